@@ -1,0 +1,55 @@
+/**
+ * Builds everything into `dist/`: the extension host's bundle, the engine's child process, the command line and the
+ * webviews. `--watch` keeps building.
+ */
+import { cp, rm } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { build, context } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  sourcemap: true,
+  sourcesContent: false,
+  logLevel: 'warning',
+  outdir: 'dist',
+};
+
+const targets = [
+  // Native packages stay outside the bundles: they load their binaries by path.
+  {
+    ...common,
+    entryPoints: { extension: 'src/extension/extension.ts', engine: 'src/engine/child.ts', cli: 'src/cli/cli.ts' },
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    external: ['vscode', 'onnxruntime-node', 'tokenizers'],
+  },
+  {
+    ...common,
+    entryPoints: { 'webview/panel': 'webview/panel.ts' },
+    platform: 'browser',
+    target: 'es2022',
+    format: 'esm',
+    minify: true,
+    tsconfig: 'webview/tsconfig.json',
+    loader: { '.ttf': 'file' },
+  },
+];
+
+await rm(new URL('../dist', import.meta.url), { recursive: true, force: true });
+if (process.argv.includes('--watch')) {
+  for (const target of targets) await (await context({ ...target, logLevel: 'info' })).watch();
+} else {
+  await Promise.all(targets.map((target) => build(target)));
+}
+await cp(
+  new URL('../node_modules/@vscode/codicons/dist', import.meta.url),
+  new URL('../dist/webview', import.meta.url),
+  {
+    recursive: true,
+    filter: (path) => !/\.(html|svg|csv|json|less|scss|ts)$/.test(path),
+  },
+);

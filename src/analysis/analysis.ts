@@ -1,0 +1,48 @@
+/**
+ * The state of one run as a pure fold of its events. Host, webview, CLI and tests all hold this and nothing else.
+ */
+
+import type { FinishedEvent, PredictionsEvent, RunEvent, StartedEvent, TokensEvent } from '../engine/events.js';
+import type { Problem } from '../errors.js';
+import type { HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
+
+export interface Analysis {
+  readonly status: 'empty' | 'running' | 'finished' | 'failed';
+  readonly started?: StartedEvent;
+  readonly tokens?: TokensEvent;
+  /** `layers[k]` is about `h_k`; filled from 0 on. */
+  readonly layers: readonly HiddenStatistics[];
+  /** `attention[k - 1]` is about the block that leaves `h_k`; a hole where a block has no pattern. */
+  readonly attention: readonly (PatternStatistics | undefined)[];
+  readonly predictions?: PredictionsEvent;
+  readonly finished?: FinishedEvent;
+  readonly problem?: Problem;
+}
+
+export const emptyAnalysis: Analysis = { status: 'empty', layers: [], attention: [] };
+
+/** The state after `event`. A `started` event begins anew; a failed run keeps what had arrived. */
+export function fold(analysis: Analysis, event: RunEvent): Analysis {
+  switch (event.type) {
+    case 'started':
+      return { ...emptyAnalysis, status: 'running', started: event };
+    case 'tokens':
+      return { ...analysis, tokens: event };
+    case 'layer':
+      return { ...analysis, layers: placed(analysis.layers, event.layer, event.statistics) };
+    case 'attention':
+      return { ...analysis, attention: placed(analysis.attention, event.layer - 1, event.statistics) };
+    case 'predictions':
+      return { ...analysis, predictions: event };
+    case 'finished':
+      return { ...analysis, status: 'finished', finished: event };
+    case 'failed':
+      return { ...analysis, status: 'failed', problem: event.problem };
+  }
+}
+
+function placed<T>(list: readonly T[], index: number, item: T): T[] {
+  const next = [...list];
+  next[index] = item;
+  return next;
+}

@@ -1,0 +1,99 @@
+/**
+ * What the parts of a transformer graph are. Found by `recognise` from the flow of data alone.
+ *
+ * Every tensor named here is a value of the *prepared* graph (see `prepare` in `src/onnx`): functions and
+ * constant branches inlined, skip-norms split into their sum and their norm. Names follow `docs/terms.md`.
+ */
+import type { DataType, Node } from '../onnx/model.js';
+
+export interface Anatomy {
+  readonly layers: number;
+  /** Hidden size D (d_model). */
+  readonly hidden: number | undefined;
+  readonly heads: number | undefined;
+  readonly kvHeads: number | undefined;
+  readonly headDim: number | undefined;
+  /** Width of the MLP intermediate state; undefined in mixture-of-experts models. */
+  readonly mlpHidden: number | undefined;
+  readonly vocabulary: number | undefined;
+  /** Positions the graph's own tables have room for, where it has such tables. */
+  readonly context: number | undefined;
+  /** True where attention and MLP of a block read the same residual. */
+  readonly parallelBlock: boolean;
+  /** `h_0`: what enters the first block, [1, T, D] or [T, D]. */
+  readonly embedding: string;
+  readonly blocks: readonly Block[];
+  readonly finalNorm: FinalNorm | undefined;
+  readonly unembedding: Unembedding | undefined;
+  /** The graph's first output in the order of the file that depends on the last residual: logits, or what the model gives. */
+  readonly output: string;
+  readonly inputs: readonly Input[];
+  /** Parts that were looked for and not found, in words: which, and what stood in the way. */
+  readonly missing: readonly Missing[];
+}
+
+export interface Block {
+  /** What this block leaves: `h_k` for block k (1-based), i.e. TransformerLens' `resid_post`. */
+  readonly residPost: string;
+  /** Between attention and MLP; undefined in parallel blocks and in blocks with one branch. */
+  readonly residMid: string | undefined;
+  readonly attention: Attention | undefined;
+  /** Input of the down projection, [1, T, D_mlp] up to leading axes. */
+  readonly mlpIntermediate: string | undefined;
+}
+
+export interface Attention {
+  /**
+   * Where the pattern (probabilities after the softmax, [1, heads, T, keys] up to leading axes) is:
+   * a value of the graph, or hidden in an operator and rebuilt by `patternNodes`.
+   */
+  readonly pattern: { readonly tensor: string } | { readonly operator: Node };
+  /** What the branch adds to the residual, after its output projection; undefined where it is summed with another. */
+  readonly output: string | undefined;
+  readonly heads: number | undefined;
+  readonly kvHeads: number | undefined;
+}
+
+export interface FinalNorm {
+  readonly output: string;
+}
+
+export interface Unembedding {
+  /** What the output head multiplies: the final norm's output, or the last residual where there is no norm. */
+  readonly input: string;
+  /** Scores over the vocabulary, [1, T, V]. */
+  readonly logits: string;
+}
+
+/** How a graph input is fed. `tokens` etc. are [batch 1, T] unless `shape` says otherwise. */
+export type InputRole =
+  | 'token-ids'
+  | 'position-ids' // 0 … T-1
+  | 'attention-mask' // ones
+  | 'token-type-ids' // zeros
+  | 'cache-position' // 0 … T-1, rank 1
+  | 'past' // key/value cache of length zero (or zeros of the window's length where the model refuses an empty one)
+  | 'past-length' // a scalar or [1] zero: tokens already in the cache
+  | 'last-key-index' // GroupQueryAttention's seqlens_k: T - 1
+  | 'total-length' // GroupQueryAttention's total_sequence_length: T
+  | 'flag' // a boolean that chooses a branch: false
+  | 'features' // floats the user gives: pixels, embeddings, node features
+  | 'unknown';
+
+export interface Input {
+  readonly name: string;
+  readonly role: InputRole;
+  readonly type: DataType;
+  readonly shape: readonly (number | string | null)[] | undefined;
+  /** For `past`: the axis of length zero. For sequence inputs: the axis that counts tokens. */
+  readonly tokenAxis: number | undefined;
+  /** Extents that the file leaves open or states wrongly, known from the graph (head size of a cache), by axis. */
+  readonly extents: Readonly<Record<number, number>>;
+  /** In words, how it is recognised and fed. */
+  readonly how: string;
+}
+
+export interface Missing {
+  readonly part: string;
+  readonly why: string;
+}

@@ -1,0 +1,57 @@
+/**
+ * What the extension host and a webview say to each other. The host owns the events and the selection; a webview
+ * holds a fold of what it was sent and can be thrown away at any time: `ready` brings everything again.
+ */
+
+import type { Selection } from './analysis/selection.js';
+import type { Thresholds } from './analysis/thresholds.js';
+import type { Query, QueryAnswers, RunEvent } from './engine/events.js';
+import type { Problem } from './errors.js';
+
+export interface ModelChoice {
+  readonly file: string;
+  readonly name: string;
+  /** Where it was found, in words: `bundled`, `workspace`, `settings` … */
+  readonly origin: string;
+}
+
+/** What the panel shows besides the run itself. */
+export interface ViewState {
+  /** Title of the analysed document, e.g. `notes.md`. */
+  readonly document: string | undefined;
+  /** In words, e.g. `selection` or `whole document`. */
+  readonly scope: string | undefined;
+  readonly models: readonly ModelChoice[];
+  /** `file` of the chosen model. */
+  readonly model: string | undefined;
+  readonly bos: 'auto' | 'on' | 'off';
+  readonly thresholds: Thresholds;
+  /** True when the document has changed inside the analysed range since the run. */
+  readonly stale: boolean;
+}
+
+export type ToWebview =
+  | { readonly type: 'view'; readonly state: ViewState }
+  /** All events of the current run so far; replaces what the webview holds. Empty: nothing was run yet. */
+  | { readonly type: 'replay'; readonly run: number; readonly events: readonly RunEvent[] }
+  /** The next event of run `run`; `index` is its place in that run. A gap is answered with `ready`. */
+  | { readonly type: 'event'; readonly run: number; readonly index: number; readonly event: RunEvent }
+  | { readonly type: 'selection'; readonly selection: Selection }
+  | { readonly type: 'answer'; readonly id: number; readonly answer: Answer };
+
+export type Answer =
+  | { readonly ok: true; readonly value: QueryAnswers[Query['type']] }
+  | { readonly ok: false; readonly problem: Problem };
+
+export type FromWebview =
+  | { readonly type: 'ready' }
+  | { readonly type: 'select'; readonly selection: Selection }
+  | { readonly type: 'stop' }
+  /** Run the same text again, with what is chosen now. */
+  | { readonly type: 'analyze-again' }
+  | { readonly type: 'choose-model'; readonly file: string }
+  | { readonly type: 'choose-bos'; readonly bos: 'auto' | 'on' | 'off' }
+  | { readonly type: 'query'; readonly id: number; readonly query: Query }
+  | { readonly type: 'open-settings' }
+  | { readonly type: 'save'; readonly what: 'json' | 'safetensors' }
+  | { readonly type: 'save-picture'; readonly name: string; readonly png: Uint8Array };

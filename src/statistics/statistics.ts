@@ -1,0 +1,46 @@
+/** Shapes of the numbers that are computed next to the tensors and travel in their place. */
+
+/** One entry of a hidden state. */
+export interface Entry {
+  readonly value: number;
+  readonly token: number;
+  readonly dim: number;
+}
+
+/** One hidden state `h_k` [T, D], reduced. Magnitudes are |h|. */
+export interface HiddenStatistics {
+  readonly tokens: number;
+  readonly dims: number;
+  /** The 16 (or T·D if fewer) entries of largest magnitude, largest first; ties by token, then dim. */
+  readonly top: readonly Entry[];
+  /** Lower median of |h| over the whole state, as `torch.median` gives it. */
+  readonly median: number;
+  /** L2 norm of each token's vector, [T]. */
+  readonly tokenNorm: Float32Array;
+  /** Largest |h| of each token, [T]. */
+  readonly tokenMax: Float32Array;
+  /** The dimension it is at, [T]. */
+  readonly tokenMaxDim: Int32Array;
+  /** Largest |h| of each dimension over tokens, [D]. */
+  readonly dimMax: Float32Array;
+  /** NaN or infinite entries; they count in no other number. */
+  readonly nonFinite: number;
+}
+
+/**
+ * One layer's attention patterns [heads, T, keys], reduced.
+ *
+ * `alpha[h * tokens + k]` is the mean of A[h, i, k] over the queries i ≥ k (Gu et al., arXiv:2410.10781, with
+ * k 0-based: T - k rows); over all queries where the pattern is not causal.
+ */
+export interface PatternStatistics {
+  readonly heads: number;
+  readonly tokens: number;
+  readonly alpha: Float32Array;
+  /** No weight above the diagonal. */
+  readonly causal: boolean;
+  /** Columns beyond the tokens' own (an explicit k′/v′ column, a learned sink) and the mean each head gives them, [heads]. */
+  readonly extra:
+    | { readonly side: 'first' | 'last'; readonly columns: number; readonly alpha: Float32Array }
+    | undefined;
+}
