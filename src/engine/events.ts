@@ -7,6 +7,9 @@
  */
 import type { Problem } from '../errors.js';
 import type { HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
+import type { Token } from '../tokens/token.js';
+
+export type { Token } from '../tokens/token.js';
 
 export type RunEvent =
   | StartedEvent
@@ -48,16 +51,6 @@ export interface RunSettings {
   readonly executionProvider: 'cpu';
   readonly graphOptimization: 'all';
   readonly threads: number;
-}
-
-export interface Token {
-  readonly id: number;
-  /** As the tokenizer shows it, decoded; `token 17` where there is no tokenizer. */
-  readonly text: string;
-  /** UTF-16 code units into the given text; start === end for tokens that stand for no text (BOS). */
-  readonly start: number;
-  readonly end: number;
-  readonly special: boolean;
 }
 
 export interface TokensEvent {

@@ -1,0 +1,10 @@
+/** One token of a run: what the model is fed, and where it stands in the text. */
+export interface Token {
+  readonly id: number;
+  /** As the tokenizer shows it, decoded; `token 17` where there is no tokenizer. */
+  readonly text: string;
+  /** UTF-16 code units into the given text; start === end for tokens that stand for no text (BOS). */
+  readonly start: number;
+  readonly end: number;
+  readonly special: boolean;
+}
