@@ -10,6 +10,8 @@ export interface Problem {
   readonly message: string;
   readonly file?: string;
   readonly detail?: string;
+  /** With `too-long`: what was asked for and what fits, in tokens, so that a part can be chosen. */
+  readonly limit?: { readonly tokens: number; readonly context: number };
 }
 
 export type ProblemCode =
@@ -31,6 +33,7 @@ export class SinkscopeError extends Error implements Problem {
   readonly code: ProblemCode;
   readonly file?: string;
   readonly detail?: string;
+  readonly limit?: { readonly tokens: number; readonly context: number };
 
   constructor(problem: Problem, options?: ErrorOptions) {
     super(problem.message, options);
@@ -38,6 +41,7 @@ export class SinkscopeError extends Error implements Problem {
     this.code = problem.code;
     this.file = problem.file;
     this.detail = problem.detail;
+    this.limit = problem.limit;
   }
 
   /** True for a `SinkscopeError`, of the given code where one is named. */
@@ -49,8 +53,8 @@ export class SinkscopeError extends Error implements Problem {
 /** Whatever was thrown, as a {@link Problem}; an unexpected error keeps its stack in `detail`. */
 export function toProblem(error: unknown): Problem {
   if (error instanceof SinkscopeError) {
-    const { code, message, file, detail } = error;
-    return { code, message, file, detail };
+    const { code, message, file, detail, limit } = error;
+    return { code, message, file, detail, limit };
   }
   const message = error instanceof Error ? error.message : String(error);
   const detail = error instanceof Error ? error.stack : undefined;
