@@ -1,0 +1,56 @@
+/** The user's settings as one checked value. Defaults are those of the manifest (a test compares them). */
+import * as v from 'valibot';
+import { defaultThresholds, type Thresholds } from '../analysis/thresholds.js';
+
+export interface Settings {
+  /** Name of a bundled model, or a path as the user wrote it. */
+  readonly model: string;
+  /** Files and folders as the user wrote them. */
+  readonly models: readonly string[];
+  readonly bos: 'auto' | 'on' | 'off';
+  readonly attention: boolean;
+  readonly thresholds: Thresholds;
+  /** In bytes. */
+  readonly memory: number;
+  /** 0: as ONNX Runtime chooses. */
+  readonly threads: number;
+}
+
+const from = (least: number, what = `a number from ${least} on`) =>
+  v.pipe(v.number(what), v.finite(what), v.minValue(least, what));
+const share = v.pipe(from(0, 'a number from 0 to 1'), v.maxValue(1, 'a number from 0 to 1'));
+const whole = (least: number, what = `a whole number from ${least} on`) => v.pipe(from(least, what), v.integer(what));
+
+/**
+ * All settings from `read`, which gives the raw value of a key below `sinkscope.`. A value that does not fit is
+ * replaced by its default and named in `problems`, in a sentence each.
+ */
+export function parseSettings(read: (key: string) => unknown): { settings: Settings; problems: readonly string[] } {
+  const problems: string[] = [];
+  const value = <T>(key: string, schema: v.GenericSchema<T>, fallback: T): T => {
+    const result = v.safeParse(schema, read(key) ?? fallback);
+    if (result.success) return result.output;
+    const [{ message }] = result.issues;
+    problems.push(`The setting sinkscope.${key} must be ${message}; ${JSON.stringify(fallback)} is used instead.`);
+    return fallback;
+  };
+  const threshold = (key: keyof Thresholds, schema: v.GenericSchema<number>) =>
+    value(`thresholds.${key}`, schema, defaultThresholds[key]);
+  const settings: Settings = {
+    model: value('model', v.pipe(v.string('a name or path'), v.nonEmpty('a name or path')), 'llama'),
+    models: value('models', v.array(v.string('a list of paths'), 'a list of paths'), []),
+    bos: value('bos', v.picklist(['auto', 'on', 'off'], '"auto", "on" or "off"'), 'auto'),
+    attention: value('attention', v.boolean('true or false'), true),
+    thresholds: {
+      absolute: threshold('absolute', from(0)),
+      ratio: threshold('ratio', from(1)),
+      soft: threshold('soft', from(1)),
+      epsilon: threshold('epsilon', share),
+      minQueries: threshold('minQueries', whole(1)),
+      minShare: threshold('minShare', share),
+    },
+    memory: value('memoryBudget', whole(64), 1024) * 2 ** 20,
+    threads: value('threads', v.pipe(whole(0), v.maxValue(256, 'at most 256')), 0),
+  };
+  return { settings, problems };
+}

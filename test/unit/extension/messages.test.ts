@@ -1,0 +1,27 @@
+import { describe, expect, it } from 'vitest';
+import { parseFromWebview } from '../../../src/extension/messages.js';
+
+describe('parseFromWebview', () => {
+  it.each([
+    { type: 'ready' },
+    { type: 'select', selection: { token: 3, layer: 0 } },
+    { type: 'query', id: 4, query: { type: 'pattern', layer: 2, head: 0 } },
+    { type: 'save-picture', name: 'heatmap', png: new Uint8Array([1, 2]) },
+  ])('takes $type', (message) => {
+    expect(parseFromWebview(message)).toEqual(message);
+  });
+
+  it.each([
+    [undefined],
+    ['ready'],
+    [{ type: 'run', command: 'rm' }],
+    [{ type: 'ready', extra: 1 }],
+    [{ type: 'select', selection: { token: -1 } }],
+    [{ type: 'select', selection: { token: 1.5 } }],
+    [{ type: 'query', id: 0, query: { type: 'file', path: '/etc/passwd' } }],
+    [{ type: 'choose-bos', bos: 'maybe' }],
+    [{ type: 'save-picture', name: 'x', png: 'not bytes' }],
+  ])('refuses %j', (message) => {
+    expect(parseFromWebview(message)).toBeUndefined();
+  });
+});
