@@ -1,0 +1,70 @@
+import type { PatternStatistics } from './statistics.js';
+
+/** A softmax under a mask leaves exact zeros; half-precision casts and additive masks may leave dust. */
+const NO_WEIGHT = 1e-6;
+
+/**
+ * Reduces one layer's attention pattern [heads, tokens, keys] (row-major, probabilities) to what sinks are read from.
+ *
+ * `keys` may exceed `tokens` by columns that belong to no token. Where those are is read from the causal triangle:
+ * an explicit k′/v′ column stands before the tokens' own columns, so the first query has weight in columns
+ * 0 … extra; learned sinks stand after them, so it has weight in column 0 and in the last ones. A single query
+ * cannot tell and counts as the former; a pattern that is not causal as the latter.
+ *
+ * @throws RangeError where the extents do not fit `values`, or there are fewer keys than tokens.
+ */
+export function patternStatistics(
+  values: Float32Array,
+  heads: number,
+  tokens: number,
+  keys: number,
+): PatternStatistics {
+  if (values.length !== heads * tokens * keys || keys < tokens) {
+    throw new RangeError(`A pattern of ${heads} × ${tokens} × ${keys} cannot have ${values.length} elements`);
+  }
+  const columns = keys - tokens;
+  const causalAfter = columns > 0 && isCausal(values, heads, tokens, keys, columns);
+  const causal = causalAfter || isCausal(values, heads, tokens, keys, 0);
+  /** Column of the first token. */
+  const offset = causalAfter ? columns : 0;
+
+  const alpha = new Float32Array(heads * tokens);
+  const extraAlpha = new Float32Array(heads);
+  const sums = new Float64Array(tokens);
+  for (let head = 0; head < heads; head++) {
+    sums.fill(0);
+    let extraSum = 0;
+    for (let query = 0; query < tokens; query++) {
+      const row = (head * tokens + query) * keys;
+      const own = row + offset;
+      const seen = causal ? query + 1 : tokens;
+      for (let key = 0; key < seen; key++) sums[key] += values[own + key];
+      const extra = causalAfter ? row : row + tokens;
+      for (let column = 0; column < columns; column++) extraSum += values[extra + column];
+    }
+    for (let key = 0; key < tokens; key++) {
+      alpha[head * tokens + key] = sums[key] / (causal ? tokens - key : tokens);
+    }
+    extraAlpha[head] = extraSum / tokens;
+  }
+  return {
+    heads,
+    tokens,
+    alpha,
+    causal,
+    extra: columns === 0 ? undefined : { side: causalAfter ? 'first' : 'last', columns, alpha: extraAlpha },
+  };
+}
+
+/** Whether no query gives weight to a later token, when the tokens' columns begin at `offset`. */
+function isCausal(values: Float32Array, heads: number, tokens: number, keys: number, offset: number): boolean {
+  for (let head = 0; head < heads; head++) {
+    for (let query = 0; query < tokens; query++) {
+      const row = (head * tokens + query) * keys + offset;
+      for (let key = query + 1; key < tokens; key++) {
+        if (values[row + key] > NO_WEIGHT) return false;
+      }
+    }
+  }
+  return true;
+}

@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { hiddenStatistics } from '../../../src/statistics/hidden.js';
+import { floats, ints, shape } from './goldens.js';
+
+describe('hiddenStatistics equals PyTorch', () => {
+  it.each(['even', 'odd', 'broken', 'small'])('on the %s case', async (name) => {
+    const values = await floats(`${name}.values`);
+    const [tokens, dims] = await shape(`${name}.values`);
+    const statistics = hiddenStatistics(values, tokens, dims);
+
+    expect(statistics.median).toBe((await floats(`${name}.median`))[0]);
+    expect(statistics.top.map((entry) => entry.value)).toEqual([...(await floats(`${name}.top`))]);
+    expect(statistics.top.map((entry) => entry.token * dims + entry.dim)).toEqual([
+      ...(await ints(`${name}.top_index`)),
+    ]);
+    expect(statistics.tokenMax).toEqual(await floats(`${name}.token_max`));
+    expect(statistics.tokenMaxDim).toEqual(await ints(`${name}.token_max_dim`));
+    expect(statistics.dimMax).toEqual(await floats(`${name}.dim_max`));
+    expect(statistics.nonFinite).toBe((await ints(`${name}.non_finite`))[0]);
+    const norm = await floats(`${name}.token_norm`);
+    expect(statistics.tokenNorm).toHaveLength(tokens);
+    for (const [token, expected] of norm.entries()) {
+      expect(Math.abs(statistics.tokenNorm[token] - expected)).toBeLessThanOrEqual(1e-6 * expected);
+    }
+  });
+});
+
+describe('hiddenStatistics', () => {
+  it('reads a view into a larger buffer', () => {
+    const buffer = Float32Array.of(9, 9, 1, -3, 2, 4, 9);
+    const statistics = hiddenStatistics(buffer.subarray(2, 6), 2, 2);
+    expect(statistics.top[0]).toEqual({ value: 4, token: 1, dim: 1 });
+    expect(statistics.median).toBe(2);
+  });
+
+  it('has no median and no top where nothing is finite', () => {
+    const statistics = hiddenStatistics(Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY), 1, 2);
+    expect(statistics.nonFinite).toBe(2);
+    expect(statistics.top).toEqual([]);
+    expect(statistics.median).toBeNaN();
+    expect(statistics.tokenMax).toEqual(Float32Array.of(0));
+  });
+
+  it('refuses extents that do not fit', () => {
+    expect(() => hiddenStatistics(new Float32Array(6), 2, 4)).toThrow(RangeError);
+  });
+});
