@@ -209,7 +209,7 @@ def main() -> None:
 
     tokenizer = Tokenizer.from_file(str(arguments.weights / "tokenizer.json"))
     held_out = json.loads((arguments.weights / "meta.json").read_text())["val"]
-    passage = tokenizer.encode(arguments.text.read_text()).ids
+    passage = tokenizer.encode(arguments.text.read_bytes().decode()).ids
     for name in MODELS:
         model, metadata = load(arguments.weights / f"{name}.safetensors")
         folder = arguments.models / name
