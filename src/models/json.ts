@@ -1,0 +1,33 @@
+import { readFileSync, statSync } from 'node:fs';
+import { type ProblemCode, SinkscopeError } from '../errors.js';
+
+/**
+ * The value of a JSON file that somebody else wrote: a regular file of at most `maxBytes`.
+ *
+ * @throws SinkscopeError of the given code, naming the file and the cause.
+ */
+export function readJson(file: string, maxBytes: number, code: ProblemCode): unknown {
+  const fail = (cause: string, error?: unknown): never => {
+    const detail = error instanceof Error ? error.message : undefined;
+    throw new SinkscopeError({ code, file, detail, message: `${file} ${cause}` }, { cause: error });
+  };
+  let text: string;
+  try {
+    // Before it is opened: reading a pipe or a device may never end.
+    const stat = statSync(file);
+    if (!stat.isFile()) return fail('is no regular file; replace it with the one the model was published with.');
+    if (stat.size > maxBytes) {
+      return fail(`is larger (${stat.size} bytes) than any such file should be (${maxBytes}); replace it.`);
+    }
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof SinkscopeError) throw error;
+    return fail('cannot be read; check that it exists and that you may read it.', error);
+  }
+  try {
+    // Some editors put a byte order mark first, which JSON does not allow.
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
+  } catch (error) {
+    return fail('is not valid JSON; download or export it again.', error);
+  }
+}

@@ -1,0 +1,101 @@
+import * as v from 'valibot';
+import { SinkscopeError } from '../errors.js';
+import type { Spelling } from './pieces.js';
+
+/** The part of `tokenizer.json` that is read here; the rest is for the tokenizer library. */
+const id = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1));
+const modelTypes = ['BPE', 'WordPiece', 'WordLevel', 'Unigram'] as const;
+const schema = v.object({
+  added_tokens: v.optional(
+    v.array(v.object({ id, content: v.string(), special: v.optional(v.boolean(), false) })),
+    () => [],
+  ),
+  pre_tokenizer: v.optional(v.unknown()),
+  decoder: v.optional(v.unknown()),
+  post_processor: v.optional(v.unknown()),
+  model: v.object({
+    /** Left out by files of before 2021. */
+    type: v.optional(v.picklist(modelTypes)),
+    vocab: v.union([v.record(v.string(), id), v.array(v.looseTuple([v.string(), v.number()]))]),
+    unk_id: v.nullish(id),
+    byte_fallback: v.nullish(v.boolean()),
+    end_of_word_suffix: v.nullish(v.string()),
+  }),
+});
+export type TokenizerFile = v.InferOutput<typeof schema>;
+
+/**
+ * The content of a `tokenizer.json`, checked so far that the native library meets no shape it does not expect.
+ *
+ * @throws SinkscopeError `tokenizer`
+ */
+export function parseTokenizerFile(json: unknown, file: string): TokenizerFile {
+  const parsed = v.safeParse(schema, json, { abortEarly: true });
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    const where = v.getDotPath(issue) ?? 'the file';
+    throw new SinkscopeError({
+      code: 'tokenizer',
+      file,
+      detail: issue.message,
+      message: `${file} is no tokenizer that Sinkscope knows: ${where}: ${issue.message}. Export it again with the model.`,
+    });
+  }
+  const { vocab, unk_id } = parsed.output.model;
+  if (Array.isArray(vocab) && (vocab.length === 0 || (unk_id ?? 0) >= vocab.length)) {
+    throw new SinkscopeError({
+      code: 'tokenizer',
+      file,
+      message: `${file} names an unknown token outside its own vocabulary. Export it again with the model.`,
+    });
+  }
+  return parsed.output;
+}
+
+/** The largest id of the vocabulary itself, without added tokens; -1 where it is empty. */
+export function largestId({ model: { vocab } }: TokenizerFile): number {
+  if (Array.isArray(vocab)) return vocab.length - 1;
+  let largest = -1;
+  for (const key in vocab) largest = Math.max(largest, vocab[key] ?? -1);
+  return largest;
+}
+
+export function spellingOf({ pre_tokenizer, decoder, model }: TokenizerFile): Spelling {
+  const decoders = [...steps(decoder)];
+  const isType = (type: string) => (step: Step) => step.type === type;
+  const metaspace = decoders.find(isType('Metaspace'));
+  const suffix = decoders.find(isType('BPEDecoder'))?.suffix ?? model.end_of_word_suffix;
+  const replaced = decoders.find(({ type, content }) => type === 'Replace' && content === ' ')?.pattern;
+  return {
+    byteLevel: [...decoders, ...steps(pre_tokenizer)].some(isType('ByteLevel')),
+    byteFallback: model.byte_fallback === true || decoders.some(isType('ByteFallback')),
+    space: metaspace ? (metaspace.replacement ?? '▁') : replaced?.String,
+    wordEnd: suffix ?? undefined,
+  };
+}
+
+const step = v.object({
+  type: v.string(),
+  replacement: v.optional(v.string()),
+  suffix: v.optional(v.string()),
+  content: v.optional(v.string()),
+  pattern: v.fallback(v.optional(v.object({ String: v.optional(v.string()) })), undefined),
+});
+type Step = v.InferOutput<typeof step>;
+
+/** A decoder or pre-tokenizer, and those it is made of. */
+function* steps(value: unknown): Generator<Step> {
+  const sequence = v.safeParse(
+    v.object({
+      type: v.literal('Sequence'),
+      decoders: v.optional(v.array(v.unknown()), () => []),
+      pretokenizers: v.optional(v.array(v.unknown()), () => []),
+    }),
+    value,
+  );
+  if (sequence.success) {
+    for (const part of [...sequence.output.decoders, ...sequence.output.pretokenizers]) yield* steps(part);
+  } else if (v.is(step, value)) {
+    yield v.parse(step, value);
+  }
+}

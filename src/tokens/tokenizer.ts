@@ -1,0 +1,198 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { Tokenizer as Native } from 'tokenizers';
+import { SinkscopeError } from '../errors.js';
+import { modelFolder } from '../models/folder.js';
+import { readJson } from '../models/json.js';
+import { utf16Index } from './offsets.js';
+import { pieceText, type Spelling } from './pieces.js';
+import { type Frame, findFrame } from './prefix.js';
+import type { Token } from './token.js';
+import { largestId, parseTokenizerFile, spellingOf, type TokenizerFile } from './tokenizer-file.js';
+
+/** Tokenizer files reach 35 MB (Gemma); far beyond that it is something else. */
+const maxBytes = 256 * 2 ** 20;
+
+export interface Encoded {
+  /** What the model is fed, prefix and suffix included; none for a text that has no token. */
+  readonly tokens: Token[];
+  /** True where the model's prefix token (BOS) is at the front, as put there or as written in the text. */
+  readonly bos: boolean;
+  /** How many of `tokens` were put before the text's own, and after them (`</s>`, `[SEP]`). */
+  readonly prefix: number;
+  readonly suffix: number;
+}
+
+/**
+ * The tokenizer of a model.
+ *
+ * @param path the model's `.onnx` file, its folder, or a `tokenizer.json`
+ * @returns undefined where the model has none
+ * @throws SinkscopeError `tokenizer` for a file that is broken or of an unknown kind
+ */
+export function loadTokenizer(path: string): Tokenizer | undefined {
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  const folder = modelFolder(isFolder ? join(path, 'model.onnx') : path);
+  const file = path.endsWith('.json') && !isFolder ? path : folder.tokenizer;
+  if (file === undefined) return undefined;
+
+  const json = readJson(file, maxBytes, 'tokenizer');
+  const content = parseTokenizerFile(json, file);
+  let native: Native;
+  try {
+    native = Native.fromFile(file);
+  } catch (error) {
+    throw unusable(file, error);
+  }
+  // Files often carry the padding and the length that some training run had.
+  native.disableTruncation();
+  native.disablePadding();
+  return new Tokenizer(
+    file,
+    native,
+    content,
+    findFrame(content, folder, (token) => native.tokenToId(token)),
+  );
+}
+
+export class Tokenizer {
+  /** The `tokenizer.json`. */
+  readonly file: string;
+  /** The largest id it gives to ordinary text, plus one; tokens that were added to the vocabulary may lie beyond. */
+  readonly vocabularySize: number;
+  /** The prefix token's text, where the model's files name one, and whether it is put before a text by default. */
+  readonly bos: { readonly text: string; readonly byDefault: boolean } | undefined;
+  readonly #native: Native;
+  readonly #spelling: Spelling;
+  readonly #added: ReadonlyMap<number, { readonly content: string; readonly special: boolean }>;
+  readonly #frame: Frame;
+  readonly #texts = new Map<number, string>();
+
+  constructor(file: string, native: Native, content: TokenizerFile, frame: Frame) {
+    this.file = file;
+    this.#native = native;
+    this.#spelling = spellingOf(content);
+    this.#added = new Map(content.added_tokens.map((token) => [token.id, token]));
+    this.#frame = frame;
+    this.vocabularySize = largestId(content) + 1;
+    this.bos =
+      frame.prefix.length === 0
+        ? undefined
+        : { text: frame.prefix.map((id) => this.decode(id)).join(''), byDefault: frame.byDefault };
+  }
+
+  /**
+   * The tokens of a text. Special tokens written in it are taken as such.
+   *
+   * @param bos whether the prefix token is put before it; undefined: as the model's files say
+   * @throws SinkscopeError `input` where a prefix token is asked for and the files name none, `tokenizer` where the
+   *   text cannot be represented
+   */
+  async encode(text: string, { bos }: { bos: boolean | undefined }): Promise<Encoded> {
+    if (bos && this.#frame.prefix.length === 0) {
+      throw new SinkscopeError({
+        code: 'input',
+        file: this.file,
+        message: `The files beside ${this.file} name no prefix token (BOS); run without it, or write the token in the text.`,
+      });
+    }
+    const own = await this.#encodeText(text);
+    if (own.length === 0) return { tokens: [], bos: false, prefix: 0, suffix: 0 };
+
+    const wanted = bos ?? this.#frame.byDefault;
+    const written = this.#frame.prefix.every((id, index) => own[index]?.id === id);
+    const prefix = wanted && !written ? this.#frame.prefix.map((id) => this.#token(id, 0, 0)) : [];
+    const suffix = this.#frame.suffix.map((id) => this.#token(id, text.length, text.length));
+    const tokens = prefix.length + suffix.length === 0 ? own : [...prefix, ...own, ...suffix];
+    return { tokens, bos: wanted, prefix: prefix.length, suffix: suffix.length };
+  }
+
+  /** The text of one token; part of a character is shown as its bytes, `‹0xE2›`, an id without a token as `token 17`. */
+  decode(id: number): string {
+    let text = this.#texts.get(id);
+    if (text === undefined) {
+      const piece = this.#added.get(id)?.content ?? this.#native.idToToken(id);
+      text = piece === null ? `token ${id}` : this.#added.has(id) ? piece : pieceText(piece, this.#spelling);
+      this.#texts.set(id, text);
+    }
+    return text;
+  }
+
+  async #encodeText(text: string): Promise<Token[]> {
+    let ids: number[];
+    let offsets: number[][];
+    try {
+      // What stands before and after the text is put there by `encode`, so that it can be left out.
+      const encoding = await this.#native.encode(text, null, { addSpecialTokens: false });
+      ids = encoding.getIds();
+      offsets = encoding.getOffsets();
+    } catch (error) {
+      throw new SinkscopeError(
+        {
+          code: 'tokenizer',
+          file: this.file,
+          detail: String(error),
+          message: `${this.file} cannot represent this text; use the tokenizer the model was published with.`,
+        },
+        { cause: error },
+      );
+    }
+    const unit = utf16Index(text);
+    let previous = 0;
+    return ids.map((id, index) => {
+      const [from = 0, to = 0] = offsets[index] ?? [];
+      let start = unit(from);
+      const end = unit(to);
+      // `trim_offsets` takes a token's spaces off its range, all of it where the token is nothing but spaces:
+      // these get theirs back, or nobody could see or select them.
+      if (start === end && !this.#added.has(id)) start = Math.min(start, previous);
+      previous = end;
+      return this.#token(id, start, end);
+    });
+  }
+
+  #token(id: number, start: number, end: number): Token {
+    return { id, text: this.decode(id), start, end, special: this.#added.get(id)?.special === true };
+  }
+}
+
+/**
+ * @param vocabulary tokens the model knows
+ * @throws SinkscopeError `tokenizer` where the tokenizer gives ordinary text ids beyond them: it is another model's
+ */
+export function checkFit(tokenizer: Tokenizer, vocabulary: number): void {
+  if (tokenizer.vocabularySize <= vocabulary) return;
+  throw new SinkscopeError({
+    code: 'tokenizer',
+    file: tokenizer.file,
+    message:
+      `${tokenizer.file} has ${tokenizer.vocabularySize} tokens but the model knows only ${vocabulary}: ` +
+      'put the tokenizer.json of this model beside it, or give token ids.',
+  });
+}
+
+/**
+ * @param vocabulary tokens the model knows; undefined where that is not known
+ * @throws SinkscopeError `input` for the first id that is no whole number from 0 to below `vocabulary`
+ */
+export function checkIds(ids: readonly number[], vocabulary: number | undefined): void {
+  const limit = vocabulary ?? 2 ** 31;
+  const index = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= limit);
+  if (index < 0) return;
+  throw new SinkscopeError({
+    code: 'input',
+    message: `Token ${index} has id ${ids[index]}, but the model's ids are whole numbers from 0 to ${limit - 1}.`,
+  });
+}
+
+function unusable(file: string, error: unknown): SinkscopeError {
+  return new SinkscopeError(
+    {
+      code: 'tokenizer',
+      file,
+      detail: error instanceof Error ? error.message : String(error),
+      message: `${file} is not a usable tokenizer; download or export it again with the model.`,
+    },
+    { cause: error },
+  );
+}
