@@ -38,7 +38,10 @@ export interface Tensor {
   readonly name: string;
   readonly type: DataType;
   readonly dims: readonly number[];
-  /** Little-endian elements, row-major: in memory when small, else where they lie in a file. */
+  /**
+   * Little-endian elements, row-major: in memory when small, else where they lie in a file.
+   * Of a string tensor: the file's own `string_data` fields, one after another.
+   */
   readonly data: Uint8Array | FileRange;
 }
 
@@ -52,6 +55,8 @@ export type Attribute =
   | { readonly kind: 'ints'; readonly value: readonly bigint[] }
   | { readonly kind: 'strings'; readonly value: readonly string[] }
   | { readonly kind: 'graphs'; readonly value: readonly Graph[] }
+  /** In a function's body: the attribute of the call that stands here; `type` is its `AttributeProto.AttributeType`. */
+  | { readonly kind: 'reference'; readonly value: string; readonly type: number }
   /** Any other kind, kept as its encoded bytes. */
   | { readonly kind: 'opaque'; readonly value: Uint8Array };
 
@@ -61,6 +66,8 @@ export interface Node {
   readonly op: string;
   /** `''` for ai.onnx. */
   readonly domain: string;
+  /** Which of several model-local functions of this name; absent where there is one. */
+  readonly overload?: string;
   /** `''` stands for an optional input or output that is left out. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
