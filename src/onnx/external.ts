@@ -1,0 +1,123 @@
+/**
+ * Weights beside the model file (`TensorProto.external_data`). A model file is untrusted: a location may name only a
+ * plain file of its own inside the model's folder (CVE-2022-25882, CVE-2024-27318 and CVE-2024-5187 were breaches).
+ */
+import { lstatSync, realpathSync, type Stats } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { SinkscopeError } from '../errors.js';
+import type { FileRange } from './model.js';
+
+export class ExternalData {
+  private readonly folder: string;
+  private readonly files = new Map<string, { readonly file: string; readonly size: number }>();
+  private readonly ranges: { readonly tensor: string; readonly range: FileRange }[] = [];
+
+  /** `model` is the model file with symbolic links resolved. */
+  constructor(private readonly model: string) {
+    this.folder = dirname(model);
+  }
+
+  /**
+   * Where the data of `tensor` lie, checked. `entries` are the file's own key-value pairs; `expected` is the number of
+   * bytes that type and dims ask for, undefined where the type is unknown.
+   */
+  range(tensor: string, entries: ReadonlyMap<string, string>, expected: number | undefined): FileRange {
+    const location = entries.get('location') ?? '';
+    const { file, size } = this.files.get(location) ?? this.check(tensor, location);
+    const offset = this.integer(tensor, 'offset', entries.get('offset')) ?? 0;
+    const stated = this.integer(tensor, 'length', entries.get('length'));
+    const length = stated ?? expected ?? Math.max(0, size - offset);
+    if (offset + length > size) {
+      throw this.error(
+        file,
+        `The data file "${location}" is too short: the weight "${tensor}" needs bytes ${offset} to ${offset + length}, and the file has ${size}. Download or export it again.`,
+      );
+    }
+    if (expected !== undefined && length !== expected) {
+      throw this.error(
+        file,
+        `The weight "${tensor}" has ${length} bytes in "${location}" where its type and shape need ${expected}. Export the model again.`,
+      );
+    }
+    const range = { file, offset, length };
+    this.ranges.push({ tensor, range });
+    return range;
+  }
+
+  /** Two weights may be one (tied), never partly one. */
+  refuseOverlaps(): void {
+    for (const { file } of this.files.values()) {
+      const group = this.ranges
+        .filter(({ range }) => range.file === file && range.length > 0)
+        .sort((a, b) => a.range.offset - b.range.offset || a.range.length - b.range.length);
+      for (let i = 1; i < group.length; i++) {
+        const [before, after] = [group[i - 1], group[i]];
+        if (before === undefined || after === undefined) continue;
+        const same = before.range.offset === after.range.offset && before.range.length === after.range.length;
+        if (!same && after.range.offset < before.range.offset + before.range.length) {
+          throw this.error(
+            file,
+            `The weights "${before.tensor}" and "${after.tensor}" overlap in "${basename(file)}". Export the model again.`,
+          );
+        }
+      }
+    }
+  }
+
+  private check(tensor: string, location: string): { readonly file: string; readonly size: number } {
+    const named = `the data file "${location}" of the weight "${tensor}"`;
+    const inFolder = 'Data files must lie in the folder of the model.';
+    const refuse = (what: string): SinkscopeError =>
+      this.error(this.model, `${basename(this.model)} is refused: ${named} ${what}`);
+    if (location === '') throw refuse('has no name. Export the model again.');
+    if (location.includes('\0')) throw refuse('has a zero byte in its name. Export the model again.');
+    if (/^([/\\]{2}|\\\\)/.test(location)) throw refuse(`is a network path. ${inFolder}`);
+    if (/^[a-zA-Z]:/.test(location)) throw refuse(`names a drive. ${inFolder}`);
+    if (/^[/\\]/.test(location)) throw refuse(`is an absolute path. ${inFolder}`);
+    if (location.split(/[/\\]/).includes('..')) throw refuse(`leads out of the folder with "..". ${inFolder}`);
+    if (location.includes('\\')) throw refuse('has a backslash in its name. Export the model with forward slashes.');
+
+    const file = join(this.folder, location);
+    let status: Stats;
+    try {
+      status = lstatSync(file);
+    } catch (error) {
+      throw this.error(
+        file,
+        `The data file "${location}" with the weight "${tensor}" is missing beside ${this.model}. Put it there; it comes with the model.`,
+        error,
+      );
+    }
+    if (status.isSymbolicLink() || realpathSync(file) !== file) {
+      throw refuse('is reached through a symbolic link. Copy the file itself into the folder of the model.');
+    }
+    if (status.isDirectory()) throw refuse('is a directory. Export the model again.');
+    if (status.isFIFO()) throw refuse('is a named pipe (FIFO). Only plain files are read.');
+    if (status.isCharacterDevice() || status.isBlockDevice()) throw refuse('is a device. Only plain files are read.');
+    if (!status.isFile()) throw refuse('is no plain file. Only plain files are read.');
+    if (status.nlink > 1) {
+      throw refuse('has a second name on this disk (a hard link). Copy the file itself into the folder of the model.');
+    }
+    const found = { file, size: status.size };
+    this.files.set(location, found);
+    return found;
+  }
+
+  private integer(tensor: string, key: 'offset' | 'length', text: string | undefined): number | undefined {
+    if (text === undefined || text === '') return undefined;
+    const value = /^-?\d{1,20}$/.test(text) ? Number(text) : Number.NaN;
+    if (value < 0)
+      throw this.error(this.model, `The weight "${tensor}" has a negative ${key} (${text}). Export the model again.`);
+    if (!Number.isSafeInteger(value)) {
+      throw this.error(
+        this.model,
+        `The weight "${tensor}" has "${text.slice(0, 40)}" as its ${key}, which is no number of bytes. Export the model again.`,
+      );
+    }
+    return value;
+  }
+
+  private error(file: string, message: string, cause?: unknown): SinkscopeError {
+    return new SinkscopeError({ code: 'external-data', file, message }, { cause });
+  }
+}

@@ -1,0 +1,107 @@
+/** Cutting a sub-model out of a graph: what computes some values from some others. */
+import { basename, dirname } from 'node:path';
+import { SinkscopeError } from '../errors.js';
+import { encodeModel } from './encode.js';
+import type { Model, Node, Tensor, ValueInfo } from './model.js';
+import { inputsOf } from './scope.js';
+
+export interface Cut {
+  /** Values that are fed; each replaces whatever makes it. Every one becomes an input of the sub-model. */
+  readonly inputs: readonly ValueInfo[];
+  /** Values to compute, in this order. */
+  readonly outputs: readonly string[];
+  /** Nodes put after the graph's own, for values that it does not have. */
+  readonly nodes?: readonly Node[];
+}
+
+/**
+ * The sub-model of a prepared model that computes `outputs` from `inputs`, encoded. Weights of more than 1 KB are
+ * references into files under `folder`; ONNX Runtime gets that as the session option
+ * `extra.session.model_external_initializers_file_folder_path`.
+ *
+ * Throws `SinkscopeError` (`graph`) for an output that nothing makes and for graph inputs that the cut needs but
+ * `inputs` lack.
+ */
+export function extract(model: Model, cut: Cut): { readonly bytes: Uint8Array; readonly folder: string } {
+  const { nodes, initializers, missing } = walk(model, cut);
+  if (missing.length > 0) {
+    const names = missing.map(({ name }) => `"${name}"`).join(', ');
+    throw new SinkscopeError({
+      code: 'graph',
+      file: model.file,
+      message: `Computing "${cut.outputs.join('", "')}" of ${basename(model.file)} also needs ${names}; feed them too.`,
+    });
+  }
+  const folder = dirname(model.file);
+  const graph = {
+    name: model.graph.name,
+    nodes,
+    inputs: cut.inputs,
+    outputs: cut.outputs.map((name) => ({ name })),
+    initializers,
+    valueInfo: new Map(),
+  };
+  return { bytes: encodeModel({ ...model, graph }, folder), folder };
+}
+
+/** The graph's own inputs that computing `outputs` takes beside `inputs`, in the order of the graph. */
+export function requiredInputs(
+  model: Model,
+  cut: { readonly inputs: readonly { readonly name: string }[]; readonly outputs: readonly string[] },
+): readonly ValueInfo[] {
+  return walk(model, cut).missing;
+}
+
+function walk(
+  { file, graph }: Model,
+  cut: {
+    readonly inputs: readonly { readonly name: string }[];
+    readonly outputs: readonly string[];
+    readonly nodes?: readonly Node[];
+  },
+): {
+  readonly nodes: readonly Node[];
+  readonly initializers: ReadonlyMap<string, Tensor>;
+  readonly missing: readonly ValueInfo[];
+} {
+  const all = [...graph.nodes, ...(cut.nodes ?? [])];
+  const producers = new Map<string, Node>();
+  for (const node of all) for (const output of node.outputs) producers.set(output, node);
+  const fed = new Set(cut.inputs.map((input) => input.name));
+  const graphInputs = new Set(graph.inputs.map((input) => input.name));
+
+  const needed = new Set<Node>();
+  const initializers = new Map<string, Tensor>();
+  const missing = new Set<string>();
+  const seen = new Set<string>();
+  const open = [...cut.outputs];
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    if (seen.has(name) || fed.has(name)) continue;
+    seen.add(name);
+    const tensor = graph.initializers.get(name);
+    const producer = producers.get(name);
+    if (tensor !== undefined) initializers.set(name, tensor);
+    else if (graphInputs.has(name)) missing.add(name);
+    else if (producer === undefined) {
+      throw new SinkscopeError({
+        code: 'graph',
+        file,
+        message: `Nothing in ${basename(file)} makes the value "${name}".`,
+      });
+    } else if (!needed.has(producer)) {
+      needed.add(producer);
+      open.push(...inputsOf(producer));
+    }
+  }
+  return {
+    nodes: all.filter((node) => needed.has(node)).map((node) => withoutOutputs(node, fed)),
+    initializers,
+    missing: graph.inputs.filter((input) => missing.has(input.name)),
+  };
+}
+
+/** A value that is fed may be one of several outputs of a node that is needed for the others: rename it there. */
+function withoutOutputs(node: Node, fed: ReadonlySet<string>): Node {
+  if (!node.outputs.some((output) => fed.has(output))) return node;
+  return { ...node, outputs: node.outputs.map((output) => (fed.has(output) ? `${output}#replaced` : output)) };
+}

@@ -1,0 +1,424 @@
+/** The messages of onnx.proto3 as the types of `model.ts`. Field numbers are those of the ONNX specification. */
+import type { ExternalData } from './external.js';
+import {
+  type Attribute,
+  DataType,
+  type FileRange,
+  type FunctionDefinition,
+  type Graph,
+  type Node,
+  type Tensor,
+  type ValueInfo,
+} from './model.js';
+import { byteLength, elementBits, elementCount, readRange } from './tensor.js';
+import { type Field, type Span, WireError, type WireReader, WireType } from './wire.js';
+
+/** Tensors up to this size are held in memory; ONNX Runtime wants shapes and scalars in the model itself. */
+export const inlineBytes = 1024;
+
+const maxDepth = 32;
+
+/** `''` is the domain's own short name. */
+const domainName = (name: string): string => (name === 'ai.onnx' ? '' : name);
+
+export interface ModelParts {
+  readonly irVersion: number | undefined;
+  readonly producer: string;
+  readonly opsets: ReadonlyMap<string, number>;
+  readonly graph: Graph | undefined;
+  readonly functions: readonly FunctionDefinition[];
+}
+
+/**
+ * Parses a `ModelProto`. `file` is the path that ranges into the model itself get.
+ * Throws `WireError` for bytes that are no such message, `SinkscopeError` for unsound external data.
+ */
+export class Parser {
+  private depth = 0;
+
+  constructor(
+    private readonly reader: WireReader,
+    private readonly file: string,
+    private readonly external: ExternalData,
+  ) {}
+
+  model(): ModelParts {
+    const { reader } = this;
+    let irVersion: number | undefined;
+    let producer = '';
+    let version = '';
+    let graph: Graph | undefined;
+    const opsets = new Map<string, number>();
+    const functions: FunctionDefinition[] = [];
+    for (const field of reader.fields(reader.all)) {
+      if (field.number === 1) irVersion = reader.int(field);
+      else if (field.number === 2) producer = reader.string(field);
+      else if (field.number === 3) version = reader.string(field);
+      else if (field.number === 7) {
+        if (graph !== undefined) throw new WireError('it holds two graphs');
+        graph = this.graph(reader.message(field));
+      } else if (field.number === 8) this.opset(reader.message(field), opsets);
+      else if (field.number === 25) functions.push(this.functionDefinition(reader.message(field)));
+    }
+    return { irVersion, producer: `${producer} ${version}`.trim(), opsets, graph, functions };
+  }
+
+  private opset(span: Span, into: Map<string, number>): void {
+    let domain = '';
+    let version = 0;
+    for (const field of this.reader.fields(span)) {
+      if (field.number === 1) domain = domainName(this.reader.string(field));
+      else if (field.number === 2) version = this.reader.int(field);
+    }
+    into.set(domain, version);
+  }
+
+  private functionDefinition(span: Span): FunctionDefinition {
+    const { reader } = this;
+    let name = '';
+    let domain = '';
+    let overload = '';
+    const inputs: string[] = [];
+    const outputs: string[] = [];
+    const nodes: Node[] = [];
+    const opsets = new Map<string, number>();
+    const attributeNames: string[] = [];
+    const attributeDefaults = new Map<string, Attribute>();
+    for (const field of reader.fields(span)) {
+      if (field.number === 1) name = reader.string(field);
+      else if (field.number === 4) inputs.push(reader.string(field));
+      else if (field.number === 5) outputs.push(reader.string(field));
+      else if (field.number === 6) attributeNames.push(reader.string(field));
+      else if (field.number === 7) nodes.push(this.node(reader.message(field)));
+      else if (field.number === 9) this.opset(reader.message(field), opsets);
+      else if (field.number === 10) domain = domainName(reader.string(field));
+      else if (field.number === 11) this.attribute(reader.message(field), attributeDefaults);
+      else if (field.number === 13) overload = reader.string(field);
+    }
+    return { domain, name, overload, inputs, outputs, nodes, opsets, attributeNames, attributeDefaults };
+  }
+
+  private graph(span: Span): Graph {
+    if (++this.depth > maxDepth) throw new WireError(`graphs are nested more than ${maxDepth} deep`);
+    const { reader } = this;
+    let name = '';
+    const nodes: Node[] = [];
+    const inputs: ValueInfo[] = [];
+    const outputs: ValueInfo[] = [];
+    const initializers = new Map<string, Tensor>();
+    const valueInfo = new Map<string, ValueInfo>();
+    for (const field of reader.fields(span)) {
+      if (field.number === 1) nodes.push(this.node(reader.message(field)));
+      else if (field.number === 2) name = reader.string(field);
+      else if (field.number === 5) {
+        const tensor = this.tensor(reader.message(field));
+        if (initializers.has(tensor.name)) throw new WireError(`two weights are named "${tensor.name}"`);
+        initializers.set(tensor.name, tensor);
+      } else if (field.number === 11) inputs.push(this.valueInfo(reader.message(field)));
+      else if (field.number === 12) outputs.push(this.valueInfo(reader.message(field)));
+      else if (field.number === 13) {
+        const value = this.valueInfo(reader.message(field));
+        valueInfo.set(value.name, value);
+      } else if (field.number === 15) throw new WireError('it has sparse weights, which are not supported');
+    }
+    this.depth--;
+    return {
+      name,
+      nodes,
+      inputs: inputs.filter((input) => !initializers.has(input.name)),
+      outputs,
+      initializers,
+      valueInfo,
+    };
+  }
+
+  private node(span: Span): Node {
+    const { reader } = this;
+    let name = '';
+    let op = '';
+    let domain = '';
+    let overload = '';
+    const inputs: string[] = [];
+    const outputs: string[] = [];
+    const attributes = new Map<string, Attribute>();
+    for (const field of reader.fields(span)) {
+      if (field.number === 1) inputs.push(reader.string(field));
+      else if (field.number === 2) outputs.push(reader.string(field));
+      else if (field.number === 3) name = reader.string(field);
+      else if (field.number === 4) op = reader.string(field);
+      else if (field.number === 5) this.attribute(reader.message(field), attributes);
+      else if (field.number === 7) domain = domainName(reader.string(field));
+      else if (field.number === 8) overload = reader.string(field);
+    }
+    return { name, op, domain, inputs, outputs, attributes, ...(overload !== '' && { overload }) };
+  }
+
+  private attribute(span: Span, into: Map<string, Attribute>): void {
+    const { reader } = this;
+    let name = '';
+    let type: number | undefined;
+    let reference = '';
+    /** By field number; the last one of a kind that is not repeated. */
+    const found = new Map<number, Field[]>();
+    for (const field of reader.fields(span)) {
+      if (field.number === 1) name = reader.string(field);
+      else if (field.number === 20) type = reader.int(field);
+      else if (field.number === 21) reference = reader.string(field);
+      else {
+        const others = found.get(field.number);
+        if (others) others.push(field);
+        else found.set(field.number, [field]);
+      }
+    }
+    // Files of IR version 1 state no type; there the field that is present tells.
+    type ||= valueFields.find(([, field]) => found.has(field))?.[0] ?? 0;
+    if (reference !== '') into.set(name, { kind: 'reference', value: reference, type });
+    else into.set(name, this.attributeValue(type, found, span));
+  }
+
+  private attributeValue(type: number, found: ReadonlyMap<number, readonly Field[]>, span: Span): Attribute {
+    const { reader } = this;
+    const fields = found.get(valueFields.find(([known]) => known === type)?.[1] ?? -1) ?? [];
+    const last = fields.at(-1);
+    switch (type) {
+      case AttributeType.float:
+        return { kind: 'float', value: last ? reader.float(last) : 0 };
+      case AttributeType.int:
+        return { kind: 'int', value: last ? reader.bigint(last) : 0n };
+      case AttributeType.string: {
+        const value = last ? text(reader.bytes(last)) : '';
+        return value === undefined ? this.opaque(span) : { kind: 'string', value };
+      }
+      case AttributeType.tensor:
+        return last ? { kind: 'tensor', value: this.tensor(reader.message(last)) } : this.opaque(span);
+      case AttributeType.graph:
+        return last ? { kind: 'graph', value: this.graph(reader.message(last)) } : this.opaque(span);
+      case AttributeType.floats:
+        return { kind: 'floats', value: fields.flatMap((field) => this.floats(field)) };
+      case AttributeType.ints:
+        return { kind: 'ints', value: fields.flatMap((field) => this.bigints(field)) };
+      case AttributeType.strings: {
+        const values = fields.map((field) => text(reader.bytes(field)));
+        const known = values.filter((value) => value !== undefined);
+        return known.length === values.length ? { kind: 'strings', value: known } : this.opaque(span);
+      }
+      case AttributeType.graphs:
+        return { kind: 'graphs', value: fields.map((field) => this.graph(reader.message(field))) };
+      default:
+        return this.opaque(span);
+    }
+  }
+
+  private opaque(span: Span): Attribute {
+    return { kind: 'opaque', value: this.reader.bytes(span) };
+  }
+
+  private floats(field: Field): number[] {
+    if (field.type === WireType.fixed32) return [this.reader.float(field)];
+    const bytes = this.reader.bytes(this.reader.message(field));
+    this.reader.hold(bytes.length * 2);
+    return Array.from({ length: Math.floor(bytes.length / 4) }, (_, i) => bytes.readFloatLE(4 * i));
+  }
+
+  private bigints(field: Field): bigint[] {
+    this.reader.hold((field.end - field.start) * 24);
+    return [...this.reader.bigints(field)];
+  }
+
+  private valueInfo(span: Span): ValueInfo {
+    const { reader } = this;
+    let name = '';
+    let type: DataType | undefined;
+    let shape: (number | string | null)[] | undefined;
+    for (const field of reader.fields(span)) {
+      if (field.number === 1) name = reader.string(field);
+      else if (field.number === 2) {
+        for (const kind of reader.fields(reader.message(field))) {
+          if (kind.number !== 1) continue; // only tensors have a type and a shape here
+          for (const part of reader.fields(reader.message(kind))) {
+            if (part.number === 1) type = reader.int(part);
+            else if (part.number === 2) shape = this.shape(name, reader.message(part));
+          }
+        }
+      }
+    }
+    return { name, ...(type && { type }), ...(shape && { shape }) };
+  }
+
+  private shape(name: string, span: Span): (number | string | null)[] {
+    const { reader } = this;
+    const shape: (number | string | null)[] = [];
+    for (const field of reader.fields(span)) {
+      if (field.number !== 1) continue;
+      let dim: number | string | null = null;
+      for (const part of reader.fields(reader.message(field))) {
+        if (part.number === 1) {
+          dim = reader.int(part);
+          // Exporters write -1 for an unknown extent.
+          if (dim === -1) dim = null;
+          else if (dim < 0) throw new WireError(`the value "${name}" has a negative extent (${dim})`);
+        } else if (part.number === 2) dim = reader.string(part) || null;
+      }
+      shape.push(dim);
+    }
+    return shape;
+  }
+
+  private tensor(span: Span): Tensor {
+    const { reader } = this;
+    let name = '';
+    let type: DataType = DataType.undefined;
+    const dims: number[] = [];
+    let externally = false;
+    const entries = new Map<string, string>();
+    let raw: Field | undefined;
+    const typed: Field[] = [];
+    for (const field of reader.fields(span)) {
+      if (field.number === 1) {
+        reader.hold((field.end - field.start) * 8);
+        for (const dim of reader.ints(field)) dims.push(dim);
+      } else if (field.number === 2) type = reader.int(field);
+      else if (field.number === 8) name = reader.string(field);
+      else if (field.number === 9) raw = field;
+      else if (field.number === 13) this.entry(reader.message(field), entries);
+      else if (field.number === 14) externally = reader.int(field) === 1;
+      else if (field.number === 3) throw new WireError(`the weight "${name}" is stored in segments`);
+      else if (typedFields.has(field.number)) typed.push(field);
+    }
+    const negative = dims.find((dim) => dim < 0);
+    if (negative !== undefined) throw new WireError(`the weight "${name}" has a negative extent (${negative})`);
+    const count = elementCount(dims);
+    if (count > 2 ** 48) throw new WireError(`the weight "${name}" has an impossible shape [${dims.join(', ')}]`);
+
+    const expected = byteLength(type, dims);
+    const data = externally
+      ? this.external.range(name, entries, expected)
+      : raw !== undefined
+        ? this.inFile(reader.message(raw))
+        : this.typed(name, type, typed);
+    const length = data.length;
+    if (expected !== undefined && length !== expected) {
+      throw new WireError(
+        `the weight "${name}" has ${length} bytes where its type and shape [${dims.join(', ')}] need ${expected}`,
+      );
+    }
+    if (data instanceof Uint8Array || length > inlineBytes) return { name, type, dims, data };
+    return { name, type, dims, data: data.file === this.file ? this.copy(data) : readRange(data) };
+  }
+
+  private copy({ offset, length }: FileRange): Uint8Array {
+    return this.reader.bytes({ start: offset, end: offset + length });
+  }
+
+  private inFile({ start, end }: Span): FileRange {
+    return { file: this.file, offset: start, length: end - start };
+  }
+
+  private entry(span: Span, into: Map<string, string>): void {
+    let key = '';
+    let value = '';
+    for (const field of this.reader.fields(span)) {
+      if (field.number === 1) key = this.reader.string(field);
+      else if (field.number === 2) value = this.reader.string(field);
+    }
+    into.set(key, value);
+  }
+
+  /** Elements in one of the typed fields: little-endian already where they have a fixed width, else converted. */
+  private typed(name: string, type: DataType, fields: readonly Field[]): Uint8Array | FileRange {
+    const { reader } = this;
+    const first = fields[0];
+    if (first === undefined) return new Uint8Array(0);
+    if (fields.some((field) => field.number !== first.number)) {
+      throw new WireError(`the weight "${name}" is stored in two ways at once`);
+    }
+    const kind = typedFields.get(first.number);
+    if (kind === 'string') {
+      // Kept with their tags and lengths, so that they go out as they came in.
+      return Buffer.concat(
+        fields.flatMap((field) => [
+          varint((6 << 3) | WireType.bytes),
+          varint(field.end - field.start),
+          reader.bytes(reader.message(field)),
+        ]),
+      );
+    }
+    if (kind === 'fixed') {
+      if (fields.length === 1 && first.type === WireType.bytes) return this.inFile(first);
+      return Buffer.concat(fields.map((field) => reader.bytes(field)));
+    }
+    // 4-bit elements come two to a number, so one byte each.
+    const width = Math.max(8, elementBits(type) ?? 32) / 8;
+    const bytes: Uint8Array[] = [];
+    for (const field of fields) {
+      // Every number has at least one byte in the file, so this bounds what is allocated.
+      const room = field.type === WireType.varint ? 1 : field.end - field.start;
+      reader.hold(room * width);
+      const chunk = Buffer.alloc(room * width);
+      let length = 0;
+      for (const value of reader.bigints(field)) {
+        if (width === 8) chunk.writeBigUInt64LE(BigInt.asUintN(64, value), length);
+        else chunk.writeUIntLE(Number(BigInt.asUintN(8 * width, value)), length, width);
+        length += width;
+      }
+      bytes.push(chunk.subarray(0, length));
+    }
+    return Buffer.concat(bytes);
+  }
+}
+
+/** `AttributeProto.AttributeType`. */
+export const AttributeType = {
+  float: 1,
+  int: 2,
+  string: 3,
+  tensor: 4,
+  graph: 5,
+  floats: 6,
+  ints: 7,
+  strings: 8,
+  tensors: 9,
+  graphs: 10,
+} as const;
+
+/** Attribute types and the fields that hold their values. */
+const valueFields: readonly (readonly [type: number, field: number])[] = [
+  [AttributeType.float, 2],
+  [AttributeType.int, 3],
+  [AttributeType.string, 4],
+  [AttributeType.tensor, 5],
+  [AttributeType.graph, 6],
+  [AttributeType.floats, 7],
+  [AttributeType.ints, 8],
+  [AttributeType.strings, 9],
+  [AttributeType.tensors, 10],
+  [AttributeType.graphs, 11],
+];
+
+/** `float_data`, `int32_data`, `string_data`, `int64_data`, `double_data`, `uint64_data`. */
+const typedFields: ReadonlyMap<number, 'fixed' | 'varint' | 'string'> = new Map([
+  [4, 'fixed'],
+  [5, 'varint'],
+  [6, 'string'],
+  [7, 'varint'],
+  [10, 'fixed'],
+  [11, 'varint'],
+]);
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Undefined for bytes that are no text: ONNX allows any bytes as a "string". */
+function text(bytes: Uint8Array): string | undefined {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function varint(value: number): Uint8Array {
+  const bytes: number[] = [];
+  for (; value > 0x7f; value = Math.floor(value / 128)) bytes.push((value & 0x7f) | 0x80);
+  bytes.push(value);
+  return Uint8Array.from(bytes);
+}

@@ -1,0 +1,104 @@
+/** Reading a model file: its structure only; weights stay where they are. */
+import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
+import { basename } from 'node:path';
+import { SinkscopeError } from '../errors.js';
+import { ExternalData } from './external.js';
+import type { FunctionDefinition, Model } from './model.js';
+import { type ModelParts, Parser } from './parse.js';
+import { GraphError, ordered, orderedNodes } from './scope.js';
+import { type ByteSource, WireError, WireReader } from './wire.js';
+
+/** The newest `ModelProto.ir_version` that the ONNX Runtime beside us reads, and the oldest with opsets. */
+const irVersions = { oldest: 3, newest: 14 };
+
+/**
+ * The model in `file`, without its weights: tensors of more than 1 KB stay ranges in files. Nodes come in an order in
+ * which they can run.
+ *
+ * Throws `SinkscopeError`: `file` (missing, truncated, not ONNX, wrong version), `external-data` (a weight file that
+ * is missing, too short or not allowed), `graph` (cycles, values with no source or two).
+ */
+export function readModel(file: string): Model {
+  let path: string;
+  let descriptor: number;
+  try {
+    path = realpathSync(file);
+    descriptor = openSync(path, 'r');
+  } catch (error) {
+    throw new SinkscopeError(
+      { code: 'file', file, message: `${file} cannot be opened; check the path and that you may read it.` },
+      { cause: error },
+    );
+  }
+  try {
+    const status = fstatSync(descriptor);
+    if (!status.isFile()) {
+      throw new SinkscopeError({
+        code: 'file',
+        file,
+        message: `${file} is no plain file; give the path of an .onnx file.`,
+      });
+    }
+    const source: ByteSource = {
+      size: status.size,
+      read: (into, position) => readSync(descriptor, into, 0, into.length, position),
+    };
+    return parseModel(source, path);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** As {@link readModel}, from any bytes; `file` is the absolute path that weights inside the model are said to lie in. */
+export function parseModel(source: ByteSource, file: string): Model {
+  const name = basename(file);
+  const fail = (code: 'file' | 'graph', message: string, cause?: unknown): SinkscopeError =>
+    new SinkscopeError({ code, file, message: `${name} ${message}` }, { cause });
+
+  if (source.size === 0) throw fail('file', 'is empty; download or export it again.');
+  const head = Buffer.alloc(Math.min(64, source.size));
+  source.read(head, 0);
+  if (head.toString('latin1').startsWith('version https://git-lfs')) {
+    throw fail('file', 'is only a Git LFS pointer; run `git lfs pull` in its folder to get the model itself.');
+  }
+
+  const external = new ExternalData(file);
+  let parts: ModelParts;
+  try {
+    parts = new Parser(new WireReader(source), file, external).model();
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    if (!startsLikeModel(source)) throw fail('file', 'is not an ONNX model; give the path of an .onnx file.', error);
+    const what = error.truncated ? 'is truncated' : 'is damaged or not supported';
+    throw fail('file', `${what}: ${error.message}. Download or export it again.`, error);
+  }
+  external.refuseOverlaps();
+
+  const { irVersion, producer, opsets, graph, functions } = parts;
+  if (graph === undefined || irVersion === undefined) {
+    throw fail('file', 'is not an ONNX model (or is cut off before its graph); download or export it again.');
+  }
+  if (irVersion < irVersions.oldest || irVersion > irVersions.newest) {
+    throw fail(
+      'file',
+      `has ONNX IR version ${irVersion}, and versions ${irVersions.oldest} to ${irVersions.newest} can be read; export it again with another version of onnx.`,
+    );
+  }
+  if (opsets.size === 0) throw fail('file', 'names no operator set; export it again.');
+  try {
+    return { file, irVersion, producer, opsets, graph: ordered(graph), functions: functions.map(orderedFunction) };
+  } catch (error) {
+    if (!(error instanceof GraphError)) throw error;
+    throw fail('graph', `cannot be run: ${error.message}. Export it again.`, error);
+  }
+}
+
+function orderedFunction(definition: FunctionDefinition): FunctionDefinition {
+  return { ...definition, nodes: orderedNodes(definition.nodes, definition.inputs, new Set()) };
+}
+
+/** Every writer puts `ir_version` (field 1, a small number) first. */
+function startsLikeModel(source: ByteSource): boolean {
+  const head = Buffer.alloc(2);
+  return source.read(head, 0) === 2 && head[0] === 0x08 && head.readUInt8(1) < 128;
+}
