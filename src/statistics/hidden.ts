@@ -102,9 +102,10 @@ function lowerMedian(bits: Int32Array, upper: Uint32Array, count: number): numbe
   const [bucket, rank] = locate(upper, (count - 1) >> 1);
   const lower = new Uint32Array(1 << LOW_BITS);
   const lowMask = lower.length - 1;
+  // Infinity and NaN fall into buckets of their own, above every finite one.
   for (let i = 0; i < bits.length; i++) {
     const magnitude = bits[i] & MAGNITUDE;
-    if (magnitude >>> LOW_BITS === bucket && magnitude < INFINITE) lower[magnitude & lowMask]++;
+    if (magnitude >>> LOW_BITS === bucket) lower[magnitude & lowMask]++;
   }
   const [low] = locate(lower, rank);
   return asFloats(Int32Array.of((bucket << LOW_BITS) | low))[0];

@@ -33,6 +33,11 @@ describe('hiddenStatistics', () => {
     expect(statistics.median).toBe(2);
   });
 
+  it('keeps the first of equal magnitudes', () => {
+    const { top } = hiddenStatistics(new Float32Array(20).fill(-2), 2, 10);
+    expect(top.map((entry) => entry.token * 10 + entry.dim)).toEqual([...Array(16).keys()]);
+  });
+
   it('has no median and no top where nothing is finite', () => {
     const statistics = hiddenStatistics(Float32Array.of(Number.NaN, Number.POSITIVE_INFINITY), 1, 2);
     expect(statistics.nonFinite).toBe(2);
