@@ -1,0 +1,74 @@
+/** `If` nodes whose way is known, replaced by the branch they take. */
+import { identity } from './functions.js';
+import { DataType, type Graph, type Node, type ValueInfo } from './model.js';
+import { type Names, type Renaming, renamed } from './rename.js';
+import { inputsOf } from './scope.js';
+import { numbers } from './tensor.js';
+
+/**
+ * The graph with every top-level `If` inlined whose condition is constant, or is a boolean graph input: merged
+ * decoders have one that says whether a cache is given, and it is taken as false. Such an input goes where nothing
+ * else reads it. Returns the same graph where there is none; branches may hold further ones.
+ */
+export function inlineBranches(graph: Graph, names: Names): Graph {
+  const flags = new Set(graph.inputs.filter((input) => input.type === DataType.bool).map((input) => input.name));
+  const condition = (node: Node): boolean | undefined => {
+    if (node.op !== 'If' || node.domain !== '') return undefined;
+    const name = node.inputs[0] ?? '';
+    const constant = graph.initializers.get(name);
+    if (constant?.type === DataType.bool) return numbers(constant)[0] !== 0;
+    return flags.has(name) ? false : undefined;
+  };
+
+  const nodes: Node[] = [];
+  const initializers = new Map(graph.initializers);
+  const valueInfo = new Map(graph.valueInfo);
+  const decided = new Set<string>();
+  for (const node of graph.nodes) {
+    const taken = condition(node);
+    const branch = taken === undefined ? undefined : node.attributes.get(taken ? 'then_branch' : 'else_branch');
+    if (branch?.kind !== 'graph') {
+      nodes.push(node);
+      continue;
+    }
+    const inlined = inline(branch.value, node.outputs, names);
+    nodes.push(...inlined.nodes);
+    for (const [name, tensor] of inlined.initializers) initializers.set(name, tensor);
+    for (const info of inlined.valueInfo) valueInfo.set(info.name, info);
+    decided.add(node.inputs[0] ?? '');
+  }
+  if (decided.size === 0) return graph;
+
+  const read = new Set([...nodes.flatMap(inputsOf), ...graph.outputs.map((output) => output.name)]);
+  const inputs = graph.inputs.filter(({ name }) => read.has(name) || !decided.has(name));
+  return { ...graph, nodes, inputs, initializers, valueInfo };
+}
+
+function inline(branch: Graph, outputs: readonly string[], names: Names) {
+  const made = new Set(branch.nodes.flatMap((node) => node.outputs));
+  const values = new Map<string, string>();
+  const passedOn: [from: string, to: string][] = [];
+  const valueInfo: ValueInfo[] = [];
+  branch.outputs.forEach((info, i) => {
+    const actual = outputs[i] ?? '';
+    if (actual === '') return;
+    valueInfo.push({ ...info, name: actual });
+    if (made.has(info.name) && !values.has(info.name)) values.set(info.name, actual);
+    else passedOn.push([info.name, actual]);
+  });
+  for (const name of [...made, ...branch.initializers.keys()]) {
+    if (name !== '' && !values.has(name)) values.set(name, names.claim(name));
+  }
+  const rename: Renaming = (name) => values.get(name) ?? name;
+  for (const info of branch.valueInfo.values()) valueInfo.push({ ...info, name: rename(info.name) });
+  return {
+    nodes: [
+      ...branch.nodes.map((node) => renamed(node, rename)),
+      ...passedOn.map(([from, to]) => identity(rename(from), to)),
+    ],
+    initializers: [...branch.initializers].map(
+      ([name, tensor]) => [rename(name), { ...tensor, name: rename(name) }] as const,
+    ),
+    valueInfo,
+  };
+}

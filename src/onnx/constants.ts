@@ -1,0 +1,46 @@
+/** `Constant` nodes as initializers. */
+import { type Attribute, DataType, type Graph, type Tensor } from './model.js';
+
+/** The graph with its top-level `Constant` nodes as initializers; sparse ones stay nodes. */
+export function hoistConstants(graph: Graph): Graph {
+  const initializers = new Map(graph.initializers);
+  const nodes = graph.nodes.filter((node) => {
+    const [name] = node.outputs;
+    const [attribute] = node.attributes;
+    if (node.op !== 'Constant' || node.domain !== '' || !name || !attribute) return true;
+    const tensor = constant(name, ...attribute);
+    if (tensor === undefined) return true;
+    initializers.set(name, tensor);
+    return false;
+  });
+  return nodes.length === graph.nodes.length ? graph : { ...graph, nodes, initializers };
+}
+
+function constant(name: string, key: string, attribute: Attribute): Tensor | undefined {
+  if (key === 'value' && attribute.kind === 'tensor') return { ...attribute.value, name };
+  if (key === 'value_int' && attribute.kind === 'int') return int64Tensor(name, [], [attribute.value]);
+  if (key === 'value_ints' && attribute.kind === 'ints') {
+    return int64Tensor(name, [attribute.value.length], attribute.value);
+  }
+  if (key === 'value_float' && attribute.kind === 'float') return floatTensor(name, [], [attribute.value]);
+  if (key === 'value_floats' && attribute.kind === 'floats') {
+    return floatTensor(name, [attribute.value.length], attribute.value);
+  }
+  return undefined;
+}
+
+export function int64Tensor(name: string, dims: readonly number[], values: readonly bigint[]): Tensor {
+  const data = Buffer.alloc(8 * values.length);
+  values.forEach((value, i) => {
+    data.writeBigInt64LE(value, 8 * i);
+  });
+  return { name, type: DataType.int64, dims, data };
+}
+
+function floatTensor(name: string, dims: readonly number[], values: readonly number[]): Tensor {
+  const data = Buffer.alloc(4 * values.length);
+  values.forEach((value, i) => {
+    data.writeFloatLE(value, 4 * i);
+  });
+  return { name, type: DataType.float, dims, data };
+}

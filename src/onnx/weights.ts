@@ -1,0 +1,44 @@
+/** Where a model's weights are and how much they take. */
+import type { Attribute, Graph, Model, Node, Tensor } from './model.js';
+
+/** Bytes of all weights; one that several tensors share (tied embeddings) counts once. */
+export function weightBytes(model: Model): number {
+  const counted = new Set<string>();
+  let bytes = 0;
+  for (const { data } of tensors(model)) {
+    if (!(data instanceof Uint8Array)) {
+      const range = `${data.offset}+${data.length} ${data.file}`;
+      if (counted.has(range)) continue;
+      counted.add(range);
+    }
+    bytes += data.length;
+  }
+  return bytes;
+}
+
+/** Absolute paths of the files that hold weights of more than 1 KB, each once; the model file is one where it does. */
+export function dataFiles(model: Model): string[] {
+  const files = new Set<string>();
+  for (const { data } of tensors(model)) if (!(data instanceof Uint8Array)) files.add(data.file);
+  return [...files];
+}
+
+function* tensors(model: Model): Generator<Tensor> {
+  yield* graphTensors(model.graph);
+  for (const { nodes } of model.functions) yield* nodeTensors(nodes);
+}
+
+function* graphTensors(graph: Graph): Generator<Tensor> {
+  yield* graph.initializers.values();
+  yield* nodeTensors(graph.nodes);
+}
+
+function* nodeTensors(nodes: readonly Node[]): Generator<Tensor> {
+  for (const node of nodes) for (const attribute of node.attributes.values()) yield* attributeTensors(attribute);
+}
+
+function* attributeTensors(attribute: Attribute): Generator<Tensor> {
+  if (attribute.kind === 'tensor') yield attribute.value;
+  else if (attribute.kind === 'graph') yield* graphTensors(attribute.value);
+  else if (attribute.kind === 'graphs') for (const graph of attribute.value) yield* graphTensors(graph);
+}
