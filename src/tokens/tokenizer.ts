@@ -4,7 +4,7 @@ import { Tokenizer as Native } from 'tokenizers';
 import { SinkscopeError } from '../errors.js';
 import { modelFolder } from '../models/folder.js';
 import { readJson } from '../models/json.js';
-import { utf16Index } from './offsets.js';
+import { textRanges } from './offsets.js';
 import { pieceText, type Spelling } from './pieces.js';
 import { type Frame, findFrame } from './prefix.js';
 import type { Token } from './token.js';
@@ -137,18 +137,8 @@ export class Tokenizer {
         { cause: error },
       );
     }
-    const unit = utf16Index(text);
-    let previous = 0;
-    return ids.map((id, index) => {
-      const [from = 0, to = 0] = offsets[index] ?? [];
-      let start = unit(from);
-      const end = unit(to);
-      // `trim_offsets` takes a token's spaces off its range, all of it where the token is nothing but spaces:
-      // these get theirs back, or nobody could see or select them.
-      if (start === end && !this.#added.has(id)) start = Math.min(start, previous);
-      previous = end;
-      return this.#token(id, start, end);
-    });
+    const ranges = textRanges(text, offsets);
+    return ids.map((id, index) => this.#token(id, ...(ranges[index] ?? [0, 0])));
   }
 
   #token(id: number, start: number, end: number): Token {
