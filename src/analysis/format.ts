@@ -1,0 +1,19 @@
+const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 });
+
+/** A number as it is shown everywhere: three significant digits, all digits before the point, thousands set off. */
+export function formatNumber(value: number): string {
+  if (Number.isNaN(value)) return 'NaN';
+  const text = (Math.abs(value) >= 100 ? whole : short).format(Math.abs(value));
+  return value < 0 ? `−${text}` : text;
+}
+
+/** An activation: with its sign, since the sign is part of what stays constant. `+2,084`, `−173`. */
+export function formatValue(value: number): string {
+  return value > 0 ? `+${formatNumber(value)}` : formatNumber(value);
+}
+
+/** Multiples of the median: `2,298 ×`. */
+export function formatRatio(ratio: number): string {
+  return `${formatNumber(ratio)} ×`;
+}

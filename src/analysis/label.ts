@@ -1,0 +1,25 @@
+import type { Token } from '../tokens/token.js';
+
+/** What special tokens are wrapped in: `<s>`, `<|endoftext|>`, `[CLS]`, DeepSeek's full-width bars. */
+const WRAPPING = /^(?:<[|｜]?|\[)(.+?)(?:[|｜]?>|\])$/u;
+/** Names under which models know the token that begins a sequence. */
+const BEGINNING = /^(?:s|bos|endoftext|startoftext|begin\W?_?of\W?_?(?:text|sentence))$/iu;
+
+const VISIBLE: Readonly<Record<string, string>> = { ' ': '·', '\n': '↵', '\t': '⇥', '\u00a0': '⍽', '\u007f': '␡' };
+
+/**
+ * A token as it is shown: whitespace made visible, special tokens in angle brackets (`⟨bos⟩` for the one put before
+ * the text, whatever the model calls it).
+ */
+export function tokenLabel(token: Token): string {
+  if (token.special) {
+    const name = WRAPPING.exec(token.text)?.[1] ?? token.text;
+    const prefix = token.start === 0 && token.end === 0;
+    return `⟨${prefix && BEGINNING.test(name) ? 'bos' : name}⟩`;
+  }
+  if (token.text === '') return `⟨${token.id}⟩`;
+  return token.text.replace(
+    /[\p{Cc} \u00a0]/gu,
+    (c) => VISIBLE[c] ?? (c < ' ' ? String.fromCodePoint(0x2400 + c.charCodeAt(0)) : '·'),
+  );
+}

@@ -1,0 +1,141 @@
+import type { HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
+import type { Analysis } from './analysis.js';
+import { type MassiveActivation, massiveActivations, ratio } from './massive.js';
+import { sinks } from './sinks.js';
+import type { Thresholds } from './thresholds.js';
+
+/** Version of {@link ResultJson}: raised whenever a reader of the older form would be wrong. */
+export const RESULT_VERSION = 1;
+
+/**
+ * An analysis as a file or a pipe takes it (`analyze --json`, *Save Result*). Layers are k of `h_k`, 0 … L; tokens,
+ * dims and heads count from 0. Numbers that are not finite become `null`, as JSON has no other word for them.
+ */
+export type ResultJson = ReturnType<typeof toJson>;
+
+/**
+ * The JSON form of an analysis.
+ *
+ * @throws RangeError where the run has not begun: nothing to write.
+ */
+export function toJson(analysis: Analysis, thresholds: Thresholds) {
+  const { started, tokens, predictions, finished } = analysis;
+  if (!started || !tokens) throw new RangeError('An analysis that has not begun has no JSON form');
+  const { model, settings } = started;
+  return {
+    sinkscope: RESULT_VERSION,
+    model: {
+      file: model.file,
+      name: model.name,
+      layers: model.layers,
+      hidden: model.hidden,
+      heads: model.heads ?? null,
+      kv_heads: model.kvHeads ?? null,
+      context: model.context ?? null,
+      vocabulary: model.vocabulary ?? null,
+      parallel_block: model.parallelBlock,
+      bytes: model.bytes,
+      missing: model.missing,
+    },
+    /** Everything that changes numbers. `bos` is null where token ids or feeds were given as they are. */
+    settings: {
+      bos: settings.bos ?? null,
+      execution_provider: settings.executionProvider,
+      graph_optimization: settings.graphOptimization,
+      threads: settings.threads,
+    },
+    thresholds: {
+      absolute: thresholds.absolute,
+      ratio: thresholds.ratio,
+      soft: thresholds.soft,
+      epsilon: thresholds.epsilon,
+      min_queries: thresholds.minQueries,
+      min_share: thresholds.minShare,
+    },
+    source: tokens.source,
+    /** Tokens of the whole text that were run, first and after the last; `total` is how many there are. */
+    window: { start: tokens.window.start, end: tokens.window.end, total: tokens.total },
+    /** `start` and `end` are UTF-16 code units of the text. */
+    tokens: tokens.tokens.map(({ id, text, start, end, special }) => ({ id, text, start, end, special })),
+    layers: analysis.layers.map(layerJson),
+    massive_activations: massiveActivations(analysis, thresholds).map(activationJson),
+    sinks: sinksJson(analysis, thresholds),
+    /** After token `token`, most likely first; null in a model without an output head. */
+    predictions: predictions ? { token: predictions.token, top: predictions.top } : null,
+    seconds: finished?.seconds ?? null,
+    first_layer_seconds: finished?.firstLayerSeconds ?? null,
+    saved: finished?.saved ?? null,
+  };
+}
+
+function layerJson(statistics: HiddenStatistics, layer: number) {
+  const { top, median, nonFinite } = statistics;
+  return {
+    layer,
+    /** The 16 entries of largest |h|, largest first. */
+    top: top.map(({ value, token, dim }) => ({ value, token, dim })),
+    /** Lower median of |h|. */
+    median,
+    /** Largest |h| over the median. */
+    ratio: top.length > 0 ? ratio(top[0].value, statistics) : null,
+    /** By token: L2 norm, largest |h|, and its dimension. */
+    token_norm: [...statistics.tokenNorm],
+    token_max: [...statistics.tokenMax],
+    token_max_dim: [...statistics.tokenMaxDim],
+    /** By dimension: largest |h|. */
+    dim_max: [...statistics.dimMax],
+    non_finite: nonFinite,
+  };
+}
+
+function activationJson(activation: MassiveActivation) {
+  const { token, dim, kind, layer, value, ratio, onset, last, softOnset, softLast, values } = activation;
+  return {
+    token,
+    dim,
+    kind,
+    /** Where the ratio is greatest; `value` and `ratio` are from there. */
+    layer,
+    value,
+    ratio,
+    /** First and last layer where it is of its kind. */
+    onset,
+    last,
+    /** First and last layer where it is at least `soft` times the median. */
+    soft_onset: softOnset,
+    soft_last: softLast,
+    /** By layer; null where it is not among the layer's 16 largest. */
+    values: values.map((value) => value ?? null),
+  };
+}
+
+function sinksJson(analysis: Analysis, thresholds: Thresholds) {
+  const { tokens, epsilon, heads, rate, extraRate, sinks: found } = sinks(analysis, thresholds);
+  // Array.from fills the holes of blocks without a pattern.
+  const patterns = Array.from(analysis.attention);
+  return {
+    T: tokens,
+    eps: epsilon,
+    heads,
+    /** Sink_1^eps, the share of heads with alpha > eps on the first token; null without any pattern. */
+    rate: rate ?? null,
+    /** The same for the columns that belong to no token; null where there are none. */
+    extra_rate: extraRate ?? null,
+    /** `token` is null for the extra columns. */
+    tokens: found.map(({ token, heads, share, strongest }) => ({ token: token ?? null, heads, share, strongest })),
+    /** By layer, 1 … L: [heads][T]; null where the pattern is not known. */
+    alpha: patterns.map((pattern) => (pattern ? rows(pattern) : null)),
+    causal: patterns.map((pattern) => pattern?.causal ?? null),
+    /** By layer: the columns that belong to no token, alpha [heads]; null where there are none. */
+    extra: patterns.map((pattern) =>
+      pattern?.extra
+        ? { side: pattern.extra.side, columns: pattern.extra.columns, alpha: [...pattern.extra.alpha] }
+        : null,
+    ),
+  };
+}
+
+/** alpha as [heads][T]. */
+function rows({ heads, tokens, alpha }: PatternStatistics): number[][] {
+  return Array.from({ length: heads }, (_, head) => [...alpha.subarray(head * tokens, (head + 1) * tokens)]);
+}
