@@ -20,9 +20,8 @@ const maxBytes = 4 * 2 ** 20;
 /** Above this a number is no length of anything, as `tokenizer_config.json`'s famous 1e30. */
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
 const id = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1));
-const record = v.pipe(
-  v.record(v.string(), v.unknown()),
-  v.check((value) => !Array.isArray(value)),
+const record = v.custom<Record<string, unknown>>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
 );
 
 /** Where each part may stand, best first: a path of keys in `config.json` or `genai_config.json`. */

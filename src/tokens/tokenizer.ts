@@ -13,6 +13,9 @@ import { largestId, parseTokenizerFile, spellingOf, type TokenizerFile } from '.
 /** Tokenizer files reach 35 MB (Gemma); far beyond that it is something else. */
 const maxBytes = 256 * 2 ** 20;
 
+/** The library takes about 200 bytes for each character of a text. */
+const maxLength = 2 ** 24;
+
 export interface Encoded {
   /** What the model is fed, prefix and suffix included; none for a text that has no token. */
   readonly tokens: Token[];
@@ -85,8 +88,10 @@ export class Tokenizer {
    * The tokens of a text. Special tokens written in it are taken as such.
    *
    * @param bos whether the prefix token is put before it; undefined: as the model's files say
-   * @throws SinkscopeError `input` where a prefix token is asked for and the files name none, `tokenizer` where the
-   *   text cannot be represented
+   * Takes about 200 bytes and a microsecond for each character.
+   *
+   * @throws SinkscopeError `input` where a prefix token is asked for and the files name none, `too-long` above 16
+   *   million characters, `tokenizer` where the text cannot be represented
    */
   async encode(text: string, { bos }: { bos: boolean | undefined }): Promise<Encoded> {
     if (bos && this.#frame.prefix.length === 0) {
@@ -94,6 +99,12 @@ export class Tokenizer {
         code: 'input',
         file: this.file,
         message: `The files beside ${this.file} name no prefix token (BOS); run without it, or write the token in the text.`,
+      });
+    }
+    if (text.length > maxLength) {
+      throw new SinkscopeError({
+        code: 'too-long',
+        message: `The text has ${text.length} characters, and at most ${maxLength} can be taken; select a part of it.`,
       });
     }
     const own = await this.#encodeText(text);
