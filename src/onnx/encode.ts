@@ -45,7 +45,13 @@ function string(writer: BinaryWriter, field: number, value: string): void {
 
 /** `folder` is undefined inside attributes, where tensors are always written out. */
 function writeGraph(writer: BinaryWriter, graph: Graph, folder: string | undefined): void {
-  for (const node of graph.nodes) message(writer, 1, () => writeNode(writer, node));
+  // ONNX Runtime refuses a second node of the same name; names of nodes mean nothing, so that one goes without.
+  const names = new Set<string>();
+  for (const node of graph.nodes) {
+    const name = names.has(node.name) ? '' : node.name;
+    names.add(name);
+    message(writer, 1, () => writeNode(writer, { ...node, name }));
+  }
   string(writer, 2, graph.name || 'graph');
   for (const [name, tensor] of graph.initializers) {
     message(writer, 5, () => writeTensor(writer, { ...tensor, name }, folder));
