@@ -7,7 +7,7 @@
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { access, copyFile, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { access, copyFile, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -91,6 +91,25 @@ const exists = (path) =>
   );
 
 /**
+ * Writes the editor's settings: quiet, and nothing that asks a question over a fresh profile.
+ * @param {string} userData
+ * @param {Record<string, unknown>} settings put on top of those
+ */
+export async function writeSettings(userData, settings) {
+  const quiet = {
+    'chat.disableAIFeatures': true,
+    'extensions.ignoreRecommendations': true,
+    'git.enabled': false,
+    'security.workspace.trust.enabled': false,
+    'telemetry.telemetryLevel': 'off',
+    'workbench.secondarySideBar.defaultVisibility': 'hidden',
+    'workbench.startupEditor': 'none',
+  };
+  await mkdir(join(userData, 'User'), { recursive: true });
+  await writeFile(join(userData, 'User/settings.json'), JSON.stringify({ ...quiet, ...settings }, undefined, 2));
+}
+
+/**
  * Starts the server on a free port of this machine.
  * @param {object} options
  * @param {string} options.userData folder of the editor's settings, state and installed extensions
@@ -133,7 +152,8 @@ export async function startServer({ userData, vsix }) {
     await ended;
     await log.close();
   };
-  process.once('exit', () => server.kill('SIGKILL'));
+  process.once('exit', () => server.kill());
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
   const host = await new Promise((resolve, reject) => {
     createInterface({ input: server.stdout }).on('line', (line) => {

@@ -1,0 +1,30 @@
+/** Packages the extension, installs it into a fresh VS Code server and starts that for all end-to-end tests. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { packageExtension } from '../../scripts/package.mjs';
+import { startServer, writeSettings } from '../../scripts/vscode-server.mjs';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Address of the server, with a slash at its end. */
+    url: string;
+    /** The package that is installed there. */
+    vsix: string;
+    /** Folder for the workspaces of the tests. */
+    workspaces: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const out = join(project.config.root, 'out/e2e');
+  await rm(out, { recursive: true, force: true });
+  const userData = join(out, 'user-data');
+  await writeSettings(userData, {});
+  const vsix = await packageExtension();
+  const server = await startServer({ userData, vsix });
+  project.provide('url', server.url);
+  project.provide('vsix', vsix);
+  project.provide('workspaces', join(out, 'workspaces'));
+  return server.close;
+}
