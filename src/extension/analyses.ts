@@ -1,0 +1,194 @@
+/**
+ * The current run, and everything else that the extension's views show of it. Views read here and listen here; what
+ * a person does in one of them comes back through {@link Analyses.select} and the commands.
+ */
+import * as vscode from 'vscode';
+import { type Analysis, emptyAnalysis, fold } from '../analysis/analysis.js';
+import type { Selection } from '../analysis/selection.js';
+import type { Engine } from '../engine/engine.js';
+import type { RunEvent, RunRequest } from '../engine/events.js';
+import { toProblem } from '../errors.js';
+import { compact } from './compact.js';
+import { relocate, shift, stretch, type TextChange, type TextRange } from './ranges.js';
+import type { Source } from './source.js';
+
+export interface Run {
+  /** Counts up; tells the events of one run from another's. */
+  readonly number: number;
+  readonly request: RunRequest;
+  /** Undefined where token ids were given instead of a text. */
+  readonly source: Source | undefined;
+  readonly events: readonly RunEvent[];
+  readonly analysis: Analysis;
+  /** Where the analysed text is in the document as it is now. */
+  readonly range: TextRange;
+  /** Where each token is in the document as it is now; undefined for those without text and those edited since. */
+  readonly ranges: readonly (TextRange | undefined)[];
+  /** True when the analysed text has changed since. */
+  readonly stale: boolean;
+}
+
+export type Change =
+  /** Another run, or none: everything is to be read again. */
+  | { readonly type: 'run' }
+  | { readonly type: 'event'; readonly run: number; readonly index: number; readonly event: RunEvent }
+  /** The document was edited, or opened again. */
+  | { readonly type: 'ranges' }
+  | { readonly type: 'selection'; readonly from: 'editor' | 'view' };
+
+export class Analyses implements vscode.Disposable {
+  run: Run | undefined;
+  selection: Selection = {};
+
+  private readonly changes = new vscode.EventEmitter<Change>();
+  readonly onDidChange = this.changes.event;
+  private readonly subscriptions: readonly vscode.Disposable[];
+  private controller: AbortController | undefined;
+  private count = 0;
+  /** Edits since the run began, until its tokens are known. */
+  private edits: TextChange[] = [];
+
+  constructor(readonly engine: Engine) {
+    this.subscriptions = [
+      this.changes,
+      vscode.workspace.onDidChangeTextDocument((change) => this.edited(change)),
+      vscode.workspace.onDidOpenTextDocument((document) => this.opened(document)),
+    ];
+  }
+
+  /** True from the request to its last event. */
+  get running(): boolean {
+    return this.controller !== undefined;
+  }
+
+  /**
+   * Runs `request`, ending the run before it. Resolves with the state at the end, or undefined when another run or
+   * {@link clear} took its place.
+   */
+  async analyze(request: RunRequest, source: Source | undefined): Promise<Analysis | undefined> {
+    this.stop();
+    const controller = new AbortController();
+    const number = this.begin(request, source, controller);
+    const current = () => this.run?.number === number;
+    try {
+      for await (const event of this.engine.analyze(request, controller.signal)) {
+        if (!current()) return undefined;
+        this.append(compact(event));
+      }
+    } catch (error) {
+      if (current()) this.append({ type: 'failed', problem: toProblem(error) });
+    }
+    return current() ? this.run?.analysis : undefined;
+  }
+
+  /** Ends the current run, which keeps what it has; nothing where none is going on. */
+  stop(): void {
+    this.controller?.abort();
+  }
+
+  /** Forgets the run, and with it every mark. */
+  clear(): void {
+    this.stop();
+    this.controller = undefined;
+    this.show(undefined);
+  }
+
+  /** Shows a run of an earlier session again. */
+  restore(run: Pick<Run, 'request' | 'source' | 'events' | 'range'>): void {
+    const analysis = run.events.reduce(fold, emptyAnalysis);
+    this.show({ ...run, number: ++this.count, analysis, ranges: [], stale: false });
+    vscode.workspace.textDocuments.forEach((document) => {
+      this.opened(document);
+    });
+  }
+
+  select(selection: Selection, from: 'editor' | 'view'): void {
+    this.selection = selection;
+    this.changes.fire({ type: 'selection', from });
+  }
+
+  /** The token at `offset` of `uri`; the last one where several share a character's bytes. */
+  tokenAt(uri: vscode.Uri, offset: number): number | undefined {
+    if (!this.shows(uri)) return undefined;
+    const token = this.run?.ranges.findLastIndex((range) => range && range.start <= offset && offset < range.end);
+    return token === -1 ? undefined : token;
+  }
+
+  /** True where `uri` is the analysed document. */
+  shows(uri: vscode.Uri): boolean {
+    return this.run?.source?.uri.toString() === uri.toString();
+  }
+
+  dispose(): void {
+    this.stop();
+    for (const subscription of this.subscriptions) subscription.dispose();
+  }
+
+  private begin(request: RunRequest, source: Source | undefined, controller: AbortController): number {
+    const number = ++this.count;
+    const range = source?.range ?? { start: 0, end: 0 };
+    this.controller = controller;
+    this.edits = [];
+    this.show({ number, request, source, events: [], analysis: emptyAnalysis, range, ranges: [], stale: false });
+    return number;
+  }
+
+  private show(run: Run | undefined): void {
+    this.run = run;
+    this.selection = {};
+    this.changes.fire({ type: 'run' });
+  }
+
+  private append(event: RunEvent): void {
+    if (!this.run) return;
+    const { number, events, source, ranges } = this.run;
+    this.run = {
+      ...this.run,
+      events: [...events, event],
+      analysis: fold(this.run.analysis, event),
+      ranges: event.type === 'tokens' && source ? tokenRanges(event, source.range.start, this.edits) : ranges,
+    };
+    if (event.type === 'tokens') this.edits = [];
+    if (event.type === 'finished' || event.type === 'failed') this.controller = undefined;
+    this.changes.fire({ type: 'event', run: number, index: events.length, event });
+  }
+
+  private edited({ document, contentChanges }: vscode.TextDocumentChangeEvent): void {
+    if (!this.run?.source || contentChanges.length === 0 || !this.shows(document.uri)) return;
+    const { analysis, range, ranges, source, stale } = this.run;
+    if (this.running && !analysis.tokens) this.edits.push(...contentChanges);
+    const moved = source.scope === 'document' ? undefined : shift(range, contentChanges);
+    this.run = {
+      ...this.run,
+      range: stretch(range, contentChanges),
+      ranges: ranges.map((token) => token && shift(token, contentChanges)),
+      stale: stale || moved === undefined,
+    };
+    this.changes.fire({ type: 'ranges' });
+  }
+
+  /** Finds the analysed text in a document that may have changed while it was closed. */
+  private opened(document: vscode.TextDocument): void {
+    if (!this.run?.source || !this.shows(document.uri)) return;
+    const { source, analysis, range } = this.run;
+    const text = document.getText();
+    const found = relocate(source.text, text, range.start);
+    this.run = {
+      ...this.run,
+      range: found ?? range,
+      ranges: found && analysis.tokens ? tokenRanges(analysis.tokens, found.start, []) : [],
+      stale: !found || (source.scope === 'document' && text.length !== source.text.length),
+    };
+    this.changes.fire({ type: 'ranges' });
+  }
+}
+
+function tokenRanges(
+  { tokens }: { tokens: readonly TextRange[] },
+  base: number,
+  edits: readonly TextChange[],
+): (TextRange | undefined)[] {
+  return tokens.map(({ start, end }) =>
+    start === end ? undefined : shift({ start: base + start, end: base + end }, edits),
+  );
+}

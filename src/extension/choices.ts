@@ -1,0 +1,63 @@
+/** What is asked in quick picks and input boxes. Each resolves with undefined when it is dismissed. */
+import { dirname } from 'node:path';
+import * as vscode from 'vscode';
+import type { Problem } from '../errors.js';
+import type { FoundModel } from '../models/find.js';
+import { bytesInWords, originInWords } from './words.js';
+
+/** Which model to run from now on. */
+export async function chooseModel(
+  models: readonly FoundModel[],
+  chosen: FoundModel | undefined,
+): Promise<FoundModel | 'settings' | undefined> {
+  const items = models.map((model) => ({
+    label: `$(${model.file === chosen?.file ? 'check' : 'blank'}) ${model.name}`,
+    description: `${originInWords(model.origin)}, ${bytesInWords(model.bytes)}`,
+    detail: model.origin === 'bundled' ? undefined : dirname(model.file),
+    result: model,
+  }));
+  const add = { label: vscode.l10n.t('$(add) Add model paths…'), result: 'settings' as const };
+  const picked = await vscode.window.showQuickPick([...items, add], {
+    title: vscode.l10n.t('Choose the model to run'),
+    matchOnDescription: true,
+    matchOnDetail: true,
+  });
+  return picked?.result;
+}
+
+/** Which part to run of a text that is longer than the model takes. */
+export async function choosePart(
+  { tokens, context }: NonNullable<Problem['limit']>,
+  cursor: boolean,
+): Promise<'first' | 'last' | 'cursor' | undefined> {
+  const [total, most] = [tokens, context].map((n) => n.toLocaleString(vscode.env.language));
+  const picked = await vscode.window.showQuickPick(
+    [
+      { label: vscode.l10n.t('The first {0} tokens', most), result: 'first' as const },
+      { label: vscode.l10n.t('The last {0} tokens', most), result: 'last' as const },
+      ...(cursor ? [{ label: vscode.l10n.t('{0} tokens from the cursor on', most), result: 'cursor' as const }] : []),
+    ],
+    {
+      title: vscode.l10n.t('The text has {0} tokens; the model takes {1}', total, most),
+      placeHolder: vscode.l10n.t('Which part is to be analyzed?'),
+    },
+  );
+  return picked?.result;
+}
+
+/** Token ids, for models without a tokenizer. */
+export async function enterIds(): Promise<readonly number[] | undefined> {
+  const typed = await vscode.window.showInputBox({
+    title: vscode.l10n.t('Analyze token ids'),
+    prompt: vscode.l10n.t('Token ids of the prompt, with spaces or commas between them'),
+    placeHolder: '1 15 208 7',
+    validateInput: (value) =>
+      parseIds(value) ? undefined : vscode.l10n.t('Token ids are whole numbers from 0 on, e.g. 1 15 208 7.'),
+  });
+  return typed === undefined ? undefined : parseIds(typed);
+}
+
+function parseIds(typed: string): number[] | undefined {
+  const words = typed.split(/[\s,]+/).filter((word) => word !== '');
+  return words.length > 0 && words.every((word) => /^\d{1,9}$/.test(word)) ? words.map(Number) : undefined;
+}

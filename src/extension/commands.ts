@@ -1,0 +1,150 @@
+/** What a person can do, from the palette, menus, keys, the panel and links. */
+import * as vscode from 'vscode';
+import type { RunRequest } from '../engine/events.js';
+import { SinkscopeError, toProblem } from '../errors.js';
+import type { Analyses, Run } from './analyses.js';
+import { chooseModel, choosePart, enterIds } from './choices.js';
+import type { SettingsWatch } from './configuration.js';
+import { exportJson, exportPicture, exportTensors } from './export.js';
+import type { Models } from './models.js';
+import type { Panel } from './panel.js';
+import type { Reports } from './reports.js';
+import { chosenSource, documentSource, rangeSource, type Source } from './source.js';
+
+export interface Parts {
+  readonly analyses: Analyses;
+  readonly models: Models;
+  readonly settings: SettingsWatch;
+  readonly panel: Panel;
+  readonly reports: Reports;
+}
+
+/** What a run is about: its prompt, where that is from, and which part of it is run. */
+type Subject = Pick<RunRequest, 'prompt' | 'window'> & { readonly source: Source | undefined };
+
+/** Registers every command of the manifest, and those that only links and webviews call. */
+export function registerCommands({ analyses, models, settings, panel, reports }: Parts): vscode.Disposable {
+  /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
+  const run = async (subject: Subject): Promise<void> => {
+    const { prompt, window, source } = subject;
+    const { bos, attention, memory, threads } = settings.current;
+    const { file } = await models.chosen();
+    panel.show();
+    const analysis = await analyses.analyze(
+      { model: file, prompt, window, bos: bos === 'auto' ? undefined : bos === 'on', attention, memory, threads },
+      source,
+    );
+    const problem = analysis?.problem;
+    if (problem?.code === 'too-long' && problem.limit && window === undefined) {
+      const cursor = source && cursorIn(source);
+      const part = await choosePart(problem.limit, cursor !== undefined);
+      if (part === 'first' || part === 'last') await run({ ...subject, window: part });
+      else if (part === 'cursor' && source && cursor !== undefined) await run(fromCursor(source, cursor));
+    } else if (problem) {
+      reports.problem(problem);
+    }
+  };
+
+  const analyzeText = (source: Source) => {
+    if (source.text === '') {
+      throw new SinkscopeError({
+        code: 'input',
+        message: vscode.l10n.t('This document is empty; type or open a text to analyze it.'),
+      });
+    }
+    return run({ prompt: { text: source.text }, source });
+  };
+
+  /** The run shown, to be done again on its text as it is now. */
+  const subjectAgain = async ({ request, source, range }: Run): Promise<Subject> => {
+    if (!source) return { ...request, source };
+    const document = await vscode.workspace.openTextDocument(source.uri);
+    const now = source.scope === 'document' ? documentSource(document) : rangeSource(document, source.scope, range);
+    return { prompt: { text: now.text }, window: request.window, source: now };
+  };
+
+  const shown = (): Run => {
+    if (analyses.run) return analyses.run;
+    throw new SinkscopeError({
+      code: 'input',
+      message: vscode.l10n.t('Nothing was analyzed yet; run Analyze Prompt in an editor first.'),
+    });
+  };
+
+  const actions: Readonly<Record<string, (...args: never[]) => unknown>> = {
+    analyze() {
+      const editor = vscode.window.activeTextEditor;
+      if (editor) return analyzeText(chosenSource(editor));
+      throw new SinkscopeError({
+        code: 'input',
+        message: vscode.l10n.t('No text editor is open; open the text to analyze and put the cursor in it.'),
+      });
+    },
+    async analyzeAgain() {
+      await run(await subjectAgain(shown()));
+    },
+    async analyzeIds(given?: readonly number[]) {
+      const ids = given ?? (await enterIds());
+      if (ids) await run({ prompt: { ids }, source: undefined });
+    },
+    stop: () => analyses.stop(),
+    clear: () => analyses.clear(),
+    showPanel: () => panel.show(),
+    showToken(token: number) {
+      panel.show();
+      analyses.select({ ...analyses.selection, token }, 'view');
+    },
+    async chooseModel(given?: string) {
+      const listed = await models.list();
+      const picked = given
+        ? listed.find(({ file }) => file === given)
+        : await chooseModel(listed, await models.chosen().catch(() => undefined));
+      if (picked === 'settings')
+        await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
+      else if (picked) await models.choose(picked);
+    },
+    chooseBos: (bos: 'auto' | 'on' | 'off') => settings.update('bos', bos),
+    refreshModels: () => models.refresh(),
+    showLog: () => reports.log.show(true),
+    openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
+    async exportJson() {
+      const saved = await exportJson(shown(), settings.current.thresholds);
+      if (saved) reports.saved(saved);
+    },
+    async exportTensors() {
+      const saved = await exportTensors(analyses.engine, shown());
+      if (saved) reports.saved(saved);
+    },
+    async savePicture(name: string, png: Uint8Array) {
+      const saved = await exportPicture(name, png);
+      if (saved) reports.saved(saved);
+    },
+  };
+
+  return vscode.Disposable.from(
+    ...Object.entries(actions).map(([name, action]) =>
+      vscode.commands.registerCommand(`sinkscope.${name}`, async (...args: never[]) => {
+        try {
+          await action(...args);
+        } catch (error) {
+          reports.problem(toProblem(error));
+        }
+      }),
+    ),
+  );
+}
+
+/** The cursor's offset in the document that `source` is from, where it is inside the analyzed text. */
+function cursorIn({ uri, range }: Source): number | undefined {
+  const editor = vscode.window.visibleTextEditors.find(({ document }) => document.uri.toString() === uri.toString());
+  if (!editor) return undefined;
+  const cursor = editor.document.offsetAt(editor.selection.active);
+  return cursor > range.start && cursor < range.end ? cursor : undefined;
+}
+
+/** What follows the cursor; its first tokens are run. */
+function fromCursor({ uri, text, range }: Source, cursor: number): Subject {
+  const rest = text.slice(cursor - range.start);
+  const source: Source = { uri, scope: 'cursor', text: rest, range: { start: cursor, end: range.end } };
+  return { prompt: { text: rest }, window: 'first', source };
+}

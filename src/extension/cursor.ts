@@ -1,0 +1,15 @@
+import * as vscode from 'vscode';
+import type { Analyses } from './analyses.js';
+
+/** Moving the cursor onto a token selects it everywhere. Typing and what extensions do moves no selection. */
+export function registerCursor(analyses: Analyses): vscode.Disposable {
+  return vscode.window.onDidChangeTextEditorSelection(({ textEditor, selections, kind }) => {
+    if (kind !== vscode.TextEditorSelectionChangeKind.Mouse && kind !== vscode.TextEditorSelectionChangeKind.Keyboard) {
+      return;
+    }
+    const { document } = textEditor;
+    const token = analyses.tokenAt(document.uri, document.offsetAt(selections[0].active));
+    if (token === undefined || token === analyses.selection.token) return;
+    analyses.select({ ...analyses.selection, token }, 'editor');
+  });
+}

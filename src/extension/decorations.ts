@@ -1,0 +1,146 @@
+import * as vscode from 'vscode';
+import type { Analyses } from './analyses.js';
+import type { SettingsWatch } from './configuration.js';
+import { type Marks, type Prefix, placeMarks, tintLevels } from './marks.js';
+import type { TextRange } from './ranges.js';
+
+/** While layers arrive, editors are painted at most this often, in milliseconds. */
+const repaint = 80;
+
+/** Paints the marks of the current run in every editor that shows its document. */
+export class Decorations implements vscode.Disposable {
+  private readonly types = decorationTypes();
+  private readonly subscriptions: readonly vscode.Disposable[];
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly analyses: Analyses,
+    private readonly settings: SettingsWatch,
+  ) {
+    this.subscriptions = [
+      analyses.onDidChange((change) => {
+        if (change.type === 'event') this.timer ??= setTimeout(() => this.paint(), repaint);
+        else this.paint();
+        if (change.type === 'selection' && change.from === 'view') this.reveal();
+      }),
+      settings.onDidChange(() => this.paint()),
+      vscode.window.onDidChangeVisibleTextEditors(() => this.paint()),
+    ];
+  }
+
+  /** What is marked in `document`; nothing where it is not the analyzed one. */
+  marks(document: vscode.TextDocument): Marks | undefined {
+    const { run, selection } = this.analyses;
+    if (!run || !this.analyses.shows(document.uri)) return undefined;
+    return placeMarks(run.analysis, run.ranges, this.settings.current.thresholds, selection);
+  }
+
+  dispose(): void {
+    clearTimeout(this.timer);
+    for (const subscription of this.subscriptions) subscription.dispose();
+    const { tints, signs, ticks } = this.types;
+    for (const type of [...tints, ...Object.values(signs), ...Object.values(ticks)]) type.dispose();
+  }
+
+  private paint(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    for (const editor of vscode.window.visibleTextEditors) this.paintEditor(editor);
+  }
+
+  private paintEditor(editor: vscode.TextEditor): void {
+    const { document } = editor;
+    const marks = this.marks(document);
+    const place = (ranges: readonly TextRange[] = []) => ranges.map((range) => toRange(document, range));
+    const { tints, signs, ticks } = this.types;
+    for (const [i, type] of tints.entries()) editor.setDecorations(type, place(marks?.tints[i]));
+    editor.setDecorations(signs.massive, place(marks?.massive));
+    editor.setDecorations(signs.large, place(marks?.large));
+    editor.setDecorations(signs.sink, place(marks?.sinks));
+    editor.setDecorations(signs.selected, place(marks?.selected && [marks.selected]));
+    editor.setDecorations(signs.prefix, marks?.prefix ? [prefixDecoration(document, marks.prefix)] : []);
+    const { massive = [], sinks = [], prefix } = marks ?? {};
+    const withPrefix = (ranges: readonly TextRange[], has = false) =>
+      prefix && has ? [at(prefix.at), ...ranges] : ranges;
+    editor.setDecorations(ticks.massive, place(withPrefix(massive, prefix?.kind === 'massive')));
+    editor.setDecorations(ticks.sink, place(withPrefix(sinks, prefix?.sink)));
+  }
+
+  /** Brings the selected token into sight, in editors that show its document. */
+  private reveal(): void {
+    for (const editor of vscode.window.visibleTextEditors) {
+      const marks = this.marks(editor.document);
+      const range = marks?.selected ?? (marks?.prefix?.selected ? at(marks.prefix.at) : undefined);
+      if (range) {
+        editor.revealRange(toRange(editor.document, range), vscode.TextEditorRevealType.InCenterIfOutsideViewport);
+      }
+    }
+  }
+}
+
+export function toRange(document: vscode.TextDocument, { start, end }: TextRange): vscode.Range {
+  return new vscode.Range(document.positionAt(start), document.positionAt(end));
+}
+
+function at(offset: number): TextRange {
+  return { start: offset, end: offset };
+}
+
+/** A fixed set, reused: every type is a style sheet rule of its own (microsoft/vscode#9129). */
+function decorationTypes() {
+  const color = (id: string) => new vscode.ThemeColor(`sinkscope.${id}`);
+  const type = (options: vscode.DecorationRenderOptions) =>
+    vscode.window.createTextEditorDecorationType({
+      rangeBehavior: vscode.DecorationRangeBehavior.ClosedClosed,
+      ...options,
+    });
+  const sign = (contentText: string, id: string) => ({ contentText, color: color(id), margin: '0 1px' });
+  return {
+    tints: Array.from({ length: tintLevels }, (_, i) => type({ backgroundColor: color(`tint${i + 1}`) })),
+    signs: {
+      massive: type({
+        before: sign('▲', 'massive'),
+        border: '1px solid',
+        borderColor: color('massive'),
+        borderRadius: '3px',
+      }),
+      large: type({
+        before: sign('△', 'large'),
+        border: '1px dotted',
+        borderColor: color('large'),
+        borderRadius: '3px',
+      }),
+      sink: type({
+        before: sign('⚓\uFE0E', 'sink'),
+        textDecoration: 'underline 3px double var(--vscode-sinkscope-sink)',
+      }),
+      selected: type({ outline: '2px solid', outlineColor: color('selected') }),
+      /** Every one has a text of its own. */
+      prefix: type({}),
+    },
+    /** In the overview ruler. */
+    ticks: {
+      massive: type({ overviewRulerColor: color('massive'), overviewRulerLane: vscode.OverviewRulerLane.Left }),
+      sink: type({ overviewRulerColor: color('sink'), overviewRulerLane: vscode.OverviewRulerLane.Right }),
+    },
+  };
+}
+
+function prefixDecoration(
+  document: vscode.TextDocument,
+  { at: offset, label, kind, sink, selected }: Prefix,
+): vscode.DecorationOptions {
+  const color = new vscode.ThemeColor(kind ? `sinkscope.${kind}` : sink ? 'sinkscope.sink' : 'descriptionForeground');
+  return {
+    range: toRange(document, at(offset)),
+    renderOptions: {
+      before: {
+        contentText: label,
+        color,
+        border: `${selected ? '2px' : '1px'} solid`,
+        borderColor: selected ? new vscode.ThemeColor('sinkscope.selected') : color,
+        margin: '0 4px 0 0',
+      },
+    },
+  };
+}

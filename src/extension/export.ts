@@ -1,0 +1,92 @@
+/** Results as files. Each asks where to and resolves with the file, or with undefined when it is dismissed. */
+import { posix } from 'node:path';
+import * as vscode from 'vscode';
+import { toJson } from '../analysis/result.js';
+import type { Thresholds } from '../analysis/thresholds.js';
+import type { Engine } from '../engine/engine.js';
+import { SinkscopeError } from '../errors.js';
+import type { Run } from './analyses.js';
+
+export async function exportJson({ source, analysis }: Run, thresholds: Thresholds): Promise<vscode.Uri | undefined> {
+  if (!analysis.tokens) throw nothingYet();
+  const file = await askFile(resultName(source?.uri), 'json', vscode.l10n.t('Result'));
+  if (file) await write(file, Buffer.from(`${JSON.stringify(toJson(analysis, thresholds), null, 2)}\n`));
+  return file;
+}
+
+export async function exportPicture(name: string, png: Uint8Array): Promise<vscode.Uri | undefined> {
+  const file = await askFile(name.replace(/[^\p{L}\p{N}._-]+/gu, '-'), 'png', vscode.l10n.t('Picture'));
+  if (file) await write(file, png);
+  return file;
+}
+
+/** Runs what is shown once more, writing every hidden state and what else is asked for. */
+export async function exportTensors(
+  engine: Engine,
+  { request, source, analysis }: Run,
+): Promise<vscode.Uri | undefined> {
+  if (!analysis.tokens) throw nothingYet();
+  const parts = await vscode.window.showQuickPick(
+    [
+      { label: vscode.l10n.t('Attention patterns'), description: 'attn.k [heads, T, T]', part: 'attention' },
+      { label: vscode.l10n.t('MLP intermediate states'), description: 'mlp.k [T, D_mlp]', part: 'mlp' },
+      { label: vscode.l10n.t('Logits'), description: 'logits [T, vocabulary]', part: 'logits' },
+    ],
+    { canPickMany: true, title: vscode.l10n.t('Which tensors to save beside the hidden states') },
+  );
+  const file = parts && (await askFile(resultName(source?.uri), 'safetensors', vscode.l10n.t('Tensors')));
+  if (!file) return undefined;
+  const has = (part: string) => parts.some((picked) => picked.part === part);
+  const save = { file: file.fsPath, attention: has('attention'), mlp: has('mlp'), logits: has('logits') };
+  const options = {
+    location: vscode.ProgressLocation.Notification,
+    title: vscode.l10n.t('Saving tensors'),
+    cancellable: true,
+  };
+  return vscode.window.withProgress(options, async (progress, token) => {
+    const controller = new AbortController();
+    token.onCancellationRequested(() => controller.abort());
+    let layers = 1;
+    for await (const event of engine.analyze({ ...request, save }, controller.signal)) {
+      if (event.type === 'started') layers += event.model.layers;
+      if (event.type === 'layer') progress.report({ increment: 100 / layers });
+      if (event.type === 'failed') throw new SinkscopeError(event.problem);
+    }
+    return file;
+  });
+}
+
+function nothingYet(): SinkscopeError {
+  return new SinkscopeError({
+    code: 'input',
+    message: vscode.l10n.t('The run has no result to export; run Analyze Prompt again.'),
+  });
+}
+
+function resultName(uri: vscode.Uri | undefined): string {
+  return `${uri ? posix.parse(uri.path).name : 'tokens'}.sinkscope`;
+}
+
+async function askFile(name: string, extension: string, what: string): Promise<vscode.Uri | undefined> {
+  const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
+  const defaultUri = folder
+    ? vscode.Uri.joinPath(folder, `${name}.${extension}`)
+    : vscode.Uri.file(`${name}.${extension}`);
+  return vscode.window.showSaveDialog({ defaultUri, filters: { [what]: [extension] } });
+}
+
+async function write(file: vscode.Uri, bytes: Uint8Array): Promise<void> {
+  try {
+    await vscode.workspace.fs.writeFile(file, bytes);
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
+    throw new SinkscopeError(
+      {
+        code: 'save',
+        file: file.fsPath,
+        message: vscode.l10n.t('{0} could not be written ({1}); choose another place.', file.fsPath, cause),
+      },
+      { cause: error },
+    );
+  }
+}

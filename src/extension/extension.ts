@@ -1,0 +1,102 @@
+/**
+ * Where the parts of the extension are put together. Nothing here is slow, and no native module is loaded: tokenizer
+ * and ONNX Runtime live in the engine's child process.
+ */
+import { join } from 'node:path';
+import * as vscode from 'vscode';
+import { Engine } from '../engine/engine.js';
+import type { ViewState } from '../protocol.js';
+import { Analyses } from './analyses.js';
+import { registerCommands } from './commands.js';
+import { SettingsWatch } from './configuration.js';
+import { registerCursor } from './cursor.js';
+import { Decorations } from './decorations.js';
+import { registerHover } from './hover.js';
+import { Models } from './models.js';
+import { registerModelsView } from './modelsView.js';
+import { Panel, registerSideView } from './panel.js';
+import { Reports } from './reports.js';
+import { scopeInWords } from './source.js';
+import { registerStatus } from './status.js';
+import { Store } from './store.js';
+import type { Host } from './webview.js';
+import { originInWords } from './words.js';
+
+/** What `activate` gives to tests and to other extensions. */
+export interface Api {
+  readonly analyses: Analyses;
+  readonly decorations: Decorations;
+  readonly models: Models;
+  readonly panel: Panel;
+  /** Resolves when the run of an earlier session is shown again, or known not to exist. */
+  readonly restored: Promise<void>;
+}
+
+export function activate(context: vscode.ExtensionContext): Api {
+  const log = vscode.window.createOutputChannel('Sinkscope', { log: true });
+  const reports = new Reports(log);
+  const settings = new SettingsWatch((problem) => reports.setting(problem));
+  const engine = new Engine(join(context.extensionPath, 'dist', 'engine.js'));
+  const models = new Models(join(context.extensionPath, 'media', 'models'), settings);
+  const analyses = new Analyses(engine);
+  const view = new vscode.EventEmitter<void>();
+
+  const viewState = async (): Promise<ViewState> => {
+    const { run } = analyses;
+    const [list, chosen] = await Promise.all([models.list(), models.chosen().catch(() => undefined)]);
+    return {
+      document: run?.source && vscode.workspace.asRelativePath(run.source.uri, false),
+      scope: run && scopeInWords(run.source?.scope ?? 'ids', run.analysis.tokens),
+      models: list.map(({ file, name, origin }) => ({ file, name, origin: originInWords(origin) })),
+      model: chosen?.file,
+      bos: settings.current.bos,
+      thresholds: settings.current.thresholds,
+      stale: run?.stale ?? false,
+    };
+  };
+  const host: Host = { extension: context.extensionUri, analyses, log, viewState, onDidChangeView: view.event };
+  const panel = new Panel(host);
+  const decorations = new Decorations(analyses, settings);
+
+  const store = new Store(context.storageUri ?? context.globalStorageUri);
+  const restored = restore(store, analyses);
+  const keep = async () => {
+    if (analyses.run) await store.save(analyses.run);
+    else await store.forget();
+  };
+
+  let shown: string | undefined;
+  context.subscriptions.push(
+    log,
+    settings,
+    models,
+    analyses,
+    engine,
+    view,
+    panel,
+    decorations,
+    registerCommands({ analyses, models, settings, panel, reports }),
+    registerCursor(analyses),
+    registerHover(analyses, settings),
+    registerModelsView(models, engine),
+    registerSideView(host),
+    registerStatus(analyses),
+    settings.onDidChange(() => view.fire()),
+    models.onDidChange(() => view.fire()),
+    analyses.onDidChange((change) => {
+      const { run } = analyses;
+      const now = `${run?.number} ${run?.stale} ${run?.analysis.tokens !== undefined}`;
+      if (now !== shown) view.fire();
+      shown = now;
+      if (change.type === 'event' && change.event.type === 'finished') keep().catch((error) => log.warn(error));
+      if (change.type === 'run' && !run) keep().catch((error) => log.warn(error));
+    }),
+  );
+  return { analyses, decorations, models, panel, restored };
+}
+
+/** Shows the last run again, unless another one began meanwhile. */
+async function restore(store: Store, analyses: Analyses): Promise<void> {
+  const run = await store.load();
+  if (run && !analyses.run) analyses.restore(run);
+}

@@ -1,0 +1,136 @@
+/** Which tokens are marked, how, and where in the document. Pure; `decorations.ts` paints it. */
+import type { Analysis } from '../analysis/analysis.js';
+import { tokenLabel } from '../analysis/label.js';
+import { type Kind, massiveActivations } from '../analysis/massive.js';
+import { sinks } from '../analysis/sinks.js';
+import type { Thresholds } from '../analysis/thresholds.js';
+import type { TextRange } from './ranges.js';
+
+/** Tints, faint to strong. A token has level i from 4·2^i times the median on; none below 4 times. */
+export const tintLevels = 8;
+
+export interface Marks {
+  /** By level; neighbours of one level are one range. */
+  readonly tints: readonly (readonly TextRange[])[];
+  readonly massive: readonly TextRange[];
+  readonly large: readonly TextRange[];
+  readonly sinks: readonly TextRange[];
+  readonly selected: TextRange | undefined;
+  readonly prefix: Prefix | undefined;
+}
+
+/** Tokens put before the text, which stand for none of it: shown where the text begins. */
+export interface Prefix extends TokenMark {
+  /** An offset into the document. */
+  readonly at: number;
+  readonly label: string;
+  readonly selected: boolean;
+}
+
+/** What is to be seen of one token, wherever it is. */
+export interface TokenMark {
+  /** 1 … `tintLevels`; 0 for none. */
+  readonly level: number;
+  readonly kind: Kind | undefined;
+  readonly sink: boolean;
+}
+
+/** The signs of a token, for where its text cannot carry them. */
+export function signs({ kind, sink }: TokenMark): string {
+  return (kind ? { massive: '▲', large: '△' }[kind] : '') + (sink ? '⚓' : '');
+}
+
+/** The mark of every token, over all layers that have arrived, or with the tint of one layer. */
+export function tokenMarks(analysis: Analysis, thresholds: Thresholds, layer?: number): TokenMark[] {
+  const kinds = new Map<number, Kind>();
+  for (const { token, kind } of massiveActivations(analysis, thresholds)) {
+    if (kinds.get(token) !== 'massive') kinds.set(token, kind);
+  }
+  const sinkTokens = new Set(sinks(analysis, thresholds).sinks.map(({ token }) => token));
+  const layers = layer !== undefined && analysis.layers[layer] ? [analysis.layers[layer]] : analysis.layers;
+  return (analysis.tokens?.tokens ?? []).map((_, token) => ({
+    level: tintLevel(Math.max(0, ...layers.map(({ tokenMax, median }) => tokenMax[token] / median))),
+    kind: kinds.get(token),
+    sink: sinkTokens.has(token),
+  }));
+}
+
+function tintLevel(ratio: number): number {
+  return ratio >= 4 ? Math.min(Math.floor(Math.log2(ratio)) - 1, tintLevels) : 0;
+}
+
+/**
+ * Marks of `analysis` in the document.
+ *
+ * @param ranges where each token is, as in `Run.ranges`
+ * @param selected index of the selected token
+ */
+export function placeMarks(
+  analysis: Analysis,
+  ranges: readonly (TextRange | undefined)[],
+  thresholds: Thresholds,
+  selection: { readonly token?: number; readonly layer?: number },
+): Marks {
+  const marks = tokenMarks(analysis, thresholds, selection.layer);
+  const placed = mergeSameRange(marks, ranges);
+  const where = (test: (mark: TokenMark) => boolean) =>
+    placed.filter(({ mark }) => test(mark)).map(({ range }) => range);
+  return {
+    tints: Array.from({ length: tintLevels }, (_, i) => joined(where(({ level }) => level === i + 1))),
+    massive: where(({ kind }) => kind === 'massive'),
+    large: where(({ kind }) => kind === 'large'),
+    sinks: where(({ sink }) => sink),
+    selected: selection.token === undefined ? undefined : ranges[selection.token],
+    prefix: prefixMark(analysis, marks, ranges, selection.token),
+  };
+}
+
+/** A character of several bytes can be several tokens: one mark, with all that they have. */
+function mergeSameRange(marks: readonly TokenMark[], ranges: readonly (TextRange | undefined)[]) {
+  const placed: { range: TextRange; mark: TokenMark }[] = [];
+  marks.forEach((mark, token) => {
+    const range = ranges[token];
+    if (!range) return;
+    const last = placed.at(-1);
+    if (last?.range.start === range.start && last.range.end === range.end) last.mark = both(last.mark, mark);
+    else placed.push({ range, mark });
+  });
+  return placed;
+}
+
+function both(a: TokenMark, b: TokenMark): TokenMark {
+  return {
+    level: Math.max(a.level, b.level),
+    kind: a.kind === 'massive' ? a.kind : (b.kind ?? a.kind),
+    sink: a.sink || b.sink,
+  };
+}
+
+function joined(ranges: readonly TextRange[]): TextRange[] {
+  const result: TextRange[] = [];
+  for (const range of ranges) {
+    const last = result.at(-1);
+    if (last?.end === range.start) result[result.length - 1] = { start: last.start, end: range.end };
+    else result.push(range);
+  }
+  return result;
+}
+
+/** Tokens before the first that has text; gone with the mark of that one. */
+function prefixMark(
+  { tokens }: Analysis,
+  marks: readonly TokenMark[],
+  ranges: readonly (TextRange | undefined)[],
+  selected: number | undefined,
+): Prefix | undefined {
+  const count = tokens?.tokens.findIndex(({ start, end }) => end > start) ?? 0;
+  const first = ranges[count];
+  if (!tokens || count <= 0 || !first) return undefined;
+  const labels = tokens.tokens.slice(0, count).map((token, i) => `${tokenLabel(token)} ${signs(marks[i])}`.trim());
+  return {
+    ...marks.slice(0, count).reduce(both),
+    at: first.start,
+    label: labels.join(' '),
+    selected: selected !== undefined && selected < count,
+  };
+}

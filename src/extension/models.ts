@@ -1,0 +1,78 @@
+/** The models there are, and the chosen one. */
+import { isAbsolute, join, resolve, sep } from 'node:path';
+import * as vscode from 'vscode';
+import { SinkscopeError } from '../errors.js';
+import { expandHome, type FoundModel, findModels } from '../models/find.js';
+import type { SettingsWatch } from './configuration.js';
+
+export class Models implements vscode.Disposable {
+  private readonly changes = new vscode.EventEmitter<void>();
+  /** The list, or which of it is chosen, is another one. */
+  readonly onDidChange = this.changes.event;
+  private readonly subscriptions: readonly vscode.Disposable[];
+  private found: Promise<readonly FoundModel[]> | undefined;
+
+  constructor(
+    private readonly bundled: string,
+    private readonly settings: SettingsWatch,
+  ) {
+    this.subscriptions = [
+      this.changes,
+      settings.onDidChange(() => this.refresh()),
+      vscode.workspace.onDidChangeWorkspaceFolders(() => this.refresh()),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => this.refresh()),
+    ];
+  }
+
+  /** Looked for once, when first asked for, and again after {@link refresh}. */
+  list(): Promise<readonly FoundModel[]> {
+    const { model, models } = this.settings.current;
+    this.found ??= findModels({
+      bundled: this.bundled,
+      settings: [...models, model].map(absolute),
+      folders: vscode.workspace.isTrusted ? workspaceFolders() : [],
+    });
+    return this.found;
+  }
+
+  refresh(): void {
+    this.found = undefined;
+    this.changes.fire();
+  }
+
+  /** The model that the setting names. Throws a `SinkscopeError` where there is none. */
+  async chosen(): Promise<FoundModel> {
+    const { model } = this.settings.current;
+    const models = await this.list();
+    const path = absolute(model);
+    const found =
+      models.find(({ origin, name }) => origin === 'bundled' && name === model) ??
+      models.find(({ file }) => file === path) ??
+      models.find(({ file }) => file.startsWith(path + sep));
+    if (found) return found;
+    throw new SinkscopeError({
+      code: 'file',
+      message: vscode.l10n.t('{0} is neither a bundled model nor an .onnx file; choose another model.', model),
+      file: path,
+    });
+  }
+
+  /** Makes `model` the chosen one: for this workspace, or for the user where no trusted folder is open. */
+  async choose({ origin, name, file }: FoundModel): Promise<void> {
+    await this.settings.update('model', origin === 'bundled' ? name : file);
+  }
+
+  dispose(): void {
+    for (const subscription of this.subscriptions) subscription.dispose();
+  }
+}
+
+function workspaceFolders(): string[] {
+  return (vscode.workspace.workspaceFolders ?? []).filter(({ uri }) => uri.scheme === 'file').map((f) => f.uri.fsPath);
+}
+
+/** A path as people write it in settings: from the home folder, absolute, or from the first workspace folder. */
+function absolute(path: string): string {
+  const expanded = expandHome(path);
+  return isAbsolute(expanded) ? resolve(expanded) : join(workspaceFolders()[0] ?? '', expanded);
+}

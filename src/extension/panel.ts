@@ -1,0 +1,70 @@
+/** The panel beside the editor, and its compact form in the side bar. */
+import * as vscode from 'vscode';
+import { connect, type Host, webviewOptions } from './webview.js';
+
+const viewType = 'sinkscope.panel';
+
+/** The one panel. It comes back after a window reload, and closing it ends a run that is going on. */
+export class Panel implements vscode.WebviewPanelSerializer, vscode.Disposable {
+  private panel: vscode.WebviewPanel | undefined;
+  private readonly subscriptions: vscode.Disposable[];
+
+  constructor(private readonly host: Host) {
+    this.subscriptions = [
+      vscode.window.registerWebviewPanelSerializer(viewType, this),
+      host.onDidChangeView(() => void this.retitle()),
+    ];
+  }
+
+  get visible(): boolean {
+    return this.panel?.visible ?? false;
+  }
+
+  /** Brings the panel to the front, beside the editor when it is new; the focus stays where it is. */
+  show(): void {
+    if (this.panel) {
+      if (!this.panel.visible) this.panel.reveal(undefined, true);
+      return;
+    }
+    const column = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
+    this.adopt(vscode.window.createWebviewPanel(viewType, 'Sinkscope', column, webviewOptions(this.host.extension)));
+  }
+
+  async deserializeWebviewPanel(panel: vscode.WebviewPanel): Promise<void> {
+    this.panel?.dispose();
+    this.adopt(panel);
+  }
+
+  dispose(): void {
+    for (const subscription of this.subscriptions) subscription.dispose();
+    this.panel?.dispose();
+  }
+
+  private adopt(panel: vscode.WebviewPanel): void {
+    this.panel = panel;
+    panel.iconPath = vscode.Uri.joinPath(this.host.extension, 'media', 'logo.png');
+    const connection = connect(panel.webview, 'panel', this.host);
+    panel.onDidDispose(() => {
+      connection.dispose();
+      if (this.panel !== panel) return;
+      this.panel = undefined;
+      this.host.analyses.stop();
+    });
+    void this.retitle();
+  }
+
+  private async retitle(): Promise<void> {
+    const { document } = await this.host.viewState();
+    if (this.panel) this.panel.title = document ? vscode.l10n.t('Sinkscope: {0}', document) : 'Sinkscope';
+  }
+}
+
+/** The side view: the same page in a narrow form. */
+export function registerSideView(host: Host): vscode.Disposable {
+  return vscode.window.registerWebviewViewProvider('sinkscope.side', {
+    resolveWebviewView(view) {
+      const connection = connect(view.webview, 'side', host);
+      view.onDidDispose(() => connection.dispose());
+    },
+  });
+}

@@ -1,0 +1,48 @@
+/** Which text is analysed, and where in its document it stands. */
+import * as vscode from 'vscode';
+import type { TokensEvent } from '../engine/events.js';
+import type { TextRange } from './ranges.js';
+
+/** How the text was chosen. */
+export type Scope = 'selection' | 'document' | 'cursor';
+
+export interface Source {
+  readonly uri: vscode.Uri;
+  readonly scope: Scope;
+  readonly text: string;
+  /** Where `text` stood when it was taken. */
+  readonly range: TextRange;
+}
+
+/** The primary selection of `editor`, or the whole document where nothing is selected. */
+export function chosenSource({ document, selection }: vscode.TextEditor): Source {
+  if (selection.isEmpty) return documentSource(document);
+  return rangeSource(document, 'selection', {
+    start: document.offsetAt(selection.start),
+    end: document.offsetAt(selection.end),
+  });
+}
+
+export function documentSource(document: vscode.TextDocument): Source {
+  const text = document.getText();
+  return { uri: document.uri, scope: 'document', text, range: { start: 0, end: text.length } };
+}
+
+export function rangeSource(document: vscode.TextDocument, scope: Scope, { start, end }: TextRange): Source {
+  const text = document.getText(new vscode.Range(document.positionAt(start), document.positionAt(end)));
+  return { uri: document.uri, scope, text, range: { start, end: start + text.length } };
+}
+
+/** In words, which part of what was analysed, with the window where the text was longer than what was run. */
+export function scopeInWords(scope: Scope | 'ids', tokens: TokensEvent | undefined): string {
+  const part = {
+    selection: vscode.l10n.t('selection'),
+    document: vscode.l10n.t('whole document'),
+    cursor: vscode.l10n.t('from the cursor'),
+    ids: vscode.l10n.t('token ids'),
+  }[scope];
+  if (!tokens || tokens.window.end - tokens.window.start >= tokens.total) return part;
+  const { start, end } = tokens.window;
+  const [from, to, total] = [start, end - 1, tokens.total].map((n) => n.toLocaleString(vscode.env.language));
+  return vscode.l10n.t('{0}, tokens {1}–{2} of {3}', part, from, to, total);
+}

@@ -1,0 +1,33 @@
+import * as vscode from 'vscode';
+import type { Analyses } from './analyses.js';
+
+/** While a run goes on: how far it is, in the status bar; a click stops it. Also keeps the keys that menus ask for. */
+export function registerStatus(analyses: Analyses): vscode.Disposable {
+  const item = vscode.window.createStatusBarItem('sinkscope.progress', vscode.StatusBarAlignment.Left);
+  item.name = vscode.l10n.t('Sinkscope Progress');
+  item.command = 'sinkscope.stop';
+  item.tooltip = vscode.l10n.t('Stop the analysis');
+  const setContext = (key: string, value: boolean) =>
+    void vscode.commands.executeCommand('setContext', `sinkscope.${key}`, value);
+
+  let running: boolean | undefined;
+  let result: boolean | undefined;
+  const update = () => {
+    if (running !== analyses.running) {
+      running = analyses.running;
+      setContext('running', running);
+    }
+    if (result !== (analyses.run !== undefined)) {
+      result = analyses.run !== undefined;
+      setContext('hasResult', result);
+    }
+    if (!running) return item.hide();
+    const { started, layers } = analyses.run?.analysis ?? {};
+    item.text =
+      started && layers?.length
+        ? vscode.l10n.t('$(loading~spin) Sinkscope: layer {0}/{1}', layers.length - 1, started.model.layers)
+        : vscode.l10n.t('$(loading~spin) Sinkscope: reading');
+    item.show();
+  };
+  return vscode.Disposable.from(item, analyses.onDidChange(update));
+}

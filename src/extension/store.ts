@@ -1,0 +1,65 @@
+/** The last finished run on disk, so that it is there again after a window reload. */
+import { deserialize, serialize } from 'node:v8';
+import * as v from 'valibot';
+import * as vscode from 'vscode';
+import type { RunEvent, RunRequest } from '../engine/events.js';
+import type { Run } from './analyses.js';
+import { compact } from './compact.js';
+
+/** Changes with the form of what is stored, `RunEvent` included; a run in another form is forgotten. */
+const version = 1;
+
+const stored = v.object({
+  version: v.literal(version),
+  source: v.optional(
+    v.object({
+      uri: v.string(),
+      scope: v.picklist(['selection', 'document', 'cursor']),
+      text: v.string(),
+    }),
+  ),
+  range: v.object({ start: v.number(), end: v.number() }),
+  request: v.custom<RunRequest>((value) => typeof value === 'object' && value !== null),
+  events: v.array(v.custom<RunEvent>((value) => typeof value === 'object' && value !== null && 'type' in value)),
+});
+
+type Stored = v.InferOutput<typeof stored>;
+
+/** Keeps one run in `folder`, which is made when it is missing. */
+export class Store {
+  private readonly file: vscode.Uri;
+
+  constructor(private readonly folder: vscode.Uri) {
+    this.file = vscode.Uri.joinPath(folder, 'last-run');
+  }
+
+  async save({ source, range, request, events }: Run): Promise<void> {
+    const kept: Stored = {
+      version,
+      source: source && { uri: source.uri.toString(), scope: source.scope, text: source.text },
+      range,
+      request,
+      events: [...events],
+    };
+    await vscode.workspace.fs.createDirectory(this.folder);
+    await vscode.workspace.fs.writeFile(this.file, serialize(kept));
+  }
+
+  /** The run kept, or undefined where there is none or it has another version's form. */
+  async load(): Promise<Pick<Run, 'request' | 'source' | 'events' | 'range'> | undefined> {
+    try {
+      const { source, ...run } = v.parse(stored, deserialize(await vscode.workspace.fs.readFile(this.file)));
+      return {
+        ...run,
+        events: run.events.map(compact),
+        source: source && { ...source, uri: vscode.Uri.parse(source.uri, true), range: run.range },
+      };
+    } catch {
+      return undefined;
+    }
+  }
+
+  async forget(): Promise<void> {
+    await vscode.workspace.fs.delete(this.file).then(undefined, () => undefined);
+  }
+}

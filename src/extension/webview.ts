@@ -1,0 +1,121 @@
+/** What the panel and the side view have in common: their page, and their way of speaking with the host. */
+import { randomBytes } from 'node:crypto';
+import * as vscode from 'vscode';
+import type { Query, QueryAnswers } from '../engine/events.js';
+import { toProblem } from '../errors.js';
+import type { FromWebview, ToWebview, ViewState } from '../protocol.js';
+import type { Analyses, Change } from './analyses.js';
+import { parseFromWebview } from './messages.js';
+
+/** What a webview shows and asks of the host. */
+export interface Host {
+  readonly extension: vscode.Uri;
+  readonly analyses: Analyses;
+  readonly log: vscode.LogOutputChannel;
+  viewState(): Promise<ViewState>;
+  /** The view state is another one. */
+  readonly onDidChangeView: vscode.Event<void>;
+}
+
+/** Options of every webview of the extension. */
+export function webviewOptions(extension: vscode.Uri): vscode.WebviewOptions {
+  return { enableScripts: true, localResourceRoots: [vscode.Uri.joinPath(extension, 'dist', 'webview')] };
+}
+
+/** Loads the page of `view` into `webview` and keeps it up to date until the result is disposed. */
+export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: Host): vscode.Disposable {
+  const { analyses } = host;
+  const post = (message: ToWebview) => void webview.postMessage(message);
+  const postView = async () => post({ type: 'view', state: await host.viewState() });
+  const postSelection = () => post({ type: 'selection', selection: analyses.selection });
+  const replay = () => {
+    post({ type: 'replay', run: analyses.run?.number ?? 0, events: analyses.run?.events ?? [] });
+    postSelection();
+  };
+
+  const changed = (change: Change) => {
+    if (change.type === 'event') post(change);
+    else if (change.type === 'selection') postSelection();
+    else if (change.type === 'run') replay();
+  };
+
+  const received = async (message: FromWebview): Promise<void> => {
+    switch (message.type) {
+      case 'ready':
+        await postView();
+        return replay();
+      case 'select':
+        return analyses.select(message.selection, 'view');
+      case 'query':
+        return post({ type: 'answer', id: message.id, answer: await answer(message.query) });
+      case 'stop':
+        return analyses.stop();
+      case 'analyze-again':
+        return vscode.commands.executeCommand('sinkscope.analyzeAgain');
+      case 'choose-model':
+        return vscode.commands.executeCommand('sinkscope.chooseModel', message.file);
+      case 'choose-bos':
+        return vscode.commands.executeCommand('sinkscope.chooseBos', message.bos);
+      case 'open-settings':
+        return vscode.commands.executeCommand('sinkscope.openSettings');
+      case 'save':
+        return vscode.commands.executeCommand(
+          message.what === 'json' ? 'sinkscope.exportJson' : 'sinkscope.exportTensors',
+        );
+      case 'save-picture':
+        return vscode.commands.executeCommand('sinkscope.savePicture', message.name, message.png);
+    }
+  };
+
+  const answer = async (query: Query) => {
+    try {
+      return { ok: true as const, value: compactAnswer(await analyses.engine.query(query)) };
+    } catch (error) {
+      return { ok: false as const, problem: toProblem(error) };
+    }
+  };
+
+  const subscriptions = [
+    analyses.onDidChange(changed),
+    host.onDidChangeView(() => void postView()),
+    webview.onDidReceiveMessage((data: unknown) => {
+      const message = parseFromWebview(data);
+      if (message) void received(message);
+      else host.log.warn(`A message from the ${view} view was not understood: ${JSON.stringify(data)?.slice(0, 200)}`);
+    }),
+  ];
+  webview.options = webviewOptions(host.extension);
+  webview.html = page(webview, view, host.extension);
+  return vscode.Disposable.from(...subscriptions);
+}
+
+/** As `compact` for events: arrays that own their bytes. */
+function compactAnswer(answer: QueryAnswers[Query['type']]): QueryAnswers[Query['type']] {
+  return 'values' in answer ? { ...answer, values: answer.values.slice() } : answer;
+}
+
+function page(webview: vscode.Webview, view: 'panel' | 'side', extension: vscode.Uri): string {
+  const nonce = randomBytes(16).toString('base64');
+  const file = (name: string) => webview.asWebviewUri(vscode.Uri.joinPath(extension, 'dist', 'webview', name));
+  const policy = [
+    `default-src 'none'`,
+    `img-src ${webview.cspSource} blob: data:`,
+    `style-src ${webview.cspSource} 'nonce-${nonce}'`,
+    `font-src ${webview.cspSource}`,
+    `script-src 'nonce-${nonce}'`,
+  ].join('; ');
+  return `<!DOCTYPE html>
+<html lang="${vscode.env.language}">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta property="csp-nonce" nonce="${nonce}">
+<link rel="stylesheet" href="${file('codicon.css')}">
+<title>Sinkscope</title>
+</head>
+<body data-view="${view}">
+<script type="module" nonce="${nonce}" src="${file('panel.js')}"></script>
+</body>
+</html>`;
+}
