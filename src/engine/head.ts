@@ -1,0 +1,83 @@
+/** The output head (final norm and unembedding), run on the rows that are asked for. */
+import { SinkscopeError } from '../errors.js';
+import type { Stage } from './plan.js';
+import type { Values } from './session.js';
+import type { StageRunner } from './stages.js';
+import { floats, rowsOf, sliceRows, type Value } from './value.js';
+
+const topPredictions = 10;
+
+export class Head {
+  /** False once it is known to need the whole sequence: other inputs, or shapes fixed inside. */
+  private takesRows: boolean;
+
+  /**
+   * @param residual name of h_L
+   * @param output name of what the head gives
+   */
+  constructor(
+    private readonly runner: StageRunner,
+    readonly stage: Stage,
+    private readonly residual: string,
+    private readonly output: string,
+  ) {
+    this.takesRows = stage.inputs.length === 1 && stage.inputs[0] === residual;
+  }
+
+  /** What the head gives for all positions, as it is. */
+  async all(values: Values, keep: boolean): Promise<Value> {
+    const results = await this.runner.run(this.stage, values, keep);
+    const value = results.get(this.output);
+    if (!value) throw new Error(`the output head did not give "${this.output}"`);
+    return value;
+  }
+
+  /** Logits of the positions `from` … `to`, [to - from, vocabulary]. */
+  async logits(values: Values, from: number, to: number, keep: boolean): Promise<Float32Array> {
+    const state = values.get(this.residual);
+    if (!state) throw new Error(`the value "${this.residual}" is not there`);
+    if (this.takesRows) {
+      try {
+        const part = new Map([[this.residual, sliceRows(state, from, to)]]);
+        const value = await this.all(part, keep);
+        if (rowsOf(value).tokens === to - from) return floats(value);
+      } catch (error) {
+        if (!SinkscopeError.is(error, 'runtime')) throw error;
+      }
+      this.takesRows = false;
+    }
+    const value = await this.all(values, keep);
+    const { tokens } = rowsOf(value);
+    // Some files give the last position only, whatever they are fed.
+    const offset = tokens < to ? rowsOf(state).tokens - tokens : 0;
+    if (from < offset || to > tokens + offset) {
+      throw new SinkscopeError({
+        code: 'input',
+        message: `This model gives logits for its last ${tokens === 1 ? 'token' : `${tokens} tokens`} only.`,
+      });
+    }
+    return floats(sliceRows(value, from - offset, to - offset));
+  }
+
+  /** The most likely next tokens after position `token`, most likely first. */
+  async predictions(values: Values, token: number, keep: boolean): Promise<{ id: number; probability: number }[]> {
+    return likeliest(await this.logits(values, token, token + 1, keep));
+  }
+}
+
+/** Softmax in double precision; only the largest entries are given. */
+export function likeliest(logits: Float32Array): { id: number; probability: number }[] {
+  const ids: number[] = [];
+  for (let id = 0; id < logits.length; id++) {
+    const least = ids.at(-1);
+    if (ids.length === topPredictions && least !== undefined && !(logits[id] > logits[least])) continue;
+    let at = ids.length;
+    while (at > 0 && logits[id] > logits[ids[at - 1]]) at--;
+    ids.splice(at, 0, id);
+    if (ids.length > topPredictions) ids.pop();
+  }
+  const max = logits[ids[0]];
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - max);
+  return ids.map((id) => ({ id, probability: Math.exp(logits[id] - max) / sum }));
+}

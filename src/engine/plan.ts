@@ -1,0 +1,148 @@
+/**
+ * Where a prepared graph is cut into stages that run one after another. Pure: names in, names out.
+ *
+ * The *main path* is everything that the embedding h_0 flows into. The residual points h_0 … h_L cut it, so that
+ * each of its values has a level: the largest k for which h_k flows into it (h_k itself has level k). Block k
+ * computes the values of level k - 1. What a block needs from an earlier one is carried; everything off the main
+ * path (masks, positions, rotary tables) is computed again in each stage that needs it, for it is cheap, and because
+ * ONNX Runtime crashes when the result of a `Range` that feeds a `Gather` is fetched. Only the `Shape` and `Size` of
+ * a main-path value is carried in place of the value.
+ */
+import type { Anatomy } from '../anatomy/anatomy.js';
+import { type GraphIndex, indexGraph } from '../onnx/graph.js';
+import type { Graph, Node } from '../onnx/model.js';
+
+/** A part of the graph that one session runs. */
+export interface Stage {
+  /** First and last block it computes, 1-based; block 0 is the embedding, block L + 1 the output head. */
+  readonly first: number;
+  readonly last: number;
+  /** Graph inputs and values of earlier stages. */
+  readonly inputs: readonly string[];
+  /** Residual points, values later stages need, and the taps asked for. */
+  readonly outputs: readonly string[];
+}
+
+/** Values to fetch besides the residual points, by block (1-based index; a block may have several). */
+export type Taps = ReadonlyMap<number, readonly string[]>;
+
+export interface Plan {
+  /** One stage per block that computes something, embedding first, head last. */
+  readonly stages: readonly Stage[];
+  /** The part of `stage` that computes only `outputs`. */
+  narrow(stage: Stage, outputs: readonly string[]): Stage;
+}
+
+/**
+ * Cuts the graph at every residual point.
+ *
+ * @param head values to fetch from what follows the last residual, e.g. the logits
+ */
+export function makePlan(graph: Graph, anatomy: Anatomy, taps: Taps, head: readonly string[]): Plan {
+  const index = indexGraph(graph);
+  const graphInputs = new Set(graph.inputs.map((input) => input.name));
+  const residuals = [anatomy.embedding, ...anatomy.blocks.map((block) => block.residPost)];
+  const homes = findHomes(graph, index, residuals);
+
+  /** Walks back from `outputs` to what block `block` has to be given. */
+  const inputsOf = (block: number, outputs: readonly string[]): string[] => {
+    const inputs = new Set<string>();
+    const seen = new Set<string>();
+    const open = [...outputs];
+    for (let value = open.pop(); value !== undefined; value = open.pop()) {
+      if (seen.has(value)) continue;
+      seen.add(value);
+      const home = homes.get(value);
+      if (graphInputs.has(value) || (home !== undefined && home < block)) inputs.add(value);
+      else {
+        const producer = index.producer(value);
+        if (producer) open.push(...index.inputsOf(producer));
+      }
+    }
+    return [...inputs];
+  };
+
+  const lastBlock = anatomy.layers + 1;
+  const outputs: Set<string>[] = Array.from({ length: lastBlock + 1 }, () => new Set());
+  const want = (value: string, block: number) => {
+    if (!graphInputs.has(value)) outputs[homes.get(value) ?? block]?.add(value);
+  };
+  residuals.forEach(want);
+  for (const [block, values] of taps) for (const value of values) want(value, block);
+  for (const value of head) want(value, lastBlock);
+
+  const stages: Stage[] = [];
+  for (let block = lastBlock; block >= 0; block--) {
+    const fetched = [...(outputs[block] ?? [])];
+    if (fetched.length === 0) continue;
+    const inputs = inputsOf(block, fetched);
+    for (const input of inputs) want(input, block);
+    stages.unshift({ first: block, last: block, inputs, outputs: fetched });
+  }
+  return {
+    stages,
+    narrow: (stage, only) => ({ ...stage, inputs: inputsOf(stage.first, only), outputs: only }),
+  };
+}
+
+/** The stages that cover `count` blocks each, the embedding joined to the first; the output head stays alone. */
+export function group(stages: readonly Stage[], count: number, layers: number): Stage[] {
+  if (count === 1) return [...stages];
+  const groups = new Map<number, Stage[]>();
+  for (const stage of stages) {
+    const key = stage.first > layers ? Number.POSITIVE_INFINITY : Math.floor(Math.max(0, stage.first - 1) / count);
+    groups.set(key, [...(groups.get(key) ?? []), stage]);
+  }
+  return [...groups.values()].map(merge);
+}
+
+/** One stage that does the work of `stages`, which follow each other. */
+function merge(stages: readonly Stage[]): Stage {
+  const outputs = new Set(stages.flatMap((stage) => stage.outputs));
+  const inputs = new Set(stages.flatMap((stage) => stage.inputs).filter((input) => !outputs.has(input)));
+  const blocks = stages.flatMap((stage) => [stage.first, stage.last]);
+  return { first: Math.min(...blocks), last: Math.max(...blocks), inputs: [...inputs], outputs: [...outputs] };
+}
+
+/** For every value that may be carried, the block that computes it. */
+function findHomes(graph: Graph, index: GraphIndex, residuals: readonly string[]): Map<string, number> {
+  const cuts = new Map(residuals.map((name, k) => [name, k] as const));
+  const homes = new Map<string, number>();
+  // Values before h_0 are computed again where they are needed, but never only to measure them: that could drag the
+  // embedding table into every stage.
+  const embedding = ancestors(index, residuals[0] ?? '');
+  const levels = new Map<string, number>([[residuals[0] ?? '', 0]]);
+  for (const node of graph.nodes) {
+    const level = Math.max(-1, ...index.inputsOf(node).map((input) => levels.get(input) ?? -1));
+    const measured = measures(node) && (level >= 0 || embedding.has(node.inputs[0] ?? ''));
+    for (const output of node.outputs) {
+      const cut = cuts.get(output);
+      if (cut !== undefined) {
+        levels.set(output, cut);
+        homes.set(output, cut);
+      } else if (measured) homes.set(output, level + 1);
+      else if (level >= 0 && !measures(node)) {
+        levels.set(output, level);
+        homes.set(output, level + 1);
+      }
+    }
+  }
+  return homes;
+}
+
+/** Values computed on the way to `target`, itself included, not looking behind `Shape` and `Size`. */
+function ancestors(index: GraphIndex, target: string): Set<string> {
+  const found = new Set<string>();
+  const open = [target];
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
+    const producer = index.producer(value);
+    if (!producer || found.has(value)) continue;
+    found.add(value);
+    if (!measures(producer)) open.push(...index.inputsOf(producer));
+  }
+  return found;
+}
+
+function measures(node: Node): boolean {
+  return node.domain === '' && (node.op === 'Shape' || node.op === 'Size');
+}

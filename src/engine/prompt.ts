@@ -1,0 +1,189 @@
+/** From what the user gave (text, ids or tensors) to the tokens that are run. */
+import type { Input } from '../anatomy/anatomy.js';
+import { SinkscopeError } from '../errors.js';
+import { DataType } from '../onnx/model.js';
+import { openSafetensors, type SafetensorsTensor, type SafetensorsType } from '../statistics/safetensors.js';
+import type { Token } from '../tokens/token.js';
+import { checkFit, checkIds, type Tokenizer } from '../tokens/tokenizer.js';
+import type { RunRequest, TokensEvent } from './events.js';
+import type { Values } from './session.js';
+import type { TypedArray, Value } from './value.js';
+
+export interface Prompt {
+  /** Tensors by input name. */
+  readonly given: Values;
+  /** Undefined where the model is fed something else than tokens. */
+  readonly tokens: readonly Token[] | undefined;
+  readonly total: number;
+  readonly window: TokensEvent['window'];
+  readonly source: TokensEvent['source'];
+  readonly bos: boolean | undefined;
+}
+
+/** What a prompt has to fit. */
+export interface Limits {
+  /** Path of the model. */
+  readonly file: string;
+  readonly inputs: readonly Input[];
+  readonly vocabulary: number | undefined;
+  /** Most tokens that can be run, and why no more, in words. */
+  readonly context: number;
+  readonly because: string;
+}
+
+/**
+ * The tokens (or tensors) to run.
+ *
+ * @throws SinkscopeError `tokenizer`, `input`, `file`, or `too-long` where there are more tokens than the model takes
+ * and no window was chosen.
+ */
+export async function readPrompt(
+  request: RunRequest,
+  limits: Limits,
+  tokenizer: () => Tokenizer | undefined,
+): Promise<Prompt> {
+  const { prompt } = request;
+  if ('text' in prompt) return fromText(prompt.text, request, limits, tokenizer());
+  if ('ids' in prompt) return fromIds(prompt.ids, request, limits, tokenizer());
+  return fromFeeds(prompt.feeds, limits, tokenizer);
+}
+
+async function fromText(
+  text: string,
+  request: RunRequest,
+  limits: Limits,
+  tokenizer: Tokenizer | undefined,
+): Promise<Prompt> {
+  if (!tokenizer) {
+    throw new SinkscopeError({
+      code: 'tokenizer',
+      file: limits.file,
+      message: `${limits.file} has no tokenizer.json beside it: put the model's own there, or give token ids.`,
+    });
+  }
+  if (limits.vocabulary !== undefined) checkFit(tokenizer, limits.vocabulary);
+  const { tokens, bos, prefix, suffix } = await tokenizer.encode(text, { bos: request.bos });
+  if (tokens.length === 0) {
+    throw new SinkscopeError({ code: 'input', message: 'There is no text to analyze; select some or write some.' });
+  }
+  checkIds(
+    tokens.map((token) => token.id),
+    limits.vocabulary,
+  );
+  return { given: new Map(), source: 'text', bos, ...windowed(tokens, prefix, suffix, request, limits) };
+}
+
+function fromIds(
+  ids: readonly number[],
+  request: RunRequest,
+  limits: Limits,
+  tokenizer: Tokenizer | undefined,
+): Prompt {
+  if (ids.length === 0)
+    throw new SinkscopeError({ code: 'input', message: 'No token ids were given; give at least one.' });
+  checkIds(ids, limits.vocabulary);
+  return {
+    given: new Map(),
+    source: 'ids',
+    bos: undefined,
+    ...windowed(tokensOf(ids, tokenizer), 0, 0, request, limits),
+  };
+}
+
+/** The part of `tokens` that is run; what stands before and after the text is kept. */
+function windowed(
+  tokens: readonly Token[],
+  prefix: number,
+  suffix: number,
+  request: RunRequest,
+  limits: Limits,
+): Pick<Prompt, 'tokens' | 'total' | 'window'> {
+  const own = tokens.slice(prefix, tokens.length - suffix);
+  const total = tokens.length;
+  if (total <= limits.context) return { tokens, total, window: { start: 0, end: own.length } };
+
+  const room = limits.context - prefix - suffix;
+  if (request.window === undefined || room < 1) {
+    throw new SinkscopeError({
+      code: 'too-long',
+      message: `The text has ${total} tokens, but ${limits.because}: choose a part of at most ${limits.context} tokens.`,
+      limit: { tokens: total, context: limits.context },
+    });
+  }
+  const latest = own.length - room;
+  const asked = request.window === 'first' ? 0 : request.window === 'last' ? latest : request.window.start;
+  const start = Math.max(0, Math.min(asked, own.length - 1));
+  const end = Math.min(start + room, own.length);
+  return {
+    tokens: [...tokens.slice(0, prefix), ...own.slice(start, end), ...tokens.slice(total - suffix)],
+    total,
+    window: { start, end },
+  };
+}
+
+async function fromFeeds(file: string, limits: Limits, tokenizer: () => Tokenizer | undefined): Promise<Prompt> {
+  const tensors = await openSafetensors(file);
+  const given = new Map<string, Value>();
+  for (const { name } of limits.inputs) {
+    if (tensors.names.includes(name)) given.set(name, toValue(await tensors.tensor(name)));
+  }
+  if (given.size === 0) {
+    const names = limits.inputs.map((input) => input.name).join(', ');
+    throw new SinkscopeError({
+      code: 'input',
+      file,
+      message: `${file} has a tensor for none of the model's inputs; give at least what it is about (inputs: ${names}).`,
+    });
+  }
+  const idsInput = limits.inputs.find((input) => input.role === 'token-ids');
+  const value = idsInput && given.get(idsInput.name);
+  if (!value)
+    return { given, source: 'feeds', bos: undefined, tokens: undefined, total: 0, window: { start: 0, end: 0 } };
+
+  const ids = Array.from(value.data as ArrayLike<number | bigint>, Number);
+  checkIds(ids, limits.vocabulary);
+  if (ids.length > limits.context) {
+    throw new SinkscopeError({
+      code: 'too-long',
+      file,
+      message: `${file} has ${ids.length} tokens, but ${limits.because}: give at most ${limits.context}.`,
+      limit: { tokens: ids.length, context: limits.context },
+    });
+  }
+  const tokens = tokensOf(ids, tokenizer());
+  return { given, source: 'feeds', bos: undefined, tokens, total: ids.length, window: { start: 0, end: ids.length } };
+}
+
+/** Tokens that stand nowhere in a text. */
+export function tokensOf(ids: readonly number[], tokenizer: Tokenizer | undefined): Token[] {
+  return ids.map((id) => ({
+    id,
+    text: tokenizer?.decode(id) ?? `token ${id}`,
+    start: 0,
+    end: 0,
+    special: false,
+  }));
+}
+
+type View = new (buffer: ArrayBuffer) => TypedArray;
+
+const types: Readonly<Record<SafetensorsType, readonly [DataType, View]>> = {
+  F64: [DataType.double, Float64Array],
+  F32: [DataType.float, Float32Array],
+  F16: [DataType.float16, Uint16Array],
+  BF16: [DataType.bfloat16, Uint16Array],
+  I64: [DataType.int64, BigInt64Array],
+  I32: [DataType.int32, Int32Array],
+  I16: [DataType.int16, Int16Array],
+  I8: [DataType.int8, Int8Array],
+  U64: [DataType.uint64, BigUint64Array],
+  U32: [DataType.uint32, Uint32Array],
+  U16: [DataType.uint16, Uint16Array],
+  U8: [DataType.uint8, Uint8Array],
+  BOOL: [DataType.bool, Uint8Array],
+};
+
+function toValue(tensor: SafetensorsTensor): Value {
+  const [type, array] = types[tensor.dtype];
+  return { type, dims: tensor.shape, data: new array(tensor.bytes.buffer) };
+}

@@ -1,0 +1,76 @@
+/** What the engine and its child process say to each other, and the checks on arrival. */
+import * as v from 'valibot';
+import { type Problem, SinkscopeError } from '../errors.js';
+import type { Query, QueryAnswers, RunEvent, RunRequest } from './events.js';
+import type { Inspection } from './inspection.js';
+
+export type ToChild =
+  | { readonly id: number; readonly type: 'analyze'; readonly request: RunRequest }
+  | { readonly id: number; readonly type: 'inspect'; readonly model: string }
+  | { readonly id: number; readonly type: 'query'; readonly query: Query };
+
+/** Every message of the child answers the one with its `id`. */
+export type FromChild =
+  | { readonly id: number; readonly type: 'event'; readonly event: RunEvent }
+  | { readonly id: number; readonly type: 'answer'; readonly answer: Inspection | QueryAnswers[Query['type']] }
+  | { readonly id: number; readonly type: 'problem'; readonly problem: Problem };
+
+const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
+const path = v.pipe(v.string(), v.nonEmpty('is empty'));
+
+const runRequest = v.object({
+  model: path,
+  prompt: v.union(
+    [
+      v.strictObject({ text: v.string() }),
+      v.strictObject({ ids: v.array(v.number()) }),
+      v.strictObject({ feeds: path }),
+    ],
+    'must have exactly one of text, ids and feeds',
+  ),
+  bos: v.optional(v.boolean()),
+  window: v.optional(v.union([v.picklist(['first', 'last']), v.object({ start: whole })])),
+  attention: v.boolean(),
+  memory: v.pipe(v.number(), v.minValue(2 ** 20, 'must be at least 1 MB')),
+  threads: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1024)),
+  save: v.optional(v.object({ file: path, attention: v.boolean(), mlp: v.boolean(), logits: v.boolean() })),
+});
+
+const query = v.variant('type', [
+  v.object({ type: v.literal('pattern'), layer: whole, head: whole }),
+  v.object({ type: v.literal('hidden'), layer: whole, token: whole }),
+  v.object({ type: v.literal('predictions'), token: whole }),
+]);
+
+const toChild = v.variant('type', [
+  v.object({ id: whole, type: v.literal('analyze'), request: runRequest }),
+  v.object({ id: whole, type: v.literal('inspect'), model: path }),
+  v.object({ id: whole, type: v.literal('query'), query }),
+]);
+
+const envelope = v.object({ id: whole, type: v.picklist(['event', 'answer', 'problem']) });
+
+/** @throws SinkscopeError `input` that names what is wrong with a request. */
+export function checkToChild(message: unknown): ToChild {
+  const result = v.safeParse(toChild, message);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const where = v.getDotPath(issue)?.replace(/^request\./, '') ?? 'message';
+  throw new SinkscopeError({ code: 'input', message: `The request cannot be run: ${where} ${said(issue)}.` });
+}
+
+/** The `id` of a message that may be anything else. */
+export function idOf(message: unknown): number {
+  const result = v.safeParse(v.object({ id: whole }), message);
+  return result.success ? result.output.id : 0;
+}
+
+/** Undefined for what is no message of the child (a library may write to the channel). */
+export function fromChild(message: unknown): FromChild | undefined {
+  // The child is this same build: the frame is checked, the numbers inside are its own.
+  return v.is(envelope, message) ? (message as FromChild) : undefined;
+}
+
+function said(issue: v.BaseIssue<unknown>): string {
+  return issue.message.startsWith('Invalid') ? `must be ${issue.expected ?? 'something else'}` : issue.message;
+}

@@ -1,0 +1,58 @@
+/** Writes a run's tensors as they come, float32, batch axis removed, under the names of TransformerLens' points. */
+import { SafetensorsWriter } from '../statistics/safetensors.js';
+import type { SaveRequest } from './events.js';
+import type { Head } from './head.js';
+import type { LoadedModel } from './loaded.js';
+import type { Pattern } from './patterns.js';
+import type { Values } from './session.js';
+import { floats } from './value.js';
+
+/** Logits are computed and written in parts of about this many bytes. */
+const partBytes = 2 ** 26;
+
+export interface Saver {
+  /** [tokens, width] */
+  rows(name: string, values: Float32Array, tokens: number): Promise<void>;
+  /** [heads, tokens, keys] */
+  pattern(name: string, pattern: Pattern): Promise<void>;
+  /** `logits` [tokens, vocabulary]; what the graph gives where it has no unembedding, under the graph's own name. */
+  output(head: Head, values: Values, tokens: number, keep: boolean): Promise<void>;
+  finish(): Promise<void>;
+  abort(): Promise<void>;
+}
+
+export async function openSaver(request: SaveRequest, { anatomy }: LoadedModel): Promise<Saver> {
+  const output = anatomy.unembedding ? 'logits' : anatomy.output;
+  const blocks = [...anatomy.blocks.keys()];
+  const writer = await SafetensorsWriter.create(request.file, [
+    ...Array.from({ length: anatomy.layers + 1 }, (_, layer) => `hidden.${layer}`),
+    ...blocks.flatMap((block) => [`resid_mid.${block}`, `attn.${block}`, `mlp.${block}`]),
+    output,
+  ]);
+  return {
+    rows: (name, values, tokens) => writer.append(name, [tokens, values.length / tokens], values),
+    async pattern(name, { heads, queries, keys, values }) {
+      if (request.attention) await writer.append(name, [heads, queries, keys], values);
+    },
+    async output(head, values, tokens, keep) {
+      if (!anatomy.unembedding) {
+        const value = await head.all(values, keep);
+        await writer.append(output, value.dims[0] === 1 ? value.dims.slice(1) : value.dims, floats(value));
+        return;
+      }
+      const count = Math.max(1, Math.floor(partBytes / 4 / (anatomy.vocabulary ?? 2 ** 16)));
+      const rows = Math.min(count, tokens);
+      const keepHead = keep || rows < tokens;
+      const first = await head.logits(values, 0, rows, keepHead);
+      async function* parts() {
+        yield first;
+        for (let from = rows; from < tokens; from += count) {
+          yield await head.logits(values, from, Math.min(from + count, tokens), keepHead);
+        }
+      }
+      await writer.append(output, [tokens, first.length / rows], parts());
+    },
+    finish: () => writer.finish(),
+    abort: () => writer.abort(),
+  };
+}

@@ -1,0 +1,78 @@
+/** The only module that touches ONNX Runtime. */
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { DataType } from '../onnx/model.js';
+import { type TypedArray, typeName, typeOf, type Value } from './value.js';
+
+export type Values = ReadonlyMap<string, Value>;
+
+export interface Session {
+  /** @throws ONNX Runtime's own error. */
+  run(feeds: Values): Promise<Values>;
+  /** Frees the native session now rather than when it is collected. */
+  release(): Promise<void>;
+}
+
+export interface SessionOptions {
+  /**
+   * True for a session that is run again. One that runs once must not prepack its weights: that costs a copy of
+   * them and half the time. One of several that are kept must not let its threads spin, for they would fight.
+   */
+  readonly kept: boolean;
+  /** 0: as ONNX Runtime chooses. */
+  readonly threads: number;
+}
+
+/**
+ * Loads a model from memory whose weights lie in files of `folder`.
+ *
+ * @throws ONNX Runtime's own error.
+ */
+export async function createSession(bytes: Uint8Array, folder: string, options: SessionOptions): Promise<Session> {
+  const session = await InferenceSession.create(bytes, {
+    executionProviders: ['cpu'],
+    graphOptimizationLevel: 'all',
+    // Warnings about models are not the user's business; errors are thrown.
+    logSeverityLevel: 3,
+    enableMemPattern: false,
+    ...(options.threads > 0 && { intraOpNumThreads: options.threads }),
+    extra: {
+      session: {
+        model_external_initializers_file_folder_path: folder,
+        force_spinning_stop: '1',
+        ...(!options.kept && { disable_prepacking: '1' }),
+      },
+    },
+  });
+  return {
+    run: async (feeds) => {
+      const fed = Object.fromEntries([...feeds].map(([name, value]) => [name, toTensor(value)]));
+      const results = await session.run(fed);
+      return new Map(Object.entries(results).map(([name, tensor]) => [name, fromTensor(tensor)]));
+    },
+    release: () => session.release(),
+  };
+}
+
+function toTensor(value: Value): Tensor {
+  const name = typeName(value.type) as Tensor.Type;
+  // Where the JavaScript engine has Float16Array, ONNX Runtime insists on it; else it takes the bits.
+  const half = value.type === DataType.float16 ? float16Array() : undefined;
+  const data = half ? new half(value.data.buffer, value.data.byteOffset, value.data.length) : value.data;
+  return new Tensor(name, data as Tensor.DataTypeMap[typeof name], value.dims);
+}
+
+function fromTensor(tensor: Tensor): Value {
+  const type = typeOf(tensor.type);
+  const data = tensor.data as TypedArray;
+  return {
+    type,
+    dims: tensor.dims,
+    data: type === DataType.float16 ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data,
+  };
+}
+
+type ArrayView = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => TypedArray;
+
+function float16Array(): ArrayView | undefined {
+  return (globalThis as { Float16Array?: ArrayView }).Float16Array;
+}

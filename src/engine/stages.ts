@@ -1,0 +1,94 @@
+/** Runs stages: cuts them out, makes their sessions, and keeps those that will be run again. */
+import { basename } from 'node:path';
+import { SinkscopeError } from '../errors.js';
+import { extract } from '../onnx/extract.js';
+import type { LoadedModel } from './loaded.js';
+import type { Stage } from './plan.js';
+import { createSession, type Session, type Values } from './session.js';
+import type { Value } from './value.js';
+
+export class StageRunner {
+  /** By what they compute from what. */
+  private readonly kept = new Map<string, Session>();
+
+  constructor(
+    private readonly loaded: LoadedModel,
+    private readonly threads: number,
+  ) {}
+
+  /**
+   * Runs a stage on `values`, which has all its inputs.
+   *
+   * @param keep whether its session is kept for the next run, which costs its memory and the time to prepack
+   * @throws SinkscopeError `runtime`
+   */
+  async run(stage: Stage, values: Values, keep: boolean): Promise<Values> {
+    const feeds = new Map<string, Value>();
+    for (const name of stage.inputs) {
+      const value = values.get(name);
+      if (!value) throw new Error(`${this.name(stage)} needs "${name}", which is not there`);
+      feeds.set(name, value);
+    }
+    try {
+      if (keep) return await (await this.session(stage, feeds)).run(feeds);
+      const session = await this.create(stage, feeds, false);
+      try {
+        return await session.run(feeds);
+      } finally {
+        await session.release();
+      }
+    } catch (error) {
+      throw error instanceof SinkscopeError ? error : this.failure(stage, error);
+    }
+  }
+
+  /** Frees all sessions. */
+  async release(): Promise<void> {
+    const sessions = [...this.kept.values()];
+    this.kept.clear();
+    for (const session of sessions) await session.release();
+  }
+
+  private async session(stage: Stage, feeds: Values): Promise<Session> {
+    const key = JSON.stringify([stage.inputs, stage.outputs, [...feeds.values()].map((value) => value.type)]);
+    let session = this.kept.get(key);
+    if (!session) {
+      session = await this.create(stage, feeds, true);
+      this.kept.set(key, session);
+    }
+    return session;
+  }
+
+  private create(stage: Stage, feeds: Values, kept: boolean): Promise<Session> {
+    // Ranks and extents are left open: they may differ from run to run, and ONNX Runtime infers what it needs.
+    const inputs = [...feeds].map(([name, { type }]) => ({ name, type }));
+    const { bytes, folder } = extract(this.loaded.model, { inputs, outputs: stage.outputs });
+    return createSession(bytes, folder, { kept, threads: this.threads });
+  }
+
+  private name({ first, last }: Stage): string {
+    if (last === 0) return 'the embedding';
+    if (first > this.loaded.anatomy.layers) return 'the output head';
+    const blocks = first === last ? `block ${first}` : `blocks ${Math.max(first, 1)} to ${last}`;
+    return `${blocks} of ${this.loaded.anatomy.layers}`;
+  }
+
+  private failure(stage: Stage, error: unknown): SinkscopeError {
+    const text = error instanceof Error ? error.message : String(error);
+    return new SinkscopeError(
+      {
+        code: 'runtime',
+        file: this.loaded.file,
+        detail: text,
+        message: `ONNX Runtime could not run ${this.name(stage)} (${basename(this.loaded.file)}): ${shortened(text)}`,
+      },
+      { cause: error },
+    );
+  }
+}
+
+/** ONNX Runtime's messages go on with stack addresses and repeat the error code. */
+function shortened(text: string): string {
+  const cause = text.replace(/\s+/g, ' ').replace(/^.*?(Status Message|returned): /i, '');
+  return cause.length > 300 ? `${cause.slice(0, 300)}…` : cause;
+}
