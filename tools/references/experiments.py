@@ -111,7 +111,9 @@ def intervened_run(name: str, model: Decoder, layer: int, point: list[int]) -> d
         "top": [[h.abs().max().item(), *divmod(h.abs().argmax().item(), h.shape[1])] for h in states],
         "median": [h.abs().median().item() for h in states],
         "alphaFirst": alpha.tolist(),
-        "predictions": [{"id": i, "probability": p} for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)],
+        "predictions": [
+            {"id": i, "probability": p} for p, i in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        ],
     }
 
 
@@ -341,7 +343,8 @@ def main() -> None:
     parts = {
         "perplexity": lambda: perplexities(models),
         "interventions": lambda: [
-            interventions(n, models[n], c) for n, c in (("llama", 1), ("llama", 2), ("llama-bias", 1), ("llama-sink", 1))
+            interventions(name, models[name], count)
+            for name, count in (("llama", 1), ("llama", 2), ("llama-bias", 1), ("llama-sink", 1))
         ],
         "intervenedRun": lambda: [intervened_run("llama", models["llama"], 2, [0, 239])],
         "survey": lambda: [survey(n, m) for n, m in models.items()],

@@ -55,8 +55,10 @@ def text_ids(file: str, tokens: int | None = None) -> list[int]:
     return tokenizer.encode((ROOT / file).read_bytes().decode()).ids[:tokens]
 
 
-def record(model: Decoder, ids: list[int] | torch.Tensor, tap: Tap = lambda _, tensor: tensor) -> dict[str, torch.Tensor]:
-    """Every point of the pass over `ids` ([T] or [batch, T]), after `tap`, and `logits`. A batch axis of 1 is dropped."""
+def record(
+    model: Decoder, ids: list[int] | torch.Tensor, tap: Tap = lambda _, tensor: tensor
+) -> dict[str, torch.Tensor]:
+    """Every point of the pass over `ids` ([T] or [batch, T]), after `tap`, and `logits`; no batch axis for [T]."""
     points: dict[str, torch.Tensor] = {}
 
     def keep(name: str, tensor: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
 
-/** Made by tools/references/statistics.py. */
+/** Made by tools/references/kernels.py. */
 export const goldensFile = fileURLToPath(new URL('goldens.safetensors', import.meta.url));
 const goldens = await openSafetensors(goldensFile);
 

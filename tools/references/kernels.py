@@ -2,7 +2,7 @@
 
 Writes test/unit/statistics/goldens.safetensors. Needs torch, numpy and safetensors:
 
-    python tools/references/statistics.py
+    python tools/references/kernels.py
 """
 
 from pathlib import Path
