@@ -4,7 +4,7 @@
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { runTests } from '@vscode/test-electron';
 import { build } from 'esbuild';
 import { launchBrowser } from './browser.mjs';
@@ -63,9 +63,10 @@ async function inServer() {
       page.exposeFunction('codeAutomationExit', resolve);
       page.once('crash', () => reject(new Error('the browser page crashed')));
     });
+    const remote = (path) => `vscode-remote://${server.host}${pathToFileURL(path).pathname}`;
     const payload = [
-      ['extensionDevelopmentPath', `vscode-remote://${server.host}${root}`],
-      ['extensionTestsPath', `vscode-remote://${server.host}${tests}`],
+      ['extensionDevelopmentPath', remote(root)],
+      ['extensionTestsPath', remote(tests)],
       ['skipWelcome', 'true'],
     ];
     const query = new URLSearchParams({ folder: workspace, payload: JSON.stringify(payload) });

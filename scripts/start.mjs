@@ -6,7 +6,7 @@
  */
 import { copyFile, mkdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { installDependencies } from './install.mjs';
 import { run } from './npm.mjs';
@@ -73,5 +73,5 @@ async function serve(userData, extensions, folder) {
     await symlink(path, join(installed, `extension-${index}`), 'junction');
   await writeSettings(userData, {});
   const server = await startServer({ userData });
-  console.log(`Sinkscope is running in VS Code at\n\n  ${server.url}?folder=${encodeURI(folder)}\n\nCtrl+C stops it.`);
+  console.log(`Sinkscope is running in VS Code at\n\n  ${server.url}?folder=${pathToFileURL(folder).pathname}\n\nCtrl+C stops it.`);
 }
