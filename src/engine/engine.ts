@@ -133,7 +133,7 @@ export class Engine {
   }
 
   private send(request: Request, job: Job): void {
-    if (this.disposed) job.fail(stopped);
+    if (this.disposed) job.fail(stopped, undefined);
     else {
       if (!this.connection?.alive) this.connection = new Connection(this.childPath);
       this.connection.send(request, job);
