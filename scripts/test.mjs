@@ -39,6 +39,7 @@ const suites = [
   check('build', 'scripts/build.mjs'),
   check('types', installed('typescript/bin/tsc'), '--noEmit', '-p', '.'),
   check('types of the webview', installed('typescript/bin/tsc'), '--noEmit', '-p', 'webview'),
+  check('types of the end-to-end tests', installed('typescript/bin/tsc'), '--noEmit', '-p', 'test/e2e'),
   check('lint', installed('@biomejs/biome/bin/biome'), 'ci', '.'),
   vitest('unit and zoo', 'unit.json'),
   { name: 'in-host', args: ['scripts/host.mjs'], report: () => fromMocha(hostReport) },
