@@ -20,6 +20,8 @@ const schema = v.object({
     unk_id: v.nullish(id),
     byte_fallback: v.nullish(v.boolean()),
     end_of_word_suffix: v.nullish(v.string()),
+    continuing_subword_prefix: v.nullish(v.string()),
+    merges: v.nullish(v.array(v.union([v.string(), v.looseTuple([v.string(), v.string()])]))),
   }),
 });
 export type TokenizerFile = v.InferOutput<typeof schema>;
@@ -41,15 +43,23 @@ export function parseTokenizerFile(json: unknown, file: string): TokenizerFile {
       message: `${file} is no tokenizer that Sinkscope knows: ${where}: ${issue.message}. Export it again with the model.`,
     });
   }
-  const { vocab, unk_id } = parsed.output.model;
-  if (Array.isArray(vocab) && (vocab.length === 0 || (unk_id ?? 0) >= vocab.length)) {
-    throw new SinkscopeError({
-      code: 'tokenizer',
-      file,
-      message: `${file} names an unknown token outside its own vocabulary. Export it again with the model.`,
-    });
+  const contradiction = findContradiction(parsed.output);
+  if (contradiction) {
+    const message = `${file} contradicts itself: ${contradiction}. Export it again with the model.`;
+    throw new SinkscopeError({ code: 'tokenizer', file, message });
   }
   return parsed.output;
+}
+
+/** What the native library takes on trust, and would abort the whole process over where it does not hold. */
+function findContradiction({ model }: TokenizerFile): string | undefined {
+  const { vocab, unk_id, merges, continuing_subword_prefix: prefix } = model;
+  if (Array.isArray(vocab) && (unk_id ?? 0) >= vocab.length) return 'its unknown token is outside its vocabulary';
+  if (prefix && merges) {
+    const second = (merge: (typeof merges)[number]) => (typeof merge === 'string' ? merge.split(' ')[1] : merge[1]);
+    if (!merges.every((merge) => second(merge)?.startsWith(prefix))) return 'merges lack its continuing_subword_prefix';
+  }
+  return undefined;
 }
 
 /** The largest id of the vocabulary itself, without added tokens; -1 where it is empty. */

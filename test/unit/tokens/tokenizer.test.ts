@@ -391,7 +391,23 @@ describe('bad files', () => {
     [
       'an unknown token outside the vocabulary',
       { ...wordLevel, model: { type: 'Unigram', vocab: [['a', -1]], unk_id: 1 } },
-      /unknown token outside/,
+      /contradicts itself: its unknown token is outside/,
+    ],
+    [
+      'a merge that would abort the library',
+      {
+        ...wordLevel,
+        model: { type: 'BPE', vocab: { a: 0, b: 1, ab: 2 }, merges: [['a', 'b']], continuing_subword_prefix: '##' },
+      },
+      /contradicts itself: merges lack its continuing_subword_prefix/,
+    ],
+    [
+      'the same in the old notation',
+      {
+        ...wordLevel,
+        model: { type: 'BPE', vocab: { a: 0, b: 1, ab: 2 }, merges: ['a b'], continuing_subword_prefix: '##' },
+      },
+      /contradicts itself/,
     ],
     ['deeply nested', '['.repeat(1e6), /not valid JSON|no tokenizer/],
     [
