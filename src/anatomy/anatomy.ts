@@ -20,6 +20,8 @@ export interface Anatomy {
   readonly context: number | undefined;
   /** True where attention and MLP of a block read the same residual. */
   readonly parallelBlock: boolean;
+  /** Where the main path begins: what the token lookup gives, or the float input; before positions are added. */
+  readonly source: string;
   /** `h_0`: what enters the first block, [1, T, D] or [T, D]. */
   readonly embedding: string;
   readonly blocks: readonly Block[];
@@ -52,6 +54,7 @@ export interface Attention {
   readonly output: string | undefined;
   readonly heads: number | undefined;
   readonly kvHeads: number | undefined;
+  readonly headDim: number | undefined;
 }
 
 export interface FinalNorm {

@@ -1,0 +1,217 @@
+/** Attention sites: where a branch's pattern is, and how many heads it has. */
+import { DataType, intAttribute, type Node } from '../onnx/model.js';
+import type { Attention } from './anatomy.js';
+import { declaredExtents, type PartialVector, partialVector } from './extents.js';
+import { type Flow, stripped } from './flow.js';
+import { factors, isFusedAttention, isPointwise } from './ops.js';
+import { lastProduct, type WeightProduct, weightProduct } from './products.js';
+import type { Branch } from './residual.js';
+
+/** The attention of a branch, or undefined where it holds no softmax that weighs values and no fused operator. */
+export function attentionOf(flow: Flow, branch: Branch): Attention | undefined {
+  const site = siteOf(flow, branch.nodes);
+  if (!site) return undefined;
+  const width = lastProduct(flow, branch.output)?.rows;
+  const output = branch.output;
+  if ('tensor' in site) return { pattern: { tensor: site.tensor }, output, ...headsOf(flow, site, width) };
+  const { operator } = site;
+  const heads = headCount(operator, 'num_heads') ?? headCount(operator, 'q_num_heads') ?? declaredHeads(flow, operator);
+  const headDim = ratio(width, heads);
+  const keys = operator.inputs[1] ? keyHeads(flow, operator.inputs[1], undefined, heads, headDim) : undefined;
+  const kvHeads = headCount(operator, 'kv_num_heads') ?? keys ?? declaredHeads(flow, operator, 1) ?? heads;
+  return { pattern: { operator }, output, heads, kvHeads, headDim };
+}
+
+/** The value that weighs the values, and the product of queries and keys it comes from. */
+interface Softmax {
+  readonly tensor: string;
+  readonly scores: Node | undefined;
+}
+
+function siteOf(flow: Flow, nodes: ReadonlySet<Node>): Softmax | { operator: Node } | undefined {
+  const inOrder = [...nodes].sort((a, b) => depthOf(flow, a) - depthOf(flow, b));
+  const operator = inOrder.find(isFusedAttention);
+  if (operator) return { operator };
+  for (const node of inOrder) {
+    if (!isSoftmax(flow, node)) continue;
+    const tensor = weighing(flow, node.outputs[0] as string, nodes);
+    if (tensor !== undefined) return { tensor, scores: scoresOf(flow, node) };
+  }
+  return undefined;
+}
+
+const depthOf = (flow: Flow, node: Node) => flow.depth(node.outputs.find((output) => output !== '') ?? '');
+
+/** A softmax, as one operator or as exp(x) / sum(exp(x)). */
+function isSoftmax(flow: Flow, node: Node): boolean {
+  if (node.op === 'Softmax') return true;
+  if (node.op !== 'Div') return false;
+  const numerator = stripped(flow, node.inputs[0] ?? '');
+  if (flow.producer(numerator)?.op !== 'Exp') return false;
+  const denominator = stepsBack(flow, node.inputs[1] ?? '', 4);
+  return denominator.some((step) => step.op === 'ReduceSum' && flow.reads(step).includes(numerator));
+}
+
+function stepsBack(flow: Flow, value: string, steps: number): Node[] {
+  const node = flow.producer(value);
+  if (!node || steps === 0) return [];
+  return [node, ...flow.reads(node).flatMap((input) => stepsBack(flow, input, steps - 1))];
+}
+
+/** The probabilities as they enter the product with the values, on the way from a softmax's output. */
+function weighing(flow: Flow, softmax: string, within: ReadonlySet<Node>): string | undefined {
+  const seen = new Set([softmax]);
+  const open = [softmax];
+  for (let value = open.shift(); value !== undefined; value = open.shift()) {
+    for (const node of flow.consumers(value)) {
+      if (!within.has(node)) continue;
+      const pair = factors(node);
+      if (pair) {
+        const other: string = pair[0] === value ? pair[1] : pair[0];
+        if (!flow.isConstant(other) && other !== value) return probabilities(flow, value);
+      } else if (isPointwise(node)) {
+        for (const output of node.outputs)
+          if (output !== '' && !seen.has(output)) {
+            seen.add(output);
+            open.push(output);
+          }
+      }
+    }
+  }
+  return undefined;
+}
+
+/** `value` before the casts and quantisations of the product that reads it; reshapes stay, they may drop columns. */
+function probabilities(flow: Flow, value: string): string {
+  const node = flow.producer(value);
+  const input = node?.inputs[0];
+  if (
+    !node ||
+    !input ||
+    !['Cast', 'Identity', 'Dropout', 'QuantizeLinear', 'DequantizeLinear', 'DynamicQuantizeLinear'].includes(node.op)
+  )
+    return value;
+  return probabilities(flow, input);
+}
+
+/** The product of queries and keys that a softmax reads. */
+function scoresOf(flow: Flow, softmax: Node): Node | undefined {
+  const seen = new Set<string>();
+  const open = [...flow.reads(softmax)];
+  for (let value = open.shift(); value !== undefined && seen.size < 256; value = open.shift()) {
+    const node = flow.producer(value);
+    if (!node || seen.has(value)) continue;
+    seen.add(value);
+    const pair = factors(node);
+    if (pair && !flow.isConstant(pair[0]) && !flow.isConstant(pair[1]) && !isMask(flow, node)) return node;
+    if (isPointwise(node)) open.push(...flow.reads(node));
+  }
+  return undefined;
+}
+
+/** A product without any weight above it (rotary tables, relative positions) is no product of queries and keys. */
+const isMask = (flow: Flow, node: Node) =>
+  (factors(node) ?? []).some((side) => projections(flow, side).products.length === 0);
+
+interface Projections {
+  readonly products: readonly WeightProduct[];
+  /** Targets of the reshapes on the way that can split columns into heads, nearest to the weight first. */
+  readonly targets: readonly PartialVector[];
+}
+
+/** The weight products that queries or keys come from, and how they are split into heads on the way. */
+function projections(flow: Flow, value: string): Projections {
+  const products = new Set<WeightProduct>();
+  const targets: PartialVector[] = [];
+  const seen = new Set<string>([value]);
+  const open = [value];
+  for (let current = open.shift(); current !== undefined && seen.size < 256; current = open.shift()) {
+    const node = flow.producer(current);
+    if (!node) continue;
+    const product = weightProduct(flow, node);
+    if (product) {
+      products.add(product);
+      continue;
+    }
+    if (factors(node) || !isPointwise(node)) continue;
+    const target = node.op === 'Reshape' ? partialVector(flow, node.inputs[1] ?? '') : undefined;
+    if (target && target.length >= 3) targets.unshift(target);
+    for (const input of flow.reads(node))
+      if (!seen.has(input)) {
+        seen.add(input);
+        open.push(input);
+      }
+  }
+  return { products: [...products], targets };
+}
+
+/**
+ * Heads of a pattern in the graph.
+ *
+ * @param width elements of all heads' values together: rows of the output projection.
+ */
+function headsOf(flow: Flow, site: Softmax, width: number | undefined) {
+  const [query, key] = (site.scores && factors(site.scores)) ?? ['', ''];
+  const queries = projections(flow, query);
+  const cache = cacheExtents(flow);
+  const split = splitOf(queries);
+  const heads =
+    declaredExtents(flow, site.tensor)?.at(-3) ??
+    ratio(width, cache?.headDim) ??
+    (split && split.length < 5 ? known(split.at(-2)) : undefined) ??
+    ratio(width, known(split?.at(-1))) ??
+    ratio(queries.products[0]?.columns, known(split?.at(-1)));
+  const headDim = ratio(width, heads);
+  const kvHeads = cache?.kvHeads ?? keyHeads(flow, key, queries.products[0], heads, headDim) ?? heads;
+  return { heads, kvHeads, headDim };
+}
+
+/** The target of the reshape that splits a product's columns into heads: [batch, tokens, heads, head_dim] or so. */
+function splitOf({ targets, products }: Projections): PartialVector | undefined {
+  const columns = products[0]?.columns;
+  return targets.find(
+    (target) => target.length > 3 || ratio(columns, known(target.at(-2))) === (known(target.at(-1)) ?? 0),
+  );
+}
+
+/** Key/value heads by the columns that keys have: all of their own product, or a part of one for Q, K and V. */
+function keyHeads(
+  flow: Flow,
+  key: string,
+  queryProduct: WeightProduct | undefined,
+  heads: number | undefined,
+  headDim: number | undefined,
+): number | undefined {
+  const { products } = projections(flow, key);
+  const [product] = products;
+  const units = products.length === 1 ? ratio(product?.columns, headDim) : undefined;
+  if (units === undefined || heads === undefined) return undefined;
+  const shared = product?.node === queryProduct?.node || units > heads;
+  return shared ? ratio(units - heads, 2) && (units - heads) / 2 : units;
+}
+
+/** What a key/value cache among the inputs declares: [batch, key/value heads, past tokens, head_dim]. */
+function cacheExtents(flow: Flow): { kvHeads: number; headDim: number } | undefined {
+  for (const { shape, type } of flow.model.graph.inputs) {
+    const [kvHeads, past, headDim] = shape?.length === 4 ? shape.slice(1) : [];
+    const numeric = typeof kvHeads === 'number' && typeof headDim === 'number' && typeof past !== 'number';
+    if (numeric && type !== DataType.int64 && type !== DataType.bool) return { kvHeads, headDim };
+  }
+  return undefined;
+}
+
+const known = (extent: number | undefined) => (extent !== undefined && extent > 0 ? extent : undefined);
+
+function ratio(whole: number | undefined, part: number | undefined): number | undefined {
+  return whole && part && whole % part === 0 ? whole / part : undefined;
+}
+
+function headCount(node: Node, attribute: string): number | undefined {
+  return known(intAttribute(node, attribute, 0));
+}
+
+/** Heads of an operator whose queries or keys have an axis for them: [batch, heads, tokens, head_dim]. */
+function declaredHeads(flow: Flow, node: Node, input = 0): number | undefined {
+  const extents = declaredExtents(flow, node.inputs[input] ?? '');
+  return extents?.length === 4 ? extents[1] : undefined;
+}

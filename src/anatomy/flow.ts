@@ -1,0 +1,99 @@
+/**
+ * Questions about the flow of data through a prepared graph that everything else here is made of. All answers are
+ * independent of names and of the order in which the file lists its nodes.
+ */
+import type { GraphIndex } from '../onnx/graph.js';
+import { indexGraph } from '../onnx/graph.js';
+import type { Model, Node } from '../onnx/model.js';
+import { isPassThrough, isShapeOnly } from './ops.js';
+
+export interface Flow {
+  readonly model: Model;
+  readonly producer: GraphIndex['producer'];
+  readonly consumers: GraphIndex['consumers'];
+  /** The non-constant values whose elements (not only whose shape) a node reads. */
+  readonly reads: (node: Node) => readonly string[];
+  /** True for initializers and everything computed from them alone. */
+  readonly isConstant: (value: string) => boolean;
+  /** Longest way from a graph input or constant, in nodes; an ancestor is always less deep. */
+  readonly depth: (value: string) => number;
+}
+
+/** Indexes a graph for flow questions; linear in its nodes. */
+export function flowOf(model: Model): Flow {
+  const { producer, consumers, inputsOf } = indexGraph(model.graph);
+  const depths = new Map<string, number>();
+  const constants = new Set<string>(model.graph.initializers.keys());
+  for (const node of model.graph.nodes) {
+    const inputs = inputsOf(node);
+    const depth = 1 + inputs.reduce((deepest, value) => Math.max(deepest, depths.get(value) ?? 0), 0);
+    const constant = inputs.every((value) => constants.has(value)) && !node.op.startsWith('Random');
+    for (const output of node.outputs) {
+      if (output === '') continue;
+      depths.set(output, depth);
+      if (constant) constants.add(output);
+    }
+  }
+  const read = new Map<Node, readonly string[]>();
+  return {
+    model,
+    producer,
+    consumers,
+    reads: (node) => {
+      let values = read.get(node);
+      if (!values) {
+        values = isShapeOnly(node) ? [] : inputsOf(node).filter((value) => !constants.has(value));
+        if (node.op === 'Reshape' || node.op === 'Expand' || node.op === 'Unsqueeze' || node.op === 'Squeeze')
+          values = values.filter((value) => value === node.inputs[0]);
+        read.set(node, values);
+      }
+      return values;
+    },
+    isConstant: (value) => constants.has(value),
+    depth: (value) => depths.get(value) ?? 0,
+  };
+}
+
+/**
+ * The nodes on the ways from `from` to `to`, or undefined when there is none. Only values deeper than `from` are
+ * walked, so the cost is that of the part between the two.
+ */
+export function between(flow: Flow, from: string, to: string): ReadonlySet<Node> | undefined {
+  const floor = flow.depth(from);
+  if (flow.depth(to) <= floor) return undefined;
+  const leads = new Map<string, boolean>([[from, true]]);
+  const found = new Set<Node>();
+  // Post-order with an explicit stack: a value is settled once all that its producer reads is settled.
+  const stack: string[] = [to];
+  while (stack.length > 0) {
+    const value = stack[stack.length - 1] as string;
+    const node = flow.producer(value);
+    if (leads.has(value) || !node || flow.depth(value) <= floor) {
+      if (!leads.has(value)) leads.set(value, false);
+      stack.pop();
+      continue;
+    }
+    const inputs = flow.reads(node);
+    const open = inputs.filter((input) => !leads.has(input));
+    if (open.length > 0) {
+      stack.push(...open);
+      continue;
+    }
+    const reached = inputs.some((input) => leads.get(input));
+    leads.set(value, reached);
+    if (reached) found.add(node);
+    stack.pop();
+  }
+  return leads.get(to) ? found : undefined;
+}
+
+/** `value` with reshapes, casts and quantise/dequantise pairs before it taken off. */
+export function stripped(flow: Flow, value: string): string {
+  let current = value;
+  for (;;) {
+    const node = flow.producer(current);
+    const input = node && isPassThrough(node) ? node.inputs[0] : undefined;
+    if (!input || flow.isConstant(input)) return current;
+    current = input;
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * What operators do to the flow of data. Operators are a fixed vocabulary (ONNX and com.microsoft), unlike the names
+ * of nodes and tensors, which exporters choose freely and which nothing here looks at.
+ */
+import { intsAttribute, type Node } from '../onnx/model.js';
+
+const contrib = 'com.microsoft';
+
+/** The value passes unchanged, up to its shape and precision. */
+const passThrough = new Set([
+  'Identity',
+  'Cast',
+  'CastLike',
+  'Dropout',
+  'Reshape',
+  'Flatten',
+  'Squeeze',
+  'Unsqueeze',
+  'Expand',
+  'QuantizeLinear',
+  'DequantizeLinear',
+  'DynamicQuantizeLinear',
+]);
+
+/** Each output element comes from few input elements, or from one token's vector: nothing is multiplied by a matrix. */
+const pointwise = new Set(
+  [
+    ...passThrough,
+    'Abs Add Ceil Celu Clip Concat Cos CumSum Div Elu Equal Erf Exp Floor Gather GatherElements GatherND Gelu'.split(
+      ' ',
+    ),
+    'Greater HardSigmoid HardSwish IsInf IsNaN LayerNormalization LeakyRelu Less Log LpNormalization Max'.split(' '),
+    'Mean Min Mish Mod Mul Neg Not Pad Pow PRelu RMSNormalization Reciprocal ReduceMean ReduceMax ReduceMin'.split(' '),
+    'ReduceL2 ReduceSum ReduceSumSquare Relu RotaryEmbedding Round Selu Sigmoid Sign SimplifiedLayerNormalization'.split(
+      ' ',
+    ),
+    'Sin Slice Softplus Softsign Split Sqrt Sub Sum Swish Tanh Transpose Where'.split(' '),
+    'BiasGelu BiasSplitGelu FastGelu QuickGelu BiasAdd BiasDropout QLinearAdd QLinearMul QLinearSigmoid'.split(' '),
+    'BatchNormalization GroupNorm GroupNormalization InstanceNormalization MeanVarianceNormalization'.split(' '),
+  ].flat(),
+);
+
+/** Products of an activation with a weight or with another activation, and which inputs are multiplied. */
+const products = new Map<string, readonly [number, number]>([
+  ['MatMul', [0, 1]],
+  ['Gemm', [0, 1]],
+  ['FusedMatMul', [0, 1]],
+  ['FusedGemm', [0, 1]],
+  ['TransposeMatMul', [0, 1]],
+  ['FusedMatMulActivation', [0, 1]],
+  ['GemmFastGelu', [0, 1]],
+  ['GemmFloat8', [0, 1]],
+  ['Einsum', [0, 1]],
+  ['Conv', [0, 1]],
+  ['MatMulNBits', [0, 1]],
+  ['MatMulBnb4', [0, 1]],
+  ['MatMulFpQ4', [0, 1]],
+  ['MatMulInteger', [0, 1]],
+  ['MatMulInteger16', [0, 1]],
+  ['MatMulIntegerToFloat', [0, 1]],
+  ['DynamicQuantizeMatMul', [0, 1]],
+  ['ConvInteger', [0, 1]],
+  ['QLinearMatMul', [0, 3]],
+  ['QLinearConv', [0, 3]],
+  ['QGemm', [0, 3]],
+]);
+
+/** Operators that hide a whole attention, softmax included. */
+const attentions = new Set([
+  'Attention',
+  'MultiHeadAttention',
+  'GroupQueryAttention',
+  'QAttention',
+  'QOrderedAttention',
+  'PackedAttention',
+  'PackedMultiHeadAttention',
+  'DecoderAttention',
+  'DecoderMaskedSelfAttention',
+  'DecoderMaskedMultiHeadAttention',
+  'LongformerAttention',
+  'SparseAttention',
+  'PagedAttention',
+  'MultiScaleAttention',
+  'GatedRelativePositionBias',
+]);
+
+/** Operators that move information between tokens without attention: recurrences and scans. */
+const mixers = new Set(['Scan', 'Loop', 'LSTM', 'GRU', 'RNN', 'CausalConvWithState', 'LinearAttention']);
+
+/** The value passes unchanged, up to its shape and precision. */
+export const isPassThrough = (node: Node): boolean => passThrough.has(node.op);
+
+/** Elementwise, normalising or rearranging: no matrix product, no attention. */
+export const isPointwise = (node: Node): boolean => pointwise.has(node.op);
+
+/** A fused attention operator. */
+export const isFusedAttention = (node: Node): boolean =>
+  attentions.has(node.op) && (node.domain === contrib || node.domain === '');
+
+/** Moves information between tokens by other means than attention. */
+export const isMixer = (node: Node): boolean =>
+  mixers.has(node.op) ||
+  (node.op === 'Conv' && (intsAttribute(node, 'kernel_shape') ?? []).some((extent) => extent > 1));
+
+/** A sum of tensors. */
+export const isSum = (node: Node): boolean => node.op === 'Add' || node.op === 'Sum' || node.op === 'QLinearAdd';
+
+/** The two multiplied values of a product, or undefined for any other node. */
+export function factors(node: Node): readonly [string, string] | undefined {
+  const places = products.get(node.op);
+  return places && [node.inputs[places[0]] ?? '', node.inputs[places[1]] ?? ''];
+}
+
+/** A lookup of rows in a table, and where its table and its indices are. */
+export function lookup(node: Node): { table: string; indices: string } | undefined {
+  if (node.op !== 'Gather' && node.op !== 'GatherBlockQuantized') return undefined;
+  return { table: node.inputs[0] ?? '', indices: node.inputs[1] ?? '' };
+}
+
+/** Reads only the shape of its input. */
+export const isShapeOnly = (node: Node): boolean => node.op === 'Shape' || node.op === 'Size';

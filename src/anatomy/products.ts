@@ -1,0 +1,94 @@
+/** The matrix product that a value ends in, seen back through biases, scalings, norms and caps. */
+import { intAttribute, type Node } from '../onnx/model.js';
+import { declaredExtents } from './extents.js';
+import { type Flow, stripped } from './flow.js';
+import { factors, isPassThrough, isPointwise } from './ops.js';
+
+export interface WeightProduct {
+  readonly node: Node;
+  /** What the weight multiplies, before it was quantised or reshaped for the product. */
+  readonly activation: string;
+  /** The constant factor. */
+  readonly weight: string;
+  /** Elements of a vector before and after, where the file tells. */
+  readonly rows: number | undefined;
+  readonly columns: number | undefined;
+}
+
+/** How many values a way back may visit before it is given up as no simple ending. */
+const maxVisits = 64;
+
+/**
+ * The one product with a two-dimensional weight from which `value` is computed by pointwise operators alone, or
+ * undefined where there are several (a mixture of experts, a sum of branches) or none.
+ */
+export function lastProduct(flow: Flow, value: string): WeightProduct | undefined {
+  const found = new Set<WeightProduct>();
+  const seen = new Set<string>([value]);
+  const open = [value];
+  while (open.length > 0 && seen.size < maxVisits) {
+    const current = open.pop() as string;
+    const node = flow.producer(current);
+    // The scale of a dynamic quantisation comes from the activation, but by no product.
+    if (!node || (isPassThrough(node) && node.outputs[0] !== current)) continue;
+    const product = weightProduct(flow, node);
+    if (product) found.add(product);
+    else if (factors(node) || !isPointwise(node)) continue;
+    else
+      for (const input of flow.reads(node))
+        if (!seen.has(input)) {
+          seen.add(input);
+          open.push(input);
+        }
+  }
+  const [product] = found;
+  return found.size === 1 ? product : undefined;
+}
+
+/** `node` as a product of an activation with a two-dimensional weight. */
+export function weightProduct(flow: Flow, node: Node): WeightProduct | undefined {
+  const pair = factors(node);
+  if (!pair || isConstantPair(flow, pair)) return undefined;
+  const [left, right] = pair;
+  const weight = flow.isConstant(right) ? right : flow.isConstant(left) ? left : undefined;
+  if (weight === undefined) return undefined;
+  const dims = matrixOf(flow, weight);
+  if (dims === undefined) return undefined;
+  return {
+    node,
+    activation: stripped(flow, weight === right ? left : right),
+    weight,
+    ...extentsOf(flow, node, dims),
+  };
+}
+
+const isConstantPair = (flow: Flow, [left, right]: readonly [string, string]) =>
+  flow.isConstant(left) && flow.isConstant(right);
+
+/** Dims of the initializer behind a constant, null where they are not known; undefined for stacked matrices. */
+function matrixOf(flow: Flow, weight: string): readonly number[] | null | undefined {
+  let value = weight;
+  for (let step = 0; step < 8; step++) {
+    const tensor = flow.model.graph.initializers.get(value);
+    if (tensor)
+      return tensor.dims.filter((extent) => extent !== 1).length > 2 && !isPacked(flow, weight)
+        ? undefined
+        : tensor.dims;
+    const input = flow.producer(value)?.inputs[0];
+    if (!input) return null;
+    value = input;
+  }
+  return null;
+}
+
+/** Block-quantised weights are stored as [N, blocks, bytes], whatever their own shape. */
+const isPacked = (flow: Flow, weight: string): boolean =>
+  flow.consumers(weight).some((node) => node.op === 'MatMulNBits' || node.op === 'MatMulBnb4');
+
+function extentsOf(flow: Flow, node: Node, dims: readonly number[] | null) {
+  const declared = declaredExtents(flow, node.outputs[0] ?? '')?.at(-1);
+  if (node.attributes.has('N')) return { rows: intAttribute(node, 'K', 0), columns: intAttribute(node, 'N', 0) };
+  if (!dims || dims.length < 2) return { rows: undefined, columns: declared };
+  const [first, last] = [dims[0], dims.at(-1)];
+  return intAttribute(node, 'transB', 0) ? { rows: last, columns: first } : { rows: first, columns: declared ?? last };
+}

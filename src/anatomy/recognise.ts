@@ -1,0 +1,199 @@
+/** From a prepared graph to its anatomy. */
+import { SinkscopeError } from '../errors.js';
+import type { Model, Node } from '../onnx/model.js';
+import type { Anatomy, Attention, Block, Missing } from './anatomy.js';
+import { attentionOf } from './attention.js';
+import { declaredExtents } from './extents.js';
+import { between, type Flow, flowOf, stripped } from './flow.js';
+import { recogniseInputs } from './inputs.js';
+import { isMixer, isSum } from './ops.js';
+import { patternObstacle } from './pattern.js';
+import { lastProduct } from './products.js';
+import { type Addition, type Branch, type ResidualStream, residualStream } from './residual.js';
+
+/**
+ * Finds residual points, blocks, attention, MLPs, final norm, unembedding and the meaning of the inputs.
+ *
+ * @param model flat, as `prepare` gives it.
+ * @throws SinkscopeError `not-a-transformer` where there is no chain of residual additions; a part that is not found
+ *   in a graph that has one is listed in `missing` instead.
+ */
+export function recognise(model: Model): Anatomy {
+  const flow = flowOf(model);
+  const stream = residualStream(flow);
+  if (!stream || stream.additions.length < 2) throw notATransformer(model);
+  const missing: Missing[] = [];
+  const parts = stream.additions.map((addition) => partsOf(flow, addition));
+  const groups = grouped(parts);
+  const blocks = groups.map((group) => blockOf(stream, parts, group, missing));
+  const lastResidual = stream.points.at(-1) as string;
+  const firstPoint = groups[0]?.[0] ?? 0;
+  const embedding = stream.points[firstPoint] as string;
+
+  const output = outputOf(flow, lastResidual);
+  if (output === undefined) throw notATransformer(model);
+  const head = lastProduct(flow, output);
+  const hasHead =
+    head !== undefined && (head.activation === lastResidual || between(flow, lastResidual, head.activation));
+  const normed = hasHead ? head.activation : output;
+  if (!hasHead)
+    missing.push({
+      part: 'unembedding',
+      why: `the output ${output} is not a product with a weight: the model has no output head`,
+    });
+  const attention = first(blocks, ({ attention }) => attention);
+  const vocabulary = hasHead ? head.columns : undefined;
+  const { kvHeads, headDim } = attention ?? {};
+  const { inputs, source, context } = recogniseInputs(flow, { embedding, vocabulary, kvHeads, headDim });
+  for (const input of inputs)
+    if (input.role === 'unknown' && flow.consumers(input.name).length > 0)
+      missing.push({ part: `input ${input.name}`, why: input.how });
+
+  return {
+    layers: blocks.length,
+    hidden: hiddenSize(flow, stream, parts),
+    heads: attention?.heads,
+    kvHeads,
+    headDim,
+    mlpHidden: first(parts, ({ mlp }) => mlp?.rows),
+    vocabulary,
+    context,
+    parallelBlock: parts.some(({ attention, mlpBranch }) => attention !== undefined && mlpBranch),
+    source,
+    embedding,
+    blocks,
+    finalNorm: normed !== lastResidual && stripped(flow, normed) !== lastResidual ? { output: normed } : undefined,
+    unembedding: hasHead ? { input: head.activation, logits: output } : undefined,
+    output,
+    inputs,
+    missing,
+  };
+}
+
+function notATransformer(model: Model): SinkscopeError {
+  return new SinkscopeError({
+    code: 'not-a-transformer',
+    file: model.file,
+    message:
+      `${model.file} is no transformer that Sinkscope can see into: no chain of residual additions leads to an output ` +
+      `(operators: ${commonOperators(model)}). Give the file of a transformer exported as one graph.`,
+  });
+}
+
+function commonOperators(model: Model): string {
+  const counts = new Map<string, number>();
+  for (const { op } of model.graph.nodes) counts.set(op, (counts.get(op) ?? 0) + 1);
+  const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 5);
+  return most.map(([op, count]) => `${count} ${op}`).join(', ') || 'none';
+}
+
+/** What the branches of one addition are. */
+interface Parts {
+  readonly addition: Addition;
+  readonly attention: Attention | undefined;
+  /** Moves information between tokens by other means. */
+  readonly mixer: boolean;
+  readonly mlp: { readonly intermediate: string; readonly rows: number | undefined } | undefined;
+  /** There is a branch that is neither attention nor another mixer. */
+  readonly mlpBranch: boolean;
+}
+
+function partsOf(flow: Flow, addition: Addition): Parts {
+  const branches = addition.branches.flatMap((branch) => parallelBranches(flow, addition.skip, branch));
+  const sites = branches.map((branch) => attentionOf(flow, branch));
+  const mixes = branches.map((branch) => [...branch.nodes].some(isMixer));
+  const rest = branches.filter((_, index) => !sites[index] && !mixes[index]);
+  const product = rest.length === 1 ? lastProduct(flow, (rest[0] as (typeof rest)[0]).output) : undefined;
+  return {
+    addition,
+    attention: sites.find((site) => site !== undefined),
+    mixer: mixes.some((mix, index) => mix && !sites[index]),
+    mlp: product && { intermediate: product.activation, rows: product.rows },
+    mlpBranch: rest.length > 0,
+  };
+}
+
+/** The terms of h + (attention + mlp), which some exporters sum first; any other branch as it is. */
+function parallelBranches(flow: Flow, skip: string, branch: Branch): readonly Branch[] {
+  const node = flow.producer(branch.output);
+  if (!node || !isSum(node) || flow.reads(node).length < 2) return [branch];
+  const terms = flow.reads(node).map((output) => ({ output, nodes: between(flow, skip, output) ?? new Set<Node>() }));
+  const attending = terms.filter((term) => attentionOf(flow, term) !== undefined);
+  return attending.length > 0 && attending.length < terms.length ? terms : [branch];
+}
+
+/**
+ * Indices of the additions of each block: a block begins at each attention, or at each mixer; additions before the
+ * first one belong to the embedding. Where nothing mixes tokens in a way that is known, each addition is a block.
+ */
+function grouped(parts: readonly Parts[]): readonly (readonly number[])[] {
+  const begins = parts.map(({ attention, mixer }) => attention !== undefined || mixer);
+  if (!begins.includes(true)) return parts.map((_, index) => [index]);
+  const withAttention = parts.some(({ attention }) => attention !== undefined);
+  const start = parts.findIndex(({ attention, mixer }) => (withAttention ? attention !== undefined : mixer));
+  const groups: number[][] = [];
+  for (let index = start; index < parts.length; index++) {
+    if (begins[index]) groups.push([index]);
+    else (groups.at(-1) as number[]).push(index);
+  }
+  return groups;
+}
+
+function blockOf(stream: ResidualStream, parts: readonly Parts[], group: readonly number[], missing: Missing[]): Block {
+  const [head, tail] = [group[0] as number, group.at(-1) as number];
+  const members = group.map((index) => parts[index] as Parts);
+  const attention = first(members, ({ attention }) => attention);
+  const mlp = first(members, ({ mlp }) => mlp);
+  const residPost = stream.points[tail + 1] as string;
+  const layer = `the block that leaves ${residPost}`;
+  if (!attention)
+    missing.push({
+      part: `attention of ${layer}`,
+      why: 'no softmax weighs values in its branches, and no known attention operator is there',
+    });
+  else if ('operator' in attention.pattern) {
+    const why = patternObstacle(attention.pattern.operator);
+    if (why !== undefined) missing.push({ part: `attention pattern of ${layer}`, why });
+  }
+  if (!mlp) {
+    const why = members.some(({ mlpBranch }) => mlpBranch)
+      ? 'its branch does not end in one product with a two-dimensional weight (a mixture of experts ends in several)'
+      : 'it has no branch besides attention';
+    missing.push({ part: `MLP intermediate of ${layer}`, why });
+  }
+  return {
+    residPost,
+    residMid: group.length > 1 ? stream.points[head + 1] : undefined,
+    attention,
+    mlpIntermediate: mlp?.intermediate,
+  };
+}
+
+/** The first output in the order of the file that depends on the last residual. */
+function outputOf(flow: Flow, residual: string): string | undefined {
+  return flow.model.graph.outputs
+    .map(({ name }) => name)
+    .find((name) => name === residual || between(flow, residual, name));
+}
+
+/** Extent of the residual stream: declared, or what the branches' products give back to it. */
+function hiddenSize(flow: Flow, stream: ResidualStream, parts: readonly Parts[]): number | undefined {
+  const declared = first(stream.points, (point) => declaredExtents(flow, point)?.at(-1));
+  return (
+    declared ??
+    first(parts, ({ addition }) =>
+      first(
+        addition.branches.flatMap((branch) => parallelBranches(flow, addition.skip, branch)),
+        ({ output }) => lastProduct(flow, output)?.columns,
+      ),
+    )
+  );
+}
+
+function first<T, R>(items: readonly T[], select: (item: T) => R | undefined): R | undefined {
+  for (const item of items) {
+    const result = select(item);
+    if (result !== undefined) return result;
+  }
+  return undefined;
+}

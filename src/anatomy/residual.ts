@@ -1,0 +1,225 @@
+/**
+ * The residual stream as a chain of additions.
+ *
+ * A residual addition is a sum of which one term, the skip, is also what the other terms, the branches, are computed
+ * from through at least one matrix product or attention. The stream is the longest chain in which each skip comes
+ * from the addition before by pointwise operators alone (nothing in a pre-norm model, a norm in a post-norm model).
+ * Unlike dominators, a chain survives what passes it by: shared keys and values, value residuals, per-layer inputs.
+ */
+import type { Node } from '../onnx/model.js';
+import { between, type Flow } from './flow.js';
+import { factors, isFusedAttention, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
+
+export interface Addition {
+  readonly node: Node;
+  /** What the skip term was before reshapes and scalings of its own: the residual point this addition reads. */
+  readonly skip: string;
+  readonly branches: readonly Branch[];
+  /** The sum: a residual point unless the model is post-norm. */
+  readonly sum: string;
+  readonly previous: Addition | undefined;
+  /** Additions on the chain up to and with this one. */
+  readonly length: number;
+}
+
+export interface Branch {
+  readonly output: string;
+  /** The nodes on the ways from the skip to the output. */
+  readonly nodes: ReadonlySet<Node>;
+}
+
+export interface ResidualStream {
+  readonly additions: readonly Addition[];
+  /** `points[0]` is what the first addition reads, `points[i]` what addition i leaves. */
+  readonly points: readonly string[];
+}
+
+/** How far a skip term is followed back through pointwise operators to what the branch reads. */
+const maxSkipSteps = 8;
+
+/** The longest chain of residual additions of a graph, or undefined where there is none. */
+export function residualStream(flow: Flow): ResidualStream | undefined {
+  const walk = new Walk(flow);
+  for (const node of flow.model.graph.nodes) walk.visit(node);
+  if (!walk.longest) return undefined;
+
+  const additions: Addition[] = [];
+  for (let addition: Addition | undefined = walk.longest; addition; addition = addition.previous)
+    additions.unshift(addition);
+  const points = additions.map(({ skip, previous }) => sameAsSum(flow, skip, previous));
+  points.push(lastPoint(flow, walk, additions, points));
+  return { additions, points };
+}
+
+/** One pass over the nodes in topological order. */
+class Walk {
+  longest: Addition | undefined;
+  /** The addition a value comes from by pointwise operators alone. */
+  private readonly chain = new Map<string, Addition>();
+  /** The pointwise step before: the input a value carries on. */
+  readonly from = new Map<string, string>();
+  /** The latest additions among a value's ancestors, one for each chain. */
+  private readonly latest = new Map<string, readonly Addition[]>();
+
+  constructor(private readonly flow: Flow) {}
+
+  visit(node: Node): void {
+    const inputs = this.flow.reads(node);
+    if (inputs.length === 0) return;
+    const addition = isSum(node) && inputs.length > 1 ? this.addition(node, inputs) : undefined;
+    const latest = addition ? [addition] : [];
+    for (const input of inputs) for (const candidate of this.latest.get(input) ?? []) keepLatest(latest, candidate);
+    const carried = carries(node) ? this.longestOf(inputs) : undefined;
+    for (const [index, output] of node.outputs.entries()) {
+      if (output === '') continue;
+      if (latest.length > 0) this.latest.set(output, latest);
+      // The scale and zero point of a dynamic quantisation say nothing of the value.
+      if (carried === undefined || (index > 0 && isPassThrough(node))) continue;
+      this.from.set(output, carried);
+      const chain = addition ?? this.chain.get(carried);
+      if (chain) this.chain.set(output, chain);
+    }
+    if (addition && addition.length > (this.longest?.length ?? 0)) this.longest = addition;
+  }
+
+  private longestOf(inputs: readonly string[]): string {
+    const length = (value: string) => this.chain.get(value)?.length ?? 0;
+    return inputs.reduce((best, input) => (length(input) > length(best) ? input : best));
+  }
+
+  private addition(node: Node, terms: readonly string[]): Addition | undefined {
+    let best: Addition | undefined;
+    for (const term of terms) {
+      const found = this.withSkip(
+        node,
+        term,
+        terms.filter((other) => other !== term),
+      );
+      if (found && found.length > (best?.length ?? 0)) best = found;
+    }
+    const carried = this.chain.get(this.longestOf(terms))?.length ?? 0;
+    return best && best.length >= carried ? best : undefined;
+  }
+
+  /** The addition in which `term` is the skip and `others` the branches, if it is one. */
+  private withSkip(node: Node, term: string, others: readonly string[]): Addition | undefined {
+    const previous = this.chain.get(term);
+    const sum = node.outputs[0] as string;
+    if (others.length === 0) return undefined;
+    if (others.every((other) => this.mayBranchFrom(other, previous))) {
+      for (const skip of this.back(term, previous)) {
+        const branches = branchesFrom(this.flow, skip, others);
+        if (branches) return { node, skip, branches, sum, previous, length: 1 + (previous?.length ?? 0) };
+      }
+    }
+    // (h + attention) + mlp, both read from h: one sum in two nodes, a parallel block.
+    if (previous && others.every((other) => this.mayBranchFrom(other, previous.previous))) {
+      const branches = branchesFrom(this.flow, previous.skip, others);
+      if (branches) return { ...previous, node, sum, branches: [...previous.branches, ...branches] };
+    }
+    return undefined;
+  }
+
+  /** Cheap necessary condition: the latest addition above a branch is the one that the skip comes from. */
+  private mayBranchFrom(branch: string, previous: Addition | undefined): boolean {
+    const latest = this.latest.get(branch) ?? [];
+    return previous ? latest.includes(previous) : latest.every((addition) => addition.length === 1);
+  }
+
+  /** `term` and what it carries on, back to the addition before. */
+  private *back(term: string, previous: Addition | undefined): Generator<string> {
+    let value: string | undefined = term;
+    for (let step = 0; value !== undefined && step < maxSkipSteps; step++) {
+      yield value;
+      if (value === previous?.sum) return;
+      value = this.from.get(value);
+    }
+  }
+}
+
+/** The node's output goes on with its input, token by token; a reduction does not (in a norm the input itself does). */
+const carries = (node: Node): boolean => isPointwise(node) && !node.op.startsWith('Reduce');
+
+function keepLatest(list: Addition[], candidate: Addition): void {
+  const root = rootOf(candidate);
+  const index = list.findIndex((addition) => rootOf(addition) === root);
+  if (index < 0) list.push(candidate);
+  else if (candidate.length > (list[index] as Addition).length) list[index] = candidate;
+}
+
+const roots = new WeakMap<Addition, Addition>();
+function rootOf(addition: Addition): Addition {
+  if (!addition.previous) return addition;
+  const root = roots.get(addition) ?? rootOf(addition.previous);
+  roots.set(addition, root);
+  return root;
+}
+
+function branchesFrom(flow: Flow, skip: string, outputs: readonly string[]): Branch[] | undefined {
+  const branches: Branch[] = [];
+  for (const output of outputs) {
+    const nodes = between(flow, skip, output);
+    if (!nodes || ![...nodes].some(transforms)) return undefined;
+    branches.push({ output, nodes });
+  }
+  return branches;
+}
+
+const transforms = (node: Node): boolean =>
+  factors(node) !== undefined || isFusedAttention(node) || isMixer(node) || !isPointwise(node);
+
+/** The sum that `skip` repeats in another shape or precision, else `skip` itself. */
+function sameAsSum(flow: Flow, skip: string, previous: Addition | undefined): string {
+  if (!previous) return skip;
+  const sums = [previous.sum, withBias(flow, previous.sum)];
+  for (let value: string | undefined = skip; value !== undefined; ) {
+    if (sums.includes(value)) return value;
+    const node = flow.producer(value);
+    value = node && isPassThrough(node) && node.op !== 'DequantizeLinear' ? node.inputs[0] : undefined;
+  }
+  return skip;
+}
+
+/**
+ * What the last addition leaves: the last block ends as the others do, so the operators between an earlier addition
+ * and its residual point (a norm in post-norm models, a bias, usually none) are followed from the last one too.
+ */
+function lastPoint(flow: Flow, walk: Walk, additions: readonly Addition[], points: readonly string[]): string {
+  const last = additions[additions.length - 1] as Addition;
+  for (const index of [additions.length - 3, additions.length - 2]) {
+    const addition = additions[index];
+    if (!addition) continue;
+    const steps = stepsTo(flow, walk, points[index + 1] as string, addition.sum);
+    const end = steps && follow(flow, last.sum, steps);
+    if (end !== undefined && end !== last.sum) return end;
+  }
+  return withBias(flow, last.sum);
+}
+
+/** The operators that carry `sum` to `point`. */
+function stepsTo(flow: Flow, walk: Walk, point: string, sum: string): string[] | undefined {
+  const steps: string[] = [];
+  for (let value: string | undefined = point; value !== undefined; value = walk.from.get(value)) {
+    if (value === sum) return steps.reverse();
+    steps.push(flow.producer(value)?.op ?? '');
+  }
+  return undefined;
+}
+
+function follow(flow: Flow, from: string, steps: readonly string[]): string | undefined {
+  let value = from;
+  for (const step of steps) {
+    const next = flow.consumers(value).find((node) => node.op === step && flow.reads(node).includes(value));
+    if (!next) return undefined;
+    value = next.outputs[0] as string;
+  }
+  return value;
+}
+
+/** A sum whose only use is to have a constant added goes on in that sum. */
+function withBias(flow: Flow, sum: string): string {
+  const consumers = flow.consumers(sum);
+  const node = consumers[0];
+  if (consumers.length !== 1 || !node || !isSum(node) || flow.reads(node).length !== 1) return sum;
+  return withBias(flow, node.outputs[0] as string);
+}
