@@ -34,15 +34,15 @@ describe('toJson', () => {
   });
 
   it('gives massive activations and sinks', () => {
-    const json = written(run(layers, [pattern([[0, 0, 0.5]], [0.25, 0.75]), pattern([])]));
+    const json = written(run(layers, [pattern([[0, 0, 0.5]], [0.5, 0.75]), pattern([])]));
     expect(json.massive_activations[0]).toMatchObject({ token: 0, dim: 3, kind: 'massive', onset: 1, last: 2 });
     expect(json.massive_activations[1].values).toEqual([null, -309, -310]);
-    expect(json.sinks).toMatchObject({ T: 12, eps: 0.3, heads: 4, rate: 0.25, extra_rate: 0.25 });
+    expect(json.sinks).toMatchObject({ T: 12, eps: 0.3, heads: 4, rate: 0.25, extra_rate: 0.5 });
     expect(json.sinks.tokens.map(({ token }) => token)).toEqual([null, 0]);
     expect(json.sinks.alpha[0]).toHaveLength(2);
     expect(json.sinks.alpha[0]?.[0]).toHaveLength(12);
     expect(json.sinks.alpha[0]?.[0][0]).toBe(0.5);
-    expect(json.sinks.extra).toEqual([{ side: 'first', columns: 1, alpha: [0.25, 0.75] }, null]);
+    expect(json.sinks.extra).toEqual([{ side: 'first', columns: 1, alpha: [0.5, 0.75] }, null]);
   });
 
   it('has null for a block without a pattern and for numbers that are not finite', () => {

@@ -1,0 +1,142 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { SingleBar } from 'cli-progress';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { type Analysis, emptyAnalysis, fold } from '../analysis/analysis.js';
+import { toJson } from '../analysis/result.js';
+import { defaultThresholds } from '../analysis/thresholds.js';
+import type { Engine } from '../engine/engine.js';
+import type { RunRequest } from '../engine/events.js';
+import { SinkscopeError } from '../errors.js';
+import { modelFile } from './model.js';
+import { report } from './report.js';
+
+interface Options {
+  readonly text?: string;
+  readonly file?: string;
+  readonly ids?: readonly number[];
+  readonly feeds?: string;
+  readonly bos?: boolean;
+  readonly window?: 'first' | 'last';
+  readonly memory: number;
+  readonly json?: boolean;
+  readonly save?: string;
+  readonly attention?: boolean;
+  readonly mlp?: boolean;
+  readonly logits?: boolean;
+}
+
+export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
+  return new Command('analyze')
+    .description('run a model on a text and show its massive activations and attention sinks, layer by layer')
+    .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
+    .addOption(new Option('--text <text>', 'the text itself').conflicts(['file', 'ids', 'feeds']))
+    .addOption(new Option('--file <path>', 'a UTF-8 text file').conflicts(['ids', 'feeds']))
+    .addOption(new Option('--ids <ids>', 'token ids, as in 1,2,3').conflicts(['feeds', 'bos']).argParser(parseIds))
+    .addOption(
+      new Option('--feeds <path>', 'a .safetensors file with tensors by input name').conflicts(['bos', 'window']),
+    )
+    .option('--bos', 'put the beginning-of-sequence token before the text (default: as the tokenizer does)')
+    .option('--no-bos', 'leave it out')
+    .addOption(new Option('--window <part>', 'of a text that is too long, the part to run').choices(['first', 'last']))
+    .addOption(
+      new Option('--memory <MB>', 'what the engine may hold beside the block it runs')
+        .argParser(parseMegabytes)
+        .default(1024),
+    )
+    .option('--json', 'print the whole result as JSON')
+    .option('--save <path>', 'write hidden states (hidden.k, resid_mid.k) to a .safetensors file')
+    .option('--attention', 'with --save: attention patterns (attn.k) too')
+    .option('--mlp', 'with --save: MLP intermediate states (mlp.k) too')
+    .option('--logits', 'with --save: logits too')
+    .action(async (model: string, options: Options) => {
+      const analysis = await run(engine, await request(model, options), signal);
+      process.stdout.write(
+        options.json
+          ? `${JSON.stringify(toJson(analysis, defaultThresholds))}\n`
+          : report(analysis, defaultThresholds, process.stdout.isTTY && !process.env.NO_COLOR),
+      );
+    });
+}
+
+async function request(model: string, options: Options): Promise<RunRequest> {
+  const { bos, window, memory, save, attention = false, mlp = false, logits = false } = options;
+  return {
+    prompt: await prompt(options),
+    model: await modelFile(model),
+    bos,
+    window,
+    attention: true,
+    memory: memory * 2 ** 20,
+    threads: 0,
+    save: save === undefined ? undefined : { file: resolve(save), attention, mlp, logits },
+  };
+}
+
+async function prompt({ text, file, ids, feeds }: Options): Promise<RunRequest['prompt']> {
+  if (text !== undefined) return { text };
+  if (file !== undefined) return { text: await readText(resolve(file)) };
+  if (ids !== undefined) return { ids };
+  if (feeds !== undefined) return { feeds: resolve(feeds) };
+  throw new SinkscopeError({
+    code: 'input',
+    message: 'Nothing to analyze: give --text, --file, --ids or --feeds.',
+  });
+}
+
+async function readText(file: string): Promise<string> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
+    throw new SinkscopeError({ code: 'file', file, message: `${file} could not be read: ${cause}.` }, { cause: error });
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    const message = `${file} is not UTF-8 text; convert it first, or give a text file.`;
+    throw new SinkscopeError({ code: 'input', file, message }, { cause: error });
+  }
+}
+
+/** Runs to the end, showing on a terminal how far it is. */
+async function run(engine: Engine, request: RunRequest, signal: AbortSignal): Promise<Analysis> {
+  const bar = new SingleBar({
+    format: '{bar} layer {value} of {total}',
+    clearOnComplete: true,
+    hideCursor: true,
+    stream: process.stderr,
+    noTTYOutput: false,
+  });
+  let analysis = emptyAnalysis;
+  try {
+    for await (const event of engine.analyze(request, signal)) {
+      analysis = fold(analysis, event);
+      if (event.type === 'started') bar.start(event.model.layers, 0);
+      if (event.type === 'layer') bar.update(event.layer);
+    }
+  } finally {
+    bar.stop();
+  }
+  if (analysis.problem) throw withOptions(new SinkscopeError(analysis.problem));
+  return analysis;
+}
+
+/** A text that is too long, with what can be done about it here. */
+function withOptions(error: SinkscopeError): SinkscopeError {
+  if (error.code !== 'too-long') return error;
+  const message = `${error.message} Use --window first or --window last, or raise --memory if that is the limit.`;
+  return new SinkscopeError({ ...error, message }, { cause: error });
+}
+
+function parseIds(value: string): number[] {
+  const ids = value.split(',').map((id) => (/^\s*\d+\s*$/.test(id) ? Number(id) : Number.NaN));
+  if (!ids.every(Number.isSafeInteger)) throw new InvalidArgumentError('Token ids are whole numbers, as in 1,2,3.');
+  return ids;
+}
+
+function parseMegabytes(value: string): number {
+  if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError('It is a whole number of megabytes.');
+  return Number(value);
+}

@@ -1,0 +1,110 @@
+import { Command } from 'commander';
+import type { Engine } from '../engine/engine.js';
+import type { Inspection } from '../engine/inspection.js';
+import { DataType } from '../onnx/model.js';
+import { modelFile } from './model.js';
+import { columns, section } from './table.js';
+
+export function inspectCommand(engine: Engine, signal: AbortSignal): Command {
+  return new Command('inspect')
+    .description('show what the parts of a model are and where in its graph they are')
+    .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
+    .option('--json', 'print everything as JSON')
+    .action(async (model: string, options: { readonly json?: boolean }) => {
+      const inspected = toJson(await engine.inspect(await modelFile(model), signal));
+      process.stdout.write(options.json ? `${JSON.stringify(inspected, undefined, 2)}\n` : inWords(inspected));
+    });
+}
+
+/**
+ * The JSON form of an inspection. Tensors are named as in the prepared graph (functions and branches inlined, fused
+ * norms split), which keeps the file's own names where it can; `null` is what was not found or does not exist.
+ */
+function toJson({ model, anatomy, producer, opsets, nodes }: Inspection) {
+  return {
+    file: model.file,
+    name: model.name,
+    bytes: model.bytes,
+    producer,
+    opsets,
+    nodes,
+    layers: anatomy.layers,
+    hidden: anatomy.hidden ?? null,
+    heads: anatomy.heads ?? null,
+    kv_heads: anatomy.kvHeads ?? null,
+    head_dim: anatomy.headDim ?? null,
+    mlp_hidden: anatomy.mlpHidden ?? null,
+    vocabulary: anatomy.vocabulary ?? null,
+    context: model.context ?? null,
+    parallel_block: anatomy.parallelBlock,
+    /** h_0 … h_L */
+    residual: [anatomy.embedding, ...anatomy.blocks.map((block) => block.residPost)],
+    /** By block; null where a block has no point between attention and MLP. */
+    resid_mid: anatomy.blocks.map((block) => block.residMid ?? null),
+    /** `layer` is k of the `h_k` that the block leaves. One of `pattern` and `rebuilt_from` says where the pattern is. */
+    attention: anatomy.blocks.flatMap(({ attention }, block) => {
+      if (!attention) return [];
+      const { pattern, heads, kvHeads } = attention;
+      return {
+        layer: block + 1,
+        pattern: pattern.from === 'graph' ? pattern.tensor : null,
+        rebuilt_from: pattern.from === 'rebuilt' ? pattern.operator : null,
+        heads: heads ?? null,
+        kv_heads: kvHeads ?? null,
+      };
+    }),
+    /** By block: what the down projection multiplies. */
+    mlp: anatomy.blocks.map((block) => block.mlpIntermediate ?? null),
+    final_norm: anatomy.finalNorm?.output ?? null,
+    /** The logits. */
+    unembedding: anatomy.unembedding?.logits ?? null,
+    inputs: anatomy.inputs.map(({ name, role, type, shape, how }) => ({
+      name,
+      role,
+      type: typeNames.get(type) ?? `type ${type}`,
+      shape: shape ?? null,
+      how,
+    })),
+    missing: anatomy.missing,
+  };
+}
+
+type InspectionJson = ReturnType<typeof toJson>;
+
+const typeNames: ReadonlyMap<DataType, string> = new Map(
+  Object.entries(DataType).map(([name, type]): [DataType, string] => [type, name]),
+);
+
+function inWords(model: InspectionJson): string {
+  const known = (value: number | null) => (value === null ? 'unknown' : value.toLocaleString('en-US'));
+  const facts: [string, string][] = [
+    ['layers', known(model.layers)],
+    ['hidden size', known(model.hidden)],
+    ['heads', `${known(model.heads)} (${known(model.kv_heads)} for keys and values) of ${known(model.head_dim)}`],
+    ['MLP width', known(model.mlp_hidden)],
+    ['vocabulary', known(model.vocabulary)],
+    ['context', known(model.context)],
+    ['blocks', model.parallel_block ? 'attention and MLP in parallel' : 'attention, then MLP'],
+    ['final norm', model.final_norm ?? 'not found'],
+    ['unembedding', model.unembedding ?? 'not found'],
+    ['weights', `${(model.bytes / 1e6).toFixed(1)} MB`],
+  ];
+  const points = model.residual.map((residual, layer) => {
+    const attention = model.attention.find((site) => site.layer === layer);
+    const pattern =
+      attention?.pattern ?? (attention?.rebuilt_from ? `rebuilt from ${attention.rebuilt_from}` : undefined);
+    return [`${layer}`, residual, ...(layer === 0 ? ['', ''] : [pattern ?? '–', model.mlp[layer - 1] ?? '–'])];
+  });
+  const inputs = model.inputs.map((input) => [
+    input.name,
+    `${input.type} [${input.shape?.map((extent) => extent ?? '?').join(', ') ?? '?'}]`,
+    input.how,
+  ]);
+  return [
+    `${model.name} · ${model.file}\n\n`,
+    facts.map(([fact, value]) => `  ${fact.padEnd(13)}${value}\n`).join(''),
+    section('Residual stream', columns(['layer', 'tensor', 'attention pattern'], 'MLP intermediate', points)),
+    section('Inputs', columns(['name', 'shape'], 'fed with', inputs)),
+    section('Not found', model.missing.map(({ part, why }) => `  ${part}: ${why}\n`).join('')),
+  ].join('');
+}

@@ -1,0 +1,107 @@
+import type { Analysis } from '../analysis/analysis.js';
+import { formatNumber, formatRatio, formatValue } from '../analysis/format.js';
+import { massiveActivations, ratio } from '../analysis/massive.js';
+import { sinks } from '../analysis/sinks.js';
+import { type Span, summary, tokenName } from '../analysis/summary.js';
+import type { Thresholds } from '../analysis/thresholds.js';
+import { columns, section } from './table.js';
+
+/** The finished analysis for a terminal: the summary in words, then the tables behind it. */
+export function report(analysis: Analysis, thresholds: Thresholds, coloured: boolean): string {
+  const sentences = summary(analysis, thresholds).map((span) => (coloured ? colour(span) : span.text));
+  return [
+    `${heading(analysis)}\n\n${sentences.join('')}\n`,
+    layerTable(analysis),
+    massiveTable(analysis, thresholds),
+    sinkTable(analysis, thresholds),
+    predictionTable(analysis),
+    notes(analysis),
+  ].join('');
+}
+
+const codes = { massive: 33, large: 93, sink: 36 } as const;
+
+function colour({ text, mark }: Span): string {
+  return mark ? `\u001b[${codes[mark]}m${text}\u001b[0m` : text;
+}
+
+function heading({ started, tokens, finished }: Analysis): string {
+  const { model, settings } = started ?? {};
+  const run = tokens?.tokens.length;
+  const shown = [
+    model?.name,
+    model && `${model.layers} layers × ${model.hidden} dimensions`,
+    run !== undefined && `${run} tokens`,
+    settings?.bos !== undefined && (settings.bos ? 'with BOS' : 'without BOS'),
+    finished && `${finished.seconds.toFixed(2)} s`,
+  ];
+  const line = shown.filter((part) => part).join(' · ');
+  if (!tokens || tokens.window.end - tokens.window.start >= tokens.total - 1) return line;
+  return `${line}\nOnly tokens ${tokens.window.start} to ${tokens.window.end - 1} of ${tokens.total} were run.`;
+}
+
+function layerTable(analysis: Analysis): string {
+  const rows = analysis.layers.map((statistics, layer) => {
+    const [first] = statistics.top;
+    return first
+      ? [
+          `${layer}`,
+          formatValue(first.value),
+          `${first.dim}`,
+          formatNumber(statistics.median),
+          formatRatio(ratio(first.value, statistics)),
+          tokenName(analysis, first.token),
+        ]
+      : [`${layer}`, '–', '', '', '', ''];
+  });
+  return section('Largest activation by layer', columns(['layer', 'value', 'dim', 'median', 'ratio'], 'token', rows));
+}
+
+function massiveTable(analysis: Analysis, thresholds: Thresholds): string {
+  const rows = massiveActivations(analysis, thresholds).map((activation) => [
+    activation.kind,
+    `${activation.dim}`,
+    formatValue(activation.value),
+    formatRatio(activation.ratio),
+    `${activation.onset}–${activation.last}`,
+    tokenName(analysis, activation.token),
+  ]);
+  const { absolute, ratio: times, soft } = thresholds;
+  const definition = `massive: |h| > ${formatNumber(absolute)} and ≥ ${formatRatio(times)} median; large: ≥ ${formatRatio(soft)} median`;
+  return section(
+    `Massive activations (${definition})`,
+    columns(['kind', 'dim', 'value', 'ratio', 'layers'], 'token', rows),
+  );
+}
+
+function sinkTable(analysis: Analysis, thresholds: Thresholds): string {
+  const { tokens, epsilon, heads, sinks: found } = sinks(analysis, thresholds);
+  const rows = found.map(({ token, heads: drawn, share, strongest }) => [
+    `${drawn} of ${heads}`,
+    `${formatNumber(100 * share)} %`,
+    `${formatNumber(strongest.alpha)} at layer ${strongest.layer} head ${strongest.head}`,
+    token === undefined ? 'the extra column' : tokenName(analysis, token),
+  ]);
+  return section(
+    `Attention sinks (α > ${epsilon}, T = ${tokens})`,
+    columns(['heads', 'share', 'strongest α'], 'token', rows),
+  );
+}
+
+function predictionTable(analysis: Analysis): string {
+  const { predictions } = analysis;
+  if (!predictions) return '';
+  const rows = predictions.top.map(({ id, text, probability }) => [
+    `${formatNumber(100 * probability)} %`,
+    `${id}`,
+    JSON.stringify(text),
+  ]);
+  const after = tokenName(analysis, predictions.token);
+  return section(`Next token after ${after}`, columns(['probability', 'id'], 'token', rows));
+}
+
+function notes({ started, finished }: Analysis): string {
+  const missing = started?.model.missing.map((part) => `Not found: ${part}\n`).join('') ?? '';
+  const saved = finished?.saved === undefined ? '' : `Saved: ${finished.saved}\n`;
+  return missing || saved ? `\n${missing}${saved}` : '';
+}
