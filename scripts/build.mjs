@@ -43,7 +43,8 @@ await rm(new URL('../dist', import.meta.url), { recursive: true, force: true });
 if (process.argv.includes('--watch')) {
   for (const target of targets) await (await context({ ...target, logLevel: 'info' })).watch();
 } else {
-  await Promise.all(targets.map((target) => build(target)));
+  // esbuild has told what is wrong by then.
+  await Promise.all(targets.map((target) => build(target))).catch(() => process.exit(1));
 }
 await cp(
   new URL('../node_modules/@vscode/codicons/dist', import.meta.url),

@@ -73,5 +73,7 @@ async function serve(userData, extensions, folder) {
     await symlink(path, join(installed, `extension-${index}`), 'junction');
   await writeSettings(userData, {});
   const server = await startServer({ userData });
-  console.log(`Sinkscope is running in VS Code at\n\n  ${server.url}?folder=${pathToFileURL(folder).pathname}\n\nCtrl+C stops it.`);
+  console.log(
+    `Sinkscope is running in VS Code at\n\n  ${server.url}?folder=${pathToFileURL(folder).pathname}\n\nCtrl+C stops it.`,
+  );
 }

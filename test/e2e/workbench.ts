@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Browser, Frame, Locator, Page } from 'playwright-core';
 import { inject, vi } from 'vitest';
+import { Panel } from './panel.js';
 
 const screenshots = 'out/screenshots';
 const patience = { timeout: 30_000, interval: 100 };
@@ -129,7 +130,20 @@ export class Workbench {
     );
   }
 
-  /** The page of the panel or of the side view, once it is there. */
+  /** Right-clicks the text, chooses Analyze Prompt and waits for the panel to be complete. */
+  async analyze(): Promise<Panel> {
+    await this.contextMenu('Analyze Prompt');
+    const panel = await this.panel();
+    await panel.finished();
+    return panel;
+  }
+
+  /** The panel as it is now: hiding or moving it makes another page of it. */
+  async panel(): Promise<Panel> {
+    return new Panel(await this.view('panel'));
+  }
+
+  /** The page of a webview, once it is there and shown. */
   async view(name: 'panel' | 'side'): Promise<Frame> {
     return vi.waitFor(async () => {
       for (const frame of this.page.frames()) {

@@ -1,0 +1,92 @@
+/** The main path: open a text, right-click, Analyze Prompt, read, click, edit. */
+import { readFile } from 'node:fs/promises';
+import { describe, expect } from 'vitest';
+import { test } from './fixtures.js';
+
+const sample = await readFile('media/sample.md', 'utf8');
+
+describe('Analyze Prompt', () => {
+  test('shows overlay and panel for a whole document', async ({ open }) => {
+    const window = await open({ files: { 'sample.md': sample } });
+    await window.openFile('sample.md');
+    const panel = await window.analyze();
+
+    // The default model by its own card: dimension 239 at the first token, from layer 2 to 8.
+    const summary = panel.summary;
+    await expect.poll(() => summary.textContent()).toMatch(/239/);
+    await expect.poll(() => summary.textContent()).toMatch(/sink/i);
+    expect(await panel.massiveRows.count()).toBeGreaterThan(0);
+    expect(await panel.massiveRows.first().textContent()).toContain('239');
+    const signs = (await window.marks()).map(({ sign }) => sign).join('');
+    expect(signs).toContain('▲');
+    expect(signs).toContain('⚓');
+    await window.screenshot('analysis dark wide');
+  });
+
+  test('is in the palette and on a key, and takes the selection when there is one', async ({ open }) => {
+    const window = await open({ files: { 'two.md': 'First line stays out.\nThe second line is analysed alone.\n' } });
+    await window.openFile('two.md');
+    await window.lines.nth(1).click();
+    await window.page.keyboard.press('Home');
+    await window.page.keyboard.press('Shift+End');
+    await window.command('Sinkscope: Analyze Prompt');
+    const panel = await window.panel();
+    await panel.finished();
+    const tokens = (await panel.tokens.allTextContents()).join('');
+    expect(tokens).toContain('second');
+    expect(tokens).not.toContain('First');
+
+    await window.lines.first().click();
+    await window.press('Alt+A');
+    await expect.poll(async () => (await panel.tokens.allTextContents()).join('')).toContain('First');
+  });
+
+  test('shares one selection between panel and editor', async ({ open }) => {
+    const window = await open({ files: { 'sample.md': sample } });
+    await window.openFile('sample.md');
+    const panel = await window.analyze();
+
+    await panel.tokens.filter({ hasText: 'lamp' }).click();
+    await expect.poll(() => panel.selectedToken.textContent()).toContain('lamp');
+    await expect
+      .poll(async () => (await window.marks()).filter(({ outline }) => outline).map(({ text }) => text.trim()))
+      .toEqual(['lamp']);
+
+    await window.lines.filter({ hasText: 'Then somebody' }).getByText('somebody').click();
+    await expect.poll(() => panel.selectedToken.textContent()).not.toContain('lamp');
+  });
+
+  test('keeps marks through edits elsewhere and drops them where the text changed', async ({ open }) => {
+    const text = 'Alpha stays here.\n\nThe lamp was lit and the door was shut.\n';
+    const window = await open({ files: { 'edit.md': text } });
+    await window.openFile('edit.md');
+    await window.lines.nth(2).click();
+    await window.page.keyboard.press('Home');
+    await window.page.keyboard.press('Shift+End');
+    const panel = await window.analyze();
+    await panel.tokens.filter({ hasText: 'lamp' }).click();
+    const outlined = async () => (await window.marks()).filter(({ outline }) => outline).map(({ text }) => text.trim());
+    await expect.poll(outlined).toEqual(['lamp']);
+
+    // Before the analysed text.
+    await window.lines.first().click();
+    await window.page.keyboard.press('Home');
+    await window.page.keyboard.type('New words. ');
+    await expect.poll(() => window.text()).toContain('New words. Alpha');
+    expect(await outlined()).toEqual(['lamp']);
+
+    // Inside the marked word.
+    await window.lines.nth(2).getByText('lamp').click();
+    await window.page.keyboard.type('X');
+    await expect.poll(outlined).toEqual([]);
+  });
+
+  test('is undone by Clear Analysis Marks', async ({ open }) => {
+    const window = await open({ files: { 'sample.md': sample } });
+    await window.openFile('sample.md');
+    await window.analyze();
+    expect(await window.marks()).not.toEqual([]);
+    await window.command('Sinkscope: Clear Analysis Marks');
+    await expect.poll(() => window.marks()).toEqual([]);
+  });
+});

@@ -1,0 +1,45 @@
+/** The panel's page: what a person reads there and clicks on. */
+import type { Frame, Locator } from 'playwright-core';
+
+export class Panel {
+  constructor(private readonly frame: Frame) {}
+
+  get summary(): Locator {
+    return this.frame.locator('sinkscope-summary');
+  }
+
+  /** How far the run is, e.g. `8 of 8 layers · 0.4 s`. */
+  get status(): Locator {
+    return this.frame.getByTestId('status');
+  }
+
+  get stop(): Locator {
+    return this.frame.getByTestId('stop');
+  }
+
+  get again(): Locator {
+    return this.frame.getByTestId('again');
+  }
+
+  get tokens(): Locator {
+    return this.frame.locator('sinkscope-token-strip').getByRole('option');
+  }
+
+  get selectedToken(): Locator {
+    return this.frame.locator('sinkscope-token-strip').getByRole('option', { selected: true });
+  }
+
+  get massiveRows(): Locator {
+    return this.frame.locator('sinkscope-massive-table tbody tr');
+  }
+
+  /** A picture and its heading, by the name of its element, e.g. `sinkscope-residual-heatmap`. */
+  figure(name: string): Locator {
+    return this.frame.locator(name);
+  }
+
+  /** Waits for the last event of a run that went well. */
+  async finished(): Promise<void> {
+    await this.status.filter({ hasText: / s$/ }).waitFor();
+  }
+}
