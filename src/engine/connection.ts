@@ -44,6 +44,10 @@ export class Connection {
     return !this.ended;
   }
 
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
   send(request: Request, job: Job): void {
     const id = ++this.lastId;
     this.jobs.set(id, job);

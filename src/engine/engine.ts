@@ -26,6 +26,11 @@ export class Engine {
   /** @param childPath the bundle of `child.ts`; by default beside the running bundle */
   constructor(private readonly childPath: string = join(__dirname, 'engine.js')) {}
 
+  /** Of the child, where there is one. */
+  get pid(): number | undefined {
+    return this.connection?.alive ? this.connection.pid : undefined;
+  }
+
   /**
    * Runs `request` and yields its events, the last of them `finished` or `failed`; never throws. Starts at once, and
    * cancels a run that is still going on. Aborting `signal`, or leaving the loop, kills the child.
