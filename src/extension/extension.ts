@@ -27,7 +27,7 @@ export interface Api {
   readonly analyses: Analyses;
   readonly decorations: Decorations;
   readonly models: Models;
-  readonly panel: Panel;
+  readonly viewState: Host['viewState'];
   /** Resolves when the run of an earlier session is shown again, or known not to exist. */
   readonly restored: Promise<void>;
 }
@@ -92,7 +92,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       if (change.type === 'run' && !run) keep().catch((error) => log.warn(error));
     }),
   );
-  return { analyses, decorations, models, panel, restored };
+  return { analyses, decorations, models, viewState, restored };
 }
 
 /** Shows the last run again, unless another one began meanwhile. */

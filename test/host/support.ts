@@ -1,0 +1,87 @@
+/** What the in-host tests share: the extension's own API, documents to analyze, and events to wait for. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import * as vscode from 'vscode';
+import type { Change, Run } from '../../src/extension/analyses.js';
+import type { Api } from '../../src/extension/extension.js';
+
+export function extension(): vscode.Extension<Api> {
+  const found = vscode.extensions.getExtension<Api>('sinkscope.sinkscope');
+  assert.ok(found);
+  return found;
+}
+
+export async function api(): Promise<Api> {
+  const active = await extension().activate();
+  await active.restored;
+  return active;
+}
+
+/** A file of this repository. */
+export function repositoryFile(...path: string[]): string {
+  return join(extension().extensionPath, ...path);
+}
+
+/** Opens `text` in an editor that has the focus. */
+export async function open(text: string): Promise<vscode.TextEditor> {
+  const document = await vscode.workspace.openTextDocument({ content: text });
+  return vscode.window.showTextDocument(document, vscode.ViewColumn.One);
+}
+
+/** Opens a file of the workspace with exactly these bytes. */
+export async function openFile(name: string, text: string): Promise<vscode.TextEditor> {
+  const [folder] = vscode.workspace.workspaceFolders ?? [];
+  assert.ok(folder);
+  const file = vscode.Uri.joinPath(folder.uri, name);
+  await vscode.workspace.fs.writeFile(file, Buffer.from(text));
+  return vscode.window.showTextDocument(file, { viewColumn: vscode.ViewColumn.One });
+}
+
+/** Runs the command on the active editor and gives the finished run. */
+export async function analyze({ analyses }: Api): Promise<Run> {
+  await vscode.commands.executeCommand('sinkscope.analyze');
+  const { run } = analyses;
+  assert.ok(run, 'no run was made');
+  assert.equal(run.analysis.status, 'finished', run.analysis.problem?.message);
+  return run;
+}
+
+/** The next change for which `test` holds. */
+export function change({ analyses }: Api, test: (change: Change) => boolean): Promise<Change> {
+  return new Promise((resolve) => {
+    const subscription = analyses.onDidChange((next) => {
+      if (!test(next)) return;
+      subscription.dispose();
+      resolve(next);
+    });
+  });
+}
+
+/** The next event of this type, in whatever run. */
+export function event(given: Api, type: string): Promise<Change> {
+  return change(given, (next) => next.type === 'event' && next.event.type === type);
+}
+
+/** Does `action` again and again until `test` holds: for what VS Code shows without telling. */
+export async function until(test: () => boolean, action: () => Thenable<unknown> = async () => {}): Promise<void> {
+  while (!test()) {
+    await action();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Changes settings for one test; `restore` puts back what was there. */
+export async function configure(values: Record<string, unknown>): Promise<{ restore(): Promise<void> }> {
+  const set = async (key: string, value: unknown) =>
+    vscode.workspace.getConfiguration('sinkscope').update(key, value, vscode.ConfigurationTarget.Global);
+  for (const [key, value] of Object.entries(values)) await set(key, value);
+  return {
+    restore: async () => {
+      for (const key of Object.keys(values)) await set(key, undefined);
+    },
+  };
+}
+
+export async function closeEditors(): Promise<void> {
+  await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+}

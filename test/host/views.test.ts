@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import * as vscode from 'vscode';
+import { Analyses } from '../../src/extension/analyses.js';
+import type { Api } from '../../src/extension/extension.js';
+import { Store } from '../../src/extension/store.js';
+import { analyze, api, change, closeEditors, event, open, openFile, until } from './support.js';
+
+const panelTabs = () =>
+  vscode.window.tabGroups.all
+    .flatMap(({ tabs }) => tabs)
+    .filter(({ input }) => input instanceof vscode.TabInputWebview && input.viewType.endsWith('sinkscope.panel'));
+
+describe('views of a run', () => {
+  let sinkscope: Api;
+  before(async () => {
+    sinkscope = await api();
+  });
+  afterEach(async () => {
+    await vscode.commands.executeCommand('sinkscope.clear');
+    await closeEditors();
+  });
+
+  it('opens one panel beside the editor and leaves the focus in the text', async () => {
+    const editor = await open('Summer is warm.');
+    await analyze(sinkscope);
+    await analyze(sinkscope);
+    assert.equal(panelTabs().length, 1);
+    assert.notEqual(panelTabs()[0].group.viewColumn, editor.viewColumn);
+    assert.equal(vscode.window.activeTextEditor?.document, editor.document);
+  });
+
+  it('stops the run when the panel is closed, keeps what came, and opens again', async () => {
+    await open('Summer is warm.');
+    await vscode.commands.executeCommand('sinkscope.showPanel');
+    await until(() => panelTabs().length === 1);
+    const started = event(sinkscope, 'started');
+    const ended = vscode.commands.executeCommand('sinkscope.analyze');
+    await started;
+    await vscode.window.tabGroups.close(panelTabs());
+    await ended;
+    assert.equal(sinkscope.analyses.run?.analysis.problem?.code, 'cancelled');
+    await until(() => panelTabs().length === 0);
+    await vscode.commands.executeCommand('sinkscope.showPanel');
+    await until(() => panelTabs().length === 1);
+  });
+
+  it('selects the token under the cursor, and shows a token selected elsewhere', async () => {
+    const { document } = await open('Summer is warm. Winter is cold.');
+    const { ranges } = await analyze(sinkscope);
+    const selected = change(sinkscope, ({ type }) => type === 'selection');
+    await vscode.commands.executeCommand('cursorMove', { to: 'right', by: 'character', value: 9 });
+    assert.deepEqual(await selected, { type: 'selection', from: 'editor' });
+    const { token } = sinkscope.analyses.selection;
+    assert.ok(token !== undefined);
+    const range = ranges[token];
+    assert.ok(range && range.start <= 9 && range.end > 9);
+    await vscode.commands.executeCommand('sinkscope.showToken', token + 1);
+    assert.deepEqual(sinkscope.decorations.marks(document)?.selected, ranges[token + 1]);
+  });
+
+  it('tells of a token in a hover', async () => {
+    const { document } = await open('Summer is warm. Winter is cold.');
+    await analyze(sinkscope);
+    const hovers = await vscode.commands.executeCommand<vscode.Hover[]>(
+      'vscode.executeHoverProvider',
+      document.uri,
+      new vscode.Position(0, 0),
+    );
+    const text = hovers
+      .flatMap(({ contents }) => contents.map((content) => (typeof content === 'string' ? content : content.value)))
+      .join('\n');
+    assert.match(text, /⟨bos⟩.*token 0/);
+    assert.match(text, /massive.*dim \*\*239\*\*/);
+    assert.match(text, /sink.*α > 0\.3 in \d+ of 32 heads/);
+    assert.match(text, /sinkscope\.showToken/);
+  });
+
+  it('lists the bundled models and remembers the chosen one', async () => {
+    const names = (await sinkscope.models.list()).filter(({ origin }) => origin === 'bundled').map(({ name }) => name);
+    assert.deepEqual(names, ['llama', 'llama-bias', 'llama-plain', 'llama-sink']);
+    const sink = (await sinkscope.models.list()).find(({ name }) => name === 'llama-sink');
+    await vscode.commands.executeCommand('sinkscope.chooseModel', sink?.file);
+    try {
+      assert.equal((await sinkscope.models.chosen()).file, sink?.file);
+      await open('Summer is warm.');
+      assert.equal((await analyze(sinkscope)).analysis.started?.model.name, 'llama-sink');
+    } finally {
+      const configuration = vscode.workspace.getConfiguration('sinkscope');
+      await configuration.update('model', undefined, vscode.ConfigurationTarget.Workspace);
+    }
+  });
+
+  it('brings a run back from the disk, onto its text wherever that is now', async () => {
+    const text = 'Summer is warm. Winter is cold.';
+    const editor = await openFile('kept.txt', text);
+    const run = await analyze(sinkscope);
+    const [folder] = vscode.workspace.workspaceFolders ?? [];
+    const store = new Store(vscode.Uri.joinPath(folder.uri, '.storage'));
+    await store.save(run);
+    await editor.edit((edit) => edit.insert(new vscode.Position(0, 0), 'A new first line.\n'));
+
+    const kept = await store.load();
+    assert.ok(kept);
+    assert.deepEqual(kept.events, run.events);
+    // Views over one large buffer would be sent to the panel with all of it.
+    for (const { buffer, byteLength } of kept.events.flatMap((one) =>
+      one.type === 'layer' ? [one.statistics.tokenMax, one.statistics.dimMax] : [],
+    )) {
+      assert.equal(buffer.byteLength, byteLength);
+    }
+    const again = new Analyses(sinkscope.analyses.engine);
+    try {
+      again.restore(kept);
+      const first = again.run?.ranges.find((range) => range !== undefined);
+      assert.equal(first?.start, 18);
+      assert.equal(again.run?.analysis.status, 'finished');
+      await editor.edit((edit) => edit.replace(new vscode.Range(1, 0, 1, 6), 'Spring'));
+      again.restore(kept);
+      assert.deepEqual(again.run?.ranges, []);
+      assert.equal(again.run?.stale, true);
+    } finally {
+      again.dispose();
+      await store.forget();
+    }
+    assert.equal(await store.load(), undefined);
+  });
+});
