@@ -24,7 +24,7 @@ export class Head {
     this.takesRows = stage.inputs.length === 1 && stage.inputs[0] === residual;
   }
 
-  /** What the head gives for all positions, as it is. */
+  /** What the head gives for the whole sequence, as it is. */
   async all(values: Values, keep: boolean): Promise<Value> {
     const results = await this.runner.run(this.stage, values, keep);
     const value = results.get(this.output);
@@ -32,7 +32,7 @@ export class Head {
     return value;
   }
 
-  /** Logits of the positions `from` … `to`, [to - from, vocabulary]. */
+  /** Logits of the positions `from` … `to`, [to - from, vocabulary], of a head that gives some for every position. */
   async logits(values: Values, from: number, to: number, keep: boolean): Promise<Float32Array> {
     const state = values.get(this.residual);
     if (!state) throw new Error(`the value "${this.residual}" is not there`);
@@ -48,9 +48,9 @@ export class Head {
     }
     const value = await this.all(values, keep);
     const { tokens } = rowsOf(value);
-    // Some files give the last position only, whatever they are fed.
-    const offset = tokens < to ? rowsOf(state).tokens - tokens : 0;
-    if (from < offset || to > tokens + offset) {
+    // Some files give the last positions only, whatever they are fed.
+    const offset = rowsOf(state).tokens - tokens;
+    if (from < offset) {
       throw new SinkscopeError({
         code: 'input',
         message: `This model gives logits for its last ${tokens === 1 ? 'token' : `${tokens} tokens`} only.`,

@@ -22,6 +22,10 @@ export interface LoadedModel {
   readonly summary: ModelSummary;
   /** By block (1-based): the value that is its attention pattern. */
   readonly patterns: ReadonlyMap<number, string>;
+  /** True where the output head gives scores over a vocabulary for every token. */
+  readonly predicts: boolean;
+  /** True where weights are multiplied by operators whose arithmetic depends on how ONNX Runtime packs them. */
+  readonly quantised: boolean;
   /** Nodes of the file's graph, as it was read. */
   readonly nodes: number;
   /** Changes when the file does. */
@@ -46,14 +50,11 @@ export function loadModel(file: string): LoadedModel {
       patterns.set(i + 1, pattern.tensor);
       return;
     }
-    try {
-      const rebuilt = patternNodes(prepared, block.attention, `sinkscope/pattern/${i}`);
-      nodes.push(...rebuilt.nodes);
-      patterns.set(i + 1, rebuilt.tensor);
-    } catch (error) {
-      if (!SinkscopeError.is(error)) throw error;
-      missing.push(`attention pattern of block ${i}: ${error.message}`);
-    }
+    const rebuilt = patternNodes(prepared, block.attention, `sinkscope/pattern/${i}`);
+    // Where it cannot be rebuilt, the anatomy's `missing` says why.
+    if (!rebuilt) return;
+    nodes.push(...rebuilt.nodes);
+    patterns.set(i + 1, rebuilt.tensor);
   });
   const { graph } = prepared;
   const model = { ...prepared, graph: { ...graph, nodes: [...graph.nodes, ...nodes] } };
@@ -64,6 +65,11 @@ export function loadModel(file: string): LoadedModel {
     model,
     anatomy,
     patterns,
+    predicts:
+      anatomy.unembedding !== undefined &&
+      anatomy.inputs.some((input) => input.role === 'token-ids') &&
+      (graph.outputs.find((output) => output.name === anatomy.unembedding?.logits)?.shape?.length ?? 3) === 3,
+    quantised: graph.nodes.some((node) => packedOperators.has(node.op)),
     nodes: read.graph.nodes.length,
     version,
     summary: {
@@ -86,6 +92,8 @@ export function loadModel(file: string): LoadedModel {
     },
   };
 }
+
+const packedOperators = new Set(['MatMulNBits', 'QMoE']);
 
 /** @throws SinkscopeError `file` where it cannot be found. */
 export function fileVersion(file: string): string {

@@ -42,7 +42,7 @@ export function makePlan(graph: Graph, anatomy: Anatomy, taps: Taps, head: reado
   const index = indexGraph(graph);
   const graphInputs = new Set(graph.inputs.map((input) => input.name));
   const residuals = [anatomy.embedding, ...anatomy.blocks.map((block) => block.residPost)];
-  const homes = findHomes(graph, index, residuals);
+  const homes = findHomes(graph, index, anatomy, residuals);
 
   /** Walks back from `outputs` to what block `block` has to be given. */
   const inputsOf = (block: number, outputs: readonly string[]): string[] => {
@@ -105,42 +105,32 @@ function merge(stages: readonly Stage[]): Stage {
 }
 
 /** For every value that may be carried, the block that computes it. */
-function findHomes(graph: Graph, index: GraphIndex, residuals: readonly string[]): Map<string, number> {
+function findHomes(
+  graph: Graph,
+  index: GraphIndex,
+  anatomy: Anatomy,
+  residuals: readonly string[],
+): Map<string, number> {
   const cuts = new Map(residuals.map((name, k) => [name, k] as const));
   const homes = new Map<string, number>();
-  // Values before h_0 are computed again where they are needed, but never only to measure them: that could drag the
-  // embedding table into every stage.
-  const embedding = ancestors(index, residuals[0] ?? '');
-  const levels = new Map<string, number>([[residuals[0] ?? '', 0]]);
+  // What lies between the token lookup and h_0 has level -1.
+  const levels = new Map<string, number>([
+    [anatomy.source, -1],
+    [anatomy.embedding, 0],
+  ]);
   for (const node of graph.nodes) {
-    const level = Math.max(-1, ...index.inputsOf(node).map((input) => levels.get(input) ?? -1));
-    const measured = measures(node) && (level >= 0 || embedding.has(node.inputs[0] ?? ''));
+    const inputLevels = index.inputsOf(node).flatMap((input) => levels.get(input) ?? []);
+    const level = inputLevels.length > 0 ? Math.max(...inputLevels) : undefined;
     for (const output of node.outputs) {
-      const cut = cuts.get(output);
-      if (cut !== undefined) {
-        levels.set(output, cut);
-        homes.set(output, cut);
-      } else if (measured) homes.set(output, level + 1);
-      else if (level >= 0 && !measures(node)) {
-        levels.set(output, level);
-        homes.set(output, level + 1);
-      }
+      const own = cuts.get(output) ?? (output === anatomy.source ? -1 : undefined);
+      const home = cuts.get(output) ?? (own ?? level ?? Number.NaN) + 1;
+      if (Number.isNaN(home)) continue;
+      homes.set(output, home);
+      if (own !== undefined) levels.set(output, own);
+      else if (level !== undefined && !measures(node)) levels.set(output, level);
     }
   }
   return homes;
-}
-
-/** Values computed on the way to `target`, itself included, not looking behind `Shape` and `Size`. */
-function ancestors(index: GraphIndex, target: string): Set<string> {
-  const found = new Set<string>();
-  const open = [target];
-  for (let value = open.pop(); value !== undefined; value = open.pop()) {
-    const producer = index.producer(value);
-    if (!producer || found.has(value)) continue;
-    found.add(value);
-    if (!measures(producer)) open.push(...index.inputsOf(producer));
-  }
-  return found;
 }
 
 function measures(node: Node): boolean {

@@ -113,7 +113,7 @@ export class Run {
         wanted.filter((value) => typeof value === 'string'),
       );
     });
-    const output = anatomy.unembedding?.logits ?? (save?.logits ? anatomy.output : undefined);
+    const output = loaded.predicts ? anatomy.unembedding?.logits : save?.logits ? anatomy.output : undefined;
     this.plan = makePlan(model.graph, anatomy, taps, output === undefined ? [] : [output]);
     const stage = this.plan.stages.find((candidate) => candidate.first > anatomy.layers);
     this.head =
@@ -180,9 +180,12 @@ export class Run {
   }
 
   private async predictions(token: number, keep: boolean): Promise<PredictionsEvent> {
-    const { unembedding, layers } = this.loaded.anatomy;
-    if (!unembedding || !this.head) {
-      throw new SinkscopeError({ code: 'input', message: 'This model has no output head over a vocabulary.' });
+    const { layers } = this.loaded.anatomy;
+    if (!this.loaded.predicts || !this.head) {
+      throw new SinkscopeError({
+        code: 'input',
+        message: 'This model does not predict tokens: it has no output head over a vocabulary.',
+      });
     }
     await this.recall(layers);
     const top = await this.head.predictions(this.values, token, keep);
@@ -242,7 +245,7 @@ export class Run {
     if (head && this.request.save?.logits) {
       await saver?.output(head, this.values, tokens, keep);
     }
-    if (this.loaded.anatomy.unembedding && tokens > 0) await emit(await this.predictions(tokens - 1, keep));
+    if (this.loaded.predicts && tokens > 0) await emit(await this.predictions(tokens - 1, keep));
   }
 
   private async emitTokens(emit: Emit): Promise<void> {

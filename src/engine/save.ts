@@ -21,8 +21,8 @@ export interface Saver {
   abort(): Promise<void>;
 }
 
-export async function openSaver(request: SaveRequest, { anatomy }: LoadedModel): Promise<Saver> {
-  const output = anatomy.unembedding ? 'logits' : anatomy.output;
+export async function openSaver(request: SaveRequest, { anatomy, predicts }: LoadedModel): Promise<Saver> {
+  const output = predicts ? 'logits' : anatomy.output;
   const blocks = [...anatomy.blocks.keys()];
   const writer = await SafetensorsWriter.create(request.file, [
     ...Array.from({ length: anatomy.layers + 1 }, (_, layer) => `hidden.${layer}`),
@@ -35,9 +35,9 @@ export async function openSaver(request: SaveRequest, { anatomy }: LoadedModel):
       if (request.attention) await writer.append(name, [heads, queries, keys], values);
     },
     async output(head, values, tokens, keep) {
-      if (!anatomy.unembedding) {
+      if (!predicts) {
         const value = await head.all(values, keep);
-        await writer.append(output, value.dims[0] === 1 ? value.dims.slice(1) : value.dims, floats(value));
+        await writer.append(output, value.dims.length > 2 ? value.dims.slice(1) : value.dims, floats(value));
         return;
       }
       const count = Math.max(1, Math.floor(partBytes / 4 / (anatomy.vocabulary ?? 2 ** 16)));

@@ -13,11 +13,8 @@ export interface Session {
 }
 
 export interface SessionOptions {
-  /**
-   * True for a session that is run again. One that runs once must not prepack its weights: that costs a copy of
-   * them and half the time. One of several that are kept must not let its threads spin, for they would fight.
-   */
-  readonly kept: boolean;
+  /** Whether weights are rearranged for speed: costs a copy of them and half the time of a session that runs once. */
+  readonly prepack: boolean;
   /** 0: as ONNX Runtime chooses. */
   readonly threads: number;
 }
@@ -38,8 +35,11 @@ export async function createSession(bytes: Uint8Array, folder: string, options: 
     extra: {
       session: {
         model_external_initializers_file_folder_path: folder,
+        // Several sessions are alive at once: idle threads that spin would fight.
         force_spinning_stop: '1',
-        ...(!options.kept && { disable_prepacking: '1' }),
+        // A DequantizeLinear before a MatMul means what it says; by default activations would be rounded as well.
+        qdq_matmulnbits_accuracy_level: '1',
+        ...(!options.prepack && { disable_prepacking: '1' }),
       },
     },
   });

@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import { extract } from '../onnx/extract.js';
+import type { ValueInfo } from '../onnx/model.js';
 import type { LoadedModel } from './loaded.js';
 import type { Stage } from './plan.js';
 import { createSession, type Session, type Values } from './session.js';
@@ -60,10 +61,22 @@ export class StageRunner {
   }
 
   private create(stage: Stage, feeds: Values, kept: boolean): Promise<Session> {
-    // Ranks and extents are left open: they may differ from run to run, and ONNX Runtime infers what it needs.
-    const inputs = [...feeds].map(([name, { type }]) => ({ name, type }));
-    const { bytes, folder } = extract(this.loaded.model, { inputs, outputs: stage.outputs });
-    return createSession(bytes, folder, { kept, threads: this.threads });
+    const { model, quantised } = this.loaded;
+    const inputs = [...feeds].map(([name, value]) => ({ name, type: value.type, shape: this.shape(name, value) }));
+    const { bytes, folder } = extract(model, { inputs, outputs: stage.outputs });
+    return createSession(bytes, folder, { prepack: kept || quantised, threads: this.threads });
+  }
+
+  /**
+   * The extents of an input that never change: ONNX Runtime infers the others, which differ from run to run, but
+   * some fusions and some operators' shape inference need the width.
+   */
+  private shape(name: string, value: Value): ValueInfo['shape'] {
+    const { anatomy } = this.loaded;
+    const input = anatomy.inputs.find((candidate) => candidate.name === name);
+    if (input) return input.shape?.map((extent, axis) => input.extents[axis] ?? extent);
+    const isResidual = name === anatomy.embedding || anatomy.blocks.some((block) => block.residPost === name);
+    return value.dims.map((extent, axis) => (isResidual && axis === value.dims.length - 1 ? extent : null));
   }
 
   private name({ first, last }: Stage): string {
