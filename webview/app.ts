@@ -1,0 +1,227 @@
+/** The whole webview: takes the store's state, hands it to the views, and turns what they say into messages. */
+import { html, LitElement, nothing, type PropertyValues } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
+import type { FromWebview } from '../src/protocol.js';
+import type { Figure, PictureEvent, TableEvent } from './figure.js';
+import { type Findings, findingsOf } from './findings.js';
+import { type Intent, readIntent } from './intent.js';
+import { framedPicture } from './picture.js';
+import type { Host, State, Store } from './store.js';
+import { readTheme, type Theme, watchTheme } from './theme.js';
+import type { Scene, SelectEvent } from './view.js';
+import './views/attention-pattern.js';
+import './views/dimension-ruler.js';
+import './views/layer-profile.js';
+import './views/massive-table.js';
+import './views/predictions.js';
+import './views/residual-heatmap.js';
+import './views/sink-heatmap.js';
+import { conditions } from './views/summary.js';
+import './views/token-strip.js';
+import { status } from './views/toolbar.js';
+
+@customElement('sinkscope-app')
+export class App extends LitElement {
+  @property({ attribute: false }) store!: Store;
+  @property({ attribute: false }) host!: Host;
+  /** The compact view of the side bar in place of the panel. */
+  @property({ type: Boolean }) side = false;
+
+  @state() private shown!: State;
+  @state() private theme!: Theme;
+  @state() private tables: ReadonlySet<string> = new Set();
+
+  #findings!: Findings;
+  #intent!: Intent;
+  #frame: number | undefined;
+  #disposables: (() => void)[] = [];
+  readonly #ask: Scene['ask'] = (query) => this.store.query(query);
+
+  /** In the page's own tree, so that the toolbar finds the icon font's classes. */
+  protected override createRenderRoot() {
+    return this;
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.shown = this.store.state;
+    this.theme = readTheme();
+    this.#intent = readIntent(this.host.getState());
+    this.tables = new Set(this.#intent.tables);
+    const onScroll = () => this.#remember({ scroll: scrollY });
+    addEventListener('scrollend', onScroll);
+    this.#disposables = [
+      () => removeEventListener('scrollend', onScroll),
+      this.store.subscribe(() => this.#follow()),
+      watchTheme(() => {
+        this.theme = readTheme();
+      }),
+    ];
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    for (const dispose of this.#disposables) dispose();
+    if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
+    this.#frame = undefined;
+  }
+
+  override willUpdate(changed: PropertyValues): void {
+    const before: State | undefined = changed.get('shown');
+    const { analysis, view } = this.shown;
+    if (before?.analysis === analysis && before.view.thresholds === view.thresholds) return;
+    if (changed.has('shown')) this.#findings = findingsOf(analysis, view.thresholds);
+  }
+
+  override updated(changed: PropertyValues): void {
+    const before: State | undefined = changed.get('shown');
+    if (before?.connected === false && this.#intent.scroll > 0) scrollTo({ top: this.#intent.scroll });
+  }
+
+  override render() {
+    const { connected, analysis } = this.shown;
+    if (!connected) return html`<p class="state" role="status">Waiting for the extension …</p>`;
+    const empty = analysis.layers.length === 0;
+    return html`
+      <div
+        class="page"
+        @select-part=${({ detail }: SelectEvent) => this.store.select(detail)}
+        @send=${({ detail }: CustomEvent<FromWebview>) => this.store.send(detail)}
+        @table-toggled=${this.#onTable}
+        @picture=${this.#onPicture}
+      >
+        ${
+          this.side
+            ? this.#sideStatus()
+            : html`<sinkscope-toolbar .shown=${this.shown} .figures=${() => this.#figures()}></sinkscope-toolbar>`
+        }
+        ${this.#progress()} ${this.#notices()}
+        ${empty ? nothing : html`<main>${this.side ? this.#sideViews() : this.#views()}</main>`}
+      </div>
+    `;
+  }
+
+  #views() {
+    const scene = this.#scene();
+    return html`
+      <sinkscope-summary class="wide" .scene=${scene}></sinkscope-summary>
+      <sinkscope-token-strip class="wide" .scene=${scene}></sinkscope-token-strip>
+      <sinkscope-layer-profile .scene=${scene}></sinkscope-layer-profile>
+      <sinkscope-massive-table .scene=${scene}></sinkscope-massive-table>
+      <sinkscope-residual-heatmap class="wide" .scene=${scene}></sinkscope-residual-heatmap>
+      <sinkscope-dimension-ruler class="wide" .scene=${scene}></sinkscope-dimension-ruler>
+      <sinkscope-sink-heatmap .scene=${scene}></sinkscope-sink-heatmap>
+      <sinkscope-attention-pattern .scene=${scene}></sinkscope-attention-pattern>
+      <sinkscope-predictions .scene=${scene}></sinkscope-predictions>
+    `;
+  }
+
+  #sideViews() {
+    const scene = this.#scene();
+    return html`
+      <sinkscope-summary .scene=${scene}></sinkscope-summary>
+      <sinkscope-residual-heatmap compact .scene=${scene}></sinkscope-residual-heatmap>
+      <sinkscope-massive-table .scene=${scene}></sinkscope-massive-table>
+    `;
+  }
+
+  #sideStatus() {
+    const running = this.shown.analysis.status === 'running';
+    const stop = () => this.store.send({ type: 'stop' });
+    return html`<div class="side-status">
+      <span class="scope">${this.shown.view.document ?? ''}</span>
+      ${status(this.shown)}
+      ${running ? html`<vscode-button appearance="secondary" data-testid="stop" @click=${stop}>Stop</vscode-button>` : nothing}
+    </div>`;
+  }
+
+  #progress() {
+    const { status, started, layers } = this.shown.analysis;
+    const share = status === 'running' && started ? layers.length / (started.model.layers + 1) : 0;
+    return html`<div class="progress" ?data-running=${status === 'running'}>
+      <div .style=${`transform: scaleX(${share})`}></div>
+    </div>`;
+  }
+
+  #notices() {
+    const { analysis, view } = this.shown;
+    const again = html`<vscode-button appearance="secondary" @click=${() => this.store.send({ type: 'analyze-again' })}
+      >Analyze again</vscode-button
+    >`;
+    if (analysis.status === 'empty') {
+      return html`<div class="state">
+        <h1>Nothing analysed yet</h1>
+        <p>
+          Select text in an editor (or nothing, for the whole document), right-click, and choose
+          <b>Analyze Prompt</b> (<kbd>Ctrl+Alt+A</kbd>, on a Mac <kbd>⌘⌥A</kbd>).
+        </p>
+      </div>`;
+    }
+    if (analysis.status === 'failed') {
+      const { message, code } = analysis.problem ?? { message: 'The run failed.', code: 'internal' };
+      const kept = analysis.layers.length;
+      return html`<div class="notice ${code === 'cancelled' ? '' : 'problem'}" role="alert">
+        <span>${message}${kept > 0 ? ` Shown is what had arrived: layers 0 to ${kept - 1}.` : ''}</span>${this.side ? again : nothing}
+      </div>`;
+    }
+    if (analysis.layers.length === 0) return html`<p class="state">Reading the model …</p>`;
+    if (!view.stale) return nothing;
+    return html`<div class="notice" role="status">
+      <span>The text has changed since this run; what is shown is about the text as it was.</span>${this.side ? again : nothing}
+    </div>`;
+  }
+
+  #scene(): Scene {
+    const { analysis, run, selection, view } = this.shown;
+    return {
+      run,
+      analysis,
+      findings: this.#findings,
+      thresholds: view.thresholds,
+      selection,
+      theme: this.theme,
+      tables: this.tables,
+      ask: this.#ask,
+    };
+  }
+
+  /** Takes over the store's state once per frame, however much has arrived: a run says more than a screen can show. */
+  #follow(): void {
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = undefined;
+      this.shown = this.store.state;
+    });
+  }
+
+  #figures(): Figure[] {
+    const views = this.querySelectorAll('main > *');
+    return Array.from(views, (view) => view.shadowRoot?.querySelector('sinkscope-figure'))
+      .filter((figure) => figure !== null && figure !== undefined)
+      .filter((figure) => figure.picture !== undefined);
+  }
+
+  #onTable({ detail: { name, open } }: TableEvent): void {
+    const tables = new Set(this.tables);
+    if (open) tables.add(name);
+    else tables.delete(name);
+    this.tables = tables;
+    this.#remember({ tables: [...tables] });
+  }
+
+  async #onPicture({ detail: { name, title, canvas } }: PictureEvent): Promise<void> {
+    const { analysis, view } = this.shown;
+    const png = await framedPicture(canvas, title, conditions(analysis, view.thresholds).join(' · '), this.theme);
+    this.store.send({ type: 'save-picture', name, png });
+  }
+
+  #remember(part: Partial<Intent>): void {
+    this.#intent = { ...this.#intent, ...part };
+    this.host.setState(this.#intent);
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'sinkscope-figure': Figure;
+  }
+}

@@ -1,0 +1,280 @@
+/**
+ * Painting a grid of cells on a canvas: plain functions of what to show and where, knowing no element.
+ *
+ * Coordinates: cells (row, column) count from 0; points are CSS pixels from the canvas's top left, labels' gutter
+ * included; pixels are device pixels. A {@link Frame} says how one becomes the other.
+ */
+import type { Theme } from './theme.js';
+
+export interface Cells {
+  readonly rows: number;
+  readonly columns: number;
+  /** Place on the ramp, 0 … 1, row-major; NaN where there is nothing to show. */
+  readonly shades: Float32Array;
+  readonly marks: readonly Mark[];
+  rowLabel(row: number): string;
+  /** Undefined: columns are not named. */
+  readonly columnLabel: ((column: number) => string) | undefined;
+  /** Written into cells that are large enough. */
+  readonly text: ((row: number, column: number) => string) | undefined;
+  /** What a cell says on hover and to a screen reader: a title, then facts. */
+  describe(row: number, column: number): readonly string[];
+}
+
+export interface Mark extends Cell {
+  readonly kind: 'massive' | 'large' | 'sink';
+}
+
+export interface Cell {
+  readonly row: number;
+  readonly column: number;
+}
+
+/** Where cells lie on the canvas, in CSS pixels. The plot is the canvas without gutter (left) and footer (below). */
+export interface Frame {
+  readonly width: number;
+  readonly height: number;
+  readonly gutter: number;
+  readonly footer: number;
+  readonly cellWidth: number;
+  readonly cellHeight: number;
+  readonly scrollLeft: number;
+  readonly scrollTop: number;
+}
+
+/** Cells smaller than this touch and are painted as pixels, larger ones as rectangles with a gap. */
+const gapFrom = 5;
+const labelHeight = 12;
+
+export function pointOf(frame: Frame, row: number, column: number): { x: number; y: number } {
+  return {
+    x: frame.gutter + column * frame.cellWidth - frame.scrollLeft,
+    y: row * frame.cellHeight - frame.scrollTop,
+  };
+}
+
+/** The cell under a point, or undefined over labels and empty space. */
+export function cellAt(frame: Frame, cells: Cells, x: number, y: number): Cell | undefined {
+  if (x < frame.gutter || y < 0 || y >= frame.height - frame.footer) return undefined;
+  const row = Math.floor((y + frame.scrollTop) / frame.cellHeight);
+  const column = Math.floor((x - frame.gutter + frame.scrollLeft) / frame.cellWidth);
+  return row < cells.rows && column < cells.columns ? { row, column } : undefined;
+}
+
+/** Font for all text on canvases: the theme's, a little smaller than the page's. */
+export const canvasFont = (theme: Theme, size = 11): string => `${size}px ${theme.font}`;
+
+/** The context of a canvas that is `width` × `height` CSS pixels, in those units and sharp on any screen. */
+export function contextOf(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D | null {
+  const [wide, tall] = [Math.round(width * devicePixelRatio), Math.round(height * devicePixelRatio)];
+  if (canvas.width !== wide) canvas.width = wide;
+  if (canvas.height !== tall) canvas.height = tall;
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  const context = canvas.getContext('2d');
+  context?.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+  return context;
+}
+
+export function paintCells(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, theme: Theme): void {
+  context.fillStyle = theme.background;
+  context.fillRect(0, 0, frame.width, frame.height);
+  context.save();
+  context.beginPath();
+  context.rect(frame.gutter, 0, frame.width - frame.gutter, frame.height - frame.footer);
+  context.clip();
+  if (Math.min(frame.cellWidth, frame.cellHeight) < gapFrom) paintPixels(context, frame, cells, theme);
+  else paintRectangles(context, frame, cells, theme);
+  paintMarks(context, frame, cells, theme);
+  context.restore();
+  paintRowLabels(context, frame, cells, theme);
+  if (cells.columnLabel !== undefined && frame.footer > 0) {
+    paintColumnLabels(context, frame, cells, cells.columnLabel, theme);
+  }
+}
+
+const rampStep = (shade: number) => Math.min(255, Math.max(0, Math.round(shade * 255)));
+
+/** Many small cells: each pixel shows the largest of those that lie under it. */
+function paintPixels(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, { ramp }: Theme): void {
+  const ratio = devicePixelRatio;
+  const left = Math.round(frame.gutter * ratio);
+  const width = context.canvas.width - left;
+  const height = Math.round((frame.height - frame.footer) * ratio);
+  if (width <= 0 || height <= 0) return;
+  const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const steps = new Int16Array(width * height).fill(-1);
+  const range = visible(frame, cells);
+  const edge = (index: number, cell: number, scroll: number) =>
+    Math.max(0, Math.floor((index * cell - scroll) * ratio));
+  for (let row = range.rows[0]; row < range.rows[1]; row++) {
+    const top = edge(row, frame.cellHeight, frame.scrollTop);
+    const bottom = Math.min(height, Math.max(top + 1, edge(row + 1, frame.cellHeight, frame.scrollTop)));
+    for (let column = range.columns[0]; column < range.columns[1]; column++) {
+      const shade = cells.shades[row * cells.columns + column] ?? Number.NaN;
+      if (Number.isNaN(shade)) continue;
+      const step = rampStep(shade);
+      const from = edge(column, frame.cellWidth, frame.scrollLeft);
+      const to = Math.min(width, Math.max(from + 1, edge(column + 1, frame.cellWidth, frame.scrollLeft)));
+      for (let y = top; y < bottom; y++) {
+        for (let at = y * width + from; at < y * width + to; at++) {
+          if (step > (steps[at] ?? 0)) steps[at] = step;
+        }
+      }
+    }
+  }
+  for (let at = 0; at < steps.length; at++) {
+    const step = steps[at] ?? -1;
+    if (step >= 0) pixels[at] = ramp[step] ?? 0;
+  }
+  context.putImageData(image, left, 0);
+}
+
+function paintRectangles(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, theme: Theme): void {
+  const range = visible(frame, cells);
+  const [wide, tall] = [frame.cellWidth - 1, frame.cellHeight - 1];
+  const text = frame.cellWidth >= 30 && frame.cellHeight >= 14 ? cells.text : undefined;
+  context.font = canvasFont(theme);
+  context.textAlign = 'center';
+  context.textBaseline = 'middle';
+  for (let row = range.rows[0]; row < range.rows[1]; row++) {
+    for (let column = range.columns[0]; column < range.columns[1]; column++) {
+      const shade = cells.shades[row * cells.columns + column] ?? Number.NaN;
+      if (Number.isNaN(shade)) continue;
+      const step = rampStep(shade);
+      const { x, y } = pointOf(frame, row, column);
+      context.fillStyle = theme.rampColors[step] ?? theme.background;
+      context.fillRect(x, y, wide, tall);
+      if (text === undefined) continue;
+      context.fillStyle = theme.rampText[step] ?? theme.foreground;
+      context.fillText(text(row, column), x + wide / 2, y + tall / 2 + 0.5);
+    }
+  }
+}
+
+/** Frames round marked cells: solid for massive, dashed for large, thick and in the sinks' colour for sinks. */
+function paintMarks(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, theme: Theme): void {
+  const gap = Math.min(frame.cellWidth, frame.cellHeight) < gapFrom ? 0 : 1;
+  for (const mark of cells.marks) {
+    const { x, y } = pointOf(frame, mark.row, mark.column);
+    context.strokeStyle = mark.kind === 'sink' ? theme.sink : theme.foreground;
+    context.setLineDash(mark.kind === 'large' ? [2, 2] : []);
+    context.lineWidth = mark.kind === 'sink' ? 2 : 1;
+    const inset = context.lineWidth / 2;
+    const width = Math.max(2, frame.cellWidth - gap - 2 * inset);
+    context.strokeRect(x + inset, y + inset, width, Math.max(2, frame.cellHeight - gap - 2 * inset));
+  }
+  context.setLineDash([]);
+}
+
+function paintRowLabels(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, theme: Theme): void {
+  context.font = canvasFont(theme);
+  context.fillStyle = theme.muted;
+  context.textBaseline = 'middle';
+  context.textAlign = 'right';
+  const step = roundStep(labelHeight / frame.cellHeight);
+  for (let row = 0; row < cells.rows; row += step) {
+    const y = row * frame.cellHeight - frame.scrollTop + (frame.cellHeight - 1) / 2;
+    if (y < 0 || y > frame.height - frame.footer) continue;
+    context.fillText(cells.rowLabel(row), frame.gutter - 6, Math.max(6, y));
+  }
+}
+
+function paintColumnLabels(
+  context: CanvasRenderingContext2D,
+  frame: Frame,
+  cells: Cells,
+  label: (column: number) => string,
+  theme: Theme,
+): void {
+  const upright = frame.footer <= 18;
+  context.save();
+  context.beginPath();
+  context.rect(frame.gutter, 0, frame.width - frame.gutter, frame.height);
+  context.clip();
+  context.font = canvasFont(theme);
+  context.fillStyle = theme.muted;
+  context.textAlign = upright ? 'center' : 'right';
+  context.textBaseline = 'middle';
+  const [from, to] = visible(frame, cells).columns;
+  for (let column = from; column < to; column++) {
+    const { x } = pointOf(frame, 0, column);
+    context.save();
+    context.translate(x + (frame.cellWidth - 1) / 2, frame.height - frame.footer + (upright ? 10 : 4));
+    if (!upright) context.rotate(-Math.PI / 2);
+    context.fillText(fitting(context, label(column), frame.footer - 6, upright), 0, 0.5);
+    context.restore();
+  }
+  context.restore();
+}
+
+/** Outlines of the selected row and column and of the cell that is pointed at. */
+export function paintOverlay(
+  context: CanvasRenderingContext2D,
+  frame: Frame,
+  cells: Cells,
+  theme: Theme,
+  selected: Partial<Cell>,
+  pointed: Cell | undefined,
+): void {
+  context.clearRect(0, 0, frame.width, frame.height);
+  context.save();
+  context.beginPath();
+  context.rect(frame.gutter - 2, 0, frame.width, frame.height - frame.footer + 1);
+  context.clip();
+  const outline = (from: Cell, to: Cell, width: number, color: string) => {
+    const start = pointOf(frame, from.row, from.column);
+    const end = pointOf(frame, to.row + 1, to.column + 1);
+    context.strokeStyle = color;
+    context.lineWidth = width;
+    const half = width / 2;
+    context.strokeRect(
+      start.x - 1 + half,
+      start.y - 1 + half,
+      Math.max(2, end.x - start.x + 1 - width),
+      Math.max(2, end.y - start.y + 1 - width),
+    );
+  };
+  const { row, column } = selected;
+  const [lastRow, lastColumn] = [cells.rows - 1, cells.columns - 1];
+  if (column !== undefined && column <= lastColumn) {
+    outline({ row: 0, column }, { row: lastRow, column }, 1.5, theme.focus);
+  }
+  if (row !== undefined && row <= lastRow) outline({ row, column: 0 }, { row, column: lastColumn }, 1.5, theme.focus);
+  if (pointed !== undefined) outline(pointed, pointed, 2, theme.foreground);
+  context.restore();
+}
+
+/** The widest of `count` labels in CSS pixels; of very many, a sample. */
+export function widest(context: CanvasRenderingContext2D, count: number, label: (index: number) => string): number {
+  const step = Math.max(1, Math.floor(count / 64));
+  let most = 0;
+  for (let index = 0; index < count; index += step) most = Math.max(most, context.measureText(label(index)).width);
+  return Math.ceil(most);
+}
+
+function visible(frame: Frame, cells: Cells): { rows: [number, number]; columns: [number, number] } {
+  const span = (offset: number, length: number, cell: number, count: number): [number, number] => [
+    Math.max(0, Math.floor(offset / cell)),
+    Math.min(count, Math.ceil((offset + length) / cell)),
+  ];
+  return {
+    rows: span(frame.scrollTop, frame.height - frame.footer, frame.cellHeight, cells.rows),
+    columns: span(frame.scrollLeft, frame.width - frame.gutter, frame.cellWidth, cells.columns),
+  };
+}
+
+/** The smallest of 1, 2, 4, 5, 10, 20 … that is at least `step`. */
+function roundStep(step: number): number {
+  if (step <= 1) return 1;
+  const magnitude = 10 ** Math.floor(Math.log10(step));
+  return ([1, 2, 4, 5, 10].find((factor) => factor * magnitude >= step) ?? 10) * magnitude;
+}
+
+function fitting(context: CanvasRenderingContext2D, label: string, room: number, upright: boolean): string {
+  if (upright || context.measureText(label).width <= room) return label;
+  let end = label.length - 1;
+  while (end > 0 && context.measureText(`${label.slice(0, end)}…`).width > room) end--;
+  return `${label.slice(0, end)}…`;
+}

@@ -1,0 +1,115 @@
+/**
+ * Plays VS Code and the extension host for the webview. Parameters of the page:
+ * `run` harris | summer | large | bias | plain, `view` panel | side, `theme` dark | light | hc-dark | hc-light,
+ * `events` how many are replayed at first (all), `stale`. Tests steer it through `window.harness`.
+ */
+import type { Selection } from '../../src/analysis/selection.js';
+import { defaultThresholds } from '../../src/analysis/thresholds.js';
+import type { RunEvent } from '../../src/engine/events.js';
+import type { FromWebview, ToWebview } from '../../src/protocol.js';
+import { type Run, recorded, synthetic } from './runs.js';
+import themes from './themes.json';
+
+const parameters = new URLSearchParams(location.search);
+
+const made: Record<string, () => Run> = {
+  large: () => synthetic({ layers: 48, tokens: 1024, dims: 1600, heads: 25 }),
+  bias: () => synthetic({ layers: 8, tokens: 40, dims: 256, heads: 4, extra: true }),
+  plain: () => synthetic({ layers: 6, tokens: 24, dims: 64, heads: 2, attention: false, tokenizer: false }),
+  one: () => synthetic({ layers: 4, tokens: 1, dims: 64, heads: 2 }),
+};
+const name = parameters.get('run') ?? 'harris';
+/** A promise, because a module that waits does not hold up the next one, which needs what is set below. */
+const loaded: Promise<Run> = (async () =>
+  made[name]?.() ?? recorded(await (await fetch(`runs/${name}.json`)).text()))();
+
+const messages: FromWebview[] = [];
+let kept: unknown;
+
+function post(message: ToWebview): void {
+  // Through a copy, as the real channel does it.
+  postMessage(structuredClone(message), '*');
+}
+
+function answer(run: Run, id: number, query: Extract<FromWebview, { type: 'query' }>['query']): ToWebview {
+  try {
+    const value = query.type === 'pattern' ? run.pattern(query.layer, query.head) : undefined;
+    const found = query.type === 'predictions' ? run.predictions(query.token) : value;
+    if (found === undefined) throw new Error(`The harness has no ${query.type}.`);
+    return { type: 'answer', id, answer: { ok: true, value: found } };
+  } catch (error) {
+    return { type: 'answer', id, answer: { ok: false, problem: { code: 'runtime', message: `${error}` } } };
+  }
+}
+
+async function take(message: FromWebview): Promise<void> {
+  messages.push(message);
+  const run = await loaded;
+  if (message.type === 'ready') {
+    post({
+      type: 'view',
+      state: {
+        document: 'notes.md',
+        scope: 'selection',
+        models: ['llama', 'llama-plain', 'llama-sink', 'llama-bias'].map((model) => {
+          return { file: `models/${model}/model.onnx`, name: model, origin: 'bundled' };
+        }),
+        model: 'models/llama/model.onnx',
+        bos: 'auto',
+        thresholds: defaultThresholds,
+        stale: parameters.has('stale'),
+      },
+    });
+    post({
+      type: 'replay',
+      run: 1,
+      events: run.events.slice(0, Number(parameters.get('events') ?? run.events.length)),
+    });
+  }
+  if (message.type === 'select') post({ type: 'selection', selection: message.selection });
+  if (message.type === 'query' && !parameters.has('silent')) post(answer(run, message.id, message.query));
+}
+
+/** The theme as VS Code gives it: variables on the root element, classes on the body. */
+function theme(name: string): void {
+  const variables: Record<string, string> = themes[name as keyof typeof themes];
+  document.documentElement.removeAttribute('style');
+  for (const [variable, value] of Object.entries(variables)) {
+    document.documentElement.style.setProperty(`--vscode-${variable}`, value);
+  }
+  const classes: Record<string, string> = {
+    dark: 'vscode-dark',
+    light: 'vscode-light',
+    'hc-dark': 'vscode-high-contrast',
+    'hc-light': 'vscode-high-contrast vscode-high-contrast-light',
+  };
+  document.body.className = classes[name];
+}
+
+const harness = {
+  messages,
+  loaded,
+  post,
+  theme,
+  select: (selection: Selection) => post({ type: 'selection', selection }),
+  tell: (index: number, event: RunEvent, of = 1) => post({ type: 'event', run: of, index, event }),
+  kept: () => kept,
+};
+
+declare global {
+  interface Window {
+    harness: typeof harness;
+    acquireVsCodeApi: () => unknown;
+  }
+}
+
+document.body.dataset.view = parameters.get('view') ?? 'panel';
+theme(parameters.get('theme') ?? 'dark');
+window.harness = harness;
+window.acquireVsCodeApi = () => ({
+  postMessage: (message: FromWebview) => void take(structuredClone(message)),
+  getState: () => kept,
+  setState: (state: unknown) => {
+    kept = state;
+  },
+});

@@ -1,0 +1,187 @@
+/** Runs for looking at and testing the webview: recorded ones, and one made up in the size of a large model. */
+import type { PredictionsEvent, QueryAnswers, RunEvent } from '../../src/engine/events.js';
+import type { HiddenStatistics } from '../../src/statistics/statistics.js';
+
+export interface Run {
+  readonly events: readonly RunEvent[];
+  pattern(layer: number, head: number): QueryAnswers['pattern'];
+  predictions(token: number): PredictionsEvent;
+}
+
+/** As `runs/*.json` keep it: typed arrays as lists, lower triangles of patterns as base64 bytes of weight × 255. */
+interface Recorded {
+  readonly events: readonly RunEvent[];
+  readonly predictions: readonly PredictionsEvent[];
+  readonly patterns: readonly (readonly string[])[];
+}
+
+const typed: Record<string, (list: number[]) => unknown> = {
+  tokenNorm: Float32Array.from.bind(Float32Array),
+  tokenMax: Float32Array.from.bind(Float32Array),
+  tokenMaxDim: Int32Array.from.bind(Int32Array),
+  dimMax: Float32Array.from.bind(Float32Array),
+  alpha: Float32Array.from.bind(Float32Array),
+};
+
+export function recorded(json: string): Run {
+  const run: Recorded = JSON.parse(json, (key, value) => typed[key]?.(value) ?? value);
+  return {
+    events: run.events,
+    predictions: (token) => run.predictions[token],
+    pattern: (layer, head) => {
+      const bytes = Uint8Array.from(atob(run.patterns[layer - 1][head]), (char) => char.charCodeAt(0));
+      const tokens = run.predictions.length;
+      const values = new Float32Array(tokens * tokens);
+      let at = 0;
+      for (let query = 0; query < tokens; query++) {
+        for (let key = 0; key <= query; key++) values[query * tokens + key] = bytes[at++] / 255;
+      }
+      return { queries: tokens, keys: tokens, values };
+    },
+  };
+}
+
+export interface Shape {
+  readonly layers: number;
+  readonly tokens: number;
+  readonly dims: number;
+  readonly heads: number;
+  /** Columns before the tokens' own that take the sink, as with an explicit attention bias. */
+  readonly extra?: boolean;
+  readonly attention?: boolean;
+  readonly tokenizer?: boolean;
+}
+
+/**
+ * A run of a model that does not exist: two massive dimensions on the first token and one on a delimiter, from layer
+ * 3 on, and a sink on the first token. Random, but the same every time.
+ */
+export function synthetic(shape: Shape): Run {
+  const { layers, tokens, dims, heads, extra = false, attention = true, tokenizer = true } = shape;
+  const random = generator(7);
+  const words = ['The', ' tide', ' was', ' out', ',', ' and', ' nothing', ' moved', '.', '\n', ' Far', ' away'];
+  const text = (token: number) => (tokenizer ? words[token % words.length] : `token ${token}`);
+  const alphas = Array.from({ length: layers * heads }, () => (extra ? 0.02 : 0.9) * random() ** 0.6);
+  return {
+    events: [
+      {
+        type: 'started',
+        model: {
+          file: 'synthetic.onnx',
+          name: 'synthetic',
+          layers,
+          hidden: dims,
+          heads,
+          kvHeads: heads,
+          context: tokens,
+          vocabulary: words.length,
+          parallelBlock: false,
+          bytes: 0,
+          attention,
+          missing: [],
+        },
+        settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
+      },
+      {
+        type: 'tokens',
+        tokens: Array.from({ length: tokens }, (_, token) =>
+          token === 0 && tokenizer
+            ? { id: 0, text: '<s>', start: 0, end: 0, special: true }
+            : { id: token % words.length, text: text(token), start: token, end: token + 1, special: false },
+        ),
+        total: tokens - 1,
+        window: { start: 0, end: tokens - 1 },
+        source: tokenizer ? 'text' : 'ids',
+        tokenizer,
+      },
+      ...Array.from({ length: layers + 1 }, (_, layer): RunEvent[] => [
+        { type: 'layer', layer, statistics: hidden(layer, layers, tokens, dims, random) },
+        ...(attention && layer > 0
+          ? [
+              {
+                type: 'attention' as const,
+                layer,
+                statistics: {
+                  heads,
+                  tokens,
+                  causal: true,
+                  alpha: Float32Array.from({ length: heads * tokens }, (_, at) =>
+                    at % tokens === 0 ? alphas[(layer - 1) * heads + Math.floor(at / tokens)] : random() / tokens,
+                  ),
+                  extra: extra
+                    ? {
+                        side: 'first' as const,
+                        columns: 1,
+                        alpha: Float32Array.from({ length: heads }, () => random()),
+                      }
+                    : undefined,
+                },
+              },
+            ]
+          : []),
+      ]).flat(),
+      predictions(tokens - 1),
+      { type: 'finished', seconds: 3.21, firstLayerSeconds: 0.2 },
+    ],
+    predictions,
+    pattern: (layer, head) => {
+      const keys = tokens + (extra ? 1 : 0);
+      const values = new Float32Array(tokens * keys);
+      const sink = alphas[(layer - 1) * heads + head];
+      for (let query = 0; query < tokens; query++) {
+        const seen = query + (extra ? 2 : 1);
+        values[query * keys] = seen === 1 ? 1 : sink;
+        for (let key = 1; key < seen; key++) values[query * keys + key] = (1 - sink) / (seen - 1);
+      }
+      return { queries: tokens, keys, values };
+    },
+  };
+}
+
+function predictions(token: number): PredictionsEvent {
+  return {
+    type: 'predictions',
+    token,
+    top: [' sea', '.', '\n'].map((text, id) => ({ id, text, probability: 0.5 ** (id + 1) })),
+  };
+}
+
+function hidden(layer: number, layers: number, tokens: number, dims: number, random: () => number): HiddenStatistics {
+  const scale = 0.05 * (1 + layer);
+  const grown = layer < 3 ? 0 : layer === layers ? 0.05 : 1;
+  const massive = [
+    { value: 1480 * grown, token: 0, dim: Math.floor(dims / 3) },
+    { value: -760 * grown, token: 0, dim: Math.floor((dims * 4) / 5) },
+    { value: 610 * grown, token: Math.min(4, tokens - 1), dim: Math.floor(dims / 3) },
+  ].filter(({ value }) => value !== 0);
+  const tokenMax = Float32Array.from({ length: tokens }, () => scale * (4 + 6 * random() ** 2));
+  const tokenMaxDim = Int32Array.from({ length: tokens }, () => Math.floor(random() * dims));
+  const dimMax = Float32Array.from({ length: dims }, () => scale * (3 + 4 * random()));
+  for (const { value, token, dim } of massive) {
+    if (Math.abs(value) > tokenMax[token]) [tokenMax[token], tokenMaxDim[token]] = [Math.abs(value), dim];
+    dimMax[dim] = Math.max(dimMax[dim], Math.abs(value));
+  }
+  const ordinary = Array.from(tokenMax, (value, token) => ({ value, token, dim: tokenMaxDim[token] }))
+    .filter(({ token }) => !massive.some((entry) => entry.token === token))
+    .sort((a, b) => b.value - a.value);
+  return {
+    tokens,
+    dims,
+    top: [...massive, ...ordinary].sort((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, 16),
+    median: scale,
+    tokenNorm: tokenMax.map((max) => max * 3),
+    tokenMax,
+    tokenMaxDim,
+    dimMax,
+    nonFinite: 0,
+  };
+}
+
+/** Park and Miller's minimal standard generator, 0 … 1. */
+function generator(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 48271) % 2147483647;
+    return state / 2147483647;
+  };
+}

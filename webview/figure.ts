@@ -1,0 +1,96 @@
+/** The frame round every view: heading, what the numbers are, the table behind the picture, and the picture as a file. */
+import { css, html, LitElement, nothing } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
+import { quietButtonStyles } from './styles.js';
+import './table.js';
+import type { TableData } from './table.js';
+
+/** `name` of the figure and whether its table is wanted. */
+export type TableEvent = CustomEvent<{ readonly name: string; readonly open: boolean }>;
+export type PictureEvent = CustomEvent<{
+  readonly name: string;
+  readonly title: string;
+  readonly canvas: HTMLCanvasElement;
+}>;
+
+@customElement('sinkscope-figure')
+export class Figure extends LitElement {
+  static override styles = [
+    quietButtonStyles,
+    css`
+      :host {
+        display: block;
+        min-width: 0;
+      }
+      header {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: baseline;
+        gap: 0 12px;
+        margin-bottom: 4px;
+      }
+      h2 {
+        margin: 0;
+        font-size: 0.85em;
+        font-weight: 600;
+        letter-spacing: 0.04em;
+        text-transform: uppercase;
+      }
+      .note {
+        flex: 1 1 12ch;
+        min-width: 0;
+        text-align: right;
+        font-size: 0.85em;
+        color: var(--muted);
+      }
+      .actions {
+        display: flex;
+        font-size: 0.85em;
+      }
+      .scrolls {
+        max-width: 100%;
+        overflow-x: auto;
+      }
+    `,
+  ];
+
+  /** Of files and remembered state. */
+  @property() name = '';
+  @property() heading = '';
+  @property() note = '';
+  /** Made only when it is wanted. */
+  @property({ attribute: false }) table: (() => TableData) | undefined;
+  @property({ attribute: false }) picture: (() => HTMLCanvasElement | Promise<HTMLCanvasElement>) | undefined;
+  @property({ type: Boolean }) open = false;
+
+  override render() {
+    return html`
+      <section aria-labelledby="heading">
+        <header>
+          <h2 id="heading">${this.heading}</h2>
+          <span class="note">${this.note}</span>
+          <span class="actions">
+            <slot name="actions"></slot>
+            ${this.table && html`<button class="quiet" aria-pressed=${this.open} @click=${this.#toggle}>table</button>`}
+          </span>
+        </header>
+        <slot></slot>
+        ${this.open && this.table ? html`<sinkscope-table .data=${this.table()}></sinkscope-table>` : nothing}
+      </section>
+    `;
+  }
+
+  #toggle(): void {
+    this.#say('table-toggled', { name: this.name, open: !this.open });
+  }
+
+  /** Hands the picture as it is now to whoever saves pictures. */
+  async save(): Promise<void> {
+    if (this.picture === undefined) return;
+    this.#say('picture', { name: this.name, title: this.heading, canvas: await this.picture() });
+  }
+
+  #say(type: string, detail: unknown): void {
+    this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
+  }
+}

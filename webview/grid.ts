@@ -1,0 +1,320 @@
+/**
+ * A grid of coloured cells, for a handful as for a million: scrolls, zooms, is read cell by cell with the arrow keys,
+ * and says what the user points at.
+ *
+ * The canvas is as large as what is seen of the grid and is painted anew on scrolling. Hover, keyboard cursor and
+ * selection lie on a second canvas above it, so that following the mouse never repaints cells.
+ */
+import { css, html, LitElement, type PropertyValues } from 'lit';
+import { customElement, property, query, state } from 'lit/decorators.js';
+import {
+  type Cell,
+  type Cells,
+  canvasFont,
+  cellAt,
+  contextOf,
+  type Frame,
+  paintCells,
+  paintOverlay,
+  pointOf,
+  widest,
+} from './cells.js';
+import { hiddenStyles } from './styles.js';
+import type { Theme } from './theme.js';
+import { showTooltip, tooltipStyles } from './tooltip.js';
+
+/** In CSS pixels. */
+export interface CellSize {
+  readonly width: readonly [min: number, max: number];
+  readonly height: readonly [min: number, max: number];
+  /** Tallest plot before it scrolls. */
+  readonly plot: number;
+  /** Cells as tall as wide. */
+  readonly square?: boolean;
+}
+
+export type CellEvent = CustomEvent<Cell>;
+
+const largestCell = 40;
+
+@customElement('sinkscope-grid')
+export class Grid extends LitElement {
+  static override styles = [
+    hiddenStyles,
+    tooltipStyles,
+    css`
+      :host {
+        display: block;
+      }
+      .scroller {
+        overflow: auto;
+        cursor: crosshair;
+      }
+      .scroller:focus-visible {
+        outline: 1px solid var(--vscode-focusBorder);
+        outline-offset: 2px;
+      }
+      .view {
+        position: sticky;
+        inset: 0 auto auto 0;
+      }
+      canvas {
+        position: absolute;
+        inset: 0 auto auto 0;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) cells!: Cells;
+  @property({ attribute: false }) theme!: Theme;
+  @property({ attribute: false }) size!: CellSize;
+  /** What the grid shows, for screen readers. */
+  @property() label = '';
+  /** The selected row and column; either may be open. */
+  @property({
+    attribute: false,
+    hasChanged: (cell: Partial<Cell>, before: Partial<Cell> | undefined) =>
+      cell.row !== before?.row || cell.column !== before?.column,
+  })
+  selected: Partial<Cell> = {};
+
+  /** What the live region says. */
+  @state() private spoken = '';
+
+  @query('.scroller') private scroller!: HTMLElement;
+  @query('.extent') private extent!: HTMLElement;
+  @query('.view') private view!: HTMLElement;
+  @query('.base') private base!: HTMLCanvasElement;
+  @query('.over') private over!: HTMLCanvasElement;
+  @query('.tooltip') private tooltip!: HTMLElement;
+
+  #frame: Frame | undefined;
+  #hover: Cell | undefined;
+  #cursor: Cell = { row: 0, column: 0 };
+  #zoom = 1;
+  #request: number | undefined;
+  #stale: 'cells' | 'overlay' = 'overlay';
+  readonly #resize = new ResizeObserver(() => this.#draw('cells'));
+
+  override render() {
+    return html`
+      <div
+        class="scroller"
+        tabindex="0"
+        role="application"
+        aria-roledescription="heatmap"
+        aria-label="${this.label}. Arrow keys read cells, Enter selects."
+        @keydown=${this.#onKey}
+        @scroll=${() => this.#draw('cells')}
+        @focus=${() => this.#point(this.#cursor)}
+        @blur=${this.#leave}
+        @pointermove=${this.#onPointer}
+        @pointerleave=${this.#leave}
+        @click=${this.#onClick}
+        @wheel=${this.#onWheel}
+      >
+        <div class="extent"><div class="view"><canvas class="base"></canvas><canvas class="over"></canvas></div></div>
+      </div>
+      <div class="tooltip" hidden></div>
+      <div class="hidden" aria-live="polite">${this.spoken}</div>
+    `;
+  }
+
+  override firstUpdated(): void {
+    this.#resize.observe(this);
+  }
+
+  override updated(changed: PropertyValues<this>): void {
+    if (changed.has('cells') || changed.has('theme') || changed.has('size')) this.#draw('cells');
+    if (changed.has('selected')) {
+      this.#cursor = { ...this.#cursor, ...this.selected };
+      this.#reveal(this.selected);
+      this.#draw('overlay');
+    }
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#resize.disconnect();
+    if (this.#request !== undefined) cancelAnimationFrame(this.#request);
+    this.#request = undefined;
+  }
+
+  /** The canvas as it is painted now, labels included. */
+  get picture(): HTMLCanvasElement {
+    return this.base;
+  }
+
+  /** Makes cells larger (factor > 1) or smaller around the middle of what is seen; undefined: the usual size again. */
+  zoom(factor: number | undefined): void {
+    const { scroller } = this;
+    const before = this.#frame;
+    this.#zoom = factor === undefined ? 1 : Math.min(64, Math.max(1 / 64, this.#zoom * factor));
+    this.#layout();
+    const after = this.#frame;
+    if (before !== undefined && after !== undefined) {
+      const half = (scroller.clientWidth - after.gutter) / 2;
+      scroller.scrollLeft = ((before.scrollLeft + half) * after.cellWidth) / before.cellWidth - half;
+      scroller.scrollTop *= after.cellHeight / before.cellHeight;
+    }
+    this.#draw('cells');
+  }
+
+  /** Everything at most once per animation frame, however often it is asked for. */
+  #draw(what: 'cells' | 'overlay'): void {
+    if (what === 'cells') this.#stale = 'cells';
+    this.#request ??= requestAnimationFrame(() => {
+      this.#request = undefined;
+      if (this.clientWidth === 0) return;
+      const cells = this.#stale === 'cells' || this.#frame === undefined;
+      this.#stale = 'overlay';
+      if (cells) this.#layout();
+      const frame = this.#frame;
+      if (frame === undefined) return;
+      if (cells) {
+        const context = contextOf(this.base, frame.width, frame.height);
+        if (context !== null) paintCells(context, frame, this.cells, this.theme);
+      }
+      const context = contextOf(this.over, frame.width, frame.height);
+      if (context === null) return;
+      const focused = this.shadowRoot?.activeElement === this.scroller ? this.#cursor : undefined;
+      paintOverlay(context, frame, this.cells, this.theme, this.selected, this.#hover ?? focused);
+    });
+  }
+
+  #layout(): void {
+    const { rows, columns, rowLabel, columnLabel } = this.cells;
+    const { width, height, plot, square } = this.size;
+    const context = this.base.getContext('2d');
+    if (context === null || rows === 0 || columns === 0) return;
+    context.font = canvasFont(this.theme);
+    const gutter = widest(context, rows, rowLabel) + 8;
+    const room = Math.max(1, this.clientWidth - gutter);
+    const whole = square === true ? Math.min(room / columns, plot / rows) : room / columns;
+    const usual = Math.min(width[1], Math.max(width[0], whole));
+    const cellWidth = Math.min(Math.max(largestCell, width[1]), Math.max(Math.min(whole, usual), usual * this.#zoom));
+    const cellHeight =
+      square === true ? cellWidth : Math.min(height[1], Math.max(height[0], Math.min(plot / rows, cellWidth)));
+    const longest = columnLabel === undefined || cellWidth < 11 ? 0 : widest(context, columns, columnLabel);
+    const footer = longest === 0 ? 0 : longest < cellWidth ? 18 : Math.min(68, longest + 8);
+    const wide = cellWidth * columns;
+    const tall = cellHeight * rows;
+    const shown = { width: Math.min(this.clientWidth, gutter + wide), height: Math.min(plot, tall) + footer };
+    setSize(this.extent, gutter + wide, tall + footer);
+    setSize(this.view, shown.width, shown.height);
+    // Room for the scroll bar, so that it covers no cells.
+    this.scroller.style.maxHeight = `${shown.height + (wide > room + 0.5 ? 12 : 0)}px`;
+    const { scrollLeft, scrollTop } = this.scroller;
+    this.#frame = { ...shown, gutter, footer, cellWidth, cellHeight, scrollLeft, scrollTop };
+  }
+
+  /** Scrolls just as far as it takes to see the cell. */
+  #reveal({ row, column }: Partial<Cell>): void {
+    const frame = this.#frame;
+    if (frame === undefined) return;
+    const { scroller } = this;
+    const into = (scroll: number, length: number, start: number, cell: number) =>
+      Math.min(start, Math.max(scroll, start + cell - length));
+    if (column !== undefined) {
+      const length = frame.width - frame.gutter;
+      scroller.scrollLeft = into(scroller.scrollLeft, length, column * frame.cellWidth, frame.cellWidth);
+    }
+    if (row !== undefined) {
+      const length = frame.height - frame.footer;
+      scroller.scrollTop = into(scroller.scrollTop, length, row * frame.cellHeight, frame.cellHeight);
+    }
+  }
+
+  /** Reads a cell out, beside it and to screen readers. */
+  #point(cell: Cell): void {
+    const row = Math.min(this.cells.rows - 1, Math.max(0, cell.row));
+    const column = Math.min(this.cells.columns - 1, Math.max(0, cell.column));
+    this.#hover = undefined;
+    this.#cursor = { row, column };
+    this.#reveal(this.#cursor);
+    const lines = this.cells.describe(row, column);
+    this.spoken = lines.join(', ');
+    this.#showTooltip(this.#cursor, lines);
+    this.#draw('overlay');
+  }
+
+  #showTooltip({ row, column }: Cell, lines: readonly string[]): void {
+    if (this.#frame === undefined) return;
+    const { x, y } = pointOf(
+      { ...this.#frame, scrollLeft: this.scroller.scrollLeft, scrollTop: this.scroller.scrollTop },
+      row,
+      column,
+    );
+    const { left, top } = this.view.getBoundingClientRect();
+    showTooltip(this.tooltip, new DOMRect(left + x, top + y, this.#frame.cellWidth, this.#frame.cellHeight), lines);
+  }
+
+  #leave(): void {
+    this.#hover = undefined;
+    this.tooltip.hidden = true;
+    this.#draw('overlay');
+  }
+
+  #under(event: MouseEvent): Cell | undefined {
+    const { left, top } = this.view.getBoundingClientRect();
+    return this.#frame && cellAt(this.#frame, this.cells, event.clientX - left, event.clientY - top);
+  }
+
+  #onPointer(event: PointerEvent): void {
+    const cell = this.#under(event);
+    if (cell?.row === this.#hover?.row && cell?.column === this.#hover?.column) return;
+    if (cell === undefined) {
+      this.#leave();
+      return;
+    }
+    this.#hover = cell;
+    this.#showTooltip(cell, this.cells.describe(cell.row, cell.column));
+    this.#draw('overlay');
+  }
+
+  #onClick(event: MouseEvent): void {
+    const cell = this.#under(event);
+    if (cell === undefined) return;
+    this.#cursor = cell;
+    this.#choose(cell);
+  }
+
+  #choose(cell: Cell): void {
+    this.dispatchEvent(new CustomEvent('cell', { detail: cell }));
+  }
+
+  #onWheel(event: WheelEvent): void {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    this.zoom(event.deltaY < 0 ? 1.25 : 0.8);
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    const { row, column } = this.#cursor;
+    const page = 10;
+    const moves: Record<string, Cell> = {
+      ArrowLeft: { row, column: column - 1 },
+      ArrowRight: { row, column: column + 1 },
+      ArrowUp: { row: row - 1, column },
+      ArrowDown: { row: row + 1, column },
+      Home: { row: event.ctrlKey ? 0 : row, column: 0 },
+      End: { row: event.ctrlKey ? this.cells.rows - 1 : row, column: this.cells.columns - 1 },
+      PageUp: { row: row - page, column },
+      PageDown: { row: row + page, column },
+    };
+    const move = moves[event.key];
+    if (move !== undefined) this.#point(move);
+    else if (event.key === 'Enter' || event.key === ' ') this.#choose(this.#cursor);
+    else if (event.key === 'Escape') this.#leave();
+    else if (event.key === '+') this.zoom(1.25);
+    else if (event.key === '-') this.zoom(0.8);
+    else if (event.key === '0') this.zoom(undefined);
+    else return;
+    event.preventDefault();
+  }
+}
+
+function setSize(element: HTMLElement, width: number, height: number): void {
+  element.style.width = `${width}px`;
+  element.style.height = `${height}px`;
+}

@@ -1,0 +1,142 @@
+/** What the host sends, checked on arrival: a webview can outlive the host that built it. */
+import * as v from 'valibot';
+import type { Query, QueryAnswers } from '../src/engine/events.js';
+import type { ToWebview } from '../src/protocol.js';
+
+const maybe = <T extends v.GenericSchema>(schema: T) => v.nullish(schema, undefined);
+const text = v.string();
+const flag = v.boolean();
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+/** The message channel is JSON for plain numbers, so NaN and the infinities arrive as null. */
+const real = v.pipe(
+  v.nullable(v.number()),
+  v.transform((value) => value ?? Number.NaN),
+);
+const floats = v.instance(Float32Array);
+
+const problem = v.object({
+  code: text,
+  message: text,
+  file: maybe(text),
+  detail: maybe(text),
+});
+
+const token = v.object({ id: v.number(), text, start: count, end: count, special: flag });
+
+const predictions = v.object({
+  type: v.literal('predictions'),
+  token: count,
+  top: v.array(v.object({ id: v.number(), text, probability: real })),
+});
+
+const event = v.variant('type', [
+  v.object({
+    type: v.literal('started'),
+    model: v.object({
+      file: text,
+      name: text,
+      layers: count,
+      hidden: count,
+      heads: maybe(count),
+      kvHeads: maybe(count),
+      context: maybe(count),
+      vocabulary: maybe(count),
+      parallelBlock: flag,
+      bytes: v.number(),
+      attention: flag,
+      missing: v.array(text),
+    }),
+    settings: v.object({ bos: maybe(flag), executionProvider: text, graphOptimization: text, threads: count }),
+  }),
+  v.object({
+    type: v.literal('tokens'),
+    tokens: v.array(token),
+    total: count,
+    window: v.object({ start: count, end: count }),
+    source: v.picklist(['text', 'ids', 'feeds']),
+    tokenizer: flag,
+  }),
+  v.object({
+    type: v.literal('layer'),
+    layer: count,
+    statistics: v.object({
+      tokens: count,
+      dims: count,
+      top: v.array(v.object({ value: real, token: count, dim: count })),
+      median: real,
+      tokenNorm: floats,
+      tokenMax: floats,
+      tokenMaxDim: v.instance(Int32Array),
+      dimMax: floats,
+      nonFinite: count,
+    }),
+  }),
+  v.object({
+    type: v.literal('attention'),
+    layer: v.pipe(count, v.minValue(1)),
+    statistics: v.object({
+      heads: count,
+      tokens: count,
+      alpha: floats,
+      causal: flag,
+      extra: maybe(v.object({ side: v.picklist(['first', 'last']), columns: count, alpha: floats })),
+    }),
+  }),
+  predictions,
+  v.object({ type: v.literal('finished'), seconds: real, firstLayerSeconds: real, saved: maybe(text) }),
+  v.object({ type: v.literal('failed'), problem }),
+]);
+
+const message = v.variant('type', [
+  v.object({
+    type: v.literal('view'),
+    state: v.object({
+      document: maybe(text),
+      scope: maybe(text),
+      models: v.array(v.object({ file: text, name: text, origin: text })),
+      model: maybe(text),
+      bos: v.picklist(['auto', 'on', 'off']),
+      thresholds: v.object({
+        absolute: v.number(),
+        ratio: v.number(),
+        soft: v.number(),
+        epsilon: v.number(),
+        minQueries: v.number(),
+        minShare: v.number(),
+      }),
+      stale: flag,
+    }),
+  }),
+  v.object({ type: v.literal('replay'), run: count, events: v.array(event) }),
+  v.object({ type: v.literal('event'), run: count, index: count, event }),
+  v.object({
+    type: v.literal('selection'),
+    selection: v.object({ token: maybe(count), layer: maybe(count), dim: maybe(count), head: maybe(count) }),
+  }),
+  v.object({
+    type: v.literal('answer'),
+    id: count,
+    answer: v.variant('ok', [
+      v.object({ ok: v.literal(true), value: v.unknown() }),
+      v.object({ ok: v.literal(false), problem }),
+    ]),
+  }),
+]);
+
+const answers = {
+  pattern: v.object({ queries: count, keys: count, values: floats }),
+  hidden: v.object({ values: floats }),
+  predictions,
+};
+
+/** The message in `data`, or undefined where it is none of ours. */
+export function toWebview(data: unknown): ToWebview | undefined {
+  const result = v.safeParse(message, data);
+  return result.success ? (result.output as ToWebview) : undefined;
+}
+
+/** `value` as the answer to a query of this type, or undefined where it is not one. */
+export function toAnswer<T extends Query['type']>(type: T, value: unknown): QueryAnswers[T] | undefined {
+  const result = v.safeParse(answers[type], value);
+  return result.success ? (result.output as QueryAnswers[T]) : undefined;
+}

@@ -1,0 +1,37 @@
+/** A view's canvas as a picture that can stand alone: with its title and the conditions of the run. */
+import { canvasFont } from './cells.js';
+import type { Theme } from './theme.js';
+
+/** PNG bytes. */
+export async function framedPicture(
+  canvas: HTMLCanvasElement,
+  title: string,
+  conditions: string,
+  theme: Theme,
+): Promise<Uint8Array> {
+  const scale = devicePixelRatio;
+  const margin = 12 * scale;
+  const framed = document.createElement('canvas');
+  const context = framed.getContext('2d');
+  if (context === null) throw new Error('This browser gives no 2D canvas.');
+  const fonts = [`600 ${canvasFont(theme, 14 * scale)}`, canvasFont(theme, 11 * scale)];
+  const widths = [title, conditions].map((text, index) => {
+    context.font = fonts[index];
+    return context.measureText(text).width;
+  });
+  framed.width = Math.ceil(Math.max(canvas.width, ...widths) + 2 * margin);
+  framed.height = Math.ceil(canvas.height + 44 * scale + 2 * margin);
+  context.fillStyle = theme.background;
+  context.fillRect(0, 0, framed.width, framed.height);
+  context.textBaseline = 'top';
+  context.fillStyle = theme.foreground;
+  context.font = fonts[0];
+  context.fillText(title, margin, margin);
+  context.drawImage(canvas, margin, margin + 24 * scale);
+  context.fillStyle = theme.muted;
+  context.font = fonts[1];
+  context.fillText(conditions, margin, margin + 32 * scale + canvas.height);
+  const blob = await new Promise<Blob | null>((resolve) => framed.toBlob(resolve, 'image/png'));
+  if (blob === null) throw new Error('The picture is too large for this browser.');
+  return new Uint8Array(await blob.arrayBuffer());
+}

@@ -1,0 +1,164 @@
+/**
+ * Everything a webview knows: the fold of the run's events, what the host says besides, and the selection.
+ * Thrown away with the webview; `ready` brings it all again.
+ */
+import { type Analysis, emptyAnalysis, fold } from '../src/analysis/analysis.js';
+import type { Selection } from '../src/analysis/selection.js';
+import { defaultThresholds } from '../src/analysis/thresholds.js';
+import type { Query, QueryAnswers } from '../src/engine/events.js';
+import { type Problem, SinkscopeError } from '../src/errors.js';
+import type { Answer, FromWebview, ToWebview, ViewState } from '../src/protocol.js';
+import { toAnswer, toWebview } from './messages.js';
+
+/** The part of `acquireVsCodeApi()` that is used. */
+export interface Host {
+  postMessage(message: FromWebview): void;
+  getState(): unknown;
+  setState(state: unknown): void;
+}
+
+export interface State {
+  /** False until the host's first replay. */
+  readonly connected: boolean;
+  readonly run: number;
+  readonly view: ViewState;
+  readonly analysis: Analysis;
+  readonly selection: Selection;
+}
+
+const initial: State = {
+  connected: false,
+  run: -1,
+  view: {
+    document: undefined,
+    scope: undefined,
+    models: [],
+    model: undefined,
+    bos: 'auto',
+    thresholds: defaultThresholds,
+    stale: false,
+  },
+  analysis: emptyAnalysis,
+  selection: {},
+};
+
+interface Pending {
+  settle(answer: Answer): void;
+}
+
+export class Store {
+  #state = initial;
+  /** Events of the run folded so far: the index that comes next. */
+  #next = 0;
+  /** A gap was seen and `ready` sent: events are void until the replay. */
+  #lost = false;
+  #queries = 0;
+  readonly #pending = new Map<number, Pending>();
+  readonly #listeners = new Set<() => void>();
+
+  constructor(private readonly host: Host) {}
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Calls `listener` after every change, until the returned function is called. */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  send(message: FromWebview): void {
+    this.host.postMessage(message);
+  }
+
+  /** Takes what arrived from the host, in whatever shape. */
+  receive(data: unknown): void {
+    const message = toWebview(data);
+    if (message === undefined) {
+      console.error('Sinkscope: the panel was sent a message that it does not understand.', data);
+      return;
+    }
+    this.#take(message);
+  }
+
+  /** Moves the shared selection here and, through the host, everywhere. */
+  select(part: Selection): void {
+    const selection = { ...this.#state.selection, ...part };
+    this.#change({ selection });
+    this.send({ type: 'select', selection });
+  }
+
+  /** Asks the host. Rejects with a {@link SinkscopeError}; with code `cancelled` when another run took over. */
+  query<Q extends Query>(query: Q): Promise<QueryAnswers[Q['type']]> {
+    const id = this.#queries++;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, {
+        settle: (answer) => {
+          const value = answer.ok ? toAnswer<Q['type']>(query.type, answer.value) : undefined;
+          if (value !== undefined) resolve(value);
+          else reject(new SinkscopeError(answer.ok ? misshapen(query) : answer.problem));
+        },
+      });
+      this.send({ type: 'query', id, query });
+    });
+  }
+
+  #take(message: ToWebview): void {
+    switch (message.type) {
+      case 'view':
+        this.#change({ view: message.state });
+        break;
+      case 'replay':
+        if (message.run !== this.#state.run) this.#cancelQueries();
+        this.#next = message.events.length;
+        this.#lost = false;
+        this.#change({ connected: true, run: message.run, analysis: message.events.reduce(fold, emptyAnalysis) });
+        break;
+      case 'event':
+        this.#takeEvent(message);
+        break;
+      case 'selection':
+        this.#change({ selection: message.selection });
+        break;
+      case 'answer':
+        this.#pending.get(message.id)?.settle(message.answer);
+        this.#pending.delete(message.id);
+        break;
+    }
+  }
+
+  #takeEvent({ run, index, event }: Extract<ToWebview, { type: 'event' }>): void {
+    const begins = run > this.#state.run && index === 0;
+    if (begins) {
+      this.#cancelQueries();
+      this.#next = 0;
+      this.#lost = false;
+    }
+    const known = run < this.#state.run || (run === this.#state.run && index < this.#next);
+    if (known || this.#lost) return;
+    if (begins || (run === this.#state.run && index === this.#next)) {
+      this.#next++;
+      this.#change({ connected: true, run, analysis: fold(this.#state.analysis, event) });
+    } else {
+      this.#lost = true;
+      this.send({ type: 'ready' });
+    }
+  }
+
+  #cancelQueries(): void {
+    const problem: Problem = { code: 'cancelled', message: 'Another run has taken over.' };
+    for (const pending of this.#pending.values()) pending.settle({ ok: false, problem });
+    this.#pending.clear();
+  }
+
+  #change(part: Partial<State>): void {
+    this.#state = { ...this.#state, ...part };
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+const misshapen = (query: Query): Problem => ({
+  code: 'internal',
+  message: `The answer about ${query.type} has a shape that the panel does not know; reload the window.`,
+});

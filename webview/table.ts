@@ -1,0 +1,162 @@
+/** A native table of numbers, a page at a time; sortable and selectable where its owner says how. */
+import { css, html, LitElement, nothing } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
+import { quietButtonStyles } from './styles.js';
+
+export interface TableData {
+  /** What the table shows; the first column names the row. */
+  readonly caption: string;
+  readonly columns: readonly string[];
+  readonly rows: number;
+  cell(row: number, column: number): string;
+  /** What rows are sorted by; undefined: not sortable. */
+  readonly order?: (row: number, column: number) => number;
+  /** Row shown as selected; rows can be clicked when {@link selectable}. */
+  readonly selected?: number;
+  readonly selectable?: boolean;
+}
+
+const pageLength = 100;
+
+@customElement('sinkscope-table')
+export class Table extends LitElement {
+  static override styles = [
+    quietButtonStyles,
+    css`
+      .scroller {
+        overflow: auto;
+        max-height: var(--table-height, 320px);
+      }
+      .scroller:focus-visible {
+        outline: 1px solid var(--vscode-focusBorder);
+      }
+      table {
+        border-collapse: collapse;
+        font-variant-numeric: tabular-nums;
+        white-space: pre;
+      }
+      caption {
+        padding: 2px 0;
+        text-align: left;
+        color: var(--muted);
+        white-space: normal;
+      }
+      th,
+      td {
+        padding: 2px 10px 2px 0;
+        text-align: right;
+        font-weight: normal;
+      }
+      th:first-child,
+      td:first-child {
+        text-align: left;
+        padding-left: 4px;
+      }
+      thead th {
+        position: sticky;
+        top: 0;
+        color: var(--muted);
+        background: var(--vscode-editor-background);
+        border-bottom: 1px solid var(--rule);
+      }
+      tbody tr:hover {
+        background: var(--vscode-list-hoverBackground);
+      }
+      tbody tr.selected {
+        color: var(--vscode-list-activeSelectionForeground);
+        background: var(--vscode-list-activeSelectionBackground);
+        outline: 1px solid var(--vscode-contrastActiveBorder, transparent);
+        outline-offset: -1px;
+      }
+      tr.selectable {
+        cursor: pointer;
+      }
+      th button,
+      td button {
+        padding: 0;
+        color: inherit;
+        background: none;
+        border: none;
+        font: inherit;
+        white-space: pre;
+        cursor: pointer;
+      }
+      button:focus-visible {
+        outline: 1px solid var(--vscode-focusBorder);
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) data!: TableData;
+
+  @state() private page = 0;
+  @state() private sorted: { readonly column: number; readonly direction: 1 | -1 } | undefined;
+
+  override render() {
+    const { data } = this;
+    const pages = Math.max(1, Math.ceil(data.rows / pageLength));
+    const page = Math.min(this.page, pages - 1);
+    const rows = this.#rows().slice(page * pageLength, (page + 1) * pageLength);
+    return html`
+      <div class="scroller" tabindex="0" role="region" aria-label=${data.caption}>
+        <table>
+          <caption>${data.caption}</caption>
+          <thead>
+            <tr>${data.columns.map((name, column) => this.#header(name, column))}</tr>
+          </thead>
+          <tbody>${rows.map((row) => this.#row(row))}</tbody>
+        </table>
+      </div>
+      ${pages === 1 ? nothing : this.#pager(page, pages)}
+    `;
+  }
+
+  #rows(): number[] {
+    const rows = Array.from({ length: this.data.rows }, (_, row) => row);
+    const { order } = this.data;
+    const { sorted } = this;
+    if (order === undefined || sorted === undefined) return rows;
+    return rows.sort((a, b) => sorted.direction * (order(a, sorted.column) - order(b, sorted.column)));
+  }
+
+  #header(name: string, column: number) {
+    if (this.data.order === undefined) return html`<th scope="col">${name}</th>`;
+    const direction = this.sorted?.column === column ? this.sorted.direction : undefined;
+    const said = direction === undefined ? 'none' : direction === 1 ? 'ascending' : 'descending';
+    const arrow = direction === undefined ? '' : direction === 1 ? ' ↑' : ' ↓';
+    return html`<th scope="col" aria-sort=${said}>
+      <button
+        @click=${() => {
+          this.sorted = { column, direction: direction === -1 ? 1 : -1 };
+        }}
+      >${name}${arrow}</button>
+    </th>`;
+  }
+
+  #row(row: number) {
+    const { data } = this;
+    const selectable = data.selectable === true;
+    const choose = () => this.dispatchEvent(new CustomEvent('row', { detail: row }));
+    const first = data.cell(row, 0);
+    return html`<tr
+      class="${selectable ? 'selectable' : ''} ${row === data.selected ? 'selected' : ''}"
+      @click=${selectable ? choose : nothing}
+    >
+      <th scope="row">
+        ${selectable ? html`<button aria-pressed=${row === data.selected}>${first}</button>` : first}
+      </th>
+      ${data.columns.slice(1).map((_, column) => html`<td>${data.cell(row, column + 1)}</td>`)}
+    </tr>`;
+  }
+
+  #pager(page: number, pages: number) {
+    const go = (to: number) => () => {
+      this.page = to;
+    };
+    return html`<div>
+      <button class="quiet" ?disabled=${page === 0} @click=${go(page - 1)}>Previous</button>
+      rows ${page * pageLength + 1}–${Math.min(this.data.rows, (page + 1) * pageLength)} of ${this.data.rows}
+      <button class="quiet" ?disabled=${page === pages - 1} @click=${go(page + 1)}>Next</button>
+    </div>`;
+  }
+}

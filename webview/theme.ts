@@ -1,0 +1,136 @@
+/**
+ * The colours of the user's theme, read from VS Code's variables, and one sequential ramp made of them.
+ *
+ * Canvases need numbers, not variables: they are read again whenever the theme changes.
+ */
+
+export interface Theme {
+  readonly background: string;
+  readonly foreground: string;
+  readonly muted: string;
+  readonly line: string;
+  readonly focus: string;
+  readonly massive: string;
+  readonly large: string;
+  readonly sink: string;
+  readonly font: string;
+  readonly highContrast: boolean;
+  /** 256 steps from nothing to most, as 0xAABBGGRR (the byte order of `ImageData` on little-endian machines). */
+  readonly ramp: Uint32Array;
+  /** The same as CSS colours, and for each the text colour that reads well on it. */
+  readonly rampColors: readonly string[];
+  readonly rampText: readonly string[];
+}
+
+type Lab = readonly [lightness: number, a: number, b: number];
+
+/** The theme in force at `document.body`. */
+export function readTheme(): Theme {
+  const style = getComputedStyle(document.body);
+  const read = colorReader();
+  const color = (name: string, fallback: string) => style.getPropertyValue(`--vscode-${name}`).trim() || fallback;
+  const background = color('editor-background', 'Canvas');
+  const foreground = color('editor-foreground', color('foreground', 'CanvasText'));
+  const ground = toLab(read(background));
+  const hues = ['purple', 'red', 'yellow'].map((hue) => toLab(read(color(`charts-${hue}`, hue))));
+  const steps = ramp(ground, ground[0] < 0.5 ? hues : hues.reverse());
+  const text = [foreground, background].map((css) => ({ css, luminance: luminance(read(css)) }));
+  return {
+    background,
+    foreground,
+    muted: color('descriptionForeground', foreground),
+    line: color('widget-border', color('contrastBorder', color('editorWidget-border', foreground))),
+    focus: color('focusBorder', foreground),
+    massive: color('sinkscope-massive', color('charts-orange', foreground)),
+    large: color('sinkscope-large', color('charts-yellow', foreground)),
+    sink: color('sinkscope-sink', color('charts-blue', foreground)),
+    font: color('font-family', 'sans-serif'),
+    highContrast: document.body.className.includes('vscode-high-contrast'),
+    ramp: Uint32Array.from(steps, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0),
+    rampColors: steps.map(([r, g, b]) => `rgb(${r} ${g} ${b})`),
+    rampText: steps.map((step) => {
+      const here = luminance(step);
+      const [best] = [...text].sort((one, other) => contrast(other.luminance, here) - contrast(one.luminance, here));
+      return best?.css ?? foreground;
+    }),
+  };
+}
+
+/** Calls `listener` whenever VS Code changes theme, font or contrast, until the returned function is called. */
+export function watchTheme(listener: () => void): () => void {
+  const observer = new MutationObserver(listener);
+  observer.observe(document.documentElement, { attributes: true, attributeFilter: ['style', 'class'] });
+  observer.observe(document.body, { attributes: true, attributeFilter: ['class'] });
+  return () => observer.disconnect();
+}
+
+/**
+ * Hue from the theme, lightness ours: the hues are spread evenly in OKLab, and the lightness goes evenly from the
+ * background's to the far end, so that more always looks like more, on dark and on light.
+ */
+function ramp(ground: Lab, hues: readonly Lab[]): [number, number, number][] {
+  const end = ground[0] < 0.5 ? 0.94 : 0.3;
+  const stops: Lab[] = [ground, ...hues];
+  return Array.from({ length: 256 }, (_, step) => {
+    const share = step / 255;
+    const at = share * (stops.length - 1);
+    const low = Math.min(stops.length - 2, Math.floor(at));
+    const [from, to] = [stops[low] ?? ground, stops[low + 1] ?? ground];
+    const mix = (index: 1 | 2) => from[index] + (to[index] - from[index]) * (at - low);
+    return fromLab([ground[0] + (end - ground[0]) * share, mix(1), mix(2)]);
+  });
+}
+
+/** Any CSS colour as bytes, by painting it: variables come as names, hexes and functions of all kinds. */
+function colorReader(): (css: string) => [number, number, number] {
+  const canvas = document.createElement('canvas');
+  canvas.width = canvas.height = 1;
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  return (css) => {
+    if (context === null) return [0, 0, 0];
+    context.clearRect(0, 0, 1, 1);
+    context.fillStyle = css;
+    context.fillRect(0, 0, 1, 1);
+    const [r = 0, g = 0, b = 0] = context.getImageData(0, 0, 1, 1).data;
+    return [r, g, b];
+  };
+}
+
+const linear = (byte: number) => {
+  const value = byte / 255;
+  return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+};
+const byte = (value: number) => {
+  const clipped = Math.min(1, Math.max(0, value));
+  return Math.round(255 * (clipped <= 0.0031308 ? 12.92 * clipped : 1.055 * clipped ** (1 / 2.4) - 0.055));
+};
+
+/** sRGB bytes to OKLab (Björn Ottosson, 2020). */
+function toLab(rgb: readonly [number, number, number]): Lab {
+  const [r, g, b] = [linear(rgb[0]), linear(rgb[1]), linear(rgb[2])];
+  const l = Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
+  const m = Math.cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
+  const s = Math.cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
+  return [
+    0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s,
+    1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s,
+    0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s,
+  ];
+}
+
+function fromLab([lightness, a, b]: Lab): [number, number, number] {
+  const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
+  const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
+  const s = (lightness - 0.0894841775 * a - 1.291485548 * b) ** 3;
+  return [
+    byte(4.0767416621 * l - 3.3077115913 * m + 0.2309699292 * s),
+    byte(-1.2684380046 * l + 2.6097574011 * m - 0.3413193965 * s),
+    byte(-0.0041960863 * l - 0.7034186147 * m + 1.707614701 * s),
+  ];
+}
+
+/** Relative luminance and contrast ratio as WCAG 2 defines them. */
+function luminance([r, g, b]: readonly [number, number, number]): number {
+  return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+}
+const contrast = (one: number, other: number) => (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);

@@ -1,0 +1,67 @@
+/** What every view of a run is given, and the one thing it says: where the user wants to look. */
+import { html, LitElement, type PropertyValues, type TemplateResult } from 'lit';
+import { property } from 'lit/decorators.js';
+import type { Analysis } from '../src/analysis/analysis.js';
+import type { Selection } from '../src/analysis/selection.js';
+import type { Thresholds } from '../src/analysis/thresholds.js';
+import type { Query, QueryAnswers } from '../src/engine/events.js';
+import './figure.js';
+import type { Findings } from './findings.js';
+import type { TableData } from './table.js';
+import type { Theme } from './theme.js';
+
+export interface Scene {
+  /** Number of the run; another one makes all earlier answers void. */
+  readonly run: number;
+  readonly analysis: Analysis;
+  readonly findings: Findings;
+  readonly thresholds: Thresholds;
+  readonly selection: Selection;
+  readonly theme: Theme;
+  /** Names of the figures whose tables are open. */
+  readonly tables: ReadonlySet<string>;
+  readonly ask: <Q extends Query>(query: Q) => Promise<QueryAnswers[Q['type']]>;
+}
+
+export type SelectEvent = CustomEvent<Selection>;
+
+export abstract class View extends LitElement {
+  @property({
+    attribute: false,
+    hasChanged: (scene: Scene, before: Scene | undefined) =>
+      before === undefined || Object.entries(scene).some(([name, part]) => before[name as keyof Scene] !== part),
+  })
+  scene!: Scene;
+
+  /** Whether any of these parts is another than at the last update. */
+  protected differs(changed: PropertyValues, ...parts: readonly (keyof Scene)[]): boolean {
+    if (!changed.has('scene')) return false;
+    const before: Scene | undefined = changed.get('scene');
+    return before === undefined || parts.some((part) => before[part] !== this.scene[part]);
+  }
+
+  /** Moves the shared selection; parts left out stay. */
+  protected select(part: Selection): void {
+    this.dispatchEvent(new CustomEvent('select-part', { detail: part, bubbles: true, composed: true }));
+  }
+
+  protected figure(options: {
+    readonly name: string;
+    readonly heading: string;
+    readonly note: string;
+    readonly body: TemplateResult;
+    readonly actions?: TemplateResult | undefined;
+    readonly table?: () => TableData;
+    readonly picture?: () => HTMLCanvasElement | Promise<HTMLCanvasElement>;
+  }): TemplateResult {
+    return html`<sinkscope-figure
+      name=${options.name}
+      heading=${options.heading}
+      note=${options.note}
+      .table=${options.table}
+      .picture=${options.picture}
+      ?open=${this.scene.tables.has(options.name)}
+      ><span slot="actions">${options.actions}</span>${options.body}</sinkscope-figure
+    >`;
+  }
+}

@@ -1,0 +1,162 @@
+/** One head's attention pattern: queries down, keys across. Asked for when a head is selected. */
+import { css, html, type PropertyValues } from 'lit';
+import { customElement, query, state } from 'lit/decorators.js';
+import type { QueryAnswers } from '../../src/engine/events.js';
+import { SinkscopeError, toProblem } from '../../src/errors.js';
+import type { Cells } from '../cells.js';
+import '../controls.js';
+import '../grid.js';
+import type { CellEvent, CellSize, Grid } from '../grid.js';
+import { formatWeight } from '../numbers.js';
+import type { TableData } from '../table.js';
+import { View } from '../view.js';
+
+type Pattern = QueryAnswers['pattern'];
+
+const size: CellSize = { width: [0.25, 12], height: [0.25, 12], plot: 360, square: true };
+
+@customElement('sinkscope-attention-pattern')
+export class AttentionPattern extends View {
+  static override styles = css`
+    p {
+      margin: 4px 0;
+      color: var(--muted);
+    }
+    .problem {
+      color: var(--vscode-errorForeground);
+    }
+  `;
+
+  @state() private shown: { readonly key: string; readonly pattern: Pattern } | undefined;
+  @state() private problem: { readonly key: string; readonly message: string } | undefined;
+
+  @query('sinkscope-grid') private grid!: Grid;
+
+  #asked: string | undefined;
+  #cells: Cells | undefined;
+
+  override willUpdate(changed: PropertyValues<this>): void {
+    const { layer, head } = this.#head() ?? {};
+    const key = this.#key();
+    if (key !== undefined && key !== this.#asked && layer !== undefined && head !== undefined) {
+      this.#asked = key;
+      void this.#fetch(key, layer, head);
+    }
+    if (!changed.has('scene') || this.differs(changed, 'findings')) this.#cells = this.#celled();
+  }
+
+  override render() {
+    const head = this.#head();
+    const key = this.#key();
+    const ready = key !== undefined && this.shown?.key === key && this.#cells !== undefined;
+    return this.figure({
+      name: 'attention-pattern',
+      heading: head ? `Attention pattern: layer ${head.layer}, head ${head.head}` : 'Attention pattern',
+      note: head ? 'queries down, keys across' : '',
+      ...(ready ? { table: () => this.#table(), picture: () => this.grid.picture } : {}),
+      body: ready
+        ? this.#picture()
+        : html`<p class=${this.problem?.key === key && key ? 'problem' : ''}>${this.#words()}</p>`,
+    });
+  }
+
+  #picture() {
+    const select = (event: CellEvent) => {
+      const token = event.detail.column - this.#offset();
+      if (token >= 0 && token < this.scene.findings.tokens) this.select({ token });
+    };
+    const { token } = this.scene.selection;
+    return html`<sinkscope-grid
+      label="Attention pattern: weight by query and key"
+      .cells=${this.#cells}
+      .theme=${this.scene.theme}
+      .size=${size}
+      .selected=${{ column: token === undefined ? undefined : token + this.#offset() }}
+      @cell=${select}
+    ></sinkscope-grid>`;
+  }
+
+  #words(): string {
+    if (this.scene.findings.sinks.heads === 0) return 'There are no patterns to show.';
+    if (this.#head() === undefined) return 'Choose a head in the heatmap of sinks to see its pattern here.';
+    if (this.#key() === undefined) return 'Patterns can be shown when the run has finished.';
+    return this.problem?.key === this.#key() ? (this.problem?.message ?? '') : 'Computing the pattern …';
+  }
+
+  #head(): { layer: number; head: number } | undefined {
+    const { layer, head } = this.scene.selection;
+    return layer !== undefined && layer > 0 && head !== undefined ? { layer, head } : undefined;
+  }
+
+  /** Names the pattern that is wanted; undefined while there can be none. */
+  #key(): string | undefined {
+    const head = this.#head();
+    if (head === undefined || this.scene.analysis.status !== 'finished') return undefined;
+    return `${this.scene.run} ${head.layer} ${head.head}`;
+  }
+
+  async #fetch(key: string, layer: number, head: number): Promise<void> {
+    try {
+      const pattern = await this.scene.ask({ type: 'pattern', layer, head });
+      if (key === this.#asked) this.shown = { key, pattern };
+    } catch (error) {
+      if (key !== this.#asked) return;
+      if (SinkscopeError.is(error, 'cancelled')) this.#asked = undefined;
+      else this.problem = { key, message: toProblem(error).message };
+    }
+  }
+
+  /** Columns before the tokens' own, where the model has extra keys. */
+  #offset(): number {
+    const statistics = this.scene.analysis.attention.find((layer) => layer?.extra !== undefined);
+    return statistics?.extra?.side === 'first' ? statistics.extra.columns : 0;
+  }
+
+  #keyName(column: number): string {
+    const token = column - this.#offset();
+    return this.scene.findings.labels[token] ?? 'extra';
+  }
+
+  #celled(): Cells | undefined {
+    if (this.shown === undefined) return undefined;
+    const { queries, keys, values } = this.shown.pattern;
+    const { labels } = this.scene.findings;
+    return {
+      rows: queries,
+      columns: keys,
+      // The square root shows weights of a few hundredths beside a sink's; the ramp's end is a weight of one.
+      shades: values.map((value, at) =>
+        value === 0 && at % keys > Math.floor(at / keys) + this.#offset() ? Number.NaN : Math.sqrt(value),
+      ),
+      marks: [],
+      rowLabel: (row) => labels[row] ?? `${row}`,
+      columnLabel: (column) => this.#keyName(column),
+      text: undefined,
+      describe: (row, column) => [
+        `query ${labels[row] ?? ''} (${row}) → key ${this.#keyName(column)} (${column - this.#offset()})`,
+        `weight ${formatWeight(values[row * keys + column])}`,
+      ],
+    };
+  }
+
+  #table(): TableData {
+    const { queries, keys, values } = this.shown?.pattern ?? { queries: 0, keys: 0, values: new Float32Array() };
+    const strongest = Array.from({ length: queries }, (_, row) => {
+      const weights = Array.from(values.subarray(row * keys, (row + 1) * keys), (weight, column) => ({
+        weight,
+        column,
+      }));
+      return weights.sort((a, b) => b.weight - a.weight).slice(0, 3);
+    });
+    return {
+      caption: 'The three keys that each query attends to most',
+      columns: ['query', 'first', 'second', 'third'],
+      rows: queries,
+      cell: (row, column) => {
+        if (column === 0) return `${row} ${this.scene.findings.labels[row] ?? ''}`;
+        const key = strongest[row]?.[column - 1];
+        return key ? `${this.#keyName(key.column)} ${formatWeight(key.weight)}` : '';
+      },
+    };
+  }
+}

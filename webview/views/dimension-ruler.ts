@@ -1,0 +1,251 @@
+/** Every dimension of one layer as a bar: its largest |h| over tokens. Massive dimensions are named. */
+import { css, html, type PropertyValues } from 'lit';
+import { customElement, query } from 'lit/decorators.js';
+import { formatNumber, formatRatio } from '../../src/analysis/format.js';
+import { type Kind, kindOf } from '../../src/analysis/massive.js';
+import { canvasFont, contextOf } from '../cells.js';
+import { shownLayer } from '../findings.js';
+import type { TableData } from '../table.js';
+import { showTooltip, tooltipStyles } from '../tooltip.js';
+import { View } from '../view.js';
+import { layerName } from './residual-heatmap.js';
+
+const height = { bars: 62, labels: 18 };
+
+@customElement('sinkscope-dimension-ruler')
+export class DimensionRuler extends View {
+  static override styles = [
+    tooltipStyles,
+    css`
+      .ruler {
+        height: 80px;
+        cursor: crosshair;
+      }
+      .ruler:focus-visible {
+        outline: 1px solid var(--vscode-focusBorder);
+        outline-offset: 2px;
+      }
+      canvas {
+        display: block;
+      }
+    `,
+  ];
+
+  @query('.ruler') private ruler!: HTMLElement;
+  @query('canvas') private canvas!: HTMLCanvasElement;
+  @query('.tooltip') private tooltip!: HTMLElement;
+
+  #request: number | undefined;
+  readonly #resize = new ResizeObserver(() => this.#draw());
+
+  override render() {
+    const layer = this.#layer();
+    const statistics = this.#statistics();
+    const dim = this.scene.selection.dim ?? this.#largest();
+    return this.figure({
+      name: 'dimensions',
+      heading: `Dimensions at layer ${layerName(layer)}`,
+      note: `max |h| over tokens, ${statistics?.dims ?? 0} dimensions`,
+      table: () => this.#table(),
+      picture: () => this.canvas,
+      body: html`
+        <div
+          class="ruler"
+          role="slider"
+          tabindex="0"
+          aria-label="Dimension"
+          aria-valuemin="0"
+          aria-valuemax=${Math.max(0, (statistics?.dims ?? 1) - 1)}
+          aria-valuenow=${dim}
+          aria-valuetext=${this.#describe(dim).join(', ')}
+          @keydown=${this.#onKey}
+          @focus=${() => this.#show(dim)}
+          @blur=${this.#hide}
+          @pointermove=${(event: PointerEvent) => this.#show(this.#under(event))}
+          @pointerleave=${this.#hide}
+          @click=${(event: MouseEvent) => this.select({ dim: this.#under(event) })}
+        >
+          <canvas></canvas>
+        </div>
+        <div class="tooltip" hidden></div>
+      `,
+    });
+  }
+
+  override firstUpdated(): void {
+    this.#resize.observe(this.ruler);
+  }
+
+  override updated(changed: PropertyValues<this>): void {
+    if (this.differs(changed, 'findings', 'theme', 'selection')) this.#draw();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#resize.disconnect();
+    if (this.#request !== undefined) cancelAnimationFrame(this.#request);
+    this.#request = undefined;
+  }
+
+  #layer(): number {
+    return shownLayer(this.scene.analysis, this.scene.findings, this.scene.selection);
+  }
+
+  #statistics() {
+    return this.scene.analysis.layers.at(this.#layer());
+  }
+
+  #largest(): number {
+    return this.#statistics()?.top[0]?.dim ?? 0;
+  }
+
+  #draw(): void {
+    this.#request ??= requestAnimationFrame(() => {
+      this.#request = undefined;
+      const width = this.ruler.clientWidth;
+      const context = width > 0 ? contextOf(this.canvas, width, height.bars + height.labels) : null;
+      if (context !== null) this.#paint(context, width);
+    });
+  }
+
+  #paint(context: CanvasRenderingContext2D, width: number): void {
+    const { theme, thresholds } = this.scene;
+    const statistics = this.#statistics();
+    context.fillStyle = theme.background;
+    context.fillRect(0, 0, width, height.bars + height.labels);
+    if (statistics === undefined) return;
+    const { dimMax, dims, median } = statistics;
+    const colors: Record<Kind, string> = { massive: theme.massive, large: theme.large };
+    const kinds = Array.from(dimMax, (max) => kindOf(max, statistics, thresholds));
+    const top = Math.max(...dimMax, median * 10, Number.MIN_VALUE);
+    // A logarithmic axis from the median: at 1,000 × a linear one would flatten all others to nothing.
+    const tall = (max: number) =>
+      max > median ? (Math.log(max / median) / Math.log(top / median)) * (height.bars - 4) : 0;
+    const slot = width / dims;
+    const bars = slot >= 2 ? dims : Math.floor(width / 2);
+    for (let bar = 0; bar < bars; bar++) {
+      const from = Math.floor((bar * dims) / bars);
+      const to = Math.max(from + 1, Math.floor(((bar + 1) * dims) / bars));
+      let dim = from;
+      for (let other = from; other < to; other++) if (dimMax[other] > dimMax[dim]) dim = other;
+      const kind = kinds[dim];
+      context.fillStyle = kind ? colors[kind] : theme.muted;
+      context.globalAlpha = kind ? 1 : 0.55;
+      const barHeight = Math.max(1, tall(dimMax[dim]));
+      context.fillRect((bar * width) / bars, height.bars - barHeight, Math.max(1, width / bars - 1), barHeight);
+    }
+    context.globalAlpha = 1;
+    this.#paintLabels(context, width, kinds, colors);
+    const { dim } = this.scene.selection;
+    if (dim === undefined || dim >= dims) return;
+    context.strokeStyle = theme.focus;
+    context.lineWidth = 1.5;
+    context.strokeRect(Math.max(1, dim * slot - 2), 1, Math.max(slot, 2) + 3, height.bars);
+  }
+
+  /** Names of the dimensions that stand out and of the selected one; the strongest first, none over another. */
+  #paintLabels(
+    context: CanvasRenderingContext2D,
+    width: number,
+    kinds: readonly (Kind | undefined)[],
+    colors: Record<Kind, string>,
+  ): void {
+    const statistics = this.#statistics();
+    if (statistics === undefined) return;
+    const { dimMax, dims } = statistics;
+    const named = kinds.flatMap((kind, dim) => (kind ? [dim] : [])).sort((a, b) => dimMax[b] - dimMax[a]);
+    const { dim: selected } = this.scene.selection;
+    if (selected !== undefined && selected < dims) named.unshift(selected);
+    const taken: [number, number][] = [];
+    context.textAlign = 'center';
+    context.textBaseline = 'top';
+    context.font = canvasFont(this.scene.theme);
+    for (const dim of new Set(named)) {
+      const label = kinds[dim] === 'massive' ? `▲ ${dim}` : `${dim}`;
+      const half = context.measureText(label).width / 2 + 3;
+      const x = Math.min(width - half, Math.max(half, ((dim + 0.5) * width) / dims));
+      if (taken.some(([from, to]) => x + half > from && x - half < to)) continue;
+      taken.push([x - half, x + half]);
+      const kind = kinds[dim];
+      context.fillStyle = kind ? colors[kind] : this.scene.theme.foreground;
+      context.fillText(label, x, height.bars + 4);
+    }
+  }
+
+  #under(event: MouseEvent): number {
+    const { left, width } = this.ruler.getBoundingClientRect();
+    const dims = this.#statistics()?.dims ?? 1;
+    const dim = Math.min(dims - 1, Math.max(0, Math.floor(((event.clientX - left) / width) * dims)));
+    // Close to a bar that stands out, that bar is meant: it may be one pixel wide.
+    const reach = Math.ceil((4 / width) * dims);
+    let best = dim;
+    const dimMax = this.#statistics()?.dimMax ?? new Float32Array();
+    for (let near = dim - reach; near <= dim + reach; near++) if (dimMax[near] > dimMax[best] * 4) best = near;
+    return best;
+  }
+
+  #describe(dim: number): string[] {
+    const statistics = this.#statistics();
+    if (statistics === undefined) return ['nothing computed yet'];
+    const max = statistics.dimMax[dim];
+    const kind = kindOf(max, statistics, this.scene.thresholds);
+    const entry = statistics.top.find((candidate) => candidate.dim === dim);
+    const token = entry && this.scene.findings.labels[entry.token];
+    return [
+      `dimension ${dim} · layer ${layerName(this.#layer())}`,
+      `max |h| ${formatNumber(max)} = ${formatRatio(max / statistics.median)} the median`,
+      ...(token === undefined ? [] : [`at ${token}`]),
+      ...(kind === undefined ? [] : [kind]),
+    ];
+  }
+
+  #show(dim: number): void {
+    const { left, top, width } = this.ruler.getBoundingClientRect();
+    const slot = width / (this.#statistics()?.dims ?? 1);
+    showTooltip(this.tooltip, new DOMRect(left + dim * slot, top, slot, height.bars), this.#describe(dim));
+  }
+
+  #hide(): void {
+    this.tooltip.hidden = true;
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    const last = (this.#statistics()?.dims ?? 1) - 1;
+    const dim = this.scene.selection.dim ?? this.#largest();
+    const steps: Record<string, number> = {
+      ArrowLeft: dim - 1,
+      ArrowDown: dim - 1,
+      ArrowRight: dim + 1,
+      ArrowUp: dim + 1,
+      PageDown: dim - 16,
+      PageUp: dim + 16,
+      Home: 0,
+      End: last,
+    };
+    if (event.key === 'Escape') this.#hide();
+    const wanted = steps[event.key];
+    if (wanted === undefined) return;
+    event.preventDefault();
+    const next = Math.max(0, Math.min(last, wanted));
+    this.select({ dim: next });
+    this.#show(next);
+  }
+
+  #table(): TableData {
+    const statistics = this.#statistics();
+    return {
+      caption: `Largest |h| over tokens of each dimension at layer ${layerName(this.#layer())}`,
+      columns: ['dimension', 'max |h|', '÷ median', ''],
+      rows: statistics?.dims ?? 0,
+      cell: (dim, column) => {
+        if (statistics === undefined) return '';
+        const max = statistics.dimMax[dim];
+        const kind = kindOf(max, statistics, this.scene.thresholds) ?? '';
+        return [`${dim}`, formatNumber(max), formatRatio(max / statistics.median), kind][column];
+      },
+      order: (dim, column) => (column === 0 ? dim : (statistics?.dimMax[dim] ?? 0)),
+      selectable: true,
+      ...(this.scene.selection.dim === undefined ? {} : { selected: this.scene.selection.dim }),
+    };
+  }
+}

@@ -1,0 +1,69 @@
+/** Every entry that stands out, as a table: which token and dimension, how much, from where to where. */
+import { css, html } from 'lit';
+import { customElement } from 'lit/decorators.js';
+import { formatRatio, formatValue } from '../../src/analysis/format.js';
+import type { TableData } from '../table.js';
+import '../table.js';
+import { View } from '../view.js';
+
+@customElement('sinkscope-massive-table')
+export class MassiveTable extends View {
+  static override styles = css`
+    sinkscope-table {
+      --table-height: 216px;
+    }
+    p {
+      margin: 4px 0;
+      color: var(--muted);
+    }
+  `;
+
+  override render() {
+    const { massive } = this.scene.findings;
+    const count = massive.filter(({ kind }) => kind === 'massive').length;
+    return this.figure({
+      name: 'massive-activations',
+      heading: 'Massive activations',
+      note: `${count} massive, ${massive.length - count} large`,
+      body:
+        massive.length === 0
+          ? html`<p>${this.scene.analysis.status === 'running' ? 'None so far.' : 'No entry stands out by the thresholds in force.'}</p>`
+          : html`<sinkscope-table
+              .data=${this.#table()}
+              @row=${(event: CustomEvent<number>) => {
+                const { token, dim, layer } = massive[event.detail];
+                this.select({ token, dim, layer });
+              }}
+            ></sinkscope-table>`,
+    });
+  }
+
+  #table(): TableData {
+    const { massive, labels } = this.scene.findings;
+    const { token, dim } = this.scene.selection;
+    const selected = massive.findIndex((activation) => activation.token === token && activation.dim === dim);
+    return {
+      caption: 'Value and ratio at the layer where the ratio is greatest',
+      columns: ['token', 'dim', 'value', '÷ median', 'at', 'layers'],
+      rows: massive.length,
+      cell: (row, column) => {
+        const { kind, token, dim, value, ratio, layer, onset, last } = massive[row];
+        const sign = kind === 'massive' ? '▲' : '△';
+        return [
+          `${sign} ${labels[token] ?? `token ${token}`}`,
+          `${dim}`,
+          formatValue(value),
+          formatRatio(ratio),
+          `${layer}`,
+          onset === last ? `${onset}` : `${onset} → ${last}`,
+        ][column];
+      },
+      order: (row, column) => {
+        const { token, dim, value, ratio, layer, onset } = massive[row];
+        return [token, dim, Math.abs(value), ratio, layer, onset][column];
+      },
+      selectable: true,
+      ...(selected < 0 ? {} : { selected }),
+    };
+  }
+}

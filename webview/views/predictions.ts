@@ -1,0 +1,104 @@
+/** What the model expects after a token: the last one as it came, any other asked for. */
+import { css, html, type PropertyValues } from 'lit';
+import { customElement, state } from 'lit/decorators.js';
+import { tokenLabel } from '../../src/analysis/label.js';
+import type { PredictionsEvent } from '../../src/engine/events.js';
+import { SinkscopeError, toProblem } from '../../src/errors.js';
+import { formatPercent } from '../numbers.js';
+import { View } from '../view.js';
+
+@customElement('sinkscope-predictions')
+export class Predictions extends View {
+  static override styles = css`
+    ol {
+      display: grid;
+      grid-template-columns: max-content 1fr max-content;
+      gap: 2px 10px;
+      align-items: center;
+      margin: 0;
+      padding: 0;
+      list-style: none;
+      font-variant-numeric: tabular-nums;
+    }
+    li {
+      display: contents;
+    }
+    .token {
+      font-family: var(--vscode-editor-font-family, monospace);
+      white-space: pre;
+    }
+    .bar {
+      height: 10px;
+      background: var(--bar);
+      border: 1px solid var(--vscode-contrastBorder, transparent);
+    }
+    p {
+      margin: 4px 0;
+      color: var(--muted);
+    }
+    .problem {
+      color: var(--vscode-errorForeground);
+    }
+  `;
+
+  /** Answers of this run by token. */
+  @state() private known: ReadonlyMap<number, PredictionsEvent | string> = new Map();
+
+  override willUpdate(changed: PropertyValues<this>): void {
+    if (this.differs(changed, 'run')) this.known = new Map();
+    const token = this.#token();
+    if (token === undefined || this.#shown(token) !== undefined || this.scene.analysis.status !== 'finished') return;
+    this.known = new Map(this.known).set(token, 'Computing …');
+    void this.#fetch(token, this.scene.run);
+  }
+
+  override render() {
+    const token = this.#token();
+    if (token === undefined) {
+      const running = this.scene.analysis.status === 'running';
+      return this.#framed('', html`<p>${running ? 'They come last.' : 'This model gives none.'}</p>`);
+    }
+    const shown = this.#shown(token);
+    const after = `after ${this.scene.findings.labels[token] ?? ''} (token ${token})`;
+    if (shown === undefined) return this.#framed(after, html`<p>They can be shown when the run has finished.</p>`);
+    if (typeof shown === 'string') return this.#framed(after, html`<p class="problem">${shown}</p>`);
+    const most = Math.max(...shown.top.map(({ probability }) => probability));
+    return this.#framed(
+      after,
+      html`<ol>
+        ${shown.top.slice(0, 8).map(
+          ({ id, text, probability }) => html`<li>
+            <span class="token">${tokenLabel({ id, text, start: 0, end: 0, special: false })}</span>
+            <span><div class="bar" .style=${`width: ${(100 * probability) / most}%`}></div></span>
+            <span>${formatPercent(probability)}</span>
+          </li>`,
+        )}
+      </ol>`,
+    );
+  }
+
+  #framed(note: string, body: ReturnType<typeof html>) {
+    return this.figure({ name: 'predictions', heading: 'Next token', note, body });
+  }
+
+  #token(): number | undefined {
+    const { predictions } = this.scene.analysis;
+    return predictions && (this.scene.selection.token ?? predictions.token);
+  }
+
+  #shown(token: number): PredictionsEvent | string | undefined {
+    const { predictions } = this.scene.analysis;
+    return predictions?.token === token ? predictions : this.known.get(token);
+  }
+
+  async #fetch(token: number, run: number): Promise<void> {
+    let answer: PredictionsEvent | string | undefined;
+    try {
+      answer = await this.scene.ask({ type: 'predictions', token });
+    } catch (error) {
+      if (SinkscopeError.is(error, 'cancelled')) return;
+      answer = toProblem(error).message;
+    }
+    if (run === this.scene.run) this.known = new Map(this.known).set(token, answer);
+  }
+}

@@ -1,0 +1,160 @@
+/** Layer × token: how far each token's largest |h| stands above its layer's median. */
+import { css, html, type PropertyValues } from 'lit';
+import { customElement, property, query } from 'lit/decorators.js';
+import { formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
+import { kindOf } from '../../src/analysis/massive.js';
+import type { Cells, Mark } from '../cells.js';
+import '../grid.js';
+import type { CellEvent, CellSize, Grid } from '../grid.js';
+import { logScale, paintLegend, type Scale } from '../legend.js';
+import { quietButtonStyles } from '../styles.js';
+import type { TableData } from '../table.js';
+import { View } from '../view.js';
+
+const sizes: Record<'full' | 'compact', CellSize> = {
+  full: { width: [4, 22], height: [7, 16], plot: 400 },
+  compact: { width: [2, 14], height: [5, 10], plot: 240 },
+};
+
+@customElement('sinkscope-residual-heatmap')
+export class ResidualHeatmap extends View {
+  static override styles = [
+    quietButtonStyles,
+    css`
+      .key {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: center;
+        gap: 2px 12px;
+        margin-top: 4px;
+        font-size: 0.85em;
+        color: var(--muted);
+      }
+    `,
+  ];
+
+  @property({ type: Boolean }) compact = false;
+
+  @query('sinkscope-grid') private grid!: Grid;
+  @query('.legend') private legend!: HTMLCanvasElement | null;
+
+  #cells!: Cells;
+  #scale!: Scale;
+
+  override willUpdate(changed: PropertyValues<this>): void {
+    if (!this.differs(changed, 'findings')) return;
+    this.#scale = this.#scaled();
+    this.#cells = this.#celled();
+  }
+
+  override render() {
+    const { token: column, layer: row } = this.scene.selection;
+    const { absolute, ratio, soft } = this.scene.thresholds;
+    const zoom = (factor: number | undefined) => () => this.grid.zoom(factor);
+    return this.figure({
+      name: 'residual-stream',
+      heading: this.compact ? 'Layer × token' : 'Residual stream: layer × token',
+      note: 'max |h| over dimensions ÷ layer median',
+      actions: html`
+        <button class="quiet" aria-label="Smaller cells" @click=${zoom(1 / 1.5)}>−</button>
+        <button class="quiet" aria-label="Larger cells" @click=${zoom(1.5)}>+</button>
+      `,
+      table: () => this.#table(),
+      picture: () => this.grid.picture,
+      body: html`
+        <sinkscope-grid
+          label="Residual stream: largest magnitude by layer and token, as multiples of the layer's median"
+          .cells=${this.#cells}
+          .theme=${this.scene.theme}
+          .size=${sizes[this.compact ? 'compact' : 'full']}
+          .selected=${{ row, column }}
+          @cell=${(event: CellEvent) => this.select({ layer: event.detail.row, token: event.detail.column })}
+        ></sinkscope-grid>
+        <div class="key">
+          <canvas class="legend" aria-hidden="true"></canvas>
+          <span>
+            solid frame: massive, |h| > ${formatNumber(absolute)} and ≥ ${formatRatio(ratio)} median · dashed: large, ≥
+            ${formatRatio(soft)}
+          </span>
+        </div>
+      `,
+    });
+  }
+
+  override updated(changed: PropertyValues<this>): void {
+    if (this.legend !== null && this.differs(changed, 'findings', 'theme')) {
+      paintLegend(this.legend, this.#scale, this.scene.theme);
+    }
+  }
+
+  /** Of tokens' ratios, so that ordinary tokens keep apart from nothing, and the strongest is the ramp's end. */
+  #scaled(): Scale {
+    let [from, to] = [Number.POSITIVE_INFINITY, 10];
+    for (const { tokenMax, median } of this.scene.analysis.layers) {
+      if (!(median > 0)) continue;
+      for (const max of tokenMax) {
+        if (max > 0) from = Math.min(from, max / median);
+        to = Math.max(to, max / median);
+      }
+    }
+    return logScale(Number.isFinite(from) ? Math.min(from, to / 10) : 1, to, formatRatio);
+  }
+
+  #celled(): Cells {
+    const { layers } = this.scene.analysis;
+    const { labels, tokens } = this.scene.findings;
+    const marks: Mark[] = [];
+    const rows = this.scene.findings.layers + 1;
+    const shades = new Float32Array(rows * tokens).fill(Number.NaN);
+    for (const [layer, statistics] of layers.entries()) {
+      const { tokenMax, median } = statistics;
+      for (let token = 0; token < tokens; token++) {
+        shades[layer * tokens + token] = this.#scale.at(tokenMax[token] / median);
+        const kind = kindOf(tokenMax[token], statistics, this.scene.thresholds);
+        if (kind !== undefined) marks.push({ row: layer, column: token, kind });
+      }
+    }
+    return {
+      rows,
+      columns: tokens,
+      shades,
+      marks,
+      rowLabel: layerName,
+      columnLabel: (token) => labels[token] ?? `${token}`,
+      text: undefined,
+      describe: (layer, token) => this.#describe(layer, token),
+    };
+  }
+
+  #describe(layer: number, token: number): string[] {
+    const statistics = this.scene.analysis.layers[layer];
+    const title = `${this.scene.findings.labels[token] ?? ''} · token ${token} · layer ${layerName(layer)}`;
+    if (statistics === undefined) return [title, 'not computed yet'];
+    const dim = statistics.tokenMaxDim[token];
+    const max = statistics.tokenMax[token];
+    const named = statistics.top.find((entry) => entry.token === token && entry.dim === dim);
+    const value = named ? formatValue(named.value) : `|h| ${formatNumber(max)}`;
+    return [
+      title,
+      `dimension ${dim}: ${value} = ${formatRatio(max / statistics.median)} the median`,
+      `L2 norm ${formatNumber(statistics.tokenNorm[token])}, layer median ${formatNumber(statistics.median)}`,
+    ];
+  }
+
+  #table(): TableData {
+    const { layers } = this.scene.analysis;
+    const { labels, tokens } = this.scene.findings;
+    return {
+      caption: 'Largest |h| of each token as a multiple of the layer’s median, by layer',
+      columns: ['token', ...layers.map((_, layer) => layerName(layer))],
+      rows: tokens,
+      cell: (token, column) => {
+        if (column === 0) return `${token} ${labels[token] ?? ''}`;
+        const { tokenMax, median } = layers[column - 1];
+        return formatRatio(tokenMax[token] / median);
+      },
+    };
+  }
+}
+
+export const layerName = (layer: number): string => (layer === 0 ? 'embed' : `${layer}`);

@@ -1,0 +1,165 @@
+/** Layer × head: how much of each head's attention one token draws. */
+import { css, html, type PropertyValues } from 'lit';
+import { customElement, query, state } from 'lit/decorators.js';
+import type { PatternStatistics } from '../../src/statistics/statistics.js';
+import type { Cells, Mark } from '../cells.js';
+import { shownToken } from '../findings.js';
+import '../grid.js';
+import type { CellEvent, CellSize, Grid } from '../grid.js';
+import { linearScale, paintLegend, type Scale } from '../legend.js';
+import { formatWeight } from '../numbers.js';
+import { quietButtonStyles } from '../styles.js';
+import type { TableData } from '../table.js';
+import { View } from '../view.js';
+
+const size: CellSize = { width: [10, 44], height: [8, 22], plot: 420 };
+export const extraName = 'extra column (k′, v′ or learned sink)';
+
+@customElement('sinkscope-sink-heatmap')
+export class SinkHeatmap extends View {
+  static override styles = [
+    quietButtonStyles,
+    css`
+      p {
+        margin: 4px 0;
+        color: var(--muted);
+      }
+      .key {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: center;
+        gap: 2px 12px;
+        margin-top: 4px;
+        font-size: 0.85em;
+        color: var(--muted);
+      }
+    `,
+  ];
+
+  /** Whether the columns that belong to no token are shown in place of a token; undefined until somebody chooses. */
+  @state() private chosenExtra: boolean | undefined;
+
+  @query('sinkscope-grid') private grid!: Grid;
+  @query('.legend') private legend!: HTMLCanvasElement | null;
+
+  #token: number | undefined;
+  #cells!: Cells;
+  #scale!: Scale;
+
+  override willUpdate(changed: PropertyValues<this>): void {
+    const { token } = this.scene.selection;
+    if (token !== undefined && token !== this.#token) this.chosenExtra = undefined;
+    this.#token = token;
+    if (this.differs(changed, 'findings', 'selection') || !changed.has('scene')) this.#cells = this.#celled();
+  }
+
+  override render() {
+    const { attention, status } = this.scene.analysis;
+    const { layer, head } = this.scene.selection;
+    const { sinks } = this.scene.findings;
+    if (sinks.heads === 0) {
+      return html`${this.figure({
+        name: 'attention-sinks',
+        heading: 'Attention sinks: layer × head',
+        note: '',
+        body: html`<p>${status === 'running' ? 'No attention pattern yet.' : 'No attention patterns in this run.'}</p>`,
+      })}`;
+    }
+    const extra = attention.some((statistics) => statistics?.extra !== undefined);
+    const select = (event: CellEvent) => this.select({ layer: event.detail.column + 1, head: event.detail.row });
+    return this.figure({
+      name: 'attention-sinks',
+      heading: 'Attention sinks: layer × head',
+      note: `α of ${this.#target()}, ring: α > ε = ${sinks.epsilon}, T = ${sinks.tokens}`,
+      actions: extra
+        ? html`<button
+            class="quiet"
+            aria-pressed=${this.#extra()}
+            @click=${() => {
+              this.chosenExtra = !this.#extra();
+            }}
+          >extra column</button>`
+        : undefined,
+      table: () => this.#table(),
+      picture: () => this.grid.picture,
+      body: html`
+        <sinkscope-grid
+          label="Attention sinks: mean attention that ${this.#target()} draws, by head and layer"
+          .cells=${this.#cells}
+          .theme=${this.scene.theme}
+          .size=${size}
+          .selected=${{ column: layer === undefined || layer === 0 ? undefined : layer - 1, row: head }}
+          @cell=${select}
+        ></sinkscope-grid>
+        <div class="key"><canvas class="legend" aria-hidden="true"></canvas><span>heads down, layers across; click for the pattern</span></div>
+      `,
+    });
+  }
+
+  override updated(): void {
+    if (this.legend !== null) paintLegend(this.legend, this.#scale, this.scene.theme);
+  }
+
+  /** The extra column stands in where it draws more heads than any token and no token is selected. */
+  #extra(): boolean {
+    if (this.chosenExtra !== undefined) return this.chosenExtra;
+    const { extraRate, rate, sinks } = this.scene.findings.sinks;
+    return (
+      this.scene.selection.token === undefined && extraRate !== undefined && extraRate >= (sinks[0]?.share ?? rate ?? 0)
+    );
+  }
+
+  #target(): string {
+    if (this.#extra()) return extraName;
+    const token = shownToken(this.scene.findings, this.scene.selection);
+    return this.scene.findings.labels[token] ?? `token ${token}`;
+  }
+
+  #alpha(statistics: PatternStatistics | undefined, head: number): number {
+    if (statistics === undefined || head >= statistics.heads) return Number.NaN;
+    if (this.#extra()) return statistics.extra?.alpha[head] ?? Number.NaN;
+    return statistics.alpha[head * statistics.tokens + shownToken(this.scene.findings, this.scene.selection)];
+  }
+
+  #celled(): Cells {
+    const { attention } = this.scene.analysis;
+    const { layers, sinks } = this.scene.findings;
+    const heads = Math.max(0, ...attention.map((statistics) => statistics?.heads ?? 0));
+    const marks: Mark[] = [];
+    const alphas = new Float32Array(heads * layers).fill(Number.NaN);
+    for (let layer = 0; layer < layers; layer++) {
+      for (let head = 0; head < heads; head++) {
+        const alpha = this.#alpha(attention[layer], head);
+        alphas[head * layers + layer] = alpha;
+        if (alpha > sinks.epsilon) marks.push({ row: head, column: layer, kind: 'sink' });
+      }
+    }
+    this.#scale = linearScale(0, 1, formatWeight);
+    return {
+      rows: heads,
+      columns: layers,
+      shades: alphas,
+      marks,
+      rowLabel: (head) => `head ${head}`,
+      columnLabel: (column) => `${column + 1}`,
+      text: (row, column) => formatWeight(alphas[row * layers + column]),
+      describe: (head, column) => [
+        `layer ${column + 1}, head ${head}`,
+        `α of ${this.#target()}: ${formatWeight(alphas[head * layers + column])}`,
+        alphas[head * layers + column] > sinks.epsilon
+          ? `above ε = ${sinks.epsilon}`
+          : `not above ε = ${sinks.epsilon}`,
+      ],
+    };
+  }
+
+  #table(): TableData {
+    const { rows, columns, text } = this.#cells;
+    return {
+      caption: `α of ${this.#target()} by layer and head; ε = ${this.scene.findings.sinks.epsilon}, T = ${this.scene.findings.sinks.tokens}`,
+      columns: ['layer', ...Array.from({ length: rows }, (_, head) => `head ${head}`)],
+      rows: columns,
+      cell: (layer, column) => (column === 0 ? `${layer + 1}` : (text?.(column - 1, layer) ?? '')),
+    };
+  }
+}

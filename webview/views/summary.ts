@@ -1,0 +1,65 @@
+/** What the run shows, in words, with the conditions that every number on the panel stands under. */
+import { css, html } from 'lit';
+import { customElement } from 'lit/decorators.js';
+import { formatNumber, formatRatio } from '../../src/analysis/format.js';
+import { summary } from '../../src/analysis/summary.js';
+import { type Scene, View } from '../view.js';
+
+const signs = { massive: '▲ ', large: '△ ', sink: '⚓︎ ' };
+
+@customElement('sinkscope-summary')
+export class Summary extends View {
+  static override styles = css`
+    p {
+      margin: 0;
+      font-size: 1.1em;
+      line-height: 1.5;
+    }
+    b.massive { color: var(--massive); }
+    b.large { color: var(--large); }
+    b.sink { color: var(--sink); }
+    small {
+      display: block;
+      margin-top: 2px;
+      font-size: 0.85em;
+      color: var(--muted);
+    }
+  `;
+
+  override render() {
+    const seen = new Set<string>();
+    return html`
+      <p>
+        ${summary(this.scene.analysis, this.scene.thresholds).map(({ text, mark }) => {
+          if (mark === undefined) return text;
+          const sign = seen.has(mark) ? '' : signs[mark];
+          seen.add(mark);
+          return html`<b class=${mark}>${sign}${text}</b>`;
+        })}
+      </p>
+      <small>${conditions(this.scene.analysis, this.scene.thresholds).join(' · ')}</small>
+    `;
+  }
+}
+
+/** Model, T, BOS and thresholds: without them no number means anything. */
+export function conditions(analysis: Scene['analysis'], thresholds: Scene['thresholds']): string[] {
+  const { started, tokens } = analysis;
+  if (started === undefined) return [];
+  const { model, settings } = started;
+  const { absolute, ratio, epsilon } = thresholds;
+  const bos = settings.bos === undefined ? 'tokens as given' : settings.bos ? 'BOS on' : 'BOS off';
+  const window = tokens?.window;
+  const part = window && tokens && window.end - window.start < tokens.total;
+  return [
+    model.name,
+    `${model.layers} layers, D = ${model.hidden}`,
+    ...(tokens ? [`T = ${formatNumber(tokens.tokens.length)}`] : []),
+    ...(part ? [`tokens ${window.start}–${window.end - 1} of ${formatNumber(tokens.total)}`] : []),
+    ...(tokens && !tokens.tokenizer ? ['no tokenizer: tokens have no text'] : []),
+    bos,
+    `massive: |h| > ${formatNumber(absolute)}, ≥ ${formatRatio(ratio)} median`,
+    `ε = ${epsilon}`,
+    ...model.missing,
+  ];
+}

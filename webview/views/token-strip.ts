@@ -1,0 +1,205 @@
+/** The tokens in order, tinted by how far they stand out at the shown layer, massive ones and sinks marked. */
+import { css, html, nothing, unsafeCSS } from 'lit';
+import { customElement, state } from 'lit/decorators.js';
+import { formatNumber, formatRatio } from '../../src/analysis/format.js';
+import type { Kind } from '../../src/analysis/massive.js';
+import { shownLayer } from '../findings.js';
+import { quietButtonStyles } from '../styles.js';
+import { View } from '../view.js';
+import { layerName } from './residual-heatmap.js';
+
+/** Tokens in the page at once: more would slow every selection down. */
+const pageLength = 1024;
+const tints = 8;
+
+const tintStyles = Array.from(
+  { length: tints },
+  (_, index) => `.tint${index + 1} { background: var(--vscode-sinkscope-tint${index + 1}); }`,
+).join('\n');
+
+@customElement('sinkscope-token-strip')
+export class TokenStrip extends View {
+  static override styles = [
+    quietButtonStyles,
+    css`
+      .tokens {
+        max-height: 12em;
+        overflow: auto;
+        font-family: var(--vscode-editor-font-family, monospace);
+        line-height: 1.7;
+      }
+      .tokens:focus-visible {
+        outline: 1px solid var(--vscode-focusBorder);
+        outline-offset: 2px;
+      }
+      .token {
+        display: inline-block;
+        margin: 0 1px;
+        padding: 0 2px;
+        border: 1px solid transparent;
+        border-radius: 3px;
+        line-height: 1.4;
+        white-space: pre;
+        cursor: pointer;
+      }
+      .massive,
+      .large {
+        border-color: var(--massive);
+      }
+      .large {
+        border-style: dashed;
+        border-color: var(--large);
+      }
+      .sink {
+        border-bottom: 2px solid var(--sink);
+      }
+      .token:hover {
+        border-color: var(--vscode-foreground);
+      }
+      .token[aria-selected='true'] {
+        outline: 2px solid var(--vscode-focusBorder);
+      }
+      .tokens:focus-visible .active {
+        outline: 2px dashed var(--vscode-foreground);
+      }
+      b {
+        font-weight: normal;
+      }
+      b.of-massive { color: var(--massive); }
+      b.of-large { color: var(--large); }
+      b.of-sink { color: var(--sink); }
+      ${unsafeCSS(tintStyles)}
+    `,
+  ];
+
+  @state() private active = 0;
+  @state() private page = 0;
+
+  /** The selection that the active token has followed. */
+  #selected: number | undefined;
+
+  override willUpdate(): void {
+    const { token } = this.scene.selection;
+    if (token === undefined || token === this.#selected) return;
+    this.#selected = token;
+    this.active = token;
+    this.page = Math.floor(token / pageLength);
+  }
+
+  override render() {
+    const { labels } = this.scene.findings;
+    const pages = Math.ceil(labels.length / pageLength);
+    const page = Math.min(this.page, Math.max(0, pages - 1));
+    const from = page * pageLength;
+    const kinds = this.#kinds();
+    const sinks = new Set(this.scene.findings.sinks.sinks.map(({ token }) => token));
+    const statistics = this.scene.analysis.layers.at(
+      shownLayer(this.scene.analysis, this.scene.findings, this.scene.selection),
+    );
+    return html`
+      <div
+        class="tokens"
+        role="listbox"
+        tabindex="0"
+        aria-label="Tokens"
+        aria-orientation="horizontal"
+        aria-activedescendant="token${this.active}"
+        @keydown=${this.#onKey}
+        @click=${this.#onClick}
+      >${labels.slice(from, from + pageLength).map((label, index) => {
+        const token = from + index;
+        const kind = kinds.get(token);
+        const sink = sinks.has(token);
+        const ratio = statistics === undefined ? Number.NaN : statistics.tokenMax[token] / statistics.median;
+        return html`<span
+          id="token${token}"
+          class="token tint${this.#tint(ratio)} ${kind ?? ''} ${sink ? 'sink' : ''} ${token === this.active ? 'active' : ''}"
+          role="option"
+          data-token=${token}
+          aria-selected=${this.scene.selection.token === token}
+          aria-label=${this.#describe(token, ratio, kind, sink)}
+          title=${this.#describe(token, ratio, kind, sink)}
+        >${kind === 'massive' ? html`<b class="of-massive">▲</b>` : nothing}${
+          kind === 'large' ? html`<b class="of-large">△</b>` : nothing
+        }${sink ? html`<b class="of-sink">⚓︎</b>` : nothing}${label}</span>`;
+      })}</div>
+      ${pages > 1 ? this.#pager(page, pages) : nothing}
+    `;
+  }
+
+  override updated(): void {
+    const list = this.renderRoot.querySelector('.tokens');
+    const token = this.renderRoot.querySelector(`#token${this.active}`);
+    if (list === null || token === null || list.scrollHeight <= list.clientHeight) return;
+    const [inner, outer] = [token.getBoundingClientRect(), list.getBoundingClientRect()];
+    if (inner.top < outer.top) list.scrollTop += inner.top - outer.top;
+    if (inner.bottom > outer.bottom) list.scrollTop += inner.bottom - outer.bottom;
+  }
+
+  /** The stronger kind of each token that stands out in any layer. */
+  #kinds(): Map<number, Kind> {
+    const kinds = new Map<number, Kind>();
+    for (const { token, kind } of this.scene.findings.massive) {
+      if (kind === 'massive' || !kinds.has(token)) kinds.set(token, kind);
+    }
+    return kinds;
+  }
+
+  /** 0 (nothing) … 8, evenly in the logarithm up to the ratio that makes massive. */
+  #tint(ratio: number): number {
+    if (!(ratio > 0)) return 0;
+    const level = (Math.log(ratio / 3) / Math.log(this.scene.thresholds.ratio / 3)) * tints;
+    return Math.max(0, Math.min(tints, Math.ceil(level)));
+  }
+
+  #describe(token: number, ratio: number, kind: Kind | undefined, sink: boolean): string {
+    const layer = shownLayer(this.scene.analysis, this.scene.findings, this.scene.selection);
+    const facts = [
+      `${this.scene.findings.labels[token]}, token ${token}, id ${this.scene.analysis.tokens?.tokens[token].id}`,
+    ];
+    if (!Number.isNaN(ratio)) facts.push(`${formatRatio(ratio)} the median at layer ${layerName(layer)}`);
+    if (kind !== undefined) facts.push(kind);
+    const found = sink ? this.scene.findings.sinks.sinks.find((other) => other.token === token) : undefined;
+    if (found) facts.push(`sink in ${found.heads} of ${formatNumber(this.scene.findings.sinks.heads)} heads`);
+    return facts.join(', ');
+  }
+
+  #pager(page: number, pages: number) {
+    const go = (to: number) => () => {
+      this.page = to;
+      this.active = to * pageLength;
+    };
+    const end = Math.min(this.scene.findings.tokens, (page + 1) * pageLength);
+    return html`<div>
+      <button class="quiet" ?disabled=${page === 0} @click=${go(page - 1)}>Previous</button>
+      tokens ${page * pageLength}–${end - 1} of ${formatNumber(this.scene.findings.tokens)}
+      <button class="quiet" ?disabled=${page === pages - 1} @click=${go(page + 1)}>Next</button>
+    </div>`;
+  }
+
+  #onClick(event: MouseEvent): void {
+    const token = event.target instanceof Element ? event.target.closest('[data-token]') : null;
+    if (token instanceof HTMLElement) this.select({ token: Number(token.dataset.token) });
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    const last = this.scene.findings.labels.length - 1;
+    const steps: Record<string, number> = {
+      ArrowLeft: this.active - 1,
+      ArrowUp: this.active - 1,
+      ArrowRight: this.active + 1,
+      ArrowDown: this.active + 1,
+      PageUp: this.active - 10,
+      PageDown: this.active + 10,
+      Home: 0,
+      End: last,
+    };
+    const wanted = steps[event.key];
+    if (wanted !== undefined) {
+      this.active = Math.max(0, Math.min(last, wanted));
+      this.page = Math.floor(this.active / pageLength);
+    } else if (event.key === 'Enter' || event.key === ' ') this.select({ token: this.active });
+    else return;
+    event.preventDefault();
+  }
+}

@@ -1,0 +1,132 @@
+/** What to run and how far it is: model, BOS, scope, progress, stop, export. In the page's own tree, for its icon font. */
+import { html, LitElement, nothing } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
+import { formatNumber } from '../../src/analysis/format.js';
+import type { FromWebview } from '../../src/protocol.js';
+import '../controls.js';
+import type { Figure } from '../figure.js';
+import type { State } from '../store.js';
+
+const bosChoices = { auto: 'BOS: as the model has it', on: 'BOS: on', off: 'BOS: off' } as const;
+
+@customElement('sinkscope-toolbar')
+export class Toolbar extends LitElement {
+  @property({ attribute: false }) shown!: State;
+  /** Figures with a picture to save, found when the menu opens. */
+  @property({ attribute: false }) figures: () => readonly Figure[] = () => [];
+
+  @state() private pictures: readonly Figure[] = [];
+
+  protected override createRenderRoot() {
+    return this;
+  }
+
+  override render() {
+    const { view, analysis } = this.shown;
+    const running = analysis.status === 'running';
+    return html`
+      <vscode-dropdown
+        aria-label="Model"
+        data-testid="model"
+        .value=${view.model ?? ''}
+        @change=${(event: Event) => this.#send({ type: 'choose-model', file: chosen(event) })}
+      >
+        ${view.models.map(
+          ({ file, name, origin }) =>
+            html`<vscode-option value=${file} ?selected=${file === view.model}>${name} (${origin})</vscode-option>`,
+        )}
+      </vscode-dropdown>
+      <vscode-dropdown
+        aria-label="Beginning-of-sequence token"
+        data-testid="bos"
+        .value=${view.bos}
+        @change=${(event: Event) => {
+          const bos = chosen(event);
+          if (bos === 'auto' || bos === 'on' || bos === 'off') this.#send({ type: 'choose-bos', bos });
+        }}
+      >
+        ${Object.entries(bosChoices).map(
+          ([bos, text]) => html`<vscode-option value=${bos} ?selected=${bos === view.bos}>${text}</vscode-option>`,
+        )}
+      </vscode-dropdown>
+      <span class="scope">${scopeOf(this.shown)}</span>
+      <span class="spring"></span>
+      ${status(this.shown)}
+      ${
+        running
+          ? html`<vscode-button data-testid="stop" @click=${() => this.#send({ type: 'stop' })}>Stop</vscode-button>`
+          : analysis.status === 'empty'
+            ? nothing
+            : html`<vscode-button
+                appearance="secondary"
+                data-testid="again"
+                @click=${() => this.#send({ type: 'analyze-again' })}
+              >Analyze again</vscode-button>`
+      }
+      ${analysis.layers.length > 0 && !running ? this.#exports() : nothing}
+      <vscode-button
+        appearance="icon"
+        aria-label="Settings"
+        title="Settings"
+        data-testid="settings"
+        @click=${() => this.#send({ type: 'open-settings' })}
+      ><span class="codicon codicon-settings-gear"></span></vscode-button>
+    `;
+  }
+
+  #exports() {
+    const item = (name: string, choose: () => void) => html`<li>
+      <button
+        @click=${(event: Event) => {
+          if (event.target instanceof Element) event.target.closest('details')?.removeAttribute('open');
+          choose();
+        }}
+      >${name}</button>
+    </li>`;
+    return html`<details
+      class="menu"
+      data-testid="export"
+      @toggle=${() => {
+        this.pictures = this.figures();
+      }}
+      @keydown=${(event: KeyboardEvent) => {
+        if (event.key !== 'Escape' || !(event.currentTarget instanceof HTMLElement)) return;
+        event.currentTarget.removeAttribute('open');
+        event.currentTarget.querySelector('summary')?.focus();
+      }}
+      @focusout=${(event: FocusEvent) => {
+        if (!(event.currentTarget instanceof HTMLElement) || !(event.relatedTarget instanceof Node)) return;
+        if (!event.currentTarget.contains(event.relatedTarget)) event.currentTarget.removeAttribute('open');
+      }}
+    >
+      <summary>Export</summary>
+      <ul>
+        ${item('Result as JSON …', () => this.#send({ type: 'save', what: 'json' }))}
+        ${item('Tensors as safetensors …', () => this.#send({ type: 'save', what: 'safetensors' }))}
+        ${this.pictures.map((figure) => item(`Picture: ${figure.heading.toLowerCase()} …`, () => void figure.save()))}
+      </ul>
+    </details>`;
+  }
+
+  #send(message: FromWebview): void {
+    this.dispatchEvent(new CustomEvent('send', { detail: message, bubbles: true }));
+  }
+}
+
+/** How far the run is, as text that screen readers follow. */
+export function status({ analysis }: State) {
+  const { started, layers, finished } = analysis;
+  if (started === undefined) return nothing;
+  const done = `${Math.max(0, layers.length - 1)} of ${started.model.layers} layers`;
+  const text = finished ? `${done} · ${formatNumber(finished.seconds)} s` : done;
+  return html`<span class="status" role="status" data-testid="status">${text}</span>`;
+}
+
+function scopeOf({ view, analysis }: State): string {
+  const count = analysis.tokens && `${formatNumber(analysis.tokens.tokens.length)} tokens`;
+  return [view.document, view.scope, count].filter((part) => part !== undefined).join(' · ');
+}
+
+function chosen(event: Event): string {
+  return event.target instanceof HTMLElement && 'value' in event.target ? String(event.target.value) : '';
+}
