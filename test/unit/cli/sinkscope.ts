@@ -1,0 +1,58 @@
+/** The command line as its users have it: the built `dist/cli.js`, started as a process. */
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const cli = join(root, 'dist/cli.js');
+
+/** A file of the project, by its path in it. */
+export const path = (file: string): string => join(root, file);
+
+/** Builds unless what is built is newer than every source; to be called before the first {@link sinkscope}. */
+export function build(): void {
+  const built = statSync(cli, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const sources = ['src', 'webview', 'scripts'].flatMap((folder) =>
+    readdirSync(path(folder), { recursive: true, encoding: 'utf8' }).map((file) => join(root, folder, file)),
+  );
+  if (sources.some((file) => statSync(file).mtimeMs > built)) {
+    execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+  }
+}
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `sinkscope` to its end, away from any terminal and outside the project's folder. */
+export async function sinkscope(...args: string[]): Promise<Ended> {
+  const child = start(...args);
+  child.stdin.end();
+  return ended(child);
+}
+
+export function start(...args: string[]): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [cli, ...args], { cwd: join(root, 'test') });
+}
+
+export async function ended(child: ChildProcessWithoutNullStreams): Promise<Ended> {
+  const [stdout, stderr, [code, signal]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>,
+  ]);
+  return { code, signal, stdout, stderr };
+}
+
+/** What a run that must succeed printed on stdout. */
+export async function printed(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await sinkscope(...args);
+  if (code !== 0) throw new Error(`sinkscope ${args.join(' ')} ended with ${code}: ${stderr}`);
+  return stdout;
+}
