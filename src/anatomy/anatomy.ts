@@ -81,6 +81,7 @@ export type InputRole =
   | 'total-length' // GroupQueryAttention's total_sequence_length: T
   | 'flag' // a boolean that chooses a branch: false
   | 'features' // floats the user gives: pixels, embeddings, node features
+  | 'unused' // nothing that leads to the output reads it: not fed
   | 'unknown';
 
 export interface Input {

@@ -167,8 +167,8 @@ function recognise(
   const all = usesOf(flow, info.name, main, () => false);
   if (all.touches.length === 0 && all.through.length === 0) {
     if (info.type === DataType.bool && isScalar(info))
-      return { role: 'flag', how: 'a switch: false, the branch without a cache is taken' };
-    return { role: 'unknown', tokenAxis: last, how: 'not used by the part that leads to the output' };
+      return { role: 'unused', how: 'a switch, taken as false: the branch without a cache' };
+    return { role: 'unused', tokenAxis: last, how: 'not fed: nothing that leads to the output reads it' };
   }
 
   const cache = cacheAxis(all, rank);

@@ -65,18 +65,20 @@ export function weightProduct(flow: Flow, node: Node): WeightProduct | undefined
 const isConstantPair = (flow: Flow, [left, right]: readonly [string, string]) =>
   flow.isConstant(left) && flow.isConstant(right);
 
-/** Dims of the initializer behind a constant, null where they are not known; undefined for stacked matrices. */
+/** Dims of a constant matrix, null where they are not known; undefined for stacked matrices. */
 function matrixOf(flow: Flow, weight: string): readonly number[] | null | undefined {
   let value = weight;
+  let transposed = false;
   for (let step = 0; step < 8; step++) {
     const tensor = flow.model.graph.initializers.get(value);
-    if (tensor)
-      return tensor.dims.filter((extent) => extent !== 1).length > 2 && !isPacked(flow, weight)
-        ? undefined
-        : tensor.dims;
-    const input = flow.producer(value)?.inputs[0];
-    if (!input) return null;
-    value = input;
+    if (tensor) {
+      if (tensor.dims.filter((extent) => extent !== 1).length > 2 && !isPacked(flow, weight)) return undefined;
+      return transposed ? [...tensor.dims].reverse() : tensor.dims;
+    }
+    const node = flow.producer(value);
+    if (!node?.inputs[0]) return null;
+    if (node.op === 'Transpose') transposed = !transposed;
+    value = node.inputs[0];
   }
   return null;
 }

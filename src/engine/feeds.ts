@@ -21,7 +21,7 @@ export function fixedLength(inputs: readonly Input[]): number | undefined {
 }
 
 /**
- * A tensor for every input of the graph: what the user gave, then the token ids, then what the role asks for.
+ * A tensor for every input that the graph uses: what the user gave, then the token ids, then what the role asks for.
  *
  * @param ids token ids to run; undefined where they are among `given` or the model takes none
  * @throws SinkscopeError `input` where an input cannot be filled or what was given does not fit, `too-long` where
@@ -49,6 +49,7 @@ export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonl
   const values = new Map<string, Value>();
   for (const input of inputs) {
     const own = given.get(input.name);
+    if (input.role === 'unused') continue;
     if (own && !(input === idsInput && length !== tokens?.length)) values.set(input.name, fitted(input, own));
     else values.set(input.name, fill(input, length, tokens ?? [], inputs));
   }

@@ -2,13 +2,12 @@
 import { identity } from './functions.js';
 import { DataType, type Graph, type Node, type ValueInfo } from './model.js';
 import { type Names, type Renaming, renamed } from './rename.js';
-import { inputsOf } from './scope.js';
 import { numbers } from './tensor.js';
 
 /**
  * The graph with every top-level `If` inlined whose condition is constant, or is a boolean graph input: merged
- * decoders have one that says whether a cache is given, and it is taken as false. Such an input goes where nothing
- * else reads it. Returns the same graph where there is none; branches may hold further ones.
+ * decoders have one that says whether a cache is given, and it is taken as false. Returns the same graph where there
+ * is none; branches may hold further ones.
  */
 export function inlineBranches(graph: Graph, names: Names): Graph {
   const flags = new Set(graph.inputs.filter((input) => input.type === DataType.bool).map((input) => input.name));
@@ -23,7 +22,7 @@ export function inlineBranches(graph: Graph, names: Names): Graph {
   const nodes: Node[] = [];
   const initializers = new Map(graph.initializers);
   const valueInfo = new Map(graph.valueInfo);
-  const decided = new Set<string>();
+  let some = false;
   for (const node of graph.nodes) {
     const taken = condition(node);
     const branch = taken === undefined ? undefined : node.attributes.get(taken ? 'then_branch' : 'else_branch');
@@ -31,17 +30,14 @@ export function inlineBranches(graph: Graph, names: Names): Graph {
       nodes.push(node);
       continue;
     }
+    some = true;
     const inlined = inline(branch.value, node.outputs, names);
     nodes.push(...inlined.nodes);
     for (const [name, tensor] of inlined.initializers) initializers.set(name, tensor);
     for (const info of inlined.valueInfo) valueInfo.set(info.name, info);
-    decided.add(node.inputs[0] ?? '');
   }
-  if (decided.size === 0) return graph;
-
-  const read = new Set([...nodes.flatMap(inputsOf), ...graph.outputs.map((output) => output.name)]);
-  const inputs = graph.inputs.filter(({ name }) => read.has(name) || !decided.has(name));
-  return { ...graph, nodes, inputs, initializers, valueInfo };
+  if (!some) return graph;
+  return { ...graph, nodes, initializers, valueInfo };
 }
 
 function inline(branch: Graph, outputs: readonly string[], names: Names) {
