@@ -41,8 +41,10 @@ export function scopeInWords(scope: Scope | 'ids', tokens: TokensEvent | undefin
     cursor: vscode.l10n.t('from the cursor'),
     ids: vscode.l10n.t('token ids'),
   }[scope];
-  if (!tokens || tokens.window.end - tokens.window.start >= tokens.total) return part;
+  if (!tokens || tokens.total <= tokens.tokens.length) return part;
   const { start, end } = tokens.window;
-  const [from, to, total] = [start, end - 1, tokens.total].map((n) => n.toLocaleString(vscode.env.language));
+  // Tokens put around the text count in the total, but are in no part of it.
+  const added = tokens.tokens.length - (end - start);
+  const [from, to, total] = [start, end - 1, tokens.total - added].map((n) => n.toLocaleString(vscode.env.language));
   return vscode.l10n.t('{0}, tokens {1}–{2} of {3}', part, from, to, total);
 }

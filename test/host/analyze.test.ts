@@ -61,7 +61,7 @@ describe('Analyze Prompt', () => {
   };
   for (const [what, text] of Object.entries(texts)) {
     it(`puts tokens on the right characters: ${what}`, async () => {
-      const { document } = await openFile('text.txt', text);
+      const { document } = await openFile(`${what.replaceAll(' ', '-')}.txt`, text);
       assert.equal(document.getText(), text);
       const run = await analyze(sinkscope);
       const tokens = run.analysis.tokens?.tokens ?? [];
@@ -199,6 +199,8 @@ describe('Analyze Prompt', () => {
     assert.equal(analysis?.status, 'finished', analysis?.problem?.message);
     assert.equal(analysis.tokens?.window.start, 0);
     assert.ok(analysis.tokens.total > analysis.tokens.window.end);
+    const last = analysis.tokens.window.end - 1;
+    assert.equal((await sinkscope.viewState()).scope, `whole document, tokens 0–${last} of 8,000`);
   });
 
   it('takes a document of 10 MB', async () => {

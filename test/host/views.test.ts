@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { Analyses } from '../../src/extension/analyses.js';
 import type { Api } from '../../src/extension/extension.js';
 import { Store } from '../../src/extension/store.js';
-import { analyze, api, change, closeEditors, event, open, openFile, until } from './support.js';
+import { analyze, api, change, closeEditors, open, openFile, until } from './support.js';
 
 const panelTabs = () =>
   vscode.window.tabGroups.all
@@ -30,12 +30,12 @@ describe('views of a run', () => {
   });
 
   it('stops the run when the panel is closed, keeps what came, and opens again', async () => {
-    await open('Summer is warm.');
+    await openFile('busy.txt', 'Summer is warm. Winter is cold.\n'.repeat(100_000));
     await vscode.commands.executeCommand('sinkscope.showPanel');
     await until(() => panelTabs().length === 1);
-    const started = event(sinkscope, 'started');
+    const begun = change(sinkscope, ({ type }) => type === 'run');
     const ended = vscode.commands.executeCommand('sinkscope.analyze');
-    await started;
+    await begun;
     await vscode.window.tabGroups.close(panelTabs());
     await ended;
     assert.equal(sinkscope.analyses.run?.analysis.problem?.code, 'cancelled');

@@ -127,7 +127,7 @@ describe('what a webview is told', () => {
     webview.say({ type: 'query', id: 8, query: { type: 'pattern', layer: 99, head: 0 } });
     const refused = (await bad).answer;
     assert.ok(!refused.ok);
-    assert.equal(refused.problem.code, 'input');
+    assert.equal(refused.problem.code, 'input', refused.problem.detail);
   });
 
   it('does nothing on messages that are none', () => {
