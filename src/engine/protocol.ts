@@ -31,7 +31,7 @@ const runRequest = v.object({
   bos: v.optional(v.boolean()),
   window: v.optional(v.union([v.picklist(['first', 'last']), v.object({ start: whole })])),
   attention: v.boolean(),
-  memory: v.pipe(v.number(), v.minValue(2 ** 20, 'must be at least 1 MB')),
+  memory: v.pipe(v.number(), v.minValue(1)),
   threads: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1024)),
   save: v.optional(v.object({ file: path, attention: v.boolean(), mlp: v.boolean(), logits: v.boolean() })),
 });

@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { Engine } from '../../../src/engine/engine.js';
+import type { RunEvent, RunRequest } from '../../../src/engine/events.js';
+import { openSafetensors } from '../../../src/statistics/safetensors.js';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+
+export const demo = join(root, 'media/models/llama/model.onnx');
+
+export function fixture(name: string): { model: string; golden: string } {
+  const folder = join(root, 'test/zoo/fixtures', name);
+  return { model: join(folder, 'model.onnx'), golden: join(folder, 'golden.safetensors') };
+}
+
+/** An engine whose child is built from the sources as they are. */
+export async function makeEngine(): Promise<Engine> {
+  // Inside the project, so that the native packages are found; one per test file, for they run side by side.
+  const outfile = join(root, 'node_modules/.cache/sinkscope', `engine-${process.pid}.js`);
+  await build({
+    entryPoints: [join(root, 'src/engine/child.ts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'cjs',
+    external: ['onnxruntime-node', 'tokenizers'],
+  });
+  return new Engine(outfile);
+}
+
+export function request(model: string, prompt: RunRequest['prompt'], more: Partial<RunRequest> = {}): RunRequest {
+  return { model, prompt, attention: true, memory: 2 ** 31, threads: 1, ...more };
+}
+
+export async function collect(events: AsyncIterable<RunEvent>): Promise<RunEvent[]> {
+  const all: RunEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+/** The events of one type. */
+export function only<Type extends RunEvent['type']>(events: readonly RunEvent[], type: Type) {
+  return events.filter((event): event is Extract<RunEvent, { type: Type }> => event.type === type);
+}
+
+export function failure(events: readonly RunEvent[]) {
+  const last = events.at(-1);
+  return last?.type === 'failed' ? last.problem : undefined;
+}
+
+export async function readFloats(
+  file: string,
+  name: string,
+): Promise<{ shape: readonly number[]; values: Float32Array }> {
+  const { shape, bytes } = await (await openSafetensors(file)).tensor(name);
+  return { shape, values: new Float32Array(bytes.buffer) };
+}
+
+/** Largest difference relative to the largest expected magnitude. */
+export function relativeError(actual: Float32Array, expected: Float32Array): number {
+  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
+  let largest = 0;
+  let difference = 0;
+  for (let i = 0; i < expected.length; i++) {
+    largest = Math.max(largest, Math.abs(expected[i]));
+    difference = Math.max(difference, Math.abs(actual[i] - expected[i]));
+    if (Number.isNaN(actual[i])) return Number.NaN;
+  }
+  return difference / largest;
+}
