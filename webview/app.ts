@@ -110,9 +110,11 @@ export class App extends LitElement {
       <sinkscope-massive-table .scene=${scene}></sinkscope-massive-table>
       <sinkscope-residual-heatmap class="wide" .scene=${scene}></sinkscope-residual-heatmap>
       <sinkscope-dimension-ruler class="wide" .scene=${scene}></sinkscope-dimension-ruler>
-      <sinkscope-sink-heatmap .scene=${scene}></sinkscope-sink-heatmap>
+      <div class="stack">
+        <sinkscope-sink-heatmap .scene=${scene}></sinkscope-sink-heatmap>
+        <sinkscope-predictions .scene=${scene}></sinkscope-predictions>
+      </div>
       <sinkscope-attention-pattern .scene=${scene}></sinkscope-attention-pattern>
-      <sinkscope-predictions .scene=${scene}></sinkscope-predictions>
     `;
   }
 
@@ -194,7 +196,7 @@ export class App extends LitElement {
   }
 
   #figures(): Figure[] {
-    const views = this.querySelectorAll('main > *');
+    const views = this.querySelectorAll('main > *, .stack > *');
     return Array.from(views, (view) => view.shadowRoot?.querySelector('sinkscope-figure'))
       .filter((figure) => figure !== null && figure !== undefined)
       .filter((figure) => figure.picture !== undefined);

@@ -153,17 +153,27 @@ function paintRectangles(context: CanvasRenderingContext2D, frame: Frame, cells:
   }
 }
 
-/** Frames round marked cells: solid for massive, dashed for large, thick and in the sinks' colour for sinks. */
+/** Frames round marked cells: solid for massive, dashed for large, thick and of the sinks' colour for sinks. */
 function paintMarks(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, theme: Theme): void {
   const gap = Math.min(frame.cellWidth, frame.cellHeight) < gapFrom ? 0 : 1;
   for (const mark of cells.marks) {
     const { x, y } = pointOf(frame, mark.row, mark.column);
-    context.strokeStyle = mark.kind === 'sink' ? theme.sink : theme.foreground;
-    context.setLineDash(mark.kind === 'large' ? [2, 2] : []);
-    context.lineWidth = mark.kind === 'sink' ? 2 : 1;
-    const inset = context.lineWidth / 2;
-    const width = Math.max(2, frame.cellWidth - gap - 2 * inset);
-    context.strokeRect(x + inset, y + inset, width, Math.max(2, frame.cellHeight - gap - 2 * inset));
+    const stroke = (color: string, width: number, inset: number) => {
+      context.strokeStyle = color;
+      context.lineWidth = width;
+      const edge = inset + width / 2;
+      const tall = Math.max(2, frame.cellHeight - gap - 2 * edge);
+      context.strokeRect(x + edge, y + edge, Math.max(2, frame.cellWidth - gap - 2 * edge), tall);
+    };
+    context.setLineDash([]);
+    if (mark.kind === 'sink') {
+      stroke(theme.sink, 2, 0);
+      continue;
+    }
+    // On a ground of its own, for the cell may have any colour.
+    if (gap > 0) stroke(theme.background, 1, 1);
+    if (mark.kind === 'large') context.setLineDash([2, 2]);
+    stroke(theme.foreground, 1, 0);
   }
   context.setLineDash([]);
 }

@@ -1,4 +1,5 @@
 /** The only import of the UI toolkit, which is no longer maintained: whatever replaces it replaces this file. */
+import './nonce.js';
 import {
   provideVSCodeDesignSystem,
   vsCodeButton,

@@ -25,8 +25,9 @@ export class Figure extends LitElement {
       header {
         display: flex;
         flex-wrap: wrap;
-        align-items: baseline;
+        align-items: center;
         gap: 0 12px;
+        min-height: 22px;
         margin-bottom: 4px;
       }
       h2 {
@@ -44,12 +45,7 @@ export class Figure extends LitElement {
         color: var(--muted);
       }
       .actions {
-        display: flex;
         font-size: 0.85em;
-      }
-      .scrolls {
-        max-width: 100%;
-        overflow-x: auto;
       }
     `,
   ];

@@ -26,7 +26,7 @@ export function linearScale(from: number, to: number, format: (value: number) =>
   return { from, to, at, ticks: [from, (from + to) / 2, to], format };
 }
 
-const size = { width: 240, height: 26, bar: 8, inset: 16 };
+const size = { width: 260, height: 26, bar: 8, inset: 26 };
 
 export function paintLegend(canvas: HTMLCanvasElement, scale: Scale, theme: Theme): void {
   const context = contextOf(canvas, size.width, size.height);

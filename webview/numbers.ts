@@ -1,7 +1,9 @@
-import { formatNumber } from '../src/analysis/format.js';
-
 /** Mean attention α, or a single attention weight: `0.74`. */
 export const formatWeight = (weight: number): string => (Number.isFinite(weight) ? weight.toFixed(2) : '–');
 
-/** A probability: `31 %`, `0.4 %`. */
-export const formatPercent = (probability: number): string => `${formatNumber(probability * 100)} %`;
+/** A probability: `31.0 %`, `0.42 %`. */
+export function formatPercent(probability: number): string {
+  const percent = probability * 100;
+  if (percent > 0 && percent < 0.01) return '< 0.01 %';
+  return `${percent.toFixed(percent >= 10 ? 1 : 2)} %`;
+}

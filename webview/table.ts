@@ -33,11 +33,12 @@ export class Table extends LitElement {
       table {
         border-collapse: collapse;
         font-variant-numeric: tabular-nums;
-        white-space: pre;
+        white-space: nowrap;
       }
       caption {
         padding: 2px 0;
         text-align: left;
+        font-size: 0.85em;
         color: var(--muted);
         white-space: normal;
       }
@@ -70,6 +71,10 @@ export class Table extends LitElement {
       }
       tr.selectable {
         cursor: pointer;
+      }
+      th span,
+      td {
+        white-space: pre;
       }
       th button,
       td button {
@@ -143,7 +148,7 @@ export class Table extends LitElement {
       @click=${selectable ? choose : nothing}
     >
       <th scope="row">
-        ${selectable ? html`<button aria-pressed=${row === data.selected}>${first}</button>` : first}
+        ${selectable ? html`<button aria-pressed=${row === data.selected}>${first}</button>` : html`<span>${first}</span>`}
       </th>
       ${data.columns.slice(1).map((_, column) => html`<td>${data.cell(row, column + 1)}</td>`)}
     </tr>`;

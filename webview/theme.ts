@@ -72,7 +72,8 @@ function ramp(ground: Lab, hues: readonly Lab[]): [number, number, number][] {
   const end = ground[0] < 0.5 ? 0.94 : 0.3;
   const stops: Lab[] = [ground, ...hues];
   return Array.from({ length: 256 }, (_, step) => {
-    const share = step / 255;
+    // Ordinary cells are many and shall not shout: the lower half of the ramp stays near the ground.
+    const share = (step / 255) ** 1.3;
     const at = share * (stops.length - 1);
     const low = Math.min(stops.length - 2, Math.floor(at));
     const [from, to] = [stops[low] ?? ground, stops[low + 1] ?? ground];

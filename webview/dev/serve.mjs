@@ -38,6 +38,7 @@ function page(nonce) {
 <head>
   <meta charset="utf-8">
   <title>Sinkscope</title>
+  <link rel="icon" href="data:,">
   <link rel="stylesheet" href="panel.css">
   <link rel="stylesheet" href="codicon.css">
   <script type="module" nonce="${nonce}" src="harness.js"></script>

@@ -168,7 +168,7 @@ export class LayerProfile extends View {
       marks: [
         gridY({ ticks: 4, stroke: theme.muted, strokeOpacity: 0.2 }),
         onset === undefined ? null : band(onset, theme.massive, 0.2),
-        rectX([layer], { x1: layer - 0.04, x2: layer + 0.04, fill: theme.focus, fillOpacity: 0.9 }),
+        rectX([layer], { x1: layer - 0.02, x2: layer + 0.02, fill: theme.focus, fillOpacity: 0.9 }),
         ...lines,
         dot(points, {
           x: 'layer',
