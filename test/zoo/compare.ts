@@ -1,13 +1,22 @@
-/** A fixture run through the engine as a user's model would be, and held against its PyTorch golden. */
+/** A fixture run through the engine as a user's model would be, and held against its golden. */
+import { readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, join } from 'node:path';
 import type { Engine } from '../../src/engine/engine.js';
 import type { RunEvent } from '../../src/engine/events.js';
 import { openSafetensors } from '../../src/statistics/safetensors.js';
 
-export const fixtures = join(dirname(fileURLToPath(import.meta.url)), 'fixtures');
+/** The folders of all fixtures; `SINKSCOPE_ZOO` names another folder of fixtures to try instead. */
+export const folders: readonly string[] = (
+  process.env.SINKSCOPE_ZOO
+    ? [process.env.SINKSCOPE_ZOO]
+    : ['fixtures', 'families'].map((part) => join(import.meta.dirname, part))
+).flatMap((root) =>
+  readdirSync(root, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(root, name)),
+);
 
 /** The quantities that are compared, as the table of `docs/models.md` names them. */
 export const quantities = ['hidden', 'resid_mid', 'attn', 'mlp', 'head'] as const;
@@ -16,38 +25,51 @@ export type Quantity = (typeof quantities)[number];
 /** Largest error of a quantity over layers, relative to the golden's largest magnitude; or why there is none. */
 export type Result = { readonly error: number } | { readonly gap: string };
 
-interface Fixture {
+/** What `fixture.json` says; undefined facts do not apply to the model. */
+export interface Fixture {
   readonly name: string;
   readonly dtype: string;
   readonly tolerance: number;
+  /** The golden tensor that is the model's output. */
   readonly head: string;
+  readonly layers: number;
+  readonly heads?: number;
+  readonly kv_heads?: number;
+  readonly hidden: number;
+  readonly head_dim?: number;
+  readonly mlp_hidden?: number;
+  readonly parallel_block: boolean;
+  readonly inputs: readonly { readonly name: string; readonly feed?: string }[];
+  /** Quantities of the golden that Sinkscope cannot give for this model, and why: the honest gaps. */
+  readonly gaps?: Partial<Record<Quantity, string>>;
 }
 
-export async function fixture(name: string): Promise<Fixture> {
-  return JSON.parse(await readFile(join(fixtures, name, 'fixture.json'), 'utf8'));
+export async function fixture(folder: string): Promise<Fixture> {
+  return JSON.parse(await readFile(join(folder, 'fixture.json'), 'utf8'));
 }
 
 /** What a fixture may differ by: the issue's rule for its precision. */
 export function toleranceOf({ name, dtype, tolerance }: Fixture): number {
-  if (dtype === 'float16') return 1e-2;
+  if (dtype === 'float16' || dtype === 'bfloat16') return 1e-2;
   if (dtype.startsWith('int') || /int4|int8|q4|qdq/.test(name)) return 2e-2;
   return Math.max(1e-5, 4 * tolerance);
 }
 
-/** Runs `model` on the golden feeds of `name` and compares all that the golden has. */
+/** Runs `model` on the golden feeds in `folder` and compares all that the golden has. */
 export async function compare(
   engine: Engine,
-  name: string,
-  model = join(fixtures, name, 'model.onnx'),
+  folder: string,
+  model = join(folder, 'model.onnx'),
 ): Promise<{ results: ReadonlyMap<Quantity, Result>; events: readonly RunEvent[] }> {
-  const { head } = await fixture(name);
-  const folder = await mkdtemp(join(tmpdir(), 'sinkscope-zoo-'));
+  const { head } = await fixture(folder);
+  const golden = join(folder, 'golden.safetensors');
+  const temporary = await mkdtemp(join(tmpdir(), 'sinkscope-zoo-'));
   try {
-    const file = join(folder, 'out.safetensors');
+    const file = join(temporary, `${basename(folder)}.safetensors`);
     const events: RunEvent[] = [];
     const run = engine.analyze({
       model,
-      prompt: { feeds: join(fixtures, name, 'golden.safetensors') },
+      prompt: { feeds: golden },
       attention: true,
       memory: 2 ** 30,
       threads: 1,
@@ -57,9 +79,9 @@ export async function compare(
     const last = events.at(-1);
     if (last?.type !== 'finished')
       throw new Error(last?.type === 'failed' ? `${last.problem.message} ${last.problem.detail ?? ''}` : 'no end');
-    return { results: await differences(join(fixtures, name, 'golden.safetensors'), file, head), events };
+    return { results: await differences(golden, file, head), events };
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(temporary, { recursive: true, force: true });
   }
 }
 
