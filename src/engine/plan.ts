@@ -29,8 +29,13 @@ export type Taps = ReadonlyMap<number, readonly string[]>;
 export interface Plan {
   /** One stage per block that computes something, embedding first, head last. */
   readonly stages: readonly Stage[];
-  /** The part of `stage` that computes only `outputs`. */
-  narrow(stage: Stage, outputs: readonly string[]): Stage;
+  /** The part of `stage` that computes only `outputs`, where `given` need not be computed. */
+  narrow(stage: Stage, outputs: readonly string[], given?: readonly string[]): Stage;
+  /**
+   * The graph cut after the blocks `ends` only (ascending, the last block among them), each stage giving just what
+   * later ones need; the head follows.
+   */
+  cut(ends: readonly number[]): readonly Stage[];
 }
 
 /**
@@ -44,8 +49,8 @@ export function makePlan(graph: Graph, anatomy: Anatomy, taps: Taps, head: reado
   const residuals = [anatomy.embedding, ...anatomy.blocks.map((block) => block.residPost)];
   const homes = findHomes(graph, index, anatomy, residuals);
 
-  /** Walks back from `outputs` to what block `block` has to be given. */
-  const inputsOf = (block: number, outputs: readonly string[]): string[] => {
+  /** Walks back from `outputs` to what a stage that begins with block `first` has to be given. */
+  const inputsOf = (first: number, outputs: readonly string[], given: readonly string[] = []): string[] => {
     const inputs = new Set<string>();
     const seen = new Set<string>();
     const open = [...outputs];
@@ -53,7 +58,7 @@ export function makePlan(graph: Graph, anatomy: Anatomy, taps: Taps, head: reado
       if (seen.has(value)) continue;
       seen.add(value);
       const home = homes.get(value);
-      if (graphInputs.has(value) || (home !== undefined && home < block)) inputs.add(value);
+      if (graphInputs.has(value) || given.includes(value) || (home !== undefined && home < first)) inputs.add(value);
       else {
         const producer = index.producer(value);
         if (producer) open.push(...index.inputsOf(producer));
@@ -62,26 +67,35 @@ export function makePlan(graph: Graph, anatomy: Anatomy, taps: Taps, head: reado
     return [...inputs];
   };
 
-  const lastBlock = anatomy.layers + 1;
-  const outputs: Set<string>[] = Array.from({ length: lastBlock + 1 }, () => new Set());
-  const want = (value: string, block: number) => {
-    if (!graphInputs.has(value)) outputs[homes.get(value) ?? block]?.add(value);
+  /** The stages that end at `ends`, from what has to be fetched: values and the block each is asked of. */
+  const stagesOf = (ends: readonly number[], wanted: readonly (readonly [value: string, block: number])[]): Stage[] => {
+    const ranges = ends.map((last, i) => ({ first: (ends[i - 1] ?? -1) + 1, last, outputs: new Set<string>() }));
+    const want = (value: string, block: number) => {
+      const home = homes.get(value) ?? block;
+      if (!graphInputs.has(value)) ranges.find(({ last }) => home <= last)?.outputs.add(value);
+    };
+    for (const [value, block] of wanted) want(value, block);
+    const stages: Stage[] = [];
+    for (const { first, last, outputs } of ranges.toReversed()) {
+      if (outputs.size === 0) continue;
+      const inputs = inputsOf(first, [...outputs]);
+      for (const input of inputs) want(input, first);
+      stages.unshift({ first, last, inputs, outputs: [...outputs] });
+    }
+    return stages;
   };
-  residuals.forEach(want);
-  for (const [block, values] of taps) for (const value of values) want(value, block);
-  for (const value of head) want(value, lastBlock);
 
-  const stages: Stage[] = [];
-  for (let block = lastBlock; block >= 0; block--) {
-    const fetched = [...(outputs[block] ?? [])];
-    if (fetched.length === 0) continue;
-    const inputs = inputsOf(block, fetched);
-    for (const input of inputs) want(input, block);
-    stages.unshift({ first: block, last: block, inputs, outputs: fetched });
-  }
+  const afterLast = anatomy.layers + 1;
+  const headValues = head.map((value) => [value, afterLast] as const);
+  const everyBlock = Array.from({ length: afterLast + 1 }, (_, block) => block);
   return {
-    stages,
-    narrow: (stage, only) => ({ ...stage, inputs: inputsOf(stage.first, only), outputs: only }),
+    stages: stagesOf(everyBlock, [
+      ...residuals.map((value, block) => [value, block] as const),
+      ...[...taps].flatMap(([block, values]) => values.map((value) => [value, block] as const)),
+      ...headValues,
+    ]),
+    narrow: (stage, only, given) => ({ ...stage, inputs: inputsOf(stage.first, only, given), outputs: only }),
+    cut: (ends) => stagesOf([...ends, afterLast], headValues),
   };
 }
 
