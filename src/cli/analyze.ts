@@ -32,10 +32,8 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
     .addOption(new Option('--text <text>', 'the text itself').conflicts(['file', 'ids', 'feeds']))
     .addOption(new Option('--file <path>', 'a UTF-8 text file').conflicts(['ids', 'feeds']))
-    .addOption(new Option('--ids <ids>', 'token ids, as in 1,2,3').conflicts(['feeds', 'bos']).argParser(parseIds))
-    .addOption(
-      new Option('--feeds <path>', 'a .safetensors file with tensors by input name').conflicts(['bos', 'window']),
-    )
+    .addOption(new Option('--ids <ids>', 'token ids, as in 1,2,3').conflicts('feeds').argParser(parseIds))
+    .addOption(new Option('--feeds <path>', 'a .safetensors file with tensors by input name').conflicts('window'))
     .option('--bos', 'put the beginning-of-sequence token before the text (default: as the tokenizer does)')
     .option('--no-bos', 'leave it out')
     .addOption(new Option('--window <part>', 'of a text that is too long, the part to run').choices(['first', 'last']))
@@ -73,7 +71,13 @@ async function request(model: string, options: Options): Promise<RunRequest> {
   };
 }
 
-async function prompt({ text, file, ids, feeds }: Options): Promise<RunRequest['prompt']> {
+async function prompt({ text, file, ids, feeds, bos }: Options): Promise<RunRequest['prompt']> {
+  if (bos && (ids ?? feeds) !== undefined) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: '--bos is about texts: token ids and feeds are run as they are, so put the token among them.',
+    });
+  }
   if (text !== undefined) return { text };
   if (file !== undefined) return { text: await readText(resolve(file)) };
   if (ids !== undefined) return { ids };
@@ -108,6 +112,7 @@ async function run(engine: Engine, request: RunRequest, signal: AbortSignal): Pr
     hideCursor: true,
     stream: process.stderr,
     noTTYOutput: false,
+    gracefulExit: false, // the command line ends runs itself
   });
   let analysis = emptyAnalysis;
   try {

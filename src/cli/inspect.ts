@@ -104,7 +104,7 @@ function inWords(model: InspectionJson): string {
     `${model.name} · ${model.file}\n\n`,
     facts.map(([fact, value]) => `  ${fact.padEnd(13)}${value}\n`).join(''),
     section('Residual stream', columns(['layer', 'tensor', 'attention pattern'], 'MLP intermediate', points)),
-    section('Inputs', columns(['name', 'shape'], 'fed with', inputs)),
+    section('Inputs', columns(['name', 'shape'], 'what it is', inputs)),
     section('Not found', model.missing.map(({ part, why }) => `  ${part}: ${why}\n`).join('')),
   ].join('');
 }

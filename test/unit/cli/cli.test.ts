@@ -211,6 +211,7 @@ describe('what cannot be done ends with one sentence and no success', () => {
     ['no prompt', llama, /give --text, --file, --ids or --feeds/],
     ['an empty text', [...llama, '--text', ''], /no text/],
     ['two prompts', [...llama, '--text', 'a', '--ids', '1'], /'--text <text>' cannot be used with option '--ids/],
+    ['a BOS beside ids', [...llama, '--ids', '1', '--bos'], /--bos is about texts/],
     ['ids that are no numbers', [...llama, '--ids', '1,x'], /whole numbers/],
     ['ids out of range', [...llama, '--ids', '1,8192'], /8192/],
     ['a missing text file', [...llama, '--file', 'none.txt'], /none\.txt.*could not be read/],
