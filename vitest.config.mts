@@ -1,8 +1,22 @@
+import { readFile } from 'node:fs/promises';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  plugins: [
+    {
+      // As the bundler does: a WebAssembly file is its bytes.
+      name: 'wasm-bytes',
+      enforce: 'pre',
+      async load(id) {
+        if (!id.endsWith('.wasm')) return undefined;
+        const bytes = JSON.stringify((await readFile(id)).toString('base64'));
+        return `export default Uint8Array.from(Buffer.from(${bytes}, 'base64'));`;
+      },
+    },
+  ],
   test: {
     include: ['test/{unit,zoo}/**/*.test.ts'],
     testTimeout: 60_000,
+    server: { deps: { inline: [/\.wasm$/] } },
   },
 });

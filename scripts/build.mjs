@@ -26,6 +26,8 @@ const targets = [
     target: 'node20',
     format: 'cjs',
     external: ['vscode', 'onnxruntime-node', 'tokenizers'],
+    // The JPEG decoder travels inside the bundle.
+    loader: { '.wasm': 'binary' },
   },
   {
     ...common,

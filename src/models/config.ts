@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { SinkscopeError } from '../errors.js';
 import { modelFolder } from './folder.js';
-import { readJson } from './json.js';
+import { jsonObject, readJson } from './json.js';
 
 /** What a model's own configuration says about it; each part only where it says so. */
 export interface ModelConfig {
@@ -20,10 +20,6 @@ const maxBytes = 4 * 2 ** 20;
 /** Above this a number is no length of anything, as `tokenizer_config.json`'s famous 1e30. */
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
 const id = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1));
-const record = v.custom<Record<string, unknown>>(
-  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-);
-
 /** Where each part may stand, best first: a path of keys in `config.json` or `genai_config.json`. */
 const contextKeys = ['max_position_embeddings', 'n_positions', 'n_ctx', 'seq_length', 'max_sequence_length'];
 
@@ -65,15 +61,13 @@ export function modelConfig(file: string): ModelConfig {
 /** A configuration's own entries and those of its part for text: multi-modal models nest them. */
 function sections(value: Record<string, unknown>, nested: string): Record<string, unknown>[] {
   const inner = value[nested];
-  return v.is(record, inner) ? [value, inner] : [value];
+  return v.is(jsonObject, inner) ? [value, inner] : [value];
 }
 
 function readRecord(file: string | undefined, ignored: string[]): Record<string, unknown> {
   if (file === undefined) return {};
   try {
-    const value = readJson(file, maxBytes, 'file');
-    if (v.is(record, value)) return value;
-    ignored.push(`${file} holds no JSON object.`);
+    return readJson(file, maxBytes, 'file');
   } catch (error) {
     if (!SinkscopeError.is(error)) throw error;
     ignored.push(error.message);

@@ -1,12 +1,13 @@
 import { readFileSync, statSync } from 'node:fs';
+import * as v from 'valibot';
 import { type ProblemCode, SinkscopeError } from '../errors.js';
 
 /**
- * The value of a JSON file that somebody else wrote: a regular file of at most `maxBytes`.
+ * The object in a JSON file that somebody else wrote: a regular file of at most `maxBytes`.
  *
  * @throws SinkscopeError of the given code, naming the file and the cause.
  */
-export function readJson(file: string, maxBytes: number, code: ProblemCode): unknown {
+export function readJson(file: string, maxBytes: number, code: ProblemCode): Record<string, unknown> {
   const fail = (cause: string, error?: unknown): never => {
     const detail = error instanceof Error ? error.message : undefined;
     throw new SinkscopeError({ code, file, detail, message: `${file} ${cause}` }, { cause: error });
@@ -24,10 +25,17 @@ export function readJson(file: string, maxBytes: number, code: ProblemCode): unk
     if (error instanceof SinkscopeError) throw error;
     return fail('cannot be read; check that it exists and that you may read it.', error);
   }
+  let value: unknown;
   try {
     // Some editors put a byte order mark first, which JSON does not allow.
-    return JSON.parse(text.replace(/^\uFEFF/, ''));
+    value = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     return fail('is not valid JSON; download or export it again.', error);
   }
+  return v.is(jsonObject, value) ? value : fail('holds no JSON object; download or export it again.');
 }
+
+/** Unlike `v.record`, none for arrays. */
+export const jsonObject = v.custom<Record<string, unknown>>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+);

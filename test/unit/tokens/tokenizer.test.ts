@@ -372,7 +372,7 @@ describe('bad files', () => {
   it.each<[string, unknown, RegExp]>([
     ['empty', '', /is not valid JSON; download/],
     ['cut off', JSON.stringify(wordLevel).slice(0, 200), /is not valid JSON; download/],
-    ['an array', [], /is no tokenizer that Sinkscope knows/],
+    ['an array', [], /holds no JSON object; download/],
     ['a Git LFS pointer', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n', /is not valid JSON/],
     ['without a model', { version: '1.0' }, /is no tokenizer that Sinkscope knows: model:/],
     [

@@ -1,0 +1,117 @@
+import { SinkscopeError } from '../errors.js';
+import { readPicture } from './picture.js';
+import type { Channels, Extent, Preprocessing, Size } from './preprocessing.js';
+import { type Picture, resize } from './resample.js';
+
+const maxPixels = 100e6;
+
+/** In pixels of the picture, upright; may reach beyond its edges where a crop is larger than what it cuts from. */
+export interface Rectangle {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Pixels {
+  /** Row-major [1, 3, H, W]. */
+  readonly pixels: Float32Array;
+  readonly shape: readonly [batch: 1, channels: 3, height: number, width: number];
+  /** Of the picture itself. */
+  readonly picture: Extent;
+  /** The part of the picture that the H × W pixels show, evenly. */
+  readonly crop: Rectangle;
+}
+
+/**
+ * What a vision model is fed for a picture: equal to transformers' image processors on Pillow.
+ *
+ * @throws SinkscopeError `input` for a file that is no readable PNG or JPEG, or too long and thin to be resized so
+ */
+export async function imageToPixels(file: string, preprocessing: Preprocessing): Promise<Pixels> {
+  const picture = await readPicture(file);
+  const { resize: step } = preprocessing;
+  const extent = step ? resizedExtent(picture, step.size) : picture;
+  if (extent.width * extent.height > maxPixels) {
+    const message = `${file} would become ${extent.width} × ${extent.height} pixels for this model; cut it to a less extreme shape.`;
+    throw new SinkscopeError({ code: 'input', file, message });
+  }
+  const resized = step ? resize(picture, extent.width, extent.height, step.resample) : picture;
+
+  const { height, width } = preprocessing.centerCrop ?? extent;
+  // As Python's floor division; negative where the crop is larger and zeros surround the picture.
+  const top = Math.floor((extent.height - height) / 2);
+  const left = Math.floor((extent.width - width) / 2);
+  const [scaleX, scaleY] = [picture.width / extent.width, picture.height / extent.height];
+  return {
+    pixels: channelsFirst(resized, { top, left, height, width }, preprocessing),
+    shape: [1, 3, height, width],
+    picture: { height: picture.height, width: picture.width },
+    crop: { x: left * scaleX, y: top * scaleY, width: width * scaleX, height: height * scaleY },
+  };
+}
+
+/**
+ * Where on the picture the patches of a vision transformer lie, row by row. Patch p is token `prefix + p` where
+ * `prefix` tokens (CLS, registers) stand before them; what is left at the right and bottom belongs to no patch.
+ *
+ * @param patch pixels each patch is high and wide
+ */
+export function patchRectangles({ shape, crop }: Pick<Pixels, 'shape' | 'crop'>, patch: Extent): Rectangle[] {
+  const [, , height, width] = shape;
+  const [rows, columns] = [Math.floor(height / patch.height), Math.floor(width / patch.width)];
+  const size = { width: (patch.width / width) * crop.width, height: (patch.height / height) * crop.height };
+  return Array.from({ length: rows * columns }, (_, index) => ({
+    x: crop.x + (index % columns) * size.width,
+    y: crop.y + Math.floor(index / columns) * size.height,
+    ...size,
+  }));
+}
+
+/** The rules of transformers' `get_resize_output_image_size` and `get_size_with_aspect_ratio`. */
+function resizedExtent(picture: Extent, size: Size): Extent {
+  if ('height' in size) return size;
+  const [short, long] = [Math.min(picture.height, picture.width), Math.max(picture.height, picture.width)];
+  let { shortestEdge: newShort } = size;
+  let newLong = Math.trunc((newShort * long) / short);
+  if (size.longestEdge !== undefined && (long / short) * newShort > size.longestEdge) {
+    const exact = (size.longestEdge * short) / long;
+    newShort = Math.max(1, Math.round(exact));
+    newLong = Math.trunc((exact * long) / short);
+  }
+  return picture.width <= picture.height ? { width: newShort, height: newLong } : { width: newLong, height: newShort };
+}
+
+function channelsFirst(
+  { width, height, rgb }: Picture,
+  crop: Extent & { top: number; left: number },
+  { rescale, normalize }: Preprocessing,
+): Float32Array {
+  const plane = crop.height * crop.width;
+  const pixels = new Float32Array(3 * plane);
+  for (let channel = 0; channel < 3; channel++) {
+    const values = valuesOfBytes(rescale, normalize, channel);
+    for (let y = 0; y < crop.height; y++) {
+      for (let x = 0; x < crop.width; x++) {
+        const [row, column] = [y + crop.top, x + crop.left];
+        const inside = row >= 0 && row < height && column >= 0 && column < width;
+        const byte = inside ? (rgb[3 * (row * width + column) + channel] ?? 0) : 0;
+        pixels[channel * plane + y * crop.width + x] = values[byte] ?? 0;
+      }
+    }
+  }
+  return pixels;
+}
+
+/** What each of the 256 bytes becomes in a channel, rounded to 32 bits after each step as NumPy does. */
+function valuesOfBytes(
+  rescale: number | undefined,
+  normalize: { mean: Channels; std: Channels } | undefined,
+  channel: number,
+): Float32Array {
+  const [mean, std] = [Math.fround(normalize?.mean[channel] ?? 0), Math.fround(normalize?.std[channel] ?? 1)];
+  return Float32Array.from({ length: 256 }, (_, byte) => {
+    const scaled = Math.fround(byte * (rescale ?? 1));
+    return Math.fround(scaled - mean) / std;
+  });
+}

@@ -1,0 +1,100 @@
+import { readFile, stat } from 'node:fs/promises';
+import mozjpeg from '@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm';
+import decodeJpeg, { init } from '@jsquash/jpeg/decode.js';
+import { PNG } from 'pngjs';
+import { SinkscopeError } from '../errors.js';
+import type { Picture } from './resample.js';
+
+const maxBytes = 128 * 2 ** 20;
+const maxPixels = 100e6;
+
+/**
+ * A PNG or JPEG file as RGB, upright (EXIF), transparency dropped: as Pillow's `convert('RGB')` gives it.
+ *
+ * @throws SinkscopeError `input` for any other file, a broken one, or one of more than 100 million pixels
+ */
+export async function readPicture(file: string): Promise<Picture> {
+  const fail = (cause: string, error?: unknown) =>
+    new SinkscopeError(
+      { code: 'input', file, detail: error === undefined ? undefined : String(error), message: `${file} ${cause}` },
+      { cause: error },
+    );
+  const info = await stat(file).catch((error) => {
+    throw fail('cannot be read; check that it exists and that you may read it.', error);
+  });
+  if (!info.isFile() || info.size > maxBytes) throw fail('is no picture file of at most 128 MB; choose another.');
+  const bytes = await readFile(file);
+
+  const kind = kindOf(bytes);
+  if (!kind) throw fail('is neither PNG nor JPEG; save it as one of these.');
+  // Before decoding: a file of a kilobyte may claim a picture of gigabytes.
+  if (!(kind.width * kind.height <= maxPixels)) {
+    throw fail(`has ${kind.width} × ${kind.height} pixels, more than the 100 million that are taken; make it smaller.`);
+  }
+  try {
+    return withoutAlpha(kind.format === 'png' ? png(bytes) : await jpeg(bytes, kind.frame));
+  } catch (error) {
+    throw fail('is a broken picture; save it again.', error);
+  }
+}
+
+interface Rgba {
+  readonly width: number;
+  readonly height: number;
+  readonly data: ArrayLike<number>;
+}
+
+function png(bytes: Buffer): Rgba {
+  // Of samples of 16 bits Pillow takes the upper byte; the decoder would round.
+  if (bytes[24] !== 16) return PNG.sync.read(bytes);
+  const { width, height, data } = PNG.sync.read(bytes, { skipRescale: true });
+  return { width, height, data: Uint8Array.from(data, (sample) => sample >> 8) };
+}
+
+const endOfImage = Buffer.of(0xff, 0xd9);
+let ready: Promise<void> | undefined;
+
+async function jpeg(bytes: Buffer, frame: number): Promise<Rgba> {
+  // The decoder would fill what is missing with grey. (A thumbnail, with an end of its own, comes before the frame.)
+  if (!bytes.includes(endOfImage, frame)) throw new Error('the end of the file is missing');
+  ready ??= init({ wasmBinary: mozjpeg.slice().buffer });
+  await ready;
+  return decodeJpeg(new Uint8Array(bytes).buffer, { preserveOrientation: true });
+}
+
+function withoutAlpha({ width, height, data }: Rgba): Picture {
+  const rgb = new Uint8Array(width * height * 3);
+  for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
+    rgb[to] = data[from] ?? 0;
+    rgb[to + 1] = data[from + 1] ?? 0;
+    rgb[to + 2] = data[from + 2] ?? 0;
+  }
+  return { width, height, rgb };
+}
+
+interface Kind {
+  readonly format: 'png' | 'jpeg';
+  readonly width: number;
+  readonly height: number;
+  /** Where the header with the size is. */
+  readonly frame: number;
+}
+
+/** Format and size from the file's head; by content, for extensions lie. */
+function kindOf(bytes: Buffer): Kind | undefined {
+  if (bytes.length >= 24 && bytes.readUInt32BE(0) === 0x89504e47 && bytes.toString('latin1', 12, 16) === 'IHDR') {
+    return { format: 'png', width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20), frame: 16 };
+  }
+  if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return undefined;
+  // Segments, each with its length, up to the frame header (SOF0 … SOF15 without the three that are none).
+  for (let at = 2; at + 9 <= bytes.length; ) {
+    const marker = bytes.readUInt16BE(at);
+    if (marker >= 0xffc0 && marker <= 0xffcf && ![0xffc4, 0xffc8, 0xffcc].includes(marker)) {
+      return { format: 'jpeg', height: bytes.readUInt16BE(at + 5), width: bytes.readUInt16BE(at + 7), frame: at };
+    }
+    if (marker < 0xff00) return undefined;
+    // 0xff may be repeated before a marker.
+    at += marker === 0xffff ? 1 : 2 + bytes.readUInt16BE(at + 2);
+  }
+  return undefined;
+}

@@ -1,0 +1,192 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { PNG } from 'pngjs';
+import { afterAll, describe, expect, it } from 'vitest';
+import { SinkscopeError } from '../../../src/errors.js';
+import { imageToPixels, patchRectangles } from '../../../src/tokens/image.js';
+import { readPicture } from '../../../src/tokens/picture.js';
+import { readPreprocessing } from '../../../src/tokens/preprocessing.js';
+import { resize } from '../../../src/tokens/resample.js';
+
+/** What Pillow and transformers' image processors make of the pictures in `images/`; written by `tools/references`. */
+interface References {
+  decoded: Record<string, { width: number; height: number; sha256: string }>;
+  resized: { resample: number; width: number; height: number; sha256: string }[];
+  processed: { name: string; file: string; config: object; shape: number[]; pixels: string }[];
+}
+const folder = fileURLToPath(new URL('../../references/images/', import.meta.url));
+const references: References = JSON.parse(readFileSync(join(folder, '../images.json'), 'utf8'));
+const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+const temporary = mkdtempSync(join(tmpdir(), 'sinkscope-image-'));
+afterAll(() => rmSync(temporary, { recursive: true }));
+let files = 0;
+function write(content: Uint8Array | object): string {
+  const file = join(temporary, String(files++));
+  writeFileSync(file, content instanceof Uint8Array ? content : JSON.stringify(content));
+  return file;
+}
+
+describe('pictures are decoded to Pillow’s bytes', () => {
+  it.each(Object.entries(references.decoded))('%s', async (name, reference) => {
+    const { width, height, rgb } = await readPicture(join(folder, name));
+    expect({ width, height, sha256: sha256(rgb) }).toEqual(reference);
+  });
+});
+
+describe('resizing gives Pillow’s bytes', async () => {
+  const picture = await readPicture(join(folder, 'rgb.png'));
+  it.each(references.resized)(
+    'filter $resample to $width × $height',
+    ({ resample, width, height, sha256: expected }) => {
+      const resized = resize(picture, width, height, resample);
+      expect([resized.width, resized.height, sha256(resized.rgb)]).toEqual([width, height, expected]);
+    },
+  );
+});
+
+describe('pixels are those of transformers’ image processors', () => {
+  it.each(references.processed)('$name, $file', async ({ file, config, shape, pixels }) => {
+    const bytes = Buffer.from(pixels, 'base64');
+    const expected = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+    const result = await imageToPixels(join(folder, file), readPreprocessing(write(config)));
+    expect(result.shape).toEqual(shape);
+    const off = expected.reduce(
+      (most, value, at) => Math.max(most, Math.abs(value - (result.pixels[at] ?? Infinity))),
+      0,
+    );
+    expect(off).toBeLessThan(1e-6);
+  });
+});
+
+describe('preprocessor_config.json', () => {
+  const read = (config: object) => readPreprocessing(write(config));
+
+  it('a bare size is a square, or with a crop the shorter edge', () => {
+    expect(read({ size: 224 }).resize?.size).toEqual({ height: 224, width: 224 });
+    const clip = read({ size: 224, do_center_crop: true, crop_size: 200 });
+    expect(clip.resize?.size).toEqual({ shortestEdge: 224, longestEdge: undefined });
+    expect(clip.centerCrop).toEqual({ height: 200, width: 200 });
+  });
+
+  it('what is switched off is left out', () => {
+    const config = {
+      do_resize: false,
+      do_rescale: false,
+      do_normalize: false,
+      do_center_crop: false,
+      size: 9,
+      crop_size: 9,
+    };
+    expect(read(config)).toEqual({
+      resize: undefined,
+      centerCrop: undefined,
+      rescale: undefined,
+      normalize: undefined,
+    });
+  });
+
+  it.each([
+    [{ size: { max_height: 5, max_width: 5 } }, /size/],
+    [{ size: 0 }, /size/],
+    [{ size: 1e9 }, /size/],
+    [{ resample: 'bicubic' }, /resample/],
+    [{ image_std: [0, 1, 1] }, /image_std: must be above zero/],
+    [{ image_mean: [1, 2] }, /image_mean/],
+    [[], /./],
+  ])('%j is refused', (config, where) => {
+    expect(() => read(config)).toThrow(SinkscopeError);
+    expect(() => read(config)).toThrow(where);
+  });
+});
+
+describe('where pixels and patches lie on the picture', () => {
+  const config = (settings: object) => readPreprocessing(write(settings));
+  const file = join(folder, 'rgb.png'); // 83 × 61
+
+  it('without a crop the pixels show the whole picture', async () => {
+    const { crop, picture } = await imageToPixels(file, config({ size: 32 }));
+    expect(picture).toEqual({ width: 83, height: 61 });
+    expect(crop).toEqual({ x: 0, y: 0, width: 83, height: 61 });
+  });
+
+  it('a centre crop shows its middle', async () => {
+    // 83 × 61 becomes 166 × 122; 100 columns from the 33rd, 80 rows from the 21st, at two pixels to one.
+    const { crop } = await imageToPixels(
+      file,
+      config({ size: { shortest_edge: 122 }, do_center_crop: true, crop_size: { height: 80, width: 100 } }),
+    );
+    expect(crop).toEqual({ x: 16.5, y: 10.5, width: 50, height: 40 });
+  });
+
+  it('a crop larger than the picture reaches beyond its edges', async () => {
+    const { crop } = await imageToPixels(file, config({ do_center_crop: true, crop_size: { height: 62, width: 87 } }));
+    expect(crop).toEqual({ x: -2, y: -1, width: 87, height: 62 });
+  });
+
+  it('patches go row by row', () => {
+    const rectangles = patchRectangles(
+      { shape: [1, 3, 32, 48], crop: { x: 10, y: 20, width: 96, height: 64 } },
+      { height: 16, width: 16 },
+    );
+    expect(rectangles).toHaveLength(6);
+    expect(rectangles[0]).toEqual({ x: 10, y: 20, width: 32, height: 32 });
+    expect(rectangles[2]).toEqual({ x: 74, y: 20, width: 32, height: 32 });
+    expect(rectangles[4]).toEqual({ x: 42, y: 52, width: 32, height: 32 });
+  });
+
+  it('a remainder of pixels belongs to no patch', () => {
+    const crop = { x: 0, y: 0, width: 30, height: 30 };
+    expect(patchRectangles({ shape: [1, 3, 30, 30], crop }, { height: 14, width: 14 })).toHaveLength(4);
+  });
+});
+
+describe('bad pictures', () => {
+  const png = readFileSync(join(folder, 'rgb.png'));
+  const jpeg = readFileSync(join(folder, '420.jpg'));
+  const claiming = (pixels: number) => {
+    const bytes = Buffer.from(png);
+    bytes.writeUInt32BE(pixels, 16);
+    bytes.writeUInt32BE(pixels, 20);
+    return bytes;
+  };
+
+  it.each([
+    ['empty', Buffer.alloc(0), /is neither PNG nor JPEG; save/],
+    ['text', Buffer.from('hello, this is no picture at all'), /is neither PNG nor JPEG/],
+    ['a PNG cut off', png.subarray(0, 2000), /is a broken picture/],
+    ['a PNG of nothing but its head', png.subarray(0, 33), /is a broken picture/],
+    ['a PNG that claims too much', claiming(60_000), /has 60000 × 60000 pixels, more than the 100 million/],
+    ['a JPEG without its frame', jpeg.subarray(0, 100), /is neither PNG nor JPEG/],
+    ['a JPEG of nothing but its head', jpeg.subarray(0, 620), /is a broken picture/],
+    ['a PNG with zero width', claiming(0), /is a broken picture/],
+  ])('%s', async (_, bytes, message) => {
+    const file = write(bytes);
+    const error = await readPicture(file).catch((thrown) => thrown);
+    expect(SinkscopeError.is(error, 'input')).toBe(true);
+    expect(error.message).toMatch(message);
+    expect(error.file).toBe(file);
+  });
+
+  it('a missing file and a folder', async () => {
+    await expect(readPicture(join(temporary, 'missing'))).rejects.toThrow(/missing cannot be read/);
+    await expect(readPicture(temporary)).rejects.toThrow(/is no picture file/);
+  });
+
+  it('a thread of a picture that resizing would make huge', async () => {
+    const thread = new PNG({ width: 20_000, height: 1 });
+    const file = write(PNG.sync.write(thread));
+    const preprocessing = readPreprocessing(write({ size: { shortest_edge: 224 } }));
+    await expect(imageToPixels(file, preprocessing)).rejects.toThrow(
+      /would become 4480000 × 224 pixels.*less extreme shape/,
+    );
+  });
+
+  it('after a broken JPEG the next one is read', async () => {
+    await readPicture(write(jpeg.subarray(0, 620))).catch(() => undefined);
+    expect((await readPicture(join(folder, '420.jpg'))).width).toBe(83);
+  });
+});

@@ -1,0 +1,124 @@
+"""Writes test/references/images/ and test/references/images.json: what Pillow and transformers make of pictures.
+
+Needs Pillow 12.0.0 and transformers 5.23.0 beside the requirements of the demo models (from 13 on, Pillow resizes
+rows after columns where a picture gets much flatter, which rounds differently by a level or two). To be run with
+`python -P`, for `kernels.py` beside it has the name of a package that transformers looks for.
+"""
+
+import base64
+import hashlib
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageOps
+from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "test/references/images"
+WIDTH, HEIGHT = 83, 61
+
+
+def drawing() -> Image.Image:
+    """Smooth colours, noise, sharp edges of saturated colour: what resizing and JPEG treat differently."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    noise = np.random.default_rng(0).normal(0, 8, (HEIGHT, WIDTH, 3))
+    rgb = np.stack([127 + 120 * np.sin(x / 7 + y / 11), 127 + 120 * np.cos(y / 5), x * 255 // WIDTH], -1) + noise
+    picture = Image.fromarray(rgb.clip(0, 255).astype(np.uint8))
+    draw = ImageDraw.Draw(picture)
+    draw.ellipse((12, 10, 40, 38), fill=(220, 20, 30))
+    draw.rectangle((50, 30, 75, 52), fill=(10, 200, 60))
+    draw.line((0, 0, WIDTH, HEIGHT), fill=(255, 255, 255), width=2)
+    return picture
+
+
+def save_16_bit(picture: Image.Image, file: Path) -> None:
+    """Pillow reads PNG of 16 bits per channel but does not write it."""
+    samples = np.asarray(picture).astype(np.uint16) * 257
+    samples[::2] -= np.minimum(samples[::2], 100)
+    lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, 2, 0, 0, 0)
+    file.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    )
+
+
+def save_pictures() -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    picture = drawing()
+    alpha = Image.linear_gradient("L").resize(picture.size)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    picture.save(FOLDER / "rgb.png")
+    Image.merge("RGBA", (*picture.split(), alpha)).save(FOLDER / "rgba.png")
+    picture.convert("L").save(FOLDER / "gray.png")
+    Image.merge("LA", (picture.convert("L"), alpha)).save(FOLDER / "gray-alpha.png")
+    picture.convert("1").save(FOLDER / "bits.png")
+    picture.quantize(16).save(FOLDER / "palette.png", transparency=3)
+    save_16_bit(picture, FOLDER / "deep.png")
+    picture.save(FOLDER / "420.jpg", quality=88)
+    picture.save(FOLDER / "444.jpg", quality=95, subsampling=0)
+    picture.save(FOLDER / "progressive.jpg", quality=80, progressive=True)
+    picture.convert("L").save(FOLDER / "gray.jpg")
+    picture.save(FOLDER / "turned.jpg", quality=88, exif=turned)
+
+
+def rgb_of(file: Path) -> Image.Image:
+    return ImageOps.exif_transpose(Image.open(file)).convert("RGB")
+
+
+def digest(picture: Image.Image) -> str:
+    return hashlib.sha256(np.asarray(picture).tobytes()).hexdigest()
+
+
+PROCESSORS = {
+    "vit": (ViTImageProcessorPil, {"size": {"height": 24, "width": 24}}),
+    "vit not square": (ViTImageProcessorPil, {"size": {"height": 16, "width": 40}, "resample": 3}),
+    "clip": (CLIPImageProcessorPil, {"size": {"shortest_edge": 24}, "crop_size": {"height": 24, "width": 24}}),
+    "dinov2": (BitImageProcessorPil, {
+        "size": {"shortest_edge": 27}, "crop_size": {"height": 22, "width": 21},
+        "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225],
+    }),
+    "longest edge": (BitImageProcessorPil, {"size": {"shortest_edge": 24, "longest_edge": 30}, "do_center_crop": False}),
+    "crop larger than the picture": (BitImageProcessorPil, {
+        "size": {"shortest_edge": 17}, "crop_size": {"height": 20, "width": 26},
+    }),
+    "nothing but rescaling": (ViTImageProcessorPil, {"do_resize": False, "do_normalize": False}),
+    "no rescaling": (ViTImageProcessorPil, {
+        "size": {"height": 12, "width": 12}, "do_rescale": False, "image_mean": [120, 110, 100], "image_std": [60, 61, 62],
+    }),
+}  # fmt: skip
+
+
+def main() -> None:
+    save_pictures()
+    files = sorted(FOLDER.glob("*.*"))
+    decoded = {f.name: {"width": rgb_of(f).width, "height": rgb_of(f).height, "sha256": digest(rgb_of(f))} for f in files}
+    picture = rgb_of(FOLDER / "rgb.png")
+    resized = [
+        {"resample": filter, "width": width, "height": height, "sha256": digest(picture.resize((width, height), filter))}
+        for filter in range(6)
+        for width, height in ((32, 24), (83, 20), (31, 61), (150, 100), (200, 9), (1, 1))
+    ]
+    processed = []
+    for name, (Processor, settings) in PROCESSORS.items():
+        for file in ("rgb.png", "turned.jpg"):
+            processor = Processor(**settings)
+            pixels = processor(rgb_of(FOLDER / file), return_tensors="np")["pixel_values"].astype(np.float32)
+            config = {key: value for key, value in processor.to_dict().items() if not key.startswith("_")}
+            encoded = base64.b64encode(pixels.tobytes()).decode()
+            processed.append({"name": name, "file": file, "config": config, "shape": pixels.shape, "pixels": encoded})
+    result = {"decoded": decoded, "resized": resized, "processed": processed}
+    (ROOT / "test/references/images.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
