@@ -81,7 +81,7 @@ export function paintCells(context: CanvasRenderingContext2D, frame: Frame, cell
   context.fillRect(0, 0, frame.width, frame.height);
   context.save();
   context.beginPath();
-  context.rect(frame.gutter, 0, frame.width - frame.gutter, frame.height - frame.footer);
+  context.rect(frame.gutter - 1, 0, frame.width - frame.gutter + 1, frame.height - frame.footer);
   context.clip();
   if (Math.min(frame.cellWidth, frame.cellHeight) < gapFrom) paintPixels(context, frame, cells, theme);
   else paintRectangles(context, frame, cells, theme);
@@ -134,7 +134,7 @@ function paintPixels(context: CanvasRenderingContext2D, frame: Frame, cells: Cel
 function paintRectangles(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, theme: Theme): void {
   const range = visible(frame, cells);
   const [wide, tall] = [frame.cellWidth - 1, frame.cellHeight - 1];
-  const text = frame.cellWidth >= 30 && frame.cellHeight >= 14 ? cells.text : undefined;
+  const text = frame.cellWidth >= 34 && frame.cellHeight >= 14 ? cells.text : undefined;
   context.font = canvasFont(theme);
   context.textAlign = 'center';
   context.textBaseline = 'middle';
@@ -156,6 +156,7 @@ function paintRectangles(context: CanvasRenderingContext2D, frame: Frame, cells:
 /** Frames round marked cells: solid for massive, dashed for large, thick and of the sinks' colour for sinks. */
 function paintMarks(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, theme: Theme): void {
   const gap = Math.min(frame.cellWidth, frame.cellHeight) < gapFrom ? 0 : 1;
+  const small = Math.min(frame.cellWidth, frame.cellHeight) < 12;
   for (const mark of cells.marks) {
     const { x, y } = pointOf(frame, mark.row, mark.column);
     const stroke = (color: string, width: number, inset: number) => {
@@ -167,13 +168,13 @@ function paintMarks(context: CanvasRenderingContext2D, frame: Frame, cells: Cell
     };
     context.setLineDash([]);
     if (mark.kind === 'sink') {
-      stroke(theme.sink, 2, 0);
+      stroke(theme.sink, small ? 1 : 2, 0);
       continue;
     }
-    // On a ground of its own, for the cell may have any colour.
-    if (gap > 0) stroke(theme.background, 1, 1);
+    // On a ground of its own, for the cell may have any colour; a small cell must not vanish under its frame.
+    if (!small) stroke(theme.background, 1, 1);
     if (mark.kind === 'large') context.setLineDash([2, 2]);
-    stroke(theme.foreground, 1, 0);
+    stroke(theme.foreground, 1, small ? -1 : 0);
   }
   context.setLineDash([]);
 }

@@ -24,11 +24,18 @@ export class Figure extends LitElement {
       }
       header {
         display: flex;
-        flex-wrap: wrap;
-        align-items: center;
-        gap: 0 12px;
-        min-height: 22px;
+        align-items: start;
+        gap: 12px;
         margin-bottom: 4px;
+      }
+      header div {
+        display: flex;
+        flex: 1;
+        flex-wrap: wrap;
+        justify-content: space-between;
+        gap: 0 12px;
+        line-height: 1.4;
+        padding: 2px 0;
       }
       h2 {
         margin: 0;
@@ -38,13 +45,13 @@ export class Figure extends LitElement {
         text-transform: uppercase;
       }
       .note {
-        flex: 1 1 12ch;
-        min-width: 0;
-        text-align: right;
         font-size: 0.85em;
         color: var(--muted);
       }
       .actions {
+        padding: 2px 0;
+        line-height: 1.4;
+        white-space: nowrap;
         font-size: 0.85em;
       }
     `,
@@ -63,8 +70,10 @@ export class Figure extends LitElement {
     return html`
       <section aria-labelledby="heading">
         <header>
-          <h2 id="heading">${this.heading}</h2>
-          <span class="note">${this.note}</span>
+          <div>
+            <h2 id="heading">${this.heading}</h2>
+            <span class="note">${this.note}</span>
+          </div>
           <span class="actions">
             <slot name="actions"></slot>
             ${this.table && html`<button class="quiet" aria-pressed=${this.open} @click=${this.#toggle}>table</button>`}

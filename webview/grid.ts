@@ -193,8 +193,7 @@ export class Grid extends LitElement {
     const whole = square === true ? Math.min(room / columns, plot / rows) : room / columns;
     const usual = Math.min(width[1], Math.max(width[0], whole));
     const cellWidth = Math.min(Math.max(largestCell, width[1]), Math.max(Math.min(whole, usual), usual * this.#zoom));
-    const cellHeight =
-      square === true ? cellWidth : Math.min(height[1], Math.max(height[0], Math.min(plot / rows, cellWidth)));
+    const cellHeight = square === true ? cellWidth : Math.min(height[1], Math.max(height[0], plot / rows));
     const longest = columnLabel === undefined || cellWidth < 11 ? 0 : widest(context, columns, columnLabel);
     const footer = longest === 0 ? 0 : longest < cellWidth ? 18 : Math.min(68, longest + 8);
     const wide = cellWidth * columns;

@@ -31,6 +31,7 @@ export class Table extends LitElement {
         outline: 1px solid var(--vscode-focusBorder);
       }
       table {
+        width: var(--table-width, auto);
         border-collapse: collapse;
         font-variant-numeric: tabular-nums;
         white-space: nowrap;
@@ -44,7 +45,7 @@ export class Table extends LitElement {
       }
       th,
       td {
-        padding: 2px 10px 2px 0;
+        padding: 2px 8px 2px 0;
         text-align: right;
         font-weight: normal;
       }
@@ -57,7 +58,7 @@ export class Table extends LitElement {
         position: sticky;
         top: 0;
         color: var(--muted);
-        background: var(--vscode-editor-background);
+        background: var(--ground);
         border-bottom: 1px solid var(--rule);
       }
       tbody tr:hover {

@@ -29,7 +29,7 @@ export function readTheme(): Theme {
   const style = getComputedStyle(document.body);
   const read = colorReader();
   const color = (name: string, fallback: string) => style.getPropertyValue(`--vscode-${name}`).trim() || fallback;
-  const background = color('editor-background', 'Canvas');
+  const background = style.backgroundColor;
   const foreground = color('editor-foreground', color('foreground', 'CanvasText'));
   const ground = toLab(read(background));
   const hues = ['purple', 'red', 'yellow'].map((hue) => toLab(read(color(`charts-${hue}`, hue))));
@@ -72,8 +72,8 @@ function ramp(ground: Lab, hues: readonly Lab[]): [number, number, number][] {
   const end = ground[0] < 0.5 ? 0.94 : 0.3;
   const stops: Lab[] = [ground, ...hues];
   return Array.from({ length: 256 }, (_, step) => {
-    // Ordinary cells are many and shall not shout: the lower half of the ramp stays near the ground.
-    const share = (step / 255) ** 1.3;
+    // Ordinary cells are many and shall not shout, but even the least is to be told from no cell at all.
+    const share = 0.05 + 0.95 * (step / 255) ** 1.3;
     const at = share * (stops.length - 1);
     const low = Math.min(stops.length - 2, Math.floor(at));
     const [from, to] = [stops[low] ?? ground, stops[low + 1] ?? ground];

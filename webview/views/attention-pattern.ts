@@ -7,13 +7,16 @@ import type { Cells } from '../cells.js';
 import '../controls.js';
 import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
+import { paintLegend, type Scale } from '../legend.js';
 import { formatWeight } from '../numbers.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
 
 type Pattern = QueryAnswers['pattern'];
 
-const size: CellSize = { width: [0.25, 12], height: [0.25, 12], plot: 360, square: true };
+/** The square root shows weights of a few hundredths beside a sink's. */
+const scale: Scale = { from: 0, to: 1, at: Math.sqrt, ticks: [0, 0.1, 0.5, 1], format: (weight) => `${weight}` };
+const size: CellSize = { width: [0.25, 16], height: [0.25, 16], plot: 360, square: true };
 
 @customElement('sinkscope-attention-pattern')
 export class AttentionPattern extends View {
@@ -31,6 +34,7 @@ export class AttentionPattern extends View {
   @state() private problem: { readonly key: string; readonly message: string } | undefined;
 
   @query('sinkscope-grid') private grid!: Grid;
+  @query('.legend') private legend!: HTMLCanvasElement | null;
 
   #asked: string | undefined;
   #cells: Cells | undefined;
@@ -60,6 +64,10 @@ export class AttentionPattern extends View {
     });
   }
 
+  override updated(): void {
+    if (this.legend !== null) paintLegend(this.legend, scale, this.scene.theme);
+  }
+
   #picture() {
     const select = (event: CellEvent) => {
       const token = event.detail.column - this.#offset();
@@ -73,7 +81,8 @@ export class AttentionPattern extends View {
       .size=${size}
       .selected=${{ column: token === undefined ? undefined : token + this.#offset() }}
       @cell=${select}
-    ></sinkscope-grid>`;
+    ></sinkscope-grid>
+    <canvas class="legend" aria-hidden="true"></canvas>`;
   }
 
   #words(): string {
@@ -124,12 +133,11 @@ export class AttentionPattern extends View {
     return {
       rows: queries,
       columns: keys,
-      // The square root shows weights of a few hundredths beside a sink's; the ramp's end is a weight of one.
       shades: values.map((value, at) =>
-        value === 0 && at % keys > Math.floor(at / keys) + this.#offset() ? Number.NaN : Math.sqrt(value),
+        value === 0 && at % keys > Math.floor(at / keys) + this.#offset() ? Number.NaN : scale.at(value),
       ),
       marks: [],
-      rowLabel: (row) => labels[row] ?? `${row}`,
+      rowLabel: (row) => (queries > 64 ? `${row}` : (labels[row] ?? `${row}`)),
       columnLabel: (column) => this.#keyName(column),
       text: undefined,
       describe: (row, column) => [

@@ -1,5 +1,5 @@
 /** The three largest magnitudes and the median of every layer, on one logarithmic axis. */
-import { dot, gridY, line, plot, rectX, text } from '@observablehq/plot';
+import { dot, gridY, line, plot, rectX, ruleX, text } from '@observablehq/plot';
 import { css, html, type PropertyValues } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatValue } from '../../src/analysis/format.js';
@@ -168,7 +168,7 @@ export class LayerProfile extends View {
       marks: [
         gridY({ ticks: 4, stroke: theme.muted, strokeOpacity: 0.2 }),
         onset === undefined ? null : band(onset, theme.massive, 0.2),
-        rectX([layer], { x1: layer - 0.02, x2: layer + 0.02, fill: theme.focus, fillOpacity: 0.9 }),
+        ruleX([layer], { stroke: theme.focus, strokeWidth: 1.5 }),
         ...lines,
         dot(points, {
           x: 'layer',

@@ -11,6 +11,7 @@ export class MassiveTable extends View {
   static override styles = css`
     sinkscope-table {
       --table-height: 216px;
+      --table-width: 100%;
     }
     p {
       margin: 4px 0;
@@ -43,24 +44,23 @@ export class MassiveTable extends View {
     const { token, dim } = this.scene.selection;
     const selected = massive.findIndex((activation) => activation.token === token && activation.dim === dim);
     return {
-      caption: 'Value and ratio at the layer where the ratio is greatest',
-      columns: ['token', 'dim', 'value', '÷ median', 'at', 'layers'],
+      caption: 'Value and ratio where the ratio is greatest; first → last layer where it stands out so',
+      columns: ['token', 'dim', 'value', '÷ median', 'layers'],
       rows: massive.length,
       cell: (row, column) => {
-        const { kind, token, dim, value, ratio, layer, onset, last } = massive[row];
+        const { kind, token, dim, value, ratio, onset, last } = massive[row];
         const sign = kind === 'massive' ? '▲' : '△';
         return [
           `${sign} ${labels[token] ?? `token ${token}`}`,
           `${dim}`,
           formatValue(value),
           formatRatio(ratio),
-          `${layer}`,
           onset === last ? `${onset}` : `${onset} → ${last}`,
         ][column];
       },
       order: (row, column) => {
-        const { token, dim, value, ratio, layer, onset } = massive[row];
-        return [token, dim, Math.abs(value), ratio, layer, onset][column];
+        const { token, dim, value, ratio, onset } = massive[row];
+        return [token, dim, Math.abs(value), ratio, onset][column];
       },
       selectable: true,
       ...(selected < 0 ? {} : { selected }),

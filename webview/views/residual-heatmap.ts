@@ -12,8 +12,8 @@ import type { TableData } from '../table.js';
 import { View } from '../view.js';
 
 const sizes: Record<'full' | 'compact', CellSize> = {
-  full: { width: [4, 22], height: [7, 16], plot: 400 },
-  compact: { width: [2, 14], height: [5, 10], plot: 240 },
+  full: { width: [4, 44], height: [8, 16], plot: 400 },
+  compact: { width: [2, 14], height: [6, 12], plot: 240 },
 };
 
 @customElement('sinkscope-residual-heatmap')
@@ -54,11 +54,13 @@ export class ResidualHeatmap extends View {
     return this.figure({
       name: 'residual-stream',
       heading: this.compact ? 'Layer × token' : 'Residual stream: layer × token',
-      note: 'max |h| over dimensions ÷ layer median',
-      actions: html`
-        <button class="quiet" aria-label="Smaller cells" @click=${zoom(1 / 1.5)}>−</button>
-        <button class="quiet" aria-label="Larger cells" @click=${zoom(1.5)}>+</button>
-      `,
+      note: this.compact ? 'max |h| ÷ median' : 'max |h| over dimensions ÷ layer median',
+      actions: this.compact
+        ? undefined
+        : html`
+          <button class="quiet" aria-label="Smaller cells" @click=${zoom(1 / 1.5)}>−</button>
+          <button class="quiet" aria-label="Larger cells" @click=${zoom(1.5)}>+</button>
+        `,
       table: () => this.#table(),
       picture: () => this.grid.picture,
       body: html`
@@ -121,7 +123,10 @@ export class ResidualHeatmap extends View {
       marks,
       rowLabel: layerName,
       columnLabel: (token) => labels[token] ?? `${token}`,
-      text: undefined,
+      text: (layer, token) => {
+        const { tokenMax, median } = layers[layer];
+        return formatNumber(tokenMax[token] / median);
+      },
       describe: (layer, token) => this.#describe(layer, token),
     };
   }

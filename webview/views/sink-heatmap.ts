@@ -1,6 +1,7 @@
 /** Layer × head: how much of each head's attention one token draws. */
 import { css, html, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
+import { tokenName } from '../../src/analysis/summary.js';
 import type { PatternStatistics } from '../../src/statistics/statistics.js';
 import type { Cells, Mark } from '../cells.js';
 import { shownToken } from '../findings.js';
@@ -12,8 +13,8 @@ import { quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
 
-const size: CellSize = { width: [10, 44], height: [8, 22], plot: 420 };
-export const extraName = 'extra column (k′, v′ or learned sink)';
+const size: CellSize = { width: [10, 44], height: [10, 22], plot: 420 };
+const extraName = 'the extra column';
 
 @customElement('sinkscope-sink-heatmap')
 export class SinkHeatmap extends View {
@@ -74,6 +75,7 @@ export class SinkHeatmap extends View {
       actions: extra
         ? html`<button
             class="quiet"
+            title="Keys that belong to no token: k′, v′ of an explicit attention bias, or a learned sink"
             aria-pressed=${this.#extra()}
             @click=${() => {
               this.chosenExtra = !this.#extra();
@@ -112,7 +114,7 @@ export class SinkHeatmap extends View {
   #target(): string {
     if (this.#extra()) return extraName;
     const token = shownToken(this.scene.findings, this.scene.selection);
-    return this.scene.findings.labels[token] ?? `token ${token}`;
+    return tokenName(this.scene.analysis, token);
   }
 
   #alpha(statistics: PatternStatistics | undefined, head: number): number {

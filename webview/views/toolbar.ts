@@ -123,7 +123,8 @@ export function status({ analysis }: State) {
 }
 
 function scopeOf({ view, analysis }: State): string {
-  const count = analysis.tokens && `${formatNumber(analysis.tokens.tokens.length)} tokens`;
+  const tokens = analysis.tokens?.tokens.length;
+  const count = tokens === undefined ? undefined : tokens === 1 ? '1 token' : `${formatNumber(tokens)} tokens`;
   return [view.document, view.scope, count].filter((part) => part !== undefined).join(' · ');
 }
 
