@@ -16,7 +16,7 @@ export interface Frame {
 
 /**
  * What the tokenizer's own post-processing puts around a text; where that has no prefix, the token that
- * `tokenizer_config.json` or else `config.json` names, put there only if `add_bos_token` says so.
+ * `tokenizer_config.json` or else `config.json` (`genai_config.json`) names, put there only if `add_bos_token` says so.
  */
 export function findFrame(content: TokenizerFile, folder: ModelFolder, idOf: (token: string) => number | null): Frame {
   const template = templateOf(content.post_processor);
@@ -24,7 +24,8 @@ export function findFrame(content: TokenizerFile, folder: ModelFolder, idOf: (to
 
   const config = readTokenizerConfig(folder.tokenizerConfig);
   const named = config.bos_token === undefined ? undefined : (idOf(config.bos_token) ?? undefined);
-  const id = named ?? (folder.config === undefined ? undefined : modelConfig(folder.config).bosTokenId);
+  const beside = folder.config ?? folder.genaiConfig;
+  const id = named ?? (beside === undefined ? undefined : modelConfig(beside).bosTokenId);
   return {
     prefix: id === undefined ? [] : [id],
     byDefault: id !== undefined && config.add_bos_token === true,

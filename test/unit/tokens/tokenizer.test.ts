@@ -207,6 +207,12 @@ describe('prefix token', () => {
     expect(await ids(path, 'one', false)).toEqual([3]);
   });
 
+  it('bos_token_id of genai_config.json', async () => {
+    const path = folder({ 'tokenizer.json': wordLevel, 'genai_config.json': { model: { bos_token_id: 2 } } });
+    expect(await ids(path, 'one')).toEqual([3]);
+    expect(await ids(path, 'one', true)).toEqual([2, 3]);
+  });
+
   it('is not put before nothing', async () => {
     expect(await load(folder(templated)).encode('', { bos: true })).toEqual({
       tokens: [],
