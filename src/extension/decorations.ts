@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
-import { type Marks, type Prefix, placeMarks, tintLevels } from './marks.js';
+import { type Marks, type Prefix, placeMarks, tintSteps } from './marks.js';
 import type { TextRange } from './ranges.js';
 
 /** While layers arrive, editors are painted at most this often, in milliseconds. */
@@ -96,7 +96,7 @@ function decorationTypes() {
     });
   const sign = (contentText: string, id: string) => ({ contentText, color: color(id), margin: '0 1px' });
   return {
-    tints: Array.from({ length: tintLevels }, (_, i) => type({ backgroundColor: color(`tint${i + 1}`) })),
+    tints: tintSteps.map((_, i) => type({ backgroundColor: color(`tint${i + 1}`) })),
     signs: {
       massive: type({
         before: sign('▲', 'massive'),

@@ -6,8 +6,11 @@ import { sinks } from '../analysis/sinks.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { TextRange } from './ranges.js';
 
-/** Tints, faint to strong. A token has level i from 4·2^i times the median on; none below 4 times. */
-export const tintLevels = 8;
+/**
+ * A token is tinted by its largest |h| as a multiple of the layer's median: level i (1-based) from `tintSteps[i - 1]`
+ * on. Most steps are where ordinary tokens lie; the last two are the usual marks for large and massive.
+ */
+export const tintSteps = [5, 10, 15, 20, 25, 30, 100, 1000] as const;
 
 export interface Marks {
   /** By level; neighbours of one level are one range. */
@@ -29,7 +32,7 @@ export interface Prefix extends TokenMark {
 
 /** What is to be seen of one token, wherever it is. */
 export interface TokenMark {
-  /** 1 … `tintLevels`; 0 for none. */
+  /** 1 … 8, see {@link tintSteps}; 0 for none. */
   readonly level: number;
   readonly kind: Kind | undefined;
   readonly sink: boolean;
@@ -56,7 +59,7 @@ export function tokenMarks(analysis: Analysis, thresholds: Thresholds, layer?: n
 }
 
 function tintLevel(ratio: number): number {
-  return ratio >= 4 ? Math.min(Math.floor(Math.log2(ratio)) - 1, tintLevels) : 0;
+  return tintSteps.findLastIndex((step) => ratio >= step) + 1;
 }
 
 /**
@@ -76,7 +79,7 @@ export function placeMarks(
   const where = (test: (mark: TokenMark) => boolean) =>
     placed.filter(({ mark }) => test(mark)).map(({ range }) => range);
   return {
-    tints: Array.from({ length: tintLevels }, (_, i) => joined(where(({ level }) => level === i + 1))),
+    tints: tintSteps.map((_, i) => joined(where(({ level }) => level === i + 1))),
     massive: where(({ kind }) => kind === 'massive'),
     large: where(({ kind }) => kind === 'large'),
     sinks: where(({ sink }) => sink),

@@ -200,7 +200,8 @@ describe('Analyze Prompt', () => {
     assert.equal(analysis.tokens?.window.start, 0);
     assert.ok(analysis.tokens.total > analysis.tokens.window.end);
     const last = analysis.tokens.window.end - 1;
-    assert.equal((await sinkscope.viewState()).scope, `whole document, tokens 0–${last} of 8,000`);
+    const total = (limit.tokens - 1).toLocaleString('en');
+    assert.equal((await sinkscope.viewState()).scope, `whole document, tokens 0–${last} of ${total}`);
   });
 
   it('takes a document of 10 MB', async () => {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import * as vscode from 'vscode';
-import type { Api } from '../../src/extension/extension.js';
+import { Engine } from '../../src/engine/engine.js';
+import { Analyses } from '../../src/extension/analyses.js';
+import { documentSource } from '../../src/extension/source.js';
 import { connect, type Host } from '../../src/extension/webview.js';
 import type { FromWebview, ToWebview } from '../../src/protocol.js';
-import { analyze, api, closeEditors, extension, open, until } from './support.js';
+import { api, extension, repositoryFile, until } from './support.js';
 
 /** A webview without a page: keeps what the host posts, and says what it is told to. */
 class RecordedWebview implements vscode.Webview {
@@ -40,32 +42,38 @@ class RecordedWebview implements vscode.Webview {
 }
 
 describe('what a webview is told', () => {
-  let sinkscope: Api;
+  let analyses: Analyses;
   let webview: RecordedWebview;
   let connection: vscode.Disposable;
+  let viewState: Host['viewState'];
+  const log = vscode.window.createOutputChannel('Sinkscope Test', { log: true });
   const view = new vscode.EventEmitter<void>();
 
+  const analyze = async (content: string) => {
+    const source = documentSource(await vscode.workspace.openTextDocument({ content }));
+    const model = repositoryFile('media', 'models', 'llama', 'model.onnx');
+    const options = { attention: true, memory: 2 ** 30, threads: 1 };
+    const analysis = await analyses.analyze({ model, prompt: { text: source.text }, ...options }, source);
+    assert.equal(analysis?.status, 'finished', analysis?.problem?.message);
+    assert.ok(analyses.run);
+    return analyses.run;
+  };
+
   before(async () => {
-    sinkscope = await api();
-    await open('Summer is warm. Winter is cold.');
-    await analyze(sinkscope);
+    ({ viewState } = await api());
+    analyses = new Analyses(new Engine(repositoryFile('dist', 'engine.js')));
+    await analyze('Summer is warm. Winter is cold.');
   });
   beforeEach(() => {
-    const log = vscode.window.createOutputChannel('Sinkscope Test', { log: true });
-    const host: Host = {
-      extension: extension().extensionUri,
-      analyses: sinkscope.analyses,
-      log,
-      viewState: sinkscope.viewState,
-      onDidChangeView: view.event,
-    };
     webview = new RecordedWebview();
+    const host: Host = { extension: extension().extensionUri, analyses, log, viewState, onDidChangeView: view.event };
     connection = connect(webview, 'side', host);
   });
   afterEach(() => connection.dispose());
-  after(async () => {
-    await vscode.commands.executeCommand('sinkscope.clear');
-    await closeEditors();
+  after(() => {
+    analyses.dispose();
+    analyses.engine.dispose();
+    log.dispose();
   });
 
   it('lets the page run only its own script', () => {
@@ -82,21 +90,18 @@ describe('what a webview is told', () => {
   });
 
   it('brings everything again whenever it is ready', async () => {
-    const { run } = sinkscope.analyses;
+    const { run } = analyses;
     for (let time = 0; time < 2; time++) {
       const replay = webview.next('replay');
       webview.say({ type: 'ready' });
       assert.deepEqual((await replay).events, run?.events);
       const state = webview.posted.findLast((message) => message.type === 'view')?.state;
-      assert.equal(state?.scope, 'whole document');
-      assert.equal(state.stale, false);
-      assert.equal(state.models.find(({ file }) => file === state.model)?.name, 'llama');
+      assert.equal(state?.models.find(({ file }) => file === state.model)?.name, 'llama');
     }
   });
 
   it('hears every event of the next run, in order', async () => {
-    await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ content: 'Summer is warm.' }));
-    const run = await analyze(sinkscope);
+    const run = await analyze('Summer is warm.');
     const heard = webview.posted.flatMap((message) => (message.type === 'event' ? [message] : []));
     assert.deepEqual(
       heard.map(({ event }) => event),
@@ -111,12 +116,12 @@ describe('what a webview is told', () => {
 
   it('shares the selection', async () => {
     webview.say({ type: 'select', selection: { token: 2, layer: 1 } });
-    assert.deepEqual(sinkscope.analyses.selection, { token: 2, layer: 1 });
+    assert.deepEqual(analyses.selection, { token: 2, layer: 1 });
     assert.deepEqual(webview.posted.at(-1), { type: 'selection', selection: { token: 2, layer: 1 } });
   });
 
   it('answers questions, and says why it cannot', async () => {
-    const tokens = sinkscope.analyses.run?.analysis.tokens?.tokens.length ?? 0;
+    const tokens = analyses.run?.analysis.tokens?.tokens.length ?? 0;
     const good = webview.next('answer');
     webview.say({ type: 'query', id: 7, query: { type: 'pattern', layer: 1, head: 0 } });
     const { id, answer } = await good;
@@ -131,10 +136,10 @@ describe('what a webview is told', () => {
   });
 
   it('does nothing on messages that are none', () => {
-    const { selection } = sinkscope.analyses;
+    const { selection } = analyses;
     webview.say({ type: 'select', selection: { token: 'first' } });
     webview.say({ type: 'open', file: '/etc/passwd' });
-    assert.equal(sinkscope.analyses.selection, selection);
+    assert.equal(analyses.selection, selection);
     assert.equal(webview.posted.length, 0);
   });
 });

@@ -55,10 +55,10 @@ function analysisOf(tokens: readonly Token[], magnitudes: readonly number[], alp
 const anySink = { ...defaultThresholds, minQueries: 1 };
 
 describe('placeMarks', () => {
-  it('tints by powers of two from four times the median, and joins neighbours', () => {
+  it('tints by multiples of the median, and joins neighbours', () => {
     const tokens = ['a', 'b', 'c', 'd', 'e'].map((text, i) => token(text, i));
     const ranges = tokens.map(({ start, end }) => ({ start: start + 10, end: end + 10 }));
-    const marks = placeMarks(analysisOf(tokens, [3.9, 4, 7.9, 8, 5000]), ranges, defaultThresholds, {});
+    const marks = placeMarks(analysisOf(tokens, [4.9, 5, 9.9, 10, 5000]), ranges, defaultThresholds, {});
     expect(marks.tints[0]).toEqual([{ start: 11, end: 13 }]);
     expect(marks.tints[1]).toEqual([{ start: 13, end: 14 }]);
     expect(marks.tints[7]).toEqual([{ start: 14, end: 15 }]);
@@ -97,7 +97,7 @@ describe('placeMarks', () => {
   it('gives one mark to a character that is several tokens, with all that they have', () => {
     const tokens = ['a', 'b'].map((text) => token(text, 0));
     const range = { start: 0, end: 2 };
-    const marks = placeMarks(analysisOf(tokens, [4, 2000], [0.9, 0]), [range, range], anySink, {});
+    const marks = placeMarks(analysisOf(tokens, [5, 2000], [0.9, 0]), [range, range], anySink, {});
     expect(marks.massive).toEqual([range]);
     expect(marks.sinks).toEqual([range]);
     expect(marks.tints.flat()).toEqual([range]);
