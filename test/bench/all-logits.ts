@@ -1,0 +1,40 @@
+/**
+ * The engine's own run in a process of its own, with all rows of logits computed as `--save --logits` does, but
+ * written nowhere: what is measured is the analysis, not the disk. Answers every message with a run.
+ */
+import type { RunRequest } from '../../src/engine/events.js';
+import { loadModel } from '../../src/engine/loaded.js';
+import { readPrompt } from '../../src/engine/prompt.js';
+import { Run } from '../../src/engine/run.js';
+import type { Saver } from '../../src/engine/save.js';
+import { StageRunner } from '../../src/engine/stages.js';
+
+const [model = '', count = '', threads = '0'] = process.argv.slice(2);
+const loaded = loadModel(model);
+const runner = new StageRunner(loaded, Number(threads));
+const nothing = async () => {};
+const saver: Saver = {
+  rows: nothing,
+  pattern: nothing,
+  finish: nothing,
+  abort: nothing,
+  async output(head, values, tokens, keep) {
+    await head.logits(values, 0, tokens, keep);
+  },
+};
+const request: RunRequest = {
+  model,
+  prompt: { ids: Array.from({ length: Number(count) }, (_, i) => (i * 7919) % 30000) },
+  attention: false,
+  memory: 2 ** 33,
+  threads: Number(threads),
+  save: { file: '', attention: false, mlp: false, logits: true },
+};
+
+process.on('message', async () => {
+  const limits = { file: model, inputs: loaded.anatomy.inputs, vocabulary: undefined, context: 2 ** 20, because: '' };
+  const prompt = await readPrompt(request, limits, () => undefined);
+  const run = new Run(loaded, runner, request, prompt, saver);
+  await run.forward(true, nothing);
+  process.send?.('done');
+});

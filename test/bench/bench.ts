@@ -1,0 +1,204 @@
+/**
+ * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory]`;
+ * nothing here is a test: a busy machine gives other numbers.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Engine } from '../../src/engine/engine.js';
+import type { RunRequest } from '../../src/engine/events.js';
+import { type BenchModel, writeModels } from './models.js';
+
+const { values: options } = parseArgs({
+  options: {
+    threads: { type: 'string', default: '1' },
+    rounds: { type: 'string', default: '7' },
+    only: { type: 'string' },
+  },
+});
+const threads = Number(options.threads);
+const rounds = Number(options.rounds);
+/** Where the bundles of this bench and of the engine's child are. */
+const folder = __dirname;
+
+interface Figure {
+  readonly what: string;
+  readonly target: string;
+  readonly measured: string;
+}
+
+async function main(): Promise<void> {
+  const temporary = await mkdtemp(join(tmpdir(), 'sinkscope-bench-'));
+  try {
+    const { gpt2, llama } = writeModels(temporary);
+    console.log(`${cpus()[0]?.model ?? 'unknown processor'}, ${threads || 'all'} threads, ${rounds} rounds\n`);
+    const figures = [
+      ...(await warm(gpt2)),
+      ...(await cold(gpt2, 128)),
+      ...(await cold(gpt2, 1024)),
+      ...(await memory(llama)),
+    ];
+    table(figures);
+  } finally {
+    await rm(temporary, { recursive: true });
+  }
+}
+
+/** GPT-2 small's shape, T = 512, everything loaded and run before. */
+async function warm(model: BenchModel): Promise<Figure[]> {
+  const engine = new Engine(join(folder, 'engine.js'));
+  const bare = worker('bare', model, 512);
+  const all = worker('all-logits', model, 512);
+  const contenders = {
+    bare: () => bare.run(),
+    last: () => analyze(engine, request(model, 512, false)),
+    all: () => all.run(),
+    attention: () => analyze(engine, request(model, 512, true)),
+  };
+  // Twice, because sessions are kept from the second run on.
+  for (let i = 0; i < 2; i++) for (const contender of Object.values(contenders)) await contender();
+  const times = await takeTurns(contenders);
+  engine.dispose();
+  bare.end();
+  all.end();
+  const ratio = (name: keyof typeof times) => `${ratios(times[name], times.bare).toFixed(2)} ×`;
+  return [
+    { what: 'warm, T = 512, last row of logits, against a bare run', target: '0.85 ×', measured: ratio('last') },
+    { what: 'warm, T = 512, all logits', target: '1.05 ×', measured: ratio('all') },
+    { what: 'warm, T = 512, last row and attention sinks', target: '1.20 ×', measured: ratio('attention') },
+  ];
+}
+
+/** From nothing to the end: fork, load, run. */
+async function cold(model: BenchModel, tokens: number): Promise<Figure[]> {
+  const firsts: number[] = [];
+  const times = await takeTurns({
+    bare: async () => {
+      const bare = worker('bare', model, tokens);
+      await bare.run();
+      bare.end();
+    },
+    whole: async () => {
+      const engine = new Engine(join(folder, 'engine.js'));
+      firsts.push(await analyze(engine, request(model, tokens, false)));
+      engine.dispose();
+    },
+  });
+  const [whole, bare, first] = [median(times.whole), median(times.bare), median(firsts.slice(-rounds))];
+  const short = tokens < 1024;
+  return [
+    {
+      what: `cold, T = ${tokens}, against one plain session (${bare.toFixed(2)} s)`,
+      target: short ? '0.90 ×' : '1.05 ×',
+      measured: `${ratios(times.whole, times.bare).toFixed(2)} × (${whole.toFixed(2)} s)`,
+    },
+    {
+      what: `cold, T = ${tokens}, first block's numbers after`,
+      target: short ? '35 %' : '20 %',
+      measured: `${((100 * first) / whole).toFixed(0)} % (${first.toFixed(2)} s)`,
+    },
+  ];
+}
+
+/** Peak of the child's resident memory, Linux only. */
+async function memory(model: BenchModel): Promise<Figure[]> {
+  const engine = new Engine(join(folder, 'engine.js'));
+  await analyze(engine, request(model, 128, true));
+  const peak = peakMemory(engine.pid);
+  engine.dispose();
+  const parameters = (model.weightBytes / 4e9).toFixed(2);
+  return [
+    {
+      what: `peak memory of the child, ${parameters} billion parameters, T = 128`,
+      target: '1.00 GB',
+      measured: peak === undefined ? 'not known on this system' : `${(peak / 1e9).toFixed(2)} GB`,
+    },
+  ];
+}
+
+function peakMemory(pid: number | undefined): number | undefined {
+  try {
+    const kilobytes = /VmHWM:\s*(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return kilobytes === undefined ? undefined : 1024 * Number(kilobytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function request({ file }: BenchModel, tokens: number, attention: boolean): RunRequest {
+  const ids = Array.from({ length: tokens }, (_, i) => (i * 7919) % 30000);
+  return { model: file, prompt: { ids }, attention, memory: 2 ** 31, threads };
+}
+
+/** Runs a request to its end; the seconds until the first block's numbers were here. */
+async function analyze(engine: Engine, request: RunRequest): Promise<number> {
+  const start = performance.now();
+  let first = 0;
+  for await (const event of engine.analyze(request)) {
+    if (event.type === 'failed') throw new Error(event.problem.message);
+    if (event.type === 'layer' && event.layer === 1) first = seconds(start);
+  }
+  return first;
+}
+
+interface Worker {
+  run(): Promise<void>;
+  end(): void;
+}
+
+function worker(name: string, model: BenchModel, tokens: number): Worker {
+  const child: ChildProcess = fork(join(folder, `${name}.js`), [model.file, `${tokens}`, `${threads}`]);
+  return {
+    run: () =>
+      new Promise((resolve, reject) => {
+        child.removeAllListeners();
+        child.once('message', () => resolve());
+        child.once('exit', (code) => reject(new Error(`${name} ended with code ${code}`)));
+        child.send('run');
+      }),
+    end: () => {
+      child.removeAllListeners();
+      child.kill();
+    },
+  };
+}
+
+/** Seconds of every contender, by round; the first round is thrown away. */
+async function takeTurns<Name extends string>(contenders: Record<Name, () => Promise<unknown>>) {
+  const names = Object.keys(contenders) as Name[];
+  const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
+  for (let round = 0; round <= rounds; round++) {
+    for (const name of names) {
+      const start = performance.now();
+      await contenders[name]();
+      if (round > 0) times[name].push(seconds(start));
+    }
+  }
+  return times;
+}
+
+function seconds(start: number): number {
+  return (performance.now() - start) / 1000;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return (sorted[Math.floor((sorted.length - 1) / 2)] + sorted[Math.floor(sorted.length / 2)]) / 2;
+}
+
+/** Median of the ratios of neighbours in time, which suffer alike from what else the machine does. */
+function ratios(values: readonly number[], references: readonly number[]): number {
+  return median(values.map((value, round) => value / references[round]));
+}
+
+function table(figures: readonly Figure[]): void {
+  const width = Math.max(...figures.map(({ what }) => what.length));
+  console.log(`${'figure'.padEnd(width)}  at most  measured`);
+  for (const { what, target, measured } of figures)
+    console.log(`${what.padEnd(width)}  ${target.padEnd(7)}  ${measured}`);
+}
+
+void main();

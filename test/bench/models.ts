@@ -1,0 +1,224 @@
+/** Models that are made for measuring: the shapes are real, the weights are not. */
+import { closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { encodeModel } from '../../src/onnx/encode.js';
+import { type Attribute, DataType, type Node, type Tensor, type ValueInfo } from '../../src/onnx/model.js';
+
+/** A graph under construction; every `add` gives the name of the value it makes. */
+class Builder {
+  readonly nodes: Node[] = [];
+  readonly initializers = new Map<string, Tensor>();
+  weightBytes = 0;
+
+  constructor(private readonly weightFile: string) {}
+
+  add(op: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}, outputs = 1): string[] {
+    const name = `${op}_${this.nodes.length}`;
+    const made = Array.from({ length: outputs }, (_, i) => `${name}/${i}`);
+    this.nodes.push({ name, op, domain: '', inputs, outputs: made, attributes: new Map(Object.entries(attributes)) });
+    return made;
+  }
+
+  one(op: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}): string {
+    return this.add(op, inputs, attributes)[0];
+  }
+
+  /** A float32 weight in the weight file. */
+  weight(dims: readonly number[]): string {
+    const length = 4 * dims.reduce((product, extent) => product * extent, 1);
+    const data = { file: this.weightFile, offset: this.weightBytes, length };
+    this.weightBytes += length;
+    return this.initializer({ type: DataType.float, dims, data });
+  }
+
+  floats(dims: readonly number[], ...values: number[]): string {
+    return this.initializer({ type: DataType.float, dims, data: bytesOf(Float32Array.from(values)) });
+  }
+
+  ints(dims: readonly number[], ...values: number[]): string {
+    return this.initializer({ type: DataType.int64, dims, data: bytesOf(BigInt64Array.from(values, BigInt)) });
+  }
+
+  private initializer(tensor: Omit<Tensor, 'name'>): string {
+    const name = `weight_${this.initializers.size}`;
+    this.initializers.set(name, { ...tensor, name });
+    return name;
+  }
+}
+
+function bytesOf(array: Float32Array | BigInt64Array): Uint8Array {
+  return new Uint8Array(array.buffer);
+}
+
+const int = (value: number): Attribute => ({ kind: 'int', value: BigInt(value) });
+const ints = (...values: number[]): Attribute => ({ kind: 'ints', value: values.map(BigInt) });
+
+/** Hidden state of `heads` heads [1, T, D] to [1, heads, T, D / heads]. */
+function split(b: Builder, value: string, heads: number, width: number, order: readonly number[]): string {
+  const shaped = b.one('Reshape', [value, b.ints([4], 0, 0, heads, width)]);
+  return b.one('Transpose', [shaped], { perm: ints(...order) });
+}
+
+/** Scores, causal mask, softmax, values, heads joined again: [1, T, D]. */
+function attend(b: Builder, q: string, k: string, v: string, mask: string, width: number, hidden: number): string {
+  const scores = b.one('Div', [b.one('MatMul', [q, k]), b.floats([], Math.sqrt(width))]);
+  const masked = b.one('Where', [mask, scores, b.floats([], -3.4028234663852886e38)]);
+  const mixed = b.one('MatMul', [b.one('Softmax', [masked], { axis: int(-1) }), v]);
+  const joined = b.one('Transpose', [mixed], { perm: ints(0, 2, 1, 3) });
+  return b.one('Reshape', [joined, b.ints([3], 0, 0, hidden)]);
+}
+
+/** Lower triangle of ones, [T, T], as booleans. */
+function causalMask(b: Builder, tokens: string): string {
+  const shape = b.one('Concat', [tokens, tokens], { axis: int(0) });
+  const one: Tensor = { name: '', type: DataType.float, dims: [1], data: bytesOf(Float32Array.of(1)) };
+  const ones = b.one('ConstantOfShape', [shape], { value: { kind: 'tensor', value: one } });
+  return b.one('Cast', [b.one('Trilu', [ones], { upper: int(0) })], { to: int(DataType.bool) });
+}
+
+const position = { scores: [0, 2, 1, 3], keys: [0, 2, 3, 1] } as const;
+
+/** GPT-2 small: 12 blocks, D = 768, 12 heads, tied embedding of 50,257; LayerNorm, biases, GELU by tanh. */
+function gpt2(b: Builder): string {
+  const [layers, hidden, heads, vocabulary, context] = [12, 768, 12, 50257, 1024];
+  const width = hidden / heads;
+  const linear = (x: string, from: number, to: number) =>
+    b.one('Add', [b.one('MatMul', [x, b.weight([from, to])]), b.weight([to])]);
+  const norm = (x: string) =>
+    b.one('LayerNormalization', [x, b.weight([hidden]), b.weight([hidden])], {
+      axis: int(-1),
+      epsilon: { kind: 'float', value: 1e-5 },
+    });
+
+  const table = b.weight([vocabulary, hidden]);
+  const tokens = b.one('Slice', [b.one('Shape', ['input_ids']), b.ints([1], 1), b.ints([1], 2)]);
+  const count = b.one('Squeeze', [tokens, b.ints([1], 0)]);
+  const places = b.one('Range', [b.ints([], 0), count, b.ints([], 1)]);
+  const mask = causalMask(b, tokens);
+  let h = b.one('Add', [b.one('Gather', [table, 'input_ids']), b.one('Gather', [b.weight([context, hidden]), places])]);
+  for (let layer = 0; layer < layers; layer++) {
+    const qkv = linear(norm(h), hidden, 3 * hidden);
+    const [q, k, v] = b.add('Split', [qkv, b.ints([3], hidden, hidden, hidden)], { axis: int(-1) }, 3);
+    const mixed = attend(
+      b,
+      split(b, q, heads, width, position.scores),
+      split(b, k, heads, width, position.keys),
+      split(b, v, heads, width, position.scores),
+      mask,
+      width,
+      hidden,
+    );
+    h = b.one('Add', [h, linear(mixed, hidden, hidden)]);
+    h = b.one('Add', [h, linear(gelu(b, linear(norm(h), hidden, 4 * hidden)), 4 * hidden, hidden)]);
+  }
+  return b.one('MatMul', [norm(h), b.one('Transpose', [table], { perm: ints(1, 0) })]);
+}
+
+function gelu(b: Builder, x: string): string {
+  const cubed = b.one('Mul', [b.one('Pow', [x, b.floats([], 3)]), b.floats([], 0.044715)]);
+  const inner = b.one('Mul', [b.one('Add', [x, cubed]), b.floats([], Math.sqrt(2 / Math.PI))]);
+  const gate = b.one('Add', [b.one('Tanh', [inner]), b.floats([], 1)]);
+  return b.one('Mul', [b.one('Mul', [x, b.floats([], 0.5)]), gate]);
+}
+
+/** 1.2 billion parameters in the shape of LLaMA: 16 blocks, D = 2048, 32 heads, gated MLP of 8,192. */
+function llama(b: Builder): string {
+  const [layers, hidden, heads, wide, vocabulary] = [16, 2048, 32, 8192, 32000];
+  const width = hidden / heads;
+  const linear = (x: string, from: number, to: number) => b.one('MatMul', [x, b.weight([from, to])]);
+  const norm = (x: string) => {
+    const mean = b.one('ReduceMean', [b.one('Mul', [x, x])], { axes: ints(-1), keepdims: int(1) });
+    const root = b.one('Sqrt', [b.one('Add', [mean, b.floats([], 1e-5)])]);
+    return b.one('Mul', [b.one('Div', [x, root]), b.weight([hidden])]);
+  };
+
+  const tokens = b.one('Slice', [b.one('Shape', ['input_ids']), b.ints([1], 1), b.ints([1], 2)]);
+  const mask = causalMask(b, tokens);
+  let h = b.one('Gather', [b.weight([vocabulary, hidden]), 'input_ids']);
+  for (let layer = 0; layer < layers; layer++) {
+    const x = norm(h);
+    const mixed = attend(
+      b,
+      split(b, linear(x, hidden, hidden), heads, width, position.scores),
+      split(b, linear(x, hidden, hidden), heads, width, position.keys),
+      split(b, linear(x, hidden, hidden), heads, width, position.scores),
+      mask,
+      width,
+      hidden,
+    );
+    h = b.one('Add', [h, linear(mixed, hidden, hidden)]);
+    const y = norm(h);
+    const gate = linear(y, hidden, wide);
+    const gated = b.one('Mul', [b.one('Mul', [gate, b.one('Sigmoid', [gate])]), linear(y, hidden, wide)]);
+    h = b.one('Add', [h, linear(gated, wide, hidden)]);
+  }
+  return linear(norm(h), hidden, vocabulary);
+}
+
+/** Random weights, small enough that nothing overflows; one block of them over and over. */
+function writeRandom(file: string, bytes: number): void {
+  const block = new Float32Array(2 ** 20);
+  let state = 1;
+  for (let i = 0; i < block.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    block[i] = 0.08 * (state / 2 ** 32 - 0.5);
+  }
+  const descriptor = openSync(file, 'w');
+  for (let done = 0; done < bytes; done += block.byteLength) {
+    writeSync(descriptor, block, 0, Math.min(block.byteLength, bytes - done));
+  }
+  closeSync(descriptor);
+}
+
+/** Zeros that take no room on the disk. */
+function writeSparse(file: string, bytes: number): void {
+  const descriptor = openSync(file, 'w');
+  ftruncateSync(descriptor, bytes);
+  closeSync(descriptor);
+}
+
+export interface BenchModel {
+  readonly file: string;
+  readonly weightBytes: number;
+}
+
+/** Writes both models into `folder`. */
+export function writeModels(folder: string): { gpt2: BenchModel; llama: BenchModel } {
+  return {
+    gpt2: write(join(folder, 'gpt2-shape'), gpt2, writeRandom, 50257),
+    llama: write(join(folder, 'llama-1b-shape'), llama, writeSparse, 32000),
+  };
+}
+
+function write(
+  folder: string,
+  build: (b: Builder) => string,
+  fill: (file: string, bytes: number) => void,
+  vocabulary: number,
+): BenchModel {
+  mkdirSync(folder);
+  const weightFile = join(folder, 'weights.bin');
+  const builder = new Builder(weightFile);
+  const inputs: ValueInfo[] = [{ name: 'input_ids', type: DataType.int64, shape: ['batch', 'tokens'] }];
+  const logits = build(builder);
+  builder.nodes.push({
+    name: 'output',
+    op: 'Identity',
+    domain: '',
+    inputs: [logits],
+    outputs: ['logits'],
+    attributes: new Map(),
+  });
+  const graph = {
+    name: basename(folder),
+    nodes: builder.nodes,
+    inputs,
+    outputs: [{ name: 'logits', type: DataType.float, shape: ['batch', 'tokens', vocabulary] }],
+    initializers: builder.initializers,
+    valueInfo: new Map(),
+  };
+  const file = join(folder, 'model.onnx');
+  writeFileSync(file, encodeModel({ irVersion: 8, opsets: new Map([['', 17]]), graph }, folder));
+  fill(weightFile, builder.weightBytes);
+  return { file, weightBytes: builder.weightBytes };
+}

@@ -1,0 +1,25 @@
+/** Builds the bench, the engine's child and what they are measured against, and starts it. */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const outdir = fileURLToPath(new URL('../../node_modules/.cache/sinkscope/bench', import.meta.url));
+await build({
+  absWorkingDir: root,
+  entryPoints: {
+    engine: 'src/engine/child.ts',
+    bench: 'test/bench/bench.ts',
+    bare: 'test/bench/bare.ts',
+    'all-logits': 'test/bench/all-logits.ts',
+  },
+  outdir,
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'cjs',
+  external: ['onnxruntime-node', 'tokenizers'],
+  loader: { '.wasm': 'binary' },
+});
+const { status } = spawnSync(process.execPath, [`${outdir}/bench.js`, ...process.argv.slice(2)], { stdio: 'inherit' });
+process.exitCode = status ?? 1;
