@@ -112,6 +112,7 @@ function page(webview: vscode.Webview, view: 'panel' | 'side', extension: vscode
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta property="csp-nonce" nonce="${nonce}">
 <link rel="stylesheet" href="${file('codicon.css')}">
+<link rel="stylesheet" href="${file('panel.css')}">
 <title>Sinkscope</title>
 </head>
 <body data-view="${view}">
