@@ -1,9 +1,11 @@
 /** The process that runs models. It does one thing at a time, says everything through messages, and may be killed. */
 import { SinkscopeError, toProblem } from '../errors.js';
+import { loadTokenizer } from '../tokens/tokenizer.js';
 import type { RunEvent, RunRequest } from './events.js';
 import { inspect } from './inspection.js';
 import { fileVersion, type LoadedModel, loadModel } from './loaded.js';
-import { checkToChild, type FromChild, idOf, type ToChild } from './protocol.js';
+import { measure } from './measure.js';
+import { checkToChild, type Encoded, type FromChild, idOf, type ToChild } from './protocol.js';
 import { type Run, startRun } from './run.js';
 import { StageRunner } from './stages.js';
 
@@ -38,6 +40,15 @@ async function perform(message: ToChild): Promise<void> {
   const { id } = message;
   if (message.type === 'analyze') {
     await analyze(message.request, (event) => send({ id, type: 'event', event }));
+  } else if (message.type === 'measure') {
+    const start = performance.now();
+    const used = await use(message.request);
+    used.run = undefined;
+    await measure(used.loaded, used.runner, message.request, (event) => send({ id, type: 'event', event }));
+    const seconds = (performance.now() - start) / 1000;
+    await send({ id, type: 'event', event: { type: 'finished', seconds, firstLayerSeconds: seconds } });
+  } else if (message.type === 'encode') {
+    await send({ id, type: 'answer', answer: await encode(message.model, message.text) });
   } else if (message.type === 'inspect') {
     const known = current?.loaded;
     const isKnown = known?.file === message.model && known.version === fileVersion(message.model);
@@ -67,8 +78,26 @@ async function analyze(request: RunRequest, emit: (event: RunEvent) => Promise<v
   await emit({ type: 'finished', seconds: elapsed(), firstLayerSeconds, saved: request.save?.file });
 }
 
+/** @throws SinkscopeError `tokenizer` where there is none, or it does not fit. */
+async function encode(model: string, text: string): Promise<Encoded> {
+  const tokenizer = loadTokenizer(model);
+  if (!tokenizer) {
+    throw new SinkscopeError({
+      code: 'tokenizer',
+      file: model,
+      message: `${model} has no tokenizer.json beside it: put the model's own there.`,
+    });
+  }
+  const [plain, asRun] = [
+    await tokenizer.encode(text, { bos: false }),
+    await tokenizer.encode(text, { bos: undefined }),
+  ];
+  const own = plain.tokens.slice(plain.prefix, plain.tokens.length - plain.suffix);
+  return { ids: Int32Array.from(own, ({ id }) => id), prefix: asRun.prefix > 0 ? asRun.tokens[0]?.id : undefined };
+}
+
 /** The model of the request: the one at hand, unless it is another, has changed on disk, or needs other threads. */
-async function use({ model, threads }: RunRequest): Promise<Current> {
+async function use({ model, threads }: Pick<RunRequest, 'model' | 'threads'>): Promise<Current> {
   const version = fileVersion(model);
   if (current?.loaded.file === model && current.loaded.version === version && current.threads === threads)
     return current;

@@ -5,8 +5,13 @@ import { type Problem, SinkscopeError } from '../errors.js';
 import { partialFile } from '../statistics/safetensors.js';
 import { Channel } from './channel.js';
 import { Connection, type Job, type Request } from './connection.js';
-import type { Query, QueryAnswers, RunEvent, RunRequest } from './events.js';
+import type { FailedEvent, FinishedEvent, Query, QueryAnswers, RunEvent, RunRequest } from './events.js';
 import type { Inspection } from './inspection.js';
+import type { MeasuredEvent, MeasureRequest } from './measure.js';
+import type { Encoded } from './protocol.js';
+
+/** What {@link Engine.measure} says. */
+export type MeasureEvent = MeasuredEvent | FinishedEvent | FailedEvent;
 
 const stopped: Problem = { code: 'cancelled', message: 'The analysis was stopped.' };
 const superseded: Problem = { code: 'cancelled', message: 'The analysis was stopped because another one was started.' };
@@ -36,18 +41,41 @@ export class Engine {
    * cancels a run that is still going on. Aborting `signal`, or leaving the loop, kills the child.
    */
   analyze(request: RunRequest, signal?: AbortSignal): AsyncGenerator<RunEvent, void, void> {
+    const partial = (pid: number | undefined) => {
+      // What a killed child was writing is its parent's to remove.
+      if (request.save && pid !== undefined) void rm(partialFile(request.save.file, pid), { force: true });
+    };
+    return this.stream<RunEvent>({ type: 'analyze', request }, signal, partial);
+  }
+
+  /**
+   * Scores sequences under variants; the events come sequence by sequence, variant by variant. Starts, ends and is
+   * cancelled as {@link analyze} is.
+   */
+  measure(request: MeasureRequest, signal?: AbortSignal): AsyncGenerator<MeasureEvent, void, void> {
+    return this.stream<MeasureEvent>({ type: 'measure', request }, signal);
+  }
+
+  private stream<E>(
+    request: Request,
+    signal: AbortSignal | undefined,
+    failed: (pid: number | undefined) => void = () => {},
+  ): AsyncGenerator<E | FinishedEvent | FailedEvent, void, void> {
     this.stopRun?.(superseded);
-    this.noAnswers = 'The last analysis did not finish; run it again to ask about it.';
+    this.noAnswers =
+      request.type === 'analyze'
+        ? 'The last analysis did not finish; run it again to ask about it.'
+        : 'No analysis has been run since the last measurement; run one first.';
 
     const stop = (problem: Problem) => this.connection?.kill(problem);
-    const end = (event?: RunEvent) => {
+    const end = (event?: FinishedEvent | FailedEvent) => {
       signal?.removeEventListener('abort', abort);
       if (this.stopRun === stop) this.stopRun = undefined;
       if (event) events.push(event);
       events.close();
     };
     const abort = () => stop(stopped);
-    const events = new Channel<RunEvent>(abort);
+    const events = new Channel<E | FinishedEvent | FailedEvent>(abort);
 
     if (signal?.aborted) {
       end({ type: 'failed', problem: stopped });
@@ -55,27 +83,24 @@ export class Engine {
     }
     signal?.addEventListener('abort', abort);
     this.stopRun = stop;
-    this.send(
-      { type: 'analyze', request },
-      {
-        receive: (message) => {
-          if (message.type === 'problem') end({ type: 'failed', problem: message.problem });
-          else if (message.type === 'event' && message.event.type === 'finished') {
-            this.noAnswers = undefined;
-            end(message.event);
-          } else {
-            if (message.type === 'event') events.push(message.event);
-            return false;
-          }
-          return true;
-        },
-        fail: (problem, pid) => {
-          end({ type: 'failed', problem });
-          // What a killed child was writing is its parent's to remove.
-          if (request.save && pid !== undefined) void rm(partialFile(request.save.file, pid), { force: true });
-        },
+    this.send(request, {
+      receive: (message) => {
+        if (message.type === 'problem') end({ type: 'failed', problem: message.problem });
+        else if (message.type === 'event' && message.event.type === 'finished') {
+          if (request.type === 'analyze') this.noAnswers = undefined;
+          end(message.event);
+        } else {
+          // Checked where the child is heard: the events of a job are those of its request.
+          if (message.type === 'event') events.push(message.event as E);
+          return false;
+        }
+        return true;
       },
-    );
+      fail: (problem, pid) => {
+        end({ type: 'failed', problem });
+        failed(pid);
+      },
+    });
     return events;
   }
 
@@ -94,6 +119,15 @@ export class Engine {
         if (!lost) throw error;
       }
     }
+  }
+
+  /**
+   * A text's token ids, without prefix, and the prefix token of the model.
+   *
+   * @throws SinkscopeError `tokenizer` where there is none or it does not fit the file
+   */
+  async encode(model: string, text: string, signal?: AbortSignal): Promise<Encoded> {
+    return (await this.ask({ type: 'encode', model, text }, signal)) as Encoded;
   }
 
   /**

@@ -8,6 +8,7 @@
 import type { Problem } from '../errors.js';
 import type { HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
 import type { Token } from '../tokens/token.js';
+import type { Intervention, Point } from './interventions.js';
 
 export type { Token } from '../tokens/token.js';
 
@@ -120,6 +121,8 @@ export interface RunRequest {
   readonly bos?: boolean;
   /** Which part to run when the text is longer than the context; undefined: fail with code `too-long`. */
   readonly window?: { readonly start: number } | 'first' | 'last';
+  /** Changes to activations, made while the model runs. */
+  readonly interventions?: readonly Intervention[];
   /** Reduce every attention pattern to its sink statistics. */
   readonly attention: boolean;
   /** Bytes the engine may hold, beside the blocks being run. */
@@ -144,11 +147,17 @@ export type Query =
   /** One row of a hidden state: all D values of a token. */
   | { readonly type: 'hidden'; readonly layer: number; readonly token: number }
   /** Next-token predictions after any token. */
-  | { readonly type: 'predictions'; readonly token: number };
+  | { readonly type: 'predictions'; readonly token: number }
+  /** One row of an activation inside block `layer`, 1-based. */
+  | { readonly type: 'activation'; readonly point: Point; readonly layer: number; readonly token: number }
+  /** Logit lens: what the model's own final norm and unembedding predict from h_`layer`. */
+  | { readonly type: 'lens'; readonly layer: number; readonly token: number };
 
 export interface QueryAnswers {
   /** Row-major [queries, keys]. */
   readonly pattern: { readonly queries: number; readonly keys: number; readonly values: Float32Array };
   readonly hidden: { readonly values: Float32Array };
   readonly predictions: PredictionsEvent;
+  readonly activation: { readonly values: Float32Array };
+  readonly lens: PredictionsEvent;
 }

@@ -3,20 +3,59 @@ import * as v from 'valibot';
 import { type Problem, SinkscopeError } from '../errors.js';
 import type { Query, QueryAnswers, RunEvent, RunRequest } from './events.js';
 import type { Inspection } from './inspection.js';
+import { points } from './interventions.js';
+import type { MeasuredEvent, MeasureRequest } from './measure.js';
 
 export type ToChild =
   | { readonly id: number; readonly type: 'analyze'; readonly request: RunRequest }
+  | { readonly id: number; readonly type: 'measure'; readonly request: MeasureRequest }
+  | { readonly id: number; readonly type: 'encode'; readonly model: string; readonly text: string }
   | { readonly id: number; readonly type: 'inspect'; readonly model: string }
   | { readonly id: number; readonly type: 'query'; readonly query: Query };
 
 /** Every message of the child answers the one with its `id`. */
 export type FromChild =
-  | { readonly id: number; readonly type: 'event'; readonly event: RunEvent }
-  | { readonly id: number; readonly type: 'answer'; readonly answer: Inspection | QueryAnswers[Query['type']] }
+  | { readonly id: number; readonly type: 'event'; readonly event: RunEvent | MeasuredEvent }
+  | {
+      readonly id: number;
+      readonly type: 'answer';
+      readonly answer: Inspection | Encoded | QueryAnswers[Query['type']];
+    }
   | { readonly id: number; readonly type: 'problem'; readonly problem: Problem };
+
+/** A text as the model's tokenizer cuts it. */
+export interface Encoded {
+  readonly ids: Int32Array;
+  /** The token a sequence of this model begins with, by the model's own files; undefined where there is none. */
+  readonly prefix: number | undefined;
+}
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
 const path = v.pipe(v.string(), v.nonEmpty('is empty'));
+
+const chosen = v.union([v.literal('all'), v.array(whole)]);
+const intervention = v.object({
+  point: v.picklist(points),
+  block: whole,
+  tokens: chosen,
+  dims: v.union([chosen, v.object({ except: v.array(whole) })]),
+  set: v.variant('to', [
+    v.object({ to: v.literal('zero') }),
+    v.object({ to: v.literal('value'), value: v.union([v.number(), v.array(v.number())]) }),
+    v.object({ to: v.literal('scale'), by: v.number() }),
+    v.object({ to: v.literal('noise'), deviation: v.number(), seed: v.pipe(v.number(), v.integer()) }),
+  ]),
+});
+const memory = v.pipe(v.number(), v.minValue(1));
+const threads = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1024));
+
+const measureRequest = v.object({
+  model: path,
+  sequences: v.array(v.object({ ids: v.pipe(v.array(whole), v.minLength(2)), from: v.pipe(whole, v.minValue(1)) })),
+  variants: v.array(v.object({ name: v.string(), interventions: v.array(intervention) })),
+  memory,
+  threads,
+});
 
 const runRequest = v.object({
   model: path,
@@ -31,8 +70,9 @@ const runRequest = v.object({
   bos: v.optional(v.boolean()),
   window: v.optional(v.union([v.picklist(['first', 'last']), v.object({ start: whole })])),
   attention: v.boolean(),
-  memory: v.pipe(v.number(), v.minValue(1)),
-  threads: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1024)),
+  interventions: v.optional(v.array(intervention)),
+  memory,
+  threads,
   save: v.optional(v.object({ file: path, attention: v.boolean(), mlp: v.boolean(), logits: v.boolean() })),
 });
 
@@ -40,10 +80,14 @@ const query = v.variant('type', [
   v.object({ type: v.literal('pattern'), layer: whole, head: whole }),
   v.object({ type: v.literal('hidden'), layer: whole, token: whole }),
   v.object({ type: v.literal('predictions'), token: whole }),
+  v.object({ type: v.literal('activation'), point: v.picklist(points), layer: whole, token: whole }),
+  v.object({ type: v.literal('lens'), layer: whole, token: whole }),
 ]);
 
 const toChild = v.variant('type', [
   v.object({ id: whole, type: v.literal('analyze'), request: runRequest }),
+  v.object({ id: whole, type: v.literal('measure'), request: measureRequest }),
+  v.object({ id: whole, type: v.literal('encode'), model: path, text: v.string() }),
   v.object({ id: whole, type: v.literal('inspect'), model: path }),
   v.object({ id: whole, type: v.literal('query'), query }),
 ]);

@@ -5,12 +5,15 @@ import { patternStatistics } from '../statistics/pattern.js';
 import type { PredictionsEvent, Query, QueryAnswers, RunEvent, RunRequest } from './events.js';
 import { fixedLength, makeFeeds } from './feeds.js';
 import { Head } from './head.js';
+import type { Point } from './interventions.js';
 import type { LoadedModel } from './loaded.js';
 import { chooseDial, holdsStates, tokensThatFit } from './memory.js';
+import { runPatched, valueAt } from './patched.js';
 import { cropPattern, type Pattern, patternOf } from './patterns.js';
 import { group, makePlan, type Plan, type Stage } from './plan.js';
 import { type Prompt, readPrompt } from './prompt.js';
 import { openSaver, type Saver } from './save.js';
+import type { Values } from './session.js';
 import type { StageRunner } from './stages.js';
 import { floats, rowsOf, sliceRows, type Value } from './value.js';
 
@@ -132,9 +135,10 @@ export class Run {
     const body = plan.stages.filter((stage) => stage.first <= anatomy.layers);
     if (this.feeds.has(anatomy.embedding)) await this.reportBlock(0, this.feeds, emit);
     for (const [name, value] of this.feeds) this.values.set(name, value);
-    const stages = group(body, dial.blocksPerStage, anatomy.layers);
+    // Interventions are made at the ends of stages.
+    const stages = group(body, request.interventions ? 1 : dial.blocksPerStage, anatomy.layers);
     for (const [i, stage] of stages.entries()) {
-      const results = await this.runner.run(stage, this.values, dial.keep);
+      const results = await this.execute(stage, dial.keep);
       for (const [name, value] of results) this.values.set(name, value);
       for (let block = stage.first; block <= stage.last; block++) await this.reportBlock(block, results, emit);
       this.forget(stages.slice(i + 1));
@@ -151,6 +155,8 @@ export class Run {
     if (query.type === 'pattern') return this.pattern(query.layer, query.head);
     checkIndex('token', query.token, 0, (this.tokens ?? 0) - 1);
     if (query.type === 'predictions') return this.predictions(query.token, false);
+    if (query.type === 'lens') return this.lens(query.layer, query.token);
+    if (query.type === 'activation') return this.activation(query.point, query.layer, query.token);
     checkIndex('layer', query.layer, 0, layers);
     await this.recall(query.layer);
     const row = sliceRows(this.value(this.residual(query.layer)), query.token, query.token + 1);
@@ -180,21 +186,50 @@ export class Run {
   }
 
   private async predictions(token: number, keep: boolean): Promise<PredictionsEvent> {
-    const { layers } = this.loaded.anatomy;
+    if (this.loaded.predicts) await this.recall(this.loaded.anatomy.layers);
+    return this.predicted(this.values, token, keep);
+  }
+
+  /** What the head predicts from `values`. */
+  private async predicted(values: Values, token: number, keep: boolean): Promise<PredictionsEvent> {
     if (!this.loaded.predicts || !this.head) {
       throw new SinkscopeError({
         code: 'input',
         message: 'This model does not predict tokens: it has no output head over a vocabulary.',
       });
     }
-    await this.recall(layers);
-    const top = await this.head.predictions(this.values, token, keep);
+    const top = await this.head.predictions(values, token, keep);
     const tokenizer = this.loaded.tokenizer();
     return {
       type: 'predictions',
       token,
       top: top.map(({ id, probability }) => ({ id, probability, text: tokenizer?.decode(id) ?? `token ${id}` })),
     };
+  }
+
+  private async activation(point: Point, layer: number, token: number): Promise<QueryAnswers['activation']> {
+    const { anatomy } = this.loaded;
+    const name = valueAt(anatomy, point, layer);
+    const stage = this.plan.stages.find((candidate) => candidate.first === layer);
+    if (!stage) throw new Error(`block ${layer} has no stage`);
+    await this.recall(layer - 1);
+    const value = (await this.runner.run(this.plan.narrow(stage, [name]), this.values, false)).get(name);
+    if (!value) throw new Error(`${name} was not computed`);
+    return { values: floats(sliceRows(value, token, token + 1)).slice() };
+  }
+
+  private async lens(layer: number, token: number): Promise<QueryAnswers['lens']> {
+    const { layers } = this.loaded.anatomy;
+    checkIndex('layer', layer, 0, layers);
+    await this.recall(layer);
+    const instead = new Map(this.values).set(this.residual(layers), this.value(this.residual(layer)));
+    return this.predicted(instead, token, false);
+  }
+
+  /** A stage with the interventions of the request. */
+  private execute(stage: Stage, keep: boolean): Promise<Values> {
+    const { loaded, runner, plan, request } = this;
+    return runPatched(runner, plan, loaded.anatomy, stage, this.values, request.interventions ?? [], keep);
   }
 
   /** Emits and saves what the results of a stage say about block `block`; 0 is the embedding. */
@@ -288,7 +323,7 @@ export class Run {
     const needed = [this.residual(layer), ...(layer < this.loaded.anatomy.layers ? (next?.inputs ?? []) : [])];
     if (needed.every((name) => this.values.has(name))) return;
     for (const [i, stage] of stages.entries()) {
-      const results = await this.runner.run(stage, this.values, false);
+      const results = await this.execute(stage, false);
       for (const [name, value] of results) this.values.set(name, value);
       this.forget([...stages.slice(i + 1), ...(next ? [next] : [])]);
     }
