@@ -1,0 +1,156 @@
+/**
+ * Scoring of many sequences, as the model is and with interventions: what perplexities are made of. A changed run
+ * starts from what the plain one has computed up to its first change, so it costs its share of the blocks only.
+ */
+import type { Anatomy } from '../anatomy/anatomy.js';
+import { SinkscopeError } from '../errors.js';
+import { checkIds } from '../tokens/tokenizer.js';
+import { makeFeeds } from './feeds.js';
+import { Head } from './head.js';
+import { type Intervention, intervened } from './interventions.js';
+import type { LoadedModel } from './loaded.js';
+import { blockBytes } from './memory.js';
+import { cutsOf, runPatched, valueAt } from './patched.js';
+import { makePlan, type Stage } from './plan.js';
+import type { Values } from './session.js';
+import type { StageRunner } from './stages.js';
+import type { Value } from './value.js';
+
+export interface Sequence {
+  readonly ids: readonly number[];
+  /** The tokens from this index on are scored, each by what comes before it; at least 1. */
+  readonly from: number;
+}
+
+/** A way to run every sequence. */
+export interface Variant {
+  readonly name: string;
+  readonly interventions: readonly Intervention[];
+}
+
+export interface MeasureRequest {
+  readonly model: string;
+  readonly sequences: readonly Sequence[];
+  readonly variants: readonly Variant[];
+  readonly memory: number;
+  readonly threads: number;
+}
+
+export interface MeasuredEvent {
+  readonly type: 'measured';
+  /** Index of the sequence and of the variant. */
+  readonly sequence: number;
+  readonly variant: number;
+  /** −ln p of each scored token. */
+  readonly losses: Float32Array;
+}
+
+/** Rows of logits that are held at once, in bytes. */
+const partBytes = 2 ** 26;
+
+/**
+ * Scores every sequence under every variant, sequence by sequence.
+ *
+ * @throws SinkscopeError `input` where the model predicts no tokens, an intervention is about nothing, or an id is out
+ *   of range; `too-long` where a sequence is longer than the context.
+ */
+export async function measure(
+  loaded: LoadedModel,
+  runner: StageRunner,
+  request: MeasureRequest,
+  emit: (event: MeasuredEvent) => Promise<void>,
+): Promise<void> {
+  const { anatomy, model, summary } = loaded;
+  const logits = anatomy.unembedding?.logits;
+  if (!loaded.predicts || logits === undefined) {
+    throw new SinkscopeError({
+      code: 'input',
+      file: loaded.file,
+      message: `${loaded.file} predicts no tokens: it has no output head over a vocabulary, so there is no perplexity.`,
+    });
+  }
+  for (const { interventions } of request.variants)
+    for (const { point, block } of interventions) valueAt(anatomy, point, block);
+  const longest = Math.max(...request.sequences.map(({ ids }) => ids.length));
+  if (summary.context !== undefined && longest > summary.context) {
+    throw new SinkscopeError({
+      code: 'too-long',
+      message: `A window of ${longest} tokens is longer than the model's context of ${summary.context}; choose a shorter one.`,
+      limit: { tokens: longest, context: summary.context },
+    });
+  }
+  const plan = makePlan(model.graph, anatomy, new Map(), [logits]);
+  const stage = plan.stages.find(({ first }) => first > anatomy.layers);
+  if (!stage) throw new Error('the head has no stage');
+  const head = new Head(runner, stage, valueAt(anatomy, 'resid_post', anatomy.layers), logits);
+  const keep = 2 * summary.bytes + blockBytes(anatomy, longest) <= request.memory;
+  const cut = (after: readonly number[]) =>
+    plan.cut(ascending([...after, anatomy.layers])).filter(({ last }) => last <= anatomy.layers);
+  const variants = request.variants.map(({ interventions }) => {
+    const cuts = cutsOf(interventions);
+    return { interventions, first: cuts[0], stages: cut(cuts).filter((part) => part.first > (cuts[0] ?? -1)) };
+  });
+  // The plain run stops where a changed one begins, to leave it what it needs.
+  const plainStages = cut(variants.flatMap(({ first }) => first ?? []));
+  const run = async (known: Values, stages: readonly Stage[], interventions: readonly Intervention[]) => {
+    const values = new Map<string, Value>(known);
+    for (const part of stages)
+      for (const [name, value] of await runPatched(runner, plan, anatomy, part, values, interventions, keep))
+        values.set(name, value);
+    return values;
+  };
+
+  for (const [index, { ids, from }] of request.sequences.entries()) {
+    checkIds(ids, summary.vocabulary);
+    const plain = await run(makeFeeds(anatomy.inputs, new Map(), ids).values, plainStages, []);
+    for (const [variant, { interventions, first, stages }] of variants.entries()) {
+      const values =
+        first === undefined ? plain : await run(changedAt(plain, anatomy, first, interventions), stages, interventions);
+      const losses = await lossesOf(head, values, ids, from, anatomy, keep);
+      await emit({ type: 'measured', sequence: index, variant, losses });
+    }
+  }
+}
+
+const ascending = (numbers: readonly number[]) => [...new Set(numbers)].sort((a, b) => a - b);
+
+/** The values of the plain run with the residual point after `block` changed. */
+function changedAt(plain: Values, anatomy: Anatomy, block: number, interventions: readonly Intervention[]): Values {
+  const name = valueAt(anatomy, 'resid_post', block);
+  const here = interventions.filter((intervention) => intervention.block === block);
+  const state = plain.get(name);
+  return state && here.length > 0 ? new Map(plain).set(name, intervened(state, here)) : plain;
+}
+
+async function lossesOf(
+  head: Head,
+  values: Values,
+  ids: readonly number[],
+  from: number,
+  anatomy: Anatomy,
+  keep: boolean,
+): Promise<Float32Array> {
+  const losses = new Float32Array(ids.length - from);
+  const vocabulary = anatomy.vocabulary ?? 2 ** 16;
+  const rows = Math.max(1, Math.floor(partBytes / 4 / vocabulary));
+  for (let start = from; start < ids.length; start += rows) {
+    const end = Math.min(start + rows, ids.length);
+    // The token at i is predicted at position i - 1.
+    const logits = await head.logits(values, start - 1, end - 1, keep);
+    const width = logits.length / (end - start);
+    for (let i = start; i < end; i++) {
+      const row = logits.subarray((i - start) * width, (i - start + 1) * width);
+      losses[i - from] = lossOf(row, ids[i] as number);
+    }
+  }
+  return losses;
+}
+
+/** −ln softmax(logits)[id], summed in double precision. */
+function lossOf(logits: Float32Array, id: number): number {
+  let max = Number.NEGATIVE_INFINITY;
+  for (const logit of logits) if (logit > max) max = logit;
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - max);
+  return Math.log(sum) + max - (logits[id] as number);
+}
