@@ -35,12 +35,16 @@ async function main(): Promise<void> {
   try {
     const { gpt2, llama } = writeModels(temporary);
     console.log(`${cpus()[0]?.model ?? 'unknown processor'}, ${threads || 'all'} threads, ${rounds} rounds\n`);
-    const figures = [
-      ...(await warm(gpt2)),
-      ...(await cold(gpt2, 128)),
-      ...(await cold(gpt2, 1024)),
-      ...(await memory(llama)),
-    ];
+    const parts = {
+      warm: () => warm(gpt2),
+      'cold-128': () => cold(gpt2, 128),
+      'cold-1024': () => cold(gpt2, 1024),
+      memory: () => memory(llama),
+    };
+    const figures: Figure[] = [];
+    for (const [name, part] of Object.entries(parts)) {
+      if (options.only === undefined || name.startsWith(options.only)) figures.push(...(await part()));
+    }
     table(figures);
   } finally {
     await rm(temporary, { recursive: true });
