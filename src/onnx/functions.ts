@@ -4,7 +4,7 @@ import { mapSubgraphs, Names, type Renaming, renamed } from './rename.js';
 import { described, GraphError } from './scope.js';
 
 /** More than any real model has; a bound for functions that call each other to multiply. */
-const maxNodes = 1_000_000;
+const maxNodes = 200_000;
 const maxDepth = 64;
 
 /** The model with every call of one of its functions replaced by the function's body. */

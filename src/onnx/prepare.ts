@@ -11,7 +11,7 @@ import { splitNorms } from './skipnorm.js';
 
 /**
  * The model with its functions inlined, `Constant` nodes as initializers, `If` nodes of a known way replaced by their
- * branch (a boolean graph input counts as false) and fused skip norms split into their sum and their norm.
+ * branch (a boolean graph input counts as false; it stays an input that nothing reads) and fused skip norms split into their sum and their norm.
  * Names of values stay; new values get new names. Throws `SinkscopeError` (`graph`) for functions that cannot be
  * inlined.
  */

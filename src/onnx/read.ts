@@ -1,5 +1,5 @@
 /** Reading a model file: its structure only; weights stay where they are. */
-import { closeSync, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
+import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import { ExternalData } from './external.js';
@@ -19,28 +19,25 @@ const irVersions = { oldest: 3, newest: 14 };
  * is missing, too short or not allowed), `graph` (cycles, values with no source or two).
  */
 export function readModel(file: string): Model {
+  const refuse = (what: string, cause?: unknown): SinkscopeError =>
+    new SinkscopeError({ code: 'file', file, message: `${file} ${what}` }, { cause });
   let path: string;
   let descriptor: number;
+  let size: number;
   try {
     path = realpathSync(file);
+    const status = statSync(path);
+    // Before it is opened: opening a named pipe would wait for a writer.
+    if (!status.isFile()) throw refuse('is no plain file; give the path of an .onnx file.');
+    size = status.size;
     descriptor = openSync(path, 'r');
   } catch (error) {
-    throw new SinkscopeError(
-      { code: 'file', file, message: `${file} cannot be opened; check the path and that you may read it.` },
-      { cause: error },
-    );
+    if (SinkscopeError.is(error)) throw error;
+    throw refuse('cannot be opened; check the path and that you may read it.', error);
   }
   try {
-    const status = fstatSync(descriptor);
-    if (!status.isFile()) {
-      throw new SinkscopeError({
-        code: 'file',
-        file,
-        message: `${file} is no plain file; give the path of an .onnx file.`,
-      });
-    }
     const source: ByteSource = {
-      size: status.size,
+      size,
       read: (into, position) => readSync(descriptor, into, 0, into.length, position),
     };
     return parseModel(source, path);
@@ -97,8 +94,9 @@ function orderedFunction(definition: FunctionDefinition): FunctionDefinition {
   return { ...definition, nodes: orderedNodes(definition.nodes, definition.inputs, new Set()) };
 }
 
-/** Every writer puts `ir_version` (field 1, a small number) first. */
+/** Every writer puts `ir_version` (field 1, a small number) first, then another field of a `ModelProto`. */
 function startsLikeModel(source: ByteSource): boolean {
-  const head = Buffer.alloc(2);
-  return source.read(head, 0) === 2 && head[0] === 0x08 && head.readUInt8(1) < 128;
+  const head = Buffer.alloc(3);
+  if (source.read(head, 0) < 2 || head.readUInt8(0) !== 0x08 || head.readUInt8(1) >= 128) return false;
+  return source.size === 2 || [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42, 0x72].includes(head.readUInt8(2));
 }

@@ -43,6 +43,8 @@ export class Names {
   private readonly anywhere = new Set<string>();
   /** On the top level of the graph. */
   private readonly claimed = new Set<string>();
+  /** How many names were made from a base: the same one comes again and again. */
+  private readonly counts = new Map<string, number>();
 
   constructor(graph: Graph) {
     for (const input of graph.inputs) this.claimed.add(input.name);
@@ -54,7 +56,9 @@ export class Names {
   /** A name that nothing else has, made from `base`. */
   fresh(base: string): string {
     let name = base;
-    for (let i = 1; this.anywhere.has(name) || this.claimed.has(name); i++) name = `${base}#${i}`;
+    let count = this.counts.get(base) ?? 0;
+    while (this.anywhere.has(name) || this.claimed.has(name)) name = `${base}#${++count}`;
+    this.counts.set(base, count);
     this.anywhere.add(name);
     this.claimed.add(name);
     return name;

@@ -36,12 +36,10 @@ describe.each(fixtures)('%s', (fixture) => {
   test('still computes what PyTorch computes', async () => {
     const { feeds, golden, tolerance } = await loadFixture(fixture);
     const head = ['logits', 'image_embeds', 'last_hidden_state'].find((name) => golden.has(name)) ?? '';
+    // Optimised, ONNX Runtime quantises the activations of these files too.
+    const level = fixture.includes('qdq') ? 'disabled' : 'all';
     const output = prepared.graph.outputs[0]?.name ?? '';
-    const results = await run(
-      extract(prepared, { inputs: prepared.graph.inputs, outputs: [output] }),
-      feeds,
-      'disabled',
-    );
+    const results = await run(extract(prepared, { inputs: prepared.graph.inputs, outputs: [output] }), feeds, level);
     expect(difference(floats(results[output]), golden.get(head) ?? [])).toBeLessThan(tolerance);
   });
 });

@@ -1,9 +1,10 @@
-import { copyFileSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { readModel } from '../../../src/onnx/read.js';
 import { dataFiles, weightBytes } from '../../../src/onnx/weights.js';
+import { external, floats, model, value } from './build.js';
 import { digest } from './canonical.js';
 import facts from './facts.json' with { type: 'json' };
 import { fixtures, modelFile } from './zoo.js';
@@ -35,15 +36,20 @@ test('a model is known by its real path', () => {
   expect(readModel(link).file).toBe(join(folder, 'real.onnx'));
 });
 
-test('weights are counted once and their files are named', () => {
-  const model = readModel(modelFile('llama-dynamo-op18-ext'));
-  expect(
-    dataFiles(model).map((file) =>
-      file
-        .slice(folder.length * 0)
-        .split('/')
-        .at(-1),
-    ),
-  ).toEqual(['model.onnx.data']);
-  expect(weightBytes(model)).toBeGreaterThan(0);
+test('weights that are one are counted once, and their files are named', () => {
+  const data = join(folder, 'weights.bin');
+  writeFileSync(data, new Uint8Array(8000));
+  const at = (offset: number) => ({ location: 'weights.bin', offset: String(offset) });
+  const initializers = [
+    external('embedding', [1000], at(0)),
+    external('unembedding', [1000], at(0)),
+    external('other', [1000], at(4000)),
+    floats('inside', [300], new Array(300).fill(1)),
+    floats('small', [2], [1, 2]),
+  ];
+  const file = join(folder, 'model.onnx');
+  writeFileSync(file, model({ initializers, outputs: [value('other', [1000])] }));
+  const read = readModel(file);
+  expect(weightBytes(read)).toBe(4000 + 4000 + 1200 + 8);
+  expect(dataFiles(read)).toEqual([data, file]);
 });
