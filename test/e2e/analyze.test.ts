@@ -17,18 +17,16 @@ describe('Analyze Prompt', () => {
     await expect.poll(() => summary.textContent()).toMatch(/sink/i);
     expect(await panel.massiveRows.count()).toBeGreaterThan(0);
     expect(await panel.massiveRows.first().textContent()).toContain('239');
-    const signs = (await window.marks()).map(({ sign }) => sign).join('');
-    expect(signs).toContain('▲');
-    expect(signs).toContain('⚓');
-    await window.screenshot('analysis dark wide');
+    // The prefix token has no text of its own; its signs stand before the first that has.
+    const { signs, tinted } = await window.marks();
+    expect(signs.join('')).toMatch(/bos.*▲.*⚓/);
+    expect(tinted.join('')).toContain('lamp');
   });
 
   test('is in the palette and on a key, and takes the selection when there is one', async ({ open }) => {
     const window = await open({ files: { 'two.md': 'First line stays out.\nThe second line is analysed alone.\n' } });
     await window.openFile('two.md');
-    await window.lines.nth(1).click();
-    await window.page.keyboard.press('Home');
-    await window.page.keyboard.press('Shift+End');
+    await window.selectLine(1);
     await window.command('Sinkscope: Analyze Prompt');
     const panel = await window.panel();
     await panel.finished();
@@ -48,9 +46,7 @@ describe('Analyze Prompt', () => {
 
     await panel.tokens.filter({ hasText: 'lamp' }).click();
     await expect.poll(() => panel.selectedToken.textContent()).toContain('lamp');
-    await expect
-      .poll(async () => (await window.marks()).filter(({ outline }) => outline).map(({ text }) => text.trim()))
-      .toEqual(['lamp']);
+    await expect.poll(async () => (await window.marks()).outlined).toEqual([' lamp']);
 
     await window.lines.filter({ hasText: 'Then somebody' }).getByText('somebody').click();
     await expect.poll(() => panel.selectedToken.textContent()).not.toContain('lamp');
@@ -60,20 +56,18 @@ describe('Analyze Prompt', () => {
     const text = 'Alpha stays here.\n\nThe lamp was lit and the door was shut.\n';
     const window = await open({ files: { 'edit.md': text } });
     await window.openFile('edit.md');
-    await window.lines.nth(2).click();
-    await window.page.keyboard.press('Home');
-    await window.page.keyboard.press('Shift+End');
-    const panel = await window.analyze();
+    await window.selectLine(2);
+    const panel = await window.analyze(window.lines.nth(2));
     await panel.tokens.filter({ hasText: 'lamp' }).click();
-    const outlined = async () => (await window.marks()).filter(({ outline }) => outline).map(({ text }) => text.trim());
-    await expect.poll(outlined).toEqual(['lamp']);
+    const outlined = async () => (await window.marks()).outlined;
+    await expect.poll(outlined).toEqual([' lamp']);
 
     // Before the analysed text.
     await window.lines.first().click();
     await window.page.keyboard.press('Home');
     await window.page.keyboard.type('New words. ');
     await expect.poll(() => window.text()).toContain('New words. Alpha');
-    expect(await outlined()).toEqual(['lamp']);
+    expect(await outlined()).toEqual([' lamp']);
 
     // Inside the marked word.
     await window.lines.nth(2).getByText('lamp').click();
@@ -85,8 +79,9 @@ describe('Analyze Prompt', () => {
     const window = await open({ files: { 'sample.md': sample } });
     await window.openFile('sample.md');
     await window.analyze();
-    expect(await window.marks()).not.toEqual([]);
+    expect((await window.marks()).tinted).not.toEqual([]);
     await window.command('Sinkscope: Clear Analysis Marks');
-    await expect.poll(() => window.marks()).toEqual([]);
+    const none = { tinted: [], bordered: [], outlined: [], underlined: [], signs: [] };
+    await expect.poll(() => window.marks()).toEqual(none);
   });
 });

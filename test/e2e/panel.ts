@@ -4,8 +4,14 @@ import type { Frame, Locator } from 'playwright-core';
 export class Panel {
   constructor(private readonly frame: Frame) {}
 
+  /** What the run shows, in words. */
   get summary(): Locator {
-    return this.frame.locator('sinkscope-summary');
+    return this.frame.locator('sinkscope-summary p');
+  }
+
+  /** Model, T, BOS and thresholds, below the summary. */
+  get conditions(): Locator {
+    return this.frame.locator('sinkscope-summary small');
   }
 
   /** How far the run is, e.g. `8 of 8 layers · 0.4 s`. */
@@ -36,6 +42,16 @@ export class Panel {
   /** A picture and its heading, by the name of its element, e.g. `sinkscope-residual-heatmap`. */
   figure(name: string): Locator {
     return this.frame.locator(name);
+  }
+
+  /** How VS Code tells a webview its kind of theme. */
+  async bodyClasses(): Promise<string[]> {
+    return this.frame.locator('body').evaluate((body) => [...body.classList]);
+  }
+
+  /** Pixels by which the page is wider than it can be shown. */
+  async overflow(): Promise<number> {
+    return this.frame.locator('html').evaluate((page) => page.scrollWidth - page.clientWidth);
   }
 
   /** Waits for the last event of a run that went well. */

@@ -4,20 +4,11 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Browser, Frame, Locator, Page } from 'playwright-core';
 import { inject, vi } from 'vitest';
+import { type Marks, readMarks } from './marks.js';
 import { Panel } from './panel.js';
 
 const screenshots = 'out/screenshots';
 const patience = { timeout: 30_000, interval: 100 };
-
-/** How a piece of text looks in the editor. */
-export interface Mark {
-  readonly text: string;
-  /** What is drawn before the text, e.g. `▲`. */
-  readonly sign: string;
-  readonly border: boolean;
-  readonly underline: boolean;
-  readonly outline: boolean;
-}
 
 export interface Options {
   /** Text by file name. */
@@ -102,10 +93,28 @@ export class Workbench {
     await input.press('Enter');
   }
 
-  /** Right-clicks the text and chooses an entry of the menu. */
-  async contextMenu(title: string): Promise<void> {
-    await this.lines.first().click({ button: 'right', position: { x: 20, y: 8 } });
-    await this.page.getByRole('menuitem', { name: title }).click();
+  /** Right-clicks a line, which leaves a selection there as it is, and chooses an entry of the menu. */
+  async contextMenu(title: string, line = this.lines.first()): Promise<void> {
+    await line.click({ button: 'right', position: { x: 20, y: 8 } });
+    const item = this.page.getByRole('menuitem', { name: title });
+    await item.waitFor();
+    // A menu that has only just opened takes no click yet.
+    await vi.waitFor(async () => {
+      if (await item.isVisible()) await item.click();
+      await item.waitFor({ state: 'hidden', timeout: 1_000 });
+    }, patience);
+  }
+
+  /** Selects a whole line, counted from 0. */
+  async selectLine(index: number): Promise<void> {
+    await this.lines.nth(index).click();
+    await this.page.keyboard.press('Home');
+    await this.page.keyboard.press('Shift+End');
+  }
+
+  /** A message in the corner of the window that has `text` in it. */
+  notification(text: string): Locator {
+    return this.page.locator('.notification-toast').filter({ hasText: text });
   }
 
   /** A key with Ctrl, or Cmd on macOS. */
@@ -113,26 +122,14 @@ export class Workbench {
     await this.page.keyboard.press(`ControlOrMeta+${key}`);
   }
 
-  /** Everything in the editor that looks different from plain text. */
-  async marks(): Promise<Mark[]> {
-    return this.lines.locator('span[class*="TextEditorDecorationType"]').evaluateAll((elements) =>
-      elements.map((element) => {
-        const style = getComputedStyle(element);
-        const sign = getComputedStyle(element, '::before').content;
-        return {
-          text: element.textContent ?? '',
-          sign: sign === 'none' || sign === 'normal' ? '' : sign.replaceAll('"', ''),
-          border: style.borderTopStyle !== 'none',
-          underline: style.textDecorationLine.includes('underline'),
-          outline: style.outlineStyle !== 'none',
-        };
-      }),
-    );
+  /** What the extension has drawn on the text. */
+  async marks(): Promise<Marks> {
+    return readMarks(this.editor);
   }
 
   /** Right-clicks the text, chooses Analyze Prompt and waits for the panel to be complete. */
-  async analyze(): Promise<Panel> {
-    await this.contextMenu('Analyze Prompt');
+  async analyze(line?: Locator): Promise<Panel> {
+    await this.contextMenu('Analyze Prompt', line);
     const panel = await this.panel();
     await panel.finished();
     return panel;

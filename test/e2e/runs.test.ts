@@ -1,0 +1,89 @@
+/** What can happen to a run: stopped, killed, too long, hidden, reloaded. */
+import { execFileSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { describe, expect } from 'vitest';
+import { test } from './fixtures.js';
+
+const sample = await readFile('media/sample.md', 'utf8');
+
+/** The process that runs the model, found by its script: the only one, as one window at a time is open. */
+function engineProcess(): number {
+  const lines = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' }).split('\n');
+  const engines = lines.filter((line) => /extensions.sinkscope\.sinkscope-.*engine\.js/.test(line));
+  expect(engines).toHaveLength(1);
+  return Number.parseInt(engines[0], 10);
+}
+
+describe('a run', () => {
+  test('is ended by Stop at once, and the next one works', async ({ open }) => {
+    const window = await open({ files: { 'sample.md': sample } });
+    await window.openFile('sample.md');
+    const panel = await window.analyze();
+
+    // A process that stands still makes a run that lasts until it is stopped.
+    process.kill(engineProcess(), 'SIGSTOP');
+    await panel.again.click();
+    await panel.stop.click();
+    await panel.stop.waitFor({ state: 'hidden', timeout: 2_000 });
+
+    await panel.again.click();
+    await panel.finished();
+    expect(await panel.summary.textContent()).toContain('239');
+  });
+
+  test('whose process is killed says so, and the next one works', async ({ open }) => {
+    const window = await open({ files: { 'sample.md': sample } });
+    await window.openFile('sample.md');
+    const panel = await window.analyze();
+
+    const engine = engineProcess();
+    process.kill(engine, 'SIGSTOP');
+    await panel.again.click();
+    await panel.stop.waitFor();
+    process.kill(engine, 'SIGKILL');
+    await window.notification('engine').waitFor();
+    await panel.again.click();
+    await panel.finished();
+  });
+
+  test('of a text that is too long asks which part, and says which it was', async ({ open }) => {
+    const window = await open({ files: { 'long.md': 'The lamp was lit and the door was shut.\n'.repeat(200) } });
+    await window.openFile('long.md');
+    await window.contextMenu('Analyze Prompt');
+    await window.page.getByRole('option', { name: /^The last 512 tokens/ }).click();
+    const panel = await window.panel();
+    await panel.finished();
+    expect(await panel.conditions.textContent()).toMatch(/T = 512/);
+    expect(await panel.conditions.textContent()).toMatch(/tokens \d+–\d+ of \d+/);
+  });
+
+  test('is still there after the panel was hidden, closed and opened again', async ({ open }) => {
+    const window = await open({ files: { 'sample.md': sample, 'other.md': 'Another text.\n' } });
+    await window.openFile('sample.md');
+    const before = await (await window.analyze()).summary.textContent();
+
+    // Another editor in front of the panel.
+    await window.tab('Sinkscope').click();
+    await window.openFile('other.md');
+    await window.tab('Sinkscope').click();
+    await expect.poll(async () => (await window.panel()).summary.textContent()).toBe(before);
+
+    await window
+      .tab('Sinkscope')
+      .getByRole('button', { name: /^Close/ })
+      .click();
+    await window.tab('Sinkscope').waitFor({ state: 'detached' });
+    await window.command('Sinkscope: Show Panel');
+    await expect.poll(async () => (await window.panel()).summary.textContent()).toBe(before);
+  });
+
+  test('comes back with the window', async ({ open }) => {
+    const window = await open({ files: { 'sample.md': sample } });
+    await window.openFile('sample.md');
+    const before = await (await window.analyze()).summary.textContent();
+    const { signs } = await window.marks();
+    await window.reload();
+    await expect.poll(async () => (await window.panel()).summary.textContent()).toBe(before);
+    await expect.poll(async () => (await window.marks()).signs).toEqual(signs);
+  });
+});
