@@ -7,6 +7,7 @@ import { chooseModel, choosePart, enterIds } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
 import { exportJson, exportPicture, exportTensors } from './export.js';
 import type { Models } from './models.js';
+import type { Item } from './modelsView.js';
 import type { Panel } from './panel.js';
 import type { Reports } from './reports.js';
 import { chosenSource, documentSource, rangeSource, type Source } from './source.js';
@@ -94,10 +95,12 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
       panel.show();
       analyses.select({ ...analyses.selection, token }, 'view');
     },
-    async chooseModel(given?: string) {
+    /** Of a file (panel), of an item (models view), or of what the user picks. */
+    async chooseModel(given?: string | Extract<Item, { kind: 'model' }>) {
       const listed = await models.list();
-      const picked = given
-        ? listed.find(({ file }) => file === given)
+      const path = typeof given === 'object' ? given.model.file : given;
+      const picked = path
+        ? listed.find(({ file }) => file === path)
         : await chooseModel(listed, await models.chosen().catch(() => undefined));
       if (picked === 'settings')
         await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
@@ -107,12 +110,12 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     refreshModels: () => models.refresh(),
     showLog: () => reports.log.show(true),
     openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
-    async exportJson() {
-      const saved = await exportJson(shown(), settings.current.thresholds);
+    async exportJson(to?: vscode.Uri) {
+      const saved = await exportJson(shown(), settings.current.thresholds, to);
       if (saved) reports.saved(saved);
     },
-    async exportTensors() {
-      const saved = await exportTensors(analyses.engine, shown());
+    async exportTensors(to?: vscode.Uri) {
+      const saved = await exportTensors(analyses.engine, shown(), to);
       if (saved) reports.saved(saved);
     },
     async savePicture(name: string, png: Uint8Array) {

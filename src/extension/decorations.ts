@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
-import { type Marks, type Prefix, placeMarks, tintSteps } from './marks.js';
+import { type Marks, type Prefix, placeMarks, signs, tintSteps } from './marks.js';
 import type { TextRange } from './ranges.js';
 
 /** While layers arrive, editors are painted at most this often, in milliseconds. */
@@ -38,8 +38,8 @@ export class Decorations implements vscode.Disposable {
   dispose(): void {
     clearTimeout(this.timer);
     for (const subscription of this.subscriptions) subscription.dispose();
-    const { tints, signs, ticks } = this.types;
-    for (const type of [...tints, ...Object.values(signs), ...Object.values(ticks)]) type.dispose();
+    const { tints, tokens, ticks } = this.types;
+    for (const type of [...tints, ...Object.values(tokens), ...Object.values(ticks)]) type.dispose();
   }
 
   private paint(): void {
@@ -52,13 +52,13 @@ export class Decorations implements vscode.Disposable {
     const { document } = editor;
     const marks = this.marks(document);
     const place = (ranges: readonly TextRange[] = []) => ranges.map((range) => toRange(document, range));
-    const { tints, signs, ticks } = this.types;
+    const { tints, tokens, ticks } = this.types;
     for (const [i, type] of tints.entries()) editor.setDecorations(type, place(marks?.tints[i]));
-    editor.setDecorations(signs.massive, place(marks?.massive));
-    editor.setDecorations(signs.large, place(marks?.large));
-    editor.setDecorations(signs.sink, place(marks?.sinks));
-    editor.setDecorations(signs.selected, place(marks?.selected && [marks.selected]));
-    editor.setDecorations(signs.prefix, marks?.prefix ? [prefixDecoration(document, marks.prefix)] : []);
+    editor.setDecorations(tokens.massive, place(marks?.massive));
+    editor.setDecorations(tokens.large, place(marks?.large));
+    editor.setDecorations(tokens.sink, place(marks?.sinks));
+    editor.setDecorations(tokens.selected, place(marks?.selected && [marks.selected]));
+    editor.setDecorations(tokens.prefix, marks?.prefix ? [prefixDecoration(document, marks.prefix)] : []);
     const { massive = [], sinks = [], prefix } = marks ?? {};
     const withPrefix = (ranges: readonly TextRange[], has = false) =>
       prefix && has ? [at(prefix.at), ...ranges] : ranges;
@@ -97,21 +97,21 @@ function decorationTypes() {
   const sign = (contentText: string, id: string) => ({ contentText, color: color(id), margin: '0 1px' });
   return {
     tints: tintSteps.map((_, i) => type({ backgroundColor: color(`tint${i + 1}`) })),
-    signs: {
+    tokens: {
       massive: type({
-        before: sign('▲', 'massive'),
+        before: sign(signs({ kind: 'massive' }), 'massive'),
         border: '1px solid',
         borderColor: color('massive'),
         borderRadius: '3px',
       }),
       large: type({
-        before: sign('△', 'large'),
+        before: sign(signs({ kind: 'large' }), 'large'),
         border: '1px dotted',
         borderColor: color('large'),
         borderRadius: '3px',
       }),
       sink: type({
-        before: sign('⚓\uFE0E', 'sink'),
+        before: sign(signs({ sink: true }), 'sink'),
         textDecoration: 'underline 3px double var(--vscode-sinkscope-sink)',
       }),
       selected: type({ outline: '2px solid', outlineColor: color('selected') }),
@@ -135,7 +135,7 @@ function prefixDecoration(
     range: toRange(document, at(offset)),
     renderOptions: {
       before: {
-        contentText: label,
+        contentText: `\u00a0${label}\u00a0`,
         color,
         border: `${selected ? '2px' : '1px'} solid`,
         borderColor: selected ? new vscode.ThemeColor('sinkscope.selected') : color,

@@ -1,4 +1,4 @@
-/** Results as files. Each asks where to and resolves with the file, or with undefined when it is dismissed. */
+/** Results as files. Each asks where to unless it is told, and resolves with the file, or undefined when dismissed. */
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import { toJson } from '../analysis/result.js';
@@ -7,9 +7,13 @@ import type { Engine } from '../engine/engine.js';
 import { SinkscopeError } from '../errors.js';
 import type { Run } from './analyses.js';
 
-export async function exportJson({ source, analysis }: Run, thresholds: Thresholds): Promise<vscode.Uri | undefined> {
+export async function exportJson(
+  { source, analysis }: Run,
+  thresholds: Thresholds,
+  to?: vscode.Uri,
+): Promise<vscode.Uri | undefined> {
   if (!analysis.tokens) throw nothingYet();
-  const file = await askFile(resultName(source?.uri), 'json', vscode.l10n.t('Result'));
+  const file = to ?? (await askFile(resultName(source?.uri), 'json', vscode.l10n.t('Result')));
   if (file) await write(file, Buffer.from(`${JSON.stringify(toJson(analysis, thresholds), null, 2)}\n`));
   return file;
 }
@@ -20,21 +24,15 @@ export async function exportPicture(name: string, png: Uint8Array): Promise<vsco
   return file;
 }
 
-/** Runs what is shown once more, writing every hidden state and what else is asked for. */
+/** Runs what is shown once more, writing every hidden state and what else is asked for; to a given file, all there is. */
 export async function exportTensors(
   engine: Engine,
   { request, source, analysis }: Run,
+  to?: vscode.Uri,
 ): Promise<vscode.Uri | undefined> {
   if (!analysis.tokens) throw nothingYet();
-  const parts = await vscode.window.showQuickPick(
-    [
-      { label: vscode.l10n.t('Attention patterns'), description: 'attn.k [heads, T, T]', part: 'attention' },
-      { label: vscode.l10n.t('MLP intermediate states'), description: 'mlp.k [T, D_mlp]', part: 'mlp' },
-      { label: vscode.l10n.t('Logits'), description: 'logits [T, vocabulary]', part: 'logits' },
-    ],
-    { canPickMany: true, title: vscode.l10n.t('Which tensors to save beside the hidden states') },
-  );
-  const file = parts && (await askFile(resultName(source?.uri), 'safetensors', vscode.l10n.t('Tensors')));
+  const parts = to ? tensorParts() : await askParts();
+  const file = parts && (to ?? (await askFile(resultName(source?.uri), 'safetensors', vscode.l10n.t('Tensors'))));
   if (!file) return undefined;
   const has = (part: string) => parts.some((picked) => picked.part === part);
   const save = { file: file.fsPath, attention: has('attention'), mlp: has('mlp'), logits: has('logits') };
@@ -54,6 +52,19 @@ export async function exportTensors(
     }
     return file;
   });
+}
+
+function tensorParts() {
+  return [
+    { label: vscode.l10n.t('Attention patterns'), description: 'attn.k [heads, T, T]', part: 'attention' },
+    { label: vscode.l10n.t('MLP intermediate states'), description: 'mlp.k [T, D_mlp]', part: 'mlp' },
+    { label: vscode.l10n.t('Logits'), description: 'logits [T, vocabulary]', part: 'logits' },
+  ];
+}
+
+function askParts() {
+  const title = vscode.l10n.t('Which tensors to save beside the hidden states');
+  return vscode.window.showQuickPick(tensorParts(), { canPickMany: true, title });
 }
 
 function nothingYet(): SinkscopeError {

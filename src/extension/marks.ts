@@ -38,9 +38,9 @@ export interface TokenMark {
   readonly sink: boolean;
 }
 
-/** The signs of a token, for where its text cannot carry them. */
-export function signs({ kind, sink }: TokenMark): string {
-  return (kind ? { massive: '▲', large: '△' }[kind] : '') + (sink ? '⚓' : '');
+/** The signs of a token; the anchor as text, not as a picture. */
+export function signs({ kind, sink }: Partial<TokenMark>): string {
+  return (kind ? { massive: '▲', large: '△' }[kind] : '') + (sink ? '⚓\uFE0E' : '');
 }
 
 /** The mark of every token, over all layers that have arrived, or with the tint of one layer. */

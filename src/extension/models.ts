@@ -10,7 +10,11 @@ export class Models implements vscode.Disposable {
   /** The list, or which of it is chosen, is another one. */
   readonly onDidChange = this.changes.event;
   private readonly subscriptions: readonly vscode.Disposable[];
-  private found: Promise<readonly FoundModel[]> | undefined;
+  /** Bundled, or named in the settings: found at once. */
+  private near: Promise<readonly FoundModel[]> | undefined;
+  /** In the workspace, which may be large: searched while everything else goes on. */
+  private far: readonly FoundModel[] = [];
+  private search: Promise<void> | undefined;
 
   constructor(
     private readonly bundled: string,
@@ -18,32 +22,34 @@ export class Models implements vscode.Disposable {
   ) {
     this.subscriptions = [
       this.changes,
-      settings.onDidChange(() => this.refresh()),
+      settings.onDidChange(() => {
+        this.near = undefined;
+        this.changes.fire();
+      }),
       vscode.workspace.onDidChangeWorkspaceFolders(() => this.refresh()),
       vscode.workspace.onDidGrantWorkspaceTrust(() => this.refresh()),
     ];
   }
 
-  /** Looked for once, when first asked for, and again after {@link refresh}. */
-  list(): Promise<readonly FoundModel[]> {
-    const { model, models } = this.settings.current;
-    this.found ??= findModels({
-      bundled: this.bundled,
-      settings: [...models, model].map(absolute),
-      folders: vscode.workspace.isTrusted ? workspaceFolders() : [],
-    });
-    return this.found;
+  /** What is known by now; the first call begins the search of the workspace, which ends in a change. */
+  async list(): Promise<readonly FoundModel[]> {
+    this.search ??= this.searchWorkspace();
+    const near = await this.findNear();
+    const local = new Set(this.far.map(({ file }) => file));
+    return [...near.filter(({ file }) => !local.has(file)), ...this.far];
   }
 
+  /** Looks again, everywhere. */
   refresh(): void {
-    this.found = undefined;
+    this.near = undefined;
+    this.search = undefined;
     this.changes.fire();
   }
 
   /** The model that the setting names. Throws a `SinkscopeError` where there is none. */
   async chosen(): Promise<FoundModel> {
     const { model } = this.settings.current;
-    const models = await this.list();
+    const models = await this.findNear();
     const path = absolute(model);
     const found =
       models.find(({ origin, name }) => origin === 'bundled' && name === model) ??
@@ -64,6 +70,19 @@ export class Models implements vscode.Disposable {
 
   dispose(): void {
     for (const subscription of this.subscriptions) subscription.dispose();
+  }
+
+  private findNear(): Promise<readonly FoundModel[]> {
+    const { model, models } = this.settings.current;
+    this.near ??= findModels({ bundled: this.bundled, settings: [...models, model].map(absolute), folders: [] });
+    return this.near;
+  }
+
+  private async searchWorkspace(): Promise<void> {
+    const folders = vscode.workspace.isTrusted ? workspaceFolders() : [];
+    const found = await findModels({ bundled: this.bundled, settings: [], folders });
+    this.far = found.filter(({ origin }) => origin === 'workspace');
+    this.changes.fire();
   }
 }
 

@@ -8,7 +8,7 @@ import type { FoundModel, Origin } from '../models/find.js';
 import type { Models } from './models.js';
 import { bytesInWords, originInWords } from './words.js';
 
-type Item =
+export type Item =
   | { readonly kind: 'origin'; readonly origin: Origin; readonly models: readonly FoundModel[] }
   | { readonly kind: 'model'; readonly model: FoundModel; readonly chosen: boolean }
   | { readonly kind: 'fact'; readonly fact: Fact };
@@ -69,12 +69,7 @@ function modelItem({ model, chosen }: { model: FoundModel; chosen: boolean }): v
   item.description = chosen ? vscode.l10n.t('{0}, chosen', bytesInWords(model.bytes)) : bytesInWords(model.bytes);
   item.tooltip = model.file;
   item.iconPath = new vscode.ThemeIcon(chosen ? 'pass-filled' : 'circle-large-outline');
-  item.contextValue = 'model';
-  item.command = {
-    command: 'sinkscope.chooseModel',
-    title: vscode.l10n.t('Choose This Model'),
-    arguments: [model.file],
-  };
+  item.contextValue = chosen ? 'chosen' : 'model';
   return item;
 }
 

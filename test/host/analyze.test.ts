@@ -46,7 +46,7 @@ describe('Analyze Prompt', () => {
       llama.sinks,
     );
     const { prefix } = sinkscope.decorations.marks(editor.document) ?? {};
-    assert.deepEqual(prefix && { at: prefix.at, label: prefix.label }, { at: 0, label: '⟨bos⟩ ▲⚓' });
+    assert.deepEqual(prefix && { at: prefix.at, label: prefix.label }, { at: 0, label: '⟨bos⟩ ▲⚓\uFE0E' });
 
     // The engine's child stays, so that the next run is warm, and the run after it has its own number.
     assert.equal((await analyze(sinkscope)).number, number + 1);

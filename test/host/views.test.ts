@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import * as vscode from 'vscode';
+import { toJson } from '../../src/analysis/result.js';
+import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import { Analyses } from '../../src/extension/analyses.js';
+import { exportJson, exportTensors } from '../../src/extension/export.js';
 import type { Api } from '../../src/extension/extension.js';
 import { Store } from '../../src/extension/store.js';
 import { analyze, api, change, closeEditors, open, openFile, until } from './support.js';
@@ -88,6 +91,40 @@ describe('views of a run', () => {
       const configuration = vscode.workspace.getConfiguration('sinkscope');
       await configuration.update('model', undefined, vscode.ConfigurationTarget.Workspace);
     }
+  });
+
+  it('writes the result as JSON and its tensors as safetensors', async () => {
+    await open('Summer is warm. Winter is cold.');
+    const { analysis } = await analyze(sinkscope);
+    const [folder] = vscode.workspace.workspaceFolders ?? [];
+    const json = vscode.Uri.joinPath(folder.uri, 'result.json');
+    await vscode.commands.executeCommand('sinkscope.exportJson', json);
+    const written = Buffer.from(await vscode.workspace.fs.readFile(json)).toString();
+    assert.equal(written, `${JSON.stringify(toJson(analysis, defaultThresholds), null, 2)}\n`);
+
+    const tensors = vscode.Uri.joinPath(folder.uri, 'result.safetensors');
+    await vscode.commands.executeCommand('sinkscope.exportTensors', tensors);
+    const bytes = Buffer.from(await vscode.workspace.fs.readFile(tensors));
+    const header = JSON.parse(bytes.toString('utf8', 8, 8 + Number(bytes.readBigUInt64LE())));
+    const T = analysis.tokens?.tokens.length;
+    assert.deepEqual(header['hidden.8']?.shape, [T, 256]);
+    assert.deepEqual(header['attn.7']?.shape, [4, T, T]);
+    assert.deepEqual(header['mlp.0']?.shape, [T, 704]);
+    assert.deepEqual(header.logits?.shape, [T, 8192]);
+    // What is shown stays, and can still be asked about.
+    assert.equal(sinkscope.analyses.run?.analysis, analysis);
+  });
+
+  it('says that a result cannot be written, and keeps it', async () => {
+    await open('Summer is warm.');
+    const run = await analyze(sinkscope);
+    const [folder] = vscode.workspace.workspaceFolders ?? [];
+    const inTheWay = vscode.Uri.joinPath(folder.uri, 'file');
+    await vscode.workspace.fs.writeFile(inTheWay, Buffer.from('a file, no folder'));
+    const impossible = vscode.Uri.joinPath(inTheWay, 'result');
+    await assert.rejects(exportJson(run, defaultThresholds, impossible), { code: 'save', file: impossible.fsPath });
+    await assert.rejects(exportTensors(sinkscope.analyses.engine, run, impossible), { code: 'save' });
+    assert.equal(sinkscope.analyses.run, run);
   });
 
   it('brings a run back from the disk, onto its text wherever that is now', async () => {

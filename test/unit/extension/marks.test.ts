@@ -86,7 +86,7 @@ describe('placeMarks', () => {
     const at = { start: 5, end: 6 };
     expect(placeMarks(analysis, [undefined, at], anySink, { token: 0 }).prefix).toMatchObject({
       at: 5,
-      label: '⟨bos⟩ ▲⚓',
+      label: '⟨bos⟩ ▲⚓\uFE0E',
       kind: 'massive',
       sink: true,
       selected: true,
