@@ -37,10 +37,7 @@ const vitest = (name, reportName, ...options) => {
 
 const suites = [
   check('build', 'scripts/build.mjs'),
-  check('types', installed('typescript/bin/tsc'), '--noEmit', '-p', '.'),
-  check('types of the webview', installed('typescript/bin/tsc'), '--noEmit', '-p', 'webview'),
-  check('types of the end-to-end tests', installed('typescript/bin/tsc'), '--noEmit', '-p', 'test/e2e'),
-  check('lint', installed('@biomejs/biome/bin/biome'), 'ci', '.'),
+  check('types and lint', 'scripts/check.mjs'),
   vitest('unit and zoo', 'unit.json'),
   { name: 'in-host', args: ['scripts/host.mjs'], report: () => fromMocha(hostReport) },
   vitest('end-to-end', 'e2e.json', '--config', 'vitest.e2e.config.mts'),

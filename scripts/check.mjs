@@ -1,0 +1,16 @@
+/** Types, project by project, and lint: `npm run check` says everything that is wrong, not only the first. */
+import { fileURLToPath } from 'node:url';
+import { run } from './npm.mjs';
+
+const cwd = fileURLToPath(new URL('..', import.meta.url));
+const projects = ['.', 'webview', 'test/unit/webview', 'test/e2e'];
+const programs = [
+  ...projects.map((project) => ['node_modules/typescript/bin/tsc', '--noEmit', '-p', project]),
+  ['node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '.'],
+];
+
+for (const program of programs) {
+  await run(process.execPath, program, { cwd }).catch(() => {
+    process.exitCode = 1;
+  });
+}
