@@ -18,6 +18,8 @@ export interface Anatomy {
   readonly vocabulary: number | undefined;
   /** Positions the graph's own tables have room for, where it has such tables. */
   readonly context: number | undefined;
+  /** Pixels of a patch, where the stream starts from pixels that are cut into patches. */
+  readonly patch: { readonly height: number; readonly width: number } | undefined;
   /** True where attention and MLP of a block read the same residual. */
   readonly parallelBlock: boolean;
   /** Where the main path begins: what the token lookup gives, or the float input; before positions are added. */

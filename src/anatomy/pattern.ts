@@ -55,8 +55,8 @@ interface Operands {
   readonly q: string;
   /** [batch, heads or key/value heads, keys, head_dim]. */
   readonly k: string;
-  readonly heads: number;
-  readonly kvHeads: number;
+  /** False where it is known that every query head has a key head of its own. */
+  readonly grouped: boolean;
   /** Factor of the scores; 0 stands for 1/√head_dim. */
   readonly scale: number;
   readonly softcap?: number;
@@ -70,13 +70,8 @@ interface Operands {
 }
 
 function softmaxOf(build: Builder, operands: Operands): string {
-  const { heads, kvHeads } = operands;
   const q = build.float32(operands.q);
-  let k = build.float32(operands.k);
-  if (kvHeads !== heads) {
-    const shared = Array.from({ length: heads }, (_, head) => Math.floor((head * kvHeads) / heads));
-    k = build.node('Gather', [k, build.ints(shared)], { axis: 1 });
-  }
+  const k = operands.grouped ? repeated(build, q, build.float32(operands.k)) : build.float32(operands.k);
   let scores = build.node('MatMul', [q, build.transpose(k, [0, 1, 3, 2])]);
   scores = build.node('Mul', [scores, operands.scale !== 0 ? build.float(operands.scale) : inverseRoot(build, q)]);
   if (operands.softcap) {
@@ -96,11 +91,22 @@ function softmaxOf(build: Builder, operands: Operands): string {
   const logit =
     operands.sink === ''
       ? build.float(0)
-      : build.node('Reshape', [build.float32(operands.sink), build.ints([1, heads, 1, 1])]);
+      : build.node('Reshape', [build.float32(operands.sink), build.ints([1, -1, 1, 1])]);
   const rows = build.node('Slice', [build.node('Shape', [scores]), build.ints([0]), build.ints([3])]);
   const column = build.node('Expand', [logit, build.node('Concat', [rows, build.ints([1])], { axis: 0 })]);
   const pattern = build.node('Softmax', [build.node('Concat', [scores, column], { axis: -1 })], { axis: -1 });
   return build.slice(pattern, 3, 0, -1);
+}
+
+/** Key heads repeated for the query heads that share them, neighbours first. */
+function repeated(build: Builder, q: string, k: string): string {
+  const one = build.ints([1]);
+  const share = build.node('Div', [build.extent(q, 1), build.extent(k, 1)]);
+  const times = build.node('Concat', [one, one, build.node('Reshape', [share, one]), one], { axis: 0 });
+  const copies = build.node('Expand', [build.node('Reshape', [k, build.ints([0, 0, 1, -1])]), times]);
+  const [own, given] = [build.node('Shape', [k]), build.node('Shape', [q])];
+  const extents = build.node('Concat', [build.slice(given, 0, 0, 2), build.slice(own, 0, 2, 4)], { axis: 0 });
+  return build.node('Reshape', [copies, extents]);
 }
 
 /** 1/√head_dim of queries [batch, heads, queries, head_dim]. */
@@ -154,8 +160,7 @@ function packedWeights(build: Builder, node: Node, model: Model): Operands | und
   return {
     q: build.heads(build.slice(qkv, 2, 0, queryWidth), heads),
     k: build.heads(build.slice(qkv, 2, queryWidth, queryWidth + keyWidth), heads),
-    heads,
-    kvHeads: heads,
+    grouped: false,
     scale: floatAttribute(node, 'scale', 0),
     causal: intAttribute(node, 'unidirectional', 0) !== 0,
     bias: bias ? { value: bias, boolean: false } : undefined,
@@ -185,8 +190,7 @@ function multiHead(build: Builder, node: Node, model: Model): Operands | undefin
   return {
     q,
     k,
-    heads,
-    kvHeads: heads,
+    grouped: false,
     scale: floatAttribute(node, 'scale', 0),
     causal: intAttribute(node, 'unidirectional', 0) !== 0,
     bias: attentionBias ? { value: attentionBias, boolean: false } : undefined,
@@ -228,8 +232,7 @@ function groupQuery(build: Builder, node: Node, model: Model): Operands {
   return {
     q,
     k,
-    heads,
-    kvHeads,
+    grouped: kvHeads !== heads,
     scale: floatAttribute(node, 'scale', 0),
     softcap: floatAttribute(node, 'softcap', 0),
     causal: true,
@@ -240,24 +243,18 @@ function groupQuery(build: Builder, node: Node, model: Model): Operands {
 }
 
 /** ai.onnx Attention (opset 23 and later). */
-function standard(build: Builder, node: Node, model: Model): Operands | undefined {
+function standard(build: Builder, node: Node, model: Model): Operands {
   const [query = '', key = '', , mask = '', pastKey = ''] = node.inputs;
-  const stated = intAttribute(node, 'q_num_heads', 0);
-  const declared = (value: string, index: number) => {
-    const extent = model.graph.valueInfo.get(value)?.shape?.at(index);
-    return typeof extent === 'number' ? extent : undefined;
-  };
-  const heads = stated || declared(query, 1);
-  const kvHeads = stated ? intAttribute(node, 'kv_num_heads', stated) : declared(key, 1);
-  if (heads === undefined || kvHeads === undefined) return undefined;
-  const q = stated ? build.heads(query, heads) : query;
-  const own = stated ? build.heads(key, kvHeads) : key;
+  const heads = intAttribute(node, 'q_num_heads', 0);
+  const kvHeads = intAttribute(node, 'kv_num_heads', heads);
+  const q = heads ? build.heads(query, heads) : query;
+  const own = heads ? build.heads(key, kvHeads) : key;
   const window = intAttribute(node, 'left_window_size', -1);
   return {
     q,
     k: pastKey ? build.node('Concat', [pastKey, own], { axis: 2 }) : own,
-    heads,
-    kvHeads,
+    // Where the operator leaves its heads to the shapes, sharing is left to them too.
+    grouped: heads === 0 || kvHeads !== heads,
     scale: floatAttribute(node, 'scale', 0),
     softcap: floatAttribute(node, 'softcap', 0),
     causal: intAttribute(node, 'is_causal', 0) !== 0,

@@ -1,6 +1,6 @@
 /** From a prepared graph to its anatomy. */
 import { SinkscopeError } from '../errors.js';
-import type { Model, Node } from '../onnx/model.js';
+import { intsAttribute, type Model, type Node } from '../onnx/model.js';
 import type { Anatomy, Attention, Block, Missing } from './anatomy.js';
 import { attentionOf } from './attention.js';
 import { declaredExtents } from './extents.js';
@@ -59,6 +59,7 @@ export function recognise(model: Model): Anatomy {
     vocabulary,
     context,
     parallelBlock: parts.some(({ attention, mlpBranch }) => attention !== undefined && mlpBranch),
+    patch: patchOf(flow, source),
     source,
     embedding,
     blocks,
@@ -167,6 +168,16 @@ function blockOf(stream: ResidualStream, parts: readonly Parts[], group: readonl
     attention,
     mlpIntermediate: mlp?.intermediate,
   };
+}
+
+/** A convolution over the pixels whose steps are its own extent cuts them into patches. */
+function patchOf(flow: Flow, source: string): Anatomy['patch'] {
+  for (const node of flow.consumers(source)) {
+    const [height, width] = intsAttribute(node, 'kernel_shape') ?? [];
+    const strides = intsAttribute(node, 'strides') ?? [];
+    if (node.op === 'Conv' && height && width && strides[0] === height && strides[1] === width) return { height, width };
+  }
+  return undefined;
 }
 
 /** The first output in the order of the file that depends on the last residual. */

@@ -79,7 +79,7 @@ class Walk {
       const chain = addition ?? this.chain.get(carried);
       if (chain) this.chain.set(output, chain);
     }
-    if (addition && addition.length > (this.longest?.length ?? 0)) this.longest = addition;
+    if (addition && (!this.longest || isLonger(addition, this.longest))) this.longest = addition;
   }
 
   private longestOf(inputs: readonly string[]): string {
@@ -136,6 +136,10 @@ class Walk {
     }
   }
 }
+
+/** A later sum of one parallel block goes on where an earlier one was as long. */
+const isLonger = (addition: Addition, than: Addition) =>
+  addition.length > than.length || (addition.length === than.length && addition.skip === than.skip);
 
 /** The node's output goes on with its input, token by token; a reduction does not (in a norm the input itself does). */
 const carries = (node: Node): boolean => isPointwise(node) && !node.op.startsWith('Reduce');

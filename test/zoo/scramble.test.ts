@@ -1,0 +1,97 @@
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Anatomy, Block } from '../../src/anatomy/anatomy.js';
+import { recognise } from '../../src/anatomy/recognise.js';
+import { Engine } from '../../src/engine/engine.js';
+import { encodeModel } from '../../src/onnx/encode.js';
+import { inlineFunctions } from '../../src/onnx/functions.js';
+import { prepare } from '../../src/onnx/prepare.js';
+import { readModel } from '../../src/onnx/read.js';
+import { compare, fixture, folders, toleranceOf } from './compare.js';
+import { scrambled } from './scramble.js';
+
+const cases = folders.map((folder, seed) => [basename(folder), folder, seed] as const);
+
+describe('names and order mean nothing', () => {
+  it.each(cases)('%s: the same anatomy', (_, folder, seed) => {
+    const model = inlineFunctions(readModel(join(folder, 'model.onnx')));
+    const { model: other, rename } = scrambled(model, seed, true);
+    expect(facts(recognise(prepare(other)))).toEqual(facts(recognise(prepare(model)), rename));
+  });
+
+  it.each(cases)('%s: the same tensors in a file without shapes', (_, folder, seed) => {
+    const model = inlineFunctions(readModel(join(folder, 'model.onnx')));
+    const { model: other, rename } = scrambled(model, seed, false);
+    expect(tensors(recognise(prepare(other)))).toEqual(tensors(recognise(prepare(model)), rename));
+  });
+});
+
+describe('a scrambled file without shapes gives the same numbers', () => {
+  let engine: Engine;
+  let folder: string;
+  beforeAll(async () => {
+    engine = new Engine(join(import.meta.dirname, '../../dist/engine.js'));
+    folder = await mkdtemp(join(tmpdir(), 'sinkscope-scrambled-'));
+  });
+  afterAll(async () => {
+    engine.dispose();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it.each(cases)('%s', async (name, source, seed) => {
+    const known = await fixture(source);
+    const { results } = await compare(engine, source, await scrambledFile(source, join(folder, name), seed));
+    for (const [quantity, result] of results) {
+      if (known.gaps?.[quantity] !== undefined) continue;
+      expect(result, quantity).toHaveProperty('error');
+      if ('error' in result) expect(result.error, quantity).toBeLessThanOrEqual(toleranceOf(known));
+    }
+  });
+});
+
+/** Everything recognised, as plain data under the names that `rename` gives. */
+function facts(anatomy: Anatomy, rename = (name: string) => name) {
+  const { missing, inputs, ...numbers } = anatomy;
+  return { ...numbers, ...tensors(anatomy, rename), inputs, missing: missing.map(({ part }) => part) };
+}
+
+function tensors(anatomy: Anatomy, rename = (name: string) => name) {
+  const maybe = (name: string | undefined) => (name === undefined ? undefined : rename(name));
+  return {
+    source: rename(anatomy.source),
+    embedding: rename(anatomy.embedding),
+    blocks: anatomy.blocks.map(({ residPost, residMid, attention, mlpIntermediate }: Block) => ({
+      residPost: rename(residPost),
+      residMid: maybe(residMid),
+      mlpIntermediate: maybe(mlpIntermediate),
+      output: maybe(attention?.output),
+      pattern:
+        attention &&
+        ('tensor' in attention.pattern
+          ? rename(attention.pattern.tensor)
+          : attention.pattern.operator.outputs.filter((output) => output !== '').map(rename)),
+    })),
+    finalNorm: maybe(anatomy.finalNorm?.output),
+    unembedding: anatomy.unembedding && {
+      input: rename(anatomy.unembedding.input),
+      logits: rename(anatomy.unembedding.logits),
+    },
+    output: rename(anatomy.output),
+    roles: anatomy.inputs.map(({ name, role }) => `${name}: ${role}`),
+  };
+}
+
+/** A copy of the fixture in `folder` whose model is scrambled. */
+async function scrambledFile(source: string, folder: string, seed: number): Promise<string> {
+  await mkdir(folder);
+  for (const file of await readdir(source)) await copyFile(join(source, file), join(folder, file));
+  // Read from the copy, so that what stays by reference lies beside the new file.
+  const original = join(folder, 'original.onnx');
+  await copyFile(join(source, 'model.onnx'), original);
+  const { model } = scrambled(inlineFunctions(readModel(original)), seed, false);
+  const file = join(folder, 'scrambled.onnx');
+  await writeFile(file, encodeModel(model, folder));
+  return file;
+}

@@ -1,0 +1,95 @@
+/** A model under other names and in another order: what is recognised by structure is recognised again. */
+import type { Attribute, Graph, Model, Node } from '../../src/onnx/model.js';
+import { captures, inputsOf, subgraphs } from '../../src/onnx/scope.js';
+
+export interface Scrambled {
+  readonly model: Model;
+  /** The new name of a value; names that `prepare` makes from an old one with a `#` are followed. */
+  readonly rename: (name: string) => string;
+}
+
+/**
+ * The model with opaque names for all that the graph does not show outside (values, initializers, nodes, also in
+ * subgraphs; graph inputs and outputs keep theirs), its nodes in a random valid order.
+ *
+ * @param shapes false to drop what the file says of inner values' types and shapes.
+ */
+export function scrambled(model: Model, seed: number, shapes: boolean): Scrambled {
+  const random = randomFrom(seed);
+  const names = new Map<string, string>([['', '']]);
+  for (const { name } of [...model.graph.inputs, ...model.graph.outputs]) names.set(name, name);
+  let count = 0;
+  const rename = (name: string): string => {
+    const known = names.get(name);
+    if (known !== undefined) return known;
+    // Letters in no order, so that nothing can be read from the sorting either.
+    const opaque = `v${Math.floor(random() * 36 ** 5).toString(36)}_${(count++).toString(36)}`;
+    names.set(name, opaque);
+    return opaque;
+  };
+  const graph = scrambleGraph(model.graph, rename, random, shapes);
+  return { model: { ...model, graph }, rename: (name) => followed(names, name) };
+}
+
+function followed(names: ReadonlyMap<string, string>, name: string): string {
+  for (let end = name.length; end > 0; end = name.lastIndexOf('#', end - 1)) {
+    const known = names.get(name.slice(0, end));
+    if (known !== undefined) return known + name.slice(end);
+  }
+  throw new Error(`${name} is made from no name of the file`);
+}
+
+/** Deterministic numbers in [0, 1): mulberry32. */
+export function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function scrambleGraph(graph: Graph, rename: (name: string) => string, random: () => number, shapes: boolean): Graph {
+  const value = <T extends { readonly name: string }>(item: T): T => ({ ...item, name: rename(item.name) });
+  const nodes = shuffled(graph, random).map((node): Node => {
+    const attributes = new Map<string, Attribute>();
+    for (const [key, attribute] of node.attributes) {
+      if (attribute.kind !== 'graph') attributes.set(key, attribute);
+      else attributes.set(key, { kind: 'graph', value: scrambleGraph(attribute.value, rename, random, shapes) });
+    }
+    const name = node.name === '' ? '' : rename(node.name);
+    return { ...node, name, attributes, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename) };
+  });
+  return {
+    name: graph.name,
+    nodes,
+    inputs: graph.inputs.map(value),
+    outputs: graph.outputs.map(value),
+    initializers: new Map([...graph.initializers.values()].map((tensor) => [rename(tensor.name), value(tensor)])),
+    valueInfo: new Map([...(shapes ? graph.valueInfo.values() : [])].map((info) => [rename(info.name), value(info)])),
+  };
+}
+
+/** The nodes in a random order in which each comes after what it reads. */
+function shuffled(graph: Graph, random: () => number): Node[] {
+  const producers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const sourcesOf = (node: Node) =>
+    new Set([...inputsOf(node), ...subgraphs(node).flatMap(captures)].flatMap((name) => producers.get(name) ?? []));
+  const waiting = new Map(graph.nodes.map((node) => [node, sourcesOf(node).size]));
+  const readers = new Map<Node, Node[]>();
+  for (const node of graph.nodes)
+    for (const source of sourcesOf(node)) readers.set(source, [...(readers.get(source) ?? []), node]);
+  const ready = graph.nodes.filter((node) => waiting.get(node) === 0);
+  const order: Node[] = [];
+  while (ready.length > 0) {
+    const [node] = ready.splice(Math.floor(random() * ready.length), 1) as [Node];
+    order.push(node);
+    for (const reader of readers.get(node) ?? []) {
+      const left = (waiting.get(reader) ?? 0) - 1;
+      waiting.set(reader, left);
+      if (left === 0) ready.push(reader);
+    }
+  }
+  return order;
+}

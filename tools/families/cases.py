@@ -1,0 +1,340 @@
+"""Which families are exported in which forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
+
+import forms
+from export import TOKENS, VOCABULARY, Case
+
+LLAMA = dict(
+    vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
+    num_key_value_heads=2, max_position_embeddings=64, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+)
+GPT2 = dict(
+    vocab_size=VOCABULARY, n_embd=64, n_layer=3, n_head=4, n_positions=64, n_inner=96,
+    pad_token_id=0, bos_token_id=1, eos_token_id=2,
+)
+BERT = dict(
+    vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
+    max_position_embeddings=64, type_vocab_size=2, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+)
+VISION = dict(
+    hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, image_size=24, patch_size=8, num_channels=3,
+)
+PRE = ("post_attention_layernorm", "in")
+
+
+def ids(mask: bool = True) -> dict:
+    generator = torch.Generator().manual_seed(1)
+    values = torch.randint(3, VOCABULARY, (1, TOKENS), generator=generator)
+    inputs = {"input_ids": values}
+    if mask:
+        inputs["attention_mask"] = torch.ones(1, TOKENS, dtype=torch.int64)
+    return inputs
+
+
+def pixels(size: int = 24) -> dict:
+    return {"pixel_values": torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(1))}
+
+
+def build(kind: str, config: dict, auto=AutoModelForCausalLM, part: str | None = None, attention: str = "eager"):
+    def model():
+        settings = AutoConfig.for_model(kind, **config)
+        made = auto.from_config(settings, attn_implementation=attention)
+        # Grouped products of experts have no ONNX form.
+        if hasattr(made, "set_experts_implementation"):
+            made.set_experts_implementation("eager")
+        return made.get_submodule(part) if part else made
+
+    return model
+
+
+# Decoders: kind, configuration beyond LLAMA or GPT2, (blocks, mid, down, parallel).
+LAYERS = "model.layers"
+SEQUENTIAL = (LAYERS, PRE, "mlp.down_proj", False)
+MOE = (LAYERS, PRE, None, False)
+DECODERS = {
+    "stablelm": (LLAMA, {}, SEQUENTIAL),
+    "stablelm-parallel": (LLAMA, {"use_parallel_residual": True}, (LAYERS, None, "mlp.down_proj", True)),
+    "olmo": (LLAMA, {}, SEQUENTIAL),
+    "olmo2": (LLAMA, {}, (LAYERS, ("mlp", "in"), "mlp.down_proj", False)),
+    "olmo3": (LLAMA, {}, (LAYERS, ("mlp", "in"), "mlp.down_proj", False)),
+    "cohere": (LLAMA, {"logit_scale": 0.25}, (LAYERS, None, "mlp.down_proj", True)),
+    "cohere2": (LLAMA, {"sliding_window": 4}, (LAYERS, None, "mlp.down_proj", True)),
+    "starcoder2": (LLAMA, {}, (LAYERS, PRE, "mlp.c_proj", False)),
+    "gemma": (LLAMA, {"head_dim": 16}, SEQUENTIAL),
+    "granite": (
+        LLAMA,
+        {"embedding_multiplier": 3.0, "residual_multiplier": 0.5, "attention_multiplier": 0.2, "logits_scaling": 4.0},
+        SEQUENTIAL,
+    ),
+    "granitemoe": (LLAMA, {"num_local_experts": 4, "num_experts_per_tok": 2, "residual_multiplier": 0.5}, MOE),
+    "nemotron": (LLAMA, {}, SEQUENTIAL),
+    "glm": (LLAMA, {"head_dim": 16}, SEQUENTIAL),
+    "glm4": (LLAMA, {"head_dim": 16}, SEQUENTIAL),
+    "smollm3": (LLAMA, {}, SEQUENTIAL),
+    "exaone4": (LLAMA, {}, (LAYERS, ("mlp", "in"), "mlp.down_proj", False)),
+    "seed_oss": (LLAMA, {"head_dim": 16}, SEQUENTIAL),
+    "helium": (LLAMA, {"head_dim": 16}, SEQUENTIAL),
+    "apertus": (LLAMA, {}, (LAYERS, ("feedforward_layernorm", "in"), "mlp.down_proj", False)),
+    "arcee": (LLAMA, {}, SEQUENTIAL),
+    "ernie4_5": (LLAMA, {"head_dim": 16}, SEQUENTIAL),
+    "bitnet": (LLAMA, {}, SEQUENTIAL),
+    "persimmon": (
+        {**LLAMA, "num_key_value_heads": 4}, {}, (LAYERS, PRE, "mlp.dense_4h_to_h", False),
+    ),
+    "hunyuan_v1_dense": (LLAMA, {"head_dim": 16}, SEQUENTIAL),
+    "qwen2_moe": (
+        LLAMA,
+        {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "shared_expert_intermediate_size": 32},
+        MOE,
+    ),
+    "qwen3_moe": (LLAMA, {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "head_dim": 16}, MOE),
+    "olmoe": (LLAMA, {"num_experts": 4, "num_experts_per_tok": 2}, MOE),
+    "phimoe": (LLAMA, {"num_local_experts": 4, "num_experts_per_tok": 2}, MOE),
+    "deepseek_v3": (
+        {**LLAMA, "num_key_value_heads": 4},
+        {
+            "q_lora_rank": 24, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 12,
+            "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 2, "topk_group": 1, "moe_intermediate_size": 32,
+            "first_k_dense_replace": 1,
+        },
+        MOE,
+    ),
+    "deepseek_v2": (
+        {**LLAMA, "num_key_value_heads": 4},
+        {
+            "q_lora_rank": None, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 12,
+            "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1, "moe_intermediate_size": 32,
+            "first_k_dense_replace": 3,
+        },
+        SEQUENTIAL,
+    ),
+    "minimax": (
+        LLAMA,
+        {"head_dim": 16, "num_local_experts": 4, "layer_types": ["full_attention", "linear_attention", "full_attention"]},
+        MOE,
+    ),
+    "gptj": (GPT2, {"rotary_dim": 8}, ("transformer.h", None, "mlp.fc_out", True)),
+    "codegen": (GPT2, {"rotary_dim": 8}, ("transformer.h", None, "mlp.fc_out", True)),
+    "gpt_bigcode": (GPT2, {"multi_query": True}, ("transformer.h", ("ln_2", "in"), "mlp.c_proj", False)),
+    "imagegpt": (GPT2, {}, ("transformer.h", ("ln_2", "in"), "mlp.c_proj", False)),
+    "openai-gpt": (GPT2, {}, ("transformer.h", ("ln_1", "out"), "mlp.c_proj", False)),
+    "gpt_neo": (
+        {},
+        dict(
+            vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_layers=2, num_heads=4,
+            attention_types=[[["global", "local"], 1]], window_size=4, max_position_embeddings=64, bos_token_id=1, eos_token_id=2,
+        ),
+        ("transformer.h", ("ln_2", "in"), "mlp.c_proj", False),
+    ),
+    "mpt": (
+        {},
+        dict(vocab_size=VOCABULARY, d_model=64, n_heads=4, n_layers=3, max_seq_len=64, expansion_ratio=2),
+        ("transformer.blocks", ("norm_2", "in"), "ffn.down_proj", False),
+    ),
+    "xglm": (
+        {},
+        dict(vocab_size=VOCABULARY, d_model=64, ffn_dim=96, num_layers=3, attention_heads=4, max_position_embeddings=64, pad_token_id=0),
+        (LAYERS, ("final_layer_norm", "in"), "fc2", False),
+    ),
+    "biogpt": (BERT, {}, ("biogpt.layers", ("final_layer_norm", "in"), "fc2", False)),
+    "opt-350m": (
+        {},
+        dict(
+            vocab_size=VOCABULARY, hidden_size=64, word_embed_proj_dim=24, ffn_dim=96, num_hidden_layers=3, num_attention_heads=4,
+            max_position_embeddings=64, do_layer_norm_before=False, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        ),
+        ("model.decoder.layers", ("self_attn_layer_norm", "out"), "fc2", False),
+    ),
+    "mamba": (
+        {}, dict(vocab_size=VOCABULARY, hidden_size=64, state_size=8, num_hidden_layers=3, pad_token_id=0), ("backbone.layers", None, None, False),
+    ),
+    "jamba": (
+        LLAMA,
+        dict(attn_layer_period=2, attn_layer_offset=1, expert_layer_period=8, expert_layer_offset=7, num_experts=1, use_mamba_kernels=False, mamba_d_state=8),
+        (LAYERS, ("pre_ff_layernorm", "in"), "feed_forward.down_proj", False),
+    ),
+    "lfm2": (
+        LLAMA,
+        dict(layer_types=["conv", "full_attention", "conv"], block_multiple_of=8),
+        (LAYERS, ("ffn_norm", "in"), "feed_forward.w2", False),
+    ),
+    "rwkv": (
+        {}, dict(vocab_size=VOCABULARY, hidden_size=64, attention_hidden_size=64, intermediate_size=96, num_hidden_layers=3, context_length=64),
+        ("rwkv.blocks", ("ln2", "in"), None, False),
+    ),
+    "qwen3_next": (
+        LLAMA,
+        dict(
+            head_dim=16, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, shared_expert_intermediate_size=32,
+            linear_num_value_heads=4, linear_num_key_heads=2, linear_key_head_dim=8, linear_value_head_dim=8,
+            layer_types=["linear_attention", "full_attention", "linear_attention"],
+        ),
+        MOE,
+    ),
+    "gemma3n_text": (
+        LLAMA,
+        dict(
+            head_dim=16, vocab_size_per_layer_input=VOCABULARY, hidden_size_per_layer_input=8, laurel_rank=4, num_kv_shared_layers=1,
+            altup_num_inputs=2, layer_types=["sliding_attention", "sliding_attention", "full_attention"],
+            activation_sparsity_pattern=[0.0, 0.0, 0.0], intermediate_size=96,
+        ),
+        (LAYERS, None, None, False),
+    ),
+    "falcon_h1": (
+        LLAMA,
+        dict(mamba_d_ssm=64, mamba_n_heads=4, mamba_d_head=16, mamba_d_state=8, mamba_n_groups=1, mamba_chunk_size=8),
+        (LAYERS, ("pre_ff_layernorm", "in"), "feed_forward.down_proj", False),
+    ),
+}
+
+# Encoders: kind, configuration, (blocks, mid, down).
+POST = ("attention.output.LayerNorm", "out")
+BERT_LAYERS = ("encoder.layer", POST, "output.dense")
+ENCODERS = {
+    "roberta": (BERT, {}, BERT_LAYERS),
+    "electra": (BERT, {"embedding_size": 24}, BERT_LAYERS),
+    "camembert": (BERT, {}, BERT_LAYERS),
+    "megatron-bert": (BERT, {}, ("encoder.layer", ("ln", "in"), "output.dense")),
+    "esm": ({**BERT, "mask_token_id": 3}, {"position_embedding_type": "rotary", "emb_layer_norm_before": False}, ("encoder.layer", ("LayerNorm", "in"), "output.dense")),
+    "roformer": (BERT, {}, BERT_LAYERS),
+    "ibert": (BERT, {"quant_mode": False}, ("encoder.layer", None, None)),
+    "nystromformer": (BERT, {"num_landmarks": 12, "segment_means_seq_len": 12}, BERT_LAYERS),
+    "fnet": (BERT, {}, ("encoder.layer", ("fourier.output.LayerNorm", "out"), "output.dense")),
+    "convbert": (BERT, {"embedding_size": 64, "head_ratio": 2}, BERT_LAYERS),
+    "squeezebert": (BERT, {"embedding_size": 64, "q_groups": 2, "k_groups": 2, "v_groups": 2}, ("encoder.layers", None, None)),
+    "mobilebert": ({**BERT, "intermediate_size": 64}, {"embedding_size": 24, "true_hidden_size": 24, "intra_bottleneck_size": 24, "num_feedforward_networks": 2, "trigram_input": True}, ("encoder.layer", None, None)),
+    "deberta-v2": (
+        BERT,
+        dict(relative_attention=True, position_buckets=8, pos_att_type=["p2c", "c2p"], norm_rel_ebd="layer_norm", share_att_key=True, max_relative_positions=16),
+        BERT_LAYERS,
+    ),
+    "mpnet": (BERT, {}, ("encoder.layer", ("attention.LayerNorm", "out"), "output.dense")),
+    "modernbert": (
+        LLAMA, dict(local_attention=4, global_attn_every_n_layers=2, reference_compile=False, num_attention_heads=4), ("layers", ("mlp_norm", "in"), "mlp.Wo"),
+    ),
+    "distilbert": (
+        {}, dict(vocab_size=VOCABULARY, dim=64, hidden_dim=96, n_layers=3, n_heads=4, max_position_embeddings=64),
+        ("transformer.layer", ("sa_layer_norm", "out"), "ffn.lin2"),
+    ),
+    "albert": (
+        BERT, dict(embedding_size=16, num_hidden_groups=1, inner_group_num=1),
+        ("encoder.albert_layer_groups.0.albert_layers", ("attention.LayerNorm", "out"), "ffn_output"),
+    ),
+    "xlm": (
+        {}, dict(vocab_size=VOCABULARY, emb_dim=64, n_layers=3, n_heads=4, max_position_embeddings=64, n_langs=1),
+        None,
+    ),
+}
+
+# Vision: kind, configuration, (part, blocks, mid, down, head).
+VISIONS = {
+    "vit": ({}, (None, "layers", ("layernorm_after", "in"), "mlp.fc2", "last_hidden_state")),
+    "deit": ({}, (None, "layers", ("layernorm_after", "in"), "mlp.fc2", "last_hidden_state")),
+    "beit": (
+        {"use_relative_position_bias": True, "layer_scale_init_value": 0.3, "use_mask_token": False},
+        (None, "encoder.layer", ("layernorm_after", "in"), "output.dense", "last_hidden_state"),
+    ),
+    "dinov2": ({"mlp_ratio": 2, "layerscale_value": 0.4}, (None, "encoder.layer", ("norm2", "in"), "mlp.fc2", "last_hidden_state")),
+    "dinov3_vit": ({"num_register_tokens": 2, "layerscale_value": 0.4}, (None, "layer", ("norm2", "in"), "mlp.down_proj", "last_hidden_state")),
+    "siglip_vision_model": ({}, ("", "vision_model.encoder.layers", ("layer_norm2", "in"), "mlp.fc2", "last_hidden_state")),
+    "clip_vision_model": ({}, ("", "vision_model.encoder.layers", ("layer_norm2", "in"), "mlp.fc2", "pooler_output")),
+    "swin": (
+        {"embed_dim": 16, "depths": [2, 2], "num_heads": [2, 4], "window_size": 3, "image_size": 48, "patch_size": 4},
+        (None, "encoder.layers", None, None, "last_hidden_state"),
+    ),
+}
+
+
+def all_cases() -> Iterator[Case]:
+    yield from decoders()
+    yield from encoders()
+    yield from visions()
+    yield from others()
+    import modules
+
+    yield from modules.cases()
+
+
+ATTENTIONLESS = {"mamba", "rwkv"}
+
+
+def decoders() -> Iterator[Case]:
+    for number, (name, (base, own, (blocks, mid, down, parallel))) in enumerate(DECODERS.items()):
+        kind = {"stablelm-parallel": "stablelm", "opt-350m": "opt"}.get(name, name)
+        config = {**base, **own}
+        facts = {}
+        if "num_key_value_heads" in config:
+            facts["kv_heads"] = config["num_key_value_heads"]
+        common = dict(inputs=ids(), blocks=blocks, mid=mid, down=down, parallel=parallel, facts=facts)
+        if kind in ATTENTIONLESS:
+            common["inputs"] = ids(mask=False)
+        yield Case(f"{name}-ts-op17", build(kind, config), export=forms.torchscript(17), **common)
+        yield Case(f"{name}-dynamo-op18", build(kind, config), export=forms.dynamo(18), **common)
+        if kind in ATTENTIONLESS:
+            continue
+        if number % 3 == 0:
+            yield Case(f"{name}-sdpa-op14", sdpa(kind, config), export=forms.torchscript(14), **common)
+            yield Case(f"{name}-saved-all", build(kind, config), export=forms.torchscript(17), after=forms.ort_saved("all"), **common)
+        if number % 3 == 1:
+            yield Case(f"{name}-dynamo-op23", sdpa(kind, config), export=forms.dynamo(23), **common)
+            yield Case(f"{name}-slim", build(kind, config), export=forms.torchscript(17), after=forms.slim, **common)
+        if number % 3 == 2:
+            yield Case(f"{name}-half", build(kind, config), export=forms.torchscript(17), after=forms.half, dtype="float16", **common)
+            yield Case(
+                f"{name}-fused", build(kind, config), export=forms.torchscript(17), after=forms.ort_optimised("gpt2", 4, 64), **common
+            )
+
+
+def sdpa(kind: str, config: dict, **options):
+    """Exported with scaled_dot_product_attention; the reference is the eager model's, whose weights are the same."""
+
+    def model():
+        made = build(kind, config, **options)()
+        made.exported_attention = "sdpa"
+        return made
+
+    return model
+
+
+def encoders() -> Iterator[Case]:
+    for number, (name, (base, own, parts)) in enumerate(ENCODERS.items()):
+        if parts is None:
+            continue
+        blocks, mid, down = parts
+        config = {**base, **own}
+        repeat = 3 if name == "albert" else 1
+        common = dict(inputs=ids(), blocks=blocks, mid=mid, down=down, head="last_hidden_state", repeat=repeat)
+        yield Case(f"{name}-ts-op14", build(name, config, AutoModel), export=forms.torchscript(14), **common)
+        yield Case(f"{name}-dynamo-op20", build(name, config, AutoModel), export=forms.dynamo(20), **common)
+        if number % 2 == 0:
+            yield Case(
+                f"{name}-fused", build(name, config, AutoModel), export=forms.torchscript(14), after=forms.ort_optimised("bert", 4, 64), **common
+            )
+            yield Case(f"{name}-dynamo-op23", sdpa(name, config, auto=AutoModel), export=forms.dynamo(23), **common)
+        else:
+            yield Case(
+                f"{name}-saved-all", build(name, config, AutoModel), export=forms.torchscript(17), after=forms.ort_saved("all"), **common
+            )
+
+
+def visions() -> Iterator[Case]:
+    for name, (own, (part, blocks, mid, down, head)) in VISIONS.items():
+        config = {**VISION, **own}
+        size = config["image_size"]
+        common = dict(inputs=pixels(size), blocks=blocks, mid=mid, down=down, head=head)
+        yield Case(f"{name}-ts-op17", build(name, config, AutoModel), export=forms.torchscript(17), **common)
+        yield Case(f"{name}-dynamo-op18", build(name, config, AutoModel), export=forms.dynamo(18), **common)
+        yield Case(f"{name}-sdpa-op23", sdpa(name, config, auto=AutoModel), export=forms.dynamo(23), **common)
+        yield Case(
+            f"{name}-fused", build(name, config, AutoModel), export=forms.torchscript(17, static=True), after=forms.ort_optimised("vit", 4, 64), **common
+        )
+
+
+def others() -> Iterator[Case]:
+    return iter(())
