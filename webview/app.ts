@@ -80,7 +80,7 @@ export class App extends LitElement {
 
   override render() {
     const { connected, analysis } = this.shown;
-    if (!connected) return html`<p class="state" role="status">Waiting for the extension …</p>`;
+    if (!connected) return html`<main><p class="state" role="status">Waiting for the extension …</p></main>`;
     const empty = analysis.layers.length === 0;
     return html`
       <div
@@ -90,13 +90,16 @@ export class App extends LitElement {
         @table-toggled=${this.#onTable}
         @picture=${this.#onPicture}
       >
-        ${
-          this.side
-            ? this.#sideStatus()
-            : html`<sinkscope-toolbar .shown=${this.shown} .figures=${() => this.#figures()}></sinkscope-toolbar>`
-        }
-        ${this.#progress()} ${this.#notices()}
-        ${empty ? nothing : html`<main>${this.side ? this.#sideViews() : this.#views()}</main>`}
+        <header>
+          <h1>Sinkscope${this.shown.view.document === undefined ? '' : `: ${this.shown.view.document}`}</h1>
+          ${
+            this.side
+              ? this.#sideStatus()
+              : html`<sinkscope-toolbar .shown=${this.shown} .figures=${() => this.#figures()}></sinkscope-toolbar>`
+          }
+          ${this.#progress()}
+        </header>
+        <main>${this.#notices()} ${empty ? nothing : this.side ? this.#sideViews() : this.#views()}</main>
       </div>
     `;
   }
@@ -151,8 +154,8 @@ export class App extends LitElement {
       >Analyze again</vscode-button
     >`;
     if (analysis.status === 'empty') {
-      return html`<div class="state">
-        <h1>Nothing analysed yet</h1>
+      return html`<div class="state wide">
+        <h2>Nothing analysed yet</h2>
         <p>
           Select text in an editor (or nothing, for the whole document), right-click, and choose
           <b>Analyze Prompt</b> (<kbd>Ctrl+Alt+A</kbd>, on a Mac <kbd>⌘⌥A</kbd>).
@@ -162,13 +165,13 @@ export class App extends LitElement {
     if (analysis.status === 'failed') {
       const { message, code } = analysis.problem ?? { message: 'The run failed.', code: 'internal' };
       const kept = analysis.layers.length;
-      return html`<div class="notice ${code === 'cancelled' ? '' : 'problem'}" role="alert">
+      return html`<div class="notice wide ${code === 'cancelled' ? '' : 'problem'}" role="alert">
         <span>${message}${kept > 0 ? ` Shown is what had arrived: layers 0 to ${kept - 1}.` : ''}</span>${this.side ? again : nothing}
       </div>`;
     }
-    if (analysis.layers.length === 0) return html`<p class="state">Reading the model …</p>`;
+    if (analysis.layers.length === 0) return html`<p class="state wide">Reading the model …</p>`;
     if (!view.stale) return nothing;
-    return html`<div class="notice" role="status">
+    return html`<div class="notice wide" role="status">
       <span>The text has changed since this run; what is shown is about the text as it was.</span>${this.side ? again : nothing}
     </div>`;
   }

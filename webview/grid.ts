@@ -145,6 +145,12 @@ export class Grid extends LitElement {
     return this.base;
   }
 
+  /** Middle of a cell, in CSS pixels from the canvas's top left. */
+  middle({ row, column }: Cell): { x: number; y: number } {
+    if (this.#frame === undefined) return { x: 0, y: 0 };
+    return pointOf(this.#frame, row + 0.5, column + 0.5);
+  }
+
   /** Makes cells larger (factor > 1) or smaller around the middle of what is seen; undefined: the usual size again. */
   zoom(factor: number | undefined): void {
     const { scroller } = this;

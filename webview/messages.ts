@@ -123,10 +123,13 @@ const message = v.variant('type', [
   }),
 ]);
 
+const row = v.object({ values: floats });
 const answers = {
   pattern: v.object({ queries: count, keys: count, values: floats }),
-  hidden: v.object({ values: floats }),
+  hidden: row,
+  activation: row,
   predictions,
+  lens: predictions,
 };
 
 /** The message in `data`, or undefined where it is none of ours. */

@@ -4,8 +4,8 @@
  */
 const nonce = document.querySelector<HTMLScriptElement>('script[nonce]')?.nonce;
 if (nonce) {
-  const meta = document.createElement('meta');
+  const meta = document.querySelector('meta[property="csp-nonce"]') ?? document.createElement('meta');
   meta.setAttribute('property', 'csp-nonce');
-  meta.content = nonce;
+  meta.setAttribute('content', nonce);
   document.head.append(meta);
 }

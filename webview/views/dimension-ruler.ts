@@ -235,7 +235,7 @@ export class DimensionRuler extends View {
     const statistics = this.#statistics();
     return {
       caption: `Largest |h| over tokens of each dimension at layer ${layerName(this.#layer())}`,
-      columns: ['dimension', 'max |h|', '÷ median', ''],
+      columns: ['dimension', 'max |h|', '÷ median', 'kind'],
       rows: statistics?.dims ?? 0,
       cell: (dim, column) => {
         if (statistics === undefined) return '';

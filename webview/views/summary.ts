@@ -1,5 +1,5 @@
 /** What the run shows, in words, with the conditions that every number on the panel stands under. */
-import { css, html } from 'lit';
+import { html } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
 import { summary } from '../../src/analysis/summary.js';
@@ -9,22 +9,10 @@ const signs = { massive: '▲ ', large: '△ ', sink: '⚓︎ ' };
 
 @customElement('sinkscope-summary')
 export class Summary extends View {
-  static override styles = css`
-    p {
-      margin: 0;
-      font-size: 1.1em;
-      line-height: 1.5;
-    }
-    b.massive { color: var(--massive); }
-    b.large { color: var(--large); }
-    b.sink { color: var(--sink); }
-    small {
-      display: block;
-      margin-top: 2px;
-      font-size: 0.85em;
-      color: var(--muted);
-    }
-  `;
+  /** In the page's own tree: the sentence is text of the page, to be found and read like any other. */
+  protected override createRenderRoot() {
+    return this;
+  }
 
   override render() {
     const seen = new Set<string>();

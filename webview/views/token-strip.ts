@@ -14,7 +14,8 @@ const tints = 8;
 
 const tintStyles = Array.from(
   { length: tints },
-  (_, index) => `.tint${index + 1} { background: var(--vscode-sinkscope-tint${index + 1}); }`,
+  (_, index) =>
+    `.tint${index + 1} { background: color-mix(in srgb, var(--vscode-sinkscope-tint${index + 1}) 60%, transparent); }`,
 ).join('\n');
 
 @customElement('sinkscope-token-strip')
