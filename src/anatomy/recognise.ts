@@ -175,7 +175,8 @@ function patchOf(flow: Flow, source: string): Anatomy['patch'] {
   for (const node of flow.consumers(source)) {
     const [height, width] = intsAttribute(node, 'kernel_shape') ?? [];
     const strides = intsAttribute(node, 'strides') ?? [];
-    if (node.op === 'Conv' && height && width && strides[0] === height && strides[1] === width) return { height, width };
+    if (node.op === 'Conv' && height && width && strides[0] === height && strides[1] === width)
+      return { height, width };
   }
   return undefined;
 }

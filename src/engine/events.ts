@@ -62,7 +62,9 @@ export interface TokensEvent {
   readonly total: number;
   /** Index in the whole text's tokens of the first and after the last one that is run (prefix not counted). */
   readonly window: { readonly start: number; readonly end: number };
-  readonly source: 'text' | 'ids' | 'feeds';
+  readonly source: 'text' | 'ids' | 'feeds' | 'image';
+  /** The picture that tokens with a `region` are parts of. */
+  readonly picture?: { readonly file: string; readonly width: number; readonly height: number };
   /** False where no tokenizer was found, so tokens have no text. */
   readonly tokenizer: boolean;
 }
@@ -116,7 +118,9 @@ export interface RunRequest {
     | { readonly text: string }
     | { readonly ids: readonly number[] }
     /** A `.safetensors` file with tensors by graph input name; tensors that are no input are ignored. */
-    | { readonly feeds: string };
+    | { readonly feeds: string }
+    /** A PNG or JPEG file, for a model that takes pixels. */
+    | { readonly image: string };
   /** Undefined: as the tokenizer's own post-processing (or the model folder's configuration) says. */
   readonly bos?: boolean;
   /** Which part to run when the text is longer than the context; undefined: fail with code `too-long`. */

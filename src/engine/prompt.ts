@@ -1,8 +1,12 @@
 /** From what the user gave (text, ids or tensors) to the tokens that are run. */
 import type { Input } from '../anatomy/anatomy.js';
 import { SinkscopeError } from '../errors.js';
+import { modelFolder } from '../models/folder.js';
 import { DataType } from '../onnx/model.js';
+import { float32ToFloat16 } from '../statistics/half.js';
 import { openSafetensors, type SafetensorsTensor, type SafetensorsType } from '../statistics/safetensors.js';
+import { imageToPixels, type Pixels } from '../tokens/image.js';
+import { type Extent, type Preprocessing, readPreprocessing } from '../tokens/preprocessing.js';
 import type { Token } from '../tokens/token.js';
 import { checkFit, checkIds, type Tokenizer } from '../tokens/tokenizer.js';
 import type { RunRequest, TokensEvent } from './events.js';
@@ -18,6 +22,8 @@ export interface Prompt {
   readonly window: TokensEvent['window'];
   readonly source: TokensEvent['source'];
   readonly bos: boolean | undefined;
+  /** What a picture was made into; its tokens are named once their number is known. */
+  readonly pixels?: Pixels;
 }
 
 /** What a prompt has to fit. */
@@ -44,6 +50,7 @@ export async function readPrompt(
 ): Promise<Prompt> {
   const { prompt } = request;
   if ('text' in prompt) return fromText(prompt.text, request, limits, tokenizer());
+  if ('image' in prompt) return fromImage(prompt.image, limits);
   if ('ids' in prompt) return fromIds(prompt.ids, request, limits, tokenizer());
   return fromFeeds(prompt.feeds, limits, tokenizer);
 }
@@ -152,6 +159,60 @@ async function fromFeeds(file: string, limits: Limits, tokenizer: () => Tokenize
   }
   const tokens = tokensOf(ids, tokenizer());
   return { given, source: 'feeds', bos: undefined, tokens, total: ids.length, window: { start: 0, end: ids.length } };
+}
+
+/** A picture, made into the pixels that the model's own configuration asks for, else what the graph's shape does. */
+async function fromImage(file: string, { file: model, inputs }: Limits): Promise<Prompt> {
+  const input = inputs.find(({ role, shape }) => role === 'features' && shape?.length === 4 && shape[1] === 3);
+  if (!input) {
+    throw new SinkscopeError({
+      code: 'input',
+      file: model,
+      message: `${model} takes no picture: none of its inputs is [batch, 3, height, width]. Choose a vision model.`,
+    });
+  }
+  const config = modelFolder(model).preprocessorConfig;
+  const [, , height, width] = input.shape ?? [];
+  const fixed = typeof height === 'number' && typeof width === 'number' ? { height, width } : undefined;
+  if (!config && !fixed) {
+    throw new SinkscopeError({
+      code: 'input',
+      file: model,
+      message: `${model} has no preprocessor_config.json beside it and takes pictures of any size; put its own there.`,
+    });
+  }
+  const pixels = await imageToPixels(file, config ? readPreprocessing(config) : plainPreprocessing(fixed));
+  const [, , ...made] = pixels.shape;
+  if (fixed && (made[0] !== fixed.height || made[1] !== fixed.width)) {
+    throw new SinkscopeError({
+      code: 'input',
+      file: config,
+      message: `${config ?? file} makes pictures of ${made[1]} × ${made[0]} pixels, but the model takes ${fixed.width} × ${fixed.height}.`,
+    });
+  }
+  const value: Value =
+    input.type === DataType.float16
+      ? { type: input.type, dims: pixels.shape, data: float32ToFloat16(pixels.pixels) }
+      : { type: DataType.float, dims: pixels.shape, data: pixels.pixels };
+  return {
+    given: new Map([[input.name, value]]),
+    source: 'image',
+    bos: undefined,
+    tokens: undefined,
+    total: 0,
+    window: { start: 0, end: 0 },
+    pixels,
+  };
+}
+
+/** ViT's own: bicubic, values from -1 to 1. */
+function plainPreprocessing(size: Extent | undefined): Preprocessing {
+  return {
+    resize: size && { size, resample: 3 },
+    centerCrop: undefined,
+    rescale: 1 / 255,
+    normalize: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+  };
 }
 
 /** Tokens that stand nowhere in a text. */

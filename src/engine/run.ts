@@ -2,6 +2,7 @@
 import { SinkscopeError } from '../errors.js';
 import { hiddenStatistics } from '../statistics/hidden.js';
 import { patternStatistics } from '../statistics/pattern.js';
+import { patchTokens } from '../tokens/patches.js';
 import type { PredictionsEvent, Query, QueryAnswers, RunEvent, RunRequest } from './events.js';
 import { fixedLength, makeFeeds } from './feeds.js';
 import { Head } from './head.js';
@@ -285,19 +286,19 @@ export class Run {
 
   private async emitTokens(emit: Emit): Promise<void> {
     const { prompt, tokens = 0 } = this;
-    const places = Array.from({ length: tokens }, (_, i) => ({
-      id: i,
-      text: `${i}`,
-      start: 0,
-      end: 0,
-      special: false,
-    }));
+    const { pixels } = prompt;
+    const places = pixels
+      ? patchTokens(tokens, pixels, this.loaded.anatomy.patch)
+      : Array.from({ length: tokens }, (_, i) => ({ id: i, text: `${i}`, start: 0, end: 0, special: false }));
+    const picture =
+      pixels && 'image' in this.request.prompt ? { file: this.request.prompt.image, ...pixels.picture } : undefined;
     await emit({
       type: 'tokens',
       tokens: prompt.tokens ?? places,
       total: prompt.tokens ? prompt.total : tokens,
       window: prompt.tokens ? prompt.window : { start: 0, end: tokens },
       source: prompt.source,
+      ...(picture && { picture }),
       tokenizer: prompt.tokens !== undefined && this.loaded.tokenizer() !== undefined,
     });
   }

@@ -15,8 +15,12 @@ export interface Saver {
   rows(name: string, values: Float32Array, tokens: number): Promise<void>;
   /** [heads, tokens, keys] */
   pattern(name: string, pattern: Pattern): Promise<void>;
-  /** `logits` [tokens, vocabulary]; what the graph gives where it has no unembedding, under the graph's own name. */
-  output(head: Head, values: Values, tokens: number, keep: boolean): Promise<void>;
+  /**
+   * `logits` [tokens, vocabulary]; what the graph gives where that is none, under the graph's own name.
+   *
+   * @returns the logits of the last token, where there are logits
+   */
+  output(head: Head, values: Values, tokens: number, keep: boolean): Promise<Float32Array | undefined>;
   finish(): Promise<void>;
   abort(): Promise<void>;
 }
@@ -38,19 +42,23 @@ export async function openSaver(request: SaveRequest, { anatomy, predicts }: Loa
       if (!predicts) {
         const value = await head.all(values, keep);
         await writer.append(output, value.dims.length > 2 ? value.dims.slice(1) : value.dims, floats(value));
-        return;
+        return undefined;
       }
       const count = Math.max(1, Math.floor(partBytes / 4 / (anatomy.vocabulary ?? 2 ** 16)));
       const rows = Math.min(count, tokens);
       const keepHead = keep || rows < tokens;
       const first = await head.logits(values, 0, rows, keepHead);
+      const width = first.length / rows;
+      let part = first;
       async function* parts() {
         yield first;
         for (let from = rows; from < tokens; from += count) {
-          yield await head.logits(values, from, Math.min(from + count, tokens), keepHead);
+          part = await head.logits(values, from, Math.min(from + count, tokens), keepHead);
+          yield part;
         }
       }
-      await writer.append(output, [tokens, first.length / rows], parts());
+      await writer.append(output, [tokens, width], parts());
+      return part.slice(-width);
     },
     finish: () => writer.finish(),
     abort: () => writer.abort(),

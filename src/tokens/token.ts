@@ -1,3 +1,5 @@
+import type { Rectangle } from './image.js';
+
 /** One token of a run: what the model is fed, and where it stands in the text. */
 export interface Token {
   readonly id: number;
@@ -7,4 +9,6 @@ export interface Token {
   readonly start: number;
   readonly end: number;
   readonly special: boolean;
+  /** The part of the picture it stands for, in the picture's pixels; only of patches. */
+  readonly region?: Rectangle;
 }
