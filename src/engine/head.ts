@@ -58,14 +58,9 @@ export class Head {
     }
     return floats(sliceRows(value, from - offset, to - offset));
   }
-
-  /** The most likely next tokens after position `token`, most likely first. */
-  async predictions(values: Values, token: number, keep: boolean): Promise<{ id: number; probability: number }[]> {
-    return likeliest(await this.logits(values, token, token + 1, keep));
-  }
 }
 
-/** Softmax in double precision; only the largest entries are given. */
+/** The most likely tokens of one row of logits, most likely first; softmax in double precision. */
 export function likeliest(logits: Float32Array): { id: number; probability: number }[] {
   const ids: number[] = [];
   for (let id = 0; id < logits.length; id++) {

@@ -5,7 +5,7 @@ import { patternStatistics } from '../statistics/pattern.js';
 import { patchTokens } from '../tokens/patches.js';
 import type { PredictionsEvent, Query, QueryAnswers, RunEvent, RunRequest } from './events.js';
 import { fixedLength, makeFeeds } from './feeds.js';
-import { Head } from './head.js';
+import { Head, likeliest } from './head.js';
 import type { Point } from './interventions.js';
 import type { LoadedModel } from './loaded.js';
 import { chooseDial, holdsStates, tokensThatFit } from './memory.js';
@@ -199,13 +199,17 @@ export class Run {
         message: 'This model does not predict tokens: it has no output head over a vocabulary.',
       });
     }
-    const top = await this.head.predictions(values, token, keep);
+    return this.predictionsFrom(await this.head.logits(values, token, token + 1, keep), token);
+  }
+
+  private predictionsFrom(logits: Float32Array, token: number): PredictionsEvent {
     const tokenizer = this.loaded.tokenizer();
-    return {
-      type: 'predictions',
-      token,
-      top: top.map(({ id, probability }) => ({ id, probability, text: tokenizer?.decode(id) ?? `token ${id}` })),
-    };
+    const top = likeliest(logits).map(({ id, probability }) => ({
+      id,
+      text: tokenizer?.decode(id) ?? `token ${id}`,
+      probability,
+    }));
+    return { type: 'predictions', token, top };
   }
 
   private async activation(point: Point, layer: number, token: number): Promise<QueryAnswers['activation']> {
@@ -278,10 +282,9 @@ export class Run {
 
   private async reportHead(keep: boolean, emit: Emit): Promise<void> {
     const { tokens = 0, head, saver } = this;
-    if (head && this.request.save?.logits) {
-      await saver?.output(head, this.values, tokens, keep);
-    }
-    if (this.loaded.predicts && tokens > 0) await emit(await this.predictions(tokens - 1, keep));
+    const last = head && this.request.save?.logits && (await saver?.output(head, this.values, tokens, keep));
+    if (!this.loaded.predicts || tokens === 0) return;
+    await emit(last ? this.predictionsFrom(last, tokens - 1) : await this.predictions(tokens - 1, keep));
   }
 
   private async emitTokens(emit: Emit): Promise<void> {

@@ -19,7 +19,8 @@ const saver: Saver = {
   finish: nothing,
   abort: nothing,
   async output(head, values, tokens, keep) {
-    await head.logits(values, 0, tokens, keep);
+    const logits = await head.logits(values, 0, tokens, keep);
+    return logits.subarray(-logits.length / tokens);
   },
 };
 const request: RunRequest = {
