@@ -43,14 +43,13 @@ function string(writer: BinaryWriter, field: number, value: string): void {
   writer.tag(field, WireType.LengthDelimited).string(value);
 }
 
-/** `folder` is undefined inside attributes, where tensors are always written out. */
-function writeGraph(writer: BinaryWriter, graph: Graph, folder: string | undefined): void {
+function writeGraph(writer: BinaryWriter, graph: Graph, folder: string): void {
   // ONNX Runtime refuses a second node of the same name; names of nodes mean nothing, so that one goes without.
   const names = new Set<string>();
   for (const node of graph.nodes) {
     const name = names.has(node.name) ? '' : node.name;
     names.add(name);
-    message(writer, 1, () => writeNode(writer, { ...node, name }));
+    message(writer, 1, () => writeNode(writer, { ...node, name }, folder));
   }
   string(writer, 2, graph.name || 'graph');
   for (const [name, tensor] of graph.initializers) {
@@ -60,16 +59,17 @@ function writeGraph(writer: BinaryWriter, graph: Graph, folder: string | undefin
   for (const output of graph.outputs) message(writer, 12, () => writeValueInfo(writer, output));
 }
 
-function writeNode(writer: BinaryWriter, node: Node): void {
+function writeNode(writer: BinaryWriter, node: Node, folder: string): void {
   for (const input of node.inputs) string(writer, 1, input);
   for (const output of node.outputs) string(writer, 2, output);
   string(writer, 3, node.name);
   string(writer, 4, node.op);
-  for (const [name, attribute] of node.attributes) message(writer, 5, () => writeAttribute(writer, name, attribute));
+  for (const [name, attribute] of node.attributes)
+    message(writer, 5, () => writeAttribute(writer, name, attribute, folder));
   string(writer, 7, node.domain);
 }
 
-function writeAttribute(writer: BinaryWriter, name: string, attribute: Attribute): void {
+function writeAttribute(writer: BinaryWriter, name: string, attribute: Attribute, folder: string): void {
   if (attribute.kind === 'opaque') {
     writer.raw(attribute.value);
     return;
@@ -89,7 +89,7 @@ function writeAttribute(writer: BinaryWriter, name: string, attribute: Attribute
       message(writer, 5, () => writeTensor(writer, attribute.value, undefined));
       break;
     case 'graph':
-      message(writer, 6, () => writeGraph(writer, attribute.value, undefined));
+      message(writer, 6, () => writeGraph(writer, attribute.value, folder));
       break;
     case 'floats':
       for (const value of attribute.value) writer.tag(7, WireType.Bit32).float(value);
@@ -101,7 +101,7 @@ function writeAttribute(writer: BinaryWriter, name: string, attribute: Attribute
       for (const value of attribute.value) string(writer, 9, value);
       break;
     case 'graphs':
-      for (const graph of attribute.value) message(writer, 11, () => writeGraph(writer, graph, undefined));
+      for (const graph of attribute.value) message(writer, 11, () => writeGraph(writer, graph, folder));
       break;
     case 'reference':
       string(writer, 21, attribute.value);
@@ -111,6 +111,7 @@ function writeAttribute(writer: BinaryWriter, name: string, attribute: Attribute
   writer.tag(20, WireType.Varint).int32(AttributeType[attribute.kind]);
 }
 
+/** A tensor that is an attribute has no `folder`: it is always written out. */
 function writeTensor(writer: BinaryWriter, tensor: Tensor, folder: string | undefined): void {
   for (const dim of tensor.dims) writer.tag(1, WireType.Varint).int64(dim);
   writer.tag(2, WireType.Varint).int32(tensor.type);

@@ -12,8 +12,11 @@ export class ExternalData {
   private readonly files = new Map<string, { readonly file: string; readonly size: number }>();
   private readonly ranges: { readonly tensor: string; readonly range: FileRange }[] = [];
 
-  /** `model` is the model file with symbolic links resolved. */
-  constructor(private readonly model: string) {
+  /** `model` is the model file with symbolic links resolved, `opened` the path it was opened by. */
+  constructor(
+    private readonly model: string,
+    private readonly opened: string,
+  ) {
     this.folder = dirname(model);
   }
 
@@ -77,7 +80,7 @@ export class ExternalData {
     if (location.split(/[/\\]/).includes('..')) throw refuse(`leads out of the folder with "..". ${inFolder}`);
     if (location.includes('\\')) throw refuse('has a backslash in its name. Export the model with forward slashes.');
 
-    const file = join(this.folder, location);
+    const file = this.besideLink(location) ?? join(this.folder, location);
     let status: Stats;
     try {
       status = lstatSync(file);
@@ -101,6 +104,20 @@ export class ExternalData {
     const found = { file, size: status.size };
     this.files.set(location, found);
     return found;
+  }
+
+  /**
+   * The Hugging Face cache keeps all files of a model in one folder under other names, and links to them: where the
+   * model was opened by such a link, its data may be reached by one too, if they truly lie in the model's folder.
+   */
+  private besideLink(location: string): string | undefined {
+    try {
+      if (this.opened === this.model || !lstatSync(this.opened).isSymbolicLink()) return undefined;
+      const target = realpathSync(join(dirname(this.opened), location));
+      return dirname(target) === this.folder ? target : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   private integer(tensor: string, key: 'offset' | 'length', text: string | undefined): number | undefined {

@@ -1,6 +1,6 @@
 /** Reading a model file: its structure only; weights stay where they are. */
 import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import { ExternalData } from './external.js';
 import type { FunctionDefinition, Model } from './model.js';
@@ -9,7 +9,7 @@ import { GraphError, ordered, orderedNodes } from './scope.js';
 import { type ByteSource, WireError, WireReader } from './wire.js';
 
 /** The newest `ModelProto.ir_version` that the ONNX Runtime beside us reads, and the oldest with opsets. */
-const irVersions = { oldest: 3, newest: 14 };
+const irVersions = { oldest: 3, newest: 13 };
 
 /**
  * The model in `file`, without its weights: tensors of more than 1 KB stay ranges in files. Nodes come in an order in
@@ -40,14 +40,17 @@ export function readModel(file: string): Model {
       size,
       read: (into, position) => readSync(descriptor, into, 0, into.length, position),
     };
-    return parseModel(source, path);
+    return parseModel(source, path, resolve(file));
   } finally {
     closeSync(descriptor);
   }
 }
 
-/** As {@link readModel}, from any bytes; `file` is the absolute path that weights inside the model are said to lie in. */
-export function parseModel(source: ByteSource, file: string): Model {
+/**
+ * As {@link readModel}, from any bytes. `file` is the absolute path that weights inside the model are said to lie in,
+ * `opened` the path before symbolic links were resolved.
+ */
+export function parseModel(source: ByteSource, file: string, opened = file): Model {
   const name = basename(file);
   const fail = (code: 'file' | 'graph', message: string, cause?: unknown): SinkscopeError =>
     new SinkscopeError({ code, file, message: `${name} ${message}` }, { cause });
@@ -59,7 +62,7 @@ export function parseModel(source: ByteSource, file: string): Model {
     throw fail('file', 'is only a Git LFS pointer; run `git lfs pull` in its folder to get the model itself.');
   }
 
-  const external = new ExternalData(file);
+  const external = new ExternalData(file, opened);
   let parts: ModelParts;
   try {
     parts = new Parser(new WireReader(source), file, external).model();

@@ -360,4 +360,17 @@ describe('external data', () => {
     writeFileSync(file, two({ location: 'data', offset: '0' }, { location: 'data', offset: '16' }));
     expect(readModel(file).graph.initializers.size).toBe(2);
   });
+
+  test('as the Hugging Face cache keeps them are fine: model and data linked, both in one folder', () => {
+    const snapshot = join(folder, 'snapshots', 'revision');
+    mkdirSync(snapshot, { recursive: true });
+    symlinkSync(file, join(snapshot, 'model.onnx'));
+    symlinkSync(join(inside, 'data'), join(snapshot, 'model.onnx_data'));
+    symlinkSync(join(folder, 'elsewhere/data'), join(snapshot, 'outside'));
+    writeFileSync(file, at({ location: 'model.onnx_data' }));
+    expect(readModel(join(snapshot, 'model.onnx')).graph.initializers.size).toBe(1);
+    expect(() => readModel(file)).toThrow(/is missing/);
+    writeFileSync(file, at({ location: 'outside' }));
+    expect(() => readModel(join(snapshot, 'model.onnx'))).toThrow(/is missing/);
+  });
 });

@@ -188,6 +188,33 @@ describe('weights', () => {
     expect([...((await run(cutOf(whole), { x: zeros })).y?.data ?? [])]).toEqual(values.map(([, number]) => number));
   });
 
+  test('of a branch that stays a branch stay there', async () => {
+    const branch = (op: string) =>
+      graph({
+        nodes: [node(op, ['x', 'w'], ['r'])],
+        initializers: [floats('w', [512], numbers)],
+        outputs: [value('r', [512])],
+      });
+    const whole = written(
+      model({
+        ...sum,
+        nodes: [
+          node('ReduceMax', ['x'], ['m'], [intAttribute('keepdims', 0)]),
+          node('Cast', ['m'], ['c'], [intAttribute('to', 9)]),
+          node(
+            'If',
+            ['c'],
+            ['y'],
+            [graphAttribute('then_branch', branch('Add')), graphAttribute('else_branch', branch('Sub'))],
+          ),
+        ],
+      }),
+    );
+    const cut = cutOf(whole);
+    expect(cut.bytes.length).toBeLessThan(1500);
+    expect([...((await run(cut, { x: ones })).y?.data ?? [])]).toEqual(expected);
+  });
+
   test('of strings pass through', async () => {
     const whole = written(
       model({
