@@ -102,6 +102,10 @@ export const isMixer = (node: Node): boolean =>
   mixers.has(node.op) ||
   (node.op === 'Conv' && (intsAttribute(node, 'kernel_shape') ?? []).some((extent) => extent > 1));
 
+/** A convolution over two axes or more, with neighbours. */
+export const isPictureConvolution = (node: Node): boolean =>
+  node.op.includes('Conv') && (intsAttribute(node, 'kernel_shape') ?? []).filter((extent) => extent > 1).length > 1;
+
 /** A sum of tensors. */
 export const isSum = (node: Node): boolean => node.op === 'Add' || node.op === 'Sum' || node.op === 'QLinearAdd';
 

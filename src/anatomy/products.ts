@@ -18,12 +18,17 @@ export interface WeightProduct {
 /** How many values a way back may visit before it is given up as no simple ending. */
 const maxVisits = 64;
 
-/**
- * The one product with a two-dimensional weight from which `value` is computed by pointwise operators alone, or
- * undefined where there are several (a mixture of experts, a sum of branches) or none.
- */
-export function lastProduct(flow: Flow, value: string): WeightProduct | undefined {
-  const found = new Set<WeightProduct>();
+/** Where the ways back from a value end. */
+export interface Endings {
+  readonly products: readonly WeightProduct[];
+  /** What else ended a way: a product with a stack of weights or with another activation, or an operator that is opaque. */
+  readonly obstacles: readonly { readonly node: Node; readonly reason: 'stacked' | 'opaque' }[];
+}
+
+/** The ways back from `value` through pointwise operators, up to products and operators that are none. */
+export function endings(flow: Flow, value: string): Endings {
+  const products = new Map<Node, WeightProduct>();
+  const obstacles = new Map<Node, 'stacked' | 'opaque'>();
   const seen = new Set<string>([value]);
   const open = [value];
   while (open.length > 0 && seen.size < maxVisits) {
@@ -32,8 +37,10 @@ export function lastProduct(flow: Flow, value: string): WeightProduct | undefine
     // The scale of a dynamic quantisation comes from the activation, but by no product.
     if (!node || (isPassThrough(node) && node.outputs[0] !== current)) continue;
     const product = weightProduct(flow, node);
-    if (product) found.add(product);
-    else if (factors(node) || !isPointwise(node)) continue;
+    const pair = factors(node);
+    if (product) products.set(node, product);
+    else if (pair) obstacles.set(node, pair.some(flow.isConstant) ? 'stacked' : 'opaque');
+    else if (!isPointwise(node)) obstacles.set(node, 'opaque');
     else
       for (const input of flow.reads(node))
         if (!seen.has(input)) {
@@ -41,8 +48,19 @@ export function lastProduct(flow: Flow, value: string): WeightProduct | undefine
           open.push(input);
         }
   }
-  const [product] = found;
-  return found.size === 1 ? product : undefined;
+  return {
+    products: [...products.values()],
+    obstacles: [...obstacles].map(([node, reason]) => ({ node, reason })),
+  };
+}
+
+/**
+ * The one product with a two-dimensional weight from which `value` is computed by pointwise operators alone, or
+ * undefined where there are several (a mixture of experts, a sum of branches) or none.
+ */
+export function lastProduct(flow: Flow, value: string): WeightProduct | undefined {
+  const { products } = endings(flow, value);
+  return products.length === 1 ? products[0] : undefined;
 }
 
 /** `node` as a product of an activation with a two-dimensional weight. */

@@ -1,15 +1,17 @@
 /** From a prepared graph to its anatomy. */
+import { basename } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import { intsAttribute, type Model, type Node } from '../onnx/model.js';
-import type { Anatomy, Attention, Block, Missing } from './anatomy.js';
+import type { Anatomy, Attention, Block } from './anatomy.js';
 import { attentionOf } from './attention.js';
 import { declaredExtents } from './extents.js';
 import { between, type Flow, flowOf, stripped } from './flow.js';
 import { recogniseInputs } from './inputs.js';
-import { isMixer, isSum } from './ops.js';
+import { isMixer, isPictureConvolution, isSum } from './ops.js';
 import { patternObstacle } from './pattern.js';
 import { lastProduct } from './products.js';
 import { type Addition, type Branch, type ResidualStream, residualStream } from './residual.js';
+import { attentionObstacle, type Gap, merged, mlpObstacle } from './words.js';
 
 /**
  * Finds residual points, blocks, attention, MLPs, final norm, unembedding and the meaning of the inputs.
@@ -21,11 +23,13 @@ import { type Addition, type Branch, type ResidualStream, residualStream } from 
 export function recognise(model: Model): Anatomy {
   const flow = flowOf(model);
   const stream = residualStream(flow);
-  if (!stream || stream.additions.length < 2) throw notATransformer(model);
-  const missing: Missing[] = [];
+  if (!stream) throw notATransformer(model);
   const parts = stream.additions.map((addition) => partsOf(flow, addition));
+  if (!isTransformer(parts)) throw notATransformer(model);
   const groups = grouped(parts);
-  const blocks = groups.map((group) => blockOf(stream, parts, group, missing));
+  const gaps: Gap[] = [];
+  const blocks = groups.map((group, index) => blockOf(flow, stream, parts, group, index + 1, gaps));
+  const missing = merged(gaps, blocks.length);
   const lastResidual = stream.points.at(-1) as string;
   const firstPoint = groups[0]?.[0] ?? 0;
   const embedding = stream.points[firstPoint] as string;
@@ -39,7 +43,7 @@ export function recognise(model: Model): Anatomy {
   if (!hasHead)
     missing.push({
       part: 'unembedding',
-      why: `the output ${output} is not a product with a weight: the model has no output head`,
+      why: `the output ${output} is no product with a weight, so the model has no output head`,
     });
   const attention = first(blocks, ({ attention }) => attention);
   const vocabulary = hasHead ? head.columns : undefined;
@@ -58,7 +62,7 @@ export function recognise(model: Model): Anatomy {
     mlpHidden: first(parts, ({ mlp }) => mlp?.rows),
     vocabulary,
     context,
-    parallelBlock: parts.some(({ attention, mlpBranch }) => attention !== undefined && mlpBranch),
+    parallelBlock: parts.some(({ attention, mlpOutput }) => attention !== undefined && mlpOutput !== undefined),
     patch: patchOf(flow, source),
     source,
     embedding,
@@ -71,21 +75,34 @@ export function recognise(model: Model): Anatomy {
   };
 }
 
+/**
+ * Blocks that look like a transformer's, if not all of its parts: attention, or several additions of something else
+ * than convolutions over pictures, whose vectors do not lie along the last axis.
+ */
+function isTransformer(parts: readonly Parts[]): boolean {
+  if (parts.some(({ attention }) => attention !== undefined)) return true;
+  return parts.length > 1 && !parts.some((part) => nodesOf(part).some(isPictureConvolution));
+}
+
 function notATransformer(model: Model): SinkscopeError {
+  const { nodes } = model.graph;
+  const cause =
+    nodes.length === 0
+      ? 'its graph is empty'
+      : `no chain of residual additions with attention or the like leads to an output (it has ${commonOperators(nodes)})`;
+  const name = basename(model.file);
   return new SinkscopeError({
     code: 'not-a-transformer',
     file: model.file,
-    message:
-      `${model.file} is no transformer that Sinkscope can see into: no chain of residual additions leads to an output ` +
-      `(operators: ${commonOperators(model)}). Give the file of a transformer exported as one graph.`,
+    message: `${name} is no transformer that Sinkscope can see into: ${cause}; give a transformer exported as one graph.`,
   });
 }
 
-function commonOperators(model: Model): string {
+function commonOperators(nodes: readonly Node[]): string {
   const counts = new Map<string, number>();
-  for (const { op } of model.graph.nodes) counts.set(op, (counts.get(op) ?? 0) + 1);
+  for (const { op } of nodes) counts.set(op, (counts.get(op) ?? 0) + 1);
   const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 5);
-  return most.map(([op, count]) => `${count} ${op}`).join(', ') || 'none';
+  return most.map(([op, count]) => `${count} ${op}`).join(', ');
 }
 
 /** What the branches of one addition are. */
@@ -95,8 +112,8 @@ interface Parts {
   /** Moves information between tokens by other means. */
   readonly mixer: boolean;
   readonly mlp: { readonly intermediate: string; readonly rows: number | undefined } | undefined;
-  /** There is a branch that is neither attention nor another mixer. */
-  readonly mlpBranch: boolean;
+  /** Output of the first branch that is neither attention nor another mixer. */
+  readonly mlpOutput: string | undefined;
 }
 
 function partsOf(flow: Flow, addition: Addition): Parts {
@@ -110,9 +127,11 @@ function partsOf(flow: Flow, addition: Addition): Parts {
     attention: sites.find((site) => site !== undefined),
     mixer: mixes.some((mix, index) => mix && !sites[index]),
     mlp: product && { intermediate: product.activation, rows: product.rows },
-    mlpBranch: rest.length > 0,
+    mlpOutput: rest[0]?.output,
   };
 }
+
+const nodesOf = ({ addition }: Parts) => addition.branches.flatMap(({ nodes }) => [...nodes]);
 
 /** The terms of h + (attention + mlp), which some exporters sum first; any other branch as it is. */
 function parallelBranches(flow: Flow, skip: string, branch: Branch): readonly Branch[] {
@@ -140,27 +159,28 @@ function grouped(parts: readonly Parts[]): readonly (readonly number[])[] {
   return groups;
 }
 
-function blockOf(stream: ResidualStream, parts: readonly Parts[], group: readonly number[], missing: Missing[]): Block {
+function blockOf(
+  flow: Flow,
+  stream: ResidualStream,
+  parts: readonly Parts[],
+  group: readonly number[],
+  block: number,
+  gaps: Gap[],
+): Block {
   const [head, tail] = [group[0] as number, group.at(-1) as number];
   const members = group.map((index) => parts[index] as Parts);
   const attention = first(members, ({ attention }) => attention);
   const mlp = first(members, ({ mlp }) => mlp);
   const residPost = stream.points[tail + 1] as string;
-  const layer = `the block that leaves ${residPost}`;
-  if (!attention)
-    missing.push({
-      part: `attention of ${layer}`,
-      why: 'no softmax weighs values in its branches, and no known attention operator is there',
-    });
+  const note = (part: string, why: string) => gaps.push({ part, block, why });
+  if (!attention) note('attention', attentionObstacle(members.flatMap((member) => [...nodesOf(member)])));
   else if ('operator' in attention.pattern) {
     const why = patternObstacle(attention.pattern.operator);
-    if (why !== undefined) missing.push({ part: `attention pattern of ${layer}`, why });
+    if (why !== undefined) note('attention pattern', why);
   }
   if (!mlp) {
-    const why = members.some(({ mlpBranch }) => mlpBranch)
-      ? 'its branch does not end in one product with a two-dimensional weight (a mixture of experts ends in several)'
-      : 'it has no branch besides attention';
-    missing.push({ part: `MLP intermediate of ${layer}`, why });
+    const branch = first(members, ({ mlpOutput }) => mlpOutput);
+    note('MLP intermediate', branch === undefined ? 'it has no branch besides attention' : mlpObstacle(flow, branch));
   }
   return {
     residPost,

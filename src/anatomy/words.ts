@@ -1,0 +1,69 @@
+/** What was not found, in words: which part of which blocks, and which operator stood in the way. */
+import type { Node } from '../onnx/model.js';
+import type { Missing } from './anatomy.js';
+import type { Flow } from './flow.js';
+import { isFusedAttention, isMixer } from './ops.js';
+import { endings } from './products.js';
+
+/** A part of one block that was looked for and not found. */
+export interface Gap {
+  readonly part: string;
+  /** 1-based. */
+  readonly block: number;
+  readonly why: string;
+}
+
+/** One entry for all blocks that lack the same part for the same reason. */
+export function merged(gaps: readonly Gap[], layers: number): Missing[] {
+  const groups = new Map<string, { part: string; why: string; blocks: number[] }>();
+  for (const { part, block, why } of gaps) {
+    const key = JSON.stringify([part, why]);
+    const group = groups.get(key) ?? { part, why, blocks: [] };
+    group.blocks.push(block);
+    groups.set(key, group);
+  }
+  return [...groups.values()].map(({ part, why, blocks }) => ({ part: `${part} of ${named(blocks, layers)}`, why }));
+}
+
+function named(blocks: readonly number[], layers: number): string {
+  if (blocks.length === layers) return layers === 1 ? 'the only block' : `all ${layers} blocks`;
+  if (blocks.length === 1) return `block ${blocks[0]}`;
+  const ranges: [first: number, last: number][] = [];
+  for (const block of blocks) {
+    const range = ranges.at(-1);
+    if (range && range[1] === block - 1) range[1] = block;
+    else ranges.push([block, block]);
+  }
+  return `blocks ${ranges.map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`)).join(', ')}`;
+}
+
+/** Why no attention was found among the nodes of a block's branches. */
+export function attentionObstacle(nodes: Iterable<Node>): string {
+  const all = [...nodes];
+  const softmax = all.find(({ op }) => op === 'Softmax');
+  if (softmax) return `its ${operator(softmax)} does not weigh values, as an attention's would`;
+  const mixers = [...new Set(all.filter(isMixer).map(operator))];
+  if (mixers.length > 0) return `its tokens are mixed by ${listed(mixers)}, which gives no pattern`;
+  return 'it has neither a Softmax that weighs values nor an attention operator that is known';
+}
+
+/** Why the output of a branch does not end in one product with a weight. */
+export function mlpObstacle(flow: Flow, output: string): string {
+  const { products, obstacles } = endings(flow, output);
+  const stacked = obstacles.find(({ reason }) => reason === 'stacked');
+  if (stacked)
+    return `its last product, ${article(operator(stacked.node))}, has a stack of weights: a mixture of experts`;
+  if (products.length > 1)
+    return `its output is made of ${products.length} products with weights: a mixture of experts or of branches`;
+  const hidden = obstacles.find(({ node }) => !isFusedAttention(node));
+  if (hidden) return `${article(operator(hidden.node))} stands between its output and its last product with a weight`;
+  return 'it ends in no product with a weight';
+}
+
+/** An operator as people call it. */
+export const operator = ({ op, domain }: Node): string => (domain === '' ? op : `${domain}.${op}`);
+
+const article = (noun: string) => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`;
+
+const listed = (items: readonly string[]) =>
+  items.length === 1 ? `${items[0]}` : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;
