@@ -21,7 +21,14 @@ const problem = v.object({
   detail: maybe(text),
 });
 
-const token = v.object({ id: v.number(), text, start: count, end: count, special: flag });
+const token = v.object({
+  id: v.number(),
+  text,
+  start: count,
+  end: count,
+  special: flag,
+  region: v.optional(v.object({ x: real, y: real, width: real, height: real })),
+});
 
 const predictions = v.object({
   type: v.literal('predictions'),
@@ -53,7 +60,8 @@ const event = v.variant('type', [
     tokens: v.array(token),
     total: count,
     window: v.object({ start: count, end: count }),
-    source: v.picklist(['text', 'ids', 'feeds']),
+    source: v.picklist(['text', 'ids', 'feeds', 'features', 'image']),
+    picture: v.optional(v.object({ file: text, width: count, height: count })),
     tokenizer: flag,
   }),
   v.object({

@@ -41,7 +41,9 @@ export function summary(analysis: Analysis, thresholds: Thresholds): Span[] {
 export function tokenName(analysis: Analysis, index: number): string {
   const token = analysis.tokens?.tokens[index];
   if (!token) return `token ${index}`;
-  if (!analysis.tokens?.tokenizer) return `token ${index} (id ${token.id})`;
+  const { source, tokenizer } = analysis.tokens ?? {};
+  if (source === 'image' || source === 'features') return token.text;
+  if (!tokenizer) return `token ${index} (id ${token.id})`;
   return token.special ? tokenLabel(token) : `“${tokenLabel(token)}” (token ${index})`;
 }
 

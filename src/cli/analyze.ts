@@ -16,6 +16,7 @@ interface Options {
   readonly file?: string;
   readonly ids?: readonly number[];
   readonly feeds?: string;
+  readonly image?: string;
   readonly bos?: boolean;
   readonly window?: 'first' | 'last';
   readonly memory: number;
@@ -33,7 +34,18 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .addOption(new Option('--text <text>', 'the text itself').conflicts(['file', 'ids', 'feeds']))
     .addOption(new Option('--file <path>', 'a UTF-8 text file').conflicts(['ids', 'feeds']))
     .addOption(new Option('--ids <ids>', 'token ids, as in 1,2,3').conflicts('feeds').argParser(parseIds))
-    .addOption(new Option('--feeds <path>', 'a .safetensors file with tensors by input name').conflicts('window'))
+    .addOption(
+      new Option('--feeds <path>', 'a .safetensors or .npz file with tensors by input name').conflicts('window'),
+    )
+    .addOption(
+      new Option('--image <path>', 'a PNG or JPEG picture, for a vision model').conflicts([
+        'text',
+        'file',
+        'ids',
+        'feeds',
+        'window',
+      ]),
+    )
     .option('--bos', 'put the beginning-of-sequence token before the text (default: as the tokenizer does)')
     .option('--no-bos', 'leave it out')
     .addOption(new Option('--window <part>', 'of a text that is too long, the part to run').choices(['first', 'last']))
@@ -71,8 +83,8 @@ async function request(model: string, options: Options): Promise<RunRequest> {
   };
 }
 
-async function prompt({ text, file, ids, feeds, bos }: Options): Promise<RunRequest['prompt']> {
-  if (bos && (ids ?? feeds) !== undefined) {
+async function prompt({ text, file, ids, feeds, image, bos }: Options): Promise<RunRequest['prompt']> {
+  if (bos && (ids ?? feeds ?? image) !== undefined) {
     throw new SinkscopeError({
       code: 'input',
       message: '--bos is about texts: token ids and feeds are run as they are, so put the token among them.',
@@ -82,9 +94,10 @@ async function prompt({ text, file, ids, feeds, bos }: Options): Promise<RunRequ
   if (file !== undefined) return { text: await readText(resolve(file)) };
   if (ids !== undefined) return { ids };
   if (feeds !== undefined) return { feeds: resolve(feeds) };
+  if (image !== undefined) return { image: resolve(image) };
   throw new SinkscopeError({
     code: 'input',
-    message: 'Nothing to analyze: give --text, --file, --ids or --feeds.',
+    message: 'Nothing to analyze: give --text, --file, --ids, --feeds or --image.',
   });
 }
 

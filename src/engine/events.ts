@@ -62,7 +62,8 @@ export interface TokensEvent {
   readonly total: number;
   /** Index in the whole text's tokens of the first and after the last one that is run (prefix not counted). */
   readonly window: { readonly start: number; readonly end: number };
-  readonly source: 'text' | 'ids' | 'feeds' | 'image';
+  /** `features`: the model is fed no token ids, so tokens are only numbered. */
+  readonly source: 'text' | 'ids' | 'feeds' | 'features' | 'image';
   /** The picture that tokens with a `region` are parts of. */
   readonly picture?: { readonly file: string; readonly width: number; readonly height: number };
   /** False where no tokenizer was found, so tokens have no text. */
@@ -117,7 +118,7 @@ export interface RunRequest {
   readonly prompt:
     | { readonly text: string }
     | { readonly ids: readonly number[] }
-    /** A `.safetensors` file with tensors by graph input name; tensors that are no input are ignored. */
+    /** A `.safetensors` or `.npz` file with tensors by graph input name; tensors that are no input are ignored. */
     | { readonly feeds: string }
     /** A PNG or JPEG file, for a model that takes pixels. */
     | { readonly image: string };

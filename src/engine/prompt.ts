@@ -4,6 +4,7 @@ import { SinkscopeError } from '../errors.js';
 import { modelFolder } from '../models/folder.js';
 import { DataType } from '../onnx/model.js';
 import { float32ToFloat16 } from '../statistics/half.js';
+import { openNpz } from '../statistics/npz.js';
 import { openSafetensors, type SafetensorsTensor, type SafetensorsType } from '../statistics/safetensors.js';
 import { imageToPixels, type Pixels } from '../tokens/image.js';
 import { type Extent, type Preprocessing, readPreprocessing } from '../tokens/preprocessing.js';
@@ -129,7 +130,7 @@ function windowed(
 }
 
 async function fromFeeds(file: string, limits: Limits, tokenizer: () => Tokenizer | undefined): Promise<Prompt> {
-  const tensors = await openSafetensors(file);
+  const tensors = await (file.toLowerCase().endsWith('.npz') ? openNpz : openSafetensors)(file);
   const given = new Map<string, Value>();
   for (const { name } of limits.inputs) {
     if (tensors.names.includes(name)) given.set(name, toValue(await tensors.tensor(name)));
@@ -145,7 +146,7 @@ async function fromFeeds(file: string, limits: Limits, tokenizer: () => Tokenize
   const idsInput = limits.inputs.find((input) => input.role === 'token-ids');
   const value = idsInput && given.get(idsInput.name);
   if (!value)
-    return { given, source: 'feeds', bos: undefined, tokens: undefined, total: 0, window: { start: 0, end: 0 } };
+    return { given, source: 'features', bos: undefined, tokens: undefined, total: 0, window: { start: 0, end: 0 } };
 
   const ids = Array.from(value.data as ArrayLike<number | bigint>, Number);
   checkIds(ids, limits.vocabulary);

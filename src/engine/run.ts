@@ -292,7 +292,7 @@ export class Run {
     const { pixels } = prompt;
     const places = pixels
       ? patchTokens(tokens, pixels, this.loaded.anatomy.patch)
-      : Array.from({ length: tokens }, (_, i) => ({ id: i, text: `${i}`, start: 0, end: 0, special: false }));
+      : Array.from({ length: tokens }, (_, i) => ({ id: i, text: `token ${i}`, start: 0, end: 0, special: false }));
     const picture =
       pixels && 'image' in this.request.prompt ? { file: this.request.prompt.image, ...pixels.picture } : undefined;
     await emit({

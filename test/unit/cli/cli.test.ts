@@ -208,7 +208,7 @@ describe('inspect', () => {
 describe('what cannot be done ends with one sentence and no success', () => {
   const llama = ['analyze', 'llama'];
   it.each<[string, string[], RegExp]>([
-    ['no prompt', llama, /give --text, --file, --ids or --feeds/],
+    ['no prompt', llama, /give --text, --file, --ids, --feeds or --image/],
     ['an empty text', [...llama, '--text', ''], /no text/],
     ['two prompts', [...llama, '--text', 'a', '--ids', '1'], /'--text <text>' cannot be used with option '--ids/],
     ['a BOS beside ids', [...llama, '--ids', '1', '--bos'], /--bos is about texts/],
