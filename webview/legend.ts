@@ -1,4 +1,6 @@
 /** The ramp with numbers beneath: what a colour stands for. */
+import { css, html, LitElement } from 'lit';
+import { customElement, property, query } from 'lit/decorators.js';
 import { canvasFont, contextOf } from './cells.js';
 import type { Theme } from './theme.js';
 
@@ -28,7 +30,32 @@ export function linearScale(from: number, to: number, format: (value: number) =>
 
 const size = { width: 260, height: 26, bar: 8, inset: 26 };
 
-export function paintLegend(canvas: HTMLCanvasElement, scale: Scale, theme: Theme): void {
+@customElement('sinkscope-legend')
+export class Legend extends LitElement {
+  static override styles = css`
+    :host {
+      display: inline-block;
+    }
+    canvas {
+      display: block;
+    }
+  `;
+
+  @property({ attribute: false }) scale!: Scale;
+  @property({ attribute: false }) theme!: Theme;
+
+  @query('canvas') private canvas!: HTMLCanvasElement;
+
+  override render() {
+    return html`<canvas aria-hidden="true"></canvas>`;
+  }
+
+  override updated(): void {
+    paint(this.canvas, this.scale, this.theme);
+  }
+}
+
+function paint(canvas: HTMLCanvasElement, scale: Scale, theme: Theme): void {
   const context = contextOf(canvas, size.width, size.height);
   if (context === null) return;
   context.clearRect(0, 0, size.width, size.height);

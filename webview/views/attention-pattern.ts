@@ -7,7 +7,8 @@ import type { Cells } from '../cells.js';
 import '../controls.js';
 import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
-import { paintLegend, type Scale } from '../legend.js';
+import '../legend.js';
+import type { Scale } from '../legend.js';
 import { formatWeight } from '../numbers.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
@@ -34,7 +35,6 @@ export class AttentionPattern extends View {
   @state() private problem: { readonly key: string; readonly message: string } | undefined;
 
   @query('sinkscope-grid') private grid!: Grid;
-  @query('.legend') private legend!: HTMLCanvasElement | null;
 
   #asked: string | undefined;
   #cells: Cells | undefined;
@@ -64,10 +64,6 @@ export class AttentionPattern extends View {
     });
   }
 
-  override updated(): void {
-    if (this.legend !== null) paintLegend(this.legend, scale, this.scene.theme);
-  }
-
   #picture() {
     const select = (event: CellEvent) => {
       const token = event.detail.column - this.#offset();
@@ -82,7 +78,7 @@ export class AttentionPattern extends View {
       .selected=${{ column: token === undefined ? undefined : token + this.#offset() }}
       @cell=${select}
     ></sinkscope-grid>
-    <canvas class="legend" aria-hidden="true"></canvas>`;
+    <sinkscope-legend .scale=${scale} .theme=${this.scene.theme}></sinkscope-legend>`;
   }
 
   #words(): string {

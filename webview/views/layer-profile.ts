@@ -1,5 +1,5 @@
 /** The three largest magnitudes and the median of every layer, on one logarithmic axis. */
-import { dot, gridY, line, plot, rectX, ruleX, text } from '@observablehq/plot';
+import { dot, gridY, line, plot, rectX, text } from '@observablehq/plot';
 import { css, html, type PropertyValues } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatValue } from '../../src/analysis/format.js';
@@ -14,14 +14,27 @@ interface Point {
   readonly value: number;
 }
 
+/** The plot's own scale, from layers to CSS pixels and back. */
+interface LayerScale {
+  apply(layer: number): number;
+  invert(x: number): number;
+}
+
 const series = ['top 1', 'top 2', 'top 3', 'median'];
 
 @customElement('sinkscope-layer-profile')
 export class LayerProfile extends View {
   static override styles = css`
     .plot {
+      position: relative;
       min-height: 180px;
       cursor: crosshair;
+    }
+    .rule {
+      position: absolute;
+      inset: 10px auto 24px 0;
+      width: 1.5px;
+      background: var(--vscode-focusBorder);
     }
     .plot:focus-visible {
       outline: 1px solid var(--vscode-focusBorder);
@@ -63,6 +76,7 @@ export class LayerProfile extends View {
   `;
 
   @query('.plot') private canvas!: HTMLElement;
+  @query('.rule') private rule!: HTMLElement;
   #width = 0;
   #svg: SVGSVGElement | undefined;
   readonly #resize = new ResizeObserver(([entry]) => {
@@ -94,7 +108,7 @@ export class LayerProfile extends View {
           aria-valuetext=${this.#describe(layer)}
           @keydown=${this.#onKey}
           @click=${this.#onClick}
-        ></div>
+        ><div class="rule"></div></div>
         <ul aria-hidden="true">
           ${series.map((name, index) => html`<li class="series${index}"><i></i>${name}</li>`)}
           ${onset === undefined ? '' : html`<li class="onset"><i></i>onset: layer ${onset}</li>`}
@@ -108,7 +122,8 @@ export class LayerProfile extends View {
   }
 
   override updated(changed: PropertyValues<this>): void {
-    if (this.differs(changed, 'findings', 'theme', 'selection')) this.#draw();
+    if (this.differs(changed, 'findings', 'theme')) this.#draw();
+    if (this.differs(changed, 'selection')) this.#placeRule();
   }
 
   override disconnectedCallback(): void {
@@ -129,7 +144,6 @@ export class LayerProfile extends View {
     // A logarithmic axis has no place for zero.
     const points = this.#points().filter(({ value }) => value > 0);
     const onset = findings.massive.find(({ kind }) => kind === 'massive')?.onset;
-    const layer = shownLayer(this.scene.analysis, findings, this.scene.selection);
     const values = points.map(({ value }) => value);
     const [low, high] = [Math.min(1, ...values), Math.max(10, ...values)];
     const last = points.filter((point) => point.layer === this.scene.analysis.layers.length - 1);
@@ -168,7 +182,6 @@ export class LayerProfile extends View {
       marks: [
         gridY({ ticks: 4, stroke: theme.muted, strokeOpacity: 0.2 }),
         onset === undefined ? null : band(onset, theme.massive, 0.2),
-        ruleX([layer], { stroke: theme.focus, strokeWidth: 1.5 }),
         ...lines,
         dot(points, {
           x: 'layer',
@@ -194,6 +207,17 @@ export class LayerProfile extends View {
     svg.setAttribute('aria-hidden', 'true');
     this.#svg = svg as SVGSVGElement;
     this.canvas.append(svg);
+    this.#placeRule();
+  }
+
+  /** The shown layer's line lies above the plot, so that choosing a layer draws nothing anew. */
+  #placeRule(): void {
+    const x = this.#scale()?.apply(shownLayer(this.scene.analysis, this.scene.findings, this.scene.selection));
+    if (x !== undefined) this.rule.style.transform = `translateX(${x - 0.75}px)`;
+  }
+
+  #scale(): LayerScale | undefined {
+    return (this.#svg as (SVGSVGElement & { scale(name: 'x'): LayerScale }) | undefined)?.scale('x');
   }
 
   #describe(layer: number): string {
@@ -223,9 +247,7 @@ export class LayerProfile extends View {
   }
 
   #onClick(event: MouseEvent): void {
-    const scale = (
-      this.#svg as (SVGSVGElement & { scale(name: 'x'): { invert(x: number): number } }) | undefined
-    )?.scale('x');
+    const scale = this.#scale();
     if (this.#svg === undefined || scale === undefined) return;
     const layer = Math.round(scale.invert(event.clientX - this.#svg.getBoundingClientRect().left));
     if (layer >= 0 && layer < this.scene.analysis.layers.length) this.select({ layer });

@@ -6,7 +6,8 @@ import { kindOf } from '../../src/analysis/massive.js';
 import type { Cells, Mark } from '../cells.js';
 import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
-import { logScale, paintLegend, type Scale } from '../legend.js';
+import '../legend.js';
+import { logScale, type Scale } from '../legend.js';
 import { quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
@@ -36,7 +37,6 @@ export class ResidualHeatmap extends View {
   @property({ type: Boolean }) compact = false;
 
   @query('sinkscope-grid') private grid!: Grid;
-  @query('.legend') private legend!: HTMLCanvasElement | null;
 
   #cells!: Cells;
   #scale!: Scale;
@@ -73,7 +73,7 @@ export class ResidualHeatmap extends View {
           @cell=${(event: CellEvent) => this.select({ layer: event.detail.row, token: event.detail.column })}
         ></sinkscope-grid>
         <div class="key">
-          <canvas class="legend" aria-hidden="true"></canvas>
+          <sinkscope-legend .scale=${this.#scale} .theme=${this.scene.theme}></sinkscope-legend>
           <span>
             solid frame: massive, |h| > ${formatNumber(absolute)} and ≥ ${formatRatio(ratio)} median · dashed: large, ≥
             ${formatRatio(soft)}
@@ -81,12 +81,6 @@ export class ResidualHeatmap extends View {
         </div>
       `,
     });
-  }
-
-  override updated(changed: PropertyValues<this>): void {
-    if (this.legend !== null && this.differs(changed, 'findings', 'theme')) {
-      paintLegend(this.legend, this.#scale, this.scene.theme);
-    }
   }
 
   /** Of tokens' ratios, so that ordinary tokens keep apart from nothing, and the strongest is the ramp's end. */

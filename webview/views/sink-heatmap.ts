@@ -7,12 +7,14 @@ import type { Cells, Mark } from '../cells.js';
 import { shownToken } from '../findings.js';
 import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
-import { linearScale, paintLegend, type Scale } from '../legend.js';
+import '../legend.js';
+import { linearScale } from '../legend.js';
 import { formatWeight } from '../numbers.js';
 import { quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
 
+const scale = linearScale(0, 1, formatWeight);
 const size: CellSize = { width: [10, 44], height: [10, 22], plot: 420 };
 const extraName = 'the extra column';
 
@@ -41,11 +43,9 @@ export class SinkHeatmap extends View {
   @state() private chosenExtra: boolean | undefined;
 
   @query('sinkscope-grid') private grid!: Grid;
-  @query('.legend') private legend!: HTMLCanvasElement | null;
 
   #token: number | undefined;
   #cells!: Cells;
-  #scale!: Scale;
 
   override willUpdate(changed: PropertyValues<this>): void {
     const { token } = this.scene.selection;
@@ -93,13 +93,9 @@ export class SinkHeatmap extends View {
           .selected=${{ column: layer === undefined || layer === 0 ? undefined : layer - 1, row: head }}
           @cell=${select}
         ></sinkscope-grid>
-        <div class="key"><canvas class="legend" aria-hidden="true"></canvas><span>heads down, layers across; click for the pattern</span></div>
+        <div class="key"><sinkscope-legend .scale=${scale} .theme=${this.scene.theme}></sinkscope-legend><span>heads down, layers across; click for the pattern</span></div>
       `,
     });
-  }
-
-  override updated(): void {
-    if (this.legend !== null) paintLegend(this.legend, this.#scale, this.scene.theme);
   }
 
   /** The extra column stands in where it draws more heads than any token and no token is selected. */
@@ -136,7 +132,6 @@ export class SinkHeatmap extends View {
         if (alpha > sinks.epsilon) marks.push({ row: head, column: layer, kind: 'sink' });
       }
     }
-    this.#scale = linearScale(0, 1, formatWeight);
     return {
       rows: heads,
       columns: layers,

@@ -1,5 +1,5 @@
 /** What the run shows, in words, with the conditions that every number on the panel stands under. */
-import { html } from 'lit';
+import { html, type PropertyValues } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
 import { summary } from '../../src/analysis/summary.js';
@@ -12,6 +12,11 @@ export class Summary extends View {
   /** In the page's own tree: the sentence is text of the page, to be found and read like any other. */
   protected override createRenderRoot() {
     return this;
+  }
+
+  /** Whatever is selected, the words are the same. */
+  protected override shouldUpdate(changed: PropertyValues): boolean {
+    return this.differs(changed, 'findings', 'thresholds');
   }
 
   override render() {

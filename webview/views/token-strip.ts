@@ -1,10 +1,12 @@
 /** The tokens in order, tinted by how far they stand out at the shown layer, massive ones and sinks marked. */
 import { css, html, nothing, unsafeCSS } from 'lit';
-import { customElement, state } from 'lit/decorators.js';
-import { formatNumber, formatRatio } from '../../src/analysis/format.js';
+import { customElement, query, state } from 'lit/decorators.js';
+import { formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
 import type { Kind } from '../../src/analysis/massive.js';
+import type { Sink } from '../../src/analysis/sinks.js';
 import { shownLayer } from '../findings.js';
 import { quietButtonStyles } from '../styles.js';
+import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
 import { layerName } from './residual-heatmap.js';
 
@@ -22,6 +24,7 @@ const tintStyles = Array.from(
 export class TokenStrip extends View {
   static override styles = [
     quietButtonStyles,
+    tooltipStyles,
     css`
       .tokens {
         max-height: 12em;
@@ -76,8 +79,12 @@ export class TokenStrip extends View {
   @state() private active = 0;
   @state() private page = 0;
 
+  @query('.tooltip') private tooltip!: HTMLElement;
+
   /** The selection that the active token has followed. */
   #selected: number | undefined;
+  /** The token that was last scrolled to. */
+  #revealed = 0;
 
   override willUpdate(): void {
     const { token } = this.scene.selection;
@@ -93,7 +100,7 @@ export class TokenStrip extends View {
     const page = Math.min(this.page, Math.max(0, pages - 1));
     const from = page * pageLength;
     const kinds = this.#kinds();
-    const sinks = new Set(this.scene.findings.sinks.sinks.map(({ token }) => token));
+    const sinks = new Map(this.scene.findings.sinks.sinks.map((sink) => [sink.token, sink]));
     const statistics = this.scene.analysis.layers.at(
       shownLayer(this.scene.analysis, this.scene.findings, this.scene.selection),
     );
@@ -106,32 +113,45 @@ export class TokenStrip extends View {
         aria-orientation="horizontal"
         aria-activedescendant="token${this.active}"
         @keydown=${this.#onKey}
-        @click=${this.#onClick}
+        @focus=${() => this.#show(this.active)}
+        @blur=${this.#hide}
+        @click=${(event: MouseEvent) => {
+          const token = tokenUnder(event);
+          if (token !== undefined) this.select({ token });
+        }}
+        @pointerover=${(event: PointerEvent) => {
+          const token = tokenUnder(event);
+          if (token === undefined) this.#hide();
+          else this.#show(token);
+        }}
+        @pointerleave=${this.#hide}
       >${labels.slice(from, from + pageLength).map((label, index) => {
         const token = from + index;
         const kind = kinds.get(token);
-        const sink = sinks.has(token);
-        const ratio = statistics === undefined ? Number.NaN : statistics.tokenMax[token] / statistics.median;
+        const sink = sinks.get(token);
+        const tint = statistics === undefined ? 0 : this.#tint(statistics.tokenMax[token] / statistics.median);
         return html`<span
           id="token${token}"
-          class="token tint${this.#tint(ratio)} ${kind ?? ''} ${sink ? 'sink' : ''} ${token === this.active ? 'active' : ''}"
+          class="token tint${tint} ${kind ?? ''} ${sink ? 'sink' : ''} ${token === this.active ? 'active' : ''}"
           role="option"
           data-token=${token}
           aria-selected=${this.scene.selection.token === token}
-          aria-label=${this.#describe(token, ratio, kind, sink)}
-          title=${this.#describe(token, ratio, kind, sink)}
+          aria-label=${this.#name(token, kind, sink)}
         >${kind === 'massive' ? html`<b class="of-massive">▲</b>` : nothing}${
           kind === 'large' ? html`<b class="of-large">△</b>` : nothing
         }${sink ? html`<b class="of-sink">⚓︎</b>` : nothing}${label}</span>`;
       })}</div>
       ${pages > 1 ? this.#pager(page, pages) : nothing}
+      <div class="tooltip" hidden></div>
     `;
   }
 
   override updated(): void {
+    if (this.active === this.#revealed) return;
+    this.#revealed = this.active;
     const list = this.renderRoot.querySelector('.tokens');
     const token = this.renderRoot.querySelector(`#token${this.active}`);
-    if (list === null || token === null || list.scrollHeight <= list.clientHeight) return;
+    if (list === null || token === null) return;
     const [inner, outer] = [token.getBoundingClientRect(), list.getBoundingClientRect()];
     if (inner.top < outer.top) list.scrollTop += inner.top - outer.top;
     if (inner.bottom > outer.bottom) list.scrollTop += inner.bottom - outer.bottom;
@@ -153,16 +173,40 @@ export class TokenStrip extends View {
     return Math.max(0, Math.min(tints, Math.ceil(level)));
   }
 
-  #describe(token: number, ratio: number, kind: Kind | undefined, sink: boolean): string {
-    const layer = shownLayer(this.scene.analysis, this.scene.findings, this.scene.selection);
-    const facts = [
-      `${this.scene.findings.labels[token]}, token ${token}, id ${this.scene.analysis.tokens?.tokens[token].id}`,
-    ];
-    if (!Number.isNaN(ratio)) facts.push(`${formatRatio(ratio)} the median at layer ${layerName(layer)}`);
+  /** What does not change with the layer, so that choosing one leaves the names of a thousand tokens alone. */
+  #name(token: number, kind: Kind | undefined, sink: Sink | undefined): string {
+    const facts = [`${this.scene.findings.labels[token]}, token ${token}`];
     if (kind !== undefined) facts.push(kind);
-    const found = sink ? this.scene.findings.sinks.sinks.find((other) => other.token === token) : undefined;
-    if (found) facts.push(`sink in ${found.heads} of ${formatNumber(this.scene.findings.sinks.heads)} heads`);
+    if (sink) facts.push(`sink in ${sink.heads} of ${formatNumber(this.scene.findings.sinks.heads)} heads`);
     return facts.join(', ');
+  }
+
+  #show(token: number): void {
+    const { analysis, findings, selection } = this.scene;
+    const element = this.renderRoot.querySelector(`#token${token}`);
+    const statistics = analysis.layers.at(shownLayer(analysis, findings, selection));
+    if (element === null || statistics === undefined) return;
+    const sink = findings.sinks.sinks.find((other) => other.token === token);
+    const { tokenMax, tokenMaxDim, median } = statistics;
+    showTooltip(this.tooltip, element.getBoundingClientRect(), [
+      `${findings.labels[token]} · token ${token} · id ${analysis.tokens?.tokens[token].id}`,
+      `layer ${layerName(shownLayer(analysis, findings, selection))}: ${formatRatio(tokenMax[token] / median)} the median in dimension ${tokenMaxDim[token]}`,
+      ...findings.massive
+        .filter((activation) => activation.token === token)
+        .map(
+          ({ kind, dim, value, onset, last }) =>
+            `${kind}: dimension ${dim}, ${formatValue(value)}, layers ${onset} to ${last}`,
+        ),
+      ...(sink
+        ? [
+            `sink in ${sink.heads} of ${formatNumber(findings.sinks.heads)} heads, most in layer ${sink.strongest.layer}, head ${sink.strongest.head}`,
+          ]
+        : []),
+    ]);
+  }
+
+  #hide(): void {
+    this.tooltip.hidden = true;
   }
 
   #pager(page: number, pages: number) {
@@ -176,11 +220,6 @@ export class TokenStrip extends View {
       tokens ${page * pageLength}–${end - 1} of ${formatNumber(this.scene.findings.tokens)}
       <button class="quiet" ?disabled=${page === pages - 1} @click=${go(page + 1)}>Next</button>
     </div>`;
-  }
-
-  #onClick(event: MouseEvent): void {
-    const token = event.target instanceof Element ? event.target.closest('[data-token]') : null;
-    if (token instanceof HTMLElement) this.select({ token: Number(token.dataset.token) });
   }
 
   #onKey(event: KeyboardEvent): void {
@@ -199,8 +238,15 @@ export class TokenStrip extends View {
     if (wanted !== undefined) {
       this.active = Math.max(0, Math.min(last, wanted));
       this.page = Math.floor(this.active / pageLength);
-    } else if (event.key === 'Enter' || event.key === ' ') this.select({ token: this.active });
+      void this.updateComplete.then(() => this.#show(this.active));
+    } else if (event.key === 'Escape') this.#hide();
+    else if (event.key === 'Enter' || event.key === ' ') this.select({ token: this.active });
     else return;
     event.preventDefault();
   }
+}
+
+function tokenUnder(event: Event): number | undefined {
+  const token = event.target instanceof Element ? event.target.closest('[data-token]') : null;
+  return token instanceof HTMLElement ? Number(token.dataset.token) : undefined;
 }
