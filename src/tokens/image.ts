@@ -2,16 +2,9 @@ import { SinkscopeError } from '../errors.js';
 import { readPicture } from './picture.js';
 import type { Channels, Extent, Preprocessing, Size } from './preprocessing.js';
 import { type Picture, resize } from './resample.js';
+import type { Rectangle } from './token.js';
 
 const maxPixels = 100e6;
-
-/** In pixels of the picture, upright; may reach beyond its edges where a crop is larger than what it cuts from. */
-export interface Rectangle {
-  readonly x: number;
-  readonly y: number;
-  readonly width: number;
-  readonly height: number;
-}
 
 export interface Pixels {
   /** Row-major [1, 3, H, W]. */

@@ -1,5 +1,3 @@
-import type { Rectangle } from './image.js';
-
 /** One token of a run: what the model is fed, and where it stands in the text. */
 export interface Token {
   readonly id: number;
@@ -11,4 +9,12 @@ export interface Token {
   readonly special: boolean;
   /** The part of the picture it stands for, in the picture's pixels; only of patches. */
   readonly region?: Rectangle;
+}
+
+/** In pixels of the picture, upright; may reach beyond its edges where a crop is larger than what it cuts from. */
+export interface Rectangle {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
 }
