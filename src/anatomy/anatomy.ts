@@ -54,6 +54,21 @@ export interface Attention {
   readonly pattern: { readonly tensor: string } | { readonly operator: Node };
   /** What the branch adds to the residual, after its output projection; undefined where it is summed with another. */
   readonly output: string | undefined;
+  /** What queries, keys and values are projected from: the norm's output in a pre-norm model. */
+  readonly normed: string | undefined;
+  /**
+   * What the scores' product multiplies the queries by: [1, key/value heads or heads, head_dim, keys] or with its last
+   * two axes exchanged. With a pattern hidden in an operator `keys` and `values` are rebuilt by `patternNodes`.
+   */
+  readonly keys: string | undefined;
+  /** What the pattern weighs, [1, key/value heads or heads, keys, head_dim]. */
+  readonly values: string | undefined;
+  /** Pattern times values, [1, heads, T, head_dim] or [1, T, heads · head_dim]. */
+  readonly weighed: string | undefined;
+  /** What the output projection makes of that, [1, T, D]. */
+  readonly projected: string | undefined;
+  /** Activations of edges that are added to the scores (graph transformers), [T, T, heads] in some order of axes. */
+  readonly edges: string | undefined;
   readonly heads: number | undefined;
   readonly kvHeads: number | undefined;
   readonly headDim: number | undefined;

@@ -2,8 +2,8 @@
 import { DataType, intAttribute, type Node } from '../onnx/model.js';
 import type { Attention } from './anatomy.js';
 import { declaredExtents, type PartialVector, partialVector } from './extents.js';
-import { type Flow, stripped } from './flow.js';
-import { factors, isFusedAttention, isPointwise } from './ops.js';
+import { between, type Flow, stripped } from './flow.js';
+import { factors, isFusedAttention, isPointwise, isSum } from './ops.js';
 import { lastProduct, type WeightProduct, weightProduct } from './products.js';
 import type { Branch } from './residual.js';
 
@@ -11,20 +11,37 @@ import type { Branch } from './residual.js';
 export function attentionOf(flow: Flow, branch: Branch): Attention | undefined {
   const site = siteOf(flow, branch.nodes);
   if (!site) return undefined;
-  const width = lastProduct(flow, branch.output)?.rows;
+  const projection = lastProduct(flow, branch.output);
+  const width = projection?.rows;
   const output = branch.output;
-  if ('tensor' in site) return { pattern: { tensor: site.tensor }, output, ...headsOf(flow, site, width) };
+  const projected = projection && (isIntegerProduct(projection.node) ? output : projection.node.outputs[0]);
+  if ('tensor' in site) {
+    const { tensor, values, weighed, scores } = site;
+    const [query, keys] = (scores && factors(scores)) ?? [];
+    const normed = query === undefined ? undefined : projections(flow, query).products[0]?.activation;
+    const parts = { normed, keys, values, weighed, projected, edges: edgesOf(flow, site) };
+    return { pattern: { tensor }, output, ...parts, ...headsOf(flow, site, width) };
+  }
   const { operator } = site;
+  const [query = ''] = operator.inputs;
+  const normed = projections(flow, query).products[0]?.activation ?? query;
+  const [weighed] = operator.outputs;
+  const parts = { normed, keys: undefined, values: undefined, weighed, projected, edges: undefined };
   const heads = headCount(operator, 'num_heads') ?? headCount(operator, 'q_num_heads') ?? declaredHeads(flow, operator);
   const headDim = ratio(width, heads);
   const keys = operator.inputs[1] ? keyHeads(flow, operator.inputs[1], undefined, heads, headDim) : undefined;
   const kvHeads = headCount(operator, 'kv_num_heads') ?? keys ?? declaredHeads(flow, operator, 1) ?? heads;
-  return { pattern: { operator }, output, heads, kvHeads, headDim };
+  return { pattern: { operator }, output, ...parts, heads, kvHeads, headDim };
 }
 
 /** The value that weighs the values, and the product of queries and keys it comes from. */
 interface Softmax {
   readonly tensor: string;
+  /** The other factor of that product, and what it gives. */
+  readonly values: string;
+  readonly weighed: string | undefined;
+  /** What the softmax reads. */
+  readonly input: string;
   readonly scores: Node | undefined;
 }
 
@@ -34,8 +51,8 @@ function siteOf(flow: Flow, nodes: ReadonlySet<Node>): Softmax | { operator: Nod
   if (operator) return { operator };
   for (const node of inOrder) {
     if (!isSoftmax(flow, node)) continue;
-    const tensor = weighing(flow, node.outputs[0] as string, nodes);
-    if (tensor !== undefined) return { tensor, scores: scoresOf(flow, node) };
+    const weighed = weighing(flow, node.outputs[0] as string, nodes);
+    if (weighed) return { ...weighed, input: node.inputs[0] ?? '', scores: scoresOf(flow, node) };
   }
   return undefined;
 }
@@ -58,8 +75,12 @@ function stepsBack(flow: Flow, value: string, steps: number): Node[] {
   return [node, ...flow.reads(node).flatMap((input) => stepsBack(flow, input, steps - 1))];
 }
 
-/** The probabilities as they enter the product with the values, on the way from a softmax's output. */
-function weighing(flow: Flow, softmax: string, within: ReadonlySet<Node>): string | undefined {
+/** The probabilities as they enter the product with the values, on the way from a softmax's output, and that product. */
+function weighing(
+  flow: Flow,
+  softmax: string,
+  within: ReadonlySet<Node>,
+): Pick<Softmax, 'tensor' | 'values' | 'weighed'> | undefined {
   const seen = new Set([softmax]);
   const open = [softmax];
   for (let value = open.shift(); value !== undefined; value = open.shift()) {
@@ -68,7 +89,8 @@ function weighing(flow: Flow, softmax: string, within: ReadonlySet<Node>): strin
       const pair = factors(node);
       if (pair) {
         const other: string = pair[0] === value ? pair[1] : pair[0];
-        if (!flow.isConstant(other) && other !== value) return probabilities(flow, value);
+        if (flow.isConstant(other) || other === value) continue;
+        return { tensor: exact(flow, value), values: exact(flow, other), weighed: node.outputs[0] };
       } else if (isPointwise(node)) {
         for (const output of node.outputs)
           if (output !== '' && !seen.has(output)) {
@@ -82,7 +104,7 @@ function weighing(flow: Flow, softmax: string, within: ReadonlySet<Node>): strin
 }
 
 /** `value` before the casts and quantisations of the product that reads it; reshapes stay, they may drop columns. */
-function probabilities(flow: Flow, value: string): string {
+function exact(flow: Flow, value: string): string {
   const node = flow.producer(value);
   const input = node?.inputs[0];
   if (
@@ -91,7 +113,7 @@ function probabilities(flow: Flow, value: string): string {
     !['Cast', 'Identity', 'Dropout', 'QuantizeLinear', 'DequantizeLinear', 'DynamicQuantizeLinear'].includes(node.op)
   )
     return value;
-  return probabilities(flow, input);
+  return exact(flow, input);
 }
 
 /** The product of queries and keys that a softmax reads. */
@@ -112,6 +134,34 @@ function scoresOf(flow: Flow, softmax: Node): Node | undefined {
 /** A product without any weight above it (rotary tables, relative positions) is no product of queries and keys. */
 const isMask = (flow: Flow, node: Node) =>
   (factors(node) ?? []).some((side) => projections(flow, side).products.length === 0);
+
+/**
+ * What is added to the scores and computed, by a product, from a graph input that is no mask: activations of edges.
+ * Pairs of tokens have them, so the input has an axis more than the tokens' features.
+ */
+function edgesOf(flow: Flow, { input, scores }: Softmax): string | undefined {
+  const product = scores?.outputs[0];
+  const seen = new Set<string>();
+  const open = [input];
+  for (let value = open.shift(); value !== undefined && seen.size < 256; value = open.shift()) {
+    const node = flow.producer(value);
+    if (!node || seen.has(value) || node === scores) continue;
+    seen.add(value);
+    if (isSum(node) && product !== undefined) {
+      const [side] = flow.reads(node).filter((term) => term !== product && !leadsTo(flow, product, term));
+      const edges = side === undefined ? [] : projections(flow, side).products;
+      const isOfInput = edges.some(({ activation }) => flow.model.graph.inputs.some(({ name }) => name === activation));
+      if (isOfInput && side !== undefined) return exact(flow, side);
+    }
+    if (isPointwise(node)) open.push(...flow.reads(node));
+  }
+  return undefined;
+}
+
+const leadsTo = (flow: Flow, from: string, to: string) => between(flow, from, to) !== undefined;
+
+/** Products whose result is no number of the model's own yet: it is scaled afterwards. */
+const isIntegerProduct = (node: Node) => /Integer$|^QLinear|^QGemm/.test(node.op);
 
 interface Projections {
   readonly products: readonly WeightProduct[];

@@ -20,6 +20,9 @@ import type { Attention } from './anatomy.js';
 export interface PatternNodes {
   readonly nodes: readonly Node[];
   readonly tensor: string;
+  /** What queries are multiplied by and what the pattern weighs, [batch, key/value heads or heads, keys, head_dim]. */
+  readonly keys: string | undefined;
+  readonly values: string | undefined;
 }
 
 /** Why the pattern of an operator can't be rebuilt, in words; undefined where it can. */
@@ -41,12 +44,16 @@ export function patternObstacle(node: Node): string | undefined {
  * @returns undefined where {@link patternObstacle} gives a reason.
  */
 export function patternNodes(model: Model, attention: Attention, prefix: string): PatternNodes | undefined {
-  if ('tensor' in attention.pattern) return { nodes: [], tensor: attention.pattern.tensor };
+  if ('tensor' in attention.pattern) {
+    const { keys, values } = attention;
+    return { nodes: [], tensor: attention.pattern.tensor, keys, values };
+  }
   const node = attention.pattern.operator;
   if (patternObstacle(node) !== undefined) return undefined;
   const build = new Builder(prefix);
   const operands = rebuilders[`${node.domain}.${node.op}`]?.(build, node, model);
-  return operands && { tensor: softmaxOf(build, operands), nodes: build.nodes };
+  if (!operands) return undefined;
+  return { tensor: softmaxOf(build, operands), keys: operands.k, values: operands.v, nodes: build.nodes };
 }
 
 /** What any attention operator comes down to. */
@@ -55,6 +62,8 @@ interface Operands {
   readonly q: string;
   /** [batch, heads or key/value heads, keys, head_dim]. */
   readonly k: string;
+  /** As `k`. */
+  readonly v: string;
   /** False where it is known that every query head has a key head of its own. */
   readonly grouped: boolean;
   /** Factor of the scores; 0 stands for 1/√head_dim. */
@@ -137,6 +146,9 @@ const rebuilders: Readonly<Record<string, Rebuild>> = {
   '.Attention': standard,
 };
 
+/** As the end of a slice: all that is left. */
+const maxExtent = 2 ** 31 - 1;
+
 /** com.microsoft Attention and QAttention: the projections to Q, K, V are inside, as one matrix and one bias. */
 function packedWeights(build: Builder, node: Node, model: Model): Operands | undefined {
   const quantised = node.op === 'QAttention';
@@ -160,6 +172,7 @@ function packedWeights(build: Builder, node: Node, model: Model): Operands | und
   return {
     q: build.heads(build.slice(qkv, 2, 0, queryWidth), heads),
     k: build.heads(build.slice(qkv, 2, queryWidth, queryWidth + keyWidth), heads),
+    v: build.heads(build.slice(qkv, 2, queryWidth + keyWidth, maxExtent), heads),
     grouped: false,
     scale: floatAttribute(node, 'scale', 0),
     causal: intAttribute(node, 'unidirectional', 0) !== 0,
@@ -169,7 +182,7 @@ function packedWeights(build: Builder, node: Node, model: Model): Operands | und
 
 /** com.microsoft MultiHeadAttention: Q, K, V apart, or packed as [batch, tokens, heads, 3 (or 2), head_dim]. */
 function multiHead(build: Builder, node: Node, model: Model): Operands | undefined {
-  const [query = '', key = '', , bias = '', , attentionBias = ''] = node.inputs;
+  const [query = '', key = '', value = '', bias = '', , attentionBias = ''] = node.inputs;
   const heads = intAttribute(node, 'num_heads', 0);
   if (heads === 0) return undefined;
   const packed = (value: string, index: number) =>
@@ -187,9 +200,17 @@ function multiHead(build: Builder, node: Node, model: Model): Operands | undefin
       : rank(key) === 4
         ? key
         : build.heads(biased(key, 1), heads);
+  const v = !key
+    ? packed(query, 2)
+    : rank(key) === 5
+      ? packed(key, 1)
+      : rank(value) === 4
+        ? value
+        : build.heads(biased(value, 2), heads);
   return {
     q,
     k,
+    v,
     grouped: false,
     scale: floatAttribute(node, 'scale', 0),
     causal: intAttribute(node, 'unidirectional', 0) !== 0,
@@ -204,13 +225,16 @@ function groupQuery(build: Builder, node: Node, model: Model): Operands {
   const kvHeads = intAttribute(node, 'kv_num_heads', heads);
   let q: string;
   let k: string;
+  let v: string;
   if (argument(1)) {
     q = build.heads(argument(0), heads);
     k = build.heads(argument(1), kvHeads);
+    v = build.heads(argument(2), kvHeads);
   } else {
     const all = build.heads(argument(0), heads + 2 * kvHeads);
     q = build.slice(all, 1, 0, heads);
     k = build.slice(all, 1, heads, heads + kvHeads);
+    v = build.slice(all, 1, heads + kvHeads, heads + 2 * kvHeads);
   }
   if (intAttribute(node, 'do_rotary', 0) && argument(7)) {
     const half = model.graph.initializers.get(argument(7))?.dims[1];
@@ -232,6 +256,7 @@ function groupQuery(build: Builder, node: Node, model: Model): Operands {
   return {
     q,
     k,
+    v,
     grouped: kvHeads !== heads,
     scale: floatAttribute(node, 'scale', 0),
     softcap: floatAttribute(node, 'softcap', 0),
@@ -244,15 +269,17 @@ function groupQuery(build: Builder, node: Node, model: Model): Operands {
 
 /** ai.onnx Attention (opset 23 and later). */
 function standard(build: Builder, node: Node, model: Model): Operands {
-  const [query = '', key = '', , mask = '', pastKey = ''] = node.inputs;
+  const [query = '', key = '', value = '', mask = '', pastKey = '', pastValue = ''] = node.inputs;
   const heads = intAttribute(node, 'q_num_heads', 0);
   const kvHeads = intAttribute(node, 'kv_num_heads', heads);
   const q = heads ? build.heads(query, heads) : query;
   const own = heads ? build.heads(key, kvHeads) : key;
+  const ownValue = heads ? build.heads(value, kvHeads) : value;
   const window = intAttribute(node, 'left_window_size', -1);
   return {
     q,
     k: pastKey ? build.node('Concat', [pastKey, own], { axis: 2 }) : own,
+    v: pastValue ? build.node('Concat', [pastValue, ownValue], { axis: 2 }) : ownValue,
     // Where the operator leaves its heads to the shapes, sharing is left to them too.
     grouped: heads === 0 || kvHeads !== heads,
     scale: floatAttribute(node, 'scale', 0),

@@ -22,6 +22,8 @@ export interface LoadedModel {
   readonly summary: ModelSummary;
   /** By block (1-based): the value that is its attention pattern. */
   readonly patterns: ReadonlyMap<number, string>;
+  /** By block (1-based): its keys and values, where they could be found or rebuilt. */
+  readonly operands: ReadonlyMap<number, { readonly keys: string | undefined; readonly values: string | undefined }>;
   /** True where the output head gives scores over a vocabulary for every token. */
   readonly predicts: boolean;
   /** True where weights are multiplied by operators whose arithmetic depends on how ONNX Runtime packs them. */
@@ -41,6 +43,7 @@ export function loadModel(file: string): LoadedModel {
   const prepared = prepare(read);
   const anatomy = recognise(prepared);
   const patterns = new Map<number, string>();
+  const operands = new Map<number, { keys: string | undefined; values: string | undefined }>();
   const nodes: Node[] = [];
   const missing = anatomy.missing.map(({ part, why }) => `${part}: ${why}`);
   anatomy.blocks.forEach((block, i) => {
@@ -48,6 +51,7 @@ export function loadModel(file: string): LoadedModel {
     const { pattern } = block.attention;
     if ('tensor' in pattern) {
       patterns.set(i + 1, pattern.tensor);
+      operands.set(i + 1, block.attention);
       return;
     }
     const rebuilt = patternNodes(prepared, block.attention, `sinkscope/pattern/${i}`);
@@ -55,6 +59,7 @@ export function loadModel(file: string): LoadedModel {
     if (!rebuilt) return;
     nodes.push(...rebuilt.nodes);
     patterns.set(i + 1, rebuilt.tensor);
+    operands.set(i + 1, rebuilt);
   });
   const { graph } = prepared;
   const model = { ...prepared, graph: { ...graph, nodes: [...graph.nodes, ...nodes] } };
@@ -65,6 +70,7 @@ export function loadModel(file: string): LoadedModel {
     model,
     anatomy,
     patterns,
+    operands,
     predicts:
       anatomy.unembedding !== undefined &&
       anatomy.inputs.some((input) => input.role === 'token-ids') &&
