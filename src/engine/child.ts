@@ -8,6 +8,7 @@ import { measure } from './measure.js';
 import { checkToChild, type Encoded, type FromChild, idOf, type ToChild } from './protocol.js';
 import { type Run, startRun } from './run.js';
 import { StageRunner } from './stages.js';
+import { recordStates, reduceStates, type StatesRequest } from './states.js';
 
 /** The model that was run last, its sessions, and the run that questions are about. */
 interface Current {
@@ -47,8 +48,20 @@ async function perform(message: ToChild): Promise<void> {
     await measure(used.loaded, used.runner, message.request, (event) => send({ id, type: 'event', event }));
     const seconds = (performance.now() - start) / 1000;
     await send({ id, type: 'event', event: { type: 'finished', seconds, firstLayerSeconds: seconds } });
+  } else if (message.type === 'states') {
+    const start = performance.now();
+    const { request } = message;
+    const reference = request.reference === undefined ? undefined : await recorded(request, request.reference);
+    const used = await use(request);
+    used.run = undefined;
+    await reduceStates(used.loaded, used.runner, request, reference, (event) => send({ id, type: 'event', event }));
+    const seconds = (performance.now() - start) / 1000;
+    await send({ id, type: 'event', event: { type: 'finished', seconds, firstLayerSeconds: seconds } });
   } else if (message.type === 'encode') {
     await send({ id, type: 'answer', answer: await encode(message.model, message.text) });
+  } else if (message.type === 'decode') {
+    const tokenizer = loadTokenizer(message.model);
+    await send({ id, type: 'answer', answer: message.ids.map((id) => tokenizer?.decode(id) ?? `token ${id}`) });
   } else if (message.type === 'inspect') {
     const known = current?.loaded;
     const isKnown = known?.file === message.model && known.version === fileVersion(message.model);
@@ -76,6 +89,12 @@ async function analyze(request: RunRequest, emit: (event: RunEvent) => Promise<v
   });
   used.runs++;
   await emit({ type: 'finished', seconds: elapsed(), firstLayerSeconds, saved: request.save?.file });
+}
+
+async function recorded(request: StatesRequest, reference: string) {
+  const used = await use({ model: reference, threads: request.threads });
+  used.run = undefined;
+  return recordStates(used.loaded, used.runner, request);
 }
 
 /** @throws SinkscopeError `tokenizer` where there is none, or it does not fit. */

@@ -9,6 +9,7 @@ import type { FailedEvent, FinishedEvent, Query, QueryAnswers, RunEvent, RunRequ
 import type { Inspection } from './inspection.js';
 import type { MeasuredEvent, MeasureRequest } from './measure.js';
 import type { Encoded } from './protocol.js';
+import type { MeanEvent, StatesEvent, StatesRequest } from './states.js';
 
 /** What {@link Engine.measure} says. */
 export type MeasureEvent = MeasuredEvent | FinishedEvent | FailedEvent;
@@ -54,6 +55,17 @@ export class Engine {
    */
   measure(request: MeasureRequest, signal?: AbortSignal): AsyncGenerator<MeasureEvent, void, void> {
     return this.stream<MeasureEvent>({ type: 'measure', request }, signal);
+  }
+
+  /**
+   * Runs sequences and gives their hidden states reduced, then the means where they are asked for. Starts, ends and
+   * is cancelled as {@link analyze} is.
+   */
+  states(
+    request: StatesRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<StatesEvent | MeanEvent | FinishedEvent | FailedEvent, void, void> {
+    return this.stream<StatesEvent | MeanEvent>({ type: 'states', request }, signal);
   }
 
   private stream<E>(
@@ -128,6 +140,11 @@ export class Engine {
    */
   async encode(model: string, text: string, signal?: AbortSignal): Promise<Encoded> {
     return (await this.ask({ type: 'encode', model, text }, signal)) as Encoded;
+  }
+
+  /** The texts of token ids; `token 17` where there is no tokenizer. */
+  async decode(model: string, ids: readonly number[], signal?: AbortSignal): Promise<readonly string[]> {
+    return (await this.ask({ type: 'decode', model, ids }, signal)) as readonly string[];
   }
 
   /**

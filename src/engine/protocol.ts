@@ -5,21 +5,24 @@ import type { Query, QueryAnswers, RunEvent, RunRequest } from './events.js';
 import type { Inspection } from './inspection.js';
 import { points } from './interventions.js';
 import type { MeasuredEvent, MeasureRequest } from './measure.js';
+import type { MeanEvent, StatesEvent, StatesRequest } from './states.js';
 
 export type ToChild =
   | { readonly id: number; readonly type: 'analyze'; readonly request: RunRequest }
   | { readonly id: number; readonly type: 'measure'; readonly request: MeasureRequest }
+  | { readonly id: number; readonly type: 'states'; readonly request: StatesRequest }
   | { readonly id: number; readonly type: 'encode'; readonly model: string; readonly text: string }
+  | { readonly id: number; readonly type: 'decode'; readonly model: string; readonly ids: readonly number[] }
   | { readonly id: number; readonly type: 'inspect'; readonly model: string }
   | { readonly id: number; readonly type: 'query'; readonly query: Query };
 
 /** Every message of the child answers the one with its `id`. */
 export type FromChild =
-  | { readonly id: number; readonly type: 'event'; readonly event: RunEvent | MeasuredEvent }
+  | { readonly id: number; readonly type: 'event'; readonly event: RunEvent | MeasuredEvent | StatesEvent | MeanEvent }
   | {
       readonly id: number;
       readonly type: 'answer';
-      readonly answer: Inspection | Encoded | QueryAnswers[Query['type']];
+      readonly answer: Inspection | Encoded | readonly string[] | QueryAnswers[Query['type']];
     }
   | { readonly id: number; readonly type: 'problem'; readonly problem: Problem };
 
@@ -57,6 +60,18 @@ const measureRequest = v.object({
   threads,
 });
 
+const times = v.pipe(v.number(), v.minValue(0));
+const statesRequest = v.object({
+  model: path,
+  sequences: v.pipe(v.array(v.pipe(v.array(whole), v.minLength(1))), v.minLength(1)),
+  places: v.optional(v.pipe(v.array(v.object({ point: v.picklist(points), block: whole })), v.minLength(1))),
+  costs: v.optional(v.object({ removed: times, outlier: times })),
+  mean: v.optional(v.object({ rows: v.array(whole) })),
+  reference: v.optional(path),
+  memory,
+  threads,
+});
+
 const runRequest = v.object({
   model: path,
   prompt: v.union(
@@ -88,7 +103,9 @@ const query = v.variant('type', [
 const toChild = v.variant('type', [
   v.object({ id: whole, type: v.literal('analyze'), request: runRequest }),
   v.object({ id: whole, type: v.literal('measure'), request: measureRequest }),
+  v.object({ id: whole, type: v.literal('states'), request: statesRequest }),
   v.object({ id: whole, type: v.literal('encode'), model: path, text: v.string() }),
+  v.object({ id: whole, type: v.literal('decode'), model: path, ids: v.array(whole) }),
   v.object({ id: whole, type: v.literal('inspect'), model: path }),
   v.object({ id: whole, type: v.literal('query'), query }),
 ]);

@@ -44,3 +44,23 @@ export interface PatternStatistics {
     | { readonly side: 'first' | 'last'; readonly columns: number; readonly alpha: Float32Array }
     | undefined;
 }
+
+/** Relative errors of int8 quantisation, by what shares a scale. */
+export interface Int8Error {
+  readonly tensor: number;
+  readonly token: number;
+  readonly channel: number;
+}
+
+/** Of the entries that are not removed: with the removed ones in the state when it is quantised, and without. */
+export interface Int8Errors {
+  readonly removed: number;
+  readonly with: Int8Error;
+  readonly without: Int8Error;
+}
+
+/** Relative difference of two hidden states: over all entries, and over those that do not stand out. */
+export interface StateDifference {
+  readonly all: number;
+  readonly rest: number;
+}
