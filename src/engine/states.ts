@@ -135,13 +135,8 @@ export async function reduceStates(
       token: Math.floor(at / dims),
       dim: at % dims,
     }));
-    await emit({
-      ...place,
-      type: 'mean',
-      statistics,
-      middle,
-      row: values.slice(mean.row * dims, (mean.row + 1) * dims),
-    });
+    const rows = mean.rows.map((token) => values.slice(token * dims, (token + 1) * dims));
+    await emit({ ...place, type: 'mean', statistics, middle, rows });
   }
 }
 
