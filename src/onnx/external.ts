@@ -6,6 +6,7 @@ import { lstatSync, realpathSync, type Stats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import type { FileRange } from './model.js';
+import { quoted } from './quoted.js';
 
 export class ExternalData {
   private readonly folder: string;
@@ -33,13 +34,13 @@ export class ExternalData {
     if (offset + length > size) {
       throw this.error(
         file,
-        `The data file "${location}" is too short: the weight "${tensor}" needs bytes ${offset} to ${offset + length}, and the file has ${size}. Download or export it again.`,
+        `The data file ${quoted(location)} is too short: the weight ${quoted(tensor)} needs bytes ${offset} to ${offset + length}, and the file has ${size}. Download or export it again.`,
       );
     }
     if (expected !== undefined && length !== expected) {
       throw this.error(
         file,
-        `The weight "${tensor}" has ${length} bytes in "${location}" where its type and shape need ${expected}. Export the model again.`,
+        `The weight ${quoted(tensor)} has ${length} bytes in ${quoted(location)} where its type and shape need ${expected}. Export the model again.`,
       );
     }
     const range = { file, offset, length };
@@ -60,7 +61,7 @@ export class ExternalData {
         if (!same && after.range.offset < before.range.offset + before.range.length) {
           throw this.error(
             file,
-            `The weights "${before.tensor}" and "${after.tensor}" overlap in "${basename(file)}". Export the model again.`,
+            `The weights ${quoted(before.tensor)} and ${quoted(after.tensor)} overlap in ${quoted(basename(file))}. Export the model again.`,
           );
         }
       }
@@ -68,7 +69,7 @@ export class ExternalData {
   }
 
   private check(tensor: string, location: string): { readonly file: string; readonly size: number } {
-    const named = `the data file "${location}" of the weight "${tensor}"`;
+    const named = `the data file ${quoted(location)} of the weight ${quoted(tensor)}`;
     const inFolder = 'Data files must lie in the folder of the model.';
     const refuse = (what: string): SinkscopeError =>
       this.error(this.model, `${basename(this.model)} is refused: ${named} ${what}`);
@@ -87,7 +88,7 @@ export class ExternalData {
     } catch (error) {
       throw this.error(
         file,
-        `The data file "${location}" with the weight "${tensor}" is missing beside ${this.model}. Put it there; it comes with the model.`,
+        `The data file ${quoted(location)} with the weight ${quoted(tensor)} is missing beside ${this.model}. Put it there; it comes with the model.`,
         error,
       );
     }
@@ -124,11 +125,14 @@ export class ExternalData {
     if (text === undefined || text === '') return undefined;
     const value = /^-?\d{1,20}$/.test(text) ? Number(text) : Number.NaN;
     if (value < 0)
-      throw this.error(this.model, `The weight "${tensor}" has a negative ${key} (${text}). Export the model again.`);
+      throw this.error(
+        this.model,
+        `The weight ${quoted(tensor)} has a negative ${key} (${text}). Export the model again.`,
+      );
     if (!Number.isSafeInteger(value)) {
       throw this.error(
         this.model,
-        `The weight "${tensor}" has "${text.slice(0, 40)}" as its ${key}, which is no number of bytes. Export the model again.`,
+        `The weight ${quoted(tensor)} has ${quoted(text)} as its ${key}, which is no number of bytes. Export the model again.`,
       );
     }
     return value;

@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import { encodeModel } from './encode.js';
 import type { Model, Node, Tensor, ValueInfo } from './model.js';
+import { quoted } from './quoted.js';
 import { inputsOf } from './scope.js';
 
 export interface Cut {
@@ -25,11 +26,11 @@ export interface Cut {
 export function extract(model: Model, cut: Cut): { readonly bytes: Uint8Array; readonly folder: string } {
   const { nodes, initializers, missing } = walk(model, cut);
   if (missing.length > 0) {
-    const names = missing.map(({ name }) => `"${name}"`).join(', ');
+    const names = missing.map(({ name }) => quoted(name)).join(', ');
     throw new SinkscopeError({
       code: 'graph',
       file: model.file,
-      message: `Computing "${cut.outputs.join('", "')}" of ${basename(model.file)} also needs ${names}; feed them too.`,
+      message: `Computing ${cut.outputs.map(quoted).join(', ')} of ${basename(model.file)} also needs ${names}; feed them too.`,
     });
   }
   const folder = dirname(model.file);
@@ -86,7 +87,7 @@ function walk(
       throw new SinkscopeError({
         code: 'graph',
         file,
-        message: `Nothing in ${basename(file)} makes the value "${name}".`,
+        message: `Nothing in ${basename(file)} makes the value ${quoted(name)}.`,
       });
     } else if (!needed.has(producer)) {
       needed.add(producer);

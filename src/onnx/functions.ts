@@ -1,5 +1,6 @@
 /** Model-local functions put in place of their calls. */
 import type { Attribute, FunctionDefinition, Graph, Model, Node } from './model.js';
+import { quoted } from './quoted.js';
 import { mapSubgraphs, Names, type Renaming, renamed } from './rename.js';
 import { described, GraphError } from './scope.js';
 
@@ -74,7 +75,7 @@ function bound(node: Node, values: ReadonlyMap<string, Attribute>): Node {
     const value = attribute.kind === 'reference' ? values.get(attribute.value) : attribute;
     // Opaque bytes carry their own attribute name.
     if (value?.kind === 'opaque' && attribute.kind === 'reference') {
-      throw new GraphError(`the attribute "${attribute.value}" of a function is of a kind that is not supported`);
+      throw new GraphError(`the attribute ${quoted(attribute.value)} of a function is of a kind that is not supported`);
     }
     if (value !== undefined) attributes.set(name, value);
   }

@@ -10,7 +10,9 @@ import {
   type Tensor,
   type ValueInfo,
 } from './model.js';
-import { byteLength, elementBits, elementCount, readRange } from './tensor.js';
+import { quoted } from './quoted.js';
+import { byteLength, elementCount, readRange } from './tensor.js';
+import { typedData, typedFields } from './typed.js';
 import { type Field, type Span, WireError, type WireReader, WireType } from './wire.js';
 
 /** Tensors up to this size are held in memory; ONNX Runtime wants shapes and scalars in the model itself. */
@@ -112,7 +114,7 @@ export class Parser {
       else if (field.number === 2) name = reader.string(field);
       else if (field.number === 5) {
         const tensor = this.tensor(reader.message(field));
-        if (initializers.has(tensor.name)) throw new WireError(`two weights are named "${tensor.name}"`);
+        if (initializers.has(tensor.name)) throw new WireError(`two weights are named ${quoted(tensor.name)}`);
         initializers.set(tensor.name, tensor);
       } else if (field.number === 11) inputs.push(this.valueInfo(reader.message(field)));
       else if (field.number === 12) outputs.push(this.valueInfo(reader.message(field)));
@@ -256,7 +258,7 @@ export class Parser {
           dim = reader.int(part);
           // Exporters write -1 for an unknown extent.
           if (dim === -1) dim = null;
-          else if (dim < 0) throw new WireError(`the value "${name}" has a negative extent (${dim})`);
+          else if (dim < 0) throw new WireError(`the value ${quoted(name)} has a negative extent (${dim})`);
         } else if (part.number === 2) dim = reader.string(part) || null;
       }
       shape.push(dim);
@@ -282,24 +284,22 @@ export class Parser {
       else if (field.number === 9) raw = field;
       else if (field.number === 13) this.entry(reader.message(field), entries);
       else if (field.number === 14) externally = reader.int(field) === 1;
-      else if (field.number === 3) throw new WireError(`the weight "${name}" is stored in segments`);
+      else if (field.number === 3) throw new WireError(`the weight ${quoted(name)} is stored in segments`);
       else if (typedFields.has(field.number)) typed.push(field);
     }
     const negative = dims.find((dim) => dim < 0);
-    if (negative !== undefined) throw new WireError(`the weight "${name}" has a negative extent (${negative})`);
+    if (negative !== undefined) throw new WireError(`the weight ${quoted(name)} has a negative extent (${negative})`);
     const count = elementCount(dims);
-    if (count > 2 ** 48) throw new WireError(`the weight "${name}" has an impossible shape [${dims.join(', ')}]`);
+    if (count > 2 ** 48) throw new WireError(`the weight ${quoted(name)} has an impossible shape [${dims.join(', ')}]`);
 
     const expected = byteLength(type, dims);
     const data = externally
       ? this.external.range(name, entries, expected)
-      : raw !== undefined
-        ? this.inFile(reader.message(raw))
-        : this.typed(name, type, typed);
+      : this.inFile(raw ? reader.message(raw) : typedData(reader, name, type, typed));
     const length = data.length;
     if (expected !== undefined && length !== expected) {
       throw new WireError(
-        `the weight "${name}" has ${length} bytes where its type and shape [${dims.join(', ')}] need ${expected}`,
+        `the weight ${quoted(name)} has ${length} bytes where its type and shape [${dims.join(', ')}] need ${expected}`,
       );
     }
     if (data instanceof Uint8Array || length > inlineBytes) return { name, type, dims, data };
@@ -310,8 +310,9 @@ export class Parser {
     return this.reader.bytes({ start: offset, end: offset + length });
   }
 
-  private inFile({ start, end }: Span): FileRange {
-    return { file: this.file, offset: start, length: end - start };
+  private inFile(data: Span | Uint8Array): FileRange | Uint8Array {
+    if (data instanceof Uint8Array) return data;
+    return { file: this.file, offset: data.start, length: data.end - data.start };
   }
 
   private entry(span: Span, into: Map<string, string>): void {
@@ -322,48 +323,6 @@ export class Parser {
       else if (field.number === 2) value = this.reader.string(field);
     }
     into.set(key, value);
-  }
-
-  /** Elements in one of the typed fields: little-endian already where they have a fixed width, else converted. */
-  private typed(name: string, type: DataType, fields: readonly Field[]): Uint8Array | FileRange {
-    const { reader } = this;
-    const first = fields[0];
-    if (first === undefined) return new Uint8Array(0);
-    if (fields.some((field) => field.number !== first.number)) {
-      throw new WireError(`the weight "${name}" is stored in two ways at once`);
-    }
-    const kind = typedFields.get(first.number);
-    if (kind === 'string') {
-      // Kept with their tags and lengths, so that they go out as they came in.
-      return Buffer.concat(
-        fields.flatMap((field) => [
-          varint((6 << 3) | WireType.bytes),
-          varint(field.end - field.start),
-          reader.bytes(reader.message(field)),
-        ]),
-      );
-    }
-    if (kind === 'fixed') {
-      if (fields.length === 1 && first.type === WireType.bytes) return this.inFile(first);
-      return Buffer.concat(fields.map((field) => reader.bytes(field)));
-    }
-    // 4-bit elements come two to a number, so one byte each.
-    const width = Math.max(8, elementBits(type) ?? 32) / 8;
-    const bytes: Uint8Array[] = [];
-    for (const field of fields) {
-      // Every number has at least one byte in the file, so this bounds what is allocated.
-      const room = field.type === WireType.varint ? 1 : field.end - field.start;
-      reader.hold(room * width);
-      const chunk = Buffer.alloc(room * width);
-      let length = 0;
-      for (const value of reader.bigints(field)) {
-        if (width === 8) chunk.writeBigUInt64LE(BigInt.asUintN(64, value), length);
-        else chunk.writeUIntLE(Number(BigInt.asUintN(8 * width, value)), length, width);
-        length += width;
-      }
-      bytes.push(chunk.subarray(0, length));
-    }
-    return Buffer.concat(bytes);
   }
 }
 
@@ -395,16 +354,6 @@ const valueFields: readonly (readonly [type: number, field: number])[] = [
   [AttributeType.graphs, 11],
 ];
 
-/** `float_data`, `int32_data`, `string_data`, `int64_data`, `double_data`, `uint64_data`. */
-const typedFields: ReadonlyMap<number, 'fixed' | 'varint' | 'string'> = new Map([
-  [4, 'fixed'],
-  [5, 'varint'],
-  [6, 'string'],
-  [7, 'varint'],
-  [10, 'fixed'],
-  [11, 'varint'],
-]);
-
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Undefined for bytes that are no text: ONNX allows any bytes as a "string". */
@@ -414,11 +363,4 @@ function text(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function varint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  for (; value > 0x7f; value = Math.floor(value / 128)) bytes.push((value & 0x7f) | 0x80);
-  bytes.push(value);
-  return Uint8Array.from(bytes);
 }

@@ -1,5 +1,6 @@
 /** Names: what subgraphs capture, whether every value has one source, and an order in which nodes can run. */
 import type { Attribute, Graph, Node } from './model.js';
+import { quoted, shown } from './quoted.js';
 
 /** A sentence's part that says what is wrong with a graph. */
 export class GraphError extends Error {}
@@ -52,7 +53,7 @@ export function ordered(graph: Graph, outer: Scope = new Set()): Graph {
   const own = new Set(given);
   for (const node of nodes) for (const output of node.outputs) own.add(output);
   for (const { name } of graph.outputs) {
-    if (!own.has(name) && !outer.has(name)) throw new GraphError(`nothing makes the output "${name}"`);
+    if (!own.has(name) && !outer.has(name)) throw new GraphError(`nothing makes the output ${quoted(name)}`);
   }
   return nodes === graph.nodes ? graph : { ...graph, nodes };
 }
@@ -61,7 +62,7 @@ export function ordered(graph: Graph, outer: Scope = new Set()): Graph {
 export function orderedNodes(unordered: readonly Node[], given: Iterable<string>, outer: Scope): readonly Node[] {
   const own = new Set<string>();
   const claim = (name: string): void => {
-    if (own.has(name)) throw new GraphError(`two sources make the value "${name}"`);
+    if (own.has(name)) throw new GraphError(`two sources make the value ${quoted(name)}`);
     own.add(name);
   };
   for (const name of given) claim(name);
@@ -78,7 +79,8 @@ export function orderedNodes(unordered: readonly Node[], given: Iterable<string>
     const names = inputsOf(node);
     reads.set(node, names);
     const dangling = names.find((name) => !scope.has(name));
-    if (dangling !== undefined) throw new GraphError(`${described(node)} reads "${dangling}", which nothing makes`);
+    if (dangling !== undefined)
+      throw new GraphError(`${described(node)} reads ${quoted(dangling)}, which nothing makes`);
   }
 
   const order: Node[] = [];
@@ -131,5 +133,5 @@ function withOrderedSubgraphs(node: Node, scope: Scope): Node {
 /** A node as a person finds it: its name and operator. */
 export function described(node: Node): string {
   const op = node.domain === '' ? node.op : `${node.domain}.${node.op}`;
-  return node.name === '' ? `a ${op} node` : `the ${op} node "${node.name}"`;
+  return node.name === '' ? `a ${shown(op)} node` : `the ${shown(op)} node ${quoted(node.name)}`;
 }

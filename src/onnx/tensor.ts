@@ -3,6 +3,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import { DataType, type FileRange, type Tensor } from './model.js';
+import { quoted } from './quoted.js';
 
 const bitsByType: Readonly<Record<number, number>> = {
   [DataType.float]: 32,
@@ -101,7 +102,7 @@ export function numbers(tensor: Tensor): number[] {
   if (count > maxNumbers || read === undefined || bits === undefined) {
     throw new SinkscopeError({
       code: 'graph',
-      message: `The tensor "${tensor.name}" (type ${tensor.type}, dims [${tensor.dims.join(', ')}]) is used where a small numeric constant is expected.`,
+      message: `The tensor ${quoted(tensor.name)} (type ${tensor.type}, dims [${tensor.dims.join(', ')}]) is used where a small numeric constant is expected.`,
     });
   }
   const bytes = readTensor(tensor);

@@ -194,6 +194,9 @@ describe('graphs', () => {
       'negative extent (-7)',
       withWeight(floats('w', [4], [1, 2, 3, 4]), { inputs: [value('x', [-7])] }),
     ],
+    ['integers of 128 bits', 'file', '"w" has 8 bytes', withWeight(tensor('w', [1], 15, [5, 1]))],
+    ['strings as numbers', 'file', 'does not fit its type', withWeight(tensor('w', [1], 1, [6, 'text']))],
+    ['two kinds of data', 'file', 'two ways at once', withWeight(tensor('w', [1], 6, [5, 1], [7, 1]))],
     [
       'two weights of a name',
       'file',
@@ -240,6 +243,12 @@ describe('graphs', () => {
         inputs: [value('c', [], 9)],
         outputs: [y],
       }),
+    ],
+    [
+      'a long name with line ends',
+      'graph',
+      `a Add node reads "z\u{FFFD}${'z'.repeat(118)}…", which`,
+      withWeight(floats('w', [1], [1]), { nodes: [node('Add', ['x', `z\n${'z'.repeat(9999)}`], ['y'])] }),
     ],
     [
       'cycle',
