@@ -7,9 +7,9 @@ import { attentionOf } from './attention.js';
 import { declaredExtents } from './extents.js';
 import { between, type Flow, flowOf, stripped } from './flow.js';
 import { recogniseInputs } from './inputs.js';
-import { isMixer, isPictureConvolution, isSum } from './ops.js';
+import { factors, isMixer, isPictureConvolution, isSum } from './ops.js';
 import { patternObstacle } from './pattern.js';
-import { lastProduct } from './products.js';
+import { lastProduct, weightProduct } from './products.js';
 import { type Addition, type Branch, type ResidualStream, residualStream } from './residual.js';
 import { attentionObstacle, type Gap, merged, mlpObstacle } from './words.js';
 
@@ -119,7 +119,7 @@ interface Parts {
 function partsOf(flow: Flow, addition: Addition): Parts {
   const branches = addition.branches.flatMap((branch) => parallelBranches(flow, addition.skip, branch));
   const sites = branches.map((branch) => attentionOf(flow, branch));
-  const mixes = branches.map((branch) => [...branch.nodes].some(isMixer));
+  const mixes = branches.map((branch) => mixesTokens(flow, branch));
   const rest = branches.filter((_, index) => !sites[index] && !mixes[index]);
   const product = rest.length === 1 ? lastProduct(flow, (rest[0] as (typeof rest)[0]).output) : undefined;
   return {
@@ -133,6 +133,17 @@ function partsOf(flow: Flow, addition: Addition): Parts {
 
 const nodesOf = ({ addition }: Parts) => addition.branches.flatMap(({ nodes }) => [...nodes]);
 
+/**
+ * Moves information between tokens without attention, as a part of a block: a recurrence, a scan, or a product of two
+ * activations as in linear attention. Experts are chosen by such products too, after a TopK; a convolution without
+ * any weight matrix only adds positions.
+ */
+function mixesTokens(flow: Flow, { nodes }: Branch): boolean {
+  const all = [...nodes];
+  const moves = all.some((node) => isMixer(node) || factors(node)?.every((factor) => !flow.isConstant(factor)));
+  return moves && !all.some(({ op }) => op === 'TopK') && all.some((node) => weightProduct(flow, node) !== undefined);
+}
+
 /** The terms of h + (attention + mlp), which some exporters sum first; any other branch as it is. */
 function parallelBranches(flow: Flow, skip: string, branch: Branch): readonly Branch[] {
   const node = flow.producer(branch.output);
@@ -143,20 +154,19 @@ function parallelBranches(flow: Flow, skip: string, branch: Branch): readonly Br
 }
 
 /**
- * Indices of the additions of each block: a block begins at each attention, or at each mixer; additions before the
- * first one belong to the embedding. Where nothing mixes tokens in a way that is known, each addition is a block.
+ * Indices of the additions of each block: a block begins at each attention or other mixer, except that a mixer right
+ * after an attention is that block's MLP (some have a convolution inside). Additions before the first one belong to
+ * the embedding. Where nothing mixes tokens in a way that is known, each addition is a block.
  */
 function grouped(parts: readonly Parts[]): readonly (readonly number[])[] {
-  const begins = parts.map(({ attention, mixer }) => attention !== undefined || mixer);
-  if (!begins.includes(true)) return parts.map((_, index) => [index]);
-  const withAttention = parts.some(({ attention }) => attention !== undefined);
-  const start = parts.findIndex(({ attention, mixer }) => (withAttention ? attention !== undefined : mixer));
   const groups: number[][] = [];
-  for (let index = start; index < parts.length; index++) {
-    if (begins[index]) groups.push([index]);
-    else (groups.at(-1) as number[]).push(index);
-  }
-  return groups;
+  parts.forEach(({ attention, mixer }, index) => {
+    const group = groups.at(-1);
+    const isLoneAttention = group?.length === 1 && parts[group[0] as number]?.attention !== undefined;
+    if (attention !== undefined || (mixer && !isLoneAttention)) groups.push([index]);
+    else group?.push(index);
+  });
+  return groups.length > 0 ? groups : parts.map((_, index) => [index]);
 }
 
 function blockOf(
