@@ -263,8 +263,9 @@ export class Run {
     if (!parts) return;
     const patternName = loaded.patterns.get(block);
     const tapped = patternName === undefined ? undefined : results.get(patternName);
-    if (tapped) {
-      const pattern = this.cropped(tapped);
+    const pattern = tapped && this.cropped(tapped);
+    // Attention in windows has patterns over parts of the sequence, which say nothing of a token's place in it.
+    if (pattern?.queries === tokens && pattern.keys >= tokens) {
       const { heads, keys, values } = pattern;
       if (request.attention) {
         await emit({ type: 'attention', layer: block, statistics: patternStatistics(values, heads, tokens, keys) });
@@ -282,7 +283,13 @@ export class Run {
 
   private async reportHead(keep: boolean, emit: Emit): Promise<void> {
     const { tokens = 0, head, saver } = this;
-    const last = head && this.request.save?.logits && (await saver?.output(head, this.values, tokens, keep));
+    const { anatomy } = this.loaded;
+    const wanted = this.request.save?.logits;
+    const last = head && wanted && (await saver?.output(head, this.values, tokens, keep));
+    // A post-norm model without a head gives the last residual itself.
+    if (!head && wanted && anatomy.output === this.residual(anatomy.layers)) {
+      await saver?.rows(anatomy.output, floats(sliceRows(this.value(anatomy.output), 0, tokens)), tokens);
+    }
     if (!this.loaded.predicts || tokens === 0) return;
     await emit(last ? this.predictionsFrom(last, tokens - 1) : await this.predictions(tokens - 1, keep));
   }
