@@ -33,10 +33,16 @@ async function expectSame(
   op: string,
   inputs: readonly string[],
   outputs: readonly string[],
-  given: { feeds: Tensors; types: Readonly<Record<string, number>>; weights: readonly Uint8Array[]; version?: number },
+  given: {
+    feeds: Tensors;
+    types: Readonly<Record<string, number>>;
+    weights: readonly Uint8Array[];
+    version?: number;
+    plain?: boolean;
+  },
 ): Promise<void> {
   const whole = graph({
-    nodes: [node(op, inputs, outputs, [epsilon], 'com.microsoft')],
+    nodes: [node(op, inputs, outputs, given.plain ? [] : [epsilon], 'com.microsoft')],
     initializers: given.weights,
     inputs: Object.entries(given.feeds).map(([name, fed]) => value(name, fed.dims, given.types[name] ?? 1)),
     outputs: outputs.filter((name) => name !== '').map((name) => value(name, [], name === 'counts' ? 6 : 1)),
@@ -73,6 +79,16 @@ describe('skip norms', () => {
   ])('%s of %j', async (op, inputs, outputs) => {
     for (const version of [11, 14, 17, 22])
       await expectSame(op, inputs, outputs, { feeds, types: {}, weights, version });
+  });
+
+  test.each(['SkipLayerNormalization', 'SkipSimplifiedLayerNormalization'])('%s with its own epsilon', async (op) => {
+    // Small enough for the epsilon to matter.
+    const tiny = new Tensor(
+      'float32',
+      Float32Array.from(noise(3 * width, 6), (each) => each * 1e-6),
+      [1, 3, width],
+    );
+    await expectSame(op, ['h', 'h', 'gamma'], ['y'], { feeds: { h: tiny }, types: {}, weights, plain: true });
   });
 });
 
