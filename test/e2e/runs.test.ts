@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { describe, expect } from 'vitest';
 import { test } from './fixtures.js';
 
+const panelTitle = /^Sinkscope: /;
 const sample = await readFile('media/sample.md', 'utf8');
 
 /** The process that runs the model, found by its script: the only one, as one window at a time is open. */
@@ -63,16 +64,16 @@ describe('a run', () => {
     const before = await (await window.analyze()).summary.textContent();
 
     // Another editor in front of the panel.
-    await window.tab('Sinkscope').click();
+    await window.tab(panelTitle).click();
     await window.openFile('other.md');
-    await window.tab('Sinkscope').click();
+    await window.tab(panelTitle).click();
     await expect.poll(async () => (await window.panel()).summary.textContent()).toBe(before);
 
     await window
       .tab('Sinkscope')
       .getByRole('button', { name: /^Close/ })
       .click();
-    await window.tab('Sinkscope').waitFor({ state: 'detached' });
+    await window.tab(panelTitle).waitFor({ state: 'detached' });
     await window.command('Sinkscope: Show Panel');
     await expect.poll(async () => (await window.panel()).summary.textContent()).toBe(before);
   });

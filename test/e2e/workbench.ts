@@ -42,8 +42,19 @@ export class Workbench {
 
   /** Loads the window again, as after a restart. */
   async reload(): Promise<void> {
-    await this.page.reload();
+    const before = await this.page.locator('.monaco-workbench').elementHandle();
+    await this.command('Developer: Reload Window');
+    await before?.waitForElementState('hidden');
     await this.ready();
+  }
+
+  /** Chooses a color theme by its name in the list. */
+  async colorTheme(name: string): Promise<void> {
+    await this.command('Preferences: Color Theme');
+    const input = this.page.locator('.quick-input-widget input');
+    await this.page.locator('.quick-input-list').getByRole('option', { name }).first().waitFor();
+    await input.fill(name);
+    await input.press('Enter');
   }
 
   async close(): Promise<void> {
@@ -61,7 +72,7 @@ export class Workbench {
     await this.lines.first().waitFor();
   }
 
-  tab(name: string): Locator {
+  tab(name: string | RegExp): Locator {
     return this.page.getByRole('tab', { name });
   }
 
