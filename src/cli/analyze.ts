@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -10,6 +9,7 @@ import type { RunRequest } from '../engine/events.js';
 import { SinkscopeError } from '../errors.js';
 import { modelFile } from './model.js';
 import { report } from './report.js';
+import { memoryOption, readText } from './text.js';
 
 interface Options {
   readonly text?: string;
@@ -49,11 +49,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--bos', 'put the beginning-of-sequence token before the text (default: as the tokenizer does)')
     .option('--no-bos', 'leave it out')
     .addOption(new Option('--window <part>', 'of a text that is too long, the part to run').choices(['first', 'last']))
-    .addOption(
-      new Option('--memory <MB>', 'what the engine may hold beside the block it runs')
-        .argParser(parseMegabytes)
-        .default(1024),
-    )
+    .addOption(memoryOption())
     .option('--json', 'print the whole result as JSON')
     .option('--save <path>', 'write hidden states (hidden.k, resid_mid.k) to a .safetensors file')
     .option('--attention', 'with --save: attention patterns (attn.k) too')
@@ -91,7 +87,7 @@ async function prompt({ text, file, ids, feeds, image, bos }: Options): Promise<
     });
   }
   if (text !== undefined) return { text };
-  if (file !== undefined) return { text: await readText(resolve(file)) };
+  if (file !== undefined) return { text: await readText(file) };
   if (ids !== undefined) return { ids };
   if (feeds !== undefined) return { feeds: resolve(feeds) };
   if (image !== undefined) return { image: resolve(image) };
@@ -99,22 +95,6 @@ async function prompt({ text, file, ids, feeds, image, bos }: Options): Promise<
     code: 'input',
     message: 'Nothing to analyze: give --text, --file, --ids, --feeds or --image.',
   });
-}
-
-async function readText(file: string): Promise<string> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(file);
-  } catch (error) {
-    const cause = error instanceof Error ? error.message : String(error);
-    throw new SinkscopeError({ code: 'file', file, message: `${file} could not be read: ${cause}.` }, { cause: error });
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    const message = `${file} is not UTF-8 text; convert it first, or give a text file.`;
-    throw new SinkscopeError({ code: 'input', file, message }, { cause: error });
-  }
 }
 
 /** Runs to the end, showing on a terminal how far it is. */
@@ -152,9 +132,4 @@ function parseIds(value: string): number[] {
   const ids = value.split(',').map((id) => (/^\s*\d+\s*$/.test(id) ? Number(id) : Number.NaN));
   if (!ids.every(Number.isSafeInteger)) throw new InvalidArgumentError('Token ids are whole numbers, as in 1,2,3.');
   return ids;
-}
-
-function parseMegabytes(value: string): number {
-  if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError('It is a whole number of megabytes.');
-  return Number(value);
 }

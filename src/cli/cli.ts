@@ -9,6 +9,7 @@ import { Engine } from '../engine/engine.js';
 import { toProblem } from '../errors.js';
 import { analyzeCommand } from './analyze.js';
 import { inspectCommand } from './inspect.js';
+import { perplexityCommand } from './perplexity.js';
 
 const interruption = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -29,7 +30,8 @@ const program = new Command('sinkscope')
   .description('See attention sinks and massive activations inside local ONNX transformers.')
   .version(version)
   .addCommand(inspectCommand(engine, interruption.signal))
-  .addCommand(analyzeCommand(engine, interruption.signal));
+  .addCommand(analyzeCommand(engine, interruption.signal))
+  .addCommand(perplexityCommand(engine, interruption.signal));
 
 program
   .parseAsync()

@@ -1,4 +1,7 @@
 /** Perplexity with a running value and a confidence interval. */
+import type { Engine } from '../engine/engine.js';
+import { type Budget, going, textWindows } from './text.js';
+import type { Windowing } from './windows.js';
 
 /** Losses are −ln p of single tokens. */
 export interface Perplexity {
@@ -33,5 +36,50 @@ export class Losses {
       tokens: this.count,
       interval: [at(this.mean - 1.96 * error), at(this.mean + 1.96 * error)],
     };
+  }
+}
+
+export interface PerplexityRequest extends Windowing, Budget {
+  /** Path of the `.onnx` file. */
+  readonly model: string;
+  readonly text: string;
+  /** False: without the model's prefix token. */
+  readonly bos?: boolean;
+}
+
+/** The value so far, and all that it depends on. */
+export interface PerplexityResult extends Perplexity {
+  readonly model: string;
+  /** Tokens of a sequence, prefix included, and those from one sequence's start to the next. */
+  readonly window: number;
+  readonly stride: number;
+  /** The token that every sequence begins with. */
+  readonly prefix: number | undefined;
+  /** Sequences that are scored, and of how many. */
+  readonly done: number;
+  readonly windows: number;
+  /** Tokens at the text's end that fill no window. */
+  readonly left: number;
+}
+
+/**
+ * Perplexity of a text, window by window; what is yielded last is the result.
+ *
+ * @throws SinkscopeError where text, model or window do not fit; `cancelled` when `signal` is aborted
+ */
+export async function* perplexity(
+  engine: Engine,
+  request: PerplexityRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<PerplexityResult, void, void> {
+  const { model, memory, threads } = request;
+  const windows = await textWindows(engine, model, request.text, request, signal);
+  const { sequences, left, stride, prefix, window } = windows;
+  const losses = new Losses();
+  const variants = [{ name: 'as is', interventions: [] }];
+  for await (const event of going(engine.measure({ model, sequences, variants, memory, threads }, signal))) {
+    losses.add(event.losses);
+    const done = event.sequence + 1;
+    yield { ...losses.perplexity, model, window, stride, prefix, done, windows: sequences.length, left };
   }
 }

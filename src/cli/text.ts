@@ -1,0 +1,65 @@
+/** Options and files of the subcommands that run a model over a text. */
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { SinkscopeError } from '../errors.js';
+
+/** What {@link withTextOptions} adds, beside `--json`. */
+export interface TextOptions {
+  readonly file: string;
+  readonly window: number;
+  readonly tokens?: number;
+  readonly bos?: boolean;
+  readonly memory: number;
+  readonly json?: boolean;
+}
+
+export function withTextOptions(command: Command): Command {
+  return withRunOptions(command)
+    .requiredOption('--file <path>', 'a UTF-8 text file to measure on')
+    .addOption(
+      new Option('--window <tokens>', 'length of a sequence, prefix included').argParser(parseWhole).default(256),
+    )
+    .addOption(new Option('--tokens <N>', 'use only the first N tokens of the text').argParser(parseWhole));
+}
+
+export function withRunOptions(command: Command): Command {
+  return command
+    .option('--no-bos', "leave out the model's prefix token (BOS or sink token)")
+    .addOption(memoryOption())
+    .option('--json', 'print the result as JSON');
+}
+
+export function memoryOption(): Option {
+  return new Option('--memory <MB>', 'what the engine may hold beside the block it runs')
+    .argParser(parseWhole)
+    .default(1024);
+}
+
+/** What an experiment takes of the options. */
+export function budget({ memory }: { readonly memory: number }) {
+  return { memory: memory * 2 ** 20, threads: 0 };
+}
+
+export function parseWhole(value: string): number {
+  if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError('It is a whole number from 1 on.');
+  return Number(value);
+}
+
+/** @throws SinkscopeError `file` where it cannot be read, `input` where it is not UTF-8. */
+export async function readText(path: string): Promise<string> {
+  const file = resolve(path);
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
+    throw new SinkscopeError({ code: 'file', file, message: `${file} could not be read: ${cause}.` }, { cause: error });
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    const message = `${file} is not UTF-8 text; convert it first, or give a text file.`;
+    throw new SinkscopeError({ code: 'input', file, message }, { cause: error });
+  }
+}
