@@ -24,7 +24,9 @@ export function attentionOf(flow: Flow, branch: Branch): Attention | undefined {
   }
   const { operator } = site;
   const [query = ''] = operator.inputs;
-  const normed = projections(flow, query).products[0]?.activation ?? query;
+  // Some operators hold the projections, so that their second input is a weight.
+  const isProjected = !flow.isConstant(operator.inputs[1] ?? '');
+  const normed = (isProjected && projections(flow, query).products[0]?.activation) || query;
   const [weighed] = operator.outputs;
   const parts = { normed, keys: undefined, values: undefined, weighed, projected, edges: undefined };
   const heads = headCount(operator, 'num_heads') ?? headCount(operator, 'q_num_heads') ?? declaredHeads(flow, operator);
@@ -49,12 +51,13 @@ function siteOf(flow: Flow, nodes: ReadonlySet<Node>): Softmax | { operator: Nod
   const inOrder = [...nodes].sort((a, b) => depthOf(flow, a) - depthOf(flow, b));
   const operator = inOrder.find(isFusedAttention);
   if (operator) return { operator };
+  const found: Softmax[] = [];
   for (const node of inOrder) {
-    if (!isSoftmax(flow, node)) continue;
-    const weighed = weighing(flow, node.outputs[0] as string, nodes);
-    if (weighed) return { ...weighed, input: node.inputs[0] ?? '', scores: scoresOf(flow, node) };
+    const weighed = isSoftmax(flow, node) && weighing(flow, node.outputs[0] as string, nodes);
+    if (weighed) found.push({ ...weighed, input: node.inputs[0] ?? '', scores: scoresOf(flow, node) });
   }
-  return undefined;
+  // A softmax of a product of queries and keys before one of something else, e.g. over the taps of a kernel.
+  return found.find(({ scores }) => scores !== undefined) ?? found[0];
 }
 
 const depthOf = (flow: Flow, node: Node) => flow.depth(node.outputs.find((output) => output !== '') ?? '');
