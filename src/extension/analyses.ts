@@ -6,11 +6,11 @@ import * as vscode from 'vscode';
 import { type Analysis, emptyAnalysis, fold } from '../analysis/analysis.js';
 import type { Selection } from '../analysis/selection.js';
 import type { Engine } from '../engine/engine.js';
-import type { RunEvent, RunRequest } from '../engine/events.js';
+import type { RunEvent, RunRequest, TokensEvent } from '../engine/events.js';
 import { toProblem } from '../errors.js';
 import { compact } from './compact.js';
 import { relocate, shift, stretch, type TextChange, type TextRange } from './ranges.js';
-import type { Source } from './source.js';
+import { type Source, toRange } from './source.js';
 
 export interface Run {
   /** Counts up; tells the events of one run from another's. */
@@ -20,11 +20,11 @@ export interface Run {
   readonly source: Source | undefined;
   readonly events: readonly RunEvent[];
   readonly analysis: Analysis;
-  /** Where the analysed text is in the document as it is now. */
+  /** Where the analyzed text is in the document as it is now. */
   readonly range: TextRange;
   /** Where each token is in the document as it is now; undefined for those without text and those edited since. */
   readonly ranges: readonly (TextRange | undefined)[];
-  /** True when the analysed text has changed since. */
+  /** True when the analyzed text has changed since. */
   readonly stale: boolean;
 }
 
@@ -114,7 +114,7 @@ export class Analyses implements vscode.Disposable {
     return token === -1 ? undefined : token;
   }
 
-  /** True where `uri` is the analysed document. */
+  /** True where `uri` is the analyzed document. */
   shows(uri: vscode.Uri): boolean {
     return this.run?.source?.uri.toString() === uri.toString();
   }
@@ -146,7 +146,7 @@ export class Analyses implements vscode.Disposable {
       ...this.run,
       events: [...events, event],
       analysis: fold(this.run.analysis, event),
-      ranges: event.type === 'tokens' && source ? tokenRanges(event, source.range.start, this.edits) : ranges,
+      ranges: event.type === 'tokens' && source ? placed(event, source.range, this.edits) : ranges,
     };
     if (event.type === 'tokens') this.edits = [];
     if (event.type === 'finished' || event.type === 'failed') this.controller = undefined;
@@ -157,36 +157,49 @@ export class Analyses implements vscode.Disposable {
     if (!this.run?.source || contentChanges.length === 0 || !this.shows(document.uri)) return;
     const { analysis, range, ranges, source, stale } = this.run;
     if (this.running && !analysis.tokens) this.edits.push(...contentChanges);
-    const moved = source.scope === 'document' ? undefined : shift(range, contentChanges);
-    this.run = {
-      ...this.run,
-      range: stretch(range, contentChanges),
-      ranges: ranges.map((token) => token && shift(token, contentChanges)),
-      stale: stale || moved === undefined,
-    };
-    this.changes.fire({ type: 'ranges' });
+    const now = stretch(range, contentChanges);
+    const kept = ranges.map((token) => token && shift(token, contentChanges));
+    const touched = source.scope === 'document' || shift(range, contentChanges) === undefined;
+    if (!stale && !touched) this.place(now, kept, false);
+    else {
+      // An edit that was undone gives back what it had taken away.
+      const whole = wholeText(document, source, now);
+      if (whole) this.place(whole, analysis.tokens ? placed(analysis.tokens, whole) : kept, false);
+      else this.place(now, kept, true);
+    }
   }
 
-  /** Finds the analysed text in a document that may have changed while it was closed. */
+  /** Finds the analyzed text in a document that may have changed while it was closed. */
   private opened(document: vscode.TextDocument): void {
     if (!this.run?.source || !this.shows(document.uri)) return;
     const { source, analysis, range } = this.run;
-    const text = document.getText();
-    const found = relocate(source.text, text, range.start);
-    this.run = {
-      ...this.run,
-      range: found ?? range,
-      ranges: found && analysis.tokens ? tokenRanges(analysis.tokens, found.start, []) : [],
-      stale: !found || (source.scope === 'document' && text.length !== source.text.length),
-    };
+    const found = relocate(source.text, document.getText(), range.start);
+    const ranges = found && analysis.tokens ? placed(analysis.tokens, found) : [];
+    this.place(found ?? range, ranges, !found || wholeText(document, source, found) === undefined);
+  }
+
+  private place(range: TextRange, ranges: Run['ranges'], stale: boolean): void {
+    if (!this.run) return;
+    this.run = { ...this.run, range, ranges, stale };
     this.changes.fire({ type: 'ranges' });
   }
 }
 
-function tokenRanges(
-  { tokens }: { tokens: readonly TextRange[] },
-  base: number,
-  edits: readonly TextChange[],
+/** Where the analyzed text is, untouched: at `range`, or in a run over the whole document, all that there is. */
+function wholeText(document: vscode.TextDocument, { scope, text }: Source, range: TextRange): TextRange | undefined {
+  const last = document.lineAt(document.lineCount - 1).range.end;
+  const place = scope === 'document' ? { start: 0, end: document.offsetAt(last) } : range;
+  // Lengths first: this is asked on every key, and texts can be long.
+  return place.end - place.start === text.length && document.getText(toRange(document, place)) === text
+    ? place
+    : undefined;
+}
+
+/** Where the tokens of a text are that stands at `start`, after `edits`. */
+function placed(
+  { tokens }: TokensEvent,
+  { start: base }: Pick<TextRange, 'start'>,
+  edits: readonly TextChange[] = [],
 ): (TextRange | undefined)[] {
   return tokens.map(({ start, end }) =>
     start === end ? undefined : shift({ start: base + start, end: base + end }, edits),

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import type { Analyses } from './analyses.js';
 
-/** Moving the cursor onto a token selects it everywhere. Typing and what extensions do moves no selection. */
+/** Moving the cursor onto a token selects it everywhere; what extensions do to the cursor selects nothing. */
 export function registerCursor(analyses: Analyses): vscode.Disposable {
   return vscode.window.onDidChangeTextEditorSelection(({ textEditor, selections, kind }) => {
     if (kind !== vscode.TextEditorSelectionChangeKind.Mouse && kind !== vscode.TextEditorSelectionChangeKind.Keyboard) {

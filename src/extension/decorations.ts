@@ -3,6 +3,7 @@ import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
 import { type Marks, type Prefix, placeMarks, signs, tintSteps } from './marks.js';
 import type { TextRange } from './ranges.js';
+import { toRange } from './source.js';
 
 /** While layers arrive, editors are painted at most this often, in milliseconds. */
 const repaint = 80;
@@ -76,10 +77,6 @@ export class Decorations implements vscode.Disposable {
       }
     }
   }
-}
-
-export function toRange(document: vscode.TextDocument, { start, end }: TextRange): vscode.Range {
-  return new vscode.Range(document.positionAt(start), document.positionAt(end));
 }
 
 function at(offset: number): TextRange {

@@ -8,7 +8,7 @@ import { sinks } from '../analysis/sinks.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
-import { toRange } from './decorations.js';
+import { toRange } from './source.js';
 
 export function registerHover(analyses: Analyses, settings: SettingsWatch): vscode.Disposable {
   return vscode.languages.registerHoverProvider('*', {

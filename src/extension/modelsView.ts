@@ -1,4 +1,4 @@
-/** The list of models in the side bar; a model opens to what was recognised in it, in words. */
+/** The list of models in the side bar; a model opens to what was recognized in it, in words. */
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type { Engine } from '../engine/engine.js';
@@ -83,7 +83,7 @@ async function factsOf(engine: Engine, model: FoundModel): Promise<Item[]> {
   return [...facts, place].map((fact) => ({ kind: 'fact', fact }));
 }
 
-/** What was recognised, and what was not. */
+/** What was recognized, and what was not. */
 function anatomyInWords({ model, anatomy }: Inspection): Fact[] {
   const t = vscode.l10n.t;
   const fact = (label: string, value: string | number | undefined, icon = 'symbol-numeric'): Fact[] =>

@@ -35,9 +35,9 @@ export class Panel implements vscode.WebviewPanelSerializer, vscode.Disposable {
     this.adopt(panel);
   }
 
+  /** Leaves the panel open: the next extension host, after an update or a crash, takes it over. */
   dispose(): void {
     for (const subscription of this.subscriptions) subscription.dispose();
-    this.panel?.dispose();
   }
 
   private adopt(panel: vscode.WebviewPanel): void {

@@ -30,9 +30,14 @@ export function shift(range: TextRange, changes: readonly TextChange[]): TextRan
   return { start, end };
 }
 
-/** Where `range` is after `changes`, grown to cover every change that touches its inside. */
+/**
+ * Where `range` is after `changes`, grown to cover every change that touches its inside. An empty one takes in what is
+ * put where it is: text that was deleted and comes back.
+ */
 export function stretch(range: TextRange, changes: readonly TextChange[]): TextRange {
   return changes.reduce((current, change) => {
+    const { start } = current;
+    if (start === current.end && start === change.rangeOffset) return { start, end: start + change.text.length };
     const moved = shift(current, [change]);
     if (moved) return moved;
     const end = Math.max(current.end, change.rangeOffset + change.rangeLength);

@@ -1,4 +1,4 @@
-/** Which text is analysed, and where in its document it stands. */
+/** Which text is analyzed, and where in its document it stands. */
 import * as vscode from 'vscode';
 import type { TokensEvent } from '../engine/events.js';
 import type { TextRange } from './ranges.js';
@@ -28,12 +28,16 @@ export function documentSource(document: vscode.TextDocument): Source {
   return { uri: document.uri, scope: 'document', text, range: { start: 0, end: text.length } };
 }
 
-export function rangeSource(document: vscode.TextDocument, scope: Scope, { start, end }: TextRange): Source {
-  const text = document.getText(new vscode.Range(document.positionAt(start), document.positionAt(end)));
-  return { uri: document.uri, scope, text, range: { start, end: start + text.length } };
+export function rangeSource(document: vscode.TextDocument, scope: Scope, range: TextRange): Source {
+  const text = document.getText(toRange(document, range));
+  return { uri: document.uri, scope, text, range: { start: range.start, end: range.start + text.length } };
 }
 
-/** In words, which part of what was analysed, with the window where the text was longer than what was run. */
+export function toRange(document: vscode.TextDocument, { start, end }: TextRange): vscode.Range {
+  return new vscode.Range(document.positionAt(start), document.positionAt(end));
+}
+
+/** In words, which part of what was analyzed, with the window where the text was longer than what was run. */
 export function scopeInWords(scope: Scope | 'ids', tokens: TokensEvent | undefined): string {
   const part = {
     selection: vscode.l10n.t('selection'),

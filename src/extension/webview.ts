@@ -80,7 +80,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     host.onDidChangeView(() => void postView()),
     webview.onDidReceiveMessage((data: unknown) => {
       const message = parseFromWebview(data);
-      if (message) void received(message);
+      if (message) received(message).catch((error) => host.log.error(error));
       else host.log.warn(`A message from the ${view} view was not understood: ${JSON.stringify(data)?.slice(0, 200)}`);
     }),
   ];

@@ -121,6 +121,17 @@ describe('Analyze Prompt', () => {
     assert.equal(run.ranges.filter(isRange).length, count - 1);
     assert.equal(sinkscope.analyses.tokenAt(editor.document.uri, 19), undefined);
     assert.notEqual(sinkscope.analyses.tokenAt(editor.document.uri, 2), undefined);
+    await vscode.commands.executeCommand('undo');
+    assert.equal(sinkscope.analyses.run?.stale, false);
+    assert.deepEqual(sinkscope.analyses.run?.ranges, before.ranges);
+    const all = new vscode.Range(0, 0, 0, 31);
+    await editor.edit((edit) => edit.delete(all));
+    assert.deepEqual(sinkscope.analyses.run?.ranges.filter(isRange), []);
+    await vscode.commands.executeCommand('undo');
+    assert.deepEqual(sinkscope.analyses.run?.ranges, before.ranges);
+    await editor.edit((edit) => edit.insert(editor.document.lineAt(0).range.end, ' More.'));
+    assert.equal(sinkscope.analyses.run?.stale, true, 'the whole document is more than what was analyzed');
+    assert.deepEqual(sinkscope.analyses.run?.ranges, before.ranges);
   });
 
   it('analyzes the text as it is now when asked again', async () => {

@@ -60,6 +60,7 @@ describe('stretch', () => {
     expect(stretch(range, [replace(5, 1, 'long')])).toEqual({ start: 4, end: 10 });
     expect(stretch(range, [replace(2, 4, 'x')])).toEqual({ start: 2, end: 4 });
     expect(stretch(range, [replace(6, 4, 'x')])).toEqual({ start: 4, end: 7 });
+    expect(stretch(range, [replace(4, 3, ''), replace(4, 0, 'abc')])).toEqual(range);
   });
 });
 
