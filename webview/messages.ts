@@ -14,32 +14,32 @@ const real = v.pipe(
 );
 const floats = v.instance(Float32Array);
 
-const problem = v.object({
+const problem = v.looseObject({
   code: text,
   message: text,
   file: maybe(text),
   detail: maybe(text),
 });
 
-const token = v.object({
+const token = v.looseObject({
   id: v.number(),
   text,
   start: count,
   end: count,
   special: flag,
-  region: v.optional(v.object({ x: real, y: real, width: real, height: real })),
+  region: v.optional(v.looseObject({ x: real, y: real, width: real, height: real })),
 });
 
-const predictions = v.object({
+const predictions = v.looseObject({
   type: v.literal('predictions'),
   token: count,
-  top: v.array(v.object({ id: v.number(), text, probability: real })),
+  top: v.array(v.looseObject({ id: v.number(), text, probability: real })),
 });
 
 const event = v.variant('type', [
-  v.object({
+  v.looseObject({
     type: v.literal('started'),
-    model: v.object({
+    model: v.looseObject({
       file: text,
       name: text,
       layers: count,
@@ -53,24 +53,24 @@ const event = v.variant('type', [
       attention: flag,
       missing: v.array(text),
     }),
-    settings: v.object({ bos: maybe(flag), executionProvider: text, graphOptimization: text, threads: count }),
+    settings: v.looseObject({ bos: maybe(flag), executionProvider: text, graphOptimization: text, threads: count }),
   }),
-  v.object({
+  v.looseObject({
     type: v.literal('tokens'),
     tokens: v.array(token),
     total: count,
-    window: v.object({ start: count, end: count }),
-    source: v.picklist(['text', 'ids', 'feeds', 'features', 'image']),
-    picture: v.optional(v.object({ file: text, width: count, height: count })),
+    window: v.looseObject({ start: count, end: count }),
+    source: text,
+    picture: v.optional(v.looseObject({ file: text, width: count, height: count })),
     tokenizer: flag,
   }),
-  v.object({
+  v.looseObject({
     type: v.literal('layer'),
     layer: count,
-    statistics: v.object({
+    statistics: v.looseObject({
       tokens: count,
       dims: count,
-      top: v.array(v.object({ value: real, token: count, dim: count })),
+      top: v.array(v.looseObject({ value: real, token: count, dim: count })),
       median: real,
       tokenNorm: floats,
       tokenMax: floats,
@@ -79,32 +79,32 @@ const event = v.variant('type', [
       nonFinite: count,
     }),
   }),
-  v.object({
+  v.looseObject({
     type: v.literal('attention'),
     layer: v.pipe(count, v.minValue(1)),
-    statistics: v.object({
+    statistics: v.looseObject({
       heads: count,
       tokens: count,
       alpha: floats,
       causal: flag,
-      extra: maybe(v.object({ side: v.picklist(['first', 'last']), columns: count, alpha: floats })),
+      extra: maybe(v.looseObject({ side: v.picklist(['first', 'last']), columns: count, alpha: floats })),
     }),
   }),
   predictions,
-  v.object({ type: v.literal('finished'), seconds: real, firstLayerSeconds: real, saved: maybe(text) }),
-  v.object({ type: v.literal('failed'), problem }),
+  v.looseObject({ type: v.literal('finished'), seconds: real, firstLayerSeconds: real, saved: maybe(text) }),
+  v.looseObject({ type: v.literal('failed'), problem }),
 ]);
 
 const message = v.variant('type', [
-  v.object({
+  v.looseObject({
     type: v.literal('view'),
-    state: v.object({
+    state: v.looseObject({
       document: maybe(text),
       scope: maybe(text),
-      models: v.array(v.object({ file: text, name: text, origin: text })),
+      models: v.array(v.looseObject({ file: text, name: text, origin: text })),
       model: maybe(text),
       bos: v.picklist(['auto', 'on', 'off']),
-      thresholds: v.object({
+      thresholds: v.looseObject({
         absolute: v.number(),
         ratio: v.number(),
         soft: v.number(),
@@ -115,25 +115,25 @@ const message = v.variant('type', [
       stale: flag,
     }),
   }),
-  v.object({ type: v.literal('replay'), run: count, events: v.array(event) }),
-  v.object({ type: v.literal('event'), run: count, index: count, event }),
-  v.object({
+  v.looseObject({ type: v.literal('replay'), run: count, events: v.array(event) }),
+  v.looseObject({ type: v.literal('event'), run: count, index: count, event }),
+  v.looseObject({
     type: v.literal('selection'),
-    selection: v.object({ token: maybe(count), layer: maybe(count), dim: maybe(count), head: maybe(count) }),
+    selection: v.looseObject({ token: maybe(count), layer: maybe(count), dim: maybe(count), head: maybe(count) }),
   }),
-  v.object({
+  v.looseObject({
     type: v.literal('answer'),
     id: count,
     answer: v.variant('ok', [
-      v.object({ ok: v.literal(true), value: v.unknown() }),
-      v.object({ ok: v.literal(false), problem }),
+      v.looseObject({ ok: v.literal(true), value: v.unknown() }),
+      v.looseObject({ ok: v.literal(false), problem }),
     ]),
   }),
 ]);
 
-const row = v.object({ values: floats });
+const row = v.looseObject({ values: floats });
 const answers = {
-  pattern: v.object({ queries: count, keys: count, values: floats }),
+  pattern: v.looseObject({ queries: count, keys: count, values: floats }),
   hidden: row,
   activation: row,
   predictions,

@@ -24,7 +24,6 @@ const loaded: Promise<Run> = (async () =>
   made[name]?.() ?? recorded(await (await fetch(`runs/${name}.json`)).text()))();
 
 const messages: FromWebview[] = [];
-let kept: unknown;
 
 function post(message: ToWebview): void {
   // Through a copy, as the real channel does it.
@@ -93,7 +92,6 @@ const harness = {
   theme,
   select: (selection: Selection) => post({ type: 'selection', selection }),
   tell: (index: number, event: RunEvent, of = 1) => post({ type: 'event', run: of, index, event }),
-  kept: () => kept,
 };
 
 declare global {
@@ -108,8 +106,8 @@ theme(parameters.get('theme') ?? 'dark');
 window.harness = harness;
 window.acquireVsCodeApi = () => ({
   postMessage: (message: FromWebview) => void take(structuredClone(message)),
-  getState: () => kept,
+  getState: () => JSON.parse(sessionStorage.getItem('state') ?? 'null') ?? undefined,
   setState: (state: unknown) => {
-    kept = state;
+    sessionStorage.setItem('state', JSON.stringify(state));
   },
 });

@@ -43,13 +43,13 @@ export function conditions(analysis: Scene['analysis'], thresholds: Scene['thres
   const { absolute, ratio, epsilon } = thresholds;
   const bos = settings.bos === undefined ? 'tokens as given' : settings.bos ? 'BOS on' : 'BOS off';
   const window = tokens?.window;
-  const part = window && tokens && window.end - window.start < tokens.total;
+  const part = window && tokens && tokens.tokens.length < tokens.total;
   return [
     model.name,
     `${model.layers} layers, D = ${model.hidden}`,
     ...(tokens ? [`T = ${formatNumber(tokens.tokens.length)}`] : []),
     ...(part ? [`tokens ${window.start}–${window.end - 1} of ${formatNumber(tokens.total)}`] : []),
-    ...(tokens && !tokens.tokenizer ? ['no tokenizer: tokens have no text'] : []),
+    ...(tokens?.tokenizer === false && tokens.source === 'ids' ? ['no tokenizer: tokens have no text'] : []),
     bos,
     `massive: |h| > ${formatNumber(absolute)}, ≥ ${formatRatio(ratio)} median`,
     `ε = ${epsilon}`,

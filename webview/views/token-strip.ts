@@ -195,7 +195,7 @@ export class TokenStrip extends View {
         .filter((activation) => activation.token === token)
         .map(
           ({ kind, dim, value, onset, last }) =>
-            `${kind}: dimension ${dim}, ${formatValue(value)}, layers ${onset} to ${last}`,
+            `${kind}: dimension ${dim}, ${formatValue(value)}, ${onset === last ? `layer ${onset}` : `layers ${onset} to ${last}`}`,
         ),
       ...(sink
         ? [

@@ -95,8 +95,9 @@ export class Toolbar extends LitElement {
         event.currentTarget.querySelector('summary')?.focus();
       }}
       @focusout=${(event: FocusEvent) => {
-        if (!(event.currentTarget instanceof HTMLElement) || !(event.relatedTarget instanceof Node)) return;
-        if (!event.currentTarget.contains(event.relatedTarget)) event.currentTarget.removeAttribute('open');
+        if (!(event.currentTarget instanceof HTMLElement)) return;
+        const inside = event.relatedTarget instanceof Node && event.currentTarget.contains(event.relatedTarget);
+        if (!inside) event.currentTarget.removeAttribute('open');
       }}
     >
       <summary>Export</summary>
