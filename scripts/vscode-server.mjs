@@ -114,9 +114,10 @@ export async function writeSettings(userData, settings) {
  * @param {object} options
  * @param {string} options.userData folder of the editor's settings, state and installed extensions
  * @param {string} [options.vsix] a packaged extension to install first
+ * @param {number} [options.grace] seconds for which the extension host of a closed window waits for it to come back
  * @returns {Promise<{ url: string, host: string, close(): Promise<void> }>} `url` ends with a slash
  */
-export async function startServer({ userData, vsix }) {
+export async function startServer({ userData, vsix, grace = 3600 }) {
   const { node, entry } = await installServer();
   const folders = ['--user-data-dir', userData, '--extensions-dir', join(userData, 'extensions')];
   folders.push('--config', join(userData, 'code-server.yaml'));
@@ -142,7 +143,7 @@ export async function startServer({ userData, vsix }) {
       ...folders,
       ...['--auth', 'none', '--bind-addr', '127.0.0.1:0'],
       ...['--disable-telemetry', '--disable-update-check', '--disable-workspace-trust'],
-      ...['--vscode-option', 'enable-smoke-test-driver'],
+      ...['--vscode-option', 'enable-smoke-test-driver', '--reconnection-grace-time', `${grace}`],
     ],
     { env: environment, stdio: ['ignore', 'pipe', log.fd] },
   );

@@ -1,18 +1,20 @@
 /** What can happen to a run: stopped, killed, too long, hidden, reloaded. */
 import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { describe, expect } from 'vitest';
+import { describe, expect, inject } from 'vitest';
 import { test } from './fixtures.js';
 
 const panelTitle = /^Sinkscope: /;
 const sample = await readFile('media/sample.md', 'utf8');
 
-/** The process that runs the model, found by its script: the only one, as one window at a time is open. */
-function engineProcess(): number {
-  const lines = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' }).split('\n');
-  const engines = lines.filter((line) => /extensions.sinkscope\.sinkscope-.*engine\.js/.test(line));
-  expect(engines).toHaveLength(1);
-  return Number.parseInt(engines[0], 10);
+/** The process that runs the model, found by its script, once those of windows closed before have ended. */
+async function engineProcess(): Promise<number> {
+  const engines = () => {
+    const lines = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' }).split('\n');
+    return lines.filter((line) => line.includes(inject('extensions')) && line.includes('engine.js'));
+  };
+  await expect.poll(engines).toHaveLength(1);
+  return Number.parseInt(engines()[0], 10);
 }
 
 describe('a run', () => {
@@ -22,7 +24,7 @@ describe('a run', () => {
     const panel = await window.analyze();
 
     // A process that stands still makes a run that lasts until it is stopped.
-    process.kill(engineProcess(), 'SIGSTOP');
+    process.kill(await engineProcess(), 'SIGSTOP');
     await panel.again.click();
     await panel.stop.click();
     await panel.stop.waitFor({ state: 'hidden', timeout: 2_000 });
@@ -37,7 +39,7 @@ describe('a run', () => {
     await window.openFile('sample.md');
     const panel = await window.analyze();
 
-    const engine = engineProcess();
+    const engine = await engineProcess();
     process.kill(engine, 'SIGSTOP');
     await panel.again.click();
     await panel.stop.waitFor();

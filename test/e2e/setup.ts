@@ -11,6 +11,8 @@ declare module 'vitest' {
     url: string;
     /** The package that is installed there. */
     vsix: string;
+    /** Folder that it is installed in. */
+    extensions: string;
     /** Folder for the workspaces of the tests. */
     workspaces: string;
   }
@@ -22,9 +24,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const userData = join(out, 'user-data');
   await writeSettings(userData, {});
   const vsix = await packageExtension();
-  const server = await startServer({ userData, vsix });
+  const server = await startServer({ userData, vsix, grace: 1 });
   project.provide('url', server.url);
   project.provide('vsix', vsix);
+  project.provide('extensions', join(userData, 'extensions'));
   project.provide('workspaces', join(out, 'workspaces'));
   return server.close;
 }

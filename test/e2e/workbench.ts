@@ -44,7 +44,9 @@ export class Workbench {
   async reload(): Promise<void> {
     const before = await this.page.locator('.monaco-workbench').elementHandle();
     await this.command('Developer: Reload Window');
-    await before?.waitForElementState('hidden');
+    await vi.waitFor(async () => {
+      if (await before?.isVisible()) throw new Error('The window was not loaded again.');
+    }, patience);
     await this.ready();
   }
 
@@ -100,8 +102,9 @@ export class Workbench {
     await this.page.keyboard.press('F1');
     const input = this.page.locator('.quick-input-widget input');
     await input.fill(`>${title}`);
-    await this.page.locator('.quick-input-list').getByRole('option', { name: title }).first().waitFor();
-    await input.press('Enter');
+    // Others may begin alike; its keys may follow the title.
+    const entry = new RegExp(`^${title}(,|$)`);
+    await this.page.locator('.quick-input-list').getByRole('option', { name: entry }).click();
   }
 
   /** Right-clicks a line, which leaves a selection there as it is, and chooses an entry of the menu. */
