@@ -1,36 +1,20 @@
-import type { RunEvent } from '../engine/events.js';
-
 /**
- * The same event, with arrays that own their bytes. What comes from another process or a file is a view over one large
- * buffer, and VS Code would send all of that buffer to the webview with each view (microsoft/vscode#178719).
+ * A copy of plain data with arrays that own their bytes. What comes from another process or a file is a view over one
+ * large buffer, and VS Code would send all of that buffer to a webview with each view (microsoft/vscode#178719).
  */
-export function compact(event: RunEvent): RunEvent {
-  switch (event.type) {
-    case 'layer': {
-      const { tokenNorm, tokenMax, tokenMaxDim, dimMax } = event.statistics;
-      return {
-        ...event,
-        statistics: {
-          ...event.statistics,
-          tokenNorm: tokenNorm.slice(),
-          tokenMax: tokenMax.slice(),
-          tokenMaxDim: tokenMaxDim.slice(),
-          dimMax: dimMax.slice(),
-        },
-      };
-    }
-    case 'attention': {
-      const { alpha, extra } = event.statistics;
-      return {
-        ...event,
-        statistics: {
-          ...event.statistics,
-          alpha: alpha.slice(),
-          extra: extra && { ...extra, alpha: extra.alpha.slice() },
-        },
-      };
-    }
-    default:
-      return event;
-  }
+export function compact<T>(value: T): T;
+export function compact(value: unknown): unknown {
+  if (ArrayBuffer.isView(value)) return copy(value);
+  if (Array.isArray(value)) return value.map((item) => compact(item));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, compact(item)]));
+}
+
+const kinds = [Float32Array, Float64Array, Int32Array, Uint32Array, Uint8Array];
+
+function copy(view: ArrayBufferView): ArrayBufferView {
+  const { buffer, byteOffset, byteLength, constructor } = view;
+  const Kind = kinds.find((kind) => kind === constructor);
+  if (Kind) return new Kind(buffer.slice(byteOffset, byteOffset + byteLength));
+  throw new TypeError(`A result holds a ${constructor.name}, which is none of the arrays that results are made of`);
 }

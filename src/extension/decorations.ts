@@ -109,7 +109,7 @@ function decorationTypes() {
       }),
       sink: type({
         before: sign(signs({ sink: true }), 'sink'),
-        textDecoration: 'underline 3px double var(--vscode-sinkscope-sink)',
+        textDecoration: 'underline 1px double var(--vscode-sinkscope-sink)',
       }),
       selected: type({ outline: '2px solid', outlineColor: color('selected') }),
       /** Every one has a text of its own. */

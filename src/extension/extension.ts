@@ -88,8 +88,9 @@ export function activate(context: vscode.ExtensionContext): Api {
       const now = `${run?.number} ${run?.stale} ${run?.analysis.tokens !== undefined}`;
       if (now !== shown) view.fire();
       shown = now;
-      if (change.type === 'event' && change.event.type === 'finished') keep().catch((error) => log.warn(error));
-      if (change.type === 'run' && !run) keep().catch((error) => log.warn(error));
+      const finished = change.type === 'event' && change.event.type === 'finished';
+      if (finished) log.info(`${run?.request.model}: ${run?.analysis.tokens?.tokens.length} tokens`, change.event);
+      if (finished || (change.type === 'run' && !run)) keep().catch((error) => log.warn(error));
     }),
   );
   return { analyses, decorations, models, viewState, restored };

@@ -1,10 +1,11 @@
 /** What the panel and the side view have in common: their page, and their way of speaking with the host. */
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
-import type { Query, QueryAnswers } from '../engine/events.js';
+import type { Query } from '../engine/events.js';
 import { toProblem } from '../errors.js';
 import type { FromWebview, ToWebview, ViewState } from '../protocol.js';
 import type { Analyses, Change } from './analyses.js';
+import { compact } from './compact.js';
 import { parseFromWebview } from './messages.js';
 
 /** What a webview shows and asks of the host. */
@@ -69,7 +70,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
 
   const answer = async (query: Query) => {
     try {
-      return { ok: true as const, value: compactAnswer(await analyses.engine.query(query)) };
+      return { ok: true as const, value: compact(await analyses.engine.query(query)) };
     } catch (error) {
       return { ok: false as const, problem: toProblem(error) };
     }
@@ -87,11 +88,6 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
   webview.options = webviewOptions(host.extension);
   webview.html = page(webview, view, host.extension);
   return vscode.Disposable.from(...subscriptions);
-}
-
-/** As `compact` for events: arrays that own their bytes. */
-function compactAnswer(answer: QueryAnswers[Query['type']]): QueryAnswers[Query['type']] {
-  return 'values' in answer ? { ...answer, values: answer.values.slice() } : answer;
 }
 
 function page(webview: vscode.Webview, view: 'panel' | 'side', extension: vscode.Uri): string {

@@ -126,8 +126,9 @@ describe('what a webview is told', () => {
     webview.say({ type: 'query', id: 7, query: { type: 'pattern', layer: 1, head: 0 } });
     const { id, answer } = await good;
     assert.equal(id, 7);
-    assert.ok(answer.ok && 'queries' in answer.value);
+    assert.ok(answer.ok && 'keys' in answer.value);
     assert.equal(answer.value.values.length, tokens * tokens);
+    assert.equal(answer.value.values.buffer.byteLength, answer.value.values.byteLength);
     const bad = webview.next('answer');
     webview.say({ type: 'query', id: 8, query: { type: 'pattern', layer: 99, head: 0 } });
     const refused = (await bad).answer;

@@ -21,8 +21,12 @@ describe('package.json', () => {
     expect(declared.filter((command) => !registered.includes(command))).toEqual([]);
   });
 
-  it('puts only declared commands into menus and keybindings', () => {
-    const used = [...Object.values(contributes.menus).flat(), ...contributes.keybindings].map(({ command }) => command);
+  it('puts only declared commands into menus, keybindings and links', () => {
+    const links = Array.from(JSON.stringify(titles).matchAll(/command:(sinkscope\.\w+)/g), ([, command]) => command);
+    const menus = [...Object.values(contributes.menus).flat(), ...contributes.keybindings].map(
+      ({ command }) => command,
+    );
+    const used = [...menus, ...links];
     expect(used.filter((command) => !declared.includes(command))).toEqual([]);
   });
 
