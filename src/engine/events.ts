@@ -9,6 +9,7 @@ import type { Problem } from '../errors.js';
 import type { HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
 import type { Token } from '../tokens/token.js';
 import type { Intervention, Point } from './interventions.js';
+import type { Question, QuestionAnswers } from './questions.js';
 
 export type { Token } from '../tokens/token.js';
 
@@ -156,9 +157,10 @@ export type Query =
   /** One row of an activation inside block `layer`, 1-based. */
   | { readonly type: 'activation'; readonly point: Point; readonly layer: number; readonly token: number }
   /** Logit lens: what the model's own final norm and unembedding predict from h_`layer`. */
-  | { readonly type: 'lens'; readonly layer: number; readonly token: number };
+  | { readonly type: 'lens'; readonly layer: number; readonly token: number }
+  | Question;
 
-export interface QueryAnswers {
+export interface QueryAnswers extends QuestionAnswers {
   /** Row-major [queries, keys]. */
   readonly pattern: { readonly queries: number; readonly keys: number; readonly values: Float32Array };
   readonly hidden: { readonly values: Float32Array };

@@ -61,15 +61,15 @@ export class Head {
 }
 
 /** The most likely tokens of one row of logits, most likely first; softmax in double precision. */
-export function likeliest(logits: Float32Array): { id: number; probability: number }[] {
+export function likeliest(logits: Float32Array, count = topPredictions): { id: number; probability: number }[] {
   const ids: number[] = [];
   for (let id = 0; id < logits.length; id++) {
     const least = ids.at(-1);
-    if (ids.length === topPredictions && least !== undefined && !(logits[id] > logits[least])) continue;
+    if (ids.length === count && least !== undefined && !(logits[id] > logits[least])) continue;
     let at = ids.length;
     while (at > 0 && logits[id] > logits[ids[at - 1]]) at--;
     ids.splice(at, 0, id);
-    if (ids.length > topPredictions) ids.pop();
+    if (ids.length > count) ids.pop();
   }
   const max = logits[ids[0]];
   let sum = 0;

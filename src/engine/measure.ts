@@ -15,6 +15,7 @@ import { makePlan, type Stage } from './plan.js';
 import type { Values } from './session.js';
 import type { StageRunner } from './stages.js';
 import type { Value } from './value.js';
+import { type AttentionWindow, windowedValues } from './windowed.js';
 
 export interface Sequence {
   readonly ids: readonly number[];
@@ -26,6 +27,8 @@ export interface Sequence {
 export interface Variant {
   readonly name: string;
   readonly interventions: readonly Intervention[];
+  /** Every block attends through this window; undefined: as the model does. */
+  readonly attention?: AttentionWindow;
 }
 
 export interface MeasureRequest {
@@ -86,26 +89,37 @@ export async function measure(
   const keep = 2 * summary.bytes + blockBytes(anatomy, longest) <= request.memory;
   const cut = (after: readonly number[]) =>
     plan.cut(ascending([...after, anatomy.layers])).filter(({ last }) => last <= anatomy.layers);
-  const variants = request.variants.map(({ interventions }) => {
-    const cuts = cutsOf(interventions);
-    return { interventions, first: cuts[0], stages: cut(cuts).filter((part) => part.first > (cuts[0] ?? -1)) };
+  const everyBlock = Array.from({ length: anatomy.layers + 1 }, (_, block) => block);
+  const variants = request.variants.map(({ interventions, attention }) => {
+    const cuts = attention ? everyBlock : cutsOf(interventions);
+    const stages = cut(cuts).filter((part) => part.first > (cuts[0] ?? -1));
+    return { interventions, attention, first: cuts[0], stages };
   });
   // The plain run stops where a changed one begins, to leave it what it needs.
   const plainStages = cut(variants.flatMap(({ first }) => first ?? []));
-  const run = async (known: Values, stages: readonly Stage[], interventions: readonly Intervention[]) => {
+  const run = async (
+    known: Values,
+    stages: readonly Stage[],
+    interventions: readonly Intervention[],
+    attention?: AttentionWindow,
+  ) => {
     const values = new Map<string, Value>(known);
-    for (const part of stages)
-      for (const [name, value] of await runPatched(runner, plan, anatomy, part, values, interventions, keep))
-        values.set(name, value);
+    for (const part of stages) {
+      const instead = attention && (await windowedValues(loaded, runner, plan, part, values, attention, keep));
+      const results = await runPatched(runner, plan, anatomy, part, values, interventions, keep, instead);
+      for (const [name, value] of results) values.set(name, value);
+    }
     return values;
   };
 
   for (const [index, { ids, from }] of request.sequences.entries()) {
     checkIds(ids, summary.vocabulary);
     const plain = await run(makeFeeds(anatomy.inputs, new Map(), ids).values, plainStages, []);
-    for (const [variant, { interventions, first, stages }] of variants.entries()) {
+    for (const [variant, { interventions, attention, first, stages }] of variants.entries()) {
       const values =
-        first === undefined ? plain : await run(changedAt(plain, anatomy, first, interventions), stages, interventions);
+        first === undefined
+          ? plain
+          : await run(changedAt(plain, anatomy, first, interventions), stages, interventions, attention);
       const losses = await lossesOf(head, values, ids, from, anatomy, keep);
       await emit({ type: 'measured', sequence: index, variant, losses });
     }

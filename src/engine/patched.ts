@@ -12,6 +12,7 @@ import type { Value } from './value.js';
  * at the ends of other stages. A change inside the block is made by running up to that point, changing the value,
  * and going on from it.
  *
+ * @param instead values inside the stage that are taken as they are
  * @returns what the stage gives, changed
  */
 export async function runPatched(
@@ -22,12 +23,13 @@ export async function runPatched(
   values: Values,
   interventions: readonly Intervention[],
   keep: boolean,
+  instead: Values = new Map(),
 ): Promise<Values> {
   const here = interventions.filter(({ block }) => block === stage.last);
-  if (here.length === 0) return runner.run(stage, values, keep);
+  if (here.length === 0 && instead.size === 0) return runner.run(stage, values, keep);
 
-  const known = new Map(values);
-  const given: string[] = [];
+  const known = new Map([...values, ...instead]);
+  const given = [...instead.keys()];
   // In the order in which a block computes them.
   for (const point of points.slice(0, -1)) {
     const atPoint = here.filter((intervention) => intervention.point === point);

@@ -52,10 +52,18 @@ const intervention = v.object({
 const memory = v.pipe(v.number(), v.minValue(1));
 const threads = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1024));
 
+const attentionWindow = v.object({ window: v.pipe(whole, v.minValue(1)), sinks: whole });
+
 const measureRequest = v.object({
   model: path,
   sequences: v.array(v.object({ ids: v.pipe(v.array(whole), v.minLength(2)), from: v.pipe(whole, v.minValue(1)) })),
-  variants: v.array(v.object({ name: v.string(), interventions: v.array(intervention) })),
+  variants: v.array(
+    v.object({
+      name: v.string(),
+      interventions: v.array(intervention),
+      attention: v.optional(attentionWindow),
+    }),
+  ),
   memory,
   threads,
 });
@@ -98,6 +106,16 @@ const query = v.variant('type', [
   v.object({ type: v.literal('predictions'), token: whole }),
   v.object({ type: v.literal('activation'), point: v.picklist(points), layer: whole, token: whole }),
   v.object({ type: v.literal('lens'), layer: whole, token: whole }),
+  v.object({
+    type: v.literal('bias'),
+    layer: whole,
+    tokens: v.union([v.literal('extra'), v.pipe(v.array(whole), v.minLength(1))]),
+  }),
+  v.object({ type: v.literal('attribution'), token: whole, target: v.optional(whole) }),
+  v.object({ type: v.literal('lens-rows'), layer: whole, point: v.picklist(['resid_post', 'resid_mid']), top: whole }),
+  v.object({ type: v.literal('evicted'), layer: whole, windows: v.array(attentionWindow) }),
+  v.object({ type: v.literal('entries'), layer: whole, of: v.picklist(['nodes', 'edges']) }),
+  v.object({ type: v.literal('output') }),
 ]);
 
 const toChild = v.variant('type', [

@@ -13,6 +13,7 @@ import { runPatched, valueAt } from './patched.js';
 import { cropPattern, type Pattern, patternOf } from './patterns.js';
 import { group, makePlan, type Plan, type Stage } from './plan.js';
 import { type Prompt, readPrompt } from './prompt.js';
+import { ask, type Inside, isQuestion, type Question, type QuestionAnswers } from './questions.js';
 import { openSaver, type Saver } from './save.js';
 import type { Values } from './session.js';
 import type { StageRunner } from './stages.js';
@@ -117,7 +118,7 @@ export class Run {
         wanted.filter((value) => typeof value === 'string'),
       );
     });
-    const output = loaded.predicts ? anatomy.unembedding?.logits : save?.logits ? anatomy.output : undefined;
+    const output = loaded.predicts ? anatomy.unembedding?.logits : anatomy.output;
     this.plan = makePlan(model.graph, anatomy, taps, output === undefined ? [] : [output]);
     const stage = this.plan.stages.find((candidate) => candidate.first > anatomy.layers);
     this.head =
@@ -154,6 +155,7 @@ export class Run {
   async answer(query: Query): Promise<QueryAnswers[Query['type']]> {
     const { layers } = this.loaded.anatomy;
     if (query.type === 'pattern') return this.pattern(query.layer, query.head);
+    if (isQuestion(query)) return this.ask(query);
     checkIndex('token', query.token, 0, (this.tokens ?? 0) - 1);
     if (query.type === 'predictions') return this.predictions(query.token, false);
     if (query.type === 'lens') return this.lens(query.layer, query.token);
@@ -165,25 +167,57 @@ export class Run {
   }
 
   private async pattern(layer: number, head: number): Promise<QueryAnswers['pattern']> {
+    const { heads, queries, keys, values } = await this.wholePattern(layer);
+    checkIndex('head', head, 0, heads - 1);
+    return { queries, keys, values: values.slice(head * queries * keys, (head + 1) * queries * keys) };
+  }
+
+  private async wholePattern(layer: number): Promise<Pattern> {
     checkIndex('layer', layer, 1, this.loaded.anatomy.layers);
     const name = this.loaded.patterns.get(layer);
-    const stage = this.plan.stages.find((candidate) => candidate.first === layer);
-    if (name === undefined || !stage) {
+    if (name === undefined) {
       throw new SinkscopeError({
         code: 'input',
         message: `Block ${layer} has no attention pattern that could be found.`,
       });
     }
     if (this.lastPattern?.layer !== layer) {
-      await this.recall(layer - 1);
-      const narrow = this.plan.narrow(stage, [name]);
-      const value = (await this.runner.run(narrow, this.values, false)).get(name);
+      const value = (await this.inside(layer, [name])).get(name);
       if (!value) throw new Error(`${name} was not computed`);
       this.lastPattern = { layer, pattern: this.cropped(value) };
     }
-    const { heads, queries, keys, values } = this.lastPattern.pattern;
-    checkIndex('head', head, 0, heads - 1);
-    return { queries, keys, values: values.slice(head * queries * keys, (head + 1) * queries * keys) };
+    return this.lastPattern.pattern;
+  }
+
+  /** Values of a block (L + 1: the head), computed again from what is kept; those `given` are taken as they are. */
+  private async inside(block: number, names: readonly string[], given: Values = new Map()): Promise<Values> {
+    const stage = this.plan.stages.find((candidate) => candidate.first === block);
+    if (!stage) throw new Error(`block ${block} has no stage`);
+    await this.recall(block - 1);
+    const known = new Map([...this.values, ...given]);
+    const open = names.filter((name) => !known.has(name));
+    const narrow = this.plan.narrow(stage, open, [...given.keys()]);
+    return open.length === 0 ? known : new Map([...known, ...(await this.runner.run(narrow, known, false))]);
+  }
+
+  private ask(question: Question): Promise<QuestionAnswers[Question['type']]> {
+    const { layers } = this.loaded.anatomy;
+    if ('layer' in question) checkIndex('layer', question.layer, 0, layers);
+    if ('token' in question) checkIndex('token', question.token, 0, (this.tokens ?? 0) - 1);
+    const run: Inside = {
+      loaded: this.loaded,
+      tokens: this.tokens ?? 0,
+      head: this.head,
+      values: this.values,
+      residual: (layer) => this.residual(layer),
+      state: async (layer) => {
+        await this.recall(layer);
+        return this.value(this.residual(layer));
+      },
+      inside: (block, names, given) => this.inside(block, names, given),
+      pattern: (layer) => this.wholePattern(layer),
+    };
+    return ask(run, question);
   }
 
   private async predictions(token: number, keep: boolean): Promise<PredictionsEvent> {
@@ -213,12 +247,8 @@ export class Run {
   }
 
   private async activation(point: Point, layer: number, token: number): Promise<QueryAnswers['activation']> {
-    const { anatomy } = this.loaded;
-    const name = valueAt(anatomy, point, layer);
-    const stage = this.plan.stages.find((candidate) => candidate.first === layer);
-    if (!stage) throw new Error(`block ${layer} has no stage`);
-    await this.recall(layer - 1);
-    const value = (await this.runner.run(this.plan.narrow(stage, [name]), this.values, false)).get(name);
+    const name = valueAt(this.loaded.anatomy, point, layer);
+    const value = (await this.inside(layer, [name])).get(name);
     if (!value) throw new Error(`${name} was not computed`);
     return { values: floats(sliceRows(value, token, token + 1)).slice() };
   }

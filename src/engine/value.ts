@@ -1,7 +1,7 @@
 /** A tensor in the child's memory, in ONNX's own terms. */
 import { SinkscopeError } from '../errors.js';
 import { DataType } from '../onnx/model.js';
-import { float16ToFloat32 } from '../statistics/half.js';
+import { float16ToFloat32, float32ToFloat16 } from '../statistics/half.js';
 
 export type TypedArray =
   | Float32Array
@@ -73,6 +73,17 @@ export function floats(value: Value): Float32Array {
   if (data instanceof Float32Array) return data;
   if (type === DataType.float16 && data instanceof Uint16Array) return float16ToFloat32(data);
   return Float32Array.from(data as ArrayLike<number | bigint>, Number);
+}
+
+/** As many rows of `data` [rows, D] as there are, in the type and with the leading axes of `value` [..., T, D]. */
+export function withRows(value: Value, data: Float32Array): Value {
+  const { dims } = rowsOf(value);
+  return withFloats({ ...value, dims: [...value.dims.slice(0, -2), data.length / dims, dims] }, data);
+}
+
+/** `value` with other elements, in its own type. */
+export function withFloats(value: Value, data: Float32Array): Value {
+  return { ...value, data: value.type === DataType.float16 ? float32ToFloat16(data) : data };
 }
 
 /** Elements as numbers; ids and indices beyond 2^53 lose digits. */

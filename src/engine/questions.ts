@@ -1,0 +1,163 @@
+/** Questions about the inside of a finished run: answered beside the tensors, so that only small numbers travel. */
+import { SinkscopeError } from '../errors.js';
+import { type AttributionAnswer, type AttributionQuery, attribution } from './attribution.js';
+import { type BiasAnswer, type BiasQuery, implicitBias } from './bias.js';
+import { type Head, likeliest } from './head.js';
+import type { LoadedModel } from './loaded.js';
+import type { Pattern } from './patterns.js';
+import type { Values } from './session.js';
+import { columnsOf } from './site.js';
+import { floats, sliceRows, type Value } from './value.js';
+import { type AttentionWindow, checkCausal, evictedShare } from './windowed.js';
+
+/** What a run lets questions see. Blocks are 1-based; L + 1 is the output head. */
+export interface Inside {
+  readonly loaded: LoadedModel;
+  /** T. */
+  readonly tokens: number;
+  readonly head: Head | undefined;
+  /** Feeds, residual points and carried values that are at hand. */
+  readonly values: Values;
+  /** Name of h_`layer`. */
+  residual(layer: number): string;
+  state(layer: number): Promise<Value>;
+  /** Values that `block` computes, computed again with those `given` taken as they are. */
+  inside(block: number, names: readonly string[], given?: Values): Promise<Values>;
+  /** @throws SinkscopeError `input` where there is no such block or pattern */
+  pattern(layer: number): Promise<Pattern>;
+}
+
+/** Logit lens over all tokens: what final norm and unembedding make of h_`layer`, or of the point inside block `layer`. */
+export interface LensQuery {
+  readonly type: 'lens-rows';
+  readonly layer: number;
+  readonly point: 'resid_post' | 'resid_mid';
+  /** How many predictions of each token. */
+  readonly top: number;
+}
+
+/** By token, most likely first. */
+export interface LensAnswer {
+  readonly rows: readonly (readonly { readonly id: number; readonly text: string; readonly probability: number }[])[];
+}
+
+/** Attention mass that windows leave out. */
+export interface EvictedQuery {
+  readonly type: 'evicted';
+  readonly layer: number;
+  readonly windows: readonly AttentionWindow[];
+}
+
+export interface EvictedAnswer {
+  /** By window and head. */
+  readonly shares: readonly (readonly number[])[];
+}
+
+/** Every entry of h_`layer`, or of what block `layer` adds to its scores for pairs of nodes: for graphs, which are small. */
+export interface EntriesQuery {
+  readonly type: 'entries';
+  readonly layer: number;
+  readonly of: 'nodes' | 'edges';
+}
+
+/** What the model gives for the whole input: pooled or not, before any softmax. */
+export interface OutputQuery {
+  readonly type: 'output';
+}
+
+export type Question = BiasQuery | AttributionQuery | LensQuery | EvictedQuery | EntriesQuery | OutputQuery;
+
+export interface QuestionAnswers {
+  readonly bias: BiasAnswer;
+  readonly attribution: AttributionAnswer;
+  readonly 'lens-rows': LensAnswer;
+  readonly evicted: EvictedAnswer;
+  readonly entries: { readonly values: Float32Array };
+  readonly output: { readonly shape: readonly number[]; readonly values: Float32Array };
+}
+
+const questionTypes = new Set<string>(['bias', 'attribution', 'lens-rows', 'evicted', 'entries', 'output']);
+
+export const isQuestion = (query: { readonly type: string }): query is Question => questionTypes.has(query.type);
+
+/** @throws SinkscopeError `input` for what is not there */
+export async function ask(run: Inside, question: Question): Promise<QuestionAnswers[Question['type']]> {
+  switch (question.type) {
+    case 'bias':
+      return implicitBias(run, question);
+    case 'attribution':
+      return attribution(run, question);
+    case 'lens-rows':
+      return lensRows(run, question);
+    case 'evicted': {
+      const pattern = await run.pattern(question.layer);
+      const columns = columnsOf(pattern);
+      checkCausal(columns, run.loaded.file);
+      return { shares: question.windows.map((kept) => evictedShare(pattern, columns, kept)) };
+    }
+    case 'entries':
+      return entries(run, question);
+    case 'output':
+      return output(run);
+  }
+}
+
+/** Rows of logits that are held at once, in bytes. */
+const partBytes = 2 ** 26;
+
+async function lensRows(run: Inside, { layer, point, top }: LensQuery): Promise<LensAnswer> {
+  const { loaded, head, tokens } = run;
+  const { anatomy } = loaded;
+  if (!loaded.predicts || !head) {
+    throw new SinkscopeError({
+      code: 'input',
+      file: loaded.file,
+      message: `${loaded.file} predicts no tokens: it has no output head over a vocabulary, so there is no logit lens.`,
+    });
+  }
+  const mid = anatomy.blocks[layer - 1]?.residMid;
+  if (point === 'resid_mid' && mid === undefined) {
+    throw new SinkscopeError({ code: 'input', message: `Block ${layer} has no resid_mid; choose resid_post.` });
+  }
+  const state =
+    point === 'resid_mid' && mid !== undefined ? (await run.inside(layer, [mid])).get(mid) : await run.state(layer);
+  if (!state) throw new Error(`the state of layer ${layer} is not there`);
+  // A head that needs more than the residual finds it with the last one.
+  await run.state(anatomy.layers);
+  const values = new Map([...run.values, [run.residual(anatomy.layers), state]]);
+  const count = Math.max(1, Math.floor(partBytes / 4 / (anatomy.vocabulary ?? 2 ** 16)));
+  const rows: { id: number; text: string; probability: number }[][] = [];
+  const tokenizer = loaded.tokenizer();
+  for (let from = 0; from < tokens; from += count) {
+    const to = Math.min(from + count, tokens);
+    const logits = await head.logits(values, from, to, true);
+    const width = logits.length / (to - from);
+    for (let row = 0; row < to - from; row++) {
+      const best = likeliest(logits.subarray(row * width, (row + 1) * width), top);
+      rows.push(best.map(({ id, probability }) => ({ id, probability, text: tokenizer?.decode(id) ?? `token ${id}` })));
+    }
+  }
+  return { rows };
+}
+
+async function entries(run: Inside, { layer, of }: EntriesQuery): Promise<QuestionAnswers['entries']> {
+  if (of === 'nodes') return { values: floats(sliceRows(await run.state(layer), 0, run.tokens)).slice() };
+  const name = run.loaded.anatomy.blocks[layer - 1]?.attention?.edges;
+  if (name === undefined) {
+    throw new SinkscopeError({
+      code: 'input',
+      file: run.loaded.file,
+      message: `Block ${layer} has no edge activations: nothing computed from an input is added to its attention scores.`,
+    });
+  }
+  const value = (await run.inside(layer, [name])).get(name);
+  if (!value) throw new Error(`${name} was not computed`);
+  return { values: floats(value).slice() };
+}
+
+async function output(run: Inside): Promise<QuestionAnswers['output']> {
+  const { layers } = run.loaded.anatomy;
+  const last = await run.state(layers);
+  const value = run.head ? await run.head.all(run.values, false) : last;
+  return { shape: value.dims, values: floats(value).slice() };
+}
