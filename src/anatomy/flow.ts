@@ -87,6 +87,14 @@ export function between(flow: Flow, from: string, to: string): ReadonlySet<Node>
   return leads.get(to) ? found : undefined;
 }
 
+/** All values computed from `value`. */
+export function downstream(flow: Flow, value: string): ReadonlySet<string> {
+  const reached = new Set([value]);
+  for (const node of flow.model.graph.nodes)
+    if (flow.reads(node).some((input) => reached.has(input))) for (const output of node.outputs) reached.add(output);
+  return reached;
+}
+
 /** `value` with reshapes, casts and quantise/dequantise pairs before it taken off. */
 export function stripped(flow: Flow, value: string): string {
   let current = value;

@@ -1,7 +1,7 @@
 /** How each graph input is fed, from what the graph does with it. */
 import { DataType, intAttribute, type Node, type ValueInfo } from '../onnx/model.js';
 import type { Input, InputRole } from './anatomy.js';
-import { type Flow, stripped } from './flow.js';
+import { downstream, type Flow, stripped } from './flow.js';
 import { isFusedAttention, isPassThrough, lookup } from './ops.js';
 
 /** What is known of the model before its inputs are looked at. */
@@ -47,14 +47,6 @@ export function recogniseInputs(flow: Flow, context: InputContext): Inputs {
     return { name: info.name, role, type: info.type ?? 0, shape: info.shape, tokenAxis, extents: extents ?? {}, how };
   });
   return { inputs, source: start.source, context: rows ?? tabulatedPositions(flow, main) };
-}
-
-/** All values computed from `value`. */
-function downstream(flow: Flow, value: string): ReadonlySet<string> {
-  const reached = new Set([value]);
-  for (const node of flow.model.graph.nodes)
-    if (flow.reads(node).some((input) => reached.has(input))) for (const output of node.outputs) reached.add(output);
-  return reached;
 }
 
 interface Start {

@@ -85,7 +85,7 @@ const attentions = new Set([
 ]);
 
 /** Operators that move information between tokens without attention: recurrences and scans. */
-const mixers = new Set(['Scan', 'Loop', 'LSTM', 'GRU', 'RNN', 'CausalConvWithState', 'LinearAttention']);
+const mixers = new Set(['DFT', 'STFT', 'Scan', 'Loop', 'LSTM', 'GRU', 'RNN', 'CausalConvWithState', 'LinearAttention']);
 
 /** The value passes unchanged, up to its shape and precision. */
 export const isPassThrough = (node: Node): boolean => passThrough.has(node.op);
@@ -98,9 +98,11 @@ export const isFusedAttention = (node: Node): boolean =>
   attentions.has(node.op) && (node.domain === contrib || node.domain === '');
 
 /** Moves information between tokens by other means than attention. */
-export const isMixer = (node: Node): boolean =>
-  mixers.has(node.op) ||
-  (node.op === 'Conv' && (intsAttribute(node, 'kernel_shape') ?? []).some((extent) => extent > 1));
+export const isMixer = (node: Node): boolean => mixers.has(node.op) || isConvolution(node);
+
+/** A convolution with neighbours. */
+export const isConvolution = (node: Node): boolean =>
+  node.op.includes('Conv') && (intsAttribute(node, 'kernel_shape') ?? []).some((extent) => extent > 1);
 
 /** A convolution over two axes or more, with neighbours. */
 export const isPictureConvolution = (node: Node): boolean =>

@@ -5,13 +5,13 @@ import { intsAttribute, type Model, type Node } from '../onnx/model.js';
 import type { Anatomy, Attention, Block } from './anatomy.js';
 import { attentionOf } from './attention.js';
 import { declaredExtents } from './extents.js';
-import { between, type Flow, flowOf, stripped } from './flow.js';
+import { between, downstream, type Flow, flowOf, stripped } from './flow.js';
 import { recogniseInputs } from './inputs.js';
-import { factors, isMixer, isPictureConvolution, isSum } from './ops.js';
+import { factors, isConvolution, isMixer, isPictureConvolution, isSum } from './ops.js';
 import { patternObstacle } from './pattern.js';
 import { lastProduct, weightProduct } from './products.js';
 import { type Addition, type Branch, type ResidualStream, residualStream } from './residual.js';
-import { attentionObstacle, type Gap, merged, mlpObstacle } from './words.js';
+import { attentionObstacle, type Gap, merged, mlpObstacle, otherChains } from './words.js';
 
 /**
  * Finds residual points, blocks, attention, MLPs, final norm, unembedding and the meaning of the inputs.
@@ -24,12 +24,14 @@ export function recognise(model: Model): Anatomy {
   const flow = flowOf(model);
   const stream = residualStream(flow);
   if (!stream) throw notATransformer(model);
-  const parts = stream.additions.map((addition) => partsOf(flow, addition));
+  const inStream = downstream(flow, stream.points[0] as string);
+  const parts = stream.additions.map((addition) => partsOf(flow, addition, inStream));
   if (!isTransformer(parts)) throw notATransformer(model);
   const groups = grouped(parts);
   const gaps: Gap[] = [];
   const blocks = groups.map((group, index) => blockOf(flow, stream, parts, group, index + 1, gaps));
   const missing = merged(gaps, blocks.length);
+  if (stream.others.length > 0) missing.push(otherChains(stream.others));
   const lastResidual = stream.points.at(-1) as string;
   const firstPoint = groups[0]?.[0] ?? 0;
   const embedding = stream.points[firstPoint] as string;
@@ -109,6 +111,8 @@ function commonOperators(nodes: readonly Node[]): string {
 interface Parts {
   readonly addition: Addition;
   readonly attention: Attention | undefined;
+  /** The attention looks at something else than the residual stream, e.g. at an encoder's states. */
+  readonly cross: boolean;
   /** Moves information between tokens by other means. */
   readonly mixer: boolean;
   readonly mlp: { readonly intermediate: string; readonly rows: number | undefined } | undefined;
@@ -116,15 +120,17 @@ interface Parts {
   readonly mlpOutput: string | undefined;
 }
 
-function partsOf(flow: Flow, addition: Addition): Parts {
+function partsOf(flow: Flow, addition: Addition, stream: ReadonlySet<string>): Parts {
   const branches = addition.branches.flatMap((branch) => parallelBranches(flow, addition.skip, branch));
   const sites = branches.map((branch) => attentionOf(flow, branch));
   const mixes = branches.map((branch) => mixesTokens(flow, branch));
   const rest = branches.filter((_, index) => !sites[index] && !mixes[index]);
   const product = rest.length === 1 ? lastProduct(flow, (rest[0] as (typeof rest)[0]).output) : undefined;
+  const attention = sites.find((site) => site !== undefined);
   return {
     addition,
-    attention: sites.find((site) => site !== undefined),
+    attention,
+    cross: attention !== undefined && keysOf(attention).every((key) => !stream.has(key)),
     mixer: mixes.some((mix, index) => mix && !sites[index]),
     mlp: product && { intermediate: product.activation, rows: product.rows },
     mlpOutput: rest[0]?.output,
@@ -133,6 +139,13 @@ function partsOf(flow: Flow, addition: Addition): Parts {
 
 const nodesOf = ({ addition }: Parts) => addition.branches.flatMap(({ nodes }) => [...nodes]);
 
+/** What the keys come from; for an operator, also what holds queries and keys in one. */
+function keysOf({ pattern, keys }: Attention): string[] {
+  if ('tensor' in pattern) return keys === undefined ? [pattern.tensor] : [keys];
+  const [query, key] = pattern.operator.inputs;
+  return [query, pattern.operator.op.endsWith('QAttention') ? undefined : key].filter((value) => value !== undefined);
+}
+
 /**
  * Moves information between tokens without attention, as a part of a block: a recurrence, a scan, or a product of two
  * activations as in linear attention. Experts are chosen by such products too, after a TopK; a convolution without
@@ -140,7 +153,8 @@ const nodesOf = ({ addition }: Parts) => addition.branches.flatMap(({ nodes }) =
  */
 function mixesTokens(flow: Flow, { nodes }: Branch): boolean {
   const all = [...nodes];
-  const moves = all.some((node) => isMixer(node) || factors(node)?.every((factor) => !flow.isConstant(factor)));
+  if (all.some((node) => isMixer(node) && !isConvolution(node))) return true;
+  const moves = all.some((node) => isConvolution(node) || factors(node)?.every((factor) => !flow.isConstant(factor)));
   return moves && !all.some(({ op }) => op === 'TopK') && all.some((node) => weightProduct(flow, node) !== undefined);
 }
 
@@ -154,16 +168,17 @@ function parallelBranches(flow: Flow, skip: string, branch: Branch): readonly Br
 }
 
 /**
- * Indices of the additions of each block: a block begins at each attention or other mixer, except that a mixer right
- * after an attention is that block's MLP (some have a convolution inside). Additions before the first one belong to
+ * Indices of the additions of each block: a block begins at each attention or other mixer, except that attention to
+ * an encoder's states belongs to the block before, and a mixer right after an attention is that block's MLP (some have a convolution inside). Additions before the first one belong to
  * the embedding. Where nothing mixes tokens in a way that is known, each addition is a block.
  */
 function grouped(parts: readonly Parts[]): readonly (readonly number[])[] {
   const groups: number[][] = [];
-  parts.forEach(({ attention, mixer }, index) => {
+  parts.forEach(({ attention, cross, mixer }, index) => {
     const group = groups.at(-1);
     const isLoneAttention = group?.length === 1 && parts[group[0] as number]?.attention !== undefined;
-    if (attention !== undefined || (mixer && !isLoneAttention)) groups.push([index]);
+    const begins = attention ? !cross || !group : mixer && !isLoneAttention;
+    if (begins) groups.push([index]);
     else group?.push(index);
   });
   return groups.length > 0 ? groups : parts.map((_, index) => [index]);
@@ -183,6 +198,7 @@ function blockOf(
   const mlp = first(members, ({ mlp }) => mlp);
   const residPost = stream.points[tail + 1] as string;
   const note = (part: string, why: string) => gaps.push({ part, block, why });
+  if (members.some(({ cross }) => cross)) note('cross-attention', 'it looks at states that are not the tokens shown');
   if (!attention) note('attention', attentionObstacle(members.flatMap((member) => [...nodesOf(member)])));
   else if ('operator' in attention.pattern) {
     const why = patternObstacle(attention.pattern.operator);

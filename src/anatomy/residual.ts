@@ -30,6 +30,8 @@ export interface Branch {
 
 export interface ResidualStream {
   readonly additions: readonly Addition[];
+  /** Lengths of further chains that hold attention: stages of other widths, or an encoder. */
+  readonly others: readonly number[];
   /** `points[0]` is what the first addition reads, `points[i]` what addition i leaves. */
   readonly points: readonly string[];
 }
@@ -37,23 +39,50 @@ export interface ResidualStream {
 /** How far a skip term is followed back through pointwise operators to what the branch reads. */
 const maxSkipSteps = 8;
 
-/** The longest chain of residual additions of a graph, or undefined where there is none. */
+/** The main chain of residual additions of a graph, or undefined where there is none. */
 export function residualStream(flow: Flow): ResidualStream | undefined {
   const walk = new Walk(flow);
   for (const node of flow.model.graph.nodes) walk.visit(node);
-  if (!walk.longest) return undefined;
+  const chains = [...walk.chains.values()].sort((a, b) => b.length - a.length);
+  const main = mainOf(flow, chains);
+  if (!main) return undefined;
 
-  const additions: Addition[] = [];
-  for (let addition: Addition | undefined = walk.longest; addition; addition = addition.previous)
-    additions.unshift(addition);
+  const additions = additionsOf(main);
   const points = additions.map(({ skip, previous }) => sameAsSum(flow, skip, previous));
   points.push(lastPoint(flow, walk, additions, points));
-  return { additions, points };
+  const others = chains.filter((chain) => chain !== main && chain.length > 1 && attends(chain));
+  return { additions, points, others: others.map(({ length }) => length) };
 }
+
+function additionsOf(last: Addition): Addition[] {
+  const additions: Addition[] = [];
+  for (let addition: Addition | undefined = last; addition; addition = addition.previous) additions.unshift(addition);
+  return additions;
+}
+
+/**
+ * The longest chain, unless another with attention takes its result in without starting from it, as a decoder does
+ * with its encoder's.
+ */
+function mainOf(flow: Flow, chains: readonly Addition[]): Addition | undefined {
+  let [main] = chains;
+  for (const chain of chains.slice(1)) {
+    if (!main || !attends(chain)) continue;
+    const takesIn = between(flow, main.sum, chain.sum) !== undefined;
+    if (takesIn && !between(flow, main.sum, rootOf(chain).skip)) main = chain;
+  }
+  return main;
+}
+
+const attends = (chain: Addition) =>
+  additionsOf(chain).some(({ branches }) =>
+    branches.some(({ nodes }) => [...nodes].some((node) => node.op === 'Softmax' || isFusedAttention(node))),
+  );
 
 /** One pass over the nodes in topological order. */
 class Walk {
-  longest: Addition | undefined;
+  /** The last addition of each chain, by its first one's skip. */
+  readonly chains = new Map<string, Addition>();
   /** The addition a value comes from by pointwise operators alone. */
   private readonly chain = new Map<string, Addition>();
   /** The pointwise step before: the input a value carries on. */
@@ -79,7 +108,10 @@ class Walk {
       const chain = addition ?? this.chain.get(carried);
       if (chain) this.chain.set(output, chain);
     }
-    if (addition && (!this.longest || isLonger(addition, this.longest))) this.longest = addition;
+    if (!addition) return;
+    const root = rootOf(addition).skip;
+    const before = this.chains.get(root);
+    if (!before || isLonger(addition, before)) this.chains.set(root, addition);
   }
 
   private longestOf(inputs: readonly string[]): string {
@@ -106,24 +138,29 @@ class Walk {
     const previous = this.chain.get(term);
     const sum = node.outputs[0] as string;
     if (others.length === 0) return undefined;
-    if (others.every((other) => this.mayBranchFrom(other, previous))) {
+    if (others.every((other) => this.mayBranchFrom(other, previous, term))) {
       for (const skip of this.back(term, previous)) {
         const branches = branchesFrom(this.flow, skip, others);
         if (branches) return { node, skip, branches, sum, previous, length: 1 + (previous?.length ?? 0) };
       }
     }
     // (h + attention) + mlp, both read from h: one sum in two nodes, a parallel block.
-    if (previous && others.every((other) => this.mayBranchFrom(other, previous.previous))) {
+    if (previous && others.every((other) => this.mayBranchFrom(other, previous.previous, previous.skip))) {
       const branches = branchesFrom(this.flow, previous.skip, others);
       if (branches) return { ...previous, node, sum, branches: [...previous.branches, ...branches] };
     }
     return undefined;
   }
 
-  /** Cheap necessary condition: the latest addition above a branch is the one that the skip comes from. */
-  private mayBranchFrom(branch: string, previous: Addition | undefined): boolean {
+  /**
+   * Cheap necessary condition: the latest addition above a branch is the one that the skip comes from; above the first
+   * branches of a stream are only additions that are above its skip too (an encoder's, an earlier stage's).
+   */
+  private mayBranchFrom(branch: string, previous: Addition | undefined, skip: string): boolean {
     const latest = this.latest.get(branch) ?? [];
-    return previous ? latest.includes(previous) : latest.every((addition) => addition.length === 1);
+    if (previous) return latest.includes(previous);
+    const above = this.latest.get(skip) ?? [];
+    return latest.every((addition) => addition.length === 1 || above.includes(addition));
   }
 
   /** `term` and what it carries on, back to the addition before. */

@@ -60,6 +60,17 @@ export function mlpObstacle(flow: Flow, output: string): string {
   return 'it ends in no product with a weight';
 }
 
+/** Residual streams beside the one that is shown, by their lengths in additions. */
+export function otherChains(lengths: readonly number[]): Missing {
+  const one = lengths.length === 1;
+  return {
+    part: one ? 'a further residual stream' : `${lengths.length} further residual streams`,
+    why:
+      `${one ? 'it has' : 'they have'} ${listed(lengths.map(String))} additions and ${one ? 'is' : 'are'} an encoder, another tower, or ` +
+      'a stage of another width; only the stream that leads to the output, or the longest, is shown',
+  };
+}
+
 /** An operator as people call it. */
 export const operator = ({ op, domain }: Node): string => (domain === '' ? op : `${domain}.${op}`);
 
