@@ -12,7 +12,7 @@ export interface AttributionQuery {
   readonly target?: number;
 }
 
-export type PartName = 'embedding' | 'attention' | 'mlp' | 'block' | 'bias' | 'cap';
+export type PartName = 'embedding' | 'attention' | 'mlp' | 'block' | 'bias' | 'rest';
 
 /** `block` 1-based, for what belongs to one. */
 export interface Part {
@@ -27,7 +27,7 @@ export interface AttributionAnswer {
   readonly logit: number;
   /**
    * They sum to the logit. `bias`: of final norm and unembedding. `block`: attention and MLP of a block that cannot be
-   * told apart. `cap`: what is left where something that is not linear (a soft cap) follows the unembedding.
+   * told apart. `rest`: what is left where the head is not linear (a soft cap, activations rounded to integers).
    */
   readonly parts: readonly Part[];
 }
@@ -36,7 +36,7 @@ export interface AttributionAnswer {
  * Every part's vector through the final norm with its scale taken from the last residual, then the unembedding. Norm
  * and unembedding are the model's own: they are run on probes, so that no weight has to be found in the graph.
  *
- * @throws SinkscopeError `input` where the model predicts no tokens, or its final norm is no LayerNorm or RMSNorm
+ * @throws SinkscopeError `input` where the model predicts no tokens, or more than a LayerNorm or RMSNorm is before its head
  */
 export async function attribution(run: Inside, { token, target }: AttributionQuery): Promise<AttributionAnswer> {
   const { anatomy, predicts, file } = run.loaded;
@@ -67,7 +67,7 @@ export async function attribution(run: Inside, { token, target }: AttributionQue
   const logit = whole[id];
   const left = logit - parts.reduce((sum, part) => sum + part.logit, 0);
   if (Math.abs(left) > 1e-3 * Math.max(...parts.map((part) => Math.abs(part.logit))))
-    parts.push({ part: 'cap', logit: left });
+    parts.push({ part: 'rest', logit: left });
   return { token, target: { id, text: run.loaded.tokenizer()?.decode(id) ?? `token ${id}` }, logit, parts };
 }
 
@@ -133,7 +133,7 @@ async function normOf(run: Inside, output: string, h: Float32Array): Promise<Hel
       code: 'input',
       file: run.loaded.file,
       message:
-        'The final norm of this model is neither a LayerNorm nor an RMSNorm, so its logits cannot be split into parts.',
+        'What stands between the last residual and the unembedding of this model is more than a LayerNorm or an RMSNorm, so its logits cannot be split into parts.',
     });
   }
   return { linear: (vector) => weighted(vector).map((x) => scale * x), bias };
@@ -147,17 +147,35 @@ async function throughRows(
   to: string,
 ): Promise<Float32Array[]> {
   const { layers, inputs } = run.loaded.anatomy;
-  const head = layers + 1;
-  const template = from === run.residual(layers) ? await run.state(layers) : await computed(run, head, from);
-  const { tokens, dims } = rowsOf(template);
-  // A file with static shapes takes as many rows as it was made for.
-  const count = fixedLength(inputs) === undefined ? rows.length : tokens;
+  const template = from === run.residual(layers) ? await run.state(layers) : await computed(run, layers + 1, from);
+  const { tokens } = rowsOf(template);
+  if (fixedLength(inputs) !== undefined) return inParts(run, template, from, rows, to, tokens);
+  try {
+    return await inParts(run, template, from, rows, to, rows.length);
+  } catch (error) {
+    if (!SinkscopeError.is(error, 'runtime')) throw error;
+    // Some heads reshape to the number of tokens that were run.
+    return inParts(run, template, from, rows, to, tokens);
+  }
+}
+
+/** `count` rows at a time, filled up with zeros. */
+async function inParts(
+  run: Inside,
+  template: Value,
+  from: string,
+  rows: readonly Float32Array[],
+  to: string,
+  count: number,
+): Promise<Float32Array[]> {
+  const { dims } = rowsOf(template);
   const results: Float32Array[] = [];
   for (let start = 0; start < rows.length; start += count) {
     const data = new Float32Array(count * dims);
     const part = rows.slice(start, start + count);
     for (const [i, row] of part.entries()) data.set(row, i * dims);
-    const value = (await run.inside(head, [to], new Map([[from, withRows(template, data)]]))).get(to) as Value;
+    const given = new Map([[from, withRows(template, data)]]);
+    const value = (await run.inside(run.loaded.anatomy.layers + 1, [to], given)).get(to) as Value;
     if (rowsOf(value).tokens !== count) {
       throw new SinkscopeError({
         code: 'input',
