@@ -9,7 +9,9 @@ import { Engine } from '../engine/engine.js';
 import { toProblem } from '../errors.js';
 import { analyzeCommand } from './analyze.js';
 import { inspectCommand } from './inspect.js';
+import { interventionsCommand } from './interventions.js';
 import { perplexityCommand } from './perplexity.js';
+import { weightsCommand } from './weights.js';
 
 const interruption = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -31,7 +33,9 @@ const program = new Command('sinkscope')
   .version(version)
   .addCommand(inspectCommand(engine, interruption.signal))
   .addCommand(analyzeCommand(engine, interruption.signal))
-  .addCommand(perplexityCommand(engine, interruption.signal));
+  .addCommand(perplexityCommand(engine, interruption.signal))
+  .addCommand(interventionsCommand(engine, interruption.signal))
+  .addCommand(weightsCommand(engine, interruption.signal));
 
 program
   .parseAsync()

@@ -5,7 +5,7 @@ import { type PerplexityResult, perplexity } from '../experiments/perplexity.js'
 import { leftOut } from '../experiments/text.js';
 import { modelFile } from './model.js';
 import { followed } from './progress.js';
-import { budget, parseWhole, readText, type TextOptions, withTextOptions } from './text.js';
+import { budget, readText, type TextOptions, whole, withTextOptions } from './text.js';
 
 interface Options extends TextOptions {
   readonly stride?: number;
@@ -16,7 +16,7 @@ export function perplexityCommand(engine: Engine, signal: AbortSignal): Command 
     .description('measure the perplexity of a text in windows of fixed length')
     .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
     .addOption(
-      new Option('--stride <tokens>', 'score only so many tokens at the end of each window').argParser(parseWhole),
+      new Option('--stride <tokens>', 'score only so many tokens at the end of each window').argParser(whole('tokens')),
     )
     .action(async (name: string, options: Options) => {
       const request = {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { defaultThresholds } from '../analysis/thresholds.js';
 import { SinkscopeError } from '../errors.js';
 
 /** What {@link withTextOptions} adds, beside `--json`. */
@@ -18,9 +19,9 @@ export function withTextOptions(command: Command): Command {
   return withRunOptions(command)
     .requiredOption('--file <path>', 'a UTF-8 text file to measure on')
     .addOption(
-      new Option('--window <tokens>', 'length of a sequence, prefix included').argParser(parseWhole).default(256),
+      new Option('--window <tokens>', 'length of a sequence, prefix included').argParser(whole('tokens')).default(256),
     )
-    .addOption(new Option('--tokens <N>', 'use only the first N tokens of the text').argParser(parseWhole));
+    .addOption(new Option('--tokens <N>', 'use only the first N tokens of the text').argParser(whole('tokens')));
 }
 
 export function withRunOptions(command: Command): Command {
@@ -32,8 +33,35 @@ export function withRunOptions(command: Command): Command {
 
 export function memoryOption(): Option {
   return new Option('--memory <MB>', 'what the engine may hold beside the block it runs')
-    .argParser(parseWhole)
+    .argParser(whole('megabytes'))
     .default(1024);
+}
+
+export interface CalibratedOptions extends TextOptions {
+  readonly calibrate: string;
+  readonly seed: number;
+}
+
+export function withCalibration(command: Command): Command {
+  return command
+    .requiredOption('--calibrate <path>', 'another UTF-8 text file, to find the entries and their means on')
+    .addOption(new Option('--seed <n>', 'of the random entries').argParser(parseSeed).default(0));
+}
+
+function parseSeed(value: string): number {
+  if (!/^\d{1,9}$/.test(value)) throw new InvalidArgumentError('It is a whole number from 0 on.');
+  return Number(value);
+}
+
+/** All of a calibrated experiment but the model. */
+export async function calibratedRequest<Options extends CalibratedOptions>(options: Options) {
+  return {
+    ...options,
+    ...budget(options),
+    text: await readText(options.file),
+    calibration: await readText(options.calibrate),
+    thresholds: defaultThresholds,
+  };
 }
 
 /** What an experiment takes of the options. */
@@ -41,9 +69,12 @@ export function budget({ memory }: { readonly memory: number }) {
   return { memory: memory * 2 ** 20, threads: 0 };
 }
 
-export function parseWhole(value: string): number {
-  if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError('It is a whole number from 1 on.');
-  return Number(value);
+/** Reads a whole number from 1 on. */
+export function whole(what: string): (value: string) => number {
+  return (value) => {
+    if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError(`It is a whole number of ${what}, from 1 on.`);
+    return Number(value);
+  };
 }
 
 /** @throws SinkscopeError `file` where it cannot be read, `input` where it is not UTF-8. */

@@ -39,13 +39,6 @@ export async function textWindows(
 /** A text's ids and the token to put before each sequence. */
 export async function encoded(engine: Engine, model: string, text: string, bos?: boolean, signal?: AbortSignal) {
   const { ids, prefix } = await engine.encode(model, text, signal);
-  if (bos && prefix === undefined) {
-    throw new SinkscopeError({
-      code: 'input',
-      file: model,
-      message: `The files beside ${model} name no prefix token (BOS); run without it.`,
-    });
-  }
   return { ids, prefix: bos === false ? undefined : prefix };
 }
 

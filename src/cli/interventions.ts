@@ -1,0 +1,104 @@
+import { Command, Option } from 'commander';
+import { formatNumber, formatValue } from '../analysis/format.js';
+import type { Engine } from '../engine/engine.js';
+import type { Calibration } from '../experiments/calibrate.js';
+import { conclusion, type InterventionsResult, interventions } from '../experiments/interventions.js';
+import { leftOut } from '../experiments/text.js';
+import type { Row } from '../experiments/variants.js';
+import { modelFile } from './model.js';
+import { prefixWords } from './perplexity.js';
+import { finished } from './progress.js';
+import { columns, section } from './table.js';
+import { type CalibratedOptions, calibratedRequest, whole, withCalibration, withTextOptions } from './text.js';
+
+interface Options extends CalibratedOptions {
+  readonly stride?: number;
+  readonly top?: number;
+}
+
+export function interventionsCommand(engine: Engine, signal: AbortSignal): Command {
+  return withCalibration(withTextOptions(new Command('interventions')))
+    .description('measure what a model loses when its massive activations are set to zero, or to their mean')
+    .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
+    .addOption(
+      new Option('--stride <tokens>', 'score only so many tokens at the end of each window').argParser(whole('tokens')),
+    )
+    .addOption(
+      new Option('--top <n>', 'set the n largest entries instead of those massive by definition').argParser(
+        whole('entries'),
+      ),
+    )
+    .action(async (name: string, options: Options) => {
+      const request = { ...(await calibratedRequest(options)), model: await modelFile(name), largest: options.top };
+      const result = await finished(interventions(engine, request, signal));
+      for (const warning of result.warnings) process.stderr.write(`${warning}\n`);
+      process.stdout.write(options.json ? `${JSON.stringify(toJson(result, options))}\n` : inWords(result));
+    });
+}
+
+function toJson(result: InterventionsResult, { file, calibrate }: Options) {
+  const { model, windows, calibration, thresholds, seed, rows, warnings } = result;
+  return {
+    ...textJson(model, file, windows, rows),
+    ...calibrationJson(calibration, calibrate),
+    thresholds: { absolute: thresholds.absolute, ratio: thresholds.ratio },
+    seed,
+    warnings,
+    rows: rows.map(rowJson),
+    conclusion: conclusion(result),
+  };
+}
+
+/** What a table of perplexities of one text depends on. */
+export function textJson(
+  model: string,
+  file: string,
+  { window, stride, prefix, left }: InterventionsResult['windows'],
+  rows: readonly Row[],
+) {
+  return { model, file, window, stride, prefix: prefix ?? null, tokens: rows[0]?.tokens ?? 0, left };
+}
+
+export function calibrationJson(calibration: Calibration, file: string) {
+  const { layer, massive, points, random, median, sequences, window } = calibration;
+  return {
+    calibration: { file, sequences, window },
+    /** k of the h_k that is changed. */
+    layer,
+    /** Whether the points are massive by definition. */
+    massive,
+    points,
+    random_points: random,
+    median_points: median,
+  };
+}
+
+export function rowJson({ name, perplexity, interval }: Row) {
+  return { name, perplexity, interval };
+}
+
+function inWords(result: InterventionsResult): string {
+  const { windows, calibration, rows, seed } = result;
+  const points = calibration.points.map(({ token, dim, mean }) => [`${token}`, `${dim}`, formatValue(mean)]);
+  return [
+    `${conclusion(result)}\n`,
+    section('Perplexity', rowTable(rows)),
+    section(
+      `Entries of h_${calibration.layer}${calibration.massive ? ', massive by definition' : ''}`,
+      columns(['token', 'dim'], 'mean', points),
+    ),
+    `\n${rows[0]?.tokens ?? 0} tokens in windows of ${windows.window}, stride ${windows.stride}, ${prefixWords(windows.prefix)}; `,
+    `calibrated on ${calibration.sequences} windows; seed ${seed}.\n`,
+    windows.left > 0 ? `${leftOut(windows)}\n` : '',
+  ].join('');
+}
+
+export function rowTable(rows: readonly Row[]): string {
+  const asIs = rows[0]?.perplexity ?? Number.NaN;
+  const lines = rows.map(({ name, perplexity }) => [
+    perplexity.toFixed(2),
+    `× ${formatNumber(perplexity / asIs)}`,
+    name,
+  ]);
+  return columns(['perplexity', 'against as is'], 'entries', lines);
+}

@@ -1,0 +1,141 @@
+/** The intervention experiment of Sun et al. (arXiv:2402.17762): what massive activations are for. */
+import type { Thresholds } from '../analysis/thresholds.js';
+import type { Engine } from '../engine/engine.js';
+import type { Intervention, Setting } from '../engine/interventions.js';
+import type { Variant } from '../engine/measure.js';
+import { type Calibration, calibrate, type Position } from './calibrate.js';
+import { type Budget, type TextWindows, textWindows } from './text.js';
+import { type Place, type Row, type Step, scored } from './variants.js';
+import type { Windowing } from './windows.js';
+
+/** A text to measure on, and one that points and means are estimated on. */
+export interface CalibratedRequest extends Windowing, Budget {
+  readonly model: string;
+  readonly text: string;
+  readonly calibration: string;
+  /** False: without the model's prefix token. */
+  readonly bos?: boolean;
+  readonly thresholds: Thresholds;
+  /** Of random choices. */
+  readonly seed: number;
+}
+
+export interface InterventionsRequest extends CalibratedRequest {
+  /** Take so many of the largest entries instead of those that are massive by definition. */
+  readonly largest?: number;
+}
+
+export interface InterventionsResult {
+  readonly model: string;
+  readonly windows: TextWindows;
+  readonly calibration: Calibration;
+  readonly thresholds: Thresholds;
+  readonly seed: number;
+  /** `as is`, `zero`, `mean`, `zero everywhere`, `random`, `median`. */
+  readonly rows: readonly Row[];
+  /** In words, what the figures have to be read with. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Perplexity with the massive entries as they are, set to zero and to their mean where they begin, set to zero at
+ * every layer, and with as many random and median-sized entries set to zero.
+ *
+ * @throws SinkscopeError where texts, model or window do not fit; `cancelled` when `signal` is aborted
+ */
+export async function* interventions(
+  engine: Engine,
+  request: InterventionsRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<Step<InterventionsResult>, void, void> {
+  const { model, thresholds, seed } = request;
+  const windows = await textWindows(engine, model, request.text, request, signal);
+  let found: Calibration | undefined;
+  for await (const { result, ...step } of calibration(engine, request, signal)) {
+    found = result;
+    yield step;
+  }
+  if (!found) throw new Error('the calibration has no end');
+  const known = found;
+  const variants = (place: Place) => variantsOf(known, place);
+  const positions = known.points.map(({ token }) => token);
+  const warnings = [...sameText(request), ...notMassive(known, request)];
+  for await (const step of scored(engine, request, windows, variants, positions, signal)) {
+    const { result: rows } = step;
+    yield { ...step, result: rows && { model, windows, calibration: known, thresholds, seed, rows, warnings } };
+  }
+}
+
+/** {@link calibrate} on the windows of the calibration text, each token in one of them. */
+export async function* calibration(
+  engine: Engine,
+  request: InterventionsRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<Step<Calibration>, void, void> {
+  const { model, calibration: text } = request;
+  const windows = await textWindows(engine, model, text, { ...request, stride: undefined }, signal);
+  for await (const { done, of, calibration } of calibrate(engine, { ...request, windows }, signal))
+    yield { phase: 'calibrating', done, of, result: calibration };
+}
+
+function variantsOf({ layer, layers, points, random, median }: Calibration, place: Place): Variant[] {
+  const zero = { to: 'zero' } as const;
+  const every = Array.from({ length: layers }, (_, i) => i + 1);
+  const changed = (entries: readonly Entry[], set: (entry: Entry) => Setting, blocks = [layer]) =>
+    blocks.flatMap((block) => entries.flatMap((entry) => changeOf(entry, block, set(entry), place)));
+  return [
+    { name: 'as is', interventions: [] },
+    { name: 'zero', interventions: changed(points, () => zero) },
+    { name: 'mean', interventions: changed(points, ({ mean = 0 }) => ({ to: 'value', value: mean })) },
+    { name: 'zero everywhere', interventions: changed(points, () => zero, every) },
+    { name: 'random', interventions: changed(random, () => zero) },
+    { name: 'median', interventions: changed(median, () => zero) },
+  ];
+}
+
+interface Entry {
+  readonly token: Position;
+  readonly dim: number;
+  readonly mean?: number;
+}
+
+/** Nothing in a sequence that has no such token. */
+function changeOf({ token, dim }: Entry, block: number, set: Setting, place: Place): Intervention[] {
+  const at = place(token);
+  return at === undefined ? [] : [{ point: 'resid_post', block, tokens: [at], dims: [dim], set }];
+}
+
+export function sameText({ text, calibration }: CalibratedRequest): string[] {
+  if (!text.includes(calibration) && !calibration.includes(text)) return [];
+  return ['The calibration text is part of the measured one: means and points are not held out, so figures flatter.'];
+}
+
+export function notMassive({ massive, points, layer }: Calibration, { largest }: InterventionsRequest): string[] {
+  if (massive || largest !== undefined) return [];
+  const entries = points.length === 1 ? 'the largest entry' : `the ${points.length} largest entries`;
+  return [
+    `No entry is massive by definition in half of the calibration sequences; taken instead: ${entries} at layer ${layer}, where the ratio jumps most.`,
+  ];
+}
+
+/** What the rows say, in a sentence; that the effect does not appear, where it does not. */
+export function conclusion({ rows, calibration }: InterventionsResult): string {
+  const of = (name: string) => rows.find((row) => row.name === name)?.perplexity ?? Number.NaN;
+  const times = (name: string) => of(name) / of('as is');
+  const percent = (name: string) => `${(100 * (times(name) - 1)).toFixed(2).replace('-', '−')} %`;
+  const count = calibration.points.length;
+  const entries = count === 1 ? 'one entry' : `${count} entries`;
+  const zeroed = `Setting ${entries} of h_${calibration.layer} to zero`;
+  if (Math.abs(times('zero') - 1) < 0.05) {
+    return `${zeroed} changes perplexity by ${percent('zero')} only: the effect of the paper does not appear in this model.`;
+  }
+  const control = `as many random entries by ${percent('random')}`;
+  const restored = Math.abs(times('mean') - 1) < 0.01;
+  return [
+    `${zeroed} multiplies perplexity by ${times('zero').toPrecision(3)}, `,
+    `to the mean changes it by ${percent('mean')}, ${control}: `,
+    restored
+      ? 'the model needs these values, but not their variation: they are a constant bias.'
+      : 'the mean does not stand in for these values, so they are more than a constant bias.',
+  ].join('');
+}

@@ -1,0 +1,148 @@
+/** Massive weights (arXiv:2410.01866): the few MLP rows that make the massive activations. */
+import type { Thresholds } from '../analysis/thresholds.js';
+import type { Engine } from '../engine/engine.js';
+import { type Intervention, uniform } from '../engine/interventions.js';
+import type { Variant } from '../engine/measure.js';
+import { SinkscopeError } from '../errors.js';
+import type { Calibration } from './calibrate.js';
+import { type CalibratedRequest, calibration, notMassive, sameText } from './interventions.js';
+import { going, type TextWindows, textWindows } from './text.js';
+import { type Row, type Step, scored } from './variants.js';
+
+export interface WeightsRequest extends CalibratedRequest {
+  /** How many intermediate dims are taken. */
+  readonly k: number;
+}
+
+export interface WeightsResult {
+  readonly model: string;
+  readonly windows: TextWindows;
+  readonly calibration: Calibration;
+  /** The block, 1-based, that leaves the massive activations. */
+  readonly block: number;
+  /** The token at which its MLP intermediate state was read. */
+  readonly token: number;
+  /** The k dims of largest |mean| there, largest first: rows of W_up and W_gate, columns of W_down. */
+  readonly dims: readonly number[];
+  /** Their means over the calibration sequences. */
+  readonly values: readonly number[];
+  readonly randomDims: readonly number[];
+  readonly thresholds: Thresholds;
+  readonly seed: number;
+  /** `as is`, `zero massive`, `keep only massive`, `zero random`, `keep only random`. */
+  readonly rows: readonly Row[];
+  readonly warnings: readonly string[];
+}
+
+/**
+ * The k largest entries of the MLP intermediate state at the massive token of the block that makes it massive, and
+ * perplexity with these dims (for every token) zeroed or alone kept, against as many random dims. Without a bias this
+ * is what zeroing the same rows of W_up does.
+ *
+ * @throws SinkscopeError where texts, model or k do not fit; `cancelled` when `signal` is aborted
+ */
+export async function* weights(
+  engine: Engine,
+  request: WeightsRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<Step<WeightsResult>, void, void> {
+  const { model, k, thresholds, seed } = request;
+  const windows = await textWindows(engine, model, request.text, request, signal);
+  let found: Calibration | undefined;
+  for await (const { result, ...step } of calibration(engine, request, signal)) {
+    found = result;
+    yield step;
+  }
+  if (!found) throw new Error('the calibration has no end');
+  const block = found.layer;
+  const token = found.points.map((point) => point.token).find((position) => typeof position === 'number');
+  if (token === undefined) {
+    throw new SinkscopeError({
+      code: 'input',
+      file: model,
+      message:
+        'The massive activations of this model are at no fixed token, so its massive weights cannot be read off one.',
+    });
+  }
+  const state = await intermediate(engine, request, block, token, signal);
+  if (2 * k > state.length) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `The MLP of block ${block} has ${state.length} intermediate dims; choose a k of at most ${Math.floor(state.length / 2)}.`,
+    });
+  }
+  const order = [...state.keys()].sort((a, b) => Math.abs(state[b]) - Math.abs(state[a]));
+  const dims = order.slice(0, k);
+  const randomDims = drawn(order.slice(k), k, seed);
+  const variants = [
+    { name: 'as is', interventions: [] },
+    ...pair('massive', dims, block),
+    ...pair('random', randomDims, block),
+  ];
+  const result = { model, windows, calibration: found, block, token, dims, values: dims.map((dim) => state[dim]) };
+  const warnings = [...sameText(request), ...notMassive(found, request)];
+  for await (const step of scored(engine, request, windows, () => variants, [], signal)) {
+    const { result: rows } = step;
+    yield { ...step, result: rows && { ...result, randomDims, thresholds, seed, rows, warnings } };
+  }
+}
+
+/** Row `token` of the MLP intermediate state of a block, averaged over the calibration windows: [D_mlp]. */
+async function intermediate(
+  engine: Engine,
+  request: WeightsRequest,
+  block: number,
+  token: number,
+  signal: AbortSignal | undefined,
+): Promise<Float32Array> {
+  const { model, memory, threads } = request;
+  const text = request.calibration;
+  const { sequences } = await textWindows(engine, model, text, { ...request, stride: undefined }, signal);
+  const states = engine.states(
+    {
+      model,
+      sequences: sequences.map(({ ids }) => ids),
+      places: [{ point: 'mlp', block }],
+      mean: { rows: [token] },
+      memory,
+      threads,
+    },
+    signal,
+  );
+  let row: Float32Array | undefined;
+  for await (const event of going(states)) if (event.type === 'mean') [row] = event.rows;
+  if (!row) throw new Error('there is no mean');
+  return row;
+}
+
+function pair(kind: string, dims: readonly number[], block: number): Variant[] {
+  const zero = (chosen: Intervention['dims']): Intervention[] => [
+    { point: 'mlp', block, tokens: 'all', dims: chosen, set: { to: 'zero' } },
+  ];
+  return [
+    { name: `zero ${kind}`, interventions: zero(dims) },
+    { name: `keep only ${kind}`, interventions: zero({ except: dims }) },
+  ];
+}
+
+/** `count` of `dims`, ascending. */
+function drawn(dims: readonly number[], count: number, seed: number): number[] {
+  const random = uniform(seed);
+  const left = [...dims].sort((a, b) => a - b);
+  const chosen = Array.from({ length: count }, () => left.splice(Math.floor(random() * left.length), 1)[0]);
+  return chosen.sort((a, b) => a - b);
+}
+
+/** What the rows say, in a sentence. */
+export function weightsConclusion({ rows, dims, block }: WeightsResult): string {
+  const times = (name: string) =>
+    (rows.find((row) => row.name === name)?.perplexity ?? Number.NaN) / (rows[0]?.perplexity ?? Number.NaN);
+  const said = (name: string) => `× ${times(name).toPrecision(3)}`;
+  const figures =
+    `Zeroing ${dims.length} intermediate dims of block ${block} changes perplexity ${said('zero massive')}, ` +
+    `keeping only them ${said('keep only massive')}; as many random ones ${said('zero random')} and ${said('keep only random')}`;
+  const effect = times('zero massive') > 1.1 && times('keep only massive') < times('keep only random');
+  return effect
+    ? `${figures}: what this MLP is needed for is mostly in these few rows.`
+    : `${figures}: the effect of the paper does not appear in this model.`;
+}
