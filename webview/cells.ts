@@ -112,21 +112,20 @@ function paintPixels(context: CanvasRenderingContext2D, frame: Frame, cells: Cel
     const top = edge(row, frame.cellHeight, frame.scrollTop);
     const bottom = Math.min(height, Math.max(top + 1, edge(row + 1, frame.cellHeight, frame.scrollTop)));
     for (let column = range.columns[0]; column < range.columns[1]; column++) {
-      const shade = cells.shades[row * cells.columns + column] ?? Number.NaN;
+      const shade = cells.shades[row * cells.columns + column];
       if (Number.isNaN(shade)) continue;
       const step = rampStep(shade);
       const from = edge(column, frame.cellWidth, frame.scrollLeft);
       const to = Math.min(width, Math.max(from + 1, edge(column + 1, frame.cellWidth, frame.scrollLeft)));
       for (let y = top; y < bottom; y++) {
         for (let at = y * width + from; at < y * width + to; at++) {
-          if (step > (steps[at] ?? 0)) steps[at] = step;
+          if (step > steps[at]) steps[at] = step;
         }
       }
     }
   }
   for (let at = 0; at < steps.length; at++) {
-    const step = steps[at] ?? -1;
-    if (step >= 0) pixels[at] = ramp[step] ?? 0;
+    if (steps[at] >= 0) pixels[at] = ramp[steps[at]];
   }
   context.putImageData(image, left, 0);
 }
@@ -140,14 +139,14 @@ function paintRectangles(context: CanvasRenderingContext2D, frame: Frame, cells:
   context.textBaseline = 'middle';
   for (let row = range.rows[0]; row < range.rows[1]; row++) {
     for (let column = range.columns[0]; column < range.columns[1]; column++) {
-      const shade = cells.shades[row * cells.columns + column] ?? Number.NaN;
+      const shade = cells.shades[row * cells.columns + column];
       if (Number.isNaN(shade)) continue;
       const step = rampStep(shade);
       const { x, y } = pointOf(frame, row, column);
-      context.fillStyle = theme.rampColors[step] ?? theme.background;
+      context.fillStyle = theme.rampColors[step];
       context.fillRect(x, y, wide, tall);
       if (text === undefined) continue;
-      context.fillStyle = theme.rampText[step] ?? theme.foreground;
+      context.fillStyle = theme.rampText[step];
       context.fillText(text(row, column), x + wide / 2, y + tall / 2 + 0.5);
     }
   }

@@ -36,6 +36,8 @@ export interface CellSize {
 export type CellEvent = CustomEvent<Cell>;
 
 const largestCell = 40;
+/** Device pixels along one side that every browser can hold. */
+const largestPicture = 8192;
 
 @customElement('sinkscope-grid')
 export class Grid extends LitElement {
@@ -140,9 +142,20 @@ export class Grid extends LitElement {
     this.#request = undefined;
   }
 
-  /** The canvas as it is painted now, labels included. */
-  get picture(): HTMLCanvasElement {
-    return this.base;
+  /** The whole grid with its labels, whatever part of it is seen; smaller cells where a canvas could not hold it. */
+  picture(): HTMLCanvasElement {
+    const canvas = document.createElement('canvas');
+    if (this.#frame === undefined) return canvas;
+    const { rows, columns } = this.cells;
+    const { gutter, footer } = this.#frame;
+    const most = largestPicture / devicePixelRatio;
+    const cellWidth = Math.min(this.#frame.cellWidth, (most - gutter) / columns);
+    const cellHeight = Math.min(this.#frame.cellHeight, (most - footer) / rows);
+    const [width, height] = [gutter + cellWidth * columns, cellHeight * rows + footer];
+    const frame = { width, height, gutter, footer, cellWidth, cellHeight, scrollLeft: 0, scrollTop: 0 };
+    const context = contextOf(canvas, width, height);
+    if (context !== null) paintCells(context, frame, this.cells, this.theme);
+    return canvas;
   }
 
   /** Middle of a cell, in CSS pixels from the canvas's top left. */

@@ -131,14 +131,13 @@ const message = v.variant('type', [
   }),
 ]);
 
-const row = v.looseObject({ values: floats });
 const answers = {
   pattern: v.looseObject({ queries: count, keys: count, values: floats }),
-  hidden: row,
-  activation: row,
   predictions,
-  lens: predictions,
 };
+
+/** What the views ask for. */
+export type Question = Extract<Query, { type: keyof typeof answers }>;
 
 /** The message in `data`, or undefined where it is none of ours. */
 export function toWebview(data: unknown): ToWebview | undefined {
@@ -147,7 +146,7 @@ export function toWebview(data: unknown): ToWebview | undefined {
 }
 
 /** `value` as the answer to a query of this type, or undefined where it is not one. */
-export function toAnswer<T extends Query['type']>(type: T, value: unknown): QueryAnswers[T] | undefined {
+export function toAnswer<T extends Question['type']>(type: T, value: unknown): QueryAnswers[T] | undefined {
   const result = v.safeParse(answers[type], value);
   return result.success ? (result.output as QueryAnswers[T]) : undefined;
 }

@@ -5,10 +5,10 @@
 import { type Analysis, emptyAnalysis, fold } from '../src/analysis/analysis.js';
 import type { Selection } from '../src/analysis/selection.js';
 import { defaultThresholds } from '../src/analysis/thresholds.js';
-import type { Query, QueryAnswers } from '../src/engine/events.js';
+import type { QueryAnswers } from '../src/engine/events.js';
 import { type Problem, SinkscopeError } from '../src/errors.js';
 import type { Answer, FromWebview, ToWebview, ViewState } from '../src/protocol.js';
-import { toAnswer, toWebview } from './messages.js';
+import { type Question, toAnswer, toWebview } from './messages.js';
 
 /** The part of `acquireVsCodeApi()` that is used. */
 export interface Host {
@@ -90,7 +90,7 @@ export class Store {
   }
 
   /** Asks the host. Rejects with a {@link SinkscopeError}; with code `cancelled` when another run took over. */
-  query<Q extends Query>(query: Q): Promise<QueryAnswers[Q['type']]> {
+  query<Q extends Question>(query: Q): Promise<QueryAnswers[Q['type']]> {
     const id = this.#queries++;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, {
@@ -158,7 +158,7 @@ export class Store {
   }
 }
 
-const misshapen = (query: Query): Problem => ({
+const misshapen = (query: Question): Problem => ({
   code: 'internal',
   message: `The answer about ${query.type} has a shape that the panel does not know; reload the window.`,
 });

@@ -51,7 +51,7 @@ export function readTheme(): Theme {
     rampText: steps.map((step) => {
       const here = luminance(step);
       const [best] = [...text].sort((one, other) => contrast(other.luminance, here) - contrast(one.luminance, here));
-      return best?.css ?? foreground;
+      return best.css;
     }),
   };
 }
@@ -76,7 +76,7 @@ function ramp(ground: Lab, hues: readonly Lab[]): [number, number, number][] {
     const share = 0.05 + 0.95 * (step / 255) ** 1.3;
     const at = share * (stops.length - 1);
     const low = Math.min(stops.length - 2, Math.floor(at));
-    const [from, to] = [stops[low] ?? ground, stops[low + 1] ?? ground];
+    const [from, to] = [stops[low], stops[low + 1]];
     const mix = (index: 1 | 2) => from[index] + (to[index] - from[index]) * (at - low);
     return fromLab([ground[0] + (end - ground[0]) * share, mix(1), mix(2)]);
   });
@@ -92,7 +92,7 @@ function colorReader(): (css: string) => [number, number, number] {
     context.clearRect(0, 0, 1, 1);
     context.fillStyle = css;
     context.fillRect(0, 0, 1, 1);
-    const [r = 0, g = 0, b = 0] = context.getImageData(0, 0, 1, 1).data;
+    const [r, g, b] = context.getImageData(0, 0, 1, 1).data;
     return [r, g, b];
   };
 }

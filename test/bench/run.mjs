@@ -1,7 +1,9 @@
 /** Builds the bench, the engine's child and what they are measured against, and starts it. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
+import { panel } from './panel.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const outdir = fileURLToPath(new URL('../../node_modules/.cache/sinkscope/bench', import.meta.url));
@@ -21,5 +23,10 @@ await build({
   external: ['onnxruntime-node', 'tokenizers'],
   loader: { '.wasm': 'binary' },
 });
-const { status } = spawnSync(process.execPath, [`${outdir}/bench.js`, ...process.argv.slice(2)], { stdio: 'inherit' });
+const { only } = parseArgs({ strict: false, options: { only: { type: 'string' } } }).values;
+const { status } =
+  only === 'panel'
+    ? { status: 0 }
+    : spawnSync(process.execPath, [`${outdir}/bench.js`, ...process.argv.slice(2)], { stdio: 'inherit' });
+if (only === undefined || only === 'panel') console.table(await panel());
 process.exitCode = status ?? 1;

@@ -6,7 +6,7 @@
 import type { Selection } from '../../src/analysis/selection.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import type { RunEvent } from '../../src/engine/events.js';
-import type { FromWebview, ToWebview } from '../../src/protocol.js';
+import type { FromWebview, ToWebview, ViewState } from '../../src/protocol.js';
 import { type Run, recorded, synthetic } from './runs.js';
 import themes from './themes.json';
 
@@ -30,6 +30,21 @@ function post(message: ToWebview): void {
   postMessage(structuredClone(message), '*');
 }
 
+function view(part: Partial<ViewState>): void {
+  const names = ['llama', 'llama-plain', 'llama-sink', 'llama-bias'];
+  const state: ViewState = {
+    document: 'notes.md',
+    scope: 'selection',
+    models: names.map((name) => ({ file: `models/${name}/model.onnx`, name, origin: 'bundled' })),
+    model: 'models/llama/model.onnx',
+    bos: 'auto',
+    thresholds: defaultThresholds,
+    stale: parameters.has('stale'),
+    ...part,
+  };
+  post({ type: 'view', state });
+}
+
 function answer(run: Run, id: number, query: Extract<FromWebview, { type: 'query' }>['query']): ToWebview {
   try {
     const value = query.type === 'pattern' ? run.pattern(query.layer, query.head) : undefined;
@@ -45,20 +60,7 @@ async function take(message: FromWebview): Promise<void> {
   messages.push(message);
   const run = await loaded;
   if (message.type === 'ready') {
-    post({
-      type: 'view',
-      state: {
-        document: 'notes.md',
-        scope: 'selection',
-        models: ['llama', 'llama-plain', 'llama-sink', 'llama-bias'].map((model) => {
-          return { file: `models/${model}/model.onnx`, name: model, origin: 'bundled' };
-        }),
-        model: 'models/llama/model.onnx',
-        bos: 'auto',
-        thresholds: defaultThresholds,
-        stale: parameters.has('stale'),
-      },
-    });
+    view({});
     post({
       type: 'replay',
       run: 1,
@@ -89,6 +91,8 @@ const harness = {
   messages,
   loaded,
   post,
+  /** What the host says besides the run, where it differs from the usual. */
+  view,
   theme,
   select: (selection: Selection) => post({ type: 'selection', selection }),
   tell: (index: number, event: RunEvent, of = 1) => post({ type: 'event', run: of, index, event }),

@@ -57,7 +57,7 @@ export class AttentionPattern extends View {
       name: 'attention-pattern',
       heading: head ? `Attention pattern: layer ${head.layer}, head ${head.head}` : 'Attention pattern',
       note: head ? 'queries down, keys across' : '',
-      ...(ready ? { table: () => this.#table(), picture: () => this.grid.picture } : {}),
+      ...(ready ? { table: () => this.#table(), picture: () => this.grid.picture() } : {}),
       body: ready
         ? this.#picture()
         : html`<p class=${this.problem?.key === key && key ? 'problem' : ''}>${this.#words()}</p>`,

@@ -62,7 +62,7 @@ export class ResidualHeatmap extends View {
           <button class="quiet" aria-label="Larger cells" @click=${zoom(1.5)}>+</button>
         `,
       table: () => this.#table(),
-      picture: () => this.grid.picture,
+      picture: () => this.grid.picture(),
       body: html`
         <sinkscope-grid
           label="Residual stream: largest magnitude by layer and token, as multiples of the layer's median"
@@ -104,6 +104,7 @@ export class ResidualHeatmap extends View {
     const shades = new Float32Array(rows * tokens).fill(Number.NaN);
     for (const [layer, statistics] of layers.entries()) {
       const { tokenMax, median } = statistics;
+      if (!(median > 0)) continue;
       for (let token = 0; token < tokens; token++) {
         shades[layer * tokens + token] = this.#scale.at(tokenMax[token] / median);
         const kind = kindOf(tokenMax[token], statistics, this.scene.thresholds);

@@ -83,7 +83,7 @@ export class SinkHeatmap extends View {
           >extra column</button>`
         : undefined,
       table: () => this.#table(),
-      picture: () => this.grid.picture,
+      picture: () => this.grid.picture(),
       body: html`
         <sinkscope-grid
           label="Attention sinks: mean attention that ${this.#target()} draws, by head and layer"

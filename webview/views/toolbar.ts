@@ -1,6 +1,7 @@
 /** What to run and how far it is: model, BOS, scope, progress, stop, export. In the page's own tree, for its icon font. */
 import { html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import { keyed } from 'lit/directives/keyed.js';
 import { formatNumber } from '../../src/analysis/format.js';
 import type { FromWebview } from '../../src/protocol.js';
 import '../controls.js';
@@ -25,17 +26,7 @@ export class Toolbar extends LitElement {
     const { view, analysis } = this.shown;
     const running = analysis.status === 'running';
     return html`
-      <vscode-dropdown
-        aria-label="Model"
-        data-testid="model"
-        .value=${view.model ?? ''}
-        @change=${(event: Event) => this.#send({ type: 'choose-model', file: chosen(event) })}
-      >
-        ${view.models.map(
-          ({ file, name, origin }) =>
-            html`<vscode-option value=${file} ?selected=${file === view.model}>${name} (${origin})</vscode-option>`,
-        )}
-      </vscode-dropdown>
+      ${keyed(view.models.map(({ file }) => file).join('\n'), this.#models())}
       <vscode-dropdown
         aria-label="Beginning-of-sequence token"
         data-testid="bos"
@@ -72,6 +63,23 @@ export class Toolbar extends LitElement {
         @click=${() => this.#send({ type: 'open-settings' })}
       ><span class="codicon codicon-settings-gear"></span></vscode-button>
     `;
+  }
+
+  /** Made anew with every other list: the dropdown takes no value before it knows its options. */
+  #models() {
+    const { view } = this.shown;
+    return html`<vscode-dropdown
+  aria-label="Model"
+  data-testid="model"
+  .value=${view.model ?? ''}
+  @change=${(event: Event) => this.#send({ type: 'choose-model', file: chosen(event) })}
+>
+  ${view.models.length === 0 ? html`<vscode-option value="">No model found</vscode-option>` : nothing}
+  ${view.models.map(
+    ({ file, name, origin }) =>
+      html`<vscode-option value=${file} ?selected=${file === view.model}>${name} (${origin})</vscode-option>`,
+  )}
+</vscode-dropdown>`;
   }
 
   #exports() {

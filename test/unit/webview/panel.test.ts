@@ -268,6 +268,26 @@ describe('what the panel says', () => {
     expect(await said('choose-model')).toEqual([{ type: 'choose-model', file: 'models/llama-bias/model.onnx' }]);
   });
 
+  it('shows the model that the host has chosen, from whatever list', async () => {
+    const { page } = await open();
+    const shown = () => page.getByTestId('model').evaluate((dropdown) => (dropdown as HTMLInputElement).value);
+    for (const [names, model] of [
+      [['a', 'b'], 'b'],
+      [['a', 'b'], 'a'],
+      [[], ''],
+      [['c', 'd'], 'd'],
+    ] as const) {
+      await page.evaluate(
+        ([names, model]) => {
+          const models = names.map((name) => ({ file: name, name, origin: 'workspace' }));
+          window.harness.view({ models, model: model || undefined });
+        },
+        [names, model] as const,
+      );
+      await expect.poll(shown).toBe(model);
+    }
+  });
+
   it('stops a run', async () => {
     const { page, said } = await open({ events: 6 });
     await page.getByTestId('stop').click();
