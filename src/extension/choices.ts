@@ -40,6 +40,8 @@ export async function choosePart(
     {
       title: vscode.l10n.t('The text has {0} tokens; the model takes {1}', total, most),
       placeHolder: vscode.l10n.t('Which part is to be analyzed?'),
+      // It comes when a long text has been read, and may find the user typing, or the panel taking the focus.
+      ignoreFocusOut: true,
     },
   );
   return picked?.result;

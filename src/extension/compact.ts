@@ -13,8 +13,7 @@ export function compact(value: unknown): unknown {
 const kinds = [Float32Array, Float64Array, Int32Array, Uint32Array, Uint8Array];
 
 function copy(view: ArrayBufferView): ArrayBufferView {
-  const { buffer, byteOffset, byteLength, constructor } = view;
-  const Kind = kinds.find((kind) => kind === constructor);
-  if (Kind) return new Kind(buffer.slice(byteOffset, byteOffset + byteLength));
-  throw new TypeError(`A result holds a ${constructor.name}, which is none of the arrays that results are made of`);
+  const Kind = kinds.find((kind) => view instanceof kind);
+  if (Kind) return new Kind(new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice().buffer);
+  throw new TypeError(`A result holds a ${view.constructor.name}, which is none of the arrays results are made of`);
 }
