@@ -11,6 +11,7 @@ import { analyzeCommand } from './analyze.js';
 import { inspectCommand } from './inspect.js';
 import { interventionsCommand } from './interventions.js';
 import { perplexityCommand } from './perplexity.js';
+import { mergeCommand, surveyCommand } from './survey.js';
 import { weightsCommand } from './weights.js';
 
 const interruption = new AbortController();
@@ -35,6 +36,8 @@ const program = new Command('sinkscope')
   .addCommand(analyzeCommand(engine, interruption.signal))
   .addCommand(perplexityCommand(engine, interruption.signal))
   .addCommand(interventionsCommand(engine, interruption.signal))
+  .addCommand(surveyCommand(engine, interruption.signal))
+  .addCommand(mergeCommand())
   .addCommand(weightsCommand(engine, interruption.signal));
 
 program

@@ -1,0 +1,159 @@
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { formatNumber, formatValue } from '../analysis/format.js';
+import { tokenLabel } from '../analysis/label.js';
+import { defaultThresholds } from '../analysis/thresholds.js';
+import type { Engine } from '../engine/engine.js';
+import { SinkscopeError } from '../errors.js';
+import { type Survey, survey } from '../experiments/survey.js';
+import { mergeSurveys, readSurvey, type SurveyRow, surveyConclusion, surveyRows } from '../experiments/survey-table.js';
+import { modelFile } from './model.js';
+import { prefixWords } from './perplexity.js';
+import { followed } from './progress.js';
+import { saveJson } from './save.js';
+import { columns, section } from './table.js';
+import { budget, readText, whole, withRunOptions } from './text.js';
+
+interface Options {
+  readonly file: string;
+  readonly sequences: number;
+  readonly length: number;
+  readonly shard?: Survey['shard'];
+  readonly save?: string;
+  readonly bos?: boolean;
+  readonly memory: number;
+  readonly json?: boolean;
+}
+
+export function surveyCommand(engine: Engine, signal: AbortSignal): Command {
+  return withRunOptions(new Command('survey'))
+    .description('find which dims are massive at which kinds of token, over many sequences')
+    .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
+    .requiredOption('--file <path>', 'a UTF-8 text file, or a folder with .txt and .md files')
+    .addOption(new Option('--sequences <N>', 'how many to run').argParser(whole('sequences')).default(100))
+    .addOption(
+      new Option('--length <tokens>', 'length of a sequence, prefix included').argParser(whole('tokens')).default(128),
+    )
+    .addOption(
+      new Option(
+        '--shard <i/n>',
+        'run only every n-th sequence; shards 0 to n−1, or 1 to n, make up the whole',
+      ).argParser(parseShard),
+    )
+    .option('--save <path>', 'write what was found to a file that sinkscope merge takes')
+    .action(async (name: string, options: Options) => {
+      const request = {
+        ...options,
+        ...budget(options),
+        model: await modelFile(name),
+        texts: texts(resolve(options.file)),
+        thresholds: defaultThresholds,
+      };
+      const last = await followed(survey(engine, request, signal), ({ done, of }) => ({ done, of, text: 'sequences' }));
+      if (!last.survey) throw new Error('the survey has no end');
+      const { sequences } = last.survey.settings;
+      if (sequences < options.sequences)
+        process.stderr.write(`The corpus has only ${sequences} sequences of ${options.length} tokens.\n`);
+      if (options.save !== undefined) await saveJson(options.save, last.survey);
+      print(last.survey, options.json);
+    });
+}
+
+export function mergeCommand(): Command {
+  return new Command('merge')
+    .description('put the parts of a survey together')
+    .argument('<parts...>', 'files written by survey --shard i/n --save')
+    .option('--save <path>', 'write the whole to a file')
+    .option('--json', 'print the result as JSON')
+    .action(async (files: string[], options: { readonly save?: string; readonly json?: boolean }) => {
+      const parts = new Map<string, Survey>();
+      for (const file of new Set(files)) parts.set(file, readSurvey(await readText(file), basename(file)));
+      const whole = mergeSurveys(parts);
+      if (options.save !== undefined) await saveJson(options.save, whole);
+      print(whole, options.json);
+    });
+}
+
+/** `i/n`; both ways to count shards make up the whole, because shard n is shard 0. */
+function parseShard(value: string): Survey['shard'] {
+  const [, i, n] = (/^(\d{1,6})\/([1-9]\d{0,5})$/.exec(value) ?? []).map(Number);
+  if (i === undefined || n === undefined || i > n) {
+    throw new InvalidArgumentError('It is a shard and their number, as in 0/4 … 3/4.');
+  }
+  return { index: i % n, of: n };
+}
+
+/** The texts of a file, or of the files of a folder by name, read one after another. */
+async function* texts(path: string): AsyncGenerator<string> {
+  const entry = await stat(path).catch(() => undefined);
+  if (!entry?.isDirectory()) {
+    yield await readText(path);
+    return;
+  }
+  const names = (await readdir(path)).filter((name) => /\.(txt|md)$/i.test(name)).sort();
+  if (names.length === 0) {
+    throw new SinkscopeError({ code: 'input', file: path, message: `${path} has no .txt or .md file.` });
+  }
+  for (const name of names) yield await readText(join(path, name));
+}
+
+function print(survey: Survey, json: boolean | undefined): void {
+  process.stdout.write(json ? `${JSON.stringify(toJson(survey))}\n` : inWords(survey));
+}
+
+function toJson(survey: Survey) {
+  const { settings, shard, records } = survey;
+  const { model, corpus, sequences, length, prefix, thresholds } = settings;
+  const rows = surveyRows(survey);
+  return {
+    survey: survey.survey,
+    model,
+    corpus,
+    sequences,
+    length,
+    prefix,
+    thresholds,
+    shard,
+    run: records.length,
+    rows: rows.map(({ massiveSequences, deviation, ...row }) => ({
+      ...row,
+      massive_sequences: massiveSequences,
+      share: row.sequences / records.length,
+      deviation: deviation ?? null,
+    })),
+    conclusion: surveyConclusion(survey, rows),
+  };
+}
+
+function inWords(survey: Survey): string {
+  const { settings, shard, records } = survey;
+  const rows = surveyRows(survey);
+  const { soft, absolute, ratio } = settings.thresholds;
+  const shown = rows.map((row) => [
+    `${row.dim}`,
+    row.kind,
+    `${row.sequences} of ${records.length}`,
+    `${row.massiveSequences}`,
+    formatValue(row.mean),
+    row.deviation === undefined ? '–' : formatNumber(row.deviation),
+    tokensOf(row),
+  ]);
+  return [
+    `${surveyConclusion(survey, rows)}\n`,
+    section(
+      `Entries of at least ${soft} × the median`,
+      columns(['dim', 'kind of token', 'sequences', 'massive', 'mean', '±'], 'tokens', shown),
+    ),
+    `\n${records.length} sequences of ${settings.length} tokens, ${prefixWords(settings.prefix ?? undefined)}`,
+    shard.of > 1 ? ` (shard ${shard.index} of ${shard.of})` : '',
+    `; massive: |h| > ${absolute} and ≥ ${formatNumber(ratio)} × median.\n`,
+  ].join('');
+}
+
+function tokensOf({ tokens }: SurveyRow): string {
+  const named = tokens.slice(0, 3).map(({ text, entries }) => `${label(text)} ${entries}`);
+  return [...named, ...(tokens.length > 3 ? [`${tokens.length - 3} others`] : [])].join(', ');
+}
+
+const label = (text: string) => tokenLabel({ id: 0, text, start: 0, end: 0, special: false });
