@@ -69,7 +69,7 @@ describe('a run', () => {
     await window.tab(panelTitle).click();
     await window.openFile('other.md');
     await window.tab(panelTitle).click();
-    await expect.poll(async () => (await window.panel()).summary.textContent()).toBe(before);
+    await expect.poll(() => window.summary()).toBe(before);
 
     await window
       .tab('Sinkscope')
@@ -77,7 +77,7 @@ describe('a run', () => {
       .click();
     await window.tab(panelTitle).waitFor({ state: 'detached' });
     await window.command('Sinkscope: Show Panel');
-    await expect.poll(async () => (await window.panel()).summary.textContent()).toBe(before);
+    await expect.poll(() => window.summary()).toBe(before);
   });
 
   test('comes back with the window', async ({ open }) => {
@@ -86,7 +86,7 @@ describe('a run', () => {
     const before = await (await window.analyze()).summary.textContent();
     const { signs } = await window.marks();
     await window.reload();
-    await expect.poll(async () => (await window.panel()).summary.textContent()).toBe(before);
+    await expect.poll(() => window.summary()).toBe(before);
     await expect.poll(async () => (await window.marks()).signs).toEqual(signs);
   });
 });

@@ -53,10 +53,9 @@ export class Workbench {
   /** Chooses a color theme by its name in the list. */
   async colorTheme(name: string): Promise<void> {
     await this.command('Preferences: Color Theme');
-    const input = this.page.locator('.quick-input-widget input');
-    await this.page.locator('.quick-input-list').getByRole('option', { name }).first().waitFor();
+    const input = this.page.locator('.quick-input-widget input[placeholder^="Select Color Theme"]');
     await input.fill(name);
-    await input.press('Enter');
+    await this.page.locator('.quick-input-list').getByRole('option', { name }).click();
   }
 
   async close(): Promise<void> {
@@ -154,17 +153,18 @@ export class Workbench {
     return new Panel(await this.view('panel'));
   }
 
+  /** The panel's summary at this moment; empty while there is none. */
+  async summary(): Promise<string> {
+    const frame = await this.findView('panel');
+    if (!frame) return '';
+    return (await new Panel(frame).summary.textContent({ timeout: 500 }).catch(() => undefined)) ?? '';
+  }
+
   /** The page of a webview, once it is there and shown. */
   async view(name: 'panel' | 'side'): Promise<Frame> {
     return vi.waitFor(async () => {
-      for (const frame of this.page.frames()) {
-        // A frame that is being replaced cannot be asked.
-        const found = await frame
-          .locator(`body[data-view="${name}"]`)
-          .count()
-          .catch(() => 0);
-        if (found > 0) return frame;
-      }
+      const frame = await this.findView(name);
+      if (frame) return frame;
       throw new Error(`There is no ${name} view.`);
     }, patience);
   }
@@ -172,6 +172,15 @@ export class Workbench {
   async screenshot(name: string): Promise<void> {
     await mkdir(screenshots, { recursive: true });
     await this.page.screenshot({ path: join(screenshots, `${name}.png`) });
+  }
+
+  private async findView(name: string): Promise<Frame | undefined> {
+    for (const frame of this.page.frames()) {
+      const body = frame.locator(`body[data-view="${name}"]`);
+      // A frame that is being replaced cannot be asked.
+      if ((await body.count().catch(() => 0)) > 0) return frame;
+    }
+    return undefined;
   }
 
   private async ready(): Promise<void> {
