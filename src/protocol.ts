@@ -32,7 +32,7 @@ export interface ViewState {
 
 export type ToWebview =
   | { readonly type: 'view'; readonly state: ViewState }
-  /** All events of the current run so far; replaces what the webview holds. Empty: nothing was run yet. */
+  /** All events of the current run so far; replaces what the webview holds. Run 0: nothing was run yet. */
   | { readonly type: 'replay'; readonly run: number; readonly events: readonly RunEvent[] }
   /** The next event of run `run`; `index` is its place in that run. A gap is answered with `ready`. */
   | { readonly type: 'event'; readonly run: number; readonly index: number; readonly event: RunEvent }

@@ -113,7 +113,7 @@ export class Store {
         if (message.run !== this.#state.run) this.#cancelQueries();
         this.#next = message.events.length;
         this.#lost = false;
-        this.#change({ connected: true, run: message.run, analysis: message.events.reduce(fold, emptyAnalysis) });
+        this.#change({ connected: true, run: message.run, analysis: message.events.reduce(fold, begun(message.run)) });
         break;
       case 'event':
         this.#takeEvent(message);
@@ -157,6 +157,9 @@ export class Store {
     for (const listener of this.#listeners) listener();
   }
 }
+
+/** A run that was asked for goes on from then, long before the engine's first event; number 0 is no run. */
+const begun = (run: number): Analysis => ({ ...emptyAnalysis, status: run === 0 ? 'empty' : 'running' });
 
 const misshapen = (query: Question): Problem => ({
   code: 'internal',

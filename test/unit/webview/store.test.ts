@@ -33,10 +33,12 @@ describe('the store follows a run', () => {
     expect(store.state.analysis.attention).toHaveLength(3);
   });
 
-  it('takes an empty replay as nothing run yet', () => {
+  it('takes run 0 as nothing run yet, and any other as going on from its request', () => {
     const { store, replay } = connected();
-    replay(0);
+    replay(0, 0);
     expect(store.state).toMatchObject({ connected: true, analysis: { status: 'empty' } });
+    replay(0, 1);
+    expect(store.state).toMatchObject({ connected: true, analysis: { status: 'running' } });
   });
 
   it('asks for everything once when an event was lost, and takes none until it has come', () => {
