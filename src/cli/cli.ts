@@ -11,6 +11,7 @@ import { analyzeCommand } from './analyze.js';
 import { inspectCommand } from './inspect.js';
 import { interventionsCommand } from './interventions.js';
 import { perplexityCommand } from './perplexity.js';
+import { compareQuantisedCommand, outliersCommand } from './quantisation.js';
 import { mergeCommand, surveyCommand } from './survey.js';
 import { weightsCommand } from './weights.js';
 
@@ -38,7 +39,9 @@ const program = new Command('sinkscope')
   .addCommand(interventionsCommand(engine, interruption.signal))
   .addCommand(surveyCommand(engine, interruption.signal))
   .addCommand(mergeCommand())
-  .addCommand(weightsCommand(engine, interruption.signal));
+  .addCommand(weightsCommand(engine, interruption.signal))
+  .addCommand(outliersCommand(engine, interruption.signal))
+  .addCommand(compareQuantisedCommand(engine, interruption.signal));
 
 program
   .parseAsync()

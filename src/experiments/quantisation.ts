@@ -1,0 +1,183 @@
+/** What massive activations and outlier features cost a model that is quantised. */
+import { emptyAnalysis } from '../analysis/analysis.js';
+import { formatNumber } from '../analysis/format.js';
+import { type MassiveActivation, massiveActivations } from '../analysis/massive.js';
+import type { Thresholds } from '../analysis/thresholds.js';
+import type { Engine } from '../engine/engine.js';
+import type { ReducedState } from '../engine/states.js';
+import { SinkscopeError } from '../errors.js';
+import type { Int8Errors, StateDifference } from '../statistics/statistics.js';
+import { Losses, type Perplexity } from './perplexity.js';
+import { type Budget, encoded, going, type TextWindows, textWindows } from './text.js';
+import type { Step } from './variants.js';
+import type { Windowing } from './windows.js';
+
+/** LLM.int8() (arXiv:2208.07339): magnitude, share of layers and share of positions of an outlier feature. */
+export const outlierCriteria = { magnitude: 6, layers: 0.25, positions: 0.06 } as const;
+
+export interface OutliersRequest extends Budget {
+  readonly model: string;
+  readonly text: string;
+  /** How many of the text's first tokens are run, prefix counted. */
+  readonly tokens: number;
+  readonly bos?: boolean;
+  readonly thresholds: Thresholds;
+}
+
+export interface OutliersResult {
+  readonly model: string;
+  readonly tokens: number;
+  readonly prefix: number | undefined;
+  readonly thresholds: Thresholds;
+  readonly hidden: number;
+  /** Vectors: dims with some |h_k| ≥ 6 in at least a quarter of the states, and at 6 % of all (state, token) pairs. */
+  readonly outlierDims: readonly number[];
+  /** Scalars. */
+  readonly massive: readonly MassiveActivation[];
+  /** Of h_k by k; entries of at least `soft` × the median are those removed. */
+  readonly int8: readonly Int8Errors[];
+}
+
+/**
+ * Outlier features beside massive activations, and the int8 error of every h_k with and without the latter.
+ *
+ * @throws SinkscopeError `input` for a text without tokens
+ */
+export async function outliers(
+  engine: Engine,
+  request: OutliersRequest,
+  signal?: AbortSignal,
+): Promise<OutliersResult> {
+  const { model, thresholds, memory, threads } = request;
+  const { ids, prefix } = await encoded(engine, model, request.text, request.bos, signal);
+  if (ids.length === 0)
+    throw new SinkscopeError({ code: 'input', message: 'The text is empty; give one with tokens.' });
+  const sequence = [...(prefix === undefined ? [] : [prefix]), ...ids].slice(0, request.tokens);
+  const costs = { removed: thresholds.soft, outlier: outlierCriteria.magnitude };
+  const run = engine.states({ model, sequences: [sequence], costs, memory, threads }, signal);
+  let states: readonly ReducedState[] = [];
+  for await (const event of going(run)) if (event.type === 'states') states = event.states;
+  return {
+    model,
+    tokens: sequence.length,
+    prefix,
+    thresholds,
+    hidden: states[0]?.dims ?? 0,
+    outlierDims: outlierDims(states),
+    massive: massiveActivations({ ...emptyAnalysis, layers: states }, thresholds),
+    int8: states.flatMap((state) => state.costs?.int8 ?? []),
+  };
+}
+
+/** From how many tokens reach the magnitude, by state and dim. */
+function outlierDims(states: readonly ReducedState[]): number[] {
+  const counts = states.flatMap((state) => (state.costs ? [state.costs.outliers] : []));
+  const positions = states.reduce((sum, { tokens }) => sum + tokens, 0);
+  return Array.from({ length: states[0]?.dims ?? 0 }, (_, dim) => dim).filter((dim) => {
+    const layers = counts.filter((count) => count[dim] > 0).length;
+    const total = counts.reduce((sum, count) => sum + count[dim], 0);
+    return layers >= outlierCriteria.layers * counts.length && total >= outlierCriteria.positions * positions;
+  });
+}
+
+/** What the numbers say, in two sentences. */
+export function outliersConclusion({ outlierDims, massive, int8, hidden }: OutliersResult): string {
+  const scalars = massive.filter(({ kind }) => kind === 'massive').length;
+  const found = `Outlier features (vectors): ${outlierDims.length} of ${hidden} dims. Massive activations (scalars): ${scalars}, and ${massive.length - scalars} large ones.`;
+  const times = int8.map((errors) => errors.with.tensor / errors.without.tensor);
+  const worst = times.indexOf(Math.max(...times));
+  const errors = int8[worst];
+  if (!errors || times[worst] < 1.5) {
+    return `${found} Taking out what stands out hardly lowers the int8 error of any layer: this model has no massive activations that quantisation would have to mind.`;
+  }
+  const percent = (share: number) => `${formatNumber(100 * share)} %`;
+  return (
+    `${found} They cost most at h_${worst}: with one scale for the whole state, int8 is off by ${percent(errors.with.tensor)} where they are in it ` +
+    `and by ${percent(errors.without.tensor)} where the ${errors.removed} of them are kept apart; with a scale for each token ${percent(errors.with.token)}, for each channel ${percent(errors.with.channel)}.`
+  );
+}
+
+export interface QuantisedRequest extends Windowing, Budget {
+  /** The model as it was, and the file made from it. */
+  readonly reference: string;
+  readonly model: string;
+  readonly text: string;
+  readonly bos?: boolean;
+  readonly thresholds: Thresholds;
+}
+
+export interface QuantisedResult {
+  readonly reference: string;
+  readonly model: string;
+  readonly windows: TextWindows;
+  readonly thresholds: Thresholds;
+  /** ‖h′_k − h_k‖ ÷ ‖h_k‖ on the first window, by k: of all entries, and of those below `soft` × the median. */
+  readonly differences: readonly StateDifference[];
+  /** On the first window. */
+  readonly massive: { readonly reference: readonly MassiveActivation[]; readonly model: readonly MassiveActivation[] };
+  readonly perplexity: { readonly reference: Perplexity; readonly model: Perplexity };
+}
+
+/**
+ * A model beside its quantised file: how far hidden states move, what becomes of massive entries, and perplexity.
+ *
+ * @throws SinkscopeError where text or models do not fit; `cancelled` when `signal` is aborted
+ */
+export async function* compareQuantised(
+  engine: Engine,
+  request: QuantisedRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<Step<QuantisedResult>, void, void> {
+  const { reference, model, thresholds, memory, threads } = request;
+  const windows = await textWindows(engine, reference, request.text, request, signal);
+  const { sequences } = windows;
+  const states = async (file: string, against?: string) => {
+    const costs = { removed: thresholds.soft, outlier: outlierCriteria.magnitude };
+    const asked = { model: file, reference: against, sequences: [sequences[0].ids], costs, memory, threads };
+    let found: readonly ReducedState[] = [];
+    for await (const event of going(engine.states(asked, signal))) if (event.type === 'states') found = event.states;
+    return found;
+  };
+  const of = 2 * sequences.length;
+  const measured: Perplexity[] = [];
+  for (const [i, file] of [reference, model].entries()) {
+    const losses = new Losses();
+    const variants = [{ name: 'as is', interventions: [] }];
+    for await (const event of going(engine.measure({ model: file, sequences, variants, memory, threads }, signal))) {
+      losses.add(event.losses);
+      yield { phase: 'measuring', done: i * sequences.length + event.sequence + 1, of };
+    }
+    measured.push(losses.perplexity);
+  }
+  const before = await states(reference);
+  const after = await states(model, reference);
+  if (before.length !== after.length) {
+    throw new SinkscopeError({
+      code: 'input',
+      file: model,
+      message: `${reference} has ${before.length - 1} blocks and ${model} ${after.length - 1}; compare a model with its own quantised file.`,
+    });
+  }
+  const found = (layers: readonly ReducedState[]) => massiveActivations({ ...emptyAnalysis, layers }, thresholds);
+  const result = {
+    reference,
+    model,
+    windows,
+    thresholds,
+    differences: after.flatMap(({ difference }) => difference ?? []),
+    massive: { reference: found(before), model: found(after) },
+    perplexity: { reference: measured[0], model: measured[1] },
+  };
+  yield { phase: 'measuring', done: of, of, result };
+}
+
+/** What the comparison says, in a sentence. */
+export function quantisedConclusion({ perplexity, differences }: QuantisedResult): string {
+  const { reference, model } = perplexity;
+  const worst = differences.reduce((most, { all }, layer) => (all > differences[most].all ? layer : most), 0);
+  const change = (100 * (model.perplexity / reference.perplexity - 1)).toFixed(2).replace('-', '−');
+  return (
+    `Perplexity changes by ${change} % (${reference.perplexity.toFixed(2)} to ${model.perplexity.toFixed(2)}); ` +
+    `hidden states differ most at h_${worst}, by ${formatNumber(100 * (differences[worst]?.all ?? 0))} % of their norm.`
+  );
+}
