@@ -8,10 +8,13 @@ import { version } from '../../package.json';
 import { Engine } from '../engine/engine.js';
 import { toProblem } from '../errors.js';
 import { analyzeCommand } from './analyze.js';
+import { biasCommand } from './bias.js';
 import { inspectCommand } from './inspect.js';
 import { interventionsCommand } from './interventions.js';
+import { lensCommand } from './lens.js';
 import { perplexityCommand } from './perplexity.js';
 import { compareQuantisedCommand, outliersCommand } from './quantisation.js';
+import { streamingCommand } from './streaming.js';
 import { mergeCommand, surveyCommand } from './survey.js';
 import { weightsCommand } from './weights.js';
 
@@ -35,6 +38,9 @@ const program = new Command('sinkscope')
   .version(version)
   .addCommand(inspectCommand(engine, interruption.signal))
   .addCommand(analyzeCommand(engine, interruption.signal))
+  .addCommand(biasCommand(engine, interruption.signal))
+  .addCommand(lensCommand(engine, interruption.signal))
+  .addCommand(streamingCommand(engine, interruption.signal))
   .addCommand(perplexityCommand(engine, interruption.signal))
   .addCommand(interventionsCommand(engine, interruption.signal))
   .addCommand(surveyCommand(engine, interruption.signal))

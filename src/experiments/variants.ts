@@ -11,7 +11,7 @@ export interface Row extends Perplexity {
 
 /** How far an experiment is, and its result once it is there. */
 export interface Step<Result> {
-  readonly phase: 'calibrating' | 'measuring';
+  readonly phase: 'calibrating' | 'measuring' | 'running' | 'asking';
   readonly done: number;
   readonly of: number;
   readonly result?: Result;

@@ -1,0 +1,82 @@
+import { Command, Option } from 'commander';
+import { formatNumber } from '../analysis/format.js';
+import { tokenLabel } from '../analysis/label.js';
+import type { Engine } from '../engine/engine.js';
+import { conclusion, decidedAt, type LensResult, lens, partName } from '../experiments/lens.js';
+import { runJson, runWords } from './facts.js';
+import { finished } from './progress.js';
+import { type PromptOptions, parseIndex, promptRequest, withPromptOptions } from './prompt.js';
+import { columns, section } from './table.js';
+import { whole } from './text.js';
+
+interface Options extends PromptOptions {
+  readonly top: number;
+  readonly mid?: boolean;
+  readonly token?: number;
+  readonly target?: number;
+}
+
+export function lensCommand(engine: Engine, signal: AbortSignal): Command {
+  return withPromptOptions(new Command('lens'))
+    .description('show what the model would predict from every layer, and which of its parts make a logit')
+    .addOption(new Option('--top <n>', 'predictions of each token').argParser(whole('predictions')).default(3))
+    .option('--mid', 'between attention and MLP too')
+    .addOption(
+      new Option('--token <index>', 'split the logit after this token (default: the last)').argParser(parseIndex),
+    )
+    .addOption(new Option('--target <id>', 'the predicted token (default: the most likely)').argParser(parseIndex))
+    .action(async (model: string, options: Options) => {
+      const { top, mid, token, target } = options;
+      const request = { ...(await promptRequest(model, options)), top, mid, token, target };
+      const result = await finished(lens(engine, request, signal));
+      process.stdout.write(options.json ? `${JSON.stringify(toJson(result))}\n` : inWords(result));
+    });
+}
+
+function toJson(result: LensResult) {
+  const { top, sequence, points, attribution } = result;
+  return {
+    ...runJson(result),
+    top,
+    tokens: sequence.map(({ id, text }) => ({ id, text })),
+    /** `rows[token]`: most likely first. */
+    points,
+    /** By token: the layer from which on its prediction is the final one. */
+    decided_at: decidedAt(result),
+    attribution: typeof attribution === 'string' ? { missing: attribution } : attribution,
+    conclusion: conclusion(result),
+  };
+}
+
+/** Tokens of a longer text are shown from its end. */
+const shownTokens = 12;
+
+function inWords(result: LensResult): string {
+  const { sequence, points, attribution } = result;
+  const first = Math.max(0, sequence.length - shownTokens);
+  const label = (text: string) => tokenLabel({ id: 0, text, start: 0, end: 0, special: false });
+  const rows = sequence
+    .slice(first)
+    .map((token, i) => [
+      `${first + i}`,
+      tokenLabel(token),
+      ...points.map(({ rows: byToken }) => label(byToken[first + i]?.[0]?.text ?? '')),
+    ]);
+  const headings = points.map(({ layer, point }) => (point === 'resid_mid' ? `${layer} mid` : `h_${layer}`));
+  const parts =
+    typeof attribution === 'string' ? [] : attribution.parts.map((part) => [part.logit.toFixed(3), partName(part)]);
+  return [
+    `${conclusion(result)}\n`,
+    section(
+      `Most likely next token by layer${first > 0 ? `, last ${shownTokens} tokens` : ''}`,
+      columns(['token', 'text', ...headings.slice(0, -1)], headings.at(-1) ?? '', rows),
+    ),
+    typeof attribution === 'string'
+      ? ''
+      : section(
+          `Logit ${formatNumber(attribution.logit)} of ${label(attribution.target.text)} after token ${attribution.token}`,
+          columns(['logit'], 'part', parts),
+        ),
+    `\n${runWords(result)}\n`,
+  ].join('');
+}
