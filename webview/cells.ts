@@ -152,28 +152,35 @@ function paintRectangles(context: CanvasRenderingContext2D, frame: Frame, cells:
   }
 }
 
-/** Frames round marked cells: solid for massive, dashed for large, thick and of the sinks' colour for sinks. */
+/**
+ * Frames round marked cells: solid for massive, dashed for large, of the sinks' colour for sinks. Cells that touch get
+ * lines at their sides, outside, so that they do not vanish under their own frames.
+ */
 function paintMarks(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, theme: Theme): void {
-  const gap = Math.min(frame.cellWidth, frame.cellHeight) < gapFrom ? 0 : 1;
-  const small = Math.min(frame.cellWidth, frame.cellHeight) < 12;
+  const { cellWidth, cellHeight } = frame;
+  const touching = Math.min(cellWidth, cellHeight) < gapFrom;
+  const roomy = Math.min(cellWidth, cellHeight) >= 12;
   for (const mark of cells.marks) {
     const { x, y } = pointOf(frame, mark.row, mark.column);
     const stroke = (color: string, width: number, inset: number) => {
       context.strokeStyle = color;
       context.lineWidth = width;
       const edge = inset + width / 2;
-      const tall = Math.max(2, frame.cellHeight - gap - 2 * edge);
-      context.strokeRect(x + edge, y + edge, Math.max(2, frame.cellWidth - gap - 2 * edge), tall);
+      context.strokeRect(x + edge, y + edge, cellWidth - 1 - 2 * edge, cellHeight - 1 - 2 * edge);
     };
     context.setLineDash([]);
-    if (mark.kind === 'sink') {
-      stroke(theme.sink, small ? 1 : 2, 0);
-      continue;
+    if (touching) {
+      context.fillStyle = mark.kind === 'sink' ? theme.sink : theme.foreground;
+      const tall = mark.kind === 'large' ? cellHeight / 2 : cellHeight;
+      for (const side of [x - 1, x + cellWidth]) context.fillRect(side, y, 1, tall);
+    } else if (mark.kind === 'sink') {
+      stroke(theme.sink, roomy ? 2 : 1, 0);
+    } else {
+      // On a ground of its own, for the cell may have any colour.
+      if (roomy) stroke(theme.background, 1, 1);
+      if (mark.kind === 'large') context.setLineDash([2, 2]);
+      stroke(theme.foreground, 1, 0);
     }
-    // On a ground of its own, for the cell may have any colour; a small cell must not vanish under its frame.
-    if (!small) stroke(theme.background, 1, 1);
-    if (mark.kind === 'large') context.setLineDash([2, 2]);
-    stroke(theme.foreground, 1, small ? -1 : 0);
   }
   context.setLineDash([]);
 }

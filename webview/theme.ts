@@ -73,7 +73,7 @@ function ramp(ground: Lab, hues: readonly Lab[]): [number, number, number][] {
   const stops: Lab[] = [ground, ...hues];
   return Array.from({ length: 256 }, (_, step) => {
     // Ordinary cells are many and shall not shout, but even the least is to be told from no cell at all.
-    const share = 0.05 + 0.95 * (step / 255) ** 1.3;
+    const share = 0.05 + 0.95 * (step / 255) ** 1.6;
     const at = share * (stops.length - 1);
     const low = Math.min(stops.length - 2, Math.floor(at));
     const [from, to] = [stops[low], stops[low + 1]];

@@ -14,7 +14,7 @@ import { View } from '../view.js';
 
 const sizes: Record<'full' | 'compact', CellSize> = {
   full: { width: [4, 44], height: [8, 16], plot: 400 },
-  compact: { width: [2, 14], height: [6, 12], plot: 240 },
+  compact: { width: [2, 14], height: [4, 12], plot: 240 },
 };
 
 @customElement('sinkscope-residual-heatmap')

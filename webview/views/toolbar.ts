@@ -8,7 +8,7 @@ import '../controls.js';
 import type { Figure } from '../figure.js';
 import type { State } from '../store.js';
 
-const bosChoices = { auto: 'BOS: as the model has it', on: 'BOS: on', off: 'BOS: off' } as const;
+const bosChoices = { auto: 'BOS: auto', on: 'BOS: on', off: 'BOS: off' } as const;
 
 @customElement('sinkscope-toolbar')
 export class Toolbar extends LitElement {
@@ -29,6 +29,7 @@ export class Toolbar extends LitElement {
       ${keyed(view.models.map(({ file }) => file).join('\n'), this.#models())}
       <vscode-dropdown
         aria-label="Beginning-of-sequence token"
+        title="Whether a beginning-of-sequence token is put before the text; auto: as the model's tokenizer does it"
         data-testid="bos"
         .value=${view.bos}
         @change=${(event: Event) => {
@@ -49,7 +50,7 @@ export class Toolbar extends LitElement {
           : analysis.status === 'empty'
             ? nothing
             : html`<vscode-button
-                appearance="secondary"
+                appearance=${view.stale ? 'primary' : 'secondary'}
                 data-testid="again"
                 @click=${() => this.#send({ type: 'analyze-again' })}
               >Analyze again</vscode-button>`
