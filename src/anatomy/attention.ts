@@ -168,14 +168,14 @@ const isIntegerProduct = (node: Node) => /Integer$|^QLinear|^QGemm/.test(node.op
 
 interface Projections {
   readonly products: readonly WeightProduct[];
-  /** Targets of the reshapes on the way that can split columns into heads, nearest to the weight first. */
+  /** Targets of the reshapes of these products that can split columns into heads, nearest to the weight first. */
   readonly targets: readonly PartialVector[];
 }
 
 /** The weight products that queries or keys come from, and how they are split into heads on the way. */
 function projections(flow: Flow, value: string): Projections {
   const products = new Set<WeightProduct>();
-  const targets: PartialVector[] = [];
+  const reshapes: { input: string; target: PartialVector }[] = [];
   const seen = new Set<string>([value]);
   const open = [value];
   for (let current = open.shift(); current !== undefined && seen.size < 256; current = open.shift()) {
@@ -188,14 +188,17 @@ function projections(flow: Flow, value: string): Projections {
     }
     if (factors(node) || !isPointwise(node)) continue;
     const target = node.op === 'Reshape' ? partialVector(flow, node.inputs[1] ?? '') : undefined;
-    if (target && target.length >= 3) targets.unshift(target);
+    if (target && target.length >= 3) reshapes.unshift({ input: node.inputs[0] ?? '', target });
     for (const input of flow.reads(node))
       if (!seen.has(input)) {
         seen.add(input);
         open.push(input);
       }
   }
-  return { products: [...products], targets };
+  // Rotary tables are reshaped on these ways too.
+  const sources = [...products].map(({ node }) => node.outputs[0] ?? '');
+  const own = reshapes.filter(({ input }) => sources.some((from) => from === input || between(flow, from, input)));
+  return { products: [...products], targets: own.map(({ target }) => target) };
 }
 
 /**
@@ -208,12 +211,13 @@ function headsOf(flow: Flow, site: Softmax, width: number | undefined) {
   const queries = projections(flow, query);
   const cache = cacheExtents(flow);
   const split = splitOf(queries);
+  const isPacked = queries.products[0]?.node === projections(flow, key).products[0]?.node;
   const heads =
     declaredExtents(flow, site.tensor)?.at(-3) ??
     ratio(width, cache?.headDim) ??
     (split && split.length < 5 ? known(split.at(-2)) : undefined) ??
-    ratio(width, known(split?.at(-1))) ??
-    ratio(queries.products[0]?.columns, known(split?.at(-1)));
+    ratio(isPacked ? width : queries.products[0]?.columns, known(split?.at(-1))) ??
+    ratio(width, known(split?.at(-1)));
   const headDim = ratio(width, heads);
   const kvHeads = cache?.kvHeads ?? keyHeads(flow, key, queries.products[0], heads, headDim) ?? heads;
   return { heads, kvHeads, headDim };
@@ -222,9 +226,10 @@ function headsOf(flow: Flow, site: Softmax, width: number | undefined) {
 /** The target of the reshape that splits a product's columns into heads: [batch, tokens, heads, head_dim] or so. */
 function splitOf({ targets, products }: Projections): PartialVector | undefined {
   const columns = products[0]?.columns;
-  return targets.find(
+  const splits = targets.filter(
     (target) => target.length > 3 || ratio(columns, known(target.at(-2))) === (known(target.at(-1)) ?? 0),
   );
+  return splits.find((target) => known(target.at(-2)) ?? known(target.at(-1))) ?? splits[0];
 }
 
 /** Key/value heads by the columns that keys have: all of their own product, or a part of one for Q, K and V. */

@@ -34,7 +34,8 @@ const pointwise = new Set(
     'ReduceL2 ReduceSum ReduceSumSquare Relu RotaryEmbedding Round Selu Sigmoid Sign SimplifiedLayerNormalization'.split(
       ' ',
     ),
-    'Sin Slice Softplus Softsign Split Sqrt Sub Sum Swish Tanh Transpose Where'.split(' '),
+    'ScatterElements ScatterND Sin Slice Softplus Softsign Split Sqrt Sub Sum Swish Tanh TensorScatter Tile'.split(' '),
+    'Transpose Trilu Where'.split(' '),
     'BiasGelu BiasSplitGelu FastGelu QuickGelu BiasAdd BiasDropout QLinearAdd QLinearMul QLinearSigmoid'.split(' '),
     'BatchNormalization GroupNorm GroupNormalization InstanceNormalization MeanVarianceNormalization'.split(' '),
   ].flat(),

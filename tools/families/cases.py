@@ -238,16 +238,12 @@ VISIONS = {
     "deit": ({}, (None, "layers", ("layernorm_after", "in"), "mlp.fc2", "last_hidden_state")),
     "beit": (
         {"use_relative_position_bias": True, "layer_scale_init_value": 0.3, "use_mask_token": False},
-        (None, "encoder.layer", ("layernorm_after", "in"), "output.dense", "last_hidden_state"),
+        (None, "layers", ("layernorm_after", "in"), "mlp.fc2", "last_hidden_state"),
     ),
     "dinov2": ({"mlp_ratio": 2, "layerscale_value": 0.4}, (None, "encoder.layer", ("norm2", "in"), "mlp.fc2", "last_hidden_state")),
-    "dinov3_vit": ({"num_register_tokens": 2, "layerscale_value": 0.4}, (None, "layer", ("norm2", "in"), "mlp.down_proj", "last_hidden_state")),
-    "siglip_vision_model": ({}, ("", "vision_model.encoder.layers", ("layer_norm2", "in"), "mlp.fc2", "last_hidden_state")),
-    "clip_vision_model": ({}, ("", "vision_model.encoder.layers", ("layer_norm2", "in"), "mlp.fc2", "pooler_output")),
-    "swin": (
-        {"embed_dim": 16, "depths": [2, 2], "num_heads": [2, 4], "window_size": 3, "image_size": 48, "patch_size": 4},
-        (None, "encoder.layers", None, None, "last_hidden_state"),
-    ),
+    "dinov3_vit": ({"num_register_tokens": 2, "layerscale_value": 0.4}, (None, "model.layer", ("norm2", "in"), "mlp.down_proj", "last_hidden_state")),
+    "siglip_vision_model": ({}, (None, "encoder.layers", ("layer_norm2", "in"), "mlp.fc2", "last_hidden_state")),
+    "clip_vision_model": ({}, (None, "encoder.layers", ("layer_norm2", "in"), "mlp.fc2", "pooler_output")),
 }
 
 
@@ -337,4 +333,100 @@ def visions() -> Iterator[Case]:
 
 
 def others() -> Iterator[Case]:
-    return iter(())
+    """Audio, text beside pictures, encoder-decoders, caches, embeddings as inputs, several outputs."""
+    audio = {"input_features": torch.randn(1, 8, 40, generator=torch.Generator().manual_seed(1))}
+    whisper = dict(
+        vocab_size=VOCABULARY, num_mel_bins=8, d_model=64, encoder_layers=3, decoder_layers=3, encoder_attention_heads=4,
+        decoder_attention_heads=4, encoder_ffn_dim=96, decoder_ffn_dim=96, max_source_positions=20, max_target_positions=64,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1, suppress_tokens=[], begin_suppress_tokens=[],
+    )
+    pre_fc2 = dict(mid=("final_layer_norm", "in"), down="fc2", head="last_hidden_state")
+    for form, name in ((forms.torchscript(17), "ts-op17"), (forms.dynamo(18, static=True), "dynamo-op18")):
+        yield Case(
+            f"whisper-encoder-{name}", build("whisper", whisper, AutoModel, "encoder"), inputs=audio, blocks="layers", export=form, **pre_fc2
+        )
+    waves = {"input_values": torch.randn(1, 600, generator=torch.Generator().manual_seed(1))}
+    speech = dict(
+        vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, conv_dim=(32, 32),
+        conv_stride=(5, 5), conv_kernel=(10, 3), num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=4, num_feat_extract_layers=2,
+    )
+    for kind in ("wav2vec2", "hubert"):
+        for stable in (False, True):
+            own = {**speech, "do_stable_layer_norm": stable, "feat_extract_norm": "layer" if stable else "group"}
+            yield Case(
+                f"{kind}{'-stable' if stable else ''}-ts-op17", build(kind, own, AutoModel), inputs=waves, blocks="encoder.layers",
+                mid=("final_layer_norm", "in") if stable else ("layer_norm", "out"), down="feed_forward.output_dense",
+                head="last_hidden_state", export=forms.torchscript(17),
+            )
+    spectrogram = {"input_values": torch.randn(1, 64, 16, generator=torch.Generator().manual_seed(1))}
+    ast = dict(
+        hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, patch_size=8, frequency_stride=8,
+        time_stride=8, max_length=64, num_mel_bins=16,
+    )
+    yield Case(
+        "ast-ts-op17", build("audio-spectrogram-transformer", ast, AutoModel), inputs=spectrogram, blocks="layers",
+        mid=("layernorm_after", "in"), down="mlp.fc2", head="last_hidden_state", export=forms.torchscript(17),
+    )
+    text = {**BERT, "projection_dim": 32}
+    for kind, blocks in (("clip_text_model", "encoder.layers"), ("siglip_text_model", "encoder.layers")):
+        yield Case(
+            f"{kind}-ts-op17", build(kind, text, AutoModel), inputs=ids(), blocks=blocks, mid=("layer_norm2", "in"), down="mlp.fc2",
+            head="last_hidden_state", export=forms.torchscript(17),
+        )
+    t5 = dict(
+        vocab_size=VOCABULARY, d_model=64, d_kv=16, d_ff=96, num_layers=3, num_decoder_layers=3, num_heads=4, pad_token_id=0,
+        decoder_start_token_id=0, use_cache=False, feed_forward_proj="gated-gelu", dropout_rate=0.0,
+    )
+    decoded = {"decoder_input_ids": ids()["input_ids"].flip(1)[:, :9].contiguous()}
+    yield Case(
+        "t5-encoder-ts-op17", build("t5", t5, AutoModel, "encoder"), inputs=ids(), blocks="block", down="layer.1.DenseReluDense.wo",
+        mid=("layer.1.layer_norm", "in"), head="last_hidden_state", export=forms.torchscript(17),
+    )
+    yield Case(
+        "t5-whole-ts-op17", build("t5", t5, AutoModel), inputs={**ids(), **decoded}, blocks="decoder.block", head="last_hidden_state",
+        down="layer.2.DenseReluDense.wo", export=forms.torchscript(17),
+    )
+    bart = dict(
+        vocab_size=VOCABULARY, d_model=64, encoder_layers=4, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=4,
+        encoder_ffn_dim=96, decoder_ffn_dim=96, max_position_embeddings=64, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        decoder_start_token_id=1, use_cache=False,
+    )
+    yield Case(
+        "bart-whole-ts-op17", build("bart", bart, AutoModel), inputs={**ids(), **decoded}, blocks="decoder.layers", head="last_hidden_state",
+        down="fc2", export=forms.torchscript(17),
+    )
+    yield Case(
+        "whisper-whole-dynamo-op18", build("whisper", whisper, AutoModel), inputs={**audio, **decoded}, blocks="decoder.layers",
+        head="last_hidden_state", down="fc2", export=forms.dynamo(18, static=True),
+    )
+    encoded = {"encoder_hidden_states": torch.randn(1, 7, 64, generator=torch.Generator().manual_seed(2))}
+    yield Case(
+        "bart-decoder-ts-op17", build("bart", bart, AutoModel, "decoder"), inputs={**ids(mask=False), **encoded}, blocks="layers",
+        head="last_hidden_state", down="fc2", export=forms.torchscript(17),
+    )
+
+    llama = build("llama", LLAMA)
+    parts = dict(blocks=LAYERS, mid=PRE, down="mlp.down_proj", facts={"kv_heads": 2})
+    embeddings = {
+        "inputs_embeds": torch.randn(1, TOKENS, 64, generator=torch.Generator().manual_seed(1)),
+        "attention_mask": ids()["attention_mask"],
+    }
+    positions = {**ids(), "position_ids": torch.arange(TOKENS)[None]}
+    yield Case("llama-inputs_embeds-ts-op17", llama, inputs=embeddings, export=forms.torchscript(17), **parts)
+    yield Case("llama-inputs_embeds-dynamo-op18", llama, inputs=embeddings, export=forms.dynamo(18), **parts)
+    yield Case("llama-positions-dynamo-op20", llama, inputs=positions, export=forms.dynamo(20), **parts)
+    yield Case("llama-ids-only-op23", sdpa("llama", LLAMA), inputs=ids(mask=False), export=forms.dynamo(23), **parts)
+    yield Case("llama-static-op23", sdpa("llama", LLAMA), inputs=ids(mask=False), export=forms.dynamo(23, static=True), **parts)
+    yield Case("llama-saved-basic", llama, inputs=ids(), export=forms.torchscript(17), after=forms.ort_saved("basic"), **parts)
+    yield Case("llama-saved-all", llama, inputs=ids(), export=forms.torchscript(17), after=forms.ort_saved("all"), **parts)
+    bert = dict(inputs=ids(), blocks="encoder.layer", mid=POST, down="output.dense", head=("last_hidden_state", "pooler_output"))
+    yield Case("bert-saved-all", build("bert", BERT, AutoModel), export=forms.torchscript(14), after=forms.ort_saved("all"), **bert)
+    yield Case(
+        "bert-fused-half", build("bert", BERT, AutoModel), export=forms.torchscript(14),
+        after=forms.then(forms.ort_optimised("bert", 4, 64), forms.half), dtype="float16", **bert,
+    )
+    yield Case(
+        "bert-fused-mha", build("bert", BERT, AutoModel), export=forms.torchscript(14),
+        after=forms.ort_optimised("bert", 4, 64, use_multi_head_attention=True), **bert,
+    )
+    yield Case("bert-one-layer", build("bert", {**BERT, "num_hidden_layers": 1}, AutoModel), export=forms.torchscript(14), **bert)
