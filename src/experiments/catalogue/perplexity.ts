@@ -1,0 +1,79 @@
+import { formatNumber } from '../../analysis/format.js';
+import type { Presentation } from '../../analysis/presentation.js';
+import { experiment } from '../experiment.js';
+import { type PerplexityResult, perplexity } from '../perplexity.js';
+import { leftOut } from '../text.js';
+import { modelName, windowSettings } from './settings.js';
+
+/** @param running what was yielded on the way, the result last */
+export function presentPerplexity(running: readonly PerplexityResult[], text: string): Presentation {
+  const result = running[running.length - 1];
+  const { perplexity, interval, tokens, model, windows } = result;
+  const bounds = interval.map(formatNumber).join(' to ');
+  const left = leftOut(result);
+  return {
+    title: 'Perplexity',
+    sentence:
+      `Perplexity ${formatNumber(perplexity)} (95 % interval ${bounds}): on average the model is as unsure of the next ` +
+      `token as if it chose among ${formatNumber(perplexity)} equally likely ones. Compare it only with figures of the same text, T and BOS.`,
+    settings: [
+      { name: 'model', value: modelName(model) },
+      { name: 'text', value: text },
+      ...windowSettings(result, tokens),
+      { name: 'windows', value: `${windows}` },
+    ],
+    warnings: left === '' ? [] : [left],
+    parts: [
+      {
+        kind: 'table',
+        heading: 'Perplexity',
+        columns: [
+          { name: 'perplexity', format: 'fixed' },
+          { name: '95 % from', format: 'fixed' },
+          { name: 'to', format: 'fixed' },
+          { name: 'tokens', format: 'plain' },
+        ],
+        rows: [[perplexity, ...interval, tokens]],
+      },
+      {
+        kind: 'lines',
+        heading: 'Running perplexity',
+        x: { name: 'windows', values: running.map(({ done }) => done) },
+        y: { name: 'perplexity', format: 'fixed', log: false },
+        lines: [
+          { name: 'perplexity', values: running.map((step) => step.perplexity) },
+          { name: '95 % from', values: running.map((step) => finite(step.interval[0])) },
+          { name: 'to', values: running.map((step) => finite(step.interval[1])) },
+        ],
+      },
+    ],
+  };
+}
+
+const finite = (value: number) => (Number.isFinite(value) ? value : null);
+
+export const perplexityExperiment = experiment({
+  id: 'perplexity',
+  title: 'Perplexity',
+  description: 'How well the model predicts a text, in windows of fixed length.',
+  inputs: {
+    text: { kind: 'text', label: 'Text' },
+    window: { kind: 'whole', label: 'Window (tokens)', least: 3, default: 256 },
+    stride: { kind: 'whole', label: 'Stride', least: 1 },
+    tokens: { kind: 'whole', label: 'First tokens only', least: 1 },
+  },
+  async *steps({ engine, ...setup }, { text, ...windowing }, signal) {
+    const running: PerplexityResult[] = [];
+    for await (const step of perplexity(engine, { ...setup, ...windowing, text: text.text }, signal)) {
+      running.push(step);
+      const { done, windows: of } = step;
+      const last = done === of;
+      yield {
+        done,
+        of,
+        text: `window ${done} of ${of} · perplexity ${step.perplexity.toFixed(2)}`,
+        presentation: last ? presentPerplexity(running, text.name) : undefined,
+      };
+    }
+  },
+});

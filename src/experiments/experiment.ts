@@ -1,0 +1,126 @@
+/** An experiment as people meet it: a name, what it has to be given, and steps that end in something to look at. */
+import type { Presentation } from '../analysis/presentation.js';
+import type { Thresholds } from '../analysis/thresholds.js';
+import type { Engine } from '../engine/engine.js';
+import { SinkscopeError } from '../errors.js';
+import type { Budget } from './text.js';
+
+/** What is asked for. Plain data: the panel makes fields of it, and commands ask for what has no default. */
+export type Input =
+  /** `text` is the document by default; any other is a file to be chosen. */
+  | { readonly kind: 'text'; readonly label: string }
+  /** A whole number from `least` on; without a default it may stay open. */
+  | { readonly kind: 'whole'; readonly label: string; readonly least: number; readonly default?: number }
+  /** Any number; may stay open. */
+  | { readonly kind: 'number'; readonly label: string }
+  | { readonly kind: 'choice'; readonly label: string; readonly choices: readonly string[] }
+  | { readonly kind: 'words'; readonly label: string; readonly default: string }
+  /** Several models. */
+  | { readonly kind: 'models'; readonly label: string };
+
+export type Inputs = Readonly<Record<string, Input>>;
+
+/** A text and what it is called: the name of its document or file. */
+export interface NamedText {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** What is chosen for all experiments alike. */
+export interface Setup extends Budget {
+  readonly engine: Engine;
+  /** Path of the `.onnx` file. */
+  readonly model: string;
+  /** Undefined: as the model has it. */
+  readonly bos: boolean | undefined;
+  readonly thresholds: Thresholds;
+}
+
+/** How far an experiment is, in numbers and words, and what it shows once there is something. */
+export interface ExperimentStep {
+  readonly done: number;
+  readonly of: number;
+  readonly text: string;
+  readonly presentation?: Presentation;
+}
+
+export interface ExperimentFacts {
+  /** As the CLI's subcommand. */
+  readonly id: string;
+  readonly title: string;
+  /** What it answers, in a sentence. */
+  readonly description: string;
+  readonly inputs: Inputs;
+}
+
+export interface Experiment extends ExperimentFacts {
+  /**
+   * Its steps; the last one has the presentation.
+   *
+   * @param given a value for each input that has no default, by name; those of texts are {@link NamedText}s
+   * @throws SinkscopeError `input` for a value that does not fit, and what the experiment throws
+   */
+  run(setup: Setup, given: Readonly<Record<string, unknown>>, signal: AbortSignal): AsyncIterable<ExperimentStep>;
+}
+
+type ValueOf<I extends Input> = I['kind'] extends 'text'
+  ? NamedText
+  : I['kind'] extends 'whole'
+    ? I extends { readonly default: number }
+      ? number
+      : number | undefined
+    : I['kind'] extends 'number'
+      ? number | undefined
+      : I['kind'] extends 'models'
+        ? readonly string[]
+        : string;
+
+export type Values<I extends Inputs> = { readonly [Name in keyof I]: ValueOf<I[Name]> };
+
+/** Makes an experiment of a function that takes its inputs' values, checked and typed. */
+export function experiment<const I extends Inputs>(
+  definition: Omit<ExperimentFacts, 'inputs'> & {
+    readonly inputs: I;
+    steps(setup: Setup, values: Values<I>, signal: AbortSignal): AsyncIterable<ExperimentStep>;
+  },
+): Experiment {
+  const { steps, inputs, ...facts } = definition;
+  return { ...facts, inputs, run: (setup, given, signal) => steps(setup, checked(inputs, given), signal) };
+}
+
+function checked<I extends Inputs>(inputs: I, given: Readonly<Record<string, unknown>>): Values<I> {
+  const values = Object.entries(inputs).map(([name, input]) => [name, checkedValue(input, given[name])]);
+  return Object.fromEntries(values) as Values<I>; // entry by entry what `ValueOf` says of each kind
+}
+
+function checkedValue(input: Input, value: unknown): unknown {
+  const wrong = (what: string) => new SinkscopeError({ code: 'input', message: `${input.label}: ${what}.` });
+  switch (input.kind) {
+    case 'text':
+      if (isNamedText(value)) return value;
+      throw wrong('choose a text');
+    case 'whole': {
+      const whole = value ?? input.default;
+      if (whole === undefined || (typeof whole === 'number' && Number.isInteger(whole) && whole >= input.least))
+        return whole;
+      throw wrong(`give a whole number from ${input.least} on`);
+    }
+    case 'number':
+      if (value === undefined || Number.isFinite(value)) return value;
+      throw wrong('give a number');
+    case 'choice': {
+      const choice = value ?? input.choices[0];
+      if (typeof choice === 'string' && input.choices.includes(choice)) return choice;
+      throw wrong(`choose one of ${input.choices.join(', ')}`);
+    }
+    case 'words':
+      if (value === undefined || typeof value === 'string') return value ?? input.default;
+      throw wrong('give words');
+    case 'models':
+      if (Array.isArray(value) && value.every((file) => typeof file === 'string')) return value;
+      throw wrong('choose models');
+  }
+}
+
+const isNamedText = (value: unknown): value is NamedText =>
+  typeof value === 'object' && value !== null && 'text' in value && 'name' in value;
