@@ -19,6 +19,34 @@ export function report(analysis: Analysis, thresholds: Thresholds, coloured: boo
   ].join('');
 }
 
+/** What a changed run gives beside the plain one. */
+export function against(plain: Analysis, changed: Analysis, thresholds: Thresholds): string {
+  const rate = (analysis: Analysis) => {
+    const share = sinks(analysis, thresholds).rate;
+    return share === undefined ? '–' : `${formatNumber(100 * share)} %`;
+  };
+  const next = (analysis: Analysis) =>
+    (analysis.predictions?.top ?? [])
+      .slice(0, 3)
+      .map(({ text, probability }) => `${JSON.stringify(text)} ${formatNumber(100 * probability)} %`)
+      .join(', ') || '–';
+  const [before, after] = [plain, changed];
+  const layers = before.layers.map(({ top: [was] }, layer) => {
+    const now = after.layers[layer]?.top[0];
+    return [
+      `largest of h_${layer}`,
+      was ? `${formatValue(was.value)} (token ${was.token}, dim ${was.dim})` : '–',
+  if (!tokens || tokens.tokens.length >= tokens.total) return line;
+    ];
+  });
+  const rows = [
+    ...layers,
+    [`heads with α > ${thresholds.epsilon} on the first token`, rate(before), rate(after)],
+    ['next token', next(before), next(after)],
+  ];
+  return section('Against the run as it is', columns(['', 'as is'], 'changed', rows));
+}
+
 const codes = { massive: 33, large: 93, sink: 36 } as const;
 
 function colour({ text, mark }: Span): string {
