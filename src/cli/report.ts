@@ -36,7 +36,7 @@ export function against(plain: Analysis, changed: Analysis, thresholds: Threshol
     return [
       `largest of h_${layer}`,
       was ? `${formatValue(was.value)} (token ${was.token}, dim ${was.dim})` : '–',
-  if (!tokens || tokens.tokens.length >= tokens.total) return line;
+      now ? `${formatValue(now.value)} (token ${now.token}, dim ${now.dim})` : '–',
     ];
   });
   const rows = [
@@ -64,7 +64,7 @@ function heading({ started, tokens, finished }: Analysis): string {
     finished && `${finished.seconds.toFixed(2)} s`,
   ];
   const line = shown.filter((part) => part).join(' · ');
-  if (!tokens || tokens.window.end - tokens.window.start >= tokens.total - 1) return line;
+  if (!tokens || tokens.tokens.length >= tokens.total) return line;
   return `${line}\nOnly tokens ${tokens.window.start} to ${tokens.window.end - 1} of ${tokens.total} were run.`;
 }
 
