@@ -6,9 +6,12 @@ import { toJson } from '../analysis/result.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
 import type { RunRequest } from '../engine/events.js';
+import type { Intervention } from '../engine/interventions.js';
 import { SinkscopeError } from '../errors.js';
+import { type Change, resolve as resolveChange, withMeans } from '../experiments/selectors.js';
+import { parseChange } from './change.js';
 import { modelFile } from './model.js';
-import { report } from './report.js';
+import { against, report } from './report.js';
 import { memoryOption, readText } from './text.js';
 
 interface Options {
@@ -20,6 +23,8 @@ interface Options {
   readonly bos?: boolean;
   readonly window?: 'first' | 'last';
   readonly memory: number;
+  readonly set?: readonly Change[];
+  readonly calibrate?: string;
   readonly json?: boolean;
   readonly save?: string;
   readonly attention?: boolean;
@@ -50,19 +55,52 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--no-bos', 'leave it out')
     .addOption(new Option('--window <part>', 'of a text that is too long, the part to run').choices(['first', 'last']))
     .addOption(memoryOption())
+    .addOption(
+      new Option(
+        '--set <change>',
+        'change activations, as in "block=2 tokens=massive dims=massive to=zero" (may be given several times)',
+      ).argParser(parseChange),
+    )
+    .option('--calibrate <path>', 'with --set … to=mean: the text that means are taken from')
     .option('--json', 'print the whole result as JSON')
     .option('--save <path>', 'write hidden states (hidden.k, resid_mid.k) to a .safetensors file')
     .option('--attention', 'with --save: attention patterns (attn.k) too')
     .option('--mlp', 'with --save: MLP intermediate states (mlp.k) too')
     .option('--logits', 'with --save: logits too')
     .action(async (model: string, options: Options) => {
-      const analysis = await run(engine, await request(model, options), signal);
+      const asked = await request(model, options);
+      const plain = await run(engine, options.set ? { ...asked, save: undefined } : asked, signal);
+      const interventions = options.set && (await intervened(engine, asked, options, plain, signal));
+      const analysis = interventions ? await run(engine, { ...asked, interventions }, signal) : plain;
+      const changed = interventions && { interventions, as_is: toJson(plain, defaultThresholds) };
       process.stdout.write(
         options.json
-          ? `${JSON.stringify(toJson(analysis, defaultThresholds))}\n`
-          : report(analysis, defaultThresholds, process.stdout.isTTY && !process.env.NO_COLOR),
+          ? `${JSON.stringify({ ...toJson(analysis, defaultThresholds), ...changed })}\n`
+          : report(analysis, defaultThresholds, process.stdout.isTTY && !process.env.NO_COLOR) +
+              (interventions ? against(plain, analysis, defaultThresholds) : ''),
       );
     });
+}
+
+/** What the changes that were asked for mean for this prompt. */
+async function intervened(
+  engine: Engine,
+  { model, memory, threads }: RunRequest,
+  { set = [], calibrate }: Options,
+  plain: Analysis,
+  signal: AbortSignal,
+): Promise<Intervention[]> {
+  const resolved = set.flatMap((change) => resolveChange(change, plain, defaultThresholds));
+  if (calibrate === undefined && set.some((change) => change.set.to === 'mean')) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: 'A mean is taken from another text; give one with --calibrate.',
+    });
+  }
+  const calibration = calibrate === undefined ? '' : await readText(calibrate);
+  const length = plain.layers[0]?.tokens ?? 0;
+  const bos = plain.started?.settings.bos ?? false;
+  return withMeans(engine, resolved, { model, memory, threads, calibration, length, bos }, signal);
 }
 
 async function request(model: string, options: Options): Promise<RunRequest> {

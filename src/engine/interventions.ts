@@ -1,4 +1,5 @@
 /** Changes to activations, as data, and how they are made. */
+import { SinkscopeError } from '../errors.js';
 import { DataType } from '../onnx/model.js';
 import { float32ToFloat16 } from '../statistics/half.js';
 import { floats, rowsOf, type Value } from './value.js';
@@ -25,7 +26,11 @@ export type Setting =
   /** Adds normal noise of this standard deviation; the same seed gives the same noise. */
   | { readonly to: 'noise'; readonly deviation: number; readonly seed: number };
 
-/** A copy of `value` with the interventions made, in their order; tokens beyond its end are left out. */
+/**
+ * A copy of `value` with the interventions made, in their order; tokens beyond its end are left out.
+ *
+ * @throws SinkscopeError `input` for a dim that the value does not have
+ */
 export function intervened(value: Value, interventions: readonly Intervention[]): Value {
   const { tokens, dims } = rowsOf(value);
   const data = floats(value).slice();
@@ -46,7 +51,15 @@ const range = (length: number) => Array.from({ length }, (_, i) => i);
 
 function columnsOf(chosen: Intervention['dims'], dims: number): readonly number[] {
   if (chosen === 'all') return range(dims);
-  if (!('except' in chosen)) return chosen.filter((dim) => dim < dims);
+  const named = 'except' in chosen ? chosen.except : chosen;
+  const outside = named.find((dim) => dim >= dims);
+  if (outside !== undefined) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `There is no dim ${outside} at this point: the model has dims 0 to ${dims - 1} there.`,
+    });
+  }
+  if (!('except' in chosen)) return chosen;
   const kept = new Set(chosen.except);
   return range(dims).filter((dim) => !kept.has(dim));
 }
