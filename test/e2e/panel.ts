@@ -27,6 +27,11 @@ export class Panel {
     return this.frame.getByTestId('again');
   }
 
+  /** What went wrong, in the place where the result would be. */
+  get problem(): Locator {
+    return this.frame.getByRole('alert');
+  }
+
   get tokens(): Locator {
     return this.frame.locator('sinkscope-token-strip').getByRole('option');
   }

@@ -44,7 +44,7 @@ describe('a run', () => {
     await panel.again.click();
     await panel.stop.waitFor();
     process.kill(engine, 'SIGKILL');
-    await window.notification('engine').waitFor();
+    await expect.poll(() => panel.problem.textContent()).toMatch(/engine process ended unexpectedly/);
     await panel.again.click();
     await panel.finished();
   });

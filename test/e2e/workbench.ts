@@ -125,11 +125,6 @@ export class Workbench {
     await this.page.keyboard.press('Shift+End');
   }
 
-  /** A message in the corner of the window that has `text` in it. */
-  notification(text: string): Locator {
-    return this.page.locator('.notification-toast').filter({ hasText: text });
-  }
-
   /** A key with Ctrl, or Cmd on macOS. */
   async press(key: string): Promise<void> {
     await this.page.keyboard.press(`ControlOrMeta+${key}`);
