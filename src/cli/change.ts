@@ -39,7 +39,7 @@ function setting(to: string | undefined, seed: string | undefined): Change['set'
   throw wrong('to is zero, mean, value:<x>, scale:<factor> or noise:<deviation>');
 }
 
-function word<Word extends string>(value: string, words: readonly Word[]): Word | undefined {
+function word<const Word extends string>(value: string, words: readonly Word[]): Word | undefined {
   return words.find((candidate) => candidate === value);
 }
 

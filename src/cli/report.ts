@@ -30,9 +30,8 @@ export function against(plain: Analysis, changed: Analysis, thresholds: Threshol
       .slice(0, 3)
       .map(({ text, probability }) => `${JSON.stringify(text)} ${formatNumber(100 * probability)} %`)
       .join(', ') || '–';
-  const [before, after] = [plain, changed];
-  const layers = before.layers.map(({ top: [was] }, layer) => {
-    const now = after.layers[layer]?.top[0];
+  const layers = plain.layers.map(({ top: [was] }, layer) => {
+    const now = changed.layers[layer]?.top[0];
     return [
       `largest of h_${layer}`,
       was ? `${formatValue(was.value)} (token ${was.token}, dim ${was.dim})` : '–',
@@ -41,8 +40,8 @@ export function against(plain: Analysis, changed: Analysis, thresholds: Threshol
   });
   const rows = [
     ...layers,
-    [`heads with α > ${thresholds.epsilon} on the first token`, rate(before), rate(after)],
-    ['next token', next(before), next(after)],
+    [`heads with α > ${thresholds.epsilon} on the first token`, rate(plain), rate(changed)],
+    ['next token', next(plain), next(changed)],
   ];
   return section('Against the run as it is', columns(['', 'as is'], 'changed', rows));
 }

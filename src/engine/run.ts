@@ -41,6 +41,7 @@ export async function startRun(
     { file: loaded.file, inputs: anatomy.inputs, ...limits(loaded, request) },
     () => loaded.tokenizer(),
   );
+  for (const { point, block } of request.interventions ?? []) valueAt(anatomy, point, block);
   await emit({
     type: 'started',
     model: summary,

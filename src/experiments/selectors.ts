@@ -48,6 +48,13 @@ export function resolve(change: Change, analysis: Analysis, thresholds: Threshol
     change.block === 'every'
       ? Array.from({ length: layers }, (_, i) => i + 1)
       : [change.block === 'onset' ? (massive()[0]?.onset ?? 1) : change.block];
+  const outside = blocks.find((block) => block > layers || block < (point === 'resid_post' ? 0 : 1));
+  if (outside !== undefined) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `There is no ${point} of block ${outside}: the model has blocks 1 to ${layers}.`,
+    });
+  }
   const pairs = change.tokens === 'massive' && change.dims === 'massive';
   return blocks.flatMap((block): Resolved[] => {
     if (!pairs || chosenTokens === 'all') return [{ point, block, tokens: chosenTokens, dims: chosenDims, set }];
