@@ -1,9 +1,10 @@
 import type { Presentation } from '../../analysis/presentation.js';
+import { modelName } from '../../models/find.js';
 import { experiment } from '../experiment.js';
 import { conclusion, type InterventionsResult, interventions } from '../interventions.js';
 import { leftOut } from '../text.js';
 import { calibratedInputs, presented, rowBars, rowTable } from './rows.js';
-import { massiveSettings, modelName, windowSettings } from './settings.js';
+import { massiveSettings, windowSettings } from './settings.js';
 
 /** @param texts names of the measured text and of the calibration text */
 export function presentInterventions(

@@ -1,9 +1,10 @@
 import { formatNumber } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
+import { modelName } from '../../models/find.js';
 import { experiment } from '../experiment.js';
 import { type PerplexityResult, perplexity } from '../perplexity.js';
 import { leftOut } from '../text.js';
-import { modelName, windowSettings } from './settings.js';
+import { windowSettings } from './settings.js';
 
 /** @param running what was yielded on the way, the result last */
 export function presentPerplexity(running: readonly PerplexityResult[], text: string): Presentation {

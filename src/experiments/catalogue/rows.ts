@@ -42,7 +42,7 @@ export async function* presented<Result>(
   present: (result: Result) => ExperimentStep['presentation'],
 ): AsyncGenerator<ExperimentStep, void, void> {
   for await (const { phase, done, of, result } of steps)
-    yield { done, of, text: `${phase}: window ${done} of ${of}`, presentation: result && present(result) };
+    yield { done, of, text: `${phase}: ${done} of ${of}`, presentation: result && present(result) };
 }
 
 /** Inputs of an experiment that measures on one text what it has estimated on another. */

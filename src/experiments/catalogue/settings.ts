@@ -1,15 +1,8 @@
 /** The settings that presentations name, in the words that all of them use. */
-import { basename, dirname } from 'node:path';
 import { formatNumber } from '../../analysis/format.js';
 import type { Setting } from '../../analysis/presentation.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
-
-/** A model as people know it: its folder's name where the file is only called `model.onnx`. */
-export function modelName(file: string): string {
-  const name = basename(file).replace(/\.onnx$/i, '');
-  const folder = basename(dirname(file)) === 'onnx' ? dirname(dirname(file)) : dirname(file);
-  return /^model/i.test(name) && basename(folder) !== '' ? `${basename(folder)}${name.slice(5)}` : name;
-}
+import type { RunFacts } from '../run.js';
 
 /** Sequences of a text: how long they are, how far apart and what they begin with. */
 export function windowSettings(
@@ -33,4 +26,13 @@ export function massiveSettings({ absolute, ratio }: Pick<Thresholds, 'absolute'
 /** How a sink is told. */
 export function sinkSettings({ epsilon }: Pick<Thresholds, 'epsilon'>): Setting[] {
   return [{ name: 'ε', value: `${epsilon}` }];
+}
+
+/** One run of a prompt. */
+export function runSettings({ name, tokens, total, bos }: RunFacts): Setting[] {
+  return [
+    { name: 'model', value: name },
+    { name: 'T', value: total > tokens ? `${tokens} of ${total} tokens` : `${tokens} tokens` },
+    { name: 'BOS', value: bos === undefined ? 'as given' : bos ? 'on' : 'off' },
+  ];
 }

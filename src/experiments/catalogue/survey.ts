@@ -1,8 +1,9 @@
 import type { Presentation } from '../../analysis/presentation.js';
+import { modelName } from '../../models/find.js';
 import { experiment } from '../experiment.js';
 import { type Survey, survey, tokenKinds } from '../survey.js';
 import { type SurveyRow, surveyConclusion, surveyRows } from '../survey-table.js';
-import { massiveSettings, modelName, windowSettings } from './settings.js';
+import { massiveSettings, windowSettings } from './settings.js';
 
 /** Dims that the heatmap shows; the table has all. */
 const shown = 24;

@@ -1,0 +1,89 @@
+import { formatNumber } from '../../analysis/format.js';
+import type { LinesPart, Presentation } from '../../analysis/presentation.js';
+import type { Pair } from '../../engine/bias.js';
+import { type BiasResult, conclusion, implicitBias } from '../bias.js';
+import { experiment } from '../experiment.js';
+import { presented } from './rows.js';
+import { massiveSettings, runSettings } from './settings.js';
+
+export function presentBias(result: BiasResult, text: string): Presentation {
+  const { blocks, names, thresholds } = result;
+  const heads = Math.max(...blocks.map((block) => block.heads.length));
+  const x = { name: 'layer', values: blocks.map(({ layer }) => layer) };
+  const updates = (part: 'chosen' | 'rest', of: 'norm' | 'cosine') =>
+    blocks.map(({ projected, heads }) => known(projected?.[part][of] ?? mean(heads.map((head) => head[part][of]))));
+  const lines = (heading: string, of: 'norm' | 'cosine', log: boolean): LinesPart => ({
+    kind: 'lines',
+    heading,
+    x,
+    y: { name: of === 'norm' ? 'mean L2 norm' : 'mean cosine similarity', log },
+    lines: [
+      { name: chosenName(names), values: updates('chosen', of) },
+      { name: 'all other tokens', values: updates('rest', of) },
+    ],
+  });
+  return {
+    title: 'Implicit attention bias',
+    sentence: conclusion(result),
+    settings: [
+      ...runSettings(result),
+      { name: 'text', value: text },
+      { name: 'keys', value: names.join(', ') },
+      ...massiveSettings(thresholds),
+    ],
+    warnings: [],
+    parts: [
+      lines('How alike value updates are between queries', 'cosine', false),
+      lines('How large value updates are', 'norm', true),
+      {
+        kind: 'heatmap',
+        heading: `Attention on ${chosenName(names)}`,
+        rows: { name: 'layer', labels: blocks.map(({ layer }) => `${layer}`) },
+        columns: { name: 'head', labels: Array.from({ length: heads }, (_, head) => `${head}`) },
+        value: { name: 'share of attention', format: 'share' },
+        scale: 'linear',
+        values: blocks.flatMap((block) => Array.from({ length: heads }, (_, head) => block.heads[head]?.share ?? null)),
+      },
+      {
+        kind: 'table',
+        heading: 'From the norm’s input to K and V: chosen | others',
+        columns: [
+          { name: 'layer' },
+          ...['L2 of input', 'L2 of normed', 'participation of input', '… of normed', 'L2 of K', 'L2 of V'].map(
+            (name) => ({ name }),
+          ),
+        ],
+        rows: blocks.map(({ layer, norms, participation, keyNorm, valueNorm }) => [
+          `${layer}`,
+          pair(norms.input),
+          pair(norms.normed),
+          pair(participation.input),
+          pair(participation.normed),
+          pair(keyNorm && meanPair(keyNorm)),
+          pair(meanPair(valueNorm)),
+        ]),
+      },
+    ],
+  };
+}
+
+const chosenName = (names: readonly string[]) => (names.length > 3 ? `${names.length} tokens` : names.join(', '));
+
+const known = (value: number) => (Number.isFinite(value) ? value : null);
+
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+const meanPair = (pairs: readonly Pair[]): Pair => [mean(pairs.map(([a]) => a)), mean(pairs.map(([, b]) => b))];
+
+const pair = (values: Pair | undefined) => (values ? values.map(formatNumber).join(' | ') : null);
+
+export const biasExperiment = experiment({
+  id: 'bias',
+  title: 'Implicit attention bias',
+  description: 'Whether massive tokens add the same vector to every query’s attention output.',
+  inputs: { text: { kind: 'text', label: 'Text' } },
+  steps({ engine, ...setup }, { text }, signal) {
+    const request = { ...setup, prompt: { text: text.text }, window: 'first' } as const;
+    return presented(implicitBias(engine, request, signal), (result) => presentBias(result, text.name));
+  },
+});

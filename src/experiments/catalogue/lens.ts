@@ -1,0 +1,98 @@
+import { tokenLabel } from '../../analysis/label.js';
+import type { BarsPart, Presentation, TextPart } from '../../analysis/presentation.js';
+import { experiment } from '../experiment.js';
+import { conclusion, decidedAt, type LensPoint, type LensResult, lens, partName } from '../lens.js';
+import { presented } from './rows.js';
+import { runSettings } from './settings.js';
+
+export function presentLens(result: LensResult, text: string): Presentation {
+  const { sequence, points, top } = result;
+  const labels = sequence.map(tokenLabel);
+  // As residual streams are drawn elsewhere, the last point on top.
+  const shown = points.toReversed();
+  const last = sequence.length - 1;
+  const decided = decidedAt(result);
+  return {
+    title: 'Logit lens',
+    sentence: conclusion(result),
+    settings: [...runSettings(result), { name: 'text', value: text }, { name: 'predictions', value: `${top}` }],
+    warnings: [],
+    parts: [
+      {
+        kind: 'heatmap',
+        heading: 'Most likely next token at each residual point',
+        rows: { name: 'layer', labels: shown.map(pointName) },
+        columns: { name: 'token', labels },
+        value: { name: 'probability', format: 'share' },
+        scale: 'linear',
+        values: shown.flatMap(({ rows }) => labels.map((_, token) => rows[token]?.[0]?.probability ?? null)),
+        texts: shown.flatMap(({ rows }) => labels.map((_, token) => visible(rows[token]?.[0]?.text ?? ''))),
+      },
+      attributionPart(result),
+      {
+        kind: 'table',
+        heading: 'First layer from which on the final prediction leads',
+        columns: [{ name: 'token' }, { name: 'text' }, { name: 'layer', format: 'plain' }, { name: 'prediction' }],
+        rows: labels.map((label, token) => [
+          `${token}`,
+          label,
+          decided[token] ?? null,
+          visible(points.at(-1)?.rows[token]?.[0]?.text ?? ''),
+        ]),
+      },
+      {
+        kind: 'table',
+        heading: `Predictions after token ${last}, ${labels[last]}`,
+        columns: [
+          { name: 'layer' },
+          ...Array.from({ length: top }, (_, rank) => [
+            { name: `${rank + 1}.` },
+            { name: 'probability', format: 'share' } as const,
+          ]).flat(),
+        ],
+        rows: points.map((point) => [
+          pointName(point),
+          ...Array.from({ length: top }, (_, rank) => {
+            const prediction = point.rows[last]?.[rank];
+            return prediction ? [visible(prediction.text), prediction.probability] : [null, null];
+          }).flat(),
+        ]),
+      },
+    ],
+  };
+}
+
+function attributionPart({ attribution }: LensResult): BarsPart | TextPart {
+  if (typeof attribution === 'string')
+    return { kind: 'text', heading: 'Direct logit attribution', paragraphs: [attribution] };
+  const { parts, token, target } = attribution;
+  return {
+    kind: 'bars',
+    heading: `What adds to the logit of ${JSON.stringify(target.text)} after token ${token}`,
+    value: { name: 'logit', format: 'value' },
+    log: false,
+    reference: 0,
+    bars: parts.map((part) => ({ name: partName(part), value: part.logit })),
+  };
+}
+
+const pointName = ({ layer, point }: LensPoint) =>
+  point === 'resid_mid' ? `${layer} mid` : layer === 0 ? 'embed' : `${layer}`;
+
+const visible = (text: string) => tokenLabel({ id: 0, text, start: 0, end: 1, special: false });
+
+export const lensExperiment = experiment({
+  id: 'lens',
+  title: 'Logit lens',
+  description: 'What the model would predict from each layer, and which parts make its final prediction.',
+  inputs: {
+    text: { kind: 'text', label: 'Text' },
+    top: { kind: 'whole', label: 'Predictions', least: 1, default: 3 },
+    mid: { kind: 'choice', label: 'Points', choices: ['after blocks', 'after attention too'] },
+    token: { kind: 'whole', label: 'Token to explain', least: 0 },
+  },
+  steps({ engine, ...setup }, { text, mid, ...values }, signal) {
+    const request = { ...setup, ...values, mid: mid !== 'after blocks', prompt: { text: text.text } };
+    return presented(lens(engine, { ...request, window: 'first' }, signal), (result) => presentLens(result, text.name));
+  },
+});

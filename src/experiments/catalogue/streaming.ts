@@ -1,0 +1,57 @@
+import type { HeatmapPart, Presentation } from '../../analysis/presentation.js';
+import { modelName } from '../../models/find.js';
+import { experiment } from '../experiment.js';
+import { conclusion, type StreamingResult, streaming } from '../streaming.js';
+import { leftOut } from '../text.js';
+import { presented, rowBars, rowTable } from './rows.js';
+import { windowSettings } from './settings.js';
+
+export function presentStreaming(result: StreamingResult, text: string): Presentation {
+  const { model, window, sinks, windows, evicted, rows } = result;
+  const left = leftOut(windows);
+  const heads = Math.max(...evicted.window.map((shares) => shares.length));
+  const heatmap = (heading: string, shares: readonly (readonly number[])[]): HeatmapPart => ({
+    kind: 'heatmap',
+    heading,
+    rows: { name: 'layer', labels: shares.map((_, i) => `${i + 1}`) },
+    columns: { name: 'head', labels: Array.from({ length: heads }, (_, head) => `${head}`) },
+    value: { name: 'evicted attention', format: 'share' },
+    scale: 'linear',
+    values: shares.flatMap((row) => Array.from({ length: heads }, (_, head) => row[head] ?? null)),
+  });
+  return {
+    title: 'Sliding window and sinks',
+    sentence: conclusion(result),
+    settings: [
+      { name: 'model', value: modelName(model) },
+      { name: 'text', value: text },
+      ...windowSettings(windows, rows[0]?.tokens),
+      { name: 'attention window', value: `${window} keys` },
+      { name: 'sinks kept', value: `${sinks}` },
+    ],
+    warnings: left === '' ? [] : [left],
+    parts: [
+      rowBars(rows),
+      rowTable(rows),
+      heatmap('Attention evicted by the window', evicted.window),
+      heatmap(`Attention evicted, first ${sinks} tokens kept`, evicted['window and sinks']),
+    ],
+  };
+}
+
+export const streamingExperiment = experiment({
+  id: 'streaming',
+  title: 'Sliding window and sinks',
+  description: 'What attention through a sliding window costs, and what keeping the first tokens gives back.',
+  inputs: {
+    text: { kind: 'text', label: 'Text' },
+    window: { kind: 'whole', label: 'Attention window', least: 2, default: 64 },
+    sinks: { kind: 'whole', label: 'Sinks kept', least: 0, default: 4 },
+    length: { kind: 'whole', label: 'Length (tokens)', least: 3, default: 512 },
+    tokens: { kind: 'whole', label: 'First tokens only', least: 1 },
+  },
+  steps({ engine, ...setup }, { text, ...values }, signal) {
+    const request = { ...setup, ...values, text: text.text };
+    return presented(streaming(engine, request, signal), (result) => presentStreaming(result, text.name));
+  },
+});
