@@ -6,8 +6,8 @@ import { DataType } from '../onnx/model.js';
 import { float32ToFloat16 } from '../statistics/half.js';
 import { openNpz } from '../statistics/npz.js';
 import { openSafetensors, type SafetensorsTensor, type SafetensorsType } from '../statistics/safetensors.js';
-import { imageToPixels, type Pixels } from '../tokens/image.js';
-import { type Extent, type Preprocessing, readPreprocessing } from '../tokens/preprocessing.js';
+import type { Pixels } from '../tokens/image.js';
+import type { Extent, Preprocessing } from '../tokens/preprocessing.js';
 import type { Token } from '../tokens/token.js';
 import { checkFit, checkIds, type Tokenizer } from '../tokens/tokenizer.js';
 import type { RunRequest, TokensEvent } from './events.js';
@@ -172,6 +172,11 @@ async function fromImage(file: string, { file: model, inputs }: Limits): Promise
       message: `${model} takes no picture: none of its inputs is [batch, 3, height, width]. Choose a vision model.`,
     });
   }
+  // The decoders are loaded when there is a picture: they would hold up the first layer of every text.
+  const [{ imageToPixels }, { readPreprocessing }] = await Promise.all([
+    import('../tokens/image.js'),
+    import('../tokens/preprocessing.js'),
+  ]);
   const config = modelFolder(model).preprocessorConfig;
   const [, , height, width] = input.shape ?? [];
   const fixed = typeof height === 'number' && typeof width === 'number' ? { height, width } : undefined;

@@ -2,20 +2,26 @@
 import { basename } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import { extract } from '../onnx/extract.js';
-import type { ValueInfo } from '../onnx/model.js';
+import type { Model, ValueInfo } from '../onnx/model.js';
 import type { LoadedModel } from './loaded.js';
 import type { Stage } from './plan.js';
 import { createSession, type Session, type Values } from './session.js';
+import { multiplyTransposed } from './transposed.js';
 import type { Value } from './value.js';
 
 export class StageRunner {
   /** By what they compute from what. */
   private readonly kept = new Map<string, Session>();
 
+  /** For sessions that are not kept. */
+  private readonly onceModel: Model;
+
   constructor(
     private readonly loaded: LoadedModel,
     private readonly threads: number,
-  ) {}
+  ) {
+    this.onceModel = multiplyTransposed(loaded.model);
+  }
 
   /**
    * Runs a stage on `values`, which has all its inputs.
@@ -61,7 +67,8 @@ export class StageRunner {
   }
 
   private create(stage: Stage, feeds: Values, kept: boolean): Promise<Session> {
-    const { model, quantised } = this.loaded;
+    const { quantised } = this.loaded;
+    const model = kept ? this.loaded.model : this.onceModel;
     const inputs = [...feeds].map(([name, value]) => ({ name, type: value.type, shape: this.shape(name, value) }));
     const { bytes, folder } = extract(model, { inputs, outputs: stage.outputs });
     return createSession(bytes, folder, { prepack: kept || quantised, threads: this.threads });

@@ -140,10 +140,10 @@ describe.each([2 ** 31, 180_000])('questions with a budget of %i bytes', (memory
   });
 });
 
-it('cannot be asked for a pattern of what predicts nothing', async () => {
+it('cannot be asked for predictions of what predicts none', async () => {
   const { model, golden } = fixture('vit-ort-fused');
   const events = await collect(engine.analyze(request(model, { feeds: golden })));
-  expect(only(events, 'tokens')[0]).toMatchObject({ source: 'feeds', tokenizer: false, total: 17 });
+  expect(only(events, 'tokens')[0]).toMatchObject({ source: 'features', tokenizer: false, total: 17 });
   expect(only(events, 'predictions')).toEqual([]);
   await expect(engine.query({ type: 'predictions', token: 0 })).rejects.toThrow('does not predict tokens');
 });

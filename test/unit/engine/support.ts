@@ -26,6 +26,7 @@ export async function makeEngine(): Promise<Engine> {
     target: 'node20',
     format: 'cjs',
     external: ['onnxruntime-node', 'tokenizers'],
+    loader: { '.wasm': 'binary' },
   });
   return new Engine(outfile);
 }
