@@ -9,6 +9,7 @@ import { Engine } from '../engine/engine.js';
 import { toProblem } from '../errors.js';
 import { analyzeCommand } from './analyze.js';
 import { biasCommand } from './bias.js';
+import { compareCommand } from './compare.js';
 import { inspectCommand } from './inspect.js';
 import { interventionsCommand } from './interventions.js';
 import { lensCommand } from './lens.js';
@@ -39,6 +40,7 @@ const program = new Command('sinkscope')
   .addCommand(inspectCommand(engine, interruption.signal))
   .addCommand(analyzeCommand(engine, interruption.signal))
   .addCommand(biasCommand(engine, interruption.signal))
+  .addCommand(compareCommand(engine, interruption.signal))
   .addCommand(lensCommand(engine, interruption.signal))
   .addCommand(streamingCommand(engine, interruption.signal))
   .addCommand(perplexityCommand(engine, interruption.signal))

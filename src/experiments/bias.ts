@@ -79,23 +79,30 @@ function choice(analysis: Analysis, { tokens, thresholds }: BiasRequest): Pick<B
   return { chosen: [0], reason: 'first' };
 }
 
-/** Above this, vectors of different queries count as the same. */
-const alike = 0.9;
+/** Cosine similarity that counts as one direction, and how far it must be above that of the rest to count as alike. */
+const same = 0.9;
+const apart = 0.3;
 
 /** What the blocks say, in a sentence; that there is no such bias, where there is none. */
 export function conclusion({ blocks, names, reason }: BiasResult): string {
-  const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
+  const updates = blocks.flatMap(({ projected, heads }) => projected ?? heads);
+  const of = (part: 'chosen' | 'rest', measure: 'cosine' | 'norm') =>
+    mean(updates.map((update) => update[part][measure]));
   const share = mean(blocks.flatMap(({ heads }) => heads.map((head) => head.share)));
-  const projected = blocks.flatMap((block) => block.projected ?? []);
-  const of = (part: 'chosen' | 'rest') =>
-    projected.length > 0
-      ? mean(projected.map((update) => update[part].cosine))
-      : mean(blocks.flatMap(({ heads }) => heads.map((head) => head[part].cosine)));
-  const [chosen, rest] = [of('chosen'), of('rest')];
+  const [chosen, rest] = [of('chosen', 'cosine'), of('rest', 'cosine')];
   const who = names.length > 3 ? `the ${names.length} chosen tokens` : names.join(', ');
+  const size = `${percent(share)} of the attention goes to ${who}, for an update ${percent(of('chosen', 'norm') / of('rest', 'norm'))} as long as the rest`;
+  const likeness = `its mean cosine similarity between queries is ${chosen.toFixed(2)}, that of the rest ${rest.toFixed(2)}`;
   const none = reason === 'first' ? 'No token is massive, so the first one was taken. ' : '';
-  const facts = `${none}What ${who} ${names.length > 1 ? 'add' : 'adds'} to the attention outputs has a mean cosine similarity of ${chosen.toFixed(2)} between queries, the rest ${rest.toFixed(2)}; ${formatNumber(100 * share)} % of the attention goes there`;
-  if (share < 0.05) return `${facts}: too little for a bias, whatever its direction.`;
-  if (chosen >= alike && chosen > rest) return `${facts}: nearly the same vector for every query, a constant bias.`;
-  return `${facts}: it differs between queries, so it is no constant bias.`;
+  return `${none}${size}; ${likeness}: ${verdict(share, chosen, rest)}.`;
 }
+
+function verdict(share: number, chosen: number, rest: number): string {
+  if (share < 0.05) return 'too little attention for a bias';
+  if (chosen >= same) return 'every query gets nearly the same vector, a constant bias';
+  if (chosen - rest >= apart) return 'queries get much the same vector, which acts as a bias scaled by each head';
+  return 'it changes with the query as the rest does, so it is no bias';
+}
+
+const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
+const percent = (share: number) => `${formatNumber(100 * share)} %`;
