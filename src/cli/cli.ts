@@ -15,8 +15,10 @@ import { interventionsCommand } from './interventions.js';
 import { lensCommand } from './lens.js';
 import { perplexityCommand } from './perplexity.js';
 import { compareQuantisedCommand, outliersCommand } from './quantisation.js';
+import { ratiosCommand } from './ratios.js';
 import { streamingCommand } from './streaming.js';
 import { mergeCommand, surveyCommand } from './survey.js';
+import { visionCommand } from './vision.js';
 import { weightsCommand } from './weights.js';
 
 const interruption = new AbortController();
@@ -43,6 +45,8 @@ const program = new Command('sinkscope')
   .addCommand(compareCommand(engine, interruption.signal))
   .addCommand(lensCommand(engine, interruption.signal))
   .addCommand(streamingCommand(engine, interruption.signal))
+  .addCommand(visionCommand(engine, interruption.signal))
+  .addCommand(ratiosCommand(engine, interruption.signal))
   .addCommand(perplexityCommand(engine, interruption.signal))
   .addCommand(interventionsCommand(engine, interruption.signal))
   .addCommand(surveyCommand(engine, interruption.signal))
