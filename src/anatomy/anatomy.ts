@@ -98,6 +98,7 @@ export type InputRole =
   | 'total-length' // GroupQueryAttention's total_sequence_length: T
   | 'flag' // a boolean that chooses a branch: false
   | 'features' // floats the user gives: pixels, embeddings, node features
+  | 'order' // noise that patches are sorted by: ascending for a picture, else given by the user
   | 'unused' // nothing that leads to the output reads it: not fed
   | 'unknown';
 

@@ -3,6 +3,7 @@ import { DataType, intAttribute, type Node, type ValueInfo } from '../onnx/model
 import type { Input, InputRole } from './anatomy.js';
 import { downstream, type Flow, stripped } from './flow.js';
 import { isFusedAttention, isPassThrough, lookup } from './ops.js';
+import { isOrder, patchOf } from './pictures.js';
 
 /** What is known of the model before its inputs are looked at. */
 export interface InputContext {
@@ -64,7 +65,7 @@ function sourceOf(flow: Flow, { embedding, vocabulary }: InputContext): Start {
   const open = [embedding];
   for (let value = open.shift(); value !== undefined; value = open.shift()) {
     const info = inputs.get(value);
-    if (info && isFloat(info)) features ??= value;
+    if (info && isFloat(info) && !isOrder(flow, value)) features ??= value;
     const node = flow.producer(value);
     if (!node) continue;
     const table = lookup(node);
@@ -87,7 +88,13 @@ function sourceOf(flow: Flow, { embedding, vocabulary }: InputContext): Start {
     } as const;
     return { source: best.source, input: best.input, recognised };
   }
-  const recognised = { role: 'features', how: 'floats given by the user: the residual stream starts from it' } as const;
+  const channels = features === undefined ? undefined : patchOf(flow, features)?.channels;
+  const recognised: Recognised = {
+    role: 'features',
+    // Exporters leave even the number of channels open.
+    extents: channels === undefined ? {} : { 1: channels },
+    how: 'floats given by the user: the residual stream starts from it',
+  };
   return { source: features ?? embedding, input: features, recognised };
 }
 
@@ -162,6 +169,9 @@ function recognise(
       return { role: 'unused', how: 'a switch, taken as false: the branch without a cache' };
     return { role: 'unused', tokenAxis: last, how: 'not fed: nothing that leads to the output reads it' };
   }
+
+  if (isFloat(info) && isOrder(flow, info.name))
+    return { role: 'order', tokenAxis: last, how: 'the order of patches: ascending, so that they stay as they are' };
 
   const cache = cacheAxis(all, rank);
   if (isFloat(info) && cache) return pastOf(info, cache.axis, context);

@@ -1,7 +1,7 @@
 /** From a prepared graph to its anatomy. */
 import { basename } from 'node:path';
 import { SinkscopeError } from '../errors.js';
-import { intsAttribute, type Model, type Node } from '../onnx/model.js';
+import type { Model, Node } from '../onnx/model.js';
 import type { Anatomy, Attention, Block } from './anatomy.js';
 import { attentionOf } from './attention.js';
 import { declaredExtents } from './extents.js';
@@ -9,6 +9,7 @@ import { between, downstream, type Flow, flowOf, stripped } from './flow.js';
 import { recogniseInputs } from './inputs.js';
 import { factors, isConvolution, isMixer, isPictureConvolution, isSum } from './ops.js';
 import { patternObstacle } from './pattern.js';
+import { patchOf } from './pictures.js';
 import { lastProduct, weightProduct } from './products.js';
 import { type Addition, type Branch, type ResidualStream, residualStream } from './residual.js';
 import { attentionObstacle, type Gap, merged, mlpObstacle, otherChains } from './words.js';
@@ -214,17 +215,6 @@ function blockOf(
     attention,
     mlpIntermediate: mlp?.intermediate,
   };
-}
-
-/** A convolution over the pixels whose steps are its own extent cuts them into patches. */
-function patchOf(flow: Flow, source: string): Anatomy['patch'] {
-  for (const node of flow.consumers(source)) {
-    const [height, width] = intsAttribute(node, 'kernel_shape') ?? [];
-    const strides = intsAttribute(node, 'strides') ?? [];
-    if (node.op === 'Conv' && height && width && strides[0] === height && strides[1] === width)
-      return { height, width };
-  }
-  return undefined;
 }
 
 /** The first output in the order of the file that depends on the last residual. */
