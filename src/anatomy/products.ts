@@ -56,11 +56,17 @@ export function endings(flow: Flow, value: string): Endings {
 
 /**
  * The one product with a two-dimensional weight from which `value` is computed by pointwise operators alone, or
- * undefined where there are several (a mixture of experts, a sum of branches) or none.
+ * undefined where there are several (a mixture of experts, a sum of branches) or none. A low-rank adapter beside the
+ * product, which multiplies the same activation by two small weights in turn, does not count.
  */
 export function lastProduct(flow: Flow, value: string): WeightProduct | undefined {
   const { products } = endings(flow, value);
-  return products.length === 1 ? products[0] : undefined;
+  const others = products.filter(({ activation }) => {
+    const node = flow.producer(activation);
+    const inner = node && weightProduct(flow, node);
+    return !inner || !products.some((product) => product.activation === inner.activation);
+  });
+  return others.length === 1 ? others[0] : undefined;
 }
 
 /** `node` as a product of an activation with a two-dimensional weight. */

@@ -48,7 +48,7 @@ export function residualStream(flow: Flow): ResidualStream | undefined {
   if (!main) return undefined;
 
   const additions = additionsOf(main);
-  const points = additions.map(({ skip, previous }) => sameAsSum(flow, skip, previous));
+  const points = additions.map(({ skip, previous }) => pointOf(flow, walk, skip, previous));
   points.push(lastPoint(flow, walk, additions, points));
   const others = chains.filter((chain) => chain !== main && chain.length > 1 && attends(chain));
   return { additions, points, others: others.map(({ length }) => length) };
@@ -209,16 +209,28 @@ function branchesFrom(flow: Flow, skip: string, outputs: readonly string[]): Bra
 const transforms = (node: Node): boolean =>
   factors(node) !== undefined || isFusedAttention(node) || isMixer(node) || !isPointwise(node);
 
-/** The sum that `skip` repeats in another shape or precision, else `skip` itself. */
-function sameAsSum(flow: Flow, skip: string, previous: Addition | undefined): string {
+/**
+ * The residual point between an addition and the next one's `skip`: the sum that `skip` repeats in another shape or
+ * precision, what there was before something else of the stream was added (as in a U-net), else `skip` itself.
+ */
+function pointOf(flow: Flow, walk: Walk, skip: string, previous: Addition | undefined): string {
   if (!previous) return skip;
   const sums = [previous.sum, withBias(flow, previous.sum)];
-  for (let value: string | undefined = skip; value !== undefined; ) {
+  let point = skip;
+  for (
+    let value: string | undefined = skip;
+    value !== undefined && !sums.includes(value);
+    value = walk.from.get(value)
+  ) {
+    const node = flow.producer(value);
+    if (node && isSum(node) && flow.reads(node).length > 1) point = walk.from.get(value) ?? point;
+  }
+  for (let value: string | undefined = point; value !== undefined; ) {
     if (sums.includes(value)) return value;
     const node = flow.producer(value);
     value = node && isPassThrough(node) && node.op !== 'DequantizeLinear' ? node.inputs[0] : undefined;
   }
-  return skip;
+  return point;
 }
 
 /**
