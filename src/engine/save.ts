@@ -1,4 +1,5 @@
 /** Writes a run's tensors as they come, float32, batch axis removed, under the names of TransformerLens' points. */
+import { SinkscopeError } from '../errors.js';
 import { SafetensorsWriter } from '../statistics/safetensors.js';
 import type { SaveRequest } from './events.js';
 import type { Head } from './head.js';
@@ -39,15 +40,27 @@ export async function openSaver(request: SaveRequest, { anatomy, predicts }: Loa
       if (request.attention) await writer.append(name, [heads, queries, keys], values);
     },
     async output(head, values, tokens, keep) {
-      if (!predicts) {
+      const whole = async () => {
         const value = await head.all(values, keep);
         await writer.append(output, value.dims.length > 2 ? value.dims.slice(1) : value.dims, floats(value));
+        return value;
+      };
+      if (!predicts) {
+        await whole();
         return undefined;
       }
       const count = Math.max(1, Math.floor(partBytes / 4 / (anatomy.vocabulary ?? 2 ** 16)));
       const rows = Math.min(count, tokens);
       const keepHead = keep || rows < tokens;
-      const first = await head.logits(values, 0, rows, keepHead);
+      let first: Float32Array;
+      try {
+        first = await head.logits(values, 0, rows, keepHead);
+      } catch (error) {
+        if (!SinkscopeError.is(error, 'input')) throw error;
+        // A file that gives logits of its last positions only: those are what there is to save.
+        const value = floats(await whole());
+        return value.slice(value.length - (anatomy.vocabulary ?? value.length));
+      }
       const width = first.length / rows;
       let part = first;
       async function* parts() {
