@@ -3,10 +3,12 @@
  * holds a fold of what it was sent and can be thrown away at any time: `ready` brings everything again.
  */
 
+import type { Presentation } from './analysis/presentation.js';
 import type { Selection } from './analysis/selection.js';
 import type { Thresholds } from './analysis/thresholds.js';
 import type { Query, QueryAnswers, RunEvent } from './engine/events.js';
 import type { Problem } from './errors.js';
+import type { ExperimentFacts } from './experiments/experiment.js';
 
 export interface ModelChoice {
   readonly file: string;
@@ -30,6 +32,47 @@ export interface ViewState {
   readonly stale: boolean;
 }
 
+/** One run of an experiment, as far as it is. */
+export interface ExperimentRun {
+  /** Counts up. */
+  readonly number: number;
+  /** `id` of the experiment, and its title. */
+  readonly experiment: string;
+  readonly title: string;
+  readonly status: 'running' | 'finished' | 'failed';
+  /** Undefined before the first step. */
+  readonly progress?: { readonly done: number; readonly of: number; readonly text: string };
+  readonly presentation?: Presentation;
+  readonly problem?: Problem;
+}
+
+/** Each message is whole, so that one that is lost or late does no harm. */
+export type ExperimentsMessage =
+  /** What can be run, and by name of its input what each chosen text is called. */
+  | {
+      readonly kind: 'choices';
+      readonly experiments: readonly ExperimentFacts[];
+      readonly texts: Readonly<Record<string, string>>;
+    }
+  /** All runs that are kept, newest first. */
+  | { readonly kind: 'runs'; readonly runs: readonly ExperimentRun[] }
+  /** One of them has got further, or is new. */
+  | { readonly kind: 'run'; readonly run: ExperimentRun };
+
+export type ExperimentAction =
+  | {
+      readonly do: 'run';
+      readonly experiment: string;
+      /** By name of the input; texts are the host's. */
+      readonly values: Readonly<Record<string, string | number | readonly string[]>>;
+    }
+  | { readonly do: 'stop' }
+  | { readonly do: 'close'; readonly run: number }
+  | { readonly do: 'choose-text'; readonly input: string }
+  /** All of it, or the table of one part. */
+  | { readonly do: 'save-json'; readonly run: number }
+  | { readonly do: 'save-csv'; readonly run: number; readonly part: number };
+
 export type ToWebview =
   | { readonly type: 'view'; readonly state: ViewState }
   /** All events of the current run so far; replaces what the webview holds. Run 0: nothing was run yet. */
@@ -37,7 +80,8 @@ export type ToWebview =
   /** The next event of run `run`; `index` is its place in that run. A gap is answered with `ready`. */
   | { readonly type: 'event'; readonly run: number; readonly index: number; readonly event: RunEvent }
   | { readonly type: 'selection'; readonly selection: Selection }
-  | { readonly type: 'answer'; readonly id: number; readonly answer: Answer };
+  | { readonly type: 'answer'; readonly id: number; readonly answer: Answer }
+  | { readonly type: 'experiments'; readonly message: ExperimentsMessage };
 
 export type Answer =
   | { readonly ok: true; readonly value: QueryAnswers[Query['type']] }
@@ -54,4 +98,5 @@ export type FromWebview =
   | { readonly type: 'query'; readonly id: number; readonly query: Query }
   | { readonly type: 'open-settings' }
   | { readonly type: 'save'; readonly what: 'json' | 'safetensors' }
-  | { readonly type: 'save-picture'; readonly name: string; readonly png: Uint8Array };
+  | { readonly type: 'save-picture'; readonly name: string; readonly png: Uint8Array }
+  | { readonly type: 'experiment'; readonly action: ExperimentAction };

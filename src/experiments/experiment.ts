@@ -8,7 +8,7 @@ import type { Budget } from './text.js';
 /** What is asked for. Plain data: the panel makes fields of it, and commands ask for what has no default. */
 export type Input =
   /** `text` is the document by default; any other is a file to be chosen. */
-  | { readonly kind: 'text'; readonly label: string }
+  | { readonly kind: 'text'; readonly label: string; readonly optional?: true }
   /** A whole number from `least` on; without a default it may stay open. */
   | { readonly kind: 'whole'; readonly label: string; readonly least: number; readonly default?: number }
   /** Any number; may stay open. */
@@ -64,7 +64,9 @@ export interface Experiment extends ExperimentFacts {
 }
 
 type ValueOf<I extends Input> = I['kind'] extends 'text'
-  ? NamedText
+  ? I extends { readonly optional: true }
+    ? NamedText | undefined
+    : NamedText
   : I['kind'] extends 'whole'
     ? I extends { readonly default: number }
       ? number
@@ -97,7 +99,7 @@ function checkedValue(input: Input, value: unknown): unknown {
   const wrong = (what: string) => new SinkscopeError({ code: 'input', message: `${input.label}: ${what}.` });
   switch (input.kind) {
     case 'text':
-      if (isNamedText(value)) return value;
+      if (isNamedText(value) || (value === undefined && input.optional)) return value;
       throw wrong('choose a text');
     case 'whole': {
       const whole = value ?? input.default;

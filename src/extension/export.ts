@@ -24,6 +24,13 @@ export async function exportPicture(name: string, png: Uint8Array): Promise<vsco
   return file;
 }
 
+/** A text as a file of this kind; the name is without its extension. */
+export async function exportText(name: string, kind: 'json' | 'csv', text: string): Promise<vscode.Uri | undefined> {
+  const file = await askFile(name, kind, vscode.l10n.t('Result'));
+  if (file) await write(file, Buffer.from(text));
+  return file;
+}
+
 /** Runs what is shown once more, writing every hidden state and what else is asked for; to a given file, all there is. */
 export async function exportTensors(
   engine: Engine,

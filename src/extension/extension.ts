@@ -11,6 +11,8 @@ import { registerCommands } from './commands.js';
 import { SettingsWatch } from './configuration.js';
 import { registerCursor } from './cursor.js';
 import { Decorations } from './decorations.js';
+import { registerExperiments } from './experimentCommands.js';
+import { Experiments } from './experiments.js';
 import { registerHover } from './hover.js';
 import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
@@ -19,6 +21,7 @@ import { Reports } from './reports.js';
 import { scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
+import { Texts } from './texts.js';
 import type { Host } from './webview.js';
 import { originInWords } from './words.js';
 
@@ -26,6 +29,7 @@ import { originInWords } from './words.js';
 export interface Api {
   readonly analyses: Analyses;
   readonly decorations: Decorations;
+  readonly experiments: Experiments;
   readonly models: Models;
   readonly viewState: Host['viewState'];
   /** Resolves when the run of an earlier session is shown again, or known not to exist. */
@@ -36,9 +40,12 @@ export function activate(context: vscode.ExtensionContext): Api {
   const log = vscode.window.createOutputChannel('Sinkscope', { log: true });
   const reports = new Reports(log);
   const settings = new SettingsWatch((problem) => reports.setting(problem));
-  const engine = new Engine(join(context.extensionPath, 'dist', 'engine.js'));
+  const child = join(context.extensionPath, 'dist', 'engine.js');
+  const engine = new Engine(child);
   const models = new Models(join(context.extensionPath, 'media', 'models'), settings);
   const analyses = new Analyses(engine);
+  const experiments = new Experiments(child, models, settings, log);
+  const texts = new Texts(analyses);
   const view = new vscode.EventEmitter<void>();
 
   const viewState = async (): Promise<ViewState> => {
@@ -54,7 +61,15 @@ export function activate(context: vscode.ExtensionContext): Api {
       stale: run?.stale ?? false,
     };
   };
-  const host: Host = { extension: context.extensionUri, analyses, log, viewState, onDidChangeView: view.event };
+  const host: Host = {
+    extension: context.extensionUri,
+    analyses,
+    experiments,
+    texts,
+    log,
+    viewState,
+    onDidChangeView: view.event,
+  };
   const panel = new Panel(host);
   const decorations = new Decorations(analyses, settings);
 
@@ -71,11 +86,14 @@ export function activate(context: vscode.ExtensionContext): Api {
     settings,
     models,
     analyses,
+    experiments,
+    texts,
     engine,
     view,
     panel,
     decorations,
     registerCommands({ analyses, models, settings, panel, reports }),
+    registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
     registerHover(analyses, settings),
     registerModelsView(models, engine),
@@ -93,7 +111,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       if (finished || (change.type === 'run' && !run)) keep().catch((error) => log.warn(error));
     }),
   );
-  return { analyses, decorations, models, viewState, restored };
+  return { analyses, decorations, experiments, models, viewState, restored };
 }
 
 /** Shows the last run again, unless another one began meanwhile. */

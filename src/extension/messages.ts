@@ -17,6 +17,19 @@ const query = v.variant('type', [
   v.strictObject({ type: v.literal('predictions'), token: index }),
 ]);
 
+const experimentAction = v.variant('do', [
+  v.strictObject({
+    do: v.literal('run'),
+    experiment: v.string(),
+    values: v.record(v.string(), v.union([v.string(), v.pipe(v.number(), v.finite()), v.array(v.string())])),
+  }),
+  v.strictObject({ do: v.literal('stop') }),
+  v.strictObject({ do: v.literal('close'), run: index }),
+  v.strictObject({ do: v.literal('choose-text'), input: v.string() }),
+  v.strictObject({ do: v.literal('save-json'), run: index }),
+  v.strictObject({ do: v.literal('save-csv'), run: index, part: index }),
+]);
+
 const message = v.variant('type', [
   v.strictObject({ type: v.literal('ready') }),
   v.strictObject({ type: v.literal('select'), selection }),
@@ -28,6 +41,7 @@ const message = v.variant('type', [
   v.strictObject({ type: v.literal('open-settings') }),
   v.strictObject({ type: v.literal('save'), what: v.picklist(['json', 'safetensors']) }),
   v.strictObject({ type: v.literal('save-picture'), name: v.string(), png: v.instance(Uint8Array) }),
+  v.strictObject({ type: v.literal('experiment'), action: experimentAction }),
 ]) satisfies v.GenericSchema<FromWebview>;
 
 /** `data` as a message, or undefined when it is none. */

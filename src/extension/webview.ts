@@ -3,15 +3,20 @@ import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import type { Query } from '../engine/events.js';
 import { toProblem } from '../errors.js';
-import type { FromWebview, ToWebview, ViewState } from '../protocol.js';
+import { experiments as catalogue } from '../experiments/catalogue/catalogue.js';
+import type { ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../protocol.js';
 import type { Analyses, Change } from './analyses.js';
 import { compact } from './compact.js';
+import type { Experiments, ExperimentsChange } from './experiments.js';
 import { parseFromWebview } from './messages.js';
+import type { Texts } from './texts.js';
 
 /** What a webview shows and asks of the host. */
 export interface Host {
   readonly extension: vscode.Uri;
   readonly analyses: Analyses;
+  readonly experiments: Experiments;
+  readonly texts: Texts;
   readonly log: vscode.LogOutputChannel;
   viewState(): Promise<ViewState>;
   /** The view state is another one. */
@@ -34,6 +39,20 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     postSelection();
   };
 
+  const postExperiments = (message: ExperimentsMessage) => {
+    // The side view has no place for them.
+    if (view === 'panel') post({ type: 'experiments', message });
+  };
+  const postChoices = () => {
+    const facts = catalogue.map(({ id, title, description, inputs }) => ({ id, title, description, inputs }));
+    postExperiments({ kind: 'choices', experiments: facts, texts: host.texts.names });
+  };
+  const postRuns = () => postExperiments({ kind: 'runs', runs: host.experiments.runs });
+  const experimentsChanged = (change: ExperimentsChange) => {
+    if (change.type === 'run') postExperiments({ kind: 'run', run: change.run });
+    else postRuns();
+  };
+
   const changed = (change: Change) => {
     if (change.type === 'event') post(change);
     else if (change.type === 'selection') postSelection();
@@ -44,6 +63,8 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     switch (message.type) {
       case 'ready':
         await postView();
+        postChoices();
+        postRuns();
         return replay();
       case 'select':
         return analyses.select(message.selection, 'view');
@@ -65,6 +86,8 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
         );
       case 'save-picture':
         return vscode.commands.executeCommand('sinkscope.savePicture', message.name, message.png);
+      case 'experiment':
+        return vscode.commands.executeCommand('sinkscope.experimentAction', message.action);
     }
   };
 
@@ -78,6 +101,8 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
 
   const subscriptions = [
     analyses.onDidChange(changed),
+    host.experiments.onDidChange(experimentsChanged),
+    host.texts.onDidChange(postChoices),
     host.onDidChangeView(() => void postView()),
     webview.onDidReceiveMessage((data: unknown) => {
       const message = parseFromWebview(data);

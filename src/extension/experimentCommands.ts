@@ -1,0 +1,142 @@
+/** The experiments as commands: from the palette they ask for what has no default, from the panel for nothing. */
+import * as vscode from 'vscode';
+import { csvOf } from '../analysis/presentation.js';
+import { SinkscopeError, toProblem } from '../errors.js';
+import { experiments as catalogue } from '../experiments/catalogue/catalogue.js';
+import type { Experiment } from '../experiments/experiment.js';
+import type { ExperimentAction, ExperimentRun } from '../protocol.js';
+import { type Experiments, experimentOf } from './experiments.js';
+import { exportText } from './export.js';
+import type { Models } from './models.js';
+import type { Panel } from './panel.js';
+import type { Reports } from './reports.js';
+import type { Texts } from './texts.js';
+
+export interface ExperimentParts {
+  readonly experiments: Experiments;
+  readonly texts: Texts;
+  readonly models: Models;
+  readonly panel: Panel;
+  readonly reports: Reports;
+}
+
+type Given = Readonly<Record<string, unknown>>;
+
+export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
+  const { experiments, texts, models, panel, reports } = parts;
+
+  const start = (experiment: Experiment, given: Given): Promise<ExperimentRun> => {
+    panel.show();
+    return experiments.run(experiment, async () => ({ ...given, ...(await texts.read(experiment.inputs, given)) }));
+  };
+
+  /** What the palette's user is asked for: texts and models that have no default. Undefined: dismissed. */
+  const asked = async ({ inputs }: Experiment, given: Given): Promise<Given | undefined> => {
+    const answers: Record<string, unknown> = {};
+    for (const [name, input] of Object.entries(inputs)) {
+      if (given[name] !== undefined) continue;
+      if (input.kind === 'text' && !input.optional && !texts.has(name)) {
+        if (!(await texts.choose(name, input.label))) return undefined;
+      } else if (input.kind === 'models') {
+        const picked = await chooseModels(models, input.label);
+        if (!picked) return undefined;
+        answers[name] = picked;
+      }
+    }
+    return { ...answers, ...given };
+  };
+
+  const command =
+    (id: string) =>
+    async (given: Given = {}) => {
+      const experiment = experimentOf(id);
+      if (!experiment) throw new Error(`there is no experiment ${id}`);
+      const values = await asked(experiment, given);
+      return values && start(experiment, values);
+    };
+
+  /** Shown in the panel, where the experiment was started. */
+  const runOf = (number: number) => {
+    const run = experiments.runs.find((one) => one.number === number);
+    if (run?.presentation) return { run, presentation: run.presentation };
+    throw new SinkscopeError({ code: 'input', message: vscode.l10n.t('This experiment has no result to export.') });
+  };
+
+  const actions: Readonly<Record<string, (...args: never[]) => unknown>> = {
+    perplexity: command('perplexity'),
+    interventions: command('interventions'),
+    survey: command('survey'),
+    bias: command('bias'),
+    weights: command('weights'),
+    lens: command('lens'),
+    streaming: command('streaming'),
+    stopExperiment: () => experiments.stop(),
+    async experimentAction(action: ExperimentAction) {
+      switch (action.do) {
+        case 'run': {
+          const experiment = experimentOf(action.experiment);
+          if (experiment) await start(experiment, action.values);
+          return;
+        }
+        case 'stop':
+          return experiments.stop();
+        case 'close':
+          return experiments.close(action.run);
+        case 'choose-text': {
+          const label = catalogue.map(({ inputs }) => inputs[action.input]?.label).find((name) => name !== undefined);
+          if (label !== undefined) await texts.choose(action.input, label);
+          return;
+        }
+        case 'save-json': {
+          const { run, presentation } = runOf(action.run);
+          const json = JSON.stringify({ experiment: run.experiment, ...presentation }, undefined, 2);
+          return saved(await exportText(`${run.experiment}.sinkscope`, 'json', `${json}\n`));
+        }
+        case 'save-csv': {
+          const { run, presentation } = runOf(action.run);
+          const part = presentation.parts[action.part];
+          return part && saved(await exportText(`${run.experiment}-${action.part + 1}`, 'csv', csvOf(part)));
+        }
+      }
+    },
+  };
+  const saved = (file: vscode.Uri | undefined) => file && reports.saved(file);
+
+  return vscode.Disposable.from(
+    registerProgress(experiments),
+    ...Object.entries(actions).map(([name, action]) =>
+      vscode.commands.registerCommand(`sinkscope.${name}`, async (...args: never[]) => {
+        try {
+          return await action(...args);
+        } catch (error) {
+          reports.problem(toProblem(error));
+          return undefined;
+        }
+      }),
+    ),
+  );
+}
+
+async function chooseModels(models: Models, title: string): Promise<readonly string[] | undefined> {
+  const items = (await models.list()).map(({ name, file, origin }) => {
+    return { label: name, description: file, file, picked: origin === 'bundled' };
+  });
+  const picked = await vscode.window.showQuickPick(items, { title, canPickMany: true });
+  return picked?.map(({ file }) => file);
+}
+
+/** While an experiment runs: how far it is, in the status bar; a click stops it. */
+function registerProgress(experiments: Experiments): vscode.Disposable {
+  const item = vscode.window.createStatusBarItem('sinkscope.experiment', vscode.StatusBarAlignment.Left);
+  item.name = vscode.l10n.t('Sinkscope Experiment');
+  item.command = 'sinkscope.stopExperiment';
+  item.tooltip = vscode.l10n.t('Stop the experiment');
+  const update = () => {
+    void vscode.commands.executeCommand('setContext', 'sinkscope.experimenting', experiments.running);
+    const run = experiments.runs.find(({ status }) => status === 'running');
+    if (!run) return item.hide();
+    item.text = `$(loading~spin) ${run.title}${run.progress ? `: ${run.progress.text}` : ''}`;
+    item.show();
+  };
+  return vscode.Disposable.from(item, experiments.onDidChange(update));
+}

@@ -1,0 +1,117 @@
+/**
+ * The experiments that were run in this window, newest first. Each has an engine of its own, so that the run that the
+ * panel shows keeps answering, and that all an experiment holds is given back with its end.
+ */
+import * as vscode from 'vscode';
+import { Engine } from '../engine/engine.js';
+import { toProblem } from '../errors.js';
+import { experiments } from '../experiments/catalogue/catalogue.js';
+import type { Experiment } from '../experiments/experiment.js';
+import type { ExperimentRun } from '../protocol.js';
+import type { SettingsWatch } from './configuration.js';
+import type { Models } from './models.js';
+
+export type ExperimentsChange = { readonly type: 'runs' } | { readonly type: 'run'; readonly run: ExperimentRun };
+
+/** Runs that are kept. */
+const most = 20;
+
+export class Experiments implements vscode.Disposable {
+  runs: readonly ExperimentRun[] = [];
+
+  private readonly changes = new vscode.EventEmitter<ExperimentsChange>();
+  readonly onDidChange = this.changes.event;
+  private controller: AbortController | undefined;
+  private count = 0;
+
+  constructor(
+    /** Path of the engine's child. */
+    private readonly child: string,
+    private readonly models: Models,
+    private readonly settings: SettingsWatch,
+    private readonly log: vscode.LogOutputChannel,
+  ) {}
+
+  get running(): boolean {
+    return this.controller !== undefined;
+  }
+
+  /**
+   * Runs an experiment with the model and settings chosen now, ending the one before it, and resolves with its run at
+   * the end. Never rejects: what goes wrong is said where the result would be.
+   *
+   * @param given reads the values of inputs, by name
+   */
+  async run(
+    { id, title, run }: Experiment,
+    given: () => Promise<Readonly<Record<string, unknown>>>,
+  ): Promise<ExperimentRun> {
+    this.stop();
+    const controller = new AbortController();
+    this.controller = controller;
+    const { signal } = controller;
+    let now: ExperimentRun = { number: ++this.count, experiment: id, title, status: 'running' };
+    const become = (part: Partial<ExperimentRun>) => {
+      now = { ...now, ...part };
+      this.put(now);
+    };
+    this.runs = [now, ...this.runs].slice(0, most);
+    become({});
+    const engine = new Engine(this.child);
+    let end: Partial<ExperimentRun> = { status: 'finished' };
+    try {
+      const { bos, memory, threads, thresholds } = this.settings.current;
+      const { file, name } = await this.models.chosen();
+      become({ title: `${title} · ${name}` });
+      const setup = {
+        engine,
+        model: file,
+        bos: bos === 'auto' ? undefined : bos === 'on',
+        memory,
+        threads,
+        thresholds,
+      };
+      for await (const { presentation, ...progress } of run(setup, await given(), signal))
+        become({ progress, presentation });
+      this.log.info(`${title}: ${now.presentation?.sentence ?? 'nothing to show'}`);
+    } catch (error) {
+      const problem = toProblem(error);
+      if (problem.code !== 'cancelled') this.log.error(`${title}: ${problem.message}\n${problem.detail ?? ''}`);
+      end = { status: 'failed', problem };
+    }
+    engine.dispose();
+    if (this.controller === controller) this.controller = undefined;
+    become(end);
+    return now;
+  }
+
+  /** Ends the experiment that is running, which stays in the list as stopped. */
+  stop(): void {
+    this.controller?.abort();
+  }
+
+  /** Takes a run off the list, ending it where it is running. */
+  close(number: number): void {
+    const run = this.runs.find((one) => one.number === number);
+    if (run?.status === 'running') this.stop();
+    this.runs = this.runs.filter((one) => one !== run);
+    this.changes.fire({ type: 'runs' });
+  }
+
+  dispose(): void {
+    this.stop();
+    this.changes.dispose();
+  }
+
+  /** Nothing for a run that was closed. */
+  private put(run: ExperimentRun): void {
+    if (!this.runs.some(({ number }) => number === run.number)) return;
+    this.runs = this.runs.map((one) => (one.number === run.number ? run : one));
+    this.changes.fire({ type: 'run', run });
+  }
+}
+
+/** The experiment called `id`. */
+export function experimentOf(id: string): Experiment | undefined {
+  return experiments.find((experiment) => experiment.id === id);
+}
