@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import type { Query, QueryAnswers } from '../src/engine/events.js';
 import type { ToWebview } from '../src/protocol.js';
+import { experimentsMessage } from './experiments/messages.js';
 
 const maybe = <T extends v.GenericSchema>(schema: T) => v.nullish(schema, undefined);
 const text = v.string();
@@ -129,6 +130,7 @@ const message = v.variant('type', [
       v.looseObject({ ok: v.literal(false), problem }),
     ]),
   }),
+  v.looseObject({ type: v.literal('experiments'), message: experimentsMessage }),
 ]);
 
 const answers = {

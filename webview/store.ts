@@ -8,6 +8,7 @@ import { defaultThresholds } from '../src/analysis/thresholds.js';
 import type { QueryAnswers } from '../src/engine/events.js';
 import { type Problem, SinkscopeError } from '../src/errors.js';
 import type { Answer, FromWebview, ToWebview, ViewState } from '../src/protocol.js';
+import { type ExperimentsState, noExperiments, takeExperiments } from './experiments/state.js';
 import { type Question, toAnswer, toWebview } from './messages.js';
 
 /** The part of `acquireVsCodeApi()` that is used. */
@@ -24,6 +25,7 @@ export interface State {
   readonly view: ViewState;
   readonly analysis: Analysis;
   readonly selection: Selection;
+  readonly experiments: ExperimentsState;
 }
 
 const initial: State = {
@@ -40,6 +42,7 @@ const initial: State = {
   },
   analysis: emptyAnalysis,
   selection: {},
+  experiments: noExperiments,
 };
 
 interface Pending {
@@ -120,6 +123,9 @@ export class Store {
         break;
       case 'selection':
         this.#change({ selection: message.selection });
+        break;
+      case 'experiments':
+        this.#change({ experiments: takeExperiments(this.#state.experiments, message.message) });
         break;
       case 'answer':
         this.#pending.get(message.id)?.settle(message.answer);

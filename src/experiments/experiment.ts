@@ -3,22 +3,8 @@ import type { Presentation } from '../analysis/presentation.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
 import { SinkscopeError } from '../errors.js';
+import type { ExperimentFacts, Input, Inputs } from './facts.js';
 import type { Budget } from './text.js';
-
-/** What is asked for. Plain data: the panel makes fields of it, and commands ask for what has no default. */
-export type Input =
-  /** `text` is the document by default; any other is a file to be chosen. */
-  | { readonly kind: 'text'; readonly label: string; readonly optional?: true }
-  /** A whole number from `least` on; without a default it may stay open. */
-  | { readonly kind: 'whole'; readonly label: string; readonly least: number; readonly default?: number }
-  /** Any number; may stay open. */
-  | { readonly kind: 'number'; readonly label: string }
-  | { readonly kind: 'choice'; readonly label: string; readonly choices: readonly string[] }
-  | { readonly kind: 'words'; readonly label: string; readonly default: string }
-  /** Several models. */
-  | { readonly kind: 'models'; readonly label: string };
-
-export type Inputs = Readonly<Record<string, Input>>;
 
 /** A text and what it is called: the name of its document or file. */
 export interface NamedText {
@@ -42,15 +28,6 @@ export interface ExperimentStep {
   readonly of: number;
   readonly text: string;
   readonly presentation?: Presentation;
-}
-
-export interface ExperimentFacts {
-  /** As the CLI's subcommand. */
-  readonly id: string;
-  readonly title: string;
-  /** What it answers, in a sentence. */
-  readonly description: string;
-  readonly inputs: Inputs;
 }
 
 export interface Experiment extends ExperimentFacts {

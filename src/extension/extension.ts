@@ -30,6 +30,7 @@ export interface Api {
   readonly analyses: Analyses;
   readonly decorations: Decorations;
   readonly experiments: Experiments;
+  readonly texts: Texts;
   readonly models: Models;
   readonly viewState: Host['viewState'];
   /** Resolves when the run of an earlier session is shown again, or known not to exist. */
@@ -111,7 +112,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       if (finished || (change.type === 'run' && !run)) keep().catch((error) => log.warn(error));
     }),
   );
-  return { analyses, decorations, experiments, models, viewState, restored };
+  return { analyses, decorations, experiments, texts, models, viewState, restored };
 }
 
 /** Shows the last run again, unless another one began meanwhile. */

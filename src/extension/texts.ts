@@ -2,7 +2,8 @@
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import { SinkscopeError } from '../errors.js';
-import type { Inputs, NamedText } from '../experiments/experiment.js';
+import type { NamedText } from '../experiments/experiment.js';
+import type { Inputs } from '../experiments/facts.js';
 import type { Analyses } from './analyses.js';
 import { chosenSource } from './source.js';
 

@@ -46,6 +46,8 @@ describe('what a webview is told', () => {
   let webview: RecordedWebview;
   let connection: vscode.Disposable;
   let viewState: Host['viewState'];
+  let experiments: Host['experiments'];
+  let texts: Host['texts'];
   const log = vscode.window.createOutputChannel('Sinkscope Test', { log: true });
   const view = new vscode.EventEmitter<void>();
 
@@ -60,13 +62,22 @@ describe('what a webview is told', () => {
   };
 
   before(async () => {
-    ({ viewState } = await api());
+    ({ viewState, experiments, texts } = await api());
     analyses = new Analyses(new Engine(repositoryFile('dist', 'engine.js')));
     await analyze('Summer is warm. Winter is cold.');
   });
   beforeEach(() => {
     webview = new RecordedWebview();
-    const host: Host = { extension: extension().extensionUri, analyses, log, viewState, onDidChangeView: view.event };
+    const { extensionUri } = extension();
+    const host: Host = {
+      extension: extensionUri,
+      analyses,
+      experiments,
+      texts,
+      log,
+      viewState,
+      onDidChangeView: view.event,
+    };
     connection = connect(webview, 'side', host);
   });
   afterEach(() => connection.dispose());
