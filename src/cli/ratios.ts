@@ -50,7 +50,7 @@ function toJson(result: RatiosResult, { feeds }: Options) {
     untrained: twin,
     feeds,
     tail,
-    ratios: ratios.map(({ of, layer, trained, untrained, gamma, limit, outside }) => ({
+    ratios: ratios.map(({ of, layer, trained, untrained, gamma, limit, outside, outsideUntrained }) => ({
       of,
       layer,
       trained,
@@ -59,6 +59,7 @@ function toJson(result: RatiosResult, { feeds }: Options) {
       gamma,
       limit,
       outside,
+      outside_untrained: outsideUntrained,
     })),
     conclusion: conclusion(result),
   };

@@ -26,8 +26,9 @@ export interface Ratios {
   readonly gamma: Gamma;
   /** Ratio |a| ÷ median above which only `tail` of the fitted distribution lies. */
   readonly limit: number;
-  /** Share of the trained model's entries above it. */
+  /** Share of each model's entries above it. */
   readonly outside: number;
+  readonly outsideUntrained: number;
 }
 
 /** −log₁₀(|a| ÷ median of the layer's |a|) of all entries: below −3 an entry is 1,000 × the median. */
@@ -139,9 +140,12 @@ function ratiosOf(trained: Pool, untrained: Pool, tail: number): Ratios {
     untrained: described(other),
     gamma,
     limit: 10 ** -limit,
-    outside: own.logs.filter((x) => x < limit).length / own.logs.length,
+    outside: shareBelow(own.logs, limit),
+    outsideUntrained: shareBelow(other.logs, limit),
   };
 }
+
+const shareBelow = (values: readonly number[], limit: number) => values.filter((x) => x < limit).length / values.length;
 
 interface Logs {
   readonly logs: readonly number[];
@@ -164,9 +168,11 @@ function histogramOf(values: readonly number[], start: number, width: number): H
 /** What the ratios say, in a sentence; that training made nothing massive, where it did not. */
 export function conclusion({ ratios, tail }: RatiosResult): string {
   const percent = (share: number) => `${Number((100 * share).toPrecision(2))} %`;
-  const most = ratios.reduce((best, ratio) => (ratio.outside > best.outside ? ratio : best));
+  const excess = ({ outside, outsideUntrained }: Ratios) => outside - outsideUntrained;
+  const most = ratios.reduce((best, ratio) => (excess(ratio) > excess(best) ? ratio : best));
   const where = `the ${most.of} of layer ${most.layer}`;
-  const figures = `${percent(most.outside)} of ${where} lie beyond what ${percent(tail)} of the untrained model’s fitted distribution reaches (ratio ${most.limit.toFixed(1)}; the largest is ${most.trained.largestRatio.toFixed(1)})`;
-  if (most.outside <= 3 * tail) return `At most ${figures}: training has made no activations massive here.`;
+  const figures = `${percent(most.outside)} of ${where} lie beyond what ${percent(tail)} of the untrained model’s fitted distribution reaches (ratio ${most.limit.toFixed(1)}; the largest is ${most.trained.largestRatio.toFixed(1)}), of the untrained model ${percent(most.outsideUntrained)}`;
+  if (most.outside <= 3 * Math.max(tail, most.outsideUntrained))
+    return `At most ${figures}: training has made no activations massive here.`;
   return `${figures}: activations that an untrained model does not have.`;
 }

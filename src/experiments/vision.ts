@@ -44,7 +44,10 @@ export interface VisionResult {
   readonly outputShape: readonly number[];
   readonly thresholds: Thresholds;
   readonly seed: number;
-  /** k ≥ 1 of the h_k whose largest ratio to the median, averaged over images, grows most against k - 1. */
+  /**
+   * k of the h_k, 1 ≤ k < L, whose largest ratio to the median, averaged over images, grows most against k - 1. Not
+   * the last: nothing but the head follows it, which may read one token alone.
+   */
   readonly layer: number;
   /** By falling magnitude, averaged over images. */
   readonly dims: readonly number[];
@@ -143,7 +146,7 @@ function onsetOf(runs: readonly Analysis[]): number {
     mean(runs.map(({ layers: states }) => ratio(states[k].top[0]?.value ?? 0, states[k]))),
   );
   let onset = 1;
-  for (let k = 2; k < layers; k++) if (ratios[k] - ratios[k - 1] > ratios[onset] - ratios[onset - 1]) onset = k;
+  for (let k = 2; k < layers - 1; k++) if (ratios[k] - ratios[k - 1] > ratios[onset] - ratios[onset - 1]) onset = k;
   return onset;
 }
 
