@@ -29,7 +29,11 @@ export function attentionOf(flow: Flow, branch: Branch): Attention | undefined {
   const normed = (isProjected && projections(flow, query).products[0]?.activation) || query;
   const [weighed] = operator.outputs;
   const parts = { normed, keys: undefined, values: undefined, weighed, projected, edges: undefined };
-  const heads = headCount(operator, 'num_heads') ?? headCount(operator, 'q_num_heads') ?? declaredHeads(flow, operator);
+  const heads =
+    headCount(operator, 'num_heads') ??
+    headCount(operator, 'q_num_heads') ??
+    declaredHeads(flow, operator) ??
+    known(splitOf(projections(flow, query))?.at(-2));
   const headDim = ratio(width, heads);
   const keys = operator.inputs[1] ? keyHeads(flow, operator.inputs[1], undefined, heads, headDim) : undefined;
   const kvHeads = headCount(operator, 'kv_num_heads') ?? keys ?? declaredHeads(flow, operator, 1) ?? heads;
