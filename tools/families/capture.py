@@ -13,10 +13,11 @@ class Capture:
     blocks: the modules that the residual stream passes, in order; a module may stand there several times.
     mid: (submodule of a block, 'in' or 'out'): what it reads or gives is the stream between attention and MLP.
     down: submodule of a block whose input is the MLP intermediate.
+    pattern: submodule of a block that gives the attention probabilities; else every softmax over keys is taken.
     """
 
-    def __init__(self, blocks, mid=None, down=None):
-        self.blocks, self.mid, self.down = list(blocks), mid, down
+    def __init__(self, blocks, mid=None, down=None, pattern=None):
+        self.blocks, self.mid, self.down, self.pattern = list(blocks), mid, down, pattern
         self.tensors: dict[str, torch.Tensor] = {}
         self.counts = {"hidden": 0, "resid_mid": 0, "mlp": 0, "attn": 0}
 
@@ -36,7 +37,11 @@ class Capture:
                     stack.enter_context(hooked(hook))
                 if self.down and has(block, self.down):
                     stack.enter_context(hooked(block.get_submodule(self.down).register_forward_pre_hook(self._mlp)))
-            stack.enter_context(self._softmax())
+                if self.pattern:
+                    hook = block.get_submodule(self.pattern).register_forward_hook(self._pattern)
+                    stack.enter_context(hooked(hook))
+            if not self.pattern:
+                stack.enter_context(self._softmax())
             output = model(**inputs)
         return self.tensors, output
 
@@ -44,7 +49,8 @@ class Capture:
         if index is None:
             index = self.counts[kind]
             self.counts[kind] += 1
-        self.tensors[f"{kind}.{index}"] = squeezed(value, 3 if kind == "attn" else 2)
+        # A decoder's attention to its encoder comes after that to its own tokens.
+        self.tensors.setdefault(f"{kind}.{index}", squeezed(value, 3 if kind == "attn" else 2))
 
     def _enter(self, _module, args, kwargs):
         value = args[0] if args else kwargs["hidden_states"]
@@ -62,6 +68,9 @@ class Capture:
 
     def _mlp(self, _module, args):
         self.record("mlp", args[0], self.counts["hidden"] - 1)
+
+    def _pattern(self, _module, _args, output):
+        self.record("attn", output, self.counts["hidden"] - 1)
 
     @contextlib.contextmanager
     def _softmax(self):

@@ -45,6 +45,7 @@ class Case:
     export: Callable
     mid: tuple[str, str] | None = None
     down: str | None = None
+    pattern: str | None = None
     """Attribute of what `forward` gives that is exported, and its golden name."""
     head: str = "logits"
     parallel: bool = False
@@ -78,7 +79,7 @@ def make(case: Case, out: Path):
     torch.manual_seed(0)
     model = case.model().eval()
     randomise(model)
-    capture = Capture(list(model.get_submodule(case.blocks)) * case.repeat, case.mid, case.down)
+    capture = Capture(list(model.get_submodule(case.blocks)) * case.repeat, case.mid, case.down, case.pattern)
     options = {"use_cache": False} if getattr(getattr(model, "config", None), "use_cache", None) else {}
     golden, output = capture(model, {**case.inputs, **options})
     first_head = case.head[0] if isinstance(case.head, tuple) else case.head

@@ -12,7 +12,7 @@ def named_axes(inputs: dict, head: str) -> dict:
     axes = {}
     for name, value in inputs.items():
         if value.dtype in (torch.int64, torch.int32, torch.bool) and value.dim() == 2:
-            axes[name] = {0: "batch", 1: "sequence"}
+            axes[name] = {0: "batch", 1: "decoder_sequence" if name.startswith("decoder_") else "sequence"}
         elif name == "inputs_embeds":
             axes[name] = {0: "batch", 1: "sequence"}
         else:
