@@ -61,11 +61,8 @@ async function take(message: FromWebview): Promise<void> {
   const run = await loaded;
   if (message.type === 'ready') {
     view({});
-    post({
-      type: 'replay',
-      run: 1,
-      events: run.events.slice(0, Number(parameters.get('events') ?? run.events.length)),
-    });
+    const events = run.events.slice(0, Number(parameters.get('events') ?? run.events.length));
+    post({ type: 'replay', run: events.length > 0 ? 1 : 0, events });
   }
   if (message.type === 'select') post({ type: 'selection', selection: message.selection });
   if (message.type === 'query' && !parameters.has('silent')) post(answer(run, message.id, message.query));
