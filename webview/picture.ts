@@ -35,3 +35,26 @@ export async function framedPicture(
   if (blob === null) throw new Error('The picture is too large for this browser.');
   return new Uint8Array(await blob.arrayBuffer());
 }
+
+/** A plot as pixels, twice as many as it has on screen; its colours are written into it, so it needs no style sheet. */
+export async function svgPicture(svg: SVGSVGElement, width: number, height: number, theme: Theme) {
+  const copy = svg.cloneNode(true) as SVGSVGElement;
+  copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
+  const url = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(copy)], { type: 'image/svg+xml' }));
+  try {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [width * 2, height * 2];
+    const context = canvas.getContext('2d');
+    if (context !== null) {
+      context.fillStyle = theme.background;
+      context.fillRect(0, 0, canvas.width, canvas.height);
+      context.drawImage(image, 0, 0, canvas.width, canvas.height);
+    }
+    return canvas;
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}

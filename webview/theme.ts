@@ -4,7 +4,16 @@
  * Canvases need numbers, not variables: they are read again whenever the theme changes.
  */
 
-export interface Theme {
+/** 256 colours from nothing to most, or from least to most. */
+export interface Ramp {
+  /** As 0xAABBGGRR (the byte order of `ImageData` on little-endian machines). */
+  readonly ramp: Uint32Array;
+  /** The same as CSS colours, and for each the text colour that reads well on it. */
+  readonly rampColors: readonly string[];
+  readonly rampText: readonly string[];
+}
+
+export interface Theme extends Ramp {
   readonly background: string;
   readonly foreground: string;
   readonly muted: string;
@@ -15,11 +24,8 @@ export interface Theme {
   readonly sink: string;
   readonly font: string;
   readonly highContrast: boolean;
-  /** 256 steps from nothing to most, as 0xAABBGGRR (the byte order of `ImageData` on little-endian machines). */
-  readonly ramp: Uint32Array;
-  /** The same as CSS colours, and for each the text colour that reads well on it. */
-  readonly rampColors: readonly string[];
-  readonly rampText: readonly string[];
+  /** From the sinks' colour over the background, for nothing, to that of massive activations: for differences. */
+  readonly diverging: Ramp;
 }
 
 type Lab = readonly [lightness: number, a: number, b: number];
@@ -33,19 +39,10 @@ export function readTheme(): Theme {
   const foreground = color('editor-foreground', color('foreground', 'CanvasText'));
   const ground = toLab(read(background));
   const hues = ['purple', 'red', 'yellow'].map((hue) => toLab(read(color(`charts-${hue}`, hue))));
-  const steps = ramp(ground, ground[0] < 0.5 ? hues : hues.reverse());
+  const massive = color('sinkscope-massive', color('charts-orange', foreground));
+  const sink = color('sinkscope-sink', color('charts-blue', foreground));
   const text = [foreground, background].map((css) => ({ css, luminance: luminance(read(css)) }));
-  return {
-    background,
-    foreground,
-    muted: color('descriptionForeground', foreground),
-    line: color('widget-border', color('contrastBorder', color('editorWidget-border', foreground))),
-    focus: color('focusBorder', foreground),
-    massive: color('sinkscope-massive', color('charts-orange', foreground)),
-    large: color('sinkscope-large', color('charts-yellow', foreground)),
-    sink: color('sinkscope-sink', color('charts-blue', foreground)),
-    font: color('font-family', 'sans-serif'),
-    highContrast: document.body.className.includes('vscode-high-contrast'),
+  const rampOf = (steps: readonly (readonly [number, number, number])[]): Ramp => ({
     ramp: Uint32Array.from(steps, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0),
     rampColors: steps.map(([r, g, b]) => `rgb(${r} ${g} ${b})`),
     rampText: steps.map((step) => {
@@ -53,6 +50,20 @@ export function readTheme(): Theme {
       const [best] = [...text].sort((one, other) => contrast(other.luminance, here) - contrast(one.luminance, here));
       return best.css;
     }),
+  });
+  return {
+    ...rampOf(ramp(ground, ground[0] < 0.5 ? hues : hues.reverse())),
+    diverging: rampOf(parted(toLab(read(sink)), ground, toLab(read(massive)))),
+    background,
+    foreground,
+    muted: color('descriptionForeground', foreground),
+    line: color('widget-border', color('contrastBorder', color('editorWidget-border', foreground))),
+    focus: color('focusBorder', foreground),
+    massive,
+    large: color('sinkscope-large', color('charts-yellow', foreground)),
+    sink,
+    font: color('font-family', 'sans-serif'),
+    highContrast: document.body.className.includes('vscode-high-contrast'),
   };
 }
 
@@ -79,6 +90,16 @@ function ramp(ground: Lab, hues: readonly Lab[]): [number, number, number][] {
     const [from, to] = [stops[low], stops[low + 1]];
     const mix = (index: 1 | 2) => from[index] + (to[index] - from[index]) * (at - low);
     return fromLab([ground[0] + (end - ground[0]) * share, mix(1), mix(2)]);
+  });
+}
+
+/** Evenly in OKLab from one colour to the middle and on to another. */
+function parted(low: Lab, middle: Lab, high: Lab): [number, number, number][] {
+  return Array.from({ length: 256 }, (_, step) => {
+    const at = step / 127.5 - 1;
+    const end = at < 0 ? low : high;
+    const mix = (index: 0 | 1 | 2) => middle[index] + (end[index] - middle[index]) * Math.abs(at);
+    return fromLab([mix(0), mix(1), mix(2)]);
   });
 }
 

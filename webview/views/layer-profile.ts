@@ -4,6 +4,7 @@ import { css, html, type PropertyValues } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatValue } from '../../src/analysis/format.js';
 import { shownLayer } from '../findings.js';
+import { svgPicture } from '../picture.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
 import { layerName } from './residual-heatmap.js';
@@ -95,7 +96,7 @@ export class LayerProfile extends View {
       heading: 'Layer profile',
       note: '|h| top 1–3 and median, log scale',
       table: () => this.#table(),
-      picture: () => this.#picture(),
+      picture: () => svgPicture(this.#svg as SVGSVGElement, this.#width, 190, this.scene.theme),
       body: html`
         <div
           class="plot"
@@ -251,30 +252,6 @@ export class LayerProfile extends View {
     if (this.#svg === undefined || scale === undefined) return;
     const layer = Math.round(scale.invert(event.clientX - this.#svg.getBoundingClientRect().left));
     if (layer >= 0 && layer < this.scene.analysis.layers.length) this.select({ layer });
-  }
-
-  /** The plot as pixels; its colours are written into it, so it needs no style sheet. */
-  async #picture(): Promise<HTMLCanvasElement> {
-    const svg = this.#svg?.cloneNode(true) as SVGSVGElement;
-    const [width, height] = [this.#width, 190];
-    svg.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-    const url = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(svg)], { type: 'image/svg+xml' }));
-    try {
-      const image = new Image();
-      image.src = url;
-      await image.decode();
-      const canvas = document.createElement('canvas');
-      [canvas.width, canvas.height] = [width * 2, height * 2];
-      const context = canvas.getContext('2d');
-      if (context !== null) {
-        context.fillStyle = this.scene.theme.background;
-        context.fillRect(0, 0, canvas.width, canvas.height);
-        context.drawImage(image, 0, 0, canvas.width, canvas.height);
-      }
-      return canvas;
-    } finally {
-      URL.revokeObjectURL(url);
-    }
   }
 
   #table(): TableData {
