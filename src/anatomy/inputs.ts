@@ -171,7 +171,7 @@ function recognise(
   }
 
   if (isFloat(info) && isOrder(flow, info.name))
-    return { role: 'order', tokenAxis: last, how: 'the order of patches: ascending, so that they stay as they are' };
+    return { role: 'order', how: 'the order of patches: ascending, so that they stay as they are' };
 
   const cache = cacheAxis(all, rank);
   if (isFloat(info) && cache) return pastOf(info, cache.axis, context);

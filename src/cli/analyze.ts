@@ -19,6 +19,7 @@ interface Options {
   readonly file?: string;
   readonly ids?: readonly number[];
   readonly feeds?: string;
+  readonly tokenName?: string;
   readonly image?: string;
   readonly bos?: boolean;
   readonly window?: 'first' | 'last';
@@ -42,6 +43,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .addOption(
       new Option('--feeds <path>', 'a .safetensors or .npz file with tensors by input name').conflicts('window'),
     )
+    .option('--token-name <word>', 'with --feeds: what a token is, as in "node", where the model takes no token ids')
     .addOption(
       new Option('--image <path>', 'a PNG or JPEG picture, for a vision model').conflicts([
         'text',
@@ -117,7 +119,7 @@ async function request(model: string, options: Options): Promise<RunRequest> {
   };
 }
 
-async function prompt({ text, file, ids, feeds, image, bos }: Options): Promise<RunRequest['prompt']> {
+async function prompt({ text, file, ids, feeds, tokenName, image, bos }: Options): Promise<RunRequest['prompt']> {
   if (bos && (ids ?? feeds ?? image) !== undefined) {
     throw new SinkscopeError({
       code: 'input',
@@ -127,7 +129,7 @@ async function prompt({ text, file, ids, feeds, image, bos }: Options): Promise<
   if (text !== undefined) return { text };
   if (file !== undefined) return { text: await readText(file) };
   if (ids !== undefined) return { ids };
-  if (feeds !== undefined) return { feeds: resolve(feeds) };
+  if (feeds !== undefined) return { feeds: resolve(feeds), tokenName };
   if (image !== undefined) return { image: resolve(image) };
   throw new SinkscopeError({
     code: 'input',

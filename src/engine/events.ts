@@ -63,7 +63,7 @@ export interface TokensEvent {
   readonly total: number;
   /** Index in the whole text's tokens of the first and after the last one that is run (prefix not counted). */
   readonly window: { readonly start: number; readonly end: number };
-  /** `features`: the model is fed no token ids, so tokens are only numbered. */
+  /** `features`: the model is fed no token ids, so every row of `h_0` is a token and only numbered. */
   readonly source: 'text' | 'ids' | 'feeds' | 'features' | 'image';
   /** The picture that tokens with a `region` are parts of. */
   readonly picture?: { readonly file: string; readonly width: number; readonly height: number };
@@ -119,8 +119,11 @@ export interface RunRequest {
   readonly prompt:
     | { readonly text: string }
     | { readonly ids: readonly number[] }
-    /** A `.safetensors` or `.npz` file with tensors by graph input name; tensors that are no input are ignored. */
-    | { readonly feeds: string }
+    /**
+     * A `.safetensors` or `.npz` file with tensors by graph input name; tensors that are no input are ignored.
+     * `tokenName`: what tokens of a model that takes no token ids are called, numbered (`node 3`); default `token`.
+     */
+    | { readonly feeds: string; readonly tokenName?: string }
     /** A PNG or JPEG file, for a model that takes pixels. */
     | { readonly image: string };
   /** Undefined: as the tokenizer's own post-processing (or the model folder's configuration) says. */

@@ -58,7 +58,7 @@ export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonl
 
 function fill(input: Input, length: number | undefined, ids: readonly number[], inputs: readonly Input[]): Value {
   const { role, type } = input;
-  if (role === 'features' || role === 'unknown') {
+  if (role === 'features' || role === 'order' || role === 'unknown') {
     throw new SinkscopeError({
       code: 'input',
       message: `Input "${input.name}" (${describe(input)}) has to be given as a tensor in a safetensors file (--feeds).`,

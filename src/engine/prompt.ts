@@ -1,18 +1,18 @@
 /** From what the user gave (text, ids or tensors) to the tokens that are run. */
 import type { Input } from '../anatomy/anatomy.js';
+import { pixelInput } from '../anatomy/pictures.js';
 import { SinkscopeError } from '../errors.js';
 import { modelFolder } from '../models/folder.js';
 import { DataType } from '../onnx/model.js';
 import { float32ToFloat16 } from '../statistics/half.js';
 import { openNpz } from '../statistics/npz.js';
 import { openSafetensors, type SafetensorsTensor, type SafetensorsType } from '../statistics/safetensors.js';
-import type { Pixels } from '../tokens/image.js';
 import type { Extent, Preprocessing } from '../tokens/preprocessing.js';
 import type { Token } from '../tokens/token.js';
 import { checkFit, checkIds, type Tokenizer } from '../tokens/tokenizer.js';
 import type { RunRequest, TokensEvent } from './events.js';
 import type { Values } from './session.js';
-import type { TypedArray, Value } from './value.js';
+import { filled, type TypedArray, type Value } from './value.js';
 
 export interface Prompt {
   /** Tensors by input name. */
@@ -23,8 +23,9 @@ export interface Prompt {
   readonly window: TokensEvent['window'];
   readonly source: TokensEvent['source'];
   readonly bos: boolean | undefined;
-  /** What a picture was made into; its tokens are named once their number is known. */
-  readonly pixels?: Pixels;
+  /** Tokens of a model that is not fed any, once their number is known. */
+  readonly named?: (count: number) => readonly Token[];
+  readonly picture?: TokensEvent['picture'];
 }
 
 /** What a prompt has to fit. */
@@ -32,6 +33,8 @@ export interface Limits {
   /** Path of the model. */
   readonly file: string;
   readonly inputs: readonly Input[];
+  /** Pixels of a patch, in a model that cuts pictures into them. */
+  readonly patch?: Extent | undefined;
   readonly vocabulary: number | undefined;
   /** Most tokens that can be run, and why no more, in words. */
   readonly context: number;
@@ -53,7 +56,7 @@ export async function readPrompt(
   if ('text' in prompt) return fromText(prompt.text, request, limits, tokenizer());
   if ('image' in prompt) return fromImage(prompt.image, limits);
   if ('ids' in prompt) return fromIds(prompt.ids, request, limits, tokenizer());
-  return fromFeeds(prompt.feeds, limits, tokenizer);
+  return fromFeeds(prompt, limits, tokenizer);
 }
 
 async function fromText(
@@ -129,7 +132,11 @@ function windowed(
   };
 }
 
-async function fromFeeds(file: string, limits: Limits, tokenizer: () => Tokenizer | undefined): Promise<Prompt> {
+async function fromFeeds(
+  { feeds: file, tokenName = 'token' }: Extract<RunRequest['prompt'], { feeds: string }>,
+  limits: Limits,
+  tokenizer: () => Tokenizer | undefined,
+): Promise<Prompt> {
   const tensors = await (file.toLowerCase().endsWith('.npz') ? openNpz : openSafetensors)(file);
   const given = new Map<string, Value>();
   for (const { name } of limits.inputs) {
@@ -145,8 +152,12 @@ async function fromFeeds(file: string, limits: Limits, tokenizer: () => Tokenize
   }
   const idsInput = limits.inputs.find((input) => input.role === 'token-ids');
   const value = idsInput && given.get(idsInput.name);
-  if (!value)
-    return { given, source: 'features', bos: undefined, tokens: undefined, total: 0, window: { start: 0, end: 0 } };
+  if (!value) {
+    const named = (count: number) =>
+      Array.from({ length: count }, (_, id) => ({ id, text: `${tokenName} ${id}`, start: 0, end: 0, special: false }));
+    const nothing = { tokens: undefined, total: 0, window: { start: 0, end: 0 } };
+    return { given, source: 'features', bos: undefined, named, ...nothing };
+  }
 
   const ids = Array.from(value.data as ArrayLike<number | bigint>, Number);
   checkIds(ids, limits.vocabulary);
@@ -163,8 +174,8 @@ async function fromFeeds(file: string, limits: Limits, tokenizer: () => Tokenize
 }
 
 /** A picture, made into the pixels that the model's own configuration asks for, else what the graph's shape does. */
-async function fromImage(file: string, { file: model, inputs }: Limits): Promise<Prompt> {
-  const input = inputs.find(({ role, shape }) => role === 'features' && shape?.length === 4 && shape[1] === 3);
+async function fromImage(file: string, { file: model, inputs, patch }: Limits): Promise<Prompt> {
+  const input = pixelInput(inputs);
   if (!input) {
     throw new SinkscopeError({
       code: 'input',
@@ -173,8 +184,9 @@ async function fromImage(file: string, { file: model, inputs }: Limits): Promise
     });
   }
   // The decoders are loaded when there is a picture: they would hold up the first layer of every text.
-  const [{ imageToPixels }, { readPreprocessing }] = await Promise.all([
+  const [{ imageToPixels, patchRectangles }, { patchTokens }, { readPreprocessing }] = await Promise.all([
     import('../tokens/image.js'),
+    import('../tokens/patches.js'),
     import('../tokens/preprocessing.js'),
   ]);
   const config = modelFolder(model).preprocessorConfig;
@@ -200,14 +212,25 @@ async function fromImage(file: string, { file: model, inputs }: Limits): Promise
     input.type === DataType.float16
       ? { type: input.type, dims: pixels.shape, data: float32ToFloat16(pixels.pixels) }
       : { type: DataType.float, dims: pixels.shape, data: pixels.pixels };
+  const given = new Map([[input.name, value]]);
+  const orders = inputs.filter(({ role }) => role === 'order');
+  for (const order of orders) {
+    const count = patch ? patchRectangles(pixels, patch).length : order.shape?.at(-1);
+    if (typeof count === 'number')
+      given.set(
+        order.name,
+        filled(order.type, [1, count], (i) => i),
+      );
+  }
   return {
-    given: new Map([[input.name, value]]),
+    given,
     source: 'image',
     bos: undefined,
     tokens: undefined,
     total: 0,
     window: { start: 0, end: 0 },
-    pixels,
+    named: (tokens) => patchTokens(tokens, pixels, patch, orders.length > 0),
+    picture: { file, ...pixels.picture },
   };
 }
 

@@ -2,7 +2,6 @@
 import { SinkscopeError } from '../errors.js';
 import { hiddenStatistics } from '../statistics/hidden.js';
 import { patternStatistics } from '../statistics/pattern.js';
-import { patchTokens } from '../tokens/patches.js';
 import type { PredictionsEvent, Query, QueryAnswers, RunEvent, RunRequest } from './events.js';
 import { fixedLength, makeFeeds } from './feeds.js';
 import { Head, likeliest } from './head.js';
@@ -38,7 +37,7 @@ export async function startRun(
   const { anatomy, summary } = loaded;
   const prompt = await readPrompt(
     request,
-    { file: loaded.file, inputs: anatomy.inputs, ...limits(loaded, request) },
+    { file: loaded.file, inputs: anatomy.inputs, patch: anatomy.patch, ...limits(loaded, request) },
     () => loaded.tokenizer(),
   );
   for (const { point, block } of request.interventions ?? []) valueAt(anatomy, point, block);
@@ -327,19 +326,13 @@ export class Run {
 
   private async emitTokens(emit: Emit): Promise<void> {
     const { prompt, tokens = 0 } = this;
-    const { pixels } = prompt;
-    const places = pixels
-      ? patchTokens(tokens, pixels, this.loaded.anatomy.patch)
-      : Array.from({ length: tokens }, (_, i) => ({ id: i, text: `token ${i}`, start: 0, end: 0, special: false }));
-    const picture =
-      pixels && 'image' in this.request.prompt ? { file: this.request.prompt.image, ...pixels.picture } : undefined;
     await emit({
       type: 'tokens',
-      tokens: prompt.tokens ?? places,
+      tokens: prompt.tokens ?? prompt.named?.(tokens) ?? [],
       total: prompt.tokens ? prompt.total : tokens,
       window: prompt.tokens ? prompt.window : { start: 0, end: tokens },
       source: prompt.source,
-      ...(picture && { picture }),
+      ...(prompt.picture && { picture: prompt.picture }),
       tokenizer: prompt.tokens !== undefined && this.loaded.tokenizer() !== undefined,
     });
   }
