@@ -65,7 +65,7 @@ export function recognise(model: Model): Anatomy {
     mlpHidden: first(parts, ({ mlp }) => mlp?.rows),
     vocabulary,
     context,
-    parallelBlock: parts.some(({ attention, mlpOutput }) => attention !== undefined && mlpOutput !== undefined),
+    parallelBlock: parts.some(({ attention, mlpBranch }) => attention !== undefined && mlpBranch !== undefined),
     patch: patchOf(flow, source),
     source,
     embedding,
@@ -117,8 +117,8 @@ interface Parts {
   /** Moves information between tokens by other means. */
   readonly mixer: boolean;
   readonly mlp: { readonly intermediate: string; readonly rows: number | undefined } | undefined;
-  /** Output of the first branch that is neither attention nor another mixer. */
-  readonly mlpOutput: string | undefined;
+  /** The first branch that is neither attention nor another mixer. */
+  readonly mlpBranch: Branch | undefined;
 }
 
 function partsOf(flow: Flow, addition: Addition, stream: ReadonlySet<string>): Parts {
@@ -134,7 +134,7 @@ function partsOf(flow: Flow, addition: Addition, stream: ReadonlySet<string>): P
     cross: attention !== undefined && keysOf(attention).every((key) => !stream.has(key)),
     mixer: mixes.some((mix, index) => mix && !sites[index]),
     mlp: product && { intermediate: product.activation, rows: product.rows },
-    mlpOutput: rest[0]?.output,
+    mlpBranch: rest[0],
   };
 }
 
@@ -206,7 +206,7 @@ function blockOf(
     if (why !== undefined) note('attention pattern', why);
   }
   if (!mlp) {
-    const branch = first(members, ({ mlpOutput }) => mlpOutput);
+    const branch = first(members, ({ mlpBranch }) => mlpBranch);
     note('MLP intermediate', branch === undefined ? 'it has no branch besides attention' : mlpObstacle(flow, branch));
   }
   return {

@@ -4,6 +4,7 @@ import type { Missing } from './anatomy.js';
 import type { Flow } from './flow.js';
 import { isFusedAttention, isMixer } from './ops.js';
 import { endings } from './products.js';
+import type { Branch } from './residual.js';
 
 /** A part of one block that was looked for and not found. */
 export interface Gap {
@@ -47,14 +48,16 @@ export function attentionObstacle(nodes: Iterable<Node>): string {
   return 'it has neither a Softmax that weighs values nor an attention operator that is known';
 }
 
-/** Why the output of a branch does not end in one product with a weight. */
-export function mlpObstacle(flow: Flow, output: string): string {
+/** Why a branch does not end in one product with a weight. */
+export function mlpObstacle(flow: Flow, { output, nodes }: Branch): string {
+  const router = [...nodes].find(({ op }) => op === 'TopK' || op === 'MoE' || op === 'QMoE');
+  if (router)
+    return `it is a mixture of experts (${article(operator(router))} chooses them), which has no one intermediate`;
   const { products, obstacles } = endings(flow, output);
   const stacked = obstacles.find(({ reason }) => reason === 'stacked');
   if (stacked)
-    return `its last product, ${article(operator(stacked.node))}, has a stack of weights: a mixture of experts`;
-  if (products.length > 1)
-    return `its output is made of ${products.length} products with weights: a mixture of experts or of branches`;
+    return `its last product, ${article(operator(stacked.node))}, has a stack of weights, as a mixture of experts has`;
+  if (products.length > 1) return `its output is made of ${products.length} products with weights, not of one`;
   const hidden = obstacles.find(({ node }) => !isFusedAttention(node));
   if (hidden) return `${article(operator(hidden.node))} stands between its output and its last product with a weight`;
   return 'it ends in no product with a weight';
