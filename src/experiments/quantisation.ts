@@ -50,8 +50,6 @@ export async function outliers(
 ): Promise<OutliersResult> {
   const { model, thresholds, memory, threads } = request;
   const { ids, prefix } = await encoded(engine, model, request.text, request.bos, signal);
-  if (ids.length === 0)
-    throw new SinkscopeError({ code: 'input', message: 'The text is empty; give one with tokens.' });
   const sequence = [...(prefix === undefined ? [] : [prefix]), ...ids].slice(0, request.tokens);
   const costs = { removed: thresholds.soft, outlier: outlierCriteria.magnitude };
   const run = engine.states({ model, sequences: [sequence], costs, memory, threads }, signal);

@@ -36,9 +36,19 @@ export async function textWindows(
   return { ...windowsOf(ids, prefix, windowing), prefix, window: windowing.window };
 }
 
-/** A text's ids and the token to put before each sequence. */
+/**
+ * A text's ids and the token to put before each sequence.
+ *
+ * @throws SinkscopeError `tokenizer` where there is none, `input` for a text without tokens
+ */
 export async function encoded(engine: Engine, model: string, text: string, bos?: boolean, signal?: AbortSignal) {
   const { ids, prefix } = await engine.encode(model, text, signal);
+  if (ids.length === 0) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: 'The text is empty: the model is fed no token of it; give another.',
+    });
+  }
   return { ids, prefix: bos === false ? undefined : prefix };
 }
 

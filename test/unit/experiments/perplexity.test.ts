@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { perplexity } from '../../../src/experiments/perplexity.js';
+import { type Windowing, windowsOf } from '../../../src/experiments/windows.js';
+import {
+  boats,
+  budget,
+  demoModel,
+  type Engine,
+  fixtureModel,
+  last,
+  makeEngine,
+  off,
+  references,
+  text,
+} from './support.js';
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await makeEngine();
+});
+afterAll(() => engine.dispose());
+
+const request = (model: string, content: string, windowing: Windowing) => ({
+  ...budget,
+  ...windowing,
+  model: demoModel(model),
+  text: content,
+});
+
+// The longer protocols of the references take minutes on a small machine and show nothing else.
+const short = references.perplexity.filter(({ maxTokens, model }) => maxTokens <= 1500 || model === 'llama');
+
+describe('perplexity equals PyTorch', () => {
+  it.each(short.map((reference) => [reference.model, reference.file, reference.window, reference.stride, reference]))(
+    '%s on %s, window %i, stride %i',
+    async (model, file, window, stride, reference) => {
+      const result = await last(
+        perplexity(engine, request(model, text(file), { window, stride, tokens: reference.maxTokens })),
+      );
+      expect(off(result.perplexity, reference.perplexity)).toBeLessThan(2e-6);
+      expect(result.tokens).toBe(reference.tokens);
+      expect(result.windows).toBe(reference.windows);
+      expect(result.stride).toBe(reference.stride);
+      expect(result.prefix ?? null).toBe(reference.prefix);
+      // 95 % of a normal distribution, in the logarithm.
+      const half = (1.96 * reference.lossDeviation) / Math.sqrt(reference.tokens);
+      expect(off(result.interval[1], Math.exp(reference.lossMean + half))).toBeLessThan(1e-5);
+      expect(off(result.interval[0], Math.exp(reference.lossMean - half))).toBeLessThan(1e-5);
+    },
+  );
+});
+
+it('gives a running value, window by window, and says what the end leaves', async () => {
+  const seen: number[] = [];
+  let left = -1;
+  for await (const step of perplexity(engine, request('llama', text(boats), { window: 64, tokens: 200 }))) {
+    seen.push(step.done);
+    expect(step.tokens).toBe(63 * step.done);
+    left = step.left;
+  }
+  expect(seen).toEqual([1, 2, 3]);
+  expect(left).toBe(200 - 3 * 63);
+});
+
+it('leaves out the prefix token when asked to', async () => {
+  const windowing = { window: 64, tokens: 128 };
+  const without = await last(perplexity(engine, { ...request('llama', text(boats), windowing), bos: false }));
+  expect(without).toMatchObject({ prefix: undefined, tokens: 126, windows: 2 });
+});
+
+describe('bad input is answered with a sentence', () => {
+  const failing = (model: string, content: string, windowing: Windowing) =>
+    last(perplexity(engine, { ...request('llama', content, windowing), model }));
+
+  it.each([
+    ['an empty text', '', { window: 256 }, /text is empty/],
+    [
+      'a text that is too short',
+      'Summer is warm.',
+      { window: 64 },
+      /text has \d tokens, fewer than the 63 .*smaller window/,
+    ],
+    ['a window above the context', text(boats), { window: 600 }, /window of 600 tokens .* context of 512/],
+    ['a window of nothing', 'Summer', { window: 1 }, /window of 1 tokens has none to score/],
+    ['a stride of nothing', 'Summer', { window: 64, stride: 0 }, /stride must be a whole number from 1 on/],
+  ] as const)('%s', async (_, content, windowing, sentence) => {
+    await expect(failing(demoModel('llama'), content, windowing)).rejects.toThrow(sentence);
+  });
+
+  it('a model without a tokenizer', async () => {
+    await expect(failing(fixtureModel('gpt2-ts-op14'), 'Summer', { window: 8 })).rejects.toThrow(/no tokenizer\.json/);
+  });
+
+  it('a model without an output head', async () => {
+    const events = engine.measure({
+      ...budget,
+      model: fixtureModel('dinov2_with_registers-dynamo-op18'),
+      sequences: [{ ids: [1, 2, 3], from: 1 }],
+      variants: [{ name: 'as is', interventions: [] }],
+    });
+    const end = await last(events);
+    expect(end).toMatchObject({
+      type: 'failed',
+      problem: { message: expect.stringMatching(/no output head.*no perplexity/) },
+    });
+  });
+
+  it('being stopped', async () => {
+    const stop = new AbortController();
+    const steps = perplexity(engine, request('llama', text(boats), { window: 64 }), stop.signal);
+    await steps.next();
+    stop.abort();
+    await expect(last(steps)).rejects.toMatchObject({ code: 'cancelled' });
+  });
+});
+
+describe('windows', () => {
+  const ids = Array.from({ length: 10 }, (_, i) => 100 + i);
+  it('begin with the prefix, and score every token of a piece once', () => {
+    const { sequences, left, stride } = windowsOf(ids, 7, { window: 5 });
+    expect(sequences).toEqual([
+      { ids: [7, 100, 101, 102, 103], from: 1 },
+      { ids: [7, 104, 105, 106, 107], from: 1 },
+    ]);
+    expect([left, stride]).toEqual([2, 4]);
+  });
+  it('without a prefix leave the first token of each unscored', () => {
+    const { sequences } = windowsOf(ids, undefined, { window: 5 });
+    expect(sequences.map(({ from }) => from)).toEqual([1, 1]);
+    expect(sequences[1].ids).toEqual([105, 106, 107, 108, 109]);
+  });
+  it('with a stride score only the last tokens', () => {
+    const { sequences } = windowsOf(ids, 7, { window: 5, stride: 2 });
+    expect(sequences.map((sequence) => [sequence.ids[1], sequence.from])).toEqual([
+      [100, 3],
+      [102, 3],
+      [104, 3],
+      [106, 3],
+    ]);
+  });
+});
