@@ -2,6 +2,7 @@
 import { html, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { FromWebview } from '../src/protocol.js';
+import './experiments/experiments.js';
 import type { Figure, PictureEvent, TableEvent } from './figure.js';
 import { type Findings, findingsOf } from './findings.js';
 import { type Intent, readIntent } from './intent.js';
@@ -30,6 +31,7 @@ export class App extends LitElement {
   @state() private shown!: State;
   @state() private theme!: Theme;
   @state() private tables: ReadonlySet<string> = new Set();
+  @state() private page: Intent['page'] = 'analysis';
 
   #findings!: Findings;
   #intent!: Intent;
@@ -48,6 +50,7 @@ export class App extends LitElement {
     this.theme = readTheme();
     this.#intent = readIntent(this.host.getState());
     this.tables = new Set(this.#intent.tables);
+    this.page = this.#intent.page;
     const onScroll = () => this.#remember({ scroll: scrollY });
     addEventListener('scrollend', onScroll);
     this.#disposables = [
@@ -97,11 +100,36 @@ export class App extends LitElement {
               ? this.#sideStatus()
               : html`<sinkscope-toolbar .shown=${this.shown} .figures=${() => this.#figures()}></sinkscope-toolbar>`
           }
-          ${this.#progress()}
+          ${this.#progress()} ${this.side ? nothing : this.#pages()}
         </header>
-        <main>${this.#notices()} ${empty ? nothing : this.side ? this.#sideViews() : this.#views()}</main>
+        ${
+          this.page === 'experiments' && !this.side
+            ? html`<main>
+                <sinkscope-experiments
+                  class="wide"
+                  .shown=${this.shown.experiments}
+                  .models=${this.shown.view.models}
+                  .theme=${this.theme}
+                ></sinkscope-experiments>
+              </main>`
+            : html`<main>${this.#notices()} ${empty ? nothing : this.side ? this.#sideViews() : this.#views()}</main>`
+        }
       </div>
     `;
+  }
+
+  #pages() {
+    const names = { analysis: 'Analysis', experiments: 'Experiments' } as const;
+    const pages = ['analysis', 'experiments'] as const;
+    return html`<nav class="pages" aria-label="Pages">
+      ${pages.map(
+        (page) => html`<button
+          aria-current=${page === this.page ? 'page' : nothing}
+          data-testid="page-${page}"
+          @click=${() => this.#turn(page)}
+        >${names[page]}</button>`,
+      )}
+    </nav>`;
   }
 
   #views() {
@@ -194,8 +222,22 @@ export class App extends LitElement {
   #follow(): void {
     this.#frame ??= requestAnimationFrame(() => {
       this.#frame = undefined;
+      const before = this.shown;
       this.shown = this.store.state;
+      this.#turnToNew(before);
     });
+  }
+
+  /** Whatever was begun is shown, wherever that was. */
+  #turnToNew({ connected, run, experiments }: State): void {
+    const [now, last] = [this.shown.experiments.runs[0], experiments.runs[0]];
+    if (now?.status === 'running' && now.number !== last?.number) this.#turn('experiments');
+    else if (connected && this.shown.run > run) this.#turn('analysis');
+  }
+
+  #turn(page: Intent['page']): void {
+    this.page = page;
+    this.#remember({ page });
   }
 
   #figures(): Figure[] {

@@ -1,0 +1,214 @@
+/** Bars and lines of a presentation, drawn by Observable Plot in the theme's colours. */
+import { barX, dot, gridX, gridY, line, plot, ruleX, ruleY, text } from '@observablehq/plot';
+import { css, html, LitElement, nothing, type PropertyValues } from 'lit';
+import { customElement, property, query } from 'lit/decorators.js';
+import { formatNumber } from '../../src/analysis/format.js';
+import { type BarsPart, formatCell, type LinesPart } from '../../src/analysis/presentation.js';
+import { svgPicture } from '../picture.js';
+import type { Theme } from '../theme.js';
+
+const dashes = ['', '6 3', '2 3', '8 3 2 3', '1 2'];
+
+@customElement('sinkscope-chart')
+export class Chart extends LitElement {
+  static override styles = css`
+    .plot {
+      min-height: 40px;
+    }
+    svg {
+      display: block;
+      max-width: 100%;
+      overflow: visible;
+    }
+    ul {
+      display: flex;
+      flex-wrap: wrap;
+      gap: 2px 14px;
+      margin: 4px 0 0;
+      padding: 0;
+      list-style: none;
+      font-size: 0.85em;
+      color: var(--muted);
+    }
+    li svg {
+      display: inline-block;
+      margin-right: 4px;
+      vertical-align: middle;
+    }
+  `;
+
+  @property({ attribute: false }) chart!: BarsPart | LinesPart;
+  @property({ attribute: false }) theme!: Theme;
+
+  @query('.plot') private canvas!: HTMLElement;
+  #width = 0;
+  #height = 0;
+  #svg: SVGSVGElement | undefined;
+  readonly #resize = new ResizeObserver(([entry]) => {
+    const width = Math.round(entry.contentRect.width);
+    if (width === this.#width || width === 0) return;
+    this.#width = width;
+    this.#draw();
+  });
+
+  override render() {
+    return html`<div class="plot" aria-hidden="true"></div>
+      ${this.chart.kind === 'lines' ? this.#legend(this.chart) : nothing}`;
+  }
+
+  override firstUpdated(): void {
+    this.#resize.observe(this.canvas);
+  }
+
+  override updated(changed: PropertyValues<this>): void {
+    if (changed.has('chart') || changed.has('theme')) this.#draw();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#resize.disconnect();
+  }
+
+  picture(): Promise<HTMLCanvasElement> {
+    return svgPicture(this.#svg as SVGSVGElement, this.#width, this.#height, this.theme);
+  }
+
+  #draw(): void {
+    if (this.#width === 0) return;
+    this.#svg?.remove();
+    const svg = this.chart.kind === 'bars' ? this.#bars(this.chart) : this.#lines(this.chart);
+    // Plot's own style sheet would be refused by the webview's policy; what it says is said in `styles`.
+    for (const style of svg.querySelectorAll('style')) style.remove();
+    this.#svg = svg as SVGSVGElement;
+    this.canvas.append(svg);
+  }
+
+  #bars({ bars, value, log, reference }: BarsPart) {
+    const { theme } = this;
+    const shown = bars.filter((bar) => Number.isFinite(bar.value) && (!log || bar.value > 0));
+    const ends = shown.flatMap(({ value, interval }) => [value, ...(interval ?? [])]).filter(Number.isFinite);
+    const start = reference ?? (log ? Math.min(...ends) : 0);
+    const [low, high] = [Math.min(start, ...ends), Math.max(start, ...ends)];
+    const widest = Math.max(...bars.map(({ name }) => name.length));
+    this.#height = bars.length * 22 + 30;
+    const room = log ? 1.02 : 0.02 * (high - low || 1);
+    return plot({
+      ...this.#frame(),
+      marginLeft: Math.min(this.#width / 2, widest * 6.4 + 14),
+      marginRight: 74,
+      x: {
+        type: log ? 'log' : 'linear',
+        domain: log ? [low / room, high * room] : [low - (low < start ? room : 0), high + room],
+        ticks: 4,
+        tickFormat: formatNumber,
+        tickSize: 0,
+        label: value.name,
+        labelArrow: 'none',
+      },
+      y: { domain: bars.map(({ name }) => name), tickSize: 0, label: null },
+      marks: [
+        gridX({ ticks: 4, stroke: theme.muted, strokeOpacity: 0.2 }),
+        barX(shown, {
+          x1: () => start,
+          x2: 'value',
+          y: 'name',
+          fill: theme.sink,
+          fillOpacity: theme.highContrast ? 1 : 0.75,
+          insetTop: 4,
+          insetBottom: 4,
+        }),
+        ruleX([start], { stroke: theme.foreground, strokeDasharray: reference === undefined ? '' : '4 2' }),
+        dot(shown, { x: 'value', y: 'name', r: 3, fill: theme.sink, stroke: theme.foreground }),
+        ruleY(
+          shown.filter(({ interval }) => interval?.every(Number.isFinite)),
+          { y: 'name', x1: (bar) => bar.interval[0], x2: (bar) => bar.interval[1], stroke: theme.foreground },
+        ),
+        text(shown, {
+          x: (bar) => Math.max(start, bar.value, bar.interval?.[1] ?? bar.value),
+          y: 'name',
+          text: (bar) => formatCell(bar.value, value.format),
+          textAnchor: 'start',
+          dx: 8,
+          fill: theme.foreground,
+        }),
+      ],
+    });
+  }
+
+  #lines({ x, y, lines }: LinesPart) {
+    const { theme } = this;
+    this.#height = 200;
+    const series = lines.map(({ values }) =>
+      x.values.flatMap((at, i) => {
+        const value = values[i];
+        return value === null || value === undefined || (y.log && value <= 0) ? [] : [{ x: at, y: value }];
+      }),
+    );
+    return plot({
+      ...this.#frame(),
+      marginLeft: 52,
+      marginRight: 16,
+      marginTop: 22,
+      x: {
+        ticks: Math.min(x.values.length, Math.floor(this.#width / 60)),
+        tickFormat: formatNumber,
+        tickSize: 0,
+        label: x.name,
+        labelArrow: 'none',
+      },
+      y: {
+        type: y.log ? 'log' : 'linear',
+        ticks: 4,
+        tickFormat: formatNumber,
+        tickSize: 0,
+        label: y.name,
+        labelArrow: 'none',
+        nice: true,
+      },
+      marks: [
+        gridY({ ticks: 4, stroke: theme.muted, strokeOpacity: 0.2 }),
+        ...series.map((points, index) =>
+          line(points, {
+            x: 'x',
+            y: 'y',
+            stroke: this.#color(index),
+            strokeWidth: 1.5,
+            strokeDasharray: dashes[index % 5],
+          }),
+        ),
+        ...series.map((points, index) =>
+          points.length > 40 ? null : dot(points, { x: 'x', y: 'y', r: 2, fill: this.#color(index) }),
+        ),
+      ],
+    });
+  }
+
+  #frame() {
+    const { muted, font } = this.theme;
+    const style = { background: 'none', color: muted, fontFamily: font, fontSize: '11px' };
+    return { width: this.#width, height: this.#height, marginBottom: 30, style };
+  }
+
+  #color(index: number): string {
+    const { massive, sink, large, foreground, muted } = this.theme;
+    return [massive, sink, large, foreground, muted][index % 5];
+  }
+
+  #legend({ lines }: LinesPart) {
+    return html`<ul aria-hidden="true">
+      ${lines.map(
+        ({ name }, index) => html`<li>
+          <svg width="22" height="6">
+            <line x1="0" x2="22" y1="3" y2="3" stroke=${this.#color(index)} stroke-width="2" stroke-dasharray=${dashes[index % 5]} />
+          </svg>${name}
+        </li>`,
+      )}
+    </ul>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'sinkscope-chart': Chart;
+  }
+}

@@ -1,0 +1,150 @@
+/** The experiments' page: what to run, and every run that was not closed, newest first. */
+import { css, html, LitElement, nothing } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
+import type { ExperimentAction, ExperimentRun, FromWebview, ModelChoice } from '../../src/protocol.js';
+import type { PictureEvent } from '../figure.js';
+import { framedPicture } from '../picture.js';
+import { quietButtonStyles } from '../styles.js';
+import type { Theme } from '../theme.js';
+import './form.js';
+import type { ActionEvent } from './form.js';
+import './presentation.js';
+import type { CsvEvent } from './presentation.js';
+import type { ExperimentsState } from './state.js';
+
+@customElement('sinkscope-experiments')
+export class ExperimentsPage extends LitElement {
+  static override styles = [
+    quietButtonStyles,
+    css`
+      :host {
+        display: block;
+      }
+      article {
+        margin-top: 20px;
+        padding-top: 10px;
+        border-top: 1px solid var(--rule);
+      }
+      header {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: baseline;
+        gap: 4px 12px;
+        margin-bottom: 6px;
+      }
+      h2 {
+        margin: 0;
+        font-size: 1.15em;
+        font-weight: 600;
+      }
+      .status {
+        flex: 1;
+        color: var(--muted);
+        font-variant-numeric: tabular-nums;
+      }
+      .progress {
+        height: 2px;
+        margin-bottom: 8px;
+        background: var(--rule);
+      }
+      .progress div {
+        height: 100%;
+        background: var(--vscode-progressBar-background);
+        transform-origin: left;
+      }
+      .problem {
+        margin: 0;
+        padding: 6px 10px;
+        border-left: 3px solid var(--vscode-errorForeground);
+        background: var(--vscode-textBlockQuote-background, transparent);
+      }
+      .empty {
+        margin-top: 20px;
+        color: var(--muted);
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) shown!: ExperimentsState;
+  @property({ attribute: false }) models: readonly ModelChoice[] = [];
+  @property({ attribute: false }) theme!: Theme;
+
+  /** Runs whose results were folded away. */
+  @state() private folded: ReadonlySet<number> = new Set();
+
+  override render() {
+    const { runs } = this.shown;
+    return html`
+      <sinkscope-experiment-form
+        .choices=${this.shown}
+        .models=${this.models}
+        ?running=${runs.some(({ status }) => status === 'running')}
+        @experiment-action=${({ detail }: ActionEvent) => this.#act(detail)}
+      ></sinkscope-experiment-form>
+      ${runs.length === 0 ? html`<p class="empty">Nothing was run yet. Results stay here until they are closed.</p>` : nothing}
+      ${runs.map((run) => this.#run(run))}
+    `;
+  }
+
+  #run(run: ExperimentRun) {
+    const { number, title, status, presentation, problem, progress } = run;
+    const folded = this.folded.has(number);
+    return html`<article aria-label=${title} data-testid="experiment-run" data-status=${status}>
+      <header>
+        <h2>${title}</h2>
+        <span class="status" role="status">${statusOf(run)}</span>
+        ${
+          presentation
+            ? html`<button class="quiet" aria-expanded=${!folded} @click=${() => this.#fold(number)}>
+                  ${folded ? 'show' : 'hide'}
+                </button>
+                <button class="quiet" @click=${() => this.#act({ do: 'save-json', run: number })}>json</button>`
+            : nothing
+        }
+        <button class="quiet" aria-label="Close ${title}" @click=${() => this.#act({ do: 'close', run: number })}>close</button>
+      </header>
+      ${status === 'running' ? html`<div class="progress"><div .style=${`transform: scaleX(${share(progress)})`}></div></div>` : nothing}
+      ${status === 'failed' && problem?.code !== 'cancelled' ? html`<p class="problem" role="alert">${problem?.message}</p>` : nothing}
+      ${
+        presentation && !folded
+          ? html`<sinkscope-presentation
+              name="${run.experiment}-${number}"
+              .presentation=${presentation}
+              .theme=${this.theme}
+              @csv=${({ detail }: CsvEvent) => this.#act({ do: 'save-csv', run: number, part: detail.part })}
+              @picture=${(event: PictureEvent) => this.#picture(event, run)}
+            ></sinkscope-presentation>`
+          : nothing
+      }
+    </article>`;
+  }
+
+  #fold(number: number): void {
+    const { folded } = this;
+    this.folded = new Set(folded.has(number) ? [...folded].filter((one) => one !== number) : [...folded, number]);
+  }
+
+  async #picture(event: PictureEvent, { title, presentation }: ExperimentRun): Promise<void> {
+    event.stopPropagation();
+    const { name, title: heading, canvas } = event.detail;
+    const conditions = presentation?.settings.map(({ name, value }) => `${name} ${value}`).join(' · ') ?? '';
+    const png = await framedPicture(canvas, `${title}: ${heading}`, conditions, this.theme);
+    this.#send({ type: 'save-picture', name, png });
+  }
+
+  #act(action: ExperimentAction): void {
+    this.#send({ type: 'experiment', action });
+  }
+
+  #send(message: FromWebview): void {
+    this.dispatchEvent(new CustomEvent('send', { detail: message, bubbles: true, composed: true }));
+  }
+}
+
+function statusOf({ status, progress, problem }: ExperimentRun): string {
+  if (status === 'running') return progress?.text ?? 'reading the model …';
+  if (status === 'finished') return '';
+  return problem?.code === 'cancelled' ? 'stopped' : '';
+}
+
+const share = (progress: ExperimentRun['progress']) => (progress && progress.of > 0 ? progress.done / progress.of : 0);

@@ -1,0 +1,226 @@
+/** What to run: an experiment, and a field for each of its inputs. Empty fields are left to the defaults. */
+import { css, html, LitElement, nothing } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
+import type { ExperimentAction, ModelChoice } from '../../src/protocol.js';
+import '../controls.js';
+import type { Choices } from './state.js';
+
+type Facts = Choices['experiments'][number];
+type Input = Facts['inputs'][string];
+type Value = string | number | readonly string[];
+
+export type ActionEvent = CustomEvent<ExperimentAction>;
+
+@customElement('sinkscope-experiment-form')
+export class ExperimentForm extends LitElement {
+  static override styles = css`
+    :host {
+      display: block;
+    }
+    .row {
+      display: flex;
+      flex-wrap: wrap;
+      align-items: end;
+      gap: 8px 12px;
+    }
+    p {
+      margin: 6px 0 8px;
+      color: var(--muted);
+    }
+    label,
+    .field,
+    fieldset {
+      display: flex;
+      flex-direction: column;
+      gap: 2px;
+      margin: 0;
+      padding: 0;
+      border: none;
+      font-size: 0.9em;
+      color: var(--muted);
+    }
+    fieldset div {
+      display: flex;
+      flex-wrap: wrap;
+      gap: 2px 12px;
+    }
+    fieldset label {
+      flex-direction: row;
+      align-items: center;
+      color: var(--vscode-foreground);
+    }
+    legend {
+      padding: 0;
+    }
+    input,
+    select {
+      box-sizing: border-box;
+      height: 26px;
+      padding: 2px 6px;
+      color: var(--vscode-input-foreground);
+      background: var(--vscode-input-background);
+      border: 1px solid var(--vscode-input-border, var(--vscode-contrastBorder, transparent));
+      border-radius: 2px;
+      font: inherit;
+    }
+    input[type='number'] {
+      width: 110px;
+    }
+    input[type='checkbox'] {
+      height: auto;
+    }
+    select {
+      color: var(--vscode-dropdown-foreground);
+      background: var(--vscode-dropdown-background);
+      border-color: var(--vscode-dropdown-border, var(--vscode-contrastBorder, transparent));
+    }
+    input::placeholder {
+      color: var(--vscode-input-placeholderForeground);
+    }
+    input:focus-visible,
+    select:focus-visible {
+      outline: 1px solid var(--vscode-focusBorder);
+      outline-offset: -1px;
+    }
+    .picker {
+      min-width: min(320px, 100%);
+      height: 28px;
+    }
+  `;
+
+  @property({ attribute: false }) choices!: Pick<Choices, 'experiments' | 'texts'>;
+  @property({ attribute: false }) models: readonly ModelChoice[] = [];
+  @property({ type: Boolean }) running = false;
+
+  @state() private chosen: string | undefined;
+  /** What was typed, by experiment and input. */
+  @state() private typed: Readonly<Record<string, Value>> = {};
+
+  override render() {
+    const { experiments } = this.choices;
+    const facts = experiments.find(({ id }) => id === this.chosen) ?? experiments[0];
+    if (facts === undefined) return nothing;
+    return html`
+      <form
+        @submit=${(event: Event) => {
+          event.preventDefault();
+          this.#act({ do: 'run', experiment: facts.id, values: this.#values(facts) });
+        }}
+      >
+        <div class="row">
+          <label
+            >Experiment
+            <select
+              class="picker"
+              data-testid="experiment"
+              @change=${(event: Event) => {
+                this.chosen = entered(event);
+              }}
+            >
+              ${experiments.map(({ id, title }) => html`<option value=${id} ?selected=${id === facts.id}>${title}</option>`)}
+            </select></label
+          >
+        </div>
+        <p>${facts.description}</p>
+        <div class="row">
+          ${Object.entries(facts.inputs).map(([name, input]) => this.#field(facts, name, input))}
+          <vscode-button type="submit" data-testid="run-experiment">Run</vscode-button>
+          ${
+            this.running
+              ? html`<vscode-button
+                  appearance="secondary"
+                  data-testid="stop-experiment"
+                  @click=${() => this.#act({ do: 'stop' })}
+                >Stop</vscode-button>`
+              : nothing
+          }
+        </div>
+      </form>
+    `;
+  }
+
+  #field({ id }: Facts, name: string, input: Input) {
+    const key = `${id} ${name}`;
+    const typed = this.typed[key];
+    const put = (value: Value) => {
+      this.typed = { ...this.typed, [key]: value };
+    };
+    switch (input.kind) {
+      case 'text':
+        return html`<span class="field"
+          >${input.label}
+          <vscode-button
+            appearance="secondary"
+            aria-label="${input.label}: ${this.choices.texts[name] ?? 'choose a file'}"
+            data-testid="text-${name}"
+            @click=${() => this.#act({ do: 'choose-text', input: name })}
+            >${this.choices.texts[name] ?? (input.optional ? 'None: choose a file …' : 'Choose a file …')}</vscode-button
+          ></span
+        >`;
+      case 'choice':
+        return html`<label
+          >${input.label}
+          <select name=${name} @change=${(event: Event) => put(entered(event))}>
+            ${input.choices.map((choice) => html`<option ?selected=${choice === typed}>${choice}</option>`)}
+          </select></label
+        >`;
+      case 'models':
+        return this.#models(input.label, typed, put);
+      default:
+        return html`<label
+          >${input.label}
+          <input
+            name=${name}
+            type=${input.kind === 'words' ? 'text' : 'number'}
+            min=${'least' in input ? input.least : nothing}
+            step=${input.kind === 'number' ? 'any' : nothing}
+            placeholder=${'default' in input && input.default !== undefined ? `${input.default}` : 'all'}
+            .value=${typed === undefined ? '' : `${typed}`}
+            @change=${(event: Event) => put(entered(event))}
+        /></label>`;
+    }
+  }
+
+  #models(label: string, typed: Value | undefined, put: (value: Value) => void) {
+    const picked = Array.isArray(typed) ? typed : this.#bundled();
+    const toggle = (file: string, on: boolean) => put(on ? [...picked, file] : picked.filter((one) => one !== file));
+    return html`<fieldset>
+      <legend>${label}</legend>
+      <div>
+        ${this.models.map(
+          ({ file, name }) => html`<label
+            ><input
+              type="checkbox"
+              .checked=${picked.includes(file)}
+              @change=${({ target }: Event) => toggle(file, target instanceof HTMLInputElement && target.checked)}
+            />${name}</label
+          >`,
+        )}
+      </div>
+    </fieldset>`;
+  }
+
+  /** The demo models are variants of one model, made to be compared. */
+  #bundled(): readonly string[] {
+    return this.models.filter(({ origin }) => origin.toLowerCase() === 'bundled').map(({ file }) => file);
+  }
+
+  #values({ id, inputs }: Facts): Record<string, Value> {
+    const values: Record<string, Value> = {};
+    for (const [name, input] of Object.entries(inputs)) {
+      const typed = this.typed[`${id} ${name}`];
+      if (input.kind === 'models') values[name] = Array.isArray(typed) ? typed : this.#bundled();
+      else if (typed !== undefined && typed !== '')
+        values[name] = input.kind === 'whole' || input.kind === 'number' ? Number(typed) : typed;
+    }
+    return values;
+  }
+
+  #act(action: ExperimentAction): void {
+    this.dispatchEvent(new CustomEvent('experiment-action', { detail: action, bubbles: true, composed: true }));
+  }
+}
+
+function entered({ target }: Event): string {
+  return target instanceof HTMLInputElement || target instanceof HTMLSelectElement ? target.value : '';
+}

@@ -1,0 +1,169 @@
+/** What an experiment shows: its sentence and settings, then its parts, each with a table behind it. */
+import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
+import {
+  formatCell,
+  type HeatmapPart,
+  type Part,
+  type Presentation,
+  type TablePart,
+  tableOf,
+} from '../../src/analysis/presentation.js';
+import '../figure.js';
+import type { TableEvent } from '../figure.js';
+import '../grid.js';
+import type { Grid } from '../grid.js';
+import '../legend.js';
+import { quietButtonStyles } from '../styles.js';
+import type { TableData } from '../table.js';
+import type { Theme } from '../theme.js';
+import './chart.js';
+import type { Chart } from './chart.js';
+import { cellsOf, scaleOf, sizeOf } from './heatmap.js';
+
+/** A part's table is wanted as a file. */
+export type CsvEvent = CustomEvent<{ readonly part: number }>;
+
+@customElement('sinkscope-presentation')
+export class PresentationView extends LitElement {
+  static override styles = [
+    quietButtonStyles,
+    css`
+      p {
+        margin: 0;
+        line-height: 1.5;
+      }
+      .sentence {
+        font-size: 1.1em;
+      }
+      .settings {
+        margin-top: 2px;
+        font-size: 0.9em;
+        color: var(--muted);
+      }
+      .warning {
+        margin-top: 6px;
+        padding: 4px 10px;
+        border-left: 3px solid var(--vscode-editorWarning-foreground, var(--rule));
+        background: var(--vscode-textBlockQuote-background, transparent);
+      }
+      .parts {
+        display: grid;
+        grid-template-columns: minmax(0, 1fr);
+        gap: 18px 28px;
+        margin-top: 14px;
+      }
+      @media (min-width: 900px) {
+        .parts {
+          grid-template-columns: minmax(0, 1fr) minmax(0, 1fr);
+        }
+        .wide {
+          grid-column: 1 / -1;
+        }
+      }
+    `,
+  ];
+
+  /** Of figures' names and of files. */
+  @property() name = '';
+  @property({ attribute: false }) presentation!: Presentation;
+  @property({ attribute: false }) theme!: Theme;
+
+  @state() private tables: ReadonlySet<string> = new Set();
+
+  override render() {
+    const { sentence, settings, warnings, parts } = this.presentation;
+    return html`
+      <p class="sentence">${sentence}</p>
+      <p class="settings">${settings.map(({ name, value }) => `${name} ${value}`).join(' · ')}</p>
+      ${warnings.map((warning) => html`<p class="warning">${warning}</p>`)}
+      <div class="parts" @table-toggled=${this.#onTable}>${parts.map((part, index) => this.#part(part, index))}</div>
+    `;
+  }
+
+  #part(part: Part, index: number): TemplateResult {
+    const name = `${this.name}-${index + 1}`;
+    const note =
+      'value' in part ? part.value.name : 'y' in part ? `${part.y.name}${part.y.log ? ', log scale' : ''}` : '';
+    const csv = () =>
+      this.dispatchEvent(new CustomEvent('csv', { detail: { part: index }, bubbles: true, composed: true }));
+    const drawn = part.kind !== 'table' && part.kind !== 'text';
+    return html`<sinkscope-figure
+      class=${isWide(part) ? 'wide' : ''}
+      name=${name}
+      heading=${part.heading}
+      note=${note}
+      .table=${drawn ? () => dataOf(tableOf(part), part.heading) : undefined}
+      .picture=${drawn ? () => this.#picture(name) : undefined}
+      ?open=${this.tables.has(name)}
+      ><span slot="actions">
+        ${drawn ? html`<button class="quiet" @click=${() => this.#save(name)}>picture</button>` : nothing}
+        ${part.kind === 'text' ? nothing : html`<button class="quiet" @click=${csv}>csv</button>`} </span
+      >${this.#body(part, name)}</sinkscope-figure
+    >`;
+  }
+
+  #body(part: Part, name: string): TemplateResult {
+    switch (part.kind) {
+      case 'table':
+        return html`<sinkscope-table .data=${dataOf(part, '')}></sinkscope-table>`;
+      case 'text':
+        return html`${part.paragraphs.map((paragraph) => html`<p>${paragraph}</p>`)}`;
+      case 'heatmap':
+        return this.#heatmap(part, name);
+      default:
+        return html`<sinkscope-chart data-part=${name} .chart=${part} .theme=${this.theme}></sinkscope-chart>`;
+    }
+  }
+
+  #heatmap(part: HeatmapPart, name: string): TemplateResult {
+    const scale = scaleOf(part);
+    const theme = part.scale === 'diverging' ? { ...this.theme, ...this.theme.diverging } : this.theme;
+    return html`<sinkscope-grid
+        data-part=${name}
+        label=${part.heading}
+        .cells=${cellsOf(part, scale)}
+        .theme=${theme}
+        .size=${sizeOf(part)}
+      ></sinkscope-grid>
+      <sinkscope-legend .scale=${scale} .theme=${theme}></sinkscope-legend>`;
+  }
+
+  #picture(name: string): HTMLCanvasElement | Promise<HTMLCanvasElement> {
+    const element = this.renderRoot.querySelector<HTMLElement & Pick<Chart | Grid, 'picture'>>(`[data-part="${name}"]`);
+    if (element === null) throw new Error(`there is no picture ${name}`);
+    return element.picture();
+  }
+
+  #save(name: string): void {
+    const figures = Array.from(this.renderRoot.querySelectorAll('sinkscope-figure'));
+    void figures.find((figure) => figure.name === name)?.save();
+  }
+
+  #onTable(event: TableEvent): void {
+    event.stopPropagation();
+    const { name, open } = event.detail;
+    this.tables = new Set(open ? [...this.tables, name] : [...this.tables].filter((one) => one !== name));
+  }
+}
+
+/** What needs the whole width: many columns. */
+function isWide(part: Part): boolean {
+  if (part.kind === 'heatmap') return part.columns.labels.length > 24 || part.texts !== undefined;
+  return part.kind === 'table' && part.columns.length > 6;
+}
+
+function dataOf({ columns, rows }: TablePart, caption: string): TableData {
+  const numeric = columns.map((_, column) => rows.some((row) => typeof row[column] === 'number'));
+  const order = (row: number, column: number) => {
+    const value = rows[row]?.[column];
+    return typeof value === 'number' ? value : numeric[column] ? Number.NEGATIVE_INFINITY : row;
+  };
+  return {
+    caption,
+    columns: columns.map(({ name }) => name),
+    rows: rows.length,
+    cell: (row, column) => formatCell(rows[row]?.[column] ?? null, columns[column]?.format),
+    order: numeric.some(Boolean) ? order : undefined,
+  };
+}
