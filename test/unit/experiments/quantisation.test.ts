@@ -1,0 +1,116 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  compareQuantised,
+  outliers,
+  outliersConclusion,
+  quantisedConclusion,
+} from '../../../src/experiments/quantisation.js';
+import { going } from '../../../src/experiments/text.js';
+import { readFloats } from '../engine/support.js';
+import {
+  boats,
+  budget,
+  demoModel,
+  type Engine,
+  fixtureModel,
+  last,
+  makeEngine,
+  off,
+  references,
+  resultOf,
+  text,
+  thresholds,
+} from './support.js';
+
+let engine: Engine;
+let folder: string;
+beforeAll(async () => {
+  engine = await makeEngine();
+  folder = await mkdtemp(join(tmpdir(), 'sinkscope-'));
+});
+afterAll(async () => {
+  engine.dispose();
+  await rm(folder, { recursive: true });
+});
+
+describe.each(references.outliers)('outliers of $model equal PyTorch', (reference) => {
+  it('in outlier features and int8 errors of every layer', async () => {
+    const result = await outliers(engine, {
+      ...budget,
+      model: demoModel(reference.model),
+      text: text(boats),
+      tokens: reference.tokens,
+      thresholds,
+    });
+    expect(result.outlierDims).toEqual(reference.outlierDims);
+    expect(result.int8).toHaveLength(reference.int8.length);
+    for (const [k, expected] of reference.int8.entries()) {
+      expect(result.int8[k].removed).toBe(expected.removed.length);
+      for (const side of ['with', 'without'] as const)
+        // Values on the edge of two steps fall to either side, as their last bit is.
+        for (const axis of ['tensor', 'token', 'channel'] as const)
+          expect(off(result.int8[k][side][axis], expected[side][axis]), `${k} ${side} ${axis}`).toBeLessThan(1e-4);
+    }
+    expect(outliersConclusion(result)).toMatch(
+      reference.model === 'llama-bias'
+        ? /no massive activations that quantisation would have to mind/
+        : /cost most at h_\d/,
+    );
+  });
+});
+
+it('an empty text is refused', async () => {
+  const request = { ...budget, model: demoModel('llama'), text: '', tokens: 256, thresholds };
+  await expect(outliers(engine, request)).rejects.toThrow(/text is empty/);
+});
+
+it('the difference from a reference is that of the states which both save', async () => {
+  const [reference, model] = [fixtureModel('llama-ts-op17-sdpa'), fixtureModel('llama-int8-dynamic')];
+  const ids = Array.from({ length: 20 }, (_, i) => (7 * i) % 160);
+  const files: string[] = [];
+  for (const [i, file] of [reference, model].entries()) {
+    files.push(join(folder, `${i}.safetensors`));
+    const save = { file: files[i], attention: false, mlp: false, logits: false };
+    const end = await last(engine.analyze({ ...budget, model: file, prompt: { ids }, attention: false, save }));
+    expect(end.type).toBe('finished');
+  }
+  const costs = { removed: 100, outlier: 6 };
+  const run = engine.states({ ...budget, model, reference, sequences: [ids], costs });
+  const event = await last(going(run));
+  if (event.type !== 'states') throw new Error('no states');
+  for (const [k, { difference }] of event.states.entries()) {
+    const [a, b] = [await readFloats(files[0], `hidden.${k}`), await readFloats(files[1], `hidden.${k}`)];
+    const norm = (values: Float32Array) => Math.hypot(...values);
+    const expected = norm(a.values.map((value, i) => b.values[i] - value)) / norm(a.values);
+    expect(difference?.all).toBeCloseTo(expected, 5);
+    if (k > 0) expect(expected).toBeGreaterThan(1e-4);
+  }
+  expect(event.states).toHaveLength(4);
+});
+
+it('a model against itself differs nowhere, and against a sibling everywhere', async () => {
+  const asked = { ...budget, reference: demoModel('llama'), text: text(boats), window: 64, tokens: 130, thresholds };
+  const same = await resultOf(compareQuantised(engine, { ...asked, model: asked.reference }));
+  expect(same.differences.map(({ all }) => all)).toEqual(new Array(9).fill(0));
+  expect(same.perplexity.model).toEqual(same.perplexity.reference);
+  expect(same.massive.model).toEqual(same.massive.reference);
+  expect(quantisedConclusion(same)).toMatch(/^Perplexity changes by 0\.00 %/);
+  const other = await resultOf(compareQuantised(engine, { ...asked, model: demoModel('llama-plain') }));
+  expect(Math.min(...other.differences.map(({ all }) => all))).toBeGreaterThan(0.5);
+});
+
+it('models of other shapes are refused', async () => {
+  const ids = [1, 2, 3];
+  const costs = { removed: 100, outlier: 6 };
+  const run = engine.states({
+    ...budget,
+    model: demoModel('llama'),
+    reference: fixtureModel('llama-ts-op17-sdpa'),
+    sequences: [ids],
+    costs,
+  });
+  await expect(last(going(run))).rejects.toThrow(/hidden states of different sizes/);
+});

@@ -1,0 +1,70 @@
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { conclusion, fixMean, type VisionRequest } from '../../../src/experiments/vision.js';
+import references from '../../references/vision-graphs.json';
+import { budget, type Engine, fixtureModel, makeEngine, off, resultOf, thresholds } from './support.js';
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await makeEngine();
+});
+afterAll(() => engine.dispose());
+
+const images = [0, 1, 2, 3].map((i) => ({
+  feeds: fileURLToPath(new URL(`../../references/pixels/${i}.safetensors`, import.meta.url)),
+}));
+const of = (fixture: string, more: Partial<VisionRequest> = {}) => {
+  const request = { ...budget, model: fixtureModel(fixture), images, dims: 2, seed: 0, thresholds, ...more };
+  return resultOf(fixMean(engine, request));
+};
+
+describe('Fix-mean equals NumPy', () => {
+  it.each(references.vision.map((reference) => [reference.fixture, reference] as const))(
+    '%s',
+    async (fixture, reference) => {
+      const { layer, dims, entries, rows, massive } = await of(fixture, {
+        thresholds: { ...thresholds, soft: reference.soft },
+      });
+      expect([layer, dims, massive]).toEqual([reference.layer, reference.dims, false]);
+      expect(entries.map((list) => list.map(({ token, dim }) => [token, dim]))).toEqual(
+        reference.entries.map((list) => list.map(([token, dim]) => [token, dim])),
+      );
+      for (const [i, list] of entries.entries()) {
+        for (const [e, { value }] of list.entries()) expect(off(value, reference.entries[i][e][2])).toBeLessThan(1e-5);
+      }
+      for (const expected of reference.rows) {
+        const row = rows.find(({ name }) => name === expected.name);
+        expect(row?.cosine).toBeCloseTo(expected.cosine, 6);
+        expect(row?.leastCosine).toBeCloseTo(expected.leastCosine, 6);
+        expect(off(row?.change ?? 0, expected.change)).toBeLessThan(1e-3);
+      }
+    },
+  );
+});
+
+it('draws the same random entries from the same seed', async () => {
+  const random = async (seed: number) => (await of('vit-ort-fused', { seed })).rows[2];
+  const [first, again, other] = [await random(1), await random(1), await random(2)];
+  expect(first.name).toBe('random');
+  expect(first.change).toBeGreaterThan(0);
+  expect(again).toEqual(first);
+  expect(other).not.toEqual(first);
+});
+
+it('says that nothing is massive, and what the output does', async () => {
+  const words = conclusion(await of('dinov2_with_registers-dynamo-op18', { thresholds: { ...thresholds, soft: 4 } }));
+  expect(words).toMatch(/^Nothing is massive here \(at most 8\.\d+ × the median\)|^Nothing is massive here/);
+  expect(words).toMatch(/to zero changes the output by 8 %, to the mean over other images by 12\.9 %/);
+  expect(words).toMatch(/more than a constant bias\.$/);
+});
+
+describe('what does not fit', () => {
+  it('one image', async () => {
+    await expect(of('vit-ort-fused', { images: images.slice(0, 1) })).rejects.toThrow(/give at least two/);
+  });
+
+  it('tensors that are no pixels', async () => {
+    const feeds = fixtureModel('gnn-ts-op17').replace('model.onnx', 'golden.safetensors');
+    await expect(of('vit-ort-fused', { images: [{ feeds }, { feeds }] })).rejects.toThrow(/pixel_values/);
+  });
+});
