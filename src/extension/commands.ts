@@ -28,7 +28,7 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
     const { prompt, window, source } = subject;
-    const { bos, attention, memory, threads } = settings.current;
+    const { bos, attention, memory, threads } = await settings.settled();
     const { file } = await models.chosen();
     panel.show();
     const analysis = await analyses.analyze(

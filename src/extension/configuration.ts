@@ -7,6 +7,7 @@ export class SettingsWatch implements vscode.Disposable {
   private readonly changes = new vscode.EventEmitter<void>();
   readonly onDidChange = this.changes.event;
   private readonly subscription: vscode.Disposable;
+  private writing: Promise<unknown> = Promise.resolve();
   /** Problems that were shown and are still there. */
   private shown: readonly string[] = [];
 
@@ -22,9 +23,16 @@ export class SettingsWatch implements vscode.Disposable {
   /** Sets a value for this workspace, or for the user where no trusted folder is open. */
   async update(key: 'model' | 'bos', value: string): Promise<void> {
     const local = vscode.workspace.isTrusted && vscode.workspace.workspaceFolders !== undefined;
-    await vscode.workspace
-      .getConfiguration('sinkscope')
-      .update(key, value, local ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global);
+    const target = local ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global;
+    const writing = vscode.workspace.getConfiguration('sinkscope').update(key, value, target);
+    this.writing = Promise.allSettled([this.writing, writing]);
+    await writing;
+  }
+
+  /** The settings with everything in force that was chosen before: writing them takes VS Code a while. */
+  async settled(): Promise<Settings> {
+    await this.writing;
+    return this.current;
   }
 
   dispose(): void {

@@ -68,6 +68,7 @@ function modelItem({ model, chosen }: { model: FoundModel; chosen: boolean }): v
   item.id = model.file;
   item.description = chosen ? vscode.l10n.t('{0}, chosen', bytesInWords(model.bytes)) : bytesInWords(model.bytes);
   item.tooltip = model.file;
+  item.accessibilityInformation = { label: `${model.name}, ${item.description}` };
   item.iconPath = new vscode.ThemeIcon(chosen ? 'pass-filled' : 'circle-large-outline');
   item.contextValue = chosen ? 'chosen' : 'model';
   return item;

@@ -49,6 +49,13 @@ export class Panel {
     return this.frame.locator(name);
   }
 
+  /** Picks an entry of the model's or the prefix token's list. */
+  async choose(list: 'model' | 'bos', entry: RegExp): Promise<void> {
+    const box = this.frame.getByTestId(list);
+    await box.click();
+    await box.getByRole('option', { name: entry }).click();
+  }
+
   /** How VS Code tells a webview its kind of theme. */
   async bodyClasses(): Promise<string[]> {
     return this.frame.locator('body').evaluate((body) => [...body.classList]);

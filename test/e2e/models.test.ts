@@ -1,0 +1,39 @@
+/** Which model runs: chosen in the panel, found in the workspace, opened in the side bar; and what it is told. */
+import { cp, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect } from 'vitest';
+import { test } from './fixtures.js';
+
+const sample = await readFile('media/sample.md', 'utf8');
+
+describe('the model', () => {
+  test('is chosen in the panel, and compared with another', async ({ open }) => {
+    const window = await open({ files: { 'sample.md': sample } });
+    await window.openFile('sample.md');
+    const panel = await window.analyze();
+    await panel.choose('model', /^llama-bias/);
+    await panel.again.click();
+    // Trained with an explicit attention bias: nothing massive.
+    await expect.poll(() => panel.conditions.textContent()).toMatch(/llama-bias/);
+    await panel.finished();
+    expect(await panel.summary.textContent()).toMatch(/no massive/i);
+
+    await panel.choose('model', /^llama \(/);
+    await panel.choose('bos', /off/);
+    await panel.again.click();
+    await expect.poll(() => panel.conditions.textContent()).toMatch(/BOS off/);
+  });
+
+  test('is shown with its anatomy in the side bar, those of the workspace too', async ({ open }) => {
+    const window = await open({ files: { 'sample.md': sample } });
+    await cp('test/zoo/fixtures/llama-onnxslim', join(window.folder, 'tiny'), { recursive: true });
+    await window.openFile('sample.md');
+    await window.page.getByRole('tab', { name: 'Sinkscope', exact: true }).click();
+    await window.command('Sinkscope: Refresh Models');
+    const model = (name: string) => window.page.getByRole('treeitem', { name: new RegExp(`^${name}, `) });
+    for (const name of ['llama', 'llama-plain', 'llama-sink', 'llama-bias', 'tiny']) await model(name).waitFor();
+    await model('llama').click();
+    await window.page.getByRole('treeitem', { name: /256/ }).waitFor();
+    await window.screenshot('side bar');
+  });
+});
