@@ -52,14 +52,17 @@ export function chooseDial(
   memory: number,
   usedBefore: boolean,
 ): Dial {
-  // A kept session holds its weights, the copies it prepacks, and its arena.
-  const keep = usedBefore && 2 * weightBytes + blockBytes(anatomy, tokens) <= memory;
+  // A kept session holds its weights, the copies it prepacks, and an arena that has grown to what a block needs.
+  const kept = 2 * weightBytes + keptStages * blockBytes(anatomy, tokens) + processBytes;
+  const keep = usedBefore && kept <= memory;
   if (!keep) return { keep, blocksPerStage: 1 };
   const patternBytes = 4 * (anatomy.heads ?? 16) * tokens * tokens;
   const patternsThatFit = patterns ? Math.max(1, Math.floor(maxPatternBytes / patternBytes)) : anatomy.layers;
   return { keep, blocksPerStage: Math.min(Math.ceil(anatomy.layers / keptStages), patternsThatFit) };
 }
 
+/** Node.js and ONNX Runtime themselves. */
+const processBytes = 100e6;
 /** Few enough that their cost is not felt, enough that a run shows progress. */
 const keptStages = 4;
 /** Patterns that one stage may give back at once. */

@@ -12,6 +12,8 @@ describe('chooseDial', () => {
   it('takes one block at a time for a first look, and for a model the budget cannot hold', () => {
     expect(dial(small, 512, true, 4e9, false)).toEqual({ keep: false, blocksPerStage: 1 });
     expect(dial(large, 512, true, 4e9, true)).toEqual({ keep: false, blocksPerStage: 1 });
+    // Measured: kept, this takes 2.25 GB.
+    expect(dial(small, 1024, true, 2.2e9, true)).toEqual({ keep: false, blocksPerStage: 1 });
   });
 
   it('takes few large stages for a small model that is used again', () => {
