@@ -165,7 +165,7 @@ function packedWeights(build: Builder, node: Node, model: Model): Operands | und
   const columns = model.graph.initializers.get(argument(1))?.dims.at(-1);
   const sizes = intsAttribute(node, 'qkv_hidden_sizes');
   const [queryWidth, keyWidth] = sizes ?? (columns ? [columns / 3, columns / 3] : []);
-  if (!queryWidth || !keyWidth || heads === 0) return undefined;
+  if (!Number.isInteger(queryWidth) || !Number.isInteger(keyWidth) || heads < 1) return undefined;
   let qkv = build.node('MatMul', [x, weight]);
   if (argument(2)) qkv = build.node('Add', [qkv, argument(2)]);
   const bias = argument(quantised ? -1 : 5);

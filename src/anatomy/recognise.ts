@@ -1,7 +1,7 @@
 /** From a prepared graph to its anatomy. */
 import { basename } from 'node:path';
 import { SinkscopeError } from '../errors.js';
-import type { Model, Node } from '../onnx/model.js';
+import { floatAttribute, type Model, type Node } from '../onnx/model.js';
 import type { Anatomy, Attention, Block } from './anatomy.js';
 import { attentionOf } from './attention.js';
 import { declaredExtents } from './extents.js';
@@ -116,7 +116,9 @@ interface Parts {
   readonly cross: boolean;
   /** Moves information between tokens by other means. */
   readonly mixer: boolean;
-  readonly mlp: { readonly intermediate: string; readonly rows: number | undefined } | undefined;
+  readonly mlp:
+    | { readonly intermediate: string; readonly rows: number | undefined; readonly factor: number }
+    | undefined;
   /** The first branch that is neither attention nor another mixer. */
   readonly mlpBranch: Branch | undefined;
 }
@@ -133,7 +135,11 @@ function partsOf(flow: Flow, addition: Addition, stream: ReadonlySet<string>): P
     attention,
     cross: attention !== undefined && keysOf(attention).every((key) => !stream.has(key)),
     mixer: mixes.some((mix, index) => mix && !sites[index]),
-    mlp: product && { intermediate: product.activation, rows: product.rows },
+    mlp: product && {
+      intermediate: product.activation,
+      rows: product.rows,
+      factor: floatAttribute(product.node, 'alpha', 1),
+    },
     mlpBranch: rest[0],
   };
 }
@@ -209,6 +215,12 @@ function blockOf(
     const branch = first(members, ({ mlpBranch }) => mlpBranch);
     note('MLP intermediate', branch === undefined ? 'it has no branch besides attention' : mlpObstacle(flow, branch));
   }
+  const factor = mlp?.factor ?? 1;
+  if (factor !== 1)
+    note(
+      'scale of the MLP intermediate',
+      `its last product also multiplies by ${factor}, which may belong to the activation`,
+    );
   return {
     residPost,
     residMid: group.length > 1 ? stream.points[head + 1] : undefined,

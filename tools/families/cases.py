@@ -11,19 +11,19 @@ import forms
 from export import TOKENS, VOCABULARY, Case
 
 LLAMA = dict(
-    vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
+    vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
     num_key_value_heads=2, max_position_embeddings=64, pad_token_id=0, bos_token_id=1, eos_token_id=2,
 )
 GPT2 = dict(
-    vocab_size=VOCABULARY, n_embd=64, n_layer=3, n_head=4, n_positions=64, n_inner=96,
+    vocab_size=VOCABULARY, n_embd=64, n_layer=2, n_head=4, n_positions=64, n_inner=96,
     pad_token_id=0, bos_token_id=1, eos_token_id=2,
 )
 BERT = dict(
-    vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4,
+    vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
     max_position_embeddings=64, type_vocab_size=2, pad_token_id=0, bos_token_id=1, eos_token_id=2,
 )
 VISION = dict(
-    hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, image_size=24, patch_size=8, num_channels=3,
+    hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, image_size=24, patch_size=8, num_channels=3,
 )
 PRE = ("post_attention_layernorm", "in")
 
@@ -116,7 +116,7 @@ DECODERS = {
     ),
     "minimax": (
         LLAMA,
-        {"head_dim": 16, "num_local_experts": 4, "layer_types": ["full_attention", "linear_attention", "full_attention"]},
+        {"head_dim": 16, "num_local_experts": 4, "layer_types": ["full_attention", "linear_attention"]},
         MOE,
     ),
     "gptj": (GPT2, {"rotary_dim": 8}, ("transformer.h", None, "mlp.fc_out", True)),
@@ -134,25 +134,25 @@ DECODERS = {
     ),
     "mpt": (
         {},
-        dict(vocab_size=VOCABULARY, d_model=64, n_heads=4, n_layers=3, max_seq_len=64, expansion_ratio=2),
+        dict(vocab_size=VOCABULARY, d_model=64, n_heads=4, n_layers=2, max_seq_len=64, expansion_ratio=2),
         ("transformer.blocks", ("norm_2", "in"), "ffn.down_proj", False),
     ),
     "xglm": (
         {},
-        dict(vocab_size=VOCABULARY, d_model=64, ffn_dim=96, num_layers=3, attention_heads=4, max_position_embeddings=64, pad_token_id=0),
+        dict(vocab_size=VOCABULARY, d_model=64, ffn_dim=96, num_layers=2, attention_heads=4, max_position_embeddings=64, pad_token_id=0),
         (LAYERS, ("final_layer_norm", "in"), "fc2", False),
     ),
     "biogpt": (BERT, {}, ("biogpt.layers", ("final_layer_norm", "in"), "fc2", False)),
     "opt-350m": (
         {},
         dict(
-            vocab_size=VOCABULARY, hidden_size=64, word_embed_proj_dim=24, ffn_dim=96, num_hidden_layers=3, num_attention_heads=4,
+            vocab_size=VOCABULARY, hidden_size=64, word_embed_proj_dim=24, ffn_dim=96, num_hidden_layers=2, num_attention_heads=4,
             max_position_embeddings=64, do_layer_norm_before=False, pad_token_id=0, bos_token_id=1, eos_token_id=2,
         ),
         ("model.decoder.layers", ("self_attn_layer_norm", "out"), "fc2", False),
     ),
     "mamba": (
-        {}, dict(vocab_size=VOCABULARY, hidden_size=64, state_size=8, num_hidden_layers=3, pad_token_id=0), ("backbone.layers", None, None, False),
+        {}, dict(vocab_size=VOCABULARY, hidden_size=64, state_size=8, num_hidden_layers=2, pad_token_id=0), ("backbone.layers", None, None, False),
     ),
     "jamba": (
         LLAMA,
@@ -161,11 +161,11 @@ DECODERS = {
     ),
     "lfm2": (
         LLAMA,
-        dict(layer_types=["conv", "full_attention", "conv"], block_multiple_of=8),
+        dict(layer_types=["conv", "full_attention"], block_multiple_of=8),
         (LAYERS, ("ffn_norm", "in"), "feed_forward.w2", False),
     ),
     "rwkv": (
-        {}, dict(vocab_size=VOCABULARY, hidden_size=64, attention_hidden_size=64, intermediate_size=96, num_hidden_layers=3, context_length=64),
+        {}, dict(vocab_size=VOCABULARY, hidden_size=64, attention_hidden_size=64, intermediate_size=96, num_hidden_layers=2, context_length=64),
         ("rwkv.blocks", ("ln2", "in"), None, False),
     ),
     "qwen3_next": (
@@ -173,7 +173,7 @@ DECODERS = {
         dict(
             head_dim=16, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, shared_expert_intermediate_size=32,
             linear_num_value_heads=4, linear_num_key_heads=2, linear_key_head_dim=8, linear_value_head_dim=8,
-            layer_types=["linear_attention", "full_attention", "linear_attention"],
+            layer_types=["linear_attention", "full_attention"],
         ),
         MOE,
     ),
@@ -219,7 +219,7 @@ ENCODERS = {
         LLAMA, dict(local_attention=4, global_attn_every_n_layers=2, reference_compile=False, num_attention_heads=4), ("layers", ("mlp_norm", "in"), "mlp.Wo"),
     ),
     "distilbert": (
-        {}, dict(vocab_size=VOCABULARY, dim=64, hidden_dim=96, n_layers=3, n_heads=4, max_position_embeddings=64),
+        {}, dict(vocab_size=VOCABULARY, dim=64, hidden_dim=96, n_layers=2, n_heads=4, max_position_embeddings=64),
         ("transformer.layer", ("sa_layer_norm", "out"), "ffn.lin2"),
     ),
     "albert": (
@@ -227,7 +227,7 @@ ENCODERS = {
         ("encoder.albert_layer_groups.0.albert_layers", ("attention.LayerNorm", "out"), "ffn_output"),
     ),
     "xlm": (
-        {}, dict(vocab_size=VOCABULARY, emb_dim=64, n_layers=3, n_heads=4, max_position_embeddings=64, n_langs=1),
+        {}, dict(vocab_size=VOCABULARY, emb_dim=64, n_layers=2, n_heads=4, max_position_embeddings=64, n_langs=1),
         None,
     ),
 }
@@ -304,7 +304,7 @@ def encoders() -> Iterator[Case]:
             continue
         blocks, mid, down = parts
         config = {**base, **own}
-        repeat = 3 if name == "albert" else 1
+        repeat = 2 if name == "albert" else 1
         common = dict(inputs=ids(), blocks=blocks, mid=mid, down=down, head="last_hidden_state", repeat=repeat)
         yield Case(f"{name}-ts-op14", build(name, config, AutoModel), export=forms.torchscript(14), **common)
         yield Case(f"{name}-dynamo-op20", build(name, config, AutoModel), export=forms.dynamo(20), **common)
@@ -336,7 +336,7 @@ def others() -> Iterator[Case]:
     """Audio, text beside pictures, encoder-decoders, caches, embeddings as inputs, several outputs."""
     audio = {"input_features": torch.randn(1, 8, 40, generator=torch.Generator().manual_seed(1))}
     whisper = dict(
-        vocab_size=VOCABULARY, num_mel_bins=8, d_model=64, encoder_layers=3, decoder_layers=3, encoder_attention_heads=4,
+        vocab_size=VOCABULARY, num_mel_bins=8, d_model=64, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
         decoder_attention_heads=4, encoder_ffn_dim=96, decoder_ffn_dim=96, max_source_positions=20, max_target_positions=64,
         pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1, suppress_tokens=[], begin_suppress_tokens=[],
     )
@@ -347,7 +347,7 @@ def others() -> Iterator[Case]:
         )
     waves = {"input_values": torch.randn(1, 600, generator=torch.Generator().manual_seed(1))}
     speech = dict(
-        vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, conv_dim=(32, 32),
+        vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, conv_dim=(32, 32),
         conv_stride=(5, 5), conv_kernel=(10, 3), num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=4, num_feat_extract_layers=2,
     )
     for kind in ("wav2vec2", "hubert"):
@@ -360,7 +360,7 @@ def others() -> Iterator[Case]:
             )
     spectrogram = {"input_values": torch.randn(1, 64, 16, generator=torch.Generator().manual_seed(1))}
     ast = dict(
-        hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=4, patch_size=8, frequency_stride=8,
+        hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, patch_size=8, frequency_stride=8,
         time_stride=8, max_length=64, num_mel_bins=16,
     )
     yield Case(
@@ -374,7 +374,7 @@ def others() -> Iterator[Case]:
             head="last_hidden_state", export=forms.torchscript(17),
         )
     t5 = dict(
-        vocab_size=VOCABULARY, d_model=64, d_kv=16, d_ff=96, num_layers=3, num_decoder_layers=3, num_heads=4, pad_token_id=0,
+        vocab_size=VOCABULARY, d_model=64, d_kv=16, d_ff=96, num_layers=2, num_decoder_layers=2, num_heads=4, pad_token_id=0,
         decoder_start_token_id=0, use_cache=False, feed_forward_proj="gated-gelu", dropout_rate=0.0,
     )
     decoded = {"decoder_input_ids": ids()["input_ids"].flip(1)[:, :9].contiguous()}
@@ -387,7 +387,7 @@ def others() -> Iterator[Case]:
         down="layer.2.DenseReluDense.wo", export=forms.torchscript(17),
     )
     bart = dict(
-        vocab_size=VOCABULARY, d_model=64, encoder_layers=4, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=4,
+        vocab_size=VOCABULARY, d_model=64, encoder_layers=3, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=4,
         encoder_ffn_dim=96, decoder_ffn_dim=96, max_position_embeddings=64, pad_token_id=0, bos_token_id=1, eos_token_id=2,
         decoder_start_token_id=1, use_cache=False,
     )

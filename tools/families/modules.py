@@ -82,7 +82,7 @@ class Block(nn.Module):
 
 
 class Model(nn.Module):
-    def __init__(self, layers: int = 3, **options):
+    def __init__(self, layers: int = 2, **options):
         super().__init__()
         self.options = options
         self.wte, self.wpe = nn.Embedding(VOCABULARY, HIDDEN), nn.Embedding(64, HIDDEN)
@@ -124,7 +124,6 @@ def cases() -> Iterator[Case]:
     variants = {
         "plain": {},
         "one-layer": {"layers": 1},
-        "two-layers": {"layers": 2},
         "attention-only": {"layers": 2, "attention_only": True},
         "one-attention": {"layers": 1, "attention_only": True},
         "one-parallel": {"layers": 1, "parallel": True},
@@ -133,7 +132,7 @@ def cases() -> Iterator[Case]:
         "adapters": {"adapters": True},
         "value-residual": {"value_residual": True},
         "shared-keys": {"shared_keys": True},
-        "skips": {"layers": 4, "skips": True},
+        "skips": {"layers": 3, "skips": True},
         "last-only": {"last_only": True},
     }
     for name, options in variants.items():
