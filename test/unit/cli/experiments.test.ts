@@ -1,0 +1,239 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import references from '../../references/experiments.json';
+import { build, path, printed, sinkscope } from './sinkscope.js';
+
+beforeAll(build, 120_000);
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sinkscope-'));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true });
+});
+
+const boats = path('test/text/three-men-in-a-boat.md');
+const pendulum = path('test/text/pit-and-pendulum.md');
+const json = async (...args: string[]) => JSON.parse(await printed(...args, '--json'));
+const near = (actual: number, expected: number) => expect(Math.abs(actual / expected - 1)).toBeLessThan(1e-5);
+
+describe('perplexity', () => {
+  it('prints what it is and what it depends on', async () => {
+    const reference = references.perplexity.find(({ model, stride }) => model === 'llama' && stride === 128);
+    if (!reference) throw new Error('no such reference');
+    const result = await json('perplexity', 'llama', '--file', boats, '--tokens', '1500', '--stride', '128');
+    near(result.perplexity, reference.perplexity);
+    expect(result).toMatchObject({
+      model: path('media/models/llama/model.onnx'),
+      file: boats,
+      tokens: reference.tokens,
+      window: 256,
+      stride: 128,
+      prefix: 0,
+      windows: reference.windows,
+      left: 1500 - 255 - 9 * 128,
+    });
+    expect(result.interval[0]).toBeLessThan(result.perplexity);
+    expect(result.interval[1]).toBeGreaterThan(result.perplexity);
+  });
+
+  it('says in words what was left out, and that there is no prefix', async () => {
+    const said = await printed('perplexity', 'llama-plain', '--file', boats, '--tokens', '150', '--window', '64');
+    expect(said).toMatch(/^Perplexity [\d,.]+ \(95 % interval [\d,.]+ to [\d,.]+\) over 126 tokens\.\n/);
+    expect(said).toMatch(/2 windows of 64 tokens, stride 64, no prefix token\./);
+    expect(said).toMatch(/The last 22 tokens were left out/);
+  });
+});
+
+it('interventions prints a table, the points used and a sentence', async () => {
+  const args = [
+    'interventions',
+    'llama',
+    '--file',
+    boats,
+    '--calibrate',
+    pendulum,
+    '--tokens',
+    '600',
+    '--window',
+    '128',
+  ];
+  const result = await json(...args);
+  expect(result.rows.map(({ name }: { name: string }) => name)).toEqual([
+    'as is',
+    'zero',
+    'mean',
+    'zero everywhere',
+    'random',
+    'median',
+  ]);
+  expect(result).toMatchObject({
+    layer: 2,
+    massive: true,
+    points: [{ token: 0, dim: 239 }],
+    calibration: { file: pendulum, window: 128 },
+    prefix: 0,
+    seed: 0,
+    thresholds: { absolute: 100, ratio: 1000 },
+    warnings: [],
+  });
+  expect(result.conclusion).toMatch(/multiplies perplexity by [12]\.\d\d, .* constant bias/);
+  const said = await printed(...args);
+  expect(said).toContain(result.conclusion);
+  expect(said).toMatch(/^ +[\d.]+ +× 1 +mean$/m);
+});
+
+it('weights saves the list that fine-tuning needs', async () => {
+  const save = join(folder, 'list.json');
+  const args = ['--file', boats, '--calibrate', pendulum, '--tokens', '600', '--window', '128', '--k', '3'];
+  const result = await json('weights', 'llama', ...args, '--save', save);
+  const list = JSON.parse(await readFile(save, 'utf8'));
+  expect(list).toMatchObject({ block: 2, block_index: 1, token: 0 });
+  expect(list.dims).toHaveLength(3);
+  expect(list.dims[0]).toBe(425);
+  expect(result).toMatchObject(list);
+  expect(result.random_dims).toHaveLength(3);
+});
+
+describe('survey', () => {
+  const args = ['--sequences', '5', '--length', '32'];
+
+  it('in shards and merged is the survey at once', async () => {
+    const whole = await json('survey', 'llama', '--file', boats, ...args);
+    const parts = ['1/2', '2/2'].map((shard, i) => ({ shard, file: join(folder, `${i}.json`) }));
+    for (const { shard, file } of parts)
+      await printed('survey', 'llama', '--file', boats, ...args, '--shard', shard, '--save', file);
+    const files = parts.map(({ file }) => file);
+    expect(await json('merge', ...files)).toEqual(whole);
+    expect(whole).toMatchObject({ sequences: 5, length: 32, prefix: 0, rows: expect.any(Array) });
+    expect(whole.rows.length).toBeGreaterThan(0);
+
+    const merged = join(folder, 'whole.json');
+    await printed('merge', ...files, '--save', merged);
+    expect(await json('merge', merged)).toEqual(whole);
+
+    const { code, stdout, stderr } = await sinkscope('merge', files[0]);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^sinkscope: Of 2 shards 0 is missing.*\n$/);
+    expect((await readdir(folder)).sort()).toEqual(['0.json', '1.json', 'whole.json']);
+  });
+
+  it('takes the texts of a folder by name', async () => {
+    const texts = join(folder, 'texts');
+    await mkdir(texts);
+    await writeFile(join(texts, 'b.md'), await readFile(boats));
+    await writeFile(join(texts, 'a.txt'), 'Too short.');
+    await writeFile(join(texts, 'c.png'), Buffer.from([0xff]));
+    expect((await json('survey', 'llama', '--file', texts, ...args)).rows).toEqual(
+      (await json('survey', 'llama', '--file', boats, ...args)).rows,
+    );
+  });
+});
+
+it('outliers shows vectors beside scalars, and int8 by layer', async () => {
+  const result = await json('outliers', 'llama', '--file', boats, '--tokens', '64');
+  expect(result.int8).toHaveLength(9);
+  expect(result.massive_activations[0]).toMatchObject({ token: 0, dim: 239, kind: 'massive' });
+  expect(result).toMatchObject({ tokens: 64, prefix: 0, outlier_criteria: { magnitude: 6, layers: 0.25 } });
+  expect(await printed('outliers', 'llama', '--file', boats, '--tokens', '64')).toMatch(/cost most at h_\d/);
+});
+
+it('compare-quantised shows two files side by side', async () => {
+  const args = ['compare-quantised', 'llama', 'llama-sink', '--file', boats, '--tokens', '70', '--window', '64'];
+  const result = await json(...args);
+  expect(result.differences).toHaveLength(9);
+  expect(result.perplexity.quantised).not.toBe(result.perplexity.reference);
+  expect(await printed(...args)).toMatch(/^ +massive +0 +239 .*no longer stands out$/m);
+});
+
+describe('analyze --set', () => {
+  const sample = ['analyze', 'llama', '--file', path('media/sample.md')];
+
+  it('changes what is said in words, beside the run as it is', async () => {
+    const result = await json(...sample, '--set', 'block=onset tokens=massive dims=massive to=zero');
+    const [reference] = references.intervenedRun;
+    expect(result.interventions).toEqual([
+      { point: 'resid_post', block: 2, tokens: [0], dims: [239], set: { to: 'zero' } },
+    ]);
+    for (const [k, [magnitude]] of reference.top.entries())
+      expect(Math.abs(Math.abs(result.layers[k].top[0].value) / magnitude - 1)).toBeLessThan(1e-4);
+    expect(result.as_is.layers[2].top[0].dim).toBe(239);
+    const said = await printed(...sample, '--set', 'to=zero');
+    expect(said).toMatch(
+      /Against the run as it is\n[\s\S]*largest of h_2 +\+2,084 \(token 0, dim 239\) +\+309 \(token 0, dim 87\)/,
+    );
+  });
+
+  it('takes means from another text', async () => {
+    const result = await json(...sample, '--set', 'to=mean', '--calibrate', pendulum);
+    expect(result.interventions[0].set.value[0]).toBeCloseTo(2083.61, 1);
+    expect(result.layers[8].top[0].value).toBeCloseTo(result.as_is.layers[8].top[0].value, 1);
+  });
+
+  it('adds noise that the seed gives, scales, and sets values, one change after another', async () => {
+    const set = ['--set', 'block=1 tokens=3,4 dims=5 to=value:7', '--set', 'block=2 tokens=all dims=all to=scale:2'];
+    const result = await json('analyze', 'llama', '--text', 'Summer is warm.', ...set);
+    expect(result.interventions.map(({ set }: { set: object }) => set)).toEqual([
+      { to: 'value', value: 7 },
+      { to: 'scale', by: 2 },
+    ]);
+    const noise = ['analyze', 'llama', '--text', 'Summer', '--set', 'block=1 tokens=all dims=all to=noise:1 seed=3'];
+    const [a, b] = [await json(...noise), await json(...noise)];
+    expect(a.layers).toEqual(b.layers);
+    expect(a.layers[1]).not.toEqual(a.as_is.layers[1]);
+  });
+});
+
+describe('bad input ends with one sentence and leaves nothing', () => {
+  const text = ['--file', boats];
+  const both = [...text, '--calibrate', pendulum];
+  it.each([
+    ['no file', ['perplexity', 'llama', '--file', 'missing.txt'], /missing\.txt could not be read/],
+    ['a file that is not text', ['perplexity', 'llama', '--file', path('media/logo.png')], /is not UTF-8 text/],
+    ['a model that is not there', ['weights', 'lama', ...both], /no bundled model called "lama"/],
+    ['a window of words', ['perplexity', 'llama', ...text, '--window', 'x'], /whole number of tokens/],
+    ['a window above the context', ['perplexity', 'llama', ...text, '--window', '900'], /context of 512/],
+    ['no calibration', ['interventions', 'llama', ...text], /--calibrate/],
+    ['a shard that is none', ['survey', 'llama', ...text, '--shard', '5/4'], /shard and their number/],
+    ['a part that is no survey', ['merge', boats], /is not JSON/],
+    [
+      'a block beyond the last',
+      ['analyze', 'llama', '--text', 'a', '--set', 'block=9 to=zero'],
+      /no resid_post of block 9/,
+    ],
+    ['a token beyond the last', ['analyze', 'llama', '--text', 'a', '--set', 'tokens=9 to=zero'], /no token 9/],
+    ['a dim beyond the last', ['analyze', 'llama', '--text', 'a', '--set', 'dims=256 to=zero'], /no dim 256/],
+    [
+      'a change in other words',
+      ['analyze', 'llama', '--text', 'a', '--set', 'layer=3'],
+      /"layer=3" is not one of its parts/,
+    ],
+    ['a mean of nothing', ['analyze', 'llama', '--text', 'a', '--set', 'to=mean'], /give one with --calibrate/],
+  ])('%s', async (_, args, sentence) => {
+    const { code, stdout, stderr } = await sinkscope(...args);
+    expect(code).toBe(1);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(sentence);
+    expect(stderr.trim()).not.toMatch(/\n/);
+  });
+
+  it('a file that cannot be written', async () => {
+    const { code, stderr } = await sinkscope(
+      ...['survey', 'llama', ...text, '--sequences', '1', '--length', '16', '--save', join(folder, 'no/part.json')],
+    );
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/part\.json could not be written/);
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
+
+it('warns where calibration and measured text are one', async () => {
+  const args = ['interventions', 'llama', '--file', boats, '--calibrate', boats, '--tokens', '130', '--window', '64'];
+  const { code, stdout, stderr } = await sinkscope(...args, '--json');
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/calibration text is part of the measured one/);
+  expect(JSON.parse(stdout).warnings).toHaveLength(1);
+});
