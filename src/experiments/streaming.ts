@@ -66,9 +66,17 @@ export async function* streaming(
   ];
   const [first] = windows.sequences;
   let layers: readonly unknown[] = [];
-  for await (const { result, ...step } of ran(engine, { model, prompt: { ids: first.ids }, memory, threads }, signal)) {
-    layers = result?.attention ?? layers;
-    yield step;
+  try {
+    for await (const { result, ...step } of ran(
+      engine,
+      { model, prompt: { ids: first.ids }, memory, threads },
+      signal,
+    )) {
+      layers = result?.attention ?? layers;
+      yield step;
+    }
+  } catch (error) {
+    throw SinkscopeError.is(error, 'too-long') ? tooLong(error, length) : error;
   }
   const shares: (readonly (readonly number[])[])[] = [];
   for (const [i, statistics] of layers.entries()) {
@@ -86,6 +94,12 @@ export async function* streaming(
     const { result: rows } = step;
     yield { ...step, result: rows && { model, window, sinks, windows, evicted, rows } };
   }
+}
+
+function tooLong(error: SinkscopeError, length: number): SinkscopeError {
+  const context = error.limit?.context;
+  const message = `Sequences of ${length} tokens are too long for this model or the memory it may use: at most ${context} fit.`;
+  return new SinkscopeError({ ...error, message }, { cause: error });
 }
 
 /** Mean share over all heads. */

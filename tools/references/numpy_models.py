@@ -63,6 +63,13 @@ def run(model: onnx.ModelProto, feeds: dict, wanted: list[str], change: tuple | 
             graph.initializer.append(numpy_helper.from_array(values, f"change/{part}"))
         graph.node.insert(at + 1, helper.make_node("Mul", [name + "/as is", "change/keep"], ["change/kept"]))
         graph.node.insert(at + 2, helper.make_node("Add", ["change/kept", "change/put"], [name]))
+        if node.op_type == "SkipLayerNormalization":  # its norm is of the changed sum
+            graph.initializer.append(numpy_helper.from_array(np.zeros(1, np.float32), "change/nothing"))
+            norm = helper.make_node(node.op_type, [name, "change/nothing", *node.input[2:4]], [node.output[0]])
+            norm.domain = node.domain
+            norm.attribute.extend(node.attribute)
+            node.output[0] = name + "/unused"
+            graph.node.insert(at + 3, norm)
     del graph.output[:]
     graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in wanted)
     return ReferenceEvaluator(changed, new_ops=[SkipLayerNormalization, BiasGelu]).run(None, feeds)
@@ -71,7 +78,9 @@ def run(model: onnx.ModelProto, feeds: dict, wanted: list[str], change: tuple | 
 def vision(name: str, count: int = 4, dims: int = 2) -> dict:
     model = onnx.load(FIXTURES / name / "model.onnx")
     points, output = taps(name), model.graph.output[0].name
-    hidden = [points[f"hidden.{k}"] for k in range(sum(key.startswith("hidden.") for key in points))]
+    # Of the last state only the norm may be a tensor; what is set lies before it.
+    layers = json.loads((FIXTURES / name / "fixture.json").read_text())["layers"]
+    hidden = [points[f"hidden.{k}"] for k in range(layers)]
     images = [load_file(PIXELS / f"{i}.safetensors") for i in range(count)]
     results = [run(model, image, [*hidden, output]) for image in images]
     states = [[state.reshape(-1, state.shape[-1]) for state in result[:-1]] for result in results]
@@ -81,7 +90,7 @@ def vision(name: str, count: int = 4, dims: int = 2) -> dict:
         return float(np.sort(np.abs(state), axis=None)[(state.size - 1) // 2])
 
     ratios = [np.mean([np.abs(image[k]).max() / median(image[k]) for image in states]) for k in range(len(hidden))]
-    layer = max(range(1, len(hidden) - 1), key=lambda k: ratios[k] - ratios[k - 1])
+    layer = max(range(1, layers), key=lambda k: ratios[k] - ratios[k - 1])
     largest = np.mean([np.abs(image[layer]).max(0) for image in states], axis=0)
     chosen = np.argsort(-largest, kind="stable")[:dims].tolist()
     entries = []
