@@ -96,7 +96,7 @@ describe('a file with one fixed length', () => {
 });
 
 // The smaller budget has no room for all hidden states, so they are computed again.
-describe.each([2 ** 31, 180_000])('questions with a budget of %i bytes', (memory) => {
+describe.each([2 ** 31, 140_000])('questions with a budget of %i bytes', (memory) => {
   const { model, golden } = fixture('gpt2-optimum-past');
   beforeAll(async () => {
     const events = await collect(engine.analyze(request(model, { feeds: golden }, { memory, attention: false })));
