@@ -64,8 +64,7 @@ export class Workbench {
 
   /** Opens a file of the folder by Go to File. */
   async openFile(name: string): Promise<void> {
-    await this.press('P');
-    const input = this.page.locator('.quick-input-widget input');
+    const input = await this.quickInput('ControlOrMeta+P');
     await input.fill(name);
     await this.page.locator('.quick-input-list').getByRole('option', { name }).first().waitFor();
     await input.press('Enter');
@@ -98,8 +97,7 @@ export class Workbench {
 
   /** Runs a command by its title from the palette. */
   async command(title: string): Promise<void> {
-    await this.page.keyboard.press('F1');
-    const input = this.page.locator('.quick-input-widget input');
+    const input = await this.quickInput('F1');
     await input.fill(`>${title}`);
     // Others may begin alike; its keys may follow the title.
     const entry = new RegExp(`^${title}(,|$)`);
@@ -167,6 +165,16 @@ export class Workbench {
   async screenshot(name: string): Promise<void> {
     await mkdir(screenshots, { recursive: true });
     await this.page.screenshot({ path: join(screenshots, `${name}.png`) });
+  }
+
+  /** The field that `key` opens. A webview that is just taking the focus can swallow keys. */
+  private async quickInput(key: string): Promise<Locator> {
+    const input = this.page.locator('.quick-input-widget input');
+    await vi.waitFor(async () => {
+      if (!(await input.isVisible())) await this.page.keyboard.press(key);
+      await input.waitFor({ timeout: 1_000 });
+    }, patience);
+    return input;
   }
 
   private async findView(name: string): Promise<Frame | undefined> {
