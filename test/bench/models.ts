@@ -121,9 +121,9 @@ function gelu(b: Builder, x: string): string {
   return b.one('Mul', [b.one('Mul', [x, b.floats([], 0.5)]), gate]);
 }
 
-/** 1.2 billion parameters in the shape of LLaMA: 16 blocks, D = 2048, 32 heads, gated MLP of 8,192. */
-function llama(b: Builder): string {
-  const [layers, hidden, heads, wide, vocabulary] = [16, 2048, 32, 8192, 32000];
+/** The shape of LLaMA, D = 2048, 32 heads, gated MLP of 8,192; with 16 blocks 1.2 billion parameters. */
+function llama(b: Builder, layers = 16): string {
+  const [hidden, heads, wide, vocabulary] = [2048, 32, 8192, 32000];
   const width = hidden / heads;
   const linear = (x: string, from: number, to: number) => b.one('MatMul', [x, b.weight([from, to])]);
   const norm = (x: string) => {
@@ -186,8 +186,13 @@ export interface BenchModel {
 export function writeModels(folder: string): { gpt2: BenchModel; llama: BenchModel } {
   return {
     gpt2: write(join(folder, 'gpt2-shape'), gpt2, writeRandom, 50257),
-    llama: write(join(folder, 'llama-1b-shape'), llama, writeSparse, 32000),
+    llama: write(join(folder, 'llama-1b-shape'), (b) => llama(b), writeSparse, 32000),
   };
+}
+
+/** Writes a model of the shape of LLaMA with `layers` blocks into `folder`, its weights a hole. */
+export function writeLlama(folder: string, layers: number): BenchModel {
+  return write(join(folder, `llama-${layers}`), (b) => llama(b, layers), writeSparse, 32000);
 }
 
 function write(

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { panel } from './panel.mjs';
+import { recognition } from './recognition.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const outdir = fileURLToPath(new URL('../../node_modules/.cache/sinkscope/bench', import.meta.url));
@@ -25,8 +26,9 @@ await build({
 });
 const { only } = parseArgs({ strict: false, options: { only: { type: 'string' } } }).values;
 const { status } =
-  only === 'panel'
+  only === 'panel' || only === 'recognition'
     ? { status: 0 }
     : spawnSync(process.execPath, [`${outdir}/bench.js`, ...process.argv.slice(2)], { stdio: 'inherit' });
 if (only === undefined || only === 'panel') console.table(await panel());
+if (only === undefined || only === 'recognition') console.table(await recognition());
 process.exitCode = status ?? 1;
