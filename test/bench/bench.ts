@@ -1,5 +1,5 @@
 /**
- * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|panel]`;
+ * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|panel]`;
  * nothing here is a test: a busy machine gives other numbers.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Engine } from '../../src/engine/engine.js';
 import type { RunRequest } from '../../src/engine/events.js';
+import { experiments, surveyMemory, type Tools } from './experiments.js';
 import { type BenchModel, writeModels } from './models.js';
 
 const { values: options } = parseArgs({
@@ -41,6 +42,8 @@ async function main(): Promise<void> {
       'cold-128': () => cold(gpt2, 128),
       'cold-1024': () => cold(gpt2, 1024),
       memory: () => memory(llama),
+      experiments: () => experiments(tools, gpt2),
+      survey: () => surveyMemory(tools, gpt2),
     };
     const figures: Figure[] = [];
     for (const [name, part] of Object.entries(parts)) {
@@ -211,6 +214,15 @@ function median(values: readonly number[]): number {
 function ratios(values: readonly number[], references: readonly number[]): number {
   return median(values.map((value, round) => value / references[round]));
 }
+
+const tools: Tools = {
+  threads,
+  engine: () => new Engine(join(folder, 'engine.js')),
+  worker,
+  takeTurns,
+  ratios,
+  peakMemory,
+};
 
 function table(figures: readonly Figure[]): void {
   const width = Math.max(...figures.map(({ what }) => what.length));
