@@ -64,8 +64,7 @@ export class Workbench {
 
   /** Opens a file of the folder by Go to File. */
   async openFile(name: string): Promise<void> {
-    const input = await this.quickInput('ControlOrMeta+P');
-    await input.fill(name);
+    const input = await this.quickInput('ControlOrMeta+P', name);
     await this.page.locator('.quick-input-list').getByRole('option', { name }).first().waitFor();
     await input.press('Enter');
     await this.tab(name).waitFor();
@@ -97,8 +96,7 @@ export class Workbench {
 
   /** Runs a command by its title from the palette. */
   async command(title: string): Promise<void> {
-    const input = await this.quickInput('F1');
-    await input.fill(`>${title}`);
+    await this.quickInput('F1', `>${title}`);
     // Others may begin alike; its keys may follow the title.
     const entry = new RegExp(`^${title}(,|$)`);
     await this.page.locator('.quick-input-list').getByRole('option', { name: entry }).click();
@@ -167,12 +165,12 @@ export class Workbench {
     await this.page.screenshot({ path: join(screenshots, `${name}.png`) });
   }
 
-  /** The field that `key` opens. A webview that is just taking the focus can swallow keys. */
-  private async quickInput(key: string): Promise<Locator> {
+  /** The field that `key` opens, with `text` in it. A webview that is just coming up can take the key or the focus. */
+  private async quickInput(key: string, text: string): Promise<Locator> {
     const input = this.page.locator('.quick-input-widget input');
     await vi.waitFor(async () => {
       if (!(await input.isVisible())) await this.page.keyboard.press(key);
-      await input.waitFor({ timeout: 1_000 });
+      await input.fill(text, { timeout: 1_000 });
     }, patience);
     return input;
   }
