@@ -16,6 +16,8 @@ export interface Inside {
   /** T. */
   readonly tokens: number;
   readonly head: Head | undefined;
+  /** Whether the memory allowed has room for sessions that stay. */
+  readonly keep: boolean;
   /** Feeds, residual points and carried values that are at hand. */
   readonly values: Values;
   /** Name of h_`layer`. */
@@ -130,7 +132,7 @@ async function lensRows(run: Inside, { layer, point, top }: LensQuery): Promise<
   const tokenizer = loaded.tokenizer();
   for (let from = 0; from < tokens; from += count) {
     const to = Math.min(from + count, tokens);
-    const logits = await head.logits(values, from, to, true);
+    const logits = await head.logits(values, from, to, run.keep);
     const width = logits.length / (to - from);
     for (let row = 0; row < to - from; row++) {
       const best = likeliest(logits.subarray(row * width, (row + 1) * width), top);

@@ -208,6 +208,7 @@ export class Run {
       loaded: this.loaded,
       tokens: this.tokens ?? 0,
       head: this.head,
+      keep: 2 * this.loaded.summary.bytes <= this.request.memory,
       values: this.values,
       residual: (layer) => this.residual(layer),
       state: async (layer) => {

@@ -1,0 +1,140 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import references from '../../references/experiments.json';
+import graphReferences from '../../references/vision-graphs.json';
+import { build, path, printed, sinkscope } from './sinkscope.js';
+
+beforeAll(build, 120_000);
+
+const boats = path('test/text/three-men-in-a-boat.md');
+const sample = path('media/sample.md');
+const fixture = (name: string, file = 'model.onnx') => path(`test/zoo/fixtures/${name}/${file}`);
+const pixels = [0, 1, 2, 3].map((i) => path(`test/references/pixels/${i}.safetensors`));
+const json = async (...args: string[]) => JSON.parse(await printed(...args, '--json'));
+const near = (actual: number, expected: number) => expect(Math.abs(actual / expected - 1)).toBeLessThan(1e-5);
+
+async function refused(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await sinkscope(...args);
+  expect([code, stdout]).toEqual([1, '']);
+  expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+  return stderr;
+}
+
+describe('bias', () => {
+  it('prints every block with what it depends on', async () => {
+    const result = await json('bias', 'llama', '--file', sample);
+    expect(result).toMatchObject({
+      model: path('media/models/llama/model.onnx'),
+      T: 105,
+      bos: true,
+      thresholds: { absolute: 100, ratio: 1000 },
+      chosen: [0],
+      reason: 'massive',
+    });
+    expect(result.blocks).toHaveLength(8);
+    const [reference] = references.implicitBias;
+    near(result.blocks[3].projected.chosen.norm, reference.blocks[3].projectedFirstNorm);
+    near(result.blocks[3].participation.input[0], reference.blocks[3].participationInput[0]);
+  });
+
+  it('takes tokens, and says in words what the bias is', async () => {
+    const said = await printed('bias', 'llama', '--file', sample, '--tokens', '0,3');
+    expect(said).toMatch(/of the attention goes to ⟨bos⟩, “.+” \(token 3\)/);
+    expect(said).toMatch(/llama, T = 105, after the prefix token \(BOS\)\./);
+    expect(await refused('bias', 'llama', '--text', 'Short text', '--tokens', '99')).toMatch(/There is no token 99/);
+  });
+});
+
+describe('lens', () => {
+  it('prints the predictions of every layer and the parts of a logit', async () => {
+    const [reference] = references.lens;
+    const result = await json('lens', 'llama', '--file', sample, '--top', '2');
+    expect(result).toMatchObject({ T: 105, bos: true, top: 2 });
+    expect(result.points[8].rows[104].map(({ id }: { id: number }) => id)).toEqual(
+      reference.lens
+        .find(({ layer, token }) => layer === 8 && token === 104)
+        ?.top.slice(0, 2)
+        .map(([id]) => id),
+    );
+    near(result.attribution.logit, reference.attribution.logit);
+    const said = await printed('lens', 'llama', '--file', sample);
+    expect(said).toMatch(/2\.369 {2}MLP of block 7/);
+  });
+
+  it('says where there is no head', async () => {
+    expect(await refused('lens', fixture('dinov2_with_registers-dynamo-op18'), '--text', 'a')).toMatch(/tokenizer/);
+    expect(await refused('lens', 'llama')).toMatch(/There is no text: give --text or --file\./);
+  });
+});
+
+describe('streaming', () => {
+  it('prints shares, perplexities and what they depend on', async () => {
+    const args = ['streaming', 'llama', '--file', boats, '--tokens', '511'];
+    const result = await json(...args);
+    expect(result).toMatchObject({ window: 64, sinks: 4, length: 512, prefix: 0, tokens: 511, left: 0 });
+    const [reference] = references.streaming;
+    near(result.evicted_share.window[2][1], reference.evictedShare.window[2][1]);
+    expect(result.rows.map(({ name }: { name: string }) => name)).toEqual(['all', 'window', 'window and sinks']);
+    expect(result.rows[1].perplexity).toBeGreaterThan(result.rows[2].perplexity);
+    expect(result.conclusion).toMatch(/sinks that the model needs/);
+  });
+
+  it('refuses windows that leave nothing out', async () => {
+    expect(await refused('streaming', 'llama', '--file', boats, '--window', '600')).toMatch(/leaves nothing out/);
+  });
+});
+
+describe('compare', () => {
+  it('prints every run, shared axes and differences', async () => {
+    const result = await json('compare', 'llama-plain', 'llama-bias', '--file', sample);
+    expect(result.axes).toMatchObject({ layers: 8, heads: 4, tokens: 104 });
+    expect(result.runs.map(({ name }: { name: string }) => name)).toEqual(['llama-plain', 'llama-bias']);
+    expect(result.runs[0].sinks.extra_rate).toBeNull();
+    expect(result.runs[1].sinks.extra_rate).toBe(0.625);
+    expect(result.runs[0].perplexity.missing).toMatch(/fill one window/);
+    expect(result.differences[0].log10_ratio).toHaveLength(9);
+    expect(result.differences[0].token_max[8]).toHaveLength(104);
+  });
+
+  it('takes several texts', async () => {
+    const said = await printed('compare', 'llama', '--text', 'One text, and then', '--text', 'another one, longer');
+    expect(said).toMatch(/llama on text 1: .*llama on text 2: /);
+    expect(await refused('compare', 'llama', '--text', 'One text')).toMatch(/nothing to compare/);
+  });
+});
+
+describe('vision', () => {
+  it('prints how the output changes, with the entries that were set', async () => {
+    const result = await json('vision', fixture('dinov2_with_registers-dynamo-op18'), '--feeds', ...pixels);
+    expect(result).toMatchObject({ layer: 2, dims: [23], T: 20, output_shape: [1, 20, 64], seed: 0, massive: false });
+    expect(result.entries).toHaveLength(4);
+    expect(result.rows.map(({ name }: { name: string }) => name)).toEqual(['zero', 'mean', 'random']);
+  });
+
+  it('wants at least two images', async () => {
+    const model = fixture('vit-ort-fused');
+    expect(await refused('vision', model, '--feeds', pixels[0])).toMatch(/give at least two/);
+    expect(await refused('vision', model)).toMatch(/give --images or --feeds/);
+  });
+});
+
+describe('ratios', () => {
+  it('prints the fit and what lies outside it', async () => {
+    const { fixture: name, ratios } = graphReferences.graphs;
+    const feeds = fixture(name, 'golden.safetensors');
+    const result = await json('ratios', fixture(name), fixture(name), '--feeds', feeds, '--tail', '0.01');
+    expect(result.tail).toBe(0.01);
+    expect(result.ratios).toHaveLength(ratios.length);
+    for (const { of, layer, limit, outside, outside_untrained } of result.ratios) {
+      const reference = ratios.find((ratio) => ratio.of === of && ratio.layer === layer);
+      expect(Math.abs(limit / (reference?.limit ?? 0) - 1)).toBeLessThan(2e-3);
+      expect([outside, outside_untrained]).toEqual([outside, outside]);
+    }
+    expect(result.conclusion).toMatch(/made no activations massive here/);
+  });
+
+  it('refuses a twin of another shape', async () => {
+    const feeds = fixture('gnn-ts-op17', 'golden.safetensors');
+    const said = await refused('ratios', fixture('gnn-ts-op17'), fixture('vit-ort-fused'), '--feeds', feeds);
+    expect(said).toMatch(/pixel_values/);
+  });
+});
