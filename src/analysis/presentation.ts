@@ -106,7 +106,8 @@ export function formatCell(value: CellValue, format: Format = 'number'): string 
     case 'ratio':
       return formatRatio(value);
     case 'share':
-      return `${formatNumber(100 * value)} %`;
+      // Below this a percentage has more noughts than meaning.
+      return value !== 0 && Math.abs(value) < 1e-5 ? '< 0.001 %' : `${formatNumber(100 * value)} %`;
     case 'fixed':
       return value.toFixed(2).replace('-', '−');
     case 'plain':

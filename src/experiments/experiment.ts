@@ -50,7 +50,7 @@ type ValueOf<I extends Input> = I['kind'] extends 'text'
       : number | undefined
     : I['kind'] extends 'number'
       ? number | undefined
-      : I['kind'] extends 'models'
+      : I['kind'] extends 'models' | 'files'
         ? readonly string[]
         : string;
 
@@ -95,9 +95,13 @@ function checkedValue(input: Input, value: unknown): unknown {
     case 'words':
       if (value === undefined || typeof value === 'string') return value ?? input.default;
       throw wrong('give words');
+    case 'model':
+      if (typeof value === 'string') return value;
+      throw wrong('choose a model');
     case 'models':
+    case 'files':
       if (Array.isArray(value) && value.every((file) => typeof file === 'string')) return value;
-      throw wrong('choose models');
+      throw wrong(input.kind === 'models' ? 'choose models' : 'choose files');
   }
 }
 

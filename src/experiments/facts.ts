@@ -13,13 +13,22 @@ export interface ExperimentFacts {
 export type Input =
   /** `text` is the document by default; any other is a file to be chosen. */
   | { readonly kind: 'text'; readonly label: string; readonly optional?: true }
-  /** A whole number from `least` on; without a default it may stay open. */
-  | { readonly kind: 'whole'; readonly label: string; readonly least: number; readonly default?: number }
+  /** Files with one of these extensions. */
+  | { readonly kind: 'files'; readonly label: string; readonly extensions: readonly string[] }
+  /** A whole number from `least` on; without a default it may stay open, which then means `open`. */
+  | {
+      readonly kind: 'whole';
+      readonly label: string;
+      readonly least: number;
+      readonly default?: number;
+      readonly open?: string;
+    }
   /** Any number; may stay open. */
-  | { readonly kind: 'number'; readonly label: string }
+  | { readonly kind: 'number'; readonly label: string; readonly open: string }
   | { readonly kind: 'choice'; readonly label: string; readonly choices: readonly string[] }
   | { readonly kind: 'words'; readonly label: string; readonly default: string }
-  /** Several models. */
+  /** A model beside the chosen one; several models. */
+  | { readonly kind: 'model'; readonly label: string }
   | { readonly kind: 'models'; readonly label: string };
 
 export type Inputs = Readonly<Record<string, Input>>;

@@ -4,6 +4,7 @@ import { csvOf } from '../analysis/presentation.js';
 import { SinkscopeError, toProblem } from '../errors.js';
 import { experiments as catalogue } from '../experiments/catalogue/catalogue.js';
 import type { Experiment } from '../experiments/experiment.js';
+import type { Input } from '../experiments/facts.js';
 import type { ExperimentAction, ExperimentRun } from '../protocol.js';
 import { type Experiments, experimentOf } from './experiments.js';
 import { exportText } from './export.js';
@@ -35,10 +36,11 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
     const answers: Record<string, unknown> = {};
     for (const [name, input] of Object.entries(inputs)) {
       if (given[name] !== undefined) continue;
-      if (input.kind === 'text' && !input.optional && !texts.has(name)) {
-        if (!(await texts.choose(name, input.label))) return undefined;
-      } else if (input.kind === 'models') {
-        const picked = await chooseModels(models, input.label);
+      const file = input.kind === 'files' || (input.kind === 'text' && !input.optional);
+      if (file && !texts.has(name)) {
+        if (!(await texts.choose(name, input))) return undefined;
+      } else if (input.kind === 'model' || input.kind === 'models') {
+        const picked = await chooseModels(models, input);
         if (!picked) return undefined;
         answers[name] = picked;
       }
@@ -83,8 +85,8 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
         case 'close':
           return experiments.close(action.run);
         case 'choose-text': {
-          const label = catalogue.map(({ inputs }) => inputs[action.input]?.label).find((name) => name !== undefined);
-          if (label !== undefined) await texts.choose(action.input, label);
+          const input = catalogue.map(({ inputs }) => inputs[action.input]).find((one) => one !== undefined);
+          if (input) await texts.choose(action.input, input);
           return;
         }
         case 'save-json': {
@@ -117,10 +119,15 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
   );
 }
 
-async function chooseModels(models: Models, title: string): Promise<readonly string[] | undefined> {
+/** One model, or several. */
+async function chooseModels(
+  models: Models,
+  { kind, label: title }: Extract<Input, { kind: 'model' | 'models' }>,
+): Promise<string | readonly string[] | undefined> {
   const items = (await models.list()).map(({ name, file, origin }) => {
     return { label: name, description: file, file, picked: origin === 'bundled' };
   });
+  if (kind === 'model') return (await vscode.window.showQuickPick(items, { title }))?.file;
   const picked = await vscode.window.showQuickPick(items, { title, canPickMany: true });
   return picked?.map(({ file }) => file);
 }

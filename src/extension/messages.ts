@@ -15,6 +15,7 @@ const query = v.variant('type', [
   v.strictObject({ type: v.literal('pattern'), layer: index, head: index }),
   v.strictObject({ type: v.literal('hidden'), layer: index, token: index }),
   v.strictObject({ type: v.literal('predictions'), token: index }),
+  v.strictObject({ type: v.literal('picture') }),
 ]);
 
 const experimentAction = v.variant('do', [

@@ -1,9 +1,9 @@
-/** The texts that experiments run on: the document a person is in, unless a file was chosen. */
+/** The files that experiments run on; as their text, the document a person is in unless a file was chosen. */
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import { SinkscopeError } from '../errors.js';
 import type { NamedText } from '../experiments/experiment.js';
-import type { Inputs } from '../experiments/facts.js';
+import type { Input, Inputs } from '../experiments/facts.js';
 import type { Analyses } from './analyses.js';
 import { chosenSource } from './source.js';
 
@@ -13,7 +13,7 @@ export class Texts implements vscode.Disposable {
   readonly onDidChange = this.changes.event;
   private readonly subscription: vscode.Disposable;
   /** By name of the input. */
-  private readonly files = new Map<string, vscode.Uri>();
+  private readonly files = new Map<string, readonly vscode.Uri[]>();
 
   constructor(private readonly analyses: Analyses) {
     this.subscription = vscode.window.onDidChangeActiveTextEditor(() => this.changes.fire());
@@ -22,27 +22,35 @@ export class Texts implements vscode.Disposable {
   /** What each text is called, by name of the input. */
   get names(): Record<string, string> {
     const document = this.document();
-    const files = Array.from(this.files, ([input, uri]) => [input, nameOf(uri)]);
+    const files = Array.from(this.files, ([input, uris]) => [
+      input,
+      uris.length === 1 ? nameOf(uris[0]) : vscode.l10n.t('{0} files', uris.length),
+    ]);
     return { ...(document && { text: document.name }), ...Object.fromEntries(files) };
   }
 
   /** Resolves with true where a text is chosen, also where it was before. */
-  async choose(input: string, label: string): Promise<boolean> {
-    const document = input === 'text' ? this.document() : undefined;
+  async choose(name: string, input: Input): Promise<boolean> {
+    const document = name === 'text' ? this.document() : undefined;
     if (document) {
       const open = { label: document.name, description: vscode.l10n.t('open document'), open: true };
       const file = { label: vscode.l10n.t('Choose a file…'), open: false };
-      const picked = await vscode.window.showQuickPick([open, file], { title: label });
+      const picked = await vscode.window.showQuickPick([open, file], { title: input.label });
       if (!picked) return false;
       if (picked.open) {
-        this.put(input, undefined);
+        this.put(name, undefined);
         return true;
       }
     }
-    const title = vscode.l10n.t('{0}: choose a UTF-8 text file', label);
-    const [chosen] = (await vscode.window.showOpenDialog({ title, openLabel: vscode.l10n.t('Choose') })) ?? [];
-    if (chosen) this.put(input, chosen);
-    return this.files.has(input);
+    const many = input.kind === 'files';
+    const chosen = await vscode.window.showOpenDialog({
+      title: many ? input.label : vscode.l10n.t('{0}: choose a UTF-8 text file', input.label),
+      openLabel: vscode.l10n.t('Choose'),
+      canSelectMany: many,
+      filters: many ? { [input.label]: [...input.extensions] } : undefined,
+    });
+    if (chosen) this.put(name, chosen);
+    return this.files.has(name);
   }
 
   has(input: string): boolean {
@@ -50,20 +58,22 @@ export class Texts implements vscode.Disposable {
   }
 
   /**
-   * The texts of an experiment by name of their input; a {@link vscode.Uri} in `given` is read in place of what is chosen.
+   * The texts and the paths of files of an experiment, by name of their input; a {@link vscode.Uri} in `given` is read in
+   * place of what is chosen.
    *
    * @throws SinkscopeError `file` or `input` where one cannot be read
    */
-  async read(inputs: Inputs, given: Readonly<Record<string, unknown>>): Promise<Record<string, NamedText>> {
-    const texts: Record<string, NamedText> = {};
-    for (const [input, { kind }] of Object.entries(inputs)) {
+  async read(inputs: Inputs, given: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>> {
+    const read: Record<string, unknown> = {};
+    for (const [name, { kind }] of Object.entries(inputs)) {
+      const value = given[name];
+      const files = value instanceof vscode.Uri ? [value] : this.files.get(name);
+      if (kind === 'files' && value === undefined) read[name] = files?.map(({ fsPath }) => fsPath);
       if (kind !== 'text') continue;
-      const value = given[input];
-      const file = value instanceof vscode.Uri ? value : this.files.get(input);
-      const text = file ? { name: nameOf(file), text: await readText(file) } : input === 'text' && this.document();
-      if (text) texts[input] = text;
+      if (files?.[0]) read[name] = { name: nameOf(files[0]), text: await readText(files[0]) };
+      else if (name === 'text') read[name] = this.document();
     }
-    return texts;
+    return read;
   }
 
   dispose(): void {
@@ -71,8 +81,8 @@ export class Texts implements vscode.Disposable {
     this.changes.dispose();
   }
 
-  private put(input: string, file: vscode.Uri | undefined): void {
-    if (file) this.files.set(input, file);
+  private put(input: string, files: readonly vscode.Uri[] | undefined): void {
+    if (files) this.files.set(input, files);
     else this.files.delete(input);
     this.changes.fire();
   }

@@ -1,11 +1,10 @@
 /** What the panel and the side view have in common: their page, and their way of speaking with the host. */
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
-import type { Query } from '../engine/events.js';
-import { toProblem } from '../errors.js';
+import { SinkscopeError, toProblem } from '../errors.js';
 import { experiments as catalogue } from '../experiments/catalogue/catalogue.js';
-import type { ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../protocol.js';
-import type { Analyses, Change } from './analyses.js';
+import type { Asked, ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../protocol.js';
+import type { Analyses, Change, Run } from './analyses.js';
 import { compact } from './compact.js';
 import type { Experiments, ExperimentsChange } from './experiments.js';
 import { parseFromWebview } from './messages.js';
@@ -91,8 +90,9 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     }
   };
 
-  const answer = async (query: Query) => {
+  const answer = async (query: Asked) => {
     try {
+      if (query.type === 'picture') return { ok: true as const, value: { bytes: await pictureOf(analyses.run) } };
       return { ok: true as const, value: compact(await analyses.engine.query(query)) };
     } catch (error) {
       return { ok: false as const, problem: toProblem(error) };
@@ -113,6 +113,20 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
   webview.options = webviewOptions(host.extension);
   webview.html = page(webview, view, host.extension);
   return vscode.Disposable.from(...subscriptions);
+}
+
+/** The bytes of the picture that `run` is about. */
+async function pictureOf(run: Run | undefined): Promise<Uint8Array> {
+  const file = run?.analysis.tokens?.picture?.file;
+  if (file === undefined) {
+    throw new SinkscopeError({ code: 'input', message: vscode.l10n.t('The run shown is about no picture.') });
+  }
+  try {
+    return new Uint8Array(await vscode.workspace.fs.readFile(vscode.Uri.file(file)));
+  } catch (error) {
+    const message = vscode.l10n.t('{0} can no longer be read; only its numbers are shown.', file);
+    throw new SinkscopeError({ code: 'file', file, message }, { cause: error });
+  }
 }
 
 function page(webview: vscode.Webview, view: 'panel' | 'side', extension: vscode.Uri): string {

@@ -59,7 +59,7 @@ export class ExperimentForm extends LitElement {
       padding: 2px 6px;
       color: var(--vscode-input-foreground);
       background: var(--vscode-input-background);
-      border: 1px solid var(--vscode-input-border, var(--vscode-contrastBorder, transparent));
+      border: 1px solid var(--vscode-input-border, var(--vscode-contrastBorder, var(--rule)));
       border-radius: 2px;
       font: inherit;
     }
@@ -72,7 +72,7 @@ export class ExperimentForm extends LitElement {
     select {
       color: var(--vscode-dropdown-foreground);
       background: var(--vscode-dropdown-background);
-      border-color: var(--vscode-dropdown-border, var(--vscode-contrastBorder, transparent));
+      border-color: var(--vscode-dropdown-border, var(--vscode-contrastBorder, var(--rule)));
     }
     input::placeholder {
       color: var(--vscode-input-placeholderForeground);
@@ -147,6 +147,7 @@ export class ExperimentForm extends LitElement {
     };
     switch (input.kind) {
       case 'text':
+      case 'files':
         return html`<span class="field"
           >${input.label}
           <vscode-button
@@ -154,7 +155,7 @@ export class ExperimentForm extends LitElement {
             aria-label="${input.label}: ${this.choices.texts[name] ?? 'choose a file'}"
             data-testid="text-${name}"
             @click=${() => this.#act({ do: 'choose-text', input: name })}
-            >${this.choices.texts[name] ?? (input.optional ? 'None: choose a file …' : 'Choose a file …')}</vscode-button
+            >${this.choices.texts[name] ?? (input.kind === 'files' ? 'Choose files …' : input.optional ? 'None: choose a file …' : 'Choose a file …')}</vscode-button
           ></span
         >`;
       case 'choice':
@@ -162,6 +163,14 @@ export class ExperimentForm extends LitElement {
           >${input.label}
           <select name=${name} @change=${(event: Event) => put(entered(event))}>
             ${input.choices.map((choice) => html`<option ?selected=${choice === typed}>${choice}</option>`)}
+          </select></label
+        >`;
+      case 'model':
+        return html`<label
+          >${input.label}
+          <select name=${name} @change=${(event: Event) => put(entered(event))}>
+            <option value="">Choose …</option>
+            ${this.models.map(({ file, name }) => html`<option value=${file} ?selected=${file === typed}>${name}</option>`)}
           </select></label
         >`;
       case 'models':
@@ -174,7 +183,7 @@ export class ExperimentForm extends LitElement {
             type=${input.kind === 'words' ? 'text' : 'number'}
             min=${'least' in input ? input.least : nothing}
             step=${input.kind === 'number' ? 'any' : nothing}
-            placeholder=${'default' in input && input.default !== undefined ? `${input.default}` : 'all'}
+            placeholder=${placeholderOf(input)}
             .value=${typed === undefined ? '' : `${typed}`}
             @change=${(event: Event) => put(entered(event))}
         /></label>`;
@@ -223,4 +232,10 @@ export class ExperimentForm extends LitElement {
 
 function entered({ target }: Event): string {
   return target instanceof HTMLInputElement || target instanceof HTMLSelectElement ? target.value : '';
+}
+
+/** What an empty field means. */
+function placeholderOf(input: Input): string {
+  if ('default' in input && input.default !== undefined) return `${input.default}`;
+  return 'open' in input ? (input.open ?? '') : '';
 }

@@ -54,7 +54,7 @@ export const interventionsExperiment = experiment({
   id: 'interventions',
   title: 'Interventions on massive activations',
   description: 'What the text’s perplexity becomes when massive activations are set to zero or to their mean.',
-  inputs: { ...calibratedInputs, largest: { kind: 'whole', label: 'Largest entries instead', least: 1 } },
+  inputs: { ...calibratedInputs, largest: { kind: 'whole', label: 'Entries', least: 1, open: 'massive' } },
   steps({ engine, ...setup }, { text, calibration, ...values }, signal) {
     const request = { ...setup, ...values, text: text.text, calibration: calibration.text };
     return presented(interventions(engine, request, signal), (result) =>

@@ -89,7 +89,7 @@ export const lensExperiment = experiment({
     text: { kind: 'text', label: 'Text' },
     top: { kind: 'whole', label: 'Predictions', least: 1, default: 3 },
     mid: { kind: 'choice', label: 'Points', choices: ['after blocks', 'after attention too'] },
-    token: { kind: 'whole', label: 'Token to explain', least: 0 },
+    token: { kind: 'whole', label: 'Token to explain', least: 0, open: 'last' },
   },
   steps({ engine, ...setup }, { text, mid, ...values }, signal) {
     const request = { ...setup, ...values, mid: mid !== 'after blocks', prompt: { text: text.text } };

@@ -60,8 +60,8 @@ export const perplexityExperiment = experiment({
   inputs: {
     text: { kind: 'text', label: 'Text' },
     window: { kind: 'whole', label: 'Window (tokens)', least: 3, default: 256 },
-    stride: { kind: 'whole', label: 'Stride', least: 1 },
-    tokens: { kind: 'whole', label: 'First tokens only', least: 1 },
+    stride: { kind: 'whole', label: 'Stride', least: 1, open: 'window' },
+    tokens: { kind: 'whole', label: 'First tokens only', least: 1, open: 'all' },
   },
   async *steps({ engine, ...setup }, { text, ...windowing }, signal) {
     const running: PerplexityResult[] = [];

@@ -50,6 +50,6 @@ export const calibratedInputs = {
   text: { kind: 'text', label: 'Text' },
   calibration: { kind: 'text', label: 'Calibration text' },
   window: { kind: 'whole', label: 'Window (tokens)', least: 3, default: 256 },
-  tokens: { kind: 'whole', label: 'First tokens only', least: 1 },
+  tokens: { kind: 'whole', label: 'First tokens only', least: 1, open: 'all' },
   seed: { kind: 'whole', label: 'Seed', least: 0, default: 0 },
 } as const;

@@ -48,7 +48,7 @@ export const streamingExperiment = experiment({
     window: { kind: 'whole', label: 'Attention window', least: 2, default: 64 },
     sinks: { kind: 'whole', label: 'Sinks kept', least: 0, default: 4 },
     length: { kind: 'whole', label: 'Length (tokens)', least: 3, default: 512 },
-    tokens: { kind: 'whole', label: 'First tokens only', least: 1 },
+    tokens: { kind: 'whole', label: 'First tokens only', least: 1, open: 'all' },
   },
   steps({ engine, ...setup }, { text, ...values }, signal) {
     const request = { ...setup, ...values, text: text.text };

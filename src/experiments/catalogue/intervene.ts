@@ -1,0 +1,197 @@
+import type { Analysis } from '../../analysis/analysis.js';
+import { tokenLabel } from '../../analysis/label.js';
+import type { HeatmapPart, Presentation, TablePart } from '../../analysis/presentation.js';
+import { points } from '../../engine/interventions.js';
+import { SinkscopeError } from '../../errors.js';
+import { experiment } from '../experiment.js';
+import { conclusion, type InterveneResult, intervene } from '../intervene.js';
+import { factsOf } from '../run.js';
+import type { Change } from '../selectors.js';
+import { presented } from './rows.js';
+import { massiveSettings, runSettings, sinkSettings } from './settings.js';
+
+/** Interventions that are spelt out; the rest is counted. */
+const named = 4;
+
+export function presentIntervene(result: InterveneResult, texts: { text: string; calibration?: string }): Presentation {
+  const { before, after, interventions, thresholds, sinks } = result;
+  const labels = before.tokens?.tokens.map(tokenLabel) ?? [];
+  const layers = before.layers.map((_, k) => (k === 0 ? 'embed' : `${k}`)).toReversed();
+  const axes = { rows: { name: 'layer', labels: layers }, columns: { name: 'token', labels } };
+  const magnitudes = (analysis: Analysis) => analysis.layers.toReversed().map(({ tokenMax }) => tokenMax);
+  const [was, is] = [magnitudes(before), magnitudes(after)];
+  const heatmap = (heading: string, values: readonly Float32Array[]): HeatmapPart => ({
+    kind: 'heatmap',
+    heading,
+    ...axes,
+    value: { name: 'largest |h|' },
+    scale: 'log',
+    values: values.flatMap((row) => Array.from(row)),
+  });
+  const heads = Math.max(0, ...before.attention.map((statistics) => statistics?.heads ?? 0));
+  return {
+    title: 'Intervene',
+    sentence: conclusion(result),
+    settings: [
+      ...runSettings(factsOf(before)),
+      { name: 'text', value: texts.text },
+      ...interventions.slice(0, named).map((one) => ({ name: 'set', value: inWords(one) })),
+      ...(interventions.length > named ? [{ name: 'and', value: `${interventions.length - named} more` }] : []),
+      ...(texts.calibration === undefined ? [] : [{ name: 'calibration', value: texts.calibration }]),
+      ...massiveSettings(thresholds),
+      ...sinkSettings(thresholds),
+    ],
+    warnings: [],
+    parts: [
+      {
+        kind: 'heatmap',
+        heading: 'Difference: layer × token',
+        ...axes,
+        value: { name: 'log₁₀ of largest |h| after ÷ before', format: 'value' },
+        scale: 'diverging',
+        values: is.flatMap((row, i) => Array.from(row, (value, token) => logRatio(value, was[i][token]))),
+      },
+      heatmap('Before: layer × token', was),
+      heatmap('After: layer × token', is),
+      predictions(before, after),
+      {
+        kind: 'table',
+        heading: 'Sinks',
+        columns: [{ name: '' }, { name: 'before', format: 'share' }, { name: 'after', format: 'share' }],
+        rows: [
+          ['sink rate, first token', sinks.before.rate ?? null, sinks.after.rate ?? null],
+          ['sink rate, extra column', sinks.before.extraRate ?? null, sinks.after.extraRate ?? null],
+        ],
+      },
+      {
+        kind: 'heatmap',
+        heading: 'Attention on the first token: after minus before',
+        rows: { name: 'layer', labels: before.attention.map((_, i) => `${i + 1}`) },
+        columns: { name: 'head', labels: Array.from({ length: heads }, (_, head) => `${head}`) },
+        value: { name: 'difference in α', format: 'value' },
+        scale: 'diverging',
+        values: before.attention.flatMap((_, i) =>
+          Array.from({ length: heads }, (_, head) => {
+            const [old, now] = [alpha(before, i, head), alpha(after, i, head)];
+            return old === undefined || now === undefined ? null : now - old;
+          }),
+        ),
+      },
+    ],
+  };
+}
+
+const logRatio = (after: number, before: number) => (after > 0 && before > 0 ? Math.log10(after / before) : null);
+
+const alpha = ({ attention }: Analysis, block: number, head: number) => {
+  const statistics = attention[block];
+  return statistics?.alpha[head * statistics.tokens];
+};
+
+function predictions(before: Analysis, after: Analysis): TablePart {
+  const [old, now] = [before.predictions?.top ?? [], after.predictions?.top ?? []];
+  return {
+    kind: 'table',
+    heading: 'Predictions after the last token',
+    columns: [
+      { name: '' },
+      { name: 'before' },
+      { name: 'probability', format: 'share' },
+      { name: 'after' },
+      { name: 'probability', format: 'share' },
+    ],
+    rows: old.map(({ text, probability }, rank) => {
+      const other = now[rank];
+      return [`${rank + 1}.`, shown(text), probability, other ? shown(other.text) : null, other?.probability ?? null];
+    }),
+  };
+}
+
+const shown = (text: string) => tokenLabel({ id: 0, text, start: 0, end: 1, special: false });
+
+function inWords({ point, block, tokens, dims, set }: InterveneResult['interventions'][number]): string {
+  const list = (chosen: typeof dims) => {
+    if (chosen === 'all') return 'all';
+    if (!('length' in chosen)) return `all but ${chosen.except.join(', ')}`;
+    return chosen.length > named ? `${chosen.slice(0, named).join(', ')} …` : chosen.join(', ');
+  };
+  return `${point} of block ${block}, token ${list(tokens)}, dim ${list(dims)} → ${settingInWords(set)}`;
+}
+
+function settingInWords(set: InterveneResult['interventions'][number]['set']): string {
+  switch (set.to) {
+    case 'zero':
+      return '0';
+    case 'value': {
+      const values = typeof set.value === 'number' ? [set.value] : set.value;
+      const words = values.slice(0, named).map((value) => value.toPrecision(4));
+      return words.join(', ') + (values.length > named ? ' …' : '');
+    }
+    case 'scale':
+      return `× ${set.by}`;
+    case 'noise':
+      return `+ noise of deviation ${set.deviation}, seed ${set.seed}`;
+  }
+}
+
+const settings = ['zero', 'mean', 'value', 'scale', 'noise'] as const;
+
+export const interveneExperiment = experiment({
+  id: 'intervene',
+  title: 'Intervene',
+  description: 'One text as it is and with activations set to something else, side by side.',
+  inputs: {
+    text: { kind: 'text', label: 'Text' },
+    set: { kind: 'choice', label: 'Set to', choices: settings },
+    amount: { kind: 'number', label: 'Value, factor or deviation', open: 'not needed' },
+    tokens: { kind: 'words', label: 'Tokens', default: 'massive' },
+    dims: { kind: 'words', label: 'Dims', default: 'massive' },
+    block: { kind: 'words', label: 'Block', default: 'onset' },
+    point: { kind: 'choice', label: 'Point', choices: ['resid_post', ...points.filter((one) => one !== 'resid_post')] },
+    calibration: { kind: 'text', label: 'Calibration text (for means)', optional: true },
+  },
+  steps({ engine, ...setup }, { text, calibration, ...words }, signal) {
+    const request = { ...setup, prompt: { text: text.text }, window: 'first', change: changeOf(words) } as const;
+    const used = words.set === 'mean' ? calibration : undefined;
+    return presented(intervene(engine, { ...request, calibration: used?.text }, signal), (result) =>
+      presentIntervene(result, { text: text.name, calibration: used?.name }),
+    );
+  },
+});
+
+interface Words extends Readonly<Record<'set' | 'tokens' | 'dims' | 'block' | 'point', string>> {
+  readonly amount: number | undefined;
+}
+
+function changeOf({ set, amount, tokens, dims, block, point }: Words): Change {
+  return {
+    point: points.find((one) => one === point) ?? 'resid_post',
+    block: wordOr(block, ['onset', 'every'], () => indices('Block', block)[0]),
+    tokens: wordOr(tokens, ['all', 'first', 'massive', 'sink'], () => indices('Tokens', tokens)),
+    dims: wordOr(dims, ['all', 'massive'], () => indices('Dims', dims)),
+    set: settingOf(set, amount),
+  };
+}
+
+function settingOf(set: string, amount: number | undefined): Change['set'] {
+  if (set === 'mean') return { to: 'mean' };
+  if (set === 'zero') return { to: 'zero' };
+  if (amount === undefined) {
+    throw new SinkscopeError({ code: 'input', message: `To set activations to a ${set}, give its number.` });
+  }
+  if (set === 'scale') return { to: 'scale', by: amount };
+  return set === 'noise' ? { to: 'noise', deviation: Math.abs(amount), seed: 0 } : { to: 'value', value: amount };
+}
+
+function wordOr<const Word extends string, T>(given: string, words: readonly Word[], otherwise: () => T): Word | T {
+  return words.find((word) => word === given.trim()) ?? otherwise();
+}
+
+function indices(what: string, given: string): number[] {
+  const found = given.split(/[\s,]+/).filter((part) => part !== '');
+  if (found.length > 0 && found.every((part) => /^\d{1,9}$/.test(part))) return found.map(Number);
+  throw new SinkscopeError({
+    code: 'input',
+    message: `${what} are whole numbers from 0 on, as in 0, 3, or one of the words of their field; not "${given}".`,
+  });
+}

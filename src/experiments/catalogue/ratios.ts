@@ -1,0 +1,74 @@
+import type { LinesPart, Presentation } from '../../analysis/presentation.js';
+import { modelName } from '../../models/find.js';
+import { experiment } from '../experiment.js';
+import { activationRatios, conclusion, type Ratios, type RatiosResult } from '../graphs.js';
+import { presented } from './rows.js';
+
+export function presentRatios(result: RatiosResult): Presentation {
+  const { model, twin, graphs, tail, ratios } = result;
+  return {
+    title: 'Activation ratios of a graph transformer',
+    sentence: conclusion(result),
+    settings: [
+      { name: 'model', value: modelName(model) },
+      { name: 'untrained twin', value: modelName(twin) },
+      { name: 'graphs', value: `${graphs}` },
+      { name: 'tail', value: `${100 * tail} %` },
+    ],
+    warnings: [],
+    parts: [
+      {
+        kind: 'table',
+        heading: 'Ratio |a| ÷ median, trained and untrained',
+        columns: [
+          { name: 'activations' },
+          { name: 'largest, trained', format: 'ratio' },
+          { name: 'untrained', format: 'ratio' },
+          { name: 'limit', format: 'ratio' },
+          { name: 'beyond it, trained', format: 'share' },
+          { name: 'untrained', format: 'share' },
+        ],
+        rows: ratios.map((one) => [
+          nameOf(one),
+          one.trained.largestRatio,
+          one.untrained.largestRatio,
+          one.limit,
+          one.outside,
+          one.outsideUntrained,
+        ]),
+      },
+      ...ratios.map(histogram),
+    ],
+  };
+}
+
+const nameOf = ({ of, layer }: Ratios) => `${of} of layer ${layer}`;
+
+function histogram(ratios: Ratios): LinesPart {
+  const { start, width, counts } = ratios.trained.histogram;
+  const shares = ({ histogram, entries }: Ratios['trained']) => histogram.counts.map((count) => count / entries);
+  return {
+    kind: 'lines',
+    heading: `Distribution: ${nameOf(ratios)}`,
+    x: { name: '−log₁₀ ratio', values: counts.map((_, bin) => start + (bin + 0.5) * width) },
+    y: { name: 'share of entries', format: 'share', log: false },
+    lines: [
+      { name: 'trained', values: shares(ratios.trained) },
+      { name: 'untrained', values: shares(ratios.untrained) },
+    ],
+  };
+}
+
+export const ratiosExperiment = experiment({
+  id: 'ratios',
+  title: 'Activation ratios of a graph transformer',
+  description: 'Whether training has given a graph transformer activations that its untrained twin does not have.',
+  inputs: {
+    twin: { kind: 'model', label: 'Untrained twin' },
+    graphs: { kind: 'files', label: 'Graphs', extensions: ['safetensors', 'npz'] },
+  },
+  steps({ engine, ...setup }, { twin, graphs }, signal) {
+    const request = { ...setup, twin, graphs: graphs.map((feeds) => ({ feeds })), tail: 0.001 };
+    return presented(activationRatios(engine, request, signal), presentRatios);
+  },
+});

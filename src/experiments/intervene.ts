@@ -1,0 +1,84 @@
+/** One prompt as it is and with activations changed, side by side. */
+import type { Analysis } from '../analysis/analysis.js';
+import { formatNumber } from '../analysis/format.js';
+import { type Sinks, sinks } from '../analysis/sinks.js';
+import type { Thresholds } from '../analysis/thresholds.js';
+import type { Engine } from '../engine/engine.js';
+import type { Intervention } from '../engine/interventions.js';
+import { SinkscopeError } from '../errors.js';
+import { type PromptRequest, ran } from './run.js';
+import { type Change, resolve, withMeans } from './selectors.js';
+import type { Step } from './variants.js';
+
+export interface InterveneRequest extends PromptRequest {
+  readonly change: Change;
+  /** Where means are taken from; needed by `mean` alone. */
+  readonly calibration?: string;
+  readonly thresholds: Thresholds;
+}
+
+export interface InterveneResult {
+  readonly before: Analysis;
+  readonly after: Analysis;
+  readonly change: Change;
+  /** What the change meant for this prompt. */
+  readonly interventions: readonly Intervention[];
+  readonly thresholds: Thresholds;
+  readonly sinks: { readonly before: Sinks; readonly after: Sinks };
+}
+
+/**
+ * Runs a prompt, then runs it again with the change made.
+ *
+ * @throws SinkscopeError where the prompt cannot be run, or the change means nothing for it
+ */
+export async function* intervene(
+  engine: Engine,
+  request: InterveneRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<Step<InterveneResult>, void, void> {
+  const { model, memory, threads, change, calibration, thresholds } = request;
+  let before: Analysis | undefined;
+  for await (const { result, ...step } of ran(engine, request, signal)) {
+    before = result;
+    yield step;
+  }
+  if (!before) throw new Error('the run has no end');
+  const resolved = resolve(change, before, thresholds);
+  if (change.set.to === 'mean' && calibration === undefined) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: 'A mean is taken from another text; choose a calibration text.',
+    });
+  }
+  const means = {
+    model,
+    memory,
+    threads,
+    calibration: calibration ?? '',
+    length: before.layers[0]?.tokens ?? 0,
+    bos: before.started?.settings.bos ?? false,
+  };
+  const interventions = await withMeans(engine, resolved, means, signal);
+  for await (const { result: after, ...step } of ran(engine, { ...request, interventions }, signal)) {
+    const rates = after && { before: sinks(before, thresholds), after: sinks(after, thresholds) };
+    yield { ...step, result: after && rates && { before, after, change, interventions, thresholds, sinks: rates } };
+  }
+}
+
+/** What the two runs say, in a sentence. */
+export function conclusion({ before, after, sinks: rates }: InterveneResult): string {
+  const [one, other] = [before.predictions?.top[0], after.predictions?.top[0]];
+  const percent = (share: number) => `${formatNumber(100 * share)} %`;
+  const predicted =
+    one && other
+      ? one.id === other.id
+        ? `The prediction stays ${JSON.stringify(one.text)} (${percent(one.probability)} before, ${percent(other.probability)} after)`
+        : `The prediction changes from ${JSON.stringify(one.text)} (${percent(one.probability)}) to ${JSON.stringify(other.text)} (${percent(other.probability)})`
+      : 'The model predicts no tokens';
+  const [rate, now] = [rates.before.rate, rates.after.rate];
+  if (rate === undefined || now === undefined) return `${predicted}; there are no attention patterns to compare.`;
+  const drawn = `the first token is a sink in ${percent(rate)} of the heads before and ${percent(now)} after`;
+  if (rate > 0 && now < rate / 2) return `${predicted}; ${drawn}: the sinks rest on what was changed.`;
+  return `${predicted}; ${drawn}: ${Math.abs(now - rate) < 0.05 ? 'the sinks do not rest on what was changed.' : 'the sinks rest on it in part.'}`;
+}
