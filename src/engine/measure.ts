@@ -4,6 +4,7 @@
  */
 import type { Anatomy } from '../anatomy/anatomy.js';
 import { SinkscopeError } from '../errors.js';
+import { logSumExp } from '../statistics/softmax.js';
 import { checkIds } from '../tokens/tokenizer.js';
 import { makeFeeds } from './feeds.js';
 import { Head } from './head.js';
@@ -154,17 +155,9 @@ async function lossesOf(
     const width = logits.length / (end - start);
     for (let i = start; i < end; i++) {
       const row = logits.subarray((i - start) * width, (i - start + 1) * width);
-      losses[i - from] = lossOf(row, ids[i] as number);
+      // −ln softmax(row)[id]
+      losses[i - from] = logSumExp(row) - row[ids[i]];
     }
   }
   return losses;
-}
-
-/** −ln softmax(logits)[id], summed in double precision. */
-function lossOf(logits: Float32Array, id: number): number {
-  let max = Number.NEGATIVE_INFINITY;
-  for (const logit of logits) if (logit > max) max = logit;
-  let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - max);
-  return Math.log(sum) + max - (logits[id] as number);
 }
