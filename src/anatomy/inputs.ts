@@ -4,6 +4,7 @@ import type { Input, InputRole } from './anatomy.js';
 import { downstream, type Flow, stripped } from './flow.js';
 import { isFusedAttention, isPassThrough, lookup } from './ops.js';
 import { isOrder, patchOf } from './pictures.js';
+import { weightProduct } from './products.js';
 
 /** What is known of the model before its inputs are looked at. */
 export interface InputContext {
@@ -179,6 +180,12 @@ function recognise(
   const direct = usesOf(flow, info.name, main, counts);
   const argument = argumentRole(direct, rank);
   if (argument) return { tokenAxis: last, ...argument };
+  // Ids and masks of an encoder meet weights before they meet the stream; positions and masks of the stream do not.
+  if (all.through.some((node) => weightProduct(flow, node) !== undefined))
+    return {
+      role: 'features',
+      how: 'given by the user: an encoder, or another part beside the residual stream, reads it',
+    };
   if (!isFloat(info)) {
     const positions = positionRole(flow, direct, rank, positionRows);
     if (positions) return { tokenAxis: last, ...positions };
