@@ -1,4 +1,5 @@
 /** The experiments as commands: from the palette they ask for what has no default, from the panel for nothing. */
+import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import { csvOf } from '../analysis/presentation.js';
 import { SinkscopeError, toProblem } from '../errors.js';
@@ -6,6 +7,7 @@ import { experiments as catalogue } from '../experiments/catalogue/catalogue.js'
 import type { Experiment } from '../experiments/experiment.js';
 import type { Input } from '../experiments/facts.js';
 import type { ExperimentAction, ExperimentRun } from '../protocol.js';
+import type { Analyses } from './analyses.js';
 import { type Experiments, experimentOf } from './experiments.js';
 import { exportText } from './export.js';
 import type { Models } from './models.js';
@@ -14,6 +16,7 @@ import type { Reports } from './reports.js';
 import type { Texts } from './texts.js';
 
 export interface ExperimentParts {
+  readonly analyses: Analyses;
   readonly experiments: Experiments;
   readonly texts: Texts;
   readonly models: Models;
@@ -24,7 +27,7 @@ export interface ExperimentParts {
 type Given = Readonly<Record<string, unknown>>;
 
 export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
-  const { experiments, texts, models, panel, reports } = parts;
+  const { analyses, experiments, texts, models, panel, reports } = parts;
 
   const start = (experiment: Experiment, given: Given): Promise<ExperimentRun> => {
     panel.show();
@@ -36,7 +39,9 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
     const answers: Record<string, unknown> = {};
     for (const [name, input] of Object.entries(inputs)) {
       if (given[name] !== undefined) continue;
-      const file = input.kind === 'files' || (input.kind === 'text' && !input.optional);
+      // A mean needs the calibration text that other settings do without.
+      const wanted = input.kind === 'text' && (!input.optional || given.set === 'mean');
+      const file = input.kind === 'files' || wanted;
       if (file && !texts.has(name)) {
         if (!(await texts.choose(name, input))) return undefined;
       } else if (input.kind === 'model' || input.kind === 'models') {
@@ -69,9 +74,21 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
     interventions: command('interventions'),
     survey: command('survey'),
     bias: command('bias'),
+    compare: command('compare'),
     weights: command('weights'),
+    outliers: command('outliers'),
+    compareQuantised: command('compare-quantised'),
     lens: command('lens'),
     streaming: command('streaming'),
+    vision: command('vision'),
+    ratios: command('ratios'),
+    /** Of an entry (hover), or of what the user picks. */
+    async intervene(given?: Given) {
+      const { source } = analyses.run ?? {};
+      const text = source && { name: posix.basename(source.uri.path), text: source.text };
+      const set = given?.set === undefined ? await chooseSetting() : {};
+      return set && command('intervene')({ text, ...set, ...given });
+    },
     stopExperiment: () => experiments.stop(),
     async experimentAction(action: ExperimentAction) {
       switch (action.do) {
@@ -117,6 +134,28 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
       }),
     ),
   );
+}
+
+/** What activations are set to, with the number that it takes. */
+async function chooseSetting(): Promise<Given | undefined> {
+  const items = [
+    { label: vscode.l10n.t('Set to zero'), set: 'zero' },
+    { label: vscode.l10n.t('Set to mean'), description: vscode.l10n.t('over a calibration text'), set: 'mean' },
+    { label: vscode.l10n.t('Set to a value…'), set: 'value' },
+    { label: vscode.l10n.t('Scale…'), set: 'scale' },
+    { label: vscode.l10n.t('Add noise…'), description: vscode.l10n.t('of a standard deviation'), set: 'noise' },
+  ];
+  const title = vscode.l10n.t('What to do with the massive activations');
+  const picked = await vscode.window.showQuickPick(items, { title });
+  if (!picked) return undefined;
+  const { set, label } = picked;
+  if (set === 'zero' || set === 'mean') return { set };
+  const typed = await vscode.window.showInputBox({
+    title: label,
+    validateInput: (value) =>
+      value.trim() !== '' && Number.isFinite(Number(value)) ? undefined : vscode.l10n.t('It is a number, e.g. 0.5.'),
+  });
+  return typed === undefined ? undefined : { set, amount: Number(typed) };
 }
 
 /** One model, or several. */

@@ -24,7 +24,7 @@ export function registerHover(analyses: Analyses, settings: SettingsWatch): vsco
       );
       const text = tokens.map((index) => describe(run.analysis, index, settings.current.thresholds));
       const hover = new vscode.MarkdownString(text.join('\n\n---\n\n'));
-      hover.isTrusted = { enabledCommands: ['sinkscope.showToken'] };
+      hover.isTrusted = { enabledCommands: ['sinkscope.showToken', 'sinkscope.intervene'] };
       return new vscode.Hover(hover, range && toRange(document, range));
     },
   });
@@ -40,10 +40,26 @@ function describe(analysis: Analysis, index: number, thresholds: Thresholds): st
     vscode.l10n.t('**{0}** · token {1} · id {2}', label, index, token.id),
     ...(found.length > 0 ? found.map(activationLine) : [largestLine(analysis, index)]),
     sinkLine(analysis, index, thresholds),
-    `[${vscode.l10n.t('Show in Panel')}](command:sinkscope.showToken?${encodeURIComponent(JSON.stringify([index]))})`,
+    [
+      link(vscode.l10n.t('Show in Panel'), 'sinkscope.showToken', index),
+      ...found.slice(0, 1).flatMap(interveneLinks),
+    ].join(' · '),
   ];
   return lines.filter((line) => line !== '').join('  \n');
 }
+
+/** What the run would be without this entry, or with it changed. */
+function interveneLinks({ token, dim, onset }: MassiveActivation): string[] {
+  const entry = { tokens: `${token}`, dims: `${dim}`, block: `${onset}` };
+  return [
+    link(vscode.l10n.t('Set dim {0} to Zero', dim), 'sinkscope.intervene', { ...entry, set: 'zero' }),
+    link(vscode.l10n.t('Set to Mean'), 'sinkscope.intervene', { ...entry, set: 'mean' }),
+    link(vscode.l10n.t('Change…'), 'sinkscope.intervene', entry),
+  ];
+}
+
+const link = (text: string, command: string, argument: unknown) =>
+  `[${text}](command:${command}?${encodeURIComponent(JSON.stringify([argument]))})`;
 
 function activationLine({ kind, dim, value, ratio, onset, last }: MassiveActivation): string {
   const name = kind === 'massive' ? vscode.l10n.t('▲ massive') : vscode.l10n.t('△ large');

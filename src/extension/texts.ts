@@ -67,11 +67,11 @@ export class Texts implements vscode.Disposable {
     const read: Record<string, unknown> = {};
     for (const [name, { kind }] of Object.entries(inputs)) {
       const value = given[name];
-      const files = value instanceof vscode.Uri ? [value] : this.files.get(name);
+      const files = value instanceof vscode.Uri ? [value] : value === undefined ? this.files.get(name) : undefined;
       if (kind === 'files' && value === undefined) read[name] = files?.map(({ fsPath }) => fsPath);
       if (kind !== 'text') continue;
       if (files?.[0]) read[name] = { name: nameOf(files[0]), text: await readText(files[0]) };
-      else if (name === 'text') read[name] = this.document();
+      else if (name === 'text') read[name] = value ?? this.document();
     }
     return read;
   }

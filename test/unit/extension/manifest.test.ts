@@ -8,12 +8,11 @@ const read = (file: string) => readFileSync(new URL(file, folder), 'utf8');
 const { contributes } = manifest;
 const declared = contributes.commands.map(({ command }) => command);
 const sources = readdirSync(folder).map(read);
-/** Names of the table in `commands.ts` that becomes `sinkscope.<name>`. */
-const table = /const actions:[^{]*\{\n([\s\S]*?)\n {2}\};/.exec(read('commands.ts'));
-const registered = Array.from(
-  (table?.[1] ?? '').matchAll(/^ {4}(?:async )?(\w+)(?:\(|: )/gm),
-  ([, name]) => `sinkscope.${name}`,
-);
+/** Names of the tables that become `sinkscope.<name>`. */
+const registered = ['commands.ts', 'experimentCommands.ts'].flatMap((file) => {
+  const table = /const actions:[^{]*\{\n([\s\S]*?)\n {2}\};/.exec(read(file));
+  return Array.from((table?.[1] ?? '').matchAll(/^ {4}(?:async )?(\w+)(?:\(|: )/gm), ([, name]) => `sinkscope.${name}`);
+});
 
 describe('package.json', () => {
   it('declares only commands that are registered', () => {
@@ -37,6 +36,8 @@ describe('package.json', () => {
       ...contributes.views.sinkscope.map(({ id }) => id),
       'sinkscope.panel',
       'sinkscope.progress',
+      'sinkscope.experiment',
+      'sinkscope.experimenting',
     ];
     expect(called.filter((name) => !registered.includes(name) && !others.includes(name))).toEqual([]);
   });
@@ -59,7 +60,13 @@ describe('package.json', () => {
       JSON.stringify(contributes).matchAll(/"(?:enablement|when)":"([^"]*)"/g),
       ([, condition]) => condition.match(/sinkscope\.\w+/g) ?? [],
     ).flat();
-    const known = ['sinkscope.running', 'sinkscope.hasResult', 'sinkscope.side', 'sinkscope.models'];
+    const known = [
+      'sinkscope.running',
+      'sinkscope.experimenting',
+      'sinkscope.hasResult',
+      'sinkscope.side',
+      'sinkscope.models',
+    ];
     expect(conditions.filter((name) => !known.includes(name))).toEqual([]);
   });
 });
