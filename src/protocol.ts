@@ -83,8 +83,15 @@ export type ToWebview =
   | { readonly type: 'answer'; readonly id: number; readonly answer: Answer }
   | { readonly type: 'experiments'; readonly message: ExperimentsMessage };
 
+/** What a webview asks: about the engine's last run, or for the file of the picture that the run is about. */
+export type Asked = Query | { readonly type: 'picture' };
+
+export interface Answers extends QueryAnswers {
+  readonly picture: { readonly bytes: Uint8Array };
+}
+
 export type Answer =
-  | { readonly ok: true; readonly value: QueryAnswers[Query['type']] }
+  | { readonly ok: true; readonly value: Answers[Asked['type']] }
   | { readonly ok: false; readonly problem: Problem };
 
 export type FromWebview =
@@ -95,7 +102,7 @@ export type FromWebview =
   | { readonly type: 'analyze-again' }
   | { readonly type: 'choose-model'; readonly file: string }
   | { readonly type: 'choose-bos'; readonly bos: 'auto' | 'on' | 'off' }
-  | { readonly type: 'query'; readonly id: number; readonly query: Query }
+  | { readonly type: 'query'; readonly id: number; readonly query: Asked }
   | { readonly type: 'open-settings' }
   | { readonly type: 'save'; readonly what: 'json' | 'safetensors' }
   | { readonly type: 'save-picture'; readonly name: string; readonly png: Uint8Array }

@@ -14,6 +14,7 @@ import './views/attention-pattern.js';
 import './views/dimension-ruler.js';
 import './views/layer-profile.js';
 import './views/massive-table.js';
+import './views/picture.js';
 import './views/predictions.js';
 import './views/residual-heatmap.js';
 import './views/sink-heatmap.js';
@@ -136,6 +137,7 @@ export class App extends LitElement {
     const scene = this.#scene();
     return html`
       <sinkscope-summary class="wide" .scene=${scene}></sinkscope-summary>
+      ${scene.analysis.tokens?.picture ? html`<sinkscope-picture class="wide" .scene=${scene}></sinkscope-picture>` : nothing}
       <sinkscope-token-strip class="wide" .scene=${scene}></sinkscope-token-strip>
       <sinkscope-layer-profile .scene=${scene}></sinkscope-layer-profile>
       <sinkscope-massive-table .scene=${scene}></sinkscope-massive-table>

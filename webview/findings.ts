@@ -1,7 +1,7 @@
 /** What all views show of a run, computed once per change, and what they show as long as nothing is selected. */
 import type { Analysis } from '../src/analysis/analysis.js';
-import { tokenLabel } from '../src/analysis/label.js';
-import { type MassiveActivation, massiveActivations } from '../src/analysis/massive.js';
+import { tokenLabels } from '../src/analysis/label.js';
+import { type Kind, type MassiveActivation, massiveActivations } from '../src/analysis/massive.js';
 import type { Selection } from '../src/analysis/selection.js';
 import { type Sinks, sinks } from '../src/analysis/sinks.js';
 import type { Thresholds } from '../src/analysis/thresholds.js';
@@ -24,11 +24,20 @@ export function findingsOf(analysis: Analysis, thresholds: Thresholds): Findings
   return {
     massive: massiveActivations(analysis, thresholds),
     sinks: sinks(analysis, thresholds),
-    labels: tokens?.tokens.map(tokenLabel) ?? [],
+    labels: tokens ? tokenLabels(tokens) : [],
     tokens: tokens?.tokens.length ?? layers[0]?.tokens ?? 0,
     layers: started?.model.layers ?? Math.max(0, layers.length - 1),
     ratios: layers.map(({ top, median }) => (top.length === 0 ? Number.NaN : Math.abs(top[0].value) / median)),
   };
+}
+
+/** The stronger kind of each token that stands out in any layer. */
+export function kindsOf({ massive }: Findings): Map<number, Kind> {
+  const kinds = new Map<number, Kind>();
+  for (const { token, kind } of massive) {
+    if (kind === 'massive' || !kinds.has(token)) kinds.set(token, kind);
+  }
+  return kinds;
 }
 
 /** The layer of single-layer views: the selected one, else where the strongest activation stands out most. */

@@ -1,7 +1,6 @@
 /** What the host sends, checked on arrival: a webview can outlive the host that built it. */
 import * as v from 'valibot';
-import type { Query, QueryAnswers } from '../src/engine/events.js';
-import type { ToWebview } from '../src/protocol.js';
+import type { Answers, Asked, ToWebview } from '../src/protocol.js';
 import { experimentsMessage } from './experiments/messages.js';
 
 const maybe = <T extends v.GenericSchema>(schema: T) => v.nullish(schema, undefined);
@@ -136,10 +135,11 @@ const message = v.variant('type', [
 const answers = {
   pattern: v.looseObject({ queries: count, keys: count, values: floats }),
   predictions,
+  picture: v.looseObject({ bytes: v.instance(Uint8Array) }),
 };
 
 /** What the views ask for. */
-export type Question = Extract<Query, { type: keyof typeof answers }>;
+export type Question = Extract<Asked, { type: keyof typeof answers }>;
 
 /** The message in `data`, or undefined where it is none of ours. */
 export function toWebview(data: unknown): ToWebview | undefined {
@@ -148,7 +148,7 @@ export function toWebview(data: unknown): ToWebview | undefined {
 }
 
 /** `value` as the answer to a query of this type, or undefined where it is not one. */
-export function toAnswer<T extends Question['type']>(type: T, value: unknown): QueryAnswers[T] | undefined {
+export function toAnswer<T extends Question['type']>(type: T, value: unknown): Answers[T] | undefined {
   const result = v.safeParse(answers[type], value);
-  return result.success ? (result.output as QueryAnswers[T]) : undefined;
+  return result.success ? (result.output as Answers[T]) : undefined;
 }

@@ -5,9 +5,8 @@
 import { type Analysis, emptyAnalysis, fold } from '../src/analysis/analysis.js';
 import type { Selection } from '../src/analysis/selection.js';
 import { defaultThresholds } from '../src/analysis/thresholds.js';
-import type { QueryAnswers } from '../src/engine/events.js';
 import { type Problem, SinkscopeError } from '../src/errors.js';
-import type { Answer, FromWebview, ToWebview, ViewState } from '../src/protocol.js';
+import type { Answer, Answers, FromWebview, ToWebview, ViewState } from '../src/protocol.js';
 import { type ExperimentsState, noExperiments, takeExperiments } from './experiments/state.js';
 import { type Question, toAnswer, toWebview } from './messages.js';
 
@@ -93,7 +92,7 @@ export class Store {
   }
 
   /** Asks the host. Rejects with a {@link SinkscopeError}; with code `cancelled` when another run took over. */
-  query<Q extends Question>(query: Q): Promise<QueryAnswers[Q['type']]> {
+  query<Q extends Question>(query: Q): Promise<Answers[Q['type']]> {
     const id = this.#queries++;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, {

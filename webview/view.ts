@@ -4,7 +4,7 @@ import { property } from 'lit/decorators.js';
 import type { Analysis } from '../src/analysis/analysis.js';
 import type { Selection } from '../src/analysis/selection.js';
 import type { Thresholds } from '../src/analysis/thresholds.js';
-import type { QueryAnswers } from '../src/engine/events.js';
+import type { Answers } from '../src/protocol.js';
 import './figure.js';
 import type { Findings } from './findings.js';
 import type { Question } from './messages.js';
@@ -21,7 +21,7 @@ export interface Scene {
   readonly theme: Theme;
   /** Names of the figures whose tables are open. */
   readonly tables: ReadonlySet<string>;
-  readonly ask: <Q extends Question>(query: Q) => Promise<QueryAnswers[Q['type']]>;
+  readonly ask: <Q extends Question>(query: Q) => Promise<Answers[Q['type']]>;
 }
 
 export type SelectEvent = CustomEvent<Selection>;

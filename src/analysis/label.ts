@@ -1,3 +1,4 @@
+import type { TokensEvent } from '../engine/events.js';
 import type { Token } from '../tokens/token.js';
 
 /** What special tokens are wrapped in: `<s>`, `<|endoftext|>`, `[CLS]`, DeepSeek's full-width bars. */
@@ -22,4 +23,9 @@ export function tokenLabel(token: Token): string {
     /[\p{Cc} \u00a0]/gu,
     (c) => VISIBLE[c] ?? (c < ' ' ? String.fromCodePoint(0x2400 + c.charCodeAt(0)) : '·'),
   );
+}
+
+/** All tokens of a run as they are shown; those of pictures and features have names, which are left as they are. */
+export function tokenLabels({ tokens, source }: TokensEvent): string[] {
+  return tokens.map((token) => (source === 'image' || source === 'features' ? token.text : tokenLabel(token)));
 }

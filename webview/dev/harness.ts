@@ -1,27 +1,29 @@
 /**
  * Plays VS Code and the extension host for the webview. Parameters of the page:
- * `run` harris | summer | large | bias | plain, `view` panel | side, `theme` dark | light | hc-dark | hc-light,
- * `events` how many are replayed at first (all), `stale`. Tests steer it through `window.harness`.
+ * `run` harris | summer | large | bias | plain | picture, `view` panel | side, `theme` dark | light | hc-dark | hc-light,
+ * `events` how many are replayed at first (all), `stale`, `experiments` the id of one to show (empty: all). Tests steer it through `window.harness`.
  */
 import type { Selection } from '../../src/analysis/selection.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import type { RunEvent } from '../../src/engine/events.js';
-import type { FromWebview, ToWebview, ViewState } from '../../src/protocol.js';
+import type { ExperimentRun, ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../../src/protocol.js';
+import { onPicture } from './pictures.js';
 import { type Run, recorded, synthetic } from './runs.js';
 import themes from './themes.json';
 
 const parameters = new URLSearchParams(location.search);
 
-const made: Record<string, () => Run> = {
+const made: Record<string, () => Run | Promise<Run>> = {
   large: () => synthetic({ layers: 48, tokens: 1024, dims: 1600, heads: 25 }),
   bias: () => synthetic({ layers: 8, tokens: 40, dims: 256, heads: 4, extra: true }),
   plain: () => synthetic({ layers: 6, tokens: 24, dims: 64, heads: 2, attention: false, tokenizer: false }),
+  picture: onPicture,
   one: () => synthetic({ layers: 4, tokens: 1, dims: 64, heads: 2 }),
 };
 const name = parameters.get('run') ?? 'harris';
 /** A promise, because a module that waits does not hold up the next one, which needs what is set below. */
 const loaded: Promise<Run> = (async () =>
-  made[name]?.() ?? recorded(await (await fetch(`runs/${name}.json`)).text()))();
+  (await made[name]?.()) ?? recorded(await (await fetch(`runs/${name}.json`)).text()))();
 
 const messages: FromWebview[] = [];
 
@@ -47,7 +49,8 @@ function view(part: Partial<ViewState>): void {
 
 function answer(run: Run, id: number, query: Extract<FromWebview, { type: 'query' }>['query']): ToWebview {
   try {
-    const value = query.type === 'pattern' ? run.pattern(query.layer, query.head) : undefined;
+    const bytes = query.type === 'picture' ? run.picture?.() : undefined;
+    const value = query.type === 'pattern' ? run.pattern(query.layer, query.head) : bytes && { bytes };
     const found = query.type === 'predictions' ? run.predictions(query.token) : value;
     if (found === undefined) throw new Error(`The harness has no ${query.type}.`);
     return { type: 'answer', id, answer: { ok: true, value: found } };
@@ -60,12 +63,25 @@ async function take(message: FromWebview): Promise<void> {
   messages.push(message);
   const run = await loaded;
   if (message.type === 'ready') {
+    await tellExperiments();
     view({});
     const events = run.events.slice(0, Number(parameters.get('events') ?? run.events.length));
     post({ type: 'replay', run: events.length > 0 ? 1 : 0, events });
   }
   if (message.type === 'select') post({ type: 'selection', selection: message.selection });
   if (message.type === 'query' && !parameters.has('silent')) post(answer(run, message.id, message.query));
+}
+
+/** What was recorded of the experiments, where the page is to show them. */
+async function tellExperiments(): Promise<void> {
+  if (!parameters.has('experiments')) return;
+  const { choices, runs }: { choices: ExperimentsMessage; runs: readonly ExperimentRun[] } = await (
+    await fetch('runs/experiments.json')
+  ).json();
+  const only = parameters.get('experiments');
+  post({ type: 'experiments', message: choices });
+  const shown = runs.filter(({ experiment }) => only === '' || only === experiment);
+  post({ type: 'experiments', message: { kind: 'runs', runs: shown } });
 }
 
 /** The theme as VS Code gives it: variables on the root element, classes on the body. */

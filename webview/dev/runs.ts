@@ -6,6 +6,8 @@ export interface Run {
   readonly events: readonly RunEvent[];
   pattern(layer: number, head: number): QueryAnswers['pattern'];
   predictions(token: number): PredictionsEvent;
+  /** Bytes of the picture it is about. */
+  picture?(): Uint8Array;
 }
 
 /** As `runs/*.json` keep it: typed arrays as lists, lower triangles of patterns as base64 bytes of weight × 255. */

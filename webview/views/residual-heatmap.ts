@@ -1,6 +1,7 @@
 /** Layer × token: how far each token's largest |h| stands above its layer's median. */
 import { css, html, type PropertyValues } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
+import type { Analysis } from '../../src/analysis/analysis.js';
 import { formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
 import { kindOf } from '../../src/analysis/massive.js';
 import type { Cells, Mark } from '../cells.js';
@@ -43,7 +44,7 @@ export class ResidualHeatmap extends View {
 
   override willUpdate(changed: PropertyValues<this>): void {
     if (!this.differs(changed, 'findings')) return;
-    this.#scale = this.#scaled();
+    this.#scale = ratioScale(this.scene.analysis);
     this.#cells = this.#celled();
   }
 
@@ -81,19 +82,6 @@ export class ResidualHeatmap extends View {
         </div>
       `,
     });
-  }
-
-  /** Of tokens' ratios, so that ordinary tokens keep apart from nothing, and the strongest is the ramp's end. */
-  #scaled(): Scale {
-    let [from, to] = [Number.POSITIVE_INFINITY, 10];
-    for (const { tokenMax, median } of this.scene.analysis.layers) {
-      if (!(median > 0)) continue;
-      for (const max of tokenMax) {
-        if (max > 0) from = Math.min(from, max / median);
-        to = Math.max(to, max / median);
-      }
-    }
-    return logScale(Number.isFinite(from) ? Math.min(from, to / 10) : 1, to, formatRatio);
   }
 
   #celled(): Cells {
@@ -158,3 +146,16 @@ export class ResidualHeatmap extends View {
 }
 
 export const layerName = (layer: number): string => (layer === 0 ? 'embed' : `${layer}`);
+
+/** Of tokens' ratios, so that ordinary tokens keep apart from nothing, and the strongest is the ramp's end. */
+export function ratioScale({ layers }: Analysis): Scale {
+  let [from, to] = [Number.POSITIVE_INFINITY, 10];
+  for (const { tokenMax, median } of layers) {
+    if (!(median > 0)) continue;
+    for (const max of tokenMax) {
+      if (max > 0) from = Math.min(from, max / median);
+      to = Math.max(to, max / median);
+    }
+  }
+  return logScale(Number.isFinite(from) ? Math.min(from, to / 10) : 1, to, formatRatio);
+}

@@ -1,14 +1,12 @@
 /** The tokens in order, tinted by how far they stand out at the shown layer, massive ones and sinks marked. */
 import { css, html, nothing, unsafeCSS } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
-import { formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
-import type { Kind } from '../../src/analysis/massive.js';
-import type { Sink } from '../../src/analysis/sinks.js';
-import { shownLayer } from '../findings.js';
+import { formatNumber } from '../../src/analysis/format.js';
+import { kindsOf, shownLayer } from '../findings.js';
 import { quietButtonStyles } from '../styles.js';
+import { describeToken, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
-import { layerName } from './residual-heatmap.js';
 
 /** Tokens in the page at once: more would slow every selection down. */
 const pageLength = 1024;
@@ -99,7 +97,7 @@ export class TokenStrip extends View {
     const pages = Math.ceil(labels.length / pageLength);
     const page = Math.min(this.page, Math.max(0, pages - 1));
     const from = page * pageLength;
-    const kinds = this.#kinds();
+    const kinds = kindsOf(this.scene.findings);
     const sinks = new Map(this.scene.findings.sinks.sinks.map((sink) => [sink.token, sink]));
     const statistics = this.scene.analysis.layers.at(
       shownLayer(this.scene.analysis, this.scene.findings, this.scene.selection),
@@ -136,7 +134,7 @@ export class TokenStrip extends View {
           role="option"
           data-token=${token}
           aria-selected=${this.scene.selection.token === token}
-          aria-label=${this.#name(token, kind, sink)}
+          aria-label=${tokenFacts(this.scene.findings, token, kind)}
         >${kind === 'massive' ? html`<b class="of-massive">▲</b>` : nothing}${
           kind === 'large' ? html`<b class="of-large">△</b>` : nothing
         }${sink ? html`<b class="of-sink">⚓︎</b>` : nothing}${label}</span>`;
@@ -157,15 +155,6 @@ export class TokenStrip extends View {
     if (inner.bottom > outer.bottom) list.scrollTop += inner.bottom - outer.bottom;
   }
 
-  /** The stronger kind of each token that stands out in any layer. */
-  #kinds(): Map<number, Kind> {
-    const kinds = new Map<number, Kind>();
-    for (const { token, kind } of this.scene.findings.massive) {
-      if (kind === 'massive' || !kinds.has(token)) kinds.set(token, kind);
-    }
-    return kinds;
-  }
-
   /** 0 (nothing) … 8, evenly in the logarithm up to the ratio that makes massive. */
   #tint(ratio: number): number {
     if (!(ratio > 0)) return 0;
@@ -173,36 +162,10 @@ export class TokenStrip extends View {
     return Math.max(0, Math.min(tints, Math.ceil(level)));
   }
 
-  /** What does not change with the layer, so that choosing one leaves the names of a thousand tokens alone. */
-  #name(token: number, kind: Kind | undefined, sink: Sink | undefined): string {
-    const facts = [`${this.scene.findings.labels[token]}, token ${token}`];
-    if (kind !== undefined) facts.push(kind);
-    if (sink) facts.push(`sink in ${sink.heads} of ${formatNumber(this.scene.findings.sinks.heads)} heads`);
-    return facts.join(', ');
-  }
-
   #show(token: number): void {
-    const { analysis, findings, selection } = this.scene;
     const element = this.renderRoot.querySelector(`#token${token}`);
-    const statistics = analysis.layers.at(shownLayer(analysis, findings, selection));
-    if (element === null || statistics === undefined) return;
-    const sink = findings.sinks.sinks.find((other) => other.token === token);
-    const { tokenMax, tokenMaxDim, median } = statistics;
-    showTooltip(this.tooltip, element.getBoundingClientRect(), [
-      `${findings.labels[token]} · token ${token} · id ${analysis.tokens?.tokens[token].id}`,
-      `layer ${layerName(shownLayer(analysis, findings, selection))}: ${formatRatio(tokenMax[token] / median)} the median in dimension ${tokenMaxDim[token]}`,
-      ...findings.massive
-        .filter((activation) => activation.token === token)
-        .map(
-          ({ kind, dim, value, onset, last }) =>
-            `${kind}: dimension ${dim}, ${formatValue(value)}, ${onset === last ? `layer ${onset}` : `layers ${onset} to ${last}`}`,
-        ),
-      ...(sink
-        ? [
-            `sink in ${sink.heads} of ${formatNumber(findings.sinks.heads)} heads, most in layer ${sink.strongest.layer}, head ${sink.strongest.head}`,
-          ]
-        : []),
-    ]);
+    const lines = describeToken(this.scene, token);
+    if (element !== null && lines !== undefined) showTooltip(this.tooltip, element.getBoundingClientRect(), lines);
   }
 
   #hide(): void {

@@ -33,6 +33,14 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
     expect(await violations(page)).toEqual([]);
   });
 
+  it('the panel about a picture is accessible', async () => {
+    const { page } = await open({ theme, run: 'picture' });
+    await page.locator('sinkscope-picture img').waitFor();
+    await page.evaluate(() => window.harness.select({ token: 4 }));
+    await page.locator('sinkscope-picture').getByRole('button', { name: 'table' }).click();
+    expect(await violations(page)).toEqual([]);
+  });
+
   it('the side view is accessible', async () => {
     const { page } = await open({ theme, view: 'side', width: 300 });
     expect(await violations(page)).toEqual([]);

@@ -12,12 +12,14 @@ interface Opened {
 }
 
 export interface Options {
-  readonly run?: 'harris' | 'summer' | 'large' | 'bias' | 'plain' | 'one';
+  readonly run?: 'harris' | 'summer' | 'large' | 'bias' | 'plain' | 'one' | 'picture';
   readonly view?: 'panel' | 'side';
   readonly theme?: 'dark' | 'light' | 'hc-dark' | 'hc-light';
   readonly events?: number;
   readonly stale?: true;
   readonly silent?: true;
+  /** Id of a recorded experiment, or nothing for all. */
+  readonly experiments?: string;
   readonly width?: number;
 }
 

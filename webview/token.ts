@@ -1,0 +1,41 @@
+/** What is said of one token wherever it is shown. */
+import { formatNumber, formatRatio, formatValue } from '../src/analysis/format.js';
+import type { Kind } from '../src/analysis/massive.js';
+import { type Findings, shownLayer } from './findings.js';
+import type { Scene } from './view.js';
+import { layerName } from './views/residual-heatmap.js';
+
+/** Its name for screen readers: what does not change with the layer, so that choosing one leaves a thousand alone. */
+export function tokenFacts({ labels, sinks }: Findings, token: number, kind: Kind | undefined): string {
+  const sink = sinks.sinks.find((other) => other.token === token);
+  const facts = [`${labels[token]}, token ${token}`];
+  if (kind !== undefined) facts.push(kind);
+  if (sink) facts.push(`sink in ${sink.heads} of ${formatNumber(sinks.heads)} heads`);
+  return facts.join(', ');
+}
+
+/** Its numbers at the layer that is shown, as a tooltip's title and lines; undefined before a layer has arrived. */
+export function describeToken({ analysis, findings, selection }: Scene, token: number): string[] | undefined {
+  const layer = shownLayer(analysis, findings, selection);
+  const statistics = analysis.layers.at(layer);
+  if (statistics === undefined) return undefined;
+  const { tokenMax, tokenMaxDim, median } = statistics;
+  const { source, tokens } = analysis.tokens ?? {};
+  const id = source === 'image' || source === 'features' ? '' : ` · id ${tokens?.[token].id}`;
+  const sink = findings.sinks.sinks.find((other) => other.token === token);
+  return [
+    `${findings.labels[token]} · token ${token}${id}`,
+    `layer ${layerName(layer)}: ${formatRatio(tokenMax[token] / median)} the median in dimension ${tokenMaxDim[token]}`,
+    ...findings.massive
+      .filter((activation) => activation.token === token)
+      .map(
+        ({ kind, dim, value, onset, last }) =>
+          `${kind}: dimension ${dim}, ${formatValue(value)}, ${onset === last ? `layer ${onset}` : `layers ${onset} to ${last}`}`,
+      ),
+    ...(sink
+      ? [
+          `sink in ${sink.heads} of ${formatNumber(findings.sinks.heads)} heads, most in layer ${sink.strongest.layer}, head ${sink.strongest.head}`,
+        ]
+      : []),
+  ];
+}

@@ -1,0 +1,372 @@
+/** The picture that was analyzed, with its patches tinted and marked, and the tokens that stand for no patch beside it. */
+import { css, html, nothing, type PropertyValues } from 'lit';
+import { customElement, query, state } from 'lit/decorators.js';
+import { formatNumber, formatRatio } from '../../src/analysis/format.js';
+import type { TokensEvent } from '../../src/engine/events.js';
+import { SinkscopeError } from '../../src/errors.js';
+import { contextOf } from '../cells.js';
+import { kindsOf, shownLayer } from '../findings.js';
+import '../legend.js';
+import { type Patch, paintPatches, patchAt, patchesOf } from '../patches.js';
+import { hiddenStyles, quietButtonStyles } from '../styles.js';
+import type { TableData } from '../table.js';
+import { describeToken, tokenFacts } from '../token.js';
+import { showTooltip, tooltipStyles } from '../tooltip.js';
+import { View } from '../view.js';
+import './picture-tokens.js';
+import { layerName, ratioScale } from './residual-heatmap.js';
+
+/** Tallest and widest that a picture is shown, in CSS pixels. */
+const largest = { width: 640, height: 460 };
+
+@customElement('sinkscope-picture')
+export class PictureView extends View {
+  static override styles = [
+    hiddenStyles,
+    quietButtonStyles,
+    tooltipStyles,
+    css`
+      .body {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: start;
+        gap: 8px 16px;
+      }
+      .stage {
+        position: relative;
+        flex: none;
+        max-width: 100%;
+        cursor: crosshair;
+      }
+      .stage:focus-visible {
+        outline: 1px solid var(--vscode-focusBorder);
+        outline-offset: 2px;
+      }
+      img,
+      canvas {
+        position: absolute;
+        inset: 0;
+        width: 100%;
+        height: 100%;
+      }
+      img.png {
+        /* The engine turns JPEG files alone. */
+        image-orientation: none;
+      }
+      sinkscope-picture-tokens {
+        flex: 1 1 9em;
+      }
+      .note {
+        color: var(--muted);
+      }
+      .key {
+        display: flex;
+        flex-wrap: wrap;
+        align-items: center;
+        gap: 2px 12px;
+        margin-top: 4px;
+        font-size: 0.85em;
+        color: var(--muted);
+      }
+    `,
+  ];
+
+  /** Bytes of the picture that is shown, as an address; undefined before they have come. */
+  @state() private address: string | undefined;
+  @state() private png = false;
+  /** Why there is no picture, or not the one that was analyzed. */
+  @state() private problem: string | undefined;
+  @state() private tinted = true;
+  /** What the live region says. */
+  @state() private spoken = '';
+
+  @query('.stage') private stage!: HTMLElement;
+  @query('img') private image!: HTMLImageElement | null;
+  @query('canvas') private canvas!: HTMLCanvasElement;
+  @query('.tooltip') private tooltip!: HTMLElement;
+
+  #patches: readonly Patch[] = [];
+  /** Index among the patches. */
+  #cursor = 0;
+  /** The selection that the cursor has followed. */
+  #followed: number | undefined;
+  #hover: Patch | undefined;
+  #asked = -1;
+  readonly #resize = new ResizeObserver(() => this.#draw());
+
+  private get picture(): NonNullable<TokensEvent['picture']> {
+    return this.scene.analysis.tokens?.picture ?? { file: '', width: 1, height: 1 };
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    if (this.hasUpdated) this.#resize.observe(this.stage);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#resize.disconnect();
+    this.#forget();
+    this.#asked = -1;
+  }
+
+  override willUpdate(changed: PropertyValues<this>): void {
+    if (this.scene.run !== this.#asked) {
+      this.#asked = this.scene.run;
+      void this.#load(this.scene.run);
+    }
+    if (this.differs(changed, 'analysis', 'findings')) this.#patches = patchesOf(this.scene.analysis.tokens);
+    const { token } = this.scene.selection;
+    if (token === this.#followed) return;
+    this.#followed = token;
+    const place = this.#patches.findIndex((patch) => patch.token === token);
+    if (place >= 0) this.#cursor = place;
+  }
+
+  override render() {
+    const { analysis, selection, theme, findings, thresholds } = this.scene;
+    const { width, height, file } = this.picture;
+    const layer = shownLayer(analysis, findings, selection);
+    const name = file.replace(/^.*[\\/]/, '');
+    const shown = Math.min(largest.width, (largest.height * width) / height);
+    return this.figure({
+      name: 'picture',
+      heading: 'Patches',
+      note: `max |h| over dimensions ÷ layer median, ${layer === 0 ? 'before the first layer' : `layer ${layer}`}`,
+      actions: html`<button
+        class="quiet"
+        aria-pressed=${this.tinted}
+        @click=${() => {
+          this.tinted = !this.tinted;
+        }}
+      >tint</button>`,
+      table: () => this.#table(),
+      picture: () => this.#saved(),
+      body: html`
+        <div class="body">
+          <div
+            class="stage"
+            tabindex="0"
+            role="application"
+            aria-roledescription="picture"
+            aria-label="${name}, ${this.#patches.length} patches. Arrow keys read patches, Enter selects."
+            .style=${`width: ${shown}px; aspect-ratio: ${width} / ${height}`}
+            @keydown=${this.#onKey}
+            @focus=${() => this.#point(this.#cursor)}
+            @blur=${this.#leave}
+            @pointermove=${this.#onPointer}
+            @pointerleave=${this.#leave}
+            @click=${this.#onClick}
+          >
+            ${
+              this.address === undefined
+                ? nothing
+                : html`<img
+                  class=${this.png ? 'png' : ''}
+                  src=${this.address}
+                  alt="The analyzed picture, ${name}"
+                  @load=${this.#onLoad}
+                  @error=${this.#onBroken}
+                />`
+            }
+            <canvas></canvas>
+          </div>
+          <sinkscope-picture-tokens .scene=${this.scene}></sinkscope-picture-tokens>
+        </div>
+        ${this.problem === undefined ? nothing : html`<p class="note" role="status">${this.problem}</p>`}
+        <div class="key">
+          <sinkscope-legend .scale=${ratioScale(analysis)} .theme=${theme}></sinkscope-legend>
+          <span>
+            ▲ massive, |h| > ${formatNumber(thresholds.absolute)} and ≥ ${formatRatio(thresholds.ratio)} median, in any layer · △
+            large, ≥ ${formatRatio(thresholds.soft)} · ⚓︎ sink
+          </span>
+        </div>
+        <div class="tooltip" hidden></div>
+        <div class="hidden" aria-live="polite">${this.spoken}</div>
+      `,
+    });
+  }
+
+  override firstUpdated(): void {
+    this.#resize.observe(this.stage);
+  }
+
+  override updated(): void {
+    this.#draw();
+  }
+
+  async #load(run: number): Promise<void> {
+    this.#forget();
+    try {
+      const { bytes } = await this.scene.ask({ type: 'picture' });
+      if (run !== this.scene.run || !this.isConnected) return;
+      this.png = bytes[0] === 0x89;
+      this.address = URL.createObjectURL(new Blob([bytes.slice()]));
+    } catch (error) {
+      if (SinkscopeError.is(error, 'cancelled') || run !== this.scene.run) return;
+      this.problem = error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #forget(): void {
+    if (this.address !== undefined) URL.revokeObjectURL(this.address);
+    this.address = undefined;
+    this.problem = undefined;
+  }
+
+  #onLoad(): void {
+    const { image } = this;
+    const { width, height, file } = this.picture;
+    if (image === null || (image.naturalWidth === width && image.naturalHeight === height)) return;
+    this.#forget();
+    this.problem = `${file} has changed since it was analyzed; analyze it again.`;
+  }
+
+  #onBroken(): void {
+    const { file } = this.picture;
+    this.#forget();
+    this.problem = `${file} can no longer be shown; analyze it again.`;
+  }
+
+  #draw(): void {
+    if (!this.hasUpdated || this.stage.clientWidth === 0) return;
+    const { clientWidth: width, clientHeight: height } = this.stage;
+    const context = contextOf(this.canvas, width, height);
+    if (context === null) return;
+    context.clearRect(0, 0, width, height);
+    this.#paint(context, width);
+  }
+
+  #paint(context: CanvasRenderingContext2D, width: number): void {
+    const { analysis, findings, selection, theme } = this.scene;
+    const statistics = analysis.layers.at(shownLayer(analysis, findings, selection));
+    const kinds = kindsOf(findings);
+    const sinks = new Set(findings.sinks.sinks.map(({ token }) => token));
+    const scale = ratioScale(analysis);
+    const focused = this.shadowRoot?.activeElement === this.stage ? this.#patches[this.#cursor] : undefined;
+    paintPatches(context, this.#patches, width / this.picture.width, theme, {
+      shade: (token) =>
+        statistics && this.tinted ? scale.at(statistics.tokenMax[token] / statistics.median) : Number.NaN,
+      kind: (token) => kinds.get(token),
+      isSink: (token) => sinks.has(token),
+      selected: selection.token,
+      pointed: (this.#hover ?? focused)?.token,
+    });
+  }
+
+  /** The picture as it is shown. */
+  #saved(): HTMLCanvasElement {
+    const canvas = document.createElement('canvas');
+    const { clientWidth: width, clientHeight: height } = this.stage;
+    const context = contextOf(canvas, width, height);
+    if (context === null) return canvas;
+    if (this.image?.complete) context.drawImage(this.image, 0, 0, width, height);
+    this.#paint(context, width);
+    return canvas;
+  }
+
+  /** Reads a patch out, beside it and to screen readers. */
+  #point(place: number): void {
+    const patch = this.#patches[place];
+    if (patch === undefined) return;
+    this.#hover = undefined;
+    this.#cursor = place;
+    this.#showTooltip(patch);
+    const kind = kindsOf(this.scene.findings).get(patch.token);
+    this.spoken = [
+      tokenFacts(this.scene.findings, patch.token, kind),
+      ...(describeToken(this.scene, patch.token) ?? []).slice(1),
+    ].join(', ');
+    this.#draw();
+  }
+
+  #showTooltip({ token, region }: Patch): void {
+    const lines = describeToken(this.scene, token);
+    if (lines === undefined) return;
+    const { left, top } = this.stage.getBoundingClientRect();
+    const scale = this.stage.clientWidth / this.picture.width;
+    const [x, y, width, height] = [region.x, region.y, region.width, region.height].map((length) => length * scale);
+    showTooltip(this.tooltip, new DOMRect(left + x, top + y, width, height), lines);
+  }
+
+  #under(event: MouseEvent): Patch | undefined {
+    const { left, top } = this.stage.getBoundingClientRect();
+    const scale = this.stage.clientWidth / this.picture.width;
+    return patchAt(this.#patches, (event.clientX - left) / scale, (event.clientY - top) / scale);
+  }
+
+  #onPointer(event: PointerEvent): void {
+    const patch = this.#under(event);
+    if (patch === this.#hover) return;
+    if (patch === undefined) this.#leave();
+    else {
+      this.#hover = patch;
+      this.#showTooltip(patch);
+      this.#draw();
+    }
+  }
+
+  #leave(): void {
+    this.#hover = undefined;
+    this.tooltip.hidden = true;
+    this.#draw();
+  }
+
+  #onClick(event: MouseEvent): void {
+    const patch = this.#under(event);
+    if (patch) this.select({ token: patch.token });
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    const patches = this.#patches;
+    if (patches.length === 0) return;
+    const columns = patches.filter(({ region }) => region.y === patches[0].region.y).length;
+    const [column, last] = [this.#cursor % columns, patches.length - 1];
+    const steps: Record<string, number> = {
+      ArrowLeft: column > 0 ? this.#cursor - 1 : this.#cursor,
+      ArrowRight: column < columns - 1 ? Math.min(last, this.#cursor + 1) : this.#cursor,
+      ArrowUp: this.#cursor >= columns ? this.#cursor - columns : this.#cursor,
+      ArrowDown: this.#cursor + columns <= last ? this.#cursor + columns : this.#cursor,
+      Home: event.ctrlKey ? 0 : this.#cursor - column,
+      End: event.ctrlKey ? last : Math.min(last, this.#cursor - column + columns - 1),
+    };
+    const step = steps[event.key];
+    if (step !== undefined) this.#point(step);
+    else if (event.key === 'Enter' || event.key === ' ') {
+      this.#followed = patches[this.#cursor].token;
+      this.select({ token: this.#followed });
+    } else if (event.key === 'Escape') this.#leave();
+    else return;
+    event.preventDefault();
+  }
+
+  #table(): TableData {
+    const { analysis, findings, selection } = this.scene;
+    const layer = shownLayer(analysis, findings, selection);
+    const { tokenMax, tokenMaxDim, median } = analysis.layers[layer];
+    const kinds = kindsOf(findings);
+    const sinks = new Set(findings.sinks.sinks.map(({ token }) => token));
+    return {
+      caption: `Largest |h| of each token at layer ${layerName(layer)}, and what it is in any layer`,
+      columns: ['token', '÷ median', 'max |h|', 'dim', 'marks'],
+      rows: findings.tokens,
+      cell: (token, column) =>
+        [
+          findings.labels[token] ?? `token ${token}`,
+          formatRatio(tokenMax[token] / median),
+          formatNumber(tokenMax[token]),
+          `${tokenMaxDim[token]}`,
+          [kinds.get(token), sinks.has(token) ? 'sink' : undefined].filter((mark) => mark !== undefined).join(', '),
+        ][column],
+      order: (token, column) =>
+        [
+          token,
+          tokenMax[token],
+          tokenMax[token],
+          tokenMaxDim[token],
+          Number(sinks.has(token)) + (kinds.has(token) ? 2 : 0),
+        ][column],
+      ...(selection.token === undefined ? {} : { selected: selection.token }),
+    };
+  }
+}
