@@ -72,12 +72,13 @@ describe('implicit attention bias equals PyTorch', () => {
 });
 
 describe('what can be split', () => {
+  const run = async (name: string) => {
+    const feeds = fixtureModel(name).replace('model.onnx', 'golden.safetensors');
+    await runOf(engine, { ...budget, model: fixtureModel(name), prompt: { feeds } });
+    return engine.query({ type: 'bias', layer: 2, tokens: [0, 1] });
+  };
+
   it('operators that hide the pattern as graphs that show it', async () => {
-    const run = async (name: string) => {
-      const feeds = fixtureModel(name).replace('model.onnx', 'golden.safetensors');
-      await runOf(engine, { ...budget, model: fixtureModel(name), prompt: { feeds } });
-      return engine.query({ type: 'bias', layer: 2, tokens: [0, 1] });
-    };
     // The same weights in three forms: heads side by side, grouped in an operator, and an operator of opset 23.
     const [plain, grouped, standard] = [
       await run('llama-optimum-past'),
@@ -93,6 +94,15 @@ describe('what can be split', () => {
       expect(off(other.participation.normed?.[1] ?? 0, plain.participation.normed?.[1] ?? 1)).toBeLessThan(1e-5);
     }
     expect(grouped.keyNorm).toHaveLength(2);
+  });
+
+  it('without the bias of the output projection', async () => {
+    // The same weights, with the bias inside the projection's operator and in a later one.
+    const [inside, outside] = [await run('gpt2-dynamo-op18'), await run('gpt2-ort-attention-past')];
+    for (const part of ['chosen', 'rest'] as const) {
+      expect(off(inside.projected?.[part].norm ?? 0, outside.projected?.[part].norm ?? 1)).toBeLessThan(1e-4);
+      expect(off(inside.projected?.[part].cosine ?? 0, outside.projected?.[part].cosine ?? 1)).toBeLessThan(1e-4);
+    }
   });
 
   it('both parts add up: all tokens but the last few leave nothing to the rest', async () => {
