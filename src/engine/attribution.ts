@@ -1,36 +1,9 @@
 /** Direct logit attribution: what each part of the model adds to one logit. */
 import { SinkscopeError } from '../errors.js';
+import type { AttributionAnswer, AttributionQuery, Part, PartName } from './answers.js';
 import { fixedLength } from './feeds.js';
 import type { Inside } from './questions.js';
 import { floats, rowsOf, sliceRows, type Value, withRows } from './value.js';
-
-export interface AttributionQuery {
-  readonly type: 'attribution';
-  /** Token after which the logit is given. */
-  readonly token: number;
-  /** Id of the token whose logit it is; undefined: the most likely. */
-  readonly target?: number;
-}
-
-export type PartName = 'embedding' | 'attention' | 'mlp' | 'block' | 'bias' | 'rest';
-
-/** `block` 1-based, for what belongs to one. */
-export interface Part {
-  readonly part: PartName;
-  readonly block?: number;
-  readonly logit: number;
-}
-
-export interface AttributionAnswer {
-  readonly token: number;
-  readonly target: { readonly id: number; readonly text: string };
-  readonly logit: number;
-  /**
-   * They sum to the logit. `bias`: of final norm and unembedding. `block`: attention and MLP of a block that cannot be
-   * told apart. `rest`: what is left where the head is not linear (a soft cap, activations rounded to integers).
-   */
-  readonly parts: readonly Part[];
-}
 
 /**
  * Every part's vector through the final norm with its scale taken from the last residual, then the unembedding. Norm

@@ -1,44 +1,10 @@
 /** Implicit attention bias (arXiv:2402.17762): what chosen keys add to every query's attention output, against the rest. */
 import { SinkscopeError } from '../errors.js';
+import type { BiasAnswer, BiasQuery, Pair, Update } from './answers.js';
 import type { Pattern } from './patterns.js';
 import type { Inside } from './questions.js';
 import { columnsOf, type Place, placeOf, updateOf, type WeighedRows, weighedRows } from './site.js';
 import { floats, rowsOf, type Value, withFloats } from './value.js';
-
-/** Asks about one block; the chosen keys are tokens, or the columns that belong to no token. */
-export interface BiasQuery {
-  readonly type: 'bias';
-  /** Block k, 1-based. */
-  readonly layer: number;
-  readonly tokens: readonly number[] | 'extra';
-}
-
-/** Norms and directions of the vectors [queries, width] that a part of the keys adds, one vector for each query. */
-export interface Update {
-  /** Mean L2 norm over queries. */
-  readonly norm: number;
-  /** Mean cosine similarity over all pairs of different queries: 1 where all get the same vector, up to its length. */
-  readonly cosine: number;
-}
-
-/** Means over the chosen tokens or keys, and over all others; NaN where there are none. */
-export type Pair = readonly [chosen: number, others: number];
-
-export interface BiasAnswer {
-  /** The queries that count: those after the last chosen key, and never the first, which sees itself alone. */
-  readonly counted: { readonly from: number; readonly queries: number };
-  /** By head: attention on the chosen keys, averaged over these queries, and the value updates Σ p·v. */
-  readonly heads: readonly { readonly share: number; readonly chosen: Update; readonly rest: Update }[];
-  /** All heads together, through the output projection (without its bias); undefined where that was not found. */
-  readonly projected: { readonly chosen: Update; readonly rest: Update } | undefined;
-  /** (Σx²)² ÷ Σx⁴ of what enters the block and of the norm's output: 1 for one spike, D for a flat vector. */
-  readonly participation: { readonly input: Pair; readonly normed: Pair | undefined };
-  /** L2 norms. */
-  readonly norms: { readonly input: Pair; readonly normed: Pair | undefined };
-  /** L2 norms by head (of keys and values: a group of heads may share them), keys as the scores' product reads them. */
-  readonly keyNorm: readonly Pair[] | undefined;
-  readonly valueNorm: readonly Pair[];
-}
 
 /**
  * @throws SinkscopeError `input` where there is no such token or block, no query after the chosen keys, or the block's

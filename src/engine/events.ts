@@ -8,8 +8,8 @@
 import type { Problem } from '../errors.js';
 import type { HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
 import type { Token } from '../tokens/token.js';
+import type { Question, QuestionAnswers } from './answers.js';
 import type { Intervention, Point } from './interventions.js';
-import type { Question, QuestionAnswers } from './questions.js';
 
 export type { Token } from '../tokens/token.js';
 

@@ -6,6 +6,7 @@ import type { Anatomy } from '../anatomy/anatomy.js';
 import { SinkscopeError } from '../errors.js';
 import { logSumExp } from '../statistics/softmax.js';
 import { checkIds } from '../tokens/tokenizer.js';
+import type { AttentionWindow } from './answers.js';
 import { makeFeeds } from './feeds.js';
 import { Head } from './head.js';
 import { type Intervention, intervened } from './interventions.js';
@@ -16,7 +17,7 @@ import { makePlan, type Stage } from './plan.js';
 import type { Values } from './session.js';
 import type { StageRunner } from './stages.js';
 import type { Value } from './value.js';
-import { type AttentionWindow, windowedValues } from './windowed.js';
+import { windowedValues } from './windowed.js';
 
 export interface Sequence {
   readonly ids: readonly number[];

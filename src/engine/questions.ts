@@ -1,14 +1,15 @@
 /** Questions about the inside of a finished run: answered beside the tensors, so that only small numbers travel. */
 import { SinkscopeError } from '../errors.js';
-import { type AttributionAnswer, type AttributionQuery, attribution } from './attribution.js';
-import { type BiasAnswer, type BiasQuery, implicitBias } from './bias.js';
+import type { EntriesQuery, LensAnswer, LensQuery, Question, QuestionAnswers } from './answers.js';
+import { attribution } from './attribution.js';
+import { implicitBias } from './bias.js';
 import { type Head, likeliest } from './head.js';
 import type { LoadedModel } from './loaded.js';
 import type { Pattern } from './patterns.js';
 import type { Values } from './session.js';
 import { columnsOf } from './site.js';
 import { floats, sliceRows, type Value } from './value.js';
-import { type AttentionWindow, checkCausal, evictedShare } from './windowed.js';
+import { checkCausal, evictedShare } from './windowed.js';
 
 /** What a run lets questions see. Blocks are 1-based; L + 1 is the output head. */
 export interface Inside {
@@ -27,55 +28,6 @@ export interface Inside {
   inside(block: number, names: readonly string[], given?: Values): Promise<Values>;
   /** @throws SinkscopeError `input` where there is no such block or pattern */
   pattern(layer: number): Promise<Pattern>;
-}
-
-/** Logit lens over all tokens: what final norm and unembedding make of h_`layer`, or of the point inside block `layer`. */
-export interface LensQuery {
-  readonly type: 'lens-rows';
-  readonly layer: number;
-  readonly point: 'resid_post' | 'resid_mid';
-  /** How many predictions of each token. */
-  readonly top: number;
-}
-
-/** By token, most likely first. */
-export interface LensAnswer {
-  readonly rows: readonly (readonly { readonly id: number; readonly text: string; readonly probability: number }[])[];
-}
-
-/** Attention mass that windows leave out. */
-export interface EvictedQuery {
-  readonly type: 'evicted';
-  readonly layer: number;
-  readonly windows: readonly AttentionWindow[];
-}
-
-export interface EvictedAnswer {
-  /** By window and head. */
-  readonly shares: readonly (readonly number[])[];
-}
-
-/** Every entry of h_`layer`, or of what block `layer` adds to its scores for pairs of nodes: for graphs, which are small. */
-export interface EntriesQuery {
-  readonly type: 'entries';
-  readonly layer: number;
-  readonly of: 'nodes' | 'edges';
-}
-
-/** What the model gives for the whole input: pooled or not, before any softmax. */
-export interface OutputQuery {
-  readonly type: 'output';
-}
-
-export type Question = BiasQuery | AttributionQuery | LensQuery | EvictedQuery | EntriesQuery | OutputQuery;
-
-export interface QuestionAnswers {
-  readonly bias: BiasAnswer;
-  readonly attribution: AttributionAnswer;
-  readonly 'lens-rows': LensAnswer;
-  readonly evicted: EvictedAnswer;
-  readonly entries: { readonly values: Float32Array };
-  readonly output: { readonly shape: readonly number[]; readonly values: Float32Array };
 }
 
 const questionTypes = new Set<string>(['bias', 'attribution', 'lens-rows', 'evicted', 'entries', 'output']);

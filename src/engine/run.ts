@@ -2,6 +2,7 @@
 import { SinkscopeError } from '../errors.js';
 import { hiddenStatistics } from '../statistics/hidden.js';
 import { patternStatistics } from '../statistics/pattern.js';
+import type { Question, QuestionAnswers } from './answers.js';
 import type { PredictionsEvent, Query, QueryAnswers, RunEvent, RunRequest } from './events.js';
 import { fixedLength, makeFeeds } from './feeds.js';
 import { Head, likeliest } from './head.js';
@@ -12,7 +13,7 @@ import { runPatched, valueAt } from './patched.js';
 import { cropPattern, type Pattern, patternOf } from './patterns.js';
 import { group, makePlan, type Plan, type Stage } from './plan.js';
 import { type Prompt, readPrompt } from './prompt.js';
-import { ask, type Inside, isQuestion, type Question, type QuestionAnswers } from './questions.js';
+import { ask, type Inside, isQuestion } from './questions.js';
 import { openSaver, type Saver } from './save.js';
 import type { Values } from './session.js';
 import type { StageRunner } from './stages.js';

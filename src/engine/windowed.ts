@@ -1,5 +1,6 @@
 /** Attention through a sliding window, with and without the first tokens kept (StreamingLLM, arXiv:2309.17453). */
 import { SinkscopeError } from '../errors.js';
+import type { AttentionWindow } from './answers.js';
 import type { LoadedModel } from './loaded.js';
 import { type Pattern, patternOf } from './patterns.js';
 import type { Plan, Stage } from './plan.js';
@@ -7,12 +8,6 @@ import type { Values } from './session.js';
 import { type Columns, columnsOf, placeOf, updateOf, weighedRows } from './site.js';
 import type { StageRunner } from './stages.js';
 import { floats, type Value, withFloats } from './value.js';
-
-/** What a query sees of what the model lets it see: `window` keys in all, its own included, `sinks` of them the first. */
-export interface AttentionWindow {
-  readonly window: number;
-  readonly sinks: number;
-}
 
 /** Mass that a row lacks to 1 above this went to a learned sink that has no column; below, it is rounding. */
 const lacking = 1e-3;

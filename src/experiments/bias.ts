@@ -4,7 +4,7 @@ import { formatNumber } from '../analysis/format.js';
 import { massiveActivations } from '../analysis/massive.js';
 import { tokenName } from '../analysis/summary.js';
 import type { Thresholds } from '../analysis/thresholds.js';
-import type { BiasAnswer } from '../engine/bias.js';
+import type { BiasAnswer } from '../engine/answers.js';
 import type { Engine } from '../engine/engine.js';
 import { SinkscopeError } from '../errors.js';
 import { asked, factsOf, type PromptRequest, type RunFacts, ran } from './run.js';

@@ -1,8 +1,7 @@
 /** Logit lens at every residual point and token, and direct logit attribution. */
 import type { Analysis } from '../analysis/analysis.js';
-import type { AttributionAnswer, Part } from '../engine/attribution.js';
+import type { AttributionAnswer, LensAnswer, Part } from '../engine/answers.js';
 import type { Engine } from '../engine/engine.js';
-import type { LensAnswer } from '../engine/questions.js';
 import { SinkscopeError } from '../errors.js';
 import type { Token } from '../tokens/token.js';
 import { asked, factsOf, type PromptRequest, type RunFacts, ran } from './run.js';

@@ -1,6 +1,6 @@
 import { formatNumber } from '../../analysis/format.js';
 import type { LinesPart, Presentation } from '../../analysis/presentation.js';
-import type { Pair } from '../../engine/bias.js';
+import type { Pair } from '../../engine/answers.js';
 import { type BiasResult, conclusion, implicitBias } from '../bias.js';
 import { experiment } from '../experiment.js';
 import { presented } from './rows.js';
