@@ -6,7 +6,6 @@ import { rowJson, rowTable, textJson } from './interventions.js';
 import { modelFile } from './model.js';
 import { prefixWords } from './perplexity.js';
 import { finished } from './progress.js';
-import { parseIndex } from './prompt.js';
 import { columns, section } from './table.js';
 import { budget, readText, whole, withRunOptions } from './text.js';
 
@@ -29,7 +28,7 @@ export function streamingCommand(engine: Engine, signal: AbortSignal): Command {
     .addOption(
       new Option('--window <keys>', 'keys a query sees, its own included').argParser(whole('keys')).default(64),
     )
-    .addOption(new Option('--sinks <keys>', 'first tokens kept among them').argParser(parseIndex).default(4))
+    .addOption(new Option('--sinks <keys>', 'first tokens kept among them').argParser(whole('keys')).default(4))
     .addOption(
       new Option('--length <tokens>', 'length of a sequence, prefix included').argParser(whole('tokens')).default(512),
     )
