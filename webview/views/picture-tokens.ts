@@ -3,6 +3,7 @@ import { css, html, nothing } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatRatio } from '../../src/analysis/format.js';
 import { kindsOf, shownLayer } from '../findings.js';
+import { hiddenStyles } from '../styles.js';
 import { describeToken, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
@@ -10,6 +11,7 @@ import { View } from '../view.js';
 @customElement('sinkscope-picture-tokens')
 export class PictureTokens extends View {
   static override styles = [
+    hiddenStyles,
     tooltipStyles,
     css`
       ul {
@@ -87,21 +89,20 @@ export class PictureTokens extends View {
     const kind = kindsOf(findings).get(token);
     const sink = findings.sinks.sinks.some((other) => other.token === token);
     const statistics = analysis.layers.at(shownLayer(analysis, findings, selection));
+    const ratio = statistics ? formatRatio(statistics.tokenMax[token] / statistics.median) : '';
     return html`<button
       class="${kind ?? ''} ${sink ? 'sink' : ''}"
       data-token=${token}
       aria-pressed=${selection.token === token}
-      aria-label=${tokenFacts(findings, token, kind)}
       @click=${() => this.select({ token })}
       @pointerenter=${(event: PointerEvent) => this.#tell(token, event.target)}
       @pointerleave=${this.#hide}
       @focus=${(event: FocusEvent) => this.#tell(token, event.target)}
       @blur=${this.#hide}
-    >${kind ? html`<b class="of-${kind}">${kind === 'massive' ? '▲' : '△'}</b>` : nothing}${
-      sink ? html`<b class="of-sink">⚓︎</b>` : nothing
-    } ${findings.labels[token]} <span class="note">${
-      statistics ? formatRatio(statistics.tokenMax[token] / statistics.median) : ''
-    }</span></button>`;
+    >${kind ? html`<b class="of-${kind}" aria-hidden="true">${kind === 'massive' ? '▲' : '△'}</b>` : nothing}${
+      sink ? html`<b class="of-sink" aria-hidden="true">⚓︎</b>` : nothing
+    } ${findings.labels[token]} <span class="note">${ratio}</span
+      ><span class="hidden">${tokenFacts(findings, token, kind).replace(findings.labels[token], '')}</span></button>`;
   }
 
   #tell(token: number, element: EventTarget | null): void {

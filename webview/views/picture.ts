@@ -88,8 +88,8 @@ export class PictureView extends View {
   #patches: readonly Patch[] = [];
   /** Index among the patches. */
   #cursor = 0;
-  /** The selection that the cursor has followed. */
-  #followed: number | undefined;
+  /** What was selected here: the cursor may be further when it comes back. */
+  #chosen: number | undefined;
   #hover: Patch | undefined;
   #asked = -1;
   readonly #resize = new ResizeObserver(() => this.#draw());
@@ -117,8 +117,8 @@ export class PictureView extends View {
     }
     if (this.differs(changed, 'analysis', 'findings')) this.#patches = patchesOf(this.scene.analysis.tokens);
     const { token } = this.scene.selection;
-    if (token === this.#followed) return;
-    this.#followed = token;
+    if (!this.differs(changed, 'selection') || token === this.#chosen) return;
+    this.#chosen = undefined;
     const place = this.#patches.findIndex((patch) => patch.token === token);
     if (place >= 0) this.#cursor = place;
   }
@@ -333,8 +333,8 @@ export class PictureView extends View {
     const step = steps[event.key];
     if (step !== undefined) this.#point(step);
     else if (event.key === 'Enter' || event.key === ' ') {
-      this.#followed = patches[this.#cursor].token;
-      this.select({ token: this.#followed });
+      this.#chosen = patches[this.#cursor].token;
+      this.select({ token: this.#chosen });
     } else if (event.key === 'Escape') this.#leave();
     else return;
     event.preventDefault();
