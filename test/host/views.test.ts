@@ -27,6 +27,7 @@ describe('views of a run', () => {
     const editor = await open('Summer is warm.');
     await analyze(sinkscope);
     await analyze(sinkscope);
+    await until(() => panelTabs().length > 0);
     assert.equal(panelTabs().length, 1);
     assert.notEqual(panelTabs()[0].group.viewColumn, editor.viewColumn);
     assert.equal(vscode.window.activeTextEditor?.document, editor.document);
