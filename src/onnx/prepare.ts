@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import { inlineBranches } from './branches.js';
 import { hoistConstants } from './constants.js';
+import { mergeDequantised } from './dequantised.js';
 import { inlineFunctions } from './functions.js';
 import type { Graph, Model } from './model.js';
 import { Names } from './rename.js';
@@ -20,7 +21,7 @@ export function prepare(model: Model): Model {
     const inlined = inlineFunctions(model);
     const names = new Names(inlined.graph);
     const flat = flattened(inlined.graph, names);
-    return { ...inlined, graph: splitNorms(flat, names, inlined.opsets.get('') ?? 1) };
+    return { ...inlined, graph: splitNorms(mergeDequantised(flat), names, inlined.opsets.get('') ?? 1) };
   } catch (error) {
     if (!(error instanceof GraphError)) throw error;
     const message = `${basename(model.file)} cannot be analysed: ${error.message}. Export it again.`;
