@@ -59,6 +59,19 @@ export async function enterIds(): Promise<readonly number[] | undefined> {
   return typed === undefined ? undefined : parseIds(typed);
 }
 
+/** What a token of a model without token ids is: `node`, `frame` …; empty: just a token. */
+export async function enterTokenName(): Promise<string | undefined> {
+  const typed = await vscode.window.showInputBox({
+    title: vscode.l10n.t('Analyze with feeds'),
+    prompt: vscode.l10n.t(
+      'What is a token of this model? It is numbered, as in “node 3”; leave it empty for “token 3”.',
+    ),
+    placeHolder: 'node',
+    validateInput: (value) => (value.trim().length > 40 ? vscode.l10n.t('At most 40 letters.') : undefined),
+  });
+  return typed?.trim();
+}
+
 function parseIds(typed: string): number[] | undefined {
   const words = typed.split(/[\s,]+/).filter((word) => word !== '');
   return words.length > 0 && words.every((word) => /^\d{1,9}$/.test(word)) ? words.map(Number) : undefined;

@@ -3,9 +3,10 @@ import * as vscode from 'vscode';
 import type { RunRequest } from '../engine/events.js';
 import { SinkscopeError, toProblem } from '../errors.js';
 import type { Analyses, Run } from './analyses.js';
-import { chooseModel, choosePart, enterIds } from './choices.js';
+import { chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
 import { exportJson, exportPicture, exportTensors } from './export.js';
+import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
 import type { Models } from './models.js';
 import type { Item } from './modelsView.js';
 import type { Panel } from './panel.js';
@@ -64,6 +65,31 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     return { prompt: { text: now.text }, window: request.window, source: now };
   };
 
+  /** Asks for another model where the chosen one takes no pictures; false when there is none in the end. */
+  const haveVisionModel = async (): Promise<boolean> => {
+    const chosen = await models.chosen().catch(() => undefined);
+    if (chosen && (await takesPictures(analyses.engine, chosen.file))) return true;
+    const options = { location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Looking for vision models') };
+    const found = await vscode.window.withProgress(options, async () => {
+      const all = await models.all();
+      const taking = await Promise.all(all.map(({ file }) => takesPictures(analyses.engine, file)));
+      return all.filter((_, i) => taking[i]);
+    });
+    if (found.length === 0) {
+      throw new SinkscopeError({
+        code: 'input',
+        message: vscode.l10n.t(
+          'No model that was found takes pictures; add the folder of a vision model (ViT, DINOv2, CLIP …) to the setting sinkscope.models.',
+        ),
+      });
+    }
+    const picked = await chooseModel(found, undefined);
+    if (picked === 'settings')
+      await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
+    else if (picked) await models.choose(picked);
+    return typeof picked === 'object';
+  };
+
   const shown = (): Run => {
     if (analyses.run) return analyses.run;
     throw new SinkscopeError({
@@ -87,6 +113,20 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     async analyzeIds(given?: readonly number[]) {
       const ids = given ?? (await enterIds());
       if (ids) await run({ prompt: { ids }, source: undefined });
+    },
+    async analyzeImage(given?: vscode.Uri) {
+      const image = await pictureFile(given);
+      if (image !== undefined && (await haveVisionModel())) await run({ prompt: { image }, source: undefined });
+    },
+    /** Menus give the file, and all that are selected; programs may give the word for a token. */
+    async analyzeFeeds(given?: vscode.Uri, word?: unknown) {
+      const feeds = await feedsFile(given);
+      if (feeds === undefined) return;
+      const { file } = await models.chosen();
+      const known = typeof word === 'string' ? word : (await takesIds(analyses.engine, file)) ? '' : undefined;
+      const tokenName = known ?? (await enterTokenName());
+      if (tokenName !== undefined)
+        await run({ prompt: { feeds, tokenName: tokenName || undefined }, source: undefined });
     },
     stop: () => analyses.stop(),
     clear: () => analyses.clear(),

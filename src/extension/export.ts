@@ -6,14 +6,16 @@ import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
 import { SinkscopeError } from '../errors.js';
 import type { Run } from './analyses.js';
+import { fileSource } from './source.js';
 
 export async function exportJson(
-  { source, analysis }: Run,
+  { source, request, analysis }: Run,
   thresholds: Thresholds,
   to?: vscode.Uri,
 ): Promise<vscode.Uri | undefined> {
   if (!analysis.tokens) throw nothingYet();
-  const file = to ?? (await askFile(resultName(source?.uri), 'json', vscode.l10n.t('Result')));
+  const file =
+    to ?? (await askFile(resultName((source ?? fileSource(request.prompt)).uri), 'json', vscode.l10n.t('Result')));
   if (file) await write(file, Buffer.from(`${JSON.stringify(toJson(analysis, thresholds), null, 2)}\n`));
   return file;
 }
@@ -39,7 +41,10 @@ export async function exportTensors(
 ): Promise<vscode.Uri | undefined> {
   if (!analysis.tokens) throw nothingYet();
   const parts = to ? tensorParts() : await askParts();
-  const file = parts && (to ?? (await askFile(resultName(source?.uri), 'safetensors', vscode.l10n.t('Tensors'))));
+  const file =
+    parts &&
+    (to ??
+      (await askFile(resultName((source ?? fileSource(request.prompt)).uri), 'safetensors', vscode.l10n.t('Tensors'))));
   if (!file) return undefined;
   const has = (part: string) => parts.some((picked) => picked.part === part);
   const save = { file: file.fsPath, attention: has('attention'), mlp: has('mlp'), logits: has('logits') };

@@ -18,7 +18,7 @@ import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel, registerSideView } from './panel.js';
 import { Reports } from './reports.js';
-import { scopeInWords } from './source.js';
+import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
 import { Texts } from './texts.js';
@@ -51,10 +51,11 @@ export function activate(context: vscode.ExtensionContext): Api {
 
   const viewState = async (): Promise<ViewState> => {
     const { run } = analyses;
+    const about = run && (run.source ?? fileSource(run.request.prompt));
     const [list, chosen] = await Promise.all([models.list(), models.chosen().catch(() => undefined)]);
     return {
-      document: run?.source && vscode.workspace.asRelativePath(run.source.uri, false),
-      scope: run && scopeInWords(run.source?.scope ?? 'ids', run.analysis.tokens),
+      document: about?.uri && vscode.workspace.asRelativePath(about.uri, false),
+      scope: run && about && scopeInWords(about.scope, run.analysis.tokens),
       models: list.map(({ file, name, origin }) => ({ file, name, origin: originInWords(origin) })),
       model: chosen?.file,
       bos: settings.current.bos,

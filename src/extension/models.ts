@@ -39,6 +39,13 @@ export class Models implements vscode.Disposable {
     return [...near.filter(({ file }) => !local.has(file)), ...this.far];
   }
 
+  /** All there are, once the search of the workspace has ended. */
+  async all(): Promise<readonly FoundModel[]> {
+    await this.list();
+    await this.search;
+    return this.list();
+  }
+
   /** Looks again, everywhere. */
   refresh(): void {
     this.near = undefined;

@@ -1,6 +1,6 @@
 /** Which text is analyzed, and where in its document it stands. */
 import * as vscode from 'vscode';
-import type { TokensEvent } from '../engine/events.js';
+import type { RunRequest, TokensEvent } from '../engine/events.js';
 import type { TextRange } from './ranges.js';
 
 /** How the text was chosen. */
@@ -37,13 +37,25 @@ export function toRange(document: vscode.TextDocument, { start, end }: TextRange
   return new vscode.Range(document.positionAt(start), document.positionAt(end));
 }
 
+/** What a run without a text is about, in one word, and its file where it has one. */
+export function fileSource(prompt: RunRequest['prompt']): {
+  readonly scope: 'ids' | 'image' | 'feeds';
+  readonly uri?: vscode.Uri;
+} {
+  if ('image' in prompt) return { scope: 'image', uri: vscode.Uri.file(prompt.image) };
+  if ('feeds' in prompt) return { scope: 'feeds', uri: vscode.Uri.file(prompt.feeds) };
+  return { scope: 'ids' };
+}
+
 /** In words, which part of what was analyzed, with the window where the text was longer than what was run. */
-export function scopeInWords(scope: Scope | 'ids', tokens: TokensEvent | undefined): string {
+export function scopeInWords(scope: Scope | 'ids' | 'image' | 'feeds', tokens: TokensEvent | undefined): string {
   const part = {
     selection: vscode.l10n.t('selection'),
     document: vscode.l10n.t('whole document'),
     cursor: vscode.l10n.t('from the cursor'),
     ids: vscode.l10n.t('token ids'),
+    image: vscode.l10n.t('picture'),
+    feeds: vscode.l10n.t('tensors'),
   }[scope];
   if (!tokens || tokens.total <= tokens.tokens.length) return part;
   const { start, end } = tokens.window;

@@ -1,0 +1,49 @@
+/** Pictures and tensors as prompts: which file, and what a model can do with it. */
+import * as vscode from 'vscode';
+import { pixelInput } from '../anatomy/pictures.js';
+import type { Engine } from '../engine/engine.js';
+import { SinkscopeError } from '../errors.js';
+
+/** The path of a picture: given, else the one that is open in front, else what the user chooses; undefined when dismissed. */
+export async function pictureFile(given: vscode.Uri | undefined): Promise<string | undefined> {
+  const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+  const open = input instanceof vscode.TabInputCustom && /\.(png|jpe?g)$/i.test(input.uri.path) ? input.uri : undefined;
+  return path(given ?? open ?? (await choose(vscode.l10n.t('Pictures'), ['png', 'jpg', 'jpeg'])));
+}
+
+/** The path of a file with tensors by input name: given, else what the user chooses; undefined when dismissed. */
+export async function feedsFile(given: vscode.Uri | undefined): Promise<string | undefined> {
+  return path(given ?? (await choose(vscode.l10n.t('Tensors'), ['safetensors', 'npz'])));
+}
+
+/** False too for what is no readable model. */
+export async function takesPictures(engine: Engine, model: string): Promise<boolean> {
+  const inspection = await engine.inspect(model).catch(() => undefined);
+  return inspection !== undefined && pixelInput(inspection.anatomy.inputs) !== undefined;
+}
+
+/** @throws SinkscopeError where the model cannot be read */
+export async function takesIds(engine: Engine, model: string): Promise<boolean> {
+  const { anatomy } = await engine.inspect(model);
+  return anatomy.inputs.some(({ role }) => role === 'token-ids');
+}
+
+async function choose(what: string, extensions: string[]): Promise<vscode.Uri | undefined> {
+  const picked = await vscode.window.showOpenDialog({
+    title: vscode.l10n.t('Choose what to analyze'),
+    openLabel: vscode.l10n.t('Analyze'),
+    filters: { [what]: extensions },
+    defaultUri: vscode.workspace.workspaceFolders?.[0]?.uri,
+  });
+  return picked?.[0];
+}
+
+function path(file: vscode.Uri | undefined): string | undefined {
+  if (file && file.scheme !== 'file') {
+    throw new SinkscopeError({
+      code: 'input',
+      message: vscode.l10n.t('{0} is not on the disk of this machine; save a copy there and analyze that.', file.path),
+    });
+  }
+  return file?.fsPath;
+}
