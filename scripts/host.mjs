@@ -30,7 +30,7 @@ await build({
   sourcemap: 'inline',
   external: ['vscode', 'mocha', 'onnxruntime-node', 'tokenizers'],
 });
-await writeSettings(userData, {});
+await writeSettings(userData);
 
 const desktop = await desktopVSCode();
 process.exitCode = desktop ? await inDesktop(desktop) : await inServer();

@@ -71,7 +71,7 @@ async function serve(userData, extensions, folder) {
   await mkdir(installed, { recursive: true });
   for (const [index, path] of extensions.entries())
     await symlink(path, join(installed, `extension-${index}`), 'junction');
-  await writeSettings(userData, {});
+  await writeSettings(userData);
   const server = await startServer({ userData });
   console.log(
     `Sinkscope is running in VS Code at\n\n  ${server.url}?folder=${pathToFileURL(folder).pathname}\n\nCtrl+C stops it.`,

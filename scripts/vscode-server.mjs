@@ -93,10 +93,9 @@ const exists = (path) =>
 /**
  * Writes the editor's settings: quiet, and nothing that asks a question over a fresh profile.
  * @param {string} userData
- * @param {Record<string, unknown>} settings put on top of those
  */
-export async function writeSettings(userData, settings) {
-  const quiet = {
+export async function writeSettings(userData) {
+  const settings = {
     'chat.disableAIFeatures': true,
     'extensions.ignoreRecommendations': true,
     'git.enabled': false,
@@ -106,7 +105,7 @@ export async function writeSettings(userData, settings) {
     'workbench.startupEditor': 'none',
   };
   await mkdir(join(userData, 'User'), { recursive: true });
-  await writeFile(join(userData, 'User/settings.json'), JSON.stringify({ ...quiet, ...settings }, undefined, 2));
+  await writeFile(join(userData, 'User/settings.json'), JSON.stringify(settings, undefined, 2));
 }
 
 /**
@@ -143,7 +142,9 @@ export async function startServer({ userData, vsix, grace = 3600 }) {
       ...folders,
       ...['--auth', 'none', '--bind-addr', '127.0.0.1:0'],
       ...['--disable-telemetry', '--disable-update-check', '--disable-workspace-trust'],
-      ...['--vscode-option', 'enable-smoke-test-driver', '--reconnection-grace-time', `${grace}`],
+      ...['--reconnection-grace-time', `${grace}`],
+      // What the in-host tests tell the page by; nothing else uses it.
+      ...['--vscode-option', 'enable-smoke-test-driver'],
     ],
     { env: environment, stdio: ['ignore', 'pipe', log.fd] },
   );

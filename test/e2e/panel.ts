@@ -44,11 +44,6 @@ export class Panel {
     return this.frame.locator('sinkscope-massive-table tbody tr');
   }
 
-  /** A picture and its heading, by the name of its element, e.g. `sinkscope-residual-heatmap`. */
-  figure(name: string): Locator {
-    return this.frame.locator(name);
-  }
-
   /** Picks an entry of the model's or the prefix token's list. */
   async choose(list: 'model' | 'bos', entry: RegExp): Promise<void> {
     const box = this.frame.getByTestId(list);

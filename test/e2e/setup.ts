@@ -20,9 +20,10 @@ declare module 'vitest' {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const out = join(project.config.root, 'out/e2e');
-  await rm(out, { recursive: true, force: true });
+  for (const old of [out, join(project.config.root, 'out/screenshots')])
+    await rm(old, { recursive: true, force: true });
   const userData = join(out, 'user-data');
-  await writeSettings(userData, {});
+  await writeSettings(userData);
   const vsix = await packageExtension();
   const server = await startServer({ userData, vsix, grace: 1 });
   project.provide('url', server.url);

@@ -1,6 +1,6 @@
 /** VS Code as a person sees it, in a browser page. */
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Browser, Frame, Locator, Page } from 'playwright-core';
 import { inject, vi } from 'vitest';
@@ -13,7 +13,6 @@ const patience = { timeout: 30_000, interval: 100 };
 export interface Options {
   /** Text by file name. */
   readonly files: Readonly<Record<string, string>>;
-  readonly settings?: Readonly<Record<string, unknown>>;
   readonly size?: { readonly width: number; readonly height: number };
 }
 
@@ -24,15 +23,11 @@ export class Workbench {
   ) {}
 
   /** Opens a window on a folder of its own that holds `files`. */
-  static async open(browser: Browser, { files, settings = {}, size }: Options): Promise<Workbench> {
+  static async open(browser: Browser, { files, size }: Options): Promise<Workbench> {
     const workspaces = inject('workspaces');
     await mkdir(workspaces, { recursive: true });
     const folder = await mkdtemp(join(workspaces, 'folder-'));
-    const all = { ...files, '.vscode/settings.json': JSON.stringify(settings) };
-    for (const [name, text] of Object.entries(all)) {
-      await mkdir(dirname(join(folder, name)), { recursive: true });
-      await writeFile(join(folder, name), text);
-    }
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
     const context = await browser.newContext({ viewport: size ?? { width: 1440, height: 900 } });
     const workbench = new Workbench(await context.newPage(), folder);
     await workbench.page.goto(`${inject('url')}?folder=${pathToFileURL(folder).pathname}`);
