@@ -110,6 +110,7 @@ export class App extends LitElement {
                   class="wide"
                   .shown=${this.shown.experiments}
                   .models=${this.shown.view.models}
+                  .selection=${this.shown.selection}
                   .theme=${this.theme}
                 ></sinkscope-experiments>
               </main>`

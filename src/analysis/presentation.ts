@@ -23,7 +23,7 @@ export interface Setting {
 export type Part = TablePart | BarsPart | LinesPart | HeatmapPart | TextPart;
 
 /** How the numbers of a column are written; texts are written as they are. */
-export type Format = 'number' | 'value' | 'ratio' | 'share' | 'fixed' | 'plain';
+export type Format = 'number' | 'value' | 'ratio' | 'share' | 'fixed' | 'signed' | 'plain';
 
 export interface Column {
   readonly name: string;
@@ -76,6 +76,8 @@ export interface HeatmapPart {
   readonly value: Column;
   /** `diverging`: colours part at zero, and both ends are equally far from it. */
   readonly scale: 'linear' | 'log' | 'diverging';
+  /** Values at the ends of the colours, where several heatmaps share them; undefined: as the values are. */
+  readonly range?: readonly [number, number];
   /** Row-major; null where there is nothing to show. */
   readonly values: readonly (number | null)[];
   /** What cells say where that is more than a number, row-major. */
@@ -110,6 +112,8 @@ export function formatCell(value: CellValue, format: Format = 'number'): string 
       return value !== 0 && Math.abs(value) < 1e-5 ? '< 0.001 %' : `${formatNumber(100 * value)} %`;
     case 'fixed':
       return value.toFixed(2).replace('-', '−');
+    case 'signed':
+      return `${value > 0 ? '+' : ''}${value.toFixed(2).replace('-', '−')}`;
     case 'plain':
       return `${value}`;
   }

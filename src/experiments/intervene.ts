@@ -80,5 +80,8 @@ export function conclusion({ before, after, sinks: rates }: InterveneResult): st
   if (rate === undefined || now === undefined) return `${predicted}; there are no attention patterns to compare.`;
   const drawn = `the first token is a sink in ${percent(rate)} of the heads before and ${percent(now)} after`;
   if (rate > 0 && now < rate / 2) return `${predicted}; ${drawn}: the sinks rest on what was changed.`;
-  return `${predicted}; ${drawn}: ${Math.abs(now - rate) < 0.05 ? 'the sinks do not rest on what was changed.' : 'the sinks rest on it in part.'}`;
+  if (now > rate + 0.05)
+    return `${predicted}; ${drawn}: more heads are drawn to it, so the sinks do not need what was changed.`;
+  if (now > rate - 0.05) return `${predicted}; ${drawn}: the sinks do not rest on what was changed.`;
+  return `${predicted}; ${drawn}: the sinks rest in part on what was changed.`;
 }

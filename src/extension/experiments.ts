@@ -43,7 +43,7 @@ export class Experiments implements vscode.Disposable {
    * @param given reads the values of inputs, by name
    */
   async run(
-    { id, title, run }: Experiment,
+    { id, title, inputs, run }: Experiment,
     given: () => Promise<Readonly<Record<string, unknown>>>,
   ): Promise<ExperimentRun> {
     this.stop();
@@ -62,7 +62,8 @@ export class Experiments implements vscode.Disposable {
     try {
       const { bos, memory, threads, thresholds } = this.settings.current;
       const { file, name } = await this.models.chosen();
-      become({ title: `${title} · ${name}` });
+      const several = Object.values(inputs).some(({ kind }) => kind === 'models');
+      if (!several) become({ title: `${title} · ${name}` });
       const setup = {
         engine,
         model: file,

@@ -102,8 +102,7 @@ export class Chart extends LitElement {
         ticks: 4,
         tickFormat: formatNumber,
         tickSize: 0,
-        label: value.name,
-        labelArrow: 'none',
+        label: null,
       },
       y: { domain: bars.map(({ name }) => name), tickSize: 0, label: null },
       marks: [
@@ -144,9 +143,10 @@ export class Chart extends LitElement {
         return value === null || value === undefined || (y.log && value <= 0) ? [] : [{ x: at, y: value }];
       }),
     );
+    const ticks = y.log ? powers(series.flatMap((points) => points.map((point) => point.y))) : 4;
     return plot({
       ...this.#frame(),
-      marginLeft: 52,
+      marginLeft: 56,
       marginRight: 16,
       marginTop: 22,
       x: {
@@ -158,15 +158,15 @@ export class Chart extends LitElement {
       },
       y: {
         type: y.log ? 'log' : 'linear',
-        ticks: 4,
-        tickFormat: formatNumber,
+        ticks,
+        tickFormat: (value: number) => formatCell(value, y.format),
         tickSize: 0,
-        label: y.name,
+        label: null,
         labelArrow: 'none',
         nice: true,
       },
       marks: [
-        gridY({ ticks: 4, stroke: theme.muted, strokeOpacity: 0.2 }),
+        gridY({ ticks, stroke: theme.muted, strokeOpacity: 0.2 }),
         ...series.map((points, index) =>
           line(points, {
             x: 'x',
@@ -205,6 +205,13 @@ export class Chart extends LitElement {
       )}
     </ul>`;
   }
+}
+
+/** Powers of ten among the values, or where they are too few, so many ticks as there is room for. */
+function powers(values: readonly number[]): number | number[] {
+  const logs = values.map(Math.log10);
+  const [low, high] = [Math.floor(Math.min(...logs)), Math.ceil(Math.max(...logs))];
+  return high - low < 2 ? 4 : Array.from({ length: high - low + 1 }, (_, i) => 10 ** (low + i));
 }
 
 declare global {

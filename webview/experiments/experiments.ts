@@ -1,6 +1,7 @@
 /** The experiments' page: what to run, and every run that was not closed, newest first. */
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import type { Selection } from '../../src/analysis/selection.js';
 import type { ExperimentAction, ExperimentRun, FromWebview, ModelChoice } from '../../src/protocol.js';
 import type { PictureEvent } from '../figure.js';
 import { framedPicture } from '../picture.js';
@@ -68,6 +69,7 @@ export class ExperimentsPage extends LitElement {
   @property({ attribute: false }) shown!: ExperimentsState;
   @property({ attribute: false }) models: readonly ModelChoice[] = [];
   @property({ attribute: false }) theme!: Theme;
+  @property({ attribute: false }) selection: Selection = {};
 
   /** Runs whose results were folded away. */
   @state() private folded: ReadonlySet<number> = new Set();
@@ -78,6 +80,7 @@ export class ExperimentsPage extends LitElement {
       <sinkscope-experiment-form
         .choices=${this.shown}
         .models=${this.models}
+        .selection=${this.selection}
         ?running=${runs.some(({ status }) => status === 'running')}
         @experiment-action=${({ detail }: ActionEvent) => this.#act(detail)}
       ></sinkscope-experiment-form>

@@ -1,6 +1,7 @@
 /** What to run: an experiment, and a field for each of its inputs. Empty fields are left to the defaults. */
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import type { Selection } from '../../src/analysis/selection.js';
 import type { ExperimentAction, ModelChoice } from '../../src/protocol.js';
 import '../controls.js';
 import type { Choices } from './state.js';
@@ -91,6 +92,8 @@ export class ExperimentForm extends LitElement {
   @property({ attribute: false }) choices!: Pick<Choices, 'experiments' | 'texts'>;
   @property({ attribute: false }) models: readonly ModelChoice[] = [];
   @property({ type: Boolean }) running = false;
+  /** What is selected in the run that the other page shows. */
+  @property({ attribute: false }) selection: Selection = {};
 
   @state() private chosen: string | undefined;
   /** What was typed, by experiment and input. */
@@ -124,6 +127,7 @@ export class ExperimentForm extends LitElement {
         <p>${facts.description}</p>
         <div class="row">
           ${Object.entries(facts.inputs).map(([name, input]) => this.#field(facts, name, input))}
+          ${this.#selected(facts)}
           <vscode-button type="submit" data-testid="run-experiment">Run</vscode-button>
           ${
             this.running
@@ -188,6 +192,26 @@ export class ExperimentForm extends LitElement {
             @change=${(event: Event) => put(entered(event))}
         /></label>`;
     }
+  }
+
+  /** Fills tokens, dims and block with what is selected. */
+  #selected({ id, inputs }: Facts) {
+    const { token, dim, layer } = this.selection;
+    if (token === undefined || !('tokens' in inputs && 'dims' in inputs && 'block' in inputs)) return nothing;
+    const fill = () => {
+      this.typed = {
+        ...this.typed,
+        [`${id} tokens`]: `${token}`,
+        ...(dim !== undefined && { [`${id} dims`]: `${dim}` }),
+        ...(layer !== undefined && { [`${id} block`]: `${layer}` }),
+      };
+    };
+    const parts = [
+      `token ${token}`,
+      ...(dim === undefined ? [] : [`dim ${dim}`]),
+      ...(layer === undefined ? [] : [`layer ${layer}`]),
+    ];
+    return html`<vscode-button appearance="secondary" @click=${fill}>Take ${parts.join(', ')}</vscode-button>`;
   }
 
   #models(label: string, typed: Value | undefined, put: (value: Value) => void) {

@@ -7,8 +7,8 @@ import { linearScale, logScale, type Scale } from '../legend.js';
 /** Letters of a cell's text that fit into it. */
 const fitting = 7;
 
-export function scaleOf({ scale, values, value }: HeatmapPart): Scale {
-  const known = values.filter((one): one is number => one !== null && Number.isFinite(one));
+export function scaleOf({ scale, values, value, range }: HeatmapPart): Scale {
+  const known = (range ?? values).filter((one): one is number => one !== null && Number.isFinite(one));
   const format = (one: number) => formatCell(one, value.format);
   const most = known.reduce((a, b) => Math.max(a, b), 0);
   const least = known.reduce((a, b) => Math.min(a, b), most);

@@ -24,7 +24,7 @@ const input = v.variant('kind', [
 
 const column = v.looseObject({
   name: text,
-  format: maybe(v.picklist(['number', 'value', 'ratio', 'share', 'fixed', 'plain'])),
+  format: maybe(v.picklist(['number', 'value', 'ratio', 'share', 'fixed', 'signed', 'plain'])),
 });
 const axis = v.looseObject({ name: text, labels: v.array(text) });
 
@@ -57,6 +57,7 @@ const part = v.variant('kind', [
     columns: axis,
     value: column,
     scale: v.picklist(['linear', 'log', 'diverging']),
+    range: maybe(v.tuple([v.number(), v.number()])),
     values: v.array(value),
     texts: maybe(v.array(text)),
   }),

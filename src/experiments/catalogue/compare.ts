@@ -22,7 +22,9 @@ export function presentCompare(result: CompareResult): Presentation {
       ...massiveSettings(thresholds),
       ...sinkSettings(thresholds),
     ],
-    warnings: [],
+    warnings: runs.flatMap((run) =>
+      typeof run.perplexity === 'string' ? [`No perplexity of ${name(run)}: ${run.perplexity}`] : [],
+    ),
     parts: [
       {
         kind: 'lines',
@@ -57,7 +59,7 @@ export function presentCompare(result: CompareResult): Presentation {
           Math.max(...run.layers.map(({ ratio }) => ratio)),
           run.sinks.rate ?? null,
           run.sinks.extraRate ?? null,
-          typeof run.perplexity === 'string' ? run.perplexity : run.perplexity.perplexity,
+          typeof run.perplexity === 'string' ? null : run.perplexity.perplexity,
         ]),
       },
       ...differences.flatMap(({ of, sink }): HeatmapPart[] =>
@@ -68,8 +70,9 @@ export function presentCompare(result: CompareResult): Presentation {
                 heading: `Attention on sinks: ${name(runs[of])} minus ${name(first)}`,
                 rows: { name: 'layer', labels: sink.map((_, i) => `${i + 1}`) },
                 columns: { name: 'head', labels: Array.from({ length: axes.heads }, (_, head) => `${head}`) },
-                value: { name: 'difference in α', format: 'value' },
+                value: { name: 'difference in α', format: 'signed' },
                 scale: 'diverging',
+                range: [-1, 1],
                 values: sink.flatMap((row) => Array.from({ length: axes.heads }, (_, head) => row?.[head] ?? null)),
               },
             ]

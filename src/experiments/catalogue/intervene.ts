@@ -16,16 +16,22 @@ const named = 4;
 export function presentIntervene(result: InterveneResult, texts: { text: string; calibration?: string }): Presentation {
   const { before, after, interventions, thresholds, sinks } = result;
   const labels = before.tokens?.tokens.map(tokenLabel) ?? [];
-  const layers = before.layers.map((_, k) => (k === 0 ? 'embed' : `${k}`)).toReversed();
+  const layers = before.layers.map((_, k) => (k === 0 ? 'embed' : `${k}`));
   const axes = { rows: { name: 'layer', labels: layers }, columns: { name: 'token', labels } };
-  const magnitudes = (analysis: Analysis) => analysis.layers.toReversed().map(({ tokenMax }) => tokenMax);
+  const magnitudes = (analysis: Analysis) => analysis.layers.map(({ tokenMax }) => tokenMax);
   const [was, is] = [magnitudes(before), magnitudes(after)];
+  const sizes = [...was, ...is].flatMap((row) => Array.from(row)).filter((size) => size > 0 && Number.isFinite(size));
+  const range: HeatmapPart['range'] = [
+    sizes.reduce((least, size) => Math.min(least, size), Number.POSITIVE_INFINITY),
+    sizes.reduce((most, size) => Math.max(most, size), 0),
+  ];
   const heatmap = (heading: string, values: readonly Float32Array[]): HeatmapPart => ({
     kind: 'heatmap',
     heading,
     ...axes,
     value: { name: 'largest |h|' },
     scale: 'log',
+    range: sizes.length > 0 ? range : undefined,
     values: values.flatMap((row) => Array.from(row)),
   });
   const heads = Math.max(0, ...before.attention.map((statistics) => statistics?.heads ?? 0));
@@ -47,7 +53,7 @@ export function presentIntervene(result: InterveneResult, texts: { text: string;
         kind: 'heatmap',
         heading: 'Difference: layer × token',
         ...axes,
-        value: { name: 'log₁₀ of largest |h| after ÷ before', format: 'value' },
+        value: { name: 'log₁₀ of largest |h| after ÷ before', format: 'signed' },
         scale: 'diverging',
         values: is.flatMap((row, i) => Array.from(row, (value, token) => logRatio(value, was[i][token]))),
       },
@@ -60,7 +66,9 @@ export function presentIntervene(result: InterveneResult, texts: { text: string;
         columns: [{ name: '' }, { name: 'before', format: 'share' }, { name: 'after', format: 'share' }],
         rows: [
           ['sink rate, first token', sinks.before.rate ?? null, sinks.after.rate ?? null],
-          ['sink rate, extra column', sinks.before.extraRate ?? null, sinks.after.extraRate ?? null],
+          ...(sinks.before.extraRate === undefined
+            ? []
+            : [['sink rate, extra column', sinks.before.extraRate, sinks.after.extraRate ?? null]]),
         ],
       },
       {
@@ -68,7 +76,7 @@ export function presentIntervene(result: InterveneResult, texts: { text: string;
         heading: 'Attention on the first token: after minus before',
         rows: { name: 'layer', labels: before.attention.map((_, i) => `${i + 1}`) },
         columns: { name: 'head', labels: Array.from({ length: heads }, (_, head) => `${head}`) },
-        value: { name: 'difference in α', format: 'value' },
+        value: { name: 'difference in α', format: 'signed' },
         scale: 'diverging',
         values: before.attention.flatMap((_, i) =>
           Array.from({ length: heads }, (_, head) => {

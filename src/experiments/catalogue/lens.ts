@@ -8,8 +8,6 @@ import { runSettings } from './settings.js';
 export function presentLens(result: LensResult, text: string): Presentation {
   const { sequence, points, top } = result;
   const labels = sequence.map(tokenLabel);
-  // As residual streams are drawn elsewhere, the last point on top.
-  const shown = points.toReversed();
   const last = sequence.length - 1;
   const decided = decidedAt(result);
   return {
@@ -21,12 +19,12 @@ export function presentLens(result: LensResult, text: string): Presentation {
       {
         kind: 'heatmap',
         heading: 'Most likely next token at each residual point',
-        rows: { name: 'layer', labels: shown.map(pointName) },
+        rows: { name: 'layer', labels: points.map(pointName) },
         columns: { name: 'token', labels },
         value: { name: 'probability', format: 'share' },
         scale: 'linear',
-        values: shown.flatMap(({ rows }) => labels.map((_, token) => rows[token]?.[0]?.probability ?? null)),
-        texts: shown.flatMap(({ rows }) => labels.map((_, token) => visible(rows[token]?.[0]?.text ?? ''))),
+        values: points.flatMap(({ rows }) => labels.map((_, token) => rows[token]?.[0]?.probability ?? null)),
+        texts: points.flatMap(({ rows }) => labels.map((_, token) => visible(rows[token]?.[0]?.text ?? ''))),
       },
       attributionPart(result),
       {

@@ -46,6 +46,21 @@ export function presentOutliers(result: OutliersResult, text: string): Presentat
       },
       {
         kind: 'table',
+        heading: 'Massive activations (scalars)',
+        columns: [
+          { name: 'token' },
+          { name: 'dim', format: 'plain' },
+          { name: 'value', format: 'value' },
+          { name: 'ratio', format: 'ratio' },
+          { name: 'layers' },
+          { name: 'as' },
+        ],
+        rows: massive.map(({ token, dim, value, ratio, onset, last, kind }) => {
+          return [`${token}`, dim, value, ratio, `${onset} to ${last}`, kind];
+        }),
+      },
+      {
+        kind: 'table',
         heading: 'int8 error: with | without what stands out',
         columns: [
           { name: 'layer' },
@@ -62,27 +77,21 @@ export function presentOutliers(result: OutliersResult, text: string): Presentat
         ]),
       },
       {
-        kind: 'table',
-        heading: 'Massive activations (scalars)',
-        columns: [
-          { name: 'token' },
-          { name: 'dim', format: 'plain' },
-          { name: 'value', format: 'value' },
-          { name: 'ratio', format: 'ratio' },
-          { name: 'layers' },
-          { name: 'as' },
-        ],
-        rows: massive.map(({ token, dim, value, ratio, onset, last, kind }) => {
-          return [`${token}`, dim, value, ratio, `${onset} to ${last}`, kind];
-        }),
-      },
-      {
         kind: 'text',
         heading: `Outlier features (vectors): ${outlierDims.length}`,
-        paragraphs: [outlierDims.length > 0 ? `dims ${outlierDims.join(', ')}` : 'No dim is one.'],
+        paragraphs: [dimsInWords(outlierDims)],
       },
     ],
   };
+}
+
+/** Dims that are named; in a small model nearly all can be outlier features. */
+const named = 40;
+
+function dimsInWords(dims: readonly number[]): string {
+  if (dims.length === 0) return 'No dim is one.';
+  const more = dims.length > named ? ` and ${dims.length - named} more` : '';
+  return `dims ${dims.slice(0, named).join(', ')}${more}`;
 }
 
 export const outliersExperiment = experiment({

@@ -17,6 +17,7 @@ export function presentStreaming(result: StreamingResult, text: string): Present
     columns: { name: 'head', labels: Array.from({ length: heads }, (_, head) => `${head}`) },
     value: { name: 'evicted attention', format: 'share' },
     scale: 'linear',
+    range: [0, 1],
     values: shares.flatMap((row) => Array.from({ length: heads }, (_, head) => row[head] ?? null)),
   });
   return {
