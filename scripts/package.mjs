@@ -8,7 +8,7 @@ import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { createVSIX } from '@vscode/vsce';
+import { installDependencies } from './install.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -60,6 +60,7 @@ export async function packageExtension(target = `${process.platform}-${process.a
   ]);
   await copyPackage(stage, 'tokenizers', ['index.js', 'LICENSE', `tokenizers.${natives.tokenizers}.node`]);
 
+  const { createVSIX } = await import('@vscode/vsce');
   const vsix = join(root, 'out', `${manifest.name}-${manifest.version}-${target}.vsix`);
   await createVSIX({
     cwd: stage,
@@ -98,6 +99,7 @@ async function copy(from, to, paths, filter) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({ options: { target: { type: 'string' } } });
+  await installDependencies();
   await import('./build.mjs');
   console.log(await packageExtension(values.target));
 }

@@ -21,6 +21,10 @@ describe('Analyze Prompt', () => {
     const { signs, tinted } = await window.marks();
     expect(signs.join('')).toMatch(/bos.*▲.*⚓/);
     expect(tinted.join('')).toContain('lamp');
+
+    await window.lines.filter({ hasText: 'The lamp' }).getByText('lamp').hover();
+    await expect.poll(() => window.hover.textContent()).toMatch(/lamp · token \d+ · id \d+/);
+    await expect.poll(() => window.hover.textContent()).toMatch(/largest \|h\|/);
   });
 
   test('is in the palette and on a key, and takes the selection when there is one', async ({ open }) => {

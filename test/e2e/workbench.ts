@@ -78,6 +78,11 @@ export class Workbench {
     return this.editor.locator('.view-line');
   }
 
+  /** What is told of the text under the mouse. */
+  get hover(): Locator {
+    return this.page.locator('.monaco-hover:visible').first();
+  }
+
   /** The text of the editor as far as it is on screen. */
   async text(): Promise<string> {
     const lines = await this.lines.evaluateAll((elements) =>
