@@ -249,6 +249,10 @@ function argumentRole({ touches, through }: Uses, rank: number | undefined): Rec
   for (const { node, index } of touches) {
     if (node.op === 'RotaryEmbedding' && index === (node.domain === '' ? 3 : 1))
       return { role: 'position-ids', how: 'positions: 0 to T - 1' };
+    if (node.op === 'QEmbedLayerNormalization') {
+      if (index === 1) return { role: 'token-type-ids', how: 'segments: zeros' };
+      if (index === 7) return { role: 'attention-mask', how: 'ones: it masks attention' };
+    }
     if (node.op === 'GroupQueryAttention') {
       if (index === 5) return { role: 'last-key-index', how: 'index of the last key: T - 1' };
       if (index === 6) return { role: 'total-length', how: 'number of keys: T' };

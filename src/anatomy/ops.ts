@@ -120,6 +120,7 @@ export function factors(node: Node): readonly [string, string] | undefined {
 
 /** A lookup of rows in a table, and where its table and its indices are. */
 export function lookup(node: Node): { table: string; indices: string } | undefined {
+  if (node.op === 'QEmbedLayerNormalization') return { table: node.inputs[2] ?? '', indices: node.inputs[0] ?? '' };
   if (node.op !== 'Gather' && node.op !== 'GatherBlockQuantized') return undefined;
   return { table: node.inputs[0] ?? '', indices: node.inputs[1] ?? '' };
 }
