@@ -19,14 +19,12 @@ const root = fileURLToPath(new URL('..', import.meta.url));
  * There is no `darwin-x64`: ONNX Runtime is no longer built for it.
  */
 const targets = {
-  'win32-x64': { tokenizers: 'win32-x64-msvc', onnxruntime: ['onnxruntime.dll'] },
-  'win32-arm64': { tokenizers: 'win32-arm64-msvc', onnxruntime: ['onnxruntime.dll'] },
-  'linux-x64': { tokenizers: 'linux-x64-gnu', onnxruntime: ['libonnxruntime.so.1'] },
-  'linux-arm64': { tokenizers: 'linux-arm64-gnu', onnxruntime: ['libonnxruntime.so.1'] },
-  'darwin-arm64': { tokenizers: 'darwin-arm64', onnxruntime: ['libonnxruntime.1.dylib'] },
+  'win32-x64': { tokenizers: 'win32-x64-msvc', onnxruntime: 'onnxruntime.dll' },
+  'win32-arm64': { tokenizers: 'win32-arm64-msvc', onnxruntime: 'onnxruntime.dll' },
+  'linux-x64': { tokenizers: 'linux-x64-gnu', onnxruntime: 'libonnxruntime.so.1' },
+  'linux-arm64': { tokenizers: 'linux-arm64-gnu', onnxruntime: 'libonnxruntime.so.1' },
+  'darwin-arm64': { tokenizers: 'darwin-arm64', onnxruntime: 'libonnxruntime.1.dylib' },
 };
-
-export const platforms = Object.keys(targets);
 
 /**
  * Stages and packs what `npm run build` has built.
@@ -37,7 +35,7 @@ export async function packageExtension(target = `${process.platform}-${process.a
   const natives = targets[target];
   if (!natives) {
     throw new Error(
-      `There is no native build of ONNX Runtime for ${target}; the extension can be packaged for ${platforms.join(', ')}.`,
+      `There is no native build of ONNX Runtime for ${target}; the extension can be packaged for ${Object.keys(targets).join(', ')}.`,
     );
   }
   const stage = join(root, 'out/package', target);
@@ -56,7 +54,7 @@ export async function packageExtension(target = `${process.platform}-${process.a
   await copyPackage(stage, 'onnxruntime-common', ['dist/cjs']);
   await copyPackage(stage, 'onnxruntime-node', [
     'dist',
-    ...[...natives.onnxruntime, 'onnxruntime_binding.node'].map((file) => `bin/napi-v6/${os}/${cpu}/${file}`),
+    ...['onnxruntime_binding.node', natives.onnxruntime].map((file) => `bin/napi-v6/${os}/${cpu}/${file}`),
   ]);
   await copyPackage(stage, 'tokenizers', ['index.js', 'LICENSE', `tokenizers.${natives.tokenizers}.node`]);
 
