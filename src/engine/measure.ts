@@ -94,11 +94,13 @@ export async function measure(
   const everyBlock = Array.from({ length: anatomy.layers + 1 }, (_, block) => block);
   const variants = request.variants.map(({ interventions, attention }) => {
     const cuts = attention ? everyBlock : cutsOf(interventions);
-    const stages = cut(cuts).filter((part) => part.first > (cuts[0] ?? -1));
+    // A model that is not kept is held block by block.
+    const stages = cut(keep ? cuts : everyBlock).filter((part) => part.first > (cuts[0] ?? -1));
     return { interventions, attention, first: cuts[0], stages };
   });
   // The plain run stops where a changed one begins, to leave it what it needs.
-  const plainStages = cut(variants.flatMap(({ first }) => first ?? []));
+  const plainStages = cut(keep ? variants.flatMap(({ first }) => first ?? []) : everyBlock);
+  const lasting = new Set([...head.stage.inputs, ...variants.flatMap(({ stages }) => givenTo(stages))]);
   const run = async (
     known: Values,
     stages: readonly Stage[],
@@ -106,10 +108,12 @@ export async function measure(
     attention?: AttentionWindow,
   ) => {
     const values = new Map<string, Value>(known);
-    for (const part of stages) {
+    for (const [i, part] of stages.entries()) {
       const instead = attention && (await windowedValues(loaded, runner, plan, part, values, attention, keep));
       const results = await runPatched(runner, plan, anatomy, part, values, interventions, keep, instead);
       for (const [name, value] of results) values.set(name, value);
+      const needed = new Set(stages.slice(i + 1).flatMap(({ inputs }) => inputs));
+      for (const name of values.keys()) if (!needed.has(name) && !lasting.has(name)) values.delete(name);
     }
     return values;
   };
@@ -126,6 +130,12 @@ export async function measure(
       await emit({ type: 'measured', sequence: index, variant, losses });
     }
   }
+}
+
+/** What stages take that none of them makes. */
+function givenTo(stages: readonly Stage[]): string[] {
+  const made = new Set(stages.flatMap(({ outputs }) => outputs));
+  return stages.flatMap(({ inputs }) => inputs).filter((input) => !made.has(input));
 }
 
 const ascending = (numbers: readonly number[]) => [...new Set(numbers)].sort((a, b) => a - b);

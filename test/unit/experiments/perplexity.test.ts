@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { perplexity } from '../../../src/experiments/perplexity.js';
+import { going } from '../../../src/experiments/text.js';
 import { type Windowing, windowsOf } from '../../../src/experiments/windows.js';
 import {
   boats,
@@ -60,6 +61,33 @@ it('gives a running value, window by window, and says what the end leaves', asyn
   }
   expect(seen).toEqual([1, 2, 3]);
   expect(left).toBe(200 - 3 * 63);
+});
+
+it('is the same for a model that memory has no room to keep', async () => {
+  const model = demoModel('llama');
+  const { ids, prefix = 0 } = await engine.encode(model, text(boats));
+  const sequences = [{ ids: [prefix, ...ids.subarray(0, 40)], from: 1 }];
+  const at = { block: 3, tokens: [0], dims: [239], set: { to: 'zero' } } as const;
+  const variants = [
+    { name: 'as is', interventions: [] },
+    { name: 'after', interventions: [{ ...at, point: 'resid_post' } as const] },
+    { name: 'inside', interventions: [{ ...at, point: 'mlp' } as const] },
+    {
+      name: 'both',
+      interventions: [{ ...at, point: 'attn_out' } as const, { ...at, point: 'resid_post', block: 6 } as const],
+    },
+  ];
+  const losses = async (memory: number) => {
+    const found: number[][] = [];
+    for await (const event of going(engine.measure({ model, sequences, variants, memory, threads: 1 })))
+      found.push([...event.losses]);
+    return found;
+  };
+  const [kept, blockwise] = [await losses(2 ** 31), await losses(1)];
+  expect(kept).toHaveLength(4);
+  for (const [i, variant] of kept.entries())
+    for (const [t, loss] of variant.entries()) expect(Math.abs(blockwise[i][t] - loss)).toBeLessThan(1e-4);
+  expect(kept[1]).not.toEqual(kept[0]);
 });
 
 it('leaves out the prefix token when asked to', async () => {
