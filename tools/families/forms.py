@@ -113,7 +113,9 @@ def dynamic_int8(path: Path):
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     target = path.with_suffix(".int8")
-    quantize_dynamic(str(path), str(target), weight_type=QuantType.QInt8)
+    quantize_dynamic(
+        str(path), str(target), weight_type=QuantType.QInt8, extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT}
+    )
     target.replace(path)
 
 
