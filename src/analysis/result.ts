@@ -55,8 +55,17 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     source: tokens.source,
     /** Tokens of the whole text that were run, first and after the last; `total` is how many there are. */
     window: { start: tokens.window.start, end: tokens.window.end, total: tokens.total },
-    /** `start` and `end` are UTF-16 code units of the text. */
-    tokens: tokens.tokens.map(({ id, text, start, end, special }) => ({ id, text, start, end, special })),
+    /** `file`, `width` and `height` of the picture that was analyzed, upright; null for anything else. */
+    picture: tokens.picture ?? null,
+    /** `start` and `end` are UTF-16 code units of the text; `region` is that of a patch, in the picture's pixels. */
+    tokens: tokens.tokens.map(({ id, text, start, end, special, region }) => ({
+      id,
+      text,
+      start,
+      end,
+      special,
+      ...(region && { region }),
+    })),
     layers: analysis.layers.map(layerJson),
     massive_activations: massiveActivations(analysis, thresholds).map(activationJson),
     sinks: sinksJson(analysis, thresholds),

@@ -14,8 +14,7 @@ export async function exportJson(
   to?: vscode.Uri,
 ): Promise<vscode.Uri | undefined> {
   if (!analysis.tokens) throw nothingYet();
-  const file =
-    to ?? (await askFile(resultName((source ?? fileSource(request.prompt)).uri), 'json', vscode.l10n.t('Result')));
+  const file = to ?? (await askFile(resultName(source ?? fileSource(request.prompt)), 'json', vscode.l10n.t('Result')));
   if (file) await write(file, Buffer.from(`${JSON.stringify(toJson(analysis, thresholds), null, 2)}\n`));
   return file;
 }
@@ -41,10 +40,8 @@ export async function exportTensors(
 ): Promise<vscode.Uri | undefined> {
   if (!analysis.tokens) throw nothingYet();
   const parts = to ? tensorParts() : await askParts();
-  const file =
-    parts &&
-    (to ??
-      (await askFile(resultName((source ?? fileSource(request.prompt)).uri), 'safetensors', vscode.l10n.t('Tensors'))));
+  const name = resultName(source ?? fileSource(request.prompt));
+  const file = parts && (to ?? (await askFile(name, 'safetensors', vscode.l10n.t('Tensors'))));
   if (!file) return undefined;
   const has = (part: string) => parts.some((picked) => picked.part === part);
   const save = { file: file.fsPath, attention: has('attention'), mlp: has('mlp'), logits: has('logits') };
@@ -86,7 +83,7 @@ function nothingYet(): SinkscopeError {
   });
 }
 
-function resultName(uri: vscode.Uri | undefined): string {
+function resultName({ uri }: { readonly uri?: vscode.Uri }): string {
   return `${uri ? posix.parse(uri.path).name : 'tokens'}.sinkscope`;
 }
 
