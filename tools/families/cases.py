@@ -252,6 +252,7 @@ def all_cases() -> Iterator[Case]:
     yield from encoders()
     yield from visions()
     yield from others()
+    yield from plain()
     import modules
 
     yield from modules.cases()
@@ -430,3 +431,28 @@ def others() -> Iterator[Case]:
         after=forms.ort_optimised("bert", 4, 64, use_multi_head_attention=True), **bert,
     )
     yield Case("bert-one-layer", build("bert", {**BERT, "num_hidden_layers": 1}, AutoModel), export=forms.torchscript(14), **bert)
+
+
+SMALL = {
+    **BERT, "d_model": 64, "num_layers": 2, "num_heads": 4, "attention_heads": 4, "encoder_layers": 2, "encoder_attention_heads": 4,
+    "ffn_dim": 96, "num_key_value_heads": 4, "n_layer": 2, "n_head": 4, "n_embd": 64, "image_size": 24, "patch_size": 8, "dff": 96,
+}
+PLAIN = {
+    "layoutlm": {}, "roberta-prelayernorm": {}, "data2vec-text": {}, "rembert": {}, "big_bird": {"attention_type": "original_full"},
+    "xlm-roberta-xl": {}, "ernie": {}, "splinter": {}, "gpt_neox_japanese": {}, "ctrl": {}, "falcon_mamba": {}, "phi": {},
+    "gemma2": {"head_dim": 16}, "gemma3_text": {"head_dim": 16}, "qwen3": {"head_dim": 16}, "mistral": {}, "modernbert-decoder": {},
+    "eurobert": {}, "cwm": {}, "vaultgemma": {"head_dim": 16}, "doge": {}, "recurrent_gemma": {"lru_width": 64}, "vit_msn": {},
+    "data2vec-vision": {}, "yolos": {"image_size": [24, 24]}, "ijepa": {},
+}
+
+
+def plain() -> Iterator[Case]:
+    """Families as AutoModel gives them, with only the residual stream and the attention held against PyTorch."""
+    for kind, own in PLAIN.items():
+        known = AutoConfig.for_model(kind)
+        config = {key: value for key, value in SMALL.items() if hasattr(known, key)} | own
+        is_vision = hasattr(known, "image_size")
+        inputs = pixels() if is_vision else ids(mask=kind not in ("falcon_mamba",))
+        make = build(kind, config, AutoModel)
+        blocks = max((len(module), name) for name, module in make().named_modules() if isinstance(module, torch.nn.ModuleList))[1]
+        yield Case(f"plain-{kind}-ts-op17", make, inputs=inputs, blocks=blocks, head="last_hidden_state", export=forms.torchscript(17))
