@@ -54,7 +54,7 @@ export interface Attention {
   readonly pattern: { readonly tensor: string } | { readonly operator: Node };
   /** What the branch adds to the residual, after its output projection; undefined where it is summed with another. */
   readonly output: string | undefined;
-  /** What queries, keys and values are projected from: the norm's output in a pre-norm model. */
+  /** What queries are projected from: the norm's output in a pre-norm model, the latent where queries have one. */
   readonly normed: string | undefined;
   /**
    * What the scores' product multiplies the queries by: [1, key/value heads or heads, head_dim, keys] or with its last

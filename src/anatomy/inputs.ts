@@ -186,7 +186,9 @@ function recognise(
       role: 'features',
       how: 'given by the user: an encoder, or another part beside the residual stream, reads it',
     };
-  if (!isFloat(info)) {
+  // Positions counted from a mask are multiplied by it, so that it reaches their table; positions are never counted.
+  const isCounted = all.through.some((node) => node.op === 'CumSum');
+  if (!isFloat(info) && !isCounted) {
     const positions = positionRole(flow, direct, rank, positionRows);
     if (positions) return { tokenAxis: last, ...positions };
   }

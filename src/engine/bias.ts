@@ -55,14 +55,16 @@ export async function implicitBias(run: Inside, { layer, tokens: chosen }: BiasQ
     rest: updateBy(rest, rows.headDim, (query) => place(head, query), from, tokens),
   }));
   const isChosen = (token: number) => chosen !== 'extra' && chosen.includes(token);
-  const residual = floats(await run.state(layer - 1));
-  const { dims } = rowsOf(await run.state(layer - 1));
+  const residual = await run.state(layer - 1);
   const norm = normed === undefined ? undefined : found.get(normed);
-  const byToken = (data: Float32Array, measure: (vector: Float32Array) => number) =>
-    pairOf(tokens, isChosen, (token) => measure(data.subarray(token * dims, (token + 1) * dims)));
+  const byToken = (value: Value, measure: (vector: Float32Array) => number) => {
+    const { dims } = rowsOf(value);
+    const data = floats(value);
+    return pairOf(tokens, isChosen, (token) => measure(data.subarray(token * dims, (token + 1) * dims)));
+  };
   const chainOf = (measure: (vector: Float32Array) => number) => ({
     input: byToken(residual, measure),
-    normed: norm && byToken(floats(norm), measure),
+    normed: norm && byToken(norm, measure),
   });
   const keyRows =
     keys === undefined ? undefined : keyRowsOf(found.get(keys) as Value, rows, pattern, 'tensor' in attention.pattern);

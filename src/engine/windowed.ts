@@ -39,8 +39,12 @@ export function checkCausal(columns: Columns, file: string): void {
   });
 }
 
-/** The pattern with what the window leaves out set to 0 and the rest scaled up, as masking before the softmax does. */
-export function windowedPattern(pattern: Pattern, columns: Columns, kept: AttentionWindow): Float32Array {
+/**
+ * The pattern with what the window leaves out set to 0 and the rest scaled up, as masking before the softmax does.
+ *
+ * @returns undefined where nothing is left of a row: its weights were too small for the pattern's precision
+ */
+export function windowedPattern(pattern: Pattern, columns: Columns, kept: AttentionWindow): Float32Array | undefined {
   const { heads, queries, keys, values } = pattern;
   const windowed = values.slice();
   for (let head = 0; head < heads; head++) {
@@ -56,7 +60,9 @@ export function windowedPattern(pattern: Pattern, columns: Columns, kept: Attent
         } else sum += values[row + key];
       }
       const absent = 1 - sum - lost;
-      const scale = 1 / (absent > lacking ? sum + absent : sum);
+      const left = absent > lacking ? sum + absent : sum;
+      if (!(left > 0)) return undefined;
+      const scale = 1 / left;
       for (let key = 0; key < keys; key++) windowed[row + key] *= scale;
     }
   }
@@ -67,7 +73,8 @@ export function windowedPattern(pattern: Pattern, columns: Columns, kept: Attent
  * What block `stage.last` goes on from when its attention looks through a window: its pattern or, where an operator
  * hides that, its weighed values.
  *
- * @throws SinkscopeError `input` where the block's pattern can be neither found nor rebuilt, or is not causal
+ * @throws SinkscopeError `input` where the block's pattern can be neither found nor rebuilt, is not causal, or has
+ *   nothing left of a row
  */
 export async function windowedValues(
   loaded: LoadedModel,
@@ -95,6 +102,13 @@ export async function windowedValues(
   const columns = columnsOf(pattern);
   checkCausal(columns, loaded.file);
   const changed = windowedPattern(pattern, columns, kept);
+  if (!changed) {
+    throw new SinkscopeError({
+      code: 'input',
+      file: loaded.file,
+      message: `In block ${block} a query gives what a window of ${kept.window} keeps less attention than numbers can tell from none, so it cannot be scaled up; choose a larger window or more sink tokens.`,
+    });
+  }
   if (!hidden) return new Map([[name, withFloats(found(name), changed)]]);
 
   const rows = weighedRows(found(values), pattern.heads);
