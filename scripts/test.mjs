@@ -80,7 +80,7 @@ function runNode(args) {
     const child = spawn(process.execPath, args, {
       cwd: root,
       stdio: ['ignore', 'inherit', 'inherit'],
-      timeout: 10 * minutes,
+      timeout: 15 * minutes,
     });
     child.once('error', (error) => resolve(error.message));
     child.once('exit', (code, signal) => resolve(signal ?? `code ${code}`));
