@@ -7,6 +7,7 @@ import { SinkscopeError } from '../errors.js';
 import { logSumExp } from '../statistics/softmax.js';
 import { checkIds } from '../tokens/tokenizer.js';
 import type { AttentionWindow } from './answers.js';
+import { isCausal } from './causal.js';
 import { makeFeeds } from './feeds.js';
 import { Head } from './head.js';
 import { type Intervention, intervened } from './interventions.js';
@@ -82,6 +83,13 @@ export async function measure(
       code: 'too-long',
       message: `A window of ${longest} tokens is longer than the model's context of ${summary.context}; choose a shorter one.`,
       limit: { tokens: longest, context: summary.context },
+    });
+  }
+  if (!(await isCausal(loaded, runner, request.sequences[0]?.ids ?? []))) {
+    throw new SinkscopeError({
+      code: 'input',
+      file: loaded.file,
+      message: `${loaded.file} lets every token see those after it, so it does not predict the next one and has no perplexity; give a model that generates text.`,
     });
   }
   const plan = makePlan(model.graph, anatomy, new Map(), [logits]);

@@ -1,3 +1,6 @@
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { perplexity } from '../../../src/experiments/perplexity.js';
 import { going } from '../../../src/experiments/text.js';
@@ -119,17 +122,34 @@ describe('bad input is answered with a sentence', () => {
     await expect(failing(fixtureModel('gpt2-ts-op14'), 'Summer', { window: 8 })).rejects.toThrow(/no tokenizer\.json/);
   });
 
-  it('a model without an output head', async () => {
+  it('a text that the tokenizer has no tokens for', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sinkscope-'));
+    try {
+      await copyFile(demoModel('llama'), join(folder, 'model.onnx'));
+      const model = { type: 'WordLevel', vocab: { one: 0 }, unk_token: '<none>' };
+      const tokenizer = { version: '1.0', added_tokens: [], pre_tokenizer: { type: 'Whitespace' }, model };
+      await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
+      const failed = failing(join(folder, 'model.onnx'), 'one two', { window: 2 });
+      await expect(failed).rejects.toThrow(/cannot represent this text/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it.each([
+    ['a model without an output head', 'dinov2_with_registers-dynamo-op18', /no output head.*no perplexity/],
+    ['a model that sees what comes next', 'bert-optimum-op14', /every token see those after it.*no perplexity/],
+  ])('%s', async (_, name, sentence) => {
     const events = engine.measure({
       ...budget,
-      model: fixtureModel('dinov2_with_registers-dynamo-op18'),
+      model: fixtureModel(name),
       sequences: [{ ids: [1, 2, 3], from: 1 }],
       variants: [{ name: 'as is', interventions: [] }],
     });
     const end = await last(events);
     expect(end).toMatchObject({
       type: 'failed',
-      problem: { message: expect.stringMatching(/no output head.*no perplexity/) },
+      problem: { message: expect.stringMatching(sentence) },
     });
   });
 
