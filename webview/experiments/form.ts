@@ -76,7 +76,7 @@ export class ExperimentForm extends LitElement {
       border-color: var(--vscode-dropdown-border, var(--vscode-contrastBorder, var(--rule)));
     }
     input::placeholder {
-      color: var(--vscode-input-placeholderForeground);
+      color: var(--vscode-input-placeholderForeground, var(--muted));
     }
     input:focus-visible,
     select:focus-visible {

@@ -1,0 +1,140 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Presentation, tableOf } from '../../../src/analysis/presentation.js';
+import { experiments } from '../../../src/experiments/catalogue/catalogue.js';
+import type { Setup } from '../../../src/experiments/experiment.js';
+import recorded from '../../../webview/dev/runs/experiments.json';
+import {
+  boats,
+  budget,
+  demoModel,
+  type Engine,
+  last,
+  makeEngine,
+  pendulum,
+  references,
+  text,
+  thresholds,
+} from './support.js';
+
+const { signal } = new AbortController();
+const run = (id: string, setup: Partial<Setup>, given: Record<string, unknown>) => {
+  const found = experiments.find((experiment) => experiment.id === id);
+  if (!found) throw new Error(`there is no experiment ${id}`);
+  return found.run({ ...budget, bos: undefined, thresholds, ...setup } as Setup, given, signal);
+};
+const named = (file: string) => ({ name: file.replace(/.*\//, ''), text: text(file) });
+
+describe('on the demo model', () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await makeEngine();
+  });
+  afterAll(() => engine.dispose());
+
+  const shown = async (id: string, given: Record<string, unknown>): Promise<Presentation> => {
+    const { presentation } = await last(run(id, { engine, model: demoModel('llama') }, given));
+    if (!presentation) throw new Error('nothing is shown at the end');
+    return presentation;
+  };
+
+  it('an entry set to zero is shown beside the run as it is, as PyTorch has both', async () => {
+    const expected = references.intervenedRun.find(({ model }) => model === 'llama');
+    const { parts, settings, sentence } = await shown('intervene', { text: named('media/sample.md') });
+    expect(settings).toContainEqual({ name: 'set', value: 'resid_post of block 2, token 0, dim 239 → 0' });
+    const heads = expected?.alphaFirst.flat() ?? [];
+    const rate = heads.filter((alpha) => alpha > thresholds.epsilon).length / heads.length;
+    expect(tableOf(parts[4]).rows[0]?.[2]).toBe(rate);
+    expect(sentence).toContain(`${(100 * rate).toFixed(1)} % after`);
+    const after = parts[2];
+    if (after.kind !== 'heatmap') throw new Error('the third part is no heatmap');
+    const width = after.columns.labels.length;
+    for (const [layer, [largest, token]] of (expected?.top ?? []).entries())
+      expect(after.values[layer * width + token]).toBeCloseTo(Math.abs(largest), 1);
+  });
+
+  it('perplexities under interventions are bars against the run as it is', async () => {
+    const given = { text: named(boats), calibration: named(pendulum), tokens: 2048, largest: 1 };
+    const { parts, settings } = await shown('interventions', given);
+    const expected = references.interventions.find(({ model, points }) => model === 'llama' && points.length === 1);
+    const [bars] = parts;
+    if (bars.kind !== 'bars') throw new Error('the first part is no bars');
+    const rows = expected?.rows ?? [];
+    for (const { name, perplexity } of rows.filter(({ name }) => name !== 'random')) {
+      const bar = bars.bars.find((one) => one.name === name);
+      expect(bar?.value, name).toBeCloseTo(perplexity, 2);
+    }
+    expect(bars.reference).toBe(bars.bars[0]?.value);
+    expect(settings.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['model', 'text', 'calibration', 'T', 'BOS', 'massive', 'seed']),
+    );
+  });
+
+  it('stops when it is told to', async () => {
+    const controller = new AbortController();
+    const perplexity = experiments.find(({ id }) => id === 'perplexity');
+    const setup = { ...budget, engine, model: demoModel('llama'), bos: undefined, thresholds };
+    const stopped = async () => {
+      for await (const { done } of perplexity?.run(setup, { text: named(boats) }, controller.signal) ?? [])
+        if (done === 1) controller.abort();
+    };
+    await expect(stopped()).rejects.toMatchObject({ code: 'cancelled' });
+  });
+});
+
+describe('what is given', () => {
+  it.each([
+    ['perplexity', {}, 'Text: choose a text.'],
+    ['perplexity', { text: { name: 'a', text: 'b' }, window: 2 }, 'Window (tokens): give a whole number from 3 on.'],
+    [
+      'perplexity',
+      { text: { name: 'a', text: 'b' }, tokens: 1.5 },
+      'First tokens only: give a whole number from 1 on.',
+    ],
+    ['compare', { text: { name: 'a', text: 'b' }, models: 'llama' }, 'Models: choose models.'],
+    ['vision', {}, 'Images or pixel tensors: choose files.'],
+    [
+      'intervene',
+      { text: { name: 'a', text: 'b' }, set: 'half' },
+      'Set to: choose one of zero, mean, value, scale, noise.',
+    ],
+    [
+      'intervene',
+      { text: { name: 'a', text: 'b' }, dims: '12, x' },
+      'Dims are whole numbers from 0 on, as in 0, 3, or one of the words of their field; not "12, x".',
+    ],
+    ['intervene', { text: { name: 'a', text: 'b' }, set: 'scale' }, 'To set activations to a scale, give its number.'],
+  ])('%s says what does not fit: %j', async (id, given, message) => {
+    await expect(async () => last(run(id, {}, given))).rejects.toMatchObject({ code: 'input', message });
+  });
+});
+
+describe('every experiment', () => {
+  const folder = new URL('../../../src/cli/', import.meta.url);
+  const sources = readdirSync(folder).map((file) => readFileSync(new URL(file, folder), 'utf8'));
+  const subcommands = sources.flatMap((source) =>
+    Array.from(source.matchAll(/new Command\('([\w-]+)'\)/g), ([, name]) => name),
+  );
+  const manifest = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+
+  it.each(experiments.map(({ id }) => id))('%s is a subcommand and a command', (id) => {
+    // Of one run, `analyze --set` is the subcommand.
+    if (id !== 'intervene') expect(subcommands).toContain(id);
+    const name = id.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+    expect(manifest).toContain(`"command": "sinkscope.${name}"`);
+  });
+
+  it.each(recorded.runs.map(({ experiment, presentation }) => [experiment, presentation as Presentation] as const))(
+    '%s says what it shows and what that depends on',
+    (_, { sentence, settings, parts }) => {
+      expect(sentence).toMatch(/^.+[.)]$/s);
+      expect(sentence).not.toMatch(/NaN|undefined|null|Infinity/);
+      expect(settings.map(({ name }) => name)).toEqual(expect.arrayContaining(['T', 'BOS']));
+      for (const part of parts) {
+        const { columns, rows } = tableOf(part);
+        expect(rows.length, part.heading).toBeGreaterThan(0);
+        for (const row of rows) expect(row, part.heading).toHaveLength(columns.length);
+      }
+    },
+  );
+});
