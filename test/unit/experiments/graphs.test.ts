@@ -1,11 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { activationRatios, conclusion } from '../../../src/experiments/graphs.js';
-import { readModel } from '../../../src/onnx/read.js';
 import { graphs as reference } from '../../references/vision-graphs.json';
-import { budget, demoModel, type Engine, fixtureModel, makeEngine, off, resultOf } from './support.js';
+import { budget, demoModel, type Engine, fixtureModel, makeEngine, off, resultOf, withWeight } from './support.js';
 
 const untrained = fixtureModel(reference.fixture);
 const feeds = untrained.replace('model.onnx', 'golden.safetensors');
@@ -16,23 +15,17 @@ beforeAll(async () => {
   engine = await makeEngine();
   folder = mkdtempSync(join(tmpdir(), 'graphs-'));
   trained = join(folder, 'model.onnx');
-  writeFileSync(trained, withLargeWeight(untrained));
+  // [6 edge features, 4 heads]
+  const element = reference.row * 4 + reference.column;
+  writeFileSync(
+    trained,
+    withWeight(untrained, reference.weight, element, (weight) => weight * reference.factor),
+  );
 });
 afterAll(() => {
   engine.dispose();
   rmSync(folder, { recursive: true, force: true });
 });
-
-/** The fixture's bytes with the weight of the reference's twin changed in place. */
-function withLargeWeight(file: string): Buffer {
-  const bytes = readFileSync(file);
-  const tensor = readModel(file).graph.initializers.get(reference.weight);
-  if (!tensor) throw new Error(`${reference.weight} is not there`);
-  const own = tensor.data instanceof Uint8Array ? bytes.indexOf(tensor.data) : tensor.data.offset;
-  const at = own + 4 * (reference.row * tensor.dims[1] + reference.column);
-  bytes.writeFloatLE(bytes.readFloatLE(at) * reference.factor, at);
-  return bytes;
-}
 
 const of = (model: string, twin: string) =>
   resultOf(activationRatios(engine, { ...budget, model, twin, graphs: [{ feeds }], tail: reference.tail }));

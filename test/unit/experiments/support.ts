@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import type { Engine } from '../../../src/engine/engine.js';
+import { readModel } from '../../../src/onnx/read.js';
 import references from '../../references/experiments.json';
 
 export { makeEngine } from '../engine/support.js';
@@ -38,3 +39,14 @@ export async function resultOf<T>(steps: AsyncIterable<{ readonly result?: T }>)
 export const off = (actual: number, expected: number) => Math.abs(actual / expected - 1);
 
 export type { Engine };
+
+/** The bytes of a model file with one element of a float32 weight changed in place. */
+export function withWeight(file: string, name: string, element: number, change: (weight: number) => number): Buffer {
+  const bytes = readFileSync(file);
+  const tensor = readModel(file).graph.initializers.get(name);
+  if (!tensor) throw new Error(`${name} is not there`);
+  const start = tensor.data instanceof Uint8Array ? bytes.indexOf(tensor.data) : tensor.data.offset;
+  const at = start + 4 * element;
+  bytes.writeFloatLE(change(bytes.readFloatLE(at)), at);
+  return bytes;
+}

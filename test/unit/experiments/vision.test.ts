@@ -1,8 +1,11 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { conclusion, fixMean, type VisionRequest } from '../../../src/experiments/vision.js';
 import references from '../../references/vision-graphs.json';
-import { budget, type Engine, fixtureModel, makeEngine, off, resultOf, thresholds } from './support.js';
+import { budget, type Engine, fixtureModel, makeEngine, off, resultOf, thresholds, withWeight } from './support.js';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -56,6 +59,30 @@ it('says that nothing is massive, and what the output does', async () => {
   expect(words).toMatch(/^Nothing is massive here \(at most 8\.\d+ × the median\)|^Nothing is massive here/);
   expect(words).toMatch(/to zero changes the output by 8 %, to the mean over other images by 12\.9 %/);
   expect(words).toMatch(/more than a constant bias\.$/);
+});
+
+it('finds massive activations that act as a bias: the mean stands in for them', async () => {
+  const fixture = fixtureModel('dinov2_with_registers-dynamo-op18');
+  const folder = mkdtempSync(join(tmpdir(), 'vision-'));
+  try {
+    // One dimension of what the first block's MLP adds is the same large value at every token and in every image.
+    const model = join(folder, 'model.onnx');
+    writeFileSync(
+      model,
+      withWeight(fixture, 'm.encoder.layer.0.mlp.fc2.bias', 40, (bias) => bias + 20_000),
+    );
+    const result = await resultOf(fixMean(engine, { ...budget, model, images, dims: 1, seed: 0, thresholds }));
+    expect(result).toMatchObject({ layer: 1, dims: [40], massive: true });
+    expect(result.largestRatio).toBeGreaterThan(1000);
+    const [zero, mean] = result.rows;
+    expect(zero.change).toBeGreaterThan(0.02);
+    expect(mean.change).toBeLessThan(zero.change / 10);
+    expect(conclusion(result)).toMatch(
+      /^Setting dimension 40 of h_1 .* but hardly what differs in them between images\.$/,
+    );
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 describe('what does not fit', () => {
