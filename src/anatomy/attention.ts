@@ -216,11 +216,13 @@ function headsOf(flow: Flow, site: Softmax, width: number | undefined) {
   const cache = cacheExtents(flow);
   const split = splitOf(queries);
   const isPacked = queries.products[0]?.node === projections(flow, key).products[0]?.node;
+  // Of the queries of all heads; values may be of another width.
+  const columns = isPacked ? width : queries.products[0]?.columns;
   const heads =
     declaredExtents(flow, site.tensor)?.at(-3) ??
-    ratio(width, cache?.headDim) ??
+    ratio(columns, cache?.headDim) ??
     (split && split.length < 5 ? known(split.at(-2)) : undefined) ??
-    ratio(isPacked ? width : queries.products[0]?.columns, known(split?.at(-1))) ??
+    ratio(columns, known(split?.at(-1))) ??
     ratio(width, known(split?.at(-1)));
   const headDim = ratio(width, heads);
   const kvHeads = cache?.kvHeads ?? keyHeads(flow, key, queries.products[0], heads, headDim) ?? heads;
