@@ -455,4 +455,6 @@ def plain() -> Iterator[Case]:
         inputs = pixels() if is_vision else ids(mask=kind not in ("falcon_mamba",))
         make = build(kind, config, AutoModel)
         blocks = max((len(module), name) for name, module in make().named_modules() if isinstance(module, torch.nn.ModuleList))[1]
-        yield Case(f"plain-{kind}-ts-op17", make, inputs=inputs, blocks=blocks, head="last_hidden_state", export=forms.torchscript(17))
+        parallel = kind in ("phi", "gpt_neox_japanese")
+        common = dict(inputs=inputs, blocks=blocks, head="last_hidden_state", parallel=parallel)
+        yield Case(f"plain-{kind}-ts-op17", make, export=forms.torchscript(17), **common)
