@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runOf } from '../../../src/experiments/run.js';
 import { conclusion, meanShare, type StreamingRequest, streaming } from '../../../src/experiments/streaming.js';
 import {
   boats,
@@ -85,7 +86,12 @@ describe('a window inside operators', () => {
   });
 
   it('says so where tokens see what comes after them', async () => {
-    await expect(losses('bert-optimum-op14', 4)).rejects.toThrow(/cannot be run through a sliding window/);
+    await expect(losses('bert-optimum-op14', 4)).rejects.toThrow(/lets every token see those after it/);
+    const model = fixtureModel('bert-optimum-op14');
+    const feeds = model.replace('model.onnx', 'golden.safetensors');
+    await runOf(engine, { ...budget, model, prompt: { feeds } });
+    const evicted = engine.query({ type: 'evicted', layer: 1, windows: [{ window: 4, sinks: 0 }] });
+    await expect(evicted).rejects.toThrow(/cannot be run through a sliding window/);
   });
 });
 
