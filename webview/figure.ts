@@ -68,7 +68,7 @@ export class Figure extends LitElement {
 
   override render() {
     return html`
-      <section aria-labelledby="heading">
+      <section role="group" aria-labelledby="heading">
         <header>
           <div>
             <h2 id="heading">${this.heading}</h2>

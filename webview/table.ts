@@ -1,11 +1,13 @@
 /** A native table of numbers, a page at a time; sortable and selectable where its owner says how. */
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import { quietButtonStyles } from './styles.js';
+import { hiddenStyles, quietButtonStyles } from './styles.js';
 
 export interface TableData {
   /** What the table shows; the first column names the row. */
   readonly caption: string;
+  /** True where the caption stands above the table already. */
+  readonly captioned?: boolean;
   readonly columns: readonly string[];
   readonly rows: number;
   cell(row: number, column: number): string;
@@ -21,6 +23,7 @@ const pageLength = 100;
 @customElement('sinkscope-table')
 export class Table extends LitElement {
   static override styles = [
+    hiddenStyles,
     quietButtonStyles,
     css`
       .scroller {
@@ -104,9 +107,9 @@ export class Table extends LitElement {
     const page = Math.min(this.page, pages - 1);
     const rows = this.#rows().slice(page * pageLength, (page + 1) * pageLength);
     return html`
-      <div class="scroller" tabindex="0" role="region" aria-label=${data.caption}>
+      <div class="scroller" tabindex="0" role="group" aria-label=${data.caption}>
         <table>
-          <caption>${data.caption}</caption>
+          <caption class=${data.captioned ? 'hidden' : ''}>${data.caption}</caption>
           <thead>
             <tr>${data.columns.map((name, column) => this.#header(name, column))}</tr>
           </thead>

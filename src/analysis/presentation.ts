@@ -132,7 +132,7 @@ export function tableOf(part: Part): TablePart {
       const intervals = bars.some(({ interval }) => interval);
       const bounds = intervals ? ['95 % from', 'to'].map((name) => ({ name, format: value.format })) : [];
       return table(
-        [{ name: '' }, value, ...bounds],
+        [{ name: 'name' }, value, ...bounds],
         bars.map(({ name, value, interval }) => [name, value, ...(intervals ? (interval ?? [null, null]) : [])]),
       );
     }
@@ -155,7 +155,7 @@ export function tableOf(part: Part): TablePart {
     }
     case 'text':
       return table(
-        [{ name: '' }],
+        [{ name: 'text' }],
         part.paragraphs.map((paragraph) => [paragraph]),
       );
   }

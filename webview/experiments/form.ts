@@ -109,6 +109,9 @@ export class ExperimentForm extends LitElement {
           event.preventDefault();
           this.#act({ do: 'run', experiment: facts.id, values: this.#values(facts) });
         }}
+        @keydown=${(event: KeyboardEvent) => {
+          if (event.key === 'Enter' && event.target instanceof HTMLInputElement) this.#submit();
+        }}
       >
         <div class="row">
           <label
@@ -128,7 +131,7 @@ export class ExperimentForm extends LitElement {
         <div class="row">
           ${Object.entries(facts.inputs).map(([name, input]) => this.#field(facts, name, input))}
           ${this.#selected(facts)}
-          <vscode-button type="submit" data-testid="run-experiment">Run</vscode-button>
+          <vscode-button data-testid="run-experiment" @click=${this.#submit}>Run</vscode-button>
           ${
             this.running
               ? html`<vscode-button
@@ -141,6 +144,11 @@ export class ExperimentForm extends LitElement {
         </div>
       </form>
     `;
+  }
+
+  /** As a person does it: fields are checked first. */
+  #submit(): void {
+    this.renderRoot.querySelector('form')?.requestSubmit();
   }
 
   #field({ id }: Facts, name: string, input: Input) {

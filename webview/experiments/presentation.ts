@@ -93,7 +93,7 @@ export class PresentationView extends LitElement {
       name=${name}
       heading=${part.heading}
       note=${note}
-      .table=${drawn ? () => dataOf(tableOf(part), part.heading) : undefined}
+      .table=${drawn ? () => dataOf(tableOf(part)) : undefined}
       .picture=${drawn ? () => this.#picture(name) : undefined}
       ?open=${this.tables.has(name)}
       ><span slot="actions">
@@ -106,7 +106,7 @@ export class PresentationView extends LitElement {
   #body(part: Part, name: string): TemplateResult {
     switch (part.kind) {
       case 'table':
-        return html`<sinkscope-table .data=${dataOf(part, '')}></sinkscope-table>`;
+        return html`<sinkscope-table .data=${dataOf(part)}></sinkscope-table>`;
       case 'text':
         return html`${part.paragraphs.map((paragraph) => html`<p>${paragraph}</p>`)}`;
       case 'heatmap':
@@ -153,14 +153,15 @@ function isWide(part: Part): boolean {
   return part.kind === 'table' && part.columns.length > 6;
 }
 
-function dataOf({ columns, rows }: TablePart, caption: string): TableData {
+function dataOf({ heading, columns, rows }: TablePart): TableData {
   const numeric = columns.map((_, column) => rows.some((row) => typeof row[column] === 'number'));
   const order = (row: number, column: number) => {
     const value = rows[row]?.[column];
     return typeof value === 'number' ? value : numeric[column] ? Number.NEGATIVE_INFINITY : row;
   };
   return {
-    caption,
+    caption: heading,
+    captioned: true,
     columns: columns.map(({ name }) => name),
     rows: rows.length,
     cell: (row, column) => formatCell(rows[row]?.[column] ?? null, columns[column]?.format),

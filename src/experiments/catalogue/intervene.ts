@@ -63,7 +63,7 @@ export function presentIntervene(result: InterveneResult, texts: { text: string;
       {
         kind: 'table',
         heading: 'Sinks',
-        columns: [{ name: '' }, { name: 'before', format: 'share' }, { name: 'after', format: 'share' }],
+        columns: [{ name: 'rate' }, { name: 'before', format: 'share' }, { name: 'after', format: 'share' }],
         rows: [
           ['sink rate, first token', sinks.before.rate ?? null, sinks.after.rate ?? null],
           ...(sinks.before.extraRate === undefined
@@ -102,7 +102,7 @@ function predictions(before: Analysis, after: Analysis): TablePart {
     kind: 'table',
     heading: 'Predictions after the last token',
     columns: [
-      { name: '' },
+      { name: 'rank' },
       { name: 'before' },
       { name: 'probability', format: 'share' },
       { name: 'after' },
