@@ -12,6 +12,8 @@ export interface Problem {
   readonly detail?: string;
   /** With `too-long`: what was asked for and what fits, in tokens, so that a part can be chosen. */
   readonly limit?: { readonly tokens: number; readonly context: number };
+  /** Extents of a residual stream of which an axis has to be chosen: the one that counts tokens. */
+  readonly axes?: readonly number[];
 }
 
 export type ProblemCode =
@@ -34,6 +36,7 @@ export class SinkscopeError extends Error implements Problem {
   readonly file?: string;
   readonly detail?: string;
   readonly limit?: { readonly tokens: number; readonly context: number };
+  readonly axes?: readonly number[];
 
   constructor(problem: Problem, options?: ErrorOptions) {
     super(problem.message, options);
@@ -42,6 +45,7 @@ export class SinkscopeError extends Error implements Problem {
     this.file = problem.file;
     this.detail = problem.detail;
     this.limit = problem.limit;
+    this.axes = problem.axes;
   }
 
   /** True for a `SinkscopeError`, of the given code where one is named. */
@@ -53,8 +57,8 @@ export class SinkscopeError extends Error implements Problem {
 /** Whatever was thrown, as a {@link Problem}; an unexpected error keeps its stack in `detail`. */
 export function toProblem(error: unknown): Problem {
   if (error instanceof SinkscopeError) {
-    const { code, message, file, detail, limit } = error;
-    return { code, message, file, detail, limit };
+    const { code, message, file, detail, limit, axes } = error;
+    return { code, message, file, detail, limit, axes };
   }
   const message = error instanceof Error ? error.message : String(error);
   const detail = error instanceof Error ? error.stack : undefined;

@@ -11,6 +11,7 @@ import { SinkscopeError } from '../errors.js';
 import { type Change, resolve as resolveChange, withMeans } from '../experiments/selectors.js';
 import { parseChange } from './change.js';
 import { modelFile } from './model.js';
+import { parseIndex } from './prompt.js';
 import { against, report } from './report.js';
 import { memoryOption, readText } from './text.js';
 
@@ -20,6 +21,7 @@ interface Options {
   readonly ids?: readonly number[];
   readonly feeds?: string;
   readonly tokenName?: string;
+  readonly tokenAxis?: number;
   readonly image?: string;
   readonly bos?: boolean;
   readonly window?: 'first' | 'last';
@@ -44,6 +46,12 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
       new Option('--feeds <path>', 'a .safetensors or .npz file with tensors by input name').conflicts('window'),
     )
     .option('--token-name <word>', 'with --feeds: what a token is, as in "node", where the model takes no token ids')
+    .addOption(
+      new Option(
+        '--token-axis <axis>',
+        'with --feeds: the axis of the residual stream that counts tokens, from 0',
+      ).argParser(parseIndex),
+    )
     .addOption(
       new Option('--image <path>', 'a PNG or JPEG picture, for a vision model').conflicts([
         'text',
@@ -119,7 +127,16 @@ async function request(model: string, options: Options): Promise<RunRequest> {
   };
 }
 
-async function prompt({ text, file, ids, feeds, tokenName, image, bos }: Options): Promise<RunRequest['prompt']> {
+async function prompt({
+  text,
+  file,
+  ids,
+  feeds,
+  tokenName,
+  tokenAxis,
+  image,
+  bos,
+}: Options): Promise<RunRequest['prompt']> {
   if (bos && (ids ?? feeds ?? image) !== undefined) {
     throw new SinkscopeError({
       code: 'input',
@@ -129,7 +146,7 @@ async function prompt({ text, file, ids, feeds, tokenName, image, bos }: Options
   if (text !== undefined) return { text };
   if (file !== undefined) return { text: await readText(file) };
   if (ids !== undefined) return { ids };
-  if (feeds !== undefined) return { feeds: resolve(feeds), tokenName };
+  if (feeds !== undefined) return { feeds: resolve(feeds), tokenName, tokenAxis };
   if (image !== undefined) return { image: resolve(image) };
   throw new SinkscopeError({
     code: 'input',

@@ -122,8 +122,9 @@ export interface RunRequest {
     /**
      * A `.safetensors` or `.npz` file with tensors by graph input name; tensors that are no input are ignored.
      * `tokenName`: what tokens of a model that takes no token ids are called, numbered (`node 3`); default `token`.
+     * `tokenAxis`: the axis of `h_0` that counts them, from 0; default: all but the last together.
      */
-    | { readonly feeds: string; readonly tokenName?: string }
+    | { readonly feeds: string; readonly tokenName?: string; readonly tokenAxis?: number }
     /** A PNG or JPEG file, for a model that takes pixels. */
     | { readonly image: string };
   /** Undefined: as the tokenizer's own post-processing (or the model folder's configuration) says. */

@@ -86,7 +86,11 @@ const runRequest = v.object({
     [
       v.strictObject({ text: v.string() }),
       v.strictObject({ ids: v.array(v.number()) }),
-      v.strictObject({ feeds: path, tokenName: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(40))) }),
+      v.strictObject({
+        feeds: path,
+        tokenName: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(40))),
+        tokenAxis: v.optional(whole),
+      }),
       v.strictObject({ image: path }),
     ],
     'must have exactly one of text, ids, feeds and image',

@@ -7,6 +7,7 @@ import type { PredictionsEvent, Query, QueryAnswers, RunEvent, RunRequest } from
 import { fixedLength, makeFeeds } from './feeds.js';
 import { Head, likeliest } from './head.js';
 import type { Point } from './interventions.js';
+import { checkAxis, firstPattern, tokenRows } from './layout.js';
 import type { LoadedModel } from './loaded.js';
 import { chooseDial, holdsStates, tokensThatFit } from './memory.js';
 import { runPatched, valueAt } from './patched.js';
@@ -84,6 +85,9 @@ export class Run {
   /** Positions that are run: more than T where the file takes only one length. */
   private length: number | undefined;
   private keepsStates = true;
+  /** The axis that counts tokens, where the user says which. */
+  private readonly axis: number | undefined;
+  private readonly rows = (state: Value) => tokenRows(state, this.axis);
   /** Of the layer asked about last: people go through its heads. */
   private lastPattern: { readonly layer: number; readonly pattern: Pattern } | undefined;
 
@@ -103,6 +107,7 @@ export class Run {
     this.feeds = feeds.values;
     this.length = feeds.length;
     this.tokens = prompt.tokens?.length;
+    this.axis = 'feeds' in request.prompt ? request.prompt.tokenAxis : undefined;
 
     const { attention, save } = request;
     const taps = new Map<number, string[]>();
@@ -163,7 +168,7 @@ export class Run {
     if (query.type === 'activation') return this.activation(query.point, query.layer, query.token);
     checkIndex('layer', query.layer, 0, layers);
     await this.recall(query.layer);
-    const row = sliceRows(this.value(this.residual(query.layer)), query.token, query.token + 1);
+    const row = sliceRows(this.rows(this.value(this.residual(query.layer))), query.token, query.token + 1);
     return { values: floats(row).slice() };
   }
 
@@ -214,7 +219,7 @@ export class Run {
       residual: (layer) => this.residual(layer),
       state: async (layer) => {
         await this.recall(layer);
-        return this.value(this.residual(layer));
+        return this.rows(this.value(this.residual(layer)));
       },
       inside: (block, names, given) => this.inside(block, names, given),
       pattern: (layer) => this.wholePattern(layer),
@@ -252,7 +257,7 @@ export class Run {
     const name = valueAt(this.loaded.anatomy, point, layer);
     const value = (await this.inside(layer, [name])).get(name);
     if (!value) throw new Error(`${name} was not computed`);
-    return { values: floats(sliceRows(value, token, token + 1)).slice() };
+    return { values: floats(sliceRows(this.rows(value), token, token + 1)).slice() };
   }
 
   private async lens(layer: number, token: number): Promise<QueryAnswers['lens']> {
@@ -272,7 +277,9 @@ export class Run {
   /** Emits and saves what the results of a stage say about block `block`; 0 is the embedding. */
   private async reportBlock(block: number, results: ReadonlyMap<string, Value>, emit: Emit): Promise<void> {
     const { loaded, request, saver } = this;
-    const state = results.get(this.residual(block)) ?? this.value(this.residual(block));
+    const tensor = results.get(this.residual(block)) ?? this.value(this.residual(block));
+    if (block === 0) checkAxis(tensor, this.axis);
+    const state = this.rows(tensor);
     const { dims, tokens: rows } = rowsOf(state);
     this.length ??= rows;
     if (this.tokens === undefined) {
@@ -309,7 +316,7 @@ export class Run {
       [`mlp.${block - 1}`, parts.mlpIntermediate],
     ] as const) {
       const value = tap === undefined ? undefined : results.get(tap);
-      if (value) await saver?.rows(name, floats(sliceRows(value, 0, tokens)), tokens);
+      if (value) await saver?.rows(name, floats(sliceRows(this.rows(value), 0, tokens)), tokens);
     }
   }
 
@@ -320,7 +327,7 @@ export class Run {
     const last = head && wanted && (await saver?.output(head, this.values, tokens, keep));
     // A post-norm model without a head gives the last residual itself.
     if (!head && wanted && anatomy.output === this.residual(anatomy.layers)) {
-      await saver?.rows(anatomy.output, floats(sliceRows(this.value(anatomy.output), 0, tokens)), tokens);
+      await saver?.rows(anatomy.output, floats(sliceRows(this.rows(this.value(anatomy.output)), 0, tokens)), tokens);
     }
     if (!this.loaded.predicts || tokens === 0) return;
     await emit(last ? this.predictionsFrom(last, tokens - 1) : await this.predictions(tokens - 1, keep));
@@ -367,7 +374,7 @@ export class Run {
   }
 
   private cropped(value: Value): Pattern {
-    const pattern = patternOf(value);
+    const pattern = patternOf(this.axis === undefined ? value : firstPattern(value));
     return this.isPadded ? cropPattern(pattern, this.tokens ?? 0, this.loaded.file) : pattern;
   }
 

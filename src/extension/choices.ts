@@ -72,6 +72,23 @@ export async function enterTokenName(): Promise<string | undefined> {
   return typed?.trim();
 }
 
+/** Which axis of the residual stream counts tokens. */
+export async function chooseAxis(extents: readonly number[]): Promise<number | undefined> {
+  const picked = await vscode.window.showQuickPick(
+    extents.map((extent, axis) => ({
+      label: vscode.l10n.t('Axis {0}', axis),
+      description: vscode.l10n.t('{0} tokens', extent),
+      axis,
+    })),
+    {
+      title: vscode.l10n.t('The residual stream is [{0}]', extents.join(', ')),
+      placeHolder: vscode.l10n.t('Which axis counts tokens? Of the others, the first example is analyzed.'),
+      ignoreFocusOut: true,
+    },
+  );
+  return picked?.axis;
+}
+
 function parseIds(typed: string): number[] | undefined {
   const words = typed.split(/[\s,]+/).filter((word) => word !== '');
   return words.length > 0 && words.every((word) => /^\d{1,9}$/.test(word)) ? words.map(Number) : undefined;

@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import type { RunRequest } from '../engine/events.js';
 import { SinkscopeError, toProblem } from '../errors.js';
 import type { Analyses, Run } from './analyses.js';
-import { chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
+import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
 import { exportJson, exportPicture, exportTensors } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
@@ -42,6 +42,9 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
       const part = await choosePart(problem.limit, cursor !== undefined);
       if (part === 'first' || part === 'last') await run({ ...subject, window: part });
       else if (part === 'cursor' && source && cursor !== undefined) await run(fromCursor(source, cursor));
+    } else if (problem?.axes && 'feeds' in prompt) {
+      const tokenAxis = await chooseAxis(problem.axes);
+      if (tokenAxis !== undefined) await run({ ...subject, prompt: { ...prompt, tokenAxis } });
     } else if (problem) {
       reports.problem(problem);
     }

@@ -124,6 +124,25 @@ describe('feeds', () => {
     expect(await printed('analyze', gnn, ...feeds)).toMatch(/ on node \d+ at layer/);
   });
 
+  it('of several examples need the axis that counts tokens, and the first example is analyzed', async () => {
+    const pixels = floats(2 * 3 * 32 * 32);
+    const both = await write({ 'pixel_values.npy': npy('<f4', [2, 3, 32, 32], pixels) });
+    expect(await why(vit, '--feeds', both)).toMatch(/is \[2, 17, 64\].*--token-axis/);
+    expect(await why(vit, '--feeds', both, '--token-axis', '3')).toMatch(/there is no axis 3/);
+    const result = await analyze(vit, '--feeds', both, '--token-axis', '1');
+    const across = await analyze(vit, '--feeds', both, '--token-axis', '0');
+    const one = await write({ 'pixel_values.npy': npy('<f4', [1, 3, 32, 32], pixels.slice(0, pixels.length / 2)) });
+    const alone = await analyze(vit, '--feeds', one);
+    for (const [k, layer] of alone.layers.entries()) {
+      expect(result.layers[k].token_max_dim).toEqual(layer.token_max_dim);
+      expect(result.layers[k].median / layer.median).toBeCloseTo(1, 5);
+      expect(across.layers[k].token_max).toHaveLength(2);
+      expect(across.layers[k].token_max[0] / layer.token_max[0]).toBeCloseTo(1, 5);
+    }
+    const flat = (json: ResultJson) => json.sinks.alpha.flat(2).map((alpha) => expect.closeTo(alpha ?? Number.NaN, 5));
+    expect(result.sinks.alpha.flat(2)).toEqual(flat(alone));
+  });
+
   it.each<[string, () => Record<string, Uint8Array>, RegExp]>([
     [
       'of another type',
