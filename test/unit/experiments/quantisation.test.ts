@@ -49,8 +49,8 @@ describe.each(references.outliers)('outliers of $model equal PyTorch', (referenc
     expect(result.int8).toHaveLength(reference.int8.length);
     for (const [k, expected] of reference.int8.entries()) {
       expect(result.int8[k].removed).toBe(expected.removed.length);
+      // Values on the edge of two steps fall to either side, as their last bit is.
       for (const side of ['with', 'without'] as const)
-        // Values on the edge of two steps fall to either side, as their last bit is.
         for (const axis of ['tensor', 'token', 'channel'] as const)
           expect(off(result.int8[k][side][axis], expected[side][axis]), `${k} ${side} ${axis}`).toBeLessThan(1e-4);
     }
