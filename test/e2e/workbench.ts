@@ -11,8 +11,8 @@ const screenshots = 'out/screenshots';
 const patience = { timeout: 30_000, interval: 100 };
 
 export interface Options {
-  /** Text by file name. */
-  readonly files: Readonly<Record<string, string>>;
+  /** Content by file name. */
+  readonly files: Readonly<Record<string, string | Uint8Array>>;
   readonly size?: { readonly width: number; readonly height: number };
 }
 
@@ -27,7 +27,7 @@ export class Workbench {
     const workspaces = inject('workspaces');
     await mkdir(workspaces, { recursive: true });
     const folder = await mkdtemp(join(workspaces, 'folder-'));
-    for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+    for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
     const context = await browser.newContext({ viewport: size ?? { width: 1440, height: 900 } });
     const workbench = new Workbench(await context.newPage(), folder);
     await workbench.page.goto(`${inject('url')}?folder=${pathToFileURL(folder).pathname}`);
