@@ -175,7 +175,7 @@ function recognise(
     return { role: 'order', how: 'the order of patches: ascending, so that they stay as they are' };
 
   const cache = cacheAxis(all, rank);
-  if (isFloat(info) && cache) return pastOf(info, cache.axis, context);
+  if (isFloat(info) && cache) return pastOf(info, cache, context);
 
   const direct = usesOf(flow, info.name, main, counts);
   const argument = argumentRole(direct, rank);
@@ -204,8 +204,15 @@ function recognise(
 
 const isMasking = (node: Node) => ['Add', 'Where', 'Mul', 'Sub', 'And'].includes(node.op) || isFusedAttention(node);
 
+interface Cache {
+  /** The axis that counts tokens, where it grows. */
+  readonly axis: number | undefined;
+  /** Tokens that a cache of fixed length has room for, filled or not. */
+  readonly room?: number;
+}
+
 /** The axis of a key or value cache that grows by the tokens that are run, if the uses are those of a cache. */
-function cacheAxis({ touches, through }: Uses, rank: number | undefined): { axis: number | undefined } | undefined {
+function cacheAxis({ touches, through }: Uses, rank: number | undefined): Cache | undefined {
   if (rank === undefined || rank < 3) return undefined;
   for (const { node, index } of touches) {
     if (node.op === 'Concat') {
@@ -214,8 +221,11 @@ function cacheAxis({ touches, through }: Uses, rank: number | undefined): { axis
       const fromEnd = axis < 0 ? axis : axis - (through.length > 0 ? 4 : rank);
       return { axis: rank + fromEnd };
     }
-    if (isFusedAttention(node) && isCacheInput(node, index))
-      return { axis: node.op === 'Attention' && node.domain !== '' ? 3 : 2 };
+    if (isFusedAttention(node) && isCacheInput(node, index)) {
+      const isWindow = intAttribute(node, 'sliding_window_cache', 0) !== 0;
+      const room = isWindow ? intAttribute(node, 'local_window_size', 0) : undefined;
+      return { axis: node.op === 'Attention' && node.domain !== '' ? 3 : 2, room };
+    }
     if (['ScatterElements', 'ScatterND', 'TensorScatter'].includes(node.op) && index === 0) return { axis: undefined };
   }
   const split = through.filter((node) => node.op === 'Concat').length;
@@ -233,7 +243,7 @@ const cacheInputs: Readonly<Record<string, readonly number[]>> = {
 };
 const isCacheInput = (node: Node, index: number) => cacheInputs[`${node.domain}.${node.op}`]?.includes(index) ?? false;
 
-function pastOf(info: ValueInfo, axis: number | undefined, { kvHeads, headDim }: InputContext): Recognised {
+function pastOf(info: ValueInfo, { axis, room }: Cache, { kvHeads, headDim }: InputContext): Recognised {
   if (axis === undefined) return { role: 'past', how: 'a cache of fixed length: zeros' };
   const rank = info.shape?.length ?? 4;
   const extents: Record<number, number> = { [rank - 4]: 1 };
@@ -243,6 +253,8 @@ function pastOf(info: ValueInfo, axis: number | undefined, { kvHeads, headDim }:
   if (headDim !== undefined) extents[axis === rank - 1 ? rank - 2 : rank - 1] = headDim;
   for (const [place, extent] of (info.shape ?? []).entries())
     if (typeof extent === 'number' && place !== axis && extent > 0) extents[place] = extent;
+  if (room)
+    return { role: 'past', extents: { ...extents, [axis]: room }, how: `key/value cache of ${room} tokens: zeros` };
   return { role: 'past', tokenAxis: axis, extents, how: 'key/value cache: empty' };
 }
 
