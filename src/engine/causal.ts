@@ -1,4 +1,5 @@
 /** Whether tokens see those after them: then a model's scores say nothing of what comes next. */
+import { SinkscopeError } from '../errors.js';
 import { patternStatistics } from '../statistics/pattern.js';
 import { makeFeeds } from './feeds.js';
 import type { LoadedModel } from './loaded.js';
@@ -15,7 +16,11 @@ const someTokens = 8;
 export async function isCausal(loaded: LoadedModel, runner: StageRunner, ids: readonly number[]): Promise<boolean> {
   const before = known.get(loaded);
   if (before !== undefined) return before;
-  const causal = await patternIsCausal(loaded, runner, ids.slice(0, someTokens));
+  const causal = await patternIsCausal(loaded, runner, ids.slice(0, someTokens)).catch((error) => {
+    if (!SinkscopeError.is(error, 'runtime')) throw error;
+    // Some files were traced for one length, which nothing in them declares.
+    return patternIsCausal(loaded, runner, ids);
+  });
   known.set(loaded, causal);
   return causal;
 }
