@@ -239,8 +239,7 @@ describe('what cannot be done ends with one sentence and no success', () => {
     const { code, stdout, stderr } = await sinkscope('inspect', file, '--json');
     expect(code).toBe(1);
     expect(stdout).toBe('');
-    expect(stderr).toContain(file);
-    expect(stderr).toMatch(/transformer/);
+    expect(stderr).toMatch(/relu\.onnx is no transformer/);
     expect(stderr.trimEnd()).not.toContain('\n');
   });
 
