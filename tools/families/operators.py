@@ -161,6 +161,7 @@ VARIANTS = {
     "gqa-sink": (2, grouped(sink=True)),
     "gqa-packed-rotary": (2, grouped(packed=True, rotary=True, scale=0.3)),
     "gqa-rotary-interleaved": (1, grouped(rotary=True, rotary_interleaved=1)),
+    "gqa-window-cache": (2, grouped(local_window_size=4, sliding_window_cache=1)),
     "gqa-bias": (2, grouped(bias=True)),
     "mha-causal-bias": (4, multi_head(projection_bias=True, unidirectional=1)),
     "mha-padding": (4, multi_head(padding=True)),
@@ -218,7 +219,8 @@ def make(name: str, out: Path):
         elif graph_input.name == "attention_mask":
             feeds["attention_mask"] = np.ones((1, TOKENS), np.int64)
         else:
-            feeds[graph_input.name] = np.zeros((1, b.kv_heads, 0, DIM), np.float32)
+            # A cache of fixed length has room for the window, whatever is in it.
+            feeds[graph_input.name] = np.zeros((1, b.kv_heads, 4 if name == "gqa-window-cache" else 0, DIM), np.float32)
     taps = {tap: value for tap, value in b.taps.items() if tap.split(".")[0] in ("hidden", "resid_mid", "mlp")}
     golden = {tap: value[0] for tap, value in run(model, {**taps, "logits": "logits"}, feeds).items()}
     for layer in range(LAYERS):
@@ -228,7 +230,7 @@ def make(name: str, out: Path):
     folder = out / f"operator-{name}"
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(model, folder / "model.onnx")
-    given = {key: value for key, value in feeds.items() if value.size}
+    given = {key: value for key, value in feeds.items() if not key.startswith("past")}
     save_file({key: np.ascontiguousarray(value) for key, value in {**given, **golden}.items()}, folder / "golden.safetensors")
     roles = {"input_ids": "given", "attention_mask": "ones [batch, T]"}
     facts = {

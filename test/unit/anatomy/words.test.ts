@@ -90,6 +90,28 @@ describe('parts that are not found', () => {
     ]);
   });
 
+  it('name an encoder, and the attention to it', () => {
+    const file = join(import.meta.dirname, '../../zoo/families/t5-whole-ts-op17/model.onnx');
+    const { missing, inputs } = recognise(prepare(readModel(file)));
+    expect(missing.map(({ part }) => part)).toEqual([
+      'cross-attention of all 2 blocks',
+      'a further residual stream',
+      'unembedding',
+    ]);
+    expect(inputs.map(({ name, role }) => [name, role])).toEqual([
+      ['input_ids', 'features'],
+      ['attention_mask', 'features'],
+      ['decoder_input_ids', 'token-ids'],
+    ]);
+  });
+
+  it('name what mixes tokens without attention', () => {
+    const file = join(import.meta.dirname, '../../zoo/families/jamba-ts-op17/model.onnx');
+    expect(recognise(prepare(readModel(file))).missing).toEqual([
+      { part: 'attention of block 1', why: 'its tokens are mixed by Conv, which gives no pattern' },
+    ]);
+  });
+
   it('are named by ranges of blocks', () => {
     const gap = (block: number, why = 'because') => ({ part: 'attention', block, why });
     expect(merged([gap(1), gap(2), gap(4), gap(6, 'so')], 6)).toEqual([
