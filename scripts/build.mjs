@@ -2,9 +2,10 @@
  * Builds everything into `dist/`: the extension host's bundle, the engine's child process, the command line and the
  * webviews. `--watch` keeps building.
  */
-import { cp, rm } from 'node:fs/promises';
+import { cp, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build, context } from 'esbuild';
+import { notices } from './notices.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -46,7 +47,14 @@ if (process.argv.includes('--watch')) {
   for (const target of targets) await (await context({ ...target, logLevel: 'info' })).watch();
 } else {
   // esbuild has told what is wrong by then.
-  await Promise.all(targets.map((target) => build(target))).catch(() => process.exit(1));
+  const builds = await Promise.all(targets.map((target) => build({ ...target, metafile: true }))).catch(() =>
+    process.exit(1),
+  );
+  const text = await notices(
+    root,
+    builds.map(({ metafile }) => metafile),
+  );
+  await writeFile(new URL('../dist/THIRD-PARTY-NOTICES.txt', import.meta.url), text);
 }
 await cp(
   new URL('../node_modules/@vscode/codicons/dist', import.meta.url),

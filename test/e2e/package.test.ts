@@ -36,6 +36,7 @@ describe('the package', () => {
     'dist/extension.js',
     'dist/engine.js',
     'dist/cli.js',
+    'dist/THIRD-PARTY-NOTICES.txt',
     'dist/webview/panel.js',
     'media/icon.svg',
     'media/models/llama/model.onnx',
