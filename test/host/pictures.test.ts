@@ -199,4 +199,34 @@ describe('Analyze with Feeds…', () => {
       await settings.restore();
     }
   });
+
+  it('asks which axis counts tokens where there are several examples', async () => {
+    const settings = await configure({ model: fixture('vit-ort-fused') });
+    try {
+      const [{ uri: folder }] = vscode.workspace.workspaceFolders ?? [];
+      const feeds = vscode.Uri.joinPath(folder, 'two.safetensors');
+      const bytes = 2 * 3 * 32 * 32 * 4;
+      const header = JSON.stringify({
+        pixel_values: { dtype: 'F32', shape: [2, 3, 32, 32], data_offsets: [0, bytes] },
+      });
+      const length = Buffer.alloc(8);
+      length.writeBigUInt64LE(BigInt(header.length));
+      const content = Buffer.concat([length, Buffer.from(header), Buffer.alloc(bytes)]);
+      await vscode.workspace.fs.writeFile(feeds, content);
+      const ended = vscode.commands.executeCommand('sinkscope.analyzeFeeds', feeds, 'example');
+      const axis = () => {
+        const { prompt } = sinkscope.analyses.run?.request ?? {};
+        return prompt && 'feeds' in prompt ? prompt.tokenAxis : undefined;
+      };
+      await until(
+        () => axis() !== undefined,
+        () => vscode.commands.executeCommand('workbench.action.acceptSelectedQuickOpenItem'),
+      );
+      await ended;
+      assert.equal(axis(), 0);
+      assert.deepEqual(names(finished(sinkscope)), ['example 0', 'example 1']);
+    } finally {
+      await settings.restore();
+    }
+  });
 });
