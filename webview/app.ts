@@ -49,7 +49,7 @@ export class App extends LitElement {
     super.connectedCallback();
     this.shown = this.store.state;
     this.theme = readTheme();
-    this.#intent = readIntent(this.host.getState());
+    this.#intent = readIntent(this.host.getState(), document.body.dataset.page);
     this.tables = new Set(this.#intent.tables);
     this.page = this.#intent.page;
     const onScroll = () => this.#remember({ scroll: scrollY });
@@ -232,10 +232,13 @@ export class App extends LitElement {
     });
   }
 
-  /** Whatever was begun is shown, wherever that was. */
-  #turnToNew({ connected, run, experiments }: State): void {
-    const [now, last] = [this.shown.experiments.runs[0], experiments.runs[0]];
-    if (now?.status === 'running' && now.number !== last?.number) this.#turn('experiments');
+  /** Whatever was begun is shown, wherever that was, and also when it is over before it can be. */
+  #turnToNew({ connected, run }: State): void {
+    if (!this.shown.connected) return;
+    const newest = this.shown.experiments.runs[0]?.number ?? 0;
+    const { seen = newest } = this.#intent;
+    if (newest !== this.#intent.seen) this.#remember({ seen: newest });
+    if (newest > seen) this.#turn('experiments');
     else if (connected && this.shown.run > run) this.#turn('analysis');
   }
 

@@ -7,12 +7,15 @@ const schema = v.object({
   scroll: v.number(),
   tables: v.array(v.string()),
   page: v.optional(v.picklist(['analysis', 'experiments']), 'analysis'),
+  /** Number of the newest experiment that was shown. */
+  seen: v.optional(v.number()),
 });
 
 export type Intent = v.InferOutput<typeof schema>;
 
-/** What was kept, or the beginning where nothing was or where another version kept it. */
-export function readIntent(kept: unknown): Intent {
+/** What was kept, or the beginning, on the host's page, where nothing was or where another version kept it. */
+export function readIntent(kept: unknown, page: string | undefined): Intent {
   const result = v.safeParse(schema, kept);
-  return result.success ? result.output : { version, scroll: 0, tables: [], page: 'analysis' };
+  if (result.success) return result.output;
+  return { version, scroll: 0, tables: [], page: page === 'experiments' ? page : 'analysis' };
 }

@@ -30,8 +30,11 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
   const { analyses, experiments, texts, models, panel, reports } = parts;
 
   const start = (experiment: Experiment, given: Given): Promise<ExperimentRun> => {
+    const read = async () => ({ ...given, ...(await texts.read(experiment.inputs, given)) });
+    const run = experiments.run(experiment, read);
+    // Then, so that a new panel begins with the page that has it.
     panel.show();
-    return experiments.run(experiment, async () => ({ ...given, ...(await texts.read(experiment.inputs, given)) }));
+    return run;
   };
 
   /** What the palette's user is asked for: texts and models that have no default. Undefined: dismissed. */

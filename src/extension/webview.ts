@@ -111,7 +111,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     }),
   ];
   webview.options = webviewOptions(host.extension);
-  webview.html = page(webview, view, host.extension);
+  webview.html = page(webview, view, host);
   return vscode.Disposable.from(...subscriptions);
 }
 
@@ -129,7 +129,7 @@ async function pictureOf(run: Run | undefined): Promise<Uint8Array> {
   }
 }
 
-function page(webview: vscode.Webview, view: 'panel' | 'side', extension: vscode.Uri): string {
+function page(webview: vscode.Webview, view: 'panel' | 'side', { extension, experiments }: Host): string {
   const nonce = randomBytes(16).toString('base64');
   const file = (name: string) => webview.asWebviewUri(vscode.Uri.joinPath(extension, 'dist', 'webview', name));
   const policy = [
@@ -150,7 +150,7 @@ function page(webview: vscode.Webview, view: 'panel' | 'side', extension: vscode
 <link rel="stylesheet" href="${file('panel.css')}">
 <title>Sinkscope</title>
 </head>
-<body data-view="${view}">
+<body data-view="${view}" data-page="${experiments.running ? 'experiments' : 'analysis'}">
 <script type="module" nonce="${nonce}" src="${file('panel.js')}"></script>
 </body>
 </html>`;

@@ -51,6 +51,19 @@ export class Panel {
     await box.getByRole('option', { name: entry }).click();
   }
 
+  /** A run on the page of experiments, by its title. */
+  experiment(title: string): Locator {
+    return this.frame.getByRole('article', { name: title });
+  }
+
+  get runExperiment(): Locator {
+    return this.frame.getByTestId('run-experiment');
+  }
+
+  async chooseExperiment(title: string): Promise<void> {
+    await this.frame.getByTestId('experiment').selectOption({ label: title });
+  }
+
   /** How VS Code tells a webview its kind of theme. */
   async bodyClasses(): Promise<string[]> {
     return this.frame.locator('body').evaluate((body) => [...body.classList]);
