@@ -81,6 +81,7 @@ export class ExperimentsPage extends LitElement {
         .choices=${this.shown}
         .models=${this.models}
         .selection=${this.selection}
+        .latest=${runs[0]?.experiment}
         ?running=${runs.some(({ status }) => status === 'running')}
         @experiment-action=${({ detail }: ActionEvent) => this.#act(detail)}
       ></sinkscope-experiment-form>

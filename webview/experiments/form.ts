@@ -95,13 +95,16 @@ export class ExperimentForm extends LitElement {
   /** What is selected in the run that the other page shows. */
   @property({ attribute: false }) selection: Selection = {};
 
+  /** The experiment that was run last, shown until another one is chosen. */
+  @property() latest: string | undefined;
+
   @state() private chosen: string | undefined;
   /** What was typed, by experiment and input. */
   @state() private typed: Readonly<Record<string, Value>> = {};
 
   override render() {
     const { experiments } = this.choices;
-    const facts = experiments.find(({ id }) => id === this.chosen) ?? experiments[0];
+    const facts = experiments.find(({ id }) => id === (this.chosen ?? this.latest)) ?? experiments[0];
     if (facts === undefined) return nothing;
     return html`
       <form

@@ -7,6 +7,8 @@ describe('parseFromWebview', () => {
     { type: 'select', selection: { token: 3, layer: 0 } },
     { type: 'query', id: 4, query: { type: 'pattern', layer: 2, head: 0 } },
     { type: 'save-picture', name: 'heatmap', png: new Uint8Array([1, 2]) },
+    { type: 'experiment', action: { do: 'run', experiment: 'perplexity', values: { window: 64, models: ['a', 'b'] } } },
+    { type: 'experiment', action: { do: 'save-csv', run: 3, part: 0 } },
   ])('takes $type', (message) => {
     expect(parseFromWebview(message)).toEqual(message);
   });
@@ -21,6 +23,14 @@ describe('parseFromWebview', () => {
     [{ type: 'query', id: 0, query: { type: 'file', path: '/etc/passwd' } }],
     [{ type: 'choose-bos', bos: 'maybe' }],
     [{ type: 'save-picture', name: 'x', png: 'not bytes' }],
+    [
+      {
+        type: 'experiment',
+        action: { do: 'run', experiment: 'perplexity', values: { text: { name: 'a', text: 'b' } } },
+      },
+    ],
+    [{ type: 'experiment', action: { do: 'save-csv', run: 3, part: -1 } }],
+    [{ type: 'experiment', action: { do: 'save-json', run: 3, file: '/etc/passwd' } }],
   ])('refuses %j', (message) => {
     expect(parseFromWebview(message)).toBeUndefined();
   });

@@ -170,3 +170,36 @@ describe('the store selects and asks', () => {
     await expect(answer).rejects.toMatchObject({ code: 'cancelled' });
   });
 });
+
+describe('the store follows experiments', () => {
+  const run = (number: number, status: 'running' | 'finished') =>
+    ({ number, experiment: 'perplexity', title: 'Perplexity · llama', status }) as const;
+  const say = (store: Store, message: Extract<ToWebview, { type: 'experiments' }>['message']) =>
+    store.receive({ type: 'experiments', message } satisfies ToWebview);
+
+  it('keeps runs newest first, each as it was told last', () => {
+    const { store } = connected();
+    say(store, { kind: 'runs', runs: [run(1, 'finished')] });
+    say(store, { kind: 'run', run: run(2, 'running') });
+    say(store, { kind: 'run', run: run(2, 'finished') });
+    expect(store.state.experiments.runs).toMatchObject([run(2, 'finished'), run(1, 'finished')]);
+    say(store, { kind: 'runs', runs: [run(2, 'finished')] });
+    expect(store.state.experiments.runs).toHaveLength(1);
+  });
+
+  it('takes numbers that are none, as the channel gives them, and refuses parts of no known kind', () => {
+    const { store } = connected();
+    const failed = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    const presentation = (part: object) => ({ title: '', sentence: '', settings: [], warnings: [], parts: [part] });
+    const tell = (part: object) =>
+      store.receive({
+        type: 'experiments',
+        message: { kind: 'run', run: { ...run(1, 'finished'), presentation: presentation(part) } },
+      });
+    tell({ kind: 'bars', heading: '', value: { name: 'x' }, log: false, bars: [{ name: 'a', value: null }] });
+    expect(store.state.experiments.runs[0]?.presentation?.parts[0]).toMatchObject({ bars: [{ value: Number.NaN }] });
+    tell({ kind: 'pie', heading: '' });
+    expect(failed).toHaveBeenCalledOnce();
+    failed.mockRestore();
+  });
+});
