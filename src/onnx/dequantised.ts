@@ -1,27 +1,34 @@
 /** Every quantised value dequantised once. */
 import type { Graph, Node } from './model.js';
-import { type Renaming, renamed } from './rename.js';
+import { type Names, type Renaming, renamed } from './rename.js';
 
 /**
  * The graph with `DequantizeLinear` nodes that do the same to the same value made one. ONNX Runtime gives each reader
  * a copy of its own, which hides that a residual sum and a branch read the same value; on loading it does so again.
  */
-export function mergeDequantised(graph: Graph): Graph {
-  const kept = new Map<string, string>();
-  const replaced = new Map<string, string>();
+export function mergeDequantised(graph: Graph, names: Names): Graph {
   const shown = new Set(graph.outputs.map(({ name }) => name));
+  const groups = new Map<string, Node[]>();
   for (const node of graph.nodes) {
-    const [output = ''] = node.outputs;
-    if (node.op !== 'DequantizeLinear' || shown.has(output)) continue;
-    const key = identity(node);
-    const first = kept.get(key);
-    if (first === undefined) kept.set(key, output);
-    else replaced.set(output, first);
+    if (node.op !== 'DequantizeLinear' || shown.has(node.outputs[0] ?? '')) continue;
+    groups.set(identity(node), [...(groups.get(identity(node)) ?? []), node]);
+  }
+  const replaced = new Map<string, string>();
+  const dropped = new Set<Node>();
+  const valueInfo = new Map(graph.valueInfo);
+  for (const [first, ...copies] of groups.values()) {
+    if (!first || copies.length === 0) continue;
+    // A name of its own, so that the order of the copies means nothing.
+    const merged = names.fresh(`${first.inputs[0]}#float`);
+    for (const { outputs } of [first, ...copies]) replaced.set(outputs[0] ?? '', merged);
+    for (const copy of copies) dropped.add(copy);
+    const info = graph.valueInfo.get(first.outputs[0] ?? '');
+    if (info) valueInfo.set(merged, { ...info, name: merged });
   }
   if (replaced.size === 0) return graph;
   const rename: Renaming = (name) => replaced.get(name) ?? name;
-  const nodes = graph.nodes.filter(({ outputs }) => !replaced.has(outputs[0] ?? ''));
-  return { ...graph, nodes: nodes.map((node) => renamed(node, rename)) };
+  const nodes = graph.nodes.filter((node) => !dropped.has(node)).map((node) => renamed(node, rename));
+  return { ...graph, nodes, valueInfo };
 }
 
 function identity({ domain, inputs, attributes }: Node): string {

@@ -6,6 +6,7 @@ import { hoistConstants } from './constants.js';
 import { mergeDequantised } from './dequantised.js';
 import { inlineFunctions } from './functions.js';
 import type { Graph, Model } from './model.js';
+import { splitQuantised } from './qlinear.js';
 import { Names } from './rename.js';
 import { GraphError } from './scope.js';
 import { splitNorms } from './skipnorm.js';
@@ -21,7 +22,10 @@ export function prepare(model: Model): Model {
     const inlined = inlineFunctions(model);
     const names = new Names(inlined.graph);
     const flat = flattened(inlined.graph, names);
-    return { ...inlined, graph: splitNorms(mergeDequantised(flat), names, inlined.opsets.get('') ?? 1) };
+    return {
+      ...inlined,
+      graph: splitNorms(mergeDequantised(splitQuantised(flat, names), names), names, inlined.opsets.get('') ?? 1),
+    };
   } catch (error) {
     if (!(error instanceof GraphError)) throw error;
     const message = `${basename(model.file)} cannot be analysed: ${error.message}. Export it again.`;

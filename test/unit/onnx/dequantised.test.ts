@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { mergeDequantised } from '../../../src/onnx/dequantised.js';
 import type { Attribute, Graph, Node } from '../../../src/onnx/model.js';
+import { Names } from '../../../src/onnx/rename.js';
 
 const node = (op: string, inputs: string[], output: string, axis?: bigint): Node => {
   const attributes = new Map<string, Attribute>(axis === undefined ? [] : [['axis', { kind: 'int', value: axis }]]);
@@ -22,10 +23,11 @@ describe('mergeDequantised', () => {
       node('DequantizeLinear', ['q', 's'], 'b'),
       node('Add', ['a', 'b'], 'y'),
     ];
-    const { nodes } = mergeDequantised(graph(copies, ['y']));
+    const before = graph(copies, ['y']);
+    const { nodes } = mergeDequantised(before, new Names(before));
     expect(nodes.map(({ op, inputs }) => [op, ...inputs])).toEqual([
       ['DequantizeLinear', 'q', 's'],
-      ['Add', 'a', 'a'],
+      ['Add', 'q#float', 'q#float'],
     ]);
   });
 
@@ -37,6 +39,6 @@ describe('mergeDequantised', () => {
       node('Sum', ['a', 'b', 'c'], 'y'),
     ];
     const before = graph(different, ['y', 'c']);
-    expect(mergeDequantised(before)).toBe(before);
+    expect(mergeDequantised(before, new Names(before))).toBe(before);
   });
 });

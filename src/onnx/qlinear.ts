@@ -1,0 +1,49 @@
+/** Operators on quantised values, as their float counterparts between dequantisation and quantisation. */
+import type { Attribute, Graph, Node } from './model.js';
+import type { Names } from './rename.js';
+
+/** The float operator, and where the quantised operands are; each is followed by its scale and zero point. */
+const counterparts: Readonly<Record<string, { readonly op: string; readonly operands: readonly number[] }>> = {
+  QLinearAdd: { op: 'Add', operands: [0, 3] },
+  QLinearMul: { op: 'Mul', operands: [0, 3] },
+  QLinearMatMul: { op: 'MatMul', operands: [0, 3] },
+  QLinearSigmoid: { op: 'Sigmoid', operands: [0] },
+  QLinearSoftmax: { op: 'Softmax', operands: [0] },
+};
+
+/**
+ * The graph with `QLinear…` operators split, so that its values have a meaning in floats: the same computation by the
+ * operators' definition, and ONNX Runtime fuses it again on loading. Others of the kind (convolutions, `QGemm`) stay.
+ */
+export function splitQuantised(graph: Graph, names: Names): Graph {
+  if (!graph.nodes.some(({ op }) => op in counterparts)) return graph;
+  return { ...graph, nodes: graph.nodes.flatMap((node) => (node.op in counterparts ? split(node, names) : [node])) };
+}
+
+function split(node: Node, names: Names): Node[] {
+  const { op, operands } = counterparts[node.op] as (typeof counterparts)[string];
+  const [output = ''] = node.outputs;
+  const made = (kind: string, inputs: readonly string[], result: string, axis?: Attribute): Node => ({
+    name: '',
+    op: kind,
+    domain: '',
+    inputs,
+    outputs: [result],
+    attributes: new Map(axis ? [['axis', axis]] : []),
+  });
+  const floats = operands.map((at, i) => {
+    // The scales of a weight's columns, where it has one for each.
+    const axis: Attribute | undefined = op === 'MatMul' && i === 1 ? { kind: 'int', value: -1n } : undefined;
+    return made('DequantizeLinear', node.inputs.slice(at, at + 3), names.fresh(`${output}#operand`), axis);
+  });
+  const exact = names.fresh(`${output}#exact`);
+  const axis = op === 'Softmax' ? node.attributes.get('axis') : undefined;
+  const computed = made(
+    op,
+    floats.map(({ outputs }) => outputs[0] ?? ''),
+    exact,
+    axis,
+  );
+  const quantisation = node.inputs.slice(operands.length * 3, operands.length * 3 + 2);
+  return [...floats, computed, made('QuantizeLinear', [exact, ...quantisation], output)];
+}
