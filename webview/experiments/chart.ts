@@ -90,10 +90,11 @@ export class Chart extends LitElement {
     const start = reference ?? (log ? Math.min(...ends) : 0);
     const [low, high] = [Math.min(start, ...ends), Math.max(start, ...ends)];
     const widest = Math.max(...bars.map(({ name }) => name.length));
-    this.#height = bars.length * 22 + 30;
+    this.#height = bars.length * 22 + 36;
     const room = log ? 1.02 : 0.02 * (high - low || 1);
     return plot({
       ...this.#frame(),
+      marginTop: 6,
       marginLeft: Math.min(this.#width / 2, widest * 6.4 + 14),
       marginRight: 74,
       x: {

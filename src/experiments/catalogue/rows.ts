@@ -15,14 +15,16 @@ export function rowBars(rows: readonly Row[]): BarsPart {
 }
 
 export function rowTable(rows: readonly Row[]): TablePart {
-  const asIs = rows[0]?.perplexity ?? Number.NaN;
+  const [first] = rows;
+  const asIs = first?.perplexity ?? Number.NaN;
+  const name = first?.name ?? '';
   return {
     kind: 'table',
-    heading: 'Perplexity against as is',
+    heading: `Perplexity against ${name}`,
     columns: [
-      { name: 'entries' },
+      { name: 'variant' },
       { name: 'perplexity', format: 'fixed' },
-      { name: 'against as is', format: 'ratio' },
+      { name: `against ${name}`, format: 'ratio' },
       { name: 'change', format: 'share' },
       { name: 'tokens', format: 'plain' },
     ],

@@ -1,18 +1,20 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
 import { type Presentation, tableOf } from '../../../src/analysis/presentation.js';
 import { experiments } from '../../../src/experiments/catalogue/catalogue.js';
 import type { Setup } from '../../../src/experiments/experiment.js';
 import recorded from '../../../webview/dev/runs/experiments.json';
+import visionGraphs from '../../references/vision-graphs.json';
 import {
   boats,
   budget,
   demoModel,
-  type Engine,
+  fixtureModel,
   last,
-  makeEngine,
   pendulum,
   references,
+  startEngine,
   text,
   thresholds,
 } from './support.js';
@@ -25,13 +27,8 @@ const run = (id: string, setup: Partial<Setup>, given: Record<string, unknown>) 
 };
 const named = (file: string) => ({ name: file.replace(/.*\//, ''), text: text(file) });
 
-describe('on the demo model', () => {
-  let engine: Engine;
-  beforeAll(async () => {
-    engine = await makeEngine();
-  });
-  afterAll(() => engine.dispose());
-
+describe('on the demo model', async () => {
+  const engine = await startEngine();
   const shown = async (id: string, given: Record<string, unknown>): Promise<Presentation> => {
     const { presentation } = await last(run(id, { engine, model: demoModel('llama') }, given));
     if (!presentation) throw new Error('nothing is shown at the end');
@@ -68,6 +65,37 @@ describe('on the demo model', () => {
     expect(settings.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['model', 'text', 'calibration', 'T', 'BOS', 'massive', 'seed']),
     );
+  });
+
+  it('a vision model, a graph transformer and a quantised file have their views', async () => {
+    const { fixture, rows, soft } = visionGraphs.vision[0];
+    const images = [0, 1, 2, 3].map((i) =>
+      fileURLToPath(new URL(`../../references/pixels/${i}.safetensors`, import.meta.url)),
+    );
+    const vision = await last(
+      run('vision', { engine, model: fixtureModel(fixture), thresholds: { ...thresholds, soft } }, { images, dims: 2 }),
+    );
+    const bars = vision.presentation?.parts[0];
+    if (bars?.kind !== 'bars') throw new Error('there are no bars');
+    for (const { name, value } of bars.bars.filter(({ name }) => name !== 'random'))
+      expect(value / (rows.find((row) => row.name === name)?.change ?? 0), name).toBeCloseTo(1, 2);
+
+    const graph = fixtureModel(visionGraphs.graphs.fixture);
+    const graphs = [graph.replace('model.onnx', 'golden.safetensors')];
+    const ratios = await last(run('ratios', { engine, model: graph }, { twin: graph, graphs }));
+    expect(ratios.presentation?.sentence).toContain('training has made no activations massive here');
+
+    const given = { text: named(boats), quantised: demoModel('llama'), tokens: 600 };
+    const quantised = await last(run('compare-quantised', { engine, model: demoModel('llama') }, given));
+    const moved = quantised.presentation?.parts[1];
+    expect(moved && tableOf(moved).rows.map((row) => row[1])).toEqual(new Array(9).fill(0));
+
+    for (const { presentation } of [vision, ratios, quantised]) {
+      for (const part of presentation?.parts ?? []) {
+        const { columns, rows } = tableOf(part);
+        for (const row of rows) expect(row, part.heading).toHaveLength(columns.length);
+      }
+    }
   });
 
   it('stops when it is told to', async () => {
