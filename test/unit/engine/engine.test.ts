@@ -1,22 +1,12 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { Engine } from '../../../src/engine/engine.js';
 import type { RunEvent, RunRequest } from '../../../src/engine/events.js';
-import { collect, demo, failure, fixture, makeEngine, only, request } from './support.js';
+import { collect, demo, failure, fixture, makeEngine, only, request, startEngine, temporaryFolder } from './support.js';
 
-let engine: Engine;
-let folder: string;
-
-beforeAll(async () => {
-  engine = await makeEngine();
-  folder = await mkdtemp(join(tmpdir(), 'sinkscope-'));
-});
-afterAll(async () => {
-  engine.dispose();
-  await rm(folder, { recursive: true });
-});
+const folder = await temporaryFolder();
+const engine = await startEngine();
 
 /** Long enough to be stopped while it runs. */
 const long = () => request(demo, { ids: Array.from({ length: 512 }, (_, i) => (i * 37) % 8000) });

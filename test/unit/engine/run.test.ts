@@ -1,23 +1,21 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Engine } from '../../../src/engine/engine.js';
+import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunEvent } from '../../../src/engine/events.js';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
-import { collect, failure, fixture, makeEngine, only, readFloats, relativeError, request } from './support.js';
+import {
+  collect,
+  failure,
+  fixture,
+  only,
+  readFloats,
+  relativeError,
+  request,
+  startEngine,
+  temporaryFolder,
+} from './support.js';
 
-let engine: Engine;
-let folder: string;
-
-beforeAll(async () => {
-  engine = await makeEngine();
-  folder = await mkdtemp(join(tmpdir(), 'sinkscope-'));
-});
-afterAll(async () => {
-  engine.dispose();
-  await rm(folder, { recursive: true });
-});
+const folder = await temporaryFolder();
+const engine = await startEngine();
 
 /** Runs a fixture on its golden feeds and saves everything. */
 async function save(name: string): Promise<{ file: string; golden: string; events: RunEvent[] }> {

@@ -1,6 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { afterAll } from 'vitest';
 import { Engine } from '../../../src/engine/engine.js';
 import type { RunEvent, RunRequest } from '../../../src/engine/events.js';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
@@ -29,6 +32,20 @@ export async function makeEngine(): Promise<Engine> {
     loader: { '.wasm': 'binary' },
   });
   return new Engine(outfile);
+}
+
+/** {@link makeEngine}, disposed of after the tests of the file. */
+export async function startEngine(): Promise<Engine> {
+  const engine = await makeEngine();
+  afterAll(() => engine.dispose());
+  return engine;
+}
+
+/** An empty folder, removed after the tests of the file. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sinkscope-'));
+  afterAll(() => rm(folder, { recursive: true }));
+  return folder;
 }
 
 export function request(model: string, prompt: RunRequest['prompt'], more: Partial<RunRequest> = {}): RunRequest {

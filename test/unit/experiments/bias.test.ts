@@ -1,24 +1,19 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { conclusion, implicitBias } from '../../../src/experiments/bias.js';
 import { runOf } from '../../../src/experiments/run.js';
 import {
   budget,
   demoModel,
-  type Engine,
   fixtureModel,
-  makeEngine,
   off,
   references,
   resultOf,
+  startEngine,
   text,
   thresholds,
 } from './support.js';
 
-let engine: Engine;
-beforeAll(async () => {
-  engine = await makeEngine();
-});
-afterAll(() => engine.dispose());
+const engine = await startEngine();
 
 const sample = text('media/sample.md');
 const of = (

@@ -1,25 +1,20 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type CompareRequest, compare, conclusion } from '../../../src/experiments/compare.js';
 import analyses from '../../references/analysis.json';
 import {
   boats,
   budget,
   demoModel,
-  type Engine,
   fixtureModel,
-  makeEngine,
   off,
   references,
   resultOf,
+  startEngine,
   text,
   thresholds,
 } from './support.js';
 
-let engine: Engine;
-beforeAll(async () => {
-  engine = await makeEngine();
-});
-afterAll(() => engine.dispose());
+const engine = await startEngine();
 
 const names = ['llama', 'llama-plain', 'llama-sink', 'llama-bias'] as const;
 const sample = { name: 'sample.md', text: text('media/sample.md') };

@@ -1,31 +1,20 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { activationRatios, conclusion } from '../../../src/experiments/graphs.js';
 import { graphs as reference } from '../../references/vision-graphs.json';
-import { budget, demoModel, type Engine, fixtureModel, makeEngine, off, resultOf, withWeight } from './support.js';
+import { budget, demoModel, fixtureModel, off, resultOf, startEngine, temporaryFolder, withWeight } from './support.js';
 
 const untrained = fixtureModel(reference.fixture);
 const feeds = untrained.replace('model.onnx', 'golden.safetensors');
-let engine: Engine;
-let folder: string;
-let trained: string;
-beforeAll(async () => {
-  engine = await makeEngine();
-  folder = mkdtempSync(join(tmpdir(), 'graphs-'));
-  trained = join(folder, 'model.onnx');
-  // [6 edge features, 4 heads]
-  const element = reference.row * 4 + reference.column;
-  writeFileSync(
-    trained,
-    withWeight(untrained, reference.weight, element, (weight) => weight * reference.factor),
-  );
-});
-afterAll(() => {
-  engine.dispose();
-  rmSync(folder, { recursive: true, force: true });
-});
+const trained = join(await temporaryFolder(), 'model.onnx');
+// [6 edge features, 4 heads]
+const element = reference.row * 4 + reference.column;
+writeFileSync(
+  trained,
+  withWeight(untrained, reference.weight, element, (weight) => weight * reference.factor),
+);
+const engine = await startEngine();
 
 const of = (model: string, twin: string) =>
   resultOf(activationRatios(engine, { ...budget, model, twin, graphs: [{ feeds }], tail: reference.tail }));

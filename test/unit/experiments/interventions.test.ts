@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { emptyAnalysis, fold } from '../../../src/analysis/analysis.js';
 import type { Intervention } from '../../../src/engine/interventions.js';
 import { conclusion, type InterventionsResult, interventions } from '../../../src/experiments/interventions.js';
@@ -8,21 +8,16 @@ import {
   boats,
   budget,
   demoModel,
-  type Engine,
-  makeEngine,
   off,
   pendulum,
   references,
   resultOf,
+  startEngine,
   text,
   thresholds,
 } from './support.js';
 
-let engine: Engine;
-beforeAll(async () => {
-  engine = await makeEngine();
-});
-afterAll(() => engine.dispose());
+const engine = await startEngine();
 
 const request = (model: string, largest?: number) => ({
   ...budget,

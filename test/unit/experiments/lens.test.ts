@@ -1,23 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { conclusion, decidedAt, lens } from '../../../src/experiments/lens.js';
 import { runOf } from '../../../src/experiments/run.js';
-import {
-  budget,
-  demoModel,
-  type Engine,
-  fixtureModel,
-  makeEngine,
-  off,
-  references,
-  resultOf,
-  text,
-} from './support.js';
+import { budget, demoModel, fixtureModel, off, references, resultOf, startEngine, text } from './support.js';
 
-let engine: Engine;
-beforeAll(async () => {
-  engine = await makeEngine();
-});
-afterAll(() => engine.dispose());
+const engine = await startEngine();
 
 const of = (model: string, more: { mid?: boolean; token?: number; target?: number } = {}) =>
   resultOf(

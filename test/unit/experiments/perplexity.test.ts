@@ -1,28 +1,13 @@
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { perplexity } from '../../../src/experiments/perplexity.js';
 import { going } from '../../../src/experiments/text.js';
 import { type Windowing, windowsOf } from '../../../src/experiments/windows.js';
-import {
-  boats,
-  budget,
-  demoModel,
-  type Engine,
-  fixtureModel,
-  last,
-  makeEngine,
-  off,
-  references,
-  text,
-} from './support.js';
+import { boats, budget, demoModel, fixtureModel, last, off, references, startEngine, text } from './support.js';
 
-let engine: Engine;
-beforeAll(async () => {
-  engine = await makeEngine();
-});
-afterAll(() => engine.dispose());
+const engine = await startEngine();
 
 const request = (model: string, content: string, windowing: Windowing) => ({
   ...budget,

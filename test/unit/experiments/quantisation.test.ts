@@ -1,7 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   compareQuantised,
   outliers,
@@ -14,27 +12,19 @@ import {
   boats,
   budget,
   demoModel,
-  type Engine,
   fixtureModel,
   last,
-  makeEngine,
   off,
   references,
   resultOf,
+  startEngine,
+  temporaryFolder,
   text,
   thresholds,
 } from './support.js';
 
-let engine: Engine;
-let folder: string;
-beforeAll(async () => {
-  engine = await makeEngine();
-  folder = await mkdtemp(join(tmpdir(), 'sinkscope-'));
-});
-afterAll(async () => {
-  engine.dispose();
-  await rm(folder, { recursive: true });
-});
+const folder = await temporaryFolder();
+const engine = await startEngine();
 
 describe.each(references.outliers)('outliers of $model equal PyTorch', (reference) => {
   it('in outlier features and int8 errors of every layer', async () => {

@@ -1,24 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { runOf } from '../../../src/experiments/run.js';
 import { conclusion, meanShare, type StreamingRequest, streaming } from '../../../src/experiments/streaming.js';
-import {
-  boats,
-  budget,
-  demoModel,
-  type Engine,
-  fixtureModel,
-  makeEngine,
-  off,
-  references,
-  resultOf,
-  text,
-} from './support.js';
+import { boats, budget, demoModel, fixtureModel, off, references, resultOf, startEngine, text } from './support.js';
 
-let engine: Engine;
-beforeAll(async () => {
-  engine = await makeEngine();
-});
-afterAll(() => engine.dispose());
+const engine = await startEngine();
 
 const whole = text(boats);
 const of = (model: string, more: Partial<StreamingRequest> = {}) => {

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
-import type { Engine } from '../../../src/engine/engine.js';
 import { readModel } from '../../../src/onnx/read.js';
 import references from '../../references/experiments.json';
 
-export { makeEngine } from '../engine/support.js';
+export { startEngine, temporaryFolder } from '../engine/support.js';
 export { references };
 
 const path = (file: string) => fileURLToPath(new URL(`../../../${file}`, import.meta.url));
@@ -37,8 +36,6 @@ export async function resultOf<T>(steps: AsyncIterable<{ readonly result?: T }>)
 
 /** −1 … : how far `actual` is from `expected`, relative to it. */
 export const off = (actual: number, expected: number) => Math.abs(actual / expected - 1);
-
-export type { Engine };
 
 /** The bytes of a model file with one element of a float32 weight changed in place. */
 export function withWeight(file: string, name: string, element: number, change: (weight: number) => number): Buffer {

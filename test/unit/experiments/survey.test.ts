@@ -1,24 +1,9 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type Survey, survey } from '../../../src/experiments/survey.js';
 import { mergeSurveys, readSurvey, surveyConclusion, surveyRows } from '../../../src/experiments/survey-table.js';
-import {
-  boats,
-  budget,
-  demoModel,
-  type Engine,
-  last,
-  makeEngine,
-  off,
-  references,
-  text,
-  thresholds,
-} from './support.js';
+import { boats, budget, demoModel, last, off, references, startEngine, text, thresholds } from './support.js';
 
-let engine: Engine;
-beforeAll(async () => {
-  engine = await makeEngine();
-});
-afterAll(() => engine.dispose());
+const engine = await startEngine();
 
 interface Asked {
   readonly sequences?: number;

@@ -2,16 +2,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { conclusion, fixMean, type VisionRequest } from '../../../src/experiments/vision.js';
 import references from '../../references/vision-graphs.json';
-import { budget, type Engine, fixtureModel, makeEngine, off, resultOf, thresholds, withWeight } from './support.js';
+import { budget, fixtureModel, off, resultOf, startEngine, thresholds, withWeight } from './support.js';
 
-let engine: Engine;
-beforeAll(async () => {
-  engine = await makeEngine();
-});
-afterAll(() => engine.dispose());
+const engine = await startEngine();
 
 const images = [0, 1, 2, 3].map((i) => ({
   feeds: fileURLToPath(new URL(`../../references/pixels/${i}.safetensors`, import.meta.url)),

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { going, textWindows } from '../../../src/experiments/text.js';
 import { scored } from '../../../src/experiments/variants.js';
 import { type WeightsResult, weights, weightsConclusion } from '../../../src/experiments/weights.js';
@@ -6,21 +6,16 @@ import {
   boats,
   budget,
   demoModel,
-  type Engine,
-  makeEngine,
   off,
   pendulum,
   references,
   resultOf,
+  startEngine,
   text,
   thresholds,
 } from './support.js';
 
-let engine: Engine;
-beforeAll(async () => {
-  engine = await makeEngine();
-});
-afterAll(() => engine.dispose());
+const engine = await startEngine();
 
 const request = (model: string, k = 5) => ({
   ...budget,

@@ -1,12 +1,12 @@
 /** Every fixture whose tokens see only what came before: scored and changed as PyTorch's logits have it. */
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Intervention, points } from '../../../src/engine/interventions.js';
 import { going } from '../../../src/experiments/text.js';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
 import { fixture, readFloats } from '../engine/support.js';
-import { budget, type Engine, makeEngine } from './support.js';
+import { budget, startEngine } from './support.js';
 
 const folder = fileURLToPath(new URL('../../zoo/fixtures', import.meta.url));
 const scored: string[] = [];
@@ -17,11 +17,7 @@ for (const name of readdirSync(folder)) {
   if (names.includes('logits') && names.includes('input_ids')) scored.push(name);
 }
 
-let engine: Engine;
-beforeAll(async () => {
-  engine = await makeEngine();
-});
-afterAll(() => engine.dispose());
+const engine = await startEngine();
 
 async function losses(model: string, ids: readonly number[], interventions: readonly Intervention[]) {
   const request = { ...budget, model, sequences: [{ ids, from: 1 }], variants: [{ name: '', interventions }] };
