@@ -9,7 +9,7 @@ import type { ResultJson } from '../../../src/analysis/result.js';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
 import references from '../../references/analysis.json';
 import { model, node, value } from '../onnx/build.js';
-import { build, ended, path, printed, sinkscope, start } from './sinkscope.js';
+import { analyze, build, ended, fixture, path, printed, sinkscope, start } from './sinkscope.js';
 
 beforeAll(build, 120_000);
 
@@ -20,12 +20,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await rm(folder, { recursive: true });
 });
-
-const fixture = (name: string, file = 'model.onnx') => path(`test/zoo/fixtures/${name}/${file}`);
-
-/** The result of `analyze` as its JSON. */
-const analyze = async (...args: string[]): Promise<ResultJson> =>
-  JSON.parse(await printed('analyze', ...args, '--json'));
 
 /** PyTorch computes in another order of additions; entries that cancel late differ most. */
 const close = (actual: number, expected: number) => expect(Math.abs(actual / expected - 1)).toBeLessThan(2e-4);

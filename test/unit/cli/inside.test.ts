@@ -1,13 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import references from '../../references/experiments.json';
 import graphReferences from '../../references/vision-graphs.json';
-import { build, path, printed, sinkscope } from './sinkscope.js';
+import { build, fixture, path, printed, sinkscope } from './sinkscope.js';
 
 beforeAll(build, 120_000);
 
 const boats = path('test/text/three-men-in-a-boat.md');
 const sample = path('media/sample.md');
-const fixture = (name: string, file = 'model.onnx') => path(`test/zoo/fixtures/${name}/${file}`);
 const pixels = [0, 1, 2, 3].map((i) => path(`test/references/pixels/${i}.safetensors`));
 const json = async (...args: string[]) => JSON.parse(await printed(...args, '--json'));
 const near = (actual: number, expected: number) => expect(Math.abs(actual / expected - 1)).toBeLessThan(1e-5);

@@ -5,7 +5,7 @@ import { zipSync } from 'fflate';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ResultJson } from '../../../src/analysis/result.js';
 import references from '../../references/pictures.json';
-import { build, path, printed, sinkscope } from './sinkscope.js';
+import { analyze, build, fixture, path, printed, sinkscope } from './sinkscope.js';
 
 beforeAll(build, 120_000);
 
@@ -17,11 +17,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-const fixture = (name: string, file = 'model.onnx') => path(`test/zoo/fixtures/${name}/${file}`);
 const image = (name: string) => path(`test/references/images/${name}`);
-
-const analyze = async (...args: string[]): Promise<ResultJson> =>
-  JSON.parse(await printed('analyze', ...args, '--json'));
 
 /** Where the patches of 8 pixels lie, of a picture of 83 × 61 that became 32 × 32. */
 const names = (prefix: string[], patches: number) => [

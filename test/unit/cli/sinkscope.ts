@@ -5,12 +5,16 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import type { ResultJson } from '../../../src/analysis/result.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const cli = join(root, 'dist/cli.js');
 
 /** A file of the project, by its path in it. */
 export const path = (file: string): string => join(root, file);
+
+/** A file of a fixture's folder. */
+export const fixture = (name: string, file = 'model.onnx'): string => path(`test/zoo/fixtures/${name}/${file}`);
 
 /** Builds unless what is built is newer than every source; to be called before the first {@link sinkscope}. */
 export function build(): void {
@@ -56,3 +60,7 @@ export async function printed(...args: string[]): Promise<string> {
   if (code !== 0) throw new Error(`sinkscope ${args.join(' ')} ended with ${code}: ${stderr}`);
   return stdout;
 }
+
+/** The result of `analyze` as its JSON. */
+export const analyze = async (...args: string[]): Promise<ResultJson> =>
+  JSON.parse(await printed('analyze', ...args, '--json'));
