@@ -50,13 +50,7 @@ export async function* interventions(
 ): AsyncGenerator<Step<InterventionsResult>, void, void> {
   const { model, thresholds, seed } = request;
   const windows = await textWindows(engine, model, request.text, request, signal);
-  let found: Calibration | undefined;
-  for await (const { result, ...step } of calibration(engine, request, signal)) {
-    found = result;
-    yield step;
-  }
-  if (!found) throw new Error('the calibration has no end');
-  const known = found;
+  const known = yield* calibration(engine, request, signal);
   const variants = (place: Place) => variantsOf(known, place);
   const positions = known.points.map(({ token }) => token);
   const warnings = [...sameText(request), ...notMassive(known, request)];
@@ -66,16 +60,21 @@ export async function* interventions(
   }
 }
 
-/** {@link calibrate} on the windows of the calibration text, each token in one of them. */
+/** {@link calibrate} on the windows of the calibration text, each token in one of them; returns what it finds. */
 export async function* calibration(
   engine: Engine,
   request: InterventionsRequest,
   signal?: AbortSignal,
-): AsyncGenerator<Step<Calibration>, void, void> {
+): AsyncGenerator<Step<never>, Calibration, void> {
   const { model, calibration: text } = request;
   const windows = await textWindows(engine, model, text, { ...request, stride: undefined }, signal);
-  for await (const { done, of, calibration } of calibrate(engine, { ...request, windows }, signal))
-    yield { phase: 'calibrating', done, of, result: calibration };
+  let found: Calibration | undefined;
+  for await (const { done, of, calibration } of calibrate(engine, { ...request, windows }, signal)) {
+    found = calibration;
+    yield { phase: 'calibrating', done, of };
+  }
+  if (!found) throw new Error('the calibration has no end');
+  return found;
 }
 
 function variantsOf({ layer, layers, points, random, median }: Calibration, place: Place): Variant[] {

@@ -48,12 +48,7 @@ export async function* weights(
 ): AsyncGenerator<Step<WeightsResult>, void, void> {
   const { model, k, thresholds, seed } = request;
   const windows = await textWindows(engine, model, request.text, request, signal);
-  let found: Calibration | undefined;
-  for await (const { result, ...step } of calibration(engine, request, signal)) {
-    found = result;
-    yield step;
-  }
-  if (!found) throw new Error('the calibration has no end');
+  const found = yield* calibration(engine, request, signal);
   const block = found.layer;
   const token = found.points.map((point) => point.token).find((position) => typeof position === 'number');
   if (token === undefined) {
