@@ -74,14 +74,9 @@ function summarised(sightings: readonly Sighting[], layers: readonly HiddenStati
   const massive = sightings.filter((sighting) => sighting.kind === 'massive');
   const ofKind = massive.length > 0 ? massive : sightings;
   const peak = ofKind.reduce((best, sighting) => (sighting.ratio > best.ratio ? sighting : best));
-  const { token, dim, kind, layer, value, ratio } = peak;
+  const { token, dim } = peak;
   return {
-    token,
-    dim,
-    kind,
-    layer,
-    value,
-    ratio,
+    ...peak,
     onset: ofKind[0].layer,
     last: ofKind[ofKind.length - 1].layer,
     softOnset: sightings[0].layer,
