@@ -1,5 +1,7 @@
 /** The output head (final norm and unembedding), run on the rows that are asked for. */
 import { SinkscopeError } from '../errors.js';
+import type { Tokenizer } from '../tokens/tokenizer.js';
+import type { Prediction } from './events.js';
 import type { Stage } from './plan.js';
 import type { Values } from './session.js';
 import type { StageRunner } from './stages.js';
@@ -61,7 +63,11 @@ export class Head {
 }
 
 /** The most likely tokens of one row of logits, most likely first; softmax in double precision. */
-export function likeliest(logits: Float32Array, count = topPredictions): { id: number; probability: number }[] {
+export function predictionsOf(
+  logits: Float32Array,
+  tokenizer: Tokenizer | undefined,
+  count = topPredictions,
+): Prediction[] {
   const ids: number[] = [];
   for (let id = 0; id < logits.length; id++) {
     const least = ids.at(-1);
@@ -74,5 +80,9 @@ export function likeliest(logits: Float32Array, count = topPredictions): { id: n
   const max = logits[ids[0]];
   let sum = 0;
   for (const logit of logits) sum += Math.exp(logit - max);
-  return ids.map((id) => ({ id, probability: Math.exp(logits[id] - max) / sum }));
+  return ids.map((id) => ({
+    id,
+    text: tokenizer?.decode(id) ?? `token ${id}`,
+    probability: Math.exp(logits[id] - max) / sum,
+  }));
 }

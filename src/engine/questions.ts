@@ -3,7 +3,8 @@ import { SinkscopeError } from '../errors.js';
 import type { EntriesQuery, LensAnswer, LensQuery, Question, QuestionAnswers } from './answers.js';
 import { attribution } from './attribution.js';
 import { implicitBias } from './bias.js';
-import { type Head, likeliest } from './head.js';
+import type { Prediction } from './events.js';
+import { type Head, predictionsOf } from './head.js';
 import type { LoadedModel } from './loaded.js';
 import type { Pattern } from './patterns.js';
 import type { Values } from './session.js';
@@ -80,15 +81,14 @@ async function lensRows(run: Inside, { layer, point, top }: LensQuery): Promise<
   await run.state(anatomy.layers);
   const values = new Map([...run.values, [run.residual(anatomy.layers), state]]);
   const count = Math.max(1, Math.floor(partBytes / 4 / (anatomy.vocabulary ?? 2 ** 16)));
-  const rows: { id: number; text: string; probability: number }[][] = [];
+  const rows: Prediction[][] = [];
   const tokenizer = loaded.tokenizer();
   for (let from = 0; from < tokens; from += count) {
     const to = Math.min(from + count, tokens);
     const logits = await head.logits(values, from, to, run.keep);
     const width = logits.length / (to - from);
     for (let row = 0; row < to - from; row++) {
-      const best = likeliest(logits.subarray(row * width, (row + 1) * width), top);
-      rows.push(best.map(({ id, probability }) => ({ id, probability, text: tokenizer?.decode(id) ?? `token ${id}` })));
+      rows.push(predictionsOf(logits.subarray(row * width, (row + 1) * width), tokenizer, top));
     }
   }
   return { rows };

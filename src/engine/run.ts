@@ -5,7 +5,7 @@ import { patternStatistics } from '../statistics/pattern.js';
 import type { Question, QuestionAnswers } from './answers.js';
 import type { PredictionsEvent, Query, QueryAnswers, RunEvent, RunRequest } from './events.js';
 import { fixedLength, makeFeeds } from './feeds.js';
-import { Head, likeliest } from './head.js';
+import { Head, predictionsOf } from './head.js';
 import type { Point } from './interventions.js';
 import { checkAxis, firstPattern, tokenRows } from './layout.js';
 import type { LoadedModel } from './loaded.js';
@@ -244,13 +244,7 @@ export class Run {
   }
 
   private predictionsFrom(logits: Float32Array, token: number): PredictionsEvent {
-    const tokenizer = this.loaded.tokenizer();
-    const top = likeliest(logits).map(({ id, probability }) => ({
-      id,
-      text: tokenizer?.decode(id) ?? `token ${id}`,
-      probability,
-    }));
-    return { type: 'predictions', token, top };
+    return { type: 'predictions', token, top: predictionsOf(logits, this.loaded.tokenizer()) };
   }
 
   private async activation(point: Point, layer: number, token: number): Promise<QueryAnswers['activation']> {
