@@ -33,3 +33,61 @@ export const quietButtonStyles = css`
     outline: 1px solid var(--vscode-focusBorder);
   }
 `;
+
+/** The line under a picture that says what its colours and marks mean. */
+export const keyStyles = css`
+  .key {
+    display: flex;
+    flex-wrap: wrap;
+    align-items: center;
+    gap: 2px 12px;
+    margin-top: 4px;
+    font-size: 0.85em;
+    color: var(--muted);
+  }
+`;
+
+/** A drawing of Observable Plot and the list of its series under it. */
+export const plotStyles = css`
+  svg {
+    display: block;
+    max-width: 100%;
+    overflow: visible;
+  }
+  ul {
+    display: flex;
+    flex-wrap: wrap;
+    gap: 2px 14px;
+    margin: 4px 0 0;
+    padding: 0;
+    list-style: none;
+    font-size: 0.85em;
+    color: var(--muted);
+  }
+`;
+
+/** What a token is, around it and as a mark inside it. */
+export const markStyles = css`
+  .massive {
+    border-color: var(--massive);
+  }
+  .large {
+    border-style: dashed;
+    border-color: var(--large);
+  }
+  .sink {
+    border-bottom: 2px solid var(--sink);
+  }
+  b {
+    font-weight: normal;
+  }
+  b.of-massive {
+    color: var(--massive);
+  }
+  b.of-large {
+    color: var(--large);
+  }
+  b.of-sink {
+    color: var(--sink);
+  }
+`;

@@ -5,37 +5,26 @@ import { customElement, property, query } from 'lit/decorators.js';
 import { formatNumber } from '../../src/analysis/format.js';
 import { type BarsPart, formatCell, type LinesPart } from '../../src/analysis/presentation.js';
 import { svgPicture } from '../picture.js';
+import { plotStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
 
 const dashes = ['', '6 3', '2 3', '8 3 2 3', '1 2'];
 
 @customElement('sinkscope-chart')
 export class Chart extends LitElement {
-  static override styles = css`
-    .plot {
-      min-height: 40px;
-    }
-    svg {
-      display: block;
-      max-width: 100%;
-      overflow: visible;
-    }
-    ul {
-      display: flex;
-      flex-wrap: wrap;
-      gap: 2px 14px;
-      margin: 4px 0 0;
-      padding: 0;
-      list-style: none;
-      font-size: 0.85em;
-      color: var(--muted);
-    }
-    li svg {
-      display: inline-block;
-      margin-right: 4px;
-      vertical-align: middle;
-    }
-  `;
+  static override styles = [
+    plotStyles,
+    css`
+      .plot {
+        min-height: 40px;
+      }
+      li svg {
+        display: inline-block;
+        margin-right: 4px;
+        vertical-align: middle;
+      }
+    `,
+  ];
 
   @property({ attribute: false }) chart!: BarsPart | LinesPart;
   @property({ attribute: false }) theme!: Theme;

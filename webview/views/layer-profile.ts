@@ -5,6 +5,7 @@ import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatValue } from '../../src/analysis/format.js';
 import { shownLayer } from '../findings.js';
 import { svgPicture } from '../picture.js';
+import { plotStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
 import { layerName } from './residual-heatmap.js';
@@ -25,56 +26,44 @@ const series = ['top 1', 'top 2', 'top 3', 'median'];
 
 @customElement('sinkscope-layer-profile')
 export class LayerProfile extends View {
-  static override styles = css`
-    .plot {
-      position: relative;
-      min-height: 180px;
-      cursor: crosshair;
-    }
-    .rule {
-      position: absolute;
-      inset: 10px auto 24px 0;
-      width: 1.5px;
-      background: var(--vscode-focusBorder);
-    }
-    .plot:focus-visible {
-      outline: 1px solid var(--vscode-focusBorder);
-      outline-offset: 2px;
-    }
-    svg {
-      display: block;
-      max-width: 100%;
-      overflow: visible;
-    }
-    ul {
-      display: flex;
-      flex-wrap: wrap;
-      gap: 2px 14px;
-      margin: 4px 0 0;
-      padding: 0;
-      list-style: none;
-      font-size: 0.85em;
-      color: var(--muted);
-    }
-    i {
-      display: inline-block;
-      width: 16px;
-      margin-right: 4px;
-      vertical-align: middle;
-      border-top: 2px solid;
-    }
-    .onset i {
-      width: 8px;
-      height: 12px;
-      border: none;
-      background: var(--massive);
-      opacity: 0.25;
-    }
-    .series0 i { color: var(--massive); }
-    .series1 i { color: var(--large); border-top-style: dashed; }
-    .series2 i { color: var(--large); border-top-style: dotted; }
-    .series3 i { color: var(--muted); }
-  `;
+  static override styles = [
+    plotStyles,
+    css`
+      .plot {
+        position: relative;
+        min-height: 180px;
+        cursor: crosshair;
+      }
+      .rule {
+        position: absolute;
+        inset: 10px auto 24px 0;
+        width: 1.5px;
+        background: var(--vscode-focusBorder);
+      }
+      .plot:focus-visible {
+        outline: 1px solid var(--vscode-focusBorder);
+        outline-offset: 2px;
+      }
+      i {
+        display: inline-block;
+        width: 16px;
+        margin-right: 4px;
+        vertical-align: middle;
+        border-top: 2px solid;
+      }
+      .onset i {
+        width: 8px;
+        height: 12px;
+        border: none;
+        background: var(--massive);
+        opacity: 0.25;
+      }
+      .series0 i { color: var(--massive); }
+      .series1 i { color: var(--large); border-top-style: dashed; }
+      .series2 i { color: var(--large); border-top-style: dotted; }
+      .series3 i { color: var(--muted); }
+    `,
+  ];
 
   @query('.plot') private canvas!: HTMLElement;
   @query('.rule') private rule!: HTMLElement;

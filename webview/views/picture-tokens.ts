@@ -3,7 +3,7 @@ import { css, html, nothing } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatRatio } from '../../src/analysis/format.js';
 import { kindsOf, shownLayer } from '../findings.js';
-import { hiddenStyles } from '../styles.js';
+import { hiddenStyles, markStyles } from '../styles.js';
 import { describeToken, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
@@ -34,39 +34,18 @@ export class PictureTokens extends View {
       button:hover {
         border-color: var(--vscode-foreground);
       }
-      .massive {
-        border-color: var(--massive);
-      }
-      .large {
-        border-style: dashed;
-        border-color: var(--large);
-      }
-      .sink {
-        border-bottom: 2px solid var(--sink);
-      }
       button[aria-pressed='true'] {
         outline: 2px solid var(--vscode-focusBorder);
       }
       button:focus-visible {
         outline: 2px dashed var(--vscode-foreground);
       }
-      b {
-        font-weight: normal;
-      }
-      b.of-massive {
-        color: var(--massive);
-      }
-      b.of-large {
-        color: var(--large);
-      }
-      b.of-sink {
-        color: var(--sink);
-      }
       .note {
         margin: 0;
         color: var(--muted);
       }
     `,
+    markStyles,
   ];
 
   @query('.tooltip') private tooltip!: HTMLElement;

@@ -8,7 +8,7 @@ import { contextOf } from '../cells.js';
 import { kindsOf, shownLayer } from '../findings.js';
 import '../legend.js';
 import { type Patch, paintPatches, patchAt, patchesOf } from '../patches.js';
-import { hiddenStyles, quietButtonStyles } from '../styles.js';
+import { hiddenStyles, keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { describeToken, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
@@ -23,6 +23,7 @@ const largest = { width: 640, height: 460 };
 export class PictureView extends View {
   static override styles = [
     hiddenStyles,
+    keyStyles,
     quietButtonStyles,
     tooltipStyles,
     css`
@@ -57,15 +58,6 @@ export class PictureView extends View {
         flex: 1 1 9em;
       }
       .note {
-        color: var(--muted);
-      }
-      .key {
-        display: flex;
-        flex-wrap: wrap;
-        align-items: center;
-        gap: 2px 12px;
-        margin-top: 4px;
-        font-size: 0.85em;
         color: var(--muted);
       }
     `,

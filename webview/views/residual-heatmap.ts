@@ -1,5 +1,5 @@
 /** Layer × token: how far each token's largest |h| stands above its layer's median. */
-import { css, html, type PropertyValues } from 'lit';
+import { html, type PropertyValues } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import type { Analysis } from '../../src/analysis/analysis.js';
 import { formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
@@ -9,7 +9,7 @@ import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
 import { logScale, type Scale } from '../legend.js';
-import { quietButtonStyles } from '../styles.js';
+import { keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
 
@@ -20,20 +20,7 @@ const sizes: Record<'full' | 'compact', CellSize> = {
 
 @customElement('sinkscope-residual-heatmap')
 export class ResidualHeatmap extends View {
-  static override styles = [
-    quietButtonStyles,
-    css`
-      .key {
-        display: flex;
-        flex-wrap: wrap;
-        align-items: center;
-        gap: 2px 12px;
-        margin-top: 4px;
-        font-size: 0.85em;
-        color: var(--muted);
-      }
-    `,
-  ];
+  static override styles = [keyStyles, quietButtonStyles];
 
   @property({ type: Boolean }) compact = false;
 

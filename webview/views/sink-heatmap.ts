@@ -10,7 +10,7 @@ import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
 import { linearScale } from '../legend.js';
 import { formatWeight } from '../numbers.js';
-import { quietButtonStyles } from '../styles.js';
+import { keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
 
@@ -21,19 +21,11 @@ const extraName = 'the extra column';
 @customElement('sinkscope-sink-heatmap')
 export class SinkHeatmap extends View {
   static override styles = [
+    keyStyles,
     quietButtonStyles,
     css`
       p {
         margin: 4px 0;
-        color: var(--muted);
-      }
-      .key {
-        display: flex;
-        flex-wrap: wrap;
-        align-items: center;
-        gap: 2px 12px;
-        margin-top: 4px;
-        font-size: 0.85em;
         color: var(--muted);
       }
     `,

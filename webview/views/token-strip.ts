@@ -3,7 +3,7 @@ import { css, html, nothing, unsafeCSS } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { formatNumber } from '../../src/analysis/format.js';
 import { kindsOf, shownLayer } from '../findings.js';
-import { quietButtonStyles } from '../styles.js';
+import { markStyles, quietButtonStyles } from '../styles.js';
 import { describeToken, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
@@ -44,17 +44,6 @@ export class TokenStrip extends View {
         white-space: pre;
         cursor: pointer;
       }
-      .massive,
-      .large {
-        border-color: var(--massive);
-      }
-      .large {
-        border-style: dashed;
-        border-color: var(--large);
-      }
-      .sink {
-        border-bottom: 2px solid var(--sink);
-      }
       .token:hover {
         border-color: var(--vscode-foreground);
       }
@@ -64,14 +53,9 @@ export class TokenStrip extends View {
       .tokens:focus-visible .active {
         outline: 2px dashed var(--vscode-foreground);
       }
-      b {
-        font-weight: normal;
-      }
-      b.of-massive { color: var(--massive); }
-      b.of-large { color: var(--large); }
-      b.of-sink { color: var(--sink); }
       ${unsafeCSS(tintStyles)}
     `,
+    markStyles,
   ];
 
   @state() private active = 0;
