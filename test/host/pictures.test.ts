@@ -35,6 +35,8 @@ describe('Analyze Image', () => {
     const copy = (from: string, to: vscode.Uri) => fs.copy(vscode.Uri.file(from), to, { overwrite: true });
     await copy(fixture(reference.fixture), model);
     await copy(repositoryFile('test', 'references', 'images', reference.file), picture);
+    // The workspace may have been searched before the model was in it.
+    await vscode.commands.executeCommand('sinkscope.refreshModels');
     const config = vscode.Uri.joinPath(folder, 'dinov2', 'preprocessor_config.json');
     await fs.writeFile(config, Buffer.from(JSON.stringify(reference.config)));
     settings = await configure({ model: model.fsPath });
