@@ -23,7 +23,9 @@ export class Panel implements vscode.WebviewPanelSerializer, vscode.Disposable {
   /** Brings the panel to the front, beside the editor when it is new; the focus stays where it is. */
   show(): void {
     if (this.panel) {
-      if (!this.panel.visible) this.panel.reveal(undefined, true);
+      // In the text's own group it would cover what it is about.
+      const covers = this.panel.viewColumn === vscode.window.activeTextEditor?.viewColumn;
+      if (!this.panel.visible) this.panel.reveal(covers ? vscode.ViewColumn.Beside : undefined, true);
       return;
     }
     const column = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
