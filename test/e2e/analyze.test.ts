@@ -22,8 +22,9 @@ describe('Analyze Prompt', () => {
     expect(signs.join('')).toMatch(/bos.*▲.*⚓/);
     expect(tinted.join('')).toContain('lamp');
 
-    await window.lines.filter({ hasText: 'The lamp' }).getByText('lamp').hover();
-    await expect.poll(() => window.hover.textContent()).toMatch(/lamp · token \d+ · id \d+/);
+    await window.lines.filter({ hasText: 'The lamp' }).getByText('lamp').click();
+    await window.command('Show or Focus Hover');
+    await expect.poll(() => window.hover.textContent()).toMatch(/^·?\w+ · token \d+ · id \d+/);
     await expect.poll(() => window.hover.textContent()).toMatch(/largest \|h\|/);
   });
 
