@@ -60,7 +60,7 @@ export class Experiments implements vscode.Disposable {
     const engine = new Engine(this.child);
     let end: Partial<ExperimentRun> = { status: 'finished' };
     try {
-      const { bos, memory, threads, thresholds } = this.settings.current;
+      const { bos, memory, threads, thresholds } = await this.settings.settled();
       const { file, name } = await this.models.chosen();
       const several = Object.values(inputs).some(({ kind }) => kind === 'models');
       if (!several) become({ title: `${title} · ${name}` });
