@@ -142,9 +142,14 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     async chooseModel(given?: string | Extract<Item, { kind: 'model' }>) {
       const listed = await models.list();
       const path = typeof given === 'object' ? given.model.file : given;
-      const picked = path
-        ? listed.find(({ file }) => file === path)
-        : await chooseModel(listed, await models.chosen().catch(() => undefined));
+      const picked =
+        path === undefined
+          ? await chooseModel(listed, await models.chosen().catch(() => undefined))
+          : listed.find(({ file }) => file === path);
+      if (path !== undefined && !picked) {
+        const message = vscode.l10n.t('{0} is not among the models found; name it in sinkscope.models.', path);
+        throw new SinkscopeError({ code: 'file', file: path, message });
+      }
       if (picked === 'settings')
         await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
       else if (picked) await models.choose(picked);

@@ -23,9 +23,10 @@ export class Panel implements vscode.WebviewPanelSerializer, vscode.Disposable {
   /** Brings the panel to the front, beside the editor when it is new; the focus stays where it is. */
   show(): void {
     if (this.panel) {
-      // In the text's own group it would cover what it is about.
+      // In the text's own group one of them covers the other, whatever `visible` still says of a text just opened.
       const covers = this.panel.viewColumn === vscode.window.activeTextEditor?.viewColumn;
-      if (!this.panel.visible) this.panel.reveal(covers ? vscode.ViewColumn.Beside : undefined, true);
+      if (covers) this.panel.reveal(vscode.ViewColumn.Beside, true);
+      else if (!this.panel.visible) this.panel.reveal(undefined, true);
       return;
     }
     const column = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };

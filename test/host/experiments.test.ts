@@ -3,10 +3,13 @@ import { readFileSync } from 'node:fs';
 import * as vscode from 'vscode';
 import type { Api } from '../../src/extension/extension.js';
 import type { ExperimentRun } from '../../src/protocol.js';
-import { analyze, api, closeEditors, open, repositoryFile, until } from './support.js';
+import { analyze, api, closeEditors, configure, open, repositoryFile, until } from './support.js';
 
 const references = JSON.parse(readFileSync(repositoryFile('test', 'references', 'experiments.json'), 'utf8'));
 const boats = vscode.Uri.file(repositoryFile('test', 'text', 'three-men-in-a-boat.md'));
+const pit = vscode.Uri.file(repositoryFile('test', 'text', 'pit-and-pendulum.md'));
+
+const bundled = (name: string) => repositoryFile('media', 'models', name, 'model.onnx');
 
 /** Runs the command of an experiment and gives its run at the end. */
 async function run(command: string, given?: Record<string, unknown>): Promise<ExperimentRun> {
@@ -71,6 +74,54 @@ describe('experiments', () => {
     });
     assert.equal(rows.length, width);
   });
+
+  const whole: readonly [command: string, given: Record<string, unknown>, sentence: RegExp][] = [
+    ['survey', { sequences: 3, length: 32 }, /^Massive in at least half of the sequences: dim 239 at the first token/],
+    ['bias', {}, /of the attention goes to ⟨bos⟩, .* acts as a bias scaled by each head/],
+    ['compare', { tokens: 600, models: [bundled('llama'), bundled('llama-bias')] }, /an explicit bias does its work/],
+    ['weights', { tokens: 600, calibration: pit }, /is mostly in these few rows/],
+    ['outliers', { tokens: 128 }, /They cost most at h_\d/],
+    ['lens', {}, /of the 512 tokens have their final prediction from layer \d of 8 on/],
+    ['streaming', { tokens: 600, length: 256 }, /the first tokens are sinks that the model needs/],
+    ['compareQuantised', { tokens: 300, quantised: bundled('llama') }, /^Perplexity changes by 0\.00 %/],
+  ];
+  for (const [command, given, sentence] of whole) {
+    it(`runs ${command} on a book`, async () => {
+      const { status, presentation, problem } = await run(command, { text: boats, ...given });
+      assert.equal(status, 'finished', problem?.message);
+      assert.match(presentation?.sentence ?? '', sentence);
+      assert.ok(presentation?.settings.some(({ value }) => value === 'three-men-in-a-boat.md'));
+      assert.ok((presentation?.parts.length ?? 0) > 1);
+    });
+  }
+
+  const fixture = (name: string, file: string) => repositoryFile('test', 'zoo', 'fixtures', name, file);
+  const others: readonly [command: string, model: string, given: Record<string, unknown>, sentence: RegExp][] = [
+    [
+      'vision',
+      'dinov2_with_registers-dynamo-op18',
+      { images: ['0', '1', '2'].map((one) => repositoryFile('test', 'references', 'pixels', `${one}.safetensors`)) },
+      /^Nothing is massive here .* to the mean over other images/,
+    ],
+    [
+      'ratios',
+      'gnn-ts-op17',
+      { twin: fixture('gnn-ts-op17', 'model.onnx'), graphs: [fixture('gnn-ts-op17', 'golden.safetensors')] },
+      /training has made no activations massive here/,
+    ],
+  ];
+  for (const [command, model, given, sentence] of others) {
+    it(`runs ${command} on files`, async () => {
+      const settings = await configure({ model: fixture(model, 'model.onnx') });
+      try {
+        const { status, presentation, problem } = await run(command, given);
+        assert.equal(status, 'finished', problem?.message);
+        assert.match(presentation?.sentence ?? '', sentence);
+      } finally {
+        await settings.restore();
+      }
+    });
+  }
 
   it('stops at once, and says so', async () => {
     const running = run('perplexity', { text: boats, window: 64 });

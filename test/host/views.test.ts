@@ -27,9 +27,18 @@ describe('views of a run', () => {
     const editor = await open('Summer is warm.');
     await analyze(sinkscope);
     await analyze(sinkscope);
-    await until(() => panelTabs().length > 0);
+    await until(() => panelTabs().some(({ group }) => group.viewColumn !== editor.viewColumn));
     assert.equal(panelTabs().length, 1);
-    assert.notEqual(panelTabs()[0].group.viewColumn, editor.viewColumn);
+    assert.equal(vscode.window.activeTextEditor?.document, editor.document);
+  });
+
+  it('leaves the group of a text that is opened over it', async () => {
+    await vscode.commands.executeCommand('sinkscope.showPanel');
+    await until(() => panelTabs().length === 1);
+    const editor = await open('Summer is warm.');
+    assert.equal(panelTabs()[0].group.viewColumn, editor.viewColumn);
+    await analyze(sinkscope);
+    await until(() => panelTabs()[0].group.viewColumn !== editor.viewColumn);
     assert.equal(vscode.window.activeTextEditor?.document, editor.document);
   });
 
