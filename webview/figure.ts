@@ -39,10 +39,8 @@ export class Figure extends LitElement {
       }
       h2 {
         margin: 0;
-        font-size: 0.85em;
+        font-size: 0.95em;
         font-weight: 600;
-        letter-spacing: 0.04em;
-        text-transform: uppercase;
       }
       .note {
         font-size: 0.85em;

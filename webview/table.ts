@@ -63,6 +63,7 @@ export class Table extends LitElement {
         color: var(--muted);
         background: var(--ground);
         border-bottom: 1px solid var(--rule);
+        vertical-align: bottom;
       }
       tbody tr:hover {
         background: var(--vscode-list-hoverBackground);
@@ -89,6 +90,13 @@ export class Table extends LitElement {
         font: inherit;
         white-space: pre;
         cursor: pointer;
+      }
+      thead th,
+      thead button {
+        white-space: normal;
+      }
+      thead button {
+        text-align: inherit;
       }
       button:focus-visible {
         outline: 1px solid var(--vscode-focusBorder);

@@ -17,3 +17,9 @@ export function formatValue(value: number): string {
 export function formatRatio(ratio: number): string {
   return `${formatNumber(ratio)} ×`;
 }
+
+/** A share in percent: `39.9 %`. */
+export function formatShare(share: number): string {
+  // Below this a percentage has more noughts than meaning.
+  return share !== 0 && Math.abs(share) < 1e-5 ? '< 0.001 %' : `${formatNumber(100 * share)} %`;
+}

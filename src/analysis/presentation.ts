@@ -2,7 +2,7 @@
  * What an experiment shows, as plain data: drawn by the webview, exported as JSON and CSV, kept as it is. Every part,
  * picture or not, is a table as well ({@link tableOf}).
  */
-import { formatNumber, formatRatio, formatValue } from './format.js';
+import { formatNumber, formatRatio, formatShare, formatValue } from './format.js';
 
 export interface Presentation {
   readonly title: string;
@@ -108,8 +108,7 @@ export function formatCell(value: CellValue, format: Format = 'number'): string 
     case 'ratio':
       return formatRatio(value);
     case 'share':
-      // Below this a percentage has more noughts than meaning.
-      return value !== 0 && Math.abs(value) < 1e-5 ? '< 0.001 %' : `${formatNumber(100 * value)} %`;
+      return formatShare(value);
     case 'fixed':
       return value.toFixed(2).replace('-', '−');
     case 'signed':

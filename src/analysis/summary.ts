@@ -1,5 +1,5 @@
 import type { Analysis } from './analysis.js';
-import { formatNumber, formatRatio, formatValue } from './format.js';
+import { formatNumber, formatRatio, formatShare, formatValue } from './format.js';
 import { tokenLabel } from './label.js';
 import { type Kind, type MassiveActivation, massiveActivations, ratio } from './massive.js';
 import { type Sink, sinks } from './sinks.js';
@@ -114,7 +114,7 @@ function sinkSentence(analysis: Analysis, thresholds: Thresholds): Span[] {
     ];
   }
   const alpha = `α > ${thresholds.epsilon}`;
-  const share = `${formatNumber(100 * thresholds.minShare)} %`;
+  const share = `${formatShare(thresholds.minShare)}`;
   if (found.length === 0) {
     return [{ text: `No sink: no token draws ${alpha} in ${share} of the ${heads} heads (${setting}).` }];
   }

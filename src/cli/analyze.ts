@@ -8,12 +8,13 @@ import type { Engine } from '../engine/engine.js';
 import type { RunRequest } from '../engine/events.js';
 import type { Intervention } from '../engine/interventions.js';
 import { SinkscopeError } from '../errors.js';
+import { readText } from '../experiments/files.js';
 import { type Change, resolve as resolveChange, withMeans } from '../experiments/selectors.js';
 import { parseChange } from './change.js';
 import { modelFile } from './model.js';
 import { parseIndex } from './prompt.js';
 import { against, report } from './report.js';
-import { memoryOption, readText } from './text.js';
+import { memoryOption } from './text.js';
 
 interface Options {
   readonly text?: string;

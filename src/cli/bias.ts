@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { formatNumber } from '../analysis/format.js';
+import { formatNumber, formatShare } from '../analysis/format.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
 import { type BiasResult, conclusion, implicitBias } from '../experiments/bias.js';
@@ -61,7 +61,7 @@ function inWords(result: BiasResult): string {
         norm: mean(heads.map((head) => head[part].norm)),
         cosine: mean(heads.map((head) => head[part].cosine)),
       };
-    const share = `${formatNumber(100 * mean(heads.map((head) => head.share)))} %`;
+    const share = formatShare(mean(heads.map((head) => head.share)));
     const [chosen, rest] = [of('chosen'), of('rest')];
     return [
       `${layer}`,

@@ -1,16 +1,17 @@
 import { basename } from 'node:path';
 import { Command, Option } from 'commander';
-import { formatNumber, formatRatio, formatValue } from '../analysis/format.js';
+import { formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
 import { SinkscopeError } from '../errors.js';
 import { type Compared, type CompareResult, compare, conclusion } from '../experiments/compare.js';
+import { readText } from '../experiments/files.js';
 import { runJson } from './facts.js';
 import { modelFile } from './model.js';
 import { prefixWords } from './perplexity.js';
 import { finished } from './progress.js';
 import { columns, section } from './table.js';
-import { budget, readText, whole, withRunOptions } from './text.js';
+import { budget, whole, withRunOptions } from './text.js';
 
 interface Options {
   readonly text: readonly string[];
@@ -92,7 +93,7 @@ function inWords(result: CompareResult): string {
   ]);
   const facts = runs.map((run, i) => {
     const { perplexity, sinks, prefix, tokens } = run;
-    const share = (rate: number | undefined) => (rate === undefined ? '' : `${formatNumber(100 * rate)} %`);
+    const share = (rate: number | undefined) => (rate === undefined ? '' : formatShare(rate));
     const value = typeof perplexity === 'string' ? '' : perplexity.perplexity.toFixed(2);
     return [share(sinks.rate), share(sinks.extraRate), value, `${tokens}`, prefixWords(prefix), names[i]];
   });

@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { formatNumber } from '../analysis/format.js';
 import { tokenLabel } from '../analysis/label.js';
 import type { Engine } from '../engine/engine.js';
-import { conclusion, decidedAt, type LensResult, lens, partName } from '../experiments/lens.js';
+import { conclusion, decidedAt, type LensResult, lens, partName, targetOf } from '../experiments/lens.js';
 import { runJson, runWords } from './facts.js';
 import { finished } from './progress.js';
 import { type PromptOptions, parseIndex, promptRequest, withPromptOptions } from './prompt.js';
@@ -13,7 +13,7 @@ interface Options extends PromptOptions {
   readonly top: number;
   readonly mid?: boolean;
   readonly token?: number;
-  readonly target?: number;
+  readonly target?: number | string;
 }
 
 export function lensCommand(engine: Engine, signal: AbortSignal): Command {
@@ -24,7 +24,11 @@ export function lensCommand(engine: Engine, signal: AbortSignal): Command {
     .addOption(
       new Option('--token <index>', 'split the logit after this token (default: the last)').argParser(parseIndex),
     )
-    .addOption(new Option('--target <id>', 'the predicted token (default: the most likely)').argParser(parseIndex))
+    .addOption(
+      new Option('--target <token>', 'the predicted token, its id or its text (default: the most likely)').argParser(
+        targetOf,
+      ),
+    )
     .action(async (model: string, options: Options) => {
       const { top, mid, token, target } = options;
       const request = { ...(await promptRequest(model, options)), top, mid, token, target };

@@ -1,11 +1,12 @@
 import { Command, Option } from 'commander';
 import { formatNumber } from '../analysis/format.js';
 import type { Engine } from '../engine/engine.js';
+import { readText } from '../experiments/files.js';
 import { type PerplexityResult, perplexity } from '../experiments/perplexity.js';
 import { leftOut } from '../experiments/text.js';
 import { modelFile } from './model.js';
 import { followed } from './progress.js';
-import { budget, readText, type TextOptions, whole, withTextOptions } from './text.js';
+import { budget, type TextOptions, whole, withTextOptions } from './text.js';
 
 interface Options extends TextOptions {
   readonly stride?: number;

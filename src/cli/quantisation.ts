@@ -1,8 +1,9 @@
 import { Command, Option } from 'commander';
-import { formatNumber, formatRatio, formatValue } from '../analysis/format.js';
+import { formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import type { MassiveActivation } from '../analysis/massive.js';
 import { defaultThresholds, type Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
+import { readText } from '../experiments/files.js';
 import {
   compareQuantised,
   type OutliersResult,
@@ -16,7 +17,7 @@ import { modelFile } from './model.js';
 import { prefixWords } from './perplexity.js';
 import { finished } from './progress.js';
 import { columns, section } from './table.js';
-import { budget, readText, type TextOptions, whole, withRunOptions, withTextOptions } from './text.js';
+import { budget, type TextOptions, whole, withRunOptions, withTextOptions } from './text.js';
 
 interface Options {
   readonly file: string;
@@ -118,15 +119,13 @@ function quantisedJson(result: QuantisedResult, file: string) {
   };
 }
 
-const percent = (share: number) => `${formatNumber(100 * share)} %`;
-
 function inWords(result: OutliersResult): string {
   const { int8, tokens, prefix, thresholds, massive } = result;
   const rows = int8.map((errors, layer) => [
     `${layer}`,
     ...(['tensor', 'token', 'channel'] as const).flatMap((axis) => [
-      percent(errors.with[axis]),
-      percent(errors.without[axis]),
+      formatShare(errors.with[axis]),
+      formatShare(errors.without[axis]),
     ]),
     `${errors.removed}`,
   ]);
@@ -158,7 +157,7 @@ function entryTable(entries: readonly MassiveActivation[]): string {
 
 function comparedInWords(result: QuantisedResult): string {
   const { differences, massive, perplexity, windows } = result;
-  const rows = differences.map(({ all, rest }, layer) => [`${layer}`, percent(all), percent(rest)]);
+  const rows = differences.map(({ all, rest }, layer) => [`${layer}`, formatShare(all), formatShare(rest)]);
   const values = massive.reference.map(({ kind, token, dim, layer, value, ratio }) => {
     const after = massive.model.find((entry) => entry.token === token && entry.dim === dim);
     const now = after?.values[layer];

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { formatNumber } from '../analysis/format.js';
 import type { Engine } from '../engine/engine.js';
 import { activationRatios, conclusion, type RatiosResult } from '../experiments/graphs.js';
@@ -23,7 +23,7 @@ export function ratiosCommand(engine: Engine, signal: AbortSignal): Command {
     .requiredOption('--feeds <paths...>', '.safetensors or .npz files with one graph each, by input name')
     .addOption(
       new Option('--tail <share>', "of the untrained model's fitted distribution that counts as its far end")
-        .argParser(parseShare)
+        .argParser(Number)
         .default(0.001),
     )
     .addOption(memoryOption())
@@ -35,12 +35,6 @@ export function ratiosCommand(engine: Engine, signal: AbortSignal): Command {
       const result = await finished(activationRatios(engine, request, signal));
       process.stdout.write(options.json ? `${JSON.stringify(toJson(result, options))}\n` : inWords(result));
     });
-}
-
-function parseShare(value: string): number {
-  const share = Number(value);
-  if (!(share > 0 && share < 0.5)) throw new InvalidArgumentError('It is a share between 0 and 0.5.');
-  return share;
 }
 
 function toJson(result: RatiosResult, { feeds }: Options) {

@@ -1,5 +1,5 @@
 import type { Analysis } from '../analysis/analysis.js';
-import { formatNumber, formatRatio, formatValue } from '../analysis/format.js';
+import { formatNumber, formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import { massiveActivations, ratio } from '../analysis/massive.js';
 import { sinks } from '../analysis/sinks.js';
 import { type Span, summary, tokenName } from '../analysis/summary.js';
@@ -23,12 +23,12 @@ export function report(analysis: Analysis, thresholds: Thresholds, coloured: boo
 export function against(plain: Analysis, changed: Analysis, thresholds: Thresholds): string {
   const rate = (analysis: Analysis) => {
     const share = sinks(analysis, thresholds).rate;
-    return share === undefined ? '–' : `${formatNumber(100 * share)} %`;
+    return share === undefined ? '–' : formatShare(share);
   };
   const next = (analysis: Analysis) =>
     (analysis.predictions?.top ?? [])
       .slice(0, 3)
-      .map(({ text, probability }) => `${JSON.stringify(text)} ${formatNumber(100 * probability)} %`)
+      .map(({ text, probability }) => `${JSON.stringify(text)} ${formatShare(probability)}`)
       .join(', ') || '–';
   const layers = plain.layers.map(({ top: [was] }, layer) => {
     const now = changed.layers[layer]?.top[0];
@@ -105,7 +105,7 @@ function sinkTable(analysis: Analysis, thresholds: Thresholds): string {
   const { tokens, epsilon, heads, sinks: found } = sinks(analysis, thresholds);
   const rows = found.map(({ token, heads: drawn, share, strongest }) => [
     `${drawn} of ${heads}`,
-    `${formatNumber(100 * share)} %`,
+    formatShare(share),
     `${formatNumber(strongest.alpha)} at layer ${strongest.layer} head ${strongest.head}`,
     token === undefined ? 'the extra column' : tokenName(analysis, token),
   ]);
@@ -119,7 +119,7 @@ function predictionTable(analysis: Analysis): string {
   const { predictions } = analysis;
   if (!predictions) return '';
   const rows = predictions.top.map(({ id, text, probability }) => [
-    `${formatNumber(100 * probability)} %`,
+    formatShare(probability),
     `${id}`,
     JSON.stringify(text),
   ]);

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import type { Engine } from '../engine/engine.js';
+import { readText } from '../experiments/files.js';
 import { conclusion, meanShare, type StreamingResult, streaming } from '../experiments/streaming.js';
 import { leftOut } from '../experiments/text.js';
 import { rowJson, rowTable, textJson } from './interventions.js';
@@ -7,7 +8,7 @@ import { modelFile } from './model.js';
 import { prefixWords } from './perplexity.js';
 import { finished } from './progress.js';
 import { columns, section } from './table.js';
-import { budget, readText, whole, withRunOptions } from './text.js';
+import { budget, whole, withRunOptions } from './text.js';
 
 interface Options {
   readonly file: string;

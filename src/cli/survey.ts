@@ -1,11 +1,10 @@
-import { readdir, stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatNumber, formatValue } from '../analysis/format.js';
 import { tokenLabel } from '../analysis/label.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
-import { SinkscopeError } from '../errors.js';
+import { readText, readTexts } from '../experiments/files.js';
 import { type Survey, survey } from '../experiments/survey.js';
 import { mergeSurveys, readSurvey, type SurveyRow, surveyConclusion, surveyRows } from '../experiments/survey-table.js';
 import { modelFile } from './model.js';
@@ -13,7 +12,7 @@ import { prefixWords } from './perplexity.js';
 import { followed } from './progress.js';
 import { saveJson } from './save.js';
 import { columns, section } from './table.js';
-import { budget, readText, whole, withRunOptions } from './text.js';
+import { budget, whole, withRunOptions } from './text.js';
 
 interface Options {
   readonly file: string;
@@ -47,7 +46,7 @@ export function surveyCommand(engine: Engine, signal: AbortSignal): Command {
         ...options,
         ...budget(options),
         model: await modelFile(name),
-        texts: texts(resolve(options.file)),
+        texts: readTexts([options.file]),
         thresholds: defaultThresholds,
       };
       const last = await followed(survey(engine, request, signal), ({ done, of }) => ({ done, of, text: 'sequences' }));
@@ -82,20 +81,6 @@ function parseShard(value: string): Survey['shard'] {
     throw new InvalidArgumentError('It is a shard and their number, as in 0/4 … 3/4.');
   }
   return { index: i % n, of: n };
-}
-
-/** The texts of a file, or of the files of a folder by name, read one after another. */
-async function* texts(path: string): AsyncGenerator<string> {
-  const entry = await stat(path).catch(() => undefined);
-  if (!entry?.isDirectory()) {
-    yield await readText(path);
-    return;
-  }
-  const names = (await readdir(path)).filter((name) => /\.(txt|md)$/i.test(name)).sort();
-  if (names.length === 0) {
-    throw new SinkscopeError({ code: 'input', file: path, message: `${path} has no .txt or .md file.` });
-  }
-  for (const name of names) yield await readText(join(path, name));
 }
 
 function print(survey: Survey, json: boolean | undefined): void {

@@ -1,9 +1,7 @@
 /** Options and files of the subcommands that run a model over a text. */
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { defaultThresholds } from '../analysis/thresholds.js';
-import { SinkscopeError } from '../errors.js';
+import { readText } from '../experiments/files.js';
 
 /** What {@link withTextOptions} adds, beside `--json`. */
 export interface TextOptions {
@@ -75,22 +73,4 @@ export function whole(what: string): (value: string) => number {
     if (!/^[1-9]\d*$/.test(value)) throw new InvalidArgumentError(`It is a whole number of ${what}, from 1 on.`);
     return Number(value);
   };
-}
-
-/** @throws SinkscopeError `file` where it cannot be read, `input` where it is not UTF-8. */
-export async function readText(path: string): Promise<string> {
-  const file = resolve(path);
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(file);
-  } catch (error) {
-    const cause = error instanceof Error ? error.message : String(error);
-    throw new SinkscopeError({ code: 'file', file, message: `${file} could not be read: ${cause}.` }, { cause: error });
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    const message = `${file} is not UTF-8 text; convert it first, or give a text file.`;
-    throw new SinkscopeError({ code: 'input', file, message }, { cause: error });
-  }
 }

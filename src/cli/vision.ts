@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { formatNumber, formatValue } from '../analysis/format.js';
+import { formatShare, formatValue } from '../analysis/format.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
 import { SinkscopeError } from '../errors.js';
@@ -74,10 +74,10 @@ function toJson(result: VisionResult, { images, feeds }: Options) {
 function inWords(result: VisionResult): string {
   const { rows, entries, images, tokens, layer, seed } = result;
   const lines = rows.map(({ name, cosine, leastCosine, change, sameTop }) => [
-    `${formatNumber(100 * change)} %`,
+    formatShare(change),
     cosine.toFixed(4),
     leastCosine.toFixed(4),
-    `${formatNumber(100 * sameTop)} %`,
+    formatShare(sameTop),
     name,
   ]);
   const places = entries.flatMap((list, i) =>

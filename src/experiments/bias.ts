@@ -1,6 +1,6 @@
 /** Implicit attention bias (arXiv:2402.17762), block by block. */
 import type { Analysis } from '../analysis/analysis.js';
-import { formatNumber } from '../analysis/format.js';
+import { formatShare } from '../analysis/format.js';
 import { massiveActivations } from '../analysis/massive.js';
 import { tokenName } from '../analysis/summary.js';
 import type { Thresholds } from '../analysis/thresholds.js';
@@ -91,7 +91,7 @@ export function conclusion({ blocks, names, reason }: BiasResult): string {
   const share = mean(blocks.flatMap(({ heads }) => heads.map((head) => head.share)));
   const [chosen, rest] = [of('chosen', 'cosine'), of('rest', 'cosine')];
   const who = names.length > 3 ? `the ${names.length} chosen tokens` : names.join(', ');
-  const size = `${percent(share)} of the attention goes to ${who}, for an update ${percent(of('chosen', 'norm') / of('rest', 'norm'))} as long as the rest`;
+  const size = `${formatShare(share)} of the attention goes to ${who}, for an update ${formatShare(of('chosen', 'norm') / of('rest', 'norm'))} as long as the rest`;
   const likeness = `its mean cosine similarity between queries is ${chosen.toFixed(2)}, that of the rest ${rest.toFixed(2)}`;
   const none = reason === 'first' ? 'No token is massive, so the first one was taken. ' : '';
   return `${none}${size}; ${likeness}: ${verdict(share, chosen, rest)}.`;
@@ -105,4 +105,3 @@ function verdict(share: number, chosen: number, rest: number): string {
 }
 
 const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
-const percent = (share: number) => `${formatNumber(100 * share)} %`;

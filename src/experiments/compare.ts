@@ -1,6 +1,6 @@
 /** Several models, or one on several texts, side by side: explicit attention biases against sink tokens and none. */
 import type { Analysis } from '../analysis/analysis.js';
-import { formatNumber, formatRatio } from '../analysis/format.js';
+import { formatRatio, formatShare } from '../analysis/format.js';
 import { ratio } from '../analysis/massive.js';
 import { type Sinks, sinks } from '../analysis/sinks.js';
 import type { Thresholds } from '../analysis/thresholds.js';
@@ -199,10 +199,9 @@ export function conclusion({ runs, thresholds }: CompareResult): string {
       ? `massive activations from layer ${run.massive[0]} to ${run.massive[1]}`
       : 'no massive activations';
     const { rate, extraRate } = run.sinks;
-    const percent = (share: number) => `${formatNumber(100 * share)} %`;
     const first =
-      rate === undefined ? 'no attention pattern' : `the first token a sink in ${percent(rate)} of the heads`;
-    const extra = extraRate === undefined ? '' : `, the extra column in ${percent(extraRate)}`;
+      rate === undefined ? 'no attention pattern' : `the first token a sink in ${formatShare(rate)} of the heads`;
+    const extra = extraRate === undefined ? '' : `, the extra column in ${formatShare(extraRate)}`;
     const cost = typeof run.perplexity === 'string' ? '' : `, perplexity ${run.perplexity.perplexity.toFixed(2)}`;
     return `${name}: ${massive} (at most ${formatRatio(largest.ratio)} the median), ${first}${extra}${cost}.`;
   });

@@ -12,6 +12,12 @@ export interface NamedText {
   readonly text: string;
 }
 
+/** Texts, read as they are needed, and what they are called together. */
+export interface Corpus {
+  readonly name: string;
+  readonly texts: AsyncIterable<NamedText> | Iterable<NamedText>;
+}
+
 /** What is chosen for all experiments alike. */
 export interface Setup extends Budget {
   readonly engine: Engine;
@@ -34,7 +40,8 @@ export interface Experiment extends ExperimentFacts {
   /**
    * Its steps; the last one has the presentation.
    *
-   * @param given a value for each input that has no default, by name; those of texts are {@link NamedText}s
+   * @param given a value for each input that has no default, by name; those of texts are {@link NamedText}s, of several
+   *   {@link Corpus}es
    * @throws SinkscopeError `input` for a value that does not fit, and what the experiment throws
    */
   run(setup: Setup, given: Readonly<Record<string, unknown>>, signal: AbortSignal): AsyncIterable<ExperimentStep>;
@@ -44,15 +51,17 @@ type ValueOf<I extends Input> = I['kind'] extends 'text'
   ? I extends { readonly optional: true }
     ? NamedText | undefined
     : NamedText
-  : I['kind'] extends 'whole'
-    ? I extends { readonly default: number }
-      ? number
-      : number | undefined
-    : I['kind'] extends 'number'
-      ? number | undefined
+  : I['kind'] extends 'texts'
+    ? Corpus
+    : I['kind'] extends 'whole' | 'number'
+      ? I extends { readonly default: number }
+        ? number
+        : number | undefined
       : I['kind'] extends 'models' | 'files'
         ? readonly string[]
-        : string;
+        : I extends { readonly kind: 'words'; readonly open: string }
+          ? string | undefined
+          : string;
 
 export type Values<I extends Inputs> = { readonly [Name in keyof I]: ValueOf<I[Name]> };
 
@@ -78,6 +87,9 @@ function checkedValue(input: Input, value: unknown): unknown {
     case 'text':
       if (isNamedText(value) || (value === undefined && input.optional)) return value;
       throw wrong('choose a text');
+    case 'texts':
+      if (isCorpus(value)) return value;
+      throw wrong('choose texts');
     case 'whole': {
       const whole = value ?? input.default;
       if (whole === undefined || (typeof whole === 'number' && Number.isInteger(whole) && whole >= input.least))
@@ -85,7 +97,7 @@ function checkedValue(input: Input, value: unknown): unknown {
       throw wrong(`give a whole number from ${input.least} on`);
     }
     case 'number':
-      if (value === undefined || Number.isFinite(value)) return value;
+      if (value === undefined || Number.isFinite(value)) return value ?? input.default;
       throw wrong('give a number');
     case 'choice': {
       const choice = value ?? input.choices[0];
@@ -104,6 +116,9 @@ function checkedValue(input: Input, value: unknown): unknown {
       throw wrong(input.kind === 'models' ? 'choose models' : 'choose files');
   }
 }
+
+const isCorpus = (value: unknown): value is Corpus =>
+  typeof value === 'object' && value !== null && 'texts' in value && 'name' in value;
 
 const isNamedText = (value: unknown): value is NamedText =>
   typeof value === 'object' && value !== null && 'text' in value && 'name' in value;

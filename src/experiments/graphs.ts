@@ -56,13 +56,15 @@ export interface RatiosResult {
   readonly ratios: readonly Ratios[];
 }
 
-/** @throws SinkscopeError where a model cannot be run on a graph, or the two have different shapes */
+/** @throws SinkscopeError where the tail is no share, a model cannot be run on a graph, or the two differ in shape */
 export async function* activationRatios(
   engine: Engine,
   request: RatiosRequest,
   signal?: AbortSignal,
 ): AsyncGenerator<Step<RatiosResult>, void, void> {
   const { model, twin, graphs, tail } = request;
+  if (!(tail > 0 && tail < 0.5))
+    throw new SinkscopeError({ code: 'input', message: `The far end is a share between 0 and 0.5, not ${tail}.` });
   const pooled: Map<string, Pool>[] = [];
   let done = 0;
   for (const file of [model, twin]) {
@@ -165,11 +167,16 @@ function histogramOf(values: readonly number[], start: number, width: number): H
   return { start, width, counts };
 }
 
+/** The activation of which training has moved most beyond the untrained model's far end. */
+export function mostChanged({ ratios }: Pick<RatiosResult, 'ratios'>): Ratios {
+  const excess = ({ outside, outsideUntrained }: Ratios) => outside - outsideUntrained;
+  return ratios.reduce((best, ratio) => (excess(ratio) > excess(best) ? ratio : best));
+}
+
 /** What the ratios say, in a sentence; that training made nothing massive, where it did not. */
 export function conclusion({ ratios, tail }: RatiosResult): string {
   const percent = (share: number) => `${Number((100 * share).toPrecision(2))} %`;
-  const excess = ({ outside, outsideUntrained }: Ratios) => outside - outsideUntrained;
-  const most = ratios.reduce((best, ratio) => (excess(ratio) > excess(best) ? ratio : best));
+  const most = mostChanged({ ratios });
   const where = `the ${most.of} of layer ${most.layer}`;
   const figures = `${percent(most.outside)} of ${where} lie beyond what ${percent(tail)} of the untrained model’s fitted distribution reaches (ratio ${most.limit.toFixed(1)}; the largest is ${most.trained.largestRatio.toFixed(1)}), of the untrained model ${percent(most.outsideUntrained)}`;
   if (most.outside <= 3 * Math.max(tail, most.outsideUntrained))

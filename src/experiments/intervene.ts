@@ -1,6 +1,6 @@
 /** One prompt as it is and with activations changed, side by side. */
 import type { Analysis } from '../analysis/analysis.js';
-import { formatNumber } from '../analysis/format.js';
+import { formatShare } from '../analysis/format.js';
 import { type Sinks, sinks } from '../analysis/sinks.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
@@ -69,16 +69,15 @@ export async function* intervene(
 /** What the two runs say, in a sentence. */
 export function conclusion({ before, after, sinks: rates }: InterveneResult): string {
   const [one, other] = [before.predictions?.top[0], after.predictions?.top[0]];
-  const percent = (share: number) => `${formatNumber(100 * share)} %`;
   const predicted =
     one && other
       ? one.id === other.id
-        ? `The prediction stays ${JSON.stringify(one.text)} (${percent(one.probability)} before, ${percent(other.probability)} after)`
-        : `The prediction changes from ${JSON.stringify(one.text)} (${percent(one.probability)}) to ${JSON.stringify(other.text)} (${percent(other.probability)})`
+        ? `The prediction stays ${JSON.stringify(one.text)} (${formatShare(one.probability)} before, ${formatShare(other.probability)} after)`
+        : `The prediction changes from ${JSON.stringify(one.text)} (${formatShare(one.probability)}) to ${JSON.stringify(other.text)} (${formatShare(other.probability)})`
       : 'The model predicts no tokens';
   const [rate, now] = [rates.before.rate, rates.after.rate];
   if (rate === undefined || now === undefined) return `${predicted}; there are no attention patterns to compare.`;
-  const drawn = `the first token is a sink in ${percent(rate)} of the heads before and ${percent(now)} after`;
+  const drawn = `the first token is a sink in ${formatShare(rate)} of the heads before and ${formatShare(now)} after`;
   if (rate > 0 && now < rate / 2) return `${predicted}; ${drawn}: the sinks rest on what was changed.`;
   if (now > rate + 0.05)
     return `${predicted}; ${drawn}: more heads are drawn to it, so the sinks do not need what was changed.`;

@@ -14,8 +14,8 @@ export interface LensRequest extends PromptRequest {
   readonly mid?: boolean;
   /** Whose next-token logit is split; undefined: of the last token. */
   readonly token?: number;
-  /** Id of the predicted token whose logit it is; undefined: the most likely. */
-  readonly target?: number;
+  /** Id of the predicted token whose logit it is, or its text; undefined: the most likely. */
+  readonly target?: number | string;
 }
 
 /** What final norm and unembedding make of one residual point. */
@@ -33,12 +33,18 @@ export interface LensResult extends RunFacts {
   readonly attribution: AttributionAnswer | string;
 }
 
-/** @throws SinkscopeError where the prompt cannot be run, or the model predicts no tokens */
+/** As people give a target: digits are an id, anything else is the token's text. */
+export function targetOf(given: string): number | string {
+  return /^\d{1,9}$/.test(given) ? Number(given) : given;
+}
+
+/** @throws SinkscopeError where the prompt cannot be run, the model predicts no tokens, or the target is not one token */
 export async function* lens(
   engine: Engine,
   request: LensRequest,
   signal?: AbortSignal,
 ): AsyncGenerator<Step<LensResult>, void, void> {
+  const target = await idOf(engine, request, signal);
   let analysis: Analysis | undefined;
   for await (const { result, ...step } of ran(engine, request, signal)) {
     analysis = result;
@@ -47,7 +53,7 @@ export async function* lens(
   if (!analysis?.tokens) throw new Error('the run has no end');
   const sequence = analysis.tokens.tokens;
   const { top } = request;
-  const attribution = await attributionOf(engine, request, sequence.length - 1, signal);
+  const attribution = await attributionOf(engine, { ...request, target }, sequence.length - 1, signal);
   const layers = analysis.layers.length - 1;
   const { blocks } = (await engine.inspect(request.model, signal)).anatomy;
   const points: LensPoint[] = [];
@@ -62,10 +68,24 @@ export async function* lens(
   yield { phase: 'asking', done: layers, of: layers, result };
 }
 
+async function idOf(
+  engine: Engine,
+  { model, target }: LensRequest,
+  signal: AbortSignal | undefined,
+): Promise<number | undefined> {
+  if (typeof target !== 'string') return target;
+  const { ids } = await engine.encode(model, target, signal);
+  if (ids.length === 1) return ids[0];
+  throw new SinkscopeError({
+    code: 'input',
+    message: `${JSON.stringify(target)} is ${ids.length} tokens of this model, not one; give one token, with the space before it that it may have, or its id.`,
+  });
+}
+
 /** What cannot be split is said beside the lens, unless somebody asked for this very token or logit. */
 async function attributionOf(
   engine: Engine,
-  { token, target }: LensRequest,
+  { token, target }: { readonly token?: number; readonly target?: number },
   last: number,
   signal: AbortSignal | undefined,
 ): Promise<AttributionAnswer | string> {

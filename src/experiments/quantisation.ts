@@ -1,6 +1,6 @@
 /** What massive activations and outlier features cost a model that is quantised. */
 import { emptyAnalysis } from '../analysis/analysis.js';
-import { formatNumber } from '../analysis/format.js';
+import { formatShare } from '../analysis/format.js';
 import { type MassiveActivation, massiveActivations } from '../analysis/massive.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
@@ -88,10 +88,9 @@ export function outliersConclusion({ outlierDims, massive, int8, hidden }: Outli
   if (!errors || times[worst] < 1.5) {
     return `${found} Taking out what stands out hardly lowers the int8 error of any layer: this model has no massive activations that quantisation would have to mind.`;
   }
-  const percent = (share: number) => `${formatNumber(100 * share)} %`;
   return (
-    `${found} They cost most at h_${worst}: with one scale for the whole state, int8 is off by ${percent(errors.with.tensor)} where they are in it ` +
-    `and by ${percent(errors.without.tensor)} where the ${errors.removed} of them are kept apart; with a scale for each token ${percent(errors.with.token)}, for each channel ${percent(errors.with.channel)}.`
+    `${found} They cost most at h_${worst}: with one scale for the whole state, int8 is off by ${formatShare(errors.with.tensor)} where they are in it ` +
+    `and by ${formatShare(errors.without.tensor)} where the ${errors.removed} of them are kept apart; with a scale for each token ${formatShare(errors.with.token)}, for each channel ${formatShare(errors.with.channel)}.`
   );
 }
 
@@ -169,13 +168,26 @@ export async function* compareQuantised(
   yield { phase: 'measuring', done: of, of, result };
 }
 
-/** What the comparison says, in a sentence. */
-export function quantisedConclusion({ perplexity, differences }: QuantisedResult): string {
+/** Changes of perplexity from which on a file is called slightly worse, and worse. */
+const noticeable = 0.01;
+const costly = 0.05;
+
+/** What the comparison says, and which block to look at first. */
+export function quantisedConclusion({ perplexity, differences, massive }: QuantisedResult): string {
   const { reference, model } = perplexity;
-  const worst = differences.reduce((most, { all }, layer) => (all > differences[most].all ? layer : most), 0);
-  const change = (100 * (model.perplexity / reference.perplexity - 1)).toFixed(2).replace('-', '−');
-  return (
-    `Perplexity changes by ${change} % (${reference.perplexity.toFixed(2)} to ${model.perplexity.toFixed(2)}); ` +
-    `hidden states differ most at h_${worst}, by ${formatNumber(100 * (differences[worst]?.all ?? 0))} % of their norm.`
-  );
+  const worse = model.perplexity / reference.perplexity - 1;
+  const verdict =
+    worse < noticeable ? 'does as well' : worse < costly ? 'predicts slightly worse' : 'predicts clearly worse';
+  const measured =
+    `Perplexity changes by ${(100 * worse).toFixed(2).replace('-', '−')} % (${reference.perplexity.toFixed(2)} to ` +
+    `${model.perplexity.toFixed(2)}): the quantised file ${verdict}.`;
+  const rises = differences.map(({ rest }, k) => rest - (differences[k - 1]?.rest ?? 0));
+  const most = rises.indexOf(Math.max(...rises));
+  if (!(rises[most] > 0)) return `${measured} No hidden state moves.`;
+  const appear = massive.reference.some(({ softOnset }) => softOnset === most)
+    ? ', where massive activations appear'
+    : '';
+  const from = formatShare(differences[most - 1]?.rest ?? 0);
+  const where = most === 0 ? 'the embedding' : `block ${most}`;
+  return `${measured} Entries that do not stand out move most in ${where}${appear}: by ${from} of their norm before it, by ${formatShare(differences[most].rest)} after it. Look there first.`;
 }

@@ -7,6 +7,7 @@ import type { Engine } from '../engine/engine.js';
 import type { ReducedState } from '../engine/states.js';
 import { SinkscopeError } from '../errors.js';
 import { firstDelimiter } from './delimiter.js';
+import type { Corpus } from './experiment.js';
 import { type Budget, encoded, going } from './text.js';
 
 export const tokenKinds = ['start', 'first delimiter', 'other'] as const;
@@ -52,7 +53,7 @@ export interface Survey {
 export interface SurveyRequest extends Budget {
   readonly model: string;
   /** Each is cut for itself, one after another, until there are enough sequences. */
-  readonly texts: AsyncIterable<string> | Iterable<string>;
+  readonly texts: Corpus['texts'];
   readonly sequences: number;
   /** Tokens of a sequence, prefix included. */
   readonly length: number;
@@ -119,7 +120,7 @@ async function piecesOf(engine: Engine, request: SurveyRequest, signal: AbortSig
   const pieces: number[][] = [];
   let prefix: number | undefined;
   let longest = 0;
-  for await (const text of request.texts) {
+  for await (const { text } of request.texts) {
     const { ids, ...rest } = await encoded(engine, model, text, request.bos, signal);
     prefix = rest.prefix;
     const head = prefix === undefined ? [] : [prefix];

@@ -1,6 +1,6 @@
 /** What a vision model's massive activations are for: set to zero, and to their mean over other pictures ("Fix-mean"). */
 import type { Analysis } from '../analysis/analysis.js';
-import { formatNumber } from '../analysis/format.js';
+import { formatNumber, formatShare } from '../analysis/format.js';
 import { kindOf, ratio } from '../analysis/massive.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
@@ -219,13 +219,12 @@ const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0
 /** What the rows say, in a sentence; that there is nothing massive, or no effect, where that is so. */
 export function conclusion({ rows, layer, dims, massive, largestRatio, entries }: VisionResult): string {
   const of = (name: VisionRow['name']) => rows.find((row) => row.name === name)?.change ?? Number.NaN;
-  const percent = (share: number) => `${formatNumber(100 * share)} %`;
   const [zero, fixed] = [of('zero'), of('mean')];
   const what = `${dims.length === 1 ? 'dimension' : 'dimensions'} ${dims.join(', ')} of h_${layer} (${entries.flat().length} entries over all images)`;
   const none = massive
     ? ''
     : `Nothing is massive here (at most ${formatNumber(largestRatio)} × the median), so the largest entries were taken. `;
-  const facts = `${none}Setting ${what} to zero changes the output by ${percent(zero)}, to the mean over other images by ${percent(fixed)}, random entries to zero by ${percent(of('random'))}`;
+  const facts = `${none}Setting ${what} to zero changes the output by ${formatShare(zero)}, to the mean over other images by ${formatShare(fixed)}, random entries to zero by ${formatShare(of('random'))}`;
   if (zero < 0.02) return `${facts}: the model hardly uses these values.`;
   if (fixed < zero / 3)
     return `${facts}: the model needs these values, but hardly what differs in them between images.`;

@@ -44,7 +44,7 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
       if (given[name] !== undefined) continue;
       // A mean needs the calibration text that other settings do without.
       const wanted = input.kind === 'text' && (!input.optional || given.set === 'mean');
-      const file = input.kind === 'files' || wanted;
+      const file = input.kind === 'files' || input.kind === 'texts' || wanted;
       if (file && !texts.has(name)) {
         if (!(await texts.choose(name, input))) return undefined;
       } else if (input.kind === 'model' || input.kind === 'models') {
@@ -76,6 +76,7 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
     perplexity: command('perplexity'),
     interventions: command('interventions'),
     survey: command('survey'),
+    merge: command('merge'),
     bias: command('bias'),
     compare: command('compare'),
     weights: command('weights'),

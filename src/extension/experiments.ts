@@ -43,7 +43,7 @@ export class Experiments implements vscode.Disposable {
    * @param given reads the values of inputs, by name
    */
   async run(
-    { id, title, inputs, run }: Experiment,
+    { id, title, onChosen, run }: Experiment,
     given: () => Promise<Readonly<Record<string, unknown>>>,
   ): Promise<ExperimentRun> {
     this.stop();
@@ -62,8 +62,7 @@ export class Experiments implements vscode.Disposable {
     try {
       const { bos, memory, threads, thresholds } = await this.settings.settled();
       const { file, name } = await this.models.chosen();
-      const several = Object.values(inputs).some(({ kind }) => kind === 'models');
-      if (!several) become({ title: `${title} · ${name}` });
+      if (onChosen !== false) become({ title: `${title} · ${name}` });
       const setup = {
         engine,
         model: file,
@@ -84,6 +83,13 @@ export class Experiments implements vscode.Disposable {
     if (this.controller === controller) this.controller = undefined;
     become(end);
     return now;
+  }
+
+  /** Puts the runs of an earlier session after those of this one. */
+  restore(runs: readonly ExperimentRun[]): void {
+    const earlier = runs.map((run) => ({ ...run, number: ++this.count }));
+    this.runs = [...this.runs, ...earlier].slice(0, most);
+    this.changes.fire({ type: 'runs' });
   }
 
   /** Ends the experiment that is running, which stays in the list as stopped. */

@@ -33,7 +33,7 @@ export interface Api {
   readonly texts: Texts;
   readonly models: Models;
   readonly viewState: Host['viewState'];
-  /** Resolves when the run of an earlier session is shown again, or known not to exist. */
+  /** Resolves when run and experiments of an earlier session are shown again, or known not to exist. */
   readonly restored: Promise<void>;
 }
 
@@ -76,7 +76,10 @@ export function activate(context: vscode.ExtensionContext): Api {
   const decorations = new Decorations(analyses, settings);
 
   const store = new Store(context.storageUri ?? context.globalStorageUri);
-  const restored = restore(store, analyses);
+  const restored = Promise.all([
+    restore(store, analyses),
+    store.loadExperiments().then((runs) => experiments.restore(runs)),
+  ]).then(() => undefined);
   const keep = async () => {
     if (analyses.run) await store.save(analyses.run);
     else await store.forget();
@@ -101,6 +104,10 @@ export function activate(context: vscode.ExtensionContext): Api {
     registerModelsView(models, engine),
     registerSideView(host),
     registerStatus(analyses),
+    experiments.onDidChange((change) => {
+      if (change.type === 'run' && change.run.status === 'running') return;
+      store.saveExperiments(experiments.runs).catch((error) => log.warn(error));
+    }),
     settings.onDidChange(() => view.fire()),
     models.onDidChange(() => view.fire()),
     analyses.onDidChange((change) => {

@@ -1,12 +1,13 @@
-/** The last finished run on disk, so that it is there again after a window reload. */
+/** The last finished run and the experiments on disk, so that they are there again after a window reload. */
 import { deserialize, serialize } from 'node:v8';
 import * as v from 'valibot';
 import * as vscode from 'vscode';
 import type { RunEvent, RunRequest } from '../engine/events.js';
+import type { ExperimentRun } from '../protocol.js';
 import type { Run } from './analyses.js';
 import { compact } from './compact.js';
 
-/** Changes with the form of what is stored, `RunEvent` included; a run in another form is forgotten. */
+/** Changes with the form of what is stored, `RunEvent` and `Presentation` included; what has another is forgotten. */
 const version = 1;
 
 const stored = v.object({
@@ -25,12 +26,19 @@ const stored = v.object({
 
 type Stored = v.InferOutput<typeof stored>;
 
-/** Keeps one run in `folder`, which is made when it is missing. */
+const storedExperiments = v.object({
+  version: v.literal(version),
+  runs: v.array(v.custom<ExperimentRun>((value) => typeof value === 'object' && value !== null && 'status' in value)),
+});
+
+/** Keeps one run, and a list of experiments, in `folder`, which is made when it is missing. */
 export class Store {
   private readonly file: vscode.Uri;
+  private readonly experiments: vscode.Uri;
 
   constructor(private readonly folder: vscode.Uri) {
     this.file = vscode.Uri.joinPath(folder, 'last-run');
+    this.experiments = vscode.Uri.joinPath(folder, 'experiments');
   }
 
   async save({ source, range, request, events }: Run): Promise<void> {
@@ -41,8 +49,7 @@ export class Store {
       request,
       events: [...events],
     };
-    await vscode.workspace.fs.createDirectory(this.folder);
-    await vscode.workspace.fs.writeFile(this.file, serialize(kept));
+    await this.write(this.file, kept);
   }
 
   /** The run kept, or undefined where there is none or it has another version's form. */
@@ -61,5 +68,25 @@ export class Store {
 
   async forget(): Promise<void> {
     await vscode.workspace.fs.delete(this.file).then(undefined, () => undefined);
+  }
+
+  /** Those that have ended, in the order given. */
+  async saveExperiments(runs: readonly ExperimentRun[]): Promise<void> {
+    const ended = runs.filter(({ status }) => status !== 'running');
+    await this.write(this.experiments, { version, runs: ended });
+  }
+
+  /** None where nothing is kept, or has another version's form. */
+  async loadExperiments(): Promise<readonly ExperimentRun[]> {
+    try {
+      return v.parse(storedExperiments, deserialize(await vscode.workspace.fs.readFile(this.experiments))).runs;
+    } catch {
+      return [];
+    }
+  }
+
+  private async write(file: vscode.Uri, value: unknown): Promise<void> {
+    await vscode.workspace.fs.createDirectory(this.folder);
+    await vscode.workspace.fs.writeFile(file, serialize(value));
   }
 }

@@ -1,9 +1,9 @@
 /** The files that experiments run on; as their text, the document a person is in unless a file was chosen. */
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
-import { SinkscopeError } from '../errors.js';
-import type { NamedText } from '../experiments/experiment.js';
+import type { Corpus, NamedText } from '../experiments/experiment.js';
 import type { Input, Inputs } from '../experiments/facts.js';
+import { readText, readTexts } from '../experiments/files.js';
 import type { Analyses } from './analyses.js';
 import { chosenSource } from './source.js';
 
@@ -22,32 +22,34 @@ export class Texts implements vscode.Disposable {
   /** What each text is called, by name of the input. */
   get names(): Record<string, string> {
     const document = this.document();
-    const files = Array.from(this.files, ([input, uris]) => [
-      input,
-      uris.length === 1 ? nameOf(uris[0]) : vscode.l10n.t('{0} files', uris.length),
-    ]);
-    return { ...(document && { text: document.name }), ...Object.fromEntries(files) };
+    const files = Array.from(this.files, ([input, uris]) => [input, together(uris)]);
+    return { ...(document && { text: document.name, texts: document.name }), ...Object.fromEntries(files) };
   }
 
   /** Resolves with true where a text is chosen, also where it was before. */
   async choose(name: string, input: Input): Promise<boolean> {
-    const document = name === 'text' ? this.document() : undefined;
-    if (document) {
-      const open = { label: document.name, description: vscode.l10n.t('open document'), open: true };
-      const file = { label: vscode.l10n.t('Choose a file…'), open: false };
-      const picked = await vscode.window.showQuickPick([open, file], { title: input.label });
-      if (!picked) return false;
-      if (picked.open) {
-        this.put(name, undefined);
-        return true;
-      }
+    const several = input.kind === 'texts';
+    const document = name === 'text' || several ? this.document() : undefined;
+    const items = [
+      ...(document ? [{ label: document.name, description: vscode.l10n.t('open document'), take: 'open' }] : []),
+      { label: several ? vscode.l10n.t('Choose files…') : vscode.l10n.t('Choose a file…'), take: 'files' },
+      ...(several ? [{ label: vscode.l10n.t('Choose a folder…'), take: 'folder' }] : []),
+    ];
+    const picked = items.length > 1 ? await vscode.window.showQuickPick(items, { title: input.label }) : items[0];
+    if (!picked) return false;
+    if (picked.take === 'open') {
+      this.put(name, undefined);
+      return true;
     }
-    const many = input.kind === 'files';
+    // A dialog takes either files or folders, but on macOS.
+    const folder = picked.take === 'folder';
     const chosen = await vscode.window.showOpenDialog({
-      title: many ? input.label : vscode.l10n.t('{0}: choose a UTF-8 text file', input.label),
+      title: input.kind === 'files' ? input.label : vscode.l10n.t('{0}: choose UTF-8 text', input.label),
       openLabel: vscode.l10n.t('Choose'),
-      canSelectMany: many,
-      filters: many ? { [input.label]: [...input.extensions] } : undefined,
+      canSelectMany: input.kind === 'files' || (several && !folder),
+      canSelectFiles: !folder,
+      canSelectFolders: folder,
+      filters: input.kind === 'files' ? { [input.label]: [...input.extensions] } : undefined,
     });
     if (chosen) this.put(name, chosen);
     return this.files.has(name);
@@ -58,8 +60,8 @@ export class Texts implements vscode.Disposable {
   }
 
   /**
-   * The texts and the paths of files of an experiment, by name of their input; a {@link vscode.Uri} in `given` is read in
-   * place of what is chosen.
+   * The texts and the paths of files of an experiment, by name of their input; a {@link vscode.Uri} in `given`, or a
+   * list of them, is read in place of what is chosen.
    *
    * @throws SinkscopeError `file` or `input` where one cannot be read
    */
@@ -67,10 +69,11 @@ export class Texts implements vscode.Disposable {
     const read: Record<string, unknown> = {};
     for (const [name, { kind }] of Object.entries(inputs)) {
       const value = given[name];
-      const files = value instanceof vscode.Uri ? [value] : value === undefined ? this.files.get(name) : undefined;
+      const files = value === undefined ? this.files.get(name) : urisOf(value);
       if (kind === 'files' && value === undefined) read[name] = files?.map(({ fsPath }) => fsPath);
+      if (kind === 'texts') read[name] = files ? corpusOf(files) : this.documents();
       if (kind !== 'text') continue;
-      if (files?.[0]) read[name] = { name: nameOf(files[0]), text: await readText(files[0]) };
+      if (files?.[0]) read[name] = { name: nameOf(files[0]), text: await readText(files[0].fsPath) };
       else if (name === 'text') read[name] = value ?? this.document();
     }
     return read;
@@ -87,6 +90,11 @@ export class Texts implements vscode.Disposable {
     this.changes.fire();
   }
 
+  private documents(): Corpus | undefined {
+    const document = this.document();
+    return document && { name: document.name, texts: [document] };
+  }
+
   /** The selection or the whole of the active editor; what was analyzed where none is active, as from the panel. */
   private document(): NamedText | undefined {
     const editor = vscode.window.activeTextEditor;
@@ -100,16 +108,15 @@ export class Texts implements vscode.Disposable {
 
 const nameOf = (uri: vscode.Uri) => posix.basename(uri.path);
 
-async function readText(file: vscode.Uri): Promise<string> {
-  const bytes = await vscode.workspace.fs.readFile(file).then(undefined, (error: unknown) => {
-    const cause = error instanceof Error ? error.message : String(error);
-    const message = vscode.l10n.t('{0} could not be read ({1}); choose another file.', file.fsPath, cause);
-    throw new SinkscopeError({ code: 'file', file: file.fsPath, message }, { cause: error });
-  });
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    const message = vscode.l10n.t('{0} is not UTF-8 text; convert it first, or choose another file.', file.fsPath);
-    throw new SinkscopeError({ code: 'input', file: file.fsPath, message }, { cause: error });
-  }
+/** What files or a folder are called in a few words. */
+const together = (uris: readonly vscode.Uri[]) =>
+  uris.length === 1 ? nameOf(uris[0]) : vscode.l10n.t('{0} files', uris.length);
+
+const corpusOf = (uris: readonly vscode.Uri[]): Corpus => {
+  return { name: together(uris), texts: readTexts(uris.map(({ fsPath }) => fsPath)) };
+};
+
+function urisOf(value: unknown): readonly vscode.Uri[] | undefined {
+  const uris: unknown[] = Array.isArray(value) ? value : [value];
+  return uris.every((one) => one instanceof vscode.Uri) ? uris : undefined;
 }

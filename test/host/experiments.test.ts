@@ -76,9 +76,17 @@ describe('experiments', () => {
   });
 
   const whole: readonly [command: string, given: Record<string, unknown>, sentence: RegExp][] = [
-    ['survey', { sequences: 3, length: 32 }, /^Massive in at least half of the sequences: dim 239 at the first token/],
+    [
+      'survey',
+      { texts: boats, sequences: 3, length: 32 },
+      /^Massive in at least half of the sequences: dim 239 at the first token/,
+    ],
     ['bias', {}, /of the attention goes to ⟨bos⟩, .* acts as a bias scaled by each head/],
-    ['compare', { tokens: 600, models: [bundled('llama'), bundled('llama-bias')] }, /an explicit bias does its work/],
+    [
+      'compare',
+      { texts: boats, tokens: 600, models: [bundled('llama'), bundled('llama-bias')] },
+      /an explicit bias does its work/,
+    ],
     ['weights', { tokens: 600, calibration: pit }, /is mostly in these few rows/],
     ['outliers', { tokens: 128 }, /They cost most at h_\d/],
     ['lens', {}, /of the 512 tokens have their final prediction from layer \d of 8 on/],

@@ -1,10 +1,12 @@
 /**
- * Records what the experiments show of the default model, for the harness and for tests of what is drawn:
- * `npm run build && node webview/dev/record-experiments.mjs` writes `runs/experiments.json`.
+ * Records what the experiments show, for the harness and for tests of what is drawn:
+ * `npm run build && node webview/dev/record-experiments.mjs FOLDER [id …]` writes `runs/experiments.json`, where FOLDER
+ * has what `tools/quantise.py` writes. With ids, what is recorded of the others stays as it is.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename } from 'node:path';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -15,7 +17,8 @@ await build({
   stdin: {
     contents: `export { Engine } from './src/engine/engine.js';
       export { experiments } from './src/experiments/catalogue/catalogue.js';
-      export { defaultThresholds } from './src/analysis/thresholds.js';`,
+      export { defaultThresholds } from './src/analysis/thresholds.js';
+      export { withWeight } from './test/unit/experiments/withWeight.js';`,
     resolveDir: root,
   },
   bundle: true,
@@ -24,49 +27,79 @@ await build({
   outfile: 'dist/record.cjs',
   logLevel: 'warning',
 });
-const { Engine, experiments, defaultThresholds } = createRequire(import.meta.url)(`${root}/dist/record.cjs`);
-const engine = new Engine(`${root}/dist/engine.js`);
-const model = (name) => `${root}/media/models/${name}/model.onnx`;
-const setup = { engine, memory: 2 ** 30, threads: 0, bos: undefined, thresholds: defaultThresholds };
+const { Engine, experiments, defaultThresholds, withWeight } = createRequire(import.meta.url)(`${root}/dist/record.cjs`);
+const [quantised, ...wanted] = process.argv.slice(2);
+if (quantised === undefined) throw new Error('Give the folder that tools/quantise.py has written.');
 
+const engine = new Engine(`${root}/dist/engine.js`);
+const setup = { engine, memory: 2 ** 30, threads: 0, bos: undefined, thresholds: defaultThresholds };
+const demo = (name) => `${root}/media/models/${name}/model.onnx`;
+const fixture = (name, file = 'model.onnx') => `${root}/test/zoo/fixtures/${name}/${file}`;
 const named = async (file) => ({ name: basename(file), text: await readFile(`${root}/${file}`, 'utf8') });
+const together = (text) => ({ name: text.name, texts: [text] });
+
+/** A fixture of which one weight is changed, so that something is massive in it. */
+const planted = await mkdtemp(join(tmpdir(), 'record-'));
+async function plant(name, weight, element, change) {
+  const file = join(planted, `${name}-planted`, 'model.onnx');
+  await mkdir(dirname(file));
+  await writeFile(file, withWeight(fixture(name), weight, element, change));
+  return file;
+}
+
 const sample = await named('media/sample.md');
 const text = await named('test/text/three-men-in-a-boat.md');
 const calibration = await named('test/text/pit-and-pendulum.md');
+const pixels = [0, 1, 2, 3].map((i) => `${root}/test/references/pixels/${i}.safetensors`);
+const vit = 'dinov2_with_registers-dynamo-op18';
+const gnn = 'gnn-ts-op17';
+const models = ['llama', 'llama-plain', 'llama-sink', 'llama-bias'].map(demo);
+
+/** By experiment, what it is given, and the model where that is not `llama`. */
 const given = {
-  perplexity: { text, tokens: 4096 },
-  interventions: { text, calibration, tokens: 2048 },
-  survey: { text, sequences: 20 },
-  bias: { text: sample },
-  compare: {
-    text,
-    tokens: 2048,
-    models: ['llama', 'llama-plain', 'llama-sink', 'llama-bias'].map(model),
-  },
-  weights: { text, calibration, tokens: 2048 },
-  outliers: { text },
-  lens: { text: sample },
-  streaming: { text, tokens: 2048 },
-  intervene: { text: sample },
+  perplexity: [{ text, tokens: 4096 }],
+  interventions: [{ text, calibration, tokens: 2048 }],
+  survey: [{ texts: together(text), sequences: 20 }],
+  bias: [{ text: sample }],
+  compare: [{ texts: together(text), tokens: 2048, models }],
+  weights: [{ text, calibration, tokens: 2048 }],
+  outliers: [{ text }],
+  'compare-quantised': [{ text, tokens: 2048, quantised: join(quantised, 'llama-int8/model.onnx') }],
+  lens: [{ text: sample }],
+  streaming: [{ text, tokens: 2048 }],
+  intervene: [{ text: sample }],
+  vision: [{ images: pixels }, await plant(vit, 'm.embeddings.register_tokens', 40, (value) => value + 20_000)],
+  ratios: [
+    { twin: fixture(gnn), graphs: [fixture(gnn, 'golden.safetensors')], tail: 0.01 },
+    // Edge feature 3, head 2 of four, in block 2.
+    await plant(gnn, 'onnx::MatMul_277', 3 * 4 + 2, (weight) => 200 * weight),
+  ],
 };
 
+const target = new URL('runs/experiments.json', import.meta.url);
+const before = wanted.length > 0 ? JSON.parse(await readFile(target, 'utf8')).runs : [];
 const runs = [];
-for (const { id, title, run } of experiments) {
+for (const { id, title, onChosen, run } of experiments) {
   if (given[id] === undefined) continue;
+  const kept = wanted.length > 0 && !wanted.includes(id) && before.find(({ experiment }) => experiment === id);
+  if (kept) {
+    runs.unshift({ ...kept, number: runs.length + 1 });
+    continue;
+  }
+  const [values, model = demo('llama')] = given[id];
   const signal = new AbortController().signal;
   let presentation;
-  for await (const step of run({ ...setup, model: model('llama') }, given[id], signal)) presentation = step.presentation;
+  for await (const step of run({ ...setup, model }, values, signal)) presentation = step.presentation;
   console.log(`${id}: ${presentation.sentence}`);
-  runs.unshift({ number: runs.length + 1, experiment: id, title: id === 'compare' ? title : `${title} · llama`, status: 'finished', presentation });
+  const name = onChosen === false ? title : `${title} · ${basename(dirname(model))}`;
+  runs.unshift({ number: runs.length + 1, experiment: id, title: name, status: 'finished', presentation });
 }
 engine.dispose();
+await rm(planted, { recursive: true });
 
-const facts = experiments.map(({ id, title, description, inputs }) => ({ id, title, description, inputs }));
-const texts = { text: text.name, calibration: calibration.name };
+const facts = experiments.map(({ run, ...facts }) => facts);
+const texts = { text: text.name, texts: text.name, calibration: calibration.name };
 // Six digits are enough to look at.
 const rounded = (_, value) =>
   typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value;
-await writeFile(
-  new URL('runs/experiments.json', import.meta.url),
-  `${JSON.stringify({ choices: { kind: 'choices', experiments: facts, texts }, runs }, rounded)}\n`,
-);
+await writeFile(target, `${JSON.stringify({ choices: { kind: 'choices', experiments: facts, texts }, runs }, rounded)}\n`);

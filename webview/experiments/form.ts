@@ -162,6 +162,7 @@ export class ExperimentForm extends LitElement {
     };
     switch (input.kind) {
       case 'text':
+      case 'texts':
       case 'files':
         return html`<span class="field"
           >${input.label}
@@ -170,7 +171,7 @@ export class ExperimentForm extends LitElement {
             aria-label="${input.label}: ${this.choices.texts[name] ?? 'choose a file'}"
             data-testid="text-${name}"
             @click=${() => this.#act({ do: 'choose-text', input: name })}
-            >${this.choices.texts[name] ?? (input.kind === 'files' ? 'Choose files …' : input.optional ? 'None: choose a file …' : 'Choose a file …')}</vscode-button
+            >${this.choices.texts[name] ?? (input.kind === 'files' || input.kind === 'texts' ? 'Choose files …' : input.optional ? 'None: choose a file …' : 'Choose a file …')}</vscode-button
           ></span
         >`;
       case 'choice':

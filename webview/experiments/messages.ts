@@ -13,11 +13,12 @@ const real = v.pipe(
 
 const input = v.variant('kind', [
   v.looseObject({ kind: v.literal('text'), label: text, optional: maybe(v.literal(true)) }),
+  v.looseObject({ kind: v.literal('texts'), label: text }),
   v.looseObject({ kind: v.literal('files'), label: text, extensions: v.array(text) }),
   v.looseObject({ kind: v.literal('whole'), label: text, least: count, default: maybe(count), open: maybe(text) }),
-  v.looseObject({ kind: v.literal('number'), label: text, open: text }),
+  v.looseObject({ kind: v.literal('number'), label: text, default: maybe(v.number()), open: maybe(text) }),
   v.looseObject({ kind: v.literal('choice'), label: text, choices: v.array(text) }),
-  v.looseObject({ kind: v.literal('words'), label: text, default: text }),
+  v.looseObject({ kind: v.literal('words'), label: text, default: maybe(text), open: maybe(text) }),
   v.looseObject({ kind: v.literal('model'), label: text }),
   v.looseObject({ kind: v.literal('models'), label: text }),
 ]);

@@ -5,6 +5,7 @@ import { type BiasResult, conclusion, implicitBias } from '../bias.js';
 import { experiment } from '../experiment.js';
 import { presented } from './rows.js';
 import { massiveSettings, runSettings } from './settings.js';
+import { indices, wordOr } from './words.js';
 
 export function presentBias(result: BiasResult, text: string): Presentation {
   const { blocks, names, thresholds } = result;
@@ -81,9 +82,14 @@ export const biasExperiment = experiment({
   id: 'bias',
   title: 'Implicit attention bias',
   description: 'Whether massive tokens add the same vector to every query’s attention output.',
-  inputs: { text: { kind: 'text', label: 'Text' } },
-  steps({ engine, ...setup }, { text }, signal) {
-    const request = { ...setup, prompt: { text: text.text }, window: 'first' } as const;
+  inputs: {
+    text: { kind: 'text', label: 'Text' },
+    tokens: { kind: 'words', label: 'Tokens', default: 'massive' },
+  },
+  steps({ engine, ...setup }, { text, tokens }, signal) {
+    const chosen = wordOr(tokens, ['massive'], () => indices('Tokens', tokens));
+    const given = chosen === 'massive' ? undefined : chosen;
+    const request = { ...setup, prompt: { text: text.text }, window: 'first', tokens: given } as const;
     return presented(implicitBias(engine, request, signal), (result) => presentBias(result, text.name));
   },
 });

@@ -9,7 +9,7 @@ import { outliersExperiment, quantisedExperiment } from './outliers.js';
 import { perplexityExperiment } from './perplexity.js';
 import { ratiosExperiment } from './ratios.js';
 import { streamingExperiment } from './streaming.js';
-import { surveyExperiment } from './survey.js';
+import { mergeExperiment, surveyExperiment } from './survey.js';
 import { visionExperiment } from './vision.js';
 import { weightsExperiment } from './weights.js';
 
@@ -18,6 +18,7 @@ export const experiments: readonly Experiment[] = [
   perplexityExperiment,
   interventionsExperiment,
   surveyExperiment,
+  mergeExperiment,
   biasExperiment,
   compareExperiment,
   weightsExperiment,

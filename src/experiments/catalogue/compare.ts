@@ -1,6 +1,6 @@
 import type { HeatmapPart, Presentation } from '../../analysis/presentation.js';
 import { type Compared, type CompareResult, compare, conclusion } from '../compare.js';
-import { experiment } from '../experiment.js';
+import { experiment, type NamedText } from '../experiment.js';
 import { presented } from './rows.js';
 import { massiveSettings, sinkSettings } from './settings.js';
 
@@ -13,7 +13,7 @@ export function presentCompare(result: CompareResult): Presentation {
   const lines = (value: (layer: Compared['layers'][number]) => number) =>
     runs.map((run) => ({ name: name(run), values: layers.map((k) => (run.layers[k] ? value(run.layers[k]) : null)) }));
   return {
-    title: 'Compare models',
+    title: 'Compare models or texts',
     sentence: conclusion(result),
     settings: [
       { name: 'T', value: [...new Set(runs.map(({ tokens }) => tokens))].join(', ') },
@@ -84,15 +84,18 @@ export function presentCompare(result: CompareResult): Presentation {
 
 export const compareExperiment = experiment({
   id: 'compare',
-  title: 'Compare models',
-  description: 'Models side by side on one text: activations by layer, sink rates, perplexity, and differences.',
+  title: 'Compare models or texts',
+  description: 'Models or texts side by side: activations by layer, sink rates, perplexity, and differences.',
+  onChosen: false,
   inputs: {
-    text: { kind: 'text', label: 'Text' },
+    texts: { kind: 'texts', label: 'Texts' },
     models: { kind: 'models', label: 'Models' },
     window: { kind: 'whole', label: 'Window (tokens)', least: 3, default: 256 },
     tokens: { kind: 'whole', label: 'First tokens only', least: 1, open: 'all' },
   },
-  steps({ engine, ...setup }, { text, ...values }, signal) {
-    return presented(compare(engine, { ...setup, ...values, texts: [text] }, signal), presentCompare);
+  async *steps({ engine, ...setup }, { texts: corpus, ...values }, signal) {
+    const texts: NamedText[] = [];
+    for await (const text of corpus.texts) texts.push(text);
+    yield* presented(compare(engine, { ...setup, ...values, texts }, signal), presentCompare);
   },
 });

@@ -9,6 +9,7 @@ import { factsOf } from '../run.js';
 import type { Change } from '../selectors.js';
 import { presented } from './rows.js';
 import { massiveSettings, runSettings, sinkSettings } from './settings.js';
+import { indices, wordOr } from './words.js';
 
 /** Interventions that are spelt out; the rest is counted. */
 const named = 4;
@@ -152,6 +153,7 @@ export const interveneExperiment = experiment({
     text: { kind: 'text', label: 'Text' },
     set: { kind: 'choice', label: 'Set to', choices: settings },
     amount: { kind: 'number', label: 'Value, factor or deviation', open: 'not needed' },
+    seed: { kind: 'whole', label: 'Seed (of noise)', least: 0, default: 0 },
     tokens: { kind: 'words', label: 'Tokens', default: 'massive' },
     dims: { kind: 'words', label: 'Dims', default: 'massive' },
     block: { kind: 'words', label: 'Block', default: 'onset' },
@@ -169,37 +171,25 @@ export const interveneExperiment = experiment({
 
 interface Words extends Readonly<Record<'set' | 'tokens' | 'dims' | 'block' | 'point', string>> {
   readonly amount: number | undefined;
+  readonly seed: number;
 }
 
-function changeOf({ set, amount, tokens, dims, block, point }: Words): Change {
+function changeOf({ set, amount, seed, tokens, dims, block, point }: Words): Change {
   return {
     point: points.find((one) => one === point) ?? 'resid_post',
     block: wordOr(block, ['onset', 'every'], () => indices('Block', block)[0]),
     tokens: wordOr(tokens, ['all', 'first', 'massive', 'sink'], () => indices('Tokens', tokens)),
     dims: wordOr(dims, ['all', 'massive'], () => indices('Dims', dims)),
-    set: settingOf(set, amount),
+    set: settingOf(set, amount, seed),
   };
 }
 
-function settingOf(set: string, amount: number | undefined): Change['set'] {
+function settingOf(set: string, amount: number | undefined, seed: number): Change['set'] {
   if (set === 'mean') return { to: 'mean' };
   if (set === 'zero') return { to: 'zero' };
   if (amount === undefined) {
     throw new SinkscopeError({ code: 'input', message: `To set activations to a ${set}, give its number.` });
   }
   if (set === 'scale') return { to: 'scale', by: amount };
-  return set === 'noise' ? { to: 'noise', deviation: Math.abs(amount), seed: 0 } : { to: 'value', value: amount };
-}
-
-function wordOr<const Word extends string, T>(given: string, words: readonly Word[], otherwise: () => T): Word | T {
-  return words.find((word) => word === given.trim()) ?? otherwise();
-}
-
-function indices(what: string, given: string): number[] {
-  const found = given.split(/[\s,]+/).filter((part) => part !== '');
-  if (found.length > 0 && found.every((part) => /^\d{1,9}$/.test(part))) return found.map(Number);
-  throw new SinkscopeError({
-    code: 'input',
-    message: `${what} are whole numbers from 0 on, as in 0, 3, or one of the words of their field; not "${given}".`,
-  });
+  return set === 'noise' ? { to: 'noise', deviation: Math.abs(amount), seed } : { to: 'value', value: amount };
 }

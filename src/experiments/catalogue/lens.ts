@@ -1,7 +1,7 @@
 import { tokenLabel } from '../../analysis/label.js';
 import type { BarsPart, Presentation, TextPart } from '../../analysis/presentation.js';
 import { experiment } from '../experiment.js';
-import { conclusion, decidedAt, type LensPoint, type LensResult, lens, partName } from '../lens.js';
+import { conclusion, decidedAt, type LensPoint, type LensResult, lens, partName, targetOf } from '../lens.js';
 import { presented } from './rows.js';
 import { runSettings } from './settings.js';
 
@@ -87,10 +87,13 @@ export const lensExperiment = experiment({
     text: { kind: 'text', label: 'Text' },
     top: { kind: 'whole', label: 'Predictions', least: 1, default: 3 },
     mid: { kind: 'choice', label: 'Points', choices: ['after blocks', 'after attention too'] },
-    token: { kind: 'whole', label: 'Token to explain', least: 0, open: 'last' },
+    token: { kind: 'whole', label: 'Explain what follows token', least: 0, open: 'last' },
+    target: { kind: 'words', label: 'Predicted token (text or id)', open: 'most likely' },
   },
-  steps({ engine, ...setup }, { text, mid, ...values }, signal) {
-    const request = { ...setup, ...values, mid: mid !== 'after blocks', prompt: { text: text.text } };
+  steps({ engine, ...setup }, { text, mid, target, ...values }, signal) {
+    const explained = target === undefined ? undefined : targetOf(target);
+    const points = { mid: mid !== 'after blocks', target: explained };
+    const request = { ...setup, ...values, ...points, prompt: { text: text.text } };
     return presented(lens(engine, { ...request, window: 'first' }, signal), (result) => presentLens(result, text.name));
   },
 });

@@ -1,11 +1,12 @@
 import type { LinesPart, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { experiment } from '../experiment.js';
-import { activationRatios, conclusion, type Ratios, type RatiosResult } from '../graphs.js';
+import { activationRatios, conclusion, mostChanged, type Ratios, type RatiosResult } from '../graphs.js';
 import { presented } from './rows.js';
 
 export function presentRatios(result: RatiosResult): Presentation {
   const { model, twin, graphs, tail, ratios } = result;
+  const most = mostChanged(result);
   return {
     title: 'Activation ratios of a graph transformer',
     sentence: conclusion(result),
@@ -37,7 +38,8 @@ export function presentRatios(result: RatiosResult): Presentation {
           one.outsideUntrained,
         ]),
       },
-      ...ratios.map(histogram),
+      // The one that the sentence is about first.
+      ...[most, ...ratios.filter((one) => one !== most)].map(histogram),
     ],
   };
 }
@@ -66,9 +68,10 @@ export const ratiosExperiment = experiment({
   inputs: {
     twin: { kind: 'model', label: 'Untrained twin' },
     graphs: { kind: 'files', label: 'Graphs', extensions: ['safetensors', 'npz'] },
+    tail: { kind: 'number', label: 'Far end (share)', default: 0.001 },
   },
-  steps({ engine, ...setup }, { twin, graphs }, signal) {
-    const request = { ...setup, twin, graphs: graphs.map((feeds) => ({ feeds })), tail: 0.001 };
+  steps({ engine, ...setup }, { twin, graphs, tail }, signal) {
+    const request = { ...setup, twin, graphs: graphs.map((feeds) => ({ feeds })), tail };
     return presented(activationRatios(engine, request, signal), presentRatios);
   },
 });

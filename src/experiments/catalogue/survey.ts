@@ -1,15 +1,24 @@
+import { basename } from 'node:path';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { experiment } from '../experiment.js';
+import { readText } from '../files.js';
 import { type Survey, survey, tokenKinds } from '../survey.js';
-import { type SurveyRow, surveyConclusion, surveyRows } from '../survey-table.js';
+import { mergeSurveys, readSurvey, type SurveyRow, surveyConclusion, surveyRows } from '../survey-table.js';
 import { massiveSettings, windowSettings } from './settings.js';
 
 /** Dims that the heatmap shows; the table has all. */
 const shown = 24;
 
-/** @param texts names of model and corpus */
-export function presentSurvey(result: Survey, texts: { readonly model: string; readonly text: string }): Presentation {
+/**
+ * @param texts names of model and corpus
+ * @param wanted sequences that were asked for
+ */
+export function presentSurvey(
+  result: Survey,
+  texts: { readonly model: string; readonly text: string },
+  wanted = result.settings.sequences,
+): Presentation {
   const { settings, records } = result;
   const rows = surveyRows(result);
   const dims = [...new Set([...rows].sort((a, b) => b.sequences - a.sequences).map(({ dim }) => dim))].slice(0, shown);
@@ -26,7 +35,10 @@ export function presentSurvey(result: Survey, texts: { readonly model: string; r
       ...massiveSettings(settings.thresholds),
       { name: 'large', value: `≥ ${settings.thresholds.soft} × median` },
     ],
-    warnings: [],
+    warnings:
+      settings.sequences < wanted
+        ? [`The corpus has only ${settings.sequences} sequences of ${settings.length} tokens.`]
+        : [],
     parts: [
       {
         kind: 'heatmap',
@@ -77,17 +89,37 @@ export const surveyExperiment = experiment({
   title: 'Survey of a corpus',
   description: 'Whether the same dims are massive at the same kinds of token, whatever the text.',
   inputs: {
-    text: { kind: 'text', label: 'Corpus' },
+    texts: { kind: 'texts', label: 'Corpus' },
     sequences: { kind: 'whole', label: 'Sequences', least: 1, default: 100 },
     length: { kind: 'whole', label: 'Length (tokens)', least: 2, default: 128 },
   },
-  async *steps({ engine, ...setup }, { text, ...values }, signal) {
-    const names = { model: modelName(setup.model), text: text.name };
-    for await (const { done, of, survey: result } of survey(
-      engine,
-      { ...setup, ...values, texts: [text.text] },
-      signal,
-    ))
-      yield { done, of, text: `sequence ${done} of ${of}`, presentation: result && presentSurvey(result, names) };
+  async *steps({ engine, ...setup }, { texts: corpus, ...values }, signal) {
+    const names = { model: modelName(setup.model), text: corpus.name };
+    const request = { ...setup, ...values, texts: corpus.texts };
+    for await (const { done, of, survey: result } of survey(engine, request, signal))
+      yield {
+        done,
+        of,
+        text: `sequence ${done} of ${of}`,
+        presentation: result && presentSurvey(result, names, values.sequences),
+      };
+  },
+});
+
+/** What a job array made, as one survey. */
+export const mergeExperiment = experiment({
+  id: 'merge',
+  title: 'Merge surveys',
+  description:
+    'The parts of a survey that was run elsewhere, written by sinkscope survey --save, as the whole they make.',
+  onChosen: false,
+  inputs: { parts: { kind: 'files', label: 'Parts', extensions: ['json'] } },
+  async *steps(_setup, { parts: files }) {
+    const parts = new Map<string, Survey>();
+    for (const file of files) parts.set(file, readSurvey(await readText(file), file));
+    const result = mergeSurveys(parts);
+    const text = files.map((file) => basename(file)).join(', ');
+    const presentation = presentSurvey(result, { model: result.settings.model.name, text });
+    yield { done: files.length, of: files.length, text: 'merged', presentation };
   },
 });

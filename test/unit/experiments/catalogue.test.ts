@@ -119,7 +119,9 @@ describe('what is given', () => {
       { text: { name: 'a', text: 'b' }, tokens: 1.5 },
       'First tokens only: give a whole number from 1 on.',
     ],
-    ['compare', { text: { name: 'a', text: 'b' }, models: 'llama' }, 'Models: choose models.'],
+    ['compare', { texts: { name: 'a', texts: [] }, models: 'llama' }, 'Models: choose models.'],
+    ['survey', {}, 'Corpus: choose texts.'],
+    ['ratios', { twin: 'a', graphs: [], tail: 'half' }, 'Far end (share): give a number.'],
     ['vision', {}, 'Images or pixel tensors: choose files.'],
     [
       'intervene',
@@ -154,10 +156,12 @@ describe('every experiment', () => {
 
   it.each(recorded.runs.map(({ experiment, presentation }) => [experiment, presentation as Presentation] as const))(
     '%s says what it shows and what that depends on',
-    (_, { sentence, settings, parts }) => {
+    (id, { sentence, settings, parts }) => {
       expect(sentence).toMatch(/^.+[.)]$/s);
       expect(sentence).not.toMatch(/NaN|undefined|null|Infinity/);
-      expect(settings.map(({ name }) => name)).toEqual(expect.arrayContaining(['T', 'BOS']));
+      const ofTexts = id !== 'vision' && id !== 'ratios';
+      const depends = ofTexts ? ['T', 'BOS'] : [id === 'vision' ? 'images' : 'graphs'];
+      expect(settings.map(({ name }) => name)).toEqual(expect.arrayContaining(depends));
       for (const part of parts) {
         const { columns, rows } = tableOf(part);
         expect(rows.length, part.heading).toBeGreaterThan(0);

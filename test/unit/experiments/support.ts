@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
-import { readModel } from '../../../src/onnx/read.js';
 import references from '../../references/experiments.json';
 
 export { startEngine, temporaryFolder } from '../engine/support.js';
+export { withWeight } from './withWeight.js';
 export { references };
 
 const path = (file: string) => fileURLToPath(new URL(`../../../${file}`, import.meta.url));
@@ -36,14 +36,3 @@ export async function resultOf<T>(steps: AsyncIterable<{ readonly result?: T }>)
 
 /** −1 … : how far `actual` is from `expected`, relative to it. */
 export const off = (actual: number, expected: number) => Math.abs(actual / expected - 1);
-
-/** The bytes of a model file with one element of a float32 weight changed in place. */
-export function withWeight(file: string, name: string, element: number, change: (weight: number) => number): Buffer {
-  const bytes = readFileSync(file);
-  const tensor = readModel(file).graph.initializers.get(name);
-  if (!tensor) throw new Error(`${name} is not there`);
-  const start = tensor.data instanceof Uint8Array ? bytes.indexOf(tensor.data) : tensor.data.offset;
-  const at = start + 4 * element;
-  bytes.writeFloatLE(change(bytes.readFloatLE(at)), at);
-  return bytes;
-}

@@ -13,7 +13,8 @@ interface Asked {
 }
 
 async function run(model: string, { sequences = 20, length = 128, shard, texts = [text(boats)] }: Asked = {}) {
-  const request = { ...budget, model: demoModel(model), texts, sequences, length, shard, thresholds };
+  const named = texts.map((text, i) => ({ name: `${i}`, text }));
+  const request = { ...budget, model: demoModel(model), texts: named, sequences, length, shard, thresholds };
   const { survey: found } = await last(survey(engine, request));
   if (!found) throw new Error('no survey');
   return found;
