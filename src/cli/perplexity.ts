@@ -36,17 +36,18 @@ export function perplexityCommand(engine: Engine, signal: AbortSignal): Command 
 }
 
 function toJson(result: PerplexityResult, { file }: Options) {
-  const { model, window, stride, prefix, tokens, perplexity, interval, windows, left } = result;
-  return { model, file, window, stride, prefix: prefix ?? null, windows, tokens, left, perplexity, interval };
+  const { model, window, stride, prefix, tokens, perplexity, interval, windows, left, lost } = result;
+  return { model, file, window, stride, prefix: prefix ?? null, windows, tokens, left, lost, perplexity, interval };
 }
 
 function inWords(result: PerplexityResult): string {
-  const { perplexity, interval, tokens, windows, window, stride, prefix, left } = result;
+  const { perplexity, interval, tokens, windows, window, stride, prefix } = result;
+  const notRun = leftOut(result);
   const bounds = interval.map((bound) => formatNumber(bound)).join(' to ');
   return [
     `Perplexity ${formatNumber(perplexity)} (95 % interval ${bounds}) over ${tokens} tokens.\n`,
     `${windows} windows of ${window} tokens, stride ${stride}, ${prefixWords(prefix)}.\n`,
-    left > 0 ? `${leftOut(result)}\n` : '',
+    notRun === '' ? '' : `${notRun}\n`,
   ].join('');
 }
 

@@ -24,6 +24,7 @@ export function withTextOptions(command: Command): Command {
 
 export function withRunOptions(command: Command): Command {
   return command
+    .option('--bos', "begin every sequence with the prefix token (default: as the tokenizer's files say)")
     .option('--no-bos', "leave out the model's prefix token (BOS or sink token)")
     .addOption(memoryOption())
     .option('--json', 'print the result as JSON');

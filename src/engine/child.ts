@@ -1,6 +1,6 @@
 /** The process that runs models. It does one thing at a time, says everything through messages, and may be killed. */
 import { SinkscopeError, toProblem } from '../errors.js';
-import { loadTokenizer } from '../tokens/tokenizer.js';
+import { checkFit, checkIds, loadTokenizer } from '../tokens/tokenizer.js';
 import type { RunEvent, RunRequest } from './events.js';
 import { inspect } from './inspection.js';
 import { fileVersion, type LoadedModel, loadModel } from './loaded.js';
@@ -20,6 +20,8 @@ interface Current {
 }
 
 let current: Current | undefined;
+/** The structure that was read last. */
+let loaded: LoadedModel | undefined;
 let queue = Promise.resolve();
 
 process.on('message', (message: unknown) => {
@@ -58,14 +60,12 @@ async function perform(message: ToChild): Promise<void> {
     const seconds = (performance.now() - start) / 1000;
     await send({ id, type: 'event', event: { type: 'finished', seconds, firstLayerSeconds: seconds } });
   } else if (message.type === 'encode') {
-    await send({ id, type: 'answer', answer: await encode(message.model, message.text) });
+    await send({ id, type: 'answer', answer: await encode(message.model, message.text, message.bos) });
   } else if (message.type === 'decode') {
     const tokenizer = loadTokenizer(message.model);
     await send({ id, type: 'answer', answer: message.ids.map((id) => tokenizer?.decode(id) ?? `token ${id}`) });
   } else if (message.type === 'inspect') {
-    const known = current?.loaded;
-    const isKnown = known?.file === message.model && known.version === fileVersion(message.model);
-    await send({ id, type: 'answer', answer: inspect(isKnown ? known : loadModel(message.model)) });
+    await send({ id, type: 'answer', answer: inspect(load(message.model)) });
   } else {
     if (!current?.run) {
       throw new SinkscopeError({
@@ -97,8 +97,8 @@ async function recorded(request: StatesRequest, reference: string) {
   return recordStates(used.loaded, used.runner, request);
 }
 
-/** @throws SinkscopeError `tokenizer` where there is none, or it does not fit. */
-async function encode(model: string, text: string): Promise<Encoded> {
+/** @throws SinkscopeError `tokenizer` where there is none, or it does not fit the model; `input` as `Tokenizer.encode` */
+async function encode(model: string, text: string, bos: boolean | undefined): Promise<Encoded> {
   const tokenizer = loadTokenizer(model);
   if (!tokenizer) {
     throw new SinkscopeError({
@@ -107,12 +107,20 @@ async function encode(model: string, text: string): Promise<Encoded> {
       message: `${model} has no tokenizer.json beside it: put the model's own there.`,
     });
   }
-  const [plain, asRun] = [
-    await tokenizer.encode(text, { bos: false }),
-    await tokenizer.encode(text, { bos: undefined }),
-  ];
-  const own = plain.tokens.slice(plain.prefix, plain.tokens.length - plain.suffix);
-  return { ids: Int32Array.from(own, ({ id }) => id), prefix: asRun.prefix > 0 ? asRun.tokens[0]?.id : undefined };
+  const { vocabulary } = load(model).summary;
+  if (vocabulary !== undefined) checkFit(tokenizer, vocabulary);
+  const { tokens, suffix, lost, bos: isPrefixed } = await tokenizer.encode(text, { bos });
+  // Put there, or written in the text: either way it is the prefix of what is run.
+  const prefix = isPrefixed ? (tokenizer.bos?.ids ?? []) : [];
+  const ids = tokens.slice(prefix.length, tokens.length - suffix).map((token) => token.id);
+  checkIds(ids, vocabulary);
+  return { ids: Int32Array.from(ids), prefix: prefix[0], lost };
+}
+
+/** The model's structure: as it was read last, unless the file is another one or has changed on disk. */
+function load(model: string): LoadedModel {
+  if (loaded?.file !== model || loaded.version !== fileVersion(model)) loaded = loadModel(model);
+  return loaded;
 }
 
 /** The model of the request: the one at hand, unless it is another, has changed on disk, or needs other threads. */
@@ -122,8 +130,8 @@ async function use({ model, threads }: Pick<RunRequest, 'model' | 'threads'>): P
     return current;
   await current?.runner.release();
   current = undefined;
-  const loaded = loadModel(model);
-  current = { loaded, threads, runner: new StageRunner(loaded, threads), runs: 0, run: undefined };
+  const found = load(model);
+  current = { loaded: found, threads, runner: new StageRunner(found, threads), runs: 0, run: undefined };
   return current;
 }
 

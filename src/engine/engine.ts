@@ -136,10 +136,16 @@ export class Engine {
   /**
    * A text's token ids, without prefix, and the prefix token of the model.
    *
-   * @throws SinkscopeError `tokenizer` where there is none or it does not fit the file
+   * @param options.bos whether there is to be a prefix; undefined: as the model's files say
+   * @throws SinkscopeError `tokenizer` where there is none, it does not fit the model or has no token for the text;
+   *   `input` where a prefix is asked for and the files name none
    */
-  async encode(model: string, text: string, signal?: AbortSignal): Promise<Encoded> {
-    return (await this.ask({ type: 'encode', model, text }, signal)) as Encoded;
+  async encode(
+    model: string,
+    text: string,
+    { bos, signal }: { readonly bos?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<Encoded> {
+    return (await this.ask({ type: 'encode', model, text, bos }, signal)) as Encoded;
   }
 
   /** The texts of token ids; `token 17` where there is no tokenizer. */

@@ -11,7 +11,13 @@ export type ToChild =
   | { readonly id: number; readonly type: 'analyze'; readonly request: RunRequest }
   | { readonly id: number; readonly type: 'measure'; readonly request: MeasureRequest }
   | { readonly id: number; readonly type: 'states'; readonly request: StatesRequest }
-  | { readonly id: number; readonly type: 'encode'; readonly model: string; readonly text: string }
+  | {
+      readonly id: number;
+      readonly type: 'encode';
+      readonly model: string;
+      readonly text: string;
+      readonly bos?: boolean;
+    }
   | { readonly id: number; readonly type: 'decode'; readonly model: string; readonly ids: readonly number[] }
   | { readonly id: number; readonly type: 'inspect'; readonly model: string }
   | { readonly id: number; readonly type: 'query'; readonly query: Query };
@@ -29,8 +35,10 @@ export type FromChild =
 /** A text as the model's tokenizer cuts it. */
 export interface Encoded {
   readonly ids: Int32Array;
-  /** The token a sequence of this model begins with, by the model's own files; undefined where there is none. */
+  /** The token a sequence of this model begins with; undefined where there is none, or none is wanted. */
   readonly prefix: number | undefined;
+  /** Characters of the text that no token stands for, or only the unknown one. */
+  readonly lost: number;
 }
 
 const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -126,7 +134,7 @@ const toChild = v.variant('type', [
   v.object({ id: whole, type: v.literal('analyze'), request: runRequest }),
   v.object({ id: whole, type: v.literal('measure'), request: measureRequest }),
   v.object({ id: whole, type: v.literal('states'), request: statesRequest }),
-  v.object({ id: whole, type: v.literal('encode'), model: path, text: v.string() }),
+  v.object({ id: whole, type: v.literal('encode'), model: path, text: v.string(), bos: v.optional(v.boolean()) }),
   v.object({ id: whole, type: v.literal('decode'), model: path, ids: v.array(whole) }),
   v.object({ id: whole, type: v.literal('inspect'), model: path }),
   v.object({ id: whole, type: v.literal('query'), query }),

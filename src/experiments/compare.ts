@@ -101,7 +101,7 @@ async function comparedOf(
   signal: AbortSignal | undefined,
 ): Promise<Compared> {
   const { window, bos, thresholds, memory, threads } = request;
-  const { ids, prefix } = await encoded(engine, model, text, bos, signal);
+  const { ids, prefix } = await encoded(engine, model, text, { bos }, signal);
   const head = prefix === undefined ? [] : [prefix];
   const sequence = [...head, ...Array.from(ids).slice(0, window - head.length)];
   let analysis: Analysis | undefined;

@@ -36,7 +36,10 @@ export async function* readTexts(paths: readonly string[]): AsyncGenerator<Named
 async function filesAt(path: string): Promise<string[]> {
   const entry = await stat(path).catch(() => undefined);
   if (!entry?.isDirectory()) return [path];
-  const names = (await readdir(path)).filter((name) => /\.(txt|md)$/i.test(name)).sort();
+  const entries = await readdir(path, { withFileTypes: true });
+  const names = entries
+    .flatMap((one) => (!one.isDirectory() && /\.(txt|md)$/i.test(one.name) ? [one.name] : []))
+    .sort();
   if (names.length > 0) return names.map((name) => join(path, name));
   throw new SinkscopeError({ code: 'input', file: path, message: `${path} has no .txt or .md file.` });
 }

@@ -67,7 +67,8 @@ export async function* calibration(
   signal?: AbortSignal,
 ): AsyncGenerator<Step<never>, Calibration, void> {
   const { model, calibration: text } = request;
-  const windows = await textWindows(engine, model, text, { ...request, stride: undefined }, signal);
+  const windowing = { ...request, stride: undefined, called: 'The calibration text' };
+  const windows = await textWindows(engine, model, text, windowing, signal);
   let found: Calibration | undefined;
   for await (const { done, of, calibration } of calibrate(engine, { ...request, windows }, signal)) {
     found = calibration;

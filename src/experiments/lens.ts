@@ -74,7 +74,7 @@ async function idOf(
   signal: AbortSignal | undefined,
 ): Promise<number | undefined> {
   if (typeof target !== 'string') return target;
-  const { ids } = await engine.encode(model, target, signal);
+  const { ids } = await engine.encode(model, target, { bos: false, signal });
   if (ids.length === 1) return ids[0];
   throw new SinkscopeError({
     code: 'input',

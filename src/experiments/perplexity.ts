@@ -58,8 +58,9 @@ export interface PerplexityResult extends Perplexity {
   /** Sequences that are scored, and of how many. */
   readonly done: number;
   readonly windows: number;
-  /** Tokens at the text's end that fill no window. */
+  /** Tokens at the text's end that fill no window, and characters that the tokenizer has no token for. */
   readonly left: number;
+  readonly lost: number;
 }
 
 /**
@@ -74,12 +75,12 @@ export async function* perplexity(
 ): AsyncGenerator<PerplexityResult, void, void> {
   const { model, memory, threads } = request;
   const windows = await textWindows(engine, model, request.text, request, signal);
-  const { sequences, left, stride, prefix, window } = windows;
+  const { sequences, left, lost, stride, prefix, window } = windows;
   const losses = new Losses();
   const variants = [{ name: 'as is', interventions: [] }];
   for await (const event of going(engine.measure({ model, sequences, variants, memory, threads }, signal))) {
     losses.add(event.losses);
     const done = event.sequence + 1;
-    yield { ...losses.perplexity, model, window, stride, prefix, done, windows: sequences.length, left };
+    yield { ...losses.perplexity, model, window, stride, prefix, done, windows: sequences.length, left, lost };
   }
 }

@@ -49,7 +49,7 @@ export async function outliers(
   signal?: AbortSignal,
 ): Promise<OutliersResult> {
   const { model, thresholds, memory, threads } = request;
-  const { ids, prefix } = await encoded(engine, model, request.text, request.bos, signal);
+  const { ids, prefix } = await encoded(engine, model, request.text, request, signal);
   const sequence = [...(prefix === undefined ? [] : [prefix]), ...ids].slice(0, request.tokens);
   const costs = { removed: thresholds.soft, outlier: outlierCriteria.magnitude };
   const run = engine.states({ model, sequences: [sequence], costs, memory, threads }, signal);

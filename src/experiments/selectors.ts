@@ -128,7 +128,8 @@ export async function withMeans(
   const rows = unique(open.flatMap(({ tokens }) => tokensUpTo(tokens, length)));
   const means = new Map<string, MeanEvent>();
   if (open.length > 0) {
-    const windows = await textWindows(engine, model, request.calibration, { window: length, bos }, signal);
+    const windowing = { window: length, bos, called: 'The calibration text' };
+    const windows = await textWindows(engine, model, request.calibration, windowing, signal);
     const sequences = windows.sequences.map(({ ids }) => ids);
     const places = placesOf(open);
     const states = engine.states({ model, sequences, places, mean: { rows }, memory, threads }, signal);

@@ -8,7 +8,7 @@ import type { ReducedState } from '../engine/states.js';
 import { SinkscopeError } from '../errors.js';
 import { firstDelimiter } from './delimiter.js';
 import type { Corpus } from './experiment.js';
-import { type Budget, encoded, going } from './text.js';
+import { type Budget, going } from './text.js';
 
 export const tokenKinds = ['start', 'first delimiter', 'other'] as const;
 export type TokenKind = (typeof tokenKinds)[number];
@@ -121,7 +121,7 @@ async function piecesOf(engine: Engine, request: SurveyRequest, signal: AbortSig
   let prefix: number | undefined;
   let longest = 0;
   for await (const { text } of request.texts) {
-    const { ids, ...rest } = await encoded(engine, model, text, request.bos, signal);
+    const { ids, ...rest } = await engine.encode(model, text, { bos: request.bos, signal });
     prefix = rest.prefix;
     const head = prefix === undefined ? [] : [prefix];
     const step = length - head.length;

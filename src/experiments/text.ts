@@ -1,6 +1,7 @@
 /** What the experiments on texts share: sequences to run, and runs that either go on or throw. */
 import type { Engine } from '../engine/engine.js';
 import type { FailedEvent, FinishedEvent } from '../engine/events.js';
+import type { Encoded } from '../engine/protocol.js';
 import { SinkscopeError } from '../errors.js';
 import { type Windowing, type Windows, windowsOf } from './windows.js';
 
@@ -17,13 +18,15 @@ export interface TextWindows extends Windows {
   readonly prefix: number | undefined;
   /** Tokens of a sequence. */
   readonly window: number;
+  /** Characters of the text that the tokenizer has no token for, or only the unknown one. */
+  readonly lost: number;
 }
 
 /**
  * The windows of a text for a model.
  *
- * @param bos false: leave the prefix token out
- * @throws SinkscopeError `tokenizer` or `input` where the text cannot be cut into windows
+ * @throws SinkscopeError `tokenizer` or `input` where the text cannot be cut into windows, `too-long` for windows above
+ *   the context
  */
 export async function textWindows(
   engine: Engine,
@@ -32,24 +35,38 @@ export async function textWindows(
   windowing: Windowing & { readonly bos?: boolean },
   signal?: AbortSignal,
 ): Promise<TextWindows> {
-  const { ids, prefix } = await encoded(engine, model, text, windowing.bos, signal);
-  return { ...windowsOf(ids, prefix, windowing), prefix, window: windowing.window };
+  const { window } = windowing;
+  const { ids, prefix, lost } = await encoded(engine, model, text, windowing, signal);
+  const { context } = (await engine.inspect(model, signal)).model;
+  if (context !== undefined && window > context) {
+    throw new SinkscopeError({
+      code: 'too-long',
+      message: `A window of ${window} tokens is longer than the model's context of ${context}; choose a shorter one.`,
+      limit: { tokens: window, context },
+    });
+  }
+  return { ...windowsOf(ids, prefix, windowing), prefix, window, lost };
 }
 
 /**
- * A text's ids and the token to put before each sequence.
+ * A text's ids, the token to put before each sequence, and how many characters have no token.
  *
- * @throws SinkscopeError `tokenizer` where there is none, `input` for a text without tokens
+ * @param options.bos whether there is such a token; undefined: as the model's files say
+ * @throws SinkscopeError `tokenizer` as {@link Engine.encode}, `input` for a text without tokens
  */
-export async function encoded(engine: Engine, model: string, text: string, bos?: boolean, signal?: AbortSignal) {
-  const { ids, prefix } = await engine.encode(model, text, signal);
-  if (ids.length === 0) {
-    throw new SinkscopeError({
-      code: 'input',
-      message: 'The text is empty: the model is fed no token of it; give another.',
-    });
-  }
-  return { ids, prefix: bos === false ? undefined : prefix };
+export async function encoded(
+  engine: Engine,
+  model: string,
+  text: string,
+  { bos, called = 'The text' }: { readonly bos?: boolean; readonly called?: string },
+  signal?: AbortSignal,
+): Promise<Encoded> {
+  const found = await engine.encode(model, text, { bos, signal });
+  if (found.ids.length > 0) return found;
+  throw new SinkscopeError({
+    code: 'input',
+    message: `${called} is empty: the model is fed no token of it; give another.`,
+  });
 }
 
 /**
@@ -68,9 +85,17 @@ export async function* going<E extends { readonly type: string }>(
 
 const isFailed = (event: { readonly type: string }): event is FailedEvent => event.type === 'failed';
 
-/** What the text's end did not fill, in words; empty where nothing was left. */
-export function leftOut({ left, window }: { readonly left: number; readonly window: number }): string {
-  if (left === 0) return '';
+/** What of the text was not run, in words; empty where nothing was left out. */
+export function leftOut({ left, window, lost }: Pick<TextWindows, 'left' | 'window' | 'lost'>): string {
   const tokens = left === 1 ? 'The last token was' : `The last ${left} tokens were`;
-  return `${tokens} left out: too few to fill a window of ${window}.`;
+  return [
+    ...(left === 0 ? [] : [`${tokens} left out: too few to fill a window of ${window}.`]),
+    ...(lost === 0 ? [] : [lostInWords(lost)]),
+  ].join(' ');
+}
+
+/** That the model does not get to see some characters. */
+export function lostInWords(lost: number): string {
+  const characters = lost === 1 ? 'One character' : `${lost} characters`;
+  return `${characters} of the text have no token of their own in this model’s tokenizer: it does not get to see them.`;
 }

@@ -92,7 +92,8 @@ async function intermediate(
 ): Promise<Float32Array> {
   const { model, memory, threads } = request;
   const text = request.calibration;
-  const { sequences } = await textWindows(engine, model, text, { ...request, stride: undefined }, signal);
+  const windowing = { ...request, stride: undefined, called: 'The calibration text' };
+  const { sequences } = await textWindows(engine, model, text, windowing, signal);
   const states = engine.states(
     {
       model,

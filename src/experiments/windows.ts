@@ -10,6 +10,8 @@ export interface Windowing {
   readonly stride?: number;
   /** Only the first so many tokens of the text. */
   readonly tokens?: number;
+  /** What messages call the text; `The text` unless there are several. */
+  readonly called?: string;
 }
 
 export interface Windows {
@@ -53,7 +55,7 @@ export function windowsOf(ids: ArrayLike<number>, prefix: number | undefined, op
   if (sequences.length === 0) {
     throw new SinkscopeError({
       code: 'input',
-      message: `The text has ${text.length} tokens, fewer than the ${piece} that fill one window; give a longer text or a smaller window.`,
+      message: `${options.called ?? 'The text'} has ${text.length} tokens, fewer than the ${piece} that fill one window; give a longer text or a smaller window.`,
     });
   }
   return { sequences, left: text.length - end, stride };

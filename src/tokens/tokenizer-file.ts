@@ -18,6 +18,7 @@ const schema = v.object({
     type: v.optional(v.picklist(modelTypes)),
     vocab: v.union([v.record(v.string(), id), v.array(v.looseTuple([v.string(), v.number()]))]),
     unk_id: v.nullish(id),
+    unk_token: v.nullish(v.string()),
     byte_fallback: v.nullish(v.boolean()),
     end_of_word_suffix: v.nullish(v.string()),
     continuing_subword_prefix: v.nullish(v.string()),

@@ -4,6 +4,7 @@ import { Tokenizer as Native } from 'tokenizers';
 import { SinkscopeError } from '../errors.js';
 import { modelFolder } from '../models/folder.js';
 import { readJson } from '../models/json.js';
+import { lostCharacters } from './lost.js';
 import { textRanges } from './offsets.js';
 import { pieceText, type Spelling } from './pieces.js';
 import { type Frame, findFrame } from './prefix.js';
@@ -24,6 +25,8 @@ export interface Encoded {
   /** How many of `tokens` were put before the text's own, and after them (`</s>`, `[SEP]`). */
   readonly prefix: number;
   readonly suffix: number;
+  /** Characters of the text that no token stands for, or only the unknown one. */
+  readonly lost: number;
 }
 
 /**
@@ -63,12 +66,13 @@ export class Tokenizer {
   readonly file: string;
   /** The largest id it gives to ordinary text, plus one; tokens that were added to the vocabulary may lie beyond. */
   readonly vocabularySize: number;
-  /** The prefix token's text, where the model's files name one, and whether it is put before a text by default. */
-  readonly bos: { readonly text: string; readonly byDefault: boolean } | undefined;
+  /** The prefix token, where the model's files name one, and whether it is put before a text by default. */
+  readonly bos: { readonly ids: readonly number[]; readonly text: string; readonly byDefault: boolean } | undefined;
   readonly #native: Native;
   readonly #spelling: Spelling;
   readonly #added: ReadonlyMap<number, { readonly content: string; readonly special: boolean }>;
   readonly #frame: Frame;
+  readonly #unknown: number | undefined;
   readonly #texts = new Map<number, string>();
 
   constructor(file: string, native: Native, content: TokenizerFile, frame: Frame) {
@@ -77,11 +81,17 @@ export class Tokenizer {
     this.#spelling = spellingOf(content);
     this.#added = new Map(content.added_tokens.map((token) => [token.id, token]));
     this.#frame = frame;
+    const { unk_id, unk_token } = content.model;
+    this.#unknown = unk_id ?? (unk_token ? (native.tokenToId(unk_token) ?? undefined) : undefined);
     this.vocabularySize = largestId(content) + 1;
     this.bos =
       frame.prefix.length === 0
         ? undefined
-        : { text: frame.prefix.map((id) => this.decode(id)).join(''), byDefault: frame.byDefault };
+        : {
+            ids: frame.prefix,
+            text: frame.prefix.map((id) => this.decode(id)).join(''),
+            byDefault: frame.byDefault,
+          };
   }
 
   /**
@@ -108,14 +118,22 @@ export class Tokenizer {
       });
     }
     const own = await this.#encodeText(text);
-    if (own.length === 0) return { tokens: [], bos: false, prefix: 0, suffix: 0 };
+    const lost = lostCharacters(text, own, this.#unknown);
+    if (own.length === 0) {
+      if (lost === 0) return { tokens: [], bos: false, prefix: 0, suffix: 0, lost };
+      throw new SinkscopeError({
+        code: 'tokenizer',
+        file: this.file,
+        message: `${this.file} has no token for any character of this text; use the tokenizer the model was published with, or another text.`,
+      });
+    }
 
     const wanted = bos ?? this.#frame.byDefault;
     const written = this.#frame.prefix.every((id, index) => own[index]?.id === id);
     const prefix = wanted && !written ? this.#frame.prefix.map((id) => this.#token(id, 0, 0)) : [];
     const suffix = this.#frame.suffix.map((id) => this.#token(id, text.length, text.length));
     const tokens = prefix.length + suffix.length === 0 ? own : [...prefix, ...own, ...suffix];
-    return { tokens, bos: wanted, prefix: prefix.length, suffix: suffix.length };
+    return { tokens, bos: wanted, prefix: prefix.length, suffix: suffix.length, lost };
   }
 
   /** The text of one token; part of a character is shown as its bytes, `‹0xE2›`, an id without a token as `token 17`. */

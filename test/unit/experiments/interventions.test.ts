@@ -101,7 +101,7 @@ it('says in words what was found, and that an effect does not appear', async () 
   };
   const result = (zero: number, mean: number) => ({
     model: '',
-    windows: { sequences: [], left: 0, stride: 1, prefix: 0, window: 2 },
+    windows: { sequences: [], left: 0, stride: 1, prefix: 0, window: 2, lost: 0 },
     calibration,
     thresholds,
     seed: 0,

@@ -3,9 +3,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { perplexity } from '../../../src/experiments/perplexity.js';
-import { going } from '../../../src/experiments/text.js';
+import { going, leftOut } from '../../../src/experiments/text.js';
 import { type Windowing, windowsOf } from '../../../src/experiments/windows.js';
-import { boats, budget, demoModel, fixtureModel, last, off, references, startEngine, text } from './support.js';
+import {
+  boats,
+  budget,
+  demoModel,
+  fixtureModel,
+  last,
+  off,
+  references,
+  startEngine,
+  temporaryFolder,
+  text,
+} from './support.js';
 
 const engine = await startEngine();
 
@@ -78,6 +89,44 @@ it('is the same for a model that memory has no room to keep', async () => {
   expect(kept[1]).not.toEqual(kept[0]);
 });
 
+it('does not take a prefix token that the text spells for a model without one', async () => {
+  const windowing = { window: 64, tokens: 128 };
+  const plain = await last(perplexity(engine, request('llama', text(boats), windowing)));
+  const spelt = await last(perplexity(engine, request('llama', `<|endoftext|>${text(boats)}`, windowing)));
+  expect(spelt).toEqual(plain);
+});
+
+it('puts a prefix token before every sequence where it is asked for', async () => {
+  const folder = await temporaryFolder();
+  const model = join(folder, 'model.onnx');
+  await copyFile(demoModel('llama'), model);
+  await copyFile(demoModel('llama').replace('model.onnx', 'tokenizer.json'), join(folder, 'tokenizer.json'));
+  const tokenizerConfig = { add_bos_token: false, bos_token: '<|endoftext|>' };
+  await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(tokenizerConfig));
+  const windowing = { window: 64, tokens: 128 };
+  const asked = async (bos: boolean | undefined) =>
+    last(perplexity(engine, { ...request('llama', text(boats), windowing), model, bos }));
+  const plain = await last(perplexity(engine, request('llama', text(boats), windowing)));
+  expect(await asked(true)).toEqual({ ...plain, model });
+  expect((await asked(undefined)).prefix).toBeUndefined();
+});
+
+it('says how many characters the tokenizer has no token for', async () => {
+  const folder = await temporaryFolder();
+  const model = join(folder, 'model.onnx');
+  await copyFile(demoModel('llama'), model);
+  const tokenizer = {
+    version: '1.0',
+    added_tokens: [],
+    pre_tokenizer: { type: 'Whitespace' },
+    model: { type: 'BPE', vocab: { a: 0, b: 1 }, merges: [] },
+  };
+  await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
+  const result = await last(perplexity(engine, { ...request('llama', 'abab 東京 ba', { window: 3 }), model }));
+  expect([result.tokens, result.left, result.lost]).toEqual([4, 0, 2]);
+  expect(leftOut(result)).toMatch(/^2 characters of the text have no token of their own/);
+});
+
 it('leaves out the prefix token when asked to', async () => {
   const windowing = { window: 64, tokens: 128 };
   const without = await last(perplexity(engine, { ...request('llama', text(boats), windowing), bos: false }));
@@ -97,10 +146,29 @@ describe('bad input is answered with a sentence', () => {
       /text has \d tokens, fewer than the 63 .*smaller window/,
     ],
     ['a window above the context', text(boats), { window: 600 }, /window of 600 tokens .* context of 512/],
+    [
+      'a window above the context, whatever the length of the text',
+      'Summer is warm.',
+      { window: 100_000 },
+      /window of 100000 tokens .* context of 512/,
+    ],
     ['a window of nothing', 'Summer', { window: 1 }, /window of 1 tokens has none to score/],
     ['a stride of nothing', 'Summer', { window: 64, stride: 0 }, /stride must be a whole number from 1 on/],
   ] as const)('%s', async (_, content, windowing, sentence) => {
     await expect(failing(demoModel('llama'), content, windowing)).rejects.toThrow(sentence);
+  });
+
+  it('a prefix token that the model’s files do not name', async () => {
+    const asked = perplexity(engine, { ...request('llama-plain', text(boats), { window: 64 }), bos: true });
+    await expect(last(asked)).rejects.toThrow(/name no prefix token/);
+  });
+
+  it('the tokenizer of another model', async () => {
+    const folder = await temporaryFolder();
+    await copyFile(fixtureModel('gpt2-ts-op14'), join(folder, 'model.onnx'));
+    await copyFile(demoModel('llama').replace('model.onnx', 'tokenizer.json'), join(folder, 'tokenizer.json'));
+    const failed = failing(join(folder, 'model.onnx'), text(boats), { window: 8 });
+    await expect(failed).rejects.toThrow(/tokenizer\.json has 8192 tokens but the model knows only \d+/);
   });
 
   it('a model without a tokenizer', async () => {

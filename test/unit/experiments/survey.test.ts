@@ -96,7 +96,7 @@ describe('shards', () => {
 });
 
 it('goes from text to text, each cut for itself', async () => {
-  const texts = [text(boats).slice(0, 1500), 'too short', text('media/sample.md')];
+  const texts = [text(boats).slice(0, 1500), 'too short', '', text('media/sample.md')];
   const { settings, records } = await run('llama', { texts, sequences: 100, length: 64 });
   const lengths: number[] = [];
   for (const part of texts) lengths.push((await engine.encode(demoModel('llama'), part)).ids.length);

@@ -219,6 +219,7 @@ describe('prefix token', () => {
       bos: false,
       prefix: 0,
       suffix: 0,
+      lost: 0,
     });
     expect(await ids(folder(templated), ' \n ')).toEqual([]);
   });
