@@ -1,6 +1,7 @@
 /** How each graph input is fed, from what the graph does with it. */
 import { DataType, intAttribute, type Node, type ValueInfo } from '../onnx/model.js';
 import type { Input, InputRole } from './anatomy.js';
+import { partialVector } from './extents.js';
 import { downstream, type Flow, stripped } from './flow.js';
 import { isFusedAttention, isPassThrough, lookup } from './ops.js';
 import { isOrder, patchOf } from './pictures.js';
@@ -20,7 +21,7 @@ export interface Inputs {
   readonly inputs: readonly Input[];
   /** Output of the token lookup, or the float input that the main path starts from. */
   readonly source: string;
-  /** Rows of the position table, where positions are learned or tabulated. */
+  /** Most tokens that the position table has rows for, where positions are learned or tabulated. */
   readonly context: number | undefined;
 }
 
@@ -297,7 +298,7 @@ function positionRole(
     const tensorRows = rowsOf(flow, table.table);
     if (tensorRows === undefined || !isTable(flow, table.table)) continue;
     if (tensorRows <= maxTokenTypes) return { role: 'token-type-ids', how: 'segments: zeros' };
-    positionRows(tensorRows);
+    positionRows(tensorRows - offsetOf(flow, table.indices));
     return { role: rank === 1 ? 'cache-position' : 'position-ids', how: 'positions: 0 to T - 1, looked up in a table' };
   }
   if (nodes.some(({ op }) => op === 'Cos' || op === 'Sin'))
@@ -320,24 +321,46 @@ function isTable(flow: Flow, value: string): boolean {
 /** Rows of a position table that positions made in the graph index: learned positions or rotary caches. */
 function tabulatedPositions(flow: Flow, main: ReadonlySet<string>): number | undefined {
   let rows: number | undefined;
-  const note = (table: string) => {
+  const note = (table: string, offset: number) => {
     const found = rowsOf(flow, table);
-    if (found !== undefined && found > maxTokenTypes && isTable(flow, table)) rows = Math.min(rows ?? found, found);
+    if (found !== undefined && found > maxTokenTypes && isTable(flow, table))
+      rows = Math.min(rows ?? found, found - offset);
   };
+  // Not through any rearrangement: a table of relative positions meets the scores so, and its rows are no bound.
+  const meetsMain = (value: string): boolean =>
+    flow
+      .consumers(value)
+      .some(
+        ({ op, outputs }) =>
+          outputs.some((output) => main.has(output)) || (op === 'Cast' && outputs.some((output) => meetsMain(output))),
+      );
   for (const node of flow.model.graph.nodes) {
-    if (node.op === 'GroupQueryAttention' && node.inputs[7]) note(node.inputs[7]);
+    if (node.op === 'GroupQueryAttention' && node.inputs[7]) note(node.inputs[7], 0);
     const table = lookup(node);
-    const added = flow
-      .consumers(node.outputs[0] ?? '')
-      .some(({ outputs }) => outputs.some((output) => main.has(output)));
     if (
       table &&
-      added &&
+      meetsMain(node.outputs[0] ?? '') &&
       flow.isConstant(table.table) &&
       !main.has(node.outputs[0] ?? '') &&
       flow.reads(node).length > 0
     )
-      note(table.table);
+      note(table.table, offsetOf(flow, table.indices));
   }
   return rows;
+}
+
+/** Rows before that of the first token: OPT's positions begin at 2, RoBERTa's are counted from 1 on and 1 is added. */
+function offsetOf(flow: Flow, indices: string): number {
+  let offset = 0;
+  for (let value = indices; ; ) {
+    const node = flow.producer(value);
+    if (node?.op === 'CumSum') return offset + 1;
+    if (node?.op !== 'Add' && node?.op !== 'Sub' && node?.op !== 'Mul' && !(node && isPassThrough(node))) return offset;
+    const [first = '', second = ''] = node.inputs;
+    const constant = flow.isConstant(second) ? second : flow.isConstant(first) ? first : undefined;
+    const [amount = 0] = (constant !== undefined && partialVector(flow, constant)) || [];
+    if (node.op === 'Add') offset += amount;
+    if (node.op === 'Sub') offset -= amount;
+    value = constant === first ? second : first;
+  }
 }
