@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { Api } from '../../src/extension/extension.js';
+import { Store } from '../../src/extension/store.js';
 import type { ExperimentRun } from '../../src/protocol.js';
 import { analyze, api, closeEditors, configure, open, repositoryFile, until } from './support.js';
 
@@ -130,6 +133,72 @@ describe('experiments', () => {
       }
     });
   }
+
+  it('surveys a folder, and compares the texts in it', async () => {
+    const [workspace] = vscode.workspace.workspaceFolders ?? [];
+    const folder = vscode.Uri.joinPath(workspace.uri, 'corpus');
+    const text = readFileSync(boats.fsPath, 'utf8');
+    const half = Math.round(text.length / 2);
+    for (const [name, part] of [
+      ['one.txt', text.slice(0, half)],
+      ['two.md', text.slice(half)],
+    ]) {
+      await vscode.workspace.fs.writeFile(vscode.Uri.joinPath(folder, name), Buffer.from(part));
+    }
+    try {
+      const survey = await run('survey', { texts: folder, sequences: 2, length: 32 });
+      assert.ok(survey.presentation?.settings.some(({ name, value }) => name === 'corpus' && value === 'corpus'));
+      const models = [bundled('llama')];
+      const { presentation, problem } = await run('compare', { texts: folder, tokens: 300, models });
+      assert.match(presentation?.sentence ?? problem?.message ?? '', /^llama on one\.txt: .* llama on two\.md: /);
+    } finally {
+      await vscode.workspace.fs.delete(folder, { recursive: true });
+    }
+  });
+
+  it('shows the parts of a survey that was run elsewhere as one', async () => {
+    const [workspace] = vscode.workspace.workspaceFolders ?? [];
+    const folder = vscode.Uri.joinPath(workspace.uri, 'parts').fsPath;
+    mkdirSync(folder);
+    const parts = [0, 1].map((index) => join(folder, `${index}.json`));
+    for (const [index, part] of parts.entries()) {
+      const options = ['--sequences', '4', '--length', '32', '--shard', `${index}/2`, '--save', part];
+      execFileSync('node', [
+        repositoryFile('dist', 'cli.js'),
+        'survey',
+        bundled('llama'),
+        '--file',
+        boats.fsPath,
+        ...options,
+      ]);
+    }
+    try {
+      const { title, presentation, problem } = await run('merge', { parts });
+      assert.match(presentation?.sentence ?? problem?.message ?? '', /dim 239 at the first token \(4 of 4\)/);
+      assert.equal(title, 'Merge surveys');
+      const again = await run('merge', { parts: parts.slice(1) });
+      assert.match(again.problem?.message ?? '', /^Of 2 shards 0 is missing/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('is there again after a reload, unless it was closed or has not ended', async () => {
+    const [workspace] = vscode.workspace.workspaceFolders ?? [];
+    const store = new Store(vscode.Uri.joinPath(workspace.uri, '.experiments'));
+    const done = await run('lens', { text: { name: 'summer', text: 'Summer is warm.' } });
+    const failed = await run('perplexity', { text: { name: 'summer', text: 'Summer.' } });
+    const running = { ...done, number: 99, status: 'running' } as const;
+    await store.saveExperiments([running, failed, done]);
+    for (const { number } of sinkscope.experiments.runs) sinkscope.experiments.close(number);
+    sinkscope.experiments.restore(await store.loadExperiments());
+    assert.deepEqual(
+      sinkscope.experiments.runs.map(({ number, ...rest }) => rest),
+      [failed, done].map(({ number, ...rest }) => rest),
+    );
+    await store.saveExperiments([]);
+    assert.deepEqual(await store.loadExperiments(), []);
+  });
 
   it('stops at once, and says so', async () => {
     const running = run('perplexity', { text: boats, window: 64 });

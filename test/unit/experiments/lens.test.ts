@@ -5,7 +5,7 @@ import { budget, demoModel, fixtureModel, off, references, resultOf, startEngine
 
 const engine = await startEngine();
 
-const of = (model: string, more: { mid?: boolean; token?: number; target?: number } = {}) =>
+const of = (model: string, more: { mid?: boolean; token?: number; target?: number | string } = {}) =>
   resultOf(
     lens(engine, { ...budget, model: demoModel(model), prompt: { text: text('media/sample.md') }, top: 3, ...more }),
   );
@@ -33,6 +33,13 @@ describe('logit lens and attribution equal PyTorch', () => {
       wanted.delete(name);
     }
     expect([...wanted.keys()]).toEqual([]);
+  });
+
+  it('takes the text of a token for its id', async () => {
+    const { attribution } = await of('llama', { token: 11, target: ' the' });
+    if (typeof attribution === 'string') throw new Error(attribution);
+    expect(attribution.target.text).toBe(' the');
+    expect(attribution.target.id).toBe((await engine.encode(demoModel('llama'), ' the')).ids[0]);
   });
 
   it('has a point between attention and MLP where it is asked for', async () => {
@@ -116,6 +123,13 @@ describe('what does not fit', () => {
     await expect(resultOf(lens(engine, { ...budget, model, prompt: { feeds }, top: 3 }))).rejects.toThrow(
       /predicts no tokens/,
     );
+  });
+
+  it('a target of several tokens, or of none', async () => {
+    await expect(of('llama', { target: ' the cat' })).rejects.toThrow(
+      /^" the cat" is \d tokens of this model, not one/,
+    );
+    await expect(of('llama', { target: '' })).rejects.toThrow(/^"" is 0 tokens of this model, not one/);
   });
 
   it('tokens and targets beyond the end', async () => {
