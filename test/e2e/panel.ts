@@ -64,6 +64,25 @@ export class Panel {
     await this.frame.getByTestId('experiment').selectOption({ label: title });
   }
 
+  async showExperiments(): Promise<void> {
+    await this.frame.getByTestId('page-experiments').click();
+  }
+
+  /** Picks an entry of one of the form's lists. */
+  async pick(list: string, entry: string): Promise<void> {
+    await this.frame.getByLabel(list).selectOption({ label: entry });
+  }
+
+  /** Opens the dialog behind one of the form's buttons. */
+  async chooseFile(input: string): Promise<void> {
+    await this.frame.getByRole('button', { name: new RegExp(`^${input}: `) }).click();
+  }
+
+  /** The form's button, once it names this file. */
+  file(input: string, name: string): Locator {
+    return this.frame.getByRole('button', { name: `${input}: ${name}` });
+  }
+
   /** How VS Code tells a webview its kind of theme. */
   async bodyClasses(): Promise<string[]> {
     return this.frame.locator('body').evaluate((body) => [...body.classList]);

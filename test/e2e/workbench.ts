@@ -102,6 +102,15 @@ export class Workbench {
     await this.page.locator('.quick-input-list').getByRole('option', { name: entry }).click();
   }
 
+  /** Types a path into the dialog that is asking for a file. */
+  async answerDialog(path: string): Promise<void> {
+    const input = this.page.locator('.quick-input-widget input');
+    // It fills in the folder first, and would add that to what is typed too early.
+    await this.page.locator('.quick-input-list').getByRole('option', { name: '..' }).waitFor();
+    await input.fill(path);
+    await this.page.getByRole('button', { name: 'Choose' }).click();
+  }
+
   /** Right-clicks a line, which leaves a selection there as it is, and chooses an entry of the menu. */
   async contextMenu(title: string, line = this.lines.first()): Promise<void> {
     await line.click({ button: 'right', position: { x: 20, y: 8 } });
