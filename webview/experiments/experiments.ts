@@ -43,6 +43,10 @@ export class ExperimentsPage extends LitElement {
         color: var(--muted);
         font-variant-numeric: tabular-nums;
       }
+      .actions {
+        margin-left: auto;
+        white-space: nowrap;
+      }
       .progress {
         height: 2px;
         margin-bottom: 8px;
@@ -97,15 +101,17 @@ export class ExperimentsPage extends LitElement {
       <header>
         <h2>${title}</h2>
         <span class="status" role="status">${statusOf(run)}</span>
-        ${
-          presentation
-            ? html`<button class="quiet" aria-expanded=${!folded} @click=${() => this.#fold(number)}>
-                  ${folded ? 'show' : 'hide'}
-                </button>
-                <button class="quiet" @click=${() => this.#act({ do: 'save-json', run: number })}>json</button>`
-            : nothing
-        }
-        <button class="quiet" aria-label="Close ${title}" @click=${() => this.#act({ do: 'close', run: number })}>close</button>
+        <div class="actions">
+          ${
+            presentation
+              ? html`<button class="quiet" aria-expanded=${!folded} @click=${() => this.#fold(number)}>
+                    ${folded ? 'show' : 'hide'}
+                  </button>
+                  <button class="quiet" @click=${() => this.#act({ do: 'save-json', run: number })}>json</button>`
+              : nothing
+          }
+          <button class="quiet" aria-label="Close ${title}" @click=${() => this.#act({ do: 'close', run: number })}>close</button>
+        </div>
       </header>
       ${status === 'running' ? html`<div class="progress"><div .style=${`transform: scaleX(${share(progress)})`}></div></div>` : nothing}
       ${status === 'failed' && problem?.code !== 'cancelled' ? html`<p class="problem" role="alert">${problem?.message}</p>` : nothing}
