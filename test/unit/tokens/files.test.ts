@@ -1,0 +1,125 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { SinkscopeError } from '../../../src/errors.js';
+import { checkFit, checkIds, loadTokenizer } from '../../../src/tokens/tokenizer.js';
+import { folder, ids, load, problem, root, special, wordLevel } from './support.js';
+
+describe('fit to the model', () => {
+  const tokenizer = load(join(root, 'media/models/llama'));
+
+  it('takes a vocabulary of its size or larger', () => {
+    expect(tokenizer.vocabularySize).toBe(8192);
+    checkFit(tokenizer, 8192);
+    checkFit(tokenizer, 8200);
+  });
+
+  it('refuses a smaller one', () => {
+    const error = problem(() => checkFit(tokenizer, 8191));
+    expect(error.code).toBe('tokenizer');
+    expect(error.message).toMatch(/tokenizer\.json has 8192 tokens but the model knows only 8191: put/);
+  });
+
+  it('does not count tokens added to the vocabulary, which a text model may lack', () => {
+    const added = { ...wordLevel, added_tokens: [...wordLevel.added_tokens, special(6, '<image>')] };
+    checkFit(load(folder({ 'tokenizer.json': added })), 6);
+  });
+
+  it.each([[[0, 8192]], [[-1]], [[1.5]], [[Number.NaN]]])('refuses ids %j', (given) => {
+    expect(problem(() => checkIds(given, 8192))).toMatchObject({ code: 'input' });
+  });
+
+  it('names the id and where it stands', () => {
+    expect(problem(() => checkIds([5, 9000], 8192)).message).toBe(
+      "Token 1 has id 9000, but the model's ids are whole numbers from 0 to 8191.",
+    );
+    checkIds([0, 8191], 8192);
+    checkIds([1e9], undefined);
+  });
+});
+
+describe('bad files', () => {
+  it('no tokenizer.json is no error', () => {
+    expect(loadTokenizer(folder({}))).toBeUndefined();
+    expect(loadTokenizer(join(folder({ 'config.json': {} }), 'model.onnx'))).toBeUndefined();
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ['empty', '', /is not valid JSON; download/],
+    ['cut off', JSON.stringify(wordLevel).slice(0, 200), /is not valid JSON; download/],
+    ['an array', [], /holds no JSON object; download/],
+    ['a Git LFS pointer', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n', /is not valid JSON/],
+    ['without a model', { version: '1.0' }, /is no tokenizer that Sinkscope knows: model:/],
+    [
+      'an unknown model type',
+      { ...wordLevel, model: { type: 'Tiktoken', vocab: {} } },
+      /knows: model\.type: .*"Tiktoken"/,
+    ],
+    ['a vocabulary of strings', { ...wordLevel, model: { ...wordLevel.model, vocab: { a: 'b' } } }, /model\.vocab/],
+    ['a negative id', { ...wordLevel, model: { ...wordLevel.model, vocab: { a: -1 } } }, /model\.vocab/],
+    ['an unknown pre-tokenizer', { ...wordLevel, pre_tokenizer: { type: 'Foo' } }, /is not a usable tokenizer/],
+    [
+      'a pattern that is none',
+      { ...wordLevel, pre_tokenizer: { type: 'Split', pattern: { Regex: '(' }, behavior: 'Isolated', invert: false } },
+      /is not a usable tokenizer/,
+    ],
+    [
+      'an unknown token outside the vocabulary',
+      { ...wordLevel, model: { type: 'Unigram', vocab: [['a', -1]], unk_id: 1 } },
+      /contradicts itself: its unknown token is outside/,
+    ],
+    [
+      'a merge that would abort the library',
+      {
+        ...wordLevel,
+        model: { type: 'BPE', vocab: { a: 0, b: 1, ab: 2 }, merges: [['a', 'b']], continuing_subword_prefix: '##' },
+      },
+      /contradicts itself: merges lack its continuing_subword_prefix/,
+    ],
+    [
+      'the same in the old notation',
+      {
+        ...wordLevel,
+        model: { type: 'BPE', vocab: { a: 0, b: 1, ab: 2 }, merges: ['a b'], continuing_subword_prefix: '##' },
+      },
+      /contradicts itself/,
+    ],
+    ['deeply nested', '['.repeat(1e6), /not valid JSON|no tokenizer/],
+    [
+      'a deep pre-tokenizer',
+      JSON.stringify({ ...wordLevel, pre_tokenizer: 0 }).replace(
+        '"pre_tokenizer":0',
+        `"pre_tokenizer":${'{"type":"Sequence","pretokenizers":['.repeat(5000)}{"type":"Whitespace"}${']}'.repeat(5000)}`,
+      ),
+      /is not a usable tokenizer/,
+    ],
+  ])('%s', (_, content, message) => {
+    const path = folder({ 'tokenizer.json': content });
+    const error = problem(() => loadTokenizer(path));
+    expect(error.code).toBe('tokenizer');
+    expect(error.file).toBe(join(path, 'tokenizer.json'));
+    expect(error.message).toContain(error.file);
+    expect(error.message).toMatch(message);
+  });
+
+  it('a text with a word that the tokenizer has no token for, not even an unknown one', async () => {
+    const content = { ...wordLevel, model: { ...wordLevel.model, unk_token: '<none>' } };
+    const error = await load(folder({ 'tokenizer.json': content }))
+      .encode('three', { bos: undefined })
+      .catch((e) => e);
+    expect(SinkscopeError.is(error, 'tokenizer')).toBe(true);
+    expect(error.message).toMatch(/cannot represent this text; use/);
+  });
+
+  it('a byte order mark is forgiven in configuration files', async () => {
+    const config = `\uFEFF${JSON.stringify({ add_bos_token: true, bos_token: '<s>' })}`;
+    expect(await ids(folder({ 'tokenizer.json': wordLevel, 'tokenizer_config.json': config }), 'one')).toEqual([1, 3]);
+  });
+
+  it('a broken tokenizer_config.json is named', () => {
+    const path = folder({ 'tokenizer.json': wordLevel, 'tokenizer_config.json': '{' });
+    expect(problem(() => loadTokenizer(path))).toMatchObject({
+      code: 'tokenizer',
+      file: join(path, 'tokenizer_config.json'),
+    });
+  });
+});
