@@ -43,6 +43,13 @@ export function windowsOf(ids: ArrayLike<number>, prefix: number | undefined, op
       message: `The stride must be a whole number from 1 on, not ${options.stride}.`,
     });
   }
+  if (options.stride !== undefined && options.stride > window) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `A stride of ${options.stride} tokens would step over text between windows of ${window}; choose at most ${window}.`,
+    });
+  }
+  // A stride of the whole window means pieces that do not overlap; the prefix is no part of the text.
   const stride = Math.min(options.stride ?? piece, piece);
   const text = Array.from(ids).slice(0, options.tokens);
   const scored = Math.min(stride, window - 1);

@@ -153,6 +153,7 @@ describe('bad input is answered with a sentence', () => {
       /window of 100000 tokens .* context of 512/,
     ],
     ['a window of nothing', 'Summer', { window: 1 }, /window of 1 tokens has none to score/],
+    ['a stride above the window', 'Summer', { window: 64, stride: 65 }, /stride of 65 tokens would step over text/],
     ['a stride of nothing', 'Summer', { window: 64, stride: 0 }, /stride must be a whole number from 1 on/],
   ] as const)('%s', async (_, content, windowing, sentence) => {
     await expect(failing(demoModel('llama'), content, windowing)).rejects.toThrow(sentence);
