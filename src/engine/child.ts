@@ -1,5 +1,6 @@
 /** The process that runs models. It does one thing at a time, says everything through messages, and may be killed. */
 import { SinkscopeError, toProblem } from '../errors.js';
+import { modelIdentity } from '../onnx/identity.js';
 import { checkFit, checkIds, loadTokenizer } from '../tokens/tokenizer.js';
 import type { RunEvent, RunRequest } from './events.js';
 import { inspect } from './inspection.js';
@@ -66,6 +67,8 @@ async function perform(message: ToChild): Promise<void> {
     await send({ id, type: 'answer', answer: message.ids.map((id) => tokenizer?.decode(id) ?? `token ${id}`) });
   } else if (message.type === 'inspect') {
     await send({ id, type: 'answer', answer: inspect(load(message.model)) });
+  } else if (message.type === 'identity') {
+    await send({ id, type: 'answer', answer: modelIdentity(message.model) });
   } else {
     if (!current?.run) {
       throw new SinkscopeError({

@@ -134,6 +134,15 @@ export class Engine {
   }
 
   /**
+   * What a model file is by its content, in hex: the same for a copy elsewhere, another for another checkpoint.
+   *
+   * @throws SinkscopeError with the reason why it cannot be read
+   */
+  async identity(model: string, signal?: AbortSignal): Promise<string> {
+    return (await this.ask({ type: 'identity', model }, signal)) as string;
+  }
+
+  /**
    * A text's token ids, without prefix, and the prefix token of the model.
    *
    * @param options.bos whether there is to be a prefix; undefined: as the model's files say

@@ -20,6 +20,7 @@ export type ToChild =
     }
   | { readonly id: number; readonly type: 'decode'; readonly model: string; readonly ids: readonly number[] }
   | { readonly id: number; readonly type: 'inspect'; readonly model: string }
+  | { readonly id: number; readonly type: 'identity'; readonly model: string }
   | { readonly id: number; readonly type: 'query'; readonly query: Query };
 
 /** Every message of the child answers the one with its `id`. */
@@ -28,7 +29,7 @@ export type FromChild =
   | {
       readonly id: number;
       readonly type: 'answer';
-      readonly answer: Inspection | Encoded | readonly string[] | QueryAnswers[Query['type']];
+      readonly answer: Inspection | Encoded | string | readonly string[] | QueryAnswers[Query['type']];
     }
   | { readonly id: number; readonly type: 'problem'; readonly problem: Problem };
 
@@ -137,6 +138,7 @@ const toChild = v.variant('type', [
   v.object({ id: whole, type: v.literal('encode'), model: path, text: v.string(), bos: v.optional(v.boolean()) }),
   v.object({ id: whole, type: v.literal('decode'), model: path, ids: v.array(whole) }),
   v.object({ id: whole, type: v.literal('inspect'), model: path }),
+  v.object({ id: whole, type: v.literal('identity'), model: path }),
   v.object({ id: whole, type: v.literal('query'), query }),
 ]);
 

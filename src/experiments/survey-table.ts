@@ -7,7 +7,7 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const survey = v.object({
   survey: v.literal(SURVEY_VERSION),
   settings: v.object({
-    model: v.object({ name: v.string(), layers: count, hidden: count, bytes: count }),
+    model: v.object({ name: v.string(), layers: count, hidden: count, bytes: count, identity: v.string() }),
     corpus: v.string(),
     sequences: count,
     length: count,
@@ -114,8 +114,12 @@ export function mergeSurveys(parts: ReadonlyMap<string, Survey>): Survey {
   return { survey: SURVEY_VERSION, settings, shard: { index: 0, of: 1 }, records };
 }
 
-/** The first setting in which they differ. */
+/** The first setting in which they differ, in words. */
 function differing(a: Survey['settings'], b: Survey['settings']): string | undefined {
+  const { identity: _, ...outside } = a.model;
+  const { identity: __, ...other } = b.model;
+  if (a.model.identity !== b.model.identity && JSON.stringify(outside) === JSON.stringify(other))
+    return `the weights of the model, though both call it ${a.model.name}`;
   const keys = ['model', 'length', 'prefix', 'thresholds', 'sequences', 'corpus'] as const;
   return keys.find((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]));
 }

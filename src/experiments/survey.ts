@@ -14,12 +14,23 @@ export const tokenKinds = ['start', 'first delimiter', 'other'] as const;
 export type TokenKind = (typeof tokenKinds)[number];
 
 /** Version of the files that surveys are saved in. */
-export const SURVEY_VERSION = 1;
+export const SURVEY_VERSION = 2;
+
+/** The same file may lie elsewhere on another machine, and another checkpoint in a folder of the same name. */
+export interface SurveyedModel {
+  /** Base name. */
+  readonly name: string;
+  readonly layers: number;
+  readonly hidden: number;
+  /** Of all weights. */
+  readonly bytes: number;
+  /** Of the content: {@link Engine.identity}. */
+  readonly identity: string;
+}
 
 /** All that the numbers depend on; parts belong together where all of it is the same. */
 export interface SurveySettings {
-  /** Base name, layers, hidden size and bytes of weights: the same file may lie elsewhere on another machine. */
-  readonly model: { readonly name: string; readonly layers: number; readonly hidden: number; readonly bytes: number };
+  readonly model: SurveyedModel;
   /** SHA-256 of the token ids of all sequences. */
   readonly corpus: string;
   readonly sequences: number;
@@ -88,6 +99,7 @@ export async function* survey(
     });
   }
   const { model: summary } = await engine.inspect(model, signal);
+  const identity = await engine.identity(model, signal);
   const ids = [...new Set(chosen.flatMap((sequence) => pieces[sequence]))];
   const texts = await engine.decode(model, ids, signal);
   const textOf = new Map(ids.map((id, i) => [id, texts[i]]));
@@ -103,7 +115,7 @@ export async function* survey(
   const { name, layers, hidden, bytes } = summary;
   const { absolute, ratio, soft } = thresholds;
   const settings = {
-    model: { name, layers, hidden, bytes },
+    model: { name, layers, hidden, bytes, identity },
     corpus: createHash('sha256').update(JSON.stringify(pieces)).digest('hex'),
     sequences: pieces.length,
     length,

@@ -1,18 +1,11 @@
 /** Where a model's weights are and how much they take. */
-import type { Attribute, Graph, Model, Node, Tensor } from './model.js';
+import type { Attribute, FileRange, Graph, Model, Node, Tensor } from './model.js';
 
 /** Bytes of all weights; one that several tensors share (tied embeddings) counts once. */
 export function weightBytes(model: Model): number {
-  const counted = new Set<string>();
   let bytes = 0;
-  for (const { data } of tensors(model)) {
-    if (!(data instanceof Uint8Array)) {
-      const range = `${data.offset}+${data.length} ${data.file}`;
-      if (counted.has(range)) continue;
-      counted.add(range);
-    }
-    bytes += data.length;
-  }
+  for (const { length } of weightRanges(model)) bytes += length;
+  for (const { data } of tensors(model)) if (data instanceof Uint8Array) bytes += data.length;
   return bytes;
 }
 
@@ -21,6 +14,15 @@ export function dataFiles(model: Model): string[] {
   const files = new Set<string>();
   for (const { data } of tensors(model)) if (!(data instanceof Uint8Array)) files.add(data.file);
   return [...files];
+}
+
+/** Where weights of more than 1 KB lie, in the model's order; one that several tensors share is there once. */
+export function weightRanges(model: Model): FileRange[] {
+  const ranges = new Map<string, FileRange>();
+  for (const { data } of tensors(model)) {
+    if (!(data instanceof Uint8Array)) ranges.set(`${data.offset}+${data.length} ${data.file}`, data);
+  }
+  return [...ranges.values()];
 }
 
 function* tensors(model: Model): Generator<Tensor> {

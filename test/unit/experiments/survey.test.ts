@@ -1,7 +1,21 @@
+import { cp } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Survey, survey } from '../../../src/experiments/survey.js';
 import { mergeSurveys, readSurvey, surveyConclusion, surveyRows } from '../../../src/experiments/survey-table.js';
-import { boats, budget, demoModel, last, off, references, startEngine, text, thresholds } from './support.js';
+import {
+  boats,
+  budget,
+  demoModel,
+  last,
+  off,
+  references,
+  startEngine,
+  temporaryFolder,
+  text,
+  thresholds,
+} from './support.js';
+import { trainOn } from './withWeight.js';
 
 const engine = await startEngine();
 
@@ -32,6 +46,23 @@ describe.each(references.survey)('a survey with $model equals PyTorch', (referen
       expect(Math.abs((rows[i].deviation ?? 0) - deviation)).toBeLessThan(1e-4 * Math.abs(mean));
     }
   });
+});
+
+it('parts of two checkpoints of one name are refused', async () => {
+  const folder = await temporaryFolder();
+  const copies = ['step-100', 'step-200'].map((step) => join(folder, step, 'llama-plain', 'model.onnx'));
+  for (const copy of copies) await cp(dirname(demoModel('llama-plain')), dirname(copy), { recursive: true });
+  trainOn(copies[1]);
+  const texts = [{ name: '0', text: text(boats) }];
+  const parts = new Map<string, Survey>();
+  for (const [index, model] of copies.entries()) {
+    const request = { ...budget, model, texts, sequences: 4, length: 32, shard: { index, of: 2 }, thresholds };
+    const { survey: part } = await last(survey(engine, request));
+    if (part) parts.set(`part-${index}.json`, part);
+  }
+  expect(() => mergeSurveys(parts)).toThrow(
+    'part-0.json and part-1.json do not belong together: they differ in the weights of the model, though both call it llama-plain.',
+  );
 });
 
 describe('shards', () => {
@@ -77,10 +108,10 @@ describe('shards', () => {
   });
 
   it('are refused where a file is of another version or of another kind', () => {
-    expect(() => altered(whole, { survey: 2 })).toThrow(
-      /part\.json is a survey of version 2, and this program reads version 1/,
+    expect(() => altered(whole, { survey: 1 })).toThrow(
+      /part\.json is a survey of version 1, and this program reads version 2/,
     );
-    expect(() => readSurvey('{"survey": 1}', 'part.json')).toThrow(/part\.json is not a survey \(settings is missing/);
+    expect(() => readSurvey('{"survey": 2}', 'part.json')).toThrow(/part\.json is not a survey \(settings is missing/);
     expect(() => readSurvey('{"survey"', 'part.json')).toThrow(/part\.json is not JSON/);
     expect(() => readSurvey('[]', 'part.json')).toThrow(/part\.json is not a survey/);
   });
@@ -119,7 +150,7 @@ it('names kinds of token and adds up values', () => {
     massive,
   });
   const settings = {
-    model: { name: 'm', layers: 2, hidden: 4, bytes: 8 },
+    model: { name: 'm', layers: 2, hidden: 4, bytes: 8, identity: '' },
     corpus: '',
     sequences: 2,
     length: 8,
@@ -162,9 +193,9 @@ it('names kinds of token and adds up values', () => {
       ],
     },
   ]);
-  const said = surveyConclusion({ survey: 1, settings, shard: { index: 0, of: 1 }, records }, rows);
+  const said = surveyConclusion({ survey: 2, settings, shard: { index: 0, of: 1 }, records }, rows);
   expect(said).toMatch(/dim 1 at the first token \(2 of 2\)/);
-  expect(surveyConclusion({ survey: 1, settings, shard: { index: 0, of: 1 }, records: [] }, [])).toMatch(
+  expect(surveyConclusion({ survey: 2, settings, shard: { index: 0, of: 1 }, records: [] }, [])).toMatch(
     /does not appear/,
   );
 });
