@@ -1,12 +1,17 @@
-import { basename } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatNumber, formatValue } from '../analysis/format.js';
 import { tokenLabel } from '../analysis/label.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
-import { readText, readTexts } from '../experiments/files.js';
+import { readTexts } from '../experiments/files.js';
 import { type Survey, survey } from '../experiments/survey.js';
-import { mergeSurveys, readSurvey, type SurveyRow, surveyConclusion, surveyRows } from '../experiments/survey-table.js';
+import {
+  mergeSurveys,
+  readSurveys,
+  type SurveyRow,
+  surveyConclusion,
+  surveyRows,
+} from '../experiments/survey-table.js';
 import { modelFile } from './model.js';
 import { prefixWords } from './perplexity.js';
 import { followed } from './progress.js';
@@ -66,9 +71,7 @@ export function mergeCommand(): Command {
     .option('--save <path>', 'write the whole to a file')
     .option('--json', 'print the result as JSON')
     .action(async (files: string[], options: { readonly save?: string; readonly json?: boolean }) => {
-      const parts = new Map<string, Survey>();
-      for (const file of new Set(files)) parts.set(file, readSurvey(await readText(file), basename(file)));
-      const whole = mergeSurveys(parts);
+      const whole = mergeSurveys(await readSurveys(files));
       if (options.save !== undefined) await saveJson(options.save, whole);
       print(whole, options.json);
     });

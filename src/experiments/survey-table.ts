@@ -1,6 +1,8 @@
 /** Saved surveys: put together, and read as a table. */
+import { resolve } from 'node:path';
 import * as v from 'valibot';
 import { SinkscopeError } from '../errors.js';
+import { readText } from './files.js';
 import { SURVEY_VERSION, type Survey, type TokenKind, tokenKinds } from './survey.js';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -34,7 +36,7 @@ const survey = v.object({
 /**
  * What a file holds.
  *
- * @param file its name, for the message
+ * @param file what it is called in messages: its path as given
  * @throws SinkscopeError `input` where it is no survey, or one of another version
  */
 export function readSurvey(text: string, file: string): Survey {
@@ -66,9 +68,29 @@ export function readSurvey(text: string, file: string): Survey {
 }
 
 /**
+ * What files hold, by their paths as given.
+ *
+ * @throws SinkscopeError as {@link readText} and {@link readSurvey}; `input` where one file is given twice
+ */
+export async function readSurveys(paths: readonly string[]): Promise<Map<string, Survey>> {
+  const before = new Map<string, string>();
+  const surveys = new Map<string, Survey>();
+  for (const path of paths) {
+    const same = before.get(resolve(path));
+    if (same !== undefined) {
+      const twice = same === path ? `${path} is given twice` : `${same} and ${path} are one file`;
+      throw new SinkscopeError({ code: 'input', file: path, message: `${twice}; give each part once.` });
+    }
+    before.set(resolve(path), path);
+    surveys.set(path, readSurvey(await readText(path), path));
+  }
+  return surveys;
+}
+
+/**
  * The whole of which these are the parts, the same as if it had been run at once.
  *
- * @param parts by file name
+ * @param parts by file
  * @throws SinkscopeError `input` where they differ in a setting, overlap, or one is missing
  */
 export function mergeSurveys(parts: ReadonlyMap<string, Survey>): Survey {

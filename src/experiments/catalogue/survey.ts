@@ -2,9 +2,8 @@ import { basename } from 'node:path';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { experiment } from '../experiment.js';
-import { readText } from '../files.js';
 import { type Survey, survey, tokenKinds } from '../survey.js';
-import { mergeSurveys, readSurvey, type SurveyRow, surveyConclusion, surveyRows } from '../survey-table.js';
+import { mergeSurveys, readSurveys, type SurveyRow, surveyConclusion, surveyRows } from '../survey-table.js';
 import { massiveSettings, windowSettings } from './settings.js';
 
 /** Dims that the heatmap shows; the table has all. */
@@ -115,9 +114,7 @@ export const mergeExperiment = experiment({
   onChosen: false,
   inputs: { parts: { kind: 'files', label: 'Parts', extensions: ['json'] } },
   async *steps(_setup, { parts: files }) {
-    const parts = new Map<string, Survey>();
-    for (const file of files) parts.set(file, readSurvey(await readText(file), file));
-    const result = mergeSurveys(parts);
+    const result = mergeSurveys(await readSurveys(files));
     const text = files.map((file) => basename(file)).join(', ');
     const presentation = presentSurvey(result, { model: result.settings.model.name, text });
     yield { done: files.length, of: files.length, text: 'merged', presentation };

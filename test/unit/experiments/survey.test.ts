@@ -1,8 +1,14 @@
-import { cp } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { cp, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Survey, survey } from '../../../src/experiments/survey.js';
-import { mergeSurveys, readSurvey, surveyConclusion, surveyRows } from '../../../src/experiments/survey-table.js';
+import {
+  mergeSurveys,
+  readSurvey,
+  readSurveys,
+  surveyConclusion,
+  surveyRows,
+} from '../../../src/experiments/survey-table.js';
 import {
   boats,
   budget,
@@ -114,6 +120,18 @@ describe('shards', () => {
     expect(() => readSurvey('{"survey": 2}', 'part.json')).toThrow(/part\.json is not a survey \(settings is missing/);
     expect(() => readSurvey('{"survey"', 'part.json')).toThrow(/part\.json is not JSON/);
     expect(() => readSurvey('[]', 'part.json')).toThrow(/part\.json is not a survey/);
+  });
+
+  it('are read by their paths as given, each once', async () => {
+    const folder = await temporaryFolder();
+    const [one, other] = [join(folder, 'p0.json'), join(folder, 'p1.json')];
+    await writeFile(one, JSON.stringify(parts[1]));
+    await writeFile(other, '{}');
+    const here = relative(process.cwd(), one);
+    expect([...(await readSurveys([here])).keys()]).toEqual([here]);
+    await expect(readSurveys([one, one])).rejects.toThrow(`${one} is given twice; give each part once.`);
+    await expect(readSurveys([one, here])).rejects.toThrow(`${one} and ${here} are one file; give each part once.`);
+    await expect(readSurveys([one, other])).rejects.toThrow(`${other} is not a survey`);
   });
 
   it('need sequences to run', async () => {
