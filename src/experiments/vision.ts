@@ -6,7 +6,7 @@ import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
 import { type Intervention, uniform } from '../engine/interventions.js';
 import { SinkscopeError } from '../errors.js';
-import type { Entry } from '../statistics/statistics.js';
+import type { Entry, HiddenStatistics } from '../statistics/statistics.js';
 import { asked, type PromptRequest, runOf } from './run.js';
 import type { Budget } from './text.js';
 import type { Step } from './variants.js';
@@ -59,7 +59,7 @@ export interface VisionResult {
   readonly rows: readonly VisionRow[];
 }
 
-/** @throws SinkscopeError where there are too few images, or the model cannot be run on one */
+/** @throws SinkscopeError where images, dims or model do not fit */
 export async function* fixMean(
   engine: Engine,
   request: VisionRequest,
@@ -72,19 +72,29 @@ export async function* fixMean(
       message: 'One image has no others to take a mean over; give at least two.',
     });
   }
-  const of = images.length * (1 + settings.length);
+  const of = images.length * (2 + settings.length);
   let done = 0;
   const runs: Analysis[] = [];
   const outputs: Output[] = [];
   for (const prompt of images) {
-    runs.push(await runOf(engine, { ...request, prompt }, signal));
+    const run = await runOf(engine, { ...request, prompt }, signal);
+    checkDims(request, run);
+    runs.push(run);
     outputs.push(await asked(engine, { type: 'output' }, signal));
     yield { phase: 'running', done: ++done, of };
   }
   checkAlike(outputs, model);
+  checkDifferent(outputs, images);
   const layer = onsetOf(runs);
   const dims = dimsOf(runs, layer, request.dims);
-  const entries = runs.map((run) => entriesOf(run, layer, dims, thresholds));
+  const entries: Entry[][] = [];
+  for (const [i, prompt] of images.entries()) {
+    // Events carry a state's sixteen largest entries, and which state it is was not known before all had been run.
+    await runOf(engine, { ...request, prompt }, signal);
+    const { values } = await asked(engine, { type: 'entries', layer, of: 'nodes' }, signal);
+    entries.push(entriesOf(values, runs[i].layers[layer], dims, thresholds));
+    yield { phase: 'running', done: ++done, of };
+  }
   const random = uniform(seed);
 
   const changes: Change[][] = settings.map(() => []);
@@ -140,6 +150,36 @@ function checkAlike(outputs: readonly Output[], model: string): void {
   });
 }
 
+function checkDims({ dims, model }: VisionRequest, { layers }: Analysis): void {
+  const width = layers[0]?.dims ?? 0;
+  if (dims <= width) return;
+  throw new SinkscopeError({
+    code: 'input',
+    file: model,
+    message: `${model} has ${width} dims, so ${dims} cannot be set; choose at most ${width}.`,
+  });
+}
+
+/** Outputs nearer to each other than this, relative to their length, are of one picture: rounding makes no more. */
+const rounding = 1e-5;
+
+/** @throws SinkscopeError `input` where a picture is given twice: it would be among the others that it is set by */
+function checkDifferent(outputs: readonly Output[], images: VisionRequest['images']): void {
+  for (const [i, { values }] of outputs.entries()) {
+    const same = outputs.slice(0, i).findIndex((other) => changeOf(other.values, values).relative < rounding);
+    if (same < 0) continue;
+    throw new SinkscopeError({
+      code: 'input',
+      message: `${nameOf(images[same], same)} and ${nameOf(images[i], i)} give the same output, so they are one picture, which cannot be compared with a mean over others; leave one of them out.`,
+    });
+  }
+}
+
+function nameOf(prompt: PromptRequest['prompt'], i: number): string {
+  if ('image' in prompt) return prompt.image;
+  return 'feeds' in prompt ? prompt.feeds : `image ${i + 1}`;
+}
+
 function onsetOf(runs: readonly Analysis[]): number {
   const layers = runs[0].layers.length;
   const ratios = Array.from({ length: layers }, (_, k) =>
@@ -160,23 +200,29 @@ function dimsOf(runs: readonly Analysis[], layer: number, count: number): number
 }
 
 /**
- * Of an image, the entries of these dims that are massive or large, or each dim's largest where none is; read from
- * the state's sixteen largest entries, so that a dim may have none.
+ * Of an image's state, the entries of these dims that are massive or large, or each dim's largest where none is.
+ *
+ * @param values [T, D]
  */
-function entriesOf({ layers }: Analysis, layer: number, dims: readonly number[], thresholds: Thresholds): Entry[] {
-  const state = layers[layer];
+function entriesOf(
+  values: Float32Array,
+  state: HiddenStatistics,
+  dims: readonly number[],
+  thresholds: Thresholds,
+): Entry[] {
   return dims.flatMap((dim) => {
-    const own = state.top.filter((entry) => entry.dim === dim);
-    const standing = own.filter(({ value }) => kindOf(value, state, thresholds) !== undefined);
-    return standing.length > 0 ? standing : own.slice(0, 1);
+    const column = Array.from({ length: state.tokens }, (_, token): Entry => {
+      return { token, dim, value: values[token * state.dims + dim] };
+    }).sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+    const standing = column.filter(({ value }) => kindOf(value, state, thresholds) !== undefined);
+    return standing.length > 0 ? standing : column.slice(0, 1);
   });
 }
 
-/** Mean value of a dim over all other images' entries; its own where no other image has one. */
+/** Mean value of a dim over all other images' entries, of which each has one at least. */
 function meanOfOthers(entries: readonly (readonly Entry[])[], image: number, dim: number): number {
-  const values = (list: readonly Entry[]) => list.filter((entry) => entry.dim === dim).map(({ value }) => value);
-  const others = entries.flatMap((list, i) => (i === image ? [] : values(list)));
-  return mean(others.length > 0 ? others : values(entries[image]));
+  const others = entries.flatMap((list, i) => (i === image ? [] : list.filter((entry) => entry.dim === dim)));
+  return mean(others.map(({ value }) => value));
 }
 
 function setting(block: number, { token, dim }: Pick<Entry, 'token' | 'dim'>, set: Intervention['set']): Intervention {

@@ -96,11 +96,10 @@ def vision(name: str, count: int = 4, dims: int = 2) -> dict:
     entries = []
     for image in states:
         state = image[layer]
-        order = np.argsort(-np.abs(state), axis=None, kind="stable")[:16]
-        top = [(int(i) // state.shape[1], int(i) % state.shape[1]) for i in order]
         found = []
         for dim in chosen:
-            own = [(token, d, float(state[token, d])) for token, d in top if d == dim]
+            order = np.argsort(-np.abs(state[:, dim]), kind="stable")
+            own = [(int(token), dim, float(state[token, dim])) for token in order]
             found += [e for e in own if abs(e[2]) >= SOFT * median(state)] or own[:1]
         entries.append(found)
     rows = []
@@ -108,11 +107,9 @@ def vision(name: str, count: int = 4, dims: int = 2) -> dict:
         cosines, changes = [], []
         for i, image in enumerate(images):
             others = {d: [v for j, e in enumerate(entries) if j != i for _, dd, v in e if dd == d] for d in chosen}
-            value = {d: float(np.mean(v)) if v and row == "mean" else 0.0 for d, v in others.items()}
+            value = {d: float(np.mean(v)) if row == "mean" else 0.0 for d, v in others.items()}
             put = [(token, dim, value[dim]) for token, dim, _ in entries[i]]
-            after = outputs[i]
-            if put:
-                after = run(model, image, [output], (hidden[layer], put))[0].astype(np.float64).flatten()
+            after = run(model, image, [output], (hidden[layer], put))[0].astype(np.float64).flatten()
             before = outputs[i]
             cosines.append(before @ after / np.linalg.norm(before) / np.linalg.norm(after))
             changes.append(np.linalg.norm(after - before) / np.linalg.norm(before))
