@@ -5,7 +5,7 @@ import type { Intervention, Setting } from '../engine/interventions.js';
 import type { Variant } from '../engine/measure.js';
 import { type Calibration, calibrate, type Position } from './calibrate.js';
 import { type Budget, type TextWindows, textWindows } from './text.js';
-import { type Place, type Row, type Step, scored } from './variants.js';
+import { checkScores, type Place, type Row, type Step, scored } from './variants.js';
 import type { Windowing } from './windows.js';
 
 /** A text to measure on, and one that points and means are estimated on. */
@@ -29,6 +29,10 @@ export interface InterventionsResult {
   readonly model: string;
   readonly windows: TextWindows;
   readonly calibration: Calibration;
+  /** How many of the largest entries were asked for; undefined: those massive by definition. */
+  readonly largest: number | undefined;
+  /** True where the model has a prefix token and was run without. */
+  readonly prefixLeftOut: boolean;
   readonly thresholds: Thresholds;
   readonly seed: number;
   /** `as is`, `zero`, `mean`, `zero everywhere`, `random`, `median`. */
@@ -48,16 +52,28 @@ export async function* interventions(
   request: InterventionsRequest,
   signal?: AbortSignal,
 ): AsyncGenerator<Step<InterventionsResult>, void, void> {
-  const { model, thresholds, seed } = request;
+  const { model, thresholds, seed, largest } = request;
   const windows = await textWindows(engine, model, request.text, request, signal);
+  await checkScores(engine, request, windows, signal);
+  const prefixLeftOut = await leavesOutPrefix(engine, request, signal);
   const known = yield* calibration(engine, request, signal);
   const variants = (place: Place) => variantsOf(known, place);
   const positions = known.points.map(({ token }) => token);
   const warnings = [...sameText(request), ...notMassive(known, request)];
   for await (const step of scored(engine, request, windows, variants, positions, signal)) {
     const { result: rows } = step;
-    yield { ...step, result: rows && { model, windows, calibration: known, thresholds, seed, rows, warnings } };
+    const facts = { model, windows, calibration: known, largest, prefixLeftOut, thresholds, seed };
+    yield { ...step, result: rows && { ...facts, rows, warnings } };
   }
+}
+
+/** Whether the model's own prefix token is left out by request. */
+export async function leavesOutPrefix(
+  engine: Engine,
+  { model, text, bos }: Pick<CalibratedRequest, 'model' | 'text' | 'bos'>,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  return bos === false && (await engine.encode(model, text, signal)).prefix !== undefined;
 }
 
 /** {@link calibrate} on the windows of the calibration text, each token in one of them; returns what it finds. */
@@ -118,16 +134,37 @@ export function notMassive({ massive, points, layer }: Calibration, { largest }:
   ];
 }
 
+/** What a verdict about massive activations has to begin with where there are none, or none can be. */
+export function caveat({
+  calibration: { massive, points },
+  largest,
+  prefixLeftOut,
+}: Pick<InterventionsResult, 'calibration' | 'largest' | 'prefixLeftOut'>): string {
+  const prefix = prefixLeftOut ? 'The model’s prefix token was left out, where massive activations mostly are. ' : '';
+  if (massive || largest !== undefined) return prefix;
+  const taken =
+    points.length === 1 ? 'the largest entry was taken, which is' : 'the largest entries were taken, which are';
+  return `${prefix}Nothing is massive by definition here, so ${taken} not massive. `;
+}
+
+/** Where an effect does not appear: a model without its prefix token is not the model as it was trained. */
+export function absent({ prefixLeftOut }: Pick<InterventionsResult, 'prefixLeftOut'>): string {
+  return `the effect of the paper does not appear in this model${prefixLeftOut ? ' without its prefix token' : ''}`;
+}
+
 /** What the rows say, in a sentence; that the effect does not appear, where it does not. */
-export function conclusion({ rows, calibration }: InterventionsResult): string {
+export function conclusion(result: InterventionsResult): string {
+  const { rows, calibration } = result;
   const of = (name: string) => rows.find((row) => row.name === name)?.perplexity ?? Number.NaN;
   const times = (name: string) => of(name) / of('as is');
   const percent = (name: string) => `${(100 * (times(name) - 1)).toFixed(2).replace('-', '−')} %`;
   const count = calibration.points.length;
-  const entries = count === 1 ? 'one entry' : `${count} entries`;
-  const zeroed = `Setting ${entries} of h_${calibration.layer} to zero`;
+  const entries = calibration.massive
+    ? `${count === 1 ? 'one entry' : `${count} entries`}`
+    : `the ${count === 1 ? '' : `${count} `}largest ${count === 1 ? 'entry' : 'entries'}`;
+  const zeroed = `${caveat(result)}Setting ${entries} of h_${calibration.layer} to zero`;
   if (Math.abs(times('zero') - 1) < 0.05) {
-    return `${zeroed} changes perplexity by ${percent('zero')} only: the effect of the paper does not appear in this model.`;
+    return `${zeroed} changes perplexity by ${percent('zero')} only: ${absent(result)}.`;
   }
   const control = `as many random entries by ${percent('random')}`;
   const restored = Math.abs(times('mean') - 1) < 0.01;

@@ -55,6 +55,22 @@ export async function* scored(
   }
 }
 
+/**
+ * Scores one window, before anything is run for long.
+ *
+ * @throws SinkscopeError as {@link scored} would in its end: `input` for a model without perplexity, `too-long`
+ */
+export async function checkScores(
+  engine: Engine,
+  { model, memory, threads }: Budget & { readonly model: string },
+  { sequences }: TextWindows,
+  signal?: AbortSignal,
+): Promise<void> {
+  const variants = [{ name: 'as is', interventions: [] }];
+  const events = engine.measure({ model, sequences: sequences.slice(0, 1), variants, memory, threads }, signal);
+  for await (const _ of going(events));
+}
+
 const rowsOf = (names: readonly string[], losses: readonly Losses[]): Row[] =>
   names.map((name, i) => ({ name, ...losses[i].perplexity }));
 

@@ -5,9 +5,17 @@ import { type Intervention, uniform } from '../engine/interventions.js';
 import type { Variant } from '../engine/measure.js';
 import { SinkscopeError } from '../errors.js';
 import type { Calibration } from './calibrate.js';
-import { type CalibratedRequest, calibration, notMassive, sameText } from './interventions.js';
+import {
+  absent,
+  type CalibratedRequest,
+  calibration,
+  caveat,
+  leavesOutPrefix,
+  notMassive,
+  sameText,
+} from './interventions.js';
 import { going, type TextWindows, textWindows } from './text.js';
-import { type Row, type Step, scored } from './variants.js';
+import { checkScores, type Row, type Step, scored } from './variants.js';
 
 export interface WeightsRequest extends CalibratedRequest {
   /** How many intermediate dims are taken. */
@@ -18,6 +26,8 @@ export interface WeightsResult {
   readonly model: string;
   readonly windows: TextWindows;
   readonly calibration: Calibration;
+  /** True where the model has a prefix token and was run without. */
+  readonly prefixLeftOut: boolean;
   /** The block, 1-based, that leaves the massive activations. */
   readonly block: number;
   /** The token at which its MLP intermediate state was read. */
@@ -47,9 +57,19 @@ export async function* weights(
   signal?: AbortSignal,
 ): AsyncGenerator<Step<WeightsResult>, void, void> {
   const { model, k, thresholds, seed } = request;
+  const { blocks, missing } = (await engine.inspect(model, signal)).anatomy;
+  if (blocks.every(({ mlpIntermediate }) => mlpIntermediate === undefined)) {
+    const why = missing.find(({ part }) => part.startsWith('MLP intermediate'))?.why ?? 'no block shows its MLP’s';
+    throw noRows(model, `its MLPs have no intermediate state that can be read: ${why}`);
+  }
   const windows = await textWindows(engine, model, request.text, request, signal);
+  await checkScores(engine, request, windows, signal);
+  const prefixLeftOut = await leavesOutPrefix(engine, request, signal);
   const found = yield* calibration(engine, request, signal);
   const block = found.layer;
+  if (block === 0) throw noRows(model, 'its massive activations are there in the embedding, before any MLP');
+  if (blocks[block - 1]?.mlpIntermediate === undefined)
+    throw noRows(model, `its massive activations begin in block ${block}, which shows no MLP intermediate state`);
   const token = found.points.map((point) => point.token).find((position) => typeof position === 'number');
   if (token === undefined) {
     throw new SinkscopeError({
@@ -74,13 +94,29 @@ export async function* weights(
     ...pair('massive', dims, block),
     ...pair('random', randomDims, block),
   ];
-  const result = { model, windows, calibration: found, block, token, dims, values: dims.map((dim) => state[dim]) };
+  const result = {
+    model,
+    windows,
+    calibration: found,
+    prefixLeftOut,
+    block,
+    token,
+    dims,
+    values: dims.map((dim) => state[dim]),
+  };
   const warnings = [...sameText(request), ...notMassive(found, request)];
   for await (const step of scored(engine, request, windows, () => variants, [], signal)) {
     const { result: rows } = step;
     yield { ...step, result: rows && { ...result, randomDims, thresholds, seed, rows, warnings } };
   }
 }
+
+const noRows = (file: string, why: string) =>
+  new SinkscopeError({
+    code: 'input',
+    file,
+    message: `${file} has no massive weights to look for: ${why}; choose another model.`,
+  });
 
 /** Row `token` of the MLP intermediate state of a block, averaged over the calibration windows: [D_mlp]. */
 async function intermediate(
@@ -129,16 +165,25 @@ function drawn(dims: readonly number[], count: number, seed: number): number[] {
   return chosen.sort((a, b) => a - b);
 }
 
-/** What the rows say, in a sentence. */
-export function weightsConclusion({ rows, dims, block }: WeightsResult): string {
+/** From which factor of perplexity on rows count as needed, and up to which a model counts as being near itself. */
+const needed = 1.1;
+const near = 2;
+
+/**
+ * What the rows say, in a sentence. The effect is that few rows carry an MLP: without them the model is worse, and
+ * with them alone it stays near itself, where as many random ones leave it much worse (twice the loss at least).
+ */
+export function weightsConclusion(result: WeightsResult): string {
+  const { rows, dims, block } = result;
   const times = (name: string) =>
     (rows.find((row) => row.name === name)?.perplexity ?? Number.NaN) / (rows[0]?.perplexity ?? Number.NaN);
   const said = (name: string) => `× ${times(name).toPrecision(3)}`;
   const figures =
-    `Zeroing ${dims.length} intermediate dims of block ${block} changes perplexity ${said('zero massive')}, ` +
+    `${caveat({ ...result, largest: undefined })}Zeroing ${dims.length} intermediate dims of block ${block} changes perplexity ${said('zero massive')}, ` +
     `keeping only them ${said('keep only massive')}; as many random ones ${said('zero random')} and ${said('keep only random')}`;
-  const effect = times('zero massive') > 1.1 && times('keep only massive') < times('keep only random');
-  return effect
-    ? `${figures}: what this MLP is needed for is mostly in these few rows.`
-    : `${figures}: the effect of the paper does not appear in this model.`;
+  const [zeroed, kept, random] = ['zero massive', 'keep only massive', 'keep only random'].map(times);
+  if (!(zeroed > needed)) return `${figures}: the model hardly needs them; ${absent(result)}.`;
+  if (kept < near && Math.log(kept) < Math.log(random) / 2)
+    return `${figures}: what this MLP is needed for is mostly in these few rows.`;
+  return `${figures}: the model needs these rows, but not them alone; ${absent(result)}.`;
 }

@@ -1,18 +1,23 @@
+import { cp, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { emptyAnalysis, fold } from '../../../src/analysis/analysis.js';
 import type { Intervention } from '../../../src/engine/interventions.js';
 import { conclusion, type InterventionsResult, interventions } from '../../../src/experiments/interventions.js';
 import { going, textWindows } from '../../../src/experiments/text.js';
 import { scored } from '../../../src/experiments/variants.js';
+import { weights } from '../../../src/experiments/weights.js';
 import {
   boats,
   budget,
   demoModel,
+  fixtureModel,
   off,
   pendulum,
   references,
   resultOf,
   startEngine,
+  temporaryFolder,
   text,
   thresholds,
 } from './support.js';
@@ -99,20 +104,32 @@ it('says in words what was found, and that an effect does not appear', async () 
     sequences: 8,
     window: 256,
   };
-  const result = (zero: number, mean: number) => ({
+  const result = (zero: number, mean: number, more: Partial<InterventionsResult> = {}): InterventionsResult => ({
     model: '',
     windows: { sequences: [], left: 0, stride: 1, prefix: 0, window: 2, lost: 0 },
     calibration,
+    largest: undefined,
+    prefixLeftOut: false,
     thresholds,
     seed: 0,
     warnings: [],
     rows: [row('as is', 10), row('zero', zero), row('mean', mean), row('random', 9.99)],
+    ...more,
   });
   expect(conclusion(result(25, 10.001))).toBe(
     'Setting one entry of h_2 to zero multiplies perplexity by 2.50, to the mean changes it by 0.01 %, as many random entries by −0.10 %: the model needs these values, but not their variation: they are a constant bias.',
   );
   expect(conclusion(result(10.2, 10))).toMatch(/changes perplexity by 2\.00 % only: the effect .* does not appear/);
   expect(conclusion(result(25, 20))).toMatch(/the mean does not stand in/);
+  const nothing = { ...calibration, massive: false };
+  expect(conclusion(result(12, 10, { calibration: nothing }))).toMatch(
+    /^Nothing is massive by definition here, so the largest entry was taken, which is not massive\. Setting the largest entry of h_2 to zero multiplies perplexity by 1\.20/,
+  );
+  const two = { ...nothing, points: [...calibration.points, { token: 0, dim: 87, mean: 311 }] };
+  expect(conclusion(result(12, 10, { calibration: two, largest: 2 }))).toMatch(/^Setting the 2 largest entries of h_2/);
+  expect(conclusion(result(10.1, 10, { calibration: nothing, prefixLeftOut: true }))).toMatch(
+    /^The model’s prefix token was left out, .*: the effect of the paper does not appear in this model without its prefix token\.$/,
+  );
 });
 
 it('warns when calibration is on the measured text, and when nothing is massive', async () => {
@@ -123,6 +140,41 @@ it('warns when calibration is on the measured text, and when nothing is massive'
     expect.stringMatching(/No entry is massive by definition .* the largest entry at layer \d/),
   ]);
   expect(calibration.massive).toBe(false);
+});
+
+it.each([
+  ['llama', false, true],
+  ['llama', undefined, false],
+  ['llama-plain', false, false],
+])('knows that the prefix token was left out: %s, bos %s: %s', async (model, bos, leftOut) => {
+  const small = { ...request(model), bos, window: 16, tokens: 31, calibration: text(pendulum).slice(0, 200) };
+  expect((await resultOf(interventions(engine, small))).prefixLeftOut).toBe(leftOut);
+});
+
+describe('is refused before anything is calibrated', () => {
+  const refusal = async (fixture: string, of: typeof interventions | typeof weights) => {
+    const model = join(await temporaryFolder(), fixture, 'model.onnx');
+    await cp(dirname(fixtureModel(fixture)), dirname(model), { recursive: true });
+    const words = { type: 'WordLevel', vocab: { one: 0, two: 1 }, unk_token: 'one' };
+    const tokenizer = { version: '1.0', added_tokens: [], pre_tokenizer: { type: 'Whitespace' }, model: words };
+    await writeFile(join(dirname(model), 'tokenizer.json'), JSON.stringify(tokenizer));
+    const texts = { text: 'one two '.repeat(20), calibration: 'two one '.repeat(20) };
+    return of(engine, { ...request('llama'), ...texts, model, window: 8, k: 1 }).next();
+  };
+
+  it('in a model without perplexity', async () => {
+    for (const experiment of [interventions, weights])
+      await expect(refusal('bert-optimum-op14', experiment)).rejects.toThrow(/has no perplexity/);
+  });
+
+  it.each(['mixtral-dynamo-op18', 'gpt_oss-dynamo-op18'])(
+    'in a model without rows to look for: %s',
+    async (fixture) => {
+      await expect(refusal(fixture, weights)).rejects.toThrow(
+        /model\.onnx has no massive weights to look for: .* it is a mixture of experts .*; choose another model\.$/,
+      );
+    },
+  );
 });
 
 it('finds the first delimiter of every window for itself', async () => {

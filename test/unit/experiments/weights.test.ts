@@ -69,23 +69,56 @@ describe.each(references.massiveWeights)('massive weights of $model equal PyTorc
   });
 });
 
-it('refuses more dims than half of the MLP, and says what it found otherwise', async () => {
+it('refuses more dims than half of the MLP', async () => {
   const small = { ...request('llama', 400), tokens: 300 };
   await expect(resultOf(weights(engine, small))).rejects.toThrow(
     /MLP of block 2 has 704 intermediate dims; choose a k of at most 352/,
   );
-  const rows = (zero: number, keep: number) =>
-    [10, zero, keep, 10, 40].map((perplexity, i) => ({
-      name: ['as is', 'zero massive', 'keep only massive', 'zero random', 'keep only random'][i],
-      perplexity,
-      tokens: 1,
-      interval: [1, 1] as const,
-    }));
-  const result = { dims: [1], block: 2 } as unknown as WeightsResult;
-  expect(weightsConclusion({ ...result, rows: rows(30, 15) })).toMatch(
-    /× 3\.00, .* × 1\.50; .* mostly in these few rows/,
+});
+
+it('says that few rows carry the MLP where they do, and where they do not', () => {
+  const said = (massive: boolean, zero: number, keep: number, keepRandom: number, prefixLeftOut = false) =>
+    weightsConclusion({
+      model: '',
+      windows: { sequences: [], left: 0, stride: 1, prefix: 0, window: 2 },
+      calibration: {
+        layer: 2,
+        layers: 8,
+        points: [{ token: 0, dim: 239, mean: 2083 }],
+        massive,
+        random: [],
+        median: [],
+        sequences: 8,
+        window: 256,
+      },
+      prefixLeftOut,
+      block: 2,
+      token: 0,
+      dims: [1],
+      values: [1],
+      randomDims: [2],
+      thresholds,
+      seed: 0,
+      rows: [10, zero, keep, 10, keepRandom].map((perplexity, i) => ({
+        name: ['as is', 'zero massive', 'keep only massive', 'zero random', 'keep only random'][i],
+        perplexity,
+        tokens: 1,
+        interval: [1, 1] as const,
+      })),
+      warnings: [],
+    });
+  // The demo models' own figures, by PyTorch: llama, llama-sink, llama-bias.
+  expect(said(true, 34.9, 15.2, 37.7)).toMatch(/^Zeroing .* × 3\.49, .* × 1\.52; .* mostly in these few rows\.$/);
+  expect(said(false, 10.5, 11.8, 12.4)).toMatch(
+    /^Nothing is massive by definition here, .*: the model hardly needs them; the effect of the paper does not appear in this model\.$/,
   );
-  expect(weightsConclusion({ ...result, rows: rows(10.1, 39) })).toMatch(/does not appear in this model/);
+  expect(said(false, 13.1, 2090, 2490)).toMatch(/needs these rows, but not them alone; the effect .* does not appear/);
+  // Near itself, but no nearer than with random rows; and nearer than these, but far from itself.
+  expect(said(true, 30, 12, 12.5)).toMatch(/does not appear/);
+  expect(said(true, 30, 90, 9000)).toMatch(/does not appear/);
+  expect(said(true, 10.1, 11, 40, true)).toMatch(
+    /^The model’s prefix token was left out.* without its prefix token\.$/,
+  );
 });
 
 it('means of a place are those of the single runs', async () => {
