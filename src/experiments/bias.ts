@@ -79,7 +79,7 @@ function choice(analysis: Analysis, { tokens, thresholds }: BiasRequest): Pick<B
   return { chosen: [0], reason: 'first' };
 }
 
-/** Cosine similarity that counts as one direction, and how far it must be above that of the rest to count as alike. */
+/** Cosine similarity that counts as one direction, and how far it must be above that of the rest to be more than that. */
 const same = 0.9;
 const apart = 0.3;
 
@@ -99,8 +99,12 @@ export function conclusion({ blocks, names, reason }: BiasResult): string {
 
 function verdict(share: number, chosen: number, rest: number): string {
   if (share < 0.05) return 'too little attention for a bias';
-  if (chosen >= same) return 'every query gets nearly the same vector, a constant bias';
-  if (chosen - rest >= apart) return 'queries get much the same vector, which acts as a bias scaled by each head';
+  if (chosen - rest >= apart) {
+    return chosen >= same
+      ? 'every query gets nearly the same vector, a constant bias'
+      : 'queries get much the same vector, which acts as a bias scaled by each head';
+  }
+  if (chosen >= same) return 'every query gets nearly the same vector, but from the rest as well, so it is no bias';
   return 'it changes with the query as the rest does, so it is no bias';
 }
 

@@ -119,6 +119,44 @@ describe('in words', () => {
   });
 });
 
+describe('a bias is what queries share more than they share the rest', () => {
+  const said = (chosen: number, rest: number) => {
+    const vector = (cosine: number) => ({ norm: 1, cosine });
+    const heads = [{ share: 0.5, chosen: vector(chosen), rest: vector(rest) }];
+    const pair = [1, 1] as const;
+    const block = { layer: 1, counted: { from: 1, queries: 9 }, heads, projected: undefined, keyNorm: undefined };
+    return conclusion({
+      ...{
+        model: '',
+        name: '',
+        tokens: 10,
+        total: 10,
+        bos: true,
+        thresholds,
+        reason: 'given',
+        chosen: [0],
+        names: ['a'],
+      },
+      blocks: [
+        {
+          ...block,
+          valueNorm: [pair],
+          participation: { input: pair, normed: pair },
+          norms: { input: pair, normed: pair },
+        },
+      ],
+    });
+  };
+  it.each([
+    [0.95, 0.3, /0\.95, that of the rest 0\.30: every query gets nearly the same vector, a constant bias\.$/],
+    [0.95, 0.93, /nearly the same vector, but from the rest as well, so it is no bias\.$/],
+    [0.8, 0.3, /acts as a bias scaled by each head\.$/],
+    [0.8, 0.7, /changes with the query as the rest does, so it is no bias\.$/],
+  ])('cosine %s against %s', (chosen, rest, sentence) => {
+    expect(said(chosen, rest)).toMatch(sentence);
+  });
+});
+
 describe('what does not fit', () => {
   it.each([
     ['a token beyond the end', [500], /There is no token 500: the run has 105\./],
