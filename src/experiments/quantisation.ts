@@ -116,6 +116,40 @@ export interface QuantisedResult {
 }
 
 /**
+ * That a file can have been made from a model, as far as can be told without a run.
+ *
+ * @throws SinkscopeError `input` where blocks, width, prefix token or the text's tokens differ
+ */
+async function checkTwins(engine: Engine, request: QuantisedRequest, signal: AbortSignal | undefined): Promise<void> {
+  const { reference, model, text, bos } = request;
+  const [before, after] = [await engine.inspect(reference, signal), await engine.inspect(model, signal)];
+  const refused = (difference: string) =>
+    new SinkscopeError({
+      code: 'input',
+      file: model,
+      message: `${model} cannot be compared with ${reference}: ${difference}; compare a model with its own quantised file, which has the same tokenizer files.`,
+    });
+  const { layers, hidden } = before.model;
+  const other = after.model;
+  if (other.layers !== layers) throw refused(`it has ${other.layers} blocks, and the model ${layers}`);
+  // 0: not found, which is no difference.
+  if (other.hidden !== hidden && other.hidden * hidden > 0)
+    throw refused(`its hidden states have ${other.hidden} dims, and the model’s ${hidden}`);
+  const encoded = await engine.encode(reference, text, signal);
+  // A quantised file may lie in a folder of its own, without the tokenizer that it shares with the model.
+  const own = await engine.encode(model, text, signal).catch((error) => {
+    if (SinkscopeError.is(error, 'tokenizer')) return undefined;
+    throw error;
+  });
+  if (own === undefined) return;
+  const named = (prefix: number | undefined) => (prefix === undefined ? 'no prefix token' : `prefix token ${prefix}`);
+  if (bos !== false && own.prefix !== encoded.prefix)
+    throw refused(`its folder names ${named(own.prefix)}, and the model’s ${named(encoded.prefix)}`);
+  if (own.ids.length !== encoded.ids.length || own.ids.some((id, i) => id !== encoded.ids[i]))
+    throw refused('its tokenizer makes other tokens of this text');
+}
+
+/**
  * A model beside its quantised file: how far hidden states move, what becomes of massive entries, and perplexity.
  *
  * @throws SinkscopeError where text or models do not fit; `cancelled` when `signal` is aborted
@@ -126,6 +160,7 @@ export async function* compareQuantised(
   signal?: AbortSignal,
 ): AsyncGenerator<Step<QuantisedResult>, void, void> {
   const { reference, model, thresholds, memory, threads } = request;
+  await checkTwins(engine, request, signal);
   const windows = await textWindows(engine, reference, request.text, request, signal);
   const { sequences } = windows;
   const states = async (file: string, against?: string) => {
@@ -148,13 +183,6 @@ export async function* compareQuantised(
   }
   const before = await states(reference);
   const after = await states(model, reference);
-  if (before.length !== after.length) {
-    throw new SinkscopeError({
-      code: 'input',
-      file: model,
-      message: `${reference} has ${before.length - 1} blocks and ${model} ${after.length - 1}; compare a model with its own quantised file.`,
-    });
-  }
   const found = (layers: readonly ReducedState[]) => massiveActivations({ ...emptyAnalysis, layers }, thresholds);
   const result = {
     reference,
@@ -171,6 +199,8 @@ export async function* compareQuantised(
 /** Changes of perplexity from which on a file is called slightly worse, and worse. */
 const noticeable = 0.01;
 const costly = 0.05;
+/** Of the norm of a state's entries that do not stand out: what quantising moves by less, unless nothing is left. */
+const unlike = 0.5;
 
 /** What the comparison says, and which block to look at first. */
 export function quantisedConclusion({ perplexity, differences, massive }: QuantisedResult): string {
@@ -181,6 +211,11 @@ export function quantisedConclusion({ perplexity, differences, massive }: Quanti
   const measured =
     `Perplexity changes by ${(100 * worse).toFixed(2).replace('-', '−')} % (${reference.perplexity.toFixed(2)} to ` +
     `${model.perplexity.toFixed(2)}): the quantised file ${verdict}.`;
+  const farthest = differences.reduce((best, { rest }, k) => (rest > differences[best].rest ? k : best), 0);
+  const distance = differences[farthest]?.rest ?? 0;
+  if (distance > unlike) {
+    return `Entries that do not stand out differ by ${formatShare(distance)} of their norm at h_${farthest}: the file was probably not made from this model, or quantising has left little of it. ${measured}`;
+  }
   const rises = differences.map(({ rest }, k) => rest - (differences[k - 1]?.rest ?? 0));
   const most = rises.indexOf(Math.max(...rises));
   if (!(rises[most] > 0)) return `${measured} No hidden state moves.`;

@@ -1,3 +1,4 @@
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
@@ -88,8 +89,35 @@ it('a model against itself differs nowhere, and against a sibling everywhere', a
   expect(same.perplexity.model).toEqual(same.perplexity.reference);
   expect(same.massive.model).toEqual(same.massive.reference);
   expect(quantisedConclusion(same)).toMatch(/^Perplexity changes by 0\.00 %/);
-  const other = await resultOf(compareQuantised(engine, { ...asked, model: demoModel('llama-plain') }));
+  const siblings = { ...asked, reference: demoModel('llama-plain'), model: demoModel('llama-bias') };
+  const other = await resultOf(compareQuantised(engine, siblings));
   expect(Math.min(...other.differences.map(({ all }) => all))).toBeGreaterThan(0.5);
+  expect(quantisedConclusion(other)).toMatch(
+    /^Entries that do not stand out differ by 1\d\d % of their norm at h_\d: the file was probably not made from this model/,
+  );
+});
+
+it('a file that cannot have been made from the model is refused before anything is run', async () => {
+  const asked = { ...budget, reference: demoModel('llama'), text: text(boats), window: 64, tokens: 130, thresholds };
+  const refusal = (more: { readonly model: string; readonly bos?: boolean }) =>
+    compareQuantised(engine, { ...asked, ...more }).next();
+  await expect(refusal({ model: demoModel('llama-plain') })).rejects.toThrow(
+    `${demoModel('llama-plain')} cannot be compared with ${demoModel('llama')}: its folder names no prefix token, and the model’s prefix token 0; compare a model with its own quantised file, which has the same tokenizer files.`,
+  );
+  await expect(refusal({ model: fixtureModel('llama-ts-op17-sdpa') })).rejects.toThrow(
+    /: it has 3 blocks, and the model 8;/,
+  );
+  await mkdir(join(folder, 'other'));
+  const other = join(folder, 'other', 'model.onnx');
+  await copyFile(asked.reference, other);
+  const vocabulary = { type: 'WordLevel', vocab: { one: 0 }, unk_token: 'one' };
+  const tokenizer = { version: '1.0', added_tokens: [], pre_tokenizer: { type: 'Whitespace' }, model: vocabulary };
+  await writeFile(join(folder, 'other', 'tokenizer.json'), JSON.stringify(tokenizer));
+  await expect(refusal({ model: other, bos: false })).rejects.toThrow(/its tokenizer makes other tokens of this text;/);
+  // Without a tokenizer of its own it is taken to have the model's.
+  await rm(join(folder, 'other', 'tokenizer.json'));
+  const { differences } = await resultOf(compareQuantised(engine, { ...asked, model: other }));
+  expect(differences.map(({ all }) => all)).toEqual(new Array(9).fill(0));
 });
 
 it('models of other shapes are refused', async () => {
