@@ -1,6 +1,6 @@
 /** `--set` of analyze: a change to activations in words, as in "block=2 tokens=massive dims=massive to=zero". */
 import { InvalidArgumentError } from 'commander';
-import { points } from '../engine/interventions.js';
+import { points, type Setting, settingProblem } from '../engine/interventions.js';
 import type { Change } from '../experiments/selectors.js';
 
 const form = 'block=<k|onset|every> point=<point> tokens=<…|all|first|massive|sink> dims=<…|all|massive> to=<setting>';
@@ -32,11 +32,17 @@ function setting(to: string | undefined, seed: string | undefined): Change['set'
   if ((kind === 'zero' || kind === 'mean') && amount === undefined) return { to: kind };
   const number = Number(amount || Number.NaN);
   if (Number.isFinite(number)) {
-    if (kind === 'value') return { to: kind, value: number };
-    if (kind === 'scale') return { to: kind, by: number };
-    if (kind === 'noise' && number >= 0) return { to: kind, deviation: number, seed: index('seed', seed ?? '0') };
+    if (kind === 'value') return possible({ to: kind, value: number });
+    if (kind === 'scale') return possible({ to: kind, by: number });
+    if (kind === 'noise') return possible({ to: kind, deviation: number, seed: index('seed', seed ?? '0') });
   }
   throw wrong('to is zero, mean, value:<x>, scale:<factor> or noise:<deviation>');
+}
+
+function possible(set: Setting): Setting {
+  const problem = settingProblem(set);
+  if (problem !== undefined) throw wrong(problem);
+  return set;
 }
 
 function word<const Word extends string>(value: string, words: readonly Word[]): Word | undefined {

@@ -26,6 +26,28 @@ export type Setting =
   /** Adds normal noise of this standard deviation; the same seed gives the same noise. */
   | { readonly to: 'noise'; readonly deviation: number; readonly seed: number };
 
+/** Why activations, which are float32, cannot be set so, in words; undefined where they can. */
+export function settingProblem(set: Setting): string | undefined {
+  const beyond = numbersOf(set).find((number) => !Number.isFinite(Math.fround(number)));
+  if (beyond !== undefined) return `activations are float32, up to ±3.4e38, and ${beyond} is beyond that`;
+  if (set.to === 'noise' && set.deviation < 0)
+    return `the deviation of noise is a number from 0 on, not ${set.deviation}`;
+  return undefined;
+}
+
+function numbersOf(set: Setting): readonly number[] {
+  switch (set.to) {
+    case 'zero':
+      return [];
+    case 'value':
+      return typeof set.value === 'number' ? [set.value] : set.value;
+    case 'scale':
+      return [set.by];
+    case 'noise':
+      return [set.deviation];
+  }
+}
+
 /**
  * A copy of `value` with the interventions made, in their order; tokens beyond its end are left out.
  *

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { type Problem, SinkscopeError } from '../errors.js';
 import type { Query, QueryAnswers, RunEvent, RunRequest } from './events.js';
 import type { Inspection } from './inspection.js';
-import { points } from './interventions.js';
+import { points, settingProblem } from './interventions.js';
 import type { MeasuredEvent, MeasureRequest } from './measure.js';
 import type { MeanEvent, StatesEvent, StatesRequest } from './states.js';
 
@@ -51,12 +51,18 @@ const intervention = v.object({
   block: whole,
   tokens: chosen,
   dims: v.union([chosen, v.object({ except: v.array(whole) })]),
-  set: v.variant('to', [
-    v.object({ to: v.literal('zero') }),
-    v.object({ to: v.literal('value'), value: v.union([v.number(), v.array(v.number())]) }),
-    v.object({ to: v.literal('scale'), by: v.number() }),
-    v.object({ to: v.literal('noise'), deviation: v.number(), seed: v.pipe(v.number(), v.integer()) }),
-  ]),
+  set: v.pipe(
+    v.variant('to', [
+      v.object({ to: v.literal('zero') }),
+      v.object({ to: v.literal('value'), value: v.union([v.number(), v.array(v.number())]) }),
+      v.object({ to: v.literal('scale'), by: v.number() }),
+      v.object({ to: v.literal('noise'), deviation: v.number(), seed: v.pipe(v.number(), v.integer()) }),
+    ]),
+    v.check(
+      (set) => settingProblem(set) === undefined,
+      ({ input }) => `cannot be made: ${settingProblem(input)}`,
+    ),
+  ),
 });
 const memory = v.pipe(v.number(), v.minValue(1));
 const threads = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1024));

@@ -1,7 +1,7 @@
 import type { Analysis } from '../../analysis/analysis.js';
 import { tokenLabel } from '../../analysis/label.js';
 import type { HeatmapPart, Presentation, TablePart } from '../../analysis/presentation.js';
-import { points } from '../../engine/interventions.js';
+import { points, type Setting, settingProblem } from '../../engine/interventions.js';
 import { SinkscopeError } from '../../errors.js';
 import { experiment } from '../experiment.js';
 import { conclusion, type InterveneResult, intervene } from '../intervene.js';
@@ -190,6 +190,13 @@ function settingOf(set: string, amount: number | undefined, seed: number): Chang
   if (amount === undefined) {
     throw new SinkscopeError({ code: 'input', message: `To set activations to a ${set}, give its number.` });
   }
+  const setting = numberSetting(set, amount, seed);
+  const problem = settingProblem(setting);
+  if (problem === undefined) return setting;
+  throw new SinkscopeError({ code: 'input', message: `Value, factor or deviation: ${problem}.` });
+}
+
+function numberSetting(set: string, amount: number, seed: number): Setting {
   if (set === 'scale') return { to: 'scale', by: amount };
-  return set === 'noise' ? { to: 'noise', deviation: Math.abs(amount), seed } : { to: 'value', value: amount };
+  return set === 'noise' ? { to: 'noise', deviation: amount, seed } : { to: 'value', value: amount };
 }

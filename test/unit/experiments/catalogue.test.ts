@@ -133,6 +133,16 @@ describe('what is given', () => {
       { text: { name: 'a', text: 'b' }, dims: '12, x' },
       'Dims are whole numbers from 0 on, as in 0, 3, or one of the words of their field; not "12, x".',
     ],
+    [
+      'intervene',
+      { text: { name: 'a', text: 'b' }, set: 'noise', amount: -1 },
+      'Value, factor or deviation: the deviation of noise is a number from 0 on, not -1.',
+    ],
+    [
+      'intervene',
+      { text: { name: 'a', text: 'b' }, set: 'value', amount: 1e39 },
+      'Value, factor or deviation: activations are float32, up to ±3.4e38, and 1e+39 is beyond that.',
+    ],
     ['intervene', { text: { name: 'a', text: 'b' }, set: 'scale' }, 'To set activations to a scale, give its number.'],
   ])('%s says what does not fit: %j', async (id, given, message) => {
     await expect(async () => last(run(id, {}, given))).rejects.toMatchObject({ code: 'input', message });

@@ -12,6 +12,7 @@ import {
   budget,
   demoModel,
   fixtureModel,
+  last,
   off,
   pendulum,
   references,
@@ -246,4 +247,26 @@ it('a run with an entry set to zero equals PyTorch in all that follows', async (
     expect(analysis.predictions?.top[i].id).toBe(id);
     expect(analysis.predictions?.top[i].probability).toBeCloseTo(probability, 4);
   }
+});
+
+it('a change that no activation can have is refused by the engine', async () => {
+  const at = { point: 'resid_post', block: 1, tokens: [0], dims: [0] } as const;
+  const refusal = (set: Intervention['set']) =>
+    last(
+      engine.analyze({
+        ...budget,
+        model: demoModel('llama'),
+        prompt: { ids: [0, 1, 2] },
+        attention: false,
+        interventions: [{ ...at, set }],
+      }),
+    );
+  const problem = (message: RegExp) => ({ type: 'failed', problem: { message: expect.stringMatching(message) } });
+  expect(await refusal({ to: 'value', value: [1, -1e39] })).toMatchObject(
+    problem(
+      /interventions\.0\.set cannot be made: activations are float32, up to ±3\.4e38, and -1e\+39 is beyond that\.$/,
+    ),
+  );
+  expect(await refusal({ to: 'noise', deviation: -2, seed: 0 })).toMatchObject(problem(/from 0 on, not -2\.$/));
+  expect(await refusal({ to: 'scale', by: -3e38 })).toMatchObject({ type: 'finished' });
 });

@@ -68,6 +68,15 @@ describe('a change on the command line', () => {
   });
 
   it.each([
+    ['to=value:1e39', /activations are float32, up to ±3\.4e38, and 1e\+39 is beyond that/],
+    ['to=scale:-1e39', /-1e\+39 is beyond that/],
+    ['to=noise:1e39', /1e\+39 is beyond that/],
+    ['to=noise:-1', /deviation of noise is a number from 0 on, not -1/],
+  ])('is refused where no activation can be so: %s', (text, sentence) => {
+    expect(() => parseChange(text)).toThrow(sentence);
+  });
+
+  it.each([
     '',
     'to',
     'to=',
