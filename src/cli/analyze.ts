@@ -9,6 +9,7 @@ import type { RunRequest } from '../engine/events.js';
 import type { Intervention } from '../engine/interventions.js';
 import { SinkscopeError } from '../errors.js';
 import { readText } from '../experiments/files.js';
+import { meansOfSame } from '../experiments/intervene.js';
 import { type Change, resolve as resolveChange, withMeans } from '../experiments/selectors.js';
 import { parseChange } from './change.js';
 import { modelFile } from './model.js';
@@ -96,7 +97,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
 /** What the changes that were asked for mean for this prompt. */
 async function intervened(
   engine: Engine,
-  { model, memory, threads }: RunRequest,
+  { model, prompt, memory, threads }: RunRequest,
   { set = [], calibrate }: Options,
   plain: Analysis,
   signal: AbortSignal,
@@ -111,7 +112,10 @@ async function intervened(
   const calibration = calibrate === undefined ? '' : await readText(calibrate);
   const length = plain.layers[0]?.tokens ?? 0;
   const bos = plain.started?.settings.bos ?? false;
-  return withMeans(engine, resolved, { model, memory, threads, calibration, length, bos }, signal);
+  const made = await withMeans(engine, resolved, { model, memory, threads, calibration, length, bos }, signal);
+  if (set.some((change) => change.set.to === 'mean'))
+    for (const warning of meansOfSame(prompt, calibration)) process.stderr.write(`${warning}\n`);
+  return made;
 }
 
 async function request(model: string, options: Options): Promise<RunRequest> {

@@ -1,7 +1,7 @@
 /** `--set` of analyze: a change to activations in words, as in "block=2 tokens=massive dims=massive to=zero". */
 import { InvalidArgumentError } from 'commander';
 import { points, type Setting, settingProblem } from '../engine/interventions.js';
-import type { Change } from '../experiments/selectors.js';
+import { type Change, dimsByDefault } from '../experiments/selectors.js';
 
 const form = 'block=<k|onset|every> point=<point> tokens=<…|all|first|massive|sink> dims=<…|all|massive> to=<setting>';
 
@@ -20,8 +20,7 @@ export function parseChange(text: string, before: readonly Change[] = []): Chang
     point,
     block: word(parts.get('block') ?? 'onset', ['onset', 'every']) ?? index('block', parts.get('block')),
     tokens: word(parts.get('tokens') ?? 'massive', ['all', 'first', 'massive', 'sink']) ?? list(parts.get('tokens')),
-    dims:
-      word(parts.get('dims') ?? (point === 'mlp' ? 'all' : 'massive'), ['all', 'massive']) ?? list(parts.get('dims')),
+    dims: word(parts.get('dims') ?? dimsByDefault(point), ['all', 'massive']) ?? list(parts.get('dims')),
     set: setting(parts.get('to'), parts.get('seed')),
   };
   return [...before, change];

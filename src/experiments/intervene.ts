@@ -6,6 +6,7 @@ import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
 import type { Intervention } from '../engine/interventions.js';
 import { SinkscopeError } from '../errors.js';
+import { overlap } from './interventions.js';
 import { type PromptRequest, ran } from './run.js';
 import { type Change, resolve, withMeans } from './selectors.js';
 import type { Step } from './variants.js';
@@ -25,6 +26,8 @@ export interface InterveneResult {
   readonly interventions: readonly Intervention[];
   readonly thresholds: Thresholds;
   readonly sinks: { readonly before: Sinks; readonly after: Sinks };
+  /** In words, what the two runs have to be read with. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -59,11 +62,21 @@ export async function* intervene(
     length: before.layers[0]?.tokens ?? 0,
     bos: before.started?.settings.bos ?? false,
   };
+  const warnings = change.set.to === 'mean' ? meansOfSame(request.prompt, calibration ?? '') : [];
   const interventions = await withMeans(engine, resolved, means, signal);
   for await (const { result: after, ...step } of ran(engine, { ...request, interventions }, signal)) {
     const rates = after && { before: sinks(before, thresholds), after: sinks(after, thresholds) };
-    yield { ...step, result: after && rates && { before, after, change, interventions, thresholds, sinks: rates } };
+    const result = after && rates && { before, after, change, interventions, thresholds, sinks: rates, warnings };
+    yield { ...step, result };
   }
+}
+
+/** That means are taken from the very text they are put into, in words; empty where they are not. */
+export function meansOfSame(prompt: PromptRequest['prompt'], calibration: string): string[] {
+  if (!('text' in prompt) || !overlap(prompt.text, calibration)) return [];
+  return [
+    'The calibration text is the text itself, or part of it: the means are not held out, so they fit it too well.',
+  ];
 }
 
 /** What the two runs say, in a sentence. */

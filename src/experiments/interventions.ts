@@ -121,8 +121,14 @@ function changeOf({ token, dim }: Entry, block: number, set: Setting, place: Pla
   return at === undefined ? [] : [{ point: 'resid_post', block, tokens: [at], dims: [dim], set }];
 }
 
-export function sameText({ text, calibration }: CalibratedRequest): string[] {
-  if (!text.includes(calibration) && !calibration.includes(text)) return [];
+/** Whether one text holds the other, however their lines end. */
+export function overlap(text: string, calibration: string): boolean {
+  const [one, other] = [text, calibration].map((content) => content.replaceAll('\r\n', '\n').trim());
+  return one.includes(other) || other.includes(one);
+}
+
+export function sameText({ text, calibration }: Pick<CalibratedRequest, 'text' | 'calibration'>): string[] {
+  if (!overlap(text, calibration)) return [];
   return ['The calibration text is part of the measured one: means and points are not held out, so figures flatter.'];
 }
 

@@ -18,6 +18,9 @@ export interface Change {
   readonly set: Setting | { readonly to: 'mean' };
 }
 
+/** What dims are meant where none are named: massive ones, which the MLP intermediate state has none of. */
+export const dimsByDefault = (point: Point): 'all' | 'massive' => (point === 'mlp' ? 'all' : 'massive');
+
 /** An intervention whose mean may not be known yet. */
 export type Resolved = Omit<Intervention, 'set'> & Pick<Change, 'set'>;
 

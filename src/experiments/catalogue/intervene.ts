@@ -6,7 +6,7 @@ import { SinkscopeError } from '../../errors.js';
 import { experiment } from '../experiment.js';
 import { conclusion, type InterveneResult, intervene } from '../intervene.js';
 import { factsOf } from '../run.js';
-import type { Change } from '../selectors.js';
+import { type Change, dimsByDefault } from '../selectors.js';
 import { presented } from './rows.js';
 import { massiveSettings, runSettings, sinkSettings } from './settings.js';
 import { indices, wordOr } from './words.js';
@@ -48,7 +48,7 @@ export function presentIntervene(result: InterveneResult, texts: { text: string;
       ...massiveSettings(thresholds),
       ...sinkSettings(thresholds),
     ],
-    warnings: [],
+    warnings: result.warnings,
     parts: [
       {
         kind: 'heatmap',
@@ -155,7 +155,7 @@ export const interveneExperiment = experiment({
     amount: { kind: 'number', label: 'Value, factor or deviation', open: 'not needed' },
     seed: { kind: 'whole', label: 'Seed (of noise)', least: 0, default: 0 },
     tokens: { kind: 'words', label: 'Tokens', default: 'massive' },
-    dims: { kind: 'words', label: 'Dims', default: 'massive' },
+    dims: { kind: 'words', label: 'Dims', open: 'massive; of mlp all' },
     block: { kind: 'words', label: 'Block', default: 'onset' },
     point: { kind: 'choice', label: 'Point', choices: ['resid_post', ...points.filter((one) => one !== 'resid_post')] },
     calibration: { kind: 'text', label: 'Calibration text (for means)', optional: true },
@@ -169,14 +169,17 @@ export const interveneExperiment = experiment({
   },
 });
 
-interface Words extends Readonly<Record<'set' | 'tokens' | 'dims' | 'block' | 'point', string>> {
+interface Words extends Readonly<Record<'set' | 'tokens' | 'block' | 'point', string>> {
+  readonly dims: string | undefined;
   readonly amount: number | undefined;
   readonly seed: number;
 }
 
-function changeOf({ set, amount, seed, tokens, dims, block, point }: Words): Change {
+function changeOf({ set, amount, seed, tokens, block, ...words }: Words): Change {
+  const point = points.find((one) => one === words.point) ?? 'resid_post';
+  const dims = words.dims ?? dimsByDefault(point);
   return {
-    point: points.find((one) => one === point) ?? 'resid_post',
+    point,
     block: wordOr(block, ['onset', 'every'], () => indices('Block', block)[0]),
     tokens: wordOr(tokens, ['all', 'first', 'massive', 'sink'], () => indices('Tokens', tokens)),
     dims: wordOr(dims, ['all', 'massive'], () => indices('Dims', dims)),

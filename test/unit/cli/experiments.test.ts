@@ -178,6 +178,11 @@ describe('analyze --set', () => {
     expect(result.layers[8].top[0].value).toBeCloseTo(result.as_is.layers[8].top[0].value, 1);
   });
 
+  it('warns where means are taken from the text itself', async () => {
+    const { code, stderr } = await sinkscope(...sample, '--set', 'to=mean', '--calibrate', path('media/sample.md'));
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/^The calibration text is the text itself.*\n$/)]);
+  });
+
   it('adds noise that the seed gives, scales, and sets values, one change after another', async () => {
     const set = ['--set', 'block=1 tokens=3,4 dims=5 to=value:7', '--set', 'block=2 tokens=all dims=all to=scale:2'];
     const result = await json('analyze', 'llama', '--text', 'Summer is warm.', ...set);

@@ -50,6 +50,19 @@ describe('on the demo model', async () => {
       expect(after.values[layer * width + token]).toBeCloseTo(Math.abs(largest), 1);
   });
 
+  it('a change takes its dims from its point, and means from another text or with a warning', async () => {
+    const sample = named('media/sample.md');
+    const inside = await shown('intervene', { text: sample, point: 'mlp' });
+    expect(inside.settings).toContainEqual({ name: 'set', value: 'mlp of block 2, token 0, dim all → 0' });
+    expect(inside.warnings).toEqual([]);
+    const windows = { name: 'copy.md', text: sample.text.replaceAll('\n', '\r\n') };
+    const means = { text: sample, set: 'mean' };
+    expect((await shown('intervene', { ...means, calibration: windows })).warnings).toEqual([
+      expect.stringMatching(/^The calibration text is the text itself, or part of it: the means are not held out/),
+    ]);
+    expect((await shown('intervene', { ...means, calibration: named(pendulum) })).warnings).toEqual([]);
+  });
+
   it('perplexities under interventions are bars against the run as it is', async () => {
     const given = { text: named(boats), calibration: named(pendulum), tokens: 2048, largest: 1 };
     const { parts, settings } = await shown('interventions', given);

@@ -3,7 +3,12 @@ import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { emptyAnalysis, fold } from '../../../src/analysis/analysis.js';
 import type { Intervention } from '../../../src/engine/interventions.js';
-import { conclusion, type InterventionsResult, interventions } from '../../../src/experiments/interventions.js';
+import {
+  conclusion,
+  type InterventionsResult,
+  interventions,
+  overlap,
+} from '../../../src/experiments/interventions.js';
 import { going, textWindows } from '../../../src/experiments/text.js';
 import { scored } from '../../../src/experiments/variants.js';
 import { weights } from '../../../src/experiments/weights.js';
@@ -141,6 +146,14 @@ it('warns when calibration is on the measured text, and when nothing is massive'
     expect.stringMatching(/No entry is massive by definition .* the largest entry at layer \d/),
   ]);
   expect(calibration.massive).toBe(false);
+});
+
+it('knows a text again whatever its lines end with', () => {
+  const one = 'The lamp was lit.\nThe door was shut.\n';
+  expect(overlap(one, one.replaceAll('\n', '\r\n'))).toBe(true);
+  expect(overlap(one, 'The door was shut.\r\n')).toBe(true);
+  expect(overlap('The lamp was lit.', one)).toBe(true);
+  expect(overlap(one, 'The door was open.')).toBe(false);
 });
 
 it.each([
