@@ -73,7 +73,7 @@ export async function leavesOutPrefix(
   { model, text, bos }: Pick<CalibratedRequest, 'model' | 'text' | 'bos'>,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  return bos === false && (await engine.encode(model, text, signal)).prefix !== undefined;
+  return bos === false && (await engine.encode(model, text, { signal })).prefix !== undefined;
 }
 
 /** {@link calibrate} on the windows of the calibration text, each token in one of them; returns what it finds. */

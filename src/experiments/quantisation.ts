@@ -135,9 +135,9 @@ async function checkTwins(engine: Engine, request: QuantisedRequest, signal: Abo
   // 0: not found, which is no difference.
   if (other.hidden !== hidden && other.hidden * hidden > 0)
     throw refused(`its hidden states have ${other.hidden} dims, and the model’s ${hidden}`);
-  const encoded = await engine.encode(reference, text, signal);
+  const encoded = await engine.encode(reference, text, { signal });
   // A quantised file may lie in a folder of its own, without the tokenizer that it shares with the model.
-  const own = await engine.encode(model, text, signal).catch((error) => {
+  const own = await engine.encode(model, text, { signal }).catch((error) => {
     if (SinkscopeError.is(error, 'tokenizer')) return undefined;
     throw error;
   });
