@@ -41,7 +41,7 @@ export async function textWindows(
   if (context !== undefined && window > context) {
     throw new SinkscopeError({
       code: 'too-long',
-      message: `A window of ${window} tokens is longer than the model's context of ${context}; choose a shorter one.`,
+      message: `Sequences of ${window} tokens are longer than the model's context; at most ${context} fit.`,
       limit: { tokens: window, context },
     });
   }

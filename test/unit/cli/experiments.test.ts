@@ -205,7 +205,7 @@ describe('bad input ends with one sentence and leaves nothing', () => {
     ['a file that is not text', ['perplexity', 'llama', '--file', path('media/logo.png')], /is not UTF-8 text/],
     ['a model that is not there', ['weights', 'lama', ...both], /no bundled model called "lama"/],
     ['a window of words', ['perplexity', 'llama', ...text, '--window', 'x'], /whole number of tokens/],
-    ['a window above the context', ['perplexity', 'llama', ...text, '--window', '900'], /context of 512/],
+    ['a window above the context', ['perplexity', 'llama', ...text, '--window', '900'], /at most 512 fit/],
     ['no calibration', ['interventions', 'llama', ...text], /--calibrate/],
     ['a shard that is none', ['survey', 'llama', ...text, '--shard', '5/4'], /shard and their number/],
     ['a part that is no survey', ['merge', boats], /is not JSON/],
