@@ -7,7 +7,7 @@ import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
 import { SinkscopeError } from '../errors.js';
 import type { Entry } from '../statistics/statistics.js';
-import { type Perplexity, perplexity } from './perplexity.js';
+import { type Perplexity, type PerplexityResult, perplexity } from './perplexity.js';
 import { factsOf, type RunFacts, ran } from './run.js';
 import { type Budget, encoded } from './text.js';
 import type { Step } from './variants.js';
@@ -39,8 +39,11 @@ export interface Compared extends RunFacts {
   /** Mean attention on token 0 and on the extra columns, [layer - 1][head]; undefined without a pattern. */
   readonly alpha: readonly (Attention | undefined)[];
   /** Or why there is none, in words. */
-  readonly perplexity: (Perplexity & { readonly window: number; readonly windows: number }) | string;
+  readonly perplexity: Scored | string;
 }
+
+/** A perplexity, and the windows that it is of. */
+type Scored = Perplexity & Pick<PerplexityResult, 'window' | 'stride' | 'windows' | 'left'>;
 
 interface Attention {
   readonly first: readonly number[];
@@ -55,7 +58,9 @@ export interface Difference {
   readonly ratio: readonly number[] | undefined;
   /** [layer - 1][head]: attention on token 0 and on extra columns together. */
   readonly sink: readonly (readonly number[] | undefined)[] | undefined;
-  /** [layer][token]: largest |h|; needs the same tokens. */
+  /** The tokens that both have: `count` of them, from these on. Needs the same text, and the same ids for it. */
+  readonly tokens: { readonly of: number; readonly from: number; readonly count: number } | undefined;
+  /** [layer][i]: largest |h| at the i-th of these tokens. */
   readonly tokenMax: readonly Float32Array[] | undefined;
 }
 
@@ -66,6 +71,14 @@ export interface CompareResult {
   readonly axes: { readonly layers: number; readonly tokens: number; readonly heads: number; readonly largest: number };
   /** Every run against the first. */
   readonly differences: readonly Difference[];
+}
+
+/** A model on a text, the `at`-th of `of`. */
+interface Pair {
+  readonly model: string;
+  readonly text: CompareRequest['texts'][number];
+  readonly at: number;
+  readonly of: number;
 }
 
 /** @throws SinkscopeError where a model cannot be run on a text */
@@ -80,8 +93,7 @@ export async function* compare(
     throw new SinkscopeError({ code: 'input', message: 'One model on one text is nothing to compare; give another.' });
   const runs: Compared[] = [];
   for (const { model, text } of pairs) {
-    runs.push(await comparedOf(engine, request, model, text, signal));
-    yield { phase: 'running', done: runs.length, of: pairs.length };
+    runs.push(yield* comparedOf(engine, request, { model, text, at: runs.length, of: pairs.length }, signal));
   }
   const axes = {
     layers: Math.max(...runs.map(({ layers }) => layers.length - 1)),
@@ -93,13 +105,16 @@ export async function* compare(
   yield { phase: 'running', done: pairs.length, of: pairs.length, result: { runs, thresholds, axes, differences } };
 }
 
-async function comparedOf(
+async function* comparedOf(
   engine: Engine,
   request: CompareRequest,
-  model: string,
-  { name, text }: CompareRequest['texts'][number],
+  pair: Pair,
   signal: AbortSignal | undefined,
-): Promise<Compared> {
+): AsyncGenerator<Step<never>, Compared, void> {
+  const {
+    model,
+    text: { name, text },
+  } = pair;
   const { window, bos, thresholds, memory, threads } = request;
   const { ids, prefix } = await encoded(engine, model, text, { bos }, signal);
   const head = prefix === undefined ? [] : [prefix];
@@ -117,6 +132,7 @@ async function comparedOf(
   const { rate, extraRate, heads, epsilon } = sinks(analysis, thresholds);
   return {
     ...factsOf(analysis),
+    window: { start: 0, end: sequence.length - head.length },
     total: head.length + ids.length,
     bos: prefix !== undefined,
     text: name,
@@ -130,7 +146,7 @@ async function comparedOf(
     massive: massive.length > 0 ? [massive[0], massive[massive.length - 1]] : undefined,
     sinks: { rate, extraRate, heads, epsilon },
     alpha: layers.slice(1).map((_, i) => attentionOf(analysis?.attention[i])),
-    perplexity: await perplexityOf(engine, request, model, text, signal),
+    perplexity: yield* perplexityOf(engine, request, pair, signal),
   };
 }
 
@@ -144,21 +160,18 @@ function attentionOf(statistics: Analysis['attention'][number]): Attention | und
 }
 
 /** A text that fills no window, and a model that predicts nothing, are compared all the same. */
-async function perplexityOf(
+async function* perplexityOf(
   engine: Engine,
   request: CompareRequest,
-  model: string,
-  text: string,
+  { model, text: { text }, at, of }: Pair,
   signal: AbortSignal | undefined,
-): Promise<Compared['perplexity']> {
+): AsyncGenerator<Step<never>, Compared['perplexity'], void> {
   try {
     let last: Compared['perplexity'] = 'nothing was scored';
-    for await (const { done, windows, window, perplexity: value, tokens, interval } of perplexity(
-      engine,
-      { ...request, model, text },
-      signal,
-    )) {
-      if (done === windows) last = { perplexity: value, tokens, interval, window, windows };
+    for await (const step of perplexity(engine, { ...request, model, text }, signal)) {
+      const { done, windows, window, stride, left, perplexity: value, tokens, interval } = step;
+      yield { phase: 'measuring', done: at * windows + done, of: of * windows };
+      if (done === windows) last = { perplexity: value, tokens, interval, window, stride, windows, left };
     }
     return last;
   } catch (error) {
@@ -171,6 +184,7 @@ function differenceOf(from: Compared, of: Compared, index: number): Difference {
   const sameDepth = from.layers.length === of.layers.length;
   const sameHeads = from.alpha.every((block, i) => block?.first.length === of.alpha[i]?.first.length);
   const drawn = (block: Attention | undefined) => block?.first.map((alpha, head) => alpha + (block.extra?.[head] ?? 0));
+  const tokens = sameDepth ? commonTokens(from, of) : undefined;
   return {
     of: index,
     from: 0,
@@ -182,11 +196,25 @@ function differenceOf(from: Compared, of: Compared, index: number): Difference {
             return before && drawn(block)?.map((alpha, head) => alpha - before[head]);
           })
         : undefined,
+    tokens,
     tokenMax:
-      sameDepth && from.tokens === of.tokens
-        ? of.tokenMax.map((row, k) => row.map((value, token) => value - from.tokenMax[k][token]))
-        : undefined,
+      tokens &&
+      of.tokenMax.map((row, k) =>
+        Float32Array.from({ length: tokens.count }, (_, i) => row[tokens.of + i] - from.tokenMax[k][tokens.from + i]),
+      ),
   };
+}
+
+/** The text's tokens, and the prefix tokens where both have one; undefined where the texts' tokens differ. */
+function commonTokens(from: Compared, of: Compared): Difference['tokens'] {
+  const start = ({ prefix }: Compared) => (prefix === undefined ? 0 : 1);
+  const both = Math.min(start(from), start(of));
+  const at = { of: start(of) - both, from: start(from) - both };
+  const count = Math.min(of.tokens - at.of, from.tokens - at.from);
+  const same = Array.from({ length: count - both }, (_, i) => i + both).every(
+    (i) => of.sequence[at.of + i].id === from.sequence[at.from + i].id,
+  );
+  return same && count > both ? { ...at, count } : undefined;
 }
 
 /** What the runs say, in a sentence each. */

@@ -3,7 +3,6 @@ import type { Analysis } from '../analysis/analysis.js';
 import type { AttributionAnswer, LensAnswer, Part } from '../engine/answers.js';
 import type { Engine } from '../engine/engine.js';
 import { SinkscopeError } from '../errors.js';
-import type { Token } from '../tokens/token.js';
 import { asked, factsOf, type PromptRequest, type RunFacts, ran } from './run.js';
 import type { Step } from './variants.js';
 
@@ -26,7 +25,6 @@ export interface LensPoint extends LensAnswer {
 
 export interface LensResult extends RunFacts {
   readonly top: number;
-  readonly sequence: readonly Token[];
   /** In the order of the model: h_0, then of each block resid_mid (where asked for) and resid_post. */
   readonly points: readonly LensPoint[];
   /** Or why the logit cannot be split, in words. */
@@ -64,7 +62,7 @@ export async function* lens(
     }
     yield { phase: 'asking', done: layer, of: layers };
   }
-  const result = { ...factsOf(analysis), top, sequence, points, attribution };
+  const result = { ...factsOf(analysis), top, points, attribution };
   yield { phase: 'asking', done: layers, of: layers, result };
 }
 

@@ -3,6 +3,7 @@ import { type Analysis, emptyAnalysis, fold } from '../analysis/analysis.js';
 import type { Engine } from '../engine/engine.js';
 import type { Query, QueryAnswers, RunRequest } from '../engine/events.js';
 import { SinkscopeError } from '../errors.js';
+import type { Token } from '../tokens/token.js';
 import type { Budget } from './text.js';
 import type { Step } from './variants.js';
 
@@ -14,9 +15,12 @@ export interface RunFacts {
   /** Path of the `.onnx` file, and what it is called. */
   readonly model: string;
   readonly name: string;
-  /** Tokens that were run, T, and of how many the text has. */
+  /** Tokens that were run, T, and of how many; both with the prefix token. */
   readonly tokens: number;
   readonly total: number;
+  readonly sequence: readonly Token[];
+  /** Which of the text's own tokens they are: from `start` to before `end`. */
+  readonly window: { readonly start: number; readonly end: number };
   /** Whether a prefix token (BOS) stands before the text; undefined where ids or tensors were given as they are. */
   readonly bos: boolean | undefined;
 }
@@ -70,5 +74,6 @@ export async function asked<Q extends Query>(
 export function factsOf({ started, tokens }: Analysis): RunFacts {
   if (!started || !tokens) throw new Error('the run has not begun');
   const { file, name } = started.model;
-  return { model: file, name, tokens: tokens.tokens.length, total: tokens.total, bos: started.settings.bos };
+  const { tokens: sequence, window, total } = tokens;
+  return { model: file, name, tokens: sequence.length, sequence, window, total, bos: started.settings.bos };
 }

@@ -1,5 +1,6 @@
-import type { HeatmapPart, Presentation } from '../../analysis/presentation.js';
-import { type Compared, type CompareResult, compare, conclusion } from '../compare.js';
+import { tokenLabel } from '../../analysis/label.js';
+import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
+import { type Compared, type CompareResult, compare, conclusion, type Difference } from '../compare.js';
 import { experiment, type NamedText } from '../experiment.js';
 import { presented } from './rows.js';
 import { massiveSettings, sinkSettings } from './settings.js';
@@ -9,6 +10,8 @@ export function presentCompare(result: CompareResult): Presentation {
   const texts = [...new Set(runs.map(({ text }) => text))];
   const name = (run: Compared) => (texts.length > 1 ? `${run.name} on ${run.text}` : run.name);
   const [first] = runs;
+  const scored = runs.flatMap(({ perplexity }) => (typeof perplexity === 'string' ? [] : [perplexity]));
+  const apart = differences.flatMap(({ of, ratio }) => (ratio ? [{ name: name(runs[of]), values: ratio }] : []));
   const layers = Array.from({ length: axes.layers + 1 }, (_, k) => k);
   const lines = (value: (layer: Compared['layers'][number]) => number) =>
     runs.map((run) => ({ name: name(run), values: layers.map((k) => (run.layers[k] ? value(run.layers[k]) : null)) }));
@@ -16,15 +19,26 @@ export function presentCompare(result: CompareResult): Presentation {
     title: 'Compare models or texts',
     sentence: conclusion(result),
     settings: [
-      { name: 'T', value: [...new Set(runs.map(({ tokens }) => tokens))].join(', ') },
+      { name: 'models', value: distinct(runs.map((run) => run.name)) },
       { name: 'text', value: texts.join(', ') },
+      { name: 'T', value: distinct(runs.map(({ tokens }) => tokens)) },
+      ...(scored.length === 0
+        ? []
+        : [
+            { name: 'perplexity in windows of', value: distinct(scored.map(({ window }) => window)) },
+            { name: 'stride', value: distinct(scored.map(({ stride }) => stride)) },
+            { name: 'tokens scored', value: distinct(scored.map(({ tokens }) => tokens)) },
+          ]),
       { name: 'BOS', value: runs.map((run) => `${name(run)} ${run.bos ? 'on' : 'off'}`).join(', ') },
       ...massiveSettings(thresholds),
       ...sinkSettings(thresholds),
     ],
-    warnings: runs.flatMap((run) =>
-      typeof run.perplexity === 'string' ? [`No perplexity of ${name(run)}: ${run.perplexity}`] : [],
-    ),
+    warnings: [
+      ...runs.flatMap((run) =>
+        typeof run.perplexity === 'string' ? [`No perplexity of ${name(run)}: ${run.perplexity}`] : [],
+      ),
+      ...differences.flatMap((difference) => notShown(difference, name(runs[difference.of]), name(first))),
+    ],
     parts: [
       {
         kind: 'lines',
@@ -62,6 +76,10 @@ export function presentCompare(result: CompareResult): Presentation {
           typeof run.perplexity === 'string' ? null : run.perplexity.perplexity,
         ]),
       },
+      ...(apart.length > 0 ? [apartByLayer(layers, apart, name(first))] : []),
+      ...differences.flatMap((difference) =>
+        apartByToken(runs, difference, `${name(runs[difference.of])} ÷ ${name(first)}`),
+      ),
       ...differences.flatMap(({ of, sink }): HeatmapPart[] =>
         sink
           ? [
@@ -80,6 +98,46 @@ export function presentCompare(result: CompareResult): Presentation {
       ),
     ],
   };
+}
+
+const distinct = (values: readonly (string | number)[]) => [...new Set(values)].join(', ');
+
+function apartByLayer(layers: readonly number[], lines: LinesPart['lines'], first: string): LinesPart {
+  return {
+    kind: 'lines',
+    heading: `Largest activation over the median, against ${first}`,
+    x: { name: 'layer', values: layers },
+    y: { name: `log₁₀ of the ratio ÷ that of ${first}`, format: 'signed', log: false },
+    lines,
+  };
+}
+
+function apartByToken(runs: readonly Compared[], { of, from, tokens }: Difference, names: string): HeatmapPart[] {
+  if (!tokens) return [];
+  const [run, first] = [runs[of], runs[from]];
+  const shared = Array.from({ length: tokens.count }, (_, i) => ({ of: tokens.of + i, from: tokens.from + i }));
+  return [
+    {
+      kind: 'heatmap',
+      heading: `Largest activation by layer and token: ${names}`,
+      rows: { name: 'layer', labels: run.layers.map((_, k) => (k === 0 ? 'embed' : `${k}`)) },
+      columns: { name: 'token', labels: shared.map((at) => tokenLabel(run.sequence[at.of])) },
+      value: { name: 'log₁₀ of largest |h| ÷ largest |h|', format: 'signed' },
+      scale: 'diverging',
+      values: run.tokenMax.flatMap((row, k) => shared.map((at) => logRatio(row[at.of], first.tokenMax[k][at.from]))),
+    },
+  ];
+}
+
+const logRatio = (one: number, other: number) => (one > 0 && other > 0 ? Math.log10(one / other) : null);
+
+/** Why a difference is not among the parts. */
+function notShown({ ratio, sink, tokens }: Difference, of: string, from: string): string[] {
+  if (!ratio) return [`${of} and ${from} have different numbers of layers, so no difference between them is shown.`];
+  return [
+    ...(sink ? [] : [`${of} and ${from} have different numbers of heads, so no difference in attention is shown.`]),
+    ...(tokens ? [] : [`${of} and ${from} were run on different tokens, so no difference by token is shown.`]),
+  ];
 }
 
 export const compareExperiment = experiment({

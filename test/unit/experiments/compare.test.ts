@@ -81,9 +81,24 @@ describe('differences', () => {
     const drawn = (block?.first[0] ?? 0) + (block?.extra?.[0] ?? 0) - (runs[0].alpha[3]?.first[0] ?? 0);
     expect(bias.sink?.[3]?.[0]).toBeCloseTo(drawn, 10);
     expect(bias.tokenMax?.[8][3]).toBeCloseTo(runs[1].tokenMax[8][3] - runs[0].tokenMax[8][3], 4);
-    // A prefix token before the text: other tokens, so no difference by token.
+    expect(bias.tokens).toEqual({ of: 0, from: 0, count: 104 });
+    // A prefix token before the text: the text's own tokens are set side by side.
     expect(llama.ratio).toHaveLength(9);
-    expect(llama.tokenMax).toBeUndefined();
+    expect(llama.tokens).toEqual({ of: 1, from: 0, count: 104 });
+    expect(llama.tokenMax?.[8][3]).toBeCloseTo(runs[2].tokenMax[8][4] - runs[0].tokenMax[8][3], 4);
+  });
+
+  it('prefix tokens against each other, whatever their ids', async () => {
+    const { differences } = await of(['llama', 'llama-sink'].map(demoModel));
+    expect(differences[0].tokens).toEqual({ of: 0, from: 0, count: 105 });
+  });
+
+  it('by token only where the ids are the same: not where two texts have as many', async () => {
+    const texts = ['One lamp was lit.', 'Two lamps are lit.'].map((text, i) => ({ name: `${i}`, text }));
+    const { runs, differences } = await of([demoModel('llama')], { texts, window: 5 });
+    expect(runs.map(({ tokens }) => tokens)).toEqual([5, 5]);
+    expect([differences[0].tokens, differences[0].tokenMax]).toEqual([undefined, undefined]);
+    expect(differences[0].ratio).toHaveLength(9);
   });
 
   it('none between models of other depth, and one model on two texts', async () => {
@@ -101,6 +116,22 @@ it('says what is massive, where sinks are and what an explicit bias is for', asy
   expect(words).toMatch(/llama: massive activations from layer 2 to 5/);
   expect(words).toMatch(/llama-bias: no massive activations .* the extra column in \d/);
   expect(words).toMatch(/an explicit bias does its work\. \(α > 0\.3; massive: above 100 and 1,000 × the median\.\)$/);
+});
+
+it('says how far it is with every window', async () => {
+  const texts = [{ name: 'boats', text: text(boats) }];
+  const models = ['llama', 'llama-plain'].map(demoModel);
+  const seen: number[][] = [];
+  for await (const { done, of: all } of compare(engine, {
+    ...budget,
+    models,
+    texts,
+    window: 256,
+    tokens: 512,
+    thresholds,
+  }))
+    seen.push([done, all]);
+  expect(seen.slice(0, -1)).toEqual([1, 2, 3, 4].map((done) => [done, 4]));
 });
 
 describe('what does not fit', () => {
