@@ -18,6 +18,11 @@ export function formatRatio(ratio: number): string {
   return `${formatNumber(ratio)} ×`;
 }
 
+/** `1 window`, `2 windows`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
 /** A share in percent: `39.9 %`. */
 export function formatShare(share: number): string {
   // Below this a percentage has more noughts than meaning.

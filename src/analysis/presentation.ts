@@ -13,11 +13,18 @@ export interface Presentation {
   /** What the figures have to be read with. */
   readonly warnings: readonly string[];
   readonly parts: readonly Part[];
+  /** What programs take of it, where that is more than the parts: exported with them, shown nowhere. */
+  readonly data?: Readonly<Record<string, unknown>>;
 }
 
 export interface Setting {
   readonly name: string;
   readonly value: string;
+}
+
+/** All settings in a line. */
+export function settingsLine(settings: readonly Setting[]): string {
+  return settings.map(({ name, value }) => `${name} ${value}`).join(' · ');
 }
 
 export type Part = TablePart | BarsPart | LinesPart | HeatmapPart | TextPart;

@@ -6,16 +6,18 @@ import { toJson } from '../analysis/result.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
 import type { RunRequest } from '../engine/events.js';
-import type { Intervention } from '../engine/interventions.js';
 import { SinkscopeError } from '../errors.js';
+import { presentIntervene } from '../experiments/catalogue/intervene.js';
 import { readText } from '../experiments/files.js';
-import { meansOfSame } from '../experiments/intervene.js';
-import { type Change, resolve as resolveChange, withMeans } from '../experiments/selectors.js';
+import { type InterveneResult, intervened, meansOfSame } from '../experiments/intervene.js';
+import { type Change, type Means, resolve as resolveChange, withMeans } from '../experiments/selectors.js';
 import { parseChange } from './change.js';
 import { modelFile } from './model.js';
-import { parseIndex } from './prompt.js';
+import { fitting, parseIndex, promptName } from './prompt.js';
 import { against, report } from './report.js';
+import { checkTarget } from './save.js';
 import { memoryOption } from './text.js';
+import { print } from './words.js';
 
 interface Options {
   readonly text?: string;
@@ -80,28 +82,48 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--mlp', 'with --save: MLP intermediate states (mlp.k) too')
     .option('--logits', 'with --save: logits too')
     .action(async (model: string, options: Options) => {
+      await checkTarget(options.save);
       const asked = await request(model, options);
-      const plain = await run(engine, options.set ? { ...asked, save: undefined } : asked, signal);
-      const interventions = options.set && (await intervened(engine, asked, options, plain, signal));
-      const analysis = interventions ? await run(engine, { ...asked, interventions }, signal) : plain;
-      const changed = interventions && { interventions, as_is: toJson(plain, defaultThresholds) };
-      process.stdout.write(
-        options.json
-          ? `${JSON.stringify({ ...toJson(analysis, defaultThresholds), ...changed })}\n`
-          : report(analysis, defaultThresholds, process.stdout.isTTY && !process.env.NO_COLOR) +
-              (interventions ? against(plain, analysis, defaultThresholds) : ''),
-      );
+      const plain = await fitting(run(engine, options.set ? { ...asked, save: undefined } : asked, signal));
+      const change = options.set && (await changeOf(engine, asked, options, plain, signal));
+      const analysis = change ? await run(engine, { ...asked, interventions: change.interventions }, signal) : plain;
+      const said = report(analysis, defaultThresholds, process.stdout.isTTY && !process.env.NO_COLOR);
+      if (!change) {
+        process.stdout.write(options.json ? `${JSON.stringify(toJson(analysis, defaultThresholds))}\n` : said);
+        return;
+      }
+      const { sequences: calibrated, ...made } = change;
+      const result = intervened(plain, analysis, { ...made, calibrated, thresholds: defaultThresholds });
+      const shown = presentIntervene(result, { text: nameOf(options), calibration: options.calibrate });
+      const tables = [`\n${said}`, against(plain, analysis, defaultThresholds)];
+      print(options.json, shown, changedJson(result, options), tables);
     });
 }
 
+function nameOf({ ids, feeds, image, ...options }: Options): string {
+  return feeds ?? image ?? (ids ? `ids ${ids.join(',')}` : promptName(options));
+}
+
+function changedJson({ before, after, interventions, calibrated }: InterveneResult, { set, calibrate }: Options) {
+  return {
+    ...toJson(after, defaultThresholds),
+    /** As they were asked for, and what they mean for this prompt: a mean is a value by then. */
+    changes: set,
+    interventions,
+    calibration:
+      calibrated === 0 ? null : { file: calibrate, sequences: calibrated, window: before.layers[0]?.tokens ?? 0 },
+    as_is: toJson(before, defaultThresholds),
+  };
+}
+
 /** What the changes that were asked for mean for this prompt. */
-async function intervened(
+async function changeOf(
   engine: Engine,
   { model, prompt, memory, threads }: RunRequest,
   { set = [], calibrate }: Options,
   plain: Analysis,
   signal: AbortSignal,
-): Promise<Intervention[]> {
+): Promise<Means & Pick<InterveneResult, 'warnings'>> {
   const resolved = set.flatMap((change) => resolveChange(change, plain, defaultThresholds));
   if (calibrate === undefined && set.some((change) => change.set.to === 'mean')) {
     throw new SinkscopeError({
@@ -113,9 +135,8 @@ async function intervened(
   const length = plain.layers[0]?.tokens ?? 0;
   const bos = plain.started?.settings.bos ?? false;
   const made = await withMeans(engine, resolved, { model, memory, threads, calibration, length, bos }, signal);
-  if (set.some((change) => change.set.to === 'mean'))
-    for (const warning of meansOfSame(prompt, calibration)) process.stderr.write(`${warning}\n`);
-  return made;
+  const hasMean = set.some((change) => change.set.to === 'mean');
+  return { ...made, warnings: hasMean ? meansOfSame(prompt, calibration) : [] };
 }
 
 async function request(model: string, options: Options): Promise<RunRequest> {
@@ -179,15 +200,8 @@ async function run(engine: Engine, request: RunRequest, signal: AbortSignal): Pr
   } finally {
     bar.stop();
   }
-  if (analysis.problem) throw withOptions(new SinkscopeError(analysis.problem));
+  if (analysis.problem) throw new SinkscopeError(analysis.problem);
   return analysis;
-}
-
-/** A text that is too long, with what can be done about it here. */
-function withOptions(error: SinkscopeError): SinkscopeError {
-  if (error.code !== 'too-long') return error;
-  const message = `${error.message} Use --window first or --window last, or raise --memory if that is the limit.`;
-  return new SinkscopeError({ ...error, message }, { cause: error });
 }
 
 function parseIds(value: string): number[] {

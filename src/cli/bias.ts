@@ -2,11 +2,21 @@ import { Command, Option } from 'commander';
 import { formatNumber, formatShare } from '../analysis/format.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
-import { type BiasResult, conclusion, implicitBias } from '../experiments/bias.js';
-import { runJson, runWords } from './facts.js';
+import { type BiasResult, implicitBias } from '../experiments/bias.js';
+import { presentBias } from '../experiments/catalogue/bias.js';
+import { runJson } from './facts.js';
 import { finished } from './progress.js';
-import { type PromptOptions, parseIndices, promptRequest, withPromptOptions } from './prompt.js';
+import {
+  fitting,
+  type PromptOptions,
+  parseIndices,
+  promptJson,
+  promptName,
+  promptRequest,
+  withPromptOptions,
+} from './prompt.js';
 import { columns, section } from './table.js';
+import { print } from './words.js';
 
 interface Options extends PromptOptions {
   readonly tokens?: readonly number[];
@@ -24,15 +34,16 @@ export function biasCommand(engine: Engine, signal: AbortSignal): Command {
         tokens: options.tokens,
         thresholds: defaultThresholds,
       };
-      const result = await finished(implicitBias(engine, request, signal));
-      process.stdout.write(options.json ? `${JSON.stringify(toJson(result))}\n` : inWords(result));
+      const result = await fitting(finished(implicitBias(engine, request, signal)));
+      print(options.json, presentBias(result, promptName(options)), toJson(result, options), tables(result));
     });
 }
 
-function toJson(result: BiasResult) {
+function toJson(result: BiasResult, options: PromptOptions) {
   const { thresholds, reason, chosen, names, blocks } = result;
   return {
     ...runJson(result),
+    ...promptJson(options),
     thresholds: { absolute: thresholds.absolute, ratio: thresholds.ratio },
     /** Indices of tokens, or `extra`. */
     chosen,
@@ -49,11 +60,10 @@ function toJson(result: BiasResult) {
       participation: { input: participation.input, normed: participation.normed ?? null },
       norm: { input: norms.input, normed: norms.normed ?? null, key: keyNorm ?? null, value: valueNorm },
     })),
-    conclusion: conclusion(result),
   };
 }
 
-function inWords(result: BiasResult): string {
+function tables(result: BiasResult): string[] {
   const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
   const rows = result.blocks.map(({ layer, heads, projected }) => {
     const of = (part: 'chosen' | 'rest') =>
@@ -87,7 +97,6 @@ function inWords(result: BiasResult): string {
   });
   const who = result.names.join(', ');
   return [
-    `${conclusion(result)}\n`,
     section(
       `Value update of ${who} against the rest, all heads through the output projection`,
       columns(['layer', 'attention', 'norm', 'rest', 'cosine'], 'rest', rows),
@@ -96,6 +105,5 @@ function inWords(result: BiasResult): string {
       `${who} / other tokens: dimensions that take part before and after the norm, and L2 norms`,
       columns(['layer', 'dims in', 'dims normed', 'input', 'normed', 'keys'], 'values', chain),
     ),
-    `\n${runWords(result)}\n`,
-  ].join('');
+  ];
 }

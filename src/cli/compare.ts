@@ -1,17 +1,17 @@
-import { basename } from 'node:path';
 import { Command, Option } from 'commander';
 import { formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
 import { SinkscopeError } from '../errors.js';
-import { type Compared, type CompareResult, compare, conclusion } from '../experiments/compare.js';
+import { presentCompare } from '../experiments/catalogue/compare.js';
+import { type Compared, type CompareResult, compare } from '../experiments/compare.js';
 import { readText } from '../experiments/files.js';
 import { runJson } from './facts.js';
 import { modelFile } from './model.js';
-import { prefixWords } from './perplexity.js';
 import { finished } from './progress.js';
 import { columns, section } from './table.js';
 import { budget, whole, withRunOptions } from './text.js';
+import { print } from './words.js';
 
 interface Options {
   readonly text: readonly string[];
@@ -38,26 +38,36 @@ export function compareCommand(engine: Engine, signal: AbortSignal): Command {
     .addOption(new Option('--tokens <N>', 'score only the first N tokens of a text').argParser(whole('tokens')))
     .action(async (names: readonly string[], options: Options) => {
       const result = await finished(compare(engine, await requestOf(names, options), signal));
-      process.stdout.write(options.json ? `${JSON.stringify(toJson(result))}\n` : inWords(result));
+      print(options.json, presentCompare(result), toJson(result, options), tables(result));
     });
+}
+
+/** What is given: texts as they are, and files under their paths. */
+function textsOf({ text: texts, file: files }: Options) {
+  return [
+    ...texts.map((text, i) => ({ name: `text ${i + 1}`, file: null, text })),
+    ...files.map((file) => ({ name: file, file, text: null })),
+  ];
 }
 
 async function requestOf(names: readonly string[], options: Options) {
   const { window, tokens, bos } = options;
-  const given = options.text.map((text, i) => ({ name: `text ${i + 1}`, text }));
-  const files = await Promise.all(
-    options.file.map(async (file) => ({ name: basename(file), text: await readText(file) })),
+  const texts = await Promise.all(
+    textsOf(options).map(async ({ name, file, text }) => ({ name, text: text ?? (await readText(file ?? '')) })),
   );
-  const texts = [...given, ...files];
   if (texts.length === 0)
     throw new SinkscopeError({ code: 'input', message: 'There is no text: give --text or --file.' });
   const models = await Promise.all(names.map(modelFile));
   return { models, texts, window, tokens, bos, thresholds: defaultThresholds, ...budget(options) };
 }
 
-function toJson(result: CompareResult) {
+function toJson(result: CompareResult, options: Options) {
   const { runs, thresholds, axes, differences } = result;
   return {
+    texts: textsOf(options),
+    window: options.window,
+    /** Of each text's first tokens, so many are scored; null: all. */
+    scored: options.tokens ?? null,
     thresholds: { absolute: thresholds.absolute, ratio: thresholds.ratio, epsilon: thresholds.epsilon },
     axes,
     runs: runs.map((run) => ({
@@ -72,18 +82,19 @@ function toJson(result: CompareResult) {
       alpha: run.alpha.map((block) => block && { first: block.first, extra: block.extra ?? null }),
       perplexity: typeof run.perplexity === 'string' ? { missing: run.perplexity } : run.perplexity,
     })),
-    differences: differences.map(({ of, from, ratio, sink, tokenMax }) => ({
+    differences: differences.map(({ of, from, ratio, sink, tokens, tokenMax }) => ({
       of,
       from,
       log10_ratio: ratio ?? null,
       sink: sink ?? null,
+      /** The tokens that both have, and at them the difference. */
+      tokens: tokens ?? null,
       token_max: tokenMax?.map((row) => Array.from(row)) ?? null,
     })),
-    conclusion: conclusion(result),
   };
 }
 
-function inWords(result: CompareResult): string {
+function tables(result: CompareResult): string[] {
   const { runs, axes, differences } = result;
   const manyTexts = new Set(runs.map(({ text }) => text)).size > 1;
   const names = runs.map((run, i) => `${i + 1} ${run.name}${manyTexts ? ` on ${run.text}` : ''}`);
@@ -95,18 +106,21 @@ function inWords(result: CompareResult): string {
     const { perplexity, sinks, prefix, tokens } = run;
     const share = (rate: number | undefined) => (rate === undefined ? '' : formatShare(rate));
     const value = typeof perplexity === 'string' ? '' : perplexity.perplexity.toFixed(2);
-    return [share(sinks.rate), share(sinks.extraRate), value, `${tokens}`, prefixWords(prefix), names[i]];
+    return [
+      share(sinks.rate),
+      share(sinks.extraRate),
+      value,
+      `${tokens}`,
+      prefix === undefined ? 'none' : `token ${prefix}`,
+      names[i],
+    ];
   });
   const apart = differences.flatMap(({ of, ratio }) => (ratio ? [{ of, ratio }] : []));
   const differing = Array.from({ length: axes.layers + 1 }, (_, k) => [
     `${k}`,
     ...apart.map(({ ratio }) => formatRatio(10 ** (ratio[k] ?? 0))),
   ]);
-  const perplexities = runs.flatMap(({ perplexity }, i) =>
-    typeof perplexity === 'string' ? [`${names[i]}: no perplexity. ${perplexity}\n`] : [],
-  );
   return [
-    `${conclusion(result)}\n`,
     section(
       'Largest activation and its ratio to the median, by layer',
       columns(['layer', ...names.slice(0, -1)], names.at(-1) ?? '', layers),
@@ -123,8 +137,7 @@ function inWords(result: CompareResult): string {
         apart.length > 0 ? differing : [],
       ),
     ),
-    perplexities.length > 0 ? `\n${perplexities.join('')}` : '',
-  ].join('');
+  ];
 }
 
 function largestAt(layer: Compared['layers'][number] | undefined): string {

@@ -2,14 +2,14 @@ import { Command, Option } from 'commander';
 import { formatNumber, formatValue } from '../analysis/format.js';
 import type { Engine } from '../engine/engine.js';
 import type { Calibration } from '../experiments/calibrate.js';
-import { conclusion, type InterventionsResult, interventions } from '../experiments/interventions.js';
-import { leftOut } from '../experiments/text.js';
+import { presentInterventions } from '../experiments/catalogue/interventions.js';
+import { type InterventionsResult, interventions } from '../experiments/interventions.js';
 import type { Row } from '../experiments/variants.js';
 import { modelFile } from './model.js';
-import { prefixWords } from './perplexity.js';
 import { finished } from './progress.js';
 import { columns, section } from './table.js';
 import { type CalibratedOptions, calibratedRequest, whole, withCalibration, withTextOptions } from './text.js';
+import { print } from './words.js';
 
 interface Options extends CalibratedOptions {
   readonly stride?: number;
@@ -31,21 +31,19 @@ export function interventionsCommand(engine: Engine, signal: AbortSignal): Comma
     .action(async (name: string, options: Options) => {
       const request = { ...(await calibratedRequest(options)), model: await modelFile(name), largest: options.top };
       const result = await finished(interventions(engine, request, signal));
-      for (const warning of result.warnings) process.stderr.write(`${warning}\n`);
-      process.stdout.write(options.json ? `${JSON.stringify(toJson(result, options))}\n` : inWords(result));
+      const shown = presentInterventions(result, { text: options.file, calibration: options.calibrate });
+      print(options.json, shown, toJson(result, options), tables(result));
     });
 }
 
 function toJson(result: InterventionsResult, { file, calibrate }: Options) {
-  const { model, windows, calibration, thresholds, seed, rows, warnings } = result;
+  const { model, windows, calibration, thresholds, seed, rows } = result;
   return {
     ...textJson(model, file, windows, rows),
     ...calibrationJson(calibration, calibrate),
     thresholds: { absolute: thresholds.absolute, ratio: thresholds.ratio },
     seed,
-    warnings,
     rows: rows.map(rowJson),
-    conclusion: conclusion(result),
   };
 }
 
@@ -77,20 +75,15 @@ export function rowJson({ name, perplexity, interval }: Row) {
   return { name, perplexity, interval };
 }
 
-function inWords(result: InterventionsResult): string {
-  const { windows, calibration, rows, seed } = result;
+function tables({ calibration, rows }: InterventionsResult): string[] {
   const points = calibration.points.map(({ token, dim, mean }) => [`${token}`, `${dim}`, formatValue(mean)]);
   return [
-    `${conclusion(result)}\n`,
     section('Perplexity', rowTable(rows)),
     section(
       `Entries of h_${calibration.layer}${calibration.massive ? ', massive by definition' : ''}`,
       columns(['token', 'dim'], 'mean', points),
     ),
-    `\n${rows[0]?.tokens ?? 0} tokens in windows of ${windows.window}, stride ${windows.stride}, ${prefixWords(windows.prefix)}; `,
-    `calibrated on ${calibration.sequences} windows; seed ${seed}.\n`,
-    windows.left > 0 ? `${leftOut(windows)}\n` : '',
-  ].join('');
+  ];
 }
 
 export function rowTable(rows: readonly Row[]): string {

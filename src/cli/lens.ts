@@ -2,12 +2,22 @@ import { Command, Option } from 'commander';
 import { formatNumber } from '../analysis/format.js';
 import { tokenLabel } from '../analysis/label.js';
 import type { Engine } from '../engine/engine.js';
-import { conclusion, decidedAt, type LensResult, lens, partName, targetOf } from '../experiments/lens.js';
-import { runJson, runWords } from './facts.js';
+import { presentLens } from '../experiments/catalogue/lens.js';
+import { decidedAt, type LensResult, lens, partName, targetOf } from '../experiments/lens.js';
+import { runJson } from './facts.js';
 import { finished } from './progress.js';
-import { type PromptOptions, parseIndex, promptRequest, withPromptOptions } from './prompt.js';
+import {
+  fitting,
+  type PromptOptions,
+  parseIndex,
+  promptJson,
+  promptName,
+  promptRequest,
+  withPromptOptions,
+} from './prompt.js';
 import { columns, section } from './table.js';
 import { whole } from './text.js';
+import { print } from './words.js';
 
 interface Options extends PromptOptions {
   readonly top: number;
@@ -32,30 +42,29 @@ export function lensCommand(engine: Engine, signal: AbortSignal): Command {
     .action(async (model: string, options: Options) => {
       const { top, mid, token, target } = options;
       const request = { ...(await promptRequest(model, options)), top, mid, token, target };
-      const result = await finished(lens(engine, request, signal));
-      process.stdout.write(options.json ? `${JSON.stringify(toJson(result))}\n` : inWords(result));
+      const result = await fitting(finished(lens(engine, request, signal)));
+      print(options.json, presentLens(result, promptName(options)), toJson(result, options), tables(result));
     });
 }
 
-function toJson(result: LensResult) {
-  const { top, sequence, points, attribution } = result;
+function toJson(result: LensResult, options: PromptOptions) {
+  const { top, points, attribution } = result;
   return {
     ...runJson(result),
+    ...promptJson(options),
     top,
-    tokens: sequence.map(({ id, text }) => ({ id, text })),
     /** `rows[token]`: most likely first. */
     points,
     /** By token: the layer from which on its prediction is the final one. */
     decided_at: decidedAt(result),
     attribution: typeof attribution === 'string' ? { missing: attribution } : attribution,
-    conclusion: conclusion(result),
   };
 }
 
 /** Tokens of a longer text are shown from its end. */
 const shownTokens = 12;
 
-function inWords(result: LensResult): string {
+function tables(result: LensResult): string[] {
   const { sequence, points, attribution } = result;
   const first = Math.max(0, sequence.length - shownTokens);
   const label = (text: string) => tokenLabel({ id: 0, text, start: 0, end: 0, special: false });
@@ -70,7 +79,6 @@ function inWords(result: LensResult): string {
   const parts =
     typeof attribution === 'string' ? [] : attribution.parts.map((part) => [part.logit.toFixed(3), partName(part)]);
   return [
-    `${conclusion(result)}\n`,
     section(
       `Most likely next token by layer${first > 0 ? `, last ${shownTokens} tokens` : ''}`,
       columns(['token', 'text', ...headings.slice(0, -1)], headings.at(-1) ?? '', rows),
@@ -81,6 +89,5 @@ function inWords(result: LensResult): string {
           `Logit ${formatNumber(attribution.logit)} of ${label(attribution.target.text)} after token ${attribution.token}`,
           columns(['logit'], 'part', parts),
         ),
-    `\n${runWords(result)}\n`,
-  ].join('');
+  ];
 }

@@ -1,12 +1,12 @@
 import { Command, Option } from 'commander';
-import { formatNumber } from '../analysis/format.js';
 import type { Engine } from '../engine/engine.js';
+import { presentPerplexity, withInterval } from '../experiments/catalogue/perplexity.js';
 import { readText } from '../experiments/files.js';
 import { type PerplexityResult, perplexity } from '../experiments/perplexity.js';
-import { leftOut } from '../experiments/text.js';
 import { modelFile } from './model.js';
 import { followed } from './progress.js';
 import { budget, type TextOptions, whole, withTextOptions } from './text.js';
+import { print } from './words.js';
 
 interface Options extends TextOptions {
   readonly stride?: number;
@@ -26,31 +26,16 @@ export function perplexityCommand(engine: Engine, signal: AbortSignal): Command 
         model: await modelFile(name),
         text: await readText(options.file),
       };
-      const result = await followed(perplexity(engine, request, signal), ({ done, windows, perplexity }) => ({
-        done,
-        of: windows,
-        text: `windows · perplexity ${perplexity.toFixed(2)}`,
+      const result = await followed(perplexity(engine, request, signal), (step) => ({
+        done: step.done,
+        of: step.windows,
+        text: `windows · perplexity ${withInterval(step)}`,
       }));
-      process.stdout.write(options.json ? `${JSON.stringify(toJson(result, options))}\n` : inWords(result));
+      print(options.json, presentPerplexity([result], options.file), toJson(result, options), []);
     });
 }
 
 function toJson(result: PerplexityResult, { file }: Options) {
   const { model, window, stride, prefix, tokens, perplexity, interval, windows, left, lost } = result;
   return { model, file, window, stride, prefix: prefix ?? null, windows, tokens, left, lost, perplexity, interval };
-}
-
-function inWords(result: PerplexityResult): string {
-  const { perplexity, interval, tokens, windows, window, stride, prefix } = result;
-  const notRun = leftOut(result);
-  const bounds = interval.map((bound) => formatNumber(bound)).join(' to ');
-  return [
-    `Perplexity ${formatNumber(perplexity)} (95 % interval ${bounds}) over ${tokens} tokens.\n`,
-    `${windows} windows of ${window} tokens, stride ${stride}, ${prefixWords(prefix)}.\n`,
-    notRun === '' ? '' : `${notRun}\n`,
-  ].join('');
-}
-
-export function prefixWords(prefix: number | undefined): string {
-  return prefix === undefined ? 'no prefix token' : `each beginning with token ${prefix}`;
 }

@@ -36,6 +36,36 @@ export async function promptRequest(model: string, options: PromptOptions): Prom
   return { prompt, bos, window, model: await modelFile(model), ...budget(options) };
 }
 
+/** What is run, as JSON: the file or the text that was given. */
+export function promptJson({ text, file }: PromptOptions) {
+  return { file: file ?? null, text: text ?? null };
+}
+
+/** Characters of a text that are its name. */
+const named = 40;
+
+/** What is run, in words. */
+export function promptName({ text = '', file }: Pick<PromptOptions, 'text' | 'file'>): string {
+  if (file !== undefined) return file;
+  const characters = [...text];
+  return JSON.stringify(characters.length > named ? `${characters.slice(0, named).join('')}…` : text);
+}
+
+/**
+ * What `run` comes to.
+ *
+ * @throws SinkscopeError as `run`; for a text that is too long, with what can be done about it here
+ */
+export async function fitting<T>(run: Promise<T>): Promise<T> {
+  try {
+    return await run;
+  } catch (error) {
+    if (!SinkscopeError.is(error, 'too-long')) throw error;
+    const message = `${error.message} Use --window first or --window last, or raise --memory if that is the limit.`;
+    throw new SinkscopeError({ ...error, message }, { cause: error });
+  }
+}
+
 /** Reads indices from 0 on, as in 0,3,17. */
 export function parseIndices(value: string): number[] {
   const indices = value.split(',').map((index) => (/^\s*\d{1,9}\s*$/.test(index) ? Number(index) : Number.NaN));

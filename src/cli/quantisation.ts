@@ -3,21 +3,20 @@ import { formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import type { MassiveActivation } from '../analysis/massive.js';
 import { defaultThresholds, type Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
+import { presentOutliers, presentQuantised } from '../experiments/catalogue/outliers.js';
 import { readText } from '../experiments/files.js';
 import {
   compareQuantised,
   type OutliersResult,
   outlierCriteria,
   outliers,
-  outliersConclusion,
   type QuantisedResult,
-  quantisedConclusion,
 } from '../experiments/quantisation.js';
 import { modelFile } from './model.js';
-import { prefixWords } from './perplexity.js';
 import { finished } from './progress.js';
 import { columns, section } from './table.js';
 import { budget, type TextOptions, whole, withRunOptions, withTextOptions } from './text.js';
+import { print } from './words.js';
 
 interface Options {
   readonly file: string;
@@ -44,7 +43,8 @@ export function outliersCommand(engine: Engine, signal: AbortSignal): Command {
         thresholds: defaultThresholds,
       };
       const result = await outliers(engine, request, signal);
-      process.stdout.write(options.json ? `${JSON.stringify(outliersJson(result, options.file))}\n` : inWords(result));
+      const { json, file } = options;
+      print(json, presentOutliers(result, file), outliersJson(result, file), outliersTables(result));
     });
 }
 
@@ -63,9 +63,8 @@ export function compareQuantisedCommand(engine: Engine, signal: AbortSignal): Co
         thresholds: defaultThresholds,
       };
       const result = await finished(compareQuantised(engine, request, signal));
-      process.stdout.write(
-        options.json ? `${JSON.stringify(quantisedJson(result, options.file))}\n` : comparedInWords(result),
-      );
+      const { json, file } = options;
+      print(json, presentQuantised(result, file), quantisedJson(result, file), quantisedTables(result));
     });
 }
 
@@ -87,7 +86,6 @@ function outliersJson(result: OutliersResult, file: string) {
     massive_activations: massive.map(entryJson),
     /** Of h_k by k. */
     int8,
-    conclusion: outliersConclusion(result),
   };
 }
 
@@ -115,12 +113,10 @@ function quantisedJson(result: QuantisedResult, file: string) {
       reference: massive.reference.map(entryJson),
       quantised: massive.model.map(entryJson),
     },
-    conclusion: quantisedConclusion(result),
   };
 }
 
-function inWords(result: OutliersResult): string {
-  const { int8, tokens, prefix, thresholds, massive } = result;
+function outliersTables({ int8, massive }: OutliersResult): string[] {
   const rows = int8.map((errors, layer) => [
     `${layer}`,
     ...(['tensor', 'token', 'channel'] as const).flatMap((axis) => [
@@ -130,17 +126,13 @@ function inWords(result: OutliersResult): string {
     `${errors.removed}`,
   ]);
   const headings = ['layer', 'tensor', 'without', 'token', 'without', 'channel', 'without'];
-  const { magnitude, layers, positions } = outlierCriteria;
   return [
-    `${outliersConclusion(result)}\n`,
     section(
       'Error of int8 with one scale per …, and without the entries that stand out',
       columns(headings, 'left out', rows),
     ),
     section('Massive and large activations', entryTable(massive)),
-    `\nT = ${tokens}, ${prefixWords(prefix)}; left out: ≥ ${thresholds.soft} × median; `,
-    `outlier features: ≥ ${magnitude} in ${100 * layers} % of layers and at ${100 * positions} % of positions.\n`,
-  ].join('');
+  ];
 }
 
 function entryTable(entries: readonly MassiveActivation[]): string {
@@ -155,8 +147,7 @@ function entryTable(entries: readonly MassiveActivation[]): string {
   return columns(['kind', 'token', 'dim', 'value', 'ratio'], 'layers', rows);
 }
 
-function comparedInWords(result: QuantisedResult): string {
-  const { differences, massive, perplexity, windows } = result;
+function quantisedTables({ differences, massive }: QuantisedResult): string[] {
   const rows = differences.map(({ all, rest }, layer) => [`${layer}`, formatShare(all), formatShare(rest)]);
   const values = massive.reference.map(({ kind, token, dim, layer, value, ratio }) => {
     const after = massive.model.find((entry) => entry.token === token && entry.dim === dim);
@@ -172,16 +163,13 @@ function comparedInWords(result: QuantisedResult): string {
     ];
   });
   return [
-    `${quantisedConclusion(result)}\n`,
     section(
-      'Relative difference of hidden states',
+      'Relative difference of hidden states, first window',
       columns(['layer', 'all entries'], 'without those that stand out', rows),
     ),
     section(
       'Massive and large activations',
       columns(['kind', 'token', 'dim', 'layer', 'value', 'ratio'], 'quantised', values),
     ),
-    `\nStates of the first window of ${windows.window} tokens, ${prefixWords(windows.prefix)}; `,
-    `perplexity over ${perplexity.reference.tokens} tokens, stride ${windows.stride}.\n`,
-  ].join('');
+  ];
 }

@@ -2,11 +2,13 @@ import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { formatNumber } from '../analysis/format.js';
 import type { Engine } from '../engine/engine.js';
-import { activationRatios, conclusion, type RatiosResult } from '../experiments/graphs.js';
+import { presentRatios } from '../experiments/catalogue/ratios.js';
+import { activationRatios, type RatiosResult } from '../experiments/graphs.js';
 import { modelFile } from './model.js';
 import { finished } from './progress.js';
 import { columns, section } from './table.js';
 import { budget, memoryOption } from './text.js';
+import { print } from './words.js';
 
 interface Options {
   readonly feeds: readonly string[];
@@ -33,7 +35,7 @@ export function ratiosCommand(engine: Engine, signal: AbortSignal): Command {
       const [model, twin] = [await modelFile(trained), await modelFile(untrained)];
       const request = { model, twin, graphs, tail: options.tail, ...budget(options) };
       const result = await finished(activationRatios(engine, request, signal));
-      process.stdout.write(options.json ? `${JSON.stringify(toJson(result, options))}\n` : inWords(result));
+      print(options.json, presentRatios(result), toJson(result, options), tables(result));
     });
 }
 
@@ -55,12 +57,11 @@ function toJson(result: RatiosResult, { feeds }: Options) {
       outside,
       outside_untrained: outsideUntrained,
     })),
-    conclusion: conclusion(result),
   };
 }
 
-function inWords(result: RatiosResult): string {
-  const lines = result.ratios.map(({ of, layer, trained, untrained, limit, outside }) => [
+function tables({ ratios }: RatiosResult): string[] {
+  const lines = ratios.map(({ of, layer, trained, untrained, limit, outside }) => [
     `${layer}`,
     of,
     formatNumber(untrained.largestRatio),
@@ -69,11 +70,9 @@ function inWords(result: RatiosResult): string {
     `${Number((100 * outside).toPrecision(3))} %`,
   ]);
   return [
-    `${conclusion(result)}\n`,
     section(
       'Ratio |a| ÷ median: the largest, and the share of the trained model beyond the untrained',
       columns(['layer', 'of', 'untrained', 'trained', 'limit'], 'outside', lines),
     ),
-    `\n${result.graphs} ${result.graphs === 1 ? 'graph' : 'graphs'}; limit: beyond ${100 * result.tail} % of the fitted gamma distribution.\n`,
-  ].join('');
+  ];
 }

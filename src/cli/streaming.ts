@@ -1,14 +1,15 @@
 import { Command, Option } from 'commander';
+import { counted } from '../analysis/format.js';
 import type { Engine } from '../engine/engine.js';
+import { presentStreaming } from '../experiments/catalogue/streaming.js';
 import { readText } from '../experiments/files.js';
-import { conclusion, meanShare, type StreamingResult, streaming } from '../experiments/streaming.js';
-import { leftOut } from '../experiments/text.js';
+import { meanShare, type StreamingResult, streaming } from '../experiments/streaming.js';
 import { rowJson, rowTable, textJson } from './interventions.js';
 import { modelFile } from './model.js';
-import { prefixWords } from './perplexity.js';
 import { finished } from './progress.js';
 import { columns, section } from './table.js';
 import { budget, whole, withRunOptions } from './text.js';
+import { print } from './words.js';
 
 interface Options {
   readonly file: string;
@@ -39,7 +40,7 @@ export function streamingCommand(engine: Engine, signal: AbortSignal): Command {
       const [model, text] = [await modelFile(name), await readText(file)];
       const request = { model, text, window, sinks, length, tokens, bos, ...budget(options) };
       const result = await finished(streaming(engine, request, signal));
-      process.stdout.write(options.json ? `${JSON.stringify(toJson(result, file))}\n` : inWords(result));
+      print(options.json, presentStreaming(result, file), toJson(result, file), tables(result));
     });
 }
 
@@ -54,12 +55,10 @@ function toJson(result: StreamingResult, file: string) {
     /** [layer - 1][head], of the first sequence. */
     evicted_share: { window: evicted.window, window_and_sinks: evicted['window and sinks'] },
     rows: rows.map(rowJson),
-    conclusion: conclusion(result),
   };
 }
 
-function inWords(result: StreamingResult): string {
-  const { window, sinks, windows, evicted, rows } = result;
+function tables({ window, sinks, evicted, rows }: StreamingResult): string[] {
   const percent = (share: readonly number[]) =>
     share.length === 0 ? '' : `${(100 * meanShare([share])).toFixed(1)} %`;
   const lines = evicted.window.map((shares, i) => [
@@ -68,13 +67,10 @@ function inWords(result: StreamingResult): string {
     percent(evicted['window and sinks'][i] ?? []),
   ]);
   return [
-    `${conclusion(result)}\n`,
     section('Perplexity', rowTable(rows)),
     section(
       'Attention mass that is evicted, mean over heads (first sequence)',
-      columns(['layer', `window ${window}`], `with ${sinks} sinks`, lines),
+      columns(['layer', `window ${window}`], `with ${counted(sinks, 'sink')}`, lines),
     ),
-    `\n${rows[0]?.tokens ?? 0} tokens in sequences of ${windows.window}, ${prefixWords(windows.prefix)}.\n`,
-    windows.left > 0 ? `${leftOut(windows)}\n` : '',
-  ].join('');
+  ];
 }

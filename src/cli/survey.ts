@@ -3,21 +3,16 @@ import { formatNumber, formatValue } from '../analysis/format.js';
 import { tokenLabel } from '../analysis/label.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
+import { presentSurvey } from '../experiments/catalogue/survey.js';
 import { readTexts } from '../experiments/files.js';
 import { type Survey, survey } from '../experiments/survey.js';
-import {
-  mergeSurveys,
-  readSurveys,
-  type SurveyRow,
-  surveyConclusion,
-  surveyRows,
-} from '../experiments/survey-table.js';
+import { mergeSurveys, readSurveys, type SurveyRow, surveyRows } from '../experiments/survey-table.js';
 import { modelFile } from './model.js';
-import { prefixWords } from './perplexity.js';
 import { followed } from './progress.js';
-import { saveJson } from './save.js';
+import { checkTarget, saveJson } from './save.js';
 import { columns, section } from './table.js';
 import { budget, whole, withRunOptions } from './text.js';
+import { print } from './words.js';
 
 interface Options {
   readonly file: string;
@@ -47,6 +42,7 @@ export function surveyCommand(engine: Engine, signal: AbortSignal): Command {
     )
     .option('--save <path>', 'write what was found to a file that sinkscope merge takes')
     .action(async (name: string, options: Options) => {
+      await checkTarget(options.save);
       const request = {
         ...options,
         ...budget(options),
@@ -56,11 +52,13 @@ export function surveyCommand(engine: Engine, signal: AbortSignal): Command {
       };
       const last = await followed(survey(engine, request, signal), ({ done, of }) => ({ done, of, text: 'sequences' }));
       if (!last.survey) throw new Error('the survey has no end');
-      const { sequences } = last.survey.settings;
-      if (sequences < options.sequences)
-        process.stderr.write(`The corpus has only ${sequences} sequences of ${options.length} tokens.\n`);
-      if (options.save !== undefined) await saveJson(options.save, last.survey);
-      print(last.survey, options.json);
+      const { file, json, save, sequences } = options;
+      const shown = presentSurvey(last.survey, { model: last.survey.settings.model.name, text: file }, sequences);
+      try {
+        await saveJson(save, { ...last.survey, file });
+      } finally {
+        print(json, shown, { ...toJson(last.survey), file }, tables(last.survey));
+      }
     });
 }
 
@@ -71,9 +69,14 @@ export function mergeCommand(): Command {
     .option('--save <path>', 'write the whole to a file')
     .option('--json', 'print the result as JSON')
     .action(async (files: string[], options: { readonly save?: string; readonly json?: boolean }) => {
+      await checkTarget(options.save);
       const whole = mergeSurveys(await readSurveys(files));
-      if (options.save !== undefined) await saveJson(options.save, whole);
-      print(whole, options.json);
+      const shown = presentSurvey(whole, { model: whole.settings.model.name, text: files.join(', ') });
+      try {
+        await saveJson(options.save, { ...whole, parts: files });
+      } finally {
+        print(options.json, shown, { ...toJson(whole), parts: files }, tables(whole));
+      }
     });
 }
 
@@ -84,10 +87,6 @@ function parseShard(value: string): Survey['shard'] {
     throw new InvalidArgumentError('It is a shard and their number, as in 0/4 … 3/4.');
   }
   return { index: i % n, of: n };
-}
-
-function print(survey: Survey, json: boolean | undefined): void {
-  process.stdout.write(json ? `${JSON.stringify(toJson(survey))}\n` : inWords(survey));
 }
 
 function toJson(survey: Survey) {
@@ -110,15 +109,12 @@ function toJson(survey: Survey) {
       share: row.sequences / records.length,
       deviation: deviation ?? null,
     })),
-    conclusion: surveyConclusion(survey, rows),
   };
 }
 
-function inWords(survey: Survey): string {
-  const { settings, shard, records } = survey;
-  const rows = surveyRows(survey);
-  const { soft, absolute, ratio } = settings.thresholds;
-  const shown = rows.map((row) => [
+function tables(survey: Survey): string[] {
+  const { settings, records } = survey;
+  const lines = surveyRows(survey).map((row) => [
     `${row.dim}`,
     row.kind,
     `${row.sequences} of ${records.length}`,
@@ -128,15 +124,11 @@ function inWords(survey: Survey): string {
     tokensOf(row),
   ]);
   return [
-    `${surveyConclusion(survey, rows)}\n`,
     section(
-      `Entries of at least ${soft} × the median`,
-      columns(['dim', 'kind of token', 'sequences', 'massive', 'mean', '±'], 'tokens', shown),
+      `Entries of at least ${settings.thresholds.soft} × the median`,
+      columns(['dim', 'kind of token', 'sequences', 'massive', 'mean', '±'], 'tokens', lines),
     ),
-    `\n${records.length} sequences of ${settings.length} tokens, ${prefixWords(settings.prefix ?? undefined)}`,
-    shard.of > 1 ? ` (shard ${shard.index} of ${shard.of})` : '',
-    `; massive: |h| > ${absolute} and ≥ ${formatNumber(ratio)} × median.\n`,
-  ].join('');
+  ];
 }
 
 function tokensOf({ tokens }: SurveyRow): string {

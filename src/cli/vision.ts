@@ -4,12 +4,14 @@ import { formatShare, formatValue } from '../analysis/format.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
 import { SinkscopeError } from '../errors.js';
-import { conclusion, fixMean, type VisionResult } from '../experiments/vision.js';
+import { presentVision } from '../experiments/catalogue/vision.js';
+import { fixMean, type VisionResult } from '../experiments/vision.js';
 import { modelFile } from './model.js';
 import { finished } from './progress.js';
 import { parseIndex } from './prompt.js';
 import { columns, section } from './table.js';
 import { budget, memoryOption, whole } from './text.js';
+import { print } from './words.js';
 
 interface Options {
   readonly images?: readonly string[];
@@ -35,7 +37,8 @@ export function visionCommand(engine: Engine, signal: AbortSignal): Command {
       const request = { dims, seed, thresholds: defaultThresholds, ...budget(options) };
       const [model, images] = [await modelFile(name), imagesOf(options)];
       const result = await finished(fixMean(engine, { ...request, model, images }, signal));
-      process.stdout.write(options.json ? `${JSON.stringify(toJson(result, options))}\n` : inWords(result));
+      const { images: files = options.feeds ?? [] } = options;
+      print(options.json, presentVision(result, files), toJson(result, files), tables(result));
     });
 }
 
@@ -45,11 +48,11 @@ function imagesOf({ images, feeds }: Options) {
   throw new SinkscopeError({ code: 'input', message: 'There is no picture: give --images or --feeds.' });
 }
 
-function toJson(result: VisionResult, { images, feeds }: Options) {
+function toJson(result: VisionResult, images: readonly string[]) {
   const { model, tokens, outputShape, thresholds, seed, layer, dims, entries, massive, largestRatio, rows } = result;
   return {
     model,
-    images: images ?? feeds ?? [],
+    images,
     T: tokens,
     output_shape: outputShape,
     thresholds: { absolute: thresholds.absolute, ratio: thresholds.ratio, soft: thresholds.soft },
@@ -67,12 +70,10 @@ function toJson(result: VisionResult, { images, feeds }: Options) {
       change,
       same_top: sameTop,
     })),
-    conclusion: conclusion(result),
   };
 }
 
-function inWords(result: VisionResult): string {
-  const { rows, entries, images, tokens, layer, seed } = result;
+function tables({ rows, entries, layer }: VisionResult): string[] {
   const lines = rows.map(({ name, cosine, leastCosine, change, sameTop }) => [
     formatShare(change),
     cosine.toFixed(4),
@@ -84,9 +85,7 @@ function inWords(result: VisionResult): string {
     list.map(({ token, dim, value }) => [`${i + 1}`, `${token}`, `${dim}`, formatValue(value)]),
   );
   return [
-    `${conclusion(result)}\n`,
     section('Change of the output', columns(['change', 'cosine', 'least', 'same top'], 'entries set', lines)),
     section(`Entries of h_${layer}`, columns(['image', 'token', 'dim'], 'value', places)),
-    `\n${images} images, T = ${tokens}, seed ${seed}.\n`,
-  ].join('');
+  ];
 }

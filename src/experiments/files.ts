@@ -11,8 +11,7 @@ export async function readText(path: string): Promise<string> {
   try {
     bytes = await readFile(file);
   } catch (error) {
-    const cause = error instanceof Error ? error.message : String(error);
-    throw new SinkscopeError({ code: 'file', file, message: `${file} could not be read: ${cause}.` }, { cause: error });
+    throw new SinkscopeError({ code: 'file', file, message: unreadable(file, error) }, { cause: error });
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -20,6 +19,13 @@ export async function readText(path: string): Promise<string> {
     const message = `${file} is not UTF-8 text; convert it first, or give a text file.`;
     throw new SinkscopeError({ code: 'input', file, message }, { cause: error });
   }
+}
+
+function unreadable(file: string, error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT') return `${file} does not exist; give the path of a file that does.`;
+  if (code === 'EISDIR') return `${file} is a folder; give a file in it.`;
+  return `${file} could not be read: ${error instanceof Error ? error.message : String(error)}.`;
 }
 
 /**

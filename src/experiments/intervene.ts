@@ -21,9 +21,10 @@ export interface InterveneRequest extends PromptRequest {
 export interface InterveneResult {
   readonly before: Analysis;
   readonly after: Analysis;
-  readonly change: Change;
   /** What the change meant for this prompt. */
   readonly interventions: readonly Intervention[];
+  /** Windows of the calibration text that means are over; 0 where there is no mean. */
+  readonly calibrated: number;
   readonly thresholds: Thresholds;
   readonly sinks: { readonly before: Sinks; readonly after: Sinks };
   /** In words, what the two runs have to be read with. */
@@ -63,12 +64,21 @@ export async function* intervene(
     bos: before.started?.settings.bos ?? false,
   };
   const warnings = change.set.to === 'mean' ? meansOfSame(request.prompt, calibration ?? '') : [];
-  const interventions = await withMeans(engine, resolved, means, signal);
+  const { interventions, sequences: calibrated } = await withMeans(engine, resolved, means, signal);
   for await (const { result: after, ...step } of ran(engine, { ...request, interventions }, signal)) {
-    const rates = after && { before: sinks(before, thresholds), after: sinks(after, thresholds) };
-    const result = after && rates && { before, after, change, interventions, thresholds, sinks: rates, warnings };
+    const result = after && intervened(before, after, { interventions, calibrated, thresholds, warnings });
     yield { ...step, result };
   }
+}
+
+/** Two runs, with what was changed between them. */
+export function intervened(
+  before: Analysis,
+  after: Analysis,
+  change: Pick<InterveneResult, 'interventions' | 'calibrated' | 'thresholds' | 'warnings'>,
+): InterveneResult {
+  const rates = { before: sinks(before, change.thresholds), after: sinks(after, change.thresholds) };
+  return { ...change, before, after, sinks: rates };
 }
 
 /** That means are taken from the very text they are put into, in words; empty where they are not. */

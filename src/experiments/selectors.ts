@@ -115,6 +115,12 @@ export interface MeansRequest extends Budget {
   readonly bos: boolean;
 }
 
+/** Interventions, and over how many windows of the calibration text their means are: none where there is no mean. */
+export interface Means {
+  readonly interventions: readonly Intervention[];
+  readonly sequences: number;
+}
+
 /**
  * Puts in place of every `mean` the values of the same entries, averaged over the windows of a calibration text.
  *
@@ -125,21 +131,23 @@ export async function withMeans(
   resolved: readonly Resolved[],
   request: MeansRequest,
   signal?: AbortSignal,
-): Promise<Intervention[]> {
+): Promise<Means> {
   const { model, length, bos, memory, threads } = request;
   const open = resolved.filter(({ set }) => set.to === 'mean');
   const rows = unique(open.flatMap(({ tokens }) => tokensUpTo(tokens, length)));
   const means = new Map<string, MeanEvent>();
+  let windowCount = 0;
   if (open.length > 0) {
     const windowing = { window: length, bos, called: 'The calibration text' };
     const windows = await textWindows(engine, model, request.calibration, windowing, signal);
     const sequences = windows.sequences.map(({ ids }) => ids);
+    windowCount = sequences.length;
     const places = placesOf(open);
     const states = engine.states({ model, sequences, places, mean: { rows }, memory, threads }, signal);
     for await (const event of going(states))
       if (event.type === 'mean') means.set(`${event.point} ${event.block}`, event);
   }
-  return resolved.flatMap(({ set, ...where }): Intervention[] => {
+  const interventions = resolved.flatMap(({ set, ...where }): Intervention[] => {
     if (set.to !== 'mean') return [{ ...where, set }];
     return tokensUpTo(where.tokens, length).map((token) => {
       const row = means.get(`${where.point} ${where.block}`)?.rows[rows.indexOf(token)] ?? new Float32Array(0);
@@ -147,6 +155,7 @@ export async function withMeans(
       return { ...where, tokens: [token], dims, set: { to: 'value', value: dims.map((dim) => row[dim] ?? 0) } };
     });
   });
+  return { interventions, sequences: windowCount };
 }
 
 const range = (length: number) => Array.from({ length }, (_, i) => i);

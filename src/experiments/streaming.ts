@@ -113,7 +113,7 @@ export function conclusion({ rows, evicted, window, sinks }: StreamingResult): s
   const of = (name: string) => rows.find((row) => row.name === name)?.perplexity ?? Number.NaN;
   const [all, without, withSinks] = [of('all'), of('window'), of('window and sinks')];
   const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
-  const mass = `A window of ${window} evicts ${percent(meanShare(evicted.window))} of the attention mass, with the first ${sinks} tokens kept ${percent(meanShare(evicted['window and sinks']))}`;
+  const mass = `A window of ${window} evicts ${percent(meanShare(evicted.window))} of the attention mass, with the first ${sinks === 1 ? 'token' : `${sinks} tokens`} kept ${percent(meanShare(evicted['window and sinks']))}`;
   const figures = `perplexity goes from ${all.toFixed(2)} to ${without.toFixed(2)}, and to ${withSinks.toFixed(2)} with them`;
   const [lost, regained] = [without / all - 1, without / withSinks - 1];
   if (lost < 0.02) return `${mass}; ${figures}: this model hardly notices the window.`;

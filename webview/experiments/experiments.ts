@@ -1,6 +1,7 @@
 /** The experiments' page: what to run, and every run that was not closed, newest first. */
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import { settingsLine } from '../../src/analysis/presentation.js';
 import type { Selection } from '../../src/analysis/selection.js';
 import type { ExperimentAction, ExperimentRun, FromWebview, ModelChoice } from '../../src/protocol.js';
 import type { PictureEvent } from '../figure.js';
@@ -137,7 +138,7 @@ export class ExperimentsPage extends LitElement {
   async #picture(event: PictureEvent, { title, presentation }: ExperimentRun): Promise<void> {
     event.stopPropagation();
     const { name, title: heading, canvas } = event.detail;
-    const conditions = presentation?.settings.map(({ name, value }) => `${name} ${value}`).join(' · ') ?? '';
+    const conditions = settingsLine(presentation?.settings ?? []);
     const png = await framedPicture(canvas, `${title}: ${heading}`, conditions, this.theme);
     this.#send({ type: 'save-picture', name, png });
   }

@@ -78,6 +78,7 @@ const run = v.looseObject({
       settings: v.array(v.looseObject({ name: text, value: text })),
       warnings: v.array(text),
       parts: v.array(part),
+      data: maybe(v.record(text, v.unknown())),
     }),
   ),
   problem: maybe(v.looseObject({ code: text, message: text })),

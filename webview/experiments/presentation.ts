@@ -6,6 +6,7 @@ import {
   type HeatmapPart,
   type Part,
   type Presentation,
+  settingsLine,
   type TablePart,
   tableOf,
 } from '../../src/analysis/presentation.js';
@@ -75,7 +76,7 @@ export class PresentationView extends LitElement {
     const { sentence, settings, warnings, parts } = this.presentation;
     return html`
       <p class="sentence">${sentence}</p>
-      <p class="settings">${settings.map(({ name, value }) => `${name} ${value}`).join(' · ')}</p>
+      <p class="settings">${settingsLine(settings)}</p>
       ${warnings.map((warning) => html`<p class="warning">${warning}</p>`)}
       <div class="parts" @table-toggled=${this.#onTable}>${parts.map((part, index) => this.#part(part, index))}</div>
     `;

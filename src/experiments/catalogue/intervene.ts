@@ -8,14 +8,15 @@ import { conclusion, type InterveneResult, intervene } from '../intervene.js';
 import { factsOf } from '../run.js';
 import { type Change, dimsByDefault } from '../selectors.js';
 import { presented } from './rows.js';
-import { massiveSettings, runSettings, sinkSettings } from './settings.js';
+import { calibrationSetting, massiveSettings, partWarnings, runSettings, sinkSettings } from './settings.js';
 import { indices, wordOr } from './words.js';
 
 /** Interventions that are spelt out; the rest is counted. */
 const named = 4;
 
 export function presentIntervene(result: InterveneResult, texts: { text: string; calibration?: string }): Presentation {
-  const { before, after, interventions, thresholds, sinks } = result;
+  const { before, after, interventions, calibrated, thresholds, sinks } = result;
+  const facts = factsOf(before);
   const labels = before.tokens?.tokens.map(tokenLabel) ?? [];
   const layers = before.layers.map((_, k) => (k === 0 ? 'embed' : `${k}`));
   const axes = { rows: { name: 'layer', labels: layers }, columns: { name: 'token', labels } };
@@ -40,15 +41,17 @@ export function presentIntervene(result: InterveneResult, texts: { text: string;
     title: 'Intervene',
     sentence: conclusion(result),
     settings: [
-      ...runSettings(factsOf(before)),
+      ...runSettings(facts),
       { name: 'text', value: texts.text },
       ...interventions.slice(0, named).map((one) => ({ name: 'set', value: inWords(one) })),
       ...(interventions.length > named ? [{ name: 'and', value: `${interventions.length - named} more` }] : []),
-      ...(texts.calibration === undefined ? [] : [{ name: 'calibration', value: texts.calibration }]),
+      ...(texts.calibration === undefined || calibrated === 0
+        ? []
+        : [calibrationSetting(texts.calibration, calibrated)]),
       ...massiveSettings(thresholds),
       ...sinkSettings(thresholds),
     ],
-    warnings: result.warnings,
+    warnings: [...result.warnings, ...partWarnings(facts)],
     parts: [
       {
         kind: 'heatmap',

@@ -2,9 +2,8 @@ import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { experiment } from '../experiment.js';
 import { conclusion, type InterventionsResult, interventions } from '../interventions.js';
-import { leftOut } from '../text.js';
 import { calibratedInputs, presented, rowBars, rowTable } from './rows.js';
-import { massiveSettings, windowSettings } from './settings.js';
+import { calibrationSetting, leftWarnings, massiveSettings, windowSettings } from './settings.js';
 
 /** @param texts names of the measured text and of the calibration text */
 export function presentInterventions(
@@ -13,7 +12,6 @@ export function presentInterventions(
 ): Presentation {
   const { model, windows, calibration, thresholds, seed, rows, warnings } = result;
   const { layer, points, random, median, sequences } = calibration;
-  const left = leftOut(windows);
   const entries = (set: string, chosen: readonly { token: number | string; dim: number; mean?: number }[]) =>
     chosen.map(({ token, dim, mean }) => [`${token}`, dim, mean ?? null, set]);
   return {
@@ -22,12 +20,12 @@ export function presentInterventions(
     settings: [
       { name: 'model', value: modelName(model) },
       { name: 'text', value: texts.text },
-      { name: 'calibration', value: `${texts.calibration}, ${sequences} windows` },
+      calibrationSetting(texts.calibration, sequences),
       ...windowSettings(windows, rows[0]?.tokens),
       ...massiveSettings(thresholds),
       { name: 'seed', value: `${seed}` },
     ],
-    warnings: left === '' ? warnings : [...warnings, left],
+    warnings: [...warnings, ...leftWarnings(windows)],
     parts: [
       rowBars(rows),
       rowTable(rows),

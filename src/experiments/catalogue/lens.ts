@@ -3,7 +3,7 @@ import type { BarsPart, Presentation, TextPart } from '../../analysis/presentati
 import { experiment } from '../experiment.js';
 import { conclusion, decidedAt, type LensPoint, type LensResult, lens, partName, targetOf } from '../lens.js';
 import { presented } from './rows.js';
-import { runSettings } from './settings.js';
+import { partWarnings, runSettings } from './settings.js';
 
 export function presentLens(result: LensResult, text: string): Presentation {
   const { sequence, points, top } = result;
@@ -14,7 +14,7 @@ export function presentLens(result: LensResult, text: string): Presentation {
     title: 'Logit lens',
     sentence: conclusion(result),
     settings: [...runSettings(result), { name: 'text', value: text }, { name: 'predictions', value: `${top}` }],
-    warnings: [],
+    warnings: partWarnings(result),
     parts: [
       {
         kind: 'heatmap',

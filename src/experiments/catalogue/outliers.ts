@@ -11,7 +11,7 @@ import {
   quantisedConclusion,
 } from '../quantisation.js';
 import { presented } from './rows.js';
-import { massiveSettings, windowSettings } from './settings.js';
+import { leftWarnings, massiveSettings, windowSettings } from './settings.js';
 
 const scales = ['tensor', 'token', 'channel'] as const;
 
@@ -122,8 +122,9 @@ export function presentQuantised(result: QuantisedResult, text: string): Present
       { name: 'text', value: text },
       ...windowSettings(windows, perplexity.reference.tokens),
       ...massiveSettings(thresholds),
+      { name: 'stands out', value: `≥ ${thresholds.soft} × median` },
     ],
-    warnings: [],
+    warnings: leftWarnings(windows),
     parts: [
       {
         kind: 'bars',

@@ -2,28 +2,25 @@ import { formatNumber } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { experiment } from '../experiment.js';
-import { type PerplexityResult, perplexity } from '../perplexity.js';
-import { leftOut } from '../text.js';
-import { windowSettings } from './settings.js';
+import { type Perplexity, type PerplexityResult, perplexity } from '../perplexity.js';
+import { leftWarnings, windowSettings } from './settings.js';
 
 /** @param running what was yielded on the way, the result last */
 export function presentPerplexity(running: readonly PerplexityResult[], text: string): Presentation {
   const result = running[running.length - 1];
-  const { perplexity, interval, tokens, model, windows } = result;
-  const bounds = interval.map(formatNumber).join(' to ');
-  const left = leftOut(result);
+  const { perplexity, interval, tokens, model, done, windows } = result;
   return {
     title: 'Perplexity',
     sentence:
-      `Perplexity ${formatNumber(perplexity)} (95 % interval ${bounds}): on average the model is as unsure of the next ` +
+      `Perplexity ${withInterval(result)}: on average the model is as unsure of the next ` +
       `token as if it chose among ${formatNumber(perplexity)} equally likely ones. Compare it only with figures of the same text, T and BOS.`,
     settings: [
       { name: 'model', value: modelName(model) },
       { name: 'text', value: text },
       ...windowSettings(result, tokens),
-      { name: 'windows', value: `${windows}` },
+      { name: 'windows', value: done < windows ? `${done} of ${windows}` : `${windows}` },
     ],
-    warnings: left === '' ? [] : [left],
+    warnings: leftWarnings(result),
     parts: [
       {
         kind: 'table',
@@ -34,7 +31,7 @@ export function presentPerplexity(running: readonly PerplexityResult[], text: st
           { name: 'to', format: 'fixed' },
           { name: 'tokens', format: 'plain' },
         ],
-        rows: [[perplexity, ...interval, tokens]],
+        rows: [[perplexity, ...interval.map(finite), tokens]],
       },
       {
         kind: 'lines',
@@ -51,6 +48,17 @@ export function presentPerplexity(running: readonly PerplexityResult[], text: st
   };
 }
 
+/** A perplexity with its interval, where enough was scored for one. */
+export function withInterval({ perplexity, interval }: Perplexity): string {
+  const value = formatNumber(perplexity);
+  return interval.every(Number.isFinite)
+    ? `${value} (95 % interval ${interval.map(formatNumber).join(' to ')})`
+    : value;
+}
+
+/** Times that the curve is drawn anew while it grows. */
+const drawings = 40;
+
 const finite = (value: number) => (Number.isFinite(value) ? value : null);
 
 export const perplexityExperiment = experiment({
@@ -65,16 +73,12 @@ export const perplexityExperiment = experiment({
   },
   async *steps({ engine, ...setup }, { text, ...windowing }, signal) {
     const running: PerplexityResult[] = [];
+    let presentation: Presentation | undefined;
     for await (const step of perplexity(engine, { ...setup, ...windowing, text: text.text }, signal)) {
       running.push(step);
       const { done, windows: of } = step;
-      const last = done === of;
-      yield {
-        done,
-        of,
-        text: `window ${done} of ${of} · perplexity ${step.perplexity.toFixed(2)}`,
-        presentation: last ? presentPerplexity(running, text.name) : undefined,
-      };
+      if (done === of || done % Math.ceil(of / drawings) === 0) presentation = presentPerplexity(running, text.name);
+      yield { done, of, text: `window ${done} of ${of} · perplexity ${withInterval(step)}`, presentation };
     }
   },
 });

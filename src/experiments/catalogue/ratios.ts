@@ -14,7 +14,7 @@ export function presentRatios(result: RatiosResult): Presentation {
       { name: 'model', value: modelName(model) },
       { name: 'untrained twin', value: modelName(twin) },
       { name: 'graphs', value: `${graphs}` },
-      { name: 'tail', value: `${100 * tail} %` },
+      { name: 'limit', value: `beyond ${100 * tail} % of the gamma distribution fitted to the untrained ratios` },
     ],
     warnings: [],
     parts: [

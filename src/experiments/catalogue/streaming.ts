@@ -1,14 +1,13 @@
+import { counted } from '../../analysis/format.js';
 import type { HeatmapPart, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { experiment } from '../experiment.js';
 import { conclusion, type StreamingResult, streaming } from '../streaming.js';
-import { leftOut } from '../text.js';
 import { presented, rowBars, rowTable } from './rows.js';
-import { windowSettings } from './settings.js';
+import { leftWarnings, windowSettings } from './settings.js';
 
 export function presentStreaming(result: StreamingResult, text: string): Presentation {
   const { model, window, sinks, windows, evicted, rows } = result;
-  const left = leftOut(windows);
   const heads = Math.max(...evicted.window.map((shares) => shares.length));
   const heatmap = (heading: string, shares: readonly (readonly number[])[]): HeatmapPart => ({
     kind: 'heatmap',
@@ -27,15 +26,18 @@ export function presentStreaming(result: StreamingResult, text: string): Present
       { name: 'model', value: modelName(model) },
       { name: 'text', value: text },
       ...windowSettings(windows, rows[0]?.tokens),
-      { name: 'attention window', value: `${window} keys` },
+      { name: 'attention window', value: counted(window, 'key') },
       { name: 'sinks kept', value: `${sinks}` },
     ],
-    warnings: left === '' ? [] : [left],
+    warnings: leftWarnings(windows),
     parts: [
       rowBars(rows),
       rowTable(rows),
       heatmap('Attention evicted by the window', evicted.window),
-      heatmap(`Attention evicted, first ${sinks} tokens kept`, evicted['window and sinks']),
+      heatmap(
+        `Attention evicted, first ${sinks === 1 ? 'token' : `${sinks} tokens`} kept`,
+        evicted['window and sinks'],
+      ),
     ],
   };
 }

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { counted } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { experiment } from '../experiment.js';
@@ -18,8 +19,9 @@ export function presentSurvey(
   texts: { readonly model: string; readonly text: string },
   wanted = result.settings.sequences,
 ): Presentation {
-  const { settings, records } = result;
+  const { settings, shard, records } = result;
   const rows = surveyRows(result);
+  const part = shard.of > 1 ? ` of ${settings.sequences} (shard ${shard.index} of ${shard.of})` : '';
   const dims = [...new Set([...rows].sort((a, b) => b.sequences - a.sequences).map(({ dim }) => dim))].slice(0, shown);
   const share = (dim: number, kind: string) =>
     (rows.find((row) => row.dim === dim && row.kind === kind)?.sequences ?? 0) / records.length;
@@ -29,14 +31,14 @@ export function presentSurvey(
     settings: [
       { name: 'model', value: texts.model },
       { name: 'corpus', value: texts.text },
-      { name: 'sequences', value: `${records.length}` },
+      { name: 'sequences', value: `${records.length}${part}` },
       ...windowSettings({ window: settings.length, prefix: settings.prefix }),
       ...massiveSettings(settings.thresholds),
       { name: 'large', value: `≥ ${settings.thresholds.soft} × median` },
     ],
     warnings:
       settings.sequences < wanted
-        ? [`The corpus has only ${settings.sequences} sequences of ${settings.length} tokens.`]
+        ? [`The corpus has only ${counted(settings.sequences, 'sequence')} of ${settings.length} tokens.`]
         : [],
     parts: [
       {

@@ -3,7 +3,31 @@ import { modelName } from '../../models/find.js';
 import { experiment } from '../experiment.js';
 import { type WeightsResult, weights, weightsConclusion } from '../weights.js';
 import { calibratedInputs, presented, rowBars, rowTable } from './rows.js';
-import { massiveSettings, windowSettings } from './settings.js';
+import { calibrationSetting, leftWarnings, massiveSettings, windowSettings } from './settings.js';
+
+/**
+ * What a fine-tuning script needs (MacDrop): which rows of which block, and what they were found by.
+ *
+ * @param file what the calibration text is called
+ */
+export function weightList(result: WeightsResult, file: string) {
+  const { model, windows, calibration, block, token, dims, values, thresholds } = result;
+  return {
+    model,
+    /** 1-based; `block_index` is the same counted from 0, as in `model.layers[…]` of transformers. */
+    block,
+    block_index: block - 1,
+    token,
+    /** Rows of W_up and W_gate, columns of W_down; values are the means of the intermediate state at the token. */
+    dims,
+    values,
+    /** Whether the entry that they make is massive by definition. */
+    massive: calibration.massive,
+    calibration: { file, sequences: calibration.sequences, window: calibration.window },
+    prefix: windows.prefix ?? null,
+    thresholds: { absolute: thresholds.absolute, ratio: thresholds.ratio },
+  };
+}
 
 /** @param texts names of the measured text and of the calibration text */
 export function presentWeights(
@@ -17,12 +41,13 @@ export function presentWeights(
     settings: [
       { name: 'model', value: modelName(model) },
       { name: 'text', value: texts.text },
-      { name: 'calibration', value: `${texts.calibration}, ${calibration.sequences} windows` },
+      calibrationSetting(texts.calibration, calibration.sequences),
       ...windowSettings(windows, rows[0]?.tokens),
       ...massiveSettings(thresholds),
       { name: 'seed', value: `${seed}` },
     ],
-    warnings: result.warnings,
+    warnings: [...result.warnings, ...leftWarnings(windows)],
+    data: weightList(result, texts.calibration),
     parts: [
       rowBars(rows),
       rowTable(rows),

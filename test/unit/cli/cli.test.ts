@@ -208,7 +208,7 @@ describe('what cannot be done ends with one sentence and no success', () => {
     ['a BOS beside ids', [...llama, '--ids', '1', '--bos'], /--bos is about texts/],
     ['ids that are no numbers', [...llama, '--ids', '1,x'], /whole numbers/],
     ['ids out of range', [...llama, '--ids', '1,8192'], /8192/],
-    ['a missing text file', [...llama, '--file', 'none.txt'], /none\.txt.*could not be read/],
+    ['a missing text file', [...llama, '--file', 'none.txt'], /none\.txt does not exist; give/],
     ['a file that is no text', [...llama, '--file', path('test/unit/statistics/goldens.safetensors')], /not UTF-8/],
     ['feeds that are no safetensors', [...llama, '--feeds', path('media/sample.md')], /not a valid safetensors/],
     ['a text without a tokenizer', ['analyze', fixture('gpt2-ts-op14'), '--text', 'a'], /tokenizer.*token ids/],
@@ -242,7 +242,7 @@ describe('what cannot be done ends with one sentence and no success', () => {
     const { code, stdout, stderr } = await sinkscope(...llama, '--text', 'a', '--save', file);
     expect(code).toBe(1);
     expect(stdout).toBe('');
-    expect(stderr).toMatch(/out\.safetensors could not be saved/);
+    expect(stderr).toMatch(/out\.safetensors cannot be written: the folder .*none does not exist/);
   });
 });
 

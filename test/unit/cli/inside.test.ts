@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import analyses from '../../references/analysis.json';
 import references from '../../references/experiments.json';
 import graphReferences from '../../references/vision-graphs.json';
 import { build, fixture, path, printed, sinkscope } from './sinkscope.js';
@@ -25,11 +26,15 @@ describe('bias', () => {
       model: path('media/models/llama/model.onnx'),
       T: 105,
       bos: true,
+      file: sample,
+      text: null,
+      window: { start: 0, end: 104 },
       thresholds: { absolute: 100, ratio: 1000 },
       chosen: [0],
       reason: 'massive',
     });
     expect(result.blocks).toHaveLength(8);
+    expect(result.tokens.map(({ id }: { id: number }) => id)).toEqual(analyses.models.llama.ids);
     const [reference] = references.implicitBias;
     near(result.blocks[3].projected.chosen.norm, reference.blocks[3].projectedFirstNorm);
     near(result.blocks[3].participation.input[0], reference.blocks[3].participationInput[0]);
@@ -38,7 +43,8 @@ describe('bias', () => {
   it('takes tokens, and says in words what the bias is', async () => {
     const said = await printed('bias', 'llama', '--file', sample, '--tokens', '0,3');
     expect(said).toMatch(/of the attention goes to ⟨bos⟩, “.+” \(token 3\)/);
-    expect(said).toMatch(/llama, T = 105, after the prefix token \(BOS\)\./);
+    expect(said).toContain(`model llama · T 105 tokens · BOS on · text ${sample} · keys ⟨bos⟩, “`);
+    expect(said).toMatch(/ · massive \|h\| > 100 and ≥ 1,000 × median\n$/);
     expect(await refused('bias', 'llama', '--text', 'Short text', '--tokens', '99')).toMatch(/There is no token 99/);
   });
 });
@@ -65,6 +71,14 @@ describe('lens', () => {
   });
 });
 
+describe('a text that is too long', () => {
+  it.each(['bias', 'lens'])('%s says what can be done, and which part it ran', async (command) => {
+    expect(await refused(command, 'llama', '--file', boats)).toMatch(/at most 512 tokens\. Use --window first or/);
+    const said = await printed(command, 'llama', '--file', boats, '--window', 'last');
+    expect(said).toMatch(/T 512 tokens · .*\n.*only the last 511 of its [\d,]+ tokens were run\.\n$/);
+  });
+});
+
 describe('streaming', () => {
   it('prints shares, perplexities and what they depend on', async () => {
     const args = ['streaming', 'llama', '--file', boats, '--tokens', '511'];
@@ -75,6 +89,14 @@ describe('streaming', () => {
     expect(result.rows.map(({ name }: { name: string }) => name)).toEqual(['all', 'window', 'window and sinks']);
     expect(result.rows[1].perplexity).toBeGreaterThan(result.rows[2].perplexity);
     expect(result.conclusion).toMatch(/sinks that the model needs/);
+  });
+
+  it('says one sink in the singular', async () => {
+    const args = ['--tokens', '127', '--length', '128', '--window', '16', '--sinks', '1'];
+    const said = await printed('streaming', 'llama', '--file', boats, ...args);
+    expect(said).toMatch(/^A window of 16 evicts \d+ % of the attention mass, with the first token kept \d+ %/);
+    expect(said).toMatch(/^ +layer +window 16 +with 1 sink$/m);
+    expect(said).toMatch(/ · attention window 16 keys · sinks kept 1$/m);
   });
 
   it('refuses windows that leave nothing out', async () => {
@@ -92,11 +114,27 @@ describe('compare', () => {
     expect(result.runs[0].perplexity.missing).toMatch(/fill one window/);
     expect(result.differences[0].log10_ratio).toHaveLength(9);
     expect(result.differences[0].token_max[8]).toHaveLength(104);
+    expect(result).toMatchObject({ texts: [{ name: sample, file: sample, text: null }], window: 256, scored: null });
+  });
+
+  it('says what the perplexities depend on', async () => {
+    const args = ['compare', 'llama-plain', 'llama', '--file', boats, '--window', '64', '--tokens', '150'];
+    const { texts, scored, runs } = await json(...args);
+    expect([texts[0].file, scored]).toEqual([boats, 150]);
+    expect(runs.map((run: { perplexity: object }) => run.perplexity)).toMatchObject([
+      { window: 64, stride: 64, windows: 2, left: 22 },
+      { window: 64, stride: 63, windows: 2, left: 24 },
+    ]);
+    expect(await printed(...args)).toMatch(
+      /\nmodels llama-plain, llama · text .* · perplexity in windows of 64 · stride 64, 63 · tokens scored 126 · /,
+    );
   });
 
   it('takes several texts', async () => {
     const said = await printed('compare', 'llama', '--text', 'One text, and then', '--text', 'another one, longer');
     expect(said).toMatch(/llama on text 1: .*llama on text 2: /);
+    expect(said).toMatch(/\nmodels llama · text text 1, text 2 · T /);
+    expect(said).toMatch(/llama on text 2 and llama on text 1 were run on different tokens, so no difference by token/);
     expect(await refused('compare', 'llama', '--text', 'One text')).toMatch(/nothing to compare/);
   });
 });

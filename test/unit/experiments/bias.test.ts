@@ -132,6 +132,8 @@ describe('a bias is what queries share more than they share the rest', () => {
         tokens: 10,
         total: 10,
         bos: true,
+        sequence: [],
+        window: { start: 0, end: 10 },
         thresholds,
         reason: 'given',
         chosen: [0],

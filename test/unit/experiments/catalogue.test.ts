@@ -5,6 +5,7 @@ import { type Presentation, tableOf } from '../../../src/analysis/presentation.j
 import { experiments } from '../../../src/experiments/catalogue/catalogue.js';
 import type { Setup } from '../../../src/experiments/experiment.js';
 import recorded from '../../../webview/dev/runs/experiments.json';
+import analyses from '../../references/analysis.json';
 import visionGraphs from '../../references/vision-graphs.json';
 import {
   boats,
@@ -109,6 +110,101 @@ describe('on the demo model', async () => {
         for (const row of rows) expect(row, part.heading).toHaveLength(columns.length);
       }
     }
+  });
+
+  it('updates from the massive token are set against the rest head by head, as PyTorch has them', async () => {
+    const { parts } = await shown('bias', { text: named('media/sample.md') });
+    const expected = references.implicitBias.find(({ model }) => model === 'llama')?.blocks ?? [];
+    const values = (heading: RegExp) => {
+      const part = parts.find((one) => one.kind === 'heatmap' && heading.test(one.heading));
+      if (part?.kind !== 'heatmap') throw new Error(`there is no heatmap ${heading}`);
+      expect([part.rows.labels.length, part.columns.labels.length]).toEqual([8, 4]);
+      return part.values;
+    };
+    const close = (found: readonly (number | null)[], wanted: readonly number[]) => {
+      for (const [at, value] of wanted.entries()) expect(found[at]).toBeCloseTo(value, 4);
+    };
+    close(
+      values(/^How large value updates are by head: ⟨bos⟩ ÷ the rest/),
+      expected.flatMap(({ firstNorm, restNorm }) => firstNorm.map((norm, head) => Math.log10(norm / restNorm[head]))),
+    );
+    close(
+      values(/^How alike value updates are by head: all other tokens .*⟨bos⟩, a single key: 1 everywhere/),
+      expected.flatMap(({ restCosine }) => restCosine),
+    );
+  });
+
+  it('updates from several keys differ in direction too, head by head', async () => {
+    const { parts } = await shown('bias', { text: named('media/sample.md'), tokens: '0, 3' });
+    const headings = parts.map(({ heading }) => heading).filter((heading) => heading.startsWith('How alike'));
+    expect(headings).toEqual([
+      'How alike value updates are between queries',
+      expect.stringMatching(/^How alike value updates are by head: ⟨bos⟩, “/),
+      'How alike value updates are by head: all other tokens',
+    ]);
+  });
+
+  it('models are set against the first, layer by layer and token by token, as PyTorch has them', async () => {
+    const names = ['llama', 'llama-plain'] as const;
+    const texts = { name: 'sample.md', texts: [named('media/sample.md')] };
+    const { parts, warnings, settings } = await shown('compare', { texts, models: names.map(demoModel) });
+    const [llama, plain] = names.map((name) => analyses.models[name].layers);
+    const largest = ({ top, median }: (typeof llama)[number]) => Math.abs(top[0].value) / median;
+    const lines = parts.find(({ heading }) => heading === 'Largest activation over the median, against llama');
+    if (lines?.kind !== 'lines') throw new Error('there are no lines');
+    expect(lines.lines.map(({ name }) => name)).toEqual(names);
+    expect(lines.lines[0].values).toEqual(new Array(9).fill(0));
+    for (const [k, value] of lines.lines[1].values.entries())
+      expect(value).toBeCloseTo(Math.log10(largest(plain[k]) / largest(llama[k])), 4);
+    const map = parts.find(({ heading }) => heading.startsWith('Largest activation by layer and token: llama-plain ÷'));
+    if (map?.kind !== 'heatmap') throw new Error('there is no heatmap');
+    // Token t of llama-plain is token t + 1 of llama, after its prefix.
+    const [was, is] = [new Map(Object.entries(llama[8].tokenMax)), new Map(Object.entries(plain[8].tokenMax))];
+    for (const t of [0, 1, 103]) {
+      const ratio = (is.get(`${t}`)?.[0] ?? 0) / (was.get(`${t + 1}`)?.[0] ?? 0);
+      expect(map.values[8 * 104 + t]).toBeCloseTo(Math.log10(ratio), 4);
+    }
+    expect(warnings.map((warning) => warning.replace(/:.*/, ''))).toEqual(
+      names.map((name) => `No perplexity of ${name}`),
+    );
+    expect(settings[0]).toEqual({ name: 'models', value: 'llama, llama-plain' });
+  });
+
+  it('a comparison without a common shape says so', async () => {
+    const texts = { name: 'both', texts: [named('media/sample.md'), { name: 'b', text: 'Another text.' }] };
+    const { parts, warnings } = await shown('compare', { texts, models: [demoModel('llama')] });
+    expect(parts.some(({ heading }) => heading.includes('by layer and token'))).toBe(false);
+    expect(warnings.at(-1)).toBe(
+      'llama on b and llama on sample.md were run on different tokens, so no difference by token is shown.',
+    );
+  });
+
+  it('the curve of perplexity is there while it grows', async () => {
+    const given = { text: named(boats), tokens: 1024, window: 64 };
+    const seen: { text: string; points: number }[] = [];
+    for await (const { text, presentation } of run('perplexity', { engine, model: demoModel('llama') }, given)) {
+      const curve = presentation?.parts[1];
+      seen.push({ text, points: curve?.kind === 'lines' ? curve.x.values.length : 0 });
+    }
+    expect(seen.map(({ points }) => points)).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
+    expect(seen[3].text).toMatch(/^window 4 of 16 · perplexity [\d.]+ \(95 % interval [\d.]+ to [\d.]+\)$/);
+  });
+
+  it.each(['bias', 'lens', 'intervene'])('%s says that only a part of a long text was run', async (id) => {
+    const long = { name: 'long', text: 'The lamp was lit. '.repeat(120) };
+    const { ids } = await engine.encode(demoModel('llama'), long.text);
+    const { warnings } = await shown(id, { text: long });
+    expect(warnings).toEqual([
+      `The text is too long to be run at once: only the first 511 of its ${ids.length} tokens were run.`,
+    ]);
+  });
+
+  it('massive weights come with the list that fine-tuning needs', async () => {
+    const given = { text: named(boats), calibration: named(pendulum), tokens: 256, window: 128, k: 3 };
+    const { data, warnings } = await shown('weights', given);
+    expect(data).toMatchObject({ block: 2, block_index: 1, dims: [425, expect.any(Number), expect.any(Number)] });
+    expect(data?.calibration).toEqual({ file: 'pit-and-pendulum.md', sequences: 2, window: 128 });
+    expect(warnings).toEqual(['The last 2 tokens were left out: too few to fill a window of 128.']);
   });
 
   it('stops when it is told to', async () => {
