@@ -1,10 +1,10 @@
 import { formatNumber } from '../../analysis/format.js';
-import type { LinesPart, Presentation } from '../../analysis/presentation.js';
+import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
 import type { Pair } from '../../engine/answers.js';
 import { type BiasResult, conclusion, implicitBias } from '../bias.js';
 import { experiment } from '../experiment.js';
 import { presented } from './rows.js';
-import { massiveSettings, runSettings } from './settings.js';
+import { massiveSettings, partWarnings, runSettings } from './settings.js';
 import { indices, wordOr } from './words.js';
 
 export function presentBias(result: BiasResult, text: string): Presentation {
@@ -23,6 +23,23 @@ export function presentBias(result: BiasResult, text: string): Presentation {
       { name: 'all other tokens', values: updates('rest', of) },
     ],
   });
+  const byHead = (heading: string, of: (head: Head) => number | null): ByHead => ({
+    kind: 'heatmap',
+    heading,
+    rows: { name: 'layer', labels: blocks.map(({ layer }) => `${layer}`) },
+    columns: { name: 'head', labels: Array.from({ length: heads }, (_, head) => `${head}`) },
+    values: blocks.flatMap((block) =>
+      Array.from({ length: heads }, (_, head) => (block.heads[head] ? of(block.heads[head]) : null)),
+    ),
+  });
+  const alike = (part: 'chosen' | 'rest', who: string): HeatmapPart => ({
+    ...byHead(`How alike value updates are by head: ${who}`, (head) => known(head[part].cosine)),
+    value: { name: 'mean cosine similarity', format: 'fixed' },
+    scale: 'diverging',
+    range: [-1, 1],
+  });
+  // A single key's updates differ in length alone.
+  const oneKey = blocks.every((block) => block.heads.every(({ chosen }) => chosen.cosine > 0.9999));
   return {
     title: 'Implicit attention bias',
     sentence: conclusion(result),
@@ -32,19 +49,25 @@ export function presentBias(result: BiasResult, text: string): Presentation {
       { name: 'keys', value: names.join(', ') },
       ...massiveSettings(thresholds),
     ],
-    warnings: [],
+    warnings: partWarnings(result),
     parts: [
       lines('How alike value updates are between queries', 'cosine', false),
       lines('How large value updates are', 'norm', true),
       {
-        kind: 'heatmap',
-        heading: `Attention on ${chosenName(names)}`,
-        rows: { name: 'layer', labels: blocks.map(({ layer }) => `${layer}`) },
-        columns: { name: 'head', labels: Array.from({ length: heads }, (_, head) => `${head}`) },
+        ...byHead(`Attention on ${chosenName(names)}`, ({ share }) => share),
         value: { name: 'share of attention', format: 'share' },
         scale: 'linear',
-        values: blocks.flatMap((block) => Array.from({ length: heads }, (_, head) => block.heads[head]?.share ?? null)),
       },
+      {
+        ...byHead(`How large value updates are by head: ${chosenName(names)} ÷ the rest`, ({ chosen, rest }) =>
+          known(Math.log10(chosen.norm / rest.norm)),
+        ),
+        value: { name: 'log₁₀ of mean L2 norm, chosen ÷ rest', format: 'signed' },
+        scale: 'diverging',
+      },
+      ...(oneKey
+        ? [alike('rest', `all other tokens (${chosenName(names)}, a single key: 1 everywhere)`)]
+        : [alike('chosen', chosenName(names)), alike('rest', 'all other tokens')]),
       {
         kind: 'table',
         heading: 'From the norm’s input to K and V: chosen | others',
@@ -67,6 +90,9 @@ export function presentBias(result: BiasResult, text: string): Presentation {
     ],
   };
 }
+
+type Head = BiasResult['blocks'][number]['heads'][number];
+type ByHead = Pick<HeatmapPart, 'kind' | 'heading' | 'rows' | 'columns' | 'values'>;
 
 const chosenName = (names: readonly string[]) => (names.length > 3 ? `${names.length} tokens` : names.join(', '));
 

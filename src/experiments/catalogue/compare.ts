@@ -11,8 +11,10 @@ export function presentCompare(result: CompareResult): Presentation {
   const name = (run: Compared) => (texts.length > 1 ? `${run.name} on ${run.text}` : run.name);
   const [first] = runs;
   const scored = runs.flatMap(({ perplexity }) => (typeof perplexity === 'string' ? [] : [perplexity]));
-  const apart = differences.flatMap(({ of, ratio }) => (ratio ? [{ name: name(runs[of]), values: ratio }] : []));
   const layers = Array.from({ length: axes.layers + 1 }, (_, k) => k);
+  // The first one too, at zero: so that a run has the same colour in all charts.
+  const none = layers.map(() => null);
+  const apart = [layers.map(() => 0), ...differences.map(({ ratio }) => ratio ?? none)];
   const lines = (value: (layer: Compared['layers'][number]) => number) =>
     runs.map((run) => ({ name: name(run), values: layers.map((k) => (run.layers[k] ? value(run.layers[k]) : null)) }));
   return {
@@ -76,10 +78,16 @@ export function presentCompare(result: CompareResult): Presentation {
           typeof run.perplexity === 'string' ? null : run.perplexity.perplexity,
         ]),
       },
-      ...(apart.length > 0 ? [apartByLayer(layers, apart, name(first))] : []),
-      ...differences.flatMap((difference) =>
-        apartByToken(runs, difference, `${name(runs[difference.of])} ÷ ${name(first)}`),
-      ),
+      ...(differences.some(({ ratio }) => ratio)
+        ? [
+            apartByLayer(
+              layers,
+              runs.map((run, i) => ({ name: name(run), values: apart[i] })),
+              name(first),
+            ),
+          ]
+        : []),
+      ...apartByToken(result, name),
       ...differences.flatMap(({ of, sink }): HeatmapPart[] =>
         sink
           ? [
@@ -112,21 +120,27 @@ function apartByLayer(layers: readonly number[], lines: LinesPart['lines'], firs
   };
 }
 
-function apartByToken(runs: readonly Compared[], { of, from, tokens }: Difference, names: string): HeatmapPart[] {
-  if (!tokens) return [];
-  const [run, first] = [runs[of], runs[from]];
-  const shared = Array.from({ length: tokens.count }, (_, i) => ({ of: tokens.of + i, from: tokens.from + i }));
-  return [
-    {
-      kind: 'heatmap',
-      heading: `Largest activation by layer and token: ${names}`,
-      rows: { name: 'layer', labels: run.layers.map((_, k) => (k === 0 ? 'embed' : `${k}`)) },
-      columns: { name: 'token', labels: shared.map((at) => tokenLabel(run.sequence[at.of])) },
-      value: { name: 'log₁₀ of largest |h| ÷ largest |h|', format: 'signed' },
-      scale: 'diverging',
-      values: run.tokenMax.flatMap((row, k) => shared.map((at) => logRatio(row[at.of], first.tokenMax[k][at.from]))),
-    },
-  ];
+function apartByToken({ runs, differences }: CompareResult, name: (run: Compared) => string): HeatmapPart[] {
+  const parts = differences.flatMap(({ of, from, tokens }): HeatmapPart[] => {
+    if (!tokens) return [];
+    const [run, first] = [runs[of], runs[from]];
+    const shared = Array.from({ length: tokens.count }, (_, i) => ({ of: tokens.of + i, from: tokens.from + i }));
+    return [
+      {
+        kind: 'heatmap',
+        heading: `Largest activation by layer and token: ${name(run)} ÷ ${name(first)}`,
+        rows: { name: 'layer', labels: run.layers.map((_, k) => (k === 0 ? 'embed' : `${k}`)) },
+        columns: { name: 'token', labels: shared.map((at) => tokenLabel(run.sequence[at.of])) },
+        value: { name: `log₁₀ of largest |h| ÷ that of ${name(first)}`, format: 'signed' },
+        scale: 'diverging',
+        values: run.tokenMax.flatMap((row, k) => shared.map((at) => logRatio(row[at.of], first.tokenMax[k][at.from]))),
+      },
+    ];
+  });
+  const largest = parts
+    .flatMap(({ values }) => values)
+    .reduce<number>((most, value) => Math.max(most, Math.abs(value ?? 0)), 0);
+  return parts.map((part) => ({ ...part, range: [-largest, largest] }));
 }
 
 const logRatio = (one: number, other: number) => (one > 0 && other > 0 ? Math.log10(one / other) : null);
