@@ -48,13 +48,16 @@ function toJson(result: WeightsResult, { file, calibrate }: Options) {
   };
 }
 
-function tables({ block, token, dims, values, rows }: WeightsResult): string[] {
-  const found = dims.map((dim, i) => [`${dim}`, formatValue(values[i])]);
+function tables({ block, token, dims, values, randomDims, rows }: WeightsResult): string[] {
+  const found = [
+    ...dims.map((dim, i) => [`${dim}`, formatValue(values[i]), 'largest']),
+    ...randomDims.map((dim) => [`${dim}`, '', 'random']),
+  ];
   return [
     section('Perplexity', rowTable(rows)),
     section(
-      `Largest of the MLP intermediate state of block ${block} at token ${token}`,
-      columns(['dim'], 'mean', found),
+      `Intermediate dims of the MLP of block ${block}, at token ${token}`,
+      columns(['dim', 'mean'], 'chosen', found),
     ),
   ];
 }

@@ -53,7 +53,7 @@ describe('experiments', () => {
     assert.ok(table?.kind === 'table');
     const [value] = table.rows[0];
     assert.ok(Math.abs(Number(value) / expected.perplexity - 1) < 1e-4, `${value} is not ${expected.perplexity}`);
-    assert.match(said[0] ?? '', /^window 1 of 10 · perplexity [\d.]+$/);
+    assert.match(said[0] ?? '', /^window 1 of 10 · perplexity [\d.]+ \(95 % interval [\d.]+ to [\d.]+\)$/);
     assert.ok(presentation?.settings.some(({ name, value }) => name === 'T' && value === '256 tokens'));
   });
 

@@ -112,6 +112,10 @@ it('weights saves the list that fine-tuning needs', async () => {
     thresholds: { absolute: 100, ratio: 1000 },
   });
   expect(result.random_dims).toHaveLength(3);
+  const said = await printed('weights', 'llama', ...args);
+  expect(said).toMatch(/^ +425 +−830 +largest$/m);
+  for (const dim of result.random_dims) expect(said).toMatch(new RegExp(`^ +${dim} +random$`, 'm'));
+  expect(said).toMatch(/ · massive \|h\| > 100 and ≥ 1,000 × median · seed 0\nThe last 92 tokens were left out/);
 });
 
 describe('survey', () => {
