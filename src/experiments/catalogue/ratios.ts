@@ -16,7 +16,7 @@ export function presentRatios(result: RatiosResult): Presentation {
       { name: 'graphs', value: `${graphs}` },
       { name: 'limit', value: `beyond ${100 * tail} % of the gamma distribution fitted to the untrained ratios` },
     ],
-    warnings: [],
+    warnings: model === twin ? ['The twin is the model itself, so nothing can differ: choose the untrained one.'] : [],
     parts: [
       {
         kind: 'table',

@@ -213,8 +213,8 @@ describe('analyze --set', () => {
   });
 
   it('warns where means are taken from the text itself', async () => {
-    const { code, stderr } = await sinkscope(...sample, '--set', 'to=mean', '--calibrate', path('media/sample.md'));
-    expect([code, stderr]).toEqual([0, expect.stringMatching(/^The calibration text is the text itself.*\n$/)]);
+    const { code, stdout } = await sinkscope(...sample, '--set', 'to=mean', '--calibrate', path('media/sample.md'));
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/\nThe calibration text is the text itself.*\n$/)]);
   });
 
   it('adds noise that the seed gives, scales, and sets values, one change after another', async () => {
