@@ -4,7 +4,6 @@
  */
 import type { Anatomy } from '../anatomy/anatomy.js';
 import { SinkscopeError } from '../errors.js';
-import { logSumExp } from '../statistics/softmax.js';
 import { checkIds } from '../tokens/tokenizer.js';
 import type { AttentionWindow } from './answers.js';
 import { isCausal } from './causal.js';
@@ -12,6 +11,7 @@ import { makeFeeds } from './feeds.js';
 import { Head } from './head.js';
 import { type Intervention, intervened } from './interventions.js';
 import type { LoadedModel } from './loaded.js';
+import { createLossSession, type LossSession } from './losses.js';
 import { blockBytes } from './memory.js';
 import { cutsOf, runPatched, valueAt } from './patched.js';
 import { makePlan, type Stage } from './plan.js';
@@ -126,17 +126,22 @@ export async function measure(
     return values;
   };
 
-  for (const [index, { ids, from }] of request.sequences.entries()) {
-    checkIds(ids, summary.vocabulary);
-    const plain = await run(makeFeeds(anatomy.inputs, new Map(), ids).values, plainStages, []);
-    for (const [variant, { interventions, attention, first, stages }] of variants.entries()) {
-      const values =
-        first === undefined
-          ? plain
-          : await run(changedAt(plain, anatomy, first, interventions), stages, interventions, attention);
-      const losses = await lossesOf(head, values, ids, from, anatomy, keep);
-      await emit({ type: 'measured', sequence: index, variant, losses });
+  const softmax = await createLossSession(request.threads);
+  try {
+    for (const [index, { ids, from }] of request.sequences.entries()) {
+      checkIds(ids, summary.vocabulary);
+      const plain = await run(makeFeeds(anatomy.inputs, new Map(), ids).values, plainStages, []);
+      for (const [variant, { interventions, attention, first, stages }] of variants.entries()) {
+        const values =
+          first === undefined
+            ? plain
+            : await run(changedAt(plain, anatomy, first, interventions), stages, interventions, attention);
+        const losses = await lossesOf(head, softmax, values, ids, from, anatomy, keep);
+        await emit({ type: 'measured', sequence: index, variant, losses });
+      }
     }
+  } finally {
+    await softmax.release();
   }
 }
 
@@ -158,6 +163,7 @@ function changedAt(plain: Values, anatomy: Anatomy, block: number, interventions
 
 async function lossesOf(
   head: Head,
+  softmax: LossSession,
   values: Values,
   ids: readonly number[],
   from: number,
@@ -171,12 +177,7 @@ async function lossesOf(
     const end = Math.min(start + rows, ids.length);
     // The token at i is predicted at position i - 1.
     const logits = await head.logits(values, start - 1, end - 1, keep);
-    const width = logits.length / (end - start);
-    for (let i = start; i < end; i++) {
-      const row = logits.subarray((i - start) * width, (i - start + 1) * width);
-      // −ln softmax(row)[id]
-      losses[i - from] = logSumExp(row) - row[ids[i]];
-    }
+    losses.set(await softmax.losses(logits, ids.slice(start, end)), start - from);
   }
   return losses;
 }
