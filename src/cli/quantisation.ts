@@ -11,6 +11,7 @@ import {
   outlierCriteria,
   outliers,
   type QuantisedResult,
+  residualName,
 } from '../experiments/quantisation.js';
 import { modelFile } from './model.js';
 import { finished } from './progress.js';
@@ -84,7 +85,7 @@ function outliersJson(result: OutliersResult, file: string) {
     outlier_criteria: outlierCriteria,
     outlier_dims: outlierDims,
     massive_activations: massive.map(entryJson),
-    /** Of h_k by k. */
+    /** In the order of the model. */
     int8,
   };
 }
@@ -117,15 +118,15 @@ function quantisedJson(result: QuantisedResult, file: string) {
 }
 
 function outliersTables({ int8, massive }: OutliersResult): string[] {
-  const rows = int8.map((errors, layer) => [
-    `${layer}`,
+  const rows = int8.map((errors) => [
+    residualName(errors),
     ...(['tensor', 'token', 'channel'] as const).flatMap((axis) => [
       formatShare(errors.with[axis]),
       formatShare(errors.without[axis]),
     ]),
     `${errors.removed}`,
   ]);
-  const headings = ['layer', 'tensor', 'without', 'token', 'without', 'channel', 'without'];
+  const headings = ['point', 'tensor', 'without', 'token', 'without', 'channel', 'without'];
   return [
     section(
       'Error of int8 with one scale per …, and without the entries that stand out',

@@ -4,7 +4,7 @@ import { formatShare } from '../analysis/format.js';
 import { type MassiveActivation, massiveActivations } from '../analysis/massive.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
-import type { ReducedState } from '../engine/states.js';
+import type { Place, ReducedState } from '../engine/states.js';
 import { SinkscopeError } from '../errors.js';
 import type { Int8Errors, StateDifference } from '../statistics/statistics.js';
 import { Losses, type Perplexity } from './perplexity.js';
@@ -34,12 +34,21 @@ export interface OutliersResult {
   readonly outlierDims: readonly number[];
   /** Scalars. */
   readonly massive: readonly MassiveActivation[];
-  /** Of h_k by k; entries of at least `soft` × the median are those removed. */
-  readonly int8: readonly Int8Errors[];
+  /** Of every residual point, in the order of the model; entries of at least `soft` × the median are those removed. */
+  readonly int8: readonly (Int8Errors & ResidualPoint)[];
 }
 
+/** h_k (`resid_post`), or what block k has between attention and MLP (`resid_mid`). */
+export interface ResidualPoint {
+  readonly layer: number;
+  readonly point: 'resid_post' | 'resid_mid';
+}
+
+/** As people say it: `h_4`, `mid_4`. */
+export const residualName = ({ layer, point }: ResidualPoint) => `${point === 'resid_post' ? 'h' : 'mid'}_${layer}`;
+
 /**
- * Outlier features beside massive activations, and the int8 error of every h_k with and without the latter.
+ * Outlier features beside massive activations, and the int8 error of every residual point with and without the latter.
  *
  * @throws SinkscopeError `input` for a text without tokens
  */
@@ -52,9 +61,15 @@ export async function outliers(
   const { ids, prefix } = await encoded(engine, model, request.text, request, signal);
   const sequence = [...(prefix === undefined ? [] : [prefix]), ...ids].slice(0, request.tokens);
   const costs = { removed: thresholds.soft, outlier: outlierCriteria.magnitude };
-  const run = engine.states({ model, sequences: [sequence], costs, memory, threads }, signal);
-  let states: readonly ReducedState[] = [];
-  for await (const event of going(run)) if (event.type === 'states') states = event.states;
+  const { blocks } = (await engine.inspect(model, signal)).anatomy;
+  const places = [0, ...blocks.map((_, i) => i + 1)].flatMap((block): Place[] => {
+    const mid = blocks[block - 1]?.residMid !== undefined;
+    return [...(mid ? [{ point: 'resid_mid', block } as const] : []), { point: 'resid_post', block }];
+  });
+  const run = engine.states({ model, sequences: [sequence], places, costs, memory, threads }, signal);
+  let all: readonly ReducedState[] = [];
+  for await (const event of going(run)) if (event.type === 'states') all = event.states;
+  const states = all.filter(({ point }) => point === 'resid_post');
   return {
     model,
     tokens: sequence.length,
@@ -63,7 +78,9 @@ export async function outliers(
     hidden: states[0]?.dims ?? 0,
     outlierDims: outlierDims(states),
     massive: massiveActivations({ ...emptyAnalysis, layers: states }, thresholds),
-    int8: states.flatMap((state) => state.costs?.int8 ?? []),
+    int8: all.flatMap(({ costs, block, point }) =>
+      costs ? [{ ...costs.int8, layer: block, point: point === 'resid_mid' ? point : 'resid_post' }] : [],
+    ),
   };
 }
 
@@ -89,7 +106,7 @@ export function outliersConclusion({ outlierDims, massive, int8, hidden }: Outli
     return `${found} Taking out what stands out hardly lowers the int8 error of any layer: this model has no massive activations that quantisation would have to mind.`;
   }
   return (
-    `${found} They cost most at h_${worst}: with one scale for the whole state, int8 is off by ${formatShare(errors.with.tensor)} where they are in it ` +
+    `${found} They cost most at ${residualName(errors)}: with one scale for the whole state, int8 is off by ${formatShare(errors.with.tensor)} where they are in it ` +
     `and by ${formatShare(errors.without.tensor)} where the ${errors.removed} of them are kept apart; with a scale for each token ${formatShare(errors.with.token)}, for each channel ${formatShare(errors.with.channel)}.`
   );
 }

@@ -248,25 +248,24 @@ def outliers(name: str, model: Decoder) -> dict:
         layers, positions = above.any(1).float().mean(0), above.flatten(0, 1).float().mean(0)
         return ((layers >= 0.25) & (positions >= 0.06)).nonzero().flatten().tolist()
 
-    errors = []
-    for h in states:
+    def errors_of(h: torch.Tensor) -> dict:
         rest = h.abs() < 100 * h.abs().median()
         without = torch.where(rest, h, 0.0)
         axes = {"tensor": None, "token": 1, "channel": 0}
-        errors.append(
-            {
-                "removed": (~rest).nonzero().tolist(),
-                "with": {axis: int8_error(h, dim, rest) for axis, dim in axes.items()},
-                "without": {axis: int8_error(without, dim, rest) for axis, dim in axes.items()},
-            }
-        )
+        return {
+            "removed": (~rest).nonzero().tolist(),
+            "with": {axis: int8_error(h, dim, rest) for axis, dim in axes.items()},
+            "without": {axis: int8_error(without, dim, rest) for axis, dim in axes.items()},
+        }
+
     return {
         "model": name,
         "file": BOATS,
         "tokens": 256,
         "outlierDims": features(states),
         "outlierDimsOfNormed": features(normed),
-        "int8": errors,
+        "int8": [errors_of(h) for h in states],
+        "int8Mid": [errors_of(points[f"resid_mid.{b}"]) for b in range(model.config.layers)],
     }
 
 

@@ -9,6 +9,7 @@ import {
   outliersConclusion,
   type QuantisedResult,
   quantisedConclusion,
+  residualName,
 } from '../quantisation.js';
 import { presented } from './rows.js';
 import { leftWarnings, massiveSettings, windowSettings } from './settings.js';
@@ -36,8 +37,9 @@ export function presentOutliers(result: OutliersResult, text: string): Presentat
     parts: [
       {
         kind: 'lines',
-        heading: 'int8 error by layer, with and without massive entries',
-        x: { name: 'layer', values: int8.map((_, k) => k) },
+        heading: 'int8 error by residual point, with and without massive entries',
+        // Between attention and MLP is between two layers.
+        x: { name: 'layer', values: int8.map(({ layer, point }) => (point === 'resid_mid' ? layer - 0.5 : layer)) },
         y: { name: 'relative error', format: 'share', log: true },
         lines: [
           ...scales.map((scale) => ({ name: `per ${scale}`, values: int8.map((errors) => errors.with[scale]) })),
@@ -63,15 +65,15 @@ export function presentOutliers(result: OutliersResult, text: string): Presentat
         kind: 'table',
         heading: 'int8 error: with | without what stands out',
         columns: [
-          { name: 'layer' },
+          { name: 'point' },
           { name: 'removed', format: 'plain' },
           ...scales.flatMap((scale) => [
             { name: `per ${scale}`, format: 'share' } as const,
             { name: 'without', format: 'share' } as const,
           ]),
         ],
-        rows: int8.map((errors, k) => [
-          `${k}`,
+        rows: int8.map((errors) => [
+          residualName(errors),
           errors.removed,
           ...scales.flatMap((scale) => [errors.with[scale], errors.without[scale]]),
         ]),

@@ -156,9 +156,10 @@ describe('survey', () => {
   });
 });
 
-it('outliers shows vectors beside scalars, and int8 by layer', async () => {
+it('outliers shows vectors beside scalars, and int8 by residual point', async () => {
   const result = await json('outliers', 'llama', '--file', boats, '--tokens', '64');
-  expect(result.int8).toHaveLength(9);
+  expect(result.int8).toHaveLength(17);
+  expect(result.int8[1]).toMatchObject({ layer: 1, point: 'resid_mid' });
   expect(result.massive_activations[0]).toMatchObject({ token: 0, dim: 239, kind: 'massive' });
   expect(result).toMatchObject({ tokens: 64, prefix: 0, outlier_criteria: { magnitude: 6, layers: 0.25 } });
   expect(await printed('outliers', 'llama', '--file', boats, '--tokens', '64')).toMatch(/cost most at h_\d/);

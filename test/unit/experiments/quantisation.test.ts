@@ -6,6 +6,7 @@ import {
   outliers,
   outliersConclusion,
   quantisedConclusion,
+  residualName,
 } from '../../../src/experiments/quantisation.js';
 import { going } from '../../../src/experiments/text.js';
 import { readFloats } from '../engine/support.js';
@@ -28,7 +29,7 @@ const folder = await temporaryFolder();
 const engine = await startEngine();
 
 describe.each(references.outliers)('outliers of $model equal PyTorch', (reference) => {
-  it('in outlier features and int8 errors of every layer', async () => {
+  it('in outlier features and int8 errors of every residual point', async () => {
     const result = await outliers(engine, {
       ...budget,
       model: demoModel(reference.model),
@@ -37,18 +38,26 @@ describe.each(references.outliers)('outliers of $model equal PyTorch', (referenc
       thresholds,
     });
     expect(result.outlierDims).toEqual(reference.outlierDims);
-    expect(result.int8).toHaveLength(reference.int8.length);
-    for (const [k, expected] of reference.int8.entries()) {
-      expect(result.int8[k].removed).toBe(expected.removed.length);
+    const expected = [
+      ...reference.int8.map((errors, layer) => ({ ...errors, layer, point: 'resid_post' })),
+      ...reference.int8Mid.map((errors, block) => ({ ...errors, layer: block + 1, point: 'resid_mid' })),
+    ];
+    expect(result.int8).toHaveLength(expected.length);
+    expect(result.int8.slice(0, 3).map(residualName)).toEqual(['h_0', 'mid_1', 'h_1']);
+    for (const { layer, point, removed, ...errors } of expected) {
+      const found = result.int8.find((one) => one.layer === layer && one.point === point);
+      expect(found?.removed, `${point} ${layer}`).toBe(removed.length);
       // Values on the edge of two steps fall to either side, as their last bit is.
       for (const side of ['with', 'without'] as const)
         for (const axis of ['tensor', 'token', 'channel'] as const)
-          expect(off(result.int8[k][side][axis], expected[side][axis]), `${k} ${side} ${axis}`).toBeLessThan(1e-4);
+          expect(off(found?.[side][axis] ?? 0, errors[side][axis]), `${point} ${layer} ${side} ${axis}`).toBeLessThan(
+            1e-4,
+          );
     }
     expect(outliersConclusion(result)).toMatch(
       reference.model === 'llama-bias'
         ? /no massive activations that quantisation would have to mind/
-        : /cost most at h_\d/,
+        : /cost most at (h|mid)_\d/,
     );
   });
 });
