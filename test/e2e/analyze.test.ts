@@ -72,7 +72,7 @@ describe('Analyze Prompt', () => {
     await window.page.keyboard.press('Home');
     await window.page.keyboard.type('New words. ');
     await expect.poll(() => window.text()).toContain('New words. Alpha');
-    expect(await outlined()).toEqual([' lamp']);
+    await expect.poll(outlined).toEqual([' lamp']);
 
     // Inside the marked word.
     await window.lines.nth(2).getByText('lamp').click();

@@ -12,15 +12,7 @@ const files = {
 test('a picture is analyzed from the Explorer with a vision model of the folder', async ({ open }) => {
   const window = await open({ files });
   const { page } = window;
-  await page.getByRole('treeitem', { name: 'coast.jpg' }).click({ button: 'right' });
-  const item = page.getByRole('menuitem', { name: 'Analyze Image' });
-  await item.waitFor();
-  await expect
-    .poll(async () => {
-      if (await item.isVisible()) await item.click();
-      return item.isVisible();
-    })
-    .toBe(false);
+  await window.menuOf(page.getByRole('treeitem', { name: 'coast.jpg' }), 'Analyze Image');
   // The chosen model, llama, takes no pictures.
   const models = page.locator('.quick-input-list').getByRole('option');
   await models.first().waitFor();

@@ -113,12 +113,20 @@ export class Workbench {
 
   /** Right-clicks a line, which leaves a selection there as it is, and chooses an entry of the menu. */
   async contextMenu(title: string, line = this.lines.first()): Promise<void> {
-    await line.click({ button: 'right', position: { x: 20, y: 8 } });
+    await this.menuOf(line, title);
+  }
+
+  /** Right-clicks anything and chooses an entry of its menu. */
+  async menuOf(target: Locator, title: string): Promise<void> {
     const item = this.page.getByRole('menuitem', { name: title });
-    await item.waitFor();
-    // A menu that has only just opened takes no click yet.
     await vi.waitFor(async () => {
-      if (await item.isVisible()) await item.click();
+      if (!(await item.isVisible())) {
+        // A menu that was opened before the extension was known has no such entry. Nothing else takes an Escape.
+        if (await this.page.locator('.context-view .monaco-menu').isVisible()) await this.page.keyboard.press('Escape');
+        await target.click({ button: 'right', position: { x: 20, y: 8 }, timeout: 1_000 });
+      }
+      // One that has only just opened takes no click.
+      await item.click({ timeout: 1_000 });
       await item.waitFor({ state: 'hidden', timeout: 1_000 });
     }, patience);
   }
