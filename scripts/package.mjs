@@ -2,9 +2,9 @@
  * Packages the extension for one platform: `npm run package [-- --target linux-x64]` writes `out/sinkscope-….vsix`.
  *
  * The native packages carry the files of all platforms, so what is packed is put together in a folder of its own:
- * what the extension needs at run time, and of the native files those of the target.
+ * what `.vscodeignore` leaves of this one, and of the native files those of the target.
  */
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -42,15 +42,13 @@ export async function packageExtension(target = `${process.platform}-${process.a
   await rm(stage, { recursive: true, force: true });
   await mkdir(stage, { recursive: true });
 
+  const { createVSIX, listFiles, PackageManager } = await import('@vscode/vsce');
+  await copy(root, stage, await listFiles({ cwd: root, packageManager: PackageManager.None }), () => true);
   const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
   const { scripts, devDependencies, ...shipped } = manifest;
   await writeFile(join(stage, 'package.json'), JSON.stringify({ ...shipped, files: ['**'] }, undefined, 2));
 
   const [os, cpu] = target.split('-');
-  const own = (await readdir(root)).filter((name) =>
-    /^(dist|media|l10n|README\.md|LICENSE|package\.nls.*\.json)$/.test(name),
-  );
-  await copy(root, stage, own, (path) => !path.endsWith('.map'));
   await copyPackage(stage, 'onnxruntime-common', ['dist/cjs']);
   await copyPackage(stage, 'onnxruntime-node', [
     'dist',
@@ -58,7 +56,6 @@ export async function packageExtension(target = `${process.platform}-${process.a
   ]);
   await copyPackage(stage, 'tokenizers', ['index.js', 'LICENSE', `tokenizers.${natives.tokenizers}.node`]);
 
-  const { createVSIX } = await import('@vscode/vsce');
   const vsix = join(root, 'out', `${manifest.name}-${manifest.version}-${target}.vsix`);
   await createVSIX({
     cwd: stage,
