@@ -114,7 +114,7 @@ function sinkSentence(analysis: Analysis, thresholds: Thresholds): Span[] {
     ];
   }
   const alpha = `α > ${thresholds.epsilon}`;
-  const share = `${formatShare(thresholds.minShare)}`;
+  const share = formatShare(thresholds.minShare);
   if (found.length === 0) {
     return [{ text: `No sink: no token draws ${alpha} in ${share} of the ${heads} heads (${setting}).` }];
   }

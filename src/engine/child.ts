@@ -21,7 +21,7 @@ interface Current {
 }
 
 let current: Current | undefined;
-/** The structure that was read last. */
+/** The structure that was read last, which may be another model's than the current one's. */
 let loaded: LoadedModel | undefined;
 let queue = Promise.resolve();
 
@@ -120,9 +120,12 @@ async function encode(model: string, text: string, bos: boolean | undefined): Pr
   return { ids: Int32Array.from(ids), prefix: prefix[0], lost };
 }
 
-/** The model's structure: as it was read last, unless the file is another one or has changed on disk. */
+/** The model's structure: as it was read, unless the file is another one or has changed on disk. */
 function load(model: string): LoadedModel {
-  if (loaded?.file !== model || loaded.version !== fileVersion(model)) loaded = loadModel(model);
+  const version = fileVersion(model);
+  const known = [current?.loaded, loaded].find((one) => one?.file === model && one.version === version);
+  if (known) return known;
+  loaded = loadModel(model);
   return loaded;
 }
 

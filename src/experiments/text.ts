@@ -95,7 +95,7 @@ export function leftOut({ left, window, lost }: Pick<TextWindows, 'left' | 'wind
 }
 
 /** That the model does not get to see some characters. */
-export function lostInWords(lost: number): string {
+function lostInWords(lost: number): string {
   const characters = lost === 1 ? 'One character' : `${lost} characters`;
   return `${characters} of the text have no token of their own in this model’s tokenizer: it does not get to see them.`;
 }

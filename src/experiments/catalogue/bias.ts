@@ -3,6 +3,7 @@ import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presen
 import type { Pair } from '../../engine/answers.js';
 import { type BiasResult, conclusion, implicitBias } from '../bias.js';
 import { experiment } from '../experiment.js';
+import { byHead } from './heatmaps.js';
 import { presented } from './rows.js';
 import { massiveSettings, partWarnings, runSettings } from './settings.js';
 import { indices, wordOr } from './words.js';
@@ -23,17 +24,12 @@ export function presentBias(result: BiasResult, text: string): Presentation {
       { name: 'all other tokens', values: updates('rest', of) },
     ],
   });
-  const byHead = (heading: string, of: (head: Head) => number | null): ByHead => ({
-    kind: 'heatmap',
+  const cells = (heading: string, of: (head: Head) => number | null) => ({
     heading,
-    rows: { name: 'layer', labels: blocks.map(({ layer }) => `${layer}`) },
-    columns: { name: 'head', labels: Array.from({ length: heads }, (_, head) => `${head}`) },
-    values: blocks.flatMap((block) =>
-      Array.from({ length: heads }, (_, head) => (block.heads[head] ? of(block.heads[head]) : null)),
-    ),
+    ...byHead(x.values, heads, (row, head) => blocks[row].heads[head] && of(blocks[row].heads[head])),
   });
   const alike = (part: 'chosen' | 'rest', who: string): HeatmapPart => ({
-    ...byHead(`How alike value updates are by head: ${who}`, (head) => known(head[part].cosine)),
+    ...cells(`How alike value updates are by head: ${who}`, (head) => known(head[part].cosine)),
     value: { name: 'mean cosine similarity', format: 'fixed' },
     scale: 'diverging',
     range: [-1, 1],
@@ -54,12 +50,12 @@ export function presentBias(result: BiasResult, text: string): Presentation {
       lines('How alike value updates are between queries', 'cosine', false),
       lines('How large value updates are', 'norm', true),
       {
-        ...byHead(`Attention on ${chosenName(names)}`, ({ share }) => share),
+        ...cells(`Attention on ${chosenName(names)}`, ({ share }) => share),
         value: { name: 'share of attention', format: 'share' },
         scale: 'linear',
       },
       {
-        ...byHead(`How large value updates are by head: ${chosenName(names)} ÷ the rest`, ({ chosen, rest }) =>
+        ...cells(`How large value updates are by head: ${chosenName(names)} ÷ the rest`, ({ chosen, rest }) =>
           known(Math.log10(chosen.norm / rest.norm)),
         ),
         value: { name: 'log₁₀ of mean L2 norm, chosen ÷ rest', format: 'signed' },
@@ -92,7 +88,6 @@ export function presentBias(result: BiasResult, text: string): Presentation {
 }
 
 type Head = BiasResult['blocks'][number]['heads'][number];
-type ByHead = Pick<HeatmapPart, 'kind' | 'heading' | 'rows' | 'columns' | 'values'>;
 
 const chosenName = (names: readonly string[]) => (names.length > 3 ? `${names.length} tokens` : names.join(', '));
 

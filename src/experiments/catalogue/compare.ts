@@ -2,6 +2,7 @@ import { tokenLabel } from '../../analysis/label.js';
 import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
 import { type Compared, type CompareResult, compare, conclusion, type Difference } from '../compare.js';
 import { experiment, type NamedText } from '../experiment.js';
+import { byHead, logRatio } from './heatmaps.js';
 import { presented } from './rows.js';
 import { massiveSettings, sinkSettings } from './settings.js';
 
@@ -92,14 +93,11 @@ export function presentCompare(result: CompareResult): Presentation {
         sink
           ? [
               {
-                kind: 'heatmap',
                 heading: `Attention on sinks: ${name(runs[of])} minus ${name(first)}`,
-                rows: { name: 'layer', labels: sink.map((_, i) => `${i + 1}`) },
-                columns: { name: 'head', labels: Array.from({ length: axes.heads }, (_, head) => `${head}`) },
+                ...byHead(layers.slice(1, sink.length + 1), axes.heads, (row, head) => sink[row]?.[head]),
                 value: { name: 'difference in α', format: 'signed' },
                 scale: 'diverging',
                 range: [-1, 1],
-                values: sink.flatMap((row) => Array.from({ length: axes.heads }, (_, head) => row?.[head] ?? null)),
               },
             ]
           : [],
@@ -142,8 +140,6 @@ function apartByToken({ runs, differences }: CompareResult, name: (run: Compared
     .reduce<number>((most, value) => Math.max(most, Math.abs(value ?? 0)), 0);
   return parts.map((part) => ({ ...part, range: [-largest, largest] }));
 }
-
-const logRatio = (one: number, other: number) => (one > 0 && other > 0 ? Math.log10(one / other) : null);
 
 /** Why a difference is not among the parts. */
 function notShown({ ratio, sink, tokens }: Difference, of: string, from: string): string[] {

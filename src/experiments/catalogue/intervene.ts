@@ -7,6 +7,7 @@ import { experiment } from '../experiment.js';
 import { conclusion, type InterveneResult, intervene } from '../intervene.js';
 import { factsOf } from '../run.js';
 import { type Change, dimsByDefault } from '../selectors.js';
+import { byHead, logRatio } from './heatmaps.js';
 import { presented } from './rows.js';
 import { calibrationSetting, massiveSettings, partWarnings, runSettings, sinkSettings } from './settings.js';
 import { indices, wordOr } from './words.js';
@@ -76,24 +77,21 @@ export function presentIntervene(result: InterveneResult, texts: { text: string;
         ],
       },
       {
-        kind: 'heatmap',
         heading: 'Attention on the first token: after minus before',
-        rows: { name: 'layer', labels: before.attention.map((_, i) => `${i + 1}`) },
-        columns: { name: 'head', labels: Array.from({ length: heads }, (_, head) => `${head}`) },
+        ...byHead(
+          before.attention.map((_, i) => i + 1),
+          heads,
+          (block, head) => {
+            const [old, now] = [alpha(before, block, head), alpha(after, block, head)];
+            return old === undefined || now === undefined ? null : now - old;
+          },
+        ),
         value: { name: 'difference in α', format: 'signed' },
         scale: 'diverging',
-        values: before.attention.flatMap((_, i) =>
-          Array.from({ length: heads }, (_, head) => {
-            const [old, now] = [alpha(before, i, head), alpha(after, i, head)];
-            return old === undefined || now === undefined ? null : now - old;
-          }),
-        ),
       },
     ],
   };
 }
-
-const logRatio = (after: number, before: number) => (after > 0 && before > 0 ? Math.log10(after / before) : null);
 
 const alpha = ({ attention }: Analysis, block: number, head: number) => {
   const statistics = attention[block];

@@ -3,6 +3,7 @@ import type { HeatmapPart, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { experiment } from '../experiment.js';
 import { conclusion, type StreamingResult, streaming } from '../streaming.js';
+import { byHead } from './heatmaps.js';
 import { presented, rowBars, rowTable } from './rows.js';
 import { leftWarnings, windowSettings } from './settings.js';
 
@@ -10,14 +11,15 @@ export function presentStreaming(result: StreamingResult, text: string): Present
   const { model, window, sinks, windows, evicted, rows } = result;
   const heads = Math.max(...evicted.window.map((shares) => shares.length));
   const heatmap = (heading: string, shares: readonly (readonly number[])[]): HeatmapPart => ({
-    kind: 'heatmap',
     heading,
-    rows: { name: 'layer', labels: shares.map((_, i) => `${i + 1}`) },
-    columns: { name: 'head', labels: Array.from({ length: heads }, (_, head) => `${head}`) },
+    ...byHead(
+      shares.map((_, i) => i + 1),
+      heads,
+      (row, head) => shares[row][head],
+    ),
     value: { name: 'evicted attention', format: 'share' },
     scale: 'linear',
     range: [0, 1],
-    values: shares.flatMap((row) => Array.from({ length: heads }, (_, head) => row[head] ?? null)),
   });
   return {
     title: 'Sliding window and sinks',
