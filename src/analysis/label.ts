@@ -25,6 +25,11 @@ export function tokenLabel(token: Token): string {
   );
 }
 
+/** {@link tokenLabel} of a token that is known by its text, as predictions are; `id` names one without any. */
+export function textLabel(text: string, id = 0): string {
+  return tokenLabel({ id, text, start: 0, end: 0, special: false });
+}
+
 /** All tokens of a run as they are shown; those of pictures and features have names, which are left as they are. */
 export function tokenLabels({ tokens, source }: TokensEvent): string[] {
   return tokens.map((token) => (source === 'image' || source === 'features' ? token.text : tokenLabel(token)));

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import { formatNumber } from '../analysis/format.js';
-import { tokenLabel } from '../analysis/label.js';
+import { textLabel, tokenLabel } from '../analysis/label.js';
 import type { Engine } from '../engine/engine.js';
 import { presentLens } from '../experiments/catalogue/lens.js';
 import { decidedAt, type LensResult, lens, partName, targetOf } from '../experiments/lens.js';
@@ -67,13 +67,12 @@ const shownTokens = 12;
 function tables(result: LensResult): string[] {
   const { sequence, points, attribution } = result;
   const first = Math.max(0, sequence.length - shownTokens);
-  const label = (text: string) => tokenLabel({ id: 0, text, start: 0, end: 0, special: false });
   const rows = sequence
     .slice(first)
     .map((token, i) => [
       `${first + i}`,
       tokenLabel(token),
-      ...points.map(({ rows: byToken }) => label(byToken[first + i]?.[0]?.text ?? '')),
+      ...points.map(({ rows: byToken }) => textLabel(byToken[first + i]?.[0]?.text ?? '')),
     ]);
   const headings = points.map(({ layer, point }) => (point === 'resid_mid' ? `${layer} mid` : `h_${layer}`));
   const parts =
@@ -86,7 +85,7 @@ function tables(result: LensResult): string[] {
     typeof attribution === 'string'
       ? ''
       : section(
-          `Logit ${formatNumber(attribution.logit)} of ${label(attribution.target.text)} after token ${attribution.token}`,
+          `Logit ${formatNumber(attribution.logit)} of ${textLabel(attribution.target.text)} after token ${attribution.token}`,
           columns(['logit'], 'part', parts),
         ),
   ];

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatNumber, formatValue } from '../analysis/format.js';
-import { tokenLabel } from '../analysis/label.js';
+import { textLabel } from '../analysis/label.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/engine.js';
 import { presentSurvey } from '../experiments/catalogue/survey.js';
@@ -132,8 +132,6 @@ function tables(survey: Survey): string[] {
 }
 
 function tokensOf({ tokens }: SurveyRow): string {
-  const named = tokens.slice(0, 3).map(({ text, entries }) => `${label(text)} ${entries}`);
+  const named = tokens.slice(0, 3).map(({ text, entries }) => `${textLabel(text)} ${entries}`);
   return [...named, ...(tokens.length > 3 ? [`${tokens.length - 3} others`] : [])].join(', ');
 }
-
-const label = (text: string) => tokenLabel({ id: 0, text, start: 0, end: 0, special: false });

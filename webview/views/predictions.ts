@@ -1,7 +1,7 @@
 /** What the model expects after a token: the last one as it came, any other asked for. */
 import { css, html, type PropertyValues } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
-import { tokenLabel } from '../../src/analysis/label.js';
+import { textLabel } from '../../src/analysis/label.js';
 import type { PredictionsEvent } from '../../src/engine/events.js';
 import { SinkscopeError, toProblem } from '../../src/errors.js';
 import { formatPercent } from '../numbers.js';
@@ -68,7 +68,7 @@ export class Predictions extends View {
       html`<ol>
         ${shown.top.slice(0, 8).map(
           ({ id, text, probability }) => html`<li>
-            <span class="token">${tokenLabel({ id, text, start: 0, end: 0, special: false })}</span>
+            <span class="token">${textLabel(text, id)}</span>
             <span><div class="bar" .style=${`width: ${(100 * probability) / most}%`}></div></span>
             <span>${formatPercent(probability)}</span>
           </li>`,

@@ -1,5 +1,5 @@
 import type { Analysis } from '../../analysis/analysis.js';
-import { tokenLabel } from '../../analysis/label.js';
+import { textLabel, tokenLabel } from '../../analysis/label.js';
 import type { HeatmapPart, Presentation, TablePart } from '../../analysis/presentation.js';
 import { points, type Setting, settingProblem } from '../../engine/interventions.js';
 import { SinkscopeError } from '../../errors.js';
@@ -112,12 +112,16 @@ function predictions(before: Analysis, after: Analysis): TablePart {
     ],
     rows: old.map(({ text, probability }, rank) => {
       const other = now[rank];
-      return [`${rank + 1}.`, shown(text), probability, other ? shown(other.text) : null, other?.probability ?? null];
+      return [
+        `${rank + 1}.`,
+        textLabel(text),
+        probability,
+        other ? textLabel(other.text) : null,
+        other?.probability ?? null,
+      ];
     }),
   };
 }
-
-const shown = (text: string) => tokenLabel({ id: 0, text, start: 0, end: 1, special: false });
 
 function inWords({ point, block, tokens, dims, set }: InterveneResult['interventions'][number]): string {
   const list = (chosen: typeof dims) => {

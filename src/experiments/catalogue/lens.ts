@@ -1,4 +1,4 @@
-import { tokenLabel } from '../../analysis/label.js';
+import { textLabel, tokenLabel } from '../../analysis/label.js';
 import type { BarsPart, Presentation, TextPart } from '../../analysis/presentation.js';
 import { experiment } from '../experiment.js';
 import { conclusion, decidedAt, type LensPoint, type LensResult, lens, partName, targetOf } from '../lens.js';
@@ -24,7 +24,7 @@ export function presentLens(result: LensResult, text: string): Presentation {
         value: { name: 'probability', format: 'share' },
         scale: 'linear',
         values: points.flatMap(({ rows }) => labels.map((_, token) => rows[token]?.[0]?.probability ?? null)),
-        texts: points.flatMap(({ rows }) => labels.map((_, token) => visible(rows[token]?.[0]?.text ?? ''))),
+        texts: points.flatMap(({ rows }) => labels.map((_, token) => textLabel(rows[token]?.[0]?.text ?? ''))),
       },
       attributionPart(result),
       {
@@ -35,7 +35,7 @@ export function presentLens(result: LensResult, text: string): Presentation {
           `${token}`,
           label,
           decided[token] ?? null,
-          visible(points.at(-1)?.rows[token]?.[0]?.text ?? ''),
+          textLabel(points.at(-1)?.rows[token]?.[0]?.text ?? ''),
         ]),
       },
       {
@@ -52,7 +52,7 @@ export function presentLens(result: LensResult, text: string): Presentation {
           pointName(point),
           ...Array.from({ length: top }, (_, rank) => {
             const prediction = point.rows[last]?.[rank];
-            return prediction ? [visible(prediction.text), prediction.probability] : [null, null];
+            return prediction ? [textLabel(prediction.text), prediction.probability] : [null, null];
           }).flat(),
         ]),
       },
@@ -76,8 +76,6 @@ function attributionPart({ attribution }: LensResult): BarsPart | TextPart {
 
 const pointName = ({ layer, point }: LensPoint) =>
   point === 'resid_mid' ? `${layer} mid` : layer === 0 ? 'embed' : `${layer}`;
-
-const visible = (text: string) => tokenLabel({ id: 0, text, start: 0, end: 1, special: false });
 
 export const lensExperiment = experiment({
   id: 'lens',
