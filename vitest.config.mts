@@ -15,7 +15,7 @@ export default defineConfig({
     },
   ],
   test: {
-    include: ['test/{unit,zoo}/**/*.test.ts'],
+    include: ['test/{pure,process,browser,zoo}/**/*.test.ts'],
     testTimeout: 60_000,
     server: { deps: { inline: [/\.wasm$/] } },
   },

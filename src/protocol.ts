@@ -6,7 +6,7 @@
 import type { Presentation } from './analysis/presentation.js';
 import type { Selection } from './analysis/selection.js';
 import type { Thresholds } from './analysis/thresholds.js';
-import type { Query, QueryAnswers, RunEvent } from './engine/events.js';
+import type { Query, QueryAnswers, RunEvent } from './engine/contract/events.js';
 import type { Problem } from './errors.js';
 import type { ExperimentFacts } from './experiments/facts.js';
 

@@ -1,6 +1,6 @@
 /** Painting the patches of a picture over it: plain functions of what to show and where, knowing no element. */
 import type { Kind } from '../src/analysis/massive.js';
-import type { Token, TokensEvent } from '../src/engine/events.js';
+import type { Token, TokensEvent } from '../src/engine/contract/events.js';
 import { canvasFont } from './cells.js';
 import type { Theme } from './theme.js';
 

@@ -1,9 +1,10 @@
 /** What is said of one token wherever it is shown. */
+
 import { formatNumber, formatRatio, formatValue } from '../src/analysis/format.js';
+import { layerName } from '../src/analysis/label.js';
 import type { Kind } from '../src/analysis/massive.js';
 import { type Findings, shownLayer } from './findings.js';
 import type { Scene } from './view.js';
-import { layerName } from './views/residual-heatmap.js';
 
 /** Its name for screen readers: what does not change with the layer, so that choosing one leaves a thousand alone. */
 export function tokenFacts({ labels, sinks }: Findings, token: number, kind: Kind | undefined): string {

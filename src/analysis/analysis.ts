@@ -2,7 +2,13 @@
  * The state of one run as a pure fold of its events. Host, webview, CLI and tests all hold this and nothing else.
  */
 
-import type { FinishedEvent, PredictionsEvent, RunEvent, StartedEvent, TokensEvent } from '../engine/events.js';
+import type {
+  FinishedEvent,
+  PredictionsEvent,
+  RunEvent,
+  StartedEvent,
+  TokensEvent,
+} from '../engine/contract/events.js';
 import type { Problem } from '../errors.js';
 import type { HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
 

@@ -1,4 +1,4 @@
-import type { TokensEvent } from '../engine/events.js';
+import type { TokensEvent } from '../engine/contract/events.js';
 import type { Token } from '../tokens/token.js';
 
 /** What special tokens are wrapped in: `<s>`, `<|endoftext|>`, `[CLS]`, DeepSeek's full-width bars. */
@@ -34,3 +34,6 @@ export function textLabel(text: string, id = 0): string {
 export function tokenLabels({ tokens, source }: TokensEvent): string[] {
   return tokens.map((token) => (source === 'image' || source === 'features' ? token.text : tokenLabel(token)));
 }
+
+/** What h_`layer` is called on an axis: h_0 is the embedding. */
+export const layerName = (layer: number): string => (layer === 0 ? 'embed' : `${layer}`);

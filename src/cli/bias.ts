@@ -1,9 +1,9 @@
 import { Command, Option } from 'commander';
 import { formatNumber, formatShare } from '../analysis/format.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
-import type { Engine } from '../engine/engine.js';
-import { type BiasResult, implicitBias } from '../experiments/bias.js';
-import { presentBias } from '../experiments/catalogue/bias.js';
+import type { Engine } from '../engine/host/engine.js';
+import { type BiasResult, implicitBias } from '../experiments/bias/compute.js';
+import { presentBias } from '../experiments/bias/present.js';
 import { runJson } from './facts.js';
 import { finished } from './progress.js';
 import {

@@ -1,7 +1,7 @@
 /** `--set` of analyze: a change to activations in words, as in "block=2 tokens=massive dims=massive to=zero". */
 import { InvalidArgumentError } from 'commander';
-import { points, type Setting, settingProblem } from '../engine/interventions.js';
-import { type Change, dimsByDefault } from '../experiments/selectors.js';
+import { points, type Setting, settingProblem } from '../engine/contract/interventions.js';
+import { type Change, dimsByDefault } from '../experiments/shared/selectors.js';
 
 const form = 'block=<k|onset|every> point=<point> tokens=<…|all|first|massive|sink> dims=<…|all|massive> to=<setting>';
 

@@ -5,7 +5,7 @@
 import { constants } from 'node:os';
 import { Command } from 'commander';
 import { version } from '../../package.json';
-import { Engine } from '../engine/engine.js';
+import { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
 import { analyzeCommand } from './analyze.js';
 import { biasCommand } from './bias.js';

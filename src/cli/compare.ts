@@ -1,11 +1,11 @@
 import { Command, Option } from 'commander';
 import { formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
-import type { Engine } from '../engine/engine.js';
+import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
-import { presentCompare } from '../experiments/catalogue/compare.js';
-import { type Compared, type CompareResult, compare } from '../experiments/compare.js';
-import { readText } from '../experiments/files.js';
+import { type Compared, type CompareResult, compare } from '../experiments/compare/compute.js';
+import { presentCompare } from '../experiments/compare/present.js';
+import { readText } from '../experiments/shared/files.js';
 import { runJson } from './facts.js';
 import { modelFile } from './model.js';
 import { finished } from './progress.js';

@@ -1,5 +1,5 @@
 /** What every figure about one run depends on, as JSON. */
-import type { RunFacts } from '../experiments/run.js';
+import type { RunFacts } from '../experiments/shared/run.js';
 
 export function runJson({ model, name, tokens, sequence, window, total, bos }: RunFacts) {
   return {

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import type { Engine } from '../engine/engine.js';
-import type { Inspection } from '../engine/inspection.js';
+import type { Inspection } from '../engine/contract/inspection.js';
+import type { Engine } from '../engine/host/engine.js';
 import { DataType } from '../onnx/model.js';
 import { modelFile } from './model.js';
 import { columns, section } from './table.js';

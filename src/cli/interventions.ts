@@ -1,10 +1,10 @@
 import { Command, Option } from 'commander';
 import { formatNumber, formatValue } from '../analysis/format.js';
-import type { Engine } from '../engine/engine.js';
-import type { Calibration } from '../experiments/calibrate.js';
-import { presentInterventions } from '../experiments/catalogue/interventions.js';
-import { type InterventionsResult, interventions } from '../experiments/interventions.js';
-import type { Row } from '../experiments/variants.js';
+import type { Engine } from '../engine/host/engine.js';
+import { type InterventionsResult, interventions } from '../experiments/interventions/compute.js';
+import { presentInterventions } from '../experiments/interventions/present.js';
+import type { Calibration } from '../experiments/shared/calibrate.js';
+import type { Row } from '../experiments/shared/variants.js';
 import { modelFile } from './model.js';
 import { finished } from './progress.js';
 import { columns, section } from './table.js';

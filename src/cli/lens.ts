@@ -1,9 +1,9 @@
 import { Command, Option } from 'commander';
 import { formatNumber } from '../analysis/format.js';
 import { textLabel, tokenLabel } from '../analysis/label.js';
-import type { Engine } from '../engine/engine.js';
-import { presentLens } from '../experiments/catalogue/lens.js';
-import { decidedAt, type LensResult, lens, partName, targetOf } from '../experiments/lens.js';
+import type { Engine } from '../engine/host/engine.js';
+import { decidedAt, type LensResult, lens, partName, targetOf } from '../experiments/lens/compute.js';
+import { presentLens } from '../experiments/lens/present.js';
 import { runJson } from './facts.js';
 import { finished } from './progress.js';
 import {

@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander';
-import type { Engine } from '../engine/engine.js';
-import { presentPerplexity, withInterval } from '../experiments/catalogue/perplexity.js';
-import { readText } from '../experiments/files.js';
-import { type PerplexityResult, perplexity } from '../experiments/perplexity.js';
+import type { Engine } from '../engine/host/engine.js';
+import { presentPerplexity, withInterval } from '../experiments/perplexity/present.js';
+import { readText } from '../experiments/shared/files.js';
+import { type PerplexityResult, perplexity } from '../experiments/shared/perplexity.js';
 import { modelFile } from './model.js';
 import { followed } from './progress.js';
 import { budget, type TextOptions, whole, withTextOptions } from './text.js';

@@ -1,5 +1,5 @@
 import { SingleBar } from 'cli-progress';
-import type { Step } from '../experiments/variants.js';
+import type { Step } from '../experiments/shared/variants.js';
 
 /**
  * The last of what `steps` yields, with a bar on a terminal meanwhile.

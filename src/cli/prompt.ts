@@ -1,8 +1,8 @@
 /** Options of the subcommands that run a model once, on one text. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { SinkscopeError } from '../errors.js';
-import { readText } from '../experiments/files.js';
-import type { PromptRequest } from '../experiments/run.js';
+import { readText } from '../experiments/shared/files.js';
+import type { PromptRequest } from '../experiments/shared/run.js';
 import { modelFile } from './model.js';
 import { budget, memoryOption } from './text.js';
 

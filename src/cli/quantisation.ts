@@ -2,9 +2,7 @@ import { Command, Option } from 'commander';
 import { formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import type { MassiveActivation } from '../analysis/massive.js';
 import { defaultThresholds, type Thresholds } from '../analysis/thresholds.js';
-import type { Engine } from '../engine/engine.js';
-import { presentOutliers, presentQuantised } from '../experiments/catalogue/outliers.js';
-import { readText } from '../experiments/files.js';
+import type { Engine } from '../engine/host/engine.js';
 import {
   compareQuantised,
   type OutliersResult,
@@ -12,7 +10,9 @@ import {
   outliers,
   type QuantisedResult,
   residualName,
-} from '../experiments/quantisation.js';
+} from '../experiments/outliers/compute.js';
+import { presentOutliers, presentQuantised } from '../experiments/outliers/present.js';
+import { readText } from '../experiments/shared/files.js';
 import { modelFile } from './model.js';
 import { finished } from './progress.js';
 import { columns, section } from './table.js';

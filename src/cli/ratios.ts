@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { formatNumber } from '../analysis/format.js';
-import type { Engine } from '../engine/engine.js';
-import { presentRatios } from '../experiments/catalogue/ratios.js';
-import { activationRatios, type RatiosResult } from '../experiments/graphs.js';
+import type { Engine } from '../engine/host/engine.js';
+import { activationRatios, type RatiosResult } from '../experiments/ratios/compute.js';
+import { presentRatios } from '../experiments/ratios/present.js';
 import { modelFile } from './model.js';
 import { finished } from './progress.js';
 import { columns, section } from './table.js';

@@ -1,9 +1,9 @@
 import { Command, Option } from 'commander';
 import { counted } from '../analysis/format.js';
-import type { Engine } from '../engine/engine.js';
-import { presentStreaming } from '../experiments/catalogue/streaming.js';
-import { readText } from '../experiments/files.js';
-import { meanShare, type StreamingResult, streaming } from '../experiments/streaming.js';
+import type { Engine } from '../engine/host/engine.js';
+import { readText } from '../experiments/shared/files.js';
+import { meanShare, type StreamingResult, streaming } from '../experiments/streaming/compute.js';
+import { presentStreaming } from '../experiments/streaming/present.js';
 import { rowJson, rowTable, textJson } from './interventions.js';
 import { modelFile } from './model.js';
 import { finished } from './progress.js';

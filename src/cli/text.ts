@@ -1,7 +1,7 @@
 /** Options and files of the subcommands that run a model over a text. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { defaultThresholds } from '../analysis/thresholds.js';
-import { readText } from '../experiments/files.js';
+import { readText } from '../experiments/shared/files.js';
 
 /** What {@link withTextOptions} adds, beside `--json`. */
 export interface TextOptions {

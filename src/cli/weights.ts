@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander';
 import { formatValue } from '../analysis/format.js';
-import type { Engine } from '../engine/engine.js';
-import { presentWeights, weightList } from '../experiments/catalogue/weights.js';
-import { type WeightsResult, weights } from '../experiments/weights.js';
+import type { Engine } from '../engine/host/engine.js';
+import { type WeightsResult, weights } from '../experiments/weights/compute.js';
+import { presentWeights, weightList } from '../experiments/weights/present.js';
 import { calibrationJson, rowJson, rowTable, textJson } from './interventions.js';
 import { modelFile } from './model.js';
 import { finished } from './progress.js';

@@ -1,10 +1,17 @@
 /** An experiment as people meet it: a name, what it has to be given, and steps that end in something to look at. */
 import type { Presentation } from '../analysis/presentation.js';
 import type { Thresholds } from '../analysis/thresholds.js';
-import type { Engine } from '../engine/engine.js';
+import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
 import type { ExperimentFacts, Input, Inputs } from './facts.js';
-import type { Budget } from './text.js';
+
+/** What may be used. */
+export interface Budget {
+  /** Bytes that the engine may hold beside the block it runs. */
+  readonly memory: number;
+  /** 0: as ONNX Runtime chooses. */
+  readonly threads: number;
+}
 
 /** A text and what it is called: the name of its document or file. */
 export interface NamedText {

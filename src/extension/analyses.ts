@@ -5,8 +5,8 @@
 import * as vscode from 'vscode';
 import { type Analysis, emptyAnalysis, fold } from '../analysis/analysis.js';
 import type { Selection } from '../analysis/selection.js';
-import type { Engine } from '../engine/engine.js';
-import type { RunEvent, RunRequest, TokensEvent } from '../engine/events.js';
+import type { RunEvent, RunRequest, TokensEvent } from '../engine/contract/events.js';
+import type { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
 import { compact } from './compact.js';
 import { relocate, shift, stretch, type TextChange, type TextRange } from './ranges.js';

@@ -1,6 +1,6 @@
 /** What a person can do, from the palette, menus, keys, the panel and links. */
 import * as vscode from 'vscode';
-import type { RunRequest } from '../engine/events.js';
+import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError, toProblem } from '../errors.js';
 import type { Analyses, Run } from './analyses.js';
 import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import { csvOf } from '../analysis/presentation.js';
 import { SinkscopeError, toProblem } from '../errors.js';
-import { experiments as catalogue } from '../experiments/catalogue/catalogue.js';
+import { experiments as catalogue } from '../experiments/catalogue.js';
 import type { Experiment } from '../experiments/experiment.js';
 import type { Input } from '../experiments/facts.js';
 import type { ExperimentAction, ExperimentRun } from '../protocol.js';

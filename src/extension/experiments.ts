@@ -3,9 +3,9 @@
  * panel shows keeps answering, and that all an experiment holds is given back with its end.
  */
 import * as vscode from 'vscode';
-import { Engine } from '../engine/engine.js';
+import { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
-import { experiments } from '../experiments/catalogue/catalogue.js';
+import { experiments } from '../experiments/catalogue.js';
 import type { Experiment } from '../experiments/experiment.js';
 import type { ExperimentRun } from '../protocol.js';
 import type { SettingsWatch } from './configuration.js';

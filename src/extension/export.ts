@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import { toJson } from '../analysis/result.js';
 import type { Thresholds } from '../analysis/thresholds.js';
-import type { Engine } from '../engine/engine.js';
+import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
 import type { Run } from './analyses.js';
 import { fileSource } from './source.js';

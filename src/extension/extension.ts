@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import * as vscode from 'vscode';
-import { Engine } from '../engine/engine.js';
+import { Engine } from '../engine/host/engine.js';
 import type { ViewState } from '../protocol.js';
 import { Analyses } from './analyses.js';
 import { registerCommands } from './commands.js';

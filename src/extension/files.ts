@@ -1,7 +1,7 @@
 /** Pictures and tensors as prompts: which file, and what a model can do with it. */
 import * as vscode from 'vscode';
 import { pixelInput } from '../anatomy/pictures.js';
-import type { Engine } from '../engine/engine.js';
+import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
 
 /** The path of a picture: given, else the one that is open in front, else what the user chooses; undefined when dismissed. */

@@ -1,8 +1,8 @@
 /** The list of models in the side bar; a model opens to what was recognized in it, in words. */
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
-import type { Engine } from '../engine/engine.js';
-import type { Inspection } from '../engine/inspection.js';
+import type { Inspection } from '../engine/contract/inspection.js';
+import type { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
 import type { FoundModel, Origin } from '../models/find.js';
 import type { Models } from './models.js';

@@ -1,6 +1,6 @@
 /** Which text is analyzed, and where in its document it stands. */
 import * as vscode from 'vscode';
-import type { RunRequest, TokensEvent } from '../engine/events.js';
+import type { RunRequest, TokensEvent } from '../engine/contract/events.js';
 import type { TextRange } from './ranges.js';
 
 /** How the text was chosen. */

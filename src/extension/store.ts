@@ -2,7 +2,7 @@
 import { deserialize, serialize } from 'node:v8';
 import * as v from 'valibot';
 import * as vscode from 'vscode';
-import type { RunEvent, RunRequest } from '../engine/events.js';
+import type { RunEvent, RunRequest } from '../engine/contract/events.js';
 import type { ExperimentRun } from '../protocol.js';
 import type { Run } from './analyses.js';
 import { compact } from './compact.js';

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import type { Corpus, NamedText } from '../experiments/experiment.js';
 import type { Input, Inputs } from '../experiments/facts.js';
-import { readText, readTexts } from '../experiments/files.js';
+import { readText, readTexts } from '../experiments/shared/files.js';
 import type { Analyses } from './analyses.js';
 import { chosenSource } from './source.js';
 

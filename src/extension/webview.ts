@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import { SinkscopeError, toProblem } from '../errors.js';
-import { experiments as catalogue } from '../experiments/catalogue/catalogue.js';
+import { experiments as catalogue } from '../experiments/catalogue.js';
 import type { Asked, ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../protocol.js';
 import type { Analyses, Change, Run } from './analyses.js';
 import { compact } from './compact.js';

@@ -2,12 +2,12 @@
  * The engine's own run in a process of its own, with all rows of logits computed as `--save --logits` does, but
  * written nowhere: what is measured is the analysis, not the disk. Answers every message with a run.
  */
-import type { RunRequest } from '../../src/engine/events.js';
-import { loadModel } from '../../src/engine/loaded.js';
-import { readPrompt } from '../../src/engine/prompt.js';
-import { Run } from '../../src/engine/run.js';
-import type { Saver } from '../../src/engine/save.js';
-import { StageRunner } from '../../src/engine/stages.js';
+import type { RunRequest } from '../../src/engine/contract/events.js';
+import { readPrompt } from '../../src/engine/inputs/prompt.js';
+import { Run } from '../../src/engine/jobs/run.js';
+import type { Saver } from '../../src/engine/jobs/save.js';
+import { loadModel } from '../../src/engine/stages/loaded.js';
+import { StageRunner } from '../../src/engine/stages/runner.js';
 
 const [model = '', count = '', threads = '0'] = process.argv.slice(2);
 const loaded = loadModel(model);

@@ -8,8 +8,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Engine } from '../../src/engine/engine.js';
-import type { RunRequest } from '../../src/engine/events.js';
+import type { RunRequest } from '../../src/engine/contract/events.js';
+import { Engine } from '../../src/engine/host/engine.js';
 import { experiments, surveyMemory, type Tools } from './experiments.js';
 import { type BenchModel, writeModels } from './models.js';
 

@@ -1,6 +1,7 @@
 /** What experiments cost: perplexity and interventions against plain runs, and the memory of a survey. */
-import type { Engine } from '../../src/engine/engine.js';
-import type { Intervention } from '../../src/engine/interventions.js';
+
+import type { Intervention } from '../../src/engine/contract/interventions.js';
+import type { Engine } from '../../src/engine/host/engine.js';
 import type { BenchModel } from './models.js';
 
 /** What the bench lends. */

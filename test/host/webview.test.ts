@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import * as vscode from 'vscode';
-import { Engine } from '../../src/engine/engine.js';
+import { Engine } from '../../src/engine/host/engine.js';
 import { Analyses } from '../../src/extension/analyses.js';
 import { documentSource } from '../../src/extension/source.js';
 import { connect, type Host } from '../../src/extension/webview.js';

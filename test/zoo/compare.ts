@@ -3,8 +3,8 @@ import { readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import type { Engine } from '../../src/engine/engine.js';
-import type { RunEvent } from '../../src/engine/events.js';
+import type { RunEvent } from '../../src/engine/contract/events.js';
+import type { Engine } from '../../src/engine/host/engine.js';
 import { openSafetensors } from '../../src/statistics/safetensors.js';
 
 /** The folders of all fixtures; `SINKSCOPE_ZOO` names another folder of fixtures to try instead. */

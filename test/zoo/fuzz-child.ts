@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { patternNodes } from '../../src/anatomy/pattern.js';
 import { recognise } from '../../src/anatomy/recognise.js';
-import { makePlan } from '../../src/engine/plan.js';
+import { makePlan } from '../../src/engine/stages/plan.js';
 import { SinkscopeError } from '../../src/errors.js';
 import { prepare } from '../../src/onnx/prepare.js';
 import { parseModel, readModel } from '../../src/onnx/read.js';

@@ -1,9 +1,9 @@
 /** Questions about the inside of blocks, asked of every fixture. */
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Engine } from '../../src/engine/engine.js';
+import type { Engine } from '../../src/engine/host/engine.js';
 import { SinkscopeError } from '../../src/errors.js';
-import { makeEngine, request } from '../unit/engine/support.js';
+import { makeEngine, request } from '../support/engine.js';
 import { fixture, folders, toleranceOf } from './compare.js';
 
 let engine: Engine;

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Anatomy, Block } from '../../src/anatomy/anatomy.js';
 import { recognise } from '../../src/anatomy/recognise.js';
-import { Engine } from '../../src/engine/engine.js';
+import { Engine } from '../../src/engine/host/engine.js';
 import { encodeModel } from '../../src/onnx/encode.js';
 import { inlineFunctions } from '../../src/onnx/functions.js';
 import { prepare } from '../../src/onnx/prepare.js';

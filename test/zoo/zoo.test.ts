@@ -1,6 +1,6 @@
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Engine } from '../../src/engine/engine.js';
+import { Engine } from '../../src/engine/host/engine.js';
 import { compare, fixture, folders, type Quantity, quantities, type Result, toleranceOf } from './compare.js';
 
 describe('every fixture equals its reference', () => {

@@ -1,6 +1,6 @@
-"""References for test/unit/statistics, by NumPy and PyTorch.
+"""References for test/pure/statistics, by NumPy and PyTorch.
 
-Writes test/unit/statistics/goldens.safetensors. Needs torch, numpy and safetensors:
+Writes test/pure/statistics/goldens.safetensors. Needs torch, numpy and safetensors:
 
     python tools/references/kernels.py
 """
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-OUT = Path(__file__).parents[2] / "test/unit/statistics/goldens.safetensors"
+OUT = Path(__file__).parents[2] / "test/pure/statistics/goldens.safetensors"
 out: dict[str, torch.Tensor] = {}
 
 

@@ -5,7 +5,7 @@
  */
 import type { Selection } from '../../src/analysis/selection.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
-import type { RunEvent } from '../../src/engine/events.js';
+import type { RunEvent } from '../../src/engine/contract/events.js';
 import type { ExperimentRun, ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../../src/protocol.js';
 import { onPicture } from './pictures.js';
 import { type Run, recorded, synthetic } from './runs.js';

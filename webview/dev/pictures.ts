@@ -1,5 +1,5 @@
 /** A run on a picture, for looking at and testing what is drawn over one. */
-import type { RunEvent, TokensEvent } from '../../src/engine/events.js';
+import type { RunEvent, TokensEvent } from '../../src/engine/contract/events.js';
 import { type Run, synthetic } from './runs.js';
 
 /** Upright; the file itself lies on its side, as cameras write them. */

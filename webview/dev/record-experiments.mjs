@@ -15,10 +15,10 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 await build({
   absWorkingDir: root,
   stdin: {
-    contents: `export { Engine } from './src/engine/engine.js';
-      export { experiments } from './src/experiments/catalogue/catalogue.js';
+    contents: `export { Engine } from './src/engine/host/engine.js';
+      export { experiments } from './src/experiments/catalogue.js';
       export { defaultThresholds } from './src/analysis/thresholds.js';
-      export { withWeight } from './test/unit/experiments/withWeight.js';`,
+      export { withWeight } from './test/support/weight.js';`,
     resolveDir: root,
   },
   bundle: true,

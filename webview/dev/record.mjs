@@ -12,7 +12,7 @@ const [name, text] = process.argv.slice(2);
 
 await build({
   absWorkingDir: root,
-  entryPoints: ['src/engine/engine.ts'],
+  entryPoints: ['src/engine/host/engine.ts'],
   bundle: true,
   platform: 'node',
   format: 'cjs',

@@ -1,5 +1,5 @@
 /** Runs for looking at and testing the webview: recorded ones, and one made up in the size of a large model. */
-import type { PredictionsEvent, QueryAnswers, RunEvent } from '../../src/engine/events.js';
+import type { PredictionsEvent, QueryAnswers, RunEvent } from '../../src/engine/contract/events.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 
 export interface Run {

@@ -1,7 +1,7 @@
 /** One head's attention pattern: queries down, keys across. Asked for when a head is selected. */
 import { css, html, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
-import type { QueryAnswers } from '../../src/engine/events.js';
+import type { QueryAnswers } from '../../src/engine/contract/events.js';
 import { SinkscopeError, toProblem } from '../../src/errors.js';
 import type { Cells } from '../cells.js';
 import '../controls.js';

@@ -1,14 +1,15 @@
 /** Every dimension of one layer as a bar: its largest |h| over tokens. Massive dimensions are named. */
+
 import { css, html, type PropertyValues } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
+import { layerName } from '../../src/analysis/label.js';
 import { type Kind, kindOf } from '../../src/analysis/massive.js';
 import { canvasFont, contextOf } from '../cells.js';
 import { shownLayer } from '../findings.js';
 import type { TableData } from '../table.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
-import { layerName } from './residual-heatmap.js';
 
 const height = { bars: 62, labels: 18 };
 

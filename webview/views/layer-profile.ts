@@ -1,14 +1,15 @@
 /** The three largest magnitudes and the median of every layer, on one logarithmic axis. */
+
 import { dot, gridY, line, plot, rectX, text } from '@observablehq/plot';
 import { css, html, type PropertyValues } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatValue } from '../../src/analysis/format.js';
+import { layerName } from '../../src/analysis/label.js';
 import { shownLayer } from '../findings.js';
 import { svgPicture } from '../picture.js';
 import { plotStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
-import { layerName } from './residual-heatmap.js';
 
 interface Point {
   readonly layer: number;

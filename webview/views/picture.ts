@@ -1,8 +1,10 @@
 /** The picture that was analyzed, with its patches tinted and marked, and the tokens that stand for no patch beside it. */
+
 import { css, html, nothing, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
-import type { TokensEvent } from '../../src/engine/events.js';
+import { layerName } from '../../src/analysis/label.js';
+import type { TokensEvent } from '../../src/engine/contract/events.js';
 import { SinkscopeError } from '../../src/errors.js';
 import { contextOf } from '../cells.js';
 import { kindsOf, shownLayer } from '../findings.js';
@@ -14,7 +16,7 @@ import { describeToken, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
 import './picture-tokens.js';
-import { layerName, ratioScale } from './residual-heatmap.js';
+import { ratioScale } from './residual-heatmap.js';
 
 /** Tallest and widest that a picture is shown, in CSS pixels. */
 const largest = { width: 640, height: 460 };

@@ -2,7 +2,7 @@
 import { css, html, type PropertyValues } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { textLabel } from '../../src/analysis/label.js';
-import type { PredictionsEvent } from '../../src/engine/events.js';
+import type { PredictionsEvent } from '../../src/engine/contract/events.js';
 import { SinkscopeError, toProblem } from '../../src/errors.js';
 import { formatPercent } from '../numbers.js';
 import { View } from '../view.js';

@@ -1,8 +1,10 @@
 /** Layer × token: how far each token's largest |h| stands above its layer's median. */
+
 import { html, type PropertyValues } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import type { Analysis } from '../../src/analysis/analysis.js';
 import { formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
+import { layerName } from '../../src/analysis/label.js';
 import { kindOf } from '../../src/analysis/massive.js';
 import type { Cells, Mark } from '../cells.js';
 import '../grid.js';
@@ -131,8 +133,6 @@ export class ResidualHeatmap extends View {
     };
   }
 }
-
-export const layerName = (layer: number): string => (layer === 0 ? 'embed' : `${layer}`);
 
 /** Of tokens' ratios, so that ordinary tokens keep apart from nothing, and the strongest is the ramp's end. */
 export function ratioScale({ layers }: Analysis): Scale {

@@ -1,0 +1,87 @@
+/** One child process and the jobs it has been given. */
+import { type ChildProcess, fork } from 'node:child_process';
+import type { Problem } from '../../errors.js';
+import { type FromChild, fromChild, type ToChild } from '../contract/protocol.js';
+
+/** A message without its number. */
+export type Request = ToChild extends infer Message ? (Message extends ToChild ? Omit<Message, 'id'> : never) : never;
+
+export interface Job {
+  /** Takes what the child says about the job; true when that was the last of it. */
+  receive(message: FromChild): boolean;
+  /** Takes the end of the child. */
+  fail(problem: Problem, pid: number | undefined): void;
+}
+
+/** How much of what the child writes to stderr is kept for the log. */
+const tailLength = 4000;
+
+export class Connection {
+  private readonly child: ChildProcess;
+  private readonly jobs = new Map<number, Job>();
+  private lastId = 0;
+  private tail = '';
+  private ended = false;
+
+  constructor(path: string) {
+    this.child = fork(path, {
+      serialization: 'advanced',
+      // The editor's own executable is Electron; a debugger's flags are not for the child.
+      env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' },
+      execArgv: [],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.tail = (this.tail + text).slice(-tailLength);
+    });
+    this.child.on('message', (message) => this.receive(message));
+    this.child.on('error', (error) => this.end(crash(error.message, this.tail)));
+    // Not `exit`: what the child wrote last may still be on its way.
+    this.child.on('close', (code, signal) => this.end(crash(signal ?? `exit code ${code}`, this.tail)));
+  }
+
+  get alive(): boolean {
+    return !this.ended;
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  send(request: Request, job: Job): void {
+    const id = ++this.lastId;
+    this.jobs.set(id, job);
+    this.child.send({ ...request, id }, (error) => {
+      if (error) this.end(crash(error.message, this.tail));
+    });
+  }
+
+  /** Ends the child now; all its jobs fail with `problem`. */
+  kill(problem: Problem): void {
+    this.child.kill('SIGKILL');
+    this.end(problem);
+  }
+
+  private receive(raw: unknown): void {
+    const message = fromChild(raw);
+    if (message && this.jobs.get(message.id)?.receive(message)) this.jobs.delete(message.id);
+  }
+
+  private end(problem: Problem): void {
+    if (this.ended) return;
+    this.ended = true;
+    const jobs = [...this.jobs.values()];
+    this.jobs.clear();
+    for (const job of jobs) job.fail(problem, this.child.pid);
+  }
+}
+
+/** @param cause what ended the process: a signal, an exit code, or why it could not be started */
+function crash(cause: string, output: string): Problem {
+  const memory = cause === 'SIGKILL' ? ', most likely because memory ran out' : '';
+  return {
+    code: 'crashed',
+    message: `The engine process ended unexpectedly (${cause})${memory}. Try a shorter text or a lower memory setting; the next run starts afresh.`,
+    detail: output === '' ? undefined : output,
+  };
+}

@@ -1,0 +1,213 @@
+/** The engine as the extension and the command line see it: a child process that is forked, watched and killed. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Problem, SinkscopeError } from '../../errors.js';
+import { partialFile } from '../../statistics/safetensors.js';
+import type { FailedEvent, FinishedEvent, Query, QueryAnswers, RunEvent, RunRequest } from '../contract/events.js';
+import type { Inspection } from '../contract/inspection.js';
+import type { MeasuredEvent, MeasureRequest } from '../contract/measure.js';
+import type { Encoded } from '../contract/protocol.js';
+import type { MeanEvent, StatesEvent, StatesRequest } from '../contract/states.js';
+import { Channel } from './channel.js';
+import { Connection, type Job, type Request } from './connection.js';
+
+/** What {@link Engine.measure} says. */
+export type MeasureEvent = MeasuredEvent | FinishedEvent | FailedEvent;
+
+const stopped: Problem = { code: 'cancelled', message: 'The analysis was stopped.' };
+const superseded: Problem = { code: 'cancelled', message: 'The analysis was stopped because another one was started.' };
+
+/**
+ * Runs models in one child process, so that nothing a model does can freeze or end this one. The child stays between
+ * runs, for it keeps what it has loaded; it is killed to cancel, and forked again when needed.
+ */
+export class Engine {
+  private connection: Connection | undefined;
+  /** Stops the run in progress. */
+  private stopRun: ((problem: Problem) => void) | undefined;
+  /** Why questions cannot be answered; undefined when they can. */
+  private noAnswers: string | undefined = 'No analysis has been run yet; run one first.';
+  private disposed = false;
+
+  /** @param childPath the bundle of `child.ts`; by default beside the running bundle */
+  constructor(private readonly childPath: string = join(__dirname, 'engine.js')) {}
+
+  /** Of the child, where there is one. */
+  get pid(): number | undefined {
+    return this.connection?.alive ? this.connection.pid : undefined;
+  }
+
+  /**
+   * Runs `request` and yields its events, the last of them `finished` or `failed`; never throws. Starts at once, and
+   * cancels a run that is still going on. Aborting `signal`, or leaving the loop, kills the child.
+   */
+  analyze(request: RunRequest, signal?: AbortSignal): AsyncGenerator<RunEvent, void, void> {
+    const partial = (pid: number | undefined) => {
+      // What a killed child was writing is its parent's to remove.
+      if (request.save && pid !== undefined) void rm(partialFile(request.save.file, pid), { force: true });
+    };
+    return this.stream<RunEvent>({ type: 'analyze', request }, signal, partial);
+  }
+
+  /**
+   * Scores sequences under variants; the events come sequence by sequence, variant by variant. Starts, ends and is
+   * cancelled as {@link analyze} is.
+   */
+  measure(request: MeasureRequest, signal?: AbortSignal): AsyncGenerator<MeasureEvent, void, void> {
+    return this.stream<MeasureEvent>({ type: 'measure', request }, signal);
+  }
+
+  /**
+   * Runs sequences and gives their hidden states reduced, then the means where they are asked for. Starts, ends and
+   * is cancelled as {@link analyze} is.
+   */
+  states(
+    request: StatesRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<StatesEvent | MeanEvent | FinishedEvent | FailedEvent, void, void> {
+    return this.stream<StatesEvent | MeanEvent>({ type: 'states', request }, signal);
+  }
+
+  private stream<E>(
+    request: Request,
+    signal: AbortSignal | undefined,
+    failed: (pid: number | undefined) => void = () => {},
+  ): AsyncGenerator<E | FinishedEvent | FailedEvent, void, void> {
+    this.stopRun?.(superseded);
+    this.noAnswers =
+      request.type === 'analyze'
+        ? 'The last analysis did not finish; run it again to ask about it.'
+        : 'No analysis has been run since the last measurement; run one first.';
+
+    const stop = (problem: Problem) => this.connection?.kill(problem);
+    const end = (event?: FinishedEvent | FailedEvent) => {
+      signal?.removeEventListener('abort', abort);
+      if (this.stopRun === stop) this.stopRun = undefined;
+      if (event) events.push(event);
+      events.close();
+    };
+    const abort = () => stop(stopped);
+    const events = new Channel<E | FinishedEvent | FailedEvent>(abort);
+
+    if (signal?.aborted) {
+      end({ type: 'failed', problem: stopped });
+      return events;
+    }
+    signal?.addEventListener('abort', abort);
+    this.stopRun = stop;
+    this.send(request, {
+      receive: (message) => {
+        if (message.type === 'problem') end({ type: 'failed', problem: message.problem });
+        else if (message.type === 'event' && message.event.type === 'finished') {
+          if (request.type === 'analyze') this.noAnswers = undefined;
+          end(message.event);
+        } else {
+          // Checked where the child is heard: the events of a job are those of its request.
+          if (message.type === 'event') events.push(message.event as E);
+          return false;
+        }
+        return true;
+      },
+      fail: (problem, pid) => {
+        end({ type: 'failed', problem });
+        failed(pid);
+      },
+    });
+    return events;
+  }
+
+  /**
+   * What a model file is.
+   *
+   * @throws SinkscopeError with the reason why it cannot be read; `cancelled` when `signal` is aborted
+   */
+  async inspect(model: string, signal?: AbortSignal): Promise<Inspection> {
+    for (;;) {
+      try {
+        return (await this.ask({ type: 'inspect', model }, signal)) as Inspection;
+      } catch (error) {
+        // A child that was killed to stop a run takes this question with it: ask the next one.
+        const lost = SinkscopeError.is(error, 'cancelled') && !signal?.aborted && !this.disposed;
+        if (!lost) throw error;
+      }
+    }
+  }
+
+  /**
+   * What a model file is by its content, in hex: the same for a copy elsewhere, another for another checkpoint.
+   *
+   * @throws SinkscopeError with the reason why it cannot be read
+   */
+  async identity(model: string, signal?: AbortSignal): Promise<string> {
+    return (await this.ask({ type: 'identity', model }, signal)) as string;
+  }
+
+  /**
+   * A text's token ids, without prefix, and the prefix token of the model.
+   *
+   * @param options.bos whether there is to be a prefix; undefined: as the model's files say
+   * @throws SinkscopeError `tokenizer` where there is none, it does not fit the model or has no token for the text;
+   *   `input` where a prefix is asked for and the files name none
+   */
+  async encode(
+    model: string,
+    text: string,
+    { bos, signal }: { readonly bos?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<Encoded> {
+    return (await this.ask({ type: 'encode', model, text, bos }, signal)) as Encoded;
+  }
+
+  /** The texts of token ids; `token 17` where there is no tokenizer. */
+  async decode(model: string, ids: readonly number[], signal?: AbortSignal): Promise<readonly string[]> {
+    return (await this.ask({ type: 'decode', model, ids }, signal)) as readonly string[];
+  }
+
+  /**
+   * Asks about the run that finished last.
+   *
+   * @throws SinkscopeError `input` where there is none, or no such layer, head or token
+   */
+  async query<Q extends Query>(query: Q): Promise<QueryAnswers[Q['type']]> {
+    const gone = this.connection?.alive ? undefined : 'What was kept of the analysis is gone; run it again.';
+    const message = this.noAnswers ?? gone;
+    if (message !== undefined) throw new SinkscopeError({ code: 'input', message });
+    return (await this.ask({ type: 'query', query })) as QueryAnswers[Q['type']];
+  }
+
+  /** Ends the child for good. */
+  dispose(): void {
+    this.disposed = true;
+    this.connection?.kill(stopped);
+  }
+
+  private ask(request: Request, signal?: AbortSignal): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const fail = (problem: Problem) => {
+        signal?.removeEventListener('abort', abort);
+        reject(new SinkscopeError(problem));
+      };
+      const abort = () => fail(stopped);
+      if (signal?.aborted) return abort();
+      signal?.addEventListener('abort', abort);
+      this.send(request, {
+        receive: (message) => {
+          if (message.type === 'problem') fail(message.problem);
+          if (message.type === 'answer') {
+            signal?.removeEventListener('abort', abort);
+            resolve(message.answer);
+          }
+          return true;
+        },
+        fail,
+      });
+    });
+  }
+
+  private send(request: Request, job: Job): void {
+    if (this.disposed) job.fail(stopped, undefined);
+    else {
+      if (!this.connection?.alive) this.connection = new Connection(this.childPath);
+      this.connection.send(request, job);
+    }
+  }
+}

@@ -1,0 +1,152 @@
+/** What the graph's inputs are fed, by their role. */
+import type { Input } from '../../anatomy/anatomy.js';
+import { SinkscopeError } from '../../errors.js';
+import { DataType } from '../../onnx/model.js';
+import type { Values } from '../tensors/value.js';
+import { filled, numbers, typeName, type Value } from '../tensors/value.js';
+
+export interface Feeds {
+  readonly values: ReadonlyMap<string, Value>;
+  /** Positions the graph runs over: T, or the fixed length of a file that takes no other. Unknown for e.g. pixels. */
+  readonly length: number | undefined;
+  /** The token ids, without padding. */
+  readonly ids: readonly number[] | undefined;
+}
+
+/** The one length a file with static shapes takes. */
+export function fixedLength(inputs: readonly Input[]): number | undefined {
+  const ids = inputs.find((input) => input.role === 'token-ids');
+  const extent = ids?.shape?.[tokenAxis(ids) ?? -1];
+  return typeof extent === 'number' && extent > 1 ? extent : undefined;
+}
+
+/**
+ * A tensor for every input that the graph uses: what the user gave, then the token ids, then what the role asks for.
+ *
+ * @param ids token ids to run; undefined where they are among `given` or the model takes none
+ * @throws SinkscopeError `input` where an input cannot be filled or what was given does not fit, `too-long` where
+ * the file's fixed length is exceeded.
+ */
+export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonly number[]): Feeds {
+  const idsInput = inputs.find((input) => input.role === 'token-ids');
+  const givenIds = idsInput && given.get(idsInput.name);
+  const tokens = ids ?? (givenIds && numbers(givenIds));
+  const fixed = fixedLength(inputs);
+  if (ids && !idsInput) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: 'This model takes no token ids; give its inputs as tensors in a safetensors file (--feeds).',
+    });
+  }
+  if (tokens && fixed !== undefined && tokens.length > fixed) {
+    throw new SinkscopeError({
+      code: 'too-long',
+      message: `The text has ${tokens.length} tokens, but this file was exported for exactly ${fixed}; choose a part of that length.`,
+      limit: { tokens: tokens.length, context: fixed },
+    });
+  }
+  const length = (tokens && (fixed ?? tokens.length)) ?? givenLength(inputs, given);
+  const values = new Map<string, Value>();
+  for (const input of inputs) {
+    const own = given.get(input.name);
+    if (input.role === 'unused') continue;
+    if (own && !(input === idsInput && length !== tokens?.length)) values.set(input.name, fitted(input, own));
+    else values.set(input.name, fill(input, length, tokens ?? [], inputs));
+  }
+  return { values, length, ids: tokens };
+}
+
+function fill(input: Input, length: number | undefined, ids: readonly number[], inputs: readonly Input[]): Value {
+  const { role, type } = input;
+  if (role === 'features' || role === 'order' || role === 'unknown') {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `Input "${input.name}" (${describe(input)}) has to be given as a tensor in a safetensors file (--feeds).`,
+    });
+  }
+  if (role === 'past') return filled(type, extents(input, 0), () => 0);
+  if (role === 'flag' || role === 'past-length') return filled(type, extents(input, 1), () => 0);
+  if (length === undefined) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `Input "${input.name}" (${describe(input)}) depends on the number of tokens, which nothing tells; give it with --feeds.`,
+    });
+  }
+  if (role === 'last-key-index') return filled(type, extents(input, 1), () => length - 1);
+  if (role === 'total-length') return filled(type, extents(input, 1), () => length);
+
+  if (role === 'attention-mask') {
+    if ((input.shape?.length ?? 2) > 2) {
+      throw new SinkscopeError({
+        code: 'input',
+        message: `Input "${input.name}" (${describe(input)}) is a mask over pairs of tokens; give it with --feeds.`,
+      });
+    }
+    return filled(type, extents(input, length + pastLength(inputs)), () => 1);
+  }
+  const dims = extents(input, length);
+  if (role === 'token-type-ids') return filled(type, dims, () => 0);
+  if (role === 'token-ids') return filled(type, dims, (i) => ids[i] ?? 0);
+  // Position ids may have further axes (one table for each of several kinds of position): all count alike.
+  return filled(type, dims, (i) => i % length);
+}
+
+/** Concrete extents: `tokens` along the token axis, what is known elsewhere, 1 for the batch and other open axes. */
+function extents(input: Input, tokens: number): number[] {
+  const axis = tokenAxis(input);
+  return (input.shape ?? [null, null]).map((extent, i) => {
+    const known = input.extents[i] ?? (typeof extent === 'number' ? extent : undefined);
+    return known ?? (i === axis ? tokens : 1);
+  });
+}
+
+function tokenAxis(input: Input): number | undefined {
+  if (input.tokenAxis !== undefined) return input.tokenAxis;
+  const sequence = ['token-ids', 'position-ids', 'attention-mask', 'token-type-ids', 'cache-position'];
+  return sequence.includes(input.role) ? (input.shape?.length ?? 2) - 1 : undefined;
+}
+
+/** Entries that the caches hold before the first token: none, except where a model refuses an empty cache. */
+function pastLength(inputs: readonly Input[]): number {
+  const past = inputs.find((input) => input.role === 'past');
+  return past?.tokenAxis === undefined ? 0 : (extents(past, 0)[past.tokenAxis] ?? 0);
+}
+
+/** T as an input's token axis tells it, where there are no token ids. */
+function givenLength(inputs: readonly Input[], given: Values): number | undefined {
+  for (const input of inputs) {
+    const extent =
+      input.role !== 'past' && input.tokenAxis !== undefined && given.get(input.name)?.dims[input.tokenAxis];
+    if (extent) return extent;
+  }
+  return undefined;
+}
+
+/** A given tensor, checked against what the graph declares; integers are taken in any width. */
+function fitted(input: Input, value: Value): Value {
+  const { shape } = input;
+  const misfit =
+    shape !== undefined &&
+    (shape.length !== value.dims.length ||
+      shape.some((extent, i) => typeof extent === 'number' && extent !== value.dims[i]));
+  const converted = value.type === input.type ? value : asIntegers(value, input.type);
+  if (misfit || !converted) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `Input "${input.name}" must be ${describe(input)}, but ${typeName(value.type)} [${value.dims.join(', ')}] was given.`,
+    });
+  }
+  return converted;
+}
+
+const integers: readonly DataType[] = [DataType.int64, DataType.int32, DataType.bool, DataType.uint8];
+
+function asIntegers(value: Value, type: DataType): Value | undefined {
+  if (!integers.includes(value.type) || !integers.includes(type)) return undefined;
+  return filled(type, value.dims, (i) => Number(value.data[i]));
+}
+
+function describe(input: Input): string {
+  const shape = input.shape?.map((extent) => extent ?? '?').join(', ');
+  return `${typeName(input.type)}${shape === undefined ? '' : ` [${shape}]`}`;
+}

@@ -1,0 +1,24 @@
+/** Says what a model file is. */
+import type { InspectedBlock, Inspection } from '../contract/inspection.js';
+import type { LoadedModel } from '../stages/loaded.js';
+
+export function inspect(loaded: LoadedModel): Inspection {
+  const { anatomy, model, summary, patterns } = loaded;
+  const blocks = anatomy.blocks.map((block, i): InspectedBlock => {
+    const { attention } = block;
+    if (!attention) return { ...block, attention };
+    const { pattern } = attention;
+    if ('tensor' in pattern) return { ...block, attention: { ...attention, pattern: { from: 'graph', ...pattern } } };
+    const { domain, op, name } = pattern.operator;
+    const from = patterns.has(i + 1) ? ('rebuilt' as const) : ('nothing' as const);
+    const operator = domain === '' ? op : `${domain}.${op}`;
+    return { ...block, attention: { ...attention, pattern: { from, operator, node: name } } };
+  });
+  return {
+    model: summary,
+    producer: model.producer,
+    opsets: Object.fromEntries(model.opsets),
+    nodes: loaded.nodes,
+    anatomy: { ...anatomy, blocks },
+  };
+}

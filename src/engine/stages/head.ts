@@ -1,0 +1,88 @@
+/** The output head (final norm and unembedding), run on the rows that are asked for. */
+import { SinkscopeError } from '../../errors.js';
+import type { Tokenizer } from '../../tokens/tokenizer.js';
+import type { Prediction } from '../contract/events.js';
+import type { Values } from '../tensors/value.js';
+import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
+import type { Stage } from './plan.js';
+import type { StageRunner } from './runner.js';
+
+const topPredictions = 10;
+
+export class Head {
+  /** False once it is known to need the whole sequence: other inputs, or shapes fixed inside. */
+  private takesRows: boolean;
+
+  /**
+   * @param residual name of h_L
+   * @param output name of what the head gives
+   */
+  constructor(
+    private readonly runner: StageRunner,
+    readonly stage: Stage,
+    private readonly residual: string,
+    private readonly output: string,
+  ) {
+    this.takesRows = stage.inputs.length === 1 && stage.inputs[0] === residual;
+  }
+
+  /** What the head gives for the whole sequence, as it is. */
+  async all(values: Values, keep: boolean): Promise<Value> {
+    const results = await this.runner.run(this.stage, values, keep);
+    const value = results.get(this.output);
+    if (!value) throw new Error(`the output head did not give "${this.output}"`);
+    return value;
+  }
+
+  /** Logits of the positions `from` … `to`, [to - from, vocabulary], of a head that gives some for every position. */
+  async logits(values: Values, from: number, to: number, keep: boolean): Promise<Float32Array> {
+    const state = values.get(this.residual);
+    if (!state) throw new Error(`the value "${this.residual}" is not there`);
+    if (this.takesRows) {
+      try {
+        const part = new Map([[this.residual, sliceRows(state, from, to)]]);
+        const value = await this.all(part, keep);
+        if (rowsOf(value).tokens === to - from) return floats(value);
+      } catch (error) {
+        if (!SinkscopeError.is(error, 'runtime')) throw error;
+      }
+      this.takesRows = false;
+    }
+    const value = await this.all(values, keep);
+    const { tokens } = rowsOf(value);
+    // Some files give the last positions only, whatever they are fed.
+    const offset = rowsOf(state).tokens - tokens;
+    if (from < offset) {
+      throw new SinkscopeError({
+        code: 'input',
+        message: `This model gives logits for its last ${tokens === 1 ? 'token' : `${tokens} tokens`} only.`,
+      });
+    }
+    return floats(sliceRows(value, from - offset, to - offset));
+  }
+}
+
+/** The most likely tokens of one row of logits, most likely first; softmax in double precision. */
+export function predictionsOf(
+  logits: Float32Array,
+  tokenizer: Tokenizer | undefined,
+  count = topPredictions,
+): Prediction[] {
+  const ids: number[] = [];
+  for (let id = 0; id < logits.length; id++) {
+    const least = ids.at(-1);
+    if (ids.length === count && least !== undefined && !(logits[id] > logits[least])) continue;
+    let at = ids.length;
+    while (at > 0 && logits[id] > logits[ids[at - 1]]) at--;
+    ids.splice(at, 0, id);
+    if (ids.length > count) ids.pop();
+  }
+  const max = logits[ids[0]];
+  let sum = 0;
+  for (const logit of logits) sum += Math.exp(logit - max);
+  return ids.map((id) => ({
+    id,
+    text: tokenizer?.decode(id) ?? `token ${id}`,
+    probability: Math.exp(logits[id] - max) / sum,
+  }));
+}

@@ -1,0 +1,114 @@
+/** Runs stages: cuts them out, makes their sessions, and keeps those that will be run again. */
+import { basename } from 'node:path';
+import { SinkscopeError } from '../../errors.js';
+import { extract } from '../../onnx/extract.js';
+import type { Model, ValueInfo } from '../../onnx/model.js';
+import type { Value, Values } from '../tensors/value.js';
+import type { LoadedModel } from './loaded.js';
+import type { Stage } from './plan.js';
+import { createSession, type Session } from './session.js';
+import { multiplyTransposed } from './transposed.js';
+
+export class StageRunner {
+  /** By what they compute from what. */
+  private readonly kept = new Map<string, Session>();
+
+  /** For sessions that are not kept. */
+  private readonly onceModel: Model;
+
+  constructor(
+    private readonly loaded: LoadedModel,
+    private readonly threads: number,
+  ) {
+    this.onceModel = multiplyTransposed(loaded.model);
+  }
+
+  /**
+   * Runs a stage on `values`, which has all its inputs.
+   *
+   * @param keep whether its session is kept for the next run, which costs its memory and the time to prepack
+   * @throws SinkscopeError `runtime`
+   */
+  async run(stage: Stage, values: Values, keep: boolean): Promise<Values> {
+    const feeds = new Map<string, Value>();
+    for (const name of stage.inputs) {
+      const value = values.get(name);
+      if (!value) throw new Error(`${this.name(stage)} needs "${name}", which is not there`);
+      feeds.set(name, value);
+    }
+    try {
+      if (keep) return await (await this.session(stage, feeds)).run(feeds);
+      const session = await this.create(stage, feeds, false);
+      try {
+        return await session.run(feeds);
+      } finally {
+        await session.release();
+      }
+    } catch (error) {
+      throw error instanceof SinkscopeError ? error : this.failure(stage, error);
+    }
+  }
+
+  /** Frees all sessions. */
+  async release(): Promise<void> {
+    const sessions = [...this.kept.values()];
+    this.kept.clear();
+    for (const session of sessions) await session.release();
+  }
+
+  private async session(stage: Stage, feeds: Values): Promise<Session> {
+    const key = JSON.stringify([stage.inputs, stage.outputs, [...feeds.values()].map((value) => value.type)]);
+    let session = this.kept.get(key);
+    if (!session) {
+      session = await this.create(stage, feeds, true);
+      this.kept.set(key, session);
+    }
+    return session;
+  }
+
+  private create(stage: Stage, feeds: Values, kept: boolean): Promise<Session> {
+    const { quantised } = this.loaded;
+    const model = kept ? this.loaded.model : this.onceModel;
+    const inputs = [...feeds].map(([name, value]) => ({ name, type: value.type, shape: this.shape(name, value) }));
+    const { bytes, folder } = extract(model, { inputs, outputs: stage.outputs });
+    return createSession(bytes, folder, { prepack: kept || quantised, threads: this.threads });
+  }
+
+  /**
+   * The extents of an input that never change: ONNX Runtime infers the others, which differ from run to run, but
+   * some fusions and some operators' shape inference need the width.
+   */
+  private shape(name: string, value: Value): ValueInfo['shape'] {
+    const { anatomy } = this.loaded;
+    const input = anatomy.inputs.find((candidate) => candidate.name === name);
+    if (input) return input.shape?.map((extent, axis) => input.extents[axis] ?? extent);
+    const isResidual = name === anatomy.embedding || anatomy.blocks.some((block) => block.residPost === name);
+    return value.dims.map((extent, axis) => (isResidual && axis === value.dims.length - 1 ? extent : null));
+  }
+
+  private name({ first, last }: Stage): string {
+    if (last === 0) return 'the embedding';
+    if (first > this.loaded.anatomy.layers) return 'the output head';
+    const blocks = first === last ? `block ${first}` : `blocks ${Math.max(first, 1)} to ${last}`;
+    return `${blocks} of ${this.loaded.anatomy.layers}`;
+  }
+
+  private failure(stage: Stage, error: unknown): SinkscopeError {
+    const text = error instanceof Error ? error.message : String(error);
+    return new SinkscopeError(
+      {
+        code: 'runtime',
+        file: this.loaded.file,
+        detail: text,
+        message: `ONNX Runtime could not run ${this.name(stage)} (${basename(this.loaded.file)}): ${shortened(text)}`,
+      },
+      { cause: error },
+    );
+  }
+}
+
+/** ONNX Runtime's messages go on with stack addresses and repeat the error code. */
+function shortened(text: string): string {
+  const cause = text.replace(/\s+/g, ' ').replace(/^.*?(Status Message|returned): /i, '');
+  return cause.length > 300 ? `${cause.slice(0, 300)}…` : cause;
+}

@@ -1,0 +1,34 @@
+/** A rewrite for sessions that run once. */
+import { DataType, intsAttribute, type Model, type Node } from '../../onnx/model.js';
+
+/**
+ * The model with every product by a transposed weight as one operator. ONNX Runtime would transpose the weight when
+ * it makes the session, which costs more than the product itself where few rows go through it once: the output head
+ * above all, whose weight is the embedding table.
+ */
+export function multiplyTransposed(model: Model): Model {
+  const { initializers } = model.graph;
+  /** Transposed weights to the weights themselves. */
+  const sources = new Map<string, string>();
+  for (const node of model.graph.nodes) {
+    const [source] = node.inputs;
+    const weight = isOperator(node, 'Transpose') ? initializers.get(source) : undefined;
+    const perm = intsAttribute(node, 'perm') ?? [1, 0];
+    if (weight?.type === DataType.float && weight.dims.length === 2 && perm[0] === 1) {
+      sources.set(node.outputs[0], source);
+    }
+  }
+  if (sources.size === 0) return model;
+  const nodes = model.graph.nodes.map((node): Node => {
+    const source = isOperator(node, 'MatMul') ? sources.get(node.inputs[1]) : undefined;
+    if (source === undefined) return node;
+    const attributes = new Map([['transB', { kind: 'int', value: 1n } as const]]);
+    return { ...node, op: 'FusedMatMul', domain: 'com.microsoft', inputs: [node.inputs[0], source], attributes };
+  });
+  const opsets = new Map(model.opsets).set('com.microsoft', 1);
+  return { ...model, opsets, graph: { ...model.graph, nodes } };
+}
+
+function isOperator(node: Node, op: string): boolean {
+  return node.domain === '' && node.op === op;
+}

@@ -1,0 +1,45 @@
+/** Where the tokens are in a hidden state of a model that is fed something else than tokens. */
+import { SinkscopeError } from '../../errors.js';
+import { size, type Value } from './value.js';
+
+/** @throws SinkscopeError `input` with `axes` where h_0 is [B, T, D] or [T, B, D] and no axis is given, or no such axis is there. */
+export function checkAxis({ dims }: Value, axis: number | undefined): void {
+  const several = dims.length === 3 && dims.slice(0, 2).every((extent) => extent > 1);
+  if (axis === undefined && several) throw unclear(dims, 'which axis counts tokens is not clear');
+  if (axis !== undefined && axis >= dims.length) throw unclear(dims, `there is no axis ${axis}`);
+}
+
+/**
+ * A hidden state as it is, all its axes but the last counting tokens together; or with an `axis`, which counts them
+ * alone, [T, D]: D is the last of the others, and of the rest the first entry is taken.
+ */
+export function tokenRows(state: Value, axis: number | undefined): Value {
+  const { dims, data } = state;
+  const last = dims.length - 1;
+  if (axis === undefined || last < 1) return state;
+  const feature = axis === last ? last - 1 : last;
+  const step = (place: number) => size(dims.slice(place + 1));
+  const [tokens, width] = [dims[axis] ?? 0, dims[feature] ?? 0];
+  const rows = data.slice(0, tokens * width);
+  for (let token = 0; token < tokens; token++) {
+    for (let dim = 0; dim < width; dim++) {
+      const element = data[token * step(axis) + dim * step(feature)];
+      if (element !== undefined) rows[token * width + dim] = element;
+    }
+  }
+  return { ...state, dims: [tokens, width], data: rows };
+}
+
+/** Of patterns of several examples, [B, heads, queries, keys], those of the first. */
+export function firstPattern(pattern: Value): Value {
+  const dims = pattern.dims.slice(-3);
+  return { ...pattern, dims, data: pattern.data.subarray(0, size(dims)) };
+}
+
+function unclear(dims: readonly number[], why: string): SinkscopeError {
+  return new SinkscopeError({
+    code: 'input',
+    message: `The residual stream is [${dims.join(', ')}] and ${why}: choose the axis of the tokens (--token-axis), or give one example alone.`,
+    axes: dims,
+  });
+}

@@ -1,0 +1,58 @@
+/** One layer's attention pattern as it comes from the graph. */
+import { SinkscopeError } from '../../errors.js';
+import { patternStatistics } from '../../statistics/pattern.js';
+import { floats, size, type Value } from './value.js';
+
+export interface Pattern {
+  readonly heads: number;
+  readonly queries: number;
+  readonly keys: number;
+  /** [heads, queries, keys] */
+  readonly values: Float32Array;
+}
+
+/** [..., heads, queries, keys] with leading axes of extent 1, or without an axis of heads. */
+export function patternOf(value: Value): Pattern {
+  const [queries = 1, keys = 1] = value.dims.slice(-2);
+  return { heads: size(value.dims.slice(0, -2)), queries, keys, values: floats(value) };
+}
+
+/**
+ * The part of a pattern that is about the first `tokens` positions, when the others are padding; columns that belong
+ * to no position stay.
+ *
+ * @throws SinkscopeError `input` where the padding is seen by what comes before it.
+ */
+export function cropPattern(pattern: Pattern, tokens: number, file: string): Pattern {
+  const { heads, queries, keys, values } = pattern;
+  const { causal, extra } = patternStatistics(values, heads, queries, keys);
+  if (!causal) {
+    throw new SinkscopeError({
+      code: 'input',
+      file,
+      message: `${file} was exported for exactly ${queries} tokens and lets every token see all others, so it cannot be run on ${tokens}; give it ${queries}.`,
+    });
+  }
+  const columns = extra?.columns ?? 0;
+  // Own columns and extra ones, as ranges of the full row.
+  const ranges =
+    extra?.side === 'first'
+      ? [[0, columns + tokens]]
+      : [
+          [0, tokens],
+          [queries, queries + columns],
+        ];
+  const width = tokens + columns;
+  const cropped = new Float32Array(heads * tokens * width);
+  let at = 0;
+  for (let head = 0; head < heads; head++) {
+    for (let query = 0; query < tokens; query++) {
+      const row = (head * queries + query) * keys;
+      for (const [from, to] of ranges) {
+        cropped.set(values.subarray(row + from, row + to), at);
+        at += to - from;
+      }
+    }
+  }
+  return { heads, queries: tokens, keys: width, values: cropped };
+}

@@ -1,0 +1,246 @@
+/** Several models, or one on several texts, side by side: explicit attention biases against sink tokens and none. */
+import type { Analysis } from '../../analysis/analysis.js';
+import { formatRatio, formatShare } from '../../analysis/format.js';
+import { ratio } from '../../analysis/massive.js';
+import { type Sinks, sinks } from '../../analysis/sinks.js';
+import type { Thresholds } from '../../analysis/thresholds.js';
+import type { Engine } from '../../engine/host/engine.js';
+import { SinkscopeError } from '../../errors.js';
+import type { Entry } from '../../statistics/statistics.js';
+import type { Budget } from '../experiment.js';
+import { type Perplexity, type PerplexityResult, perplexity } from '../shared/perplexity.js';
+import { factsOf, type RunFacts, ran } from '../shared/run.js';
+import { encoded } from '../shared/text.js';
+import type { Step } from '../shared/variants.js';
+
+export interface CompareRequest extends Budget {
+  /** Every model is run on every text. */
+  readonly models: readonly string[];
+  readonly texts: readonly { readonly name: string; readonly text: string }[];
+  /** Tokens that are run of each text, and of each window that is scored; prefix included. */
+  readonly window: number;
+  /** Perplexity on only the first so many tokens of the text. */
+  readonly tokens?: number;
+  /** False: without the models' prefix tokens. */
+  readonly bos?: boolean;
+  readonly thresholds: Thresholds;
+}
+
+export interface Compared extends RunFacts {
+  readonly text: string;
+  /** The token put before the text. */
+  readonly prefix: number | undefined;
+  /** By layer k of h_k: the three largest entries, the median, and the largest over it. */
+  readonly layers: readonly { readonly top: readonly Entry[]; readonly median: number; readonly ratio: number }[];
+  /** By layer k and token: largest |h|. */
+  readonly tokenMax: readonly Float32Array[];
+  /** The first layer with a massive entry by definition, and the last; undefined where there is none. */
+  readonly massive: readonly [first: number, last: number] | undefined;
+  readonly sinks: Pick<Sinks, 'rate' | 'extraRate' | 'heads' | 'epsilon'>;
+  /** Mean attention on token 0 and on the extra columns, [layer - 1][head]; undefined without a pattern. */
+  readonly alpha: readonly (Attention | undefined)[];
+  /** Or why there is none, in words. */
+  readonly perplexity: Scored | string;
+}
+
+/** A perplexity, and the windows that it is of. */
+type Scored = Perplexity & Pick<PerplexityResult, 'window' | 'stride' | 'windows' | 'left'>;
+
+interface Attention {
+  readonly first: readonly number[];
+  readonly extra: readonly number[] | undefined;
+}
+
+/** Run `of` minus run `from`, where their shapes agree; undefined where they do not. */
+export interface Difference {
+  readonly of: number;
+  readonly from: number;
+  /** By layer: log10 of the ratio of largest entry to median. */
+  readonly ratio: readonly number[] | undefined;
+  /** [layer - 1][head]: attention on token 0 and on extra columns together. */
+  readonly sink: readonly (readonly number[] | undefined)[] | undefined;
+  /** The tokens that both have: `count` of them, from these on. Needs the same text, and the same ids for it. */
+  readonly tokens: { readonly of: number; readonly from: number; readonly count: number } | undefined;
+  /** [layer][i]: largest |h| at the i-th of these tokens. */
+  readonly tokenMax: readonly Float32Array[] | undefined;
+}
+
+export interface CompareResult {
+  readonly runs: readonly Compared[];
+  readonly thresholds: Thresholds;
+  /** Limits that all runs share, for axes that can be read against each other. */
+  readonly axes: { readonly layers: number; readonly tokens: number; readonly heads: number; readonly largest: number };
+  /** Every run against the first. */
+  readonly differences: readonly Difference[];
+}
+
+/** A model on a text, the `at`-th of `of`. */
+interface Pair {
+  readonly model: string;
+  readonly text: CompareRequest['texts'][number];
+  readonly at: number;
+  readonly of: number;
+}
+
+/** @throws SinkscopeError where a model cannot be run on a text */
+export async function* compare(
+  engine: Engine,
+  request: CompareRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<Step<CompareResult>, void, void> {
+  const { models, texts, thresholds } = request;
+  const pairs = models.flatMap((model) => texts.map((text) => ({ model, text })));
+  if (pairs.length < 2)
+    throw new SinkscopeError({ code: 'input', message: 'One model on one text is nothing to compare; give another.' });
+  const runs: Compared[] = [];
+  for (const { model, text } of pairs) {
+    runs.push(yield* comparedOf(engine, request, { model, text, at: runs.length, of: pairs.length }, signal));
+  }
+  const axes = {
+    layers: Math.max(...runs.map(({ layers }) => layers.length - 1)),
+    tokens: Math.max(...runs.map(({ tokens }) => tokens)),
+    heads: Math.max(...runs.flatMap(({ alpha }) => alpha.map((block) => block?.first.length ?? 0)), 0),
+    largest: Math.max(...runs.flatMap(({ layers }) => layers.map(({ top }) => Math.abs(top[0]?.value ?? 0)))),
+  };
+  const differences = runs.slice(1).map((run, i) => differenceOf(runs[0], run, i + 1));
+  yield { phase: 'running', done: pairs.length, of: pairs.length, result: { runs, thresholds, axes, differences } };
+}
+
+async function* comparedOf(
+  engine: Engine,
+  request: CompareRequest,
+  pair: Pair,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Step<never>, Compared, void> {
+  const {
+    model,
+    text: { name, text },
+  } = pair;
+  const { window, bos, thresholds, memory, threads } = request;
+  const { ids, prefix } = await encoded(engine, model, text, { bos }, signal);
+  const head = prefix === undefined ? [] : [prefix];
+  const sequence = [...head, ...Array.from(ids).slice(0, window - head.length)];
+  let analysis: Analysis | undefined;
+  const prompt = { ids: sequence };
+  for await (const { result } of ran(engine, { model, prompt, memory, threads }, signal)) analysis = result;
+  if (!analysis) throw new Error('the run has no end');
+  const { layers } = analysis;
+  const massive = layers.flatMap(({ top, median }, k) =>
+    top.some(({ value }) => Math.abs(value) > thresholds.absolute && Math.abs(value) >= thresholds.ratio * median)
+      ? [k]
+      : [],
+  );
+  const { rate, extraRate, heads, epsilon } = sinks(analysis, thresholds);
+  return {
+    ...factsOf(analysis),
+    window: { start: 0, end: sequence.length - head.length },
+    total: head.length + ids.length,
+    bos: prefix !== undefined,
+    text: name,
+    prefix,
+    layers: layers.map((layer) => ({
+      top: layer.top.slice(0, 3),
+      median: layer.median,
+      ratio: ratio(layer.top[0]?.value ?? 0, layer),
+    })),
+    tokenMax: layers.map(({ tokenMax }) => tokenMax),
+    massive: massive.length > 0 ? [massive[0], massive[massive.length - 1]] : undefined,
+    sinks: { rate, extraRate, heads, epsilon },
+    alpha: layers.slice(1).map((_, i) => attentionOf(analysis?.attention[i])),
+    perplexity: yield* perplexityOf(engine, request, pair, signal),
+  };
+}
+
+function attentionOf(statistics: Analysis['attention'][number]): Attention | undefined {
+  if (!statistics) return undefined;
+  const { heads, tokens, alpha, extra } = statistics;
+  return {
+    first: Array.from({ length: heads }, (_, head) => alpha[head * tokens]),
+    extra: extra && Array.from(extra.alpha),
+  };
+}
+
+/** A text that fills no window, and a model that predicts nothing, are compared all the same. */
+async function* perplexityOf(
+  engine: Engine,
+  request: CompareRequest,
+  { model, text: { text }, at, of }: Pair,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Step<never>, Compared['perplexity'], void> {
+  try {
+    let last: Compared['perplexity'] = 'nothing was scored';
+    for await (const step of perplexity(engine, { ...request, model, text }, signal)) {
+      const { done, windows, window, stride, left, perplexity: value, tokens, interval } = step;
+      yield { phase: 'measuring', done: at * windows + done, of: of * windows };
+      if (done === windows) last = { perplexity: value, tokens, interval, window, stride, windows, left };
+    }
+    return last;
+  } catch (error) {
+    if (!SinkscopeError.is(error, 'input')) throw error;
+    return error.message;
+  }
+}
+
+function differenceOf(from: Compared, of: Compared, index: number): Difference {
+  const sameDepth = from.layers.length === of.layers.length;
+  const sameHeads = from.alpha.every((block, i) => block?.first.length === of.alpha[i]?.first.length);
+  const drawn = (block: Attention | undefined) => block?.first.map((alpha, head) => alpha + (block.extra?.[head] ?? 0));
+  const tokens = sameDepth ? commonTokens(from, of) : undefined;
+  return {
+    of: index,
+    from: 0,
+    ratio: sameDepth ? of.layers.map((layer, k) => Math.log10(layer.ratio / from.layers[k].ratio)) : undefined,
+    sink:
+      sameDepth && sameHeads
+        ? of.alpha.map((block, i) => {
+            const before = drawn(from.alpha[i]);
+            return before && drawn(block)?.map((alpha, head) => alpha - before[head]);
+          })
+        : undefined,
+    tokens,
+    tokenMax:
+      tokens &&
+      of.tokenMax.map((row, k) =>
+        Float32Array.from({ length: tokens.count }, (_, i) => row[tokens.of + i] - from.tokenMax[k][tokens.from + i]),
+      ),
+  };
+}
+
+/** The text's tokens, and the prefix tokens where both have one; undefined where the texts' tokens differ. */
+function commonTokens(from: Compared, of: Compared): Difference['tokens'] {
+  const start = ({ prefix }: Compared) => (prefix === undefined ? 0 : 1);
+  const both = Math.min(start(from), start(of));
+  const at = { of: start(of) - both, from: start(from) - both };
+  const count = Math.min(of.tokens - at.of, from.tokens - at.from);
+  const same = Array.from({ length: count - both }, (_, i) => i + both).every(
+    (i) => of.sequence[at.of + i].id === from.sequence[at.from + i].id,
+  );
+  return same && count > both ? { ...at, count } : undefined;
+}
+
+/** What the runs say, in a sentence each. */
+export function conclusion({ runs, thresholds }: CompareResult): string {
+  const manyTexts = new Set(runs.map(({ text }) => text)).size > 1;
+  const sentences = runs.map((run) => {
+    const name = manyTexts ? `${run.name} on ${run.text}` : run.name;
+    const largest = run.layers.reduce((best, layer) => (layer.ratio > best.ratio ? layer : best));
+    const massive = run.massive
+      ? `massive activations from layer ${run.massive[0]} to ${run.massive[1]}`
+      : 'no massive activations';
+    const { rate, extraRate } = run.sinks;
+    const first =
+      rate === undefined ? 'no attention pattern' : `the first token a sink in ${formatShare(rate)} of the heads`;
+    const extra = extraRate === undefined ? '' : `, the extra column in ${formatShare(extraRate)}`;
+    const cost = typeof run.perplexity === 'string' ? '' : `, perplexity ${run.perplexity.perplexity.toFixed(2)}`;
+    return `${name}: ${massive} (at most ${formatRatio(largest.ratio)} the median), ${first}${extra}${cost}.`;
+  });
+  const explicit = runs.filter(({ sinks: { extraRate } }) => (extraRate ?? 0) > 0);
+  const without = explicit.filter(({ massive }) => !massive);
+  const lesson =
+    explicit.length === 0
+      ? ''
+      : without.length === explicit.length
+        ? ' Where an extra column takes the sink, no massive activation is needed: an explicit bias does its work.'
+        : ' An extra column takes a sink here and massive activations stay all the same.';
+  return `${sentences.join(' ')}${lesson} (α > ${thresholds.epsilon}; massive: above ${thresholds.absolute} and ${formatRatio(thresholds.ratio)} the median.)`;
+}

@@ -1,0 +1,169 @@
+import { layerName, tokenLabel } from '../../analysis/label.js';
+import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
+import { experiment, type NamedText } from '../experiment.js';
+import { byHead, logRatio } from '../shared/heatmaps.js';
+import { presented } from '../shared/rows.js';
+import { massiveSettings, sinkSettings } from '../shared/settings.js';
+import { type Compared, type CompareResult, compare, conclusion, type Difference } from './compute.js';
+
+export function presentCompare(result: CompareResult): Presentation {
+  const { runs, thresholds, axes, differences } = result;
+  const texts = [...new Set(runs.map(({ text }) => text))];
+  const name = (run: Compared) => (texts.length > 1 ? `${run.name} on ${run.text}` : run.name);
+  const [first] = runs;
+  const scored = runs.flatMap(({ perplexity }) => (typeof perplexity === 'string' ? [] : [perplexity]));
+  const layers = Array.from({ length: axes.layers + 1 }, (_, k) => k);
+  // The first one too, at zero: so that a run has the same colour in all charts.
+  const none = layers.map(() => null);
+  const apart = [layers.map(() => 0), ...differences.map(({ ratio }) => ratio ?? none)];
+  const lines = (value: (layer: Compared['layers'][number]) => number) =>
+    runs.map((run) => ({ name: name(run), values: layers.map((k) => (run.layers[k] ? value(run.layers[k]) : null)) }));
+  return {
+    title: 'Compare models or texts',
+    sentence: conclusion(result),
+    settings: [
+      { name: 'models', value: distinct(runs.map((run) => run.name)) },
+      { name: 'text', value: texts.join(', ') },
+      { name: 'T', value: distinct(runs.map(({ tokens }) => tokens)) },
+      ...(scored.length === 0
+        ? []
+        : [
+            { name: 'perplexity in windows of', value: distinct(scored.map(({ window }) => window)) },
+            { name: 'stride', value: distinct(scored.map(({ stride }) => stride)) },
+            { name: 'tokens scored', value: distinct(scored.map(({ tokens }) => tokens)) },
+          ]),
+      { name: 'BOS', value: runs.map((run) => `${name(run)} ${run.bos ? 'on' : 'off'}`).join(', ') },
+      ...massiveSettings(thresholds),
+      ...sinkSettings(thresholds),
+    ],
+    warnings: [
+      ...runs.flatMap((run) =>
+        typeof run.perplexity === 'string' ? [`No perplexity of ${name(run)}: ${run.perplexity}`] : [],
+      ),
+      ...differences.flatMap((difference) => notShown(difference, name(runs[difference.of]), name(first))),
+    ],
+    parts: [
+      {
+        kind: 'lines',
+        heading: 'Largest activation by layer',
+        x: { name: 'layer', values: layers },
+        y: { name: 'largest |h|', log: true },
+        lines: lines(({ top }) => Math.abs(top[0]?.value ?? 0)),
+      },
+      {
+        kind: 'lines',
+        heading: 'Largest activation over the layer’s median',
+        x: { name: 'layer', values: layers },
+        y: { name: 'largest |h| ÷ median', format: 'ratio', log: true },
+        lines: lines(({ ratio }) => ratio),
+      },
+      {
+        kind: 'table',
+        heading: 'Side by side',
+        columns: [
+          { name: 'model' },
+          { name: 'prefix' },
+          { name: 'massive in layers' },
+          { name: 'largest ratio', format: 'ratio' },
+          { name: 'sink rate, first token', format: 'share' },
+          { name: 'sink rate, extra column', format: 'share' },
+          { name: 'perplexity', format: 'fixed' },
+        ],
+        rows: runs.map((run) => [
+          name(run),
+          run.bos ? `token ${run.prefix}` : 'none',
+          run.massive ? `${run.massive[0]} to ${run.massive[1]}` : 'none',
+          Math.max(...run.layers.map(({ ratio }) => ratio)),
+          run.sinks.rate ?? null,
+          run.sinks.extraRate ?? null,
+          typeof run.perplexity === 'string' ? null : run.perplexity.perplexity,
+        ]),
+      },
+      ...(differences.some(({ ratio }) => ratio)
+        ? [
+            apartByLayer(
+              layers,
+              runs.map((run, i) => ({ name: name(run), values: apart[i] })),
+              name(first),
+            ),
+          ]
+        : []),
+      ...apartByToken(result, name),
+      ...differences.flatMap(({ of, sink }): HeatmapPart[] =>
+        sink
+          ? [
+              {
+                heading: `Attention on sinks: ${name(runs[of])} minus ${name(first)}`,
+                ...byHead(layers.slice(1, sink.length + 1), axes.heads, (row, head) => sink[row]?.[head]),
+                value: { name: 'difference in α', format: 'signed' },
+                scale: 'diverging',
+                range: [-1, 1],
+              },
+            ]
+          : [],
+      ),
+    ],
+  };
+}
+
+const distinct = (values: readonly (string | number)[]) => [...new Set(values)].join(', ');
+
+function apartByLayer(layers: readonly number[], lines: LinesPart['lines'], first: string): LinesPart {
+  return {
+    kind: 'lines',
+    heading: `Largest activation over the median, against ${first}`,
+    x: { name: 'layer', values: layers },
+    y: { name: `log₁₀ of the ratio ÷ that of ${first}`, format: 'signed', log: false },
+    lines,
+  };
+}
+
+function apartByToken({ runs, differences }: CompareResult, name: (run: Compared) => string): HeatmapPart[] {
+  const parts = differences.flatMap(({ of, from, tokens }): HeatmapPart[] => {
+    if (!tokens) return [];
+    const [run, first] = [runs[of], runs[from]];
+    const shared = Array.from({ length: tokens.count }, (_, i) => ({ of: tokens.of + i, from: tokens.from + i }));
+    return [
+      {
+        kind: 'heatmap',
+        heading: `Largest activation by layer and token: ${name(run)} ÷ ${name(first)}`,
+        rows: { name: 'layer', labels: run.layers.map((_, k) => layerName(k)) },
+        columns: { name: 'token', labels: shared.map((at) => tokenLabel(run.sequence[at.of])) },
+        value: { name: `log₁₀ of largest |h| ÷ that of ${name(first)}`, format: 'signed' },
+        scale: 'diverging',
+        values: run.tokenMax.flatMap((row, k) => shared.map((at) => logRatio(row[at.of], first.tokenMax[k][at.from]))),
+      },
+    ];
+  });
+  const largest = parts
+    .flatMap(({ values }) => values)
+    .reduce<number>((most, value) => Math.max(most, Math.abs(value ?? 0)), 0);
+  return parts.map((part) => ({ ...part, range: [-largest, largest] }));
+}
+
+/** Why a difference is not among the parts. */
+function notShown({ ratio, sink, tokens }: Difference, of: string, from: string): string[] {
+  if (!ratio) return [`${of} and ${from} have different numbers of layers, so no difference between them is shown.`];
+  return [
+    ...(sink ? [] : [`${of} and ${from} have different numbers of heads, so no difference in attention is shown.`]),
+    ...(tokens ? [] : [`${of} and ${from} were run on different tokens, so no difference by token is shown.`]),
+  ];
+}
+
+export const compareExperiment = experiment({
+  id: 'compare',
+  title: 'Compare models or texts',
+  description: 'Models or texts side by side: activations by layer, sink rates, perplexity, and differences.',
+  onChosen: false,
+  inputs: {
+    texts: { kind: 'texts', label: 'Texts' },
+    models: { kind: 'models', label: 'Models' },
+    window: { kind: 'whole', label: 'Window (tokens)', least: 3, default: 256 },
+    tokens: { kind: 'whole', label: 'First tokens only', least: 1, open: 'all' },
+  },
+  async *steps({ engine, ...setup }, { texts: corpus, ...values }, signal) {
+    const texts: NamedText[] = [];
+    for await (const text of corpus.texts) texts.push(text);
+    yield* presented(compare(engine, { ...setup, ...values, texts }, signal), presentCompare);
+  },
+});

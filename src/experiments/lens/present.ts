@@ -1,0 +1,96 @@
+import { layerName, textLabel, tokenLabel } from '../../analysis/label.js';
+import type { BarsPart, Presentation, TextPart } from '../../analysis/presentation.js';
+import { experiment } from '../experiment.js';
+import { presented } from '../shared/rows.js';
+import { partWarnings, runSettings } from '../shared/settings.js';
+import { conclusion, decidedAt, type LensPoint, type LensResult, lens, partName, targetOf } from './compute.js';
+
+export function presentLens(result: LensResult, text: string): Presentation {
+  const { sequence, points, top } = result;
+  const labels = sequence.map(tokenLabel);
+  const last = sequence.length - 1;
+  const decided = decidedAt(result);
+  return {
+    title: 'Logit lens',
+    sentence: conclusion(result),
+    settings: [...runSettings(result), { name: 'text', value: text }, { name: 'predictions', value: `${top}` }],
+    warnings: partWarnings(result),
+    parts: [
+      {
+        kind: 'heatmap',
+        heading: 'Most likely next token at each residual point',
+        rows: { name: 'layer', labels: points.map(pointName) },
+        columns: { name: 'token', labels },
+        value: { name: 'probability', format: 'share' },
+        scale: 'linear',
+        values: points.flatMap(({ rows }) => labels.map((_, token) => rows[token]?.[0]?.probability ?? null)),
+        texts: points.flatMap(({ rows }) => labels.map((_, token) => textLabel(rows[token]?.[0]?.text ?? ''))),
+      },
+      attributionPart(result),
+      {
+        kind: 'table',
+        heading: 'First layer from which on the final prediction leads',
+        columns: [{ name: 'token' }, { name: 'text' }, { name: 'layer', format: 'plain' }, { name: 'prediction' }],
+        rows: labels.map((label, token) => [
+          `${token}`,
+          label,
+          decided[token] ?? null,
+          textLabel(points.at(-1)?.rows[token]?.[0]?.text ?? ''),
+        ]),
+      },
+      {
+        kind: 'table',
+        heading: `Predictions after token ${last}, ${labels[last]}`,
+        columns: [
+          { name: 'layer' },
+          ...Array.from({ length: top }, (_, rank) => [
+            { name: `${rank + 1}.` },
+            { name: 'probability', format: 'share' } as const,
+          ]).flat(),
+        ],
+        rows: points.map((point) => [
+          pointName(point),
+          ...Array.from({ length: top }, (_, rank) => {
+            const prediction = point.rows[last]?.[rank];
+            return prediction ? [textLabel(prediction.text), prediction.probability] : [null, null];
+          }).flat(),
+        ]),
+      },
+    ],
+  };
+}
+
+function attributionPart({ attribution }: LensResult): BarsPart | TextPart {
+  if (typeof attribution === 'string')
+    return { kind: 'text', heading: 'Direct logit attribution', paragraphs: [attribution] };
+  const { parts, token, target } = attribution;
+  return {
+    kind: 'bars',
+    heading: `What adds to the logit of ${JSON.stringify(target.text)} after token ${token}`,
+    value: { name: 'logit', format: 'value' },
+    log: false,
+    reference: 0,
+    bars: parts.map((part) => ({ name: partName(part), value: part.logit })),
+  };
+}
+
+const pointName = ({ layer, point }: LensPoint) => (point === 'resid_mid' ? `${layer} mid` : layerName(layer));
+
+export const lensExperiment = experiment({
+  id: 'lens',
+  title: 'Logit lens',
+  description: 'What the model would predict from each layer, and which parts make its final prediction.',
+  inputs: {
+    text: { kind: 'text', label: 'Text' },
+    top: { kind: 'whole', label: 'Predictions', least: 1, default: 3 },
+    mid: { kind: 'choice', label: 'Points', choices: ['after blocks', 'after attention too'] },
+    token: { kind: 'whole', label: 'Explain what follows token', least: 0, open: 'last' },
+    target: { kind: 'words', label: 'Predicted token (text or id)', open: 'most likely' },
+  },
+  steps({ engine, ...setup }, { text, mid, target, ...values }, signal) {
+    const explained = target === undefined ? undefined : targetOf(target);
+    const points = { mid: mid !== 'after blocks', target: explained };
+    const request = { ...setup, ...values, ...points, prompt: { text: text.text } };
+    return presented(lens(engine, { ...request, window: 'first' }, signal), (result) => presentLens(result, text.name));
+  },
+});

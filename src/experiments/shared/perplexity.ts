@@ -1,0 +1,87 @@
+/** Perplexity with a running value and a confidence interval. */
+import type { Engine } from '../../engine/host/engine.js';
+import type { Budget } from '../experiment.js';
+import { going, textWindows } from './text.js';
+import type { Windowing } from './windows.js';
+
+/** Losses are −ln p of single tokens. */
+export interface Perplexity {
+  /** exp of the mean loss. */
+  readonly perplexity: number;
+  /** Tokens scored. */
+  readonly tokens: number;
+  /** 95 % interval of the perplexity, from the losses' standard error as if tokens were independent. */
+  readonly interval: readonly [number, number];
+}
+
+/** A running mean and variance (Welford) of losses. */
+export class Losses {
+  private count = 0;
+  private mean = 0;
+  private squares = 0;
+
+  add(losses: Iterable<number>): void {
+    for (const loss of losses) {
+      this.count++;
+      const difference = loss - this.mean;
+      this.mean += difference / this.count;
+      this.squares += difference * (loss - this.mean);
+    }
+  }
+
+  get perplexity(): Perplexity {
+    const error = this.count > 1 ? Math.sqrt(this.squares / (this.count - 1) / this.count) : Number.POSITIVE_INFINITY;
+    const at = (loss: number) => Math.exp(loss);
+    return {
+      perplexity: at(this.mean),
+      tokens: this.count,
+      interval: [at(this.mean - 1.96 * error), at(this.mean + 1.96 * error)],
+    };
+  }
+}
+
+export interface PerplexityRequest extends Windowing, Budget {
+  /** Path of the `.onnx` file. */
+  readonly model: string;
+  readonly text: string;
+  /** False: without the model's prefix token. */
+  readonly bos?: boolean;
+}
+
+/** The value so far, and all that it depends on. */
+export interface PerplexityResult extends Perplexity {
+  readonly model: string;
+  /** Tokens of a sequence, prefix included, and those from one sequence's start to the next. */
+  readonly window: number;
+  readonly stride: number;
+  /** The token that every sequence begins with. */
+  readonly prefix: number | undefined;
+  /** Sequences that are scored, and of how many. */
+  readonly done: number;
+  readonly windows: number;
+  /** Tokens at the text's end that fill no window, and characters that the tokenizer has no token for. */
+  readonly left: number;
+  readonly lost: number;
+}
+
+/**
+ * Perplexity of a text, window by window; what is yielded last is the result.
+ *
+ * @throws SinkscopeError where text, model or window do not fit; `cancelled` when `signal` is aborted
+ */
+export async function* perplexity(
+  engine: Engine,
+  request: PerplexityRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<PerplexityResult, void, void> {
+  const { model, memory, threads } = request;
+  const windows = await textWindows(engine, model, request.text, request, signal);
+  const { sequences, left, lost, stride, prefix, window } = windows;
+  const losses = new Losses();
+  const variants = [{ name: 'as is', interventions: [] }];
+  for await (const event of going(engine.measure({ model, sequences, variants, memory, threads }, signal))) {
+    losses.add(event.losses);
+    const done = event.sequence + 1;
+    yield { ...losses.perplexity, model, window, stride, prefix, done, windows: sequences.length, left, lost };
+  }
+}

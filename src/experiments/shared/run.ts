@@ -1,0 +1,79 @@
+/** One run of a prompt, for the experiments that ask about its inside. */
+import { type Analysis, emptyAnalysis, fold } from '../../analysis/analysis.js';
+import type { Query, QueryAnswers, RunRequest } from '../../engine/contract/events.js';
+import type { Engine } from '../../engine/host/engine.js';
+import { SinkscopeError } from '../../errors.js';
+import type { Token } from '../../tokens/token.js';
+import type { Budget } from '../experiment.js';
+import type { Step } from './variants.js';
+
+/** A prompt as `analyze` takes it. */
+export interface PromptRequest extends Budget, Pick<RunRequest, 'model' | 'prompt' | 'bos' | 'window'> {}
+
+/** What every figure about one run depends on, beside thresholds. */
+export interface RunFacts {
+  /** Path of the `.onnx` file, and what it is called. */
+  readonly model: string;
+  readonly name: string;
+  /** Tokens that were run, T, and of how many; both with the prefix token. */
+  readonly tokens: number;
+  readonly total: number;
+  readonly sequence: readonly Token[];
+  /** Which of the text's own tokens they are: from `start` to before `end`. */
+  readonly window: { readonly start: number; readonly end: number };
+  /** Whether a prefix token (BOS) stands before the text; undefined where ids or tensors were given as they are. */
+  readonly bos: boolean | undefined;
+}
+
+/**
+ * Runs a prompt; the last step has the analysis. Questions may be asked until the next run.
+ *
+ * @throws SinkscopeError with the problem of a run that fails
+ */
+export async function* ran(
+  engine: Engine,
+  request: PromptRequest & Pick<RunRequest, 'interventions'>,
+  signal?: AbortSignal,
+): AsyncGenerator<Step<Analysis>, void, void> {
+  const { model, prompt, bos, window, interventions, memory, threads } = request;
+  let analysis = emptyAnalysis;
+  const events = engine.analyze(
+    { model, prompt, bos, window, interventions, attention: true, memory, threads },
+    signal,
+  );
+  for await (const event of events) {
+    analysis = fold(analysis, event);
+    const of = analysis.started?.model.layers ?? 1;
+    if (event.type === 'layer') yield { phase: 'running', done: event.layer, of };
+  }
+  if (analysis.problem) throw new SinkscopeError(analysis.problem);
+  yield { phase: 'running', done: analysis.layers.length - 1, of: analysis.layers.length - 1, result: analysis };
+}
+
+/** {@link ran} for those who wait for its end. */
+export async function runOf(
+  engine: Engine,
+  request: PromptRequest & Pick<RunRequest, 'interventions'>,
+  signal?: AbortSignal,
+): Promise<Analysis> {
+  let analysis = emptyAnalysis;
+  for await (const { result } of ran(engine, request, signal)) analysis = result ?? analysis;
+  return analysis;
+}
+
+/** Asks about the last run, unless `signal` is aborted: then the engine is left alone and `cancelled` is thrown. */
+export async function asked<Q extends Query>(
+  engine: Engine,
+  query: Q,
+  signal?: AbortSignal,
+): Promise<QueryAnswers[Q['type']]> {
+  if (signal?.aborted) throw new SinkscopeError({ code: 'cancelled', message: 'The experiment was stopped.' });
+  return engine.query(query);
+}
+
+export function factsOf({ started, tokens }: Analysis): RunFacts {
+  if (!started || !tokens) throw new Error('the run has not begun');
+  const { file, name } = started.model;
+  const { tokens: sequence, window, total } = tokens;
+  return { model: file, name, tokens: sequence.length, sequence, window, total, bos: started.settings.bos };
+}

@@ -1,0 +1,61 @@
+/** The settings that presentations name, in the words that all of them use. */
+import { counted, formatNumber } from '../../analysis/format.js';
+import type { Setting } from '../../analysis/presentation.js';
+import type { Thresholds } from '../../analysis/thresholds.js';
+import type { RunFacts } from './run.js';
+import { leftOut } from './text.js';
+
+/** The text that points and means were found on. */
+export function calibrationSetting(name: string, sequences: number): Setting {
+  return { name: 'calibration', value: `${name}, ${counted(sequences, 'window')}` };
+}
+
+/** Sequences of a text: how long they are, how far apart and what they begin with. */
+export function windowSettings(
+  windows: { readonly window: number; readonly stride?: number; readonly prefix: number | undefined | null },
+  tokens?: number,
+): Setting[] {
+  const { window, stride, prefix } = windows;
+  return [
+    { name: 'T', value: counted(window, 'token') },
+    ...(stride === undefined ? [] : [{ name: 'stride', value: `${stride}` }]),
+    { name: 'BOS', value: prefix === undefined || prefix === null ? 'off' : `on (token ${prefix})` },
+    ...(tokens === undefined ? [] : [{ name: 'tokens scored', value: `${tokens}` }]),
+  ];
+}
+
+/** How a massive activation is told. */
+export function massiveSettings({ absolute, ratio }: Pick<Thresholds, 'absolute' | 'ratio'>): Setting[] {
+  return [{ name: 'massive', value: `|h| > ${formatNumber(absolute)} and ≥ ${formatNumber(ratio)} × median` }];
+}
+
+/** How a sink is told. */
+export function sinkSettings({ epsilon }: Pick<Thresholds, 'epsilon'>): Setting[] {
+  return [{ name: 'ε', value: `${epsilon}` }];
+}
+
+/** One run of a prompt. */
+export function runSettings({ name, tokens, bos }: RunFacts): Setting[] {
+  return [
+    { name: 'model', value: name },
+    { name: 'T', value: counted(tokens, 'token') },
+    { name: 'BOS', value: bos === undefined ? 'as given' : bos ? 'on' : 'off' },
+  ];
+}
+
+/** That the end of a text was left out, where it was. */
+export function leftWarnings(windows: Parameters<typeof leftOut>[0]): string[] {
+  const left = leftOut(windows);
+  return left === '' ? [] : [left];
+}
+
+/** That only a part of the text was run, where that is so. */
+export function partWarnings({ tokens, window, total }: RunFacts): string[] {
+  if (tokens >= total) return [];
+  const { start, end } = window;
+  const run = end - start;
+  // Both count what the tokenizer puts around the text.
+  const own = total - (tokens - run);
+  const part = `the ${start === 0 ? 'first' : 'last'} ${formatNumber(run)} of its ${formatNumber(own)} tokens`;
+  return [`The text is too long to be run at once: only ${part} were run.`];
+}

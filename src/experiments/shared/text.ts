@@ -1,0 +1,94 @@
+/** What the experiments on texts share: sequences to run, and runs that either go on or throw. */
+
+import type { FailedEvent, FinishedEvent } from '../../engine/contract/events.js';
+import type { Encoded } from '../../engine/contract/protocol.js';
+import type { Engine } from '../../engine/host/engine.js';
+import { SinkscopeError } from '../../errors.js';
+import { type Windowing, type Windows, windowsOf } from './windows.js';
+
+export interface TextWindows extends Windows {
+  /** The token every sequence begins with; undefined where there is none. */
+  readonly prefix: number | undefined;
+  /** Tokens of a sequence. */
+  readonly window: number;
+  /** Characters of the text that the tokenizer has no token for, or only the unknown one. */
+  readonly lost: number;
+}
+
+/**
+ * The windows of a text for a model.
+ *
+ * @throws SinkscopeError `tokenizer` or `input` where the text cannot be cut into windows, `too-long` for windows above
+ *   the context
+ */
+export async function textWindows(
+  engine: Engine,
+  model: string,
+  text: string,
+  windowing: Windowing & { readonly bos?: boolean },
+  signal?: AbortSignal,
+): Promise<TextWindows> {
+  const { window } = windowing;
+  const { ids, prefix, lost } = await encoded(engine, model, text, windowing, signal);
+  const { context } = (await engine.inspect(model, signal)).model;
+  if (context !== undefined && window > context) {
+    throw new SinkscopeError({
+      code: 'too-long',
+      message: `Sequences of ${window} tokens are longer than the model's context; at most ${context} fit.`,
+      limit: { tokens: window, context },
+    });
+  }
+  return { ...windowsOf(ids, prefix, windowing), prefix, window, lost };
+}
+
+/**
+ * A text's ids, the token to put before each sequence, and how many characters have no token.
+ *
+ * @param options.bos whether there is such a token; undefined: as the model's files say
+ * @throws SinkscopeError `tokenizer` as {@link Engine.encode}, `input` for a text without tokens
+ */
+export async function encoded(
+  engine: Engine,
+  model: string,
+  text: string,
+  { bos, called = 'The text' }: { readonly bos?: boolean; readonly called?: string },
+  signal?: AbortSignal,
+): Promise<Encoded> {
+  const found = await engine.encode(model, text, { bos, signal });
+  if (found.ids.length > 0) return found;
+  throw new SinkscopeError({
+    code: 'input',
+    message: `${called} is empty: the model is fed no token of it; give another.`,
+  });
+}
+
+/**
+ * The events of a job without its end.
+ *
+ * @throws SinkscopeError with its problem where it fails
+ */
+export async function* going<E extends { readonly type: string }>(
+  events: AsyncIterable<E | FinishedEvent | FailedEvent>,
+): AsyncGenerator<Exclude<E, FinishedEvent | FailedEvent>, void, void> {
+  for await (const event of events) {
+    if (isFailed(event)) throw new SinkscopeError(event.problem);
+    if (event.type !== 'finished') yield event as Exclude<E, FinishedEvent | FailedEvent>;
+  }
+}
+
+const isFailed = (event: { readonly type: string }): event is FailedEvent => event.type === 'failed';
+
+/** What of the text was not run, in words; empty where nothing was left out. */
+export function leftOut({ left, window, lost }: Pick<TextWindows, 'left' | 'window' | 'lost'>): string {
+  const tokens = left === 1 ? 'The last token was' : `The last ${left} tokens were`;
+  return [
+    ...(left === 0 ? [] : [`${tokens} left out: too few to fill a window of ${window}.`]),
+    ...(lost === 0 ? [] : [lostInWords(lost)]),
+  ].join(' ');
+}
+
+/** That the model does not get to see some characters. */
+function lostInWords(lost: number): string {
+  const characters = lost === 1 ? 'One character' : `${lost} characters`;
+  return `${characters} of the text have no token of their own in this model’s tokenizer: it does not get to see them.`;
+}

@@ -1,0 +1,125 @@
+/** StreamingLLM (arXiv:2309.17453): what a sliding window loses, and what keeping the first tokens gives back. */
+
+import type { Variant } from '../../engine/contract/measure.js';
+import type { Engine } from '../../engine/host/engine.js';
+import { SinkscopeError } from '../../errors.js';
+import type { Budget } from '../experiment.js';
+import { asked, ran } from '../shared/run.js';
+import { type TextWindows, textWindows } from '../shared/text.js';
+import { type Row, type Step, scored } from '../shared/variants.js';
+
+export interface StreamingRequest extends Budget {
+  readonly model: string;
+  readonly text: string;
+  /** Keys a query sees, its own included. */
+  readonly window: number;
+  /** How many of them are the first of the sequence, in the second variant. */
+  readonly sinks: number;
+  /** Tokens of a sequence, prefix included. */
+  readonly length: number;
+  /** Only the first so many tokens of the text. */
+  readonly tokens?: number;
+  /** False: without the model's prefix token. */
+  readonly bos?: boolean;
+}
+
+export interface StreamingResult {
+  readonly model: string;
+  readonly window: number;
+  readonly sinks: number;
+  readonly windows: TextWindows;
+  /**
+   * Attention mass on what each window leaves out, [layer - 1][head], when the model sees everything: on the first
+   * sequence, over the queries that have more than `window` tokens behind and with them. Empty for a block without
+   * a pattern.
+   */
+  readonly evicted: Readonly<Record<'window' | 'window and sinks', readonly (readonly number[])[]>>;
+  /** `all`, `window`, `window and sinks`. Positions stay those in the sequence. */
+  readonly rows: readonly Row[];
+}
+
+/**
+ * Attention mass that is evicted, then the perplexities.
+ *
+ * @throws SinkscopeError where text, model or windows do not fit, or a block's pattern is hidden or not causal
+ */
+export async function* streaming(
+  engine: Engine,
+  request: StreamingRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<Step<StreamingResult>, void, void> {
+  const { model, text, window, sinks, length, tokens, bos, memory, threads } = request;
+  if (window >= length) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `A window of ${window} leaves nothing out of sequences of ${length} tokens; choose a smaller window or longer sequences.`,
+    });
+  }
+  if (sinks >= window) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `${sinks} sink tokens fill a window of ${window}; choose fewer, so that a query sees itself too.`,
+    });
+  }
+  const windows = await textWindows(engine, model, text, { window: length, tokens, bos }, signal);
+  const kept = [
+    { window, sinks: 0 },
+    { window, sinks },
+  ];
+  const [first] = windows.sequences;
+  let layers: readonly unknown[] = [];
+  try {
+    for await (const { result, ...step } of ran(
+      engine,
+      { model, prompt: { ids: first.ids }, memory, threads },
+      signal,
+    )) {
+      layers = result?.attention ?? layers;
+      yield step;
+    }
+  } catch (error) {
+    throw SinkscopeError.is(error, 'too-long') ? tooLong(error, length) : error;
+  }
+  const shares: (readonly (readonly number[])[])[] = [];
+  for (const [i, statistics] of layers.entries()) {
+    const query = { type: 'evicted', layer: i + 1, windows: kept } as const;
+    shares.push(statistics ? (await asked(engine, query, signal)).shares : [[], []]);
+    yield { phase: 'asking', done: i + 1, of: layers.length };
+  }
+  const evicted = { window: shares.map(([w]) => w), 'window and sinks': shares.map(([, s]) => s) };
+  const variants: Variant[] = [
+    { name: 'all', interventions: [] },
+    { name: 'window', interventions: [], attention: kept[0] },
+    { name: 'window and sinks', interventions: [], attention: kept[1] },
+  ];
+  for await (const step of scored(engine, request, windows, () => variants, [], signal)) {
+    const { result: rows } = step;
+    yield { ...step, result: rows && { model, window, sinks, windows, evicted, rows } };
+  }
+}
+
+function tooLong(error: SinkscopeError, length: number): SinkscopeError {
+  const context = error.limit?.context;
+  const message = `Sequences of ${length} tokens are too long for this model or the memory it may use: at most ${context} fit.`;
+  return new SinkscopeError({ ...error, message }, { cause: error });
+}
+
+/** Mean share over all heads. */
+export function meanShare(shares: readonly (readonly number[])[]): number {
+  const all = shares.flat();
+  return all.reduce((sum, share) => sum + share, 0) / all.length;
+}
+
+/** What the rows say, in a sentence; that the sinks do not matter, where they do not. */
+export function conclusion({ rows, evicted, window, sinks }: StreamingResult): string {
+  const of = (name: string) => rows.find((row) => row.name === name)?.perplexity ?? Number.NaN;
+  const [all, without, withSinks] = [of('all'), of('window'), of('window and sinks')];
+  const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
+  const mass = `A window of ${window} evicts ${percent(meanShare(evicted.window))} of the attention mass, with the first ${sinks === 1 ? 'token' : `${sinks} tokens`} kept ${percent(meanShare(evicted['window and sinks']))}`;
+  const figures = `perplexity goes from ${all.toFixed(2)} to ${without.toFixed(2)}, and to ${withSinks.toFixed(2)} with them`;
+  const [lost, regained] = [without / all - 1, without / withSinks - 1];
+  if (lost < 0.02) return `${mass}; ${figures}: this model hardly notices the window.`;
+  if (regained < 0.02)
+    return `${mass}; ${figures}: the first tokens give nothing back, so the model does not lean on them as sinks.`;
+  return `${mass}; ${figures}: the first tokens are sinks that the model needs, though they say nothing about the text at hand.`;
+}

@@ -1,0 +1,171 @@
+/** Which dims are massive at which kinds of token, over many sequences of a corpus (input-agnosticism). */
+import { createHash } from 'node:crypto';
+import { emptyAnalysis } from '../../analysis/analysis.js';
+import { massiveActivations } from '../../analysis/massive.js';
+import type { Thresholds } from '../../analysis/thresholds.js';
+import type { ReducedState } from '../../engine/contract/states.js';
+import type { Engine } from '../../engine/host/engine.js';
+import { SinkscopeError } from '../../errors.js';
+import type { Budget, Corpus } from '../experiment.js';
+import { firstDelimiter } from '../shared/delimiter.js';
+import { going } from '../shared/text.js';
+
+export const tokenKinds = ['start', 'first delimiter', 'other'] as const;
+export type TokenKind = (typeof tokenKinds)[number];
+
+/** Version of the files that surveys are saved in. */
+export const SURVEY_VERSION = 2;
+
+/** The same file may lie elsewhere on another machine, and another checkpoint in a folder of the same name. */
+export interface SurveyedModel {
+  /** Base name. */
+  readonly name: string;
+  readonly layers: number;
+  readonly hidden: number;
+  /** Of all weights. */
+  readonly bytes: number;
+  /** Of the content: {@link Engine.identity}. */
+  readonly identity: string;
+}
+
+/** All that the numbers depend on; parts belong together where all of it is the same. */
+export interface SurveySettings {
+  readonly model: SurveyedModel;
+  /** SHA-256 of the token ids of all sequences. */
+  readonly corpus: string;
+  readonly sequences: number;
+  readonly length: number;
+  readonly prefix: number | null;
+  readonly thresholds: Pick<Thresholds, 'absolute' | 'ratio' | 'soft'>;
+}
+
+/** An entry of one sequence with |h| ≥ soft × median in some layer. */
+export interface SurveyEntry {
+  readonly dim: number;
+  readonly kind: TokenKind;
+  /** The token's text. */
+  readonly token: string;
+  /** Signed, at the layer where |h| is largest. */
+  readonly value: number;
+  /** By definition, in some layer. */
+  readonly massive: boolean;
+}
+
+/** A part of a survey, or the whole: what is saved. */
+export interface Survey {
+  readonly survey: number;
+  readonly settings: SurveySettings;
+  /** `index` of 0 … `of` − 1 ran the sequences whose number is `index` modulo `of`. */
+  readonly shard: { readonly index: number; readonly of: number };
+  /** Ascending by sequence. */
+  readonly records: readonly { readonly sequence: number; readonly entries: readonly SurveyEntry[] }[];
+}
+
+export interface SurveyRequest extends Budget {
+  readonly model: string;
+  /** Each is cut for itself, one after another, until there are enough sequences. */
+  readonly texts: Corpus['texts'];
+  readonly sequences: number;
+  /** Tokens of a sequence, prefix included. */
+  readonly length: number;
+  readonly bos?: boolean;
+  readonly thresholds: Thresholds;
+  readonly shard?: Survey['shard'];
+}
+
+export interface SurveyStep {
+  readonly done: number;
+  readonly of: number;
+  readonly survey?: Survey;
+}
+
+/**
+ * Runs the sequences of a corpus, or those of one shard.
+ *
+ * @throws SinkscopeError `input` where the corpus has no sequence of this length, or the shard none; `cancelled`
+ */
+export async function* survey(
+  engine: Engine,
+  request: SurveyRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<SurveyStep, void, void> {
+  const { model, thresholds, length, memory, threads, shard = { index: 0, of: 1 } } = request;
+  const { pieces, prefix } = await piecesOf(engine, request, signal);
+  const chosen = [...pieces.keys()].filter((sequence) => sequence % shard.of === shard.index);
+  if (chosen.length === 0) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `Shard ${shard.index} of ${shard.of} has no sequence: there are only ${pieces.length}. Use fewer shards.`,
+    });
+  }
+  const { model: summary } = await engine.inspect(model, signal);
+  const identity = await engine.identity(model, signal);
+  const ids = [...new Set(chosen.flatMap((sequence) => pieces[sequence]))];
+  const texts = await engine.decode(model, ids, signal);
+  const textOf = new Map(ids.map((id, i) => [id, texts[i]]));
+
+  const records: Survey['records'][number][] = [];
+  const sequences = chosen.map((sequence) => pieces[sequence]);
+  for await (const event of going(engine.states({ model, sequences, memory, threads }, signal))) {
+    if (event.type === 'mean') continue;
+    const tokens = sequences[event.sequence].map((id) => textOf.get(id) ?? '');
+    records.push({ sequence: chosen[event.sequence], entries: entriesOf(event.states, tokens, thresholds) });
+    yield { done: records.length, of: chosen.length };
+  }
+  const { name, layers, hidden, bytes } = summary;
+  const { absolute, ratio, soft } = thresholds;
+  const settings = {
+    model: { name, layers, hidden, bytes, identity },
+    corpus: createHash('sha256').update(JSON.stringify(pieces)).digest('hex'),
+    sequences: pieces.length,
+    length,
+    prefix: prefix ?? null,
+    thresholds: { absolute, ratio, soft },
+  };
+  const done = chosen.length;
+  yield { done, of: done, survey: { survey: SURVEY_VERSION, settings, shard, records } };
+}
+
+/** The sequences that are run, prefix included. */
+async function piecesOf(engine: Engine, request: SurveyRequest, signal: AbortSignal | undefined) {
+  const { model, length } = request;
+  const pieces: number[][] = [];
+  let prefix: number | undefined;
+  let longest = 0;
+  for await (const { text } of request.texts) {
+    const { ids, ...rest } = await engine.encode(model, text, { bos: request.bos, signal });
+    prefix = rest.prefix;
+    const head = prefix === undefined ? [] : [prefix];
+    const step = length - head.length;
+    if (step < 1) throw new SinkscopeError({ code: 'input', message: `Sequences of ${length} tokens hold no text.` });
+    longest = Math.max(longest, ids.length);
+    for (let start = 0; start + step <= ids.length && pieces.length < request.sequences; start += step)
+      pieces.push([...head, ...ids.subarray(start, start + step)]);
+    if (pieces.length >= request.sequences) break;
+  }
+  if (pieces.length > 0) return { pieces, prefix };
+  throw new SinkscopeError({
+    code: 'input',
+    message: `No text has the tokens of one sequence of ${length}: the longest has ${longest}. Give longer texts or a smaller length.`,
+  });
+}
+
+/** Read from each layer's sixteen largest entries, so a seventeenth is not seen. */
+function entriesOf(layers: readonly ReducedState[], tokens: readonly string[], thresholds: Thresholds): SurveyEntry[] {
+  const delimiter = firstDelimiter(tokens);
+  return massiveActivations({ ...emptyAnalysis, layers }, thresholds)
+    .map(({ token, dim, kind, values }): SurveyEntry & { at: number } => ({
+      dim,
+      kind: token === 0 ? 'start' : token === delimiter ? 'first delimiter' : 'other',
+      token: tokens[token],
+      value: largest(values),
+      massive: kind === 'massive',
+      at: token,
+    }))
+    .sort((a, b) => a.at - b.at || a.dim - b.dim)
+    .map(({ at: _, ...entry }) => entry);
+}
+
+function largest(values: readonly (number | undefined)[]): number {
+  return values.reduce<number>((best, value = 0) => (Math.abs(value) > Math.abs(best) ? value : best), 0);
+}

@@ -1,0 +1,86 @@
+import { basename } from 'node:path';
+import type { Presentation } from '../../analysis/presentation.js';
+import { modelName } from '../../models/find.js';
+import { experiment } from '../experiment.js';
+import { presented } from '../shared/rows.js';
+import { massiveSettings } from '../shared/settings.js';
+import { conclusion, fixMean, type VisionResult } from './compute.js';
+
+export function presentVision(result: VisionResult, images: readonly string[]): Presentation {
+  const { model, tokens, thresholds, seed, layer, dims, entries, rows } = result;
+  return {
+    title: 'Fix-mean in a vision model',
+    sentence: conclusion(result),
+    settings: [
+      { name: 'model', value: modelName(model) },
+      { name: 'images', value: `${images.length}` },
+      { name: 'T', value: `${tokens} patches and registers` },
+      { name: 'dims', value: `${dims.join(', ')} of h_${layer}` },
+      ...massiveSettings(thresholds),
+      { name: 'seed', value: `${seed}` },
+    ],
+    warnings: [],
+    parts: [
+      {
+        kind: 'bars',
+        heading: 'Change of the output',
+        value: { name: '‖changed − as is‖ ÷ ‖as is‖', format: 'share' },
+        log: false,
+        reference: 0,
+        bars: rows.map(({ name, change }) => ({ name, value: change })),
+      },
+      {
+        kind: 'table',
+        heading: 'Output with and without',
+        columns: [
+          { name: 'entries set to' },
+          { name: 'change', format: 'share' },
+          { name: 'mean cosine' },
+          { name: 'least cosine' },
+          { name: 'same largest output', format: 'share' },
+        ],
+        rows: rows.map(({ name, change, cosine, leastCosine, sameTop }) => [
+          name,
+          change,
+          cosine,
+          leastCosine,
+          sameTop,
+        ]),
+      },
+      {
+        kind: 'table',
+        heading: `Entries of h_${layer} that were set`,
+        columns: [
+          { name: 'image' },
+          { name: 'token', format: 'plain' },
+          { name: 'dim', format: 'plain' },
+          { name: 'value', format: 'value' },
+        ],
+        rows: entries.flatMap((list, i) =>
+          list.map(({ token, dim, value }) => [basename(images[i] ?? `${i}`), token, dim, value]),
+        ),
+      },
+    ],
+  };
+}
+
+export const visionExperiment = experiment({
+  id: 'vision',
+  title: 'Fix-mean in a vision model',
+  description: 'What a vision model’s massive activations are for: set to zero, and to their mean over other images.',
+  inputs: {
+    images: {
+      kind: 'files',
+      label: 'Images or pixel tensors',
+      extensions: ['png', 'jpg', 'jpeg', 'safetensors', 'npz'],
+    },
+    dims: { kind: 'whole', label: 'Dims', least: 1, default: 1 },
+    seed: { kind: 'whole', label: 'Seed', least: 0, default: 0 },
+  },
+  steps({ engine, ...setup }, { images, ...values }, signal) {
+    const prompts = images.map((file) => (/\.(png|jpe?g)$/i.test(file) ? { image: file } : { feeds: file }));
+    return presented(fixMean(engine, { ...setup, ...values, images: prompts }, signal), (result) =>
+      presentVision(result, images),
+    );
+  },
+});

@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import type {} from '../../webview/dev/harness.js';
+import { webview } from './browser.js';
+
+const { open } = webview();
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+declare global {
+  interface Window {
+    axe: { run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }> };
+  }
+}
+
+/** What axe finds wrong with the page, as it is in every theme. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => window.axe.run());
+  return found.violations.flatMap(({ id, nodes }) =>
+    nodes.map((node) => `${id}: ${node.html}\n${node.failureSummary}`),
+  );
+}
+
+describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %s', (theme) => {
+  it('the panel with everything open is accessible', async () => {
+    const { page } = await open({ theme, stale: true });
+    await page.evaluate(() => window.harness.select({ token: 0, layer: 5, head: 2, dim: 239 }));
+    await page.locator('sinkscope-attention-pattern sinkscope-grid').waitFor();
+    for (const button of await page.getByRole('button', { name: 'table', exact: true }).all()) await button.click();
+    await page.getByTestId('export').locator('summary').click();
+    expect(await violations(page)).toEqual([]);
+  });
+
+  it('the panel about a picture is accessible', async () => {
+    const { page } = await open({ theme, run: 'picture' });
+    await page.locator('sinkscope-picture img').waitFor();
+    await page.evaluate(() => window.harness.select({ token: 4 }));
+    await page.locator('sinkscope-picture').getByRole('button', { name: 'table' }).click();
+    expect(await violations(page)).toEqual([]);
+  });
+
+  it('the side view is accessible', async () => {
+    const { page } = await open({ theme, view: 'side', width: 300 });
+    expect(await violations(page)).toEqual([]);
+  });
+});
+
+it('the empty, running and failed panels are accessible', async () => {
+  for (const events of [0, 2, 8]) {
+    const { page } = await open({ events });
+    if (events === 8) {
+      const problem = { code: 'crashed' as const, message: 'The engine ended by itself.' };
+      await page.evaluate((problem) => window.harness.tell(8, { type: 'failed', problem }), problem);
+      await page.getByRole('alert').waitFor();
+    }
+    expect(await violations(page)).toEqual([]);
+  }
+});

@@ -1,0 +1,66 @@
+/** The webview in a real browser, with the harness as its host. One browser and one server for a test file. */
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect } from 'vitest';
+import { launchBrowser } from '../../scripts/browser.mjs';
+import type { FromWebview } from '../../src/protocol.js';
+import { serve } from '../../webview/dev/serve.mjs';
+
+interface Opened {
+  readonly page: Page;
+  /** What the webview has told the host, of one type. */
+  said<T extends FromWebview['type']>(type: T): Promise<Extract<FromWebview, { type: T }>[]>;
+}
+
+export interface Options {
+  readonly run?: 'harris' | 'summer' | 'large' | 'bias' | 'plain' | 'one' | 'picture';
+  readonly view?: 'panel' | 'side';
+  readonly theme?: 'dark' | 'light' | 'hc-dark' | 'hc-light';
+  readonly events?: number;
+  readonly stale?: true;
+  readonly silent?: true;
+  /** Id of a recorded experiment, or nothing for all. */
+  readonly experiments?: string;
+  readonly width?: number;
+}
+
+/** To be called at the top of a test file; every page must stay free of errors, the policy's refusals among them. */
+export function webview(): { open(options?: Options): Promise<Opened>; bundled(name: string): Uint8Array } {
+  let browser: Browser;
+  let server: Awaited<ReturnType<typeof serve>>;
+  const pages: Page[] = [];
+  const errors: string[] = [];
+
+  beforeAll(async () => {
+    [browser, server] = await Promise.all([launchBrowser(), serve()]);
+  });
+  afterEach(async () => {
+    await Promise.all(pages.splice(0).map((page) => page.close()));
+    expect(errors.splice(0)).toEqual([]);
+  });
+  afterAll(async () => {
+    await browser.close();
+    await server.close();
+  });
+
+  return {
+    bundled: (name) => server.bundled.get(name) ?? new Uint8Array(),
+    async open({ width = 1100, ...parameters } = {}) {
+      const page = await browser.newPage({ viewport: { width, height: 900 } });
+      pages.push(page);
+      page.on('pageerror', (error) => errors.push(String(error)));
+      page.on('console', (message) => {
+        if (message.type() === 'error' || message.type() === 'warning') errors.push(message.text());
+      });
+      const query = new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, `${value}`]));
+      await page.goto(`${server.address}?${query}`);
+      await page.locator('.page').waitFor();
+      return {
+        page,
+        said: async <T extends FromWebview['type']>(type: T) => {
+          const messages = await page.evaluate(() => window.harness.messages);
+          return messages.filter((message): message is Extract<FromWebview, { type: T }> => message.type === type);
+        },
+      };
+    },
+  };
+}

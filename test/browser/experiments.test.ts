@@ -1,0 +1,159 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import type {} from '../../webview/dev/harness.js';
+import { type Options, webview } from './browser.js';
+
+const { open } = webview();
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** The page of the experiments with what was recorded of them. */
+async function openExperiments(options: Options = {}) {
+  const opened = await open({ run: 'summer', experiments: '', ...options });
+  await opened.page.getByTestId('page-experiments').click();
+  await opened.page.getByTestId('experiment').waitFor();
+  return opened;
+}
+
+const running = { number: 99, experiment: 'perplexity', title: 'Perplexity · llama', status: 'running' } as const;
+const tell = (page: Page, part: object) =>
+  page.evaluate(
+    (run) => {
+      window.harness.post({ type: 'experiments', message: { kind: 'run', run } });
+    },
+    { ...running, ...part },
+  );
+
+describe('the form', () => {
+  it('asks for what the experiment needs and leaves the rest to the defaults', async () => {
+    const { page, said } = await openExperiments();
+    await page.getByTestId('experiment').selectOption('perplexity');
+    expect(await page.locator('input[name=window]').getAttribute('placeholder')).toBe('256');
+    await page.locator('input[name=tokens]').fill('2048');
+    await page.getByTestId('text-text').click();
+    await page.getByTestId('run-experiment').click();
+    expect((await said('experiment')).map(({ action }) => action)).toEqual([
+      { do: 'choose-text', input: 'text' },
+      { do: 'run', experiment: 'perplexity', values: { tokens: 2048 } },
+    ]);
+  });
+
+  it('offers the bundled models to be compared', async () => {
+    const { page, said } = await openExperiments();
+    await page.getByTestId('experiment').selectOption('compare');
+    await page.getByRole('checkbox', { name: 'llama-sink' }).uncheck();
+    await page.getByTestId('run-experiment').click();
+    const [{ action }] = await said('experiment');
+    const models = ['llama', 'llama-plain', 'llama-bias'].map((name) => `models/${name}/model.onnx`);
+    expect(action).toEqual({ do: 'run', experiment: 'compare', values: { models } });
+  });
+
+  it('takes an entry that is selected in the run', async () => {
+    const { page, said } = await openExperiments();
+    await page.evaluate(() => window.harness.select({ token: 0, layer: 2, dim: 239 }));
+    await page.getByTestId('experiment').selectOption('intervene');
+    await page.getByRole('button', { name: 'Take token 0, dim 239, layer 2' }).click();
+    await page.getByTestId('run-experiment').click();
+    const [{ action }] = await said('experiment');
+    expect(action).toEqual({
+      do: 'run',
+      experiment: 'intervene',
+      values: { tokens: '0', dims: '239', block: '2' },
+    });
+  });
+});
+
+describe('a run', () => {
+  it('is turned to when it begins, tells how far it is, and can be stopped', async () => {
+    const { page, said } = await open({ run: 'summer', experiments: '' });
+    await tell(page, { progress: { done: 2, of: 8, text: 'window 2 of 8 · perplexity 63.23' } });
+    const run = page.getByTestId('experiment-run').first();
+    await run.getByText('window 2 of 8 · perplexity 63.23').waitFor();
+    await page.getByTestId('stop-experiment').click();
+    expect((await said('experiment')).map(({ action }) => action)).toEqual([{ do: 'stop' }]);
+  });
+
+  it('says what went wrong where its result would be', async () => {
+    const { page } = await openExperiments();
+    await tell(page, { status: 'failed', problem: { code: 'input', message: 'The text has 3 tokens.' } });
+    expect(await page.getByRole('alert').innerText()).toBe('The text has 3 tokens.');
+    await tell(page, { status: 'failed', problem: { code: 'cancelled', message: 'The analysis was stopped.' } });
+    await page.getByText('stopped', { exact: true }).waitFor();
+    expect(await page.getByRole('alert').count()).toBe(0);
+  });
+
+  it('shows its sentence, its settings, and a table behind every picture', async () => {
+    const { page } = await openExperiments({ experiments: 'interventions' });
+    const run = page.getByTestId('experiment-run');
+    await run.getByText('Setting one entry of h_2 to zero multiplies perplexity by 2.07').waitFor();
+    await run.getByText('BOS on (token 0)').waitFor();
+    const bars = run.locator('sinkscope-figure').filter({ hasText: 'Perplexity by variant' });
+    expect(await bars.locator('sinkscope-chart .plot').textContent()).toContain('130.66');
+    await bars.getByRole('button', { name: 'table' }).click();
+    const rows = await bars.locator('tbody tr').allInnerTexts();
+    expect(rows[1]).toMatch(/^zero\t130\.66\t/);
+  });
+
+  it('is saved as JSON, its tables as CSV, its pictures as PNG, and can be closed', async () => {
+    const { page, said } = await openExperiments({ experiments: 'lens' });
+    const run = page.getByTestId('experiment-run');
+    await run.getByRole('button', { name: 'json' }).click();
+    await run.getByRole('button', { name: 'csv' }).nth(1).click();
+    for (const picture of await run.getByRole('button', { name: 'picture' }).all()) await picture.click();
+    const pictures = async () => (await said('save-picture')).length;
+    await expect.poll(pictures, { timeout: 15_000 }).toBe(2);
+    await run.getByRole('button', { name: 'Close Logit lens' }).click();
+    const [{ action: json }, { action: csv }, { action: close }] = await said('experiment');
+    expect(json).toMatchObject({ do: 'save-json' });
+    expect(csv).toMatchObject({ do: 'save-csv', part: 1 });
+    expect(close).toMatchObject({ do: 'close' });
+    const starts = await page.evaluate(() =>
+      window.harness.messages.flatMap((message) =>
+        message.type === 'save-picture' ? [String.fromCharCode(...message.png.slice(1, 4))] : [],
+      ),
+    );
+    expect(starts).toEqual(['PNG', 'PNG']);
+  });
+
+  it('paints what grew otherwise than what shrank', async () => {
+    const { page } = await openExperiments({ experiments: 'intervene' });
+    const grid = page.locator('sinkscope-grid').first();
+    const colors = await grid.evaluate((element) => {
+      const { cells, theme } = element as unknown as {
+        cells: { shades: Float32Array };
+        theme: { rampColors: string[] };
+      };
+      const at = (shade: number) => theme.rampColors[Math.round(shade * 255)];
+      return { shades: [Math.min(...cells.shades), Math.max(...cells.shades)], ends: [at(0), at(0.5), at(1)] };
+    });
+    // The massive token shrinks most, so zero is the middle of the ramp.
+    expect(colors.shades[0]).toBeCloseTo(0, 5);
+    expect(new Set(colors.ends).size).toBe(3);
+  });
+});
+
+/** What axe finds wrong with the page, tables open. */
+async function violations(page: Page): Promise<string[]> {
+  await page.locator('sinkscope-figure').first().waitFor();
+  for (const button of await page.getByRole('button', { name: 'table', exact: true }).all()) await button.click();
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => window.axe.run());
+  return found.violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html}`));
+}
+
+it.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('bars and tables are accessible in %s', async (theme) => {
+  const { page } = await openExperiments({ theme, experiments: 'interventions' });
+  expect(await violations(page)).toEqual([]);
+});
+
+it.each(['outliers', 'streaming'])('lines, heatmaps and words are accessible: %s', async (experiments) => {
+  const { page } = await openExperiments({ experiments });
+  expect(await violations(page)).toEqual([]);
+});
+
+it('keeps within a narrow panel', async () => {
+  const { page } = await openExperiments({ width: 420 });
+  await page.locator('sinkscope-chart svg').first().waitFor();
+  expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
+});

@@ -1,0 +1,385 @@
+import { gzipSync } from 'node:zlib';
+import type { Locator, Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import type {} from '../../webview/dev/harness.js';
+import type { Grid } from '../../webview/grid.js';
+import { webview } from './browser.js';
+
+const { open, bundled } = webview();
+
+/** Colours of the canvas at a share of its plot's width and height, as 0 … 255. */
+async function pixel(canvas: Locator, x: number, y: number): Promise<number[]> {
+  return canvas.evaluate(
+    (element, [x, y]) => {
+      const copy = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+      copy?.drawImage(element as HTMLCanvasElement, -Math.round(x), -Math.round(y));
+      return [...(copy?.getImageData(0, 0, 1, 1).data ?? [])];
+    },
+    [x, y],
+  );
+}
+
+/** Waits until a view shows a text, whatever its case. */
+const shows = (page: Page, view: string, text: string) =>
+  page.locator(`sinkscope-${view}`).filter({ hasText: text }).waitFor();
+
+const brightness = ([r, g, b]: number[]) => r + g + b;
+
+/** Middle of a cell of a view's grid, in CSS pixels from the canvas's top left. */
+const cellOf = (page: Page, view: string, row: number, column: number) =>
+  page.locator(`${view} sinkscope-grid`).evaluate((grid, cell) => (grid as Grid).middle(cell), { row, column });
+
+describe('what the panel shows', () => {
+  it('names the massive dimension and the sink in words', async () => {
+    const { page } = await open();
+    await shows(page, 'summary', '1 massive dimension: 239 on ⟨bos⟩');
+    await shows(page, 'summary', 'Sink: ⟨bos⟩ draws α > 0.3 in 24 of 32 heads (T = 51)');
+    await shows(page, 'summary', 'BOS on');
+  });
+
+  it('tells how far the run is, and how long it took', async () => {
+    const { page } = await open({ events: 8 });
+    expect(await page.getByTestId('status').innerText()).toBe('3 of 8 layers');
+    const finished = await open();
+    expect(await finished.page.getByTestId('status').innerText()).toMatch(/^8 of 8 layers · [\d.]+ s$/);
+  });
+
+  it('marks massive tokens and sinks by more than colour', async () => {
+    const { page } = await open();
+    const option = page.locator('sinkscope-token-strip').getByRole('option').first();
+    expect(await option.innerText()).toContain('▲');
+    expect(await option.innerText()).toContain('⚓');
+    expect(await option.getAttribute('aria-label')).toContain('sink in 24 of 32 heads');
+  });
+
+  it('lists what stands out, strongest first, and sorts by what is asked for', async () => {
+    const { page } = await open();
+    const rows = page.locator('sinkscope-massive-table tbody tr');
+    const dims = () => rows.evaluateAll((all) => all.map((row) => row.children[1].textContent));
+    expect(await dims()).toEqual(['239', '87', '222', '240']);
+    expect((await rows.first().innerText()).split('\t')).toEqual(['▲ ⟨bos⟩', '239', '+2,084', '2,213 ×', '2 → 5']);
+    await page.locator('sinkscope-massive-table').getByRole('button', { name: 'dim' }).click();
+    await page.locator('sinkscope-massive-table').getByRole('button', { name: 'dim' }).click();
+    expect(await dims()).toEqual(['87', '222', '239', '240']);
+  });
+
+  it('paints the massive token far brighter than any other, from its onset on', async () => {
+    const { page } = await open();
+    const canvas = page.locator('sinkscope-residual-heatmap canvas.base');
+    const at = async (row: number, column: number) => {
+      const { x, y } = await cellOf(page, 'sinkscope-residual-heatmap', row, column);
+      return brightness(await pixel(canvas, x, y));
+    };
+    const massive = await at(2, 0);
+    expect(massive).toBeGreaterThan(2 * (await at(2, 30)));
+    expect(massive).toBeGreaterThan(2 * (await at(0, 0)));
+    expect(await at(8, 0)).toBeLessThan(massive);
+  });
+
+  it('has a table behind the picture that says the same', async () => {
+    const { page } = await open();
+    const view = page.locator('sinkscope-residual-heatmap');
+    await view.getByRole('button', { name: 'table' }).click();
+    const first = await view.locator('tbody tr').first().locator('td').allInnerTexts();
+    expect(first.slice(2, 6)).toEqual(['2,213 ×', '1,802 ×', '1,366 ×', '1,099 ×']);
+  });
+
+  it('opens again what was open before it was hidden, as far as it understands what was kept', async () => {
+    const { page } = await open();
+    const view = page.locator('sinkscope-layer-profile');
+    await view.getByRole('button', { name: 'table' }).click();
+    await page.reload();
+    await view.locator('tbody tr').first().waitFor();
+    await page.evaluate(() => sessionStorage.setItem('state', '{"version":99,"tables":"layer-profile"}'));
+    await page.reload();
+    await view.waitFor();
+    expect(await view.locator('table').count()).toBe(0);
+  });
+
+  it('scrolls a long heatmap to the selected token, and zooms', async () => {
+    const { page } = await open({ run: 'large' });
+    const view = page.locator('sinkscope-residual-heatmap');
+    const scroller = view.locator('.scroller');
+    await page.evaluate(() => window.harness.select({ token: 900, layer: 20 }));
+    await expect.poll(() => scroller.evaluate((element) => element.scrollLeft)).toBeGreaterThan(2000);
+    const { x, y } = await cellOf(page, 'sinkscope-residual-heatmap', 20, 900);
+    const { width = 0 } = (await view.locator('canvas.base').boundingBox()) ?? {};
+    expect(x).toBeLessThan(width);
+    await scroller.hover({ position: { x: x - 1, y } });
+    expect(await view.locator('.tooltip').innerText()).toContain('token 900 · layer 20');
+    const extent = () => view.locator('.extent').evaluate((element) => element.clientWidth);
+    const before = await extent();
+    await view.getByRole('button', { name: 'Larger cells' }).click();
+    await expect.poll(extent).toBeGreaterThan(1.4 * before);
+    await scroller.focus();
+    for (let press = 0; press < 12; press++) await page.keyboard.press('-');
+    await expect.poll(extent).toBeLessThan(1100);
+  });
+
+  it('shows what has arrived of a failed run beside what went wrong', async () => {
+    const { page } = await open({ events: 8 });
+    await page.evaluate(() =>
+      window.harness.tell(8, { type: 'failed', problem: { code: 'crashed', message: 'The engine ended by itself.' } }),
+    );
+    const alert = page.getByRole('alert');
+    expect(await alert.innerText()).toContain('The engine ended by itself. Shown is what had arrived: layers 0 to 3.');
+    expect(await page.locator('sinkscope-layer-profile').count()).toBe(1);
+  });
+
+  it('says how to begin when nothing was run, and that the text has changed since', async () => {
+    const empty = await open({ events: 0 });
+    expect(await empty.page.locator('.state').innerText()).toContain('Analyze Prompt');
+    const stale = await open({ stale: true });
+    expect(await stale.page.locator('.notice').innerText()).toContain('changed since this run');
+  });
+
+  it('draws layers as they arrive', async () => {
+    const { page } = await open({ events: 4 });
+    await page.evaluate(async () => {
+      const { events } = await window.harness.loaded;
+      for (let index = 4; index < events.length; index++) window.harness.tell(index, events[index]);
+    });
+    await page.getByTestId('status').filter({ hasText: '8 of 8 layers' }).waitFor();
+    await shows(page, 'summary', '24 of 32 heads');
+  });
+
+  it('does without attention patterns and without a tokenizer', async () => {
+    const { page } = await open({ run: 'plain' });
+    await shows(page, 'sink-heatmap', 'No attention patterns in this run.');
+    await shows(page, 'summary', 'no tokenizer');
+    expect(await page.locator('sinkscope-token-strip').getByRole('option').nth(3).innerText()).toBe('token·3');
+  });
+
+  it('does with one token', async () => {
+    const { page } = await open({ run: 'one' });
+    expect(await page.locator('sinkscope-token-strip').getByRole('option').count()).toBe(1);
+  });
+
+  it('shows the extra column of an explicit attention bias as the sink', async () => {
+    const { page } = await open({ run: 'bias' });
+    const view = page.locator('sinkscope-sink-heatmap');
+    await shows(page, 'sink-heatmap', 'α of the extra column');
+    await view.getByRole('button', { name: 'extra column' }).click();
+    await shows(page, 'sink-heatmap', 'α of ⟨bos⟩');
+  });
+
+  it('keeps to the essentials in the side bar', async () => {
+    const { page } = await open({ view: 'side', width: 300 });
+    expect(await page.locator('sinkscope-toolbar').count()).toBe(0);
+    expect(await page.locator('main > *').evaluateAll((views) => views.map((view) => view.localName))).toEqual([
+      'sinkscope-summary',
+      'sinkscope-residual-heatmap',
+      'sinkscope-massive-table',
+    ]);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(300);
+  });
+
+  it.each([360, 420, 699, 1100])('fits into a width of %i', async (width) => {
+    const { page } = await open({ width });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+    const columns = await page
+      .locator('main')
+      .evaluate((main) => getComputedStyle(main).gridTemplateColumns.split(' '));
+    expect(columns).toHaveLength(width < 700 ? 1 : 2);
+  });
+
+  it('repaints in the colours of another theme', async () => {
+    const { page } = await open({ theme: 'dark' });
+    const canvas = page.locator('sinkscope-residual-heatmap canvas.base');
+    const { x, y } = await cellOf(page, 'sinkscope-residual-heatmap', 0, 7);
+    const dark = brightness(await pixel(canvas, x, y));
+    await page.evaluate(() => window.harness.theme('light'));
+    await expect.poll(async () => brightness(await pixel(canvas, x, y))).toBeGreaterThan(dark + 200);
+  });
+});
+
+describe('what the panel says', () => {
+  it('selects the cell that is clicked, here and at the host', async () => {
+    const { page, said } = await open();
+    const { x, y } = await cellOf(page, 'sinkscope-residual-heatmap', 5, 7);
+    await page.locator('sinkscope-residual-heatmap .scroller').click({ position: { x, y } });
+    expect(await said('select')).toEqual([{ type: 'select', selection: { token: 7, layer: 5 } }]);
+    const selected = page.locator('sinkscope-token-strip').getByRole('option', { selected: true });
+    expect(await selected.getAttribute('data-token')).toBe('7');
+    await shows(page, 'dimension-ruler', 'LAYER 5');
+  });
+
+  it('follows a selection made elsewhere', async () => {
+    const { page } = await open();
+    await page.evaluate(() => window.harness.select({ token: 3, layer: 4 }));
+    const selected = page.locator('sinkscope-token-strip').getByRole('option', { selected: true });
+    await selected.waitFor();
+    expect(await selected.innerText()).toBe('·is');
+    await shows(page, 'predictions', 'after ·is (token 3)');
+  });
+
+  it('asks for the pattern of the head that is clicked, and shows it', async () => {
+    const { page, said } = await open();
+    const { x, y } = await cellOf(page, 'sinkscope-sink-heatmap', 2, 4);
+    await page.locator('sinkscope-sink-heatmap .scroller').click({ position: { x, y } });
+    await page.locator('sinkscope-attention-pattern sinkscope-grid').waitFor();
+    expect((await said('query')).map(({ query }) => query)).toEqual([{ type: 'pattern', layer: 5, head: 2 }]);
+    await shows(page, 'attention-pattern', 'LAYER 5, HEAD 2');
+  });
+
+  it('shows in place that a pattern cannot be had', async () => {
+    const { page } = await open({ silent: true });
+    await page.evaluate(() => window.harness.select({ layer: 1, head: 0 }));
+    await page.locator('sinkscope-attention-pattern p').filter({ hasText: 'Computing' }).waitFor();
+    await page.evaluate(() => {
+      const query = window.harness.messages.find((message) => message.type === 'query');
+      const problem = { code: 'runtime' as const, message: 'The model is gone.' };
+      window.harness.post({
+        type: 'answer',
+        id: query?.type === 'query' ? query.id : -1,
+        answer: { ok: false, problem },
+      });
+    });
+    await page.locator('sinkscope-attention-pattern .problem').filter({ hasText: 'The model is gone.' }).waitFor();
+  });
+
+  it('asks for the predictions after a selected token once', async () => {
+    const { page, said } = await open();
+    for (const token of [5, 6, 5]) {
+      await page.evaluate((token) => window.harness.select({ token }), token);
+      await page
+        .locator('sinkscope-predictions')
+        .filter({ hasText: `token ${token})` })
+        .locator('ol')
+        .waitFor();
+    }
+    expect((await said('query')).map(({ query }) => query)).toEqual([
+      { type: 'predictions', token: 5 },
+      { type: 'predictions', token: 6 },
+    ]);
+  });
+
+  it('passes on what the toolbar is told', async () => {
+    const { page, said } = await open();
+    await page.getByTestId('again').click();
+    await page.getByTestId('settings').click();
+    await page.getByTestId('bos').click();
+    await page.getByRole('option', { name: 'BOS: off' }).click();
+    await page.getByTestId('model').click();
+    await page.getByRole('option', { name: 'llama-bias' }).click();
+    expect(await said('analyze-again')).toHaveLength(1);
+    expect(await said('open-settings')).toHaveLength(1);
+    expect(await said('choose-bos')).toEqual([{ type: 'choose-bos', bos: 'off' }]);
+    expect(await said('choose-model')).toEqual([{ type: 'choose-model', file: 'models/llama-bias/model.onnx' }]);
+  });
+
+  it('shows the model that the host has chosen, from whatever list', async () => {
+    const { page } = await open();
+    const shown = () => page.getByTestId('model').evaluate((dropdown) => (dropdown as HTMLInputElement).value);
+    for (const [names, model] of [
+      [['a', 'b'], 'b'],
+      [['a', 'b'], 'a'],
+      [[], ''],
+      [['c', 'd'], 'd'],
+    ] as const) {
+      await page.evaluate(
+        ([names, model]) => {
+          const models = names.map((name) => ({ file: name, name, origin: 'workspace' }));
+          window.harness.view({ models, model: model || undefined });
+        },
+        [names, model] as const,
+      );
+      await expect.poll(shown).toBe(model);
+    }
+  });
+
+  it('stops a run', async () => {
+    const { page, said } = await open({ events: 6 });
+    await page.getByTestId('stop').click();
+    expect(await said('stop')).toHaveLength(1);
+  });
+
+  it('saves the result, and pictures as PNG', async () => {
+    const { page, said } = await open();
+    const menu = page.getByTestId('export');
+    await menu.locator('summary').click();
+    await menu.getByRole('button', { name: 'JSON' }).click();
+    expect(await said('save')).toEqual([{ type: 'save', what: 'json' }]);
+    for (const name of ['layer profile', 'residual stream']) {
+      await menu.locator('summary').click();
+      await menu.getByRole('button', { name }).click();
+    }
+    await expect.poll(async () => (await said('save-picture')).length).toBe(2);
+    const pictures = await page.evaluate(() =>
+      window.harness.messages.flatMap((message) =>
+        message.type === 'save-picture'
+          ? [{ name: message.name, starts: String.fromCharCode(...message.png.slice(1, 4)) }]
+          : [],
+      ),
+    );
+    expect(pictures).toContainEqual({ name: 'layer-profile', starts: 'PNG' });
+    expect(pictures).toContainEqual({ name: 'residual-stream', starts: 'PNG' });
+  });
+});
+
+describe('the keyboard', () => {
+  it('walks through a heatmap, reads cells out and selects', async () => {
+    const { page, said } = await open();
+    const view = page.locator('sinkscope-residual-heatmap');
+    await view.locator('.scroller').focus();
+    for (const key of ['ArrowRight', 'ArrowDown', 'ArrowDown', 'ArrowRight', 'ArrowLeft'])
+      await page.keyboard.press(key);
+    expect(await view.locator('[aria-live]').innerText()).toContain('S · token 1 · layer 2');
+    expect(await view.locator('.tooltip').isVisible()).toBe(true);
+    await page.keyboard.press('Escape');
+    expect(await view.locator('.tooltip').isVisible()).toBe(false);
+    await page.keyboard.press('Enter');
+    expect(await said('select')).toEqual([{ type: 'select', selection: { token: 1, layer: 2 } }]);
+  });
+
+  it('walks through the tokens', async () => {
+    const { page, said } = await open();
+    const list = page.locator('sinkscope-token-strip').getByRole('listbox');
+    await list.focus();
+    for (const key of ['End', 'ArrowLeft']) await page.keyboard.press(key);
+    expect(await list.getAttribute('aria-activedescendant')).toBe('token49');
+    expect(await said('select')).toEqual([]);
+    await page.keyboard.press('Enter');
+    expect(await said('select')).toEqual([{ type: 'select', selection: { token: 49 } }]);
+  });
+
+  it('moves through layers and dimensions', async () => {
+    const { page, said } = await open();
+    await page.getByRole('slider', { name: 'Layer' }).focus();
+    await page.keyboard.press('ArrowRight');
+    await page.getByRole('slider', { name: 'Dimension' }).focus();
+    await page.keyboard.press('ArrowLeft');
+    expect(await said('select')).toEqual([
+      { type: 'select', selection: { layer: 3 } },
+      { type: 'select', selection: { layer: 3, dim: 238 } },
+    ]);
+    const text = await page.getByRole('slider', { name: 'Layer' }).getAttribute('aria-valuetext');
+    expect(text).toContain('layer 3: +2,086 in dimension 239 on ⟨bos⟩');
+  });
+
+  it('reaches every view with one stop each', async () => {
+    const { page } = await open();
+    const stops: string[] = [];
+    for (let press = 0; press < 60; press++) {
+      await page.keyboard.press('Tab');
+      const name = await page.evaluate(() => {
+        const path: string[] = [];
+        let element = document.activeElement;
+        while (element) {
+          path.push(element.localName);
+          element = element.shadowRoot?.activeElement ?? null;
+        }
+        return path.join(' ');
+      });
+      if (name === 'body') break;
+      stops.push(name);
+    }
+    for (const view of ['token-strip', 'residual-heatmap', 'sink-heatmap', 'layer-profile', 'dimension-ruler']) {
+      expect(stops.filter((stop) => new RegExp(`sinkscope-${view}.* div$`).test(stop))).toHaveLength(1);
+    }
+  });
+});
+
+it('stays within its size', () => {
+  expect(gzipSync(bundled('panel.js')).length).toBeLessThan(180_000);
+});

@@ -1,0 +1,147 @@
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { RunEvent } from '../../../src/engine/contract/events.js';
+import { openSafetensors } from '../../../src/statistics/safetensors.js';
+import { collect, failure, only, readFloats, relativeError, request, startEngine } from '../../support/engine.js';
+import { fixture, temporaryFolder } from '../../support/files.js';
+
+const folder = await temporaryFolder();
+const engine = await startEngine();
+
+/** Runs a fixture on its golden feeds and saves everything. */
+async function save(name: string): Promise<{ file: string; golden: string; events: RunEvent[] }> {
+  const { model, golden } = fixture(name);
+  const file = join(folder, `${name}.safetensors`);
+  const events = await collect(
+    engine.analyze(request(model, { feeds: golden }, { save: { file, attention: true, mlp: true, logits: true } })),
+  );
+  expect(failure(events)).toBeUndefined();
+  return { file, golden, events };
+}
+
+const isResult = (name: string) => /^(hidden|resid_mid|attn|mlp)\.\d+$|^logits$/.test(name);
+
+// The whole zoo is compared in test/zoo; these are the forms that the engine treats in ways of their own.
+describe.each([
+  ['gpt2-optimum-past', 'empty caches, a mask and positions'],
+  ['gpt2-ort-attention-past', 'an int32 mask, caches of rank five, patterns rebuilt'],
+  ['llama-genai-fp32', 'seqlens from the mask, head size unknown to the inputs'],
+  ['llama-dynamo-op18-ext', 'external data'],
+  ['qwen2-ts-op17-static', 'one fixed length'],
+  ['nanogpt_bias-ts-op14', 'patterns with a column of their own'],
+])('%s (%s)', (name) => {
+  it('saves what PyTorch computes, looking at it for the first time and again', async () => {
+    for (const _ of ['first', 'kept']) {
+      const { file, golden } = await save(name);
+      const expected = (await openSafetensors(golden)).names.filter(isResult);
+      expect((await openSafetensors(file)).names).toEqual(expect.arrayContaining(expected));
+      for (const tensor of expected) {
+        const [actual, reference] = [await readFloats(file, tensor), await readFloats(golden, tensor)];
+        expect([tensor, actual.shape]).toEqual([tensor, reference.shape]);
+        expect(relativeError(actual.values, reference.values), tensor).toBeLessThan(1e-5);
+      }
+    }
+  });
+});
+
+it('runs a half-precision file', async () => {
+  const { file, golden } = await save('llama-optimum-past-fp16');
+  for (const tensor of ['hidden.0', 'hidden.3', 'attn.2', 'logits']) {
+    const [actual, reference] = [await readFloats(file, tensor), await readFloats(golden, tensor)];
+    expect(relativeError(actual.values, reference.values), tensor).toBeLessThan(1e-2);
+  }
+});
+
+describe('a file with one fixed length', () => {
+  const { model, golden } = fixture('qwen2-ts-op17-static');
+  let ids: number[];
+  beforeAll(async () => {
+    const { bytes } = await (await openSafetensors(golden)).tensor('input_ids');
+    ids = Array.from(new BigInt64Array(bytes.buffer), Number);
+  });
+
+  it('gives a shorter text what the beginning of a full one gets', async () => {
+    const file = join(folder, 'padded.safetensors');
+    const saving = { file, attention: true, mlp: true, logits: true };
+    const events = await collect(engine.analyze(request(model, { ids: ids.slice(0, 7) }, { save: saving })));
+    expect(failure(events)).toBeUndefined();
+    for (const name of ['hidden.3', 'resid_mid.1', 'mlp.2', 'logits']) {
+      const [actual, reference] = [await readFloats(file, name), await readFloats(golden, name)];
+      const width = reference.shape[1];
+      expect(actual.shape).toEqual([7, width]);
+      expect(relativeError(actual.values, reference.values.subarray(0, 7 * width)), name).toBeLessThan(1e-5);
+    }
+    const [pattern, reference] = [await readFloats(file, 'attn.1'), await readFloats(golden, 'attn.1')];
+    expect(pattern.shape).toEqual([4, 7, 7]);
+    expect(pattern.values[3 * 49 + 6 * 7 + 2]).toBeCloseTo(reference.values[3 * 400 + 6 * 20 + 2], 5);
+    expect(only(events, 'layer').every((event) => event.statistics.tokens === 7)).toBe(true);
+    expect(only(events, 'predictions')[0].token).toBe(6);
+  });
+
+  it('refuses a longer one with the length that fits', async () => {
+    const problem = failure(await collect(engine.analyze(request(model, { ids: [...ids, 1] }))));
+    expect(problem).toMatchObject({ code: 'too-long', limit: { tokens: 21, context: 20 } });
+  });
+});
+
+// The smaller budget has no room for all hidden states, so they are computed again.
+describe.each([2 ** 31, 140_000])('questions with a budget of %i bytes', (memory) => {
+  const { model, golden } = fixture('gpt2-optimum-past');
+  beforeAll(async () => {
+    const events = await collect(engine.analyze(request(model, { feeds: golden }, { memory, attention: false })));
+    expect(failure(events)).toBeUndefined();
+  });
+
+  it('gets one row of a hidden state', async () => {
+    const { values } = await readFloats(golden, 'hidden.2');
+    const answer = await engine.query({ type: 'hidden', layer: 2, token: 5 });
+    expect(relativeError(answer.values, values.subarray(5 * 64, 6 * 64))).toBeLessThan(1e-5);
+  });
+
+  it('gets the pattern of a head', async () => {
+    const { values } = await readFloats(golden, 'attn.1');
+    const answer = await engine.query({ type: 'pattern', layer: 2, head: 3 });
+    expect([answer.queries, answer.keys]).toEqual([20, 20]);
+    expect(relativeError(answer.values, values.subarray(3 * 400, 4 * 400))).toBeLessThan(1e-5);
+  });
+
+  it('gets predictions after any token, as the softmax of the logits', async () => {
+    const { values } = await readFloats(golden, 'logits');
+    const row = Array.from(values.subarray(4 * 160, 5 * 160));
+    const sum = row.reduce((total, logit) => total + Math.exp(logit), 0);
+    const best = row
+      .map((logit, id) => ({ id, probability: Math.exp(logit) / sum }))
+      .sort((a, b) => b.probability - a.probability);
+    const { token, top } = await engine.query({ type: 'predictions', token: 4 });
+    expect(token).toBe(4);
+    expect(top.map(({ id }) => id)).toEqual(best.slice(0, 10).map(({ id }) => id));
+    expect(top[0].probability).toBeCloseTo(best[0].probability, 6);
+  });
+
+  it.each([
+    [{ type: 'hidden', layer: 4, token: 0 }, /no layer 4: it must be from 0 to 3/],
+    [{ type: 'hidden', layer: 0, token: 20 }, /no token 20/],
+    [{ type: 'pattern', layer: 0, head: 0 }, /no layer 0/],
+    [{ type: 'pattern', layer: 1, head: 4 }, /no head 4/],
+    [{ type: 'predictions', token: -1 }, /token/],
+  ] as const)('is refused for what is not there: %o', async (query, message) => {
+    await expect(engine.query(query)).rejects.toMatchObject({ code: 'input', message: expect.stringMatching(message) });
+  });
+});
+
+it('cannot be asked for predictions of what predicts none', async () => {
+  const { model, golden } = fixture('vit-ort-fused');
+  const events = await collect(engine.analyze(request(model, { feeds: golden })));
+  expect(only(events, 'tokens')[0]).toMatchObject({ source: 'features', tokenizer: false, total: 17 });
+  expect(only(events, 'predictions')).toEqual([]);
+  await expect(engine.query({ type: 'predictions', token: 0 })).rejects.toThrow('does not predict tokens');
+});
+
+it('inspects as plain data', async () => {
+  const { model, anatomy } = await engine.inspect(fixture('llama-genai-fp32').model);
+  expect(model).toMatchObject({ layers: 3, hidden: 64, heads: 4, kvHeads: 2, attention: true });
+  expect(JSON.parse(JSON.stringify(anatomy.blocks[0].attention?.pattern))).toMatchObject({
+    from: 'rebuilt',
+    operator: 'com.microsoft.GroupQueryAttention',
+  });
+});

@@ -1,0 +1,291 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { type Presentation, tableOf } from '../../../src/analysis/presentation.js';
+import { experiments } from '../../../src/experiments/catalogue.js';
+import type { Setup } from '../../../src/experiments/experiment.js';
+import recorded from '../../../webview/dev/runs/experiments.json';
+import analyses from '../../references/analysis.json';
+import visionGraphs from '../../references/vision-graphs.json';
+import {
+  boats,
+  budget,
+  demoModel,
+  fixtureModel,
+  last,
+  pendulum,
+  references,
+  startEngine,
+  text,
+  thresholds,
+} from '../../support/experiments.js';
+
+const { signal } = new AbortController();
+const run = (id: string, setup: Partial<Setup>, given: Record<string, unknown>) => {
+  const found = experiments.find((experiment) => experiment.id === id);
+  if (!found) throw new Error(`there is no experiment ${id}`);
+  return found.run({ ...budget, bos: undefined, thresholds, ...setup } as Setup, given, signal);
+};
+const named = (file: string) => ({ name: file.replace(/.*\//, ''), text: text(file) });
+
+describe('on the demo model', async () => {
+  const engine = await startEngine();
+  const shown = async (id: string, given: Record<string, unknown>): Promise<Presentation> => {
+    const { presentation } = await last(run(id, { engine, model: demoModel('llama') }, given));
+    if (!presentation) throw new Error('nothing is shown at the end');
+    return presentation;
+  };
+
+  it('an entry set to zero is shown beside the run as it is, as PyTorch has both', async () => {
+    const expected = references.intervenedRun.find(({ model }) => model === 'llama');
+    const { parts, settings, sentence } = await shown('intervene', { text: named('media/sample.md') });
+    expect(settings).toContainEqual({ name: 'set', value: 'resid_post of block 2, token 0, dim 239 → 0' });
+    const heads = expected?.alphaFirst.flat() ?? [];
+    const rate = heads.filter((alpha) => alpha > thresholds.epsilon).length / heads.length;
+    expect(tableOf(parts[4]).rows[0]?.[2]).toBe(rate);
+    expect(sentence).toContain(`${(100 * rate).toFixed(1)} % after`);
+    const after = parts[2];
+    if (after.kind !== 'heatmap') throw new Error('the third part is no heatmap');
+    const width = after.columns.labels.length;
+    for (const [layer, [largest, token]] of (expected?.top ?? []).entries())
+      expect(after.values[layer * width + token]).toBeCloseTo(Math.abs(largest), 1);
+  });
+
+  it('a change takes its dims from its point, and means from another text or with a warning', async () => {
+    const sample = named('media/sample.md');
+    const inside = await shown('intervene', { text: sample, point: 'mlp' });
+    expect(inside.settings).toContainEqual({ name: 'set', value: 'mlp of block 2, token 0, dim all → 0' });
+    expect(inside.warnings).toEqual([]);
+    const windows = { name: 'copy.md', text: sample.text.replaceAll('\n', '\r\n') };
+    const means = { text: sample, set: 'mean' };
+    expect((await shown('intervene', { ...means, calibration: windows })).warnings).toEqual([
+      expect.stringMatching(/^The calibration text is the text itself, or part of it: the means are not held out/),
+    ]);
+    expect((await shown('intervene', { ...means, calibration: named(pendulum) })).warnings).toEqual([]);
+  });
+
+  it('perplexities under interventions are bars against the run as it is', async () => {
+    const given = { text: named(boats), calibration: named(pendulum), tokens: 2048, largest: 1 };
+    const { parts, settings } = await shown('interventions', given);
+    const expected = references.interventions.find(({ model, points }) => model === 'llama' && points.length === 1);
+    const [bars] = parts;
+    if (bars.kind !== 'bars') throw new Error('the first part is no bars');
+    const rows = expected?.rows ?? [];
+    for (const { name, perplexity } of rows.filter(({ name }) => name !== 'random')) {
+      const bar = bars.bars.find((one) => one.name === name);
+      expect(bar?.value, name).toBeCloseTo(perplexity, 2);
+    }
+    expect(bars.reference).toBe(bars.bars[0]?.value);
+    expect(settings.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['model', 'text', 'calibration', 'T', 'BOS', 'massive', 'seed']),
+    );
+  });
+
+  it('a vision model, a graph transformer and a quantised file have their views', async () => {
+    const { fixture, rows, soft } = visionGraphs.vision[0];
+    const images = [0, 1, 2, 3].map((i) =>
+      fileURLToPath(new URL(`../../references/pixels/${i}.safetensors`, import.meta.url)),
+    );
+    const vision = await last(
+      run('vision', { engine, model: fixtureModel(fixture), thresholds: { ...thresholds, soft } }, { images, dims: 2 }),
+    );
+    const bars = vision.presentation?.parts[0];
+    if (bars?.kind !== 'bars') throw new Error('there are no bars');
+    for (const { name, value } of bars.bars.filter(({ name }) => name !== 'random'))
+      expect(value / (rows.find((row) => row.name === name)?.change ?? 0), name).toBeCloseTo(1, 2);
+
+    const graph = fixtureModel(visionGraphs.graphs.fixture);
+    const graphs = [graph.replace('model.onnx', 'golden.safetensors')];
+    const ratios = await last(run('ratios', { engine, model: graph }, { twin: graph, graphs }));
+    expect(ratios.presentation?.sentence).toContain('training has made no activations massive here');
+
+    const given = { text: named(boats), quantised: demoModel('llama'), tokens: 600 };
+    const quantised = await last(run('compare-quantised', { engine, model: demoModel('llama') }, given));
+    const moved = quantised.presentation?.parts[1];
+    expect(moved && tableOf(moved).rows.map((row) => row[1])).toEqual(new Array(9).fill(0));
+
+    for (const { presentation } of [vision, ratios, quantised]) {
+      for (const part of presentation?.parts ?? []) {
+        const { columns, rows } = tableOf(part);
+        for (const row of rows) expect(row, part.heading).toHaveLength(columns.length);
+      }
+    }
+  });
+
+  it('updates from the massive token are set against the rest head by head, as PyTorch has them', async () => {
+    const { parts } = await shown('bias', { text: named('media/sample.md') });
+    const expected = references.implicitBias.find(({ model }) => model === 'llama')?.blocks ?? [];
+    const values = (heading: RegExp) => {
+      const part = parts.find((one) => one.kind === 'heatmap' && heading.test(one.heading));
+      if (part?.kind !== 'heatmap') throw new Error(`there is no heatmap ${heading}`);
+      expect([part.rows.labels.length, part.columns.labels.length]).toEqual([8, 4]);
+      return part.values;
+    };
+    const close = (found: readonly (number | null)[], wanted: readonly number[]) => {
+      for (const [at, value] of wanted.entries()) expect(found[at]).toBeCloseTo(value, 4);
+    };
+    close(
+      values(/^How large value updates are by head: ⟨bos⟩ ÷ the rest/),
+      expected.flatMap(({ firstNorm, restNorm }) => firstNorm.map((norm, head) => Math.log10(norm / restNorm[head]))),
+    );
+    close(
+      values(/^How alike value updates are by head: all other tokens .*⟨bos⟩, a single key: 1 everywhere/),
+      expected.flatMap(({ restCosine }) => restCosine),
+    );
+  });
+
+  it('updates from several keys differ in direction too, head by head', async () => {
+    const { parts } = await shown('bias', { text: named('media/sample.md'), tokens: '0, 3' });
+    const headings = parts.map(({ heading }) => heading).filter((heading) => heading.startsWith('How alike'));
+    expect(headings).toEqual([
+      'How alike value updates are between queries',
+      expect.stringMatching(/^How alike value updates are by head: ⟨bos⟩, “/),
+      'How alike value updates are by head: all other tokens',
+    ]);
+  });
+
+  it('models are set against the first, layer by layer and token by token, as PyTorch has them', async () => {
+    const names = ['llama', 'llama-plain'] as const;
+    const texts = { name: 'sample.md', texts: [named('media/sample.md')] };
+    const { parts, warnings, settings } = await shown('compare', { texts, models: names.map(demoModel) });
+    const [llama, plain] = names.map((name) => analyses.models[name].layers);
+    const largest = ({ top, median }: (typeof llama)[number]) => Math.abs(top[0].value) / median;
+    const lines = parts.find(({ heading }) => heading === 'Largest activation over the median, against llama');
+    if (lines?.kind !== 'lines') throw new Error('there are no lines');
+    expect(lines.lines.map(({ name }) => name)).toEqual(names);
+    expect(lines.lines[0].values).toEqual(new Array(9).fill(0));
+    for (const [k, value] of lines.lines[1].values.entries())
+      expect(value).toBeCloseTo(Math.log10(largest(plain[k]) / largest(llama[k])), 4);
+    const map = parts.find(({ heading }) => heading.startsWith('Largest activation by layer and token: llama-plain ÷'));
+    if (map?.kind !== 'heatmap') throw new Error('there is no heatmap');
+    // Token t of llama-plain is token t + 1 of llama, after its prefix.
+    const [was, is] = [new Map(Object.entries(llama[8].tokenMax)), new Map(Object.entries(plain[8].tokenMax))];
+    for (const t of [0, 1, 103]) {
+      const ratio = (is.get(`${t}`)?.[0] ?? 0) / (was.get(`${t + 1}`)?.[0] ?? 0);
+      expect(map.values[8 * 104 + t]).toBeCloseTo(Math.log10(ratio), 4);
+    }
+    expect(warnings.map((warning) => warning.replace(/:.*/, ''))).toEqual(
+      names.map((name) => `No perplexity of ${name}`),
+    );
+    expect(settings[0]).toEqual({ name: 'models', value: 'llama, llama-plain' });
+  });
+
+  it('a comparison without a common shape says so', async () => {
+    const texts = { name: 'both', texts: [named('media/sample.md'), { name: 'b', text: 'Another text.' }] };
+    const { parts, warnings } = await shown('compare', { texts, models: [demoModel('llama')] });
+    expect(parts.some(({ heading }) => heading.includes('by layer and token'))).toBe(false);
+    expect(warnings.at(-1)).toBe(
+      'llama on b and llama on sample.md were run on different tokens, so no difference by token is shown.',
+    );
+  });
+
+  it('the curve of perplexity is there while it grows', async () => {
+    const given = { text: named(boats), tokens: 1024, window: 64 };
+    const seen: { text: string; points: number }[] = [];
+    for await (const { text, presentation } of run('perplexity', { engine, model: demoModel('llama') }, given)) {
+      const curve = presentation?.parts[1];
+      seen.push({ text, points: curve?.kind === 'lines' ? curve.x.values.length : 0 });
+    }
+    expect(seen.map(({ points }) => points)).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
+    expect(seen[3].text).toMatch(/^window 4 of 16 · perplexity [\d.]+ \(95 % interval [\d.]+ to [\d.]+\)$/);
+  });
+
+  it.each(['bias', 'lens', 'intervene'])('%s says that only a part of a long text was run', async (id) => {
+    const long = { name: 'long', text: 'The lamp was lit. '.repeat(120) };
+    const { ids } = await engine.encode(demoModel('llama'), long.text);
+    const { warnings } = await shown(id, { text: long });
+    expect(warnings).toEqual([
+      `The text is too long to be run at once: only the first 511 of its ${ids.length} tokens were run.`,
+    ]);
+  });
+
+  it('massive weights come with the list that fine-tuning needs', async () => {
+    const given = { text: named(boats), calibration: named(pendulum), tokens: 256, window: 128, k: 3 };
+    const { data, warnings } = await shown('weights', given);
+    expect(data).toMatchObject({ block: 2, block_index: 1, dims: [425, expect.any(Number), expect.any(Number)] });
+    expect(data?.calibration).toEqual({ file: 'pit-and-pendulum.md', sequences: 2, window: 128 });
+    expect(warnings).toEqual(['The last 2 tokens were left out: too few to fill a window of 128.']);
+  });
+
+  it('stops when it is told to', async () => {
+    const controller = new AbortController();
+    const perplexity = experiments.find(({ id }) => id === 'perplexity');
+    const setup = { ...budget, engine, model: demoModel('llama'), bos: undefined, thresholds };
+    const stopped = async () => {
+      for await (const { done } of perplexity?.run(setup, { text: named(boats) }, controller.signal) ?? [])
+        if (done === 1) controller.abort();
+    };
+    await expect(stopped()).rejects.toMatchObject({ code: 'cancelled' });
+  });
+});
+
+describe('what is given', () => {
+  it.each([
+    ['perplexity', {}, 'Text: choose a text.'],
+    ['perplexity', { text: { name: 'a', text: 'b' }, window: 2 }, 'Window (tokens): give a whole number from 3 on.'],
+    [
+      'perplexity',
+      { text: { name: 'a', text: 'b' }, tokens: 1.5 },
+      'First tokens only: give a whole number from 1 on.',
+    ],
+    ['compare', { texts: { name: 'a', texts: [] }, models: 'llama' }, 'Models: choose models.'],
+    ['survey', {}, 'Corpus: choose texts.'],
+    ['ratios', { twin: 'a', graphs: [], tail: 'half' }, 'Far end (share): give a number.'],
+    ['vision', {}, 'Images or pixel tensors: choose files.'],
+    [
+      'intervene',
+      { text: { name: 'a', text: 'b' }, set: 'half' },
+      'Set to: choose one of zero, mean, value, scale, noise.',
+    ],
+    [
+      'intervene',
+      { text: { name: 'a', text: 'b' }, dims: '12, x' },
+      'Dims are whole numbers from 0 on, as in 0, 3, or one of the words of their field; not "12, x".',
+    ],
+    [
+      'intervene',
+      { text: { name: 'a', text: 'b' }, set: 'noise', amount: -1 },
+      'Value, factor or deviation: the deviation of noise is a number from 0 on, not -1.',
+    ],
+    [
+      'intervene',
+      { text: { name: 'a', text: 'b' }, set: 'value', amount: 1e39 },
+      'Value, factor or deviation: activations are float32, up to ±3.4e38, and 1e+39 is beyond that.',
+    ],
+    ['intervene', { text: { name: 'a', text: 'b' }, set: 'scale' }, 'To set activations to a scale, give its number.'],
+  ])('%s says what does not fit: %j', async (id, given, message) => {
+    await expect(async () => last(run(id, {}, given))).rejects.toMatchObject({ code: 'input', message });
+  });
+});
+
+describe('every experiment', () => {
+  const folder = new URL('../../../src/cli/', import.meta.url);
+  const sources = readdirSync(folder).map((file) => readFileSync(new URL(file, folder), 'utf8'));
+  const subcommands = sources.flatMap((source) =>
+    Array.from(source.matchAll(/new Command\('([\w-]+)'\)/g), ([, name]) => name),
+  );
+  const manifest = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
+
+  it.each(experiments.map(({ id }) => id))('%s is a subcommand and a command', (id) => {
+    // Of one run, `analyze --set` is the subcommand.
+    if (id !== 'intervene') expect(subcommands).toContain(id);
+    const name = id.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+    expect(manifest).toContain(`"command": "sinkscope.${name}"`);
+  });
+
+  it.each(recorded.runs.map(({ experiment, presentation }) => [experiment, presentation as Presentation] as const))(
+    '%s says what it shows and what that depends on',
+    (id, { sentence, settings, parts }) => {
+      expect(sentence).toMatch(/^.+[.)]$/s);
+      expect(sentence).not.toMatch(/NaN|undefined|null|Infinity/);
+      const ofTexts = id !== 'vision' && id !== 'ratios';
+      const depends = ofTexts ? ['T', 'BOS'] : [id === 'vision' ? 'images' : 'graphs'];
+      expect(settings.map(({ name }) => name)).toEqual(expect.arrayContaining(depends));
+      for (const part of parts) {
+        const { columns, rows } = tableOf(part);
+        expect(rows.length, part.heading).toBeGreaterThan(0);
+        for (const row of rows) expect(row, part.heading).toHaveLength(columns.length);
+      }
+    },
+  );
+});

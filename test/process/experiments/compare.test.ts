@@ -1,0 +1,150 @@
+import { describe, expect, it } from 'vitest';
+import { type CompareRequest, compare, conclusion } from '../../../src/experiments/compare/compute.js';
+import analyses from '../../references/analysis.json';
+import {
+  boats,
+  budget,
+  demoModel,
+  fixtureModel,
+  off,
+  references,
+  resultOf,
+  startEngine,
+  text,
+  thresholds,
+} from '../../support/experiments.js';
+
+const engine = await startEngine();
+
+const names = ['llama', 'llama-plain', 'llama-sink', 'llama-bias'] as const;
+const sample = { name: 'sample.md', text: text('media/sample.md') };
+const of = (models: readonly string[], more: Partial<CompareRequest> = {}) =>
+  resultOf(compare(engine, { ...budget, models, texts: [sample], window: 256, thresholds, ...more }));
+
+describe('models side by side equal PyTorch', () => {
+  it('top activations, medians, attention on the first token and the extra column', async () => {
+    const { runs, axes } = await of(names.map(demoModel));
+    const expected = new Map(Object.entries(analyses.models));
+    for (const [i, name] of names.entries()) {
+      const reference = expected.get(name);
+      if (!reference) throw new Error(name);
+      const run = runs[i];
+      expect([run.name, run.tokens]).toEqual([name, reference.ids.length]);
+      expect(run.prefix ?? null).toBe({ llama: 0, 'llama-sink': 1, 'llama-plain': null, 'llama-bias': null }[name]);
+      for (const [k, layer] of reference.layers.entries()) {
+        expect(off(run.layers[k].median, layer.median)).toBeLessThan(1e-5);
+        for (const [t, { value }] of layer.top.entries())
+          expect(off(run.layers[k].top[t].value, value)).toBeLessThan(1e-5);
+      }
+      for (const [b, alpha] of reference.alphaFirst.entries()) {
+        for (const [head, share] of alpha.entries()) {
+          expect(Math.abs((run.alpha[b]?.first[head] ?? 0) - share)).toBeLessThan(1e-6);
+        }
+      }
+      const drawn = reference.alphaFirst.flat().filter((alpha) => alpha > 0.3).length;
+      expect(run.sinks.rate).toBeCloseTo(drawn / 32, 10);
+      const extra: number[] | undefined = reference.alphaExtra?.flat();
+      const extraRate = extra && extra.filter((alpha) => alpha > 0.3).length / 32;
+      if (extraRate === undefined) expect(run.sinks.extraRate).toBeUndefined();
+      else expect(run.sinks.extraRate).toBeCloseTo(extraRate, 10);
+      // The sample fills no window of 256, which is said and stops nothing.
+      expect(run.perplexity).toMatch(/fewer than the 25\d that fill one window/);
+    }
+    expect(axes).toMatchObject({ layers: 8, tokens: 105, heads: 4 });
+    expect(off(axes.largest, Math.abs(analyses.models.llama.layers[8].top[0].value))).toBeLessThan(1e-5);
+  });
+
+  it('perplexities', async () => {
+    const texts = [{ name: 'boats', text: text(boats) }];
+    const reference = references.perplexity.filter(({ file, maxTokens }) => file === boats && maxTokens === 4096);
+    const { runs } = await of(['llama-plain', 'llama-bias'].map(demoModel), { texts, tokens: 4096 });
+    for (const run of runs) {
+      const expected = reference.find(({ model }) => model === run.name);
+      if (typeof run.perplexity === 'string') throw new Error(run.perplexity);
+      expect(run.perplexity.tokens).toBe(expected?.tokens);
+      expect(off(run.perplexity.perplexity, expected?.perplexity ?? 0)).toBeLessThan(1e-5);
+      expect(run.tokens).toBe(256);
+    }
+  });
+});
+
+describe('differences', () => {
+  it('where shapes agree, entry by entry', async () => {
+    const { runs, differences } = await of(['llama-plain', 'llama-bias', 'llama'].map(demoModel));
+    const [bias, llama] = differences;
+    expect([bias.of, bias.from, llama.of, llama.from]).toEqual([1, 0, 2, 0]);
+    for (const [k, log] of (bias.ratio ?? []).entries()) {
+      expect(10 ** log * runs[0].layers[k].ratio).toBeCloseTo(runs[1].layers[k].ratio, 4);
+    }
+    // The extra column counts as a sink, like the first token.
+    const block = runs[1].alpha[3];
+    const drawn = (block?.first[0] ?? 0) + (block?.extra?.[0] ?? 0) - (runs[0].alpha[3]?.first[0] ?? 0);
+    expect(bias.sink?.[3]?.[0]).toBeCloseTo(drawn, 10);
+    expect(bias.tokenMax?.[8][3]).toBeCloseTo(runs[1].tokenMax[8][3] - runs[0].tokenMax[8][3], 4);
+    expect(bias.tokens).toEqual({ of: 0, from: 0, count: 104 });
+    // A prefix token before the text: the text's own tokens are set side by side.
+    expect(llama.ratio).toHaveLength(9);
+    expect(llama.tokens).toEqual({ of: 1, from: 0, count: 104 });
+    expect(llama.tokenMax?.[8][3]).toBeCloseTo(runs[2].tokenMax[8][4] - runs[0].tokenMax[8][3], 4);
+  });
+
+  it('prefix tokens against each other, whatever their ids', async () => {
+    const { differences } = await of(['llama', 'llama-sink'].map(demoModel));
+    expect(differences[0].tokens).toEqual({ of: 0, from: 0, count: 105 });
+  });
+
+  it('by token only where the ids are the same: not where two texts have as many', async () => {
+    const texts = ['One lamp was lit.', 'Two lamps are lit.'].map((text, i) => ({ name: `${i}`, text }));
+    const { runs, differences } = await of([demoModel('llama')], { texts, window: 5 });
+    expect(runs.map(({ tokens }) => tokens)).toEqual([5, 5]);
+    expect([differences[0].tokens, differences[0].tokenMax]).toEqual([undefined, undefined]);
+    expect(differences[0].ratio).toHaveLength(9);
+  });
+
+  it('none between models of other depth, and one model on two texts', async () => {
+    const texts = [sample, { name: 'other', text: 'Another text, which is shorter.' }];
+    const { runs, differences } = await of([demoModel('llama')], { texts });
+    expect(runs.map((run) => run.text)).toEqual(['sample.md', 'other']);
+    expect(differences[0].ratio).toHaveLength(9);
+    expect(differences[0].tokenMax).toBeUndefined();
+    expect(runs[1].tokens).toBeLessThan(20);
+  });
+});
+
+it('says what is massive, where sinks are and what an explicit bias is for', async () => {
+  const words = conclusion(await of(names.map(demoModel)));
+  expect(words).toMatch(/llama: massive activations from layer 2 to 5/);
+  expect(words).toMatch(/llama-bias: no massive activations .* the extra column in \d/);
+  expect(words).toMatch(/an explicit bias does its work\. \(α > 0\.3; massive: above 100 and 1,000 × the median\.\)$/);
+});
+
+it('says how far it is with every window', async () => {
+  const texts = [{ name: 'boats', text: text(boats) }];
+  const models = ['llama', 'llama-plain'].map(demoModel);
+  const seen: number[][] = [];
+  for await (const { done, of: all } of compare(engine, {
+    ...budget,
+    models,
+    texts,
+    window: 256,
+    tokens: 512,
+    thresholds,
+  }))
+    seen.push([done, all]);
+  expect(seen.slice(0, -1)).toEqual([1, 2, 3, 4].map((done) => [done, 4]));
+});
+
+describe('what does not fit', () => {
+  it('one model on one text', async () => {
+    await expect(of([demoModel('llama')])).rejects.toThrow(/nothing to compare/);
+  });
+
+  it('a model without a tokenizer', async () => {
+    await expect(of([demoModel('llama'), fixtureModel('gpt2-ts-op14')])).rejects.toThrow(/tokenizer\.json/);
+  });
+
+  it('an empty text', async () => {
+    const texts = [{ name: 'empty', text: '' }];
+    await expect(of(['llama', 'llama-plain'].map(demoModel), { texts })).rejects.toThrow(/empty|no text|at least one/i);
+  });
+});

@@ -1,0 +1,67 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { activationRatios, conclusion } from '../../../src/experiments/ratios/compute.js';
+import { graphs as reference } from '../../references/vision-graphs.json';
+import {
+  budget,
+  demoModel,
+  fixtureModel,
+  off,
+  resultOf,
+  startEngine,
+  temporaryFolder,
+  withWeight,
+} from '../../support/experiments.js';
+
+const untrained = fixtureModel(reference.fixture);
+const feeds = untrained.replace('model.onnx', 'golden.safetensors');
+const trained = join(await temporaryFolder(), 'model.onnx');
+// [6 edge features, 4 heads]
+const element = reference.row * 4 + reference.column;
+writeFileSync(
+  trained,
+  withWeight(untrained, reference.weight, element, (weight) => weight * reference.factor),
+);
+const engine = await startEngine();
+
+const of = (model: string, twin: string) =>
+  resultOf(activationRatios(engine, { ...budget, model, twin, graphs: [{ feeds }], tail: reference.tail }));
+
+describe('activation ratios against an untrained twin', () => {
+  it('equal NumPy', async () => {
+    const { ratios } = await of(trained, untrained);
+    expect(ratios).toHaveLength(reference.ratios.length);
+    for (const expected of reference.ratios) {
+      const found = ratios.find(({ of: kind, layer }) => kind === expected.of && layer === expected.layer);
+      if (!found) throw new Error(`${expected.of} ${expected.layer} are not there`);
+      expect(found.trained.entries).toBe(expected.entries);
+      expect(off(found.trained.largestRatio, expected.largestRatio)).toBeLessThan(1e-4);
+      // Entries near 0 differ in their last digits, which their logarithms feel.
+      expect(off(found.gamma.shape, expected.shape)).toBeLessThan(1e-2);
+      expect(off(found.gamma.scale, expected.scale)).toBeLessThan(1e-2);
+      expect(off(found.limit, expected.limit)).toBeLessThan(2e-3);
+      expect(found.outside).toBeCloseTo(expected.outside, 6);
+      expect(found.outsideUntrained).toBeCloseTo(expected.outsideUntrained, 6);
+      for (const { histogram, entries } of [found.trained, found.untrained])
+        expect(histogram.counts.reduce((sum, count) => sum + count, 0)).toBe(entries);
+    }
+  });
+
+  it('say where training made activations massive, and that it made none', async () => {
+    expect(conclusion(await of(trained, untrained))).toMatch(/^23 % of the edges of layer 2 .* the largest is 182\.6/);
+    expect(conclusion(await of(untrained, untrained))).toMatch(/^At most .* made no activations massive here\.$/);
+  });
+});
+
+describe('what does not fit', () => {
+  it('another model as the twin', async () => {
+    const graphs = [{ feeds }];
+    const request = { ...budget, model: untrained, twin: fixtureModel('vit-ort-fused'), graphs, tail: 0.01 };
+    await expect(resultOf(activationRatios(engine, request))).rejects.toThrow(/pixel_values|not .* with other weights/);
+  });
+
+  it('a text model, which takes token ids', async () => {
+    await expect(of(demoModel('llama'), demoModel('llama'))).rejects.toThrow(/inputs: /);
+  });
+});

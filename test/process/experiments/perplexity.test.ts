@@ -1,0 +1,243 @@
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { perplexity } from '../../../src/experiments/shared/perplexity.js';
+import { going, leftOut } from '../../../src/experiments/shared/text.js';
+import { type Windowing, windowsOf } from '../../../src/experiments/shared/windows.js';
+import {
+  boats,
+  budget,
+  demoModel,
+  fixtureModel,
+  last,
+  off,
+  references,
+  startEngine,
+  temporaryFolder,
+  text,
+} from '../../support/experiments.js';
+
+const engine = await startEngine();
+
+const request = (model: string, content: string, windowing: Windowing) => ({
+  ...budget,
+  ...windowing,
+  model: demoModel(model),
+  text: content,
+});
+
+// The longer protocols of the references take minutes on a small machine and show nothing else.
+const short = references.perplexity.filter(({ maxTokens, model }) => maxTokens <= 1500 || model === 'llama');
+
+describe('perplexity equals PyTorch', () => {
+  it.each(short.map((reference) => [reference.model, reference.file, reference.window, reference.stride, reference]))(
+    '%s on %s, window %i, stride %i',
+    async (model, file, window, stride, reference) => {
+      const result = await last(
+        perplexity(engine, request(model, text(file), { window, stride, tokens: reference.maxTokens })),
+      );
+      expect(off(result.perplexity, reference.perplexity)).toBeLessThan(2e-6);
+      expect(result.tokens).toBe(reference.tokens);
+      expect(result.windows).toBe(reference.windows);
+      expect(result.stride).toBe(reference.stride);
+      expect(result.prefix ?? null).toBe(reference.prefix);
+      // 95 % of a normal distribution, in the logarithm.
+      const half = (1.96 * reference.lossDeviation) / Math.sqrt(reference.tokens);
+      expect(off(result.interval[1], Math.exp(reference.lossMean + half))).toBeLessThan(1e-5);
+      expect(off(result.interval[0], Math.exp(reference.lossMean - half))).toBeLessThan(1e-5);
+    },
+  );
+});
+
+it('gives a running value, window by window, and says what the end leaves', async () => {
+  const seen: number[] = [];
+  let left = -1;
+  for await (const step of perplexity(engine, request('llama', text(boats), { window: 64, tokens: 200 }))) {
+    seen.push(step.done);
+    expect(step.tokens).toBe(63 * step.done);
+    left = step.left;
+  }
+  expect(seen).toEqual([1, 2, 3]);
+  expect(left).toBe(200 - 3 * 63);
+});
+
+it('is the same for a model that memory has no room to keep', async () => {
+  const model = demoModel('llama');
+  const { ids, prefix = 0 } = await engine.encode(model, text(boats));
+  const sequences = [{ ids: [prefix, ...ids.subarray(0, 40)], from: 1 }];
+  const at = { block: 3, tokens: [0], dims: [239], set: { to: 'zero' } } as const;
+  const variants = [
+    { name: 'as is', interventions: [] },
+    { name: 'after', interventions: [{ ...at, point: 'resid_post' } as const] },
+    { name: 'inside', interventions: [{ ...at, point: 'mlp' } as const] },
+    {
+      name: 'both',
+      interventions: [{ ...at, point: 'attn_out' } as const, { ...at, point: 'resid_post', block: 6 } as const],
+    },
+  ];
+  const losses = async (memory: number) => {
+    const found: number[][] = [];
+    for await (const event of going(engine.measure({ model, sequences, variants, memory, threads: 1 })))
+      found.push([...event.losses]);
+    return found;
+  };
+  const [kept, blockwise] = [await losses(2 ** 31), await losses(1)];
+  expect(kept).toHaveLength(4);
+  for (const [i, variant] of kept.entries())
+    for (const [t, loss] of variant.entries()) expect(Math.abs(blockwise[i][t] - loss)).toBeLessThan(1e-4);
+  expect(kept[1]).not.toEqual(kept[0]);
+});
+
+it('does not take a prefix token that the text spells for a model without one', async () => {
+  const windowing = { window: 64, tokens: 128 };
+  const plain = await last(perplexity(engine, request('llama', text(boats), windowing)));
+  const spelt = await last(perplexity(engine, request('llama', `<|endoftext|>${text(boats)}`, windowing)));
+  expect(spelt).toEqual(plain);
+});
+
+it('puts a prefix token before every sequence where it is asked for', async () => {
+  const folder = await temporaryFolder();
+  const model = join(folder, 'model.onnx');
+  await copyFile(demoModel('llama'), model);
+  await copyFile(demoModel('llama').replace('model.onnx', 'tokenizer.json'), join(folder, 'tokenizer.json'));
+  const tokenizerConfig = { add_bos_token: false, bos_token: '<|endoftext|>' };
+  await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(tokenizerConfig));
+  const windowing = { window: 64, tokens: 128 };
+  const asked = async (bos: boolean | undefined) =>
+    last(perplexity(engine, { ...request('llama', text(boats), windowing), model, bos }));
+  const plain = await last(perplexity(engine, request('llama', text(boats), windowing)));
+  expect(await asked(true)).toEqual({ ...plain, model });
+  expect((await asked(undefined)).prefix).toBeUndefined();
+});
+
+it('says how many characters the tokenizer has no token for', async () => {
+  const folder = await temporaryFolder();
+  const model = join(folder, 'model.onnx');
+  await copyFile(demoModel('llama'), model);
+  const tokenizer = {
+    version: '1.0',
+    added_tokens: [],
+    pre_tokenizer: { type: 'Whitespace' },
+    model: { type: 'BPE', vocab: { a: 0, b: 1 }, merges: [] },
+  };
+  await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
+  const result = await last(perplexity(engine, { ...request('llama', 'abab 東京 ba', { window: 3 }), model }));
+  expect([result.tokens, result.left, result.lost]).toEqual([4, 0, 2]);
+  expect(leftOut(result)).toMatch(/^2 characters of the text have no token of their own/);
+});
+
+it('leaves out the prefix token when asked to', async () => {
+  const windowing = { window: 64, tokens: 128 };
+  const without = await last(perplexity(engine, { ...request('llama', text(boats), windowing), bos: false }));
+  expect(without).toMatchObject({ prefix: undefined, tokens: 126, windows: 2 });
+});
+
+describe('bad input is answered with a sentence', () => {
+  const failing = (model: string, content: string, windowing: Windowing) =>
+    last(perplexity(engine, { ...request('llama', content, windowing), model }));
+
+  it.each([
+    ['an empty text', '', { window: 256 }, /text is empty/],
+    [
+      'a text that is too short',
+      'Summer is warm.',
+      { window: 64 },
+      /text has \d tokens, fewer than the 63 .*smaller window/,
+    ],
+    ['a window above the context', text(boats), { window: 600 }, /Sequences of 600 tokens .* at most 512 fit/],
+    [
+      'a window above the context, whatever the length of the text',
+      'Summer is warm.',
+      { window: 100_000 },
+      /Sequences of 100000 tokens .* at most 512 fit/,
+    ],
+    ['a window of nothing', 'Summer', { window: 1 }, /window of 1 tokens has none to score/],
+    ['a stride above the window', 'Summer', { window: 64, stride: 65 }, /stride of 65 tokens would step over text/],
+    ['a stride of nothing', 'Summer', { window: 64, stride: 0 }, /stride must be a whole number from 1 on/],
+  ] as const)('%s', async (_, content, windowing, sentence) => {
+    await expect(failing(demoModel('llama'), content, windowing)).rejects.toThrow(sentence);
+  });
+
+  it('a prefix token that the model’s files do not name', async () => {
+    const asked = perplexity(engine, { ...request('llama-plain', text(boats), { window: 64 }), bos: true });
+    await expect(last(asked)).rejects.toThrow(/name no prefix token/);
+  });
+
+  it('the tokenizer of another model', async () => {
+    const folder = await temporaryFolder();
+    await copyFile(fixtureModel('gpt2-ts-op14'), join(folder, 'model.onnx'));
+    await copyFile(demoModel('llama').replace('model.onnx', 'tokenizer.json'), join(folder, 'tokenizer.json'));
+    const failed = failing(join(folder, 'model.onnx'), text(boats), { window: 8 });
+    await expect(failed).rejects.toThrow(/tokenizer\.json has 8192 tokens but the model knows only \d+/);
+  });
+
+  it('a model without a tokenizer', async () => {
+    await expect(failing(fixtureModel('gpt2-ts-op14'), 'Summer', { window: 8 })).rejects.toThrow(/no tokenizer\.json/);
+  });
+
+  it('a text that the tokenizer has no tokens for', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sinkscope-'));
+    try {
+      await copyFile(demoModel('llama'), join(folder, 'model.onnx'));
+      const model = { type: 'WordLevel', vocab: { one: 0 }, unk_token: '<none>' };
+      const tokenizer = { version: '1.0', added_tokens: [], pre_tokenizer: { type: 'Whitespace' }, model };
+      await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
+      const failed = failing(join(folder, 'model.onnx'), 'one two', { window: 2 });
+      await expect(failed).rejects.toThrow(/cannot represent this text/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it.each([
+    ['a model without an output head', 'dinov2_with_registers-dynamo-op18', /no output head.*no perplexity/],
+    ['a model that sees what comes next', 'bert-optimum-op14', /every token see those after it.*no perplexity/],
+  ])('%s', async (_, name, sentence) => {
+    const events = engine.measure({
+      ...budget,
+      model: fixtureModel(name),
+      sequences: [{ ids: [1, 2, 3], from: 1 }],
+      variants: [{ name: 'as is', interventions: [] }],
+    });
+    const end = await last(events);
+    expect(end).toMatchObject({
+      type: 'failed',
+      problem: { message: expect.stringMatching(sentence) },
+    });
+  });
+
+  it('being stopped', async () => {
+    const stop = new AbortController();
+    const steps = perplexity(engine, request('llama', text(boats), { window: 64 }), stop.signal);
+    await steps.next();
+    stop.abort();
+    await expect(last(steps)).rejects.toMatchObject({ code: 'cancelled' });
+  });
+});
+
+describe('windows', () => {
+  const ids = Array.from({ length: 10 }, (_, i) => 100 + i);
+  it('begin with the prefix, and score every token of a piece once', () => {
+    const { sequences, left, stride } = windowsOf(ids, 7, { window: 5 });
+    expect(sequences).toEqual([
+      { ids: [7, 100, 101, 102, 103], from: 1 },
+      { ids: [7, 104, 105, 106, 107], from: 1 },
+    ]);
+    expect([left, stride]).toEqual([2, 4]);
+  });
+  it('without a prefix leave the first token of each unscored', () => {
+    const { sequences } = windowsOf(ids, undefined, { window: 5 });
+    expect(sequences.map(({ from }) => from)).toEqual([1, 1]);
+    expect(sequences[1].ids).toEqual([105, 106, 107, 108, 109]);
+  });
+  it('with a stride score only the last tokens', () => {
+    const { sequences } = windowsOf(ids, 7, { window: 5, stride: 2 });
+    expect(sequences.map((sequence) => [sequence.ids[1], sequence.from])).toEqual([
+      [100, 3],
+      [102, 3],
+      [104, 3],
+      [106, 3],
+    ]);
+  });
+});

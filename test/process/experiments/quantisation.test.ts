@@ -1,0 +1,143 @@
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import {
+  compareQuantised,
+  outliers,
+  outliersConclusion,
+  quantisedConclusion,
+  residualName,
+} from '../../../src/experiments/outliers/compute.js';
+import { going } from '../../../src/experiments/shared/text.js';
+import { readFloats } from '../../support/engine.js';
+import {
+  boats,
+  budget,
+  demoModel,
+  fixtureModel,
+  last,
+  off,
+  references,
+  resultOf,
+  startEngine,
+  temporaryFolder,
+  text,
+  thresholds,
+} from '../../support/experiments.js';
+
+const folder = await temporaryFolder();
+const engine = await startEngine();
+
+describe.each(references.outliers)('outliers of $model equal PyTorch', (reference) => {
+  it('in outlier features and int8 errors of every residual point', async () => {
+    const result = await outliers(engine, {
+      ...budget,
+      model: demoModel(reference.model),
+      text: text(boats),
+      tokens: reference.tokens,
+      thresholds,
+    });
+    expect(result.outlierDims).toEqual(reference.outlierDims);
+    const expected = [
+      ...reference.int8.map((errors, layer) => ({ ...errors, layer, point: 'resid_post' })),
+      ...reference.int8Mid.map((errors, block) => ({ ...errors, layer: block + 1, point: 'resid_mid' })),
+    ];
+    expect(result.int8).toHaveLength(expected.length);
+    expect(result.int8.slice(0, 3).map(residualName)).toEqual(['h_0', 'mid_1', 'h_1']);
+    for (const { layer, point, removed, ...errors } of expected) {
+      const found = result.int8.find((one) => one.layer === layer && one.point === point);
+      expect(found?.removed, `${point} ${layer}`).toBe(removed.length);
+      // Values on the edge of two steps fall to either side, as their last bit is.
+      for (const side of ['with', 'without'] as const)
+        for (const axis of ['tensor', 'token', 'channel'] as const)
+          expect(off(found?.[side][axis] ?? 0, errors[side][axis]), `${point} ${layer} ${side} ${axis}`).toBeLessThan(
+            1e-4,
+          );
+    }
+    expect(outliersConclusion(result)).toMatch(
+      reference.model === 'llama-bias'
+        ? /no massive activations that quantisation would have to mind/
+        : /cost most at (h|mid)_\d/,
+    );
+  });
+});
+
+it('an empty text is refused', async () => {
+  const request = { ...budget, model: demoModel('llama'), text: '', tokens: 256, thresholds };
+  await expect(outliers(engine, request)).rejects.toThrow(/text is empty/);
+});
+
+it('the difference from a reference is that of the states which both save', async () => {
+  const [reference, model] = [fixtureModel('llama-ts-op17-sdpa'), fixtureModel('llama-int8-dynamic')];
+  const ids = Array.from({ length: 20 }, (_, i) => (7 * i) % 160);
+  const files: string[] = [];
+  for (const [i, file] of [reference, model].entries()) {
+    files.push(join(folder, `${i}.safetensors`));
+    const save = { file: files[i], attention: false, mlp: false, logits: false };
+    const end = await last(engine.analyze({ ...budget, model: file, prompt: { ids }, attention: false, save }));
+    expect(end.type).toBe('finished');
+  }
+  const costs = { removed: 100, outlier: 6 };
+  const run = engine.states({ ...budget, model, reference, sequences: [ids], costs });
+  const event = await last(going(run));
+  if (event.type !== 'states') throw new Error('no states');
+  for (const [k, { difference }] of event.states.entries()) {
+    const [a, b] = [await readFloats(files[0], `hidden.${k}`), await readFloats(files[1], `hidden.${k}`)];
+    const norm = (values: Float32Array) => Math.hypot(...values);
+    const expected = norm(a.values.map((value, i) => b.values[i] - value)) / norm(a.values);
+    expect(difference?.all).toBeCloseTo(expected, 5);
+    if (k > 0) expect(expected).toBeGreaterThan(1e-4);
+  }
+  expect(event.states).toHaveLength(4);
+});
+
+it('a model against itself differs nowhere, and against a sibling everywhere', async () => {
+  const asked = { ...budget, reference: demoModel('llama'), text: text(boats), window: 64, tokens: 130, thresholds };
+  const same = await resultOf(compareQuantised(engine, { ...asked, model: asked.reference }));
+  expect(same.differences.map(({ all }) => all)).toEqual(new Array(9).fill(0));
+  expect(same.perplexity.model).toEqual(same.perplexity.reference);
+  expect(same.massive.model).toEqual(same.massive.reference);
+  expect(quantisedConclusion(same)).toMatch(/^Perplexity changes by 0\.00 %/);
+  const siblings = { ...asked, reference: demoModel('llama-plain'), model: demoModel('llama-bias') };
+  const other = await resultOf(compareQuantised(engine, siblings));
+  expect(Math.min(...other.differences.map(({ all }) => all))).toBeGreaterThan(0.5);
+  expect(quantisedConclusion(other)).toMatch(
+    /^Entries that do not stand out differ by 1\d\d % of their norm at h_\d: the file was probably not made from this model/,
+  );
+});
+
+it('a file that cannot have been made from the model is refused before anything is run', async () => {
+  const asked = { ...budget, reference: demoModel('llama'), text: text(boats), window: 64, tokens: 130, thresholds };
+  const refusal = (more: { readonly model: string; readonly bos?: boolean }) =>
+    compareQuantised(engine, { ...asked, ...more }).next();
+  await expect(refusal({ model: demoModel('llama-plain') })).rejects.toThrow(
+    `${demoModel('llama-plain')} cannot be compared with ${demoModel('llama')}: its folder names no prefix token, and the model’s prefix token 0; compare a model with its own quantised file, which has the same tokenizer files.`,
+  );
+  await expect(refusal({ model: fixtureModel('llama-ts-op17-sdpa') })).rejects.toThrow(
+    /: it has 3 blocks, and the model 8;/,
+  );
+  await mkdir(join(folder, 'other'));
+  const other = join(folder, 'other', 'model.onnx');
+  await copyFile(asked.reference, other);
+  const vocabulary = { type: 'WordLevel', vocab: { one: 0 }, unk_token: 'one' };
+  const tokenizer = { version: '1.0', added_tokens: [], pre_tokenizer: { type: 'Whitespace' }, model: vocabulary };
+  await writeFile(join(folder, 'other', 'tokenizer.json'), JSON.stringify(tokenizer));
+  await expect(refusal({ model: other, bos: false })).rejects.toThrow(/its tokenizer makes other tokens of this text;/);
+  // Without a tokenizer of its own it is taken to have the model's.
+  await rm(join(folder, 'other', 'tokenizer.json'));
+  const { differences } = await resultOf(compareQuantised(engine, { ...asked, model: other }));
+  expect(differences.map(({ all }) => all)).toEqual(new Array(9).fill(0));
+});
+
+it('models of other shapes are refused', async () => {
+  const ids = [1, 2, 3];
+  const costs = { removed: 100, outlier: 6 };
+  const run = engine.states({
+    ...budget,
+    model: demoModel('llama'),
+    reference: fixtureModel('llama-ts-op17-sdpa'),
+    sequences: [ids],
+    costs,
+  });
+  await expect(last(going(run))).rejects.toThrow(/hidden states of different sizes/);
+});

@@ -1,0 +1,219 @@
+import { cp, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Survey, survey } from '../../../src/experiments/survey/compute.js';
+import {
+  mergeSurveys,
+  readSurvey,
+  readSurveys,
+  surveyConclusion,
+  surveyRows,
+} from '../../../src/experiments/survey/table.js';
+import {
+  boats,
+  budget,
+  demoModel,
+  last,
+  off,
+  references,
+  startEngine,
+  temporaryFolder,
+  text,
+  thresholds,
+} from '../../support/experiments.js';
+import { trainOn } from '../../support/weight.js';
+
+const engine = await startEngine();
+
+interface Asked {
+  readonly sequences?: number;
+  readonly length?: number;
+  readonly shard?: Survey['shard'];
+  readonly texts?: readonly string[];
+}
+
+async function run(model: string, { sequences = 20, length = 128, shard, texts = [text(boats)] }: Asked = {}) {
+  const named = texts.map((text, i) => ({ name: `${i}`, text }));
+  const request = { ...budget, model: demoModel(model), texts: named, sequences, length, shard, thresholds };
+  const { survey: found } = await last(survey(engine, request));
+  if (!found) throw new Error('no survey');
+  return found;
+}
+
+describe.each(references.survey)('a survey with $model equals PyTorch', (reference) => {
+  it('in every dim and kind of token', async () => {
+    const whole = await run(reference.model, reference);
+    const rows = surveyRows(whole);
+    expect(rows.map(({ mean: _, deviation: __, tokens: ___, ...row }) => row)).toEqual(
+      reference.rows.map(({ mean: _, deviation: __, ...row }) => row),
+    );
+    for (const [i, { mean, deviation }] of reference.rows.entries()) {
+      expect(off(rows[i].mean, mean)).toBeLessThan(1e-4);
+      expect(Math.abs((rows[i].deviation ?? 0) - deviation)).toBeLessThan(1e-4 * Math.abs(mean));
+    }
+  });
+});
+
+it('parts of two checkpoints of one name are refused', async () => {
+  const folder = await temporaryFolder();
+  const copies = ['step-100', 'step-200'].map((step) => join(folder, step, 'llama-plain', 'model.onnx'));
+  for (const copy of copies) await cp(dirname(demoModel('llama-plain')), dirname(copy), { recursive: true });
+  trainOn(copies[1]);
+  const texts = [{ name: '0', text: text(boats) }];
+  const parts = new Map<string, Survey>();
+  for (const [index, model] of copies.entries()) {
+    const request = { ...budget, model, texts, sequences: 4, length: 32, shard: { index, of: 2 }, thresholds };
+    const { survey: part } = await last(survey(engine, request));
+    if (part) parts.set(`part-${index}.json`, part);
+  }
+  expect(() => mergeSurveys(parts)).toThrow(
+    'part-0.json and part-1.json do not belong together: they differ in the weights of the model, though both call it llama-plain.',
+  );
+});
+
+describe('shards', () => {
+  let whole: Survey;
+  let parts: Survey[];
+  beforeAll(async () => {
+    const asked = { sequences: 7, length: 64 };
+    whole = await run('llama-plain', asked);
+    parts = [];
+    for (const index of [2, 0, 1]) parts.push(await run('llama-plain', { ...asked, shard: { index, of: 3 } }));
+  }, 60_000);
+
+  const named = (surveys: readonly Survey[]) => new Map(surveys.map((part, i) => [`part-${i}.json`, part]));
+  /** As from a file, with something else in it. */
+  const altered = (part: Survey, more: object) => readSurvey(JSON.stringify({ ...part, ...more }), 'part.json');
+
+  it('give the same answer as one run, to the bit', () => {
+    const read = parts.map((part) => readSurvey(JSON.stringify(part), 'part.json'));
+    const merged = mergeSurveys(named(read));
+    expect(merged).toEqual(whole);
+    expect(JSON.stringify(surveyRows(merged))).toBe(JSON.stringify(surveyRows(whole)));
+    expect(surveyRows(whole).length).toBeGreaterThan(0);
+  });
+
+  it('are refused where one is missing, there twice, or of another survey', () => {
+    const [c, a, b] = parts;
+    const merging =
+      (...surveys: Survey[]) =>
+      () =>
+        mergeSurveys(named(surveys));
+    expect(merging(a, b)).toThrow(/Of 3 shards 2 is missing/);
+    expect(merging(a, b, b, c)).toThrow(/part-1\.json and part-2\.json are both shard 1 of 3/);
+    const other = (more: object) => altered(b, { settings: { ...b.settings, ...more } });
+    expect(merging(a, other({ length: 65 }), c)).toThrow(
+      /part-0\.json and part-1\.json do not belong together: they differ in length/,
+    );
+    expect(merging(a, other({ corpus: '0' }), c)).toThrow(/differ in corpus/);
+    expect(merging(a, other({ thresholds: { absolute: 1, ratio: 2, soft: 3 } }), c)).toThrow(/differ in thresholds/);
+    expect(merging(a, other({ prefix: 5 }), c)).toThrow(/differ in prefix/);
+    expect(merging(a, altered(b, { shard: { index: 1, of: 4 } }), c)).toThrow(/differ in shards/);
+    expect(merging(a, altered(b, { records: b.records.slice(1) }), c)).toThrow(/have 6 of 7 sequences/);
+    expect(() => mergeSurveys(new Map())).toThrow(/no survey to merge/);
+  });
+
+  it('are refused where a file is of another version or of another kind', () => {
+    expect(() => altered(whole, { survey: 1 })).toThrow(
+      /part\.json is a survey of version 1, and this program reads version 2/,
+    );
+    expect(() => readSurvey('{"survey": 2}', 'part.json')).toThrow(/part\.json is not a survey \(settings is missing/);
+    expect(() => readSurvey('{"survey"', 'part.json')).toThrow(/part\.json is not JSON/);
+    expect(() => readSurvey('[]', 'part.json')).toThrow(/part\.json is not a survey/);
+  });
+
+  it('are read by their paths as given, each once', async () => {
+    const folder = await temporaryFolder();
+    const [one, other] = [join(folder, 'p0.json'), join(folder, 'p1.json')];
+    await writeFile(one, JSON.stringify(parts[1]));
+    await writeFile(other, '{}');
+    const here = relative(process.cwd(), one);
+    expect([...(await readSurveys([here])).keys()]).toEqual([here]);
+    await expect(readSurveys([one, one])).rejects.toThrow(`${one} is given twice; give each part once.`);
+    await expect(readSurveys([one, here])).rejects.toThrow(`${one} and ${here} are one file; give each part once.`);
+    await expect(readSurveys([one, other])).rejects.toThrow(`${other} is not a survey`);
+  });
+
+  it('need sequences to run', async () => {
+    await expect(run('llama', { sequences: 2, length: 64, shard: { index: 2, of: 3 } })).rejects.toThrow(
+      /Shard 2 of 3 has no sequence: there are only 2/,
+    );
+    await expect(run('llama', { texts: ['Summer is warm.'] })).rejects.toThrow(
+      /one sequence of 128: the longest has \d/,
+    );
+  });
+});
+
+it('goes from text to text, each cut for itself', async () => {
+  const texts = [text(boats).slice(0, 1500), 'too short', '', text('media/sample.md')];
+  const { settings, records } = await run('llama', { texts, sequences: 100, length: 64 });
+  const lengths: number[] = [];
+  for (const part of texts) lengths.push((await engine.encode(demoModel('llama'), part)).ids.length);
+  expect(settings.sequences).toBe(lengths.reduce((sum, length) => sum + Math.floor(length / 63), 0));
+  expect(records.map(({ sequence }) => sequence)).toEqual(records.map((_, i) => i));
+});
+
+it('names kinds of token and adds up values', () => {
+  const entry = (
+    dim: number,
+    kind: 'start' | 'first delimiter' | 'other',
+    value: number,
+    token: string,
+    massive = false,
+  ) => ({
+    dim,
+    kind,
+    value,
+    token,
+    massive,
+  });
+  const settings = {
+    model: { name: 'm', layers: 2, hidden: 4, bytes: 8, identity: '' },
+    corpus: '',
+    sequences: 2,
+    length: 8,
+    prefix: null,
+    thresholds,
+  };
+  const records = [
+    {
+      sequence: 0,
+      entries: [entry(3, 'other', 100, ' of'), entry(3, 'other', 104, ' of'), entry(1, 'start', 500, 'A', true)],
+    },
+    { sequence: 1, entries: [entry(3, 'other', 102, ' the'), entry(1, 'start', 510, 'B', true)] },
+  ];
+  const rows = surveyRows({ records });
+  expect(rows).toEqual([
+    {
+      dim: 1,
+      kind: 'start',
+      sequences: 2,
+      massiveSequences: 2,
+      entries: 2,
+      mean: 505,
+      deviation: Math.sqrt(50),
+      tokens: [
+        { text: 'A', entries: 1 },
+        { text: 'B', entries: 1 },
+      ],
+    },
+    {
+      dim: 3,
+      kind: 'other',
+      sequences: 2,
+      massiveSequences: 0,
+      entries: 3,
+      mean: 102,
+      deviation: 2,
+      tokens: [
+        { text: ' of', entries: 2 },
+        { text: ' the', entries: 1 },
+      ],
+    },
+  ]);
+  const said = surveyConclusion({ survey: 2, settings, shard: { index: 0, of: 1 }, records }, rows);
+  expect(said).toMatch(/dim 1 at the first token \(2 of 2\)/);
+  expect(surveyConclusion({ survey: 2, settings, shard: { index: 0, of: 1 }, records: [] }, [])).toMatch(
+    /does not appear/,
+  );
+});

@@ -1,0 +1,146 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { going, textWindows } from '../../../src/experiments/shared/text.js';
+import { scored } from '../../../src/experiments/shared/variants.js';
+import { type WeightsResult, weights, weightsConclusion } from '../../../src/experiments/weights/compute.js';
+import {
+  boats,
+  budget,
+  demoModel,
+  off,
+  pendulum,
+  references,
+  resultOf,
+  startEngine,
+  text,
+  thresholds,
+} from '../../support/experiments.js';
+
+const engine = await startEngine();
+
+const request = (model: string, k = 5) => ({
+  ...budget,
+  model: demoModel(model),
+  text: text(boats),
+  calibration: text(pendulum),
+  window: 256,
+  tokens: 2048,
+  thresholds,
+  seed: 0,
+  k,
+});
+
+describe.each(references.massiveWeights)('massive weights of $model equal PyTorch', (reference) => {
+  let result: WeightsResult;
+  beforeAll(async () => {
+    result = await resultOf(weights(engine, request(reference.model)));
+  }, 120_000);
+
+  it('in which they are', () => {
+    expect(result.block).toBe(reference.block + 1);
+    expect(result.token).toBe(reference.token);
+    expect(result.dims).toEqual(reference.dims);
+    for (const [i, value] of reference.values.entries()) expect(off(result.values[i], value)).toBeLessThan(1e-4);
+  });
+
+  it('in what they do', async () => {
+    const expected = new Map(reference.rows.map(({ name, perplexity }) => [name, perplexity]));
+    expect(result.rows.map(({ name }) => name)).toEqual([...expected.keys()]);
+    for (const { name, perplexity } of result.rows) {
+      // Other dims are drawn here than there.
+      const tolerance = name.endsWith('random') ? 0.02 : 1e-5;
+      expect(off(perplexity, expected.get(name) ?? 0), name).toBeLessThan(tolerance);
+    }
+    expect(result.randomDims.filter((dim) => result.dims.includes(dim))).toEqual([]);
+    expect(new Set(result.randomDims).size).toBe(5);
+  });
+
+  it('and the random dims of the reference do what they do there', async () => {
+    const model = demoModel(reference.model);
+    const windows = await textWindows(engine, model, text(boats), { window: 256, tokens: 2048 });
+    const at = { point: 'mlp', block: reference.block + 1, tokens: 'all', set: { to: 'zero' } } as const;
+    const variants = [
+      { name: 'zero random', interventions: [{ ...at, dims: reference.randomDims }] },
+      { name: 'keep only random', interventions: [{ ...at, dims: { except: reference.randomDims } }] },
+    ];
+    for (const row of await resultOf(scored(engine, { ...budget, model }, windows, () => variants, []))) {
+      const expected = reference.rows.find(({ name }) => name === row.name)?.perplexity ?? 0;
+      expect(off(row.perplexity, expected), row.name).toBeLessThan(1e-5);
+    }
+  });
+});
+
+it('refuses more dims than half of the MLP', async () => {
+  const small = { ...request('llama', 400), tokens: 300 };
+  await expect(resultOf(weights(engine, small))).rejects.toThrow(
+    /MLP of block 2 has 704 intermediate dims; choose a k of at most 352/,
+  );
+});
+
+it('says that few rows carry the MLP where they do, and where they do not', () => {
+  const said = (massive: boolean, zero: number, keep: number, keepRandom: number, prefixLeftOut = false) =>
+    weightsConclusion({
+      model: '',
+      windows: { sequences: [], left: 0, stride: 1, prefix: 0, window: 2, lost: 0 },
+      calibration: {
+        layer: 2,
+        layers: 8,
+        points: [{ token: 0, dim: 239, mean: 2083 }],
+        massive,
+        random: [],
+        median: [],
+        sequences: 8,
+        window: 256,
+      },
+      prefixLeftOut,
+      block: 2,
+      token: 0,
+      dims: [1],
+      values: [1],
+      randomDims: [2],
+      thresholds,
+      seed: 0,
+      rows: [10, zero, keep, 10, keepRandom].map((perplexity, i) => ({
+        name: ['as is', 'zero massive', 'keep only massive', 'zero random', 'keep only random'][i],
+        perplexity,
+        tokens: 1,
+        interval: [1, 1] as const,
+      })),
+      warnings: [],
+    });
+  // The demo models' own figures, by PyTorch: llama, llama-sink, llama-bias.
+  expect(said(true, 34.9, 15.2, 37.7)).toMatch(/^Zeroing .* × 3\.49, .* × 1\.52; .* mostly in these few rows\.$/);
+  expect(said(false, 10.5, 11.8, 12.4)).toMatch(
+    /^Nothing is massive by definition here, .*: the model hardly needs them; the effect of the paper does not appear in this model\.$/,
+  );
+  expect(said(false, 13.1, 2090, 2490)).toMatch(/needs these rows, but not them alone; the effect .* does not appear/);
+  // Near itself, but no nearer than with random rows; and nearer than these, but far from itself.
+  expect(said(true, 30, 12, 12.5)).toMatch(/does not appear/);
+  expect(said(true, 30, 90, 9000)).toMatch(/does not appear/);
+  expect(said(true, 10.1, 11, 40, true)).toMatch(
+    /^The model’s prefix token was left out.* without its prefix token\.$/,
+  );
+});
+
+it('means of a place are those of the single runs', async () => {
+  const model = demoModel('llama');
+  const windows = await textWindows(engine, model, text(boats), { window: 32, tokens: 93 });
+  const sequences = windows.sequences.map(({ ids }) => ids);
+  const places = [{ point: 'attn_out', block: 3 } as const];
+  const [mean] = await all(going(engine.states({ ...budget, model, sequences, places, mean: { rows: [5] } })));
+  const rows: Float32Array[] = [];
+  for (const ids of sequences) {
+    for await (const _ of engine.analyze({ ...budget, model, prompt: { ids }, attention: false }));
+    rows.push((await engine.query({ type: 'activation', point: 'attn_out', layer: 3, token: 5 })).values);
+  }
+  for (const [dim, value] of (mean?.rows[0] ?? []).entries()) {
+    const expected = rows.reduce((sum, row) => sum + row[dim], 0) / rows.length;
+    expect(Math.abs(value - expected)).toBeLessThan(1e-4);
+  }
+  expect(mean?.rows[0].length).toBe(256);
+});
+
+async function all<E extends { type: string }>(events: AsyncIterable<E>) {
+  const means: Extract<E, { type: 'mean' }>[] = [];
+  for await (const event of events) if (event.type === 'mean') means.push(event as Extract<E, { type: 'mean' }>);
+  return means;
+}

@@ -1,0 +1,78 @@
+/** Every fixture whose tokens see only what came before: scored and changed as PyTorch's logits have it. */
+import { existsSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { type Intervention, points } from '../../../src/engine/contract/interventions.js';
+import { going } from '../../../src/experiments/shared/text.js';
+import { openSafetensors } from '../../../src/statistics/safetensors.js';
+import { readFloats } from '../../support/engine.js';
+import { budget, startEngine } from '../../support/experiments.js';
+import { fixture } from '../../support/files.js';
+
+const folder = fileURLToPath(new URL('../../zoo/fixtures', import.meta.url));
+const scored: string[] = [];
+for (const name of readdirSync(folder)) {
+  const { golden } = fixture(name);
+  if (!existsSync(golden) || name.startsWith('bert')) continue;
+  const { names } = await openSafetensors(golden);
+  if (names.includes('logits') && names.includes('input_ids')) scored.push(name);
+}
+
+const engine = await startEngine();
+
+async function losses(model: string, ids: readonly number[], interventions: readonly Intervention[]) {
+  const request = { ...budget, model, sequences: [{ ids, from: 1 }], variants: [{ name: '', interventions }] };
+  let found: number[] = [];
+  for await (const event of going(engine.measure(request))) found = [...event.losses];
+  return found;
+}
+
+/** −ln softmax(logits)[next token] of a golden. */
+async function expectedLosses(golden: string) {
+  const { bytes } = await (await openSafetensors(golden)).tensor('input_ids');
+  const ids = Array.from(new BigInt64Array(bytes.buffer), Number);
+  const { values, shape } = await readFloats(golden, 'logits');
+  const width = shape.at(-1) ?? 0;
+  const expected = ids.slice(1).map((id, i) => {
+    const row = values.subarray(i * width, (i + 1) * width);
+    const max = Math.max(...row);
+    return max + Math.log(row.reduce((sum, logit) => sum + Math.exp(logit - max), 0)) - row[id];
+  });
+  return { ids, expected };
+}
+
+const largestDifference = (a: readonly number[], b: readonly number[]) =>
+  a.length === b.length ? Math.max(...a.map((value, i) => Math.abs(value - b[i]))) : Number.NaN;
+
+describe.each(scored)('%s', (name) => {
+  const { model, golden } = fixture(name);
+  // Half-precision files compute in half precision.
+  const tolerance = name.includes('fp16') ? 1e-2 : 2e-5;
+
+  it('is scored as by its reference, and no differently where a change changes nothing', async () => {
+    const { ids, expected } = await expectedLosses(golden);
+    const plain = await losses(model, ids, []);
+    expect(largestDifference(plain, expected)).toBeLessThan(tolerance);
+
+    let changed = 0;
+    for (const point of points) {
+      const at = { point, block: 2, tokens: 'all', dims: 'all' } as const;
+      try {
+        const same = await losses(model, ids, [{ ...at, set: { to: 'scale', by: 1 } }]);
+        expect(largestDifference(same, plain), point).toBeLessThan(tolerance);
+        const zeroed = await losses(model, ids, [{ ...at, set: { to: 'zero' } }]);
+        expect(largestDifference(zeroed, plain), point).toBeGreaterThan(1e-3);
+        changed++;
+      } catch (error) {
+        // Parallel blocks have nothing between attention and MLP, experts no one intermediate state.
+        if (!(error instanceof Error && /has no (resid_mid|mlp|attn_out) that could be found/.test(error.message)))
+          throw error;
+      }
+    }
+    expect(changed).toBeGreaterThanOrEqual(2);
+  });
+});
+
+it('finds the fixtures', () => {
+  expect(scored.length).toBeGreaterThan(30);
+});

@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import type { Input } from '../../../src/anatomy/anatomy.js';
+import { fixedLength, makeFeeds } from '../../../src/engine/inputs/feeds.js';
+import { filled, numbers } from '../../../src/engine/tensors/value.js';
+import { DataType } from '../../../src/onnx/model.js';
+
+function input(role: Input['role'], type: DataType, shape: Input['shape'], more: Partial<Input> = {}): Input {
+  return { name: role, role, type, shape, tokenAxis: undefined, extents: {}, how: '', ...more };
+}
+
+const { int64, int32, float, float16, bool } = DataType;
+const ids = input('token-ids', int64, ['batch', 'tokens'], { tokenAxis: 1 });
+
+/** What one input gets beside four token ids. */
+function fed(other: Input) {
+  const value = makeFeeds([ids, other], new Map(), [7, 8, 9, 10]).values.get(other.name);
+  return value && { type: value.type, dims: value.dims, numbers: numbers(value) };
+}
+
+describe('makeFeeds', () => {
+  it.each([
+    [input('position-ids', int64, ['b', 's']), [1, 4], [0, 1, 2, 3]],
+    [input('position-ids', int64, [3, 'b', 's']), [3, 1, 4], [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]],
+    [input('cache-position', int64, ['s']), [4], [0, 1, 2, 3]],
+    [input('attention-mask', int32, ['b', 's + p']), [1, 4], [1, 1, 1, 1]],
+    [input('attention-mask', bool, ['b', 's']), [1, 4], [1, 1, 1, 1]],
+    [input('attention-mask', float16, ['b', 's']), [1, 4], [0x3c00, 0x3c00, 0x3c00, 0x3c00]],
+    [input('token-type-ids', int64, ['b', 's']), [1, 4], [0, 0, 0, 0]],
+    [input('past', float, ['b', 2, 'p', 16], { tokenAxis: 2 }), [1, 2, 0, 16], []],
+    [input('past', float, ['b', 2, 'p', 'd'], { tokenAxis: 2, extents: { 3: 16 } }), [1, 2, 0, 16], []],
+    [input('past', float, [2, 'b', 4, 'p', 3], { tokenAxis: 3 }), [2, 1, 4, 0, 3], []],
+    [input('last-key-index', int32, ['b']), [1], [3]],
+    [input('total-length', int32, []), [], [4]],
+    [input('past-length', int64, [1]), [1], [0]],
+    [input('flag', bool, [1]), [1], [0]],
+  ])('feeds %o', (other, dims, expected) => {
+    expect(fed(other)).toEqual({ type: other.type, dims, numbers: expected });
+  });
+
+  it('counts what a cache that cannot be empty holds', () => {
+    const past = input('past', float, ['b', 1, 'p', 1], { tokenAxis: 2, extents: { 2: 5 } });
+    const mask = input('attention-mask', int64, ['b', 's + p'], { tokenAxis: 1 });
+    const { values } = makeFeeds([ids, past, mask], new Map(), [1, 2]);
+    expect(values.get('past')?.dims).toEqual([1, 1, 5, 1]);
+    expect(values.get('attention-mask')?.dims).toEqual([1, 7]);
+  });
+
+  it('takes what is given, in any width of integer', () => {
+    const mask = input('attention-mask', int64, ['b', 's']);
+    const given = new Map([
+      ['token-ids', filled(int32, [1, 3], (i) => i + 4)],
+      ['attention-mask', filled(bool, [1, 3], (i) => (i === 0 ? 0 : 1))],
+    ]);
+    const feeds = makeFeeds([ids, mask], given);
+    expect(feeds.ids).toEqual([4, 5, 6]);
+    expect(feeds.values.get('token-ids')?.data).toEqual(BigInt64Array.of(4n, 5n, 6n));
+    expect(feeds.values.get('attention-mask')?.data).toEqual(BigInt64Array.of(0n, 1n, 1n));
+  });
+
+  it('pads to the one length a file takes', () => {
+    const fixed = { ...ids, shape: [1, 6] };
+    const feeds = makeFeeds([fixed, input('attention-mask', int64, [1, 6])], new Map(), [5, 6]);
+    expect(feeds.length).toBe(6);
+    expect(feeds.values.get('token-ids')?.data).toEqual(BigInt64Array.of(5n, 6n, 0n, 0n, 0n, 0n));
+    expect(fixedLength([fixed])).toBe(6);
+    expect(fixedLength([ids])).toBeUndefined();
+    expect(() => makeFeeds([fixed], new Map(), [1, 2, 3, 4, 5, 6, 7])).toThrow(
+      expect.objectContaining({ code: 'too-long', limit: { tokens: 7, context: 6 } }),
+    );
+  });
+
+  it.each([
+    [
+      'what only the user can know',
+      [ids, input('features', float, ['n', 12])],
+      [],
+      /"features" \(float32 \[n, 12\]\) has to be given/,
+    ],
+    ['what is not recognised', [ids, input('unknown', float, undefined)], [], /"unknown" \(float32\) has to be given/],
+    ['a mask over pairs', [ids, input('attention-mask', float, ['b', 1, 's', 's'])], [], /pairs of tokens/],
+    [
+      'another rank',
+      [input('features', float, [1, 3])],
+      [['features', filled(float, [3], () => 0)]],
+      /must be float32 \[1, 3\], but float32 \[3\]/,
+    ],
+    [
+      'another extent',
+      [input('features', float, ['n', 3])],
+      [['features', filled(float, [1, 4], () => 0)]],
+      /but float32 \[1, 4\]/,
+    ],
+    ['another type', [input('features', float, ['n', 3])], [['features', filled(int64, [1, 3], () => 0)]], /but int64/],
+  ] as const)('refuses %s', (_, inputs, given, message) => {
+    const run = () => makeFeeds(inputs, new Map(given), inputs[0] === ids ? [1] : undefined);
+    expect(run).toThrow(expect.objectContaining({ code: 'input', message: expect.stringMatching(message) }));
+  });
+
+  it('refuses token ids where the model takes none', () => {
+    expect(() => makeFeeds([input('features', float, ['n', 3])], new Map(), [1])).toThrow(/takes no token ids/);
+  });
+});

@@ -1,0 +1,385 @@
+import { execFileSync } from 'node:child_process';
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type ProblemCode, SinkscopeError } from '../../../src/errors.js';
+import { readModel } from '../../../src/onnx/read.js';
+import {
+  external,
+  floats,
+  graph,
+  graphAttribute,
+  message,
+  model,
+  node,
+  opset,
+  type Parts,
+  tensor,
+  value,
+} from '../../support/build.js';
+import { modelFile } from './zoo.js';
+
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'sinkscope-bad-')));
+const inside = join(folder, 'model');
+const file = join(inside, 'model.onnx');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+beforeAll(() => {
+  mkdirSync(join(inside, 'directory'), { recursive: true });
+  mkdirSync(join(folder, 'elsewhere'));
+  for (const name of ['data', 'elsewhere/data', 'elsewhere/linked']) {
+    writeFileSync(join(name === 'data' ? inside : folder, name), new Uint8Array(64));
+  }
+  symlinkSync('data', join(inside, 'symlink'));
+  symlinkSync(join(folder, 'elsewhere'), join(inside, 'linked-folder'));
+  linkSync(join(folder, 'elsewhere/linked'), join(inside, 'hardlink'));
+  execFileSync('mkfifo', [join(inside, 'fifo')]);
+});
+
+/** What reading these bytes throws. */
+function problem(bytes: Uint8Array): SinkscopeError {
+  writeFileSync(file, bytes);
+  try {
+    readModel(file);
+  } catch (error) {
+    if (SinkscopeError.is(error)) return error;
+    throw error;
+  }
+  throw new Error('it was read without complaint');
+}
+
+const x = value('x', [4]);
+const y = value('y', [4]);
+/** y = x + w, with something else about it. */
+const withWeight = (weight: Uint8Array, parts: Parts = {}): Uint8Array =>
+  model({ nodes: [node('Add', ['x', 'w'], ['y'])], initializers: [weight], inputs: [x], outputs: [y], ...parts });
+const good = withWeight(floats('w', [4], [1, 2, 3, 4]));
+
+function nested(depth: number): Uint8Array {
+  let inner = graph({ nodes: [node('Identity', ['x'], ['i'])], outputs: [value('i')] });
+  for (let i = 0; i < depth; i++) {
+    inner = graph({ nodes: [node('If', ['c'], ['i'], [graphAttribute('then_branch', inner)])], outputs: [value('i')] });
+  }
+  return model({
+    nodes: [node('If', ['c'], ['y'], [graphAttribute('then_branch', inner)])],
+    inputs: [x, value('c', [], 9)],
+    outputs: [y],
+  });
+}
+
+test('the file that the others spoil is good', () => {
+  writeFileSync(file, good);
+  expect(readModel(file).graph.nodes.map((each) => each.op)).toEqual(['Add']);
+});
+
+describe('files', () => {
+  const real = readFileSync(modelFile('gpt2-ts-op14'));
+  test.each<[string, ProblemCode, string, Uint8Array]>([
+    ['empty', 'file', 'model.onnx is empty', new Uint8Array(0)],
+    ['text', 'file', 'is not an ONNX model', Buffer.from('hello, this is not a model\n')],
+    ['HTML', 'file', 'is not an ONNX model', Buffer.from('<!DOCTYPE html><html><body>404</body></html>')],
+    ['zeros', 'file', 'is not an ONNX model', new Uint8Array(1000)],
+    [
+      'safetensors',
+      'file',
+      'is not an ONNX model',
+      Buffer.concat([Buffer.from([8, 1, 0, 0, 0, 0, 0, 0]), Buffer.from('{"a":')]),
+    ],
+    [
+      'Git LFS pointer',
+      'file',
+      'git lfs pull',
+      Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n'),
+    ],
+    ['cut in half', 'file', 'is truncated', real.subarray(0, real.length / 2)],
+    ['cut by a byte', 'file', 'is truncated', good.subarray(0, good.length - 1)],
+    ['cut before its graph', 'file', 'cut off before its graph', good.subarray(0, 2)],
+    [
+      'absurd length',
+      'file',
+      'is truncated',
+      Buffer.concat([message([1, 10]), Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f])]),
+    ],
+    [
+      'varint without end',
+      'file',
+      'too many digits',
+      Buffer.concat([message([1, 10], [2, 'p']), Buffer.alloc(40, 0xff)]),
+    ],
+    [
+      'part larger than its whole',
+      'file',
+      'damaged',
+      message([1, 10], [7, Buffer.from([0x0a, 0x7f, 0, 0])], [2, 'x'.repeat(200)]),
+    ],
+    [
+      'unknown wire type',
+      'file',
+      'unknown wire type',
+      Buffer.concat([message([1, 10], [2, 'p']), Buffer.from([0x0f, 1])]),
+    ],
+    ['number where a message belongs', 'file', 'wrong type', message([1, 10], [2, 'p'], [7, 3])],
+    [
+      'IR version of the future',
+      'file',
+      'IR version 99',
+      withWeight(floats('w', [4], [1, 2, 3, 4]), { irVersion: 99 }),
+    ],
+    ['IR version before opsets', 'file', 'IR version 2', withWeight(floats('w', [4], [1, 2, 3, 4]), { irVersion: 2 })],
+    ['no opset', 'file', 'no operator set', message([1, 10], [7, graph({ inputs: [x], outputs: [x] })])],
+    ['two graphs', 'file', 'two graphs', Buffer.concat([good, message([7, graph({})])])],
+  ])('%s', (_, code, sentence, bytes) => {
+    const { code: actual, message: said, file: named } = problem(bytes);
+    expect([actual, named]).toEqual([code, file]);
+    expect(said).toContain(sentence);
+    expect(said).toContain('model.onnx');
+  });
+
+  test('every cut of a file is refused', () => {
+    // Without its last operator set it would still be whole.
+    const end = good.length - message([8, opset('local', 1)]).length;
+    for (let length = 0; length < end; length++) {
+      expect(problem(good.subarray(0, length)).code, `${length} bytes`).toBe('file');
+    }
+  });
+
+  test('missing', () => {
+    expect(() => readModel(join(folder, 'none.onnx'))).toThrow(/none\.onnx cannot be opened/);
+  });
+
+  test.each(['directory', 'fifo'])(
+    'a %s',
+    (name) => {
+      expect(() => readModel(join(inside, name))).toThrow(/is no plain file/);
+    },
+    2000,
+  );
+});
+
+describe('graphs', () => {
+  test.each<[string, ProblemCode, string, Uint8Array]>([
+    [
+      'negative extent',
+      'file',
+      '"w" has a negative extent (-4)',
+      withWeight(tensor('w', [-4], 1, [9, new Uint8Array(16)])),
+    ],
+    [
+      'extents that overflow',
+      'file',
+      '"w" has an impossible shape',
+      withWeight(tensor('w', [2 ** 31, 2 ** 31, 2 ** 31], 1)),
+    ],
+    ['extent beyond 2^53', 'file', 'out of range', withWeight(tensor('w', [2n ** 62n], 1))],
+    [
+      'more elements than bytes',
+      'file',
+      '"w" has 16 bytes where its type and shape [1000000000] need 4000000000',
+      withWeight(tensor('w', [1e9], 1, [9, new Uint8Array(16)])),
+    ],
+    ['elements without bytes', 'file', '"w" has 0 bytes', withWeight(tensor('w', [4], 1))],
+    [
+      'negative extent of a value',
+      'file',
+      'negative extent (-7)',
+      withWeight(floats('w', [4], [1, 2, 3, 4]), { inputs: [value('x', [-7])] }),
+    ],
+    ['integers of 128 bits', 'file', '"w" has 8 bytes', withWeight(tensor('w', [1], 15, [5, 1]))],
+    ['strings as numbers', 'file', 'does not fit its type', withWeight(tensor('w', [1], 1, [6, 'text']))],
+    ['two kinds of data', 'file', 'two ways at once', withWeight(tensor('w', [1], 6, [5, 1], [7, 1]))],
+    [
+      'two weights of a name',
+      'file',
+      'two weights are named "w"',
+      withWeight(floats('w', [1], [1]), { initializers: [floats('w', [1], [1]), floats('w', [1], [2])] }),
+    ],
+    [
+      'two nodes making a value',
+      'graph',
+      'two sources make the value "y"',
+      withWeight(floats('w', [1], [1]), { nodes: [node('Add', ['x', 'w'], ['y']), node('Sub', ['x', 'w'], ['y'])] }),
+    ],
+    [
+      'a node making an input',
+      'graph',
+      'two sources make the value "x"',
+      withWeight(floats('w', [1], [1]), { nodes: [node('Add', ['x', 'w'], ['x'])] }),
+    ],
+    [
+      'dangling input',
+      'graph',
+      'a Add node reads "nowhere", which nothing makes',
+      withWeight(floats('w', [1], [1]), { nodes: [node('Add', ['x', 'nowhere'], ['y'])] }),
+    ],
+    ['dangling output', 'graph', 'nothing makes the output "y"', withWeight(floats('w', [1], [1]), { nodes: [] })],
+    [
+      'dangling capture',
+      'graph',
+      'reads "nowhere"',
+      model({
+        nodes: [
+          node(
+            'If',
+            ['c'],
+            ['y'],
+            [
+              graphAttribute(
+                'then_branch',
+                graph({ nodes: [node('Identity', ['nowhere'], ['i'])], outputs: [value('i')] }),
+              ),
+            ],
+          ),
+        ],
+        inputs: [value('c', [], 9)],
+        outputs: [y],
+      }),
+    ],
+    [
+      'a long name with line ends',
+      'graph',
+      `a Add node reads "z\u{FFFD}${'z'.repeat(118)}…", which`,
+      withWeight(floats('w', [1], [1]), { nodes: [node('Add', ['x', `z\n${'z'.repeat(9999)}`], ['y'])] }),
+    ],
+    [
+      'cycle',
+      'graph',
+      'depends on its own output',
+      withWeight(floats('w', [1], [1]), {
+        nodes: [node('Add', ['x', 'b'], ['a']), node('Add', ['a', 'w'], ['b']), node('Add', ['a', 'b'], ['y'])],
+      }),
+    ],
+    [
+      'node that reads itself',
+      'graph',
+      'depends on its own output',
+      withWeight(floats('w', [1], [1]), { nodes: [node('Add', ['x', 'y'], ['y'])] }),
+    ],
+    [
+      'cycle through a branch',
+      'graph',
+      'depends on its own output',
+      model({
+        nodes: [
+          node(
+            'If',
+            ['c'],
+            ['a'],
+            [graphAttribute('then_branch', graph({ nodes: [node('Identity', ['y'], ['i'])], outputs: [value('i')] }))],
+          ),
+          node('Identity', ['a'], ['y']),
+        ],
+        inputs: [value('c', [], 9)],
+        outputs: [y],
+      }),
+    ],
+    ['graphs nested without end', 'file', 'nested more than', nested(5000)],
+  ])('%s', (_, code, sentence, bytes) => {
+    const { code: actual, message: said } = problem(bytes);
+    expect(said).toContain(sentence);
+    expect(actual).toBe(code);
+  });
+
+  test('moderate nesting is fine', () => {
+    writeFileSync(file, nested(10));
+    expect(readModel(file).graph.nodes).toHaveLength(1);
+  });
+
+  test('nodes out of order are put in order', () => {
+    const nodes = [node('Add', ['b', 'w'], ['y']), node('Neg', ['a'], ['b']), node('Abs', ['x'], ['a'])];
+    writeFileSync(file, withWeight(floats('w', [4], [1, 2, 3, 4]), { nodes }));
+    expect(readModel(file).graph.nodes.map((each) => each.op)).toEqual(['Abs', 'Neg', 'Add']);
+  });
+
+  test('initializers repeated among the inputs are no inputs', () => {
+    writeFileSync(file, withWeight(floats('w', [4], [1, 2, 3, 4]), { inputs: [value('w', [4]), x] }));
+    expect(readModel(file).graph.inputs).toEqual([{ name: 'x', type: 1, shape: [4] }]);
+  });
+
+  test('unknown fields are skipped', () => {
+    const extra = message([200, 'future'], [201, 7]);
+    writeFileSync(file, Buffer.concat([good, extra]));
+    expect(readModel(file).graph.nodes).toHaveLength(1);
+  });
+});
+
+describe('external data', () => {
+  const at = (entries: Readonly<Record<string, string>>): Uint8Array => withWeight(external('w', [4], entries));
+  test.each<[string, string, Readonly<Record<string, string>>]>([
+    ['no location', 'has no name', {}],
+    ['missing', 'is missing', { location: 'none' }],
+    ['absolute', 'is an absolute path', { location: '/etc/passwd' }],
+    ['up and out', 'leads out of the folder with ".."', { location: '../elsewhere/data' }],
+    ['out and in again', 'leads out of the folder with ".."', { location: '../model/data' }],
+    ['up in the middle', 'leads out of the folder with ".."', { location: 'directory/../data' }],
+    ['up with backslashes', 'leads out of the folder with ".."', { location: '..\\elsewhere\\data' }],
+    ['UNC', 'is a network path', { location: '\\\\server\\share\\data' }],
+    ['UNC with slashes', 'is a network path', { location: '//server/share/data' }],
+    ['drive', 'names a drive', { location: 'C:\\data' }],
+    ['drive without root', 'names a drive', { location: 'c:data' }],
+    ['backslash', 'has a backslash', { location: 'directory\\data' }],
+    ['zero byte', 'has a zero byte', { location: 'data\0' }],
+    ['symbolic link', 'is reached through a symbolic link', { location: 'symlink' }],
+    ['linked folder', 'is reached through a symbolic link', { location: 'linked-folder/data' }],
+    ['hard link', 'has a second name on this disk', { location: 'hardlink' }],
+    ['directory', 'is a directory', { location: 'directory' }],
+    ['FIFO', 'is a named pipe', { location: 'fifo' }],
+    [
+      'too short',
+      'is too short: the weight "w" needs bytes 56 to 72, and the file has 64',
+      { location: 'data', offset: '56', length: '16' },
+    ],
+    ['offset far beyond', 'is too short', { location: 'data', offset: '9007199254740000', length: '16' }],
+    ['other length', 'has 12 bytes in "data" where its type and shape need 16', { location: 'data', length: '12' }],
+    ['negative offset', 'has a negative offset (-8)', { location: 'data', offset: '-8' }],
+    ['negative length', 'has a negative length (-1)', { location: 'data', length: '-1' }],
+    ['no number', 'is no number of bytes', { location: 'data', offset: '1e3' }],
+    ['overflowing offset', 'is no number of bytes', { location: 'data', offset: '18446744073709551616' }],
+  ])('%s', (_, sentence, entries) => {
+    const { code, message: said } = problem(at(entries));
+    expect(said).toContain(sentence);
+    expect(code).toBe('external-data');
+  });
+
+  const two = (first: Readonly<Record<string, string>>, second: Readonly<Record<string, string>>): Uint8Array =>
+    model({
+      nodes: [node('Add', ['a', 'b'], ['y'])],
+      initializers: [external('a', [4], first), external('b', [4], second)],
+      outputs: [y],
+    });
+
+  test('partial overlap is refused', () => {
+    const { code, message: said } = problem(two({ location: 'data', offset: '0' }, { location: 'data', offset: '8' }));
+    expect(said).toContain('"a" and "b" overlap in "data"');
+    expect(code).toBe('external-data');
+  });
+
+  test('tied and adjacent weights are fine', () => {
+    writeFileSync(file, two({ location: 'data', offset: '8' }, { location: './data', offset: '8', length: '16' }));
+    expect(readModel(file).graph.initializers.size).toBe(2);
+    writeFileSync(file, two({ location: 'data', offset: '0' }, { location: 'data', offset: '16' }));
+    expect(readModel(file).graph.initializers.size).toBe(2);
+  });
+
+  test('as the Hugging Face cache keeps them are fine: model and data linked, both in one folder', () => {
+    const snapshot = join(folder, 'snapshots', 'revision');
+    mkdirSync(snapshot, { recursive: true });
+    symlinkSync(file, join(snapshot, 'model.onnx'));
+    symlinkSync(join(inside, 'data'), join(snapshot, 'model.onnx_data'));
+    symlinkSync(join(folder, 'elsewhere/data'), join(snapshot, 'outside'));
+    writeFileSync(file, at({ location: 'model.onnx_data' }));
+    expect(readModel(join(snapshot, 'model.onnx')).graph.initializers.size).toBe(1);
+    expect(() => readModel(file)).toThrow(/is missing/);
+    writeFileSync(file, at({ location: 'outside' }));
+    expect(() => readModel(join(snapshot, 'model.onnx'))).toThrow(/is missing/);
+  });
+});

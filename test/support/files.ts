@@ -1,0 +1,22 @@
+/** Files that tests of every kind use. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+
+export const demo = join(root, 'media/models/llama/model.onnx');
+
+export function fixture(name: string): { model: string; golden: string } {
+  const folder = join(root, 'test/zoo/fixtures', name);
+  return { model: join(folder, 'model.onnx'), golden: join(folder, 'golden.safetensors') };
+}
+
+/** An empty folder, removed after the tests of the file. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'sinkscope-'));
+  afterAll(() => rm(folder, { recursive: true }));
+  return folder;
+}
