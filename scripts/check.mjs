@@ -1,12 +1,13 @@
-/** Types, project by project, and lint: `npm run check` says everything that is wrong, not only the first. */
+/** Types, project by project, lint and the law of imports: `npm run check` says everything that is wrong, not only the first. */
 import { fileURLToPath } from 'node:url';
 import { run } from './npm.mjs';
 
 const cwd = fileURLToPath(new URL('..', import.meta.url));
-const projects = ['.', 'webview', 'test/unit/webview', 'test/e2e'];
+const projects = ['.', 'webview', 'test/browser', 'test/e2e'];
 const programs = [
   ...projects.map((project) => ['node_modules/typescript/bin/tsc', '--noEmit', '-p', project]),
   ['node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '.'],
+  ['scripts/law.mjs'],
 ];
 
 for (const program of programs) {

@@ -1,0 +1,210 @@
+/**
+ * The law of imports. `npm run check` holds every file to it, type imports and dynamic ones too, refuses cycles
+ * between files, and prints what the rooms take from each other.
+ *
+ * A room is a folder with all below it, or a file; `*` stands for any one name. A file belongs to the longest room
+ * that holds it. It may import its own room, `src/errors.ts`, and what the room's line names: rooms, which all stand
+ * above it, and packages (`node` for those of Node.js).
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { join, posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseSync, Visitor } from 'oxc-parser';
+
+const law = `
+src/errors.ts
+src/statistics                 node fflate npyjs valibot
+src/onnx                       node @bufbuild/protobuf
+src/anatomy                    src/onnx node
+src/models                     node valibot
+src/tokens                     src/models node tokenizers pngjs @jsquash/jpeg valibot
+src/engine/contract            src/statistics src/anatomy src/tokens valibot
+src/engine/tensors             src/statistics src/onnx
+src/engine/inputs              src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens
+src/engine/stages/session.ts   src/engine/tensors src/onnx onnxruntime-node
+src/engine/stages              src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
+src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors
+src/engine/jobs                src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens
+src/engine/host                src/engine/contract src/statistics node
+src/analysis                   src/engine/contract src/statistics src/tokens
+src/experiments/facts.ts
+src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts
+src/experiments/shared         src/experiments/experiment.ts src/experiments/facts.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node
+src/experiments/*              src/experiments/shared src/experiments/experiment.ts src/experiments/facts.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
+src/experiments/weights        src/experiments/interventions src/experiments/shared src/experiments/experiment.ts src/analysis src/engine/contract src/engine/host src/statistics src/models
+src/experiments/intervene      src/experiments/interventions src/experiments/shared src/experiments/experiment.ts src/analysis src/engine/contract src/engine/host
+src/experiments/catalogue.ts   src/experiments/*
+src/cli                        src/experiments src/analysis src/engine/contract src/engine/host src/onnx node commander cli-progress package.json
+src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract
+src/extension                  src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy node vscode valibot
+webview/experiments/messages.ts src/analysis valibot src/protocol.ts
+webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
+webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit
+webview/views                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot
+webview/experiments            webview src/protocol.ts src/analysis lit @observablehq/plot valibot
+webview/app.ts                 webview src/protocol.ts src/analysis lit
+webview/panel.ts               webview
+scripts                        node esbuild @vscode/vsce @vscode/test-electron playwright-core oxc-parser
+webview/dev                    webview scripts src/protocol.ts src/analysis src/engine/contract src/statistics node esbuild
+test/support/files.ts          node vitest
+test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node esbuild vitest
+test/support                   test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf
+test/zoo                       test/support src node esbuild vitest
+test/pure                      scripts/law.mjs test/support test/zoo/compare.ts src webview package.json package.nls.json node onnxruntime-node pngjs @bufbuild/protobuf vitest
+test/process                   test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate vitest
+test/browser                   webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
+test/host                      src node mocha vscode
+test/e2e                       scripts src node playwright-core yauzl vitest
+test/bench                     src scripts webview/dev node esbuild onnxruntime-node
+`;
+
+/** @typedef {{ readonly name: string, readonly may: readonly string[], readonly pattern: RegExp }} Room */
+
+/** @type {readonly Room[]} */
+const rooms = law
+  .trim()
+  .split('\n')
+  .map((line) => line.split(/ +/))
+  .map(([name, ...may]) => ({ name, may, pattern: patternOf(name) }));
+
+/** What a room's name holds: the file or folder itself and all below it. */
+function patternOf(name) {
+  const escaped = name.replace(/[.+^${}()|[\]\\]/g, '\\$&').replace('*', '[^/]+');
+  return new RegExp(`^${escaped}(/|$)`);
+}
+
+/** The room of a file: the longest that holds it, a named one before a pattern; undefined where none does. */
+export function roomOf(file) {
+  const holding = rooms.filter(({ pattern }) => pattern.test(file));
+  return holding.toSorted((a, b) => weight(b) - weight(a))[0];
+}
+
+const weight = ({ name }) => 2 * name.split('/').length - (name.includes('*') ? 1 : 0);
+
+/**
+ * What a file imports, in whatever way.
+ *
+ * @returns {string[]} specifiers as they are written; `undefined` for one that is not
+ */
+export function importsOf(file, text) {
+  const { program, errors: problems } = parseSync(file, text);
+  if (problems.length > 0) throw new Error(`${file} cannot be read: ${problems[0].message}`);
+  const found = [];
+  const add = ({ source }) => source && found.push(source.value);
+  new Visitor({
+    ImportDeclaration: add,
+    ExportNamedDeclaration: add,
+    ExportAllDeclaration: add,
+    ImportExpression: add,
+    TSImportType: add,
+    TSExternalModuleReference: ({ expression }) => found.push(expression.value),
+  }).visit(program);
+  return found;
+}
+
+/** The file that a relative specifier means: sources are imported by the name that they are built to. */
+function targetOf(file, specifier, exists) {
+  const path = posix.join(posix.dirname(file), specifier);
+  return [path, path.replace(/\.js$/, '.ts'), path.replace(/\.mjs$/, '.d.mts')].find(exists);
+}
+
+const packageOf = (specifier) =>
+  isBuiltin(specifier) ? 'node' : specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
+
+/**
+ * Holds files to the law.
+ *
+ * @param files text by path from the project's root
+ * @param exists whether there is a file of that path, sources or not
+ * @returns what breaks it, a sentence each, and what each room takes from which
+ */
+export function judge(files, exists) {
+  const problems = [];
+  /** @type {Map<string, Map<string, number>>} */
+  const taken = new Map();
+  /** @type {Map<string, string[]>} */
+  const edges = new Map();
+  for (const [file, text] of files) {
+    const own = roomOf(file);
+    if (!own) {
+      problems.push(`${file} is in no room: give its folder a line in scripts/law.mjs`);
+      continue;
+    }
+    const targets = [];
+    for (const specifier of importsOf(file, text)) {
+      if (specifier === undefined) {
+        problems.push(`${file} imports something that is computed, so nobody can tell what`);
+        continue;
+      }
+      const local = specifier.startsWith('.');
+      const target = local ? targetOf(file, specifier, exists) : packageOf(specifier);
+      if (target === undefined) {
+        problems.push(`${file} imports ${specifier}, which is not there`);
+        continue;
+      }
+      if (local) targets.push(target);
+      const room = local ? (roomOf(target)?.name ?? target) : target;
+      if (room === own.name && sameFolder(own, file, target)) continue;
+      const row = taken.get(own.name) ?? new Map();
+      taken.set(own.name, row.set(room, (row.get(room) ?? 0) + 1));
+      if (!allows(own, target, local)) problems.push(`${file} imports ${specifier}, but ${own.name} may not`);
+    }
+    edges.set(file, targets);
+  }
+  return { problems: [...problems, ...cyclesOf(edges)], taken };
+}
+
+/** In a room that a pattern names, each folder is a room of its own. */
+function sameFolder({ pattern }, file, target) {
+  return pattern.exec(file)?.[0] === pattern.exec(target)?.[0];
+}
+
+function allows(own, target, local) {
+  if (!local) return own.may.includes(target);
+  if (target === 'src/errors.ts') return true;
+  const room = roomOf(target);
+  const above = room === undefined || rooms.indexOf(room) < rooms.indexOf(own);
+  return above && own.may.some((name) => patternOf(name).test(target));
+}
+
+/** A sentence for every cycle between files: each is named once, at the file that closes it. */
+function cyclesOf(edges) {
+  const problems = [];
+  const done = new Set();
+  const path = [];
+  const visit = (file) => {
+    const start = path.indexOf(file);
+    if (start >= 0) problems.push(`a cycle: ${[...path.slice(start), file].join(' → ')}`);
+    if (start >= 0 || done.has(file)) return;
+    path.push(file);
+    for (const target of edges.get(file) ?? []) visit(target);
+    path.pop();
+    done.add(file);
+  };
+  for (const file of edges.keys()) visit(file);
+  return problems;
+}
+
+/** The files of the project that can import: tracked or new, and not ignored. */
+function sources(root) {
+  const folders = ['src', 'webview', 'test', 'scripts'];
+  const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard', ...folders], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  const files = listed.split('\n').filter((file) => /\.m?[jt]s$/.test(file) && existsSync(join(root, file)));
+  return new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')]));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const { problems, taken } = judge(sources(root), (path) => existsSync(join(root, path)));
+  for (const { name } of rooms) {
+    const row = taken.get(name);
+    if (row) console.log(`${name} ← ${[...row].map(([room, count]) => `${room} ${count}`).join(', ')}`);
+  }
+  for (const problem of problems) console.error(problem);
+  process.exitCode = problems.length > 0 ? 1 : 0;
+}
