@@ -17,6 +17,8 @@ export default defineConfig({
   test: {
     include: ['test/{pure,process,browser,zoo}/**/*.test.ts'],
     testTimeout: 60_000,
+    // Some tests load ONNX Runtime themselves; see src/engine/stages/telemetry.ts.
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     server: { deps: { inline: [/\.wasm$/] } },
   },
 });

@@ -23,7 +23,8 @@ src/tokens                     src/models node tokenizers pngjs @jsquash/jpeg va
 src/engine/contract            src/statistics src/anatomy src/tokens valibot
 src/engine/tensors             src/statistics src/onnx
 src/engine/inputs              src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens
-src/engine/stages/session.ts   src/engine/tensors src/onnx onnxruntime-node
+src/engine/stages/telemetry.ts node
+src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/tensors src/onnx onnxruntime-node
 src/engine/stages              src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors
 src/engine/jobs                src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens
