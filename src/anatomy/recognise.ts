@@ -7,8 +7,8 @@ import { attentionOf } from './attention.js';
 import { declaredExtents } from './extents.js';
 import { between, downstream, type Flow, flowOf, stripped } from './flow.js';
 import { recogniseInputs } from './inputs.js';
+import { inputAs } from './operators/table.js';
 import { factors, isConvolution, isMixer, isPictureConvolution, isSum } from './ops.js';
-import { patternObstacle } from './pattern.js';
 import { patchOf } from './pictures.js';
 import { lastProduct, weightProduct } from './products.js';
 import { type Addition, type Branch, type ResidualStream, residualStream } from './residual.js';
@@ -149,8 +149,7 @@ const nodesOf = ({ addition }: Parts) => addition.branches.flatMap(({ nodes }) =
 /** What the keys come from; for an operator, also what holds queries and keys in one. */
 function keysOf({ pattern, keys }: Attention): string[] {
   if ('tensor' in pattern) return keys === undefined ? [pattern.tensor] : [keys];
-  const [query, key] = pattern.operator.inputs;
-  return [query, pattern.operator.op.endsWith('QAttention') ? undefined : key].filter((value) => value !== undefined);
+  return (['states', 'query', 'key'] as const).map((role) => inputAs(pattern.operator, role));
 }
 
 /**
@@ -207,10 +206,6 @@ function blockOf(
   const note = (part: string, why: string) => gaps.push({ part, block, why });
   if (members.some(({ cross }) => cross)) note('cross-attention', 'it looks at states that are not the tokens shown');
   if (!attention) note('attention', attentionObstacle(members.flatMap((member) => [...nodesOf(member)])));
-  else if ('operator' in attention.pattern) {
-    const why = patternObstacle(attention.pattern.operator);
-    if (why !== undefined) note('attention pattern', why);
-  }
   if (!mlp) {
     const branch = first(members, ({ mlpBranch }) => mlpBranch);
     note('MLP intermediate', branch === undefined ? 'it has no branch besides attention' : mlpObstacle(flow, branch));

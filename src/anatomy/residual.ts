@@ -8,7 +8,8 @@
  */
 import type { Node } from '../onnx/model.js';
 import { between, type Flow } from './flow.js';
-import { factors, isFusedAttention, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
+import { isFusedAttention } from './operators/table.js';
+import { factors, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
 
 export interface Addition {
   readonly node: Node;
