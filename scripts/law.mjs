@@ -54,7 +54,7 @@ test/support/files.ts          node vitest
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node esbuild vitest
 test/support                   test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf
 test/zoo                       test/support src node esbuild vitest
-test/pure                      scripts/law.mjs test/support test/zoo/compare.ts src webview package.json package.nls.json node onnxruntime-node pngjs @bufbuild/protobuf vitest
+test/pure                      scripts/law.mjs test/support test/zoo/compare.ts src webview package.json package.nls.json node onnxruntime-node pngjs @bufbuild/protobuf fflate vitest
 test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate vitest
 test/browser                   webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
 test/host                      scripts/record.mjs src node mocha vscode
