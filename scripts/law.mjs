@@ -50,15 +50,16 @@ webview/panel.ts               webview
 scripts                        node esbuild @vscode/vsce @vscode/test-electron playwright-core oxc-parser
 webview/dev                    webview scripts src/protocol.ts src/analysis src/engine/contract src/statistics node esbuild
 test/recorder.ts               scripts/record.mjs vitest node
+test/support/lists.ts
 test/support/files.ts          node vitest
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node esbuild vitest
-test/support                   test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf
+test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf
 test/zoo                       test/support src node esbuild vitest
 test/pure                      scripts/law.mjs test/support test/zoo/compare.ts src webview package.json package.nls.json node onnxruntime-node pngjs @bufbuild/protobuf fflate vitest
 test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate vitest
-test/browser                   webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
-test/host                      scripts/record.mjs src node mocha vscode
-test/e2e                       scripts src node playwright-core yauzl vitest
+test/browser                   test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
+test/host                      test/support/lists.ts scripts/record.mjs src node mocha vscode
+test/e2e                       test/support/lists.ts scripts src node playwright-core yauzl vitest
 test/bench                     src scripts webview/dev node esbuild onnxruntime-node
 `;
 
