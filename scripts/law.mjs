@@ -21,14 +21,16 @@ src/anatomy                    src/onnx node
 src/models                     node valibot
 src/tokens                     src/models node tokenizers pngjs @jsquash/jpeg valibot
 src/engine/contract            src/statistics src/anatomy src/tokens valibot
+src/engine/guard               node valibot
 src/engine/tensors             src/statistics src/onnx
 src/engine/inputs              src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens
 src/engine/stages/telemetry.ts node
 src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/tensors src/onnx onnxruntime-node
 src/engine/stages              src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors
-src/engine/jobs                src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens
-src/engine/host                src/engine/contract src/statistics node
+src/engine/jobs                src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node
+src/engine/process.ts          src/engine/jobs src/engine/guard node
+src/engine/host                src/engine/guard/note.ts src/engine/contract src/statistics node valibot
 src/analysis                   src/engine/contract src/statistics src/tokens
 src/experiments/facts.ts
 src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts
@@ -56,7 +58,7 @@ test/support/engine.ts         test/support/files.ts src/engine/contract src/eng
 test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf
 test/zoo                       test/support src node esbuild vitest
 test/pure                      scripts/law.mjs test/support test/zoo/compare.ts src webview package.json package.nls.json node onnxruntime-node pngjs @bufbuild/protobuf fflate vitest
-test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate vitest
+test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild vitest
 test/browser                   test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
 test/host                      test/support/lists.ts scripts/record.mjs src node mocha vscode
 test/e2e                       test/support/lists.ts scripts src node playwright-core yauzl vitest

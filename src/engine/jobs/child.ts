@@ -5,11 +5,14 @@ import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import type { RunEvent, RunRequest } from '../contract/events.js';
 import { checkToChild, type Encoded, type FromChild, idOf, type ToChild } from '../contract/protocol.js';
 import type { StatesRequest } from '../contract/states.js';
+import { startGuard } from '../guard/guard.js';
+import type { Bounds } from '../guard/note.js';
 import type { Inside } from '../questions/inside.js';
 import { answer } from '../questions/questions.js';
 import { fileVersion, type LoadedModel, loadModel } from '../stages/loaded.js';
 import { StageRunner } from '../stages/runner.js';
 import { analyze } from './analyze.js';
+import { idleBounds, readingBounds, runningBounds } from './bounds.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { recordStates, reduceStates } from './states.js';
@@ -18,11 +21,14 @@ import { recordStates, reduceStates } from './states.js';
 interface Current {
   readonly loaded: LoadedModel;
   readonly threads: number;
+  /** Budget of the last run, in bytes. */
+  memory: number;
   readonly runner: StageRunner;
   runs: number;
   run: Inside | undefined;
 }
 
+const guard = startGuard();
 let current: Current | undefined;
 /** The structure that was read last, which may be another model's than the current one's. */
 let loaded: LoadedModel | undefined;
@@ -37,10 +43,19 @@ process.on('disconnect', () => process.exit());
 async function handle(message: unknown): Promise<void> {
   const id = idOf(message);
   try {
-    await perform(checkToChild(message));
+    const checked = checkToChild(message);
+    const model = 'model' in checked ? checked.model : 'request' in checked ? checked.request.model : undefined;
+    if (model !== undefined) guard.allow(readingBounds(model, bounds()));
+    await perform(checked);
   } catch (error) {
     await send({ id, type: 'problem', problem: toProblem(error) });
   }
+  guard.allow(bounds());
+}
+
+/** While nothing is read: the model that was run last may keep what it has. */
+function bounds(): Bounds {
+  return current ? runningBounds(current.loaded, current.memory) : idleBounds;
 }
 
 async function perform(message: ToChild): Promise<void> {
@@ -51,6 +66,7 @@ async function perform(message: ToChild): Promise<void> {
     const start = performance.now();
     const used = await use(message.request);
     used.run = undefined;
+    guard.allow(bounds());
     await measure(used.loaded, used.runner, message.request, (event) => send({ id, type: 'event', event }));
     const seconds = (performance.now() - start) / 1000;
     await send({ id, type: 'event', event: { type: 'finished', seconds, firstLayerSeconds: seconds } });
@@ -60,6 +76,7 @@ async function perform(message: ToChild): Promise<void> {
     const reference = request.reference === undefined ? undefined : await recorded(request, request.reference);
     const used = await use(request);
     used.run = undefined;
+    guard.allow(bounds());
     await reduceStates(used.loaded, used.runner, request, reference, (event) => send({ id, type: 'event', event }));
     const seconds = (performance.now() - start) / 1000;
     await send({ id, type: 'event', event: { type: 'finished', seconds, firstLayerSeconds: seconds } });
@@ -90,6 +107,8 @@ async function analyzed(request: RunRequest, emit: (event: RunEvent) => Promise<
   used.run = undefined;
   let firstLayerSeconds = 0;
   used.run = await analyze(used.loaded, used.runner, request, used.runs > 0, async (event) => {
+    // The prompt is there: what follows are runs of the model.
+    if (event.type === 'started') guard.allow(bounds());
     await emit(event);
     if (event.type === 'layer' && event.layer <= 1) firstLayerSeconds = elapsed();
   });
@@ -98,8 +117,9 @@ async function analyzed(request: RunRequest, emit: (event: RunEvent) => Promise<
 }
 
 async function recorded(request: StatesRequest, reference: string) {
-  const used = await use({ model: reference, threads: request.threads });
+  const used = await use({ ...request, model: reference });
   used.run = undefined;
+  guard.allow(bounds());
   return recordStates(used.loaded, used.runner, request);
 }
 
@@ -133,14 +153,16 @@ function load(model: string): LoadedModel {
 }
 
 /** The model of the request: the one at hand, unless it is another, has changed on disk, or needs other threads. */
-async function use({ model, threads }: Pick<RunRequest, 'model' | 'threads'>): Promise<Current> {
+async function use({ model, threads, memory }: Pick<RunRequest, 'model' | 'threads' | 'memory'>): Promise<Current> {
   const version = fileVersion(model);
-  if (current?.loaded.file === model && current.loaded.version === version && current.threads === threads)
+  if (current?.loaded.file === model && current.loaded.version === version && current.threads === threads) {
+    current.memory = memory;
     return current;
+  }
   await current?.runner.release();
   current = undefined;
   const found = load(model);
-  current = { loaded: found, threads, runner: new StageRunner(found, threads), runs: 0, run: undefined };
+  current = { loaded: found, threads, memory, runner: new StageRunner(found, threads), runs: 0, run: undefined };
   return current;
 }
 
