@@ -15,12 +15,17 @@ import { parseSync, Visitor } from 'oxc-parser';
 
 const law = `
 src/errors.ts
+src/schemas.ts                 valibot
 src/statistics                 node fflate npyjs valibot
 src/onnx                       node @bufbuild/protobuf
 src/anatomy                    src/onnx node
 src/models                     node valibot
 src/tokens                     src/models node tokenizers pngjs @jsquash/jpeg valibot
-src/engine/contract            src/statistics src/anatomy src/tokens valibot
+src/engine/contract            src/schemas.ts src/statistics src/anatomy src/tokens valibot
+src/engine/questions/*/question.ts src/engine/contract src/schemas.ts valibot
+src/engine/questions/questions.ts src/engine/questions/*/question.ts
+src/engine/contract/questions.ts src/engine/questions/questions.ts src/schemas.ts valibot
+src/engine/contract/protocol.ts src/engine/contract src/schemas.ts valibot
 src/engine/guard               node valibot
 src/engine/tensors             src/statistics src/onnx
 src/engine/inputs              src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens

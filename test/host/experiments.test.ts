@@ -71,7 +71,7 @@ describe('experiments', () => {
     assert.equal(sinkscope.analyses.run?.number, number);
     // The run that is shown still answers: the experiment had an engine of its own.
     const { rows } = await sinkscope.analyses.engine.query({
-      type: 'lens-rows',
+      type: 'lens',
       layer: 8,
       point: 'resid_post',
       top: 1,

@@ -2,13 +2,11 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { Readable } from 'node:stream';
 import type { Problem } from '../../errors.js';
-import { type FromChild, fromChild, type ToChild } from '../contract/protocol.js';
+import { type FromChild, type JobType, type RequestOf, readFromChild, type ToChild } from '../contract/protocol.js';
 import { pipe } from '../guard/note.js';
 import { noteProblem } from './noted.js';
 
-/** A message without its number. */
-export type Request = ToChild extends infer Message ? (Message extends ToChild ? Omit<Message, 'id'> : never) : never;
-
+/** What is done with what the child says of a job. */
 export interface Job {
   /** Takes what the child says about the job; true when that was the last of it. */
   receive(message: FromChild): boolean;
@@ -19,7 +17,7 @@ export interface Job {
 /** Of JavaScript's own objects; tensors and files lie outside of it. */
 const heapMegabytes = 2048;
 
-/** How much of what the child writes to stderr is kept for the log. */
+/** How much of what the child writes to stderr, and of what it sends that is no message, is kept for the log. */
 const tailLength = 4000;
 
 export class Connection {
@@ -40,9 +38,7 @@ export class Connection {
       // The last one is the guard's: it hears there that this process is gone, and says why it ends the child.
       stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
     });
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.tail = (this.tail + text).slice(-tailLength);
-    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => this.keep(text));
     const guard = this.child.stdio[pipe];
     if (guard instanceof Readable)
       guard.setEncoding('utf8').on('data', (text: string) => {
@@ -64,10 +60,10 @@ export class Connection {
     return this.child.pid;
   }
 
-  send(request: Request, job: Job): void {
+  send<T extends JobType>(type: T, request: RequestOf<T>, job: Job): void {
     const id = ++this.lastId;
     this.jobs.set(id, job);
-    this.child.send({ ...request, id }, (error) => {
+    this.child.send({ id, type, request } satisfies ToChild, (error) => {
       if (error) this.end(crash(error.message, this.tail));
     });
   }
@@ -79,8 +75,15 @@ export class Connection {
   }
 
   private receive(raw: unknown): void {
-    const message = fromChild(raw);
-    if (message && this.jobs.get(message.id)?.receive(message)) this.jobs.delete(message.id);
+    const message = readFromChild(raw);
+    if (!message)
+      this.keep(`Sinkscope: a message that is none of the engine's: ${JSON.stringify(raw)?.slice(0, 200)}\n`);
+    else if (this.jobs.get(message.id)?.receive(message)) this.jobs.delete(message.id);
+  }
+
+  /** Keeps what may explain an end. */
+  private keep(text: string): void {
+    this.tail = (this.tail + text).slice(-tailLength);
   }
 
   private end(problem: Problem): void {

@@ -4,7 +4,7 @@ import { formatShare } from '../../analysis/format.js';
 import { massiveActivations } from '../../analysis/massive.js';
 import { tokenName } from '../../analysis/summary.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
-import type { BiasAnswer } from '../../engine/contract/answers.js';
+import type { AnswerTo } from '../../engine/contract/questions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { asked, factsOf, type PromptRequest, type RunFacts, ran } from '../shared/run.js';
@@ -27,7 +27,7 @@ export interface BiasResult extends RunFacts {
   /** What they are called. */
   readonly names: readonly string[];
   /** `layer` is k of the h_k that the block leaves. */
-  readonly blocks: readonly (BiasAnswer & { readonly layer: number })[];
+  readonly blocks: readonly (AnswerTo<'bias'> & { readonly layer: number })[];
 }
 
 /**
@@ -48,7 +48,7 @@ export async function* implicitBias(
   if (!analysis) throw new Error('the run has no end');
   const { chosen, reason } = choice(analysis, request);
   const layers = analysis.layers.length - 1;
-  const blocks: (BiasAnswer & { layer: number })[] = [];
+  const blocks: (AnswerTo<'bias'> & { layer: number })[] = [];
   for (let layer = 1; layer <= layers; layer++) {
     if (!analysis.attention[layer - 1]) continue;
     blocks.push({ ...(await asked(engine, { type: 'bias', layer, tokens: chosen }, signal)), layer });

@@ -1,6 +1,6 @@
 import { formatNumber } from '../../analysis/format.js';
 import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
-import type { Pair } from '../../engine/contract/answers.js';
+import type { AnswerTo } from '../../engine/contract/questions.js';
 import { experiment } from '../experiment.js';
 import { byHead } from '../shared/heatmaps.js';
 import { presented } from '../shared/rows.js';
@@ -94,6 +94,8 @@ const chosenName = (names: readonly string[]) => (names.length > 3 ? `${names.le
 const known = (value: number) => (Number.isFinite(value) ? value : null);
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+type Pair = AnswerTo<'bias'>['norms']['input'];
 
 const meanPair = (pairs: readonly Pair[]): Pair => [mean(pairs.map(([a]) => a)), mean(pairs.map(([, b]) => b))];
 

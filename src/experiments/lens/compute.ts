@@ -1,6 +1,6 @@
 /** Logit lens at every residual point and token, and direct logit attribution. */
 import type { Analysis } from '../../analysis/analysis.js';
-import type { AttributionAnswer, LensAnswer, Part } from '../../engine/contract/answers.js';
+import type { AnswerTo } from '../../engine/contract/questions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { asked, factsOf, type PromptRequest, type RunFacts, ran } from '../shared/run.js';
@@ -18,7 +18,7 @@ export interface LensRequest extends PromptRequest {
 }
 
 /** What final norm and unembedding make of one residual point. */
-export interface LensPoint extends LensAnswer {
+export interface LensPoint extends AnswerTo<'lens'> {
   readonly layer: number;
   readonly point: 'resid_post' | 'resid_mid';
 }
@@ -28,7 +28,7 @@ export interface LensResult extends RunFacts {
   /** In the order of the model: h_0, then of each block resid_mid (where asked for) and resid_post. */
   readonly points: readonly LensPoint[];
   /** Or why the logit cannot be split, in words. */
-  readonly attribution: AttributionAnswer | string;
+  readonly attribution: AnswerTo<'attribution'> | string;
 }
 
 /** As people give a target: digits are an id, anything else is the token's text. */
@@ -58,7 +58,7 @@ export async function* lens(
   for (let layer = 0; layer <= layers; layer++) {
     const hasMid = request.mid && blocks[layer - 1]?.residMid !== undefined;
     for (const point of hasMid ? (['resid_mid', 'resid_post'] as const) : (['resid_post'] as const)) {
-      points.push({ layer, point, ...(await asked(engine, { type: 'lens-rows', layer, point, top }, signal)) });
+      points.push({ layer, point, ...(await asked(engine, { type: 'lens', layer, point, top }, signal)) });
     }
     yield { phase: 'asking', done: layer, of: layers };
   }
@@ -86,7 +86,7 @@ async function attributionOf(
   { token, target }: { readonly token?: number; readonly target?: number },
   last: number,
   signal: AbortSignal | undefined,
-): Promise<AttributionAnswer | string> {
+): Promise<AnswerTo<'attribution'> | string> {
   try {
     return await asked(engine, { type: 'attribution', token: token ?? last, target }, signal);
   } catch (error) {
@@ -110,7 +110,7 @@ export function decidedAt({ points }: Pick<LensResult, 'points'>): number[] {
 }
 
 /** The part of the model as people say it. */
-export function partName({ part, block }: Part): string {
+export function partName({ part, block }: AnswerTo<'attribution'>['parts'][number]): string {
   const names = { embedding: 'embedding', bias: 'biases', rest: 'what is not linear' };
   return part === 'attention' || part === 'mlp' || part === 'block'
     ? `${{ attention: 'attention', mlp: 'MLP', block: 'attention and MLP' }[part]} of block ${block}`

@@ -108,7 +108,7 @@ describe('a child that dies', () => {
       code: 'crashed',
       message: expect.stringContaining('SIGKILL'),
     });
-    await expect(engine.query({ type: 'hidden', layer: 0, token: 0 })).rejects.toThrow('run it again');
+    await expect(engine.query({ type: 'predictions', token: 0 })).rejects.toThrow('run it again');
     expect((await collect(engine.analyze(short()))).at(-1)?.type).toBe('finished');
   });
 
@@ -182,7 +182,7 @@ describe('bad requests', () => {
 
   it('has no answers without a run', async () => {
     const fresh = await makeEngine();
-    await expect(fresh.query({ type: 'hidden', layer: 0, token: 0 })).rejects.toMatchObject({ code: 'input' });
+    await expect(fresh.query({ type: 'predictions', token: 0 })).rejects.toMatchObject({ code: 'input' });
     expect(fresh.pid).toBeUndefined();
     fresh.dispose();
     await expect(fresh.inspect(demo)).rejects.toMatchObject({ code: 'cancelled' });

@@ -93,10 +93,10 @@ describe.each([2 ** 31, 140_000])('questions with a budget of %i bytes', (memory
     expect(failure(events)).toBeUndefined();
   });
 
-  it('gets one row of a hidden state', async () => {
+  it('gets a hidden state', async () => {
     const { values } = await readFloats(golden, 'hidden.2');
-    const answer = await engine.query({ type: 'hidden', layer: 2, token: 5 });
-    expect(relativeError(answer.values, values.subarray(5 * 64, 6 * 64))).toBeLessThan(1e-5);
+    const answer = await engine.query({ type: 'entries', layer: 2, of: 'nodes' });
+    expect(relativeError(answer.values, values)).toBeLessThan(1e-5);
   });
 
   it('gets the pattern of a head', async () => {
@@ -120,8 +120,10 @@ describe.each([2 ** 31, 140_000])('questions with a budget of %i bytes', (memory
   });
 
   it.each([
-    [{ type: 'hidden', layer: 4, token: 0 }, /no layer 4: it must be from 0 to 3/],
-    [{ type: 'hidden', layer: 0, token: 20 }, /no token 20/],
+    [{ type: 'entries', layer: 4, of: 'nodes' }, /no layer 4: it must be from 0 to 3/],
+    [{ type: 'lens', layer: 4, point: 'resid_post', top: 1 }, /no layer 4/],
+    [{ type: 'attribution', token: 20 }, /no token 20: it must be from 0 to 19/],
+    [{ type: 'predictions', token: 20 }, /no token 20/],
     [{ type: 'pattern', layer: 0, head: 0 }, /no layer 0/],
     [{ type: 'pattern', layer: 1, head: 4 }, /no head 4/],
     [{ type: 'predictions', token: -1 }, /token/],
