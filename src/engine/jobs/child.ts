@@ -9,7 +9,7 @@ import { startGuard } from '../guard/guard.js';
 import type { Bounds } from '../guard/note.js';
 import type { Inside } from '../questions/inside.js';
 import { answer } from '../questions/questions.js';
-import { fileVersion, type LoadedModel, loadModel } from '../stages/loaded.js';
+import { type LoadedModel, loadModel, versionOf } from '../stages/loaded.js';
 import { StageRunner } from '../stages/runner.js';
 import { analyze } from './analyze.js';
 import { idleBounds, readingBounds, runningBounds } from './bounds.js';
@@ -68,6 +68,7 @@ async function perform(message: ToChild): Promise<void> {
     used.run = undefined;
     guard.allow(bounds());
     await measure(used.loaded, used.runner, message.request, (event) => send({ id, type: 'event', event }));
+    checkAsRead(used.loaded);
     const seconds = (performance.now() - start) / 1000;
     await send({ id, type: 'event', event: { type: 'finished', seconds, firstLayerSeconds: seconds } });
   } else if (message.type === 'states') {
@@ -78,6 +79,7 @@ async function perform(message: ToChild): Promise<void> {
     used.run = undefined;
     guard.allow(bounds());
     await reduceStates(used.loaded, used.runner, request, reference, (event) => send({ id, type: 'event', event }));
+    checkAsRead(used.loaded);
     const seconds = (performance.now() - start) / 1000;
     await send({ id, type: 'event', event: { type: 'finished', seconds, firstLayerSeconds: seconds } });
   } else if (message.type === 'encode') {
@@ -106,12 +108,14 @@ async function analyzed(request: RunRequest, emit: (event: RunEvent) => Promise<
   const used = await use(request);
   used.run = undefined;
   let firstLayerSeconds = 0;
-  used.run = await analyze(used.loaded, used.runner, request, used.runs > 0, async (event) => {
+  const run = await analyze(used.loaded, used.runner, request, used.runs > 0, async (event) => {
     // The prompt is there: what follows are runs of the model.
     if (event.type === 'started') guard.allow(bounds());
     await emit(event);
     if (event.type === 'layer' && event.layer <= 1) firstLayerSeconds = elapsed();
   });
+  checkAsRead(used.loaded);
+  used.run = run;
   used.runs++;
   await emit({ type: 'finished', seconds: elapsed(), firstLayerSeconds, saved: request.save?.file });
 }
@@ -145,17 +149,30 @@ async function encode(model: string, text: string, bos: boolean | undefined): Pr
 
 /** The model's structure: as it was read, unless the file is another one or has changed on disk. */
 function load(model: string): LoadedModel {
-  const version = fileVersion(model);
-  const known = [current?.loaded, loaded].find((one) => one?.file === model && one.version === version);
+  const known = [current?.loaded, loaded].find((one) => one?.file === model && isAsRead(one));
   if (known) return known;
   loaded = loadModel(model);
   return loaded;
 }
 
+const isAsRead = ({ file, weights, version }: LoadedModel) => versionOf(file, weights) === version;
+
+/**
+ * @throws SinkscopeError `file` where the files of a model that has just been run are not those it was read from: nobody
+ *   can tell which of its numbers are whose
+ */
+function checkAsRead(model: LoadedModel): void {
+  if (isAsRead(model)) return;
+  throw new SinkscopeError({
+    code: 'file',
+    file: model.file,
+    message: `${model.file}, or its weights, tokenizer or configuration, changed while the model was run; run it again.`,
+  });
+}
+
 /** The model of the request: the one at hand, unless it is another, has changed on disk, or needs other threads. */
 async function use({ model, threads, memory }: Pick<RunRequest, 'model' | 'threads' | 'memory'>): Promise<Current> {
-  const version = fileVersion(model);
-  if (current?.loaded.file === model && current.loaded.version === version && current.threads === threads) {
+  if (current?.loaded.file === model && current.threads === threads && isAsRead(current.loaded)) {
     current.memory = memory;
     return current;
   }
