@@ -21,6 +21,8 @@ beforeEach(() => {
 });
 
 it('weights beside an untouched model are read again when they are replaced', async () => {
+  // From the second run on, sessions stay, with what they have read.
+  await hidden(model);
   const before = await hidden(model);
   trainOn(model);
   const after = await hidden(model);
