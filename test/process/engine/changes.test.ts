@@ -1,5 +1,5 @@
 /** A model whose files change under us is another model. */
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
 import { collect, failure, only, request, startEngine } from '../../support/engine.js';
@@ -21,10 +21,16 @@ beforeEach(() => {
 });
 
 it('weights beside an untouched model are read again when they are replaced', async () => {
+  const weights = `${model}.data`;
+  const first = readFileSync(weights);
+  trainOn(model);
+  renameSync(weights, `${weights}.trained`);
+  writeFileSync(weights, first);
   // From the second run on, sessions stay, with what they have read.
   await hidden(model);
   const before = await hidden(model);
-  trainOn(model);
+  // As a program that exports does it: another file of that name.
+  renameSync(`${weights}.trained`, weights);
   const after = await hidden(model);
   expect(after).not.toEqual(before);
   expect(after).toEqual(await hidden(model, await startEngine()));
