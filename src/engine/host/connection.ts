@@ -1,7 +1,10 @@
 /** One child process and the jobs it has been given. */
 import { type ChildProcess, fork } from 'node:child_process';
+import { Readable } from 'node:stream';
 import type { Problem } from '../../errors.js';
 import { type FromChild, type JobType, type RequestOf, readFromChild, type ToChild } from '../contract/protocol.js';
+import { pipe } from '../guard/note.js';
+import { noteProblem } from './noted.js';
 
 /** What is done with what the child says of a job. */
 export interface Job {
@@ -11,6 +14,9 @@ export interface Job {
   fail(problem: Problem, pid: number | undefined): void;
 }
 
+/** Of JavaScript's own objects; tensors and files lie outside of it. */
+const heapMegabytes = 2048;
+
 /** How much of what the child writes to stderr, and of what it sends that is no message, is kept for the log. */
 const tailLength = 4000;
 
@@ -19,6 +25,8 @@ export class Connection {
   private readonly jobs = new Map<number, Job>();
   private lastId = 0;
   private tail = '';
+  /** What the guard said. */
+  private noted = '';
   private ended = false;
 
   constructor(path: string) {
@@ -26,14 +34,22 @@ export class Connection {
       serialization: 'advanced',
       // The editor's own executable is Electron; a debugger's flags are not for the child.
       env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' },
-      execArgv: [],
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      execArgv: [`--max-old-space-size=${heapMegabytes}`],
+      // The last one is the guard's: it hears there that this process is gone, and says why it ends the child.
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
     });
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => this.keep(text));
+    const guard = this.child.stdio[pipe];
+    if (guard instanceof Readable)
+      guard.setEncoding('utf8').on('data', (text: string) => {
+        this.noted += text;
+      });
     this.child.on('message', (message) => this.receive(message));
     this.child.on('error', (error) => this.end(crash(error.message, this.tail)));
     // Not `exit`: what the child wrote last may still be on its way.
-    this.child.on('close', (code, signal) => this.end(crash(signal ?? `exit code ${code}`, this.tail)));
+    this.child.on('close', (code, signal) =>
+      this.end(noteProblem(this.noted) ?? crash(signal ?? `exit code ${code}`, this.tail)),
+    );
   }
 
   get alive(): boolean {
