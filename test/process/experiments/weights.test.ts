@@ -142,7 +142,7 @@ it('means of a place are those of the single runs', async () => {
     expect(failure(events)).toBeUndefined();
     const [before, after] = [await readFloats(save.file, 'hidden.2'), await readFloats(save.file, 'resid_mid.2')];
     const token = ({ values }: { readonly values: Float32Array }) => [...values.subarray(5 * 256, 6 * 256)];
-    added.push(pairs(token(after), token(before)).map(([sum, skip]) => sum - skip));
+    added.push(token(after).map((value, dim) => value - at(token(before), dim)));
   }
   const values = at(mean?.rows, 0);
   expect(values.length).toBe(256);
