@@ -1,9 +1,10 @@
 /** What the process has at hand: models as they were read, and one with its sessions and its last run. */
-import type { RequestOf } from '../contract/protocol.js';
+import { SinkscopeError } from '../../errors.js';
+import type { RunRequest } from '../contract/events.js';
 import { startGuard } from '../guard/guard.js';
 import type { Bounds } from '../guard/note.js';
 import type { Inside } from '../questions/inside.js';
-import { fileVersion, type LoadedModel, loadModel } from '../stages/loaded.js';
+import { type LoadedModel, loadModel, versionOf } from '../stages/loaded.js';
 import { StageRunner } from '../stages/runner.js';
 import { idleBounds, readingBounds, runningBounds } from './bounds.js';
 
@@ -30,8 +31,7 @@ export function lastRun(): Inside | undefined {
 
 /** The model's structure: as it was read, unless the file is another one or has changed on disk. */
 export function load(model: string): LoadedModel {
-  const version = fileVersion(model);
-  const known = [current?.loaded, loaded].find((one) => one?.file === model && one.version === version);
+  const known = [current?.loaded, loaded].find((one) => one?.file === model && isAsRead(one));
   if (known) return known;
   loaded = loadModel(model);
   return loaded;
@@ -45,11 +45,10 @@ export async function use({
   model,
   threads,
   memory,
-}: Pick<RequestOf<'analyze'>, 'model' | 'threads' | 'memory'>): Promise<Current> {
-  const version = fileVersion(model);
-  if (current?.loaded.file === model && current.loaded.version === version && current.threads === threads) {
-    current.memory = memory;
+}: Pick<RunRequest, 'model' | 'threads' | 'memory'>): Promise<Current> {
+  if (current?.loaded.file === model && current.threads === threads && isAsRead(current.loaded)) {
     current.run = undefined;
+    current.memory = memory;
     return current;
   }
   await current?.runner.release();
@@ -59,9 +58,24 @@ export async function use({
   return current;
 }
 
-/** From now on files and texts are read, where the request names a model. */
-export function allowReading(request: object): void {
-  if ('model' in request && typeof request.model === 'string') guard.allow(readingBounds(request.model, bounds()));
+const isAsRead = ({ file, weights, version }: LoadedModel) => versionOf(file, weights) === version;
+
+/**
+ * @throws SinkscopeError `file` where the files of a model that has just been run are not those it was read from: nobody
+ *   can tell which of its numbers are whose
+ */
+export function checkAsRead(model: LoadedModel): void {
+  if (isAsRead(model)) return;
+  throw new SinkscopeError({
+    code: 'file',
+    file: model.file,
+    message: `${model.file}, or its weights, tokenizer or configuration, changed while the model was run; run it again.`,
+  });
+}
+
+/** From now on files and texts are read. */
+export function allowReading(model: string): void {
+  guard.allow(readingBounds(model, bounds()));
 }
 
 /** From now on the model at hand runs, or nothing is done and it keeps what it has. */

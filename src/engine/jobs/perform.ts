@@ -5,7 +5,7 @@ import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
 import { answer } from '../questions/answers.js';
 import { analyze } from './analyze.js';
-import { allowReading, allowRunning, lastRun, load, use } from './current.js';
+import { allowReading, allowRunning, checkAsRead, lastRun, load, use } from './current.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
@@ -21,12 +21,14 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const elapsed = stopwatch();
     const used = await use(request);
     let firstLayerSeconds = 0;
-    used.run = await analyze(used.loaded, used.runner, request, used.runs > 0, async (event) => {
+    const run = await analyze(used.loaded, used.runner, request, used.runs > 0, async (event) => {
       // The prompt is there: what follows are runs of the model.
       if (event.type === 'started') allowRunning();
       await emit(event);
       if (event.type === 'layer' && event.layer <= 1) firstLayerSeconds = elapsed();
     });
+    checkAsRead(used.loaded);
+    used.run = run;
     used.runs++;
     return { type: 'finished', seconds: elapsed(), firstLayerSeconds, saved: request.save?.file };
   },
@@ -36,6 +38,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const used = await use(request);
     allowRunning();
     await measure(used.loaded, used.runner, request, emit);
+    checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
 
@@ -46,6 +49,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const used = await use(request);
     allowRunning();
     await reduceStates(used.loaded, used.runner, request, before, emit);
+    checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
 
@@ -97,7 +101,7 @@ export async function perform<T extends JobType>(
 ): Promise<AnswerOf<T>> {
   const performer: Perform<T> = performers[type];
   const checked = checkRequest(type, request);
-  allowReading(checked);
+  if ('model' in checked) allowReading(checked.model);
   return performer(checked, emit);
 }
 
