@@ -1,7 +1,7 @@
 /** One of every kind of message between engine and child, with every optional part there. */
-import type { AnswerOf, EventOf, JobType, RequestOf } from '../../../src/engine/contract/protocol.js';
-import type { AnswerTo, QuestionOf, QuestionType } from '../../../src/engine/contract/questions.js';
-import type { HiddenStatistics } from '../../../src/statistics/statistics.js';
+import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
+import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contract/questions.js';
+import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 
 const hidden: HiddenStatistics = {
   tokens: 2,

@@ -6,7 +6,7 @@ import { Connection } from '../../../src/engine/host/connection.js';
 import { Engine } from '../../../src/engine/host/engine.js';
 import type { Problem } from '../../../src/errors.js';
 import { temporaryFolder } from '../../support/files.js';
-import { answers, events, requests } from './messages.js';
+import { answers, events, requests } from '../../support/messages.js';
 
 const folder = await temporaryFolder();
 const script = join(folder, 'child.cjs');
