@@ -61,7 +61,7 @@ test/support/lists.ts
 test/support/files.ts          node vitest
 test/support/built.ts          node
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node vitest
-test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf
+test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf onnxruntime-node
 test/zoo                       test/support src node esbuild vitest
 test/pure                      scripts/law.mjs test/support test/zoo/compare.ts src webview package.json package.nls.json node pngjs @bufbuild/protobuf fflate vitest
 test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild vitest

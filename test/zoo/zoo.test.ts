@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../src/engine/host/engine.js';
 import { makeEngine } from '../support/engine.js';
+import { saturation } from '../support/processor.js';
 import { compare, fixture, folders, type Quantity, quantities, type Result, toleranceOf } from './compare.js';
 
 describe('every fixture equals its reference', () => {
@@ -15,7 +16,9 @@ describe('every fixture equals its reference', () => {
     console.log(rows(table).join('\n'));
   });
 
-  it.each(folders.map((folder) => [basename(folder), folder] as const))('%s', async (name, folder) => {
+  it.for(folders.map((folder) => [basename(folder), folder] as const))('%s', async ([name, folder], { skip }) => {
+    const reason = await saturation(name);
+    skip(reason !== undefined, reason);
     const { results } = await compare(engine, folder);
     table.set(name, results);
     const known = await fixture(folder);

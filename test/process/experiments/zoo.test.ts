@@ -9,6 +9,7 @@ import { readFloats } from '../../support/engine.js';
 import { budget, startEngine } from '../../support/experiments.js';
 import { fixture } from '../../support/files.js';
 import { at, pairs } from '../../support/lists.js';
+import { saturation } from '../../support/processor.js';
 
 const folder = fileURLToPath(new URL('../../zoo/fixtures', import.meta.url));
 const scored: string[] = [];
@@ -50,7 +51,9 @@ describe.each(scored)('%s', (name) => {
   // Half-precision files compute in half precision.
   const tolerance = name.includes('fp16') ? 1e-2 : 2e-5;
 
-  it('is scored as by its reference, and no differently where a change changes nothing', async () => {
+  it('is scored as by its reference, and no differently where a change changes nothing', async ({ skip }) => {
+    const reason = await saturation(name);
+    skip(reason !== undefined, reason);
     const { ids, expected } = await expectedLosses(golden);
     const plain = await losses(model, ids, []);
     expect(largestDifference(plain, expected)).toBeLessThan(tolerance);
