@@ -16,7 +16,8 @@ import { parseSync, Visitor } from 'oxc-parser';
 const law = `
 src/errors.ts
 src/schemas.ts                 valibot
-src/statistics                 node fflate npyjs valibot
+src/saving.ts                  node
+src/statistics                 src/saving.ts node fflate npyjs valibot
 src/onnx                       node @bufbuild/protobuf
 src/anatomy                    src/onnx node
 src/models                     node valibot
@@ -35,7 +36,7 @@ src/engine/stages              src/engine/stages/session.ts src/engine/inputs sr
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors
 src/engine/jobs                src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node
 src/engine/process.ts          src/engine/jobs src/engine/guard node
-src/engine/host                src/engine/guard/note.ts src/engine/contract src/statistics node valibot
+src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
 src/analysis                   src/engine/contract src/statistics src/tokens
 src/experiments/facts.ts
 src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts
@@ -63,7 +64,7 @@ test/support/built.ts          node
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node vitest
 test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf onnxruntime-node
 test/zoo                       test/support src node esbuild vitest
-test/pure                      scripts/law.mjs test/support/lists.ts test/support/files.ts test/support/build.ts test/support/graph.ts test/support/weight.ts test/zoo/known.ts src/statistics src/onnx src/anatomy src/models src/tokens src/engine/contract src/engine/tensors src/engine/inputs src/engine/stages/plan.ts src/engine/stages/memory.ts src/engine/stages/windowed.ts src/engine/host/channel.ts src/analysis src/experiments src/cli src/extension src/protocol.ts webview package.json package.nls.json node pngjs @bufbuild/protobuf fflate vitest test/support/broken.ts test/support/messages.ts src/schemas.ts src/engine/questions/questions.ts test/support test/zoo/compare.ts src
+test/pure                      scripts/law.mjs test/support/lists.ts test/support/files.ts test/support/build.ts test/support/graph.ts test/support/weight.ts test/zoo/known.ts src/statistics src/onnx src/anatomy src/models src/tokens src/engine/contract src/engine/tensors src/engine/inputs src/engine/stages/plan.ts src/engine/stages/memory.ts src/engine/stages/windowed.ts src/engine/host/channel.ts src/analysis src/experiments src/cli src/extension src/protocol.ts webview package.json package.nls.json node pngjs @bufbuild/protobuf fflate vitest test/support/broken.ts test/support/messages.ts src/schemas.ts src/engine/questions/questions.ts test/support test/zoo/compare.ts src src/saving.ts
 test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild vitest
 test/browser                   test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
 test/host                      test/support/lists.ts scripts/record.mjs src node mocha vscode
