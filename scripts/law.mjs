@@ -30,14 +30,16 @@ src/engine/jobs                src/engine/questions src/engine/stages src/engine
 src/engine/host                src/engine/contract src/statistics node
 src/analysis                   src/engine/contract src/statistics src/tokens
 src/experiments/facts.ts
-src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts
-src/experiments/shared         src/experiments/experiment.ts src/experiments/facts.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node
-src/experiments/*              src/experiments/shared src/experiments/experiment.ts src/experiments/facts.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
-src/experiments/weights        src/experiments/interventions src/experiments/shared src/experiments/experiment.ts src/analysis src/engine/contract src/engine/host src/statistics src/models
-src/experiments/intervene      src/experiments/interventions src/experiments/shared src/experiments/experiment.ts src/analysis src/engine/contract src/engine/host
-src/experiments/catalogue.ts   src/experiments/*
+src/experiments/values.ts      src/experiments/facts.ts
+src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts src/experiments/values.ts
+src/experiments/before         src/analysis src/engine/host
+src/experiments/shared         src/experiments/before src/experiments/experiment.ts src/experiments/facts.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node
+src/experiments/*              src/experiments/before src/experiments/shared src/experiments/experiment.ts src/experiments/facts.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
+src/experiments/weights        src/experiments/before src/experiments/interventions src/experiments/shared src/experiments/experiment.ts src/analysis src/engine/contract src/engine/host src/statistics src/models
+src/experiments/intervene      src/experiments/before src/experiments/interventions src/experiments/shared src/experiments/experiment.ts src/analysis src/engine/contract src/engine/host
+src/experiments/catalogue.ts   src/experiments/before src/experiments/*
 src/cli                        src/experiments src/analysis src/engine/contract src/engine/host src/onnx node commander cli-progress package.json
-src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract
+src/protocol.ts                src/experiments/before src/experiments/facts.ts src/analysis src/engine/contract
 src/extension                  src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy node vscode valibot
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts

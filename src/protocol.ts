@@ -8,7 +8,7 @@ import type { Selection } from './analysis/selection.js';
 import type { Thresholds } from './analysis/thresholds.js';
 import type { Query, QueryAnswers, RunEvent } from './engine/contract/events.js';
 import type { Problem } from './errors.js';
-import type { ExperimentFacts } from './experiments/facts.js';
+import type { ExperimentFacts } from './experiments/before/facts.js';
 
 export interface ModelChoice {
   readonly file: string;

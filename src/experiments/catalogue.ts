@@ -1,8 +1,8 @@
 /** Every experiment, in the order in which they are offered. */
 
+import type { Experiment } from './before/experiment.js';
 import { biasExperiment } from './bias/present.js';
 import { compareExperiment } from './compare/present.js';
-import type { Experiment } from './experiment.js';
 import { interveneExperiment } from './intervene/present.js';
 import { interventionsExperiment } from './interventions/present.js';
 import { lensExperiment } from './lens/present.js';

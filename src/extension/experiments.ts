@@ -5,8 +5,8 @@
 import * as vscode from 'vscode';
 import { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
+import type { Experiment } from '../experiments/before/experiment.js';
 import { experiments } from '../experiments/catalogue.js';
-import type { Experiment } from '../experiments/experiment.js';
 import type { ExperimentRun } from '../protocol.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Models } from './models.js';

@@ -1,8 +1,8 @@
 /** The files that experiments run on; as their text, the document a person is in unless a file was chosen. */
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
-import type { Corpus, NamedText } from '../experiments/experiment.js';
-import type { Input, Inputs } from '../experiments/facts.js';
+import type { Corpus, NamedText } from '../experiments/before/experiment.js';
+import type { Input, Inputs } from '../experiments/before/facts.js';
 import { readText, readTexts } from '../experiments/shared/files.js';
 import type { Analyses } from './analyses.js';
 import { chosenSource } from './source.js';

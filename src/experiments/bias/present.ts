@@ -1,7 +1,7 @@
 import { formatNumber } from '../../analysis/format.js';
 import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
 import type { Pair } from '../../engine/contract/answers.js';
-import { experiment } from '../experiment.js';
+import { experiment } from '../before/experiment.js';
 import { byHead } from '../shared/heatmaps.js';
 import { presented } from '../shared/rows.js';
 import { massiveSettings, partWarnings, runSettings } from '../shared/settings.js';

@@ -7,7 +7,7 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Entry } from '../../statistics/statistics.js';
-import type { Budget } from '../experiment.js';
+import type { Budget } from '../before/experiment.js';
 import { type Perplexity, type PerplexityResult, perplexity } from '../shared/perplexity.js';
 import { factsOf, type RunFacts, ran } from '../shared/run.js';
 import { encoded } from '../shared/text.js';

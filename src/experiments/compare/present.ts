@@ -1,6 +1,6 @@
 import { layerName, tokenLabel } from '../../analysis/label.js';
 import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
-import { experiment, type NamedText } from '../experiment.js';
+import { experiment, type NamedText } from '../before/experiment.js';
 import { byHead, logRatio } from '../shared/heatmaps.js';
 import { presented } from '../shared/rows.js';
 import { massiveSettings, sinkSettings } from '../shared/settings.js';

@@ -3,7 +3,7 @@ import { layerName, textLabel, tokenLabel } from '../../analysis/label.js';
 import type { HeatmapPart, Presentation, TablePart } from '../../analysis/presentation.js';
 import { points, type Setting, settingProblem } from '../../engine/contract/interventions.js';
 import { SinkscopeError } from '../../errors.js';
-import { experiment } from '../experiment.js';
+import { experiment } from '../before/experiment.js';
 import { byHead, logRatio } from '../shared/heatmaps.js';
 import { presented } from '../shared/rows.js';
 import { factsOf } from '../shared/run.js';

@@ -3,7 +3,7 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Intervention, Setting } from '../../engine/contract/interventions.js';
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
-import type { Budget } from '../experiment.js';
+import type { Budget } from '../before/experiment.js';
 import { type Calibration, calibrate, type Position } from '../shared/calibrate.js';
 import { type TextWindows, textWindows } from '../shared/text.js';
 import { checkScores, type Place, type Row, type Step, scored } from '../shared/variants.js';

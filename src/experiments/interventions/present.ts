@@ -1,6 +1,6 @@
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
-import { experiment } from '../experiment.js';
+import { experiment } from '../before/experiment.js';
 import { calibratedInputs, presented, rowBars, rowTable } from '../shared/rows.js';
 import { calibrationSetting, leftWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
 import { conclusion, type InterventionsResult, interventions } from './compute.js';

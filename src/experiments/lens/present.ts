@@ -1,6 +1,6 @@
 import { layerName, textLabel, tokenLabel } from '../../analysis/label.js';
 import type { BarsPart, Presentation, TextPart } from '../../analysis/presentation.js';
-import { experiment } from '../experiment.js';
+import { experiment } from '../before/experiment.js';
 import { presented } from '../shared/rows.js';
 import { partWarnings, runSettings } from '../shared/settings.js';
 import { conclusion, decidedAt, type LensPoint, type LensResult, lens, partName, targetOf } from './compute.js';

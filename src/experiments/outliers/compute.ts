@@ -7,7 +7,7 @@ import type { Place, ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Int8Errors, StateDifference } from '../../statistics/statistics.js';
-import type { Budget } from '../experiment.js';
+import type { Budget } from '../before/experiment.js';
 import { Losses, type Perplexity } from '../shared/perplexity.js';
 import { encoded, going, type TextWindows, textWindows } from '../shared/text.js';
 import type { Step } from '../shared/variants.js';

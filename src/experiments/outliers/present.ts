@@ -1,6 +1,6 @@
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
-import { experiment } from '../experiment.js';
+import { experiment } from '../before/experiment.js';
 import { presented } from '../shared/rows.js';
 import { leftWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
 import {

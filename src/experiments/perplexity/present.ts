@@ -1,7 +1,7 @@
 import { formatNumber } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
-import { experiment } from '../experiment.js';
+import { experiment } from '../before/experiment.js';
 import { type Perplexity, type PerplexityResult, perplexity } from '../shared/perplexity.js';
 import { leftWarnings, windowSettings } from '../shared/settings.js';
 

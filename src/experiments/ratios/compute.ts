@@ -2,7 +2,7 @@
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { fitGamma, type Gamma, gammaQuantile } from '../../statistics/gamma.js';
-import type { Budget } from '../experiment.js';
+import type { Budget } from '../before/experiment.js';
 import { asked, type PromptRequest, runOf } from '../shared/run.js';
 import type { Step } from '../shared/variants.js';
 

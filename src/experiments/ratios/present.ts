@@ -1,6 +1,6 @@
 import type { LinesPart, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
-import { experiment } from '../experiment.js';
+import { experiment } from '../before/experiment.js';
 import { presented } from '../shared/rows.js';
 import { activationRatios, conclusion, mostChanged, type Ratios, type RatiosResult } from './compute.js';
 

@@ -6,7 +6,7 @@ import type { MeanEvent, ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { uniform } from '../../statistics/random.js';
-import type { Budget } from '../experiment.js';
+import type { Budget } from '../before/experiment.js';
 import { firstDelimiter } from './delimiter.js';
 import { going, type TextWindows } from './text.js';
 

@@ -2,7 +2,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
-import type { NamedText } from '../experiment.js';
+import type { NamedText } from '../before/experiment.js';
 
 /** @throws SinkscopeError `file` where it cannot be read, `input` where it is not UTF-8. */
 export async function readText(path: string): Promise<string> {

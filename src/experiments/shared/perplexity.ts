@@ -1,6 +1,6 @@
 /** Perplexity with a running value and a confidence interval. */
 import type { Engine } from '../../engine/host/engine.js';
-import type { Budget } from '../experiment.js';
+import type { Budget } from '../before/experiment.js';
 import { going, textWindows } from './text.js';
 import type { Windowing } from './windows.js';
 

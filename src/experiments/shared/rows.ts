@@ -1,6 +1,6 @@
 /** What experiments that compare perplexities share: their bars and tables, and their inputs. */
 import type { BarsPart, TablePart } from '../../analysis/presentation.js';
-import type { ExperimentStep } from '../experiment.js';
+import type { ExperimentStep } from '../before/experiment.js';
 import type { Row, Step } from './variants.js';
 
 export function rowBars(rows: readonly Row[]): BarsPart {

@@ -4,7 +4,7 @@ import type { Query, QueryAnswers, RunRequest } from '../../engine/contract/even
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Token } from '../../tokens/token.js';
-import type { Budget } from '../experiment.js';
+import type { Budget } from '../before/experiment.js';
 import type { Step } from './variants.js';
 
 /** A prompt as `analyze` takes it. */

@@ -7,7 +7,7 @@ import type { Intervention, Point, Setting } from '../../engine/contract/interve
 import type { MeanEvent } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
-import type { Budget } from '../experiment.js';
+import type { Budget } from '../before/experiment.js';
 import { going, textWindows } from './text.js';
 
 export interface Change {

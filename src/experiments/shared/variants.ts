@@ -2,7 +2,7 @@
 
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
-import type { Budget } from '../experiment.js';
+import type { Budget } from '../before/experiment.js';
 import { firstDelimiters, type Position } from './calibrate.js';
 import { Losses, type Perplexity } from './perplexity.js';
 import { going, type TextWindows } from './text.js';

@@ -3,7 +3,7 @@
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
-import type { Budget } from '../experiment.js';
+import type { Budget } from '../before/experiment.js';
 import { asked, ran } from '../shared/run.js';
 import { type TextWindows, textWindows } from '../shared/text.js';
 import { type Row, type Step, scored } from '../shared/variants.js';

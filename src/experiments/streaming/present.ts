@@ -1,7 +1,7 @@
 import { counted } from '../../analysis/format.js';
 import type { HeatmapPart, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
-import { experiment } from '../experiment.js';
+import { experiment } from '../before/experiment.js';
 import { byHead } from '../shared/heatmaps.js';
 import { presented, rowBars, rowTable } from '../shared/rows.js';
 import { leftWarnings, windowSettings } from '../shared/settings.js';

@@ -6,7 +6,7 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
-import type { Budget, Corpus } from '../experiment.js';
+import type { Budget, Corpus } from '../before/experiment.js';
 import { firstDelimiter } from '../shared/delimiter.js';
 import { going } from '../shared/text.js';
 

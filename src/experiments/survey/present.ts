@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { counted } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
-import { experiment } from '../experiment.js';
+import { experiment } from '../before/experiment.js';
 import { massiveSettings, windowSettings } from '../shared/settings.js';
 import { type Survey, survey, tokenKinds } from './compute.js';
 import { mergeSurveys, readSurveys, type SurveyRow, surveyConclusion, surveyRows } from './table.js';

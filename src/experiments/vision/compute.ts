@@ -8,7 +8,7 @@ import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { uniform } from '../../statistics/random.js';
 import type { Entry, HiddenStatistics } from '../../statistics/statistics.js';
-import type { Budget } from '../experiment.js';
+import type { Budget } from '../before/experiment.js';
 import { asked, type PromptRequest, runOf } from '../shared/run.js';
 import type { Step } from '../shared/variants.js';
 

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
-import { experiment } from '../experiment.js';
+import { experiment } from '../before/experiment.js';
 import { presented } from '../shared/rows.js';
 import { massiveSettings } from '../shared/settings.js';
 import { conclusion, fixMean, type VisionResult } from './compute.js';

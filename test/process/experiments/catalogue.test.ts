@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { type Presentation, tableOf } from '../../../src/analysis/presentation.js';
 import { experiments } from '../../../src/experiments/catalogue.js';
-import type { Setup } from '../../../src/experiments/experiment.js';
+import type { Setup } from '../../../src/experiments/before/experiment.js';
 import recorded from '../../../webview/dev/runs/experiments.json';
 import analyses from '../../references/analysis.json';
 import visionGraphs from '../../references/vision-graphs.json';
