@@ -96,6 +96,13 @@ export function define<const I extends Inputs, Result>(definition: Definition<I,
   };
 }
 
+/** Runs to the end, and resolves with the result. */
+export async function finish<Result>(run: AsyncGenerator<unknown, Result, void>): Promise<Result> {
+  let step = await run.next();
+  while (!step.done) step = await run.next();
+  return step.value;
+}
+
 /** How far an experiment is, in words: `measuring 3 of 16`, or `window 3 of 16 · perplexity 63.2`. */
 export function progressInWords({ phase, done, of, note }: Progress): string {
   return `${phase} ${done} of ${of}${note === undefined ? '' : ` · ${note}`}`;

@@ -69,23 +69,35 @@ export type Given = Readonly<Record<string, unknown>>;
  * @throws SinkscopeError `input` that names the first input whose value does not fit
  */
 export function checkedValues<I extends Inputs>(inputs: I, given: Given): Values<I> {
-  const values = Object.entries(inputs).map(([name, input]) => [name, checkedValue(input, given[name], given)]);
+  const values = Object.entries(inputs).map(([name, input]) => [name, checkedValue(inputs, name, input, given)]);
   return Object.fromEntries(values) as Values<I>; // entry by entry what `ValueOf` says of each kind
 }
 
-function checkedValue(input: Input, value: unknown, given: Given): unknown {
-  if (value === undefined && mayBeOpen(input, given)) return defaultOf(input);
+function checkedValue(inputs: Inputs, name: string, input: Input, given: Given): unknown {
+  const value = given[name];
+  if (value === undefined && !isNeeded(inputs, name, given)) return defaultOf(input);
   const read = typeof value === 'string' ? valueIn(input, value) : value;
   if (read !== undefined && fits(input, read)) return read;
   const wanted = wantedOf(input);
   const sentence = `${wanted.charAt(0).toLowerCase()}${wanted.slice(1)}`;
-  throw new SinkscopeError({ code: 'input', message: `${input.label}: ${sentence}` });
+  const why = input.neededFor
+    ? `${sentence.replace(/\.$/, '')}; ${choiceIn(inputs, input, given)} needs it.`
+    : sentence;
+  throw new SinkscopeError({ code: 'input', message: `${input.label}: ${why}` });
 }
 
-/** Whether an input may be left out. */
-export function mayBeOpen(input: Input, given: Given): boolean {
-  if (input.neededFor) return !input.neededFor.is.includes(`${given[input.neededFor.input]}`);
-  return input.kind === 'switch' || defaultOf(input) !== undefined || ('open' in input && input.open !== undefined);
+/** Whether an experiment cannot go without this input, what else is given being so. */
+export function isNeeded(inputs: Inputs, name: string, given: Given): boolean {
+  const input = inputs[name];
+  if (input === undefined || defaultOf(input) !== undefined) return false;
+  if (input.neededFor) return input.neededFor.is.includes(`${choiceIn(inputs, input, given)}`);
+  return !('open' in input && input.open !== undefined);
+}
+
+/** The value of the input that decides whether this one is needed. */
+function choiceIn(inputs: Inputs, { neededFor }: Input, given: Given): unknown {
+  const decides = neededFor && inputs[neededFor.input];
+  return neededFor && (given[neededFor.input] ?? (decides && defaultOf(decides)));
 }
 
 /** The value of an input that is left out; undefined where it has none. */
