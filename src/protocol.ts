@@ -13,8 +13,8 @@ import type { ExperimentFacts } from './experiments/before/facts.js';
 export interface ModelChoice {
   readonly file: string;
   readonly name: string;
-  /** Where it was found, in words: `bundled`, `workspace`, `settings` … */
-  readonly origin: string;
+  /** Where it was found: it came with the extension, lies in the workspace, or is named in the settings. */
+  readonly origin: 'bundled' | 'workspace' | 'settings';
 }
 
 /** What the panel shows besides the run itself. */

@@ -247,7 +247,7 @@ export class ExperimentForm extends LitElement {
 
   /** The demo models are variants of one model, made to be compared. */
   #bundled(): readonly string[] {
-    return this.models.filter(({ origin }) => origin.toLowerCase() === 'bundled').map(({ file }) => file);
+    return this.models.filter(({ origin }) => origin === 'bundled').map(({ file }) => file);
   }
 
   #values({ id, inputs }: Facts): Record<string, Value> {
