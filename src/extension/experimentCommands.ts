@@ -11,6 +11,7 @@ import type { Analyses } from './analyses.js';
 import { type Experiments, experimentOf } from './experiments.js';
 import { exportText } from './export.js';
 import type { Models } from './models.js';
+import { idOf } from './names.js';
 import type { Panel } from './panel.js';
 import type { Reports } from './reports.js';
 import type { Texts } from './texts.js';
@@ -179,10 +180,10 @@ async function chooseModels(
 function registerProgress(experiments: Experiments): vscode.Disposable {
   const item = vscode.window.createStatusBarItem('sinkscope.experiment', vscode.StatusBarAlignment.Left);
   item.name = vscode.l10n.t('Sinkscope Experiment');
-  item.command = 'sinkscope.stopExperiment';
+  item.command = idOf('stopExperiment');
   item.tooltip = vscode.l10n.t('Stop the experiment');
   const update = () => {
-    void vscode.commands.executeCommand('setContext', 'sinkscope.experimenting', experiments.running);
+    void vscode.commands.executeCommand('setContext', idOf('experimenting'), experiments.running);
     const run = experiments.runs.find(({ status }) => status === 'running');
     if (!run) return item.hide();
     item.text = `$(loading~spin) ${run.title}${run.progress ? `: ${run.progress.text}` : ''}`;

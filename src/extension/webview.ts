@@ -8,6 +8,7 @@ import type { Analyses, Change, Run } from './analyses.js';
 import { compact } from './compact.js';
 import type { Experiments, ExperimentsChange } from './experiments.js';
 import { parseFromWebview } from './messages.js';
+import { idOf } from './names.js';
 import type { Texts } from './texts.js';
 
 /** What a webview shows and asks of the host. */
@@ -72,21 +73,19 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
       case 'stop':
         return analyses.stop();
       case 'analyze-again':
-        return vscode.commands.executeCommand('sinkscope.analyzeAgain');
+        return vscode.commands.executeCommand(idOf('analyzeAgain'));
       case 'choose-model':
-        return vscode.commands.executeCommand('sinkscope.chooseModel', message.file);
+        return vscode.commands.executeCommand(idOf('chooseModel'), message.file);
       case 'choose-bos':
-        return vscode.commands.executeCommand('sinkscope.chooseBos', message.bos);
+        return vscode.commands.executeCommand(idOf('chooseBos'), message.bos);
       case 'open-settings':
-        return vscode.commands.executeCommand('sinkscope.openSettings');
+        return vscode.commands.executeCommand(idOf('openSettings'));
       case 'save':
-        return vscode.commands.executeCommand(
-          message.what === 'json' ? 'sinkscope.exportJson' : 'sinkscope.exportTensors',
-        );
+        return vscode.commands.executeCommand(idOf(message.what === 'json' ? 'exportJson' : 'exportTensors'));
       case 'save-picture':
-        return vscode.commands.executeCommand('sinkscope.savePicture', message.name, message.png);
+        return vscode.commands.executeCommand(idOf('savePicture'), message.name, message.png);
       case 'experiment':
-        return vscode.commands.executeCommand('sinkscope.experimentAction', message.action);
+        return vscode.commands.executeCommand(idOf('experimentAction'), message.action);
     }
   };
 
