@@ -9,9 +9,9 @@ import { exportJson, exportPicture, exportTensors } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
 import type { Models } from './models.js';
 import type { Item } from './modelsView.js';
-import type { AnalysisCommand } from './names.js';
+import { type AnalysisCommand, analysisCommands, idOf } from './names.js';
 import type { Panel } from './panel.js';
-import { type Action, registerActions } from './register.js';
+import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
 import { chosenSource, documentSource, rangeSource, type Source } from './source.js';
 
@@ -174,7 +174,7 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     },
   };
 
-  return registerActions(actions, reports);
+  return vscode.Disposable.from(...analysisCommands.map((name) => registerCommand(idOf(name), actions[name], reports)));
 }
 
 /** The cursor's offset in the document that `source` is from, where it is inside the analyzed text. */

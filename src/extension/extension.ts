@@ -97,7 +97,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     panel,
     decorations,
     registerCommands({ analyses, models, settings, panel, reports }),
-    registerExperiments({ analyses, experiments, texts, models, panel, reports }),
+    registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
     registerHover(analyses, settings),
     registerModelsView(models, engine),

@@ -3,10 +3,10 @@ import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import { SinkscopeError, toProblem } from '../errors.js';
 import { experiments as catalogue } from '../experiments/catalogue.js';
-import type { Asked, ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../protocol.js';
+import type { Asked, ExperimentRun, ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../protocol.js';
 import type { Analyses, Change, Run } from './analyses.js';
 import { compact } from './compact.js';
-import type { Experiments, ExperimentsChange } from './experiments.js';
+import type { Experiments, ExperimentsChange, KeptRun } from './experiments.js';
 import { parseFromWebview } from './messages.js';
 import { idOf } from './names.js';
 import type { Texts } from './texts.js';
@@ -44,12 +44,12 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     if (view === 'panel') post({ type: 'experiments', message });
   };
   const postChoices = () => {
-    const facts = catalogue.map(({ id, title, description, inputs }) => ({ id, title, description, inputs }));
+    const facts = catalogue.map(({ run, ...facts }) => facts);
     postExperiments({ kind: 'choices', experiments: facts, texts: host.texts.names });
   };
-  const postRuns = () => postExperiments({ kind: 'runs', runs: host.experiments.runs });
+  const postRuns = () => postExperiments({ kind: 'runs', runs: host.experiments.runs.map(told) });
   const experimentsChanged = (change: ExperimentsChange) => {
-    if (change.type === 'run') postExperiments({ kind: 'run', run: change.run });
+    if (change.type === 'run') postExperiments({ kind: 'run', run: told(change.run) });
     else postRuns();
   };
 
@@ -113,6 +113,9 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
   webview.html = page(webview, view, host);
   return vscode.Disposable.from(...subscriptions);
 }
+
+/** What a view gets of a run. */
+const told = ({ json, ...run }: KeptRun): ExperimentRun => run;
 
 /** The bytes of the picture that `run` is about. */
 async function pictureOf(run: Run | undefined): Promise<Uint8Array> {
