@@ -90,8 +90,14 @@ function checkedValue(inputs: Inputs, name: string, input: Input, given: Given):
 export function isNeeded(inputs: Inputs, name: string, given: Given): boolean {
   const input = inputs[name];
   if (input === undefined || defaultOf(input) !== undefined) return false;
-  if (input.neededFor) return input.neededFor.is.includes(`${choiceIn(inputs, input, given)}`);
+  if (input.neededFor) return isOfUse(inputs, name, given);
   return !('open' in input && input.open !== undefined);
+}
+
+/** Whether an experiment looks at this input at all, what else is given being so. */
+export function isOfUse(inputs: Inputs, name: string, given: Given): boolean {
+  const input = inputs[name];
+  return !input?.neededFor || input.neededFor.is.includes(`${choiceIn(inputs, input, given)}`);
 }
 
 /** The value of the input that decides whether this one is needed. */

@@ -2,6 +2,8 @@
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type { Problem } from '../errors.js';
+import type { ChoiceInput, Input, ModelInput, ModelsInput } from '../experiments/facts.js';
+import { valueIn, wantedOf } from '../experiments/values.js';
 import type { FoundModel } from '../models/find.js';
 import { bytesInWords, originInWords } from './words.js';
 
@@ -87,6 +89,33 @@ export async function chooseAxis(extents: readonly number[]): Promise<number | u
     },
   );
   return picked?.axis;
+}
+
+/** One model of those found, or several. */
+export async function pickModels(
+  models: readonly FoundModel[],
+  { kind, label: title }: ModelInput | ModelsInput,
+): Promise<string | readonly string[] | undefined> {
+  const items = models.map(({ name, file, origin }) => {
+    return { label: name, description: file, file, picked: origin === 'bundled' };
+  });
+  if (kind === 'model') return (await vscode.window.showQuickPick(items, { title }))?.file;
+  const picked = await vscode.window.showQuickPick(items, { title, canPickMany: true });
+  return picked?.map(({ file }) => file);
+}
+
+/** One of the words of an input. */
+export async function chooseWord({ label, choices }: ChoiceInput): Promise<string | undefined> {
+  return vscode.window.showQuickPick([...choices], { title: label });
+}
+
+/** A value that is typed, checked while it is. */
+export async function enterValue(input: Input): Promise<unknown> {
+  const typed = await vscode.window.showInputBox({
+    title: input.label,
+    validateInput: (words) => (valueIn(input, words) === undefined ? wantedOf(input) : undefined),
+  });
+  return typed === undefined ? undefined : valueIn(input, typed);
 }
 
 function parseIds(typed: string): number[] | undefined {

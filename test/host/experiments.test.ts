@@ -183,11 +183,35 @@ describe('experiments', () => {
     }
   });
 
+  it('is saved as the JSON that the command line prints', async () => {
+    const [workspace] = vscode.workspace.workspaceFolders ?? [];
+    assert.ok(workspace);
+    const file = vscode.Uri.joinPath(workspace.uri, 'perplexity.json');
+    const { number } = await run('perplexity', { text: boats, tokens: 300, window: 64 });
+    const { showSaveDialog } = vscode.window;
+    Object.assign(vscode.window, { showSaveDialog: async () => file });
+    try {
+      await vscode.commands.executeCommand('sinkscope.experimentAction', { do: 'save-json', run: number });
+    } finally {
+      Object.assign(vscode.window, { showSaveDialog });
+    }
+    const saved = JSON.parse(readFileSync(file.fsPath, 'utf8'));
+    const options = ['--file', boats.fsPath, '--tokens', '300', '--window', '64', '--json'];
+    const printed = execFileSync('node', [
+      repositoryFile('dist', 'cli.js'),
+      'perplexity',
+      bundled('llama'),
+      ...options,
+    ]);
+    assert.deepEqual(saved, JSON.parse(printed.toString()));
+  });
+
   it('is there again after a reload, unless it was closed or has not ended', async () => {
     const [workspace] = vscode.workspace.workspaceFolders ?? [];
     const store = new Store(vscode.Uri.joinPath(workspace.uri, '.experiments'));
     const done = await run('lens', { text: { name: 'summer', text: 'Summer is warm.' } });
     const failed = await run('perplexity', { text: { name: 'summer', text: 'Summer.' } });
+    assert.ok('json' in done);
     const running = { ...done, number: 99, status: 'running' } as const;
     await store.saveExperiments([running, failed, done]);
     for (const { number } of sinkscope.experiments.runs) sinkscope.experiments.close(number);

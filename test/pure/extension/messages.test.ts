@@ -7,7 +7,11 @@ describe('parseFromWebview', () => {
     { type: 'select', selection: { token: 3, layer: 0 } },
     { type: 'query', id: 4, query: { type: 'pattern', layer: 2, head: 0 } },
     { type: 'save-picture', name: 'heatmap', png: new Uint8Array([1, 2]) },
-    { type: 'experiment', action: { do: 'run', experiment: 'perplexity', values: { window: 64, models: ['a', 'b'] } } },
+    {
+      type: 'experiment',
+      action: { do: 'run', experiment: 'perplexity', values: { window: 64, mid: true, models: ['a', 'b'] } },
+    },
+    { type: 'experiment', action: { do: 'choose-text', experiment: 'lens', input: 'text' } },
     { type: 'experiment', action: { do: 'save-csv', run: 3, part: 0 } },
   ])('takes $type', (message) => {
     expect(parseFromWebview(message)).toEqual(message);
