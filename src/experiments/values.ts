@@ -196,7 +196,7 @@ export function wantedOf(input: Input): string {
         : `They are whole numbers from 0 on, as in 0,3,17${words}.`;
     }
     case 'words':
-      return input.pattern?.wanted ?? 'It is words.';
+      return input.pattern?.wanted ?? 'It is a word or more.';
   }
 }
 

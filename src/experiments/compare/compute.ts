@@ -53,8 +53,11 @@ interface Attention {
 
 /** Run `of` minus run `from`, where their shapes agree; undefined where they do not. */
 export interface Difference {
+  /** Indices among the runs, and the runs themselves. */
   readonly of: number;
   readonly from: number;
+  readonly run: Compared;
+  readonly first: Compared;
   /** By layer: log10 of the ratio of largest entry to median. */
   readonly ratio: readonly number[] | undefined;
   /** [layer - 1][head]: attention on token 0 and on extra columns together. */
@@ -155,7 +158,7 @@ function attentionOf(statistics: Analysis['attention'][number]): Attention | und
   if (!statistics) return undefined;
   const { heads, tokens, alpha, extra } = statistics;
   return {
-    first: Array.from({ length: heads }, (_, head) => alpha[head * tokens]),
+    first: Array.from({ length: heads }, (_, head) => alpha[head * tokens] ?? 0),
     extra: extra && Array.from(extra.alpha),
   };
 }
@@ -180,27 +183,34 @@ async function* perplexityOf(
   }
 }
 
-function differenceOf(from: Compared, of: Compared, index: number): Difference {
-  const sameDepth = from.layers.length === of.layers.length;
-  const sameHeads = from.alpha.every((block, i) => block?.first.length === of.alpha[i]?.first.length);
+function differenceOf(first: Compared, run: Compared, index: number): Difference {
+  const sameDepth = first.layers.length === run.layers.length;
+  const sameHeads = first.alpha.every((block, i) => block?.first.length === run.alpha[i]?.first.length);
   const drawn = (block: Attention | undefined) => block?.first.map((alpha, head) => alpha + (block.extra?.[head] ?? 0));
-  const tokens = sameDepth ? commonTokens(from, of) : undefined;
+  const tokens = sameDepth ? commonTokens(first, run) : undefined;
+  const none = Number.NaN;
   return {
     of: index,
     from: 0,
-    ratio: sameDepth ? of.layers.map((layer, k) => Math.log10(layer.ratio / from.layers[k].ratio)) : undefined,
+    run,
+    first,
+    ratio: sameDepth
+      ? run.layers.map(({ ratio }, k) => Math.log10(ratio / (first.layers[k]?.ratio ?? none)))
+      : undefined,
     sink:
       sameDepth && sameHeads
-        ? of.alpha.map((block, i) => {
-            const before = drawn(from.alpha[i]);
-            return before && drawn(block)?.map((alpha, head) => alpha - before[head]);
+        ? run.alpha.map((block, i) => {
+            const before = drawn(first.alpha[i]);
+            return before && drawn(block)?.map((alpha, head) => alpha - (before[head] ?? none));
           })
         : undefined,
     tokens,
     tokenMax:
       tokens &&
-      of.tokenMax.map((row, k) =>
-        Float32Array.from({ length: tokens.count }, (_, i) => row[tokens.of + i] - from.tokenMax[k][tokens.from + i]),
+      run.tokenMax.map((row, k) =>
+        row
+          .subarray(tokens.of, tokens.of + tokens.count)
+          .map((value, i) => value - (first.tokenMax[k]?.[tokens.from + i] ?? none)),
       ),
   };
 }
@@ -212,7 +222,7 @@ function commonTokens(from: Compared, of: Compared): Difference['tokens'] {
   const at = { of: start(of) - both, from: start(from) - both };
   const count = Math.min(of.tokens - at.of, from.tokens - at.from);
   const same = Array.from({ length: count - both }, (_, i) => i + both).every(
-    (i) => of.sequence[at.of + i].id === from.sequence[at.from + i].id,
+    (i) => of.sequence[at.of + i]?.id === from.sequence[at.from + i]?.id,
   );
   return same && count > both ? { ...at, count } : undefined;
 }

@@ -111,8 +111,6 @@ const bins = 40;
 
 function ratiosOf(trained: Pool, untrained: Pool, tail: number): Ratios {
   const [own, other] = [logRatios(trained), logRatios(untrained)];
-  const ends = (values: readonly number[]) =>
-    values.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Number.POSITIVE_INFINITY, -Infinity]);
   const [low, high] = ends(other.logs);
   // Below every value, by a hundredth of their range: at a value itself the likelihood has no bound.
   const gamma = fitGamma(other.logs, low - (high - low) / 100);
@@ -137,6 +135,13 @@ function ratiosOf(trained: Pool, untrained: Pool, tail: number): Ratios {
   };
 }
 
+/** The least and the greatest. */
+const ends = (values: readonly number[]) =>
+  values.reduce<readonly [number, number]>(
+    ([low, high], x) => [Math.min(low, x), Math.max(high, x)],
+    [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+  );
+
 const shareBelow = (values: readonly number[], limit: number) => values.filter((x) => x < limit).length / values.length;
 
 interface Logs {
@@ -146,14 +151,17 @@ interface Logs {
 }
 
 function logRatios({ values }: Pool): Logs {
-  const median = values.toSorted((a, b) => a - b)[(values.length - 1) >> 1];
+  const median = values.toSorted((a, b) => a - b)[(values.length - 1) >> 1] ?? Number.NaN;
   const present = values.filter((value) => value > 0);
   return { logs: present.map((value) => -Math.log10(value / median)), zeros: values.length - present.length, median };
 }
 
 function histogramOf(values: readonly number[], start: number, width: number): Histogram {
   const counts = new Array<number>(bins).fill(0);
-  for (const value of values) counts[Math.min(bins - 1, Math.floor((value - start) / width))]++;
+  for (const value of values) {
+    const bin = Math.min(bins - 1, Math.floor((value - start) / width));
+    counts[bin] = (counts[bin] ?? 0) + 1;
+  }
   return { start, width, counts };
 }
 

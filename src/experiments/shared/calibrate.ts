@@ -141,11 +141,12 @@ function massivePoints(sightings: readonly Sighting[], means: readonly MeanEvent
   const [strongest] = frequent;
   if (!strongest) return undefined;
   const layer = mostFrequent(strongest.map(({ onset }) => onset));
-  const points = frequent.map((hits): CalibratedPoint => {
-    const { position, dim } = hits[0];
-    const [row] = meanAt(means, layer).rows;
-    const value = position === 0 ? row[dim] : mean(hits.flatMap(({ values }) => values[layer] ?? []));
-    return { token: position, dim, mean: value };
+  const [first] = meanAt(means, layer).rows;
+  const points = frequent.flatMap((hits): CalibratedPoint[] => {
+    const position = hits[0]?.position ?? 0;
+    const dim = hits[0]?.dim ?? 0;
+    const value = position === 0 ? first?.[dim] : mean(hits.flatMap(({ values }) => values[layer] ?? []));
+    return value === undefined ? [] : [{ token: position, dim, mean: value }];
   });
   return { layer, points };
 }
@@ -158,7 +159,7 @@ function largestPoints(means: readonly MeanEvent[], count: number) {
     });
   }
   const ratios = means.map(({ statistics }) => ratio(statistics.top[0]?.value ?? 0, statistics));
-  const jumps = ratios.map((now, layer) => (layer === 0 ? Number.NEGATIVE_INFINITY : now - ratios[layer - 1]));
+  const jumps = ratios.map((now, layer) => (layer === 0 ? Number.NEGATIVE_INFINITY : now - (ratios[layer - 1] ?? 0)));
   const layer = jumps.indexOf(Math.max(...jumps));
   const points = meanAt(means, layer).statistics.top.slice(0, count);
   return { layer, points: points.map(({ token, dim, value }) => ({ token, dim, mean: value })) };

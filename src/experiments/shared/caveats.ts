@@ -13,8 +13,8 @@ export async function leavesOutPrefix(
 
 /** Whether one text holds the other, however their lines end. */
 export function overlap(text: string, other: string): boolean {
-  const [one, two] = [text, other].map((content) => content.replaceAll('\r\n', '\n').trim());
-  return one.includes(two) || two.includes(one);
+  const read = (content: string) => content.replaceAll('\r\n', '\n').trim();
+  return read(text).includes(read(other)) || read(other).includes(read(text));
 }
 
 /** Warnings that come before anything is measured; empty where there is nothing to warn of. */

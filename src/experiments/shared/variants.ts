@@ -40,8 +40,9 @@ export async function* score(
     names.splice(0, names.length, ...own.map(({ name }) => name));
     const request = { model, sequences: part, variants: own, memory, threads };
     for await (const event of follow(engine.measure(request, signal))) {
-      losses[event.variant] ??= new Losses();
-      losses[event.variant].add(event.losses);
+      const known = losses[event.variant] ?? new Losses();
+      losses[event.variant] = known;
+      known.add(event.losses);
       if (event.variant < own.length - 1) continue;
       yield { phase: 'measuring', done: ++done, of: sequences.length };
     }
