@@ -15,20 +15,27 @@ import { parseSync, Visitor } from 'oxc-parser';
 
 const law = `
 src/errors.ts
+src/schemas.ts                 valibot
 src/statistics                 node fflate npyjs valibot
 src/onnx                       node @bufbuild/protobuf
 src/anatomy                    src/onnx node
 src/models                     node valibot
 src/tokens                     src/models node tokenizers pngjs @jsquash/jpeg valibot
-src/engine/contract            src/statistics src/anatomy src/tokens valibot
+src/engine/contract            src/schemas.ts src/statistics src/anatomy src/tokens valibot
+src/engine/questions/*/question.ts src/engine/contract src/schemas.ts valibot
+src/engine/questions/questions.ts src/engine/questions/*/question.ts
+src/engine/contract/questions.ts src/engine/questions/questions.ts src/schemas.ts valibot
+src/engine/contract/protocol.ts src/engine/contract src/schemas.ts valibot
+src/engine/guard               node valibot
 src/engine/tensors             src/statistics src/onnx
 src/engine/inputs              src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens
 src/engine/stages/telemetry.ts node
 src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/tensors src/onnx onnxruntime-node
 src/engine/stages              src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors
-src/engine/jobs                src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens
-src/engine/host                src/engine/contract src/statistics node
+src/engine/jobs                src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node
+src/engine/process.ts          src/engine/jobs src/engine/guard node
+src/engine/host                src/engine/guard/note.ts src/engine/contract src/statistics node valibot
 src/analysis                   src/engine/contract src/statistics src/tokens
 src/experiments/facts.ts
 src/experiments/values.ts      src/experiments/facts.ts
@@ -49,15 +56,16 @@ webview/panel.ts               webview
 scripts                        node esbuild @vscode/vsce @vscode/test-electron playwright-core oxc-parser
 webview/dev                    webview scripts src/protocol.ts src/analysis src/engine/contract src/statistics node esbuild
 test/recorder.ts               scripts/record.mjs vitest node
+test/support/lists.ts
 test/support/files.ts          node vitest
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node esbuild vitest
-test/support                   test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf
+test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf
 test/zoo                       test/support src node esbuild vitest
-test/pure                      scripts/law.mjs scripts/contributions.mjs test/support test/zoo/compare.ts src webview package.json package.nls.json node onnxruntime-node pngjs @bufbuild/protobuf fflate vitest
-test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate vitest
-test/browser                   webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
-test/host                      scripts/record.mjs src node mocha vscode
-test/e2e                       scripts src node playwright-core yauzl vitest
+test/pure                      scripts/law.mjs scripts/contributions.mjs test/support test/zoo/compare.ts src webview package.json package.nls.json node commander onnxruntime-node pngjs @bufbuild/protobuf fflate vitest
+test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild vitest
+test/browser                   test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
+test/host                      test/support/lists.ts scripts/record.mjs src node mocha vscode
+test/e2e                       test/support/lists.ts scripts src node playwright-core yauzl vitest
 test/bench                     src scripts webview/dev node esbuild onnxruntime-node
 `;
 

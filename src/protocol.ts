@@ -6,7 +6,8 @@
 import type { Presentation } from './analysis/presentation.js';
 import type { Selection } from './analysis/selection.js';
 import type { Thresholds } from './analysis/thresholds.js';
-import type { Query, QueryAnswers, RunEvent } from './engine/contract/events.js';
+import type { RunEvent } from './engine/contract/events.js';
+import type { AnswerTo, Question, QuestionType } from './engine/contract/questions.js';
 import type { Problem } from './errors.js';
 import type { ExperimentFacts } from './experiments/facts.js';
 
@@ -92,11 +93,11 @@ export type ToWebview =
   | { readonly type: 'experiments'; readonly message: ExperimentsMessage };
 
 /** What a webview asks: about the engine's last run, or for the file of the picture that the run is about. */
-export type Asked = Query | { readonly type: 'picture' };
+export type Asked = Question | { readonly type: 'picture' };
 
-export interface Answers extends QueryAnswers {
+export type Answers = { readonly [T in QuestionType]: AnswerTo<T> } & {
   readonly picture: { readonly bytes: Uint8Array };
-}
+};
 
 export type Answer =
   | { readonly ok: true; readonly value: Answers[Asked['type']] }

@@ -13,7 +13,6 @@ const selection = v.strictObject({
 
 const query = v.variant('type', [
   v.strictObject({ type: v.literal('pattern'), layer: index, head: index }),
-  v.strictObject({ type: v.literal('hidden'), layer: index, token: index }),
   v.strictObject({ type: v.literal('predictions'), token: index }),
   v.strictObject({ type: v.literal('picture') }),
 ]);

@@ -3,19 +3,20 @@ import type { Locator, Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import type {} from '../../webview/dev/harness.js';
 import type { Grid } from '../../webview/grid.js';
+import { at } from '../support/lists.js';
 import { webview } from './browser.js';
 
 const { open, bundled } = webview();
 
 /** Colours of the canvas at a share of its plot's width and height, as 0 … 255. */
-async function pixel(canvas: Locator, x: number, y: number): Promise<number[]> {
+async function pixel(canvas: Locator, x: number, y: number): Promise<readonly number[]> {
   return canvas.evaluate(
     (element, [x, y]) => {
       const copy = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
       copy?.drawImage(element as HTMLCanvasElement, -Math.round(x), -Math.round(y));
       return [...(copy?.getImageData(0, 0, 1, 1).data ?? [])];
     },
-    [x, y],
+    [x, y] as const,
   );
 }
 
@@ -23,7 +24,7 @@ async function pixel(canvas: Locator, x: number, y: number): Promise<number[]> {
 const shows = (page: Page, view: string, text: string) =>
   page.locator(`sinkscope-${view}`).filter({ hasText: text }).waitFor();
 
-const brightness = ([r, g, b]: number[]) => r + g + b;
+const brightness = (rgba: readonly number[]) => at(rgba, 0) + at(rgba, 1) + at(rgba, 2);
 
 /** Middle of a cell of a view's grid, in CSS pixels from the canvas's top left. */
 const cellOf = (page: Page, view: string, row: number, column: number) =>
@@ -55,7 +56,7 @@ describe('what the panel shows', () => {
   it('lists what stands out, strongest first, and sorts by what is asked for', async () => {
     const { page } = await open();
     const rows = page.locator('sinkscope-massive-table tbody tr');
-    const dims = () => rows.evaluateAll((all) => all.map((row) => row.children[1].textContent));
+    const dims = () => rows.evaluateAll((all) => all.map((row) => row.children[1]?.textContent));
     expect(await dims()).toEqual(['239', '87', '222', '240']);
     expect((await rows.first().innerText()).split('\t')).toEqual(['▲ ⟨bos⟩', '239', '+2,084', '2,213 ×', '2 → 5']);
     await page.locator('sinkscope-massive-table').getByRole('button', { name: 'dim' }).click();
@@ -66,14 +67,14 @@ describe('what the panel shows', () => {
   it('paints the massive token far brighter than any other, from its onset on', async () => {
     const { page } = await open();
     const canvas = page.locator('sinkscope-residual-heatmap canvas.base');
-    const at = async (row: number, column: number) => {
+    const cell = async (row: number, column: number) => {
       const { x, y } = await cellOf(page, 'sinkscope-residual-heatmap', row, column);
       return brightness(await pixel(canvas, x, y));
     };
-    const massive = await at(2, 0);
-    expect(massive).toBeGreaterThan(2 * (await at(2, 30)));
-    expect(massive).toBeGreaterThan(2 * (await at(0, 0)));
-    expect(await at(8, 0)).toBeLessThan(massive);
+    const massive = await cell(2, 0);
+    expect(massive).toBeGreaterThan(2 * (await cell(2, 30)));
+    expect(massive).toBeGreaterThan(2 * (await cell(0, 0)));
+    expect(await cell(8, 0)).toBeLessThan(massive);
   });
 
   it('has a table behind the picture that says the same', async () => {
@@ -137,7 +138,7 @@ describe('what the panel shows', () => {
     const { page } = await open({ events: 4 });
     await page.evaluate(async () => {
       const { events } = await window.harness.loaded;
-      for (let index = 4; index < events.length; index++) window.harness.tell(index, events[index]);
+      for (const [index, event] of events.entries()) if (index >= 4) window.harness.tell(index, event);
     });
     await page.getByTestId('status').filter({ hasText: '8 of 8 layers' }).waitFor();
     await shows(page, 'summary', '24 of 32 heads');

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, inject } from 'vitest';
+import { at } from '../support/lists.js';
 import { test } from './fixtures.js';
 
 const panelTitle = /^Sinkscope: /;
@@ -14,7 +15,7 @@ async function engineProcess(): Promise<number> {
     return lines.filter((line) => line.includes(inject('extensions')) && line.includes('engine.js'));
   };
   await expect.poll(engines).toHaveLength(1);
-  return Number.parseInt(engines()[0], 10);
+  return Number.parseInt(at(engines(), 0), 10);
 }
 
 describe('a run', () => {

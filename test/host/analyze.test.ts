@@ -89,7 +89,7 @@ describe('Analyze Prompt', () => {
     assert.equal(run.source?.text, 'Summer is warm.');
     assert.equal(run.source.scope, 'selection');
     const ranges = run.ranges.filter(isRange);
-    assert.equal(ranges[0].start, 10);
+    assert.equal(ranges[0]?.start, 10);
     assert.equal(ranges.at(-1)?.end, 25);
     assert.equal(sinkscope.decorations.marks(editor.document)?.prefix?.at, 10);
   });
@@ -275,7 +275,7 @@ describe('Analyze Prompt', () => {
     try {
       const { analysis } = await analyze(sinkscope);
       assert.equal(analysis.started?.settings.bos, false);
-      assert.equal(analysis.tokens?.tokens[0].special, false);
+      assert.equal(analysis.tokens?.tokens[0]?.special, false);
     } finally {
       await settings.restore();
     }

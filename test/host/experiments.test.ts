@@ -6,7 +6,8 @@ import * as vscode from 'vscode';
 import type { Api } from '../../src/extension/extension.js';
 import { Store } from '../../src/extension/store.js';
 import type { ExperimentRun } from '../../src/protocol.js';
-import { analyze, api, closeEditors, configure, open, repositoryFile, until } from './support.js';
+import { at } from '../support/lists.js';
+import { analyze, api, closeEditors, configure, inWorkspace, open, repositoryFile, until } from './support.js';
 
 const references = JSON.parse(readFileSync(repositoryFile('test', 'references', 'experiments.json'), 'utf8'));
 const boats = vscode.Uri.file(repositoryFile('test', 'text', 'three-men-in-a-boat.md'));
@@ -51,7 +52,7 @@ describe('experiments', () => {
     assert.ok(expected, 'there is no such reference');
     const [table] = presentation?.parts ?? [];
     assert.ok(table?.kind === 'table');
-    const [value] = table.rows[0];
+    const value = at(table.rows, 0, 0);
     assert.ok(Math.abs(Number(value) / expected.perplexity - 1) < 1e-4, `${value} is not ${expected.perplexity}`);
     assert.match(said[0] ?? '', /^window 1 of 10 · perplexity [\d.]+ \(95 % interval [\d.]+ to [\d.]+\)$/);
     assert.ok(presentation?.settings.some(({ name, value }) => name === 'T' && value === '256 tokens'));
@@ -70,7 +71,7 @@ describe('experiments', () => {
     assert.equal(sinkscope.analyses.run?.number, number);
     // The run that is shown still answers: the experiment had an engine of its own.
     const { rows } = await sinkscope.analyses.engine.query({
-      type: 'lens-rows',
+      type: 'lens',
       layer: 8,
       point: 'resid_post',
       top: 1,
@@ -135,16 +136,11 @@ describe('experiments', () => {
   }
 
   it('surveys a folder, and compares the texts in it', async () => {
-    const [workspace] = vscode.workspace.workspaceFolders ?? [];
-    const folder = vscode.Uri.joinPath(workspace.uri, 'corpus');
+    const folder = inWorkspace('corpus');
     const text = readFileSync(boats.fsPath, 'utf8');
     const half = Math.round(text.length / 2);
-    for (const [name, part] of [
-      ['one.txt', text.slice(0, half)],
-      ['two.md', text.slice(half)],
-    ]) {
+    for (const [name, part] of Object.entries({ 'one.txt': text.slice(0, half), 'two.md': text.slice(half) }))
       await vscode.workspace.fs.writeFile(vscode.Uri.joinPath(folder, name), Buffer.from(part));
-    }
     try {
       const survey = await run('survey', { texts: folder, sequences: 2, length: 32 });
       assert.ok(survey.presentation?.settings.some(({ name, value }) => name === 'corpus' && value === 'corpus'));
@@ -157,8 +153,7 @@ describe('experiments', () => {
   });
 
   it('shows the parts of a survey that was run elsewhere as one', async () => {
-    const [workspace] = vscode.workspace.workspaceFolders ?? [];
-    const folder = vscode.Uri.joinPath(workspace.uri, 'parts').fsPath;
+    const folder = inWorkspace('parts').fsPath;
     mkdirSync(folder);
     const parts = [0, 1].map((index) => join(folder, `${index}.json`));
     for (const [index, part] of parts.entries()) {
@@ -207,8 +202,7 @@ describe('experiments', () => {
   });
 
   it('is there again after a reload, unless it was closed or has not ended', async () => {
-    const [workspace] = vscode.workspace.workspaceFolders ?? [];
-    const store = new Store(vscode.Uri.joinPath(workspace.uri, '.experiments'));
+    const store = new Store(inWorkspace('.experiments'));
     const done = await run('lens', { text: { name: 'summer', text: 'Summer is warm.' } });
     const failed = await run('perplexity', { text: { name: 'summer', text: 'Summer.' } });
     assert.ok('json' in done);

@@ -28,11 +28,16 @@ export async function open(text: string): Promise<vscode.TextEditor> {
   return vscode.window.showTextDocument(document, vscode.ViewColumn.One);
 }
 
+/** Something in the folder that is open. */
+export function inWorkspace(...path: string[]): vscode.Uri {
+  const folder = vscode.workspace.workspaceFolders?.[0];
+  assert.ok(folder);
+  return vscode.Uri.joinPath(folder.uri, ...path);
+}
+
 /** Opens a file of the workspace with exactly these bytes. */
 export async function openFile(name: string, text: string): Promise<vscode.TextEditor> {
-  const [folder] = vscode.workspace.workspaceFolders ?? [];
-  assert.ok(folder);
-  const file = vscode.Uri.joinPath(folder.uri, name);
+  const file = inWorkspace(name);
   await vscode.workspace.fs.writeFile(file, Buffer.from(text));
   return vscode.window.showTextDocument(file, { viewColumn: vscode.ViewColumn.One });
 }

@@ -6,12 +6,13 @@ import { Analyses } from '../../src/extension/analyses.js';
 import { exportJson, exportTensors } from '../../src/extension/export.js';
 import type { Api } from '../../src/extension/extension.js';
 import { Store } from '../../src/extension/store.js';
-import { analyze, api, change, closeEditors, open, openFile, until } from './support.js';
+import { analyze, api, change, closeEditors, inWorkspace, open, openFile, until } from './support.js';
 
 const panelTabs = () =>
   vscode.window.tabGroups.all
     .flatMap(({ tabs }) => tabs)
     .filter(({ input }) => input instanceof vscode.TabInputWebview && input.viewType.endsWith('sinkscope.panel'));
+const columns = () => panelTabs().map(({ group }) => group.viewColumn);
 
 describe('views of a run', () => {
   let sinkscope: Api;
@@ -36,9 +37,9 @@ describe('views of a run', () => {
     await vscode.commands.executeCommand('sinkscope.showPanel');
     await until(() => panelTabs().length === 1);
     const editor = await open('Summer is warm.');
-    assert.equal(panelTabs()[0].group.viewColumn, editor.viewColumn);
+    assert.deepEqual(columns(), [editor.viewColumn]);
     await analyze(sinkscope);
-    await until(() => panelTabs()[0].group.viewColumn !== editor.viewColumn);
+    await until(() => columns().some((column) => column !== editor.viewColumn));
     assert.equal(vscode.window.activeTextEditor?.document, editor.document);
   });
 
@@ -112,13 +113,12 @@ describe('views of a run', () => {
   it('writes the result as JSON and its tensors as safetensors', async () => {
     await open('Summer is warm. Winter is cold.');
     const { analysis } = await analyze(sinkscope);
-    const [folder] = vscode.workspace.workspaceFolders ?? [];
-    const json = vscode.Uri.joinPath(folder.uri, 'result.json');
+    const json = inWorkspace('result.json');
     await vscode.commands.executeCommand('sinkscope.exportJson', json);
     const written = Buffer.from(await vscode.workspace.fs.readFile(json)).toString();
     assert.equal(written, `${JSON.stringify(toJson(analysis, defaultThresholds), null, 2)}\n`);
 
-    const tensors = vscode.Uri.joinPath(folder.uri, 'result.safetensors');
+    const tensors = inWorkspace('result.safetensors');
     await vscode.commands.executeCommand('sinkscope.exportTensors', tensors);
     const bytes = Buffer.from(await vscode.workspace.fs.readFile(tensors));
     const header = JSON.parse(bytes.toString('utf8', 8, 8 + Number(bytes.readBigUInt64LE())));
@@ -134,8 +134,7 @@ describe('views of a run', () => {
   it('says that a result cannot be written, and keeps it', async () => {
     await open('Summer is warm.');
     const run = await analyze(sinkscope);
-    const [folder] = vscode.workspace.workspaceFolders ?? [];
-    const inTheWay = vscode.Uri.joinPath(folder.uri, 'file');
+    const inTheWay = inWorkspace('file');
     await vscode.workspace.fs.writeFile(inTheWay, Buffer.from('a file, no folder'));
     const impossible = vscode.Uri.joinPath(inTheWay, 'result');
     await assert.rejects(exportJson(run, defaultThresholds, impossible), { code: 'save', file: impossible.fsPath });
@@ -147,8 +146,7 @@ describe('views of a run', () => {
     const text = 'Summer is warm. Winter is cold.';
     const editor = await openFile('kept.txt', text);
     const run = await analyze(sinkscope);
-    const [folder] = vscode.workspace.workspaceFolders ?? [];
-    const store = new Store(vscode.Uri.joinPath(folder.uri, '.storage'));
+    const store = new Store(inWorkspace('.storage'));
     await store.save(run);
     await editor.edit((edit) => edit.insert(new vscode.Position(0, 0), 'A new first line.\n'));
 

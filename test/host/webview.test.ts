@@ -97,8 +97,9 @@ describe('what a webview is told', () => {
     assert.doesNotMatch(policy, /unsafe/);
     const scripts = Array.from(webview.html.matchAll(/<script([^>]*)>([^<]*)</g));
     assert.equal(scripts.length, 1);
-    assert.ok(scripts[0][1].includes(`nonce="${nonce}"`));
-    assert.equal(scripts[0][2], '');
+    const [, attributes, content] = scripts[0] ?? [];
+    assert.ok(attributes?.includes(`nonce="${nonce}"`));
+    assert.equal(content, '');
   });
 
   it('brings everything again whenever it is ready', async () => {

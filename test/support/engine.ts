@@ -11,7 +11,7 @@ export async function makeEngine(): Promise<Engine> {
   // Inside the project, so that the native packages are found; one per test file, for they run side by side.
   const outfile = join(root, 'node_modules/.cache/sinkscope', `engine-${process.pid}.js`);
   await build({
-    entryPoints: [join(root, 'src/engine/jobs/child.ts')],
+    entryPoints: [join(root, 'src/engine/process.ts')],
     outfile,
     bundle: true,
     platform: 'node',

@@ -1,10 +1,11 @@
 /** Runs for looking at and testing the webview: recorded ones, and one made up in the size of a large model. */
-import type { PredictionsEvent, QueryAnswers, RunEvent } from '../../src/engine/contract/events.js';
+import type { PredictionsEvent, RunEvent } from '../../src/engine/contract/events.js';
+import type { AnswerTo } from '../../src/engine/contract/questions.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 
 export interface Run {
   readonly events: readonly RunEvent[];
-  pattern(layer: number, head: number): QueryAnswers['pattern'];
+  pattern(layer: number, head: number): AnswerTo<'pattern'>;
   predictions(token: number): PredictionsEvent;
   /** Bytes of the picture it is about. */
   picture?(): Uint8Array;

@@ -1,7 +1,7 @@
 /** One head's attention pattern: queries down, keys across. Asked for when a head is selected. */
 import { css, html, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
-import type { QueryAnswers } from '../../src/engine/contract/events.js';
+import type { AnswerTo } from '../../src/engine/contract/questions.js';
 import { SinkscopeError, toProblem } from '../../src/errors.js';
 import type { Cells } from '../cells.js';
 import '../controls.js';
@@ -13,7 +13,7 @@ import { formatWeight } from '../numbers.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
 
-type Pattern = QueryAnswers['pattern'];
+type Pattern = AnswerTo<'pattern'>;
 
 /** The square root shows weights of a few hundredths beside a sink's. */
 const scale: Scale = { from: 0, to: 1, at: Math.sqrt, ticks: [0, 0.1, 0.5, 1], format: (weight) => `${weight}` };

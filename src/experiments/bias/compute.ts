@@ -4,7 +4,7 @@ import { formatShare } from '../../analysis/format.js';
 import { massiveActivations } from '../../analysis/massive.js';
 import { tokenName } from '../../analysis/summary.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
-import type { BiasAnswer } from '../../engine/contract/answers.js';
+import type { AnswerTo } from '../../engine/contract/questions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { mean } from '../../statistics/numbers.js';
@@ -28,7 +28,7 @@ export interface BiasResult extends RunFacts {
   /** What they are called. */
   readonly names: readonly string[];
   /** `layer` is k of the h_k that the block leaves. */
-  readonly blocks: readonly (BiasAnswer & { readonly layer: number })[];
+  readonly blocks: readonly (AnswerTo<'bias'> & { readonly layer: number })[];
 }
 
 /**
@@ -40,7 +40,7 @@ export async function* splitAttention(engine: Engine, request: BiasRequest, sign
   const analysis = yield* runPrompt(engine, request, signal);
   const { chosen, reason } = chooseKeys(analysis, request);
   const layers = analysis.layers.length - 1;
-  const blocks: (BiasAnswer & { layer: number })[] = [];
+  const blocks: (AnswerTo<'bias'> & { layer: number })[] = [];
   for (let layer = 1; layer <= layers; layer++) {
     if (!analysis.attention[layer - 1]) continue;
     blocks.push({ ...(await ask(engine, { type: 'bias', layer, tokens: chosen }, signal)), layer });

@@ -1,6 +1,6 @@
 import { formatNumber } from '../../analysis/format.js';
 import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
-import type { Pair } from '../../engine/contract/answers.js';
+import type { AnswerTo } from '../../engine/contract/questions.js';
 import { finite, mean } from '../../statistics/numbers.js';
 import { byHead } from '../shared/heatmaps.js';
 import { massiveSettings, partWarnings, runSettings } from '../shared/settings.js';
@@ -92,6 +92,8 @@ export function presentBias(result: BiasResult, { text }: { readonly text: Named
 type Head = BiasResult['blocks'][number]['heads'][number];
 
 const chosenName = (names: readonly string[]) => (names.length > 3 ? `${names.length} tokens` : names.join(', '));
+
+type Pair = AnswerTo<'bias'>['norms']['input'];
 
 const meanPair = (pairs: readonly Pair[]): Pair => [mean(pairs.map(([a]) => a)), mean(pairs.map(([, b]) => b))];
 

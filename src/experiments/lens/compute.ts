@@ -1,5 +1,5 @@
 /** Logit lens at every residual point and token, and direct logit attribution. */
-import type { AttributionAnswer, LensAnswer, Part } from '../../engine/contract/answers.js';
+import type { AnswerTo } from '../../engine/contract/questions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Run } from '../experiment.js';
@@ -17,7 +17,7 @@ export interface LensRequest extends PromptRequest {
 }
 
 /** What final norm and unembedding make of one residual point. */
-export interface LensPoint extends LensAnswer {
+export interface LensPoint extends AnswerTo<'lens'> {
   readonly layer: number;
   readonly point: 'resid_post' | 'resid_mid';
 }
@@ -27,7 +27,7 @@ export interface LensResult extends RunFacts {
   /** In the order of the model: h_0, then of each block resid_mid (where asked for) and resid_post. */
   readonly points: readonly LensPoint[];
   /** Or why the logit cannot be split, in words. */
-  readonly attribution: AttributionAnswer | string;
+  readonly attribution: AnswerTo<'attribution'> | string;
 }
 
 /** As people give a target: digits are an id, anything else is the token's text. */
@@ -48,7 +48,7 @@ export async function* lookThrough(engine: Engine, request: LensRequest, signal?
   for (let layer = 0; layer <= layers; layer++) {
     const hasMid = request.mid && blocks[layer - 1]?.residMid !== undefined;
     for (const point of hasMid ? (['resid_mid', 'resid_post'] as const) : (['resid_post'] as const)) {
-      points.push({ layer, point, ...(await ask(engine, { type: 'lens-rows', layer, point, top }, signal)) });
+      points.push({ layer, point, ...(await ask(engine, { type: 'lens', layer, point, top }, signal)) });
     }
     yield { phase: 'asking', done: layer, of: layers };
   }
@@ -75,7 +75,7 @@ async function attributionOf(
   { token, target }: { readonly token?: number; readonly target?: number },
   last: number,
   signal: AbortSignal | undefined,
-): Promise<AttributionAnswer | string> {
+): Promise<AnswerTo<'attribution'> | string> {
   try {
     return await ask(engine, { type: 'attribution', token: token ?? last, target }, signal);
   } catch (error) {
@@ -99,7 +99,7 @@ export function decidedAt({ points }: Pick<LensResult, 'points'>): number[] {
 }
 
 /** The part of the model as people say it. */
-export function partName({ part, block }: Part): string {
+export function partName({ part, block }: AnswerTo<'attribution'>['parts'][number]): string {
   const names = { embedding: 'embedding', bias: 'biases', rest: 'what is not linear' };
   return part === 'attention' || part === 'mlp' || part === 'block'
     ? `${{ attention: 'attention', mlp: 'MLP', block: 'attention and MLP' }[part]} of block ${block}`

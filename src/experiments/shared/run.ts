@@ -1,6 +1,7 @@
 /** One run of a prompt, for the experiments that ask about its inside. */
 import { type Analysis, emptyAnalysis, fold } from '../../analysis/analysis.js';
-import type { Query, QueryAnswers, RunRequest } from '../../engine/contract/events.js';
+import type { RunRequest } from '../../engine/contract/events.js';
+import type { AnswerTo, Question } from '../../engine/contract/questions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Token } from '../../tokens/token.js';
@@ -52,13 +53,13 @@ export function analyze(...request: Parameters<typeof runPrompt>): Promise<Analy
 }
 
 /** Asks about the last run, unless `signal` is aborted: then the engine is left alone and `cancelled` is thrown. */
-export async function ask<Q extends Query>(
+export async function ask<Q extends Question>(
   engine: Engine,
-  query: Q,
+  question: Q,
   signal?: AbortSignal,
-): Promise<QueryAnswers[Q['type']]> {
+): Promise<AnswerTo<Q['type']>> {
   if (signal?.aborted) throw new SinkscopeError({ code: 'cancelled', message: 'The experiment was stopped.' });
-  return engine.query(query);
+  return engine.query(question);
 }
 
 export function factsOf({ started, tokens }: Analysis): RunFacts {

@@ -1,6 +1,7 @@
 /** What the experiments on texts share: sequences to run, and runs that either go on or throw. */
 
-import type { FailedEvent, FinishedEvent } from '../../engine/contract/events.js';
+import type { FailedEvent } from '../../engine/contract/events.js';
+import type { DoneEvent } from '../../engine/contract/measure.js';
 import type { Encoded } from '../../engine/contract/protocol.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
@@ -68,11 +69,11 @@ export async function encode(
  * @throws SinkscopeError with its problem where it fails
  */
 export async function* follow<E extends { readonly type: string }>(
-  events: AsyncIterable<E | FinishedEvent | FailedEvent>,
-): AsyncGenerator<Exclude<E, FinishedEvent | FailedEvent>, void, void> {
+  events: AsyncIterable<E | DoneEvent | FailedEvent>,
+): AsyncGenerator<Exclude<E, DoneEvent | FailedEvent>, void, void> {
   for await (const event of events) {
     if (isFailed(event)) throw new SinkscopeError(event.problem);
-    if (event.type !== 'finished') yield event as Exclude<E, FinishedEvent | FailedEvent>;
+    if (event.type !== 'done') yield event as Exclude<E, DoneEvent | FailedEvent>;
   }
 }
 

@@ -16,7 +16,7 @@ import {
   text,
   thresholds,
 } from '../../support/experiments.js';
-import { at, pairs } from '../../support/lists.js';
+import { at } from '../../support/lists.js';
 import { trainOn } from '../../support/weight.js';
 
 const engine = await startEngine();
@@ -41,7 +41,10 @@ describe.each(references.survey)('a survey with $model equals PyTorch', (referen
     expect(rows.map(({ mean: _, deviation: __, tokens: ___, ...row }) => row)).toEqual(
       reference.rows.map(({ mean: _, deviation: __, ...row }) => row),
     );
-    for (const [row, { mean, deviation }] of pairs(rows, reference.rows)) {
+    // With explicit biases nothing stands out in any sequence, there or here.
+    expect(rows.length > 0).toBe(reference.model !== 'llama-bias');
+    for (const [i, { mean, deviation }] of reference.rows.entries()) {
+      const row = at(rows, i);
       expect(off(row.mean, mean)).toBeLessThan(1e-4);
       expect(Math.abs((row.deviation ?? 0) - deviation)).toBeLessThan(1e-4 * Math.abs(mean));
     }

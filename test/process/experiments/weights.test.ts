@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { follow, textWindows } from '../../../src/experiments/shared/text.js';
 import { score } from '../../../src/experiments/shared/variants.js';
 import { findWeights, type WeightsResult, weightsConclusion } from '../../../src/experiments/weights/compute.js';
+import { collect, failure, readFloats } from '../../support/engine.js';
 import {
   boats,
   budget,
@@ -11,12 +13,14 @@ import {
   pendulum,
   references,
   startEngine,
+  temporaryFolder,
   text,
   thresholds,
 } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
 const engine = await startEngine();
+const folder = await temporaryFolder();
 
 const request = (model: string, k = 5) => ({
   ...budget,
@@ -130,15 +134,20 @@ it('means of a place are those of the single runs', async () => {
   const sequences = windows.sequences.map(({ ids }) => ids);
   const places = [{ point: 'attn_out', block: 3 } as const];
   const [mean] = await all(follow(engine.states({ ...budget, model, sequences, places, mean: { rows: [5] } })));
-  const rows: Float32Array[] = [];
-  for (const ids of sequences) {
-    for await (const _ of engine.analyze({ ...budget, model, prompt: { ids }, attention: false }));
-    rows.push((await engine.query({ type: 'activation', point: 'attn_out', layer: 3, token: 5 })).values);
+  // What attention adds is what the residual has after it, less what it had before.
+  const added: number[][] = [];
+  for (const [i, ids] of sequences.entries()) {
+    const save = { file: join(folder, `${i}.safetensors`), attention: false, mlp: false, logits: false };
+    const events = await collect(engine.analyze({ ...budget, model, prompt: { ids }, attention: false, save }));
+    expect(failure(events)).toBeUndefined();
+    const [before, after] = [await readFloats(save.file, 'hidden.2'), await readFloats(save.file, 'resid_mid.2')];
+    const token = ({ values }: { readonly values: Float32Array }) => [...values.subarray(5 * 256, 6 * 256)];
+    added.push(token(after).map((value, dim) => value - at(token(before), dim)));
   }
   const values = at(mean?.rows, 0);
   expect(values.length).toBe(256);
   for (const [dim, value] of values.entries()) {
-    const expected = rows.reduce((sum, row) => sum + at(row, dim), 0) / rows.length;
+    const expected = added.reduce((sum, row) => sum + at(row, dim), 0) / added.length;
     expect(Math.abs(value - expected)).toBeLessThan(1e-4);
   }
 });

@@ -1,9 +1,11 @@
 /** Direct logit attribution: what each part of the model adds to one logit. */
-import { SinkscopeError } from '../../errors.js';
-import type { AttributionAnswer, AttributionQuery, Part, PartName } from '../contract/answers.js';
-import { fixedLength } from '../inputs/feeds.js';
-import { floats, rowsOf, sliceRows, type Value, withRows } from '../tensors/value.js';
-import type { Inside } from './inside.js';
+import { SinkscopeError } from '../../../errors.js';
+import type { AnswerTo } from '../../contract/questions.js';
+import { fixedLength } from '../../inputs/feeds.js';
+import { floats, rowsOf, sliceRows, type Value, withRows } from '../../tensors/value.js';
+import { type Answerer, type Inside, valueIn } from '../inside.js';
+
+type Part = AnswerTo<'attribution'>['parts'][number];
 
 /**
  * Every part's vector through the final norm with its scale taken from the last residual, then the unembedding. Norm
@@ -11,7 +13,8 @@ import type { Inside } from './inside.js';
  *
  * @throws SinkscopeError `input` where the model predicts no tokens, or more than a LayerNorm or RMSNorm is before its head
  */
-export async function attribution(run: Inside, { token, target }: AttributionQuery): Promise<AttributionAnswer> {
+export const answerAttribution: Answerer<'attribution'> = async (run, { token, target }) => {
+  run.checkToken(token);
   const { anatomy, predicts, file } = run.loaded;
   const { unembedding, finalNorm, layers } = anatomy;
   if (!predicts || !unembedding) {
@@ -42,10 +45,10 @@ export async function attribution(run: Inside, { token, target }: AttributionQue
   if (Math.abs(left) > 1e-3 * Math.max(...parts.map((part) => Math.abs(part.logit))))
     parts.push({ part: 'rest', logit: left });
   return { token, target: { id, text: run.loaded.tokenizer()?.decode(id) ?? `token ${id}` }, logit, parts };
-}
+};
 
 interface Vector {
-  readonly part: PartName;
+  readonly part: Part['part'];
   readonly block?: number;
   readonly vector: Float32Array;
 }
@@ -60,7 +63,7 @@ async function vectorsOf(run: Inside, token: number): Promise<Vector[]> {
     const added = difference(after, before);
     const hasMlp = mlpIntermediate !== undefined || residMid !== undefined;
     if (attention?.output !== undefined && hasMlp) {
-      const value = (await run.inside(block, [attention.output])).get(attention.output) as Value;
+      const value = valueIn(await run.inside(block, [attention.output]), attention.output);
       const ofAttention = rowOf(value, token);
       vectors.push({ part: 'attention', block, vector: ofAttention });
       vectors.push({ part: 'mlp', block, vector: difference(added, ofAttention) });
@@ -120,7 +123,8 @@ async function throughRows(
   to: string,
 ): Promise<Float32Array[]> {
   const { layers, inputs } = run.loaded.anatomy;
-  const template = from === run.residual(layers) ? await run.state(layers) : await computed(run, layers + 1, from);
+  const isLast = from === run.residual(layers);
+  const template = isLast ? await run.state(layers) : valueIn(await run.inside(layers + 1, [from]), from);
   const { tokens } = rowsOf(template);
   if (fixedLength(inputs) !== undefined) return inParts(run, template, from, rows, to, tokens);
   try {
@@ -148,7 +152,7 @@ async function inParts(
     const part = rows.slice(start, start + count);
     for (const [i, row] of part.entries()) data.set(row, i * dims);
     const given = new Map([[from, withRows(template, data)]]);
-    const value = (await run.inside(run.loaded.anatomy.layers + 1, [to], given)).get(to) as Value;
+    const value = valueIn(await run.inside(run.loaded.anatomy.layers + 1, [to], given), to);
     if (rowsOf(value).tokens !== count) {
       throw new SinkscopeError({
         code: 'input',
@@ -160,10 +164,6 @@ async function inParts(
     for (const i of part.keys()) results.push(rowOf(value, i));
   }
   return results;
-}
-
-async function computed(run: Inside, block: number, name: string): Promise<Value> {
-  return (await run.inside(block, [name])).get(name) as Value;
 }
 
 const rowOf = (value: Value, row: number) => floats(sliceRows(value, row, row + 1)).slice();

@@ -1,16 +1,20 @@
 /** Implicit attention bias (arXiv:2402.17762): what chosen keys add to every query's attention output, against the rest. */
-import { SinkscopeError } from '../../errors.js';
-import type { BiasAnswer, BiasQuery, Pair, Update } from '../contract/answers.js';
-import type { Pattern } from '../tensors/patterns.js';
-import { columnsOf, type Place, placeOf, updateOf, type WeighedRows, weighedRows } from '../tensors/site.js';
-import { floats, rowsOf, type Value, withFloats } from '../tensors/value.js';
-import type { Inside } from './inside.js';
+import { SinkscopeError } from '../../../errors.js';
+import type { AnswerTo } from '../../contract/questions.js';
+import type { Pattern } from '../../tensors/patterns.js';
+import { columnsOf, type Place, placeOf, updateOf, type WeighedRows, weighedRows } from '../../tensors/site.js';
+import { floats, rowsOf, type Value, withFloats } from '../../tensors/value.js';
+import { type Answerer, type Inside, valueIn } from '../inside.js';
+
+type Bias = AnswerTo<'bias'>;
+type Update = Bias['heads'][number]['chosen'];
+type Pair = Bias['norms']['input'];
 
 /**
  * @throws SinkscopeError `input` where there is no such token or block, no query after the chosen keys, or the block's
  *   pattern or values were not found
  */
-export async function implicitBias(run: Inside, { layer, tokens: chosen }: BiasQuery): Promise<BiasAnswer> {
+export const answerBias: Answerer<'bias'> = async (run, { layer, tokens: chosen }) => {
   const { loaded, tokens } = run;
   const attention = loaded.anatomy.blocks[layer - 1]?.attention;
   const pattern = await run.pattern(layer);
@@ -41,8 +45,8 @@ export async function implicitBias(run: Inside, { layer, tokens: chosen }: BiasQ
       message: `Fewer than two tokens come after the chosen ones (${tokens} in all), so there is nothing to compare; give a longer text.`,
     });
   }
-  const product = found.get(weighed) as Value;
-  const rows = weighedRows(found.get(values) as Value, pattern.heads);
+  const product = valueIn(found, weighed);
+  const rows = weighedRows(valueIn(found, values), pattern.heads);
   const place = placeOf(pattern, rows, product);
   if (!place) throw notFound(layer);
   const all = floats(product);
@@ -67,7 +71,7 @@ export async function implicitBias(run: Inside, { layer, tokens: chosen }: BiasQ
     normed: norm && byToken(norm, measure),
   });
   const keyRows =
-    keys === undefined ? undefined : keyRowsOf(found.get(keys) as Value, rows, pattern, 'tensor' in attention.pattern);
+    keys === undefined ? undefined : keyRowsOf(valueIn(found, keys), rows, pattern, 'tensor' in attention.pattern);
   return {
     counted: { from, queries: tokens - from },
     heads,
@@ -80,7 +84,7 @@ export async function implicitBias(run: Inside, { layer, tokens: chosen }: BiasQ
     keyNorm: keyRows && normsOf(keyRows, pattern, picked),
     valueNorm: normsOf(rows, pattern, picked),
   };
-}
+};
 
 function notFound(layer: number): SinkscopeError {
   return new SinkscopeError({
@@ -107,10 +111,10 @@ async function projections(
   first: Float32Array,
   rest: Float32Array,
   from: number,
-): Promise<BiasAnswer['projected']> {
+): Promise<Bias['projected']> {
   const through = async (update: Float32Array) => {
     const results = await run.inside(layer, [projected], new Map([[weighed, withFloats(product, update)]]));
-    return results.get(projected) as Value;
+    return valueIn(results, projected);
   };
   const nothing = floats(await through(new Float32Array(first.length)));
   const of = async (update: Float32Array) => {
