@@ -16,7 +16,13 @@ export default defineConfig({
   ],
   test: {
     include: ['test/{pure,process,browser,zoo}/**/*.test.ts'],
-    testTimeout: 60_000,
+    runner: 'test/recorder.ts',
+    // The slowest tests take ten seconds on two cores; limits are for what hangs, on slow machines too.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: 60_000 } },
+    // Some tests load ONNX Runtime themselves; see src/engine/stages/telemetry.ts.
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     server: { deps: { inline: [/\.wasm$/] } },
   },
 });

@@ -4,10 +4,12 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/e2e/**/*.test.ts'],
+    runner: 'test/recorder.ts',
     globalSetup: 'test/e2e/setup.ts',
     fileParallelism: false,
-    testTimeout: 90_000,
-    hookTimeout: 120_000,
-    expect: { poll: { timeout: 15_000, interval: 100 } },
+    // The slowest tests take thirty seconds on two cores; limits are for what hangs, on slow machines too.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    expect: { poll: { timeout: 60_000, interval: 100 } },
   },
 });

@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { run } from './npm.mjs';
 
@@ -48,8 +48,9 @@ export async function getBrowser() {
   if (installed) return installed;
   console.log('No Chrome, Edge or Chromium found: downloading one with Playwright …');
   try {
-    const cli = createRequire(import.meta.url).resolve('playwright-core/cli.js');
-    await run(process.execPath, [cli, 'install', 'chromium']);
+    // Its command line is no export of the package.
+    const manifest = createRequire(import.meta.url).resolve('playwright-core/package.json');
+    await run(process.execPath, [join(dirname(manifest), 'cli.js'), 'install', 'chromium']);
     return chromium.executablePath();
   } catch (error) {
     throw new Error(

@@ -1,6 +1,6 @@
 /**
  * Runs `test/host/` inside a real extension host: in the desktop VS Code where it can be had, else in the server
- * build. Either way mocha runs in there (`test/host/index.ts`) and leaves its report in `out/host/results.json`.
+ * build. Either way mocha runs in there (`test/host/index.ts`) and leaves its record in `out/host/record.jsonl`.
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';

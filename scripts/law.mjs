@@ -23,7 +23,8 @@ src/tokens                     src/models node tokenizers pngjs @jsquash/jpeg va
 src/engine/contract            src/statistics src/anatomy src/tokens valibot
 src/engine/tensors             src/statistics src/onnx
 src/engine/inputs              src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens
-src/engine/stages/session.ts   src/engine/tensors src/onnx onnxruntime-node
+src/engine/stages/telemetry.ts node
+src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/tensors src/onnx onnxruntime-node
 src/engine/stages              src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors
 src/engine/jobs                src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens
@@ -32,12 +33,9 @@ src/analysis                   src/engine/contract src/statistics src/tokens
 src/experiments/facts.ts
 src/experiments/values.ts      src/experiments/facts.ts
 src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts src/experiments/values.ts
-src/experiments/before         src/analysis src/engine/host
-src/experiments/shared         src/experiments/before src/experiments/experiment.ts src/experiments/facts.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node
-src/experiments/*              src/experiments/before src/experiments/shared src/experiments/experiment.ts src/experiments/facts.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
-src/experiments/weights        src/experiments/before src/experiments/interventions src/experiments/shared src/experiments/experiment.ts src/analysis src/engine/contract src/engine/host src/statistics src/models
-src/experiments/intervene      src/experiments/before src/experiments/interventions src/experiments/shared src/experiments/experiment.ts src/analysis src/engine/contract src/engine/host
-src/experiments/catalogue.ts   src/experiments/before src/experiments/*
+src/experiments/shared         src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node
+src/experiments/*              src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
+src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
 src/cli                        src/experiments src/analysis src/engine/contract src/engine/host src/onnx node commander cli-progress package.json
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract
 src/extension                  src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy node vscode valibot
@@ -50,14 +48,15 @@ webview/app.ts                 webview src/protocol.ts src/analysis lit
 webview/panel.ts               webview
 scripts                        node esbuild @vscode/vsce @vscode/test-electron playwright-core oxc-parser
 webview/dev                    webview scripts src/protocol.ts src/analysis src/engine/contract src/statistics node esbuild
+test/recorder.ts               scripts/record.mjs vitest node
 test/support/files.ts          node vitest
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node esbuild vitest
 test/support                   test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf
 test/zoo                       test/support src node esbuild vitest
-test/pure                      scripts/law.mjs scripts/contributions.mjs test/support test/zoo/compare.ts src webview package.json package.nls.json node onnxruntime-node pngjs @bufbuild/protobuf vitest
-test/process                   test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate vitest
+test/pure                      scripts/law.mjs scripts/contributions.mjs test/support test/zoo/compare.ts src webview package.json package.nls.json node onnxruntime-node pngjs @bufbuild/protobuf fflate vitest
+test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate vitest
 test/browser                   webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
-test/host                      src node mocha vscode
+test/host                      scripts/record.mjs src node mocha vscode
 test/e2e                       scripts src node playwright-core yauzl vitest
 test/bench                     src scripts webview/dev node esbuild onnxruntime-node
 `;

@@ -1,5 +1,6 @@
 /**
- * Packages the extension for one platform: `npm run package [-- --target linux-x64]` writes `out/sinkscope-….vsix`.
+ * Packages the extension for one platform: `npm run package [-- --target linux-x64]` writes `out/sinkscope-….vsix`,
+ * `npm run package -- --all` one for each platform there is.
  *
  * The native packages carry the files of all platforms, so what is packed is put together in a folder of its own:
  * what `.vscodeignore` leaves of this one, and of the native files those of the target.
@@ -93,8 +94,8 @@ async function copy(from, to, paths, filter) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({ options: { target: { type: 'string' } } });
+  const { values } = parseArgs({ options: { target: { type: 'string' }, all: { type: 'boolean' } } });
   await installDependencies();
   await import('./build.mjs');
-  console.log(await packageExtension(values.target));
+  for (const target of values.all ? Object.keys(targets) : [values.target]) console.log(await packageExtension(target));
 }

@@ -49,7 +49,7 @@ export interface Block {
 export interface Attention {
   /**
    * Where the pattern (probabilities after the softmax, [1, heads, T, keys] up to leading axes) is:
-   * a value of the graph, or hidden in an operator and rebuilt by `patternNodes`.
+   * a value of the graph, or hidden in an operator and rebuilt by `withPatterns`.
    */
   readonly pattern: { readonly tensor: string } | { readonly operator: Node };
   /** What the branch adds to the residual, after its output projection; undefined where it is summed with another. */
@@ -58,7 +58,7 @@ export interface Attention {
   readonly normed: string | undefined;
   /**
    * What the scores' product multiplies the queries by: [1, key/value heads or heads, head_dim, keys] or with its last
-   * two axes exchanged. With a pattern hidden in an operator `keys` and `values` are rebuilt by `patternNodes`.
+   * two axes exchanged. With a pattern hidden in an operator `keys` and `values` are rebuilt by `withPatterns`.
    */
   readonly keys: string | undefined;
   /** What the pattern weighs, [1, key/value heads or heads, keys, head_dim]. */

@@ -1,9 +1,10 @@
 /** Attention sites: where a branch's pattern is, and how many heads it has. */
-import { DataType, intAttribute, type Node } from '../onnx/model.js';
+import { DataType, type Node } from '../onnx/model.js';
 import type { Attention } from './anatomy.js';
 import { declaredExtents, type PartialVector, partialVector } from './extents.js';
 import { between, type Flow, stripped } from './flow.js';
-import { factors, isFusedAttention, isPointwise, isSum } from './ops.js';
+import { countedHeads, inputAs, isFusedAttention, outputAs } from './operators/table.js';
+import { factors, isPointwise, isSum } from './ops.js';
 import { lastProduct, type WeightProduct, weightProduct } from './products.js';
 import type { Branch } from './residual.js';
 
@@ -11,33 +12,41 @@ import type { Branch } from './residual.js';
 export function attentionOf(flow: Flow, branch: Branch): Attention | undefined {
   const site = siteOf(flow, branch.nodes);
   if (!site) return undefined;
-  const projection = lastProduct(flow, branch.output);
-  const width = projection?.rows;
-  const output = branch.output;
+  const { output } = branch;
+  const projection = lastProduct(flow, output);
   const projected = projection && (isIntegerProduct(projection.node) ? output : projection.node.outputs[0]);
-  if ('tensor' in site) {
-    const { tensor, values, weighed, scores } = site;
-    const [query, keys] = (scores && factors(scores)) ?? [];
-    const normed = query === undefined ? undefined : projections(flow, query).products[0]?.activation;
-    const parts = { normed, keys, values, weighed, projected, edges: edgesOf(flow, site) };
-    return { pattern: { tensor }, output, ...parts, ...headsOf(flow, site, width) };
-  }
-  const { operator } = site;
-  const [query = ''] = operator.inputs;
-  // Some operators hold the projections, so that their second input is a weight.
-  const isProjected = !flow.isConstant(operator.inputs[1] ?? '');
-  const normed = (isProjected && projections(flow, query).products[0]?.activation) || query;
-  const [weighed] = operator.outputs;
-  const parts = { normed, keys: undefined, values: undefined, weighed, projected, edges: undefined };
-  const heads =
-    headCount(operator, 'num_heads') ??
-    headCount(operator, 'q_num_heads') ??
-    declaredHeads(flow, operator) ??
-    known(splitOf(projections(flow, query))?.at(-2));
+  const width = projection?.rows;
+  const inside = 'tensor' in site ? ofSoftmax(flow, site, width) : ofOperator(flow, site.operator, width);
+  return { output, projected, ...inside };
+}
+
+type Inside = Omit<Attention, 'output' | 'projected'>;
+
+/**
+ * Attention whose softmax is a node of the graph.
+ *
+ * @param width elements of all heads' values together: rows of the output projection.
+ */
+function ofSoftmax(flow: Flow, site: Softmax, width: number | undefined): Inside {
+  const { tensor, values, weighed, scores } = site;
+  const [query, keys] = (scores && factors(scores)) ?? [];
+  const normed = query === undefined ? undefined : projections(flow, query).products[0]?.activation;
+  const edges = edgesOf(flow, site);
+  return { pattern: { tensor }, normed, keys, values, weighed, edges, ...headsOf(flow, site, width) };
+}
+
+/** Attention that is one operator, with its projections before it or inside. */
+function ofOperator(flow: Flow, operator: Node, width: number | undefined): Inside {
+  const [query, key] = [inputAs(operator, 'query'), inputAs(operator, 'key')];
+  const normed = projections(flow, query).products[0]?.activation ?? (query || inputAs(operator, 'states'));
+  const weighed = outputAs(operator, 'weighed');
+  const counted = countedHeads(operator);
+  const heads = known(counted.heads) ?? declaredHeads(flow, query) ?? known(splitOf(projections(flow, query))?.at(-2));
   const headDim = ratio(width, heads);
-  const keys = operator.inputs[1] ? keyHeads(flow, operator.inputs[1], undefined, heads, headDim) : undefined;
-  const kvHeads = headCount(operator, 'kv_num_heads') ?? keys ?? declaredHeads(flow, operator, 1) ?? heads;
-  return { pattern: { operator }, output, ...parts, heads, kvHeads, headDim };
+  const kvHeads =
+    known(counted.kvHeads) ?? keyHeads(flow, key, undefined, heads, headDim) ?? declaredHeads(flow, key) ?? heads;
+  const parts = { normed, keys: undefined, values: undefined, weighed, edges: undefined };
+  return { pattern: { operator }, ...parts, heads, kvHeads, headDim };
 }
 
 /** The value that weighs the values, and the product of queries and keys it comes from. */
@@ -57,7 +66,7 @@ function siteOf(flow: Flow, nodes: ReadonlySet<Node>): Softmax | { operator: Nod
   if (operator) return { operator };
   const found: Softmax[] = [];
   for (const node of inOrder) {
-    const weighed = isSoftmax(flow, node) && weighing(flow, node.outputs[0] as string, nodes);
+    const weighed = isSoftmax(flow, node) && weighing(flow, node.outputs[0] ?? '', nodes);
     if (weighed) found.push({ ...weighed, input: node.inputs[0] ?? '', scores: scoresOf(flow, node) });
   }
   // A softmax of a product of queries and keys before one of something else, e.g. over the taps of a kernel.
@@ -205,11 +214,7 @@ function projections(flow: Flow, value: string): Projections {
   return { products: [...products], targets: own.map(({ target }) => target) };
 }
 
-/**
- * Heads of a pattern in the graph.
- *
- * @param width elements of all heads' values together: rows of the output projection.
- */
+/** Heads of a pattern in the graph. */
 function headsOf(flow: Flow, site: Softmax, width: number | undefined) {
   const [query, key] = (site.scores && factors(site.scores)) ?? ['', ''];
   const queries = projections(flow, query);
@@ -270,12 +275,8 @@ function ratio(whole: number | undefined, part: number | undefined): number | un
   return whole && part && whole % part === 0 ? whole / part : undefined;
 }
 
-function headCount(node: Node, attribute: string): number | undefined {
-  return known(intAttribute(node, attribute, 0));
-}
-
-/** Heads of an operator whose queries or keys have an axis for them: [batch, heads, tokens, head_dim]. */
-function declaredHeads(flow: Flow, node: Node, input = 0): number | undefined {
-  const extents = declaredExtents(flow, node.inputs[input] ?? '');
+/** Heads of queries or keys that have an axis for them: [batch, heads, tokens, head_dim]. */
+function declaredHeads(flow: Flow, value: string): number | undefined {
+  const extents = declaredExtents(flow, value);
   return extents?.length === 4 ? extents[1] : undefined;
 }

@@ -65,8 +65,7 @@ export function between(flow: Flow, from: string, to: string): ReadonlySet<Node>
   const found = new Set<Node>();
   // Post-order with an explicit stack: a value is settled once all that its producer reads is settled.
   const stack: string[] = [to];
-  while (stack.length > 0) {
-    const value = stack[stack.length - 1] as string;
+  for (let value = stack.at(-1); value !== undefined; value = stack.at(-1)) {
     const node = flow.producer(value);
     if (leads.has(value) || !node || flow.depth(value) <= floor) {
       if (!leads.has(value)) leads.set(value, false);

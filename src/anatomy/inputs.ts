@@ -3,7 +3,9 @@ import { DataType, intAttribute, type Node, type ValueInfo } from '../onnx/model
 import type { Input, InputRole } from './anatomy.js';
 import { partialVector } from './extents.js';
 import { downstream, type Flow, stripped } from './flow.js';
-import { isFusedAttention, isPassThrough, lookup } from './ops.js';
+import type { Role } from './operators/operator.js';
+import { attentionOperator, inputAs, isFusedAttention, roleOf } from './operators/table.js';
+import { argumentOf, isPassThrough, lookup } from './ops.js';
 import { isOrder, patchOf } from './pictures.js';
 import { weightProduct } from './products.js';
 
@@ -222,11 +224,9 @@ function cacheAxis({ touches, through }: Uses, rank: number | undefined): Cache 
       const fromEnd = axis < 0 ? axis : axis - (through.length > 0 ? 4 : rank);
       return { axis: rank + fromEnd };
     }
-    if (isFusedAttention(node) && isCacheInput(node, index)) {
-      const isWindow = intAttribute(node, 'sliding_window_cache', 0) !== 0;
-      const room = isWindow ? intAttribute(node, 'local_window_size', 0) : undefined;
-      return { axis: node.op === 'Attention' && node.domain !== '' ? 3 : 2, room };
-    }
+    const role = roleOf(node, index);
+    if (role === 'past') return { axis: 3 };
+    if (role === 'past-key' || role === 'past-value') return { axis: 2, room: attentionOperator(node)?.room?.(node) };
     if (['ScatterElements', 'ScatterND', 'TensorScatter'].includes(node.op) && index === 0) return { axis: undefined };
   }
   const split = through.filter((node) => node.op === 'Concat').length;
@@ -234,15 +234,6 @@ function cacheAxis({ touches, through }: Uses, rank: number | undefined): Cache 
     ? { axis: 2 }
     : undefined;
 }
-
-const cacheInputs: Readonly<Record<string, readonly number[]>> = {
-  'com.microsoft.GroupQueryAttention': [3, 4],
-  'com.microsoft.MultiHeadAttention': [6, 7],
-  'com.microsoft.Attention': [4],
-  'com.microsoft.SparseAttention': [3, 4],
-  '.Attention': [4, 5],
-};
-const isCacheInput = (node: Node, index: number) => cacheInputs[`${node.domain}.${node.op}`]?.includes(index) ?? false;
 
 function pastOf(info: ValueInfo, { axis, room }: Cache, { kvHeads, headDim }: InputContext): Recognised {
   if (axis === undefined) return { role: 'past', how: 'a cache of fixed length: zeros' };
@@ -259,27 +250,23 @@ function pastOf(info: ValueInfo, { axis, room }: Cache, { kvHeads, headDim }: In
   return { role: 'past', tokenAxis: axis, extents, how: 'key/value cache: empty' };
 }
 
-/** Roles that an argument of a fused operator gives. */
+const meanings: Readonly<Partial<Record<Role, Recognised>>> = {
+  positions: { role: 'position-ids', how: 'positions: 0 to T - 1' },
+  segments: { role: 'token-type-ids', how: 'segments: zeros' },
+  padding: { role: 'attention-mask', how: 'ones: it masks attention' },
+  'past-length': { role: 'past-length', how: 'a count of tokens in the cache: zero' },
+  'last-key': { role: 'last-key-index', how: 'index of the last key: T - 1' },
+  'key-count': { role: 'total-length', how: 'number of keys: T' },
+};
+
+/** What an operator that the main path goes through takes an input for. */
 function argumentRole({ touches, through }: Uses, rank: number | undefined): Recognised | undefined {
   for (const { node, index } of touches) {
-    if (node.op === 'RotaryEmbedding' && index === (node.domain === '' ? 3 : 1))
-      return { role: 'position-ids', how: 'positions: 0 to T - 1' };
-    if (node.op === 'QEmbedLayerNormalization') {
-      if (index === 1) return { role: 'token-type-ids', how: 'segments: zeros' };
-      if (index === 7) return { role: 'attention-mask', how: 'ones: it masks attention' };
-    }
-    if (node.op === 'GroupQueryAttention') {
-      if (index === 5) return { role: 'last-key-index', how: 'index of the last key: T - 1' };
-      if (index === 6) return { role: 'total-length', how: 'number of keys: T' };
-      if (index === 9) return { role: 'position-ids', how: 'positions: 0 to T - 1' };
-    }
-    if (node.op === 'Attention' && node.domain !== '') {
-      if (index === 6) return { role: 'past-length', how: 'a count of tokens in the cache: zero' };
-      if (index === 3 && rank === 1 && through.every(isPassThrough))
-        return { role: 'total-length', how: 'number of keys: T' };
-    }
-    if (node.op === 'Attention' && node.domain === '' && index === 6)
-      return { role: 'total-length', how: 'number of keys: T' };
+    const role = roleOf(node, index) ?? argumentOf(node, index);
+    // What padding is computed from may be anything. With one axis it is the number of keys of each sequence.
+    if (role === 'padding' && !through.every(isPassThrough)) continue;
+    const meaning = role && meanings[role === 'padding' && rank === 1 ? 'key-count' : role];
+    if (meaning) return meaning;
   }
   return undefined;
 }
@@ -335,7 +322,8 @@ function tabulatedPositions(flow: Flow, main: ReadonlySet<string>): number | und
           outputs.some((output) => main.has(output)) || (op === 'Cast' && outputs.some((output) => meetsMain(output))),
       );
   for (const node of flow.model.graph.nodes) {
-    if (node.op === 'GroupQueryAttention' && node.inputs[7]) note(node.inputs[7], 0);
+    const rotary = inputAs(node, 'cos');
+    if (rotary) note(rotary, 0);
     const table = lookup(node);
     if (
       table &&

@@ -4,8 +4,6 @@
  */
 import { intsAttribute, type Node } from '../onnx/model.js';
 
-const contrib = 'com.microsoft';
-
 /** The value passes unchanged, up to its shape and precision. */
 const passThrough = new Set([
   'Identity',
@@ -66,24 +64,8 @@ const products = new Map<string, readonly [number, number]>([
   ['QGemm', [0, 3]],
 ]);
 
-/** Operators that hide a whole attention, softmax included. */
-const attentions = new Set([
-  'Attention',
-  'MultiHeadAttention',
-  'GroupQueryAttention',
-  'QAttention',
-  'QOrderedAttention',
-  'PackedAttention',
-  'PackedMultiHeadAttention',
-  'DecoderAttention',
-  'DecoderMaskedSelfAttention',
-  'DecoderMaskedMultiHeadAttention',
-  'LongformerAttention',
-  'SparseAttention',
-  'PagedAttention',
-  'MultiScaleAttention',
-  'GatedRelativePositionBias',
-]);
+/** Products whose arithmetic depends on how ONNX Runtime lays their weights out when a session is made. */
+const prepacked = new Set(['MatMulNBits', 'QMoE']);
 
 /** Operators that move information between tokens without attention: recurrences and scans. */
 const mixers = new Set(['DFT', 'STFT', 'Scan', 'Loop', 'LSTM', 'GRU', 'RNN', 'CausalConvWithState', 'LinearAttention']);
@@ -94,9 +76,8 @@ export const isPassThrough = (node: Node): boolean => passThrough.has(node.op);
 /** Elementwise, normalising or rearranging: no matrix product, no attention. */
 export const isPointwise = (node: Node): boolean => pointwise.has(node.op);
 
-/** A fused attention operator. */
-export const isFusedAttention = (node: Node): boolean =>
-  attentions.has(node.op) && (node.domain === contrib || node.domain === '');
+/** Multiplies by weights on whose layout, made with the session, its arithmetic depends. */
+export const isPrepacked = (node: Node): boolean => prepacked.has(node.op);
 
 /** Moves information between tokens by other means than attention. */
 export const isMixer = (node: Node): boolean => mixers.has(node.op) || isConvolution(node);
@@ -124,6 +105,19 @@ export function lookup(node: Node): { table: string; indices: string } | undefin
   if (node.op !== 'Gather' && node.op !== 'GatherBlockQuantized') return undefined;
   return { table: node.inputs[0] ?? '', indices: node.inputs[1] ?? '' };
 }
+
+/** What an input may be by its place alone: rows of a position table or a rotation, kinds of segment, what is no padding. */
+export type Argument = 'positions' | 'segments' | 'padding';
+
+/** What input `index` is to an operator that is no attention; undefined where its place says nothing. */
+export function argumentOf(node: Node, index: number): Argument | undefined {
+  if (node.op === 'RotaryEmbedding') return index === (node.domain === '' ? 3 : 1) ? 'positions' : undefined;
+  if (node.op !== 'QEmbedLayerNormalization') return undefined;
+  return index === 1 ? 'segments' : index === 7 ? 'padding' : undefined;
+}
+
+/** An operator as people call it. */
+export const operatorName = ({ op, domain }: Node): string => (domain === '' ? op : `${domain}.${op}`);
 
 /** Reads only the shape of its input. */
 export const isShapeOnly = (node: Node): boolean => node.op === 'Shape' || node.op === 'Size';

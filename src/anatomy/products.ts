@@ -31,8 +31,7 @@ export function endings(flow: Flow, value: string): Endings {
   const obstacles = new Map<Node, 'stacked' | 'opaque'>();
   const seen = new Set<string>([value]);
   const open = [value];
-  while (open.length > 0 && seen.size < maxVisits) {
-    const current = open.pop() as string;
+  for (let current = open.pop(); current !== undefined && seen.size < maxVisits; current = open.pop()) {
     const node = flow.producer(current);
     // The scale of a dynamic quantisation comes from the activation, but by no product.
     if (!node || (isPassThrough(node) && node.outputs[0] !== current)) continue;

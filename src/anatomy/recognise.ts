@@ -7,11 +7,11 @@ import { attentionOf } from './attention.js';
 import { declaredExtents } from './extents.js';
 import { between, downstream, type Flow, flowOf, stripped } from './flow.js';
 import { recogniseInputs } from './inputs.js';
+import { inputAs } from './operators/table.js';
 import { factors, isConvolution, isMixer, isPictureConvolution, isSum } from './ops.js';
-import { patternObstacle } from './pattern.js';
 import { patchOf } from './pictures.js';
 import { lastProduct, weightProduct } from './products.js';
-import { type Addition, type Branch, type ResidualStream, residualStream } from './residual.js';
+import { type Branch, type ResidualStream, residualStream, type Step } from './residual.js';
 import { attentionObstacle, type Gap, merged, mlpObstacle, otherChains } from './words.js';
 
 /**
@@ -25,33 +25,27 @@ export function recognise(model: Model): Anatomy {
   const flow = flowOf(model);
   const stream = residualStream(flow);
   if (!stream) throw notATransformer(model);
-  const inStream = downstream(flow, stream.points[0] as string);
-  const parts = stream.additions.map((addition) => partsOf(flow, addition, inStream));
-  if (!isTransformer(parts)) throw notATransformer(model);
+  const inStream = downstream(flow, stream.from);
+  const parts = stream.steps.map((step) => partsOf(flow, step, inStream));
+  const end = isTransformer(parts) ? endOf(flow, stream.to) : undefined;
+  if (!end) throw notATransformer(model);
+
   const groups = grouped(parts);
   const gaps: Gap[] = [];
-  const blocks = groups.map((group, index) => blockOf(flow, stream, parts, group, index + 1, gaps));
+  const blocks = groups.map((group, index) => blockOf(flow, group, index + 1, gaps));
+  const embedding = groups[0]?.[0].step.from ?? stream.from;
+  const attention = first(blocks, ({ attention }) => attention);
+  const { kvHeads, headDim } = attention ?? {};
+  const { vocabulary, output, finalNorm, unembedding } = end;
+  const { inputs, source, context } = recogniseInputs(flow, { embedding, vocabulary, kvHeads, headDim });
+
   const missing = merged(gaps, blocks.length);
   if (stream.others.length > 0) missing.push(otherChains(stream.others));
-  const lastResidual = stream.points.at(-1) as string;
-  const firstPoint = groups[0]?.[0] ?? 0;
-  const embedding = stream.points[firstPoint] as string;
-
-  const output = outputOf(flow, lastResidual);
-  if (output === undefined) throw notATransformer(model);
-  const head = lastProduct(flow, output);
-  const hasHead =
-    head !== undefined && (head.activation === lastResidual || between(flow, lastResidual, head.activation));
-  const normed = hasHead ? head.activation : output;
-  if (!hasHead)
+  if (!unembedding)
     missing.push({
       part: 'unembedding',
       why: `the output ${output} is no product with a weight, so the model has no output head`,
     });
-  const attention = first(blocks, ({ attention }) => attention);
-  const vocabulary = hasHead ? head.columns : undefined;
-  const { kvHeads, headDim } = attention ?? {};
-  const { inputs, source, context } = recogniseInputs(flow, { embedding, vocabulary, kvHeads, headDim });
   for (const input of inputs)
     if (input.role === 'unknown' && flow.consumers(input.name).length > 0)
       missing.push({ part: `input ${input.name}`, why: input.how });
@@ -70,11 +64,28 @@ export function recognise(model: Model): Anatomy {
     source,
     embedding,
     blocks,
-    finalNorm: normed !== lastResidual && stripped(flow, normed) !== lastResidual ? { output: normed } : undefined,
-    unembedding: hasHead ? { input: head.activation, logits: output } : undefined,
+    finalNorm,
+    unembedding,
     output,
     inputs,
     missing,
+  };
+}
+
+type End = Pick<Anatomy, 'output' | 'finalNorm' | 'unembedding' | 'vocabulary'>;
+
+/** What comes after the last residual point; undefined where no output does. */
+function endOf(flow: Flow, residual: string): End | undefined {
+  const output = outputOf(flow, residual);
+  if (output === undefined) return undefined;
+  const product = lastProduct(flow, output);
+  const isHead = product && (product.activation === residual || between(flow, residual, product.activation));
+  const normed = isHead ? product.activation : output;
+  return {
+    output,
+    finalNorm: normed !== residual && stripped(flow, normed) !== residual ? { output: normed } : undefined,
+    unembedding: isHead ? { input: product.activation, logits: output } : undefined,
+    vocabulary: isHead ? product.columns : undefined,
   };
 }
 
@@ -108,9 +119,15 @@ function commonOperators(nodes: readonly Node[]): string {
   return most.map(([op, count]) => `${count} ${op}`).join(', ');
 }
 
+/** A branch, and the attention in it. */
+interface Term extends Branch {
+  readonly attention: Attention | undefined;
+}
+
 /** What the branches of one addition are. */
 interface Parts {
-  readonly addition: Addition;
+  readonly step: Step;
+  readonly terms: readonly Term[];
   readonly attention: Attention | undefined;
   /** The attention looks at something else than the residual stream, e.g. at an encoder's states. */
   readonly cross: boolean;
@@ -123,34 +140,35 @@ interface Parts {
   readonly mlpBranch: Branch | undefined;
 }
 
-function partsOf(flow: Flow, addition: Addition, stream: ReadonlySet<string>): Parts {
-  const branches = addition.branches.flatMap((branch) => parallelBranches(flow, addition.skip, branch));
-  const sites = branches.map((branch) => attentionOf(flow, branch));
-  const mixes = branches.map((branch) => mixesTokens(flow, branch));
-  const rest = branches.filter((_, index) => !sites[index] && !mixes[index]);
-  const product = rest.length === 1 ? lastProduct(flow, (rest[0] as (typeof rest)[0]).output) : undefined;
-  const attention = sites.find((site) => site !== undefined);
+function partsOf(flow: Flow, step: Step, stream: ReadonlySet<string>): Parts {
+  const terms = step.branches.flatMap((branch) => termsOf(flow, step.skip, branch));
+  const others = terms.filter(({ attention }) => attention === undefined);
+  const plain = others.filter((term) => !mixesTokens(flow, term));
+  const [mlpBranch] = plain;
+  const product = mlpBranch && plain.length === 1 ? lastProduct(flow, mlpBranch.output) : undefined;
+  const attention = first(terms, ({ attention }) => attention);
   return {
-    addition,
+    step,
+    terms,
     attention,
-    cross: attention !== undefined && keysOf(attention).every((key) => !stream.has(key)),
-    mixer: mixes.some((mix, index) => mix && !sites[index]),
+    cross: attention !== undefined && !stream.has(keysOf(attention)),
+    mixer: plain.length < others.length,
     mlp: product && {
       intermediate: product.activation,
       rows: product.rows,
       factor: floatAttribute(product.node, 'alpha', 1),
     },
-    mlpBranch: rest[0],
+    mlpBranch,
   };
 }
 
-const nodesOf = ({ addition }: Parts) => addition.branches.flatMap(({ nodes }) => [...nodes]);
+const nodesOf = ({ step }: Parts) => step.branches.flatMap(({ nodes }) => [...nodes]);
 
-/** What the keys come from; for an operator, also what holds queries and keys in one. */
-function keysOf({ pattern, keys }: Attention): string[] {
-  if ('tensor' in pattern) return keys === undefined ? [pattern.tensor] : [keys];
-  const [query, key] = pattern.operator.inputs;
-  return [query, pattern.operator.op.endsWith('QAttention') ? undefined : key].filter((value) => value !== undefined);
+/** What the keys come from: for an operator that takes none, what holds queries and keys in one. */
+function keysOf({ pattern, keys }: Attention): string {
+  if ('tensor' in pattern) return keys ?? pattern.tensor;
+  const given = (role: 'key' | 'query' | 'states') => inputAs(pattern.operator, role);
+  return given('key') || given('query') || given('states');
 }
 
 /**
@@ -166,53 +184,47 @@ function mixesTokens(flow: Flow, { nodes }: Branch): boolean {
 }
 
 /** The terms of h + (attention + mlp), which some exporters sum first; any other branch as it is. */
-function parallelBranches(flow: Flow, skip: string, branch: Branch): readonly Branch[] {
+function termsOf(flow: Flow, skip: string, branch: Branch): readonly Term[] {
+  const sited = (each: Branch): Term => ({ ...each, attention: attentionOf(flow, each) });
   const node = flow.producer(branch.output);
-  if (!node || !isSum(node) || flow.reads(node).length < 2) return [branch];
-  const terms = flow.reads(node).map((output) => ({ output, nodes: between(flow, skip, output) ?? new Set<Node>() }));
-  const attending = terms.filter((term) => attentionOf(flow, term) !== undefined);
-  return attending.length > 0 && attending.length < terms.length ? terms : [branch];
+  const summed = node && isSum(node) ? flow.reads(node) : [];
+  if (summed.length < 2) return [sited(branch)];
+  const terms = summed.map((output) => sited({ output, nodes: between(flow, skip, output) ?? new Set() }));
+  const attending = terms.filter(({ attention }) => attention !== undefined);
+  return attending.length > 0 && attending.length < terms.length ? terms : [sited(branch)];
 }
+
+/** The additions of a block. */
+type Group = readonly [Parts, ...Parts[]];
 
 /**
- * Indices of the additions of each block: a block begins at each attention or other mixer, except that attention to
- * an encoder's states belongs to the block before, and a mixer right after an attention is that block's MLP (some have a convolution inside). Additions before the first one belong to
- * the embedding. Where nothing mixes tokens in a way that is known, each addition is a block.
+ * The additions of each block: a block begins at each attention or other mixer, except that attention to an encoder's
+ * states belongs to the block before, and a mixer right after an attention is that block's MLP (some have a convolution
+ * inside). Additions before the first one belong to the embedding. Where nothing mixes tokens in a way that is known,
+ * each addition is a block.
  */
-function grouped(parts: readonly Parts[]): readonly (readonly number[])[] {
-  const groups: number[][] = [];
-  parts.forEach(({ attention, cross, mixer }, index) => {
+function grouped(all: readonly Parts[]): readonly Group[] {
+  const groups: [Parts, ...Parts[]][] = [];
+  for (const parts of all) {
     const group = groups.at(-1);
-    const isLoneAttention = group?.length === 1 && parts[group[0] as number]?.attention !== undefined;
-    const begins = attention ? !cross || !group : mixer && !isLoneAttention;
-    if (begins) groups.push([index]);
-    else group?.push(index);
-  });
-  return groups.length > 0 ? groups : parts.map((_, index) => [index]);
+    const isLoneAttention = group?.length === 1 && group[0].attention !== undefined;
+    const begins = parts.attention ? !parts.cross || !group : parts.mixer && !isLoneAttention;
+    if (begins) groups.push([parts]);
+    else group?.push(parts);
+  }
+  return groups.length > 0 ? groups : all.map((parts) => [parts]);
 }
 
-function blockOf(
-  flow: Flow,
-  stream: ResidualStream,
-  parts: readonly Parts[],
-  group: readonly number[],
-  block: number,
-  gaps: Gap[],
-): Block {
-  const [head, tail] = [group[0] as number, group.at(-1) as number];
-  const members = group.map((index) => parts[index] as Parts);
-  const attention = first(members, ({ attention }) => attention);
-  const mlp = first(members, ({ mlp }) => mlp);
-  const residPost = stream.points[tail + 1] as string;
+function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): Block {
+  const [head, ...rest] = group;
+  const tail = rest.at(-1) ?? head;
+  const attention = first(group, ({ attention }) => attention);
+  const mlp = first(group, ({ mlp }) => mlp);
   const note = (part: string, why: string) => gaps.push({ part, block, why });
-  if (members.some(({ cross }) => cross)) note('cross-attention', 'it looks at states that are not the tokens shown');
-  if (!attention) note('attention', attentionObstacle(members.flatMap((member) => [...nodesOf(member)])));
-  else if ('operator' in attention.pattern) {
-    const why = patternObstacle(attention.pattern.operator);
-    if (why !== undefined) note('attention pattern', why);
-  }
+  if (group.some(({ cross }) => cross)) note('cross-attention', 'it looks at states that are not the tokens shown');
+  if (!attention) note('attention', attentionObstacle(group.flatMap(nodesOf)));
   if (!mlp) {
-    const branch = first(members, ({ mlpBranch }) => mlpBranch);
+    const branch = first(group, ({ mlpBranch }) => mlpBranch);
     note('MLP intermediate', branch === undefined ? 'it has no branch besides attention' : mlpObstacle(flow, branch));
   }
   const factor = mlp?.factor ?? 1;
@@ -222,8 +234,8 @@ function blockOf(
       `its last product also multiplies by ${factor}, which may belong to the activation`,
     );
   return {
-    residPost,
-    residMid: group.length > 1 ? stream.points[head + 1] : undefined,
+    residPost: tail.step.to,
+    residMid: rest.length > 0 ? head.step.to : undefined,
     attention,
     mlpIntermediate: mlp?.intermediate,
   };
@@ -237,16 +249,12 @@ function outputOf(flow: Flow, residual: string): string | undefined {
 }
 
 /** Extent of the residual stream: declared, or what the branches' products give back to it. */
-function hiddenSize(flow: Flow, stream: ResidualStream, parts: readonly Parts[]): number | undefined {
-  const declared = first(stream.points, (point) => declaredExtents(flow, point)?.at(-1));
+function hiddenSize(flow: Flow, { from, steps }: ResidualStream, parts: readonly Parts[]): number | undefined {
+  const points = [from, ...steps.map(({ to }) => to)];
+  const terms = parts.flatMap(({ terms }) => terms);
   return (
-    declared ??
-    first(parts, ({ addition }) =>
-      first(
-        addition.branches.flatMap((branch) => parallelBranches(flow, addition.skip, branch)),
-        ({ output }) => lastProduct(flow, output)?.columns,
-      ),
-    )
+    first(points, (point) => declaredExtents(flow, point)?.at(-1)) ??
+    first(terms, ({ output }) => lastProduct(flow, output)?.columns)
   );
 }
 

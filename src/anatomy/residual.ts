@@ -8,7 +8,8 @@
  */
 import type { Node } from '../onnx/model.js';
 import { between, type Flow } from './flow.js';
-import { factors, isFusedAttention, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
+import { isFusedAttention } from './operators/table.js';
+import { factors, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
 
 export interface Addition {
   readonly node: Node;
@@ -28,12 +29,20 @@ export interface Branch {
   readonly nodes: ReadonlySet<Node>;
 }
 
+/** An addition of the stream, and the residual points that it reads and leaves. */
+export interface Step extends Addition {
+  readonly from: string;
+  readonly to: string;
+}
+
 export interface ResidualStream {
-  readonly additions: readonly Addition[];
+  /** Each begins at the point where the one before ends. */
+  readonly steps: readonly Step[];
+  /** The points that the first step reads and the last one leaves. */
+  readonly from: string;
+  readonly to: string;
   /** Lengths of further chains that hold attention: stages of other widths, or an encoder. */
   readonly others: readonly number[];
-  /** `points[0]` is what the first addition reads, `points[i]` what addition i leaves. */
-  readonly points: readonly string[];
 }
 
 /** How far a skip term is followed back through pointwise operators to what the branch reads. */
@@ -47,11 +56,16 @@ export function residualStream(flow: Flow): ResidualStream | undefined {
   const main = mainOf(flow, chains);
   if (!main) return undefined;
 
-  const additions = additionsOf(main);
-  const points = additions.map(({ skip, previous }) => pointOf(flow, walk, skip, previous));
-  points.push(lastPoint(flow, walk, additions, points));
+  const to = lastPoint(flow, walk, main);
+  const steps: Step[] = [];
+  let point = to;
+  for (const addition of additionsOf(main).reverse()) {
+    const from = pointOf(flow, walk, addition);
+    steps.unshift({ ...addition, from, to: point });
+    point = from;
+  }
   const others = chains.filter((chain) => chain !== main && chain.length > 1 && attends(chain));
-  return { additions, points, others: others.map(({ length }) => length) };
+  return { steps, from: point, to, others: others.map(({ length }) => length) };
 }
 
 function additionsOf(last: Addition): Addition[] {
@@ -136,7 +150,7 @@ class Walk {
   /** The addition in which `term` is the skip and `others` the branches, if it is one. */
   private withSkip(node: Node, term: string, others: readonly string[]): Addition | undefined {
     const previous = this.chain.get(term);
-    const sum = node.outputs[0] as string;
+    const [sum = ''] = node.outputs;
     if (others.length === 0) return undefined;
     if (others.every((other) => this.mayBranchFrom(other, previous, term))) {
       for (const skip of this.back(term, previous)) {
@@ -184,8 +198,9 @@ const carries = (node: Node): boolean => isPointwise(node) && !node.op.startsWit
 function keepLatest(list: Addition[], candidate: Addition): void {
   const root = rootOf(candidate);
   const index = list.findIndex((addition) => rootOf(addition) === root);
-  if (index < 0) list.push(candidate);
-  else if (candidate.length > (list[index] as Addition).length) list[index] = candidate;
+  const known = list[index];
+  if (!known) list.push(candidate);
+  else if (candidate.length > known.length) list[index] = candidate;
 }
 
 const roots = new WeakMap<Addition, Addition>();
@@ -210,10 +225,10 @@ const transforms = (node: Node): boolean =>
   factors(node) !== undefined || isFusedAttention(node) || isMixer(node) || !isPointwise(node);
 
 /**
- * The residual point between an addition and the next one's `skip`: the sum that `skip` repeats in another shape or
- * precision, what there was before something else of the stream was added (as in a U-net), else `skip` itself.
+ * The residual point that an addition reads: the sum before it that `skip` repeats in another shape or precision, what
+ * there was before something else of the stream was added (as in a U-net), else `skip` itself.
  */
-function pointOf(flow: Flow, walk: Walk, skip: string, previous: Addition | undefined): string {
+function pointOf(flow: Flow, walk: Walk, { skip, previous }: Addition): string {
   if (!previous) return skip;
   const sums = [previous.sum, withBias(flow, previous.sum)];
   let point = skip;
@@ -237,42 +252,40 @@ function pointOf(flow: Flow, walk: Walk, skip: string, previous: Addition | unde
  * What the last addition leaves: the last block ends as the others do, so the operators between an earlier addition
  * and its residual point (a norm in post-norm models, a bias, usually none) are followed from the last one too.
  */
-function lastPoint(flow: Flow, walk: Walk, additions: readonly Addition[], points: readonly string[]): string {
-  const last = additions[additions.length - 1] as Addition;
-  for (const index of [additions.length - 3, additions.length - 2]) {
-    const addition = additions[index];
-    if (!addition) continue;
-    const steps = stepsTo(flow, walk, points[index + 1] as string, addition.sum);
-    const end = steps && follow(flow, last.sum, steps);
+function lastPoint(flow: Flow, walk: Walk, last: Addition): string {
+  for (const addition of [last.previous, last]) {
+    if (!addition?.previous) continue;
+    const operators = operatorsTo(flow, walk, pointOf(flow, walk, addition), addition.previous.sum);
+    const end = operators && follow(flow, last.sum, operators);
     if (end !== undefined && end !== last.sum) return end;
   }
   return withBias(flow, last.sum);
 }
 
 /** The operators that carry `sum` to `point`. */
-function stepsTo(flow: Flow, walk: Walk, point: string, sum: string): string[] | undefined {
-  const steps: string[] = [];
+function operatorsTo(flow: Flow, walk: Walk, point: string, sum: string): string[] | undefined {
+  const operators: string[] = [];
   for (let value: string | undefined = point; value !== undefined; value = walk.from.get(value)) {
-    if (value === sum) return steps.reverse();
-    steps.push(flow.producer(value)?.op ?? '');
+    if (value === sum) return operators.reverse();
+    operators.push(flow.producer(value)?.op ?? '');
   }
   return undefined;
 }
 
-function follow(flow: Flow, from: string, steps: readonly string[]): string | undefined {
+function follow(flow: Flow, from: string, operators: readonly string[]): string | undefined {
   let value = from;
-  for (const step of steps) {
-    const next = flow.consumers(value).find((node) => node.op === step && flow.reads(node).includes(value));
+  for (const op of operators) {
+    const next = flow.consumers(value).find((node) => node.op === op && flow.reads(node).includes(value));
     if (!next) return undefined;
-    value = next.outputs[0] as string;
+    [value = ''] = next.outputs;
   }
   return value;
 }
 
 /** A sum whose only use is to have a constant added goes on in that sum. */
 function withBias(flow: Flow, sum: string): string {
-  const consumers = flow.consumers(sum);
-  const node = consumers[0];
-  if (consumers.length !== 1 || !node || !isSum(node) || flow.reads(node).length !== 1) return sum;
-  return withBias(flow, node.outputs[0] as string);
+  const [node, ...others] = flow.consumers(sum);
+  if (!node || others.length > 0 || !isSum(node) || flow.reads(node).length !== 1) return sum;
+  const [biased = ''] = node.outputs;
+  return withBias(flow, biased);
 }

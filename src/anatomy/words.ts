@@ -2,7 +2,8 @@
 import type { Node } from '../onnx/model.js';
 import type { Missing } from './anatomy.js';
 import type { Flow } from './flow.js';
-import { isFusedAttention, isMixer } from './ops.js';
+import { isFusedAttention } from './operators/table.js';
+import { isMixer, operatorName } from './ops.js';
 import { endings } from './products.js';
 import type { Branch } from './residual.js';
 
@@ -42,8 +43,8 @@ function named(blocks: readonly number[], layers: number): string {
 export function attentionObstacle(nodes: Iterable<Node>): string {
   const all = [...nodes];
   const softmax = all.find(({ op }) => op === 'Softmax');
-  if (softmax) return `its ${operator(softmax)} does not weigh values, as an attention's would`;
-  const mixers = [...new Set(all.filter(isMixer).map(operator))];
+  if (softmax) return `its ${operatorName(softmax)} does not weigh values, as an attention's would`;
+  const mixers = [...new Set(all.filter(isMixer).map(operatorName))];
   if (mixers.length > 0) return `its tokens are mixed by ${listed(mixers)}, which gives no pattern`;
   return 'it has neither a Softmax that weighs values nor an attention operator that is known';
 }
@@ -52,14 +53,15 @@ export function attentionObstacle(nodes: Iterable<Node>): string {
 export function mlpObstacle(flow: Flow, { output, nodes }: Branch): string {
   const router = [...nodes].find(({ op }) => op === 'TopK' || op === 'MoE' || op === 'QMoE');
   if (router)
-    return `it is a mixture of experts (${article(operator(router))} chooses them), which has no one intermediate`;
+    return `it is a mixture of experts (${article(operatorName(router))} chooses them), which has no one intermediate`;
   const { products, obstacles } = endings(flow, output);
   const stacked = obstacles.find(({ reason }) => reason === 'stacked');
   if (stacked)
-    return `its last product, ${article(operator(stacked.node))}, has a stack of weights, as a mixture of experts has`;
+    return `its last product, ${article(operatorName(stacked.node))}, has a stack of weights, as a mixture of experts has`;
   if (products.length > 1) return `its output is made of ${products.length} products with weights, not of one`;
   const hidden = obstacles.find(({ node }) => !isFusedAttention(node));
-  if (hidden) return `${article(operator(hidden.node))} stands between its output and its last product with a weight`;
+  if (hidden)
+    return `${article(operatorName(hidden.node))} stands between its output and its last product with a weight`;
   return 'it ends in no product with a weight';
 }
 
@@ -73,9 +75,6 @@ export function otherChains(lengths: readonly number[]): Missing {
       'a stage of another width; only the stream that leads to the output, or the longest, is shown',
   };
 }
-
-/** An operator as people call it. */
-export const operator = ({ op, domain }: Node): string => (domain === '' ? op : `${domain}.${op}`);
 
 const article = (noun: string) => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`;
 

@@ -79,21 +79,27 @@ export function define<const I extends Inputs, Result>(definition: Definition<I,
     ...facts,
     async *run(setup, given, signal) {
       const values = checkedValues(facts.inputs, given);
-      const running = run(setup, values, signal);
-      let step = await running.next();
-      for (; !step.done; step = await running.next()) {
-        const { partial, ...progress } = step.value;
-        yield { ...progress, presentation: partial && present(partial, values) };
-      }
-      const presentation = present(step.value, values);
-      const { warnings, sentence: conclusion } = presentation;
-      return {
-        presentation,
-        json: { ...json(step.value, values), warnings, conclusion },
-        file: file?.(step.value, values),
-      };
+      const result = yield* eachAs(run(setup, values, signal), ({ partial, ...progress }) => {
+        return { ...progress, presentation: partial && present(partial, values) };
+      });
+      return outcomeOf(present(result, values), json(result, values), file?.(result, values));
     },
   };
+}
+
+export function outcomeOf(presentation: Presentation, json: object, file?: object): Outcome {
+  const { warnings, sentence: conclusion } = presentation;
+  return { presentation, json: { ...json, warnings, conclusion }, file };
+}
+
+/** A run with each of its steps in another form; returns what it returns. */
+export async function* eachAs<Step, Other, Result>(
+  run: AsyncGenerator<Step, Result, void>,
+  other: (step: Step) => Other,
+): AsyncGenerator<Other, Result, void> {
+  let step = await run.next();
+  for (; !step.done; step = await run.next()) yield other(step.value);
+  return step.value;
 }
 
 /** Runs to the end, and resolves with the result. */

@@ -1,15 +1,16 @@
 /** `If` nodes whose way is known, replaced by the branch they take. */
 import { identity } from './functions.js';
 import { DataType, type Graph, type Node, type ValueInfo } from './model.js';
+import type { Pass } from './pass.js';
 import { type Names, type Renaming, renamed } from './rename.js';
 import { numbers } from './tensor.js';
 
 /**
- * The graph with every top-level `If` inlined whose condition is constant, or is a boolean graph input: merged
- * decoders have one that says whether a cache is given, and it is taken as false. Returns the same graph where there
- * is none; branches may hold further ones.
+ * Every top-level `If` is inlined whose condition is constant, or is a boolean graph input: merged decoders have one
+ * that says whether a cache is given, and it is taken as false. After it no such node of the graph it was given is
+ * left; the branches may have held further ones.
  */
-export function inlineBranches(graph: Graph, names: Names): Graph {
+export const inlineBranches: Pass = (graph, { names }) => {
   const flags = new Set(graph.inputs.filter((input) => input.type === DataType.bool).map((input) => input.name));
   const condition = (node: Node): boolean | undefined => {
     if (node.op !== 'If' || node.domain !== '') return undefined;
@@ -36,9 +37,8 @@ export function inlineBranches(graph: Graph, names: Names): Graph {
     for (const [name, tensor] of inlined.initializers) initializers.set(name, tensor);
     for (const info of inlined.valueInfo) valueInfo.set(info.name, info);
   }
-  if (!some) return graph;
-  return { ...graph, nodes, initializers, valueInfo };
-}
+  return some ? { ...graph, nodes, initializers, valueInfo } : graph;
+};
 
 function inline(branch: Graph, outputs: readonly string[], names: Names) {
   const made = new Set(branch.nodes.flatMap((node) => node.outputs));

@@ -1,8 +1,9 @@
 /** `Constant` nodes as initializers. */
-import { type Attribute, DataType, type Graph, type Tensor } from './model.js';
+import { type Attribute, DataType, type Tensor } from './model.js';
+import type { Pass } from './pass.js';
 
-/** The graph with its top-level `Constant` nodes as initializers; sparse ones stay nodes. */
-export function hoistConstants(graph: Graph): Graph {
+/** `Constant` nodes of the top level become initializers. After it the only ones left are sparse ones and strings. */
+export const hoistConstants: Pass = (graph) => {
   const initializers = new Map(graph.initializers);
   const nodes = graph.nodes.filter((node) => {
     const [name] = node.outputs;
@@ -14,7 +15,7 @@ export function hoistConstants(graph: Graph): Graph {
     return false;
   });
   return nodes.length === graph.nodes.length ? graph : { ...graph, nodes, initializers };
-}
+};
 
 function constant(name: string, key: string, attribute: Attribute): Tensor | undefined {
   if (key === 'value' && attribute.kind === 'tensor') return { ...attribute.value, name };

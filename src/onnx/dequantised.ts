@@ -1,12 +1,14 @@
 /** Every quantised value dequantised once. */
-import type { Graph, Node } from './model.js';
-import { type Names, type Renaming, renamed } from './rename.js';
+import type { Node } from './model.js';
+import type { Pass } from './pass.js';
+import { type Renaming, renamed } from './rename.js';
 
 /**
- * The graph with `DequantizeLinear` nodes that do the same to the same value made one. ONNX Runtime gives each reader
- * a copy of its own, which hides that a residual sum and a branch read the same value; on loading it does so again.
+ * `DequantizeLinear` nodes that do the same to the same value become one. ONNX Runtime gives each reader a copy of its
+ * own, which hides that a residual sum and a branch read the same value; on loading it does so again. After it no two
+ * are alike but for those whose results the graph gives.
  */
-export function mergeDequantised(graph: Graph, names: Names): Graph {
+export const mergeDequantised: Pass = (graph, { names }) => {
   const shown = new Set(graph.outputs.map(({ name }) => name));
   const groups = new Map<string, Node[]>();
   for (const node of graph.nodes) {
@@ -29,7 +31,7 @@ export function mergeDequantised(graph: Graph, names: Names): Graph {
   const rename: Renaming = (name) => replaced.get(name) ?? name;
   const nodes = graph.nodes.filter((node) => !dropped.has(node)).map((node) => renamed(node, rename));
   return { ...graph, nodes, valueInfo };
-}
+};
 
 function identity({ domain, inputs, attributes }: Node): string {
   const settings = [...attributes].map(([name, { value }]) => `${name}=${value}`).sort();

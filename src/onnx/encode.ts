@@ -16,7 +16,11 @@ import { readTensor } from './tensor.js';
 /** Initializers by reference need IR version 4, which no longer lists them among the inputs. */
 const oldestIrVersion = 4;
 
-/** Encodes a model; data files are named relative to `folder`, inside which they must lie. */
+/**
+ * Encodes a model; data files are named relative to `folder`, inside which they must lie.
+ *
+ * @throws SinkscopeError `file` for a tensor that is written out and can no longer be read
+ */
 export function encodeModel(
   model: { readonly irVersion: number; readonly opsets: ReadonlyMap<string, number>; readonly graph: Graph },
   folder: string,

@@ -8,6 +8,7 @@ import { SinkscopeError } from '../errors.js';
 import type { FileRange } from './model.js';
 import { quoted } from './quoted.js';
 
+/** The data files of one model, each checked once, and the ranges in them that weights take. */
 export class ExternalData {
   private readonly folder: string;
   private readonly files = new Map<string, { readonly file: string; readonly size: number }>();
@@ -24,6 +25,8 @@ export class ExternalData {
   /**
    * Where the data of `tensor` lie, checked. `entries` are the file's own key-value pairs; `expected` is the number of
    * bytes that type and dims ask for, undefined where the type is unknown.
+   *
+   * @throws SinkscopeError `external-data` for a location that is not allowed or missing, and for data that do not fit
    */
   range(tensor: string, entries: ReadonlyMap<string, string>, expected: number | undefined): FileRange {
     const location = entries.get('location') ?? '';
@@ -48,7 +51,11 @@ export class ExternalData {
     return range;
   }
 
-  /** Two weights may be one (tied), never partly one. */
+  /**
+   * Two weights may be one (tied), never partly one.
+   *
+   * @throws SinkscopeError `external-data`
+   */
   refuseOverlaps(): void {
     for (const { file } of this.files.values()) {
       const group = this.ranges

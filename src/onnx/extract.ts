@@ -11,8 +11,6 @@ export interface Cut {
   readonly inputs: readonly ValueInfo[];
   /** Values to compute, in this order. */
   readonly outputs: readonly string[];
-  /** Nodes put after the graph's own, for values that it does not have. */
-  readonly nodes?: readonly Node[];
 }
 
 /**
@@ -20,11 +18,11 @@ export interface Cut {
  * references into files under `folder`; ONNX Runtime gets that as the session option
  * `extra.session.model_external_initializers_file_folder_path`.
  *
- * Throws `SinkscopeError` (`graph`) for an output that nothing makes and for graph inputs that the cut needs but
- * `inputs` lack.
+ * @throws SinkscopeError `graph` for an output that nothing makes and for graph inputs that the cut needs but `inputs`
+ *   lack
  */
 export function extract(model: Model, cut: Cut): { readonly bytes: Uint8Array; readonly folder: string } {
-  const { nodes, initializers, missing } = walk(model, cut);
+  const { nodes, initializers, missing } = needs(model, cut);
   if (missing.length > 0) {
     const names = missing.map(({ name }) => quoted(name)).join(', ');
     throw new SinkscopeError({
@@ -45,29 +43,18 @@ export function extract(model: Model, cut: Cut): { readonly bytes: Uint8Array; r
   return { bytes: encodeModel({ ...model, graph }, folder), folder };
 }
 
-/** The graph's own inputs that computing `outputs` takes beside `inputs`, in the order of the graph. */
-export function requiredInputs(
-  model: Model,
-  cut: { readonly inputs: readonly { readonly name: string }[]; readonly outputs: readonly string[] },
-): readonly ValueInfo[] {
-  return walk(model, cut).missing;
-}
-
-function walk(
-  { file, graph }: Model,
-  cut: {
-    readonly inputs: readonly { readonly name: string }[];
-    readonly outputs: readonly string[];
-    readonly nodes?: readonly Node[];
-  },
-): {
+/** What a cut takes of its graph. */
+interface Needs {
+  /** In the order of the graph. */
   readonly nodes: readonly Node[];
   readonly initializers: ReadonlyMap<string, Tensor>;
+  /** Graph inputs that are needed and not fed, in the order of the graph. */
   readonly missing: readonly ValueInfo[];
-} {
-  const all = [...graph.nodes, ...(cut.nodes ?? [])];
+}
+
+function needs({ file, graph }: Model, cut: Cut): Needs {
   const producers = new Map<string, Node>();
-  for (const node of all) for (const output of node.outputs) producers.set(output, node);
+  for (const node of graph.nodes) for (const output of node.outputs) producers.set(output, node);
   const fed = new Set(cut.inputs.map((input) => input.name));
   const graphInputs = new Set(graph.inputs.map((input) => input.name));
 
@@ -95,7 +82,7 @@ function walk(
     }
   }
   return {
-    nodes: all.filter((node) => needed.has(node)).map((node) => withoutOutputs(node, fed)),
+    nodes: graph.nodes.filter((node) => needed.has(node)).map((node) => withoutOutputs(node, fed)),
     initializers,
     missing: graph.inputs.filter((input) => missing.has(input.name)),
   };

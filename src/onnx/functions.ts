@@ -8,7 +8,11 @@ import { described, GraphError } from './scope.js';
 const maxNodes = 200_000;
 const maxDepth = 64;
 
-/** The model with every call of one of its functions replaced by the function's body. */
+/**
+ * The model with every call of one of its functions replaced by the function's body.
+ *
+ * @throws GraphError for functions that call themselves, expand beyond all bounds or cannot be put in place
+ */
 export function inlineFunctions(model: Model): Model {
   if (model.functions.length === 0) return model;
   const definitions = new Map(model.functions.map((definition) => [key(definition), definition]));

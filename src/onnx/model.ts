@@ -135,9 +135,3 @@ export function intsAttribute(node: Node, name: string): readonly number[] | und
   const attribute = node.attributes.get(name);
   return attribute?.kind === 'ints' ? attribute.value.map(Number) : undefined;
 }
-
-/** The string attribute `name`, or `fallback` where the node leaves it out. */
-export function stringAttribute(node: Node, name: string, fallback: string): string {
-  const attribute = node.attributes.get(name);
-  return attribute?.kind === 'string' ? attribute.value : fallback;
-}

@@ -33,7 +33,9 @@ export interface ModelParts {
 
 /**
  * Parses a `ModelProto`. `file` is the path that ranges into the model itself get.
- * Throws `WireError` for bytes that are no such message, `SinkscopeError` for unsound external data.
+ *
+ * @throws WireError for bytes that are no such message
+ * @throws SinkscopeError `external-data` for unsound external data
  */
 export class Parser {
   private depth = 0;

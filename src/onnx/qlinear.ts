@@ -1,27 +1,37 @@
 /** Operators on quantised values, as their float counterparts between dequantisation and quantisation. */
-import type { Attribute, Graph, Node } from './model.js';
+import type { Attribute, Node } from './model.js';
+import type { Pass } from './pass.js';
 import type { Names } from './rename.js';
 
 /** The float operator, and where the quantised operands are; each is followed by its scale and zero point. */
-const counterparts: Readonly<Record<string, { readonly op: string; readonly operands: readonly number[] }>> = {
-  QLinearAdd: { op: 'Add', operands: [0, 3] },
-  QLinearMul: { op: 'Mul', operands: [0, 3] },
-  QLinearMatMul: { op: 'MatMul', operands: [0, 3] },
-  QLinearSigmoid: { op: 'Sigmoid', operands: [0] },
-  QLinearSoftmax: { op: 'Softmax', operands: [0] },
-};
-
-/**
- * The graph with `QLinear…` operators split, so that its values have a meaning in floats: the same computation by the
- * operators' definition, and ONNX Runtime fuses it again on loading. Others of the kind (convolutions, `QGemm`) stay.
- */
-export function splitQuantised(graph: Graph, names: Names): Graph {
-  if (!graph.nodes.some(({ op }) => op in counterparts)) return graph;
-  return { ...graph, nodes: graph.nodes.flatMap((node) => (node.op in counterparts ? split(node, names) : [node])) };
+interface Counterpart {
+  readonly op: string;
+  readonly operands: readonly number[];
 }
 
-function split(node: Node, names: Names): Node[] {
-  const { op, operands } = counterparts[node.op] as (typeof counterparts)[string];
+const counterparts: ReadonlyMap<string, Counterpart> = new Map([
+  ['QLinearAdd', { op: 'Add', operands: [0, 3] }],
+  ['QLinearMul', { op: 'Mul', operands: [0, 3] }],
+  ['QLinearMatMul', { op: 'MatMul', operands: [0, 3] }],
+  ['QLinearSigmoid', { op: 'Sigmoid', operands: [0] }],
+  ['QLinearSoftmax', { op: 'Softmax', operands: [0] }],
+]);
+
+/**
+ * `QLinear…` operators are split, so that the graph's values have a meaning in floats: the same computation by the
+ * operators' definition, and ONNX Runtime fuses it again on loading. After it sums, products and softmaxes are those of
+ * floats; others of the kind (convolutions, `QGemm`) stay.
+ */
+export const splitQuantised: Pass = (graph, { names }) => {
+  if (!graph.nodes.some(({ op }) => counterparts.has(op))) return graph;
+  const nodes = graph.nodes.flatMap((node) => {
+    const counterpart = counterparts.get(node.op);
+    return counterpart ? split(node, counterpart, names) : [node];
+  });
+  return { ...graph, nodes };
+};
+
+function split(node: Node, { op, operands }: Counterpart, names: Names): Node[] {
   const [output = ''] = node.outputs;
   const made = (kind: string, inputs: readonly string[], result: string, axis?: Attribute): Node => ({
     name: '',

@@ -1,3 +1,4 @@
+/** Names from untrusted files, in sentences. */
 const longest = 120;
 
 /** A name from an untrusted file, fit for a sentence: on one line and not endless. */

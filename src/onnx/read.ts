@@ -15,8 +15,8 @@ const irVersions = { oldest: 3, newest: 13 };
  * The model in `file`, without its weights: tensors of more than 1 KB stay ranges in files. Nodes come in an order in
  * which they can run.
  *
- * Throws `SinkscopeError`: `file` (missing, truncated, not ONNX, wrong version), `external-data` (a weight file that
- * is missing, too short or not allowed), `graph` (cycles, values with no source or two).
+ * @throws SinkscopeError `file` (missing, truncated, not ONNX, wrong version), `external-data` (a weight file that is
+ *   missing, too short or not allowed), `graph` (cycles, values with no source or two)
  */
 export function readModel(file: string): Model {
   const refuse = (what: string, cause?: unknown): SinkscopeError =>
@@ -49,6 +49,8 @@ export function readModel(file: string): Model {
 /**
  * As {@link readModel}, from any bytes. `file` is the absolute path that weights inside the model are said to lie in,
  * `opened` the path before symbolic links were resolved.
+ *
+ * @throws SinkscopeError as {@link readModel}
  */
 export function parseModel(source: ByteSource, file: string, opened = file): Model {
   const name = basename(file);

@@ -45,7 +45,9 @@ export interface Scope {
 
 /**
  * The graph with its nodes (and those of its subgraphs) in an order in which they can run: the file's own where that
- * works. Throws `GraphError` for values with two sources or none and for cycles.
+ * works.
+ *
+ * @throws GraphError for values with two sources or none and for cycles
  */
 export function ordered(graph: Graph, outer: Scope = new Set()): Graph {
   const given = [...graph.inputs.map((input) => input.name), ...graph.initializers.keys()];

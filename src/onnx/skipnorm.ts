@@ -3,7 +3,8 @@
  * Both norms they become are known to ONNX Runtime in the ai.onnx domain at every opset.
  */
 import { int64Tensor } from './constants.js';
-import { type Attribute, floatAttribute, type Graph, type Node, type Tensor, type ValueInfo } from './model.js';
+import { type Attribute, floatAttribute, type Node, type Tensor, type ValueInfo } from './model.js';
+import type { Pass } from './pass.js';
 import type { Names } from './rename.js';
 
 /** What one fused node becomes. */
@@ -15,8 +16,8 @@ interface Split {
   readonly normed: string;
 }
 
-/** The graph with every skip norm and embedding norm split into its parts. */
-export function splitNorms(graph: Graph, names: Names, opset: number): Graph {
+/** Skip norms and embedding norms are split into their parts. After it what a norm reads is a value of the graph. */
+export const splitNorms: Pass = (graph, { names, opset }) => {
   const nodes: Node[] = [];
   const initializers = new Map(graph.initializers);
   const valueInfo = new Map<string, ValueInfo>(graph.valueInfo);
@@ -38,7 +39,7 @@ export function splitNorms(graph: Graph, names: Names, opset: number): Graph {
     if (info && !valueInfo.has(split.sum)) valueInfo.set(split.sum, { ...info, name: split.sum });
   }
   return changed ? { ...graph, nodes, initializers, valueInfo } : graph;
-}
+};
 
 const isSkipNorm = ({ op, domain }: Node): boolean =>
   domain === 'com.microsoft' && (op === 'SkipLayerNormalization' || op === 'SkipSimplifiedLayerNormalization');

@@ -49,7 +49,11 @@ export function byteLength(type: DataType, dims: readonly number[]): number | un
   return bits === undefined ? undefined : Math.ceil((elementCount(dims) * bits) / 8);
 }
 
-/** Bytes from a file. Throws `SinkscopeError` (`file`) where it is unreadable or has become shorter. */
+/**
+ * Bytes from a file.
+ *
+ * @throws SinkscopeError `file` where it is unreadable or has become shorter
+ */
 export function readRange({ file, offset, length }: FileRange): Uint8Array {
   let descriptor: number;
   try {
@@ -84,7 +88,11 @@ export function readRange({ file, offset, length }: FileRange): Uint8Array {
   }
 }
 
-/** The tensor's little-endian bytes, read where they lie in a file. */
+/**
+ * The tensor's little-endian bytes, read where they lie in a file.
+ *
+ * @throws SinkscopeError as {@link readRange}
+ */
 export function readTensor(tensor: Tensor): Uint8Array {
   return tensor.data instanceof Uint8Array ? tensor.data : readRange(tensor.data);
 }
@@ -93,7 +101,8 @@ const maxNumbers = 4096;
 
 /**
  * The elements of a small numeric constant, row-major. 64-bit integers beyond the safe integers are rounded.
- * Throws `SinkscopeError` (`graph`) for more than 4,096 elements and for types that are no plain numbers.
+ *
+ * @throws SinkscopeError `graph` for more than 4,096 elements and for types that are no plain numbers
  */
 export function numbers(tensor: Tensor): number[] {
   const count = elementCount(tensor.dims);

@@ -14,7 +14,11 @@ export const typedFields: ReadonlyMap<number, 'fixed' | 'varint' | 'string'> = n
   [11, 'varint'],
 ]);
 
-/** The elements as `Tensor.data` holds them: where they lie if they are little-endian there already, else converted. */
+/**
+ * The elements as `Tensor.data` holds them: where they lie if they are little-endian there already, else converted.
+ *
+ * @throws WireError for fields of two kinds, or of one that does not fit the type
+ */
 export function typedData(
   reader: WireReader,
   name: string,

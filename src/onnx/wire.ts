@@ -38,6 +38,11 @@ const windowBytes = 16 * 1024;
 const maxFields = 20_000_000;
 const maxHeldBytes = 512 * 1024 * 1024;
 
+/**
+ * Reads the messages of one source.
+ *
+ * @throws WireError from every method, for bytes that are not what is asked for
+ */
 export class WireReader {
   private readonly window = Buffer.alloc(windowBytes);
   private windowStart = 0;

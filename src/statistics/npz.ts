@@ -5,8 +5,10 @@ import { parse } from 'npyjs';
 import { SinkscopeError } from '../errors.js';
 import type { Safetensors, SafetensorsTensor, SafetensorsType } from './safetensors.js';
 
-/** Archives are held whole, packed and unpacked. */
+/** Of an archive, which is held whole, and of all arrays that are asked for, unpacked. */
 const maxBytes = 2 ** 30;
+
+const ending = '.npy';
 
 const types: Readonly<Record<string, SafetensorsType>> = {
   f8: 'F64',
@@ -24,26 +26,14 @@ const types: Readonly<Record<string, SafetensorsType>> = {
 };
 
 /**
- * Opens an `.npz` file; its arrays are asked for as the tensors of a safetensors file are.
+ * Opens an `.npz` file; its arrays are asked for as the tensors of a safetensors file are, and unpacked then.
  *
- * @throws SinkscopeError `file` where it cannot be read or is not what it says
+ * @throws SinkscopeError `file` where it, or an array that is asked for, cannot be read or is not what it says
  */
 export async function openNpz(file: string): Promise<Safetensors> {
-  const arrays = new Map<string, SafetensorsTensor>();
-  try {
-    const { size } = await stat(file);
-    if (size > maxBytes) throw new Error(`it has ${size} bytes, more than the ${maxBytes} that are read`);
-    const entries = unzipSync(await readFile(file), {
-      filter: ({ name, originalSize }) => {
-        if (originalSize > maxBytes) throw new Error(`its entry ${name} claims ${originalSize} bytes`);
-        return name.endsWith('.npy');
-      },
-    });
-    for (const [name, bytes] of Object.entries(entries))
-      arrays.set(name.slice(0, -'.npy'.length), arrayOf(name, bytes));
-  } catch (error) {
+  const failed = (error: unknown) => {
     const cause = error instanceof Error ? error.message : String(error);
-    throw new SinkscopeError(
+    return new SinkscopeError(
       {
         code: 'file',
         file,
@@ -51,13 +41,44 @@ export async function openNpz(file: string): Promise<Safetensors> {
       },
       { cause: error },
     );
+  };
+  const names: string[] = [];
+  let archive: Uint8Array;
+  try {
+    const { size } = await stat(file);
+    if (size > maxBytes) throw new Error(`it has ${size} bytes, more than the ${maxBytes} that are read`);
+    archive = await readFile(file);
+    unzipSync(archive, {
+      filter: ({ name }) => {
+        if (name.endsWith(ending)) names.push(name.slice(0, -ending.length));
+        return false;
+      },
+    });
+  } catch (error) {
+    throw failed(error);
   }
+  let room = maxBytes;
   return {
-    names: [...arrays.keys()],
+    names,
     async tensor(name) {
-      const array = arrays.get(name);
-      if (!array) throw new SinkscopeError({ code: 'input', file, message: `${file} has no array "${name}".` });
-      return array;
+      if (!names.includes(name))
+        throw new SinkscopeError({ code: 'input', file, message: `${file} has no array "${name}".` });
+      try {
+        // Only what is asked for is unpacked, and never more than an archive may be: entries may share their bytes.
+        const entries = unzipSync(archive, {
+          filter: (entry) => {
+            if (entry.name !== `${name}${ending}`) return false;
+            room -= entry.originalSize;
+            if (room < 0) throw new Error(`its arrays unfold to more than the ${maxBytes} bytes that are taken`);
+            return true;
+          },
+        });
+        const bytes = entries[`${name}${ending}`];
+        if (!bytes) throw new Error(`${name} is not there`);
+        return arrayOf(name, bytes);
+      } catch (error) {
+        throw failed(error);
+      }
     },
   };
 }

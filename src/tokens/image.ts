@@ -4,7 +4,7 @@ import type { Channels, Extent, Preprocessing, Size } from './preprocessing.js';
 import { type Picture, resize } from './resample.js';
 import type { Rectangle } from './token.js';
 
-const maxPixels = 100e6;
+const maxPixels = 50e6;
 
 export interface Pixels {
   /** Row-major [1, 3, H, W]. */

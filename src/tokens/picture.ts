@@ -1,17 +1,22 @@
+/** Picture files as pixels. Untrusted: what a file claims is checked before room is made for it. */
 import { readFile, stat } from 'node:fs/promises';
 import mozjpeg from '@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm';
 import decodeJpeg, { init } from '@jsquash/jpeg/decode.js';
 import { PNG } from 'pngjs';
 import { SinkscopeError } from '../errors.js';
+import { checkPng } from './png.js';
 import type { Picture } from './resample.js';
 
 const maxBytes = 128 * 2 ** 20;
-const maxPixels = 100e6;
+const maxPixels = 50e6;
+/** As of JPEG: rows and columns have a cost of their own. */
+const maxSide = 65_535;
 
 /**
  * A PNG or JPEG file as RGB, upright (EXIF), transparency dropped: as Pillow's `convert('RGB')` gives it.
  *
- * @throws SinkscopeError `input` for any other file, a broken one, or one of more than 100 million pixels
+ * @throws SinkscopeError `input` for any other file, a broken one, or one of more than 50 million pixels or 65,535 in a
+ *   row or column
  */
 export async function readPicture(file: string): Promise<Picture> {
   const fail = (cause: string, error?: unknown) =>
@@ -28,10 +33,16 @@ export async function readPicture(file: string): Promise<Picture> {
   const kind = kindOf(bytes);
   if (!kind) throw fail('is neither PNG nor JPEG; save it as one of these.');
   // Before decoding: a file of a kilobyte may claim a picture of gigabytes.
+  if (Math.max(kind.width, kind.height) > maxSide) {
+    throw fail(
+      `is ${kind.width} × ${kind.height} pixels, and at most ${maxSide} are taken in a row or column; cut it.`,
+    );
+  }
   if (!(kind.width * kind.height <= maxPixels)) {
-    throw fail(`has ${kind.width} × ${kind.height} pixels, more than the 100 million that are taken; make it smaller.`);
+    throw fail(`has ${kind.width} × ${kind.height} pixels, more than the 50 million that are taken; make it smaller.`);
   }
   try {
+    if (kind.format === 'png') await checkPng(bytes);
     return withoutAlpha(kind.format === 'png' ? png(bytes) : await jpeg(bytes, kind.frame));
   } catch (error) {
     throw fail('is a broken picture; save it again.', error);

@@ -4,8 +4,9 @@
  */
 import type { RunRequest } from '../../src/engine/contract/events.js';
 import { readPrompt } from '../../src/engine/inputs/prompt.js';
-import { Run } from '../../src/engine/jobs/run.js';
+import { runThrough } from '../../src/engine/jobs/analyze.js';
 import type { Saver } from '../../src/engine/jobs/save.js';
+import { Inside } from '../../src/engine/questions/inside.js';
 import { loadModel } from '../../src/engine/stages/loaded.js';
 import { StageRunner } from '../../src/engine/stages/runner.js';
 
@@ -35,7 +36,7 @@ const request: RunRequest = {
 process.on('message', async () => {
   const limits = { file: model, inputs: loaded.anatomy.inputs, vocabulary: undefined, context: 2 ** 20, because: '' };
   const prompt = await readPrompt(request, limits, () => undefined);
-  const run = new Run(loaded, runner, request, prompt, saver);
-  await run.forward(true, nothing);
+  const inside = new Inside(loaded, runner, request, prompt);
+  await runThrough(inside, { request, prompt, saver, emit: nothing }, true);
   process.send?.('done');
 });

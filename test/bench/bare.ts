@@ -2,6 +2,8 @@
  * What everything is measured against: one plain session with default options and all its outputs.
  * Started with a model and a number of tokens it answers every message with a run; the first one creates the session.
  */
+import '../../src/engine/stages/telemetry.js';
+
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
 const [model = '', count = '', threads = '0'] = process.argv.slice(2);

@@ -46,6 +46,7 @@ export function webview(): { open(options?: Options): Promise<Opened>; bundled(n
     bundled: (name) => server.bundled.get(name) ?? new Uint8Array(),
     async open({ width = 1100, ...parameters } = {}) {
       const page = await browser.newPage({ viewport: { width, height: 900 } });
+      page.setDefaultTimeout(90_000);
       pages.push(page);
       page.on('pageerror', (error) => errors.push(String(error)));
       page.on('console', (message) => {

@@ -139,7 +139,7 @@ describe('a run', () => {
     await run.getByRole('button', { name: 'csv' }).nth(1).click();
     for (const picture of await run.getByRole('button', { name: 'picture' }).all()) await picture.click();
     const pictures = async () => (await said('save-picture')).length;
-    await expect.poll(pictures, { timeout: 15_000 }).toBe(2);
+    await expect.poll(pictures).toBe(2);
     await run.getByRole('button', { name: 'Close Logit lens' }).click();
     const [{ action: json }, { action: csv }, { action: close }] = await said('experiment');
     expect(json).toMatchObject({ do: 'save-json' });

@@ -27,7 +27,7 @@ describe('a run', () => {
     process.kill(await engineProcess(), 'SIGSTOP');
     await panel.again.click();
     await panel.stop.click();
-    await panel.stop.waitFor({ state: 'hidden', timeout: 2_000 });
+    await panel.stop.waitFor({ state: 'hidden' });
 
     await panel.again.click();
     await panel.finished();

@@ -8,7 +8,9 @@ import { type Marks, readMarks } from './marks.js';
 import { Panel } from './panel.js';
 
 const screenshots = 'out/screenshots';
-const patience = { timeout: 30_000, interval: 100 };
+const patience = { timeout: 90_000, interval: 100 };
+/** For one of several tries at a click or a key, in milliseconds. */
+const oneTry = { timeout: 5_000 };
 
 export interface Options {
   /** Content by file name. */
@@ -29,6 +31,7 @@ export class Workbench {
     const folder = await mkdtemp(join(workspaces, 'folder-'));
     for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
     const context = await browser.newContext({ viewport: size ?? { width: 1440, height: 900 } });
+    context.setDefaultTimeout(patience.timeout);
     const workbench = new Workbench(await context.newPage(), folder);
     await workbench.page.goto(`${inject('url')}?folder=${pathToFileURL(folder).pathname}`);
     await workbench.ready();
@@ -123,11 +126,11 @@ export class Workbench {
       if (!(await item.isVisible())) {
         // A menu that was opened before the extension was known has no such entry. Nothing else takes an Escape.
         if (await this.page.locator('.context-view .monaco-menu').isVisible()) await this.page.keyboard.press('Escape');
-        await target.click({ button: 'right', position: { x: 20, y: 8 }, timeout: 1_000 });
+        await target.click({ button: 'right', position: { x: 20, y: 8 }, ...oneTry });
       }
       // One that has only just opened takes no click.
-      await item.click({ timeout: 1_000 });
-      await item.waitFor({ state: 'hidden', timeout: 1_000 });
+      await item.click(oneTry);
+      await item.waitFor({ state: 'hidden', ...oneTry });
     }, patience);
   }
 
@@ -187,7 +190,7 @@ export class Workbench {
     const input = this.page.locator('.quick-input-widget input');
     await vi.waitFor(async () => {
       if (!(await input.isVisible())) await this.page.keyboard.press(key);
-      await input.fill(text, { timeout: 1_000 });
+      await input.fill(text, oneTry);
     }, patience);
     return input;
   }

@@ -226,7 +226,7 @@ describe('Analyze Prompt', () => {
     );
     await ended;
     assert.equal(sinkscope.analyses.run?.analysis.status, 'finished');
-  }).timeout(180_000);
+  });
 
   it('runs a model without a tokenizer on token ids', async () => {
     const settings = await configure({

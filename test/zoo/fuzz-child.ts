@@ -1,7 +1,7 @@
 /** Reads, prepares and recognises mutants one after another, telling the parent before and after each. */
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { patternNodes } from '../../src/anatomy/pattern.js';
+import { withPatterns } from '../../src/anatomy/patterns.js';
 import { recognise } from '../../src/anatomy/recognise.js';
 import { makePlan } from '../../src/engine/stages/plan.js';
 import { SinkscopeError } from '../../src/errors.js';
@@ -50,9 +50,8 @@ function tried(bytes: Uint8Array, file: string): Pick<FuzzReport, 'outcome' | 'u
     },
   };
   try {
-    const model = prepare(parseModel(source, file));
-    const anatomy = recognise(model);
-    for (const { attention } of anatomy.blocks) if (attention) patternNodes(model, attention, 'rebuilt/');
+    const prepared = prepare(parseModel(source, file));
+    const { model, anatomy } = withPatterns(prepared, recognise(prepared));
     makePlan(model.graph, anatomy, new Map(), [anatomy.output]);
     return { outcome: 'fine' };
   } catch (error) {

@@ -5,11 +5,13 @@ import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import type { RunEvent, RunRequest } from '../contract/events.js';
 import { checkToChild, type Encoded, type FromChild, idOf, type ToChild } from '../contract/protocol.js';
 import type { StatesRequest } from '../contract/states.js';
+import type { Inside } from '../questions/inside.js';
+import { answer } from '../questions/questions.js';
 import { fileVersion, type LoadedModel, loadModel } from '../stages/loaded.js';
 import { StageRunner } from '../stages/runner.js';
+import { analyze } from './analyze.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
-import { type Run, startRun } from './run.js';
 import { recordStates, reduceStates } from './states.js';
 
 /** The model that was run last, its sessions, and the run that questions are about. */
@@ -18,7 +20,7 @@ interface Current {
   readonly threads: number;
   readonly runner: StageRunner;
   runs: number;
-  run: Run | undefined;
+  run: Inside | undefined;
 }
 
 let current: Current | undefined;
@@ -44,7 +46,7 @@ async function handle(message: unknown): Promise<void> {
 async function perform(message: ToChild): Promise<void> {
   const { id } = message;
   if (message.type === 'analyze') {
-    await analyze(message.request, (event) => send({ id, type: 'event', event }));
+    await analyzed(message.request, (event) => send({ id, type: 'event', event }));
   } else if (message.type === 'measure') {
     const start = performance.now();
     const used = await use(message.request);
@@ -77,17 +79,17 @@ async function perform(message: ToChild): Promise<void> {
         message: 'There is no finished run to ask about; run the analysis again.',
       });
     }
-    await send({ id, type: 'answer', answer: await current.run.answer(message.query) });
+    await send({ id, type: 'answer', answer: await answer(current.run, message.query) });
   }
 }
 
-async function analyze(request: RunRequest, emit: (event: RunEvent) => Promise<void>): Promise<void> {
+async function analyzed(request: RunRequest, emit: (event: RunEvent) => Promise<void>): Promise<void> {
   const start = performance.now();
   const elapsed = () => (performance.now() - start) / 1000;
   const used = await use(request);
   used.run = undefined;
   let firstLayerSeconds = 0;
-  used.run = await startRun(used.loaded, used.runner, request, used.runs > 0, async (event) => {
+  used.run = await analyze(used.loaded, used.runner, request, used.runs > 0, async (event) => {
     await emit(event);
     if (event.type === 'layer' && event.layer <= 1) firstLayerSeconds = elapsed();
   });

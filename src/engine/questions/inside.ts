@@ -1,24 +1,220 @@
-/** A finished run, as questions see it. */
-import type { Head } from '../stages/head.js';
+/**
+ * The inside of a run: the values that are at hand, and any other computed again. An analysis drives it from h_0 to
+ * the last block; what it has left then, as much as the memory allows, is what questions are answered from.
+ */
+import { SinkscopeError } from '../../errors.js';
+import type { RunRequest } from '../contract/events.js';
+import type { Intervention } from '../contract/interventions.js';
+import { makeFeeds } from '../inputs/feeds.js';
+import type { Prompt } from '../inputs/prompt.js';
+import { Head } from '../stages/head.js';
 import type { LoadedModel } from '../stages/loaded.js';
+import { holdsStates } from '../stages/memory.js';
+import { runPatched, valueAt } from '../stages/patched.js';
+import { makePlan, type Plan, type Stage, type Taps } from '../stages/plan.js';
+import type { StageRunner } from '../stages/runner.js';
+import { type Layout, layoutOf, tokenPattern, tokenRows } from '../tensors/layout.js';
 import type { Pattern } from '../tensors/patterns.js';
 import type { Value, Values } from '../tensors/value.js';
 
-/** What a run lets questions see. Blocks are 1-based; L + 1 is the output head. */
-export interface Inside {
-  readonly loaded: LoadedModel;
-  /** T. */
-  readonly tokens: number;
+/** What a stage gave: residual points, carried values and taps, by name. */
+export interface StageResults {
+  readonly stage: Stage;
+  readonly results: Values;
+}
+
+/** Blocks are 1-based; L + 1 is the output head. */
+export class Inside {
+  readonly plan: Plan;
+  /** Undefined where nothing follows the last block. */
   readonly head: Head | undefined;
   /** Whether the memory allowed has room for sessions that stay. */
   readonly keep: boolean;
+  /** What is known of the layout before h_0 is. */
+  readonly known: Partial<Layout>;
+  private readonly held: Map<string, Value>;
+  private readonly feeds: Values;
+  private readonly interventions: readonly Intervention[];
+  private readonly keepsStates: boolean;
+  private found: Layout | undefined;
+  /** Of the layer asked about last: people go through its heads. */
+  private lastPattern: { readonly layer: number; readonly pattern: Pattern } | undefined;
+
+  /**
+   * @throws SinkscopeError `input` or `too-long` where the model's inputs cannot be filled from `prompt`, `input` with
+   *   `axes` where h_0 is among them and does not tell its tokens
+   */
+  constructor(
+    readonly loaded: LoadedModel,
+    private readonly runner: StageRunner,
+    request: RunRequest,
+    prompt: Prompt,
+  ) {
+    const { anatomy, model, summary } = loaded;
+    const ids = prompt.source === 'feeds' ? undefined : prompt.tokens?.map((token) => token.id);
+    const feeds = makeFeeds(anatomy.inputs, prompt.given, ids);
+    this.feeds = feeds.values;
+    this.held = new Map(feeds.values);
+    this.known = {
+      tokens: prompt.tokens?.length,
+      positions: feeds.length,
+      axis: 'feeds' in request.prompt ? request.prompt.tokenAxis : undefined,
+    };
+    this.interventions = request.interventions ?? [];
+    this.keep = 2 * summary.bytes <= request.memory;
+    this.keepsStates = holdsStates(anatomy, feeds.length ?? 1, request.memory);
+
+    const output = loaded.predicts ? anatomy.unembedding?.logits : anatomy.output;
+    const taps = tapsOf(loaded, request, (feeds.length ?? 0) > (prompt.tokens?.length ?? Number.POSITIVE_INFINITY));
+    this.plan = makePlan(model.graph, anatomy, taps, output === undefined ? [] : [output]);
+    const stage = this.plan.stages.find(({ first }) => first > anatomy.layers);
+    if (stage && output !== undefined) this.head = new Head(runner, stage, this.residual(anatomy.layers), output);
+    this.findLayout();
+  }
+
   /** Feeds, residual points and carried values that are at hand. */
-  readonly values: Values;
+  get values(): Values {
+    return this.held;
+  }
+
+  /** Undefined before h_0 is known. */
+  get layout(): Layout | undefined {
+    return this.found;
+  }
+
+  /** T; 0 before it is known. */
+  get tokens(): number {
+    return this.found?.tokens ?? this.known.tokens ?? 0;
+  }
+
   /** Name of h_`layer`. */
-  residual(layer: number): string;
-  state(layer: number): Promise<Value>;
-  /** Values that `block` computes, computed again with those `given` taken as they are. */
-  inside(block: number, names: readonly string[], given?: Values): Promise<Values>;
-  /** @throws SinkscopeError `input` where there is no such block or pattern */
-  pattern(layer: number): Promise<Pattern>;
+  residual(layer: number): string {
+    return valueAt(this.loaded.anatomy, 'resid_post', layer);
+  }
+
+  /** Rows that are tokens of a hidden state, [..., T, D]. */
+  rows(state: Value): Value {
+    return tokenRows(state, this.known.axis);
+  }
+
+  /**
+   * Runs stages that follow each other, with the interventions of the request, and yields what each gives; what
+   * neither those to come nor questions need is dropped then.
+   *
+   * @param next a stage to come whose inputs have to last
+   * @throws SinkscopeError `runtime`, and `input` with `axes` where h_0 does not tell its tokens
+   */
+  async *run(stages: readonly Stage[], keep: boolean, next?: Stage): AsyncGenerator<StageResults, void, void> {
+    const { runner, plan, loaded, interventions } = this;
+    for (const [i, stage] of stages.entries()) {
+      const results = await runPatched(runner, plan, loaded.anatomy, stage, this.held, interventions, keep);
+      for (const [name, value] of results) this.held.set(name, value);
+      this.findLayout();
+      yield { stage, results };
+      this.forget([...stages.slice(i + 1), ...(next ? [next] : [])]);
+    }
+  }
+
+  /**
+   * h_`layer`, computed again where it was dropped.
+   *
+   * @throws SinkscopeError `input` where there is no such layer
+   */
+  async state(layer: number): Promise<Value> {
+    checkIndex('layer', layer, 0, this.loaded.anatomy.layers);
+    await this.recall(layer);
+    return this.rows(this.value(this.residual(layer)));
+  }
+
+  /** Values of a block, computed again from what is kept; those `given` are taken as they are. */
+  async inside(block: number, names: readonly string[], given: Values = new Map()): Promise<Values> {
+    const stage = this.plan.stages.find(({ first }) => first === block);
+    if (!stage) throw new Error(`block ${block} has no stage`);
+    await this.recall(block - 1);
+    const known = new Map([...this.held, ...given]);
+    const open = names.filter((name) => !known.has(name));
+    const narrow = this.plan.narrow(stage, open, [...given.keys()]);
+    return open.length === 0 ? known : new Map([...known, ...(await this.runner.run(narrow, known, false))]);
+  }
+
+  /**
+   * The attention pattern of block `layer` over the tokens that count.
+   *
+   * @throws SinkscopeError `input` where there is no such block or its pattern was not found
+   */
+  async pattern(layer: number): Promise<Pattern> {
+    checkIndex('layer', layer, 1, this.loaded.anatomy.layers);
+    const name = this.loaded.patterns.get(layer);
+    if (name === undefined) {
+      throw new SinkscopeError({
+        code: 'input',
+        message: `Block ${layer} has no attention pattern that could be found.`,
+      });
+    }
+    if (this.lastPattern?.layer !== layer) {
+      const value = (await this.inside(layer, [name])).get(name);
+      if (!value || !this.found) throw new Error(`${name} was not computed`);
+      this.lastPattern = { layer, pattern: tokenPattern(value, this.found, this.loaded.file) };
+    }
+    return this.lastPattern.pattern;
+  }
+
+  /** A value that is at hand. */
+  value(name: string): Value {
+    const value = this.held.get(name);
+    if (!value) throw new Error(`the value "${name}" is not there`);
+    return value;
+  }
+
+  /** Makes sure that h_`layer` and what was carried up to there are at hand, by running again if need be. */
+  private async recall(layer: number): Promise<void> {
+    const stages = this.plan.stages.filter((stage) => stage.first <= layer);
+    const next = this.plan.stages.find((stage) => stage.first === layer + 1);
+    const needed = [this.residual(layer), ...(layer < this.loaded.anatomy.layers ? (next?.inputs ?? []) : [])];
+    if (needed.every((name) => this.held.has(name))) return;
+    for await (const _ of this.run(stages, false, next));
+  }
+
+  /** Drops what neither the stages to come nor questions need. */
+  private forget(rest: readonly Stage[]): void {
+    const { layers } = this.loaded.anatomy;
+    const needed = new Set([...rest, ...(this.head ? [this.head.stage] : [])].flatMap(({ inputs }) => inputs));
+    needed.add(this.residual(layers));
+    if (this.keepsStates) {
+      for (let layer = 0; layer <= layers; layer++) needed.add(this.residual(layer));
+      for (const single of this.plan.stages) for (const input of single.inputs) needed.add(input);
+    }
+    for (const name of this.held.keys()) {
+      if (!needed.has(name) && !this.feeds.has(name)) this.held.delete(name);
+    }
+  }
+
+  private findLayout(): void {
+    const h0 = this.held.get(this.residual(0));
+    if (!this.found && h0) this.found = layoutOf(h0, this.known);
+  }
+}
+
+/** What is fetched beside the residual points, by block: patterns, and what is saved. */
+function tapsOf({ anatomy, patterns }: LoadedModel, { attention, save }: RunRequest, isPadded: boolean): Taps {
+  return new Map(
+    anatomy.blocks.map((block, i) => {
+      const wanted = [
+        // The first block's pattern tells whether padding is seen by what comes before it.
+        (attention || save?.attention || (i === 0 && isPadded)) && patterns.get(i + 1),
+        save && block.residMid,
+        save?.mlp && block.mlpIntermediate,
+      ];
+      return [i + 1, wanted.filter((value) => typeof value === 'string')];
+    }),
+  );
+}
+
+/** @throws SinkscopeError `input` where there is no such layer, head or token */
+export function checkIndex(what: string, index: number, first: number, last: number): void {
+  if (Number.isInteger(index) && index >= first && index <= last) return;
+  throw new SinkscopeError({
+    code: 'input',
+    message: `There is no ${what} ${index}: it must be from ${first} to ${last}.`,
+  });
 }

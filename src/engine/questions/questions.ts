@@ -1,21 +1,66 @@
 /** Questions about the inside of a finished run: answered beside the tensors, so that only small numbers travel. */
 import { SinkscopeError } from '../../errors.js';
 import type { EntriesQuery, LensAnswer, LensQuery, Question, QuestionAnswers } from '../contract/answers.js';
-import type { Prediction } from '../contract/events.js';
+import type { Prediction, PredictionsEvent, Query, QueryAnswers } from '../contract/events.js';
+import type { Point } from '../contract/interventions.js';
 import { predictionsOf } from '../stages/head.js';
+import { valueAt } from '../stages/patched.js';
 import { checkCausal, evictedShare } from '../stages/windowed.js';
 import { columnsOf } from '../tensors/site.js';
 import { floats, sliceRows } from '../tensors/value.js';
 import { attribution } from './attribution.js';
 import { implicitBias } from './bias.js';
-import type { Inside } from './inside.js';
+import { checkIndex, type Inside } from './inside.js';
+import { predicted, predictions } from './predictions.js';
 
 const questionTypes = new Set<string>(['bias', 'attribution', 'lens-rows', 'evicted', 'entries', 'output']);
 
-export const isQuestion = (query: { readonly type: string }): query is Question => questionTypes.has(query.type);
+const isQuestion = (query: { readonly type: string }): query is Question => questionTypes.has(query.type);
 
-/** @throws SinkscopeError `input` for what is not there */
-export async function ask(run: Inside, question: Question): Promise<QuestionAnswers[Question['type']]> {
+/** @throws SinkscopeError `input` for a layer, head or token that is not there */
+export async function answer(run: Inside, query: Query): Promise<QueryAnswers[Query['type']]> {
+  if ('layer' in query) checkIndex('layer', query.layer, 0, run.loaded.anatomy.layers);
+  if ('token' in query) checkIndex('token', query.token, 0, run.tokens - 1);
+  if (isQuestion(query)) return ask(run, query);
+  switch (query.type) {
+    case 'pattern':
+      return headPattern(run, query.layer, query.head);
+    case 'predictions':
+      return predictions(run, query.token, false);
+    case 'lens':
+      return lens(run, query.layer, query.token);
+    case 'activation':
+      return activation(run, query.point, query.layer, query.token);
+    case 'hidden':
+      return { values: floats(sliceRows(await run.state(query.layer), query.token, query.token + 1)).slice() };
+  }
+}
+
+async function headPattern(run: Inside, layer: number, head: number): Promise<QueryAnswers['pattern']> {
+  const { heads, queries, keys, values } = await run.pattern(layer);
+  checkIndex('head', head, 0, heads - 1);
+  return { queries, keys, values: values.slice(head * queries * keys, (head + 1) * queries * keys) };
+}
+
+async function activation(
+  run: Inside,
+  point: Point,
+  layer: number,
+  token: number,
+): Promise<QueryAnswers['activation']> {
+  const name = valueAt(run.loaded.anatomy, point, layer);
+  const value = (await run.inside(layer, [name])).get(name);
+  if (!value) throw new Error(`${name} was not computed`);
+  return { values: floats(sliceRows(run.rows(value), token, token + 1)).slice() };
+}
+
+async function lens(run: Inside, layer: number, token: number): Promise<PredictionsEvent> {
+  const last = run.residual(run.loaded.anatomy.layers);
+  await run.state(layer);
+  return predicted(run, new Map(run.values).set(last, run.value(run.residual(layer))), token, false);
+}
+
+async function ask(run: Inside, question: Question): Promise<QuestionAnswers[Question['type']]> {
   switch (question.type) {
     case 'bias':
       return implicitBias(run, question);

@@ -1,18 +1,16 @@
 /** A model file that has been read and recognised: all that runs and queries start from. */
 import { statSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
 import type { Anatomy } from '../../anatomy/anatomy.js';
-import { patternNodes } from '../../anatomy/pattern.js';
+import { isPrepacked } from '../../anatomy/ops.js';
+import { withPatterns } from '../../anatomy/patterns.js';
 import { recognise } from '../../anatomy/recognise.js';
 import { SinkscopeError } from '../../errors.js';
-import { modelConfig } from '../../models/config.js';
-import { isVariantFolder } from '../../models/folder.js';
-import type { Model, Node } from '../../onnx/model.js';
+import type { Model } from '../../onnx/model.js';
 import { prepare } from '../../onnx/prepare.js';
 import { readModel } from '../../onnx/read.js';
-import { weightBytes } from '../../onnx/weights.js';
 import { loadTokenizer, type Tokenizer } from '../../tokens/tokenizer.js';
 import type { ModelSummary } from '../contract/events.js';
+import { summaryOf } from './summary.js';
 
 export interface LoadedModel {
   readonly file: string;
@@ -36,62 +34,29 @@ export interface LoadedModel {
   tokenizer(): Tokenizer | undefined;
 }
 
-/** Reads a model's structure, no weights. */
+/**
+ * Reads a model's structure, no weights.
+ *
+ * @throws SinkscopeError for a file that cannot be read, or that is no transformer
+ */
 export function loadModel(file: string): LoadedModel {
   const version = fileVersion(file);
   const read = readModel(file);
   const prepared = prepare(read);
-  const anatomy = recognise(prepared);
-  const patterns = new Map<number, string>();
-  const operands = new Map<number, { keys: string | undefined; values: string | undefined }>();
-  const nodes: Node[] = [];
-  const missing = anatomy.missing.map(({ part, why }) => `${part}: ${why}`);
-  anatomy.blocks.forEach((block, i) => {
-    if (!block.attention) return;
-    const { pattern } = block.attention;
-    if ('tensor' in pattern) {
-      patterns.set(i + 1, pattern.tensor);
-      operands.set(i + 1, block.attention);
-      return;
-    }
-    const rebuilt = patternNodes(prepared, block.attention, `sinkscope/pattern/${i}`);
-    // Where it cannot be rebuilt, the anatomy's `missing` says why.
-    if (!rebuilt) return;
-    nodes.push(...rebuilt.nodes);
-    patterns.set(i + 1, rebuilt.tensor);
-    operands.set(i + 1, rebuilt);
-  });
-  const { graph } = prepared;
-  const model = { ...prepared, graph: { ...graph, nodes: [...graph.nodes, ...nodes] } };
-  const contexts = [anatomy.context, modelConfig(file).context].filter((context) => context !== undefined);
+  const patterned = withPatterns(prepared, recognise(prepared));
+  const { model, anatomy, patterns } = patterned;
   let tokenizer: { readonly found: Tokenizer | undefined } | undefined;
   return {
     file,
     model,
     anatomy,
-    patterns,
-    operands,
-    predicts:
-      anatomy.unembedding !== undefined &&
-      anatomy.inputs.some((input) => input.role === 'token-ids') &&
-      (graph.outputs.find((output) => output.name === anatomy.unembedding?.logits)?.shape?.length ?? 3) === 3,
-    quantised: graph.nodes.some((node) => packedOperators.has(node.op)),
+    summary: summaryOf(file, prepared, patterned),
+    patterns: new Map([...patterns].map(([block, { tensor }]) => [block, tensor])),
+    operands: patterns,
+    predicts: predictsTokens(model, anatomy),
+    quantised: model.graph.nodes.some(isPrepacked),
     nodes: read.graph.nodes.length,
     version,
-    summary: {
-      file,
-      name: displayName(file),
-      layers: anatomy.layers,
-      hidden: anatomy.hidden ?? 0,
-      heads: anatomy.heads,
-      kvHeads: anatomy.kvHeads,
-      context: contexts.length > 0 ? Math.min(...contexts) : undefined,
-      vocabulary: anatomy.vocabulary,
-      parallelBlock: anatomy.parallelBlock,
-      bytes: weightBytes(prepared),
-      attention: anatomy.layers > 0 && patterns.size === anatomy.layers,
-      missing,
-    },
     tokenizer: () => {
       tokenizer ??= { found: loadTokenizer(file) };
       return tokenizer.found;
@@ -99,7 +64,11 @@ export function loadModel(file: string): LoadedModel {
   };
 }
 
-const packedOperators = new Set(['MatMulNBits', 'QMoE']);
+function predictsTokens({ graph }: Model, { unembedding, inputs }: Anatomy): boolean {
+  if (unembedding === undefined || !inputs.some(({ role }) => role === 'token-ids')) return false;
+  const logits = graph.outputs.find(({ name }) => name === unembedding.logits);
+  return (logits?.shape?.length ?? 3) === 3;
+}
 
 /** @throws SinkscopeError `file` where it cannot be found. */
 export function fileVersion(file: string): string {
@@ -108,12 +77,4 @@ export function fileVersion(file: string): string {
     throw new SinkscopeError({ code: 'file', file, message: `${file} does not exist; choose another model.` });
   }
   return `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeMs}`;
-}
-
-/** A model is called by its folder when its file has one of the exporters' own names. */
-function displayName(file: string): string {
-  const name = basename(file, '.onnx');
-  if (!/^(model|decoder_model|decoder)(_\w+)?$/.test(name)) return name;
-  const folder = dirname(file);
-  return basename(isVariantFolder(folder) ? dirname(folder) : folder);
 }

@@ -1,4 +1,6 @@
 /** The only module that touches ONNX Runtime. */
+import './telemetry.js';
+
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { DataType } from '../../onnx/model.js';
 import { type TypedArray, typeName, typeOf, type Value, type Values } from '../tensors/value.js';

@@ -1,9 +1,40 @@
-/** Where the tokens are in a hidden state of a model that is fed something else than tokens. */
+/** Where a run's tokens are in its tensors: told by what it was fed or, where that is something else than tokens, by h_0. */
 import { SinkscopeError } from '../../errors.js';
-import { size, type Value } from './value.js';
+import { cropPattern, type Pattern, patternOf } from './patterns.js';
+import { rowsOf, size, type Value } from './value.js';
 
-/** @throws SinkscopeError `input` with `axes` where h_0 is [B, T, D] or [T, B, D] and no axis is given, or no such axis is there. */
-export function checkAxis({ dims }: Value, axis: number | undefined): void {
+export interface Layout {
+  /** T: the tokens that count. */
+  readonly tokens: number;
+  /** Positions that are run: more than T where the file takes only one length. */
+  readonly positions: number;
+  /** The axis of hidden states that counts tokens, where the user says which; see {@link tokenRows}. */
+  readonly axis: number | undefined;
+}
+
+/**
+ * @param h0 h_0
+ * @param known what the run's input says already
+ * @throws SinkscopeError `input` with `axes` where h_0 is [B, T, D] or [T, B, D] and no axis is given, or no such axis is there
+ */
+export function layoutOf(h0: Value, { tokens, positions, axis }: Partial<Layout>): Layout {
+  checkAxis(h0, axis);
+  const rows = rowsOf(tokenRows(h0, axis)).tokens;
+  return { tokens: tokens ?? rows, positions: positions ?? rows, axis };
+}
+
+/**
+ * A block's attention pattern over the tokens that count.
+ *
+ * @param file path of the model
+ * @throws SinkscopeError `input` where the padding is seen by what comes before it
+ */
+export function tokenPattern(value: Value, { tokens, positions, axis }: Layout, file: string): Pattern {
+  const pattern = patternOf(axis === undefined ? value : firstPattern(value));
+  return positions > tokens ? cropPattern(pattern, tokens, file) : pattern;
+}
+
+function checkAxis({ dims }: Value, axis: number | undefined): void {
   const several = dims.length === 3 && dims.slice(0, 2).every((extent) => extent > 1);
   if (axis === undefined && several) throw unclear(dims, 'which axis counts tokens is not clear');
   if (axis !== undefined && axis >= dims.length) throw unclear(dims, `there is no axis ${axis}`);
@@ -31,7 +62,7 @@ export function tokenRows(state: Value, axis: number | undefined): Value {
 }
 
 /** Of patterns of several examples, [B, heads, queries, keys], those of the first. */
-export function firstPattern(pattern: Value): Value {
+function firstPattern(pattern: Value): Value {
   const dims = pattern.dims.slice(-3);
   return { ...pattern, dims, data: pattern.data.subarray(0, size(dims)) };
 }

@@ -1,10 +1,8 @@
 import { layerName, tokenLabel } from '../../analysis/label.js';
 import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
-import { experiment, type NamedText } from '../before/experiment.js';
 import { byHead, logRatio } from '../shared/heatmaps.js';
-import { presented } from '../shared/rows.js';
 import { massiveSettings, sinkSettings } from '../shared/settings.js';
-import { type Compared, type CompareResult, compare, conclusion, type Difference } from './compute.js';
+import { type Compared, type CompareResult, compareConclusion, type Difference } from './compute.js';
 
 export function presentCompare(result: CompareResult): Presentation {
   const { runs, thresholds, axes, differences } = result;
@@ -20,7 +18,7 @@ export function presentCompare(result: CompareResult): Presentation {
     runs.map((run) => ({ name: name(run), values: layers.map((k) => (run.layers[k] ? value(run.layers[k]) : null)) }));
   return {
     title: 'Compare models or texts',
-    sentence: conclusion(result),
+    sentence: compareConclusion(result),
     settings: [
       { name: 'models', value: distinct(runs.map((run) => run.name)) },
       { name: 'text', value: texts.join(', ') },
@@ -149,21 +147,3 @@ function notShown({ ratio, sink, tokens }: Difference, of: string, from: string)
     ...(tokens ? [] : [`${of} and ${from} were run on different tokens, so no difference by token is shown.`]),
   ];
 }
-
-export const compareExperiment = experiment({
-  id: 'compare',
-  title: 'Compare models or texts',
-  description: 'Models or texts side by side: activations by layer, sink rates, perplexity, and differences.',
-  onChosen: false,
-  inputs: {
-    texts: { kind: 'texts', label: 'Texts' },
-    models: { kind: 'models', label: 'Models' },
-    window: { kind: 'whole', label: 'Window (tokens)', least: 3, default: 256 },
-    tokens: { kind: 'whole', label: 'First tokens only', least: 1, open: 'all' },
-  },
-  async *steps({ engine, ...setup }, { texts: corpus, ...values }, signal) {
-    const texts: NamedText[] = [];
-    for await (const text of corpus.texts) texts.push(text);
-    yield* presented(compare(engine, { ...setup, ...values, texts }, signal), presentCompare);
-  },
-});

@@ -6,11 +6,11 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Intervention } from '../../engine/contract/interventions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
+import { mean } from '../../statistics/numbers.js';
 import { uniform } from '../../statistics/random.js';
 import type { Entry, HiddenStatistics } from '../../statistics/statistics.js';
-import type { Budget } from '../before/experiment.js';
-import { asked, type PromptRequest, runOf } from '../shared/run.js';
-import type { Step } from '../shared/variants.js';
+import type { Budget, Run } from '../experiment.js';
+import { analyze, ask, type PromptRequest } from '../shared/run.js';
 
 export interface VisionRequest extends Budget {
   readonly model: string;
@@ -23,11 +23,11 @@ export interface VisionRequest extends Budget {
   readonly seed: number;
 }
 
-export const settings = ['zero', 'mean', 'random'] as const;
+const variants = ['zero', 'mean', 'random'] as const;
 
 export interface VisionRow {
   /** Set to zero, to the mean over the other images, or as many random entries to zero. */
-  readonly name: (typeof settings)[number];
+  readonly name: (typeof variants)[number];
   /** Of the model's output with and without: mean and least over images. */
   readonly cosine: number;
   readonly leastCosine: number;
@@ -61,11 +61,7 @@ export interface VisionResult {
 }
 
 /** @throws SinkscopeError where images, dims or model do not fit */
-export async function* fixMean(
-  engine: Engine,
-  request: VisionRequest,
-  signal?: AbortSignal,
-): AsyncGenerator<Step<VisionResult>, void, void> {
+export async function* fixMean(engine: Engine, request: VisionRequest, signal?: AbortSignal): Run<VisionResult> {
   const { model, images, thresholds, seed } = request;
   if (images.length < 2) {
     throw new SinkscopeError({
@@ -73,15 +69,15 @@ export async function* fixMean(
       message: 'One image has no others to take a mean over; give at least two.',
     });
   }
-  const of = images.length * (2 + settings.length);
+  const of = images.length * (2 + variants.length);
   let done = 0;
   const runs: Analysis[] = [];
   const outputs: Output[] = [];
   for (const prompt of images) {
-    const run = await runOf(engine, { ...request, prompt }, signal);
+    const run = await analyze(engine, { ...request, prompt }, signal);
     checkDims(request, run);
     runs.push(run);
-    outputs.push(await asked(engine, { type: 'output' }, signal));
+    outputs.push(await ask(engine, { type: 'output' }, signal));
     yield { phase: 'running', done: ++done, of };
   }
   checkAlike(outputs, model);
@@ -91,14 +87,14 @@ export async function* fixMean(
   const entries: Entry[][] = [];
   for (const [i, prompt] of images.entries()) {
     // Events carry a state's sixteen largest entries, and which state it is was not known before all had been run.
-    await runOf(engine, { ...request, prompt }, signal);
-    const { values } = await asked(engine, { type: 'entries', layer, of: 'nodes' }, signal);
+    await analyze(engine, { ...request, prompt }, signal);
+    const { values } = await ask(engine, { type: 'entries', layer, of: 'nodes' }, signal);
     entries.push(entriesOf(values, runs[i].layers[layer], dims, thresholds));
     yield { phase: 'running', done: ++done, of };
   }
   const random = uniform(seed);
 
-  const changes: Change[][] = settings.map(() => []);
+  const changes: Change[][] = variants.map(() => []);
   for (const [i, prompt] of images.entries()) {
     const { tokens, dims: width } = runs[i].layers[layer];
     const randomly = entries[i].map(() => ({
@@ -112,14 +108,14 @@ export async function* fixMean(
       ),
       random: randomly.map((entry) => setting(layer, entry, { to: 'zero' })),
     };
-    for (const [s, name] of settings.entries()) {
-      await runOf(engine, { ...request, prompt, interventions: interventions[name] }, signal);
-      changes[s].push(changeOf(outputs[i].values, (await asked(engine, { type: 'output' }, signal)).values));
+    for (const [s, name] of variants.entries()) {
+      await analyze(engine, { ...request, prompt, interventions: interventions[name] }, signal);
+      changes[s].push(changeOf(outputs[i].values, (await ask(engine, { type: 'output' }, signal)).values));
       yield { phase: 'measuring', done: ++done, of };
     }
   }
   const chosen = entries.flatMap((list, i) => list.map((entry) => ({ entry, state: runs[i].layers[layer] })));
-  const result = {
+  return {
     model,
     images: images.length,
     tokens: runs[0].layers[layer].tokens,
@@ -131,9 +127,8 @@ export async function* fixMean(
     entries,
     massive: chosen.some(({ entry, state }) => kindOf(entry.value, state, thresholds) === 'massive'),
     largestRatio: Math.max(...chosen.map(({ entry, state }) => ratio(entry.value, state))),
-    rows: settings.map((name, s) => rowOf(name, changes[s])),
+    rows: variants.map((name, s) => rowOf(name, changes[s])),
   };
-  yield { phase: 'measuring', done: of, of, result };
 }
 
 interface Output {
@@ -261,10 +256,8 @@ function rowOf(name: VisionRow['name'], changes: readonly Change[]): VisionRow {
   };
 }
 
-const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
-
 /** What the rows say, in a sentence; that there is nothing massive, or no effect, where that is so. */
-export function conclusion({ rows, layer, dims, massive, largestRatio, entries }: VisionResult): string {
+export function visionConclusion({ rows, layer, dims, massive, largestRatio, entries }: VisionResult): string {
   const of = (name: VisionRow['name']) => rows.find((row) => row.name === name)?.change ?? Number.NaN;
   const [zero, fixed] = [of('zero'), of('mean')];
   const what = `${dims.length === 1 ? 'dimension' : 'dimensions'} ${dims.join(', ')} of h_${layer} (${entries.flat().length} entries over all images)`;

@@ -128,12 +128,7 @@ describe('a child that dies', () => {
 describe('bad requests', () => {
   const cases: [string, () => unknown, string, RegExp][] = [
     ['a model that is not there', () => request(join(folder, 'none.onnx'), { text: 'a' }), 'file', /none\.onnx/],
-    [
-      'a file that is no model',
-      () => request(join(import.meta.dirname, 'support.ts'), { text: 'a' }),
-      'file',
-      /not an ONNX/,
-    ],
+    ['a file that is no model', () => request(import.meta.filename, { text: 'a' }), 'file', /not an ONNX/],
     ['no prompt', () => ({ ...short(), prompt: {} }), 'input', /exactly one of/],
     ['a negative thread count', () => ({ ...short(), threads: -1 }), 'input', /threads/],
     ['an empty text', () => request(demo, { text: '' }), 'input', /no text/],

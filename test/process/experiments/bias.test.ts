@@ -12,6 +12,7 @@ import {
   text,
   thresholds,
 } from '../../support/experiments.js';
+import { at, pairs } from '../../support/lists.js';
 
 const engine = await startEngine();
 
@@ -24,7 +25,7 @@ const of = (
 
 /** Largest relative distance of two lists. */
 const apart = (actual: readonly number[], expected: readonly number[]) =>
-  actual.length === expected.length ? Math.max(...actual.map((x, i) => off(x, expected[i]))) : Number.POSITIVE_INFINITY;
+  Math.max(...pairs(actual, expected).map(([x, wanted]) => off(x, wanted)));
 
 describe('implicit attention bias equals PyTorch', () => {
   it.each(references.implicitBias.map((reference) => [reference.model, reference.blocks] as const))(
@@ -35,8 +36,9 @@ describe('implicit attention bias equals PyTorch', () => {
       expect(blocks.map(({ layer }) => layer)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
       // The chain is about tokens, which an extra column is not.
       const chains = (model === 'llama' ? blocks : (await of(model, [0])).blocks).map((block) => block.participation);
-      for (const [b, { heads, projected, keyNorm, valueNorm, counted }] of blocks.entries()) {
-        const reference = expected[b];
+      for (const [b, [block, reference]] of pairs(blocks, expected).entries()) {
+        const { heads, projected, keyNorm, valueNorm, counted } = block;
+        const chain = at(chains, b);
         expect(counted.from).toBe(1);
         const found = [
           heads.map((head) => head.chosen.norm),
@@ -44,9 +46,9 @@ describe('implicit attention bias equals PyTorch', () => {
           heads.map((head) => head.rest.cosine),
           [projected?.chosen.norm ?? 0, projected?.rest.norm ?? 0],
           [projected?.chosen.cosine ?? 0, projected?.rest.cosine ?? 0],
-          [...chains[b].input, ...(chains[b].normed ?? [])],
-          [0, 1].flatMap((side) => keyNorm?.map((pair) => pair[side]) ?? []),
-          [0, 1].flatMap((side) => valueNorm.map((pair) => pair[side])),
+          [...chain.input, ...(chain.normed ?? [])],
+          [...(keyNorm ?? []).map(([first]) => first), ...(keyNorm ?? []).map(([, rest]) => rest)],
+          [...valueNorm.map(([first]) => first), ...valueNorm.map(([, rest]) => rest)],
         ];
         const wanted = [
           reference.firstNorm,
@@ -58,7 +60,8 @@ describe('implicit attention bias equals PyTorch', () => {
           reference.keyNorm.flat(),
           reference.valueNorm.flat(),
         ];
-        for (const [i, list] of found.entries()) expect(apart(list, wanted[i]), `block ${b}, ${i}`).toBeLessThan(1e-5);
+        for (const [i, [list, values]] of pairs(found, wanted).entries())
+          expect(apart(list, values), `block ${b}, ${i}`).toBeLessThan(1e-5);
         // One key alone gives every query the same direction.
         for (const head of heads) expect(head.chosen.cosine).toBeCloseTo(1, 6);
       }
@@ -81,9 +84,9 @@ describe('what can be split', () => {
       await run('llama-dynamo-op23'),
     ];
     for (const other of [grouped, standard]) {
-      for (const [i, head] of plain.heads.entries()) {
-        expect(off(other.heads[i].chosen.norm, head.chosen.norm)).toBeLessThan(1e-5);
-        expect(off(other.heads[i].share, head.share)).toBeLessThan(1e-5);
+      for (const [head, expected] of pairs(other.heads, plain.heads)) {
+        expect(off(head.chosen.norm, expected.chosen.norm)).toBeLessThan(1e-5);
+        expect(off(head.share, expected.share)).toBeLessThan(1e-5);
       }
       expect(off(other.projected?.rest.norm ?? 0, plain.projected?.rest.norm ?? 1)).toBeLessThan(1e-5);
       expect(off(other.participation.normed?.[1] ?? 0, plain.participation.normed?.[1] ?? 1)).toBeLessThan(1e-5);

@@ -13,6 +13,7 @@ import {
   text,
   thresholds,
 } from '../../support/experiments.js';
+import { at, found, pairs } from '../../support/lists.js';
 
 const engine = await startEngine();
 
@@ -25,21 +26,19 @@ describe('models side by side equal PyTorch', () => {
   it('top activations, medians, attention on the first token and the extra column', async () => {
     const { runs, axes } = await of(names.map(demoModel));
     const expected = new Map(Object.entries(analyses.models));
-    for (const [i, name] of names.entries()) {
+    for (const [run, name] of pairs(runs, names)) {
       const reference = expected.get(name);
       if (!reference) throw new Error(name);
-      const run = runs[i];
       expect([run.name, run.tokens]).toEqual([name, reference.ids.length]);
       expect(run.prefix ?? null).toBe({ llama: 0, 'llama-sink': 1, 'llama-plain': null, 'llama-bias': null }[name]);
-      for (const [k, layer] of reference.layers.entries()) {
-        expect(off(run.layers[k].median, layer.median)).toBeLessThan(1e-5);
-        for (const [t, { value }] of layer.top.entries())
-          expect(off(run.layers[k].top[t].value, value)).toBeLessThan(1e-5);
+      for (const [layer, wanted] of pairs(run.layers, reference.layers)) {
+        expect(off(layer.median, wanted.median)).toBeLessThan(1e-5);
+        for (const [t, { value }] of wanted.top.entries())
+          expect(off(at(layer.top, t).value, value)).toBeLessThan(1e-5);
       }
-      for (const [b, alpha] of reference.alphaFirst.entries()) {
-        for (const [head, share] of alpha.entries()) {
-          expect(Math.abs((run.alpha[b]?.first[head] ?? 0) - share)).toBeLessThan(1e-6);
-        }
+      for (const [alpha, wanted] of pairs(run.alpha, reference.alphaFirst)) {
+        for (const [share, expected] of pairs(alpha?.first, wanted))
+          expect(Math.abs(share - expected)).toBeLessThan(1e-6);
       }
       const drawn = reference.alphaFirst.flat().filter((alpha) => alpha > 0.3).length;
       expect(run.sinks.rate).toBeCloseTo(drawn / 32, 10);
@@ -51,7 +50,7 @@ describe('models side by side equal PyTorch', () => {
       expect(run.perplexity).toMatch(/fewer than the 25\d that fill one window/);
     }
     expect(axes).toMatchObject({ layers: 8, tokens: 105, heads: 4 });
-    expect(off(axes.largest, Math.abs(analyses.models.llama.layers[8].top[0].value))).toBeLessThan(1e-5);
+    expect(off(axes.largest, Math.abs(at(at(analyses.models.llama.layers, 8).top, 0).value))).toBeLessThan(1e-5);
   });
 
   it('perplexities', async () => {
@@ -59,10 +58,10 @@ describe('models side by side equal PyTorch', () => {
     const reference = references.perplexity.filter(({ file, maxTokens }) => file === boats && maxTokens === 4096);
     const { runs } = await of(['llama-plain', 'llama-bias'].map(demoModel), { texts, tokens: 4096 });
     for (const run of runs) {
-      const expected = reference.find(({ model }) => model === run.name);
+      const expected = found(reference, ({ model }) => model === run.name);
       if (typeof run.perplexity === 'string') throw new Error(run.perplexity);
-      expect(run.perplexity.tokens).toBe(expected?.tokens);
-      expect(off(run.perplexity.perplexity, expected?.perplexity ?? 0)).toBeLessThan(1e-5);
+      expect(run.perplexity.tokens).toBe(expected.tokens);
+      expect(off(run.perplexity.perplexity, expected.perplexity)).toBeLessThan(1e-5);
       expect(run.tokens).toBe(256);
     }
   });
@@ -71,43 +70,45 @@ describe('models side by side equal PyTorch', () => {
 describe('differences', () => {
   it('where shapes agree, entry by entry', async () => {
     const { runs, differences } = await of(['llama-plain', 'llama-bias', 'llama'].map(demoModel));
-    const [bias, llama] = differences;
+    const [plainRun, biasRun, llamaRun] = [at(runs, 0), at(runs, 1), at(runs, 2)];
+    const [bias, llama] = [at(differences, 0), at(differences, 1)];
     expect([bias.of, bias.from, llama.of, llama.from]).toEqual([1, 0, 2, 0]);
-    for (const [k, log] of (bias.ratio ?? []).entries()) {
-      expect(10 ** log * runs[0].layers[k].ratio).toBeCloseTo(runs[1].layers[k].ratio, 4);
-    }
+    for (const [k, [log, { ratio }]] of pairs(bias.ratio, biasRun.layers).entries())
+      expect(10 ** log * at(plainRun.layers, k).ratio).toBeCloseTo(ratio, 4);
     // The extra column counts as a sink, like the first token.
-    const block = runs[1].alpha[3];
-    const drawn = (block?.first[0] ?? 0) + (block?.extra?.[0] ?? 0) - (runs[0].alpha[3]?.first[0] ?? 0);
+    const [without, block] = [at(plainRun.alpha, 3), at(biasRun.alpha, 3)];
+    const drawn = at(block.first, 0) + at(block.extra, 0) - at(without.first, 0);
     expect(bias.sink?.[3]?.[0]).toBeCloseTo(drawn, 10);
-    expect(bias.tokenMax?.[8][3]).toBeCloseTo(runs[1].tokenMax[8][3] - runs[0].tokenMax[8][3], 4);
+    expect(bias.tokenMax?.[8]?.[3]).toBeCloseTo(at(biasRun.tokenMax, 8, 3) - at(plainRun.tokenMax, 8, 3), 4);
     expect(bias.tokens).toEqual({ of: 0, from: 0, count: 104 });
     // A prefix token before the text: the text's own tokens are set side by side.
     expect(llama.ratio).toHaveLength(9);
     expect(llama.tokens).toEqual({ of: 1, from: 0, count: 104 });
-    expect(llama.tokenMax?.[8][3]).toBeCloseTo(runs[2].tokenMax[8][4] - runs[0].tokenMax[8][3], 4);
+    expect(llama.tokenMax?.[8]?.[3]).toBeCloseTo(at(llamaRun.tokenMax, 8, 4) - at(plainRun.tokenMax, 8, 3), 4);
   });
 
   it('prefix tokens against each other, whatever their ids', async () => {
     const { differences } = await of(['llama', 'llama-sink'].map(demoModel));
-    expect(differences[0].tokens).toEqual({ of: 0, from: 0, count: 105 });
+    expect(differences[0]?.tokens).toEqual({ of: 0, from: 0, count: 105 });
   });
 
   it('by token only where the ids are the same: not where two texts have as many', async () => {
     const texts = ['One lamp was lit.', 'Two lamps are lit.'].map((text, i) => ({ name: `${i}`, text }));
     const { runs, differences } = await of([demoModel('llama')], { texts, window: 5 });
     expect(runs.map(({ tokens }) => tokens)).toEqual([5, 5]);
-    expect([differences[0].tokens, differences[0].tokenMax]).toEqual([undefined, undefined]);
-    expect(differences[0].ratio).toHaveLength(9);
+    const { ratio, tokens, tokenMax } = at(differences, 0);
+    expect([tokens, tokenMax]).toEqual([undefined, undefined]);
+    expect(ratio).toHaveLength(9);
   });
 
   it('none between models of other depth, and one model on two texts', async () => {
     const texts = [sample, { name: 'other', text: 'Another text, which is shorter.' }];
     const { runs, differences } = await of([demoModel('llama')], { texts });
     expect(runs.map((run) => run.text)).toEqual(['sample.md', 'other']);
-    expect(differences[0].ratio).toHaveLength(9);
-    expect(differences[0].tokenMax).toBeUndefined();
-    expect(runs[1].tokens).toBeLessThan(20);
+    const { ratio, tokenMax } = at(differences, 0);
+    expect(ratio).toHaveLength(9);
+    expect(tokenMax).toBeUndefined();
+    expect(at(runs, 1).tokens).toBeLessThan(20);
   });
 });
 

@@ -13,6 +13,7 @@ import {
   temporaryFolder,
   withWeight,
 } from '../../support/experiments.js';
+import { found } from '../../support/lists.js';
 
 const untrained = fixtureModel(reference.fixture);
 const feeds = untrained.replace('model.onnx', 'golden.safetensors');
@@ -33,17 +34,16 @@ describe('activation ratios against an untrained twin', () => {
     const { ratios } = await of(trained, untrained);
     expect(ratios).toHaveLength(reference.ratios.length);
     for (const expected of reference.ratios) {
-      const found = ratios.find(({ of: kind, layer }) => kind === expected.of && layer === expected.layer);
-      if (!found) throw new Error(`${expected.of} ${expected.layer} are not there`);
-      expect(found.trained.entries).toBe(expected.entries);
-      expect(off(found.trained.largestRatio, expected.largestRatio)).toBeLessThan(1e-4);
+      const ratio = found(ratios, ({ of: kind, layer }) => kind === expected.of && layer === expected.layer);
+      expect(ratio.trained.entries).toBe(expected.entries);
+      expect(off(ratio.trained.largestRatio, expected.largestRatio)).toBeLessThan(1e-4);
       // Entries near 0 differ in their last digits, which their logarithms feel.
-      expect(off(found.gamma.shape, expected.shape)).toBeLessThan(1e-2);
-      expect(off(found.gamma.scale, expected.scale)).toBeLessThan(1e-2);
-      expect(off(found.limit, expected.limit)).toBeLessThan(2e-3);
-      expect(found.outside).toBeCloseTo(expected.outside, 6);
-      expect(found.outsideUntrained).toBeCloseTo(expected.outsideUntrained, 6);
-      for (const { histogram, entries } of [found.trained, found.untrained])
+      expect(off(ratio.gamma.shape, expected.shape)).toBeLessThan(1e-2);
+      expect(off(ratio.gamma.scale, expected.scale)).toBeLessThan(1e-2);
+      expect(off(ratio.limit, expected.limit)).toBeLessThan(2e-3);
+      expect(ratio.outside).toBeCloseTo(expected.outside, 6);
+      expect(ratio.outsideUntrained).toBeCloseTo(expected.outsideUntrained, 6);
+      for (const { histogram, entries } of [ratio.trained, ratio.untrained])
         expect(histogram.counts.reduce((sum, count) => sum + count, 0)).toBe(entries);
     }
   });

@@ -27,6 +27,7 @@ import {
   text,
   thresholds,
 } from '../../support/experiments.js';
+import { at, found, pairs } from '../../support/lists.js';
 
 const engine = await startEngine();
 
@@ -60,27 +61,27 @@ describe.each(references.interventions)('interventions on $model, points $points
     expect(points.map(({ token, dim }) => [token, dim])).toEqual(reference.points);
     expect(median.map(({ token, dim }) => [token, dim])).toEqual(reference.medianPoints);
     expect(massive).toBe(reference.model === 'llama' && reference.points.length === 1);
-    for (const [i, { mean }] of points.entries()) expect(off(mean, reference.means[i])).toBeLessThan(1e-4);
+    for (const [{ mean }, expected] of pairs(points, reference.means)) expect(off(mean, expected)).toBeLessThan(1e-4);
   });
 
   it('in what they do', () => {
-    const found = values(result);
-    expect([...found.keys()]).toEqual(reference.rows.map(({ name }) => name));
+    const measured = values(result);
+    expect([...measured.keys()]).toEqual(reference.rows.map(({ name }) => name));
     for (const { name, perplexity } of reference.rows) {
       // Other entries are drawn here than there, and as little depends on them.
       const tolerance = name === 'random' ? 1e-3 : 1e-5;
-      expect(off(found.get(name) ?? 0, perplexity), name).toBeLessThan(tolerance);
+      expect(off(measured.get(name) ?? 0, perplexity), name).toBeLessThan(tolerance);
     }
   });
 
   it('and the random entries of the reference do what they do there', async () => {
     const windows = await textWindows(engine, demoModel(reference.model), text(boats), { window: 256, tokens: 2048 });
     const changes = reference.randomPoints.map(
-      ([token, dim]): Intervention => ({
+      (point): Intervention => ({
         point: 'resid_post',
         block: reference.layer,
-        tokens: [token],
-        dims: [dim],
+        tokens: [at(point, 0)],
+        dims: [at(point, 1)],
         set: { to: 'zero' },
       }),
     );
@@ -93,8 +94,8 @@ describe.each(references.interventions)('interventions on $model, points $points
         [],
       ),
     );
-    const expected = reference.rows.find(({ name }) => name === 'random')?.perplexity ?? 0;
-    expect(off(rows[0].perplexity, expected)).toBeLessThan(1e-5);
+    const expected = found(reference.rows, ({ name }) => name === 'random');
+    expect(off(at(rows, 0).perplexity, expected.perplexity)).toBeLessThan(1e-5);
   });
 });
 
@@ -201,7 +202,7 @@ it('finds the first delimiter of every window for itself', async () => {
     dims: 'all',
     set: { to: 'zero' },
   });
-  const [row] = await resultOf(
+  const rows = await resultOf(
     scored(
       engine,
       { ...budget, model },
@@ -214,25 +215,24 @@ it('finds the first delimiter of every window for itself', async () => {
   let [sum, count] = [0, 0];
   for (const sequence of windows.sequences) {
     const tokens = await engine.decode(model, sequence.ids);
-    const at = tokens.findIndex((token, i) => i > 0 && /^\s*[.,;:!?]\s*$/.test(token));
-    expect(at).toBeGreaterThan(0);
-    const variants = [{ name: '', interventions: [zero([at])] }];
+    const delimiter = tokens.findIndex((token, i) => i > 0 && /^\s*[.,;:!?]\s*$/.test(token));
+    expect(delimiter).toBeGreaterThan(0);
+    const variants = [{ name: '', interventions: [zero([delimiter])] }];
     for await (const { losses } of going(engine.measure({ ...budget, model, sequences: [sequence], variants }))) {
       for (const loss of losses) sum += loss;
       count += losses.length;
     }
   }
-  expect(off(row.perplexity, Math.exp(sum / count))).toBeLessThan(1e-9);
+  expect(off(at(rows, 0).perplexity, Math.exp(sum / count))).toBeLessThan(1e-9);
 });
 
 it('a run with an entry set to zero equals PyTorch in all that follows', async () => {
-  const [reference] = references.intervenedRun;
-  const [token, dim] = reference.point;
+  const reference = at(references.intervenedRun, 0);
   const change: Intervention = {
     point: 'resid_post',
     block: reference.layer,
-    tokens: [token],
-    dims: [dim],
+    tokens: [at(reference.point, 0)],
+    dims: [at(reference.point, 1)],
     set: { to: 'zero' },
   };
   const events = engine.analyze({
@@ -245,25 +245,26 @@ it('a run with an entry set to zero equals PyTorch in all that follows', async (
   let analysis = emptyAnalysis;
   for await (const event of events) analysis = fold(analysis, event);
   expect(analysis.status).toBe('finished');
-  for (const [k, [magnitude, atToken, atDim]] of reference.top.entries()) {
-    const { top, median } = analysis.layers[k];
-    expect([top[0].token, top[0].dim]).toEqual([atToken, atDim]);
-    expect(off(Math.abs(top[0].value), magnitude)).toBeLessThan(1e-4);
-    expect(off(median, reference.median[k])).toBeLessThan(2e-4);
+  const known = pairs(reference.top, reference.median);
+  for (const [{ top, median }, [expected, expectedMedian]] of pairs(analysis.layers, known)) {
+    const { token, dim, value } = at(top, 0);
+    expect([token, dim]).toEqual(expected.slice(1));
+    expect(off(Math.abs(value), at(expected, 0))).toBeLessThan(1e-4);
+    expect(off(median, expectedMedian)).toBeLessThan(2e-4);
   }
-  for (const [block, heads] of reference.alphaFirst.entries()) {
-    const statistics = analysis.attention[block];
+  for (const [statistics, heads] of pairs(analysis.attention, reference.alphaFirst)) {
     for (const [head, alpha] of heads.entries())
-      expect(statistics?.alpha[head * (statistics?.tokens ?? 0)]).toBeCloseTo(alpha, 5);
+      expect(statistics?.alpha[head * statistics.tokens]).toBeCloseTo(alpha, 5);
   }
   for (const [i, { id, probability }] of reference.predictions.entries()) {
-    expect(analysis.predictions?.top[i].id).toBe(id);
-    expect(analysis.predictions?.top[i].probability).toBeCloseTo(probability, 4);
+    const prediction = at(analysis.predictions?.top, i);
+    expect(prediction.id).toBe(id);
+    expect(prediction.probability).toBeCloseTo(probability, 4);
   }
 });
 
 it('a change that no activation can have is refused by the engine', async () => {
-  const at = { point: 'resid_post', block: 1, tokens: [0], dims: [0] } as const;
+  const entry = { point: 'resid_post', block: 1, tokens: [0], dims: [0] } as const;
   const refusal = (set: Intervention['set']) =>
     last(
       engine.analyze({
@@ -271,7 +272,7 @@ it('a change that no activation can have is refused by the engine', async () => 
         model: demoModel('llama'),
         prompt: { ids: [0, 1, 2] },
         attention: false,
-        interventions: [{ ...at, set }],
+        interventions: [{ ...entry, set }],
       }),
     );
   const problem = (message: RegExp) => ({ type: 'failed', problem: { message: expect.stringMatching(message) } });

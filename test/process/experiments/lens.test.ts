@@ -11,6 +11,7 @@ import {
   startEngine,
   text,
 } from '../../support/experiments.js';
+import { at, found, pairs } from '../../support/lists.js';
 
 const engine = await startEngine();
 
@@ -24,11 +25,10 @@ describe('logit lens and attribution equal PyTorch', () => {
     const { points, attribution } = await of(model);
     expect(points).toHaveLength(9);
     for (const { layer, token, top } of reference.lens) {
-      const row = points[layer].rows[token];
-      expect(row.map(({ id }) => id)).toEqual(top.map(([id]) => id));
-      for (const [i, { probability }] of row.entries()) {
-        expect(Math.abs(probability - top[i][1])).toBeLessThan(1e-5);
-        expect(off(probability, top[i][1])).toBeLessThan(1e-4);
+      for (const [{ id, probability }, expected] of pairs(at(at(points, layer).rows, token), top)) {
+        expect(id).toBe(at(expected, 0));
+        expect(Math.abs(probability - at(expected, 1))).toBeLessThan(1e-5);
+        expect(off(probability, at(expected, 1))).toBeLessThan(1e-4);
       }
     }
     if (typeof attribution === 'string') throw new Error(attribution);
@@ -59,8 +59,7 @@ describe('logit lens and attribution equal PyTorch', () => {
       '1 resid_mid',
       '1 resid_post',
     ]);
-    const [before, mid] = points;
-    expect(mid.rows[11]).not.toEqual(before.rows[11]);
+    expect(at(points, 1).rows[11]).not.toEqual(at(at(points, 0).rows, 11));
   });
 
   it('splits the logit of any token after any other', async () => {
@@ -88,7 +87,7 @@ describe('attribution follows the model’s own head', () => {
     const { predictions } = await runOf(engine, { ...budget, model, prompt: { feeds } });
     const token = predictions?.token ?? 0;
     const { logit, parts, target } = await engine.query({ type: 'attribution', token });
-    expect(target.id).toBe(predictions?.top[0].id);
+    expect(target.id).toBe(at(predictions?.top, 0).id);
     expect(
       off(
         parts.reduce((sum, part) => sum + part.logit, 0),
@@ -115,9 +114,9 @@ describe('in words', () => {
     const decided = decidedAt(result);
     expect(decided).toHaveLength(105);
     // From the reference: after token 104 the lens says 14 from layer 6 on, not at layer 5.
-    const at = (layer: number) =>
-      references.lens[0].lens.find((row) => row.layer === layer && row.token === 104)?.top[0][0];
-    expect([at(5), at(6), at(7), at(8)].map((id) => id === at(8))).toEqual([false, true, true, true]);
+    const rows = at(references.lens, 0).lens;
+    const said = (layer: number) => at(found(rows, (row) => row.layer === layer && row.token === 104).top, 0, 0);
+    expect([5, 6, 7, 8].map((layer) => said(layer) === said(8))).toEqual([false, true, true, true]);
     expect(decided[104]).toBe(6);
     expect(conclusion(result)).toMatch(
       /^Half of the 105 tokens.*MLP of block 7 adds most to the logit of "-": 2\.37 of 11\.69\.$/,

@@ -17,6 +17,7 @@ import {
   temporaryFolder,
   text,
 } from '../../support/experiments.js';
+import { at, pairs } from '../../support/lists.js';
 
 const engine = await startEngine();
 
@@ -66,14 +67,14 @@ it('is the same for a model that memory has no room to keep', async () => {
   const model = demoModel('llama');
   const { ids, prefix = 0 } = await engine.encode(model, text(boats));
   const sequences = [{ ids: [prefix, ...ids.subarray(0, 40)], from: 1 }];
-  const at = { block: 3, tokens: [0], dims: [239], set: { to: 'zero' } } as const;
+  const entry = { block: 3, tokens: [0], dims: [239], set: { to: 'zero' } } as const;
   const variants = [
     { name: 'as is', interventions: [] },
-    { name: 'after', interventions: [{ ...at, point: 'resid_post' } as const] },
-    { name: 'inside', interventions: [{ ...at, point: 'mlp' } as const] },
+    { name: 'after', interventions: [{ ...entry, point: 'resid_post' } as const] },
+    { name: 'inside', interventions: [{ ...entry, point: 'mlp' } as const] },
     {
       name: 'both',
-      interventions: [{ ...at, point: 'attn_out' } as const, { ...at, point: 'resid_post', block: 6 } as const],
+      interventions: [{ ...entry, point: 'attn_out' } as const, { ...entry, point: 'resid_post', block: 6 } as const],
     },
   ];
   const losses = async (memory: number) => {
@@ -84,8 +85,8 @@ it('is the same for a model that memory has no room to keep', async () => {
   };
   const [kept, blockwise] = [await losses(2 ** 31), await losses(1)];
   expect(kept).toHaveLength(4);
-  for (const [i, variant] of kept.entries())
-    for (const [t, loss] of variant.entries()) expect(Math.abs(blockwise[i][t] - loss)).toBeLessThan(1e-4);
+  for (const [variant, again] of pairs(kept, blockwise))
+    for (const [loss, same] of pairs(variant, again)) expect(Math.abs(same - loss)).toBeLessThan(1e-4);
   expect(kept[1]).not.toEqual(kept[0]);
 });
 
@@ -229,7 +230,7 @@ describe('windows', () => {
   it('without a prefix leave the first token of each unscored', () => {
     const { sequences } = windowsOf(ids, undefined, { window: 5 });
     expect(sequences.map(({ from }) => from)).toEqual([1, 1]);
-    expect(sequences[1].ids).toEqual([105, 106, 107, 108, 109]);
+    expect(at(sequences, 1).ids).toEqual([105, 106, 107, 108, 109]);
   });
   it('with a stride score only the last tokens', () => {
     const { sequences } = windowsOf(ids, 7, { window: 5, stride: 2 });

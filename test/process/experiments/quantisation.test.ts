@@ -24,6 +24,7 @@ import {
   text,
   thresholds,
 } from '../../support/experiments.js';
+import { at, found } from '../../support/lists.js';
 
 const folder = await temporaryFolder();
 const engine = await startEngine();
@@ -45,14 +46,12 @@ describe.each(references.outliers)('outliers of $model equal PyTorch', (referenc
     expect(result.int8).toHaveLength(expected.length);
     expect(result.int8.slice(0, 3).map(residualName)).toEqual(['h_0', 'mid_1', 'h_1']);
     for (const { layer, point, removed, ...errors } of expected) {
-      const found = result.int8.find((one) => one.layer === layer && one.point === point);
-      expect(found?.removed, `${point} ${layer}`).toBe(removed.length);
+      const errorsAt = found(result.int8, (one) => one.layer === layer && one.point === point);
+      expect(errorsAt.removed, `${point} ${layer}`).toBe(removed.length);
       // Values on the edge of two steps fall to either side, as their last bit is.
       for (const side of ['with', 'without'] as const)
         for (const axis of ['tensor', 'token', 'channel'] as const)
-          expect(off(found?.[side][axis] ?? 0, errors[side][axis]), `${point} ${layer} ${side} ${axis}`).toBeLessThan(
-            1e-4,
-          );
+          expect(off(errorsAt[side][axis], errors[side][axis]), `${point} ${layer} ${side} ${axis}`).toBeLessThan(1e-4);
     }
     expect(outliersConclusion(result)).toMatch(
       reference.model === 'llama-bias'
@@ -70,10 +69,9 @@ it('an empty text is refused', async () => {
 it('the difference from a reference is that of the states which both save', async () => {
   const [reference, model] = [fixtureModel('llama-ts-op17-sdpa'), fixtureModel('llama-int8-dynamic')];
   const ids = Array.from({ length: 20 }, (_, i) => (7 * i) % 160);
-  const files: string[] = [];
+  const files = [join(folder, '0.safetensors'), join(folder, '1.safetensors')] as const;
   for (const [i, file] of [reference, model].entries()) {
-    files.push(join(folder, `${i}.safetensors`));
-    const save = { file: files[i], attention: false, mlp: false, logits: false };
+    const save = { file: at(files, i), attention: false, mlp: false, logits: false };
     const end = await last(engine.analyze({ ...budget, model: file, prompt: { ids }, attention: false, save }));
     expect(end.type).toBe('finished');
   }
@@ -84,7 +82,7 @@ it('the difference from a reference is that of the states which both save', asyn
   for (const [k, { difference }] of event.states.entries()) {
     const [a, b] = [await readFloats(files[0], `hidden.${k}`), await readFloats(files[1], `hidden.${k}`)];
     const norm = (values: Float32Array) => Math.hypot(...values);
-    const expected = norm(a.values.map((value, i) => b.values[i] - value)) / norm(a.values);
+    const expected = norm(a.values.map((value, i) => at(b.values, i) - value)) / norm(a.values);
     expect(difference?.all).toBeCloseTo(expected, 5);
     if (k > 0) expect(expected).toBeGreaterThan(1e-4);
   }

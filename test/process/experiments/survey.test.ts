@@ -21,6 +21,7 @@ import {
   text,
   thresholds,
 } from '../../support/experiments.js';
+import { at, pairs } from '../../support/lists.js';
 import { trainOn } from '../../support/weight.js';
 
 const engine = await startEngine();
@@ -47,9 +48,9 @@ describe.each(references.survey)('a survey with $model equals PyTorch', (referen
     expect(rows.map(({ mean: _, deviation: __, tokens: ___, ...row }) => row)).toEqual(
       reference.rows.map(({ mean: _, deviation: __, ...row }) => row),
     );
-    for (const [i, { mean, deviation }] of reference.rows.entries()) {
-      expect(off(rows[i].mean, mean)).toBeLessThan(1e-4);
-      expect(Math.abs((rows[i].deviation ?? 0) - deviation)).toBeLessThan(1e-4 * Math.abs(mean));
+    for (const [row, { mean, deviation }] of pairs(rows, reference.rows)) {
+      expect(off(row.mean, mean)).toBeLessThan(1e-4);
+      expect(Math.abs((row.deviation ?? 0) - deviation)).toBeLessThan(1e-4 * Math.abs(mean));
     }
   });
 });
@@ -58,7 +59,7 @@ it('parts of two checkpoints of one name are refused', async () => {
   const folder = await temporaryFolder();
   const copies = ['step-100', 'step-200'].map((step) => join(folder, step, 'llama-plain', 'model.onnx'));
   for (const copy of copies) await cp(dirname(demoModel('llama-plain')), dirname(copy), { recursive: true });
-  trainOn(copies[1]);
+  trainOn(at(copies, 1));
   const texts = [{ name: '0', text: text(boats) }];
   const parts = new Map<string, Survey>();
   for (const [index, model] of copies.entries()) {
@@ -73,12 +74,13 @@ it('parts of two checkpoints of one name are refused', async () => {
 
 describe('shards', () => {
   let whole: Survey;
-  let parts: Survey[];
+  /** Shards 2, 0 and 1. */
+  let parts: [Survey, Survey, Survey];
   beforeAll(async () => {
     const asked = { sequences: 7, length: 64 };
     whole = await run('llama-plain', asked);
-    parts = [];
-    for (const index of [2, 0, 1]) parts.push(await run('llama-plain', { ...asked, shard: { index, of: 3 } }));
+    const part = (index: number) => run('llama-plain', { ...asked, shard: { index, of: 3 } });
+    parts = [await part(2), await part(0), await part(1)];
   }, 60_000);
 
   const named = (surveys: readonly Survey[]) => new Map(surveys.map((part, i) => [`part-${i}.json`, part]));

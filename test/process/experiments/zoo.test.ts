@@ -8,6 +8,7 @@ import { openSafetensors } from '../../../src/statistics/safetensors.js';
 import { readFloats } from '../../support/engine.js';
 import { budget, startEngine } from '../../support/experiments.js';
 import { fixture } from '../../support/files.js';
+import { at, pairs } from '../../support/lists.js';
 
 const folder = fileURLToPath(new URL('../../zoo/fixtures', import.meta.url));
 const scored: string[] = [];
@@ -36,13 +37,13 @@ async function expectedLosses(golden: string) {
   const expected = ids.slice(1).map((id, i) => {
     const row = values.subarray(i * width, (i + 1) * width);
     const max = Math.max(...row);
-    return max + Math.log(row.reduce((sum, logit) => sum + Math.exp(logit - max), 0)) - row[id];
+    return max + Math.log(row.reduce((sum, logit) => sum + Math.exp(logit - max), 0)) - at(row, id);
   });
   return { ids, expected };
 }
 
 const largestDifference = (a: readonly number[], b: readonly number[]) =>
-  a.length === b.length ? Math.max(...a.map((value, i) => Math.abs(value - b[i]))) : Number.NaN;
+  Math.max(...pairs(a, b).map(([one, other]) => Math.abs(one - other)));
 
 describe.each(scored)('%s', (name) => {
   const { model, golden } = fixture(name);
@@ -56,11 +57,11 @@ describe.each(scored)('%s', (name) => {
 
     let changed = 0;
     for (const point of points) {
-      const at = { point, block: 2, tokens: 'all', dims: 'all' } as const;
+      const all = { point, block: 2, tokens: 'all', dims: 'all' } as const;
       try {
-        const same = await losses(model, ids, [{ ...at, set: { to: 'scale', by: 1 } }]);
+        const same = await losses(model, ids, [{ ...all, set: { to: 'scale', by: 1 } }]);
         expect(largestDifference(same, plain), point).toBeLessThan(tolerance);
-        const zeroed = await losses(model, ids, [{ ...at, set: { to: 'zero' } }]);
+        const zeroed = await losses(model, ids, [{ ...all, set: { to: 'zero' } }]);
         expect(largestDifference(zeroed, plain), point).toBeGreaterThan(1e-3);
         changed++;
       } catch (error) {

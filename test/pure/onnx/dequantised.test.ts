@@ -16,6 +16,8 @@ const graph = (nodes: Node[], outputs: string[]): Graph => ({
   valueInfo: new Map(),
 });
 
+const context = (before: Graph) => ({ names: new Names(before), opset: 21 });
+
 describe('mergeDequantised', () => {
   it('lets readers of one quantised value share its dequantisation', () => {
     const copies = [
@@ -24,7 +26,7 @@ describe('mergeDequantised', () => {
       node('Add', ['a', 'b'], 'y'),
     ];
     const before = graph(copies, ['y']);
-    const { nodes } = mergeDequantised(before, new Names(before));
+    const { nodes } = mergeDequantised(before, context(before));
     expect(nodes.map(({ op, inputs }) => [op, ...inputs])).toEqual([
       ['DequantizeLinear', 'q', 's'],
       ['Add', 'q#float', 'q#float'],
@@ -39,6 +41,6 @@ describe('mergeDequantised', () => {
       node('Sum', ['a', 'b', 'c'], 'y'),
     ];
     const before = graph(different, ['y', 'c']);
-    expect(mergeDequantised(before, new Names(before))).toBe(before);
+    expect(mergeDequantised(before, context(before))).toBe(before);
   });
 });

@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { indexGraph } from '../../../src/onnx/graph.js';
+import type { Graph, ValueInfo } from '../../../src/onnx/model.js';
 import { float16ToFloat32 } from '../../../src/statistics/half.js';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
 
@@ -82,6 +84,17 @@ export async function run(
   const results = await session.run(taken);
   await session.release();
   return results;
+}
+
+/** The graph inputs that `output` is computed from where `given` is fed. */
+export function requiredInputs(graph: Graph, output: string, given: string): readonly ValueInfo[] {
+  const { producer, inputsOf } = indexGraph(graph);
+  const needed = new Set([output]);
+  for (const name of needed) {
+    const node = name === given ? undefined : producer(name);
+    for (const input of node ? inputsOf(node) : []) needed.add(input);
+  }
+  return graph.inputs.filter(({ name }) => needed.has(name));
 }
 
 /** A result as float32 numbers; throws for one that is no float. */

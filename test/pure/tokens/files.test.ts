@@ -9,8 +9,7 @@ describe('fit to the model', () => {
 
   it('takes a vocabulary of its size or larger', () => {
     expect(tokenizer.vocabularySize).toBe(8192);
-    checkFit(tokenizer, 8192);
-    checkFit(tokenizer, 8200);
+    for (const size of [8192, 8200]) expect(() => checkFit(tokenizer, size)).not.toThrow();
   });
 
   it('refuses a smaller one', () => {
@@ -21,7 +20,8 @@ describe('fit to the model', () => {
 
   it('does not count tokens added to the vocabulary, which a text model may lack', () => {
     const added = { ...wordLevel, added_tokens: [...wordLevel.added_tokens, special(6, '<image>')] };
-    checkFit(load(folder({ 'tokenizer.json': added })), 6);
+    const tokenizer = load(folder({ 'tokenizer.json': added }));
+    expect(() => checkFit(tokenizer, 6)).not.toThrow();
   });
 
   it.each([[[0, 8192]], [[-1]], [[1.5]], [[Number.NaN]]])('refuses ids %j', (given) => {
@@ -32,8 +32,8 @@ describe('fit to the model', () => {
     expect(problem(() => checkIds([5, 9000], 8192)).message).toBe(
       "Token 1 has id 9000, but the model's ids are whole numbers from 0 to 8191.",
     );
-    checkIds([0, 8191], 8192);
-    checkIds([1e9], undefined);
+    expect(() => checkIds([0, 8191], 8192)).not.toThrow();
+    expect(() => checkIds([1e9], undefined)).not.toThrow();
   });
 });
 

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { crc32, deflateSync } from 'node:zlib';
 import { PNG } from 'pngjs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { SinkscopeError } from '../../../src/errors.js';
@@ -154,12 +155,49 @@ describe('bad pictures', () => {
     return bytes;
   };
 
+  const chunk = (type: string, data: Buffer) => {
+    const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+    sum.writeUInt32BE(crc32(body));
+    return Buffer.concat([length, body, sum]);
+  };
+  const header = (width: number, height: number, interlaced: boolean) => {
+    const data = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 8, 2, 0, 0, interlaced ? 1 : 0]);
+    data.writeUInt32BE(width, 0);
+    data.writeUInt32BE(height, 4);
+    return chunk('IHDR', data);
+  };
+  /** A PNG of 4 × 4 RGB pixels by its headers, and of `bytes` zeros by its data. */
+  const unfolding = (bytes: number, headers: readonly Buffer[]) =>
+    Buffer.concat([
+      png.subarray(0, 8),
+      ...headers,
+      chunk('IDAT', deflateSync(Buffer.alloc(bytes))),
+      chunk('IEND', Buffer.alloc(0)),
+    ]);
+  const small = (interlaced: boolean) => header(4, 4, interlaced);
+
+  it('what is taken: small pictures, plain and interlaced', async () => {
+    expect(await readPicture(write(unfolding(4 * 13, [small(false)])))).toMatchObject({ width: 4, height: 4 });
+    // Five passes have pixels: two of one, one row of two, two rows of two, two rows of four.
+    expect(await readPicture(write(unfolding(4 + 4 + 7 + 14 + 26, [small(true)])))).toMatchObject({ width: 4 });
+  });
+
   it.each([
+    ['a PNG whose data unfold to more than its picture', unfolding(2 ** 20, [small(false)]), /is a broken picture/],
+    ['an interlaced one', unfolding(2 ** 20, [small(true)]), /is a broken picture/],
+    ['a PNG with a second header', unfolding(4 * 13, [small(false), header(9000, 9000, false)]), /is a broken picture/],
+    [
+      'a PNG of one long column',
+      unfolding(8, [header(1, 90_000_000, false)]),
+      /is 1 × 90000000 pixels, and at most 65535/,
+    ],
     ['empty', Buffer.alloc(0), /is neither PNG nor JPEG; save/],
     ['text', Buffer.from('hello, this is no picture at all'), /is neither PNG nor JPEG/],
     ['a PNG cut off', png.subarray(0, 2000), /is a broken picture/],
     ['a PNG of nothing but its head', png.subarray(0, 33), /is a broken picture/],
-    ['a PNG that claims too much', claiming(60_000), /has 60000 × 60000 pixels, more than the 100 million/],
+    ['a PNG that claims too much', claiming(60_000), /has 60000 × 60000 pixels, more than the 50 million/],
     ['a JPEG without its frame', jpeg.subarray(0, 100), /is neither PNG nor JPEG/],
     ['a JPEG of nothing but its head', jpeg.subarray(0, 620), /is a broken picture/],
     ['a PNG with zero width', claiming(0), /is a broken picture/],

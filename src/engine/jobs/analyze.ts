@@ -1,0 +1,159 @@
+/** The analysis: a prompt through the model, stage after stage, statistics right beside the tensors. */
+
+import { SinkscopeError } from '../../errors.js';
+import { hiddenStatistics } from '../../statistics/hidden.js';
+import { patternStatistics } from '../../statistics/pattern.js';
+import type { RunEvent, RunRequest } from '../contract/events.js';
+import { fixedLength } from '../inputs/feeds.js';
+import { type Limits, type Prompt, readPrompt } from '../inputs/prompt.js';
+import { Inside } from '../questions/inside.js';
+import { predictedFrom, predictions } from '../questions/predictions.js';
+import type { LoadedModel } from '../stages/loaded.js';
+import { chooseDial, tokensThatFit } from '../stages/memory.js';
+import { valueAt } from '../stages/patched.js';
+import { group } from '../stages/plan.js';
+import type { StageRunner } from '../stages/runner.js';
+import { tokenPattern } from '../tensors/layout.js';
+import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
+import { openSaver, type Saver } from './save.js';
+
+type Emit = (event: RunEvent) => Promise<void>;
+
+/**
+ * Runs `request` and emits its events, up to and without `finished`.
+ *
+ * @param usedBefore whether the model has been run before and may be again
+ * @returns what the run leaves for questions
+ * @throws SinkscopeError for whatever goes wrong
+ */
+export async function analyze(
+  loaded: LoadedModel,
+  runner: StageRunner,
+  request: RunRequest,
+  usedBefore: boolean,
+  emit: Emit,
+): Promise<Inside> {
+  const prompt = await readPrompt(request, limitsOf(loaded, request), () => loaded.tokenizer());
+  for (const { point, block } of request.interventions ?? []) valueAt(loaded.anatomy, point, block);
+  await emit({
+    type: 'started',
+    model: loaded.summary,
+    settings: { bos: prompt.bos, executionProvider: 'cpu', graphOptimization: 'all', threads: request.threads },
+  });
+  const saver = request.save && (await openSaver(request.save, loaded));
+  try {
+    const inside = new Inside(loaded, runner, request, prompt);
+    await runThrough(inside, { request, prompt, saver, emit }, usedBefore);
+    await saver?.finish();
+    return inside;
+  } catch (error) {
+    await saver?.abort();
+    throw error;
+  }
+}
+
+/** How many tokens can be run, and what sets the bound. */
+function limitsOf({ anatomy, summary, file }: LoadedModel, { memory }: RunRequest): Limits {
+  const fixed = fixedLength(anatomy.inputs);
+  const bounds = [
+    {
+      context: tokensThatFit(anatomy, memory),
+      because: 'the memory setting has room for fewer (it can be raised)',
+    },
+    ...(summary.context === undefined ? [] : [{ context: summary.context, because: 'the model was made for fewer' }]),
+    ...(fixed === undefined ? [] : [{ context: fixed, because: 'this file was exported for one length' }]),
+  ];
+  const tightest = bounds.reduce((least, bound) => (bound.context < least.context ? bound : least));
+  return { ...tightest, file, inputs: anatomy.inputs, patch: anatomy.patch, vocabulary: summary.vocabulary };
+}
+
+/** Where what is found goes. */
+interface Report {
+  readonly request: RunRequest;
+  readonly prompt: Prompt;
+  readonly saver: Saver | undefined;
+  readonly emit: Emit;
+}
+
+/** Runs everything, from `tokens` to `predictions`. */
+export async function runThrough(inside: Inside, report: Report, usedBefore: boolean): Promise<void> {
+  const { request } = report;
+  const { anatomy, summary } = inside.loaded;
+  const estimate = inside.known.positions ?? 1;
+  const dial = chooseDial(anatomy, summary.bytes, estimate, request.attention, request.memory, usedBefore);
+  if (inside.known.tokens !== undefined) await reportTokens(inside, report);
+  if (inside.values.has(anatomy.embedding)) await reportBlock(inside, report, 0, inside.values);
+  const body = inside.plan.stages.filter(({ first }) => first <= anatomy.layers);
+  // Interventions are made at the ends of stages.
+  const stages = group(body, request.interventions ? 1 : dial.blocksPerStage, anatomy.layers);
+  for await (const { stage, results } of inside.run(stages, dial.keep)) {
+    for (let block = stage.first; block <= stage.last; block++) await reportBlock(inside, report, block, results);
+  }
+  await reportHead(inside, report, dial.keep);
+}
+
+async function reportTokens({ tokens, loaded }: Inside, { prompt, emit }: Report): Promise<void> {
+  await emit({
+    type: 'tokens',
+    tokens: prompt.tokens ?? prompt.named?.(tokens) ?? [],
+    total: prompt.tokens ? prompt.total : tokens,
+    window: prompt.tokens ? prompt.window : { start: 0, end: tokens },
+    source: prompt.source,
+    ...(prompt.picture && { picture: prompt.picture }),
+    tokenizer: prompt.tokens !== undefined && loaded.tokenizer() !== undefined,
+  });
+}
+
+/** Emits and saves what the results of a stage say about block `block`; 0 is the embedding. */
+async function reportBlock(inside: Inside, report: Report, block: number, results: Values): Promise<void> {
+  const { loaded, layout } = inside;
+  const { request, saver, emit } = report;
+  if (!layout) throw new Error('h_0 is not there');
+  if (block === 0 && inside.known.tokens === undefined) await reportTokens(inside, report);
+  const state = inside.rows(results.get(inside.residual(block)) ?? inside.value(inside.residual(block)));
+  const { tokens, positions } = layout;
+  const { dims, tokens: rows } = rowsOf(state);
+  if (rows !== positions) {
+    throw new SinkscopeError({
+      code: 'runtime',
+      file: loaded.file,
+      message: `Layer ${block} has ${rows} rows for ${positions} tokens; Sinkscope cannot tell which is which.`,
+    });
+  }
+  const hidden = floats(sliceRows(state, 0, tokens));
+  await emit({ type: 'layer', layer: block, statistics: hiddenStatistics(hidden, tokens, dims) });
+  await saver?.rows(`hidden.${block}`, hidden, tokens);
+
+  const parts = loaded.anatomy.blocks[block - 1];
+  if (!parts) return;
+  const tapped = results.get(loaded.patterns.get(block) ?? '');
+  const pattern = tapped && tokenPattern(tapped, layout, loaded.file);
+  // Attention in windows has patterns over parts of the sequence, which say nothing of a token's place in it.
+  if (pattern?.queries === tokens && pattern.keys >= tokens) {
+    const { heads, keys, values } = pattern;
+    if (request.attention) {
+      await emit({ type: 'attention', layer: block, statistics: patternStatistics(values, heads, tokens, keys) });
+    }
+    await saver?.pattern(`attn.${block - 1}`, pattern);
+  }
+  for (const [name, tap] of [
+    [`resid_mid.${block - 1}`, parts.residMid],
+    [`mlp.${block - 1}`, parts.mlpIntermediate],
+  ] as const) {
+    const value = tap === undefined ? undefined : results.get(tap);
+    if (value) await saver?.rows(name, floats(sliceRows(inside.rows(value), 0, tokens)), tokens);
+  }
+}
+
+async function reportHead(inside: Inside, { request, saver, emit }: Report, keep: boolean): Promise<void> {
+  const { tokens, head, loaded } = inside;
+  const { anatomy } = loaded;
+  const wanted = request.save?.logits;
+  const last = head && wanted && (await saver?.output(head, inside.values, tokens, keep));
+  // A post-norm model without a head gives the last residual itself.
+  if (!head && wanted && anatomy.output === inside.residual(anatomy.layers)) {
+    await saver?.rows(anatomy.output, floats(sliceRows(inside.rows(inside.value(anatomy.output)), 0, tokens)), tokens);
+  }
+  if (!loaded.predicts || tokens === 0) return;
+  await emit(last ? predictedFrom(inside, last, tokens - 1) : await predictions(inside, tokens - 1, keep));
+}

@@ -1,0 +1,35 @@
+/** A model in a few facts and words: what every run begins by saying. */
+import { basename, dirname } from 'node:path';
+import type { Patterned } from '../../anatomy/patterns.js';
+import { modelConfig } from '../../models/config.js';
+import { isVariantFolder } from '../../models/folder.js';
+import type { Model } from '../../onnx/model.js';
+import { weightBytes } from '../../onnx/weights.js';
+import type { ModelSummary } from '../contract/events.js';
+
+/** @param model as it was prepared, without what rebuilds its patterns */
+export function summaryOf(file: string, model: Model, { anatomy, patterns }: Patterned): ModelSummary {
+  const contexts = [anatomy.context, modelConfig(file).context].filter((context) => context !== undefined);
+  return {
+    file,
+    name: displayName(file),
+    layers: anatomy.layers,
+    hidden: anatomy.hidden ?? 0,
+    heads: anatomy.heads,
+    kvHeads: anatomy.kvHeads,
+    context: contexts.length > 0 ? Math.min(...contexts) : undefined,
+    vocabulary: anatomy.vocabulary,
+    parallelBlock: anatomy.parallelBlock,
+    bytes: weightBytes(model),
+    attention: anatomy.layers > 0 && patterns.size === anatomy.layers,
+    missing: anatomy.missing.map(({ part, why }) => `${part}: ${why}`),
+  };
+}
+
+/** A model is called by its folder when its file has one of the exporters' own names. */
+function displayName(file: string): string {
+  const name = basename(file, '.onnx');
+  if (!/^(model|decoder_model|decoder)(_\w+)?$/.test(name)) return name;
+  const folder = dirname(file);
+  return basename(isVariantFolder(folder) ? dirname(folder) : folder);
+}

@@ -1,0 +1,125 @@
+/** What each pass of `prepare` promises holds after it and after every later one, on every fixture. */
+import { describe, expect, it } from 'vitest';
+import { mergeDequantised } from '../../../src/onnx/dequantised.js';
+import { inlineFunctions } from '../../../src/onnx/functions.js';
+import { DataType, type Graph, type Node } from '../../../src/onnx/model.js';
+import type { Pass } from '../../../src/onnx/pass.js';
+import { flatten, passes } from '../../../src/onnx/prepare.js';
+import { splitQuantised } from '../../../src/onnx/qlinear.js';
+import { readModel } from '../../../src/onnx/read.js';
+import { Names } from '../../../src/onnx/rename.js';
+import { ordered } from '../../../src/onnx/scope.js';
+import { splitNorms } from '../../../src/onnx/skipnorm.js';
+import { fixtures, modelFile } from './zoo.js';
+
+const node = (op: string, inputs: string[], outputs: string[], more: Partial<Node> = {}): Node => ({
+  name: '',
+  op,
+  domain: '',
+  inputs,
+  outputs,
+  attributes: new Map(),
+  ...more,
+});
+
+/** The nodes that break what a pass promises, by the pass. */
+const broken: ReadonlyMap<Pass, (graph: Graph) => readonly Node[]> = new Map([
+  [
+    flatten,
+    ({ nodes, inputs, initializers }) => {
+      const decided = (name = '') =>
+        initializers.has(name) || inputs.some((info) => info.name === name && info.type === DataType.bool);
+      return nodes.filter(
+        ({ op, attributes, inputs: [first] }) =>
+          (op === 'If' && decided(first)) || (op === 'Constant' && !attributes.has('sparse_value')),
+      );
+    },
+  ],
+  [splitQuantised, ({ nodes }) => nodes.filter(({ op }) => /^QLinear(Add|Mul|MatMul|Sigmoid|Softmax)$/.test(op))],
+  [
+    mergeDequantised,
+    ({ nodes, outputs }) => {
+      const given = new Set(outputs.map(({ name }) => name));
+      const seen = new Set<string>();
+      return nodes.filter((each) => {
+        if (each.op !== 'DequantizeLinear' || each.outputs.some((output) => given.has(output))) return false;
+        const axis = each.attributes.get('axis');
+        const what = [...each.inputs, axis?.kind === 'int' ? axis.value : ''].join();
+        return seen.size === seen.add(what).size;
+      });
+    },
+  ],
+  [splitNorms, ({ nodes }) => nodes.filter(({ op }) => /^(Skip|Embed).*LayerNormalization$/.test(op))],
+]);
+
+it('is known of every pass', () => {
+  expect([...broken.keys()]).toEqual(passes);
+});
+
+/** What a graph is after each pass. */
+function prepared(graph: Graph): readonly Graph[] {
+  const context = { names: new Names(graph), opset: 18 };
+  const graphs = [graph];
+  for (const pass of passes) graphs.push(pass(graphs.at(-1) ?? graph, context));
+  return graphs.slice(1);
+}
+
+function expectPromises(graph: Graph): void {
+  for (const [after, each] of prepared(graph).entries()) {
+    expect(ordered(each), passes[after]?.name).toBe(each);
+    expect(each.outputs, passes[after]?.name).toEqual(graph.outputs);
+    for (const pass of passes.slice(0, after + 1)) expect(broken.get(pass)?.(each), pass.name).toEqual([]);
+  }
+}
+
+describe('what a pass promises holds to the end', () => {
+  it.each(fixtures)('%s', (fixture) => {
+    expectPromises(inlineFunctions(readModel(modelFile(fixture))).graph);
+  });
+
+  it('in a graph that has something for each of them', () => {
+    const quantised = (value: string) => [value, 'scale', 'zero'];
+    const graph: Graph = {
+      name: '',
+      inputs: [{ name: 'x' }, { name: 'scale' }, { name: 'zero' }, { name: 'gamma' }],
+      outputs: [{ name: 'y' }],
+      initializers: new Map(),
+      valueInfo: new Map(),
+      nodes: [
+        node('Constant', [], ['one'], { attributes: new Map([['value_float', { kind: 'float', value: 1 }]]) }),
+        node('Add', ['x', 'one'], ['h']),
+        node('QuantizeLinear', quantised('h'), ['q']),
+        node('QLinearMul', [...quantised('q'), ...quantised('q'), 'scale', 'zero'], ['p'], { domain: 'com.microsoft' }),
+        node('DequantizeLinear', quantised('p'), ['a']),
+        node('DequantizeLinear', quantised('p'), ['b']),
+        node('SkipSimplifiedLayerNormalization', ['a', 'b', 'gamma'], ['y'], { domain: 'com.microsoft' }),
+      ],
+    };
+    for (const pass of passes) if (pass !== mergeDequantised) expect(broken.get(pass)?.(graph)).toHaveLength(1);
+    expectPromises(graph);
+    expect(
+      prepared(graph)
+        .at(-1)
+        ?.nodes.map(({ op }) => op),
+    ).toEqual(
+      'Add QuantizeLinear DequantizeLinear Mul QuantizeLinear DequantizeLinear Add SimplifiedLayerNormalization'.split(
+        ' ',
+      ),
+    );
+  });
+});
+
+describe('a pass that finds nothing', () => {
+  it.each(passes.map((pass) => [pass.name, pass] as const))('%s gives the same graph', (_, pass) => {
+    const graph: Graph = {
+      name: '',
+      inputs: [{ name: 'x' }],
+      outputs: [{ name: 'y' }],
+      initializers: new Map(),
+      valueInfo: new Map(),
+      // Names that every object has.
+      nodes: [node('constructor', ['x'], ['z']), node('toString', ['z'], ['y'])],
+    };
+    expect(pass(graph, { names: new Names(graph), opset: 18 })).toBe(graph);
+  });
+});
