@@ -7,7 +7,7 @@ import type { Experiment } from '../experiments/experiment.js';
 import { commandOf, type Input } from '../experiments/facts.js';
 import { type Given, isNeeded } from '../experiments/values.js';
 import type { ExperimentAction, ExperimentRun } from '../protocol.js';
-import { chooseWord, enterValue, pickModels } from './choices.js';
+import { chooseOne, enterValue, pickModels } from './choices.js';
 import { type Experiments, experimentOf } from './experiments.js';
 import { exportText } from './export.js';
 import type { Models } from './models.js';
@@ -50,7 +50,7 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
         if (input.kind === 'model' && input.chosen) continue;
         answer = await pickModels(await models.list(), input);
       } else if (input.kind === 'choice' && input.ask) {
-        answer = await chooseWord(input);
+        answer = await chooseOne(input);
       } else {
         if (!isNeeded(inputs, name, answers)) continue;
         answer = await enterValue(input);

@@ -72,7 +72,10 @@ describe('tables', () => {
   it.each<[Input, string]>([
     [{ ...asked, kind: 'text', document: 'open' }, 'the open document | a UTF-8 text'],
     [{ ...asked, kind: 'text' }, 'asked for | a UTF-8 text'],
-    [{ ...asked, kind: 'text', neededFor: { input: 'set', is: ['mean'] } }, ' | a UTF-8 text, for `mean` only'],
+    [
+      { ...asked, kind: 'text', neededFor: { input: 'set', is: ['mean'] } },
+      'asked for | a UTF-8 text, for `mean` only',
+    ],
     [{ ...asked, kind: 'files', one: 'picture', extensions: ['png', 'jpg'] }, 'asked for | files: `.png`, `.jpg`'],
     [{ ...asked, kind: 'models', default: 'bundled' }, 'the bundled ones | models'],
     [{ ...asked, kind: 'whole', least: 1, default: 5 }, '5 | a whole number from 1 on'],
