@@ -115,23 +115,24 @@ export function defaultOf(input: Input): string | number | boolean | undefined {
 
 /** What words say; undefined where they do not say what is asked for. */
 export function valueIn(input: Input, words: string): unknown {
-  const value = readAs(input, words.trim());
+  const value = readAs(input, words);
   return value !== undefined && fits(input, value) ? value : undefined;
 }
 
 function readAs(input: Input, words: string): unknown {
+  const trimmed = words.trim();
   switch (input.kind) {
     case 'whole':
-      return /^\d{1,15}$/.test(words) ? Number(words) : undefined;
+      return /^\d{1,15}$/.test(trimmed) ? Number(trimmed) : undefined;
     case 'number':
-      return words === '' ? undefined : Number(words);
+      return trimmed === '' ? undefined : Number(trimmed);
     case 'indices': {
-      if (input.words.includes(words)) return words;
-      const parts = words.split(/[\s,]+/);
+      if (input.words.includes(trimmed)) return trimmed;
+      const parts = trimmed.split(/[\s,]+/);
       return parts.every((part) => /^\d{1,9}$/.test(part)) ? parts.map(Number) : undefined;
     }
     default:
-      return words;
+      return words; // blanks and all: a token may begin with one
   }
 }
 
