@@ -84,7 +84,7 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
   /** Shown in the panel, where the experiment was started. */
   const resultOf = (number: number) => {
     const run = experiments.runs.find((one) => one.number === number);
-    if (run?.presentation) return { ...run, presentation: run.presentation };
+    if (run?.presentation && run.json) return { ...run, presentation: run.presentation, json: run.json };
     throw new SinkscopeError({ code: 'input', message: vscode.l10n.t('This experiment has no result to export.') });
   };
   const saved = (file: vscode.Uri | undefined) => file && reports.saved(file);
