@@ -70,7 +70,7 @@ const given = {
   intervene: [{ text: sample }],
   vision: [{ images: pixels }, await plant(vit, 'm.embeddings.register_tokens', 40, (value) => value + 20_000)],
   ratios: [
-    { twin: fixture(gnn), graphs: [fixture(gnn, 'golden.safetensors')], tail: 0.01 },
+    { untrained: fixture(gnn), feeds: [fixture(gnn, 'golden.safetensors')], tail: 0.01 },
     // Edge feature 3, head 2 of four, in block 2.
     await plant(gnn, 'onnx::MatMul_277', 3 * 4 + 2, (weight) => 200 * weight),
   ],
