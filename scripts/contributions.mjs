@@ -100,11 +100,11 @@ function inputTable({ inputs }) {
 
 const documents = { open: 'the open document', analysed: 'what was analysed last' };
 
-function defaultOf({ kind, default: value, open, document, neededFor, choices }) {
+function defaultOf({ kind, default: value, open, document, choices }) {
   if (kind === 'choice') return choices[0];
   if (kind === 'switch') return 'off';
   if (value !== undefined) return kind === 'models' ? `the ${value} ones` : `${value}`;
-  return document ? documents[document] : (open ?? (neededFor ? '' : 'asked for'));
+  return document ? documents[document] : (open ?? 'asked for');
 }
 
 function boundsOf(input) {
@@ -137,7 +137,7 @@ function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
       return words.length > 0 ? `${codes(words)}, or ${index}` : index;
     }
     case 'words':
-      return pattern?.wanted ?? 'words';
+      return pattern ? pattern.wanted.replace(/^It is |\.$/g, '') : 'words';
     case 'switch':
       return 'on or off';
     default:

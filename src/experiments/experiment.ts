@@ -51,9 +51,8 @@ export interface Definition<I extends Inputs, Result> extends ExperimentFacts {
   file?(result: Result, values: Values<I>): object;
 }
 
-export interface ExperimentStep extends Progress {
-  readonly presentation?: Presentation;
-}
+/** How far it is, and what it would end with by now, where that is worth a look. */
+export type ExperimentStep = Progress & Partial<Outcome>;
 
 /** What an experiment ends with. */
 export interface Outcome {
@@ -79,10 +78,12 @@ export function define<const I extends Inputs, Result>(definition: Definition<I,
     ...facts,
     async *run(setup, given, signal) {
       const values = checkedValues(facts.inputs, given);
+      const ending = (result: Result) =>
+        outcomeOf(present(result, values), json(result, values), file?.(result, values));
       const result = yield* eachAs(run(setup, values, signal), ({ partial, ...progress }) => {
-        return { ...progress, presentation: partial && present(partial, values) };
+        return { ...progress, ...(partial && ending(partial)) };
       });
-      return outcomeOf(present(result, values), json(result, values), file?.(result, values));
+      return ending(result);
     },
   };
 }

@@ -122,8 +122,8 @@ export interface NumberInput extends AnyInput, Default<number> {
 export interface ChoiceInput extends AnyInput {
   readonly kind: 'choice';
   readonly choices: readonly string[];
-  /** The palette asks for it, whatever its default. */
-  readonly ask?: true;
+  /** The palette asks for it, whatever its default: with this question, and each choice by a title of its own. */
+  readonly ask?: { readonly question: string; readonly titles: Readonly<Record<string, string>> };
 }
 
 /** Off, unless it is switched on. */

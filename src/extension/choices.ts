@@ -104,9 +104,10 @@ export async function pickModels(
   return picked?.map(({ file }) => file);
 }
 
-/** One of the words of an input. */
-export async function chooseWord({ label, choices }: ChoiceInput): Promise<string | undefined> {
-  return vscode.window.showQuickPick([...choices], { title: label });
+/** One of the choices of an input. */
+export async function chooseOne({ label, choices, ask }: ChoiceInput): Promise<string | undefined> {
+  const items = choices.map((choice) => ({ label: ask?.titles[choice] ?? choice, choice }));
+  return (await vscode.window.showQuickPick(items, { title: ask?.question ?? label }))?.choice;
 }
 
 /** A value that is typed, checked while it is. */

@@ -7,7 +7,7 @@ import type { Experiment } from '../experiments/experiment.js';
 import { commandOf, type Input } from '../experiments/facts.js';
 import { type Given, isNeeded } from '../experiments/values.js';
 import type { ExperimentAction, ExperimentRun } from '../protocol.js';
-import { chooseWord, enterValue, pickModels } from './choices.js';
+import { chooseOne, enterValue, pickModels } from './choices.js';
 import { type Experiments, experimentOf } from './experiments.js';
 import { exportText } from './export.js';
 import type { Models } from './models.js';
@@ -50,7 +50,7 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
         if (input.kind === 'model' && input.chosen) continue;
         answer = await pickModels(await models.list(), input);
       } else if (input.kind === 'choice' && input.ask) {
-        answer = await chooseWord(input);
+        answer = await chooseOne(input);
       } else {
         if (!isNeeded(inputs, name, answers)) continue;
         answer = await enterValue(input);
@@ -84,7 +84,7 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
   /** Shown in the panel, where the experiment was started. */
   const resultOf = (number: number) => {
     const run = experiments.runs.find((one) => one.number === number);
-    if (run?.presentation) return { ...run, presentation: run.presentation };
+    if (run?.presentation && run.json) return { ...run, presentation: run.presentation, json: run.json };
     throw new SinkscopeError({ code: 'input', message: vscode.l10n.t('This experiment has no result to export.') });
   };
   const saved = (file: vscode.Uri | undefined) => file && reports.saved(file);

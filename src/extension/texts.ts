@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import type { FilesInput, Input, Inputs, TextInput, TextsInput } from '../experiments/facts.js';
 import { readText, readTexts } from '../experiments/shared/files.js';
-import type { Corpus, Given, NamedText } from '../experiments/values.js';
+import { type Corpus, type Given, isOfUse, type NamedText } from '../experiments/values.js';
 import type { TextNames } from '../protocol.js';
 import type { Analyses } from './analyses.js';
 import { chosenSource, type Source } from './source.js';
@@ -84,7 +84,7 @@ export class Texts implements vscode.Disposable {
   async read(inputs: Inputs, given: Given): Promise<Given> {
     const read: Record<string, unknown> = {};
     for (const [name, input] of Object.entries(inputs)) {
-      if (!isOfFiles(input)) continue;
+      if (!isOfFiles(input) || !isOfUse(inputs, name, given)) continue;
       const value = given[name];
       const files = value === undefined ? this.files.get(name) : urisOf(value);
       read[name] = (files && (await readFiles(input, files))) ?? value ?? this.documentOf(input);

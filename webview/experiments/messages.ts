@@ -38,7 +38,7 @@ const input = v.variant('kind', [
   v.looseObject({ ...any, kind: v.literal('models'), default: maybe(v.literal('bundled')) }),
   v.looseObject({ ...selectable, ...bounds, kind: v.literal('whole'), least: count, unit: maybe(text) }),
   v.looseObject({ ...any, ...bounds, kind: v.literal('number'), open: maybe(text) }),
-  v.looseObject({ ...any, kind: v.literal('choice'), choices: v.array(text), ask: maybe(v.literal(true)) }),
+  v.looseObject({ ...any, kind: v.literal('choice'), choices: v.array(text) }),
   v.looseObject({ ...any, kind: v.literal('switch') }),
   v.looseObject({
     ...selectable,

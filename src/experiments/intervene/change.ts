@@ -18,7 +18,16 @@ export const changeInputs = {
     flag: '--to <setting>',
     help: 'what activations are set to, scaled or disturbed by',
     choices: ['zero', 'mean', 'value', 'scale', 'noise'],
-    ask: true,
+    ask: {
+      question: 'What to do with the massive activations',
+      titles: {
+        zero: 'Set to zero',
+        mean: 'Set to their mean over a calibration text',
+        value: 'Set to a value…',
+        scale: 'Scale…',
+        noise: 'Add noise of a standard deviation…',
+      },
+    },
   },
   amount: {
     kind: 'number',

@@ -23,7 +23,13 @@ describe('what is derived from the catalogue', () => {
     expect(read('docs/experiments.md')).toBe(withTables(read('docs/experiments.md'), experiments));
   });
 
-  it('leaves out none whose JSON is documented', () => {
+  it('is what the recorded page of experiments offers', () => {
+    const { choices } = JSON.parse(read('webview/dev/runs/experiments.json'));
+    const facts = experiments.map(({ run, ...facts }) => facts);
+    expect(choices.experiments).toEqual(JSON.parse(JSON.stringify(facts)));
+  });
+
+  it('has its JSON documented', () => {
     const rows = read('docs/json.md')
       .split('\n')
       .filter((line) => line.startsWith('| `'));
@@ -72,7 +78,10 @@ describe('tables', () => {
   it.each<[Input, string]>([
     [{ ...asked, kind: 'text', document: 'open' }, 'the open document | a UTF-8 text'],
     [{ ...asked, kind: 'text' }, 'asked for | a UTF-8 text'],
-    [{ ...asked, kind: 'text', neededFor: { input: 'set', is: ['mean'] } }, ' | a UTF-8 text, for `mean` only'],
+    [
+      { ...asked, kind: 'text', neededFor: { input: 'set', is: ['mean'] } },
+      'asked for | a UTF-8 text, for `mean` only',
+    ],
     [{ ...asked, kind: 'files', one: 'picture', extensions: ['png', 'jpg'] }, 'asked for | files: `.png`, `.jpg`'],
     [{ ...asked, kind: 'models', default: 'bundled' }, 'the bundled ones | models'],
     [{ ...asked, kind: 'whole', least: 1, default: 5 }, '5 | a whole number from 1 on'],
