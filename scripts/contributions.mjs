@@ -145,8 +145,13 @@ function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
   }
 }
 
-/** The catalogue as it stands in the sources. */
-async function catalogue(root) {
+/**
+ * The catalogue as it stands in the sources.
+ *
+ * @param {string} root the project's folder
+ * @returns {Promise<{ experiments: readonly Facts[], commandOf(experiment: Facts): string }>}
+ */
+export async function readCatalogue(root) {
   const { outputFiles } = await build({
     absWorkingDir: root,
     stdin: {
@@ -173,7 +178,7 @@ async function catalogue(root) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = fileURLToPath(new URL('..', import.meta.url));
-  const { experiments, commandOf } = await catalogue(root);
+  const { experiments, commandOf } = await readCatalogue(root);
   const files = {
     'package.json': (text) => withCommands(text, experiments, commandOf),
     'package.nls.json': (text) => withTitles(text, experiments),

@@ -23,12 +23,6 @@ describe('what is derived from the catalogue', () => {
     expect(read('docs/experiments.md')).toBe(withTables(read('docs/experiments.md'), experiments));
   });
 
-  it('is what the recorded page of experiments offers', () => {
-    const { choices } = JSON.parse(read('webview/dev/runs/experiments.json'));
-    const facts = experiments.map(({ run, ...facts }) => facts);
-    expect(choices.experiments).toEqual(JSON.parse(JSON.stringify(facts)));
-  });
-
   it('has its JSON documented', () => {
     const rows = read('docs/json.md')
       .split('\n')
