@@ -89,13 +89,13 @@ function experimentTable(experiments) {
 /** The model that is chosen for all is left out: every experiment that runs one model has it. */
 function inputTable({ inputs }) {
   const asked = Object.values(inputs).filter(({ kind, chosen }) => !(kind === 'model' && chosen));
-  const rows = asked.map((input) => [
-    input.label,
-    codes([input.flag, ...(input.also ? [input.also.flag] : [])]),
-    defaultOf(input),
-    boundsOf(input),
-  ]);
+  const rows = asked.map((input) => [input.label, codes(optionsOf(input)), defaultOf(input), boundsOf(input)]);
   return table(['input', 'option', 'unless given', 'what it may be'], rows);
+}
+
+/** As the command line has them. */
+function optionsOf({ flag, also, prompt, typed }) {
+  return [flag, ...(also ? [also.flag] : []), ...(prompt || typed ? ['--text <text>'] : [])];
 }
 
 const documents = { open: 'the open document', analysed: 'what was analysed last' };

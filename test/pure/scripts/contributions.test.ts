@@ -90,6 +90,19 @@ describe('tables', () => {
     expect(table).not.toContain('old');
   });
 
+  it('name every option that an input has', () => {
+    const also = { flag: '--feeds <paths...>', help: 'help' };
+    const table = withTables(page('one'), [
+      facts(
+        'one',
+        { ...asked, kind: 'text', prompt: true },
+        { ...asked, kind: 'files', one: 'picture', extensions: [], also },
+      ),
+    ]);
+    expect(table).toContain('| Label | `--flag <value>`, `--text <text>` |');
+    expect(table).toContain('| Label | `--flag <value>`, `--feeds <paths...>` |');
+  });
+
   it('are not changed by being written again', () => {
     const once = withTables(page('one'), [facts('one')]);
     expect(once).toContain('| A title | `one` | What of it. |');
