@@ -39,7 +39,7 @@ export function partInWords(part: Part, width = Number.POSITIVE_INFINITY): strin
   ];
   const widths = table.columns.map((_, column) => widthOf(lines, column));
   const texts = table.columns.map((_, column) => table.rows.some((row) => typeof row[column] === 'string'));
-  const shown = fitting(widths, width);
+  const shown = columnsThatFit(widths, width);
   const body = lines.map((line) => {
     const cells = line.slice(0, shown).map((cell, column) => {
       const room = widths[column] ?? 0;
@@ -52,7 +52,7 @@ export function partInWords(part: Part, width = Number.POSITIVE_INFINITY): strin
 }
 
 /** How many columns a line has room for, each with two blanks before it; two at least. */
-function fitting(widths: readonly number[], width: number): number {
+function columnsThatFit(widths: readonly number[], width: number): number {
   let room = width;
   const full = widths.findIndex((own) => {
     room -= own + 2;
