@@ -5,7 +5,7 @@ import type { Problem } from '../errors.js';
 import type { ChoiceInput, Input, ModelInput, ModelsInput } from '../experiments/facts.js';
 import { valueIn, wantedOf } from '../experiments/values.js';
 import type { FoundModel } from '../models/find.js';
-import { bytesInWords, originInWords } from './words.js';
+import { bytesInWords, numberInWords, originInWords } from './words.js';
 
 /** Which model to run from now on. */
 export async function chooseModel(
@@ -32,7 +32,7 @@ export async function choosePart(
   { tokens, context }: NonNullable<Problem['limit']>,
   cursor: boolean,
 ): Promise<'first' | 'last' | 'cursor' | undefined> {
-  const [total, most] = [tokens, context].map((n) => n.toLocaleString(vscode.env.language));
+  const [total, most] = [numberInWords(tokens), numberInWords(context)];
   const picked = await vscode.window.showQuickPick(
     [
       { label: vscode.l10n.t('The first {0} tokens', most), result: 'first' as const },

@@ -73,12 +73,10 @@ function activationLine({ kind, dim, value, ratio, onset, last }: MassiveActivat
 
 function largestLine({ layers }: Analysis, token: number): string {
   const largest = layers
-    .map((layer, k) => ({
-      k,
-      dim: layer.tokenMaxDim[token],
-      size: layer.tokenMax[token],
-      ratio: ratio(layer.tokenMax[token], layer),
-    }))
+    .flatMap((layer, k): Largest[] => {
+      const [dim, size] = [layer.tokenMaxDim[token], layer.tokenMax[token]];
+      return dim === undefined || size === undefined ? [] : [{ k, dim, size, ratio: ratio(size, layer) }];
+    })
     .reduce((best, next) => (best && best.ratio >= next.ratio ? best : next), undefined as Largest | undefined);
   if (!largest) return '';
   const { size, dim, k } = largest;

@@ -61,7 +61,7 @@ describe('the form', () => {
     await page.getByTestId('experiment').selectOption('lens');
     await page.getByRole('checkbox', { name: 'Between attention and MLP too' }).check();
     await page.getByTestId('run-experiment').click();
-    const [{ action }] = await said('experiment');
+    const { action } = at(await said('experiment'), 0);
     expect(action).toEqual({ do: 'run', experiment: 'lens', values: { mid: true } });
   });
 
