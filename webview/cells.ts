@@ -4,7 +4,7 @@
  * Coordinates: cells (row, column) count from 0; points are CSS pixels from the canvas's top left, labels' gutter
  * included; pixels are device pixels. A {@link Frame} says how one becomes the other.
  */
-import type { Theme } from './theme.js';
+import { rampStep, stepAt, type Theme } from './theme.js';
 
 export interface Cells {
   readonly rows: number;
@@ -93,8 +93,6 @@ export function paintCells(context: CanvasRenderingContext2D, frame: Frame, cell
   }
 }
 
-const rampStep = (shade: number) => Math.min(255, Math.max(0, Math.round(shade * 255)));
-
 /** Many small cells: each pixel shows the largest of those that lie under it. */
 function paintPixels(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, { ramp }: Theme): void {
   const ratio = devicePixelRatio;
@@ -112,20 +110,21 @@ function paintPixels(context: CanvasRenderingContext2D, frame: Frame, cells: Cel
     const top = edge(row, frame.cellHeight, frame.scrollTop);
     const bottom = Math.min(height, Math.max(top + 1, edge(row + 1, frame.cellHeight, frame.scrollTop)));
     for (let column = range.columns[0]; column < range.columns[1]; column++) {
-      const shade = cells.shades[row * cells.columns + column];
+      const shade = cells.shades[row * cells.columns + column] ?? Number.NaN;
       if (Number.isNaN(shade)) continue;
       const step = rampStep(shade);
       const from = edge(column, frame.cellWidth, frame.scrollLeft);
       const to = Math.min(width, Math.max(from + 1, edge(column + 1, frame.cellWidth, frame.scrollLeft)));
       for (let y = top; y < bottom; y++) {
         for (let at = y * width + from; at < y * width + to; at++) {
-          if (step > steps[at]) steps[at] = step;
+          if (step > (steps[at] ?? step)) steps[at] = step;
         }
       }
     }
   }
   for (let at = 0; at < steps.length; at++) {
-    if (steps[at] >= 0) pixels[at] = ramp[steps[at]];
+    const step = steps[at] ?? -1;
+    if (step >= 0) pixels[at] = ramp[step] ?? 0;
   }
   context.putImageData(image, left, 0);
 }
@@ -139,14 +138,14 @@ function paintRectangles(context: CanvasRenderingContext2D, frame: Frame, cells:
   context.textBaseline = 'middle';
   for (let row = range.rows[0]; row < range.rows[1]; row++) {
     for (let column = range.columns[0]; column < range.columns[1]; column++) {
-      const shade = cells.shades[row * cells.columns + column];
+      const shade = cells.shades[row * cells.columns + column] ?? Number.NaN;
       if (Number.isNaN(shade)) continue;
-      const step = rampStep(shade);
+      const step = stepAt(theme, shade);
       const { x, y } = pointOf(frame, row, column);
-      context.fillStyle = theme.rampColors[step];
+      context.fillStyle = step.color;
       context.fillRect(x, y, wide, tall);
       if (text === undefined) continue;
-      context.fillStyle = theme.rampText[step];
+      context.fillStyle = step.text;
       context.fillText(text(row, column), x + wide / 2, y + tall / 2 + 0.5);
     }
   }

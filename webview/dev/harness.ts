@@ -97,7 +97,7 @@ function theme(name: string): void {
     'hc-dark': 'vscode-high-contrast',
     'hc-light': 'vscode-high-contrast vscode-high-contrast-light',
   };
-  document.body.className = classes[name];
+  document.body.className = classes[name] ?? '';
 }
 
 const harness = {

@@ -138,7 +138,7 @@ export class AttentionPattern extends View {
       text: undefined,
       describe: (row, column) => [
         `query ${labels[row] ?? ''} (${row}) → key ${this.#keyName(column)} (${column - this.#offset()})`,
-        `weight ${formatWeight(values[row * keys + column])}`,
+        `weight ${formatWeight(values[row * keys + column] ?? Number.NaN)}`,
       ],
     };
   }
@@ -156,11 +156,13 @@ export class AttentionPattern extends View {
       caption: 'The three keys that each query attends to most',
       columns: ['query', 'first', 'second', 'third'],
       rows: queries,
-      cell: (row, column) => {
-        if (column === 0) return `${row} ${this.scene.findings.labels[row] ?? ''}`;
-        const key = strongest[row]?.[column - 1];
-        return key ? `${this.#keyName(key.column)} ${formatWeight(key.weight)}` : '';
-      },
+      cells: (row) => [
+        `${row} ${this.scene.findings.labels[row] ?? ''}`,
+        ...[0, 1, 2].map((rank) => {
+          const key = strongest[row]?.[rank];
+          return key ? `${this.#keyName(key.column)} ${formatWeight(key.weight)}` : '';
+        }),
+      ],
     };
   }
 }

@@ -1,21 +1,12 @@
-/** The fixtures of `test/zoo/fixtures`: their files, feeds and reference tensors, and running encoded models on them. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+/** Feeds and reference tensors of fixtures, and ONNX Runtime on encoded models. */
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { indexGraph } from '../../../src/onnx/graph.js';
 import type { Graph, ValueInfo } from '../../../src/onnx/model.js';
 import { float16ToFloat32 } from '../../../src/statistics/half.js';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
-
-const zoo = fileURLToPath(new URL('../../zoo/fixtures', import.meta.url));
-
-export const fixtures = readdirSync(zoo, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory())
-  .map((entry) => entry.name)
-  .sort();
-
-export const modelFile = (fixture: string): string => join(zoo, fixture, 'model.onnx');
+import { fixture } from '../../support/files.js';
 
 interface Declared {
   readonly tolerance: number;
@@ -31,21 +22,22 @@ export type Tensors = Record<string, Tensor>;
 
 /** The fixture's feeds by graph input, its reference tensors (float32) by name, and how close to them to come. */
 export async function loadFixture(
-  fixture: string,
+  name: string,
 ): Promise<{ feeds: Tensors; golden: Map<string, Float32Array>; tolerance: number }> {
-  const declared: Declared = JSON.parse(readFileSync(join(zoo, fixture, 'fixture.json'), 'utf8'));
-  const stored = await openSafetensors(join(zoo, fixture, 'golden.safetensors'));
+  const { model, golden: file } = fixture(name);
+  const declared: Declared = JSON.parse(readFileSync(join(dirname(model), 'fixture.json'), 'utf8'));
+  const stored = await openSafetensors(file);
   const feeds: Tensors = {};
-  for (const { name, dtype, fed_shape } of declared.inputs) {
-    const bytes = fed_shape.includes(0) ? new Uint8Array(0) : (await stored.tensor(name)).bytes;
-    feeds[name] = tensor(dtype, bytes, fed_shape);
+  for (const { name: input, dtype, fed_shape } of declared.inputs) {
+    const bytes = fed_shape.includes(0) ? new Uint8Array(0) : (await stored.tensor(input)).bytes;
+    feeds[input] = tensor(dtype, bytes, fed_shape);
   }
   const golden = new Map<string, Float32Array>();
-  for (const name of stored.names) {
-    const { dtype, bytes } = await stored.tensor(name);
-    if (dtype === 'F32' && !(name in feeds)) golden.set(name, new Float32Array(bytes.buffer));
+  for (const tensorName of stored.names) {
+    const { dtype, bytes } = await stored.tensor(tensorName);
+    if (dtype === 'F32' && !(tensorName in feeds)) golden.set(tensorName, new Float32Array(bytes.buffer));
   }
-  const quantised = /^int/.test(declared.dtype) || /qdq|int4|int8|q4/.test(fixture);
+  const quantised = /^int/.test(declared.dtype) || /qdq|int4|int8|q4/.test(name);
   const floor = quantised ? 2e-2 : declared.dtype === 'float16' ? 1e-2 : 1e-5;
   return { feeds, golden, tolerance: Math.max(floor, 4 * declared.tolerance) };
 }

@@ -19,7 +19,8 @@ import {
   tensor,
   value,
 } from '../../support/build.js';
-import { loadFixture, modelFile, requiredInputs, run } from './zoo.js';
+import { fixture } from '../../support/files.js';
+import { loadFixture, requiredInputs, run } from './zoo.js';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'sinkscope-extract-')));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -40,12 +41,12 @@ function parsed(bytes: Uint8Array, file: string): Model {
 describe.each([
   ['gpt2-ts-op14', '/m/transformer/h.1/Add_1_output_0'],
   ['llama-dynamo-op18-ext', 'add_746'],
-])('%s in two halves', (fixture, middle) => {
+])('%s in two halves', (name, middle) => {
   test('gives the same bits as the whole', async () => {
-    const whole = prepare(readModel(modelFile(fixture)));
+    const whole = prepare(readModel(fixture(name).model));
     const { inputs, outputs } = whole.graph;
     const output = outputs[0]?.name ?? '';
-    const { feeds } = await loadFixture(fixture);
+    const { feeds } = await loadFixture(name);
 
     const first = extract(whole, { inputs, outputs: [middle] });
     const between = await run(first, feeds, 'disabled');
@@ -232,7 +233,7 @@ describe('weights', () => {
 
   test('are not found in a data file that is gone', () => {
     const copy = join(folder, 'copy.onnx');
-    copyFileSync(modelFile('llama-dynamo-op18-ext'), copy);
+    copyFileSync(fixture('llama-dynamo-op18-ext').model, copy);
     expect(readFileSync(copy).length).toBeGreaterThan(0);
     expect(() => readModel(copy)).toThrow(/"model.onnx.data".*is missing/);
   });

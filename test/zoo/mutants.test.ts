@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { SinkscopeError } from '../../../src/errors.js';
-import { prepare } from '../../../src/onnx/prepare.js';
-import { parseModel } from '../../../src/onnx/read.js';
-import { modelFile } from './zoo.js';
+import { SinkscopeError } from '../../src/errors.js';
+import { prepare } from '../../src/onnx/prepare.js';
+import { parseModel } from '../../src/onnx/read.js';
+import { fixture } from '../support/files.js';
 
 /** mulberry32: a small generator with a seed. */
 function generator(seed: number): () => number {
@@ -18,8 +18,8 @@ function generator(seed: number): () => number {
 
 const sources = ['gpt2-ort-attention-past', 'llama-genai-int4', 'gpt2-optimum-merged', 'llama-dynamo-op23'];
 
-test.each(sources)('a damaged %s is read, or refused with a sentence', (fixture) => {
-  const file = modelFile(fixture);
+test.each(sources)('a damaged %s is read, or refused with a sentence', (name) => {
+  const file = fixture(name).model;
   const sound = readFileSync(file);
   const random = generator(20_240_217);
   let refused = 0;
