@@ -89,13 +89,13 @@ function experimentTable(experiments) {
 /** The model that is chosen for all is left out: every experiment that runs one model has it. */
 function inputTable({ inputs }) {
   const asked = Object.values(inputs).filter(({ kind, chosen }) => !(kind === 'model' && chosen));
-  const rows = asked.map((input) => [
-    input.label,
-    codes([input.flag, ...(input.also ? [input.also.flag] : [])]),
-    defaultOf(input),
-    boundsOf(input),
-  ]);
+  const rows = asked.map((input) => [input.label, codes(optionsOf(input)), defaultOf(input), boundsOf(input)]);
   return table(['input', 'option', 'unless given', 'what it may be'], rows);
+}
+
+/** As the command line has them. */
+function optionsOf({ flag, also, prompt, typed }) {
+  return [flag, ...(also ? [also.flag] : []), ...(prompt || typed ? ['--text <text>'] : [])];
 }
 
 const documents = { open: 'the open document', analysed: 'what was analysed last' };
@@ -145,8 +145,13 @@ function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
   }
 }
 
-/** The catalogue as it stands in the sources. */
-async function catalogue(root) {
+/**
+ * The catalogue as it stands in the sources.
+ *
+ * @param {string} root the project's folder
+ * @returns {Promise<{ experiments: readonly Facts[], commandOf(experiment: Facts): string }>}
+ */
+export async function readCatalogue(root) {
   const { outputFiles } = await build({
     absWorkingDir: root,
     stdin: {
@@ -173,7 +178,7 @@ async function catalogue(root) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = fileURLToPath(new URL('..', import.meta.url));
-  const { experiments, commandOf } = await catalogue(root);
+  const { experiments, commandOf } = await readCatalogue(root);
   const files = {
     'package.json': (text) => withCommands(text, experiments, commandOf),
     'package.nls.json': (text) => withTitles(text, experiments),

@@ -4,7 +4,7 @@ import { csvOf } from '../analysis/presentation.js';
 import { SinkscopeError } from '../errors.js';
 import { experiments as catalogue } from '../experiments/catalogue.js';
 import type { Experiment } from '../experiments/experiment.js';
-import { commandOf, type Input } from '../experiments/facts.js';
+import { commandOf } from '../experiments/facts.js';
 import { type Given, isNeeded } from '../experiments/values.js';
 import type { ExperimentAction, ExperimentRun } from '../protocol.js';
 import { chooseOne, enterValue, pickModels } from './choices.js';
@@ -61,17 +61,10 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
     return answers;
   };
 
-  /** Started by a command, one about what was analysed takes that, whatever file was chosen for the form. */
+  /** A command is about what was analysed where its experiment is, whatever file was chosen for the form. */
   const analysed = ({ inputs }: Experiment): Given => {
-    const text = texts.analysed;
-    const ofRun = ([, input]: [string, Input]) => input.kind === 'text' && input.document === 'analysed';
-    return text
-      ? Object.fromEntries(
-          Object.entries(inputs)
-            .filter(ofRun)
-            .map(([name]) => [name, text]),
-        )
-      : {};
+    const ofRun = Object.entries(inputs).filter(([, one]) => one.kind === 'text' && one.document === 'analysed');
+    return Object.fromEntries(ofRun.map(([name]) => [name, texts.analysed]));
   };
 
   const command = (experiment: Experiment) => {

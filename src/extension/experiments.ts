@@ -6,7 +6,7 @@ import * as vscode from 'vscode';
 import { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
 import { experiments } from '../experiments/catalogue.js';
-import { type Experiment, progressInWords } from '../experiments/experiment.js';
+import { type Experiment, progressInWords, type Setup } from '../experiments/experiment.js';
 import type { Inputs } from '../experiments/facts.js';
 import type { Given } from '../experiments/values.js';
 import type { ExperimentRun } from '../protocol.js';
@@ -62,18 +62,18 @@ export class Experiments implements vscode.Disposable {
     this.runs = [now, ...this.runs].slice(0, most);
     become({});
     const engine = new Engine(this.child);
-    let end: Partial<KeptRun> = { status: 'finished' };
+    let end: Partial<KeptRun>;
     try {
       const { bos, memory, threads, thresholds } = await this.settings.settled();
-      const part = 'first';
-      const setup = {
+      const setup: Setup = {
         engine,
         bos: bos === 'auto' ? undefined : bos === 'on',
-        part,
+        // What does not fit of a prompt is left out, which the result says.
+        part: 'first',
         memory,
         threads,
         thresholds,
-      } as const;
+      };
       const model = await this.chosenFor(inputs);
       if (model) become({ title: `${title} · ${model.name}` });
       const steps = run(setup, { ...(await given()), ...model?.values }, signal);

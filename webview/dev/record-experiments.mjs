@@ -99,11 +99,9 @@ for (const { id, title, inputs, run } of experiments) {
 engine.dispose();
 await rm(planted, { recursive: true });
 
-const facts = experiments.map(({ run, ...facts }) => facts);
-const texts = { documents: { open: text.name, analysed: text.name }, chosen: { calibration: calibration.name } };
 // Six digits are enough to look at, and where the repository lies is nobody's business.
 const rounded = (_, value) => {
   if (typeof value === 'string') return value.replace(`${root}/`, '');
   return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value;
 };
-await writeFile(target, `${JSON.stringify({ choices: { kind: 'choices', experiments: facts, texts }, runs }, rounded)}\n`);
+await writeFile(target, `${JSON.stringify({ runs }, rounded)}\n`);

@@ -34,7 +34,6 @@ export const changeInputs = {
     label: 'Value, factor or deviation',
     flag: '--amount <x>',
     help: 'with --to value, scale or noise: the value, the factor or the standard deviation',
-    open: 'not needed',
     neededFor: { input: 'set', is: ['value', 'scale', 'noise'] },
   },
   seed: {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { experiments } from '../../../src/experiments/catalogue.js';
 import { parseFromWebview } from '../../../src/extension/messages.js';
+import { toWebview } from '../../../webview/messages.js';
 
 describe('parseFromWebview', () => {
   it.each([
@@ -37,5 +39,21 @@ describe('parseFromWebview', () => {
     [{ type: 'experiment', action: { do: 'save-json', run: 3, file: '/etc/passwd' } }],
   ])('refuses %j', (message) => {
     expect(parseFromWebview(message)).toBeUndefined();
+  });
+});
+
+describe('an experiment', () => {
+  const told = (experiments: unknown) => {
+    return { type: 'experiments', message: { kind: 'choices', experiments, texts: { documents: {}, chosen: {} } } };
+  };
+
+  it.each(experiments.map(({ run, ...facts }) => [facts.id, facts] as const))('%s arrives as it is', (_, facts) => {
+    expect(toWebview(told([facts]))).toEqual(told([facts]));
+  });
+
+  it('is refused with an input of which the form makes nothing', () => {
+    const [facts] = experiments;
+    const colour = { kind: 'colour', label: 'Colour', flag: '--colour <x>', help: 'a colour' };
+    expect(toWebview(told([{ ...facts, inputs: { colour } }]))).toBeUndefined();
   });
 });

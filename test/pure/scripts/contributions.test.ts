@@ -23,12 +23,6 @@ describe('what is derived from the catalogue', () => {
     expect(read('docs/experiments.md')).toBe(withTables(read('docs/experiments.md'), experiments));
   });
 
-  it('is what the recorded page of experiments offers', () => {
-    const { choices } = JSON.parse(read('webview/dev/runs/experiments.json'));
-    const facts = experiments.map(({ run, ...facts }) => facts);
-    expect(choices.experiments).toEqual(JSON.parse(JSON.stringify(facts)));
-  });
-
   it('has its JSON documented', () => {
     const rows = read('docs/json.md')
       .split('\n')
@@ -94,6 +88,19 @@ describe('tables', () => {
     const table = withTables(page('one'), [facts('one', input)]);
     expect(table).toContain(`\n| Label | \`--flag <value>\` | ${cells} |\n`);
     expect(table).not.toContain('old');
+  });
+
+  it('name every option that an input has', () => {
+    const also = { flag: '--feeds <paths...>', help: 'help' };
+    const table = withTables(page('one'), [
+      facts(
+        'one',
+        { ...asked, kind: 'text', prompt: true },
+        { ...asked, kind: 'files', one: 'picture', extensions: [], also },
+      ),
+    ]);
+    expect(table).toContain('| Label | `--flag <value>`, `--text <text>` |');
+    expect(table).toContain('| Label | `--flag <value>`, `--feeds <paths...>` |');
   });
 
   it('are not changed by being written again', () => {
