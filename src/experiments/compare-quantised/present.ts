@@ -1,3 +1,4 @@
+import type { MassiveActivation } from '../../analysis/massive.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { leftWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
@@ -44,18 +45,37 @@ export function presentQuantised(result: QuantisedResult, { text }: { readonly t
       },
       {
         kind: 'table',
-        heading: 'Massive activations in both',
+        heading: 'Massive and large activations in both',
         columns: [
-          { name: 'model' },
           { name: 'token' },
           { name: 'dim', format: 'plain' },
-          { name: 'value', format: 'value' },
-          { name: 'ratio', format: 'ratio' },
+          { name: 'kind' },
+          { name: 'layer', format: 'plain' },
+          ...[called.reference, called.model].map((name) => ({ name, format: 'value' }) as const),
         ],
-        rows: (['reference', 'model'] as const).flatMap((which) =>
-          massive[which].map(({ token, dim, value, ratio }) => [called[which], `${token}`, dim, value, ratio]),
-        ),
+        rows: bothOf(massive).map(({ token, dim, kind, layer, reference, model }) => [
+          `${token}`,
+          dim,
+          kind,
+          layer,
+          reference ?? 'does not stand out',
+          model ?? 'does not stand out',
+        ]),
       },
     ],
   };
+}
+
+/** Each entry once: where its ratio peaks, and its value there in either file; undefined where it does not stand out. */
+function bothOf({ reference, model }: QuantisedResult['massive']) {
+  const valueIn = (found: readonly MassiveActivation[], { token, dim, layer }: MassiveActivation) =>
+    found.find((entry) => entry.token === token && entry.dim === dim)?.values[layer];
+  const gained = model.filter(
+    ({ token, dim }) => !reference.some((entry) => entry.token === token && entry.dim === dim),
+  );
+  return [...reference, ...gained].map((entry) => ({
+    ...entry,
+    reference: valueIn(reference, entry),
+    model: valueIn(model, entry),
+  }));
 }

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { CommanderError } from 'commander';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { experimentCommand } from '../../../src/cli/experiment.js';
-import { Engine } from '../../../src/engine/host/engine.js';
 import { define, type Setup } from '../../../src/experiments/experiment.js';
 import type { Input } from '../../../src/experiments/facts.js';
 import type { NamedText } from '../../../src/experiments/values.js';
@@ -81,6 +80,9 @@ const echo = define({
   file: ({ values }) => ({ window: values.window }),
 });
 
+/** None of these experiments runs anything. */
+const noEngine = {} as Setup['engine'];
+
 /** What a command line prints, and why it was refused. */
 async function run(experiment: typeof echo, ...words: readonly string[]) {
   const written = { stdout: '', stderr: '' };
@@ -90,7 +92,7 @@ async function run(experiment: typeof echo, ...words: readonly string[]) {
       return true;
     });
   const spies = [take('stdout'), take('stderr')];
-  const command = experimentCommand(experiment, new Engine('none'), new AbortController().signal);
+  const command = experimentCommand(experiment, noEngine, new AbortController().signal);
   command.exitOverride().configureOutput({ writeErr: () => undefined });
   try {
     await command.parseAsync(words, { from: 'user' });
