@@ -5,7 +5,7 @@ import type { Engine } from '../../src/engine/host/engine.js';
 import { SinkscopeError } from '../../src/errors.js';
 import { makeEngine, request } from '../support/engine.js';
 import { at, pairs } from '../support/lists.js';
-import { fixture, folders, toleranceOf } from './compare.js';
+import { fixture, folders, toleranceOf } from './known.js';
 
 let engine: Engine;
 beforeAll(async () => {

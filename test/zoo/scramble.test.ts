@@ -9,7 +9,8 @@ import { encodeModel } from '../../src/onnx/encode.js';
 import { inlineFunctions } from '../../src/onnx/functions.js';
 import { prepare } from '../../src/onnx/prepare.js';
 import { readModel } from '../../src/onnx/read.js';
-import { compare, fixture, folders, toleranceOf } from './compare.js';
+import { compare } from './compare.js';
+import { fixture, folders, toleranceOf } from './known.js';
 import { scrambled } from './scramble.js';
 
 const cases = folders.map((folder, seed) => [basename(folder), folder, seed] as const);

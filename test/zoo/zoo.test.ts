@@ -1,7 +1,8 @@
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Engine } from '../../src/engine/host/engine.js';
-import { compare, fixture, folders, type Quantity, quantities, type Result, toleranceOf } from './compare.js';
+import { compare, type Result } from './compare.js';
+import { fixture, folders, type Quantity, quantities, toleranceOf } from './known.js';
 
 describe('every fixture equals its reference', () => {
   const table = new Map<string, ReadonlyMap<Quantity, Result>>();

@@ -2,7 +2,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
-import type { NamedText } from '../experiment.js';
+import type { NamedText } from '../values.js';
 
 /** @throws SinkscopeError `file` where it cannot be read, `input` where it is not UTF-8. */
 export async function readText(path: string): Promise<string> {
@@ -35,7 +35,7 @@ function unreadable(file: string, error: unknown): string {
  */
 export async function* readTexts(paths: readonly string[]): AsyncGenerator<NamedText, void, void> {
   for (const path of paths) {
-    for (const file of await filesAt(resolve(path))) yield { name: basename(file), text: await readText(file) };
+    for (const file of await filesAt(path)) yield { name: basename(file), file, text: await readText(file) };
   }
 }
 
@@ -47,5 +47,9 @@ async function filesAt(path: string): Promise<string[]> {
     .flatMap((one) => (!one.isDirectory() && /\.(txt|md)$/i.test(one.name) ? [one.name] : []))
     .sort();
   if (names.length > 0) return names.map((name) => join(path, name));
-  throw new SinkscopeError({ code: 'input', file: path, message: `${path} has no .txt or .md file.` });
+  throw new SinkscopeError({
+    code: 'input',
+    file: resolve(path),
+    message: `${resolve(path)} has no .txt or .md file.`,
+  });
 }
