@@ -39,12 +39,11 @@ src/engine/process.ts          src/engine/jobs src/engine/guard node
 src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
 src/analysis                   src/engine/contract src/statistics src/tokens
 src/experiments/facts.ts
-src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts
-src/experiments/shared         src/experiments/experiment.ts src/experiments/facts.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node
-src/experiments/*              src/experiments/shared src/experiments/experiment.ts src/experiments/facts.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
-src/experiments/weights        src/experiments/interventions src/experiments/shared src/experiments/experiment.ts src/analysis src/engine/contract src/engine/host src/statistics src/models
-src/experiments/intervene      src/experiments/interventions src/experiments/shared src/experiments/experiment.ts src/analysis src/engine/contract src/engine/host
-src/experiments/catalogue.ts   src/experiments/*
+src/experiments/values.ts      src/experiments/facts.ts
+src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts src/experiments/values.ts
+src/experiments/shared         src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node
+src/experiments/*              src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
+src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
 src/cli                        src/experiments src/analysis src/engine/contract src/engine/host src/onnx node commander cli-progress package.json
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract
 src/extension                  src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy node vscode valibot
@@ -52,7 +51,7 @@ webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
 webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit
 webview/views                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot
-webview/experiments            webview src/protocol.ts src/analysis lit @observablehq/plot valibot
+webview/experiments            webview src/protocol.ts src/experiments/facts.ts src/experiments/values.ts src/analysis lit @observablehq/plot valibot
 webview/app.ts                 webview src/protocol.ts src/analysis lit
 webview/panel.ts               webview
 scripts                        node esbuild @vscode/vsce @vscode/test-electron playwright-core oxc-parser
@@ -64,7 +63,7 @@ test/support/built.ts          node
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node vitest
 test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf onnxruntime-node
 test/zoo                       test/support src node esbuild vitest
-test/pure                      scripts/law.mjs test/support/lists.ts test/support/files.ts test/support/build.ts test/support/graph.ts test/support/weight.ts test/zoo/known.ts src/statistics src/onnx src/anatomy src/models src/tokens src/engine/contract src/engine/tensors src/engine/inputs src/engine/stages/plan.ts src/engine/stages/memory.ts src/engine/stages/windowed.ts src/engine/host/channel.ts src/analysis src/experiments src/cli src/extension src/protocol.ts webview package.json package.nls.json node pngjs @bufbuild/protobuf fflate vitest test/support/broken.ts test/support/messages.ts src/schemas.ts src/engine/questions/questions.ts test/support test/zoo/compare.ts src src/saving.ts
+test/pure                      scripts/law.mjs scripts/contributions.mjs test/support/lists.ts test/support/files.ts test/support/build.ts test/support/graph.ts test/support/weight.ts test/support/broken.ts test/support/messages.ts test/zoo/known.ts src/schemas.ts src/saving.ts src/statistics src/onnx src/anatomy src/models src/tokens src/engine/contract src/engine/tensors src/engine/inputs src/engine/stages/plan.ts src/engine/stages/memory.ts src/engine/stages/windowed.ts src/engine/questions/questions.ts src/engine/host/channel.ts src/analysis src/experiments src/cli src/extension src/protocol.ts webview package.json package.nls.json node commander pngjs @bufbuild/protobuf fflate vitest
 test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild vitest
 test/browser                   test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
 test/host                      test/support/lists.ts scripts/record.mjs src node mocha vscode

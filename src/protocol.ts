@@ -14,8 +14,8 @@ import type { ExperimentFacts } from './experiments/facts.js';
 export interface ModelChoice {
   readonly file: string;
   readonly name: string;
-  /** Where it was found, in words: `bundled`, `workspace`, `settings` … */
-  readonly origin: string;
+  /** Where it was found: it came with the extension, lies in the workspace, or is named in the settings. */
+  readonly origin: 'bundled' | 'workspace' | 'settings';
 }
 
 /** What the panel shows besides the run itself. */
@@ -47,14 +47,22 @@ export interface ExperimentRun {
   readonly problem?: Problem;
 }
 
+/** What texts and files are called that experiments run on. */
+export interface TextNames {
+  readonly documents: {
+    /** What is open in the editor. */
+    readonly open?: string;
+    /** What was analysed last, and else what is open. */
+    readonly analysed?: string;
+  };
+  /** What was chosen in their place, by name of the input. */
+  readonly chosen: Readonly<Record<string, string>>;
+}
+
 /** Each message is whole, so that one that is lost or late does no harm. */
 export type ExperimentsMessage =
-  /** What can be run, and by name of its input what each chosen text is called. */
-  | {
-      readonly kind: 'choices';
-      readonly experiments: readonly ExperimentFacts[];
-      readonly texts: Readonly<Record<string, string>>;
-    }
+  /** What can be run, and on what. */
+  | { readonly kind: 'choices'; readonly experiments: readonly ExperimentFacts[]; readonly texts: TextNames }
   /** All runs that are kept, newest first. */
   | { readonly kind: 'runs'; readonly runs: readonly ExperimentRun[] }
   /** One of them has got further, or is new. */
@@ -65,12 +73,12 @@ export type ExperimentAction =
       readonly do: 'run';
       readonly experiment: string;
       /** By name of the input; texts are the host's. */
-      readonly values: Readonly<Record<string, string | number | readonly string[]>>;
+      readonly values: Readonly<Record<string, string | number | boolean | readonly string[]>>;
     }
   | { readonly do: 'stop' }
   | { readonly do: 'close'; readonly run: number }
-  | { readonly do: 'choose-text'; readonly input: string }
-  /** All of it, or the table of one part. */
+  | { readonly do: 'choose-text'; readonly experiment: string; readonly input: string }
+  /** What programs get of it, or the table of one part. */
   | { readonly do: 'save-json'; readonly run: number }
   | { readonly do: 'save-csv'; readonly run: number; readonly part: number };
 

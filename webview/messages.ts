@@ -101,7 +101,9 @@ const message = v.variant('type', [
     state: v.looseObject({
       document: maybe(text),
       scope: maybe(text),
-      models: v.array(v.looseObject({ file: text, name: text, origin: text })),
+      models: v.array(
+        v.looseObject({ file: text, name: text, origin: v.picklist(['bundled', 'workspace', 'settings']) }),
+      ),
       model: maybe(text),
       bos: v.picklist(['auto', 'on', 'off']),
       thresholds: v.looseObject({

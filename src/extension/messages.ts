@@ -21,11 +21,14 @@ const experimentAction = v.variant('do', [
   v.strictObject({
     do: v.literal('run'),
     experiment: v.string(),
-    values: v.record(v.string(), v.union([v.string(), v.pipe(v.number(), v.finite()), v.array(v.string())])),
+    values: v.record(
+      v.string(),
+      v.union([v.string(), v.pipe(v.number(), v.finite()), v.boolean(), v.array(v.string())]),
+    ),
   }),
   v.strictObject({ do: v.literal('stop') }),
   v.strictObject({ do: v.literal('close'), run: index }),
-  v.strictObject({ do: v.literal('choose-text'), input: v.string() }),
+  v.strictObject({ do: v.literal('choose-text'), experiment: v.string(), input: v.string() }),
   v.strictObject({ do: v.literal('save-json'), run: index }),
   v.strictObject({ do: v.literal('save-csv'), run: index, part: index }),
 ]);

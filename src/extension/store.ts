@@ -3,12 +3,12 @@ import { deserialize, serialize } from 'node:v8';
 import * as v from 'valibot';
 import * as vscode from 'vscode';
 import type { RunEvent, RunRequest } from '../engine/contract/events.js';
-import type { ExperimentRun } from '../protocol.js';
 import type { Run } from './analyses.js';
 import { compact } from './compact.js';
+import type { KeptRun } from './experiments.js';
 
-/** Changes with the form of what is stored, `RunEvent` and `Presentation` included; what has another is forgotten. */
-const version = 1;
+/** Changes with the form of what is stored, `RunEvent`, `Presentation` and the JSON of experiments included; what has another is forgotten. */
+const version = 2;
 
 const stored = v.object({
   version: v.literal(version),
@@ -28,7 +28,7 @@ type Stored = v.InferOutput<typeof stored>;
 
 const storedExperiments = v.object({
   version: v.literal(version),
-  runs: v.array(v.custom<ExperimentRun>((value) => typeof value === 'object' && value !== null && 'status' in value)),
+  runs: v.array(v.custom<KeptRun>((value) => typeof value === 'object' && value !== null && 'status' in value)),
 });
 
 /** Keeps one run, and a list of experiments, in `folder`, which is made when it is missing. */
@@ -71,13 +71,13 @@ export class Store {
   }
 
   /** Those that have ended, in the order given. */
-  async saveExperiments(runs: readonly ExperimentRun[]): Promise<void> {
+  async saveExperiments(runs: readonly KeptRun[]): Promise<void> {
     const ended = runs.filter(({ status }) => status !== 'running');
     await this.write(this.experiments, { version, runs: ended });
   }
 
   /** None where nothing is kept, or has another version's form. */
-  async loadExperiments(): Promise<readonly ExperimentRun[]> {
+  async loadExperiments(): Promise<readonly KeptRun[]> {
     try {
       return v.parse(storedExperiments, deserialize(await vscode.workspace.fs.readFile(this.experiments))).runs;
     } catch {

@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import { SinkscopeError, toProblem } from '../errors.js';
 import { experiments as catalogue } from '../experiments/catalogue.js';
-import type { Asked, ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../protocol.js';
+import type { Asked, ExperimentRun, ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../protocol.js';
 import type { Analyses, Change, Run } from './analyses.js';
 import { compact } from './compact.js';
-import type { Experiments, ExperimentsChange } from './experiments.js';
+import type { Experiments, ExperimentsChange, KeptRun } from './experiments.js';
 import { parseFromWebview } from './messages.js';
+import { idOf } from './names.js';
 import type { Texts } from './texts.js';
 
 /** What a webview shows and asks of the host. */
@@ -43,12 +44,12 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     if (view === 'panel') post({ type: 'experiments', message });
   };
   const postChoices = () => {
-    const facts = catalogue.map(({ id, title, description, inputs }) => ({ id, title, description, inputs }));
+    const facts = catalogue.map(({ run, ...facts }) => facts);
     postExperiments({ kind: 'choices', experiments: facts, texts: host.texts.names });
   };
-  const postRuns = () => postExperiments({ kind: 'runs', runs: host.experiments.runs });
+  const postRuns = () => postExperiments({ kind: 'runs', runs: host.experiments.runs.map(told) });
   const experimentsChanged = (change: ExperimentsChange) => {
-    if (change.type === 'run') postExperiments({ kind: 'run', run: change.run });
+    if (change.type === 'run') postExperiments({ kind: 'run', run: told(change.run) });
     else postRuns();
   };
 
@@ -72,21 +73,19 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
       case 'stop':
         return analyses.stop();
       case 'analyze-again':
-        return vscode.commands.executeCommand('sinkscope.analyzeAgain');
+        return vscode.commands.executeCommand(idOf('analyzeAgain'));
       case 'choose-model':
-        return vscode.commands.executeCommand('sinkscope.chooseModel', message.file);
+        return vscode.commands.executeCommand(idOf('chooseModel'), message.file);
       case 'choose-bos':
-        return vscode.commands.executeCommand('sinkscope.chooseBos', message.bos);
+        return vscode.commands.executeCommand(idOf('chooseBos'), message.bos);
       case 'open-settings':
-        return vscode.commands.executeCommand('sinkscope.openSettings');
+        return vscode.commands.executeCommand(idOf('openSettings'));
       case 'save':
-        return vscode.commands.executeCommand(
-          message.what === 'json' ? 'sinkscope.exportJson' : 'sinkscope.exportTensors',
-        );
+        return vscode.commands.executeCommand(idOf(message.what === 'json' ? 'exportJson' : 'exportTensors'));
       case 'save-picture':
-        return vscode.commands.executeCommand('sinkscope.savePicture', message.name, message.png);
+        return vscode.commands.executeCommand(idOf('savePicture'), message.name, message.png);
       case 'experiment':
-        return vscode.commands.executeCommand('sinkscope.experimentAction', message.action);
+        return vscode.commands.executeCommand(idOf('experimentAction'), message.action);
     }
   };
 
@@ -115,6 +114,9 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
   return vscode.Disposable.from(...subscriptions);
 }
 
+/** What a view gets of a run. */
+const told = ({ json, ...run }: KeptRun): ExperimentRun => run;
+
 /** The bytes of the picture that `run` is about. */
 async function pictureOf(run: Run | undefined): Promise<Uint8Array> {
   const file = run?.analysis.tokens?.picture?.file;
@@ -140,7 +142,7 @@ function page(webview: vscode.Webview, view: 'panel' | 'side', { extension, expe
     `script-src 'nonce-${nonce}'`,
   ].join('; ');
   return `<!DOCTYPE html>
-<html lang="${vscode.env.language}">
+<html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">

@@ -35,7 +35,7 @@ describe('the form', () => {
     await page.getByTestId('text-text').click();
     await page.getByTestId('run-experiment').click();
     expect((await said('experiment')).map(({ action }) => action)).toEqual([
-      { do: 'choose-text', input: 'text' },
+      { do: 'choose-text', experiment: 'perplexity', input: 'text' },
       { do: 'run', experiment: 'perplexity', values: { tokens: 2048 } },
     ]);
   });
@@ -48,6 +48,41 @@ describe('the form', () => {
     const { action } = at(await said('experiment'), 0);
     const models = ['llama', 'llama-plain', 'llama-bias'].map((name) => `models/${name}/model.onnx`);
     expect(action).toEqual({ do: 'run', experiment: 'compare', values: { models } });
+  });
+
+  it('picks no model by what its place is called, and sends what is switched on', async () => {
+    const { page, said } = await openExperiments();
+    await page.evaluate(() => {
+      const models = [{ file: 'mine.onnx', name: 'bundled', origin: 'workspace' as const }];
+      window.harness.view({ models });
+    });
+    await page.getByTestId('experiment').selectOption('compare');
+    await page.getByRole('checkbox', { name: 'bundled', checked: false }).waitFor();
+    await page.getByTestId('experiment').selectOption('lens');
+    await page.getByRole('checkbox', { name: 'Between attention and MLP too' }).check();
+    await page.getByTestId('run-experiment').click();
+    const { action } = at(await said('experiment'), 0);
+    expect(action).toEqual({ do: 'run', experiment: 'lens', values: { mid: true } });
+  });
+
+  it('offers what is selected where the experiment takes some of it', async () => {
+    const { page } = await openExperiments();
+    const take = page.getByRole('button', { name: 'Take token 3', exact: true });
+    await page.evaluate(() => window.harness.select({ token: 3, layer: 2, head: 1 }));
+    await page.getByTestId('experiment').selectOption('lens');
+    await take.click();
+    expect(await page.locator('input[name=token]').inputValue()).toBe('3');
+    await page.getByTestId('experiment').selectOption('perplexity');
+    await expect.poll(() => take.count()).toBe(0);
+  });
+
+  it('says what is not needed with what is chosen', async () => {
+    const { page } = await openExperiments();
+    await page.getByTestId('experiment').selectOption('intervene');
+    const amount = page.locator('input[name=amount]');
+    expect(await amount.getAttribute('placeholder')).toBe('not needed');
+    await page.locator('select[name=set]').selectOption('scale');
+    await expect.poll(() => amount.getAttribute('placeholder')).toBe('');
   });
 
   it('takes an entry that is selected in the run', async () => {

@@ -280,13 +280,25 @@ describe('what the panel says', () => {
     ] as const) {
       await page.evaluate(
         ([names, model]) => {
-          const models = names.map((name) => ({ file: name, name, origin: 'workspace' }));
+          const models = names.map((name) => ({ file: name, name, origin: 'workspace' as const }));
           window.harness.view({ models, model: model || undefined });
         },
         [names, model] as const,
       );
       await expect.poll(shown).toBe(model);
     }
+  });
+
+  it('says where each model was found', async () => {
+    const { page } = await open();
+    const found = (['bundled', 'workspace', 'settings'] as const).map((origin) => ({
+      file: origin,
+      name: 'm',
+      origin,
+    }));
+    await page.evaluate((models) => window.harness.view({ models }), found);
+    const options = page.getByTestId('model').locator('vscode-option');
+    await expect.poll(() => options.allInnerTexts()).toEqual(['m (Bundled)', 'm (Workspace)', 'm (Settings)']);
   });
 
   it('stops a run', async () => {

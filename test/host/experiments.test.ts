@@ -118,7 +118,7 @@ describe('experiments', () => {
     [
       'ratios',
       'gnn-ts-op17',
-      { twin: fixture('gnn-ts-op17', 'model.onnx'), graphs: [fixture('gnn-ts-op17', 'golden.safetensors')] },
+      { untrained: fixture('gnn-ts-op17', 'model.onnx'), feeds: [fixture('gnn-ts-op17', 'golden.safetensors')] },
       /training has made no activations massive here/,
     ],
   ];
@@ -178,10 +178,34 @@ describe('experiments', () => {
     }
   });
 
+  it('is saved as the JSON that the command line prints', async () => {
+    const [workspace] = vscode.workspace.workspaceFolders ?? [];
+    assert.ok(workspace);
+    const file = vscode.Uri.joinPath(workspace.uri, 'perplexity.json');
+    const { number } = await run('perplexity', { text: boats, tokens: 300, window: 64 });
+    const { showSaveDialog } = vscode.window;
+    Object.assign(vscode.window, { showSaveDialog: async () => file });
+    try {
+      await vscode.commands.executeCommand('sinkscope.experimentAction', { do: 'save-json', run: number });
+    } finally {
+      Object.assign(vscode.window, { showSaveDialog });
+    }
+    const saved = JSON.parse(readFileSync(file.fsPath, 'utf8'));
+    const options = ['--file', boats.fsPath, '--tokens', '300', '--window', '64', '--json'];
+    const printed = execFileSync('node', [
+      repositoryFile('dist', 'cli.js'),
+      'perplexity',
+      bundled('llama'),
+      ...options,
+    ]);
+    assert.deepEqual(saved, JSON.parse(printed.toString()));
+  });
+
   it('is there again after a reload, unless it was closed or has not ended', async () => {
     const store = new Store(inWorkspace('.experiments'));
     const done = await run('lens', { text: { name: 'summer', text: 'Summer is warm.' } });
     const failed = await run('perplexity', { text: { name: 'summer', text: 'Summer.' } });
+    assert.ok('json' in done);
     const running = { ...done, number: 99, status: 'running' } as const;
     await store.saveExperiments([running, failed, done]);
     for (const { number } of sinkscope.experiments.runs) sinkscope.experiments.close(number);
@@ -194,12 +218,47 @@ describe('experiments', () => {
     assert.deepEqual(await store.loadExperiments(), []);
   });
 
-  it('stops at once, and says so', async () => {
+  it('asks in the palette for what has no default, in the words of the definition', async () => {
+    await open('Summer is warm. Winter is cold. Autumn is in between, and so is spring.');
+    const { showQuickPick, showInputBox } = vscode.window;
+    const asked: (string | undefined)[] = [];
+    Object.assign(vscode.window, {
+      showQuickPick: async (items: readonly vscode.QuickPickItem[], { title }: vscode.QuickPickOptions) => {
+        asked.push(title, ...items.map(({ label }) => label));
+        return items.find(({ label }) => label === 'Scale…');
+      },
+      showInputBox: async ({ title, validateInput }: vscode.InputBoxOptions) => {
+        asked.push(title, `${await validateInput?.('half')}`, `${await validateInput?.('0.5')}`);
+        return '0.5';
+      },
+    });
+    try {
+      const { presentation, problem } = await run('intervene');
+      const set = presentation?.settings.find(({ name }) => name === 'set');
+      assert.match(set?.value ?? problem?.message ?? '', /→ × 0\.5$/);
+    } finally {
+      Object.assign(vscode.window, { showQuickPick, showInputBox });
+    }
+    assert.deepEqual(asked, [
+      'What to do with the massive activations',
+      'Set to zero',
+      'Set to their mean over a calibration text',
+      'Set to a value…',
+      'Scale…',
+      'Add noise of a standard deviation…',
+      'Value, factor or deviation',
+      'It is a number.',
+      'undefined',
+    ]);
+  });
+
+  it('stops at once, and keeps what there is by then', async () => {
     const running = run('perplexity', { text: boats, window: 64 });
-    await until(() => sinkscope.experiments.runs[0]?.progress !== undefined);
+    await until(() => sinkscope.experiments.runs[0]?.presentation !== undefined);
     await vscode.commands.executeCommand('sinkscope.stopExperiment');
-    const { status, problem } = await running;
-    assert.deepEqual([status, problem?.code], ['failed', 'cancelled']);
+    const stopped = await running;
+    assert.deepEqual([stopped.status, stopped.problem?.code], ['failed', 'cancelled']);
+    assert.ok(stopped.presentation && 'json' in stopped);
     assert.equal(sinkscope.experiments.running, false);
   });
 

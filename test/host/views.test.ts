@@ -93,6 +93,12 @@ describe('views of a run', () => {
   it('lists the bundled models and remembers the chosen one', async () => {
     const names = (await sinkscope.models.list()).filter(({ origin }) => origin === 'bundled').map(({ name }) => name);
     assert.deepEqual(names, ['llama', 'llama-bias', 'llama-plain', 'llama-sink']);
+    // Views are told so as data: a word would be another one in another language.
+    const told = (await sinkscope.viewState()).models.filter(({ origin }) => origin === 'bundled');
+    assert.deepEqual(
+      told.map(({ name }) => name),
+      names,
+    );
     const sink = (await sinkscope.models.list()).find(({ name }) => name === 'llama-sink');
     await vscode.commands.executeCommand('sinkscope.chooseModel', sink?.file);
     try {

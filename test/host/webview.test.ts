@@ -45,6 +45,7 @@ describe('what a webview is told', () => {
   let analyses: Analyses;
   let webview: RecordedWebview;
   let connection: vscode.Disposable;
+  let host: Host;
   let viewState: Host['viewState'];
   let experiments: Host['experiments'];
   let texts: Host['texts'];
@@ -69,7 +70,7 @@ describe('what a webview is told', () => {
   beforeEach(() => {
     webview = new RecordedWebview();
     const { extensionUri } = extension();
-    const host: Host = {
+    host = {
       extension: extensionUri,
       analyses,
       experiments,
@@ -146,6 +147,28 @@ describe('what a webview is told', () => {
     const refused = (await bad).answer;
     assert.ok(!refused.ok);
     assert.equal(refused.problem.code, 'input', refused.problem.detail);
+  });
+
+  it('is told of an experiment what it shows, not what is saved of it', async () => {
+    const run = { number: 1, experiment: 'lens', title: 'Logit lens', status: 'finished' } as const;
+    experiments.restore([{ ...run, json: { model: 'model.onnx' } }]);
+    try {
+      connection.dispose();
+      connection = connect(webview, 'panel', host);
+      const told = webview.next('experiments');
+      webview.say({ type: 'ready' });
+      await told;
+      await until(() => webview.posted.some(({ type }) => type === 'replay'));
+      const runs = webview.posted.flatMap((message) =>
+        message.type === 'experiments' && message.message.kind === 'runs' ? message.message.runs : [],
+      );
+      assert.deepEqual(
+        runs.map(({ number, ...rest }) => rest),
+        [{ experiment: run.experiment, title: run.title, status: run.status }],
+      );
+    } finally {
+      for (const { number } of experiments.runs) experiments.close(number);
+    }
   });
 
   it('does nothing on messages that are none', () => {

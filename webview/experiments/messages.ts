@@ -11,17 +11,59 @@ const real = v.pipe(
   v.transform((number) => number ?? Number.NaN),
 );
 
+const any = {
+  label: text,
+  flag: text,
+  help: text,
+  neededFor: maybe(v.looseObject({ input: text, is: v.array(text) })),
+};
+const selectable = { ...any, takes: maybe(v.picklist(['token', 'dim', 'layer'])), open: maybe(text) };
+const bounds = { least: maybe(v.number()), most: maybe(v.number()), default: maybe(v.number()) };
+
 const input = v.variant('kind', [
-  v.looseObject({ kind: v.literal('text'), label: text, optional: maybe(v.literal(true)) }),
-  v.looseObject({ kind: v.literal('texts'), label: text }),
-  v.looseObject({ kind: v.literal('files'), label: text, extensions: v.array(text) }),
-  v.looseObject({ kind: v.literal('whole'), label: text, least: count, default: maybe(count), open: maybe(text) }),
-  v.looseObject({ kind: v.literal('number'), label: text, default: maybe(v.number()), open: maybe(text) }),
-  v.looseObject({ kind: v.literal('choice'), label: text, choices: v.array(text) }),
-  v.looseObject({ kind: v.literal('words'), label: text, default: maybe(text), open: maybe(text) }),
-  v.looseObject({ kind: v.literal('model'), label: text }),
-  v.looseObject({ kind: v.literal('models'), label: text }),
+  v.looseObject({
+    ...any,
+    kind: v.literal('text'),
+    document: maybe(v.picklist(['open', 'analysed'])),
+    prompt: maybe(v.literal(true)),
+  }),
+  v.looseObject({
+    ...any,
+    kind: v.literal('texts'),
+    document: maybe(v.literal('open')),
+    typed: maybe(v.literal(true)),
+  }),
+  v.looseObject({ ...any, kind: v.literal('files'), one: text, extensions: v.array(text) }),
+  v.looseObject({ ...any, kind: v.literal('model'), chosen: maybe(v.literal(true)) }),
+  v.looseObject({ ...any, kind: v.literal('models'), default: maybe(v.literal('bundled')) }),
+  v.looseObject({ ...selectable, ...bounds, kind: v.literal('whole'), least: count, unit: maybe(text) }),
+  v.looseObject({ ...any, ...bounds, kind: v.literal('number'), open: maybe(text) }),
+  v.looseObject({ ...any, kind: v.literal('choice'), choices: v.array(text) }),
+  v.looseObject({ ...any, kind: v.literal('switch') }),
+  v.looseObject({
+    ...selectable,
+    kind: v.literal('indices'),
+    words: v.array(text),
+    most: maybe(count),
+    default: maybe(text),
+  }),
+  v.looseObject({
+    ...selectable,
+    kind: v.literal('words'),
+    pattern: maybe(v.looseObject({ source: text, wanted: text })),
+    default: maybe(text),
+  }),
 ]);
+
+const facts = v.looseObject({
+  id: text,
+  title: text,
+  command: text,
+  description: text,
+  help: text,
+  inputs: v.record(text, input),
+  saves: maybe(text),
+});
 
 const column = v.looseObject({
   name: text,
@@ -87,8 +129,11 @@ const run = v.looseObject({
 export const experimentsMessage = v.variant('kind', [
   v.looseObject({
     kind: v.literal('choices'),
-    experiments: v.array(v.looseObject({ id: text, title: text, description: text, inputs: v.record(text, input) })),
-    texts: v.record(text, text),
+    experiments: v.array(facts),
+    texts: v.looseObject({
+      documents: v.looseObject({ open: maybe(text), analysed: maybe(text) }),
+      chosen: v.record(text, text),
+    }),
   }),
   v.looseObject({ kind: v.literal('runs'), runs: v.array(run) }),
   v.looseObject({ kind: v.literal('run'), run }),

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
-import type { NamedText } from '../experiment.js';
+import type { NamedText } from '../values.js';
 
 /** A text is held whole, and more often than once. */
 const maxBytes = 256 * 2 ** 20;
@@ -52,7 +52,7 @@ function unreadable(file: string, error: unknown): string {
  */
 export async function* readTexts(paths: readonly string[]): AsyncGenerator<NamedText, void, void> {
   for (const path of paths) {
-    for (const file of await filesAt(resolve(path))) yield { name: basename(file), text: await readText(file) };
+    for (const file of await filesAt(path)) yield { name: basename(file), file, text: await readText(file) };
   }
 }
 
@@ -71,5 +71,9 @@ async function filesAt(path: string): Promise<string[]> {
   );
   const files = named.filter((_, i) => isFile[i]).sort();
   if (files.length > 0) return files;
-  throw new SinkscopeError({ code: 'input', file: path, message: `${path} has no .txt or .md file.` });
+  throw new SinkscopeError({
+    code: 'input',
+    file: resolve(path),
+    message: `${resolve(path)} has no .txt or .md file.`,
+  });
 }

@@ -30,7 +30,7 @@ export async function textWindows(
   signal?: AbortSignal,
 ): Promise<TextWindows> {
   const { window } = windowing;
-  const { ids, prefix, lost } = await encoded(engine, model, text, windowing, signal);
+  const { ids, prefix, lost } = await encode(engine, model, text, windowing, signal);
   const { context } = (await engine.inspect(model, signal)).model;
   if (context !== undefined && window > context) {
     throw new SinkscopeError({
@@ -48,7 +48,7 @@ export async function textWindows(
  * @param options.bos whether there is such a token; undefined: as the model's files say
  * @throws SinkscopeError `tokenizer` as {@link Engine.encode}, `input` for a text without tokens
  */
-export async function encoded(
+export async function encode(
   engine: Engine,
   model: string,
   text: string,
@@ -68,7 +68,7 @@ export async function encoded(
  *
  * @throws SinkscopeError with its problem where it fails
  */
-export async function* going<E extends { readonly type: string }>(
+export async function* follow<E extends { readonly type: string }>(
   events: AsyncIterable<E | DoneEvent | FailedEvent>,
 ): AsyncGenerator<Exclude<E, DoneEvent | FailedEvent>, void, void> {
   for await (const event of events) {

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { conclusion, implicitBias } from '../../../src/experiments/bias/compute.js';
-import { runOf } from '../../../src/experiments/shared/run.js';
+import { biasConclusion, splitAttention } from '../../../src/experiments/bias/compute.js';
+import { analyze } from '../../../src/experiments/shared/run.js';
 import {
   budget,
   demoModel,
+  finish,
   fixtureModel,
   off,
   references,
-  resultOf,
   startEngine,
   text,
   thresholds,
@@ -21,7 +21,7 @@ const of = (
   model: string,
   tokens?: readonly number[],
   prompt: { text: string } | { ids: number[] } = { text: sample },
-) => resultOf(implicitBias(engine, { ...budget, model: demoModel(model), prompt, thresholds, tokens }));
+) => finish(splitAttention(engine, { ...budget, model: demoModel(model), prompt, thresholds, tokens }));
 
 /** Largest relative distance of two lists. */
 const apart = (actual: readonly number[], expected: readonly number[]) =>
@@ -72,7 +72,7 @@ describe('implicit attention bias equals PyTorch', () => {
 describe('what can be split', () => {
   const run = async (name: string) => {
     const feeds = fixtureModel(name).replace('model.onnx', 'golden.safetensors');
-    await runOf(engine, { ...budget, model: fixtureModel(name), prompt: { feeds } });
+    await analyze(engine, { ...budget, model: fixtureModel(name), prompt: { feeds } });
     return engine.query({ type: 'bias', layer: 2, tokens: [0, 1] });
   };
 
@@ -117,8 +117,8 @@ describe('what can be split', () => {
 
 describe('in words', () => {
   it('says what the bias is, and that nothing was massive', async () => {
-    expect(conclusion(await of('llama'))).toMatch(/^30\.\d % of the attention goes to ⟨bos⟩.*acts as a bias/);
-    expect(conclusion(await of('llama-plain'))).toMatch(/^No token is massive, so the first one was taken\./);
+    expect(biasConclusion(await of('llama'))).toMatch(/^30\.\d % of the attention goes to ⟨bos⟩.*acts as a bias/);
+    expect(biasConclusion(await of('llama-plain'))).toMatch(/^No token is massive, so the first one was taken\./);
   });
 });
 
@@ -128,7 +128,7 @@ describe('a bias is what queries share more than they share the rest', () => {
     const heads = [{ share: 0.5, chosen: vector(chosen), rest: vector(rest) }];
     const pair = [1, 1] as const;
     const block = { layer: 1, counted: { from: 1, queries: 9 }, heads, projected: undefined, keyNorm: undefined };
-    return conclusion({
+    return biasConclusion({
       ...{
         model: '',
         name: '',
@@ -176,7 +176,7 @@ describe('what does not fit', () => {
 
   it('stops when asked to', async () => {
     const stop = new AbortController();
-    const steps = implicitBias(
+    const steps = splitAttention(
       engine,
       { ...budget, model: demoModel('llama'), prompt: { text: sample }, thresholds },
       stop.signal,

@@ -1,17 +1,17 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { going, textWindows } from '../../../src/experiments/shared/text.js';
-import { scored } from '../../../src/experiments/shared/variants.js';
-import { type WeightsResult, weights, weightsConclusion } from '../../../src/experiments/weights/compute.js';
+import { follow, textWindows } from '../../../src/experiments/shared/text.js';
+import { score } from '../../../src/experiments/shared/variants.js';
+import { findWeights, type WeightsResult, weightsConclusion } from '../../../src/experiments/weights/compute.js';
 import { collect, failure, readFloats } from '../../support/engine.js';
 import {
   boats,
   budget,
   demoModel,
+  finish,
   off,
   pendulum,
   references,
-  resultOf,
   startEngine,
   temporaryFolder,
   text,
@@ -26,7 +26,7 @@ const request = (model: string, k = 5) => ({
   ...budget,
   model: demoModel(model),
   text: text(boats),
-  calibration: text(pendulum),
+  calibrationText: text(pendulum),
   window: 256,
   tokens: 2048,
   thresholds,
@@ -37,7 +37,7 @@ const request = (model: string, k = 5) => ({
 describe.each(references.massiveWeights)('massive weights of $model equal PyTorch', (reference) => {
   let result: WeightsResult;
   beforeAll(async () => {
-    result = await resultOf(weights(engine, request(reference.model)));
+    result = await finish(findWeights(engine, request(reference.model)));
   }, 120_000);
 
   it('in which they are', () => {
@@ -68,7 +68,7 @@ describe.each(references.massiveWeights)('massive weights of $model equal PyTorc
       { name: 'zero random', interventions: [{ ...at, dims: reference.randomDims }] },
       { name: 'keep only random', interventions: [{ ...at, dims: { except: reference.randomDims } }] },
     ];
-    for (const row of await resultOf(scored(engine, { ...budget, model }, windows, () => variants, []))) {
+    for (const row of await finish(score(engine, { ...budget, model }, windows, () => variants, []))) {
       const expected = found(reference.rows, ({ name }) => name === row.name);
       expect(off(row.perplexity, expected.perplexity), row.name).toBeLessThan(1e-5);
     }
@@ -77,7 +77,7 @@ describe.each(references.massiveWeights)('massive weights of $model equal PyTorc
 
 it('refuses more dims than half of the MLP', async () => {
   const small = { ...request('llama', 400), tokens: 300 };
-  await expect(resultOf(weights(engine, small))).rejects.toThrow(
+  await expect(finish(findWeights(engine, small))).rejects.toThrow(
     /MLP of block 2 has 704 intermediate dims; choose a k of at most 352/,
   );
 });
@@ -133,7 +133,7 @@ it('means of a place are those of the single runs', async () => {
   const windows = await textWindows(engine, model, text(boats), { window: 32, tokens: 93 });
   const sequences = windows.sequences.map(({ ids }) => ids);
   const places = [{ point: 'attn_out', block: 3 } as const];
-  const [mean] = await all(going(engine.states({ ...budget, model, sequences, places, mean: { rows: [5] } })));
+  const [mean] = await all(follow(engine.states({ ...budget, model, sequences, places, mean: { rows: [5] } })));
   // What attention adds is what the residual has after it, less what it had before.
   const added: number[][] = [];
   for (const [i, ids] of sequences.entries()) {

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { type Intervention, points } from '../../../src/engine/contract/interventions.js';
-import { going } from '../../../src/experiments/shared/text.js';
+import { follow } from '../../../src/experiments/shared/text.js';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
 import { readFloats } from '../../support/engine.js';
 import { budget, startEngine } from '../../support/experiments.js';
@@ -27,7 +27,7 @@ const engine = startEngine();
 async function losses(model: string, ids: readonly number[], interventions: readonly Intervention[]) {
   const request = { ...budget, model, sequences: [{ ids, from: 1 }], variants: [{ name: '', interventions }] };
   let found: number[] = [];
-  for await (const event of going(engine.measure(request))) found = [...event.losses];
+  for await (const event of follow(engine.measure(request))) found = [...event.losses];
   return found;
 }
 

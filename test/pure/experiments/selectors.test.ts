@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import { parseChange } from '../../../src/cli/change.js';
-import { type Change, resolve } from '../../../src/experiments/shared/selectors.js';
+import type { Change } from '../../../src/experiments/intervene/change.js';
+import { resolve } from '../../../src/experiments/intervene/selectors.js';
 import { at } from '../../support/lists.js';
 import { hidden, layers, pattern, run } from '../analysis/example.js';
 

@@ -3,24 +3,13 @@ import type { Analysis } from '../../analysis/analysis.js';
 import { type MassiveActivation, massiveActivations } from '../../analysis/massive.js';
 import { sinks } from '../../analysis/sinks.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
-import type { Intervention, Point, Setting } from '../../engine/contract/interventions.js';
+import type { Intervention } from '../../engine/contract/interventions.js';
 import type { MeanEvent } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Budget } from '../experiment.js';
-import { going, textWindows } from './text.js';
-
-export interface Change {
-  readonly point: Point;
-  /** Block k, 1-based; `onset`: the one that leaves the strongest massive activation; `every`: 1 to L. */
-  readonly block: number | 'onset' | 'every';
-  readonly tokens: 'all' | 'first' | 'massive' | 'sink' | readonly number[];
-  readonly dims: 'all' | 'massive' | readonly number[];
-  readonly set: Setting | { readonly to: 'mean' };
-}
-
-/** What dims are meant where none are named: massive ones, which the MLP intermediate state has none of. */
-export const dimsByDefault = (point: Point): 'all' | 'massive' => (point === 'mlp' ? 'all' : 'massive');
+import { follow, textWindows } from '../shared/text.js';
+import type { Change } from './change.js';
 
 /** An intervention whose mean may not be known yet. */
 export type Resolved = Omit<Intervention, 'set'> & Pick<Change, 'set'>;
@@ -110,7 +99,7 @@ function checkRange(what: 'token' | 'dim', indices: readonly number[], end: numb
 export interface MeansRequest extends Budget {
   readonly model: string;
   /** Another text than the one that is run. */
-  readonly calibration: string;
+  readonly calibrationText: string;
   /** T of the run, and whether a prefix token was put before it: the calibration's sequences are made alike. */
   readonly length: number;
   readonly bos: boolean;
@@ -140,12 +129,12 @@ export async function withMeans(
   let windowCount = 0;
   if (open.length > 0) {
     const windowing = { window: length, bos, called: 'The calibration text' };
-    const windows = await textWindows(engine, model, request.calibration, windowing, signal);
+    const windows = await textWindows(engine, model, request.calibrationText, windowing, signal);
     const sequences = windows.sequences.map(({ ids }) => ids);
     windowCount = sequences.length;
     const places = placesOf(open);
     const states = engine.states({ model, sequences, places, mean: { rows }, memory, threads }, signal);
-    for await (const event of going(states))
+    for await (const event of follow(states))
       if (event.type === 'mean') means.set(`${event.point} ${event.block}`, event);
   }
   const interventions = resolved.flatMap(({ set, ...where }): Intervention[] => {

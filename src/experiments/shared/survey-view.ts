@@ -1,24 +1,17 @@
-import { basename } from 'node:path';
+/** How surveys are shown, and their JSON. */
 import { counted } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
-import { modelName } from '../../models/find.js';
-import { experiment } from '../experiment.js';
-import { massiveSettings, windowSettings } from '../shared/settings.js';
-import { type Survey, survey, tokenKinds } from './compute.js';
-import { mergeSurveys, readSurveys, type SurveyRow, surveyConclusion, surveyRows } from './table.js';
+import { massiveSettings, windowSettings } from './settings.js';
+import { type Survey, type SurveyRow, surveyConclusion, surveyRows, tokenKinds } from './survey.js';
 
 /** Dims that the heatmap shows; the table has all. */
 const shown = 24;
 
 /**
- * @param texts names of model and corpus
+ * @param corpus what its texts are called
  * @param wanted sequences that were asked for
  */
-export function presentSurvey(
-  result: Survey,
-  texts: { readonly model: string; readonly text: string },
-  wanted = result.settings.sequences,
-): Presentation {
+export function presentSurvey(result: Survey, corpus: string, wanted = result.settings.sequences): Presentation {
   const { settings, shard, records } = result;
   const rows = surveyRows(result);
   const part = shard.of > 1 ? ` of ${settings.sequences} (shard ${shard.index} of ${shard.of})` : '';
@@ -29,8 +22,8 @@ export function presentSurvey(
     title: 'Survey',
     sentence: surveyConclusion(result, rows),
     settings: [
-      { name: 'model', value: texts.model },
-      { name: 'corpus', value: texts.text },
+      { name: 'model', value: settings.model.name },
+      { name: 'corpus', value: corpus },
       { name: 'sequences', value: `${records.length}${part}` },
       ...windowSettings({ window: settings.length, prefix: settings.prefix }),
       ...massiveSettings(settings.thresholds),
@@ -85,40 +78,24 @@ function table(rows: readonly SurveyRow[], sequences: number): Presentation['par
   };
 }
 
-export const surveyExperiment = experiment({
-  id: 'survey',
-  title: 'Survey of a corpus',
-  description: 'Whether the same dims are massive at the same kinds of token, whatever the text.',
-  inputs: {
-    texts: { kind: 'texts', label: 'Corpus' },
-    sequences: { kind: 'whole', label: 'Sequences', least: 1, default: 100 },
-    length: { kind: 'whole', label: 'Length (tokens)', least: 2, default: 128 },
-  },
-  async *steps({ engine, ...setup }, { texts: corpus, ...values }, signal) {
-    const names = { model: modelName(setup.model), text: corpus.name };
-    const request = { ...setup, ...values, texts: corpus.texts };
-    for await (const { done, of, survey: result } of survey(engine, request, signal))
-      yield {
-        done,
-        of,
-        text: `sequence ${done} of ${of}`,
-        presentation: result && presentSurvey(result, names, values.sequences),
-      };
-  },
-});
-
-/** What a job array made, as one survey. */
-export const mergeExperiment = experiment({
-  id: 'merge',
-  title: 'Merge surveys',
-  description:
-    'The parts of a survey that was run elsewhere, written by sinkscope survey --save, as the whole they make.',
-  onChosen: false,
-  inputs: { parts: { kind: 'files', label: 'Parts', extensions: ['json'] } },
-  async *steps(_setup, { parts: files }) {
-    const result = mergeSurveys(await readSurveys(files));
-    const text = files.map((file) => basename(file)).join(', ');
-    const presentation = presentSurvey(result, { model: result.settings.model.name, text });
-    yield { done: files.length, of: files.length, text: 'merged', presentation };
-  },
-});
+export function surveyJson(survey: Survey) {
+  const { settings, shard, records } = survey;
+  const { model, corpus, sequences, length, prefix, thresholds } = settings;
+  return {
+    survey: survey.survey,
+    model,
+    corpus,
+    sequences,
+    length,
+    prefix,
+    thresholds,
+    shard,
+    run: records.length,
+    rows: surveyRows(survey).map(({ massiveSequences, deviation, ...row }) => ({
+      ...row,
+      massive_sequences: massiveSequences,
+      share: row.sequences / records.length,
+      deviation: deviation ?? null,
+    })),
+  };
+}
