@@ -71,6 +71,7 @@ export const problem = exactly<Problem>()(
  */
 export function said(issue: v.BaseIssue<unknown>, whole: string): string {
   const where = v.getDotPath(issue) ?? whole;
-  const what = issue.message.startsWith('Invalid') ? `must be ${issue.expected ?? 'something else'}` : issue.message;
-  return `${where} ${what}`;
+  if (issue.message.startsWith('Invalid key')) return `${where} is missing`;
+  // Valibot's own messages say what was received, which may be a text of any length.
+  return `${where} ${issue.message.startsWith('Invalid') ? `must be ${issue.expected ?? 'something else'}` : issue.message}`;
 }

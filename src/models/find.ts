@@ -1,3 +1,4 @@
+/** Finding models on disk. */
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';

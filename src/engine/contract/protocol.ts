@@ -77,16 +77,21 @@ export function checkRequest<T extends JobType>(type: T, request: unknown): Requ
   return checked(schemasOf(type).request, request, 'request', cannotRun);
 }
 
-/** The `id` of a message that may be anything else. */
+/** The `id` of a message that may be anything else; 0, which no job has, where there is none. */
 export function idOf(message: unknown): number {
   const result = v.safeParse(v.object({ id: whole }), message);
   return result.success ? result.output.id : 0;
 }
 
-/** Undefined for what is no message of the child: a library may write to the channel. */
+/**
+ * Undefined for what is no message of the child: a library may write to the channel. What is about a job and cannot be
+ * read is that job's problem.
+ */
 export function readFromChild(message: unknown): FromChild | undefined {
   const result = v.safeParse(fromChild, message);
-  return result.success ? result.output : undefined;
+  if (result.success) return result.output;
+  const id = idOf(message);
+  return id === 0 ? undefined : { id, type: 'problem', problem: unreadable(said(result.issues[0], 'message')) };
 }
 
 /**
@@ -96,11 +101,13 @@ export function readFromChild(message: unknown): FromChild | undefined {
  * @throws SinkscopeError `internal` that names what is wrong with it
  */
 export function checkSaid<T>(schema: v.GenericSchema<unknown, T>, value: unknown, what: string): T {
-  return checked(schema, value, what, (wrong) => ({
-    code: 'internal',
-    message: `The engine's process sent what cannot be read: ${wrong}. Its parts are of different versions; install Sinkscope again.`,
-  }));
+  return checked(schema, value, what, unreadable);
 }
+
+const unreadable = (wrong: string): Problem => ({
+  code: 'internal',
+  message: `The engine's process sent what cannot be read: ${wrong}. Its parts are of different versions; install Sinkscope again.`,
+});
 
 const cannotRun = (wrong: string): Problem => ({ code: 'input', message: `The request cannot be run: ${wrong}.` });
 

@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Problem, SinkscopeError, toProblem } from '../../errors.js';
-import { partialFile } from '../../statistics/safetensors.js';
+import { partialFile } from '../../saving.js';
 import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
 import type { Inspection } from '../contract/inspection.js';
 import type { DoneEvent, MeasuredEvent, MeasureRequest } from '../contract/measure.js';
