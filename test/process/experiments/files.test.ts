@@ -22,7 +22,7 @@ it('reads a text only when it is wanted', async () => {
   const folder = await temporaryFolder();
   await writeFile(join(folder, 'a.txt'), 'a');
   const texts = readTexts([join(folder, 'a.txt'), join(folder, 'none.txt')]);
-  expect((await texts.next()).value).toEqual({ name: 'a.txt', text: 'a' });
+  expect((await texts.next()).value).toEqual({ name: 'a.txt', file: join(folder, 'a.txt'), text: 'a' });
   await expect(texts.next()).rejects.toMatchObject({ code: 'file', file: join(folder, 'none.txt') });
 });
 
