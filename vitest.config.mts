@@ -24,9 +24,9 @@ export default defineConfig({
     projects: [
       // Nothing in them outlives a test, so that files share what they have loaded.
       kind('pure', { isolate: false }),
-      kind('process'),
+      kind('process', { globalSetup: 'test/support/built.ts' }),
       kind('browser'),
-      kind('zoo'),
+      kind('zoo', { globalSetup: 'test/support/built.ts' }),
     ],
     runner: 'test/recorder.ts',
     // The slowest tests take ten seconds on two cores; limits are for what hangs, on slow machines too.

@@ -59,10 +59,11 @@ webview/dev                    webview scripts src/protocol.ts src/analysis src/
 test/recorder.ts               scripts/record.mjs vitest node
 test/support/lists.ts
 test/support/files.ts          node vitest
-test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node esbuild vitest
+test/support/built.ts          node
+test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node vitest
 test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf
 test/zoo                       test/support src node esbuild vitest
-test/pure                      scripts/law.mjs test/support/lists.ts test/support/files.ts test/support/build.ts test/support/graph.ts test/support/weight.ts test/zoo/known.ts src/statistics src/onnx src/anatomy src/models src/tokens src/engine/contract src/engine/tensors src/engine/inputs src/engine/stages/plan.ts src/engine/stages/memory.ts src/engine/stages/windowed.ts src/engine/host/channel.ts src/analysis src/experiments src/cli src/extension src/protocol.ts webview package.json package.nls.json node pngjs @bufbuild/protobuf fflate vitest test/support/broken.ts test/support/messages.ts src/schemas.ts src/engine/questions/questions.ts
+test/pure                      scripts/law.mjs test/support test/zoo/known.ts src webview package.json package.nls.json node pngjs @bufbuild/protobuf fflate vitest
 test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild vitest
 test/browser                   test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
 test/host                      test/support/lists.ts scripts/record.mjs src node mocha vscode
@@ -93,29 +94,50 @@ export function roomOf(file) {
 
 const weight = ({ name }) => 2 * name.split('/').length - (name.includes('*') ? 1 : 0);
 
+function programOf(file, text) {
+  const { program, errors: problems } = parseSync(file, text);
+  if (problems.length > 0) throw new Error(`${file} cannot be read: ${problems[0].message}`);
+  return program;
+}
+
 /**
  * What a file imports, in whatever way.
  *
+ * @param {{ types?: boolean }} [options] whether imports count that are of types alone and load nothing
  * @returns {string[]} specifiers as they are written; `undefined` for one that is not
  */
-export function importsOf(file, text) {
-  const { program, errors: problems } = parseSync(file, text);
-  if (problems.length > 0) throw new Error(`${file} cannot be read: ${problems[0].message}`);
+export function importsOf(file, text, { types = true } = {}) {
   const found = [];
-  const add = ({ source }) => source && found.push(source.value);
+  const add = ({ source, importKind, exportKind }) => {
+    if (source && (types || (importKind !== 'type' && exportKind !== 'type'))) found.push(source.value);
+  };
   new Visitor({
     ImportDeclaration: add,
     ExportNamedDeclaration: add,
     ExportAllDeclaration: add,
     ImportExpression: add,
-    TSImportType: add,
+    TSImportType: ({ source }) => types && found.push(source.value),
     TSExternalModuleReference: ({ expression }) => found.push(expression.value),
-  }).visit(program);
+  }).visit(programOf(file, text));
   return found;
 }
 
+/**
+ * What a file exports that it declares itself, types included.
+ *
+ * @returns {string[]} each name once
+ */
+export function exportsOf(file, text) {
+  const found = new Set();
+  for (const { type, declaration } of programOf(file, text).body) {
+    if (type !== 'ExportNamedDeclaration' || !declaration) continue;
+    for (const { id } of declaration.declarations ?? [declaration]) if (id.name) found.add(id.name);
+  }
+  return [...found];
+}
+
 /** The file that a relative specifier means: sources are imported by the name that they are built to. */
-function targetOf(file, specifier, exists) {
+export function targetOf(file, specifier, exists) {
   const path = posix.join(posix.dirname(file), specifier);
   return [path, path.replace(/\.js$/, '.ts'), path.replace(/\.mjs$/, '.d.mts')].find(exists);
 }
@@ -197,8 +219,12 @@ function cyclesOf(edges) {
   return problems;
 }
 
-/** The files of the project that can import: tracked or new, and not ignored. */
-function sources(root) {
+/**
+ * The files of the project that can import: tracked or new, and not ignored.
+ *
+ * @returns {Map<string, string>} text by path from `root`
+ */
+export function sources(root) {
   const folders = ['src', 'webview', 'test', 'scripts'];
   const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard', ...folders], {
     cwd: root,

@@ -2,7 +2,7 @@
 import { css, html, LitElement } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import { canvasFont, contextOf } from './cells.js';
-import { stepAt, type Theme } from './theme.js';
+import { type Theme, toneAt } from './theme.js';
 
 export interface Scale {
   /** Values at the two ends of the ramp. */
@@ -61,7 +61,7 @@ function paint(canvas: HTMLCanvasElement, scale: Scale, theme: Theme): void {
   context.clearRect(0, 0, size.width, size.height);
   const bar = size.width - 2 * size.inset;
   for (let x = 0; x < bar; x++) {
-    context.fillStyle = stepAt(theme, x / (bar - 1)).color;
+    context.fillStyle = toneAt(theme, x / (bar - 1)).color;
     context.fillRect(size.inset + x, 1, 1, size.bar);
   }
   context.strokeStyle = theme.line;

@@ -2,7 +2,7 @@
 import type { Kind } from '../src/analysis/massive.js';
 import type { Token, TokensEvent } from '../src/engine/contract/events.js';
 import { canvasFont } from './cells.js';
-import { stepAt, type Theme } from './theme.js';
+import { type Theme, toneAt } from './theme.js';
 
 /** A token that stands for a part of the picture. */
 export interface Patch {
@@ -47,7 +47,7 @@ export function paintPatches(
     if (Number.isNaN(shade)) continue;
     // What is ordinary lets the picture through.
     context.globalAlpha = 0.15 + 0.6 * Math.max(0, Math.min(1, shade));
-    context.fillStyle = stepAt(theme, shade).color;
+    context.fillStyle = toneAt(theme, shade).color;
     context.fillRect(...boxOf(patch));
   }
   context.globalAlpha = 1;

@@ -11,7 +11,7 @@ import { type ExperimentsState, noExperiments, takeExperiments } from './experim
 import { type Question, toAnswer, toWebview } from './messages.js';
 
 /** The part of `acquireVsCodeApi()` that is used. */
-export interface Host {
+export interface WebviewApi {
   postMessage(message: FromWebview): void;
   getState(): unknown;
   setState(state: unknown): void;
@@ -58,7 +58,7 @@ export class Store {
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Set<() => void>();
 
-  constructor(private readonly host: Host) {}
+  constructor(private readonly host: WebviewApi) {}
 
   get state(): State {
     return this.#state;

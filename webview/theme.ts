@@ -9,10 +9,10 @@ export interface Ramp {
   /** As 0xAABBGGRR (the byte order of `ImageData` on little-endian machines). */
   readonly ramp: Uint32Array;
   /** The same as CSS, each with the text colour that reads well on it. */
-  readonly steps: readonly Step[];
+  readonly tones: readonly Tone[];
 }
 
-export interface Step {
+export interface Tone {
   readonly color: string;
   readonly text: string;
 }
@@ -36,10 +36,10 @@ export interface Theme extends Ramp {
 export const rampStep = (place: number): number => Math.min(255, Math.max(0, Math.round(place * 255)));
 
 /** The colours at a place on a ramp, as {@link rampStep} has it. */
-export function stepAt({ steps }: Ramp, place: number): Step {
-  const step = steps[rampStep(place)];
-  if (!step) throw new RangeError(`There is no colour for ${place}.`);
-  return step;
+export function toneAt({ tones }: Ramp, place: number): Tone {
+  const tone = tones[rampStep(place)];
+  if (!tone) throw new RangeError(`There is no colour for ${place}.`);
+  return tone;
 }
 
 type Lab = readonly [lightness: number, a: number, b: number];
@@ -58,7 +58,7 @@ export function readTheme(): Theme {
   const lightness = { foreground: luminance(read(foreground)), background: luminance(read(background)) };
   const rampOf = (steps: readonly (readonly [number, number, number])[]): Ramp => ({
     ramp: Uint32Array.from(steps, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0),
-    steps: steps.map((step) => {
+    tones: steps.map((step) => {
       const here = luminance(step);
       const on = (ground: number) => contrast(ground, here);
       const text = on(lightness.foreground) >= on(lightness.background) ? foreground : background;

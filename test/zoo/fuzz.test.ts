@@ -5,8 +5,9 @@ import { basename, dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunEvent } from '../../src/engine/contract/events.js';
-import { Engine } from '../../src/engine/host/engine.js';
+import type { Engine } from '../../src/engine/host/engine.js';
 import { readModel } from '../../src/onnx/read.js';
+import { makeEngine } from '../support/engine.js';
 import type { FuzzReport, FuzzTask } from './fuzz-child.js';
 import { mutant } from './mutate.js';
 
@@ -60,7 +61,7 @@ describe('damaged models', () => {
   });
 
   it('every run of a mutant ends, and the next good one works', { timeout: 240_000 }, async () => {
-    const engine = new Engine(join(import.meta.dirname, '../../dist/engine.js'));
+    const engine = makeEngine();
     try {
       const ends: string[] = [];
       for (const file of files) await cp(dirname(file), copyOf(file), { recursive: true });

@@ -9,7 +9,7 @@ import { fixture, folders, toleranceOf } from './known.js';
 
 let engine: Engine;
 beforeAll(async () => {
-  engine = await makeEngine();
+  engine = makeEngine();
 });
 afterAll(() => engine.dispose());
 

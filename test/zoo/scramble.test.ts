@@ -4,11 +4,12 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Anatomy, Block } from '../../src/anatomy/anatomy.js';
 import { recognise } from '../../src/anatomy/recognise.js';
-import { Engine } from '../../src/engine/host/engine.js';
+import type { Engine } from '../../src/engine/host/engine.js';
 import { encodeModel } from '../../src/onnx/encode.js';
 import { inlineFunctions } from '../../src/onnx/functions.js';
 import { prepare } from '../../src/onnx/prepare.js';
 import { readModel } from '../../src/onnx/read.js';
+import { makeEngine } from '../support/engine.js';
 import { compare } from './compare.js';
 import { fixture, folders, toleranceOf } from './known.js';
 import { scrambled } from './scramble.js';
@@ -33,7 +34,7 @@ describe('a scrambled file without shapes gives the same numbers', () => {
   let engine: Engine;
   let folder: string;
   beforeAll(async () => {
-    engine = new Engine(join(import.meta.dirname, '../../dist/engine.js'));
+    engine = makeEngine();
     folder = await mkdtemp(join(tmpdir(), 'sinkscope-scrambled-'));
   });
   afterAll(async () => {

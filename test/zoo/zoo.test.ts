@@ -1,6 +1,7 @@
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Engine } from '../../src/engine/host/engine.js';
+import type { Engine } from '../../src/engine/host/engine.js';
+import { makeEngine } from '../support/engine.js';
 import { compare, type Result } from './compare.js';
 import { fixture, folders, type Quantity, quantities, toleranceOf } from './known.js';
 
@@ -8,7 +9,7 @@ describe('every fixture equals its reference', () => {
   const table = new Map<string, ReadonlyMap<Quantity, Result>>();
   let engine: Engine;
   beforeAll(() => {
-    engine = new Engine(join(import.meta.dirname, '../../dist/engine.js'));
+    engine = makeEngine();
   });
   afterAll(() => {
     engine.dispose();

@@ -6,7 +6,7 @@ import { collect, failure, only, request, startEngine } from '../../support/engi
 import { demo, fixture, temporaryFolder } from '../../support/files.js';
 import { trainOn } from '../../support/weight.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 const folder = await temporaryFolder();
 
 const prompt = { ids: [1, 5, 9, 2, 7] };
@@ -33,7 +33,7 @@ it('weights beside an untouched model are read again when they are replaced', as
   renameSync(`${weights}.trained`, weights);
   const after = await hidden(model);
   expect(after).not.toEqual(before);
-  expect(after).toEqual(await hidden(model, await startEngine()));
+  expect(after).toEqual(await hidden(model, startEngine()));
 });
 
 it('a configuration that appears counts from the next run on', async () => {

@@ -8,7 +8,7 @@ import { demo, fixture, temporaryFolder } from '../../support/files.js';
 import { at } from '../../support/lists.js';
 
 const folder = await temporaryFolder();
-const engine = await startEngine();
+const engine = startEngine();
 
 /** Long enough to be stopped while it runs. */
 const long = () => request(demo, { ids: Array.from({ length: 512 }, (_, i) => (i * 37) % 8000) });
@@ -181,7 +181,7 @@ describe('bad requests', () => {
   });
 
   it('has no answers without a run', async () => {
-    const fresh = await makeEngine();
+    const fresh = makeEngine();
     await expect(fresh.query({ type: 'predictions', token: 0 })).rejects.toMatchObject({ code: 'input' });
     expect(fresh.pid).toBeUndefined();
     fresh.dispose();

@@ -7,7 +7,7 @@ import { fixture, temporaryFolder } from '../../support/files.js';
 import { at } from '../../support/lists.js';
 
 const folder = await temporaryFolder();
-const engine = await startEngine();
+const engine = startEngine();
 
 /** Runs a fixture on its golden feeds and saves everything. */
 async function save(name: string): Promise<{ file: string; golden: string; events: RunEvent[] }> {

@@ -14,7 +14,7 @@ import {
 } from '../../support/experiments.js';
 import { at, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 const sample = text('media/sample.md');
 const of = (

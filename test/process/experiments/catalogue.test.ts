@@ -36,7 +36,7 @@ function partOf<K extends Part['kind']>(presentation: Presentation | undefined, 
 }
 
 describe('on the demo model', async () => {
-  const engine = await startEngine();
+  const engine = startEngine();
   const shown = async (id: string, given: Record<string, unknown>): Promise<Presentation> => {
     const { presentation } = await last(run(id, { engine, model: demoModel('llama') }, given));
     if (!presentation) throw new Error('nothing is shown at the end');

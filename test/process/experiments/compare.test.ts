@@ -15,7 +15,7 @@ import {
 } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 const names = ['llama', 'llama-plain', 'llama-sink', 'llama-bias'] as const;
 const sample = { name: 'sample.md', text: text('media/sample.md') };

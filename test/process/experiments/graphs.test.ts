@@ -24,7 +24,7 @@ writeFileSync(
   trained,
   withWeight(untrained, reference.weight, element, (weight) => weight * reference.factor),
 );
-const engine = await startEngine();
+const engine = startEngine();
 
 const of = (model: string, twin: string) =>
   resultOf(activationRatios(engine, { ...budget, model, twin, graphs: [{ feeds }], tail: reference.tail }));

@@ -29,7 +29,7 @@ import {
 } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 const request = (model: string, largest?: number) => ({
   ...budget,

@@ -13,7 +13,7 @@ import {
 } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 const of = (model: string, more: { mid?: boolean; token?: number; target?: number | string } = {}) =>
   resultOf(

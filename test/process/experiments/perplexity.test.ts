@@ -19,7 +19,7 @@ import {
 } from '../../support/experiments.js';
 import { at, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 const request = (model: string, content: string, windowing: Windowing) => ({
   ...budget,

@@ -27,7 +27,7 @@ import {
 import { at, found } from '../../support/lists.js';
 
 const folder = await temporaryFolder();
-const engine = await startEngine();
+const engine = startEngine();
 
 describe.each(references.outliers)('outliers of $model equal PyTorch', (reference) => {
   it('in outlier features and int8 errors of every residual point', async () => {

@@ -24,7 +24,7 @@ import {
 import { at } from '../../support/lists.js';
 import { trainOn } from '../../support/weight.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 interface Asked {
   readonly sequences?: number;

@@ -8,7 +8,7 @@ import references from '../../references/vision-graphs.json';
 import { budget, fixtureModel, off, resultOf, startEngine, thresholds, withWeight } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 const images = [0, 1, 2, 3].map((i) => ({
   feeds: fileURLToPath(new URL(`../../references/pixels/${i}.safetensors`, import.meta.url)),

@@ -19,7 +19,7 @@ import {
 } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 const folder = await temporaryFolder();
 
 const request = (model: string, k = 5) => ({

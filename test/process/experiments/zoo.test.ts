@@ -22,7 +22,7 @@ for (const name of readdirSync(folder)) {
   if (names.includes('logits') && names.includes('input_ids')) scored.push(name);
 }
 
-const engine = await startEngine();
+const engine = startEngine();
 
 async function losses(model: string, ids: readonly number[], interventions: readonly Intervention[]) {
   const request = { ...budget, model, sequences: [{ ids, from: 1 }], variants: [{ name: '', interventions }] };
