@@ -7,7 +7,19 @@ import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import type { Run } from '../../src/extension/analyses.js';
 import type { Api } from '../../src/extension/extension.js';
 import type { TextRange } from '../../src/extension/ranges.js';
-import { analyze, api, closeEditors, configure, event, open, openFile, repositoryFile, until } from './support.js';
+import {
+  analyze,
+  api,
+  change,
+  closeEditors,
+  configure,
+  event,
+  halt,
+  open,
+  openFile,
+  repositoryFile,
+  until,
+} from './support.js';
 
 const isRange = (range: TextRange | undefined): range is TextRange => range !== undefined;
 
@@ -162,9 +174,11 @@ describe('Analyze Prompt', () => {
 
   it('stops in the middle, and runs again', async () => {
     await open('Summer is warm.');
-    const started = event(sinkscope, 'started');
+    await analyze(sinkscope);
+    halt(sinkscope);
+    const begun = change(sinkscope, ({ type }) => type === 'run');
     const ended = vscode.commands.executeCommand('sinkscope.analyze');
-    await started;
+    await begun;
     await vscode.commands.executeCommand('sinkscope.stop');
     await ended;
     assert.equal(sinkscope.analyses.run?.analysis.problem?.code, 'cancelled');
@@ -182,11 +196,11 @@ describe('Analyze Prompt', () => {
 
   it('says so when the engine dies, and runs again', async () => {
     await open('Summer is warm.');
-    const started = event(sinkscope, 'started');
+    await analyze(sinkscope);
+    const pid = halt(sinkscope);
+    const begun = change(sinkscope, ({ type }) => type === 'run');
     const ended = vscode.commands.executeCommand('sinkscope.analyze');
-    await started;
-    const { pid } = sinkscope.analyses.engine;
-    assert.ok(pid);
+    await begun;
     process.kill(pid, 'SIGKILL');
     await ended;
     assert.equal(sinkscope.analyses.run?.analysis.problem?.code, 'crashed');

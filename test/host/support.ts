@@ -51,6 +51,17 @@ export async function analyze({ analyses }: Api): Promise<Run> {
   return run;
 }
 
+/**
+ * Halts the process that runs models: what is begun from now on lasts until it is ended, on a machine of any speed.
+ * It is there once something was analyzed.
+ */
+export function halt({ analyses }: Api): number {
+  const { pid } = analyses.engine;
+  assert.ok(pid, 'no process runs models');
+  process.kill(pid, 'SIGSTOP');
+  return pid;
+}
+
 /** The next change for which `test` holds. */
 export function change({ analyses }: Api, test: (change: Change) => boolean): Promise<Change> {
   return new Promise((resolve) => {

@@ -6,7 +6,7 @@ import { Analyses } from '../../src/extension/analyses.js';
 import { exportJson, exportTensors } from '../../src/extension/export.js';
 import type { Api } from '../../src/extension/extension.js';
 import { Store } from '../../src/extension/store.js';
-import { analyze, api, change, closeEditors, inWorkspace, open, openFile, until } from './support.js';
+import { analyze, api, change, closeEditors, halt, inWorkspace, open, openFile, until } from './support.js';
 
 const panelTabs = () =>
   vscode.window.tabGroups.all
@@ -44,9 +44,10 @@ describe('views of a run', () => {
   });
 
   it('stops the run when the panel is closed, keeps what came, and opens again', async () => {
-    await openFile('busy.txt', 'Summer is warm. Winter is cold.\n'.repeat(100_000));
-    await vscode.commands.executeCommand('sinkscope.showPanel');
+    await open('Summer is warm.');
+    await analyze(sinkscope);
     await until(() => panelTabs().length === 1);
+    halt(sinkscope);
     const begun = change(sinkscope, ({ type }) => type === 'run');
     const ended = vscode.commands.executeCommand('sinkscope.analyze');
     await begun;
