@@ -68,7 +68,9 @@ describe.each(references.massiveWeights)('massive weights of $model equal PyTorc
       { name: 'zero random', interventions: [{ ...at, dims: reference.randomDims }] },
       { name: 'keep only random', interventions: [{ ...at, dims: { except: reference.randomDims } }] },
     ];
-    for (const row of await resultOf(scored(engine, { ...budget, model }, windows, () => variants, []))) {
+    const rows = await resultOf(scored(engine, { ...budget, model }, windows, () => variants, []));
+    expect(rows).toHaveLength(2);
+    for (const row of rows) {
       const expected = found(reference.rows, ({ name }) => name === row.name);
       expect(off(row.perplexity, expected.perplexity), row.name).toBeLessThan(1e-5);
     }
