@@ -38,7 +38,7 @@ describe.each(references.massiveWeights)('massive weights of $model equal PyTorc
   let result: WeightsResult;
   beforeAll(async () => {
     result = await resultOf(weights(engine, request(reference.model)));
-  }, 120_000);
+  });
 
   it('in which they are', () => {
     expect(result.block).toBe(reference.block + 1);
