@@ -57,6 +57,7 @@ describe('models side by side equal PyTorch', () => {
     const texts = [{ name: 'boats', text: text(boats) }];
     const reference = references.perplexity.filter(({ file, maxTokens }) => file === boats && maxTokens === 4096);
     const { runs } = await of(['llama-plain', 'llama-bias'].map(demoModel), { texts, tokens: 4096 });
+    expect(runs).toHaveLength(2);
     for (const run of runs) {
       const expected = found(reference, ({ model }) => model === run.name);
       if (typeof run.perplexity === 'string') throw new Error(run.perplexity);
