@@ -44,7 +44,7 @@ src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/fact
 src/experiments/shared         src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node
 src/experiments/*              src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
 src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
-src/cli                        src/experiments src/analysis src/engine/contract src/engine/host src/onnx node commander cli-progress package.json
+src/cli                        src/saving.ts src/experiments src/analysis src/engine/contract src/engine/host src/onnx node commander cli-progress package.json
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract
 src/extension                  src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy node vscode valibot
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts

@@ -4,7 +4,7 @@
  * one that saves into that folder removes it.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises';
+import { access, type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { SinkscopeError } from './errors.js';
@@ -20,14 +20,19 @@ export function partialFile(file: string, pid = process.pid): string {
 const partial = new RegExp(`^\\..+\\.${host}-(\\d+)\\.partial$`);
 
 /**
- * Looks whether a file may be written: its folder is there, and it is new or a regular file. What is saved takes the
+ * Looks whether a file may be written: its folder is there and takes files, and it is new or a regular file. What is saved takes the
  * place of its target, which would end a link or a device.
  *
  * @throws SinkscopeError `save` that says what is in the way
  */
 export async function checkTarget(file: string): Promise<void> {
-  const folder = await lstat(dirname(file)).catch(() => undefined);
-  if (!folder) throw refused(file, `the folder ${dirname(file)} does not exist; make it first, or save elsewhere`);
+  const folder = dirname(file);
+  const parent = await stat(folder).catch(() => undefined);
+  if (!parent) throw refused(file, `the folder ${folder} does not exist; make it first, or save elsewhere`);
+  if (!parent.isDirectory()) throw refused(file, `${folder} is not a folder; save elsewhere`);
+  await access(folder, constants.W_OK).catch(() => {
+    throw refused(file, `the folder ${folder} may not be written to; save elsewhere`);
+  });
   const there = await lstat(file).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw unwritable(file, error);

@@ -21,7 +21,7 @@ import { adviseOnLength, budgetOf, memoryOption, partOption, read, typedName } f
 import { print } from './print.js';
 import { drawProgress } from './progress.js';
 import { against, report } from './report.js';
-import { checkTarget } from './save.js';
+import { checkSaves } from './save.js';
 
 interface Options {
   readonly text?: string;
@@ -86,7 +86,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--mlp', 'with --save: MLP intermediate states (mlp.k) too')
     .option('--logits', 'with --save: logits too')
     .action(async (model: string, options: Options) => {
-      await checkTarget(options.save);
+      await checkSaves(options.save);
       const wanted = await requestOf(model, options);
       const coloured = process.stdout.isTTY && !process.env.NO_COLOR;
       const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));

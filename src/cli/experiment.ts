@@ -14,7 +14,7 @@ import { modelFile } from './model.js';
 import { adviseOnLength, budgetOf, memoryOption, partOption, read, typedName } from './options.js';
 import { print } from './print.js';
 import { drawProgress } from './progress.js';
-import { checkTarget, saveJson } from './save.js';
+import { checkSaves, saveJson } from './save.js';
 
 /** What every experiment has beside its inputs, or may have. */
 interface Options {
@@ -37,7 +37,7 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
   command.option('--json', 'print the result as JSON');
   return command.action(async () => {
     const options = command.opts<Options>();
-    await checkTarget(options.save);
+    await checkSaves(options.save);
     const given = await givenBy(command, inputs);
     const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);

@@ -2,14 +2,14 @@
 import * as vscode from 'vscode';
 import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError } from '../errors.js';
-import type { Analyses, Run } from './analyses.js';
+import type { Analyses, ShownRun } from './analyses.js';
 import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
 import { exportJson, exportPicture, exportTensors } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
 import type { Models } from './models.js';
 import type { Item } from './modelsView.js';
-import { type AnalysisCommand, analysisCommands, idOf } from './names.js';
+import { type AnalysisCommand, analysisCommands, contributedId } from './names.js';
 import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
@@ -63,7 +63,7 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
   };
 
   /** The run shown, to be done again on its text as it is now. */
-  const subjectAgain = async ({ request, source, range }: Run): Promise<Subject> => {
+  const subjectAgain = async ({ request, source, range }: ShownRun): Promise<Subject> => {
     if (!source) return { ...request, source };
     const document = await vscode.workspace.openTextDocument(source.uri);
     const now = source.scope === 'document' ? documentSource(document) : rangeSource(document, source.scope, range);
@@ -95,7 +95,7 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     return typeof picked === 'object';
   };
 
-  const shown = (): Run => {
+  const shown = (): ShownRun => {
     if (analyses.run) return analyses.run;
     throw new SinkscopeError({
       code: 'input',
@@ -174,7 +174,9 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     },
   };
 
-  return vscode.Disposable.from(...analysisCommands.map((name) => registerCommand(idOf(name), actions[name], reports)));
+  return vscode.Disposable.from(
+    ...analysisCommands.map((name) => registerCommand(contributedId(name), actions[name], reports)),
+  );
 }
 
 /** The cursor's offset in the document that `source` is from, where it is inside the analyzed text. */

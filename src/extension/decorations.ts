@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
 import { type Marks, type Prefix, placeMarks, signs } from './marks.js';
-import { type ColorName, idOf, tintColors } from './names.js';
+import { type ColorName, contributedId, tintColors } from './names.js';
 import type { TextRange } from './ranges.js';
 import { toRange } from './source.js';
 
@@ -86,7 +86,7 @@ function at(offset: number): TextRange {
 
 /** A fixed set, reused: every type is a style sheet rule of its own (microsoft/vscode#9129). */
 function decorationTypes() {
-  const color = (name: ColorName) => new vscode.ThemeColor(idOf(name));
+  const color = (name: ColorName) => new vscode.ThemeColor(contributedId(name));
   const type = (options: vscode.DecorationRenderOptions) =>
     vscode.window.createTextEditorDecorationType({
       rangeBehavior: vscode.DecorationRangeBehavior.ClosedClosed,
@@ -128,7 +128,9 @@ function prefixDecoration(
   document: vscode.TextDocument,
   { at: offset, label, kind, sink, selected }: Prefix,
 ): vscode.DecorationOptions {
-  const color = new vscode.ThemeColor(kind ? idOf(kind) : sink ? idOf('sink') : 'descriptionForeground');
+  const color = new vscode.ThemeColor(
+    kind ? contributedId(kind) : sink ? contributedId('sink') : 'descriptionForeground',
+  );
   return {
     range: toRange(document, at(offset)),
     renderOptions: {
@@ -136,7 +138,7 @@ function prefixDecoration(
         contentText: `\u00a0${label}\u00a0`,
         color,
         border: `${selected ? '2px' : '1px'} solid`,
-        borderColor: selected ? new vscode.ThemeColor(idOf('selected')) : color,
+        borderColor: selected ? new vscode.ThemeColor(contributedId('selected')) : color,
         margin: '0 4px 0 0',
       },
     },

@@ -11,7 +11,7 @@ import { chooseOne, enterValue, pickModels } from './choices.js';
 import { type Experiments, experimentOf } from './experiments.js';
 import { exportText } from './export.js';
 import type { Models } from './models.js';
-import { type ExperimentCommand, experimentCommands, idOf } from './names.js';
+import { contributedId, type ExperimentCommand, experimentCommands } from './names.js';
 import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
@@ -116,7 +116,7 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
   return vscode.Disposable.from(
     registerProgress(experiments),
     ...catalogue.map((experiment) => registerCommand(commandOf(experiment), command(experiment), reports)),
-    ...experimentCommands.map((name) => registerCommand(idOf(name), actions[name], reports)),
+    ...experimentCommands.map((name) => registerCommand(contributedId(name), actions[name], reports)),
   );
 }
 
@@ -124,10 +124,10 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
 function registerProgress(experiments: Experiments): vscode.Disposable {
   const item = vscode.window.createStatusBarItem('sinkscope.experiment', vscode.StatusBarAlignment.Left);
   item.name = vscode.l10n.t('Sinkscope Experiment');
-  item.command = idOf('stopExperiment');
+  item.command = contributedId('stopExperiment');
   item.tooltip = vscode.l10n.t('Stop the experiment');
   const update = () => {
-    void vscode.commands.executeCommand('setContext', idOf('experimenting'), experiments.running);
+    void vscode.commands.executeCommand('setContext', contributedId('experimenting'), experiments.running);
     const run = experiments.runs.find(({ status }) => status === 'running');
     if (!run) return item.hide();
     item.text = `$(loading~spin) ${run.title}${run.progress ? `: ${run.progress.text}` : ''}`;

@@ -10,7 +10,7 @@ import { commandOf } from '../experiments/facts.js';
 import { intervene } from '../experiments/intervene/index.js';
 import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
-import { idOf } from './names.js';
+import { contributedId } from './names.js';
 import { toRange } from './source.js';
 
 export function registerHover(analyses: Analyses, settings: SettingsWatch): vscode.Disposable {
@@ -27,7 +27,7 @@ export function registerHover(analyses: Analyses, settings: SettingsWatch): vsco
       );
       const text = tokens.map((index) => describe(run.analysis, index, settings.current.thresholds));
       const hover = new vscode.MarkdownString(text.join('\n\n---\n\n'));
-      hover.isTrusted = { enabledCommands: [idOf('showToken'), commandOf(intervene)] };
+      hover.isTrusted = { enabledCommands: [contributedId('showToken'), commandOf(intervene)] };
       return new vscode.Hover(hover, range && toRange(document, range));
     },
   });
@@ -43,9 +43,10 @@ function describe(analysis: Analysis, index: number, thresholds: Thresholds): st
     vscode.l10n.t('**{0}** · token {1} · id {2}', label, index, token.id),
     ...(found.length > 0 ? found.map(activationLine) : [largestLine(analysis, index)]),
     sinkLine(analysis, index, thresholds),
-    [link(vscode.l10n.t('Show in Panel'), idOf('showToken'), index), ...found.slice(0, 1).flatMap(interveneLinks)].join(
-      ' · ',
-    ),
+    [
+      link(vscode.l10n.t('Show in Panel'), contributedId('showToken'), index),
+      ...found.slice(0, 1).flatMap(interveneLinks),
+    ].join(' · '),
   ];
   return lines.filter((line) => line !== '').join('  \n');
 }

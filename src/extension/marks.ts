@@ -65,7 +65,7 @@ function tintLevel(ratio: number): number {
 /**
  * Marks of `analysis` in the document.
  *
- * @param ranges where each token is, as in `Run.ranges`
+ * @param ranges where each token is, as in `ShownRun.ranges`
  * @param selected index of the selected token
  */
 export function placeMarks(

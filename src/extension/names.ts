@@ -42,7 +42,7 @@ export type ContextName = (typeof contextNames)[number];
 export type ViewName = (typeof viewNames)[number];
 
 /** As VS Code knows it. */
-export function idOf<Name extends AnalysisCommand | ExperimentCommand | ColorName | ContextName | ViewName>(
+export function contributedId<Name extends AnalysisCommand | ExperimentCommand | ColorName | ContextName | ViewName>(
   name: Name,
 ): `sinkscope.${Name}` {
   return `sinkscope.${name}`;

@@ -3,7 +3,7 @@ import { deserialize, serialize } from 'node:v8';
 import * as v from 'valibot';
 import * as vscode from 'vscode';
 import type { RunEvent, RunRequest } from '../engine/contract/events.js';
-import type { Run } from './analyses.js';
+import type { ShownRun } from './analyses.js';
 import { compact } from './compact.js';
 import type { KeptRun } from './experiments.js';
 
@@ -41,7 +41,7 @@ export class Store {
     this.experiments = vscode.Uri.joinPath(folder, 'experiments');
   }
 
-  async save({ source, range, request, events }: Run): Promise<void> {
+  async save({ source, range, request, events }: ShownRun): Promise<void> {
     const kept: Stored = {
       version,
       source: source && { uri: source.uri.toString(), scope: source.scope, text: source.text },
@@ -53,7 +53,7 @@ export class Store {
   }
 
   /** The run kept, or undefined where there is none or it has another version's form. */
-  async load(): Promise<Pick<Run, 'request' | 'source' | 'events' | 'range'> | undefined> {
+  async load(): Promise<Pick<ShownRun, 'request' | 'source' | 'events' | 'range'> | undefined> {
     try {
       const { source, ...run } = v.parse(stored, deserialize(await vscode.workspace.fs.readFile(this.file)));
       return {

@@ -4,11 +4,11 @@ import * as vscode from 'vscode';
 import { SinkscopeError, toProblem } from '../errors.js';
 import { experiments as catalogue } from '../experiments/catalogue.js';
 import type { Asked, ExperimentRun, ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../protocol.js';
-import type { Analyses, Change, Run } from './analyses.js';
+import type { Analyses, Change, ShownRun } from './analyses.js';
 import { compact } from './compact.js';
 import type { Experiments, ExperimentsChange, KeptRun } from './experiments.js';
 import { parseFromWebview } from './messages.js';
-import { idOf } from './names.js';
+import { contributedId } from './names.js';
 import type { Texts } from './texts.js';
 
 /** What a webview shows and asks of the host. */
@@ -73,19 +73,19 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
       case 'stop':
         return analyses.stop();
       case 'analyze-again':
-        return vscode.commands.executeCommand(idOf('analyzeAgain'));
+        return vscode.commands.executeCommand(contributedId('analyzeAgain'));
       case 'choose-model':
-        return vscode.commands.executeCommand(idOf('chooseModel'), message.file);
+        return vscode.commands.executeCommand(contributedId('chooseModel'), message.file);
       case 'choose-bos':
-        return vscode.commands.executeCommand(idOf('chooseBos'), message.bos);
+        return vscode.commands.executeCommand(contributedId('chooseBos'), message.bos);
       case 'open-settings':
-        return vscode.commands.executeCommand(idOf('openSettings'));
+        return vscode.commands.executeCommand(contributedId('openSettings'));
       case 'save':
-        return vscode.commands.executeCommand(idOf(message.what === 'json' ? 'exportJson' : 'exportTensors'));
+        return vscode.commands.executeCommand(contributedId(message.what === 'json' ? 'exportJson' : 'exportTensors'));
       case 'save-picture':
-        return vscode.commands.executeCommand(idOf('savePicture'), message.name, message.png);
+        return vscode.commands.executeCommand(contributedId('savePicture'), message.name, message.png);
       case 'experiment':
-        return vscode.commands.executeCommand(idOf('experimentAction'), message.action);
+        return vscode.commands.executeCommand(contributedId('experimentAction'), message.action);
     }
   };
 
@@ -118,7 +118,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
 const told = ({ json, ...run }: KeptRun): ExperimentRun => run;
 
 /** The bytes of the picture that `run` is about. */
-async function pictureOf(run: Run | undefined): Promise<Uint8Array> {
+async function pictureOf(run: ShownRun | undefined): Promise<Uint8Array> {
   const file = run?.analysis.tokens?.picture?.file;
   if (file === undefined) {
     throw new SinkscopeError({ code: 'input', message: vscode.l10n.t('The run shown is about no picture.') });

@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import { massiveActivations } from '../../src/analysis/massive.js';
 import { sinks } from '../../src/analysis/sinks.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
-import type { Run } from '../../src/extension/analyses.js';
+import type { ShownRun } from '../../src/extension/analyses.js';
 import type { Api } from '../../src/extension/extension.js';
 import type { TextRange } from '../../src/extension/ranges.js';
 import {
@@ -110,7 +110,7 @@ describe('Analyze Prompt', () => {
     const editor = await open('one line\nSummer is warm. Winter is cold.\n');
     editor.selection = new vscode.Selection(1, 0, 1, 31);
     const before = await analyze(sinkscope);
-    const held = (run: Run) => run.ranges.map((range) => range && textAt(editor.document, range));
+    const held = (run: ShownRun) => run.ranges.map((range) => range && textAt(editor.document, range));
     const texts = held(before);
     await editor.edit((edit) => {
       edit.insert(new vscode.Position(0, 0), '🙂 two\nlines ');

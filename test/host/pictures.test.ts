@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import * as vscode from 'vscode';
-import { Analyses, type Run } from '../../src/extension/analyses.js';
+import { Analyses, type ShownRun } from '../../src/extension/analyses.js';
 import type { Api } from '../../src/extension/extension.js';
 import { Store } from '../../src/extension/store.js';
 import { connect } from '../../src/extension/webview.js';
@@ -12,14 +12,14 @@ import { api, change, closeEditors, configure, extension, inWorkspace, repositor
 const fixture = (name: string, file = 'model.onnx') => repositoryFile('test', 'zoo', 'fixtures', name, file);
 const [reference] = JSON.parse(readFileSync(repositoryFile('test', 'references', 'pictures.json'), 'utf8'));
 
-function finished({ analyses }: Api): Run {
+function finished({ analyses }: Api): ShownRun {
   const { run } = analyses;
   assert.ok(run, 'no run was made');
   assert.equal(run.analysis.status, 'finished', run.analysis.problem?.message);
   return run;
 }
 
-const names = ({ analysis }: Run) => analysis.tokens?.tokens.map(({ text }) => text);
+const names = ({ analysis }: ShownRun) => analysis.tokens?.tokens.map(({ text }) => text);
 
 describe('Analyze Image', () => {
   let sinkscope: Api;

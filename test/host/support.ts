@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
-import type { Change, Run } from '../../src/extension/analyses.js';
+import type { Change, ShownRun } from '../../src/extension/analyses.js';
 import type { Api } from '../../src/extension/extension.js';
 
 export function extension(): vscode.Extension<Api> {
@@ -43,7 +43,7 @@ export async function openFile(name: string, text: string): Promise<vscode.TextE
 }
 
 /** Runs the command on the active editor and gives the finished run. */
-export async function analyze({ analyses }: Api): Promise<Run> {
+export async function analyze({ analyses }: Api): Promise<ShownRun> {
   await vscode.commands.executeCommand('sinkscope.analyze');
   const { run } = analyses;
   assert.ok(run, 'no run was made');

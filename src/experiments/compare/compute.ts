@@ -9,7 +9,7 @@ import { SinkscopeError } from '../../errors.js';
 import type { Entry } from '../../statistics/statistics.js';
 import { type Budget, eachAs, type Progress, type Run } from '../experiment.js';
 import { measurePerplexity, type Perplexity, type TextPerplexity } from '../shared/perplexity.js';
-import { analyze, factsOf, type RunFacts } from '../shared/run.js';
+import { analyzePrompt, factsOf, type RunFacts } from '../shared/run.js';
 import { encode } from '../shared/text.js';
 import type { NamedText } from '../values.js';
 
@@ -121,7 +121,7 @@ async function* comparedOf(
   const { ids, prefix } = await encode(engine, model, text, { bos }, signal);
   const head = prefix === undefined ? [] : [prefix];
   const sequence = [...head, ...Array.from(ids).slice(0, window - head.length)];
-  const analysis = await analyze(engine, { model, prompt: { ids: sequence }, memory, threads }, signal);
+  const analysis = await analyzePrompt(engine, { model, prompt: { ids: sequence }, memory, threads }, signal);
   const { layers } = analysis;
   const massive = layers.flatMap(({ top, median }, k) =>
     top.some(({ value }) => Math.abs(value) > thresholds.absolute && Math.abs(value) >= thresholds.ratio * median)

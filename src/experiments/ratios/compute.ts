@@ -3,7 +3,7 @@ import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { fitGamma, type Gamma, gammaQuantile } from '../../statistics/gamma.js';
 import type { Budget, Run } from '../experiment.js';
-import { analyze, ask, type PromptRequest } from '../shared/run.js';
+import { analyzePrompt, ask, type PromptRequest } from '../shared/run.js';
 
 export interface RatiosRequest extends Budget {
   /** Path of the trained model, and of the same model with the weights it was trained from. */
@@ -94,7 +94,7 @@ async function pool(
   pools: Map<string, Pool>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const layers = (await analyze(engine, request, signal)).layers.length - 1;
+  const layers = (await analyzePrompt(engine, request, signal)).layers.length - 1;
   const { blocks } = (await engine.inspect(request.model, signal)).anatomy;
   for (let layer = 0; layer <= layers; layer++) {
     for (const of of ['nodes', 'edges'] as const) {

@@ -48,7 +48,7 @@ export async function* runPrompt(
 }
 
 /** {@link runPrompt} for those who wait for its end. */
-export function analyze(...request: Parameters<typeof runPrompt>): Promise<Analysis> {
+export function analyzePrompt(...request: Parameters<typeof runPrompt>): Promise<Analysis> {
   return finish(runPrompt(...request));
 }
 

@@ -9,7 +9,7 @@ import { mean } from '../../statistics/numbers.js';
 import { uniform } from '../../statistics/random.js';
 import type { Entry, HiddenStatistics } from '../../statistics/statistics.js';
 import type { Budget, Run } from '../experiment.js';
-import { analyze, ask, type PromptRequest } from '../shared/run.js';
+import { analyzePrompt, ask, type PromptRequest } from '../shared/run.js';
 
 export interface VisionRequest extends Budget {
   readonly model: string;
@@ -72,7 +72,7 @@ export async function* fixMean(engine: Engine, request: VisionRequest, signal?: 
   let done = 0;
   const shown: Shown[] = [];
   for (const prompt of images) {
-    const { layers } = await analyze(engine, { ...request, prompt }, signal);
+    const { layers } = await analyzePrompt(engine, { ...request, prompt }, signal);
     checkDims(request, layers);
     shown.push({ prompt, layers, output: await ask(engine, { type: 'output' }, signal) });
     yield { phase: 'running', done: ++done, of };
@@ -84,7 +84,7 @@ export async function* fixMean(engine: Engine, request: VisionRequest, signal?: 
   const pictures: Picture[] = [];
   for (const { prompt, layers, output } of shown) {
     // Events carry a state's sixteen largest entries, and which state it is was not known before all had been run.
-    await analyze(engine, { ...request, prompt }, signal);
+    await analyzePrompt(engine, { ...request, prompt }, signal);
     const { values } = await ask(engine, { type: 'entries', layer, of: 'nodes' }, signal);
     const state = stateAt(layers, layer);
     pictures.push({ prompt, output, state, entries: entriesOf(values, state, dims, thresholds) });
@@ -95,7 +95,7 @@ export async function* fixMean(engine: Engine, request: VisionRequest, signal?: 
   for (const picture of pictures) {
     const interventions = interventionsOf(picture, layer, pictures, random);
     for (const name of variants) {
-      await analyze(engine, { ...request, prompt: picture.prompt, interventions: interventions[name] }, signal);
+      await analyzePrompt(engine, { ...request, prompt: picture.prompt, interventions: interventions[name] }, signal);
       const { values } = await ask(engine, { type: 'output' }, signal);
       changes[name].push(changeOf(picture.output.values, values));
       yield { phase: 'measuring', done: ++done, of };

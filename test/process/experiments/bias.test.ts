@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { biasConclusion, splitAttention } from '../../../src/experiments/bias/compute.js';
-import { analyze } from '../../../src/experiments/shared/run.js';
+import { analyzePrompt } from '../../../src/experiments/shared/run.js';
 import {
   budget,
   demoModel,
@@ -72,7 +72,7 @@ describe('implicit attention bias equals PyTorch', () => {
 describe('what can be split', () => {
   const run = async (name: string) => {
     const feeds = fixtureModel(name).replace('model.onnx', 'golden.safetensors');
-    await analyze(engine, { ...budget, model: fixtureModel(name), prompt: { feeds } });
+    await analyzePrompt(engine, { ...budget, model: fixtureModel(name), prompt: { feeds } });
     return engine.query({ type: 'bias', layer: 2, tokens: [0, 1] });
   };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decidedAt, lensConclusion, lookThrough } from '../../../src/experiments/lens/compute.js';
-import { analyze } from '../../../src/experiments/shared/run.js';
+import { analyzePrompt } from '../../../src/experiments/shared/run.js';
 import {
   budget,
   demoModel,
@@ -90,7 +90,7 @@ describe('attribution follows the model’s own head', () => {
   ])('%s', async (name, extra) => {
     const model = fixtureModel(name);
     const feeds = model.replace('model.onnx', 'golden.safetensors');
-    const { predictions } = await analyze(engine, { ...budget, model, prompt: { feeds } });
+    const { predictions } = await analyzePrompt(engine, { ...budget, model, prompt: { feeds } });
     const token = predictions?.token ?? 0;
     const { logit, parts, target } = await engine.query({ type: 'attribution', token });
     expect(target.id).toBe(at(predictions?.top, 0).id);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { analyze } from '../../../src/experiments/shared/run.js';
+import { analyzePrompt } from '../../../src/experiments/shared/run.js';
 import {
   meanShare,
   type StreamingRequest,
@@ -91,7 +91,7 @@ describe('a window inside operators', () => {
     await expect(losses('bert-optimum-op14', 4)).rejects.toThrow(/lets every token see those after it/);
     const model = fixtureModel('bert-optimum-op14');
     const feeds = model.replace('model.onnx', 'golden.safetensors');
-    await analyze(engine, { ...budget, model, prompt: { feeds } });
+    await analyzePrompt(engine, { ...budget, model, prompt: { feeds } });
     const evicted = engine.query({ type: 'evicted', layer: 1, windows: [{ window: 4, sinks: 0 }] });
     await expect(evicted).rejects.toThrow(/cannot be run through a sliding window/);
   });

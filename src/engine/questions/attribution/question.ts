@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { real, text, whole } from '../../../schemas.js';
 
-export const attribution = {
+export const attributionQuestion = {
   schema: v.strictObject({
     type: v.literal('attribution'),
     /** Token after which the logit is given. */

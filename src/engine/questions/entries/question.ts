@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { floats, whole } from '../../../schemas.js';
 
-export const entries = {
+export const entriesQuestion = {
   schema: v.strictObject({ type: v.literal('entries'), layer: whole, of: v.picklist(['nodes', 'edges']) }),
   answer: v.object({ values: floats }),
   fromWebview: false,

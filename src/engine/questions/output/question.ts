@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { floats, whole } from '../../../schemas.js';
 
-export const output = {
+export const outputQuestion = {
   schema: v.strictObject({ type: v.literal('output') }),
   answer: v.pipe(
     v.object({ shape: v.array(whole), values: floats }),

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { floats, whole } from '../../../schemas.js';
 
-export const pattern = {
+export const patternQuestion = {
   schema: v.strictObject({
     type: v.literal('pattern'),
     /** Block k, 1-based. */
