@@ -156,7 +156,7 @@ export class Inside {
       });
     }
     if (this.lastPattern?.layer !== layer) {
-      const value = valueIn(await this.inside(layer, [name]), name);
+      const value = valueNamed(await this.inside(layer, [name]), name);
       if (!this.found) throw new Error('h_0 is not there');
       this.lastPattern = { layer, pattern: tokenPattern(value, this.found, this.loaded.file) };
     }
@@ -175,7 +175,7 @@ export class Inside {
 
   /** A value that is at hand. */
   value(name: string): Value {
-    return valueIn(this.held, name);
+    return valueNamed(this.held, name);
   }
 
   /** Makes sure that h_`layer` and what was carried up to there are at hand, by running again if need be. */
@@ -208,7 +208,7 @@ export class Inside {
 }
 
 /** The value of that name, which has to be there. */
-export function valueIn(values: Values, name: string): Value {
+export function valueNamed(values: Values, name: string): Value {
   const value = values.get(name);
   if (!value) throw new Error(`the value "${name}" is not there`);
   return value;

@@ -2,22 +2,22 @@
  * Every question that can be asked of a finished run, by type: how it is asked, and what its answer is. A new one is a
  * folder with these two and the answer, a line here, and one in `answers.ts`, which the compiler asks for.
  */
-import { attribution } from './attribution/question.js';
-import { bias } from './bias/question.js';
-import { entries } from './entries/question.js';
-import { evicted } from './evicted/question.js';
-import { lens } from './lens/question.js';
-import { output } from './output/question.js';
-import { pattern } from './pattern/question.js';
-import { predictions } from './predictions/question.js';
+import { attributionQuestion } from './attribution/question.js';
+import { biasQuestion } from './bias/question.js';
+import { entriesQuestion } from './entries/question.js';
+import { evictedQuestion } from './evicted/question.js';
+import { lensQuestion } from './lens/question.js';
+import { outputQuestion } from './output/question.js';
+import { patternQuestion } from './pattern/question.js';
+import { predictionsQuestion } from './predictions/question.js';
 
 export const questions = {
-  attribution,
-  bias,
-  entries,
-  evicted,
-  lens,
-  output,
-  pattern,
-  predictions,
+  attribution: attributionQuestion,
+  bias: biasQuestion,
+  entries: entriesQuestion,
+  evicted: evictedQuestion,
+  lens: lensQuestion,
+  output: outputQuestion,
+  pattern: patternQuestion,
+  predictions: predictionsQuestion,
 };

@@ -3,7 +3,7 @@ import { SinkscopeError } from '../../../errors.js';
 import type { AnswerTo } from '../../contract/questions.js';
 import { fixedLength } from '../../inputs/feeds.js';
 import { floats, rowsOf, sliceRows, type Value, withRows } from '../../tensors/value.js';
-import { type Answerer, type Inside, valueIn } from '../inside.js';
+import { type Answerer, type Inside, valueNamed } from '../inside.js';
 
 type Part = AnswerTo<'attribution'>['parts'][number];
 
@@ -63,7 +63,7 @@ async function vectorsOf(run: Inside, token: number): Promise<Vector[]> {
     const added = difference(after, before);
     const hasMlp = mlpIntermediate !== undefined || residMid !== undefined;
     if (attention?.output !== undefined && hasMlp) {
-      const value = valueIn(await run.inside(block, [attention.output]), attention.output);
+      const value = valueNamed(await run.inside(block, [attention.output]), attention.output);
       const ofAttention = rowOf(value, token);
       vectors.push({ part: 'attention', block, vector: ofAttention });
       vectors.push({ part: 'mlp', block, vector: difference(added, ofAttention) });
@@ -124,7 +124,7 @@ async function throughRows(
 ): Promise<Float32Array[]> {
   const { layers, inputs } = run.loaded.anatomy;
   const isLast = from === run.residual(layers);
-  const template = isLast ? await run.state(layers) : valueIn(await run.inside(layers + 1, [from]), from);
+  const template = isLast ? await run.state(layers) : valueNamed(await run.inside(layers + 1, [from]), from);
   const { tokens } = rowsOf(template);
   if (fixedLength(inputs) !== undefined) return inParts(run, template, from, rows, to, tokens);
   try {
@@ -152,7 +152,7 @@ async function inParts(
     const part = rows.slice(start, start + count);
     for (const [i, row] of part.entries()) data.set(row, i * dims);
     const given = new Map([[from, withRows(template, data)]]);
-    const value = valueIn(await run.inside(run.loaded.anatomy.layers + 1, [to], given), to);
+    const value = valueNamed(await run.inside(run.loaded.anatomy.layers + 1, [to], given), to);
     if (rowsOf(value).tokens !== count) {
       throw new SinkscopeError({
         code: 'input',

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { real, text, whole } from '../../../schemas.js';
 
-export const attribution = {
+export const attributionQuestion = {
   schema: v.strictObject({
     type: v.literal('attribution'),
     /** Token after which the logit is given. */
@@ -16,7 +16,7 @@ export const attribution = {
     logit: real,
     /**
      * They sum to the logit. `bias`: of final norm and unembedding. `block`: attention and MLP of a block that cannot be
-     * told apart. `rest`: what is left where the head is not linear (a soft cap, activations rounded to integers).
+     * told apart. `rest`: what is left where the head is not linear (a soft cap, activations rounded to int32Array).
      */
     parts: v.array(
       v.object({

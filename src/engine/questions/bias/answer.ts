@@ -4,7 +4,7 @@ import type { AnswerTo } from '../../contract/questions.js';
 import type { Pattern } from '../../tensors/patterns.js';
 import { columnsOf, type Place, placeOf, updateOf, type WeighedRows, weighedRows } from '../../tensors/site.js';
 import { floats, rowsOf, type Value, withFloats } from '../../tensors/value.js';
-import { type Answerer, type Inside, valueIn } from '../inside.js';
+import { type Answerer, type Inside, valueNamed } from '../inside.js';
 
 type Bias = AnswerTo<'bias'>;
 type Update = Bias['heads'][number]['chosen'];
@@ -45,8 +45,8 @@ export const answerBias: Answerer<'bias'> = async (run, { layer, tokens: chosen 
       message: `Fewer than two tokens come after the chosen ones (${tokens} in all), so there is nothing to compare; give a longer text.`,
     });
   }
-  const product = valueIn(found, weighed);
-  const rows = weighedRows(valueIn(found, values), pattern.heads);
+  const product = valueNamed(found, weighed);
+  const rows = weighedRows(valueNamed(found, values), pattern.heads);
   const place = placeOf(pattern, rows, product);
   if (!place) throw notFound(layer);
   const all = floats(product);
@@ -71,7 +71,7 @@ export const answerBias: Answerer<'bias'> = async (run, { layer, tokens: chosen 
     normed: norm && byToken(norm, measure),
   });
   const keyRows =
-    keys === undefined ? undefined : keyRowsOf(valueIn(found, keys), rows, pattern, 'tensor' in attention.pattern);
+    keys === undefined ? undefined : keyRowsOf(valueNamed(found, keys), rows, pattern, 'tensor' in attention.pattern);
   return {
     counted: { from, queries: tokens - from },
     heads,
@@ -114,7 +114,7 @@ async function projections(
 ): Promise<Bias['projected']> {
   const through = async (update: Float32Array) => {
     const results = await run.inside(layer, [projected], new Map([[weighed, withFloats(product, update)]]));
-    return valueIn(results, projected);
+    return valueNamed(results, projected);
   };
   const nothing = floats(await through(new Float32Array(first.length)));
   const of = async (update: Float32Array) => {

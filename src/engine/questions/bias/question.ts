@@ -14,7 +14,7 @@ const updates = v.object({ chosen: update, rest: update });
 /** Means over the chosen tokens or keys, and over all others; NaN where there are none. */
 const pair = v.tuple([real, real]);
 
-export const bias = {
+export const biasQuestion = {
   schema: v.strictObject({
     type: v.literal('bias'),
     /** Block k, 1-based. */

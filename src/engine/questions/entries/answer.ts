@@ -1,6 +1,6 @@
 import { SinkscopeError } from '../../../errors.js';
 import { floats, sliceRows } from '../../tensors/value.js';
-import { type Answerer, valueIn } from '../inside.js';
+import { type Answerer, valueNamed } from '../inside.js';
 
 export const answerEntries: Answerer<'entries'> = async (run, { layer, of }) => {
   run.checkLayer(layer);
@@ -14,5 +14,5 @@ export const answerEntries: Answerer<'entries'> = async (run, { layer, of }) => 
       message: `Block ${layer} has no edge activations: nothing computed from an input is added to its attention scores.`,
     });
   }
-  return { values: floats(valueIn(await run.inside(layer, [name]), name)).slice() };
+  return { values: floats(valueNamed(await run.inside(layer, [name]), name)).slice() };
 };

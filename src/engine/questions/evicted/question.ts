@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { real, whole } from '../../../schemas.js';
 import { attentionWindow } from '../../contract/request.js';
 
-export const evicted = {
+export const evictedQuestion = {
   schema: v.strictObject({ type: v.literal('evicted'), layer: whole, windows: v.array(attentionWindow) }),
   answer: v.object({
     /** By window and head. */

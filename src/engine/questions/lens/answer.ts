@@ -1,7 +1,7 @@
 import { SinkscopeError } from '../../../errors.js';
 import type { Prediction } from '../../contract/events.js';
 import { predictionsOf } from '../../stages/head.js';
-import { type Answerer, type Inside, valueIn } from '../inside.js';
+import { type Answerer, type Inside, valueNamed } from '../inside.js';
 
 /** Rows of logits that are held at once, in bytes. */
 const partBytes = 2 ** 26;
@@ -41,5 +41,5 @@ async function midState(run: Inside, layer: number) {
   if (mid === undefined) {
     throw new SinkscopeError({ code: 'input', message: `Block ${layer} has no resid_mid; choose resid_post.` });
   }
-  return valueIn(await run.inside(layer, [mid]), mid);
+  return valueNamed(await run.inside(layer, [mid]), mid);
 }

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { whole } from '../../../schemas.js';
 import { prediction } from '../../contract/events.js';
 
-export const lens = {
+export const lensQuestion = {
   schema: v.strictObject({
     type: v.literal('lens'),
     layer: whole,

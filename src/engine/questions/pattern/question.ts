@@ -1,8 +1,8 @@
 /** The attention pattern of one head. */
 import * as v from 'valibot';
-import { floats, whole } from '../../../schemas.js';
+import { float32Array, whole } from '../../../schemas.js';
 
-export const pattern = {
+export const patternQuestion = {
   schema: v.strictObject({
     type: v.literal('pattern'),
     /** Block k, 1-based. */
@@ -14,7 +14,7 @@ export const pattern = {
       queries: whole,
       keys: whole,
       /** [queries, keys] */
-      values: floats,
+      values: float32Array,
     }),
     v.check(
       ({ queries, keys, values }) => values.length === queries * keys,
