@@ -41,7 +41,7 @@ src/analysis                   src/engine/contract src/schemas.ts src/statistics
 src/experiments/facts.ts       src/schemas.ts valibot
 src/experiments/values.ts      src/experiments/facts.ts
 src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts src/experiments/values.ts
-src/experiments/shared         src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node
+src/experiments/shared         src/schemas.ts src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node valibot
 src/experiments/*              src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
 src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
 src/cli                        src/experiments src/analysis src/engine/contract src/engine/host src/onnx node commander cli-progress package.json
