@@ -62,7 +62,7 @@ test/support/built.ts          node
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node vitest
 test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf onnxruntime-node
 test/zoo                       test/support src node esbuild vitest
-test/pure                      scripts/law.mjs scripts/contributions.mjs test/support/lists.ts test/support/files.ts test/support/build.ts test/support/graph.ts test/support/weight.ts test/support/broken.ts test/support/messages.ts test/zoo/known.ts src/schemas.ts src/saving.ts src/statistics src/onnx src/anatomy src/models src/tokens src/engine/contract src/engine/tensors src/engine/inputs src/engine/stages/plan.ts src/engine/stages/memory.ts src/engine/stages/windowed.ts src/engine/questions/questions.ts src/engine/host/channel.ts src/analysis src/experiments src/cli src/extension src/protocol.ts webview package.json package.nls.json node commander pngjs @bufbuild/protobuf fflate vitest
+test/pure                      scripts/law.mjs scripts/contributions.mjs test/support test/zoo/known.ts src webview package.json package.nls.json node commander pngjs @bufbuild/protobuf fflate vitest
 test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild vitest
 test/browser                   test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
 test/host                      test/support/lists.ts scripts/record.mjs src node mocha vscode

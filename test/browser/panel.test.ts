@@ -223,10 +223,14 @@ describe('what the panel says', () => {
     await shows(page, 'attention-pattern', 'LAYER 5, HEAD 2');
   });
 
-  it('shows in place that a pattern cannot be had', async () => {
+  it.each([
+    ['attention-pattern', { layer: 1, head: 0 }],
+    ['predictions', { token: 3 }],
+  ])('shows in place that it is asking, and that there is no answer: %s', async (view, selection) => {
     const { page } = await open({ silent: true });
-    await page.evaluate(() => window.harness.select({ layer: 1, head: 0 }));
-    await page.locator('sinkscope-attention-pattern p').filter({ hasText: 'Computing' }).waitFor();
+    await page.evaluate((selection) => window.harness.select(selection), selection);
+    await page.locator(`sinkscope-${view} p`).filter({ hasText: 'Computing' }).waitFor();
+    expect(await page.locator(`sinkscope-${view} .problem`).count()).toBe(0);
     await page.evaluate(() => {
       const query = window.harness.messages.find((message) => message.type === 'query');
       const problem = { code: 'runtime' as const, message: 'The model is gone.' };
@@ -236,7 +240,7 @@ describe('what the panel says', () => {
         answer: { ok: false, problem },
       });
     });
-    await page.locator('sinkscope-attention-pattern .problem').filter({ hasText: 'The model is gone.' }).waitFor();
+    await page.locator(`sinkscope-${view} .problem`).filter({ hasText: 'The model is gone.' }).waitFor();
   });
 
   it('asks for the predictions after a selected token once', async () => {

@@ -45,6 +45,7 @@ describe('a scrambled file without shapes gives the same numbers', () => {
   it.each(cases)('%s', async (name, source, seed) => {
     const known = await fixture(source);
     const { results } = await compare(engine, source, await scrambledFile(source, join(folder, name), seed));
+    expect(results.size).toBeGreaterThan(0);
     for (const [quantity, result] of results) {
       if (known.gaps?.[quantity] !== undefined) continue;
       expect(result, quantity).toHaveProperty('error');

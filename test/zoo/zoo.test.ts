@@ -20,6 +20,7 @@ describe('every fixture equals its reference', () => {
     const { results } = await compare(engine, folder);
     table.set(name, results);
     const known = await fixture(folder);
+    expect(results.size).toBeGreaterThan(0);
     for (const [quantity, result] of results) {
       if (known.gaps?.[quantity] !== undefined) {
         // A gap that is closed is to be taken off the list.

@@ -8,8 +8,8 @@ import '../controls.js';
 import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
-import type { Scale } from '../legend.js';
 import { formatWeight } from '../numbers.js';
+import type { Scale } from '../scale.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
 

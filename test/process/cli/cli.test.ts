@@ -184,6 +184,7 @@ describe('inspect', () => {
       facts.inputs.map((input: { name: string }) => input.name),
     );
     const fused = facts.not_in_graph.includes('attn.0');
+    expect(found.attention).toHaveLength(facts.layers);
     for (const [i, site] of found.attention.entries()) {
       expect(site.layer).toBe(i + 1);
       expect(site[fused ? 'rebuilt_from' : 'pattern']).toEqual(expect.any(String));

@@ -63,7 +63,7 @@ it('the experiment of docs/adding.md runs, is shown, and has its JSON', async ()
   );
   const { run, ...facts } = await norms();
   expect(facts.inputs).toEqual(JSON.parse(JSON.stringify(facts.inputs)));
-  const setup = { ...budget, engine: await startEngine(), bos: undefined, part: undefined, thresholds };
+  const setup = { ...budget, engine: startEngine(), bos: undefined, part: undefined, thresholds };
   const given = { model: demoModel('llama'), text: { name: 'sample.md', text: text('media/sample.md') } };
   const { presentation, json } = await finish(run(setup, given, new AbortController().signal));
   expect(presentation.sentence).toMatch(/^The first token is at most [\d.]+ × as long as the others, at h_2\.$/);

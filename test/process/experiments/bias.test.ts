@@ -105,8 +105,10 @@ describe('what can be split', () => {
 
   it('both parts add up: all tokens but the last few leave nothing to the rest', async () => {
     const { blocks } = await of('llama-plain', [0, 1, 2, 3, 4], { ids: [5, 6, 7, 8, 9, 10, 11] });
+    expect(blocks).toHaveLength(8);
     for (const { heads, counted } of blocks) {
       expect(counted).toEqual({ from: 5, queries: 2 });
+      expect(heads).toHaveLength(4);
       for (const { share, rest } of heads) {
         expect(share).toBeLessThan(1);
         expect(rest.norm).toBeGreaterThan(0);

@@ -42,7 +42,7 @@ function partOf<K extends Part['kind']>(presentation: Presentation | undefined, 
 }
 
 describe('on the demo model', async () => {
-  const engine = await startEngine();
+  const engine = startEngine();
   const shown = async (id: string, given: Given): Promise<Presentation> =>
     (await finish(run(id, { engine, part: 'first' }, given))).presentation;
 

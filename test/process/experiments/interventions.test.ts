@@ -53,7 +53,7 @@ describe.each(references.interventions)('interventions on $model, points $points
     result = await finish(
       interveneOnMassive(engine, request(reference.model, byDefinition ? undefined : reference.points.length)),
     );
-  }, 120_000);
+  });
 
   it('in where they are made', () => {
     const { layer, points, median, massive } = result.calibration;

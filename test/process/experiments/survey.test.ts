@@ -76,7 +76,7 @@ describe('shards', () => {
     whole = await run('llama-plain', asked);
     const part = (index: number) => run('llama-plain', { ...asked, shard: { index, of: 3 } });
     parts = [await part(2), await part(0), await part(1)];
-  }, 60_000);
+  });
 
   const named = (surveys: readonly Survey[]) => new Map(surveys.map((part, i) => [`part-${i}.json`, part]));
   /** As from a file, with something else in it. */

@@ -86,6 +86,7 @@ it('finds massive activations that act as a bias: the mean stands in for them', 
 
 it('sets every entry that stands out, not sixteen of them, and each to a mean over others', async () => {
   const { entries, dims, tokens } = await of('vit-ort-fused', { dims: 3, thresholds: { ...thresholds, soft: 0.01 } });
+  expect([entries.length, dims.length]).toEqual([4, 3]);
   for (const image of entries) {
     // Nearly nothing is below a hundredth of the median.
     for (const dim of dims) expect(image.filter((entry) => entry.dim === dim).length).toBeGreaterThan(tokens - 3);

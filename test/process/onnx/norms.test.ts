@@ -8,6 +8,7 @@ import { extract } from '../../../src/onnx/extract.js';
 import { prepare } from '../../../src/onnx/prepare.js';
 import { readModel } from '../../../src/onnx/read.js';
 import { floats, graph, message, node, opset, value } from '../../support/build.js';
+import { pairs } from '../../support/lists.js';
 import { run, type Tensors } from './zoo.js';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'sinkscope-norms-')));
@@ -57,10 +58,8 @@ async function expectSame(
   const actual = await run(extract(flat, { inputs: flat.graph.inputs, outputs: names }), given.feeds);
   for (const name of names) {
     expect(actual[name]?.dims, name).toEqual(expected[name]?.dims);
-    const [got, wanted] = [[...(actual[name]?.data ?? [])].map(Number), [...(expected[name]?.data ?? [])].map(Number)];
-    wanted.forEach((number, i) => {
-      expect(got[i], `${name}[${i}]`).toBeCloseTo(number, 5);
-    });
+    for (const [i, [number, wanted]] of pairs(actual[name]?.data, expected[name]?.data).entries())
+      expect(Number(number), `${name}[${i}]`).toBeCloseTo(Number(wanted), 5);
   }
 }
 
