@@ -37,16 +37,16 @@ src/engine/questions           src/engine/stages src/engine/inputs src/engine/co
 src/engine/jobs                src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node
 src/engine/process.ts          src/engine/jobs src/engine/guard node
 src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
-src/analysis                   src/engine/contract src/statistics src/tokens
-src/experiments/facts.ts
+src/analysis                   src/engine/contract src/schemas.ts src/statistics src/tokens valibot
+src/experiments/facts.ts       src/schemas.ts valibot
 src/experiments/values.ts      src/experiments/facts.ts
 src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts src/experiments/values.ts
-src/experiments/shared         src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node
+src/experiments/shared         src/schemas.ts src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node valibot
 src/experiments/*              src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
 src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
 src/cli                        src/saving.ts src/experiments src/analysis src/engine/contract src/engine/host src/onnx node commander cli-progress package.json
-src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract
-src/extension                  src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy node vscode valibot
+src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot
+src/extension                  src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
 webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit

@@ -34,8 +34,8 @@ export const real = v.pipe(
 export const maybe = <S extends v.GenericSchema>(schema: S) => v.optional(schema, () => undefined);
 
 /** Arrays are checked by what they are and how long, never by element. */
-export const floats: v.GenericSchema<Float32Array> = v.instance(Float32Array, 'must be a Float32Array');
-export const integers: v.GenericSchema<Int32Array> = v.instance(Int32Array, 'must be an Int32Array');
+export const float32Array: v.GenericSchema<Float32Array> = v.instance(Float32Array, 'must be a Float32Array');
+export const int32Array: v.GenericSchema<Int32Array> = v.instance(Int32Array, 'must be an Int32Array');
 export const bytes: v.GenericSchema<Uint8Array> = v.instance(Uint8Array, 'must be a Uint8Array');
 
 const problemCodes = [

@@ -2,6 +2,8 @@
  * What people are told of an experiment and asked for, as plain data: a webview can be sent it, and command line,
  * palette, the panel's form, `package.json` and the tables of the documentation are made of it.
  */
+import * as v from 'valibot';
+import { exactly, text, whole } from '../schemas.js';
 
 export interface ExperimentFacts {
   /** The subcommand; {@link commandOf} makes the command of it. */
@@ -148,3 +150,77 @@ export interface WordsInput extends AnyInput, Selectable, Default<string> {
 export function commandOf({ id }: Pick<ExperimentFacts, 'id'>): string {
   return `sinkscope.${id.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())}`;
 }
+
+const any = {
+  label: text,
+  flag: text,
+  help: text,
+  neededFor: v.optional(v.object({ input: text, is: v.array(text) })),
+};
+const selectable = { takes: v.optional(v.picklist(['token', 'dim', 'layer'])) };
+const number = v.optional(v.number());
+const open = v.optional(text);
+const on = v.optional(v.literal(true));
+
+const input = exactly<Input>()(
+  v.variant('kind', [
+    v.object({ ...any, kind: v.literal('text'), document: v.optional(v.picklist(['open', 'analysed'])), prompt: on }),
+    v.object({ ...any, kind: v.literal('texts'), document: v.optional(v.literal('open')), typed: on }),
+    v.object({
+      ...any,
+      kind: v.literal('files'),
+      one: text,
+      extensions: v.array(text),
+      also: v.optional(v.object({ flag: text, help: text })),
+    }),
+    v.object({ ...any, kind: v.literal('model'), chosen: on }),
+    v.object({ ...any, kind: v.literal('models'), default: v.optional(v.literal('bundled')) }),
+    v.object({
+      ...any,
+      ...selectable,
+      kind: v.literal('whole'),
+      least: v.number(),
+      most: number,
+      default: number,
+      open,
+      unit: v.optional(text),
+    }),
+    v.object({ ...any, kind: v.literal('number'), least: number, most: number, default: number, open }),
+    v.object({
+      ...any,
+      kind: v.literal('choice'),
+      choices: v.array(text),
+      ask: v.optional(v.object({ question: text, titles: v.record(text, text) })),
+    }),
+    v.object({ ...any, kind: v.literal('switch') }),
+    v.object({
+      ...any,
+      ...selectable,
+      kind: v.literal('indices'),
+      words: v.array(text),
+      most: v.optional(whole),
+      default: v.optional(text),
+      open,
+    }),
+    v.object({
+      ...any,
+      ...selectable,
+      kind: v.literal('words'),
+      pattern: v.optional(v.object({ source: text, wanted: text })),
+      default: v.optional(text),
+      open,
+    }),
+  ]),
+);
+
+export const experimentFacts = exactly<ExperimentFacts>()(
+  v.object({
+    id: text,
+    title: text,
+    command: text,
+    description: text,
+    help: text,
+    inputs: v.record(text, input),
+    saves: v.optional(text),
+  }),
+);

@@ -2,7 +2,9 @@
 import { deserialize, serialize } from 'node:v8';
 import * as v from 'valibot';
 import * as vscode from 'vscode';
-import type { RunEvent, RunRequest } from '../engine/contract/events.js';
+import { runEvent, runRequest } from '../engine/contract/events.js';
+import { experimentRun } from '../protocol.js';
+import type { Sent } from '../schemas.js';
 import type { ShownRun } from './analyses.js';
 import { compact } from './compact.js';
 import type { KeptRun } from './experiments.js';
@@ -20,15 +22,21 @@ const stored = v.object({
     }),
   ),
   range: v.object({ start: v.number(), end: v.number() }),
-  request: v.custom<RunRequest>((value) => typeof value === 'object' && value !== null),
-  events: v.array(v.custom<RunEvent>((value) => typeof value === 'object' && value !== null && 'type' in value)),
+  request: runRequest,
+  events: v.array(runEvent),
 });
 
-type Stored = v.InferOutput<typeof stored>;
+type Stored = Sent<typeof stored>;
 
 const storedExperiments = v.object({
   version: v.literal(version),
-  runs: v.array(v.custom<KeptRun>((value) => typeof value === 'object' && value !== null && 'status' in value)),
+  runs: v.array(
+    v.object({
+      ...experimentRun.entries,
+      // For programs: nothing here reads it.
+      json: v.optional(v.custom<object>((value) => typeof value === 'object' && value !== null)),
+    }),
+  ),
 });
 
 /** Keeps one run, and a list of experiments, in `folder`, which is made when it is missing. */
@@ -47,7 +55,7 @@ export class Store {
       source: source && { uri: source.uri.toString(), scope: source.scope, text: source.text },
       range,
       request,
-      events: [...events],
+      events,
     };
     await this.write(this.file, kept);
   }

@@ -3,11 +3,19 @@ import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import { SinkscopeError, toProblem } from '../errors.js';
 import { experiments as catalogue } from '../experiments/catalogue.js';
-import type { Asked, ExperimentRun, ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../protocol.js';
+import {
+  type Asked,
+  type ExperimentRun,
+  type ExperimentsMessage,
+  type FromWebview,
+  type Reply,
+  readFromWebview,
+  type ToWebview,
+  type ViewState,
+} from '../protocol.js';
 import type { Analyses, Change, ShownRun } from './analyses.js';
 import { compact } from './compact.js';
 import type { Experiments, ExperimentsChange, KeptRun } from './experiments.js';
-import { parseFromWebview } from './messages.js';
 import { contributedId } from './names.js';
 import type { Texts } from './texts.js';
 
@@ -89,12 +97,13 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     }
   };
 
-  const answer = async (query: Asked) => {
+  const answer = async (query: Asked): Promise<Reply> => {
     try {
-      if (query.type === 'picture') return { ok: true as const, value: { bytes: await pictureOf(analyses.run) } };
-      return { ok: true as const, value: compact(await analyses.engine.query(query)) };
+      const value =
+        query.type === 'picture' ? { bytes: await pictureOf(analyses.run) } : await analyses.engine.query(query);
+      return { ok: true, value: compact(value) };
     } catch (error) {
-      return { ok: false as const, problem: toProblem(error) };
+      return { ok: false, problem: toProblem(error) };
     }
   };
 
@@ -104,7 +113,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     host.texts.onDidChange(postChoices),
     host.onDidChangeView(() => void postView()),
     webview.onDidReceiveMessage((data: unknown) => {
-      const message = parseFromWebview(data);
+      const message = readFromWebview(data);
       if (message) received(message).catch((error) => host.log.error(error));
       else host.log.warn(`A message from the ${view} view was not understood: ${JSON.stringify(data)?.slice(0, 200)}`);
     }),

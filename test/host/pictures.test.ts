@@ -5,7 +5,7 @@ import { Analyses, type ShownRun } from '../../src/extension/analyses.js';
 import type { Api } from '../../src/extension/extension.js';
 import { Store } from '../../src/extension/store.js';
 import { connect } from '../../src/extension/webview.js';
-import type { ToWebview } from '../../src/protocol.js';
+import { readReply, type ToWebview } from '../../src/protocol.js';
 import { at, pairs } from '../support/lists.js';
 import { api, change, closeEditors, configure, extension, inWorkspace, repositoryFile, until } from './support.js';
 
@@ -133,8 +133,9 @@ describe('Analyze Image', () => {
       said.fire({ type: 'query', id: 1, query: { type: 'picture' } });
       await until(() => posted.some(({ type }) => type === 'answer'));
       const answer = posted.find((message) => message.type === 'answer')?.answer;
-      assert.ok(answer?.ok && 'bytes' in answer.value);
-      assert.deepEqual(Buffer.from(answer.value.bytes), readFileSync(picture.fsPath));
+      const found = answer?.ok ? readReply('picture', answer.value) : undefined;
+      assert.ok(found);
+      assert.deepEqual(Buffer.from(found.bytes), readFileSync(picture.fsPath));
     } finally {
       for (const part of [connection, said, view, log, analyses]) part.dispose();
     }

@@ -1,7 +1,7 @@
 /** Copies of a message, each with one thing in it that is not what it should be. */
 
-/** What stands in the place of something: none of our messages has such a thing anywhere. */
-const alien = { alien: true };
+/** What stands in the place of something: no message has such a thing anywhere, and none could. */
+const alien = Symbol('alien');
 
 /** A copy for every part of `message`, this part being {@link alien}, and what the part is called: `statistics.top.0`. */
 export function* broken(message: unknown): Generator<readonly [path: string, copy: unknown]> {

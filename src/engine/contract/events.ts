@@ -6,7 +6,18 @@
  * `predictions`, and exactly one of `finished` or `failed`.
  */
 import * as v from 'valibot';
-import { exactly, flag, floats, integers, maybe, problem, real, type Sent, text, whole } from '../../schemas.js';
+import {
+  exactly,
+  flag,
+  float32Array,
+  int32Array,
+  maybe,
+  problem,
+  real,
+  type Sent,
+  text,
+  whole,
+} from '../../schemas.js';
 import type { Entry, HiddenStatistics, PatternStatistics } from '../../statistics/statistics.js';
 import type { Token } from '../../tokens/token.js';
 import { intervention } from './interventions.js';
@@ -32,10 +43,10 @@ export const hiddenEntries = {
   dims: whole,
   top: v.array(entry),
   median: real,
-  tokenNorm: floats,
-  tokenMax: floats,
-  tokenMaxDim: integers,
-  dimMax: floats,
+  tokenNorm: float32Array,
+  tokenMax: float32Array,
+  tokenMaxDim: int32Array,
+  dimMax: float32Array,
   nonFinite: whole,
 };
 
@@ -44,7 +55,7 @@ export const isWhole = ({ tokens, dims, tokenNorm, tokenMax, tokenMaxDim, dimMax
   [tokenNorm, tokenMax, tokenMaxDim].every(({ length }) => length === tokens) && dimMax.length === dims;
 export const notWhole = 'must have arrays as long as there are tokens and dims';
 
-export const hidden = exactly<HiddenStatistics>()(
+export const hiddenState = exactly<HiddenStatistics>()(
   v.pipe(
     v.object(hiddenEntries),
     v.check((state) => isWhole(state), notWhole),
@@ -56,9 +67,9 @@ const pattern = exactly<PatternStatistics>()(
     v.object({
       heads: whole,
       tokens: whole,
-      alpha: floats,
+      alpha: float32Array,
       causal: flag,
-      extra: maybe(v.object({ side: v.picklist(['first', 'last']), columns: whole, alpha: floats })),
+      extra: maybe(v.object({ side: v.picklist(['first', 'last']), columns: whole, alpha: float32Array })),
     }),
     v.check(
       ({ heads, tokens, alpha, extra }) =>
@@ -122,7 +133,7 @@ const layerEvent = v.object({
   type: v.literal('layer'),
   /** k of `h_k`: 0 is what enters the first block. */
   layer: whole,
-  statistics: hidden,
+  statistics: hiddenState,
 });
 export type LayerEvent = Sent<typeof layerEvent>;
 

@@ -1,6 +1,6 @@
 /** Scoring of sequences under variants: what is asked and what is said. */
 import * as v from 'valibot';
-import { floats, real, type Sent, text, whole } from '../../schemas.js';
+import { float32Array, real, type Sent, text, whole } from '../../schemas.js';
 import { intervention } from './interventions.js';
 import { attentionWindow, memory, path, threads } from './request.js';
 
@@ -35,7 +35,7 @@ export const measuredEvent = v.object({
   sequence: whole,
   variant: whole,
   /** −ln p of each scored token. */
-  losses: floats,
+  losses: float32Array,
 });
 export type MeasuredEvent = Sent<typeof measuredEvent>;
 

@@ -1,7 +1,7 @@
 /** What the engine and its child process say to each other: jobs, and the frames that they travel in. */
 import * as v from 'valibot';
 import { type Problem, SinkscopeError } from '../../errors.js';
-import { flag, integers, maybe, problem, type Sent, said, text, whole } from '../../schemas.js';
+import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '../../schemas.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { inspection } from './inspection.js';
 import { doneEvent, measuredEvent, measureRequest } from './measure.js';
@@ -10,14 +10,14 @@ import { path } from './request.js';
 import { meanEvent, statesEvent, statesRequest } from './states.js';
 
 const encoded = v.object({
-  ids: integers,
+  ids: int32Array,
   /** The token a sequence of this model begins with; undefined where there is none, or none is wanted. */
   prefix: maybe(v.number()),
   /** Characters of the text that no token stands for, or only the unknown one. */
   lost: whole,
 });
 /** A text as the model's tokenizer cuts it. */
-export type Encoded = Sent<typeof encoded>;
+export type EncodedText = Sent<typeof encoded>;
 
 /** By type: what a job is given, what it says while it goes on, and the answer that ends it. */
 export const jobs = {
@@ -78,7 +78,7 @@ export function checkRequest<T extends JobType>(type: T, request: unknown): Requ
 }
 
 /** The `id` of a message that may be anything else; 0, which no job has, where there is none. */
-export function idOf(message: unknown): number {
+export function messageId(message: unknown): number {
   const result = v.safeParse(v.object({ id: whole }), message);
   return result.success ? result.output.id : 0;
 }
@@ -90,7 +90,7 @@ export function idOf(message: unknown): number {
 export function readFromChild(message: unknown): FromChild | undefined {
   const result = v.safeParse(fromChild, message);
   if (result.success) return result.output;
-  const id = idOf(message);
+  const id = messageId(message);
   return id === 0 ? undefined : { id, type: 'problem', problem: unreadable(said(result.issues[0], 'message')) };
 }
 

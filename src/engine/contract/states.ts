@@ -1,8 +1,8 @@
 /** Hidden states of many sequences, reduced: what is asked and what is said. */
 import * as v from 'valibot';
-import { exactly, floats, integers, real, type Sent, whole } from '../../schemas.js';
+import { exactly, float32Array, int32Array, real, type Sent, whole } from '../../schemas.js';
 import type { Int8Errors, StateDifference } from '../../statistics/statistics.js';
-import { entry, hidden, hiddenEntries, isWhole, notWhole } from './events.js';
+import { entry, hiddenEntries, hiddenState, isWhole, notWhole } from './events.js';
 import { point } from './interventions.js';
 import { memory, path, threads } from './request.js';
 
@@ -44,7 +44,7 @@ const reducedState = v.pipe(
       v.object({
         int8: int8Errors,
         /** By dim, how many tokens reach `outlier`. */
-        outliers: integers,
+        outliers: int32Array,
       }),
     ),
     /** Where there is a `reference`. */
@@ -65,11 +65,11 @@ export type StatesEvent = Sent<typeof statesEvent>;
 export const meanEvent = v.object({
   type: v.literal('mean'),
   ...place.entries,
-  statistics: hidden,
+  statistics: hiddenState,
   /** The 16 entries whose |mean| is nearest to the median, nearest first. */
   middle: v.array(entry),
   /** [D] of each token asked for. */
-  rows: v.array(floats),
+  rows: v.array(float32Array),
 });
 /** The mean over all sequences at one place. */
 export type MeanEvent = Sent<typeof meanEvent>;

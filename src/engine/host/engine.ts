@@ -9,7 +9,7 @@ import type { DoneEvent, MeasuredEvent, MeasureRequest } from '../contract/measu
 import {
   type AnswerOf,
   checkSaid,
-  type Encoded,
+  type EncodedText,
   type EventOf,
   type JobType,
   type RequestOf,
@@ -168,7 +168,7 @@ export class Engine {
     model: string,
     text: string,
     { bos, signal }: { readonly bos?: boolean; readonly signal?: AbortSignal } = {},
-  ): Promise<Encoded> {
+  ): Promise<EncodedText> {
     return this.ask('encode', { model, text, bos }, signal);
   }
 

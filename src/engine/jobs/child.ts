@@ -1,6 +1,6 @@
 /** The process that runs models. It does one thing at a time, says everything through messages, and may be killed. */
 import { toProblem } from '../../errors.js';
-import { checkToChild, type FromChild, idOf } from '../contract/protocol.js';
+import { checkToChild, type FromChild, messageId } from '../contract/protocol.js';
 import { allowRunning } from './current.js';
 import { perform } from './perform.js';
 
@@ -13,7 +13,7 @@ process.on('message', (message: unknown) => {
 process.on('disconnect', () => process.exit());
 
 async function handle(message: unknown): Promise<void> {
-  const id = idOf(message);
+  const id = messageId(message);
   try {
     const { type, request } = checkToChild(message);
     const answer = await perform(type, request, (event) => send({ id, type: 'event', event }));

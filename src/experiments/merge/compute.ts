@@ -3,35 +3,7 @@ import { resolve } from 'node:path';
 import * as v from 'valibot';
 import { SinkscopeError } from '../../errors.js';
 import { readText } from '../shared/files.js';
-import { SURVEY_VERSION, type Survey, tokenKinds } from '../shared/survey.js';
-
-const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const survey = v.object({
-  survey: v.literal(SURVEY_VERSION),
-  settings: v.object({
-    model: v.object({ name: v.string(), layers: count, hidden: count, bytes: count, identity: v.string() }),
-    corpus: v.string(),
-    sequences: count,
-    length: count,
-    prefix: v.nullable(count),
-    thresholds: v.object({ absolute: v.number(), ratio: v.number(), soft: v.number() }),
-  }),
-  shard: v.object({ index: count, of: v.pipe(count, v.minValue(1)) }),
-  records: v.array(
-    v.object({
-      sequence: count,
-      entries: v.array(
-        v.object({
-          dim: count,
-          kind: v.picklist(tokenKinds),
-          token: v.string(),
-          value: v.number(),
-          massive: v.boolean(),
-        }),
-      ),
-    }),
-  ),
-});
+import { SURVEY_VERSION, type Survey, savedSurvey } from '../shared/survey.js';
 
 /**
  * What a file holds.
@@ -57,7 +29,7 @@ export function readSurvey(text: string, file: string): Survey {
       message: `${file} is a survey of version ${version.output.survey}, and this program reads version ${SURVEY_VERSION}; run the survey again.`,
     });
   }
-  const read = v.safeParse(survey, json);
+  const read = v.safeParse(savedSurvey, json);
   if (read.success) return read.output;
   const where = v.getDotPath(read.issues[0]);
   throw new SinkscopeError({

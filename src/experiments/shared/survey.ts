@@ -1,5 +1,6 @@
 /** What a survey is, as it is saved and put together again, and what it says, read as a table. */
-import type { Thresholds } from '../../analysis/thresholds.js';
+import * as v from 'valibot';
+import { flag, type Sent, text, whole } from '../../schemas.js';
 import { mean } from '../../statistics/numbers.js';
 
 export const tokenKinds = ['start', 'first delimiter', 'other'] as const;
@@ -9,49 +10,51 @@ export type TokenKind = (typeof tokenKinds)[number];
 export const SURVEY_VERSION = 2;
 
 /** The same file may lie elsewhere on another machine, and another checkpoint in a folder of the same name. */
-export interface SurveyedModel {
+const surveyedModel = v.object({
   /** Base name. */
-  readonly name: string;
-  readonly layers: number;
-  readonly hidden: number;
+  name: text,
+  layers: whole,
+  hidden: whole,
   /** Of all weights. */
-  readonly bytes: number;
-  /** Of the content: {@link Engine.identity}. */
-  readonly identity: string;
-}
+  bytes: whole,
+  /** Of the content: `Engine.identity`. */
+  identity: text,
+});
 
 /** All that the numbers depend on; parts belong together where all of it is the same. */
-export interface SurveySettings {
-  readonly model: SurveyedModel;
+const surveySettings = v.object({
+  model: surveyedModel,
   /** SHA-256 of the token ids of all sequences. */
-  readonly corpus: string;
-  readonly sequences: number;
-  readonly length: number;
-  readonly prefix: number | null;
-  readonly thresholds: Pick<Thresholds, 'absolute' | 'ratio' | 'soft'>;
-}
+  corpus: text,
+  sequences: whole,
+  length: whole,
+  prefix: v.nullable(whole),
+  thresholds: v.object({ absolute: v.number(), ratio: v.number(), soft: v.number() }),
+});
 
-/** An entry of one sequence with |h| ≥ soft × median in some layer. */
-export interface SurveyEntry {
-  readonly dim: number;
-  readonly kind: TokenKind;
+const surveyEntry = v.object({
+  dim: whole,
+  kind: v.picklist(tokenKinds),
   /** The token's text. */
-  readonly token: string;
+  token: text,
   /** Signed, at the layer where |h| is largest. */
-  readonly value: number;
+  value: v.number(),
   /** By definition, in some layer. */
-  readonly massive: boolean;
-}
+  massive: flag,
+});
+/** An entry of one sequence with |h| ≥ soft × median in some layer. */
+export type SurveyEntry = Sent<typeof surveyEntry>;
 
-/** A part of a survey, or the whole: what is saved. */
-export interface Survey {
-  readonly survey: number;
-  readonly settings: SurveySettings;
+export const savedSurvey = v.object({
+  survey: v.literal(SURVEY_VERSION),
+  settings: surveySettings,
   /** `index` of 0 … `of` − 1 ran the sequences whose number is `index` modulo `of`. */
-  readonly shard: { readonly index: number; readonly of: number };
+  shard: v.object({ index: whole, of: v.pipe(whole, v.minValue(1)) }),
   /** Ascending by sequence. */
-  readonly records: readonly { readonly sequence: number; readonly entries: readonly SurveyEntry[] }[];
-}
+  records: v.array(v.object({ sequence: whole, entries: v.array(surveyEntry) })),
+});
+/** A part of a survey, or the whole: what is saved. */
+export type Survey = Sent<typeof savedSurvey>;
 
 /** What stands out at one dim and kind of token. */
 export interface SurveyRow {

@@ -2,7 +2,7 @@
 
 import type { FailedEvent } from '../../engine/contract/events.js';
 import type { DoneEvent } from '../../engine/contract/measure.js';
-import type { Encoded } from '../../engine/contract/protocol.js';
+import type { EncodedText } from '../../engine/contract/protocol.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { type Windowing, type Windows, windowsOf } from './windows.js';
@@ -54,7 +54,7 @@ export async function encode(
   text: string,
   { bos, called = 'The text' }: { readonly bos?: boolean; readonly called?: string },
   signal?: AbortSignal,
-): Promise<Encoded> {
+): Promise<EncodedText> {
   const found = await engine.encode(model, text, { bos, signal });
   if (found.ids.length > 0) return found;
   throw new SinkscopeError({

@@ -16,7 +16,7 @@ export const attributionQuestion = {
     logit: real,
     /**
      * They sum to the logit. `bias`: of final norm and unembedding. `block`: attention and MLP of a block that cannot be
-     * told apart. `rest`: what is left where the head is not linear (a soft cap, activations rounded to integers).
+     * told apart. `rest`: what is left where the head is not linear (a soft cap, activations rounded to int32Array).
      */
     parts: v.array(
       v.object({

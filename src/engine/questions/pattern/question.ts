@@ -1,6 +1,6 @@
 /** The attention pattern of one head. */
 import * as v from 'valibot';
-import { floats, whole } from '../../../schemas.js';
+import { float32Array, whole } from '../../../schemas.js';
 
 export const patternQuestion = {
   schema: v.strictObject({
@@ -14,7 +14,7 @@ export const patternQuestion = {
       queries: whole,
       keys: whole,
       /** [queries, keys] */
-      values: floats,
+      values: float32Array,
     }),
     v.check(
       ({ queries, keys, values }) => values.length === queries * keys,
