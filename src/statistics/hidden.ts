@@ -81,9 +81,12 @@ class Top {
     const { magnitudes, indices } = this;
     if (this.length < TOP) this.length++;
     let at = this.length - 1;
-    while (at > 0 && (magnitudes[at - 1] ?? 0) < magnitude) at--;
-    magnitudes.copyWithin(at + 1, at);
-    indices.copyWithin(at + 1, at);
+    for (; at > 0; at--) {
+      const before = magnitudes[at - 1] ?? 0;
+      if (before >= magnitude) break;
+      magnitudes[at] = before;
+      indices[at] = indices[at - 1] ?? 0;
+    }
     magnitudes[at] = magnitude;
     indices[at] = index;
     this.floor = magnitudes[TOP - 1] ?? 0;
@@ -118,12 +121,9 @@ function lowerMedian(bits: Int32Array, upper: Uint32Array, count: number): numbe
 
 /** The bucket that holds the element of this rank, and its rank within the bucket. */
 function locate(histogram: Uint32Array, rank: number): [bucket: number, rank: number] {
+  let bucket = 0;
   let left = rank;
-  const bucket = histogram.findIndex((count) => {
-    if (left < count) return true;
-    left -= count;
-    return false;
-  });
+  for (let count = histogram[0]; count !== undefined && left >= count; count = histogram[++bucket]) left -= count;
   return [bucket, left];
 }
 
