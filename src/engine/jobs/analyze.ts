@@ -28,7 +28,7 @@ type Emit = (event: EventOf<'analyze'>) => Promise<void>;
  * @returns what the run leaves for questions
  * @throws SinkscopeError for whatever goes wrong
  */
-export async function analyzePrompt(
+export async function runAnalysis(
   loaded: LoadedModel,
   runner: StageRunner,
   request: RunRequest,

@@ -4,7 +4,7 @@ import { modelIdentity } from '../../onnx/identity.js';
 import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
 import { answer } from '../questions/answers.js';
-import { analyzePrompt } from './analyze.js';
+import { runAnalysis } from './analyze.js';
 import { allowReading, allowRunning, checkAsRead, lastRun, load, use } from './current.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
@@ -21,7 +21,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const elapsed = stopwatch();
     const used = await use(request);
     let firstLayerSeconds = 0;
-    const run = await analyzePrompt(used.loaded, used.runner, request, used.runs > 0, async (event) => {
+    const run = await runAnalysis(used.loaded, used.runner, request, used.runs > 0, async (event) => {
       // The prompt is there: what follows are runs of the model.
       if (event.type === 'started') allowRunning();
       await emit(event);
