@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { deserialize, serialize } from 'node:v8';
 import * as vscode from 'vscode';
 import { toJson } from '../../src/analysis/result.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
@@ -141,6 +142,20 @@ describe('views of a run', () => {
     await assert.rejects(exportJson(run, defaultThresholds, impossible), { code: 'save', file: impossible.fsPath });
     await assert.rejects(exportTensors(sinkscope.analyses.engine, run, impossible), { code: 'save' });
     assert.equal(sinkscope.analyses.run, run);
+  });
+
+  it('forgets what is on the disk and is no run', async () => {
+    await openFile('forgotten.txt', 'Summer is warm.');
+    const run = await analyze(sinkscope);
+    const folder = inWorkspace('.forgotten');
+    const store = new Store(folder);
+    await store.save(run);
+    assert.ok(await store.load());
+    const file = vscode.Uri.joinPath(folder, 'last-run');
+    const kept: { readonly events: readonly object[] } = deserialize(await vscode.workspace.fs.readFile(file));
+    const events = kept.events.map((event) => ('layer' in event ? { ...event, statistics: {} } : event));
+    await vscode.workspace.fs.writeFile(file, serialize({ ...kept, events }));
+    assert.equal(await store.load(), undefined);
   });
 
   it('brings a run back from the disk, onto its text wherever that is now', async () => {

@@ -28,19 +28,23 @@ export const answerAttribution: Answerer<'attribution'> = async (run, { token, t
   const last = rowOf(await run.state(layers), token);
   const norm = finalNorm ? await normOf(run, unembedding.input, last) : identity(last.length);
   const linear = vectors.map(({ vector }) => norm.linear(vector));
-  const rows = [...linear, norm.bias, norm.linear(last).map((x, i) => x + norm.bias[i])];
+  const rows = [...linear, norm.bias, norm.linear(last).map((x, i) => x + entry(norm.bias, i))];
   const logits = await throughRows(run, unembedding.input, rows, unembedding.logits);
-
-  const zero = (await throughRows(run, unembedding.input, [new Float32Array(last.length)], unembedding.logits))[0];
-  const whole = logits.at(-1) as Float32Array;
+  const [zero] = await throughRows(run, unembedding.input, [new Float32Array(last.length)], unembedding.logits);
+  const [ofBias, whole] = logits.slice(-2);
+  if (!zero || !ofBias || !whole) throw new Error('the head gave no logits');
   const id = target ?? argmax(whole);
   if (id >= whole.length) {
     throw new SinkscopeError({ code: 'input', message: `There is no token id ${id}: the model has ${whole.length}.` });
   }
-  const parts: Part[] = vectors.map(({ part, block }, i) => ({ part, block, logit: logits[i][id] - zero[id] }));
-  const bias = logits[vectors.length][id];
+  const parts: Part[] = vectors.map(({ part, block }, i) => ({
+    part,
+    block,
+    logit: entry(logits[i], id) - entry(zero, id),
+  }));
+  const bias = entry(ofBias, id);
   if (bias !== 0) parts.push({ part: 'bias', logit: bias });
-  const logit = whole[id];
+  const logit = entry(whole, id);
   const left = logit - parts.reduce((sum, part) => sum + part.logit, 0);
   if (Math.abs(left) > 1e-3 * Math.max(...parts.map((part) => Math.abs(part.logit))))
     parts.push({ part: 'rest', logit: left });
@@ -94,16 +98,17 @@ async function normOf(run: Inside, output: string, h: Float32Array): Promise<Hel
   const alternating = h.map((_, i) => (i % 2 === 0 ? probe : -probe));
   const probes = [new Float32Array(h.length), alternating, h.map(() => probe), h];
   const [bias, signed, level, normed] = await throughRows(run, residual, probes, output);
-  const weight = signed.map((x, i) => (x - bias[i]) * Math.sign(alternating[i]));
+  if (!bias || !signed || !level || !normed) throw new Error('the norm gave no rows');
+  const weight = signed.map((x, i) => (x - entry(bias, i)) * Math.sign(entry(alternating, i)));
   const largest = (vector: Float32Array) => vector.reduce((max, x) => Math.max(max, Math.abs(x)), 0);
   const isCentred = largest(difference(level, bias)) < 1e-2 * largest(weight);
   const weighted = (vector: Float32Array) => {
     const mean = isCentred ? vector.reduce((sum, x) => sum + x, 0) / vector.length : 0;
-    return vector.map((x, i) => weight[i] * (x - mean));
+    return vector.map((x, i) => entry(weight, i) * (x - mean));
   };
   const direction = weighted(h);
   const scale = dot(difference(normed, bias), direction) / dot(direction, direction);
-  const off = largest(normed.map((x, i) => x - bias[i] - scale * direction[i]));
+  const off = largest(normed.map((x, i) => x - entry(bias, i) - scale * entry(direction, i)));
   if (!(off <= 1e-2 * largest(normed))) {
     throw new SinkscopeError({
       code: 'input',
@@ -167,11 +172,12 @@ async function inParts(
 }
 
 const rowOf = (value: Value, row: number) => floats(sliceRows(value, row, row + 1)).slice();
-const difference = (a: Float32Array, b: Float32Array) => a.map((x, i) => x - b[i]);
-const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, x, i) => sum + x * b[i], 0);
+const entry = (vector: Float32Array | undefined, i: number) => vector?.[i] ?? Number.NaN;
+const difference = (a: Float32Array, b: Float32Array) => a.map((x, i) => x - entry(b, i));
+const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, x, i) => sum + x * entry(b, i), 0);
 
 function argmax(values: Float32Array): number {
   let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
+  for (const [i, value] of values.entries()) if (value > entry(values, best)) best = i;
   return best;
 }

@@ -51,7 +51,7 @@ export const answerBias: Answerer<'bias'> = async (run, { layer, tokens: chosen 
   if (!place) throw notFound(layer);
   const all = floats(product);
   const first = updateOf(pattern, rows, picked, place, all.length);
-  const rest = all.map((value, i) => value - first[i]);
+  const rest = all.map((value, i) => value - (first[i] ?? 0));
 
   const heads = Array.from({ length: pattern.heads }, (_, head) => ({
     share: share(pattern, head, picked, from),
@@ -120,7 +120,7 @@ async function projections(
   const of = async (update: Float32Array) => {
     const value = await through(update);
     const { dims } = rowsOf(value);
-    const added = floats(value).map((x, i) => x - nothing[i]);
+    const added = floats(value).map((x, i) => x - (nothing[i] ?? 0));
     return updateBy(added, dims, (query) => query * dims, from, run.tokens);
   };
   return { chosen: await of(first), rest: await of(rest) };
@@ -129,7 +129,7 @@ async function projections(
 function share({ queries, keys, values }: Pattern, head: number, columns: readonly number[], from: number): number {
   let sum = 0;
   for (let query = from; query < queries; query++) {
-    for (const column of columns) sum += values[(head * queries + query) * keys + column];
+    for (const column of columns) sum += values[(head * queries + query) * keys + column] ?? 0;
   }
   return sum / (queries - from);
 }
@@ -151,7 +151,7 @@ function updateBy(
     norms += norm;
     if (norm === 0) continue;
     units++;
-    for (let d = 0; d < width; d++) sum[d] += vector[d] / norm;
+    for (let d = 0; d < width; d++) sum[d] = (sum[d] ?? 0) + (vector[d] ?? 0) / norm;
   }
   // The squared length of a sum of unit vectors holds every pair twice, and each vector with itself.
   const squares = sum.reduce((total, x) => total + x * x, 0);
@@ -186,12 +186,12 @@ function normsOf(rows: WeighedRows, { heads, keys }: Pattern, chosen: readonly n
 }
 
 function pairOf(count: number, isChosen: (i: number) => boolean, measure: (i: number) => number): Pair {
-  const sums = [0, 0];
-  const counts = [0, 0];
+  const chosen = { sum: 0, count: 0 };
+  const others = { sum: 0, count: 0 };
   for (let i = 0; i < count; i++) {
-    const side = isChosen(i) ? 0 : 1;
-    sums[side] += measure(i);
-    counts[side]++;
+    const side = isChosen(i) ? chosen : others;
+    side.sum += measure(i);
+    side.count++;
   }
-  return [sums[0] / counts[0], sums[1] / counts[1]];
+  return [chosen.sum / chosen.count, others.sum / others.count];
 }
