@@ -1,11 +1,11 @@
 /** Options that several subcommands have, and how their values are read. */
 import { InvalidArgumentError, Option } from 'commander';
 import { SinkscopeError } from '../errors.js';
-import type { Input } from '../experiments/facts.js';
+import type { ExperimentInput } from '../experiments/facts.js';
 import { valueIn, wantedOf } from '../experiments/values.js';
 
 /** Reads what an input asks for. */
-export const read = (input: Input) => (words: string) => {
+export const read = (input: ExperimentInput) => (words: string) => {
   const value = valueIn(input, words);
   if (value === undefined) throw new InvalidArgumentError(wantedOf(input));
   return value;
