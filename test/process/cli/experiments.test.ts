@@ -1,13 +1,11 @@
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ResultJson } from '../../../src/analysis/result.js';
 import references from '../../references/experiments.json';
 import { at, pairs } from '../../support/lists.js';
-import { build, path, printed, sinkscope } from './sinkscope.js';
-
-beforeAll(build, 120_000);
+import { path, printed, sinkscope } from './sinkscope.js';
 
 let folder: string;
 beforeEach(async () => {
