@@ -62,7 +62,8 @@ export async function measure(
   const plan = makePlan(model.graph, anatomy, new Map(), [logits]);
   const stage = plan.stages.find(({ first }) => first > anatomy.layers);
   if (!stage) throw new Error('the head has no stage');
-  const head = new Head(runner, stage, valueAt(anatomy, 'resid_post', anatomy.layers), logits);
+  const last = valueAt(anatomy, 'resid_post', anatomy.layers);
+  const head = new Head(runner, stage, last, logits, logitRows(anatomy, memory));
   const everyBlock = Array.from({ length: anatomy.layers + 1 }, (_, block) => block);
   const cuts = ascending([
     ...variants.flatMap(({ attention, interventions }) => (attention ? everyBlock : cutsOf(interventions))),
@@ -83,7 +84,6 @@ export async function measure(
     held: lanes * statesHeld(plan, blockwise, lasting) * stateBytes(anatomy, longest),
   });
   const course = { plan, stages: dial.keep ? stagesOf(cuts) : blockwise, keep: dial.keep, lasting };
-  const rows = logitRows(anatomy, memory);
 
   const softmax = await createLossSession(request.threads);
   try {
@@ -95,10 +95,10 @@ export async function measure(
         for (const event of report(stage)) await emit(event);
       }
       // Made once for all that the group has to score.
-      const keepHead = dial.keep || longest > rows || group.flatMap(({ scored }) => scored).length > 1;
+      const keepHead = dial.keep || group.flatMap(({ scored }) => scored).length > 1;
       for (const [i, { scored, sequence }] of group.entries()) {
         for (const [variant, { values }] of scored.entries()) {
-          const losses = await lossesOf(head, softmax, values, sequence, rows, keepHead);
+          const losses = await lossesOf(head, softmax, values, sequence, keepHead);
           await emit({ type: 'measured', sequence: from + i, variant, losses });
         }
       }
@@ -141,15 +141,13 @@ async function lossesOf(
   softmax: LossSession,
   values: Values,
   { ids, from }: Sequence,
-  rows: number,
   keep: boolean,
 ): Promise<Float32Array> {
   const losses = new Float32Array(ids.length - from);
-  for (let start = from; start < ids.length; start += rows) {
-    const end = Math.min(start + rows, ids.length);
-    // The token at i is predicted at position i - 1.
-    const logits = await head.logits(values, start - 1, end - 1, keep);
-    losses.set(await softmax.losses(logits, ids.slice(start, end)), start - from);
+  // The token at i is predicted at position i - 1.
+  for await (const part of head.parts(values, from - 1, ids.length - 1, keep)) {
+    const { logits } = part;
+    losses.set(await softmax.losses(logits, ids.slice(part.from + 1, part.to + 1)), part.from + 1 - from);
   }
   return losses;
 }

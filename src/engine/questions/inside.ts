@@ -10,7 +10,7 @@ import type { Prompt } from '../inputs/prompt.js';
 import { forward, type Lane, type Passed } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
 import type { LoadedModel } from '../stages/loaded.js';
-import { chooseDial, holdsStates } from '../stages/memory.js';
+import { chooseDial, holdsStates, logitRows } from '../stages/memory.js';
 import { valueAt } from '../stages/patched.js';
 import { makePlan, type Plan, type Stage, type Taps } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
@@ -63,11 +63,13 @@ export class Inside {
     const taps = tapsOf(loaded, request, (feeds.length ?? 0) > (prompt.tokens?.length ?? Number.POSITIVE_INFINITY));
     this.plan = makePlan(model.graph, anatomy, taps, output === undefined ? [] : [output]);
     const stage = this.plan.stages.find(({ first }) => first > anatomy.layers);
-    if (stage && output !== undefined) this.head = new Head(runner, stage, this.residual(anatomy.layers), output);
+    const last = this.residual(anatomy.layers);
+    if (stage && output !== undefined)
+      this.head = new Head(runner, stage, last, output, logitRows(anatomy, request.memory));
     // The states are what stages take.
     const taking = holdsStates(anatomy, tokens, request.memory) ? this.plan.stages : stage ? [stage] : [];
     const inputs = taking.flatMap((one) => one.inputs);
-    this.lasting = new Set([...feeds.values.keys(), this.residual(anatomy.layers), ...inputs]);
+    this.lasting = new Set([...feeds.values.keys(), last, ...inputs]);
     this.findLayout();
   }
 
