@@ -32,6 +32,8 @@ export interface Progress {
   readonly phase: string;
   readonly done: number;
   readonly of: number;
+  /** Of those that are not done but under way, how much is, as if it were done: for bars, not for words. */
+  readonly underWay?: number;
   /** What is known by now, in a few words. */
   readonly note?: string;
 }

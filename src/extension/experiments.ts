@@ -79,8 +79,8 @@ export class Experiments implements vscode.Disposable {
       const steps = run(setup, { ...(await given()), ...model?.values }, signal);
       let step = await steps.next();
       for (; !step.done; step = await steps.next()) {
-        const { done, of, presentation = now.presentation, json = now.json } = step.value;
-        become({ progress: { done, of, text: progressInWords(step.value) }, presentation, json });
+        const { done, of, underWay = 0, presentation = now.presentation, json = now.json } = step.value;
+        become({ progress: { done: done + underWay, of, text: progressInWords(step.value) }, presentation, json });
       }
       const { presentation, json } = step.value;
       end = { status: 'finished', presentation, json };
