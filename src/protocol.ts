@@ -10,7 +10,7 @@ import type { Thresholds } from './analysis/thresholds.js';
 import { runEvent } from './engine/contract/events.js';
 import { type AnswerTo, questions, type ViewQuestionType, viewQuestion } from './engine/contract/questions.js';
 import { experimentFacts } from './experiments/facts.js';
-import { exactly, flag, maybe, problem, type Sent, text, uint8Array, whole } from './schemas.js';
+import { exactly, flag, maybe, problem, real, type Sent, text, uint8Array, whole } from './schemas.js';
 
 const bos = v.picklist(['auto', 'on', 'off']);
 
@@ -66,7 +66,7 @@ export const experimentRun = v.object({
   title: text,
   status: v.picklist(['running', 'finished', 'failed']),
   /** Undefined before the first step. */
-  progress: v.optional(v.object({ done: whole, of: whole, text })),
+  progress: v.optional(v.object({ done: real, of: whole, text })),
   presentation: v.optional(presentation),
   problem: v.optional(problem),
 });

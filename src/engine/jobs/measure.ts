@@ -5,37 +5,31 @@
 import type { Anatomy } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
 import { checkIds } from '../../tokens/tokenizer.js';
-import type { Intervention } from '../contract/interventions.js';
-import type { MeasuredEvent, MeasureRequest } from '../contract/measure.js';
-import type { AttentionWindow } from '../contract/request.js';
+import type { MeasuredEvent, MeasureRequest, ProgressEvent, ScoredSequence, Sequence } from '../contract/measure.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { isCausal } from '../stages/causal.js';
+import { forward, type Lane, statesHeld } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
-import { intervened } from '../stages/intervened.js';
-import type { LoadedModel } from '../stages/loaded.js';
 import { createLossSession, type LossSession } from '../stages/losses.js';
-import { blockBytes } from '../stages/memory.js';
-import { cutsOf, runPatched, valueAt } from '../stages/patched.js';
-import { makePlan, type Stage } from '../stages/plan.js';
+import { chooseDial, logitRows, stateBytes } from '../stages/memory.js';
+import { cutsOf, valueAt } from '../stages/patched.js';
+import { makePlan } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
-import { windowedValues } from '../stages/windowed.js';
-import type { Value, Values } from '../tensors/value.js';
-
-/** Rows of logits that are held at once, in bytes. */
-const partBytes = 2 ** 26;
+import type { Values } from '../tensors/value.js';
+import { progressOf } from './progress.js';
 
 /**
- * Scores every sequence under every variant, sequence by sequence.
+ * Scores every sequence under its variants, sequence by sequence.
  *
  * @throws SinkscopeError `input` where the model predicts no tokens, an intervention is about nothing, or an id is out
  *   of range; `too-long` where a sequence is longer than the context.
  */
 export async function measure(
-  loaded: LoadedModel,
   runner: StageRunner,
   request: MeasureRequest,
-  emit: (event: MeasuredEvent) => Promise<void>,
+  emit: (event: MeasuredEvent | ProgressEvent) => Promise<void>,
 ): Promise<void> {
+  const { loaded } = runner;
   const { anatomy, model, summary } = loaded;
   const logits = anatomy.unembedding?.logits;
   if (!loaded.predicts || logits === undefined) {
@@ -45,9 +39,11 @@ export async function measure(
       message: `${loaded.file} predicts no tokens: it has no output head over a vocabulary, so there is no perplexity.`,
     });
   }
-  for (const { interventions } of request.variants)
+  const { sequences, memory } = request;
+  const variants = sequences.flatMap((sequence) => sequence.variants);
+  for (const { interventions } of variants)
     for (const { point, block } of interventions) valueAt(anatomy, point, block);
-  const longest = Math.max(...request.sequences.map(({ ids }) => ids.length));
+  const longest = Math.max(...sequences.map(({ ids }) => ids.length));
   if (summary.context !== undefined && longest > summary.context) {
     throw new SinkscopeError({
       code: 'too-long',
@@ -55,7 +51,8 @@ export async function measure(
       limit: { tokens: longest, context: summary.context },
     });
   }
-  if (!(await isCausal(loaded, runner, request.sequences[0]?.ids ?? []))) {
+  for (const { ids } of sequences) checkIds(ids, summary.vocabulary);
+  if (!(await isCausal(runner, sequences[0]?.ids ?? []))) {
     throw new SinkscopeError({
       code: 'input',
       file: loaded.file,
@@ -65,89 +62,92 @@ export async function measure(
   const plan = makePlan(model.graph, anatomy, new Map(), [logits]);
   const stage = plan.stages.find(({ first }) => first > anatomy.layers);
   if (!stage) throw new Error('the head has no stage');
-  const head = new Head(runner, stage, valueAt(anatomy, 'resid_post', anatomy.layers), logits);
-  const keep = 2 * summary.bytes + blockBytes(anatomy, longest) <= request.memory;
-  const cut = (after: readonly number[]) =>
-    plan.cut(ascending([...after, anatomy.layers])).filter(({ last }) => last <= anatomy.layers);
+  const last = valueAt(anatomy, 'resid_post', anatomy.layers);
+  const head = new Head(runner, stage, last, logits, logitRows(anatomy, memory));
   const everyBlock = Array.from({ length: anatomy.layers + 1 }, (_, block) => block);
-  const variants = request.variants.map(({ interventions, attention }) => {
-    const cuts = attention ? everyBlock : cutsOf(interventions);
-    // A model that is not kept is held block by block.
-    const stages = cut(keep ? cuts : everyBlock).filter((part) => part.first > (cuts[0] ?? -1));
-    return { interventions, attention, first: cuts[0], stages };
+  const cuts = ascending([
+    ...variants.flatMap(({ attention, interventions }) => (attention ? everyBlock : cutsOf(interventions))),
+    anatomy.layers,
+  ]);
+  const lasting = head.stage.inputs;
+  const stagesOf = (ends: readonly number[]) => plan.cut(ends).filter(({ last }) => last <= anatomy.layers);
+  const blockwise = stagesOf(everyBlock);
+  const lanes = Math.max(...sequences.map((sequence) => lanesOf(anatomy, sequence).lanes.length));
+  const dial = chooseDial({
+    anatomy,
+    weightBytes: summary.bytes,
+    tokens: longest,
+    memory,
+    again: true,
+    stages: cuts.length,
+    logits: true,
+    held: lanes * statesHeld(plan, blockwise, lasting) * stateBytes(anatomy, longest),
   });
-  // The plain run stops where a changed one begins, to leave it what it needs.
-  const plainStages = cut(keep ? variants.flatMap(({ first }) => first ?? []) : everyBlock);
-  const lasting = new Set([...head.stage.inputs, ...variants.flatMap(({ stages }) => givenTo(stages))]);
-  const run = async (
-    known: Values,
-    stages: readonly Stage[],
-    interventions: readonly Intervention[],
-    attention?: AttentionWindow,
-  ) => {
-    const values = new Map<string, Value>(known);
-    for (const [i, part] of stages.entries()) {
-      const instead = attention && (await windowedValues(loaded, runner, plan, part, values, attention, keep));
-      const results = await runPatched(runner, plan, anatomy, part, values, interventions, keep, instead);
-      for (const [name, value] of results) values.set(name, value);
-      const needed = new Set(stages.slice(i + 1).flatMap(({ inputs }) => inputs));
-      for (const name of values.keys()) if (!needed.has(name) && !lasting.has(name)) values.delete(name);
-    }
-    return values;
-  };
+  const course = { plan, stages: dial.keep ? stagesOf(cuts) : blockwise, keep: dial.keep, lasting };
 
   const softmax = await createLossSession(request.threads);
   try {
-    for (const [index, { ids, from }] of request.sequences.entries()) {
-      checkIds(ids, summary.vocabulary);
-      const plain = await run(makeFeeds(anatomy.inputs, new Map(), ids).values, plainStages, []);
-      for (const [variant, { interventions, attention, first, stages }] of variants.entries()) {
-        const values =
-          first === undefined
-            ? plain
-            : await run(changedAt(plain, anatomy, first, interventions), stages, interventions, attention);
-        const losses = await lossesOf(head, softmax, values, ids, from, anatomy, keep);
-        await emit({ type: 'measured', sequence: index, variant, losses });
+    for (let from = 0; from < sequences.length; from += dial.sequences) {
+      const group = sequences.slice(from, from + dial.sequences).map((sequence) => lanesOf(anatomy, sequence));
+      const under = group.flatMap((one) => one.lanes);
+      const report = progressOf(anatomy, dial, from, from + group.length);
+      for await (const { stage } of forward(runner, course, under)) {
+        for (const event of report(stage)) await emit(event);
       }
+      // Made once for all that the group has to score.
+      const keepHead = dial.keep || group.flatMap(({ scored }) => scored).length > 1;
+      for (const [i, { scored, sequence }] of group.entries()) {
+        for (const [variant, { values }] of scored.entries()) {
+          const losses = await lossesOf(head, softmax, values, sequence, keepHead);
+          await emit({ type: 'measured', sequence: from + i, variant, losses });
+        }
+      }
+      if (keepHead && !dial.keep) await runner.release();
     }
   } finally {
     await softmax.release();
   }
 }
 
-/** What stages take that none of them makes. */
-function givenTo(stages: readonly Stage[]): string[] {
-  const made = new Set(stages.flatMap(({ outputs }) => outputs));
-  return stages.flatMap(({ inputs }) => inputs).filter((input) => !made.has(input));
-}
-
 const ascending = (numbers: readonly number[]) => [...new Set(numbers)].sort((a, b) => a - b);
 
-/** The values of the plain run with the residual point after `block` changed. */
-function changedAt(plain: Values, anatomy: Anatomy, block: number, interventions: readonly Intervention[]): Values {
-  const name = valueAt(anatomy, 'resid_post', block);
-  const here = interventions.filter((intervention) => intervention.block === block);
-  const state = plain.get(name);
-  return state && here.length > 0 ? new Map(plain).set(name, intervened(state, here)) : plain;
+/** What goes through the blocks for one sequence. */
+interface Lanes {
+  readonly sequence: Sequence;
+  /** The plain one first, until the last of the others begins. */
+  readonly lanes: readonly Lane[];
+  /** By variant. */
+  readonly scored: readonly Lane[];
+}
+
+function lanesOf(anatomy: Anatomy, sequence: ScoredSequence): Lanes {
+  const starts = sequence.variants.map(({ attention, interventions }): number | undefined =>
+    attention ? 0 : cutsOf(interventions)[0],
+  );
+  const plain: Lane = {
+    values: new Map(makeFeeds(anatomy.inputs, new Map(), sequence.ids).values),
+    interventions: [],
+    ...(!starts.includes(undefined) && { until: Math.max(...starts.map((start) => start ?? 0)) }),
+  };
+  const scored = sequence.variants.map(({ interventions, attention }, i): Lane => {
+    const block = starts[i];
+    return block === undefined ? plain : { values: new Map(), interventions, attention, after: { lane: plain, block } };
+  });
+  return { sequence, lanes: [plain, ...scored.filter((lane) => lane !== plain)], scored };
 }
 
 async function lossesOf(
   head: Head,
   softmax: LossSession,
   values: Values,
-  ids: readonly number[],
-  from: number,
-  anatomy: Anatomy,
+  { ids, from }: Sequence,
   keep: boolean,
 ): Promise<Float32Array> {
   const losses = new Float32Array(ids.length - from);
-  const vocabulary = anatomy.vocabulary ?? 2 ** 16;
-  const rows = Math.max(1, Math.floor(partBytes / 4 / vocabulary));
-  for (let start = from; start < ids.length; start += rows) {
-    const end = Math.min(start + rows, ids.length);
-    // The token at i is predicted at position i - 1.
-    const logits = await head.logits(values, start - 1, end - 1, keep);
-    losses.set(await softmax.losses(logits, ids.slice(start, end)), start - from);
+  // The token at i is predicted at position i - 1.
+  for await (const part of head.parts(values, from - 1, ids.length - 1, keep)) {
+    const { logits } = part;
+    losses.set(await softmax.losses(logits, ids.slice(part.from + 1, part.to + 1)), part.from + 1 - from);
   }
   return losses;
 }
