@@ -5,7 +5,14 @@
 import type { Anatomy } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
 import { checkIds } from '../../tokens/tokenizer.js';
-import type { MeasuredEvent, MeasureRequest, ProgressEvent, ScoredSequence, Sequence } from '../contract/measure.js';
+import type {
+  MeasuredEvent,
+  MeasureRequest,
+  ProgressEvent,
+  ScoredSequence,
+  Sequence,
+  Variant,
+} from '../contract/measure.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { isCausal } from '../stages/causal.js';
 import { forward, type Lane, statesHeld } from '../stages/forward.js';
@@ -29,67 +36,15 @@ export async function measure(
   request: MeasureRequest,
   emit: (event: MeasuredEvent | ProgressEvent) => Promise<void>,
 ): Promise<void> {
-  const { loaded } = runner;
-  const { anatomy, model, summary } = loaded;
-  const logits = anatomy.unembedding?.logits;
-  if (!loaded.predicts || logits === undefined) {
-    throw new SinkscopeError({
-      code: 'input',
-      file: loaded.file,
-      message: `${loaded.file} predicts no tokens: it has no output head over a vocabulary, so there is no perplexity.`,
-    });
-  }
-  const { sequences, memory } = request;
-  const variants = sequences.flatMap((sequence) => sequence.variants);
-  for (const { interventions } of variants)
-    for (const { point, block } of interventions) valueAt(anatomy, point, block);
-  const longest = Math.max(...sequences.map(({ ids }) => ids.length));
-  if (summary.context !== undefined && longest > summary.context) {
-    throw new SinkscopeError({
-      code: 'too-long',
-      message: `A window of ${longest} tokens is longer than the model's context of ${summary.context}; choose a shorter one.`,
-      limit: { tokens: longest, context: summary.context },
-    });
-  }
-  for (const { ids } of sequences) checkIds(ids, summary.vocabulary);
-  if (!(await isCausal(runner, sequences[0]?.ids ?? []))) {
-    throw new SinkscopeError({
-      code: 'input',
-      file: loaded.file,
-      message: `${loaded.file} lets every token see those after it, so it does not predict the next one and has no perplexity; give a model that generates text.`,
-    });
-  }
-  const plan = makePlan(model.graph, anatomy, new Map(), [logits]);
-  const stage = plan.stages.find(({ first }) => first > anatomy.layers);
-  if (!stage) throw new Error('the head has no stage');
-  const last = valueAt(anatomy, 'resid_post', anatomy.layers);
-  const head = new Head(runner, stage, last, logits, logitRows(anatomy, memory));
-  const everyBlock = Array.from({ length: anatomy.layers + 1 }, (_, block) => block);
-  const cuts = ascending([
-    ...variants.flatMap(({ attention, interventions }) => (attention ? everyBlock : cutsOf(interventions))),
-    anatomy.layers,
-  ]);
-  const lasting = head.stage.inputs;
-  const stagesOf = (ends: readonly number[]) => plan.cut(ends).filter(({ last }) => last <= anatomy.layers);
-  const blockwise = stagesOf(everyBlock);
-  const lanes = Math.max(...sequences.map((sequence) => lanesOf(anatomy, sequence).lanes.length));
-  const dial = chooseDial({
-    anatomy,
-    weightBytes: summary.bytes,
-    tokens: longest,
-    memory,
-    again: true,
-    stages: cuts.length,
-    logits: true,
-    held: lanes * statesHeld(plan, blockwise, lasting) * stateBytes(anatomy, longest),
-  });
-  const course = { plan, stages: dial.keep ? stagesOf(cuts) : blockwise, keep: dial.keep, lasting };
-
+  const { anatomy } = runner.loaded;
+  const { sequences } = request;
+  await check(runner, request);
+  const { head, dial, course } = prepare(runner, request);
   const softmax = await createLossSession(request.threads);
   try {
     for (let from = 0; from < sequences.length; from += dial.sequences) {
       const group = sequences.slice(from, from + dial.sequences).map((sequence) => lanesOf(anatomy, sequence));
-      const under = group.flatMap((one) => one.lanes);
+      const under = group.flatMap(({ lanes }) => lanes);
       const report = progressOf(anatomy, dial, from, from + group.length);
       for await (const { stage } of forward(runner, course, under)) {
         for (const event of report(stage)) await emit(event);
@@ -109,7 +64,79 @@ export async function measure(
   }
 }
 
-const ascending = (numbers: readonly number[]) => [...new Set(numbers)].sort((a, b) => a - b);
+/** @throws SinkscopeError as {@link measure} */
+async function check(runner: StageRunner, { sequences }: MeasureRequest): Promise<void> {
+  const { anatomy, predicts, summary, file } = runner.loaded;
+  if (!predicts) {
+    throw new SinkscopeError({
+      code: 'input',
+      file,
+      message: `${file} predicts no tokens: it has no output head over a vocabulary, so there is no perplexity.`,
+    });
+  }
+  for (const { variants } of sequences)
+    for (const { interventions } of variants)
+      for (const { point, block } of interventions) valueAt(anatomy, point, block);
+  const longest = longestOf(sequences);
+  if (summary.context !== undefined && longest > summary.context) {
+    throw new SinkscopeError({
+      code: 'too-long',
+      message: `A window of ${longest} tokens is longer than the model's context of ${summary.context}; choose a shorter one.`,
+      limit: { tokens: longest, context: summary.context },
+    });
+  }
+  for (const { ids } of sequences) checkIds(ids, summary.vocabulary);
+  if (!(await isCausal(runner, sequences[0]?.ids ?? []))) {
+    throw new SinkscopeError({
+      code: 'input',
+      file,
+      message: `${file} lets every token see those after it, so it does not predict the next one and has no perplexity; give a model that generates text.`,
+    });
+  }
+}
+
+const longestOf = (sequences: MeasureRequest['sequences']) => Math.max(...sequences.map(({ ids }) => ids.length));
+
+/** Where the blocks are cut for all variants alike, and how many sequences go through them together. */
+function prepare(runner: StageRunner, { sequences, memory }: MeasureRequest) {
+  const { anatomy, model, summary } = runner.loaded;
+  const { layers } = anatomy;
+  const logits = anatomy.unembedding?.logits ?? anatomy.output;
+  const plan = makePlan(model.graph, anatomy, new Map(), [logits]);
+  const stage = plan.stages.find(({ first }) => first > layers);
+  if (!stage) throw new Error('the head has no stage');
+  const everyBlock = Array.from({ length: layers + 1 }, (_, block) => block);
+  const cuts = sequences.flatMap(({ variants }) =>
+    variants.flatMap(({ attention, interventions }) => (attention ? everyBlock : cutsOf(interventions))),
+  );
+  const ends = [...new Set([...cuts, layers])].sort((a, b) => a - b);
+  const stagesOf = (blocks: readonly number[]) => plan.cut(blocks).filter(({ last }) => last <= layers);
+  const lasting = stage.inputs;
+  const tokens = longestOf(sequences);
+  const lanes = 1 + Math.max(...sequences.map(({ variants }) => variants.filter(isChanged).length));
+  const dial = chooseDial({
+    anatomy,
+    weightBytes: summary.bytes,
+    tokens,
+    memory,
+    again: true,
+    stages: ends.length,
+    logits: true,
+    held: lanes * statesHeld(plan, stagesOf(everyBlock), lasting) * stateBytes(anatomy, tokens),
+  });
+  return {
+    head: new Head(runner, stage, valueAt(anatomy, 'resid_post', layers), logits, logitRows(anatomy, memory)),
+    dial,
+    course: { plan, stages: stagesOf(dial.keep ? ends : everyBlock), keep: dial.keep, lasting },
+  };
+}
+
+const isChanged = (variant: Variant) => startOf(variant) !== undefined;
+
+/** The block after which a variant is no longer the plain run; undefined where it is that. */
+function startOf({ attention, interventions }: Variant): number | undefined {
+  return attention ? 0 : cutsOf(interventions)[0];
+}
 
 /** What goes through the blocks for one sequence. */
 interface Lanes {
@@ -120,17 +147,16 @@ interface Lanes {
   readonly scored: readonly Lane[];
 }
 
-function lanesOf(anatomy: Anatomy, sequence: ScoredSequence): Lanes {
-  const starts = sequence.variants.map(({ attention, interventions }): number | undefined =>
-    attention ? 0 : cutsOf(interventions)[0],
-  );
+function lanesOf({ inputs }: Anatomy, sequence: ScoredSequence): Lanes {
+  const starts = sequence.variants.map(startOf);
   const plain: Lane = {
-    values: new Map(makeFeeds(anatomy.inputs, new Map(), sequence.ids).values),
+    values: new Map(makeFeeds(inputs, new Map(), sequence.ids).values),
     interventions: [],
     ...(!starts.includes(undefined) && { until: Math.max(...starts.map((start) => start ?? 0)) }),
   };
-  const scored = sequence.variants.map(({ interventions, attention }, i): Lane => {
-    const block = starts[i];
+  const scored = sequence.variants.map((variant): Lane => {
+    const { interventions, attention } = variant;
+    const block = startOf(variant);
     return block === undefined ? plain : { values: new Map(), interventions, attention, after: { lane: plain, block } };
   });
   return { sequence, lanes: [plain, ...scored.filter((lane) => lane !== plain)], scored };

@@ -61,7 +61,7 @@ export async function* forward<L extends Lane>(
   lanes: readonly L[],
 ): AsyncGenerator<Passed<L>, void, void> {
   const needed = neededAfter(stages, lasting);
-  if (keep || lanes.length > 1) await runner.begin(stages);
+  if (keep || lanes.length > 1) await runner.keepFor(stages);
   for (const [i, stage] of stages.entries()) {
     const under = lanes.filter((lane) => goesThrough(lane, stage));
     const stays = keep || under.length > 1;
@@ -71,7 +71,7 @@ export async function* forward<L extends Lane>(
       yield { stage, lane, results };
       for (const name of lane.values.keys()) if (!needed[i]?.has(name)) lane.values.delete(name);
     }
-    for (const lane of lanes) if (lane.after?.block === stage.last) begin(runner, lane, lane.after);
+    for (const lane of lanes) if (lane.after?.block === stage.last) start(runner, lane, lane.after);
     for (const lane of lanes) if (lane.until === stage.last) lane.values.clear();
     if (stays && !keep) await runner.release();
   }
@@ -103,7 +103,7 @@ export function statesHeld(plan: Plan, stages: readonly Stage[], lasting: Iterab
 }
 
 /** Takes over what the other lane has, with the residual point between the two changed. */
-function begin({ loaded }: StageRunner, lane: Lane, { lane: other, block }: NonNullable<Lane['after']>): void {
+function start({ loaded }: StageRunner, lane: Lane, { lane: other, block }: NonNullable<Lane['after']>): void {
   for (const [name, value] of other.values) lane.values.set(name, value);
   const here = lane.interventions.filter((intervention) => intervention.block === block);
   const name = valueAt(loaded.anatomy, 'resid_post', block);

@@ -55,7 +55,7 @@ export class StageRunner {
   }
 
   /** Frees what is kept for other stages than these, which sessions are going to be kept for. */
-  async begin(stages: readonly Stage[]): Promise<void> {
+  async keepFor(stages: readonly Stage[]): Promise<void> {
     const key = JSON.stringify(stages.map(({ first, last, outputs }) => [first, last, outputs]));
     if (key !== this.keptFor) await this.release();
     this.keptFor = key;
