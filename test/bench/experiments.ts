@@ -110,7 +110,7 @@ export async function experiments(tools: Tools, model: BenchModel) {
 export async function tightBudget(tools: Tools, model: BenchModel) {
   const { layers, hidden, heads, kvHeads, wide, vocabulary } = smol;
   /** Bare runs are as long as one another, so a few stand for many. */
-  const [windows, surveyed, few, block] = [32, 20, 4, 4];
+  const [windows, surveyed, few, block] = [32, 20, 8, 4];
   const engine = tools.engine();
   await engine.inspect(model.file);
   const itself = tools.peakMemory(engine.pid) ?? Number.NaN;
