@@ -2,7 +2,7 @@
 import { isAbsolute, join, resolve, sep } from 'node:path';
 import * as vscode from 'vscode';
 import { SinkscopeError } from '../errors.js';
-import { expandHome, type FoundModel, findModels } from '../models/find.js';
+import { expandHome, type Found, type FoundModel, findModels } from '../models/find.js';
 import type { SettingsWatch } from './configuration.js';
 
 export class Models implements vscode.Disposable {
@@ -11,9 +11,9 @@ export class Models implements vscode.Disposable {
   readonly onDidChange = this.changes.event;
   private readonly subscriptions: readonly vscode.Disposable[];
   /** Bundled, or named in the settings: found at once. */
-  private near: Promise<readonly FoundModel[]> | undefined;
+  private near: Promise<Found> | undefined;
   /** In the workspace, which may be large: searched while everything else goes on. */
-  private far: readonly FoundModel[] = [];
+  private far: Found = { models: [], left: [] };
   private search: Promise<void> | undefined;
 
   constructor(
@@ -35,8 +35,13 @@ export class Models implements vscode.Disposable {
   async list(): Promise<readonly FoundModel[]> {
     this.search ??= this.searchWorkspace();
     const near = await this.findNear();
-    const local = new Set(this.far.map(({ file }) => file));
-    return [...near.filter(({ file }) => !local.has(file)), ...this.far];
+    const local = new Set(this.far.models.map(({ file }) => file));
+    return [...near.models.filter(({ file }) => !local.has(file)), ...this.far.models];
+  }
+
+  /** What was left out of {@link list}, a sentence each. */
+  async left(): Promise<readonly string[]> {
+    return [...(await this.findNear()).left, ...this.far.left];
   }
 
   /** All there are, once the search of the workspace has ended. */
@@ -56,12 +61,12 @@ export class Models implements vscode.Disposable {
   /** The model that the setting names. Throws a `SinkscopeError` where there is none. */
   async chosen(): Promise<FoundModel> {
     const { model } = this.settings.current;
-    const models = await this.findNear();
+    const { models } = await this.findNear();
     const path = absolute(model);
     const found =
-      models.find(({ origin, name }) => origin === 'bundled' && name === model) ??
+      models.find((found) => isBundled(found, model)) ??
       models.find(({ file }) => file === path) ??
-      models.find(({ file }) => file.startsWith(path + sep));
+      models.find(({ file }) => path !== undefined && file.startsWith(path + sep));
     if (found) return found;
     throw new SinkscopeError({
       code: 'file',
@@ -79,26 +84,42 @@ export class Models implements vscode.Disposable {
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
-  private findNear(): Promise<readonly FoundModel[]> {
-    const { model, models } = this.settings.current;
-    this.near ??= findModels({ bundled: this.bundled, settings: [...models, model].map(absolute), folders: [] });
+  private findNear(): Promise<Found> {
+    this.near ??= this.searchNear();
     return this.near;
+  }
+
+  private async searchNear(): Promise<Found> {
+    const { model, models } = this.settings.current;
+    const { bundled } = this;
+    const own = await findModels({ bundled, settings: [], folders: [] });
+    // The name of a bundled model is no path, whatever lies in the workspace.
+    const named = own.models.some((found) => isBundled(found, model)) ? models : [...models, model];
+    const settings = named.map(absolute).filter((path) => path !== undefined);
+    return settings.length === 0 ? own : findModels({ bundled, settings, folders: [] });
   }
 
   private async searchWorkspace(): Promise<void> {
     const folders = vscode.workspace.isTrusted ? workspaceFolders() : [];
-    const found = await findModels({ bundled: this.bundled, settings: [], folders });
-    this.far = found.filter(({ origin }) => origin === 'workspace');
+    const { models, left } = await findModels({ bundled: this.bundled, settings: [], folders });
+    this.far = { models: models.filter(({ origin }) => origin === 'workspace'), left };
     this.changes.fire();
   }
 }
+
+const isBundled = ({ origin, name }: FoundModel, model: string) => origin === 'bundled' && name === model;
 
 function workspaceFolders(): string[] {
   return (vscode.workspace.workspaceFolders ?? []).filter(({ uri }) => uri.scheme === 'file').map((f) => f.uri.fsPath);
 }
 
-/** A path as people write it in settings: from the home folder, absolute, or from the first workspace folder. */
-function absolute(path: string): string {
+/**
+ * A path as people write it in settings: from the home folder, absolute, or from the first workspace folder. Undefined
+ * where there is no such folder, or none that is trusted.
+ */
+function absolute(path: string): string | undefined {
   const expanded = expandHome(path);
-  return isAbsolute(expanded) ? resolve(expanded) : join(workspaceFolders()[0] ?? '', expanded);
+  if (isAbsolute(expanded)) return resolve(expanded);
+  const [folder] = vscode.workspace.isTrusted ? workspaceFolders() : [];
+  return folder === undefined ? undefined : join(folder, expanded);
 }

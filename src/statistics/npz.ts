@@ -10,20 +10,22 @@ const maxBytes = 2 ** 30;
 
 const ending = '.npy';
 
-const types: Readonly<Record<string, SafetensorsType>> = {
-  f8: 'F64',
-  f4: 'F32',
-  f2: 'F16',
-  i8: 'I64',
-  i4: 'I32',
-  i2: 'I16',
-  i1: 'I8',
-  u8: 'U64',
-  u4: 'U32',
-  u2: 'U16',
-  u1: 'U8',
-  b1: 'BOOL',
-};
+const types = new Map<string, SafetensorsType>(
+  Object.entries({
+    f8: 'F64',
+    f4: 'F32',
+    f2: 'F16',
+    i8: 'I64',
+    i4: 'I32',
+    i2: 'I16',
+    i1: 'I8',
+    u8: 'U64',
+    u4: 'U32',
+    u2: 'U16',
+    u1: 'U8',
+    b1: 'BOOL',
+  } as const),
+);
 
 /**
  * Opens an `.npz` file; its arrays are asked for as the tensors of a safetensors file are, and unpacked then.
@@ -86,7 +88,7 @@ export async function openNpz(file: string): Promise<Safetensors> {
 function arrayOf(name: string, entry: Uint8Array): SafetensorsTensor {
   // A copy, so that the array has a buffer of its own.
   const { data, shape, dtype, fortranOrder } = parse(entry.slice().buffer, { convertFloat16: false });
-  const type = types[dtype];
+  const type = types.get(dtype);
   if (!type) throw new Error(`${name} has elements of type ${dtype}`);
   if (fortranOrder && shape.length > 1) throw new Error(`${name} is in Fortran order (use numpy.ascontiguousarray)`);
   const count = shape.reduce((product, extent) => product * extent, 1);

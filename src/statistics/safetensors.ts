@@ -4,8 +4,8 @@
  */
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import * as v from 'valibot';
-import { SinkscopeError } from '../errors.js';
-import { beginSaving, endSaving, fileReason, giveUpSaving, unwritable } from '../saving.js';
+import { fileReason, SinkscopeError } from '../errors.js';
+import { beginSaving, endSaving, giveUpSaving, unwritable } from '../saving.js';
 
 const ELEMENT_BYTES = {
   F64: 8,

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { modelConfig } from '../models/config.js';
 import type { ModelFolder } from '../models/folder.js';
 import { readJson } from '../models/json.js';
+import { byName } from '../schemas.js';
 import type { TokenizerFile } from './tokenizer-file.js';
 
 /** What is put around a text before a model sees it, as ids. */
@@ -41,7 +42,7 @@ const template = v.object({
   single: v.array(
     v.union([v.object({ SpecialToken: v.object({ id: v.string() }) }), v.object({ Sequence: v.unknown() })]),
   ),
-  special_tokens: v.record(v.string(), v.object({ ids: v.array(v.number()) })),
+  special_tokens: byName(v.object({ ids: v.array(v.number()) })),
 });
 const sequence = v.object({ type: v.literal('Sequence'), processors: v.array(v.unknown()) });
 
@@ -56,11 +57,14 @@ function templateOf(processor: unknown): Pick<Frame, 'prefix' | 'suffix'> {
       );
   }
   if (v.is(pair, processor)) return { prefix: [processor.cls[1]], suffix: [processor.sep[1]] };
-  if (v.is(template, processor)) {
-    const { single, special_tokens } = processor;
+  const parsed = v.safeParse(template, processor);
+  if (parsed.success) {
+    const { single, special_tokens } = parsed.output;
     const text = single.findIndex((piece) => 'Sequence' in piece);
     const ids = (pieces: typeof single) =>
-      pieces.flatMap((piece) => ('SpecialToken' in piece ? (special_tokens[piece.SpecialToken.id]?.ids ?? []) : []));
+      pieces.flatMap((piece) =>
+        'SpecialToken' in piece ? (special_tokens.get(piece.SpecialToken.id)?.ids ?? []) : [],
+      );
     return { prefix: ids(single.slice(0, text)), suffix: ids(single.slice(text + 1)) };
   }
   return { prefix: [], suffix: [] };

@@ -1,6 +1,8 @@
 /** `tokenizer.json`, as far as it is read here. */
 import * as v from 'valibot';
 import { SinkscopeError } from '../errors.js';
+import { byName } from '../schemas.js';
+import { greatest } from '../statistics/numbers.js';
 import type { Spelling } from './pieces.js';
 
 /** The part of `tokenizer.json` that is read here; the rest is for the tokenizer library. */
@@ -17,7 +19,7 @@ const schema = v.object({
   model: v.object({
     /** Left out by files of before 2021. */
     type: v.optional(v.picklist(modelTypes)),
-    vocab: v.union([v.record(v.string(), id), v.array(v.looseTuple([v.string(), v.number()]))]),
+    vocab: v.union([byName(id), v.array(v.looseTuple([v.string(), v.number()]))]),
     unk_id: v.nullish(id),
     unk_token: v.nullish(v.string()),
     byte_fallback: v.nullish(v.boolean()),
@@ -67,9 +69,7 @@ function findContradiction({ model }: TokenizerFile): string | undefined {
 /** The largest id of the vocabulary itself, without added tokens; -1 where it is empty. */
 export function largestId({ model: { vocab } }: TokenizerFile): number {
   if (Array.isArray(vocab)) return vocab.length - 1;
-  let largest = -1;
-  for (const key in vocab) largest = Math.max(largest, vocab[key] ?? -1);
-  return largest;
+  return greatest(vocab.values(), -1);
 }
 
 export function spellingOf({ pre_tokenizer, decoder, model }: TokenizerFile): Spelling {

@@ -5,6 +5,7 @@ import { modelConfig } from '../../models/config.js';
 import { isVariantFolder } from '../../models/folder.js';
 import type { Model } from '../../onnx/model.js';
 import { weightBytes } from '../../onnx/weights.js';
+import { least } from '../../statistics/numbers.js';
 import type { ModelSummary } from '../contract/events.js';
 
 /** @param model as it was prepared, without what rebuilds its patterns */
@@ -17,7 +18,7 @@ export function summaryOf(file: string, model: Model, { anatomy, patterns }: Pat
     hidden: anatomy.hidden ?? 0,
     heads: anatomy.heads,
     kvHeads: anatomy.kvHeads,
-    context: contexts.length > 0 ? Math.min(...contexts) : undefined,
+    context: contexts.length > 0 ? least(contexts) : undefined,
     vocabulary: anatomy.vocabulary,
     parallelBlock: anatomy.parallelBlock,
     bytes: weightBytes(model),
