@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { unzipSync } from 'fflate';
 import { parse } from 'npyjs';
 import { SinkscopeError } from '../errors.js';
+import { quoted } from '../visible.js';
 import type { Safetensors, SafetensorsTensor, SafetensorsType } from './safetensors.js';
 
 /** Of an archive, which is held whole, and of all arrays that are asked for, unpacked. */
@@ -64,7 +65,7 @@ export async function openNpz(file: string): Promise<Safetensors> {
     names,
     async tensor(name) {
       if (!names.includes(name))
-        throw new SinkscopeError({ code: 'input', file, message: `${file} has no array "${name}".` });
+        throw new SinkscopeError({ code: 'input', file, message: `${file} has no array ${quoted(name)}.` });
       try {
         // Only what is asked for is unpacked, and never more than an archive may be: entries may share their bytes.
         const entries = unzipSync(archive, {
@@ -89,7 +90,7 @@ function arrayOf(name: string, entry: Uint8Array): SafetensorsTensor {
   // A copy, so that the array has a buffer of its own.
   const { data, shape, dtype, fortranOrder } = parse(entry.slice().buffer, { convertFloat16: false });
   const type = types.get(dtype);
-  if (!type) throw new Error(`${name} has elements of type ${dtype}`);
+  if (!type) throw new Error(`${name} has elements of type ${quoted(dtype)}`);
   if (fortranOrder && shape.length > 1) throw new Error(`${name} is in Fortran order (use numpy.ascontiguousarray)`);
   const count = shape.reduce((product, extent) => product * extent, 1);
   const width = data.byteLength / (count || 1);

@@ -1,5 +1,6 @@
 /** What a model expects around a text: prefix token, separators. */
 import * as v from 'valibot';
+import { SinkscopeError } from '../errors.js';
 import { modelConfig } from '../models/config.js';
 import type { ModelFolder } from '../models/folder.js';
 import { readJson } from '../models/json.js';
@@ -87,7 +88,18 @@ const tokenizerConfig = v.object({
   ),
 });
 
-function readTokenizerConfig(file: string | undefined): v.InferOutput<typeof tokenizerConfig> {
+/**
+ * What a `tokenizer_config.json` says of the prefix: nothing where there is none, or where it cannot be read, for a
+ * model can be run without. Then `unread` says why.
+ */
+export function readTokenizerConfig(
+  file: string | undefined,
+): v.InferOutput<typeof tokenizerConfig> & { readonly unread?: string } {
   if (file === undefined) return {};
-  return v.parse(v.fallback(tokenizerConfig, {}), readJson(file, 16 * 2 ** 20, 'tokenizer'));
+  try {
+    return v.parse(v.fallback(tokenizerConfig, {}), readJson(file, 16 * 2 ** 20, 'tokenizer'));
+  } catch (error) {
+    if (!SinkscopeError.is(error)) throw error;
+    return { unread: error.message };
+  }
 }
