@@ -1,8 +1,8 @@
 /** The models there are, and the chosen one. */
-import { isAbsolute, join, resolve, sep } from 'node:path';
+import { sep } from 'node:path';
 import * as vscode from 'vscode';
 import { SinkscopeError } from '../errors.js';
-import { expandHome, type Found, type FoundModel, findModels } from '../models/find.js';
+import { type Found, type FoundModel, findModels, findNamed, namedPath } from '../models/find.js';
 import type { SettingsWatch } from './configuration.js';
 
 export class Models implements vscode.Disposable {
@@ -62,9 +62,9 @@ export class Models implements vscode.Disposable {
   async chosen(): Promise<FoundModel> {
     const { model } = this.settings.current;
     const { models } = await this.findNear();
-    const path = absolute(model);
+    const path = namedPath(model, trustedFolders()[0]);
     const found =
-      models.find((found) => isBundled(found, model)) ??
+      models.find(({ origin, name }) => origin === 'bundled' && name === model) ??
       models.find(({ file }) => file === path) ??
       models.find(({ file }) => path !== undefined && file.startsWith(path + sep));
     if (found) return found;
@@ -85,41 +85,19 @@ export class Models implements vscode.Disposable {
   }
 
   private findNear(): Promise<Found> {
-    this.near ??= this.searchNear();
+    this.near ??= findNamed(this.settings.current, this.bundled, trustedFolders()[0]);
     return this.near;
   }
 
-  private async searchNear(): Promise<Found> {
-    const { model, models } = this.settings.current;
-    const { bundled } = this;
-    const own = await findModels({ bundled, settings: [], folders: [] });
-    // The name of a bundled model is no path, whatever lies in the workspace.
-    const named = own.models.some((found) => isBundled(found, model)) ? models : [...models, model];
-    const settings = named.map(absolute).filter((path) => path !== undefined);
-    return settings.length === 0 ? own : findModels({ bundled, settings, folders: [] });
-  }
-
   private async searchWorkspace(): Promise<void> {
-    const folders = vscode.workspace.isTrusted ? workspaceFolders() : [];
-    const { models, left } = await findModels({ bundled: this.bundled, settings: [], folders });
+    const { models, left } = await findModels({ bundled: this.bundled, settings: [], folders: trustedFolders() });
     this.far = { models: models.filter(({ origin }) => origin === 'workspace'), left };
     this.changes.fire();
   }
 }
 
-const isBundled = ({ origin, name }: FoundModel, model: string) => origin === 'bundled' && name === model;
-
-function workspaceFolders(): string[] {
-  return (vscode.workspace.workspaceFolders ?? []).filter(({ uri }) => uri.scheme === 'file').map((f) => f.uri.fsPath);
-}
-
-/**
- * A path as people write it in settings: from the home folder, absolute, or from the first workspace folder. Undefined
- * where there is no such folder, or none that is trusted.
- */
-function absolute(path: string): string | undefined {
-  const expanded = expandHome(path);
-  if (isAbsolute(expanded)) return resolve(expanded);
-  const [folder] = vscode.workspace.isTrusted ? workspaceFolders() : [];
-  return folder === undefined ? undefined : join(folder, expanded);
+/** Folders of the workspace on this machine's disk; none as long as it is not trusted, for nothing of it is read then. */
+function trustedFolders(): string[] {
+  const folders = vscode.workspace.isTrusted ? (vscode.workspace.workspaceFolders ?? []) : [];
+  return folders.filter(({ uri }) => uri.scheme === 'file').map(({ uri }) => uri.fsPath);
 }

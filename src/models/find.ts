@@ -2,7 +2,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path';
 import { isVariantFolder } from './folder.js';
 
 export type Origin = 'bundled' | 'workspace' | 'settings';
@@ -63,6 +63,33 @@ export async function findModels({ folders, settings, bundled }: Places): Promis
   return { models: [...found.values()], left };
 }
 
+/** What settings say of models: names of bundled ones, and paths as people write them. */
+export interface NamedModels {
+  readonly model: string;
+  readonly models: readonly string[];
+}
+
+/**
+ * The bundled models and those that settings name.
+ *
+ * @param folder what relative paths start from; undefined where there is no such folder, or none that is trusted: then
+ *   they name nothing
+ */
+export async function findNamed({ model, models }: NamedModels, bundled: string, folder?: string): Promise<Found> {
+  const own = await findModels({ bundled, settings: [], folders: [] });
+  // The name of a bundled model is no path, whatever lies in the folder.
+  const named = own.models.some(({ name }) => name === model) ? models : [...models, model];
+  const settings = named.map((path) => namedPath(path, folder)).filter((path) => path !== undefined);
+  return settings.length === 0 ? own : findModels({ bundled, settings, folders: [] });
+}
+
+/** A path as people write it in settings: from the home folder, absolute, or from `folder`. */
+export function namedPath(path: string, folder: string | undefined): string | undefined {
+  const expanded = expandHome(path);
+  if (isAbsolute(expanded)) return resolve(expanded);
+  return folder === undefined ? undefined : join(folder, expanded);
+}
+
 /** `~` and what follows it, in the home folder. */
 export function expandHome(path: string): string {
   return /^~(?=$|[/\\])/.test(path) ? join(homedir(), path.slice(1)) : path;
@@ -112,7 +139,8 @@ async function onnxFiles(path: string): Promise<{ readonly files: readonly strin
 function leftOut(path: string, count: number, unseen: boolean, deeper: boolean): string | undefined {
   const number = (value: number) => value.toLocaleString('en-US');
   if (count > limits.models || (count === limits.models && deeper)) {
-    return `Of the models in ${path}, the first ${number(limits.models)} are listed; name the folder of another one.`;
+    const all = `${deeper ? 'at least ' : 'the '}${number(count)}`;
+    return `Of ${all} models in ${path}, the first ${number(limits.models)} are listed; name the folder of another one.`;
   }
   if (unseen) return `Of the folders in ${path}, ${number(limits.folders)} were looked into; name another one.`;
   if (deeper) return `Folders more than ${limits.depth} levels below ${path} were not looked into; name one of them.`;

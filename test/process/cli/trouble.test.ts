@@ -83,7 +83,7 @@ describe('a model that cannot be opened', () => {
     expect(await saying('inspect', models)).toContain(`${models} is a folder without models; give the path of a .onnx`);
     for (let i = 0; i < 600; i++) await writeFile(join(models, `${`${i}`.padStart(3, '0')}.onnx`), '');
     expect(await saying('inspect', models)).toContain(
-      `${models} is a folder; give one of its models: 000.onnx, 001.onnx, 002.onnx, 003.onnx, 004.onnx and 495 more. Of the models in ${models}, the first 500 are listed;`,
+      `${models} is a folder; give one of its models: 000.onnx, 001.onnx, 002.onnx, 003.onnx, 004.onnx and 495 more. Of the 600 models in ${models}, the first 500 are listed;`,
     );
   });
 });

@@ -65,4 +65,11 @@ describe('a part in words', () => {
     ]);
     expect(partInWords({ ...table, rows: [] })).toEqual([]);
   });
+
+  it('has any number of rows', () => {
+    const rows = Array.from({ length: 400_000 }, (_, i) => ['as is', i, null]);
+    const lines = partInWords({ ...table, rows });
+    expect(lines).toHaveLength(400_003);
+    expect(lines.at(-1)).toBe('  as is     399999.00');
+  });
 });

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { modelConfig } from '../../../src/models/config.js';
-import { expandHome, findModels } from '../../../src/models/find.js';
+import { expandHome, findModels, findNamed } from '../../../src/models/find.js';
 import { modelFolder } from '../../../src/models/folder.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -79,7 +79,7 @@ describe('findModels', () => {
     const files = Object.fromEntries(Array.from({ length: 600 }, (_, index) => [`deep/er/${index}.onnx`, '']));
     const folder = tree({ ...files, 'near.onnx': '' });
     const { models, left } = await findModels({ folders: [folder], settings: [], bundled: nowhere });
-    expect(left).toEqual([`Of the models in ${folder}, the first 500 are listed; name the folder of another one.`]);
+    expect(left).toEqual([`Of the 601 models in ${folder}, the first 500 are listed; name the folder of another one.`]);
     expect(models).toHaveLength(500);
     expect(models.map(({ file }) => file)).toContain(join(folder, 'near.onnx'));
   });
@@ -118,6 +118,37 @@ describe('findModels', () => {
     expect(expandHome('~/models')).toBe(join(homedir(), 'models'));
     expect(expandHome('~')).toBe(homedir());
     expect(expandHome('~other/models')).toBe('~other/models');
+  });
+});
+
+describe('what settings name', () => {
+  const bundled = join(root, 'media/models');
+  const defaults = { model: 'llama', models: [] };
+  const origins = ({ models }: { models: readonly { name: string; origin: string }[] }) =>
+    models.filter(({ origin }) => origin !== 'bundled').map(({ name, origin }) => `${name}: ${origin}`);
+
+  it('the name of a bundled model is no path, whatever a workspace has', async () => {
+    const folder = tree({ 'llama/model.onnx': 'a', 'llama/more/b.onnx': 'b' });
+    expect(origins(await findNamed(defaults, bundled, folder))).toEqual([]);
+    expect(names((await findNamed(defaults, bundled, folder)).models)).toContain('llama');
+  });
+
+  it('a relative path starts from the folder, and nowhere without one', async () => {
+    const folder = tree({ 'own/model.onnx': 'a' });
+    const relative = { model: 'own', models: ['own', './own', 'own/model.onnx'] };
+    expect(origins(await findNamed(relative, bundled, folder))).toEqual(['own: settings']);
+    const before = process.cwd();
+    process.chdir(folder);
+    try {
+      expect(origins(await findNamed(relative, bundled))).toEqual([]);
+    } finally {
+      process.chdir(before);
+    }
+  });
+
+  it('an absolute path is where it is', async () => {
+    const folder = tree({ 'own/model.onnx': 'a' });
+    expect(origins(await findNamed({ model: join(folder, 'own'), models: [] }, bundled))).toEqual(['own: settings']);
   });
 });
 
