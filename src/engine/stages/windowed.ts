@@ -90,7 +90,7 @@ export async function windowedValues(
   const { attention } = loaded.anatomy.blocks[block - 1] ?? {};
   const name = loaded.patterns.get(block);
   if (!attention) return new Map();
-  const hidden = 'operator' in attention.pattern;
+  const hidden = !('tensor' in attention.pattern);
   const values = loaded.operands.get(block)?.values;
   const { weighed } = attention;
   if (name === undefined || (hidden && (values === undefined || weighed === undefined)))
