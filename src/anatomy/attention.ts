@@ -1,7 +1,7 @@
 /** Attention sites: where a branch's pattern is, and how many heads it has. */
 import { DataType, type Node } from '../onnx/model.js';
 import type { Attention, PatternPart } from './anatomy.js';
-import { type Beside, sideBySide } from './beside.js';
+import { type Beside, headsBeside } from './beside.js';
 import { declaredExtents, type PartialVector } from './extents.js';
 import { between, type Flow, stripped } from './flow.js';
 import { countedHeads, inputAs, outputAs } from './operators/table.js';
@@ -29,7 +29,7 @@ export function attentionOf(flow: Flow, branch: Branch): FoundAttention | undefi
     return { attention: { output, projected, ...ofOperator(flow, found.operator, width) }, further: 0 };
   const [first] = found;
   if (!first) return undefined;
-  const beside = sideBySide(flow, found, branch);
+  const beside = headsBeside(flow, found, branch);
   const inside = beside ? ofParts(flow, beside, width) : ofSite(flow, first, width);
   return { attention: { output, projected, ...inside }, further: beside ? 0 : found.length - 1 };
 }

@@ -15,7 +15,7 @@ export interface Beside {
 }
 
 /** All of these sites as heads of one attention; undefined where they are not alike or not put side by side. */
-export function sideBySide(flow: Flow, sites: readonly Site[], branch: Branch): Beside | undefined {
+export function headsBeside(flow: Flow, sites: readonly Site[], branch: Branch): Beside | undefined {
   const [first, ...others] = sites;
   if (!first || others.length === 0) return undefined;
   const form = formOf(flow, first);

@@ -17,7 +17,7 @@ interface Term extends Branch {
 }
 
 /** What the branches of one addition are. */
-export interface Parts {
+export interface StepParts {
   readonly step: Step;
   readonly terms: readonly Term[];
   readonly attention: Attention | undefined;
@@ -34,7 +34,7 @@ export interface Parts {
   readonly mlpBranch: Branch | undefined;
 }
 
-function partsOf(flow: Flow, step: Step, stream: ReadonlySet<string>): Parts {
+function partsOf(flow: Flow, step: Step, stream: ReadonlySet<string>): StepParts {
   const terms = step.branches.flatMap((branch) => termsOf(flow, step.skip, branch));
   const others = terms.filter(({ attention }) => attention === undefined);
   const copies = others.some((term) => mixesCopies(flow, step.skip, term));
@@ -58,7 +58,7 @@ function partsOf(flow: Flow, step: Step, stream: ReadonlySet<string>): Parts {
   };
 }
 
-export const nodesOf = ({ step }: Parts) => step.branches.flatMap(({ nodes }) => [...nodes]);
+export const nodesOf = ({ step }: StepParts) => step.branches.flatMap(({ nodes }) => [...nodes]);
 
 /** What the keys come from: for an operator that takes none, what holds queries and keys in one. */
 function keysOf({ pattern, keys }: Attention): string {
@@ -108,13 +108,13 @@ function mixesCopies(flow: Flow, skip: string, { nodes }: Branch): boolean {
 }
 
 /** The additions of a block. */
-export type Group = readonly [Parts, ...Parts[]];
+export type Group = readonly [StepParts, ...StepParts[]];
 
 /** A stream as blocks, and what it is made of. */
 export interface Blocks {
   /** Its last point is like that of the block before. */
   readonly stream: ResidualStream;
-  readonly parts: readonly Parts[];
+  readonly parts: readonly StepParts[];
   readonly groups: readonly Group[];
 }
 
@@ -124,7 +124,7 @@ export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
   const starts = startsOf(flow, parts);
   const like = starts.length > 1 ? parts[(starts.at(-1) ?? 0) - 1] : undefined;
   const stream = endedLike(flow, found, like?.step);
-  const ended = parts.map((each, index): Parts => ({ ...each, step: stream.steps[index] ?? each.step }));
+  const ended = parts.map((each, index): StepParts => ({ ...each, step: stream.steps[index] ?? each.step }));
   const groups = starts.flatMap((start, index): Group[] => {
     const [head, ...rest] = ended.slice(start, starts[index + 1]);
     return head ? [[head, ...rest]] : [];
@@ -138,7 +138,7 @@ export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
  * additions before each attention, see {@link leadOf}. Additions before the first block belong to the embedding. Where
  * nothing mixes tokens in a way that is known, each addition is a block.
  */
-function startsOf(flow: Flow, parts: readonly Parts[]): number[] {
+function startsOf(flow: Flow, parts: readonly StepParts[]): number[] {
   const starts: number[] = [];
   const lead = leadOf(flow, parts);
   for (const [index, { attention, cross, mixer }] of parts.entries()) {
@@ -158,7 +158,7 @@ function startsOf(flow: Flow, parts: readonly Parts[]): number[] {
  * AltUp): what lies between two attentions is then the end of a block and the beginning of the next, and as much
  * stands before the first and after the last.
  */
-function leadOf(flow: Flow, parts: readonly Parts[]): number {
+function leadOf(flow: Flow, parts: readonly StepParts[]): number {
   const kinds = parts
     .map(({ attention, cross, mixer, copies }) => (attention ? (cross ? 'x' : 'a') : copies ? 'p' : mixer ? 'c' : 'm'))
     .join('');
@@ -170,19 +170,19 @@ function leadOf(flow: Flow, parts: readonly Parts[]): number {
   if (after.length === 1) {
     // With one block only its two MLPs can tell, which are alike.
     const width = parts.at(-1)?.mlp?.rows;
-    const start = before.length - 1;
-    return end !== '' && opens(start) && width !== undefined && width === parts[start]?.mlp?.rows ? 1 : 0;
+    const alike = width !== undefined && width === parts[0]?.mlp?.rows;
+    return before.length === 1 && end !== '' && opens(0) && (parts[0]?.copies || alike) ? 1 : 0;
   }
   const lead = between.startsWith(end) ? between.slice(end.length) : '';
   return lead !== '' && before.endsWith(lead) && opens(before.length - lead.length) ? lead.length : 0;
 }
 
 /** An MLP with an intermediate of its own, unlike a projection or a convolution that adds positions. */
-const isMlp = (flow: Flow, parts: Parts | undefined): boolean =>
+const isMlp = (flow: Flow, parts: StepParts | undefined): boolean =>
   parts?.mlp !== undefined && nodesOf(parts).filter((node) => weightProduct(flow, node) !== undefined).length > 1;
 
 /** The MLP that is shown of a block: the first after its attention, else beside it, else before. */
-export function mlpOf(group: Group): Parts['mlp'] {
+export function mlpOf(group: Group): StepParts['mlp'] {
   const at = Math.max(
     0,
     group.findIndex(({ attention }) => attention !== undefined),
@@ -205,6 +205,11 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
   const note = (part: string, why: string) => gaps.push({ part, block, why });
   if (group.some(({ cross }) => cross)) note('cross-attention', 'it looks at states that are not the tokens shown');
   if (!attention) note('attention', attentionObstacle(group.flatMap(nodesOf)));
+  if (attention && attention.weighting !== 'softmax')
+    note('softmax', 'attention weights come from something else, so that a query’s need not add up to 1');
+  const patterns = group.flatMap(({ terms }) => terms.filter(({ attention }) => attention !== undefined));
+  const further = patterns.reduce((sum, { further }) => sum + 1 + further, group.some(({ cross }) => cross) ? -2 : -1);
+  if (further > 0) note('attention patterns', `it has ${further} more than the one that is shown`);
   if (!mlp) {
     const branch = first(group, ({ mlpBranch }) => mlpBranch);
     note('MLP intermediate', branch === undefined ? 'it has no branch besides attention' : mlpObstacle(flow, branch));

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import type { Model, Node } from '../onnx/model.js';
 import type { Anatomy } from './anatomy.js';
-import { blockOf, blocksOf, first, isParallel, mlpOf, nodesOf, type Parts } from './blocks.js';
+import { blockOf, blocksOf, first, isParallel, mlpOf, nodesOf, type StepParts } from './blocks.js';
 import { declaredExtents } from './extents.js';
 import { between, type Flow, flowOf, stripped } from './flow.js';
 import { recogniseInputs } from './inputs.js';
@@ -90,7 +90,7 @@ function endOf(flow: Flow, residual: string): End | undefined {
  * Blocks that look like a transformer's, if not all of its parts: attention, or several additions of something else
  * than convolutions over pictures, whose vectors do not lie along the last axis.
  */
-function isTransformer(parts: readonly Parts[]): boolean {
+function isTransformer(parts: readonly StepParts[]): boolean {
   if (parts.some(({ attention }) => attention !== undefined)) return true;
   return parts.length > 1 && !parts.some((part) => nodesOf(part).some(isPictureConvolution));
 }
@@ -124,7 +124,7 @@ function outputOf(flow: Flow, residual: string): string | undefined {
 }
 
 /** Extent of the residual stream: declared, or what the branches' products give back to it. */
-function hiddenSize(flow: Flow, { from, steps }: ResidualStream, parts: readonly Parts[]): number | undefined {
+function hiddenSize(flow: Flow, { from, steps }: ResidualStream, parts: readonly StepParts[]): number | undefined {
   const points = [from, ...steps.map(({ to }) => to)];
   const terms = parts.flatMap(({ terms }) => terms);
   return (

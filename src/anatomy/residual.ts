@@ -119,9 +119,11 @@ class Walk {
     const addition = inputs.length > 1 ? this.addition(node, inputs) : undefined;
     const latest = addition ? [addition] : [];
     // What a branch adds to its own inside ends with the branch, however many additions that are.
-    for (const input of inputs)
-      for (const candidate of this.latest.get(input) ?? [])
-        if (!addition || rootOf(candidate) !== rootOf(addition)) keepLatest(latest, candidate);
+    const ended = new Set<Addition>();
+    for (const candidate of inputs.flatMap((input) => this.latest.get(input) ?? [])) {
+      if (addition && rootOf(candidate) === rootOf(addition)) ended.add(candidate);
+      else keepLatest(latest, candidate);
+    }
     const carried = carries(node) ? this.longestOf(inputs) : undefined;
     for (const [index, output] of node.outputs.entries()) {
       if (output === '') continue;
@@ -135,7 +137,7 @@ class Walk {
     if (!addition) return;
     const root = rootOf(addition).skip;
     const before = this.chains.get(root);
-    if (!before || isLonger(addition, before)) this.chains.set(root, addition);
+    if (!before || ended.has(before) || isLonger(addition, before)) this.chains.set(root, addition);
   }
 
   private longestOf(inputs: readonly string[]): string {
@@ -153,8 +155,12 @@ class Walk {
       );
       if (found && found.length > (best?.length ?? 0)) best = found;
     }
-    const carried = this.chain.get(this.longestOf(terms))?.length ?? 0;
-    return best && best.length >= carried ? best : undefined;
+    const carried = this.chain.get(this.longestOf(terms));
+    if (!best || !carried || best.length > carried.length) return best;
+    // As long is a parallel block, or one whose branch ends in an addition of its own; not a sum that goes on from a
+    // later one and takes in where the stream began.
+    const goesOn = unmixed(this.flow, carried.skip) === best.skip && carried.branches[0] !== best.branches[0];
+    return best.length < carried.length || goesOn ? undefined : best;
   }
 
   /** The addition in which `term` is the skip and `others` the branches, if it is one. */

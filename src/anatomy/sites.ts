@@ -79,32 +79,41 @@ type Way = Pick<Site, 'scores' | 'weighting'>;
 
 /** How weights come from scores; undefined where they do not, or with no function between. */
 function wayOf(flow: Flow, weights: string, within: ReadonlySet<Node>): Way | undefined {
-  const seen = new Set([weights]);
-  const open = [weights];
-  let softmax: Node | undefined;
-  let other: Node | undefined;
-  for (let value = open.shift(); value !== undefined && seen.size < maxVisits; value = open.shift()) {
-    const node = flow.producer(value);
+  const scored = searched(flow, weights, within, (node) => {
+    if (factors(node)?.some(flow.isConstant)) return mixesHeads(flow, node) ? 'on' : 'end';
+    if (factors(node)) return isMask(flow, node) ? 'end' : 'found';
+    return isPointwise(node) || functions.has(node.op) || normalising.has(node.op) ? 'on' : 'end';
+  });
+  if (scored) return wayFrom(flow, scored, weights);
+  // Queries and keys may be multiplied in a way that is no product, or be no two things.
+  const softmax = searched(flow, weights, within, (node) =>
+    isSoftmax(flow, node) ? 'found' : isPointwise(node) ? 'on' : 'end',
+  );
+  return softmax && { scores: undefined, weighting: 'softmax' };
+}
+
+/** The first node on the ways back from `value` that is what is looked for. */
+function searched(
+  flow: Flow,
+  value: string,
+  within: ReadonlySet<Node>,
+  judge: (node: Node) => 'found' | 'on' | 'end',
+): Node | undefined {
+  const seen = new Set([value]);
+  const open = [value];
+  for (let next = open.shift(); next !== undefined && seen.size < maxVisits; next = open.shift()) {
+    const node = flow.producer(next);
     if (!node || !within.has(node)) continue;
-    const pair = factors(node);
-    if (pair && !pair.some(flow.isConstant)) {
-      if (isMask(flow, node)) continue;
-      const way = wayFrom(flow, node, weights);
-      if (way) return way;
-      other ??= node;
-      continue;
-    }
-    if (isSoftmax(flow, node)) softmax ??= node;
-    if (pair ? !mixesHeads(flow, node) : !isPointwise(node) && !functions.has(node.op) && !normalising.has(node.op))
-      continue;
+    const verdict = judge(node);
+    if (verdict === 'found') return node;
+    if (verdict === 'end') continue;
     for (const input of flow.reads(node))
       if (!seen.has(input)) {
         seen.add(input);
         open.push(input);
       }
   }
-  // Queries and keys may be multiplied in a way that is no product, or be no two things.
-  return softmax && !other ? { scores: undefined, weighting: 'softmax' } : undefined;
+  return undefined;
 }
 
 /** How `weights` come from the product `scores`. */
