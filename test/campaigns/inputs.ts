@@ -177,6 +177,7 @@ const costly: Readonly<Record<string, readonly unknown[]>> = {
   ],
   pre_tokenizer: [
     { type: 'Split', pattern: { Regex: '(?=(a+)+b)' }, behavior: 'Isolated', invert: false },
+    { type: 'Split', pattern: { Regex: '(?=(a+))a*b\\1' }, behavior: 'Isolated', invert: false },
     { type: 'Split', pattern: { Regex: '(.)\\1*(?<!x{1,50})(.*)*' }, behavior: 'Removed', invert: true },
     { type: 'Split', pattern: { Regex: '' }, behavior: 'Isolated', invert: false },
     { type: 'Sequence', pretokenizers: Array(10_000).fill({ type: 'Whitespace' }) },
@@ -209,7 +210,7 @@ const tokenizer = kind(
         id: fc.constantFrom(0, 1, 700, 8191, 2 ** 31 - 1),
       }),
     ),
-    text: fc.constantFrom('Summer is warm.\nWinter is cold — 42 €.', `${'a'.repeat(40)}!`, 'e'.repeat(2000)),
+    text: fc.constantFrom('Summer is warm.\nWinter is cold — 42 €.', 'a'.repeat(100_000), 'e'.repeat(2000)),
     save: fc.boolean(),
   }),
   ({ base, damage, text, save }) => {
@@ -448,7 +449,7 @@ const ids = kind(
 );
 
 /** Two parts of a survey that make up a whole. */
-const parts = [0, 1].map((index) => ({
+export const parts = [0, 1].map((index) => ({
   survey: 2,
   settings: {
     model: { name: 'model.onnx', layers: 8, hidden: 256, bytes: 17_000_000, identity: 'ab'.repeat(32) },

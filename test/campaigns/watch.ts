@@ -50,10 +50,15 @@ function kilobytes(pid: number, key: string): number {
   return 1024 * Number(new RegExp(`^${key}:\\s*(\\d+)`, 'm').exec(read(`/proc/${pid}/status`))?.[1] ?? 0);
 }
 
-/** How long the threads of a process that are there have been ready to run and did not, ms. */
-function waitOf(pid: number): number {
+/** How long the threads of a process have had a processor, ms. */
+export const processorTimeOf = (pid: number) => schedule(pid, 0);
+
+/** How long the threads of a process could have gone on, and others had the processors, ms. */
+const waitOf = (pid: number) => schedule(pid, 1);
+
+function schedule(pid: number, column: 0 | 1): number {
   const threads = list(`/proc/${pid}/task`);
-  return sum(threads.map((thread) => Number(read(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[1] ?? 0) / 1e6));
+  return sum(threads.map((id) => Number(read(`/proc/${pid}/task/${id}/schedstat`).split(' ')[column] ?? 0) / 1e6));
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
