@@ -38,7 +38,7 @@ import {
 
 const path = (file: string) => join(root, file);
 
-/** A command that saves a result; paths are relative to the place's current directory, for results hold them. */
+/** A command that saves a result; paths are relative to the place's current directory. */
 interface Action {
   readonly args: readonly string[];
   readonly result: string;
@@ -76,7 +76,7 @@ const actions: Readonly<Record<string, Action>> = {
     ...texts,
   }),
   weights: action(
-    `weights ${model} --file ../given/text.md --calibrate ../given/other.md --window 16 --tokens 32 --k 2`,
+    `weights ${model} --file ../given/text.md --calibrate ../given/other.md --window 8 --tokens 8 --k 1`,
     'result.json',
     { ...llama, ...texts },
   ),
@@ -98,7 +98,9 @@ type Fault =
   /** Room for a part of the result. */
   | { readonly kind: 'disk'; readonly by: 'tmpfs' | 'limit'; readonly part: number }
   | { readonly kind: 'output'; readonly stream: 'stdout' | 'stderr' }
-  | { readonly kind: 'change'; readonly what: Change; readonly file: number; readonly moment: number };
+  | { readonly kind: 'change'; readonly what: Change; readonly file: number; readonly moment: number }
+  /** The command line is ended while its engine is at work in native code that does not come back. */
+  | { readonly kind: 'orphan'; readonly signal: NodeJS.Signals };
 
 type Victim = (typeof victims)[number];
 const victims = ['parent', 'child', 'both'] as const;
@@ -106,12 +108,15 @@ type Change = (typeof changes)[number];
 const changes = ['cut', 'removed', 'overwritten', 'result is a folder', 'no folder for results'] as const;
 const hows = ['28', '5', 'short', 'gone', 'kill', 'torn'] as const;
 
+/** What a run may take: those that use every core take several seconds where others use them too. */
+const most = 60;
+
 /** What a small disk's size is a multiple of, bytes. */
 const page = 4096;
 
 const moment = fc.integer({ min: 0, max: 110 }).map((percent) => percent / 100);
 
-const faults: Readonly<Record<Exclude<Fault['kind'], 'turn'>, fc.Arbitrary<Fault>>> = {
+const faults: Readonly<Record<string, fc.Arbitrary<Fault>>> = {
   kill: fc.record({
     kind: fc.constant('kill' as const),
     victim: fc.constantFrom(...victims),
@@ -132,6 +137,10 @@ const faults: Readonly<Record<Exclude<Fault['kind'], 'turn'>, fc.Arbitrary<Fault
     what: fc.constantFrom(...changes),
     file: fc.nat(10),
     moment,
+  }),
+  orphan: fc.record({
+    kind: fc.constant('orphan' as const),
+    signal: fc.constantFrom('SIGKILL' as const, 'SIGTERM' as const, 'SIGHUP' as const),
   }),
 };
 
@@ -159,36 +168,42 @@ export interface Arena {
   readonly library: string | undefined;
   /** Whether a small file system of its own may be mounted. */
   readonly mounts: boolean;
-  readonly references: ReadonlyMap<string, Reference>;
+  /** Of the actions that were played. */
+  readonly references: Map<string, Promise<Reference>>;
 }
 
-/** @param names of the actions that are to be played */
-export async function openArena(names: readonly string[] = Object.keys(actions)): Promise<Arena> {
+export function openArena(): Arena {
   checkBuilt();
   const base = makePlace();
   const library = join(base.folder, 'faults.so');
   const compiled = spawnSync('cc', ['-shared', '-fPIC', '-O1', '-o', library, path('test/campaigns/faults.c'), '-ldl']);
   const mount = spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', '-o', 'size=64k', 'none', base.out]);
-  const arena = {
+  return {
     base,
     library: compiled.status === 0 ? library : undefined,
     mounts: mount.status === 0,
-    references: new Map<string, Reference>(),
+    references: new Map(),
   };
-  for (const name of names) arena.references.set(name, await referenceOf(arena, name));
-  return arena;
 }
 
 export function closeArena({ base }: Arena): void {
   rmSync(base.folder, { recursive: true, force: true });
 }
 
-async function referenceOf(arena: Arena, name: string): Promise<Reference> {
+/** What an undisturbed run gives, which is found out once. */
+function referenceOf(arena: Arena, name: string): Promise<Reference> {
+  const found = arena.references.get(name) ?? undisturbed(arena, name);
+  arena.references.set(name, found);
+  return found;
+}
+
+async function undisturbed(arena: Arena, name: string): Promise<Reference> {
   const place = prepared(arena, name);
   const told = join(place.folder, 'told');
-  const ended = await run(place, actionOf(name).args, preloaded(arena, place, told, { at: 0, how: 'count' }));
+  const options = { most, ...preloaded(arena, place, told, { at: 0, how: 'count' }) };
+  const ended = await run(place, actionOf(name).args, options);
   if (ended.code !== 0) throw new Error(`${name} does not work undisturbed: ${ended.stderr}`);
-  const result = readFileSync(resultOf(place, name));
+  const result = contentOf(resultOf(place, name), place);
   const operations = existsSync(told) ? statSync(told).size : 0;
   rmSync(place.folder, { recursive: true });
   return { result, seconds: ended.seconds, operations };
@@ -199,6 +214,10 @@ function actionOf(name: string): Action {
   if (!found) throw new Error(`There is no action called ${name}; there are ${Object.keys(actions).join(', ')}.`);
   return found;
 }
+
+/** What a result holds, for comparing: paths in it are the same in every place, and as long. */
+const contentOf = (file: string, { folder }: Place): Buffer =>
+  Buffer.from(readFileSync(file, 'latin1').replaceAll(folder, 'x'.repeat(folder.length)), 'latin1');
 
 const resultOf = ({ out }: Place, name: string) => join(out, actionOf(name).result);
 
@@ -215,53 +234,57 @@ function restore({ given, out }: Place, name: string): void {
   for (const [index, part] of parts.entries()) writeFileSync(join(given, `${index}.json`), JSON.stringify(part));
 }
 
-/** Every operation of every action in every way, in an order that is always the same; none without a compiler. */
-export function turns({ library, references }: Arena): Round[] {
-  if (library === undefined) return [];
-  return [...references].flatMap(([name, { operations }]) =>
-    Array.from({ length: operations }, (_, index) => index + 1).flatMap((at) =>
-      hows.map((how) => ({ action: name, old: at % 2 === 0, fault: { kind: 'turn' as const, at, how } })),
-    ),
-  );
-}
-
-/** The round of a seed. */
-export function roundOf(arena: Arena, kind: string, seed: number): Round {
+/** The round of a seed. Turns go through all ways, then all actions, then all operations. */
+export function roundOf(kind: string, seed: number): Round {
+  const names = Object.keys(actions);
   if (kind === 'turn') {
-    const all = turns(arena);
-    const round = all[seed % all.length];
-    if (!round) throw new Error('Operations cannot be made to fail here: there is no C compiler.');
-    return round;
+    const [how, name] = [hows[seed % hows.length], names[Math.floor(seed / hows.length) % names.length]];
+    const at = 1 + Math.floor(seed / hows.length / names.length);
+    return { action: name ?? '', old: at % 2 === 0, fault: { kind, at, how: how ?? '' } };
   }
-  const fault = Object.entries(faults).find(([name]) => name === kind)?.[1];
+  const fault = faults[kind];
   if (!fault) throw new Error(`There is no fault called ${kind}; there are turn, ${Object.keys(faults).join(', ')}.`);
-  const round = fc.record({ action: fc.constantFrom(...arena.references.keys()), old: fc.boolean(), fault });
+  const round = fc.record({ action: fc.constantFrom(...names), old: fc.boolean(), fault });
   const [one] = fc.sample(round, { seed, numRuns: 1 });
   if (!one) throw new Error('no round was made');
   return one;
 }
 
+/** The seeds of all turns of an action; none without a compiler. */
+export async function turnsOf(arena: Arena, name: string): Promise<number[]> {
+  if (arena.library === undefined) return [];
+  const { operations } = await referenceOf(arena, name);
+  const names = Object.keys(actions);
+  return Array.from({ length: operations }, (_, index) => names.length * index + names.indexOf(name)).flatMap((row) =>
+    hows.map((_, how) => hows.length * row + how),
+  );
+}
+
 /** Plays a round. */
 export async function play(arena: Arena, round: Round): Promise<Outcome> {
   const { action: name, fault } = round;
+  if (fault.kind === 'orphan') return { round, wrong: await orphan(arena, fault.signal), end: fault.signal };
+  const reference = await referenceOf(arena, name);
   const place = prepared(arena, name);
   const result = resultOf(place, name);
   try {
     const old = Buffer.from('of an earlier run');
     if (round.old) writeFileSync(result, old);
-    const { ended, happened } = await disturbed(arena, place, round);
+    const { ended, happened } = await disturbed(arena, place, { ...round, fault }, reference);
     const isKilled = fault.kind === 'kill' || (fault.kind === 'turn' && (fault.how === 'kill' || fault.how === 'torn'));
     const isLost = fault.kind === 'turn' && fault.how === 'gone';
     const wrong = happened ? [...wrongAbout(ended, isKilled)] : [];
-    const state = stateOf(result, arena.references.get(name)?.result, old, fault.kind === 'change');
+    const state = stateOf(place, result, reference.result, old, fault.kind === 'change');
     if (state === 'torn') wrong.push('left a torn result');
-    if (ended.code === 0 && state !== 'whole') wrong.push(`said that all is well, and the result is ${state}`);
+    // A folder that is taken away takes what has just been saved with it.
+    if (ended.code === 0 && state !== 'whole' && !(fault.kind === 'change' && state === 'absent'))
+      wrong.push(`said that all is well, and the result is ${state}`);
     if (ended.code !== 0 && round.old && state === 'absent' && happened && fault.kind !== 'change')
       wrong.push('lost the result of an earlier run');
     if (ended.code === 0 && happened && (fault.kind === 'turn' || fault.kind === 'disk' || isFull(fault, 'stdout')))
       wrong.push('said nothing of a fault');
     if (!isKilled && !isLost) wrong.push(...strays(place, [result]).map((file) => `left the file ${shape(file)}`));
-    wrong.push(...(await afterwards(arena, place, name)));
+    wrong.push(...(await afterwards(place, name, reference)));
     return { round, wrong, end: happened ? endOf(ended) : 'undisturbed' };
   } finally {
     rmSync(place.folder, { recursive: true, force: true });
@@ -279,12 +302,8 @@ function endOf({ code, signal, stderr }: Ended): string {
   return /ended unexpectedly/.test(stderr) ? 'engine ended' : code === 1 ? 'refused' : `code ${code}`;
 }
 
-/**
- * Ends the command line while its engine is at work in native code that does not come back: the engine must end too.
- *
- * @returns what is wrong, as sentences
- */
-export async function orphan(arena: Arena, signal: NodeJS.Signals): Promise<string[]> {
+/** What is wrong about an engine whose command line has been ended: it must end too. */
+async function orphan(arena: Arena, signal: NodeJS.Signals): Promise<string[]> {
   const place = prepared(arena, 'analyze');
   try {
     const tokenizer: object = JSON.parse(readFileSync(path('media/models/llama/tokenizer.json'), 'utf8'));
@@ -309,12 +328,12 @@ export async function orphan(arena: Arena, signal: NodeJS.Signals): Promise<stri
 }
 
 /** What is wrong about the next run, which nothing disturbs. */
-async function afterwards(arena: Arena, place: Place, name: string): Promise<string[]> {
+async function afterwards(place: Place, name: string, reference: Reference): Promise<string[]> {
   const result = resultOf(place, name);
   if (existsSync(result) && statSync(result).isDirectory()) rmSync(result, { recursive: true });
   restore(place, name);
-  const ended = await run(place, actionOf(name).args);
-  const isWhole = existsSync(result) && arena.references.get(name)?.result.equals(readFileSync(result)) === true;
+  const ended = await run(place, actionOf(name).args, { most });
+  const isWhole = existsSync(result) && reference.result.equals(contentOf(result, place));
   return [
     ...(ended.code === 0 && isWhole
       ? []
@@ -327,10 +346,10 @@ async function afterwards(arena: Arena, place: Place, name: string): Promise<str
 type State = 'whole' | 'absent' | 'old' | 'torn';
 
 /** @param isOther whether what was read may have changed, so that a whole result is any that can be read */
-function stateOf(file: string, reference: Buffer | undefined, old: Buffer, isOther: boolean): State {
+function stateOf(place: Place, file: string, reference: Buffer, old: Buffer, isOther: boolean): State {
   if (!existsSync(file) || statSync(file).isDirectory()) return 'absent';
-  const bytes = readFileSync(file);
-  if (reference?.equals(bytes)) return 'whole';
+  const bytes = contentOf(file, place);
+  if (reference.equals(bytes)) return 'whole';
   if (bytes.equals(old)) return 'old';
   if (!isOther) return 'torn';
   try {
@@ -357,20 +376,19 @@ function preloaded(arena: Arena, place: Place, told: string, { at, how }: { at: 
 async function disturbed(
   arena: Arena,
   place: Place,
-  { action: name, fault }: Round,
+  { action: name, fault }: Round & { readonly fault: Exclude<Fault, { kind: 'orphan' }> },
+  reference: Reference,
 ): Promise<{ ended: Ended; happened: boolean }> {
   const { args } = actionOf(name);
-  const reference = arena.references.get(name);
-  if (!reference) throw new Error(`${name} has not been run undisturbed`);
   if (fault.kind === 'turn') {
     const told = join(place.folder, 'told');
-    const ended = await run(place, args, preloaded(arena, place, told, fault));
+    const ended = await run(place, args, { most, ...preloaded(arena, place, told, fault) });
     return { ended, happened: existsSync(told) };
   }
   if (fault.kind === 'output') {
     const full = openSync('/dev/full', 'w');
     try {
-      return { ended: await run(place, args, { [fault.stream]: full }), happened: true };
+      return { ended: await run(place, args, { most, [fault.stream]: full }), happened: true };
     } finally {
       closeSync(full);
     }
@@ -379,12 +397,13 @@ async function disturbed(
     const by = arena.mounts ? fault.by : 'limit';
     const part = Math.floor(fault.part * reference.result.length);
     const room = by === 'limit' ? part : page * Math.max(1, Math.ceil(part / page));
-    const ended = await run(place, args, { through: smallDisk(place, by, room) });
+    const ended = await run(place, args, { most, through: smallDisk(place, by, room) });
     return { ended, happened: room < reference.result.length };
   }
   let happened = false;
   let timer: NodeJS.Timeout | undefined;
   const ended = await run(place, args, {
+    most,
     meanwhile: ({ pid }) => {
       timer = setTimeout(
         () => {
@@ -454,23 +473,22 @@ export async function main(args: readonly string[]): Promise<number> {
     },
   });
   const start = performance.now();
-  const arena = await openArena();
+  const arena = openArena();
   try {
+    const { kind } = values;
     const seed = Number(values.seed);
-    const inTurn = turns(arena).length;
-    const of = (kind: string, from: number, count: number) =>
-      Array.from({ length: count }, (_, index) => ({ kind, seed: from + index }));
-    const others = Object.keys(faults);
+    const turns = (await Promise.all(Object.keys(actions).map((name) => turnsOf(arena, name)))).flat();
+    const count = Number(values.count ?? (kind === 'turn' ? turns.length : 200));
+    const seeds = Array.from({ length: count }, (_, index) => seed + index);
+    const others = ['kill', 'disk', 'output', 'change'] as const;
     const plan =
-      values.kind === undefined
-        ? [
-            ...of('turn', 0, inTurn),
-            ...of('', seed, Number(values.count ?? 200)).map(({ seed }, index) => ({
-              kind: others[index % others.length] ?? '',
-              seed,
-            })),
-          ]
-        : of(values.kind, seed, Number(values.count ?? (values.kind === 'turn' ? inTurn : 200)));
+      kind !== undefined
+        ? seeds.map((seed) => ({ kind, seed }))
+        : [
+            ...turns.map((seed) => ({ kind: 'turn', seed })),
+            ...seeds.map((seed, index) => ({ kind: others[index % others.length] ?? '', seed })),
+            ...seeds.slice(0, 6).map((seed) => ({ kind: 'orphan', seed })),
+          ];
     if (arena.library === undefined) console.log('There is no C compiler: operations on the disk do not fail in turn.');
     if (!arena.mounts) console.log('Nothing may be mounted: full disks are files that may not grow.');
     const ends = new Map<string, number>();
@@ -482,7 +500,7 @@ export async function main(args: readonly string[]): Promise<number> {
     let next = 0;
     const work = async () => {
       for (let one = plan[next++]; one; one = plan[next++]) {
-        const round = roundOf(arena, one.kind, one.seed);
+        const round = roundOf(one.kind, one.seed);
         const { wrong, end } = await play(arena, round);
         ends.set(`${one.kind}: ${end}`, (ends.get(`${one.kind}: ${end}`) ?? 0) + 1);
         note(

@@ -31,22 +31,14 @@ import {
   wrongIn,
 } from './watch.js';
 
-export interface Request {
-  readonly count: number;
-  /** Of the first case; the next one's is one more. */
+/** Which case: the same seed makes another one of another kind. */
+export interface Key {
+  readonly kind: string;
   readonly seed: number;
-  /** By default all in turn. */
-  readonly kind?: string;
-  /** Cases at a time. */
-  readonly jobs: number;
-  /** Whether what breaks a rule is made smaller. */
-  readonly shrinks: boolean;
 }
 
 /** A case that broke rules. */
-export interface Broken {
-  readonly kind: string;
-  readonly seed: number;
+export interface Broken extends Key {
   /** Which ones, as sentences. */
   readonly wrong: readonly string[];
   /** The smallest recipe that breaks the first of them. */
@@ -76,42 +68,39 @@ const controlEvery = 50;
 /** How long a case may be made smaller, ms. */
 const shrinking = 60_000;
 
-export async function fuzz({ count, seed: start, kind, jobs, shrinks }: Request): Promise<Campaign> {
-  checkBuilt();
+/** Cases of every kind in turn, or of one, with seeds from `start` on. */
+export function casesFrom(start: number, count: number, kind?: string): Key[] {
   const names = kind === undefined ? Object.keys(kinds) : [kind];
+  return Array.from({ length: count }, (_, index) => ({
+    kind: names[index % names.length] ?? '',
+    seed: start + index,
+  }));
+}
+
+/**
+ * Tries cases.
+ *
+ * @param jobs how many at a time
+ * @param shrinks whether what breaks a rule is made smaller
+ */
+export async function fuzz(cases: readonly Key[], jobs: number, shrinks: boolean): Promise<Campaign> {
+  checkBuilt();
   const base = makePlace();
   const environment = { ...process.env };
   Object.assign(process.env, base.env);
   const broken: Broken[] = [];
-  const all = new Map<string, Tried[]>(names.map((name) => [name, []]));
+  const all = new Map<string, Tried[]>();
   let next = 0;
 
   async function work(): Promise<void> {
     const bench = new Bench(base);
     try {
-      for (let index = next++; index < count; index = next++) {
-        const name = names[index % names.length] ?? '';
-        const { tried, recipe } = await once(bench, name, start + index, shrinks);
-        all.get(name)?.push(tried);
-        if (tried.wrong.length > 0)
-          broken.push({
-            kind: name,
-            seed: start + index,
-            wrong: tried.wrong,
-            recipe,
-            command: again(name, start + index),
-          });
-        if (index % controlEvery === 0) {
-          const wrong = await bench.control();
-          if (wrong.length > 0)
-            broken.push({
-              kind: 'control',
-              seed: start + index,
-              wrong,
-              recipe: '',
-              command: again(name, start + index),
-            });
-        }
+      for (let one = cases[next++]; one; one = cases[next++]) {
+        const { tried, recipe } = await once(bench, one, shrinks);
+        all.set(one.kind, [...(all.get(one.kind) ?? []), tried]);
+        const control = next % controlEvery === 0 ? await bench.control() : [];
+        const wrong = [...tried.wrong, ...control];
+        if (wrong.length > 0) broken.push({ ...one, wrong, recipe, command: again(one) });
       }
     } finally {
       bench.dispose();
@@ -126,10 +115,10 @@ export async function fuzz({ count, seed: start, kind, jobs, shrinks }: Request)
   return { broken, tried: all };
 }
 
-const again = (kind: string, seed: number) => `npm run fuzz -- --kind ${kind} --seed ${seed} --count 1`;
+const again = ({ kind, seed }: Key) => `npm run fuzz -- --kind ${kind} --seed ${seed} --count 1`;
 
 /** One case by its kind and seed, made smaller where it breaks a rule. */
-async function once(bench: Bench, name: string, seed: number, shrinks: boolean) {
+async function once(bench: Bench, { kind: name, seed }: Key, shrinks: boolean) {
   const kind = kinds[name];
   if (!kind) throw new Error(`There is no kind of input called ${name}; there are ${Object.keys(kinds).join(', ')}.`);
   let first: Tried | undefined;
@@ -346,10 +335,9 @@ export async function main(args: readonly string[]): Promise<number> {
     },
   });
   const start = performance.now();
-  const jobs = availableParallelism();
-  const count = Number(values.count);
-  const { broken, tried } = await fuzz({ count, seed: Number(values.seed), kind: values.kind, jobs, shrinks: true });
-  for (const [kind, cases] of tried) if (cases.length > 0) console.log(line(kind, cases));
+  const cases = casesFrom(Number(values.seed), Number(values.count), values.kind);
+  const { broken, tried } = await fuzz(cases, availableParallelism(), true);
+  for (const [kind, results] of tried) console.log(line(kind, results));
   const groups = new Map<string, Broken[]>();
   for (const one of broken)
     for (const rule of new Set(one.wrong.map(general)))
@@ -367,7 +355,7 @@ export async function main(args: readonly string[]): Promise<number> {
       );
   }
   const minutes = ((performance.now() - start) / 60_000).toFixed(1);
-  console.log(`\n${count} cases in ${minutes} minutes, ${broken.length} broke a rule.`);
+  console.log(`\n${cases.length} cases in ${minutes} minutes, ${broken.length} broke a rule.`);
   return broken.length > 0 ? 1 : 0;
 }
 

@@ -101,9 +101,10 @@ export interface Taken {
  *
  * @param pids which; called again and again
  * @param stop is to end them; called once, when they exceed a limit
+ * @param most seconds
  * @returns what ends the watch
  */
-export function watch(pids: () => readonly number[], stop: () => void): () => Taken {
+export function watch(pids: () => readonly number[], stop: () => void, most: number = limits.seconds): () => Taken {
   const start = performance.now();
   const waited = sum(pids().map(waitOf));
   let memory = 0;
@@ -112,10 +113,10 @@ export function watch(pids: () => readonly number[], stop: () => void): () => Ta
     const now = pids();
     memory = Math.max(memory, sum(now.map((pid) => kilobytes(pid, 'VmHWM'))));
     const elapsed = performance.now() - start;
-    const isOver = elapsed > 1000 * limits.seconds && elapsed - sum(now.map(waitOf)) + waited > 1000 * limits.seconds;
+    const isOver = elapsed > 1000 * most && elapsed - sum(now.map(waitOf)) + waited > 1000 * most;
     if (excess !== undefined) return;
     if (memory > limits.memory) excess = `took more than ${limits.memory / 2 ** 20} MB`;
-    else if (isOver) excess = `took more than ${limits.seconds} s`;
+    else if (isOver) excess = `took more than ${most} s`;
     if (excess !== undefined) stop();
   };
   const timer = setInterval(look, glance);
@@ -153,6 +154,7 @@ export function makePlace(folder = tmpdir()): Place {
 /** Files in a place that nobody asked for, by their paths in it. */
 export function strays({ folder, given }: Place, asked: readonly string[]): string[] {
   return ['out', 'home', 'tmp', 'cwd']
+    .filter((name) => existsSync(join(folder, name)))
     .flatMap((name) =>
       readdirSync(join(folder, name), { recursive: true, encoding: 'utf8' }).map((file) => join(name, file)),
     )
@@ -174,6 +176,8 @@ export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** A program and its arguments that start the command line instead of Node.js; `$@` is appended. */
   readonly through?: readonly string[];
+  /** How long it may take, seconds. */
+  readonly most?: number;
   /** Files that take the place of the pipes. */
   readonly stdout?: number;
   readonly stderr?: number;
@@ -196,6 +200,7 @@ export async function run(place: Place, args: readonly string[], options: RunOpt
   const taken = watch(
     () => membersOf(group),
     () => endGroup(group),
+    options.most,
   );
   options.meanwhile?.(leader);
   const [stdout, stderr, [code, signal]] = await Promise.all([
