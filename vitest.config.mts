@@ -15,7 +15,7 @@ export default defineConfig({
     },
   ],
   test: {
-    include: ['test/{pure,process,browser,zoo}/**/*.test.ts'],
+    include: ['test/{pure,process,browser,zoo,campaigns}/**/*.test.ts'],
     runner: 'test/recorder.ts',
     // The slowest tests take ten seconds on two cores; limits are for what hangs, on slow machines too.
     testTimeout: 180_000,

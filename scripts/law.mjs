@@ -56,7 +56,7 @@ test/support                   test/support/engine.ts test/support/files.ts src 
 test/zoo                       test/support src node esbuild vitest
 test/pure                      scripts/law.mjs test/support test/zoo/compare.ts src webview package.json package.nls.json node onnxruntime-node pngjs @bufbuild/protobuf fflate vitest
 test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate vitest
-test/campaigns                 test/support test/zoo/mutate.ts scripts src node esbuild fast-check fflate @bufbuild/protobuf vitest
+test/campaigns                 test/process/cli/sinkscope.ts test/zoo/mutate.ts src node esbuild fast-check fflate @bufbuild/protobuf vitest
 test/browser                   webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
 test/host                      scripts/record.mjs src node mocha vscode
 test/e2e                       scripts src node playwright-core yauzl vitest

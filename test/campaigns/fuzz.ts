@@ -16,6 +16,7 @@ import type { RunRequest } from '../../src/engine/contract/events.js';
 import { Engine } from '../../src/engine/host/engine.js';
 import { type Problem, SinkscopeError } from '../../src/errors.js';
 import { openSafetensors } from '../../src/statistics/safetensors.js';
+import { spread } from './damage.js';
 import { type Ask, type Case, type Content, kinds } from './inputs.js';
 import {
   checkBuilt,
@@ -132,7 +133,7 @@ async function once(bench: Bench, { kind: name, seed }: Key, shrinks: boolean) {
       deadline = performance.now() + shrinking;
       return tried.wrong.length === 0;
     }),
-    { seed, numRuns: 1, endOnFailure: !shrinks },
+    { seed: spread(seed), numRuns: 1, endOnFailure: !shrinks },
   );
   if (!first) throw new Error('nothing was tried');
   return { tried: first, recipe: counterexample ? fc.stringify(counterexample[0]) : '' };
@@ -298,14 +299,13 @@ async function analyzed(
 }
 
 function told({ code, message }: Problem): Said {
-  const ill = code === 'internal' || code === 'crashed';
-  return { outcome: code, wrong: [...(ill ? [`${code}: ${message}`] : []), ...wrongIn(message)] };
+  return { outcome: code, wrong: [...(code === 'crashed' ? [message] : []), ...wrongIn(message)] };
 }
 
 async function throughCommandLine(place: Place, ask: Ask): Promise<Tried> {
   const ended = await run(place, argumentsOf(place, ask));
   const { code, seconds, memory } = ended;
-  const crashed = /ended unexpectedly/.test(ended.stderr) ? ['crashed'] : [];
+  const crashed = /The engine process ended unexpectedly.*/.exec(ended.stderr) ?? [];
   return { outcome: code === 0 ? 'finished' : 'refused', wrong: [...wrongAbout(ended), ...crashed], seconds, memory };
 }
 

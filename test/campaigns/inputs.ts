@@ -124,16 +124,26 @@ const llama: Record<string, Content> = Object.fromEntries(
   ]),
 );
 
+const added = (id: number, content: string, special = true) => ({
+  id,
+  content,
+  special,
+  single_word: false,
+  lstrip: false,
+  rstrip: false,
+  normalized: false,
+});
+const plain = { version: '1.0', truncation: null, padding: null, post_processor: null };
+
 /** Tokenizers of every model type, small. */
 const tokenizers: Readonly<Record<string, unknown>> = {
   'byte-level': json('test/references/tokenizers/byte-level.json'),
   sentencepiece: json('test/references/tokenizers/sentencepiece.json'),
   unigram: {
-    version: '1.0',
-    added_tokens: [{ id: 0, content: '<unk>', special: true }],
+    ...plain,
+    added_tokens: [added(0, '<unk>')],
     normalizer: { type: 'NFKC' },
     pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true },
-    post_processor: null,
     decoder: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true },
     model: {
       type: 'Unigram',
@@ -142,8 +152,8 @@ const tokenizers: Readonly<Record<string, unknown>> = {
     },
   },
   wordpiece: {
-    version: '1.0',
-    added_tokens: [{ id: 0, content: '[UNK]', special: true }],
+    ...plain,
+    added_tokens: [added(0, '[UNK]')],
     normalizer: {
       type: 'BertNormalizer',
       clean_text: true,
@@ -152,7 +162,6 @@ const tokenizers: Readonly<Record<string, unknown>> = {
       lowercase: true,
     },
     pre_tokenizer: { type: 'BertPreTokenizer' },
-    post_processor: null,
     decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
     model: {
       type: 'WordPiece',
@@ -226,18 +235,7 @@ const tokenizer = kind(
                   ? { ...whole, [damage.part[0]]: costly[damage.part[0]]?.[damage.part[1]] }
                   : {
                       ...whole,
-                      added_tokens: [
-                        ...whole.added_tokens,
-                        {
-                          id: damage.id,
-                          content: damage.content,
-                          special: damage.special,
-                          lstrip: false,
-                          rstrip: false,
-                          single_word: false,
-                          normalized: false,
-                        },
-                      ],
+                      added_tokens: [...whole.added_tokens, added(damage.id, damage.content, damage.special)],
                     },
               ),
             );
@@ -343,6 +341,8 @@ const feeds = kind(
     damage: fc.oneof(
       { weight: 3, arbitrary: fc.record({ header: jsonEdits, length: fc.constantFrom(0, 0, 0, 1, -1, 2 ** 40) }) },
       fc.record({ bytes: byteEdits }),
+      { weight: 2, arbitrary: fc.record({ data: byteEdits }) },
+      fc.record({ all: fc.constantFrom(0, -1, 1e-38, 1e19, 3e38, Number.NaN, Number.POSITIVE_INFINITY) }),
       fc.record({ special: fc.constantFrom(...specials) }),
     ),
     save: fc.boolean(),
@@ -350,22 +350,32 @@ const feeds = kind(
   ({ base, damage, save }) => {
     const folder = path(`test/zoo/fixtures/${base}`);
     const file = join(folder, 'golden.safetensors');
+    const { header, data } = opened(file);
     let content: Content;
     if ('special' in damage) content = damage;
     else if ('bytes' in damage) content = editBytes(readFileSync(file), damage.bytes);
-    else {
-      const { header, data } = opened(file);
-      const text = Buffer.from(editJson(header, damage.header));
-      const length = Buffer.alloc(8);
-      length.writeBigUInt64LE(BigInt(Math.max(0, text.length + damage.length)));
-      content = Buffer.concat([length, text, data]);
-    }
+    else if ('data' in damage)
+      content = safetensors(JSON.stringify(header), editBytes(data, damage.data).subarray(0, data.length));
+    else if ('all' in damage)
+      content = safetensors(
+        JSON.stringify(header),
+        Buffer.from(new Float32Array(data.length >> 2).fill(damage.all).buffer),
+      );
+    else content = safetensors(editJson(header, damage.header), data, damage.length);
     return {
       files: { 'model.onnx': { copy: join(folder, 'model.onnx') }, 'feeds.safetensors': content },
       ask: { analyze: 'model.onnx', prompt: { feeds: 'feeds.safetensors' }, save },
     };
   },
 );
+
+/** @param longer what the header's length claims beyond what is there */
+function safetensors(header: string, data: Uint8Array, longer = 0): Uint8Array {
+  const text = Buffer.from(header);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(Math.max(0, text.length + longer)));
+  return Buffer.concat([length, text, data]);
+}
 
 /** What the header of an array says; `shape` is the right one. */
 const npyHeaders = [
@@ -386,25 +396,31 @@ const features = path('test/zoo/fixtures/gnn-ts-op17');
 const npz = kind(
   fc.record({
     header: fc.nat(npyHeaders.length - 1),
-    name: fc.option(fc.constantFrom(...hostileTexts), { nil: undefined }),
+    names: fc.array(fc.constantFrom(...hostileTexts), { maxLength: 2 }),
     zeros: fc.constantFrom(0, 0, 0, 0, 2 ** 20, 2 ** 26),
-    bytes: fc.option(byteEdits, { nil: undefined }),
-    special: fc.option(fc.constantFrom(...specials), { nil: undefined, freq: 15 }),
+    damage: fc.oneof(
+      fc.constant({}),
+      { weight: 2, arbitrary: fc.record({ bytes: byteEdits }) },
+      fc.record({ special: fc.constantFrom(...specials) }),
+    ),
   }),
-  ({ header, name, zeros, bytes, special }) => {
+  ({ header, names, zeros, damage }) => {
     const { header: tensors, data } = opened(join(features, 'golden.safetensors'));
     const inputs = Object.entries(tensors).filter(([key]) => /^(adjacency|edge_features|node_features)$/.test(key));
     const arrays = inputs.map(([key, { shape, data_offsets }], i): [string, Uint8Array] => {
       const text = npyHeaders[i === 0 ? header : 0]?.(`(${shape.join(', ')},)`) ?? '';
+      // As NumPy does, so that the numbers begin at a multiple of 64.
+      const head = text.padEnd(64 * Math.ceil((text.length + 11) / 64) - 11);
       const length = Buffer.alloc(2);
-      length.writeUInt16LE(Math.min(text.length + 1, 0xffff));
-      const start = [Buffer.from('\x93NUMPY\x01\x00', 'latin1'), length, Buffer.from(`${text}\n`)];
+      length.writeUInt16LE(Math.min(head.length + 1, 0xffff));
+      const start = [Buffer.from('\x93NUMPY\x01\x00', 'latin1'), length, Buffer.from(`${head}\n`)];
       const rest = i === 0 ? Buffer.alloc(zeros) : Buffer.alloc(0);
       return [`${key}.npy`, Buffer.concat([...start, data.subarray(...data_offsets), rest])];
     });
-    const extra: [string, Uint8Array][] = name === undefined ? [] : [[`${name}.npy`.slice(-60_000), Buffer.from(name)]];
+    const extra = names.map((name): [string, Uint8Array] => [`${name}.npy`.slice(-60_000), Buffer.from(name)]);
     const archive = zipSync(Object.fromEntries([...arrays, ...extra]), { level: 1 });
-    const content: Content = special ? { special } : bytes ? editBytes(archive, bytes) : archive;
+    const content: Content =
+      'special' in damage ? damage : 'bytes' in damage ? editBytes(archive, damage.bytes) : archive;
     return {
       files: { 'model.onnx': { copy: join(features, 'model.onnx') }, 'feeds.npz': content },
       ask: { analyze: 'model.onnx', prompt: { feeds: 'feeds.npz' }, save: false },
@@ -438,7 +454,7 @@ const ids = kind(
   fc.record({
     ids: fc.array(
       fc.oneof(
-        { weight: 6, arbitrary: fc.nat(8191) },
+        { weight: 100, arbitrary: fc.nat(8191) },
         fc.constantFrom(-1, 8192, 2 ** 31, 2 ** 53, 1e30, 0.5, Number.NaN, Number.POSITIVE_INFINITY, -0),
       ),
       { maxLength: 600 },

@@ -1,16 +1,19 @@
 /** Builds the product and a campaign (`fuzz`, `faults` or `soak`), and starts it with the arguments that follow. */
-import { execFileSync } from 'node:child_process';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
 const [name, ...args] = process.argv.slice(2);
 const root = fileURLToPath(new URL('../..', import.meta.url));
 execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' });
-// As deep in the project as its source, which finds files by where it stands.
+// As deep in the project as its sources, which find files by where they stand.
 const outfile = `${root}out/campaigns/${name}.mjs`;
 await build({
   absWorkingDir: root,
-  entryPoints: [`test/campaigns/${name}.ts`],
+  stdin: {
+    contents: `import { main } from './test/campaigns/${name}.ts'; process.exitCode = await main(process.argv.slice(2));`,
+    resolveDir: root,
+  },
   outfile,
   bundle: true,
   platform: 'node',
@@ -19,5 +22,4 @@ await build({
   packages: 'external',
   logLevel: 'warning',
 });
-const { main } = await import(pathToFileURL(outfile).href);
-process.exitCode = await main(args);
+process.exitCode = spawnSync(process.execPath, [outfile, ...args], { stdio: 'inherit' }).status ?? 1;

@@ -1,6 +1,6 @@
 /**
- * `npm run soak -- --count N`: N analyses in one engine of one model, then N over several, some of them stopped half
- * way. What a process holds must not grow with what it has done.
+ * `npm run soak -- --count N`: N analyses in one engine of one model, then N over several, then N more that are begun
+ * and left before. What a process holds must not grow with what it has done.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -44,23 +44,25 @@ const zoo = (name: string) => {
   return { model: join(folder, 'model.onnx'), prompt: { feeds: join(folder, 'golden.safetensors') } };
 };
 
-const one = [llama('llama')];
-const several = [llama('llama-sink'), zoo('bert-ort-fused'), zoo('gnn-ts-op17'), zoo('gpt2-optimum-merged')];
-
-/** @param count analyses of one model, and then as many of several */
-export async function soak(count: number): Promise<Soaked[]> {
-  checkBuilt();
-  return [
-    await soaked('one model', one, count, false),
-    await soaked('several models', several, count, false),
-    await soaked('stopped runs', several, count, true),
-  ];
+interface Plan {
+  /** In turn. */
+  readonly runs: readonly ReturnType<typeof llama | typeof zoo>[];
+  /** Whether each run is first begun and left when a layer is there, which ends the engine's process. */
+  readonly stops: boolean;
 }
 
-type Run = (typeof one)[number] | (typeof several)[number];
+const several = [llama('llama-sink'), zoo('bert-ort-fused'), zoo('gnn-ts-op17'), zoo('gpt2-optimum-merged')];
 
-/** @param stops whether each second run is left when its first layer is there, which ends the engine's process */
-async function soaked(what: string, runs: readonly Run[], count: number, stops: boolean): Promise<Soaked> {
+const plans = {
+  'one model': { runs: [llama('llama')], stops: false },
+  'several models': { runs: several, stops: false },
+  'stopped runs': { runs: several, stops: true },
+} satisfies Readonly<Record<string, Plan>>;
+
+/** @param count runs; fewer than fifty say little of memory where there are several models */
+export async function soak(what: keyof typeof plans, count: number): Promise<Soaked> {
+  checkBuilt();
+  const { runs, stops }: Plan = plans[what];
   const engine = new Engine(join(root, 'dist/engine.js'));
   const [child, parent]: [Series, Series] = [
     { memory: [], files: [] },
@@ -69,16 +71,15 @@ async function soaked(what: string, runs: readonly Run[], count: number, stops: 
   const wrong: string[] = [];
   try {
     for (let index = 0; index < count; index++) {
-      const run = runs[Math.floor(index / 2) % runs.length];
+      const run = runs[index % runs.length];
       if (!run) throw new Error('there is nothing to run');
+      const request = { ...run, attention: true, memory: limits.budget, threads: 1 };
+      if (stops) for await (const { type } of engine.analyze(request)) if (type === 'layer') break;
       let last: RunEvent | undefined;
-      const isStopped = stops && index % 2 === 0;
-      for await (const event of engine.analyze({ ...run, attention: true, memory: limits.budget, threads: 1 })) {
-        last = event;
-        if (isStopped && event.type === 'layer') break;
-      }
-      if (!isStopped && last?.type !== 'finished') wrong.push(`run ${index} ended with ${last?.type}`);
-      if (isStopped || engine.pid === undefined) continue;
+      for await (const event of engine.analyze(request)) last = event;
+      if (last?.type !== 'finished') wrong.push(`run ${index} ended with ${last?.type}`);
+      // After each model has had its turn, so that like is held against like.
+      if ((index + 1) % runs.length > 0 || engine.pid === undefined) continue;
       for (const [series, pid] of [
         [child, engine.pid],
         [parent, process.pid],
@@ -116,16 +117,18 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
-export const megabytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MB`;
+const megabytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MB`;
 
 /** @returns the exit code */
 export async function main(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: { count: { type: 'string', default: '200' } } });
-  const results = await soak(Number(values.count));
-  for (const { what, runs, child, parent, wrong } of results) {
+  let code = 0;
+  for (const name of ['one model', 'several models', 'stopped runs'] as const) {
+    const { what, runs, child, parent, wrong } = await soak(name, Number(values.count));
     const shown = (name: string, { early, late }: Quarters) => `${name} ${megabytes(early)} → ${megabytes(late)}`;
     console.log(`${what}, ${runs} runs: ${shown('engine', child)}, ${shown('owner', parent)}`);
     for (const rule of wrong) console.log(`  ${rule}`);
+    if (wrong.length > 0) code = 1;
   }
-  return results.some(({ wrong }) => wrong.length > 0) ? 1 : 0;
+  return code;
 }

@@ -237,9 +237,10 @@ function endGroup(group: number): void {
 
 /** What no text for people may hold, as sentences about it; control characters but line breaks, and those that turn its direction. */
 export function wrongIn(text: string): string[] {
+  const internal = /failed unexpectedly: (.{0,100})/.exec(text);
   const raw = /[^\P{Cc}\n]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u.exec(text);
   return [
-    ...(/failed unexpectedly/.test(text) ? ['an internal error'] : []),
+    ...(internal ? [`an internal error (${internal[1]})`] : []),
     ...(/^\s+at .+:\d+:\d+\)?$/m.test(text) ? ['a stack trace'] : []),
     ...(/NaN ×/.test(text) ? ['"NaN ×"'] : []),
     ...(raw
