@@ -1,5 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+
+/** Tests of one kind, as `test/README.md` tells them apart, run alone by `--project`. */
+const kind = (name: string, options: TestProjectInlineConfiguration['test'] = {}) => ({
+  extends: true as const,
+  test: { name, include: [`test/${name}/**/*.test.ts`], ...options },
+});
 
 export default defineConfig({
   plugins: [
@@ -15,7 +21,14 @@ export default defineConfig({
     },
   ],
   test: {
-    include: ['test/{pure,process,browser,zoo,campaigns}/**/*.test.ts'],
+    projects: [
+      // Nothing in them outlives a test, so that files share what they have loaded.
+      kind('pure', { isolate: false }),
+      kind('process', { globalSetup: 'test/support/built.ts' }),
+      kind('browser'),
+      kind('zoo', { globalSetup: 'test/support/built.ts' }),
+      kind('campaigns', { globalSetup: 'test/support/built.ts' }),
+    ],
     runner: 'test/recorder.ts',
     // The slowest tests take ten seconds on two cores; limits are for what hangs, on slow machines too.
     testTimeout: 180_000,

@@ -8,8 +8,8 @@ export default defineConfig({
     globalSetup: 'test/e2e/setup.ts',
     fileParallelism: false,
     // The slowest tests take thirty seconds on two cores; limits are for what hangs, on slow machines too.
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
-    expect: { poll: { timeout: 60_000, interval: 100 } },
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    expect: { poll: { timeout: 120_000, interval: 100 } },
   },
 });

@@ -22,7 +22,7 @@ const targets = [
   // Native packages stay outside the bundles: they load their binaries by path.
   {
     ...common,
-    entryPoints: { extension: 'src/extension/extension.ts', engine: 'src/engine/jobs/child.ts', cli: 'src/cli/cli.ts' },
+    entryPoints: { extension: 'src/extension/extension.ts', engine: 'src/engine/process.ts', cli: 'src/cli/cli.ts' },
     platform: 'node',
     target: 'node20',
     format: 'cjs',

@@ -1,4 +1,7 @@
-/** Types, project by project, lint and the law of imports: `npm run check` says everything that is wrong, not only the first. */
+/**
+ * Types, project by project, lint, the law of imports, and what is derived from the catalogue of experiments:
+ * `npm run check` says everything that is wrong, not only the first.
+ */
 import { fileURLToPath } from 'node:url';
 import { run } from './npm.mjs';
 
@@ -8,6 +11,7 @@ const programs = [
   ...projects.map((project) => ['node_modules/typescript/bin/tsc', '--noEmit', '-p', project]),
   ['node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '.'],
   ['scripts/law.mjs'],
+  ['scripts/contributions.mjs', '--check'],
 ];
 
 for (const program of programs) {

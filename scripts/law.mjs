@@ -15,51 +15,60 @@ import { parseSync, Visitor } from 'oxc-parser';
 
 const law = `
 src/errors.ts
-src/statistics                 node fflate npyjs valibot
+src/schemas.ts                 valibot
+src/saving.ts                  node
+src/statistics                 src/saving.ts node fflate npyjs valibot
 src/onnx                       node @bufbuild/protobuf
 src/anatomy                    src/onnx node
 src/models                     node valibot
 src/tokens                     src/models node tokenizers pngjs @jsquash/jpeg valibot
-src/engine/contract            src/statistics src/anatomy src/tokens valibot
+src/engine/contract            src/schemas.ts src/statistics src/anatomy src/tokens valibot
+src/engine/questions/*/question.ts src/engine/contract src/schemas.ts valibot
+src/engine/questions/questions.ts src/engine/questions/*/question.ts
+src/engine/contract/questions.ts src/engine/questions/questions.ts src/schemas.ts valibot
+src/engine/contract/protocol.ts src/engine/contract src/schemas.ts valibot
+src/engine/guard               node valibot
 src/engine/tensors             src/statistics src/onnx
 src/engine/inputs              src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens
 src/engine/stages/telemetry.ts node
 src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/tensors src/onnx onnxruntime-node
 src/engine/stages              src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors
-src/engine/jobs                src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens
-src/engine/host                src/engine/contract src/statistics node
-src/analysis                   src/engine/contract src/statistics src/tokens
-src/experiments/facts.ts
-src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts
-src/experiments/shared         src/experiments/experiment.ts src/experiments/facts.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node
-src/experiments/*              src/experiments/shared src/experiments/experiment.ts src/experiments/facts.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
-src/experiments/weights        src/experiments/interventions src/experiments/shared src/experiments/experiment.ts src/analysis src/engine/contract src/engine/host src/statistics src/models
-src/experiments/intervene      src/experiments/interventions src/experiments/shared src/experiments/experiment.ts src/analysis src/engine/contract src/engine/host
-src/experiments/catalogue.ts   src/experiments/*
-src/cli                        src/experiments src/analysis src/engine/contract src/engine/host src/onnx node commander cli-progress package.json
-src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract
-src/extension                  src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy node vscode valibot
+src/engine/jobs                src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node
+src/engine/process.ts          src/engine/jobs src/engine/guard node
+src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
+src/analysis                   src/engine/contract src/schemas.ts src/statistics src/tokens valibot
+src/experiments/facts.ts       src/schemas.ts valibot
+src/experiments/values.ts      src/experiments/facts.ts
+src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts src/experiments/values.ts
+src/experiments/shared         src/schemas.ts src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node valibot
+src/experiments/*              src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
+src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
+src/cli                        src/saving.ts src/experiments src/analysis src/engine/contract src/engine/host src/onnx node commander cli-progress package.json
+src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot
+src/extension                  src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
 webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit
 webview/views                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot
-webview/experiments            webview src/protocol.ts src/analysis lit @observablehq/plot valibot
+webview/experiments            webview src/protocol.ts src/experiments/facts.ts src/experiments/values.ts src/analysis lit @observablehq/plot valibot
 webview/app.ts                 webview src/protocol.ts src/analysis lit
 webview/panel.ts               webview
 scripts                        node esbuild @vscode/vsce @vscode/test-electron playwright-core oxc-parser
 webview/dev                    webview scripts src/protocol.ts src/analysis src/engine/contract src/statistics node esbuild
 test/recorder.ts               scripts/record.mjs vitest node
+test/support/lists.ts
 test/support/files.ts          node vitest
-test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node esbuild vitest
-test/support                   test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf
+test/support/built.ts          node
+test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node vitest
+test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf onnxruntime-node
 test/zoo                       test/support src node esbuild vitest
-test/pure                      scripts/law.mjs test/support test/zoo/compare.ts src webview package.json package.nls.json node onnxruntime-node pngjs @bufbuild/protobuf fflate vitest
-test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate vitest
-test/campaigns                 test/process/cli/sinkscope.ts test/zoo/mutate.ts src node esbuild fast-check fflate @bufbuild/protobuf vitest
-test/browser                   webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
-test/host                      scripts/record.mjs src node mocha vscode
-test/e2e                       scripts src node playwright-core yauzl vitest
+test/pure                      scripts/law.mjs scripts/contributions.mjs test/support test/zoo/known.ts src webview package.json package.nls.json node commander pngjs @bufbuild/protobuf fflate vitest
+test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild vitest
+test/campaigns                 test/zoo/mutate.ts src node esbuild fast-check fflate @bufbuild/protobuf vitest
+test/browser                   test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
+test/host                      test/support/lists.ts scripts/record.mjs src node mocha vscode
+test/e2e                       test/support/lists.ts scripts src node playwright-core yauzl vitest
 test/bench                     src scripts webview/dev node esbuild onnxruntime-node
 `;
 
@@ -86,29 +95,50 @@ export function roomOf(file) {
 
 const weight = ({ name }) => 2 * name.split('/').length - (name.includes('*') ? 1 : 0);
 
+function programOf(file, text) {
+  const { program, errors: problems } = parseSync(file, text);
+  if (problems.length > 0) throw new Error(`${file} cannot be read: ${problems[0].message}`);
+  return program;
+}
+
 /**
  * What a file imports, in whatever way.
  *
+ * @param {{ types?: boolean }} [options] whether imports count that are of types alone and load nothing
  * @returns {string[]} specifiers as they are written; `undefined` for one that is not
  */
-export function importsOf(file, text) {
-  const { program, errors: problems } = parseSync(file, text);
-  if (problems.length > 0) throw new Error(`${file} cannot be read: ${problems[0].message}`);
+export function importsOf(file, text, { types = true } = {}) {
   const found = [];
-  const add = ({ source }) => source && found.push(source.value);
+  const add = ({ source, importKind, exportKind }) => {
+    if (source && (types || (importKind !== 'type' && exportKind !== 'type'))) found.push(source.value);
+  };
   new Visitor({
     ImportDeclaration: add,
     ExportNamedDeclaration: add,
     ExportAllDeclaration: add,
     ImportExpression: add,
-    TSImportType: add,
+    TSImportType: ({ source }) => types && found.push(source.value),
     TSExternalModuleReference: ({ expression }) => found.push(expression.value),
-  }).visit(program);
+  }).visit(programOf(file, text));
   return found;
 }
 
+/**
+ * What a file exports that it declares itself, types included.
+ *
+ * @returns {string[]} each name once
+ */
+export function exportsOf(file, text) {
+  const found = new Set();
+  for (const { type, declaration } of programOf(file, text).body) {
+    if (type !== 'ExportNamedDeclaration' || !declaration) continue;
+    for (const { id } of declaration.declarations ?? [declaration]) if (id.name) found.add(id.name);
+  }
+  return [...found];
+}
+
 /** The file that a relative specifier means: sources are imported by the name that they are built to. */
-function targetOf(file, specifier, exists) {
+export function targetOf(file, specifier, exists) {
   const path = posix.join(posix.dirname(file), specifier);
   return [path, path.replace(/\.js$/, '.ts'), path.replace(/\.mjs$/, '.d.mts')].find(exists);
 }
@@ -190,8 +220,12 @@ function cyclesOf(edges) {
   return problems;
 }
 
-/** The files of the project that can import: tracked or new, and not ignored. */
-function sources(root) {
+/**
+ * The files of the project that can import: tracked or new, and not ignored.
+ *
+ * @returns {Map<string, string>} text by path from `root`
+ */
+export function sources(root) {
   const folders = ['src', 'webview', 'test', 'scripts'];
   const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard', ...folders], {
     cwd: root,

@@ -1,109 +1,183 @@
 /**
  * What the extension host and a webview say to each other. The host owns the events and the selection; a webview
- * holds a fold of what it was sent and can be thrown away at any time: `ready` brings everything again.
+ * holds a fold of what it was sent and can be thrown away at any time: `ready` brings everything again. Both check what
+ * arrives: a webview can outlive the host that built it, and what a host is told may come from anywhere.
  */
-
-import type { Presentation } from './analysis/presentation.js';
+import * as v from 'valibot';
+import { presentation } from './analysis/presentation.js';
 import type { Selection } from './analysis/selection.js';
 import type { Thresholds } from './analysis/thresholds.js';
-import type { Query, QueryAnswers, RunEvent } from './engine/contract/events.js';
-import type { Problem } from './errors.js';
-import type { ExperimentFacts } from './experiments/facts.js';
+import { runEvent } from './engine/contract/events.js';
+import { type AnswerTo, questions, type ViewQuestionType, viewQuestion } from './engine/contract/questions.js';
+import { experimentFacts } from './experiments/facts.js';
+import { bytes, exactly, flag, maybe, problem, type Sent, text, whole } from './schemas.js';
 
-export interface ModelChoice {
-  readonly file: string;
-  readonly name: string;
-  /** Where it was found, in words: `bundled`, `workspace`, `settings` … */
-  readonly origin: string;
-}
+const bos = v.picklist(['auto', 'on', 'off']);
 
-/** What the panel shows besides the run itself. */
-export interface ViewState {
+const selection = exactly<Selection>()(
+  v.strictObject({
+    token: v.optional(whole),
+    layer: v.optional(whole),
+    dim: v.optional(whole),
+    head: v.optional(whole),
+  }),
+);
+
+const thresholds = exactly<Thresholds>()(
+  v.object({
+    absolute: v.number(),
+    ratio: v.number(),
+    soft: v.number(),
+    epsilon: v.number(),
+    minQueries: v.number(),
+    minShare: v.number(),
+  }),
+);
+
+const modelChoice = v.object({
+  file: text,
+  name: text,
+  /** Where it was found: it came with the extension, lies in the workspace, or is named in the settings. */
+  origin: v.picklist(['bundled', 'workspace', 'settings']),
+});
+export type ModelChoice = Sent<typeof modelChoice>;
+
+const viewState = v.object({
   /** Title of the analysed document, e.g. `notes.md`. */
-  readonly document: string | undefined;
+  document: maybe(text),
   /** In words, e.g. `selection` or `whole document`. */
-  readonly scope: string | undefined;
-  readonly models: readonly ModelChoice[];
+  scope: maybe(text),
+  models: v.array(modelChoice),
   /** `file` of the chosen model. */
-  readonly model: string | undefined;
-  readonly bos: 'auto' | 'on' | 'off';
-  readonly thresholds: Thresholds;
+  model: maybe(text),
+  bos,
+  thresholds,
   /** True when the document has changed inside the analysed range since the run. */
-  readonly stale: boolean;
-}
+  stale: flag,
+});
+/** What the panel shows besides the run itself. */
+export type ViewState = Sent<typeof viewState>;
 
-/** One run of an experiment, as far as it is. */
-export interface ExperimentRun {
+export const experimentRun = v.object({
   /** Counts up. */
-  readonly number: number;
+  number: whole,
   /** `id` of the experiment, and its title. */
-  readonly experiment: string;
-  readonly title: string;
-  readonly status: 'running' | 'finished' | 'failed';
+  experiment: text,
+  title: text,
+  status: v.picklist(['running', 'finished', 'failed']),
   /** Undefined before the first step. */
-  readonly progress?: { readonly done: number; readonly of: number; readonly text: string };
-  readonly presentation?: Presentation;
-  readonly problem?: Problem;
-}
+  progress: v.optional(v.object({ done: whole, of: whole, text })),
+  presentation: v.optional(presentation),
+  problem: v.optional(problem),
+});
+/** One run of an experiment, as far as it is. */
+export type ExperimentRun = Sent<typeof experimentRun>;
 
-/** Each message is whole, so that one that is lost or late does no harm. */
-export type ExperimentsMessage =
-  /** What can be run, and by name of its input what each chosen text is called. */
-  | {
-      readonly kind: 'choices';
-      readonly experiments: readonly ExperimentFacts[];
-      readonly texts: Readonly<Record<string, string>>;
-    }
+const textNames = v.object({
+  documents: v.object({
+    /** What is open in the editor. */
+    open: v.optional(text),
+    /** What was analysed last, and else what is open. */
+    analysed: v.optional(text),
+  }),
+  /** What was chosen in their place, by name of the input. */
+  chosen: v.record(text, text),
+});
+/** What texts and files are called that experiments run on. */
+export type TextNames = Sent<typeof textNames>;
+
+const experimentsMessage = v.variant('kind', [
+  /** What can be run, and on what. */
+  v.object({ kind: v.literal('choices'), experiments: v.array(experimentFacts), texts: textNames }),
   /** All runs that are kept, newest first. */
-  | { readonly kind: 'runs'; readonly runs: readonly ExperimentRun[] }
+  v.object({ kind: v.literal('runs'), runs: v.array(experimentRun) }),
   /** One of them has got further, or is new. */
-  | { readonly kind: 'run'; readonly run: ExperimentRun };
+  v.object({ kind: v.literal('run'), run: experimentRun }),
+]);
+/** Each message is whole, so that one that is lost or late does no harm. */
+export type ExperimentsMessage = Sent<typeof experimentsMessage>;
 
-export type ExperimentAction =
-  | {
-      readonly do: 'run';
-      readonly experiment: string;
-      /** By name of the input; texts are the host's. */
-      readonly values: Readonly<Record<string, string | number | readonly string[]>>;
-    }
-  | { readonly do: 'stop' }
-  | { readonly do: 'close'; readonly run: number }
-  | { readonly do: 'choose-text'; readonly input: string }
-  /** All of it, or the table of one part. */
-  | { readonly do: 'save-json'; readonly run: number }
-  | { readonly do: 'save-csv'; readonly run: number; readonly part: number };
+const experimentAction = v.variant('do', [
+  v.strictObject({
+    do: v.literal('run'),
+    experiment: text,
+    /** By name of the input; texts are the host's. */
+    values: v.record(text, v.union([text, v.pipe(v.number(), v.finite()), flag, v.array(text)])),
+  }),
+  v.strictObject({ do: v.literal('stop') }),
+  v.strictObject({ do: v.literal('close'), run: whole }),
+  v.strictObject({ do: v.literal('choose-text'), experiment: text, input: text }),
+  /** What programs get of it, or the table of one part. */
+  v.strictObject({ do: v.literal('save-json'), run: whole }),
+  v.strictObject({ do: v.literal('save-csv'), run: whole, part: whole }),
+]);
+export type ExperimentAction = Sent<typeof experimentAction>;
 
-export type ToWebview =
-  | { readonly type: 'view'; readonly state: ViewState }
+/** The file of the picture that the run is about: the host's to answer. */
+const picture = { schema: v.strictObject({ type: v.literal('picture') }), answer: v.object({ bytes }) };
+
+const asked = v.variant('type', [viewQuestion, picture.schema]);
+/** What a webview asks: about the engine's last run, or for the picture. */
+export type Asked = Sent<typeof asked>;
+
+type Replies = { readonly [T in ViewQuestionType]: AnswerTo<T> } & { readonly picture: Sent<typeof picture.answer> };
+export type ReplyTo<T extends Asked['type']> = Replies[T];
+
+const replies: { readonly [T in Asked['type']]: { readonly answer: v.GenericSchema<unknown, ReplyTo<T>> } } = {
+  ...questions,
+  picture,
+};
+
+const reply = v.variant('ok', [
+  /** Checked by who asked. */
+  v.object({ ok: v.literal(true), value: v.unknown() }),
+  v.object({ ok: v.literal(false), problem }),
+]);
+export type Reply = Sent<typeof reply>;
+
+const toWebview = v.variant('type', [
+  v.object({ type: v.literal('view'), state: viewState }),
   /** All events of the current run so far; replaces what the webview holds. Run 0: nothing was run yet. */
-  | { readonly type: 'replay'; readonly run: number; readonly events: readonly RunEvent[] }
+  v.object({ type: v.literal('replay'), run: whole, events: v.array(runEvent) }),
   /** The next event of run `run`; `index` is its place in that run. A gap is answered with `ready`. */
-  | { readonly type: 'event'; readonly run: number; readonly index: number; readonly event: RunEvent }
-  | { readonly type: 'selection'; readonly selection: Selection }
-  | { readonly type: 'answer'; readonly id: number; readonly answer: Answer }
-  | { readonly type: 'experiments'; readonly message: ExperimentsMessage };
+  v.object({ type: v.literal('event'), run: whole, index: whole, event: runEvent }),
+  v.object({ type: v.literal('selection'), selection }),
+  v.object({ type: v.literal('answer'), id: whole, answer: reply }),
+  v.object({ type: v.literal('experiments'), message: experimentsMessage }),
+]);
+export type ToWebview = Sent<typeof toWebview>;
 
-/** What a webview asks: about the engine's last run, or for the file of the picture that the run is about. */
-export type Asked = Query | { readonly type: 'picture' };
+const fromWebview = v.variant('type', [
+  v.strictObject({ type: v.literal('ready') }),
+  v.strictObject({ type: v.literal('select'), selection }),
+  v.strictObject({ type: v.literal('stop') }),
+  /** Run the same text again, with what is chosen now. */
+  v.strictObject({ type: v.literal('analyze-again') }),
+  v.strictObject({ type: v.literal('choose-model'), file: text }),
+  v.strictObject({ type: v.literal('choose-bos'), bos }),
+  v.strictObject({ type: v.literal('query'), id: whole, query: asked }),
+  v.strictObject({ type: v.literal('open-settings') }),
+  v.strictObject({ type: v.literal('save'), what: v.picklist(['json', 'safetensors']) }),
+  v.strictObject({ type: v.literal('save-picture'), name: text, png: bytes }),
+  v.strictObject({ type: v.literal('experiment'), action: experimentAction }),
+]);
+export type FromWebview = Sent<typeof fromWebview>;
 
-export interface Answers extends QueryAnswers {
-  readonly picture: { readonly bytes: Uint8Array };
+/** What arrived at a webview; undefined where it is no message of the host's. */
+export function readToWebview(data: unknown): ToWebview | undefined {
+  const result = v.safeParse(toWebview, data);
+  return result.success ? result.output : undefined;
 }
 
-export type Answer =
-  | { readonly ok: true; readonly value: Answers[Asked['type']] }
-  | { readonly ok: false; readonly problem: Problem };
+/** What arrived from a webview; undefined where it is no message, so that nothing acts on it. */
+export function readFromWebview(data: unknown): FromWebview | undefined {
+  const result = v.safeParse(fromWebview, data);
+  return result.success ? result.output : undefined;
+}
 
-export type FromWebview =
-  | { readonly type: 'ready' }
-  | { readonly type: 'select'; readonly selection: Selection }
-  | { readonly type: 'stop' }
-  /** Run the same text again, with what is chosen now. */
-  | { readonly type: 'analyze-again' }
-  | { readonly type: 'choose-model'; readonly file: string }
-  | { readonly type: 'choose-bos'; readonly bos: 'auto' | 'on' | 'off' }
-  | { readonly type: 'query'; readonly id: number; readonly query: Asked }
-  | { readonly type: 'open-settings' }
-  | { readonly type: 'save'; readonly what: 'json' | 'safetensors' }
-  | { readonly type: 'save-picture'; readonly name: string; readonly png: Uint8Array }
-  | { readonly type: 'experiment'; readonly action: ExperimentAction };
+/** `value` as the answer to what a webview asked; undefined where it is not one. */
+export function readReply<T extends Asked['type']>(type: T, value: unknown): ReplyTo<T> | undefined {
+  const { answer }: { readonly answer: v.GenericSchema<unknown, ReplyTo<T>> } = replies[type];
+  const result = v.safeParse(answer, value);
+  return result.success ? result.output : undefined;
+}

@@ -7,7 +7,7 @@ import type { Figure, PictureEvent, TableEvent } from './figure.js';
 import { type Findings, findingsOf } from './findings.js';
 import { type Intent, readIntent } from './intent.js';
 import { framedPicture } from './picture.js';
-import type { Host, State, Store } from './store.js';
+import type { State, Store, WebviewApi } from './store.js';
 import { readTheme, type Theme, watchTheme } from './theme.js';
 import type { Scene, SelectEvent } from './view.js';
 import './views/attention-pattern.js';
@@ -25,7 +25,7 @@ import { status } from './views/toolbar.js';
 @customElement('sinkscope-app')
 export class App extends LitElement {
   @property({ attribute: false }) store!: Store;
-  @property({ attribute: false }) host!: Host;
+  @property({ attribute: false }) host!: WebviewApi;
   /** The compact view of the side bar in place of the panel. */
   @property({ type: Boolean }) side = false;
 

@@ -2,9 +2,9 @@
  * Painting a grid of cells on a canvas: plain functions of what to show and where, knowing no element.
  *
  * Coordinates: cells (row, column) count from 0; points are CSS pixels from the canvas's top left, labels' gutter
- * included; pixels are device pixels. A {@link Frame} says how one becomes the other.
+ * included; pixels are device pixels. A {@link Viewport} says how one becomes the other.
  */
-import type { Theme } from './theme.js';
+import { rampStep, type Theme, toneAt } from './theme.js';
 
 export interface Cells {
   readonly rows: number;
@@ -31,7 +31,7 @@ export interface Cell {
 }
 
 /** Where cells lie on the canvas, in CSS pixels. The plot is the canvas without gutter (left) and footer (below). */
-export interface Frame {
+export interface Viewport {
   readonly width: number;
   readonly height: number;
   readonly gutter: number;
@@ -46,18 +46,18 @@ export interface Frame {
 const gapFrom = 5;
 const labelHeight = 12;
 
-export function pointOf(frame: Frame, row: number, column: number): { x: number; y: number } {
+export function pointOf(viewport: Viewport, row: number, column: number): { x: number; y: number } {
   return {
-    x: frame.gutter + column * frame.cellWidth - frame.scrollLeft,
-    y: row * frame.cellHeight - frame.scrollTop,
+    x: viewport.gutter + column * viewport.cellWidth - viewport.scrollLeft,
+    y: row * viewport.cellHeight - viewport.scrollTop,
   };
 }
 
 /** The cell under a point, or undefined over labels and empty space. */
-export function cellAt(frame: Frame, cells: Cells, x: number, y: number): Cell | undefined {
-  if (x < frame.gutter || y < 0 || y >= frame.height - frame.footer) return undefined;
-  const row = Math.floor((y + frame.scrollTop) / frame.cellHeight);
-  const column = Math.floor((x - frame.gutter + frame.scrollLeft) / frame.cellWidth);
+export function cellAt(viewport: Viewport, cells: Cells, x: number, y: number): Cell | undefined {
+  if (x < viewport.gutter || y < 0 || y >= viewport.height - viewport.footer) return undefined;
+  const row = Math.floor((y + viewport.scrollTop) / viewport.cellHeight);
+  const column = Math.floor((x - viewport.gutter + viewport.scrollLeft) / viewport.cellWidth);
   return row < cells.rows && column < cells.columns ? { row, column } : undefined;
 }
 
@@ -76,77 +76,76 @@ export function contextOf(canvas: HTMLCanvasElement, width: number, height: numb
   return context;
 }
 
-export function paintCells(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, theme: Theme): void {
+export function paintCells(context: CanvasRenderingContext2D, viewport: Viewport, cells: Cells, theme: Theme): void {
   context.fillStyle = theme.background;
-  context.fillRect(0, 0, frame.width, frame.height);
+  context.fillRect(0, 0, viewport.width, viewport.height);
   context.save();
   context.beginPath();
-  context.rect(frame.gutter - 1, 0, frame.width - frame.gutter + 1, frame.height - frame.footer);
+  context.rect(viewport.gutter - 1, 0, viewport.width - viewport.gutter + 1, viewport.height - viewport.footer);
   context.clip();
-  if (Math.min(frame.cellWidth, frame.cellHeight) < gapFrom) paintPixels(context, frame, cells, theme);
-  else paintRectangles(context, frame, cells, theme);
-  paintMarks(context, frame, cells, theme);
+  if (Math.min(viewport.cellWidth, viewport.cellHeight) < gapFrom) paintPixels(context, viewport, cells, theme);
+  else paintRectangles(context, viewport, cells, theme);
+  paintMarks(context, viewport, cells, theme);
   context.restore();
-  paintRowLabels(context, frame, cells, theme);
-  if (cells.columnLabel !== undefined && frame.footer > 0) {
-    paintColumnLabels(context, frame, cells, cells.columnLabel, theme);
+  paintRowLabels(context, viewport, cells, theme);
+  if (cells.columnLabel !== undefined && viewport.footer > 0) {
+    paintColumnLabels(context, viewport, cells, cells.columnLabel, theme);
   }
 }
 
-const rampStep = (shade: number) => Math.min(255, Math.max(0, Math.round(shade * 255)));
-
 /** Many small cells: each pixel shows the largest of those that lie under it. */
-function paintPixels(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, { ramp }: Theme): void {
+function paintPixels(context: CanvasRenderingContext2D, viewport: Viewport, cells: Cells, { ramp }: Theme): void {
   const ratio = devicePixelRatio;
-  const left = Math.round(frame.gutter * ratio);
+  const left = Math.round(viewport.gutter * ratio);
   const width = context.canvas.width - left;
-  const height = Math.round((frame.height - frame.footer) * ratio);
+  const height = Math.round((viewport.height - viewport.footer) * ratio);
   if (width <= 0 || height <= 0) return;
   const image = context.createImageData(width, height);
   const pixels = new Uint32Array(image.data.buffer);
   const steps = new Int16Array(width * height).fill(-1);
-  const range = visible(frame, cells);
+  const range = visible(viewport, cells);
   const edge = (index: number, cell: number, scroll: number) =>
     Math.max(0, Math.floor((index * cell - scroll) * ratio));
   for (let row = range.rows[0]; row < range.rows[1]; row++) {
-    const top = edge(row, frame.cellHeight, frame.scrollTop);
-    const bottom = Math.min(height, Math.max(top + 1, edge(row + 1, frame.cellHeight, frame.scrollTop)));
+    const top = edge(row, viewport.cellHeight, viewport.scrollTop);
+    const bottom = Math.min(height, Math.max(top + 1, edge(row + 1, viewport.cellHeight, viewport.scrollTop)));
     for (let column = range.columns[0]; column < range.columns[1]; column++) {
-      const shade = cells.shades[row * cells.columns + column];
+      const shade = cells.shades[row * cells.columns + column] ?? Number.NaN;
       if (Number.isNaN(shade)) continue;
       const step = rampStep(shade);
-      const from = edge(column, frame.cellWidth, frame.scrollLeft);
-      const to = Math.min(width, Math.max(from + 1, edge(column + 1, frame.cellWidth, frame.scrollLeft)));
+      const from = edge(column, viewport.cellWidth, viewport.scrollLeft);
+      const to = Math.min(width, Math.max(from + 1, edge(column + 1, viewport.cellWidth, viewport.scrollLeft)));
       for (let y = top; y < bottom; y++) {
         for (let at = y * width + from; at < y * width + to; at++) {
-          if (step > steps[at]) steps[at] = step;
+          if (step > (steps[at] ?? step)) steps[at] = step;
         }
       }
     }
   }
   for (let at = 0; at < steps.length; at++) {
-    if (steps[at] >= 0) pixels[at] = ramp[steps[at]];
+    const step = steps[at] ?? -1;
+    if (step >= 0) pixels[at] = ramp[step] ?? 0;
   }
   context.putImageData(image, left, 0);
 }
 
-function paintRectangles(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, theme: Theme): void {
-  const range = visible(frame, cells);
-  const [wide, tall] = [frame.cellWidth - 1, frame.cellHeight - 1];
-  const text = frame.cellWidth >= 34 && frame.cellHeight >= 14 ? cells.text : undefined;
+function paintRectangles(context: CanvasRenderingContext2D, viewport: Viewport, cells: Cells, theme: Theme): void {
+  const range = visible(viewport, cells);
+  const [wide, tall] = [viewport.cellWidth - 1, viewport.cellHeight - 1];
+  const text = viewport.cellWidth >= 34 && viewport.cellHeight >= 14 ? cells.text : undefined;
   context.font = canvasFont(theme);
   context.textAlign = 'center';
   context.textBaseline = 'middle';
   for (let row = range.rows[0]; row < range.rows[1]; row++) {
     for (let column = range.columns[0]; column < range.columns[1]; column++) {
-      const shade = cells.shades[row * cells.columns + column];
+      const shade = cells.shades[row * cells.columns + column] ?? Number.NaN;
       if (Number.isNaN(shade)) continue;
-      const step = rampStep(shade);
-      const { x, y } = pointOf(frame, row, column);
-      context.fillStyle = theme.rampColors[step];
+      const tone = toneAt(theme, shade);
+      const { x, y } = pointOf(viewport, row, column);
+      context.fillStyle = tone.color;
       context.fillRect(x, y, wide, tall);
       if (text === undefined) continue;
-      context.fillStyle = theme.rampText[step];
+      context.fillStyle = tone.text;
       context.fillText(text(row, column), x + wide / 2, y + tall / 2 + 0.5);
     }
   }
@@ -156,12 +155,12 @@ function paintRectangles(context: CanvasRenderingContext2D, frame: Frame, cells:
  * Frames round marked cells: solid for massive, dashed for large, of the sinks' colour for sinks. Cells that touch get
  * lines at their sides, outside, so that they do not vanish under their own frames.
  */
-function paintMarks(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, theme: Theme): void {
-  const { cellWidth, cellHeight } = frame;
+function paintMarks(context: CanvasRenderingContext2D, viewport: Viewport, cells: Cells, theme: Theme): void {
+  const { cellWidth, cellHeight } = viewport;
   const touching = Math.min(cellWidth, cellHeight) < gapFrom;
   const roomy = Math.min(cellWidth, cellHeight) >= 12;
   for (const mark of cells.marks) {
-    const { x, y } = pointOf(frame, mark.row, mark.column);
+    const { x, y } = pointOf(viewport, mark.row, mark.column);
     const stroke = (color: string, width: number, inset: number) => {
       context.strokeStyle = color;
       context.lineWidth = width;
@@ -185,42 +184,42 @@ function paintMarks(context: CanvasRenderingContext2D, frame: Frame, cells: Cell
   context.setLineDash([]);
 }
 
-function paintRowLabels(context: CanvasRenderingContext2D, frame: Frame, cells: Cells, theme: Theme): void {
+function paintRowLabels(context: CanvasRenderingContext2D, viewport: Viewport, cells: Cells, theme: Theme): void {
   context.font = canvasFont(theme);
   context.fillStyle = theme.muted;
   context.textBaseline = 'middle';
   context.textAlign = 'right';
-  const step = roundStep(labelHeight / frame.cellHeight);
+  const step = roundStep(labelHeight / viewport.cellHeight);
   for (let row = 0; row < cells.rows; row += step) {
-    const y = row * frame.cellHeight - frame.scrollTop + (frame.cellHeight - 1) / 2;
-    if (y < 0 || y > frame.height - frame.footer) continue;
-    context.fillText(cells.rowLabel(row), frame.gutter - 6, Math.max(6, y));
+    const y = row * viewport.cellHeight - viewport.scrollTop + (viewport.cellHeight - 1) / 2;
+    if (y < 0 || y > viewport.height - viewport.footer) continue;
+    context.fillText(cells.rowLabel(row), viewport.gutter - 6, Math.max(6, y));
   }
 }
 
 function paintColumnLabels(
   context: CanvasRenderingContext2D,
-  frame: Frame,
+  viewport: Viewport,
   cells: Cells,
   label: (column: number) => string,
   theme: Theme,
 ): void {
-  const upright = frame.footer <= 18;
+  const upright = viewport.footer <= 18;
   context.save();
   context.beginPath();
-  context.rect(frame.gutter, 0, frame.width - frame.gutter, frame.height);
+  context.rect(viewport.gutter, 0, viewport.width - viewport.gutter, viewport.height);
   context.clip();
   context.font = canvasFont(theme);
   context.fillStyle = theme.muted;
   context.textAlign = upright ? 'center' : 'right';
   context.textBaseline = 'middle';
-  const [from, to] = visible(frame, cells).columns;
+  const [from, to] = visible(viewport, cells).columns;
   for (let column = from; column < to; column++) {
-    const { x } = pointOf(frame, 0, column);
+    const { x } = pointOf(viewport, 0, column);
     context.save();
-    context.translate(x + (frame.cellWidth - 1) / 2, frame.height - frame.footer + (upright ? 10 : 4));
+    context.translate(x + (viewport.cellWidth - 1) / 2, viewport.height - viewport.footer + (upright ? 10 : 4));
     if (!upright) context.rotate(-Math.PI / 2);
-    context.fillText(fitting(context, label(column), frame.footer - 6, upright), 0, 0.5);
+    context.fillText(fitting(context, label(column), viewport.footer - 6, upright), 0, 0.5);
     context.restore();
   }
   context.restore();
@@ -229,20 +228,20 @@ function paintColumnLabels(
 /** Outlines of the selected row and column and of the cell that is pointed at. */
 export function paintOverlay(
   context: CanvasRenderingContext2D,
-  frame: Frame,
+  viewport: Viewport,
   cells: Cells,
   theme: Theme,
   selected: Partial<Cell>,
   pointed: Cell | undefined,
 ): void {
-  context.clearRect(0, 0, frame.width, frame.height);
+  context.clearRect(0, 0, viewport.width, viewport.height);
   context.save();
   context.beginPath();
-  context.rect(frame.gutter - 2, 0, frame.width, frame.height - frame.footer + 1);
+  context.rect(viewport.gutter - 2, 0, viewport.width, viewport.height - viewport.footer + 1);
   context.clip();
   const outline = (from: Cell, to: Cell, width: number, color: string) => {
-    const start = pointOf(frame, from.row, from.column);
-    const end = pointOf(frame, to.row + 1, to.column + 1);
+    const start = pointOf(viewport, from.row, from.column);
+    const end = pointOf(viewport, to.row + 1, to.column + 1);
     context.strokeStyle = color;
     context.lineWidth = width;
     const half = width / 2;
@@ -271,14 +270,14 @@ export function widest(context: CanvasRenderingContext2D, count: number, label: 
   return Math.ceil(most);
 }
 
-function visible(frame: Frame, cells: Cells): { rows: [number, number]; columns: [number, number] } {
+function visible(viewport: Viewport, cells: Cells): { rows: [number, number]; columns: [number, number] } {
   const span = (offset: number, length: number, cell: number, count: number): [number, number] => [
     Math.max(0, Math.floor(offset / cell)),
     Math.min(count, Math.ceil((offset + length) / cell)),
   ];
   return {
-    rows: span(frame.scrollTop, frame.height - frame.footer, frame.cellHeight, cells.rows),
-    columns: span(frame.scrollLeft, frame.width - frame.gutter, frame.cellWidth, cells.columns),
+    rows: span(viewport.scrollTop, viewport.height - viewport.footer, viewport.cellHeight, cells.rows),
+    columns: span(viewport.scrollLeft, viewport.width - viewport.gutter, viewport.cellWidth, cells.columns),
   };
 }
 

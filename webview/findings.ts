@@ -27,7 +27,7 @@ export function findingsOf(analysis: Analysis, thresholds: Thresholds): Findings
     labels: tokens ? tokenLabels(tokens) : [],
     tokens: tokens?.tokens.length ?? layers[0]?.tokens ?? 0,
     layers: started?.model.layers ?? Math.max(0, layers.length - 1),
-    ratios: layers.map(({ top, median }) => (top.length === 0 ? Number.NaN : Math.abs(top[0].value) / median)),
+    ratios: layers.map(({ top, median }) => Math.abs(top[0]?.value ?? Number.NaN) / median),
   };
 }
 

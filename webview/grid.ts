@@ -13,10 +13,10 @@ import {
   canvasFont,
   cellAt,
   contextOf,
-  type Frame,
   paintCells,
   paintOverlay,
   pointOf,
+  type Viewport,
   widest,
 } from './cells.js';
 import { hiddenStyles } from './styles.js';
@@ -90,7 +90,7 @@ export class Grid extends LitElement {
   @query('.over') private over!: HTMLCanvasElement;
   @query('.tooltip') private tooltip!: HTMLElement;
 
-  #frame: Frame | undefined;
+  #viewport: Viewport | undefined;
   #hover: Cell | undefined;
   #cursor: Cell = { row: 0, column: 0 };
   #zoom = 1;
@@ -145,32 +145,32 @@ export class Grid extends LitElement {
   /** The whole grid with its labels, whatever part of it is seen; smaller cells where a canvas could not hold it. */
   picture(): HTMLCanvasElement {
     const canvas = document.createElement('canvas');
-    if (this.#frame === undefined) return canvas;
+    if (this.#viewport === undefined) return canvas;
     const { rows, columns } = this.cells;
-    const { gutter, footer } = this.#frame;
+    const { gutter, footer } = this.#viewport;
     const most = largestPicture / devicePixelRatio;
-    const cellWidth = Math.min(this.#frame.cellWidth, (most - gutter) / columns);
-    const cellHeight = Math.min(this.#frame.cellHeight, (most - footer) / rows);
+    const cellWidth = Math.min(this.#viewport.cellWidth, (most - gutter) / columns);
+    const cellHeight = Math.min(this.#viewport.cellHeight, (most - footer) / rows);
     const [width, height] = [gutter + cellWidth * columns, cellHeight * rows + footer];
-    const frame = { width, height, gutter, footer, cellWidth, cellHeight, scrollLeft: 0, scrollTop: 0 };
+    const viewport = { width, height, gutter, footer, cellWidth, cellHeight, scrollLeft: 0, scrollTop: 0 };
     const context = contextOf(canvas, width, height);
-    if (context !== null) paintCells(context, frame, this.cells, this.theme);
+    if (context !== null) paintCells(context, viewport, this.cells, this.theme);
     return canvas;
   }
 
   /** Middle of a cell, in CSS pixels from the canvas's top left. */
   middle({ row, column }: Cell): { x: number; y: number } {
-    if (this.#frame === undefined) return { x: 0, y: 0 };
-    return pointOf(this.#frame, row + 0.5, column + 0.5);
+    if (this.#viewport === undefined) return { x: 0, y: 0 };
+    return pointOf(this.#viewport, row + 0.5, column + 0.5);
   }
 
   /** Makes cells larger (factor > 1) or smaller around the middle of what is seen; undefined: the usual size again. */
   zoom(factor: number | undefined): void {
     const { scroller } = this;
-    const before = this.#frame;
+    const before = this.#viewport;
     this.#zoom = factor === undefined ? 1 : Math.min(64, Math.max(1 / 64, this.#zoom * factor));
     this.#layout();
-    const after = this.#frame;
+    const after = this.#viewport;
     if (before !== undefined && after !== undefined) {
       const half = (scroller.clientWidth - after.gutter) / 2;
       scroller.scrollLeft = ((before.scrollLeft + half) * after.cellWidth) / before.cellWidth - half;
@@ -179,25 +179,25 @@ export class Grid extends LitElement {
     this.#draw('cells');
   }
 
-  /** Everything at most once per animation frame, however often it is asked for. */
+  /** Everything at most once per animation viewport, however often it is asked for. */
   #draw(what: 'cells' | 'overlay'): void {
     if (what === 'cells') this.#stale = 'cells';
     this.#request ??= requestAnimationFrame(() => {
       this.#request = undefined;
       if (this.clientWidth === 0) return;
-      const cells = this.#stale === 'cells' || this.#frame === undefined;
+      const cells = this.#stale === 'cells' || this.#viewport === undefined;
       this.#stale = 'overlay';
       if (cells) this.#layout();
-      const frame = this.#frame;
-      if (frame === undefined) return;
+      const viewport = this.#viewport;
+      if (viewport === undefined) return;
       if (cells) {
-        const context = contextOf(this.base, frame.width, frame.height);
-        if (context !== null) paintCells(context, frame, this.cells, this.theme);
+        const context = contextOf(this.base, viewport.width, viewport.height);
+        if (context !== null) paintCells(context, viewport, this.cells, this.theme);
       }
-      const context = contextOf(this.over, frame.width, frame.height);
+      const context = contextOf(this.over, viewport.width, viewport.height);
       if (context === null) return;
       const focused = this.shadowRoot?.activeElement === this.scroller ? this.#cursor : undefined;
-      paintOverlay(context, frame, this.cells, this.theme, this.selected, this.#hover ?? focused);
+      paintOverlay(context, viewport, this.cells, this.theme, this.selected, this.#hover ?? focused);
     });
   }
 
@@ -223,23 +223,23 @@ export class Grid extends LitElement {
     // Room for the scroll bar, so that it covers no cells.
     this.scroller.style.maxHeight = `${shown.height + (wide > room + 0.5 ? 12 : 0)}px`;
     const { scrollLeft, scrollTop } = this.scroller;
-    this.#frame = { ...shown, gutter, footer, cellWidth, cellHeight, scrollLeft, scrollTop };
+    this.#viewport = { ...shown, gutter, footer, cellWidth, cellHeight, scrollLeft, scrollTop };
   }
 
   /** Scrolls just as far as it takes to see the cell. */
   #reveal({ row, column }: Partial<Cell>): void {
-    const frame = this.#frame;
-    if (frame === undefined) return;
+    const viewport = this.#viewport;
+    if (viewport === undefined) return;
     const { scroller } = this;
     const into = (scroll: number, length: number, start: number, cell: number) =>
       Math.min(start, Math.max(scroll, start + cell - length));
     if (column !== undefined) {
-      const length = frame.width - frame.gutter;
-      scroller.scrollLeft = into(scroller.scrollLeft, length, column * frame.cellWidth, frame.cellWidth);
+      const length = viewport.width - viewport.gutter;
+      scroller.scrollLeft = into(scroller.scrollLeft, length, column * viewport.cellWidth, viewport.cellWidth);
     }
     if (row !== undefined) {
-      const length = frame.height - frame.footer;
-      scroller.scrollTop = into(scroller.scrollTop, length, row * frame.cellHeight, frame.cellHeight);
+      const length = viewport.height - viewport.footer;
+      scroller.scrollTop = into(scroller.scrollTop, length, row * viewport.cellHeight, viewport.cellHeight);
     }
   }
 
@@ -257,14 +257,18 @@ export class Grid extends LitElement {
   }
 
   #showTooltip({ row, column }: Cell, lines: readonly string[]): void {
-    if (this.#frame === undefined) return;
+    if (this.#viewport === undefined) return;
     const { x, y } = pointOf(
-      { ...this.#frame, scrollLeft: this.scroller.scrollLeft, scrollTop: this.scroller.scrollTop },
+      { ...this.#viewport, scrollLeft: this.scroller.scrollLeft, scrollTop: this.scroller.scrollTop },
       row,
       column,
     );
     const { left, top } = this.view.getBoundingClientRect();
-    showTooltip(this.tooltip, new DOMRect(left + x, top + y, this.#frame.cellWidth, this.#frame.cellHeight), lines);
+    showTooltip(
+      this.tooltip,
+      new DOMRect(left + x, top + y, this.#viewport.cellWidth, this.#viewport.cellHeight),
+      lines,
+    );
   }
 
   #leave(): void {
@@ -275,7 +279,7 @@ export class Grid extends LitElement {
 
   #under(event: MouseEvent): Cell | undefined {
     const { left, top } = this.view.getBoundingClientRect();
-    return this.#frame && cellAt(this.#frame, this.cells, event.clientX - left, event.clientY - top);
+    return this.#viewport && cellAt(this.#viewport, this.cells, event.clientX - left, event.clientY - top);
   }
 
   #onPointer(event: PointerEvent): void {

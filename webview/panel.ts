@@ -1,9 +1,9 @@
 /** Entry of both webviews; `<body data-view="panel|side">` says which. */
 import { App } from './app.js';
 import './panel.css';
-import { type Host, Store } from './store.js';
+import { Store, type WebviewApi } from './store.js';
 
-declare function acquireVsCodeApi(): Host;
+declare function acquireVsCodeApi(): WebviewApi;
 
 const host = acquireVsCodeApi();
 const store = new Store(host);

@@ -2,7 +2,7 @@
 import type { Kind } from '../src/analysis/massive.js';
 import type { Token, TokensEvent } from '../src/engine/contract/events.js';
 import { canvasFont } from './cells.js';
-import type { Theme } from './theme.js';
+import { type Theme, toneAt } from './theme.js';
 
 /** A token that stands for a part of the picture. */
 export interface Patch {
@@ -45,17 +45,18 @@ export function paintPatches(
   for (const patch of patches) {
     const shade = shown.shade(patch.token);
     if (Number.isNaN(shade)) continue;
-    const place = Math.max(0, Math.min(1, shade));
     // What is ordinary lets the picture through.
-    context.globalAlpha = 0.15 + 0.6 * place;
-    context.fillStyle = theme.rampColors[Math.round(place * 255)];
+    context.globalAlpha = 0.15 + 0.6 * Math.max(0, Math.min(1, shade));
+    context.fillStyle = toneAt(theme, shade).color;
     context.fillRect(...boxOf(patch));
   }
   context.globalAlpha = 1;
   for (const patch of patches) paintMarks(context, patch.token, boxOf(patch), theme, shown);
   for (const patch of patches) {
-    if (patch.token === shown.pointed) outline(context, boxOf(patch), [theme.background, theme.foreground], [4, 2]);
-    if (patch.token === shown.selected) outline(context, boxOf(patch), [theme.background, theme.focus], [7, 4]);
+    if (patch.token === shown.pointed)
+      outline(context, boxOf(patch), { color: theme.background, width: 4 }, { color: theme.foreground, width: 2 });
+    if (patch.token === shown.selected)
+      outline(context, boxOf(patch), { color: theme.background, width: 7 }, { color: theme.focus, width: 4 });
   }
 }
 
@@ -68,7 +69,7 @@ function paintMarks(context: CanvasRenderingContext2D, token: number, box: Box, 
   if (kind === undefined && !sink) return;
   const color = kind === undefined ? theme.sink : theme[kind];
   context.setLineDash(kind === 'large' ? [4, 3] : []);
-  outline(context, box, [theme.background, color], [3, 1.5]);
+  outline(context, box, { color: theme.background, width: 3 }, { color, width: 1.5 });
   context.setLineDash([]);
   const signs = [
     ...(kind ? [{ text: kind === 'massive' ? '▲' : '△', color: theme[kind] }] : []),
@@ -90,17 +91,17 @@ function paintMarks(context: CanvasRenderingContext2D, token: number, box: Box, 
   }
 }
 
+interface Stroke {
+  readonly color: string;
+  readonly width: number;
+}
+
 /** A line within a seam, both inside the box. */
-function outline(
-  context: CanvasRenderingContext2D,
-  [x, y, width, height]: Box,
-  colors: readonly [string, string],
-  widths: readonly [number, number],
-): void {
-  const inset = widths[0] / 2;
-  for (const [i, color] of colors.entries()) {
-    context.strokeStyle = color;
-    context.lineWidth = widths[i];
+function outline(context: CanvasRenderingContext2D, [x, y, width, height]: Box, seam: Stroke, line: Stroke): void {
+  const inset = seam.width / 2;
+  for (const stroke of [seam, line]) {
+    context.strokeStyle = stroke.color;
+    context.lineWidth = stroke.width;
     context.strokeRect(x + inset, y + inset, Math.max(1, width - 2 * inset), Math.max(1, height - 2 * inset));
   }
 }

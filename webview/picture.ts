@@ -14,30 +14,38 @@ export async function framedPicture(
   const framed = document.createElement('canvas');
   const context = framed.getContext('2d');
   if (context === null) throw new Error('This browser gives no 2D canvas.');
-  const fonts = [`600 ${canvasFont(theme, 14 * scale)}`, canvasFont(theme, 11 * scale)];
-  const widths = [title, conditions].map((text, index) => {
-    context.font = fonts[index];
+  const lines = [
+    { text: title, font: `600 ${canvasFont(theme, 14 * scale)}`, color: theme.foreground, top: margin },
+    {
+      text: conditions,
+      font: canvasFont(theme, 11 * scale),
+      color: theme.muted,
+      top: margin + 32 * scale + canvas.height,
+    },
+  ];
+  const widths = lines.map(({ text, font }) => {
+    context.font = font;
     return context.measureText(text).width;
   });
   framed.width = Math.ceil(Math.max(canvas.width, ...widths) + 2 * margin);
   framed.height = Math.ceil(canvas.height + 44 * scale + 2 * margin);
   context.fillStyle = theme.background;
   context.fillRect(0, 0, framed.width, framed.height);
-  context.textBaseline = 'top';
-  context.fillStyle = theme.foreground;
-  context.font = fonts[0];
-  context.fillText(title, margin, margin);
   context.drawImage(canvas, margin, margin + 24 * scale);
-  context.fillStyle = theme.muted;
-  context.font = fonts[1];
-  context.fillText(conditions, margin, margin + 32 * scale + canvas.height);
+  context.textBaseline = 'top';
+  for (const { text, font, color, top } of lines) {
+    context.font = font;
+    context.fillStyle = color;
+    context.fillText(text, margin, top);
+  }
   const blob = await new Promise<Blob | null>((resolve) => framed.toBlob(resolve, 'image/png'));
   if (blob === null) throw new Error('The picture is too large for this browser.');
   return new Uint8Array(await blob.arrayBuffer());
 }
 
 /** A plot as pixels, twice as many as it has on screen; its colours are written into it, so it needs no style sheet. */
-export async function svgPicture(svg: SVGSVGElement, width: number, height: number, theme: Theme) {
+export async function svgPicture(svg: SVGSVGElement, theme: Theme): Promise<HTMLCanvasElement> {
+  const { width, height } = svg.viewBox.baseVal;
   const copy = svg.cloneNode(true) as SVGSVGElement;
   copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
   const url = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(copy)], { type: 'image/svg+xml' }));

@@ -6,12 +6,20 @@ import { type Analysis, emptyAnalysis, fold } from '../src/analysis/analysis.js'
 import type { Selection } from '../src/analysis/selection.js';
 import { defaultThresholds } from '../src/analysis/thresholds.js';
 import { type Problem, SinkscopeError } from '../src/errors.js';
-import type { Answer, Answers, FromWebview, ToWebview, ViewState } from '../src/protocol.js';
+import {
+  type Asked,
+  type FromWebview,
+  type Reply,
+  type ReplyTo,
+  readReply,
+  readToWebview,
+  type ToWebview,
+  type ViewState,
+} from '../src/protocol.js';
 import { type ExperimentsState, noExperiments, takeExperiments } from './experiments/state.js';
-import { type Question, toAnswer, toWebview } from './messages.js';
 
 /** The part of `acquireVsCodeApi()` that is used. */
-export interface Host {
+export interface WebviewApi {
   postMessage(message: FromWebview): void;
   getState(): unknown;
   setState(state: unknown): void;
@@ -45,7 +53,7 @@ const initial: State = {
 };
 
 interface Pending {
-  settle(answer: Answer): void;
+  settle(reply: Reply): void;
 }
 
 export class Store {
@@ -58,7 +66,7 @@ export class Store {
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Set<() => void>();
 
-  constructor(private readonly host: Host) {}
+  constructor(private readonly host: WebviewApi) {}
 
   get state(): State {
     return this.#state;
@@ -76,7 +84,7 @@ export class Store {
 
   /** Takes what arrived from the host, in whatever shape. */
   receive(data: unknown): void {
-    const message = toWebview(data);
+    const message = readToWebview(data);
     if (message === undefined) {
       console.error('Sinkscope: the panel was sent a message that it does not understand.', data);
       return;
@@ -92,14 +100,14 @@ export class Store {
   }
 
   /** Asks the host. Rejects with a {@link SinkscopeError}; with code `cancelled` when another run took over. */
-  query<Q extends Question>(query: Q): Promise<Answers[Q['type']]> {
+  query<Q extends Asked>(query: Q): Promise<ReplyTo<Q['type']>> {
     const id = this.#queries++;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, {
-        settle: (answer) => {
-          const value = answer.ok ? toAnswer<Q['type']>(query.type, answer.value) : undefined;
+        settle: (reply) => {
+          const value = reply.ok ? readReply<Q['type']>(query.type, reply.value) : undefined;
           if (value !== undefined) resolve(value);
-          else reject(new SinkscopeError(answer.ok ? misshapen(query) : answer.problem));
+          else reject(new SinkscopeError(reply.ok ? misshapen(query) : reply.problem));
         },
       });
       this.send({ type: 'query', id, query });
@@ -166,7 +174,7 @@ export class Store {
 /** A run that was asked for goes on from then, long before the engine's first event; number 0 is no run. */
 const begun = (run: number): Analysis => ({ ...emptyAnalysis, status: run === 0 ? 'empty' : 'running' });
 
-const misshapen = (query: Question): Problem => ({
+const misshapen = (query: Asked): Problem => ({
   code: 'internal',
   message: `The answer about ${query.type} has a shape that the panel does not know; reload the window.`,
 });

@@ -10,9 +10,10 @@ export interface TableData {
   readonly captioned?: boolean;
   readonly columns: readonly string[];
   readonly rows: number;
-  cell(row: number, column: number): string;
-  /** What rows are sorted by; undefined: not sortable. */
-  readonly order?: (row: number, column: number) => number;
+  /** What stands in a row, by column. */
+  cells(row: number): readonly string[];
+  /** What a row is sorted by, by column; undefined: not sortable. */
+  readonly order?: (row: number) => readonly number[];
   /** Row shown as selected; rows can be clicked when {@link selectable}. */
   readonly selected?: number;
   readonly selectable?: boolean;
@@ -133,7 +134,9 @@ export class Table extends LitElement {
     const { order } = this.data;
     const { sorted } = this;
     if (order === undefined || sorted === undefined) return rows;
-    return rows.sort((a, b) => sorted.direction * (order(a, sorted.column) - order(b, sorted.column)));
+    const keys = rows.map((row) => order(row)[sorted.column] ?? Number.NaN);
+    const key = (row: number) => keys[row] ?? Number.NaN;
+    return rows.sort((a, b) => sorted.direction * (key(a) - key(b)));
   }
 
   #header(name: string, column: number) {
@@ -154,7 +157,7 @@ export class Table extends LitElement {
     const { data } = this;
     const selectable = data.selectable === true;
     const choose = () => this.dispatchEvent(new CustomEvent('row', { detail: row }));
-    const first = data.cell(row, 0);
+    const [first, ...others] = data.cells(row);
     return html`<tr
       class="${selectable ? 'selectable' : ''} ${row === data.selected ? 'selected' : ''}"
       @click=${selectable ? choose : nothing}
@@ -162,7 +165,7 @@ export class Table extends LitElement {
       <th scope="row">
         ${selectable ? html`<button aria-pressed=${row === data.selected}>${first}</button>` : html`<span>${first}</span>`}
       </th>
-      ${data.columns.slice(1).map((_, column) => html`<td>${data.cell(row, column + 1)}</td>`)}
+      ${others.map((cell) => html`<td>${cell}</td>`)}
     </tr>`;
   }
 

@@ -8,9 +8,13 @@
 export interface Ramp {
   /** As 0xAABBGGRR (the byte order of `ImageData` on little-endian machines). */
   readonly ramp: Uint32Array;
-  /** The same as CSS colours, and for each the text colour that reads well on it. */
-  readonly rampColors: readonly string[];
-  readonly rampText: readonly string[];
+  /** The same as CSS, each with the text colour that reads well on it. */
+  readonly tones: readonly Tone[];
+}
+
+export interface Tone {
+  readonly color: string;
+  readonly text: string;
 }
 
 export interface Theme extends Ramp {
@@ -28,6 +32,16 @@ export interface Theme extends Ramp {
   readonly diverging: Ramp;
 }
 
+/** The step of a ramp at a place from 0 to 1; the ends stand for what lies beyond them. */
+export const rampStep = (place: number): number => Math.min(255, Math.max(0, Math.round(place * 255)));
+
+/** The colours at a place on a ramp, as {@link rampStep} has it. */
+export function toneAt({ tones }: Ramp, place: number): Tone {
+  const tone = tones[rampStep(place)];
+  if (!tone) throw new RangeError(`There is no colour for ${place}.`);
+  return tone;
+}
+
 type Lab = readonly [lightness: number, a: number, b: number];
 
 /** The theme in force at `document.body`. */
@@ -41,14 +55,14 @@ export function readTheme(): Theme {
   const hues = ['purple', 'red', 'yellow'].map((hue) => toLab(read(color(`charts-${hue}`, hue))));
   const massive = color('sinkscope-massive', color('charts-orange', foreground));
   const sink = color('sinkscope-sink', color('charts-blue', foreground));
-  const text = [foreground, background].map((css) => ({ css, luminance: luminance(read(css)) }));
+  const lightness = { foreground: luminance(read(foreground)), background: luminance(read(background)) };
   const rampOf = (steps: readonly (readonly [number, number, number])[]): Ramp => ({
     ramp: Uint32Array.from(steps, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0),
-    rampColors: steps.map(([r, g, b]) => `rgb(${r} ${g} ${b})`),
-    rampText: steps.map((step) => {
+    tones: steps.map((step) => {
       const here = luminance(step);
-      const [best] = [...text].sort((one, other) => contrast(other.luminance, here) - contrast(one.luminance, here));
-      return best.css;
+      const on = (ground: number) => contrast(ground, here);
+      const text = on(lightness.foreground) >= on(lightness.background) ? foreground : background;
+      return { color: `rgb(${step.join(' ')})`, text };
     }),
   });
   return {
@@ -87,7 +101,7 @@ function ramp(ground: Lab, hues: readonly Lab[]): [number, number, number][] {
     const share = 0.05 + 0.95 * (step / 255) ** 1.6;
     const at = share * (stops.length - 1);
     const low = Math.min(stops.length - 2, Math.floor(at));
-    const [from, to] = [stops[low], stops[low + 1]];
+    const [from = ground, to = ground] = stops.slice(low, low + 2);
     const mix = (index: 1 | 2) => from[index] + (to[index] - from[index]) * (at - low);
     return fromLab([ground[0] + (end - ground[0]) * share, mix(1), mix(2)]);
   });
@@ -113,7 +127,7 @@ function colorReader(): (css: string) => [number, number, number] {
     context.clearRect(0, 0, 1, 1);
     context.fillStyle = css;
     context.fillRect(0, 0, 1, 1);
-    const [r, g, b] = context.getImageData(0, 0, 1, 1).data;
+    const [r = 0, g = 0, b = 0] = context.getImageData(0, 0, 1, 1).data;
     return [r, g, b];
   };
 }

@@ -4,6 +4,7 @@ import { formatNumber, formatRatio, formatValue } from '../src/analysis/format.j
 import { layerName } from '../src/analysis/label.js';
 import type { Kind } from '../src/analysis/massive.js';
 import { type Findings, shownLayer } from './findings.js';
+import { ratioAt } from './numbers.js';
 import type { Scene } from './view.js';
 
 /** Its name for screen readers: what does not change with the layer, so that choosing one leaves a thousand alone. */
@@ -20,13 +21,12 @@ export function describeToken({ analysis, findings, selection }: Scene, token: n
   const layer = shownLayer(analysis, findings, selection);
   const statistics = analysis.layers.at(layer);
   if (statistics === undefined) return undefined;
-  const { tokenMax, tokenMaxDim, median } = statistics;
   const { source, tokens } = analysis.tokens ?? {};
-  const id = source === 'image' || source === 'features' ? '' : ` · id ${tokens?.[token].id}`;
+  const id = source === 'image' || source === 'features' ? '' : ` · id ${tokens?.[token]?.id}`;
   const sink = findings.sinks.sinks.find((other) => other.token === token);
   return [
     `${findings.labels[token]} · token ${token}${id}`,
-    `layer ${layerName(layer)}: ${formatRatio(tokenMax[token] / median)} the median in dimension ${tokenMaxDim[token]}`,
+    `layer ${layerName(layer)}: ${formatRatio(ratioAt(statistics, token))} the median in dimension ${statistics.tokenMaxDim[token]}`,
     ...findings.massive
       .filter((activation) => activation.token === token)
       .map(

@@ -4,10 +4,9 @@ import { property } from 'lit/decorators.js';
 import type { Analysis } from '../src/analysis/analysis.js';
 import type { Selection } from '../src/analysis/selection.js';
 import type { Thresholds } from '../src/analysis/thresholds.js';
-import type { Answers } from '../src/protocol.js';
+import type { Asked, ReplyTo } from '../src/protocol.js';
 import './figure.js';
 import type { Findings } from './findings.js';
-import type { Question } from './messages.js';
 import type { TableData } from './table.js';
 import type { Theme } from './theme.js';
 
@@ -21,7 +20,7 @@ export interface Scene {
   readonly theme: Theme;
   /** Names of the figures whose tables are open. */
   readonly tables: ReadonlySet<string>;
-  readonly ask: <Q extends Question>(query: Q) => Promise<Answers[Q['type']]>;
+  readonly ask: <Q extends Asked>(query: Q) => Promise<ReplyTo<Q['type']>>;
 }
 
 export type SelectEvent = CustomEvent<Selection>;

@@ -2,105 +2,111 @@
  * What an experiment shows, as plain data: drawn by the webview, exported as JSON and CSV, kept as it is. Every part,
  * picture or not, is a table as well ({@link tableOf}).
  */
+import * as v from 'valibot';
+import { flag, real, type Sent, text } from '../schemas.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from './format.js';
 
-export interface Presentation {
-  readonly title: string;
-  /** What is shown, and what the reader should conclude. */
-  readonly sentence: string;
-  /** Everything that changes numbers: model, T, BOS, thresholds, seed … */
-  readonly settings: readonly Setting[];
-  /** What the figures have to be read with. */
-  readonly warnings: readonly string[];
-  readonly parts: readonly Part[];
-  /** What programs take of it, where that is more than the parts: exported with them, shown nowhere. */
-  readonly data?: Readonly<Record<string, unknown>>;
-}
+const column = v.object({
+  name: text,
+  format: v.optional(v.picklist(['number', 'value', 'ratio', 'share', 'fixed', 'signed', 'plain'])),
+});
+export type Column = Sent<typeof column>;
+/** How the numbers of a column are written; texts are written as they are. */
+export type Format = NonNullable<Column['format']>;
 
-export interface Setting {
-  readonly name: string;
-  readonly value: string;
-}
+/** A number, or null where there is nothing to be said: NaN comes as null, as JSON has it. */
+const numberCell = v.pipe(
+  real,
+  v.transform((value) => (Number.isNaN(value) ? null : value)),
+);
+const cell = v.union([text, numberCell]);
+/** Null: nothing to be said here. */
+export type CellValue = Sent<typeof cell>;
+
+const tablePart = v.object({
+  kind: v.literal('table'),
+  heading: text,
+  /** The first one names the row. */
+  columns: v.array(column),
+  rows: v.array(v.array(cell)),
+});
+export type TablePart = Sent<typeof tablePart>;
+
+const bar = v.object({
+  name: text,
+  value: real,
+  /** 95 % interval, where there is one. */
+  interval: v.optional(v.tuple([real, real])),
+});
+export type Bar = Sent<typeof bar>;
+
+const barsPart = v.object({
+  kind: v.literal('bars'),
+  heading: text,
+  /** Name and form of the values. */
+  value: column,
+  log: flag,
+  /** Bars begin here, and a rule marks it: what the others are compared with. */
+  reference: v.optional(real),
+  bars: v.array(bar),
+});
+export type BarsPart = Sent<typeof barsPart>;
+
+const linesPart = v.object({
+  kind: v.literal('lines'),
+  heading: text,
+  x: v.object({ name: text, values: v.array(real) }),
+  y: v.object({ ...column.entries, log: flag }),
+  /** A value for each x; null where there is none. */
+  lines: v.array(v.object({ name: text, values: v.array(numberCell) })),
+});
+export type LinesPart = Sent<typeof linesPart>;
+
+/** What rows or columns are, in the singular, and the name of each. */
+const axis = v.object({ name: text, labels: v.array(text) });
+export type Axis = Sent<typeof axis>;
+
+const heatmapPart = v.object({
+  kind: v.literal('heatmap'),
+  heading: text,
+  rows: axis,
+  columns: axis,
+  value: column,
+  /** `diverging`: colours part at zero, and both ends are equally far from it. */
+  scale: v.picklist(['linear', 'log', 'diverging']),
+  /** Values at the ends of the colours, where several heatmaps share them; undefined: as the values are. */
+  range: v.optional(v.tuple([real, real])),
+  /** Row-major; null where there is nothing to show. */
+  values: v.array(numberCell),
+  /** What cells say where that is more than a number, row-major. */
+  texts: v.optional(v.array(text)),
+});
+export type HeatmapPart = Sent<typeof heatmapPart>;
+
+const textPart = v.object({ kind: v.literal('text'), heading: text, paragraphs: v.array(text) });
+export type TextPart = Sent<typeof textPart>;
+
+const part = v.variant('kind', [tablePart, barsPart, linesPart, heatmapPart, textPart]);
+export type Part = Sent<typeof part>;
+
+const setting = v.object({ name: text, value: text });
+export type Setting = Sent<typeof setting>;
+
+export const presentation = v.object({
+  title: text,
+  /** What is shown, and what the reader should conclude. */
+  sentence: text,
+  /** Everything that changes numbers: model, T, BOS, thresholds, seed … */
+  settings: v.array(setting),
+  /** What the figures have to be read with. */
+  warnings: v.array(text),
+  parts: v.array(part),
+});
+export type Presentation = Sent<typeof presentation>;
 
 /** All settings in a line. */
 export function settingsLine(settings: readonly Setting[]): string {
   return settings.map(({ name, value }) => `${name} ${value}`).join(' · ');
-}
-
-export type Part = TablePart | BarsPart | LinesPart | HeatmapPart | TextPart;
-
-/** How the numbers of a column are written; texts are written as they are. */
-export type Format = 'number' | 'value' | 'ratio' | 'share' | 'fixed' | 'signed' | 'plain';
-
-export interface Column {
-  readonly name: string;
-  readonly format?: Format;
-}
-
-/** Null: nothing to be said here. */
-export type CellValue = string | number | null;
-
-export interface TablePart {
-  readonly kind: 'table';
-  readonly heading: string;
-  /** The first one names the row. */
-  readonly columns: readonly Column[];
-  readonly rows: readonly (readonly CellValue[])[];
-}
-
-export interface Bar {
-  readonly name: string;
-  readonly value: number;
-  /** 95 % interval, where there is one. */
-  readonly interval?: readonly [number, number];
-}
-
-export interface BarsPart {
-  readonly kind: 'bars';
-  readonly heading: string;
-  /** Name and form of the values. */
-  readonly value: Column;
-  readonly log: boolean;
-  /** Bars begin here, and a rule marks it: what the others are compared with. */
-  readonly reference?: number;
-  readonly bars: readonly Bar[];
-}
-
-export interface LinesPart {
-  readonly kind: 'lines';
-  readonly heading: string;
-  readonly x: { readonly name: string; readonly values: readonly number[] };
-  readonly y: Column & { readonly log: boolean };
-  /** A value for each x; null where there is none. */
-  readonly lines: readonly { readonly name: string; readonly values: readonly (number | null)[] }[];
-}
-
-export interface HeatmapPart {
-  readonly kind: 'heatmap';
-  readonly heading: string;
-  readonly rows: Axis;
-  readonly columns: Axis;
-  readonly value: Column;
-  /** `diverging`: colours part at zero, and both ends are equally far from it. */
-  readonly scale: 'linear' | 'log' | 'diverging';
-  /** Values at the ends of the colours, where several heatmaps share them; undefined: as the values are. */
-  readonly range?: readonly [number, number];
-  /** Row-major; null where there is nothing to show. */
-  readonly values: readonly (number | null)[];
-  /** What cells say where that is more than a number, row-major. */
-  readonly texts?: readonly string[];
-}
-
-/** What rows or columns are, in the singular, and the name of each. */
-export interface Axis {
-  readonly name: string;
-  readonly labels: readonly string[];
-}
-
-export interface TextPart {
-  readonly kind: 'text';
-  readonly heading: string;
-  readonly paragraphs: readonly string[];
 }
 
 /** A cell as it is shown. */

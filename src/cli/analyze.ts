@@ -1,23 +1,27 @@
 import { resolve } from 'node:path';
-import { SingleBar } from 'cli-progress';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type Analysis, emptyAnalysis, fold } from '../analysis/analysis.js';
+import type { Analysis } from '../analysis/analysis.js';
 import { toJson } from '../analysis/result.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { RunRequest } from '../engine/contract/events.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
-import { type InterveneResult, intervened, meansOfSame } from '../experiments/intervene/compute.js';
+import { outcomeOf } from '../experiments/experiment.js';
+import type { Change } from '../experiments/intervene/change.js';
+import { meansOfSame, sideBySide } from '../experiments/intervene/compute.js';
+import { interveneJson } from '../experiments/intervene/json.js';
 import { presentIntervene } from '../experiments/intervene/present.js';
+import { resolve as resolveChange, withMeans } from '../experiments/intervene/selectors.js';
 import { readText } from '../experiments/shared/files.js';
-import { type Change, type Means, resolve as resolveChange, withMeans } from '../experiments/shared/selectors.js';
+import { runPrompt } from '../experiments/shared/run.js';
+import type { NamedText } from '../experiments/values.js';
 import { parseChange } from './change.js';
 import { modelFile } from './model.js';
-import { fitting, parseIndex, promptName } from './prompt.js';
+import { adviseOnLength, budgetOf, memoryOption, partOption, read, typedName } from './options.js';
+import { print } from './print.js';
+import { drawProgress } from './progress.js';
 import { against, report } from './report.js';
-import { checkTarget } from './save.js';
-import { memoryOption } from './text.js';
-import { print } from './words.js';
+import { checkSaves } from './save.js';
 
 interface Options {
   readonly text?: string;
@@ -54,7 +58,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
       new Option(
         '--token-axis <axis>',
         'with --feeds: the axis of the residual stream that counts tokens, from 0',
-      ).argParser(parseIndex),
+      ).argParser(read({ kind: 'whole', label: 'Axis', flag: '--token-axis <axis>', help: '', least: 0 })),
     )
     .addOption(
       new Option('--image <path>', 'a PNG or JPEG picture, for a vision model').conflicts([
@@ -67,7 +71,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     )
     .option('--bos', 'put the beginning-of-sequence token before the text (default: as the tokenizer does)')
     .option('--no-bos', 'leave it out')
-    .addOption(new Option('--window <part>', 'of a text that is too long, the part to run').choices(['first', 'last']))
+    .addOption(partOption())
     .addOption(memoryOption())
     .addOption(
       new Option(
@@ -82,64 +86,62 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--mlp', 'with --save: MLP intermediate states (mlp.k) too')
     .option('--logits', 'with --save: logits too')
     .action(async (model: string, options: Options) => {
-      await checkTarget(options.save);
-      const asked = await request(model, options);
-      const plain = await fitting(run(engine, options.set ? { ...asked, save: undefined } : asked, signal));
-      const change = options.set && (await changeOf(engine, asked, options, plain, signal));
-      const analysis = change ? await run(engine, { ...asked, interventions: change.interventions }, signal) : plain;
-      const said = report(analysis, defaultThresholds, process.stdout.isTTY && !process.env.NO_COLOR);
-      if (!change) {
-        process.stdout.write(options.json ? `${JSON.stringify(toJson(analysis, defaultThresholds))}\n` : said);
+      await checkSaves(options.save);
+      const wanted = await requestOf(model, options);
+      const coloured = process.stdout.isTTY && !process.env.NO_COLOR;
+      const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
+      if (!options.set) {
+        const analysis = await adviseOnLength(run(wanted));
+        const json = () => `${JSON.stringify(toJson(analysis, defaultThresholds))}\n`;
+        process.stdout.write(options.json ? json() : report(analysis, defaultThresholds, coloured));
         return;
       }
-      const { sequences: calibrated, ...made } = change;
-      const result = intervened(plain, analysis, { ...made, calibrated, thresholds: defaultThresholds });
-      const shown = presentIntervene(result, { text: nameOf(options), calibration: options.calibrate });
-      const tables = [`\n${said}`, against(plain, analysis, defaultThresholds)];
-      print(options.json, shown, changedJson(result, options), tables);
+      const plain = await adviseOnLength(run({ ...wanted, save: undefined }));
+      const calibration = await calibrationOf(options);
+      const made = await interventionsOf(engine, wanted, { changes: options.set, plain, calibration }, signal);
+      const analysis = await run({ ...wanted, interventions: made.interventions });
+      const result = sideBySide(plain, analysis, { ...made, changes: options.set, thresholds: defaultThresholds });
+      const presentation = presentIntervene(result, { text: { name: nameOf(options) }, calibration });
+      const tables = [
+        `\n${report(analysis, defaultThresholds, coloured)}`,
+        against(plain, analysis, defaultThresholds),
+      ];
+      print(options.json, outcomeOf(presentation, interveneJson(result, calibration)), tables);
     });
 }
 
-function nameOf({ ids, feeds, image, ...options }: Options): string {
-  return feeds ?? image ?? (ids ? `ids ${ids.join(',')}` : promptName(options));
+function nameOf({ ids, feeds, image, file, text = '' }: Options): string {
+  return feeds ?? image ?? (ids ? `ids ${ids.join(',')}` : (file ?? typedName(text)));
 }
 
-function changedJson({ before, after, interventions, calibrated }: InterveneResult, { set, calibrate }: Options) {
-  return {
-    ...toJson(after, defaultThresholds),
-    /** As they were asked for, and what they mean for this prompt: a mean is a value by then. */
-    changes: set,
-    interventions,
-    calibration:
-      calibrated === 0 ? null : { file: calibrate, sequences: calibrated, window: before.layers[0]?.tokens ?? 0 },
-    as_is: toJson(before, defaultThresholds),
-  };
+async function calibrationOf({ set = [], calibrate: file }: Options): Promise<NamedText | undefined> {
+  if (file !== undefined) return { name: file, file, text: await readText(file) };
+  if (set.every((change) => change.set.to !== 'mean')) return undefined;
+  throw new SinkscopeError({
+    code: 'input',
+    message: 'A mean is taken from another text; give one with --calibrate.',
+  });
 }
 
 /** What the changes that were asked for mean for this prompt. */
-async function changeOf(
+async function interventionsOf(
   engine: Engine,
   { model, prompt, memory, threads }: RunRequest,
-  { set = [], calibrate }: Options,
-  plain: Analysis,
+  given: { readonly changes: readonly Change[]; readonly plain: Analysis; readonly calibration?: NamedText },
   signal: AbortSignal,
-): Promise<Means & Pick<InterveneResult, 'warnings'>> {
-  const resolved = set.flatMap((change) => resolveChange(change, plain, defaultThresholds));
-  if (calibrate === undefined && set.some((change) => change.set.to === 'mean')) {
-    throw new SinkscopeError({
-      code: 'input',
-      message: 'A mean is taken from another text; give one with --calibrate.',
-    });
-  }
-  const calibration = calibrate === undefined ? '' : await readText(calibrate);
+) {
+  const { changes, plain, calibration } = given;
+  const resolved = changes.flatMap((change) => resolveChange(change, plain, defaultThresholds));
+  const calibrationText = calibration?.text ?? '';
   const length = plain.layers[0]?.tokens ?? 0;
   const bos = plain.started?.settings.bos ?? false;
-  const made = await withMeans(engine, resolved, { model, memory, threads, calibration, length, bos }, signal);
-  const hasMean = set.some((change) => change.set.to === 'mean');
-  return { ...made, warnings: hasMean ? meansOfSame(prompt, calibration) : [] };
+  const means = { model, memory, threads, calibrationText, length, bos };
+  const { interventions, sequences: calibrated } = await withMeans(engine, resolved, means, signal);
+  const hasMean = changes.some(({ set }) => set.to === 'mean');
+  return { interventions, calibrated, warnings: hasMean ? meansOfSame(prompt, calibrationText) : [] };
 }
 
-async function request(model: string, options: Options): Promise<RunRequest> {
+async function requestOf(model: string, options: Options): Promise<RunRequest> {
   const { bos, window, memory, save, attention = false, mlp = false, logits = false } = options;
   return {
     prompt: await prompt(options),
@@ -147,8 +149,7 @@ async function request(model: string, options: Options): Promise<RunRequest> {
     bos,
     window,
     attention: true,
-    memory: memory * 2 ** 20,
-    threads: 0,
+    ...budgetOf({ memory }),
     save: save === undefined ? undefined : { file: resolve(save), attention, mlp, logits },
   };
 }
@@ -178,30 +179,6 @@ async function prompt({
     code: 'input',
     message: 'Nothing to analyze: give --text, --file, --ids, --feeds or --image.',
   });
-}
-
-/** Runs to the end, showing on a terminal how far it is. */
-async function run(engine: Engine, request: RunRequest, signal: AbortSignal): Promise<Analysis> {
-  const bar = new SingleBar({
-    format: '{bar} layer {value} of {total}',
-    clearOnComplete: true,
-    hideCursor: true,
-    stream: process.stderr,
-    noTTYOutput: false,
-    gracefulExit: false, // the command line ends runs itself
-  });
-  let analysis = emptyAnalysis;
-  try {
-    for await (const event of engine.analyze(request, signal)) {
-      analysis = fold(analysis, event);
-      if (event.type === 'started') bar.start(event.model.layers, 0);
-      if (event.type === 'layer') bar.update(event.layer);
-    }
-  } finally {
-    bar.stop();
-  }
-  if (analysis.problem) throw new SinkscopeError(analysis.problem);
-  return analysis;
 }
 
 function parseIds(value: string): number[] {

@@ -1,7 +1,8 @@
 /** `--set` of analyze: a change to activations in words, as in "block=2 tokens=massive dims=massive to=zero". */
 import { InvalidArgumentError } from 'commander';
-import { points, type Setting, settingProblem } from '../engine/contract/interventions.js';
-import { type Change, dimsByDefault } from '../experiments/shared/selectors.js';
+import { points } from '../engine/contract/interventions.js';
+import { type Change, changeInputs, changeOf, changeProblem } from '../experiments/intervene/change.js';
+import { checkedValues, isNeeded, valueIn } from '../experiments/values.js';
 
 const form = 'block=<k|onset|every> point=<point> tokens=<…|all|first|massive|sink> dims=<…|all|massive> to=<setting>';
 
@@ -14,47 +15,35 @@ export function parseChange(text: string, before: readonly Change[] = []): Chang
       throw wrong(`"${part}" is not one of its parts`);
     parts.set(key, value);
   }
-  const point = points.find((candidate) => candidate === (parts.get('point') ?? 'resid_post'));
-  if (point === undefined) throw wrong(`a point is one of ${points.join(', ')}`);
-  const change: Change = {
-    point,
-    block: word(parts.get('block') ?? 'onset', ['onset', 'every']) ?? index('block', parts.get('block')),
-    tokens: word(parts.get('tokens') ?? 'massive', ['all', 'first', 'massive', 'sink']) ?? list(parts.get('tokens')),
-    dims: word(parts.get('dims') ?? dimsByDefault(point), ['all', 'massive']) ?? list(parts.get('dims')),
-    set: setting(parts.get('to'), parts.get('seed')),
-  };
+  const { to = '', ...where } = Object.fromEntries(parts);
+  const [set = '', amount, ...more] = to.split(':');
+  const given: Readonly<Record<string, string | undefined>> = { ...where, set, amount };
+  for (const [name, input] of Object.entries(changeInputs)) {
+    const words = given[name];
+    if (words !== undefined && valueIn(input, words) === undefined) throw wrong(reason(name, words));
+  }
+  if ((amount !== undefined) !== isNeeded(changeInputs, 'amount', given) || more.length > 0)
+    throw wrong(reason('set', to));
+  const change = changeOf(checkedValues(changeInputs, given));
+  const problem = changeProblem(change);
+  if (problem !== undefined) throw wrong(problem);
   return [...before, change];
 }
 
-function setting(to: string | undefined, seed: string | undefined): Change['set'] {
-  const [kind, amount] = to?.split(':') ?? [];
-  if ((kind === 'zero' || kind === 'mean') && amount === undefined) return { to: kind };
-  const number = Number(amount || Number.NaN);
-  if (Number.isFinite(number)) {
-    if (kind === 'value') return possible({ to: kind, value: number });
-    if (kind === 'scale') return possible({ to: kind, by: number });
-    if (kind === 'noise') return possible({ to: kind, deviation: number, seed: index('seed', seed ?? '0') });
+/** What a part that is called so has to be. */
+function reason(name: string, words: string): string {
+  switch (name) {
+    case 'set':
+    case 'amount':
+      return 'to is zero, mean, value:<x>, scale:<factor> or noise:<deviation>';
+    case 'point':
+      return `a point is one of ${points.join(', ')}`;
+    case 'tokens':
+    case 'dims':
+      return `a token or dim is a whole number from 0 on, not "${words}"`;
+    default:
+      return `${name} is a whole number from 0 on, not "${words}"`;
   }
-  throw wrong('to is zero, mean, value:<x>, scale:<factor> or noise:<deviation>');
-}
-
-function possible(set: Setting): Setting {
-  const problem = settingProblem(set);
-  if (problem !== undefined) throw wrong(problem);
-  return set;
-}
-
-function word<const Word extends string>(value: string, words: readonly Word[]): Word | undefined {
-  return words.find((candidate) => candidate === value);
-}
-
-function list(value = ''): number[] {
-  return value.split(',').map((part) => index('a token or dim', part));
-}
-
-function index(what: string, value = ''): number {
-  if (!/^\d{1,9}$/.test(value)) throw wrong(`${what} is a whole number from 0 on, not "${value}"`);
-  return Number(value);
 }
 
 function wrong(why: string): InvalidArgumentError {

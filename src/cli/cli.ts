@@ -7,19 +7,10 @@ import { Command } from 'commander';
 import { version } from '../../package.json';
 import { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
+import { experiments } from '../experiments/catalogue.js';
 import { analyzeCommand } from './analyze.js';
-import { biasCommand } from './bias.js';
-import { compareCommand } from './compare.js';
+import { experimentCommand } from './experiment.js';
 import { inspectCommand } from './inspect.js';
-import { interventionsCommand } from './interventions.js';
-import { lensCommand } from './lens.js';
-import { perplexityCommand } from './perplexity.js';
-import { compareQuantisedCommand, outliersCommand } from './quantisation.js';
-import { ratiosCommand } from './ratios.js';
-import { streamingCommand } from './streaming.js';
-import { mergeCommand, surveyCommand } from './survey.js';
-import { visionCommand } from './vision.js';
-import { weightsCommand } from './weights.js';
 
 const interruption = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -40,20 +31,8 @@ const program = new Command('sinkscope')
   .description('See attention sinks and massive activations inside local ONNX transformers.')
   .version(version)
   .addCommand(inspectCommand(engine, interruption.signal))
-  .addCommand(analyzeCommand(engine, interruption.signal))
-  .addCommand(biasCommand(engine, interruption.signal))
-  .addCommand(compareCommand(engine, interruption.signal))
-  .addCommand(lensCommand(engine, interruption.signal))
-  .addCommand(streamingCommand(engine, interruption.signal))
-  .addCommand(visionCommand(engine, interruption.signal))
-  .addCommand(ratiosCommand(engine, interruption.signal))
-  .addCommand(perplexityCommand(engine, interruption.signal))
-  .addCommand(interventionsCommand(engine, interruption.signal))
-  .addCommand(surveyCommand(engine, interruption.signal))
-  .addCommand(mergeCommand())
-  .addCommand(weightsCommand(engine, interruption.signal))
-  .addCommand(outliersCommand(engine, interruption.signal))
-  .addCommand(compareQuantisedCommand(engine, interruption.signal));
+  .addCommand(analyzeCommand(engine, interruption.signal));
+for (const experiment of experiments) program.addCommand(experimentCommand(experiment, engine, interruption.signal));
 
 program
   .parseAsync()

@@ -1,3 +1,5 @@
+import { formatCell, type Part, tableOf } from '../analysis/presentation.js';
+
 /** A heading and what is below it; nothing where there is nothing. */
 export function section(heading: string, body: string): string {
   return body === '' ? '' : `\n${heading}\n${body}`;
@@ -15,7 +17,46 @@ export function columns(
 ): string {
   if (rows.length === 0) return '';
   const lines = [[...headings, lastHeading], ...rows];
-  const widths = headings.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+  const widths = headings.map((_, column) => widthOf(lines, column));
   const padded = lines.map((line) => line.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  '));
   return padded.map((line) => `  ${line.trimEnd()}\n`).join('');
+}
+
+const widthOf = (lines: readonly (readonly string[])[], column: number) =>
+  Math.max(...lines.map((line) => line[column]?.length ?? 0));
+
+/**
+ * A part of a presentation as a table under its heading, numbers right-aligned; or its paragraphs.
+ *
+ * @param width characters of a line: columns that do not fit are left out, and the heading says so; undefined: all fit
+ */
+export function partInWords(part: Part, width = Number.POSITIVE_INFINITY): string {
+  if (part.kind === 'text') return section(part.heading, part.paragraphs.map((text) => `  ${text}\n`).join(''));
+  const table = tableOf(part);
+  const lines = [
+    table.columns.map(({ name }) => name),
+    ...table.rows.map((row) => row.map((value, i) => formatCell(value, table.columns[i]?.format))),
+  ];
+  const widths = table.columns.map((_, column) => widthOf(lines, column));
+  const texts = table.columns.map((_, column) => table.rows.some((row) => typeof row[column] === 'string'));
+  const shown = columnsThatFit(widths, width);
+  const body = lines.map((line) => {
+    const cells = line.slice(0, shown).map((cell, column) => {
+      const room = widths[column] ?? 0;
+      return texts[column] ? cell.padEnd(room) : cell.padStart(room);
+    });
+    return `  ${cells.join('  ')}`.trimEnd();
+  });
+  const left = shown < widths.length ? ` (${shown} of ${widths.length} columns)` : '';
+  return table.rows.length === 0 ? '' : section(`${part.heading}${left}`, `${body.join('\n')}\n`);
+}
+
+/** How many columns a line has room for, each with two blanks before it; two at least. */
+function columnsThatFit(widths: readonly number[], width: number): number {
+  let room = width;
+  const full = widths.findIndex((own) => {
+    room -= own + 2;
+    return room < 0;
+  });
+  return full < 0 ? widths.length : Math.max(2, full);
 }

@@ -1,32 +1,33 @@
 /** Every experiment, in the order in which they are offered. */
-
-import { biasExperiment } from './bias/present.js';
-import { compareExperiment } from './compare/present.js';
+import { bias } from './bias/index.js';
+import { compare } from './compare/index.js';
+import { quantised } from './compare-quantised/index.js';
 import type { Experiment } from './experiment.js';
-import { interveneExperiment } from './intervene/present.js';
-import { interventionsExperiment } from './interventions/present.js';
-import { lensExperiment } from './lens/present.js';
-import { outliersExperiment, quantisedExperiment } from './outliers/present.js';
-import { perplexityExperiment } from './perplexity/present.js';
-import { ratiosExperiment } from './ratios/present.js';
-import { streamingExperiment } from './streaming/present.js';
-import { mergeExperiment, surveyExperiment } from './survey/present.js';
-import { visionExperiment } from './vision/present.js';
-import { weightsExperiment } from './weights/present.js';
+import { intervene } from './intervene/index.js';
+import { interventions } from './interventions/index.js';
+import { lens } from './lens/index.js';
+import { merge } from './merge/index.js';
+import { outliers } from './outliers/index.js';
+import { perplexity } from './perplexity/index.js';
+import { ratios } from './ratios/index.js';
+import { streaming } from './streaming/index.js';
+import { survey } from './survey/index.js';
+import { vision } from './vision/index.js';
+import { weights } from './weights/index.js';
 
 export const experiments: readonly Experiment[] = [
-  interveneExperiment,
-  perplexityExperiment,
-  interventionsExperiment,
-  surveyExperiment,
-  mergeExperiment,
-  biasExperiment,
-  compareExperiment,
-  weightsExperiment,
-  outliersExperiment,
-  quantisedExperiment,
-  lensExperiment,
-  streamingExperiment,
-  visionExperiment,
-  ratiosExperiment,
+  intervene,
+  perplexity,
+  interventions,
+  survey,
+  merge,
+  bias,
+  compare,
+  weights,
+  outliers,
+  quantised,
+  lens,
+  streaming,
+  vision,
+  ratios,
 ];

@@ -1,9 +1,12 @@
-/** An experiment as people meet it: a name, what it has to be given, and steps that end in something to look at. */
+/**
+ * The contract of experiments. One is a folder: `compute.ts` runs it, `present.ts` says what it shows, and `index.ts`
+ * defines it; its line in `catalogue.ts` makes it a subcommand, a command, and an entry of the panel.
+ */
 import type { Presentation } from '../analysis/presentation.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/host/engine.js';
-import { SinkscopeError } from '../errors.js';
-import type { ExperimentFacts, Input, Inputs } from './facts.js';
+import type { ExperimentFacts, Inputs } from './facts.js';
+import { checkedValues, type Given, type Values } from './values.js';
 
 /** What may be used. */
 export interface Budget {
@@ -13,119 +16,101 @@ export interface Budget {
   readonly threads: number;
 }
 
-/** A text and what it is called: the name of its document or file. */
-export interface NamedText {
-  readonly name: string;
-  readonly text: string;
-}
-
-/** Texts, read as they are needed, and what they are called together. */
-export interface Corpus {
-  readonly name: string;
-  readonly texts: AsyncIterable<NamedText> | Iterable<NamedText>;
-}
-
 /** What is chosen for all experiments alike. */
 export interface Setup extends Budget {
   readonly engine: Engine;
-  /** Path of the `.onnx` file. */
-  readonly model: string;
-  /** Undefined: as the model has it. */
+  /** Whether a prefix token is put before texts; undefined: as the model has it. */
   readonly bos: boolean | undefined;
+  /** Which part is run of a prompt that is too long; undefined: none, it is refused. */
+  readonly part: 'first' | 'last' | undefined;
   readonly thresholds: Thresholds;
 }
 
-/** How far an experiment is, in numbers and words, and what it shows once there is something. */
-export interface ExperimentStep {
+/** How far something is. */
+export interface Progress {
+  /** What is being done, as in `measuring`. */
+  readonly phase: string;
   readonly done: number;
   readonly of: number;
-  readonly text: string;
-  readonly presentation?: Presentation;
+  /** What is known by now, in a few words. */
+  readonly note?: string;
 }
 
+/** Yields how far it is, and what there is of the result where that is worth a look; returns the result. */
+export type Run<Result> = AsyncGenerator<Progress & { readonly partial?: Result }, Result, void>;
+
+export interface Definition<I extends Inputs, Result> extends ExperimentFacts {
+  readonly inputs: I;
+  /** @throws SinkscopeError where values or model do not fit; `cancelled` when `signal` is aborted */
+  run(setup: Setup, values: Values<I>, signal: AbortSignal): Run<Result>;
+  /** What is shown of a result; pure. */
+  present(result: Result, values: Values<I>): Presentation;
+  /** The result for programs, its one JSON form; pure. Keys are public, see docs/json.md. */
+  json(result: Result, values: Values<I>): object;
+  /** What {@link ExperimentFacts.saves} speaks of, as JSON; pure. */
+  file?(result: Result, values: Values<I>): object;
+}
+
+/** How far it is, and what it would end with by now, where that is worth a look. */
+export type ExperimentStep = Progress & Partial<Outcome>;
+
+/** What an experiment ends with. */
+export interface Outcome {
+  readonly presentation: Presentation;
+  /** What `--json` prints and the panel saves: the definition's, with `warnings` and the sentence as `conclusion`. */
+  readonly json: object;
+  /** What `--save` writes. */
+  readonly file?: object;
+}
+
+/** A definition without its types: what surfaces and catalogue know. */
 export interface Experiment extends ExperimentFacts {
   /**
-   * Its steps; the last one has the presentation.
-   *
-   * @param given a value for each input that has no default, by name; those of texts are {@link NamedText}s, of several
-   *   {@link Corpus}es
+   * @param given a value for each input, by name; those left out have their default
    * @throws SinkscopeError `input` for a value that does not fit, and what the experiment throws
    */
-  run(setup: Setup, given: Readonly<Record<string, unknown>>, signal: AbortSignal): AsyncIterable<ExperimentStep>;
+  run(setup: Setup, given: Given, signal: AbortSignal): AsyncGenerator<ExperimentStep, Outcome, void>;
 }
 
-type ValueOf<I extends Input> = I['kind'] extends 'text'
-  ? I extends { readonly optional: true }
-    ? NamedText | undefined
-    : NamedText
-  : I['kind'] extends 'texts'
-    ? Corpus
-    : I['kind'] extends 'whole' | 'number'
-      ? I extends { readonly default: number }
-        ? number
-        : number | undefined
-      : I['kind'] extends 'models' | 'files'
-        ? readonly string[]
-        : I extends { readonly kind: 'words'; readonly open: string }
-          ? string | undefined
-          : string;
-
-export type Values<I extends Inputs> = { readonly [Name in keyof I]: ValueOf<I[Name]> };
-
-/** Makes an experiment of a function that takes its inputs' values, checked and typed. */
-export function experiment<const I extends Inputs>(
-  definition: Omit<ExperimentFacts, 'inputs'> & {
-    readonly inputs: I;
-    steps(setup: Setup, values: Values<I>, signal: AbortSignal): AsyncIterable<ExperimentStep>;
-  },
-): Experiment {
-  const { steps, inputs, ...facts } = definition;
-  return { ...facts, inputs, run: (setup, given, signal) => steps(setup, checked(inputs, given), signal) };
+export function define<const I extends Inputs, Result>(definition: Definition<I, Result>): Experiment {
+  const { run, present, json, file, ...facts } = definition;
+  return {
+    ...facts,
+    async *run(setup, given, signal) {
+      const values = checkedValues(facts.inputs, given);
+      const ending = (result: Result) =>
+        outcomeOf(present(result, values), json(result, values), file?.(result, values));
+      const result = yield* eachAs(run(setup, values, signal), ({ partial, ...progress }) => {
+        return { ...progress, ...(partial && ending(partial)) };
+      });
+      return ending(result);
+    },
+  };
 }
 
-function checked<I extends Inputs>(inputs: I, given: Readonly<Record<string, unknown>>): Values<I> {
-  const values = Object.entries(inputs).map(([name, input]) => [name, checkedValue(input, given[name])]);
-  return Object.fromEntries(values) as Values<I>; // entry by entry what `ValueOf` says of each kind
+export function outcomeOf(presentation: Presentation, json: object, file?: object): Outcome {
+  const { warnings, sentence: conclusion } = presentation;
+  return { presentation, json: { ...json, warnings, conclusion }, file };
 }
 
-function checkedValue(input: Input, value: unknown): unknown {
-  const wrong = (what: string) => new SinkscopeError({ code: 'input', message: `${input.label}: ${what}.` });
-  switch (input.kind) {
-    case 'text':
-      if (isNamedText(value) || (value === undefined && input.optional)) return value;
-      throw wrong('choose a text');
-    case 'texts':
-      if (isCorpus(value)) return value;
-      throw wrong('choose texts');
-    case 'whole': {
-      const whole = value ?? input.default;
-      if (whole === undefined || (typeof whole === 'number' && Number.isInteger(whole) && whole >= input.least))
-        return whole;
-      throw wrong(`give a whole number from ${input.least} on`);
-    }
-    case 'number':
-      if (value === undefined || Number.isFinite(value)) return value ?? input.default;
-      throw wrong('give a number');
-    case 'choice': {
-      const choice = value ?? input.choices[0];
-      if (typeof choice === 'string' && input.choices.includes(choice)) return choice;
-      throw wrong(`choose one of ${input.choices.join(', ')}`);
-    }
-    case 'words':
-      if (value === undefined || typeof value === 'string') return value ?? input.default;
-      throw wrong('give words');
-    case 'model':
-      if (typeof value === 'string') return value;
-      throw wrong('choose a model');
-    case 'models':
-    case 'files':
-      if (Array.isArray(value) && value.every((file) => typeof file === 'string')) return value;
-      throw wrong(input.kind === 'models' ? 'choose models' : 'choose files');
-  }
+/** A run with each of its steps in another form; returns what it returns. */
+export async function* eachAs<Step, Other, Result>(
+  run: AsyncGenerator<Step, Result, void>,
+  other: (step: Step) => Other,
+): AsyncGenerator<Other, Result, void> {
+  let step = await run.next();
+  for (; !step.done; step = await run.next()) yield other(step.value);
+  return step.value;
 }
 
-const isCorpus = (value: unknown): value is Corpus =>
-  typeof value === 'object' && value !== null && 'texts' in value && 'name' in value;
+/** Runs to the end, and resolves with the result. */
+export async function finish<Result>(run: AsyncGenerator<unknown, Result, void>): Promise<Result> {
+  let step = await run.next();
+  while (!step.done) step = await run.next();
+  return step.value;
+}
 
-const isNamedText = (value: unknown): value is NamedText =>
-  typeof value === 'object' && value !== null && 'text' in value && 'name' in value;
+/** How far an experiment is, in words: `measuring 3 of 16`, or `window 3 of 16 · perplexity 63.2`. */
+export function progressInWords({ phase, done, of, note }: Progress): string {
+  return `${phase} ${done} of ${of}${note === undefined ? '' : ` · ${note}`}`;
+}

@@ -12,7 +12,7 @@ import { compact } from './compact.js';
 import { relocate, shift, stretch, type TextChange, type TextRange } from './ranges.js';
 import { type Source, toRange } from './source.js';
 
-export interface Run {
+export interface ShownRun {
   /** Counts up; tells the events of one run from another's. */
   readonly number: number;
   readonly request: RunRequest;
@@ -37,7 +37,7 @@ export type Change =
   | { readonly type: 'selection'; readonly from: 'editor' | 'view' };
 
 export class Analyses implements vscode.Disposable {
-  run: Run | undefined;
+  run: ShownRun | undefined;
   selection: Selection = {};
 
   private readonly changes = new vscode.EventEmitter<Change>();
@@ -94,7 +94,7 @@ export class Analyses implements vscode.Disposable {
   }
 
   /** Shows a run of an earlier session again. */
-  restore(run: Pick<Run, 'request' | 'source' | 'events' | 'range'>): void {
+  restore(run: Pick<ShownRun, 'request' | 'source' | 'events' | 'range'>): void {
     const analysis = run.events.reduce(fold, emptyAnalysis);
     this.show({ ...run, number: ++this.count, analysis, ranges: [], stale: false });
     vscode.workspace.textDocuments.forEach((document) => {
@@ -133,7 +133,7 @@ export class Analyses implements vscode.Disposable {
     return number;
   }
 
-  private show(run: Run | undefined): void {
+  private show(run: ShownRun | undefined): void {
     this.run = run;
     this.selection = {};
     this.changes.fire({ type: 'run' });
@@ -178,7 +178,7 @@ export class Analyses implements vscode.Disposable {
     this.place(found ?? range, ranges, !found || wholeText(document, source, found) === undefined);
   }
 
-  private place(range: TextRange, ranges: Run['ranges'], stale: boolean): void {
+  private place(range: TextRange, ranges: ShownRun['ranges'], stale: boolean): void {
     if (!this.run) return;
     this.run = { ...this.run, range, ranges, stale };
     this.changes.fire({ type: 'ranges' });

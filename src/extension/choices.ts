@@ -2,8 +2,10 @@
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type { Problem } from '../errors.js';
+import type { ChoiceInput, Input, ModelInput, ModelsInput } from '../experiments/facts.js';
+import { valueIn, wantedOf } from '../experiments/values.js';
 import type { FoundModel } from '../models/find.js';
-import { bytesInWords, originInWords } from './words.js';
+import { bytesInWords, numberInWords, originInWords } from './words.js';
 
 /** Which model to run from now on. */
 export async function chooseModel(
@@ -30,7 +32,7 @@ export async function choosePart(
   { tokens, context }: NonNullable<Problem['limit']>,
   cursor: boolean,
 ): Promise<'first' | 'last' | 'cursor' | undefined> {
-  const [total, most] = [tokens, context].map((n) => n.toLocaleString(vscode.env.language));
+  const [total, most] = [numberInWords(tokens), numberInWords(context)];
   const picked = await vscode.window.showQuickPick(
     [
       { label: vscode.l10n.t('The first {0} tokens', most), result: 'first' as const },
@@ -87,6 +89,34 @@ export async function chooseAxis(extents: readonly number[]): Promise<number | u
     },
   );
   return picked?.axis;
+}
+
+/** One model of those found, or several. */
+export async function pickModels(
+  models: readonly FoundModel[],
+  { kind, label: title }: ModelInput | ModelsInput,
+): Promise<string | readonly string[] | undefined> {
+  const items = models.map(({ name, file, origin }) => {
+    return { label: name, description: file, file, picked: origin === 'bundled' };
+  });
+  if (kind === 'model') return (await vscode.window.showQuickPick(items, { title }))?.file;
+  const picked = await vscode.window.showQuickPick(items, { title, canPickMany: true });
+  return picked?.map(({ file }) => file);
+}
+
+/** One of the choices of an input. */
+export async function chooseOne({ label, choices, ask }: ChoiceInput): Promise<string | undefined> {
+  const items = choices.map((choice) => ({ label: ask?.titles[choice] ?? choice, choice }));
+  return (await vscode.window.showQuickPick(items, { title: ask?.question ?? label }))?.choice;
+}
+
+/** A value that is typed, checked while it is. */
+export async function enterValue(input: Input): Promise<unknown> {
+  const typed = await vscode.window.showInputBox({
+    title: input.label,
+    validateInput: (words) => (valueIn(input, words) === undefined ? wantedOf(input) : undefined),
+  });
+  return typed === undefined ? undefined : valueIn(input, typed);
 }
 
 function parseIds(typed: string): number[] | undefined {

@@ -1,15 +1,17 @@
 /** What a person can do, from the palette, menus, keys, the panel and links. */
 import * as vscode from 'vscode';
 import type { RunRequest } from '../engine/contract/events.js';
-import { SinkscopeError, toProblem } from '../errors.js';
-import type { Analyses, Run } from './analyses.js';
+import { SinkscopeError } from '../errors.js';
+import type { Analyses, ShownRun } from './analyses.js';
 import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
 import { exportJson, exportPicture, exportTensors } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
 import type { Models } from './models.js';
 import type { Item } from './modelsView.js';
+import { type AnalysisCommand, analysisCommands, contributedId } from './names.js';
 import type { Panel } from './panel.js';
+import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
 import { chosenSource, documentSource, rangeSource, type Source } from './source.js';
 
@@ -24,7 +26,7 @@ export interface Parts {
 /** What a run is about: its prompt, where that is from, and which part of it is run. */
 type Subject = Pick<RunRequest, 'prompt' | 'window'> & { readonly source: Source | undefined };
 
-/** Registers every command of the manifest, and those that only links and webviews call. */
+/** Registers the commands of an analysis. */
 export function registerCommands({ analyses, models, settings, panel, reports }: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
@@ -61,7 +63,7 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
   };
 
   /** The run shown, to be done again on its text as it is now. */
-  const subjectAgain = async ({ request, source, range }: Run): Promise<Subject> => {
+  const subjectAgain = async ({ request, source, range }: ShownRun): Promise<Subject> => {
     if (!source) return { ...request, source };
     const document = await vscode.workspace.openTextDocument(source.uri);
     const now = source.scope === 'document' ? documentSource(document) : rangeSource(document, source.scope, range);
@@ -93,7 +95,7 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     return typeof picked === 'object';
   };
 
-  const shown = (): Run => {
+  const shown = (): ShownRun => {
     if (analyses.run) return analyses.run;
     throw new SinkscopeError({
       code: 'input',
@@ -101,7 +103,7 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     });
   };
 
-  const actions: Readonly<Record<string, (...args: never[]) => unknown>> = {
+  const actions: Readonly<Record<AnalysisCommand, Action>> = {
     analyze() {
       const editor = vscode.window.activeTextEditor;
       if (editor) return analyzeText(chosenSource(editor));
@@ -173,15 +175,7 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
   };
 
   return vscode.Disposable.from(
-    ...Object.entries(actions).map(([name, action]) =>
-      vscode.commands.registerCommand(`sinkscope.${name}`, async (...args: never[]) => {
-        try {
-          await action(...args);
-        } catch (error) {
-          reports.problem(toProblem(error));
-        }
-      }),
-    ),
+    ...analysisCommands.map((name) => registerCommand(contributedId(name), actions[name], reports)),
   );
 }
 

@@ -8,7 +8,8 @@ export function registerCursor(analyses: Analyses): vscode.Disposable {
       return;
     }
     const { document } = textEditor;
-    const token = analyses.tokenAt(document.uri, document.offsetAt(selections[0].active));
+    const [primary] = selections;
+    const token = primary && analyses.tokenAt(document.uri, document.offsetAt(primary.active));
     if (token === undefined || token === analyses.selection.token) return;
     analyses.select({ ...analyses.selection, token }, 'editor');
   });

@@ -1,7 +1,8 @@
 import * as vscode from 'vscode';
 import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
-import { type Marks, type Prefix, placeMarks, signs, tintSteps } from './marks.js';
+import { type Marks, type Prefix, placeMarks, signs } from './marks.js';
+import { type ColorName, contributedId, tintColors } from './names.js';
 import type { TextRange } from './ranges.js';
 import { toRange } from './source.js';
 
@@ -85,15 +86,15 @@ function at(offset: number): TextRange {
 
 /** A fixed set, reused: every type is a style sheet rule of its own (microsoft/vscode#9129). */
 function decorationTypes() {
-  const color = (id: string) => new vscode.ThemeColor(`sinkscope.${id}`);
+  const color = (name: ColorName) => new vscode.ThemeColor(contributedId(name));
   const type = (options: vscode.DecorationRenderOptions) =>
     vscode.window.createTextEditorDecorationType({
       rangeBehavior: vscode.DecorationRangeBehavior.ClosedClosed,
       ...options,
     });
-  const sign = (contentText: string, id: string) => ({ contentText, color: color(id), margin: '0 1px' });
+  const sign = (contentText: string, name: ColorName) => ({ contentText, color: color(name), margin: '0 1px' });
   return {
-    tints: tintSteps.map((_, i) => type({ backgroundColor: color(`tint${i + 1}`) })),
+    tints: tintColors.map((name) => type({ backgroundColor: color(name) })),
     tokens: {
       massive: type({
         before: sign(signs({ kind: 'massive' }), 'massive'),
@@ -127,7 +128,9 @@ function prefixDecoration(
   document: vscode.TextDocument,
   { at: offset, label, kind, sink, selected }: Prefix,
 ): vscode.DecorationOptions {
-  const color = new vscode.ThemeColor(kind ? `sinkscope.${kind}` : sink ? 'sinkscope.sink' : 'descriptionForeground');
+  const color = new vscode.ThemeColor(
+    kind ? contributedId(kind) : sink ? contributedId('sink') : 'descriptionForeground',
+  );
   return {
     range: toRange(document, at(offset)),
     renderOptions: {
@@ -135,7 +138,7 @@ function prefixDecoration(
         contentText: `\u00a0${label}\u00a0`,
         color,
         border: `${selected ? '2px' : '1px'} solid`,
-        borderColor: selected ? new vscode.ThemeColor('sinkscope.selected') : color,
+        borderColor: selected ? new vscode.ThemeColor(contributedId('selected')) : color,
         margin: '0 4px 0 0',
       },
     },

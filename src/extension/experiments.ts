@@ -6,18 +6,25 @@ import * as vscode from 'vscode';
 import { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
 import { experiments } from '../experiments/catalogue.js';
-import type { Experiment } from '../experiments/experiment.js';
+import { type Experiment, progressInWords, type Setup } from '../experiments/experiment.js';
+import type { Inputs } from '../experiments/facts.js';
+import type { Given } from '../experiments/values.js';
 import type { ExperimentRun } from '../protocol.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Models } from './models.js';
 
-export type ExperimentsChange = { readonly type: 'runs' } | { readonly type: 'run'; readonly run: ExperimentRun };
+/** A run with what programs get of it: the JSON that the command line prints. Views are not sent that. */
+export interface KeptRun extends ExperimentRun {
+  readonly json?: object;
+}
+
+export type ExperimentsChange = { readonly type: 'runs' } | { readonly type: 'run'; readonly run: KeptRun };
 
 /** Runs that are kept. */
 const most = 20;
 
 export class Experiments implements vscode.Disposable {
-  runs: readonly ExperimentRun[] = [];
+  runs: readonly KeptRun[] = [];
 
   private readonly changes = new vscode.EventEmitter<ExperimentsChange>();
   readonly onDidChange = this.changes.event;
@@ -40,40 +47,44 @@ export class Experiments implements vscode.Disposable {
    * Runs an experiment with the model and settings chosen now, ending the one before it, and resolves with its run at
    * the end. Never rejects: what goes wrong is said where the result would be.
    *
-   * @param given reads the values of inputs, by name
+   * @param given reads the values of inputs, by name; that of a chosen model is known here
    */
-  async run(
-    { id, title, onChosen, run }: Experiment,
-    given: () => Promise<Readonly<Record<string, unknown>>>,
-  ): Promise<ExperimentRun> {
+  async run({ id, title, inputs, run }: Experiment, given: () => Promise<Given>): Promise<KeptRun> {
     this.stop();
     const controller = new AbortController();
     this.controller = controller;
     const { signal } = controller;
-    let now: ExperimentRun = { number: ++this.count, experiment: id, title, status: 'running' };
-    const become = (part: Partial<ExperimentRun>) => {
+    let now: KeptRun = { number: ++this.count, experiment: id, title, status: 'running' };
+    const become = (part: Partial<KeptRun>) => {
       now = { ...now, ...part };
       this.put(now);
     };
     this.runs = [now, ...this.runs].slice(0, most);
     become({});
     const engine = new Engine(this.child);
-    let end: Partial<ExperimentRun> = { status: 'finished' };
+    let end: Partial<KeptRun>;
     try {
       const { bos, memory, threads, thresholds } = await this.settings.settled();
-      const { file, name } = await this.models.chosen();
-      if (onChosen !== false) become({ title: `${title} · ${name}` });
-      const setup = {
+      const setup: Setup = {
         engine,
-        model: file,
         bos: bos === 'auto' ? undefined : bos === 'on',
+        // What does not fit of a prompt is left out, which the result says.
+        part: 'first',
         memory,
         threads,
         thresholds,
       };
-      for await (const { presentation, ...progress } of run(setup, await given(), signal))
-        become({ progress, presentation });
-      this.log.info(`${title}: ${now.presentation?.sentence ?? 'nothing to show'}`);
+      const model = await this.chosenFor(inputs);
+      if (model) become({ title: `${title} · ${model.name}` });
+      const steps = run(setup, { ...(await given()), ...model?.values }, signal);
+      let step = await steps.next();
+      for (; !step.done; step = await steps.next()) {
+        const { done, of, presentation = now.presentation, json = now.json } = step.value;
+        become({ progress: { done, of, text: progressInWords(step.value) }, presentation, json });
+      }
+      const { presentation, json } = step.value;
+      end = { status: 'finished', presentation, json };
+      this.log.info(`${title}: ${presentation.sentence}`);
     } catch (error) {
       const problem = toProblem(error);
       if (problem.code !== 'cancelled') this.log.error(`${title}: ${problem.message}\n${problem.detail ?? ''}`);
@@ -86,7 +97,7 @@ export class Experiments implements vscode.Disposable {
   }
 
   /** Puts the runs of an earlier session after those of this one. */
-  restore(runs: readonly ExperimentRun[]): void {
+  restore(runs: readonly KeptRun[]): void {
     const earlier = runs.map((run) => ({ ...run, number: ++this.count }));
     this.runs = [...this.runs, ...earlier].slice(0, most);
     this.changes.fire({ type: 'runs' });
@@ -110,8 +121,16 @@ export class Experiments implements vscode.Disposable {
     this.changes.dispose();
   }
 
+  /** The model that is chosen for all, by the name of the input that takes it; undefined where none does. */
+  private async chosenFor(inputs: Inputs): Promise<{ readonly name: string; readonly values: Given } | undefined> {
+    const input = Object.entries(inputs).find(([, one]) => one.kind === 'model' && one.chosen);
+    if (!input) return undefined;
+    const { file, name } = await this.models.chosen();
+    return { name, values: { [input[0]]: file } };
+  }
+
   /** Nothing for a run that was closed. */
-  private put(run: ExperimentRun): void {
+  private put(run: KeptRun): void {
     if (!this.runs.some(({ number }) => number === run.number)) return;
     this.runs = this.runs.map((one) => (one.number === run.number ? run : one));
     this.changes.fire({ type: 'run', run });

@@ -5,11 +5,11 @@ import { toJson } from '../analysis/result.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
-import type { Run } from './analyses.js';
+import type { ShownRun } from './analyses.js';
 import { fileSource } from './source.js';
 
 export async function exportJson(
-  { source, request, analysis }: Run,
+  { source, request, analysis }: ShownRun,
   thresholds: Thresholds,
   to?: vscode.Uri,
 ): Promise<vscode.Uri | undefined> {
@@ -35,7 +35,7 @@ export async function exportText(name: string, kind: 'json' | 'csv', text: strin
 /** Runs what is shown once more, writing every hidden state and what else is asked for; to a given file, all there is. */
 export async function exportTensors(
   engine: Engine,
-  { request, source, analysis }: Run,
+  { request, source, analysis }: ShownRun,
   to?: vscode.Uri,
 ): Promise<vscode.Uri | undefined> {
   if (!analysis.tokens) throw nothingYet();

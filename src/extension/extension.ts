@@ -23,7 +23,6 @@ import { registerStatus } from './status.js';
 import { Store } from './store.js';
 import { Texts } from './texts.js';
 import type { Host } from './webview.js';
-import { originInWords } from './words.js';
 
 /** What `activate` gives to tests and to other extensions. */
 export interface Api {
@@ -56,7 +55,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     return {
       document: about?.uri && vscode.workspace.asRelativePath(about.uri, false),
       scope: run && about && scopeInWords(about.scope, run.analysis.tokens),
-      models: list.map(({ file, name, origin }) => ({ file, name, origin: originInWords(origin) })),
+      models: list.map(({ file, name, origin }) => ({ file, name, origin })),
       model: chosen?.file,
       bos: settings.current.bos,
       thresholds: settings.current.thresholds,
@@ -98,7 +97,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     panel,
     decorations,
     registerCommands({ analyses, models, settings, panel, reports }),
-    registerExperiments({ analyses, experiments, texts, models, panel, reports }),
+    registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
     registerHover(analyses, settings),
     registerModelsView(models, engine),

@@ -6,8 +6,11 @@ import { tokenLabel } from '../analysis/label.js';
 import { type MassiveActivation, massiveActivations, ratio } from '../analysis/massive.js';
 import { sinks } from '../analysis/sinks.js';
 import type { Thresholds } from '../analysis/thresholds.js';
+import { commandOf } from '../experiments/facts.js';
+import { intervene } from '../experiments/intervene/index.js';
 import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
+import { contributedId } from './names.js';
 import { toRange } from './source.js';
 
 export function registerHover(analyses: Analyses, settings: SettingsWatch): vscode.Disposable {
@@ -24,7 +27,7 @@ export function registerHover(analyses: Analyses, settings: SettingsWatch): vsco
       );
       const text = tokens.map((index) => describe(run.analysis, index, settings.current.thresholds));
       const hover = new vscode.MarkdownString(text.join('\n\n---\n\n'));
-      hover.isTrusted = { enabledCommands: ['sinkscope.showToken', 'sinkscope.intervene'] };
+      hover.isTrusted = { enabledCommands: [contributedId('showToken'), commandOf(intervene)] };
       return new vscode.Hover(hover, range && toRange(document, range));
     },
   });
@@ -41,7 +44,7 @@ function describe(analysis: Analysis, index: number, thresholds: Thresholds): st
     ...(found.length > 0 ? found.map(activationLine) : [largestLine(analysis, index)]),
     sinkLine(analysis, index, thresholds),
     [
-      link(vscode.l10n.t('Show in Panel'), 'sinkscope.showToken', index),
+      link(vscode.l10n.t('Show in Panel'), contributedId('showToken'), index),
       ...found.slice(0, 1).flatMap(interveneLinks),
     ].join(' · '),
   ];
@@ -52,9 +55,9 @@ function describe(analysis: Analysis, index: number, thresholds: Thresholds): st
 function interveneLinks({ token, dim, onset }: MassiveActivation): string[] {
   const entry = { tokens: `${token}`, dims: `${dim}`, block: `${onset}` };
   return [
-    link(vscode.l10n.t('Set dim {0} to Zero', dim), 'sinkscope.intervene', { ...entry, set: 'zero' }),
-    link(vscode.l10n.t('Set to Mean'), 'sinkscope.intervene', { ...entry, set: 'mean' }),
-    link(vscode.l10n.t('Change…'), 'sinkscope.intervene', entry),
+    link(vscode.l10n.t('Set dim {0} to Zero', dim), commandOf(intervene), { ...entry, set: 'zero' }),
+    link(vscode.l10n.t('Set to Mean'), commandOf(intervene), { ...entry, set: 'mean' }),
+    link(vscode.l10n.t('Change…'), commandOf(intervene), entry),
   ];
 }
 
@@ -71,12 +74,10 @@ function activationLine({ kind, dim, value, ratio, onset, last }: MassiveActivat
 
 function largestLine({ layers }: Analysis, token: number): string {
   const largest = layers
-    .map((layer, k) => ({
-      k,
-      dim: layer.tokenMaxDim[token],
-      size: layer.tokenMax[token],
-      ratio: ratio(layer.tokenMax[token], layer),
-    }))
+    .flatMap((layer, k): Largest[] => {
+      const [dim, size] = [layer.tokenMaxDim[token], layer.tokenMax[token]];
+      return dim === undefined || size === undefined ? [] : [{ k, dim, size, ratio: ratio(size, layer) }];
+    })
     .reduce((best, next) => (best && best.ratio >= next.ratio ? best : next), undefined as Largest | undefined);
   if (!largest) return '';
   const { size, dim, k } = largest;

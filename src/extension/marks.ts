@@ -52,7 +52,7 @@ export function tokenMarks(analysis: Analysis, thresholds: Thresholds, layer?: n
   const sinkTokens = new Set(sinks(analysis, thresholds).sinks.map(({ token }) => token));
   const layers = layer !== undefined && analysis.layers[layer] ? [analysis.layers[layer]] : analysis.layers;
   return (analysis.tokens?.tokens ?? []).map((_, token) => ({
-    level: tintLevel(Math.max(0, ...layers.map(({ tokenMax, median }) => tokenMax[token] / median))),
+    level: tintLevel(Math.max(0, ...layers.map(({ tokenMax, median }) => (tokenMax[token] ?? 0) / median))),
     kind: kinds.get(token),
     sink: sinkTokens.has(token),
   }));
@@ -65,7 +65,7 @@ function tintLevel(ratio: number): number {
 /**
  * Marks of `analysis` in the document.
  *
- * @param ranges where each token is, as in `Run.ranges`
+ * @param ranges where each token is, as in `ShownRun.ranges`
  * @param selected index of the selected token
  */
 export function placeMarks(
@@ -129,7 +129,9 @@ function prefixMark(
   const count = tokens?.tokens.findIndex(({ start, end }) => end > start) ?? 0;
   const first = ranges[count];
   if (!tokens || count <= 0 || !first) return undefined;
-  const labels = tokens.tokens.slice(0, count).map((token, i) => `${tokenLabel(token)} ${signs(marks[i])}`.trim());
+  const labels = tokens.tokens
+    .slice(0, count)
+    .map((token, i) => `${tokenLabel(token)} ${signs(marks[i] ?? {})}`.trim());
   return {
     ...marks.slice(0, count).reduce(both),
     at: first.start,

@@ -6,6 +6,7 @@ import type { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
 import type { FoundModel, Origin } from '../models/find.js';
 import type { Models } from './models.js';
+import { contributedId } from './names.js';
 import { bytesInWords, originInWords } from './words.js';
 
 export type Item =
@@ -41,7 +42,7 @@ export function registerModelsView(models: Models, engine: Engine): vscode.Dispo
   };
   return vscode.Disposable.from(
     changes,
-    vscode.window.registerTreeDataProvider('sinkscope.models', provider),
+    vscode.window.registerTreeDataProvider(contributedId('models'), provider),
     models.onDidChange(() => changes.fire(undefined)),
   );
 }

@@ -1,5 +1,6 @@
 /** The panel beside the editor, and its compact form in the side bar. */
 import * as vscode from 'vscode';
+import { contributedId } from './names.js';
 import { connect, type Host, webviewOptions } from './webview.js';
 
 const viewType = 'sinkscope.panel';
@@ -64,7 +65,7 @@ export class Panel implements vscode.WebviewPanelSerializer, vscode.Disposable {
 
 /** The side view: the same page in a narrow form. */
 export function registerSideView(host: Host): vscode.Disposable {
-  return vscode.window.registerWebviewViewProvider('sinkscope.side', {
+  return vscode.window.registerWebviewViewProvider(contributedId('side'), {
     resolveWebviewView(view) {
       const connection = connect(view.webview, 'side', host);
       view.onDidDispose(() => connection.dispose());

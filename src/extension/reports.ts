@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import type { Problem, ProblemCode } from '../errors.js';
+import { contributedId } from './names.js';
 
 /** Problems another model may not have. */
 const ofTheModel: ReadonlySet<ProblemCode> = new Set([
@@ -21,9 +22,13 @@ export class Reports {
     const { code, message, file, detail } = problem;
     this.log.error([`${code}: ${message}`, file, detail].filter((line) => line !== undefined).join('\n'));
     const actions = [
-      ...(ofTheModel.has(code) ? [{ title: vscode.l10n.t('Choose Model…'), command: 'sinkscope.chooseModel' }] : []),
-      ...(code === 'tokenizer' ? [{ title: vscode.l10n.t('Enter Token Ids…'), command: 'sinkscope.analyzeIds' }] : []),
-      { title: vscode.l10n.t('Show Log'), command: 'sinkscope.showLog' },
+      ...(ofTheModel.has(code)
+        ? [{ title: vscode.l10n.t('Choose Model…'), command: contributedId('chooseModel') }]
+        : []),
+      ...(code === 'tokenizer'
+        ? [{ title: vscode.l10n.t('Enter Token Ids…'), command: contributedId('analyzeIds') }]
+        : []),
+      { title: vscode.l10n.t('Show Log'), command: contributedId('showLog') },
     ];
     if (code === 'input') void vscode.window.showWarningMessage(message);
     else void vscode.window.showErrorMessage(message, ...actions).then(follow);
@@ -32,7 +37,7 @@ export class Reports {
   /** Something of the settings that was put right. */
   setting(message: string): void {
     this.log.warn(message);
-    const open = { title: vscode.l10n.t('Open Settings'), command: 'sinkscope.openSettings' };
+    const open = { title: vscode.l10n.t('Open Settings'), command: contributedId('openSettings') };
     void vscode.window.showWarningMessage(message, open).then(follow);
   }
 

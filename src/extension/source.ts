@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import type { RunRequest, TokensEvent } from '../engine/contract/events.js';
 import type { TextRange } from './ranges.js';
+import { numberInWords } from './words.js';
 
 /** How the text was chosen. */
 export type Scope = 'selection' | 'document' | 'cursor';
@@ -61,6 +62,6 @@ export function scopeInWords(scope: Scope | 'ids' | 'image' | 'feeds', tokens: T
   const { start, end } = tokens.window;
   // Tokens put around the text count in the total, but are in no part of it.
   const added = tokens.tokens.length - (end - start);
-  const [from, to, total] = [start, end - 1, tokens.total - added].map((n) => n.toLocaleString(vscode.env.language));
+  const [from, to, total] = [numberInWords(start), numberInWords(end - 1), numberInWords(tokens.total - added)];
   return vscode.l10n.t('{0}, tokens {1}–{2} of {3}', part, from, to, total);
 }

@@ -1,14 +1,15 @@
 import * as vscode from 'vscode';
 import type { Analyses } from './analyses.js';
+import { type ContextName, contributedId } from './names.js';
 
 /** While a run goes on: how far it is, in the status bar; a click stops it. Also keeps the keys that menus ask for. */
 export function registerStatus(analyses: Analyses): vscode.Disposable {
   const item = vscode.window.createStatusBarItem('sinkscope.progress', vscode.StatusBarAlignment.Left);
   item.name = vscode.l10n.t('Sinkscope Progress');
-  item.command = 'sinkscope.stop';
+  item.command = contributedId('stop');
   item.tooltip = vscode.l10n.t('Stop the analysis');
-  const setContext = (key: string, value: boolean) =>
-    void vscode.commands.executeCommand('setContext', `sinkscope.${key}`, value);
+  const setContext = (key: ContextName, value: boolean) =>
+    void vscode.commands.executeCommand('setContext', contributedId(key), value);
 
   let running: boolean | undefined;
   let result: boolean | undefined;

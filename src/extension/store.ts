@@ -2,13 +2,15 @@
 import { deserialize, serialize } from 'node:v8';
 import * as v from 'valibot';
 import * as vscode from 'vscode';
-import type { RunEvent, RunRequest } from '../engine/contract/events.js';
-import type { ExperimentRun } from '../protocol.js';
-import type { Run } from './analyses.js';
+import { runEvent, runRequest } from '../engine/contract/events.js';
+import { experimentRun } from '../protocol.js';
+import type { Sent } from '../schemas.js';
+import type { ShownRun } from './analyses.js';
 import { compact } from './compact.js';
+import type { KeptRun } from './experiments.js';
 
-/** Changes with the form of what is stored, `RunEvent` and `Presentation` included; what has another is forgotten. */
-const version = 1;
+/** Changes with the form of what is stored, `RunEvent`, `Presentation` and the JSON of experiments included; what has another is forgotten. */
+const version = 2;
 
 const stored = v.object({
   version: v.literal(version),
@@ -20,15 +22,21 @@ const stored = v.object({
     }),
   ),
   range: v.object({ start: v.number(), end: v.number() }),
-  request: v.custom<RunRequest>((value) => typeof value === 'object' && value !== null),
-  events: v.array(v.custom<RunEvent>((value) => typeof value === 'object' && value !== null && 'type' in value)),
+  request: runRequest,
+  events: v.array(runEvent),
 });
 
-type Stored = v.InferOutput<typeof stored>;
+type Stored = Sent<typeof stored>;
 
 const storedExperiments = v.object({
   version: v.literal(version),
-  runs: v.array(v.custom<ExperimentRun>((value) => typeof value === 'object' && value !== null && 'status' in value)),
+  runs: v.array(
+    v.object({
+      ...experimentRun.entries,
+      // For programs: nothing here reads it.
+      json: v.optional(v.custom<object>((value) => typeof value === 'object' && value !== null)),
+    }),
+  ),
 });
 
 /** Keeps one run, and a list of experiments, in `folder`, which is made when it is missing. */
@@ -41,19 +49,19 @@ export class Store {
     this.experiments = vscode.Uri.joinPath(folder, 'experiments');
   }
 
-  async save({ source, range, request, events }: Run): Promise<void> {
+  async save({ source, range, request, events }: ShownRun): Promise<void> {
     const kept: Stored = {
       version,
       source: source && { uri: source.uri.toString(), scope: source.scope, text: source.text },
       range,
       request,
-      events: [...events],
+      events,
     };
     await this.write(this.file, kept);
   }
 
   /** The run kept, or undefined where there is none or it has another version's form. */
-  async load(): Promise<Pick<Run, 'request' | 'source' | 'events' | 'range'> | undefined> {
+  async load(): Promise<Pick<ShownRun, 'request' | 'source' | 'events' | 'range'> | undefined> {
     try {
       const { source, ...run } = v.parse(stored, deserialize(await vscode.workspace.fs.readFile(this.file)));
       return {
@@ -71,13 +79,13 @@ export class Store {
   }
 
   /** Those that have ended, in the order given. */
-  async saveExperiments(runs: readonly ExperimentRun[]): Promise<void> {
+  async saveExperiments(runs: readonly KeptRun[]): Promise<void> {
     const ended = runs.filter(({ status }) => status !== 'running');
     await this.write(this.experiments, { version, runs: ended });
   }
 
   /** None where nothing is kept, or has another version's form. */
-  async loadExperiments(): Promise<readonly ExperimentRun[]> {
+  async loadExperiments(): Promise<readonly KeptRun[]> {
     try {
       return v.parse(storedExperiments, deserialize(await vscode.workspace.fs.readFile(this.experiments))).runs;
     } catch {

@@ -1,35 +1,55 @@
-/** The files that experiments run on; as their text, the document a person is in unless a file was chosen. */
+/** The texts and files that experiments run on: a document, unless files were chosen in its place. */
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
-import type { Corpus, NamedText } from '../experiments/experiment.js';
-import type { Input, Inputs } from '../experiments/facts.js';
+import type { FilesInput, Input, Inputs, TextInput, TextsInput } from '../experiments/facts.js';
 import { readText, readTexts } from '../experiments/shared/files.js';
+import { type Corpus, type Given, isOfUse, type NamedText } from '../experiments/values.js';
+import type { TextNames } from '../protocol.js';
 import type { Analyses } from './analyses.js';
-import { chosenSource } from './source.js';
+import { chosenSource, type Source } from './source.js';
+
+export type FileInput = TextInput | TextsInput | FilesInput;
+
+/** Whether an input is given as a document or as files. */
+export function isOfFiles(input: Input): input is FileInput {
+  return input.kind === 'text' || input.kind === 'texts' || input.kind === 'files';
+}
 
 export class Texts implements vscode.Disposable {
   private readonly changes = new vscode.EventEmitter<void>();
-  /** A text is called otherwise, or another one is chosen. */
+  /** A document is called otherwise, or other files are chosen. */
   readonly onDidChange = this.changes.event;
-  private readonly subscription: vscode.Disposable;
-  /** By name of the input. */
+  private readonly subscriptions: readonly vscode.Disposable[];
+  /** By name of the input: what is chosen for one experiment is chosen for all that have an input of that name. */
   private readonly files = new Map<string, readonly vscode.Uri[]>();
 
   constructor(private readonly analyses: Analyses) {
-    this.subscription = vscode.window.onDidChangeActiveTextEditor(() => this.changes.fire());
+    this.subscriptions = [
+      this.changes,
+      vscode.window.onDidChangeActiveTextEditor(() => this.changes.fire()),
+      analyses.onDidChange(({ type }) => {
+        if (type === 'run') this.changes.fire();
+      }),
+    ];
   }
 
-  /** What each text is called, by name of the input. */
-  get names(): Record<string, string> {
-    const document = this.document();
-    const files = Array.from(this.files, ([input, uris]) => [input, together(uris)]);
-    return { ...(document && { text: document.name, texts: document.name }), ...Object.fromEntries(files) };
+  /** What documents and chosen files are called. */
+  get names(): TextNames {
+    return {
+      documents: { open: this.open?.name, analysed: this.analysed?.name },
+      chosen: Object.fromEntries(Array.from(this.files, ([input, uris]) => [input, together(uris)])),
+    };
   }
 
-  /** Resolves with true where a text is chosen, also where it was before. */
-  async choose(name: string, input: Input): Promise<boolean> {
+  /** Whether there is something for an input: files that were chosen, or its document. */
+  has(name: string, input: FileInput): boolean {
+    return this.files.has(name) || this.documentOf(input) !== undefined;
+  }
+
+  /** Resolves with true where there is something for the input, also where it was there before. */
+  async choose(name: string, input: FileInput): Promise<boolean> {
     const several = input.kind === 'texts';
-    const document = name === 'text' || several ? this.document() : undefined;
+    const document = this.documentOf(input);
     const items = [
       ...(document ? [{ label: document.name, description: vscode.l10n.t('open document'), take: 'open' }] : []),
       { label: several ? vscode.l10n.t('Choose files…') : vscode.l10n.t('Choose a file…'), take: 'files' },
@@ -55,33 +75,25 @@ export class Texts implements vscode.Disposable {
     return this.files.has(name);
   }
 
-  has(input: string): boolean {
-    return this.names[input] !== undefined;
-  }
-
   /**
    * The texts and the paths of files of an experiment, by name of their input; a {@link vscode.Uri} in `given`, or a
    * list of them, is read in place of what is chosen.
    *
    * @throws SinkscopeError `file` or `input` where one cannot be read
    */
-  async read(inputs: Inputs, given: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>> {
+  async read(inputs: Inputs, given: Given): Promise<Given> {
     const read: Record<string, unknown> = {};
-    for (const [name, { kind }] of Object.entries(inputs)) {
+    for (const [name, input] of Object.entries(inputs)) {
+      if (!isOfFiles(input) || !isOfUse(inputs, name, given)) continue;
       const value = given[name];
       const files = value === undefined ? this.files.get(name) : urisOf(value);
-      if (kind === 'files' && value === undefined) read[name] = files?.map(({ fsPath }) => fsPath);
-      if (kind === 'texts') read[name] = files ? corpusOf(files) : this.documents();
-      if (kind !== 'text') continue;
-      if (files?.[0]) read[name] = { name: nameOf(files[0]), text: await readText(files[0].fsPath) };
-      else if (name === 'text') read[name] = value ?? this.document();
+      read[name] = (files && (await readFiles(input, files))) ?? value ?? this.documentOf(input);
     }
     return read;
   }
 
   dispose(): void {
-    this.subscription.dispose();
-    this.changes.dispose();
+    for (const subscription of this.subscriptions) subscription.dispose();
   }
 
   private put(input: string, files: readonly vscode.Uri[] | undefined): void {
@@ -90,19 +102,26 @@ export class Texts implements vscode.Disposable {
     this.changes.fire();
   }
 
-  private documents(): Corpus | undefined {
-    const document = this.document();
-    return document && { name: document.name, texts: [document] };
+  /** What an input takes where no files are chosen. */
+  private documentOf(input: FileInput): NamedText | Corpus | undefined {
+    if (input.kind === 'files' || input.document === undefined) return undefined;
+    const document = input.document === 'analysed' ? this.analysed : this.open;
+    return document && input.kind === 'texts' ? { name: document.name, texts: [document] } : document;
   }
 
-  /** The selection or the whole of the active editor; what was analyzed where none is active, as from the panel. */
-  private document(): NamedText | undefined {
+  /** What was analysed last, and else what is open. */
+  get analysed(): NamedText | undefined {
+    const { source } = this.analyses.run ?? {};
+    return source ? named(source) : this.open;
+  }
+
+  /** The selection or the whole of the active editor; what was analysed where none is active, as from the panel. */
+  private get open(): NamedText | undefined {
     const editor = vscode.window.activeTextEditor;
     const source = editor && editor.document.uri.scheme !== 'output' ? chosenSource(editor) : this.analyses.run?.source;
     const [visible] = vscode.window.visibleTextEditors.filter(({ document }) => document.uri.scheme !== 'output');
-    const { uri, text, scope } = source ?? (visible ? chosenSource(visible) : {});
-    if (!uri || text === undefined) return undefined;
-    return { name: scope === 'selection' ? vscode.l10n.t('{0}, selection', nameOf(uri)) : nameOf(uri), text };
+    const found = source ?? (visible && chosenSource(visible));
+    return found && named(found);
   }
 }
 
@@ -110,11 +129,28 @@ const nameOf = (uri: vscode.Uri) => posix.basename(uri.path);
 
 /** What files or a folder are called in a few words. */
 const together = (uris: readonly vscode.Uri[]) =>
-  uris.length === 1 ? nameOf(uris[0]) : vscode.l10n.t('{0} files', uris.length);
+  uris.length === 1 && uris[0] ? nameOf(uris[0]) : vscode.l10n.t('{0} files', uris.length);
 
-const corpusOf = (uris: readonly vscode.Uri[]): Corpus => {
-  return { name: together(uris), texts: readTexts(uris.map(({ fsPath }) => fsPath)) };
-};
+function named({ uri, scope, text }: Source): NamedText {
+  if (scope === 'selection') return { name: vscode.l10n.t('{0}, selection', nameOf(uri)), text };
+  return { name: nameOf(uri), text, file: scope === 'document' ? fileOf(uri, text) : undefined };
+}
+
+/** The file that holds exactly this text. */
+function fileOf(uri: vscode.Uri, text: string): string | undefined {
+  const document = vscode.workspace.textDocuments.find((one) => one.uri.toString() === uri.toString());
+  const saved = uri.scheme === 'file' && document && !document.isDirty && document.getText() === text;
+  return saved ? uri.fsPath : undefined;
+}
+
+/** What an input takes of files. */
+async function readFiles(input: FileInput, uris: readonly vscode.Uri[]): Promise<unknown> {
+  const paths = uris.map(({ fsPath }) => fsPath);
+  if (input.kind === 'files') return paths;
+  if (input.kind === 'texts') return { name: together(uris), texts: readTexts(paths) };
+  const [uri] = uris;
+  return uri && { name: nameOf(uri), text: await readText(uri.fsPath), file: uri.fsPath };
+}
 
 function urisOf(value: unknown): readonly vscode.Uri[] | undefined {
   const uris: unknown[] = Array.isArray(value) ? value : [value];

@@ -3,11 +3,20 @@ import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import { SinkscopeError, toProblem } from '../errors.js';
 import { experiments as catalogue } from '../experiments/catalogue.js';
-import type { Asked, ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../protocol.js';
-import type { Analyses, Change, Run } from './analyses.js';
+import {
+  type Asked,
+  type ExperimentRun,
+  type ExperimentsMessage,
+  type FromWebview,
+  type Reply,
+  readFromWebview,
+  type ToWebview,
+  type ViewState,
+} from '../protocol.js';
+import type { Analyses, Change, ShownRun } from './analyses.js';
 import { compact } from './compact.js';
-import type { Experiments, ExperimentsChange } from './experiments.js';
-import { parseFromWebview } from './messages.js';
+import type { Experiments, ExperimentsChange, KeptRun } from './experiments.js';
+import { contributedId } from './names.js';
 import type { Texts } from './texts.js';
 
 /** What a webview shows and asks of the host. */
@@ -43,12 +52,12 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     if (view === 'panel') post({ type: 'experiments', message });
   };
   const postChoices = () => {
-    const facts = catalogue.map(({ id, title, description, inputs }) => ({ id, title, description, inputs }));
+    const facts = catalogue.map(({ run, ...facts }) => facts);
     postExperiments({ kind: 'choices', experiments: facts, texts: host.texts.names });
   };
-  const postRuns = () => postExperiments({ kind: 'runs', runs: host.experiments.runs });
+  const postRuns = () => postExperiments({ kind: 'runs', runs: host.experiments.runs.map(told) });
   const experimentsChanged = (change: ExperimentsChange) => {
-    if (change.type === 'run') postExperiments({ kind: 'run', run: change.run });
+    if (change.type === 'run') postExperiments({ kind: 'run', run: told(change.run) });
     else postRuns();
   };
 
@@ -72,30 +81,29 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
       case 'stop':
         return analyses.stop();
       case 'analyze-again':
-        return vscode.commands.executeCommand('sinkscope.analyzeAgain');
+        return vscode.commands.executeCommand(contributedId('analyzeAgain'));
       case 'choose-model':
-        return vscode.commands.executeCommand('sinkscope.chooseModel', message.file);
+        return vscode.commands.executeCommand(contributedId('chooseModel'), message.file);
       case 'choose-bos':
-        return vscode.commands.executeCommand('sinkscope.chooseBos', message.bos);
+        return vscode.commands.executeCommand(contributedId('chooseBos'), message.bos);
       case 'open-settings':
-        return vscode.commands.executeCommand('sinkscope.openSettings');
+        return vscode.commands.executeCommand(contributedId('openSettings'));
       case 'save':
-        return vscode.commands.executeCommand(
-          message.what === 'json' ? 'sinkscope.exportJson' : 'sinkscope.exportTensors',
-        );
+        return vscode.commands.executeCommand(contributedId(message.what === 'json' ? 'exportJson' : 'exportTensors'));
       case 'save-picture':
-        return vscode.commands.executeCommand('sinkscope.savePicture', message.name, message.png);
+        return vscode.commands.executeCommand(contributedId('savePicture'), message.name, message.png);
       case 'experiment':
-        return vscode.commands.executeCommand('sinkscope.experimentAction', message.action);
+        return vscode.commands.executeCommand(contributedId('experimentAction'), message.action);
     }
   };
 
-  const answer = async (query: Asked) => {
+  const answer = async (query: Asked): Promise<Reply> => {
     try {
-      if (query.type === 'picture') return { ok: true as const, value: { bytes: await pictureOf(analyses.run) } };
-      return { ok: true as const, value: compact(await analyses.engine.query(query)) };
+      const value =
+        query.type === 'picture' ? { bytes: await pictureOf(analyses.run) } : await analyses.engine.query(query);
+      return { ok: true, value: compact(value) };
     } catch (error) {
-      return { ok: false as const, problem: toProblem(error) };
+      return { ok: false, problem: toProblem(error) };
     }
   };
 
@@ -105,7 +113,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     host.texts.onDidChange(postChoices),
     host.onDidChangeView(() => void postView()),
     webview.onDidReceiveMessage((data: unknown) => {
-      const message = parseFromWebview(data);
+      const message = readFromWebview(data);
       if (message) received(message).catch((error) => host.log.error(error));
       else host.log.warn(`A message from the ${view} view was not understood: ${JSON.stringify(data)?.slice(0, 200)}`);
     }),
@@ -115,8 +123,11 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
   return vscode.Disposable.from(...subscriptions);
 }
 
+/** What a view gets of a run. */
+const told = ({ json, ...run }: KeptRun): ExperimentRun => run;
+
 /** The bytes of the picture that `run` is about. */
-async function pictureOf(run: Run | undefined): Promise<Uint8Array> {
+async function pictureOf(run: ShownRun | undefined): Promise<Uint8Array> {
   const file = run?.analysis.tokens?.picture?.file;
   if (file === undefined) {
     throw new SinkscopeError({ code: 'input', message: vscode.l10n.t('The run shown is about no picture.') });
@@ -140,7 +151,7 @@ function page(webview: vscode.Webview, view: 'panel' | 'side', { extension, expe
     `script-src 'nonce-${nonce}'`,
   ].join('; ');
   return `<!DOCTYPE html>
-<html lang="${vscode.env.language}">
+<html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">

@@ -1,6 +1,11 @@
 import * as vscode from 'vscode';
 import type { Origin } from '../models/find.js';
 
+/** As people of the editor's language write it. */
+export function numberInWords(count: number): string {
+  return count.toLocaleString(vscode.env.language);
+}
+
 /** E.g. `23.4 MB`, by powers of 1,000 as file managers show them. */
 export function bytesInWords(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];

@@ -1,3 +1,4 @@
+/** What a model's own configuration says about it. */
 import * as v from 'valibot';
 import { SinkscopeError } from '../errors.js';
 import { modelFolder } from './folder.js';
@@ -30,8 +31,8 @@ const contextKeys = ['max_position_embeddings', 'n_positions', 'n_ctx', 'seq_len
 export function modelConfig(file: string): ModelConfig {
   const folder = modelFolder(file);
   const ignored: string[] = [];
-  const sources = [readRecord(folder.config, ignored), readRecord(folder.genaiConfig, ignored)];
-  const [config, genai] = [sections(sources[0], 'text_config'), sections(sources[1], 'model')];
+  const config = sections(readRecord(folder.config, ignored), 'text_config');
+  const genai = sections(readRecord(folder.genaiConfig, ignored), 'model');
 
   /** The first usable entry of these names. */
   const first = <T>(schema: v.GenericSchema<T>, keys: readonly string[], genaiKeys: readonly string[]) => {

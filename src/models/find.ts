@@ -1,3 +1,4 @@
+/** Finding models on disk. */
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -44,7 +45,8 @@ export async function findModels({ folders, settings, bundled }: Places): Promis
   for (const [origin, paths] of places) {
     const files = (await Promise.all(paths.map((path) => onnxFiles(resolve(path))))).flat();
     const fresh = [...new Set(files)].filter((file) => !found.has(file));
-    const models = (await Promise.all(fresh.map((file) => describe(file, origin)))).filter(
+    const listed = listingOnce();
+    const models = (await Promise.all(fresh.map((file) => describe(file, origin, listed)))).filter(
       (model) => model !== undefined,
     );
     models.sort((a, b) => a.name.localeCompare(b.name) || a.file.localeCompare(b.file));
@@ -97,15 +99,27 @@ async function list(folder: string): Promise<{ folder: string; entries: Dirent[]
   return { folder, entries: await readdir(folder, { withFileTypes: true }).catch(() => []) };
 }
 
+/** {@link list}, but each folder once: a folder may hold thousands of models. */
+function listingOnce(): typeof list {
+  const known = new Map<string, ReturnType<typeof list>>();
+  return (folder) => {
+    const before = known.get(folder);
+    if (before) return before;
+    const entries = list(folder);
+    known.set(folder, entries);
+    return entries;
+  };
+}
+
 function isOnnx(file: string): boolean {
   return extname(file).toLowerCase() === '.onnx';
 }
 
 /** Undefined for what is gone, or turns out to be no file. */
-async function describe(file: string, origin: Origin): Promise<FoundModel | undefined> {
+async function describe(file: string, origin: Origin, listed: typeof list): Promise<FoundModel | undefined> {
   const own = await stat(file).catch(() => undefined);
   if (!own?.isFile()) return undefined;
-  const { entries } = await list(dirname(file));
+  const { entries } = await listed(dirname(file));
   const name = basename(file);
   const weights = entries.filter(
     (entry) => entry.name.startsWith(`${name}.data`) || entry.name.startsWith(`${name}_data`),

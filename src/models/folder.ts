@@ -1,3 +1,4 @@
+/** Which files belong to a model. */
 import { statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
@@ -11,15 +12,6 @@ export interface ModelFolder {
   readonly genaiConfig?: string;
 }
 
-const names: Readonly<Record<keyof ModelFolder, string>> = {
-  tokenizer: 'tokenizer.json',
-  tokenizerConfig: 'tokenizer_config.json',
-  config: 'config.json',
-  generationConfig: 'generation_config.json',
-  preprocessorConfig: 'preprocessor_config.json',
-  genaiConfig: 'genai_config.json',
-};
-
 /**
  * What lies beside a model: in its own folder or, where that folder is called `onnx` (transformers.js, Optimum),
  * one level up. `file` need not exist.
@@ -27,11 +19,15 @@ const names: Readonly<Record<keyof ModelFolder, string>> = {
 export function modelFolder(file: string): ModelFolder {
   const own = dirname(file);
   const folders = isVariantFolder(own) ? [own, dirname(own)] : [own];
-  const found: { -readonly [Key in keyof ModelFolder]: ModelFolder[Key] } = {};
-  for (const key of Object.keys(names) as (keyof ModelFolder)[]) {
-    found[key] = folders.map((folder) => join(folder, names[key])).find(isThere);
-  }
-  return found;
+  const find = (name: string) => folders.map((folder) => join(folder, name)).find(isThere);
+  return {
+    tokenizer: find('tokenizer.json'),
+    tokenizerConfig: find('tokenizer_config.json'),
+    config: find('config.json'),
+    generationConfig: find('generation_config.json'),
+    preprocessorConfig: find('preprocessor_config.json'),
+    genaiConfig: find('genai_config.json'),
+  };
 }
 
 /** True for the folder in which an export keeps its `.onnx` files apart from tokenizer and configuration. */

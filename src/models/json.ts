@@ -1,3 +1,4 @@
+/** JSON files that somebody else wrote. */
 import { readFileSync, statSync } from 'node:fs';
 import * as v from 'valibot';
 import { type ProblemCode, SinkscopeError } from '../errors.js';

@@ -81,6 +81,8 @@ export class ExternalData {
     const refuse = (what: string): SinkscopeError =>
       this.error(this.model, `${basename(this.model)} is refused: ${named} ${what}`);
     if (location === '') throw refuse('has no name. Export the model again.');
+    // ONNX Runtime's own tag for tensors of its process; it would read what lies at an address.
+    if (location.includes('_ORT_MEM_ADDR_')) throw refuse('is a place in memory. Export the model again.');
     if (location.includes('\0')) throw refuse('has a zero byte in its name. Export the model again.');
     if (/^([/\\]{2}|\\\\)/.test(location)) throw refuse(`is a network path. ${inFolder}`);
     if (/^[a-zA-Z]:/.test(location)) throw refuse(`names a drive. ${inFolder}`);

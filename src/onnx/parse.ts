@@ -213,8 +213,29 @@ export class Parser {
     }
   }
 
+  /** An attribute that is passed on as it is, so that nothing in it may lie elsewhere. */
   private opaque(span: Span): Attribute {
-    return { kind: 'opaque', value: this.reader.bytes(span) };
+    const { reader } = this;
+    for (const field of reader.fields(span)) {
+      if (tensorFields.has(field.number)) this.checkInline(reader.message(field));
+      else if (sparseFields.has(field.number)) {
+        // Values and indices are tensors, the third field the shape.
+        for (const part of reader.fields(reader.message(field)))
+          if (part.number !== 3) this.checkInline(reader.message(part));
+      } else if (graphFields.has(field.number))
+        throw new WireError('an attribute has a graph that its type does not name');
+    }
+    return { kind: 'opaque', value: reader.bytes(span) };
+  }
+
+  /** @throws WireError for a tensor whose data lie in another file */
+  private checkInline(span: Span): void {
+    for (const field of this.reader.fields(span)) {
+      if (field.number === 13 || field.number === 14)
+        throw new WireError(
+          'an attribute, sparse or a list, has its values in a data file, where only weights may have them',
+        );
+    }
   }
 
   private floats(field: Field): number[] {
@@ -343,6 +364,11 @@ export const AttributeType = {
 } as const;
 
 /** Attribute types and the fields that hold their values. */
+/** Fields of an attribute that hold tensors, sparse tensors and graphs, one or several. */
+const tensorFields: ReadonlySet<number> = new Set([5, 10]);
+const sparseFields: ReadonlySet<number> = new Set([22, 23]);
+const graphFields: ReadonlySet<number> = new Set([6, 11]);
+
 const valueFields: readonly (readonly [type: number, field: number])[] = [
   [AttributeType.float, 2],
   [AttributeType.int, 3],

@@ -15,7 +15,7 @@ export function fitGamma(values: ArrayLike<number>, shift: number): Gamma {
   const count = values.length;
   let [sum, logs, products] = [0, 0, 0];
   for (let i = 0; i < count; i++) {
-    const x = values[i] - shift;
+    const x = (values[i] ?? 0) - shift;
     const log = Math.log(x);
     sum += x;
     logs += log;

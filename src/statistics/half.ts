@@ -1,16 +1,11 @@
+/** Half precision and back. */
+
 /** IEEE 754 half precision (`float16` of ONNX, `F16` of safetensors), given as its bits, widened exactly. */
 export function float16ToFloat32(bits: Uint16Array): Float32Array {
   halfValues ??= Float32Array.from({ length: 1 << 16 }, (_, half) => halfValue(half));
   const values = new Float32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) values[i] = halfValues[bits[i]];
+  for (let i = 0; i < bits.length; i++) values[i] = halfValues[bits[i] ?? 0] ?? 0;
   return values;
-}
-
-/** bfloat16, given as its bits, widened exactly: it is the upper half of a float32. */
-export function bfloat16ToFloat32(bits: Uint16Array): Float32Array {
-  const widened = new Uint32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) widened[i] = bits[i] << 16;
-  return new Float32Array(widened.buffer);
 }
 
 /** The value of every half, by its bits; made when first needed. */
@@ -35,7 +30,7 @@ export function float32ToFloat16(values: Float32Array): Uint16Array {
 
 function half(value: number): number {
   scratch[0] = value;
-  const bits = scratchBits[0] as number;
+  const bits = scratchBits[0] ?? 0;
   const sign = (bits >>> 16) & 0x8000;
   const magnitude = bits & 0x7fffffff;
   if (magnitude > 0x7f800000) return sign | 0x7e00;

@@ -1,3 +1,4 @@
+/** A hidden state in a few numbers, in one pass over its elements. */
 import type { Entry, HiddenStatistics } from './statistics.js';
 
 const TOP = 16;
@@ -34,18 +35,20 @@ export function hiddenStatistics(values: Float32Array, tokens: number, dims: num
     let max = -1;
     let maxDim = 0;
     for (let dim = 0; dim < dims; dim++, i++) {
-      const magnitude = bits[i] & MAGNITUDE;
+      const magnitude = (bits[i] ?? 0) & MAGNITUDE;
       if (magnitude >= INFINITE) {
         nonFinite++;
         continue;
       }
-      upper[magnitude >>> LOW_BITS]++;
-      squares += values[i] * values[i];
+      const bucket = magnitude >>> LOW_BITS;
+      upper[bucket] = (upper[bucket] ?? 0) + 1;
+      const value = values[i] ?? 0;
+      squares += value * value;
       if (magnitude > max) {
         max = magnitude;
         maxDim = dim;
       }
-      if (magnitude > dimMax[dim]) dimMax[dim] = magnitude;
+      if (magnitude > (dimMax[dim] ?? 0)) dimMax[dim] = magnitude;
       if (magnitude > top.floor) top.insert(magnitude, i);
     }
     tokenNorm[token] = Math.sqrt(squares);
@@ -78,18 +81,20 @@ class Top {
     const { magnitudes, indices } = this;
     if (this.length < TOP) this.length++;
     let at = this.length - 1;
-    for (; at > 0 && magnitudes[at - 1] < magnitude; at--) {
-      magnitudes[at] = magnitudes[at - 1];
-      indices[at] = indices[at - 1];
+    for (; at > 0; at--) {
+      const before = magnitudes[at - 1] ?? 0;
+      if (before >= magnitude) break;
+      magnitudes[at] = before;
+      indices[at] = indices[at - 1] ?? 0;
     }
     magnitudes[at] = magnitude;
     indices[at] = index;
-    this.floor = magnitudes[TOP - 1];
+    this.floor = magnitudes[TOP - 1] ?? 0;
   }
 
   entries(values: Float32Array, dims: number): Entry[] {
     return Array.from(this.indices.subarray(0, this.length), (index) => ({
-      value: values[index],
+      value: values[index] ?? 0,
       token: Math.floor(index / dims),
       dim: index % dims,
     }));
@@ -104,18 +109,22 @@ function lowerMedian(bits: Int32Array, upper: Uint32Array, count: number): numbe
   const lowMask = lower.length - 1;
   // Infinity and NaN fall into buckets of their own, above every finite one.
   for (let i = 0; i < bits.length; i++) {
-    const magnitude = bits[i] & MAGNITUDE;
-    if (magnitude >>> LOW_BITS === bucket) lower[magnitude & lowMask]++;
+    const magnitude = (bits[i] ?? 0) & MAGNITUDE;
+    if (magnitude >>> LOW_BITS !== bucket) continue;
+    const low = magnitude & lowMask;
+    lower[low] = (lower[low] ?? 0) + 1;
   }
   const [low] = locate(lower, rank);
-  return asFloats(Int32Array.of((bucket << LOW_BITS) | low))[0];
+  const [median = Number.NaN] = asFloats(Int32Array.of((bucket << LOW_BITS) | low));
+  return median;
 }
 
 /** The bucket that holds the element of this rank, and its rank within the bucket. */
 function locate(histogram: Uint32Array, rank: number): [bucket: number, rank: number] {
   let bucket = 0;
-  while (rank >= histogram[bucket]) rank -= histogram[bucket++];
-  return [bucket, rank];
+  let left = rank;
+  for (let count = histogram[0]; count !== undefined && left >= count; count = histogram[++bucket]) left -= count;
+  return [bucket, left];
 }
 
 function asFloats(bits: Int32Array): Float32Array {

@@ -43,7 +43,7 @@ function scales(values: Float32Array, count: number, dims: number, bound: number
   values.forEach((value, i) => {
     const magnitude = Math.abs(value);
     const at = axis(i, dims);
-    if (magnitude < bound && magnitude > sizes[at]) sizes[at] = magnitude;
+    if (magnitude < bound && magnitude > (sizes[at] ?? 0)) sizes[at] = magnitude;
   });
   return { sizes: sizes.map((largest) => (largest > 0 ? largest / 127 : 1)), axis, dims };
 }
@@ -53,7 +53,7 @@ function distance(values: Float32Array, limit: number, { sizes, axis, dims }: Sc
   let squares = 0;
   values.forEach((value, i) => {
     if (!(Math.abs(value) < limit)) return;
-    const scale = sizes[axis(i, dims)];
+    const scale = sizes[axis(i, dims)] ?? 1;
     const error = value - halfToEven(value / scale) * scale;
     squares += error * error;
   });
@@ -72,7 +72,7 @@ export function stateDifference(values: Float32Array, other: Float32Array, limit
   if (values.length !== other.length) throw new RangeError(`${values.length} entries against ${other.length}`);
   let [error, norm, errorRest, normRest] = [0, 0, 0, 0];
   values.forEach((value, i) => {
-    const difference = (other[i] - value) ** 2;
+    const difference = ((other[i] ?? 0) - value) ** 2;
     error += difference;
     norm += value * value;
     if (Math.abs(value) < limit) {
@@ -87,7 +87,9 @@ export function stateDifference(values: Float32Array, other: Float32Array, limit
 export function countAbove(values: Float32Array, dims: number, magnitude: number): Int32Array {
   const counts = new Int32Array(dims);
   values.forEach((value, i) => {
-    if (Math.abs(value) >= magnitude) counts[i % dims]++;
+    if (!(Math.abs(value) >= magnitude)) return;
+    const dim = i % dims;
+    counts[dim] = (counts[dim] ?? 0) + 1;
   });
   return counts;
 }

@@ -1,3 +1,4 @@
+/** An attention pattern in what sinks are read from. */
 import type { PatternStatistics } from './statistics.js';
 
 /** A softmax under a mask leaves exact zeros; half-precision casts and additive masks may leave dust. */
@@ -38,12 +39,12 @@ export function patternStatistics(
       const row = (head * tokens + query) * keys;
       const own = row + offset;
       const seen = causal ? query + 1 : tokens;
-      for (let key = 0; key < seen; key++) sums[key] += values[own + key];
+      for (let key = 0; key < seen; key++) sums[key] = (sums[key] ?? 0) + (values[own + key] ?? 0);
       const extra = causalAfter ? row : row + tokens;
-      for (let column = 0; column < columns; column++) extraSum += values[extra + column];
+      for (let column = 0; column < columns; column++) extraSum += values[extra + column] ?? 0;
     }
     for (let key = 0; key < tokens; key++) {
-      alpha[head * tokens + key] = sums[key] / (causal ? tokens - key : tokens);
+      alpha[head * tokens + key] = (sums[key] ?? 0) / (causal ? tokens - key : tokens);
     }
     extraAlpha[head] = extraSum / tokens;
   }
@@ -62,7 +63,7 @@ function isCausal(values: Float32Array, heads: number, tokens: number, keys: num
     for (let query = 0; query < tokens; query++) {
       const row = (head * tokens + query) * keys + offset;
       for (let key = query + 1; key < tokens; key++) {
-        if (values[row + key] > NO_WEIGHT) return false;
+        if ((values[row + key] ?? 0) > NO_WEIGHT) return false;
       }
     }
   }

@@ -2,10 +2,10 @@
  * The safetensors format (github.com/huggingface/safetensors): eight bytes with the header's length, a JSON header,
  * then the tensors' bytes, little-endian, row-major and without gaps.
  */
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import * as v from 'valibot';
 import { SinkscopeError } from '../errors.js';
+import { beginSaving, endSaving, fileReason, giveUpSaving, unwritable } from '../saving.js';
 
 const ELEMENT_BYTES = {
   F64: 8,
@@ -143,7 +143,7 @@ async function reading<T>(file: string, read: (handle: FileHandle) => Promise<T>
   } catch (error) {
     if (error instanceof SinkscopeError) throw error;
     throw new SinkscopeError(
-      { code: 'file', file, message: `${file} could not be read: ${reason(error)}.` },
+      { code: 'file', file, message: `${file} could not be read: ${fileReason(error)}.` },
       { cause: error },
     );
   } finally {
@@ -172,11 +172,6 @@ function invalid(file: string, why: string, cause?: unknown): SinkscopeError {
   );
 }
 
-/** Where the process `pid` writes `file` until it is finished: beside it, so that renaming is atomic. */
-export function partialFile(file: string, pid = process.pid): string {
-  return join(dirname(file), `.${basename(file)}.${pid}.partial`);
-}
-
 /** Decimal digits of the largest number a header can hold. */
 const DIGITS = 16;
 const MAX_RANK = 4;
@@ -185,8 +180,7 @@ const MAX_RANK = 4;
  * Writes float32 tensors one by one as they are produced; the file appears under its name when all is well.
  *
  * Room for the header is kept at the front (the format lets it end in spaces), so nothing is copied or held.
- * Every failure removes what was written and is a SinkscopeError `save`. A killed process leaves
- * {@link partialFile}, which its parent can remove.
+ * Every failure removes what was written and is a SinkscopeError `save`; src/saving.ts says what a killed process leaves.
  */
 export class SafetensorsWriter {
   private readonly entries: Record<string, { dtype: 'F32'; shape: readonly number[]; data_offsets: [number, number] }> =
@@ -208,12 +202,7 @@ export class SafetensorsWriter {
       room += Buffer.byteLength(JSON.stringify(name)) + ':{"dtype":"F32","shape":[],"data_offsets":[,]},'.length;
       room += MAX_RANK * (DIGITS + 1) + 2 * DIGITS;
     }
-    try {
-      const handle = await open(partialFile(file), 'w');
-      return new SafetensorsWriter(file, handle, announced, 8 * Math.ceil(room / 8));
-    } catch (error) {
-      throw unwritable(file, error);
-    }
+    return new SafetensorsWriter(file, await beginSaving(file), announced, 8 * Math.ceil(room / 8));
   }
 
   /**
@@ -245,19 +234,16 @@ export class SafetensorsWriter {
     start.write(JSON.stringify(this.entries), 8);
     try {
       await writeExactly(this.handle, start, 0);
-      await this.handle.sync();
-      await this.handle.close();
-      await rename(partialFile(this.file), this.file);
     } catch (error) {
       await this.abort();
       throw unwritable(this.file, error);
     }
+    await endSaving(this.file, this.handle);
   }
 
   /** Gives up: removes what was written and leaves a file that was there before as it is. */
   async abort(): Promise<void> {
-    await this.handle.close().catch(() => undefined); // closed already, or the disk's last complaint about lost data
-    await rm(partialFile(this.file), { force: true });
+    await giveUpSaving(this.file, this.handle);
   }
 
   private async write(values: Float32Array): Promise<void> {
@@ -277,34 +263,4 @@ async function writeExactly(handle: FileHandle, bytes: Uint8Array, position: num
     const { bytesWritten } = await handle.write(bytes, done, Math.min(CHUNK, bytes.length - done), position + done);
     done += bytesWritten;
   }
-}
-
-function unwritable(file: string, error: unknown): SinkscopeError {
-  return new SinkscopeError(
-    {
-      code: 'save',
-      file,
-      message: `${file} could not be saved: ${reason(error)}. Nothing was left behind; choose another place or make room.`,
-    },
-    { cause: error },
-  );
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file or folder',
-  ENOTDIR: 'a part of its path is not a folder',
-  EISDIR: 'it is a folder',
-  EACCES: 'access is denied',
-  EPERM: 'access is denied',
-  EROFS: 'the disk is read-only',
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the disk quota is used up',
-  EFBIG: 'the file would be larger than the system allows',
-};
-
-/** The cause of a failed file operation in words. */
-function reason(error: unknown): string {
-  const { code, message } =
-    error instanceof Error ? (error as NodeJS.ErrnoException) : { code: '', message: String(error) };
-  return REASONS[code ?? ''] ?? message;
 }

@@ -1,3 +1,4 @@
+/** A picture as what a vision model is fed. */
 import { SinkscopeError } from '../errors.js';
 import { readPicture } from './picture.js';
 import type { Channels, Extent, Preprocessing, Size } from './preprocessing.js';

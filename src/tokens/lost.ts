@@ -1,3 +1,4 @@
+/** What of a text a model does not get to see. */
 import type { Token } from './token.js';
 
 /**

@@ -1,3 +1,4 @@
+/** What a model expects around a text: prefix token, separators. */
 import * as v from 'valibot';
 import { modelConfig } from '../models/config.js';
 import type { ModelFolder } from '../models/folder.js';

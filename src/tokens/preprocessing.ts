@@ -1,3 +1,4 @@
+/** What a vision model's own files say about its pictures. */
 import * as v from 'valibot';
 import { SinkscopeError } from '../errors.js';
 import { readJson } from '../models/json.js';

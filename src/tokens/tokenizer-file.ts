@@ -1,3 +1,4 @@
+/** `tokenizer.json`, as far as it is read here. */
 import * as v from 'valibot';
 import { SinkscopeError } from '../errors.js';
 import type { Spelling } from './pieces.js';

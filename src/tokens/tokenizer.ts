@@ -1,3 +1,4 @@
+/** Text to tokens with their places in it, and ids to text. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer as Native } from 'tokenizers';

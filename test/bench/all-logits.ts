@@ -3,7 +3,7 @@
  * written nowhere: what is measured is the analysis, not the disk. Answers every message with a run.
  */
 import type { RunRequest } from '../../src/engine/contract/events.js';
-import { readPrompt } from '../../src/engine/inputs/prompt.js';
+import { readPrompt } from '../../src/engine/inputs/read.js';
 import { runThrough } from '../../src/engine/jobs/analyze.js';
 import type { Saver } from '../../src/engine/jobs/save.js';
 import { Inside } from '../../src/engine/questions/inside.js';

@@ -207,12 +207,13 @@ function seconds(start: number): number {
 
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return (sorted[Math.floor((sorted.length - 1) / 2)] + sorted[Math.floor(sorted.length / 2)]) / 2;
+  const [lower, upper] = [Math.floor((sorted.length - 1) / 2), Math.floor(sorted.length / 2)];
+  return ((sorted[lower] ?? Number.NaN) + (sorted[upper] ?? Number.NaN)) / 2;
 }
 
 /** Median of the ratios of neighbours in time, which suffer alike from what else the machine does. */
 function ratios(values: readonly number[], references: readonly number[]): number {
-  return median(values.map((value, round) => value / references[round]));
+  return median(values.map((value, round) => value / (references[round] ?? Number.NaN)));
 }
 
 const tools: Tools = {

@@ -52,7 +52,7 @@ export async function experiments(tools: Tools, model: BenchModel) {
   const times = await tools.takeTurns(contenders);
   engine.dispose();
   bare.end();
-  const added = times.changed.map((both, round) => both - times.plain[round]);
+  const added = times.changed.map((both, round) => both - (times.plain[round] ?? Number.NaN));
   const share = tools.ratios(added, times.plain);
   return [
     {

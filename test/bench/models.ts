@@ -20,7 +20,7 @@ class Builder {
   }
 
   one(op: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}): string {
-    return this.add(op, inputs, attributes)[0];
+    return this.add(op, inputs, attributes)[0] ?? '';
   }
 
   /** A float32 weight in the weight file. */
@@ -98,7 +98,7 @@ function gpt2(b: Builder): string {
   let h = b.one('Add', [b.one('Gather', [table, 'input_ids']), b.one('Gather', [b.weight([context, hidden]), places])]);
   for (let layer = 0; layer < layers; layer++) {
     const qkv = linear(norm(h), hidden, 3 * hidden);
-    const [q, k, v] = b.add('Split', [qkv, b.ints([3], hidden, hidden, hidden)], { axis: int(-1) }, 3);
+    const [q = '', k = '', v = ''] = b.add('Split', [qkv, b.ints([3], hidden, hidden, hidden)], { axis: int(-1) }, 3);
     const mixed = attend(
       b,
       split(b, q, heads, width, position.scores),

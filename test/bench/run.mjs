@@ -11,7 +11,7 @@ const outdir = fileURLToPath(new URL('../../node_modules/.cache/sinkscope/bench'
 await build({
   absWorkingDir: root,
   entryPoints: {
-    engine: 'src/engine/jobs/child.ts',
+    engine: 'src/engine/process.ts',
     bench: 'test/bench/bench.ts',
     bare: 'test/bench/bare.ts',
     'all-logits': 'test/bench/all-logits.ts',

@@ -28,7 +28,9 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
     const { page } = await open({ theme, stale: true });
     await page.evaluate(() => window.harness.select({ token: 0, layer: 5, head: 2, dim: 239 }));
     await page.locator('sinkscope-attention-pattern sinkscope-grid').waitFor();
-    for (const button of await page.getByRole('button', { name: 'table', exact: true }).all()) await button.click();
+    const tables = await page.getByRole('button', { name: 'table', exact: true }).all();
+    expect(tables).toHaveLength(5);
+    for (const button of tables) await button.click();
     await page.getByTestId('export').locator('summary').click();
     expect(await violations(page)).toEqual([]);
   });

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import type {} from '../../webview/dev/harness.js';
+import { at } from '../support/lists.js';
 import { type Options, webview } from './browser.js';
 
 const { open } = webview();
@@ -34,7 +35,7 @@ describe('the form', () => {
     await page.getByTestId('text-text').click();
     await page.getByTestId('run-experiment').click();
     expect((await said('experiment')).map(({ action }) => action)).toEqual([
-      { do: 'choose-text', input: 'text' },
+      { do: 'choose-text', experiment: 'perplexity', input: 'text' },
       { do: 'run', experiment: 'perplexity', values: { tokens: 2048 } },
     ]);
   });
@@ -44,9 +45,44 @@ describe('the form', () => {
     await page.getByTestId('experiment').selectOption('compare');
     await page.getByRole('checkbox', { name: 'llama-sink' }).uncheck();
     await page.getByTestId('run-experiment').click();
-    const [{ action }] = await said('experiment');
+    const { action } = at(await said('experiment'), 0);
     const models = ['llama', 'llama-plain', 'llama-bias'].map((name) => `models/${name}/model.onnx`);
     expect(action).toEqual({ do: 'run', experiment: 'compare', values: { models } });
+  });
+
+  it('picks no model by what its place is called, and sends what is switched on', async () => {
+    const { page, said } = await openExperiments();
+    await page.evaluate(() => {
+      const models = [{ file: 'mine.onnx', name: 'bundled', origin: 'workspace' as const }];
+      window.harness.view({ models });
+    });
+    await page.getByTestId('experiment').selectOption('compare');
+    await page.getByRole('checkbox', { name: 'bundled', checked: false }).waitFor();
+    await page.getByTestId('experiment').selectOption('lens');
+    await page.getByRole('checkbox', { name: 'Between attention and MLP too' }).check();
+    await page.getByTestId('run-experiment').click();
+    const { action } = at(await said('experiment'), 0);
+    expect(action).toEqual({ do: 'run', experiment: 'lens', values: { mid: true } });
+  });
+
+  it('offers what is selected where the experiment takes some of it', async () => {
+    const { page } = await openExperiments();
+    const take = page.getByRole('button', { name: 'Take token 3', exact: true });
+    await page.evaluate(() => window.harness.select({ token: 3, layer: 2, head: 1 }));
+    await page.getByTestId('experiment').selectOption('lens');
+    await take.click();
+    expect(await page.locator('input[name=token]').inputValue()).toBe('3');
+    await page.getByTestId('experiment').selectOption('perplexity');
+    await expect.poll(() => take.count()).toBe(0);
+  });
+
+  it('says what is not needed with what is chosen', async () => {
+    const { page } = await openExperiments();
+    await page.getByTestId('experiment').selectOption('intervene');
+    const amount = page.locator('input[name=amount]');
+    expect(await amount.getAttribute('placeholder')).toBe('not needed');
+    await page.locator('select[name=set]').selectOption('scale');
+    await expect.poll(() => amount.getAttribute('placeholder')).toBe('');
   });
 
   it('takes an entry that is selected in the run', async () => {
@@ -55,7 +91,7 @@ describe('the form', () => {
     await page.getByTestId('experiment').selectOption('intervene');
     await page.getByRole('button', { name: 'Take token 0, dim 239, layer 2' }).click();
     await page.getByTestId('run-experiment').click();
-    const [{ action }] = await said('experiment');
+    const { action } = at(await said('experiment'), 0);
     expect(action).toEqual({
       do: 'run',
       experiment: 'intervene',
@@ -104,10 +140,11 @@ describe('a run', () => {
     const pictures = async () => (await said('save-picture')).length;
     await expect.poll(pictures).toBe(2);
     await run.getByRole('button', { name: 'Close Logit lens' }).click();
-    const [{ action: json }, { action: csv }, { action: close }] = await said('experiment');
-    expect(json).toMatchObject({ do: 'save-json' });
-    expect(csv).toMatchObject({ do: 'save-csv', part: 1 });
-    expect(close).toMatchObject({ do: 'close' });
+    expect((await said('experiment')).map(({ action }) => action)).toMatchObject([
+      { do: 'save-json' },
+      { do: 'save-csv', part: 1 },
+      { do: 'close' },
+    ]);
     const starts = await page.evaluate(() =>
       window.harness.messages.flatMap((message) =>
         message.type === 'save-picture' ? [String.fromCharCode(...message.png.slice(1, 4))] : [],
@@ -122,9 +159,9 @@ describe('a run', () => {
     const colors = await grid.evaluate((element) => {
       const { cells, theme } = element as unknown as {
         cells: { shades: Float32Array };
-        theme: { rampColors: string[] };
+        theme: { tones: { color: string }[] };
       };
-      const at = (shade: number) => theme.rampColors[Math.round(shade * 255)];
+      const at = (shade: number) => theme.tones[Math.round(shade * 255)]?.color;
       return { shades: [Math.min(...cells.shades), Math.max(...cells.shades)], ends: [at(0), at(0.5), at(1)] };
     });
     // The massive token shrinks most, so zero is the middle of the ramp.

@@ -3,19 +3,20 @@ import type { Locator, Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import type {} from '../../webview/dev/harness.js';
 import type { Grid } from '../../webview/grid.js';
+import { at } from '../support/lists.js';
 import { webview } from './browser.js';
 
 const { open, bundled } = webview();
 
 /** Colours of the canvas at a share of its plot's width and height, as 0 … 255. */
-async function pixel(canvas: Locator, x: number, y: number): Promise<number[]> {
+async function pixel(canvas: Locator, x: number, y: number): Promise<readonly number[]> {
   return canvas.evaluate(
     (element, [x, y]) => {
       const copy = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
       copy?.drawImage(element as HTMLCanvasElement, -Math.round(x), -Math.round(y));
       return [...(copy?.getImageData(0, 0, 1, 1).data ?? [])];
     },
-    [x, y],
+    [x, y] as const,
   );
 }
 
@@ -23,7 +24,7 @@ async function pixel(canvas: Locator, x: number, y: number): Promise<number[]> {
 const shows = (page: Page, view: string, text: string) =>
   page.locator(`sinkscope-${view}`).filter({ hasText: text }).waitFor();
 
-const brightness = ([r, g, b]: number[]) => r + g + b;
+const brightness = (rgba: readonly number[]) => at(rgba, 0) + at(rgba, 1) + at(rgba, 2);
 
 /** Middle of a cell of a view's grid, in CSS pixels from the canvas's top left. */
 const cellOf = (page: Page, view: string, row: number, column: number) =>
@@ -55,7 +56,7 @@ describe('what the panel shows', () => {
   it('lists what stands out, strongest first, and sorts by what is asked for', async () => {
     const { page } = await open();
     const rows = page.locator('sinkscope-massive-table tbody tr');
-    const dims = () => rows.evaluateAll((all) => all.map((row) => row.children[1].textContent));
+    const dims = () => rows.evaluateAll((all) => all.map((row) => row.children[1]?.textContent));
     expect(await dims()).toEqual(['239', '87', '222', '240']);
     expect((await rows.first().innerText()).split('\t')).toEqual(['▲ ⟨bos⟩', '239', '+2,084', '2,213 ×', '2 → 5']);
     await page.locator('sinkscope-massive-table').getByRole('button', { name: 'dim' }).click();
@@ -66,14 +67,14 @@ describe('what the panel shows', () => {
   it('paints the massive token far brighter than any other, from its onset on', async () => {
     const { page } = await open();
     const canvas = page.locator('sinkscope-residual-heatmap canvas.base');
-    const at = async (row: number, column: number) => {
+    const cell = async (row: number, column: number) => {
       const { x, y } = await cellOf(page, 'sinkscope-residual-heatmap', row, column);
       return brightness(await pixel(canvas, x, y));
     };
-    const massive = await at(2, 0);
-    expect(massive).toBeGreaterThan(2 * (await at(2, 30)));
-    expect(massive).toBeGreaterThan(2 * (await at(0, 0)));
-    expect(await at(8, 0)).toBeLessThan(massive);
+    const massive = await cell(2, 0);
+    expect(massive).toBeGreaterThan(2 * (await cell(2, 30)));
+    expect(massive).toBeGreaterThan(2 * (await cell(0, 0)));
+    expect(await cell(8, 0)).toBeLessThan(massive);
   });
 
   it('has a table behind the picture that says the same', async () => {
@@ -137,7 +138,7 @@ describe('what the panel shows', () => {
     const { page } = await open({ events: 4 });
     await page.evaluate(async () => {
       const { events } = await window.harness.loaded;
-      for (let index = 4; index < events.length; index++) window.harness.tell(index, events[index]);
+      for (const [index, event] of events.entries()) if (index >= 4) window.harness.tell(index, event);
     });
     await page.getByTestId('status').filter({ hasText: '8 of 8 layers' }).waitFor();
     await shows(page, 'summary', '24 of 32 heads');
@@ -222,10 +223,14 @@ describe('what the panel says', () => {
     await shows(page, 'attention-pattern', 'LAYER 5, HEAD 2');
   });
 
-  it('shows in place that a pattern cannot be had', async () => {
+  it.each([
+    ['attention-pattern', { layer: 1, head: 0 }],
+    ['predictions', { token: 3 }],
+  ])('shows in place that it is asking, and that there is no answer: %s', async (view, selection) => {
     const { page } = await open({ silent: true });
-    await page.evaluate(() => window.harness.select({ layer: 1, head: 0 }));
-    await page.locator('sinkscope-attention-pattern p').filter({ hasText: 'Computing' }).waitFor();
+    await page.evaluate((selection) => window.harness.select(selection), selection);
+    await page.locator(`sinkscope-${view} p`).filter({ hasText: 'Computing' }).waitFor();
+    expect(await page.locator(`sinkscope-${view} .problem`).count()).toBe(0);
     await page.evaluate(() => {
       const query = window.harness.messages.find((message) => message.type === 'query');
       const problem = { code: 'runtime' as const, message: 'The model is gone.' };
@@ -235,7 +240,7 @@ describe('what the panel says', () => {
         answer: { ok: false, problem },
       });
     });
-    await page.locator('sinkscope-attention-pattern .problem').filter({ hasText: 'The model is gone.' }).waitFor();
+    await page.locator(`sinkscope-${view} .problem`).filter({ hasText: 'The model is gone.' }).waitFor();
   });
 
   it('asks for the predictions after a selected token once', async () => {
@@ -279,13 +284,25 @@ describe('what the panel says', () => {
     ] as const) {
       await page.evaluate(
         ([names, model]) => {
-          const models = names.map((name) => ({ file: name, name, origin: 'workspace' }));
+          const models = names.map((name) => ({ file: name, name, origin: 'workspace' as const }));
           window.harness.view({ models, model: model || undefined });
         },
         [names, model] as const,
       );
       await expect.poll(shown).toBe(model);
     }
+  });
+
+  it('says where each model was found', async () => {
+    const { page } = await open();
+    const found = (['bundled', 'workspace', 'settings'] as const).map((origin) => ({
+      file: origin,
+      name: 'm',
+      origin,
+    }));
+    await page.evaluate((models) => window.harness.view({ models }), found);
+    const options = page.getByTestId('model').locator('vscode-option');
+    await expect.poll(() => options.allInnerTexts()).toEqual(['m (Bundled)', 'm (Workspace)', 'm (Settings)']);
   });
 
   it('stops a run', async () => {
@@ -314,69 +331,6 @@ describe('what the panel says', () => {
     );
     expect(pictures).toContainEqual({ name: 'layer-profile', starts: 'PNG' });
     expect(pictures).toContainEqual({ name: 'residual-stream', starts: 'PNG' });
-  });
-});
-
-describe('the keyboard', () => {
-  it('walks through a heatmap, reads cells out and selects', async () => {
-    const { page, said } = await open();
-    const view = page.locator('sinkscope-residual-heatmap');
-    await view.locator('.scroller').focus();
-    for (const key of ['ArrowRight', 'ArrowDown', 'ArrowDown', 'ArrowRight', 'ArrowLeft'])
-      await page.keyboard.press(key);
-    expect(await view.locator('[aria-live]').innerText()).toContain('S · token 1 · layer 2');
-    expect(await view.locator('.tooltip').isVisible()).toBe(true);
-    await page.keyboard.press('Escape');
-    expect(await view.locator('.tooltip').isVisible()).toBe(false);
-    await page.keyboard.press('Enter');
-    expect(await said('select')).toEqual([{ type: 'select', selection: { token: 1, layer: 2 } }]);
-  });
-
-  it('walks through the tokens', async () => {
-    const { page, said } = await open();
-    const list = page.locator('sinkscope-token-strip').getByRole('listbox');
-    await list.focus();
-    for (const key of ['End', 'ArrowLeft']) await page.keyboard.press(key);
-    expect(await list.getAttribute('aria-activedescendant')).toBe('token49');
-    expect(await said('select')).toEqual([]);
-    await page.keyboard.press('Enter');
-    expect(await said('select')).toEqual([{ type: 'select', selection: { token: 49 } }]);
-  });
-
-  it('moves through layers and dimensions', async () => {
-    const { page, said } = await open();
-    await page.getByRole('slider', { name: 'Layer' }).focus();
-    await page.keyboard.press('ArrowRight');
-    await page.getByRole('slider', { name: 'Dimension' }).focus();
-    await page.keyboard.press('ArrowLeft');
-    expect(await said('select')).toEqual([
-      { type: 'select', selection: { layer: 3 } },
-      { type: 'select', selection: { layer: 3, dim: 238 } },
-    ]);
-    const text = await page.getByRole('slider', { name: 'Layer' }).getAttribute('aria-valuetext');
-    expect(text).toContain('layer 3: +2,086 in dimension 239 on ⟨bos⟩');
-  });
-
-  it('reaches every view with one stop each', async () => {
-    const { page } = await open();
-    const stops: string[] = [];
-    for (let press = 0; press < 60; press++) {
-      await page.keyboard.press('Tab');
-      const name = await page.evaluate(() => {
-        const path: string[] = [];
-        let element = document.activeElement;
-        while (element) {
-          path.push(element.localName);
-          element = element.shadowRoot?.activeElement ?? null;
-        }
-        return path.join(' ');
-      });
-      if (name === 'body') break;
-      stops.push(name);
-    }
-    for (const view of ['token-strip', 'residual-heatmap', 'sink-heatmap', 'layer-profile', 'dimension-ruler']) {
-      expect(stops.filter((stop) => new RegExp(`sinkscope-${view}.* div$`).test(stop))).toHaveLength(1);
-    }
   });
 });
 

@@ -2,6 +2,7 @@ import type { Locator, Page } from 'playwright-core';
 import { PNG } from 'pngjs';
 import { describe, expect, it } from 'vitest';
 import type {} from '../../webview/dev/harness.js';
+import { at } from '../support/lists.js';
 import { webview } from './browser.js';
 
 const { open } = webview();
@@ -18,7 +19,7 @@ async function openPicture(theme: 'dark' | 'light' = 'dark') {
 }
 
 /** A point of the upright picture, in its own pixels, as the stage is to be clicked there. */
-async function at(page: Page, x: number, y: number): Promise<{ x: number; y: number }> {
+async function pointAt(page: Page, x: number, y: number): Promise<{ x: number; y: number }> {
   const { width = 0 } = (await stage(page).boundingBox()) ?? {};
   return { x: (x * width) / 320, y: (y * width) / 320 };
 }
@@ -30,7 +31,7 @@ async function colour(page: Page, element: Locator, x: number, y: number): Promi
       context?.drawImage(source as HTMLCanvasElement, -Math.round(point.x), -Math.round(point.y));
       return [...(context?.getImageData(0, 0, 1, 1).data ?? [])];
     },
-    await at(page, x, y),
+    await pointAt(page, x, y),
   );
 }
 
@@ -49,9 +50,9 @@ describe('a picture', () => {
   it('has its patches where they are: a click selects the one that is under it, here and at the host', async () => {
     const { page, said } = await openPicture();
     // Row 3, column 9: token 3 + 3 · 16 + 9.
-    await stage(page).click({ position: await at(page, 9 * 20 + 2, 3 * 20 + 2) });
-    await stage(page).click({ position: await at(page, 9 * 20 - 2, 3 * 20 - 2) });
-    await stage(page).click({ position: await at(page, 318, 198) });
+    await stage(page).click({ position: await pointAt(page, 9 * 20 + 2, 3 * 20 + 2) });
+    await stage(page).click({ position: await pointAt(page, 9 * 20 - 2, 3 * 20 - 2) });
+    await stage(page).click({ position: await pointAt(page, 318, 198) });
     expect((await said('select')).map(({ selection }) => selection.token)).toEqual([60, 43, 162]);
     const selected = page.locator('sinkscope-token-strip').getByRole('option', { selected: true });
     await expect.poll(() => selected.innerText()).toBe('patch 9,15');
@@ -108,7 +109,7 @@ describe('a picture', () => {
 
   it('tells its numbers under the mouse', async () => {
     const { page } = await openPicture();
-    await stage(page).hover({ position: await at(page, 30, 10) });
+    await stage(page).hover({ position: await pointAt(page, 30, 10) });
     const tooltip = page.locator('sinkscope-picture > * > .tooltip, sinkscope-picture .body ~ .tooltip').first();
     expect(await tooltip.innerText()).toMatch(/^patch 0,1 · token 4\nlayer 3: .*× the median.*\nmassive: dimension/);
   });
@@ -130,12 +131,12 @@ describe('a picture', () => {
     await menu.locator('summary').click();
     await menu.getByRole('button', { name: 'Picture: patches' }).click();
     await expect.poll(async () => (await said('save-picture')).length).toBe(1);
-    const { name, png } = (await said('save-picture'))[0];
+    const { name, png } = at(await said('save-picture'), 0);
     expect(name).toBe('picture');
     const { width, data } = PNG.sync.read(Buffer.from(Object.values(png)));
     // Below the title, within the frame: the picture's red half, then its blue one.
     const dominant = (x: number) => {
-      const [red, , blue] = data.subarray(4 * (60 * width + x));
+      const [red = 0, , blue = 0] = data.subarray(4 * (60 * width + x));
       return red > blue + 60 ? 'red' : blue > red + 60 ? 'blue' : 'neither';
     };
     expect([dominant(40), dominant(400)]).toEqual(['red', 'blue']);

@@ -1,16 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { build } from '../process/cli/sinkscope.js';
-import { type Arena, closeArena, openArena, play, roundOf, turnsOf } from './faults.js';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Arena, closeArena, openArena, play, turnsOf } from './faults.js';
 import { openRules } from './known.js';
+import { roundOf } from './rounds.js';
 import { unwatchable } from './watch.js';
 
 let arena: Arena;
 beforeAll(() => {
-  build();
-  if (unwatchable === undefined) arena = openArena();
-}, 120_000);
-afterAll(() => {
-  if (arena) closeArena(arena);
+  arena = openArena();
+});
+afterAll(() => closeArena(arena));
+beforeEach((context) => {
+  if (unwatchable) context.skip(unwatchable);
 });
 
 /** What was wrong about the rounds of these seeds, but for what is known; and how many disturbed anything. */
@@ -26,7 +26,7 @@ async function played(kind: string, seeds: readonly number[]) {
   return { wrong, disturbed };
 }
 
-describe.skipIf(unwatchable)('what saves a result', () => {
+describe('what saves a result', () => {
   it('has each operation on the disk fail in turn, in every way', async (context) => {
     const seeds = await turnsOf(arena, 'merge');
     if (seeds.length === 0) return context.skip('there is no C compiler');

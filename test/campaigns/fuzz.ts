@@ -16,8 +16,9 @@ import type { RunRequest } from '../../src/engine/contract/events.js';
 import { Engine } from '../../src/engine/host/engine.js';
 import { type Problem, SinkscopeError } from '../../src/errors.js';
 import { openSafetensors } from '../../src/statistics/safetensors.js';
+import type { Ask, Case, Content } from './case.js';
 import { spread } from './damage.js';
-import { type Ask, type Case, type Content, kinds } from './inputs.js';
+import { kinds } from './inputs.js';
 import {
   checkBuilt,
   forgetPeak,

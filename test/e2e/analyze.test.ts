@@ -18,9 +18,8 @@ describe('Analyze Prompt', () => {
     expect(await panel.massiveRows.count()).toBeGreaterThan(0);
     expect(await panel.massiveRows.first().textContent()).toContain('239');
     // The prefix token has no text of its own; its signs stand before the first that has.
-    const { signs, tinted } = await window.marks();
-    expect(signs.join('')).toMatch(/bos.*▲.*⚓/);
-    expect(tinted.join('')).toContain('lamp');
+    await expect.poll(async () => (await window.marks()).signs.join('')).toMatch(/bos.*▲.*⚓/);
+    await expect.poll(async () => (await window.marks()).tinted.join('')).toContain('lamp');
 
     await window.lines.filter({ hasText: 'The lamp' }).getByText('lamp').click();
     await window.command('Show or Focus Hover');
@@ -84,7 +83,7 @@ describe('Analyze Prompt', () => {
     const window = await open({ files: { 'sample.md': sample } });
     await window.openFile('sample.md');
     await window.analyze();
-    expect((await window.marks()).tinted).not.toEqual([]);
+    await expect.poll(async () => (await window.marks()).tinted).not.toEqual([]);
     await window.command('Sinkscope: Clear Analysis Marks');
     const none = { tinted: [], bordered: [], outlined: [], underlined: [], signs: [] };
     await expect.poll(() => window.marks()).toEqual(none);

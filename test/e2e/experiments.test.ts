@@ -47,6 +47,7 @@ test('models and files are chosen in the panel, and what came out is there after
   await ratios.getByText('training has made no activations massive here').waitFor();
   await window.screenshot('experiment ratios');
 
+  await window.kept('experiments', 'lens', 'ratios');
   await window.reload();
   const again = await window.panel();
   await again.showExperiments();

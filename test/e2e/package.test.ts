@@ -32,6 +32,7 @@ describe('the package', () => {
     'package.json',
     'package.nls.json',
     'readme.md',
+    'changelog.md',
     'LICENSE.txt',
     'dist/extension.js',
     'dist/engine.js',
@@ -49,7 +50,9 @@ describe('the package', () => {
   });
 
   test('holds nothing that only developers need', () => {
-    const unwanted = /\.(ts|map|py)$|^extension\/(src|test|tools|scripts|webview|docs|\.)/;
+    const unwanted = /\.(ts|map|py|cff)$|^extension\/(src|test|tools|scripts|webview|docs|\.)/;
+    const documents = names.filter((name) => /^extension\/[^/]+\.md$/.test(name));
+    expect(documents.sort()).toEqual(['extension/changelog.md', 'extension/readme.md']);
     expect(names.filter((name) => unwanted.test(name))).toEqual([]);
     const packages = new Set(names.map((name) => /^extension\/node_modules\/([^/]+)/.exec(name)?.[1]));
     packages.delete(undefined);

@@ -1,5 +1,6 @@
 /** A picture in the Explorer: right-click, Analyze Image, choose a vision model, read, click. */
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { expect } from 'vitest';
 import { test } from './fixtures.js';
 
@@ -15,11 +16,9 @@ test('a picture is analyzed from the Explorer with a vision model of the folder'
   await window.menuOf(page.getByRole('treeitem', { name: 'coast.jpg' }), 'Analyze Image');
   // The chosen model, llama, takes no pictures.
   const models = page.locator('.quick-input-list').getByRole('option');
-  await models.first().waitFor();
-  expect(await models.allTextContents()).toEqual([
-    expect.stringContaining('Workspace'),
-    expect.stringContaining('Add'),
-  ]);
+  await expect
+    .poll(() => models.allTextContents())
+    .toEqual([expect.stringContaining('Workspace'), expect.stringContaining('Add')]);
   await models.first().click();
 
   const panel = await window.panel();
@@ -40,6 +39,7 @@ test('a picture is analyzed from the Explorer with a vision model of the folder'
     await window.screenshot(`picture ${theme}`);
   }
 
+  await window.kept('last-run', basename(window.folder));
   await window.reload();
   await expect.poll(() => window.summary()).toContain('patch');
   const again = await window.view('panel');

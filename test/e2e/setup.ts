@@ -13,6 +13,8 @@ declare module 'vitest' {
     vsix: string;
     /** Folder that it is installed in. */
     extensions: string;
+    /** Folder in which the editor keeps what extensions store, by workspace. */
+    storage: string;
     /** Folder for the workspaces of the tests. */
     workspaces: string;
   }
@@ -29,6 +31,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('url', server.url);
   project.provide('vsix', vsix);
   project.provide('extensions', join(userData, 'extensions'));
+  project.provide('storage', join(userData, 'User/workspaceStorage'));
   project.provide('workspaces', join(out, 'workspaces'));
   return server.close;
 }

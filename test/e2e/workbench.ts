@@ -1,6 +1,6 @@
 /** VS Code as a person sees it, in a browser page. */
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Browser, Frame, Locator, Page } from 'playwright-core';
 import { inject, vi } from 'vitest';
@@ -38,6 +38,18 @@ export class Workbench {
     return workbench;
   }
 
+  /** Waits until what a reload brings back is on the disk, with these words in it: it is shown before it is kept. */
+  async kept(name: 'last-run' | 'experiments', ...words: string[]): Promise<void> {
+    await vi.waitFor(async () => {
+      for (const workspace of await readdir(inject('storage'))) {
+        const file = join(inject('storage'), workspace, 'sinkscope.sinkscope', name);
+        const content = await readFile(file, 'latin1').catch(() => '');
+        if (words.every((word) => content.includes(word))) return;
+      }
+      throw new Error(`${name} is not kept yet.`);
+    }, patience);
+  }
+
   /** Loads the window again, as after a restart. */
   async reload(): Promise<void> {
     const before = await this.page.locator('.monaco-workbench').elementHandle();
@@ -62,11 +74,18 @@ export class Workbench {
 
   /** Opens a file of the folder by Go to File. */
   async openFile(name: string): Promise<void> {
-    const input = await this.quickInput('ControlOrMeta+P', name);
-    await this.page.locator('.quick-input-list').getByRole('option', { name }).first().waitFor();
-    await input.press('Enter');
+    await this.quickPick('ControlOrMeta+P', name, name);
     await this.tab(name).waitFor();
     await this.lines.first().waitFor();
+  }
+
+  /** The field of palettes and dialogs, and the list below it. */
+  private get input(): Locator {
+    return this.page.locator('.quick-input-widget input');
+  }
+
+  private get entries(): Locator {
+    return this.page.locator('.quick-input-list');
   }
 
   tab(name: string | RegExp): Locator {
@@ -99,19 +118,20 @@ export class Workbench {
 
   /** Runs a command by its title from the palette. */
   async command(title: string): Promise<void> {
-    await this.quickInput('F1', `>${title}`);
     // Others may begin alike; its keys may follow the title.
-    const entry = new RegExp(`^${title}(,|$)`);
-    await this.page.locator('.quick-input-list').getByRole('option', { name: entry }).click();
+    await this.quickPick('F1', `>${title}`, new RegExp(`^${title}(,|$)`));
   }
 
-  /** Types a path into the dialog that is asking for a file. */
+  /** Types a path into the dialog that is asking for a file; where it opens, there is none of that name. */
   async answerDialog(path: string): Promise<void> {
-    const input = this.page.locator('.quick-input-widget input');
+    const entry = (name: string) => this.entries.getByRole('option', { name });
     // It fills in the folder first, and would add that to what is typed too early.
-    await this.page.locator('.quick-input-list').getByRole('option', { name: '..' }).waitFor();
-    await input.fill(path);
+    await entry('..').waitFor();
+    await this.input.fill(path);
+    // It goes to the folder that was typed. Chosen before it is there, nothing is chosen: it goes there and stays open.
+    await entry(basename(path)).waitFor();
     await this.page.getByRole('button', { name: 'Choose' }).click();
+    await this.input.waitFor({ state: 'hidden' });
   }
 
   /** Right-clicks a line, which leaves a selection there as it is, and chooses an entry of the menu. */
@@ -185,14 +205,16 @@ export class Workbench {
     await this.page.screenshot({ path: join(screenshots, `${name}.png`) });
   }
 
-  /** The field that `key` opens, with `text` in it. A webview that is just coming up can take the key or the focus. */
-  private async quickInput(key: string, text: string): Promise<Locator> {
-    const input = this.page.locator('.quick-input-widget input');
+  /**
+   * Types `text` into the field that `key` opens, and takes an entry of the list. A webview that is just coming up can
+   * take the key, or the focus, which closes the field.
+   */
+  private async quickPick(key: string, text: string, name: string | RegExp): Promise<void> {
     await vi.waitFor(async () => {
-      if (!(await input.isVisible())) await this.page.keyboard.press(key);
-      await input.fill(text, oneTry);
+      if (!(await this.input.isVisible())) await this.page.keyboard.press(key);
+      await this.input.fill(text, oneTry);
+      await this.entries.getByRole('option', { name }).first().click(oneTry);
     }, patience);
-    return input;
   }
 
   private async findView(name: string): Promise<Frame | undefined> {

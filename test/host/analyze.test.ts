@@ -4,10 +4,22 @@ import * as vscode from 'vscode';
 import { massiveActivations } from '../../src/analysis/massive.js';
 import { sinks } from '../../src/analysis/sinks.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
-import type { Run } from '../../src/extension/analyses.js';
+import type { ShownRun } from '../../src/extension/analyses.js';
 import type { Api } from '../../src/extension/extension.js';
 import type { TextRange } from '../../src/extension/ranges.js';
-import { analyze, api, closeEditors, configure, event, open, openFile, repositoryFile, until } from './support.js';
+import {
+  analyze,
+  api,
+  change,
+  closeEditors,
+  configure,
+  event,
+  halt,
+  open,
+  openFile,
+  repositoryFile,
+  until,
+} from './support.js';
 
 const isRange = (range: TextRange | undefined): range is TextRange => range !== undefined;
 
@@ -89,7 +101,7 @@ describe('Analyze Prompt', () => {
     assert.equal(run.source?.text, 'Summer is warm.');
     assert.equal(run.source.scope, 'selection');
     const ranges = run.ranges.filter(isRange);
-    assert.equal(ranges[0].start, 10);
+    assert.equal(ranges[0]?.start, 10);
     assert.equal(ranges.at(-1)?.end, 25);
     assert.equal(sinkscope.decorations.marks(editor.document)?.prefix?.at, 10);
   });
@@ -98,7 +110,7 @@ describe('Analyze Prompt', () => {
     const editor = await open('one line\nSummer is warm. Winter is cold.\n');
     editor.selection = new vscode.Selection(1, 0, 1, 31);
     const before = await analyze(sinkscope);
-    const held = (run: Run) => run.ranges.map((range) => range && textAt(editor.document, range));
+    const held = (run: ShownRun) => run.ranges.map((range) => range && textAt(editor.document, range));
     const texts = held(before);
     await editor.edit((edit) => {
       edit.insert(new vscode.Position(0, 0), '🙂 two\nlines ');
@@ -162,9 +174,11 @@ describe('Analyze Prompt', () => {
 
   it('stops in the middle, and runs again', async () => {
     await open('Summer is warm.');
-    const started = event(sinkscope, 'started');
+    await analyze(sinkscope);
+    halt(sinkscope);
+    const begun = change(sinkscope, ({ type }) => type === 'run');
     const ended = vscode.commands.executeCommand('sinkscope.analyze');
-    await started;
+    await begun;
     await vscode.commands.executeCommand('sinkscope.stop');
     await ended;
     assert.equal(sinkscope.analyses.run?.analysis.problem?.code, 'cancelled');
@@ -182,11 +196,11 @@ describe('Analyze Prompt', () => {
 
   it('says so when the engine dies, and runs again', async () => {
     await open('Summer is warm.');
-    const started = event(sinkscope, 'started');
+    await analyze(sinkscope);
+    const pid = halt(sinkscope);
+    const begun = change(sinkscope, ({ type }) => type === 'run');
     const ended = vscode.commands.executeCommand('sinkscope.analyze');
-    await started;
-    const { pid } = sinkscope.analyses.engine;
-    assert.ok(pid);
+    await begun;
     process.kill(pid, 'SIGKILL');
     await ended;
     assert.equal(sinkscope.analyses.run?.analysis.problem?.code, 'crashed');
@@ -275,7 +289,7 @@ describe('Analyze Prompt', () => {
     try {
       const { analysis } = await analyze(sinkscope);
       assert.equal(analysis.started?.settings.bos, false);
-      assert.equal(analysis.tokens?.tokens[0].special, false);
+      assert.equal(analysis.tokens?.tokens[0]?.special, false);
     } finally {
       await settings.restore();
     }

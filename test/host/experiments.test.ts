@@ -6,7 +6,8 @@ import * as vscode from 'vscode';
 import type { Api } from '../../src/extension/extension.js';
 import { Store } from '../../src/extension/store.js';
 import type { ExperimentRun } from '../../src/protocol.js';
-import { analyze, api, closeEditors, configure, open, repositoryFile, until } from './support.js';
+import { at } from '../support/lists.js';
+import { analyze, api, closeEditors, configure, inWorkspace, open, repositoryFile, until } from './support.js';
 
 const references = JSON.parse(readFileSync(repositoryFile('test', 'references', 'experiments.json'), 'utf8'));
 const boats = vscode.Uri.file(repositoryFile('test', 'text', 'three-men-in-a-boat.md'));
@@ -51,7 +52,7 @@ describe('experiments', () => {
     assert.ok(expected, 'there is no such reference');
     const [table] = presentation?.parts ?? [];
     assert.ok(table?.kind === 'table');
-    const [value] = table.rows[0];
+    const value = at(table.rows, 0, 0);
     assert.ok(Math.abs(Number(value) / expected.perplexity - 1) < 1e-4, `${value} is not ${expected.perplexity}`);
     assert.match(said[0] ?? '', /^window 1 of 10 · perplexity [\d.]+ \(95 % interval [\d.]+ to [\d.]+\)$/);
     assert.ok(presentation?.settings.some(({ name, value }) => name === 'T' && value === '256 tokens'));
@@ -70,7 +71,7 @@ describe('experiments', () => {
     assert.equal(sinkscope.analyses.run?.number, number);
     // The run that is shown still answers: the experiment had an engine of its own.
     const { rows } = await sinkscope.analyses.engine.query({
-      type: 'lens-rows',
+      type: 'lens',
       layer: 8,
       point: 'resid_post',
       top: 1,
@@ -117,7 +118,7 @@ describe('experiments', () => {
     [
       'ratios',
       'gnn-ts-op17',
-      { twin: fixture('gnn-ts-op17', 'model.onnx'), graphs: [fixture('gnn-ts-op17', 'golden.safetensors')] },
+      { untrained: fixture('gnn-ts-op17', 'model.onnx'), feeds: [fixture('gnn-ts-op17', 'golden.safetensors')] },
       /training has made no activations massive here/,
     ],
   ];
@@ -135,16 +136,11 @@ describe('experiments', () => {
   }
 
   it('surveys a folder, and compares the texts in it', async () => {
-    const [workspace] = vscode.workspace.workspaceFolders ?? [];
-    const folder = vscode.Uri.joinPath(workspace.uri, 'corpus');
+    const folder = inWorkspace('corpus');
     const text = readFileSync(boats.fsPath, 'utf8');
     const half = Math.round(text.length / 2);
-    for (const [name, part] of [
-      ['one.txt', text.slice(0, half)],
-      ['two.md', text.slice(half)],
-    ]) {
+    for (const [name, part] of Object.entries({ 'one.txt': text.slice(0, half), 'two.md': text.slice(half) }))
       await vscode.workspace.fs.writeFile(vscode.Uri.joinPath(folder, name), Buffer.from(part));
-    }
     try {
       const survey = await run('survey', { texts: folder, sequences: 2, length: 32 });
       assert.ok(survey.presentation?.settings.some(({ name, value }) => name === 'corpus' && value === 'corpus'));
@@ -157,8 +153,7 @@ describe('experiments', () => {
   });
 
   it('shows the parts of a survey that was run elsewhere as one', async () => {
-    const [workspace] = vscode.workspace.workspaceFolders ?? [];
-    const folder = vscode.Uri.joinPath(workspace.uri, 'parts').fsPath;
+    const folder = inWorkspace('parts').fsPath;
     mkdirSync(folder);
     const parts = [0, 1].map((index) => join(folder, `${index}.json`));
     for (const [index, part] of parts.entries()) {
@@ -183,11 +178,34 @@ describe('experiments', () => {
     }
   });
 
-  it('is there again after a reload, unless it was closed or has not ended', async () => {
+  it('is saved as the JSON that the command line prints', async () => {
     const [workspace] = vscode.workspace.workspaceFolders ?? [];
-    const store = new Store(vscode.Uri.joinPath(workspace.uri, '.experiments'));
+    assert.ok(workspace);
+    const file = vscode.Uri.joinPath(workspace.uri, 'perplexity.json');
+    const { number } = await run('perplexity', { text: boats, tokens: 300, window: 64 });
+    const { showSaveDialog } = vscode.window;
+    Object.assign(vscode.window, { showSaveDialog: async () => file });
+    try {
+      await vscode.commands.executeCommand('sinkscope.experimentAction', { do: 'save-json', run: number });
+    } finally {
+      Object.assign(vscode.window, { showSaveDialog });
+    }
+    const saved = JSON.parse(readFileSync(file.fsPath, 'utf8'));
+    const options = ['--file', boats.fsPath, '--tokens', '300', '--window', '64', '--json'];
+    const printed = execFileSync('node', [
+      repositoryFile('dist', 'cli.js'),
+      'perplexity',
+      bundled('llama'),
+      ...options,
+    ]);
+    assert.deepEqual(saved, JSON.parse(printed.toString()));
+  });
+
+  it('is there again after a reload, unless it was closed or has not ended', async () => {
+    const store = new Store(inWorkspace('.experiments'));
     const done = await run('lens', { text: { name: 'summer', text: 'Summer is warm.' } });
     const failed = await run('perplexity', { text: { name: 'summer', text: 'Summer.' } });
+    assert.ok('json' in done);
     const running = { ...done, number: 99, status: 'running' } as const;
     await store.saveExperiments([running, failed, done]);
     for (const { number } of sinkscope.experiments.runs) sinkscope.experiments.close(number);
@@ -200,12 +218,47 @@ describe('experiments', () => {
     assert.deepEqual(await store.loadExperiments(), []);
   });
 
-  it('stops at once, and says so', async () => {
+  it('asks in the palette for what has no default, in the words of the definition', async () => {
+    await open('Summer is warm. Winter is cold. Autumn is in between, and so is spring.');
+    const { showQuickPick, showInputBox } = vscode.window;
+    const asked: (string | undefined)[] = [];
+    Object.assign(vscode.window, {
+      showQuickPick: async (items: readonly vscode.QuickPickItem[], { title }: vscode.QuickPickOptions) => {
+        asked.push(title, ...items.map(({ label }) => label));
+        return items.find(({ label }) => label === 'Scale…');
+      },
+      showInputBox: async ({ title, validateInput }: vscode.InputBoxOptions) => {
+        asked.push(title, `${await validateInput?.('half')}`, `${await validateInput?.('0.5')}`);
+        return '0.5';
+      },
+    });
+    try {
+      const { presentation, problem } = await run('intervene');
+      const set = presentation?.settings.find(({ name }) => name === 'set');
+      assert.match(set?.value ?? problem?.message ?? '', /→ × 0\.5$/);
+    } finally {
+      Object.assign(vscode.window, { showQuickPick, showInputBox });
+    }
+    assert.deepEqual(asked, [
+      'What to do with the massive activations',
+      'Set to zero',
+      'Set to their mean over a calibration text',
+      'Set to a value…',
+      'Scale…',
+      'Add noise of a standard deviation…',
+      'Value, factor or deviation',
+      'It is a number.',
+      'undefined',
+    ]);
+  });
+
+  it('stops at once, and keeps what there is by then', async () => {
     const running = run('perplexity', { text: boats, window: 64 });
-    await until(() => sinkscope.experiments.runs[0]?.progress !== undefined);
+    await until(() => sinkscope.experiments.runs[0]?.presentation !== undefined);
     await vscode.commands.executeCommand('sinkscope.stopExperiment');
-    const { status, problem } = await running;
-    assert.deepEqual([status, problem?.code], ['failed', 'cancelled']);
+    const stopped = await running;
+    assert.deepEqual([stopped.status, stopped.problem?.code], ['failed', 'cancelled']);
+    assert.ok(stopped.presentation && 'json' in stopped);
     assert.equal(sinkscope.experiments.running, false);
   });
 

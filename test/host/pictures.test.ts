@@ -1,24 +1,25 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import * as vscode from 'vscode';
-import { Analyses, type Run } from '../../src/extension/analyses.js';
+import { Analyses, type ShownRun } from '../../src/extension/analyses.js';
 import type { Api } from '../../src/extension/extension.js';
 import { Store } from '../../src/extension/store.js';
 import { connect } from '../../src/extension/webview.js';
-import type { ToWebview } from '../../src/protocol.js';
-import { api, change, closeEditors, configure, extension, repositoryFile, until } from './support.js';
+import { readReply, type ToWebview } from '../../src/protocol.js';
+import { at, pairs } from '../support/lists.js';
+import { api, change, closeEditors, configure, extension, inWorkspace, repositoryFile, until } from './support.js';
 
 const fixture = (name: string, file = 'model.onnx') => repositoryFile('test', 'zoo', 'fixtures', name, file);
 const [reference] = JSON.parse(readFileSync(repositoryFile('test', 'references', 'pictures.json'), 'utf8'));
 
-function finished({ analyses }: Api): Run {
+function finished({ analyses }: Api): ShownRun {
   const { run } = analyses;
   assert.ok(run, 'no run was made');
   assert.equal(run.analysis.status, 'finished', run.analysis.problem?.message);
   return run;
 }
 
-const names = ({ analysis }: Run) => analysis.tokens?.tokens.map(({ text }) => text);
+const names = ({ analysis }: ShownRun) => analysis.tokens?.tokens.map(({ text }) => text);
 
 describe('Analyze Image', () => {
   let sinkscope: Api;
@@ -28,7 +29,7 @@ describe('Analyze Image', () => {
 
   before(async () => {
     sinkscope = await api();
-    [{ uri: folder }] = vscode.workspace.workspaceFolders ?? [];
+    folder = inWorkspace();
     picture = vscode.Uri.joinPath(folder, 'coast.png');
     const model = vscode.Uri.joinPath(folder, 'dinov2', 'model.onnx');
     const { fs } = vscode.workspace;
@@ -62,11 +63,11 @@ describe('Analyze Image', () => {
     assert.equal(run.analysis.layers.length, reference.layers.length);
     const near = (actual: number, expected: number) => assert.ok(Math.abs(actual / expected - 1) < 1e-4);
     for (const [k, expected] of reference.layers.entries()) {
-      const { median, top, tokenMax, tokenMaxDim } = run.analysis.layers[k];
+      const { median, top, tokenMax, tokenMaxDim } = at(run.analysis.layers, k);
       near(median, expected.median);
-      near(top[0].value, expected.top[0].value);
+      near(at(top, 0).value, expected.top[0].value);
       assert.deepEqual([...tokenMaxDim], expected.tokenMaxDim);
-      for (const [t, max] of expected.tokenMax.entries()) near(tokenMax[t], max);
+      for (const [max, wanted] of pairs(tokenMax, expected.tokenMax as number[])) near(max, wanted);
     }
     const { document, scope } = await sinkscope.viewState();
     assert.deepEqual([document, scope], ['coast.png', 'picture']);
@@ -132,8 +133,9 @@ describe('Analyze Image', () => {
       said.fire({ type: 'query', id: 1, query: { type: 'picture' } });
       await until(() => posted.some(({ type }) => type === 'answer'));
       const answer = posted.find((message) => message.type === 'answer')?.answer;
-      assert.ok(answer?.ok && 'bytes' in answer.value);
-      assert.deepEqual(Buffer.from(answer.value.bytes), readFileSync(picture.fsPath));
+      const found = answer?.ok ? readReply('picture', answer.value) : undefined;
+      assert.ok(found);
+      assert.deepEqual(Buffer.from(found.bytes), readFileSync(picture.fsPath));
     } finally {
       for (const part of [connection, said, view, log, analyses]) part.dispose();
     }
@@ -205,8 +207,7 @@ describe('Analyze with Feeds…', () => {
   it('asks which axis counts tokens where there are several examples', async () => {
     const settings = await configure({ model: fixture('vit-ort-fused') });
     try {
-      const [{ uri: folder }] = vscode.workspace.workspaceFolders ?? [];
-      const feeds = vscode.Uri.joinPath(folder, 'two.safetensors');
+      const feeds = inWorkspace('two.safetensors');
       const bytes = 2 * 3 * 32 * 32 * 4;
       const header = JSON.stringify({
         pixel_values: { dtype: 'F32', shape: [2, 3, 32, 32], data_offsets: [0, bytes] },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
-import type { Change, Run } from '../../src/extension/analyses.js';
+import type { Change, ShownRun } from '../../src/extension/analyses.js';
 import type { Api } from '../../src/extension/extension.js';
 
 export function extension(): vscode.Extension<Api> {
@@ -28,22 +28,38 @@ export async function open(text: string): Promise<vscode.TextEditor> {
   return vscode.window.showTextDocument(document, vscode.ViewColumn.One);
 }
 
+/** Something in the folder that is open. */
+export function inWorkspace(...path: string[]): vscode.Uri {
+  const folder = vscode.workspace.workspaceFolders?.[0];
+  assert.ok(folder);
+  return vscode.Uri.joinPath(folder.uri, ...path);
+}
+
 /** Opens a file of the workspace with exactly these bytes. */
 export async function openFile(name: string, text: string): Promise<vscode.TextEditor> {
-  const [folder] = vscode.workspace.workspaceFolders ?? [];
-  assert.ok(folder);
-  const file = vscode.Uri.joinPath(folder.uri, name);
+  const file = inWorkspace(name);
   await vscode.workspace.fs.writeFile(file, Buffer.from(text));
   return vscode.window.showTextDocument(file, { viewColumn: vscode.ViewColumn.One });
 }
 
 /** Runs the command on the active editor and gives the finished run. */
-export async function analyze({ analyses }: Api): Promise<Run> {
+export async function analyze({ analyses }: Api): Promise<ShownRun> {
   await vscode.commands.executeCommand('sinkscope.analyze');
   const { run } = analyses;
   assert.ok(run, 'no run was made');
   assert.equal(run.analysis.status, 'finished', run.analysis.problem?.message);
   return run;
+}
+
+/**
+ * Halts the process that runs models: what is begun from now on lasts until it is ended, on a machine of any speed.
+ * It is there once something was analyzed.
+ */
+export function halt({ analyses }: Api): number {
+  const { pid } = analyses.engine;
+  assert.ok(pid, 'no process runs models');
+  process.kill(pid, 'SIGSTOP');
+  return pid;
 }
 
 /** The next change for which `test` holds. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { deserialize, serialize } from 'node:v8';
 import * as vscode from 'vscode';
 import { toJson } from '../../src/analysis/result.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
@@ -6,12 +7,13 @@ import { Analyses } from '../../src/extension/analyses.js';
 import { exportJson, exportTensors } from '../../src/extension/export.js';
 import type { Api } from '../../src/extension/extension.js';
 import { Store } from '../../src/extension/store.js';
-import { analyze, api, change, closeEditors, open, openFile, until } from './support.js';
+import { analyze, api, change, closeEditors, halt, inWorkspace, open, openFile, until } from './support.js';
 
 const panelTabs = () =>
   vscode.window.tabGroups.all
     .flatMap(({ tabs }) => tabs)
     .filter(({ input }) => input instanceof vscode.TabInputWebview && input.viewType.endsWith('sinkscope.panel'));
+const columns = () => panelTabs().map(({ group }) => group.viewColumn);
 
 describe('views of a run', () => {
   let sinkscope: Api;
@@ -36,16 +38,17 @@ describe('views of a run', () => {
     await vscode.commands.executeCommand('sinkscope.showPanel');
     await until(() => panelTabs().length === 1);
     const editor = await open('Summer is warm.');
-    assert.equal(panelTabs()[0].group.viewColumn, editor.viewColumn);
+    assert.deepEqual(columns(), [editor.viewColumn]);
     await analyze(sinkscope);
-    await until(() => panelTabs()[0].group.viewColumn !== editor.viewColumn);
+    await until(() => columns().some((column) => column !== editor.viewColumn));
     assert.equal(vscode.window.activeTextEditor?.document, editor.document);
   });
 
   it('stops the run when the panel is closed, keeps what came, and opens again', async () => {
-    await openFile('busy.txt', 'Summer is warm. Winter is cold.\n'.repeat(100_000));
-    await vscode.commands.executeCommand('sinkscope.showPanel');
+    await open('Summer is warm.');
+    await analyze(sinkscope);
     await until(() => panelTabs().length === 1);
+    halt(sinkscope);
     const begun = change(sinkscope, ({ type }) => type === 'run');
     const ended = vscode.commands.executeCommand('sinkscope.analyze');
     await begun;
@@ -91,6 +94,12 @@ describe('views of a run', () => {
   it('lists the bundled models and remembers the chosen one', async () => {
     const names = (await sinkscope.models.list()).filter(({ origin }) => origin === 'bundled').map(({ name }) => name);
     assert.deepEqual(names, ['llama', 'llama-bias', 'llama-plain', 'llama-sink']);
+    // Views are told so as data: a word would be another one in another language.
+    const told = (await sinkscope.viewState()).models.filter(({ origin }) => origin === 'bundled');
+    assert.deepEqual(
+      told.map(({ name }) => name),
+      names,
+    );
     const sink = (await sinkscope.models.list()).find(({ name }) => name === 'llama-sink');
     await vscode.commands.executeCommand('sinkscope.chooseModel', sink?.file);
     try {
@@ -106,13 +115,12 @@ describe('views of a run', () => {
   it('writes the result as JSON and its tensors as safetensors', async () => {
     await open('Summer is warm. Winter is cold.');
     const { analysis } = await analyze(sinkscope);
-    const [folder] = vscode.workspace.workspaceFolders ?? [];
-    const json = vscode.Uri.joinPath(folder.uri, 'result.json');
+    const json = inWorkspace('result.json');
     await vscode.commands.executeCommand('sinkscope.exportJson', json);
     const written = Buffer.from(await vscode.workspace.fs.readFile(json)).toString();
     assert.equal(written, `${JSON.stringify(toJson(analysis, defaultThresholds), null, 2)}\n`);
 
-    const tensors = vscode.Uri.joinPath(folder.uri, 'result.safetensors');
+    const tensors = inWorkspace('result.safetensors');
     await vscode.commands.executeCommand('sinkscope.exportTensors', tensors);
     const bytes = Buffer.from(await vscode.workspace.fs.readFile(tensors));
     const header = JSON.parse(bytes.toString('utf8', 8, 8 + Number(bytes.readBigUInt64LE())));
@@ -128,8 +136,7 @@ describe('views of a run', () => {
   it('says that a result cannot be written, and keeps it', async () => {
     await open('Summer is warm.');
     const run = await analyze(sinkscope);
-    const [folder] = vscode.workspace.workspaceFolders ?? [];
-    const inTheWay = vscode.Uri.joinPath(folder.uri, 'file');
+    const inTheWay = inWorkspace('file');
     await vscode.workspace.fs.writeFile(inTheWay, Buffer.from('a file, no folder'));
     const impossible = vscode.Uri.joinPath(inTheWay, 'result');
     await assert.rejects(exportJson(run, defaultThresholds, impossible), { code: 'save', file: impossible.fsPath });
@@ -137,12 +144,25 @@ describe('views of a run', () => {
     assert.equal(sinkscope.analyses.run, run);
   });
 
+  it('forgets what is on the disk and is no run', async () => {
+    await openFile('forgotten.txt', 'Summer is warm.');
+    const run = await analyze(sinkscope);
+    const folder = inWorkspace('.forgotten');
+    const store = new Store(folder);
+    await store.save(run);
+    assert.ok(await store.load());
+    const file = vscode.Uri.joinPath(folder, 'last-run');
+    const kept: { readonly events: readonly object[] } = deserialize(await vscode.workspace.fs.readFile(file));
+    const events = kept.events.map((event) => ('layer' in event ? { ...event, statistics: {} } : event));
+    await vscode.workspace.fs.writeFile(file, serialize({ ...kept, events }));
+    assert.equal(await store.load(), undefined);
+  });
+
   it('brings a run back from the disk, onto its text wherever that is now', async () => {
     const text = 'Summer is warm. Winter is cold.';
     const editor = await openFile('kept.txt', text);
     const run = await analyze(sinkscope);
-    const [folder] = vscode.workspace.workspaceFolders ?? [];
-    const store = new Store(vscode.Uri.joinPath(folder.uri, '.storage'));
+    const store = new Store(inWorkspace('.storage'));
     await store.save(run);
     await editor.edit((edit) => edit.insert(new vscode.Position(0, 0), 'A new first line.\n'));
 
@@ -150,11 +170,11 @@ describe('views of a run', () => {
     assert.ok(kept);
     assert.deepEqual(kept.events, run.events);
     // Views over one large buffer would be sent to the panel with all of it.
-    for (const { buffer, byteLength } of kept.events.flatMap((one) =>
+    const arrays = kept.events.flatMap((one) =>
       one.type === 'layer' ? [one.statistics.tokenMax, one.statistics.dimMax] : [],
-    )) {
-      assert.equal(buffer.byteLength, byteLength);
-    }
+    );
+    assert.equal(arrays.length, 18);
+    for (const { buffer, byteLength } of arrays) assert.equal(buffer.byteLength, byteLength);
     const again = new Analyses(sinkscope.analyses.engine);
     try {
       again.restore(kept);

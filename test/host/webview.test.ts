@@ -4,7 +4,7 @@ import { Engine } from '../../src/engine/host/engine.js';
 import { Analyses } from '../../src/extension/analyses.js';
 import { documentSource } from '../../src/extension/source.js';
 import { connect, type Host } from '../../src/extension/webview.js';
-import type { FromWebview, ToWebview } from '../../src/protocol.js';
+import { type FromWebview, readReply, type ToWebview } from '../../src/protocol.js';
 import { api, extension, repositoryFile, until } from './support.js';
 
 /** A webview without a page: keeps what the host posts, and says what it is told to. */
@@ -45,6 +45,7 @@ describe('what a webview is told', () => {
   let analyses: Analyses;
   let webview: RecordedWebview;
   let connection: vscode.Disposable;
+  let host: Host;
   let viewState: Host['viewState'];
   let experiments: Host['experiments'];
   let texts: Host['texts'];
@@ -69,7 +70,7 @@ describe('what a webview is told', () => {
   beforeEach(() => {
     webview = new RecordedWebview();
     const { extensionUri } = extension();
-    const host: Host = {
+    host = {
       extension: extensionUri,
       analyses,
       experiments,
@@ -96,8 +97,9 @@ describe('what a webview is told', () => {
     assert.doesNotMatch(policy, /unsafe/);
     const scripts = Array.from(webview.html.matchAll(/<script([^>]*)>([^<]*)</g));
     assert.equal(scripts.length, 1);
-    assert.ok(scripts[0][1].includes(`nonce="${nonce}"`));
-    assert.equal(scripts[0][2], '');
+    const [, attributes, content] = scripts[0] ?? [];
+    assert.ok(attributes?.includes(`nonce="${nonce}"`));
+    assert.equal(content, '');
   });
 
   it('brings everything again whenever it is ready', async () => {
@@ -137,14 +139,37 @@ describe('what a webview is told', () => {
     webview.say({ type: 'query', id: 7, query: { type: 'pattern', layer: 1, head: 0 } });
     const { id, answer } = await good;
     assert.equal(id, 7);
-    assert.ok(answer.ok && 'keys' in answer.value);
-    assert.equal(answer.value.values.length, tokens * tokens);
-    assert.equal(answer.value.values.buffer.byteLength, answer.value.values.byteLength);
+    const pattern = answer.ok ? readReply('pattern', answer.value) : undefined;
+    assert.ok(pattern);
+    assert.equal(pattern.values.length, tokens * tokens);
+    assert.equal(pattern.values.buffer.byteLength, pattern.values.byteLength);
     const bad = webview.next('answer');
     webview.say({ type: 'query', id: 8, query: { type: 'pattern', layer: 99, head: 0 } });
     const refused = (await bad).answer;
     assert.ok(!refused.ok);
     assert.equal(refused.problem.code, 'input', refused.problem.detail);
+  });
+
+  it('is told of an experiment what it shows, not what is saved of it', async () => {
+    const run = { number: 1, experiment: 'lens', title: 'Logit lens', status: 'finished' } as const;
+    experiments.restore([{ ...run, json: { model: 'model.onnx' } }]);
+    try {
+      connection.dispose();
+      connection = connect(webview, 'panel', host);
+      const told = webview.next('experiments');
+      webview.say({ type: 'ready' });
+      await told;
+      await until(() => webview.posted.some(({ type }) => type === 'replay'));
+      const runs = webview.posted.flatMap((message) =>
+        message.type === 'experiments' && message.message.kind === 'runs' ? message.message.runs : [],
+      );
+      assert.deepEqual(
+        runs.map(({ number, ...rest }) => rest),
+        [{ experiment: run.experiment, title: run.title, status: run.status }],
+      );
+    } finally {
+      for (const { number } of experiments.runs) experiments.close(number);
+    }
   });
 
   it('does nothing on messages that are none', () => {

@@ -1,31 +1,16 @@
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import { afterAll } from 'vitest';
 import type { RunEvent, RunRequest } from '../../src/engine/contract/events.js';
 import { Engine } from '../../src/engine/host/engine.js';
 import { openSafetensors } from '../../src/statistics/safetensors.js';
 import { root } from './files.js';
 
-/** An engine whose child is built from the sources as they are. */
-export async function makeEngine(): Promise<Engine> {
-  // Inside the project, so that the native packages are found; one per test file, for they run side by side.
-  const outfile = join(root, 'node_modules/.cache/sinkscope', `engine-${process.pid}.js`);
-  await build({
-    entryPoints: [join(root, 'src/engine/jobs/child.ts')],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    format: 'cjs',
-    external: ['onnxruntime-node', 'tokenizers'],
-    loader: { '.wasm': 'binary' },
-  });
-  return new Engine(outfile);
-}
+/** An engine with a process of its own. */
+export const makeEngine = (): Engine => new Engine(join(root, 'dist/engine.js'));
 
 /** {@link makeEngine}, disposed of after the tests of the file. */
-export async function startEngine(): Promise<Engine> {
-  const engine = await makeEngine();
+export function startEngine(): Engine {
+  const engine = makeEngine();
   afterAll(() => engine.dispose());
   return engine;
 }

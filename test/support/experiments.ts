@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import references from '../references/experiments.json';
 
+export { finish } from '../../src/experiments/experiment.js';
 export { startEngine } from './engine.js';
 export { temporaryFolder } from './files.js';
 export { withWeight } from './weight.js';
@@ -26,13 +27,6 @@ export async function last<T>(steps: AsyncIterable<T>): Promise<T> {
   for await (const step of steps) found = { step };
   if (!found) throw new Error('nothing was yielded');
   return found.step;
-}
-
-/** The result of an experiment. */
-export async function resultOf<T>(steps: AsyncIterable<{ readonly result?: T }>): Promise<T> {
-  const { result } = await last(steps);
-  if (result === undefined) throw new Error('the last step has no result');
-  return result;
 }
 
 /** −1 … : how far `actual` is from `expected`, relative to it. */

@@ -23,7 +23,10 @@ const place = (bytes: Uint8Array, random: Random) => Math.floor(random() ** 2 * 
 const byteMutations: readonly ByteMutation[] = [
   function flipped(bytes, random) {
     const copy = bytes.slice();
-    for (let i = 0; i <= below(random, 24); i++) copy[place(copy, random)] ^= 1 << below(random, 8);
+    for (let i = 0; i <= below(random, 24); i++) {
+      const at = place(copy, random);
+      copy[at] = (copy[at] ?? 0) ^ (1 << below(random, 8));
+    }
     return copy;
   },
   function overwritten(bytes, random) {

@@ -1,13 +1,15 @@
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Engine } from '../../src/engine/host/engine.js';
-import { compare, fixture, folders, type Quantity, quantities, type Result, toleranceOf } from './compare.js';
+import type { Engine } from '../../src/engine/host/engine.js';
+import { makeEngine } from '../support/engine.js';
+import { compare, type Result } from './compare.js';
+import { fixture, folders, type Quantity, quantities, toleranceOf } from './known.js';
 
 describe('every fixture equals its reference', () => {
   const table = new Map<string, ReadonlyMap<Quantity, Result>>();
   let engine: Engine;
   beforeAll(() => {
-    engine = new Engine(join(import.meta.dirname, '../../dist/engine.js'));
+    engine = makeEngine();
   });
   afterAll(() => {
     engine.dispose();
@@ -18,6 +20,7 @@ describe('every fixture equals its reference', () => {
     const { results } = await compare(engine, folder);
     table.set(name, results);
     const known = await fixture(folder);
+    expect(results.size).toBeGreaterThan(0);
     for (const [quantity, result] of results) {
       if (known.gaps?.[quantity] !== undefined) {
         // A gap that is closed is to be taken off the list.

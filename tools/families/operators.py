@@ -3,7 +3,8 @@
     python operators.py OUT [name ...]
 
 The probabilities are what the operator gives when its values are the unit vectors: row t of the output of a head is
-then row t of its pattern. Everything else is a tensor of the graph, fetched as an extra output.
+then row t of its pattern. Where the operator makes its values itself they are computed by NumPy from what it is given,
+and its output is held against them. Everything else is a tensor of the graph, fetched as an extra output.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class Builder:
         self.kv_heads, self.probe = kv_heads, probe
         self.nodes, self.initializers, self.inputs, self.taps, self.count = [], [], [], {}, 0
         self.random = np.random.default_rng(0)
+        # By layer, the projection inside the operator: weight and bias.
+        self.inside = {}
 
     def constant(self, value) -> str:
         self.count += 1
@@ -149,7 +152,49 @@ def multi_head(projection_bias: bool = False, padding: bool = False, bias: bool 
     return attention
 
 
+def projecting(quantised: bool = False, **attributes):
+    """com.microsoft Attention and QAttention, which hold the projections."""
+
+    def attention(b: Builder, x, layer):
+        weight = b.random.standard_normal((HIDDEN, 3 * HIDDEN)) * HIDDEN**-0.5
+        bias = b.random.standard_normal(3 * HIDDEN).astype(np.float32)
+        if not quantised:
+            b.inside[layer] = weight.astype(np.float32), bias
+            b.taps[f"states.{layer}"] = x
+            inputs = [x, b.constant(b.inside[layer][0]), b.constant(bias)]
+            return b.node("Attention", inputs, 1, "com.microsoft", num_heads=HEADS, **attributes)
+        scale, zero = np.float32(np.abs(weight).max() / 100), np.int8(3)
+        whole = (np.rint(weight / scale) + zero).astype(np.int8)
+        b.inside[layer] = (whole.astype(np.float32) - zero) * scale, bias
+        states, states_scale, states_zero = b.node("DynamicQuantizeLinear", [x], 3)
+        b.taps |= {f"states.{layer}": states, f"scale.{layer}": states_scale, f"zero.{layer}": states_zero}
+        given = [states, b.constant(whole), b.constant(bias), states_scale, b.constant(scale), "", states_zero, b.constant(zero)]
+        return b.node("QAttention", given, 1, "com.microsoft", num_heads=HEADS, **attributes)
+
+    return attention
+
+
+def projected(b: Builder, layer: int, tapped: dict[str, np.ndarray], causal: bool) -> np.ndarray:
+    """The pattern of an operator that projects its states, [HEADS, TOKENS, TOKENS], by its definition."""
+    states = tapped[f"states.{layer}"][0].astype(np.float64)
+    if f"scale.{layer}" in tapped:
+        states = (states - tapped[f"zero.{layer}"]) * tapped[f"scale.{layer}"]
+    weight, bias = b.inside[layer]
+    parts = np.split(states @ weight.astype(np.float64) + bias, 3, axis=1)
+    q, k, v = (part.reshape(TOKENS, HEADS, DIM).transpose(1, 0, 2) for part in parts)
+    scores = q @ k.transpose(0, 2, 1) * DIM**-0.5
+    if causal:
+        scores = np.where(np.tri(TOKENS, dtype=bool), scores, -np.inf)
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    pattern = weights / weights.sum(axis=-1, keepdims=True)
+    mixed = (pattern @ v).transpose(1, 0, 2).reshape(TOKENS, HIDDEN)
+    assert np.abs(mixed - tapped[f"probe.{layer}"][0]).max() < 1e-5
+    return pattern.astype(np.float32)
+
+
 VARIANTS = {
+    "attention-projecting": (4, projecting(unidirectional=1)),
+    "qattention": (4, projecting(quantised=True, unidirectional=1)),
     "attention-3d-causal": (2, standard(3, is_causal=1)),
     "attention-3d-past": (2, standard(3, past=True, is_causal=1)),
     "attention-4d-bool": (4, standard(4, mask="bool")),
@@ -163,10 +208,12 @@ VARIANTS = {
     "gqa-rotary-interleaved": (1, grouped(rotary=True, rotary_interleaved=1)),
     "gqa-window-cache": (2, grouped(local_window_size=4, sliding_window_cache=1)),
     "gqa-bias": (2, grouped(bias=True)),
+    "gqa-bidirectional": (2, grouped(causal=0)),
     "mha-causal-bias": (4, multi_head(projection_bias=True, unidirectional=1)),
     "mha-padding": (4, multi_head(padding=True)),
     "mha-mask": (4, multi_head(bias=True)),
 }
+PROJECTING = ("attention-projecting", "qattention")
 
 
 def build(name: str, probe: int | None = None) -> tuple[onnx.ModelProto, Builder]:
@@ -179,11 +226,14 @@ def build(name: str, probe: int | None = None) -> tuple[onnx.ModelProto, Builder
     b.taps["hidden.0"] = h
     for layer in range(LAYERS):
         x = norm(h)
-        q = b.node("MatMul", [x, b.weight(HIDDEN, HIDDEN)])
-        k, v = (b.node("MatMul", [x, b.weight(HIDDEN, kv_heads * DIM)]) for _ in "kv")
-        if layer == probe:
-            v = b.constant(np.tile(np.eye(TOKENS, DIM, dtype=np.float32), (1, 1, kv_heads)).reshape(1, TOKENS, kv_heads * DIM))
-        mixed = attention(b, q, k, v, ids, layer)
+        if name in PROJECTING:
+            mixed = attention(b, x, layer)
+        else:
+            q = b.node("MatMul", [x, b.weight(HIDDEN, HIDDEN)])
+            k, v = (b.node("MatMul", [x, b.weight(HIDDEN, kv_heads * DIM)]) for _ in "kv")
+            if layer == probe:
+                v = b.constant(np.tile(np.eye(TOKENS, DIM, dtype=np.float32), (1, 1, kv_heads)).reshape(1, TOKENS, kv_heads * DIM))
+            mixed = attention(b, q, k, v, ids, layer)
         b.taps[f"probe.{layer}"] = mixed
         h = b.node("Add", [h, b.node("MatMul", [mixed, b.weight(HIDDEN, HIDDEN)])])
         b.taps[f"resid_mid.{layer}"] = h
@@ -223,7 +273,11 @@ def make(name: str, out: Path):
             feeds[graph_input.name] = np.zeros((1, b.kv_heads, 4 if name == "gqa-window-cache" else 0, DIM), np.float32)
     taps = {tap: value for tap, value in b.taps.items() if tap.split(".")[0] in ("hidden", "resid_mid", "mlp")}
     golden = {tap: value[0] for tap, value in run(model, {**taps, "logits": "logits"}, feeds).items()}
+    inside = {tap: value for tap, value in b.taps.items() if tap.split(".")[0] in ("states", "scale", "zero", "probe")}
     for layer in range(LAYERS):
+        if name in PROJECTING:
+            golden[f"attn.{layer}"] = projected(b, layer, run(model, inside, feeds), causal=True)
+            continue
         probed, other = build(name, probe=layer)
         mixed = run(probed, {"probe": other.taps[f"probe.{layer}"]}, feeds)["probe"]
         golden[f"attn.{layer}"] = mixed.reshape(TOKENS, HEADS, DIM)[:, :, :TOKENS].transpose(1, 0, 2)

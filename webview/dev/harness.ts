@@ -6,7 +6,8 @@
 import type { Selection } from '../../src/analysis/selection.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import type { RunEvent } from '../../src/engine/contract/events.js';
-import type { ExperimentRun, ExperimentsMessage, FromWebview, ToWebview, ViewState } from '../../src/protocol.js';
+import type { ExperimentRun, FromWebview, ToWebview, ViewState } from '../../src/protocol.js';
+import type { Choices } from '../experiments/state.js';
 import { onPicture } from './pictures.js';
 import { type Run, recorded, synthetic } from './runs.js';
 import themes from './themes.json';
@@ -75,11 +76,15 @@ async function take(message: FromWebview): Promise<void> {
 /** What was recorded of the experiments, where the page is to show them. */
 async function tellExperiments(): Promise<void> {
   if (!parameters.has('experiments')) return;
-  const { choices, runs }: { choices: ExperimentsMessage; runs: readonly ExperimentRun[] } = await (
-    await fetch('runs/experiments.json')
-  ).json();
+  const read = async (file: string) => (await fetch(file)).json();
+  const experiments: Choices['experiments'] = await read('catalogue.json');
+  const { runs }: { runs: readonly ExperimentRun[] } = await read('runs/experiments.json');
+  const texts = {
+    documents: { open: 'three-men-in-a-boat.md', analysed: 'sample.md' },
+    chosen: { calibration: 'pit-and-pendulum.md' },
+  };
   const only = parameters.get('experiments');
-  post({ type: 'experiments', message: choices });
+  post({ type: 'experiments', message: { kind: 'choices', experiments, texts } });
   const shown = runs.filter(({ experiment }) => only === '' || only === experiment);
   post({ type: 'experiments', message: { kind: 'runs', runs: shown } });
 }
@@ -97,7 +102,7 @@ function theme(name: string): void {
     'hc-dark': 'vscode-high-contrast',
     'hc-light': 'vscode-high-contrast vscode-high-contrast-light',
   };
-  document.body.className = classes[name];
+  document.body.className = classes[name] ?? '';
 }
 
 const harness = {

@@ -20,7 +20,7 @@ export async function onPicture(): Promise<Run> {
       const [row, column] = [Math.floor(place / columns), place % columns];
       const region = { x: column * patch, y: row * patch, width: patch, height: patch };
       return place < 0
-        ? { id, text: names[id], start: 0, end: 0, special: true }
+        ? { id, text: names[id] ?? '', start: 0, end: 0, special: true }
         : { id, text: `patch ${row},${column}`, start: 0, end: 0, special: false, region };
     }),
     total: tokens,

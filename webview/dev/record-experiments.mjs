@@ -32,7 +32,7 @@ const [quantised, ...wanted] = process.argv.slice(2);
 if (quantised === undefined) throw new Error('Give the folder that tools/quantise.py has written.');
 
 const engine = new Engine(`${root}/dist/engine.js`);
-const setup = { engine, memory: 2 ** 30, threads: 0, bos: undefined, thresholds: defaultThresholds };
+const setup = { engine, memory: 2 ** 30, threads: 0, bos: undefined, part: 'first', thresholds: defaultThresholds };
 const demo = (name) => `${root}/media/models/${name}/model.onnx`;
 const fixture = (name, file = 'model.onnx') => `${root}/test/zoo/fixtures/${name}/${file}`;
 const named = async (file) => ({ name: basename(file), text: await readFile(`${root}/${file}`, 'utf8') });
@@ -70,7 +70,7 @@ const given = {
   intervene: [{ text: sample }],
   vision: [{ images: pixels }, await plant(vit, 'm.embeddings.register_tokens', 40, (value) => value + 20_000)],
   ratios: [
-    { twin: fixture(gnn), graphs: [fixture(gnn, 'golden.safetensors')], tail: 0.01 },
+    { untrained: fixture(gnn), feeds: [fixture(gnn, 'golden.safetensors')], tail: 0.01 },
     // Edge feature 3, head 2 of four, in block 2.
     await plant(gnn, 'onnx::MatMul_277', 3 * 4 + 2, (weight) => 200 * weight),
   ],
@@ -79,7 +79,7 @@ const given = {
 const target = new URL('runs/experiments.json', import.meta.url);
 const before = wanted.length > 0 ? JSON.parse(await readFile(target, 'utf8')).runs : [];
 const runs = [];
-for (const { id, title, onChosen, run } of experiments) {
+for (const { id, title, inputs, run } of experiments) {
   if (given[id] === undefined) continue;
   const kept = wanted.length > 0 && !wanted.includes(id) && before.find(({ experiment }) => experiment === id);
   if (kept) {
@@ -87,21 +87,21 @@ for (const { id, title, onChosen, run } of experiments) {
     continue;
   }
   const [values, model = demo('llama')] = given[id];
-  const signal = new AbortController().signal;
-  let presentation;
-  for await (const step of run({ ...setup, model }, values, signal)) presentation = step.presentation;
+  const chosen = Object.keys(inputs).find((name) => inputs[name].kind === 'model' && inputs[name].chosen);
+  const steps = run(setup, { ...values, ...(chosen && { [chosen]: model }) }, new AbortController().signal);
+  let step = await steps.next();
+  while (!step.done) step = await steps.next();
+  const { presentation } = step.value;
   console.log(`${id}: ${presentation.sentence}`);
-  const name = onChosen === false ? title : `${title} · ${basename(dirname(model))}`;
+  const name = chosen ? `${title} · ${basename(dirname(model))}` : title;
   runs.unshift({ number: runs.length + 1, experiment: id, title: name, status: 'finished', presentation });
 }
 engine.dispose();
 await rm(planted, { recursive: true });
 
-const facts = experiments.map(({ run, ...facts }) => facts);
-const texts = { text: text.name, texts: text.name, calibration: calibration.name };
 // Six digits are enough to look at, and where the repository lies is nobody's business.
 const rounded = (_, value) => {
   if (typeof value === 'string') return value.replace(`${root}/`, '');
   return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value;
 };
-await writeFile(target, `${JSON.stringify({ choices: { kind: 'choices', experiments: facts, texts }, runs }, rounded)}\n`);
+await writeFile(target, `${JSON.stringify({ runs }, rounded)}\n`);

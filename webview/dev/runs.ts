@@ -1,10 +1,11 @@
 /** Runs for looking at and testing the webview: recorded ones, and one made up in the size of a large model. */
-import type { PredictionsEvent, QueryAnswers, RunEvent } from '../../src/engine/contract/events.js';
+import type { PredictionsEvent, RunEvent } from '../../src/engine/contract/events.js';
+import type { AnswerTo } from '../../src/engine/contract/questions.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 
 export interface Run {
   readonly events: readonly RunEvent[];
-  pattern(layer: number, head: number): QueryAnswers['pattern'];
+  pattern(layer: number, head: number): AnswerTo<'pattern'>;
   predictions(token: number): PredictionsEvent;
   /** Bytes of the picture it is about. */
   picture?(): Uint8Array;
@@ -29,18 +30,26 @@ export function recorded(json: string): Run {
   const run: Recorded = JSON.parse(json, (key, value) => typed[key]?.(value) ?? value);
   return {
     events: run.events,
-    predictions: (token) => run.predictions[token],
+    predictions: (token) => recordedAt(run.predictions, token),
     pattern: (layer, head) => {
-      const bytes = Uint8Array.from(atob(run.patterns[layer - 1][head]), (char) => char.charCodeAt(0));
+      const bytes = Uint8Array.from(atob(recordedAt(recordedAt(run.patterns, layer - 1), head)), (char) =>
+        char.charCodeAt(0),
+      );
       const tokens = run.predictions.length;
       const values = new Float32Array(tokens * tokens);
       let at = 0;
       for (let query = 0; query < tokens; query++) {
-        for (let key = 0; key <= query; key++) values[query * tokens + key] = bytes[at++] / 255;
+        for (let key = 0; key <= query; key++) values[query * tokens + key] = (bytes[at++] ?? 0) / 255;
       }
       return { queries: tokens, keys: tokens, values };
     },
   };
+}
+
+function recordedAt<T>(list: readonly T[], index: number): T {
+  const element = list[index];
+  if (element === undefined) throw new RangeError(`Of ${list.length} that were recorded, there is no ${index}.`);
+  return element;
 }
 
 export interface Shape {
@@ -62,8 +71,9 @@ export function synthetic(shape: Shape): Run {
   const { layers, tokens, dims, heads, extra = false, attention = true, tokenizer = true } = shape;
   const random = generator(7);
   const words = ['The', ' tide', ' was', ' out', ',', ' and', ' nothing', ' moved', '.', '\n', ' Far', ' away'];
-  const text = (token: number) => (tokenizer ? words[token % words.length] : `token ${token}`);
+  const text = (token: number) => (tokenizer ? (words[token % words.length] ?? '') : `token ${token}`);
   const alphas = Array.from({ length: layers * heads }, () => (extra ? 0.02 : 0.9) * random() ** 0.6);
+  const alphaOf = (layer: number, head: number) => alphas[(layer - 1) * heads + head] ?? 0;
   return {
     events: [
       {
@@ -108,7 +118,7 @@ export function synthetic(shape: Shape): Run {
                   tokens,
                   causal: true,
                   alpha: Float32Array.from({ length: heads * tokens }, (_, at) =>
-                    at % tokens === 0 ? alphas[(layer - 1) * heads + Math.floor(at / tokens)] : random() / tokens,
+                    at % tokens === 0 ? alphaOf(layer, Math.floor(at / tokens)) : random() / tokens,
                   ),
                   extra: extra
                     ? {
@@ -129,7 +139,7 @@ export function synthetic(shape: Shape): Run {
     pattern: (layer, head) => {
       const keys = tokens + (extra ? 1 : 0);
       const values = new Float32Array(tokens * keys);
-      const sink = alphas[(layer - 1) * heads + head];
+      const sink = alphaOf(layer, head);
       for (let query = 0; query < tokens; query++) {
         const seen = query + (extra ? 2 : 1);
         values[query * keys] = seen === 1 ? 1 : sink;
@@ -160,10 +170,11 @@ function hidden(layer: number, layers: number, tokens: number, dims: number, ran
   const tokenMaxDim = Int32Array.from({ length: tokens }, () => Math.floor(random() * dims));
   const dimMax = Float32Array.from({ length: dims }, () => scale * (3 + 4 * random()));
   for (const { value, token, dim } of massive) {
-    if (Math.abs(value) > tokenMax[token]) [tokenMax[token], tokenMaxDim[token]] = [Math.abs(value), dim];
-    dimMax[dim] = Math.max(dimMax[dim], Math.abs(value));
+    const magnitude = Math.abs(value);
+    if (magnitude > (tokenMax[token] ?? 0)) [tokenMax[token], tokenMaxDim[token]] = [magnitude, dim];
+    dimMax[dim] = Math.max(dimMax[dim] ?? 0, magnitude);
   }
-  const ordinary = Array.from(tokenMax, (value, token) => ({ value, token, dim: tokenMaxDim[token] }))
+  const ordinary = Array.from(tokenMax, (value, token) => ({ value, token, dim: tokenMaxDim[token] ?? 0 }))
     .filter(({ token }) => !massive.some((entry) => entry.token === token))
     .sort((a, b) => b.value - a.value);
   return {

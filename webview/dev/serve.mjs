@@ -9,6 +9,7 @@ import { createServer } from 'node:http';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { readCatalogue } from '../../scripts/contributions.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../..');
@@ -60,7 +61,8 @@ async function fileOf(name, bundled) {
  * @returns {Promise<{ address: string, bundled: Map<string, Uint8Array>, close(): Promise<void> }>}
  */
 export async function serve(port = 0) {
-  const bundled = await bundle();
+  const [bundled, { experiments }] = await Promise.all([bundle(), readCatalogue(root)]);
+  bundled.set('catalogue.json', Buffer.from(JSON.stringify(experiments)));
   const server = createServer(async (request, response) => {
     const name = new URL(request.url ?? '/', 'http://localhost').pathname.slice(1);
     if (name === '') {

@@ -1,10 +1,10 @@
 /** Bars and lines of a presentation, drawn by Observable Plot in the theme's colours. */
 import { barX, dot, gridX, gridY, line, plot, ruleX, ruleY, text } from '@observablehq/plot';
 import { css, html, LitElement, nothing, type PropertyValues } from 'lit';
-import { customElement, property, query } from 'lit/decorators.js';
+import { customElement, property } from 'lit/decorators.js';
 import { formatNumber } from '../../src/analysis/format.js';
 import { type BarsPart, formatCell, type LinesPart } from '../../src/analysis/presentation.js';
-import { svgPicture } from '../picture.js';
+import { PlotPlace } from '../plot.js';
 import { plotStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
 
@@ -29,62 +29,35 @@ export class Chart extends LitElement {
   @property({ attribute: false }) chart!: BarsPart | LinesPart;
   @property({ attribute: false }) theme!: Theme;
 
-  @query('.plot') private canvas!: HTMLElement;
-  #width = 0;
-  #height = 0;
-  #svg: SVGSVGElement | undefined;
-  readonly #resize = new ResizeObserver(([entry]) => {
-    const width = Math.round(entry.contentRect.width);
-    if (width === this.#width || width === 0) return;
-    this.#width = width;
-    this.#draw();
-  });
+  readonly #plot = new PlotPlace(this, (width) =>
+    this.chart.kind === 'bars' ? this.#bars(this.chart, width) : this.#lines(this.chart, width),
+  );
 
   override render() {
     return html`<div class="plot" aria-hidden="true"></div>
       ${this.chart.kind === 'lines' ? this.#legend(this.chart) : nothing}`;
   }
 
-  override firstUpdated(): void {
-    this.#resize.observe(this.canvas);
-  }
-
   override updated(changed: PropertyValues<this>): void {
-    if (changed.has('chart') || changed.has('theme')) this.#draw();
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    this.#resize.disconnect();
+    if (changed.has('chart') || changed.has('theme')) this.#plot.draw();
   }
 
   picture(): Promise<HTMLCanvasElement> {
-    return svgPicture(this.#svg as SVGSVGElement, this.#width, this.#height, this.theme);
+    return this.#plot.picture(this.theme);
   }
 
-  #draw(): void {
-    if (this.#width === 0) return;
-    this.#svg?.remove();
-    const svg = this.chart.kind === 'bars' ? this.#bars(this.chart) : this.#lines(this.chart);
-    // Plot's own style sheet would be refused by the webview's policy; what it says is said in `styles`.
-    for (const style of svg.querySelectorAll('style')) style.remove();
-    this.#svg = svg as SVGSVGElement;
-    this.canvas.append(svg);
-  }
-
-  #bars({ bars, value, log, reference }: BarsPart) {
+  #bars({ bars, value, log, reference }: BarsPart, width: number) {
     const { theme } = this;
     const shown = bars.filter((bar) => Number.isFinite(bar.value) && (!log || bar.value > 0));
     const ends = shown.flatMap(({ value, interval }) => [value, ...(interval ?? [])]).filter(Number.isFinite);
     const start = reference ?? (log ? Math.min(...ends) : 0);
     const [low, high] = [Math.min(start, ...ends), Math.max(start, ...ends)];
     const widest = Math.max(...bars.map(({ name }) => name.length));
-    this.#height = bars.length * 22 + 36;
     const room = log ? 1.02 : 0.02 * (high - low || 1);
     return plot({
-      ...this.#frame(),
+      ...this.#frame(width, bars.length * 22 + 36),
       marginTop: 6,
-      marginLeft: Math.min(this.#width / 2, widest * 6.4 + 14),
+      marginLeft: Math.min(width / 2, widest * 6.4 + 14),
       marginRight: 74,
       x: {
         type: log ? 'log' : 'linear',
@@ -124,9 +97,8 @@ export class Chart extends LitElement {
     });
   }
 
-  #lines({ x, y, lines }: LinesPart) {
+  #lines({ x, y, lines }: LinesPart, width: number) {
     const { theme } = this;
-    this.#height = 200;
     const series = lines.map(({ values }) =>
       x.values.flatMap((at, i) => {
         const value = values[i];
@@ -135,12 +107,12 @@ export class Chart extends LitElement {
     );
     const ticks = y.log ? powers(series.flatMap((points) => points.map((point) => point.y))) : 4;
     return plot({
-      ...this.#frame(),
+      ...this.#frame(width, 200),
       marginLeft: 56,
       marginRight: 16,
       marginTop: 22,
       x: {
-        ticks: Math.min(x.values.length, Math.floor(this.#width / 60)),
+        ticks: Math.min(x.values.length, Math.floor(width / 60)),
         tickFormat: formatNumber,
         tickSize: 0,
         label: x.name,
@@ -173,15 +145,15 @@ export class Chart extends LitElement {
     });
   }
 
-  #frame() {
+  #frame(width: number, height: number) {
     const { muted, font } = this.theme;
     const style = { background: 'none', color: muted, fontFamily: font, fontSize: '11px' };
-    return { width: this.#width, height: this.#height, marginBottom: 30, style };
+    return { width, height, marginBottom: 30, style };
   }
 
   #color(index: number): string {
     const { massive, sink, large, foreground, muted } = this.theme;
-    return [massive, sink, large, foreground, muted][index % 5];
+    return [massive, sink, large, foreground, muted][index % 5] ?? foreground;
   }
 
   #legend({ lines }: LinesPart) {

@@ -2,13 +2,13 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { Selection } from '../../src/analysis/selection.js';
-import type { ExperimentAction, ModelChoice } from '../../src/protocol.js';
+import type { ExperimentFacts, Input, ModelsInput } from '../../src/experiments/facts.js';
+import { isOfUse } from '../../src/experiments/values.js';
+import type { ExperimentAction, ModelChoice, TextNames } from '../../src/protocol.js';
 import '../controls.js';
 import type { Choices } from './state.js';
 
-type Facts = Choices['experiments'][number];
-type Input = Facts['inputs'][string];
-type Value = string | number | readonly string[];
+type Value = Extract<ExperimentAction, { do: 'run' }>['values'][string];
 
 export type ActionEvent = CustomEvent<ExperimentAction>;
 
@@ -45,10 +45,14 @@ export class ExperimentForm extends LitElement {
       flex-wrap: wrap;
       gap: 2px 12px;
     }
+    .switch,
     fieldset label {
       flex-direction: row;
       align-items: center;
       color: var(--vscode-foreground);
+    }
+    .switch {
+      height: 26px;
     }
     legend {
       padding: 0;
@@ -133,7 +137,7 @@ export class ExperimentForm extends LitElement {
         <p>${facts.description}</p>
         <div class="row">
           ${Object.entries(facts.inputs).map(([name, input]) => this.#field(facts, name, input))}
-          ${this.#selected(facts)}
+          ${this.#takeSelected(facts)}
           <vscode-button data-testid="run-experiment" @click=${this.#submit}>Run</vscode-button>
           ${
             this.running
@@ -154,26 +158,30 @@ export class ExperimentForm extends LitElement {
     this.renderRoot.querySelector('form')?.requestSubmit();
   }
 
-  #field({ id }: Facts, name: string, input: Input) {
-    const key = `${id} ${name}`;
+  #field(facts: ExperimentFacts, name: string, input: Input) {
+    const key = `${facts.id} ${name}`;
     const typed = this.typed[key];
     const put = (value: Value) => {
       this.typed = { ...this.typed, [key]: value };
     };
+    const ofUse = isOfUse(facts.inputs, name, this.#values(facts));
     switch (input.kind) {
       case 'text':
       case 'texts':
-      case 'files':
+      case 'files': {
+        const called = calledIn(this.choices.texts, name, input);
+        const choose = input.kind === 'text' ? 'Choose a file …' : 'Choose files …';
         return html`<span class="field"
           >${input.label}
           <vscode-button
             appearance="secondary"
-            aria-label="${input.label}: ${this.choices.texts[name] ?? 'choose a file'}"
+            aria-label="${input.label}: ${called ?? 'choose a file'}"
             data-testid="text-${name}"
-            @click=${() => this.#act({ do: 'choose-text', input: name })}
-            >${this.choices.texts[name] ?? (input.kind === 'files' || input.kind === 'texts' ? 'Choose files …' : input.optional ? 'None: choose a file …' : 'Choose a file …')}</vscode-button
+            @click=${() => this.#act({ do: 'choose-text', experiment: facts.id, input: name })}
+            >${called ?? (ofUse ? choose : `None: ${choose.toLowerCase()}`)}</vscode-button
           ></span
         >`;
+      }
       case 'choice':
         return html`<label
           >${input.label}
@@ -181,63 +189,74 @@ export class ExperimentForm extends LitElement {
             ${input.choices.map((choice) => html`<option ?selected=${choice === typed}>${choice}</option>`)}
           </select></label
         >`;
-      case 'model':
-        return html`<label
-          >${input.label}
-          <select name=${name} @change=${(event: Event) => put(entered(event))}>
-            <option value="">Choose …</option>
-            ${this.models.map(({ file, name }) => html`<option value=${file} ?selected=${file === typed}>${name}</option>`)}
-          </select></label
+      case 'switch':
+        return html`<label class="switch"
+          ><input
+            name=${name}
+            type="checkbox"
+            .checked=${typed === true}
+            @change=${(event: Event) => put(isChecked(event))}
+          />${input.label}</label
         >`;
+      case 'model':
+        // The one that is chosen for all is chosen in the toolbar.
+        return input.chosen
+          ? nothing
+          : html`<label
+              >${input.label}
+              <select name=${name} @change=${(event: Event) => put(entered(event))}>
+                <option value="">Choose …</option>
+                ${this.models.map(({ file, name }) => html`<option value=${file} ?selected=${file === typed}>${name}</option>`)}
+              </select></label
+            >`;
       case 'models':
-        return this.#models(input.label, typed, put);
+        return this.#models(input, typed, put);
       default:
         return html`<label
           >${input.label}
           <input
             name=${name}
-            type=${input.kind === 'words' ? 'text' : 'number'}
-            min=${'least' in input ? input.least : nothing}
+            type=${input.kind === 'whole' || input.kind === 'number' ? 'number' : 'text'}
+            min=${('least' in input ? input.least : undefined) ?? nothing}
+            max=${(input.kind === 'whole' || input.kind === 'number' ? input.most : undefined) ?? nothing}
             step=${input.kind === 'number' ? 'any' : nothing}
-            placeholder=${placeholderOf(input)}
+            placeholder=${ofUse ? `${input.default ?? input.open ?? ''}` : 'not needed'}
             .value=${typed === undefined ? '' : `${typed}`}
             @change=${(event: Event) => put(entered(event))}
         /></label>`;
     }
   }
 
-  /** Fills tokens, dims and block with what is selected. */
-  #selected({ id, inputs }: Facts) {
-    const { token, dim, layer } = this.selection;
-    if (token === undefined || !('tokens' in inputs && 'dims' in inputs && 'block' in inputs)) return nothing;
+  /** A button that fills in what is selected, where the experiment takes some of it. */
+  #takeSelected({ id, inputs }: ExperimentFacts) {
+    const taken = Object.entries(inputs).flatMap(([name, input]) => {
+      const what = 'takes' in input ? input.takes : undefined;
+      const index = what && this.selection[what];
+      return index === undefined ? [] : [{ name, what, index }];
+    });
+    if (taken.length === 0) return nothing;
     const fill = () => {
       this.typed = {
         ...this.typed,
-        [`${id} tokens`]: `${token}`,
-        ...(dim !== undefined && { [`${id} dims`]: `${dim}` }),
-        ...(layer !== undefined && { [`${id} block`]: `${layer}` }),
+        ...Object.fromEntries(taken.map(({ name, index }) => [`${id} ${name}`, `${index}`])),
       };
     };
-    const parts = [
-      `token ${token}`,
-      ...(dim === undefined ? [] : [`dim ${dim}`]),
-      ...(layer === undefined ? [] : [`layer ${layer}`]),
-    ];
+    const parts = taken.map(({ what, index }) => `${what} ${index}`);
     return html`<vscode-button appearance="secondary" @click=${fill}>Take ${parts.join(', ')}</vscode-button>`;
   }
 
-  #models(label: string, typed: Value | undefined, put: (value: Value) => void) {
-    const picked = Array.isArray(typed) ? typed : this.#bundled();
+  #models(input: ModelsInput, typed: Value | undefined, put: (value: Value) => void) {
+    const picked = Array.isArray(typed) ? typed : this.#pickedAtFirst(input);
     const toggle = (file: string, on: boolean) => put(on ? [...picked, file] : picked.filter((one) => one !== file));
     return html`<fieldset>
-      <legend>${label}</legend>
+      <legend>${input.label}</legend>
       <div>
         ${this.models.map(
           ({ file, name }) => html`<label
             ><input
               type="checkbox"
               .checked=${picked.includes(file)}
-              @change=${({ target }: Event) => toggle(file, target instanceof HTMLInputElement && target.checked)}
+              @change=${(event: Event) => toggle(file, isChecked(event))}
             />${name}</label
           >`,
         )}
@@ -245,16 +264,16 @@ export class ExperimentForm extends LitElement {
     </fieldset>`;
   }
 
-  /** The demo models are variants of one model, made to be compared. */
-  #bundled(): readonly string[] {
-    return this.models.filter(({ origin }) => origin.toLowerCase() === 'bundled').map(({ file }) => file);
+  #pickedAtFirst(input: ModelsInput): readonly string[] {
+    return this.models.filter(({ origin }) => origin === input.default).map(({ file }) => file);
   }
 
-  #values({ id, inputs }: Facts): Record<string, Value> {
+  /** What is given by now; fields that are empty are left to the defaults. */
+  #values({ id, inputs }: ExperimentFacts): Record<string, Value> {
     const values: Record<string, Value> = {};
     for (const [name, input] of Object.entries(inputs)) {
       const typed = this.typed[`${id} ${name}`];
-      if (input.kind === 'models') values[name] = Array.isArray(typed) ? typed : this.#bundled();
+      if (input.kind === 'models') values[name] = Array.isArray(typed) ? typed : this.#pickedAtFirst(input);
       else if (typed !== undefined && typed !== '')
         values[name] = input.kind === 'whole' || input.kind === 'number' ? Number(typed) : typed;
     }
@@ -270,8 +289,11 @@ function entered({ target }: Event): string {
   return target instanceof HTMLInputElement || target instanceof HTMLSelectElement ? target.value : '';
 }
 
-/** What an empty field means. */
-function placeholderOf(input: Input): string {
-  if ('default' in input && input.default !== undefined) return `${input.default}`;
-  return 'open' in input ? (input.open ?? '') : '';
+function isChecked({ target }: Event): boolean {
+  return target instanceof HTMLInputElement && target.checked;
+}
+
+/** What was chosen for an input is called, or else the document that it takes. */
+function calledIn({ documents, chosen }: TextNames, name: string, input: Input): string | undefined {
+  return chosen[name] ?? ('document' in input && input.document ? documents[input.document] : undefined);
 }

@@ -2,7 +2,7 @@
 import { formatCell, type HeatmapPart } from '../../src/analysis/presentation.js';
 import type { Cells } from '../cells.js';
 import type { CellSize } from '../grid.js';
-import { linearScale, logScale, type Scale } from '../legend.js';
+import { linearScale, logScale, type Scale } from '../scale.js';
 
 /** Letters of a cell's text that fit into it. */
 const fitting = 7;

@@ -156,16 +156,17 @@ function isWide(part: Part): boolean {
 
 function dataOf({ heading, columns, rows }: TablePart): TableData {
   const numeric = columns.map((_, column) => rows.some((row) => typeof row[column] === 'number'));
-  const order = (row: number, column: number) => {
-    const value = rows[row]?.[column];
-    return typeof value === 'number' ? value : numeric[column] ? Number.NEGATIVE_INFINITY : row;
-  };
+  const order = (row: number) =>
+    columns.map((_, column) => {
+      const value = rows[row]?.[column];
+      return typeof value === 'number' ? value : numeric[column] ? Number.NEGATIVE_INFINITY : row;
+    });
   return {
     caption: heading,
     captioned: true,
     columns: columns.map(({ name }) => name),
     rows: rows.length,
-    cell: (row, column) => formatCell(rows[row]?.[column] ?? null, columns[column]?.format),
+    cells: (row) => columns.map(({ format }, column) => formatCell(rows[row]?.[column] ?? null, format)),
     order: numeric.some(Boolean) ? order : undefined,
   };
 }

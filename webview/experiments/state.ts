@@ -8,7 +8,7 @@ export interface ExperimentsState extends Pick<Choices, 'experiments' | 'texts'>
   readonly runs: readonly ExperimentRun[];
 }
 
-export const noExperiments: ExperimentsState = { experiments: [], texts: {}, runs: [] };
+export const noExperiments: ExperimentsState = { experiments: [], texts: { documents: {}, chosen: {} }, runs: [] };
 
 export function takeExperiments(state: ExperimentsState, message: ExperimentsMessage): ExperimentsState {
   switch (message.kind) {

@@ -1,19 +1,19 @@
 /** One head's attention pattern: queries down, keys across. Asked for when a head is selected. */
 import { css, html, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
-import type { QueryAnswers } from '../../src/engine/contract/events.js';
+import type { AnswerTo } from '../../src/engine/contract/questions.js';
 import { SinkscopeError, toProblem } from '../../src/errors.js';
 import type { Cells } from '../cells.js';
 import '../controls.js';
 import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
-import type { Scale } from '../legend.js';
 import { formatWeight } from '../numbers.js';
+import type { Scale } from '../scale.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
 
-type Pattern = QueryAnswers['pattern'];
+type Pattern = AnswerTo<'pattern'>;
 
 /** The square root shows weights of a few hundredths beside a sink's. */
 const scale: Scale = { from: 0, to: 1, at: Math.sqrt, ticks: [0, 0.1, 0.5, 1], format: (weight) => `${weight}` };
@@ -138,7 +138,7 @@ export class AttentionPattern extends View {
       text: undefined,
       describe: (row, column) => [
         `query ${labels[row] ?? ''} (${row}) → key ${this.#keyName(column)} (${column - this.#offset()})`,
-        `weight ${formatWeight(values[row * keys + column])}`,
+        `weight ${formatWeight(values[row * keys + column] ?? Number.NaN)}`,
       ],
     };
   }
@@ -156,11 +156,13 @@ export class AttentionPattern extends View {
       caption: 'The three keys that each query attends to most',
       columns: ['query', 'first', 'second', 'third'],
       rows: queries,
-      cell: (row, column) => {
-        if (column === 0) return `${row} ${this.scene.findings.labels[row] ?? ''}`;
-        const key = strongest[row]?.[column - 1];
-        return key ? `${this.#keyName(key.column)} ${formatWeight(key.weight)}` : '';
-      },
+      cells: (row) => [
+        `${row} ${this.scene.findings.labels[row] ?? ''}`,
+        ...[0, 1, 2].map((rank) => {
+          const key = strongest[row]?.[rank];
+          return key ? `${this.#keyName(key.column)} ${formatWeight(key.weight)}` : '';
+        }),
+      ],
     };
   }
 }

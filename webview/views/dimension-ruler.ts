@@ -128,11 +128,15 @@ export class DimensionRuler extends View {
       const from = Math.floor((bar * dims) / bars);
       const to = Math.max(from + 1, Math.floor(((bar + 1) * dims) / bars));
       let dim = from;
-      for (let other = from; other < to; other++) if (dimMax[other] > dimMax[dim]) dim = other;
+      let max = 0;
+      for (let other = from; other < to; other++) {
+        const here = dimMax[other] ?? 0;
+        if (here > max) [dim, max] = [other, here];
+      }
       const kind = kinds[dim];
       context.fillStyle = kind ? colors[kind] : theme.muted;
       context.globalAlpha = kind ? 1 : 0.55;
-      const barHeight = Math.max(1, tall(dimMax[dim]));
+      const barHeight = Math.max(1, tall(max));
       context.fillRect((bar * width) / bars, height.bars - barHeight, Math.max(1, width / bars - 1), barHeight);
     }
     context.globalAlpha = 1;
@@ -154,7 +158,10 @@ export class DimensionRuler extends View {
     const statistics = this.#statistics();
     if (statistics === undefined) return;
     const { dimMax, dims } = statistics;
-    const named = kinds.flatMap((kind, dim) => (kind ? [dim] : [])).sort((a, b) => dimMax[b] - dimMax[a]);
+    const named = Array.from(dimMax, (max, dim) => ({ max, dim }))
+      .filter(({ dim }) => kinds[dim] !== undefined)
+      .sort((a, b) => b.max - a.max)
+      .map(({ dim }) => dim);
     const { dim: selected } = this.scene.selection;
     if (selected !== undefined && selected < dims) named.unshift(selected);
     const taken: [number, number][] = [];
@@ -180,15 +187,15 @@ export class DimensionRuler extends View {
     // Close to a bar that stands out, that bar is meant: it may be one pixel wide.
     const reach = Math.ceil((4 / width) * dims);
     let best = dim;
-    const dimMax = this.#statistics()?.dimMax ?? new Float32Array();
-    for (let near = dim - reach; near <= dim + reach; near++) if (dimMax[near] > dimMax[best] * 4) best = near;
+    const heightOf = (other: number) => this.#statistics()?.dimMax[other] ?? 0;
+    for (let near = dim - reach; near <= dim + reach; near++) if (heightOf(near) > heightOf(best) * 4) best = near;
     return best;
   }
 
   #describe(dim: number): string[] {
     const statistics = this.#statistics();
     if (statistics === undefined) return ['nothing computed yet'];
-    const max = statistics.dimMax[dim];
+    const max = statistics.dimMax[dim] ?? Number.NaN;
     const kind = kindOf(max, statistics, this.scene.thresholds);
     const entry = statistics.top.find((candidate) => candidate.dim === dim);
     const token = entry && this.scene.findings.labels[entry.token];
@@ -238,13 +245,16 @@ export class DimensionRuler extends View {
       caption: `Largest |h| over tokens of each dimension at layer ${layerName(this.#layer())}`,
       columns: ['dimension', 'max |h|', '÷ median', 'kind'],
       rows: statistics?.dims ?? 0,
-      cell: (dim, column) => {
-        if (statistics === undefined) return '';
-        const max = statistics.dimMax[dim];
+      cells: (dim) => {
+        if (statistics === undefined) return [];
+        const max = statistics.dimMax[dim] ?? Number.NaN;
         const kind = kindOf(max, statistics, this.scene.thresholds) ?? '';
-        return [`${dim}`, formatNumber(max), formatRatio(max / statistics.median), kind][column];
+        return [`${dim}`, formatNumber(max), formatRatio(max / statistics.median), kind];
       },
-      order: (dim, column) => (column === 0 ? dim : (statistics?.dimMax[dim] ?? 0)),
+      order: (dim) => {
+        const max = statistics?.dimMax[dim] ?? 0;
+        return [dim, max, max, max];
+      },
       selectable: true,
       ...(this.scene.selection.dim === undefined ? {} : { selected: this.scene.selection.dim }),
     };

@@ -6,7 +6,7 @@ import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatValue } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
 import { shownLayer } from '../findings.js';
-import { svgPicture } from '../picture.js';
+import { type Drawing, PlotPlace } from '../plot.js';
 import { plotStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
@@ -17,13 +17,13 @@ interface Point {
   readonly value: number;
 }
 
-/** The plot's own scale, from layers to CSS pixels and back. */
-interface LayerScale {
-  apply(layer: number): number;
-  invert(x: number): number;
-}
-
-const series = ['top 1', 'top 2', 'top 3', 'median'];
+/** Lines of the plot, and how each is told from the others. */
+const series = [
+  { name: 'top 1', color: 'massive', dashes: '' },
+  { name: 'top 2', color: 'large', dashes: '5 3' },
+  { name: 'top 3', color: 'large', dashes: '1 3' },
+  { name: 'median', color: 'muted', dashes: '' },
+] as const;
 
 @customElement('sinkscope-layer-profile')
 export class LayerProfile extends View {
@@ -66,16 +66,8 @@ export class LayerProfile extends View {
     `,
   ];
 
-  @query('.plot') private canvas!: HTMLElement;
   @query('.rule') private rule!: HTMLElement;
-  #width = 0;
-  #svg: SVGSVGElement | undefined;
-  readonly #resize = new ResizeObserver(([entry]) => {
-    const width = Math.round(entry.contentRect.width);
-    if (width === this.#width || width === 0) return;
-    this.#width = width;
-    this.#draw();
-  });
+  readonly #plot = new PlotPlace(this, (width) => this.#draw(width));
 
   override render() {
     const { layers } = this.scene.analysis;
@@ -86,7 +78,7 @@ export class LayerProfile extends View {
       heading: 'Layer profile',
       note: '|h| top 1–3 and median, log scale',
       table: () => this.#table(),
-      picture: () => svgPicture(this.#svg as SVGSVGElement, this.#width, 190, this.scene.theme),
+      picture: () => this.#plot.picture(this.scene.theme),
       body: html`
         <div
           class="plot"
@@ -101,36 +93,26 @@ export class LayerProfile extends View {
           @click=${this.#onClick}
         ><div class="rule"></div></div>
         <ul aria-hidden="true">
-          ${series.map((name, index) => html`<li class="series${index}"><i></i>${name}</li>`)}
+          ${series.map(({ name }, index) => html`<li class="series${index}"><i></i>${name}</li>`)}
           ${onset === undefined ? '' : html`<li class="onset"><i></i>onset: layer ${onset}</li>`}
         </ul>
       `,
     });
   }
 
-  override firstUpdated(): void {
-    this.#resize.observe(this.canvas);
-  }
-
   override updated(changed: PropertyValues<this>): void {
-    if (this.differs(changed, 'findings', 'theme')) this.#draw();
-    if (this.differs(changed, 'selection')) this.#placeRule();
-  }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    this.#resize.disconnect();
+    if (this.differs(changed, 'findings', 'theme')) this.#plot.draw();
+    else if (this.differs(changed, 'selection')) this.#placeRule(this.#plot.drawing);
   }
 
   #points(): Point[] {
     return this.scene.analysis.layers.flatMap(({ top, median }, layer) => [
-      ...top.slice(0, 3).map((entry, rank) => ({ layer, series: series[rank], value: Math.abs(entry.value) })),
+      ...top.slice(0, 3).map((entry, rank) => ({ layer, series: `top ${rank + 1}`, value: Math.abs(entry.value) })),
       { layer, series: 'median', value: median },
     ]);
   }
 
-  #draw(): void {
-    if (this.#width === 0) return;
+  #draw(width: number): Drawing {
     const { theme, findings } = this.scene;
     // A logarithmic axis has no place for zero.
     const points = this.#points().filter(({ value }) => value > 0);
@@ -138,24 +120,17 @@ export class LayerProfile extends View {
     const values = points.map(({ value }) => value);
     const [low, high] = [Math.min(1, ...values), Math.max(10, ...values)];
     const last = points.filter((point) => point.layer === this.scene.analysis.layers.length - 1);
-    const colors = [theme.massive, theme.large, theme.large, theme.muted];
-    const lines = series.map((name, index) =>
+    const colorOf = (point: Point) => theme[series.find(({ name }) => name === point.series)?.color ?? 'muted'];
+    const lines = series.map(({ name, color, dashes }) =>
       line(
         points.filter((point) => point.series === name),
-        {
-          x: 'layer',
-          y: 'value',
-          stroke: colors[index],
-          strokeWidth: 1.5,
-          strokeDasharray: ['', '5 3', '1 3', ''][index],
-        },
+        { x: 'layer', y: 'value', stroke: theme[color], strokeWidth: 1.5, strokeDasharray: dashes },
       ),
     );
     const band = (at: number, fill: string, opacity: number) =>
       rectX([at], { x1: at - 0.25, x2: at + 0.25, fill, fillOpacity: opacity });
-    this.#svg?.remove();
-    const svg = plot({
-      width: this.#width,
+    const drawing = plot({
+      width,
       height: 190,
       marginLeft: 44,
       marginRight: 50,
@@ -164,7 +139,7 @@ export class LayerProfile extends View {
       style: { background: 'none', color: theme.muted, fontFamily: theme.font, fontSize: '11px' },
       x: {
         domain: [-0.3, Math.max(1, findings.layers) + 0.3],
-        ticks: layerTicks(findings.layers, this.#width),
+        ticks: layerTicks(findings.layers, width),
         tickFormat: layerName,
         tickSize: 0,
         label: null,
@@ -178,7 +153,7 @@ export class LayerProfile extends View {
           x: 'layer',
           y: 'value',
           r: 2,
-          fill: (point: Point) => colors[series.indexOf(point.series)],
+          fill: colorOf,
         }),
         text(
           last.filter((point) => point.series === 'top 1' || point.series === 'median'),
@@ -188,27 +163,20 @@ export class LayerProfile extends View {
             text: (point: Point) => formatNumber(point.value),
             textAnchor: 'start',
             dx: 7,
-            fill: (point: Point) => colors[series.indexOf(point.series)],
+            fill: colorOf,
           },
         ),
       ],
     });
-    // Plot's own style sheet would be refused by the webview's policy; what it says is said in `styles`.
-    for (const style of svg.querySelectorAll('style')) style.remove();
-    svg.setAttribute('aria-hidden', 'true');
-    this.#svg = svg as SVGSVGElement;
-    this.canvas.append(svg);
-    this.#placeRule();
+    this.#placeRule(drawing);
+    return drawing;
   }
 
   /** The shown layer's line lies above the plot, so that choosing a layer draws nothing anew. */
-  #placeRule(): void {
-    const x = this.#scale()?.apply(shownLayer(this.scene.analysis, this.scene.findings, this.scene.selection));
+  #placeRule(drawing: Drawing | undefined): void {
+    const layer = shownLayer(this.scene.analysis, this.scene.findings, this.scene.selection);
+    const x: number | undefined = drawing?.scale('x')?.apply(layer);
     if (x !== undefined) this.rule.style.transform = `translateX(${x - 0.75}px)`;
-  }
-
-  #scale(): LayerScale | undefined {
-    return (this.#svg as (SVGSVGElement & { scale(name: 'x'): LayerScale }) | undefined)?.scale('x');
   }
 
   #describe(layer: number): string {
@@ -238,27 +206,27 @@ export class LayerProfile extends View {
   }
 
   #onClick(event: MouseEvent): void {
-    const scale = this.#scale();
-    if (this.#svg === undefined || scale === undefined) return;
-    const layer = Math.round(scale.invert(event.clientX - this.#svg.getBoundingClientRect().left));
+    const { drawing } = this.#plot;
+    const invert = drawing?.scale('x')?.invert;
+    if (!drawing || !invert) return;
+    const layer = Math.round(invert(event.clientX - drawing.getBoundingClientRect().left));
     if (layer >= 0 && layer < this.scene.analysis.layers.length) this.select({ layer });
   }
 
   #table(): TableData {
-    const { layers } = this.scene.analysis;
+    const { analysis, findings } = this.scene;
     return {
       caption: 'Largest magnitudes and the median of each layer',
-      columns: ['layer', ...series, 'ratio'],
-      rows: layers.length,
-      cell: (layer, column) => {
-        const { top, median } = layers[layer];
-        const cells = [0, 1, 2].map((rank) => (top[rank] ? formatValue(top[rank].value) : ''));
+      columns: ['layer', ...series.map(({ name }) => name), 'ratio'],
+      rows: analysis.layers.length,
+      cells: (layer) => {
+        const { top = [], median = Number.NaN } = analysis.layers[layer] ?? {};
         return [
           layerName(layer),
-          ...cells,
+          ...[0, 1, 2].map((rank) => (top[rank] ? formatValue(top[rank].value) : '')),
           formatNumber(median),
-          `${formatNumber(this.scene.findings.ratios[layer])} ×`,
-        ][column];
+          `${formatNumber(findings.ratios[layer] ?? Number.NaN)} ×`,
+        ];
       },
     };
   }

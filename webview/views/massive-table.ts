@@ -32,8 +32,8 @@ export class MassiveTable extends View {
           : html`<sinkscope-table
               .data=${this.#table()}
               @row=${(event: CustomEvent<number>) => {
-                const { token, dim, layer } = massive[event.detail];
-                this.select({ token, dim, layer });
+                const chosen = massive[event.detail];
+                if (chosen) this.select({ token: chosen.token, dim: chosen.dim, layer: chosen.layer });
               }}
             ></sinkscope-table>`,
     });
@@ -47,8 +47,10 @@ export class MassiveTable extends View {
       caption: 'Value and ratio where the ratio is greatest; first → last layer where it stands out so',
       columns: ['token', 'dim', 'value', '÷ median', 'layers'],
       rows: massive.length,
-      cell: (row, column) => {
-        const { kind, token, dim, value, ratio, onset, last } = massive[row];
+      cells: (row) => {
+        const activation = massive[row];
+        if (!activation) return [];
+        const { kind, token, dim, value, ratio, onset, last } = activation;
         const sign = kind === 'massive' ? '▲' : '△';
         return [
           `${sign} ${labels[token] ?? `token ${token}`}`,
@@ -56,11 +58,13 @@ export class MassiveTable extends View {
           formatValue(value),
           formatRatio(ratio),
           onset === last ? `${onset}` : `${onset} → ${last}`,
-        ][column];
+        ];
       },
-      order: (row, column) => {
-        const { token, dim, value, ratio, onset } = massive[row];
-        return [token, dim, Math.abs(value), ratio, onset][column];
+      order: (row) => {
+        const activation = massive[row];
+        if (!activation) return [];
+        const { token, dim, value, ratio, onset } = activation;
+        return [token, dim, Math.abs(value), ratio, onset];
       },
       selectable: true,
       ...(selected < 0 ? {} : { selected }),

@@ -3,6 +3,7 @@ import { css, html, nothing } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatRatio } from '../../src/analysis/format.js';
 import { kindsOf, shownLayer } from '../findings.js';
+import { ratioAt } from '../numbers.js';
 import { hiddenStyles, markStyles } from '../styles.js';
 import { describeToken, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
@@ -68,7 +69,8 @@ export class PictureTokens extends View {
     const kind = kindsOf(findings).get(token);
     const sink = findings.sinks.sinks.some((other) => other.token === token);
     const statistics = analysis.layers.at(shownLayer(analysis, findings, selection));
-    const ratio = statistics ? formatRatio(statistics.tokenMax[token] / statistics.median) : '';
+    const ratio = statistics ? formatRatio(ratioAt(statistics, token)) : '';
+    const label = findings.labels[token] ?? '';
     return html`<button
       class="${kind ?? ''} ${sink ? 'sink' : ''}"
       data-token=${token}
@@ -80,8 +82,8 @@ export class PictureTokens extends View {
       @blur=${this.#hide}
     >${kind ? html`<b class="of-${kind}" aria-hidden="true">${kind === 'massive' ? '▲' : '△'}</b>` : nothing}${
       sink ? html`<b class="of-sink" aria-hidden="true">⚓︎</b>` : nothing
-    } ${findings.labels[token]} <span class="note">${ratio}</span
-      ><span class="hidden">${tokenFacts(findings, token, kind).replace(findings.labels[token], '')}</span></button>`;
+    } ${label} <span class="note">${ratio}</span
+      ><span class="hidden">${tokenFacts(findings, token, kind).replace(label, '')}</span></button>`;
   }
 
   #tell(token: number, element: EventTarget | null): void {

@@ -9,6 +9,7 @@ import { SinkscopeError } from '../../src/errors.js';
 import { contextOf } from '../cells.js';
 import { kindsOf, shownLayer } from '../findings.js';
 import '../legend.js';
+import { ratioAt } from '../numbers.js';
 import { type Patch, paintPatches, patchAt, patchesOf } from '../patches.js';
 import { hiddenStyles, keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
@@ -239,8 +240,7 @@ export class PictureView extends View {
     const scale = ratioScale(analysis);
     const focused = this.shadowRoot?.activeElement === this.stage ? this.#patches[this.#cursor] : undefined;
     paintPatches(context, this.#patches, width / this.picture.width, theme, {
-      shade: (token) =>
-        statistics && this.tinted ? scale.at(statistics.tokenMax[token] / statistics.median) : Number.NaN,
+      shade: (token) => (this.tinted ? scale.at(ratioAt(statistics, token)) : Number.NaN),
       kind: (token) => kinds.get(token),
       isSink: (token) => sinks.has(token),
       selected: selection.token,
@@ -279,8 +279,8 @@ export class PictureView extends View {
     if (lines === undefined) return;
     const { left, top } = this.stage.getBoundingClientRect();
     const scale = this.stage.clientWidth / this.picture.width;
-    const [x, y, width, height] = [region.x, region.y, region.width, region.height].map((length) => length * scale);
-    showTooltip(this.tooltip, new DOMRect(left + x, top + y, width, height), lines);
+    const { x, y, width, height } = region;
+    showTooltip(this.tooltip, new DOMRect(left + x * scale, top + y * scale, width * scale, height * scale), lines);
   }
 
   #under(event: MouseEvent): Patch | undefined {
@@ -313,8 +313,9 @@ export class PictureView extends View {
 
   #onKey(event: KeyboardEvent): void {
     const patches = this.#patches;
-    if (patches.length === 0) return;
-    const columns = patches.filter(({ region }) => region.y === patches[0].region.y).length;
+    const [corner] = patches;
+    if (!corner) return;
+    const columns = patches.filter(({ region }) => region.y === corner.region.y).length;
     const [column, last] = [this.#cursor % columns, patches.length - 1];
     const steps: Record<string, number> = {
       ArrowLeft: column > 0 ? this.#cursor - 1 : this.#cursor,
@@ -327,7 +328,7 @@ export class PictureView extends View {
     const step = steps[event.key];
     if (step !== undefined) this.#point(step);
     else if (event.key === 'Enter' || event.key === ' ') {
-      this.#chosen = patches[this.#cursor].token;
+      this.#chosen = patches[this.#cursor]?.token;
       this.select({ token: this.#chosen });
     } else if (event.key === 'Escape') this.#leave();
     else return;
@@ -337,29 +338,29 @@ export class PictureView extends View {
   #table(): TableData {
     const { analysis, findings, selection } = this.scene;
     const layer = shownLayer(analysis, findings, selection);
-    const { tokenMax, tokenMaxDim, median } = analysis.layers[layer];
+    const statistics = analysis.layers[layer];
+    const largest = (token: number) => statistics?.tokenMax[token] ?? Number.NaN;
+    const dim = (token: number) => statistics?.tokenMaxDim[token] ?? Number.NaN;
     const kinds = kindsOf(findings);
     const sinks = new Set(findings.sinks.sinks.map(({ token }) => token));
     return {
       caption: `Largest |h| of each token at layer ${layerName(layer)}, and what it is in any layer`,
       columns: ['token', '÷ median', 'max |h|', 'dim', 'marks'],
       rows: findings.tokens,
-      cell: (token, column) =>
-        [
-          findings.labels[token] ?? `token ${token}`,
-          formatRatio(tokenMax[token] / median),
-          formatNumber(tokenMax[token]),
-          `${tokenMaxDim[token]}`,
-          [kinds.get(token), sinks.has(token) ? 'sink' : undefined].filter((mark) => mark !== undefined).join(', '),
-        ][column],
-      order: (token, column) =>
-        [
-          token,
-          tokenMax[token],
-          tokenMax[token],
-          tokenMaxDim[token],
-          Number(sinks.has(token)) + (kinds.has(token) ? 2 : 0),
-        ][column],
+      cells: (token) => [
+        findings.labels[token] ?? `token ${token}`,
+        formatRatio(ratioAt(statistics, token)),
+        formatNumber(largest(token)),
+        `${dim(token)}`,
+        [kinds.get(token), sinks.has(token) ? 'sink' : undefined].filter((mark) => mark !== undefined).join(', '),
+      ],
+      order: (token) => [
+        token,
+        largest(token),
+        largest(token),
+        dim(token),
+        Number(sinks.has(token)) + (kinds.has(token) ? 2 : 0),
+      ],
       ...(selection.token === undefined ? {} : { selected: selection.token }),
     };
   }

@@ -7,6 +7,8 @@ import { SinkscopeError, toProblem } from '../../src/errors.js';
 import { formatPercent } from '../numbers.js';
 import { View } from '../view.js';
 
+const computing = 'Computing …';
+
 @customElement('sinkscope-predictions')
 export class Predictions extends View {
   static override styles = css`
@@ -41,14 +43,14 @@ export class Predictions extends View {
     }
   `;
 
-  /** Answers of this run by token. */
+  /** Answers of this run by token, or why there is none. */
   @state() private known: ReadonlyMap<number, PredictionsEvent | string> = new Map();
 
   override willUpdate(changed: PropertyValues<this>): void {
     if (this.differs(changed, 'run')) this.known = new Map();
     const token = this.#token();
     if (token === undefined || this.#shown(token) !== undefined || this.scene.analysis.status !== 'finished') return;
-    this.known = new Map(this.known).set(token, 'Computing …');
+    this.known = new Map(this.known).set(token, computing);
     void this.#fetch(token, this.scene.run);
   }
 
@@ -61,7 +63,8 @@ export class Predictions extends View {
     const shown = this.#shown(token);
     const after = `after ${this.scene.findings.labels[token] ?? ''} (token ${token})`;
     if (shown === undefined) return this.#framed(after, html`<p>They can be shown when the run has finished.</p>`);
-    if (typeof shown === 'string') return this.#framed(after, html`<p class="problem">${shown}</p>`);
+    if (typeof shown === 'string')
+      return this.#framed(after, html`<p class=${shown === computing ? '' : 'problem'}>${shown}</p>`);
     const most = Math.max(...shown.top.map(({ probability }) => probability));
     return this.#framed(
       after,

@@ -10,7 +10,8 @@ import type { Cells, Mark } from '../cells.js';
 import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
-import { logScale, type Scale } from '../legend.js';
+import { ratioAt } from '../numbers.js';
+import { logScale, type Scale } from '../scale.js';
 import { keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
@@ -82,9 +83,9 @@ export class ResidualHeatmap extends View {
     for (const [layer, statistics] of layers.entries()) {
       const { tokenMax, median } = statistics;
       if (!(median > 0)) continue;
-      for (let token = 0; token < tokens; token++) {
-        shades[layer * tokens + token] = this.#scale.at(tokenMax[token] / median);
-        const kind = kindOf(tokenMax[token], statistics, this.scene.thresholds);
+      for (const [token, max] of tokenMax.entries()) {
+        shades[layer * tokens + token] = this.#scale.at(max / median);
+        const kind = kindOf(max, statistics, this.scene.thresholds);
         if (kind !== undefined) marks.push({ row: layer, column: token, kind });
       }
     }
@@ -95,10 +96,7 @@ export class ResidualHeatmap extends View {
       marks,
       rowLabel: layerName,
       columnLabel: (token) => labels[token] ?? `${token}`,
-      text: (layer, token) => {
-        const { tokenMax, median } = layers[layer];
-        return formatNumber(tokenMax[token] / median);
-      },
+      text: (layer, token) => formatNumber(ratioAt(layers[layer], token)),
       describe: (layer, token) => this.#describe(layer, token),
     };
   }
@@ -108,13 +106,13 @@ export class ResidualHeatmap extends View {
     const title = `${this.scene.findings.labels[token] ?? ''} · token ${token} · layer ${layerName(layer)}`;
     if (statistics === undefined) return [title, 'not computed yet'];
     const dim = statistics.tokenMaxDim[token];
-    const max = statistics.tokenMax[token];
+    const max = statistics.tokenMax[token] ?? Number.NaN;
     const named = statistics.top.find((entry) => entry.token === token && entry.dim === dim);
     const value = named ? formatValue(named.value) : `|h| ${formatNumber(max)}`;
     return [
       title,
-      `dimension ${dim}: ${value} = ${formatRatio(max / statistics.median)} the median`,
-      `L2 norm ${formatNumber(statistics.tokenNorm[token])}, layer median ${formatNumber(statistics.median)}`,
+      `dimension ${dim}: ${value} = ${formatRatio(ratioAt(statistics, token))} the median`,
+      `L2 norm ${formatNumber(statistics.tokenNorm[token] ?? Number.NaN)}, layer median ${formatNumber(statistics.median)}`,
     ];
   }
 
@@ -125,11 +123,10 @@ export class ResidualHeatmap extends View {
       caption: 'Largest |h| of each token as a multiple of the layer’s median, by layer',
       columns: ['token', ...layers.map((_, layer) => layerName(layer))],
       rows: tokens,
-      cell: (token, column) => {
-        if (column === 0) return `${token} ${labels[token] ?? ''}`;
-        const { tokenMax, median } = layers[column - 1];
-        return formatRatio(tokenMax[token] / median);
-      },
+      cells: (token) => [
+        `${token} ${labels[token] ?? ''}`,
+        ...layers.map((statistics) => formatRatio(ratioAt(statistics, token))),
+      ],
     };
   }
 }

@@ -8,8 +8,8 @@ import { shownToken } from '../findings.js';
 import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
-import { linearScale } from '../legend.js';
 import { formatWeight } from '../numbers.js';
+import { linearScale } from '../scale.js';
 import { keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
@@ -108,7 +108,8 @@ export class SinkHeatmap extends View {
   #alpha(statistics: PatternStatistics | undefined, head: number): number {
     if (statistics === undefined || head >= statistics.heads) return Number.NaN;
     if (this.#extra()) return statistics.extra?.alpha[head] ?? Number.NaN;
-    return statistics.alpha[head * statistics.tokens + shownToken(this.scene.findings, this.scene.selection)];
+    const token = shownToken(this.scene.findings, this.scene.selection);
+    return statistics.alpha[head * statistics.tokens + token] ?? Number.NaN;
   }
 
   #celled(): Cells {
@@ -124,6 +125,7 @@ export class SinkHeatmap extends View {
         if (alpha > sinks.epsilon) marks.push({ row: head, column: layer, kind: 'sink' });
       }
     }
+    const alphaAt = (head: number, column: number) => alphas[head * layers + column] ?? Number.NaN;
     return {
       rows: heads,
       columns: layers,
@@ -131,13 +133,11 @@ export class SinkHeatmap extends View {
       marks,
       rowLabel: (head) => `head ${head}`,
       columnLabel: (column) => `${column + 1}`,
-      text: (row, column) => formatWeight(alphas[row * layers + column]),
+      text: (head, column) => formatWeight(alphaAt(head, column)),
       describe: (head, column) => [
         `layer ${column + 1}, head ${head}`,
-        `α of ${this.#target()}: ${formatWeight(alphas[head * layers + column])}`,
-        alphas[head * layers + column] > sinks.epsilon
-          ? `above ε = ${sinks.epsilon}`
-          : `not above ε = ${sinks.epsilon}`,
+        `α of ${this.#target()}: ${formatWeight(alphaAt(head, column))}`,
+        `${alphaAt(head, column) > sinks.epsilon ? 'above' : 'not above'} ε = ${sinks.epsilon}`,
       ],
     };
   }
@@ -148,7 +148,7 @@ export class SinkHeatmap extends View {
       caption: `α of ${this.#target()} by layer and head; ε = ${this.scene.findings.sinks.epsilon}, T = ${this.scene.findings.sinks.tokens}`,
       columns: ['layer', ...Array.from({ length: rows }, (_, head) => `head ${head}`)],
       rows: columns,
-      cell: (layer, column) => (column === 0 ? `${layer + 1}` : (text?.(column - 1, layer) ?? '')),
+      cells: (layer) => [`${layer + 1}`, ...Array.from({ length: rows }, (_, head) => text?.(head, layer) ?? '')],
     };
   }
 }

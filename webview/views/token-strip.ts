@@ -3,6 +3,7 @@ import { css, html, nothing, unsafeCSS } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { formatNumber } from '../../src/analysis/format.js';
 import { kindsOf, shownLayer } from '../findings.js';
+import { ratioAt } from '../numbers.js';
 import { markStyles, quietButtonStyles } from '../styles.js';
 import { describeToken, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
@@ -111,7 +112,7 @@ export class TokenStrip extends View {
         const token = from + index;
         const kind = kinds.get(token);
         const sink = sinks.get(token);
-        const tint = statistics === undefined ? 0 : this.#tint(statistics.tokenMax[token] / statistics.median);
+        const tint = statistics === undefined ? 0 : this.#tint(ratioAt(statistics, token));
         return html`<span
           id="token${token}"
           class="token tint${tint} ${kind ?? ''} ${sink ? 'sink' : ''} ${token === this.active ? 'active' : ''}"

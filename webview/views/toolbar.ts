@@ -8,6 +8,9 @@ import '../controls.js';
 import type { Figure } from '../figure.js';
 import type { State } from '../store.js';
 
+/** Where models were found, in words. */
+const origins = { bundled: 'Bundled', workspace: 'Workspace', settings: 'Settings' } as const;
+
 const bosChoices = { auto: 'BOS: auto', on: 'BOS: on', off: 'BOS: off' } as const;
 
 @customElement('sinkscope-toolbar')
@@ -78,7 +81,7 @@ export class Toolbar extends LitElement {
   ${view.models.length === 0 ? html`<vscode-option value="">No model found</vscode-option>` : nothing}
   ${view.models.map(
     ({ file, name, origin }) =>
-      html`<vscode-option value=${file} ?selected=${file === view.model}>${name} (${origin})</vscode-option>`,
+      html`<vscode-option value=${file} ?selected=${file === view.model}>${name} (${origins[origin]})</vscode-option>`,
   )}
 </vscode-dropdown>`;
   }

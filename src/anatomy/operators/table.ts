@@ -16,14 +16,13 @@ export const attentionOperators: readonly AttentionOperator[] = [
   ...opaqueOperators,
 ];
 
-const byName = new Map(attentionOperators.map((operator) => [nameOf(operator), operator]));
-
-function nameOf({ domain, op }: Pick<Node, 'domain' | 'op'>): string {
-  return `${domain}.${op}`;
-}
+/** By name; domains have operators of one name. */
+const named = new Map<string, readonly AttentionOperator[]>();
+for (const operator of attentionOperators) named.set(operator.op, [...(named.get(operator.op) ?? []), operator]);
 
 /** The operator of a node that hides a whole attention, softmax included; undefined for any other node. */
-export const attentionOperator = (node: Node): AttentionOperator | undefined => byName.get(nameOf(node));
+export const attentionOperator = ({ op, domain }: Node): AttentionOperator | undefined =>
+  named.get(op)?.find((operator) => operator.domain === domain);
 
 /** Hides a whole attention. */
 export const isFusedAttention = (node: Node): boolean => attentionOperator(node) !== undefined;

@@ -1,174 +1,221 @@
 /**
  * What a run says while it happens. The engine emits these in order; every view, the CLI and the tests are
- * folds of this stream and ask for nothing else, except through {@link Query}.
+ * folds of this stream and ask for nothing else, except through questions (`questions.ts`).
  *
  * Order: `started`, `tokens`, then `layer` 0 … L with `attention` k right after `layer` k (k ≥ 1),
  * `predictions`, and exactly one of `finished` or `failed`.
  */
-import type { Problem } from '../../errors.js';
-import type { HiddenStatistics, PatternStatistics } from '../../statistics/statistics.js';
+import * as v from 'valibot';
+import {
+  exactly,
+  flag,
+  float32Array,
+  int32Array,
+  maybe,
+  problem,
+  real,
+  type Sent,
+  text,
+  whole,
+} from '../../schemas.js';
+import type { Entry, HiddenStatistics, PatternStatistics } from '../../statistics/statistics.js';
 import type { Token } from '../../tokens/token.js';
-import type { Question, QuestionAnswers } from './answers.js';
-import type { Intervention, Point } from './interventions.js';
+import { intervention } from './interventions.js';
+import { memory, path, threads } from './request.js';
 
 export type { Token } from '../../tokens/token.js';
 
-export type RunEvent =
-  | StartedEvent
-  | TokensEvent
-  | LayerEvent
-  | AttentionEvent
-  | PredictionsEvent
-  | FinishedEvent
-  | FailedEvent;
+const token = exactly<Token>()(
+  v.object({
+    id: v.number(),
+    text,
+    start: whole,
+    end: whole,
+    special: flag,
+    region: v.optional(v.object({ x: real, y: real, width: real, height: real })),
+  }),
+);
 
-export interface StartedEvent {
-  readonly type: 'started';
-  readonly model: ModelSummary;
-  /** Everything that changes numbers; kept with the result. */
-  readonly settings: RunSettings;
-}
+export const entry = exactly<Entry>()(v.object({ value: real, token: whole, dim: whole }));
 
-export interface ModelSummary {
-  readonly file: string;
-  readonly name: string;
-  readonly layers: number;
-  readonly hidden: number;
-  readonly heads: number | undefined;
-  readonly kvHeads: number | undefined;
-  readonly context: number | undefined;
-  readonly vocabulary: number | undefined;
-  readonly parallelBlock: boolean;
+export const hiddenEntries = {
+  tokens: whole,
+  dims: whole,
+  top: v.array(entry),
+  median: real,
+  tokenNorm: float32Array,
+  tokenMax: float32Array,
+  tokenMaxDim: int32Array,
+  dimMax: float32Array,
+  nonFinite: whole,
+};
+
+/** Whether a hidden state's arrays are as long as its tokens and dims say. */
+export const isWhole = ({ tokens, dims, tokenNorm, tokenMax, tokenMaxDim, dimMax }: HiddenStatistics) =>
+  [tokenNorm, tokenMax, tokenMaxDim].every(({ length }) => length === tokens) && dimMax.length === dims;
+export const notWhole = 'must have arrays as long as there are tokens and dims';
+
+export const hiddenState = exactly<HiddenStatistics>()(
+  v.pipe(
+    v.object(hiddenEntries),
+    v.check((state) => isWhole(state), notWhole),
+  ),
+);
+
+const pattern = exactly<PatternStatistics>()(
+  v.pipe(
+    v.object({
+      heads: whole,
+      tokens: whole,
+      alpha: float32Array,
+      causal: flag,
+      extra: maybe(v.object({ side: v.picklist(['first', 'last']), columns: whole, alpha: float32Array })),
+    }),
+    v.check(
+      ({ heads, tokens, alpha, extra }) =>
+        alpha.length === heads * tokens && (extra === undefined || extra.alpha.length === heads),
+      'must have arrays as long as there are heads and tokens',
+    ),
+  ),
+);
+
+export const modelSummary = v.object({
+  file: text,
+  name: text,
+  layers: whole,
+  hidden: whole,
+  heads: maybe(whole),
+  kvHeads: maybe(whole),
+  context: maybe(whole),
+  vocabulary: maybe(whole),
+  parallelBlock: flag,
   /** Bytes of all weights. */
-  readonly bytes: number;
+  bytes: v.number(),
   /** True where attention patterns can be had for every layer. */
-  readonly attention: boolean;
+  attention: flag,
   /** In words, parts that were not found. */
-  readonly missing: readonly string[];
-}
+  missing: v.array(text),
+});
+export type ModelSummary = Sent<typeof modelSummary>;
 
-export interface RunSettings {
-  /** Whether a prefix token (BOS) was put before the text; undefined when token ids or feeds were given as they are. */
-  readonly bos: boolean | undefined;
-  readonly executionProvider: 'cpu';
-  readonly graphOptimization: 'all';
-  readonly threads: number;
-}
+const startedEvent = v.object({
+  type: v.literal('started'),
+  model: modelSummary,
+  /** Everything that changes numbers; kept with the result. */
+  settings: v.object({
+    /** Whether a prefix token (BOS) was put before the text; undefined when token ids or feeds were given as they are. */
+    bos: maybe(flag),
+    executionProvider: v.literal('cpu'),
+    graphOptimization: v.literal('all'),
+    threads,
+  }),
+});
+export type StartedEvent = Sent<typeof startedEvent>;
 
-export interface TokensEvent {
-  readonly type: 'tokens';
+const tokensEvent = v.object({
+  type: v.literal('tokens'),
   /** The tokens that are run, in order; T = tokens.length. */
-  readonly tokens: readonly Token[];
+  tokens: v.array(token),
   /** Tokens of the whole text; more than T when a window was chosen. */
-  readonly total: number;
+  total: whole,
   /** Index in the whole text's tokens of the first and after the last one that is run (prefix not counted). */
-  readonly window: { readonly start: number; readonly end: number };
+  window: v.object({ start: whole, end: whole }),
   /** `features`: the model is fed no token ids, so every row of `h_0` is a token and only numbered. */
-  readonly source: 'text' | 'ids' | 'feeds' | 'features' | 'image';
+  source: v.picklist(['text', 'ids', 'feeds', 'features', 'image']),
   /** The picture that tokens with a `region` are parts of. */
-  readonly picture?: { readonly file: string; readonly width: number; readonly height: number };
+  picture: v.optional(v.object({ file: text, width: whole, height: whole })),
   /** False where no tokenizer was found, so tokens have no text. */
-  readonly tokenizer: boolean;
-}
+  tokenizer: flag,
+});
+export type TokensEvent = Sent<typeof tokensEvent>;
 
-export interface LayerEvent {
-  readonly type: 'layer';
+const layerEvent = v.object({
+  type: v.literal('layer'),
   /** k of `h_k`: 0 is what enters the first block. */
-  readonly layer: number;
-  readonly statistics: HiddenStatistics;
-}
+  layer: whole,
+  statistics: hiddenState,
+});
+export type LayerEvent = Sent<typeof layerEvent>;
 
-export interface AttentionEvent {
-  readonly type: 'attention';
+const attentionEvent = v.object({
+  type: v.literal('attention'),
   /** k of the block that leaves `h_k`, 1-based. */
-  readonly layer: number;
-  readonly statistics: PatternStatistics;
-}
+  layer: v.pipe(whole, v.minValue(1)),
+  statistics: pattern,
+});
+export type AttentionEvent = Sent<typeof attentionEvent>;
 
-export interface Prediction {
-  readonly id: number;
-  readonly text: string;
-  readonly probability: number;
-}
+export const prediction = v.object({ id: whole, text, probability: real });
+export type Prediction = Sent<typeof prediction>;
 
-export interface PredictionsEvent {
-  readonly type: 'predictions';
+export const predictionsEvent = v.object({
+  type: v.literal('predictions'),
   /** Index of the token after which these would come. */
-  readonly token: number;
+  token: whole,
   /** Most likely first. */
-  readonly top: readonly Prediction[];
-}
+  top: v.array(prediction),
+});
+export type PredictionsEvent = Sent<typeof predictionsEvent>;
 
-export interface FinishedEvent {
-  readonly type: 'finished';
-  readonly seconds: number;
-  readonly firstLayerSeconds: number;
+export const finishedEvent = v.object({
+  type: v.literal('finished'),
+  seconds: real,
+  firstLayerSeconds: real,
   /** Where the tensors asked for were written. */
-  readonly saved?: string;
-}
+  saved: v.optional(text),
+});
+export type FinishedEvent = Sent<typeof finishedEvent>;
 
-export interface FailedEvent {
-  readonly type: 'failed';
-  readonly problem: Problem;
-}
+const failedEvent = v.object({ type: v.literal('failed'), problem });
+export type FailedEvent = Sent<typeof failedEvent>;
 
-/** What to run. Plain data; validated by the engine before anything is read. */
-export interface RunRequest {
-  /** Path of the `.onnx` file. */
-  readonly model: string;
-  readonly prompt:
-    | { readonly text: string }
-    | { readonly ids: readonly number[] }
-    /**
-     * A `.safetensors` or `.npz` file with tensors by graph input name; tensors that are no input are ignored.
-     * `tokenName`: what tokens of a model that takes no token ids are called, numbered (`node 3`); default `token`.
-     * `tokenAxis`: the axis of `h_0` that counts them, from 0; default: all but the last together.
-     */
-    | { readonly feeds: string; readonly tokenName?: string; readonly tokenAxis?: number }
-    /** A PNG or JPEG file, for a model that takes pixels. */
-    | { readonly image: string };
-  /** Undefined: as the tokenizer's own post-processing (or the model folder's configuration) says. */
-  readonly bos?: boolean;
-  /** Which part to run when the text is longer than the context; undefined: fail with code `too-long`. */
-  readonly window?: { readonly start: number } | 'first' | 'last';
-  /** Changes to activations, made while the model runs. */
-  readonly interventions?: readonly Intervention[];
-  /** Reduce every attention pattern to its sink statistics. */
-  readonly attention: boolean;
-  /** Bytes the engine may hold, beside the blocks being run. */
-  readonly memory: number;
-  /** 0: as ONNX Runtime chooses. */
-  readonly threads: number;
-  readonly save?: SaveRequest;
-}
+/** What is said of a run that goes on. */
+export const runningEvent = v.variant('type', [
+  startedEvent,
+  tokensEvent,
+  layerEvent,
+  attentionEvent,
+  predictionsEvent,
+]);
+
+export const runEvent = v.variant('type', [runningEvent, finishedEvent, failedEvent]);
+export type RunEvent = Sent<typeof runEvent>;
 
 /** Write `hidden.k` and `resid_mid.k`, and what is asked for beside them, as float32 safetensors. */
-export interface SaveRequest {
-  readonly file: string;
-  readonly attention: boolean;
-  readonly mlp: boolean;
-  readonly logits: boolean;
-}
+const saveRequest = v.object({ file: path, attention: flag, mlp: flag, logits: flag });
+export type SaveRequest = Sent<typeof saveRequest>;
 
-/** Asked of the last finished run, for what is too big to stream. */
-export type Query =
-  /** Attention pattern of one head: layer as in {@link AttentionEvent}, head 0-based. */
-  | { readonly type: 'pattern'; readonly layer: number; readonly head: number }
-  /** One row of a hidden state: all D values of a token. */
-  | { readonly type: 'hidden'; readonly layer: number; readonly token: number }
-  /** Next-token predictions after any token. */
-  | { readonly type: 'predictions'; readonly token: number }
-  /** One row of an activation inside block `layer`, 1-based. */
-  | { readonly type: 'activation'; readonly point: Point; readonly layer: number; readonly token: number }
-  /** Logit lens: what the model's own final norm and unembedding predict from h_`layer`. */
-  | { readonly type: 'lens'; readonly layer: number; readonly token: number }
-  | Question;
-
-export interface QueryAnswers extends QuestionAnswers {
-  /** Row-major [queries, keys]. */
-  readonly pattern: { readonly queries: number; readonly keys: number; readonly values: Float32Array };
-  readonly hidden: { readonly values: Float32Array };
-  readonly predictions: PredictionsEvent;
-  readonly activation: { readonly values: Float32Array };
-  readonly lens: PredictionsEvent;
-}
+export const runRequest = v.object({
+  /** Path of the `.onnx` file. */
+  model: path,
+  prompt: v.union(
+    [
+      v.strictObject({ text }),
+      v.strictObject({ ids: v.array(v.number()) }),
+      /** A `.safetensors` or `.npz` file with tensors by graph input name; tensors that are no input are ignored. */
+      v.strictObject({
+        feeds: path,
+        /** What tokens of a model that takes no token ids are called, numbered (`node 3`); default `token`. */
+        tokenName: v.optional(v.pipe(text, v.minLength(1), v.maxLength(40))),
+        /** The axis of `h_0` that counts them, from 0; default: all but the last together. */
+        tokenAxis: v.optional(whole),
+      }),
+      /** A PNG or JPEG file, for a model that takes pixels. */
+      v.strictObject({ image: path }),
+    ],
+    'must have exactly one of text, ids, feeds and image',
+  ),
+  /** Undefined: as the tokenizer's own post-processing (or the model folder's configuration) says. */
+  bos: v.optional(flag),
+  /** Which part to run when the text is longer than the context; undefined: fail with code `too-long`. */
+  window: v.optional(v.union([v.picklist(['first', 'last']), v.object({ start: whole })])),
+  /** Changes to activations, made while the model runs. */
+  interventions: v.optional(v.array(intervention)),
+  /** Reduce every attention pattern to its sink statistics. */
+  attention: flag,
+  memory,
+  threads,
+  save: v.optional(saveRequest),
+});
+/** What to run. Plain data; checked by the engine before anything is read. */
+export type RunRequest = Sent<typeof runRequest>;

@@ -1,24 +1,95 @@
 /** What a model file is, as plain data: for `inspect` and the side view. */
-import type { Anatomy, Attention, Block } from '../../anatomy/anatomy.js';
-import type { ModelSummary } from './events.js';
+import * as v from 'valibot';
+import type { FinalNorm, Input, InputRole, Missing, Unembedding } from '../../anatomy/anatomy.js';
+import { exactly, flag, maybe, type Sent, text, whole } from '../../schemas.js';
+import { modelSummary } from './events.js';
 
-export interface Inspection {
-  readonly model: ModelSummary;
-  readonly producer: string;
+const roles = [
+  'token-ids',
+  'position-ids',
+  'attention-mask',
+  'token-type-ids',
+  'cache-position',
+  'past',
+  'past-length',
+  'last-key-index',
+  'total-length',
+  'flag',
+  'features',
+  'order',
+  'unused',
+  'unknown',
+] as const satisfies readonly InputRole[];
+
+const input = exactly<Input>()(
+  v.object({
+    name: text,
+    role: v.picklist(roles),
+    type: v.number(),
+    shape: maybe(v.array(v.nullable(v.union([v.number(), text])))),
+    tokenAxis: maybe(whole),
+    extents: v.record(v.pipe(text, v.transform(Number)), whole),
+    how: text,
+  }),
+);
+
+const pattern = v.variant('from', [
+  v.object({ from: v.literal('graph'), tensor: text }),
+  /** Hidden in this operator and computed again from its inputs. */
+  v.object({ from: v.literal('rebuilt'), operator: text, node: text }),
+  v.object({ from: v.literal('nothing'), operator: text, node: text }),
+]);
+
+const attention = v.object({
+  pattern,
+  output: maybe(text),
+  normed: maybe(text),
+  keys: maybe(text),
+  values: maybe(text),
+  weighed: maybe(text),
+  projected: maybe(text),
+  edges: maybe(text),
+  heads: maybe(whole),
+  kvHeads: maybe(whole),
+  headDim: maybe(whole),
+});
+
+const block = v.object({
+  residPost: text,
+  residMid: maybe(text),
+  attention: maybe(attention),
+  mlpIntermediate: maybe(text),
+});
+export type InspectedBlock = Sent<typeof block>;
+
+/** As `src/anatomy/anatomy.ts` explains them, with patterns that are hidden in an operator named by it. */
+const anatomy = v.object({
+  layers: whole,
+  hidden: maybe(whole),
+  heads: maybe(whole),
+  kvHeads: maybe(whole),
+  headDim: maybe(whole),
+  mlpHidden: maybe(whole),
+  vocabulary: maybe(whole),
+  context: maybe(whole),
+  patch: maybe(v.object({ height: whole, width: whole })),
+  parallelBlock: flag,
+  source: text,
+  embedding: text,
+  blocks: v.array(block),
+  finalNorm: maybe(exactly<FinalNorm>()(v.object({ output: text }))),
+  unembedding: maybe(exactly<Unembedding>()(v.object({ input: text, logits: text }))),
+  output: text,
+  inputs: v.array(input),
+  missing: v.array(exactly<Missing>()(v.object({ part: text, why: text }))),
+});
+
+export const inspection = v.object({
+  model: modelSummary,
+  producer: text,
   /** Domain (`''` for ai.onnx) to version. */
-  readonly opsets: Readonly<Record<string, number>>;
-  readonly nodes: number;
-  readonly anatomy: Omit<Anatomy, 'blocks'> & { readonly blocks: readonly InspectedBlock[] };
-}
-
-export interface InspectedBlock extends Omit<Block, 'attention'> {
-  readonly attention:
-    | (Omit<Attention, 'pattern'> & {
-        readonly pattern:
-          | { readonly from: 'graph'; readonly tensor: string }
-          /** Hidden in this operator and computed again from its inputs. */
-          | { readonly from: 'rebuilt'; readonly operator: string; readonly node: string }
-          | { readonly from: 'nothing'; readonly operator: string; readonly node: string };
-      })
-    | undefined;
-}
+  opsets: v.record(text, v.number()),
+  nodes: whole,
+  anatomy,
+});
+export type Inspection = Sent<typeof inspection>;

@@ -1,26 +1,42 @@
 /** Changes to activations, as data. */
+import * as v from 'valibot';
+import { type Sent, whole } from '../../schemas.js';
 
 /** TransformerLens' names; `mlp` is the MLP intermediate state, `attn_out` what attention adds to the residual. */
 export const points = ['attn_out', 'resid_mid', 'mlp', 'resid_post'] as const;
 export type Point = (typeof points)[number];
+export const point = v.picklist(points);
 
-/** Entries of one activation [T, D] of a block, and what they are set to. */
-export interface Intervention {
-  readonly point: Point;
-  /** Block k, 1-based: its `resid_post` is h_k. With `resid_post`, 0 is the embedding h_0. */
-  readonly block: number;
-  readonly tokens: 'all' | readonly number[];
-  readonly dims: 'all' | readonly number[] | { readonly except: readonly number[] };
-  readonly set: Setting;
-}
-
-export type Setting =
-  | { readonly to: 'zero' }
-  /** One value for all entries, or one for each of `dims`. */
-  | { readonly to: 'value'; readonly value: number | readonly number[] }
-  | { readonly to: 'scale'; readonly by: number }
+const setting = v.variant('to', [
+  v.object({ to: v.literal('zero') }),
+  v.object({
+    to: v.literal('value'),
+    /** One value for all entries, or one for each of `dims`. */
+    value: v.union([v.number(), v.array(v.number())]),
+  }),
+  v.object({ to: v.literal('scale'), by: v.number() }),
   /** Adds normal noise of this standard deviation; the same seed gives the same noise. */
-  | { readonly to: 'noise'; readonly deviation: number; readonly seed: number };
+  v.object({ to: v.literal('noise'), deviation: v.number(), seed: v.pipe(v.number(), v.integer()) }),
+]);
+export type Setting = Sent<typeof setting>;
+
+const chosen = v.union([v.literal('all'), v.array(whole)]);
+export const intervention = v.object({
+  point,
+  /** Block k, 1-based: its `resid_post` is h_k. With `resid_post`, 0 is the embedding h_0. */
+  block: whole,
+  tokens: chosen,
+  dims: v.union([chosen, v.object({ except: v.array(whole) })]),
+  set: v.pipe(
+    setting,
+    v.check(
+      (set) => settingProblem(set) === undefined,
+      ({ input }) => `cannot be made: ${settingProblem(input)}`,
+    ),
+  ),
+});
+/** Entries of one activation [T, D] of a block, and what they are set to. */
+export type Intervention = Sent<typeof intervention>;
 
 /** Why activations, which are float32, cannot be set so, in words; undefined where they can. */
 export function settingProblem(set: Setting): string | undefined {

@@ -1,34 +1,44 @@
 /** Scoring of sequences under variants: what is asked and what is said. */
-import type { AttentionWindow } from './answers.js';
-import type { Intervention } from './interventions.js';
+import * as v from 'valibot';
+import { float32Array, real, type Sent, text, whole } from '../../schemas.js';
+import { intervention } from './interventions.js';
+import { attentionWindow, memory, path, threads } from './request.js';
 
-export interface Sequence {
-  readonly ids: readonly number[];
+const sequence = v.object({
+  ids: v.pipe(v.array(whole), v.minLength(2)),
   /** The tokens from this index on are scored, each by what comes before it; at least 1. */
-  readonly from: number;
-}
+  from: v.pipe(whole, v.minValue(1)),
+});
+export type Sequence = Sent<typeof sequence>;
 
-/** A way to run every sequence. */
-export interface Variant {
-  readonly name: string;
-  readonly interventions: readonly Intervention[];
+const variant = v.object({
+  name: text,
+  interventions: v.array(intervention),
   /** Every block attends through this window; undefined: as the model does. */
-  readonly attention?: AttentionWindow;
-}
+  attention: v.optional(attentionWindow),
+});
+/** A way to run every sequence. */
+export type Variant = Sent<typeof variant>;
 
-export interface MeasureRequest {
-  readonly model: string;
-  readonly sequences: readonly Sequence[];
-  readonly variants: readonly Variant[];
-  readonly memory: number;
-  readonly threads: number;
-}
+export const measureRequest = v.object({
+  model: path,
+  sequences: v.array(sequence),
+  variants: v.array(variant),
+  memory,
+  threads,
+});
+export type MeasureRequest = Sent<typeof measureRequest>;
 
-export interface MeasuredEvent {
-  readonly type: 'measured';
+export const measuredEvent = v.object({
+  type: v.literal('measured'),
   /** Index of the sequence and of the variant. */
-  readonly sequence: number;
-  readonly variant: number;
+  sequence: whole,
+  variant: whole,
   /** −ln p of each scored token. */
-  readonly losses: Float32Array;
-}
+  losses: float32Array,
+});
+export type MeasuredEvent = Sent<typeof measuredEvent>;
+
+/** The last thing that is said of many sequences. */
+export const doneEvent = v.object({ type: v.literal('done'), seconds: real });
+export type DoneEvent = Sent<typeof doneEvent>;

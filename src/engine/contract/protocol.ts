@@ -1,176 +1,123 @@
-/** What the engine and its child process say to each other, and the checks on arrival. */
+/** What the engine and its child process say to each other: jobs, and the frames that they travel in. */
 import * as v from 'valibot';
 import { type Problem, SinkscopeError } from '../../errors.js';
-import type { MeasuredEvent, MeasureRequest } from '../contract/measure.js';
-import type { MeanEvent, StatesEvent, StatesRequest } from '../contract/states.js';
-import type { Query, QueryAnswers, RunEvent, RunRequest } from './events.js';
-import type { Inspection } from './inspection.js';
-import { points, settingProblem } from './interventions.js';
+import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '../../schemas.js';
+import { finishedEvent, runningEvent, runRequest } from './events.js';
+import { inspection } from './inspection.js';
+import { doneEvent, measuredEvent, measureRequest } from './measure.js';
+import { question } from './questions.js';
+import { path } from './request.js';
+import { meanEvent, statesEvent, statesRequest } from './states.js';
 
-export type ToChild =
-  | { readonly id: number; readonly type: 'analyze'; readonly request: RunRequest }
-  | { readonly id: number; readonly type: 'measure'; readonly request: MeasureRequest }
-  | { readonly id: number; readonly type: 'states'; readonly request: StatesRequest }
-  | {
-      readonly id: number;
-      readonly type: 'encode';
-      readonly model: string;
-      readonly text: string;
-      readonly bos?: boolean;
-    }
-  | { readonly id: number; readonly type: 'decode'; readonly model: string; readonly ids: readonly number[] }
-  | { readonly id: number; readonly type: 'inspect'; readonly model: string }
-  | { readonly id: number; readonly type: 'identity'; readonly model: string }
-  | { readonly id: number; readonly type: 'query'; readonly query: Query };
-
-/** Every message of the child answers the one with its `id`. */
-export type FromChild =
-  | { readonly id: number; readonly type: 'event'; readonly event: RunEvent | MeasuredEvent | StatesEvent | MeanEvent }
-  | {
-      readonly id: number;
-      readonly type: 'answer';
-      readonly answer: Inspection | Encoded | string | readonly string[] | QueryAnswers[Query['type']];
-    }
-  | { readonly id: number; readonly type: 'problem'; readonly problem: Problem };
-
-/** A text as the model's tokenizer cuts it. */
-export interface Encoded {
-  readonly ids: Int32Array;
+const encoded = v.object({
+  ids: int32Array,
   /** The token a sequence of this model begins with; undefined where there is none, or none is wanted. */
-  readonly prefix: number | undefined;
+  prefix: maybe(v.number()),
   /** Characters of the text that no token stands for, or only the unknown one. */
-  readonly lost: number;
+  lost: whole,
+});
+/** A text as the model's tokenizer cuts it. */
+export type EncodedText = Sent<typeof encoded>;
+
+/** By type: what a job is given, what it says while it goes on, and the answer that ends it. */
+export const jobs = {
+  analyze: { request: runRequest, event: runningEvent, answer: finishedEvent },
+  measure: { request: measureRequest, event: measuredEvent, answer: doneEvent },
+  states: { request: statesRequest, event: v.variant('type', [statesEvent, meanEvent]), answer: doneEvent },
+  encode: { request: v.object({ model: path, text, bos: v.optional(flag) }), event: v.never(), answer: encoded },
+  decode: { request: v.object({ model: path, ids: v.array(whole) }), event: v.never(), answer: v.array(text) },
+  inspect: { request: v.object({ model: path }), event: v.never(), answer: inspection },
+  /** In hex; see `modelIdentity`. */
+  identity: { request: v.object({ model: path }), event: v.never(), answer: text },
+  /** The answer is checked by who asks: each question has its own. */
+  query: { request: question, event: v.never(), answer: v.unknown() },
+};
+
+type Jobs = typeof jobs;
+export type JobType = keyof Jobs;
+export type RequestOf<T extends JobType> = Sent<Jobs[T]['request']>;
+export type EventOf<T extends JobType> = Sent<Jobs[T]['event']>;
+export type AnswerOf<T extends JobType> = Sent<Jobs[T]['answer']>;
+
+/** {@link jobs}, so that the schemas of a job are known to belong together. */
+export interface JobSchemas<T extends JobType> {
+  readonly request: v.GenericSchema<unknown, RequestOf<T>>;
+  readonly event: v.GenericSchema<unknown, EventOf<T>>;
+  readonly answer: v.GenericSchema<unknown, AnswerOf<T>>;
 }
 
-const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
-const path = v.pipe(v.string(), v.nonEmpty('is empty'));
+const schemas: { readonly [T in JobType]: JobSchemas<T> } = jobs;
 
-const chosen = v.union([v.literal('all'), v.array(whole)]);
-const intervention = v.object({
-  point: v.picklist(points),
-  block: whole,
-  tokens: chosen,
-  dims: v.union([chosen, v.object({ except: v.array(whole) })]),
-  set: v.pipe(
-    v.variant('to', [
-      v.object({ to: v.literal('zero') }),
-      v.object({ to: v.literal('value'), value: v.union([v.number(), v.array(v.number())]) }),
-      v.object({ to: v.literal('scale'), by: v.number() }),
-      v.object({ to: v.literal('noise'), deviation: v.number(), seed: v.pipe(v.number(), v.integer()) }),
-    ]),
-    v.check(
-      (set) => settingProblem(set) === undefined,
-      ({ input }) => `cannot be made: ${settingProblem(input)}`,
-    ),
-  ),
-});
-const memory = v.pipe(v.number(), v.minValue(1));
-const threads = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1024));
+export function schemasOf<T extends JobType>(type: T): JobSchemas<T> {
+  return schemas[type];
+}
 
-const attentionWindow = v.object({ window: v.pipe(whole, v.minValue(1)), sinks: whole });
+const isJob = (type: unknown): type is JobType => typeof type === 'string' && Object.hasOwn(jobs, type);
 
-const measureRequest = v.object({
-  model: path,
-  sequences: v.array(v.object({ ids: v.pipe(v.array(whole), v.minLength(2)), from: v.pipe(whole, v.minValue(1)) })),
-  variants: v.array(
-    v.object({
-      name: v.string(),
-      interventions: v.array(intervention),
-      attention: v.optional(attentionWindow),
-    }),
-  ),
-  memory,
-  threads,
-});
+const toChild = v.object({ id: whole, type: v.custom<JobType>(isJob, 'is none that is known'), request: v.unknown() });
+export type ToChild = Sent<typeof toChild>;
 
-const times = v.pipe(v.number(), v.minValue(0));
-const statesRequest = v.object({
-  model: path,
-  sequences: v.pipe(v.array(v.pipe(v.array(whole), v.minLength(1))), v.minLength(1)),
-  places: v.optional(v.pipe(v.array(v.object({ point: v.picklist(points), block: whole })), v.minLength(1))),
-  costs: v.optional(v.object({ removed: times, outlier: times })),
-  mean: v.optional(v.object({ rows: v.array(whole) })),
-  reference: v.optional(path),
-  memory,
-  threads,
-});
-
-const runRequest = v.object({
-  model: path,
-  prompt: v.union(
-    [
-      v.strictObject({ text: v.string() }),
-      v.strictObject({ ids: v.array(v.number()) }),
-      v.strictObject({
-        feeds: path,
-        tokenName: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(40))),
-        tokenAxis: v.optional(whole),
-      }),
-      v.strictObject({ image: path }),
-    ],
-    'must have exactly one of text, ids, feeds and image',
-  ),
-  bos: v.optional(v.boolean()),
-  window: v.optional(v.union([v.picklist(['first', 'last']), v.object({ start: whole })])),
-  attention: v.boolean(),
-  interventions: v.optional(v.array(intervention)),
-  memory,
-  threads,
-  save: v.optional(v.object({ file: path, attention: v.boolean(), mlp: v.boolean(), logits: v.boolean() })),
-});
-
-const query = v.variant('type', [
-  v.object({ type: v.literal('pattern'), layer: whole, head: whole }),
-  v.object({ type: v.literal('hidden'), layer: whole, token: whole }),
-  v.object({ type: v.literal('predictions'), token: whole }),
-  v.object({ type: v.literal('activation'), point: v.picklist(points), layer: whole, token: whole }),
-  v.object({ type: v.literal('lens'), layer: whole, token: whole }),
-  v.object({
-    type: v.literal('bias'),
-    layer: whole,
-    tokens: v.union([v.literal('extra'), v.pipe(v.array(whole), v.minLength(1))]),
-  }),
-  v.object({ type: v.literal('attribution'), token: whole, target: v.optional(whole) }),
-  v.object({ type: v.literal('lens-rows'), layer: whole, point: v.picklist(['resid_post', 'resid_mid']), top: whole }),
-  v.object({ type: v.literal('evicted'), layer: whole, windows: v.array(attentionWindow) }),
-  v.object({ type: v.literal('entries'), layer: whole, of: v.picklist(['nodes', 'edges']) }),
-  v.object({ type: v.literal('output') }),
+/** Every message of the child is about the job with its `id`. */
+const fromChild = v.variant('type', [
+  v.object({ id: whole, type: v.literal('event'), event: v.unknown() }),
+  /** The last one. */
+  v.object({ id: whole, type: v.literal('answer'), answer: v.unknown() }),
+  /** The last one too: the job failed. */
+  v.object({ id: whole, type: v.literal('problem'), problem }),
 ]);
+export type FromChild = Sent<typeof fromChild>;
 
-const toChild = v.variant('type', [
-  v.object({ id: whole, type: v.literal('analyze'), request: runRequest }),
-  v.object({ id: whole, type: v.literal('measure'), request: measureRequest }),
-  v.object({ id: whole, type: v.literal('states'), request: statesRequest }),
-  v.object({ id: whole, type: v.literal('encode'), model: path, text: v.string(), bos: v.optional(v.boolean()) }),
-  v.object({ id: whole, type: v.literal('decode'), model: path, ids: v.array(whole) }),
-  v.object({ id: whole, type: v.literal('inspect'), model: path }),
-  v.object({ id: whole, type: v.literal('identity'), model: path }),
-  v.object({ id: whole, type: v.literal('query'), query }),
-]);
-
-const envelope = v.object({ id: whole, type: v.picklist(['event', 'answer', 'problem']) });
-
-/** @throws SinkscopeError `input` that names what is wrong with a request. */
+/** @throws SinkscopeError `input` for what is no message to the child */
 export function checkToChild(message: unknown): ToChild {
-  const result = v.safeParse(toChild, message);
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  const where = v.getDotPath(issue)?.replace(/^request\./, '') ?? 'message';
-  throw new SinkscopeError({ code: 'input', message: `The request cannot be run: ${where} ${said(issue)}.` });
+  return checked(toChild, message, 'message', cannotRun);
 }
 
-/** The `id` of a message that may be anything else. */
-export function idOf(message: unknown): number {
+/** @throws SinkscopeError `input` that names what is wrong with a request */
+export function checkRequest<T extends JobType>(type: T, request: unknown): RequestOf<T> {
+  return checked(schemasOf(type).request, request, 'request', cannotRun);
+}
+
+/** The `id` of a message that may be anything else; 0, which no job has, where there is none. */
+export function messageId(message: unknown): number {
   const result = v.safeParse(v.object({ id: whole }), message);
   return result.success ? result.output.id : 0;
 }
 
-/** Undefined for what is no message of the child (a library may write to the channel). */
-export function fromChild(message: unknown): FromChild | undefined {
-  // The child is this same build: the frame is checked, the numbers inside are its own.
-  return v.is(envelope, message) ? (message as FromChild) : undefined;
+/**
+ * Undefined for what is no message of the child: a library may write to the channel. What is about a job and cannot be
+ * read is that job's problem.
+ */
+export function readFromChild(message: unknown): FromChild | undefined {
+  const result = v.safeParse(fromChild, message);
+  if (result.success) return result.output;
+  const id = messageId(message);
+  return id === 0 ? undefined : { id, type: 'problem', problem: unreadable(said(result.issues[0], 'message')) };
 }
 
-function said(issue: v.BaseIssue<unknown>): string {
-  return issue.message.startsWith('Invalid') ? `must be ${issue.expected ?? 'something else'}` : issue.message;
+/**
+ * What the child said, as a schema has it.
+ *
+ * @param what it is, as in `answer`
+ * @throws SinkscopeError `internal` that names what is wrong with it
+ */
+export function checkSaid<T>(schema: v.GenericSchema<unknown, T>, value: unknown, what: string): T {
+  return checked(schema, value, what, unreadable);
+}
+
+const unreadable = (wrong: string): Problem => ({
+  code: 'internal',
+  message: `The engine's process sent what cannot be read: ${wrong}. Its parts are of different versions; install Sinkscope again.`,
+});
+
+const cannotRun = (wrong: string): Problem => ({ code: 'input', message: `The request cannot be run: ${wrong}.` });
+
+function checked<T>(
+  schema: v.GenericSchema<unknown, T>,
+  value: unknown,
+  what: string,
+  problemOf: (wrong: string) => Problem,
+): T {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  throw new SinkscopeError(problemOf(said(result.issues[0], what)));
 }

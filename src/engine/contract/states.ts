@@ -1,56 +1,75 @@
 /** Hidden states of many sequences, reduced: what is asked and what is said. */
-import type { Entry, HiddenStatistics, Int8Errors, StateDifference } from '../../statistics/statistics.js';
-import type { Point } from './interventions.js';
+import * as v from 'valibot';
+import { exactly, float32Array, int32Array, real, type Sent, whole } from '../../schemas.js';
+import type { Int8Errors, StateDifference } from '../../statistics/statistics.js';
+import { entry, hiddenEntries, hiddenState, isWhole, notWhole } from './events.js';
+import { point } from './interventions.js';
+import { memory, path, threads } from './request.js';
 
-/** An activation of a block; see {@link Point}. */
-export interface Place {
-  readonly point: Point;
-  readonly block: number;
-}
+const place = v.object({ point, block: whole });
+/** An activation of a block. */
+export type Place = Sent<typeof place>;
 
-export interface StatesRequest {
-  readonly model: string;
+const times = v.pipe(v.number(), v.minValue(0));
+export const statesRequest = v.object({
+  model: path,
   /** Token ids, prefix included. */
-  readonly sequences: readonly (readonly number[])[];
+  sequences: v.pipe(v.array(v.pipe(v.array(whole), v.minLength(1))), v.minLength(1)),
   /** The activations that are reduced; undefined: h_0 … h_L. */
-  readonly places?: readonly Place[];
+  places: v.optional(v.pipe(v.array(place), v.minLength(1))),
   /**
    * What they cost in int8: entries of at least `removed` × the median are those that stand out, and `outlier` is the
    * magnitude from which an entry counts towards an outlier feature.
    */
-  readonly costs?: { readonly removed: number; readonly outlier: number };
+  costs: v.optional(v.object({ removed: times, outlier: times })),
   /** Reduce the mean over all sequences too, which are of one length then; of `rows`, all entries of these tokens. */
-  readonly mean?: { readonly rows: readonly number[] };
+  mean: v.optional(v.object({ rows: v.array(whole) })),
   /** A model whose states of the same sequences these are compared with; needs `costs`. */
-  readonly reference?: string;
-  readonly memory: number;
-  readonly threads: number;
-}
+  reference: v.optional(path),
+  memory,
+  threads,
+});
+export type StatesRequest = Sent<typeof statesRequest>;
 
-export interface ReducedState extends HiddenStatistics, Place {
-  /** Where `costs` were asked for. */
-  readonly costs?: {
-    readonly int8: Int8Errors;
-    /** By dim, how many tokens reach `outlier`. */
-    readonly outliers: Int32Array;
-  };
-  /** Where there is a `reference`. */
-  readonly difference?: StateDifference;
-}
+const int8Error = v.object({ tensor: real, token: real, channel: real });
+const int8Errors = exactly<Int8Errors>()(v.object({ removed: whole, with: int8Error, without: int8Error }));
+const difference = exactly<StateDifference>()(v.object({ all: real, rest: real }));
 
-export interface StatesEvent {
-  readonly type: 'states';
-  readonly sequence: number;
+const reducedState = v.pipe(
+  v.object({
+    ...hiddenEntries,
+    ...place.entries,
+    /** Where `costs` were asked for. */
+    costs: v.optional(
+      v.object({
+        int8: int8Errors,
+        /** By dim, how many tokens reach `outlier`. */
+        outliers: int32Array,
+      }),
+    ),
+    /** Where there is a `reference`. */
+    difference: v.optional(difference),
+  }),
+  v.check((state) => isWhole(state), notWhole),
+);
+export type ReducedState = Sent<typeof reducedState>;
+
+export const statesEvent = v.object({
+  type: v.literal('states'),
+  sequence: whole,
   /** In the order of places. */
-  readonly states: readonly ReducedState[];
-}
+  states: v.array(reducedState),
+});
+export type StatesEvent = Sent<typeof statesEvent>;
 
-/** The mean over all sequences at one place. */
-export interface MeanEvent extends Place {
-  readonly type: 'mean';
-  readonly statistics: HiddenStatistics;
+export const meanEvent = v.object({
+  type: v.literal('mean'),
+  ...place.entries,
+  statistics: hiddenState,
   /** The 16 entries whose |mean| is nearest to the median, nearest first. */
-  readonly middle: readonly Entry[];
+  middle: v.array(entry),
   /** [D] of each token asked for. */
-  readonly rows: readonly Float32Array[];
-}
+  rows: v.array(float32Array),
+});
+/** The mean over all sequences at one place. */
+export type MeanEvent = Sent<typeof meanEvent>;

@@ -1,11 +1,12 @@
 /** One child process and the jobs it has been given. */
 import { type ChildProcess, fork } from 'node:child_process';
+import { Readable } from 'node:stream';
 import type { Problem } from '../../errors.js';
-import { type FromChild, fromChild, type ToChild } from '../contract/protocol.js';
+import { type FromChild, type JobType, type RequestOf, readFromChild, type ToChild } from '../contract/protocol.js';
+import { pipe } from '../guard/note.js';
+import { noteProblem } from './noted.js';
 
-/** A message without its number. */
-export type Request = ToChild extends infer Message ? (Message extends ToChild ? Omit<Message, 'id'> : never) : never;
-
+/** What is done with what the child says of a job. */
 export interface Job {
   /** Takes what the child says about the job; true when that was the last of it. */
   receive(message: FromChild): boolean;
@@ -13,7 +14,10 @@ export interface Job {
   fail(problem: Problem, pid: number | undefined): void;
 }
 
-/** How much of what the child writes to stderr is kept for the log. */
+/** Of JavaScript's own objects; tensors and files lie outside of it. */
+const heapMegabytes = 2048;
+
+/** How much of what the child writes to stderr, and of what it sends that is no message, is kept for the log. */
 const tailLength = 4000;
 
 export class Connection {
@@ -21,6 +25,8 @@ export class Connection {
   private readonly jobs = new Map<number, Job>();
   private lastId = 0;
   private tail = '';
+  /** What the guard said. */
+  private noted = '';
   private ended = false;
 
   constructor(path: string) {
@@ -28,16 +34,22 @@ export class Connection {
       serialization: 'advanced',
       // The editor's own executable is Electron; a debugger's flags are not for the child.
       env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' },
-      execArgv: [],
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      execArgv: [`--max-old-space-size=${heapMegabytes}`],
+      // The last one is the guard's: it hears there that this process is gone, and says why it ends the child.
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
     });
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.tail = (this.tail + text).slice(-tailLength);
-    });
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => this.keep(text));
+    const guard = this.child.stdio[pipe];
+    if (guard instanceof Readable)
+      guard.setEncoding('utf8').on('data', (text: string) => {
+        this.noted += text;
+      });
     this.child.on('message', (message) => this.receive(message));
     this.child.on('error', (error) => this.end(crash(error.message, this.tail)));
     // Not `exit`: what the child wrote last may still be on its way.
-    this.child.on('close', (code, signal) => this.end(crash(signal ?? `exit code ${code}`, this.tail)));
+    this.child.on('close', (code, signal) =>
+      this.end(noteProblem(this.noted) ?? crash(signal ?? `exit code ${code}`, this.tail)),
+    );
   }
 
   get alive(): boolean {
@@ -48,10 +60,10 @@ export class Connection {
     return this.child.pid;
   }
 
-  send(request: Request, job: Job): void {
+  send<T extends JobType>(type: T, request: RequestOf<T>, job: Job): void {
     const id = ++this.lastId;
     this.jobs.set(id, job);
-    this.child.send({ ...request, id }, (error) => {
+    this.child.send({ id, type, request } satisfies ToChild, (error) => {
       if (error) this.end(crash(error.message, this.tail));
     });
   }
@@ -63,8 +75,15 @@ export class Connection {
   }
 
   private receive(raw: unknown): void {
-    const message = fromChild(raw);
-    if (message && this.jobs.get(message.id)?.receive(message)) this.jobs.delete(message.id);
+    const message = readFromChild(raw);
+    if (!message)
+      this.keep(`Sinkscope: a message that is none of the engine's: ${JSON.stringify(raw)?.slice(0, 200)}\n`);
+    else if (this.jobs.get(message.id)?.receive(message)) this.jobs.delete(message.id);
+  }
+
+  /** Keeps what may explain an end. */
+  private keep(text: string): void {
+    this.tail = (this.tail + text).slice(-tailLength);
   }
 
   private end(problem: Problem): void {

@@ -1,18 +1,24 @@
 /** The engine as the extension and the command line see it: a child process that is forked, watched and killed. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Problem, SinkscopeError } from '../../errors.js';
-import { partialFile } from '../../statistics/safetensors.js';
-import type { FailedEvent, FinishedEvent, Query, QueryAnswers, RunEvent, RunRequest } from '../contract/events.js';
+import { type Problem, SinkscopeError, toProblem } from '../../errors.js';
+import { partialFile } from '../../saving.js';
+import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
 import type { Inspection } from '../contract/inspection.js';
-import type { MeasuredEvent, MeasureRequest } from '../contract/measure.js';
-import type { Encoded } from '../contract/protocol.js';
+import type { DoneEvent, MeasuredEvent, MeasureRequest } from '../contract/measure.js';
+import {
+  type AnswerOf,
+  checkSaid,
+  type EncodedText,
+  type EventOf,
+  type JobType,
+  type RequestOf,
+  schemasOf,
+} from '../contract/protocol.js';
+import { type AnswerTo, answerSchema, type Question } from '../contract/questions.js';
 import type { MeanEvent, StatesEvent, StatesRequest } from '../contract/states.js';
 import { Channel } from './channel.js';
-import { Connection, type Job, type Request } from './connection.js';
-
-/** What {@link Engine.measure} says. */
-export type MeasureEvent = MeasuredEvent | FinishedEvent | FailedEvent;
+import { Connection, type Job } from './connection.js';
 
 const stopped: Problem = { code: 'cancelled', message: 'The analysis was stopped.' };
 const superseded: Problem = { code: 'cancelled', message: 'The analysis was stopped because another one was started.' };
@@ -46,48 +52,54 @@ export class Engine {
       // What a killed child was writing is its parent's to remove.
       if (request.save && pid !== undefined) void rm(partialFile(request.save.file, pid), { force: true });
     };
-    return this.stream<RunEvent>({ type: 'analyze', request }, signal, partial);
+    return this.stream('analyze', request, signal, partial);
   }
 
   /**
-   * Scores sequences under variants; the events come sequence by sequence, variant by variant. Starts, ends and is
-   * cancelled as {@link analyze} is.
+   * Scores sequences under variants; the events come sequence by sequence, variant by variant, and `done` or `failed`
+   * at last. Starts and is cancelled as {@link analyze} is.
    */
-  measure(request: MeasureRequest, signal?: AbortSignal): AsyncGenerator<MeasureEvent, void, void> {
-    return this.stream<MeasureEvent>({ type: 'measure', request }, signal);
+  measure(
+    request: MeasureRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<MeasuredEvent | DoneEvent | FailedEvent, void, void> {
+    return this.stream('measure', request, signal);
   }
 
   /**
-   * Runs sequences and gives their hidden states reduced, then the means where they are asked for. Starts, ends and
-   * is cancelled as {@link analyze} is.
+   * Runs sequences and gives their hidden states reduced, then the means where they are asked for, and `done` or
+   * `failed` at last. Starts and is cancelled as {@link analyze} is.
    */
   states(
     request: StatesRequest,
     signal?: AbortSignal,
-  ): AsyncGenerator<StatesEvent | MeanEvent | FinishedEvent | FailedEvent, void, void> {
-    return this.stream<StatesEvent | MeanEvent>({ type: 'states', request }, signal);
+  ): AsyncGenerator<StatesEvent | MeanEvent | DoneEvent | FailedEvent, void, void> {
+    return this.stream('states', request, signal);
   }
 
-  private stream<E>(
-    request: Request,
+  /** Events, the answer last. */
+  private stream<T extends JobType>(
+    type: T,
+    request: RequestOf<T>,
     signal: AbortSignal | undefined,
     failed: (pid: number | undefined) => void = () => {},
-  ): AsyncGenerator<E | FinishedEvent | FailedEvent, void, void> {
+  ): AsyncGenerator<EventOf<T> | AnswerOf<T> | FailedEvent, void, void> {
     this.stopRun?.(superseded);
-    this.noAnswers =
-      request.type === 'analyze'
-        ? 'The last analysis did not finish; run it again to ask about it.'
-        : 'No analysis has been run since the last measurement; run one first.';
+    const asks = type === 'analyze';
+    this.noAnswers = asks
+      ? 'The last analysis did not finish; run it again to ask about it.'
+      : 'No analysis has been run since the last measurement; run one first.';
 
+    const schemas = schemasOf(type);
     const stop = (problem: Problem) => this.connection?.kill(problem);
-    const end = (event?: FinishedEvent | FailedEvent) => {
+    const end = (event: AnswerOf<T> | FailedEvent) => {
       signal?.removeEventListener('abort', abort);
       if (this.stopRun === stop) this.stopRun = undefined;
-      if (event) events.push(event);
+      events.push(event);
       events.close();
     };
     const abort = () => stop(stopped);
-    const events = new Channel<E | FinishedEvent | FailedEvent>(abort);
+    const events = new Channel<EventOf<T> | AnswerOf<T> | FailedEvent>(abort);
 
     if (signal?.aborted) {
       end({ type: 'failed', problem: stopped });
@@ -95,16 +107,19 @@ export class Engine {
     }
     signal?.addEventListener('abort', abort);
     this.stopRun = stop;
-    this.send(request, {
+    this.send(type, request, {
       receive: (message) => {
-        if (message.type === 'problem') end({ type: 'failed', problem: message.problem });
-        else if (message.type === 'event' && message.event.type === 'finished') {
-          if (request.type === 'analyze') this.noAnswers = undefined;
-          end(message.event);
-        } else {
-          // Checked where the child is heard: the events of a job are those of its request.
-          if (message.type === 'event') events.push(message.event as E);
-          return false;
+        try {
+          if (message.type === 'problem') end({ type: 'failed', problem: message.problem });
+          else if (message.type === 'event') {
+            events.push(checkSaid(schemas.event, message.event, 'event'));
+            return false;
+          } else {
+            end(checkSaid(schemas.answer, message.answer, 'answer'));
+            if (asks) this.noAnswers = undefined;
+          }
+        } catch (error) {
+          stop(toProblem(error));
         }
         return true;
       },
@@ -124,7 +139,7 @@ export class Engine {
   async inspect(model: string, signal?: AbortSignal): Promise<Inspection> {
     for (;;) {
       try {
-        return (await this.ask({ type: 'inspect', model }, signal)) as Inspection;
+        return await this.ask('inspect', { model }, signal);
       } catch (error) {
         // A child that was killed to stop a run takes this question with it: ask the next one.
         const lost = SinkscopeError.is(error, 'cancelled') && !signal?.aborted && !this.disposed;
@@ -139,7 +154,7 @@ export class Engine {
    * @throws SinkscopeError with the reason why it cannot be read
    */
   async identity(model: string, signal?: AbortSignal): Promise<string> {
-    return (await this.ask({ type: 'identity', model }, signal)) as string;
+    return this.ask('identity', { model }, signal);
   }
 
   /**
@@ -153,13 +168,13 @@ export class Engine {
     model: string,
     text: string,
     { bos, signal }: { readonly bos?: boolean; readonly signal?: AbortSignal } = {},
-  ): Promise<Encoded> {
-    return (await this.ask({ type: 'encode', model, text, bos }, signal)) as Encoded;
+  ): Promise<EncodedText> {
+    return this.ask('encode', { model, text, bos }, signal);
   }
 
   /** The texts of token ids; `token 17` where there is no tokenizer. */
   async decode(model: string, ids: readonly number[], signal?: AbortSignal): Promise<readonly string[]> {
-    return (await this.ask({ type: 'decode', model, ids }, signal)) as readonly string[];
+    return this.ask('decode', { model, ids }, signal);
   }
 
   /**
@@ -167,11 +182,11 @@ export class Engine {
    *
    * @throws SinkscopeError `input` where there is none, or no such layer, head or token
    */
-  async query<Q extends Query>(query: Q): Promise<QueryAnswers[Q['type']]> {
+  async query<Q extends Question>(question: Q): Promise<AnswerTo<Q['type']>> {
     const gone = this.connection?.alive ? undefined : 'What was kept of the analysis is gone; run it again.';
     const message = this.noAnswers ?? gone;
     if (message !== undefined) throw new SinkscopeError({ code: 'input', message });
-    return (await this.ask({ type: 'query', query })) as QueryAnswers[Q['type']];
+    return checkSaid(answerSchema<Q['type']>(question.type), await this.ask('query', question), 'answer');
   }
 
   /** Ends the child for good. */
@@ -180,7 +195,7 @@ export class Engine {
     this.connection?.kill(stopped);
   }
 
-  private ask(request: Request, signal?: AbortSignal): Promise<unknown> {
+  private ask<T extends JobType>(type: T, request: RequestOf<T>, signal?: AbortSignal): Promise<AnswerOf<T>> {
     return new Promise((resolve, reject) => {
       const fail = (problem: Problem) => {
         signal?.removeEventListener('abort', abort);
@@ -189,12 +204,17 @@ export class Engine {
       const abort = () => fail(stopped);
       if (signal?.aborted) return abort();
       signal?.addEventListener('abort', abort);
-      this.send(request, {
+      this.send(type, request, {
         receive: (message) => {
+          if (message.type === 'event') return false;
           if (message.type === 'problem') fail(message.problem);
-          if (message.type === 'answer') {
+          else {
             signal?.removeEventListener('abort', abort);
-            resolve(message.answer);
+            try {
+              resolve(checkSaid(schemasOf(type).answer, message.answer, 'answer'));
+            } catch (error) {
+              reject(error);
+            }
           }
           return true;
         },
@@ -203,11 +223,11 @@ export class Engine {
     });
   }
 
-  private send(request: Request, job: Job): void {
+  private send<T extends JobType>(type: T, request: RequestOf<T>, job: Job): void {
     if (this.disposed) job.fail(stopped, undefined);
     else {
       if (!this.connection?.alive) this.connection = new Connection(this.childPath);
-      this.connection.send(request, job);
+      this.connection.send(type, request, job);
     }
   }
 }

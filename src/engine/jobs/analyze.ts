@@ -3,11 +3,13 @@
 import { SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { patternStatistics } from '../../statistics/pattern.js';
-import type { RunEvent, RunRequest } from '../contract/events.js';
+import type { RunRequest } from '../contract/events.js';
+import type { EventOf } from '../contract/protocol.js';
 import { fixedLength } from '../inputs/feeds.js';
-import { type Limits, type Prompt, readPrompt } from '../inputs/prompt.js';
+import type { Limits, Prompt } from '../inputs/prompt.js';
+import { readPrompt } from '../inputs/read.js';
 import { Inside } from '../questions/inside.js';
-import { predictedFrom, predictions } from '../questions/predictions.js';
+import { predictedFrom, predictionsAfter } from '../questions/predicted.js';
 import type { LoadedModel } from '../stages/loaded.js';
 import { chooseDial, tokensThatFit } from '../stages/memory.js';
 import { valueAt } from '../stages/patched.js';
@@ -17,7 +19,7 @@ import { tokenPattern } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
 import { openSaver, type Saver } from './save.js';
 
-type Emit = (event: RunEvent) => Promise<void>;
+type Emit = (event: EventOf<'analyze'>) => Promise<void>;
 
 /**
  * Runs `request` and emits its events, up to and without `finished`.
@@ -26,7 +28,7 @@ type Emit = (event: RunEvent) => Promise<void>;
  * @returns what the run leaves for questions
  * @throws SinkscopeError for whatever goes wrong
  */
-export async function analyze(
+export async function runAnalysis(
   loaded: LoadedModel,
   runner: StageRunner,
   request: RunRequest,
@@ -155,5 +157,5 @@ async function reportHead(inside: Inside, { request, saver, emit }: Report, keep
     await saver?.rows(anatomy.output, floats(sliceRows(inside.rows(inside.value(anatomy.output)), 0, tokens)), tokens);
   }
   if (!loaded.predicts || tokens === 0) return;
-  await emit(last ? predictedFrom(inside, last, tokens - 1) : await predictions(inside, tokens - 1, keep));
+  await emit(last ? predictedFrom(inside, last, tokens - 1) : await predictionsAfter(inside, tokens - 1, keep));
 }

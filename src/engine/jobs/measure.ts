@@ -5,9 +5,9 @@
 import type { Anatomy } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
 import { checkIds } from '../../tokens/tokenizer.js';
-import type { AttentionWindow } from '../contract/answers.js';
 import type { Intervention } from '../contract/interventions.js';
 import type { MeasuredEvent, MeasureRequest } from '../contract/measure.js';
+import type { AttentionWindow } from '../contract/request.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { isCausal } from '../stages/causal.js';
 import { Head } from '../stages/head.js';

@@ -5,6 +5,7 @@
 import { SinkscopeError } from '../../errors.js';
 import type { RunRequest } from '../contract/events.js';
 import type { Intervention } from '../contract/interventions.js';
+import type { AnswerTo, QuestionOf, QuestionType } from '../contract/questions.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import type { Prompt } from '../inputs/prompt.js';
 import { Head } from '../stages/head.js';
@@ -22,6 +23,9 @@ export interface StageResults {
   readonly stage: Stage;
   readonly results: Values;
 }
+
+/** Answers a question; `run` is the inside of a run that has finished. */
+export type Answerer<T extends QuestionType> = (run: Inside, question: QuestionOf<T>) => Promise<AnswerTo<T>>;
 
 /** Blocks are 1-based; L + 1 is the output head. */
 export class Inside {
@@ -121,7 +125,7 @@ export class Inside {
    * @throws SinkscopeError `input` where there is no such layer
    */
   async state(layer: number): Promise<Value> {
-    checkIndex('layer', layer, 0, this.loaded.anatomy.layers);
+    this.checkLayer(layer);
     await this.recall(layer);
     return this.rows(this.value(this.residual(layer)));
   }
@@ -152,18 +156,26 @@ export class Inside {
       });
     }
     if (this.lastPattern?.layer !== layer) {
-      const value = (await this.inside(layer, [name])).get(name);
-      if (!value || !this.found) throw new Error(`${name} was not computed`);
+      const value = valueNamed(await this.inside(layer, [name]), name);
+      if (!this.found) throw new Error('h_0 is not there');
       this.lastPattern = { layer, pattern: tokenPattern(value, this.found, this.loaded.file) };
     }
     return this.lastPattern.pattern;
   }
 
+  /** @throws SinkscopeError `input` where there is no h_`layer` */
+  checkLayer(layer: number): void {
+    checkIndex('layer', layer, 0, this.loaded.anatomy.layers);
+  }
+
+  /** @throws SinkscopeError `input` where there is no such token */
+  checkToken(token: number): void {
+    checkIndex('token', token, 0, this.tokens - 1);
+  }
+
   /** A value that is at hand. */
   value(name: string): Value {
-    const value = this.held.get(name);
-    if (!value) throw new Error(`the value "${name}" is not there`);
-    return value;
+    return valueNamed(this.held, name);
   }
 
   /** Makes sure that h_`layer` and what was carried up to there are at hand, by running again if need be. */
@@ -193,6 +205,13 @@ export class Inside {
     const h0 = this.held.get(this.residual(0));
     if (!this.found && h0) this.found = layoutOf(h0, this.known);
   }
+}
+
+/** The value of that name, which has to be there. */
+export function valueNamed(values: Values, name: string): Value {
+  const value = values.get(name);
+  if (!value) throw new Error(`the value "${name}" is not there`);
+  return value;
 }
 
 /** What is fetched beside the residual points, by block: patterns, and what is saved. */

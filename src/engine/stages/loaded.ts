@@ -5,9 +5,11 @@ import { isPrepacked } from '../../anatomy/ops.js';
 import { withPatterns } from '../../anatomy/patterns.js';
 import { recognise } from '../../anatomy/recognise.js';
 import { SinkscopeError } from '../../errors.js';
+import { modelFolder } from '../../models/folder.js';
 import type { Model } from '../../onnx/model.js';
 import { prepare } from '../../onnx/prepare.js';
 import { readModel } from '../../onnx/read.js';
+import { dataFiles } from '../../onnx/weights.js';
 import { loadTokenizer, type Tokenizer } from '../../tokens/tokenizer.js';
 import type { ModelSummary } from '../contract/events.js';
 import { summaryOf } from './summary.js';
@@ -28,8 +30,10 @@ export interface LoadedModel {
   readonly quantised: boolean;
   /** Nodes of the file's graph, as it was read. */
   readonly nodes: number;
-  /** Changes when the file does. */
+  /** Of all files that were read: see {@link versionOf}. */
   readonly version: string;
+  /** Files with weights that are read while it runs, the model's own among them. */
+  readonly weights: readonly string[];
   /** Read when first asked for; undefined where there is none. */
   tokenizer(): Tokenizer | undefined;
 }
@@ -40,8 +44,10 @@ export interface LoadedModel {
  * @throws SinkscopeError for a file that cannot be read, or that is no transformer
  */
 export function loadModel(file: string): LoadedModel {
-  const version = fileVersion(file);
+  // Before they are read: a file that changes meanwhile is another one than was read.
+  const own = versionOf(file, []);
   const read = readModel(file);
+  const weights = dataFiles(read);
   const prepared = prepare(read);
   const patterned = withPatterns(prepared, recognise(prepared));
   const { model, anatomy, patterns } = patterned;
@@ -56,7 +62,8 @@ export function loadModel(file: string): LoadedModel {
     predicts: predictsTokens(model, anatomy),
     quantised: model.graph.nodes.some(isPrepacked),
     nodes: read.graph.nodes.length,
-    version,
+    version: own === versionOf(file, []) ? versionOf(file, weights) : 'changed while it was read',
+    weights,
     tokenizer: () => {
       tokenizer ??= { found: loadTokenizer(file) };
       return tokenizer.found;
@@ -70,11 +77,21 @@ function predictsTokens({ graph }: Model, { unembedding, inputs }: Anatomy): boo
   return (logits?.shape?.length ?? 3) === 3;
 }
 
-/** @throws SinkscopeError `file` where it cannot be found. */
-export function fileVersion(file: string): string {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  if (!stat) {
+/**
+ * Tells whether what a model is made of has changed: its file, the `weights` beside it, and the tokenizer and
+ * configuration that belong to it, also those that were not there before.
+ *
+ * @throws SinkscopeError `file` where the model cannot be found
+ */
+export function versionOf(file: string, weights: readonly string[]): string {
+  if (!statSync(file, { throwIfNoEntry: false })) {
     throw new SinkscopeError({ code: 'file', file, message: `${file} does not exist; choose another model.` });
   }
-  return `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeMs}`;
+  const beside = Object.values(modelFolder(file)).filter((path) => path !== undefined);
+  return [...new Set([file, ...weights, ...beside])].map(stamp).join('\n');
+}
+
+function stamp(file: string): string {
+  const stat = statSync(file, { throwIfNoEntry: false, bigint: true });
+  return stat ? `${file} ${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs}` : `${file} is gone`;
 }

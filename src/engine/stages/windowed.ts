@@ -1,6 +1,6 @@
 /** Attention through a sliding window, with and without the first tokens kept (StreamingLLM, arXiv:2309.17453). */
 import { SinkscopeError } from '../../errors.js';
-import type { AttentionWindow } from '../contract/answers.js';
+import type { AttentionWindow } from '../contract/request.js';
 import { type Pattern, patternOf } from '../tensors/patterns.js';
 import { type Columns, columnsOf, placeOf, updateOf, weighedRows } from '../tensors/site.js';
 import type { Values } from '../tensors/value.js';

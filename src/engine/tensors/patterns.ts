@@ -35,7 +35,7 @@ export function cropPattern(pattern: Pattern, tokens: number, file: string): Pat
   }
   const columns = extra?.columns ?? 0;
   // Own columns and extra ones, as ranges of the full row.
-  const ranges =
+  const ranges: readonly (readonly [from: number, to: number])[] =
     extra?.side === 'first'
       ? [[0, columns + tokens]]
       : [

@@ -50,7 +50,7 @@ function exchanged(data: Float32Array, rows: number, columns: number): Float32Ar
   const result = new Float32Array(data.length);
   for (let at = 0; at < data.length; at++) {
     const [matrix, row, column] = [Math.floor(at / (rows * columns)), Math.floor(at / columns) % rows, at % columns];
-    result[(matrix * columns + column) * rows + row] = data[at];
+    result[(matrix * columns + column) * rows + row] = data[at] ?? 0;
   }
   return result;
 }
@@ -83,9 +83,11 @@ export function placeOf(pattern: Pattern, values: WeighedRows, weighed: Value): 
         for (let d = 0; d < headDim; d++) {
           let sum = 0;
           for (let key = 0; key < keys; key++) {
-            sum += pattern.values[(head * queries + query) * keys + key] * values.data[values.at(head, key) + d];
+            const weight = pattern.values[(head * queries + query) * keys + key] ?? 0;
+            sum += weight * (values.data[values.at(head, key) + d] ?? 0);
           }
-          if (!(Math.abs(sum - actual[place(head, query) + d]) <= tolerance * largest)) return false;
+          const found = actual[place(head, query) + d] ?? Number.NaN;
+          if (!(Math.abs(sum - found) <= tolerance * largest)) return false;
         }
       }
     }
@@ -111,10 +113,12 @@ export function updateOf(
     for (let query = 0; query < queries; query++) {
       const to = place(head, query);
       for (const column of columns) {
-        const weight = pattern.values[(head * queries + query) * keys + column];
+        const weight = pattern.values[(head * queries + query) * keys + column] ?? 0;
         if (weight === 0) continue;
         const from = values.at(head, column);
-        for (let d = 0; d < values.headDim; d++) update[to + d] += weight * values.data[from + d];
+        for (let d = 0; d < values.headDim; d++) {
+          update[to + d] = (update[to + d] ?? 0) + weight * (values.data[from + d] ?? 0);
+        }
       }
     }
   }

@@ -2,6 +2,7 @@
 import { SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import { float16ToFloat32, float32ToFloat16 } from '../../statistics/half.js';
+import type { SafetensorsTensor, SafetensorsType } from '../../statistics/safetensors.js';
 
 export type TypedArray =
   | Float32Array
@@ -40,6 +41,31 @@ const kinds = new Map<DataType, { name: string; array: new (length: number) => T
   [DataType.uint64, { name: 'uint64', array: BigUint64Array }],
   [DataType.bool, { name: 'bool', array: Uint8Array }],
 ]);
+
+type View = new (buffer: ArrayBuffer) => TypedArray;
+
+/** How elements are held that safetensors call so; bfloat16 among them, which can't be fed. */
+const stored: Readonly<Record<SafetensorsType, readonly [DataType, View]>> = {
+  F64: [DataType.double, Float64Array],
+  F32: [DataType.float, Float32Array],
+  F16: [DataType.float16, Uint16Array],
+  BF16: [DataType.bfloat16, Uint16Array],
+  I64: [DataType.int64, BigInt64Array],
+  I32: [DataType.int32, Int32Array],
+  I16: [DataType.int16, Int16Array],
+  I8: [DataType.int8, Int8Array],
+  U64: [DataType.uint64, BigUint64Array],
+  U32: [DataType.uint32, Uint32Array],
+  U16: [DataType.uint16, Uint16Array],
+  U8: [DataType.uint8, Uint8Array],
+  BOOL: [DataType.bool, Uint8Array],
+};
+
+/** A tensor of a file, as it is. */
+export function storedValue(tensor: SafetensorsTensor): Value {
+  const [type, array] = stored[tensor.dtype];
+  return { type, dims: tensor.shape, data: new array(tensor.bytes.buffer) };
+}
 
 /** ONNX Runtime's name of an element type, e.g. `float32`. */
 export function typeName(type: DataType): string {

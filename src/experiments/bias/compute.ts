@@ -4,11 +4,12 @@ import { formatShare } from '../../analysis/format.js';
 import { massiveActivations } from '../../analysis/massive.js';
 import { tokenName } from '../../analysis/summary.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
-import type { BiasAnswer } from '../../engine/contract/answers.js';
+import type { AnswerTo } from '../../engine/contract/questions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
-import { asked, factsOf, type PromptRequest, type RunFacts, ran } from '../shared/run.js';
-import type { Step } from '../shared/variants.js';
+import { mean } from '../../statistics/numbers.js';
+import type { Run } from '../experiment.js';
+import { ask, factsOf, type PromptRequest, type RunFacts, runPrompt } from '../shared/run.js';
 
 export interface BiasRequest extends PromptRequest {
   /** The keys whose update is split off; undefined: the massive tokens, or what stands in for them. */
@@ -27,7 +28,7 @@ export interface BiasResult extends RunFacts {
   /** What they are called. */
   readonly names: readonly string[];
   /** `layer` is k of the h_k that the block leaves. */
-  readonly blocks: readonly (BiasAnswer & { readonly layer: number })[];
+  readonly blocks: readonly (AnswerTo<'bias'> & { readonly layer: number })[];
 }
 
 /**
@@ -35,23 +36,14 @@ export interface BiasResult extends RunFacts {
  *
  * @throws SinkscopeError where the prompt cannot be run, a token is not there, or no query comes after the last of them
  */
-export async function* implicitBias(
-  engine: Engine,
-  request: BiasRequest,
-  signal?: AbortSignal,
-): AsyncGenerator<Step<BiasResult>, void, void> {
-  let analysis: Analysis | undefined;
-  for await (const { result, ...step } of ran(engine, request, signal)) {
-    analysis = result;
-    yield step;
-  }
-  if (!analysis) throw new Error('the run has no end');
-  const { chosen, reason } = choice(analysis, request);
+export async function* splitAttention(engine: Engine, request: BiasRequest, signal?: AbortSignal): Run<BiasResult> {
+  const analysis = yield* runPrompt(engine, request, signal);
+  const { chosen, reason } = chooseKeys(analysis, request);
   const layers = analysis.layers.length - 1;
-  const blocks: (BiasAnswer & { layer: number })[] = [];
+  const blocks: (AnswerTo<'bias'> & { layer: number })[] = [];
   for (let layer = 1; layer <= layers; layer++) {
     if (!analysis.attention[layer - 1]) continue;
-    blocks.push({ ...(await asked(engine, { type: 'bias', layer, tokens: chosen }, signal)), layer });
+    blocks.push({ ...(await ask(engine, { type: 'bias', layer, tokens: chosen }, signal)), layer });
     yield { phase: 'asking', done: layer, of: layers };
   }
   if (blocks.length === 0) {
@@ -61,14 +53,11 @@ export async function* implicitBias(
       message: `${request.model} shows no attention pattern, so nothing can be said about attention biases.`,
     });
   }
-  const run = analysis;
-  const names = chosen === 'extra' ? ['the extra column'] : chosen.map((token) => tokenName(run, token));
-  const { thresholds } = request;
-  const result = { ...factsOf(analysis), thresholds, reason, chosen, names, blocks };
-  yield { phase: 'asking', done: layers, of: layers, result };
+  const names = chosen === 'extra' ? ['the extra column'] : chosen.map((token) => tokenName(analysis, token));
+  return { ...factsOf(analysis), thresholds: request.thresholds, reason, chosen, names, blocks };
 }
 
-function choice(analysis: Analysis, { tokens, thresholds }: BiasRequest): Pick<BiasResult, 'chosen' | 'reason'> {
+function chooseKeys(analysis: Analysis, { tokens, thresholds }: BiasRequest): Pick<BiasResult, 'chosen' | 'reason'> {
   if (tokens) return { chosen: [...new Set(tokens)].sort((a, b) => a - b), reason: 'given' };
   const massive = massiveActivations(analysis, thresholds).filter(({ kind }) => kind === 'massive');
   if (massive.length > 0) {
@@ -84,7 +73,7 @@ const same = 0.9;
 const apart = 0.3;
 
 /** What the blocks say, in a sentence; that there is no such bias, where there is none. */
-export function conclusion({ blocks, names, reason }: BiasResult): string {
+export function biasConclusion({ blocks, names, reason }: BiasResult): string {
   const updates = blocks.flatMap(({ projected, heads }) => projected ?? heads);
   const of = (part: 'chosen' | 'rest', measure: 'cosine' | 'norm') =>
     mean(updates.map((update) => update[part][measure]));
@@ -107,5 +96,3 @@ function verdict(share: number, chosen: number, rest: number): string {
   if (chosen >= same) return 'every query gets nearly the same vector, but from the rest as well, so it is no bias';
   return 'it changes with the query as the rest does, so it is no bias';
 }
-
-const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;

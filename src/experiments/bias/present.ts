@@ -1,19 +1,18 @@
 import { formatNumber } from '../../analysis/format.js';
 import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
-import type { Pair } from '../../engine/contract/answers.js';
-import { experiment } from '../experiment.js';
+import type { AnswerTo } from '../../engine/contract/questions.js';
+import { finite, mean } from '../../statistics/numbers.js';
 import { byHead } from '../shared/heatmaps.js';
-import { presented } from '../shared/rows.js';
 import { massiveSettings, partWarnings, runSettings } from '../shared/settings.js';
-import { indices, wordOr } from '../shared/words.js';
-import { type BiasResult, conclusion, implicitBias } from './compute.js';
+import type { NamedText } from '../values.js';
+import { type BiasResult, biasConclusion } from './compute.js';
 
-export function presentBias(result: BiasResult, text: string): Presentation {
+export function presentBias(result: BiasResult, { text }: { readonly text: NamedText }): Presentation {
   const { blocks, names, thresholds } = result;
   const heads = Math.max(...blocks.map((block) => block.heads.length));
   const x = { name: 'layer', values: blocks.map(({ layer }) => layer) };
   const updates = (part: 'chosen' | 'rest', of: 'norm' | 'cosine') =>
-    blocks.map(({ projected, heads }) => known(projected?.[part][of] ?? mean(heads.map((head) => head[part][of]))));
+    blocks.map(({ projected, heads }) => finite(projected?.[part][of] ?? mean(heads.map((head) => head[part][of]))));
   const lines = (heading: string, of: 'norm' | 'cosine', log: boolean): LinesPart => ({
     kind: 'lines',
     heading,
@@ -26,10 +25,13 @@ export function presentBias(result: BiasResult, text: string): Presentation {
   });
   const cells = (heading: string, of: (head: Head) => number | null) => ({
     heading,
-    ...byHead(x.values, heads, (row, head) => blocks[row].heads[head] && of(blocks[row].heads[head])),
+    ...byHead(x.values, heads, (row, head) => {
+      const found = blocks[row]?.heads[head];
+      return found && of(found);
+    }),
   });
   const alike = (part: 'chosen' | 'rest', who: string): HeatmapPart => ({
-    ...cells(`How alike value updates are by head: ${who}`, (head) => known(head[part].cosine)),
+    ...cells(`How alike value updates are by head: ${who}`, (head) => finite(head[part].cosine)),
     value: { name: 'mean cosine similarity', format: 'fixed' },
     scale: 'diverging',
     range: [-1, 1],
@@ -38,10 +40,10 @@ export function presentBias(result: BiasResult, text: string): Presentation {
   const oneKey = blocks.every((block) => block.heads.every(({ chosen }) => chosen.cosine > 0.9999));
   return {
     title: 'Implicit attention bias',
-    sentence: conclusion(result),
+    sentence: biasConclusion(result),
     settings: [
       ...runSettings(result),
-      { name: 'text', value: text },
+      { name: 'text', value: text.name },
       { name: 'keys', value: names.join(', ') },
       ...massiveSettings(thresholds),
     ],
@@ -56,7 +58,7 @@ export function presentBias(result: BiasResult, text: string): Presentation {
       },
       {
         ...cells(`How large value updates are by head: ${chosenName(names)} ÷ the rest`, ({ chosen, rest }) =>
-          known(Math.log10(chosen.norm / rest.norm)),
+          finite(Math.log10(chosen.norm / rest.norm)),
         ),
         value: { name: 'log₁₀ of mean L2 norm, chosen ÷ rest', format: 'signed' },
         scale: 'diverging',
@@ -91,26 +93,8 @@ type Head = BiasResult['blocks'][number]['heads'][number];
 
 const chosenName = (names: readonly string[]) => (names.length > 3 ? `${names.length} tokens` : names.join(', '));
 
-const known = (value: number) => (Number.isFinite(value) ? value : null);
-
-const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+type Pair = AnswerTo<'bias'>['norms']['input'];
 
 const meanPair = (pairs: readonly Pair[]): Pair => [mean(pairs.map(([a]) => a)), mean(pairs.map(([, b]) => b))];
 
 const pair = (values: Pair | undefined) => (values ? values.map(formatNumber).join(' | ') : null);
-
-export const biasExperiment = experiment({
-  id: 'bias',
-  title: 'Implicit attention bias',
-  description: 'Whether massive tokens add the same vector to every query’s attention output.',
-  inputs: {
-    text: { kind: 'text', label: 'Text' },
-    tokens: { kind: 'words', label: 'Tokens', default: 'massive' },
-  },
-  steps({ engine, ...setup }, { text, tokens }, signal) {
-    const chosen = wordOr(tokens, ['massive'], () => indices('Tokens', tokens));
-    const given = chosen === 'massive' ? undefined : chosen;
-    const request = { ...setup, prompt: { text: text.text }, window: 'first', tokens: given } as const;
-    return presented(implicitBias(engine, request, signal), (result) => presentBias(result, text.name));
-  },
-});

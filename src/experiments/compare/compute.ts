@@ -7,16 +7,16 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Entry } from '../../statistics/statistics.js';
-import type { Budget } from '../experiment.js';
-import { type Perplexity, type PerplexityResult, perplexity } from '../shared/perplexity.js';
-import { factsOf, type RunFacts, ran } from '../shared/run.js';
-import { encoded } from '../shared/text.js';
-import type { Step } from '../shared/variants.js';
+import { type Budget, eachAs, type Progress, type Run } from '../experiment.js';
+import { measurePerplexity, type Perplexity, type TextPerplexity } from '../shared/perplexity.js';
+import { analyzePrompt, factsOf, type RunFacts } from '../shared/run.js';
+import { encode } from '../shared/text.js';
+import type { NamedText } from '../values.js';
 
 export interface CompareRequest extends Budget {
   /** Every model is run on every text. */
   readonly models: readonly string[];
-  readonly texts: readonly { readonly name: string; readonly text: string }[];
+  readonly texts: readonly NamedText[];
   /** Tokens that are run of each text, and of each window that is scored; prefix included. */
   readonly window: number;
   /** Perplexity on only the first so many tokens of the text. */
@@ -44,7 +44,7 @@ export interface Compared extends RunFacts {
 }
 
 /** A perplexity, and the windows that it is of. */
-type Scored = Perplexity & Pick<PerplexityResult, 'window' | 'stride' | 'windows' | 'left'>;
+type Scored = Perplexity & Pick<TextPerplexity, 'window' | 'stride' | 'windows' | 'left'>;
 
 interface Attention {
   readonly first: readonly number[];
@@ -53,8 +53,11 @@ interface Attention {
 
 /** Run `of` minus run `from`, where their shapes agree; undefined where they do not. */
 export interface Difference {
+  /** Indices among the runs, and the runs themselves. */
   readonly of: number;
   readonly from: number;
+  readonly run: Compared;
+  readonly first: Compared;
   /** By layer: log10 of the ratio of largest entry to median. */
   readonly ratio: readonly number[] | undefined;
   /** [layer - 1][head]: attention on token 0 and on extra columns together. */
@@ -66,6 +69,7 @@ export interface Difference {
 }
 
 export interface CompareResult {
+  readonly texts: readonly NamedText[];
   readonly runs: readonly Compared[];
   readonly thresholds: Thresholds;
   /** Limits that all runs share, for axes that can be read against each other. */
@@ -77,17 +81,13 @@ export interface CompareResult {
 /** A model on a text, the `at`-th of `of`. */
 interface Pair {
   readonly model: string;
-  readonly text: CompareRequest['texts'][number];
+  readonly text: NamedText;
   readonly at: number;
   readonly of: number;
 }
 
 /** @throws SinkscopeError where a model cannot be run on a text */
-export async function* compare(
-  engine: Engine,
-  request: CompareRequest,
-  signal?: AbortSignal,
-): AsyncGenerator<Step<CompareResult>, void, void> {
+export async function* compareRuns(engine: Engine, request: CompareRequest, signal?: AbortSignal): Run<CompareResult> {
   const { models, texts, thresholds } = request;
   const pairs = models.flatMap((model) => texts.map((text) => ({ model, text })));
   if (pairs.length < 2)
@@ -102,8 +102,9 @@ export async function* compare(
     heads: Math.max(...runs.flatMap(({ alpha }) => alpha.map((block) => block?.first.length ?? 0)), 0),
     largest: Math.max(...runs.flatMap(({ layers }) => layers.map(({ top }) => Math.abs(top[0]?.value ?? 0)))),
   };
-  const differences = runs.slice(1).map((run, i) => differenceOf(runs[0], run, i + 1));
-  yield { phase: 'running', done: pairs.length, of: pairs.length, result: { runs, thresholds, axes, differences } };
+  const [first, ...others] = runs;
+  const differences = first ? others.map((run, i) => differenceOf(first, run, i + 1)) : [];
+  return { texts, runs, thresholds, axes, differences };
 }
 
 async function* comparedOf(
@@ -111,19 +112,16 @@ async function* comparedOf(
   request: CompareRequest,
   pair: Pair,
   signal: AbortSignal | undefined,
-): AsyncGenerator<Step<never>, Compared, void> {
+): AsyncGenerator<Progress, Compared, void> {
   const {
     model,
     text: { name, text },
   } = pair;
   const { window, bos, thresholds, memory, threads } = request;
-  const { ids, prefix } = await encoded(engine, model, text, { bos }, signal);
+  const { ids, prefix } = await encode(engine, model, text, { bos }, signal);
   const head = prefix === undefined ? [] : [prefix];
   const sequence = [...head, ...Array.from(ids).slice(0, window - head.length)];
-  let analysis: Analysis | undefined;
-  const prompt = { ids: sequence };
-  for await (const { result } of ran(engine, { model, prompt, memory, threads }, signal)) analysis = result;
-  if (!analysis) throw new Error('the run has no end');
+  const analysis = await analyzePrompt(engine, { model, prompt: { ids: sequence }, memory, threads }, signal);
   const { layers } = analysis;
   const massive = layers.flatMap(({ top, median }, k) =>
     top.some(({ value }) => Math.abs(value) > thresholds.absolute && Math.abs(value) >= thresholds.ratio * median)
@@ -144,18 +142,23 @@ async function* comparedOf(
       ratio: ratio(layer.top[0]?.value ?? 0, layer),
     })),
     tokenMax: layers.map(({ tokenMax }) => tokenMax),
-    massive: massive.length > 0 ? [massive[0], massive[massive.length - 1]] : undefined,
+    massive: firstAndLast(massive),
     sinks: { rate, extraRate, heads, epsilon },
-    alpha: layers.slice(1).map((_, i) => attentionOf(analysis?.attention[i])),
+    alpha: layers.slice(1).map((_, i) => attentionOf(analysis.attention[i])),
     perplexity: yield* perplexityOf(engine, request, pair, signal),
   };
+}
+
+function firstAndLast(layers: readonly number[]): Compared['massive'] {
+  const [first, last] = [layers[0], layers.at(-1)];
+  return first === undefined || last === undefined ? undefined : [first, last];
 }
 
 function attentionOf(statistics: Analysis['attention'][number]): Attention | undefined {
   if (!statistics) return undefined;
   const { heads, tokens, alpha, extra } = statistics;
   return {
-    first: Array.from({ length: heads }, (_, head) => alpha[head * tokens]),
+    first: Array.from({ length: heads }, (_, head) => alpha[head * tokens] ?? 0),
     extra: extra && Array.from(extra.alpha),
   };
 }
@@ -166,42 +169,48 @@ async function* perplexityOf(
   request: CompareRequest,
   { model, text: { text }, at, of }: Pair,
   signal: AbortSignal | undefined,
-): AsyncGenerator<Step<never>, Compared['perplexity'], void> {
+): AsyncGenerator<Progress, Compared['perplexity'], void> {
   try {
-    let last: Compared['perplexity'] = 'nothing was scored';
-    for await (const step of perplexity(engine, { ...request, model, text }, signal)) {
-      const { done, windows, window, stride, left, perplexity: value, tokens, interval } = step;
-      yield { phase: 'measuring', done: at * windows + done, of: of * windows };
-      if (done === windows) last = { perplexity: value, tokens, interval, window, stride, windows, left };
-    }
-    return last;
+    const measuring = measurePerplexity(engine, { ...request, model, text }, signal);
+    const scored = yield* eachAs(measuring, ({ done, windows }) => {
+      return { phase: 'measuring', done: at * windows + done, of: of * windows };
+    });
+    const { perplexity, tokens, interval, window, stride, windows, left } = scored;
+    return { perplexity, tokens, interval, window, stride, windows, left };
   } catch (error) {
     if (!SinkscopeError.is(error, 'input')) throw error;
     return error.message;
   }
 }
 
-function differenceOf(from: Compared, of: Compared, index: number): Difference {
-  const sameDepth = from.layers.length === of.layers.length;
-  const sameHeads = from.alpha.every((block, i) => block?.first.length === of.alpha[i]?.first.length);
+function differenceOf(first: Compared, run: Compared, index: number): Difference {
+  const sameDepth = first.layers.length === run.layers.length;
+  const sameHeads = first.alpha.every((block, i) => block?.first.length === run.alpha[i]?.first.length);
   const drawn = (block: Attention | undefined) => block?.first.map((alpha, head) => alpha + (block.extra?.[head] ?? 0));
-  const tokens = sameDepth ? commonTokens(from, of) : undefined;
+  const tokens = sameDepth ? commonTokens(first, run) : undefined;
+  const none = Number.NaN;
   return {
     of: index,
     from: 0,
-    ratio: sameDepth ? of.layers.map((layer, k) => Math.log10(layer.ratio / from.layers[k].ratio)) : undefined,
+    run,
+    first,
+    ratio: sameDepth
+      ? run.layers.map(({ ratio }, k) => Math.log10(ratio / (first.layers[k]?.ratio ?? none)))
+      : undefined,
     sink:
       sameDepth && sameHeads
-        ? of.alpha.map((block, i) => {
-            const before = drawn(from.alpha[i]);
-            return before && drawn(block)?.map((alpha, head) => alpha - before[head]);
+        ? run.alpha.map((block, i) => {
+            const before = drawn(first.alpha[i]);
+            return before && drawn(block)?.map((alpha, head) => alpha - (before[head] ?? none));
           })
         : undefined,
     tokens,
     tokenMax:
       tokens &&
-      of.tokenMax.map((row, k) =>
-        Float32Array.from({ length: tokens.count }, (_, i) => row[tokens.of + i] - from.tokenMax[k][tokens.from + i]),
+      run.tokenMax.map((row, k) =>
+        row
+          .subarray(tokens.of, tokens.of + tokens.count)
+          .map((value, i) => value - (first.tokenMax[k]?.[tokens.from + i] ?? none)),
       ),
   };
 }
@@ -213,13 +222,13 @@ function commonTokens(from: Compared, of: Compared): Difference['tokens'] {
   const at = { of: start(of) - both, from: start(from) - both };
   const count = Math.min(of.tokens - at.of, from.tokens - at.from);
   const same = Array.from({ length: count - both }, (_, i) => i + both).every(
-    (i) => of.sequence[at.of + i].id === from.sequence[at.from + i].id,
+    (i) => of.sequence[at.of + i]?.id === from.sequence[at.from + i]?.id,
   );
   return same && count > both ? { ...at, count } : undefined;
 }
 
 /** What the runs say, in a sentence each. */
-export function conclusion({ runs, thresholds }: CompareResult): string {
+export function compareConclusion({ runs, thresholds }: CompareResult): string {
   const manyTexts = new Set(runs.map(({ text }) => text)).size > 1;
   const sentences = runs.map((run) => {
     const name = manyTexts ? `${run.name} on ${run.text}` : run.name;

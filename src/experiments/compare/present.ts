@@ -1,26 +1,32 @@
 import { layerName, tokenLabel } from '../../analysis/label.js';
 import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
-import { experiment, type NamedText } from '../experiment.js';
 import { byHead, logRatio } from '../shared/heatmaps.js';
-import { presented } from '../shared/rows.js';
 import { massiveSettings, sinkSettings } from '../shared/settings.js';
-import { type Compared, type CompareResult, compare, conclusion, type Difference } from './compute.js';
+import { type Compared, type CompareResult, compareConclusion, type Difference } from './compute.js';
 
 export function presentCompare(result: CompareResult): Presentation {
   const { runs, thresholds, axes, differences } = result;
   const texts = [...new Set(runs.map(({ text }) => text))];
   const name = (run: Compared) => (texts.length > 1 ? `${run.name} on ${run.text}` : run.name);
-  const [first] = runs;
+  const first = runs[0] ? name(runs[0]) : '';
   const scored = runs.flatMap(({ perplexity }) => (typeof perplexity === 'string' ? [] : [perplexity]));
   const layers = Array.from({ length: axes.layers + 1 }, (_, k) => k);
   // The first one too, at zero: so that a run has the same colour in all charts.
-  const none = layers.map(() => null);
-  const apart = [layers.map(() => 0), ...differences.map(({ ratio }) => ratio ?? none)];
+  const apart = [
+    { name: first, values: layers.map(() => 0) },
+    ...differences.map(({ run, ratio }) => ({ name: name(run), values: ratio ?? layers.map(() => null) })),
+  ];
   const lines = (value: (layer: Compared['layers'][number]) => number) =>
-    runs.map((run) => ({ name: name(run), values: layers.map((k) => (run.layers[k] ? value(run.layers[k]) : null)) }));
+    runs.map((run) => ({
+      name: name(run),
+      values: layers.map((k) => {
+        const layer = run.layers[k];
+        return layer ? value(layer) : null;
+      }),
+    }));
   return {
     title: 'Compare models or texts',
-    sentence: conclusion(result),
+    sentence: compareConclusion(result),
     settings: [
       { name: 'models', value: distinct(runs.map((run) => run.name)) },
       { name: 'text', value: texts.join(', ') },
@@ -40,7 +46,7 @@ export function presentCompare(result: CompareResult): Presentation {
       ...runs.flatMap((run) =>
         typeof run.perplexity === 'string' ? [`No perplexity of ${name(run)}: ${run.perplexity}`] : [],
       ),
-      ...differences.flatMap((difference) => notShown(difference, name(runs[difference.of]), name(first))),
+      ...differences.flatMap((difference) => notShown(difference, name(difference.run), first)),
     ],
     parts: [
       {
@@ -79,21 +85,13 @@ export function presentCompare(result: CompareResult): Presentation {
           typeof run.perplexity === 'string' ? null : run.perplexity.perplexity,
         ]),
       },
-      ...(differences.some(({ ratio }) => ratio)
-        ? [
-            apartByLayer(
-              layers,
-              runs.map((run, i) => ({ name: name(run), values: apart[i] })),
-              name(first),
-            ),
-          ]
-        : []),
+      ...(differences.some(({ ratio }) => ratio) ? [apartByLayer(layers, apart, first)] : []),
       ...apartByToken(result, name),
-      ...differences.flatMap(({ of, sink }): HeatmapPart[] =>
+      ...differences.flatMap(({ run, sink }): HeatmapPart[] =>
         sink
           ? [
               {
-                heading: `Attention on sinks: ${name(runs[of])} minus ${name(first)}`,
+                heading: `Attention on sinks: ${name(run)} minus ${first}`,
                 ...byHead(layers.slice(1, sink.length + 1), axes.heads, (row, head) => sink[row]?.[head]),
                 value: { name: 'difference in α', format: 'signed' },
                 scale: 'diverging',
@@ -118,20 +116,21 @@ function apartByLayer(layers: readonly number[], lines: LinesPart['lines'], firs
   };
 }
 
-function apartByToken({ runs, differences }: CompareResult, name: (run: Compared) => string): HeatmapPart[] {
-  const parts = differences.flatMap(({ of, from, tokens }): HeatmapPart[] => {
+function apartByToken({ differences }: CompareResult, name: (run: Compared) => string): HeatmapPart[] {
+  const parts = differences.flatMap(({ run, first, tokens }): HeatmapPart[] => {
     if (!tokens) return [];
-    const [run, first] = [runs[of], runs[from]];
     const shared = Array.from({ length: tokens.count }, (_, i) => ({ of: tokens.of + i, from: tokens.from + i }));
     return [
       {
         kind: 'heatmap',
         heading: `Largest activation by layer and token: ${name(run)} ÷ ${name(first)}`,
         rows: { name: 'layer', labels: run.layers.map((_, k) => layerName(k)) },
-        columns: { name: 'token', labels: shared.map((at) => tokenLabel(run.sequence[at.of])) },
+        columns: { name: 'token', labels: shared.map((at) => tokenAt(run, at.of)) },
         value: { name: `log₁₀ of largest |h| ÷ that of ${name(first)}`, format: 'signed' },
         scale: 'diverging',
-        values: run.tokenMax.flatMap((row, k) => shared.map((at) => logRatio(row[at.of], first.tokenMax[k][at.from]))),
+        values: run.tokenMax.flatMap((row, k) =>
+          shared.map((at) => logRatio(row[at.of] ?? 0, first.tokenMax[k]?.[at.from] ?? 0)),
+        ),
       },
     ];
   });
@@ -139,6 +138,11 @@ function apartByToken({ runs, differences }: CompareResult, name: (run: Compared
     .flatMap(({ values }) => values)
     .reduce<number>((most, value) => Math.max(most, Math.abs(value ?? 0)), 0);
   return parts.map((part) => ({ ...part, range: [-largest, largest] }));
+}
+
+function tokenAt({ sequence }: Compared, index: number): string {
+  const token = sequence[index];
+  return token ? tokenLabel(token) : '';
 }
 
 /** Why a difference is not among the parts. */
@@ -149,21 +153,3 @@ function notShown({ ratio, sink, tokens }: Difference, of: string, from: string)
     ...(tokens ? [] : [`${of} and ${from} were run on different tokens, so no difference by token is shown.`]),
   ];
 }
-
-export const compareExperiment = experiment({
-  id: 'compare',
-  title: 'Compare models or texts',
-  description: 'Models or texts side by side: activations by layer, sink rates, perplexity, and differences.',
-  onChosen: false,
-  inputs: {
-    texts: { kind: 'texts', label: 'Texts' },
-    models: { kind: 'models', label: 'Models' },
-    window: { kind: 'whole', label: 'Window (tokens)', least: 3, default: 256 },
-    tokens: { kind: 'whole', label: 'First tokens only', least: 1, open: 'all' },
-  },
-  async *steps({ engine, ...setup }, { texts: corpus, ...values }, signal) {
-    const texts: NamedText[] = [];
-    for await (const text of corpus.texts) texts.push(text);
-    yield* presented(compare(engine, { ...setup, ...values, texts }, signal), presentCompare);
-  },
-});

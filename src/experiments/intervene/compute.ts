@@ -6,22 +6,25 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Intervention } from '../../engine/contract/interventions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
-import { overlap } from '../interventions/compute.js';
-import { type PromptRequest, ran } from '../shared/run.js';
-import { type Change, resolve, withMeans } from '../shared/selectors.js';
-import type { Step } from '../shared/variants.js';
+import type { Run } from '../experiment.js';
+import { overlap } from '../shared/caveats.js';
+import { type PromptRequest, runPrompt } from '../shared/run.js';
+import { type Change, changeProblem } from './change.js';
+import { resolve, withMeans } from './selectors.js';
 
 export interface InterveneRequest extends PromptRequest {
   readonly change: Change;
   /** Where means are taken from; needed by `mean` alone. */
-  readonly calibration?: string;
+  readonly calibrationText?: string;
   readonly thresholds: Thresholds;
 }
 
 export interface InterveneResult {
+  /** As they were described. */
+  readonly changes: readonly Change[];
   readonly before: Analysis;
   readonly after: Analysis;
-  /** What the change meant for this prompt. */
+  /** What the changes meant for this prompt. */
   readonly interventions: readonly Intervention[];
   /** Windows of the calibration text that means are over; 0 where there is no mean. */
   readonly calibrated: number;
@@ -36,61 +39,51 @@ export interface InterveneResult {
  *
  * @throws SinkscopeError where the prompt cannot be run, or the change means nothing for it
  */
-export async function* intervene(
+export async function* runBeside(
   engine: Engine,
   request: InterveneRequest,
   signal?: AbortSignal,
-): AsyncGenerator<Step<InterveneResult>, void, void> {
-  const { model, memory, threads, change, calibration, thresholds } = request;
-  let before: Analysis | undefined;
-  for await (const { result, ...step } of ran(engine, request, signal)) {
-    before = result;
-    yield step;
-  }
-  if (!before) throw new Error('the run has no end');
+): Run<InterveneResult> {
+  const { model, memory, threads, change, calibrationText = '', thresholds } = request;
+  const problem = changeProblem(change);
+  if (problem !== undefined)
+    throw new SinkscopeError({ code: 'input', message: `Value, factor or deviation: ${problem}.` });
+  const before = yield* runPrompt(engine, request, signal);
   const resolved = resolve(change, before, thresholds);
-  if (change.set.to === 'mean' && calibration === undefined) {
-    throw new SinkscopeError({
-      code: 'input',
-      message: 'A mean is taken from another text; choose a calibration text.',
-    });
-  }
   const means = {
     model,
     memory,
     threads,
-    calibration: calibration ?? '',
+    calibrationText,
     length: before.layers[0]?.tokens ?? 0,
     bos: before.started?.settings.bos ?? false,
   };
-  const warnings = change.set.to === 'mean' ? meansOfSame(request.prompt, calibration ?? '') : [];
+  const warnings = change.set.to === 'mean' ? meansOfSame(request.prompt, calibrationText) : [];
   const { interventions, sequences: calibrated } = await withMeans(engine, resolved, means, signal);
-  for await (const { result: after, ...step } of ran(engine, { ...request, interventions }, signal)) {
-    const result = after && intervened(before, after, { interventions, calibrated, thresholds, warnings });
-    yield { ...step, result };
-  }
+  const after = yield* runPrompt(engine, { ...request, interventions }, signal);
+  return sideBySide(before, after, { changes: [change], interventions, calibrated, thresholds, warnings });
 }
 
 /** Two runs, with what was changed between them. */
-export function intervened(
+export function sideBySide(
   before: Analysis,
   after: Analysis,
-  change: Pick<InterveneResult, 'interventions' | 'calibrated' | 'thresholds' | 'warnings'>,
+  change: Pick<InterveneResult, 'changes' | 'interventions' | 'calibrated' | 'thresholds' | 'warnings'>,
 ): InterveneResult {
   const rates = { before: sinks(before, change.thresholds), after: sinks(after, change.thresholds) };
   return { ...change, before, after, sinks: rates };
 }
 
 /** That means are taken from the very text they are put into, in words; empty where they are not. */
-export function meansOfSame(prompt: PromptRequest['prompt'], calibration: string): string[] {
-  if (!('text' in prompt) || !overlap(prompt.text, calibration)) return [];
+export function meansOfSame(prompt: PromptRequest['prompt'], calibrationText: string): string[] {
+  if (!('text' in prompt) || !overlap(prompt.text, calibrationText)) return [];
   return [
     'The calibration text is the text itself, or part of it: the means are not held out, so they fit it too well.',
   ];
 }
 
 /** What the two runs say, in a sentence. */
-export function conclusion({ before, after, sinks: rates }: InterveneResult): string {
+export function interveneConclusion({ before, after, sinks: rates }: InterveneResult): string {
   const [one, other] = [before.predictions?.top[0], after.predictions?.top[0]];
   const predicted =
     one && other

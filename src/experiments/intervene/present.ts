@@ -1,21 +1,19 @@
 import type { Analysis } from '../../analysis/analysis.js';
 import { layerName, textLabel, tokenLabel } from '../../analysis/label.js';
 import type { HeatmapPart, Presentation, TablePart } from '../../analysis/presentation.js';
-import { points, type Setting, settingProblem } from '../../engine/contract/interventions.js';
-import { SinkscopeError } from '../../errors.js';
-import { experiment } from '../experiment.js';
 import { byHead, logRatio } from '../shared/heatmaps.js';
-import { presented } from '../shared/rows.js';
 import { factsOf } from '../shared/run.js';
-import { type Change, dimsByDefault } from '../shared/selectors.js';
 import { calibrationSetting, massiveSettings, partWarnings, runSettings, sinkSettings } from '../shared/settings.js';
-import { indices, wordOr } from '../shared/words.js';
-import { conclusion, type InterveneResult, intervene } from './compute.js';
+import type { NamedText } from '../values.js';
+import { type InterveneResult, interveneConclusion } from './compute.js';
 
 /** Interventions that are spelt out; the rest is counted. */
 const named = 4;
 
-export function presentIntervene(result: InterveneResult, texts: { text: string; calibration?: string }): Presentation {
+export function presentIntervene(
+  result: InterveneResult,
+  texts: { readonly text: Pick<NamedText, 'name'>; readonly calibration?: NamedText },
+): Presentation {
   const { before, after, interventions, calibrated, thresholds, sinks } = result;
   const facts = factsOf(before);
   const labels = before.tokens?.tokens.map(tokenLabel) ?? [];
@@ -40,15 +38,15 @@ export function presentIntervene(result: InterveneResult, texts: { text: string;
   const heads = Math.max(0, ...before.attention.map((statistics) => statistics?.heads ?? 0));
   return {
     title: 'Intervene',
-    sentence: conclusion(result),
+    sentence: interveneConclusion(result),
     settings: [
       ...runSettings(facts),
-      { name: 'text', value: texts.text },
+      { name: 'text', value: texts.text.name },
       ...interventions.slice(0, named).map((one) => ({ name: 'set', value: inWords(one) })),
       ...(interventions.length > named ? [{ name: 'and', value: `${interventions.length - named} more` }] : []),
       ...(texts.calibration === undefined || calibrated === 0
         ? []
-        : [calibrationSetting(texts.calibration, calibrated)]),
+        : [calibrationSetting(texts.calibration.name, calibrated)]),
       ...massiveSettings(thresholds),
       ...sinkSettings(thresholds),
     ],
@@ -60,7 +58,7 @@ export function presentIntervene(result: InterveneResult, texts: { text: string;
         ...axes,
         value: { name: 'log₁₀ of largest |h| after ÷ before', format: 'signed' },
         scale: 'diverging',
-        values: is.flatMap((row, i) => Array.from(row, (value, token) => logRatio(value, was[i][token]))),
+        values: is.flatMap((row, i) => Array.from(row, (value, token) => logRatio(value, was[i]?.[token] ?? 0))),
       },
       heatmap('Before: layer × token', was),
       heatmap('After: layer × token', is),
@@ -146,65 +144,4 @@ function settingInWords(set: InterveneResult['interventions'][number]['set']): s
     case 'noise':
       return `+ noise of deviation ${set.deviation}, seed ${set.seed}`;
   }
-}
-
-const settings = ['zero', 'mean', 'value', 'scale', 'noise'] as const;
-
-export const interveneExperiment = experiment({
-  id: 'intervene',
-  title: 'Intervene',
-  description: 'One text as it is and with activations set to something else, side by side.',
-  inputs: {
-    text: { kind: 'text', label: 'Text' },
-    set: { kind: 'choice', label: 'Set to', choices: settings },
-    amount: { kind: 'number', label: 'Value, factor or deviation', open: 'not needed' },
-    seed: { kind: 'whole', label: 'Seed (of noise)', least: 0, default: 0 },
-    tokens: { kind: 'words', label: 'Tokens', default: 'massive' },
-    dims: { kind: 'words', label: 'Dims', open: 'massive; of mlp all' },
-    block: { kind: 'words', label: 'Block', default: 'onset' },
-    point: { kind: 'choice', label: 'Point', choices: ['resid_post', ...points.filter((one) => one !== 'resid_post')] },
-    calibration: { kind: 'text', label: 'Calibration text (for means)', optional: true },
-  },
-  steps({ engine, ...setup }, { text, calibration, ...words }, signal) {
-    const request = { ...setup, prompt: { text: text.text }, window: 'first', change: changeOf(words) } as const;
-    const used = words.set === 'mean' ? calibration : undefined;
-    return presented(intervene(engine, { ...request, calibration: used?.text }, signal), (result) =>
-      presentIntervene(result, { text: text.name, calibration: used?.name }),
-    );
-  },
-});
-
-interface Words extends Readonly<Record<'set' | 'tokens' | 'block' | 'point', string>> {
-  readonly dims: string | undefined;
-  readonly amount: number | undefined;
-  readonly seed: number;
-}
-
-function changeOf({ set, amount, seed, tokens, block, ...words }: Words): Change {
-  const point = points.find((one) => one === words.point) ?? 'resid_post';
-  const dims = words.dims ?? dimsByDefault(point);
-  return {
-    point,
-    block: wordOr(block, ['onset', 'every'], () => indices('Block', block)[0]),
-    tokens: wordOr(tokens, ['all', 'first', 'massive', 'sink'], () => indices('Tokens', tokens)),
-    dims: wordOr(dims, ['all', 'massive'], () => indices('Dims', dims)),
-    set: settingOf(set, amount, seed),
-  };
-}
-
-function settingOf(set: string, amount: number | undefined, seed: number): Change['set'] {
-  if (set === 'mean') return { to: 'mean' };
-  if (set === 'zero') return { to: 'zero' };
-  if (amount === undefined) {
-    throw new SinkscopeError({ code: 'input', message: `To set activations to a ${set}, give its number.` });
-  }
-  const setting = numberSetting(set, amount, seed);
-  const problem = settingProblem(setting);
-  if (problem === undefined) return setting;
-  throw new SinkscopeError({ code: 'input', message: `Value, factor or deviation: ${problem}.` });
-}
-
-function numberSetting(set: string, amount: number, seed: number): Setting {
-  if (set === 'scale') return { to: 'scale', by: amount };
-  return set === 'noise' ? { to: 'noise', deviation: amount, seed } : { to: 'value', value: amount };
 }

@@ -3,37 +3,16 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Intervention, Setting } from '../../engine/contract/interventions.js';
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
-import type { Budget } from '../experiment.js';
-import { type Calibration, calibrate, type Position } from '../shared/calibrate.js';
+import type { Run } from '../experiment.js';
+import { type CalibratedRequest, type Calibration, calibrate, type Position } from '../shared/calibrate.js';
+import { type Circumstances, calibrationWarnings, caveat, effectAbsent, leavesOutPrefix } from '../shared/caveats.js';
 import { type TextWindows, textWindows } from '../shared/text.js';
-import { checkScores, type Place, type Row, type Step, scored } from '../shared/variants.js';
-import type { Windowing } from '../shared/windows.js';
+import { checkScores, type Place, type Row, score } from '../shared/variants.js';
 
-/** A text to measure on, and one that points and means are estimated on. */
-export interface CalibratedRequest extends Windowing, Budget {
-  readonly model: string;
-  readonly text: string;
-  readonly calibration: string;
-  /** False: without the model's prefix token. */
-  readonly bos?: boolean;
-  readonly thresholds: Thresholds;
-  /** Of random choices. */
-  readonly seed: number;
-}
-
-export interface InterventionsRequest extends CalibratedRequest {
-  /** Take so many of the largest entries instead of those that are massive by definition. */
-  readonly largest?: number;
-}
-
-export interface InterventionsResult {
+export interface InterventionsResult extends Circumstances {
   readonly model: string;
   readonly windows: TextWindows;
   readonly calibration: Calibration;
-  /** How many of the largest entries were asked for; undefined: those massive by definition. */
-  readonly largest: number | undefined;
-  /** True where the model has a prefix token and was run without. */
-  readonly prefixLeftOut: boolean;
   readonly thresholds: Thresholds;
   readonly seed: number;
   /** `as is`, `zero`, `mean`, `zero everywhere`, `random`, `median`. */
@@ -48,51 +27,21 @@ export interface InterventionsResult {
  *
  * @throws SinkscopeError where texts, model or window do not fit; `cancelled` when `signal` is aborted
  */
-export async function* interventions(
+export async function* interveneOnMassive(
   engine: Engine,
-  request: InterventionsRequest,
+  request: CalibratedRequest,
   signal?: AbortSignal,
-): AsyncGenerator<Step<InterventionsResult>, void, void> {
+): Run<InterventionsResult> {
   const { model, thresholds, seed, largest } = request;
   const windows = await textWindows(engine, model, request.text, request, signal);
   await checkScores(engine, request, windows, signal);
   const prefixLeftOut = await leavesOutPrefix(engine, request, signal);
-  const known = yield* calibration(engine, request, signal);
-  const variants = (place: Place) => variantsOf(known, place);
-  const positions = known.points.map(({ token }) => token);
-  const warnings = [...sameText(request), ...notMassive(known, request)];
-  for await (const step of scored(engine, request, windows, variants, positions, signal)) {
-    const { result: rows } = step;
-    const facts = { model, windows, calibration: known, largest, prefixLeftOut, thresholds, seed };
-    yield { ...step, result: rows && { ...facts, rows, warnings } };
-  }
-}
-
-/** Whether the model's own prefix token is left out by request. */
-export async function leavesOutPrefix(
-  engine: Engine,
-  { model, text, bos }: Pick<CalibratedRequest, 'model' | 'text' | 'bos'>,
-  signal?: AbortSignal,
-): Promise<boolean> {
-  return bos === false && (await engine.encode(model, text, { signal })).prefix !== undefined;
-}
-
-/** {@link calibrate} on the windows of the calibration text, each token in one of them; returns what it finds. */
-export async function* calibration(
-  engine: Engine,
-  request: InterventionsRequest,
-  signal?: AbortSignal,
-): AsyncGenerator<Step<never>, Calibration, void> {
-  const { model, calibration: text } = request;
-  const windowing = { ...request, stride: undefined, called: 'The calibration text' };
-  const windows = await textWindows(engine, model, text, windowing, signal);
-  let found: Calibration | undefined;
-  for await (const { done, of, calibration } of calibrate(engine, { ...request, windows }, signal)) {
-    found = calibration;
-    yield { phase: 'calibrating', done, of };
-  }
-  if (!found) throw new Error('the calibration has no end');
-  return found;
+  const calibration = yield* calibrate(engine, request, signal);
+  const variants = (place: Place) => variantsOf(calibration, place);
+  const positions = calibration.points.map(({ token }) => token);
+  const rows = yield* score(engine, request, windows, variants, positions, signal);
+  const warnings = calibrationWarnings(calibration, request);
+  return { model, windows, calibration, largest, prefixLeftOut, thresholds, seed, rows, warnings };
 }
 
 function variantsOf({ layer, layers, points, random, median }: Calibration, place: Place): Variant[] {
@@ -122,45 +71,8 @@ function changeOf({ token, dim }: Entry, block: number, set: Setting, place: Pla
   return at === undefined ? [] : [{ point: 'resid_post', block, tokens: [at], dims: [dim], set }];
 }
 
-/** Whether one text holds the other, however their lines end. */
-export function overlap(text: string, calibration: string): boolean {
-  const [one, other] = [text, calibration].map((content) => content.replaceAll('\r\n', '\n').trim());
-  return one.includes(other) || other.includes(one);
-}
-
-export function sameText({ text, calibration }: Pick<CalibratedRequest, 'text' | 'calibration'>): string[] {
-  if (!overlap(text, calibration)) return [];
-  return ['The calibration text is part of the measured one: means and points are not held out, so figures flatter.'];
-}
-
-export function notMassive({ massive, points, layer }: Calibration, { largest }: InterventionsRequest): string[] {
-  if (massive || largest !== undefined) return [];
-  const entries = points.length === 1 ? 'the largest entry' : `the ${points.length} largest entries`;
-  return [
-    `No entry is massive by definition in half of the calibration sequences; taken instead: ${entries} at layer ${layer}, where the ratio jumps most.`,
-  ];
-}
-
-/** What a verdict about massive activations has to begin with where there are none, or none can be. */
-export function caveat({
-  calibration: { massive, points },
-  largest,
-  prefixLeftOut,
-}: Pick<InterventionsResult, 'calibration' | 'largest' | 'prefixLeftOut'>): string {
-  const prefix = prefixLeftOut ? 'The model’s prefix token was left out, where massive activations mostly are. ' : '';
-  if (massive || largest !== undefined) return prefix;
-  const taken =
-    points.length === 1 ? 'the largest entry was taken, which is' : 'the largest entries were taken, which are';
-  return `${prefix}Nothing is massive by definition here, so ${taken} not massive. `;
-}
-
-/** Where an effect does not appear: a model without its prefix token is not the model as it was trained. */
-export function absent({ prefixLeftOut }: Pick<InterventionsResult, 'prefixLeftOut'>): string {
-  return `the effect of the paper does not appear in this model${prefixLeftOut ? ' without its prefix token' : ''}`;
-}
-
 /** What the rows say, in a sentence; that the effect does not appear, where it does not. */
-export function conclusion(result: InterventionsResult): string {
+export function interventionsConclusion(result: InterventionsResult): string {
   const { rows, calibration } = result;
   const of = (name: string) => rows.find((row) => row.name === name)?.perplexity ?? Number.NaN;
   const times = (name: string) => of(name) / of('as is');
@@ -171,7 +83,7 @@ export function conclusion(result: InterventionsResult): string {
     : `the ${count === 1 ? '' : `${count} `}largest ${count === 1 ? 'entry' : 'entries'}`;
   const zeroed = `${caveat(result)}Setting ${entries} of h_${calibration.layer} to zero`;
   if (Math.abs(times('zero') - 1) < 0.05) {
-    return `${zeroed} changes perplexity by ${percent('zero')} only: ${absent(result)}.`;
+    return `${zeroed} changes perplexity by ${percent('zero')} only: ${effectAbsent(result)}.`;
   }
   const control = `as many random entries by ${percent('random')}`;
   const restored = Math.abs(times('mean') - 1) < 0.01;

@@ -1,14 +1,13 @@
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
-import { experiment } from '../experiment.js';
-import { calibratedInputs, presented, rowBars, rowTable } from '../shared/rows.js';
+import { rowBars, rowTable } from '../shared/rows.js';
 import { calibrationSetting, leftWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
-import { conclusion, type InterventionsResult, interventions } from './compute.js';
+import type { NamedText } from '../values.js';
+import { type InterventionsResult, interventionsConclusion } from './compute.js';
 
-/** @param texts names of the measured text and of the calibration text */
 export function presentInterventions(
   result: InterventionsResult,
-  texts: { readonly text: string; readonly calibration: string },
+  texts: { readonly text: NamedText; readonly calibration: NamedText },
 ): Presentation {
   const { model, windows, calibration, thresholds, seed, rows, warnings } = result;
   const { layer, points, random, median, sequences } = calibration;
@@ -16,11 +15,11 @@ export function presentInterventions(
     chosen.map(({ token, dim, mean }) => [`${token}`, dim, mean ?? null, set]);
   return {
     title: 'Interventions',
-    sentence: conclusion(result),
+    sentence: interventionsConclusion(result),
     settings: [
       { name: 'model', value: modelName(model) },
-      { name: 'text', value: texts.text },
-      calibrationSetting(texts.calibration, sequences),
+      { name: 'text', value: texts.text.name },
+      calibrationSetting(texts.calibration.name, sequences),
       ...windowSettings(windows, rows[0]?.tokens),
       ...massiveSettings(thresholds),
       { name: 'seed', value: `${seed}` },
@@ -47,16 +46,3 @@ export function presentInterventions(
     ],
   };
 }
-
-export const interventionsExperiment = experiment({
-  id: 'interventions',
-  title: 'Interventions on massive activations',
-  description: 'What the text’s perplexity becomes when massive activations are set to zero or to their mean.',
-  inputs: { ...calibratedInputs, largest: { kind: 'whole', label: 'Entries', least: 1, open: 'massive' } },
-  steps({ engine, ...setup }, { text, calibration, ...values }, signal) {
-    const request = { ...setup, ...values, text: text.text, calibration: calibration.text };
-    return presented(interventions(engine, request, signal), (result) =>
-      presentInterventions(result, { text: text.name, calibration: calibration.name }),
-    );
-  },
-});

@@ -1,10 +1,9 @@
 /** Logit lens at every residual point and token, and direct logit attribution. */
-import type { Analysis } from '../../analysis/analysis.js';
-import type { AttributionAnswer, LensAnswer, Part } from '../../engine/contract/answers.js';
+import type { AnswerTo } from '../../engine/contract/questions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
-import { asked, factsOf, type PromptRequest, type RunFacts, ran } from '../shared/run.js';
-import type { Step } from '../shared/variants.js';
+import type { Run } from '../experiment.js';
+import { ask, factsOf, type PromptRequest, type RunFacts, runPrompt } from '../shared/run.js';
 
 export interface LensRequest extends PromptRequest {
   /** Predictions of each token. */
@@ -18,7 +17,7 @@ export interface LensRequest extends PromptRequest {
 }
 
 /** What final norm and unembedding make of one residual point. */
-export interface LensPoint extends LensAnswer {
+export interface LensPoint extends AnswerTo<'lens'> {
   readonly layer: number;
   readonly point: 'resid_post' | 'resid_mid';
 }
@@ -28,7 +27,7 @@ export interface LensResult extends RunFacts {
   /** In the order of the model: h_0, then of each block resid_mid (where asked for) and resid_post. */
   readonly points: readonly LensPoint[];
   /** Or why the logit cannot be split, in words. */
-  readonly attribution: AttributionAnswer | string;
+  readonly attribution: AnswerTo<'attribution'> | string;
 }
 
 /** As people give a target: digits are an id, anything else is the token's text. */
@@ -37,33 +36,23 @@ export function targetOf(given: string): number | string {
 }
 
 /** @throws SinkscopeError where the prompt cannot be run, the model predicts no tokens, or the target is not one token */
-export async function* lens(
-  engine: Engine,
-  request: LensRequest,
-  signal?: AbortSignal,
-): AsyncGenerator<Step<LensResult>, void, void> {
+export async function* lookThrough(engine: Engine, request: LensRequest, signal?: AbortSignal): Run<LensResult> {
   const target = await idOf(engine, request, signal);
-  let analysis: Analysis | undefined;
-  for await (const { result, ...step } of ran(engine, request, signal)) {
-    analysis = result;
-    yield step;
-  }
-  if (!analysis?.tokens) throw new Error('the run has no end');
-  const sequence = analysis.tokens.tokens;
+  const analysis = yield* runPrompt(engine, request, signal);
+  const facts = factsOf(analysis);
   const { top } = request;
-  const attribution = await attributionOf(engine, { ...request, target }, sequence.length - 1, signal);
+  const attribution = await attributionOf(engine, { ...request, target }, facts.tokens - 1, signal);
   const layers = analysis.layers.length - 1;
   const { blocks } = (await engine.inspect(request.model, signal)).anatomy;
   const points: LensPoint[] = [];
   for (let layer = 0; layer <= layers; layer++) {
     const hasMid = request.mid && blocks[layer - 1]?.residMid !== undefined;
     for (const point of hasMid ? (['resid_mid', 'resid_post'] as const) : (['resid_post'] as const)) {
-      points.push({ layer, point, ...(await asked(engine, { type: 'lens-rows', layer, point, top }, signal)) });
+      points.push({ layer, point, ...(await ask(engine, { type: 'lens', layer, point, top }, signal)) });
     }
     yield { phase: 'asking', done: layer, of: layers };
   }
-  const result = { ...factsOf(analysis), top, points, attribution };
-  yield { phase: 'asking', done: layers, of: layers, result };
+  return { ...facts, top, points, attribution };
 }
 
 async function idOf(
@@ -86,9 +75,9 @@ async function attributionOf(
   { token, target }: { readonly token?: number; readonly target?: number },
   last: number,
   signal: AbortSignal | undefined,
-): Promise<AttributionAnswer | string> {
+): Promise<AnswerTo<'attribution'> | string> {
   try {
-    return await asked(engine, { type: 'attribution', token: token ?? last, target }, signal);
+    return await ask(engine, { type: 'attribution', token: token ?? last, target }, signal);
   } catch (error) {
     if (!SinkscopeError.is(error, 'input') || (token ?? target) !== undefined) throw error;
     return error.message;
@@ -102,7 +91,7 @@ export function decidedAt({ points }: Pick<LensResult, 'points'>): number[] {
   return (last?.rows ?? []).map(([final], token) => {
     let layer = last?.layer ?? 0;
     for (const { layer: k, rows } of posts.toReversed()) {
-      if (rows[token]?.[0]?.id !== final.id) break;
+      if (rows[token]?.[0]?.id !== final?.id) break;
       layer = k;
     }
     return layer;
@@ -110,7 +99,7 @@ export function decidedAt({ points }: Pick<LensResult, 'points'>): number[] {
 }
 
 /** The part of the model as people say it. */
-export function partName({ part, block }: Part): string {
+export function partName({ part, block }: AnswerTo<'attribution'>['parts'][number]): string {
   const names = { embedding: 'embedding', bias: 'biases', rest: 'what is not linear' };
   return part === 'attention' || part === 'mlp' || part === 'block'
     ? `${{ attention: 'attention', mlp: 'MLP', block: 'attention and MLP' }[part]} of block ${block}`
@@ -118,10 +107,10 @@ export function partName({ part, block }: Part): string {
 }
 
 /** What lens and attribution say, in a sentence. */
-export function conclusion(result: LensResult): string {
+export function lensConclusion(result: LensResult): string {
   const decided = decidedAt(result);
   const layers = result.points.at(-1)?.layer ?? 0;
-  const half = decided.toSorted((a, b) => a - b)[(decided.length - 1) >> 1];
+  const half = decided.toSorted((a, b) => a - b)[(decided.length - 1) >> 1] ?? 0;
   const { attribution } = result;
   const lateness = half > layers / 2 ? 'most is decided late' : 'most is decided early';
   const decision = `Half of the ${decided.length} tokens have their final prediction from layer ${half} of ${layers} on: ${lateness}.`;

@@ -1,19 +1,18 @@
 import { layerName, textLabel, tokenLabel } from '../../analysis/label.js';
 import type { BarsPart, Presentation, TextPart } from '../../analysis/presentation.js';
-import { experiment } from '../experiment.js';
-import { presented } from '../shared/rows.js';
 import { partWarnings, runSettings } from '../shared/settings.js';
-import { conclusion, decidedAt, type LensPoint, type LensResult, lens, partName, targetOf } from './compute.js';
+import type { NamedText } from '../values.js';
+import { decidedAt, type LensPoint, type LensResult, lensConclusion, partName } from './compute.js';
 
-export function presentLens(result: LensResult, text: string): Presentation {
+export function presentLens(result: LensResult, { text }: { readonly text: NamedText }): Presentation {
   const { sequence, points, top } = result;
   const labels = sequence.map(tokenLabel);
   const last = sequence.length - 1;
   const decided = decidedAt(result);
   return {
     title: 'Logit lens',
-    sentence: conclusion(result),
-    settings: [...runSettings(result), { name: 'text', value: text }, { name: 'predictions', value: `${top}` }],
+    sentence: lensConclusion(result),
+    settings: [...runSettings(result), { name: 'text', value: text.name }, { name: 'predictions', value: `${top}` }],
     warnings: partWarnings(result),
     parts: [
       {
@@ -75,22 +74,3 @@ function attributionPart({ attribution }: LensResult): BarsPart | TextPart {
 }
 
 const pointName = ({ layer, point }: LensPoint) => (point === 'resid_mid' ? `${layer} mid` : layerName(layer));
-
-export const lensExperiment = experiment({
-  id: 'lens',
-  title: 'Logit lens',
-  description: 'What the model would predict from each layer, and which parts make its final prediction.',
-  inputs: {
-    text: { kind: 'text', label: 'Text' },
-    top: { kind: 'whole', label: 'Predictions', least: 1, default: 3 },
-    mid: { kind: 'choice', label: 'Points', choices: ['after blocks', 'after attention too'] },
-    token: { kind: 'whole', label: 'Explain what follows token', least: 0, open: 'last' },
-    target: { kind: 'words', label: 'Predicted token (text or id)', open: 'most likely' },
-  },
-  steps({ engine, ...setup }, { text, mid, target, ...values }, signal) {
-    const explained = target === undefined ? undefined : targetOf(target);
-    const points = { mid: mid !== 'after blocks', target: explained };
-    const request = { ...setup, ...values, ...points, prompt: { text: text.text } };
-    return presented(lens(engine, { ...request, window: 'first' }, signal), (result) => presentLens(result, text.name));
-  },
-});

@@ -2,9 +2,8 @@
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { fitGamma, type Gamma, gammaQuantile } from '../../statistics/gamma.js';
-import type { Budget } from '../experiment.js';
-import { asked, type PromptRequest, runOf } from '../shared/run.js';
-import type { Step } from '../shared/variants.js';
+import type { Budget, Run } from '../experiment.js';
+import { analyzePrompt, ask, type PromptRequest } from '../shared/run.js';
 
 export interface RatiosRequest extends Budget {
   /** Path of the trained model, and of the same model with the weights it was trained from. */
@@ -57,28 +56,20 @@ export interface RatiosResult {
 }
 
 /** @throws SinkscopeError where the tail is no share, a model cannot be run on a graph, or the two differ in shape */
-export async function* activationRatios(
-  engine: Engine,
-  request: RatiosRequest,
-  signal?: AbortSignal,
-): AsyncGenerator<Step<RatiosResult>, void, void> {
+export async function* compareRatios(engine: Engine, request: RatiosRequest, signal?: AbortSignal): Run<RatiosResult> {
   const { model, twin, graphs, tail } = request;
   if (!(tail > 0 && tail < 0.5))
     throw new SinkscopeError({ code: 'input', message: `The far end is a share between 0 and 0.5, not ${tail}.` });
-  const pooled: Map<string, Pool>[] = [];
+  const pools = { trained: new Map<string, Pool>(), untrained: new Map<string, Pool>() };
   let done = 0;
-  for (const file of [model, twin]) {
-    const pools = new Map<string, Pool>();
+  for (const [which, file] of [['trained', model] as const, ['untrained', twin] as const]) {
     for (const prompt of graphs) {
-      await pool(engine, { ...request, model: file, prompt }, pools, signal);
-      done++;
-      yield { phase: 'running', done, of: 2 * graphs.length };
+      await pool(engine, { ...request, model: file, prompt }, pools[which], signal);
+      yield { phase: 'running', done: ++done, of: 2 * graphs.length };
     }
-    pooled.push(pools);
   }
-  const [trained, untrained] = pooled;
-  const ratios = [...trained].map(([key, own]) => {
-    const other = untrained.get(key);
+  const ratios = [...pools.trained].map(([key, own]) => {
+    const other = pools.untrained.get(key);
     if (other?.values.length !== own.values.length) {
       throw new SinkscopeError({
         code: 'input',
@@ -88,8 +79,7 @@ export async function* activationRatios(
     }
     return ratiosOf(own, other, tail);
   });
-  const result = { model, twin, graphs: graphs.length, tail, ratios };
-  yield { phase: 'running', done, of: done, result };
+  return { model, twin, graphs: graphs.length, tail, ratios };
 }
 
 interface Pool {
@@ -104,12 +94,12 @@ async function pool(
   pools: Map<string, Pool>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const layers = (await runOf(engine, request, signal)).layers.length - 1;
+  const layers = (await analyzePrompt(engine, request, signal)).layers.length - 1;
   const { blocks } = (await engine.inspect(request.model, signal)).anatomy;
   for (let layer = 0; layer <= layers; layer++) {
     for (const of of ['nodes', 'edges'] as const) {
       if (of === 'edges' && blocks[layer - 1]?.attention?.edges === undefined) continue;
-      const { values } = await asked(engine, { type: 'entries', layer, of }, signal);
+      const { values } = await ask(engine, { type: 'entries', layer, of }, signal);
       const known = pools.get(`${of} ${layer}`) ?? { of, layer, values: [] };
       for (const value of values) known.values.push(Math.abs(value));
       pools.set(`${of} ${layer}`, known);
@@ -121,8 +111,6 @@ const bins = 40;
 
 function ratiosOf(trained: Pool, untrained: Pool, tail: number): Ratios {
   const [own, other] = [logRatios(trained), logRatios(untrained)];
-  const ends = (values: readonly number[]) =>
-    values.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Number.POSITIVE_INFINITY, -Infinity]);
   const [low, high] = ends(other.logs);
   // Below every value, by a hundredth of their range: at a value itself the likelihood has no bound.
   const gamma = fitGamma(other.logs, low - (high - low) / 100);
@@ -147,6 +135,13 @@ function ratiosOf(trained: Pool, untrained: Pool, tail: number): Ratios {
   };
 }
 
+/** The least and the greatest. */
+const ends = (values: readonly number[]) =>
+  values.reduce<readonly [number, number]>(
+    ([low, high], x) => [Math.min(low, x), Math.max(high, x)],
+    [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY],
+  );
+
 const shareBelow = (values: readonly number[], limit: number) => values.filter((x) => x < limit).length / values.length;
 
 interface Logs {
@@ -156,14 +151,17 @@ interface Logs {
 }
 
 function logRatios({ values }: Pool): Logs {
-  const median = values.toSorted((a, b) => a - b)[(values.length - 1) >> 1];
+  const median = values.toSorted((a, b) => a - b)[(values.length - 1) >> 1] ?? Number.NaN;
   const present = values.filter((value) => value > 0);
   return { logs: present.map((value) => -Math.log10(value / median)), zeros: values.length - present.length, median };
 }
 
 function histogramOf(values: readonly number[], start: number, width: number): Histogram {
   const counts = new Array<number>(bins).fill(0);
-  for (const value of values) counts[Math.min(bins - 1, Math.floor((value - start) / width))]++;
+  for (const value of values) {
+    const bin = Math.min(bins - 1, Math.floor((value - start) / width));
+    counts[bin] = (counts[bin] ?? 0) + 1;
+  }
   return { start, width, counts };
 }
 
@@ -174,7 +172,7 @@ export function mostChanged({ ratios }: Pick<RatiosResult, 'ratios'>): Ratios {
 }
 
 /** What the ratios say, in a sentence; that training made nothing massive, where it did not. */
-export function conclusion({ ratios, tail }: RatiosResult): string {
+export function ratiosConclusion({ ratios, tail }: RatiosResult): string {
   const percent = (share: number) => `${Number((100 * share).toPrecision(2))} %`;
   const most = mostChanged({ ratios });
   const where = `the ${most.of} of layer ${most.layer}`;

@@ -1,15 +1,13 @@
 import type { LinesPart, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
-import { experiment } from '../experiment.js';
-import { presented } from '../shared/rows.js';
-import { activationRatios, conclusion, mostChanged, type Ratios, type RatiosResult } from './compute.js';
+import { mostChanged, type Ratios, type RatiosResult, ratiosConclusion } from './compute.js';
 
 export function presentRatios(result: RatiosResult): Presentation {
   const { model, twin, graphs, tail, ratios } = result;
   const most = mostChanged(result);
   return {
     title: 'Activation ratios of a graph transformer',
-    sentence: conclusion(result),
+    sentence: ratiosConclusion(result),
     settings: [
       { name: 'model', value: modelName(model) },
       { name: 'untrained twin', value: modelName(twin) },
@@ -60,18 +58,3 @@ function histogram(ratios: Ratios): LinesPart {
     ],
   };
 }
-
-export const ratiosExperiment = experiment({
-  id: 'ratios',
-  title: 'Activation ratios of a graph transformer',
-  description: 'Whether training has given a graph transformer activations that its untrained twin does not have.',
-  inputs: {
-    twin: { kind: 'model', label: 'Untrained twin' },
-    graphs: { kind: 'files', label: 'Graphs', extensions: ['safetensors', 'npz'] },
-    tail: { kind: 'number', label: 'Far end (share)', default: 0.001 },
-  },
-  steps({ engine, ...setup }, { twin, graphs, tail }, signal) {
-    const request = { ...setup, twin, graphs: graphs.map((feeds) => ({ feeds })), tail };
-    return presented(activationRatios(engine, request, signal), presentRatios);
-  },
-});

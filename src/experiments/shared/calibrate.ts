@@ -5,10 +5,12 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { MeanEvent, ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
+import { mean } from '../../statistics/numbers.js';
 import { uniform } from '../../statistics/random.js';
-import type { Budget } from '../experiment.js';
-import { firstDelimiter } from './delimiter.js';
-import { going, type TextWindows } from './text.js';
+import type { Budget, Progress } from '../experiment.js';
+import { firstDelimiters } from './delimiter.js';
+import { follow, type TextWindows, textWindows } from './text.js';
+import type { Windowing } from './windows.js';
 
 /** A token of a sequence: its index, or the first delimiter wherever that is. */
 export type Position = number | 'first delimiter';
@@ -37,55 +39,53 @@ export interface Calibration {
   readonly layers: number;
 }
 
-export interface CalibrationRequest extends Budget {
+/** A text to measure on, and one that points and means are estimated on. */
+export interface CalibratedRequest extends Windowing, Budget {
   readonly model: string;
-  readonly windows: TextWindows;
+  readonly text: string;
+  readonly calibrationText: string;
+  /** False: without the model's prefix token. */
+  readonly bos?: boolean;
   readonly thresholds: Thresholds;
   /** Take so many of the largest entries instead of those that are massive by definition. */
   readonly largest?: number;
-  /** For the random entries. */
+  /** Of random choices. */
   readonly seed: number;
 }
 
-/** Sequences that are done, and the calibration once all are. */
-export interface CalibrationStep {
-  readonly done: number;
-  readonly of: number;
-  readonly calibration?: Calibration;
-}
-
 /**
- * Finds the points of a model from the windows of a calibration text.
+ * Finds the points of a model from the windows of the calibration text, each token in one of them.
  *
  * An entry is known by its dim and by the kind of its token: the first of the sequence, or the first delimiter
  * (arXiv:2402.17762), so that it is found again in texts whose first delimiter is elsewhere. It is a point where it is
  * massive in at least half of the sequences. Where none is, or where a number of `largest` is asked for, points are
  * the largest entries of the mean state at the layer k ≥ 1 whose ratio (largest |mean| ÷ median |mean|) grows most.
  *
- * @throws SinkscopeError where the model cannot be run
+ * @throws SinkscopeError where the model cannot be run, or the text fills no window
  */
 export async function* calibrate(
   engine: Engine,
-  request: CalibrationRequest,
+  request: CalibratedRequest,
   signal?: AbortSignal,
-): AsyncGenerator<CalibrationStep, void, void> {
-  const { model, windows, thresholds, memory, threads } = request;
+): AsyncGenerator<Progress, Calibration, void> {
+  const { model, thresholds, memory, threads } = request;
+  const windows = await calibrationWindows(engine, request, signal);
   const sequences = windows.sequences.map(({ ids }) => ids);
   const delimiters = await firstDelimiters(engine, model, sequences, signal);
   const sightings: Sighting[] = [];
   const means: MeanEvent[] = [];
   const states = engine.states({ model, sequences, mean: { rows: [0] }, memory, threads }, signal);
-  for await (const event of going(states)) {
+  for await (const event of follow(states)) {
     if (event.type === 'mean') means.push(event);
     else {
       sightings.push(...sightingsOf(event.states, delimiters[event.sequence], thresholds));
-      yield { done: event.sequence + 1, of: sequences.length };
+      yield { phase: 'calibrating', done: event.sequence + 1, of: sequences.length };
     }
   }
   const found = request.largest === undefined ? massivePoints(sightings, means, sequences.length) : undefined;
   const { layer, points } = found ?? largestPoints(means, request.largest ?? 1);
   const { statistics, middle } = meanAt(means, layer);
-  const calibration = {
+  return {
     layer,
     points,
     massive: found !== undefined,
@@ -95,20 +95,20 @@ export async function* calibrate(
     window: statistics.tokens,
     layers: means.length - 1,
   };
-  yield { done: sequences.length, of: sequences.length, calibration };
 }
 
-/** By sequence, where its first delimiter is; undefined where it has none. */
-export async function firstDelimiters(
+/**
+ * The sequences that points and means are found on.
+ *
+ * @throws SinkscopeError as {@link textWindows}
+ */
+export function calibrationWindows(
   engine: Engine,
-  model: string,
-  sequences: readonly (readonly number[])[],
+  request: CalibratedRequest,
   signal?: AbortSignal,
-): Promise<(number | undefined)[]> {
-  const ids = [...new Set(sequences.flat())];
-  const texts = await engine.decode(model, ids, signal);
-  const textOf = new Map(ids.map((id, i) => [id, texts[i]]));
-  return sequences.map((sequence) => firstDelimiter(sequence.map((id) => textOf.get(id) ?? '')));
+): Promise<TextWindows> {
+  const windowing = { ...request, stride: undefined, called: 'The calibration text' };
+  return textWindows(engine, request.model, request.calibrationText, windowing, signal);
 }
 
 /** A massive activation of one sequence. */
@@ -137,15 +137,16 @@ function massivePoints(sightings: readonly Sighting[], means: readonly MeanEvent
   }
   const frequent = [...entries.values()]
     .filter((hits) => 2 * hits.length >= sequences)
-    .sort((a, b) => average(b.map(({ ratio }) => ratio)) - average(a.map(({ ratio }) => ratio)));
+    .sort((a, b) => mean(b.map(({ ratio }) => ratio)) - mean(a.map(({ ratio }) => ratio)));
   const [strongest] = frequent;
   if (!strongest) return undefined;
   const layer = mostFrequent(strongest.map(({ onset }) => onset));
-  const points = frequent.map((hits): CalibratedPoint => {
-    const { position, dim } = hits[0];
-    const [row] = meanAt(means, layer).rows;
-    const mean = position === 0 ? row[dim] : average(hits.flatMap(({ values }) => values[layer] ?? []));
-    return { token: position, dim, mean };
+  const [first] = meanAt(means, layer).rows;
+  const points = frequent.flatMap((hits): CalibratedPoint[] => {
+    const position = hits[0]?.position ?? 0;
+    const dim = hits[0]?.dim ?? 0;
+    const value = position === 0 ? first?.[dim] : mean(hits.flatMap(({ values }) => values[layer] ?? []));
+    return value === undefined ? [] : [{ token: position, dim, mean: value }];
   });
   return { layer, points };
 }
@@ -158,16 +159,16 @@ function largestPoints(means: readonly MeanEvent[], count: number) {
     });
   }
   const ratios = means.map(({ statistics }) => ratio(statistics.top[0]?.value ?? 0, statistics));
-  const jumps = ratios.map((now, layer) => (layer === 0 ? Number.NEGATIVE_INFINITY : now - ratios[layer - 1]));
+  const jumps = ratios.map((now, layer) => (layer === 0 ? Number.NEGATIVE_INFINITY : now - (ratios[layer - 1] ?? 0)));
   const layer = jumps.indexOf(Math.max(...jumps));
   const points = meanAt(means, layer).statistics.top.slice(0, count);
   return { layer, points: points.map(({ token, dim, value }) => ({ token, dim, mean: value })) };
 }
 
 function meanAt(means: readonly MeanEvent[], layer: number): MeanEvent {
-  const mean = means[layer];
-  if (!mean) throw new Error(`there is no mean of layer ${layer}`);
-  return mean;
+  const found = means[layer];
+  if (!found) throw new Error(`there is no mean of layer ${layer}`);
+  return found;
 }
 
 /** As many entries as there are points, none of them a point, each drawn once. */
@@ -184,8 +185,6 @@ function randomEntries(points: readonly CalibratedPoint[], tokens: number, dims:
   }
   return drawn;
 }
-
-const average = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 function mostFrequent(values: readonly number[]): number {
   const counts = new Map<number, number>();

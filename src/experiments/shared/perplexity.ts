@@ -1,7 +1,8 @@
 /** Perplexity with a running value and a confidence interval. */
+import { formatNumber } from '../../analysis/format.js';
 import type { Engine } from '../../engine/host/engine.js';
 import type { Budget } from '../experiment.js';
-import { going, textWindows } from './text.js';
+import { follow, textWindows } from './text.js';
 import type { Windowing } from './windows.js';
 
 /** Losses are −ln p of single tokens. */
@@ -12,6 +13,14 @@ export interface Perplexity {
   readonly tokens: number;
   /** 95 % interval of the perplexity, from the losses' standard error as if tokens were independent. */
   readonly interval: readonly [number, number];
+}
+
+/** A perplexity with its interval, where enough was scored for one. */
+export function withInterval({ perplexity, interval }: Perplexity): string {
+  const value = formatNumber(perplexity);
+  return interval.every(Number.isFinite)
+    ? `${value} (95 % interval ${interval.map(formatNumber).join(' to ')})`
+    : value;
 }
 
 /** A running mean and variance (Welford) of losses. */
@@ -49,7 +58,7 @@ export interface PerplexityRequest extends Windowing, Budget {
 }
 
 /** The value so far, and all that it depends on. */
-export interface PerplexityResult extends Perplexity {
+export interface TextPerplexity extends Perplexity {
   readonly model: string;
   /** Tokens of a sequence, prefix included, and those from one sequence's start to the next. */
   readonly window: number;
@@ -65,23 +74,24 @@ export interface PerplexityResult extends Perplexity {
 }
 
 /**
- * Perplexity of a text, window by window; what is yielded last is the result.
+ * Perplexity of a text, window by window: what it is after each, and in the end.
  *
  * @throws SinkscopeError where text, model or window do not fit; `cancelled` when `signal` is aborted
  */
-export async function* perplexity(
+export async function* measurePerplexity(
   engine: Engine,
   request: PerplexityRequest,
   signal?: AbortSignal,
-): AsyncGenerator<PerplexityResult, void, void> {
+): AsyncGenerator<TextPerplexity, TextPerplexity, void> {
   const { model, memory, threads } = request;
   const windows = await textWindows(engine, model, request.text, request, signal);
   const { sequences, left, lost, stride, prefix, window } = windows;
+  const facts = { model, window, stride, prefix, windows: sequences.length, left, lost };
   const losses = new Losses();
   const variants = [{ name: 'as is', interventions: [] }];
-  for await (const event of going(engine.measure({ model, sequences, variants, memory, threads }, signal))) {
+  for await (const event of follow(engine.measure({ model, sequences, variants, memory, threads }, signal))) {
     losses.add(event.losses);
-    const done = event.sequence + 1;
-    yield { ...losses.perplexity, model, window, stride, prefix, done, windows: sequences.length, left, lost };
+    yield { ...losses.perplexity, ...facts, done: event.sequence + 1 };
   }
+  return { ...losses.perplexity, ...facts, done: sequences.length };
 }

@@ -1,7 +1,6 @@
-/** What experiments that compare perplexities share: their bars and tables, and their inputs. */
+/** What experiments that compare perplexities share: bars, table and JSON of their rows. */
 import type { BarsPart, TablePart } from '../../analysis/presentation.js';
-import type { ExperimentStep } from '../experiment.js';
-import type { Row, Step } from './variants.js';
+import type { Row } from './variants.js';
 
 export function rowBars(rows: readonly Row[]): BarsPart {
   return {
@@ -37,21 +36,3 @@ export function rowTable(rows: readonly Row[]): TablePart {
     ]),
   };
 }
-
-/** Steps of an experiment in two phases. */
-export async function* presented<Result>(
-  steps: AsyncIterable<Step<Result>>,
-  present: (result: Result) => ExperimentStep['presentation'],
-): AsyncGenerator<ExperimentStep, void, void> {
-  for await (const { phase, done, of, result } of steps)
-    yield { done, of, text: `${phase}: ${done} of ${of}`, presentation: result && present(result) };
-}
-
-/** Inputs of an experiment that measures on one text what it has estimated on another. */
-export const calibratedInputs = {
-  text: { kind: 'text', label: 'Text' },
-  calibration: { kind: 'text', label: 'Calibration text' },
-  window: { kind: 'whole', label: 'Window (tokens)', least: 3, default: 256 },
-  tokens: { kind: 'whole', label: 'First tokens only', least: 1, open: 'all' },
-  seed: { kind: 'whole', label: 'Seed', least: 0, default: 0 },
-} as const;

@@ -1,11 +1,11 @@
 /** One run of a prompt, for the experiments that ask about its inside. */
 import { type Analysis, emptyAnalysis, fold } from '../../analysis/analysis.js';
-import type { Query, QueryAnswers, RunRequest } from '../../engine/contract/events.js';
+import type { RunRequest } from '../../engine/contract/events.js';
+import type { AnswerTo, Question } from '../../engine/contract/questions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Token } from '../../tokens/token.js';
-import type { Budget } from '../experiment.js';
-import type { Step } from './variants.js';
+import { type Budget, finish, type Progress } from '../experiment.js';
 
 /** A prompt as `analyze` takes it. */
 export interface PromptRequest extends Budget, Pick<RunRequest, 'model' | 'prompt' | 'bos' | 'window'> {}
@@ -26,49 +26,40 @@ export interface RunFacts {
 }
 
 /**
- * Runs a prompt; the last step has the analysis. Questions may be asked until the next run.
+ * Runs a prompt. Questions may be asked until the next run.
  *
  * @throws SinkscopeError with the problem of a run that fails
  */
-export async function* ran(
+export async function* runPrompt(
   engine: Engine,
-  request: PromptRequest & Pick<RunRequest, 'interventions'>,
+  request: PromptRequest & Pick<RunRequest, 'interventions' | 'save'>,
   signal?: AbortSignal,
-): AsyncGenerator<Step<Analysis>, void, void> {
-  const { model, prompt, bos, window, interventions, memory, threads } = request;
+): AsyncGenerator<Progress, Analysis, void> {
+  const { model, prompt, bos, window, interventions, save, memory, threads } = request;
   let analysis = emptyAnalysis;
-  const events = engine.analyze(
-    { model, prompt, bos, window, interventions, attention: true, memory, threads },
-    signal,
-  );
-  for await (const event of events) {
+  const run = { model, prompt, bos, window, interventions, save, attention: true, memory, threads };
+  for await (const event of engine.analyze(run, signal)) {
     analysis = fold(analysis, event);
     const of = analysis.started?.model.layers ?? 1;
-    if (event.type === 'layer') yield { phase: 'running', done: event.layer, of };
+    if (event.type === 'layer') yield { phase: 'layer', done: event.layer, of };
   }
   if (analysis.problem) throw new SinkscopeError(analysis.problem);
-  yield { phase: 'running', done: analysis.layers.length - 1, of: analysis.layers.length - 1, result: analysis };
-}
-
-/** {@link ran} for those who wait for its end. */
-export async function runOf(
-  engine: Engine,
-  request: PromptRequest & Pick<RunRequest, 'interventions'>,
-  signal?: AbortSignal,
-): Promise<Analysis> {
-  let analysis = emptyAnalysis;
-  for await (const { result } of ran(engine, request, signal)) analysis = result ?? analysis;
   return analysis;
 }
 
+/** {@link runPrompt} for those who wait for its end. */
+export function analyzePrompt(...request: Parameters<typeof runPrompt>): Promise<Analysis> {
+  return finish(runPrompt(...request));
+}
+
 /** Asks about the last run, unless `signal` is aborted: then the engine is left alone and `cancelled` is thrown. */
-export async function asked<Q extends Query>(
+export async function ask<Q extends Question>(
   engine: Engine,
-  query: Q,
+  question: Q,
   signal?: AbortSignal,
-): Promise<QueryAnswers[Q['type']]> {
+): Promise<AnswerTo<Q['type']>> {
   if (signal?.aborted) throw new SinkscopeError({ code: 'cancelled', message: 'The experiment was stopped.' });
-  return engine.query(query);
+  return engine.query(question);
 }
 
 export function factsOf({ started, tokens }: Analysis): RunFacts {

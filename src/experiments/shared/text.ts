@@ -1,7 +1,8 @@
 /** What the experiments on texts share: sequences to run, and runs that either go on or throw. */
 
-import type { FailedEvent, FinishedEvent } from '../../engine/contract/events.js';
-import type { Encoded } from '../../engine/contract/protocol.js';
+import type { FailedEvent } from '../../engine/contract/events.js';
+import type { DoneEvent } from '../../engine/contract/measure.js';
+import type { EncodedText } from '../../engine/contract/protocol.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { type Windowing, type Windows, windowsOf } from './windows.js';
@@ -29,7 +30,7 @@ export async function textWindows(
   signal?: AbortSignal,
 ): Promise<TextWindows> {
   const { window } = windowing;
-  const { ids, prefix, lost } = await encoded(engine, model, text, windowing, signal);
+  const { ids, prefix, lost } = await encode(engine, model, text, windowing, signal);
   const { context } = (await engine.inspect(model, signal)).model;
   if (context !== undefined && window > context) {
     throw new SinkscopeError({
@@ -47,13 +48,13 @@ export async function textWindows(
  * @param options.bos whether there is such a token; undefined: as the model's files say
  * @throws SinkscopeError `tokenizer` as {@link Engine.encode}, `input` for a text without tokens
  */
-export async function encoded(
+export async function encode(
   engine: Engine,
   model: string,
   text: string,
   { bos, called = 'The text' }: { readonly bos?: boolean; readonly called?: string },
   signal?: AbortSignal,
-): Promise<Encoded> {
+): Promise<EncodedText> {
   const found = await engine.encode(model, text, { bos, signal });
   if (found.ids.length > 0) return found;
   throw new SinkscopeError({
@@ -67,12 +68,12 @@ export async function encoded(
  *
  * @throws SinkscopeError with its problem where it fails
  */
-export async function* going<E extends { readonly type: string }>(
-  events: AsyncIterable<E | FinishedEvent | FailedEvent>,
-): AsyncGenerator<Exclude<E, FinishedEvent | FailedEvent>, void, void> {
+export async function* follow<E extends { readonly type: string }>(
+  events: AsyncIterable<E | DoneEvent | FailedEvent>,
+): AsyncGenerator<Exclude<E, DoneEvent | FailedEvent>, void, void> {
   for await (const event of events) {
     if (isFailed(event)) throw new SinkscopeError(event.problem);
-    if (event.type !== 'finished') yield event as Exclude<E, FinishedEvent | FailedEvent>;
+    if (event.type !== 'done') yield event as Exclude<E, DoneEvent | FailedEvent>;
   }
 }
 

@@ -2,40 +2,33 @@
 
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
-import type { Budget } from '../experiment.js';
-import { firstDelimiters, type Position } from './calibrate.js';
+import type { Budget, Progress } from '../experiment.js';
+import type { Position } from './calibrate.js';
+import { firstDelimiters } from './delimiter.js';
 import { Losses, type Perplexity } from './perplexity.js';
-import { going, type TextWindows } from './text.js';
+import { follow, type TextWindows } from './text.js';
 
 export interface Row extends Perplexity {
   readonly name: string;
-}
-
-/** How far an experiment is, and its result once it is there. */
-export interface Step<Result> {
-  readonly phase: 'calibrating' | 'measuring' | 'running' | 'asking';
-  readonly done: number;
-  readonly of: number;
-  readonly result?: Result;
 }
 
 /** Index of a position in a sequence; undefined where the sequence has no such token. */
 export type Place = (position: Position) => number | undefined;
 
 /**
- * Scores every window under every variant.
+ * Scores every window under every variant: a row for each.
  *
  * @param variants for one sequence; the same ones for each, but for where tokens are
  * @param positions that they speak of: where all are indices, sequences are scored in one go
  */
-export async function* scored(
+export async function* score(
   engine: Engine,
   { model, memory, threads }: Budget & { readonly model: string },
   { sequences }: TextWindows,
   variants: (place: Place) => readonly Variant[],
   positions: readonly Position[],
   signal?: AbortSignal,
-): AsyncGenerator<Step<readonly Row[]>, void, void> {
+): AsyncGenerator<Progress, readonly Row[], void> {
   const fixed = positions.every((position) => typeof position === 'number');
   const delimiters = fixed ? [] : await delimitersOf(engine, model, sequences, signal);
   const parts = fixed ? [sequences] : sequences.map((sequence) => [sequence]);
@@ -46,21 +39,21 @@ export async function* scored(
     const own = variants((position) => (position === 'first delimiter' ? delimiters[i] : position));
     names.splice(0, names.length, ...own.map(({ name }) => name));
     const request = { model, sequences: part, variants: own, memory, threads };
-    for await (const event of going(engine.measure(request, signal))) {
-      losses[event.variant] ??= new Losses();
-      losses[event.variant].add(event.losses);
+    for await (const event of follow(engine.measure(request, signal))) {
+      const known = losses[event.variant] ?? new Losses();
+      losses[event.variant] = known;
+      known.add(event.losses);
       if (event.variant < own.length - 1) continue;
-      done++;
-      const result = done === sequences.length ? rowsOf(names, losses) : undefined;
-      yield { phase: 'measuring', done, of: sequences.length, result };
+      yield { phase: 'measuring', done: ++done, of: sequences.length };
     }
   }
+  return names.map((name, i) => ({ name, ...(losses[i] ?? new Losses()).perplexity }));
 }
 
 /**
  * Scores one window, before anything is run for long.
  *
- * @throws SinkscopeError as {@link scored} would in its end: `input` for a model without perplexity, `too-long`
+ * @throws SinkscopeError as {@link score} would in its end: `input` for a model without perplexity, `too-long`
  */
 export async function checkScores(
   engine: Engine,
@@ -70,11 +63,8 @@ export async function checkScores(
 ): Promise<void> {
   const variants = [{ name: 'as is', interventions: [] }];
   const events = engine.measure({ model, sequences: sequences.slice(0, 1), variants, memory, threads }, signal);
-  for await (const _ of going(events));
+  for await (const _ of follow(events));
 }
-
-const rowsOf = (names: readonly string[], losses: readonly Losses[]): Row[] =>
-  names.map((name, i) => ({ name, ...losses[i].perplexity }));
 
 function delimitersOf(
   engine: Engine,

@@ -1,12 +1,14 @@
 /** StreamingLLM (arXiv:2309.17453): what a sliding window loses, and what keeping the first tokens gives back. */
 
+import type { Analysis } from '../../analysis/analysis.js';
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
-import type { Budget } from '../experiment.js';
-import { asked, ran } from '../shared/run.js';
+import { mean } from '../../statistics/numbers.js';
+import type { Budget, Progress, Run } from '../experiment.js';
+import { ask, runPrompt } from '../shared/run.js';
 import { type TextWindows, textWindows } from '../shared/text.js';
-import { type Row, type Step, scored } from '../shared/variants.js';
+import { type Row, score } from '../shared/variants.js';
 
 export interface StreamingRequest extends Budget {
   readonly model: string;
@@ -43,12 +45,12 @@ export interface StreamingResult {
  *
  * @throws SinkscopeError where text, model or windows do not fit, or a block's pattern is hidden or not causal
  */
-export async function* streaming(
+export async function* streamThrough(
   engine: Engine,
   request: StreamingRequest,
   signal?: AbortSignal,
-): AsyncGenerator<Step<StreamingResult>, void, void> {
-  const { model, text, window, sinks, length, tokens, bos, memory, threads } = request;
+): Run<StreamingResult> {
+  const { model, text, window, sinks, length, tokens, bos } = request;
   if (window >= length) {
     throw new SinkscopeError({
       code: 'input',
@@ -62,39 +64,36 @@ export async function* streaming(
     });
   }
   const windows = await textWindows(engine, model, text, { window: length, tokens, bos }, signal);
-  const kept = [
-    { window, sinks: 0 },
-    { window, sinks },
-  ];
-  const [first] = windows.sequences;
-  let layers: readonly unknown[] = [];
-  try {
-    for await (const { result, ...step } of ran(
-      engine,
-      { model, prompt: { ids: first.ids }, memory, threads },
-      signal,
-    )) {
-      layers = result?.attention ?? layers;
-      yield step;
-    }
-  } catch (error) {
-    throw SinkscopeError.is(error, 'too-long') ? tooLong(error, length) : error;
-  }
+  const kept = { window: { window, sinks: 0 }, 'window and sinks': { window, sinks } } as const;
+  const first = yield* runFirst(engine, { ...request, windows }, signal);
   const shares: (readonly (readonly number[])[])[] = [];
-  for (const [i, statistics] of layers.entries()) {
-    const query = { type: 'evicted', layer: i + 1, windows: kept } as const;
-    shares.push(statistics ? (await asked(engine, query, signal)).shares : [[], []]);
-    yield { phase: 'asking', done: i + 1, of: layers.length };
+  for (const [i, statistics] of first.attention.entries()) {
+    const query = { type: 'evicted', layer: i + 1, windows: Object.values(kept) } as const;
+    shares.push(statistics ? (await ask(engine, query, signal)).shares : []);
+    yield { phase: 'asking', done: i + 1, of: first.attention.length };
   }
-  const evicted = { window: shares.map(([w]) => w), 'window and sinks': shares.map(([, s]) => s) };
+  const evicted = { window: shares.map(([w]) => w ?? []), 'window and sinks': shares.map(([, s]) => s ?? []) };
   const variants: Variant[] = [
     { name: 'all', interventions: [] },
-    { name: 'window', interventions: [], attention: kept[0] },
-    { name: 'window and sinks', interventions: [], attention: kept[1] },
+    { name: 'window', interventions: [], attention: kept.window },
+    { name: 'window and sinks', interventions: [], attention: kept['window and sinks'] },
   ];
-  for await (const step of scored(engine, request, windows, () => variants, [], signal)) {
-    const { result: rows } = step;
-    yield { ...step, result: rows && { model, window, sinks, windows, evicted, rows } };
+  const rows = yield* score(engine, request, windows, () => variants, [], signal);
+  return { model, window, sinks, windows, evicted, rows };
+}
+
+/** Runs the first sequence as it is, for questions about its attention. */
+async function* runFirst(
+  engine: Engine,
+  request: StreamingRequest & { readonly windows: TextWindows },
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Progress, Analysis, void> {
+  const { model, windows, length, memory, threads } = request;
+  const ids = windows.sequences[0]?.ids ?? [];
+  try {
+    return yield* runPrompt(engine, { model, prompt: { ids }, memory, threads }, signal);
+  } catch (error) {
+    throw SinkscopeError.is(error, 'too-long') ? tooLong(error, length) : error;
   }
 }
 
@@ -106,12 +105,11 @@ function tooLong(error: SinkscopeError, length: number): SinkscopeError {
 
 /** Mean share over all heads. */
 export function meanShare(shares: readonly (readonly number[])[]): number {
-  const all = shares.flat();
-  return all.reduce((sum, share) => sum + share, 0) / all.length;
+  return mean(shares.flat());
 }
 
 /** What the rows say, in a sentence; that the sinks do not matter, where they do not. */
-export function conclusion({ rows, evicted, window, sinks }: StreamingResult): string {
+export function streamingConclusion({ rows, evicted, window, sinks }: StreamingResult): string {
   const of = (name: string) => rows.find((row) => row.name === name)?.perplexity ?? Number.NaN;
   const [all, without, withSinks] = [of('all'), of('window'), of('window and sinks')];
   const percent = (share: number) => `${(100 * share).toFixed(0)} %`;

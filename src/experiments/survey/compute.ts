@@ -6,60 +6,11 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
-import type { Budget, Corpus } from '../experiment.js';
+import type { Budget, Run } from '../experiment.js';
 import { firstDelimiter } from '../shared/delimiter.js';
-import { going } from '../shared/text.js';
-
-export const tokenKinds = ['start', 'first delimiter', 'other'] as const;
-export type TokenKind = (typeof tokenKinds)[number];
-
-/** Version of the files that surveys are saved in. */
-export const SURVEY_VERSION = 2;
-
-/** The same file may lie elsewhere on another machine, and another checkpoint in a folder of the same name. */
-export interface SurveyedModel {
-  /** Base name. */
-  readonly name: string;
-  readonly layers: number;
-  readonly hidden: number;
-  /** Of all weights. */
-  readonly bytes: number;
-  /** Of the content: {@link Engine.identity}. */
-  readonly identity: string;
-}
-
-/** All that the numbers depend on; parts belong together where all of it is the same. */
-export interface SurveySettings {
-  readonly model: SurveyedModel;
-  /** SHA-256 of the token ids of all sequences. */
-  readonly corpus: string;
-  readonly sequences: number;
-  readonly length: number;
-  readonly prefix: number | null;
-  readonly thresholds: Pick<Thresholds, 'absolute' | 'ratio' | 'soft'>;
-}
-
-/** An entry of one sequence with |h| ≥ soft × median in some layer. */
-export interface SurveyEntry {
-  readonly dim: number;
-  readonly kind: TokenKind;
-  /** The token's text. */
-  readonly token: string;
-  /** Signed, at the layer where |h| is largest. */
-  readonly value: number;
-  /** By definition, in some layer. */
-  readonly massive: boolean;
-}
-
-/** A part of a survey, or the whole: what is saved. */
-export interface Survey {
-  readonly survey: number;
-  readonly settings: SurveySettings;
-  /** `index` of 0 … `of` − 1 ran the sequences whose number is `index` modulo `of`. */
-  readonly shard: { readonly index: number; readonly of: number };
-  /** Ascending by sequence. */
-  readonly records: readonly { readonly sequence: number; readonly entries: readonly SurveyEntry[] }[];
-}
+import { SURVEY_VERSION, type Survey, type SurveyEntry } from '../shared/survey.js';
+import { follow } from '../shared/text.js';
+import type { Corpus } from '../values.js';
 
 export interface SurveyRequest extends Budget {
   readonly model: string;
@@ -73,22 +24,12 @@ export interface SurveyRequest extends Budget {
   readonly shard?: Survey['shard'];
 }
 
-export interface SurveyStep {
-  readonly done: number;
-  readonly of: number;
-  readonly survey?: Survey;
-}
-
 /**
  * Runs the sequences of a corpus, or those of one shard.
  *
  * @throws SinkscopeError `input` where the corpus has no sequence of this length, or the shard none; `cancelled`
  */
-export async function* survey(
-  engine: Engine,
-  request: SurveyRequest,
-  signal?: AbortSignal,
-): AsyncGenerator<SurveyStep, void, void> {
+export async function* runSurvey(engine: Engine, request: SurveyRequest, signal?: AbortSignal): Run<Survey> {
   const { model, thresholds, length, memory, threads, shard = { index: 0, of: 1 } } = request;
   const { pieces, prefix } = await piecesOf(engine, request, signal);
   const chosen = [...pieces.keys()].filter((sequence) => sequence % shard.of === shard.index);
@@ -100,17 +41,17 @@ export async function* survey(
   }
   const { model: summary } = await engine.inspect(model, signal);
   const identity = await engine.identity(model, signal);
-  const ids = [...new Set(chosen.flatMap((sequence) => pieces[sequence]))];
+  const sequences = chosen.flatMap((sequence) => pieces.slice(sequence, sequence + 1));
+  const ids = [...new Set(sequences.flat())];
   const texts = await engine.decode(model, ids, signal);
   const textOf = new Map(ids.map((id, i) => [id, texts[i]]));
 
   const records: Survey['records'][number][] = [];
-  const sequences = chosen.map((sequence) => pieces[sequence]);
-  for await (const event of going(engine.states({ model, sequences, memory, threads }, signal))) {
+  for await (const event of follow(engine.states({ model, sequences, memory, threads }, signal))) {
     if (event.type === 'mean') continue;
-    const tokens = sequences[event.sequence].map((id) => textOf.get(id) ?? '');
-    records.push({ sequence: chosen[event.sequence], entries: entriesOf(event.states, tokens, thresholds) });
-    yield { done: records.length, of: chosen.length };
+    const tokens = (sequences[event.sequence] ?? []).map((id) => textOf.get(id) ?? '');
+    records.push({ sequence: chosen[event.sequence] ?? 0, entries: entriesOf(event.states, tokens, thresholds) });
+    yield { phase: 'sequence', done: records.length, of: chosen.length };
   }
   const { name, layers, hidden, bytes } = summary;
   const { absolute, ratio, soft } = thresholds;
@@ -122,8 +63,7 @@ export async function* survey(
     prefix: prefix ?? null,
     thresholds: { absolute, ratio, soft },
   };
-  const done = chosen.length;
-  yield { done, of: done, survey: { survey: SURVEY_VERSION, settings, shard, records } };
+  return { survey: SURVEY_VERSION, settings, shard, records };
 }
 
 /** The sequences that are run, prefix included. */
@@ -157,7 +97,7 @@ function entriesOf(layers: readonly ReducedState[], tokens: readonly string[], t
     .map(({ token, dim, kind, values }): SurveyEntry & { at: number } => ({
       dim,
       kind: token === 0 ? 'start' : token === delimiter ? 'first delimiter' : 'other',
-      token: tokens[token],
+      token: tokens[token] ?? '',
       value: largest(values),
       massive: kind === 'massive',
       at: token,

@@ -1,16 +1,15 @@
 /** What a vision model's massive activations are for: set to zero, and to their mean over other pictures ("Fix-mean"). */
-import type { Analysis } from '../../analysis/analysis.js';
 import { formatNumber, formatShare } from '../../analysis/format.js';
 import { kindOf, ratio } from '../../analysis/massive.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Intervention } from '../../engine/contract/interventions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
+import { mean } from '../../statistics/numbers.js';
 import { uniform } from '../../statistics/random.js';
 import type { Entry, HiddenStatistics } from '../../statistics/statistics.js';
-import type { Budget } from '../experiment.js';
-import { asked, type PromptRequest, runOf } from '../shared/run.js';
-import type { Step } from '../shared/variants.js';
+import type { Budget, Run } from '../experiment.js';
+import { analyzePrompt, ask, type PromptRequest } from '../shared/run.js';
 
 export interface VisionRequest extends Budget {
   readonly model: string;
@@ -23,11 +22,11 @@ export interface VisionRequest extends Budget {
   readonly seed: number;
 }
 
-export const settings = ['zero', 'mean', 'random'] as const;
+const variants = ['zero', 'mean', 'random'] as const;
 
 export interface VisionRow {
   /** Set to zero, to the mean over the other images, or as many random entries to zero. */
-  readonly name: (typeof settings)[number];
+  readonly name: (typeof variants)[number];
   /** Of the model's output with and without: mean and least over images. */
   readonly cosine: number;
   readonly leastCosine: number;
@@ -61,11 +60,7 @@ export interface VisionResult {
 }
 
 /** @throws SinkscopeError where images, dims or model do not fit */
-export async function* fixMean(
-  engine: Engine,
-  request: VisionRequest,
-  signal?: AbortSignal,
-): AsyncGenerator<Step<VisionResult>, void, void> {
+export async function* fixMean(engine: Engine, request: VisionRequest, signal?: AbortSignal): Run<VisionResult> {
   const { model, images, thresholds, seed } = request;
   if (images.length < 2) {
     throw new SinkscopeError({
@@ -73,67 +68,67 @@ export async function* fixMean(
       message: 'One image has no others to take a mean over; give at least two.',
     });
   }
-  const of = images.length * (2 + settings.length);
+  const of = images.length * (2 + variants.length);
   let done = 0;
-  const runs: Analysis[] = [];
-  const outputs: Output[] = [];
+  const shown: Shown[] = [];
   for (const prompt of images) {
-    const run = await runOf(engine, { ...request, prompt }, signal);
-    checkDims(request, run);
-    runs.push(run);
-    outputs.push(await asked(engine, { type: 'output' }, signal));
+    const { layers } = await analyzePrompt(engine, { ...request, prompt }, signal);
+    checkDims(request, layers);
+    shown.push({ prompt, layers, output: await ask(engine, { type: 'output' }, signal) });
     yield { phase: 'running', done: ++done, of };
   }
-  checkAlike(outputs, model);
-  checkDifferent(outputs, images);
-  const layer = onsetOf(runs);
-  const dims = dimsOf(runs, layer, request.dims);
-  const entries: Entry[][] = [];
-  for (const [i, prompt] of images.entries()) {
+  checkAlike(shown, model);
+  checkDifferent(shown);
+  const layer = onsetOf(shown);
+  const dims = dimsOf(shown, layer, request.dims);
+  const pictures: Picture[] = [];
+  for (const { prompt, layers, output } of shown) {
     // Events carry a state's sixteen largest entries, and which state it is was not known before all had been run.
-    await runOf(engine, { ...request, prompt }, signal);
-    const { values } = await asked(engine, { type: 'entries', layer, of: 'nodes' }, signal);
-    entries.push(entriesOf(values, runs[i].layers[layer], dims, thresholds));
+    await analyzePrompt(engine, { ...request, prompt }, signal);
+    const { values } = await ask(engine, { type: 'entries', layer, of: 'nodes' }, signal);
+    const state = stateAt(layers, layer);
+    pictures.push({ prompt, output, state, entries: entriesOf(values, state, dims, thresholds) });
     yield { phase: 'running', done: ++done, of };
   }
   const random = uniform(seed);
-
-  const changes: Change[][] = settings.map(() => []);
-  for (const [i, prompt] of images.entries()) {
-    const { tokens, dims: width } = runs[i].layers[layer];
-    const randomly = entries[i].map(() => ({
-      token: Math.floor(random() * tokens),
-      dim: Math.floor(random() * width),
-    }));
-    const interventions = {
-      zero: entries[i].map((entry) => setting(layer, entry, { to: 'zero' })),
-      mean: entries[i].map((entry) =>
-        setting(layer, entry, { to: 'value', value: meanOfOthers(entries, i, entry.dim) }),
-      ),
-      random: randomly.map((entry) => setting(layer, entry, { to: 'zero' })),
-    };
-    for (const [s, name] of settings.entries()) {
-      await runOf(engine, { ...request, prompt, interventions: interventions[name] }, signal);
-      changes[s].push(changeOf(outputs[i].values, (await asked(engine, { type: 'output' }, signal)).values));
+  const changes: Record<VisionRow['name'], Change[]> = { zero: [], mean: [], random: [] };
+  for (const picture of pictures) {
+    const interventions = interventionsOf(picture, layer, pictures, random);
+    for (const name of variants) {
+      await analyzePrompt(engine, { ...request, prompt: picture.prompt, interventions: interventions[name] }, signal);
+      const { values } = await ask(engine, { type: 'output' }, signal);
+      changes[name].push(changeOf(picture.output.values, values));
       yield { phase: 'measuring', done: ++done, of };
     }
   }
-  const chosen = entries.flatMap((list, i) => list.map((entry) => ({ entry, state: runs[i].layers[layer] })));
-  const result = {
+  const chosen = pictures.flatMap(({ entries, state }) => entries.map((entry) => ({ entry, state })));
+  return {
     model,
     images: images.length,
-    tokens: runs[0].layers[layer].tokens,
-    outputShape: outputs[0].shape,
+    tokens: pictures[0]?.state.tokens ?? 0,
+    outputShape: pictures[0]?.output.shape ?? [],
     thresholds,
     seed,
     layer,
     dims,
-    entries,
+    entries: pictures.map(({ entries }) => entries),
     massive: chosen.some(({ entry, state }) => kindOf(entry.value, state, thresholds) === 'massive'),
     largestRatio: Math.max(...chosen.map(({ entry, state }) => ratio(entry.value, state))),
-    rows: settings.map((name, s) => rowOf(name, changes[s])),
+    rows: variants.map((name) => rowOf(name, changes[name])),
   };
-  yield { phase: 'measuring', done: of, of, result };
+}
+
+/** A picture that was run as it is. */
+interface Shown {
+  readonly prompt: PromptRequest['prompt'];
+  readonly layers: readonly HiddenStatistics[];
+  readonly output: Output;
+}
+
+/** With the state in which entries are set, and these. */
+interface Picture extends Omit<Shown, 'layers'> {
+  readonly state: HiddenStatistics;
+  readonly entries: readonly Entry[];
 }
 
 interface Output {
@@ -141,8 +136,8 @@ interface Output {
   readonly values: Float32Array;
 }
 
-function checkAlike(outputs: readonly Output[], model: string): void {
-  const shapes = new Set(outputs.map(({ shape }) => shape.join(' × ')));
+function checkAlike(shown: readonly Shown[], model: string): void {
+  const shapes = new Set(shown.map(({ output }) => output.shape.join(' × ')));
   if (shapes.size === 1) return;
   throw new SinkscopeError({
     code: 'input',
@@ -151,7 +146,7 @@ function checkAlike(outputs: readonly Output[], model: string): void {
   });
 }
 
-function checkDims({ dims, model }: VisionRequest, { layers }: Analysis): void {
+function checkDims({ dims, model }: VisionRequest, layers: readonly HiddenStatistics[]): void {
   const width = layers[0]?.dims ?? 0;
   if (dims <= width) return;
   throw new SinkscopeError({
@@ -165,13 +160,14 @@ function checkDims({ dims, model }: VisionRequest, { layers }: Analysis): void {
 const rounding = 1e-5;
 
 /** @throws SinkscopeError `input` where a picture is given twice: it would be among the others that it is set by */
-function checkDifferent(outputs: readonly Output[], images: VisionRequest['images']): void {
-  for (const [i, { values }] of outputs.entries()) {
-    const same = outputs.slice(0, i).findIndex((other) => changeOf(other.values, values).relative < rounding);
-    if (same < 0) continue;
+function checkDifferent(shown: readonly Shown[]): void {
+  for (const [i, { prompt, output }] of shown.entries()) {
+    const at = shown.findIndex((one) => changeOf(one.output.values, output.values).relative < rounding);
+    const same = shown[at];
+    if (same === undefined || at >= i) continue;
     throw new SinkscopeError({
       code: 'input',
-      message: `${nameOf(images[same], same)} and ${nameOf(images[i], i)} give the same output, so they are one picture, which cannot be compared with a mean over others; leave one of them out.`,
+      message: `${nameOf(same.prompt, at)} and ${nameOf(prompt, i)} give the same output, so they are one picture, which cannot be compared with a mean over others; leave one of them out.`,
     });
   }
 }
@@ -181,23 +177,32 @@ function nameOf(prompt: PromptRequest['prompt'], i: number): string {
   return 'feeds' in prompt ? prompt.feeds : `image ${i + 1}`;
 }
 
-function onsetOf(runs: readonly Analysis[]): number {
-  const layers = runs[0].layers.length;
-  const ratios = Array.from({ length: layers }, (_, k) =>
-    mean(runs.map(({ layers: states }) => ratio(states[k].top[0]?.value ?? 0, states[k]))),
-  );
+function stateAt(layers: readonly HiddenStatistics[], k: number): HiddenStatistics {
+  const state = layers[k];
+  if (!state) throw new Error(`there is no h_${k}`);
+  return state;
+}
+
+function onsetOf(shown: readonly Shown[]): number {
+  const depth = shown[0]?.layers.length ?? 0;
+  const ratioAt = (k: number) =>
+    mean(shown.map(({ layers }) => ratio(stateAt(layers, k).top[0]?.value ?? 0, stateAt(layers, k))));
+  const growth = (k: number) => ratioAt(k) - ratioAt(k - 1);
   let onset = 1;
-  for (let k = 2; k < layers - 1; k++) if (ratios[k] - ratios[k - 1] > ratios[onset] - ratios[onset - 1]) onset = k;
+  for (let k = 2; k < depth - 1; k++) if (growth(k) > growth(onset)) onset = k;
   return onset;
 }
 
 /** The dims whose largest magnitude over tokens, averaged over images, is greatest. */
-function dimsOf(runs: readonly Analysis[], layer: number, count: number): number[] {
-  const { dims } = runs[0].layers[layer];
-  const sums = Array.from({ length: dims }, (_, dim) => mean(runs.map(({ layers }) => layers[layer].dimMax[dim])));
-  return Array.from(sums.keys())
-    .sort((a, b) => sums[b] - sums[a])
-    .slice(0, count);
+function dimsOf(shown: readonly Shown[], layer: number, count: number): number[] {
+  const states = shown.map(({ layers }) => stateAt(layers, layer));
+  const sums = Array.from({ length: states[0]?.dims ?? 0 }, (_, dim) => {
+    return { dim, sum: mean(states.map(({ dimMax }) => dimMax[dim] ?? 0)) };
+  });
+  return sums
+    .sort((a, b) => b.sum - a.sum)
+    .slice(0, count)
+    .map(({ dim }) => dim);
 }
 
 /**
@@ -213,17 +218,37 @@ function entriesOf(
 ): Entry[] {
   return dims.flatMap((dim) => {
     const column = Array.from({ length: state.tokens }, (_, token): Entry => {
-      return { token, dim, value: values[token * state.dims + dim] };
+      return { token, dim, value: values[token * state.dims + dim] ?? 0 };
     }).sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
     const standing = column.filter(({ value }) => kindOf(value, state, thresholds) !== undefined);
     return standing.length > 0 ? standing : column.slice(0, 1);
   });
 }
 
-/** Mean value of a dim over all other images' entries, of which each has one at least. */
-function meanOfOthers(entries: readonly (readonly Entry[])[], image: number, dim: number): number {
-  const others = entries.flatMap((list, i) => (i === image ? [] : list.filter((entry) => entry.dim === dim)));
-  return mean(others.map(({ value }) => value));
+/** What is set in a picture, by the name of its row; as many random entries are drawn as it has others. */
+function interventionsOf(
+  picture: Picture,
+  layer: number,
+  pictures: readonly Picture[],
+  random: () => number,
+): Record<VisionRow['name'], Intervention[]> {
+  const { entries, state } = picture;
+  const randomly = entries.map(() => ({
+    token: Math.floor(random() * state.tokens),
+    dim: Math.floor(random() * state.dims),
+  }));
+  const others = pictures.filter((one) => one !== picture);
+  return {
+    zero: entries.map((entry) => setting(layer, entry, { to: 'zero' })),
+    mean: entries.map((entry) => setting(layer, entry, { to: 'value', value: meanOf(others, entry.dim) })),
+    random: randomly.map((entry) => setting(layer, entry, { to: 'zero' })),
+  };
+}
+
+/** Mean value of a dim over the entries of pictures, of which each has one at least. */
+function meanOf(pictures: readonly Picture[], dim: number): number {
+  const entries = pictures.flatMap(({ entries }) => entries.filter((entry) => entry.dim === dim));
+  return mean(entries.map(({ value }) => value));
 }
 
 function setting(block: number, { token, dim }: Pick<Entry, 'token' | 'dim'>, set: Intervention['set']): Intervention {
@@ -240,13 +265,13 @@ function changeOf(before: Float32Array, after: Float32Array): Change {
   let [product, own, other, apart] = [0, 0, 0, 0];
   let [top, newTop] = [0, 0];
   for (const [i, x] of before.entries()) {
-    const y = after[i];
+    const y = after[i] ?? 0;
     product += x * y;
     own += x * x;
     other += y * y;
     apart += (y - x) ** 2;
-    if (x > before[top]) top = i;
-    if (y > after[newTop]) newTop = i;
+    if (x > (before[top] ?? 0)) top = i;
+    if (y > (after[newTop] ?? 0)) newTop = i;
   }
   return { cosine: product / Math.sqrt(own * other), relative: Math.sqrt(apart / own), sameTop: top === newTop };
 }
@@ -261,10 +286,8 @@ function rowOf(name: VisionRow['name'], changes: readonly Change[]): VisionRow {
   };
 }
 
-const mean = (values: readonly number[]) => values.reduce((sum, x) => sum + x, 0) / values.length;
-
 /** What the rows say, in a sentence; that there is nothing massive, or no effect, where that is so. */
-export function conclusion({ rows, layer, dims, massive, largestRatio, entries }: VisionResult): string {
+export function visionConclusion({ rows, layer, dims, massive, largestRatio, entries }: VisionResult): string {
   const of = (name: VisionRow['name']) => rows.find((row) => row.name === name)?.change ?? Number.NaN;
   const [zero, fixed] = [of('zero'), of('mean')];
   const what = `${dims.length === 1 ? 'dimension' : 'dimensions'} ${dims.join(', ')} of h_${layer} (${entries.flat().length} entries over all images)`;

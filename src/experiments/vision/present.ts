@@ -1,16 +1,14 @@
 import { basename } from 'node:path';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
-import { experiment } from '../experiment.js';
-import { presented } from '../shared/rows.js';
 import { massiveSettings } from '../shared/settings.js';
-import { conclusion, fixMean, type VisionResult } from './compute.js';
+import { type VisionResult, visionConclusion } from './compute.js';
 
-export function presentVision(result: VisionResult, images: readonly string[]): Presentation {
+export function presentVision(result: VisionResult, { images }: { readonly images: readonly string[] }): Presentation {
   const { model, tokens, thresholds, seed, layer, dims, entries, rows } = result;
   return {
     title: 'Fix-mean in a vision model',
-    sentence: conclusion(result),
+    sentence: visionConclusion(result),
     settings: [
       { name: 'model', value: modelName(model) },
       { name: 'images', value: `${images.length}` },
@@ -63,24 +61,3 @@ export function presentVision(result: VisionResult, images: readonly string[]): 
     ],
   };
 }
-
-export const visionExperiment = experiment({
-  id: 'vision',
-  title: 'Fix-mean in a vision model',
-  description: 'What a vision model’s massive activations are for: set to zero, and to their mean over other images.',
-  inputs: {
-    images: {
-      kind: 'files',
-      label: 'Images or pixel tensors',
-      extensions: ['png', 'jpg', 'jpeg', 'safetensors', 'npz'],
-    },
-    dims: { kind: 'whole', label: 'Dims', least: 1, default: 1 },
-    seed: { kind: 'whole', label: 'Seed', least: 0, default: 0 },
-  },
-  steps({ engine, ...setup }, { images, ...values }, signal) {
-    const prompts = images.map((file) => (/\.(png|jpe?g)$/i.test(file) ? { image: file } : { feeds: file }));
-    return presented(fixMean(engine, { ...setup, ...values, images: prompts }, signal), (result) =>
-      presentVision(result, images),
-    );
-  },
-});

@@ -5,30 +5,21 @@ import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { uniform } from '../../statistics/random.js';
-import {
-  absent,
-  type CalibratedRequest,
-  calibration,
-  caveat,
-  leavesOutPrefix,
-  notMassive,
-  sameText,
-} from '../interventions/compute.js';
-import type { Calibration } from '../shared/calibrate.js';
-import { going, type TextWindows, textWindows } from '../shared/text.js';
-import { checkScores, type Row, type Step, scored } from '../shared/variants.js';
+import type { Run } from '../experiment.js';
+import { type CalibratedRequest, type Calibration, calibrate, calibrationWindows } from '../shared/calibrate.js';
+import { type Circumstances, calibrationWarnings, caveat, effectAbsent, leavesOutPrefix } from '../shared/caveats.js';
+import { follow, type TextWindows, textWindows } from '../shared/text.js';
+import { checkScores, type Row, score } from '../shared/variants.js';
 
-export interface WeightsRequest extends CalibratedRequest {
+export interface WeightsRequest extends Omit<CalibratedRequest, 'largest'> {
   /** How many intermediate dims are taken. */
   readonly k: number;
 }
 
-export interface WeightsResult {
+export interface WeightsResult extends Omit<Circumstances, 'largest'> {
   readonly model: string;
   readonly windows: TextWindows;
   readonly calibration: Calibration;
-  /** True where the model has a prefix token and was run without. */
-  readonly prefixLeftOut: boolean;
   /** The block, 1-based, that leaves the massive activations. */
   readonly block: number;
   /** The token at which its MLP intermediate state was read. */
@@ -52,11 +43,7 @@ export interface WeightsResult {
  *
  * @throws SinkscopeError where texts, model or k do not fit; `cancelled` when `signal` is aborted
  */
-export async function* weights(
-  engine: Engine,
-  request: WeightsRequest,
-  signal?: AbortSignal,
-): AsyncGenerator<Step<WeightsResult>, void, void> {
+export async function* findWeights(engine: Engine, request: WeightsRequest, signal?: AbortSignal): Run<WeightsResult> {
   const { model, k, thresholds, seed } = request;
   const { blocks, missing } = (await engine.inspect(model, signal)).anatomy;
   if (blocks.every(({ mlpIntermediate }) => mlpIntermediate === undefined)) {
@@ -66,12 +53,12 @@ export async function* weights(
   const windows = await textWindows(engine, model, request.text, request, signal);
   await checkScores(engine, request, windows, signal);
   const prefixLeftOut = await leavesOutPrefix(engine, request, signal);
-  const found = yield* calibration(engine, request, signal);
-  const block = found.layer;
+  const calibration = yield* calibrate(engine, request, signal);
+  const block = calibration.layer;
   if (block === 0) throw noRows(model, 'its massive activations are there in the embedding, before any MLP');
   if (blocks[block - 1]?.mlpIntermediate === undefined)
     throw noRows(model, `its massive activations begin in block ${block}, which shows no MLP intermediate state`);
-  const token = found.points.map((point) => point.token).find((position) => typeof position === 'number');
+  const token = calibration.points.map((point) => point.token).find((position) => typeof position === 'number');
   if (token === undefined) {
     throw new SinkscopeError({
       code: 'input',
@@ -87,29 +74,19 @@ export async function* weights(
       message: `The MLP of block ${block} has ${state.length} intermediate dims; choose a k of at most ${Math.floor(state.length / 2)}.`,
     });
   }
-  const order = [...state.keys()].sort((a, b) => Math.abs(state[b]) - Math.abs(state[a]));
+  const order = [...state.keys()].sort((a, b) => Math.abs(state[b] ?? 0) - Math.abs(state[a] ?? 0));
   const dims = order.slice(0, k);
-  const randomDims = drawn(order.slice(k), k, seed);
+  const values = dims.map((dim) => state[dim] ?? 0);
+  const randomDims = draw(order.slice(k), k, seed);
   const variants = [
     { name: 'as is', interventions: [] },
     ...pair('massive', dims, block),
     ...pair('random', randomDims, block),
   ];
-  const result = {
-    model,
-    windows,
-    calibration: found,
-    prefixLeftOut,
-    block,
-    token,
-    dims,
-    values: dims.map((dim) => state[dim]),
-  };
-  const warnings = [...sameText(request), ...notMassive(found, request)];
-  for await (const step of scored(engine, request, windows, () => variants, [], signal)) {
-    const { result: rows } = step;
-    yield { ...step, result: rows && { ...result, randomDims, thresholds, seed, rows, warnings } };
-  }
+  const rows = yield* score(engine, request, windows, () => variants, [], signal);
+  const warnings = calibrationWarnings(calibration, request);
+  const found = { block, token, dims, values, randomDims };
+  return { model, windows, calibration, prefixLeftOut, ...found, thresholds, seed, rows, warnings };
 }
 
 const noRows = (file: string, why: string) =>
@@ -128,9 +105,7 @@ async function intermediate(
   signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
   const { model, memory, threads } = request;
-  const text = request.calibration;
-  const windowing = { ...request, stride: undefined, called: 'The calibration text' };
-  const { sequences } = await textWindows(engine, model, text, windowing, signal);
+  const { sequences } = await calibrationWindows(engine, request, signal);
   const states = engine.states(
     {
       model,
@@ -143,7 +118,7 @@ async function intermediate(
     signal,
   );
   let row: Float32Array | undefined;
-  for await (const event of going(states)) if (event.type === 'mean') [row] = event.rows;
+  for await (const event of follow(states)) if (event.type === 'mean') [row] = event.rows;
   if (!row) throw new Error('there is no mean');
   return row;
 }
@@ -159,11 +134,11 @@ function pair(kind: string, dims: readonly number[], block: number): Variant[] {
 }
 
 /** `count` of `dims`, ascending. */
-function drawn(dims: readonly number[], count: number, seed: number): number[] {
+function draw(dims: readonly number[], count: number, seed: number): number[] {
   const random = uniform(seed);
   const left = [...dims].sort((a, b) => a - b);
-  const chosen = Array.from({ length: count }, () => left.splice(Math.floor(random() * left.length), 1)[0]);
-  return chosen.sort((a, b) => a - b);
+  const chosen = Array.from({ length: count }, () => left.splice(Math.floor(random() * left.length), 1));
+  return chosen.flat().sort((a, b) => a - b);
 }
 
 /** From which factor of perplexity on rows count as needed, and up to which a model counts as being near itself. */
@@ -182,9 +157,9 @@ export function weightsConclusion(result: WeightsResult): string {
   const figures =
     `${caveat({ ...result, largest: undefined })}Zeroing ${dims.length} intermediate dims of block ${block} changes perplexity ${said('zero massive')}, ` +
     `keeping only them ${said('keep only massive')}; as many random ones ${said('zero random')} and ${said('keep only random')}`;
-  const [zeroed, kept, random] = ['zero massive', 'keep only massive', 'keep only random'].map(times);
-  if (!(zeroed > needed)) return `${figures}: the model hardly needs them; ${absent(result)}.`;
+  const [zeroed, kept, random] = [times('zero massive'), times('keep only massive'), times('keep only random')];
+  if (!(zeroed > needed)) return `${figures}: the model hardly needs them; ${effectAbsent(result)}.`;
   if (kept < near && Math.log(kept) < Math.log(random) / 2)
     return `${figures}: what this MLP is needed for is mostly in these few rows.`;
-  return `${figures}: the model needs these rows, but not them alone; ${absent(result)}.`;
+  return `${figures}: the model needs these rows, but not them alone; ${effectAbsent(result)}.`;
 }

@@ -9,6 +9,7 @@ import type { ResultJson } from '../../../src/analysis/result.js';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
 import references from '../../references/analysis.json';
 import { model, node, value } from '../../support/build.js';
+import { at, pairs } from '../../support/lists.js';
 import { analyze, build, ended, fixture, path, printed, sinkscope, start } from './sinkscope.js';
 
 beforeAll(build, 120_000);
@@ -36,20 +37,19 @@ describe.each(Object.entries(references.models))('analyze %s on the sample equal
   });
 
   it('in every layer', () => {
-    expect(result.layers).toHaveLength(reference.layers.length);
-    for (const [k, expected] of reference.layers.entries()) {
-      const layer = result.layers[k];
+    for (const [layer, expected] of pairs(result.layers, reference.layers)) {
       close(layer.median, expected.median);
       for (const [i, entry] of expected.top.entries()) {
-        expect(layer.top[i]).toMatchObject({ token: entry.token, dim: entry.dim });
-        close(layer.top[i].value, entry.value);
+        const { value, token, dim } = at(layer.top, i);
+        expect({ token, dim }).toEqual({ token: entry.token, dim: entry.dim });
+        close(value, entry.value);
       }
-      for (const [token, [max, dim]] of Object.entries(expected.tokenMax)) {
-        close(layer.token_max[Number(token)], max);
-        expect(layer.token_max_dim[Number(token)]).toBe(dim);
+      for (const [token, maximum] of Object.entries(expected.tokenMax)) {
+        close(at(layer.token_max, Number(token)), at(maximum, 0));
+        expect(layer.token_max_dim[Number(token)]).toBe(at(maximum, 1));
       }
-      for (const [token, norm] of Object.entries(expected.tokenNorm)) close(layer.token_norm[Number(token)], norm);
-      for (const [dim, max] of Object.entries(expected.dimMax)) close(layer.dim_max[Number(dim)], max);
+      for (const [token, norm] of Object.entries(expected.tokenNorm)) close(at(layer.token_norm, Number(token)), norm);
+      for (const [dim, max] of Object.entries(expected.dimMax)) close(at(layer.dim_max, Number(dim)), max);
     }
   });
 
@@ -67,14 +67,15 @@ describe.each(Object.entries(references.models))('analyze %s on the sample equal
   it('in its attention sinks', () => {
     const { alpha, extra, tokens } = result.sinks;
     const first = alpha.map((heads) => heads?.map((row) => row[0]));
-    for (const [block, heads] of reference.alphaFirst.entries()) {
-      for (const [head, expected] of heads.entries()) expect(first[block]?.[head]).toBeCloseTo(expected, 5);
+    for (const [heads, expected] of pairs(first, reference.alphaFirst)) {
+      for (const [drawn, wanted] of pairs(heads, expected)) expect(drawn).toBeCloseTo(wanted, 5);
     }
-    for (const [block, heads] of (reference.alphaExtra ?? []).entries()) {
-      expect(extra[block]).toMatchObject({ side: 'first', columns: 1 });
-      for (const [head, expected] of heads.entries()) expect(extra[block]?.alpha[head]).toBeCloseTo(expected, 5);
-    }
-    if (!reference.alphaExtra) expect(extra.every((columns) => columns === null)).toBe(true);
+    if (reference.alphaExtra) {
+      for (const [columns, expected] of pairs(extra, reference.alphaExtra)) {
+        expect(columns).toMatchObject({ side: 'first', columns: 1 });
+        for (const [drawn, wanted] of pairs(columns?.alpha, expected)) expect(drawn).toBeCloseTo(wanted, 5);
+      }
+    } else expect(extra).toEqual(reference.alphaFirst.map(() => null));
     const sinks = tokens.filter(({ token }) => token !== null);
     expect(sinks.map(({ token, heads }) => ({ token, heads }))).toEqual(reference.sinks);
   });
@@ -82,8 +83,9 @@ describe.each(Object.entries(references.models))('analyze %s on the sample equal
   it('in its predictions', () => {
     expect(result.predictions?.token).toBe(reference.ids.length - 1);
     for (const [i, { id, text, probability }] of reference.predictions.entries()) {
-      expect(result.predictions?.top[i]).toMatchObject({ id, text });
-      expect(result.predictions?.top[i].probability).toBeCloseTo(probability, 4);
+      const prediction = at(result.predictions?.top, i);
+      expect(prediction).toMatchObject({ id, text });
+      expect(prediction.probability).toBeCloseTo(probability, 4);
     }
   });
 });
@@ -132,7 +134,7 @@ describe('analyze', () => {
     const result = await analyze('llama', '--text', long, '--window', 'last');
     expect(result.tokens).toHaveLength(512);
     expect(result.window.end - result.window.start).toBe(511); // and BOS
-    expect(result.tokens[511].end).toBe(long.length);
+    expect(at(result.tokens, 511).end).toBe(long.length);
     const summary = await printed('analyze', 'llama', '--text', long, '--window', 'first');
     expect(summary).toMatch(/^Only tokens 0 to 510 of 6\d\d were run\.$/m);
   });
@@ -152,7 +154,7 @@ describe('analyze', () => {
       expect(saved.shape, name).toEqual(golden.shape);
       const [a, b] = [new Float32Array(saved.bytes.buffer), new Float32Array(golden.bytes.buffer)];
       const scale = b.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
-      const error = b.reduce((max, value, i) => Math.max(max, Math.abs(value - a[i])), 0);
+      const error = b.reduce((max, value, i) => Math.max(max, Math.abs(value - at(a, i))), 0);
       expect(error / scale, name).toBeLessThan(1e-5);
     }
   });
@@ -182,6 +184,7 @@ describe('inspect', () => {
       facts.inputs.map((input: { name: string }) => input.name),
     );
     const fused = facts.not_in_graph.includes('attn.0');
+    expect(found.attention).toHaveLength(facts.layers);
     for (const [i, site] of found.attention.entries()) {
       expect(site.layer).toBe(i + 1);
       expect(site[fused ? 'rebuilt_from' : 'pattern']).toEqual(expect.any(String));

@@ -5,6 +5,7 @@ import { zipSync } from 'fflate';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ResultJson } from '../../../src/analysis/result.js';
 import references from '../../references/pictures.json';
+import { at, pairs } from '../../support/lists.js';
 import { analyze, build, fixture, path, printed, sinkscope } from './sinkscope.js';
 
 beforeAll(build, 120_000);
@@ -40,25 +41,25 @@ describe.each(references)('analyze $fixture --image $file equals ONNX Runtime on
     expect(result.source).toBe('image');
     expect(result.picture).toEqual({ file: image(reference.file), ...reference.picture });
     expect(result.tokens.map(({ text }) => text)).toEqual(expectedNames[reference.fixture]);
-    for (const [k, expected] of reference.layers.entries()) {
-      const layer = result.layers[k];
+    for (const [layer, expected] of pairs(result.layers, reference.layers)) {
       expect(layer.median / expected.median).toBeCloseTo(1, 4);
       for (const [i, { value, token, dim }] of expected.top.entries()) {
-        expect(layer.top[i]).toMatchObject({ token, dim });
-        expect(layer.top[i].value / value).toBeCloseTo(1, 4);
+        const entry = at(layer.top, i);
+        expect(entry).toMatchObject({ token, dim });
+        expect(entry.value / value).toBeCloseTo(1, 4);
       }
       expect(layer.token_max_dim).toEqual(expected.tokenMaxDim);
-      for (const [t, max] of expected.tokenMax.entries()) expect(layer.token_max[t] / max).toBeCloseTo(1, 4);
+      for (const [max, wanted] of pairs(layer.token_max, expected.tokenMax)) expect(max / wanted).toBeCloseTo(1, 4);
     }
-    for (const [b, heads] of reference.alpha.entries()) {
-      for (const [head, row] of heads.entries())
-        for (const [t, alpha] of row.entries()) expect(result.sinks.alpha[b]?.[head][t]).toBeCloseTo(alpha, 5);
+    for (const [heads, expected] of pairs(result.sinks.alpha, reference.alpha)) {
+      for (const [row, wanted] of pairs(heads ?? undefined, expected))
+        for (const [alpha, value] of pairs(row, wanted)) expect(alpha).toBeCloseTo(value, 5);
     }
   });
 });
 
 it('patches lie on the picture where the crop put them', async () => {
-  const [{ config }] = references;
+  const { config } = at(references, 0);
   const model = join(folder, 'model.onnx');
   await copyFile(fixture('vit-ort-fused'), model);
   await writeFile(join(folder, 'preprocessor_config.json'), JSON.stringify(config));
@@ -109,14 +110,14 @@ describe('feeds', () => {
     const [one, other] = [await analyze(vit, '--feeds', npz), await analyze(vit, '--feeds', safetensors)];
     expect(one.layers).toEqual(other.layers);
     expect(one.source).toBe('features');
-    expect(one.tokens[16].text).toBe('token 16');
+    expect(one.tokens[16]?.text).toBe('token 16');
   });
 
   it('give every row a name, of the word that was given', async () => {
     const gnn = fixture('gnn-ts-op17');
     const feeds = ['--feeds', fixture('gnn-ts-op17', 'golden.safetensors'), '--token-name', 'node'];
     const result = await analyze(gnn, ...feeds);
-    expect(result.tokens.map(({ text }) => text)).toEqual(result.layers[0].token_max.map((_, i) => `node ${i}`));
+    expect(result.tokens.map(({ text }) => text)).toEqual(at(result.layers, 0).token_max.map((_, i) => `node ${i}`));
     expect(await printed('analyze', gnn, ...feeds)).toMatch(/ on node \d+ at layer/);
   });
 
@@ -129,11 +130,12 @@ describe('feeds', () => {
     const across = await analyze(vit, '--feeds', both, '--token-axis', '0');
     const one = await write({ 'pixel_values.npy': npy('<f4', [1, 3, 32, 32], pixels.slice(0, pixels.length / 2)) });
     const alone = await analyze(vit, '--feeds', one);
-    for (const [k, layer] of alone.layers.entries()) {
-      expect(result.layers[k].token_max_dim).toEqual(layer.token_max_dim);
-      expect(result.layers[k].median / layer.median).toBeCloseTo(1, 5);
-      expect(across.layers[k].token_max).toHaveLength(2);
-      expect(across.layers[k].token_max[0] / layer.token_max[0]).toBeCloseTo(1, 5);
+    for (const [k, [first, layer]] of pairs(result.layers, alone.layers).entries()) {
+      expect(first.token_max_dim).toEqual(layer.token_max_dim);
+      expect(first.median / layer.median).toBeCloseTo(1, 5);
+      const { token_max } = at(across.layers, k);
+      expect(token_max).toHaveLength(2);
+      expect(at(token_max, 0) / at(layer.token_max, 0)).toBeCloseTo(1, 5);
     }
     const flat = (json: ResultJson) => json.sinks.alpha.flat(2).map((alpha) => expect.closeTo(alpha ?? Number.NaN, 5));
     expect(result.sinks.alpha.flat(2)).toEqual(flat(alone));

@@ -5,9 +5,10 @@ import type { RunEvent, RunRequest } from '../../../src/engine/contract/events.j
 import { Engine } from '../../../src/engine/host/engine.js';
 import { collect, failure, makeEngine, only, request, startEngine } from '../../support/engine.js';
 import { demo, fixture, temporaryFolder } from '../../support/files.js';
+import { at } from '../../support/lists.js';
 
 const folder = await temporaryFolder();
-const engine = await startEngine();
+const engine = startEngine();
 
 /** Long enough to be stopped while it runs. */
 const long = () => request(demo, { ids: Array.from({ length: 512 }, (_, i) => (i * 37) % 8000) });
@@ -35,8 +36,8 @@ describe('a run', () => {
     ]);
     expect(only(events, 'layer').map((event) => event.layer)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
     expect(only(events, 'attention').map((event) => event.layer)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
-    const [{ tokens }] = only(events, 'tokens');
-    const [{ statistics }] = only(events, 'layer');
+    const { tokens } = at(only(events, 'tokens'), 0);
+    const { statistics } = at(only(events, 'layer'), 0);
     expect([statistics.tokens, statistics.dims]).toEqual([tokens.length, 256]);
   });
 
@@ -107,7 +108,7 @@ describe('a child that dies', () => {
       code: 'crashed',
       message: expect.stringContaining('SIGKILL'),
     });
-    await expect(engine.query({ type: 'hidden', layer: 0, token: 0 })).rejects.toThrow('run it again');
+    await expect(engine.query({ type: 'predictions', token: 0 })).rejects.toThrow('run it again');
     expect((await collect(engine.analyze(short()))).at(-1)?.type).toBe('finished');
   });
 
@@ -180,8 +181,8 @@ describe('bad requests', () => {
   });
 
   it('has no answers without a run', async () => {
-    const fresh = await makeEngine();
-    await expect(fresh.query({ type: 'hidden', layer: 0, token: 0 })).rejects.toMatchObject({ code: 'input' });
+    const fresh = makeEngine();
+    await expect(fresh.query({ type: 'predictions', token: 0 })).rejects.toMatchObject({ code: 'input' });
     expect(fresh.pid).toBeUndefined();
     fresh.dispose();
     await expect(fresh.inspect(demo)).rejects.toMatchObject({ code: 'cancelled' });

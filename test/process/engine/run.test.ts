@@ -4,9 +4,10 @@ import type { RunEvent } from '../../../src/engine/contract/events.js';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
 import { collect, failure, only, readFloats, relativeError, request, startEngine } from '../../support/engine.js';
 import { fixture, temporaryFolder } from '../../support/files.js';
+import { at } from '../../support/lists.js';
 
 const folder = await temporaryFolder();
-const engine = await startEngine();
+const engine = startEngine();
 
 /** Runs a fixture on its golden feeds and saves everything. */
 async function save(name: string): Promise<{ file: string; golden: string; events: RunEvent[] }> {
@@ -67,15 +68,15 @@ describe('a file with one fixed length', () => {
     expect(failure(events)).toBeUndefined();
     for (const name of ['hidden.3', 'resid_mid.1', 'mlp.2', 'logits']) {
       const [actual, reference] = [await readFloats(file, name), await readFloats(golden, name)];
-      const width = reference.shape[1];
+      const width = at(reference.shape, 1);
       expect(actual.shape).toEqual([7, width]);
       expect(relativeError(actual.values, reference.values.subarray(0, 7 * width)), name).toBeLessThan(1e-5);
     }
     const [pattern, reference] = [await readFloats(file, 'attn.1'), await readFloats(golden, 'attn.1')];
     expect(pattern.shape).toEqual([4, 7, 7]);
-    expect(pattern.values[3 * 49 + 6 * 7 + 2]).toBeCloseTo(reference.values[3 * 400 + 6 * 20 + 2], 5);
+    expect(pattern.values[3 * 49 + 6 * 7 + 2]).toBeCloseTo(at(reference.values, 3 * 400 + 6 * 20 + 2), 5);
     expect(only(events, 'layer').every((event) => event.statistics.tokens === 7)).toBe(true);
-    expect(only(events, 'predictions')[0].token).toBe(6);
+    expect(at(only(events, 'predictions'), 0).token).toBe(6);
   });
 
   it('refuses a longer one with the length that fits', async () => {
@@ -92,10 +93,10 @@ describe.each([2 ** 31, 140_000])('questions with a budget of %i bytes', (memory
     expect(failure(events)).toBeUndefined();
   });
 
-  it('gets one row of a hidden state', async () => {
+  it('gets a hidden state', async () => {
     const { values } = await readFloats(golden, 'hidden.2');
-    const answer = await engine.query({ type: 'hidden', layer: 2, token: 5 });
-    expect(relativeError(answer.values, values.subarray(5 * 64, 6 * 64))).toBeLessThan(1e-5);
+    const answer = await engine.query({ type: 'entries', layer: 2, of: 'nodes' });
+    expect(relativeError(answer.values, values)).toBeLessThan(1e-5);
   });
 
   it('gets the pattern of a head', async () => {
@@ -115,12 +116,14 @@ describe.each([2 ** 31, 140_000])('questions with a budget of %i bytes', (memory
     const { token, top } = await engine.query({ type: 'predictions', token: 4 });
     expect(token).toBe(4);
     expect(top.map(({ id }) => id)).toEqual(best.slice(0, 10).map(({ id }) => id));
-    expect(top[0].probability).toBeCloseTo(best[0].probability, 6);
+    expect(at(top, 0).probability).toBeCloseTo(at(best, 0).probability, 6);
   });
 
   it.each([
-    [{ type: 'hidden', layer: 4, token: 0 }, /no layer 4: it must be from 0 to 3/],
-    [{ type: 'hidden', layer: 0, token: 20 }, /no token 20/],
+    [{ type: 'entries', layer: 4, of: 'nodes' }, /no layer 4: it must be from 0 to 3/],
+    [{ type: 'lens', layer: 4, point: 'resid_post', top: 1 }, /no layer 4/],
+    [{ type: 'attribution', token: 20 }, /no token 20: it must be from 0 to 19/],
+    [{ type: 'predictions', token: 20 }, /no token 20/],
     [{ type: 'pattern', layer: 0, head: 0 }, /no layer 0/],
     [{ type: 'pattern', layer: 1, head: 4 }, /no head 4/],
     [{ type: 'predictions', token: -1 }, /token/],
@@ -140,7 +143,7 @@ it('cannot be asked for predictions of what predicts none', async () => {
 it('inspects as plain data', async () => {
   const { model, anatomy } = await engine.inspect(fixture('llama-genai-fp32').model);
   expect(model).toMatchObject({ layers: 3, hidden: 64, heads: 4, kvHeads: 2, attention: true });
-  expect(JSON.parse(JSON.stringify(anatomy.blocks[0].attention?.pattern))).toMatchObject({
+  expect(JSON.parse(JSON.stringify(at(anatomy.blocks, 0).attention?.pattern))).toMatchObject({
     from: 'rebuilt',
     operator: 'com.microsoft.GroupQueryAttention',
   });

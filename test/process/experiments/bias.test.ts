@@ -1,27 +1,27 @@
 import { describe, expect, it } from 'vitest';
-import { conclusion, implicitBias } from '../../../src/experiments/bias/compute.js';
-import { runOf } from '../../../src/experiments/shared/run.js';
+import { biasConclusion, splitAttention } from '../../../src/experiments/bias/compute.js';
+import { analyzePrompt } from '../../../src/experiments/shared/run.js';
 import {
   budget,
   demoModel,
+  finish,
   fixtureModel,
   off,
   references,
-  resultOf,
   startEngine,
   text,
   thresholds,
 } from '../../support/experiments.js';
 import { at, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 const sample = text('media/sample.md');
 const of = (
   model: string,
   tokens?: readonly number[],
   prompt: { text: string } | { ids: number[] } = { text: sample },
-) => resultOf(implicitBias(engine, { ...budget, model: demoModel(model), prompt, thresholds, tokens }));
+) => finish(splitAttention(engine, { ...budget, model: demoModel(model), prompt, thresholds, tokens }));
 
 /** Largest relative distance of two lists. */
 const apart = (actual: readonly number[], expected: readonly number[]) =>
@@ -72,7 +72,7 @@ describe('implicit attention bias equals PyTorch', () => {
 describe('what can be split', () => {
   const run = async (name: string) => {
     const feeds = fixtureModel(name).replace('model.onnx', 'golden.safetensors');
-    await runOf(engine, { ...budget, model: fixtureModel(name), prompt: { feeds } });
+    await analyzePrompt(engine, { ...budget, model: fixtureModel(name), prompt: { feeds } });
     return engine.query({ type: 'bias', layer: 2, tokens: [0, 1] });
   };
 
@@ -105,8 +105,10 @@ describe('what can be split', () => {
 
   it('both parts add up: all tokens but the last few leave nothing to the rest', async () => {
     const { blocks } = await of('llama-plain', [0, 1, 2, 3, 4], { ids: [5, 6, 7, 8, 9, 10, 11] });
+    expect(blocks).toHaveLength(8);
     for (const { heads, counted } of blocks) {
       expect(counted).toEqual({ from: 5, queries: 2 });
+      expect(heads).toHaveLength(4);
       for (const { share, rest } of heads) {
         expect(share).toBeLessThan(1);
         expect(rest.norm).toBeGreaterThan(0);
@@ -117,8 +119,8 @@ describe('what can be split', () => {
 
 describe('in words', () => {
   it('says what the bias is, and that nothing was massive', async () => {
-    expect(conclusion(await of('llama'))).toMatch(/^30\.\d % of the attention goes to ⟨bos⟩.*acts as a bias/);
-    expect(conclusion(await of('llama-plain'))).toMatch(/^No token is massive, so the first one was taken\./);
+    expect(biasConclusion(await of('llama'))).toMatch(/^30\.\d % of the attention goes to ⟨bos⟩.*acts as a bias/);
+    expect(biasConclusion(await of('llama-plain'))).toMatch(/^No token is massive, so the first one was taken\./);
   });
 });
 
@@ -128,7 +130,7 @@ describe('a bias is what queries share more than they share the rest', () => {
     const heads = [{ share: 0.5, chosen: vector(chosen), rest: vector(rest) }];
     const pair = [1, 1] as const;
     const block = { layer: 1, counted: { from: 1, queries: 9 }, heads, projected: undefined, keyNorm: undefined };
-    return conclusion({
+    return biasConclusion({
       ...{
         model: '',
         name: '',
@@ -176,7 +178,7 @@ describe('what does not fit', () => {
 
   it('stops when asked to', async () => {
     const stop = new AbortController();
-    const steps = implicitBias(
+    const steps = splitAttention(
       engine,
       { ...budget, model: demoModel('llama'), prompt: { text: sample }, thresholds },
       stop.signal,

@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { type Part, type Presentation, tableOf } from '../../../src/analysis/presentation.js';
 import { experiments } from '../../../src/experiments/catalogue.js';
-import type { Setup } from '../../../src/experiments/experiment.js';
+import { type ExperimentStep, eachAs, progressInWords, type Setup } from '../../../src/experiments/experiment.js';
+import type { Given } from '../../../src/experiments/values.js';
 import recorded from '../../../webview/dev/runs/experiments.json';
 import analyses from '../../references/analysis.json';
 import visionGraphs from '../../references/vision-graphs.json';
@@ -11,8 +11,8 @@ import {
   boats,
   budget,
   demoModel,
+  finish,
   fixtureModel,
-  last,
   off,
   pendulum,
   references,
@@ -22,10 +22,16 @@ import {
 } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
-const { signal } = new AbortController();
-const run = (id: string, setup: Partial<Setup>, given: Record<string, unknown>) => {
-  const experiment = found(experiments, (one) => one.id === id);
-  return experiment.run({ ...budget, bos: undefined, thresholds, ...setup } as Setup, given, signal);
+/** Runs an experiment with the demo model that most are shown on, unless another is given. */
+const run = (
+  id: string,
+  setup: Pick<Setup, 'engine'> & Partial<Setup>,
+  given: Given,
+  { signal } = new AbortController(),
+) => {
+  const { run } = found(experiments, (experiment) => experiment.id === id);
+  const usual = { ...budget, bos: undefined, part: undefined, thresholds };
+  return run({ ...usual, ...setup }, { model: demoModel('llama'), ...given }, signal);
 };
 const named = (file: string) => ({ name: file.replace(/.*\//, ''), text: text(file) });
 
@@ -36,12 +42,9 @@ function partOf<K extends Part['kind']>(presentation: Presentation | undefined, 
 }
 
 describe('on the demo model', async () => {
-  const engine = await startEngine();
-  const shown = async (id: string, given: Record<string, unknown>): Promise<Presentation> => {
-    const { presentation } = await last(run(id, { engine, model: demoModel('llama') }, given));
-    if (!presentation) throw new Error('nothing is shown at the end');
-    return presentation;
-  };
+  const engine = startEngine();
+  const shown = async (id: string, given: Given): Promise<Presentation> =>
+    (await finish(run(id, { engine, part: 'first' }, given))).presentation;
 
   it('an entry set to zero is shown beside the run as it is, as PyTorch has both', async () => {
     const expected = found(references.intervenedRun, ({ model }) => model === 'llama');
@@ -74,7 +77,7 @@ describe('on the demo model', async () => {
   });
 
   it('perplexities under interventions are bars against the run as it is', async () => {
-    const given = { text: named(boats), calibration: named(pendulum), tokens: 2048, largest: 1 };
+    const given = { text: named(boats), calibration: named(pendulum), tokens: 2048, top: 1 };
     const presentation = await shown('interventions', given);
     const { rows } = found(references.interventions, ({ model, points }) => model === 'llama' && points.length === 1);
     const { bars, reference } = partOf(presentation, 'bars', 'Perplexity by variant');
@@ -94,8 +97,8 @@ describe('on the demo model', async () => {
     const images = [0, 1, 2, 3].map((i) =>
       fileURLToPath(new URL(`../../references/pixels/${i}.safetensors`, import.meta.url)),
     );
-    const vision = await last(
-      run('vision', { engine, model: fixtureModel(fixture), thresholds: { ...thresholds, soft } }, { images, dims: 2 }),
+    const vision = await finish(
+      run('vision', { engine, thresholds: { ...thresholds, soft } }, { model: fixtureModel(fixture), images, dims: 2 }),
     );
     const { bars } = partOf(vision.presentation, 'bars', 'Change of the output');
     const known = bars.filter(({ name }) => name !== 'random');
@@ -105,17 +108,16 @@ describe('on the demo model', async () => {
     }
 
     const graph = fixtureModel(visionGraphs.graphs.fixture);
-    const graphs = [graph.replace('model.onnx', 'golden.safetensors')];
-    const ratios = await last(run('ratios', { engine, model: graph }, { twin: graph, graphs }));
-    expect(ratios.presentation?.sentence).toContain('training has made no activations massive here');
+    const feeds = [graph.replace('model.onnx', 'golden.safetensors')];
+    const ratios = await finish(run('ratios', { engine }, { model: graph, untrained: graph, feeds }));
+    expect(ratios.presentation.sentence).toContain('training has made no activations massive here');
 
     const given = { text: named(boats), quantised: demoModel('llama'), tokens: 600 };
-    const quantised = await last(run('compare-quantised', { engine, model: demoModel('llama') }, given));
+    const quantised = await finish(run('compare-quantised', { engine }, given));
     const moved = partOf(quantised.presentation, 'lines', 'How far hidden states move');
     expect(tableOf(moved).rows.map((row) => row[1])).toEqual(new Array(9).fill(0));
 
     for (const { presentation } of [vision, ratios, quantised]) {
-      if (!presentation) throw new Error('nothing is shown at the end');
       expect(presentation.parts).not.toEqual([]);
       for (const part of presentation.parts) {
         const { columns, rows } = tableOf(part);
@@ -194,10 +196,15 @@ describe('on the demo model', async () => {
 
   it('the curve of perplexity is there while it grows', async () => {
     const given = { text: named(boats), tokens: 1024, window: 64 };
+    const points = ({ presentation }: Pick<ExperimentStep, 'presentation'>) =>
+      partOf(presentation, 'lines', 'Running perplexity').x.values.length;
     const seen: { text: string; points: number }[] = [];
-    for await (const { text, presentation } of run('perplexity', { engine, model: demoModel('llama') }, given)) {
-      seen.push({ text, points: partOf(presentation, 'lines', 'Running perplexity').x.values.length });
-    }
+    const outcome = await finish(
+      eachAs(run('perplexity', { engine }, given), (step) => {
+        seen.push({ text: progressInWords(step), points: points(step) });
+      }),
+    );
+    expect(points(outcome)).toBe(16);
     expect(seen.map(({ points }) => points)).toEqual(Array.from({ length: 16 }, (_, i) => i + 1));
     expect(seen[3]?.text).toMatch(/^window 4 of 16 · perplexity [\d.]+ \(95 % interval [\d.]+ to [\d.]+\)$/);
   });
@@ -213,78 +220,27 @@ describe('on the demo model', async () => {
 
   it('massive weights come with the list that fine-tuning needs', async () => {
     const given = { text: named(boats), calibration: named(pendulum), tokens: 256, window: 128, k: 3 };
-    const { data, warnings } = await shown('weights', given);
-    expect(data).toMatchObject({ block: 2, block_index: 1, dims: [425, expect.any(Number), expect.any(Number)] });
-    expect(data?.calibration).toEqual({ file: 'pit-and-pendulum.md', sequences: 2, window: 128 });
+    const { file, json, presentation } = await finish(run('weights', { engine }, given));
+    expect(file).toMatchObject({
+      block: 2,
+      block_index: 1,
+      dims: [425, expect.any(Number), expect.any(Number)],
+      calibration: { file: 'pit-and-pendulum.md', sequences: 2, window: 128 },
+    });
+    const { warnings } = presentation;
+    expect(json).toMatchObject({ ...file, file: boats.replace(/.*\//, ''), warnings });
     expect(warnings).toEqual(['The last 2 tokens were left out: too few to fill a window of 128.']);
   });
 
   it('stops when it is told to', async () => {
     const controller = new AbortController();
-    const perplexity = found(experiments, ({ id }) => id === 'perplexity');
-    const setup = { ...budget, engine, model: demoModel('llama'), bos: undefined, thresholds };
-    const stopped = async () => {
-      for await (const { done } of perplexity.run(setup, { text: named(boats) }, controller.signal))
-        if (done === 1) controller.abort();
-    };
-    await expect(stopped()).rejects.toMatchObject({ code: 'cancelled' });
-  });
-});
-
-describe('what is given', () => {
-  it.each([
-    ['perplexity', {}, 'Text: choose a text.'],
-    ['perplexity', { text: { name: 'a', text: 'b' }, window: 2 }, 'Window (tokens): give a whole number from 3 on.'],
-    [
-      'perplexity',
-      { text: { name: 'a', text: 'b' }, tokens: 1.5 },
-      'First tokens only: give a whole number from 1 on.',
-    ],
-    ['compare', { texts: { name: 'a', texts: [] }, models: 'llama' }, 'Models: choose models.'],
-    ['survey', {}, 'Corpus: choose texts.'],
-    ['ratios', { twin: 'a', graphs: [], tail: 'half' }, 'Far end (share): give a number.'],
-    ['vision', {}, 'Images or pixel tensors: choose files.'],
-    [
-      'intervene',
-      { text: { name: 'a', text: 'b' }, set: 'half' },
-      'Set to: choose one of zero, mean, value, scale, noise.',
-    ],
-    [
-      'intervene',
-      { text: { name: 'a', text: 'b' }, dims: '12, x' },
-      'Dims are whole numbers from 0 on, as in 0, 3, or one of the words of their field; not "12, x".',
-    ],
-    [
-      'intervene',
-      { text: { name: 'a', text: 'b' }, set: 'noise', amount: -1 },
-      'Value, factor or deviation: the deviation of noise is a number from 0 on, not -1.',
-    ],
-    [
-      'intervene',
-      { text: { name: 'a', text: 'b' }, set: 'value', amount: 1e39 },
-      'Value, factor or deviation: activations are float32, up to ±3.4e38, and 1e+39 is beyond that.',
-    ],
-    ['intervene', { text: { name: 'a', text: 'b' }, set: 'scale' }, 'To set activations to a scale, give its number.'],
-  ])('%s says what does not fit: %j', async (id, given, message) => {
-    await expect(async () => last(run(id, {}, given))).rejects.toMatchObject({ code: 'input', message });
+    const running = run('perplexity', { engine }, { text: named(boats) }, controller);
+    const stopping = eachAs(running, ({ done }) => done === 1 && controller.abort());
+    await expect(finish(stopping)).rejects.toMatchObject({ code: 'cancelled' });
   });
 });
 
 describe('every experiment', () => {
-  const folder = new URL('../../../src/cli/', import.meta.url);
-  const sources = readdirSync(folder).map((file) => readFileSync(new URL(file, folder), 'utf8'));
-  const subcommands = sources.flatMap((source) =>
-    Array.from(source.matchAll(/new Command\('([\w-]+)'\)/g), ([, name]) => name),
-  );
-  const manifest = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8');
-
-  it.each(experiments.map(({ id }) => id))('%s is a subcommand and a command', (id) => {
-    // Of one run, `analyze --set` is the subcommand.
-    if (id !== 'intervene') expect(subcommands).toContain(id);
-    const name = id.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-    expect(manifest).toContain(`"command": "sinkscope.${name}"`);
-  });
-
   it.each(recorded.runs.map(({ experiment, presentation }) => [experiment, presentation as Presentation] as const))(
     '%s says what it shows and what that depends on',
     (id, { sentence, settings, parts }) => {

@@ -1,26 +1,26 @@
 import { describe, expect, it } from 'vitest';
-import { type CompareRequest, compare, conclusion } from '../../../src/experiments/compare/compute.js';
+import { type CompareRequest, compareConclusion, compareRuns } from '../../../src/experiments/compare/compute.js';
 import analyses from '../../references/analysis.json';
 import {
   boats,
   budget,
   demoModel,
+  finish,
   fixtureModel,
   off,
   references,
-  resultOf,
   startEngine,
   text,
   thresholds,
 } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 const names = ['llama', 'llama-plain', 'llama-sink', 'llama-bias'] as const;
 const sample = { name: 'sample.md', text: text('media/sample.md') };
 const of = (models: readonly string[], more: Partial<CompareRequest> = {}) =>
-  resultOf(compare(engine, { ...budget, models, texts: [sample], window: 256, thresholds, ...more }));
+  finish(compareRuns(engine, { ...budget, models, texts: [sample], window: 256, thresholds, ...more }));
 
 describe('models side by side equal PyTorch', () => {
   it('top activations, medians, attention on the first token and the extra column', async () => {
@@ -57,6 +57,7 @@ describe('models side by side equal PyTorch', () => {
     const texts = [{ name: 'boats', text: text(boats) }];
     const reference = references.perplexity.filter(({ file, maxTokens }) => file === boats && maxTokens === 4096);
     const { runs } = await of(['llama-plain', 'llama-bias'].map(demoModel), { texts, tokens: 4096 });
+    expect(runs).toHaveLength(2);
     for (const run of runs) {
       const expected = found(reference, ({ model }) => model === run.name);
       if (typeof run.perplexity === 'string') throw new Error(run.perplexity);
@@ -113,7 +114,7 @@ describe('differences', () => {
 });
 
 it('says what is massive, where sinks are and what an explicit bias is for', async () => {
-  const words = conclusion(await of(names.map(demoModel)));
+  const words = compareConclusion(await of(names.map(demoModel)));
   expect(words).toMatch(/llama: massive activations from layer 2 to 5/);
   expect(words).toMatch(/llama-bias: no massive activations .* the extra column in \d/);
   expect(words).toMatch(/an explicit bias does its work\. \(α > 0\.3; massive: above 100 and 1,000 × the median\.\)$/);
@@ -123,7 +124,7 @@ it('says how far it is with every window', async () => {
   const texts = [{ name: 'boats', text: text(boats) }];
   const models = ['llama', 'llama-plain'].map(demoModel);
   const seen: number[][] = [];
-  for await (const { done, of: all } of compare(engine, {
+  for await (const { done, of: all } of compareRuns(engine, {
     ...budget,
     models,
     texts,
@@ -132,7 +133,7 @@ it('says how far it is with every window', async () => {
     thresholds,
   }))
     seen.push([done, all]);
-  expect(seen.slice(0, -1)).toEqual([1, 2, 3, 4].map((done) => [done, 4]));
+  expect(seen).toEqual([1, 2, 3, 4].map((done) => [done, 4]));
 });
 
 describe('what does not fit', () => {

@@ -1,14 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { activationRatios, conclusion } from '../../../src/experiments/ratios/compute.js';
+import { compareRatios, ratiosConclusion } from '../../../src/experiments/ratios/compute.js';
 import { graphs as reference } from '../../references/vision-graphs.json';
 import {
   budget,
   demoModel,
+  finish,
   fixtureModel,
   off,
-  resultOf,
   startEngine,
   temporaryFolder,
   withWeight,
@@ -24,10 +24,10 @@ writeFileSync(
   trained,
   withWeight(untrained, reference.weight, element, (weight) => weight * reference.factor),
 );
-const engine = await startEngine();
+const engine = startEngine();
 
 const of = (model: string, twin: string) =>
-  resultOf(activationRatios(engine, { ...budget, model, twin, graphs: [{ feeds }], tail: reference.tail }));
+  finish(compareRatios(engine, { ...budget, model, twin, graphs: [{ feeds }], tail: reference.tail }));
 
 describe('activation ratios against an untrained twin', () => {
   it('equal NumPy', async () => {
@@ -49,8 +49,10 @@ describe('activation ratios against an untrained twin', () => {
   });
 
   it('say where training made activations massive, and that it made none', async () => {
-    expect(conclusion(await of(trained, untrained))).toMatch(/^23 % of the edges of layer 2 .* the largest is 182\.6/);
-    expect(conclusion(await of(untrained, untrained))).toMatch(/^At most .* made no activations massive here\.$/);
+    expect(ratiosConclusion(await of(trained, untrained))).toMatch(
+      /^23 % of the edges of layer 2 .* the largest is 182\.6/,
+    );
+    expect(ratiosConclusion(await of(untrained, untrained))).toMatch(/^At most .* made no activations massive here\.$/);
   });
 });
 
@@ -58,7 +60,7 @@ describe('what does not fit', () => {
   it('another model as the twin', async () => {
     const graphs = [{ feeds }];
     const request = { ...budget, model: untrained, twin: fixtureModel('vit-ort-fused'), graphs, tail: 0.01 };
-    await expect(resultOf(activationRatios(engine, request))).rejects.toThrow(/pixel_values|not .* with other weights/);
+    await expect(finish(compareRatios(engine, request))).rejects.toThrow(/pixel_values|not .* with other weights/);
   });
 
   it('a text model, which takes token ids', async () => {

@@ -4,24 +4,24 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { emptyAnalysis, fold } from '../../../src/analysis/analysis.js';
 import type { Intervention } from '../../../src/engine/contract/interventions.js';
 import {
-  conclusion,
   type InterventionsResult,
-  interventions,
-  overlap,
+  interveneOnMassive,
+  interventionsConclusion,
 } from '../../../src/experiments/interventions/compute.js';
-import { going, textWindows } from '../../../src/experiments/shared/text.js';
-import { scored } from '../../../src/experiments/shared/variants.js';
-import { weights } from '../../../src/experiments/weights/compute.js';
+import { overlap } from '../../../src/experiments/shared/caveats.js';
+import { follow, textWindows } from '../../../src/experiments/shared/text.js';
+import { score } from '../../../src/experiments/shared/variants.js';
+import { findWeights } from '../../../src/experiments/weights/compute.js';
 import {
   boats,
   budget,
   demoModel,
+  finish,
   fixtureModel,
   last,
   off,
   pendulum,
   references,
-  resultOf,
   startEngine,
   temporaryFolder,
   text,
@@ -29,13 +29,13 @@ import {
 } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 const request = (model: string, largest?: number) => ({
   ...budget,
   model: demoModel(model),
   text: text(boats),
-  calibration: text(pendulum),
+  calibrationText: text(pendulum),
   window: 256,
   tokens: 2048,
   thresholds,
@@ -50,10 +50,10 @@ describe.each(references.interventions)('interventions on $model, points $points
   beforeAll(async () => {
     // Its one massive entry is found by definition; the others are asked for by number.
     const byDefinition = reference.model === 'llama' && reference.points.length === 1;
-    result = await resultOf(
-      interventions(engine, request(reference.model, byDefinition ? undefined : reference.points.length)),
+    result = await finish(
+      interveneOnMassive(engine, request(reference.model, byDefinition ? undefined : reference.points.length)),
     );
-  }, 120_000);
+  });
 
   it('in where they are made', () => {
     const { layer, points, median, massive } = result.calibration;
@@ -85,8 +85,8 @@ describe.each(references.interventions)('interventions on $model, points $points
         set: { to: 'zero' },
       }),
     );
-    const rows = await resultOf(
-      scored(
+    const rows = await finish(
+      score(
         engine,
         { ...budget, model: demoModel(reference.model) },
         windows,
@@ -123,25 +123,29 @@ it('says in words what was found, and that an effect does not appear', async () 
     rows: [row('as is', 10), row('zero', zero), row('mean', mean), row('random', 9.99)],
     ...more,
   });
-  expect(conclusion(result(25, 10.001))).toBe(
+  expect(interventionsConclusion(result(25, 10.001))).toBe(
     'Setting one entry of h_2 to zero multiplies perplexity by 2.50, to the mean changes it by 0.01 %, as many random entries by −0.10 %: the model needs these values, but not their variation: they are a constant bias.',
   );
-  expect(conclusion(result(10.2, 10))).toMatch(/changes perplexity by 2\.00 % only: the effect .* does not appear/);
-  expect(conclusion(result(25, 20))).toMatch(/the mean does not stand in/);
+  expect(interventionsConclusion(result(10.2, 10))).toMatch(
+    /changes perplexity by 2\.00 % only: the effect .* does not appear/,
+  );
+  expect(interventionsConclusion(result(25, 20))).toMatch(/the mean does not stand in/);
   const nothing = { ...calibration, massive: false };
-  expect(conclusion(result(12, 10, { calibration: nothing }))).toMatch(
+  expect(interventionsConclusion(result(12, 10, { calibration: nothing }))).toMatch(
     /^Nothing is massive by definition here, so the largest entry was taken, which is not massive\. Setting the largest entry of h_2 to zero multiplies perplexity by 1\.20/,
   );
   const two = { ...nothing, points: [...calibration.points, { token: 0, dim: 87, mean: 311 }] };
-  expect(conclusion(result(12, 10, { calibration: two, largest: 2 }))).toMatch(/^Setting the 2 largest entries of h_2/);
-  expect(conclusion(result(10.1, 10, { calibration: nothing, prefixLeftOut: true }))).toMatch(
+  expect(interventionsConclusion(result(12, 10, { calibration: two, largest: 2 }))).toMatch(
+    /^Setting the 2 largest entries of h_2/,
+  );
+  expect(interventionsConclusion(result(10.1, 10, { calibration: nothing, prefixLeftOut: true }))).toMatch(
     /^The model’s prefix token was left out, .*: the effect of the paper does not appear in this model without its prefix token\.$/,
   );
 });
 
 it('warns when calibration is on the measured text, and when nothing is massive', async () => {
   const small = { ...request('llama-bias'), tokens: 300 };
-  const { warnings, calibration } = await resultOf(interventions(engine, { ...small, calibration: small.text }));
+  const { warnings, calibration } = await finish(interveneOnMassive(engine, { ...small, calibrationText: small.text }));
   expect(warnings).toEqual([
     expect.stringMatching(/calibration text is part of the measured one/),
     expect.stringMatching(/No entry is massive by definition .* the largest entry at layer \d/),
@@ -162,30 +166,30 @@ it.each([
   ['llama', undefined, false],
   ['llama-plain', false, false],
 ])('knows that the prefix token was left out: %s, bos %s: %s', async (model, bos, leftOut) => {
-  const small = { ...request(model), bos, window: 16, tokens: 31, calibration: text(pendulum).slice(0, 200) };
-  expect((await resultOf(interventions(engine, small))).prefixLeftOut).toBe(leftOut);
+  const small = { ...request(model), bos, window: 16, tokens: 31, calibrationText: text(pendulum).slice(0, 200) };
+  expect((await finish(interveneOnMassive(engine, small))).prefixLeftOut).toBe(leftOut);
 });
 
 describe('is refused before anything is calibrated', () => {
-  const refusal = async (fixture: string, of: typeof interventions | typeof weights) => {
+  const refusal = async (fixture: string, of: typeof interveneOnMassive | typeof findWeights) => {
     const model = join(await temporaryFolder(), fixture, 'model.onnx');
     await cp(dirname(fixtureModel(fixture)), dirname(model), { recursive: true });
     const words = { type: 'WordLevel', vocab: { one: 0, two: 1 }, unk_token: 'one' };
     const tokenizer = { version: '1.0', added_tokens: [], pre_tokenizer: { type: 'Whitespace' }, model: words };
     await writeFile(join(dirname(model), 'tokenizer.json'), JSON.stringify(tokenizer));
-    const texts = { text: 'one two '.repeat(20), calibration: 'two one '.repeat(20) };
+    const texts = { text: 'one two '.repeat(20), calibrationText: 'two one '.repeat(20) };
     return of(engine, { ...request('llama'), ...texts, model, window: 8, k: 1 }).next();
   };
 
   it('in a model without perplexity', async () => {
-    for (const experiment of [interventions, weights])
+    for (const experiment of [interveneOnMassive, findWeights])
       await expect(refusal('bert-optimum-op14', experiment)).rejects.toThrow(/has no perplexity/);
   });
 
   it.each(['mixtral-dynamo-op18', 'gpt_oss-dynamo-op18'])(
     'in a model without rows to look for: %s',
     async (fixture) => {
-      await expect(refusal(fixture, weights)).rejects.toThrow(
+      await expect(refusal(fixture, findWeights)).rejects.toThrow(
         /model\.onnx has no massive weights to look for: .* it is a mixture of experts .*; choose another model\.$/,
       );
     },
@@ -202,8 +206,8 @@ it('finds the first delimiter of every window for itself', async () => {
     dims: 'all',
     set: { to: 'zero' },
   });
-  const rows = await resultOf(
-    scored(
+  const rows = await finish(
+    score(
       engine,
       { ...budget, model },
       windows,
@@ -218,7 +222,7 @@ it('finds the first delimiter of every window for itself', async () => {
     const delimiter = tokens.findIndex((token, i) => i > 0 && /^\s*[.,;:!?]\s*$/.test(token));
     expect(delimiter).toBeGreaterThan(0);
     const variants = [{ name: '', interventions: [zero([delimiter])] }];
-    for await (const { losses } of going(engine.measure({ ...budget, model, sequences: [sequence], variants }))) {
+    for await (const { losses } of follow(engine.measure({ ...budget, model, sequences: [sequence], variants }))) {
       for (const loss of losses) sum += loss;
       count += losses.length;
     }

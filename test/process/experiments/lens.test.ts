@@ -1,23 +1,29 @@
 import { describe, expect, it } from 'vitest';
-import { conclusion, decidedAt, lens } from '../../../src/experiments/lens/compute.js';
-import { runOf } from '../../../src/experiments/shared/run.js';
+import { decidedAt, lensConclusion, lookThrough } from '../../../src/experiments/lens/compute.js';
+import { analyzePrompt } from '../../../src/experiments/shared/run.js';
 import {
   budget,
   demoModel,
+  finish,
   fixtureModel,
   off,
   references,
-  resultOf,
   startEngine,
   text,
 } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 const of = (model: string, more: { mid?: boolean; token?: number; target?: number | string } = {}) =>
-  resultOf(
-    lens(engine, { ...budget, model: demoModel(model), prompt: { text: text('media/sample.md') }, top: 3, ...more }),
+  finish(
+    lookThrough(engine, {
+      ...budget,
+      model: demoModel(model),
+      prompt: { text: text('media/sample.md') },
+      top: 3,
+      ...more,
+    }),
   );
 
 describe('logit lens and attribution equal PyTorch', () => {
@@ -84,7 +90,7 @@ describe('attribution follows the model’s own head', () => {
   ])('%s', async (name, extra) => {
     const model = fixtureModel(name);
     const feeds = model.replace('model.onnx', 'golden.safetensors');
-    const { predictions } = await runOf(engine, { ...budget, model, prompt: { feeds } });
+    const { predictions } = await analyzePrompt(engine, { ...budget, model, prompt: { feeds } });
     const token = predictions?.token ?? 0;
     const { logit, parts, target } = await engine.query({ type: 'attribution', token });
     expect(target.id).toBe(at(predictions?.top, 0).id);
@@ -102,7 +108,7 @@ describe('attribution follows the model’s own head', () => {
   it('says why a head that is more than a norm cannot be split', async () => {
     const model = fixtureModel('bert-optimum-op14');
     const feeds = model.replace('model.onnx', 'golden.safetensors');
-    const { attribution, points } = await resultOf(lens(engine, { ...budget, model, prompt: { feeds }, top: 1 }));
+    const { attribution, points } = await finish(lookThrough(engine, { ...budget, model, prompt: { feeds }, top: 1 }));
     expect(attribution).toMatch(/more than a LayerNorm or an RMSNorm/);
     expect(points.length).toBeGreaterThan(1);
   });
@@ -118,7 +124,7 @@ describe('in words', () => {
     const said = (layer: number) => at(found(rows, (row) => row.layer === layer && row.token === 104).top, 0, 0);
     expect([5, 6, 7, 8].map((layer) => said(layer) === said(8))).toEqual([false, true, true, true]);
     expect(decided[104]).toBe(6);
-    expect(conclusion(result)).toMatch(
+    expect(lensConclusion(result)).toMatch(
       /^Half of the 105 tokens.*MLP of block 7 adds most to the logit of "-": 2\.37 of 11\.69\.$/,
     );
   });
@@ -128,7 +134,7 @@ describe('what does not fit', () => {
   it('a model without a head', async () => {
     const model = fixtureModel('dinov2_with_registers-dynamo-op18');
     const feeds = model.replace('model.onnx', 'golden.safetensors');
-    await expect(resultOf(lens(engine, { ...budget, model, prompt: { feeds }, top: 3 }))).rejects.toThrow(
+    await expect(finish(lookThrough(engine, { ...budget, model, prompt: { feeds }, top: 3 }))).rejects.toThrow(
       /predicts no tokens/,
     );
   });
@@ -147,6 +153,6 @@ describe('what does not fit', () => {
 
   it('an empty text for a model without a prefix', async () => {
     const request = { ...budget, model: demoModel('llama-plain'), prompt: { text: '' }, top: 3 };
-    await expect(resultOf(lens(engine, request))).rejects.toThrow(/no text to analyze/);
+    await expect(finish(lookThrough(engine, request))).rejects.toThrow(/no text to analyze/);
   });
 });

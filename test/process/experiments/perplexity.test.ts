@@ -2,8 +2,8 @@ import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { perplexity } from '../../../src/experiments/shared/perplexity.js';
-import { going, leftOut } from '../../../src/experiments/shared/text.js';
+import { measurePerplexity } from '../../../src/experiments/shared/perplexity.js';
+import { follow, leftOut } from '../../../src/experiments/shared/text.js';
 import { type Windowing, windowsOf } from '../../../src/experiments/shared/windows.js';
 import {
   boats,
@@ -19,7 +19,7 @@ import {
 } from '../../support/experiments.js';
 import { at, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 const request = (model: string, content: string, windowing: Windowing) => ({
   ...budget,
@@ -36,7 +36,7 @@ describe('perplexity equals PyTorch', () => {
     '%s on %s, window %i, stride %i',
     async (model, file, window, stride, reference) => {
       const result = await last(
-        perplexity(engine, request(model, text(file), { window, stride, tokens: reference.maxTokens })),
+        measurePerplexity(engine, request(model, text(file), { window, stride, tokens: reference.maxTokens })),
       );
       expect(off(result.perplexity, reference.perplexity)).toBeLessThan(2e-6);
       expect(result.tokens).toBe(reference.tokens);
@@ -54,7 +54,7 @@ describe('perplexity equals PyTorch', () => {
 it('gives a running value, window by window, and says what the end leaves', async () => {
   const seen: number[] = [];
   let left = -1;
-  for await (const step of perplexity(engine, request('llama', text(boats), { window: 64, tokens: 200 }))) {
+  for await (const step of measurePerplexity(engine, request('llama', text(boats), { window: 64, tokens: 200 }))) {
     seen.push(step.done);
     expect(step.tokens).toBe(63 * step.done);
     left = step.left;
@@ -79,7 +79,7 @@ it('is the same for a model that memory has no room to keep', async () => {
   ];
   const losses = async (memory: number) => {
     const found: number[][] = [];
-    for await (const event of going(engine.measure({ model, sequences, variants, memory, threads: 1 })))
+    for await (const event of follow(engine.measure({ model, sequences, variants, memory, threads: 1 })))
       found.push([...event.losses]);
     return found;
   };
@@ -92,8 +92,8 @@ it('is the same for a model that memory has no room to keep', async () => {
 
 it('does not take a prefix token that the text spells for a model without one', async () => {
   const windowing = { window: 64, tokens: 128 };
-  const plain = await last(perplexity(engine, request('llama', text(boats), windowing)));
-  const spelt = await last(perplexity(engine, request('llama', `<|endoftext|>${text(boats)}`, windowing)));
+  const plain = await last(measurePerplexity(engine, request('llama', text(boats), windowing)));
+  const spelt = await last(measurePerplexity(engine, request('llama', `<|endoftext|>${text(boats)}`, windowing)));
   expect(spelt).toEqual(plain);
 });
 
@@ -106,8 +106,8 @@ it('puts a prefix token before every sequence where it is asked for', async () =
   await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(tokenizerConfig));
   const windowing = { window: 64, tokens: 128 };
   const asked = async (bos: boolean | undefined) =>
-    last(perplexity(engine, { ...request('llama', text(boats), windowing), model, bos }));
-  const plain = await last(perplexity(engine, request('llama', text(boats), windowing)));
+    last(measurePerplexity(engine, { ...request('llama', text(boats), windowing), model, bos }));
+  const plain = await last(measurePerplexity(engine, request('llama', text(boats), windowing)));
   expect(await asked(true)).toEqual({ ...plain, model });
   expect((await asked(undefined)).prefix).toBeUndefined();
 });
@@ -123,20 +123,20 @@ it('says how many characters the tokenizer has no token for', async () => {
     model: { type: 'BPE', vocab: { a: 0, b: 1 }, merges: [] },
   };
   await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
-  const result = await last(perplexity(engine, { ...request('llama', 'abab 東京 ba', { window: 3 }), model }));
+  const result = await last(measurePerplexity(engine, { ...request('llama', 'abab 東京 ba', { window: 3 }), model }));
   expect([result.tokens, result.left, result.lost]).toEqual([4, 0, 2]);
   expect(leftOut(result)).toMatch(/^2 characters of the text have no token of their own/);
 });
 
 it('leaves out the prefix token when asked to', async () => {
   const windowing = { window: 64, tokens: 128 };
-  const without = await last(perplexity(engine, { ...request('llama', text(boats), windowing), bos: false }));
+  const without = await last(measurePerplexity(engine, { ...request('llama', text(boats), windowing), bos: false }));
   expect(without).toMatchObject({ prefix: undefined, tokens: 126, windows: 2 });
 });
 
 describe('bad input is answered with a sentence', () => {
   const failing = (model: string, content: string, windowing: Windowing) =>
-    last(perplexity(engine, { ...request('llama', content, windowing), model }));
+    last(measurePerplexity(engine, { ...request('llama', content, windowing), model }));
 
   it.each([
     ['an empty text', '', { window: 256 }, /text is empty/],
@@ -161,7 +161,7 @@ describe('bad input is answered with a sentence', () => {
   });
 
   it('a prefix token that the model’s files do not name', async () => {
-    const asked = perplexity(engine, { ...request('llama-plain', text(boats), { window: 64 }), bos: true });
+    const asked = measurePerplexity(engine, { ...request('llama-plain', text(boats), { window: 64 }), bos: true });
     await expect(last(asked)).rejects.toThrow(/name no prefix token/);
   });
 
@@ -210,7 +210,7 @@ describe('bad input is answered with a sentence', () => {
 
   it('being stopped', async () => {
     const stop = new AbortController();
-    const steps = perplexity(engine, request('llama', text(boats), { window: 64 }), stop.signal);
+    const steps = measurePerplexity(engine, request('llama', text(boats), { window: 64 }), stop.signal);
     await steps.next();
     stop.abort();
     await expect(last(steps)).rejects.toMatchObject({ code: 'cancelled' });

@@ -1,24 +1,19 @@
 import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import {
-  compareQuantised,
-  outliers,
-  outliersConclusion,
-  quantisedConclusion,
-  residualName,
-} from '../../../src/experiments/outliers/compute.js';
-import { going } from '../../../src/experiments/shared/text.js';
+import { compareQuantised, quantisedConclusion } from '../../../src/experiments/compare-quantised/compute.js';
+import { findOutliers, outliersConclusion, residualName } from '../../../src/experiments/outliers/compute.js';
+import { follow } from '../../../src/experiments/shared/text.js';
 import { readFloats } from '../../support/engine.js';
 import {
   boats,
   budget,
   demoModel,
+  finish,
   fixtureModel,
   last,
   off,
   references,
-  resultOf,
   startEngine,
   temporaryFolder,
   text,
@@ -27,17 +22,13 @@ import {
 import { at, found } from '../../support/lists.js';
 
 const folder = await temporaryFolder();
-const engine = await startEngine();
+const engine = startEngine();
 
 describe.each(references.outliers)('outliers of $model equal PyTorch', (reference) => {
   it('in outlier features and int8 errors of every residual point', async () => {
-    const result = await outliers(engine, {
-      ...budget,
-      model: demoModel(reference.model),
-      text: text(boats),
-      tokens: reference.tokens,
-      thresholds,
-    });
+    const { model, tokens } = reference;
+    const request = { ...budget, model: demoModel(model), text: text(boats), tokens, thresholds };
+    const result = await finish(findOutliers(engine, request));
     expect(result.outlierDims).toEqual(reference.outlierDims);
     const expected = [
       ...reference.int8.map((errors, layer) => ({ ...errors, layer, point: 'resid_post' })),
@@ -63,7 +54,7 @@ describe.each(references.outliers)('outliers of $model equal PyTorch', (referenc
 
 it('an empty text is refused', async () => {
   const request = { ...budget, model: demoModel('llama'), text: '', tokens: 256, thresholds };
-  await expect(outliers(engine, request)).rejects.toThrow(/text is empty/);
+  await expect(finish(findOutliers(engine, request))).rejects.toThrow(/text is empty/);
 });
 
 it('the difference from a reference is that of the states which both save', async () => {
@@ -77,7 +68,7 @@ it('the difference from a reference is that of the states which both save', asyn
   }
   const costs = { removed: 100, outlier: 6 };
   const run = engine.states({ ...budget, model, reference, sequences: [ids], costs });
-  const event = await last(going(run));
+  const event = await last(follow(run));
   if (event.type !== 'states') throw new Error('no states');
   for (const [k, { difference }] of event.states.entries()) {
     const [a, b] = [await readFloats(files[0], `hidden.${k}`), await readFloats(files[1], `hidden.${k}`)];
@@ -91,13 +82,13 @@ it('the difference from a reference is that of the states which both save', asyn
 
 it('a model against itself differs nowhere, and against a sibling everywhere', async () => {
   const asked = { ...budget, reference: demoModel('llama'), text: text(boats), window: 64, tokens: 130, thresholds };
-  const same = await resultOf(compareQuantised(engine, { ...asked, model: asked.reference }));
+  const same = await finish(compareQuantised(engine, { ...asked, model: asked.reference }));
   expect(same.differences.map(({ all }) => all)).toEqual(new Array(9).fill(0));
   expect(same.perplexity.model).toEqual(same.perplexity.reference);
   expect(same.massive.model).toEqual(same.massive.reference);
   expect(quantisedConclusion(same)).toMatch(/^Perplexity changes by 0\.00 %/);
   const siblings = { ...asked, reference: demoModel('llama-plain'), model: demoModel('llama-bias') };
-  const other = await resultOf(compareQuantised(engine, siblings));
+  const other = await finish(compareQuantised(engine, siblings));
   expect(Math.min(...other.differences.map(({ all }) => all))).toBeGreaterThan(0.5);
   expect(quantisedConclusion(other)).toMatch(
     /^Entries that do not stand out differ by 1\d\d % of their norm at h_\d: the file was probably not made from this model/,
@@ -123,7 +114,7 @@ it('a file that cannot have been made from the model is refused before anything 
   await expect(refusal({ model: other, bos: false })).rejects.toThrow(/its tokenizer makes other tokens of this text;/);
   // Without a tokenizer of its own it is taken to have the model's.
   await rm(join(folder, 'other', 'tokenizer.json'));
-  const { differences } = await resultOf(compareQuantised(engine, { ...asked, model: other }));
+  const { differences } = await finish(compareQuantised(engine, { ...asked, model: other }));
   expect(differences.map(({ all }) => all)).toEqual(new Array(9).fill(0));
 });
 
@@ -137,5 +128,5 @@ it('models of other shapes are refused', async () => {
     sequences: [ids],
     costs,
   });
-  await expect(last(going(run))).rejects.toThrow(/hidden states of different sizes/);
+  await expect(last(follow(run))).rejects.toThrow(/hidden states of different sizes/);
 });

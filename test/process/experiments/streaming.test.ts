@@ -1,25 +1,30 @@
 import { describe, expect, it } from 'vitest';
-import { runOf } from '../../../src/experiments/shared/run.js';
-import { conclusion, meanShare, type StreamingRequest, streaming } from '../../../src/experiments/streaming/compute.js';
+import { analyzePrompt } from '../../../src/experiments/shared/run.js';
+import {
+  meanShare,
+  type StreamingRequest,
+  streamingConclusion,
+  streamThrough,
+} from '../../../src/experiments/streaming/compute.js';
 import {
   boats,
   budget,
   demoModel,
+  finish,
   fixtureModel,
   off,
   references,
-  resultOf,
   startEngine,
   text,
 } from '../../support/experiments.js';
 import { at, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 const whole = text(boats);
 const of = (model: string, more: Partial<StreamingRequest> = {}) => {
   const standard = { window: 64, sinks: 4, length: 512, tokens: 2048 };
-  return resultOf(streaming(engine, { ...budget, model: demoModel(model), text: whole, ...standard, ...more }));
+  return finish(streamThrough(engine, { ...budget, model: demoModel(model), text: whole, ...standard, ...more }));
 };
 
 describe('streaming windows equal PyTorch', () => {
@@ -36,7 +41,7 @@ describe('streaming windows equal PyTorch', () => {
       expect(rows.map(({ name }) => name)).toEqual(Object.keys(reference.perplexity));
       for (const { name, perplexity } of rows)
         expect(off(perplexity, new Map(Object.entries(reference.perplexity)).get(name) ?? 0), name).toBeLessThan(1e-5);
-      expect(conclusion(result)).toMatch(
+      expect(streamingConclusion(result)).toMatch(
         // Only the models that lean on their first token get something back.
         model === 'llama' || model === 'llama-sink' ? /sinks that the model needs/ : /give nothing back/,
       );
@@ -86,7 +91,7 @@ describe('a window inside operators', () => {
     await expect(losses('bert-optimum-op14', 4)).rejects.toThrow(/lets every token see those after it/);
     const model = fixtureModel('bert-optimum-op14');
     const feeds = model.replace('model.onnx', 'golden.safetensors');
-    await runOf(engine, { ...budget, model, prompt: { feeds } });
+    await analyzePrompt(engine, { ...budget, model, prompt: { feeds } });
     const evicted = engine.query({ type: 'evicted', layer: 1, windows: [{ window: 4, sinks: 0 }] });
     await expect(evicted).rejects.toThrow(/cannot be run through a sliding window/);
   });

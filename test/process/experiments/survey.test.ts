@@ -1,19 +1,14 @@
 import { cp, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Survey, survey } from '../../../src/experiments/survey/compute.js';
-import {
-  mergeSurveys,
-  readSurvey,
-  readSurveys,
-  surveyConclusion,
-  surveyRows,
-} from '../../../src/experiments/survey/table.js';
+import { mergeSurveys, readSurvey, readSurveys } from '../../../src/experiments/merge/compute.js';
+import { type Survey, surveyConclusion, surveyRows } from '../../../src/experiments/shared/survey.js';
+import { runSurvey } from '../../../src/experiments/survey/compute.js';
 import {
   boats,
   budget,
   demoModel,
-  last,
+  finish,
   off,
   references,
   startEngine,
@@ -21,10 +16,10 @@ import {
   text,
   thresholds,
 } from '../../support/experiments.js';
-import { at, pairs } from '../../support/lists.js';
+import { at } from '../../support/lists.js';
 import { trainOn } from '../../support/weight.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 interface Asked {
   readonly sequences?: number;
@@ -36,9 +31,7 @@ interface Asked {
 async function run(model: string, { sequences = 20, length = 128, shard, texts = [text(boats)] }: Asked = {}) {
   const named = texts.map((text, i) => ({ name: `${i}`, text }));
   const request = { ...budget, model: demoModel(model), texts: named, sequences, length, shard, thresholds };
-  const { survey: found } = await last(survey(engine, request));
-  if (!found) throw new Error('no survey');
-  return found;
+  return finish(runSurvey(engine, request));
 }
 
 describe.each(references.survey)('a survey with $model equals PyTorch', (reference) => {
@@ -48,7 +41,10 @@ describe.each(references.survey)('a survey with $model equals PyTorch', (referen
     expect(rows.map(({ mean: _, deviation: __, tokens: ___, ...row }) => row)).toEqual(
       reference.rows.map(({ mean: _, deviation: __, ...row }) => row),
     );
-    for (const [row, { mean, deviation }] of pairs(rows, reference.rows)) {
+    // With explicit biases nothing stands out in any sequence, there or here.
+    expect(rows.length > 0).toBe(reference.model !== 'llama-bias');
+    for (const [i, { mean, deviation }] of reference.rows.entries()) {
+      const row = at(rows, i);
       expect(off(row.mean, mean)).toBeLessThan(1e-4);
       expect(Math.abs((row.deviation ?? 0) - deviation)).toBeLessThan(1e-4 * Math.abs(mean));
     }
@@ -64,8 +60,7 @@ it('parts of two checkpoints of one name are refused', async () => {
   const parts = new Map<string, Survey>();
   for (const [index, model] of copies.entries()) {
     const request = { ...budget, model, texts, sequences: 4, length: 32, shard: { index, of: 2 }, thresholds };
-    const { survey: part } = await last(survey(engine, request));
-    if (part) parts.set(`part-${index}.json`, part);
+    parts.set(`part-${index}.json`, await finish(runSurvey(engine, request)));
   }
   expect(() => mergeSurveys(parts)).toThrow(
     'part-0.json and part-1.json do not belong together: they differ in the weights of the model, though both call it llama-plain.',
@@ -81,7 +76,7 @@ describe('shards', () => {
     whole = await run('llama-plain', asked);
     const part = (index: number) => run('llama-plain', { ...asked, shard: { index, of: 3 } });
     parts = [await part(2), await part(0), await part(1)];
-  }, 60_000);
+  });
 
   const named = (surveys: readonly Survey[]) => new Map(surveys.map((part, i) => [`part-${i}.json`, part]));
   /** As from a file, with something else in it. */

@@ -3,19 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { conclusion, fixMean, type VisionRequest } from '../../../src/experiments/vision/compute.js';
+import { fixMean, type VisionRequest, visionConclusion } from '../../../src/experiments/vision/compute.js';
 import references from '../../references/vision-graphs.json';
-import { budget, fixtureModel, off, resultOf, startEngine, thresholds, withWeight } from '../../support/experiments.js';
+import { budget, finish, fixtureModel, off, startEngine, thresholds, withWeight } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
 
 const images = [0, 1, 2, 3].map((i) => ({
   feeds: fileURLToPath(new URL(`../../references/pixels/${i}.safetensors`, import.meta.url)),
 }));
 const of = (fixture: string, more: Partial<VisionRequest> = {}) => {
   const request = { ...budget, model: fixtureModel(fixture), images, dims: 2, seed: 0, thresholds, ...more };
-  return resultOf(fixMean(engine, request));
+  return finish(fixMean(engine, request));
 };
 
 describe('Fix-mean equals NumPy', () => {
@@ -52,7 +52,9 @@ it('draws the same random entries from the same seed', async () => {
 });
 
 it('says that nothing is massive, and what the output does', async () => {
-  const words = conclusion(await of('dinov2_with_registers-dynamo-op18', { thresholds: { ...thresholds, soft: 4 } }));
+  const words = visionConclusion(
+    await of('dinov2_with_registers-dynamo-op18', { thresholds: { ...thresholds, soft: 4 } }),
+  );
   expect(words).toMatch(/^Nothing is massive here \(at most 8\.\d+ × the median\)|^Nothing is massive here/);
   expect(words).toMatch(/to zero changes the output by 9\.37 %, to the mean over other images by 12\.1 %/);
   expect(words).toMatch(/more than a constant bias\.$/);
@@ -68,13 +70,13 @@ it('finds massive activations that act as a bias: the mean stands in for them', 
       model,
       withWeight(fixture, 'm.encoder.layer.0.mlp.fc2.bias', 40, (bias) => bias + 20_000),
     );
-    const result = await resultOf(fixMean(engine, { ...budget, model, images, dims: 1, seed: 0, thresholds }));
+    const result = await finish(fixMean(engine, { ...budget, model, images, dims: 1, seed: 0, thresholds }));
     expect(result).toMatchObject({ layer: 1, dims: [40], massive: true });
     expect(result.largestRatio).toBeGreaterThan(1000);
     const [zero, mean] = [at(result.rows, 0), at(result.rows, 1)];
     expect(zero.change).toBeGreaterThan(0.02);
     expect(mean.change).toBeLessThan(zero.change / 10);
-    expect(conclusion(result)).toMatch(
+    expect(visionConclusion(result)).toMatch(
       /^Setting dimension 40 of h_1 .* but hardly what differs in them between images\.$/,
     );
   } finally {
@@ -84,6 +86,7 @@ it('finds massive activations that act as a bias: the mean stands in for them', 
 
 it('sets every entry that stands out, not sixteen of them, and each to a mean over others', async () => {
   const { entries, dims, tokens } = await of('vit-ort-fused', { dims: 3, thresholds: { ...thresholds, soft: 0.01 } });
+  expect([entries.length, dims.length]).toEqual([4, 3]);
   for (const image of entries) {
     // Nearly nothing is below a hundredth of the median.
     for (const dim of dims) expect(image.filter((entry) => entry.dim === dim).length).toBeGreaterThan(tokens - 3);

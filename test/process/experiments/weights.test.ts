@@ -1,28 +1,32 @@
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { going, textWindows } from '../../../src/experiments/shared/text.js';
-import { scored } from '../../../src/experiments/shared/variants.js';
-import { type WeightsResult, weights, weightsConclusion } from '../../../src/experiments/weights/compute.js';
+import { follow, textWindows } from '../../../src/experiments/shared/text.js';
+import { score } from '../../../src/experiments/shared/variants.js';
+import { findWeights, type WeightsResult, weightsConclusion } from '../../../src/experiments/weights/compute.js';
+import { collect, failure, readFloats } from '../../support/engine.js';
 import {
   boats,
   budget,
   demoModel,
+  finish,
   off,
   pendulum,
   references,
-  resultOf,
   startEngine,
+  temporaryFolder,
   text,
   thresholds,
 } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
-const engine = await startEngine();
+const engine = startEngine();
+const folder = await temporaryFolder();
 
 const request = (model: string, k = 5) => ({
   ...budget,
   model: demoModel(model),
   text: text(boats),
-  calibration: text(pendulum),
+  calibrationText: text(pendulum),
   window: 256,
   tokens: 2048,
   thresholds,
@@ -33,8 +37,8 @@ const request = (model: string, k = 5) => ({
 describe.each(references.massiveWeights)('massive weights of $model equal PyTorch', (reference) => {
   let result: WeightsResult;
   beforeAll(async () => {
-    result = await resultOf(weights(engine, request(reference.model)));
-  }, 120_000);
+    result = await finish(findWeights(engine, request(reference.model)));
+  });
 
   it('in which they are', () => {
     expect(result.block).toBe(reference.block + 1);
@@ -64,7 +68,9 @@ describe.each(references.massiveWeights)('massive weights of $model equal PyTorc
       { name: 'zero random', interventions: [{ ...at, dims: reference.randomDims }] },
       { name: 'keep only random', interventions: [{ ...at, dims: { except: reference.randomDims } }] },
     ];
-    for (const row of await resultOf(scored(engine, { ...budget, model }, windows, () => variants, []))) {
+    const rows = await finish(score(engine, { ...budget, model }, windows, () => variants, []));
+    expect(rows).toHaveLength(variants.length);
+    for (const row of rows) {
       const expected = found(reference.rows, ({ name }) => name === row.name);
       expect(off(row.perplexity, expected.perplexity), row.name).toBeLessThan(1e-5);
     }
@@ -73,7 +79,7 @@ describe.each(references.massiveWeights)('massive weights of $model equal PyTorc
 
 it('refuses more dims than half of the MLP', async () => {
   const small = { ...request('llama', 400), tokens: 300 };
-  await expect(resultOf(weights(engine, small))).rejects.toThrow(
+  await expect(finish(findWeights(engine, small))).rejects.toThrow(
     /MLP of block 2 has 704 intermediate dims; choose a k of at most 352/,
   );
 });
@@ -129,16 +135,21 @@ it('means of a place are those of the single runs', async () => {
   const windows = await textWindows(engine, model, text(boats), { window: 32, tokens: 93 });
   const sequences = windows.sequences.map(({ ids }) => ids);
   const places = [{ point: 'attn_out', block: 3 } as const];
-  const [mean] = await all(going(engine.states({ ...budget, model, sequences, places, mean: { rows: [5] } })));
-  const rows: Float32Array[] = [];
-  for (const ids of sequences) {
-    for await (const _ of engine.analyze({ ...budget, model, prompt: { ids }, attention: false }));
-    rows.push((await engine.query({ type: 'activation', point: 'attn_out', layer: 3, token: 5 })).values);
+  const [mean] = await all(follow(engine.states({ ...budget, model, sequences, places, mean: { rows: [5] } })));
+  // What attention adds is what the residual has after it, less what it had before.
+  const added: number[][] = [];
+  for (const [i, ids] of sequences.entries()) {
+    const save = { file: join(folder, `${i}.safetensors`), attention: false, mlp: false, logits: false };
+    const events = await collect(engine.analyze({ ...budget, model, prompt: { ids }, attention: false, save }));
+    expect(failure(events)).toBeUndefined();
+    const [before, after] = [await readFloats(save.file, 'hidden.2'), await readFloats(save.file, 'resid_mid.2')];
+    const token = ({ values }: { readonly values: Float32Array }) => [...values.subarray(5 * 256, 6 * 256)];
+    added.push(token(after).map((value, dim) => value - at(token(before), dim)));
   }
   const values = at(mean?.rows, 0);
   expect(values.length).toBe(256);
   for (const [dim, value] of values.entries()) {
-    const expected = rows.reduce((sum, row) => sum + at(row, dim), 0) / rows.length;
+    const expected = added.reduce((sum, row) => sum + at(row, dim), 0) / added.length;
     expect(Math.abs(value - expected)).toBeLessThan(1e-4);
   }
 });

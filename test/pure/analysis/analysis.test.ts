@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { emptyAnalysis, fold } from '../../../src/analysis/analysis.js';
+import { at } from '../../support/lists.js';
 import { begun, hidden, layers, pattern, run } from './example.js';
 
 describe('fold', () => {
@@ -18,7 +19,7 @@ describe('fold', () => {
     expect(failed.status).toBe('failed');
     expect(failed.layers).toHaveLength(2);
     expect(failed.problem).toEqual(problem);
-    const again = fold(failed, begun[0]);
+    const again = fold(failed, at(begun, 0));
     expect(again).toEqual({ ...emptyAnalysis, status: 'running', started: begun[0] });
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { formatNumber, formatRatio, formatValue } from '../../../src/analysis/format.js';
-import { tokenLabel } from '../../../src/analysis/label.js';
+import { counted, formatNumber, formatRatio, formatShare, formatValue } from '../../../src/analysis/format.js';
+import { layerName, textLabel, tokenLabel, tokenLabels } from '../../../src/analysis/label.js';
 
 const text = (text: string) => ({ id: 7, text, start: 3, end: 3 + text.length, special: false });
 const special = (text: string, start = 0) => ({ id: 7, text, start, end: start, special: true });
@@ -26,6 +26,27 @@ describe('tokenLabel', () => {
   });
 });
 
+it('shows a prediction by its text, and by its id where it has none', () => {
+  expect([textLabel(' sea'), textLabel('', 5), textLabel('<s>', 1)]).toEqual(['·sea', '⟨5⟩', '<s>']);
+});
+
+it('leaves the names of patches and rows as they are', () => {
+  const event = {
+    type: 'tokens',
+    tokens: [text('patch 0,1')],
+    total: 1,
+    window: { start: 0, end: 1 },
+    tokenizer: false,
+  } as const;
+  expect(tokenLabels({ ...event, source: 'image' })).toEqual(['patch 0,1']);
+  expect(tokenLabels({ ...event, source: 'features' })).toEqual(['patch 0,1']);
+  expect(tokenLabels({ ...event, source: 'text' })).toEqual(['patch·0,1']);
+});
+
+it('calls h_0 the embedding', () => {
+  expect([0, 1, 12].map(layerName)).toEqual(['embed', '1', '12']);
+});
+
 describe('numbers', () => {
   it.each([
     [2083.63, '+2,084'],
@@ -44,5 +65,20 @@ describe('numbers', () => {
     expect(formatRatio(2298.4)).toBe('2,298 ×');
     expect(formatRatio(Number.POSITIVE_INFINITY)).toBe('∞ ×');
     expect(formatNumber(1.005)).toBe('1.01');
+  });
+
+  it('shows shares in percent, and the least of them as less than can be told', () => {
+    expect([0.399, -0.0123, 0, 1e-5, 9e-6, -9e-6].map(formatShare)).toEqual([
+      '39.9 %',
+      '−1.23 %',
+      '0 %',
+      '0.001 %',
+      '< 0.001 %',
+      '< 0.001 %',
+    ]);
+  });
+
+  it('counts in the singular and in the plural', () => {
+    expect([0, 1, 2].map((count) => counted(count, 'window'))).toEqual(['0 windows', '1 window', '2 windows']);
   });
 });

@@ -45,8 +45,8 @@ describe('massiveActivations', () => {
       [2, 'large'],
       [3, 'large'],
     ]);
-    expect(found(hidden(0.2, [199, 0, 0]))[0].kind).toBe('large');
-    expect(found(hidden(0.2, [-200, 0, 0]))[0].kind).toBe('massive');
+    expect(found(hidden(0.2, [199, 0, 0]))[0]?.kind).toBe('large');
+    expect(found(hidden(0.2, [-200, 0, 0]))[0]?.kind).toBe('massive');
   });
 
   it('follows the thresholds', () => {

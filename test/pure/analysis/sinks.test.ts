@@ -61,7 +61,7 @@ describe('sinks', () => {
       [0, 1],
     ]);
     expect(sinks(analysis, { ...defaultThresholds, minQueries: 13 })).toMatchObject({ extraRate: 0.5, sinks: [] });
-    expect(found.sinks[0].strongest).toEqual({ layer: 1, head: 0, alpha: expect.closeTo(0.6) });
+    expect(found.sinks[0]?.strongest).toEqual({ layer: 1, head: 0, alpha: expect.closeTo(0.6) });
   });
 
   it('leaves out blocks without a pattern and has no rate without any', () => {

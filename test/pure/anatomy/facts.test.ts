@@ -5,7 +5,7 @@ import type { Anatomy } from '../../../src/anatomy/anatomy.js';
 import { recognise } from '../../../src/anatomy/recognise.js';
 import { prepare } from '../../../src/onnx/prepare.js';
 import { readModel } from '../../../src/onnx/read.js';
-import { type Fixture, fixture, folders } from '../../zoo/compare.js';
+import { type Fixture, fixture, folders } from '../../zoo/known.js';
 
 describe('facts of every fixture', () => {
   it.each(folders.map((folder) => [basename(folder), folder] as const))('%s', async (_, folder) => {

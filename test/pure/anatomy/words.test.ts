@@ -2,11 +2,12 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { recognise } from '../../../src/anatomy/recognise.js';
-import { merged } from '../../../src/anatomy/words.js';
+import { attentionObstacle, merged } from '../../../src/anatomy/words.js';
 import { SinkscopeError } from '../../../src/errors.js';
 import { prepare } from '../../../src/onnx/prepare.js';
 import { parseModel, readModel } from '../../../src/onnx/read.js';
 import { floats, message, model, node, type Parts, value } from '../../support/build.js';
+import { nodesOf } from '../../support/graph.js';
 
 const weight = (name: string, ...dims: number[]) =>
   floats(
@@ -110,6 +111,17 @@ describe('parts that are not found', () => {
     expect(recognise(prepare(readModel(file))).missing).toEqual([
       { part: 'attention of block 1', why: 'its tokens are mixed by Conv, which gives no pattern' },
     ]);
+  });
+
+  it.each([
+    ['p = Softmax(x)', "its Softmax does not weigh values, as an attention's would"],
+    [
+      'a = LSTM(x)\n b = com.microsoft.CausalConvWithState(x)\n c = LSTM(a)',
+      'its tokens are mixed by LSTM and com.microsoft.CausalConvWithState, which gives no pattern',
+    ],
+    ['a = Relu(x)', 'it has neither a Softmax that weighs values nor an attention operator that is known'],
+  ])('name what stands in the place of an attention: %s', (text, why) => {
+    expect(attentionObstacle(nodesOf(text))).toBe(why);
   });
 
   it('are named by ranges of blocks', () => {

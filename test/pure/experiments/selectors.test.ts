@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import { parseChange } from '../../../src/cli/change.js';
-import { type Change, resolve } from '../../../src/experiments/shared/selectors.js';
+import type { Change } from '../../../src/experiments/intervene/change.js';
+import { resolve } from '../../../src/experiments/intervene/selectors.js';
+import { at } from '../../support/lists.js';
 import { hidden, layers, pattern, run } from '../analysis/example.js';
 
 const zero = { to: 'zero' } as const;
@@ -23,7 +25,7 @@ describe('a change in words', () => {
   });
 
   it('means each of them by itself, not every dim at every token', () => {
-    const two = run([layers[0], hidden(1, [2000, 0, 3], [-1500, 7, 1])]);
+    const two = run([at(layers, 0), hidden(1, [2000, 0, 3], [-1500, 7, 1])]);
     expect(resolve(massive, two, defaultThresholds)).toEqual([
       { point: 'resid_post', block: 1, tokens: [0], dims: [3], set: zero },
       { point: 'resid_post', block: 1, tokens: [7], dims: [1], set: zero },

@@ -27,7 +27,7 @@ import {
   tensor,
   value,
 } from '../../support/build.js';
-import { modelFile } from './zoo.js';
+import { fixture } from '../../support/files.js';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'sinkscope-bad-')));
 const inside = join(folder, 'model');
@@ -83,7 +83,7 @@ test('the file that the others spoil is good', () => {
 });
 
 describe('files', () => {
-  const real = readFileSync(modelFile('gpt2-ts-op14'));
+  const real = readFileSync(fixture('gpt2-ts-op14').model);
   test.each<[string, ProblemCode, string, Uint8Array]>([
     ['empty', 'file', 'model.onnx is empty', new Uint8Array(0)],
     ['text', 'file', 'is not an ONNX model', Buffer.from('hello, this is not a model\n')],
@@ -331,6 +331,7 @@ describe('external data', () => {
     ['symbolic link', 'is reached through a symbolic link', { location: 'symlink' }],
     ['linked folder', 'is reached through a symbolic link', { location: 'linked-folder/data' }],
     ['hard link', 'has a second name on this disk', { location: 'hardlink' }],
+    ['a tag of ONNX Runtime', 'is a place in memory', { location: '*/_ORT_MEM_ADDR_/*' }],
     ['directory', 'is a directory', { location: 'directory' }],
     ['FIFO', 'is a named pipe', { location: 'fifo' }],
     [

@@ -10,7 +10,7 @@ import { readModel } from '../../../src/onnx/read.js';
 import { Names } from '../../../src/onnx/rename.js';
 import { ordered } from '../../../src/onnx/scope.js';
 import { splitNorms } from '../../../src/onnx/skipnorm.js';
-import { fixtures, modelFile } from './zoo.js';
+import { fixture, fixtures } from '../../support/files.js';
 
 const node = (op: string, inputs: string[], outputs: string[], more: Partial<Node> = {}): Node => ({
   name: '',
@@ -73,8 +73,8 @@ function expectPromises(graph: Graph): void {
 }
 
 describe('what a pass promises holds to the end', () => {
-  it.each(fixtures)('%s', (fixture) => {
-    expectPromises(inlineFunctions(readModel(modelFile(fixture))).graph);
+  it.each(fixtures)('%s', (name) => {
+    expectPromises(inlineFunctions(readModel(fixture(name).model)).graph);
   });
 
   it('in a graph that has something for each of them', () => {

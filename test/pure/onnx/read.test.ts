@@ -5,9 +5,9 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { readModel } from '../../../src/onnx/read.js';
 import { dataFiles, weightBytes } from '../../../src/onnx/weights.js';
 import { external, floats, model, value } from '../../support/build.js';
+import { fixture, fixtures } from '../../support/files.js';
 import { digest } from './canonical.js';
 import facts from './facts.json' with { type: 'json' };
-import { fixtures, modelFile } from './zoo.js';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'sinkscope-read-')));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -17,21 +17,21 @@ describe('every fixture reads as the onnx package reads it', () => {
   test('the facts are about these fixtures', () => {
     expect([...expected.keys()]).toEqual(fixtures);
   });
-  test.each(fixtures)('%s', (fixture) => {
-    const model = readModel(modelFile(fixture));
+  test.each(fixtures)('%s', (name) => {
+    const model = readModel(fixture(name).model);
     expect({
       irVersion: model.irVersion,
       opsets: Object.fromEntries(model.opsets),
       nodes: model.graph.nodes.length,
       initializers: model.graph.initializers.size,
       digest: digest(model.graph),
-    }).toEqual(expected.get(fixture));
+    }).toEqual(expected.get(name));
   });
 });
 
 test('a model is known by its real path', () => {
   const link = join(folder, 'link.onnx');
-  copyFileSync(modelFile('gpt2-ts-op14'), join(folder, 'real.onnx'));
+  copyFileSync(fixture('gpt2-ts-op14').model, join(folder, 'real.onnx'));
   symlinkSync('real.onnx', link);
   expect(readModel(link).file).toBe(join(folder, 'real.onnx'));
 });

@@ -19,6 +19,8 @@ describe('every way to import', () => {
     "import a = require('./x.js')",
   ])('%s', (source) => {
     expect(importsOf('a.ts', source)).toEqual(['./x.js']);
+    const loading = /type/.test(source) ? [] : ['./x.js'];
+    expect(importsOf('a.ts', source, { types: false })).toEqual(loading);
   });
 });
 

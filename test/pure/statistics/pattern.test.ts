@@ -4,7 +4,7 @@ import type { PatternStatistics } from '../../../src/statistics/statistics.js';
 import { floats, shape } from './goldens.js';
 
 async function reduced(name: string): Promise<PatternStatistics> {
-  const [heads, tokens, keys] = await shape(`${name}.values`);
+  const [heads = 0, tokens = 0, keys = 0] = await shape(`${name}.values`);
   return patternStatistics(await floats(`${name}.values`), heads, tokens, keys);
 }
 

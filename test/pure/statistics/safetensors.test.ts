@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SinkscopeError } from '../../../src/errors.js';
-import { openSafetensors, partialFile, SafetensorsWriter } from '../../../src/statistics/safetensors.js';
+import { partialFile } from '../../../src/saving.js';
+import { openSafetensors, SafetensorsWriter } from '../../../src/statistics/safetensors.js';
 import { goldensFile } from './goldens.js';
 
 let folder: string;
@@ -164,13 +165,13 @@ describe('SafetensorsWriter', () => {
     const file = join(folder, 'none', 'out.safetensors');
     const error = await problem(SafetensorsWriter.create(file, []));
     expect(error.code).toBe('save');
-    expect(error.message).toContain('no such file or folder');
+    expect(error.message).toMatch(/the folder .*none does not exist; make it first, or save elsewhere/);
   });
 
   it('fails whole where the name is taken by a folder', async () => {
     const file = join(folder, 'taken');
-    await mkdir(file);
     const writer = await SafetensorsWriter.create(file, []);
+    await mkdir(file);
     expect((await problem(writer.finish())).code).toBe('save');
     expect(await readdir(folder)).toEqual(['taken']);
   });

@@ -3,13 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
 import { SinkscopeError } from '../../../src/errors.js';
 import { loadTokenizer, type Tokenizer } from '../../../src/tokens/tokenizer.js';
 
 export const root = fileURLToPath(new URL('../../..', import.meta.url));
 const temporary = mkdtempSync(join(tmpdir(), 'sinkscope-tokens-'));
-afterAll(() => rmSync(temporary, { recursive: true }));
+// Several files of tests share it.
+process.once('exit', () => rmSync(temporary, { recursive: true }));
 
 /** A folder with these files; strings as they are, everything else as JSON. */
 let folders = 0;

@@ -152,19 +152,19 @@ describe('text of one token', () => {
 describe('long texts', () => {
   const tokenizer = load(join(root, 'media/models/llama'));
 
-  it('a document of megabytes keeps its places to the end', async () => {
+  it('keep their places to the end', async () => {
     const line = 'The lamp was lit 🙂.\n';
-    const text = line.repeat(100_000);
+    const text = line.repeat(5_000);
     const { tokens: one } = await tokenizer.encode(line, { bos: false });
     const { tokens } = await tokenizer.encode(text, { bos: false });
     const shift = text.length - line.length;
-    expect(tokens).toHaveLength(one.length * 100_000);
+    expect(tokens).toHaveLength(one.length * 5_000);
     expect(tokens.slice(-one.length)).toEqual(
       one.map((token) => ({ ...token, start: token.start + shift, end: token.end + shift })),
     );
   });
 
-  it('what no memory would hold is refused', async () => {
+  it('that no memory would hold are refused', async () => {
     const error = await tokenizer.encode('x'.repeat(2 ** 24 + 1), { bos: false }).catch((e) => e);
     expect(SinkscopeError.is(error, 'too-long')).toBe(true);
     expect(error.message).toContain('select a part');

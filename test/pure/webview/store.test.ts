@@ -3,6 +3,7 @@ import type { PredictionsEvent, RunEvent } from '../../../src/engine/contract/ev
 import type { FromWebview, ToWebview } from '../../../src/protocol.js';
 import { synthetic } from '../../../webview/dev/runs.js';
 import { Store } from '../../../webview/store.js';
+import { at } from '../../support/lists.js';
 
 const { events, predictions, pattern } = synthetic({ layers: 3, tokens: 4, dims: 8, heads: 2 });
 
@@ -13,7 +14,7 @@ function connected() {
     getState: () => undefined,
     setState: () => undefined,
   });
-  const tell = (index: number, run = 1, event: RunEvent = events[index]) =>
+  const tell = (index: number, run = 1, event: RunEvent = at(events, index)) =>
     store.receive({ type: 'event', run, index, event } satisfies ToWebview);
   const replay = (count: number, run = 1) =>
     store.receive({ type: 'replay', run, events: events.slice(0, count) } satisfies ToWebview);
@@ -120,7 +121,7 @@ describe('the store checks what arrives', () => {
       index: 2,
       event: { ...layer, statistics: { ...layer.statistics, median: null } },
     });
-    expect(store.state.analysis.layers[0].median).toBeNaN();
+    expect(store.state.analysis.layers[0]?.median).toBeNaN();
   });
 });
 

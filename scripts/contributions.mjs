@@ -1,0 +1,203 @@
+/**
+ * What the catalogue of experiments says, where it cannot be read from: the commands in package.json, their titles in
+ * package.nls.json, and the tables in docs/experiments.md. `node scripts/contributions.mjs` writes them in place; with
+ * `--check`, as `npm run check` runs it, it says what differs and writes nothing.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+/** @typedef {import('../src/experiments/facts.js').ExperimentFacts & { command: string, title: string }} Facts */
+
+const json = (value) => `${JSON.stringify(value, undefined, 2)}\n`;
+
+/** Where derived things are kept apart from those that are written by hand: by the key of their title. */
+const keyOf = ({ id }) => `experiment.${id}`;
+const isDerived = (key) => key.startsWith('experiment.');
+
+/** `list` without what is derived, and `derived` where the first of that stood, or at the end. */
+function replaced(list, derived, isOne) {
+  const at = list.findIndex(isOne);
+  const rest = list.filter((one) => !isOne(one));
+  return rest.toSpliced(at < 0 ? rest.length : at, 0, ...derived);
+}
+
+/**
+ * package.json with a command for each experiment.
+ *
+ * @param {string} text
+ * @param {readonly Facts[]} experiments
+ * @param {(experiment: Facts) => string} commandOf
+ */
+export function withCommands(text, experiments, commandOf) {
+  const manifest = JSON.parse(text);
+  const derived = experiments.map((one) => {
+    return { command: commandOf(one), title: `%${keyOf(one)}%`, category: manifest.displayName };
+  });
+  const commands = replaced(manifest.contributes.commands, derived, ({ title }) => isDerived(title.slice(1)));
+  return json({ ...manifest, contributes: { ...manifest.contributes, commands } });
+}
+
+/**
+ * package.nls.json with what the palette calls each experiment.
+ *
+ * @param {string} text
+ * @param {readonly Facts[]} experiments
+ */
+export function withTitles(text, experiments) {
+  const derived = experiments.map((one) => [keyOf(one), one.command]);
+  return json(Object.fromEntries(replaced(Object.entries(JSON.parse(text)), derived, ([key]) => isDerived(key))));
+}
+
+/**
+ * A page with its tables between `<!-- experiments -->` or `<!-- inputs of ID -->` and `<!-- end -->`: all experiments,
+ * and what one is given.
+ *
+ * @param {string} text
+ * @param {readonly Facts[]} experiments
+ * @throws Error where an experiment has no table, or a table no experiment
+ */
+export function withTables(text, experiments) {
+  const seen = new Set();
+  const page = text.replace(/<!-- (experiments|inputs of ([\w-]+)) -->[\s\S]*?<!-- end -->/g, (_, what, id) => {
+    const experiment = experiments.find((one) => one.id === id);
+    if (id !== undefined && !experiment) throw new Error(`there is no experiment ${id}; take its table out`);
+    seen.add(id);
+    return `<!-- ${what} -->\n\n${experiment ? inputTable(experiment) : experimentTable(experiments)}\n\n<!-- end -->`;
+  });
+  const missing = [undefined, ...experiments.map(({ id }) => id)].filter((id) => !seen.has(id));
+  if (missing.length === 0) return page;
+  const markers = missing.map((id) => `<!-- ${id === undefined ? 'experiments' : `inputs of ${id}`} --><!-- end -->`);
+  throw new Error(`a table is missing; where it is to be, write ${markers.join(' and ')}`);
+}
+
+/** Cells are words; a bar in them would part them. */
+function table(head, rows) {
+  const line = (cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+const code = (text) => `\`${text}\``;
+const codes = (words) => words.map(code).join(', ');
+
+function experimentTable(experiments) {
+  const rows = experiments.map(({ id, title, description }) => [title, code(id), description]);
+  return table(['experiment', 'id', 'what it answers'], rows);
+}
+
+/** The model that is chosen for all is left out: every experiment that runs one model has it. */
+function inputTable({ inputs }) {
+  const asked = Object.values(inputs).filter(({ kind, chosen }) => !(kind === 'model' && chosen));
+  const rows = asked.map((input) => [input.label, codes(optionsOf(input)), defaultOf(input), boundsOf(input)]);
+  return table(['input', 'option', 'unless given', 'what it may be'], rows);
+}
+
+/** As the command line has them. */
+function optionsOf({ flag, also, prompt, typed }) {
+  return [flag, ...(also ? [also.flag] : []), ...(prompt || typed ? ['--text <text>'] : [])];
+}
+
+const documents = { open: 'the open document', analysed: 'what was analysed last' };
+
+function defaultOf({ kind, default: value, open, document, choices }) {
+  if (kind === 'choice') return choices[0];
+  if (kind === 'switch') return 'off';
+  if (value !== undefined) return kind === 'models' ? `the ${value} ones` : `${value}`;
+  return document ? documents[document] : (open ?? 'asked for');
+}
+
+function boundsOf(input) {
+  const { neededFor } = input;
+  const only = neededFor ? `, for ${codes(neededFor.is)} only` : '';
+  return `${wordsOf(input)}${only}`;
+}
+
+function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
+  const bounds = least === undefined ? '' : most === undefined ? ` from ${least} on` : ` from ${least} to ${most}`;
+  switch (kind) {
+    case 'text':
+      return 'a UTF-8 text';
+    case 'texts':
+      return 'UTF-8 texts, or a folder of them';
+    case 'files':
+      return `files: ${codes(extensions.map((one) => `.${one}`))}`;
+    case 'model':
+      return 'a model';
+    case 'models':
+      return 'models';
+    case 'whole':
+      return `a whole number${bounds}`;
+    case 'number':
+      return `a number${bounds}`;
+    case 'choice':
+      return codes(choices);
+    case 'indices': {
+      const index = most === 1 ? 'an index from 0 on' : 'indices from 0 on, as in `0,3`';
+      return words.length > 0 ? `${codes(words)}, or ${index}` : index;
+    }
+    case 'words':
+      return pattern ? pattern.wanted.replace(/^It is |\.$/g, '') : 'words';
+    case 'switch':
+      return 'on or off';
+    default:
+      throw new Error(`nothing is known of inputs that are ${kind}`);
+  }
+}
+
+/**
+ * The catalogue as it stands in the sources.
+ *
+ * @param {string} root the project's folder
+ * @returns {Promise<{ experiments: readonly Facts[], commandOf(experiment: Facts): string }>}
+ */
+export async function readCatalogue(root) {
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    stdin: {
+      contents: `export { experiments } from './src/experiments/catalogue.js';
+        export { commandOf } from './src/experiments/facts.js';`,
+      resolveDir: root,
+    },
+    bundle: true,
+    write: false,
+    platform: 'node',
+    format: 'cjs',
+    loader: { '.wasm': 'empty' },
+    external: ['onnxruntime-node', 'tokenizers'],
+    logLevel: 'warning',
+  });
+  const module = { exports: {} };
+  new Function('module', 'exports', 'require', outputFiles[0].text)(
+    module,
+    module.exports,
+    createRequire(import.meta.url),
+  );
+  return module.exports;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  const { experiments, commandOf } = await readCatalogue(root);
+  const files = {
+    'package.json': (text) => withCommands(text, experiments, commandOf),
+    'package.nls.json': (text) => withTitles(text, experiments),
+    'docs/experiments.md': (text) => withTables(text, experiments),
+  };
+  for (const [file, made] of Object.entries(files)) {
+    try {
+      const text = await readFile(`${root}/${file}`, 'utf8');
+      const wanted = made(text);
+      if (wanted === text) continue;
+      if (!process.argv.includes('--check')) {
+        await writeFile(`${root}/${file}`, wanted);
+        console.log(`${file}: written`);
+        continue;
+      }
+      console.error(`${file} is not what the catalogue of experiments says; run node scripts/contributions.mjs`);
+    } catch (error) {
+      console.error(`${file}: ${error.message}`);
+    }
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * An experiment as a subcommand, made of its definition: its inputs are arguments and options, its progress is a bar,
+ * and its result is printed in words or as JSON.
+ */
+import { type Argument, Command, Option } from 'commander';
+import { defaultThresholds } from '../analysis/thresholds.js';
+import type { Engine } from '../engine/host/engine.js';
+import { SinkscopeError } from '../errors.js';
+import type { Experiment, Setup } from '../experiments/experiment.js';
+import type { Input, Inputs } from '../experiments/facts.js';
+import { readText, readTexts } from '../experiments/shared/files.js';
+import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
+import { modelFile } from './model.js';
+import { adviseOnLength, budgetOf, memoryOption, partOption, read, typedName } from './options.js';
+import { print } from './print.js';
+import { drawProgress } from './progress.js';
+import { checkSaves, saveJson } from './save.js';
+
+/** What every experiment has beside its inputs, or may have. */
+interface Options {
+  readonly bos?: boolean;
+  readonly memory?: number;
+  readonly window?: string;
+  readonly save?: string;
+  readonly json?: boolean;
+}
+
+export function experimentCommand(experiment: Experiment, engine: Engine, signal: AbortSignal): Command {
+  const { id, help, inputs, saves } = experiment;
+  const command = new Command(id).description(help);
+  for (const [name, input] of Object.entries(inputs)) {
+    if (isArgument(input)) command.argument(input.flag, input.help);
+    else for (const option of optionsOf(inputs, name, input)) command.addOption(option);
+  }
+  for (const option of runOptions(inputs)) command.addOption(option);
+  if (saves !== undefined) command.option('--save <path>', saves);
+  command.option('--json', 'print the result as JSON');
+  return command.action(async () => {
+    const options = command.opts<Options>();
+    await checkSaves(options.save);
+    const given = await givenBy(command, inputs);
+    const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
+    const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
+    try {
+      await saveJson(options.save, outcome.file);
+    } finally {
+      print(options.json, outcome);
+    }
+  });
+}
+
+const isArgument = ({ flag }: Input) => flag.startsWith('<');
+
+const hasPrompt = (inputs: Inputs) => Object.values(inputs).some((input) => input.kind === 'text' && input.prompt);
+
+const hasKind = (inputs: Inputs, ...kinds: readonly Input['kind'][]) =>
+  Object.values(inputs).some(({ kind }) => kinds.includes(kind));
+
+/** Options of the run itself, where they mean something. */
+function runOptions(inputs: Inputs): Option[] {
+  const bos = [
+    new Option('--bos', "begin every sequence with the prefix token (default: as the tokenizer's files say)"),
+    new Option('--no-bos', "leave out the model's prefix token (BOS or sink token)"),
+  ];
+  return [
+    ...(hasKind(inputs, 'text', 'texts') ? bos : []),
+    ...(hasPrompt(inputs) ? [partOption()] : []),
+    ...(hasKind(inputs, 'model', 'models') ? [memoryOption()] : []),
+  ];
+}
+
+function setupOf(engine: Engine, { bos, window, memory = 0 }: Options, inputs: Inputs): Setup {
+  const part = hasPrompt(inputs) && (window === 'first' || window === 'last') ? window : undefined;
+  return { engine, bos, part, thresholds: defaultThresholds, ...budgetOf({ memory }) };
+}
+
+/** The options of an input; of several one is to be given. */
+function optionsOf(inputs: Inputs, name: string, input: Input): Option[] {
+  const option = optionOf(input);
+  const other = otherOption(input);
+  if (!other) return [isNeeded(inputs, name, {}) ? option.makeOptionMandatory() : option];
+  return input.kind === 'texts' ? [other, option] : [other.conflicts(option.attributeName()), option];
+}
+
+function optionOf(input: Input): Option {
+  const { flag, help } = input;
+  const open = 'open' in input && input.open !== undefined && !input.neededFor ? ` (default: ${input.open})` : '';
+  const option = new Option(flag, `${help}${open}`);
+  switch (input.kind) {
+    case 'texts':
+      return option.argParser(collect);
+    case 'choice':
+      return option.choices(input.choices).default(input.choices[0]);
+    case 'whole':
+    case 'number':
+    case 'indices':
+    case 'words':
+      return option.argParser(read(input)).default(defaultOf(input));
+    default:
+      return option;
+  }
+}
+
+function otherOption(input: Input): Option | undefined {
+  if (input.kind === 'text' && input.prompt) return new Option('--text <text>', 'the text itself');
+  if (input.kind === 'texts' && input.typed)
+    return new Option('--text <text>', 'a text itself; may be repeated').argParser(collect);
+  return input.kind === 'files' && input.also ? new Option(input.also.flag, input.also.help) : undefined;
+}
+
+const collect = (value: string, before: readonly string[] = []) => [...before, value];
+
+/** What a person has given, by name of the input; files of texts are read. */
+async function givenBy(command: Command, inputs: Inputs): Promise<Given> {
+  const given: Record<string, unknown> = {};
+  const values: readonly unknown[] = command.processedArgs;
+  const args = new Map(command.registeredArguments.map((argument: Argument, i) => [argument.name(), values[i]]));
+  const givenFor = (input: Input) =>
+    isArgument(input) ? args.get(nameOf(input.flag)) : command.getOptionValue(optionOf(input).attributeName());
+  for (const [name, input] of Object.entries(inputs)) {
+    const other = otherOption(input);
+    const value = givenFor(input);
+    const otherwise = other && command.getOptionValue(other.attributeName());
+    if (other && value === undefined && otherwise === undefined) throw missing(input, other);
+    given[name] = await valueFrom(input, value, otherwise);
+  }
+  return given;
+}
+
+/** `models` of `<models...>`. */
+const nameOf = (argument: string) => argument.replace(/^<|(\.\.\.)?>$/g, '');
+
+/**
+ * The value of an input.
+ *
+ * @param value of its option or argument, as it was read
+ * @param otherwise of its other option
+ */
+async function valueFrom(input: Input, value: unknown, otherwise: unknown): Promise<unknown> {
+  switch (input.kind) {
+    case 'text':
+      if (typeof otherwise === 'string') return { name: typedName(otherwise), text: otherwise };
+      return typeof value === 'string' ? fileAt(value) : undefined;
+    case 'texts':
+      return corpusOf(wordsIn(otherwise), wordsIn(value));
+    case 'files':
+      return wordsIn(value ?? otherwise);
+    case 'model':
+      return typeof value === 'string' ? modelFile(value) : undefined;
+    case 'models':
+      return Promise.all(wordsIn(value).map(modelFile));
+    default:
+      return value;
+  }
+}
+
+const wordsIn = (value: unknown): string[] =>
+  Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+
+const fileAt = async (file: string): Promise<NamedText> => ({ name: file, file, text: await readText(file) });
+
+/** Texts that were typed, and those of files under their paths as they were given. */
+function corpusOf(typed: readonly string[], paths: readonly string[]): Corpus {
+  const own = typed.map((text, i): NamedText => ({ name: `text ${i + 1}`, text }));
+  async function* texts() {
+    yield* own;
+    for await (const text of readTexts(paths)) yield { ...text, name: text.file ?? text.name };
+  }
+  return { name: [...own.map(({ name }) => name), ...paths].join(', '), texts: texts() };
+}
+
+function missing(input: Input, other: Option): SinkscopeError {
+  const what = input.kind === 'files' ? input.one : 'text';
+  const options = input.kind === 'files' ? [optionOf(input), other] : [other, optionOf(input)];
+  return new SinkscopeError({
+    code: 'input',
+    message: `There is no ${what}: give ${options.map(({ long }) => long).join(' or ')}.`,
+  });
+}

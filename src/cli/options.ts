@@ -1,0 +1,52 @@
+/** Options that several subcommands have, and how their values are read. */
+import { InvalidArgumentError, Option } from 'commander';
+import { SinkscopeError } from '../errors.js';
+import type { Input } from '../experiments/facts.js';
+import { valueIn, wantedOf } from '../experiments/values.js';
+
+/** Reads what an input asks for. */
+export const read = (input: Input) => (words: string) => {
+  const value = valueIn(input, words);
+  if (value === undefined) throw new InvalidArgumentError(wantedOf(input));
+  return value;
+};
+
+export function memoryOption(): Option {
+  const flag = '--memory <MB>';
+  const help = 'what the engine may hold beside the block it runs';
+  const megabytes = { kind: 'whole', label: 'Memory', flag, help, least: 1, unit: 'megabytes' } as const;
+  return new Option(flag, help).argParser(read(megabytes)).default(1024);
+}
+
+/** What an engine may use, of the option's megabytes. */
+export function budgetOf({ memory }: { readonly memory: number }) {
+  return { memory: memory * 2 ** 20, threads: 0 };
+}
+
+export function partOption(): Option {
+  return new Option('--window <part>', 'of a text that is too long, the part to run').choices(['first', 'last']);
+}
+
+/**
+ * What `run` comes to.
+ *
+ * @throws SinkscopeError as `run`; for a text that is too long, with what can be done about it here
+ */
+export async function adviseOnLength<T>(run: Promise<T>): Promise<T> {
+  try {
+    return await run;
+  } catch (error) {
+    if (!SinkscopeError.is(error, 'too-long')) throw error;
+    const message = `${error.message} Use --window first or --window last, or raise --memory if that is the limit.`;
+    throw new SinkscopeError({ ...error, message }, { cause: error });
+  }
+}
+
+/** Characters of a text that are its name. */
+const named = 40;
+
+/** What a text is called that was typed. */
+export function typedName(text: string): string {
+  const characters = [...text];
+  return JSON.stringify(characters.length > named ? `${characters.slice(0, named).join('')}…` : text);
+}

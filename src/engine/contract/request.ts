@@ -1,0 +1,14 @@
+/** What requests are made of. */
+import * as v from 'valibot';
+import { type Sent, whole } from '../../schemas.js';
+
+/** Path of a file. */
+export const path = v.pipe(v.string(), v.nonEmpty('is empty'));
+/** Bytes that may be held, beside the blocks being run. */
+export const memory = v.pipe(v.number(), v.minValue(1));
+/** 0: as ONNX Runtime chooses. */
+export const threads = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1024));
+
+export const attentionWindow = v.object({ window: v.pipe(whole, v.minValue(1)), sinks: whole });
+/** What a query sees of what the model lets it see: `window` keys in all, its own included, `sinks` of them the first. */
+export type AttentionWindow = Sent<typeof attentionWindow>;

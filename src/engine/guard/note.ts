@@ -1,0 +1,25 @@
+/** What the guard of the engine's process is told, and what it says before it ends that process. */
+import * as v from 'valibot';
+
+const count = v.pipe(v.number(), v.minValue(0));
+
+/** Said on a pipe of its own to the parent, a line of JSON. `what` the process was at, in words. */
+export const note = v.variant('kind', [
+  v.object({ kind: v.literal('memory'), what: v.string(), bytes: count, limit: count }),
+  v.object({ kind: v.literal('time'), what: v.string(), seconds: count }),
+]);
+
+export type Note = v.InferOutput<typeof note>;
+
+/** Descriptor of that pipe in the engine's process; its end there means that the parent is gone. */
+export const pipe = 4;
+
+/** What the process may do from now on. */
+export interface Bounds {
+  /** What it is at, in words that follow "while". */
+  readonly what: string;
+  /** Bytes that it may hold in all. */
+  readonly bytes: number;
+  /** How long it may be at it; undefined: as long as it takes. */
+  readonly seconds?: number | undefined;
+}

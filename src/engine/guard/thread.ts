@@ -1,0 +1,42 @@
+/**
+ * A thread of the engine's process that ends it when its parent is gone, when it holds more memory than it may, or when
+ * something takes longer than it may. A thread, because the main one is blocked while a file is read, a text is
+ * tokenised or a model runs; and the process, because nothing less ends native code.
+ */
+import { Socket } from 'node:net';
+import { parentPort } from 'node:worker_threads';
+import { type Bounds, type Note, pipe } from './note.js';
+
+/** Milliseconds between looks. Memory grows by some hundred megabytes in that time at most. */
+const interval = 100;
+
+let bounds: Bounds = { what: 'it started', bytes: Number.POSITIVE_INFINITY };
+let since = performance.now();
+let ending = false;
+
+parentPort?.on('message', (message: Bounds) => {
+  bounds = message;
+  since = performance.now();
+});
+
+const parent = new Socket({ fd: pipe, readable: true, writable: true });
+parent.on('error', () => kill());
+parent.on('close', () => kill());
+parent.resume();
+
+setInterval(() => {
+  const bytes = process.memoryUsage.rss();
+  const { what, bytes: limit, seconds } = bounds;
+  if (bytes > limit) end({ kind: 'memory', what, bytes, limit });
+  else if (seconds !== undefined && performance.now() - since > seconds * 1000) end({ kind: 'time', what, seconds });
+}, interval);
+
+function end(note: Note): void {
+  if (ending) return;
+  ending = true;
+  parent.write(`${JSON.stringify(note)}\n`, () => kill());
+}
+
+function kill(): void {
+  process.kill(process.pid, 'SIGKILL');
+}

@@ -1,0 +1,50 @@
+/** A prompt of tensors by the names of graph inputs, in a file. */
+import { SinkscopeError } from '../../errors.js';
+import { openNpz } from '../../statistics/npz.js';
+import { openSafetensors } from '../../statistics/safetensors.js';
+import { checkIds, type Tokenizer } from '../../tokens/tokenizer.js';
+import type { RunRequest } from '../contract/events.js';
+import { numbers, storedValue, type Value } from '../tensors/value.js';
+import { type Limits, type Prompt, tokensOf } from './prompt.js';
+
+/** @throws SinkscopeError `file` as the readers, `input` where it has a tensor for none of the inputs, `too-long` */
+export async function fromFile(
+  { feeds: file, tokenName = 'token' }: Extract<RunRequest['prompt'], { feeds: string }>,
+  limits: Limits,
+  tokenizer: () => Tokenizer | undefined,
+): Promise<Prompt> {
+  const tensors = await (file.toLowerCase().endsWith('.npz') ? openNpz : openSafetensors)(file);
+  const given = new Map<string, Value>();
+  for (const { name } of limits.inputs) {
+    if (tensors.names.includes(name)) given.set(name, storedValue(await tensors.tensor(name)));
+  }
+  if (given.size === 0) {
+    const names = limits.inputs.map((input) => input.name).join(', ');
+    throw new SinkscopeError({
+      code: 'input',
+      file,
+      message: `${file} has a tensor for none of the model's inputs; give at least what it is about (inputs: ${names}).`,
+    });
+  }
+  const idsInput = limits.inputs.find((input) => input.role === 'token-ids');
+  const value = idsInput && given.get(idsInput.name);
+  if (!value) {
+    const named = (count: number) =>
+      Array.from({ length: count }, (_, id) => ({ id, text: `${tokenName} ${id}`, start: 0, end: 0, special: false }));
+    const nothing = { tokens: undefined, total: 0, window: { start: 0, end: 0 } };
+    return { given, source: 'features', bos: undefined, named, ...nothing };
+  }
+
+  const ids = numbers(value);
+  checkIds(ids, limits.vocabulary);
+  if (ids.length > limits.context) {
+    throw new SinkscopeError({
+      code: 'too-long',
+      file,
+      message: `${file} has ${ids.length} tokens, but ${limits.because}: give at most ${limits.context}.`,
+      limit: { tokens: ids.length, context: limits.context },
+    });
+  }
+  const tokens = tokensOf(ids, tokenizer());
+  return { given, source: 'feeds', bos: undefined, tokens, total: ids.length, window: { start: 0, end: ids.length } };
+}

@@ -1,0 +1,84 @@
+/** A prompt of text or token ids, cut to the part that is run. */
+import { SinkscopeError } from '../../errors.js';
+import type { Token } from '../../tokens/token.js';
+import { checkFit, checkIds, type Tokenizer } from '../../tokens/tokenizer.js';
+import type { RunRequest } from '../contract/events.js';
+import { type Limits, type Prompt, tokensOf } from './prompt.js';
+
+/**
+ * @throws SinkscopeError `tokenizer` where there is none, it does not fit the model or has no token for the text,
+ *   `input` for an empty text, `too-long` where no window was chosen
+ */
+export async function fromText(
+  text: string,
+  request: RunRequest,
+  limits: Limits,
+  tokenizer: Tokenizer | undefined,
+): Promise<Prompt> {
+  if (!tokenizer) {
+    throw new SinkscopeError({
+      code: 'tokenizer',
+      file: limits.file,
+      message: `${limits.file} has no tokenizer.json beside it: put the model's own there, or give token ids.`,
+    });
+  }
+  if (limits.vocabulary !== undefined) checkFit(tokenizer, limits.vocabulary);
+  const { tokens, bos, prefix, suffix } = await tokenizer.encode(text, { bos: request.bos });
+  if (tokens.length === 0) {
+    throw new SinkscopeError({ code: 'input', message: 'There is no text to analyze; select some or write some.' });
+  }
+  checkIds(
+    tokens.map((token) => token.id),
+    limits.vocabulary,
+  );
+  return { given: new Map(), source: 'text', bos, ...windowed(tokens, prefix, suffix, request, limits) };
+}
+
+/** @throws SinkscopeError `input` for no ids or one out of range, `too-long` where no window was chosen */
+export function fromIds(
+  ids: readonly number[],
+  request: RunRequest,
+  limits: Limits,
+  tokenizer: Tokenizer | undefined,
+): Prompt {
+  if (ids.length === 0)
+    throw new SinkscopeError({ code: 'input', message: 'No token ids were given; give at least one.' });
+  checkIds(ids, limits.vocabulary);
+  return {
+    given: new Map(),
+    source: 'ids',
+    bos: undefined,
+    ...windowed(tokensOf(ids, tokenizer), 0, 0, request, limits),
+  };
+}
+
+/** The part of `tokens` that is run; what stands before and after the text is kept. */
+function windowed(
+  tokens: readonly Token[],
+  prefix: number,
+  suffix: number,
+  request: RunRequest,
+  limits: Limits,
+): Pick<Prompt, 'tokens' | 'total' | 'window'> {
+  const own = tokens.slice(prefix, tokens.length - suffix);
+  const total = tokens.length;
+  if (total <= limits.context) return { tokens, total, window: { start: 0, end: own.length } };
+
+  const room = limits.context - prefix - suffix;
+  if (request.window === undefined || room < 1) {
+    throw new SinkscopeError({
+      code: 'too-long',
+      message: `The text has ${total} tokens, but ${limits.because}: choose a part of at most ${limits.context} tokens.`,
+      limit: { tokens: total, context: limits.context },
+    });
+  }
+  const latest = own.length - room;
+  const asked = request.window === 'first' ? 0 : request.window === 'last' ? latest : request.window.start;
+  const start = Math.max(0, Math.min(asked, own.length - 1));
+  const end = Math.min(start + room, own.length);
+  return {
+    tokens: [...tokens.slice(0, prefix), ...own.slice(start, end), ...tokens.slice(total - suffix)],
+    total,
+    window: { start, end },
+  };
+}

@@ -1,0 +1,34 @@
+/** What the engine's process may hold and how long it may be silent: see docs/limits.md. */
+import { basename } from 'node:path';
+import type { Bounds } from '../guard/note.js';
+import type { LoadedModel } from '../stages/loaded.js';
+
+/** Beside models that run: Node.js, ONNX Runtime, structures of models, tokenizers and texts, results on their way. */
+const reserveBytes = 2 * 2 ** 30;
+
+/** Reading and tokenising take seconds; what takes minutes was made to. */
+const silentSeconds = 120;
+
+/** Before any model was run. */
+export const idleBounds: Bounds = { what: 'it waited', bytes: reserveBytes };
+
+/**
+ * While files and texts are read, from which nothing is known yet.
+ *
+ * @param before what the process might hold until then
+ */
+export function readingBounds(file: string, before: Bounds): Bounds {
+  return { what: `${basename(file)} and what belongs to it were read`, bytes: before.bytes, seconds: silentSeconds };
+}
+
+/**
+ * While a model runs, which may take as long as it takes. A stage holds its weights up to three times while it is made:
+ * as read, as ONNX Runtime has them, and as it rearranges them. What its blocks compute fits the budget once more.
+ *
+ * @param memory the budget, in bytes
+ */
+export function runningBounds({ file, summary }: LoadedModel, memory: number): Bounds {
+  const { bytes, layers, hidden, vocabulary = 0 } = summary;
+  const largestStage = bytes / Math.max(1, layers) + 8 * hidden * vocabulary;
+  return { what: `${basename(file)} was run`, bytes: reserveBytes + 2 * memory + 3 * largestStage };
+}

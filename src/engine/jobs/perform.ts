@@ -1,0 +1,118 @@
+/** The jobs of the process that runs models, by type. */
+import { SinkscopeError } from '../../errors.js';
+import { modelIdentity } from '../../onnx/identity.js';
+import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
+import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
+import { answer } from '../questions/answers.js';
+import { runAnalysis } from './analyze.js';
+import { allowReading, allowRunning, checkAsRead, lastRun, load, use } from './current.js';
+import { inspect } from './inspect.js';
+import { measure } from './measure.js';
+import { type Recorded, recordStates, reduceStates } from './states.js';
+
+/** Does a job: says events, and resolves with its answer. */
+type Perform<T extends JobType> = (
+  request: RequestOf<T>,
+  emit: (event: EventOf<T>) => Promise<void>,
+) => AnswerOf<T> | Promise<AnswerOf<T>>;
+
+const performers: { readonly [T in JobType]: Perform<T> } = {
+  async analyze(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    let firstLayerSeconds = 0;
+    const run = await runAnalysis(used.loaded, used.runner, request, used.runs > 0, async (event) => {
+      // The prompt is there: what follows are runs of the model.
+      if (event.type === 'started') allowRunning();
+      await emit(event);
+      if (event.type === 'layer' && event.layer <= 1) firstLayerSeconds = elapsed();
+    });
+    checkAsRead(used.loaded);
+    used.run = run;
+    used.runs++;
+    return { type: 'finished', seconds: elapsed(), firstLayerSeconds, saved: request.save?.file };
+  },
+
+  async measure(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    await measure(used.loaded, used.runner, request, emit);
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async states(request, emit) {
+    const elapsed = stopwatch();
+    const { reference } = request;
+    const before = reference === undefined ? undefined : await recorded(request, reference);
+    const used = await use(request);
+    allowRunning();
+    await reduceStates(used.loaded, used.runner, request, before, emit);
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async encode({ model, text, bos }) {
+    const tokenizer = loadTokenizer(model);
+    if (!tokenizer) {
+      throw new SinkscopeError({
+        code: 'tokenizer',
+        file: model,
+        message: `${model} has no tokenizer.json beside it: put the model's own there.`,
+      });
+    }
+    const { vocabulary } = load(model).summary;
+    if (vocabulary !== undefined) checkFit(tokenizer, vocabulary);
+    const { tokens, suffix, lost, bos: isPrefixed } = await tokenizer.encode(text, { bos });
+    // Put there, or written in the text: either way it is the prefix of what is run.
+    const prefix = isPrefixed ? (tokenizer.bos?.ids ?? []) : [];
+    const ids = tokens.slice(prefix.length, tokens.length - suffix).map((token) => token.id);
+    checkIds(ids, vocabulary);
+    return { ids: Int32Array.from(ids), prefix: prefix[0], lost };
+  },
+
+  decode({ model, ids }) {
+    const tokenizer = loadTokenizer(model);
+    return ids.map((id) => tokenizer?.decode(id) ?? `token ${id}`);
+  },
+
+  inspect: ({ model }) => inspect(load(model)),
+
+  identity: ({ model }) => modelIdentity(model),
+
+  query(question) {
+    const run = lastRun();
+    if (!run) {
+      throw new SinkscopeError({
+        code: 'input',
+        message: 'There is no finished run to ask about; run the analysis again.',
+      });
+    }
+    return answer(run, question.type, question);
+  },
+};
+
+/** @throws SinkscopeError `input` for a request that is none, and what the job throws */
+export async function perform<T extends JobType>(
+  type: T,
+  request: unknown,
+  emit: (event: EventOf<T>) => Promise<void>,
+): Promise<AnswerOf<T>> {
+  const performer: Perform<T> = performers[type];
+  const checked = checkRequest(type, request);
+  if ('model' in checked) allowReading(checked.model);
+  return performer(checked, emit);
+}
+
+async function recorded(request: RequestOf<'states'>, reference: string): Promise<Recorded> {
+  const used = await use({ ...request, model: reference });
+  allowRunning();
+  return recordStates(used.loaded, used.runner, request);
+}
+
+/** Seconds since now. */
+function stopwatch(): () => number {
+  const start = performance.now();
+  return () => (performance.now() - start) / 1000;
+}

@@ -1,0 +1,45 @@
+import { SinkscopeError } from '../../../errors.js';
+import type { Prediction } from '../../contract/events.js';
+import { predictionsOf } from '../../stages/head.js';
+import { type Answerer, type Inside, valueNamed } from '../inside.js';
+
+/** Rows of logits that are held at once, in bytes. */
+const partBytes = 2 ** 26;
+
+/** @throws SinkscopeError `input` where the model predicts no tokens, or there is no such layer or point */
+export const answerLens: Answerer<'lens'> = async (run, { layer, point, top }) => {
+  const { loaded, head, tokens } = run;
+  const { anatomy } = loaded;
+  run.checkLayer(layer);
+  if (!loaded.predicts || !head) {
+    throw new SinkscopeError({
+      code: 'input',
+      file: loaded.file,
+      message: `${loaded.file} predicts no tokens: it has no output head over a vocabulary, so there is no logit lens.`,
+    });
+  }
+  const state = point === 'resid_mid' ? await midState(run, layer) : await run.state(layer);
+  // A head that needs more than the residual finds it with the last one.
+  await run.state(anatomy.layers);
+  const values = new Map([...run.values, [run.residual(anatomy.layers), state]]);
+  const count = Math.max(1, Math.floor(partBytes / 4 / (anatomy.vocabulary ?? 2 ** 16)));
+  const rows: Prediction[][] = [];
+  const tokenizer = loaded.tokenizer();
+  for (let from = 0; from < tokens; from += count) {
+    const to = Math.min(from + count, tokens);
+    const logits = await head.logits(values, from, to, run.keep);
+    const width = logits.length / (to - from);
+    for (let row = 0; row < to - from; row++) {
+      rows.push(predictionsOf(logits.subarray(row * width, (row + 1) * width), tokenizer, top));
+    }
+  }
+  return { rows };
+};
+
+async function midState(run: Inside, layer: number) {
+  const mid = run.loaded.anatomy.blocks[layer - 1]?.residMid;
+  if (mid === undefined) {
+    throw new SinkscopeError({ code: 'input', message: `Block ${layer} has no resid_mid; choose resid_post.` });
+  }
+  return valueNamed(await run.inside(layer, [mid]), mid);
+}

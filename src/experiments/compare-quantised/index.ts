@@ -1,0 +1,45 @@
+import { define } from '../experiment.js';
+import { shared } from '../shared/inputs.js';
+import { definitionJson, fileOf, massiveJson } from '../shared/json.js';
+import { compareQuantised } from './compute.js';
+import { presentQuantised } from './present.js';
+
+export const quantised = define({
+  id: 'compare-quantised',
+  title: 'Compare with a quantised file',
+  command: 'Compare with a Quantised File…',
+  description: 'How far a quantised file of the chosen model is from it: hidden states, massive entries, perplexity.',
+  help: 'compare a model with its quantised file: hidden states, massive activations, perplexity',
+  inputs: {
+    model: { ...shared.model, help: `the model as it was: ${shared.model.help}` },
+    text: shared.text,
+    quantised: { kind: 'model', label: 'Quantised file', flag: '<quantised>', help: 'the file made from it' },
+    window: shared.window,
+    tokens: shared.tokens,
+  },
+  run({ engine, ...setup }, { model: reference, quantised: model, text, ...values }, signal) {
+    return compareQuantised(engine, { ...setup, ...values, reference, model, text: text.text }, signal);
+  },
+  present: presentQuantised,
+  json({ reference, model, windows, thresholds, differences, massive, perplexity }, { text }) {
+    const { window, stride, prefix, left } = windows;
+    return {
+      reference,
+      model,
+      file: fileOf(text),
+      window,
+      stride,
+      prefix: prefix ?? null,
+      tokens: perplexity.reference.tokens,
+      left,
+      thresholds: { ...definitionJson(thresholds), soft: thresholds.soft },
+      perplexity: { reference: perplexity.reference.perplexity, quantised: perplexity.model.perplexity },
+      /** Of h_k by k. */
+      differences,
+      massive_activations: {
+        reference: massive.reference.map(massiveJson),
+        quantised: massive.model.map(massiveJson),
+      },
+    };
+  },
+});

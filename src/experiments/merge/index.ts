@@ -1,0 +1,33 @@
+/** What a job array made, as one survey. */
+import { basename } from 'node:path';
+import { define } from '../experiment.js';
+import { presentSurvey, surveyJson } from '../shared/survey-view.js';
+import { mergeSurveys, readSurveys } from './compute.js';
+
+export const merge = define({
+  id: 'merge',
+  title: 'Merge surveys',
+  command: 'Merge Surveys…',
+  description:
+    'The parts of a survey that was run elsewhere, written by sinkscope survey --save, as the whole they make.',
+  help: 'put the parts of a survey together',
+  saves: 'write the whole to a file',
+  inputs: {
+    parts: {
+      kind: 'files',
+      label: 'Parts',
+      flag: '<parts...>',
+      help: 'files written by survey --shard i/n --save',
+      one: 'part',
+      extensions: ['json'],
+    },
+  },
+  async *run(_, { parts }) {
+    const surveys = await readSurveys(parts);
+    yield { phase: 'merging', done: 0, of: surveys.size };
+    return mergeSurveys(surveys);
+  },
+  present: (result, { parts }) => presentSurvey(result, parts.map((file) => basename(file)).join(', ')),
+  json: (result, { parts }) => ({ ...surveyJson(result), parts }),
+  file: (result, { parts }) => ({ ...result, parts }),
+});

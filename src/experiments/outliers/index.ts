@@ -1,0 +1,45 @@
+import { define } from '../experiment.js';
+import { shared } from '../shared/inputs.js';
+import { definitionJson, fileOf, massiveJson } from '../shared/json.js';
+import { findOutliers, outlierCriteria } from './compute.js';
+import { presentOutliers } from './present.js';
+
+export const outliers = define({
+  id: 'outliers',
+  title: 'Outlier features and quantisation error',
+  command: 'Outlier Features and Quantisation Error',
+  description: 'Outlier features beside massive activations, and what both cost when the model is quantised to int8.',
+  help: 'show outlier features beside massive activations, and what they cost in int8 at every layer',
+  inputs: {
+    model: shared.model,
+    text: { ...shared.text, help: 'a UTF-8 text file' },
+    tokens: {
+      kind: 'whole',
+      label: 'First tokens only',
+      flag: '--tokens <N>',
+      help: 'run the first N tokens, prefix included',
+      unit: 'tokens',
+      least: 1,
+      default: 256,
+    },
+  },
+  run({ engine, ...setup }, { text, ...values }, signal) {
+    return findOutliers(engine, { ...setup, ...values, text: text.text }, signal);
+  },
+  present: presentOutliers,
+  json({ model, tokens, prefix, hidden, thresholds, outlierDims, massive, int8 }, { text }) {
+    return {
+      model,
+      file: fileOf(text),
+      tokens,
+      prefix: prefix ?? null,
+      hidden,
+      thresholds: { ...definitionJson(thresholds), soft: thresholds.soft },
+      outlier_criteria: outlierCriteria,
+      outlier_dims: outlierDims,
+      massive_activations: massive.map(massiveJson),
+      /** In the order of the model. */
+      int8,
+    };
+  },
+});

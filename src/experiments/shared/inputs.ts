@@ -1,0 +1,69 @@
+/** Inputs of more than one experiment. */
+
+const model = {
+  kind: 'model',
+  label: 'Model',
+  flag: '<model>',
+  help: 'path of a .onnx file, or the name of a bundled model',
+  chosen: true,
+} as const;
+
+const text = {
+  kind: 'text',
+  label: 'Text',
+  flag: '--file <path>',
+  help: 'a UTF-8 text file to measure on',
+  document: 'open',
+} as const;
+
+const tokens = {
+  kind: 'whole',
+  label: 'First tokens only',
+  flag: '--tokens <N>',
+  help: 'use only the first N tokens of the text',
+  unit: 'tokens',
+  least: 1,
+  open: 'all',
+} as const;
+
+const seed = {
+  kind: 'whole',
+  label: 'Seed',
+  flag: '--seed <n>',
+  help: 'of the random entries',
+  least: 0,
+  default: 0,
+} as const;
+
+/** No window is smaller: of two tokens one can be scored by the other. A prefix token counts, so it may need more. */
+const window = {
+  kind: 'whole',
+  label: 'Window (tokens)',
+  flag: '--window <tokens>',
+  help: 'length of a sequence, prefix included',
+  unit: 'tokens',
+  least: 2,
+  default: 256,
+} as const;
+
+const stride = {
+  kind: 'whole',
+  label: 'Stride',
+  flag: '--stride <tokens>',
+  help: 'score only so many tokens at the end of each window',
+  unit: 'tokens',
+  least: 1,
+  open: 'window',
+} as const;
+
+const calibration = {
+  kind: 'text',
+  label: 'Calibration text',
+  flag: '--calibrate <path>',
+  help: 'another UTF-8 text file, to find the entries and their means on',
+} as const;
+
+/** One text that is run at once. */
+const prompt = { ...text, help: 'a UTF-8 text file', prompt: true } as const;
+
+export const shared = { model, text, prompt, calibration, window, stride, tokens, seed } as const;

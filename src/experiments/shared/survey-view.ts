@@ -1,0 +1,101 @@
+/** How surveys are shown, and their JSON. */
+import { counted } from '../../analysis/format.js';
+import type { Presentation } from '../../analysis/presentation.js';
+import { massiveSettings, windowSettings } from './settings.js';
+import { type Survey, type SurveyRow, surveyConclusion, surveyRows, tokenKinds } from './survey.js';
+
+/** Dims that the heatmap shows; the table has all. */
+const shown = 24;
+
+/**
+ * @param corpus what its texts are called
+ * @param wanted sequences that were asked for
+ */
+export function presentSurvey(result: Survey, corpus: string, wanted = result.settings.sequences): Presentation {
+  const { settings, shard, records } = result;
+  const rows = surveyRows(result);
+  const part = shard.of > 1 ? ` of ${settings.sequences} (shard ${shard.index} of ${shard.of})` : '';
+  const dims = [...new Set([...rows].sort((a, b) => b.sequences - a.sequences).map(({ dim }) => dim))].slice(0, shown);
+  const share = (dim: number, kind: string) =>
+    (rows.find((row) => row.dim === dim && row.kind === kind)?.sequences ?? 0) / records.length;
+  return {
+    title: 'Survey',
+    sentence: surveyConclusion(result, rows),
+    settings: [
+      { name: 'model', value: settings.model.name },
+      { name: 'corpus', value: corpus },
+      { name: 'sequences', value: `${records.length}${part}` },
+      ...windowSettings({ window: settings.length, prefix: settings.prefix }),
+      ...massiveSettings(settings.thresholds),
+      { name: 'large', value: `≥ ${settings.thresholds.soft} × median` },
+    ],
+    warnings:
+      settings.sequences < wanted
+        ? [`The corpus has only ${counted(settings.sequences, 'sequence')} of ${settings.length} tokens.`]
+        : [],
+    parts: [
+      {
+        kind: 'heatmap',
+        heading: 'Share of sequences in which a dim stands out',
+        rows: { name: 'token', labels: tokenKinds },
+        columns: { name: 'dim', labels: dims.map(String) },
+        value: { name: 'share of sequences', format: 'share' },
+        scale: 'linear',
+        values: tokenKinds.flatMap((kind) => dims.map((dim) => share(dim, kind))),
+      },
+      table(rows, records.length),
+    ],
+  };
+}
+
+function table(rows: readonly SurveyRow[], sequences: number): Presentation['parts'][number] {
+  return {
+    kind: 'table',
+    heading: 'Dims by kind of token',
+    columns: [
+      { name: 'dim' },
+      { name: 'at' },
+      { name: 'large in', format: 'share' },
+      { name: 'massive in', format: 'share' },
+      { name: 'mean', format: 'value' },
+      { name: 'std' },
+      { name: 'entries', format: 'plain' },
+      { name: 'tokens' },
+    ],
+    rows: rows.map((row) => [
+      `${row.dim}`,
+      row.kind,
+      row.sequences / sequences,
+      row.massiveSequences / sequences,
+      row.mean,
+      row.deviation ?? null,
+      row.entries,
+      row.tokens
+        .slice(0, 3)
+        .map(({ text, entries }) => `${JSON.stringify(text)} × ${entries}`)
+        .join(', '),
+    ]),
+  };
+}
+
+export function surveyJson(survey: Survey) {
+  const { settings, shard, records } = survey;
+  const { model, corpus, sequences, length, prefix, thresholds } = settings;
+  return {
+    survey: survey.survey,
+    model,
+    corpus,
+    sequences,
+    length,
+    prefix,
+    thresholds,
+    shard,
+    run: records.length,
+    rows: surveyRows(survey).map(({ massiveSequences, deviation, ...row }) => ({
+      ...row,
+      massive_sequences: massiveSequences,
+      share: row.sequences / records.length,
+      deviation: deviation ?? null,
+    })),
+  };
+}

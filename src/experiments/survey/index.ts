@@ -1,0 +1,59 @@
+import { SinkscopeError } from '../../errors.js';
+import { define } from '../experiment.js';
+import { shared } from '../shared/inputs.js';
+import type { Survey } from '../shared/survey.js';
+import { presentSurvey, surveyJson } from '../shared/survey-view.js';
+import { runSurvey } from './compute.js';
+
+const wanted = 'It is a shard and their number, as in 0/4 … 3/4.';
+
+export const survey = define({
+  id: 'survey',
+  title: 'Survey of a corpus',
+  command: 'Survey a Corpus…',
+  description: 'Whether the same dims are massive at the same kinds of token, whatever the text.',
+  help: 'find which dims are massive at which kinds of token, over many sequences',
+  saves: 'write what was found to a file that sinkscope merge takes',
+  inputs: {
+    model: shared.model,
+    texts: {
+      kind: 'texts',
+      label: 'Corpus',
+      flag: '--file <path>',
+      help: 'a UTF-8 text file, or a folder with .txt and .md files; may be repeated',
+      document: 'open',
+    },
+    sequences: {
+      kind: 'whole',
+      label: 'Sequences',
+      flag: '--sequences <N>',
+      help: 'how many to run',
+      unit: 'sequences',
+      least: 1,
+      default: 100,
+    },
+    length: { ...shared.window, label: 'Length (tokens)', flag: '--length <tokens>', least: 1, default: 128 },
+    shard: {
+      kind: 'words',
+      label: 'Shard',
+      flag: '--shard <i/n>',
+      help: 'run only every n-th sequence; shards 0 to n−1, or 1 to n, make up the whole',
+      pattern: { source: '\\d{1,6}/[1-9]\\d{0,5}', wanted },
+      open: 'all',
+    },
+  },
+  run({ engine, ...setup }, { texts, shard, ...values }, signal) {
+    const part = shard === undefined ? undefined : shardOf(shard);
+    return runSurvey(engine, { ...setup, ...values, texts: texts.texts, shard: part }, signal);
+  },
+  present: (result, { texts, sequences }) => presentSurvey(result, texts.name, sequences),
+  json: (result, { texts }) => ({ ...surveyJson(result), file: texts.name }),
+  file: (result, { texts }) => ({ ...result, file: texts.name }),
+});
+
+/** `i/n`; both ways to count shards make up the whole, because shard n is shard 0. */
+function shardOf(words: string): Survey['shard'] {
+  const [i = 0, n = 0] = words.split('/').map(Number);
+  if (i > n) throw new SinkscopeError({ code: 'input', message: wanted });
+  return { index: i % n, of: n };
+}

@@ -1,0 +1,49 @@
+/** Names that the manifest and the code share: the compiler holds the code to them, and a test the manifest. */
+
+/** Commands of an analysis; some are called by links and views alone. */
+export const analysisCommands = [
+  'analyze',
+  'analyzeAgain',
+  'analyzeIds',
+  'analyzeImage',
+  'analyzeFeeds',
+  'stop',
+  'clear',
+  'showPanel',
+  'showToken',
+  'chooseModel',
+  'chooseBos',
+  'refreshModels',
+  'showLog',
+  'openSettings',
+  'exportJson',
+  'exportTensors',
+  'savePicture',
+] as const;
+
+/** Commands of experiments, beside the one that the catalogue has for each. */
+export const experimentCommands = ['stopExperiment', 'experimentAction'] as const;
+
+/** Backgrounds of tokens, a colour for each of `tintSteps`. */
+export const tintColors = ['tint1', 'tint2', 'tint3', 'tint4', 'tint5', 'tint6', 'tint7', 'tint8'] as const;
+
+/** Colours of marks. */
+export const colorNames = [...tintColors, 'massive', 'large', 'sink', 'selected'] as const;
+
+/** What menus ask for. */
+export const contextNames = ['running', 'hasResult', 'experimenting'] as const;
+
+export const viewNames = ['side', 'models'] as const;
+
+export type AnalysisCommand = (typeof analysisCommands)[number];
+export type ExperimentCommand = (typeof experimentCommands)[number];
+export type ColorName = (typeof colorNames)[number];
+export type ContextName = (typeof contextNames)[number];
+export type ViewName = (typeof viewNames)[number];
+
+/** As VS Code knows it. */
+export function contributedId<Name extends AnalysisCommand | ExperimentCommand | ColorName | ContextName | ViewName>(
+  name: Name,
+): `sinkscope.${Name}` {
+  return `sinkscope.${name}`;
+}

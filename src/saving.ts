@@ -1,0 +1,154 @@
+/**
+ * Files that appear under their name when they are whole, and not at all otherwise. What is being written lies beside
+ * its target, so that taking the target's place is one step; a process that was killed leaves it there, and the next
+ * one that saves into that folder removes it.
+ */
+import { constants } from 'node:fs';
+import { access, type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { SinkscopeError } from './errors.js';
+
+/** Of the machine, for folders are shared between machines, where the same number is another process. */
+const host = hostname().replace(/[^\w-]/g, '_');
+
+/** Where the process `pid` of this machine writes `file` until it is whole. */
+export function partialFile(file: string, pid = process.pid): string {
+  return join(dirname(file), `.${basename(file)}.${host}-${pid}.partial`);
+}
+
+const partial = new RegExp(`^\\..+\\.${host}-(\\d+)\\.partial$`);
+
+/**
+ * Looks whether a file may be written: its folder is there and takes files, and it is new or a regular file. What is saved takes the
+ * place of its target, which would end a link or a device.
+ *
+ * @throws SinkscopeError `save` that says what is in the way
+ */
+export async function checkTarget(file: string): Promise<void> {
+  const folder = dirname(file);
+  const parent = await stat(folder).catch(() => undefined);
+  if (!parent) throw refused(file, `the folder ${folder} does not exist; make it first, or save elsewhere`);
+  if (!parent.isDirectory()) throw refused(file, `${folder} is not a folder; save elsewhere`);
+  await access(folder, constants.W_OK).catch(() => {
+    throw refused(file, `the folder ${folder} may not be written to; save elsewhere`);
+  });
+  const there = await lstat(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw unwritable(file, error);
+  });
+  if (there?.isDirectory()) throw refused(file, 'it is a folder; give the name of a file');
+  if (there && !there.isFile())
+    throw refused(file, 'it is a link or a device, and neither is replaced; save elsewhere');
+}
+
+/**
+ * Opens the partial file of `file`.
+ *
+ * @throws SinkscopeError `save`
+ */
+export async function beginSaving(file: string): Promise<FileHandle> {
+  await checkTarget(file);
+  await sweep(dirname(file)).catch(() => undefined); // a folder that cannot be listed may still be written to
+  const path = partialFile(file);
+  // Never through a link that somebody has put there.
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+  try {
+    // Of an earlier process of this number, if there is one: this one has just begun.
+    await rm(path, { force: true });
+    return await open(path, flags);
+  } catch (error) {
+    throw unwritable(file, error);
+  }
+}
+
+/**
+ * Makes sure that all is on the disk, and gives the file its name.
+ *
+ * @throws SinkscopeError `save`, with nothing left behind
+ */
+export async function endSaving(file: string, handle: FileHandle): Promise<void> {
+  try {
+    await handle.sync();
+    await handle.close();
+    await checkTarget(file);
+    await rename(partialFile(file), file);
+  } catch (error) {
+    await giveUpSaving(file, handle);
+    throw SinkscopeError.is(error) ? error : unwritable(file, error);
+  }
+}
+
+/** Removes what was written and leaves a file that was there before as it is. */
+export async function giveUpSaving(file: string, handle: FileHandle): Promise<void> {
+  await handle.close().catch(() => undefined); // closed already, or the disk's last complaint about lost data
+  await rm(partialFile(file), { force: true }).catch(() => undefined); // the first error is the one to tell
+}
+
+/**
+ * Writes a text, whole or not at all.
+ *
+ * @throws SinkscopeError `save`
+ */
+export async function saveText(file: string, text: string): Promise<void> {
+  const handle = await beginSaving(file);
+  try {
+    await handle.writeFile(text);
+  } catch (error) {
+    await giveUpSaving(file, handle);
+    throw unwritable(file, error);
+  }
+  await endSaving(file, handle);
+}
+
+/** Removes what processes of this machine that are no more have left in a folder. */
+async function sweep(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const pid = Number(partial.exec(entry.name)?.[1]);
+    if (entry.isFile() && pid > 0 && !isAlive(pid)) await rm(join(folder, entry.name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
+function refused(file: string, why: string): SinkscopeError {
+  return new SinkscopeError({ code: 'save', file, message: `${file} cannot be written: ${why}.` });
+}
+
+/** That a file could not be written, with the cause in words. */
+export function unwritable(file: string, error: unknown): SinkscopeError {
+  return new SinkscopeError(
+    {
+      code: 'save',
+      file,
+      message: `${file} could not be saved: ${fileReason(error)}. Nothing was left behind; choose another place or make room.`,
+    },
+    { cause: error },
+  );
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  ENOTDIR: 'a part of its path is not a folder',
+  EISDIR: 'it is a folder',
+  EACCES: 'access is denied',
+  EPERM: 'access is denied',
+  EROFS: 'the disk is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file would be larger than the system allows',
+};
+
+/** The cause of a failed file operation in words. */
+export function fileReason(error: unknown): string {
+  const { code, message } =
+    error instanceof Error ? (error as NodeJS.ErrnoException) : { code: '', message: String(error) };
+  return reasons[code ?? ''] ?? message;
+}

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import type {} from '../../webview/dev/harness.js';
+import { webview } from './browser.js';
+
+const { open } = webview();
+
+describe('the keyboard', () => {
+  it('walks through a heatmap, reads cells out and selects', async () => {
+    const { page, said } = await open();
+    const view = page.locator('sinkscope-residual-heatmap');
+    await view.locator('.scroller').focus();
+    for (const key of ['ArrowRight', 'ArrowDown', 'ArrowDown', 'ArrowRight', 'ArrowLeft'])
+      await page.keyboard.press(key);
+    expect(await view.locator('[aria-live]').innerText()).toContain('S · token 1 · layer 2');
+    expect(await view.locator('.tooltip').isVisible()).toBe(true);
+    await page.keyboard.press('Escape');
+    expect(await view.locator('.tooltip').isVisible()).toBe(false);
+    await page.keyboard.press('Enter');
+    expect(await said('select')).toEqual([{ type: 'select', selection: { token: 1, layer: 2 } }]);
+  });
+
+  it('walks through the tokens', async () => {
+    const { page, said } = await open();
+    const list = page.locator('sinkscope-token-strip').getByRole('listbox');
+    await list.focus();
+    for (const key of ['End', 'ArrowLeft']) await page.keyboard.press(key);
+    expect(await list.getAttribute('aria-activedescendant')).toBe('token49');
+    expect(await said('select')).toEqual([]);
+    await page.keyboard.press('Enter');
+    expect(await said('select')).toEqual([{ type: 'select', selection: { token: 49 } }]);
+  });
+
+  it('moves through layers and dimensions', async () => {
+    const { page, said } = await open();
+    await page.getByRole('slider', { name: 'Layer' }).focus();
+    await page.keyboard.press('ArrowRight');
+    await page.getByRole('slider', { name: 'Dimension' }).focus();
+    await page.keyboard.press('ArrowLeft');
+    expect(await said('select')).toEqual([
+      { type: 'select', selection: { layer: 3 } },
+      { type: 'select', selection: { layer: 3, dim: 238 } },
+    ]);
+    const text = await page.getByRole('slider', { name: 'Layer' }).getAttribute('aria-valuetext');
+    expect(text).toContain('layer 3: +2,086 in dimension 239 on ⟨bos⟩');
+  });
+
+  it('reaches every view with one stop each', async () => {
+    const { page } = await open();
+    const stops: string[] = [];
+    for (let press = 0; press < 60; press++) {
+      await page.keyboard.press('Tab');
+      const name = await page.evaluate(() => {
+        const path: string[] = [];
+        let element = document.activeElement;
+        while (element) {
+          path.push(element.localName);
+          element = element.shadowRoot?.activeElement ?? null;
+        }
+        return path.join(' ');
+      });
+      if (name === 'body') break;
+      stops.push(name);
+    }
+    for (const view of ['token-strip', 'residual-heatmap', 'sink-heatmap', 'layer-profile', 'dimension-ruler']) {
+      expect(stops.filter((stop) => new RegExp(`sinkscope-${view}.* div$`).test(stop))).toHaveLength(1);
+    }
+  });
+});

@@ -1,0 +1,90 @@
+/**
+ * The JSON forms are public: the keys that each subcommand prints, and what is behind them, are kept in `json-keys/`.
+ * A key that is there on purpose is added by `npx vitest run test/process/cli/json-keys.test.ts -u`, and in docs/json.md.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { experiments } from '../../../src/experiments/catalogue.js';
+import { build, fixture, path, printed } from './sinkscope.js';
+
+let folder: string;
+beforeAll(async () => {
+  build();
+  folder = await mkdtemp(join(tmpdir(), 'sinkscope-'));
+}, 120_000);
+afterAll(async () => {
+  await rm(folder, { recursive: true });
+});
+
+const text = ['--file', path('test/text/three-men-in-a-boat.md')];
+const other = ['--calibrate', path('test/text/pit-and-pendulum.md')];
+const small = ['--tokens', '40', '--window', '16'];
+const words = ['--text', 'Summer is warm. Winter is cold.'];
+const corpus = [...text, '--sequences', '2', '--length', '16'];
+const pixels = [0, 1].map((i) => path(`test/references/pixels/${i}.safetensors`));
+const graph = 'gnn-ts-op17';
+
+/** By subcommand, what is shortest and has all keys. */
+const commands: Readonly<Record<string, readonly string[]>> = {
+  inspect: ['llama'],
+  analyze: ['llama', ...words],
+  'analyze --set': ['llama', ...words, '--set', 'to=mean', '--calibrate', path('test/text/pit-and-pendulum.md')],
+  intervene: ['llama', ...words, '--to', 'mean', ...other],
+  perplexity: ['llama', ...text, ...small],
+  interventions: ['llama', ...text, ...other, ...small],
+  survey: ['llama', ...corpus],
+  bias: ['llama', ...words],
+  compare: ['llama', 'llama-bias', ...text, ...small],
+  weights: ['llama', ...text, ...other, ...small],
+  outliers: ['llama', ...text, '--tokens', '16'],
+  'compare-quantised': ['llama', 'llama', ...text, ...small],
+  lens: ['llama', ...words],
+  streaming: ['llama', ...text, '--tokens', '40', '--length', '16', '--window', '8', '--sinks', '2'],
+  vision: [fixture('dinov2_with_registers-dynamo-op18'), '--feeds', ...pixels],
+  ratios: [fixture(graph), fixture(graph), '--feeds', fixture(graph, 'golden.safetensors')],
+};
+
+const command = (name: string) => name.split(' ').slice(0, 1);
+
+it.each(Object.entries(commands))('%s', async (name, args) => {
+  const result = JSON.parse(await printed(...command(name), ...args, '--json'));
+  await expect(`${keysOf(result).join('\n')}\n`).toMatchFileSnapshot(`json-keys/${name.replace(' --', '-')}.txt`);
+});
+
+it('merge', async () => {
+  const part = join(folder, 'part.json');
+  await printed('survey', 'llama', ...corpus, '--save', part);
+  const result = JSON.parse(await printed('merge', part, '--json'));
+  await expect(`${keysOf(result).join('\n')}\n`).toMatchFileSnapshot('json-keys/merge.txt');
+});
+
+it('no experiment is left out', () => {
+  const ids = experiments.map(({ id }) => id);
+  expect([...Object.keys(commands), 'merge']).toEqual(expect.arrayContaining(ids));
+});
+
+it('the command that one experiment is and the option that is like it print the same', async () => {
+  const [one, two] = await Promise.all(
+    ['intervene', 'analyze --set'].map(async (name) =>
+      JSON.parse(await printed(...command(name), ...(commands[name] ?? []), '--json')),
+    ),
+  );
+  for (const key of ['changes', 'interventions', 'calibration', 'massive_activations', 'predictions', 'conclusion'])
+    expect(one[key], key).toEqual(two[key]);
+});
+
+/** Every path of a value with what is there: `rows[].name string`. Elements of an array are one. */
+function keysOf(value: unknown): string[] {
+  const kinds = new Map<string, Set<string>>();
+  const visit = (path: string, value: unknown) => {
+    if (Array.isArray(value)) for (const element of value) visit(`${path}[]`, element);
+    else if (typeof value === 'object' && value !== null)
+      for (const [key, inner] of Object.entries(value)) visit(path === '' ? key : `${path}.${key}`, inner);
+    const kind = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
+    if (path !== '') kinds.set(path, (kinds.get(path) ?? new Set()).add(kind));
+  };
+  visit('', value);
+  return [...kinds].map(([path, found]) => `${path} ${[...found].sort().join(' or ')}`).sort();
+}

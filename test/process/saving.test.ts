@@ -1,0 +1,72 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { checkTarget, partialFile, saveText } from '../../src/saving.js';
+import { temporaryFolder } from '../support/files.js';
+
+const temporary = await temporaryFolder();
+let folder: string;
+let file: string;
+beforeEach(() => {
+  folder = execFileSync('mktemp', ['-d', '-p', temporary], { encoding: 'utf8' }).trim();
+  file = join(folder, 'result.json');
+});
+
+/** The number of a process that has ended. */
+const ended = () => spawnSync(process.execPath, ['--eval', '']).pid;
+
+it('a file is written whole, new or in the place of another', async () => {
+  await saveText(file, 'one');
+  await saveText(file, 'two');
+  expect(readFileSync(file, 'utf8')).toBe('two');
+  expect(readdirSync(folder)).toEqual(['result.json']);
+});
+
+describe('what is no regular file stays as it is', () => {
+  it('a link and what it leads to', async () => {
+    const target = join(folder, 'precious');
+    writeFileSync(target, 'kept');
+    symlinkSync(target, file);
+    await expect(saveText(file, 'x')).rejects.toThrow(/result\.json cannot be written: it is a link or a device/);
+    expect(lstatSync(file).isSymbolicLink()).toBe(true);
+    expect(readFileSync(target, 'utf8')).toBe('kept');
+    expect(readdirSync(folder).sort()).toEqual(['precious', 'result.json']);
+  });
+
+  it('a pipe, a device, a folder, and what is in no folder', async () => {
+    execFileSync('mkfifo', [file]);
+    await expect(checkTarget(file)).rejects.toThrow(/it is a link or a device/);
+    await expect(checkTarget('/dev/null')).rejects.toThrow(/it is a link or a device/);
+    await expect(checkTarget(folder)).rejects.toThrow(/it is a folder; give the name of a file/);
+    await expect(checkTarget(join(folder, 'no/x.json'))).rejects.toThrow(
+      /the folder .*no does not exist; make it first/,
+    );
+  });
+
+  it('a link in the place of the partial file', async () => {
+    const target = join(folder, 'precious');
+    writeFileSync(target, 'kept');
+    symlinkSync(target, partialFile(file));
+    await saveText(file, 'whole');
+    expect(readFileSync(target, 'utf8')).toBe('kept');
+    expect(readFileSync(file, 'utf8')).toBe('whole');
+  });
+});
+
+describe('what a killed process has left', () => {
+  it('is removed by the next one that saves there', async () => {
+    const stale = partialFile(join(folder, 'other.safetensors'), ended());
+    writeFileSync(stale, 'half');
+    await saveText(file, 'whole');
+    expect(existsSync(stale)).toBe(false);
+  });
+
+  it('stays where its process lives, or is another machine’s', async () => {
+    const living = partialFile(join(folder, 'other.safetensors'), process.ppid);
+    const elsewhere = join(folder, `.other.safetensors.another-host-${ended()}.partial`);
+    for (const path of [living, elsewhere]) writeFileSync(path, 'half');
+    await saveText(file, 'whole');
+    expect([living, elsewhere].map((path) => existsSync(path))).toEqual([true, true]);
+  });
+});

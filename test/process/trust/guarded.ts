@@ -1,0 +1,22 @@
+/** A process under guard that does not behave, as it is told. */
+import { isMainThread } from 'node:worker_threads';
+
+void (isMainThread ? misbehave() : import('../../../src/engine/guard/thread.js'));
+
+async function misbehave(): Promise<void> {
+  const { startGuard } = await import('../../../src/engine/guard/guard.js');
+  const guard = startGuard();
+  process.once('message', (how) => {
+    if (how === 'hoard') {
+      guard.allow({ what: 'it hoarded', bytes: process.memoryUsage.rss() + 2 ** 26 });
+      const hoard: Buffer[] = [];
+      // Filled, for what is not touched takes no memory; and outside of JavaScript's heap, as tensors are.
+      for (;;) hoard.push(Buffer.alloc(2 ** 24, hoard.length + 1));
+    }
+    guard.allow({ what: 'it spun', bytes: Number.POSITIVE_INFINITY, seconds: how === 'spin' ? 0.1 : undefined });
+    // To whoever waits for it; then nothing is heard any more.
+    process.stdout.write(`${process.pid}\n`, () => {
+      for (;;);
+    });
+  });
+}

@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import type { HeatmapPart, TablePart } from '../../../src/analysis/presentation.js';
+import { partInWords } from '../../../src/cli/table.js';
+
+const table: TablePart = {
+  kind: 'table',
+  heading: 'Rows',
+  columns: [{ name: 'variant' }, { name: 'perplexity', format: 'fixed' }, { name: 'change', format: 'share' }],
+  rows: [
+    ['as is', 63.2, 0],
+    ['zero everywhere', 120.97, null],
+  ],
+};
+
+describe('a part in words', () => {
+  it('has names to the left and numbers to the right', () => {
+    expect(partInWords(table)).toBe(
+      [
+        '',
+        'Rows',
+        '  variant          perplexity  change',
+        '  as is                 63.20     0 %',
+        '  zero everywhere      120.97',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('is cut to whole columns, which its heading counts', () => {
+    expect(partInWords(table, 30)).toBe(
+      [
+        '',
+        'Rows (2 of 3 columns)',
+        '  variant          perplexity',
+        '  as is                 63.20',
+        '  zero everywhere      120.97',
+        '',
+      ].join('\n'),
+    );
+    // Two are there however narrow it is.
+    expect(partInWords(table, 5)).toBe(partInWords(table, 30));
+    expect(partInWords(table, 37)).toBe(partInWords(table));
+    expect(partInWords(table, 36)).toBe(partInWords(table, 30));
+  });
+
+  it('is the table behind a picture', () => {
+    const heatmap: HeatmapPart = {
+      kind: 'heatmap',
+      heading: 'Heads',
+      rows: { name: 'layer', labels: ['1', '2'] },
+      columns: { name: 'head', labels: ['0', '1'] },
+      value: { name: 'share', format: 'share' },
+      scale: 'linear',
+      values: [0.5, null, 0.25, 1],
+    };
+    expect(partInWords(heatmap)).toBe(
+      ['', 'Heads', '  layer \\ head     0      1', '  1             50 %', '  2             25 %  100 %', ''].join(
+        '\n',
+      ),
+    );
+  });
+
+  it('is paragraphs where it is text, and nothing where it is empty', () => {
+    expect(partInWords({ kind: 'text', heading: 'Why', paragraphs: ['One.', 'Two.'] }, 3)).toBe(
+      '\nWhy\n  One.\n  Two.\n',
+    );
+    expect(partInWords({ ...table, rows: [] })).toBe('');
+  });
+});

@@ -1,0 +1,366 @@
+/** One of every kind of message, between engine and child and between host and webview, with every optional part there. */
+import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
+import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contract/questions.js';
+import type { Problem } from '../../src/errors.js';
+import type { Asked, ExperimentRun, FromWebview, ReplyTo, ToWebview } from '../../src/protocol.js';
+import type { HiddenStatistics } from '../../src/statistics/statistics.js';
+
+const hidden: HiddenStatistics = {
+  tokens: 2,
+  dims: 3,
+  top: [{ value: -7.5, token: 0, dim: 2 }],
+  median: Number.NaN,
+  tokenNorm: Float32Array.of(1, 2),
+  tokenMax: Float32Array.of(1, 2),
+  tokenMaxDim: Int32Array.of(2, 0),
+  dimMax: Float32Array.of(1, 2, Number.POSITIVE_INFINITY),
+  nonFinite: 1,
+};
+
+const model = {
+  file: '/m/model.onnx',
+  name: 'm',
+  layers: 1,
+  hidden: 3,
+  heads: 2,
+  kvHeads: 1,
+  context: 16,
+  vocabulary: 100,
+  parallelBlock: false,
+  bytes: 1e9,
+  attention: true,
+  missing: ['final norm: none'],
+};
+
+const budget = { model: '/m/model.onnx', memory: 1e9, threads: 0 };
+
+const set = [
+  { to: 'zero' },
+  { to: 'value', value: [1, 2] },
+  { to: 'scale', by: 2 },
+  { to: 'noise', deviation: 1, seed: 3 },
+] as const;
+const interventions = set.map((one) => ({
+  point: 'resid_mid' as const,
+  block: 1,
+  tokens: 'all' as const,
+  dims: { except: [2] },
+  set: one,
+}));
+
+const run = { ...budget, bos: true, window: { start: 3 }, interventions, attention: true } as const;
+
+export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
+  analyze: [
+    { ...run, prompt: { text: 'Summer is warm.' }, save: { file: '/s', attention: true, mlp: false, logits: true } },
+    { ...run, prompt: { ids: [1, 2] }, window: 'last' },
+    { ...run, prompt: { feeds: '/f.npz', tokenName: 'node', tokenAxis: 1 } },
+    { ...budget, prompt: { image: '/i.png' }, attention: false },
+  ],
+  measure: [
+    {
+      ...budget,
+      sequences: [{ ids: [1, 2, 3], from: 1 }],
+      variants: [{ name: 'as is', interventions, attention: { window: 4, sinks: 1 } }],
+    },
+  ],
+  states: [
+    {
+      ...budget,
+      sequences: [[1, 2]],
+      places: [{ point: 'mlp', block: 1 }],
+      costs: { removed: 100, outlier: 6 },
+      mean: { rows: [0] },
+      reference: '/r.onnx',
+    },
+  ],
+  encode: [{ model: '/m', text: 'a', bos: false }],
+  decode: [{ model: '/m', ids: [1, 2] }],
+  inspect: [{ model: '/m' }],
+  identity: [{ model: '/m' }],
+  query: [{ type: 'predictions', token: 1 }],
+};
+
+export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
+  analyze: [
+    {
+      type: 'started',
+      model,
+      settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
+    },
+    {
+      type: 'tokens',
+      tokens: [{ id: 1, text: 'a', start: 0, end: 1, special: false, region: { x: -1.5, y: 0, width: 2, height: 2 } }],
+      total: 1,
+      window: { start: 0, end: 1 },
+      source: 'image',
+      picture: { file: '/i.png', width: 2, height: 2 },
+      tokenizer: false,
+    },
+    { type: 'layer', layer: 0, statistics: hidden },
+    {
+      type: 'attention',
+      layer: 1,
+      statistics: {
+        heads: 2,
+        tokens: 2,
+        alpha: Float32Array.of(1, 2, 3, 4),
+        causal: true,
+        extra: { side: 'first', columns: 1, alpha: Float32Array.of(1, 2) },
+      },
+    },
+    { type: 'predictions', token: 0, top: [{ id: 1, text: 'b', probability: 0.5 }] },
+  ],
+  measure: [{ type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2) }],
+  states: [
+    {
+      type: 'states',
+      sequence: 0,
+      states: [
+        {
+          ...hidden,
+          point: 'mlp',
+          block: 1,
+          costs: {
+            int8: {
+              removed: 1,
+              with: { tensor: 0.5, token: 0.1, channel: 0.1 },
+              without: { tensor: 0.1, token: 0, channel: Number.NaN },
+            },
+            outliers: Int32Array.of(1, 2, 3),
+          },
+          difference: { all: 0.1, rest: 0.01 },
+        },
+      ],
+    },
+    {
+      type: 'mean',
+      point: 'resid_post',
+      block: 0,
+      statistics: hidden,
+      middle: [{ value: 0.1, token: 1, dim: 0 }],
+      rows: [Float32Array.of(1, 2, 3)],
+    },
+  ],
+  encode: [],
+  decode: [],
+  inspect: [],
+  identity: [],
+  query: [],
+};
+
+export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> } = {
+  analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s' },
+  measure: { type: 'done', seconds: 1 },
+  states: { type: 'done', seconds: 1 },
+  encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
+  decode: ['a', 'b'],
+  inspect: {
+    model,
+    producer: 'pytorch',
+    opsets: { '': 17 },
+    nodes: 9,
+    anatomy: {
+      layers: 1,
+      hidden: 3,
+      heads: 2,
+      kvHeads: 1,
+      headDim: 2,
+      mlpHidden: 6,
+      vocabulary: 100,
+      context: 16,
+      patch: { height: 4, width: 4 },
+      parallelBlock: false,
+      source: 's',
+      embedding: 'e',
+      blocks: [
+        {
+          residPost: 'h1',
+          residMid: 'm1',
+          attention: {
+            pattern: { from: 'rebuilt', operator: 'com.microsoft.Attention', node: 'n' },
+            output: 'o',
+            normed: 'n',
+            keys: 'k',
+            values: 'v',
+            weighed: 'w',
+            projected: 'p',
+            edges: 'g',
+            heads: 2,
+            kvHeads: 1,
+            headDim: 2,
+          },
+          mlpIntermediate: 'i',
+        },
+      ],
+      finalNorm: { output: 'f' },
+      unembedding: { input: 'f', logits: 'l' },
+      output: 'l',
+      inputs: [
+        {
+          name: 'ids',
+          role: 'token-ids',
+          type: 7,
+          shape: [1, 'T', null],
+          tokenAxis: 1,
+          extents: { 2: 64 },
+          how: 'indices',
+        },
+      ],
+      missing: [{ part: 'final norm', why: 'none' }],
+    },
+  },
+  identity: '00ff',
+};
+
+export const questions: { readonly [T in QuestionType]: QuestionOf<T> } = {
+  attribution: { type: 'attribution', token: 1, target: 7 },
+  bias: { type: 'bias', layer: 1, tokens: [0] },
+  entries: { type: 'entries', layer: 0, of: 'nodes' },
+  evicted: { type: 'evicted', layer: 1, windows: [{ window: 4, sinks: 1 }] },
+  lens: { type: 'lens', layer: 0, point: 'resid_mid', top: 3 },
+  output: { type: 'output' },
+  pattern: { type: 'pattern', layer: 1, head: 0 },
+  predictions: { type: 'predictions', token: 1 },
+};
+
+const update = { norm: 1, cosine: Number.NaN };
+
+export const replies: { readonly [T in QuestionType]: AnswerTo<T> } = {
+  attribution: {
+    token: 1,
+    target: { id: 7, text: 'b' },
+    logit: 2.5,
+    parts: [{ part: 'mlp', block: 1, logit: -1 }],
+  },
+  bias: {
+    counted: { from: 1, queries: 4 },
+    heads: [{ share: 0.5, chosen: update, rest: update }],
+    projected: { chosen: update, rest: update },
+    participation: { input: [1, 2], normed: [3, Number.NaN] },
+    norms: { input: [1, 2], normed: [1, 2] },
+    keyNorm: [[1, 2]],
+    valueNorm: [[1, 2]],
+  },
+  entries: { values: Float32Array.of(1) },
+  evicted: { shares: [[0.5, 0.25]] },
+  lens: { rows: [[{ id: 1, text: 'b', probability: 0.5 }]] },
+  output: { shape: [1, 2], values: Float32Array.of(1, 2) },
+  pattern: { queries: 1, keys: 2, values: Float32Array.of(1, 2) },
+  predictions: { type: 'predictions', token: 1, top: [{ id: 1, text: 'b', probability: 0.5 }] },
+};
+
+const problem: Problem = {
+  code: 'too-long',
+  message: 'Too long.',
+  file: '/f',
+  detail: 'd',
+  limit: { tokens: 2, context: 1 },
+  axes: [2, 3],
+};
+
+const column = { name: 'x', format: 'ratio' } as const;
+const axis = { name: 'layer', labels: ['1'] };
+const experiment: ExperimentRun = {
+  number: 1,
+  experiment: 'lens',
+  title: 'Lens',
+  status: 'failed',
+  progress: { done: 1, of: 2, text: 'running 1 of 2' },
+  presentation: {
+    title: 'Lens',
+    sentence: 'It is so.',
+    settings: [{ name: 'T', value: '4' }],
+    warnings: ['but'],
+    parts: [
+      { kind: 'table', heading: 'a', columns: [column], rows: [['b', 1, null]] },
+      {
+        kind: 'bars',
+        heading: 'a',
+        value: column,
+        log: false,
+        reference: 1,
+        bars: [{ name: 'b', value: Number.NaN, interval: [0, 1] }],
+      },
+      {
+        kind: 'lines',
+        heading: 'a',
+        x: { name: 'x', values: [1, 2] },
+        y: { ...column, log: true },
+        lines: [{ name: 'b', values: [1, null] }],
+      },
+      {
+        kind: 'heatmap',
+        heading: 'a',
+        rows: axis,
+        columns: axis,
+        value: column,
+        scale: 'diverging',
+        range: [-1, 1],
+        values: [null],
+        texts: ['b'],
+      },
+      { kind: 'text', heading: 'a', paragraphs: ['b'] },
+    ],
+  },
+  problem,
+};
+
+export const toWebview: readonly ToWebview[] = [
+  {
+    type: 'view',
+    state: {
+      document: 'a.md',
+      scope: 'selection',
+      models: [{ file: '/m', name: 'm', origin: 'bundled' }],
+      model: '/m',
+      bos: 'auto',
+      thresholds: { absolute: 100, ratio: 1000, soft: 100, epsilon: 0.3, minQueries: 8, minShare: 0.1 },
+      stale: false,
+    },
+  },
+  { type: 'replay', run: 1, events: [...events.analyze, answers.analyze, { type: 'failed', problem }] },
+  { type: 'event', run: 1, index: 0, event: answers.analyze },
+  { type: 'selection', selection: { token: 1, layer: 2, dim: 3, head: 0 } },
+  { type: 'answer', id: 0, answer: { ok: false, problem } },
+  {
+    type: 'experiments',
+    message: {
+      kind: 'choices',
+      experiments: [],
+      texts: { documents: { open: 'a', analysed: 'b' }, chosen: { c: 'd' } },
+    },
+  },
+  { type: 'experiments', message: { kind: 'runs', runs: [experiment] } },
+  { type: 'experiments', message: { kind: 'run', run: experiment } },
+];
+
+export const fromWebview: readonly FromWebview[] = [
+  { type: 'ready' },
+  { type: 'select', selection: { token: 1, layer: 2, dim: 3, head: 0 } },
+  { type: 'stop' },
+  { type: 'analyze-again' },
+  { type: 'choose-model', file: '/m' },
+  { type: 'choose-bos', bos: 'on' },
+  { type: 'query', id: 1, query: { type: 'pattern', layer: 1, head: 0 } },
+  { type: 'query', id: 1, query: { type: 'predictions', token: 0 } },
+  { type: 'query', id: 1, query: { type: 'picture' } },
+  { type: 'open-settings' },
+  { type: 'save', what: 'json' },
+  { type: 'save-picture', name: 'heatmap', png: Uint8Array.of(1, 2) },
+  {
+    type: 'experiment',
+    action: { do: 'run', experiment: 'lens', values: { a: 'b', c: 1.5, d: true, e: ['f'] } },
+  },
+  { type: 'experiment', action: { do: 'stop' } },
+  { type: 'experiment', action: { do: 'close', run: 1 } },
+  { type: 'experiment', action: { do: 'choose-text', experiment: 'lens', input: 'text' } },
+  { type: 'experiment', action: { do: 'save-json', run: 1 } },
+  { type: 'experiment', action: { do: 'save-csv', run: 1, part: 0 } },
+];
+
+export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {
+  pattern: replies.pattern,
+  predictions: replies.predictions,
+  picture: { bytes: Uint8Array.of(1, 2) },
+};

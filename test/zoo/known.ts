@@ -1,0 +1,53 @@
+/** The fixtures, and what is known of them. */
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** The folders of all fixtures; `SINKSCOPE_ZOO` names another folder of fixtures to try instead. */
+export const folders: readonly string[] = (
+  process.env.SINKSCOPE_ZOO
+    ? [process.env.SINKSCOPE_ZOO]
+    : ['fixtures', 'families'].map((part) => join(import.meta.dirname, part))
+).flatMap((root) =>
+  readdirSync(root, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(root, name)),
+);
+
+/** The quantities that are compared, as the table of `docs/models.md` names them. */
+export const quantities = ['hidden', 'resid_mid', 'attn', 'mlp', 'head'] as const;
+export type Quantity = (typeof quantities)[number];
+
+/** What `fixture.json` says; undefined facts do not apply to the model. */
+export interface Fixture {
+  readonly name: string;
+  readonly dtype: string;
+  readonly tolerance: number;
+  /** What made the golden: PyTorch, or ONNX Runtime on the file itself with its tensors tapped. */
+  readonly golden: string;
+  /** By name of the golden's tensors: the graph's own. */
+  readonly taps: Readonly<Record<string, { readonly tensor: string }>>;
+  /** The golden tensor that is the model's output. */
+  readonly head: string;
+  readonly layers: number;
+  readonly heads?: number;
+  readonly kv_heads?: number;
+  readonly hidden: number;
+  readonly head_dim?: number;
+  readonly mlp_hidden?: number;
+  readonly parallel_block: boolean;
+  readonly inputs: readonly { readonly name: string; readonly feed?: string }[];
+  /** Quantities of the golden that Sinkscope cannot give for this model, and why: the honest gaps. */
+  readonly gaps?: Partial<Record<Quantity, string>>;
+}
+
+export async function fixture(folder: string): Promise<Fixture> {
+  return JSON.parse(await readFile(join(folder, 'fixture.json'), 'utf8'));
+}
+
+/** What a fixture may differ by: the issue's rule for its precision. */
+export function toleranceOf({ name, dtype, tolerance }: Fixture): number {
+  if (dtype === 'float16' || dtype === 'bfloat16') return 1e-2;
+  if (dtype.startsWith('int') || /int4|int8|q4|qdq/.test(name)) return 2e-2;
+  return Math.max(1e-5, 4 * tolerance);
+}

@@ -1,0 +1,66 @@
+/** A plot of Observable Plot in its place in an element: as wide as the place, drawn anew when that changes. */
+import type { plot } from '@observablehq/plot';
+import type { ReactiveController, ReactiveElement } from 'lit';
+import { svgPicture } from './picture.js';
+import type { Theme } from './theme.js';
+
+/** What Plot gives where there is no legend: a picture that knows its scales. */
+export type Drawing = ReturnType<typeof plot>;
+
+export class PlotPlace implements ReactiveController {
+  /** The plot as it is shown; undefined before its width is known. */
+  drawing: Drawing | undefined;
+  /** In CSS pixels. */
+  #width = 0;
+  #place: Element | undefined;
+  readonly #resize = new ResizeObserver(() => {
+    const width = Math.round(this.#place?.clientWidth ?? 0);
+    if (width === this.#width || width === 0) return;
+    this.#width = width;
+    this.draw();
+  });
+
+  /**
+   * @param host draws the element of class `plot` and calls {@link draw} when what is plotted has changed
+   * @param make the plot for a width in CSS pixels
+   */
+  constructor(
+    private readonly host: ReactiveElement,
+    private readonly make: (width: number) => Drawing,
+  ) {
+    host.addController(this);
+  }
+
+  hostConnected(): void {
+    this.hostUpdated();
+  }
+
+  hostUpdated(): void {
+    const place = this.host.renderRoot.querySelector('.plot') ?? undefined;
+    if (place === this.#place) return;
+    this.#resize.disconnect();
+    this.#place = place;
+    if (place) this.#resize.observe(place);
+  }
+
+  hostDisconnected(): void {
+    this.#resize.disconnect();
+    this.#place = undefined;
+  }
+
+  draw(): void {
+    if (this.#width === 0) return;
+    this.drawing?.remove();
+    this.drawing = this.make(this.#width);
+    // Plot's own style sheet would be refused by the webview's policy; what it says is said in `plotStyles`.
+    for (const style of this.drawing.querySelectorAll('style')) style.remove();
+    this.drawing.setAttribute('aria-hidden', 'true');
+    this.#place?.append(this.drawing);
+  }
+
+  /** The plot as it is now, as pixels. */
+  async picture(theme: Theme): Promise<HTMLCanvasElement> {
+    if (!(this.drawing instanceof SVGSVGElement)) throw new Error('Nothing is plotted yet.');
+    return svgPicture(this.drawing, theme);
+  }
+}
