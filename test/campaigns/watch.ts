@@ -27,7 +27,7 @@ export const unwatchable =
   process.platform === 'linux' ? undefined : 'processes are watched through /proc, which only Linux has';
 
 /** How often a process is looked at, ms. */
-const glance = 20;
+const glance = 50;
 
 /** A process group as it is now: ids of its processes, zombies left out. */
 export function membersOf(group: number): number[] {
