@@ -16,9 +16,6 @@ import { path } from './case.js';
 import { actionOf, type Fault, type Round, type Victim } from './rounds.js';
 import { type Ended, membersOf, type Place, processorTimeOf, type RunOptions, run } from './watch.js';
 
-/** What a run may take: those that use every core take several seconds where others use them too. */
-export const most = 60;
-
 /** What a small disk's size is a multiple of, bytes. */
 const page = 4096;
 
@@ -69,13 +66,13 @@ export async function disturbed(
   if (fault.kind === 'orphan') return { ended: await orphaned(place, fault.signal), happened: true };
   if (fault.kind === 'turn') {
     const told = join(place.folder, 'told');
-    const ended = await run(place, args, { most, ...preloaded(means, place, told, fault) });
+    const ended = await run(place, args, preloaded(means, place, told, fault));
     return { ended, happened: existsSync(told) };
   }
   if (fault.kind === 'output') {
     const full = openSync('/dev/full', 'w');
     try {
-      return { ended: await run(place, args, { most, [fault.stream]: full }), happened: true };
+      return { ended: await run(place, args, { [fault.stream]: full }), happened: true };
     } finally {
       closeSync(full);
     }
@@ -84,13 +81,12 @@ export async function disturbed(
     const by = means.mounts ? fault.by : 'limit';
     const part = Math.floor(fault.part * bytes);
     const room = by === 'limit' ? part : page * Math.max(1, Math.ceil(part / page));
-    const ended = await run(place, args, { most, through: smallDisk(place, by, room) });
+    const ended = await run(place, args, { through: smallDisk(place, by, room) });
     return { ended, happened: room < bytes };
   }
   let happened = false;
   let timer: NodeJS.Timeout | undefined;
   const ended = await run(place, args, {
-    most,
     meanwhile: ({ pid }) => {
       const strike = () => {
         happened = fault.kind === 'kill' ? kill(pid, fault.victim, fault.signal) : change(place, name, fault);

@@ -8,7 +8,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, wr
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { disturbed, type Means, meansIn, most, preloaded, resultOf } from './disturb.js';
+import { disturbed, type Means, meansIn, preloaded, resultOf } from './disturb.js';
 import { parts } from './inputs.js';
 import { actionOf, actions, hows, type Round, roundOf } from './rounds.js';
 import { checkBuilt, type Ended, makePlace, type Place, run, strays, wrongAbout } from './watch.js';
@@ -57,7 +57,7 @@ function referenceOf(arena: Arena, name: string): Promise<Reference> {
 async function undisturbed(arena: Arena, name: string): Promise<Reference> {
   const place = prepared(arena, name);
   const told = join(place.folder, 'told');
-  const options = { most, ...preloaded(arena, place, told, { at: 0, how: 'count' }) };
+  const options = preloaded(arena, place, told, { at: 0, how: 'count' });
   const ended = await run(place, actionOf(name).args, options);
   if (ended.code !== 0) throw new Error(`${name} does not work undisturbed: ${ended.stderr}`);
   const result = contentOf(resultOf(place, name), place);
@@ -159,7 +159,7 @@ async function afterwards(place: Place, name: string, reference: Reference): Pro
   const result = resultOf(place, name);
   if (existsSync(result) && statSync(result).isDirectory()) rmSync(result, { recursive: true });
   restore(place, name);
-  const ended = await run(place, actionOf(name).args, { most });
+  const ended = await run(place, actionOf(name).args);
   const isWhole = existsSync(result) && reference.result.equals(contentOf(result, place));
   return [
     ...(ended.code === 0 && isWhole
@@ -229,7 +229,7 @@ export async function main(args: readonly string[]): Promise<number> {
         ? await planFrom(arena, seed, count)
         : Array.from({ length: count }, (_, index) => ({ kind, seed: seed + index }));
     const ends = new Map<string, number>();
-    const broken = new Map<string, string[]>();
+    const broken = new Map<string, number[]>();
     let bad = 0;
     let next = 0;
     const work = async () => {
@@ -239,16 +239,16 @@ export async function main(args: readonly string[]): Promise<number> {
         ends.set(`${one.kind}: ${end}`, (ends.get(`${one.kind}: ${end}`) ?? 0) + 1);
         if (wrong.length > 0) bad++;
         const again = `npm run faults -- --kind ${one.kind} --seed ${one.seed} --count 1   ${JSON.stringify(round)}`;
+        if (wrong.length > 0) console.log(`${again}\n  ${wrong.join('\n  ')}`);
         for (const rule of wrong.map((rule) => `${one.kind}: ${rule}`))
-          broken.set(rule, [...(broken.get(rule) ?? []), again]);
+          broken.set(rule, [...(broken.get(rule) ?? []), one.seed]);
       }
     };
     await Promise.all(Array.from({ length: availableParallelism() }, work));
     for (const [end, count] of [...ends].sort()) console.log(`${`${count}`.padStart(6)} ${end}`);
-    for (const [rule, rounds] of broken)
-      console.log(`\n${rounds.length} × ${rule}\n  ${rounds.slice(0, 3).join('\n  ')}`);
+    for (const [rule, seeds] of broken) console.log(`${seeds.length} × ${rule}, seeds ${seeds.slice(0, 8).join(', ')}`);
     const minutes = ((performance.now() - start) / 60_000).toFixed(1);
-    console.log(`\n${plan.length} rounds in ${minutes} minutes, ${bad} broke a rule.`);
+    console.log(`${plan.length} rounds in ${minutes} minutes, ${bad} broke a rule.`);
     return bad > 0 ? 1 : 0;
   } finally {
     closeArena(arena);

@@ -83,9 +83,9 @@ export function casesFrom(start: number, count: number, kind?: string): Key[] {
  * Tries cases.
  *
  * @param jobs how many at a time
- * @param shrinks whether what breaks a rule is made smaller
+ * @param tell hears of each that breaks a rule at once; the first of its kind to break one is made smaller for it
  */
-export async function fuzz(cases: readonly Key[], jobs: number, shrinks: boolean): Promise<Campaign> {
+export async function fuzz(cases: readonly Key[], jobs: number, tell?: (broken: Broken) => void): Promise<Campaign> {
   checkBuilt();
   const base = makePlace();
   const environment = { ...process.env };
@@ -98,11 +98,15 @@ export async function fuzz(cases: readonly Key[], jobs: number, shrinks: boolean
     const bench = new Bench(base);
     try {
       for (let one = cases[next++]; one; one = cases[next++]) {
-        const { tried, recipe } = await once(bench, one, shrinks);
+        const isNew = (rule: string) => !broken.some(({ kind, wrong }) => kind === one.kind && isLike(rule, wrong[0]));
+        const { tried, recipe } = await once(bench, one, (rule) => tell !== undefined && isNew(rule));
         all.set(one.kind, [...(all.get(one.kind) ?? []), tried]);
         const control = next % controlEvery === 0 ? await bench.control() : [];
         const wrong = [...tried.wrong, ...control];
-        if (wrong.length > 0) broken.push({ ...one, wrong, recipe, command: again(one) });
+        if (wrong.length === 0) continue;
+        const found = { ...one, wrong, recipe, command: again(one) };
+        broken.push(found);
+        tell?.(found);
       }
     } finally {
       bench.dispose();
@@ -119,33 +123,42 @@ export async function fuzz(cases: readonly Key[], jobs: number, shrinks: boolean
 
 const again = ({ kind, seed }: Key) => `npm run fuzz -- --kind ${kind} --seed ${seed} --count 1`;
 
-/** One case by its kind and seed, made smaller where it breaks a rule. */
-async function once(bench: Bench, { kind: name, seed }: Key, shrinks: boolean) {
+/**
+ * One case by its kind and seed.
+ *
+ * @param shrinks whether a case that breaks this rule is made smaller
+ * @returns how it went, and the smallest recipe that breaks the same rule
+ */
+async function once(bench: Bench, { kind: name, seed }: Key, shrinks: (rule: string) => boolean) {
   const kind = kinds[name];
   if (!kind) throw new Error(`There is no kind of input called ${name}; there are ${Object.keys(kinds).join(', ')}.`);
   let first: Tried | undefined;
   let deadline = 0;
   const { counterexample } = await fc.check(
     fc.asyncProperty(kind.recipe, async (recipe) => {
+      // Smaller ones that are not tried count as sound.
       if (first && performance.now() > deadline) return true;
       const tried = await bench.try(kind.made(recipe), seed % 8 === 7);
-      if (first) return tried.wrong.every((rule) => general(rule) !== general(first?.wrong[0] ?? ''));
+      if (first) return !tried.wrong.some((rule) => isLike(rule, first?.wrong[0]));
       first = tried;
-      deadline = performance.now() + shrinking;
-      return tried.wrong.length === 0;
+      const [rule] = tried.wrong;
+      if (rule !== undefined && shrinks(rule)) deadline = performance.now() + shrinking;
+      return rule === undefined;
     }),
-    { seed: spread(seed), numRuns: 1, endOnFailure: !shrinks },
+    { seed: spread(seed), numRuns: 1 },
   );
   if (!first) throw new Error('nothing was tried');
   return { tried: first, recipe: counterexample ? fc.stringify(counterexample[0]) : '' };
 }
 
 /** What a rule says, whatever the case. */
-export const general = (rule: string) =>
+const general = (rule: string) =>
   rule
+    .replace(/"[^"]*"|'[^']*'/g, '…')
     .replace(/\d+/g, 'n')
-    .replace(/"[^"]*"/g, '"…"')
     .slice(0, 80);
+
+const isLike = (rule: string, other = '') => general(rule) === general(other);
 
 /** Where cases are tried: an engine that stays, and is put away with a case that broke a rule. */
 class Bench {
@@ -164,7 +177,8 @@ class Bench {
           : await throughEngine(this.engine, place, given.ask);
       const saved = 'save' in given.ask && given.ask.save && tried.outcome === 'finished' ? [result(place)] : [];
       const wrong = [...tried.wrong, ...(await wrongWith(saved))];
-      for (const stray of [...strays(place, saved), ...strays(this.base, [])]) wrong.push(`left the file ${stray}`);
+      const left = [...strays(place, saved), ...strays(this.base, [])];
+      wrong.push(...left.map((file) => `left the file ${file.replace(/\d+/g, 'n')}`));
       if (wrong.length > 0) this.renew();
       return { ...tried, wrong };
     } finally {
@@ -337,26 +351,18 @@ export async function main(args: readonly string[]): Promise<number> {
   });
   const start = performance.now();
   const cases = casesFrom(Number(values.seed), Number(values.count), values.kind);
-  const { broken, tried } = await fuzz(cases, availableParallelism(), true);
+  const { broken, tried } = await fuzz(cases, availableParallelism(), ({ command, wrong, recipe }) =>
+    console.log(`${command}\n  ${wrong.join('\n  ').slice(0, 500)}\n  ${recipe.slice(0, 500)}`),
+  );
+  console.log();
   for (const [kind, results] of tried) console.log(line(kind, results));
-  const groups = new Map<string, Broken[]>();
-  for (const one of broken)
-    for (const rule of new Set(one.wrong.map(general)))
-      groups.set(`${one.kind}: ${rule}`, [...(groups.get(`${one.kind}: ${rule}`) ?? []), one]);
-  for (const [rule, [first, ...others]] of groups) {
-    if (!first) continue;
-    console.log(`\n${1 + others.length} × ${rule}\n  ${first.wrong.join('\n  ').slice(0, 600)}`);
-    console.log(`  smallest: ${first.recipe.slice(0, 600)}\n  again: ${first.command}`);
-    if (others.length > 0)
-      console.log(
-        `  also: ${others
-          .slice(0, 8)
-          .map(({ seed }) => seed)
-          .join(', ')}`,
-      );
-  }
+  const rules = new Map<string, number[]>();
+  for (const { kind, seed, wrong } of broken)
+    for (const rule of new Set(wrong.map((rule) => `${kind}: ${general(rule)}`)))
+      rules.set(rule, [...(rules.get(rule) ?? []), seed]);
+  for (const [rule, seeds] of rules) console.log(`${seeds.length} × ${rule}, seeds ${seeds.slice(0, 8).join(', ')}`);
   const minutes = ((performance.now() - start) / 60_000).toFixed(1);
-  console.log(`\n${cases.length} cases in ${minutes} minutes, ${broken.length} broke a rule.`);
+  console.log(`${cases.length} cases in ${minutes} minutes, ${broken.length} broke a rule.`);
   return broken.length > 0 ? 1 : 0;
 }
 

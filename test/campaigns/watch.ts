@@ -14,7 +14,7 @@ const cli = join(root, 'dist/cli.js');
 
 /** What a single run may take. A good run of the models that are used takes less than a second and 300 MB. */
 export const limits = {
-  /** From start to end, without the time in which it is its turn and another process has the processor. */
+  /** Of processor time, and of waiting for anything but a processor: a machine that is busy is none of its faults. */
   seconds: 10,
   /** Bytes of all its processes: the engine's budget in the campaigns, and three quarters of a gigabyte for the rest. */
   memory: 2 ** 30,
@@ -50,15 +50,17 @@ function kilobytes(pid: number, key: string): number {
   return 1024 * Number(new RegExp(`^${key}:\\s*(\\d+)`, 'm').exec(read(`/proc/${pid}/status`))?.[1] ?? 0);
 }
 
-/** How long the threads of a process have had a processor, ms. */
-export const processorTimeOf = (pid: number) => schedule(pid, 0);
+/** How long a process has had a processor, with all that its threads had that have ended, ms. */
+export function processorTimeOf(pid: number): number {
+  // Behind the name in brackets, which may hold anything: utime and stime, in hundredths of a second.
+  const fields = read(`/proc/${pid}/stat`).split(') ').at(-1)?.split(' ') ?? [];
+  return 10 * (Number(fields[11] ?? 0) + Number(fields[12] ?? 0));
+}
 
 /** How long the threads of a process could have gone on, and others had the processors, ms. */
-const waitOf = (pid: number) => schedule(pid, 1);
-
-function schedule(pid: number, column: 0 | 1): number {
+function queueTimeOf(pid: number): number {
   const threads = list(`/proc/${pid}/task`);
-  return sum(threads.map((id) => Number(read(`/proc/${pid}/task/${id}/schedstat`).split(' ')[column] ?? 0) / 1e6));
+  return sum(threads.map((id) => Number(read(`/proc/${pid}/task/${id}/schedstat`).split(' ')[1] ?? 0) / 1e6));
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
@@ -101,22 +103,23 @@ export interface Taken {
  *
  * @param pids which; called again and again
  * @param stop is to end them; called once, when they exceed a limit
- * @param most seconds
  * @returns what ends the watch
  */
-export function watch(pids: () => readonly number[], stop: () => void, most: number = limits.seconds): () => Taken {
+export function watch(pids: () => readonly number[], stop: () => void): () => Taken {
   const start = performance.now();
-  const waited = sum(pids().map(waitOf));
+  const worked = growing(processorTimeOf, pids());
+  const queued = growing(queueTimeOf, pids());
   let memory = 0;
   let excess: string | undefined;
   const look = () => {
+    if (excess !== undefined) return;
     const now = pids();
     memory = Math.max(memory, sum(now.map((pid) => kilobytes(pid, 'VmHWM'))));
-    const elapsed = performance.now() - start;
-    const isOver = elapsed > 1000 * most && elapsed - sum(now.map(waitOf)) + waited > 1000 * most;
-    if (excess !== undefined) return;
+    const [work, queue] = [worked(now), queued(now)];
+    const rest = performance.now() - start - work - queue;
     if (memory > limits.memory) excess = `took more than ${limits.memory / 2 ** 20} MB`;
-    else if (isOver) excess = `took more than ${most} s`;
+    else if (work > 1000 * limits.seconds) excess = `took more than ${limits.seconds} s of processor time`;
+    else if (rest > 1000 * limits.seconds) excess = `did nothing for ${limits.seconds} s`;
     if (excess !== undefined) stop();
   };
   const timer = setInterval(look, glance);
@@ -124,6 +127,16 @@ export function watch(pids: () => readonly number[], stop: () => void, most: num
     clearInterval(timer);
     look();
     return { seconds: (performance.now() - start) / 1000, memory, ...(excess && { excess }) };
+  };
+}
+
+/** How much a figure of processes has grown in all since now, with those that have ended and those that came. */
+function growing(figure: (pid: number) => number, now: readonly number[]): (pids: readonly number[]) => number {
+  const first = new Map(now.map((pid) => [pid, figure(pid)]));
+  const last = new Map<number, number>();
+  return (pids) => {
+    for (const pid of pids) last.set(pid, Math.max(last.get(pid) ?? 0, figure(pid) - (first.get(pid) ?? 0)));
+    return sum([...last.values()]);
   };
 }
 
@@ -176,8 +189,6 @@ export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** A program and its arguments that start the command line instead of Node.js; `$@` is appended. */
   readonly through?: readonly string[];
-  /** How long it may take, seconds. */
-  readonly most?: number;
   /** Files that take the place of the pipes. */
   readonly stdout?: number;
   readonly stderr?: number;
@@ -200,7 +211,6 @@ export async function run(place: Place, args: readonly string[], options: RunOpt
   const taken = watch(
     () => membersOf(group),
     () => endGroup(group),
-    options.most,
   );
   options.meanwhile?.(leader);
   const [stdout, stderr, [code, signal]] = await Promise.all([
