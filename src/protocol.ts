@@ -10,7 +10,7 @@ import type { Thresholds } from './analysis/thresholds.js';
 import { runEvent } from './engine/contract/events.js';
 import { type AnswerTo, questions, type ViewQuestionType, viewQuestion } from './engine/contract/questions.js';
 import { experimentFacts } from './experiments/facts.js';
-import { bytes, exactly, flag, maybe, problem, type Sent, text, whole } from './schemas.js';
+import { exactly, flag, maybe, problem, real, type Sent, text, uint8Array, whole } from './schemas.js';
 
 const bos = v.picklist(['auto', 'on', 'off']);
 
@@ -66,7 +66,7 @@ export const experimentRun = v.object({
   title: text,
   status: v.picklist(['running', 'finished', 'failed']),
   /** Undefined before the first step. */
-  progress: v.optional(v.object({ done: whole, of: whole, text })),
+  progress: v.optional(v.object({ done: real, of: whole, text })),
   presentation: v.optional(presentation),
   problem: v.optional(problem),
 });
@@ -114,7 +114,7 @@ const experimentAction = v.variant('do', [
 export type ExperimentAction = Sent<typeof experimentAction>;
 
 /** The file of the picture that the run is about: the host's to answer. */
-const picture = { schema: v.strictObject({ type: v.literal('picture') }), answer: v.object({ bytes }) };
+const picture = { schema: v.strictObject({ type: v.literal('picture') }), answer: v.object({ bytes: uint8Array }) };
 
 const asked = v.variant('type', [viewQuestion, picture.schema]);
 /** What a webview asks: about the engine's last run, or for the picture. */
@@ -158,7 +158,7 @@ const fromWebview = v.variant('type', [
   v.strictObject({ type: v.literal('query'), id: whole, query: asked }),
   v.strictObject({ type: v.literal('open-settings') }),
   v.strictObject({ type: v.literal('save'), what: v.picklist(['json', 'safetensors']) }),
-  v.strictObject({ type: v.literal('save-picture'), name: text, png: bytes }),
+  v.strictObject({ type: v.literal('save-picture'), name: text, png: uint8Array }),
   v.strictObject({ type: v.literal('experiment'), action: experimentAction }),
 ]);
 export type FromWebview = Sent<typeof fromWebview>;

@@ -36,7 +36,7 @@ export const maybe = <S extends v.GenericSchema>(schema: S) => v.optional(schema
 /** Arrays are checked by what they are and how long, never by element. */
 export const float32Array: v.GenericSchema<Float32Array> = v.instance(Float32Array, 'must be a Float32Array');
 export const int32Array: v.GenericSchema<Int32Array> = v.instance(Int32Array, 'must be an Int32Array');
-export const bytes: v.GenericSchema<Uint8Array> = v.instance(Uint8Array, 'must be a Uint8Array');
+export const uint8Array: v.GenericSchema<Uint8Array> = v.instance(Uint8Array, 'must be a Uint8Array');
 
 const problemCodes = [
   'file',
@@ -67,10 +67,10 @@ export const problem = exactly<Problem>()(
 /**
  * What is wrong with a message, in a clause: `attention.1.side must be ("first" | "last")`.
  *
- * @param whole what the message is called where all of it is wrong
+ * @param what what the message is called where all of it is wrong
  */
-export function said(issue: v.BaseIssue<unknown>, whole: string): string {
-  const where = v.getDotPath(issue) ?? whole;
+export function said(issue: v.BaseIssue<unknown>, what: string): string {
+  const where = v.getDotPath(issue) ?? what;
   if (issue.message.startsWith('Invalid key')) return `${where} is missing`;
   // Valibot's own messages say what was received, which may be a text of any length.
   return `${where} ${issue.message.startsWith('Invalid') ? `must be ${issue.expected ?? 'something else'}` : issue.message}`;

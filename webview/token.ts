@@ -17,7 +17,10 @@ export function tokenFacts({ labels, sinks }: Findings, token: number, kind: Kin
 }
 
 /** Its numbers at the layer that is shown, as a tooltip's title and lines; undefined before a layer has arrived. */
-export function describeToken({ analysis, findings, selection }: Scene, token: number): string[] | undefined {
+export function describeToken(
+  { analysis, findings, selection }: Pick<Scene, 'analysis' | 'findings' | 'selection'>,
+  token: number,
+): string[] | undefined {
   const layer = shownLayer(analysis, findings, selection);
   const statistics = analysis.layers.at(layer);
   if (statistics === undefined) return undefined;

@@ -4,7 +4,7 @@
  */
 import type { Node } from '../onnx/model.js';
 import { intAttribute, intsAttribute } from '../onnx/model.js';
-import { numbers } from '../onnx/tensor.js';
+import { constantNumbers } from '../onnx/tensor.js';
 import type { Flow } from './flow.js';
 
 /** A one-dimensional integer value, undefined where an element is not known before the run. */
@@ -18,7 +18,7 @@ export function partialVector(flow: Flow, value: string, depth = 0): PartialVect
   const tensor = flow.model.graph.initializers.get(value);
   if (tensor) {
     const count = tensor.dims.reduce((product, extent) => product * extent, 1);
-    return count <= maxElements ? numbers(tensor) : undefined;
+    return count <= maxElements ? constantNumbers(tensor) : undefined;
   }
   const node = flow.producer(value);
   if (!node || depth > maxDepth) return undefined;

@@ -7,12 +7,12 @@ import type { Model, Node } from '../onnx/model.js';
 import type { Anatomy, Attention } from './anatomy.js';
 import { Builder } from './operators/builder.js';
 import { hidden, type Obstacle } from './operators/operator.js';
-import { patternOf } from './operators/softmax.js';
+import { softmaxOf } from './operators/softmax.js';
 import { attentionOperator } from './operators/table.js';
 import { type Gap, merged } from './words.js';
 
 /** Names of values. */
-export interface Pattern {
+export interface PatternNames {
   /** Probabilities after the softmax, [batch, heads, queries, keys] up to leading axes; float32 where it is rebuilt. */
   readonly tensor: string;
   /** What queries are multiplied by and what the pattern weighs, [batch, key/value heads or heads, keys, head_dim]. */
@@ -27,12 +27,12 @@ export interface Patterned {
   /** Its `missing` says for every pattern that cannot be had why not. */
   readonly anatomy: Anatomy;
   /** By block (1-based). */
-  readonly patterns: ReadonlyMap<number, Pattern>;
+  readonly patterns: ReadonlyMap<number, PatternNames>;
 }
 
 /** Rebuilds the patterns that operators hide; `anatomy` is the model's own. */
 export function withPatterns(model: Model, anatomy: Anatomy): Patterned {
-  const patterns = new Map<number, Pattern>();
+  const patterns = new Map<number, PatternNames>();
   const nodes: Node[] = [];
   const gaps: Gap[] = [];
   for (const [index, { attention }] of anatomy.blocks.entries()) {
@@ -52,7 +52,7 @@ export function withPatterns(model: Model, anatomy: Anatomy): Patterned {
 }
 
 interface Found {
-  readonly pattern: Pattern;
+  readonly pattern: PatternNames;
   /** What makes it, where the graph does not. */
   readonly nodes: readonly Node[];
 }
@@ -66,7 +66,7 @@ function patternIn(model: Model, { pattern, keys, values }: Attention, prefix: s
   const operands = operator.rebuild({ operator, node, model }, build);
   if ('why' in operands) return operands;
   return {
-    pattern: { tensor: patternOf(build, operands), keys: operands.k, values: operands.v },
+    pattern: { tensor: softmaxOf(build, operands), keys: operands.k, values: operands.v },
     nodes: build.nodes,
   };
 }

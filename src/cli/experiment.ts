@@ -7,7 +7,7 @@ import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
 import type { Experiment, Setup } from '../experiments/experiment.js';
-import type { Input, Inputs } from '../experiments/facts.js';
+import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js';
 import { readText, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
 import { modelFile } from './model.js';
@@ -49,15 +49,16 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
   });
 }
 
-const isArgument = ({ flag }: Input) => flag.startsWith('<');
+const isArgument = ({ flag }: ExperimentInput) => flag.startsWith('<');
 
-const hasPrompt = (inputs: Inputs) => Object.values(inputs).some((input) => input.kind === 'text' && input.prompt);
+const hasPrompt = (inputs: ExperimentInputs) =>
+  Object.values(inputs).some((input) => input.kind === 'text' && input.prompt);
 
-const hasKind = (inputs: Inputs, ...kinds: readonly Input['kind'][]) =>
+const hasKind = (inputs: ExperimentInputs, ...kinds: readonly ExperimentInput['kind'][]) =>
   Object.values(inputs).some(({ kind }) => kinds.includes(kind));
 
 /** Options of the run itself, where they mean something. */
-function runOptions(inputs: Inputs): Option[] {
+function runOptions(inputs: ExperimentInputs): Option[] {
   const bos = [
     new Option('--bos', "begin every sequence with the prefix token (default: as the tokenizer's files say)"),
     new Option('--no-bos', "leave out the model's prefix token (BOS or sink token)"),
@@ -69,20 +70,20 @@ function runOptions(inputs: Inputs): Option[] {
   ];
 }
 
-function setupOf(engine: Engine, { bos, window, memory = 0 }: Options, inputs: Inputs): Setup {
+function setupOf(engine: Engine, { bos, window, memory = 0 }: Options, inputs: ExperimentInputs): Setup {
   const part = hasPrompt(inputs) && (window === 'first' || window === 'last') ? window : undefined;
   return { engine, bos, part, thresholds: defaultThresholds, ...budgetOf({ memory }) };
 }
 
 /** The options of an input; of several one is to be given. */
-function optionsOf(inputs: Inputs, name: string, input: Input): Option[] {
+function optionsOf(inputs: ExperimentInputs, name: string, input: ExperimentInput): Option[] {
   const option = optionOf(input);
   const other = otherOption(input);
   if (!other) return [isNeeded(inputs, name, {}) ? option.makeOptionMandatory() : option];
   return input.kind === 'texts' ? [other, option] : [other.conflicts(option.attributeName()), option];
 }
 
-function optionOf(input: Input): Option {
+function optionOf(input: ExperimentInput): Option {
   const { flag, help } = input;
   const open = 'open' in input && input.open !== undefined && !input.neededFor ? ` (default: ${input.open})` : '';
   const option = new Option(flag, `${help}${open}`);
@@ -101,7 +102,7 @@ function optionOf(input: Input): Option {
   }
 }
 
-function otherOption(input: Input): Option | undefined {
+function otherOption(input: ExperimentInput): Option | undefined {
   if (input.kind === 'text' && input.prompt) return new Option('--text <text>', 'the text itself');
   if (input.kind === 'texts' && input.typed)
     return new Option('--text <text>', 'a text itself; may be repeated').argParser(collect);
@@ -111,11 +112,11 @@ function otherOption(input: Input): Option | undefined {
 const collect = (value: string, before: readonly string[] = []) => [...before, value];
 
 /** What a person has given, by name of the input; files of texts are read. */
-async function givenBy(command: Command, inputs: Inputs): Promise<Given> {
+async function givenBy(command: Command, inputs: ExperimentInputs): Promise<Given> {
   const given: Record<string, unknown> = {};
   const values: readonly unknown[] = command.processedArgs;
   const args = new Map(command.registeredArguments.map((argument: Argument, i) => [argument.name(), values[i]]));
-  const givenFor = (input: Input) =>
+  const givenFor = (input: ExperimentInput) =>
     isArgument(input) ? args.get(nameOf(input.flag)) : command.getOptionValue(optionOf(input).attributeName());
   for (const [name, input] of Object.entries(inputs)) {
     const other = otherOption(input);
@@ -136,7 +137,7 @@ const nameOf = (argument: string) => argument.replace(/^<|(\.\.\.)?>$/g, '');
  * @param value of its option or argument, as it was read
  * @param otherwise of its other option
  */
-async function valueFrom(input: Input, value: unknown, otherwise: unknown): Promise<unknown> {
+async function valueFrom(input: ExperimentInput, value: unknown, otherwise: unknown): Promise<unknown> {
   switch (input.kind) {
     case 'text':
       if (typeof otherwise === 'string') return { name: typedName(otherwise), text: otherwise };
@@ -169,7 +170,7 @@ function corpusOf(typed: readonly string[], paths: readonly string[]): Corpus {
   return { name: [...own.map(({ name }) => name), ...paths].join(', '), texts: texts() };
 }
 
-function missing(input: Input, other: Option): SinkscopeError {
+function missing(input: ExperimentInput, other: Option): SinkscopeError {
   const what = input.kind === 'files' ? input.one : 'text';
   const options = input.kind === 'files' ? [optionOf(input), other] : [other, optionOf(input)];
   return new SinkscopeError({

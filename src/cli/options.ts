@@ -1,11 +1,12 @@
 /** Options that several subcommands have, and how their values are read. */
 import { InvalidArgumentError, Option } from 'commander';
+import { defaultBudget } from '../engine/host/budget.js';
 import { SinkscopeError } from '../errors.js';
-import type { Input } from '../experiments/facts.js';
+import type { ExperimentInput } from '../experiments/facts.js';
 import { valueIn, wantedOf } from '../experiments/values.js';
 
 /** Reads what an input asks for. */
-export const read = (input: Input) => (words: string) => {
+export const read = (input: ExperimentInput) => (words: string) => {
   const value = valueIn(input, words);
   if (value === undefined) throw new InvalidArgumentError(wantedOf(input));
   return value;
@@ -13,9 +14,11 @@ export const read = (input: Input) => (words: string) => {
 
 export function memoryOption(): Option {
   const flag = '--memory <MB>';
-  const help = 'what the engine may hold beside the block it runs';
+  const help = 'memory that the engine may hold beside the block it runs';
   const megabytes = { kind: 'whole', label: 'Memory', flag, help, least: 1, unit: 'megabytes' } as const;
-  return new Option(flag, help).argParser(read(megabytes)).default(1024);
+  return new Option(flag, help)
+    .argParser(read(megabytes))
+    .default(defaultBudget() / 2 ** 20, "a quarter of the machine's");
 }
 
 /** What an engine may use, of the option's megabytes. */

@@ -12,11 +12,11 @@ export async function drawProgress<Result>(run: AsyncGenerator<Progress, Result,
     gracefulExit: false, // the command line ends runs itself
   });
   const draw = (progress: Progress) => {
-    const { done, of } = progress;
+    const { done, of, underWay = 0 } = progress;
     const payload = { text: progressInWords(progress) };
     if (!bar.isActive) bar.start(of, done, payload);
     bar.setTotal(of);
-    bar.update(done, payload);
+    bar.update(done + underWay, payload);
   };
   try {
     return await finish(eachAs(run, draw));

@@ -5,8 +5,8 @@
 import type { Presentation } from '../analysis/presentation.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/host/engine.js';
-import type { ExperimentFacts, Inputs } from './facts.js';
-import { checkedValues, type Given, type Values } from './values.js';
+import type { ExperimentFacts, ExperimentInputs } from './facts.js';
+import { checkedValues, type Given, type InputValues } from './values.js';
 
 /** What may be used. */
 export interface Budget {
@@ -32,6 +32,8 @@ export interface Progress {
   readonly phase: string;
   readonly done: number;
   readonly of: number;
+  /** Of those that are not done but under way, how much is, as if it were done: for bars, not for words. */
+  readonly underWay?: number;
   /** What is known by now, in a few words. */
   readonly note?: string;
 }
@@ -39,16 +41,16 @@ export interface Progress {
 /** Yields how far it is, and what there is of the result where that is worth a look; returns the result. */
 export type Run<Result> = AsyncGenerator<Progress & { readonly partial?: Result }, Result, void>;
 
-export interface Definition<I extends Inputs, Result> extends ExperimentFacts {
+export interface Definition<I extends ExperimentInputs, Result> extends ExperimentFacts {
   readonly inputs: I;
   /** @throws SinkscopeError where values or model do not fit; `cancelled` when `signal` is aborted */
-  run(setup: Setup, values: Values<I>, signal: AbortSignal): Run<Result>;
+  run(setup: Setup, values: InputValues<I>, signal: AbortSignal): Run<Result>;
   /** What is shown of a result; pure. */
-  present(result: Result, values: Values<I>): Presentation;
+  present(result: Result, values: InputValues<I>): Presentation;
   /** The result for programs, its one JSON form; pure. Keys are public, see docs/json.md. */
-  json(result: Result, values: Values<I>): object;
+  json(result: Result, values: InputValues<I>): object;
   /** What {@link ExperimentFacts.saves} speaks of, as JSON; pure. */
-  file?(result: Result, values: Values<I>): object;
+  file?(result: Result, values: InputValues<I>): object;
 }
 
 /** How far it is, and what it would end with by now, where that is worth a look. */
@@ -72,7 +74,7 @@ export interface Experiment extends ExperimentFacts {
   run(setup: Setup, given: Given, signal: AbortSignal): AsyncGenerator<ExperimentStep, Outcome, void>;
 }
 
-export function define<const I extends Inputs, Result>(definition: Definition<I, Result>): Experiment {
+export function define<const I extends ExperimentInputs, Result>(definition: Definition<I, Result>): Experiment {
   const { run, present, json, file, ...facts } = definition;
   return {
     ...facts,

@@ -16,14 +16,14 @@ export interface ExperimentFacts {
   /** What it does, as the command line's help says it: no capital, no full stop. */
   readonly help: string;
   /** In the order in which they are asked for. */
-  readonly inputs: Inputs;
+  readonly inputs: ExperimentInputs;
   /** What its file is (`--save`), as that help says it; undefined: it has none beside its JSON. */
   readonly saves?: string;
 }
 
-export type Inputs = Readonly<Record<string, Input>>;
+export type ExperimentInputs = Readonly<Record<string, ExperimentInput>>;
 
-export type Input =
+export type ExperimentInput =
   | TextInput
   | TextsInput
   | FilesInput
@@ -162,7 +162,7 @@ const number = v.optional(v.number());
 const open = v.optional(text);
 const on = v.optional(v.literal(true));
 
-const input = exactly<Input>()(
+const input = exactly<ExperimentInput>()(
   v.variant('kind', [
     v.object({ ...any, kind: v.literal('text'), document: v.optional(v.picklist(['open', 'analysed'])), prompt: on }),
     v.object({ ...any, kind: v.literal('texts'), document: v.optional(v.literal('open')), typed: on }),

@@ -2,10 +2,10 @@
 import { SinkscopeError } from '../errors.js';
 import type {
   ChoiceInput,
+  ExperimentInput,
+  ExperimentInputs,
   FilesInput,
   IndicesInput,
-  Input,
-  Inputs,
   ModelInput,
   ModelsInput,
   NumberInput,
@@ -31,13 +31,13 @@ export interface Corpus {
 }
 
 /** Undefined where it was left open, or is not needed. */
-type OpenOr<I extends Input, T> = I extends { readonly default: string | number }
+type OpenOr<I extends ExperimentInput, T> = I extends { readonly default: string | number }
   ? T
   : I extends { readonly open: string } | { readonly neededFor: object }
     ? T | undefined
     : T;
 
-type ValueOf<I extends Input> = I extends TextInput
+type ValueOf<I extends ExperimentInput> = I extends TextInput
   ? OpenOr<I, NamedText>
   : I extends TextsInput
     ? Corpus
@@ -58,7 +58,7 @@ type ValueOf<I extends Input> = I extends TextInput
                   : never;
 
 /** What an experiment is given: by name of the input. */
-export type Values<I extends Inputs> = { readonly [Name in keyof I]: ValueOf<I[Name]> };
+export type InputValues<I extends ExperimentInputs> = { readonly [Name in keyof I]: ValueOf<I[Name]> };
 
 /** The same before it is checked: nothing for what is left out. */
 export type Given = Readonly<Record<string, unknown>>;
@@ -68,12 +68,12 @@ export type Given = Readonly<Record<string, unknown>>;
  *
  * @throws SinkscopeError `input` that names the first input whose value does not fit
  */
-export function checkedValues<I extends Inputs>(inputs: I, given: Given): Values<I> {
+export function checkedValues<I extends ExperimentInputs>(inputs: I, given: Given): InputValues<I> {
   const values = Object.entries(inputs).map(([name, input]) => [name, checkedValue(inputs, name, input, given)]);
-  return Object.fromEntries(values) as Values<I>; // entry by entry what `ValueOf` says of each kind
+  return Object.fromEntries(values) as InputValues<I>; // entry by entry what `ValueOf` says of each kind
 }
 
-function checkedValue(inputs: Inputs, name: string, input: Input, given: Given): unknown {
+function checkedValue(inputs: ExperimentInputs, name: string, input: ExperimentInput, given: Given): unknown {
   const value = given[name];
   if (value === undefined && !isNeeded(inputs, name, given)) return defaultOf(input);
   const read = typeof value === 'string' ? valueIn(input, value) : value;
@@ -87,7 +87,7 @@ function checkedValue(inputs: Inputs, name: string, input: Input, given: Given):
 }
 
 /** Whether an experiment cannot go without this input, what else is given being so. */
-export function isNeeded(inputs: Inputs, name: string, given: Given): boolean {
+export function isNeeded(inputs: ExperimentInputs, name: string, given: Given): boolean {
   const input = inputs[name];
   if (input === undefined || defaultOf(input) !== undefined) return false;
   if (input.neededFor) return isOfUse(inputs, name, given);
@@ -95,31 +95,31 @@ export function isNeeded(inputs: Inputs, name: string, given: Given): boolean {
 }
 
 /** Whether an experiment looks at this input at all, what else is given being so. */
-export function isOfUse(inputs: Inputs, name: string, given: Given): boolean {
+export function isOfUse(inputs: ExperimentInputs, name: string, given: Given): boolean {
   const input = inputs[name];
   return !input?.neededFor || input.neededFor.is.includes(`${choiceIn(inputs, input, given)}`);
 }
 
 /** The value of the input that decides whether this one is needed. */
-function choiceIn(inputs: Inputs, { neededFor }: Input, given: Given): unknown {
+function choiceIn(inputs: ExperimentInputs, { neededFor }: ExperimentInput, given: Given): unknown {
   const decides = neededFor && inputs[neededFor.input];
   return neededFor && (given[neededFor.input] ?? (decides && defaultOf(decides)));
 }
 
 /** The value of an input that is left out; undefined where it has none. */
-export function defaultOf(input: Input): string | number | boolean | undefined {
+export function defaultOf(input: ExperimentInput): string | number | boolean | undefined {
   if (input.kind === 'choice') return input.choices[0];
   if (input.kind === 'switch') return false;
   return 'default' in input ? input.default : undefined;
 }
 
 /** What words say; undefined where they do not say what is asked for. */
-export function valueIn(input: Input, words: string): unknown {
+export function valueIn(input: ExperimentInput, words: string): unknown {
   const value = readAs(input, words);
   return value !== undefined && fits(input, value) ? value : undefined;
 }
 
-function readAs(input: Input, words: string): unknown {
+function readAs(input: ExperimentInput, words: string): unknown {
   const trimmed = words.trim();
   switch (input.kind) {
     case 'whole':
@@ -136,7 +136,7 @@ function readAs(input: Input, words: string): unknown {
   }
 }
 
-function fits(input: Input, value: unknown): boolean {
+function fits(input: ExperimentInput, value: unknown): boolean {
   switch (input.kind) {
     case 'text':
       return isNamedText(value);
@@ -169,7 +169,7 @@ const within = ({ least, most }: Pick<NumberInput, 'least' | 'most'>, value: unk
   value <= (most ?? Number.POSITIVE_INFINITY);
 
 /** What a value has to be, in a sentence. */
-export function wantedOf(input: Input): string {
+export function wantedOf(input: ExperimentInput): string {
   switch (input.kind) {
     case 'text':
       return 'Choose a text.';

@@ -28,7 +28,7 @@ export interface ShownRun {
   readonly stale: boolean;
 }
 
-export type Change =
+export type AnalysesChange =
   /** Another run, or none: everything is to be read again. */
   | { readonly type: 'run' }
   | { readonly type: 'event'; readonly run: number; readonly index: number; readonly event: RunEvent }
@@ -40,7 +40,7 @@ export class Analyses implements vscode.Disposable {
   run: ShownRun | undefined;
   selection: Selection = {};
 
-  private readonly changes = new vscode.EventEmitter<Change>();
+  private readonly changes = new vscode.EventEmitter<AnalysesChange>();
   readonly onDidChange = this.changes.event;
   private readonly subscriptions: readonly vscode.Disposable[];
   private controller: AbortController | undefined;

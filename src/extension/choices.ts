@@ -2,7 +2,7 @@
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type { Problem } from '../errors.js';
-import type { ChoiceInput, Input, ModelInput, ModelsInput } from '../experiments/facts.js';
+import type { ChoiceInput, ExperimentInput, ModelInput, ModelsInput } from '../experiments/facts.js';
 import { valueIn, wantedOf } from '../experiments/values.js';
 import type { FoundModel } from '../models/find.js';
 import { bytesInWords, numberInWords, originInWords } from './words.js';
@@ -111,7 +111,7 @@ export async function chooseOne({ label, choices, ask }: ChoiceInput): Promise<s
 }
 
 /** A value that is typed, checked while it is. */
-export async function enterValue(input: Input): Promise<unknown> {
+export async function enterValue(input: ExperimentInput): Promise<unknown> {
   const typed = await vscode.window.showInputBox({
     title: input.label,
     validateInput: (words) => (valueIn(input, words) === undefined ? wantedOf(input) : undefined),

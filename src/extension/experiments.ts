@@ -7,7 +7,7 @@ import { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
 import { experiments } from '../experiments/catalogue.js';
 import { type Experiment, progressInWords, type Setup } from '../experiments/experiment.js';
-import type { Inputs } from '../experiments/facts.js';
+import type { ExperimentInputs } from '../experiments/facts.js';
 import type { Given } from '../experiments/values.js';
 import type { ExperimentRun } from '../protocol.js';
 import type { SettingsWatch } from './configuration.js';
@@ -79,8 +79,8 @@ export class Experiments implements vscode.Disposable {
       const steps = run(setup, { ...(await given()), ...model?.values }, signal);
       let step = await steps.next();
       for (; !step.done; step = await steps.next()) {
-        const { done, of, presentation = now.presentation, json = now.json } = step.value;
-        become({ progress: { done, of, text: progressInWords(step.value) }, presentation, json });
+        const { done, of, underWay = 0, presentation = now.presentation, json = now.json } = step.value;
+        become({ progress: { done: done + underWay, of, text: progressInWords(step.value) }, presentation, json });
       }
       const { presentation, json } = step.value;
       end = { status: 'finished', presentation, json };
@@ -122,7 +122,9 @@ export class Experiments implements vscode.Disposable {
   }
 
   /** The model that is chosen for all, by the name of the input that takes it; undefined where none does. */
-  private async chosenFor(inputs: Inputs): Promise<{ readonly name: string; readonly values: Given } | undefined> {
+  private async chosenFor(
+    inputs: ExperimentInputs,
+  ): Promise<{ readonly name: string; readonly values: Given } | undefined> {
     const input = Object.entries(inputs).find(([, one]) => one.kind === 'model' && one.chosen);
     if (!input) return undefined;
     const { file, name } = await this.models.chosen();

@@ -1,6 +1,7 @@
 /** The user's settings as one checked value. Defaults are those of the manifest (a test compares them). */
 import * as v from 'valibot';
 import { defaultThresholds, type Thresholds } from '../analysis/thresholds.js';
+import { defaultBudget } from '../engine/host/budget.js';
 
 export interface Settings {
   /** Name of a bundled model, or a path as the user wrote it. */
@@ -20,6 +21,7 @@ const from = (least: number, what = `a number from ${least} on`) =>
   v.pipe(v.number(what), v.finite(what), v.minValue(least, what));
 const share = v.pipe(from(0, 'a number from 0 to 1'), v.maxValue(1, 'a number from 0 to 1'));
 const whole = (least: number, what = `a whole number from ${least} on`) => v.pipe(from(least, what), v.integer(what));
+const megabytes = 'a whole number from 64 on, or 0 for a share of the memory';
 
 /**
  * All settings from `read`, which gives the raw value of a key below `sinkscope.`. A value that does not fit is
@@ -49,7 +51,7 @@ export function parseSettings(read: (key: string) => unknown): { settings: Setti
       minQueries: threshold('minQueries', whole(1)),
       minShare: threshold('minShare', share),
     },
-    memory: value('memoryBudget', whole(64), 1024) * 2 ** 20,
+    memory: value('memoryBudget', v.union([v.literal(0), whole(64)], megabytes), 0) * 2 ** 20 || defaultBudget(),
     threads: value('threads', v.pipe(whole(0), v.maxValue(256, 'at most 256')), 0),
   };
   return { settings, problems };

@@ -1,7 +1,7 @@
 /** The texts and files that experiments run on: a document, unless files were chosen in its place. */
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
-import type { FilesInput, Input, Inputs, TextInput, TextsInput } from '../experiments/facts.js';
+import type { ExperimentInput, ExperimentInputs, FilesInput, TextInput, TextsInput } from '../experiments/facts.js';
 import { readText, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, type Given, isOfUse, type NamedText } from '../experiments/values.js';
 import type { TextNames } from '../protocol.js';
@@ -11,7 +11,7 @@ import { chosenSource, type Source } from './source.js';
 export type FileInput = TextInput | TextsInput | FilesInput;
 
 /** Whether an input is given as a document or as files. */
-export function isOfFiles(input: Input): input is FileInput {
+export function isOfFiles(input: ExperimentInput): input is FileInput {
   return input.kind === 'text' || input.kind === 'texts' || input.kind === 'files';
 }
 
@@ -81,7 +81,7 @@ export class Texts implements vscode.Disposable {
    *
    * @throws SinkscopeError `file` or `input` where one cannot be read
    */
-  async read(inputs: Inputs, given: Given): Promise<Given> {
+  async read(inputs: ExperimentInputs, given: Given): Promise<Given> {
     const read: Record<string, unknown> = {};
     for (const [name, input] of Object.entries(inputs)) {
       if (!isOfFiles(input) || !isOfUse(inputs, name, given)) continue;

@@ -13,7 +13,7 @@ import {
   type ToWebview,
   type ViewState,
 } from '../protocol.js';
-import type { Analyses, Change, ShownRun } from './analyses.js';
+import type { Analyses, AnalysesChange, ShownRun } from './analyses.js';
 import { compact } from './compact.js';
 import type { Experiments, ExperimentsChange, KeptRun } from './experiments.js';
 import { contributedId } from './names.js';
@@ -61,7 +61,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     else postRuns();
   };
 
-  const changed = (change: Change) => {
+  const changed = (change: AnalysesChange) => {
     if (change.type === 'event') post(change);
     else if (change.type === 'selection') postSelection();
     else if (change.type === 'run') replay();

@@ -3,7 +3,7 @@ import { identity } from './functions.js';
 import { DataType, type Graph, type Node, type ValueInfo } from './model.js';
 import type { Pass } from './pass.js';
 import { type Names, type Renaming, renamed } from './rename.js';
-import { numbers } from './tensor.js';
+import { constantNumbers } from './tensor.js';
 
 /**
  * Every top-level `If` is inlined whose condition is constant, or is a boolean graph input: merged decoders have one
@@ -16,7 +16,7 @@ export const inlineBranches: Pass = (graph, { names }) => {
     if (node.op !== 'If' || node.domain !== '') return undefined;
     const name = node.inputs[0] ?? '';
     const constant = graph.initializers.get(name);
-    if (constant?.type === DataType.bool) return numbers(constant)[0] !== 0;
+    if (constant?.type === DataType.bool) return constantNumbers(constant)[0] !== 0;
     return flags.has(name) ? false : undefined;
   };
 

@@ -13,7 +13,7 @@ import {
 import { quoted } from './quoted.js';
 import { byteLength, elementCount, readRange } from './tensor.js';
 import { typedData, typedFields } from './typed.js';
-import { type Field, type Span, WireError, type WireReader, WireType } from './wire.js';
+import { type ByteSpan, type Field, WireError, type WireReader, WireType } from './wire.js';
 
 /** Tensors up to this size are held in memory; ONNX Runtime wants shapes and scalars in the model itself. */
 export const inlineBytes = 1024;
@@ -67,7 +67,7 @@ export class Parser {
     return { irVersion, producer: `${producer} ${version}`.trim(), opsets, graph, functions };
   }
 
-  private opset(span: Span, into: Map<string, number>): void {
+  private opset(span: ByteSpan, into: Map<string, number>): void {
     let domain = '';
     let version = 0;
     for (const field of this.reader.fields(span)) {
@@ -77,7 +77,7 @@ export class Parser {
     into.set(domain, version);
   }
 
-  private functionDefinition(span: Span): FunctionDefinition {
+  private functionDefinition(span: ByteSpan): FunctionDefinition {
     const { reader } = this;
     let name = '';
     let domain = '';
@@ -102,7 +102,7 @@ export class Parser {
     return { domain, name, overload, inputs, outputs, nodes, opsets, attributeNames, attributeDefaults };
   }
 
-  private graph(span: Span): Graph {
+  private graph(span: ByteSpan): Graph {
     if (++this.depth > maxDepth) throw new WireError(`graphs are nested more than ${maxDepth} deep`);
     const { reader } = this;
     let name = '';
@@ -136,7 +136,7 @@ export class Parser {
     };
   }
 
-  private node(span: Span): Node {
+  private node(span: ByteSpan): Node {
     const { reader } = this;
     let name = '';
     let op = '';
@@ -157,7 +157,7 @@ export class Parser {
     return { name, op, domain, inputs, outputs, attributes, ...(overload !== '' && { overload }) };
   }
 
-  private attribute(span: Span, into: Map<string, Attribute>): void {
+  private attribute(span: ByteSpan, into: Map<string, Attribute>): void {
     const { reader } = this;
     let name = '';
     let type: number | undefined;
@@ -180,7 +180,7 @@ export class Parser {
     else into.set(name, this.attributeValue(type, found, span));
   }
 
-  private attributeValue(type: number, found: ReadonlyMap<number, readonly Field[]>, span: Span): Attribute {
+  private attributeValue(type: number, found: ReadonlyMap<number, readonly Field[]>, span: ByteSpan): Attribute {
     const { reader } = this;
     const fields = found.get(valueFields.find(([known]) => known === type)?.[1] ?? -1) ?? [];
     const last = fields.at(-1);
@@ -214,7 +214,7 @@ export class Parser {
   }
 
   /** An attribute that is passed on as it is, so that nothing in it may lie elsewhere. */
-  private opaque(span: Span): Attribute {
+  private opaque(span: ByteSpan): Attribute {
     const { reader } = this;
     for (const field of reader.fields(span)) {
       if (tensorFields.has(field.number)) this.checkInline(reader.message(field));
@@ -229,7 +229,7 @@ export class Parser {
   }
 
   /** @throws WireError for a tensor whose data lie in another file */
-  private checkInline(span: Span): void {
+  private checkInline(span: ByteSpan): void {
     for (const field of this.reader.fields(span)) {
       if (field.number === 13 || field.number === 14)
         throw new WireError(
@@ -250,7 +250,7 @@ export class Parser {
     return [...this.reader.bigints(field)];
   }
 
-  private valueInfo(span: Span): ValueInfo {
+  private valueInfo(span: ByteSpan): ValueInfo {
     const { reader } = this;
     let name = '';
     let type: DataType | undefined;
@@ -270,7 +270,7 @@ export class Parser {
     return { name, ...(type && { type }), ...(shape && { shape }) };
   }
 
-  private shape(name: string, span: Span): (number | string | null)[] {
+  private shape(name: string, span: ByteSpan): (number | string | null)[] {
     const { reader } = this;
     const shape: (number | string | null)[] = [];
     for (const field of reader.fields(span)) {
@@ -289,7 +289,7 @@ export class Parser {
     return shape;
   }
 
-  private tensor(span: Span): Tensor {
+  private tensor(span: ByteSpan): Tensor {
     const { reader } = this;
     let name = '';
     let type: DataType = DataType.undefined;
@@ -333,12 +333,12 @@ export class Parser {
     return this.reader.bytes({ start: offset, end: offset + length });
   }
 
-  private inFile(data: Span | Uint8Array): FileRange | Uint8Array {
+  private inFile(data: ByteSpan | Uint8Array): FileRange | Uint8Array {
     if (data instanceof Uint8Array) return data;
     return { file: this.file, offset: data.start, length: data.end - data.start };
   }
 
-  private entry(span: Span, into: Map<string, string>): void {
+  private entry(span: ByteSpan, into: Map<string, string>): void {
     let key = '';
     let value = '';
     for (const field of this.reader.fields(span)) {

@@ -39,7 +39,7 @@ export function inputsOf(node: Node): readonly string[] {
 }
 
 /** Names that can be read, from the inside out. */
-export interface Scope {
+export interface NameScope {
   has(name: string): boolean;
 }
 
@@ -49,7 +49,7 @@ export interface Scope {
  *
  * @throws GraphError for values with two sources or none and for cycles
  */
-export function ordered(graph: Graph, outer: Scope = new Set()): Graph {
+export function ordered(graph: Graph, outer: NameScope = new Set()): Graph {
   const given = [...graph.inputs.map((input) => input.name), ...graph.initializers.keys()];
   const nodes = orderedNodes(graph.nodes, given, outer);
   const own = new Set(given);
@@ -61,7 +61,7 @@ export function ordered(graph: Graph, outer: Scope = new Set()): Graph {
 }
 
 /** As {@link ordered}, for bare nodes whose `given` values come from elsewhere. */
-export function orderedNodes(unordered: readonly Node[], given: Iterable<string>, outer: Scope): readonly Node[] {
+export function orderedNodes(unordered: readonly Node[], given: Iterable<string>, outer: NameScope): readonly Node[] {
   const own = new Set<string>();
   const claim = (name: string): void => {
     if (own.has(name)) throw new GraphError(`two sources make the value ${quoted(name)}`);
@@ -69,7 +69,7 @@ export function orderedNodes(unordered: readonly Node[], given: Iterable<string>
   };
   for (const name of given) claim(name);
   for (const node of unordered) for (const output of node.outputs) if (output !== '') claim(output);
-  const scope: Scope = { has: (name) => own.has(name) || outer.has(name) };
+  const scope: NameScope = { has: (name) => own.has(name) || outer.has(name) };
 
   const inner = unordered.map((node) => withOrderedSubgraphs(node, scope));
   const nodes = inner.every((node, i) => node === unordered[i]) ? unordered : inner;
@@ -113,7 +113,7 @@ export function orderedNodes(unordered: readonly Node[], given: Iterable<string>
   return order.every((node, i) => node === nodes[i]) ? nodes : order;
 }
 
-function withOrderedSubgraphs(node: Node, scope: Scope): Node {
+function withOrderedSubgraphs(node: Node, scope: NameScope): Node {
   if (subgraphs(node).length === 0) return node;
   const attributes = new Map<string, Attribute>();
   let changed = false;

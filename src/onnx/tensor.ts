@@ -104,7 +104,7 @@ const maxNumbers = 4096;
  *
  * @throws SinkscopeError `graph` for more than 4,096 elements and for types that are no plain numbers
  */
-export function numbers(tensor: Tensor): number[] {
+export function constantNumbers(tensor: Tensor): number[] {
   const count = elementCount(tensor.dims);
   const read = readers[tensor.type];
   const bits = elementBits(tensor.type);

@@ -2,7 +2,7 @@
 import { DataType } from './model.js';
 import { quoted } from './quoted.js';
 import { elementBits } from './tensor.js';
-import { type Field, type Span, WireError, type WireReader, WireType } from './wire.js';
+import { type ByteSpan, type Field, WireError, type WireReader, WireType } from './wire.js';
 
 /** `float_data`, `int32_data`, `string_data`, `int64_data`, `double_data`, `uint64_data`. */
 export const typedFields: ReadonlyMap<number, 'fixed' | 'varint' | 'string'> = new Map([
@@ -24,7 +24,7 @@ export function typedData(
   name: string,
   type: DataType,
   fields: readonly Field[],
-): Uint8Array | Span {
+): Uint8Array | ByteSpan {
   const first = fields[0];
   if (first === undefined) return new Uint8Array(0);
   if (fields.some((field) => field.number !== first.number)) {

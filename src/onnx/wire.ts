@@ -10,7 +10,7 @@ export interface ByteSource {
 }
 
 /** Bytes from `start` to before `end`, absolute in the source. */
-export interface Span {
+export interface ByteSpan {
   readonly start: number;
   readonly end: number;
 }
@@ -18,7 +18,7 @@ export interface Span {
 export const WireType = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 /** One field of a message; its span is the payload (of a varint: the varint itself). */
-export interface Field extends Span {
+export interface Field extends ByteSpan {
   readonly number: number;
   readonly type: number;
 }
@@ -56,12 +56,12 @@ export class WireReader {
 
   constructor(private readonly source: ByteSource) {}
 
-  get all(): Span {
+  get all(): ByteSpan {
     return { start: 0, end: this.source.size };
   }
 
   /** The fields of the message in `span`, in file order. */
-  *fields(span: Span): Generator<Field> {
+  *fields(span: ByteSpan): Generator<Field> {
     let position = span.start;
     while (position < span.end) {
       this.readVarint(position, span.end);
@@ -122,12 +122,12 @@ export class WireReader {
   }
 
   /** A copy of the payload. */
-  bytes(field: Span): Buffer {
+  bytes(field: ByteSpan): Buffer {
     return this.copy(field);
   }
 
   /** The payload of a length-delimited field as a message. */
-  message(field: Field): Span {
+  message(field: Field): ByteSpan {
     this.expect(field, WireType.bytes);
     return field;
   }
@@ -196,7 +196,7 @@ export class WireReader {
     throw new WireError(`a number before byte ${position} has too many digits`);
   }
 
-  private copy({ start, end }: Span): Buffer {
+  private copy({ start, end }: ByteSpan): Buffer {
     this.hold(end - start);
     const copy = Buffer.alloc(end - start);
     if (end - start <= windowBytes) {

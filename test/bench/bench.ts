@@ -1,5 +1,5 @@
 /**
- * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|panel]`;
+ * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|budget|panel]`;
  * nothing here is a test: a busy machine gives other numbers.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { RunRequest } from '../../src/engine/contract/events.js';
 import { Engine } from '../../src/engine/host/engine.js';
-import { experiments, surveyMemory, type Tools } from './experiments.js';
+import { experiments, surveyMemory, type Tools, tightBudget } from './experiments.js';
 import { type BenchModel, writeModels } from './models.js';
 
 const { values: options } = parseArgs({
@@ -34,7 +34,7 @@ interface Figure {
 async function main(): Promise<void> {
   const temporary = await mkdtemp(join(tmpdir(), 'sinkscope-bench-'));
   try {
-    const { gpt2, llama } = writeModels(temporary);
+    const { gpt2, llama, smol } = writeModels(temporary);
     console.log(`${cpus()[0]?.model ?? 'unknown processor'}, ${threads || 'all'} threads, ${rounds} rounds\n`);
     // Each part gives lines of the table; what the panel costs is measured in a browser and belongs here as well.
     const parts: Record<string, () => Promise<Figure[]>> = {
@@ -44,6 +44,7 @@ async function main(): Promise<void> {
       memory: () => memory(llama),
       experiments: () => experiments(tools, gpt2),
       survey: () => surveyMemory(tools, gpt2),
+      budget: () => tightBudget(tools, smol),
     };
     const figures: Figure[] = [];
     for (const [name, part] of Object.entries(parts)) {
@@ -188,10 +189,10 @@ function worker(name: string, model: BenchModel, tokens: number): Worker {
 }
 
 /** Seconds of every contender, by round; the first round is thrown away. */
-async function takeTurns<Name extends string>(contenders: Record<Name, () => Promise<unknown>>) {
+async function takeTurns<Name extends string>(contenders: Record<Name, () => Promise<unknown>>, count = rounds) {
   const names = Object.keys(contenders) as Name[];
   const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = 0; round <= count; round++) {
     for (const name of names) {
       const start = performance.now();
       await contenders[name]();
@@ -218,6 +219,7 @@ function ratios(values: readonly number[], references: readonly number[]): numbe
 
 const tools: Tools = {
   threads,
+  rounds,
   engine: () => new Engine(join(folder, 'engine.js')),
   worker,
   takeTurns,

@@ -121,9 +121,44 @@ function gelu(b: Builder, x: string): string {
   return b.one('Mul', [b.one('Mul', [x, b.floats([], 0.5)]), gate]);
 }
 
-/** The shape of LLaMA, D = 2048, 32 heads, gated MLP of 8,192; with 16 blocks 1.2 billion parameters. */
-function llama(b: Builder, layers = 16): string {
-  const [hidden, heads, wide, vocabulary] = [2048, 32, 8192, 32000];
+/** What models like LLaMA differ in. */
+interface LlamaShape {
+  readonly layers: number;
+  readonly hidden: number;
+  readonly heads: number;
+  /** Of keys and values: each is shared by as many heads as are more. */
+  readonly kvHeads: number;
+  /** Width of the gated MLP. */
+  readonly wide: number;
+  readonly vocabulary: number;
+  /** Whether the embedding table is the unembedding as well. */
+  readonly tied: boolean;
+}
+
+/** LLaMA's; with 16 blocks 1.2 billion parameters. */
+const llama1b: LlamaShape = {
+  layers: 16,
+  hidden: 2048,
+  heads: 32,
+  kvHeads: 32,
+  wide: 8192,
+  vocabulary: 32000,
+  tied: false,
+};
+
+/** SmolLM2-135M's: 540 MB, of which the head is a fifth. */
+export const smol: LlamaShape = {
+  layers: 30,
+  hidden: 576,
+  heads: 9,
+  kvHeads: 3,
+  wide: 1536,
+  vocabulary: 49152,
+  tied: true,
+};
+
+/** RMSNorm, no biases, gated MLP, keys and values of a group repeated. */
+function llama(b: Builder, { layers, hidden, heads, kvHeads, wide, vocabulary, tied }: LlamaShape): string {
   const width = hidden / heads;
   const linear = (x: string, from: number, to: number) => b.one('MatMul', [x, b.weight([from, to])]);
   const norm = (x: string) => {
@@ -131,17 +166,29 @@ function llama(b: Builder, layers = 16): string {
     const root = b.one('Sqrt', [b.one('Add', [mean, b.floats([], 1e-5)])]);
     return b.one('Mul', [b.one('Div', [x, root]), b.weight([hidden])]);
   };
+  const shared = (x: string, order: readonly number[]) => {
+    const own = split(b, linear(x, hidden, kvHeads * width), kvHeads, width, order);
+    if (kvHeads === heads) return own;
+    const repeated = b.one('Concat', Array<string>(heads / kvHeads).fill(b.one('Unsqueeze', [own, b.ints([1], 2)])), {
+      axis: int(2),
+    });
+    // 0 keeps an extent, but those of the repeated value stand one further back.
+    const shape = b.one('Shape', [own]);
+    const rest = b.one('Slice', [shape, b.ints([1], 2), b.ints([1], 4)]);
+    return b.one('Reshape', [repeated, b.one('Concat', [b.ints([2], 1, heads), rest], { axis: int(0) })]);
+  };
 
+  const table = b.weight([vocabulary, hidden]);
   const tokens = b.one('Slice', [b.one('Shape', ['input_ids']), b.ints([1], 1), b.ints([1], 2)]);
   const mask = causalMask(b, tokens);
-  let h = b.one('Gather', [b.weight([vocabulary, hidden]), 'input_ids']);
+  let h = b.one('Gather', [table, 'input_ids']);
   for (let layer = 0; layer < layers; layer++) {
     const x = norm(h);
     const mixed = attend(
       b,
       split(b, linear(x, hidden, hidden), heads, width, position.scores),
-      split(b, linear(x, hidden, hidden), heads, width, position.keys),
-      split(b, linear(x, hidden, hidden), heads, width, position.scores),
+      shared(x, position.keys),
+      shared(x, position.scores),
       mask,
       width,
       hidden,
@@ -152,7 +199,10 @@ function llama(b: Builder, layers = 16): string {
     const gated = b.one('Mul', [b.one('Mul', [gate, b.one('Sigmoid', [gate])]), linear(y, hidden, wide)]);
     h = b.one('Add', [h, linear(gated, wide, hidden)]);
   }
-  return linear(norm(h), hidden, vocabulary);
+  const last = norm(h);
+  return tied
+    ? b.one('MatMul', [last, b.one('Transpose', [table], { perm: ints(1, 0) })])
+    : linear(last, hidden, vocabulary);
 }
 
 /** Random weights, small enough that nothing overflows; one block of them over and over. */
@@ -182,17 +232,18 @@ export interface BenchModel {
   readonly weightBytes: number;
 }
 
-/** Writes both models into `folder`. */
-export function writeModels(folder: string): { gpt2: BenchModel; llama: BenchModel } {
+/** Writes the models that are run into `folder`. */
+export function writeModels(folder: string): { gpt2: BenchModel; llama: BenchModel; smol: BenchModel } {
   return {
     gpt2: write(join(folder, 'gpt2-shape'), gpt2, writeRandom, 50257),
-    llama: write(join(folder, 'llama-1b-shape'), (b) => llama(b), writeSparse, 32000),
+    llama: write(join(folder, 'llama-1b-shape'), (b) => llama(b, llama1b), writeSparse, 32000),
+    smol: write(join(folder, 'smollm2-shape'), (b) => llama(b, smol), writeRandom, smol.vocabulary),
   };
 }
 
 /** Writes a model of the shape of LLaMA with `layers` blocks into `folder`, its weights a hole. */
 export function writeLlama(folder: string, layers: number): BenchModel {
-  return write(join(folder, `llama-${layers}`), (b) => llama(b, layers), writeSparse, 32000);
+  return write(join(folder, `llama-${layers}`), (b) => llama(b, { ...llama1b, layers }), writeSparse, 32000);
 }
 
 function write(

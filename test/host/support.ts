@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
-import type { Change, ShownRun } from '../../src/extension/analyses.js';
+import type { AnalysesChange, ShownRun } from '../../src/extension/analyses.js';
 import type { Api } from '../../src/extension/extension.js';
 
 export function extension(): vscode.Extension<Api> {
@@ -63,7 +63,7 @@ export function halt({ analyses }: Api): number {
 }
 
 /** The next change for which `test` holds. */
-export function change({ analyses }: Api, test: (change: Change) => boolean): Promise<Change> {
+export function change({ analyses }: Api, test: (change: AnalysesChange) => boolean): Promise<AnalysesChange> {
   return new Promise((resolve) => {
     const subscription = analyses.onDidChange((next) => {
       if (!test(next)) return;
@@ -74,7 +74,7 @@ export function change({ analyses }: Api, test: (change: Change) => boolean): Pr
 }
 
 /** The next event of this type, in whatever run. */
-export function event(given: Api, type: string): Promise<Change> {
+export function event(given: Api, type: string): Promise<AnalysesChange> {
   return change(given, (next) => next.type === 'event' && next.event.type === type);
 }
 

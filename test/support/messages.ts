@@ -60,8 +60,13 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   measure: [
     {
       ...budget,
-      sequences: [{ ids: [1, 2, 3], from: 1 }],
-      variants: [{ name: 'as is', interventions, attention: { window: 4, sinks: 1 } }],
+      sequences: [
+        {
+          ids: [1, 2, 3],
+          from: 1,
+          variants: [{ name: 'as is', interventions, attention: { window: 4, sinks: 1 } }],
+        },
+      ],
     },
   ],
   states: [
@@ -111,8 +116,12 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     },
     { type: 'predictions', token: 0, top: [{ id: 1, text: 'b', probability: 0.5 }] },
   ],
-  measure: [{ type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2) }],
+  measure: [
+    { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
+    { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2) },
+  ],
   states: [
+    { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
     {
       type: 'states',
       sequence: 0,

@@ -2,7 +2,7 @@
 import { css, html, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { Selection } from '../../src/analysis/selection.js';
-import type { ExperimentFacts, Input, ModelsInput } from '../../src/experiments/facts.js';
+import type { ExperimentFacts, ExperimentInput, ModelsInput } from '../../src/experiments/facts.js';
 import { isOfUse } from '../../src/experiments/values.js';
 import type { ExperimentAction, ModelChoice, TextNames } from '../../src/protocol.js';
 import '../controls.js';
@@ -158,7 +158,7 @@ export class ExperimentForm extends LitElement {
     this.renderRoot.querySelector('form')?.requestSubmit();
   }
 
-  #field(facts: ExperimentFacts, name: string, input: Input) {
+  #field(facts: ExperimentFacts, name: string, input: ExperimentInput) {
     const key = `${facts.id} ${name}`;
     const typed = this.typed[key];
     const put = (value: Value) => {
@@ -294,6 +294,6 @@ function isChecked({ target }: Event): boolean {
 }
 
 /** What was chosen for an input is called, or else the document that it takes. */
-function calledIn({ documents, chosen }: TextNames, name: string, input: Input): string | undefined {
+function calledIn({ documents, chosen }: TextNames, name: string, input: ExperimentInput): string | undefined {
   return chosen[name] ?? ('document' in input && input.document ? documents[input.document] : undefined);
 }

@@ -4,7 +4,7 @@ import type { Builder } from './builder.js';
 import type { Operands } from './operator.js';
 
 /** The pattern that these operands make: float32 [batch, heads, queries, keys]. */
-export function patternOf(build: Builder, operands: Operands): string {
+export function softmaxOf(build: Builder, operands: Operands): string {
   const q = build.float32(operands.q);
   const k = operands.grouped ? repeated(build, q, build.float32(operands.k)) : build.float32(operands.k);
   let scores = build.node('MatMul', [q, build.transpose(k, [0, 1, 3, 2])]);

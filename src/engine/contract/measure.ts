@@ -4,6 +4,15 @@ import { float32Array, real, type Sent, text, whole } from '../../schemas.js';
 import { intervention } from './interventions.js';
 import { attentionWindow, memory, path, threads } from './request.js';
 
+const variant = v.object({
+  name: text,
+  interventions: v.array(intervention),
+  /** Every block attends through this window; undefined: as the model does. */
+  attention: v.optional(attentionWindow),
+});
+/** A way to run a sequence. */
+export type Variant = Sent<typeof variant>;
+
 const sequence = v.object({
   ids: v.pipe(v.array(whole), v.minLength(2)),
   /** The tokens from this index on are scored, each by what comes before it; at least 1. */
@@ -11,33 +20,32 @@ const sequence = v.object({
 });
 export type Sequence = Sent<typeof sequence>;
 
-const variant = v.object({
-  name: text,
-  interventions: v.array(intervention),
-  /** Every block attends through this window; undefined: as the model does. */
-  attention: v.optional(attentionWindow),
-});
-/** A way to run every sequence. */
-export type Variant = Sent<typeof variant>;
+/** Variants of one sequence may differ from those of another: not all have the same tokens at the same places. */
+const scoredSequence = v.object({ ...sequence.entries, variants: v.array(variant) });
+export type ScoredSequence = Sent<typeof scoredSequence>;
 
-export const measureRequest = v.object({
-  model: path,
-  sequences: v.array(sequence),
-  variants: v.array(variant),
-  memory,
-  threads,
-});
+export const measureRequest = v.object({ model: path, sequences: v.array(scoredSequence), memory, threads });
 export type MeasureRequest = Sent<typeof measureRequest>;
 
 export const measuredEvent = v.object({
   type: v.literal('measured'),
-  /** Index of the sequence and of the variant. */
+  /** Index of the sequence, and of its variant. */
   sequence: whole,
   variant: whole,
   /** −ln p of each scored token. */
   losses: float32Array,
 });
 export type MeasuredEvent = Sent<typeof measuredEvent>;
+
+export const progressEvent = v.object({
+  type: v.literal('progress'),
+  from: whole,
+  to: whole,
+  done: whole,
+  of: whole,
+});
+/** Sequences `from` to before `to` go through the blocks together: they have been through `done` of `of`. */
+export type ProgressEvent = Sent<typeof progressEvent>;
 
 /** The last thing that is said of many sequences. */
 export const doneEvent = v.object({ type: v.literal('done'), seconds: real });

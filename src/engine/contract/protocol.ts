@@ -4,7 +4,7 @@ import { type Problem, SinkscopeError } from '../../errors.js';
 import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '../../schemas.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { inspection } from './inspection.js';
-import { doneEvent, measuredEvent, measureRequest } from './measure.js';
+import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measure.js';
 import { question } from './questions.js';
 import { path } from './request.js';
 import { meanEvent, statesEvent, statesRequest } from './states.js';
@@ -22,8 +22,12 @@ export type EncodedText = Sent<typeof encoded>;
 /** By type: what a job is given, what it says while it goes on, and the answer that ends it. */
 export const jobs = {
   analyze: { request: runRequest, event: runningEvent, answer: finishedEvent },
-  measure: { request: measureRequest, event: measuredEvent, answer: doneEvent },
-  states: { request: statesRequest, event: v.variant('type', [statesEvent, meanEvent]), answer: doneEvent },
+  measure: { request: measureRequest, event: v.variant('type', [measuredEvent, progressEvent]), answer: doneEvent },
+  states: {
+    request: statesRequest,
+    event: v.variant('type', [statesEvent, meanEvent, progressEvent]),
+    answer: doneEvent,
+  },
   encode: { request: v.object({ model: path, text, bos: v.optional(flag) }), event: v.never(), answer: encoded },
   decode: { request: v.object({ model: path, ids: v.array(whole) }), event: v.never(), answer: v.array(text) },
   inspect: { request: v.object({ model: path }), event: v.never(), answer: inspection },

@@ -5,7 +5,7 @@ import { type Problem, SinkscopeError, toProblem } from '../../errors.js';
 import { partialFile } from '../../saving.js';
 import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
 import type { Inspection } from '../contract/inspection.js';
-import type { DoneEvent, MeasuredEvent, MeasureRequest } from '../contract/measure.js';
+import type { DoneEvent, MeasuredEvent, MeasureRequest, ProgressEvent } from '../contract/measure.js';
 import {
   type AnswerOf,
   checkSaid,
@@ -56,24 +56,26 @@ export class Engine {
   }
 
   /**
-   * Scores sequences under variants; the events come sequence by sequence, variant by variant, and `done` or `failed`
-   * at last. Starts and is cancelled as {@link analyze} is.
+   * Scores sequences under variants; the events come sequence by sequence, variant by variant, between them how far
+   * those are that go through the model together, and `done` or `failed` at last. Starts and is cancelled as
+   * {@link analyze} is.
    */
   measure(
     request: MeasureRequest,
     signal?: AbortSignal,
-  ): AsyncGenerator<MeasuredEvent | DoneEvent | FailedEvent, void, void> {
+  ): AsyncGenerator<MeasuredEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
     return this.stream('measure', request, signal);
   }
 
   /**
-   * Runs sequences and gives their hidden states reduced, then the means where they are asked for, and `done` or
-   * `failed` at last. Starts and is cancelled as {@link analyze} is.
+   * Runs sequences and gives their hidden states reduced, sequence by sequence, then the means where they are asked
+   * for, and `done` or `failed` at last; how far they are is said as {@link measure} does. Starts and is cancelled as
+   * {@link analyze} is.
    */
   states(
     request: StatesRequest,
     signal?: AbortSignal,
-  ): AsyncGenerator<StatesEvent | MeanEvent | DoneEvent | FailedEvent, void, void> {
+  ): AsyncGenerator<StatesEvent | MeanEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
     return this.stream('states', request, signal);
   }
 

@@ -81,8 +81,14 @@ interface Report {
 export async function runThrough(inside: Inside, report: Report, usedBefore: boolean): Promise<void> {
   const { request } = report;
   const { anatomy, summary } = inside.loaded;
-  const estimate = inside.known.positions ?? 1;
-  const dial = chooseDial(anatomy, summary.bytes, estimate, request.attention, request.memory, usedBefore);
+  const dial = chooseDial({
+    anatomy,
+    weightBytes: summary.bytes,
+    tokens: inside.known.positions ?? 1,
+    memory: request.memory,
+    again: usedBefore,
+    patterns: request.attention,
+  });
   if (inside.known.tokens !== undefined) await reportTokens(inside, report);
   if (inside.values.has(anatomy.embedding)) await reportBlock(inside, report, 0, inside.values);
   const body = inside.plan.stages.filter(({ first }) => first <= anatomy.layers);

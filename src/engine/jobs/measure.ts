@@ -5,49 +5,79 @@
 import type { Anatomy } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
 import { checkIds } from '../../tokens/tokenizer.js';
-import type { Intervention } from '../contract/interventions.js';
-import type { MeasuredEvent, MeasureRequest } from '../contract/measure.js';
-import type { AttentionWindow } from '../contract/request.js';
+import type {
+  MeasuredEvent,
+  MeasureRequest,
+  ProgressEvent,
+  ScoredSequence,
+  Sequence,
+  Variant,
+} from '../contract/measure.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { isCausal } from '../stages/causal.js';
+import { forward, type Lane, statesHeld } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
-import { intervened } from '../stages/intervened.js';
-import type { LoadedModel } from '../stages/loaded.js';
 import { createLossSession, type LossSession } from '../stages/losses.js';
-import { blockBytes } from '../stages/memory.js';
-import { cutsOf, runPatched, valueAt } from '../stages/patched.js';
-import { makePlan, type Stage } from '../stages/plan.js';
+import { chooseDial, logitRows, stateBytes } from '../stages/memory.js';
+import { cutsOf, valueAt } from '../stages/patched.js';
+import { makePlan } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
-import { windowedValues } from '../stages/windowed.js';
-import type { Value, Values } from '../tensors/value.js';
-
-/** Rows of logits that are held at once, in bytes. */
-const partBytes = 2 ** 26;
+import type { Values } from '../tensors/value.js';
+import { progressOf } from './progress.js';
 
 /**
- * Scores every sequence under every variant, sequence by sequence.
+ * Scores every sequence under its variants, sequence by sequence.
  *
  * @throws SinkscopeError `input` where the model predicts no tokens, an intervention is about nothing, or an id is out
  *   of range; `too-long` where a sequence is longer than the context.
  */
 export async function measure(
-  loaded: LoadedModel,
   runner: StageRunner,
   request: MeasureRequest,
-  emit: (event: MeasuredEvent) => Promise<void>,
+  emit: (event: MeasuredEvent | ProgressEvent) => Promise<void>,
 ): Promise<void> {
-  const { anatomy, model, summary } = loaded;
-  const logits = anatomy.unembedding?.logits;
-  if (!loaded.predicts || logits === undefined) {
+  const { anatomy } = runner.loaded;
+  const { sequences } = request;
+  await check(runner, request);
+  const { head, dial, course } = prepare(runner, request);
+  const softmax = await createLossSession(request.threads);
+  try {
+    for (let from = 0; from < sequences.length; from += dial.sequences) {
+      const group = sequences.slice(from, from + dial.sequences).map((sequence) => lanesOf(anatomy, sequence));
+      const under = group.flatMap(({ lanes }) => lanes);
+      const report = progressOf(anatomy, dial, from, from + group.length);
+      for await (const { stage } of forward(runner, course, under)) {
+        for (const event of report(stage)) await emit(event);
+      }
+      // Made once for all that the group has to score.
+      const keepHead = dial.keep || group.flatMap(({ scored }) => scored).length > 1;
+      for (const [i, { scored, sequence }] of group.entries()) {
+        for (const [variant, { values }] of scored.entries()) {
+          const losses = await lossesOf(head, softmax, values, sequence, keepHead);
+          await emit({ type: 'measured', sequence: from + i, variant, losses });
+        }
+      }
+      if (keepHead && !dial.keep) await runner.release();
+    }
+  } finally {
+    await softmax.release();
+  }
+}
+
+/** @throws SinkscopeError as {@link measure} */
+async function check(runner: StageRunner, { sequences }: MeasureRequest): Promise<void> {
+  const { anatomy, predicts, summary, file } = runner.loaded;
+  if (!predicts) {
     throw new SinkscopeError({
       code: 'input',
-      file: loaded.file,
-      message: `${loaded.file} predicts no tokens: it has no output head over a vocabulary, so there is no perplexity.`,
+      file,
+      message: `${file} predicts no tokens: it has no output head over a vocabulary, so there is no perplexity.`,
     });
   }
-  for (const { interventions } of request.variants)
-    for (const { point, block } of interventions) valueAt(anatomy, point, block);
-  const longest = Math.max(...request.sequences.map(({ ids }) => ids.length));
+  for (const { variants } of sequences)
+    for (const { interventions } of variants)
+      for (const { point, block } of interventions) valueAt(anatomy, point, block);
+  const longest = longestOf(sequences);
   if (summary.context !== undefined && longest > summary.context) {
     throw new SinkscopeError({
       code: 'too-long',
@@ -55,99 +85,95 @@ export async function measure(
       limit: { tokens: longest, context: summary.context },
     });
   }
-  if (!(await isCausal(loaded, runner, request.sequences[0]?.ids ?? []))) {
+  for (const { ids } of sequences) checkIds(ids, summary.vocabulary);
+  if (!(await isCausal(runner, sequences[0]?.ids ?? []))) {
     throw new SinkscopeError({
       code: 'input',
-      file: loaded.file,
-      message: `${loaded.file} lets every token see those after it, so it does not predict the next one and has no perplexity; give a model that generates text.`,
+      file,
+      message: `${file} lets every token see those after it, so it does not predict the next one and has no perplexity; give a model that generates text.`,
     });
   }
+}
+
+const longestOf = (sequences: MeasureRequest['sequences']) => Math.max(...sequences.map(({ ids }) => ids.length));
+
+/** Where the blocks are cut for all variants alike, and how many sequences go through them together. */
+function prepare(runner: StageRunner, { sequences, memory }: MeasureRequest) {
+  const { anatomy, model, summary } = runner.loaded;
+  const { layers } = anatomy;
+  const logits = anatomy.unembedding?.logits ?? anatomy.output;
   const plan = makePlan(model.graph, anatomy, new Map(), [logits]);
-  const stage = plan.stages.find(({ first }) => first > anatomy.layers);
+  const stage = plan.stages.find(({ first }) => first > layers);
   if (!stage) throw new Error('the head has no stage');
-  const head = new Head(runner, stage, valueAt(anatomy, 'resid_post', anatomy.layers), logits);
-  const keep = 2 * summary.bytes + blockBytes(anatomy, longest) <= request.memory;
-  const cut = (after: readonly number[]) =>
-    plan.cut(ascending([...after, anatomy.layers])).filter(({ last }) => last <= anatomy.layers);
-  const everyBlock = Array.from({ length: anatomy.layers + 1 }, (_, block) => block);
-  const variants = request.variants.map(({ interventions, attention }) => {
-    const cuts = attention ? everyBlock : cutsOf(interventions);
-    // A model that is not kept is held block by block.
-    const stages = cut(keep ? cuts : everyBlock).filter((part) => part.first > (cuts[0] ?? -1));
-    return { interventions, attention, first: cuts[0], stages };
+  const everyBlock = Array.from({ length: layers + 1 }, (_, block) => block);
+  const cuts = sequences.flatMap(({ variants }) =>
+    variants.flatMap(({ attention, interventions }) => (attention ? everyBlock : cutsOf(interventions))),
+  );
+  const ends = [...new Set([...cuts, layers])].sort((a, b) => a - b);
+  const stagesOf = (blocks: readonly number[]) => plan.cut(blocks).filter(({ last }) => last <= layers);
+  const lasting = stage.inputs;
+  const tokens = longestOf(sequences);
+  const lanes = 1 + Math.max(...sequences.map(({ variants }) => variants.filter(isChanged).length));
+  const dial = chooseDial({
+    anatomy,
+    weightBytes: summary.bytes,
+    tokens,
+    memory,
+    again: true,
+    stages: ends.length,
+    logits: true,
+    held: lanes * statesHeld(plan, stagesOf(everyBlock), lasting) * stateBytes(anatomy, tokens),
   });
-  // The plain run stops where a changed one begins, to leave it what it needs.
-  const plainStages = cut(keep ? variants.flatMap(({ first }) => first ?? []) : everyBlock);
-  const lasting = new Set([...head.stage.inputs, ...variants.flatMap(({ stages }) => givenTo(stages))]);
-  const run = async (
-    known: Values,
-    stages: readonly Stage[],
-    interventions: readonly Intervention[],
-    attention?: AttentionWindow,
-  ) => {
-    const values = new Map<string, Value>(known);
-    for (const [i, part] of stages.entries()) {
-      const instead = attention && (await windowedValues(loaded, runner, plan, part, values, attention, keep));
-      const results = await runPatched(runner, plan, anatomy, part, values, interventions, keep, instead);
-      for (const [name, value] of results) values.set(name, value);
-      const needed = new Set(stages.slice(i + 1).flatMap(({ inputs }) => inputs));
-      for (const name of values.keys()) if (!needed.has(name) && !lasting.has(name)) values.delete(name);
-    }
-    return values;
+  return {
+    head: new Head(runner, stage, valueAt(anatomy, 'resid_post', layers), logits, logitRows(anatomy, memory)),
+    dial,
+    course: { plan, stages: stagesOf(dial.keep ? ends : everyBlock), keep: dial.keep, lasting },
   };
-
-  const softmax = await createLossSession(request.threads);
-  try {
-    for (const [index, { ids, from }] of request.sequences.entries()) {
-      checkIds(ids, summary.vocabulary);
-      const plain = await run(makeFeeds(anatomy.inputs, new Map(), ids).values, plainStages, []);
-      for (const [variant, { interventions, attention, first, stages }] of variants.entries()) {
-        const values =
-          first === undefined
-            ? plain
-            : await run(changedAt(plain, anatomy, first, interventions), stages, interventions, attention);
-        const losses = await lossesOf(head, softmax, values, ids, from, anatomy, keep);
-        await emit({ type: 'measured', sequence: index, variant, losses });
-      }
-    }
-  } finally {
-    await softmax.release();
-  }
 }
 
-/** What stages take that none of them makes. */
-function givenTo(stages: readonly Stage[]): string[] {
-  const made = new Set(stages.flatMap(({ outputs }) => outputs));
-  return stages.flatMap(({ inputs }) => inputs).filter((input) => !made.has(input));
+const isChanged = (variant: Variant) => startOf(variant) !== undefined;
+
+/** The block after which a variant is no longer the plain run; undefined where it is that. */
+function startOf({ attention, interventions }: Variant): number | undefined {
+  return attention ? 0 : cutsOf(interventions)[0];
 }
 
-const ascending = (numbers: readonly number[]) => [...new Set(numbers)].sort((a, b) => a - b);
+/** What goes through the blocks for one sequence. */
+interface Lanes {
+  readonly sequence: Sequence;
+  /** The plain one first, until the last of the others begins. */
+  readonly lanes: readonly Lane[];
+  /** By variant. */
+  readonly scored: readonly Lane[];
+}
 
-/** The values of the plain run with the residual point after `block` changed. */
-function changedAt(plain: Values, anatomy: Anatomy, block: number, interventions: readonly Intervention[]): Values {
-  const name = valueAt(anatomy, 'resid_post', block);
-  const here = interventions.filter((intervention) => intervention.block === block);
-  const state = plain.get(name);
-  return state && here.length > 0 ? new Map(plain).set(name, intervened(state, here)) : plain;
+function lanesOf({ inputs }: Anatomy, sequence: ScoredSequence): Lanes {
+  const starts = sequence.variants.map(startOf);
+  const plain: Lane = {
+    values: new Map(makeFeeds(inputs, new Map(), sequence.ids).values),
+    interventions: [],
+    ...(!starts.includes(undefined) && { until: Math.max(...starts.map((start) => start ?? 0)) }),
+  };
+  const scored = sequence.variants.map((variant): Lane => {
+    const { interventions, attention } = variant;
+    const block = startOf(variant);
+    return block === undefined ? plain : { values: new Map(), interventions, attention, after: { lane: plain, block } };
+  });
+  return { sequence, lanes: [plain, ...scored.filter((lane) => lane !== plain)], scored };
 }
 
 async function lossesOf(
   head: Head,
   softmax: LossSession,
   values: Values,
-  ids: readonly number[],
-  from: number,
-  anatomy: Anatomy,
+  { ids, from }: Sequence,
   keep: boolean,
 ): Promise<Float32Array> {
   const losses = new Float32Array(ids.length - from);
-  const vocabulary = anatomy.vocabulary ?? 2 ** 16;
-  const rows = Math.max(1, Math.floor(partBytes / 4 / vocabulary));
-  for (let start = from; start < ids.length; start += rows) {
-    const end = Math.min(start + rows, ids.length);
-    // The token at i is predicted at position i - 1.
-    const logits = await head.logits(values, start - 1, end - 1, keep);
-    losses.set(await softmax.losses(logits, ids.slice(start, end)), start - from);
+  // The token at i is predicted at position i - 1.
+  for await (const part of head.parts(values, from - 1, ids.length - 1, keep)) {
+    const { logits } = part;
+    losses.set(await softmax.losses(logits, ids.slice(part.from + 1, part.to + 1)), part.from + 1 - from);
   }
   return losses;
 }

@@ -37,7 +37,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const elapsed = stopwatch();
     const used = await use(request);
     allowRunning();
-    await measure(used.loaded, used.runner, request, emit);
+    await measure(used.runner, request, emit);
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
@@ -48,7 +48,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const before = reference === undefined ? undefined : await recorded(request, reference);
     const used = await use(request);
     allowRunning();
-    await reduceStates(used.loaded, used.runner, request, before, emit);
+    await reduceStates(used.runner, request, before, emit);
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
@@ -108,7 +108,7 @@ export async function perform<T extends JobType>(
 async function recorded(request: RequestOf<'states'>, reference: string): Promise<Recorded> {
   const used = await use({ ...request, model: reference });
   allowRunning();
-  return recordStates(used.loaded, used.runner, request);
+  return recordStates(used.runner, request);
 }
 
 /** Seconds since now. */

@@ -2,14 +2,11 @@
 import { SinkscopeError } from '../../errors.js';
 import { SafetensorsWriter } from '../../statistics/safetensors.js';
 import type { SaveRequest } from '../contract/events.js';
-import type { Head } from '../stages/head.js';
+import type { Head, LogitPart } from '../stages/head.js';
 import type { LoadedModel } from '../stages/loaded.js';
 import type { Pattern } from '../tensors/patterns.js';
 import type { Values } from '../tensors/value.js';
 import { floats } from '../tensors/value.js';
-
-/** Logits are computed and written in parts of about this many bytes. */
-const partBytes = 2 ** 26;
 
 export interface Saver {
   /** [tokens, width] */
@@ -49,29 +46,28 @@ export async function openSaver(request: SaveRequest, { anatomy, predicts }: Loa
         await whole();
         return undefined;
       }
-      const count = Math.max(1, Math.floor(partBytes / 4 / (anatomy.vocabulary ?? 2 ** 16)));
-      const rows = Math.min(count, tokens);
-      const keepHead = keep || rows < tokens;
-      let first: Float32Array;
+      const parts = head.parts(values, 0, tokens, keep);
+      let first: IteratorResult<LogitPart, void>;
       try {
-        first = await head.logits(values, 0, rows, keepHead);
+        first = await parts.next();
       } catch (error) {
         if (!SinkscopeError.is(error, 'input')) throw error;
         // A file that gives logits of its last positions only: those are what there is to save.
         const value = floats(await whole());
         return value.slice(value.length - (anatomy.vocabulary ?? value.length));
       }
-      const width = first.length / rows;
-      let part = first;
-      async function* parts() {
-        yield first;
-        for (let from = rows; from < tokens; from += count) {
-          part = await head.logits(values, from, Math.min(from + count, tokens), keepHead);
-          yield part;
+      if (first.done) return undefined;
+      let { logits } = first.value;
+      const width = logits.length / first.value.to;
+      async function* all() {
+        yield logits;
+        for await (const part of parts) {
+          logits = part.logits;
+          yield logits;
         }
       }
-      await writer.append(output, [tokens, width], parts());
-      return part.slice(-width);
+      await writer.append(output, [tokens, width], all());
+      return logits.slice(-width);
     },
     finish: () => writer.finish(),
     abort: () => writer.abort(),

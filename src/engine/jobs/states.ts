@@ -4,19 +4,22 @@ import { hiddenStatistics } from '../../statistics/hidden.js';
 import { countAbove, int8Errors, nearest, stateDifference } from '../../statistics/int8.js';
 import type { HiddenStatistics } from '../../statistics/statistics.js';
 import { checkIds } from '../../tokens/tokenizer.js';
+import type { ProgressEvent } from '../contract/measure.js';
 import type { MeanEvent, Place, ReducedState, StatesEvent, StatesRequest } from '../contract/states.js';
 import { makeFeeds } from '../inputs/feeds.js';
+import { forward, statesHeld } from '../stages/forward.js';
 import type { LoadedModel } from '../stages/loaded.js';
-import { blockBytes } from '../stages/memory.js';
+import { chooseDial, reducedBytes, stateBytes } from '../stages/memory.js';
 import { valueAt } from '../stages/patched.js';
 import { group, makePlan } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
-import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
+import { floats, rowsOf, sliceRows } from '../tensors/value.js';
+import { progressOf } from './progress.js';
 
 /** How many of the entries that are nearest to the median are given. */
 const middleCount = 16;
 
-type Emit = (event: StatesEvent | MeanEvent) => Promise<void>;
+type Emit = (event: StatesEvent | MeanEvent | ProgressEvent) => Promise<void>;
 
 /** By sequence and place: the states of a reference. */
 export type Recorded = readonly (readonly Float32Array[])[];
@@ -28,57 +31,58 @@ export type Recorded = readonly (readonly Float32Array[])[];
  *   where a mean is asked for; `too-long` above the context or where the means do not fit the memory
  */
 export async function reduceStates(
-  loaded: LoadedModel,
   runner: StageRunner,
   request: StatesRequest,
   reference: Recorded | undefined,
   emit: Emit,
 ): Promise<void> {
   const { costs, mean, sequences } = request;
-  const places = placesOf(loaded, request);
+  const places = placesOf(runner.loaded, request);
   const sums: Float64Array[] = [];
-  let shape = { tokens: 0, dims: 0 };
-  for (const [sequence, ids] of sequences.entries()) {
-    const states: ReducedState[] = [];
-    await forward(loaded, runner, request, ids, (place, values, tokens, dims) => {
-      const at = states.length;
-      const statistics = hiddenStatistics(values, tokens, dims);
-      const before = reference?.[sequence]?.[at];
-      states.push({
-        ...statistics,
-        ...place,
-        ...(costs && {
-          costs: {
-            int8: int8Errors(values, tokens, dims, limitOf(statistics, costs.removed)),
-            outliers: countAbove(values, dims, costs.outlier),
-          },
-        }),
-        ...(before && { difference: differenceOf(before, values, tokens, dims, costs?.removed) }),
-      });
-      if (!mean) return;
-      if (sequence === 0) {
-        const bytes = 8 * places.length * values.length;
-        if (bytes > request.memory) throw tooLarge(bytes, request.memory);
-      }
-      sums[at] ??= new Float64Array(values.length);
-      const sum = sums[at];
-      if (sum.length !== values.length) {
-        throw new SinkscopeError({ code: 'input', message: 'A mean needs sequences of one length.' });
-      }
-      for (let i = 0; i < values.length; i++) sum[i] = sum[i] + values[i];
-      shape = { tokens, dims };
-    });
-    await emit({ type: 'states', sequence, states });
+  if (mean && new Set(sequences.map(({ length }) => length)).size > 1) {
+    throw new SinkscopeError({ code: 'input', message: 'A mean needs sequences of one length.' });
   }
+  const states = sequences.map((): ReducedState[] => []);
+  const held = (reference ?? []).flat().reduce((sum, { byteLength }) => sum + byteLength, 0);
+  for await (const visit of visits(runner, request, held)) {
+    if (visit.type === 'progress') {
+      await emit(visit);
+      continue;
+    }
+    const { sequence, place, values, tokens, dims } = visit;
+    const found = states[sequence] ?? [];
+    const at = found.length;
+    const statistics = hiddenStatistics(values, tokens, dims);
+    const before = reference?.[sequence]?.[at];
+    found.push({
+      ...statistics,
+      ...place,
+      ...(costs && {
+        costs: {
+          int8: int8Errors(values, tokens, dims, limitOf(statistics, costs.removed)),
+          outliers: countAbove(values, dims, costs.outlier),
+        },
+      }),
+      ...(before && { difference: differenceOf(before, values, tokens, dims, costs?.removed) }),
+    });
+    if (mean) {
+      const bytes = 8 * places.length * values.length;
+      if (bytes > request.memory) throw tooLarge(bytes, request.memory);
+      add(sums, at, values);
+    }
+    if (found.length < places.length) continue;
+    states[sequence] = [];
+    await emit({ type: 'states', sequence, states: found });
+  }
+  if (!mean) return;
+  const tokens = sequences[0]?.length ?? 0;
   for (const [i, place] of places.entries()) {
-    const sum = sums[i];
-    if (!sum || !mean) continue;
-    const values = Float32Array.from(sum, (total) => total / sequences.length);
+    const values = Float32Array.from(sums[i] ?? [], (total) => total / sequences.length);
     // Sums of different places may be of different widths.
-    const dims = sum.length / shape.tokens;
-    const statistics = hiddenStatistics(values, shape.tokens, dims);
+    const dims = values.length / tokens;
+    const statistics = hiddenStatistics(values, tokens, dims);
     const middle = nearest(values, statistics.median, middleCount).map((at) => ({
-      value: values[at],
+      value: values[at] ?? Number.NaN,
       token: Math.floor(at / dims),
       dim: at % dims,
     }));
@@ -92,73 +96,102 @@ export async function reduceStates(
  *
  * @throws SinkscopeError as {@link reduceStates}, and `too-long` where they do not fit the memory
  */
-export async function recordStates(
-  loaded: LoadedModel,
-  runner: StageRunner,
-  request: StatesRequest,
-): Promise<Recorded> {
-  const recorded: Float32Array[][] = [];
+export async function recordStates(runner: StageRunner, request: StatesRequest): Promise<Recorded> {
+  const recorded = request.sequences.map((): Float32Array[] => []);
   let bytes = 0;
-  for (const ids of request.sequences) {
-    const states: Float32Array[] = [];
-    await forward(loaded, runner, request, ids, (_, values) => {
-      bytes += values.byteLength;
-      if (bytes > request.memory) throw tooLarge(bytes, request.memory);
-      states.push(values.slice());
-    });
-    recorded.push(states);
+  for await (const visit of visits(runner, request, 0)) {
+    if (visit.type === 'progress') continue;
+    bytes += visit.values.byteLength;
+    if (bytes > request.memory) throw tooLarge(bytes, request.memory);
+    recorded[visit.sequence]?.push(visit.values.slice());
   }
   return recorded;
 }
 
-/** Runs one sequence and hands over each place's activation [tokens, dims], in the order of places. */
-async function forward(
-  loaded: LoadedModel,
+/** The activation of one sequence at one place. */
+interface Visit {
+  readonly type: 'visit';
+  readonly sequence: number;
+  readonly place: Place;
+  /** [tokens, dims] */
+  readonly values: Float32Array;
+  readonly tokens: number;
+  readonly dims: number;
+}
+
+/**
+ * Runs all sequences, as many together as there is room for, and visits their activations: those of one sequence in
+ * the order of places.
+ *
+ * @param other bytes that are held beside
+ */
+async function* visits(
   runner: StageRunner,
   request: StatesRequest,
-  ids: readonly number[],
-  visit: (place: Place, values: Float32Array, tokens: number, dims: number) => void,
-): Promise<void> {
+  other: number,
+): AsyncGenerator<Visit | ProgressEvent, void, void> {
+  const { loaded } = runner;
   const { anatomy, model, summary } = loaded;
-  checkIds(ids, summary.vocabulary);
-  if (summary.context !== undefined && ids.length > summary.context) {
+  const { sequences, mean } = request;
+  const longest = Math.max(...sequences.map(({ length }) => length));
+  if (summary.context !== undefined && longest > summary.context) {
     throw new SinkscopeError({
       code: 'too-long',
-      message: `A sequence of ${ids.length} tokens is longer than the model's context of ${summary.context}; choose a shorter one.`,
-      limit: { tokens: ids.length, context: summary.context },
+      message: `A sequence of ${longest} tokens is longer than the model's context of ${summary.context}; choose a shorter one.`,
+      limit: { tokens: longest, context: summary.context },
     });
   }
+  for (const ids of sequences) checkIds(ids, summary.vocabulary);
   const places = placesOf(loaded, request);
   const names = places.map(({ point, block }) => valueAt(anatomy, point, block));
   const taps = new Map<number, string[]>();
-  for (const [i, { block }] of places.entries()) taps.set(block, [...(taps.get(block) ?? []), names[i]]);
+  for (const [i, { block }] of places.entries()) taps.set(block, [...(taps.get(block) ?? []), names[i] ?? '']);
   const plan = makePlan(model.graph, anatomy, taps, []);
-  const keep = 2 * summary.bytes + blockBytes(anatomy, ids.length) <= request.memory;
   const last = Math.max(...places.map(({ block }) => block));
-  const stages = group(
-    plan.stages.filter((stage) => stage.first <= last),
-    keep ? blocksTogether : 1,
-    anatomy.layers,
-  );
-  const values = new Map<string, Value>(makeFeeds(anatomy.inputs, new Map(), ids).values);
-  let next = 0;
-  for (const [i, stage] of stages.entries()) {
-    for (const [name, value] of await runner.run(stage, values, keep)) values.set(name, value);
-    for (let value = values.get(names[next] ?? ''); value; value = values.get(names[next] ?? '')) {
-      const { dims } = rowsOf(value);
-      visit(places[next], floats(sliceRows(value, 0, ids.length)), ids.length, dims);
-      next++;
+  const single = plan.stages.filter(({ first }) => first <= last);
+  const hidden = stateBytes(anatomy, longest);
+  const dial = chooseDial({
+    anatomy,
+    weightBytes: summary.bytes,
+    tokens: longest,
+    // Sums are in double precision.
+    memory: request.memory - other - (mean ? 2 * hidden * places.length : 0),
+    again: true,
+    held: hidden * statesHeld(plan, single) + places.length * reducedBytes(anatomy, longest),
+  });
+  const course = { plan, stages: group(single, dial.blocksPerStage, anatomy.layers), keep: dial.keep };
+  for (let from = 0; from < sequences.length; from += dial.sequences) {
+    const lanes = sequences.slice(from, from + dial.sequences).map((ids, i) => ({
+      values: new Map(makeFeeds(anatomy.inputs, new Map(), ids).values),
+      interventions: [],
+      sequence: from + i,
+      tokens: ids.length,
+      visited: 0,
+    }));
+    const report = progressOf(anatomy, dial, from, from + lanes.length);
+    for await (const { stage, lane } of forward(runner, course, lanes)) {
+      yield* report(stage);
+      const { sequence, tokens } = lane;
+      for (const place of places.slice(lane.visited)) {
+        const value = lane.values.get(names[lane.visited] ?? '');
+        if (!value) break;
+        lane.visited++;
+        const values = floats(sliceRows(value, 0, tokens));
+        yield { type: 'visit', sequence, place, values, tokens, dims: rowsOf(value).dims };
+      }
     }
-    const needed = new Set(stages.slice(i + 1).flatMap(({ inputs }) => inputs));
-    for (const name of values.keys()) if (!needed.has(name)) values.delete(name);
   }
 }
 
-/** Blocks of one stage whose session is kept: few calls, and not all states at once. */
-const blocksTogether = 4;
-
 function placesOf({ anatomy }: LoadedModel, { places }: StatesRequest): readonly Place[] {
   return places ?? Array.from({ length: anatomy.layers + 1 }, (_, block) => ({ point: 'resid_post', block }));
+}
+
+/** Adds a state to the sum of its place. */
+function add(sums: Float64Array[], at: number, values: Float32Array): void {
+  sums[at] ??= new Float64Array(values.length);
+  const sum = sums[at];
+  for (let i = 0; i < values.length; i++) sum[i] = (sum[i] ?? 0) + (values[i] ?? 0);
 }
 
 /** The magnitude from which entries stand out; a median of 0 gives no scale. */

@@ -4,25 +4,19 @@
  */
 import { SinkscopeError } from '../../errors.js';
 import type { RunRequest } from '../contract/events.js';
-import type { Intervention } from '../contract/interventions.js';
 import type { AnswerTo, QuestionOf, QuestionType } from '../contract/questions.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import type { Prompt } from '../inputs/prompt.js';
+import { forward, type Lane, type Passed } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
 import type { LoadedModel } from '../stages/loaded.js';
-import { holdsStates } from '../stages/memory.js';
-import { runPatched, valueAt } from '../stages/patched.js';
+import { chooseDial, holdsStates, logitRows } from '../stages/memory.js';
+import { valueAt } from '../stages/patched.js';
 import { makePlan, type Plan, type Stage, type Taps } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
 import { type Layout, layoutOf, tokenPattern, tokenRows } from '../tensors/layout.js';
 import type { Pattern } from '../tensors/patterns.js';
 import type { Value, Values } from '../tensors/value.js';
-
-/** What a stage gave: residual points, carried values and taps, by name. */
-export interface StageResults {
-  readonly stage: Stage;
-  readonly results: Values;
-}
 
 /** Answers a question; `run` is the inside of a run that has finished. */
 export type Answerer<T extends QuestionType> = (run: Inside, question: QuestionOf<T>) => Promise<AnswerTo<T>>;
@@ -36,10 +30,9 @@ export class Inside {
   readonly keep: boolean;
   /** What is known of the layout before h_0 is. */
   readonly known: Partial<Layout>;
-  private readonly held: Map<string, Value>;
-  private readonly feeds: Values;
-  private readonly interventions: readonly Intervention[];
-  private readonly keepsStates: boolean;
+  private readonly lane: Lane;
+  /** What is kept for questions, as much as the memory allows. */
+  private readonly lasting: ReadonlySet<string>;
   private found: Layout | undefined;
   /** Of the layer asked about last: people go through its heads. */
   private lastPattern: { readonly layer: number; readonly pattern: Pattern } | undefined;
@@ -57,28 +50,32 @@ export class Inside {
     const { anatomy, model, summary } = loaded;
     const ids = prompt.source === 'feeds' ? undefined : prompt.tokens?.map((token) => token.id);
     const feeds = makeFeeds(anatomy.inputs, prompt.given, ids);
-    this.feeds = feeds.values;
-    this.held = new Map(feeds.values);
+    this.lane = { values: new Map(feeds.values), interventions: request.interventions ?? [] };
     this.known = {
       tokens: prompt.tokens?.length,
       positions: feeds.length,
       axis: 'feeds' in request.prompt ? request.prompt.tokenAxis : undefined,
     };
-    this.interventions = request.interventions ?? [];
-    this.keep = 2 * summary.bytes <= request.memory;
-    this.keepsStates = holdsStates(anatomy, feeds.length ?? 1, request.memory);
+    const tokens = feeds.length ?? 1;
+    this.keep = chooseDial({ anatomy, weightBytes: summary.bytes, tokens, memory: request.memory, again: true }).keep;
 
     const output = loaded.predicts ? anatomy.unembedding?.logits : anatomy.output;
     const taps = tapsOf(loaded, request, (feeds.length ?? 0) > (prompt.tokens?.length ?? Number.POSITIVE_INFINITY));
     this.plan = makePlan(model.graph, anatomy, taps, output === undefined ? [] : [output]);
     const stage = this.plan.stages.find(({ first }) => first > anatomy.layers);
-    if (stage && output !== undefined) this.head = new Head(runner, stage, this.residual(anatomy.layers), output);
+    const last = this.residual(anatomy.layers);
+    if (stage && output !== undefined)
+      this.head = new Head(runner, stage, last, output, logitRows(anatomy, request.memory));
+    // The states are what stages take.
+    const taking = holdsStates(anatomy, tokens, request.memory) ? this.plan.stages : stage ? [stage] : [];
+    const inputs = taking.flatMap((one) => one.inputs);
+    this.lasting = new Set([...feeds.values.keys(), last, ...inputs]);
     this.findLayout();
   }
 
   /** Feeds, residual points and carried values that are at hand. */
   get values(): Values {
-    return this.held;
+    return this.lane.values;
   }
 
   /** Undefined before h_0 is known. */
@@ -108,14 +105,11 @@ export class Inside {
    * @param next a stage to come whose inputs have to last
    * @throws SinkscopeError `runtime`, and `input` with `axes` where h_0 does not tell its tokens
    */
-  async *run(stages: readonly Stage[], keep: boolean, next?: Stage): AsyncGenerator<StageResults, void, void> {
-    const { runner, plan, loaded, interventions } = this;
-    for (const [i, stage] of stages.entries()) {
-      const results = await runPatched(runner, plan, loaded.anatomy, stage, this.held, interventions, keep);
-      for (const [name, value] of results) this.held.set(name, value);
+  async *run(stages: readonly Stage[], keep: boolean, next?: Stage): AsyncGenerator<Passed, void, void> {
+    const lasting = [...this.lasting, ...(next?.inputs ?? [])];
+    for await (const passed of forward(this.runner, { plan: this.plan, stages, keep, lasting }, [this.lane])) {
       this.findLayout();
-      yield { stage, results };
-      this.forget([...stages.slice(i + 1), ...(next ? [next] : [])]);
+      yield passed;
     }
   }
 
@@ -135,7 +129,7 @@ export class Inside {
     const stage = this.plan.stages.find(({ first }) => first === block);
     if (!stage) throw new Error(`block ${block} has no stage`);
     await this.recall(block - 1);
-    const known = new Map([...this.held, ...given]);
+    const known = new Map([...this.values, ...given]);
     const open = names.filter((name) => !known.has(name));
     const narrow = this.plan.narrow(stage, open, [...given.keys()]);
     return open.length === 0 ? known : new Map([...known, ...(await this.runner.run(narrow, known, false))]);
@@ -175,7 +169,7 @@ export class Inside {
 
   /** A value that is at hand. */
   value(name: string): Value {
-    return valueNamed(this.held, name);
+    return valueNamed(this.values, name);
   }
 
   /** Makes sure that h_`layer` and what was carried up to there are at hand, by running again if need be. */
@@ -183,26 +177,12 @@ export class Inside {
     const stages = this.plan.stages.filter((stage) => stage.first <= layer);
     const next = this.plan.stages.find((stage) => stage.first === layer + 1);
     const needed = [this.residual(layer), ...(layer < this.loaded.anatomy.layers ? (next?.inputs ?? []) : [])];
-    if (needed.every((name) => this.held.has(name))) return;
+    if (needed.every((name) => this.values.has(name))) return;
     for await (const _ of this.run(stages, false, next));
   }
 
-  /** Drops what neither the stages to come nor questions need. */
-  private forget(rest: readonly Stage[]): void {
-    const { layers } = this.loaded.anatomy;
-    const needed = new Set([...rest, ...(this.head ? [this.head.stage] : [])].flatMap(({ inputs }) => inputs));
-    needed.add(this.residual(layers));
-    if (this.keepsStates) {
-      for (let layer = 0; layer <= layers; layer++) needed.add(this.residual(layer));
-      for (const single of this.plan.stages) for (const input of single.inputs) needed.add(input);
-    }
-    for (const name of this.held.keys()) {
-      if (!needed.has(name) && !this.feeds.has(name)) this.held.delete(name);
-    }
-  }
-
   private findLayout(): void {
-    const h0 = this.held.get(this.residual(0));
+    const h0 = this.values.get(this.residual(0));
     if (!this.found && h0) this.found = layoutOf(h0, this.known);
   }
 }

@@ -9,6 +9,13 @@ import type { StageRunner } from './runner.js';
 
 const topPredictions = 10;
 
+/** Of the positions `from` … `to`: [to - from, vocabulary]. */
+export interface LogitPart {
+  readonly from: number;
+  readonly to: number;
+  readonly logits: Float32Array;
+}
+
 export class Head {
   /** False once it is known to need the whole sequence: other inputs, or shapes fixed inside. */
   private takesRows: boolean;
@@ -16,12 +23,14 @@ export class Head {
   /**
    * @param residual name of h_L
    * @param output name of what the head gives
+   * @param rows of logits that are computed at once, see {@link logitRows}
    */
   constructor(
     private readonly runner: StageRunner,
     readonly stage: Stage,
     private readonly residual: string,
     private readonly output: string,
+    private readonly rows: number,
   ) {
     this.takesRows = stage.inputs.length === 1 && stage.inputs[0] === residual;
   }
@@ -34,7 +43,26 @@ export class Head {
     return value;
   }
 
-  /** Logits of the positions `from` … `to`, [to - from, vocabulary], of a head that gives some for every position. */
+  /**
+   * Logits of the positions `from` … `to`, part after part.
+   *
+   * @param keep whether the session stays; it serves all parts, whatever becomes of it then
+   * @throws SinkscopeError as {@link logits}
+   */
+  async *parts(values: Values, from: number, to: number, keep: boolean): AsyncGenerator<LogitPart, void, void> {
+    const several = to - from > this.rows;
+    for (let start = from; start < to; start += this.rows) {
+      const part = { from: start, to: Math.min(start + this.rows, to) };
+      yield { ...part, logits: await this.logits(values, part.from, part.to, keep || several) };
+    }
+    if (several && !keep) await this.runner.release();
+  }
+
+  /**
+   * Logits of the positions `from` … `to`, [to - from, vocabulary].
+   *
+   * @throws SinkscopeError `input` where the model gives none for the first of them; `runtime`
+   */
   async logits(values: Values, from: number, to: number, keep: boolean): Promise<Float32Array> {
     const state = values.get(this.residual);
     if (!state) throw new Error(`the value "${this.residual}" is not there`);

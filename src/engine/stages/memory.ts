@@ -1,4 +1,10 @@
-/** What fits the memory budget. Estimates, on the safe side, of what a run holds beside the weights of a block. */
+/**
+ * What fits the memory budget, and what follows from it. All rules about memory are here: what a run holds is
+ * estimated, on the safe side, from the model's extents and the tokens that go through it.
+ *
+ * The budget is what may be held beside the block that runs. It goes to hidden states and carried values, to sessions
+ * that stay, and to what the process itself takes.
+ */
 import type { Anatomy } from '../../anatomy/anatomy.js';
 
 /** Hidden states that are alive in a block at once: residuals, normed, Q, K, V, what the runtime copies. */
@@ -7,13 +13,44 @@ const liveStates = 12;
 const liveIntermediates = 4;
 /** Attention maps alive at once: scores, masked, pattern, the fetched copy. */
 const liveMaps = 4;
+/** Copies of a part of the logits alive at once: the runtime's, the fetched one, their softmax and its copy. */
+const liveLogits = 4;
+
+/** Node.js and ONNX Runtime themselves. */
+const processBytes = 100e6;
+/** Few enough that their cost is not felt, enough that a run shows progress. */
+const keptStages = 4;
+/** Patterns that one stage may give back at once. */
+const maxPatternBytes = 2 ** 28;
+/** The most logits that are held at once. */
+const maxLogitBytes = 2 ** 26;
+/**
+ * Tokens of sequences that go through the blocks together, from which on more of them gain nothing: making a block's
+ * session costs about what the block takes for 300 tokens.
+ */
+const enoughTokens = 2 ** 15;
+
+/** Extents that count, where they are not known common ones. */
+const widthOf = ({ hidden = 1024 }: Anatomy) => hidden;
+const headsOf = ({ heads = 16 }: Anatomy) => heads;
+const vocabularyOf = ({ vocabulary = 2 ** 16 }: Anatomy) => vocabulary;
+
+/** Bytes of one hidden state of `tokens` tokens. */
+export function stateBytes(anatomy: Anatomy, tokens: number): number {
+  return 4 * tokens * widthOf(anatomy);
+}
+
+/** Bytes of one hidden state of `tokens` tokens that is reduced: a few numbers by token, and by dim. */
+export function reducedBytes(anatomy: Anatomy, tokens: number): number {
+  return 4 * (3 * tokens + 2 * widthOf(anatomy));
+}
 
 /** Bytes that running one block over `tokens` tokens takes beside its weights. */
 export function blockBytes(anatomy: Anatomy, tokens: number): number {
-  const hidden = anatomy.hidden ?? 1024;
+  const hidden = widthOf(anatomy);
   const wide = anatomy.mlpHidden ?? 4 * hidden;
-  const heads = anatomy.heads ?? 16;
-  return 4 * tokens * (liveStates * hidden + liveIntermediates * wide + liveMaps * heads * tokens);
+  const maps = liveMaps * headsOf(anatomy) * tokens;
+  return 4 * tokens * (liveStates * hidden + liveIntermediates * wide + maps);
 }
 
 /** The most tokens whose run fits `memory` bytes, at least 1. */
@@ -29,41 +66,75 @@ export function tokensThatFit(anatomy: Anatomy, memory: number): number {
 
 /** Whether all hidden states may be held after the run, so that questions about it are answered at once. */
 export function holdsStates(anatomy: Anatomy, tokens: number, memory: number): boolean {
-  const states = 4 * (anatomy.layers + 1) * tokens * (anatomy.hidden ?? 1024);
-  return states + blockBytes(anatomy, tokens) <= memory;
+  return (anatomy.layers + 1) * stateBytes(anatomy, tokens) + blockBytes(anatomy, tokens) <= memory;
 }
 
-/** How the blocks are spread over stages. */
+/** Rows of logits that are computed at once, at least 1: an eighth of the budget's, and no more than 64 MB. */
+export function logitRows(anatomy: Anatomy, memory: number): number {
+  return Math.max(1, Math.floor(Math.min(maxLogitBytes, memory / 8) / (4 * vocabularyOf(anatomy))));
+}
+
+/** A model, and what is to go through it. */
+export interface Load {
+  readonly anatomy: Anatomy;
+  /** Of all weights. */
+  readonly weightBytes: number;
+  /** Of the longest sequence. */
+  readonly tokens: number;
+  /** Bytes. */
+  readonly memory: number;
+  /** Whether what is loaded for one sequence is used for others too. */
+  readonly again: boolean;
+  /** Stages that the blocks are cut into where sessions are kept; by default as few as show progress. */
+  readonly stages?: number;
+  /** Whether stages give attention patterns back. */
+  readonly patterns?: boolean;
+  /** Whether logits of all tokens are computed. */
+  readonly logits?: boolean;
+  /** Bytes that one sequence holds from stage to stage; by default its hidden state. */
+  readonly held?: number;
+}
+
+/** How sequences go through a model. */
 export interface Dial {
-  /** Whether sessions are kept for the next run. */
+  /** Whether sessions are kept for the next sequences. */
   readonly keep: boolean;
   readonly blocksPerStage: number;
+  /** How many sequences go through a stage before the next one is made. */
+  readonly sequences: number;
 }
 
 /**
- * One block per stage for a first look and for a model that the budget cannot hold: results begin at once and one
- * block is in memory. A few large stages, kept, for a model that is used again: nothing is loaded twice.
+ * One block per stage for a first look and for a model that the budget cannot hold: results begin at once, and one
+ * block is in memory. A few large stages, kept, for a model that is used again: nothing is loaded twice. Where
+ * nothing can be kept, as many sequences go through a block together as there is room for, so that it is made once
+ * for all of them; else each goes for itself.
  */
-export function chooseDial(
-  anatomy: Anatomy,
-  weightBytes: number,
-  tokens: number,
-  patterns: boolean,
-  memory: number,
-  usedBefore: boolean,
-): Dial {
-  // A kept session holds its weights, the copies it prepacks, and an arena that has grown to what a block needs.
-  const kept = 2 * weightBytes + keptStages * blockBytes(anatomy, tokens) + processBytes;
-  const keep = usedBefore && kept <= memory;
-  if (!keep) return { keep, blocksPerStage: 1 };
-  const patternBytes = 4 * (anatomy.heads ?? 16) * tokens * tokens;
-  const patternsThatFit = patterns ? Math.max(1, Math.floor(maxPatternBytes / patternBytes)) : anatomy.layers;
-  return { keep, blocksPerStage: Math.min(Math.ceil(anatomy.layers / keptStages), patternsThatFit) };
+export function chooseDial(load: Load): Dial {
+  const { anatomy, tokens, again } = load;
+  if (!again) return { keep: false, blocksPerStage: 1, sequences: 1 };
+  if (!fitsWhole(load)) return { keep: false, blocksPerStage: 1, sequences: sequencesTogether(load) };
+  const patternBytes = 4 * headsOf(anatomy) * tokens * tokens;
+  const patternsThatFit = load.patterns ? Math.max(1, Math.floor(maxPatternBytes / patternBytes)) : anatomy.layers;
+  const blocksPerStage = Math.min(Math.ceil(anatomy.layers / keptStages), patternsThatFit);
+  return { keep: true, blocksPerStage, sequences: 1 };
 }
 
-/** Node.js and ONNX Runtime themselves. */
-const processBytes = 100e6;
-/** Few enough that their cost is not felt, enough that a run shows progress. */
-const keptStages = 4;
-/** Patterns that one stage may give back at once. */
-const maxPatternBytes = 2 ** 28;
+/** A kept session holds its weights, the copies it prepacks, and an arena that has grown to what a block needs. */
+function fitsWhole(load: Load): boolean {
+  const { anatomy, weightBytes, tokens, memory, stages = keptStages } = load;
+  const kept = 2 * weightBytes + stages * blockBytes(anatomy, tokens);
+  return kept + logitBytes(load) + heldBytes(load) + processBytes <= memory;
+}
+
+/** A block and the logits are not computed at one time. */
+function sequencesTogether(load: Load): number {
+  const { anatomy, tokens, memory } = load;
+  const room = memory - Math.max(blockBytes(anatomy, tokens), logitBytes(load));
+  return Math.max(1, Math.min(Math.floor(room / heldBytes(load)), Math.ceil(enoughTokens / tokens)));
+}
+
+const heldBytes = ({ anatomy, tokens, held = stateBytes(anatomy, tokens) }: Load) => held;
+
+const logitBytes = ({ anatomy, memory, logits }: Load) =>
+  logits ? liveLogits * 4 * logitRows(anatomy, memory) * vocabularyOf(anatomy) : 0;

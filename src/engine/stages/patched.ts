@@ -18,7 +18,6 @@ import type { StageRunner } from './runner.js';
 export async function runPatched(
   runner: StageRunner,
   plan: Plan,
-  anatomy: Anatomy,
   stage: Stage,
   values: Values,
   interventions: readonly Intervention[],
@@ -28,6 +27,7 @@ export async function runPatched(
   const here = interventions.filter(({ block }) => block === stage.last);
   if (here.length === 0 && instead.size === 0) return runner.run(stage, values, keep);
 
+  const { anatomy } = runner.loaded;
   const known = new Map([...values, ...instead]);
   const given = [...instead.keys()];
   // In the order in which a block computes them.

@@ -36,6 +36,8 @@ export interface Plan {
    * later ones need; the head follows.
    */
   cut(ends: readonly number[]): readonly Stage[];
+  /** How many of these values are as large as a hidden state: neither fed nor the shape of something. */
+  states(names: Iterable<string>): number;
 }
 
 /**
@@ -96,6 +98,7 @@ export function makePlan(graph: Graph, anatomy: Anatomy, taps: Taps, head: reado
     ]),
     narrow: (stage, only, given) => ({ ...stage, inputs: inputsOf(stage.first, only, given), outputs: only }),
     cut: (ends) => stagesOf([...ends, afterLast], headValues),
+    states: (names) => [...names].filter((name) => !graphInputs.has(name) && !isShape(index.producer(name))).length,
   };
 }
 
@@ -141,12 +144,12 @@ function findHomes(
       if (Number.isNaN(home)) continue;
       homes.set(output, home);
       if (own !== undefined) levels.set(output, own);
-      else if (level !== undefined && !measures(node)) levels.set(output, level);
+      else if (level !== undefined && !isShape(node)) levels.set(output, level);
     }
   }
   return homes;
 }
 
-function measures(node: Node): boolean {
-  return node.domain === '' && (node.op === 'Shape' || node.op === 'Size');
+function isShape(node: Node | undefined): boolean {
+  return node?.domain === '' && (node.op === 'Shape' || node.op === 'Size');
 }

@@ -1,4 +1,4 @@
-/** Runs stages: cuts them out, makes their sessions, and keeps those that will be run again. */
+/** Runs stages: cuts them out, makes their sessions where their provider is, and keeps those that will be run again. */
 import { basename } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
 import { extract } from '../../onnx/extract.js';
@@ -12,15 +12,20 @@ import { multiplyTransposed } from './transposed.js';
 export class StageRunner {
   /** By what they compute from what. */
   private readonly kept = new Map<string, Session>();
+  /** The stages that sessions are kept for. */
+  private keptFor = '';
+  private readonly model: Model;
 
-  /** For sessions that are not kept. */
-  private readonly onceModel: Model;
-
+  /**
+   * @param threads of a session; 0: as ONNX Runtime chooses
+   * @param create makes sessions
+   */
   constructor(
-    private readonly loaded: LoadedModel,
+    readonly loaded: LoadedModel,
     private readonly threads: number,
+    private readonly create: typeof createSession = createSession,
   ) {
-    this.onceModel = multiplyTransposed(loaded.model);
+    this.model = multiplyTransposed(loaded.model);
   }
 
   /**
@@ -38,7 +43,7 @@ export class StageRunner {
     }
     try {
       if (keep) return await (await this.session(stage, feeds)).run(feeds);
-      const session = await this.create(stage, feeds, false);
+      const session = await this.make(stage, feeds, false);
       try {
         return await session.run(feeds);
       } finally {
@@ -47,6 +52,13 @@ export class StageRunner {
     } catch (error) {
       throw error instanceof SinkscopeError ? error : this.failure(stage, error);
     }
+  }
+
+  /** Frees what is kept for other stages than these, which sessions are going to be kept for. */
+  async keepFor(stages: readonly Stage[]): Promise<void> {
+    const key = JSON.stringify(stages.map(({ first, last, outputs }) => [first, last, outputs]));
+    if (key !== this.keptFor) await this.release();
+    this.keptFor = key;
   }
 
   /** Frees all sessions. */
@@ -60,18 +72,16 @@ export class StageRunner {
     const key = JSON.stringify([stage.inputs, stage.outputs, [...feeds.values()].map((value) => value.type)]);
     let session = this.kept.get(key);
     if (!session) {
-      session = await this.create(stage, feeds, true);
+      session = await this.make(stage, feeds, true);
       this.kept.set(key, session);
     }
     return session;
   }
 
-  private create(stage: Stage, feeds: Values, kept: boolean): Promise<Session> {
-    const { quantised } = this.loaded;
-    const model = kept ? this.loaded.model : this.onceModel;
+  private make(stage: Stage, feeds: Values, kept: boolean): Promise<Session> {
     const inputs = [...feeds].map(([name, value]) => ({ name, type: value.type, shape: this.shape(name, value) }));
-    const { bytes, folder } = extract(model, { inputs, outputs: stage.outputs });
-    return createSession(bytes, folder, { prepack: kept || quantised, threads: this.threads });
+    const { bytes, folder } = extract(this.model, { inputs, outputs: stage.outputs });
+    return this.create(bytes, folder, { prepack: kept || this.loaded.quantised, threads: this.threads });
   }
 
   /**

@@ -77,7 +77,6 @@ export function windowedPattern(pattern: Pattern, columns: Columns, kept: Attent
  *   nothing left of a row
  */
 export async function windowedValues(
-  loaded: LoadedModel,
   runner: StageRunner,
   plan: Plan,
   stage: Stage,
@@ -85,6 +84,7 @@ export async function windowedValues(
   kept: AttentionWindow,
   keep: boolean,
 ): Promise<ReadonlyMap<string, Value>> {
+  const { loaded } = runner;
   const block = stage.last;
   const { attention } = loaded.anatomy.blocks[block - 1] ?? {};
   const name = loaded.patterns.get(block);

@@ -9,8 +9,8 @@ import { SinkscopeError } from '../../errors.js';
 import type { StateDifference } from '../../statistics/statistics.js';
 import type { Budget, Run } from '../experiment.js';
 import { outlierMagnitude } from '../shared/costs.js';
-import { Losses, type Perplexity } from '../shared/perplexity.js';
-import { follow, type TextWindows, textWindows } from '../shared/text.js';
+import { asIs, Losses, type Perplexity } from '../shared/perplexity.js';
+import { follow, type TextWindows, textWindows, underWay } from '../shared/text.js';
 import type { Windowing } from '../shared/windows.js';
 
 export interface QuantisedRequest extends Windowing, Budget {
@@ -96,10 +96,12 @@ export async function* compareQuantised(
     [reference, measured.reference] as const,
     [model, measured.model] as const,
   ].entries()) {
-    const variants = [{ name: 'as is', interventions: [] }];
-    for await (const event of follow(engine.measure({ model: file, sequences, variants, memory, threads }, signal))) {
-      losses.add(event.losses);
-      yield { phase: 'measuring', done: i * sequences.length + event.sequence + 1, of };
+    const scored = sequences.map((sequence) => ({ ...sequence, variants: [asIs] }));
+    const before = i * sequences.length;
+    for await (const event of follow(engine.measure({ model: file, sequences: scored, memory, threads }, signal))) {
+      const progress = event.type === 'progress' ? underWay(event) : { done: event.sequence + 1 };
+      if (event.type === 'measured') losses.add(event.losses);
+      yield { phase: 'measuring', of, ...progress, done: before + progress.done };
     }
   }
   const before = await states(reference);

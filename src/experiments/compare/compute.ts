@@ -172,8 +172,8 @@ async function* perplexityOf(
 ): AsyncGenerator<Progress, Compared['perplexity'], void> {
   try {
     const measuring = measurePerplexity(engine, { ...request, model, text }, signal);
-    const scored = yield* eachAs(measuring, ({ done, windows }) => {
-      return { phase: 'measuring', done: at * windows + done, of: of * windows };
+    const scored = yield* eachAs(measuring, ({ done, of: windows, underWay, note }) => {
+      return { phase: 'measuring', done: at * windows + done, of: of * windows, underWay, note };
     });
     const { perplexity, tokens, interval, window, stride, windows, left } = scored;
     return { perplexity, tokens, interval, window, stride, windows, left };

@@ -1,6 +1,6 @@
 /** A change to activations as people describe it: in the fields of the experiment, or in the words of `analyze --set`. */
 import { type Point, points, type Setting, settingProblem } from '../../engine/contract/interventions.js';
-import type { Values } from '../values.js';
+import type { InputValues } from '../values.js';
 
 export interface Change {
   readonly point: Point;
@@ -86,13 +86,13 @@ export const changeInputs = {
 export const dimsByDefault = (point: Point): 'all' | 'massive' => (point === 'mlp' ? 'all' : 'massive');
 
 /** The change that was described. */
-export function changeOf({ set, amount, seed, ...where }: Values<typeof changeInputs>): Change {
+export function changeOf({ set, amount, seed, ...where }: InputValues<typeof changeInputs>): Change {
   const { point, block, tokens, dims = dimsByDefault(point) } = where;
   const [only] = typeof block === 'string' ? [block] : block;
   return { point, block: only ?? 'onset', tokens, dims, set: settingOf(set, amount ?? 0, seed) };
 }
 
-function settingOf(set: Values<typeof changeInputs>['set'], amount: number, seed: number): Change['set'] {
+function settingOf(set: InputValues<typeof changeInputs>['set'], amount: number, seed: number): Change['set'] {
   switch (set) {
     case 'zero':
     case 'mean':

@@ -20,11 +20,12 @@ export async function* followPerplexity(
   signal?: AbortSignal,
 ): Run<PerplexityResult> {
   const running: TextPerplexity[] = [];
-  const value = yield* eachAs(measurePerplexity(engine, request, signal), (value) => {
-    const { done, windows: of } = value;
+  const value = yield* eachAs(measurePerplexity(engine, request, signal), ({ partial: value, ...progress }) => {
+    if (!value) return progress;
+    const { done, of } = progress;
     running.push(value);
     const partial = done % Math.ceil(of / drawings) === 0 ? { value, running: [...running] } : undefined;
-    return { phase: 'window', done, of, note: `perplexity ${withInterval(value)}`, partial };
+    return { ...progress, note: `perplexity ${withInterval(value)}`, partial };
   });
   return { value, running };
 }

@@ -1,9 +1,13 @@
 /** Perplexity with a running value and a confidence interval. */
 import { formatNumber } from '../../analysis/format.js';
+import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
-import type { Budget } from '../experiment.js';
-import { follow, textWindows } from './text.js';
+import type { Budget, Run } from '../experiment.js';
+import { follow, textWindows, underWay } from './text.js';
 import type { Windowing } from './windows.js';
+
+/** A sequence as the model runs it. */
+export const asIs: Variant = { name: 'as is', interventions: [] };
 
 /** Losses are −ln p of single tokens. */
 export interface Perplexity {
@@ -82,16 +86,21 @@ export async function* measurePerplexity(
   engine: Engine,
   request: PerplexityRequest,
   signal?: AbortSignal,
-): AsyncGenerator<TextPerplexity, TextPerplexity, void> {
+): Run<TextPerplexity> {
   const { model, memory, threads } = request;
   const windows = await textWindows(engine, model, request.text, request, signal);
-  const { sequences, left, lost, stride, prefix, window } = windows;
-  const facts = { model, window, stride, prefix, windows: sequences.length, left, lost };
+  const { left, lost, stride, prefix, window } = windows;
+  const of = windows.sequences.length;
+  const facts = { model, window, stride, prefix, windows: of, left, lost };
   const losses = new Losses();
-  const variants = [{ name: 'as is', interventions: [] }];
-  for await (const event of follow(engine.measure({ model, sequences, variants, memory, threads }, signal))) {
-    losses.add(event.losses);
-    yield { ...losses.perplexity, ...facts, done: event.sequence + 1 };
+  const sequences = windows.sequences.map((sequence) => ({ ...sequence, variants: [asIs] }));
+  for await (const event of follow(engine.measure({ model, sequences, memory, threads }, signal))) {
+    if (event.type === 'progress') yield { phase: 'window', of, ...underWay(event) };
+    else {
+      losses.add(event.losses);
+      const done = event.sequence + 1;
+      yield { phase: 'window', done, of, partial: { ...losses.perplexity, ...facts, done } };
+    }
   }
-  return { ...losses.perplexity, ...facts, done: sequences.length };
+  return { ...losses.perplexity, ...facts, done: of };
 }

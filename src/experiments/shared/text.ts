@@ -1,10 +1,11 @@
 /** What the experiments on texts share: sequences to run, and runs that either go on or throw. */
 
 import type { FailedEvent } from '../../engine/contract/events.js';
-import type { DoneEvent } from '../../engine/contract/measure.js';
+import type { DoneEvent, ProgressEvent } from '../../engine/contract/measure.js';
 import type { EncodedText } from '../../engine/contract/protocol.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
+import type { Progress } from '../experiment.js';
 import { type Windowing, type Windows, windowsOf } from './windows.js';
 
 export interface TextWindows extends Windows {
@@ -75,6 +76,12 @@ export async function* follow<E extends { readonly type: string }>(
     if (isFailed(event)) throw new SinkscopeError(event.problem);
     if (event.type !== 'done') yield event as Exclude<E, DoneEvent | FailedEvent>;
   }
+}
+
+/** Where sequences are that go through the blocks together. */
+export function underWay(event: ProgressEvent): Pick<Progress, 'done' | 'underWay' | 'note'> {
+  const { from, to, done, of } = event;
+  return { done: from, underWay: ((to - from) * done) / of, note: `block ${done + 1} of ${of}` };
 }
 
 const isFailed = (event: { readonly type: string }): event is FailedEvent => event.type === 'failed';

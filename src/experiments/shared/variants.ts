@@ -5,8 +5,8 @@ import type { Engine } from '../../engine/host/engine.js';
 import type { Budget, Progress } from '../experiment.js';
 import type { Position } from './calibrate.js';
 import { firstDelimiters } from './delimiter.js';
-import { Losses, type Perplexity } from './perplexity.js';
-import { follow, type TextWindows } from './text.js';
+import { asIs, Losses, type Perplexity } from './perplexity.js';
+import { follow, type TextWindows, underWay } from './text.js';
 
 export interface Row extends Perplexity {
   readonly name: string;
@@ -19,7 +19,7 @@ export type Place = (position: Position) => number | undefined;
  * Scores every window under every variant: a row for each.
  *
  * @param variants for one sequence; the same ones for each, but for where tokens are
- * @param positions that they speak of: where all are indices, sequences are scored in one go
+ * @param positions that they speak of
  */
 export async function* score(
   engine: Engine,
@@ -31,23 +31,20 @@ export async function* score(
 ): AsyncGenerator<Progress, readonly Row[], void> {
   const fixed = positions.every((position) => typeof position === 'number');
   const delimiters = fixed ? [] : await delimitersOf(engine, model, sequences, signal);
-  const parts = fixed ? [sequences] : sequences.map((sequence) => [sequence]);
-  const losses: Losses[] = [];
-  const names: string[] = [];
-  let done = 0;
-  for (const [i, part] of parts.entries()) {
-    const own = variants((position) => (position === 'first delimiter' ? delimiters[i] : position));
-    names.splice(0, names.length, ...own.map(({ name }) => name));
-    const request = { model, sequences: part, variants: own, memory, threads };
-    for await (const event of follow(engine.measure(request, signal))) {
-      const known = losses[event.variant] ?? new Losses();
-      losses[event.variant] = known;
-      known.add(event.losses);
-      if (event.variant < own.length - 1) continue;
-      yield { phase: 'measuring', done: ++done, of: sequences.length };
+  const scored = sequences.map((sequence, i) => ({
+    ...sequence,
+    variants: variants((position) => (position === 'first delimiter' ? delimiters[i] : position)),
+  }));
+  const rows = (scored[0]?.variants ?? []).map(({ name }) => ({ name, losses: new Losses() }));
+  const of = sequences.length;
+  for await (const event of follow(engine.measure({ model, sequences: scored, memory, threads }, signal))) {
+    if (event.type === 'progress') yield { phase: 'measuring', of, ...underWay(event) };
+    else {
+      rows[event.variant]?.losses.add(event.losses);
+      if (event.variant === rows.length - 1) yield { phase: 'measuring', done: event.sequence + 1, of };
     }
   }
-  return names.map((name, i) => ({ name, ...(losses[i] ?? new Losses()).perplexity }));
+  return rows.map(({ name, losses }) => ({ name, ...losses.perplexity }));
 }
 
 /**
@@ -61,8 +58,8 @@ export async function checkScores(
   { sequences }: TextWindows,
   signal?: AbortSignal,
 ): Promise<void> {
-  const variants = [{ name: 'as is', interventions: [] }];
-  const events = engine.measure({ model, sequences: sequences.slice(0, 1), variants, memory, threads }, signal);
+  const first = sequences.slice(0, 1).map((sequence) => ({ ...sequence, variants: [asIs] }));
+  const events = engine.measure({ model, sequences: first, memory, threads }, signal);
   for await (const _ of follow(events));
 }
 

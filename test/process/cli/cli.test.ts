@@ -10,9 +10,7 @@ import { openSafetensors } from '../../../src/statistics/safetensors.js';
 import references from '../../references/analysis.json';
 import { model, node, value } from '../../support/build.js';
 import { at, pairs } from '../../support/lists.js';
-import { analyze, build, ended, fixture, path, printed, sinkscope, start } from './sinkscope.js';
-
-beforeAll(build, 120_000);
+import { analyze, ended, fixture, path, printed, sinkscope, start } from './sinkscope.js';
 
 let folder: string;
 beforeEach(async () => {

@@ -1,11 +1,9 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import analyses from '../../references/analysis.json';
 import references from '../../references/experiments.json';
 import graphReferences from '../../references/vision-graphs.json';
 import { at, found } from '../../support/lists.js';
-import { build, fixture, path, printed, sinkscope } from './sinkscope.js';
-
-beforeAll(build, 120_000);
+import { fixture, path, printed, sinkscope } from './sinkscope.js';
 
 const boats = path('test/text/three-men-in-a-boat.md');
 const sample = path('media/sample.md');

@@ -7,13 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { experiments } from '../../../src/experiments/catalogue.js';
-import { build, fixture, path, printed } from './sinkscope.js';
+import { fixture, path, printed } from './sinkscope.js';
 
 let folder: string;
 beforeAll(async () => {
-  build();
   folder = await mkdtemp(join(tmpdir(), 'sinkscope-'));
-}, 120_000);
+});
 afterAll(async () => {
   await rm(folder, { recursive: true });
 });

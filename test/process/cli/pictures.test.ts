@@ -2,13 +2,11 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zipSync } from 'fflate';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ResultJson } from '../../../src/analysis/result.js';
 import references from '../../references/pictures.json';
 import { at, pairs } from '../../support/lists.js';
-import { analyze, build, fixture, path, printed, sinkscope } from './sinkscope.js';
-
-beforeAll(build, 120_000);
+import { analyze, fixture, path, printed, sinkscope } from './sinkscope.js';
 
 let folder: string;
 beforeEach(async () => {

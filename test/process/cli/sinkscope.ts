@@ -1,7 +1,6 @@
 /** The command line as its users have it: the built `dist/cli.js`, started as a process. */
-import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -15,17 +14,6 @@ export const path = (file: string): string => join(root, file);
 
 /** A file of a fixture's folder. */
 export const fixture = (name: string, file = 'model.onnx'): string => path(`test/zoo/fixtures/${name}/${file}`);
-
-/** Builds unless what is built is newer than every source; to be called before the first {@link sinkscope}. */
-export function build(): void {
-  const built = statSync(cli, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const sources = ['src', 'webview', 'scripts'].flatMap((folder) =>
-    readdirSync(path(folder), { recursive: true, encoding: 'utf8' }).map((file) => join(root, folder, file)),
-  );
-  if (sources.some((file) => statSync(file).mtimeMs > built)) {
-    execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
-  }
-}
 
 export interface Ended {
   readonly code: number | null;

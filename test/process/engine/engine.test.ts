@@ -146,7 +146,7 @@ describe('bad requests', () => {
       'a place that cannot be written',
       () => ({ ...short(), save: { file: join(folder, 'no', 'x'), attention: false, mlp: false, logits: false } }),
       'save',
-      /no such/,
+      /the folder .*no does not exist; make it first/,
     ],
   ];
   it.each(cases)('%s', async (_, make, code, message) => {

@@ -221,10 +221,11 @@ it('finds the first delimiter of every window for itself', async () => {
     const tokens = await engine.decode(model, sequence.ids);
     const delimiter = tokens.findIndex((token, i) => i > 0 && /^\s*[.,;:!?]\s*$/.test(token));
     expect(delimiter).toBeGreaterThan(0);
-    const variants = [{ name: '', interventions: [zero([delimiter])] }];
-    for await (const { losses } of follow(engine.measure({ ...budget, model, sequences: [sequence], variants }))) {
-      for (const loss of losses) sum += loss;
-      count += losses.length;
+    const alone = { ...sequence, variants: [{ name: '', interventions: [zero([delimiter])] }] };
+    for await (const event of follow(engine.measure({ ...budget, model, sequences: [alone] }))) {
+      if (event.type !== 'measured') continue;
+      for (const loss of event.losses) sum += loss;
+      count += event.losses.length;
     }
   }
   expect(off(at(rows, 0).perplexity, Math.exp(sum / count))).toBeLessThan(1e-9);

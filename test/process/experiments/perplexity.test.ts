@@ -2,6 +2,7 @@ import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { finish } from '../../../src/experiments/experiment.js';
 import { measurePerplexity } from '../../../src/experiments/shared/perplexity.js';
 import { follow, leftOut } from '../../../src/experiments/shared/text.js';
 import { type Windowing, windowsOf } from '../../../src/experiments/shared/windows.js';
@@ -35,7 +36,7 @@ describe('perplexity equals PyTorch', () => {
   it.each(short.map((reference) => [reference.model, reference.file, reference.window, reference.stride, reference]))(
     '%s on %s, window %i, stride %i',
     async (model, file, window, stride, reference) => {
-      const result = await last(
+      const result = await finish(
         measurePerplexity(engine, request(model, text(file), { window, stride, tokens: reference.maxTokens })),
       );
       expect(off(result.perplexity, reference.perplexity)).toBeLessThan(2e-6);
@@ -56,8 +57,8 @@ it('gives a running value, window by window, and says what the end leaves', asyn
   let left = -1;
   for await (const step of measurePerplexity(engine, request('llama', text(boats), { window: 64, tokens: 200 }))) {
     seen.push(step.done);
-    expect(step.tokens).toBe(63 * step.done);
-    left = step.left;
+    expect(step.partial?.tokens).toBe(63 * step.done);
+    left = step.partial?.left ?? left;
   }
   expect(seen).toEqual([1, 2, 3]);
   expect(left).toBe(200 - 3 * 63);
@@ -66,7 +67,6 @@ it('gives a running value, window by window, and says what the end leaves', asyn
 it('is the same for a model that memory has no room to keep', async () => {
   const model = demoModel('llama');
   const { ids, prefix = 0 } = await engine.encode(model, text(boats));
-  const sequences = [{ ids: [prefix, ...ids.subarray(0, 40)], from: 1 }];
   const entry = { block: 3, tokens: [0], dims: [239], set: { to: 'zero' } } as const;
   const variants = [
     { name: 'as is', interventions: [] },
@@ -77,10 +77,11 @@ it('is the same for a model that memory has no room to keep', async () => {
       interventions: [{ ...entry, point: 'attn_out' } as const, { ...entry, point: 'resid_post', block: 6 } as const],
     },
   ];
+  const sequences = [{ ids: [prefix, ...ids.subarray(0, 40)], from: 1, variants }];
   const losses = async (memory: number) => {
     const found: number[][] = [];
-    for await (const event of follow(engine.measure({ model, sequences, variants, memory, threads: 1 })))
-      found.push([...event.losses]);
+    for await (const event of follow(engine.measure({ model, sequences, memory, threads: 1 })))
+      if (event.type === 'measured') found.push([...event.losses]);
     return found;
   };
   const [kept, blockwise] = [await losses(2 ** 31), await losses(1)];
@@ -92,8 +93,8 @@ it('is the same for a model that memory has no room to keep', async () => {
 
 it('does not take a prefix token that the text spells for a model without one', async () => {
   const windowing = { window: 64, tokens: 128 };
-  const plain = await last(measurePerplexity(engine, request('llama', text(boats), windowing)));
-  const spelt = await last(measurePerplexity(engine, request('llama', `<|endoftext|>${text(boats)}`, windowing)));
+  const plain = await finish(measurePerplexity(engine, request('llama', text(boats), windowing)));
+  const spelt = await finish(measurePerplexity(engine, request('llama', `<|endoftext|>${text(boats)}`, windowing)));
   expect(spelt).toEqual(plain);
 });
 
@@ -106,8 +107,8 @@ it('puts a prefix token before every sequence where it is asked for', async () =
   await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(tokenizerConfig));
   const windowing = { window: 64, tokens: 128 };
   const asked = async (bos: boolean | undefined) =>
-    last(measurePerplexity(engine, { ...request('llama', text(boats), windowing), model, bos }));
-  const plain = await last(measurePerplexity(engine, request('llama', text(boats), windowing)));
+    finish(measurePerplexity(engine, { ...request('llama', text(boats), windowing), model, bos }));
+  const plain = await finish(measurePerplexity(engine, request('llama', text(boats), windowing)));
   expect(await asked(true)).toEqual({ ...plain, model });
   expect((await asked(undefined)).prefix).toBeUndefined();
 });
@@ -123,20 +124,20 @@ it('says how many characters the tokenizer has no token for', async () => {
     model: { type: 'BPE', vocab: { a: 0, b: 1 }, merges: [] },
   };
   await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
-  const result = await last(measurePerplexity(engine, { ...request('llama', 'abab 東京 ba', { window: 3 }), model }));
+  const result = await finish(measurePerplexity(engine, { ...request('llama', 'abab 東京 ba', { window: 3 }), model }));
   expect([result.tokens, result.left, result.lost]).toEqual([4, 0, 2]);
   expect(leftOut(result)).toMatch(/^2 characters of the text have no token of their own/);
 });
 
 it('leaves out the prefix token when asked to', async () => {
   const windowing = { window: 64, tokens: 128 };
-  const without = await last(measurePerplexity(engine, { ...request('llama', text(boats), windowing), bos: false }));
+  const without = await finish(measurePerplexity(engine, { ...request('llama', text(boats), windowing), bos: false }));
   expect(without).toMatchObject({ prefix: undefined, tokens: 126, windows: 2 });
 });
 
 describe('bad input is answered with a sentence', () => {
   const failing = (model: string, content: string, windowing: Windowing) =>
-    last(measurePerplexity(engine, { ...request('llama', content, windowing), model }));
+    finish(measurePerplexity(engine, { ...request('llama', content, windowing), model }));
 
   it.each([
     ['an empty text', '', { window: 256 }, /text is empty/],
@@ -198,8 +199,7 @@ describe('bad input is answered with a sentence', () => {
     const events = engine.measure({
       ...budget,
       model: fixtureModel(name),
-      sequences: [{ ids: [1, 2, 3], from: 1 }],
-      variants: [{ name: 'as is', interventions: [] }],
+      sequences: [{ ids: [1, 2, 3], from: 1, variants: [{ name: 'as is', interventions: [] }] }],
     });
     const end = await last(events);
     expect(end).toMatchObject({

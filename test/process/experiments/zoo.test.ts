@@ -25,9 +25,9 @@ for (const name of readdirSync(folder)) {
 const engine = startEngine();
 
 async function losses(model: string, ids: readonly number[], interventions: readonly Intervention[]) {
-  const request = { ...budget, model, sequences: [{ ids, from: 1 }], variants: [{ name: '', interventions }] };
+  const request = { ...budget, model, sequences: [{ ids, from: 1, variants: [{ name: '', interventions }] }] };
   let found: number[] = [];
-  for await (const event of follow(engine.measure(request))) found = [...event.losses];
+  for await (const event of follow(engine.measure(request))) if (event.type === 'measured') found = [...event.losses];
   return found;
 }
 

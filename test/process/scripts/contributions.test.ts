@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { withCommands, withTables, withTitles } from '../../../scripts/contributions.mjs';
 import { experiments } from '../../../src/experiments/catalogue.js';
-import { commandOf, type ExperimentFacts, type Input } from '../../../src/experiments/facts.js';
+import { commandOf, type ExperimentFacts, type ExperimentInput } from '../../../src/experiments/facts.js';
 
 const read = (file: string) => readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8');
 
 /** An experiment with these inputs, and nothing that a test looks at otherwise. */
-function facts(id: string, ...inputs: readonly Input[]): ExperimentFacts {
+function facts(id: string, ...inputs: readonly ExperimentInput[]): ExperimentFacts {
   const named = Object.fromEntries(inputs.map((input, i) => [`input${i}`, input]));
   return { id, title: 'A title', command: 'Do It…', description: 'What of it.', help: 'do it', inputs: named };
 }
@@ -69,7 +69,7 @@ describe('commands', () => {
 describe('tables', () => {
   const page = (id: string) => `<!-- experiments --><!-- end -->\nText.\n<!-- inputs of ${id} -->old<!-- end -->\n`;
 
-  it.each<[Input, string]>([
+  it.each<[ExperimentInput, string]>([
     [{ ...asked, kind: 'text', document: 'open' }, 'the open document | a UTF-8 text'],
     [{ ...asked, kind: 'text' }, 'asked for | a UTF-8 text'],
     [

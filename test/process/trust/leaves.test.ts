@@ -8,14 +8,13 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { build, path } from '../cli/sinkscope.js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { path } from '../cli/sinkscope.js';
 
 let folder: string;
 /** Of a person without a cache: home, temporary folder and current directory are empty. */
 let environment: NodeJS.ProcessEnv;
 
-beforeAll(build, 120_000);
 beforeEach(() => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'sinkscope-')));
   for (const name of ['home', 'tmp', 'cwd', 'out']) mkdirSync(join(folder, name));

@@ -5,7 +5,7 @@ import type { CommanderError } from 'commander';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { experimentCommand } from '../../../src/cli/experiment.js';
 import { define, type Setup } from '../../../src/experiments/experiment.js';
-import type { Input } from '../../../src/experiments/facts.js';
+import type { ExperimentInput } from '../../../src/experiments/facts.js';
 import type { NamedText } from '../../../src/experiments/values.js';
 
 let folder: string;
@@ -163,7 +163,7 @@ describe('arguments and options', () => {
   it('that are needed are asked for', async () => {
     expect((await run(echo, file, '--text', 'a')).problem).toContain("missing required argument 'other'");
     expect((await run(echo, file, file)).problem).toBe('There is no text: give --text or --file.');
-    const text: Input = { kind: 'text', label: 'Text', flag: '--file <path>', help: 'a text' };
+    const text: ExperimentInput = { kind: 'text', label: 'Text', flag: '--file <path>', help: 'a text' };
     const read = { ...echo, inputs: { ...echo.inputs, text } };
     expect((await run(read, file, file)).problem).toContain("required option '--file <path>' not specified");
   });

@@ -108,8 +108,13 @@ describe('arrays are held against the extents that come with them', () => {
       (raw) => checkSaid(schemasOf('analyze').event, raw, ''),
     ],
     [
-      'alphas of other heads',
-      statistics(attention, { heads: 3 }),
+      'alphas of other tokens',
+      statistics(attention, { tokens: 3 }),
+      (raw) => checkSaid(schemasOf('analyze').event, raw, ''),
+    ],
+    [
+      'alphas of extra columns of other heads',
+      statistics(attention, { heads: 1, tokens: 4 }),
       (raw) => checkSaid(schemasOf('analyze').event, raw, ''),
     ],
     ['a pattern of other keys', { ...replies.pattern, keys: 3 }, (raw) => checkSaid(answerSchema('pattern'), raw, '')],

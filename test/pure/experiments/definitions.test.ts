@@ -1,12 +1,12 @@
 import { Option } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { experiments } from '../../../src/experiments/catalogue.js';
-import { commandOf, type Input } from '../../../src/experiments/facts.js';
+import { commandOf, type ExperimentInput } from '../../../src/experiments/facts.js';
 import { defaultOf, isNeeded, valueIn, wantedOf } from '../../../src/experiments/values.js';
 import { found } from '../../support/lists.js';
 
 /** What an input is called on the command line, all its ways. */
-function namesOf(input: Input): string[] {
+function namesOf(input: ExperimentInput): string[] {
   const also = input.kind === 'files' && input.also ? [input.also.flag] : [];
   const text = (input.kind === 'text' && input.prompt) || (input.kind === 'texts' && input.typed) ? ['--text'] : [];
   return [input.flag, ...also, ...text].map((flag) => (flag.startsWith('<') ? flag : new Option(flag).name()));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { experiments } from '../../../src/experiments/catalogue.js';
-import type { Inputs } from '../../../src/experiments/facts.js';
+import type { ExperimentInputs } from '../../../src/experiments/facts.js';
 import { checkedValues, valueIn } from '../../../src/experiments/values.js';
 import { found } from '../../support/lists.js';
 
@@ -62,7 +62,7 @@ describe('words', () => {
     number: { kind: 'number', label: 'N', flag: '--n <x>', help: 'n', least: -1, most: 1 },
     words: { kind: 'words', label: 'S', flag: '--s <s>', help: 's' },
     shard: { kind: 'words', label: 'P', flag: '--p <s>', help: 'p', pattern: { source: 'a|b', wanted: 'a or b' } },
-  } as const satisfies Inputs;
+  } as const satisfies ExperimentInputs;
 
   it.each([
     ['indices', '0, 3 17', [0, 3, 17]],

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import manifest from '../../../package.json';
+import { defaultBudget } from '../../../src/engine/host/budget.js';
 import { parseSettings } from '../../../src/extension/settings.js';
 
 describe('parseSettings', () => {
@@ -24,6 +25,11 @@ describe('parseSettings', () => {
     expect(settings.thresholds.ratio).toBe(500);
   });
 
+  it('gives a share of the memory where none is set', () => {
+    expect(parseSettings(() => undefined).settings.memory).toBe(defaultBudget());
+    expect(parseSettings((key) => (key === 'memoryBudget' ? 64 : undefined)).settings.memory).toBe(64 * 2 ** 20);
+  });
+
   it.each([
     ['model', 3, 'llama'],
     ['models', [1], []],
@@ -33,7 +39,8 @@ describe('parseSettings', () => {
     ['thresholds.ratio', 'many', 1000],
     ['thresholds.epsilon', 1.5, 0.3],
     ['thresholds.minQueries', 2.5, 8],
-    ['memoryBudget', 0, 1024],
+    ['memoryBudget', 63, 0],
+    ['memoryBudget', 100.5, 0],
     ['threads', 1000, 0],
   ])('replaces a bad %s and says so', (key, bad, fallback) => {
     const { settings, problems } = parseSettings((asked) => (asked === key ? bad : undefined));

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { SinkscopeError } from '../../../src/errors.js';
 import type { Tensor } from '../../../src/onnx/model.js';
 import { readModel } from '../../../src/onnx/read.js';
-import { numbers, readTensor } from '../../../src/onnx/tensor.js';
+import { constantNumbers, readTensor } from '../../../src/onnx/tensor.js';
 import { floats, model, tensor, value } from '../../support/build.js';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'sinkscope-tensor-')));
@@ -51,15 +51,15 @@ describe('numbers of every type (bit patterns by hand from IEEE 754 and two’s 
     ['packed float_data', tensor('w', [1], 1, [4, Buffer.from('0000803f', 'hex')]), [1]],
     ['packed double_data', tensor('w', [1], 11, [10, Buffer.from('000000000000f03f', 'hex')]), [1]],
   ])('%s', (_, bytes, expected) => {
-    expect(numbers(weight(bytes))).toEqual(expected);
+    expect(constantNumbers(weight(bytes))).toEqual(expected);
   });
 
   test('NaN', () => {
-    expect(numbers(weight(raw(10, '017c', 1)))).toEqual([Number.NaN]);
+    expect(constantNumbers(weight(raw(10, '017c', 1)))).toEqual([Number.NaN]);
   });
 
   test('a scalar', () => {
-    expect(numbers(weight(floats('w', [], [2.5])))).toEqual([2.5]);
+    expect(constantNumbers(weight(floats('w', [], [2.5])))).toEqual([2.5]);
   });
 
   test.each<[string, Uint8Array]>([
@@ -67,7 +67,7 @@ describe('numbers of every type (bit patterns by hand from IEEE 754 and two’s 
     ['4-bit elements', raw(22, '10', 2)],
     ['strings', tensor('w', [1], 8, [6, 'text'])],
   ])('not of %s', (_, bytes) => {
-    expect(() => numbers(weight(bytes))).toThrow(/"w".*small numeric constant/);
+    expect(() => constantNumbers(weight(bytes))).toThrow(/"w".*small numeric constant/);
   });
 });
 

@@ -5,6 +5,7 @@ import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import { findingsOf, kindsOf, shownLayer, shownToken } from '../../../webview/findings.js';
 import { readIntent } from '../../../webview/intent.js';
 import { ratioAt } from '../../../webview/numbers.js';
+import { describeToken, tokenFacts } from '../../../webview/token.js';
 import { hidden, layers, pattern, run } from '../analysis/example.js';
 
 const of = (analysis = run(layers, [pattern([[0, 4, 0.9]]), pattern([])])) => ({
@@ -62,6 +63,32 @@ describe('what is shown', () => {
     expect(shownToken(findings, { token: 99 })).toBe(11);
     expect(shownLayer(emptyAnalysis, of(emptyAnalysis).findings, { layer: 3 })).toBe(0);
     expect(shownToken(of(emptyAnalysis).findings, { token: 3 })).toBe(0);
+  });
+});
+
+describe('what is said of a token', () => {
+  const { analysis, findings } = of();
+
+  it('is its name, its place, and what it is in any layer', () => {
+    expect(tokenFacts(findings, 0, 'massive')).toBe('⟨bos⟩, token 0, massive');
+    expect(tokenFacts(findings, 4, undefined)).toBe('·warm, token 4, sink in 1 of 4 heads');
+  });
+
+  it('are its numbers at the layer that is shown', () => {
+    const scene = { analysis, findings, selection: { layer: 2 } };
+    expect(describeToken(scene, 0)).toEqual([
+      '⟨bos⟩ · token 0 · id 0',
+      'layer 2: 0.5 × the median in dimension 0',
+      'massive: dimension 3, +2,084, layers 1 to 2',
+      'large: dimension 1, −309, layers 1 to 2',
+    ]);
+    expect(describeToken(scene, 4)?.at(-1)).toBe('sink in 1 of 4 heads, most in layer 1, head 0');
+  });
+
+  it('is nothing before a layer has come', () => {
+    expect(describeToken({ analysis: emptyAnalysis, findings: of(emptyAnalysis).findings, selection: {} }, 0)).toBe(
+      undefined,
+    );
   });
 });
 

@@ -3,9 +3,6 @@ import type { Prediction } from '../../contract/events.js';
 import { predictionsOf } from '../../stages/head.js';
 import { type Answerer, type Inside, valueNamed } from '../inside.js';
 
-/** Rows of logits that are held at once, in bytes. */
-const partBytes = 2 ** 26;
-
 /** @throws SinkscopeError `input` where the model predicts no tokens, or there is no such layer or point */
 export const answerLens: Answerer<'lens'> = async (run, { layer, point, top }) => {
   const { loaded, head, tokens } = run;
@@ -22,12 +19,9 @@ export const answerLens: Answerer<'lens'> = async (run, { layer, point, top }) =
   // A head that needs more than the residual finds it with the last one.
   await run.state(anatomy.layers);
   const values = new Map([...run.values, [run.residual(anatomy.layers), state]]);
-  const count = Math.max(1, Math.floor(partBytes / 4 / (anatomy.vocabulary ?? 2 ** 16)));
   const rows: Prediction[][] = [];
   const tokenizer = loaded.tokenizer();
-  for (let from = 0; from < tokens; from += count) {
-    const to = Math.min(from + count, tokens);
-    const logits = await head.logits(values, from, to, run.keep);
+  for await (const { from, to, logits } of head.parts(values, 0, tokens, run.keep)) {
     const width = logits.length / (to - from);
     for (let row = 0; row < to - from; row++) {
       rows.push(predictionsOf(logits.subarray(row * width, (row + 1) * width), tokenizer, top));

@@ -1,0 +1,118 @@
+/**
+ * Sequences through the stages of a model: blocks outside, sequences inside. A stage is cut out, made and read once
+ * for all that go through it, and what it gives is seen here before it is dropped: whoever wants numbers of a tensor
+ * computes them while the stage is being yielded.
+ *
+ * Everything that runs blocks in order comes through here, so this is the place for what changes how they run: where
+ * a stage is computed, what is computed in it beside its tensors, what is remembered of it.
+ */
+import type { Intervention } from '../contract/interventions.js';
+import type { AttentionWindow } from '../contract/request.js';
+import type { Value, Values } from '../tensors/value.js';
+import { intervened } from './intervened.js';
+import { runPatched, valueAt } from './patched.js';
+import type { Plan, Stage } from './plan.js';
+import type { StageRunner } from './runner.js';
+import { windowedValues } from './windowed.js';
+
+/** One sequence on its way through the blocks, as the model is or changed. */
+export interface Lane {
+  /** Its feeds, then also what has been computed and is still needed. */
+  readonly values: Map<string, Value>;
+  /** Made where stages end, so each must fall on the last block of one. */
+  readonly interventions: readonly Intervention[];
+  /** Every block attends through this window; stages of one block each. */
+  readonly attention?: AttentionWindow;
+  /** It begins with what another lane has after a block, and leaves the blocks before to that one. */
+  readonly after?: { readonly lane: Lane; readonly block: number };
+  /** The last block it goes through; by default all. */
+  readonly until?: number;
+}
+
+export interface Course {
+  readonly plan: Plan;
+  /** They follow each other. */
+  readonly stages: readonly Stage[];
+  /** Whether their sessions are kept for the next lanes. */
+  readonly keep: boolean;
+  /** Names of values that stay when the stages are through, beside those that stages to come need. */
+  readonly lasting?: Iterable<string>;
+}
+
+/** What a stage gave a lane: residual points, carried values and taps, by name. */
+export interface Passed<L extends Lane = Lane> {
+  readonly stage: Stage;
+  readonly lane: L;
+  readonly results: Values;
+}
+
+/**
+ * Runs lanes through stages, all of them through one before the next is made. Yields what each stage gives each lane,
+ * lanes in their order; when that has been seen, the lane drops what it no longer needs.
+ *
+ * A session that serves one lane alone is made for a single run, without prepacking; one that serves several lives
+ * until all of them are through its stage, or on where `keep` is set.
+ *
+ * @throws SinkscopeError `runtime`; `input` as {@link runPatched} and {@link windowedValues}
+ */
+export async function* forward<L extends Lane>(
+  runner: StageRunner,
+  { plan, stages, keep, lasting = [] }: Course,
+  lanes: readonly L[],
+): AsyncGenerator<Passed<L>, void, void> {
+  const needed = neededAfter(stages, lasting);
+  if (keep || lanes.length > 1) await runner.keepFor(stages);
+  for (const [i, stage] of stages.entries()) {
+    const under = lanes.filter((lane) => goesThrough(lane, stage));
+    const stays = keep || under.length > 1;
+    for (const lane of under) {
+      const results = await run(runner, plan, stage, lane, stays);
+      for (const [name, value] of results) lane.values.set(name, value);
+      yield { stage, lane, results };
+      for (const name of lane.values.keys()) if (!needed[i]?.has(name)) lane.values.delete(name);
+    }
+    for (const lane of lanes) if (lane.after?.block === stage.last) start(runner, lane, lane.after);
+    for (const lane of lanes) if (lane.until === stage.last) lane.values.clear();
+    if (stays && !keep) await runner.release();
+  }
+}
+
+const goesThrough = ({ after, until = Number.POSITIVE_INFINITY }: Lane, { first, last }: Stage) =>
+  first > (after?.block ?? -1) && last <= until;
+
+/** By stage, what lanes need when they are through it. */
+function neededAfter(stages: readonly Stage[], lasting: Iterable<string>): readonly ReadonlySet<string>[] {
+  const needed: Set<string>[] = [];
+  const later = new Set(lasting);
+  for (const { inputs } of stages.toReversed()) {
+    needed.unshift(new Set(later));
+    for (const input of inputs) later.add(input);
+  }
+  return needed;
+}
+
+/** The most values as large as a hidden state that a lane holds at once from stage to stage. */
+export function statesHeld(plan: Plan, stages: readonly Stage[], lasting: Iterable<string> = []): number {
+  const needed = neededAfter(stages, lasting);
+  const made = new Set<string>();
+  const counts = stages.map(({ outputs }, i) => {
+    for (const name of outputs) made.add(name);
+    return plan.states([...made].filter((name) => needed[i]?.has(name)));
+  });
+  return Math.max(1, ...counts);
+}
+
+/** Takes over what the other lane has, with the residual point between the two changed. */
+function start({ loaded }: StageRunner, lane: Lane, { lane: other, block }: NonNullable<Lane['after']>): void {
+  for (const [name, value] of other.values) lane.values.set(name, value);
+  const here = lane.interventions.filter((intervention) => intervention.block === block);
+  const name = valueAt(loaded.anatomy, 'resid_post', block);
+  const state = lane.values.get(name);
+  if (state && here.length > 0) lane.values.set(name, intervened(state, here));
+}
+
+async function run(runner: StageRunner, plan: Plan, stage: Stage, lane: Lane, keep: boolean): Promise<Values> {
+  const { values, interventions, attention } = lane;
+  const instead = attention && (await windowedValues(runner, plan, stage, values, attention, keep));
+  return runPatched(runner, plan, stage, values, interventions, keep, instead);
+}

@@ -1,0 +1,123 @@
+/** Model files and their data where no plain file is, or in another folder. */
+import { execFileSync } from 'node:child_process';
+import { linkSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SinkscopeError } from '../../../src/errors.js';
+import { readModel } from '../../../src/onnx/read.js';
+import { external, model, node, value } from '../../support/build.js';
+
+const folder = realpathSync(mkdtempSync(join(tmpdir(), 'sinkscope-places-')));
+const inside = join(folder, 'model');
+const file = join(inside, 'model.onnx');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+beforeAll(() => {
+  mkdirSync(join(inside, 'directory'), { recursive: true });
+  mkdirSync(join(folder, 'elsewhere'));
+  for (const name of ['data', 'elsewhere/data', 'elsewhere/linked']) {
+    writeFileSync(join(name === 'data' ? inside : folder, name), new Uint8Array(64));
+  }
+  symlinkSync('data', join(inside, 'symlink'));
+  symlinkSync(join(folder, 'elsewhere'), join(inside, 'linked-folder'));
+  linkSync(join(folder, 'elsewhere/linked'), join(inside, 'hardlink'));
+  execFileSync('mkfifo', [join(inside, 'fifo')]);
+});
+
+/** What reading these bytes throws. */
+function problem(bytes: Uint8Array): SinkscopeError {
+  writeFileSync(file, bytes);
+  try {
+    readModel(file);
+  } catch (error) {
+    if (SinkscopeError.is(error)) return error;
+    throw error;
+  }
+  throw new Error('it was read without complaint');
+}
+
+const y = value('y', [4]);
+
+test.each(['directory', 'fifo'])('a %s is no model', (name) => {
+  expect(() => readModel(join(inside, name))).toThrow(/is no plain file/);
+});
+
+describe('external data', () => {
+  const at = (entries: Readonly<Record<string, string>>): Uint8Array =>
+    model({
+      nodes: [node('Add', ['x', 'w'], ['y'])],
+      initializers: [external('w', [4], entries)],
+      inputs: [value('x', [4])],
+      outputs: [y],
+    });
+  test.each<[string, string, Readonly<Record<string, string>>]>([
+    ['no location', 'has no name', {}],
+    ['missing', 'is missing', { location: 'none' }],
+    ['absolute', 'is an absolute path', { location: '/etc/passwd' }],
+    ['up and out', 'leads out of the folder with ".."', { location: '../elsewhere/data' }],
+    ['out and in again', 'leads out of the folder with ".."', { location: '../model/data' }],
+    ['up in the middle', 'leads out of the folder with ".."', { location: 'directory/../data' }],
+    ['up with backslashes', 'leads out of the folder with ".."', { location: '..\\elsewhere\\data' }],
+    ['UNC', 'is a network path', { location: '\\\\server\\share\\data' }],
+    ['UNC with slashes', 'is a network path', { location: '//server/share/data' }],
+    ['drive', 'names a drive', { location: 'C:\\data' }],
+    ['drive without root', 'names a drive', { location: 'c:data' }],
+    ['backslash', 'has a backslash', { location: 'directory\\data' }],
+    ['zero byte', 'has a zero byte', { location: 'data\0' }],
+    ['symbolic link', 'is reached through a symbolic link', { location: 'symlink' }],
+    ['linked folder', 'is reached through a symbolic link', { location: 'linked-folder/data' }],
+    ['hard link', 'has a second name on this disk', { location: 'hardlink' }],
+    ['a tag of ONNX Runtime', 'is a place in memory', { location: '*/_ORT_MEM_ADDR_/*' }],
+    ['directory', 'is a directory', { location: 'directory' }],
+    ['FIFO', 'is a named pipe', { location: 'fifo' }],
+    [
+      'too short',
+      'is too short: the weight "w" needs bytes 56 to 72, and the file has 64',
+      { location: 'data', offset: '56', length: '16' },
+    ],
+    ['offset far beyond', 'is too short', { location: 'data', offset: '9007199254740000', length: '16' }],
+    ['other length', 'has 12 bytes in "data" where its type and shape need 16', { location: 'data', length: '12' }],
+    ['negative offset', 'has a negative offset (-8)', { location: 'data', offset: '-8' }],
+    ['negative length', 'has a negative length (-1)', { location: 'data', length: '-1' }],
+    ['no number', 'is no number of bytes', { location: 'data', offset: '1e3' }],
+    ['overflowing offset', 'is no number of bytes', { location: 'data', offset: '18446744073709551616' }],
+  ])('%s', (_, sentence, entries) => {
+    const { code, message: said } = problem(at(entries));
+    expect(said).toContain(sentence);
+    expect(code).toBe('external-data');
+  });
+
+  const two = (first: Readonly<Record<string, string>>, second: Readonly<Record<string, string>>): Uint8Array =>
+    model({
+      nodes: [node('Add', ['a', 'b'], ['y'])],
+      initializers: [external('a', [4], first), external('b', [4], second)],
+      outputs: [y],
+    });
+
+  test('partial overlap is refused', () => {
+    const { code, message: said } = problem(two({ location: 'data', offset: '0' }, { location: 'data', offset: '8' }));
+    expect(said).toContain('"a" and "b" overlap in "data"');
+    expect(code).toBe('external-data');
+  });
+
+  test('tied and adjacent weights are fine', () => {
+    writeFileSync(file, two({ location: 'data', offset: '8' }, { location: './data', offset: '8', length: '16' }));
+    expect(readModel(file).graph.initializers.size).toBe(2);
+    writeFileSync(file, two({ location: 'data', offset: '0' }, { location: 'data', offset: '16' }));
+    expect(readModel(file).graph.initializers.size).toBe(2);
+  });
+
+  test('as the Hugging Face cache keeps them are fine: model and data linked, both in one folder', () => {
+    const snapshot = join(folder, 'snapshots', 'revision');
+    mkdirSync(snapshot, { recursive: true });
+    symlinkSync(file, join(snapshot, 'model.onnx'));
+    symlinkSync(join(inside, 'data'), join(snapshot, 'model.onnx_data'));
+    symlinkSync(join(folder, 'elsewhere/data'), join(snapshot, 'outside'));
+    writeFileSync(file, at({ location: 'model.onnx_data' }));
+    expect(readModel(join(snapshot, 'model.onnx')).graph.initializers.size).toBe(1);
+    expect(() => readModel(file)).toThrow(/is missing/);
+    writeFileSync(file, at({ location: 'outside' }));
+    expect(() => readModel(join(snapshot, 'model.onnx'))).toThrow(/is missing/);
+  });
+});
