@@ -314,14 +314,21 @@ async function analyzed(
 }
 
 function told({ code, message }: Problem): Said {
-  return { outcome: code, wrong: [...(code === 'crashed' ? [message] : []), ...wrongIn(message)] };
+  return { outcome: code, wrong: [...crashed(message), ...wrongIn(message)] };
 }
+
+/** What is said of an engine that ended itself; one that its guard has ended says what for, which is right. */
+const crashed = (text: string): string[] => /The engine process ended unexpectedly \(.*?\)/.exec(text) ?? [];
 
 async function throughCommandLine(place: Place, ask: Ask): Promise<Tried> {
   const ended = await run(place, argumentsOf(place, ask));
   const { code, seconds, memory } = ended;
-  const crashed = /The engine process ended unexpectedly.*/.exec(ended.stderr) ?? [];
-  return { outcome: code === 0 ? 'finished' : 'refused', wrong: [...wrongAbout(ended), ...crashed], seconds, memory };
+  return {
+    outcome: code === 0 ? 'finished' : 'refused',
+    wrong: [...wrongAbout(ended), ...crashed(ended.stderr)],
+    seconds,
+    memory,
+  };
 }
 
 function argumentsOf(place: Place, ask: Ask): string[] {

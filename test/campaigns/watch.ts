@@ -16,8 +16,11 @@ const cli = join(root, 'dist/cli.js');
 export const limits = {
   /** Of processor time, and of waiting for anything but a processor: a machine that is busy is none of its faults. */
   seconds: 10,
-  /** Bytes of all its processes: the engine's budget in the campaigns, and three quarters of a gigabyte for the rest. */
-  memory: 2 ** 30,
+  /**
+   * Bytes of all its processes: what `docs/limits.md` lets the engine hold with this budget, and half a gigabyte for the
+   * command line and for what comes until the guard looks.
+   */
+  memory: 3 * 2 ** 30,
   /** The engine's budget, bytes. */
   budget: 2 ** 28,
 } as const;
