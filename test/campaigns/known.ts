@@ -13,8 +13,6 @@ export const failures: readonly Failure[] = [];
 
 /** How sentences begin that say what does not hold yet, by the fault; to be taken away when it does. */
 export const openRules: Readonly<Record<string, readonly string[]>> = {
-  turn: ['after the next run there is still the file', 'an internal error (EIO: i/o error, unlink'],
-  kill: ['after the next run there is still the file'],
   output: ['a stack trace', 'more than one line of error'],
   orphan: ['left 1 process(es)'],
 };
