@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import * as vscode from 'vscode';
 import type { Api } from '../../src/extension/extension.js';
 import { Store } from '../../src/extension/store.js';
@@ -14,6 +15,12 @@ const boats = vscode.Uri.file(repositoryFile('test', 'text', 'three-men-in-a-boa
 const pit = vscode.Uri.file(repositoryFile('test', 'text', 'pit-and-pendulum.md'));
 
 const bundled = (name: string) => repositoryFile('media', 'models', name, 'model.onnx');
+
+/** What the command line prints. The extension host is not held up meanwhile. */
+async function sinkscopeCli(...args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)('node', [repositoryFile('dist', 'cli.js'), ...args]);
+  return stdout;
+}
 
 /** Runs the command of an experiment and gives its run at the end. */
 async function run(command: string, given?: Record<string, unknown>): Promise<ExperimentRun> {
@@ -158,14 +165,7 @@ describe('experiments', () => {
     const parts = [0, 1].map((index) => join(folder, `${index}.json`));
     for (const [index, part] of parts.entries()) {
       const options = ['--sequences', '4', '--length', '32', '--shard', `${index}/2`, '--save', part];
-      execFileSync('node', [
-        repositoryFile('dist', 'cli.js'),
-        'survey',
-        bundled('llama'),
-        '--file',
-        boats.fsPath,
-        ...options,
-      ]);
+      await sinkscopeCli('survey', bundled('llama'), '--file', boats.fsPath, ...options);
     }
     try {
       const { title, presentation, problem } = await run('merge', { parts });
@@ -192,13 +192,7 @@ describe('experiments', () => {
     }
     const saved = JSON.parse(readFileSync(file.fsPath, 'utf8'));
     const options = ['--file', boats.fsPath, '--tokens', '300', '--window', '64', '--json'];
-    const printed = execFileSync('node', [
-      repositoryFile('dist', 'cli.js'),
-      'perplexity',
-      bundled('llama'),
-      ...options,
-    ]);
-    assert.deepEqual(saved, JSON.parse(printed.toString()));
+    assert.deepEqual(saved, JSON.parse(await sinkscopeCli('perplexity', bundled('llama'), ...options)));
   });
 
   it('is there again after a reload, unless it was closed or has not ended', async () => {

@@ -3,8 +3,8 @@ import { basename } from 'node:path';
 import type { Bounds } from '../guard/note.js';
 import type { LoadedModel } from '../stages/loaded.js';
 
-/** Beside models that run: Node.js, ONNX Runtime, structures of models, tokenizers and texts, results on their way. */
-const reserveBytes = 2 * 2 ** 30;
+/** Beside models that run: Node.js, ONNX Runtime, structures of models, tokenizers, and a text of 10 MB, which takes 2 GB. */
+const reserveBytes = 4 * 2 ** 30;
 
 /** Reading and tokenising take seconds; what takes minutes was made to. */
 const silentSeconds = 120;
