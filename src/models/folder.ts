@@ -35,6 +35,11 @@ export function isVariantFolder(folder: string): boolean {
   return basename(folder).toLowerCase() === 'onnx';
 }
 
+/** Where something is that cannot be looked at, as a link to itself, whoever reads it says so. */
 function isThere(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
+  } catch {
+    return true;
+  }
 }

@@ -16,11 +16,15 @@ export type Prompt =
   | { readonly feeds: string }
   | { readonly image: string };
 
-/** What is asked; files are named, all lie in one folder. */
+/** What is asked; files are named, all lie in one folder, those of a corpus in one below it. */
 export type Ask =
   | { readonly analyze: string; readonly prompt: Prompt; readonly save: boolean }
   | { readonly inspect: string }
+  | { readonly survey: string; readonly corpus: string }
   | { readonly merge: readonly string[] };
+
+/** What the command line alone can be asked. */
+export type CommandAsk = Exclude<Ask, { analyze: unknown } | { inspect: unknown }>;
 
 /** Files, and what is asked about them. */
 export interface Case {

@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import fc from 'fast-check';
 import { emptyAnalysis, fold } from '../../src/analysis/analysis.js';
@@ -16,7 +16,7 @@ import type { RunRequest } from '../../src/engine/contract/events.js';
 import { Engine } from '../../src/engine/host/engine.js';
 import { type Problem, SinkscopeError } from '../../src/errors.js';
 import { openSafetensors } from '../../src/statistics/safetensors.js';
-import type { Ask, Case, Content } from './case.js';
+import type { Ask, Case, CommandAsk, Content } from './case.js';
 import { spread } from './damage.js';
 import { kinds } from './inputs.js';
 import {
@@ -172,7 +172,7 @@ class Bench {
     try {
       for (const [name, content] of Object.entries(given.files)) put(join(place.given, name), content);
       const tried =
-        throughCli || 'merge' in given.ask
+        throughCli || isForCommand(given.ask)
           ? await throughCommandLine(place, given.ask)
           : await throughEngine(this.engine, place, given.ask);
       const saved = 'save' in given.ask && given.ask.save && tried.outcome === 'finished' ? [result(place)] : [];
@@ -215,10 +215,12 @@ class Bench {
   }
 }
 
+const isForCommand = (ask: Ask): ask is CommandAsk => !('analyze' in ask || 'inspect' in ask);
 const makeEngine = () => new Engine(join(root, 'dist/engine.js'));
 const result = ({ out }: Place) => join(out, 'result.safetensors');
 
 function put(path: string, content: Content): void {
+  mkdirSync(dirname(path), { recursive: true });
   if (content instanceof Uint8Array) writeFileSync(path, content);
   else if ('copy' in content) copyFileSync(content.copy, path);
   else if (content.special === 'folder') mkdirSync(path);
@@ -259,7 +261,7 @@ function requestOf(
   };
 }
 
-async function throughEngine(engine: Engine, place: Place, ask: Exclude<Ask, { merge: unknown }>): Promise<Tried> {
+async function throughEngine(engine: Engine, place: Place, ask: Exclude<Ask, CommandAsk>): Promise<Tried> {
   // From here on the peak is this case's.
   if (engine.pid !== undefined) forgetPeak(engine.pid);
   const stop = new AbortController();
@@ -335,8 +337,10 @@ function argumentsOf(place: Place, ask: Ask): string[] {
   const path = (name: string) => join(place.given, name);
   if ('merge' in ask) return ['merge', ...ask.merge.map(path)];
   if ('inspect' in ask) return ['inspect', path(ask.inspect)];
-  const { prompt } = ask;
   const budget = ['--memory', `${limits.budget / 2 ** 20}`];
+  if ('survey' in ask)
+    return ['survey', path(ask.survey), '--file', path(ask.corpus), '--sequences', '2', '--length', '8', ...budget];
+  const { prompt } = ask;
   const save = ask.save ? ['--save', result(place), '--attention', '--mlp', '--logits'] : [];
   const rest = ['analyze', path(ask.analyze), ...budget, ...save];
   if ('feeds' in prompt) return [...rest, '--feeds', path(prompt.feeds)];

@@ -68,6 +68,29 @@ const model = kind(
   },
 );
 
+const withData = ['llama-dynamo-op18-ext', 'llama-genai-fp32', 'qwen2-genai-int4'] as const;
+
+/** What lies beside a model: its weights. */
+const data = kind(
+  fc.record({
+    base: fc.constantFrom(...withData),
+    damage: fc.oneof(
+      { weight: 2, arbitrary: fc.record({ bytes: byteEdits }) },
+      fc.record({ special: fc.constantFrom(...specials) }),
+    ),
+    save: fc.boolean(),
+  }),
+  ({ base, damage, save }) => {
+    const folder = path(`test/zoo/fixtures/${base}`);
+    const content: Content =
+      'bytes' in damage ? editBytes(readFileSync(join(folder, 'model.onnx.data')), damage.bytes) : damage;
+    return {
+      files: { ...beside(folder), 'model.onnx.data': content },
+      ask: { analyze: 'model.onnx', prompt: { feeds: 'golden.safetensors' }, save },
+    };
+  },
+);
+
 /** With a vocabulary into which every small tokenizer fits, and a prefix token. */
 const llama: Record<string, Content> = Object.fromEntries(
   ['model.onnx', 'tokenizer.json', 'tokenizer_config.json', 'config.json'].map((name) => [
@@ -187,6 +210,32 @@ const ids = kind(
   ({ ids, save }) => ({ files: llama, ask: { analyze: 'model.onnx', prompt: { ids }, save } }),
 );
 
+const sample = readFileSync(path('media/sample.md'));
+
+const corpus = kind(
+  fc.record({
+    entries: fc.array(
+      fc.record({
+        name: fc.constantFrom('a.txt', 'b.md', 'C.TXT', 'd.png', '\u001b[31me.txt', '\u202etxt.f.md', '[g](command:g).md'),
+        content: fc.oneof(
+          { weight: 2, arbitrary: fc.record({ bytes: byteEdits }) },
+          fc.record({ times: fc.constantFrom(0, 1, 1000) }),
+          { weight: 2, arbitrary: fc.record({ special: fc.constantFrom(...specials) }) },
+        ),
+      }),
+      { minLength: 1, maxLength: 5 },
+    ),
+  }),
+  ({ entries }) => {
+    const texts = entries.map(({ name, content }): [string, Content] => {
+      if ('special' in content) return [`corpus/${name}`, content];
+      const text = 'bytes' in content ? editBytes(sample, content.bytes) : Buffer.alloc(content.times * sample.length, sample);
+      return [`corpus/${name}`, text];
+    });
+    return { files: { ...llama, ...Object.fromEntries(texts) }, ask: { survey: 'model.onnx', corpus: 'corpus' } };
+  },
+);
+
 /** Two parts of a survey that make up a whole. */
 export const parts = [0, 1].map((index) => ({
   survey: 2,
@@ -237,6 +286,7 @@ const survey = kind(
 /** Every kind of input, by name. */
 export const kinds: Readonly<Record<string, Kind>> = {
   model,
+  data,
   tokenizer,
   config,
   picture,
@@ -244,5 +294,6 @@ export const kinds: Readonly<Record<string, Kind>> = {
   npz,
   text,
   ids,
+  corpus,
   survey,
 };

@@ -7,10 +7,13 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpath
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { idleBounds } from '../../src/engine/jobs/bounds.js';
 
 /** The project's folder: programs are bundled to a folder as deep as this one. */
 export const root = join(import.meta.dirname, '../..');
 const cli = join(root, 'dist/cli.js');
+
+const budget = 2 ** 28;
 
 /** What a single run may take. A good run of the models that are used takes less than a second and 300 MB. */
 export const limits = {
@@ -20,9 +23,9 @@ export const limits = {
    * Bytes of all its processes: what `docs/limits.md` lets the engine hold with this budget, and half a gigabyte for the
    * command line and for what comes until the guard looks.
    */
-  memory: 3 * 2 ** 30,
-  /** The engine's budget, bytes. */
-  budget: 2 ** 28,
+  memory: idleBounds.bytes + 2 * budget + 2 ** 29,
+  /** The engine's, bytes. */
+  budget,
 } as const;
 
 /** Why processes cannot be watched here; undefined where they can. */

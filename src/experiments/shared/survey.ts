@@ -49,7 +49,10 @@ export const savedSurvey = v.object({
   survey: v.literal(SURVEY_VERSION),
   settings: surveySettings,
   /** `index` of 0 … `of` − 1 ran the sequences whose number is `index` modulo `of`. */
-  shard: v.object({ index: whole, of: v.pipe(whole, v.minValue(1)) }),
+  shard: v.pipe(
+    v.object({ index: whole, of: v.pipe(whole, v.minValue(1)) }),
+    v.check(({ index, of }) => index < of),
+  ),
   /** Ascending by sequence. */
   records: v.array(v.object({ sequence: whole, entries: v.array(surveyEntry) })),
 });
