@@ -69,18 +69,20 @@ interface Sighting extends Entry {
   readonly ratio: number;
 }
 
-/** One (token, dim), from where it stands out, in the order of layers. */
+/** One (token, dim), from where it stands out. */
 function summarised(sightings: readonly Sighting[], layers: readonly HiddenStatistics[]): MassiveActivation {
   const massive = sightings.filter((sighting) => sighting.kind === 'massive');
   const ofKind = massive.length > 0 ? massive : sightings;
   const peak = ofKind.reduce((best, sighting) => (sighting.ratio > best.ratio ? sighting : best));
   const { token, dim } = peak;
+  const where = ofKind.map(({ layer }) => layer);
+  const softWhere = sightings.map(({ layer }) => layer);
   return {
     ...peak,
-    onset: ofKind[0].layer,
-    last: ofKind[ofKind.length - 1].layer,
-    softOnset: sightings[0].layer,
-    softLast: sightings[sightings.length - 1].layer,
+    onset: Math.min(...where),
+    last: Math.max(...where),
+    softOnset: Math.min(...softWhere),
+    softLast: Math.max(...softWhere),
     values: layers.map(({ top }) => top.find((entry) => entry.token === token && entry.dim === dim)?.value),
   };
 }

@@ -79,6 +79,7 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
 
 function layerJson(statistics: HiddenStatistics, layer: number) {
   const { top, median, nonFinite } = statistics;
+  const [largest] = top;
   return {
     layer,
     /** The 16 entries of largest |h|, largest first. */
@@ -86,7 +87,7 @@ function layerJson(statistics: HiddenStatistics, layer: number) {
     /** Lower median of |h|. */
     median,
     /** Largest |h| over the median. */
-    ratio: top.length > 0 ? ratio(top[0].value, statistics) : null,
+    ratio: largest ? ratio(largest.value, statistics) : null,
     /** By token: L2 norm, largest |h|, and its dimension. */
     token_norm: [...statistics.tokenNorm],
     token_max: [...statistics.tokenMax],

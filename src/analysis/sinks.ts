@@ -58,7 +58,7 @@ export function sinks(analysis: Analysis, thresholds: Thresholds): Sinks {
     for (let head = 0; head < statistics.heads; head++) {
       for (let token = 0; token < statistics.tokens; token++) {
         const alpha = statistics.alpha[head * statistics.tokens + token];
-        if (!(alpha > epsilon)) continue;
+        if (alpha === undefined || !(alpha > epsilon)) continue;
         if (token === 0) first++;
         const queries = statistics.causal ? statistics.tokens - token : statistics.tokens;
         if (queries >= minQueries) draw(token, { layer, head, alpha });
@@ -66,7 +66,7 @@ export function sinks(analysis: Analysis, thresholds: Thresholds): Sinks {
       if (!statistics.extra) continue;
       extra ??= 0;
       const alpha = statistics.extra.alpha[head];
-      if (!(alpha > epsilon)) continue;
+      if (alpha === undefined || !(alpha > epsilon)) continue;
       extra++;
       if (statistics.tokens >= minQueries) draw(undefined, { layer, head, alpha });
     }

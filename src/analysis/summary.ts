@@ -143,8 +143,9 @@ function withoutPattern({ status, started }: Analysis): Span[] {
 
 function nonFiniteSentence({ layers }: Analysis): Span[] {
   const first = layers.findIndex((layer) => layer.nonFinite > 0);
-  if (first < 0) return [];
-  const count = formatNumber(layers[first].nonFinite);
+  const layer = layers[first];
+  if (!layer) return [];
+  const count = formatNumber(layer.nonFinite);
   return [{ text: `Layer ${first} has ${count} entries that are NaN or infinite; they are left out of every number.` }];
 }
 

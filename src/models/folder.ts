@@ -35,11 +35,6 @@ export function isVariantFolder(folder: string): boolean {
   return basename(folder).toLowerCase() === 'onnx';
 }
 
-/** Where something is that cannot be looked at, as a link to itself, whoever reads it says so. */
 function isThere(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
-  } catch {
-    return true;
-  }
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
 }

@@ -96,21 +96,20 @@ export function predictionsOf(
   tokenizer: Tokenizer | undefined,
   count = topPredictions,
 ): Prediction[] {
-  const ids: number[] = [];
-  for (let id = 0; id < logits.length; id++) {
-    const least = ids.at(-1);
-    if (ids.length === count && least !== undefined && !(logits[id] > logits[least])) continue;
-    let at = ids.length;
-    while (at > 0 && logits[id] > logits[ids[at - 1]]) at--;
-    ids.splice(at, 0, id);
-    if (ids.length > count) ids.pop();
-  }
-  const max = logits[ids[0]];
+  const best: { readonly id: number; readonly logit: number }[] = [];
+  logits.forEach((logit, id) => {
+    const least = best.at(-1);
+    if (best.length === count && least && !(logit > least.logit)) return;
+    const below = best.findIndex((other) => logit > other.logit);
+    best.splice(below < 0 ? best.length : below, 0, { id, logit });
+    if (best.length > count) best.pop();
+  });
+  const max = best[0]?.logit ?? 0;
   let sum = 0;
   for (const logit of logits) sum += Math.exp(logit - max);
-  return ids.map((id) => ({
+  return best.map(({ id, logit }) => ({
     id,
     text: tokenizer?.decode(id) ?? `token ${id}`,
-    probability: Math.exp(logits[id] - max) / sum,
+    probability: Math.exp(logit - max) / sum,
   }));
 }

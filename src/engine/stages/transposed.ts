@@ -11,19 +11,21 @@ export function multiplyTransposed(model: Model): Model {
   /** Transposed weights to the weights themselves. */
   const sources = new Map<string, string>();
   for (const node of model.graph.nodes) {
-    const [source] = node.inputs;
+    const [source = ''] = node.inputs;
+    const [output] = node.outputs;
     const weight = isOperator(node, 'Transpose') ? initializers.get(source) : undefined;
     const perm = intsAttribute(node, 'perm') ?? [1, 0];
-    if (weight?.type === DataType.float && weight.dims.length === 2 && perm[0] === 1) {
-      sources.set(node.outputs[0], source);
+    if (output !== undefined && weight?.type === DataType.float && weight.dims.length === 2 && perm[0] === 1) {
+      sources.set(output, source);
     }
   }
   if (sources.size === 0) return model;
   const nodes = model.graph.nodes.map((node): Node => {
-    const source = isOperator(node, 'MatMul') ? sources.get(node.inputs[1]) : undefined;
+    const [rows = '', weight = ''] = node.inputs;
+    const source = isOperator(node, 'MatMul') ? sources.get(weight) : undefined;
     if (source === undefined) return node;
     const attributes = new Map([['transB', { kind: 'int', value: 1n } as const]]);
-    return { ...node, op: 'FusedMatMul', domain: 'com.microsoft', inputs: [node.inputs[0], source], attributes };
+    return { ...node, op: 'FusedMatMul', domain: 'com.microsoft', inputs: [rows, source], attributes };
   });
   const opsets = new Map(model.opsets).set('com.microsoft', 1);
   return { ...model, opsets, graph: { ...model.graph, nodes } };

@@ -23,7 +23,7 @@ export function evictedShare(pattern: Pattern, columns: Columns, kept: Attention
     let sum = 0;
     for (let query = kept.window; query < queries; query++) {
       const row = (head * queries + query) * keys + columns.offset;
-      for (let key = 0; key <= query; key++) if (!isKept(kept, query, key)) sum += values[row + key];
+      for (let key = 0; key <= query; key++) if (!isKept(kept, query, key)) sum += values[row + key] ?? 0;
     }
     return sum / (queries - kept.window);
   });
@@ -54,16 +54,17 @@ export function windowedPattern(pattern: Pattern, columns: Columns, kept: Attent
       for (let key = 0; key < keys; key++) {
         const token = key - columns.offset;
         const own = token >= 0 && token < queries;
+        const weight = values[row + key] ?? 0;
         if (own && !isKept(kept, query, token)) {
-          lost += values[row + key];
+          lost += weight;
           windowed[row + key] = 0;
-        } else sum += values[row + key];
+        } else sum += weight;
       }
       const absent = 1 - sum - lost;
       const left = absent > lacking ? sum + absent : sum;
       if (!(left > 0)) return undefined;
       const scale = 1 / left;
-      for (let key = 0; key < keys; key++) windowed[row + key] *= scale;
+      for (const [key, weight] of windowed.subarray(row, row + keys).entries()) windowed[row + key] = weight * scale;
     }
   }
   return windowed;

@@ -10,7 +10,7 @@ import type { StateDifference } from '../../statistics/statistics.js';
 import type { Budget, Run } from '../experiment.js';
 import { outlierMagnitude } from '../shared/costs.js';
 import { asIs, Losses, type Perplexity } from '../shared/perplexity.js';
-import { follow, type TextWindows, textWindows, underWay } from '../shared/text.js';
+import { follow, progressThrough, type TextWindows, textWindows } from '../shared/text.js';
 import type { Windowing } from '../shared/windows.js';
 
 export interface QuantisedRequest extends Windowing, Budget {
@@ -97,11 +97,11 @@ export async function* compareQuantised(
     [model, measured.model] as const,
   ].entries()) {
     const scored = sequences.map((sequence) => ({ ...sequence, variants: [asIs] }));
-    const before = i * sequences.length;
+    const progress = progressThrough('measuring', sequences.length);
     for await (const event of follow(engine.measure({ model: file, sequences: scored, memory, threads }, signal))) {
-      const progress = event.type === 'progress' ? underWay(event) : { done: event.sequence + 1 };
       if (event.type === 'measured') losses.add(event.losses);
-      yield { phase: 'measuring', of, ...progress, done: before + progress.done };
+      const { done, ...rest } = progress(event);
+      yield { ...rest, done: i * sequences.length + done, of };
     }
   }
   const before = await states(reference);

@@ -1,5 +1,4 @@
 /** Saved surveys, read and put together. */
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import * as v from 'valibot';
 import { SinkscopeError } from '../../errors.js';
@@ -43,8 +42,7 @@ export function readSurvey(text: string, file: string): Survey {
 /**
  * What files hold, by their paths as given.
  *
- * @throws SinkscopeError as {@link readText} and {@link readSurvey}; `input` where one file is given twice, or is no
- *   file
+ * @throws SinkscopeError as {@link readText} and {@link readSurvey}; `input` where one file is given twice
  */
 export async function readSurveys(paths: readonly string[]): Promise<Map<string, Survey>> {
   const before = new Map<string, string>();
@@ -56,15 +54,6 @@ export async function readSurveys(paths: readonly string[]): Promise<Map<string,
       throw new SinkscopeError({ code: 'input', file: path, message: `${twice}; give each part once.` });
     }
     before.set(resolve(path), path);
-    // An archive may hold pipes, and whoever reads one waits for somebody to write.
-    const found = await stat(path).catch(() => undefined);
-    if (found && !found.isFile() && !found.isDirectory()) {
-      throw new SinkscopeError({
-        code: 'input',
-        file: path,
-        message: `${path} is a pipe or a device; give files written by sinkscope survey --save.`,
-      });
-    }
     surveys.set(path, readSurvey(await readText(path), path));
   }
   return surveys;
@@ -102,11 +91,11 @@ export function mergeSurveys(parts: ReadonlyMap<string, Survey>): Survey {
     }
     seen.set(shard.index, part);
   }
-  if (seen.size < shard.of) {
-    const missing = firstMissing(seen, shard.of);
+  const missing = Array.from({ length: shard.of }, (_, index) => index).filter((index) => !seen.has(index));
+  if (missing.length > 0) {
     throw new SinkscopeError({
       code: 'input',
-      message: `Of ${shard.of} shards ${missing} missing; give all parts of one survey.`,
+      message: `Of ${shard.of} shards ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing; give all parts of one survey.`,
     });
   }
   const records = [...parts.values()].flatMap((part) => part.records).sort((a, b) => a.sequence - b.sequence);
@@ -117,14 +106,6 @@ export function mergeSurveys(parts: ReadonlyMap<string, Survey>): Survey {
     });
   }
   return { survey: SURVEY_VERSION, settings, shard: { index: 0, of: 1 }, records };
-}
-
-/** Which of `of` shards are not there, in words; some of them where there are many, for `of` is what a file says. */
-function firstMissing(seen: ReadonlyMap<number, unknown>, of: number): string {
-  const shown: number[] = [];
-  for (let index = 0; index < of && shown.length < 8; index++) if (!seen.has(index)) shown.push(index);
-  const more = of - seen.size - shown.length;
-  return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''} ${shown.length + more === 1 ? 'is' : 'are'}`;
 }
 
 /** The first setting in which they differ, in words. */

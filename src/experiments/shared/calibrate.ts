@@ -9,7 +9,7 @@ import { mean } from '../../statistics/numbers.js';
 import { uniform } from '../../statistics/random.js';
 import type { Budget, Progress } from '../experiment.js';
 import { firstDelimiters } from './delimiter.js';
-import { follow, type TextWindows, textWindows, underWay } from './text.js';
+import { follow, progressThrough, type TextWindows, textWindows } from './text.js';
 import type { Windowing } from './windows.js';
 
 /** A token of a sequence: its index, or the first delimiter wherever that is. */
@@ -75,13 +75,11 @@ export async function* calibrate(
   const sightings: Sighting[] = [];
   const means: MeanEvent[] = [];
   const states = engine.states({ model, sequences, mean: { rows: [0] }, memory, threads }, signal);
+  const progress = progressThrough('calibrating', sequences.length);
   for await (const event of follow(states)) {
     if (event.type === 'mean') means.push(event);
-    else if (event.type === 'progress') yield { phase: 'calibrating', of: sequences.length, ...underWay(event) };
-    else {
-      sightings.push(...sightingsOf(event.states, delimiters[event.sequence], thresholds));
-      yield { phase: 'calibrating', done: event.sequence + 1, of: sequences.length };
-    }
+    else yield progress(event);
+    if (event.type === 'states') sightings.push(...sightingsOf(event.states, delimiters[event.sequence], thresholds));
   }
   const found = request.largest === undefined ? massivePoints(sightings, means, sequences.length) : undefined;
   const { layer, points } = found ?? largestPoints(means, request.largest ?? 1);

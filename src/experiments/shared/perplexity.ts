@@ -3,7 +3,7 @@ import { formatNumber } from '../../analysis/format.js';
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
 import type { Budget, Run } from '../experiment.js';
-import { follow, textWindows, underWay } from './text.js';
+import { follow, progressThrough, textWindows } from './text.js';
 import type { Windowing } from './windows.js';
 
 /** A sequence as the model runs it. */
@@ -94,12 +94,12 @@ export async function* measurePerplexity(
   const facts = { model, window, stride, prefix, windows: of, left, lost };
   const losses = new Losses();
   const sequences = windows.sequences.map((sequence) => ({ ...sequence, variants: [asIs] }));
+  const progress = progressThrough('window', of);
   for await (const event of follow(engine.measure({ model, sequences, memory, threads }, signal))) {
-    if (event.type === 'progress') yield { phase: 'window', of, ...underWay(event) };
+    if (event.type === 'progress') yield progress(event);
     else {
       losses.add(event.losses);
-      const done = event.sequence + 1;
-      yield { phase: 'window', done, of, partial: { ...losses.perplexity, ...facts, done } };
+      yield { ...progress(event), partial: { ...losses.perplexity, ...facts, done: event.sequence + 1 } };
     }
   }
   return { ...losses.perplexity, ...facts, done: of };

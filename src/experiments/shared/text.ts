@@ -78,10 +78,19 @@ export async function* follow<E extends { readonly type: string }>(
   }
 }
 
-/** Where sequences are that go through the blocks together. */
-export function underWay(event: ProgressEvent): Pick<Progress, 'done' | 'underWay' | 'note'> {
-  const { from, to, done, of } = event;
-  return { done: from, underWay: ((to - from) * done) / of, note: `block ${done + 1} of ${of}` };
+/** How far `of` sequences are, told from what their job says: where those under way are, and what is done. */
+export function progressThrough(phase: string, of: number) {
+  /** Those under way are before this one, and have so much behind them. */
+  let [end, share] = [0, 0];
+  return (event: ProgressEvent | { readonly type: 'measured' | 'states'; readonly sequence: number }): Progress => {
+    if (event.type !== 'progress') {
+      const done = event.sequence + 1;
+      return { phase, done, of, underWay: Math.max(0, end - done) * share };
+    }
+    [end, share] = [event.to, event.done / event.of];
+    const note = `block ${event.done + 1} of ${event.of}`;
+    return { phase, done: event.from, of, underWay: (end - event.from) * share, note };
+  };
 }
 
 const isFailed = (event: { readonly type: string }): event is FailedEvent => event.type === 'failed';

@@ -6,7 +6,7 @@ import type { Budget, Progress } from '../experiment.js';
 import type { Position } from './calibrate.js';
 import { firstDelimiters } from './delimiter.js';
 import { asIs, Losses, type Perplexity } from './perplexity.js';
-import { follow, type TextWindows, underWay } from './text.js';
+import { follow, progressThrough, type TextWindows } from './text.js';
 
 export interface Row extends Perplexity {
   readonly name: string;
@@ -36,13 +36,10 @@ export async function* score(
     variants: variants((position) => (position === 'first delimiter' ? delimiters[i] : position)),
   }));
   const rows = (scored[0]?.variants ?? []).map(({ name }) => ({ name, losses: new Losses() }));
-  const of = sequences.length;
+  const progress = progressThrough('measuring', sequences.length);
   for await (const event of follow(engine.measure({ model, sequences: scored, memory, threads }, signal))) {
-    if (event.type === 'progress') yield { phase: 'measuring', of, ...underWay(event) };
-    else {
-      rows[event.variant]?.losses.add(event.losses);
-      if (event.variant === rows.length - 1) yield { phase: 'measuring', done: event.sequence + 1, of };
-    }
+    if (event.type === 'measured') rows[event.variant]?.losses.add(event.losses);
+    if (event.type === 'progress' || event.variant === rows.length - 1) yield progress(event);
   }
   return rows.map(({ name, losses }) => ({ name, ...losses.perplexity }));
 }

@@ -9,7 +9,7 @@ import { SinkscopeError } from '../../errors.js';
 import type { Budget, Run } from '../experiment.js';
 import { firstDelimiter } from '../shared/delimiter.js';
 import { SURVEY_VERSION, type Survey, type SurveyEntry } from '../shared/survey.js';
-import { follow, underWay } from '../shared/text.js';
+import { follow, progressThrough } from '../shared/text.js';
 import type { Corpus } from '../values.js';
 
 export interface SurveyRequest extends Budget {
@@ -47,12 +47,14 @@ export async function* runSurvey(engine: Engine, request: SurveyRequest, signal?
   const textOf = new Map(ids.map((id, i) => [id, texts[i]]));
 
   const records: Survey['records'][number][] = [];
+  const progress = progressThrough('sequence', chosen.length);
   for await (const event of follow(engine.states({ model, sequences, memory, threads }, signal))) {
-    if (event.type === 'progress') yield { phase: 'sequence', of: chosen.length, ...underWay(event) };
-    if (event.type !== 'states') continue;
-    const tokens = (sequences[event.sequence] ?? []).map((id) => textOf.get(id) ?? '');
-    records.push({ sequence: chosen[event.sequence] ?? 0, entries: entriesOf(event.states, tokens, thresholds) });
-    yield { phase: 'sequence', done: records.length, of: chosen.length };
+    if (event.type === 'mean') continue;
+    if (event.type === 'states') {
+      const tokens = (sequences[event.sequence] ?? []).map((id) => textOf.get(id) ?? '');
+      records.push({ sequence: chosen[event.sequence] ?? 0, entries: entriesOf(event.states, tokens, thresholds) });
+    }
+    yield progress(event);
   }
   const { name, layers, hidden, bytes } = summary;
   const { absolute, ratio, soft } = thresholds;

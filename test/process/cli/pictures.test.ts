@@ -39,7 +39,9 @@ describe.each(references)('analyze $fixture --image $file equals ONNX Runtime on
     expect(result.source).toBe('image');
     expect(result.picture).toEqual({ file: image(reference.file), ...reference.picture });
     expect(result.tokens.map(({ text }) => text)).toEqual(expectedNames[reference.fixture]);
-    for (const [layer, expected] of pairs(result.layers, reference.layers)) {
+    // A fused last norm leaves the file without the last hidden state, so ONNX Runtime alone cannot show it.
+    const last = reference.fixture === 'vit-ort-fused' ? -1 : undefined;
+    for (const [layer, expected] of pairs(result.layers.slice(0, last), reference.layers)) {
       expect(layer.median / expected.median).toBeCloseTo(1, 4);
       for (const [i, { value, token, dim }] of expected.top.entries()) {
         const entry = at(layer.top, i);

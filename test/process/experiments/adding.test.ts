@@ -4,9 +4,11 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Plugin } from 'esbuild';
+import * as v from 'valibot';
 import { expect, it } from 'vitest';
 import { partInWords } from '../../../src/cli/table.js';
 import { type Experiment, finish } from '../../../src/experiments/experiment.js';
+import { DataType } from '../../../src/onnx/model.js';
 import { budget, demoModel, startEngine, text, thresholds } from '../../support/experiments.js';
 import { at } from '../../support/lists.js';
 
@@ -26,6 +28,7 @@ const files = new Map(
 const page: Plugin = {
   name: 'page',
   setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^[^./]/ }, ({ path }) => ({ path, external: true }));
     onResolve({ filter: /^\./ }, ({ path, resolveDir, namespace }) => {
       const file = join(resolveDir, path).replace(/\.js$/, '.ts');
       if (files.has(file)) return { path: file, namespace: 'page' };
@@ -37,31 +40,36 @@ const page: Plugin = {
   },
 };
 
-async function norms(): Promise<Experiment> {
+/** What the page's code exports, and what it imports from the project with it. */
+async function exportsOf<Exports>(contents: string): Promise<Exports> {
   const { outputFiles } = await build({
     absWorkingDir: root,
-    stdin: { contents: "export { norms } from './src/experiments/norms/index.js';", resolveDir: root },
+    stdin: { contents, resolveDir: root },
     plugins: [page],
     bundle: true,
     write: false,
     platform: 'node',
     format: 'cjs',
   });
-  const module: { exports: { norms?: Experiment } } = { exports: {} };
+  const module = { exports: {} };
   new Function('module', 'exports', 'require', at(outputFiles, 0).text)(
     module,
     module.exports,
     createRequire(import.meta.url),
   );
-  if (!module.exports.norms) throw new Error('the page defines no norms');
-  return module.exports.norms;
+  return module.exports as Exports;
 }
 
+it('docs/adding.md shows whole files of an experiment and a question', () => {
+  expect([...files.keys()].map((file) => file.slice(root.length))).toEqual([
+    ...['compute', 'present', 'index'].map((name) => `src/experiments/norms/${name}.ts`),
+    ...['question', 'answer'].map((name) => `src/engine/questions/added/${name}.ts`),
+  ]);
+});
+
 it('the experiment of docs/adding.md runs, is shown, and has its JSON', async () => {
-  expect([...files.keys()].map((file) => file.slice(root.length))).toEqual(
-    ['compute', 'present', 'index'].map((name) => `src/experiments/norms/${name}.ts`),
-  );
-  const { run, ...facts } = await norms();
+  const { norms } = await exportsOf<{ norms: Experiment }>("export * from './src/experiments/norms/index.js';");
+  const { run, ...facts } = norms;
   expect(facts.inputs).toEqual(JSON.parse(JSON.stringify(facts.inputs)));
   const setup = { ...budget, engine: startEngine(), bos: undefined, part: undefined, thresholds };
   const given = { model: demoModel('llama'), text: { name: 'sample.md', text: text('media/sample.md') } };
@@ -71,4 +79,22 @@ it('the experiment of docs/adding.md runs, is shown, and has its JSON', async ()
   expect(partInWords(at(presentation.parts, 0))).toMatch(
     /^\nHow long hidden states are\n +layer +first token +mean of/,
   );
+});
+
+it('the question of docs/adding.md is checked and answered', async () => {
+  const { addedQuestion, answerAdded } = await exportsOf<{
+    addedQuestion: { schema: v.GenericSchema };
+    answerAdded: (run: object, question: object) => Promise<object>;
+  }>(
+    "export * from './src/engine/questions/added/question.js'; export * from './src/engine/questions/added/answer.js';",
+  );
+  expect(v.is(addedQuestion.schema, { type: 'added', layer: 1 })).toBe(true);
+  expect(v.is(addedQuestion.schema, { type: 'added', layer: 0 })).toBe(false);
+  /** Two tokens of two dimensions, which a block moves by (3, 4) and (0, -2). */
+  const states = [
+    [1, 1, 5, 5],
+    [4, 5, 5, 3],
+  ].map((data) => ({ type: DataType.float, dims: [1, 2, 2], data: Float32Array.from(data) }));
+  const run = { tokens: 2, checkLayer: () => {}, state: async (layer: number) => at(states, layer) };
+  expect(await answerAdded(run, { type: 'added', layer: 1 })).toEqual({ norms: Float32Array.of(5, 2) });
 });

@@ -2,7 +2,7 @@ import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { finish } from '../../../src/experiments/experiment.js';
+import { eachAs, finish, type Progress } from '../../../src/experiments/experiment.js';
 import { measurePerplexity } from '../../../src/experiments/shared/perplexity.js';
 import { follow, leftOut } from '../../../src/experiments/shared/text.js';
 import { type Windowing, windowsOf } from '../../../src/experiments/shared/windows.js';
@@ -62,6 +62,25 @@ it('gives a running value, window by window, and says what the end leaves', asyn
   }
   expect(seen).toEqual([1, 2, 3]);
   expect(left).toBe(200 - 3 * 63);
+});
+
+it('moves block by block where windows go through the model together, and ends the same', async () => {
+  const asked = request('llama', text(boats), { window: 64, tokens: 200 });
+  const steps: Progress[] = [];
+  // Room for the windows, not for the model.
+  const together = await finish(
+    eachAs(measurePerplexity(engine, { ...asked, memory: 60e6 }), (step) => void steps.push(step)),
+  );
+  const { perplexity, tokens } = await finish(measurePerplexity(engine, asked));
+  expect(off(together.perplexity, perplexity)).toBeLessThan(1e-5);
+  expect(together.tokens).toBe(tokens);
+
+  const { layers } = (await engine.inspect(asked.model)).model;
+  const blocks = Array.from({ length: layers }, (_, block) => `block ${block + 1} of ${layers}`);
+  expect(steps.flatMap(({ note }) => note ?? [])).toEqual([at(blocks, 0), ...blocks]);
+  const bar = steps.map(({ done, underWay = 0 }) => done + underWay);
+  expect(bar).toEqual([...bar].sort((a, b) => a - b));
+  expect(steps.map(({ done }) => done)).toEqual([...steps.slice(3).map(() => 0), 1, 2, 3]);
 });
 
 it('is the same for a model that memory has no room to keep', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { CommanderError } from 'commander';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { experimentCommand } from '../../../src/cli/experiment.js';
+import { defaultBudget } from '../../../src/engine/host/budget.js';
 import { define, type Setup } from '../../../src/experiments/experiment.js';
 import type { ExperimentInput } from '../../../src/experiments/facts.js';
 import type { NamedText } from '../../../src/experiments/values.js';
@@ -128,7 +129,7 @@ describe('arguments and options', () => {
       mid: false,
       tokens: 'all',
     });
-    expect(setup).toMatchObject({ memory: 2 ** 30, threads: 0 });
+    expect(setup).toMatchObject({ memory: defaultBudget(), threads: 0 });
     const words = ['--size', '2', '--most', '3', '--share', '0.5', '--mode', 'odd', '--mid', '--tokens', '0,3'];
     const given = await echoed('--file', file, ...words, '--odd-word', ' the', '--window', 'last', '--no-bos');
     expect(given.values).toEqual({

@@ -137,13 +137,6 @@ describe('modelFolder', () => {
   });
 });
 
-it('a link to itself beside a model is there, and said to be unreadable', () => {
-  const folder = tree({});
-  symlinkSync(join(folder, 'config.json'), join(folder, 'config.json'));
-  expect(modelFolder(join(folder, 'model.onnx'))).toEqual({ config: join(folder, 'config.json') });
-  expect(modelConfig(join(folder, 'model.onnx')).ignored).toEqual([expect.stringMatching(/config\.json cannot be read/)]);
-});
-
 describe('modelConfig', () => {
   const read = (files: Record<string, unknown>) => {
     const content = Object.entries(files).map(([name, value]) => [
