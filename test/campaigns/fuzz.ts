@@ -54,6 +54,7 @@ interface Tried {
   /** `finished`, or the code of what stopped it. */
   readonly outcome: string;
   readonly wrong: readonly string[];
+  /** Of processor time. */
   readonly seconds: number;
   /** Bytes. */
   readonly memory: number;
@@ -277,8 +278,8 @@ async function throughEngine(engine: Engine, place: Place, ask: Exclude<Ask, Com
     'inspect' in ask
       ? await inspected(engine, place, ask.inspect, stop.signal)
       : await analyzed(engine, place, ask, stop.signal);
-  const { excess, seconds, memory } = taken();
-  return { outcome: said.outcome, wrong: excess ? [excess] : said.wrong, seconds, memory };
+  const { excess, work, memory } = taken();
+  return { outcome: said.outcome, wrong: excess ? [excess] : said.wrong, seconds: work, memory };
 }
 
 type Said = Pick<Tried, 'outcome' | 'wrong'>;
@@ -324,11 +325,11 @@ const crashed = (text: string): string[] => /The engine process ended unexpected
 
 async function throughCommandLine(place: Place, ask: Ask): Promise<Tried> {
   const ended = await run(place, argumentsOf(place, ask));
-  const { code, seconds, memory } = ended;
+  const { code, work, memory } = ended;
   return {
     outcome: code === 0 ? 'finished' : 'refused',
     wrong: [...wrongAbout(ended), ...crashed(ended.stderr)],
-    seconds,
+    seconds: work,
     memory,
   };
 }
@@ -383,5 +384,5 @@ function line(kind: string, cases: readonly Tried[]): string {
   const counts = [...outcomes].sort(([, a], [, b]) => b - a).map(([outcome, count]) => `${outcome} ${count}`);
   const longest = Math.max(...cases.map(({ seconds }) => seconds)).toFixed(1);
   const most = Math.max(...cases.map(({ memory }) => memory)) / 2 ** 20;
-  return `${kind.padEnd(10)} ${`${cases.length}`.padStart(6)}  ${counts.join(', ')}; at most ${longest} s and ${most.toFixed(0)} MB`;
+  return `${kind.padEnd(10)} ${`${cases.length}`.padStart(6)}  ${counts.join(', ')}; at most ${longest} s of processor time and ${most.toFixed(0)} MB`;
 }

@@ -216,7 +216,15 @@ const corpus = kind(
   fc.record({
     entries: fc.array(
       fc.record({
-        name: fc.constantFrom('a.txt', 'b.md', 'C.TXT', 'd.png', '\u001b[31me.txt', '\u202etxt.f.md', '[g](command:g).md'),
+        name: fc.constantFrom(
+          'a.txt',
+          'b.md',
+          'C.TXT',
+          'd.png',
+          '\u001b[31me.txt',
+          '\u202etxt.f.md',
+          '[g](command:g).md',
+        ),
         content: fc.oneof(
           { weight: 2, arbitrary: fc.record({ bytes: byteEdits }) },
           fc.record({ times: fc.constantFrom(0, 1, 1000) }),
@@ -229,7 +237,8 @@ const corpus = kind(
   ({ entries }) => {
     const texts = entries.map(({ name, content }): [string, Content] => {
       if ('special' in content) return [`corpus/${name}`, content];
-      const text = 'bytes' in content ? editBytes(sample, content.bytes) : Buffer.alloc(content.times * sample.length, sample);
+      const text =
+        'bytes' in content ? editBytes(sample, content.bytes) : Buffer.alloc(content.times * sample.length, sample);
       return [`corpus/${name}`, text];
     });
     return { files: { ...llama, ...Object.fromEntries(texts) }, ask: { survey: 'model.onnx', corpus: 'corpus' } };

@@ -98,6 +98,8 @@ function list(folder: string): string[] {
 export interface Taken {
   /** By the clock. */
   readonly seconds: number;
+  /** Seconds of processor time, as far as it was seen. */
+  readonly work: number;
   /** Most memory of all together, as far as it was seen, bytes. */
   readonly memory: number;
   /** What it was too much of, in words. */
@@ -116,23 +118,24 @@ export function watch(pids: () => readonly number[], stop: () => void): () => Ta
   const worked = growing(processorTimeOf, pids());
   const queued = growing(queueTimeOf, pids());
   let memory = 0;
+  let work = 0;
   let excess: string | undefined;
   const look = () => {
     if (excess !== undefined) return;
     const now = pids();
     memory = Math.max(memory, sum(now.map((pid) => kilobytes(pid, 'VmHWM'))));
-    const [work, queue] = [worked(now), queued(now)];
-    const rest = performance.now() - start - work - queue;
+    work = worked(now) / 1000;
+    const rest = (performance.now() - start - queued(now)) / 1000 - work;
     if (memory > limits.memory) excess = `took more than ${limits.memory / 2 ** 20} MB`;
-    else if (work > 1000 * limits.seconds) excess = `took more than ${limits.seconds} s of processor time`;
-    else if (rest > 1000 * limits.seconds) excess = `did nothing for ${limits.seconds} s`;
+    else if (work > limits.seconds) excess = `took more than ${limits.seconds} s of processor time`;
+    else if (rest > limits.seconds) excess = `did nothing for ${limits.seconds} s`;
     if (excess !== undefined) stop();
   };
   const timer = setInterval(look, glance);
   return () => {
     clearInterval(timer);
     look();
-    return { seconds: (performance.now() - start) / 1000, memory, ...(excess && { excess }) };
+    return { seconds: (performance.now() - start) / 1000, work, memory, ...(excess && { excess }) };
   };
 }
 

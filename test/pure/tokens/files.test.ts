@@ -47,7 +47,11 @@ function charsmap({ root = 256, value = 0, replacement = 'one' } = {}): Uint8Arr
   trie[0] = root << 10;
   trie[letter] = 0x78 | (1 << 8) | ((letter ^ leaf) << 10);
   trie[leaf] = (2 ** 31 + value) >>> 0;
-  return Buffer.concat([Uint32Array.of(trie.byteLength), trie, Buffer.from(`${replacement}\0`)].map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength)));
+  return Buffer.concat(
+    [Uint32Array.of(trie.byteLength), trie, Buffer.from(`${replacement}\0`)].map((part) =>
+      Buffer.from(part.buffer, part.byteOffset, part.byteLength),
+    ),
+  );
 }
 
 it('a compiled normalisation that is sound does its work', async () => {
@@ -128,7 +132,10 @@ describe('bad files', () => {
     ],
     [
       'a template that puts the text again and again',
-      { ...wordLevel, post_processor: { ...template([], []), single: Array(3).fill({ Sequence: { id: 'A', type_id: 0 } }) } },
+      {
+        ...wordLevel,
+        post_processor: { ...template([], []), single: Array(3).fill({ Sequence: { id: 'A', type_id: 0 } }) },
+      },
       /contradicts itself: its post_processor puts a text 3 times/,
     ],
     ['deeply nested', '['.repeat(1e6), /not valid JSON|no tokenizer/],
