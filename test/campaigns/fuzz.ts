@@ -89,8 +89,9 @@ export function casesFrom(start: number, count: number, kind?: string): Key[] {
 export async function fuzz(cases: readonly Key[], jobs: number, tell?: (broken: Broken) => void): Promise<Campaign> {
   checkBuilt();
   const base = makePlace();
-  const environment = { ...process.env };
-  Object.assign(process.env, base.env);
+  // Engines inherit it.
+  const environment = process.env;
+  process.env = { ...environment, ...base.env };
   const broken: Broken[] = [];
   const all = new Map<string, Tried[]>();
   let next = 0;
@@ -116,7 +117,7 @@ export async function fuzz(cases: readonly Key[], jobs: number, tell?: (broken: 
   try {
     await Promise.all(Array.from({ length: jobs }, work));
   } finally {
-    Object.assign(process.env, environment);
+    process.env = environment;
     rmSync(base.folder, { recursive: true, force: true });
   }
   return { broken, tried: all };

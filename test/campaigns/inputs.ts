@@ -227,7 +227,7 @@ const corpus = kind(
         ),
         content: fc.oneof(
           { weight: 2, arbitrary: fc.record({ bytes: byteEdits }) },
-          fc.record({ times: fc.constantFrom(0, 1, 1000) }),
+          { weight: 4, arbitrary: fc.record({ times: fc.constantFrom(0, 1, 1, 1, 1000) }) },
           { weight: 2, arbitrary: fc.record({ special: fc.constantFrom(...specials) }) },
         ),
       }),

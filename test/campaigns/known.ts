@@ -9,7 +9,18 @@ export interface Failure {
   readonly open?: true;
 }
 
-export const failures: readonly Failure[] = [];
+export const failures: readonly Failure[] = [
+  { campaign: 'fuzz', kind: 'npz', seed: 117, wrong: 'waited for a pipe' },
+  { campaign: 'fuzz', kind: 'tokenizer', seed: 10064, wrong: 'ended the engine' },
+  { campaign: 'fuzz', kind: 'tokenizer', seed: 10307, wrong: 'tokenised the text again and again' },
+  { campaign: 'fuzz', kind: 'tokenizer', seed: 10343, wrong: 'is matched for minutes', open: true },
+  { campaign: 'fuzz', kind: 'tokenizer', seed: 10037, wrong: 'says a control character', open: true },
+  { campaign: 'fuzz', kind: 'config', seed: 10119, wrong: 'says a character that turns the text', open: true },
+  { campaign: 'fuzz', kind: 'config', seed: 10281, wrong: 'is an internal error', open: true },
+  { campaign: 'fuzz', kind: 'survey', seed: 9017, wrong: 'is an internal error', open: true },
+  { campaign: 'fuzz', kind: 'survey', seed: 10125, wrong: 'takes more than 10 s', open: true },
+  { campaign: 'fuzz', kind: 'survey', seed: 10008, wrong: 'waits for a pipe', open: true },
+];
 
 /** How sentences begin that say what does not hold yet, by the fault; to be taken away when it does. */
 export const openRules: Readonly<Record<string, readonly string[]>> = {
