@@ -232,18 +232,19 @@ export async function run(place: Place, args: readonly string[], options: RunOpt
   return { code, signal, stdout, stderr, ...taken(), left: await afterlife(group) };
 }
 
-/** Waits for the rest of a group to end, as long as a run may take, then ends it; how many had to be. */
-export async function afterlife(group: number): Promise<number> {
-  const deadline = performance.now() + 1000 * limits.seconds;
-  for (;;) {
-    const left = membersOf(group).length;
-    if (left === 0) return 0;
-    if (performance.now() > deadline) {
+/** Waits for the rest of a group to end, which may take what a run may, then ends it; how many had to be ended. */
+async function afterlife(group: number): Promise<number> {
+  let left = 0;
+  const ended = watch(
+    () => membersOf(group),
+    () => {
+      left = membersOf(group).length;
       endGroup(group);
-      return left;
-    }
-    await new Promise((resolve) => setTimeout(resolve, glance));
-  }
+    },
+  );
+  while (membersOf(group).length > 0) await new Promise((resolve) => setTimeout(resolve, glance));
+  ended();
+  return left;
 }
 
 function endGroup(group: number): void {
