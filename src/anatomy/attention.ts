@@ -142,7 +142,7 @@ function scoresOf(flow: Flow, softmax: Node): Node | undefined {
     seen.add(value);
     const pair = factors(node);
     if (pair && !flow.isConstant(pair[0]) && !flow.isConstant(pair[1]) && !isMask(flow, node)) return node;
-    if (isPointwise(node)) open.push(...flow.reads(node));
+    if (isPointwise(node)) for (const one of flow.reads(node)) open.push(one);
   }
   return undefined;
 }
@@ -169,7 +169,7 @@ function edgesOf(flow: Flow, { input, scores }: Softmax): string | undefined {
       const isOfInput = edges.some(({ activation }) => flow.model.graph.inputs.some(({ name }) => name === activation));
       if (isOfInput && side !== undefined) return exact(flow, side);
     }
-    if (isPointwise(node)) open.push(...flow.reads(node));
+    if (isPointwise(node)) for (const one of flow.reads(node)) open.push(one);
   }
   return undefined;
 }

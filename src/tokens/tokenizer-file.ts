@@ -2,6 +2,8 @@
 import * as v from 'valibot';
 import { SinkscopeError } from '../errors.js';
 import { jsonObject } from '../models/json.js';
+import { byName } from '../schemas.js';
+import { greatest } from '../statistics/numbers.js';
 import { charsmapFault } from './charsmap.js';
 import type { Spelling } from './pieces.js';
 
@@ -20,7 +22,7 @@ const schema = v.object({
   model: v.object({
     /** Left out by files of before 2021. */
     type: v.optional(v.picklist(modelTypes)),
-    vocab: v.union([v.record(v.string(), id), v.array(v.looseTuple([v.string(), v.number()]))]),
+    vocab: v.union([byName(id), v.array(v.looseTuple([v.string(), v.number()]))]),
     unk_id: v.nullish(id),
     unk_token: v.nullish(v.string()),
     byte_fallback: v.nullish(v.boolean()),
@@ -96,9 +98,7 @@ function* partsOf(whole: unknown, key: string): Generator<Record<string, unknown
 /** The largest id of the vocabulary itself, without added tokens; -1 where it is empty. */
 export function largestId({ model: { vocab } }: TokenizerFile): number {
   if (Array.isArray(vocab)) return vocab.length - 1;
-  let largest = -1;
-  for (const key in vocab) largest = Math.max(largest, vocab[key] ?? -1);
-  return largest;
+  return greatest(vocab.values(), -1);
 }
 
 export function spellingOf({ pre_tokenizer, decoder, model }: TokenizerFile): Spelling {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SinkscopeError } from '../../../src/errors.js';
+import { readTokenizerConfig } from '../../../src/tokens/prefix.js';
 import { checkFit, checkIds, loadTokenizer } from '../../../src/tokens/tokenizer.js';
 import { folder, ids, load, problem, root, special, template, wordLevel } from './support.js';
 
@@ -170,11 +171,30 @@ describe('bad files', () => {
     expect(await ids(folder({ 'tokenizer.json': wordLevel, 'tokenizer_config.json': config }), 'one')).toEqual([1, 3]);
   });
 
-  it('a broken tokenizer_config.json is named', () => {
+  it('a broken tokenizer_config.json is no reason to stop, and is named', async () => {
     const path = folder({ 'tokenizer.json': wordLevel, 'tokenizer_config.json': '{' });
-    expect(problem(() => loadTokenizer(path))).toMatchObject({
-      code: 'tokenizer',
-      file: join(path, 'tokenizer_config.json'),
-    });
+    expect(await ids(path, 'one')).toEqual([3]);
+    const file = join(path, 'tokenizer_config.json');
+    expect(readTokenizerConfig(file)).toEqual({ unread: expect.stringContaining(`${file} is not valid JSON`) });
+  });
+
+  it.each(['constructor', 'prototype', '__proto__', 'toString'])('%s is a word like any other', async (word) => {
+    const { model } = wordLevel;
+    const named = {
+      ...wordLevel,
+      model: { ...model, vocab: { ...model.vocab, NAME: 6 } },
+      post_processor: {
+        ...template(['NAME'], []),
+        special_tokens: { NAME: { id: 'NAME', ids: [6], tokens: ['NAME'] } },
+      },
+    };
+    // As JSON, for `__proto__` in an object of JavaScript's would be no entry.
+    const loaded = load(folder({ 'tokenizer.json': JSON.stringify(named).replaceAll('NAME', word) }));
+    expect(loaded.vocabularySize).toBe(7);
+    const { tokens } = await loaded.encode('one', { bos: undefined });
+    expect(tokens.map(({ id, text }) => [id, text])).toEqual([
+      [6, word],
+      [3, 'one'],
+    ]);
   });
 });
