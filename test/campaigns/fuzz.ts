@@ -12,6 +12,7 @@ import { emptyAnalysis, fold } from '../../src/analysis/analysis.js';
 import { toJson } from '../../src/analysis/result.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import { report } from '../../src/cli/report.js';
+import { lineOf } from '../../src/cli/terminal.js';
 import type { RunRequest } from '../../src/engine/contract/events.js';
 import { Engine } from '../../src/engine/host/engine.js';
 import { type Problem, SinkscopeError } from '../../src/errors.js';
@@ -311,7 +312,10 @@ async function analyzed(
   if (analysis.problem) return told(analysis.problem);
   try {
     JSON.stringify(toJson(analysis, defaultThresholds));
-    return { outcome: 'finished', wrong: wrongIn(report(analysis, defaultThresholds, false)) };
+    const shown = report(analysis, defaultThresholds)
+      .map((line) => lineOf(line, false))
+      .join('\n');
+    return { outcome: 'finished', wrong: wrongIn(shown) };
   } catch (error) {
     return { outcome: 'finished', wrong: [`the report fails (${String(error)})`] };
   }
