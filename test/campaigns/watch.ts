@@ -33,7 +33,7 @@ export const unwatchable =
   process.platform === 'linux' ? undefined : 'processes are watched through /proc, which only Linux has';
 
 /** How often a process is looked at, ms. */
-const glance = 50;
+const glance = 100;
 
 /** A process group as it is now: ids of its processes, zombies left out. */
 export function membersOf(group: number): number[] {
@@ -282,6 +282,11 @@ export function wrongAbout({ code, signal, stdout, stderr, left, excess }: Ended
     ...(code === 1 && stderr.trimEnd().includes('\n') ? ['more than one line of error'] : []),
     ...wrongIn(`${stdout}\n${stderr}`),
   ];
+}
+
+/** Says now and then how far a campaign is, on stderr: what is found and the sums are the result. */
+export function tellProgress(done: number, all: number): void {
+  if (done % 100 === 0) console.error(`${done} of ${all}`);
 }
 
 /** Fails where there is nothing to run. */
