@@ -104,7 +104,7 @@ function edgesOf(flow: Flow, { tensor, scores }: Site): string | undefined {
       const isOfInput = edges.some(({ activation }) => flow.model.graph.inputs.some(({ name }) => name === activation));
       if (isOfInput && side !== undefined) return exact(flow, side);
     }
-    if (isPointwise(node) || node.op === 'Softmax') open.push(...flow.reads(node));
+    if (isPointwise(node) || node.op === 'Softmax') for (const one of flow.reads(node)) open.push(one);
   }
   return undefined;
 }

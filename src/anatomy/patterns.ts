@@ -43,7 +43,7 @@ export function withPatterns(model: Model, anatomy: Anatomy): Patterned {
       gaps.push({ part: 'attention pattern', block, why: found.why });
       continue;
     }
-    nodes.push(...found.nodes);
+    for (const one of found.nodes) nodes.push(one);
     patterns.set(block, found.pattern);
   }
   const missing = [...merged(gaps, anatomy.blocks.length), ...anatomy.missing];

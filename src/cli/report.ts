@@ -2,25 +2,27 @@ import type { Analysis } from '../analysis/analysis.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import { massiveActivations, ratio } from '../analysis/massive.js';
 import { sinks } from '../analysis/sinks.js';
-import { type Span, summary, tokenName } from '../analysis/summary.js';
+import { summary, tokenName } from '../analysis/summary.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import { columns, section } from './table.js';
+import type { Line } from './terminal.js';
 
 /** The finished analysis for a terminal: the summary in words, then the tables behind it. */
-export function report(analysis: Analysis, thresholds: Thresholds, coloured: boolean): string {
-  const sentences = summary(analysis, thresholds).map((span) => (coloured ? colour(span) : span.text));
+export function report(analysis: Analysis, thresholds: Thresholds): Line[] {
   return [
-    `${heading(analysis)}\n\n${sentences.join('')}\n`,
-    layerTable(analysis),
-    massiveTable(analysis, thresholds),
-    sinkTable(analysis, thresholds),
-    predictionTable(analysis),
-    notes(analysis),
-  ].join('');
+    ...heading(analysis),
+    '',
+    summary(analysis, thresholds),
+    ...layerTable(analysis),
+    ...massiveTable(analysis, thresholds),
+    ...sinkTable(analysis, thresholds),
+    ...predictionTable(analysis),
+    ...notes(analysis),
+  ];
 }
 
 /** What a changed run gives beside the plain one. */
-export function against(plain: Analysis, changed: Analysis, thresholds: Thresholds): string {
+export function against(plain: Analysis, changed: Analysis, thresholds: Thresholds): string[] {
   const rate = (analysis: Analysis) => {
     const share = sinks(analysis, thresholds).rate;
     return share === undefined ? '–' : formatShare(share);
@@ -46,13 +48,7 @@ export function against(plain: Analysis, changed: Analysis, thresholds: Threshol
   return section('Against the run as it is', columns(['', 'as is'], 'changed', rows));
 }
 
-const codes = { massive: 33, large: 93, sink: 36 } as const;
-
-function colour({ text, mark }: Span): string {
-  return mark ? `\u001b[${codes[mark]}m${text}\u001b[0m` : text;
-}
-
-function heading({ started, tokens, finished }: Analysis): string {
+function heading({ started, tokens, finished }: Analysis): string[] {
   const { model, settings } = started ?? {};
   const run = tokens?.tokens.length;
   const shown = [
@@ -63,11 +59,11 @@ function heading({ started, tokens, finished }: Analysis): string {
     finished && `${finished.seconds.toFixed(2)} s`,
   ];
   const line = shown.filter((part) => part).join(' · ');
-  if (!tokens || tokens.tokens.length >= tokens.total) return line;
-  return `${line}\nOnly tokens ${tokens.window.start} to ${tokens.window.end - 1} of ${tokens.total} were run.`;
+  if (!tokens || tokens.tokens.length >= tokens.total) return [line];
+  return [line, `Only tokens ${tokens.window.start} to ${tokens.window.end - 1} of ${tokens.total} were run.`];
 }
 
-function layerTable(analysis: Analysis): string {
+function layerTable(analysis: Analysis): string[] {
   const rows = analysis.layers.map((statistics, layer) => {
     const [first] = statistics.top;
     return first
@@ -84,7 +80,7 @@ function layerTable(analysis: Analysis): string {
   return section('Largest activation by layer', columns(['layer', 'value', 'dim', 'median', 'ratio'], 'token', rows));
 }
 
-function massiveTable(analysis: Analysis, thresholds: Thresholds): string {
+function massiveTable(analysis: Analysis, thresholds: Thresholds): string[] {
   const rows = massiveActivations(analysis, thresholds).map((activation) => [
     activation.kind,
     `${activation.dim}`,
@@ -101,7 +97,7 @@ function massiveTable(analysis: Analysis, thresholds: Thresholds): string {
   );
 }
 
-function sinkTable(analysis: Analysis, thresholds: Thresholds): string {
+function sinkTable(analysis: Analysis, thresholds: Thresholds): string[] {
   const { tokens, epsilon, heads, sinks: found } = sinks(analysis, thresholds);
   const rows = found.map(({ token, heads: drawn, share, strongest }) => [
     `${drawn} of ${heads}`,
@@ -115,9 +111,9 @@ function sinkTable(analysis: Analysis, thresholds: Thresholds): string {
   );
 }
 
-function predictionTable(analysis: Analysis): string {
+function predictionTable(analysis: Analysis): string[] {
   const { predictions } = analysis;
-  if (!predictions) return '';
+  if (!predictions) return [];
   const rows = predictions.top.map(({ id, text, probability }) => [
     formatShare(probability),
     `${id}`,
@@ -127,8 +123,9 @@ function predictionTable(analysis: Analysis): string {
   return section(`Next token after ${after}`, columns(['probability', 'id'], 'token', rows));
 }
 
-function notes({ started, finished }: Analysis): string {
-  const missing = started?.model.missing.map((part) => `Not found: ${part}\n`).join('') ?? '';
-  const saved = finished?.saved === undefined ? '' : `Saved: ${finished.saved}\n`;
-  return missing || saved ? `\n${missing}${saved}` : '';
+function notes({ started, finished }: Analysis): string[] {
+  const missing = started?.model.missing.map((part) => `Not found: ${part}`) ?? [];
+  const saved = finished?.saved === undefined ? [] : [`Saved: ${finished.saved}`];
+  const all = [...missing, ...saved];
+  return all.length > 0 ? ['', ...all] : [];
 }

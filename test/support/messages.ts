@@ -167,7 +167,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   inspect: {
     model,
     producer: 'pytorch',
-    opsets: { '': 17 },
+    opsets: [['', 17]],
     nodes: 9,
     anatomy: {
       layers: 1,

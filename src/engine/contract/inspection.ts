@@ -90,8 +90,8 @@ const anatomy = v.object({
 export const inspection = v.object({
   model: modelSummary,
   producer: text,
-  /** Domain (`''` for ai.onnx) to version. */
-  opsets: v.record(text, v.number()),
+  /** Domains (`''` for ai.onnx), each with its version. */
+  opsets: v.array(v.tuple([text, v.number()])),
   nodes: whole,
   anatomy,
 });

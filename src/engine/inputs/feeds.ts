@@ -2,8 +2,9 @@
 import type { Input } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
+import { quoted } from '../../visible.js';
 import type { Values } from '../tensors/value.js';
-import { filled, numbers, typeName, type Value } from '../tensors/value.js';
+import { filled, numbers, size, typeName, type Value } from '../tensors/value.js';
 
 export interface Feeds {
   readonly values: ReadonlyMap<string, Value>;
@@ -61,7 +62,7 @@ function fill(input: Input, length: number | undefined, ids: readonly number[], 
   if (role === 'features' || role === 'order' || role === 'unknown') {
     throw new SinkscopeError({
       code: 'input',
-      message: `Input "${input.name}" (${describe(input)}) has to be given as a tensor in a safetensors file (--feeds).`,
+      message: `Input ${quoted(input.name)} (${describe(input)}) has to be given as a tensor in a safetensors file (--feeds).`,
     });
   }
   if (role === 'past') return filled(type, extents(input, 0), () => 0);
@@ -69,7 +70,7 @@ function fill(input: Input, length: number | undefined, ids: readonly number[], 
   if (length === undefined) {
     throw new SinkscopeError({
       code: 'input',
-      message: `Input "${input.name}" (${describe(input)}) depends on the number of tokens, which nothing tells; give it with --feeds.`,
+      message: `Input ${quoted(input.name)} (${describe(input)}) depends on the number of tokens, which nothing tells; give it with --feeds.`,
     });
   }
   if (role === 'last-key-index') return filled(type, extents(input, 1), () => length - 1);
@@ -79,7 +80,7 @@ function fill(input: Input, length: number | undefined, ids: readonly number[], 
     if ((input.shape?.length ?? 2) > 2) {
       throw new SinkscopeError({
         code: 'input',
-        message: `Input "${input.name}" (${describe(input)}) is a mask over pairs of tokens; give it with --feeds.`,
+        message: `Input ${quoted(input.name)} (${describe(input)}) is a mask over pairs of tokens; give it with --feeds.`,
       });
     }
     return filled(type, extents(input, length + pastLength(inputs)), () => 1);
@@ -91,12 +92,24 @@ function fill(input: Input, length: number | undefined, ids: readonly number[], 
   return filled(type, dims, (i) => i % length);
 }
 
-/** Concrete extents: `tokens` along the token axis, what is known elsewhere, 1 for the batch and other open axes. */
+/** Most elements of an input that is filled in here: what a file states of its inputs costs it nothing. */
+const mostElements = 2 ** 28;
+
+/**
+ * Concrete extents: `tokens` along the token axis, what is known elsewhere, 1 for the batch and other open axes.
+ *
+ * @throws SinkscopeError `input` where that makes more elements than are filled in
+ */
 function extents(input: Input, tokens: number): number[] {
   const axis = tokenAxis(input);
-  return (input.shape ?? [null, null]).map((extent, i) => {
+  const dims = (input.shape ?? [null, null]).map((extent, i) => {
     const known = input.extents[i] ?? (typeof extent === 'number' ? extent : undefined);
     return known ?? (i === axis ? tokens : 1);
+  });
+  if (size(dims) <= mostElements) return dims;
+  throw new SinkscopeError({
+    code: 'input',
+    message: `Input ${quoted(input.name)} (${describe(input)}) takes ${size(dims)} elements, and at most ${mostElements} are filled in; export the model with axes that are open.`,
   });
 }
 
@@ -133,7 +146,7 @@ function fitted(input: Input, value: Value): Value {
   if (misfit || !converted) {
     throw new SinkscopeError({
       code: 'input',
-      message: `Input "${input.name}" must be ${describe(input)}, but ${typeName(value.type)} [${value.dims.join(', ')}] was given.`,
+      message: `Input ${quoted(input.name)} must be ${describe(input)}, but ${typeName(value.type)} [${value.dims.join(', ')}] was given.`,
     });
   }
   return converted;

@@ -22,7 +22,7 @@ export function inspect(loaded: LoadedModel): Inspection {
   return {
     model: summary,
     producer: model.producer,
-    opsets: Object.fromEntries(model.opsets),
+    opsets: [...model.opsets],
     nodes: loaded.nodes,
     anatomy: { ...anatomy, blocks },
   };
