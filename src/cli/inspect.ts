@@ -46,11 +46,12 @@ function toJson({ model, anatomy, producer, opsets, nodes }: Inspection) {
     /** `layer` is k of the `h_k` that the block leaves. One of `pattern` and `rebuilt_from` says where the pattern is. */
     attention: anatomy.blocks.flatMap(({ attention }, block) => {
       if (!attention) return [];
-      const { pattern, heads, kvHeads } = attention;
+      const { pattern, weighting, heads, kvHeads } = attention;
       return {
         layer: block + 1,
         pattern: pattern.from === 'graph' ? pattern.tensor : null,
         rebuilt_from: pattern.from === 'rebuilt' ? pattern.operator : null,
+        weighting,
         heads: heads ?? null,
         kv_heads: kvHeads ?? null,
       };

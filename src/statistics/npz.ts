@@ -48,8 +48,10 @@ export async function openNpz(file: string): Promise<Safetensors> {
   const names: string[] = [];
   let archive: Uint8Array;
   try {
-    const { size } = await stat(file);
-    if (size > maxBytes) throw new Error(`it has ${size} bytes, more than the ${maxBytes} that are read`);
+    const status = await stat(file);
+    // Opening a pipe would wait for a writer, and a device has no end.
+    if (!status.isFile()) throw new Error('it is no ordinary file');
+    if (status.size > maxBytes) throw new Error(`it has ${status.size} bytes, more than the ${maxBytes} that are read`);
     archive = await readFile(file);
     unzipSync(archive, {
       filter: ({ name }) => {

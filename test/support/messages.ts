@@ -188,6 +188,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
           residMid: 'm1',
           attention: {
             pattern: { from: 'rebuilt', operator: 'com.microsoft.Attention', node: 'n' },
+            weighting: 'softmax',
             output: 'o',
             normed: 'n',
             keys: 'k',

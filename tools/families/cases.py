@@ -254,8 +254,10 @@ def all_cases() -> Iterator[Case]:
     yield from others()
     yield from plain()
     import modules
+    import variants
 
     yield from modules.cases()
+    yield from variants.cases()
 
 
 ATTENTIONLESS = {"mamba", "rwkv"}

@@ -1,6 +1,6 @@
 /** What a model file is, as plain data: for `inspect` and the side view. */
 import * as v from 'valibot';
-import type { FinalNorm, Input, InputRole, Missing, Unembedding } from '../../anatomy/anatomy.js';
+import type { FinalNorm, Input, InputRole, Missing, Unembedding, Weighting } from '../../anatomy/anatomy.js';
 import { exactly, flag, maybe, type Sent, text, whole } from '../../schemas.js';
 import { modelSummary } from './events.js';
 
@@ -40,8 +40,11 @@ const pattern = v.variant('from', [
   v.object({ from: v.literal('nothing'), operator: text, node: text }),
 ]);
 
+const weightings = ['softmax', 'elementwise', 'other'] as const satisfies readonly Weighting[];
+
 const attention = v.object({
   pattern,
+  weighting: v.picklist(weightings),
   output: maybe(text),
   normed: maybe(text),
   keys: maybe(text),

@@ -38,6 +38,28 @@ describe('fit to the model', () => {
   });
 });
 
+const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
+const precompiled = (bytes: Uint8Array) => ({ type: 'Precompiled', precompiled_charsmap: base64(bytes) });
+
+/** A compiled normalisation of Darts-clone's layout that replaces "x": a root, a unit for the letter, its leaf. */
+function charsmap({ root = 256, value = 0, replacement = 'one' } = {}): Uint8Array {
+  const [letter, leaf] = [256 ^ 0x78, 256 ^ 0xf0];
+  const trie = new Uint32Array(512);
+  trie[0] = root << 10;
+  trie[letter] = 0x78 | (1 << 8) | ((letter ^ leaf) << 10);
+  trie[leaf] = (2 ** 31 + value) >>> 0;
+  return Buffer.concat(
+    [Uint32Array.of(trie.byteLength), trie, Buffer.from(`${replacement}\0`)].map((part) =>
+      Buffer.from(part.buffer, part.byteOffset, part.byteLength),
+    ),
+  );
+}
+
+it('a compiled normalisation that is sound does its work', async () => {
+  const content = { ...wordLevel, normalizer: precompiled(charsmap()) };
+  expect(await ids(folder({ 'tokenizer.json': content }), 'x two')).toEqual([3, 4]);
+});
+
 describe('bad files', () => {
   it('no tokenizer.json is no error', () => {
     expect(loadTokenizer(folder({}))).toBeUndefined();
@@ -83,6 +105,39 @@ describe('bad files', () => {
         model: { type: 'BPE', vocab: { a: 0, b: 1, ab: 2 }, merges: ['a b'], continuing_subword_prefix: '##' },
       },
       /contradicts itself/,
+    ],
+    [
+      'a compiled normalisation without a trie',
+      { ...wordLevel, normalizer: precompiled(Uint8Array.of(0, 0, 0, 0, 0xff)) },
+      /contradicts itself: its precompiled_charsmap has no trie/,
+    ],
+    [
+      'one that is cut off, in a sequence',
+      { ...wordLevel, normalizer: { type: 'Sequence', normalizers: [precompiled(Uint8Array.of(0, 1, 0, 0, 0))] } },
+      /its precompiled_charsmap is cut off/,
+    ],
+    [
+      'one whose trie leads out of it',
+      { ...wordLevel, normalizer: precompiled(charsmap({ root: 2 ** 20 })) },
+      /its precompiled_charsmap leads out of its trie/,
+    ],
+    [
+      'one whose replacement is nowhere, in a notation without types',
+      { ...wordLevel, normalizer: { precompiled_charsmap: base64(charsmap({ value: 9 })) } },
+      /its precompiled_charsmap leads out of its replacements/,
+    ],
+    [
+      'one whose replacement begins within a character',
+      { ...wordLevel, normalizer: precompiled(charsmap({ value: 1, replacement: 'ñ' })) },
+      /its precompiled_charsmap leads out of its replacements/,
+    ],
+    [
+      'a template that puts the text again and again',
+      {
+        ...wordLevel,
+        post_processor: { ...template([], []), single: Array(3).fill({ Sequence: { id: 'A', type_id: 0 } }) },
+      },
+      /contradicts itself: its post_processor puts a text 3 times/,
     ],
     ['deeply nested', '['.repeat(1e6), /not valid JSON|no tokenizer/],
     [

@@ -72,7 +72,9 @@ export const answerBias: Answerer<'bias'> = async (run, { layer, tokens: chosen 
     normed: norm && byToken(norm, measure),
   });
   const keyRows =
-    keys === undefined ? undefined : keyRowsOf(valueNamed(found, keys), rows, pattern, 'tensor' in attention.pattern);
+    keys === undefined
+      ? undefined
+      : keyRowsOf(valueNamed(found, keys), rows, pattern, !('operator' in attention.pattern));
   return {
     counted: { from, queries: tokens - from },
     heads,
