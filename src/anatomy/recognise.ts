@@ -5,8 +5,9 @@ import { floatAttribute, type Model, type Node } from '../onnx/model.js';
 import type { Anatomy, Attention, Block } from './anatomy.js';
 import { attentionOf } from './attention.js';
 import { declaredExtents } from './extents.js';
-import { between, downstream, type Flow, flowOf, stripped } from './flow.js';
-import { recogniseInputs } from './inputs.js';
+import { between, downstream, type Flow, flowOf } from './flow.js';
+import { endOf, isPerToken, isVocabulary, tableOf } from './head.js';
+import { recogniseInputs } from './inputs/inputs.js';
 import { inputAs } from './operators/table.js';
 import { factors, isConvolution, isMixer, isPictureConvolution, isSum } from './ops.js';
 import { patchOf } from './pictures.js';
@@ -36,19 +37,21 @@ export function recognise(model: Model): Anatomy {
   const embedding = groups[0]?.[0].step.from ?? stream.from;
   const attention = first(blocks, ({ attention }) => attention);
   const { kvHeads, headDim } = attention ?? {};
-  const { vocabulary, output, finalNorm, unembedding } = end;
-  const { inputs, source, context } = recogniseInputs(flow, { embedding, vocabulary, kvHeads, headDim });
+  const { output, finalNorm, product, outputs } = end;
+  const head = product && isPerToken(flow, stream.to, end) ? product : undefined;
+  const { inputs, source, context, rows } = recogniseInputs(flow, { embedding, head, kvHeads, headDim });
+  const isScores = product !== undefined && isVocabulary(flow, product, tableOf(flow, source), rows);
+  const unembedding = isScores ? { input: product.activation, logits: output } : undefined;
 
   const missing = merged(gaps, blocks.length);
   if (stream.others.length > 0) missing.push(otherChains(stream.others));
-  if (!unembedding)
+  if (!product)
     missing.push({
       part: 'unembedding',
       why: `the output ${output} is no product with a weight, so the model has no output head`,
     });
   for (const input of inputs)
-    if (input.role === 'unknown' && flow.consumers(input.name).length > 0)
-      missing.push({ part: `input ${input.name}`, why: input.how });
+    if (input.role === 'unknown') missing.push({ part: `input ${input.name}`, why: input.how });
 
   return {
     layers: blocks.length,
@@ -57,7 +60,7 @@ export function recognise(model: Model): Anatomy {
     kvHeads,
     headDim,
     mlpHidden: first(parts, ({ mlp }) => mlp?.rows),
-    vocabulary,
+    vocabulary: rows ?? product?.columns,
     context,
     parallelBlock: parts.some(({ attention, mlpBranch }) => attention !== undefined && mlpBranch !== undefined),
     patch: patchOf(flow, source),
@@ -67,25 +70,9 @@ export function recognise(model: Model): Anatomy {
     finalNorm,
     unembedding,
     output,
+    outputs,
     inputs,
     missing,
-  };
-}
-
-type End = Pick<Anatomy, 'output' | 'finalNorm' | 'unembedding' | 'vocabulary'>;
-
-/** What comes after the last residual point; undefined where no output does. */
-function endOf(flow: Flow, residual: string): End | undefined {
-  const output = outputOf(flow, residual);
-  if (output === undefined) return undefined;
-  const product = lastProduct(flow, output);
-  const isHead = product && (product.activation === residual || between(flow, residual, product.activation));
-  const normed = isHead ? product.activation : output;
-  return {
-    output,
-    finalNorm: normed !== residual && stripped(flow, normed) !== residual ? { output: normed } : undefined,
-    unembedding: isHead ? { input: product.activation, logits: output } : undefined,
-    vocabulary: isHead ? product.columns : undefined,
   };
 }
 
@@ -239,13 +226,6 @@ function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): Block {
     attention,
     mlpIntermediate: mlp?.intermediate,
   };
-}
-
-/** The first output in the order of the file that depends on the last residual. */
-function outputOf(flow: Flow, residual: string): string | undefined {
-  return flow.model.graph.outputs
-    .map(({ name }) => name)
-    .find((name) => name === residual || between(flow, residual, name));
 }
 
 /** Extent of the residual stream: declared, or what the branches' products give back to it. */

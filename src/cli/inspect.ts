@@ -58,12 +58,15 @@ function toJson({ model, anatomy, producer, opsets, nodes }: Inspection) {
     final_norm: anatomy.finalNorm?.output ?? null,
     /** The logits. */
     unembedding: anatomy.unembedding?.logits ?? null,
-    inputs: anatomy.inputs.map(({ name, role, type, shape, how }) => ({
+    /** What else it gives than scores over a vocabulary: names, and columns of the product that they end in. */
+    outputs: anatomy.outputs.map(({ name, columns }) => ({ name, columns: columns ?? null })),
+    inputs: anatomy.inputs.map(({ name, role, type, shape, how, guessed }) => ({
       name,
       role,
       type: typeNames.get(type) ?? `type ${type}`,
       shape: shape ?? null,
       how,
+      guessed,
     })),
     missing: anatomy.missing,
   };
@@ -98,7 +101,7 @@ function inWords(model: InspectionJson): string {
   const inputs = model.inputs.map((input) => [
     input.name,
     `${input.type} [${input.shape?.map((extent) => extent ?? '?').join(', ') ?? '?'}]`,
-    input.how,
+    input.guessed ? `${input.how} (guessed)` : input.how,
   ]);
   return [
     `${model.name} · ${model.file}\n\n`,

@@ -93,6 +93,7 @@ export function synthetic(shape: Shape): Run {
           missing: [],
         },
         settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
+        inputs: [],
       },
       {
         type: 'tokens',

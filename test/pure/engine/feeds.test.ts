@@ -5,7 +5,18 @@ import { filled, numbers } from '../../../src/engine/tensors/value.js';
 import { DataType } from '../../../src/onnx/model.js';
 
 function input(role: Input['role'], type: DataType, shape: Input['shape'], more: Partial<Input> = {}): Input {
-  return { name: role, role, type, shape, tokenAxis: undefined, extents: {}, how: '', ...more };
+  return {
+    name: role,
+    role,
+    type,
+    shape,
+    tokenAxis: undefined,
+    extents: {},
+    keeps: undefined,
+    how: '',
+    guessed: false,
+    ...more,
+  };
 }
 
 const { int64, int32, float, float16, bool } = DataType;

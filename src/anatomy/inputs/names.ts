@@ -1,0 +1,18 @@
+/**
+ * What the declared name of a graph input says. Inputs are the file's contract with whoever feeds it, so their names may
+ * decide where the flow of data leaves several readings open, and nowhere else.
+ */
+export type Said = 'tokens' | 'positions' | 'segments' | 'padding';
+
+const says: readonly (readonly [Said, RegExp])[] = [
+  ['segments', /segment|sentence|types?([_.-]|$)/i],
+  ['positions', /pos(ition)?s?([_.-]|$)|position/i],
+  // True where there is padding, as PyTorch and fairseq have it.
+  ['padding', /pad(ding)?_?mask|mask_?pad|ignore|is_?pad/i],
+  ['tokens', /(^|[_.-])(tokens?|words?|text|src|ids?)([_.-]|$)|^(input|x|sequence)$/i],
+];
+
+/** What a name says first; undefined for one that says nothing. */
+export function saidBy(name: string): Said | undefined {
+  return says.find(([, pattern]) => pattern.test(name))?.[0];
+}
