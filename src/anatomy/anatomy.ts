@@ -102,6 +102,7 @@ export type InputRole =
   | 'token-ids'
   | 'position-ids' // 0 … T-1
   | 'attention-mask' // what masks nothing: ones, or zeros in a mask that is true where a token is to be ignored
+  | 'pair-mask' // which tokens each token sees: the user gives it
   | 'token-type-ids' // zeros
   | 'coordinates' // places of tokens, looked up in tables: zeros
   | 'lengths' // the number of tokens, of each example: T

@@ -21,7 +21,7 @@ export function maskRole({ flow, info, main, ids, hasCache, all }: Reader): Reco
   if (isFloat(info) && rank !== undefined && rank > 2)
     return { role: 'features', how: 'floats given by the user: they are added to the attention scores' };
   if (isOverPairs(info, ids))
-    return { role: 'unknown', tokenAxis, how: 'a mask over pairs of tokens, which says what each token sees' };
+    return { role: 'pair-mask', tokenAxis, how: 'a mask over pairs of tokens, which says what each of them sees' };
   const reading = readMask(flow, info, main, all);
   switch (reading.kind) {
     case 'mask':
@@ -50,6 +50,7 @@ const words = {
 function isOverPairs({ shape }: ValueInfo, ids: ValueInfo['shape']): boolean {
   const [first, last] = [shape?.at(-2), shape?.at(-1)];
   const tokens = ids?.at(-1);
-  if (first === undefined || first === null || first === 1 || shape?.length !== 2) return false;
+  if (shape !== undefined && shape.length > 2) return shape.slice(1, -1).some((extent) => extent !== 1);
+  if (first === undefined || first === null || first === 1) return false;
   return first === last || (first === tokens && tokens !== ids?.[0]);
 }

@@ -7,6 +7,7 @@ const roles = [
   'token-ids',
   'position-ids',
   'attention-mask',
+  'pair-mask',
   'token-type-ids',
   'coordinates',
   'lengths',

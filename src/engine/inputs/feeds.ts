@@ -97,8 +97,11 @@ function symbolsOf(inputs: readonly Input[], given: Values): ReadonlyMap<string,
   return symbols;
 }
 
+/** What only the user can know. */
+const askedRoles: ReadonlySet<Input['role']> = new Set(['features', 'order', 'unknown', 'choice', 'pair-mask']);
+
 function asked(input: Input): SinkscopeError {
-  const why = input.role === 'unknown' || input.role === 'choice' ? `: ${input.how}` : '';
+  const why = input.role === 'features' || input.role === 'order' ? '' : `: ${input.how}`;
   return new SinkscopeError({
     code: 'input',
     message: `Input "${input.name}" (${describe(input)}) has to be given as a tensor in a safetensors file (--feeds)${why}.`,
@@ -108,7 +111,7 @@ function asked(input: Input): SinkscopeError {
 function fill(input: Input, run: Run): Value {
   const { role, type } = input;
   const { inputs, length, ids = [] } = run;
-  if (role === 'features' || role === 'order' || role === 'unknown' || role === 'choice') throw asked(input);
+  if (askedRoles.has(role)) throw asked(input);
   if (role === 'past') return filled(type, extents(input, 0, run), () => 0);
   if (role === 'flag' || role === 'past-length') return filled(type, extents(input, 1, run), () => 0);
   if (length === undefined) {
@@ -123,12 +126,6 @@ function fill(input: Input, run: Run): Value {
   if (role === 'lengths') return filled(type, extents(input, 1, run), () => tokens);
 
   if (role === 'attention-mask') {
-    if ((input.shape?.length ?? 2) > 2 && input.shape?.slice(1, -1).some((extent) => extent !== 1)) {
-      throw new SinkscopeError({
-        code: 'input',
-        message: `Input "${input.name}" (${describe(input)}) is a mask over pairs of tokens; give it with --feeds.`,
-      });
-    }
     const before = pastLength(inputs);
     const dims = extents(input, length + before, run);
     const keeps = input.keeps ?? 1;
