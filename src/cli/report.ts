@@ -1,6 +1,7 @@
 import type { Analysis } from '../analysis/analysis.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import { massiveActivations, ratio } from '../analysis/massive.js';
+import { guessedInputs, outputHeading, outputLines } from '../analysis/outputs.js';
 import { sinks } from '../analysis/sinks.js';
 import { type Span, summary, tokenName } from '../analysis/summary.js';
 import type { Thresholds } from '../analysis/thresholds.js';
@@ -15,6 +16,7 @@ export function report(analysis: Analysis, thresholds: Thresholds, coloured: boo
     massiveTable(analysis, thresholds),
     sinkTable(analysis, thresholds),
     predictionTable(analysis),
+    outputTables(analysis),
     notes(analysis),
   ].join('');
 }
@@ -127,8 +129,34 @@ function predictionTable(analysis: Analysis): string {
   return section(`Next token after ${after}`, columns(['probability', 'id'], 'token', rows));
 }
 
-function notes({ started, finished }: Analysis): string {
+/** Tokens of which the output is shown; all are in the JSON. */
+const shownTokens = 20;
+
+function outputTables(analysis: Analysis): string {
+  const outputs = analysis.outputs?.outputs ?? [];
+  return outputs
+    .map((output) => {
+      const perToken = output.rows.length > 1;
+      const lines = outputLines(output, perToken ? { most: 1 } : {});
+      const rows = lines.slice(0, shownTokens).map(({ token, label, value, share }) => {
+        const name = token === undefined ? '' : tokenName(analysis, token);
+        return [share, value, output.kind === 'places' ? name : perToken ? `${label} of ${name}` : label];
+      });
+      const left = lines.length - rows.length;
+      const more = left > 0 ? `  and ${left} more\n` : '';
+      const nothing = `  [${output.shape.join(', ')}]\n`;
+      const body = rows.length > 0 ? columns(['share', 'value'], 'what', rows) + more : nothing;
+      return section(`Output ${outputHeading(output)}`, body);
+    })
+    .join('');
+}
+
+function notes(analysis: Analysis): string {
+  const { started, finished } = analysis;
+  const guessed = guessedInputs(analysis)
+    .map((input) => `Input ${input}\n`)
+    .join('');
   const missing = started?.model.missing.map((part) => `Not found: ${part}\n`).join('') ?? '';
   const saved = finished?.saved === undefined ? '' : `Saved: ${finished.saved}\n`;
-  return missing || saved ? `\n${missing}${saved}` : '';
+  return guessed || missing || saved ? `\n${guessed}${missing}${saved}` : '';
 }

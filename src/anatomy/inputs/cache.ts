@@ -1,8 +1,7 @@
 /** Key and value caches among the inputs. */
 import { intAttribute, type ValueInfo } from '../../onnx/model.js';
 import { attentionOperator, isFusedAttention, roleOf } from '../operators/table.js';
-import type { InputContext, Recognised } from './inputs.js';
-import type { Uses } from './masks.js';
+import type { InputContext, Recognised, Uses } from './reader.js';
 
 export interface Cache {
   /** The axis that counts tokens, where it grows. */

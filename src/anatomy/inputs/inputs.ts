@@ -1,6 +1,6 @@
 /** How each graph input is fed, from what the graph does with it. */
 import { DataType, type Node, type ValueInfo } from '../../onnx/model.js';
-import type { Input, InputRole } from '../anatomy.js';
+import type { Input } from '../anatomy.js';
 import { downstream, type Flow } from '../flow.js';
 import type { Role } from '../operators/operator.js';
 import { isFusedAttention, roleOf } from '../operators/table.js';
@@ -9,21 +9,11 @@ import { isOrder, patchOf } from '../pictures.js';
 import { weightProduct } from '../products.js';
 import { cacheAxis, pastOf } from './cache.js';
 import { maskRole } from './masked.js';
-import type { Uses } from './masks.js';
 import { countRole, placeRole } from './places.js';
-import { type HeadProduct, type Start, startOf } from './start.js';
+import type { InputContext, Reader, Recognised, Uses } from './reader.js';
+import { type Start, startOf } from './start.js';
 import { tabulatedPositions } from './tables.js';
 import { isFloat, isScalar } from './types.js';
-
-/** What is known of the model before its inputs are looked at. */
-export interface InputContext {
-  /** `h_0`. */
-  readonly embedding: string;
-  /** The product that the output ends in, where each token has a row of it. */
-  readonly head: HeadProduct | undefined;
-  readonly kvHeads: number | undefined;
-  readonly headDim: number | undefined;
-}
 
 export interface Inputs {
   readonly inputs: readonly Input[];
@@ -33,32 +23,6 @@ export interface Inputs {
   readonly rows: number | undefined;
   /** Most tokens that the position table has rows for, where positions are learned or tabulated. */
   readonly context: number | undefined;
-}
-
-export interface Recognised {
-  readonly role: InputRole;
-  readonly how: string;
-  readonly tokenAxis?: number;
-  readonly extents?: Readonly<Record<number, number>>;
-  readonly keeps?: 0 | 1;
-  /** Another reading of the graph is possible. */
-  readonly guessed?: boolean;
-}
-
-/** What the readings of one input have in common. */
-export interface Reader {
-  readonly flow: Flow;
-  readonly info: ValueInfo;
-  readonly main: ReadonlySet<string>;
-  readonly start: Start;
-  /** Declared extents of the token ids. */
-  readonly ids: ValueInfo['shape'];
-  readonly hasCache: boolean;
-  /** Uses, counting on the way included; and without it, for masks are counted. */
-  readonly all: Uses;
-  readonly direct: Uses;
-  /** Notes the rows of a table of positions. */
-  readonly positionRows: (rows: number) => void;
 }
 
 /** Recognises every graph input. */

@@ -1,9 +1,9 @@
 /** Inputs that mask, or are taken for masks because nothing else is known of them. */
 import type { ValueInfo } from '../../onnx/model.js';
 import { isFusedAttention } from '../operators/table.js';
-import type { Reader, Recognised } from './inputs.js';
 import { readMask } from './masks.js';
 import { saidBy } from './names.js';
+import type { Reader, Recognised } from './reader.js';
 import { isFloat, isScalar } from './types.js';
 
 const masking = new Set(['Add', 'Where', 'Mul', 'Sub', 'And', 'Min']);

@@ -8,13 +8,7 @@ import { constantNumbers, elementCount } from '../../onnx/tensor.js';
 import type { Flow } from '../flow.js';
 import { attentionOperator, roleOf } from '../operators/table.js';
 import { argumentOf, isPassThrough } from '../ops.js';
-
-/** Where the main path reads something that an input was made into, and by what. */
-export interface Uses {
-  readonly touches: readonly { readonly node: Node; readonly index: number; readonly value: string }[];
-  /** Nodes off the main path. */
-  readonly through: readonly Node[];
-}
+import type { Uses } from './reader.js';
 
 /** `keeps`: the value that masks nothing; `proven` where the other one is seen to mask everything. */
 export type Reading =

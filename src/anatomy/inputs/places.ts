@@ -1,8 +1,8 @@
 /** Inputs that are looked up in tables, turned into rotations or compared with places: positions, segments, counts. */
 import type { Node, ValueInfo } from '../../onnx/model.js';
 import { lookup } from '../ops.js';
-import type { Reader, Recognised } from './inputs.js';
 import { saidBy } from './names.js';
+import type { Reader, Recognised } from './reader.js';
 import { isTable, maxTokenTypes, offsetOf, rowsOf, tableRoot } from './tables.js';
 import { isFloat, isScalar } from './types.js';
 

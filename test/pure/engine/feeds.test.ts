@@ -88,7 +88,12 @@ describe('makeFeeds', () => {
       /"features" \(float32 \[n, 12\]\) has to be given/,
     ],
     ['what is not recognised', [ids, input('unknown', float, undefined)], [], /"unknown" \(float32\) has to be given/],
-    ['a mask over pairs', [ids, input('pair-mask', float, ['b', 1, 's', 's'], { how: 'pairs' })], [], /given .*: pairs/],
+    [
+      'a mask over pairs',
+      [ids, input('pair-mask', float, ['b', 1, 's', 's'], { how: 'pairs' })],
+      [],
+      /given .*: pairs/,
+    ],
     [
       'another rank',
       [input('features', float, [1, 3])],
