@@ -100,6 +100,7 @@ export interface Output {
 /** How a graph input is fed. `tokens` etc. are [batch 1, T] unless `shape` says otherwise. */
 export type InputRole =
   | 'token-ids'
+  | 'codes' // ids of several tables, several for each token: the user gives them
   | 'position-ids' // 0 … T-1
   | 'attention-mask' // what masks nothing: ones, or zeros in a mask that is true where a token is to be ignored
   | 'pair-mask' // which tokens each token sees: the user gives it

@@ -95,7 +95,7 @@ export function isVocabulary(
 const padding = 0.1;
 
 /** The table that a lookup reads. */
-export function tableOf(flow: Flow, source: string): string | undefined {
+export function tableRead(flow: Flow, source: string): string | undefined {
   const node = flow.producer(source);
   const table = node && lookup(node)?.table;
   return table === undefined ? undefined : tableRoot(flow, table);

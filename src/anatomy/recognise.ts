@@ -6,7 +6,7 @@ import type { Anatomy, Attention, Block } from './anatomy.js';
 import { attentionOf } from './attention.js';
 import { declaredExtents } from './extents.js';
 import { between, downstream, type Flow, flowOf } from './flow.js';
-import { endOf, isPerToken, isVocabulary, tableOf } from './head.js';
+import { endOf, isPerToken, isVocabulary, tableRead } from './head.js';
 import { recogniseInputs } from './inputs/inputs.js';
 import { inputAs } from './operators/table.js';
 import { factors, isConvolution, isMixer, isPictureConvolution, isSum } from './ops.js';
@@ -40,7 +40,7 @@ export function recognise(model: Model): Anatomy {
   const { output, finalNorm, product, outputs } = end;
   const head = product && isPerToken(flow, stream.to, end) ? product : undefined;
   const { inputs, source, context, rows } = recogniseInputs(flow, { embedding, head, kvHeads, headDim });
-  const isScores = product !== undefined && isVocabulary(flow, product, tableOf(flow, source), rows);
+  const isScores = product !== undefined && isVocabulary(flow, product, tableRead(flow, source), rows);
   const unembedding = isScores ? { input: product.activation, logits: output } : undefined;
 
   const missing = merged(gaps, blocks.length);

@@ -256,6 +256,9 @@ def all_cases() -> Iterator[Case]:
     import modules
 
     yield from modules.cases()
+    import heads
+
+    yield from heads.all_heads()
 
 
 ATTENTIONLESS = {"mamba", "rwkv"}

@@ -1,5 +1,5 @@
 /** How each graph input is fed, from what the graph does with it. */
-import { DataType, type Node, type ValueInfo } from '../../onnx/model.js';
+import { DataType, type Node } from '../../onnx/model.js';
 import type { Input } from '../anatomy.js';
 import { downstream, type Flow } from '../flow.js';
 import type { Role } from '../operators/operator.js';
@@ -7,6 +7,7 @@ import { isFusedAttention, roleOf } from '../operators/table.js';
 import { argumentOf, isPassThrough } from '../ops.js';
 import { isOrder, patchOf } from '../pictures.js';
 import { weightProduct } from '../products.js';
+import { type IdAxes, idAxes } from './axes.js';
 import { cacheAxis, pastOf } from './cache.js';
 import { maskRole } from './masked.js';
 import { countRole, placeRole } from './places.js';
@@ -33,7 +34,8 @@ export function recogniseInputs(flow: Flow, context: InputContext): Inputs {
   const uses = new Map(graphInputs.map(({ name }) => [name, usesOf(flow, name, main, () => false)]));
   const usesOfAll = (name: string): Uses => uses.get(name) ?? { touches: [], through: [] };
   const hasCache = graphInputs.some((info) => isFloat(info) && cacheAxis(usesOfAll(info.name), info.shape?.length));
-  const ids = graphInputs.find(({ name }) => name === (start.input ?? start.equal[0]))?.shape;
+  const idsInput = graphInputs.find(({ name }) => start.kind === 'ids' && name === (start.input ?? start.equal[0]));
+  const ids = idsInput && idAxes(flow, idsInput);
   let rows: number | undefined;
   const positionRows = (found: number) => {
     rows = Math.max(rows ?? 0, found);
@@ -42,7 +44,7 @@ export function recogniseInputs(flow: Flow, context: InputContext): Inputs {
     const { name, type = 0, shape } = info;
     const direct = usesOf(flow, name, main, counts);
     const reader = { flow, info, main, start, ids, hasCache, all: usesOfAll(name), direct, positionRows };
-    const found = name === start.input ? startRole(flow, start, shape) : recognise(reader, context);
+    const found = name === start.input ? startRole(flow, start, ids) : recognise(reader, context);
     const { role, how, tokenAxis, extents = {}, keeps, guessed = false } = found;
     return { name, role, type, shape, tokenAxis, extents, keeps, how, guessed };
   });
@@ -76,11 +78,15 @@ function usesOf(flow: Flow, input: string, main: ReadonlySet<string>, stopAt: (n
 const counts = (node: Node) => node.op === 'CumSum' || node.op === 'ReduceSum';
 
 /** The input that the main path starts from. */
-function startRole(flow: Flow, { kind, input, guess }: Start, shape: ValueInfo['shape']): Recognised {
-  if (kind === 'ids') {
+function startRole(flow: Flow, { input, guess, codes }: Start, ids: IdAxes | undefined): Recognised {
+  if (ids) {
+    if (codes > 1) {
+      const how = `token ids of ${codes} tables, several for each token`;
+      return { role: 'codes', tokenAxis: ids.axis, how };
+    }
     const how = 'token ids: it indexes the embedding table';
     const told = guess === undefined ? how : `${how}, ${guess}`;
-    return { role: 'token-ids', tokenAxis: (shape?.length ?? 2) - 1, how: told, guessed: guess !== undefined };
+    return { role: 'token-ids', tokenAxis: ids.axis, how: told, guessed: guess !== undefined || ids.named };
   }
   const channels = input === undefined ? undefined : patchOf(flow, input)?.channels;
   return {

@@ -47,10 +47,9 @@ const words = {
 } as const;
 
 /** Two axes of tokens. */
-function isOverPairs({ shape }: ValueInfo, ids: ValueInfo['shape']): boolean {
+function isOverPairs({ shape }: ValueInfo, ids: Reader['ids']): boolean {
   const [first, last] = [shape?.at(-2), shape?.at(-1)];
-  const tokens = ids?.at(-1);
   if (shape !== undefined && shape.length > 2) return shape.slice(1, -1).some((extent) => extent !== 1);
   if (first === undefined || first === null || first === 1) return false;
-  return first === last || (first === tokens && tokens !== ids?.[0]);
+  return first === last || (first === ids?.tokens && first !== ids?.batch);
 }

@@ -1,9 +1,10 @@
 /** Inputs that are looked up in tables, turned into rotations or compared with places: positions, segments, counts. */
-import type { Node, ValueInfo } from '../../onnx/model.js';
+import type { Node } from '../../onnx/model.js';
 import { lookup } from '../ops.js';
+import { tokenAxisOf } from './axes.js';
 import { saidBy } from './names.js';
 import type { Reader, Recognised } from './reader.js';
-import { isTable, maxTokenTypes, offsetOf, rowsOf, tableRoot } from './tables.js';
+import { isTable, maxTokenTypes, offsetOf, tableRoot, tableRows } from './tables.js';
 import { isFloat, isScalar } from './types.js';
 
 const compares = new Set(['Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual']);
@@ -18,7 +19,7 @@ export function countRole(reader: Reader): Recognised | undefined {
   const isOne = isScalar(info) || alongBatch(reader) === true;
   const table = nodes.map((node) => lookup(node)).find((found) => found && flow.isConstant(found.table));
   if (table && isOne && flow.model.graph.initializers.has(tableRoot(flow, table.table) ?? '')) {
-    const rows = rowsOf(flow, table.table) ?? 1;
+    const rows = tableRows(flow, table.table) ?? 1;
     return { role: 'choice', how: `it chooses one of ${rows} rows of a table: a whole number from 0 to ${rows - 1}` };
   }
   const isPlace = nodes.some(
@@ -39,17 +40,8 @@ function alongBatch({ info, ids }: Reader): boolean | undefined {
   const [extent] = info.shape ?? [];
   if (info.shape?.length !== 1 || extent === undefined || extent === null) return undefined;
   if (typeof extent === 'number') return extent === 1;
-  const [batch, tokens] = [ids?.[0], ids?.at(-1)];
-  if (extent === tokens) return false;
-  return extent === batch ? true : undefined;
-}
-
-/** The axis of an input that counts tokens: the one that is as long as that of the token ids, else the last. */
-export function tokenAxisOf({ shape }: ValueInfo, ids: ValueInfo['shape']): number | undefined {
-  if (!shape) return undefined;
-  const tokens = ids?.at(-1);
-  const named = tokens === undefined || tokens === null ? -1 : shape.lastIndexOf(tokens);
-  return named >= 0 ? named : Math.max(0, shape.length - 1);
+  if (extent === ids?.tokens) return false;
+  return extent === ids?.batch ? true : undefined;
 }
 
 /** Roles that a lookup or a rotation gives, when it is reached without counting on the way (masks are counted). */
@@ -66,7 +58,7 @@ export function placeRole(reader: Reader): Recognised | undefined {
   for (const node of nodes) {
     const table = lookup(node);
     if (!table || !flow.isConstant(table.table)) continue;
-    const rows = rowsOf(flow, table.table);
+    const rows = tableRows(flow, table.table);
     if (rows === undefined || !isTable(flow, table.table)) continue;
     if (rank !== undefined && rank > 2 && tokenAxis !== undefined && tokenAxis < rank - 1)
       return { role: 'coordinates', tokenAxis, how: 'places of tokens, looked up in tables: zeros', guessed: true };

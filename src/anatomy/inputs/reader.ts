@@ -2,6 +2,7 @@
 import type { Node, ValueInfo } from '../../onnx/model.js';
 import type { InputRole } from '../anatomy.js';
 import type { Flow } from '../flow.js';
+import type { IdAxes } from './axes.js';
 import type { HeadProduct, Start } from './start.js';
 
 /** What is known of the model before its inputs are looked at. */
@@ -37,8 +38,8 @@ export interface Reader {
   readonly info: ValueInfo;
   readonly main: ReadonlySet<string>;
   readonly start: Start;
-  /** Declared extents of the token ids. */
-  readonly ids: ValueInfo['shape'];
+  /** Axes of the token ids. */
+  readonly ids: IdAxes | undefined;
   readonly hasCache: boolean;
   /** Uses, counting on the way included; and without it, for masks are counted. */
   readonly all: Uses;

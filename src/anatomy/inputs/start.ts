@@ -3,7 +3,7 @@ import { downstream, type Flow } from '../flow.js';
 import { isPointwise, isSum, lookup } from '../ops.js';
 import { isOrder } from '../pictures.js';
 import { saidBy } from './names.js';
-import { inputAbove, maxTokenTypes, rowsOf, tableRoot } from './tables.js';
+import { inputAbove, maxTokenTypes, tableRoot, tableRows } from './tables.js';
 import { isFloat } from './types.js';
 
 /** The product that the output ends in, if it may be an unembedding: one row for each token. */
@@ -19,6 +19,8 @@ export interface Start {
   readonly kind: 'ids' | 'features';
   /** Rows of the table that the ids index. */
   readonly rows: number | undefined;
+  /** Tables that the ids are taken apart for; 1 where they are not. */
+  readonly codes: number;
   /** Why it was a choice. */
   readonly guess: string | undefined;
   /** Inputs that index the ids' own table beside them. */
@@ -34,6 +36,8 @@ interface Lookup {
   readonly root: string | undefined;
   /** Axes of the input. */
   readonly rank: number;
+  /** Only a part of the input's elements is looked up. */
+  readonly isPart: boolean;
 }
 
 /** The token lookup above `h_0`, else the float input that is above it. */
@@ -41,7 +45,7 @@ export function startOf(flow: Flow, embedding: string, head: HeadProduct | undef
   const { lookups, features } = above(flow, embedding);
   const found = tokenLookup(flow, lookups, features, head);
   if (found === undefined) {
-    const none = { kind: 'features', rows: undefined, guess: undefined, shared: [], equal: [] } as const;
+    const none = { kind: 'features', rows: undefined, codes: 1, guess: undefined, shared: [], equal: [] } as const;
     return { ...none, source: features ?? embedding, input: features };
   }
   const { best, guess, equal } = found;
@@ -51,6 +55,7 @@ export function startOf(flow: Flow, embedding: string, head: HeadProduct | undef
     source: best.source,
     input: equal.length > 0 ? undefined : best.input,
     rows: best.rows || undefined,
+    codes: new Set(lookups.filter((one) => one.isPart && one.input === best.input).map(({ root }) => root)).size || 1,
     guess,
     shared: [...new Set(beside.map(({ input }) => input))],
     equal,
@@ -70,11 +75,11 @@ function above(flow: Flow, embedding: string): { lookups: readonly Lookup[]; fea
     const node = flow.producer(value);
     if (!node) continue;
     const table = lookup(node);
-    const input = table && flow.isConstant(table.table) ? inputAbove(flow, table.indices) : undefined;
-    const rank = inputs.get(input ?? '')?.shape?.length ?? 2;
-    if (table && input !== undefined && rank > 0) {
-      const rows = rowsOf(flow, table.table) ?? 0;
-      lookups.push({ source: value, input, rows, root: tableRoot(flow, table.table), rank });
+    const given = table && flow.isConstant(table.table) ? inputAbove(flow, table.indices) : undefined;
+    const rank = inputs.get(given?.input ?? '')?.shape?.length ?? 2;
+    if (table && given !== undefined && rank > 0) {
+      const rows = tableRows(flow, table.table) ?? 0;
+      lookups.push({ source: value, ...given, rows, root: tableRoot(flow, table.table), rank });
     }
     for (const next of flow.reads(node)) {
       if (seen.has(next)) continue;

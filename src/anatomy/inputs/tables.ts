@@ -17,7 +17,7 @@ export function tableRoot(flow: Flow, table: string): string | undefined {
 
 const tensorOf = (flow: Flow, table: string) => flow.model.graph.initializers.get(tableRoot(flow, table) ?? '');
 
-export const rowsOf = (flow: Flow, table: string): number | undefined => tensorOf(flow, table)?.dims[0];
+export const tableRows = (flow: Flow, table: string): number | undefined => tensorOf(flow, table)?.dims[0];
 
 /** A matrix of floats: no shape vector, no single constant. */
 export function isTable(flow: Flow, table: string): boolean {
@@ -27,12 +27,15 @@ export function isTable(flow: Flow, table: string): boolean {
   );
 }
 
+const picking = new Set(['Gather', 'GatherND', 'Slice', 'Split']);
 const keepsIndices = new Set([
   'Clip',
   'Max',
   'Min',
   'Where',
   'Slice',
+  'Add',
+  'Sub',
   'Transpose',
   'Mul',
   'Gather',
@@ -40,13 +43,21 @@ const keepsIndices = new Set([
   'Split',
 ]);
 
-/** The graph input whose elements `value` repeats, some or all, in another shape or type. */
-export function inputAbove(flow: Flow, value: string): string | undefined {
+/** The graph input whose elements `value` repeats, all or a part of them, in another shape or type or shifted. */
+export function inputAbove(
+  flow: Flow,
+  value: string,
+): { readonly input: string; readonly isPart: boolean } | undefined {
   const origin = stripped(flow, value);
   const node = flow.producer(origin);
-  if (!node) return flow.model.graph.inputs.some(({ name }) => name === origin) ? origin : undefined;
+  if (!node) {
+    const isInput = flow.model.graph.inputs.some(({ name }) => name === origin);
+    return isInput ? { input: origin, isPart: false } : undefined;
+  }
   const [only, ...others] = flow.reads(node);
-  return keepsIndices.has(node.op) && only !== undefined && others.length === 0 ? inputAbove(flow, only) : undefined;
+  if (!keepsIndices.has(node.op) || only === undefined || others.length > 0) return undefined;
+  const above = inputAbove(flow, only);
+  return above && { ...above, isPart: above.isPart || picking.has(node.op) };
 }
 
 /** Rows before that of the first token: OPT's positions begin at 2, RoBERTa's are counted from 1 on and 1 is added. */
@@ -69,7 +80,7 @@ export function offsetOf(flow: Flow, indices: string): number {
 export function tabulatedPositions(flow: Flow, main: ReadonlySet<string>): number | undefined {
   let rows: number | undefined;
   const note = (table: string, offset: number) => {
-    const found = rowsOf(flow, table);
+    const found = tableRows(flow, table);
     if (found !== undefined && found > maxTokenTypes && isTable(flow, table))
       rows = Math.min(rows ?? found, found - offset);
   };

@@ -5,6 +5,7 @@ import { flag, type Sent, text } from '../../schemas.js';
 
 const roles = [
   'token-ids',
+  'codes',
   'position-ids',
   'attention-mask',
   'pair-mask',

@@ -4,7 +4,7 @@ import { SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import type { FedInput } from '../contract/inputs.js';
 import type { Values } from '../tensors/value.js';
-import { filled, numbers, typeName, type Value } from '../tensors/value.js';
+import { filled, numbers, size, typeName, type Value } from '../tensors/value.js';
 
 export interface Feeds {
   readonly values: ReadonlyMap<string, Value>;
@@ -12,6 +12,8 @@ export interface Feeds {
   readonly length: number | undefined;
   /** The token ids, without padding. */
   readonly ids: readonly number[] | undefined;
+  /** The axis that counts tokens, of the ids and of what is looked up by them, where there are several examples. */
+  readonly axis: number | undefined;
 }
 
 /** The one length a file with static shapes takes. */
@@ -33,7 +35,7 @@ export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonl
   const tokens = ids ?? givenIds(inputs, given);
   const fixed = fixedLength(inputs);
   if (ids && !idsInput) {
-    const open = inputs.find((input) => input.role === 'unknown');
+    const open = inputs.find(({ role }) => role === 'unknown' || role === 'codes');
     if (open) throw asked(open);
     throw new SinkscopeError({
       code: 'input',
@@ -56,7 +58,8 @@ export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonl
     const isShort = input === idsInput && tokens !== undefined && length !== tokens.length;
     values.set(input.name, own && !isShort ? fitted(input, own) : fill(input, run));
   }
-  return { values, length, ids: tokens };
+  const several = idsInput && (values.get(idsInput.name)?.data.length ?? 0) > (length ?? 0);
+  return { values, length, ids: tokens, axis: tokens && several ? tokenAxis(idsInput) : undefined };
 }
 
 /**
@@ -98,7 +101,14 @@ function symbolsOf(inputs: readonly Input[], given: Values): ReadonlyMap<string,
 }
 
 /** What only the user can know. */
-const askedRoles: ReadonlySet<Input['role']> = new Set(['features', 'order', 'unknown', 'choice', 'pair-mask']);
+const askedRoles: ReadonlySet<Input['role']> = new Set([
+  'features',
+  'order',
+  'unknown',
+  'choice',
+  'pair-mask',
+  'codes',
+]);
 
 function asked(input: Input): SinkscopeError {
   const why = input.role === 'features' || input.role === 'order' ? '' : `: ${input.how}`;
@@ -134,10 +144,18 @@ function fill(input: Input, run: Run): Value {
     return filled(type, dims, (i) => (i % columns < before + tokens ? keeps : 1 - keeps));
   }
   const dims = extents(input, length, run);
+  const at = along(dims, tokenAxis(input));
   if (role === 'token-type-ids' || role === 'coordinates') return filled(type, dims, () => 0);
-  if (role === 'token-ids') return filled(type, dims, (i) => ids[i] ?? 0);
+  // In a batch that is fixed, every example is the same.
+  if (role === 'token-ids') return filled(type, dims, (i) => ids[at(i)] ?? 0);
   // Position ids may have further axes (one table for each of several kinds of position): all count alike.
-  return filled(type, dims, (i) => i % length);
+  return filled(type, dims, at);
+}
+
+/** The place along an axis of an element. */
+function along(dims: readonly number[], axis = dims.length - 1): (element: number) => number {
+  const step = size(dims.slice(axis + 1));
+  return (element) => Math.floor(element / step) % (dims[axis] ?? 1);
 }
 
 /** Concrete extents: `tokens` along the token axis, what is known elsewhere, 1 for the batch and other open axes. */

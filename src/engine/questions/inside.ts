@@ -54,7 +54,7 @@ export class Inside {
     this.known = {
       tokens: prompt.tokens?.length,
       positions: feeds.length,
-      axis: 'feeds' in request.prompt ? request.prompt.tokenAxis : undefined,
+      axis: 'feeds' in request.prompt ? request.prompt.tokenAxis : feeds.axis,
     };
     const tokens = feeds.length ?? 1;
     this.keep = chooseDial({ anatomy, weightBytes: summary.bytes, tokens, memory: request.memory, again: true }).keep;
