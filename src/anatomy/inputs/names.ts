@@ -2,7 +2,7 @@
  * What the declared name of a graph input says. Inputs are the file's contract with whoever feeds it, so their names may
  * decide where the flow of data leaves several readings open, and nowhere else.
  */
-export type Said = 'tokens' | 'positions' | 'segments' | 'padding';
+export type Said = 'tokens' | 'positions' | 'segments' | 'padding' | 'other';
 
 const says: readonly (readonly [Said, RegExp])[] = [
   ['segments', /segment|sentence|types?([_.-]|$)/i],
@@ -12,7 +12,11 @@ const says: readonly (readonly [Said, RegExp])[] = [
   ['tokens', /(^|[_.-])(tokens?|words?|text|src|ids?)([_.-]|$)|^(input|x|sequence)$/i],
 ];
 
-/** What a name says first; undefined for one that says nothing. */
+/** Names that exporters number, or that say that it is an input. */
+const nothing = /^(onnx::)?([a-z]|inputs?|args?|data|in|placeholder|gather|l_\w*?)?[._:-]*\d*$/i;
+
+/** What a name says first: `other` for another word, undefined for one that says nothing. */
 export function saidBy(name: string): Said | undefined {
-  return says.find(([, pattern]) => pattern.test(name))?.[0];
+  const said = says.find(([, pattern]) => pattern.test(name))?.[0];
+  return said ?? (nothing.test(name.replace(/^onnx::\w+?_?(\d+)$/, '$1')) ? undefined : 'other');
 }

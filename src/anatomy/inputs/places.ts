@@ -65,6 +65,10 @@ export function placeRole(reader: Reader): Recognised | undefined {
     const isFew = rows <= maxTokenTypes && said !== 'positions';
     if (isFew || said === 'segments')
       return { role: 'token-type-ids', tokenAxis, how: 'segments: zeros', guessed: said !== 'segments' };
+    if (said !== undefined && said !== 'positions') {
+      const how = `it is looked up in a table of ${rows} rows, and whether they are positions is not told`;
+      return { role: 'unknown', tokenAxis, how };
+    }
     reader.positionRows(rows - offsetOf(flow, table.indices));
     const role = rank === 1 ? 'cache-position' : 'position-ids';
     return { role, tokenAxis, how: 'positions: 0 to T - 1, looked up in a table', guessed: said !== 'positions' };

@@ -123,7 +123,7 @@ function tokenLookup(
   if (names.length === 1) return { best: largest, guess: undefined, equal: [] };
 
   const saying = names.filter((name) => saidBy(name) === 'tokens');
-  const silent = names.filter((name) => saidBy(name) === undefined);
+  const silent = names.filter((name) => saidBy(name) === undefined || saidBy(name) === 'other');
   const named = find(
     saying.length === 1 ? saying[0] : saying.length === 0 && silent.length === 1 ? silent[0] : undefined,
   );
@@ -145,7 +145,7 @@ const firstOf = <T>(...lists: readonly (readonly T[])[]): readonly T[] => lists.
  */
 function isNoToken(flow: Flow, features: string, lookups: readonly Lookup[], input: string): boolean {
   const said = saidBy(input);
-  if (said !== undefined) return said !== 'tokens';
+  if (said !== undefined && said !== 'other') return said !== 'tokens';
   const made = downstream(flow, features);
   return lookups.filter((one) => one.input === input).every(({ source }) => isAddedTo(flow, source, made));
 }

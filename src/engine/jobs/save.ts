@@ -34,7 +34,11 @@ export async function openSaver(request: SaveRequest, { anatomy, predicts }: Loa
     ...names,
   ]);
   const whole = async (name: string, value: Value) => {
-    await writer.append(name, value.dims.length > 2 ? value.dims.slice(1) : value.dims, floats(value));
+    await writer.append(
+      name,
+      value.dims.length > 2 && value.dims[0] === 1 ? value.dims.slice(1) : value.dims,
+      floats(value),
+    );
   };
   return {
     rows: (name, values, tokens) => writer.append(name, [tokens, values.length / tokens], values),
