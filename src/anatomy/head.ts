@@ -1,4 +1,6 @@
 /** What comes after the last residual point: the final norm, and what the model gives. */
+
+import type { Node } from '../onnx/model.js';
 import type { Anatomy, Output } from './anatomy.js';
 import { declaredExtents } from './extents.js';
 import { between, type Flow, stripped } from './flow.js';
@@ -31,17 +33,22 @@ export function endOf(flow: Flow, residual: string): End | undefined {
 }
 
 function headProduct(flow: Flow, residual: string, output: string): WeightProduct | undefined {
-  const product = lastProduct(flow, output);
+  const product = lastProduct(flow, probabilitiesOf(flow, output)?.inputs[0] ?? output);
   const isHead = product && (product.activation === residual || between(flow, residual, product.activation));
   return isHead ? product : undefined;
 }
 
+/** The softmax or sigmoid that an output ends in. */
+function probabilitiesOf(flow: Flow, output: string): Node | undefined {
+  const node = flow.producer(stripped(flow, output));
+  return node?.op === 'Softmax' || node?.op === 'Sigmoid' ? node : undefined;
+}
+
 function outputOf(flow: Flow, residual: string, name: string): Output {
   const product = headProduct(flow, residual, name);
-  const last = flow.producer(stripped(flow, name));
   const isStates =
     !product && (stripped(flow, name) === residual || finalNormOf(flow, residual, name)?.output === name);
-  const isGiven = last?.op === 'Softmax' || last?.op === 'Sigmoid';
+  const isGiven = probabilitiesOf(flow, name) !== undefined;
   const made = isStates ? 'states' : isGiven ? 'probabilities' : isUnit(flow, name) ? 'unit' : undefined;
   return { name, columns: product?.columns, made };
 }

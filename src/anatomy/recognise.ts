@@ -41,14 +41,15 @@ export function recognise(model: Model): Anatomy {
   const head = product && isPerToken(flow, stream.to, end) ? product : undefined;
   const { inputs, source, context, rows } = recogniseInputs(flow, { embedding, head, kvHeads, headDim });
   const isScores = product !== undefined && isVocabulary(flow, product, tableRead(flow, source), rows);
-  const unembedding = isScores ? { input: product.activation, logits: output } : undefined;
+  const isRaw = outputs[0]?.made !== 'probabilities';
+  const unembedding = isScores && isRaw ? { input: product.activation, logits: output } : undefined;
 
   const missing = merged(gaps, blocks.length);
   if (stream.others.length > 0) missing.push(otherChains(stream.others));
-  if (!product)
+  if (!unembedding && (!product || isScores))
     missing.push({
       part: 'unembedding',
-      why: `the output ${output} is no product with a weight, so the model has no output head`,
+      why: `the output ${output} ${product ? 'is made probabilities by the graph' : 'is no product with a weight'}, so the model has no output head`,
     });
   for (const input of inputs)
     if (input.role === 'unknown') missing.push({ part: `input ${input.name}`, why: input.how });

@@ -15,8 +15,8 @@ export interface ModelConfig {
   readonly modelType?: string;
   /** Names of the classes that the model tells apart, in the order of its columns. */
   readonly labels?: readonly string[];
-  /** Whether any number of them may hold at once. */
-  readonly multiLabel: boolean;
+  /** What they are for, e.g. `multi_label_classification`, where any number of them may hold at once. */
+  readonly problemType?: string;
   /** Entries that were there and could not be used, in words. */
   readonly ignored: readonly string[];
 }
@@ -67,7 +67,7 @@ export function modelConfig(file: string): ModelConfig {
     vocabulary: first(count, ['vocab_size'], ['vocab_size']),
     modelType: first(v.pipe(v.string(), v.maxLength(100)), ['model_type'], ['type']),
     labels: first(labels, ['id2label'], []),
-    multiLabel: first(v.string(), ['problem_type'], []) === 'multi_label_classification',
+    problemType: first(v.pipe(v.string(), v.maxLength(100)), ['problem_type'], []),
     ignored,
   };
 }

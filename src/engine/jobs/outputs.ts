@@ -1,5 +1,5 @@
 /** What a head that is no vocabulary's gives, made ready to be shown: classes, scores, places, embeddings. */
-import type { Output } from '../../anatomy/anatomy.js';
+import type { Anatomy, Output } from '../../anatomy/anatomy.js';
 import type { Token } from '../../tokens/token.js';
 import type { HeadOutput, OutputEntry } from '../contract/events.js';
 import type { LoadedModel } from '../stages/loaded.js';
@@ -21,9 +21,14 @@ export function headOutputs(loaded: LoadedModel, results: Values, tokens: readon
   });
 }
 
+/** What of a model tells what its outputs are. */
+export interface HeadFacts extends Pick<LoadedModel, 'classes'> {
+  readonly anatomy: Pick<Anatomy, 'outputs' | 'hidden'>;
+}
+
 type Told = Pick<HeadOutput, 'kind' | 'how'>;
 
-function described(loaded: LoadedModel, output: Output, value: Value, tokens: readonly Token[]): HeadOutput {
+function described(loaded: HeadFacts, output: Output, value: Value, tokens: readonly Token[]): HeadOutput {
   const { anatomy, classes } = loaded;
   const rows = rowsFor(output, value, tokens.length);
   const base = { name: output.name, shape: value.dims };

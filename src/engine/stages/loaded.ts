@@ -64,7 +64,7 @@ export function loadModel(file: string): LoadedModel {
     patterns: new Map([...patterns].map(([block, { tensor }]) => [block, tensor])),
     operands: patterns,
     predicts: predictsTokens(model, anatomy, config.labels),
-    classes: { labels: config.labels, several: config.multiLabel },
+    classes: { labels: config.labels, several: config.problemType === 'multi_label_classification' },
     quantised: model.graph.nodes.some(isPrepacked),
     nodes: read.graph.nodes.length,
     version: own === versionOf(file, []) ? versionOf(file, weights) : 'changed while it was read',
