@@ -14,7 +14,7 @@ const most = { whole: 10, token: 3 };
  * @param results by the graph's names
  * @param tokens those that were run, without padding
  */
-export function headOutputs(loaded: LoadedModel, results: Values, tokens: readonly Token[]): HeadOutput[] {
+export function headOutputs(loaded: HeadFacts, results: Values, tokens: readonly Token[]): HeadOutput[] {
   return loaded.anatomy.outputs.flatMap((output) => {
     const value = results.get(output.name);
     return value === undefined || output.made === 'states' ? [] : [described(loaded, output, value, tokens)];
