@@ -27,6 +27,8 @@ export default defineConfig({
       kind('process', { globalSetup: 'test/support/built.ts' }),
       kind('browser'),
       kind('zoo', { globalSetup: 'test/support/built.ts' }),
+      // A test is as many runs as a file of others.
+      kind('campaigns', { globalSetup: 'test/support/built.ts', testTimeout: 900_000, hookTimeout: 900_000 }),
     ],
     runner: 'test/recorder.ts',
     // The slowest tests take ten seconds on two cores; limits are for what hangs, on slow machines too.

@@ -3,7 +3,7 @@
  * between files, and prints what the rooms take from each other.
  *
  * A room is a folder with all below it, or a file; `*` stands for any one name. A file belongs to the longest room
- * that holds it. It may import its own room, `src/errors.ts`, and what the room's line names: rooms, which all stand
+ * that holds it. It may import its own room, the first two, and what the room's line names: rooms, which all stand
  * above it, and packages (`node` for those of Node.js).
  */
 import { execFileSync } from 'node:child_process';
@@ -14,14 +14,15 @@ import { fileURLToPath } from 'node:url';
 import { parseSync, Visitor } from 'oxc-parser';
 
 const law = `
-src/errors.ts
+src/visible.ts
+src/errors.ts                  src/visible.ts
 src/schemas.ts                 valibot
 src/saving.ts                  node
 src/statistics                 src/saving.ts node fflate npyjs valibot
 src/onnx                       node @bufbuild/protobuf
 src/anatomy                    src/onnx node
 src/models                     node valibot
-src/tokens                     src/models node tokenizers pngjs @jsquash/jpeg valibot
+src/tokens                     src/schemas.ts src/statistics src/models node tokenizers pngjs @jsquash/jpeg valibot
 src/engine/contract            src/schemas.ts src/statistics src/anatomy src/tokens valibot
 src/engine/questions/*/question.ts src/engine/contract src/schemas.ts valibot
 src/engine/questions/questions.ts src/engine/questions/*/question.ts
@@ -33,7 +34,7 @@ src/engine/inputs              src/engine/contract src/engine/tensors src/statis
 src/engine/stages/telemetry.ts node
 src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/tensors src/onnx onnxruntime-node
 src/engine/stages              src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
-src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors
+src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics
 src/engine/jobs                src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node
 src/engine/process.ts          src/engine/jobs src/engine/guard node
 src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
@@ -44,32 +45,37 @@ src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/fact
 src/experiments/shared         src/schemas.ts src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node valibot
 src/experiments/*              src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
 src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
-src/cli                        src/saving.ts src/experiments src/analysis src/engine/contract src/engine/host src/onnx node commander cli-progress package.json
+src/cli                        src/saving.ts src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress package.json
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot
-src/extension                  src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy node vscode valibot src/schemas.ts
+src/extension                  src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
 webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit
 webview/views                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot
-webview/experiments            webview src/protocol.ts src/experiments/facts.ts src/experiments/values.ts src/analysis lit @observablehq/plot valibot
+webview/experiments            webview src/protocol.ts src/experiments/facts.ts src/experiments/values.ts src/analysis src/statistics lit @observablehq/plot valibot
 webview/app.ts                 webview src/protocol.ts src/analysis lit
 webview/panel.ts               webview
 scripts                        node esbuild @vscode/vsce @vscode/test-electron playwright-core oxc-parser
 webview/dev                    webview scripts src/protocol.ts src/analysis src/engine/contract src/statistics node esbuild
 test/recorder.ts               scripts/record.mjs vitest node
 test/support/lists.ts
+test/support/hostile.ts         fast-check
 test/support/files.ts          node vitest
 test/support/built.ts          node
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node vitest
 test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf onnxruntime-node
 test/zoo                       test/support src node esbuild vitest
-test/pure                      scripts/law.mjs scripts/contributions.mjs test/support test/zoo/known.ts src webview package.json package.nls.json node commander pngjs @bufbuild/protobuf fflate vitest
+test/pure                      fast-check scripts/law.mjs scripts/contributions.mjs test/support test/zoo/known.ts src webview package.json package.nls.json node commander pngjs @bufbuild/protobuf fflate vitest
 test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild valibot vitest
+test/campaigns                 test/zoo/mutate.ts src node esbuild fast-check fflate @bufbuild/protobuf vitest
 test/browser                   test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
-test/host                      test/support/lists.ts scripts/record.mjs src node mocha vscode
+test/host                      test/support/hostile.ts test/support/lists.ts scripts/record.mjs src node mocha vscode
 test/e2e                       test/support/lists.ts scripts src node playwright-core yauzl vitest
 test/bench                     src scripts webview/dev node esbuild onnxruntime-node
 `;
+
+/** What every room may import. */
+const forAll = new Set(['src/visible.ts', 'src/errors.ts']);
 
 /** @typedef {{ readonly name: string, readonly may: readonly string[], readonly pattern: RegExp }} Room */
 
@@ -195,7 +201,7 @@ function sameFolder({ pattern }, file, target) {
 
 function allows(own, target, local) {
   if (!local) return own.may.includes(target);
-  if (target === 'src/errors.ts') return true;
+  if (forAll.has(target)) return own.name !== 'src/visible.ts';
   const room = roomOf(target);
   const above = room === undefined || rooms.indexOf(room) < rooms.indexOf(own);
   return above && own.may.some((name) => patternOf(name).test(target));

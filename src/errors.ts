@@ -1,7 +1,10 @@
+import { visible } from './visible.js';
+
 /**
  * What went wrong, as plain data that crosses process borders unchanged.
  *
- * `message` is one sentence for a person: the file or part, the cause, and what to do.
+ * `message` is one sentence for a person: the file or part, the cause, and what to do. Whatever names it holds, it is
+ * {@link visible}; every problem is made here, so that no place has to think of it.
  * `code` is for programs and tests; `file` is the file at fault, where there is one;
  * `detail` is what the log gets (an ONNX Runtime message, a stack) and is never shown alone.
  */
@@ -39,7 +42,7 @@ export class SinkscopeError extends Error implements Problem {
   readonly axes?: readonly number[];
 
   constructor(problem: Problem, options?: ErrorOptions) {
-    super(problem.message, options);
+    super(sentence(problem.message), options);
     this.name = 'SinkscopeError';
     this.code = problem.code;
     this.file = problem.file;
@@ -62,5 +65,45 @@ export function toProblem(error: unknown): Problem {
   }
   const message = error instanceof Error ? error.message : String(error);
   const detail = error instanceof Error ? error.stack : undefined;
-  return { code: 'internal', message: `Sinkscope failed unexpectedly: ${message}`, detail };
+  if (error instanceof RangeError && beyondMemory.test(message)) {
+    return {
+      code: 'input',
+      message: `What is asked for is more than can be held (${sentence(message)}); try a shorter text or a smaller file.`,
+      detail,
+    };
+  }
+  return { code: 'internal', message: sentence(`Sinkscope failed unexpectedly: ${message}`), detail };
+}
+
+/** What JavaScript says of an array or a text that is larger than it takes, or than there is memory for. */
+const beyondMemory =
+  /allocation failed|call stack size|^Invalid (typed )?array (buffer )?length|^Invalid string length/i;
+
+/** On one line, with nothing hidden. */
+function sentence(message: string): string {
+  return visible(message.replace(/\s*[\r\n]+\s*/g, ' ').trim());
+}
+
+const reasons = new Map(
+  Object.entries({
+    ENOENT: 'there is no such file or folder',
+    ENOTDIR: 'a part of its path is not a folder',
+    EISDIR: 'it is a folder',
+    EACCES: 'access is denied',
+    EPERM: 'access is denied',
+    EROFS: 'the disk is read-only',
+    ENOSPC: 'the disk is full',
+    EDQUOT: 'the disk quota is used up',
+    EFBIG: 'the file would be larger than the system allows',
+    ELOOP: 'its links lead back to themselves',
+    ENAMETOOLONG: 'its path is longer than the system allows',
+    EMFILE: 'too many files are open',
+    EIO: 'the disk fails',
+  }),
+);
+
+/** The cause of a failed file operation in words. */
+export function fileReason(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? `${error.code}` : '';
+  return reasons.get(code) ?? (error instanceof Error ? error.message : String(error));
 }

@@ -7,7 +7,7 @@ import { constants } from 'node:fs';
 import { access, type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { SinkscopeError } from './errors.js';
+import { fileReason, SinkscopeError } from './errors.js';
 
 /** Of the machine, for folders are shared between machines, where the same number is another process. */
 const host = hostname().replace(/[^\w-]/g, '_');
@@ -132,23 +132,4 @@ export function unwritable(file: string, error: unknown): SinkscopeError {
     },
     { cause: error },
   );
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file or folder',
-  ENOTDIR: 'a part of its path is not a folder',
-  EISDIR: 'it is a folder',
-  EACCES: 'access is denied',
-  EPERM: 'access is denied',
-  EROFS: 'the disk is read-only',
-  ENOSPC: 'the disk is full',
-  EDQUOT: 'the disk quota is used up',
-  EFBIG: 'the file would be larger than the system allows',
-};
-
-/** The cause of a failed file operation in words. */
-export function fileReason(error: unknown): string {
-  const { code, message } =
-    error instanceof Error ? (error as NodeJS.ErrnoException) : { code: '', message: String(error) };
-  return reasons[code ?? ''] ?? message;
 }

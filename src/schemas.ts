@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import type { Problem, ProblemCode } from './errors.js';
+import { visible } from './visible.js';
 
 /** Messages of a schema, as they are read: nothing in them is to be changed. */
 export type Sent<S extends v.GenericSchema> = Frozen<v.InferOutput<S>>;
@@ -33,6 +34,17 @@ export const real = v.pipe(
 /** A key that is always stated, and may be undefined: JSON leaves it out then. */
 export const maybe = <S extends v.GenericSchema>(schema: S) => v.optional(schema, () => undefined);
 
+/** An object whose keys are names from a file. `v.record` leaves out three of them: `constructor` is a word like any other. */
+export const byName = <S extends v.GenericSchema>(value: S) =>
+  v.pipe(
+    v.custom<object>(
+      (given) => typeof given === 'object' && given !== null && !Array.isArray(given),
+      'must be an object',
+    ),
+    v.transform((given) => new Map<string, unknown>(Object.entries(given))),
+    v.map(text, value),
+  );
+
 /** Arrays are checked by what they are and how long, never by element. */
 export const float32Array: v.GenericSchema<Float32Array> = v.instance(Float32Array, 'must be a Float32Array');
 export const int32Array: v.GenericSchema<Int32Array> = v.instance(Int32Array, 'must be an Int32Array');
@@ -56,7 +68,7 @@ const problemCodes = [
 export const problem = exactly<Problem>()(
   v.object({
     code: v.picklist(problemCodes),
-    message: text,
+    message: v.pipe(text, v.transform(visible)),
     file: v.optional(text),
     detail: v.optional(text),
     limit: v.optional(v.object({ tokens: whole, context: whole })),

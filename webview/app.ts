@@ -1,5 +1,5 @@
 /** The whole webview: takes the store's state, hands it to the views, and turns what they say into messages. */
-import { html, LitElement, nothing, type PropertyValues } from 'lit';
+import { LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { FromWebview } from '../src/protocol.js';
 import './experiments/experiments.js';
@@ -21,6 +21,7 @@ import './views/residual-heatmap.js';
 import './views/sink-heatmap.js';
 import { conditions } from './views/summary.js';
 import './views/token-strip.js';
+import { html } from './html.js';
 import { status } from './views/toolbar.js';
 
 @customElement('sinkscope-app')

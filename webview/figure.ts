@@ -1,8 +1,9 @@
 /** The frame round every view: heading, what the numbers are, the table behind the picture, and the picture as a file. */
-import { css, html, LitElement, nothing } from 'lit';
+import { css, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { quietButtonStyles } from './styles.js';
 import './table.js';
+import { html } from './html.js';
 import type { TableData } from './table.js';
 
 /** `name` of the figure and whether its table is wanted. */

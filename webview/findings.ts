@@ -1,7 +1,7 @@
 /** What all views show of a run, computed once per change, and what they show as long as nothing is selected. */
 import type { Analysis } from '../src/analysis/analysis.js';
 import { tokenLabels } from '../src/analysis/label.js';
-import { type Kind, type MassiveActivation, massiveActivations } from '../src/analysis/massive.js';
+import { type Kind, type MassiveActivation, massiveActivations, ratio } from '../src/analysis/massive.js';
 import type { Selection } from '../src/analysis/selection.js';
 import { type Sinks, sinks } from '../src/analysis/sinks.js';
 import type { Thresholds } from '../src/analysis/thresholds.js';
@@ -27,7 +27,7 @@ export function findingsOf(analysis: Analysis, thresholds: Thresholds): Findings
     labels: tokens ? tokenLabels(tokens) : [],
     tokens: tokens?.tokens.length ?? layers[0]?.tokens ?? 0,
     layers: started?.model.layers ?? Math.max(0, layers.length - 1),
-    ratios: layers.map(({ top, median }) => Math.abs(top[0]?.value ?? Number.NaN) / median),
+    ratios: layers.map((state) => ratio(state.top[0]?.value ?? Number.NaN, state)),
   };
 }
 

@@ -5,7 +5,7 @@
  * The canvas is as large as what is seen of the grid and is painted anew on scrolling. Hover, keyboard cursor and
  * selection lie on a second canvas above it, so that following the mouse never repaints cells.
  */
-import { css, html, LitElement, type PropertyValues } from 'lit';
+import { css, LitElement, type PropertyValues } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import {
   type Cell,
@@ -19,6 +19,7 @@ import {
   type Viewport,
   widest,
 } from './cells.js';
+import { html } from './html.js';
 import { hiddenStyles } from './styles.js';
 import type { Theme } from './theme.js';
 import { showTooltip, tooltipStyles } from './tooltip.js';

@@ -1,7 +1,8 @@
 /** The ramp with numbers beneath: what a colour stands for. */
-import { css, html, LitElement } from 'lit';
+import { css, LitElement } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import { canvasFont, contextOf } from './cells.js';
+import { html } from './html.js';
 import type { Scale } from './scale.js';
 import { type Theme, toneAt } from './theme.js';
 

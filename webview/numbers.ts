@@ -1,8 +1,9 @@
+import { ratio } from '../src/analysis/massive.js';
 import type { HiddenStatistics } from '../src/statistics/statistics.js';
 
 /** How far a token's largest |h| stands above the median of its layer; NaN where there is no such layer or token. */
 export function ratioAt(statistics: HiddenStatistics | undefined, token: number): number {
-  return (statistics?.tokenMax[token] ?? Number.NaN) / (statistics?.median ?? Number.NaN);
+  return statistics ? ratio(statistics.tokenMax[token] ?? Number.NaN, statistics) : Number.NaN;
 }
 
 /** Mean attention α, or a single attention weight: `0.74`. */

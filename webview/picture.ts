@@ -1,4 +1,7 @@
 /** A view's canvas as a picture that can stand alone: with its title and the conditions of the run. */
+
+import { greatest } from '../src/statistics/numbers.js';
+import { visible } from '../src/visible.js';
 import { canvasFont } from './cells.js';
 import type { Theme } from './theme.js';
 
@@ -25,9 +28,9 @@ export async function framedPicture(
   ];
   const widths = lines.map(({ text, font }) => {
     context.font = font;
-    return context.measureText(text).width;
+    return context.measureText(visible(text)).width;
   });
-  framed.width = Math.ceil(Math.max(canvas.width, ...widths) + 2 * margin);
+  framed.width = Math.ceil(greatest(widths, canvas.width) + 2 * margin);
   framed.height = Math.ceil(canvas.height + 44 * scale + 2 * margin);
   context.fillStyle = theme.background;
   context.fillRect(0, 0, framed.width, framed.height);
@@ -36,7 +39,7 @@ export async function framedPicture(
   for (const { text, font, color, top } of lines) {
     context.font = font;
     context.fillStyle = color;
-    context.fillText(text, margin, top);
+    context.fillText(visible(text), margin, top);
   }
   const blob = await new Promise<Blob | null>((resolve) => framed.toBlob(resolve, 'image/png'));
   if (blob === null) throw new Error('The picture is too large for this browser.');

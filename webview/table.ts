@@ -1,6 +1,7 @@
 /** A native table of numbers, a page at a time; sortable and selectable where its owner says how. */
-import { css, html, LitElement, nothing } from 'lit';
+import { css, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import { html } from './html.js';
 import { hiddenStyles, quietButtonStyles } from './styles.js';
 
 export interface TableData {

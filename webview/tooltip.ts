@@ -1,4 +1,5 @@
 import { css } from 'lit';
+import { visible } from '../src/visible.js';
 
 /** Put this beside an element's own styles to let it hold a {@link Tooltip}. */
 export const tooltipStyles = css`
@@ -26,7 +27,7 @@ export const tooltipStyles = css`
 
 /** Shows `lines` beside a box of the screen, within the window. The element is a `<div class="tooltip" hidden>`. */
 export function showTooltip(element: HTMLElement, box: DOMRectReadOnly, lines: readonly string[]): void {
-  element.textContent = lines.join('\n');
+  element.textContent = lines.map(visible).join('\n');
   element.hidden = false;
   const { width, height } = element.getBoundingClientRect();
   const below = box.bottom + 6;

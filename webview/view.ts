@@ -1,5 +1,5 @@
 /** What every view of a run is given, and the one thing it says: where the user wants to look. */
-import { html, LitElement, type PropertyValues, type TemplateResult } from 'lit';
+import { LitElement, type PropertyValues, type TemplateResult } from 'lit';
 import { property } from 'lit/decorators.js';
 import type { Analysis } from '../src/analysis/analysis.js';
 import type { Selection } from '../src/analysis/selection.js';
@@ -7,6 +7,7 @@ import type { Thresholds } from '../src/analysis/thresholds.js';
 import type { Asked, ReplyTo } from '../src/protocol.js';
 import './figure.js';
 import type { Findings } from './findings.js';
+import { html } from './html.js';
 import type { TableData } from './table.js';
 import type { Theme } from './theme.js';
 

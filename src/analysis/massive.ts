@@ -1,3 +1,4 @@
+import { greatest, least } from '../statistics/numbers.js';
 import type { Entry, HiddenStatistics } from '../statistics/statistics.js';
 import type { Analysis } from './analysis.js';
 import type { Thresholds } from './thresholds.js';
@@ -30,9 +31,9 @@ export interface MassiveActivation {
   readonly values: readonly (number | undefined)[];
 }
 
-/** |value| as a multiple of the layer's median; infinite where the median is 0. */
-export function ratio(value: number, layer: HiddenStatistics): number {
-  return Math.abs(value) / layer.median;
+/** |value| as a multiple of the layer's median: infinite where that is 0, and 0 where the value is 0 as well. */
+export function ratio(value: number, layer: Pick<HiddenStatistics, 'median'>): number {
+  return value === 0 ? 0 : Math.abs(value) / layer.median;
 }
 
 /** How `value` stands out in this layer, if it does. A median of 0 gives no scale for `large`. */
@@ -79,10 +80,10 @@ function summarised(sightings: readonly Sighting[], layers: readonly HiddenStati
   const softWhere = sightings.map(({ layer }) => layer);
   return {
     ...peak,
-    onset: Math.min(...where),
-    last: Math.max(...where),
-    softOnset: Math.min(...softWhere),
-    softLast: Math.max(...softWhere),
+    onset: least(where),
+    last: greatest(where),
+    softOnset: least(softWhere),
+    softLast: greatest(softWhere),
     values: layers.map(({ top }) => top.find((entry) => entry.token === token && entry.dim === dim)?.value),
   };
 }

@@ -4,10 +4,14 @@
  */
 import * as v from 'valibot';
 import { flag, real, type Sent, text } from '../schemas.js';
+import { visible } from '../visible.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from './format.js';
 
+/** What people read. Names from files are among it, so that it is made visible wherever a presentation is read. */
+const words = v.pipe(text, v.transform(visible));
+
 const column = v.object({
-  name: text,
+  name: words,
   format: v.optional(v.picklist(['number', 'value', 'ratio', 'share', 'fixed', 'signed', 'plain'])),
 });
 export type Column = Sent<typeof column>;
@@ -19,13 +23,13 @@ const numberCell = v.pipe(
   real,
   v.transform((value) => (Number.isNaN(value) ? null : value)),
 );
-const cell = v.union([text, numberCell]);
+const cell = v.union([words, numberCell]);
 /** Null: nothing to be said here. */
 export type CellValue = Sent<typeof cell>;
 
 const tablePart = v.object({
   kind: v.literal('table'),
-  heading: text,
+  heading: words,
   /** The first one names the row. */
   columns: v.array(column),
   rows: v.array(v.array(cell)),
@@ -33,7 +37,7 @@ const tablePart = v.object({
 export type TablePart = Sent<typeof tablePart>;
 
 const bar = v.object({
-  name: text,
+  name: words,
   value: real,
   /** 95 % interval, where there is one. */
   interval: v.optional(v.tuple([real, real])),
@@ -42,7 +46,7 @@ export type Bar = Sent<typeof bar>;
 
 const barsPart = v.object({
   kind: v.literal('bars'),
-  heading: text,
+  heading: words,
   /** Name and form of the values. */
   value: column,
   log: flag,
@@ -54,21 +58,21 @@ export type BarsPart = Sent<typeof barsPart>;
 
 const linesPart = v.object({
   kind: v.literal('lines'),
-  heading: text,
-  x: v.object({ name: text, values: v.array(real) }),
+  heading: words,
+  x: v.object({ name: words, values: v.array(real) }),
   y: v.object({ ...column.entries, log: flag }),
   /** A value for each x; null where there is none. */
-  lines: v.array(v.object({ name: text, values: v.array(numberCell) })),
+  lines: v.array(v.object({ name: words, values: v.array(numberCell) })),
 });
 export type LinesPart = Sent<typeof linesPart>;
 
 /** What rows or columns are, in the singular, and the name of each. */
-const axis = v.object({ name: text, labels: v.array(text) });
+const axis = v.object({ name: words, labels: v.array(words) });
 export type Axis = Sent<typeof axis>;
 
 const heatmapPart = v.object({
   kind: v.literal('heatmap'),
-  heading: text,
+  heading: words,
   rows: axis,
   columns: axis,
   value: column,
@@ -79,30 +83,35 @@ const heatmapPart = v.object({
   /** Row-major; null where there is nothing to show. */
   values: v.array(numberCell),
   /** What cells say where that is more than a number, row-major. */
-  texts: v.optional(v.array(text)),
+  texts: v.optional(v.array(words)),
 });
 export type HeatmapPart = Sent<typeof heatmapPart>;
 
-const textPart = v.object({ kind: v.literal('text'), heading: text, paragraphs: v.array(text) });
+const textPart = v.object({ kind: v.literal('text'), heading: words, paragraphs: v.array(words) });
 export type TextPart = Sent<typeof textPart>;
 
 const part = v.variant('kind', [tablePart, barsPart, linesPart, heatmapPart, textPart]);
 export type Part = Sent<typeof part>;
 
-const setting = v.object({ name: text, value: text });
+const setting = v.object({ name: words, value: words });
 export type Setting = Sent<typeof setting>;
 
 export const presentation = v.object({
-  title: text,
+  title: words,
   /** What is shown, and what the reader should conclude. */
-  sentence: text,
+  sentence: words,
   /** Everything that changes numbers: model, T, BOS, thresholds, seed … */
   settings: v.array(setting),
   /** What the figures have to be read with. */
-  warnings: v.array(text),
+  warnings: v.array(words),
   parts: v.array(part),
 });
 export type Presentation = Sent<typeof presentation>;
+
+/** A presentation as it was made, with its words visible. */
+export function presented(made: Presentation): Presentation {
+  return v.parse(presentation, made);
+}
 
 /** All settings in a line. */
 export function settingsLine(settings: readonly Setting[]): string {
@@ -173,12 +182,21 @@ export function tableOf(part: Part): TablePart {
   }
 }
 
-/** A part's table as comma-separated values (RFC 4180), numbers in full. */
+/** What a spreadsheet takes for a formula, full-width signs included, unless it is but a number. */
+const formula = /^(?![+-]?\d[\d.,]*(e[+-]?\d+)?$)[=+\-@＝＋－＠]/i;
+
+/**
+ * A part's table as comma-separated values (RFC 4180), numbers in full. A text that a spreadsheet would compute gets an
+ * apostrophe before it, which spreadsheets take as the mark of a text.
+ */
 export function csvOf(part: Part): string {
   const { columns, rows } = tableOf(part);
   const field = (value: CellValue) => {
-    const text = `${value ?? ''}`;
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    if (typeof value !== 'string') return `${value ?? ''}`;
+    const shown = visible(value);
+    const text = formula.test(shown) ? `'${shown}` : shown;
+    // Where numbers have a decimal comma, fields are parted by semicolons.
+    return /[",;]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return [columns.map(({ name }) => name), ...rows].map((row) => `${row.map(field).join(',')}\r\n`).join('');
 }

@@ -1,3 +1,4 @@
+import { visible } from '../visible.js';
 import type { Analysis } from './analysis.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from './format.js';
 import { tokenLabel } from './label.js';
@@ -42,7 +43,7 @@ export function tokenName(analysis: Analysis, index: number): string {
   const token = analysis.tokens?.tokens[index];
   if (!token) return `token ${index}`;
   const { source, tokenizer } = analysis.tokens ?? {};
-  if (source === 'image' || source === 'features') return token.text;
+  if (source === 'image' || source === 'features') return visible(token.text);
   if (!tokenizer) return `token ${index} (id ${token.id})`;
   return token.special ? tokenLabel(token) : `“${tokenLabel(token)}” (token ${index})`;
 }
@@ -85,6 +86,7 @@ function nothingMassive(analysis: Analysis, { absolute, ratio: times }: Threshol
     .at(0);
   if (!largest) return [{ text: 'No massive activations, and no finite ones either.' }];
   const { value, token, dim, layer } = largest;
+  if (value === 0) return [{ text: 'No massive activations: every finite entry is 0.' }];
   const size = `${formatValue(value)} = ${formatRatio(largest.ratio)} the median`;
   const place = `dimension ${dim} on ${tokenName(analysis, token)} at layer ${layer}`;
   const needed = `massive is above ${formatNumber(absolute)} and ${formatRatio(times)} the median`;

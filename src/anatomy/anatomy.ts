@@ -52,10 +52,14 @@ export interface Block {
 
 export interface Attention {
   /**
-   * Where the pattern (probabilities after the softmax, [1, heads, T, keys] up to leading axes) is:
-   * a value of the graph, or hidden in an operator and rebuilt by `withPatterns`.
+   * Where the pattern (what values are weighed by, [1, heads, T, keys] up to leading axes) is: a value of the graph,
+   * values that `withPatterns` joins, or hidden in an operator and rebuilt by `withPatterns`.
    */
-  readonly pattern: { readonly tensor: string } | { readonly operator: Node };
+  readonly pattern:
+    | { readonly tensor: string }
+    | { readonly parts: readonly PatternPart[] }
+    | { readonly operator: Node };
+  readonly weighting: Weighting;
   /** What the branch adds to the residual, after its output projection; undefined where it is summed with another. */
   readonly output: string | undefined;
   /** What queries are projected from: the norm's output in a pre-norm model, the latent where queries have one. */
@@ -77,6 +81,24 @@ export interface Attention {
   readonly kvHeads: number | undefined;
   readonly headDim: number | undefined;
 }
+
+/** A value that holds the pattern of some heads, one after another in order, in a form of its own. */
+export interface PatternPart {
+  readonly tensor: string;
+  /** How its axes are exchanged to be [..., heads, queries, keys]; undefined where they are so. */
+  readonly perm: readonly number[] | undefined;
+  /** What values weighed by it are divided by afterwards, [..., heads, queries, 1]. */
+  readonly divisor: string | undefined;
+  /** The keys and the values of these heads, as `Attention` has them. */
+  readonly keys: string | undefined;
+  readonly values: string;
+}
+
+/**
+ * How scores become weights: by a softmax (weights of a query add up to 1 unless a sink takes some), each by itself (a
+ * sigmoid, a ReLU), or by something else (heads mixed afterwards, a few chosen, another normalisation).
+ */
+export type Weighting = 'softmax' | 'elementwise' | 'other';
 
 export interface FinalNorm {
   readonly output: string;

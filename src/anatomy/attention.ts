@@ -1,38 +1,75 @@
 /** Attention sites: where a branch's pattern is, and how many heads it has. */
 import { DataType, type Node } from '../onnx/model.js';
-import type { Attention } from './anatomy.js';
-import { declaredExtents, type PartialVector, partialVector } from './extents.js';
+import type { Attention, PatternPart } from './anatomy.js';
+import { type Beside, headsBeside } from './beside.js';
+import { declaredExtents, type PartialVector } from './extents.js';
 import { between, type Flow, stripped } from './flow.js';
-import { countedHeads, inputAs, isFusedAttention, outputAs } from './operators/table.js';
+import { countedHeads, inputAs, outputAs } from './operators/table.js';
 import { factors, isPointwise, isSum } from './ops.js';
-import { lastProduct, type WeightProduct, weightProduct } from './products.js';
+import { branchProduct, type WeightProduct } from './products.js';
+import { type Projections, projections } from './projections.js';
 import type { Branch } from './residual.js';
+import { exact, type Site, sitesOf } from './sites.js';
 
-/** The attention of a branch, or undefined where it holds no softmax that weighs values and no fused operator. */
-export function attentionOf(flow: Flow, branch: Branch): Attention | undefined {
-  const site = siteOf(flow, branch.nodes);
-  if (!site) return undefined;
+/** What was found in a branch. */
+export interface FoundAttention {
+  readonly attention: Attention;
+  /** Patterns of the branch that are no heads of this attention. */
+  readonly further: number;
+}
+
+/** The attention of a branch, or undefined where it weighs no values and holds no fused operator. */
+export function attentionOf(flow: Flow, branch: Branch): FoundAttention | undefined {
+  const found = sitesOf(flow, branch);
   const { output } = branch;
-  const projection = lastProduct(flow, output);
+  const projection = branchProduct(flow, branch);
   const projected = projection && (isIntegerProduct(projection.node) ? output : projection.node.outputs[0]);
   const width = projection?.rows;
-  const inside = 'tensor' in site ? ofSoftmax(flow, site, width) : ofOperator(flow, site.operator, width);
-  return { output, projected, ...inside };
+  if ('operator' in found)
+    return { attention: { output, projected, ...ofOperator(flow, found.operator, width) }, further: 0 };
+  const [first] = found;
+  if (!first) return undefined;
+  const beside = headsBeside(flow, found, branch);
+  const inside = beside ? ofParts(flow, beside, width) : ofSite(flow, first, width);
+  return { attention: { output, projected, ...inside }, further: beside ? 0 : found.length - 1 };
 }
 
 type Inside = Omit<Attention, 'output' | 'projected'>;
 
 /**
- * Attention whose softmax is a node of the graph.
+ * Attention whose weights are a value of the graph.
  *
  * @param width elements of all heads' values together: rows of the output projection.
  */
-function ofSoftmax(flow: Flow, site: Softmax, width: number | undefined): Inside {
-  const { tensor, values, weighed, scores } = site;
+function ofSite(flow: Flow, site: Site, width: number | undefined): Inside {
+  const { tensor, values, weighed, scores, perm, divisor, weighting } = site;
   const [query, keys] = (scores && factors(scores)) ?? [];
   const normed = query === undefined ? undefined : projections(flow, query).products[0]?.activation;
   const edges = edgesOf(flow, site);
-  return { pattern: { tensor }, normed, keys, values, weighed, edges, ...headsOf(flow, site, width) };
+  const isPlain = perm === undefined && divisor === undefined;
+  const pattern = isPlain ? { tensor } : { parts: [{ tensor, perm, divisor, keys, values }] };
+  return { pattern, weighting, normed, keys, values, weighed, edges, ...headsOf(flow, site, width) };
+}
+
+/** Attention whose heads are computed one by one, or a few at a time. */
+function ofParts(flow: Flow, { sites, weighed }: Beside, width: number | undefined): Inside {
+  const [first] = sites;
+  const each = headsOf(flow, first, undefined);
+  const count = (heads: number | undefined, of: ReadonlySet<string>) => (heads ?? 1) * of.size;
+  const heads = count(each.heads, new Set(sites.map(({ tensor }) => tensor)));
+  const parts = sites.map(({ tensor, perm, divisor, values, scores }): PatternPart => {
+    return { tensor, perm, divisor, values, keys: scores && factors(scores)?.[1] };
+  });
+  return {
+    ...ofSite(flow, first, width),
+    pattern: { parts },
+    keys: undefined,
+    values: undefined,
+    weighed,
+    heads,
+    kvHeads: count(each.kvHeads, new Set(sites.map(({ values }) => stripped(flow, values)))),
+    headDim: ratio(width, heads),
+  };
 }
 
 /** Attention that is one operator, with its projections before it or inside. */
@@ -46,119 +83,17 @@ function ofOperator(flow: Flow, operator: Node, width: number | undefined): Insi
   const kvHeads =
     known(counted.kvHeads) ?? keyHeads(flow, key, undefined, heads, headDim) ?? declaredHeads(flow, key) ?? heads;
   const parts = { normed, keys: undefined, values: undefined, weighed, edges: undefined };
-  return { pattern: { operator }, ...parts, heads, kvHeads, headDim };
+  return { pattern: { operator }, weighting: 'softmax', ...parts, heads, kvHeads, headDim };
 }
-
-/** The value that weighs the values, and the product of queries and keys it comes from. */
-interface Softmax {
-  readonly tensor: string;
-  /** The other factor of that product, and what it gives. */
-  readonly values: string;
-  readonly weighed: string | undefined;
-  /** What the softmax reads. */
-  readonly input: string;
-  readonly scores: Node | undefined;
-}
-
-function siteOf(flow: Flow, nodes: ReadonlySet<Node>): Softmax | { operator: Node } | undefined {
-  const inOrder = [...nodes].sort((a, b) => depthOf(flow, a) - depthOf(flow, b));
-  const operator = inOrder.find(isFusedAttention);
-  if (operator) return { operator };
-  const found: Softmax[] = [];
-  for (const node of inOrder) {
-    const weighed = isSoftmax(flow, node) && weighing(flow, node.outputs[0] ?? '', nodes);
-    if (weighed) found.push({ ...weighed, input: node.inputs[0] ?? '', scores: scoresOf(flow, node) });
-  }
-  // A softmax of a product of queries and keys before one of something else, e.g. over the taps of a kernel.
-  return found.find(({ scores }) => scores !== undefined) ?? found[0];
-}
-
-const depthOf = (flow: Flow, node: Node) => flow.depth(node.outputs.find((output) => output !== '') ?? '');
-
-/** A softmax, as one operator or as exp(x) / sum(exp(x)). */
-function isSoftmax(flow: Flow, node: Node): boolean {
-  if (node.op === 'Softmax') return true;
-  if (node.op !== 'Div') return false;
-  const numerator = stripped(flow, node.inputs[0] ?? '');
-  if (flow.producer(numerator)?.op !== 'Exp') return false;
-  const denominator = stepsBack(flow, node.inputs[1] ?? '', 4);
-  return denominator.some((step) => step.op === 'ReduceSum' && flow.reads(step).includes(numerator));
-}
-
-function stepsBack(flow: Flow, value: string, steps: number): Node[] {
-  const node = flow.producer(value);
-  if (!node || steps === 0) return [];
-  return [node, ...flow.reads(node).flatMap((input) => stepsBack(flow, input, steps - 1))];
-}
-
-/** The probabilities as they enter the product with the values, on the way from a softmax's output, and that product. */
-function weighing(
-  flow: Flow,
-  softmax: string,
-  within: ReadonlySet<Node>,
-): Pick<Softmax, 'tensor' | 'values' | 'weighed'> | undefined {
-  const seen = new Set([softmax]);
-  const open = [softmax];
-  for (let value = open.shift(); value !== undefined; value = open.shift()) {
-    for (const node of flow.consumers(value)) {
-      if (!within.has(node)) continue;
-      const pair = factors(node);
-      if (pair) {
-        const other: string = pair[0] === value ? pair[1] : pair[0];
-        if (flow.isConstant(other) || other === value) continue;
-        return { tensor: exact(flow, value), values: exact(flow, other), weighed: node.outputs[0] };
-      } else if (isPointwise(node)) {
-        for (const output of node.outputs)
-          if (output !== '' && !seen.has(output)) {
-            seen.add(output);
-            open.push(output);
-          }
-      }
-    }
-  }
-  return undefined;
-}
-
-/** `value` before the casts and quantisations of the product that reads it; reshapes stay, they may drop columns. */
-function exact(flow: Flow, value: string): string {
-  const node = flow.producer(value);
-  const input = node?.inputs[0];
-  if (
-    !node ||
-    !input ||
-    !['Cast', 'Identity', 'Dropout', 'QuantizeLinear', 'DequantizeLinear', 'DynamicQuantizeLinear'].includes(node.op)
-  )
-    return value;
-  return exact(flow, input);
-}
-
-/** The product of queries and keys that a softmax reads. */
-function scoresOf(flow: Flow, softmax: Node): Node | undefined {
-  const seen = new Set<string>();
-  const open = [...flow.reads(softmax)];
-  for (let value = open.shift(); value !== undefined && seen.size < 256; value = open.shift()) {
-    const node = flow.producer(value);
-    if (!node || seen.has(value)) continue;
-    seen.add(value);
-    const pair = factors(node);
-    if (pair && !flow.isConstant(pair[0]) && !flow.isConstant(pair[1]) && !isMask(flow, node)) return node;
-    if (isPointwise(node)) open.push(...flow.reads(node));
-  }
-  return undefined;
-}
-
-/** A product without any weight above it (rotary tables, relative positions) is no product of queries and keys. */
-const isMask = (flow: Flow, node: Node) =>
-  (factors(node) ?? []).some((side) => projections(flow, side).products.length === 0);
 
 /**
  * What is added to the scores and computed, by a product, from a graph input that is no mask: activations of edges.
  * Pairs of tokens have them, so the input has an axis more than the tokens' features.
  */
-function edgesOf(flow: Flow, { input, scores }: Softmax): string | undefined {
+function edgesOf(flow: Flow, { tensor, scores }: Site): string | undefined {
   const product = scores?.outputs[0];
   const seen = new Set<string>();
-  const open = [input];
+  const open = [tensor];
   for (let value = open.shift(); value !== undefined && seen.size < 256; value = open.shift()) {
     const node = flow.producer(value);
     if (!node || seen.has(value) || node === scores) continue;
@@ -169,7 +104,7 @@ function edgesOf(flow: Flow, { input, scores }: Softmax): string | undefined {
       const isOfInput = edges.some(({ activation }) => flow.model.graph.inputs.some(({ name }) => name === activation));
       if (isOfInput && side !== undefined) return exact(flow, side);
     }
-    if (isPointwise(node)) open.push(...flow.reads(node));
+    if (isPointwise(node) || node.op === 'Softmax') for (const one of flow.reads(node)) open.push(one);
   }
   return undefined;
 }
@@ -179,52 +114,18 @@ const leadsTo = (flow: Flow, from: string, to: string) => between(flow, from, to
 /** Products whose result is no number of the model's own yet: it is scaled afterwards. */
 const isIntegerProduct = (node: Node) => /Integer$|^QLinear|^QGemm/.test(node.op);
 
-interface Projections {
-  readonly products: readonly WeightProduct[];
-  /** Targets of the reshapes of these products that can split columns into heads, nearest to the weight first. */
-  readonly targets: readonly PartialVector[];
-}
-
-/** The weight products that queries or keys come from, and how they are split into heads on the way. */
-function projections(flow: Flow, value: string): Projections {
-  const products = new Set<WeightProduct>();
-  const reshapes: { input: string; target: PartialVector }[] = [];
-  const seen = new Set<string>([value]);
-  const open = [value];
-  for (let current = open.shift(); current !== undefined && seen.size < 256; current = open.shift()) {
-    const node = flow.producer(current);
-    if (!node) continue;
-    const product = weightProduct(flow, node);
-    if (product) {
-      products.add(product);
-      continue;
-    }
-    if (factors(node) || !isPointwise(node)) continue;
-    const target = node.op === 'Reshape' ? partialVector(flow, node.inputs[1] ?? '') : undefined;
-    if (target && target.length >= 3) reshapes.unshift({ input: node.inputs[0] ?? '', target });
-    for (const input of flow.reads(node))
-      if (!seen.has(input)) {
-        seen.add(input);
-        open.push(input);
-      }
-  }
-  // Rotary tables are reshaped on these ways too.
-  const sources = [...products].map(({ node }) => node.outputs[0] ?? '');
-  const own = reshapes.filter(({ input }) => sources.some((from) => from === input || between(flow, from, input)));
-  return { products: [...products], targets: own.map(({ target }) => target) };
-}
-
 /** Heads of a pattern in the graph. */
-function headsOf(flow: Flow, site: Softmax, width: number | undefined) {
+function headsOf(flow: Flow, site: Site, width: number | undefined) {
   const [query, key] = (site.scores && factors(site.scores)) ?? ['', ''];
   const queries = projections(flow, query);
   const cache = cacheExtents(flow);
+  const extents = declaredExtents(flow, site.tensor);
   const split = splitOf(queries);
   const isPacked = queries.products[0]?.node === projections(flow, key).products[0]?.node;
   // Of the queries of all heads; values may be of another width.
   const columns = isPacked ? width : queries.products[0]?.columns;
   const heads =
-    declaredExtents(flow, site.tensor)?.at(-3) ??
+    extents?.at(site.perm?.at(-3) ?? -3) ??
     ratio(columns, cache?.headDim) ??
     (split && split.length < 5 ? known(split.at(-2)) : undefined) ??
     ratio(columns, known(split?.at(-1))) ??

@@ -75,7 +75,7 @@ export function between(flow: Flow, from: string, to: string): ReadonlySet<Node>
     const inputs = flow.reads(node);
     const open = inputs.filter((input) => !leads.has(input));
     if (open.length > 0) {
-      stack.push(...open);
+      for (const one of open) stack.push(one);
       continue;
     }
     const reached = inputs.some((input) => leads.get(input));

@@ -4,7 +4,7 @@
  * fed.
  */
 import type { Model, Node } from '../onnx/model.js';
-import type { Anatomy, Attention } from './anatomy.js';
+import type { Anatomy, Attention, PatternPart } from './anatomy.js';
 import { Builder } from './operators/builder.js';
 import { hidden, type Obstacle } from './operators/operator.js';
 import { softmaxOf } from './operators/softmax.js';
@@ -43,7 +43,7 @@ export function withPatterns(model: Model, anatomy: Anatomy): Patterned {
       gaps.push({ part: 'attention pattern', block, why: found.why });
       continue;
     }
-    nodes.push(...found.nodes);
+    for (const one of found.nodes) nodes.push(one);
     patterns.set(block, found.pattern);
   }
   const missing = [...merged(gaps, anatomy.blocks.length), ...anatomy.missing];
@@ -59,6 +59,7 @@ interface Found {
 
 function patternIn(model: Model, { pattern, keys, values }: Attention, prefix: string): Found | Obstacle {
   if ('tensor' in pattern) return { pattern: { tensor: pattern.tensor, keys, values }, nodes: [] };
+  if ('parts' in pattern) return joined(pattern.parts, new Builder(prefix));
   const node = pattern.operator;
   const operator = attentionOperator(node);
   if (!operator?.rebuild) return hidden(node);
@@ -69,4 +70,35 @@ function patternIn(model: Model, { pattern, keys, values }: Attention, prefix: s
     pattern: { tensor: softmaxOf(build, operands), keys: operands.k, values: operands.v },
     nodes: build.nodes,
   };
+}
+
+/** One pattern of the heads of all parts. */
+function joined(parts: readonly PatternPart[], build: Builder): Found {
+  const own = parts.map(({ tensor, perm, divisor }) => {
+    const turned = perm ? build.transpose(tensor, perm) : tensor;
+    return build.float32(divisor === undefined ? turned : build.node('Div', [turned, divisor]));
+  });
+  const keys = parts.flatMap((part) => part.keys ?? []);
+  return {
+    pattern: {
+      tensor: stacked(build, own),
+      keys: keys.length === parts.length ? stacked(build, keys) : undefined,
+      values: stacked(
+        build,
+        parts.map(({ values }) => values),
+      ),
+    },
+    nodes: build.nodes,
+  };
+}
+
+/** [..., rows, columns] of each, one after another: [heads, rows, columns]. */
+function stacked(build: Builder, values: readonly string[]): string {
+  const [only = '', ...others] = values;
+  if (others.length === 0) return only;
+  const flat = values.map((value) => {
+    const extents = build.slice(build.node('Shape', [value]), 0, -2, 2 ** 31 - 1);
+    return build.node('Reshape', [value, build.node('Concat', [build.ints([-1]), extents], { axis: 0 })]);
+  });
+  return build.node('Concat', flat, { axis: 0 });
 }

@@ -48,7 +48,7 @@ function readers(flow: Flow, value: string) {
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     for (const node of flow.consumers(next)) {
       if (isShapeOnly(node) || found.has(node)) continue;
-      if (isPassThrough(node) && node.inputs[0] === next) open.push(...node.outputs);
+      if (isPassThrough(node) && node.inputs[0] === next) for (const one of node.outputs) open.push(one);
       else if (!isPassThrough(node)) found.add(node);
     }
   }

@@ -25,16 +25,25 @@ export interface Endings {
   readonly obstacles: readonly { readonly node: Node; readonly reason: 'stacked' | 'opaque' }[];
 }
 
+/** Which ways back are gone. */
+interface Within {
+  /** Only nodes among these; undefined for all. */
+  readonly nodes?: ReadonlySet<Node>;
+  /** Not to what only gates another value, 0 to 1. */
+  readonly ungated?: boolean;
+}
+
 /** The ways back from `value` through pointwise operators, up to products and operators that are none. */
-export function endings(flow: Flow, value: string): Endings {
+export function endings(flow: Flow, value: string, { nodes, ungated = false }: Within = {}): Endings {
   const products = new Map<Node, WeightProduct>();
   const obstacles = new Map<Node, 'stacked' | 'opaque'>();
   const seen = new Set<string>([value]);
   const open = [value];
   for (let current = open.pop(); current !== undefined && seen.size < maxVisits; current = open.pop()) {
     const node = flow.producer(current);
+    if (!node || (nodes && !nodes.has(node))) continue;
     // The scale of a dynamic quantisation comes from the activation, but by no product.
-    if (!node || (isPassThrough(node) && node.outputs[0] !== current)) continue;
+    if (isPassThrough(node) && node.outputs[0] !== current) continue;
     const product = weightProduct(flow, node);
     const pair = factors(node);
     if (product) products.set(node, product);
@@ -42,7 +51,7 @@ export function endings(flow: Flow, value: string): Endings {
     else if (!isPointwise(node)) obstacles.set(node, 'opaque');
     else
       for (const input of flow.reads(node))
-        if (!seen.has(input)) {
+        if (!seen.has(input) && !(ungated && node.op === 'Mul' && isGate(flow, input))) {
           seen.add(input);
           open.push(input);
         }
@@ -53,13 +62,35 @@ export function endings(flow: Flow, value: string): Endings {
   };
 }
 
+const isGate = (flow: Flow, value: string) =>
+  ['Sigmoid', 'HardSigmoid'].includes(flow.producer(stripped(flow, value))?.op ?? '');
+
 /**
  * The one product with a two-dimensional weight from which `value` is computed by pointwise operators alone, or
  * undefined where there are several (a mixture of experts, a sum of branches) or none. A low-rank adapter beside the
  * product, which multiplies the same activation by two small weights in turn, does not count.
  */
-export function lastProduct(flow: Flow, value: string): WeightProduct | undefined {
-  const { products } = endings(flow, value);
+export const lastProduct = (flow: Flow, value: string): WeightProduct | undefined =>
+  onlyOne(flow, endings(flow, value).products);
+
+/**
+ * The last product of a branch as {@link lastProduct}, whatever scales or gates its result: what does not come from
+ * the stream itself (a condition), and what is a gate that another product makes.
+ */
+export function branchProduct(
+  flow: Flow,
+  { output, nodes }: { readonly output: string; readonly nodes: ReadonlySet<Node> },
+): WeightProduct | undefined {
+  const all = endings(flow, output, { nodes }).products;
+  const only = onlyOne(flow, all);
+  if (only || all.length === 0) return only;
+  const ungated = onlyOne(flow, endings(flow, output, { nodes, ungated: true }).products);
+  // A gated unit is no gate at the end of a branch: both of its products read the same.
+  const isAlone = all.every(({ node, activation }) => node === ungated?.node || activation !== ungated?.activation);
+  return isAlone ? ungated : undefined;
+}
+
+function onlyOne(flow: Flow, products: readonly WeightProduct[]): WeightProduct | undefined {
   const others = products.filter(({ activation }) => {
     const node = flow.producer(activation);
     const inner = node && weightProduct(flow, node);
@@ -89,7 +120,7 @@ const isConstantPair = (flow: Flow, [left, right]: readonly [string, string]) =>
   flow.isConstant(left) && flow.isConstant(right);
 
 /** Dims of a constant matrix, null where they are not known; undefined for stacked matrices. */
-function matrixOf(flow: Flow, weight: string): readonly number[] | null | undefined {
+export function matrixOf(flow: Flow, weight: string): readonly number[] | null | undefined {
   let value = weight;
   let transposed = false;
   for (let step = 0; step < 8; step++) {

@@ -1,10 +1,11 @@
 /**
  * The residual stream as a chain of additions.
  *
- * A residual addition is a sum of which one term, the skip, is also what the other terms, the branches, are computed
- * from through at least one matrix product or attention. The stream is the longest chain in which each skip comes
- * from the addition before by pointwise operators alone (nothing in a pre-norm model, a norm in a post-norm model).
- * Unlike dominators, a chain survives what passes it by: shared keys and values, value residuals, per-layer inputs.
+ * A residual addition is a sum (or a difference) of which one term, the skip, is also what the other terms, the
+ * branches, are computed from through at least one matrix product or attention. The stream is the longest chain in
+ * which each skip comes from the addition before by pointwise operators alone (nothing in a pre-norm model, a norm in
+ * a post-norm model). Unlike dominators, a chain survives what passes it by: shared keys and values, value residuals,
+ * per-layer inputs; and what a branch adds to its own inside (a short convolution) is no link of it.
  */
 import type { Node } from '../onnx/model.js';
 import { between, type Flow } from './flow.js';
@@ -33,6 +34,8 @@ export interface Branch {
 export interface Step extends Addition {
   readonly from: string;
   readonly to: string;
+  /** The operators that carry the sum to `to`; undefined where something else of the stream is added between. */
+  readonly ending: readonly string[] | undefined;
 }
 
 export interface ResidualStream {
@@ -48,6 +51,9 @@ export interface ResidualStream {
 /** How far a skip term is followed back through pointwise operators to what the branch reads. */
 const maxSkipSteps = 8;
 
+/** How many additions a branch may make to what it reads on its own way. */
+const maxInnerAdditions = 4;
+
 /** The main chain of residual additions of a graph, or undefined where there is none. */
 export function residualStream(flow: Flow): ResidualStream | undefined {
   const walk = new Walk(flow);
@@ -61,9 +67,10 @@ export function residualStream(flow: Flow): ResidualStream | undefined {
   let point = to;
   for (const addition of additionsOf(main).reverse()) {
     const from = pointOf(flow, walk, addition);
-    steps.unshift({ ...addition, from, to: point });
+    steps.push({ ...addition, from, to: point, ending: operatorsTo(flow, walk, point, addition.sum) });
     point = from;
   }
+  steps.reverse();
   const others = chains.filter((chain) => chain !== main && chain.length > 1 && attends(chain));
   return { steps, from: point, to, others: others.map(({ length }) => length) };
 }
@@ -109,9 +116,14 @@ class Walk {
   visit(node: Node): void {
     const inputs = this.flow.reads(node);
     if (inputs.length === 0) return;
-    const addition = isSum(node) && inputs.length > 1 ? this.addition(node, inputs) : undefined;
+    const addition = inputs.length > 1 ? this.addition(node, inputs) : undefined;
     const latest = addition ? [addition] : [];
-    for (const input of inputs) for (const candidate of this.latest.get(input) ?? []) keepLatest(latest, candidate);
+    // What a branch adds to its own inside ends with the branch, however many additions that are.
+    const ended = new Set<Addition>();
+    for (const candidate of inputs.flatMap((input) => this.latest.get(input) ?? [])) {
+      if (addition && rootOf(candidate) === rootOf(addition)) ended.add(candidate);
+      else keepLatest(latest, candidate);
+    }
     const carried = carries(node) ? this.longestOf(inputs) : undefined;
     for (const [index, output] of node.outputs.entries()) {
       if (output === '') continue;
@@ -125,7 +137,7 @@ class Walk {
     if (!addition) return;
     const root = rootOf(addition).skip;
     const before = this.chains.get(root);
-    if (!before || isLonger(addition, before)) this.chains.set(root, addition);
+    if (!before || ended.has(before) || isLonger(addition, before)) this.chains.set(root, addition);
   }
 
   private longestOf(inputs: readonly string[]): string {
@@ -135,7 +147,7 @@ class Walk {
 
   private addition(node: Node, terms: readonly string[]): Addition | undefined {
     let best: Addition | undefined;
-    for (const term of terms) {
+    for (const term of skipsOf(node, terms)) {
       const found = this.withSkip(
         node,
         term,
@@ -143,8 +155,12 @@ class Walk {
       );
       if (found && found.length > (best?.length ?? 0)) best = found;
     }
-    const carried = this.chain.get(this.longestOf(terms))?.length ?? 0;
-    return best && best.length >= carried ? best : undefined;
+    const carried = this.chain.get(this.longestOf(terms));
+    if (!best || !carried || best.length > carried.length) return best;
+    // As long is a parallel block, or one whose branch ends in an addition of its own; not a sum that goes on from a
+    // later one and takes in where the stream began.
+    const goesOn = unmixed(this.flow, carried.skip) === best.skip && carried.branches[0] !== best.branches[0];
+    return best.length < carried.length || goesOn ? undefined : best;
   }
 
   /** The addition in which `term` is the skip and `others` the branches, if it is one. */
@@ -159,7 +175,11 @@ class Walk {
       }
     }
     // (h + attention) + mlp, both read from h: one sum in two nodes, a parallel block.
-    if (previous && others.every((other) => this.mayBranchFrom(other, previous.previous, previous.skip))) {
+    const beside = (other: string) => !this.latest.get(other)?.includes(previous as Addition);
+    if (
+      previous &&
+      others.every((other) => beside(other) && this.mayBranchFrom(other, previous.previous, previous.skip))
+    ) {
       const branches = branchesFrom(this.flow, previous.skip, others);
       if (branches) return { ...previous, node, sum, branches: [...previous.branches, ...branches] };
     }
@@ -167,25 +187,51 @@ class Walk {
   }
 
   /**
-   * Cheap necessary condition: the latest addition above a branch is the one that the skip comes from; above the first
-   * branches of a stream are only additions that are above its skip too (an encoder's, an earlier stage's).
+   * Cheap necessary condition: the latest addition above a branch is the one that the skip comes from, or was made
+   * inside the branch; above the first branches of a stream are only additions that are above its skip too (an
+   * encoder's, an earlier stage's).
    */
   private mayBranchFrom(branch: string, previous: Addition | undefined, skip: string): boolean {
     const latest = this.latest.get(branch) ?? [];
-    if (previous) return latest.includes(previous);
+    if (previous) return latest.some((addition) => follows(addition, previous));
     const above = this.latest.get(skip) ?? [];
-    return latest.every((addition) => addition.length === 1 || above.includes(addition));
+    return latest.every((addition) => addition.length <= maxInnerAdditions || above.includes(addition));
   }
 
-  /** `term` and what it carries on, back to the addition before. */
+  /**
+   * `term` and what it carries on, back to the addition before. Before the first one nothing tells which of a gate and
+   * what it scales goes on: both are tried.
+   */
   private *back(term: string, previous: Addition | undefined): Generator<string> {
-    let value: string | undefined = term;
-    for (let step = 0; value !== undefined && step < maxSkipSteps; step++) {
+    const open = [term];
+    const seen = new Set(open);
+    for (let value = open.shift(); value !== undefined && seen.size <= 2 * maxSkipSteps; value = open.shift()) {
       yield value;
       if (value === previous?.sum) return;
-      value = this.from.get(value);
+      const before = this.from.get(value);
+      const node = previous ? undefined : this.flow.producer(value);
+      const others = node && before !== undefined && carries(node) && !isPassThrough(node) ? this.flow.reads(node) : [];
+      for (const next of [before, ...others])
+        if (next !== undefined && !seen.has(next)) {
+          seen.add(next);
+          open.push(next);
+        }
+      if (previous && seen.size > maxSkipSteps) return;
     }
   }
+}
+
+/** The terms that may be the skip: of a sum any, of a difference what is subtracted from. */
+function skipsOf(node: Node, terms: readonly string[]): readonly string[] {
+  if (isSum(node)) return terms;
+  return node.op === 'Sub' ? terms.slice(0, 1) : [];
+}
+
+/** Whether `addition` is `previous` or was made from it, a few additions later. */
+function follows(addition: Addition, previous: Addition): boolean {
+  let at: Addition | undefined = addition;
+  for (let step = 0; at && at.length > previous.length && step < maxInnerAdditions; step++) at = at.previous;
+  return at === previous;
 }
 
 /** A later sum of one parallel block goes on where an earlier one was as long. */
@@ -226,10 +272,11 @@ const transforms = (node: Node): boolean =>
 
 /**
  * The residual point that an addition reads: the sum before it that `skip` repeats in another shape or precision, what
- * there was before something else of the stream was added (as in a U-net), else `skip` itself.
+ * there was before something else of the stream was added (as in a U-net) and before it was scaled for that (as in
+ * λ·h + μ·h_0), else `skip` itself.
  */
 function pointOf(flow: Flow, walk: Walk, { skip, previous }: Addition): string {
-  if (!previous) return skip;
+  if (!previous) return unmixed(flow, skip);
   const sums = [previous.sum, withBias(flow, previous.sum)];
   let point = skip;
   for (
@@ -238,7 +285,7 @@ function pointOf(flow: Flow, walk: Walk, { skip, previous }: Addition): string {
     value = walk.from.get(value)
   ) {
     const node = flow.producer(value);
-    if (node && isSum(node) && flow.reads(node).length > 1) point = walk.from.get(value) ?? point;
+    if (node && isSum(node) && flow.reads(node).length > 1) point = unscaled(flow, walk.from.get(value) ?? point);
   }
   for (let value: string | undefined = point; value !== undefined; ) {
     if (sums.includes(value)) return value;
@@ -246,6 +293,23 @@ function pointOf(flow: Flow, walk: Walk, { skip, previous }: Addition): string {
     value = node && isPassThrough(node) && node.op !== 'DequantizeLinear' ? node.inputs[0] : undefined;
   }
   return point;
+}
+
+/** h_0 where the first block begins with λ·h_0 + μ·h_0. */
+function unmixed(flow: Flow, value: string): string {
+  const node = flow.producer(value);
+  const terms = node && isSum(node) ? flow.reads(node) : [];
+  const [first, ...others] = terms.map((term) => unscaled(flow, term));
+  const isMix = first !== undefined && !terms.includes(first) && others.every((term) => term === first);
+  return isMix && others.length > 0 ? first : value;
+}
+
+/** `value` before it was multiplied by constants, in whatever precision. */
+function unscaled(flow: Flow, value: string): string {
+  const node = flow.producer(value);
+  const [only, ...others] = node ? flow.reads(node) : [];
+  const isScaled = node?.op === 'Mul' || ((node?.op === 'Div' || node?.op === 'Cast') && node.inputs[0] === only);
+  return isScaled && only !== undefined && others.length === 0 ? unscaled(flow, only) : value;
 }
 
 /**
@@ -260,6 +324,18 @@ function lastPoint(flow: Flow, walk: Walk, last: Addition): string {
     if (end !== undefined && end !== last.sum) return end;
   }
   return withBias(flow, last.sum);
+}
+
+/**
+ * The stream with a last point that is like the end of the block before: after the same operators that follow `like`.
+ * The last block of a model ends as the others do; which step is another block's last is for blocks to tell.
+ */
+export function endedLike(flow: Flow, { steps, ...stream }: ResidualStream, like: Step | undefined): ResidualStream {
+  const last = steps.at(-1);
+  const to = last && like?.ending && follow(flow, last.sum, like.ending);
+  if (!last || to === undefined) return { ...stream, steps };
+  const end = to === last.sum ? withBias(flow, to) : to;
+  return { ...stream, to: end, steps: [...steps.slice(0, -1), { ...last, to: end }] };
 }
 
 /** The operators that carry `sum` to `point`. */

@@ -54,7 +54,7 @@ export function mlpObstacle(flow: Flow, { output, nodes }: Branch): string {
   const router = [...nodes].find(({ op }) => op === 'TopK' || op === 'MoE' || op === 'QMoE');
   if (router)
     return `it is a mixture of experts (${article(operatorName(router))} chooses them), which has no one intermediate`;
-  const { products, obstacles } = endings(flow, output);
+  const { products, obstacles } = endings(flow, output, { nodes });
   const stacked = obstacles.find(({ reason }) => reason === 'stacked');
   if (stacked)
     return `its last product, ${article(operatorName(stacked.node))}, has a stack of weights, as a mixture of experts has`;

@@ -18,10 +18,11 @@ import type { NamedText } from '../experiments/values.js';
 import { parseChange } from './change.js';
 import { modelFile } from './model.js';
 import { adviseOnLength, budgetOf, memoryOption, partOption, read, typedName } from './options.js';
-import { print } from './print.js';
+import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { against, report } from './report.js';
 import { checkSaves } from './save.js';
+import { print, printJson } from './terminal.js';
 
 interface Options {
   readonly text?: string;
@@ -88,12 +89,11 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .action(async (model: string, options: Options) => {
       await checkSaves(options.save);
       const wanted = await requestOf(model, options);
-      const coloured = process.stdout.isTTY && !process.env.NO_COLOR;
       const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
       if (!options.set) {
         const analysis = await adviseOnLength(run(wanted));
-        const json = () => `${JSON.stringify(toJson(analysis, defaultThresholds))}\n`;
-        process.stdout.write(options.json ? json() : report(analysis, defaultThresholds, coloured));
+        if (options.json) printJson(toJson(analysis, defaultThresholds));
+        else print(report(analysis, defaultThresholds));
         return;
       }
       const plain = await adviseOnLength(run({ ...wanted, save: undefined }));
@@ -102,11 +102,8 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
       const analysis = await run({ ...wanted, interventions: made.interventions });
       const result = sideBySide(plain, analysis, { ...made, changes: options.set, thresholds: defaultThresholds });
       const presentation = presentIntervene(result, { text: { name: nameOf(options) }, calibration });
-      const tables = [
-        `\n${report(analysis, defaultThresholds, coloured)}`,
-        against(plain, analysis, defaultThresholds),
-      ];
-      print(options.json, outcomeOf(presentation, interveneJson(result, calibration)), tables);
+      const tables = ['', ...report(analysis, defaultThresholds), ...against(plain, analysis, defaultThresholds)];
+      printOutcome(options.json, outcomeOf(presentation, interveneJson(result, calibration)), tables);
     });
 }
 

@@ -3,7 +3,7 @@
  * code is 0 only on success.
  */
 import { constants } from 'node:os';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { version } from '../../package.json';
 import { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
@@ -11,6 +11,7 @@ import { experiments } from '../experiments/catalogue.js';
 import { analyzeCommand } from './analyze.js';
 import { experimentCommand } from './experiment.js';
 import { inspectCommand } from './inspect.js';
+import { print, remark, watchEnds } from './terminal.js';
 
 const interruption = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -20,25 +21,31 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     interruption.abort();
   });
 }
-// Whoever reads has seen enough, as in `sinkscope … | head`.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit();
-  throw error;
-});
+watchEnds();
 
 const engine = new Engine();
+const linesOf = (text: string) => text.replace(/\n$/, '').split('\n');
 const program = new Command('sinkscope')
   .description('See attention sinks and massive activations inside local ONNX transformers.')
   .version(version)
-  .addCommand(inspectCommand(engine, interruption.signal))
-  .addCommand(analyzeCommand(engine, interruption.signal));
-for (const experiment of experiments) program.addCommand(experimentCommand(experiment, engine, interruption.signal));
+  .configureOutput({ writeOut: (text) => print(linesOf(text)), writeErr: (text) => remark(linesOf(text)) })
+  // Thrown, not exited with: what was printed may not have arrived.
+  .exitOverride();
+const commands = [
+  inspectCommand(engine, interruption.signal),
+  analyzeCommand(engine, interruption.signal),
+  ...experiments.map((experiment) => experimentCommand(experiment, engine, interruption.signal)),
+];
+for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
 
 program
   .parseAsync()
   .catch((error: unknown) => {
+    if (error instanceof CommanderError) {
+      process.exitCode ??= error.exitCode;
+      return;
+    }
     process.exitCode ??= 1;
-    const message = interruption.signal.aborted ? 'Stopped.' : toProblem(error).message;
-    process.stderr.write(`sinkscope: ${message.replace(/\s*\n\s*/g, ' ')}\n`);
+    remark([`sinkscope: ${interruption.signal.aborted ? 'Stopped.' : toProblem(error).message}`]);
   })
   .finally(() => engine.dispose());

@@ -12,7 +12,7 @@ import { readText, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
 import { modelFile } from './model.js';
 import { adviseOnLength, budgetOf, memoryOption, partOption, read, typedName } from './options.js';
-import { print } from './print.js';
+import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { checkSaves, saveJson } from './save.js';
 
@@ -44,7 +44,7 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     try {
       await saveJson(options.save, outcome.file);
     } finally {
-      print(options.json, outcome);
+      printOutcome(options.json, outcome);
     }
   });
 }

@@ -4,6 +4,7 @@ import type { Engine } from '../engine/host/engine.js';
 import { DataType } from '../onnx/model.js';
 import { modelFile } from './model.js';
 import { columns, section } from './table.js';
+import { print, printJson } from './terminal.js';
 
 export function inspectCommand(engine: Engine, signal: AbortSignal): Command {
   return new Command('inspect')
@@ -12,7 +13,8 @@ export function inspectCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--json', 'print everything as JSON')
     .action(async (model: string, options: { readonly json?: boolean }) => {
       const inspected = toJson(await engine.inspect(await modelFile(model), signal));
-      process.stdout.write(options.json ? `${JSON.stringify(inspected, undefined, 2)}\n` : inWords(inspected));
+      if (options.json) printJson(inspected, 2);
+      else print(inWords(inspected));
     });
 }
 
@@ -26,7 +28,7 @@ function toJson({ model, anatomy, producer, opsets, nodes }: Inspection) {
     name: model.name,
     bytes: model.bytes,
     producer,
-    opsets,
+    opsets: Object.fromEntries(opsets),
     nodes,
     layers: anatomy.layers,
     hidden: anatomy.hidden ?? null,
@@ -44,11 +46,12 @@ function toJson({ model, anatomy, producer, opsets, nodes }: Inspection) {
     /** `layer` is k of the `h_k` that the block leaves. One of `pattern` and `rebuilt_from` says where the pattern is. */
     attention: anatomy.blocks.flatMap(({ attention }, block) => {
       if (!attention) return [];
-      const { pattern, heads, kvHeads } = attention;
+      const { pattern, weighting, heads, kvHeads } = attention;
       return {
         layer: block + 1,
         pattern: pattern.from === 'graph' ? pattern.tensor : null,
         rebuilt_from: pattern.from === 'rebuilt' ? pattern.operator : null,
+        weighting,
         heads: heads ?? null,
         kv_heads: kvHeads ?? null,
       };
@@ -85,7 +88,7 @@ const typeNames: ReadonlyMap<DataType, string> = new Map(
   Object.entries(DataType).map(([name, type]): [DataType, string] => [type, name]),
 );
 
-function inWords(model: InspectionJson): string {
+function inWords(model: InspectionJson): string[] {
   const known = (value: number | null) => (value === null ? 'unknown' : value.toLocaleString('en-US'));
   const facts: [string, string][] = [
     ['layers', known(model.layers)],
@@ -111,10 +114,14 @@ function inWords(model: InspectionJson): string {
     input.guessed ? `${input.how} (guessed)` : input.how,
   ]);
   return [
-    `${model.name} · ${model.file}\n\n`,
-    facts.map(([fact, value]) => `  ${fact.padEnd(13)}${value}\n`).join(''),
-    section('Residual stream', columns(['layer', 'tensor', 'attention pattern'], 'MLP intermediate', points)),
-    section('Inputs', columns(['name', 'shape'], 'what it is', inputs)),
-    section('Not found', model.missing.map(({ part, why }) => `  ${part}: ${why}\n`).join('')),
-  ].join('');
+    `${model.name} · ${model.file}`,
+    '',
+    ...facts.map(([fact, value]) => `  ${fact.padEnd(13)}${value}`),
+    ...section('Residual stream', columns(['layer', 'tensor', 'attention pattern'], 'MLP intermediate', points)),
+    ...section('Inputs', columns(['name', 'shape'], 'what it is', inputs)),
+    ...section(
+      'Not found',
+      model.missing.map(({ part, why }) => `  ${part}: ${why}`),
+    ),
+  ];
 }

@@ -1,32 +1,42 @@
-import { statSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { SinkscopeError } from '../errors.js';
+import { readdir, stat } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
+import { fileReason, SinkscopeError } from '../errors.js';
+import { findModels } from '../models/find.js';
+import { quoted } from '../visible.js';
 
 /** The demo models lie beside the bundle's folder, one folder each. */
 const bundled = join(__dirname, '..', 'media', 'models');
 
+/** Models of a folder that an error names. */
+const named = 5;
+
 /**
  * Absolute path of the model somebody named: a file, or a bundled model.
  *
- * @throws SinkscopeError `file` that names the bundled models, where it is neither.
+ * @throws SinkscopeError `file` that names the models there are, where it is neither.
  */
 export async function modelFile(name: string): Promise<string> {
   const path = resolve(name);
-  if (isFile(path)) return path;
-  const names = (await readdir(bundled).catch(() => [])).filter((entry) => isFile(modelOf(entry)));
-  if (names.includes(name)) return modelOf(name);
-  throw new SinkscopeError({
-    code: 'file',
-    file: path,
-    message: `There is no file ${path} and no bundled model called "${name}"; give the path of a .onnx file, or one of: ${names.join(', ')}.`,
+  const fail = (message: string, cause?: unknown) =>
+    new SinkscopeError({ code: 'file', file: path, message }, { cause });
+  const there = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (absent.has(error.code ?? '')) return undefined;
+    throw fail(`${path} cannot be opened: ${fileReason(error)}. Check the path and that you may read it.`, error);
   });
+  if (there && !there.isDirectory()) return path;
+  const names = (await readdir(bundled).catch(() => [])).sort();
+  if (names.includes(name)) return join(bundled, name, 'model.onnx');
+  const choice = `give the path of a .onnx file, or one of: ${names.join(', ')}`;
+  if (!there) throw fail(`There is no file ${path} and no bundled model called ${quoted(name)}; ${choice}.`);
+  const { models: found, left } = await findModels({ folders: [path], settings: [], bundled });
+  const models = found.filter(({ origin }) => origin === 'workspace');
+  if (models.length === 0) throw fail(`${path} is a folder without models; ${choice}.`);
+  const files = models.slice(0, named).map(({ file }) => relative(path, file));
+  const more = models.length > named ? ` and ${models.length - named} more` : '';
+  throw fail(
+    `${path} is a folder; give one of its models: ${files.join(', ')}${more}.${left.map((one) => ` ${one}`).join('')}`,
+  );
 }
 
-function modelOf(name: string): string {
-  return join(bundled, name, 'model.onnx');
-}
-
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-}
+/** There is no such file, or cannot be. */
+const absent = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ERR_INVALID_ARG_VALUE']);

@@ -2,6 +2,7 @@
 import { settingsLine } from '../analysis/presentation.js';
 import type { Outcome } from '../experiments/experiment.js';
 import { partInWords } from './table.js';
+import { type Line, lineWidth, print, printJson, remark } from './terminal.js';
 
 /**
  * Prints a result on stdout: as JSON, with its warnings on stderr as well; or in words, as the panel has them: the
@@ -9,15 +10,23 @@ import { partInWords } from './table.js';
  *
  * @param tables in place of the presentation's own
  */
-export function print(asJson: boolean | undefined, { presentation, json }: Outcome, tables?: readonly string[]): void {
+export function printOutcome(
+  asJson: boolean | undefined,
+  { presentation, json }: Outcome,
+  tables?: readonly Line[],
+): void {
   const { sentence, settings, warnings, parts } = presentation;
-  const notes = warnings.map((warning) => `${warning}\n`);
   if (asJson) {
-    process.stderr.write(notes.join(''));
-    process.stdout.write(`${JSON.stringify(json)}\n`);
+    remark(warnings);
+    printJson(json);
     return;
   }
-  const { columns: width } = process.stdout;
-  const shown = tables ?? parts.map((part) => partInWords(part, width));
-  process.stdout.write([`${sentence}\n`, ...shown, `\n${settingsLine(settings)}\n`, ...notes].join(''));
+  const width = lineWidth();
+  print([
+    sentence,
+    ...(tables ?? parts.flatMap((part) => partInWords(part, width))),
+    '',
+    settingsLine(settings),
+    ...warnings,
+  ]);
 }

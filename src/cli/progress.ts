@@ -1,5 +1,6 @@
 import { SingleBar } from 'cli-progress';
 import { eachAs, finish, type Progress, progressInWords } from '../experiments/experiment.js';
+import { visible } from '../visible.js';
 
 /** Runs to the end, with a bar on a terminal meanwhile, and resolves with the result. */
 export async function drawProgress<Result>(run: AsyncGenerator<Progress, Result, void>): Promise<Result> {
@@ -13,7 +14,7 @@ export async function drawProgress<Result>(run: AsyncGenerator<Progress, Result,
   });
   const draw = (progress: Progress) => {
     const { done, of, underWay = 0 } = progress;
-    const payload = { text: progressInWords(progress) };
+    const payload = { text: visible(progressInWords(progress)) };
     if (!bar.isActive) bar.start(of, done, payload);
     bar.setTotal(of);
     bar.update(done + underWay, payload);

@@ -3,26 +3,28 @@ import { formatNumber, formatRatio, formatShare, formatValue } from '../analysis
 import { massiveActivations, ratio } from '../analysis/massive.js';
 import { guessedInputs, outputHeading, outputLines } from '../analysis/outputs.js';
 import { sinks } from '../analysis/sinks.js';
-import { type Span, summary, tokenName } from '../analysis/summary.js';
+import { summary, tokenName } from '../analysis/summary.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import { columns, section } from './table.js';
+import type { Line } from './terminal.js';
 
 /** The finished analysis for a terminal: the summary in words, then the tables behind it. */
-export function report(analysis: Analysis, thresholds: Thresholds, coloured: boolean): string {
-  const sentences = summary(analysis, thresholds).map((span) => (coloured ? colour(span) : span.text));
+export function report(analysis: Analysis, thresholds: Thresholds): Line[] {
   return [
-    `${heading(analysis)}\n\n${sentences.join('')}\n`,
-    layerTable(analysis),
-    massiveTable(analysis, thresholds),
-    sinkTable(analysis, thresholds),
-    predictionTable(analysis),
-    outputTables(analysis),
-    notes(analysis),
-  ].join('');
+    ...heading(analysis),
+    '',
+    summary(analysis, thresholds),
+    ...layerTable(analysis),
+    ...massiveTable(analysis, thresholds),
+    ...sinkTable(analysis, thresholds),
+    ...predictionTable(analysis),
+    ...outputTables(analysis),
+    ...notes(analysis),
+  ];
 }
 
 /** What a changed run gives beside the plain one. */
-export function against(plain: Analysis, changed: Analysis, thresholds: Thresholds): string {
+export function against(plain: Analysis, changed: Analysis, thresholds: Thresholds): string[] {
   const rate = (analysis: Analysis) => {
     const share = sinks(analysis, thresholds).rate;
     return share === undefined ? '–' : formatShare(share);
@@ -48,13 +50,7 @@ export function against(plain: Analysis, changed: Analysis, thresholds: Threshol
   return section('Against the run as it is', columns(['', 'as is'], 'changed', rows));
 }
 
-const codes = { massive: 33, large: 93, sink: 36 } as const;
-
-function colour({ text, mark }: Span): string {
-  return mark ? `\u001b[${codes[mark]}m${text}\u001b[0m` : text;
-}
-
-function heading({ started, tokens, finished }: Analysis): string {
+function heading({ started, tokens, finished }: Analysis): string[] {
   const { model, settings } = started ?? {};
   const run = tokens?.tokens.length;
   const shown = [
@@ -65,11 +61,11 @@ function heading({ started, tokens, finished }: Analysis): string {
     finished && `${finished.seconds.toFixed(2)} s`,
   ];
   const line = shown.filter((part) => part).join(' · ');
-  if (!tokens || tokens.tokens.length >= tokens.total) return line;
-  return `${line}\nOnly tokens ${tokens.window.start} to ${tokens.window.end - 1} of ${tokens.total} were run.`;
+  if (!tokens || tokens.tokens.length >= tokens.total) return [line];
+  return [line, `Only tokens ${tokens.window.start} to ${tokens.window.end - 1} of ${tokens.total} were run.`];
 }
 
-function layerTable(analysis: Analysis): string {
+function layerTable(analysis: Analysis): string[] {
   const rows = analysis.layers.map((statistics, layer) => {
     const [first] = statistics.top;
     return first
@@ -86,7 +82,7 @@ function layerTable(analysis: Analysis): string {
   return section('Largest activation by layer', columns(['layer', 'value', 'dim', 'median', 'ratio'], 'token', rows));
 }
 
-function massiveTable(analysis: Analysis, thresholds: Thresholds): string {
+function massiveTable(analysis: Analysis, thresholds: Thresholds): string[] {
   const rows = massiveActivations(analysis, thresholds).map((activation) => [
     activation.kind,
     `${activation.dim}`,
@@ -103,7 +99,7 @@ function massiveTable(analysis: Analysis, thresholds: Thresholds): string {
   );
 }
 
-function sinkTable(analysis: Analysis, thresholds: Thresholds): string {
+function sinkTable(analysis: Analysis, thresholds: Thresholds): string[] {
   const { tokens, epsilon, heads, sinks: found } = sinks(analysis, thresholds);
   const rows = found.map(({ token, heads: drawn, share, strongest }) => [
     `${drawn} of ${heads}`,
@@ -117,9 +113,9 @@ function sinkTable(analysis: Analysis, thresholds: Thresholds): string {
   );
 }
 
-function predictionTable(analysis: Analysis): string {
+function predictionTable(analysis: Analysis): string[] {
   const { predictions } = analysis;
-  if (!predictions) return '';
+  if (!predictions) return [];
   const rows = predictions.top.map(({ id, text, probability }) => [
     formatShare(probability),
     `${id}`,
@@ -132,31 +128,27 @@ function predictionTable(analysis: Analysis): string {
 /** Tokens of which the output is shown; all are in the JSON. */
 const shownTokens = 20;
 
-function outputTables(analysis: Analysis): string {
-  const outputs = analysis.outputs?.outputs ?? [];
-  return outputs
-    .map((output) => {
-      const perToken = output.rows.length > 1;
-      const lines = outputLines(output, perToken ? { most: 1 } : {});
-      const rows = lines.slice(0, shownTokens).map(({ token, label, value, share }) => {
-        const name = token === undefined ? '' : tokenName(analysis, token);
-        return [share, value, output.kind === 'places' ? name : perToken ? `${label} of ${name}` : label];
-      });
-      const left = lines.length - rows.length;
-      const more = left > 0 ? `  and ${left} more\n` : '';
-      const nothing = `  [${output.shape.join(', ')}]\n`;
-      const body = rows.length > 0 ? columns(['share', 'value'], 'what', rows) + more : nothing;
-      return section(`Output ${outputHeading(output)}`, body);
-    })
-    .join('');
+function outputTables(analysis: Analysis): string[] {
+  return (analysis.outputs?.outputs ?? []).flatMap((output) => {
+    const perToken = output.rows.length > 1;
+    const lines = outputLines(output, perToken ? { most: 1 } : {});
+    const rows = lines.slice(0, shownTokens).map(({ token, label, value, share }) => {
+      const name = token === undefined ? '' : tokenName(analysis, token);
+      return [share, value, output.kind === 'places' ? name : perToken ? `${label} of ${name}` : label];
+    });
+    const left = lines.length - rows.length;
+    const more = left > 0 ? [`  and ${left} more`] : [];
+    const body =
+      rows.length > 0 ? [...columns(['share', 'value'], 'what', rows), ...more] : [`  [${output.shape.join(', ')}]`];
+    return section(`Output ${outputHeading(output)}`, body);
+  });
 }
 
-function notes(analysis: Analysis): string {
+function notes(analysis: Analysis): string[] {
   const { started, finished } = analysis;
-  const guessed = guessedInputs(analysis)
-    .map((input) => `Input ${input}\n`)
-    .join('');
-  const missing = started?.model.missing.map((part) => `Not found: ${part}\n`).join('') ?? '';
-  const saved = finished?.saved === undefined ? '' : `Saved: ${finished.saved}\n`;
-  return guessed || missing || saved ? `\n${guessed}${missing}${saved}` : '';
+  const guessed = guessedInputs(analysis).map((input) => `Input ${input}`);
+  const missing = started?.model.missing.map((part) => `Not found: ${part}`) ?? [];
+  const saved = finished?.saved === undefined ? [] : [`Saved: ${finished.saved}`];
+  const all = [...guessed, ...missing, ...saved];
+  return all.length > 0 ? ['', ...all] : [];
 }

@@ -1,6 +1,7 @@
 /** Results that `--save` writes. */
 import { resolve } from 'node:path';
 import { checkTarget, saveText } from '../saving.js';
+import { jsonOf } from '../visible.js';
 
 /**
  * Looks before a run whether its result can be written, so that it is not run for nothing.
@@ -17,5 +18,5 @@ export async function checkSaves(path: string | undefined): Promise<void> {
  * @throws SinkscopeError `save`
  */
 export async function saveJson(path: string | undefined, value: unknown): Promise<void> {
-  if (path !== undefined) await saveText(resolve(path), `${JSON.stringify(value, undefined, 1)}\n`);
+  if (path !== undefined) await saveText(resolve(path), `${jsonOf(value, 1)}\n`);
 }

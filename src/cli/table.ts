@@ -1,12 +1,15 @@
 import { formatCell, type Part, tableOf } from '../analysis/presentation.js';
+import { greatest } from '../statistics/numbers.js';
+import { visible } from '../visible.js';
 
-/** A heading and what is below it; nothing where there is nothing. */
-export function section(heading: string, body: string): string {
-  return body === '' ? '' : `\n${heading}\n${body}`;
+/** A heading and the lines below it, after an empty one; nothing where there is nothing. */
+export function section(heading: string, body: readonly string[]): string[] {
+  return body.length === 0 ? [] : ['', heading, ...body];
 }
 
 /**
- * Right-aligned columns and a last one that is left as it is, for text of any width. Empty without rows.
+ * Right-aligned columns and a last one that is left as it is, for text of any width: a line for each row. Empty without
+ * rows.
  *
  * @param rows each with one cell per heading, the last one included
  */
@@ -14,28 +17,33 @@ export function columns(
   headings: readonly string[],
   lastHeading: string,
   rows: readonly (readonly string[])[],
-): string {
-  if (rows.length === 0) return '';
-  const lines = [[...headings, lastHeading], ...rows];
+): string[] {
+  if (rows.length === 0) return [];
+  // As they will be printed, so that columns stay under each other.
+  const lines = [[...headings, lastHeading], ...rows.map((row) => row.map(visible))];
   const widths = headings.map((_, column) => widthOf(lines, column));
   const padded = lines.map((line) => line.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  '));
-  return padded.map((line) => `  ${line.trimEnd()}\n`).join('');
+  return padded.map((line) => `  ${line.trimEnd()}`);
 }
 
 const widthOf = (lines: readonly (readonly string[])[], column: number) =>
-  Math.max(...lines.map((line) => line[column]?.length ?? 0));
+  greatest(lines.map((line) => line[column]?.length ?? 0));
 
 /**
  * A part of a presentation as a table under its heading, numbers right-aligned; or its paragraphs.
  *
  * @param width characters of a line: columns that do not fit are left out, and the heading says so; undefined: all fit
  */
-export function partInWords(part: Part, width = Number.POSITIVE_INFINITY): string {
-  if (part.kind === 'text') return section(part.heading, part.paragraphs.map((text) => `  ${text}\n`).join(''));
+export function partInWords(part: Part, width = Number.POSITIVE_INFINITY): string[] {
+  if (part.kind === 'text')
+    return section(
+      part.heading,
+      part.paragraphs.map((text) => `  ${text}`),
+    );
   const table = tableOf(part);
   const lines = [
-    table.columns.map(({ name }) => name),
-    ...table.rows.map((row) => row.map((value, i) => formatCell(value, table.columns[i]?.format))),
+    table.columns.map(({ name }) => visible(name)),
+    ...table.rows.map((row) => row.map((value, i) => visible(formatCell(value, table.columns[i]?.format)))),
   ];
   const widths = table.columns.map((_, column) => widthOf(lines, column));
   const texts = table.columns.map((_, column) => table.rows.some((row) => typeof row[column] === 'string'));
@@ -48,7 +56,7 @@ export function partInWords(part: Part, width = Number.POSITIVE_INFINITY): strin
     return `  ${cells.join('  ')}`.trimEnd();
   });
   const left = shown < widths.length ? ` (${shown} of ${widths.length} columns)` : '';
-  return table.rows.length === 0 ? '' : section(`${part.heading}${left}`, `${body.join('\n')}\n`);
+  return table.rows.length === 0 ? [] : section(`${part.heading}${left}`, body);
 }
 
 /** How many columns a line has room for, each with two blanks before it; two at least. */

@@ -2,7 +2,7 @@
  * The contract of experiments. One is a folder: `compute.ts` runs it, `present.ts` says what it shows, and `index.ts`
  * defines it; its line in `catalogue.ts` makes it a subcommand, a command, and an entry of the panel.
  */
-import type { Presentation } from '../analysis/presentation.js';
+import { type Presentation, presented } from '../analysis/presentation.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/host/engine.js';
 import type { ExperimentFacts, ExperimentInputs } from './facts.js';
@@ -90,7 +90,8 @@ export function define<const I extends ExperimentInputs, Result>(definition: Def
   };
 }
 
-export function outcomeOf(presentation: Presentation, json: object, file?: object): Outcome {
+export function outcomeOf(made: Presentation, json: object, file?: object): Outcome {
+  const presentation = presented(made);
   const { warnings, sentence: conclusion } = presentation;
   return { presentation, json: { ...json, warnings, conclusion }, file };
 }

@@ -156,7 +156,7 @@ export class Analyses implements vscode.Disposable {
   private edited({ document, contentChanges }: vscode.TextDocumentChangeEvent): void {
     if (!this.run?.source || contentChanges.length === 0 || !this.shows(document.uri)) return;
     const { analysis, range, ranges, source, stale } = this.run;
-    if (this.running && !analysis.tokens) this.edits.push(...contentChanges);
+    if (this.running && !analysis.tokens) for (const one of contentChanges) this.edits.push(one);
     const now = stretch(range, contentChanges);
     const kept = ranges.map((token) => token && shift(token, contentChanges));
     const touched = source.scope === 'document' || shift(range, contentChanges) === undefined;

@@ -5,6 +5,7 @@ import type { Problem } from '../errors.js';
 import type { ChoiceInput, ExperimentInput, ModelInput, ModelsInput } from '../experiments/facts.js';
 import { valueIn, wantedOf } from '../experiments/values.js';
 import type { FoundModel } from '../models/find.js';
+import { pick, pickSeveral } from './surfaces.js';
 import { bytesInWords, numberInWords, originInWords } from './words.js';
 
 /** Which model to run from now on. */
@@ -13,13 +14,14 @@ export async function chooseModel(
   chosen: FoundModel | undefined,
 ): Promise<FoundModel | 'settings' | undefined> {
   const items = models.map((model) => ({
-    label: `$(${model.file === chosen?.file ? 'check' : 'blank'}) ${model.name}`,
+    label: model.name,
+    icon: model.file === chosen?.file ? 'check' : 'blank',
     description: `${originInWords(model.origin)}, ${bytesInWords(model.bytes)}`,
     detail: model.origin === 'bundled' ? undefined : dirname(model.file),
     result: model,
   }));
-  const add = { label: vscode.l10n.t('$(add) Add model paths…'), result: 'settings' as const };
-  const picked = await vscode.window.showQuickPick([...items, add], {
+  const add = { label: vscode.l10n.t('Add model paths…'), icon: 'add', result: 'settings' as const };
+  const picked = await pick([...items, add], {
     title: vscode.l10n.t('Choose the model to run'),
     matchOnDescription: true,
     matchOnDetail: true,
@@ -33,7 +35,7 @@ export async function choosePart(
   cursor: boolean,
 ): Promise<'first' | 'last' | 'cursor' | undefined> {
   const [total, most] = [numberInWords(tokens), numberInWords(context)];
-  const picked = await vscode.window.showQuickPick(
+  const picked = await pick(
     [
       { label: vscode.l10n.t('The first {0} tokens', most), result: 'first' as const },
       { label: vscode.l10n.t('The last {0} tokens', most), result: 'last' as const },
@@ -76,7 +78,7 @@ export async function enterTokenName(): Promise<string | undefined> {
 
 /** Which axis of the residual stream counts tokens. */
 export async function chooseAxis(extents: readonly number[]): Promise<number | undefined> {
-  const picked = await vscode.window.showQuickPick(
+  const picked = await pick(
     extents.map((extent, axis) => ({
       label: vscode.l10n.t('Axis {0}', axis),
       description: vscode.l10n.t('{0} tokens', extent),
@@ -99,15 +101,15 @@ export async function pickModels(
   const items = models.map(({ name, file, origin }) => {
     return { label: name, description: file, file, picked: origin === 'bundled' };
   });
-  if (kind === 'model') return (await vscode.window.showQuickPick(items, { title }))?.file;
-  const picked = await vscode.window.showQuickPick(items, { title, canPickMany: true });
+  if (kind === 'model') return (await pick(items, { title }))?.file;
+  const picked = await pickSeveral(items, { title });
   return picked?.map(({ file }) => file);
 }
 
 /** One of the choices of an input. */
 export async function chooseOne({ label, choices, ask }: ChoiceInput): Promise<string | undefined> {
   const items = choices.map((choice) => ({ label: ask?.titles[choice] ?? choice, choice }));
-  return (await vscode.window.showQuickPick(items, { title: ask?.question ?? label }))?.choice;
+  return (await pick(items, { title: ask?.question ?? label }))?.choice;
 }
 
 /** A value that is typed, checked while it is. */

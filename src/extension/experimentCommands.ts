@@ -7,6 +7,7 @@ import type { Experiment } from '../experiments/experiment.js';
 import { commandOf } from '../experiments/facts.js';
 import { type Given, isNeeded } from '../experiments/values.js';
 import type { ExperimentAction, ExperimentRun } from '../protocol.js';
+import { jsonOf } from '../visible.js';
 import { chooseOne, enterValue, pickModels } from './choices.js';
 import { type Experiments, experimentOf } from './experiments.js';
 import { exportText } from './export.js';
@@ -15,6 +16,7 @@ import { contributedId, type ExperimentCommand, experimentCommands } from './nam
 import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
+import { statusItem } from './surfaces.js';
 import { isOfFiles, type Texts } from './texts.js';
 
 export interface ExperimentParts {
@@ -102,7 +104,7 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
         }
         case 'save-json': {
           const { experiment, json } = resultOf(action.run);
-          return saved(await exportText(`${experiment}.sinkscope`, 'json', `${JSON.stringify(json, undefined, 2)}\n`));
+          return saved(await exportText(`${experiment}.sinkscope`, 'json', `${jsonOf(json, 2)}\n`));
         }
         case 'save-csv': {
           const { experiment, presentation } = resultOf(action.run);
@@ -122,16 +124,15 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
 
 /** While an experiment runs: how far it is, in the status bar; a click stops it. */
 function registerProgress(experiments: Experiments): vscode.Disposable {
-  const item = vscode.window.createStatusBarItem('sinkscope.experiment', vscode.StatusBarAlignment.Left);
-  item.name = vscode.l10n.t('Sinkscope Experiment');
-  item.command = contributedId('stopExperiment');
-  item.tooltip = vscode.l10n.t('Stop the experiment');
+  const item = statusItem('sinkscope.experiment', {
+    name: vscode.l10n.t('Sinkscope Experiment'),
+    tooltip: vscode.l10n.t('Stop the experiment'),
+    command: contributedId('stopExperiment'),
+  });
   const update = () => {
     void vscode.commands.executeCommand('setContext', contributedId('experimenting'), experiments.running);
     const run = experiments.runs.find(({ status }) => status === 'running');
-    if (!run) return item.hide();
-    item.text = `$(loading~spin) ${run.title}${run.progress ? `: ${run.progress.text}` : ''}`;
-    item.show();
+    item.show(run && `${run.title}${run.progress ? `: ${run.progress.text}` : ''}`);
   };
   return vscode.Disposable.from(item, experiments.onDidChange(update));
 }

@@ -5,8 +5,11 @@ import { toJson } from '../analysis/result.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
+import { jsonOf } from '../visible.js';
 import type { ShownRun } from './analyses.js';
+import { fileName } from './plain.js';
 import { fileSource } from './source.js';
+import { pickSeveral } from './surfaces.js';
 
 export async function exportJson(
   { source, request, analysis }: ShownRun,
@@ -15,12 +18,12 @@ export async function exportJson(
 ): Promise<vscode.Uri | undefined> {
   if (!analysis.tokens) throw nothingYet();
   const file = to ?? (await askFile(resultName(source ?? fileSource(request.prompt)), 'json', vscode.l10n.t('Result')));
-  if (file) await write(file, Buffer.from(`${JSON.stringify(toJson(analysis, thresholds), null, 2)}\n`));
+  if (file) await write(file, Buffer.from(`${jsonOf(toJson(analysis, thresholds), 2)}\n`));
   return file;
 }
 
 export async function exportPicture(name: string, png: Uint8Array): Promise<vscode.Uri | undefined> {
-  const file = await askFile(name.replace(/[^\p{L}\p{N}._-]+/gu, '-'), 'png', vscode.l10n.t('Picture'));
+  const file = await askFile(name, 'png', vscode.l10n.t('Picture'));
   if (file) await write(file, png);
   return file;
 }
@@ -73,7 +76,7 @@ function tensorParts() {
 
 function askParts() {
   const title = vscode.l10n.t('Which tensors to save beside the hidden states');
-  return vscode.window.showQuickPick(tensorParts(), { canPickMany: true, title });
+  return pickSeveral(tensorParts(), { title });
 }
 
 function nothingYet(): SinkscopeError {
@@ -89,9 +92,8 @@ function resultName({ uri }: { readonly uri?: vscode.Uri }): string {
 
 async function askFile(name: string, extension: string, what: string): Promise<vscode.Uri | undefined> {
   const folder = vscode.workspace.workspaceFolders?.[0]?.uri;
-  const defaultUri = folder
-    ? vscode.Uri.joinPath(folder, `${name}.${extension}`)
-    : vscode.Uri.file(`${name}.${extension}`);
+  const own = `${fileName(name)}.${extension}`;
+  const defaultUri = folder ? vscode.Uri.joinPath(folder, own) : vscode.Uri.file(own);
   return vscode.window.showSaveDialog({ defaultUri, filters: { [what]: [extension] } });
 }
 

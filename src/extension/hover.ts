@@ -10,8 +10,10 @@ import { commandOf } from '../experiments/facts.js';
 import { intervene } from '../experiments/intervene/index.js';
 import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
+import { code, commandLink, joined, type Markdown, own } from './markdown.js';
 import { contributedId } from './names.js';
 import { toRange } from './source.js';
+import { hoverOf } from './surfaces.js';
 
 export function registerHover(analyses: Analyses, settings: SettingsWatch): vscode.Disposable {
   return vscode.languages.registerHoverProvider('*', {
@@ -26,65 +28,63 @@ export function registerHover(analyses: Analyses, settings: SettingsWatch): vsco
         (other && other.start === range?.start) || (index < first && token === first) ? [index] : [],
       );
       const text = tokens.map((index) => describe(run.analysis, index, settings.current.thresholds));
-      const hover = new vscode.MarkdownString(text.join('\n\n---\n\n'));
-      hover.isTrusted = { enabledCommands: [contributedId('showToken'), commandOf(intervene)] };
-      return new vscode.Hover(hover, range && toRange(document, range));
+      const commands = [contributedId('showToken'), commandOf(intervene)];
+      return hoverOf(joined(text, '\n\n---\n\n'), range && toRange(document, range), commands);
     },
   });
 }
 
 /** Markdown about one token. */
-function describe(analysis: Analysis, index: number, thresholds: Thresholds): string {
+function describe(analysis: Analysis, index: number, thresholds: Thresholds): Markdown {
   const token = analysis.tokens?.tokens[index];
-  if (!token) return '';
+  if (!token) return own('');
   const label = code(tokenLabel(token));
   const found = massiveActivations(analysis, thresholds).filter((activation) => activation.token === index);
   const lines = [
-    vscode.l10n.t('**{0}** · token {1} · id {2}', label, index, token.id),
+    words('**{0}** · token {1} · id {2}', label, index, token.id),
     ...(found.length > 0 ? found.map(activationLine) : [largestLine(analysis, index)]),
     sinkLine(analysis, index, thresholds),
-    [
-      link(vscode.l10n.t('Show in Panel'), contributedId('showToken'), index),
-      ...found.slice(0, 1).flatMap(interveneLinks),
-    ].join(' · '),
+    joined(
+      [
+        commandLink(words('Show in Panel'), contributedId('showToken'), index),
+        ...found.slice(0, 1).flatMap(interveneLinks),
+      ],
+      ' · ',
+    ),
   ];
-  return lines.filter((line) => line !== '').join('  \n');
+  return joined(lines, '  \n');
 }
 
 /** What the run would be without this entry, or with it changed. */
-function interveneLinks({ token, dim, onset }: MassiveActivation): string[] {
+function interveneLinks({ token, dim, onset }: MassiveActivation): Markdown[] {
   const entry = { tokens: `${token}`, dims: `${dim}`, block: `${onset}` };
   return [
-    link(vscode.l10n.t('Set dim {0} to Zero', dim), commandOf(intervene), { ...entry, set: 'zero' }),
-    link(vscode.l10n.t('Set to Mean'), commandOf(intervene), { ...entry, set: 'mean' }),
-    link(vscode.l10n.t('Change…'), commandOf(intervene), entry),
+    commandLink(words('Set dim {0} to Zero', dim), commandOf(intervene), { ...entry, set: 'zero' }),
+    commandLink(words('Set to Mean'), commandOf(intervene), { ...entry, set: 'mean' }),
+    commandLink(words('Change…'), commandOf(intervene), entry),
   ];
 }
 
-const link = (text: string, command: string, argument: unknown) =>
-  `[${text}](command:${command}?${encodeURIComponent(JSON.stringify([argument]))})`;
-
-function activationLine({ kind, dim, value, ratio, onset, last }: MassiveActivation): string {
-  const name = kind === 'massive' ? vscode.l10n.t('▲ massive') : vscode.l10n.t('△ large');
-  const size = vscode.l10n.t('dim {0}: {1}, {2} the median', `**${dim}**`, formatValue(value), formatRatio(ratio));
-  const layers =
-    onset === last ? vscode.l10n.t('at layer {0}', onset) : vscode.l10n.t('from layer {0} to {1}', onset, last);
-  return `${name} · ${size}, ${layers}`;
+function activationLine({ kind, dim, value, ratio, onset, last }: MassiveActivation): Markdown {
+  const name = kind === 'massive' ? words('▲ massive') : words('△ large');
+  const size = words('dim **{0}**: {1}, {2} the median', dim, own(formatValue(value)), own(formatRatio(ratio)));
+  const layers = onset === last ? words('at layer {0}', onset) : words('from layer {0} to {1}', onset, last);
+  return own(`${name} · ${size}, ${layers}`);
 }
 
-function largestLine({ layers }: Analysis, token: number): string {
+function largestLine({ layers }: Analysis, token: number): Markdown {
   const largest = layers
     .flatMap((layer, k): Largest[] => {
       const [dim, size] = [layer.tokenMaxDim[token], layer.tokenMax[token]];
       return dim === undefined || size === undefined ? [] : [{ k, dim, size, ratio: ratio(size, layer) }];
     })
     .reduce((best, next) => (best && best.ratio >= next.ratio ? best : next), undefined as Largest | undefined);
-  if (!largest) return '';
+  if (!largest) return own('');
   const { size, dim, k } = largest;
-  return vscode.l10n.t(
+  return words(
     'largest |h|: {0}, {1} the median, dim {2} at layer {3}',
-    formatNumber(size),
-    formatRatio(largest.ratio),
+    own(formatNumber(size)),
+    own(formatRatio(largest.ratio)),
     dim,
     k,
   );
@@ -97,12 +97,12 @@ interface Largest {
   readonly ratio: number;
 }
 
-function sinkLine(analysis: Analysis, token: number, thresholds: Thresholds): string {
+function sinkLine(analysis: Analysis, token: number, thresholds: Thresholds): Markdown {
   const { heads, epsilon, tokens, sinks: found } = sinks(analysis, thresholds);
   const sink = found.find((one) => one.token === token);
-  if (!sink) return '';
+  if (!sink) return own('');
   const { layer, head, alpha } = sink.strongest;
-  return vscode.l10n.t(
+  return words(
     '⚓ sink · α > {0} in {1} of {2} heads (T = {3}), strongest: layer {4}, head {5} (α {6})',
     epsilon,
     sink.heads,
@@ -110,13 +110,10 @@ function sinkLine(analysis: Analysis, token: number, thresholds: Thresholds): st
     tokens,
     layer,
     head,
-    formatNumber(alpha),
+    own(formatNumber(alpha)),
   );
 }
 
-/** `text` in a code span, whatever it holds. */
-function code(text: string): string {
-  const longest = Math.max(0, ...Array.from(text.matchAll(/`+/g), ([ticks]) => ticks.length));
-  const fence = '`'.repeat(longest + 1);
-  return text.includes('`') ? `${fence} ${text} ${fence}` : `${fence}${text}${fence}`;
-}
+/** Own words of the editor's language, with numbers and Markdown in their places. */
+const words = (message: string, ...values: readonly (number | Markdown)[]): Markdown =>
+  own(vscode.l10n.t(message, ...values));

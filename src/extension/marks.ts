@@ -1,9 +1,10 @@
 /** Which tokens are marked, how, and where in the document. Pure; `decorations.ts` paints it. */
 import type { Analysis } from '../analysis/analysis.js';
 import { tokenLabel } from '../analysis/label.js';
-import { type Kind, massiveActivations } from '../analysis/massive.js';
+import { type Kind, massiveActivations, ratio } from '../analysis/massive.js';
 import { sinks } from '../analysis/sinks.js';
 import type { Thresholds } from '../analysis/thresholds.js';
+import { greatest } from '../statistics/numbers.js';
 import type { TextRange } from './ranges.js';
 
 /**
@@ -52,7 +53,12 @@ export function tokenMarks(analysis: Analysis, thresholds: Thresholds, layer?: n
   const sinkTokens = new Set(sinks(analysis, thresholds).sinks.map(({ token }) => token));
   const layers = layer !== undefined && analysis.layers[layer] ? [analysis.layers[layer]] : analysis.layers;
   return (analysis.tokens?.tokens ?? []).map((_, token) => ({
-    level: tintLevel(Math.max(0, ...layers.map(({ tokenMax, median }) => (tokenMax[token] ?? 0) / median))),
+    level: tintLevel(
+      greatest(
+        layers.map((state) => ratio(state.tokenMax[token] ?? 0, state)),
+        0,
+      ),
+    ),
     kind: kinds.get(token),
     sink: sinkTokens.has(token),
   }));

@@ -1,8 +1,8 @@
 /** The models there are, and the chosen one. */
-import { isAbsolute, join, resolve, sep } from 'node:path';
+import { sep } from 'node:path';
 import * as vscode from 'vscode';
 import { SinkscopeError } from '../errors.js';
-import { expandHome, type FoundModel, findModels } from '../models/find.js';
+import { type Found, type FoundModel, findModels, findNamed, namedPath } from '../models/find.js';
 import type { SettingsWatch } from './configuration.js';
 
 export class Models implements vscode.Disposable {
@@ -11,9 +11,9 @@ export class Models implements vscode.Disposable {
   readonly onDidChange = this.changes.event;
   private readonly subscriptions: readonly vscode.Disposable[];
   /** Bundled, or named in the settings: found at once. */
-  private near: Promise<readonly FoundModel[]> | undefined;
+  private near: Promise<Found> | undefined;
   /** In the workspace, which may be large: searched while everything else goes on. */
-  private far: readonly FoundModel[] = [];
+  private far: Found = { models: [], left: [] };
   private search: Promise<void> | undefined;
 
   constructor(
@@ -35,8 +35,13 @@ export class Models implements vscode.Disposable {
   async list(): Promise<readonly FoundModel[]> {
     this.search ??= this.searchWorkspace();
     const near = await this.findNear();
-    const local = new Set(this.far.map(({ file }) => file));
-    return [...near.filter(({ file }) => !local.has(file)), ...this.far];
+    const local = new Set(this.far.models.map(({ file }) => file));
+    return [...near.models.filter(({ file }) => !local.has(file)), ...this.far.models];
+  }
+
+  /** What was left out of {@link list}, a sentence each. */
+  async left(): Promise<readonly string[]> {
+    return [...(await this.findNear()).left, ...this.far.left];
   }
 
   /** All there are, once the search of the workspace has ended. */
@@ -56,12 +61,12 @@ export class Models implements vscode.Disposable {
   /** The model that the setting names. Throws a `SinkscopeError` where there is none. */
   async chosen(): Promise<FoundModel> {
     const { model } = this.settings.current;
-    const models = await this.findNear();
-    const path = absolute(model);
+    const { models } = await this.findNear();
+    const path = namedPath(model, trustedFolders()[0]);
     const found =
       models.find(({ origin, name }) => origin === 'bundled' && name === model) ??
       models.find(({ file }) => file === path) ??
-      models.find(({ file }) => file.startsWith(path + sep));
+      models.find(({ file }) => path !== undefined && file.startsWith(path + sep));
     if (found) return found;
     throw new SinkscopeError({
       code: 'file',
@@ -79,26 +84,20 @@ export class Models implements vscode.Disposable {
     for (const subscription of this.subscriptions) subscription.dispose();
   }
 
-  private findNear(): Promise<readonly FoundModel[]> {
-    const { model, models } = this.settings.current;
-    this.near ??= findModels({ bundled: this.bundled, settings: [...models, model].map(absolute), folders: [] });
+  private findNear(): Promise<Found> {
+    this.near ??= findNamed(this.settings.current, this.bundled, trustedFolders()[0]);
     return this.near;
   }
 
   private async searchWorkspace(): Promise<void> {
-    const folders = vscode.workspace.isTrusted ? workspaceFolders() : [];
-    const found = await findModels({ bundled: this.bundled, settings: [], folders });
-    this.far = found.filter(({ origin }) => origin === 'workspace');
+    const { models, left } = await findModels({ bundled: this.bundled, settings: [], folders: trustedFolders() });
+    this.far = { models: models.filter(({ origin }) => origin === 'workspace'), left };
     this.changes.fire();
   }
 }
 
-function workspaceFolders(): string[] {
-  return (vscode.workspace.workspaceFolders ?? []).filter(({ uri }) => uri.scheme === 'file').map((f) => f.uri.fsPath);
-}
-
-/** A path as people write it in settings: from the home folder, absolute, or from the first workspace folder. */
-function absolute(path: string): string {
-  const expanded = expandHome(path);
-  return isAbsolute(expanded) ? resolve(expanded) : join(workspaceFolders()[0] ?? '', expanded);
+/** Folders of the workspace on this machine's disk; none as long as it is not trusted, for nothing of it is read then. */
+function trustedFolders(): string[] {
+  const folders = vscode.workspace.isTrusted ? (vscode.workspace.workspaceFolders ?? []) : [];
+  return folders.filter(({ uri }) => uri.scheme === 'file').map(({ uri }) => uri.fsPath);
 }

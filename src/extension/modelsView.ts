@@ -7,12 +7,15 @@ import { toProblem } from '../errors.js';
 import type { FoundModel, Origin } from '../models/find.js';
 import type { Models } from './models.js';
 import { contributedId } from './names.js';
+import { treeItem } from './surfaces.js';
 import { bytesInWords, originInWords } from './words.js';
 
 export type Item =
   | { readonly kind: 'origin'; readonly origin: Origin; readonly models: readonly FoundModel[] }
   | { readonly kind: 'model'; readonly model: FoundModel; readonly chosen: boolean }
-  | { readonly kind: 'fact'; readonly fact: Fact };
+  | { readonly kind: 'fact'; readonly fact: Fact }
+  /** That something was left out of the list. */
+  | { readonly kind: 'left'; readonly text: string };
 
 interface Fact {
   readonly label: string;
@@ -24,20 +27,19 @@ export function registerModelsView(models: Models, engine: Engine): vscode.Dispo
   const changes = new vscode.EventEmitter<undefined>();
   const provider: vscode.TreeDataProvider<Item> = {
     onDidChangeTreeData: changes.event,
-    getTreeItem: treeItem,
+    getTreeItem: lineOf,
     async getChildren(item) {
       if (item?.kind === 'model') return factsOf(engine, item.model);
-      if (item?.kind === 'fact') return [];
+      if (item?.kind === 'fact' || item?.kind === 'left') return [];
       const chosen = await models.chosen().catch(() => undefined);
       const asItem = (model: FoundModel): Item => ({ kind: 'model', model, chosen: model.file === chosen?.file });
       if (item) return item.models.map(asItem);
       const found = await models.list();
       const origins = new Set(found.map(({ origin }) => origin));
-      return Array.from(origins, (origin) => ({
-        kind: 'origin',
-        origin,
-        models: found.filter((model) => model.origin === origin),
-      }));
+      const groups = Array.from(origins, (origin): Item => {
+        return { kind: 'origin', origin, models: found.filter((model) => model.origin === origin) };
+      });
+      return [...groups, ...(await models.left()).map((text): Item => ({ kind: 'left', text }))];
     },
   };
   return vscode.Disposable.from(
@@ -47,32 +49,36 @@ export function registerModelsView(models: Models, engine: Engine): vscode.Dispo
   );
 }
 
-function treeItem(item: Item): vscode.TreeItem {
+function lineOf(item: Item): vscode.TreeItem {
   switch (item.kind) {
     case 'origin':
-      return new vscode.TreeItem(originInWords(item.origin), vscode.TreeItemCollapsibleState.Expanded);
+      return treeItem(originInWords(item.origin), 'Expanded');
     case 'model':
-      return modelItem(item);
+      return modelLine(item);
     case 'fact': {
       const { label, value, icon } = item.fact;
-      const fact = new vscode.TreeItem(label);
-      fact.description = value;
-      fact.tooltip = `${label}: ${value}`;
-      fact.iconPath = new vscode.ThemeIcon(icon);
-      return fact;
+      return treeItem(label, 'None', { icon, description: value, tooltip: `${label}: ${value}` });
     }
+    case 'left':
+      return treeItem(vscode.l10n.t('Not all are listed'), 'None', {
+        icon: 'info',
+        description: item.text,
+        tooltip: item.text,
+      });
   }
 }
 
-function modelItem({ model, chosen }: { model: FoundModel; chosen: boolean }): vscode.TreeItem {
-  const item = new vscode.TreeItem(model.name, vscode.TreeItemCollapsibleState.Collapsed);
-  item.id = model.file;
-  item.description = chosen ? vscode.l10n.t('{0}, chosen', bytesInWords(model.bytes)) : bytesInWords(model.bytes);
-  item.tooltip = model.file;
-  item.accessibilityInformation = { label: `${model.name}, ${item.description}` };
-  item.iconPath = new vscode.ThemeIcon(chosen ? 'pass-filled' : 'circle-large-outline');
-  item.contextValue = chosen ? 'chosen' : 'model';
-  return item;
+function modelLine({ model, chosen }: { model: FoundModel; chosen: boolean }): vscode.TreeItem {
+  const size = bytesInWords(model.bytes);
+  const description = chosen ? vscode.l10n.t('{0}, chosen', size) : size;
+  return treeItem(model.name, 'Collapsed', {
+    icon: chosen ? 'pass-filled' : 'circle-large-outline',
+    description,
+    tooltip: model.file,
+    spoken: `${model.name}, ${description}`,
+    id: model.file,
+    kind: chosen ? 'chosen' : 'model',
+  });
 }
 
 async function factsOf(engine: Engine, model: FoundModel): Promise<Item[]> {

@@ -1,6 +1,7 @@
 /** The panel beside the editor, and its compact form in the side bar. */
 import * as vscode from 'vscode';
 import { contributedId } from './names.js';
+import { titled } from './surfaces.js';
 import { connect, type Host, webviewOptions } from './webview.js';
 
 const viewType = 'sinkscope.panel';
@@ -59,7 +60,7 @@ export class Panel implements vscode.WebviewPanelSerializer, vscode.Disposable {
 
   private async retitle(): Promise<void> {
     const { document } = await this.host.viewState();
-    if (this.panel) this.panel.title = document ? vscode.l10n.t('Sinkscope: {0}', document) : 'Sinkscope';
+    if (this.panel) titled(this.panel, document ? vscode.l10n.t('Sinkscope: {0}', document) : 'Sinkscope');
   }
 }
 

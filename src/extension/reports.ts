@@ -1,6 +1,8 @@
 import * as vscode from 'vscode';
 import type { Problem, ProblemCode } from '../errors.js';
+import { visible } from '../visible.js';
 import { contributedId } from './names.js';
+import { notify } from './surfaces.js';
 
 /** Problems another model may not have. */
 const ofTheModel: ReadonlySet<ProblemCode> = new Set([
@@ -20,7 +22,9 @@ export class Reports {
   problem(problem: Problem): void {
     if (problem.code === 'cancelled') return;
     const { code, message, file, detail } = problem;
-    this.log.error([`${code}: ${message}`, file, detail].filter((line) => line !== undefined).join('\n'));
+    // The detail is of several lines: a stack, what ONNX Runtime said.
+    const lines = [`${code}: ${message}`, file, ...(detail?.split('\n') ?? [])];
+    this.log.error(lines.flatMap((line) => (line === undefined ? [] : [visible(line)])).join('\n'));
     const actions = [
       ...(ofTheModel.has(code)
         ? [{ title: vscode.l10n.t('Choose Model…'), command: contributedId('chooseModel') }]
@@ -30,26 +34,21 @@ export class Reports {
         : []),
       { title: vscode.l10n.t('Show Log'), command: contributedId('showLog') },
     ];
-    if (code === 'input') void vscode.window.showWarningMessage(message);
-    else void vscode.window.showErrorMessage(message, ...actions).then(follow);
+    if (code === 'input') notify('warning', message);
+    else notify('error', message, ...actions);
   }
 
   /** Something of the settings that was put right. */
   setting(message: string): void {
-    this.log.warn(message);
+    this.log.warn(visible(message));
     const open = { title: vscode.l10n.t('Open Settings'), command: contributedId('openSettings') };
-    void vscode.window.showWarningMessage(message, open).then(follow);
+    notify('warning', message, open);
   }
 
   /** What was written, with a way to it. */
   saved(file: vscode.Uri): void {
     const message = vscode.l10n.t('Saved {0}.', vscode.workspace.asRelativePath(file));
     const reveal = { title: vscode.l10n.t('Reveal'), command: 'revealFileInOS', argument: file };
-    void vscode.window.showInformationMessage(message, reveal).then(follow);
+    notify('information', message, reveal);
   }
-}
-
-/** Does what was picked in a notification. Nothing waits for a notification: it may stay for as long as it likes. */
-async function follow(picked: { command: string; argument?: unknown } | undefined): Promise<void> {
-  if (picked) await vscode.commands.executeCommand(picked.command, picked.argument);
 }

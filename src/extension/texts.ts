@@ -7,6 +7,7 @@ import { type Corpus, type Given, isOfUse, type NamedText } from '../experiments
 import type { TextNames } from '../protocol.js';
 import type { Analyses } from './analyses.js';
 import { chosenSource, type Source } from './source.js';
+import { pick } from './surfaces.js';
 
 export type FileInput = TextInput | TextsInput | FilesInput;
 
@@ -55,7 +56,7 @@ export class Texts implements vscode.Disposable {
       { label: several ? vscode.l10n.t('Choose files…') : vscode.l10n.t('Choose a file…'), take: 'files' },
       ...(several ? [{ label: vscode.l10n.t('Choose a folder…'), take: 'folder' }] : []),
     ];
-    const picked = items.length > 1 ? await vscode.window.showQuickPick(items, { title: input.label }) : items[0];
+    const picked = items.length > 1 ? await pick(items, { title: input.label }) : items[0];
     if (!picked) return false;
     if (picked.take === 'open') {
       this.put(name, undefined);

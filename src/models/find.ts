@@ -2,7 +2,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path';
 import { isVariantFolder } from './folder.js';
 
 export type Origin = 'bundled' | 'workspace' | 'settings';
@@ -17,7 +17,7 @@ export interface FoundModel {
   readonly bytes: number;
 }
 
-/** Where to look. Paths that do not exist are passed over. */
+/** Where to look. Paths that do not exist, or may not be read, are passed over. */
 export interface Places {
   /** Workspace folders, absolute. */
   readonly folders: readonly string[];
@@ -27,7 +27,13 @@ export interface Places {
   readonly bundled: string;
 }
 
-/** A workspace can be a whole disk: beyond these a search ends, with what it has. */
+export interface Found {
+  readonly models: readonly FoundModel[];
+  /** What was not looked at or is not listed, a sentence each. */
+  readonly left: readonly string[];
+}
+
+/** A workspace can be a whole disk: beyond these a search ends with what it has, and says so. */
 const limits = { depth: 8, folders: 20_000, models: 500 };
 const skipped = new Set(['node_modules', '__pycache__', 'site-packages']);
 
@@ -35,16 +41,18 @@ const skipped = new Set(['node_modules', '__pycache__', 'site-packages']);
  * The models in these places: bundled, then named in the settings, then the workspace's, each by name; each file
  * once. Every `.onnx` file is one, several of one export too.
  */
-export async function findModels({ folders, settings, bundled }: Places): Promise<FoundModel[]> {
+export async function findModels({ folders, settings, bundled }: Places): Promise<Found> {
   const places: [Origin, readonly string[]][] = [
     ['bundled', [bundled]],
     ['settings', settings.map(expandHome)],
     ['workspace', folders],
   ];
   const found = new Map<string, FoundModel>();
+  const left: string[] = [];
   for (const [origin, paths] of places) {
-    const files = (await Promise.all(paths.map((path) => onnxFiles(resolve(path))))).flat();
-    const fresh = [...new Set(files)].filter((file) => !found.has(file));
+    const searched = await Promise.all(paths.map((path) => onnxFiles(resolve(path))));
+    for (const search of searched) if (search.left !== undefined) left.push(search.left);
+    const fresh = [...new Set(searched.flatMap(({ files }) => files))].filter((file) => !found.has(file));
     const listed = listingOnce();
     const models = (await Promise.all(fresh.map((file) => describe(file, origin, listed)))).filter(
       (model) => model !== undefined,
@@ -52,7 +60,34 @@ export async function findModels({ folders, settings, bundled }: Places): Promis
     models.sort((a, b) => a.name.localeCompare(b.name) || a.file.localeCompare(b.file));
     for (const model of models) found.set(model.file, model);
   }
-  return [...found.values()];
+  return { models: [...found.values()], left };
+}
+
+/** What settings say of models: names of bundled ones, and paths as people write them. */
+export interface NamedModels {
+  readonly model: string;
+  readonly models: readonly string[];
+}
+
+/**
+ * The bundled models and those that settings name.
+ *
+ * @param folder what relative paths start from; undefined where there is no such folder, or none that is trusted: then
+ *   they name nothing
+ */
+export async function findNamed({ model, models }: NamedModels, bundled: string, folder?: string): Promise<Found> {
+  const own = await findModels({ bundled, settings: [], folders: [] });
+  // The name of a bundled model is no path, whatever lies in the folder.
+  const named = own.models.some(({ name }) => name === model) ? models : [...models, model];
+  const settings = named.map((path) => namedPath(path, folder)).filter((path) => path !== undefined);
+  return settings.length === 0 ? own : findModels({ bundled, settings, folders: [] });
+}
+
+/** A path as people write it in settings: from the home folder, absolute, or from `folder`. */
+export function namedPath(path: string, folder: string | undefined): string | undefined {
+  const expanded = expandHome(path);
+  if (isAbsolute(expanded)) return resolve(expanded);
+  return folder === undefined ? undefined : join(folder, expanded);
 }
 
 /** `~` and what follows it, in the home folder. */
@@ -68,16 +103,18 @@ export function modelName(file: string): string {
   return variant === 'model' ? home : `${home} · ${variant.replace(/^model_/, '')}`;
 }
 
-/** The `.onnx` files of a path: itself, or what lies below it, nearest first. */
-async function onnxFiles(path: string): Promise<string[]> {
+/** The `.onnx` files of a path: itself, or what lies below it, nearest first; and what was left out of them. */
+async function onnxFiles(path: string): Promise<{ readonly files: readonly string[]; readonly left?: string }> {
   const info = await stat(path).catch(() => undefined);
-  if (info?.isFile()) return isOnnx(path) ? [path] : [];
-  if (!info?.isDirectory()) return [];
+  if (info?.isFile()) return { files: isOnnx(path) ? [path] : [] };
+  if (!info?.isDirectory()) return { files: [] };
 
   const files: string[] = [];
   let level = [path];
   let seen = 0;
+  let unseen = false;
   for (let depth = 0; level.length > 0 && depth <= limits.depth && files.length < limits.models; depth++) {
+    unseen ||= level.length > limits.folders - seen;
     level = level.slice(0, limits.folders - seen);
     seen += level.length;
     const next: string[] = [];
@@ -91,7 +128,23 @@ async function onnxFiles(path: string): Promise<string[]> {
     }
     level = next;
   }
-  return files.slice(0, limits.models);
+  return { files: files.slice(0, limits.models), left: leftOut(path, files.length, unseen, level.length > 0) };
+}
+
+/**
+ * @param count models that were found
+ * @param unseen whether there were more folders than are looked into
+ * @param deeper whether there are folders below the last that were
+ */
+function leftOut(path: string, count: number, unseen: boolean, deeper: boolean): string | undefined {
+  const number = (value: number) => value.toLocaleString('en-US');
+  if (count > limits.models || (count === limits.models && deeper)) {
+    const all = `${deeper ? 'at least ' : 'the '}${number(count)}`;
+    return `Of ${all} models in ${path}, the first ${number(limits.models)} are listed; name the folder of another one.`;
+  }
+  if (unseen) return `Of the folders in ${path}, ${number(limits.folders)} were looked into; name another one.`;
+  if (deeper) return `Folders more than ${limits.depth} levels below ${path} were not looked into; name one of them.`;
+  return undefined;
 }
 
 /** A folder's entries; none where it may not be read. */

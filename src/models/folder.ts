@@ -35,6 +35,11 @@ export function isVariantFolder(folder: string): boolean {
   return basename(folder).toLowerCase() === 'onnx';
 }
 
+/** True too for what cannot be looked at, as a link to itself: whoever reads it says so. */
 function isThere(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === false;
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && (error.code === 'ENAMETOOLONG' || error.code === 'ENOTDIR'));
+  }
 }

@@ -1,7 +1,7 @@
 /** JSON files that somebody else wrote. */
 import { readFileSync, statSync } from 'node:fs';
 import * as v from 'valibot';
-import { type ProblemCode, SinkscopeError } from '../errors.js';
+import { fileReason, type ProblemCode, SinkscopeError } from '../errors.js';
 
 /**
  * The object in a JSON file that somebody else wrote: a regular file of at most `maxBytes`.
@@ -24,7 +24,7 @@ export function readJson(file: string, maxBytes: number, code: ProblemCode): Rec
     text = readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof SinkscopeError) throw error;
-    return fail('cannot be read; check that it exists and that you may read it.', error);
+    return fail(`cannot be read: ${fileReason(error)}. Check that it exists and that you may read it.`, error);
   }
   let value: unknown;
   try {

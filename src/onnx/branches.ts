@@ -33,7 +33,7 @@ export const inlineBranches: Pass = (graph, { names }) => {
     }
     some = true;
     const inlined = inline(branch.value, node.outputs, names);
-    nodes.push(...inlined.nodes);
+    for (const one of inlined.nodes) nodes.push(one);
     for (const [name, tensor] of inlined.initializers) initializers.set(name, tensor);
     for (const info of inlined.valueInfo) valueInfo.set(info.name, info);
   }

@@ -5,8 +5,8 @@
 import { lstatSync, realpathSync, type Stats } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SinkscopeError } from '../errors.js';
+import { quoted } from '../visible.js';
 import type { FileRange } from './model.js';
-import { quoted } from './quoted.js';
 
 /** The data files of one model, each checked once, and the ranges in them that weights take. */
 export class ExternalData {

@@ -1,9 +1,9 @@
 /** Cutting a sub-model out of a graph: what computes some values from some others. */
 import { basename, dirname } from 'node:path';
 import { SinkscopeError } from '../errors.js';
+import { quoted } from '../visible.js';
 import { encodeModel } from './encode.js';
 import type { Model, Node, Tensor, ValueInfo } from './model.js';
-import { quoted } from './quoted.js';
 import { inputsOf } from './scope.js';
 
 export interface Cut {
@@ -78,7 +78,7 @@ function needs({ file, graph }: Model, cut: Cut): Needs {
       });
     } else if (!needed.has(producer)) {
       needed.add(producer);
-      open.push(...inputsOf(producer));
+      for (const one of inputsOf(producer)) open.push(one);
     }
   }
   return {

@@ -1,6 +1,7 @@
 /** Model-local functions put in place of their calls. */
+
+import { quoted } from '../visible.js';
 import type { Attribute, FunctionDefinition, Graph, Model, Node } from './model.js';
-import { quoted } from './quoted.js';
 import { mapSubgraphs, Names, type Renaming, renamed } from './rename.js';
 import { described, GraphError } from './scope.js';
 

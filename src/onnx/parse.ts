@@ -1,4 +1,6 @@
 /** The messages of onnx.proto3 as the types of `model.ts`. Field numbers are those of the ONNX specification. */
+
+import { quoted } from '../visible.js';
 import type { ExternalData } from './external.js';
 import {
   type Attribute,
@@ -10,7 +12,6 @@ import {
   type Tensor,
   type ValueInfo,
 } from './model.js';
-import { quoted } from './quoted.js';
 import { byteLength, elementCount, readRange } from './tensor.js';
 import { typedData, typedFields } from './typed.js';
 import { type ByteSpan, type Field, WireError, type WireReader, WireType } from './wire.js';

@@ -7,6 +7,7 @@ import { mergeDequantised } from './dequantised.js';
 import { inlineFunctions } from './functions.js';
 import type { Model } from './model.js';
 import type { Pass } from './pass.js';
+import { renameProto } from './proto.js';
 import { splitQuantised } from './qlinear.js';
 import { Names } from './rename.js';
 import { GraphError } from './scope.js';
@@ -20,13 +21,13 @@ export const flatten: Pass = (graph, context) => {
 };
 
 /** In the order in which they run, on a model without functions. */
-export const passes: readonly Pass[] = [flatten, splitQuantised, mergeDequantised, splitNorms];
+export const passes: readonly Pass[] = [flatten, splitQuantised, mergeDequantised, splitNorms, renameProto];
 
 /**
  * The model with its functions inlined, `Constant` nodes as initializers, `If` nodes of a known way replaced by their
  * branch (a boolean graph input counts as false; it stays an input that nothing reads), operators on quantised values
- * as their float counterparts, and fused skip norms split into their sum and their norm. Names of values stay; new
- * values get new names.
+ * as their float counterparts, and fused skip norms split into their sum and their norm. Names of values stay, but
+ * for one that ONNX Runtime's binding cannot take; new values get new names.
  *
  * @throws SinkscopeError `graph` for functions that cannot be inlined
  */

@@ -1,7 +1,7 @@
 /** Reading a model file: its structure only; weights stay where they are. */
 import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { SinkscopeError } from '../errors.js';
+import { fileReason, SinkscopeError } from '../errors.js';
 import { ExternalData } from './external.js';
 import type { FunctionDefinition, Model } from './model.js';
 import { type ModelParts, Parser } from './parse.js';
@@ -33,7 +33,7 @@ export function readModel(file: string): Model {
     descriptor = openSync(path, 'r');
   } catch (error) {
     if (SinkscopeError.is(error)) throw error;
-    throw refuse('cannot be opened; check the path and that you may read it.', error);
+    throw refuse(`cannot be opened: ${fileReason(error)}. Check the path and that you may read it.`, error);
   }
   try {
     const source: ByteSource = {

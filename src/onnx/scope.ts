@@ -1,6 +1,7 @@
 /** Names: what subgraphs capture, whether every value has one source, and an order in which nodes can run. */
+
+import { named, quoted } from '../visible.js';
 import type { Attribute, Graph, Node } from './model.js';
-import { quoted, shown } from './quoted.js';
 
 /** A sentence's part that says what is wrong with a graph. */
 export class GraphError extends Error {}
@@ -10,7 +11,7 @@ export function subgraphs(node: Node): readonly Graph[] {
   const found: Graph[] = [];
   for (const attribute of node.attributes.values()) {
     if (attribute.kind === 'graph') found.push(attribute.value);
-    else if (attribute.kind === 'graphs') found.push(...attribute.value);
+    else if (attribute.kind === 'graphs') for (const one of attribute.value) found.push(one);
   }
   return found;
 }
@@ -135,5 +136,5 @@ function withOrderedSubgraphs(node: Node, scope: NameScope): Node {
 /** A node as a person finds it: its name and operator. */
 export function described(node: Node): string {
   const op = node.domain === '' ? node.op : `${node.domain}.${node.op}`;
-  return node.name === '' ? `a ${shown(op)} node` : `the ${shown(op)} node ${quoted(node.name)}`;
+  return node.name === '' ? `a ${named(op)} node` : `the ${named(op)} node ${quoted(node.name)}`;
 }

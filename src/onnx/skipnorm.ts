@@ -33,7 +33,7 @@ export const splitNorms: Pass = (graph, { names, opset }) => {
       continue;
     }
     changed = true;
-    nodes.push(...split.nodes);
+    for (const one of split.nodes) nodes.push(one);
     for (const tensor of split.initializers) initializers.set(tensor.name, tensor);
     const info = valueInfo.get(split.normed);
     if (info && !valueInfo.has(split.sum)) valueInfo.set(split.sum, { ...info, name: split.sum });
@@ -107,7 +107,7 @@ function splitEmbeddingNorm(node: Node, names: Names, opset: number): Split {
       nodes.push(made(node, 'ReduceSum', [counted], [maskIndex], new Map([keep, ['axes', axes]])));
     }
   }
-  nodes.push(...sums(node, terms, sum, names));
+  for (const one of sums(node, terms, sum, names)) nodes.push(one);
   nodes.push(withEpsilon(made(node, 'LayerNormalization', [sum, gamma, beta], [normed]), node));
   return { nodes, initializers, sum, normed };
 }

@@ -2,8 +2,8 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
 import { SinkscopeError } from '../errors.js';
+import { quoted } from '../visible.js';
 import { DataType, type FileRange, type Tensor } from './model.js';
-import { quoted } from './quoted.js';
 
 const bitsByType: Readonly<Record<number, number>> = {
   [DataType.float]: 32,

@@ -1,6 +1,7 @@
 /** Elements in the typed fields of a `TensorProto` (`float_data` and the like), which small tensors often have. */
+
+import { quoted } from '../visible.js';
 import { DataType } from './model.js';
-import { quoted } from './quoted.js';
 import { elementBits } from './tensor.js';
 import { type ByteSpan, type Field, WireError, type WireReader, WireType } from './wire.js';
 

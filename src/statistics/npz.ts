@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { unzipSync } from 'fflate';
 import { parse } from 'npyjs';
 import { SinkscopeError } from '../errors.js';
+import { quoted } from '../visible.js';
 import type { Safetensors, SafetensorsTensor, SafetensorsType } from './safetensors.js';
 
 /** Of an archive, which is held whole, and of all arrays that are asked for, unpacked. */
@@ -10,20 +11,22 @@ const maxBytes = 2 ** 30;
 
 const ending = '.npy';
 
-const types: Readonly<Record<string, SafetensorsType>> = {
-  f8: 'F64',
-  f4: 'F32',
-  f2: 'F16',
-  i8: 'I64',
-  i4: 'I32',
-  i2: 'I16',
-  i1: 'I8',
-  u8: 'U64',
-  u4: 'U32',
-  u2: 'U16',
-  u1: 'U8',
-  b1: 'BOOL',
-};
+const types = new Map<string, SafetensorsType>(
+  Object.entries({
+    f8: 'F64',
+    f4: 'F32',
+    f2: 'F16',
+    i8: 'I64',
+    i4: 'I32',
+    i2: 'I16',
+    i1: 'I8',
+    u8: 'U64',
+    u4: 'U32',
+    u2: 'U16',
+    u1: 'U8',
+    b1: 'BOOL',
+  } as const),
+);
 
 /**
  * Opens an `.npz` file; its arrays are asked for as the tensors of a safetensors file are, and unpacked then.
@@ -45,8 +48,10 @@ export async function openNpz(file: string): Promise<Safetensors> {
   const names: string[] = [];
   let archive: Uint8Array;
   try {
-    const { size } = await stat(file);
-    if (size > maxBytes) throw new Error(`it has ${size} bytes, more than the ${maxBytes} that are read`);
+    const status = await stat(file);
+    // Opening a pipe would wait for a writer, and a device has no end.
+    if (!status.isFile()) throw new Error('it is no ordinary file');
+    if (status.size > maxBytes) throw new Error(`it has ${status.size} bytes, more than the ${maxBytes} that are read`);
     archive = await readFile(file);
     unzipSync(archive, {
       filter: ({ name }) => {
@@ -62,7 +67,7 @@ export async function openNpz(file: string): Promise<Safetensors> {
     names,
     async tensor(name) {
       if (!names.includes(name))
-        throw new SinkscopeError({ code: 'input', file, message: `${file} has no array "${name}".` });
+        throw new SinkscopeError({ code: 'input', file, message: `${file} has no array ${quoted(name)}.` });
       try {
         // Only what is asked for is unpacked, and never more than an archive may be: entries may share their bytes.
         const entries = unzipSync(archive, {
@@ -86,8 +91,8 @@ export async function openNpz(file: string): Promise<Safetensors> {
 function arrayOf(name: string, entry: Uint8Array): SafetensorsTensor {
   // A copy, so that the array has a buffer of its own.
   const { data, shape, dtype, fortranOrder } = parse(entry.slice().buffer, { convertFloat16: false });
-  const type = types[dtype];
-  if (!type) throw new Error(`${name} has elements of type ${dtype}`);
+  const type = types.get(dtype);
+  if (!type) throw new Error(`${name} has elements of type ${quoted(dtype)}`);
   if (fortranOrder && shape.length > 1) throw new Error(`${name} is in Fortran order (use numpy.ascontiguousarray)`);
   const count = shape.reduce((product, extent) => product * extent, 1);
   const width = data.byteLength / (count || 1);

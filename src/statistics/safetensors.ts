@@ -4,8 +4,9 @@
  */
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import * as v from 'valibot';
-import { SinkscopeError } from '../errors.js';
-import { beginSaving, endSaving, fileReason, giveUpSaving, unwritable } from '../saving.js';
+import { fileReason, SinkscopeError } from '../errors.js';
+import { beginSaving, endSaving, giveUpSaving, unwritable } from '../saving.js';
+import { named, quoted } from '../visible.js';
 
 const ELEMENT_BYTES = {
   F64: 8,
@@ -70,7 +71,7 @@ export async function openSafetensors(file: string): Promise<Safetensors> {
     names: [...ranges.keys()],
     async tensor(name) {
       const range = ranges.get(name);
-      if (!range) throw new SinkscopeError({ code: 'input', file, message: `${file} has no tensor "${name}".` });
+      if (!range) throw new SinkscopeError({ code: 'input', file, message: `${file} has no tensor ${quoted(name)}.` });
       const bytes = await reading(file, (handle) => readExactly(file, handle, range.begin, range.length));
       return { dtype: range.dtype, shape: range.shape, bytes };
     },
@@ -94,8 +95,8 @@ async function readHeader(file: string, handle: FileHandle): Promise<Map<string,
   for (const [name, { begin, length }] of [...ranges].sort(
     ([, a], [, b]) => a.begin - b.begin || a.length - b.length,
   )) {
-    if (begin < end) throw invalid(file, `tensor "${name}" overlaps another`);
-    if (begin > end) throw invalid(file, `there is a gap before tensor "${name}"`);
+    if (begin < end) throw invalid(file, `tensor ${quoted(name)} overlaps another`);
+    if (begin > end) throw invalid(file, `there is a gap before tensor ${quoted(name)}`);
     end = begin + length;
   }
   if (end > size) throw invalid(file, `it is cut off: ${end} bytes are announced and ${size} are there`);
@@ -118,13 +119,14 @@ function parse(file: string, header: Uint8Array): object {
 
 function checkedRange(file: string, name: string, entry: unknown, data: number): Range {
   const parsed = v.safeParse(headerEntry, entry);
-  if (!parsed.success) throw invalid(file, `the header's entry for tensor "${name}" is malformed`);
+  if (!parsed.success) throw invalid(file, `the header's entry for tensor ${quoted(name)} is malformed`);
   const { dtype, shape, data_offsets } = parsed.output;
-  if (!isKnown(dtype)) throw invalid(file, `tensor "${name}" has the type ${dtype}, which is not supported`);
+  if (!isKnown(dtype))
+    throw invalid(file, `tensor ${quoted(name)} has the type ${named(dtype)}, which is not supported`);
   const [begin, end] = data_offsets;
   const length = shape.reduce((product, extent) => product * extent, ELEMENT_BYTES[dtype]);
   if (end - begin !== length) {
-    throw invalid(file, `tensor "${name}" needs ${length} bytes for its shape and has ${end - begin}`);
+    throw invalid(file, `tensor ${quoted(name)} needs ${length} bytes for its shape and has ${end - begin}`);
   }
   return { dtype, shape, begin: data + begin, length };
 }

@@ -1,8 +1,10 @@
 /** What a model expects around a text: prefix token, separators. */
 import * as v from 'valibot';
+import { SinkscopeError } from '../errors.js';
 import { modelConfig } from '../models/config.js';
 import type { ModelFolder } from '../models/folder.js';
 import { readJson } from '../models/json.js';
+import { byName } from '../schemas.js';
 import type { TokenizerFile } from './tokenizer-file.js';
 
 /** What is put around a text before a model sees it, as ids. */
@@ -41,7 +43,7 @@ const template = v.object({
   single: v.array(
     v.union([v.object({ SpecialToken: v.object({ id: v.string() }) }), v.object({ Sequence: v.unknown() })]),
   ),
-  special_tokens: v.record(v.string(), v.object({ ids: v.array(v.number()) })),
+  special_tokens: byName(v.object({ ids: v.array(v.number()) })),
 });
 const sequence = v.object({ type: v.literal('Sequence'), processors: v.array(v.unknown()) });
 
@@ -56,11 +58,14 @@ function templateOf(processor: unknown): Pick<Frame, 'prefix' | 'suffix'> {
       );
   }
   if (v.is(pair, processor)) return { prefix: [processor.cls[1]], suffix: [processor.sep[1]] };
-  if (v.is(template, processor)) {
-    const { single, special_tokens } = processor;
+  const parsed = v.safeParse(template, processor);
+  if (parsed.success) {
+    const { single, special_tokens } = parsed.output;
     const text = single.findIndex((piece) => 'Sequence' in piece);
     const ids = (pieces: typeof single) =>
-      pieces.flatMap((piece) => ('SpecialToken' in piece ? (special_tokens[piece.SpecialToken.id]?.ids ?? []) : []));
+      pieces.flatMap((piece) =>
+        'SpecialToken' in piece ? (special_tokens.get(piece.SpecialToken.id)?.ids ?? []) : [],
+      );
     return { prefix: ids(single.slice(0, text)), suffix: ids(single.slice(text + 1)) };
   }
   return { prefix: [], suffix: [] };
@@ -83,7 +88,18 @@ const tokenizerConfig = v.object({
   ),
 });
 
-function readTokenizerConfig(file: string | undefined): v.InferOutput<typeof tokenizerConfig> {
+/**
+ * What a `tokenizer_config.json` says of the prefix: nothing where there is none, or where it cannot be read, for a
+ * model can be run without. Then `unread` says why.
+ */
+export function readTokenizerConfig(
+  file: string | undefined,
+): v.InferOutput<typeof tokenizerConfig> & { readonly unread?: string } {
   if (file === undefined) return {};
-  return v.parse(v.fallback(tokenizerConfig, {}), readJson(file, 16 * 2 ** 20, 'tokenizer'));
+  try {
+    return v.parse(v.fallback(tokenizerConfig, {}), readJson(file, 16 * 2 ** 20, 'tokenizer'));
+  } catch (error) {
+    if (!SinkscopeError.is(error)) throw error;
+    return { unread: error.message };
+  }
 }

@@ -1,6 +1,10 @@
 /** `tokenizer.json`, as far as it is read here. */
 import * as v from 'valibot';
 import { SinkscopeError } from '../errors.js';
+import { jsonObject } from '../models/json.js';
+import { byName } from '../schemas.js';
+import { greatest } from '../statistics/numbers.js';
+import { charsmapFault } from './charsmap.js';
 import type { Spelling } from './pieces.js';
 
 /** The part of `tokenizer.json` that is read here; the rest is for the tokenizer library. */
@@ -11,13 +15,14 @@ const schema = v.object({
     v.array(v.object({ id, content: v.string(), special: v.optional(v.boolean(), false) })),
     () => [],
   ),
+  normalizer: v.optional(v.unknown()),
   pre_tokenizer: v.optional(v.unknown()),
   decoder: v.optional(v.unknown()),
   post_processor: v.optional(v.unknown()),
   model: v.object({
     /** Left out by files of before 2021. */
     type: v.optional(v.picklist(modelTypes)),
-    vocab: v.union([v.record(v.string(), id), v.array(v.looseTuple([v.string(), v.number()]))]),
+    vocab: v.union([byName(id), v.array(v.looseTuple([v.string(), v.number()]))]),
     unk_id: v.nullish(id),
     unk_token: v.nullish(v.string()),
     byte_fallback: v.nullish(v.boolean()),
@@ -53,8 +58,19 @@ export function parseTokenizerFile(json: unknown, file: string): TokenizerFile {
   return parsed.output;
 }
 
-/** What the native library takes on trust, and would abort the whole process over where it does not hold. */
-function findContradiction({ model }: TokenizerFile): string | undefined {
+/**
+ * What the native library takes on trust: where it does not hold, it aborts the whole process, or does its work again
+ * and again.
+ */
+function findContradiction({ model, normalizer, post_processor }: TokenizerFile): string | undefined {
+  for (const { precompiled_charsmap: charsmap } of partsOf(normalizer, 'normalizers')) {
+    const fault = typeof charsmap === 'string' ? charsmapFault(charsmap) : undefined;
+    if (fault !== undefined) return `its precompiled_charsmap ${fault}`;
+  }
+  for (const { single } of partsOf(post_processor, 'processors')) {
+    const texts = Array.isArray(single) ? single.filter((piece) => v.is(textPiece, piece)).length : 0;
+    if (texts > 1) return `its post_processor puts a text ${texts} times`;
+  }
   const { vocab, unk_id, merges, continuing_subword_prefix: prefix } = model;
   if (Array.isArray(vocab) && (unk_id ?? 0) >= vocab.length) return 'its unknown token is outside its vocabulary';
   if (prefix && merges) {
@@ -64,12 +80,25 @@ function findContradiction({ model }: TokenizerFile): string | undefined {
   return undefined;
 }
 
+/** In a template. */
+const textPiece = v.object({ Sequence: v.unknown() });
+
+/** What a normalizer or post-processor is made of, itself among it: a sequence has others under `key`. */
+function* partsOf(whole: unknown, key: string): Generator<Record<string, unknown>> {
+  // No recursion: the library refuses what is nested too deeply, and has not seen it yet.
+  const rest = [whole];
+  for (const part of rest) {
+    if (!v.is(jsonObject, part)) continue;
+    yield part;
+    const inner = part[key];
+    if (Array.isArray(inner)) for (const one of inner) rest.push(one);
+  }
+}
+
 /** The largest id of the vocabulary itself, without added tokens; -1 where it is empty. */
 export function largestId({ model: { vocab } }: TokenizerFile): number {
   if (Array.isArray(vocab)) return vocab.length - 1;
-  let largest = -1;
-  for (const key in vocab) largest = Math.max(largest, vocab[key] ?? -1);
-  return largest;
+  return greatest(vocab.values(), -1);
 }
 
 export function spellingOf({ pre_tokenizer, decoder, model }: TokenizerFile): Spelling {

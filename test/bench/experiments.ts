@@ -74,18 +74,20 @@ const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
 /** Windows of GPT-2 small's shape, sessions kept, against plain runs with all logits over as many tokens. */
 export async function experiments(tools: Tools, model: BenchModel) {
   const [windows, blocks, block] = [4, 12, 8];
-  const engine = tools.engine();
+  // One each, for an engine keeps the sessions of one way to run a model.
+  const [engine, other] = [tools.engine(), tools.engine()];
   const bare = tools.worker('bare', model, window);
   const contenders = {
     bare: async () => {
       for (let i = 0; i < windows; i++) await bare.run();
     },
     plain: () => score(tools, engine, model, ample, windows, []),
-    changed: () => score(tools, engine, model, ample, windows, [], [zero(block, 0)]),
+    changed: () => score(tools, other, model, ample, windows, [], [zero(block, 0)]),
   };
   for (const contender of Object.values(contenders)) await contender();
   const times = await tools.takeTurns(contenders);
   engine.dispose();
+  other.dispose();
   bare.end();
   const added = times.changed.map((both, round) => both - (times.plain[round] ?? Number.NaN));
   const share = tools.ratios(added, times.plain);

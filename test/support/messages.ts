@@ -180,7 +180,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   inspect: {
     model,
     producer: 'pytorch',
-    opsets: { '': 17 },
+    opsets: [['', 17]],
     nodes: 9,
     anatomy: {
       layers: 1,
@@ -201,6 +201,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
           residMid: 'm1',
           attention: {
             pattern: { from: 'rebuilt', operator: 'com.microsoft.Attention', node: 'n' },
+            weighting: 'softmax',
             output: 'o',
             normed: 'n',
             keys: 'k',

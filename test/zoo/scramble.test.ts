@@ -74,7 +74,9 @@ function tensors(anatomy: Anatomy, rename = (name: string) => name) {
         attention &&
         ('tensor' in attention.pattern
           ? rename(attention.pattern.tensor)
-          : attention.pattern.operator.outputs.filter((output) => output !== '').map(rename)),
+          : 'parts' in attention.pattern
+            ? attention.pattern.parts.map(({ tensor }) => rename(tensor))
+            : attention.pattern.operator.outputs.filter((output) => output !== '').map(rename)),
     })),
     finalNorm: maybe(anatomy.finalNorm?.output),
     unembedding: anatomy.unembedding && {

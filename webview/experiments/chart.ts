@@ -1,9 +1,11 @@
 /** Bars and lines of a presentation, drawn by Observable Plot in the theme's colours. */
 import { barX, dot, gridX, gridY, line, plot, ruleX, ruleY, text } from '@observablehq/plot';
-import { css, html, LitElement, nothing, type PropertyValues } from 'lit';
+import { css, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { formatNumber } from '../../src/analysis/format.js';
 import { type BarsPart, formatCell, type LinesPart } from '../../src/analysis/presentation.js';
+import { greatest, least } from '../../src/statistics/numbers.js';
+import { html } from '../html.js';
 import { PlotPlace } from '../plot.js';
 import { plotStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
@@ -50,9 +52,9 @@ export class Chart extends LitElement {
     const { theme } = this;
     const shown = bars.filter((bar) => Number.isFinite(bar.value) && (!log || bar.value > 0));
     const ends = shown.flatMap(({ value, interval }) => [value, ...(interval ?? [])]).filter(Number.isFinite);
-    const start = reference ?? (log ? Math.min(...ends) : 0);
-    const [low, high] = [Math.min(start, ...ends), Math.max(start, ...ends)];
-    const widest = Math.max(...bars.map(({ name }) => name.length));
+    const start = reference ?? (log ? least(ends) : 0);
+    const [low, high] = [least(ends, start), greatest(ends, start)];
+    const widest = greatest(bars.map(({ name }) => name.length));
     const room = log ? 1.02 : 0.02 * (high - low || 1);
     return plot({
       ...this.#frame(width, bars.length * 22 + 36),
@@ -172,7 +174,7 @@ export class Chart extends LitElement {
 /** Powers of ten among the values, or where they are too few, so many ticks as there is room for. */
 function powers(values: readonly number[]): number | number[] {
   const logs = values.map(Math.log10);
-  const [low, high] = [Math.floor(Math.min(...logs)), Math.ceil(Math.max(...logs))];
+  const [low, high] = [Math.floor(least(logs)), Math.ceil(greatest(logs))];
   return high - low < 2 ? 4 : Array.from({ length: high - low + 1 }, (_, i) => 10 ** (low + i));
 }
 

@@ -1,5 +1,5 @@
 /** The experiments' page: what to run, and every run that was not closed, newest first. */
-import { css, html, LitElement, nothing } from 'lit';
+import { css, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { settingsLine } from '../../src/analysis/presentation.js';
 import type { Selection } from '../../src/analysis/selection.js';
@@ -11,6 +11,7 @@ import type { Theme } from '../theme.js';
 import './form.js';
 import type { ActionEvent } from './form.js';
 import './presentation.js';
+import { html } from '../html.js';
 import type { CsvEvent } from './presentation.js';
 import type { ExperimentsState } from './state.js';
 

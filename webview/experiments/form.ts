@@ -1,11 +1,12 @@
 /** What to run: an experiment, and a field for each of its inputs. Empty fields are left to the defaults. */
-import { css, html, LitElement, nothing } from 'lit';
+import { css, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { Selection } from '../../src/analysis/selection.js';
 import type { ExperimentFacts, ExperimentInput, ModelsInput } from '../../src/experiments/facts.js';
 import { isOfUse } from '../../src/experiments/values.js';
 import type { ExperimentAction, ModelChoice, TextNames } from '../../src/protocol.js';
 import '../controls.js';
+import { Exact, html } from '../html.js';
 import type { Choices } from './state.js';
 
 type Value = Extract<ExperimentAction, { do: 'run' }>['values'][string];
@@ -206,7 +207,7 @@ export class ExperimentForm extends LitElement {
               >${input.label}
               <select name=${name} @change=${(event: Event) => put(entered(event))}>
                 <option value="">Choose …</option>
-                ${this.models.map(({ file, name }) => html`<option value=${file} ?selected=${file === typed}>${name}</option>`)}
+                ${this.models.map(({ file, name }) => html`<option value=${new Exact(file)} ?selected=${file === typed}>${name}</option>`)}
               </select></label
             >`;
       case 'models':
@@ -221,7 +222,7 @@ export class ExperimentForm extends LitElement {
             max=${(input.kind === 'whole' || input.kind === 'number' ? input.most : undefined) ?? nothing}
             step=${input.kind === 'number' ? 'any' : nothing}
             placeholder=${ofUse ? `${input.default ?? input.open ?? ''}` : 'not needed'}
-            .value=${typed === undefined ? '' : `${typed}`}
+            .value=${new Exact(typed === undefined ? '' : `${typed}`)}
             @change=${(event: Event) => put(entered(event))}
         /></label>`;
     }

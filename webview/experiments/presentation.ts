@@ -1,5 +1,5 @@
 /** What an experiment shows: its sentence and settings, then its parts, each with a table behind it. */
-import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
+import { css, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import {
   formatCell,
@@ -19,6 +19,7 @@ import { quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import type { Theme } from '../theme.js';
 import './chart.js';
+import { html } from '../html.js';
 import type { Chart } from './chart.js';
 import { cellsOf, scaleOf, sizeOf } from './heatmap.js';
 

@@ -1,5 +1,5 @@
 /** One head's attention pattern: queries down, keys across. Asked for when a head is selected. */
-import { css, html, type PropertyValues } from 'lit';
+import { css, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import type { AnswerTo } from '../../src/engine/contract/questions.js';
 import { SinkscopeError, toProblem } from '../../src/errors.js';
@@ -8,6 +8,7 @@ import '../controls.js';
 import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
+import { html } from '../html.js';
 import { formatWeight } from '../numbers.js';
 import type { Scale } from '../scale.js';
 import type { TableData } from '../table.js';

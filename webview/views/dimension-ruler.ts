@@ -1,12 +1,14 @@
 /** Every dimension of one layer as a bar: its largest |h| over tokens. Massive dimensions are named. */
 
-import { css, html, type PropertyValues } from 'lit';
+import { css, type PropertyValues } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
-import { type Kind, kindOf } from '../../src/analysis/massive.js';
+import { type Kind, kindOf, ratio } from '../../src/analysis/massive.js';
+import { greatest } from '../../src/statistics/numbers.js';
 import { canvasFont, contextOf } from '../cells.js';
 import { shownLayer } from '../findings.js';
+import { html } from '../html.js';
 import type { TableData } from '../table.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
@@ -118,7 +120,7 @@ export class DimensionRuler extends View {
     const { dimMax, dims, median } = statistics;
     const colors: Record<Kind, string> = { massive: theme.massive, large: theme.large };
     const kinds = Array.from(dimMax, (max) => kindOf(max, statistics, thresholds));
-    const top = Math.max(...dimMax, median * 10, Number.MIN_VALUE);
+    const top = greatest(dimMax, Math.max(median * 10, Number.MIN_VALUE));
     // A logarithmic axis from the median: at 1,000 × a linear one would flatten all others to nothing.
     const tall = (max: number) =>
       max > median ? (Math.log(max / median) / Math.log(top / median)) * (height.bars - 4) : 0;
@@ -201,7 +203,7 @@ export class DimensionRuler extends View {
     const token = entry && this.scene.findings.labels[entry.token];
     return [
       `dimension ${dim} · layer ${layerName(this.#layer())}`,
-      `max |h| ${formatNumber(max)} = ${formatRatio(max / statistics.median)} the median`,
+      `max |h| ${formatNumber(max)} = ${formatRatio(ratio(max, statistics))} the median`,
       ...(token === undefined ? [] : [`at ${token}`]),
       ...(kind === undefined ? [] : [kind]),
     ];
@@ -249,7 +251,7 @@ export class DimensionRuler extends View {
         if (statistics === undefined) return [];
         const max = statistics.dimMax[dim] ?? Number.NaN;
         const kind = kindOf(max, statistics, this.scene.thresholds) ?? '';
-        return [`${dim}`, formatNumber(max), formatRatio(max / statistics.median), kind];
+        return [`${dim}`, formatNumber(max), formatRatio(ratio(max, statistics)), kind];
       },
       order: (dim) => {
         const max = statistics?.dimMax[dim] ?? 0;

@@ -1,11 +1,13 @@
 /** The three largest magnitudes and the median of every layer, on one logarithmic axis. */
 
 import { dot, gridY, line, plot, rectX, text } from '@observablehq/plot';
-import { css, html, type PropertyValues } from 'lit';
+import { css, type PropertyValues } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatValue } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
+import { greatest, least } from '../../src/statistics/numbers.js';
 import { shownLayer } from '../findings.js';
+import { html } from '../html.js';
 import { type Drawing, PlotPlace } from '../plot.js';
 import { plotStyles } from '../styles.js';
 import type { TableData } from '../table.js';
@@ -118,7 +120,7 @@ export class LayerProfile extends View {
     const points = this.#points().filter(({ value }) => value > 0);
     const onset = findings.massive.find(({ kind }) => kind === 'massive')?.onset;
     const values = points.map(({ value }) => value);
-    const [low, high] = [Math.min(1, ...values), Math.max(10, ...values)];
+    const [low, high] = [least(values, 1), greatest(values, 10)];
     const last = points.filter((point) => point.layer === this.scene.analysis.layers.length - 1);
     const colorOf = (point: Point) => theme[series.find(({ name }) => name === point.series)?.color ?? 'muted'];
     const lines = series.map(({ name, color, dashes }) =>

@@ -1,9 +1,10 @@
 /** Every entry that stands out, as a table: which token and dimension, how much, from where to where. */
-import { css, html } from 'lit';
+import { css } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { formatRatio, formatValue } from '../../src/analysis/format.js';
 import type { TableData } from '../table.js';
 import '../table.js';
+import { html } from '../html.js';
 import { View } from '../view.js';
 
 @customElement('sinkscope-massive-table')

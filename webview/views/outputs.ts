@@ -1,8 +1,9 @@
 /** What a head that is no vocabulary's gives, in the place of predictions: classes, scores, places, embeddings. */
-import { css, html, nothing } from 'lit';
+import { css, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { type OutputLine, outputHeading, outputLines } from '../../src/analysis/outputs.js';
 import type { HeadOutput } from '../../src/engine/contract/events.js';
+import { html } from '../html.js';
 import { View } from '../view.js';
 
 /** Lines of one output that have room. */

@@ -1,8 +1,9 @@
 /** The tokens of a picture that stand for no part of it, CLS and registers, by name. */
-import { css, html, nothing } from 'lit';
+import { css, nothing } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatRatio } from '../../src/analysis/format.js';
 import { kindsOf, shownLayer } from '../findings.js';
+import { html } from '../html.js';
 import { ratioAt } from '../numbers.js';
 import { hiddenStyles, markStyles } from '../styles.js';
 import { describeToken, tokenFacts } from '../token.js';

@@ -1,6 +1,6 @@
 /** The picture that was analyzed, with its patches tinted and marked, and the tokens that stand for no patch beside it. */
 
-import { css, html, nothing, type PropertyValues } from 'lit';
+import { css, nothing, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
@@ -17,6 +17,7 @@ import { describeToken, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
 import './picture-tokens.js';
+import { html } from '../html.js';
 import { ratioScale } from './residual-heatmap.js';
 
 /** Tallest and widest that a picture is shown, in CSS pixels. */

@@ -1,9 +1,11 @@
 /** What the model expects after a token: the last one as it came, any other asked for. */
-import { css, html, type PropertyValues } from 'lit';
+import { css, type PropertyValues } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { textLabel } from '../../src/analysis/label.js';
 import type { PredictionsEvent } from '../../src/engine/contract/events.js';
 import { SinkscopeError, toProblem } from '../../src/errors.js';
+import { greatest } from '../../src/statistics/numbers.js';
+import { html } from '../html.js';
 import { formatPercent } from '../numbers.js';
 import { View } from '../view.js';
 
@@ -65,7 +67,7 @@ export class Predictions extends View {
     if (shown === undefined) return this.#framed(after, html`<p>They can be shown when the run has finished.</p>`);
     if (typeof shown === 'string')
       return this.#framed(after, html`<p class=${shown === computing ? '' : 'problem'}>${shown}</p>`);
-    const most = Math.max(...shown.top.map(({ probability }) => probability));
+    const most = greatest(shown.top.map(({ probability }) => probability));
     return this.#framed(
       after,
       html`<ol>

@@ -1,6 +1,6 @@
 /** Layer × token: how far each token's largest |h| stands above its layer's median. */
 
-import { html, type PropertyValues } from 'lit';
+import type { PropertyValues } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import type { Analysis } from '../../src/analysis/analysis.js';
 import { formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
@@ -10,6 +10,7 @@ import type { Cells, Mark } from '../cells.js';
 import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
+import { html } from '../html.js';
 import { ratioAt } from '../numbers.js';
 import { logScale, type Scale } from '../scale.js';
 import { keyStyles, quietButtonStyles } from '../styles.js';

@@ -1,5 +1,5 @@
 /** Layer × head: how much of each head's attention one token draws. */
-import { css, html, type PropertyValues } from 'lit';
+import { css, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { tokenName } from '../../src/analysis/summary.js';
 import type { PatternStatistics } from '../../src/statistics/statistics.js';
@@ -8,6 +8,8 @@ import { shownToken } from '../findings.js';
 import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
+import { greatest } from '../../src/statistics/numbers.js';
+import { html } from '../html.js';
 import { formatWeight } from '../numbers.js';
 import { linearScale } from '../scale.js';
 import { keyStyles, quietButtonStyles } from '../styles.js';
@@ -115,7 +117,10 @@ export class SinkHeatmap extends View {
   #celled(): Cells {
     const { attention } = this.scene.analysis;
     const { layers, sinks } = this.scene.findings;
-    const heads = Math.max(0, ...attention.map((statistics) => statistics?.heads ?? 0));
+    const heads = greatest(
+      attention.map((statistics) => statistics?.heads ?? 0),
+      0,
+    );
     const marks: Mark[] = [];
     const alphas = new Float32Array(heads * layers).fill(Number.NaN);
     for (let layer = 0; layer < layers; layer++) {

@@ -1,9 +1,10 @@
 /** What the run shows, in words, with the conditions that every number on the panel stands under. */
-import { html, type PropertyValues } from 'lit';
+import type { PropertyValues } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
 import { guessedInputs } from '../../src/analysis/outputs.js';
 import { summary } from '../../src/analysis/summary.js';
+import { html } from '../html.js';
 import { type Scene, View } from '../view.js';
 
 const signs = { massive: '▲ ', large: '△ ', sink: '⚓︎ ' };

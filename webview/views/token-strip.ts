@@ -1,8 +1,9 @@
 /** The tokens in order, tinted by how far they stand out at the shown layer, massive ones and sinks marked. */
-import { css, html, nothing, unsafeCSS } from 'lit';
+import { css, nothing, unsafeCSS } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { formatNumber } from '../../src/analysis/format.js';
 import { kindsOf, shownLayer } from '../findings.js';
+import { html } from '../html.js';
 import { ratioAt } from '../numbers.js';
 import { markStyles, quietButtonStyles } from '../styles.js';
 import { describeToken, tokenFacts } from '../token.js';

@@ -1,11 +1,12 @@
 /** What to run and how far it is: model, BOS, scope, progress, stop, export. In the page's own tree, for its icon font. */
-import { html, LitElement, nothing } from 'lit';
+import { LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { keyed } from 'lit/directives/keyed.js';
 import { formatNumber } from '../../src/analysis/format.js';
 import type { FromWebview } from '../../src/protocol.js';
 import '../controls.js';
 import type { Figure } from '../figure.js';
+import { Exact, html } from '../html.js';
 import type { State } from '../store.js';
 
 /** Where models were found, in words. */
@@ -75,13 +76,13 @@ export class Toolbar extends LitElement {
     return html`<vscode-dropdown
   aria-label="Model"
   data-testid="model"
-  .value=${view.model ?? ''}
+  .value=${new Exact(view.model ?? '')}
   @change=${(event: Event) => this.#send({ type: 'choose-model', file: chosen(event) })}
 >
   ${view.models.length === 0 ? html`<vscode-option value="">No model found</vscode-option>` : nothing}
   ${view.models.map(
     ({ file, name, origin }) =>
-      html`<vscode-option value=${file} ?selected=${file === view.model}>${name} (${origins[origin]})</vscode-option>`,
+      html`<vscode-option value=${new Exact(file)} ?selected=${file === view.model}>${name} (${origins[origin]})</vscode-option>`,
   )}
 </vscode-dropdown>`;
   }

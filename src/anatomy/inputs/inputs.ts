@@ -1,5 +1,6 @@
 /** How each graph input is fed, from what the graph does with it. */
 import { DataType, type Node } from '../../onnx/model.js';
+import { quoted } from '../../visible.js';
 import type { Input } from '../anatomy.js';
 import { downstream, type Flow } from '../flow.js';
 import type { Role } from '../operators/operator.js';
@@ -107,7 +108,7 @@ function recognise(reader: Reader, context: InputContext): Recognised {
     return { role: 'unused', tokenAxis: last, how: 'not fed: nothing that leads to the output reads it' };
   }
   if (start.equal.includes(info.name)) {
-    const others = start.equal.filter((name) => name !== info.name).map((name) => `"${name}"`);
+    const others = start.equal.filter((name) => name !== info.name).map(quoted);
     return {
       role: 'unknown',
       tokenAxis: last,

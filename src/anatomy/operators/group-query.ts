@@ -49,7 +49,7 @@ export const groupQueryAttention: AttentionOperator = {
       grouped: kvHeads !== heads,
       scale: floatAttribute(node, 'scale', 0),
       softcap: floatAttribute(node, 'softcap', 0),
-      causal: intAttribute(node, 'causal', 1) !== 0,
+      causal: intAttribute(node, 'causal', 1) !== 0 || windowOf(node) !== undefined,
       window: windowOf(node),
       bias: mask ? { value: mask, boolean: false } : undefined,
       sink: sink || intAttribute(node, 'smooth_softmax', 0) === 1 ? sink : undefined,

@@ -81,8 +81,17 @@ export interface Operands {
   readonly scale: number;
   readonly softcap?: number;
   readonly causal?: boolean;
+  /**
+   * Place of the first query among the keys, for what is causal and for windows: a scalar or [batch]; where it is left
+   * out, queries are the last of the keys.
+   */
+  readonly offset?: string;
+  /** How many keys there are, the others being unused places of a cache, [batch]. */
+  readonly filled?: string;
   /** Keys a query sees, its own included; undefined for all. */
   readonly window?: number;
+  /** Keys from this many after a query's own on are not seen; undefined for all. */
+  readonly ahead?: number;
   /** Added to the scores, or a boolean mask (true: seen); broadcast to [batch, heads, queries, keys]. */
   readonly bias?: { readonly value: string; readonly boolean: boolean };
   /** Logit of an extra key for each head, [heads], or '' for logit 0; it takes weight and is dropped. */

@@ -19,8 +19,9 @@ export function softmaxOf(build: Builder, operands: Operands): string {
       ? build.node('Where', [value, scores, build.float(Number.NEGATIVE_INFINITY)])
       : build.node('Add', [scores, build.float32(value)]);
   }
-  if (operands.causal || operands.window !== undefined)
-    scores = build.node('Where', [unseen(build, q, k, operands.window), build.float(Number.NEGATIVE_INFINITY), scores]);
+  if (operands.causal || operands.window !== undefined || operands.ahead !== undefined)
+    scores = build.node('Where', [unseen(build, q, k, operands), build.float(Number.NEGATIVE_INFINITY), scores]);
+  if (operands.filled !== undefined) return overFilled(build, scores, k, operands.filled);
   if (operands.sink === undefined) return build.node('Softmax', [scores], { axis: -1 });
 
   const logit =
@@ -50,14 +51,29 @@ function inverseRoot(build: Builder, q: string): string {
   return build.node('Div', [build.float(1), build.node('Sqrt', [extent])]);
 }
 
-/** True where key j lies after query i, or `window` or more before it; queries are the last of the keys. */
-function unseen(build: Builder, q: string, k: string, window: number | undefined): string {
+/** True where key j lies after query i (or `ahead` or more after it), or `window` or more before it. */
+function unseen(build: Builder, q: string, k: string, { window, ahead, offset, causal }: Operands): string {
   const [queries, keys] = [build.extent(q, 2), build.extent(k, 2)];
-  const first = build.node('Sub', [keys, queries]);
-  const i = build.node('Reshape', [build.node('Range', [first, keys, build.int(1)]), build.ints([-1, 1])]);
-  const j = build.node('Reshape', [build.node('Range', [build.int(0), keys, build.int(1)]), build.ints([1, -1])]);
-  const after = build.node('Greater', [j, i]);
-  if (window === undefined) return after;
-  const seen = build.node('Greater', [j, build.node('Sub', [i, build.int(window)])]);
-  return build.node('Or', [after, build.node('Not', [seen])]);
+  const first = build.node('Reshape', [offset ?? build.node('Sub', [keys, queries]), build.ints([-1, 1, 1, 1])]);
+  const i = build.node('Add', [range(build, queries, [-1, 1]), first]);
+  const j = range(build, keys, [1, -1]);
+  const beyond = causal ? 1 : ahead;
+  const sides = [
+    ...(beyond === undefined ? [] : [build.node('Greater', [j, build.node('Add', [i, build.int(beyond - 1)])])]),
+    ...(window === undefined ? [] : [build.node('Less', [j, build.node('Sub', [i, build.int(window - 1)])])]),
+  ];
+  return sides.reduce((side, other) => build.node('Or', [side, other]));
+}
+
+/** 0, 1 … before `count`, in this shape. */
+const range = (build: Builder, count: string, shape: readonly number[]) =>
+  build.node('Reshape', [build.node('Range', [build.int(0), count, build.int(1)]), build.ints(shape)]);
+
+/** The softmax over the first `filled` keys; a query that sees none of them has no weight anywhere. */
+function overFilled(build: Builder, scores: string, k: string, filled: string): string {
+  const count = build.node('Reshape', [filled, build.ints([-1, 1, 1, 1])]);
+  const isFilled = build.node('Less', [range(build, build.extent(k, 2), [1, -1]), count]);
+  const seen = build.node('Where', [isFilled, scores, build.float(Number.NEGATIVE_INFINITY)]);
+  const pattern = build.node('Softmax', [seen], { axis: -1 });
+  return build.node('Where', [build.node('IsNaN', [pattern]), build.float(0), pattern]);
 }

@@ -20,6 +20,14 @@ export const standardAttention: AttentionOperator = {
     const [pastKey, pastValue] = [argument(call, 'past-key'), argument(call, 'past-value')];
     const mask = argument(call, 'mask');
     const window = intAttribute(node, 'left_window_size', -1);
+    const ahead = intAttribute(node, 'right_window_size', -1);
+    const filled = argument(call, 'key-count');
+    // Queries come after the cache: one that grows, or one of fixed length that is filled so far.
+    const offset = pastKey
+      ? build.extent(pastKey, 2)
+      : filled
+        ? build.node('Sub', [filled, build.extent(q, 2)])
+        : build.int(0);
     return {
       q,
       k: pastKey ? build.node('Concat', [pastKey, k], { axis: 2 }) : k,
@@ -29,7 +37,10 @@ export const standardAttention: AttentionOperator = {
       scale: floatAttribute(node, 'scale', 0),
       softcap: floatAttribute(node, 'softcap', 0),
       causal: intAttribute(node, 'is_causal', 0) !== 0,
+      offset,
       window: window >= 0 ? window + 1 : undefined,
+      ahead: ahead >= 0 ? ahead + 1 : undefined,
+      filled: filled || undefined,
       bias: mask ? { value: mask, boolean: isBoolean(model, mask) } : undefined,
     };
   },

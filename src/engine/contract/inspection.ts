@@ -1,6 +1,6 @@
 /** What a model file is, as plain data: for `inspect` and the side view. */
 import * as v from 'valibot';
-import type { FinalNorm, Input, Missing, Output, Unembedding } from '../../anatomy/anatomy.js';
+import type { FinalNorm, Input, Missing, Output, Unembedding, Weighting } from '../../anatomy/anatomy.js';
 import { exactly, flag, maybe, type Sent, text, whole } from '../../schemas.js';
 import { modelSummary } from './events.js';
 import { inputRole } from './inputs.js';
@@ -30,8 +30,11 @@ const pattern = v.variant('from', [
   v.object({ from: v.literal('nothing'), operator: text, node: text }),
 ]);
 
+const weightings = ['softmax', 'elementwise', 'other'] as const satisfies readonly Weighting[];
+
 const attention = v.object({
   pattern,
+  weighting: v.picklist(weightings),
   output: maybe(text),
   normed: maybe(text),
   keys: maybe(text),
@@ -78,8 +81,8 @@ const anatomy = v.object({
 export const inspection = v.object({
   model: modelSummary,
   producer: text,
-  /** Domain (`''` for ai.onnx) to version. */
-  opsets: v.record(text, v.number()),
+  /** Domains (`''` for ai.onnx), each with its version. */
+  opsets: v.array(v.tuple([text, v.number()])),
   nodes: whole,
   anatomy,
 });

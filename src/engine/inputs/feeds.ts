@@ -2,6 +2,7 @@
 import type { Input } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
+import { quoted } from '../../visible.js';
 import type { FedInput } from '../contract/inputs.js';
 import type { Values } from '../tensors/value.js';
 import { filled, numbers, size, typeName, type Value } from '../tensors/value.js';
@@ -114,7 +115,7 @@ function asked(input: Input): SinkscopeError {
   const why = input.role === 'features' || input.role === 'order' ? '' : `: ${input.how}`;
   return new SinkscopeError({
     code: 'input',
-    message: `Input "${input.name}" (${describe(input)}) has to be given as a tensor in a safetensors file (--feeds)${why}.`,
+    message: `Input ${quoted(input.name)} (${describe(input)}) has to be given as a tensor in a safetensors file (--feeds)${why}.`,
   });
 }
 
@@ -127,7 +128,7 @@ function fill(input: Input, run: Run): Value {
   if (length === undefined) {
     throw new SinkscopeError({
       code: 'input',
-      message: `Input "${input.name}" (${describe(input)}) depends on the number of tokens, which nothing tells; give it with --feeds.`,
+      message: `Input ${quoted(input.name)} (${describe(input)}) depends on the number of tokens, which nothing tells; give it with --feeds.`,
     });
   }
   const tokens = run.ids?.length ?? length;
@@ -158,13 +159,25 @@ function along(dims: readonly number[], axis = dims.length - 1): (element: numbe
   return (element) => Math.floor(element / step) % (dims[axis] ?? 1);
 }
 
-/** Concrete extents: `tokens` along the token axis, what is known elsewhere, 1 for the batch and other open axes. */
+/** Most elements of an input that is filled in here: what a file states of its inputs costs it nothing. */
+const mostElements = 2 ** 28;
+
+/**
+ * Concrete extents: `tokens` along the token axis, what is known elsewhere, 1 for the batch and other open axes.
+ *
+ * @throws SinkscopeError `input` where that makes more elements than are filled in
+ */
 function extents(input: Input, tokens: number, { symbols }: Pick<Run, 'symbols'>): number[] {
   const axis = tokenAxis(input);
-  return (input.shape ?? [null, null]).map((extent, i) => {
+  const dims = (input.shape ?? [null, null]).map((extent, i) => {
     const known = input.extents[i] ?? (typeof extent === 'number' ? extent : undefined);
     const given = typeof extent === 'string' && input.role !== 'past' ? symbols.get(extent) : undefined;
     return known ?? given ?? (i === axis ? tokens : 1);
+  });
+  if (size(dims) <= mostElements) return dims;
+  throw new SinkscopeError({
+    code: 'input',
+    message: `Input ${quoted(input.name)} (${describe(input)}) takes ${size(dims)} elements, and at most ${mostElements} are filled in; export the model with axes that are open.`,
   });
 }
 
@@ -201,7 +214,7 @@ function fitted(input: Input, value: Value): Value {
   if (misfit || !converted) {
     throw new SinkscopeError({
       code: 'input',
-      message: `Input "${input.name}" must be ${describe(input)}, but ${typeName(value.type)} [${value.dims.join(', ')}] was given.`,
+      message: `Input ${quoted(input.name)} must be ${describe(input)}, but ${typeName(value.type)} [${value.dims.join(', ')}] was given.`,
     });
   }
   return converted;

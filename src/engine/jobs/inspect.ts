@@ -9,15 +9,20 @@ export function inspect(loaded: LoadedModel): Inspection {
     if (!attention) return { ...block, attention };
     const { pattern } = attention;
     if ('tensor' in pattern) return { ...block, attention: { ...attention, pattern: { from: 'graph', ...pattern } } };
-    const { domain, op, name } = pattern.operator;
     const from = patterns.has(i + 1) ? ('rebuilt' as const) : ('nothing' as const);
+    if ('parts' in pattern) {
+      const [first, ...others] = pattern.parts.map(({ tensor }) => tensor);
+      const parts = others.length > 0 ? `${pattern.parts.length} patterns` : 'a pattern in another form';
+      return { ...block, attention: { ...attention, pattern: { from, operator: parts, node: first ?? '' } } };
+    }
+    const { domain, op, name } = pattern.operator;
     const operator = domain === '' ? op : `${domain}.${op}`;
     return { ...block, attention: { ...attention, pattern: { from, operator, node: name } } };
   });
   return {
     model: summary,
     producer: model.producer,
-    opsets: Object.fromEntries(model.opsets),
+    opsets: [...model.opsets],
     nodes: loaded.nodes,
     anatomy: { ...anatomy, blocks },
   };

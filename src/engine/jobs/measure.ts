@@ -4,6 +4,7 @@
  */
 import type { Anatomy } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
+import { greatest } from '../../statistics/numbers.js';
 import { checkIds } from '../../tokens/tokenizer.js';
 import type {
   MeasuredEvent,
@@ -95,7 +96,7 @@ async function check(runner: StageRunner, { sequences }: MeasureRequest): Promis
   }
 }
 
-const longestOf = (sequences: MeasureRequest['sequences']) => Math.max(...sequences.map(({ ids }) => ids.length));
+const longestOf = (sequences: MeasureRequest['sequences']) => greatest(sequences.map(({ ids }) => ids.length));
 
 /** Where the blocks are cut for all variants alike, and how many sequences go through them together. */
 function prepare(runner: StageRunner, { sequences, memory }: MeasureRequest) {
@@ -113,7 +114,7 @@ function prepare(runner: StageRunner, { sequences, memory }: MeasureRequest) {
   const stagesOf = (blocks: readonly number[]) => plan.cut(blocks).filter(({ last }) => last <= layers);
   const lasting = stage.inputs;
   const tokens = longestOf(sequences);
-  const lanes = 1 + Math.max(...sequences.map(({ variants }) => variants.filter(isChanged).length));
+  const lanes = 1 + greatest(sequences.map(({ variants }) => variants.filter(isChanged).length));
   const dial = chooseDial({
     anatomy,
     weightBytes: summary.bytes,
@@ -152,7 +153,7 @@ function lanesOf({ inputs }: Anatomy, sequence: ScoredSequence): Lanes {
   const plain: Lane = {
     values: new Map(makeFeeds(inputs, new Map(), sequence.ids).values),
     interventions: [],
-    ...(!starts.includes(undefined) && { until: Math.max(...starts.map((start) => start ?? 0)) }),
+    ...(!starts.includes(undefined) && { until: greatest(starts.map((start) => start ?? 0)) }),
   };
   const scored = sequence.variants.map((variant): Lane => {
     const { interventions, attention } = variant;

@@ -2,6 +2,7 @@
 import { SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { countAbove, int8Errors, nearest, stateDifference } from '../../statistics/int8.js';
+import { greatest } from '../../statistics/numbers.js';
 import type { HiddenStatistics } from '../../statistics/statistics.js';
 import { checkIds } from '../../tokens/tokenizer.js';
 import type { ProgressEvent } from '../contract/measure.js';
@@ -133,7 +134,7 @@ async function* visits(
   const { loaded } = runner;
   const { anatomy, model, summary } = loaded;
   const { sequences, mean } = request;
-  const longest = Math.max(...sequences.map(({ length }) => length));
+  const longest = greatest(sequences.map(({ length }) => length));
   if (summary.context !== undefined && longest > summary.context) {
     throw new SinkscopeError({
       code: 'too-long',
@@ -147,7 +148,7 @@ async function* visits(
   const taps = new Map<number, string[]>();
   for (const [i, { block }] of places.entries()) taps.set(block, [...(taps.get(block) ?? []), names[i] ?? '']);
   const plan = makePlan(model.graph, anatomy, taps, []);
-  const last = Math.max(...places.map(({ block }) => block));
+  const last = greatest(places.map(({ block }) => block));
   const single = plan.stages.filter(({ first }) => first <= last);
   const hidden = stateBytes(anatomy, longest);
   const dial = chooseDial({

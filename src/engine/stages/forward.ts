@@ -6,6 +6,8 @@
  * Everything that runs blocks in order comes through here, so this is the place for what changes how they run: where
  * a stage is computed, what is computed in it beside its tensors, what is remembered of it.
  */
+
+import { greatest } from '../../statistics/numbers.js';
 import type { Intervention } from '../contract/interventions.js';
 import type { AttentionWindow } from '../contract/request.js';
 import type { Value, Values } from '../tensors/value.js';
@@ -99,7 +101,7 @@ export function statesHeld(plan: Plan, stages: readonly Stage[], lasting: Iterab
     for (const name of outputs) made.add(name);
     return plan.states([...made].filter((name) => needed[i]?.has(name)));
   });
-  return Math.max(1, ...counts);
+  return greatest(counts, 1);
 }
 
 /** Takes over what the other lane has, with the residual point between the two changed. */

@@ -4,7 +4,7 @@ import type { Anatomy } from '../../anatomy/anatomy.js';
 import { isPrepacked } from '../../anatomy/ops.js';
 import { withPatterns } from '../../anatomy/patterns.js';
 import { recognise } from '../../anatomy/recognise.js';
-import { SinkscopeError } from '../../errors.js';
+import { fileReason, SinkscopeError } from '../../errors.js';
 import { modelConfig } from '../../models/config.js';
 import { modelFolder } from '../../models/folder.js';
 import type { Model } from '../../onnx/model.js';
@@ -93,14 +93,23 @@ function predictsTokens({ graph }: Model, anatomy: Anatomy, labels: readonly str
  * @throws SinkscopeError `file` where the model cannot be found
  */
 export function versionOf(file: string, weights: readonly string[]): string {
-  if (!statSync(file, { throwIfNoEntry: false })) {
-    throw new SinkscopeError({ code: 'file', file, message: `${file} does not exist; choose another model.` });
+  try {
+    if (!statSync(file, { throwIfNoEntry: false }))
+      throw new SinkscopeError({ code: 'file', file, message: `${file} does not exist; choose another model.` });
+  } catch (error) {
+    if (SinkscopeError.is(error)) throw error;
+    const message = `${file} cannot be opened: ${fileReason(error)}. Choose another model.`;
+    throw new SinkscopeError({ code: 'file', file, message }, { cause: error });
   }
   const beside = Object.values(modelFolder(file)).filter((path) => path !== undefined);
   return [...new Set([file, ...weights, ...beside])].map(stamp).join('\n');
 }
 
 function stamp(file: string): string {
-  const stat = statSync(file, { throwIfNoEntry: false, bigint: true });
-  return stat ? `${file} ${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs}` : `${file} is gone`;
+  try {
+    const { dev, ino, size, mtimeNs } = statSync(file, { bigint: true });
+    return `${file} ${dev} ${ino} ${size} ${mtimeNs}`;
+  } catch (error) {
+    return `${file}: ${fileReason(error)}`;
+  }
 }

@@ -11,6 +11,7 @@
 import type { Anatomy } from '../../anatomy/anatomy.js';
 import { type GraphIndex, indexGraph } from '../../onnx/graph.js';
 import type { Graph, Node } from '../../onnx/model.js';
+import { greatest, least } from '../../statistics/numbers.js';
 
 /** A part of the graph that one session runs. */
 export interface Stage {
@@ -63,7 +64,7 @@ export function makePlan(graph: Graph, anatomy: Anatomy, taps: Taps, head: reado
       if (graphInputs.has(value) || given.includes(value) || (home !== undefined && home < first)) inputs.add(value);
       else {
         const producer = index.producer(value);
-        if (producer) open.push(...index.inputsOf(producer));
+        if (producer) for (const one of index.inputsOf(producer)) open.push(one);
       }
     }
     return [...inputs];
@@ -118,7 +119,7 @@ function merge(stages: readonly Stage[]): Stage {
   const outputs = new Set(stages.flatMap((stage) => stage.outputs));
   const inputs = new Set(stages.flatMap((stage) => stage.inputs).filter((input) => !outputs.has(input)));
   const blocks = stages.flatMap((stage) => [stage.first, stage.last]);
-  return { first: Math.min(...blocks), last: Math.max(...blocks), inputs: [...inputs], outputs: [...outputs] };
+  return { first: least(blocks), last: greatest(blocks), inputs: [...inputs], outputs: [...outputs] };
 }
 
 /** For every value that may be carried, the block that computes it. */
@@ -137,7 +138,7 @@ function findHomes(
   ]);
   for (const node of graph.nodes) {
     const inputLevels = index.inputsOf(node).flatMap((input) => levels.get(input) ?? []);
-    const level = inputLevels.length > 0 ? Math.max(...inputLevels) : undefined;
+    const level = inputLevels.length > 0 ? greatest(inputLevels) : undefined;
     for (const output of node.outputs) {
       const own = cuts.get(output) ?? (output === anatomy.source ? -1 : undefined);
       const home = cuts.get(output) ?? (own ?? level ?? Number.NaN) + 1;

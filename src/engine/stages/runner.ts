@@ -6,6 +6,7 @@ import type { Model, ValueInfo } from '../../onnx/model.js';
 import type { Value, Values } from '../tensors/value.js';
 import type { LoadedModel } from './loaded.js';
 import type { Stage } from './plan.js';
+import { reasonOf } from './reason.js';
 import { createSession, type Session } from './session.js';
 import { multiplyTransposed } from './transposed.js';
 
@@ -110,15 +111,9 @@ export class StageRunner {
         code: 'runtime',
         file: this.loaded.file,
         detail: text,
-        message: `ONNX Runtime could not run ${this.name(stage)} (${basename(this.loaded.file)}): ${shortened(text)}`,
+        message: `ONNX Runtime could not run ${this.name(stage)} (${basename(this.loaded.file)}): ${reasonOf(text)}`,
       },
       { cause: error },
     );
   }
-}
-
-/** ONNX Runtime's messages go on with stack addresses and repeat the error code. */
-function shortened(text: string): string {
-  const cause = text.replace(/\s+/g, ' ').replace(/^.*?(Status Message|returned): /i, '');
-  return cause.length > 300 ? `${cause.slice(0, 300)}…` : cause;
 }

@@ -2,14 +2,20 @@
 import { basename, dirname } from 'node:path';
 import type { Patterned } from '../../anatomy/patterns.js';
 import { modelConfig } from '../../models/config.js';
-import { isVariantFolder } from '../../models/folder.js';
+import { isVariantFolder, modelFolder } from '../../models/folder.js';
 import type { Model } from '../../onnx/model.js';
 import { weightBytes } from '../../onnx/weights.js';
+import { least } from '../../statistics/numbers.js';
+import { readTokenizerConfig } from '../../tokens/prefix.js';
 import type { ModelSummary } from '../contract/events.js';
 
 /** @param model as it was prepared, without what rebuilds its patterns */
 export function summaryOf(file: string, model: Model, { anatomy, patterns }: Patterned): ModelSummary {
-  const contexts = [anatomy.context, modelConfig(file).context].filter((context) => context !== undefined);
+  const config = modelConfig(file);
+  const contexts = [anatomy.context, config.context].filter((context) => context !== undefined);
+  const { unread = [] } = readTokenizerConfig(modelFolder(file).tokenizerConfig);
+  // What could not be used may have meant something: a longest sequence, a prefix token.
+  const unused = config.ignored.concat(unread).map((why) => `configuration: ${why}`);
   return {
     file,
     name: displayName(file),
@@ -17,12 +23,12 @@ export function summaryOf(file: string, model: Model, { anatomy, patterns }: Pat
     hidden: anatomy.hidden ?? 0,
     heads: anatomy.heads,
     kvHeads: anatomy.kvHeads,
-    context: contexts.length > 0 ? Math.min(...contexts) : undefined,
+    context: contexts.length > 0 ? least(contexts) : undefined,
     vocabulary: anatomy.vocabulary,
     parallelBlock: anatomy.parallelBlock,
     bytes: weightBytes(model),
     attention: anatomy.layers > 0 && patterns.size === anatomy.layers,
-    missing: anatomy.missing.map(({ part, why }) => `${part}: ${why}`),
+    missing: [...anatomy.missing.map(({ part, why }) => `${part}: ${why}`), ...unused],
   };
 }
 

@@ -1,4 +1,5 @@
 /** Attention through a sliding window, with and without the first tokens kept (StreamingLLM, arXiv:2309.17453). */
+import type { Weighting } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
 import type { AttentionWindow } from '../contract/request.js';
 import { type Pattern, patternOf } from '../tensors/patterns.js';
@@ -40,11 +41,17 @@ export function checkCausal(columns: Columns, file: string): void {
 }
 
 /**
- * The pattern with what the window leaves out set to 0 and the rest scaled up, as masking before the softmax does.
+ * The pattern with what the window leaves out set to 0 and the rest scaled up, as masking before the softmax does; not
+ * scaled where each weight comes from its own score alone.
  *
  * @returns undefined where nothing is left of a row: its weights were too small for the pattern's precision
  */
-export function windowedPattern(pattern: Pattern, columns: Columns, kept: AttentionWindow): Float32Array | undefined {
+export function windowedPattern(
+  pattern: Pattern,
+  columns: Columns,
+  kept: AttentionWindow,
+  weighting: Exclude<Weighting, 'other'> = 'softmax',
+): Float32Array | undefined {
   const { heads, queries, keys, values } = pattern;
   const windowed = values.slice();
   for (let head = 0; head < heads; head++) {
@@ -60,6 +67,7 @@ export function windowedPattern(pattern: Pattern, columns: Columns, kept: Attent
           windowed[row + key] = 0;
         } else sum += weight;
       }
+      if (weighting === 'elementwise') continue;
       const absent = 1 - sum - lost;
       const left = absent > lacking ? sum + absent : sum;
       if (!(left > 0)) return undefined;
@@ -90,7 +98,9 @@ export async function windowedValues(
   const { attention } = loaded.anatomy.blocks[block - 1] ?? {};
   const name = loaded.patterns.get(block);
   if (!attention) return new Map();
-  const hidden = 'operator' in attention.pattern;
+  const { weighting } = attention;
+  if (weighting === 'other') throw noWindow(loaded, block);
+  const hidden = !('tensor' in attention.pattern);
   const values = loaded.operands.get(block)?.values;
   const { weighed } = attention;
   if (name === undefined || (hidden && (values === undefined || weighed === undefined)))
@@ -102,7 +112,7 @@ export async function windowedValues(
   const pattern = patternOf(found(name));
   const columns = columnsOf(pattern);
   checkCausal(columns, loaded.file);
-  const changed = windowedPattern(pattern, columns, kept);
+  const changed = windowedPattern(pattern, columns, kept, weighting);
   if (!changed) {
     throw new SinkscopeError({
       code: 'input',
@@ -119,6 +129,14 @@ export async function windowedValues(
   const all = Array.from({ length: pattern.keys }, (_, column) => column);
   const product = updateOf({ ...pattern, values: changed }, rows, all, place, floats(before).length);
   return new Map([[weighed, withFloats(before, product)]]);
+}
+
+function noWindow({ file }: LoadedModel, block: number): SinkscopeError {
+  return new SinkscopeError({
+    code: 'input',
+    file,
+    message: `The attention weights of block ${block} come from no plain softmax, so what they would be in a window cannot be told from them; choose another model.`,
+  });
 }
 
 function hiddenPattern({ file, anatomy }: LoadedModel, block: number): SinkscopeError {

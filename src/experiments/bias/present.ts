@@ -1,7 +1,7 @@
 import { formatNumber } from '../../analysis/format.js';
 import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
 import type { AnswerTo } from '../../engine/contract/questions.js';
-import { finite, mean } from '../../statistics/numbers.js';
+import { finite, greatest, mean } from '../../statistics/numbers.js';
 import { byHead } from '../shared/heatmaps.js';
 import { massiveSettings, partWarnings, runSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
@@ -9,7 +9,7 @@ import { type BiasResult, biasConclusion } from './compute.js';
 
 export function presentBias(result: BiasResult, { text }: { readonly text: NamedText }): Presentation {
   const { blocks, names, thresholds } = result;
-  const heads = Math.max(...blocks.map((block) => block.heads.length));
+  const heads = greatest(blocks.map((block) => block.heads.length));
   const x = { name: 'layer', values: blocks.map(({ layer }) => layer) };
   const updates = (part: 'chosen' | 'rest', of: 'norm' | 'cosine') =>
     blocks.map(({ projected, heads }) => finite(projected?.[part][of] ?? mean(heads.map((head) => head[part][of]))));

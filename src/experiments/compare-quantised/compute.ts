@@ -6,6 +6,7 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
+import { greatest } from '../../statistics/numbers.js';
 import type { StateDifference } from '../../statistics/statistics.js';
 import type { Budget, Run } from '../experiment.js';
 import { outlierMagnitude } from '../shared/costs.js';
@@ -139,7 +140,7 @@ export function quantisedConclusion({ perplexity, differences, massive }: Quanti
     return `Entries that do not stand out differ by ${formatShare(distance)} of their norm at h_${farthest}: the file was probably not made from this model, or quantising has left little of it. ${measured}`;
   }
   const rises = differences.map(({ rest }, k) => rest - (differences[k - 1]?.rest ?? 0));
-  const most = rises.indexOf(Math.max(...rises));
+  const most = rises.indexOf(greatest(rises));
   if (!((rises[most] ?? 0) > 0)) return `${measured} No hidden state moves.`;
   const appear = massive.reference.some(({ softOnset }) => softOnset === most)
     ? ', where massive activations appear'

@@ -6,6 +6,7 @@ import { type Sinks, sinks } from '../../analysis/sinks.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
+import { greatest } from '../../statistics/numbers.js';
 import type { Entry } from '../../statistics/statistics.js';
 import { type Budget, eachAs, type Progress, type Run } from '../experiment.js';
 import { measurePerplexity, type Perplexity, type TextPerplexity } from '../shared/perplexity.js';
@@ -97,10 +98,13 @@ export async function* compareRuns(engine: Engine, request: CompareRequest, sign
     runs.push(yield* comparedOf(engine, request, { model, text, at: runs.length, of: pairs.length }, signal));
   }
   const axes = {
-    layers: Math.max(...runs.map(({ layers }) => layers.length - 1)),
-    tokens: Math.max(...runs.map(({ tokens }) => tokens)),
-    heads: Math.max(...runs.flatMap(({ alpha }) => alpha.map((block) => block?.first.length ?? 0)), 0),
-    largest: Math.max(...runs.flatMap(({ layers }) => layers.map(({ top }) => Math.abs(top[0]?.value ?? 0)))),
+    layers: greatest(runs.map(({ layers }) => layers.length - 1)),
+    tokens: greatest(runs.map(({ tokens }) => tokens)),
+    heads: greatest(
+      runs.flatMap(({ alpha }) => alpha.map((block) => block?.first.length ?? 0)),
+      0,
+    ),
+    largest: greatest(runs.flatMap(({ layers }) => layers.map(({ top }) => Math.abs(top[0]?.value ?? 0)))),
   };
   const [first, ...others] = runs;
   const differences = first ? others.map((run, i) => differenceOf(first, run, i + 1)) : [];

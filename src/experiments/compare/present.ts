@@ -1,5 +1,6 @@
 import { layerName, tokenLabel } from '../../analysis/label.js';
 import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
+import { greatest } from '../../statistics/numbers.js';
 import { byHead, logRatio } from '../shared/heatmaps.js';
 import { massiveSettings, sinkSettings } from '../shared/settings.js';
 import { type Compared, type CompareResult, compareConclusion, type Difference } from './compute.js';
@@ -79,7 +80,7 @@ export function presentCompare(result: CompareResult): Presentation {
           name(run),
           run.bos ? `token ${run.prefix}` : 'none',
           run.massive ? `${run.massive[0]} to ${run.massive[1]}` : 'none',
-          Math.max(...run.layers.map(({ ratio }) => ratio)),
+          greatest(run.layers.map(({ ratio }) => ratio)),
           run.sinks.rate ?? null,
           run.sinks.extraRate ?? null,
           typeof run.perplexity === 'string' ? null : run.perplexity.perplexity,

@@ -1,6 +1,7 @@
 import type { Analysis } from '../../analysis/analysis.js';
 import { layerName, textLabel, tokenLabel } from '../../analysis/label.js';
 import type { HeatmapPart, Presentation, TablePart } from '../../analysis/presentation.js';
+import { greatest } from '../../statistics/numbers.js';
 import { byHead, logRatio } from '../shared/heatmaps.js';
 import { factsOf } from '../shared/run.js';
 import { calibrationSetting, massiveSettings, partWarnings, runSettings, sinkSettings } from '../shared/settings.js';
@@ -35,7 +36,10 @@ export function presentIntervene(
     range: sizes.length > 0 ? range : undefined,
     values: values.flatMap((row) => Array.from(row)),
   });
-  const heads = Math.max(0, ...before.attention.map((statistics) => statistics?.heads ?? 0));
+  const heads = greatest(
+    before.attention.map((statistics) => statistics?.heads ?? 0),
+    0,
+  );
   return {
     title: 'Intervene',
     sentence: interveneConclusion(result),

@@ -5,6 +5,7 @@ import { type MassiveActivation, massiveActivations } from '../../analysis/massi
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Place, ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
+import { greatest } from '../../statistics/numbers.js';
 import type { Int8Errors } from '../../statistics/statistics.js';
 import type { Budget, Run } from '../experiment.js';
 import { outlierMagnitude } from '../shared/costs.js';
@@ -99,7 +100,7 @@ export function outliersConclusion({ outlierDims, massive, int8, hidden }: Outli
   const scalars = massive.filter(({ kind }) => kind === 'massive').length;
   const found = `Outlier features (vectors): ${outlierDims.length} of ${hidden} dims. Massive activations (scalars): ${scalars}, and ${massive.length - scalars} large ones.`;
   const times = int8.map((errors) => errors.with.tensor / errors.without.tensor);
-  const worst = times.indexOf(Math.max(...times));
+  const worst = times.indexOf(greatest(times));
   const errors = int8[worst];
   if (!errors || (times[worst] ?? 0) < 1.5) {
     return `${found} Taking out what stands out hardly lowers the int8 error of any layer: this model has no massive activations that quantisation would have to mind.`;

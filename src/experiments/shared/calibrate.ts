@@ -5,7 +5,7 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { MeanEvent, ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
-import { mean } from '../../statistics/numbers.js';
+import { greatest, mean } from '../../statistics/numbers.js';
 import { uniform } from '../../statistics/random.js';
 import type { Budget, Progress } from '../experiment.js';
 import { firstDelimiters } from './delimiter.js';
@@ -79,7 +79,8 @@ export async function* calibrate(
   for await (const event of follow(states)) {
     if (event.type === 'mean') means.push(event);
     else yield progress(event);
-    if (event.type === 'states') sightings.push(...sightingsOf(event.states, delimiters[event.sequence], thresholds));
+    if (event.type === 'states')
+      for (const one of sightingsOf(event.states, delimiters[event.sequence], thresholds)) sightings.push(one);
   }
   const found = request.largest === undefined ? massivePoints(sightings, means, sequences.length) : undefined;
   const { layer, points } = found ?? largestPoints(means, request.largest ?? 1);
@@ -159,7 +160,7 @@ function largestPoints(means: readonly MeanEvent[], count: number) {
   }
   const ratios = means.map(({ statistics }) => ratio(statistics.top[0]?.value ?? 0, statistics));
   const jumps = ratios.map((now, layer) => (layer === 0 ? Number.NEGATIVE_INFINITY : now - (ratios[layer - 1] ?? 0)));
-  const layer = jumps.indexOf(Math.max(...jumps));
+  const layer = jumps.indexOf(greatest(jumps));
   const points = meanAt(means, layer).statistics.top.slice(0, count);
   return { layer, points: points.map(({ token, dim, value }) => ({ token, dim, mean: value })) };
 }

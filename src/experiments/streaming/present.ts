@@ -1,6 +1,7 @@
 import { counted } from '../../analysis/format.js';
 import type { HeatmapPart, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
+import { greatest } from '../../statistics/numbers.js';
 import { byHead } from '../shared/heatmaps.js';
 import { rowBars, rowTable } from '../shared/rows.js';
 import { leftWarnings, windowSettings } from '../shared/settings.js';
@@ -9,7 +10,7 @@ import { type StreamingResult, streamingConclusion } from './compute.js';
 
 export function presentStreaming(result: StreamingResult, { text }: { readonly text: NamedText }): Presentation {
   const { model, window, sinks, windows, evicted, rows } = result;
-  const heads = Math.max(...evicted.window.map((shares) => shares.length));
+  const heads = greatest(evicted.window.map((shares) => shares.length));
   const heatmap = (heading: string, shares: readonly (readonly number[])[]): HeatmapPart => ({
     heading,
     ...byHead(

@@ -5,7 +5,7 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Intervention } from '../../engine/contract/interventions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
-import { mean } from '../../statistics/numbers.js';
+import { greatest, least, mean } from '../../statistics/numbers.js';
 import { uniform } from '../../statistics/random.js';
 import type { Entry, HiddenStatistics } from '../../statistics/statistics.js';
 import type { Budget, Run } from '../experiment.js';
@@ -113,7 +113,7 @@ export async function* fixMean(engine: Engine, request: VisionRequest, signal?: 
     dims,
     entries: pictures.map(({ entries }) => entries),
     massive: chosen.some(({ entry, state }) => kindOf(entry.value, state, thresholds) === 'massive'),
-    largestRatio: Math.max(...chosen.map(({ entry, state }) => ratio(entry.value, state))),
+    largestRatio: greatest(chosen.map(({ entry, state }) => ratio(entry.value, state))),
     rows: variants.map((name) => rowOf(name, changes[name])),
   };
 }
@@ -280,7 +280,7 @@ function rowOf(name: VisionRow['name'], changes: readonly Change[]): VisionRow {
   return {
     name,
     cosine: mean(changes.map(({ cosine }) => cosine)),
-    leastCosine: Math.min(...changes.map(({ cosine }) => cosine)),
+    leastCosine: least(changes.map(({ cosine }) => cosine)),
     change: mean(changes.map(({ relative }) => relative)),
     sameTop: mean(changes.map(({ sameTop }) => Number(sameTop))),
   };

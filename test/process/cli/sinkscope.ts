@@ -1,7 +1,8 @@
 /** The command line as its users have it: the built `dist/cli.js`, started as a process. */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import type { ResultJson } from '../../../src/analysis/result.js';
@@ -33,10 +34,11 @@ export function start(...args: string[]): ChildProcessWithoutNullStreams {
   return spawn(process.execPath, [cli, ...args], { cwd: join(root, 'test') });
 }
 
-export async function ended(child: ChildProcessWithoutNullStreams): Promise<Ended> {
+/** Waits for the end; an output that is not piped here gives nothing. */
+export async function ended(child: ChildProcess): Promise<Ended> {
   const [stdout, stderr, [code, signal]] = await Promise.all([
-    text(child.stdout),
-    text(child.stderr),
+    text(child.stdout ?? Readable.from([])),
+    text(child.stderr ?? Readable.from([])),
     once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>,
   ]);
   return { code, signal, stdout, stderr };

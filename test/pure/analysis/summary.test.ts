@@ -3,6 +3,7 @@ import type { Analysis } from '../../../src/analysis/analysis.js';
 import { emptyAnalysis } from '../../../src/analysis/analysis.js';
 import { summary } from '../../../src/analysis/summary.js';
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
+import { report } from '../../../src/cli/report.js';
 import { hidden, layers, pattern, run } from './example.js';
 
 const text = (analysis: Analysis) =>
@@ -61,6 +62,15 @@ describe('summary', () => {
         '(massive is above 100 and 1,000 × the median). ' +
         'No sink: no token draws α > 0.3 in 10 % of the 2 heads (T = 12).',
     );
+  });
+
+  it('has a sentence for states of zeros, which have no ratio', () => {
+    const zeros = run([hidden(0, [0, 0, 0]), hidden(0, [0, 0, 0])]);
+    expect(text(zeros)).toContain('No massive activations: every finite entry is 0.');
+    expect(text(zeros)).not.toContain('NaN');
+    const lines = report(zeros, defaultThresholds).join('\n');
+    expect(lines).toContain('0 ×');
+    expect(lines).not.toContain('NaN');
   });
 
   it('names the extra column', () => {

@@ -1,7 +1,7 @@
 /** What is recognised of graphs that no fixture has. */
 import { describe, expect, it } from 'vitest';
 import { recognise } from '../../../src/anatomy/recognise.js';
-import { modelOf } from '../../support/graph.js';
+import { modelOf, nodesOf } from '../../support/graph.js';
 
 /** A decoder that attends to `states` after its tokens; `attend` writes an attention of queries, keys and values. */
 function decoder(attend: (q: string, k: string, v: string, to: string) => string) {
@@ -53,5 +53,128 @@ describe('attention to an encoder is a part of the block that it is in', () => {
     expect(missing).toEqual([
       { part: 'cross-attention of all 2 blocks', why: 'it looks at states that are not the tokens shown' },
     ]);
+  });
+});
+
+/** Nodes from the scores `s` to the weights `p`, with `@` behind each name; `one` and `few` are constants. */
+const softmax = 'p@ = Softmax(s@)';
+
+/** A stack of additions, each of an attention or an MLP, that begins at h0 and ends at h<n>. */
+function stack(kinds: readonly ('attention' | 'mlp')[], { weights = softmax, down = 'd@ = MatMul(i@, down)' } = {}) {
+  const attention = `
+    q@ = MatMul(FROM, square)
+    k@ = MatMul(FROM, square)
+    v@ = MatMul(FROM, square)
+    t@ = Transpose(k@) perm=0,2,1
+    s@ = MatMul(q@, t@)
+    ${weights}
+    w@ = MatMul(p@, v@)
+    o@ = MatMul(w@, square)
+    TO = Add(FROM, o@)`;
+  const mlp = `
+    u@ = MatMul(FROM, up)
+    i@ = Relu(u@)
+    ${down}
+    TO = Add(FROM, d@)`;
+  const lines = kinds.map((kind, i) =>
+    (kind === 'mlp' ? mlp : attention)
+      .replaceAll('FROM', `h${i}`)
+      .replaceAll('TO', `h${i + 1}`)
+      .replaceAll('@', `${i}`),
+  );
+  return modelOf(`h0 = Gather(table, ids)${lines.join('')}\nlogits = MatMul(h${kinds.length}, head)`, {
+    inputs: { ids: ['batch', 'tokens'], condition: ['batch', 1, 8] },
+    types: { ids: 7 },
+    outputs: ['logits'],
+    weights: { table: [20, 8], square: [8, 8], up: [8, 32], down: [32, 8], head: [8, 20], one: [], few: [4, 4] },
+  });
+}
+
+describe('a block begins', () => {
+  const points = (...kinds: Parameters<typeof stack>[0]) => {
+    const { embedding, blocks } = recognise(stack(kinds));
+    return [embedding, ...blocks.map(({ residPost }) => residPost)];
+  };
+
+  it('with its attention', () => {
+    expect(points('attention', 'mlp', 'attention', 'mlp')).toEqual(['h0', 'h2', 'h4']);
+  });
+
+  it('with an MLP where as much stands before the first attention as is missing after the last', () => {
+    expect(points('mlp', 'attention', 'mlp', 'mlp', 'attention', 'mlp')).toEqual(['h0', 'h3', 'h6']);
+    expect(points('mlp', 'attention', 'mlp', 'attention')).toEqual(['h0', 'h2', 'h4']);
+    expect(points('mlp', 'attention', 'mlp')).toEqual(['h0', 'h3']);
+  });
+
+  it('with its attention, after an MLP that belongs to the embedding', () => {
+    expect(points('mlp', 'attention', 'mlp', 'attention', 'mlp')).toEqual(['h1', 'h3', 'h5']);
+  });
+
+  it('and its MLP is the one after its attention, its middle between the two', () => {
+    const [block] = recognise(stack(['mlp', 'attention', 'mlp', 'mlp', 'attention', 'mlp'])).blocks;
+    expect(block).toMatchObject({ residMid: 'h2', mlpIntermediate: 'i2' });
+  });
+});
+
+describe('values are weighed', () => {
+  it.each([
+    ['by a sigmoid', 'p@ = Sigmoid(s@)', 'elementwise'],
+    ['by a squared ReLU', 'r@ = Relu(s@)\n p@ = Mul(r@, r@)', 'elementwise'],
+    ['by the exponential of a LogSoftmax', 'l@ = LogSoftmax(s@)\n p@ = Exp(l@)', 'softmax'],
+    [
+      'by a rectified softmax (softpick)',
+      `m@ = ReduceMax(s@)
+       c@ = Sub(s@, m@)
+       e@ = Exp(c@)
+       f@ = Sub(e@, one)
+       r@ = Relu(f@)
+       a@ = Abs(f@)
+       n@ = ReduceSum(a@)
+       g@ = Add(n@, one)
+       p@ = Div(r@, g@)`,
+      'other',
+    ],
+    ['after heads are mixed', 'x@ = Softmax(s@)\n p@ = MatMul(few, x@)', 'other'],
+    ['after the scores of heads are mixed', 'x@ = MatMul(few, s@)\n p@ = Softmax(x@)', 'softmax'],
+    ['by the largest scores', 'x@, y@ = TopK(s@, few)\n z@ = ScatterElements(s@, y@, x@)\n p@ = Softmax(z@)', 'other'],
+  ])('%s', (_, weights, weighting) => {
+    const { blocks, missing } = recognise(stack(['attention', 'mlp'], { weights }));
+    expect(blocks[0]?.attention).toMatchObject({ pattern: { tensor: 'p0' }, weighting });
+    expect(missing.map(({ part }) => part)).toEqual(weighting === 'softmax' ? [] : ['softmax of the only block']);
+  });
+
+  it('by scores that are no function of products, as in linear attention, is no attention', () => {
+    expect(
+      recognise(stack(['attention', 'mlp'], { weights: 'p@ = Mul(s@, one)' })).blocks[0]?.attention,
+    ).toBeUndefined();
+  });
+
+  it('with a division put off', () => {
+    const model = stack(['attention', 'mlp'], { weights: 'p@ = Exp(s@)' });
+    const nodes = model.graph.nodes.flatMap((node) =>
+      node.outputs[0] === 'o0'
+        ? [...nodesOf('n = ReduceSum(p0)\n x = Div(w0, n)'), { ...node, inputs: ['x', 'square'] }]
+        : [node],
+    );
+    const { blocks } = recognise({ ...model, graph: { ...model.graph, nodes } });
+    expect(blocks[0]?.attention?.pattern).toMatchObject({ parts: [{ tensor: 'p0', divisor: 'n' }] });
+  });
+});
+
+describe('an MLP intermediate is what the last product multiplies', () => {
+  it.each([
+    [
+      'behind a gate that a condition makes',
+      'a@ = MatMul(condition, square)\n b@ = MatMul(i@, down)\n d@ = Mul(a@, b@)',
+    ],
+    [
+      'behind a gate that the stream makes',
+      'a@ = MatMul(FROM, square)\n g@ = Sigmoid(a@)\n b@ = MatMul(i@, down)\n d@ = Mul(b@, g@)',
+    ],
+    ['in a step towards a result', 'b@ = MatMul(i@, down)\n c@ = Sub(b@, FROM)\n d@ = Mul(c@, one)'],
+  ])('%s', (_, down) => {
+    const { blocks, missing } = recognise(stack(['attention', 'mlp', 'attention', 'mlp'], { down }));
+    expect(blocks.map(({ mlpIntermediate }) => mlpIntermediate)).toEqual(['i1', 'i3']);
+    expect(missing).toEqual([]);
   });
 });

@@ -4,7 +4,11 @@ import { flowOf } from '../../../src/anatomy/flow.js';
 import { residualStream } from '../../../src/anatomy/residual.js';
 import { modelOf } from '../../support/graph.js';
 
-const parts = { inputs: { x: ['tokens', 8] }, weights: { w: [8, 8], bias: [8], gamma: [8] }, outputs: ['y'] };
+const parts = {
+  inputs: { x: ['tokens', 8] },
+  weights: { w: [8, 8], bias: [8], gamma: [8], lambda: [], mu: [], one: [] },
+  outputs: ['y'],
+};
 
 /** The points between additions, and what each addition's branches give. */
 function of(text: string) {
@@ -51,6 +55,57 @@ describe('a residual stream', () => {
     const both = { points: ['x', 'y'], branches: [['c', 'd']] };
     expect(of(`${branches} y = Sum(x, c, d)`)).toEqual(both);
     expect(of(`${branches} s = Add(x, c)\n y = Add(s, d)`)).toEqual(both);
+  });
+
+  it('goes past what a branch adds to its own inside', () => {
+    expect(
+      of(`
+        n = LayerNormalization(x, gamma)
+        c = MatMul(n, w)
+        i = Add(n, c)
+        a = MatMul(i, w)
+        h = Add(x, a)
+        m = LayerNormalization(h, gamma)
+        d = MatMul(m, w)
+        j = Add(m, d)
+        e = MatMul(j, w)
+        k = Add(j, e)
+        b = MatMul(k, w)
+        y = Add(h, b)`),
+    ).toEqual({ points: ['x', 'h', 'y'], branches: [['a'], ['b']] });
+  });
+
+  it('is what it was before it is mixed with where it began, scaled or not', () => {
+    expect(
+      of(`
+        x1 = Mul(x, lambda)
+        x2 = Mul(x, mu)
+        s = Add(x1, x2)
+        a = MatMul(s, w)
+        h = Add(s, a)
+        h1 = Mul(h, lambda)
+        x3 = Mul(mu, x)
+        t = Add(h1, x3)
+        b = MatMul(t, w)
+        y = Add(t, b)`),
+    ).toEqual({ points: ['x', 'h', 'y'], branches: [['a'], ['b']] });
+  });
+
+  it('may have its branches subtracted, but is not subtracted itself', () => {
+    expect(of('a = MatMul(x, w)\n h = Sub(x, a)\n b = MatMul(h, w)\n y = Sub(h, b)')?.points).toEqual(['x', 'h', 'y']);
+    expect(of('a = MatMul(x, w)\n y = Sub(a, x)')).toBeUndefined();
+  });
+
+  it('may be scaled by a gate that each block makes of it', () => {
+    const highway = (from: string, to: string) => `
+      ${to}/p = MatMul(${from}, w)
+      ${to}/g = Sigmoid(${to}/p)
+      ${to}/r = Sub(one, ${to}/g)
+      ${to}/k = Mul(${to}/r, ${from})
+      ${to}/f = MatMul(${from}, w)
+      ${to}/t = Mul(${to}/g, ${to}/f)
+      ${to} = Add(${to}/k, ${to}/t)`;
+    expect(of(`${highway('x', 'h')} ${highway('h', 'y')}`)?.points).toEqual(['x', 'h', 'y']);
   });
 
   it('ends after a bias that is added alone', () => {

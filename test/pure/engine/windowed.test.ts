@@ -68,6 +68,13 @@ it('nothing is made of a row of which the window leaves nothing', () => {
   expect(windowedPattern(onFirst, columnsOf(onFirst), { window: 2, sinks: 1 })).toEqual(values);
 });
 
+it('weights that come each from its own score are left as they are where the window has them', () => {
+  const values = Float32Array.from([0.5, 0, 0, 0.75, 0.5, 0, 0.25, 0.75, 0.5]);
+  const pattern: Pattern = { heads: 1, queries: 3, keys: 3, values };
+  const windowed = windowedPattern(pattern, columnsOf(pattern), { window: 2, sinks: 0 }, 'elementwise');
+  expect(windowed).toEqual(Float32Array.from([0.5, 0, 0, 0.75, 0.5, 0, 0, 0.75, 0.5]));
+});
+
 it('what sees later tokens is refused a window', () => {
   const whole = attention(() => true);
   expect(() => checkCausal(columnsOf(whole), 'm.onnx')).toThrow(/^m\.onnx lets every token see all others.*\.$/);

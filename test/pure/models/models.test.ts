@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { modelConfig } from '../../../src/models/config.js';
-import { expandHome, findModels } from '../../../src/models/find.js';
+import { expandHome, findModels, findNamed } from '../../../src/models/find.js';
 import { modelFolder } from '../../../src/models/folder.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -42,7 +42,7 @@ describe('findModels', () => {
       'UPPER.ONNX': '',
       'notes.onnx.md': '',
     });
-    const models = await findModels({ folders: [folder], settings: [], bundled: nowhere });
+    const { models } = await findModels({ folders: [folder], settings: [], bundled: nowhere });
     const where = `tree${trees - 1}`;
     expect(models.map(({ name, bytes }) => [name, bytes])).toEqual([
       ['genai', 5],
@@ -70,20 +70,23 @@ describe('findModels', () => {
       '1/2/3/4/5/6/7/8/model.onnx': '',
       '1/2/3/4/5/6/7/8/9/model.onnx': '',
     });
-    expect(names(await findModels({ folders: [folder], settings: [], bundled: nowhere }))).toEqual(['8']);
+    const { models, left } = await findModels({ folders: [folder], settings: [], bundled: nowhere });
+    expect(names(models)).toEqual(['8']);
+    expect(left).toEqual([`Folders more than 8 levels below ${folder} were not looked into; name one of them.`]);
   });
 
-  it('ends with a bounded number, nearest first', async () => {
+  it('ends with a bounded number, nearest first, and says so', async () => {
     const files = Object.fromEntries(Array.from({ length: 600 }, (_, index) => [`deep/er/${index}.onnx`, '']));
     const folder = tree({ ...files, 'near.onnx': '' });
-    const models = await findModels({ folders: [folder], settings: [], bundled: nowhere });
+    const { models, left } = await findModels({ folders: [folder], settings: [], bundled: nowhere });
+    expect(left).toEqual([`Of the 601 models in ${folder}, the first 500 are listed; name the folder of another one.`]);
     expect(models).toHaveLength(500);
     expect(models.map(({ file }) => file)).toContain(join(folder, 'near.onnx'));
   });
 
   it('takes files and folders from the settings, each model once, under the first place it was found', async () => {
     const folder = tree({ 'a/model.onnx': '', 'b/model.onnx': '', 'b/readme.md': '' });
-    const models = await findModels({
+    const { models, left } = await findModels({
       folders: [folder, folder],
       settings: [join(folder, 'b'), join(folder, 'b/model.onnx'), join(folder, 'b/readme.md'), nowhere],
       bundled: nowhere,
@@ -92,10 +95,11 @@ describe('findModels', () => {
       ['b', 'settings'],
       ['a', 'workspace'],
     ]);
+    expect(left).toEqual([]);
   });
 
   it('finds the four demo models that come with the extension', async () => {
-    const models = await findModels({ folders: [], settings: [], bundled: join(root, 'media/models') });
+    const { models } = await findModels({ folders: [], settings: [], bundled: join(root, 'media/models') });
     expect(names(models)).toEqual(['llama', 'llama-bias', 'llama-plain', 'llama-sink']);
     expect(models.every(({ origin, bytes }) => origin === 'bundled' && bytes > 1e6)).toBe(true);
   });
@@ -106,7 +110,7 @@ describe('findModels', () => {
     symlinkSync(join(folder, 'gone'), join(folder, 'here/gone.onnx'));
     symlinkSync(folder, join(folder, 'here/loop'));
     mkdirSync(join(folder, 'folder.onnx'));
-    const models = await findModels({ folders: [folder], settings: [], bundled: nowhere });
+    const { models } = await findModels({ folders: [folder], settings: [], bundled: nowhere });
     expect(models.map(({ name, bytes }) => [name, bytes])).toEqual([['here', 4]]);
   });
 
@@ -114,6 +118,37 @@ describe('findModels', () => {
     expect(expandHome('~/models')).toBe(join(homedir(), 'models'));
     expect(expandHome('~')).toBe(homedir());
     expect(expandHome('~other/models')).toBe('~other/models');
+  });
+});
+
+describe('what settings name', () => {
+  const bundled = join(root, 'media/models');
+  const defaults = { model: 'llama', models: [] };
+  const origins = ({ models }: { models: readonly { name: string; origin: string }[] }) =>
+    models.filter(({ origin }) => origin !== 'bundled').map(({ name, origin }) => `${name}: ${origin}`);
+
+  it('the name of a bundled model is no path, whatever a workspace has', async () => {
+    const folder = tree({ 'llama/model.onnx': 'a', 'llama/more/b.onnx': 'b' });
+    expect(origins(await findNamed(defaults, bundled, folder))).toEqual([]);
+    expect(names((await findNamed(defaults, bundled, folder)).models)).toContain('llama');
+  });
+
+  it('a relative path starts from the folder, and nowhere without one', async () => {
+    const folder = tree({ 'own/model.onnx': 'a' });
+    const relative = { model: 'own', models: ['own', './own', 'own/model.onnx'] };
+    expect(origins(await findNamed(relative, bundled, folder))).toEqual(['own: settings']);
+    const before = process.cwd();
+    process.chdir(folder);
+    try {
+      expect(origins(await findNamed(relative, bundled))).toEqual([]);
+    } finally {
+      process.chdir(before);
+    }
+  });
+
+  it('an absolute path is where it is', async () => {
+    const folder = tree({ 'own/model.onnx': 'a' });
+    expect(origins(await findNamed({ model: join(folder, 'own'), models: [] }, bundled))).toEqual(['own: settings']);
   });
 });
 

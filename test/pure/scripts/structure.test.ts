@@ -69,3 +69,31 @@ it('a name that is exported means one thing', () => {
     'these mean one thing now: take them off the list',
   ).toEqual([]);
 });
+
+/** What hands texts to where they could be more than texts, and the only files that do: each makes them visible. */
+const borders: readonly { readonly in: string; readonly says: RegExp; readonly only: readonly string[] }[] = [
+  {
+    in: 'src/cli/',
+    says: /process\.(stdout|stderr)\b|\bconsole\./,
+    only: ['src/cli/progress.ts', 'src/cli/terminal.ts'],
+  },
+  {
+    in: 'src/extension/',
+    says: /\bshow(QuickPick|(Error|Warning|Information)Message)\b|createStatusBarItem|new vscode\.(TreeItem|MarkdownString|Hover)\b|\.isTrusted = |panel\.title/,
+    only: ['src/extension/surfaces.ts'],
+  },
+  { in: 'webview/', says: /import \{[^}]*\bhtml\b[^}]*\} from 'lit'/, only: ['webview/html.ts'] },
+  { in: 'webview/', says: /innerHTML|outerHTML|insertAdjacentHTML|unsafe(HTML|SVG|Static)|document\.write/, only: [] },
+  { in: 'webview/', says: /\.(textContent|innerText) =/, only: ['webview/tooltip.ts'] },
+  { in: '', says: /isTrusted = true|supportHtml = true/, only: [] },
+  // A call takes only so many arguments, and lists from files may have any number of entries.
+  { in: '', says: /Math\.(max|min)\([^()]*\.\.\.|\.push\(\.\.\./, only: [] },
+];
+
+it.each(borders)('$says stands in no file of $in but $only', ({ in: folder, says, only }) => {
+  const found = [...files].filter(([file, text]) => {
+    const own = /^(src|webview)\//.test(file) && !file.startsWith('webview/dev/');
+    return own && file.startsWith(folder) && says.test(text.replace(/`Math\.max\(\.\.\.values\)`/, ''));
+  });
+  expect(found.map(([file]) => file).sort()).toEqual(only);
+});

@@ -46,3 +46,10 @@ it('arrays together may be no larger than one', async () => {
   await tensor('a').catch(() => undefined);
   await expect(tensor('a')).rejects.toThrow(/unfold to more/);
 });
+
+it('what is no ordinary file is not opened', async () => {
+  await expect(openNpz(folder)).rejects.toMatchObject({
+    code: 'file',
+    message: `${folder} is not a readable .npz file: it is no ordinary file. Write it again with numpy.savez.`,
+  });
+});

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SinkscopeError } from '../../../src/errors.js';
+import { readTokenizerConfig } from '../../../src/tokens/prefix.js';
 import { checkFit, checkIds, loadTokenizer } from '../../../src/tokens/tokenizer.js';
-import { folder, ids, load, problem, root, special, wordLevel } from './support.js';
+import { folder, ids, load, problem, root, special, template, wordLevel } from './support.js';
 
 describe('fit to the model', () => {
   const tokenizer = load(join(root, 'media/models/llama'));
@@ -35,6 +36,28 @@ describe('fit to the model', () => {
     expect(() => checkIds([0, 8191], 8192)).not.toThrow();
     expect(() => checkIds([1e9], undefined)).not.toThrow();
   });
+});
+
+const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
+const precompiled = (bytes: Uint8Array) => ({ type: 'Precompiled', precompiled_charsmap: base64(bytes) });
+
+/** A compiled normalisation of Darts-clone's layout that replaces "x": a root, a unit for the letter, its leaf. */
+function charsmap({ root = 256, value = 0, replacement = 'one' } = {}): Uint8Array {
+  const [letter, leaf] = [256 ^ 0x78, 256 ^ 0xf0];
+  const trie = new Uint32Array(512);
+  trie[0] = root << 10;
+  trie[letter] = 0x78 | (1 << 8) | ((letter ^ leaf) << 10);
+  trie[leaf] = (2 ** 31 + value) >>> 0;
+  return Buffer.concat(
+    [Uint32Array.of(trie.byteLength), trie, Buffer.from(`${replacement}\0`)].map((part) =>
+      Buffer.from(part.buffer, part.byteOffset, part.byteLength),
+    ),
+  );
+}
+
+it('a compiled normalisation that is sound does its work', async () => {
+  const content = { ...wordLevel, normalizer: precompiled(charsmap()) };
+  expect(await ids(folder({ 'tokenizer.json': content }), 'x two')).toEqual([3, 4]);
 });
 
 describe('bad files', () => {
@@ -83,6 +106,39 @@ describe('bad files', () => {
       },
       /contradicts itself/,
     ],
+    [
+      'a compiled normalisation without a trie',
+      { ...wordLevel, normalizer: precompiled(Uint8Array.of(0, 0, 0, 0, 0xff)) },
+      /contradicts itself: its precompiled_charsmap has no trie/,
+    ],
+    [
+      'one that is cut off, in a sequence',
+      { ...wordLevel, normalizer: { type: 'Sequence', normalizers: [precompiled(Uint8Array.of(0, 1, 0, 0, 0))] } },
+      /its precompiled_charsmap is cut off/,
+    ],
+    [
+      'one whose trie leads out of it',
+      { ...wordLevel, normalizer: precompiled(charsmap({ root: 2 ** 20 })) },
+      /its precompiled_charsmap leads out of its trie/,
+    ],
+    [
+      'one whose replacement is nowhere, in a notation without types',
+      { ...wordLevel, normalizer: { precompiled_charsmap: base64(charsmap({ value: 9 })) } },
+      /its precompiled_charsmap leads out of its replacements/,
+    ],
+    [
+      'one whose replacement begins within a character',
+      { ...wordLevel, normalizer: precompiled(charsmap({ value: 1, replacement: 'ñ' })) },
+      /its precompiled_charsmap leads out of its replacements/,
+    ],
+    [
+      'a template that puts the text again and again',
+      {
+        ...wordLevel,
+        post_processor: { ...template([], []), single: Array(3).fill({ Sequence: { id: 'A', type_id: 0 } }) },
+      },
+      /contradicts itself: its post_processor puts a text 3 times/,
+    ],
     ['deeply nested', '['.repeat(1e6), /not valid JSON|no tokenizer/],
     [
       'a deep pre-tokenizer',
@@ -115,11 +171,30 @@ describe('bad files', () => {
     expect(await ids(folder({ 'tokenizer.json': wordLevel, 'tokenizer_config.json': config }), 'one')).toEqual([1, 3]);
   });
 
-  it('a broken tokenizer_config.json is named', () => {
+  it('a broken tokenizer_config.json is no reason to stop, and is named', async () => {
     const path = folder({ 'tokenizer.json': wordLevel, 'tokenizer_config.json': '{' });
-    expect(problem(() => loadTokenizer(path))).toMatchObject({
-      code: 'tokenizer',
-      file: join(path, 'tokenizer_config.json'),
-    });
+    expect(await ids(path, 'one')).toEqual([3]);
+    const file = join(path, 'tokenizer_config.json');
+    expect(readTokenizerConfig(file)).toEqual({ unread: expect.stringContaining(`${file} is not valid JSON`) });
+  });
+
+  it.each(['constructor', 'prototype', '__proto__', 'toString'])('%s is a word like any other', async (word) => {
+    const { model } = wordLevel;
+    const named = {
+      ...wordLevel,
+      model: { ...model, vocab: { ...model.vocab, NAME: 6 } },
+      post_processor: {
+        ...template(['NAME'], []),
+        special_tokens: { NAME: { id: 'NAME', ids: [6], tokens: ['NAME'] } },
+      },
+    };
+    // As JSON, for `__proto__` in an object of JavaScript's would be no entry.
+    const loaded = load(folder({ 'tokenizer.json': JSON.stringify(named).replaceAll('NAME', word) }));
+    expect(loaded.vocabularySize).toBe(7);
+    const { tokens } = await loaded.encode('one', { bos: undefined });
+    expect(tokens.map(({ id, text }) => [id, text])).toEqual([
+      [6, word],
+      [3, 'one'],
+    ]);
   });
 });

@@ -1,5 +1,6 @@
 /** Direct logit attribution: what each part of the model adds to one logit. */
 import { SinkscopeError } from '../../../errors.js';
+import { greatest } from '../../../statistics/numbers.js';
 import type { AnswerTo } from '../../contract/questions.js';
 import { fixedLength } from '../../inputs/feeds.js';
 import { floats, rowsOf, sliceRows, type Value, withRows } from '../../tensors/value.js';
@@ -47,7 +48,7 @@ export const answerAttribution: Answerer<'attribution'> = async (run, { token, t
   if (bias !== 0) parts.push({ part: 'bias', logit: bias });
   const logit = entry(whole, id);
   const left = logit - parts.reduce((sum, part) => sum + part.logit, 0);
-  if (Math.abs(left) > 1e-3 * Math.max(...parts.map((part) => Math.abs(part.logit))))
+  if (Math.abs(left) > 1e-3 * greatest(parts.map((part) => Math.abs(part.logit))))
     parts.push({ part: 'rest', logit: left });
   return { token, target: { id, text: run.loaded.tokenizer()?.decode(id) ?? `token ${id}` }, logit, parts };
 };

@@ -1,5 +1,6 @@
 /** Implicit attention bias (arXiv:2402.17762): what chosen keys add to every query's attention output, against the rest. */
 import { SinkscopeError } from '../../../errors.js';
+import { greatest } from '../../../statistics/numbers.js';
 import type { AnswerTo } from '../../contract/questions.js';
 import type { Pattern } from '../../tensors/patterns.js';
 import { columnsOf, type Place, placeOf, updateOf, type WeighedRows, weighedRows } from '../../tensors/site.js';
@@ -26,7 +27,7 @@ export const answerBias: Answerer<'bias'> = async (run, { layer, tokens: chosen 
 
   const columns = columnsOf(pattern);
   const picked = chosen === 'extra' ? columns.extra : chosen.map((token) => columns.offset + token);
-  const from = Math.max(chosen === 'extra' ? 0 : Math.max(...chosen), 0) + 1;
+  const from = Math.max(chosen === 'extra' ? 0 : greatest(chosen), 0) + 1;
   if (picked.length === 0) {
     throw new SinkscopeError({
       code: 'input',
@@ -36,7 +37,7 @@ export const answerBias: Answerer<'bias'> = async (run, { layer, tokens: chosen 
   if (chosen !== 'extra' && chosen.some((token) => token >= tokens)) {
     throw new SinkscopeError({
       code: 'input',
-      message: `There is no token ${Math.max(...chosen)}: the run has ${tokens}.`,
+      message: `There is no token ${greatest(chosen)}: the run has ${tokens}.`,
     });
   }
   if (tokens - from < 2) {
@@ -71,7 +72,9 @@ export const answerBias: Answerer<'bias'> = async (run, { layer, tokens: chosen 
     normed: norm && byToken(norm, measure),
   });
   const keyRows =
-    keys === undefined ? undefined : keyRowsOf(valueNamed(found, keys), rows, pattern, 'tensor' in attention.pattern);
+    keys === undefined
+      ? undefined
+      : keyRowsOf(valueNamed(found, keys), rows, pattern, !('operator' in attention.pattern));
   return {
     counted: { from, queries: tokens - from },
     heads,

@@ -1,0 +1,239 @@
+/** The additions of a residual stream as blocks: what their branches are, and where a block begins. */
+import { floatAttribute, intsAttribute } from '../onnx/model.js';
+import type { Attention, Block } from './anatomy.js';
+import { attentionOf } from './attention.js';
+import { between, downstream, type Flow, stripped } from './flow.js';
+import { inputAs } from './operators/table.js';
+import { factors, isConvolution, isMixer, isSum } from './ops.js';
+import { branchProduct, weightProduct } from './products.js';
+import { type Branch, endedLike, type ResidualStream, type Step } from './residual.js';
+import { attentionObstacle, type Gap, mlpObstacle } from './words.js';
+
+/** A branch, and the attention in it. */
+interface Term extends Branch {
+  readonly attention: Attention | undefined;
+  /** Patterns of it that are no heads of this attention. */
+  readonly further: number;
+}
+
+/** What the branches of one addition are. */
+export interface StepParts {
+  readonly step: Step;
+  readonly terms: readonly Term[];
+  readonly attention: Attention | undefined;
+  /** The attention looks at something else than the residual stream, e.g. at an encoder's states. */
+  readonly cross: boolean;
+  /** Moves information between tokens by other means. */
+  readonly mixer: boolean;
+  /** Mixes copies of the stream that are kept side by side, token by token. */
+  readonly copies: boolean;
+  readonly mlp:
+    | { readonly intermediate: string; readonly rows: number | undefined; readonly factor: number }
+    | undefined;
+  /** The first branch that is neither attention nor another mixer. */
+  readonly mlpBranch: Branch | undefined;
+}
+
+function partsOf(flow: Flow, step: Step, stream: ReadonlySet<string>): StepParts {
+  const terms = step.branches.flatMap((branch) => termsOf(flow, step.skip, branch));
+  const others = terms.filter(({ attention }) => attention === undefined);
+  const copies = others.some((term) => mixesCopies(flow, step.skip, term));
+  const plain = others.filter((term) => copies || !mixesTokens(flow, term));
+  const [mlpBranch] = plain;
+  const product = mlpBranch && plain.length === 1 ? branchProduct(flow, mlpBranch) : undefined;
+  const attention = first(terms, ({ attention }) => attention);
+  return {
+    step,
+    terms,
+    attention,
+    cross: attention !== undefined && !stream.has(keysOf(attention)),
+    mixer: plain.length < others.length,
+    copies,
+    mlp: product && {
+      intermediate: product.activation,
+      rows: product.rows,
+      factor: floatAttribute(product.node, 'alpha', 1),
+    },
+    mlpBranch,
+  };
+}
+
+export const nodesOf = ({ step }: StepParts) => step.branches.flatMap(({ nodes }) => [...nodes]);
+
+/** What the keys come from: for an operator that takes none, what holds queries and keys in one. */
+function keysOf({ pattern, keys }: Attention): string {
+  if ('tensor' in pattern) return keys ?? pattern.tensor;
+  if ('parts' in pattern) return keys ?? pattern.parts[0]?.keys ?? pattern.parts[0]?.tensor ?? '';
+  const given = (role: 'key' | 'query' | 'states') => inputAs(pattern.operator, role);
+  return given('key') || given('query') || given('states');
+}
+
+/**
+ * Moves information between tokens without attention, as a part of a block: a recurrence, a scan, or a product of two
+ * activations as in linear attention. Experts are chosen by such products too, after a TopK; a convolution without
+ * any weight matrix only adds positions.
+ */
+function mixesTokens(flow: Flow, { nodes }: Branch): boolean {
+  const all = [...nodes];
+  if (all.some((node) => isMixer(node) && !isConvolution(node))) return true;
+  const moves = all.some((node) => isConvolution(node) || factors(node)?.every((factor) => !flow.isConstant(factor)));
+  return moves && !all.some(({ op }) => op === 'TopK') && all.some((node) => weightProduct(flow, node) !== undefined);
+}
+
+/** The terms of h + (attention + mlp), which some exporters sum first; any other branch as it is. */
+function termsOf(flow: Flow, skip: string, branch: Branch): readonly Term[] {
+  const sited = (each: Branch): Term => {
+    const found = attentionOf(flow, each);
+    return { ...each, attention: found?.attention, further: found?.further ?? 0 };
+  };
+  const node = flow.producer(branch.output);
+  const summed = node && isSum(node) ? flow.reads(node) : [];
+  if (summed.length < 2) return [sited(branch)];
+  const terms = summed.map((output) => sited({ output, nodes: between(flow, skip, output) ?? new Set() }));
+  const attending = terms.filter(({ attention }) => attention !== undefined);
+  return attending.length > 0 && attending.length < terms.length ? terms : [sited(branch)];
+}
+
+/**
+ * Copies of the stream along its first axis, [copies, batch, tokens, D], are mixed by products with the stream itself,
+ * turned so that the copies lie last: no token learns of another.
+ */
+function mixesCopies(flow: Flow, skip: string, { nodes }: Branch): boolean {
+  return [...nodes].some((node) => {
+    const states = factors(node)?.find((factor) => !flow.isConstant(factor)) ?? '';
+    const turned = flow.producer(stripped(flow, states));
+    const perm = turned?.op === 'Transpose' ? (intsAttribute(turned, 'perm') ?? []) : [];
+    return perm.length > 3 && perm.at(-1) === 0 && stripped(flow, turned?.inputs[0] ?? '') === stripped(flow, skip);
+  });
+}
+
+/** The additions of a block. */
+export type Group = readonly [StepParts, ...StepParts[]];
+
+/** A stream as blocks, and what it is made of. */
+export interface Blocks {
+  /** Its last point is like that of the block before. */
+  readonly stream: ResidualStream;
+  readonly parts: readonly StepParts[];
+  readonly groups: readonly Group[];
+}
+
+export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
+  const inStream = downstream(flow, found.from);
+  const parts = found.steps.map((step) => partsOf(flow, step, inStream));
+  const starts = startsOf(flow, parts);
+  const like = starts.length > 1 ? parts[(starts.at(-1) ?? 0) - 1] : undefined;
+  const stream = endedLike(flow, found, like?.step);
+  const ended = parts.map((each, index): StepParts => ({ ...each, step: stream.steps[index] ?? each.step }));
+  const groups = starts.flatMap((start, index): Group[] => {
+    const [head, ...rest] = ended.slice(start, starts[index + 1]);
+    return head ? [[head, ...rest]] : [];
+  });
+  return { stream, parts: ended, groups };
+}
+
+/**
+ * Where blocks begin: at each attention or other mixer, except that attention to an encoder's states belongs to the
+ * block before, and a mixer right after an attention is that block's MLP (some have a convolution inside); or a few
+ * additions before each attention, see {@link leadOf}. Additions before the first block belong to the embedding. Where
+ * nothing mixes tokens in a way that is known, each addition is a block.
+ */
+function startsOf(flow: Flow, parts: readonly StepParts[]): number[] {
+  const starts: number[] = [];
+  const lead = leadOf(flow, parts);
+  for (const [index, { attention, cross, mixer }] of parts.entries()) {
+    const start = starts.at(-1);
+    if (lead > 0) {
+      if (attention && !cross) starts.push(index - lead);
+      continue;
+    }
+    const isLoneAttention = start === index - 1 && parts[start]?.attention !== undefined;
+    if (attention ? !cross || start === undefined : mixer && !isLoneAttention) starts.push(index);
+  }
+  return starts.length > 0 ? starts : [...parts.keys()];
+}
+
+/**
+ * Additions with which a block begins before it attends (half an MLP in a Conformer, a mix of copies of the stream in
+ * AltUp): what lies between two attentions is then the end of a block and the beginning of the next, and as much
+ * stands before the first and after the last.
+ */
+function leadOf(flow: Flow, parts: readonly StepParts[]): number {
+  const kinds = parts
+    .map(({ attention, cross, mixer, copies }) => (attention ? (cross ? 'x' : 'a') : copies ? 'p' : mixer ? 'c' : 'm'))
+    .join('');
+  const [before = '', ...after] = kinds.split('a');
+  const end = after.at(-1);
+  const [between = '', ...others] = after.slice(0, -1);
+  if (end === undefined || others.some((other) => other !== between)) return 0;
+  const opens = (start: number) => parts[start]?.copies === true || isMlp(flow, parts[start]);
+  if (after.length === 1) {
+    // With one block only its two MLPs can tell, which are alike.
+    const width = parts.at(-1)?.mlp?.rows;
+    const alike = width !== undefined && width === parts[0]?.mlp?.rows;
+    return before.length === 1 && end !== '' && opens(0) && (parts[0]?.copies || alike) ? 1 : 0;
+  }
+  const lead = between.startsWith(end) ? between.slice(end.length) : '';
+  return lead !== '' && before.endsWith(lead) && opens(before.length - lead.length) ? lead.length : 0;
+}
+
+/** An MLP with an intermediate of its own, unlike a projection or a convolution that adds positions. */
+const isMlp = (flow: Flow, parts: StepParts | undefined): boolean =>
+  parts?.mlp !== undefined && nodesOf(parts).filter((node) => weightProduct(flow, node) !== undefined).length > 1;
+
+/** The MLP that is shown of a block: the first after its attention, else beside it, else before. */
+export function mlpOf(group: Group): StepParts['mlp'] {
+  const at = Math.max(
+    0,
+    group.findIndex(({ attention }) => attention !== undefined),
+  );
+  return first([...group.slice(at + 1), ...group.slice(at, at + 1), ...group], ({ mlp }) => mlp);
+}
+
+/** Attention and MLP read the same residual. */
+export const isParallel = (group: Group): boolean =>
+  group.some(({ attention, mlpBranch }) => attention !== undefined && mlpBranch !== undefined) &&
+  !group.some(({ attention, mlp }) => attention === undefined && mlp !== undefined);
+
+/** What is shown of a block; what is not found in it goes to `gaps`. */
+export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): Block {
+  const [head, ...rest] = group;
+  const tail = rest.at(-1) ?? head;
+  const attention = first(group, ({ attention }) => attention);
+  const attending = group.find(({ attention }) => attention !== undefined) ?? head;
+  const mlp = mlpOf(group);
+  const note = (part: string, why: string) => gaps.push({ part, block, why });
+  if (group.some(({ cross }) => cross)) note('cross-attention', 'it looks at states that are not the tokens shown');
+  if (!attention) note('attention', attentionObstacle(group.flatMap(nodesOf)));
+  if (attention && attention.weighting !== 'softmax')
+    note('softmax', 'attention weights come from something else, so that a query’s need not add up to 1');
+  const patterns = group.flatMap(({ terms }) => terms.filter(({ attention }) => attention !== undefined));
+  const further = patterns.reduce((sum, { further }) => sum + 1 + further, group.some(({ cross }) => cross) ? -2 : -1);
+  if (further > 0) note('attention patterns', `it has ${further} more than the one that is shown`);
+  if (!mlp) {
+    const branch = first(group, ({ mlpBranch }) => mlpBranch);
+    note('MLP intermediate', branch === undefined ? 'it has no branch besides attention' : mlpObstacle(flow, branch));
+  }
+  const others = group.filter((parts) => parts.mlp && parts.mlp !== mlp && isMlp(flow, parts));
+  if (others.length > 0) note('a further MLP', 'the one that follows the attention is shown, or else the first');
+  const factor = mlp?.factor ?? 1;
+  if (factor !== 1)
+    note(
+      'scale of the MLP intermediate',
+      `its last product also multiplies by ${factor}, which may belong to the activation`,
+    );
+  return {
+    residPost: tail.step.to,
+    residMid: rest.length > 0 ? (attending === tail ? head : attending).step.to : undefined,
+    attention,
+    mlpIntermediate: mlp?.intermediate,
+  };
+}
+
+export function first<T, R>(items: readonly T[], select: (item: T) => R | undefined): R | undefined {
+  for (const item of items) {
+    const result = select(item);
+    if (result !== undefined) return result;
+  }
+  return undefined;
+}

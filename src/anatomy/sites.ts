@@ -1,0 +1,233 @@
+/**
+ * Where a branch weighs values: a product of values with weights that come from a product of queries and keys. What
+ * lies between the two products tells an attention from a linear one: a softmax in whatever form, or another function
+ * of each score (a sigmoid, a ReLU), with heads mixed by constants before or after, but some function.
+ */
+import { intAttribute, intsAttribute, type Node } from '../onnx/model.js';
+import type { Weighting } from './anatomy.js';
+import { declaredExtents } from './extents.js';
+import { between, type Flow, stripped } from './flow.js';
+import { isFusedAttention } from './operators/table.js';
+import { factors, isPictureConvolution, isPointwise } from './ops.js';
+import { matrixOf } from './products.js';
+import { projections } from './projections.js';
+import type { Branch } from './residual.js';
+
+/** The weights that values are multiplied by, and the product of queries and keys that they come from. */
+export interface Site {
+  /** The weights before casts and quantisation. */
+  readonly tensor: string;
+  /** How their axes are exchanged to be [..., heads, queries, keys]; undefined where they are so. */
+  readonly perm: readonly number[] | undefined;
+  /** What the weighed values are divided by afterwards, where that makes the weights what they are. */
+  readonly divisor: string | undefined;
+  readonly values: string;
+  /** Weights times values. */
+  readonly weighed: string;
+  readonly product: Node;
+  readonly scores: Node | undefined;
+  readonly weighting: Weighting;
+}
+
+/** Where a way back is given up. */
+const maxVisits = 256;
+
+/** Operators that leave more of a score than a factor and a term, or the mask of one. */
+const functions = new Set(
+  'Softmax LogSoftmax Exp Sigmoid HardSigmoid Relu LeakyRelu Softplus Pow Clip Max Abs Elu Celu Selu Gelu Tanh'.split(
+    ' ',
+  ),
+);
+/** Those that look at more than one score of a row. */
+const normalising = new Set('Softmax LogSoftmax TopK CumSum Sort'.split(' '));
+
+/** The sites of a branch in the order of their depth, or the operator that hides the first of them. */
+export function sitesOf(flow: Flow, { nodes }: Branch): readonly Site[] | { readonly operator: Node } {
+  const depth = (node: Node) => flow.depth(node.outputs.find((output) => output !== '') ?? '');
+  const inOrder = [...nodes].map((node) => ({ node, at: depth(node) })).sort((a, b) => a.at - b.at);
+  const operator = inOrder.find(({ node }) => isFusedAttention(node));
+  if (operator) return { operator: operator.node };
+  const sites: Site[] = [];
+  for (const { node } of inOrder) {
+    const site = siteAt(flow, node, nodes);
+    if (site) sites.push(site);
+  }
+  // A softmax of a product of queries and keys before one of something else, e.g. over the taps of a kernel.
+  const scored = sites.filter(({ scores }) => scores !== undefined);
+  return scored.length > 0 ? scored : sites;
+}
+
+/** `product` as one of weights and values. */
+function siteAt(flow: Flow, product: Node, within: ReadonlySet<Node>): Site | undefined {
+  const pair = factors(product);
+  if (!pair || pair[0] === pair[1] || pair.some(flow.isConstant)) return undefined;
+  for (const side of [0, 1] as const) {
+    const [weights, values] = [pair[side], pair[1 - side] as string];
+    const way = wayOf(flow, weights, within);
+    if (!way) continue;
+    const tensor = exact(flow, weights);
+    const perm = permOf(flow, product, side, tensor);
+    const weighed = product.outputs[0] ?? '';
+    const divisor = way.weighting === 'softmax' ? undefined : divisorOf(flow, weighed, tensor);
+    const weighting = divisor === undefined ? way.weighting : 'other';
+    return { ...way, tensor, perm, divisor, values: exact(flow, values), weighed, product, weighting };
+  }
+  return undefined;
+}
+
+type Way = Pick<Site, 'scores' | 'weighting'>;
+
+/** How weights come from scores; undefined where they do not, or with no function between. */
+function wayOf(flow: Flow, weights: string, within: ReadonlySet<Node>): Way | undefined {
+  const scored = searched(flow, weights, within, (node) => {
+    if (factors(node)?.some(flow.isConstant)) return mixesHeads(flow, node) ? 'on' : 'end';
+    if (factors(node)) return isMask(flow, node) ? 'end' : 'found';
+    return isPointwise(node) || functions.has(node.op) || normalising.has(node.op) ? 'on' : 'end';
+  });
+  if (scored) return wayFrom(flow, scored, weights);
+  // Queries and keys may be multiplied in a way that is no product, or be no two things.
+  const softmax = searched(flow, weights, within, (node) =>
+    isSoftmax(flow, node) ? 'found' : isPointwise(node) ? 'on' : 'end',
+  );
+  return softmax && { scores: undefined, weighting: 'softmax' };
+}
+
+/** The first node on the ways back from `value` that is what is looked for. */
+function searched(
+  flow: Flow,
+  value: string,
+  within: ReadonlySet<Node>,
+  judge: (node: Node) => 'found' | 'on' | 'end',
+): Node | undefined {
+  const seen = new Set([value]);
+  const open = [value];
+  for (let next = open.shift(); next !== undefined && seen.size < maxVisits; next = open.shift()) {
+    const node = flow.producer(next);
+    if (!node || !within.has(node)) continue;
+    const verdict = judge(node);
+    if (verdict === 'found') return node;
+    if (verdict === 'end') continue;
+    for (const input of flow.reads(node))
+      if (!seen.has(input)) {
+        seen.add(input);
+        open.push(input);
+      }
+  }
+  return undefined;
+}
+
+/** How `weights` come from the product `scores`. */
+function wayFrom(flow: Flow, scores: Node, weights: string): Way | undefined {
+  const nodes = [...(between(flow, scores.outputs[0] ?? '', weights) ?? [])];
+  const softmax = nodes.find((node) => isSoftmax(flow, node));
+  const isNormed = softmax !== undefined || nodes.some((node) => isNormalised(flow, node));
+  const applied = nodes.some(({ op, inputs }) => functions.has(op) || (op === 'Mul' && inputs[0] === inputs[1]));
+  if (!isNormed && !applied) return undefined;
+  if (!softmax) {
+    const rows = nodes.some(({ op }) => normalising.has(op) || op.startsWith('Reduce'));
+    return { scores, weighting: rows || nodes.some((node) => mixesHeads(flow, node)) ? 'other' : 'elementwise' };
+  }
+  // What is done to probabilities makes something else of them.
+  const after = [...(between(flow, softmax.outputs[0] ?? '', weights) ?? [])];
+  const changed = after.some(
+    (node) => mixesHeads(flow, node) || functions.has(node.op) || node.op === 'Sub' || node.op === 'TopK',
+  );
+  const chosen = nodes.some(({ op }) => op === 'TopK');
+  return { scores, weighting: changed || chosen ? 'other' : 'softmax' };
+}
+
+/** A softmax, as one operator or as exp(x) / sum(exp(x)) or exp(log(softmax(x))). */
+function isSoftmax(flow: Flow, node: Node): boolean {
+  if (node.op === 'Softmax') return true;
+  if (node.op === 'Exp') return flow.producer(stripped(flow, node.inputs[0] ?? ''))?.op === 'LogSoftmax';
+  return isNormalised(flow, node) && flow.producer(stripped(flow, node.inputs[0] ?? ''))?.op === 'Exp';
+}
+
+/** x / sum(x). */
+function isNormalised(flow: Flow, node: Node): boolean {
+  if (node.op !== 'Div') return false;
+  const numerator = stripped(flow, node.inputs[0] ?? '');
+  const denominator = stepsBack(flow, node.inputs[1] ?? '', 4);
+  return denominator.some((step) => step.op === 'ReduceSum' && flow.reads(step).includes(numerator));
+}
+
+function stepsBack(flow: Flow, value: string, steps: number): Node[] {
+  const node = flow.producer(value);
+  if (!node || steps === 0) return [];
+  return [node, ...flow.reads(node).flatMap((input) => stepsBack(flow, input, steps - 1))];
+}
+
+/** What weighed values are divided by that is made of the sum of their weights: a normalisation put off. */
+function divisorOf(flow: Flow, weighed: string, weights: string): string | undefined {
+  for (let value = weighed, step = 0; step < 8; step++) {
+    const [node, ...others] = flow.consumers(value);
+    if (!node || others.length > 0) return undefined;
+    if (node.op === 'Div' && node.inputs[0] === value) {
+      const [, divisor = ''] = node.inputs;
+      const sums = stepsBack(flow, divisor, 6).some(
+        (sum) => sum.op === 'ReduceSum' && stripped(flow, sum.inputs[0] ?? '') === stripped(flow, weights),
+      );
+      return sums ? divisor : undefined;
+    }
+    if (!copying.includes(node.op)) return undefined;
+    [value = ''] = node.outputs;
+  }
+  return undefined;
+}
+
+/** A product with a square of constants, as between heads (talking heads), or a convolution over scores. */
+function mixesHeads(flow: Flow, node: Node): boolean {
+  const constant = factors(node)?.find(flow.isConstant);
+  if (constant === undefined) return false;
+  const extents = matrixOf(flow, constant)?.filter((extent) => extent !== 1) ?? [];
+  return (extents.length === 2 && extents[0] === extents[1]) || isPictureConvolution(node);
+}
+
+/** A product without any weight above it (rotary tables, relative positions) is no product of queries and keys. */
+const isMask = (flow: Flow, node: Node) =>
+  (factors(node) ?? []).some((side) => projections(flow, side).products.length === 0);
+
+const copying = ['Cast', 'Identity', 'Dropout', 'QuantizeLinear', 'DequantizeLinear', 'DynamicQuantizeLinear'];
+
+/** `value` before the casts and quantisations of the product that reads it; reshapes stay, they may drop columns. */
+export function exact(flow: Flow, value: string): string {
+  const node = flow.producer(value);
+  const input = node?.inputs[0];
+  return node && input && copying.includes(node.op) ? exact(flow, input) : value;
+}
+
+/**
+ * How the axes of `weights`, factor `side` of `product`, are exchanged to be [..., heads, queries, keys]: keys are what
+ * the product sums over, queries what the values do not have.
+ */
+function permOf(flow: Flow, product: Node, side: 0 | 1, weights: string): readonly number[] | undefined {
+  const equation = product.attributes.get('equation');
+  if (equation?.kind === 'string') return einsumPerm(equation.value, side);
+  const isTransposed = intAttribute(product, side === 0 ? 'transA' : 'transB', 0) === 1;
+  if ((side === 0) !== isTransposed) return undefined;
+  const rank = declaredExtents(flow, weights)?.length ?? rankAbove(flow, weights);
+  return [...Array.from({ length: rank - 2 }, (_, axis) => axis), rank - 1, rank - 2];
+}
+
+/** As a Transpose or a Softmax above states it; four where none does. */
+function rankAbove(flow: Flow, value: string): number {
+  for (let node = flow.producer(value), step = 0; node && step < 8; step++) {
+    const perm = intsAttribute(node, 'perm');
+    if (perm) return perm.length;
+    const [input = ''] = flow.reads(node);
+    node = flow.producer(input);
+  }
+  return 4;
+}
+
+/** @param equation as `bhqk,bkhd->bqhd`, or with an ellipsis for leading axes */
+function einsumPerm(equation: string, side: 0 | 1): readonly number[] | undefined {
+  const [terms = '', result = ''] = equation.replaceAll(/\s|\.\.\./g, '').split('->');
+  const [weights = '', values = ''] = side === 0 ? terms.split(',') : terms.split(',').reverse();
+  const keys = [...weights].filter((axis) => values.includes(axis) && !result.includes(axis));
+  const queries = [...weights].filter((axis) => !values.includes(axis) && result.includes(axis));
+  const others = [...weights].filter((axis) => !keys.includes(axis) && !queries.includes(axis));
+  const order = [...others, ...queries, ...keys].join('');
+  if (order === weights || equation.includes('...')) return undefined;
+  return [...order].map((axis) => weights.indexOf(axis));
+}

@@ -1,0 +1,133 @@
+/**
+ * What VS Code shows for the extension, beside its editors and the webviews: notifications, quick picks, the status
+ * bar, trees, titles and hovers. Words go there through here alone (a test holds the sources to it), so that a name
+ * from a file is neither a link nor an icon nor hidden in any of them.
+ */
+import * as vscode from 'vscode';
+import type { Markdown } from './markdown.js';
+import { plain } from './plain.js';
+
+/** A button of a notification. */
+export interface NoticeAction extends vscode.MessageItem {
+  readonly command: string;
+  readonly argument?: unknown;
+}
+
+const notices = {
+  error: vscode.window.showErrorMessage,
+  warning: vscode.window.showWarningMessage,
+  information: vscode.window.showInformationMessage,
+} as const;
+
+/** Shows a notification. Nothing waits for one, which may stay for as long as it likes: what is picked is done. */
+export function notify(kind: keyof typeof notices, message: string, ...actions: readonly NoticeAction[]): void {
+  void notices[kind](plain(message), ...actions).then(async (picked) => {
+    if (picked) await vscode.commands.executeCommand(picked.command, picked.argument);
+  });
+}
+
+/** A line of a quick pick. */
+export interface Choice {
+  readonly label: string;
+  /** Of VS Code's icons, before the label. */
+  readonly icon?: string;
+  readonly description?: string | undefined;
+  readonly detail?: string | undefined;
+  /** Ticked at first, where several can be. */
+  readonly picked?: boolean;
+}
+
+/** Resolves with what is picked, or undefined when it is dismissed. */
+export async function pick<T extends Choice>(
+  choices: readonly T[],
+  options: vscode.QuickPickOptions,
+): Promise<T | undefined> {
+  return (await vscode.window.showQuickPick(choices.map(item), inPlain(options)))?.choice;
+}
+
+/** As {@link pick}, of any number of them. */
+export async function pickSeveral<T extends Choice>(
+  choices: readonly T[],
+  options: vscode.QuickPickOptions,
+): Promise<readonly T[] | undefined> {
+  const picked = await vscode.window.showQuickPick(choices.map(item), { ...inPlain(options), canPickMany: true });
+  return picked?.map(({ choice }) => choice);
+}
+
+function item<T extends Choice>(choice: T) {
+  const { label, icon, description, detail, picked } = choice;
+  return {
+    label: `${icon === undefined ? '' : `$(${icon}) `}${plain(label)}`,
+    description: description && plain(description),
+    detail: detail && plain(detail),
+    picked: picked ?? false,
+    choice,
+  };
+}
+
+const inPlain = ({ title, placeHolder, ...options }: vscode.QuickPickOptions): vscode.QuickPickOptions => ({
+  ...options,
+  title: title && plain(title),
+  placeHolder: placeHolder && plain(placeHolder),
+});
+
+/** What is going on, in the status bar; a click does something about it. */
+export interface StatusItem extends vscode.Disposable {
+  /** Undefined: nothing is going on. */
+  show(text: string | undefined): void;
+}
+
+export function statusItem(id: string, about: { name: string; tooltip: string; command: string }): StatusItem {
+  const item = vscode.window.createStatusBarItem(id, vscode.StatusBarAlignment.Left);
+  item.name = about.name;
+  item.tooltip = about.tooltip;
+  item.command = about.command;
+  return {
+    show(text) {
+      if (text === undefined) return item.hide();
+      item.text = `$(loading~spin) ${plain(text)}`;
+      item.show();
+    },
+    dispose: () => item.dispose(),
+  };
+}
+
+/** What a line of a tree has beside its label. */
+export interface TreeLine {
+  readonly icon?: string;
+  readonly description?: string;
+  readonly tooltip?: string;
+  /** What screen readers say; else the label. */
+  readonly spoken?: string;
+  /** Tells it from others; never shown. */
+  readonly id?: string;
+  /** What menus ask for. */
+  readonly kind?: string;
+}
+
+export function treeItem(
+  label: string,
+  state: keyof typeof vscode.TreeItemCollapsibleState,
+  { icon, description, tooltip, spoken, id, kind }: TreeLine = {},
+): vscode.TreeItem {
+  const item = new vscode.TreeItem(plain(label), vscode.TreeItemCollapsibleState[state]);
+  if (icon !== undefined) item.iconPath = new vscode.ThemeIcon(icon);
+  if (description !== undefined) item.description = plain(description);
+  if (tooltip !== undefined) item.tooltip = plain(tooltip);
+  if (spoken !== undefined) item.accessibilityInformation = { label: plain(spoken) };
+  if (id !== undefined) item.id = id;
+  if (kind !== undefined) item.contextValue = kind;
+  return item;
+}
+
+/** A hover whose links may run these commands and no other. */
+export function hoverOf(text: Markdown, range: vscode.Range | undefined, commands: readonly string[]): vscode.Hover {
+  const markdown = new vscode.MarkdownString(text);
+  markdown.isTrusted = { enabledCommands: commands };
+  return new vscode.Hover(markdown, range);
+}
+
+/** The name of a panel's tab. */
+export function titled(panel: vscode.WebviewPanel, title: string): void {
+  panel.title = plain(title);
+}

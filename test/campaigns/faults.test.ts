@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Arena, closeArena, openArena, play, turnsOf } from './faults.js';
+import { openRules } from './known.js';
+import { roundOf } from './rounds.js';
+import { unwatchable } from './watch.js';
+
+let arena: Arena;
+beforeAll(() => {
+  arena = openArena();
+});
+afterAll(() => closeArena(arena));
+beforeEach((context) => {
+  if (unwatchable) context.skip(unwatchable);
+});
+
+/** What was wrong about the rounds of these seeds, but for what is known; and how many disturbed anything. */
+async function played(kind: string, seeds: readonly number[]) {
+  const wrong: string[] = [];
+  let disturbed = 0;
+  for (const seed of seeds) {
+    const outcome = await play(arena, roundOf(kind, seed));
+    if (outcome.end !== 'undisturbed') disturbed++;
+    for (const rule of outcome.wrong)
+      if (!openRules[kind]?.some((open) => rule.startsWith(open))) wrong.push(`${kind} ${seed}: ${rule}`);
+  }
+  return { wrong, disturbed };
+}
+
+describe('what saves a result', () => {
+  it('has each operation on the disk fail in turn, in every way', async (context) => {
+    const seeds = await turnsOf(arena, 'merge');
+    if (seeds.length === 0) return context.skip('there is no C compiler');
+    expect(await played('turn', seeds)).toEqual({ wrong: [], disturbed: seeds.length });
+  });
+
+  it('has some operations fail in the middle of a large file', async (context) => {
+    const seeds = await turnsOf(arena, 'analyze');
+    if (seeds.length === 0) return context.skip('there is no C compiler');
+    const some = seeds.filter((_, index) => index % 101 === 0);
+    expect(await played('turn', some)).toEqual({ wrong: [], disturbed: some.length });
+  });
+
+  // Early enough to disturb, and mostly of commands that are short.
+  it.each([
+    ['is killed', 'kill', [9, 12]],
+    ['finds the disk full', 'disk', [8, 12]],
+    ['cannot print', 'output', [10, 12]],
+    ['finds its files changed', 'change', [9, 12]],
+    ['is ended while its engine is at work', 'orphan', [1]],
+  ])('%s', async (_, kind, seeds) => {
+    const { wrong, disturbed } = await played(kind, seeds);
+    expect(wrong).toEqual([]);
+    expect(disturbed).toBeGreaterThan(0);
+  });
+});
