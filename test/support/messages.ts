@@ -79,7 +79,8 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
       reference: '/r.onnx',
     },
   ],
-  encode: [{ model: '/m', text: 'a', bos: false }],
+  merge: [{ parts: ['/a.json'] }],
+  encode: [{ model: '/m', text: 'a', bos: false, most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
   inspect: [{ model: '/m' }],
   identity: [{ model: '/m' }],
@@ -164,6 +165,25 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       rows: [Float32Array.of(1, 2, 3)],
     },
   ],
+  merge: [
+    {
+      type: 'merged',
+      survey: 2,
+      settings: {
+        model: { name: 'm', layers: 1, hidden: 3, bytes: 1e9, identity: '00ff' },
+        corpus: 'ff',
+        sequences: 1,
+        length: 8,
+        prefix: 0,
+        thresholds: { absolute: 100, ratio: 1000, soft: 100 },
+      },
+      shard: { index: 0, of: 1 },
+    },
+    {
+      type: 'records',
+      records: [{ sequence: 0, entries: [{ dim: 2, kind: 'start', token: 'a', value: -1.5, massive: true }] }],
+    },
+  ],
   encode: [],
   decode: [],
   inspect: [],
@@ -175,6 +195,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s' },
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
+  merge: { type: 'done', seconds: 1 },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],
   inspect: {
