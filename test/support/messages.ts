@@ -4,6 +4,7 @@ import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contra
 import type { Problem } from '../../src/errors.js';
 import type { Asked, ExperimentRun, FromWebview, ReplyTo, ToWebview } from '../../src/protocol.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
+import { mergeExamples } from './survey.js';
 
 const hidden: HiddenStatistics = {
   tokens: 2,
@@ -165,25 +166,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       rows: [Float32Array.of(1, 2, 3)],
     },
   ],
-  merge: [
-    {
-      type: 'merged',
-      survey: 2,
-      settings: {
-        model: { name: 'm', layers: 1, hidden: 3, bytes: 1e9, identity: '00ff' },
-        corpus: 'ff',
-        sequences: 1,
-        length: 8,
-        prefix: 0,
-        thresholds: { absolute: 100, ratio: 1000, soft: 100 },
-      },
-      shard: { index: 0, of: 1 },
-    },
-    {
-      type: 'records',
-      records: [{ sequence: 0, entries: [{ dim: 2, kind: 'start', token: 'a', value: -1.5, massive: true }] }],
-    },
-  ],
+  merge: mergeExamples,
   encode: [],
   decode: [],
   inspect: [],
