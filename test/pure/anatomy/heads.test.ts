@@ -88,6 +88,8 @@ describe('the final norm', () => {
   it('is no activation of a pooler', () => {
     const pooled = 'c = Gather(h2, first) axis=1\nd = MatMul(c, square)\nt = Tanh(d)\nout = MatMul(t, two)';
     expect(found({ head: pooled }).finalNorm).toBeUndefined();
+    const dense = 'd = MatMul(h2, square)\nn = LayerNormalization(d, scale)\nout = MatMul(n, many)';
+    expect(found({ head: dense }).finalNorm).toBeUndefined();
   });
 });
 
