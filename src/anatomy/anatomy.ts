@@ -85,7 +85,10 @@ export interface Attention {
 /** A value that holds the pattern of some heads, one after another in order, in a form of its own. */
 export interface PatternPart {
   readonly tensor: string;
-  /** How its axes are exchanged to be [..., heads, queries, keys]; undefined where they are so. */
+  /**
+   * How its axes are exchanged to be [..., heads, queries, keys]; undefined where they are so. Three axes are the last
+   * two and, before them, all others as one.
+   */
   readonly perm: readonly number[] | undefined;
   /** What values weighed by it are divided by afterwards, [..., heads, queries, 1]. */
   readonly divisor: string | undefined;

@@ -120,12 +120,13 @@ function headsOf(flow: Flow, site: Site, width: number | undefined) {
   const queries = projections(flow, query);
   const cache = cacheExtents(flow);
   const extents = declaredExtents(flow, site.tensor);
+  const headAxis = site.perm && site.perm.length > 3 ? (site.perm.at(-3) ?? -3) : -3;
   const split = splitOf(queries);
   const isPacked = queries.products[0]?.node === projections(flow, key).products[0]?.node;
   // Of the queries of all heads; values may be of another width.
   const columns = isPacked ? width : queries.products[0]?.columns;
   const heads =
-    extents?.at(site.perm?.at(-3) ?? -3) ??
+    extents?.at(headAxis) ??
     ratio(columns, cache?.headDim) ??
     (split && split.length < 5 ? known(split.at(-2)) : undefined) ??
     ratio(columns, known(split?.at(-1))) ??

@@ -16,6 +16,13 @@ interface Term extends Branch {
   readonly further: number;
 }
 
+/** What the last product of a branch multiplies, the elements of its vectors, and a factor in the product. */
+interface Mlp {
+  readonly intermediate: string;
+  readonly rows: number | undefined;
+  readonly factor: number;
+}
+
 /** What the branches of one addition are. */
 export interface StepParts {
   readonly step: Step;
@@ -27,9 +34,9 @@ export interface StepParts {
   readonly mixer: boolean;
   /** Mixes copies of the stream that are kept side by side, token by token. */
   readonly copies: boolean;
-  readonly mlp:
-    | { readonly intermediate: string; readonly rows: number | undefined; readonly factor: number }
-    | undefined;
+  readonly mlp: Mlp | undefined;
+  /** The same of the one branch that mixes tokens: it is an MLP where it takes the place of one. */
+  readonly mixing: Mlp | undefined;
   /** The first branch that is neither attention nor another mixer. */
   readonly mlpBranch: Branch | undefined;
 }
@@ -40,7 +47,7 @@ function partsOf(flow: Flow, step: Step, stream: ReadonlySet<string>): StepParts
   const copies = others.some((term) => mixesCopies(flow, step.skip, term));
   const plain = others.filter((term) => copies || !mixesTokens(flow, term));
   const [mlpBranch] = plain;
-  const product = mlpBranch && plain.length === 1 ? branchProduct(flow, mlpBranch) : undefined;
+  const [mixer] = others.filter((term) => !plain.includes(term));
   const attention = first(terms, ({ attention }) => attention);
   return {
     step,
@@ -49,13 +56,16 @@ function partsOf(flow: Flow, step: Step, stream: ReadonlySet<string>): StepParts
     cross: attention !== undefined && !stream.has(keysOf(attention)),
     mixer: plain.length < others.length,
     copies,
-    mlp: product && {
-      intermediate: product.activation,
-      rows: product.rows,
-      factor: floatAttribute(product.node, 'alpha', 1),
-    },
+    mlp: plain.length === 1 ? mlpIn(flow, mlpBranch) : undefined,
+    mixing: others.length === 1 ? mlpIn(flow, mixer) : undefined,
     mlpBranch,
   };
+}
+
+function mlpIn(flow: Flow, branch: Branch | undefined): Mlp | undefined {
+  const product = branch && branchProduct(flow, branch);
+  if (!product) return undefined;
+  return { intermediate: product.activation, rows: product.rows, factor: floatAttribute(product.node, 'alpha', 1) };
 }
 
 export const nodesOf = ({ step }: StepParts) => step.branches.flatMap(({ nodes }) => [...nodes]);
@@ -181,13 +191,19 @@ function leadOf(flow: Flow, parts: readonly StepParts[]): number {
 const isMlp = (flow: Flow, parts: StepParts | undefined): boolean =>
   parts?.mlp !== undefined && nodesOf(parts).filter((node) => weightProduct(flow, node) !== undefined).length > 1;
 
-/** The MLP that is shown of a block: the first after its attention, else beside it, else before. */
-export function mlpOf(group: Group): StepParts['mlp'] {
+/**
+ * The MLP that is shown of a block: the first after its attention, else beside it, else before; or what follows the
+ * attention and has a convolution inside.
+ */
+export function mlpOf(group: Group): Mlp | undefined {
   const at = Math.max(
     0,
     group.findIndex(({ attention }) => attention !== undefined),
   );
-  return first([...group.slice(at + 1), ...group.slice(at, at + 1), ...group], ({ mlp }) => mlp);
+  const after = group.slice(at + 1);
+  return (
+    first([...after, ...group.slice(at, at + 1), ...group], ({ mlp }) => mlp) ?? first(after, ({ mixing }) => mixing)
+  );
 }
 
 /** Attention and MLP read the same residual. */

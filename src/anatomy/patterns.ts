@@ -75,7 +75,7 @@ function patternIn(model: Model, { pattern, keys, values }: Attention, prefix: s
 /** One pattern of the heads of all parts. */
 function joined(parts: readonly PatternPart[], build: Builder): Found {
   const own = parts.map(({ tensor, perm, divisor }) => {
-    const turned = perm ? build.transpose(tensor, perm) : tensor;
+    const turned = perm ? build.transpose(perm.length === 3 ? flat(build, tensor) : tensor, perm) : tensor;
     return build.float32(divisor === undefined ? turned : build.node('Div', [turned, divisor]));
   });
   const keys = parts.flatMap((part) => part.keys ?? []);
@@ -96,9 +96,15 @@ function joined(parts: readonly PatternPart[], build: Builder): Found {
 function stacked(build: Builder, values: readonly string[]): string {
   const [only = '', ...others] = values;
   if (others.length === 0) return only;
-  const flat = values.map((value) => {
-    const extents = build.slice(build.node('Shape', [value]), 0, -2, 2 ** 31 - 1);
-    return build.node('Reshape', [value, build.node('Concat', [build.ints([-1]), extents], { axis: 0 })]);
-  });
-  return build.node('Concat', flat, { axis: 0 });
+  return build.node(
+    'Concat',
+    values.map((value) => flat(build, value)),
+    { axis: 0 },
+  );
+}
+
+/** [..., rows, columns] as [heads, rows, columns]. */
+function flat(build: Builder, value: string): string {
+  const extents = build.slice(build.node('Shape', [value]), 0, -2, 2 ** 31 - 1);
+  return build.node('Reshape', [value, build.node('Concat', [build.ints([-1]), extents], { axis: 0 })]);
 }

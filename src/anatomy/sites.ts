@@ -3,9 +3,8 @@
  * lies between the two products tells an attention from a linear one: a softmax in whatever form, or another function
  * of each score (a sigmoid, a ReLU), with heads mixed by constants before or after, but some function.
  */
-import { intAttribute, intsAttribute, type Node } from '../onnx/model.js';
+import { intAttribute, type Node } from '../onnx/model.js';
 import type { Weighting } from './anatomy.js';
-import { declaredExtents } from './extents.js';
 import { between, type Flow, stripped } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { factors, isPictureConvolution, isPointwise } from './ops.js';
@@ -66,7 +65,7 @@ function siteAt(flow: Flow, product: Node, within: ReadonlySet<Node>): Site | un
     const way = wayOf(flow, weights, within);
     if (!way) continue;
     const tensor = exact(flow, weights);
-    const perm = permOf(flow, product, side, tensor);
+    const perm = permOf(product, side);
     const weighed = product.outputs[0] ?? '';
     const divisor = way.weighting === 'softmax' ? undefined : divisorOf(flow, weighed, tensor);
     const weighting = divisor === undefined ? way.weighting : 'other';
@@ -197,27 +196,14 @@ export function exact(flow: Flow, value: string): string {
 }
 
 /**
- * How the axes of `weights`, factor `side` of `product`, are exchanged to be [..., heads, queries, keys]: keys are what
- * the product sums over, queries what the values do not have.
+ * How the axes of factor `side` of `product` are exchanged to be [..., heads, queries, keys], see `PatternPart`: keys
+ * are what the product sums over, queries what the values do not have.
  */
-function permOf(flow: Flow, product: Node, side: 0 | 1, weights: string): readonly number[] | undefined {
+function permOf(product: Node, side: 0 | 1): readonly number[] | undefined {
   const equation = product.attributes.get('equation');
   if (equation?.kind === 'string') return einsumPerm(equation.value, side);
   const isTransposed = intAttribute(product, side === 0 ? 'transA' : 'transB', 0) === 1;
-  if ((side === 0) !== isTransposed) return undefined;
-  const rank = declaredExtents(flow, weights)?.length ?? rankAbove(flow, weights);
-  return [...Array.from({ length: rank - 2 }, (_, axis) => axis), rank - 1, rank - 2];
-}
-
-/** As a Transpose or a Softmax above states it; four where none does. */
-function rankAbove(flow: Flow, value: string): number {
-  for (let node = flow.producer(value), step = 0; node && step < 8; step++) {
-    const perm = intsAttribute(node, 'perm');
-    if (perm) return perm.length;
-    const [input = ''] = flow.reads(node);
-    node = flow.producer(input);
-  }
-  return 4;
+  return (side === 0) === isTransposed ? [0, 2, 1] : undefined;
 }
 
 /** @param equation as `bhqk,bkhd->bqhd`, or with an ellipsis for leading axes */

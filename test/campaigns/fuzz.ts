@@ -29,6 +29,7 @@ import {
   root,
   run,
   strays,
+  tellProgress,
   watch,
   wrongAbout,
   wrongIn,
@@ -96,6 +97,7 @@ export async function fuzz(cases: readonly Key[], jobs: number, tell?: (broken: 
   const broken: Broken[] = [];
   const all = new Map<string, Tried[]>();
   let next = 0;
+  let done = 0;
 
   async function work(): Promise<void> {
     const bench = new Bench(base);
@@ -104,6 +106,7 @@ export async function fuzz(cases: readonly Key[], jobs: number, tell?: (broken: 
         const isNew = (rule: string) => !broken.some(({ kind, wrong }) => kind === one.kind && isLike(rule, wrong[0]));
         const { tried, recipe } = await once(bench, one, (rule) => tell !== undefined && isNew(rule));
         all.set(one.kind, [...(all.get(one.kind) ?? []), tried]);
+        if (tell) tellProgress(++done, cases.length);
         const control = next % controlEvery === 0 ? await bench.control() : [];
         const wrong = [...tried.wrong, ...control];
         if (wrong.length === 0) continue;
@@ -312,14 +315,10 @@ async function analyzed(
   if (analysis.problem) return told(analysis.problem);
   try {
     JSON.stringify(toJson(analysis, defaultThresholds));
-    return {
-      outcome: 'finished',
-      wrong: wrongIn(
-        report(analysis, defaultThresholds)
-          .map((line) => lineOf(line, false))
-          .join('\n'),
-      ),
-    };
+    const shown = report(analysis, defaultThresholds)
+      .map((line) => lineOf(line, false))
+      .join('\n');
+    return { outcome: 'finished', wrong: wrongIn(shown) };
   } catch (error) {
     return { outcome: 'finished', wrong: [`the report fails (${String(error)})`] };
   }

@@ -253,12 +253,13 @@ def all_cases() -> Iterator[Case]:
     yield from visions()
     yield from others()
     yield from plain()
+    import heads
     import modules
+    import variants
 
     yield from modules.cases()
-    import heads
-
-    yield from heads.all_heads()
+    yield from variants.cases()
+    yield from heads.cases()
 
 
 ATTENTIONLESS = {"mamba", "rwkv"}
