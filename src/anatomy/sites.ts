@@ -21,7 +21,7 @@ export interface Site {
   /** What the weighed values are divided by afterwards, where that makes the weights what they are. */
   readonly divisor: string | undefined;
   readonly values: string;
-  /** Weights times values. */
+  /** Weights times values, divided where that is put off. */
   readonly weighed: string;
   readonly product: Node;
   readonly scores: Node | undefined;
@@ -66,8 +66,9 @@ function siteAt(flow: Flow, product: Node, within: ReadonlySet<Node>): Site | un
     if (!way) continue;
     const tensor = exact(flow, weights);
     const perm = permOf(product, side);
-    const weighed = product.outputs[0] ?? '';
-    const divisor = way.weighting === 'softmax' ? undefined : divisorOf(flow, weighed, tensor);
+    const division = way.weighting === 'softmax' ? undefined : divisionOf(flow, product.outputs[0] ?? '', tensor);
+    const [weighed = product.outputs[0] ?? ''] = division?.outputs ?? [];
+    const divisor = division?.inputs[1];
     const weighting = divisor === undefined ? way.weighting : 'other';
     return { ...way, tensor, perm, divisor, values: exact(flow, values), weighed, product, weighting };
   }
@@ -156,8 +157,8 @@ function stepsBack(flow: Flow, value: string, steps: number): Node[] {
   return [node, ...flow.reads(node).flatMap((input) => stepsBack(flow, input, steps - 1))];
 }
 
-/** What weighed values are divided by that is made of the sum of their weights: a normalisation put off. */
-function divisorOf(flow: Flow, weighed: string, weights: string): string | undefined {
+/** The division of weighed values by what is made of the sum of their weights: a normalisation put off. */
+function divisionOf(flow: Flow, weighed: string, weights: string): Node | undefined {
   for (let value = weighed, step = 0; step < 8; step++) {
     const [node, ...others] = flow.consumers(value);
     if (!node || others.length > 0) return undefined;
@@ -166,7 +167,7 @@ function divisorOf(flow: Flow, weighed: string, weights: string): string | undef
       const sums = stepsBack(flow, divisor, 6).some(
         (sum) => sum.op === 'ReduceSum' && stripped(flow, sum.inputs[0] ?? '') === stripped(flow, weights),
       );
-      return sums ? divisor : undefined;
+      return sums ? node : undefined;
     }
     if (!copying.includes(node.op)) return undefined;
     [value = ''] = node.outputs;

@@ -17,8 +17,12 @@ afterAll(() => engine.dispose());
 const noAttribution: Readonly<Record<string, RegExp>> = {
   'bert-optimum-op14': /more than a LayerNorm/, // a dense layer and its activation
   'bert-ort-fused': /more than a LayerNorm/,
+  'altup-ts17': /keeps several copies/,
   'opt-350m-slim': /more than a LayerNorm/, // a projection to the embedding's width
 };
+
+/** Values that are weighed in another layout than [heads, tokens, head_dim]. */
+const noSplit = ['variant-channels-first-ts-op17', 'variant-transposed-ts-op17'];
 
 describe.each(folders.map((folder) => [basename(folder), folder] as const))('%s', (name, folder) => {
   const model = join(folder, 'model.onnx');
@@ -29,11 +33,12 @@ describe.each(folders.map((folder) => [basename(folder), folder] as const))('%s'
     const { anatomy, model: summary } = await engine.inspect(model);
     for (const [block, { attention }] of anatomy.blocks.entries()) {
       if (!attention || attention.pattern.from === 'nothing' || finished.tokens < 4) continue;
-      const { heads, projected, participation } = await engine.query({
-        type: 'bias',
-        layer: block + 1,
-        tokens: [0, 1],
-      });
+      const bias = engine.query({ type: 'bias', layer: block + 1, tokens: [0, 1] });
+      if (noSplit.includes(name)) {
+        await expect(bias).rejects.toThrow(/were not found in a form Sinkscope can read/);
+        continue;
+      }
+      const { heads, projected, participation } = await bias;
       expect(heads).toHaveLength(attention.heads ?? heads.length);
       for (const { share, chosen, rest } of heads) {
         if (attention.weighting === 'softmax') {
@@ -79,7 +84,7 @@ describe.each(folders.map((folder) => [basename(folder), folder] as const))('%s'
       expect(refusal).toMatch(
         name === 'module-adapters-ts-op17'
           ? /less attention than numbers can tell from none/ // its scores are hundreds apart
-          : /come from no plain softmax|predicts no tokens|lets every token see those after it|has to be given|logits for its last/,
+          : /come from no plain softmax|can show but not change|predicts no tokens|lets every token see those after it|has to be given|logits for its last/,
       );
       if (/predicts no tokens/.test(refusal)) expect(inputs.includes('token-ids') && anatomy.unembedding).toBeFalsy();
       return;

@@ -62,6 +62,7 @@ const block = v.object({
   residMid: maybe(text),
   attention: maybe(attention),
   mlpIntermediate: maybe(text),
+  additive: flag,
 });
 export type InspectedBlock = Sent<typeof block>;
 
@@ -76,6 +77,7 @@ const anatomy = v.object({
   vocabulary: maybe(whole),
   context: maybe(whole),
   patch: maybe(v.object({ height: whole, width: whole })),
+  copies: flag,
   parallelBlock: flag,
   source: text,
   embedding: text,

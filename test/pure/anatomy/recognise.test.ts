@@ -178,3 +178,25 @@ describe('an MLP intermediate is what the last product multiplies', () => {
     expect(missing).toEqual([]);
   });
 });
+
+describe('a block is the sum of its parts', () => {
+  const additive = (model: Parameters<typeof recognise>[0]) => recognise(model).blocks.map((block) => block.additive);
+
+  it('where attention and MLP are added to the stream and nothing else happens to it', () => {
+    expect(additive(stack(['attention', 'mlp', 'attention', 'mlp']))).toEqual([true, true]);
+    expect(additive(stack(['attention', 'attention']))).toEqual([true, true]);
+  });
+
+  it('not where there is a further MLP, a branch is subtracted, or the stream is scaled between', () => {
+    expect(additive(stack(['mlp', 'attention', 'mlp', 'mlp', 'attention', 'mlp']))).toEqual([false, false]);
+    const model = stack(['attention', 'mlp', 'attention', 'mlp']);
+    const changed = (change: (node: (typeof model.graph.nodes)[number]) => typeof model.graph.nodes) =>
+      additive({ ...model, graph: { ...model.graph, nodes: model.graph.nodes.flatMap(change) } });
+    expect(changed((node) => (node.outputs[0] === 'h1' ? [{ ...node, op: 'Sub' }] : [node]))).toEqual([false, true]);
+    expect(
+      changed((node) =>
+        node.outputs[0] === 'h2' ? [{ ...node, outputs: ['sum'] }, ...nodesOf('h2 = Mul(sum, one)')] : [node],
+      ),
+    ).toEqual([false, true]);
+  });
+});
