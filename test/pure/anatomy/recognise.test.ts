@@ -143,6 +143,16 @@ describe('values are weighed', () => {
     expect(missing.map(({ part }) => part)).toEqual(weighting === 'softmax' ? [] : ['softmax of the only block']);
   });
 
+  it('after heads are mixed by what the tokens make of them', () => {
+    const weights = `
+      x@ = Softmax(s@)
+      c@ = MatMul(FROM, few)
+      y@ = MatMul(c@, x@)
+      p@ = Add(x@, y@)`;
+    const { blocks } = recognise(stack(['attention', 'mlp'], { weights }));
+    expect(blocks[0]?.attention).toMatchObject({ pattern: { tensor: 'p0' }, weighting: 'other' });
+  });
+
   it('by scores that are no function of products, as in linear attention, is no attention', () => {
     expect(
       recognise(stack(['attention', 'mlp'], { weights: 'p@ = Mul(s@, one)' })).blocks[0]?.attention,
