@@ -72,6 +72,14 @@ export function toProblem(error: unknown): Problem {
       detail,
     };
   }
+  // A file that was there when it was looked at, and is gone or closed when it is read.
+  if (error instanceof Error && 'syscall' in error && 'path' in error && typeof error.path === 'string') {
+    const { path } = error;
+    const message = sentence(
+      `${path} cannot be used: ${fileReason(error)}. Check that it is there and that you may use it.`,
+    );
+    return { code: 'file', message, file: path, detail };
+  }
   return { code: 'internal', message: sentence(`Sinkscope failed unexpectedly: ${message}`), detail };
 }
 

@@ -14,6 +14,7 @@ import './views/attention-pattern.js';
 import './views/dimension-ruler.js';
 import './views/layer-profile.js';
 import './views/massive-table.js';
+import './views/outputs.js';
 import './views/picture.js';
 import './views/predictions.js';
 import './views/residual-heatmap.js';
@@ -147,7 +148,11 @@ export class App extends LitElement {
       <sinkscope-dimension-ruler class="wide" .scene=${scene}></sinkscope-dimension-ruler>
       <div class="stack">
         <sinkscope-sink-heatmap .scene=${scene}></sinkscope-sink-heatmap>
-        <sinkscope-predictions .scene=${scene}></sinkscope-predictions>
+        ${
+          scene.analysis.outputs
+            ? html`<sinkscope-outputs .scene=${scene}></sinkscope-outputs>`
+            : html`<sinkscope-predictions .scene=${scene}></sinkscope-predictions>`
+        }
       </div>
       <sinkscope-attention-pattern .scene=${scene}></sinkscope-attention-pattern>
     `;

@@ -4,6 +4,7 @@
 
 import type {
   FinishedEvent,
+  OutputsEvent,
   PredictionsEvent,
   RunEvent,
   StartedEvent,
@@ -21,6 +22,8 @@ export interface Analysis {
   /** `attention[k - 1]` is about the block that leaves `h_k`; a hole where a block has no pattern. */
   readonly attention: readonly (PatternStatistics | undefined)[];
   readonly predictions?: PredictionsEvent;
+  /** In place of predictions, of a head that is no vocabulary's. */
+  readonly outputs?: OutputsEvent;
   readonly finished?: FinishedEvent;
   readonly problem?: Problem;
 }
@@ -40,6 +43,8 @@ export function fold(analysis: Analysis, event: RunEvent): Analysis {
       return { ...analysis, attention: placed(analysis.attention, event.layer - 1, event.statistics) };
     case 'predictions':
       return { ...analysis, predictions: event };
+    case 'outputs':
+      return { ...analysis, outputs: event };
     case 'finished':
       return { ...analysis, status: 'finished', finished: event };
     case 'failed':

@@ -1,3 +1,4 @@
+import type { HeadOutput } from '../engine/contract/events.js';
 import type { HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
 import type { Analysis } from './analysis.js';
 import { type MassiveActivation, massiveActivations, ratio } from './massive.js';
@@ -19,7 +20,7 @@ export type ResultJson = ReturnType<typeof toJson>;
  * @throws RangeError where the run has not begun: nothing to write.
  */
 export function toJson(analysis: Analysis, thresholds: Thresholds) {
-  const { started, tokens, predictions, finished } = analysis;
+  const { started, tokens, predictions, outputs, finished } = analysis;
   if (!started || !tokens) throw new RangeError('An analysis that has not begun has no JSON form');
   const { model, settings } = started;
   return {
@@ -44,6 +45,8 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
       graph_optimization: settings.graphOptimization,
       threads: settings.threads,
     },
+    /** How each input of the graph was fed; `guessed` where that was a choice that nobody made. */
+    inputs: started.inputs.map(({ name, role, how, guessed }) => ({ name, role, how, guessed })),
     thresholds: {
       absolute: thresholds.absolute,
       ratio: thresholds.ratio,
@@ -71,6 +74,8 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     sinks: sinksJson(analysis, thresholds),
     /** After token `token`, most likely first; null in a model without an output head. */
     predictions: predictions ? { token: predictions.token, top: predictions.top } : null,
+    /** What a head that is no vocabulary's gives, in place of predictions; null where there is none. */
+    outputs: outputs ? outputs.outputs.map(outputJson) : null,
     seconds: finished?.seconds ?? null,
     first_layer_seconds: finished?.firstLayerSeconds ?? null,
     saved: finished?.saved ?? null,
@@ -116,6 +121,26 @@ function activationJson(activation: MassiveActivation) {
     soft_last: softLast,
     /** By layer; null where it is not among the layer's 16 largest. */
     values: values.map((value) => value ?? null),
+  };
+}
+
+function outputJson({ name, shape, kind, how, rows }: HeadOutput) {
+  return {
+    name,
+    shape,
+    kind,
+    how,
+    /** `token` is null where a row is about the whole input; of `places` the `index` of an entry is a token's. */
+    rows: rows.map(({ token, norm, top }) => ({
+      token: token ?? null,
+      norm,
+      top: top.map(({ index, label, value, probability }) => ({
+        index,
+        label,
+        value,
+        probability: probability ?? null,
+      })),
+    })),
   };
 }
 

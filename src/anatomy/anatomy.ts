@@ -15,6 +15,7 @@ export interface Anatomy {
   readonly headDim: number | undefined;
   /** Width of the MLP intermediate state; undefined in mixture-of-experts models. */
   readonly mlpHidden: number | undefined;
+  /** Rows of the table that token ids index; without ids, columns of the output head. */
   readonly vocabulary: number | undefined;
   /** Positions the graph's own tables have room for, where it has such tables. */
   readonly context: number | undefined;
@@ -30,9 +31,12 @@ export interface Anatomy {
   readonly embedding: string;
   readonly blocks: readonly Block[];
   readonly finalNorm: FinalNorm | undefined;
+  /** Undefined where the output head gives no scores over the vocabulary: a classifier's, a projection's. */
   readonly unembedding: Unembedding | undefined;
   /** The graph's first output in the order of the file that depends on the last residual: logits, or what the model gives. */
   readonly output: string;
+  /** All outputs that depend on the last residual, that one first. */
+  readonly outputs: readonly Output[];
   readonly inputs: readonly Input[];
   /** Parts that were looked for and not found, in words: which, and what stood in the way. */
   readonly missing: readonly Missing[];
@@ -114,12 +118,25 @@ export interface Unembedding {
   readonly logits: string;
 }
 
+export interface Output {
+  readonly name: string;
+  /** Columns of the product with a weight that it ends in, where the file tells. */
+  readonly columns: number | undefined;
+  /** What the graph itself makes: `probabilities` by a softmax or sigmoid, a vector of length one, the normed residual. */
+  readonly made: 'probabilities' | 'unit' | 'states' | undefined;
+}
+
 /** How a graph input is fed. `tokens` etc. are [batch 1, T] unless `shape` says otherwise. */
 export type InputRole =
   | 'token-ids'
+  | 'codes' // ids of several tables, several for each token: the user gives them
   | 'position-ids' // 0 … T-1
-  | 'attention-mask' // ones
+  | 'attention-mask' // what masks nothing: ones, or zeros in a mask that is true where a token is to be ignored
+  | 'pair-mask' // which tokens each token sees: the user gives it
   | 'token-type-ids' // zeros
+  | 'coordinates' // places of tokens, looked up in tables: zeros
+  | 'lengths' // the number of tokens, of each example: T
+  | 'choice' // a row of a table for the whole run, as of tasks or languages: the user gives it
   | 'cache-position' // 0 … T-1, rank 1
   | 'past' // key/value cache of length zero (or zeros of the window's length where the model refuses an empty one)
   | 'past-length' // a scalar or [1] zero: tokens already in the cache
@@ -140,8 +157,12 @@ export interface Input {
   readonly tokenAxis: number | undefined;
   /** Extents that the file leaves open or states wrongly, known from the graph (head size of a cache), by axis. */
   readonly extents: Readonly<Record<number, number>>;
+  /** Of a mask: the value that masks nothing. */
+  readonly keeps: 0 | 1 | undefined;
   /** In words, how it is recognised and fed. */
   readonly how: string;
+  /** Whether that is a choice: the graph allows another reading, or several fit it. */
+  readonly guessed: boolean;
 }
 
 export interface Missing {

@@ -5,11 +5,12 @@ import type { Model, Node } from '../onnx/model.js';
 import type { Anatomy } from './anatomy.js';
 import { blockOf, blocksOf, first, isParallel, mlpOf, nodesOf, type StepParts } from './blocks.js';
 import { declaredExtents } from './extents.js';
-import { between, type Flow, flowOf, stripped } from './flow.js';
-import { recogniseInputs } from './inputs.js';
+import { type Flow, flowOf } from './flow.js';
+import { endOf, isPerToken, isVocabulary, tableRead } from './head.js';
+import { recogniseInputs } from './inputs/inputs.js';
 import { isPictureConvolution } from './ops.js';
 import { patchOf } from './pictures.js';
-import { branchProduct, lastProduct } from './products.js';
+import { branchProduct } from './products.js';
 import { type ResidualStream, residualStream } from './residual.js';
 import { type Gap, merged, otherChains } from './words.js';
 
@@ -33,8 +34,12 @@ export function recognise(model: Model): Anatomy {
   const embedding = groups[0]?.[0].step.from ?? stream.from;
   const attention = first(blocks, ({ attention }) => attention);
   const { kvHeads, headDim } = attention ?? {};
-  const { vocabulary, output, finalNorm, unembedding } = end;
-  const { inputs, source, context } = recogniseInputs(flow, { embedding, vocabulary, kvHeads, headDim });
+  const { output, finalNorm, product, outputs } = end;
+  const head = product && isPerToken(flow, stream.to, end) ? product : undefined;
+  const { inputs, source, context, rows } = recogniseInputs(flow, { embedding, head, kvHeads, headDim });
+  const isScores = product !== undefined && isVocabulary(flow, product, tableRead(flow, source), rows);
+  const isRaw = outputs[0]?.made !== 'probabilities';
+  const unembedding = isScores && isRaw ? { input: product.activation, logits: output } : undefined;
 
   const missing = merged(gaps, blocks.length);
   if (stream.others.length > 0) missing.push(otherChains(stream.others));
@@ -43,14 +48,13 @@ export function recognise(model: Model): Anatomy {
       part: 'further copies of the residual stream',
       why: 'several are kept side by side and mixed in each block; the first of them is shown',
     });
-  if (!unembedding)
+  if (!unembedding && (!product || isScores))
     missing.push({
       part: 'unembedding',
-      why: `the output ${output} is no product with a weight, so the model has no output head`,
+      why: `the output ${output} ${product ? 'is made probabilities by the graph' : 'is no product with a weight'}, so the model has no output head`,
     });
   for (const input of inputs)
-    if (input.role === 'unknown' && flow.consumers(input.name).length > 0)
-      missing.push({ part: `input ${input.name}`, why: input.how });
+    if (input.role === 'unknown') missing.push({ part: `input ${input.name}`, why: input.how });
 
   return {
     layers: blocks.length,
@@ -59,7 +63,7 @@ export function recognise(model: Model): Anatomy {
     kvHeads,
     headDim,
     mlpHidden: first(groups, (group) => mlpOf(group)?.rows),
-    vocabulary,
+    vocabulary: rows ?? product?.columns,
     context,
     copies: parts.some(({ copies }) => copies),
     parallelBlock: groups.some(isParallel),
@@ -70,25 +74,9 @@ export function recognise(model: Model): Anatomy {
     finalNorm,
     unembedding,
     output,
+    outputs,
     inputs,
     missing,
-  };
-}
-
-type End = Pick<Anatomy, 'output' | 'finalNorm' | 'unembedding' | 'vocabulary'>;
-
-/** What comes after the last residual point; undefined where no output does. */
-function endOf(flow: Flow, residual: string): End | undefined {
-  const output = outputOf(flow, residual);
-  if (output === undefined) return undefined;
-  const product = lastProduct(flow, output);
-  const isHead = product && (product.activation === residual || between(flow, residual, product.activation));
-  const normed = isHead ? product.activation : output;
-  return {
-    output,
-    finalNorm: normed !== residual && stripped(flow, normed) !== residual ? { output: normed } : undefined,
-    unembedding: isHead ? { input: product.activation, logits: output } : undefined,
-    vocabulary: isHead ? product.columns : undefined,
   };
 }
 
@@ -120,13 +108,6 @@ function commonOperators(nodes: readonly Node[]): string {
   for (const { op } of nodes) counts.set(op, (counts.get(op) ?? 0) + 1);
   const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, 5);
   return most.map(([op, count]) => `${count} ${op}`).join(', ');
-}
-
-/** The first output in the order of the file that depends on the last residual. */
-function outputOf(flow: Flow, residual: string): string | undefined {
-  return flow.model.graph.outputs
-    .map(({ name }) => name)
-    .find((name) => name === residual || between(flow, residual, name));
 }
 
 /** Extent of the residual stream: declared, or what the branches' products give back to it. */

@@ -61,15 +61,25 @@ function toJson({ model, anatomy, producer, opsets, nodes }: Inspection) {
     final_norm: anatomy.finalNorm?.output ?? null,
     /** The logits. */
     unembedding: anatomy.unembedding?.logits ?? null,
-    inputs: anatomy.inputs.map(({ name, role, type, shape, how }) => ({
+    /** All that it gives of the last residual; `columns` of the product with a weight that it ends in. */
+    outputs: anatomy.outputs.map(({ name, columns }) => ({ name, columns: columns ?? null })),
+    inputs: anatomy.inputs.map(({ name, role, type, shape, how, guessed }) => ({
       name,
       role,
       type: typeNames.get(type) ?? `type ${type}`,
       shape: shape ?? null,
       how,
+      guessed,
     })),
     missing: anatomy.missing,
   };
+}
+
+/** What stands in the place of an unembedding. */
+function headWords({ outputs }: InspectionJson): string {
+  const heads = outputs.filter(({ columns }) => columns !== null);
+  const named = heads.map(({ name, columns }) => `${name} has ${columns} ${columns === 1 ? 'column' : 'columns'}`);
+  return named.length > 0 ? `none: ${named.join(', ')}, no scores over the vocabulary` : 'not found';
 }
 
 type InspectionJson = ReturnType<typeof toJson>;
@@ -89,7 +99,7 @@ function inWords(model: InspectionJson): string[] {
     ['context', known(model.context)],
     ['blocks', model.parallel_block ? 'attention and MLP in parallel' : 'attention, then MLP'],
     ['final norm', model.final_norm ?? 'not found'],
-    ['unembedding', model.unembedding ?? 'not found'],
+    ['unembedding', model.unembedding ?? headWords(model)],
     ['weights', `${(model.bytes / 1e6).toFixed(1)} MB`],
   ];
   const points = model.residual.map((residual, layer) => {
@@ -101,7 +111,7 @@ function inWords(model: InspectionJson): string[] {
   const inputs = model.inputs.map((input) => [
     input.name,
     `${input.type} [${input.shape?.map((extent) => extent ?? '?').join(', ') ?? '?'}]`,
-    input.how,
+    input.guessed ? `${input.how} (guessed)` : input.how,
   ]);
   return [
     `${model.name} · ${model.file}`,

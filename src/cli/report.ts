@@ -1,6 +1,7 @@
 import type { Analysis } from '../analysis/analysis.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import { massiveActivations, ratio } from '../analysis/massive.js';
+import { guessedInputs, outputHeading, outputLines } from '../analysis/outputs.js';
 import { sinks } from '../analysis/sinks.js';
 import { summary, tokenName } from '../analysis/summary.js';
 import type { Thresholds } from '../analysis/thresholds.js';
@@ -17,6 +18,7 @@ export function report(analysis: Analysis, thresholds: Thresholds): Line[] {
     ...massiveTable(analysis, thresholds),
     ...sinkTable(analysis, thresholds),
     ...predictionTable(analysis),
+    ...outputTables(analysis),
     ...notes(analysis),
   ];
 }
@@ -123,9 +125,30 @@ function predictionTable(analysis: Analysis): string[] {
   return section(`Next token after ${after}`, columns(['probability', 'id'], 'token', rows));
 }
 
-function notes({ started, finished }: Analysis): string[] {
+/** Tokens of which the output is shown; all are in the JSON. */
+const shownTokens = 20;
+
+function outputTables(analysis: Analysis): string[] {
+  return (analysis.outputs?.outputs ?? []).flatMap((output) => {
+    const perToken = output.rows.length > 1;
+    const lines = outputLines(output, perToken ? { most: 1 } : {});
+    const rows = lines.slice(0, shownTokens).map(({ token, label, value, share }) => {
+      const name = token === undefined ? '' : tokenName(analysis, token);
+      return [share, value, output.kind === 'places' ? name : perToken ? `${label} of ${name}` : label];
+    });
+    const left = lines.length - rows.length;
+    const more = left > 0 ? [`  and ${left} more`] : [];
+    const body =
+      rows.length > 0 ? [...columns(['share', 'value'], 'what', rows), ...more] : [`  [${output.shape.join(', ')}]`];
+    return section(`Output ${outputHeading(output)}`, body);
+  });
+}
+
+function notes(analysis: Analysis): string[] {
+  const { started, finished } = analysis;
+  const guessed = guessedInputs(analysis).map((input) => `Input ${input}`);
   const missing = started?.model.missing.map((part) => `Not found: ${part}`) ?? [];
   const saved = finished?.saved === undefined ? [] : [`Saved: ${finished.saved}`];
-  const all = [...missing, ...saved];
+  const all = [...guessed, ...missing, ...saved];
   return all.length > 0 ? ['', ...all] : [];
 }

@@ -80,14 +80,40 @@ export function define<const I extends ExperimentInputs, Result>(definition: Def
     ...facts,
     async *run(setup, given, signal) {
       const values = checkedValues(facts.inputs, given);
-      const ending = (result: Result) =>
-        outcomeOf(present(result, values), json(result, values), file?.(result, values));
+      const ending = (result: Result, warnings: readonly string[] = []) => {
+        const shown = present(result, values);
+        const made = { ...shown, warnings: [...shown.warnings, ...warnings] };
+        return outcomeOf(made, json(result, values), file?.(result, values));
+      };
       const result = yield* eachAs(run(setup, values, signal), ({ partial, ...progress }) => {
         return { ...progress, ...(partial && ending(partial)) };
       });
-      return ending(result);
+      return ending(result, await guesses(setup.engine, facts.inputs, values, signal));
     },
   };
+}
+
+/** A sentence for each input of the models that every run filled by a choice nobody made; files give what they hold. */
+async function guesses(
+  engine: Engine,
+  inputs: ExperimentInputs,
+  values: Given,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const kinds = Object.entries(inputs);
+  if (kinds.some(([, { kind }]) => kind === 'files')) return [];
+  const models = kinds.flatMap(([name, { kind }]) =>
+    kind === 'model' || kind === 'models' ? [values[name]].flat() : [],
+  );
+  const found: string[] = [];
+  for (const model of new Set(models)) {
+    if (typeof model !== 'string') continue;
+    const { anatomy, model: summary } = await engine.inspect(model, signal);
+    for (const { name, how, guessed } of anatomy.inputs)
+      if (guessed)
+        found.push(`Nobody gave the input ${name} of ${summary.name}, and how it was filled is a guess: ${how}.`);
+  }
+  return found;
 }
 
 export function outcomeOf(made: Presentation, json: object, file?: object): Outcome {

@@ -10,6 +10,7 @@ import { type Experiment, progressInWords, type Setup } from '../experiments/exp
 import type { ExperimentInputs } from '../experiments/facts.js';
 import type { Given } from '../experiments/values.js';
 import type { ExperimentRun } from '../protocol.js';
+import { visible } from '../visible.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Models } from './models.js';
 
@@ -84,10 +85,13 @@ export class Experiments implements vscode.Disposable {
       }
       const { presentation, json } = step.value;
       end = { status: 'finished', presentation, json };
-      this.log.info(`${title}: ${presentation.sentence}`);
+      this.log.info(visible(`${title}: ${presentation.sentence}`));
     } catch (error) {
       const problem = toProblem(error);
-      if (problem.code !== 'cancelled') this.log.error(`${title}: ${problem.message}\n${problem.detail ?? ''}`);
+      if (problem.code !== 'cancelled')
+        this.log.error(
+          [`${title}: ${problem.message}`, ...(problem.detail?.split('\n') ?? [])].map(visible).join('\n'),
+        );
       end = { status: 'failed', problem };
     }
     engine.dispose();

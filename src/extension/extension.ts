@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { Engine } from '../engine/host/engine.js';
 import type { ViewState } from '../protocol.js';
+import { visible } from '../visible.js';
 import { Analyses } from './analyses.js';
 import { registerCommands } from './commands.js';
 import { SettingsWatch } from './configuration.js';
@@ -115,7 +116,8 @@ export function activate(context: vscode.ExtensionContext): Api {
       if (now !== shown) view.fire();
       shown = now;
       const finished = change.type === 'event' && change.event.type === 'finished';
-      if (finished) log.info(`${run?.request.model}: ${run?.analysis.tokens?.tokens.length} tokens`, change.event);
+      if (finished)
+        log.info(visible(`${run?.request.model}: ${run?.analysis.tokens?.tokens.length} tokens`), change.event);
       if (finished || (change.type === 'run' && !run)) keep().catch((error) => log.warn(error));
     }),
   );

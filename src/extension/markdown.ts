@@ -17,13 +17,8 @@ export const joined = (parts: readonly Markdown[], separator: string): Markdown 
 /** Any text, in a code span that nothing in it ends: it is on one line, and the fence is longer than any in it. */
 export function code(text: string): Markdown {
   const shown = visible(text) || ' ';
-  const fence = '`'.repeat(
-    1 +
-      greatest(
-        Array.from(shown.matchAll(/`+/g), ([ticks]) => ticks.length),
-        0,
-      ),
-  );
+  const lengths = (shown.match(/`+/g) ?? []).map(({ length }) => length);
+  const fence = '`'.repeat(1 + greatest(lengths, 0));
   // One blank at each end is taken off again.
   const room = /^`|`$|^ .* $/.test(shown) ? ' ' : '';
   return own(`${fence}${room}${shown}${room}${fence}`);

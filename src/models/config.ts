@@ -13,6 +13,10 @@ export interface ModelConfig {
   readonly vocabulary?: number;
   /** For display only, e.g. `llama`. */
   readonly modelType?: string;
+  /** Names of the classes that the model tells apart, in the order of its columns. */
+  readonly labels?: readonly string[];
+  /** What they are for, e.g. `multi_label_classification`, where any number of them may hold at once. */
+  readonly problemType?: string;
   /** Entries that were there and could not be used, in words. */
   readonly ignored: readonly string[];
 }
@@ -21,6 +25,13 @@ const maxBytes = 4 * 2 ** 20;
 /** Above this a number is no length of anything, as `tokenizer_config.json`'s famous 1e30. */
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
 const id = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1));
+const name = v.pipe(v.union([v.string(), v.pipe(v.number(), v.transform(String))]), v.maxLength(200));
+/** `id2label`: every index from 0 on, in any order. */
+const labels = v.pipe(
+  v.record(v.string(), name),
+  v.transform((named) => Object.keys(named).map((_, index) => named[index])),
+  v.array(v.string('it does not name every class from 0 on')),
+);
 /** Where each part may stand, best first: a path of keys in `config.json` or `genai_config.json`. */
 const contextKeys = ['max_position_embeddings', 'n_positions', 'n_ctx', 'seq_length', 'max_sequence_length'];
 
@@ -35,7 +46,7 @@ export function modelConfig(file: string): ModelConfig {
   const genai = sections(readRecord(folder.genaiConfig, ignored), 'model');
 
   /** The first usable entry of these names. */
-  const first = <T>(schema: v.GenericSchema<T>, keys: readonly string[], genaiKeys: readonly string[]) => {
+  const first = <T>(schema: v.GenericSchema<unknown, T>, keys: readonly string[], genaiKeys: readonly string[]) => {
     const places = [
       ...config.flatMap((section) => keys.map((key) => ({ file: folder.config, section, key }))),
       ...genai.flatMap((section) => genaiKeys.map((key) => ({ file: folder.genaiConfig, section, key }))),
@@ -55,6 +66,8 @@ export function modelConfig(file: string): ModelConfig {
     bosTokenId: first(id, ['bos_token_id'], ['bos_token_id']),
     vocabulary: first(count, ['vocab_size'], ['vocab_size']),
     modelType: first(v.pipe(v.string(), v.maxLength(100)), ['model_type'], ['type']),
+    labels: first(labels, ['id2label'], []),
+    problemType: first(v.pipe(v.string(), v.maxLength(100)), ['problem_type'], []),
     ignored,
   };
 }

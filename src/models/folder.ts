@@ -35,6 +35,15 @@ export function isVariantFolder(folder: string): boolean {
   return basename(folder).toLowerCase() === 'onnx';
 }
 
+/** False too for what cannot be looked at. */
+export function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch {
+    return false;
+  }
+}
+
 /** True too for what cannot be looked at, as a link to itself: whoever reads it says so. */
 function isThere(path: string): boolean {
   try {

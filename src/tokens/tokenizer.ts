@@ -1,9 +1,8 @@
 /** Text to tokens with their places in it, and ids to text. */
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer as Native } from 'tokenizers';
 import { SinkscopeError } from '../errors.js';
-import { modelFolder } from '../models/folder.js';
+import { isFolder, modelFolder } from '../models/folder.js';
 import { readJson } from '../models/json.js';
 import { lostCharacters } from './lost.js';
 import { textRanges } from './offsets.js';
@@ -38,9 +37,9 @@ export interface Encoded {
  * @throws SinkscopeError `tokenizer` for a file that is broken or of an unknown kind
  */
 export function loadTokenizer(path: string): Tokenizer | undefined {
-  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-  const folder = modelFolder(isFolder ? join(path, 'model.onnx') : path);
-  const file = path.endsWith('.json') && !isFolder ? path : folder.tokenizer;
+  const isOne = isFolder(path);
+  const folder = modelFolder(isOne ? join(path, 'model.onnx') : path);
+  const file = path.endsWith('.json') && !isOne ? path : folder.tokenizer;
   if (file === undefined) return undefined;
 
   const json = readJson(file, maxBytes, 'tokenizer');

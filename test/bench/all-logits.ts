@@ -19,7 +19,8 @@ const saver: Saver = {
   pattern: nothing,
   finish: nothing,
   abort: nothing,
-  async output(head, values, tokens, keep) {
+  outputs: nothing,
+  async logits(head, values, tokens, keep) {
     const logits = await head.logits(values, 0, tokens, keep);
     return logits.subarray(-logits.length / tokens);
   },

@@ -38,6 +38,22 @@ describe('what the panel shows', () => {
     await shows(page, 'summary', 'BOS on');
   });
 
+  it('shows what a head gives that is no vocabulary’s, and which input was guessed', async () => {
+    const { page } = await open({ run: 'classes' });
+    await shows(page, 'summary', 'bbox guessed: zeros');
+    const output = page.locator('sinkscope-outputs');
+    await shows(page, 'outputs', 'logits: classes (as many columns as its config.json names classes)');
+    expect(await page.locator('sinkscope-predictions').count()).toBe(0);
+    const lines = () =>
+      output.locator('tr').evaluateAll((rows) => rows.map((row) => row.textContent?.replace(/\s+/g, ' ').trim()));
+    expect(await lines()).toHaveLength(12);
+    expect((await lines())[1]).toMatch(/tide ?B-PER ?75 % ?2$/);
+    await output.getByRole('button', { name: 'tide' }).click();
+    await shows(page, 'outputs', 'token 1');
+    expect(await lines()).toHaveLength(2);
+    expect((await lines())[1]).toContain('B-LOC');
+  });
+
   it('tells how far the run is, and how long it took', async () => {
     const { page } = await open({ events: 8 });
     expect(await page.getByTestId('status').innerText()).toBe('3 of 8 layers');

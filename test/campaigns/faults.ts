@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { disturbed, type Means, meansIn, preloaded, resultOf } from './disturb.js';
 import { parts } from './inputs.js';
 import { actionOf, actions, hows, type Round, roundOf } from './rounds.js';
-import { checkBuilt, type Ended, makePlace, type Place, run, strays, wrongAbout } from './watch.js';
+import { checkBuilt, type Ended, makePlace, type Place, run, strays, tellProgress, wrongAbout } from './watch.js';
 
 /** What an undisturbed run of an action gives. */
 interface Reference {
@@ -231,6 +231,7 @@ export async function main(args: readonly string[]): Promise<number> {
     const ends = new Map<string, number>();
     const broken = new Map<string, number[]>();
     let bad = 0;
+    let done = 0;
     let next = 0;
     const work = async () => {
       for (let one = plan[next++]; one; one = plan[next++]) {
@@ -242,6 +243,7 @@ export async function main(args: readonly string[]): Promise<number> {
         if (wrong.length > 0) console.log(`${again}\n  ${wrong.join('\n  ')}`);
         for (const rule of wrong.map((rule) => `${one.kind}: ${rule}`))
           broken.set(rule, [...(broken.get(rule) ?? []), one.seed]);
+        tellProgress(++done, plan.length);
       }
     };
     await Promise.all(Array.from({ length: availableParallelism() }, work));

@@ -12,6 +12,7 @@ import { emptyAnalysis, fold } from '../../src/analysis/analysis.js';
 import { toJson } from '../../src/analysis/result.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import { report } from '../../src/cli/report.js';
+import { lineOf } from '../../src/cli/terminal.js';
 import type { RunRequest } from '../../src/engine/contract/events.js';
 import { Engine } from '../../src/engine/host/engine.js';
 import { type Problem, SinkscopeError } from '../../src/errors.js';
@@ -28,6 +29,7 @@ import {
   root,
   run,
   strays,
+  tellProgress,
   watch,
   wrongAbout,
   wrongIn,
@@ -95,6 +97,7 @@ export async function fuzz(cases: readonly Key[], jobs: number, tell?: (broken: 
   const broken: Broken[] = [];
   const all = new Map<string, Tried[]>();
   let next = 0;
+  let done = 0;
 
   async function work(): Promise<void> {
     const bench = new Bench(base);
@@ -103,6 +106,7 @@ export async function fuzz(cases: readonly Key[], jobs: number, tell?: (broken: 
         const isNew = (rule: string) => !broken.some(({ kind, wrong }) => kind === one.kind && isLike(rule, wrong[0]));
         const { tried, recipe } = await once(bench, one, (rule) => tell !== undefined && isNew(rule));
         all.set(one.kind, [...(all.get(one.kind) ?? []), tried]);
+        if (tell) tellProgress(++done, cases.length);
         const control = next % controlEvery === 0 ? await bench.control() : [];
         const wrong = [...tried.wrong, ...control];
         if (wrong.length === 0) continue;
@@ -311,7 +315,10 @@ async function analyzed(
   if (analysis.problem) return told(analysis.problem);
   try {
     JSON.stringify(toJson(analysis, defaultThresholds));
-    return { outcome: 'finished', wrong: wrongIn(report(analysis, defaultThresholds, false)) };
+    const shown = report(analysis, defaultThresholds)
+      .map((line) => lineOf(line, false))
+      .join('\n');
+    return { outcome: 'finished', wrong: wrongIn(shown) };
   } catch (error) {
     return { outcome: 'finished', wrong: [`the report fails (${String(error)})`] };
   }

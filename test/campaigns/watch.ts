@@ -33,7 +33,7 @@ export const unwatchable =
   process.platform === 'linux' ? undefined : 'processes are watched through /proc, which only Linux has';
 
 /** How often a process is looked at, ms. */
-const glance = 50;
+const glance = 100;
 
 /** A process group as it is now: ids of its processes, zombies left out. */
 export function membersOf(group: number): number[] {
@@ -189,8 +189,8 @@ export interface Ended extends Taken {
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
-  /** Processes that went on after it. */
-  readonly left: number;
+  /** How many processes went on after it, and what they took too much of, in words; undefined where none did. */
+  readonly left?: string | undefined;
 }
 
 export interface RunOptions {
@@ -232,10 +232,10 @@ export async function run(place: Place, args: readonly string[], options: RunOpt
   return { code, signal, stdout, stderr, ...taken(), left: await afterlife(group) };
 }
 
-/** Waits for the rest of a group to end, which may take what a run may, then ends it; how many had to be ended. */
-async function afterlife(group: number): Promise<number> {
+/** Waits for the rest of a group to end, which may take what a run may, then ends it by force; what had to be ended. */
+async function afterlife(group: number): Promise<string | undefined> {
   let left = 0;
-  const ended = watch(
+  const taken = watch(
     () => membersOf(group),
     () => {
       left = membersOf(group).length;
@@ -243,8 +243,8 @@ async function afterlife(group: number): Promise<number> {
     },
   );
   while (membersOf(group).length > 0) await new Promise((resolve) => setTimeout(resolve, glance));
-  ended();
-  return left;
+  const { excess } = taken();
+  return excess && `left ${left} process(es), which ${excess}`;
 }
 
 function endGroup(group: number): void {
@@ -274,7 +274,7 @@ export function wrongAbout({ code, signal, stdout, stderr, left, excess }: Ended
   const silent = stderr === '' && stdout === '';
   return [
     ...(excess ? [excess] : []),
-    ...(left > 0 ? [`left ${left} process(es)`] : []),
+    ...(left ? [left] : []),
     ...(isStopped || excess || (signal === null && (code === 0 || code === 1))
       ? []
       : [`ended with ${signal ?? `code ${code}`}`]),
@@ -282,6 +282,11 @@ export function wrongAbout({ code, signal, stdout, stderr, left, excess }: Ended
     ...(code === 1 && stderr.trimEnd().includes('\n') ? ['more than one line of error'] : []),
     ...wrongIn(`${stdout}\n${stderr}`),
   ];
+}
+
+/** Says now and then how far a campaign is, on stderr: what is found and the sums are the result. */
+export function tellProgress(done: number, all: number): void {
+  if (done % 100 === 0) console.error(`${done} of ${all}`);
 }
 
 /** Fails where there is nothing to run. */

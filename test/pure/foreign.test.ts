@@ -1,4 +1,5 @@
 /** Whatever a file calls things, what people are shown of it is text. */
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { tokenLabel, tokenLabels } from '../../src/analysis/label.js';
@@ -8,7 +9,7 @@ import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import { against, report } from '../../src/cli/report.js';
 import { columns, partInWords } from '../../src/cli/table.js';
 import { lineOf } from '../../src/cli/terminal.js';
-import { SinkscopeError, toProblem } from '../../src/errors.js';
+import { type Problem, SinkscopeError, toProblem } from '../../src/errors.js';
 import { outcomeOf } from '../../src/experiments/experiment.js';
 import { code, commandLink, own } from '../../src/extension/markdown.js';
 import { fileName, plain } from '../../src/extension/plain.js';
@@ -59,6 +60,16 @@ describe('visible', () => {
   });
 });
 
+/** What is thrown, as a problem. */
+function problemOf(action: () => unknown): Problem | undefined {
+  try {
+    action();
+  } catch (error) {
+    return toProblem(error);
+  }
+  return undefined;
+}
+
 describe('what is made for people', () => {
   it('sentences of errors', () => {
     ofAny((name) => {
@@ -66,6 +77,18 @@ describe('what is made for people', () => {
       expect(unseen(made.message + toProblem(new Error(name)).message)).toEqual([]);
       expect(made.file).toBe(name);
     });
+  });
+
+  it('errors of files and of memory that nobody has put into words', () => {
+    expect(problemOf(() => readFileSync('/\u001b[31m/nowhere'))).toMatchObject({
+      code: 'file',
+      file: '/\u001b[31m/nowhere',
+      message:
+        '/\\u{1b}[31m/nowhere cannot be used: there is no such file or folder. Check that it is there and that you may use it.',
+    });
+    expect(problemOf(() => new Float64Array(2 ** 53))?.message).toMatch(
+      /^What is asked for is more than can be held \(Invalid typed array length/,
+    );
   });
 
   it('labels of tokens', () => {

@@ -9,6 +9,8 @@ export interface GraphParts {
   readonly weights?: Readonly<Record<string, readonly number[]>>;
   /** Constants of int64: a number is a scalar, a list a vector. */
   readonly integers?: Readonly<Record<string, number | readonly number[]>>;
+  /** Constants of one float, by name. */
+  readonly scalars?: Readonly<Record<string, number>>;
   /** Types of inputs and of inner values. */
   readonly types?: Readonly<Record<string, DataType>>;
   /** Extents that the file states of inner values. */
@@ -59,7 +61,7 @@ const info = (name: string, shape: readonly (number | string | null)[], type: Da
 });
 
 export function graphOf(text: string, parts: GraphParts = {}): Graph {
-  const { inputs = {}, outputs = [], weights = {}, integers = {}, types = {}, shapes = {} } = parts;
+  const { inputs = {}, outputs = [], weights = {}, integers = {}, scalars = {}, types = {}, shapes = {} } = parts;
   const whole = Object.entries(integers).map(([name, given]) => {
     const values = [given].flat();
     const dims = typeof given === 'number' ? [] : [values.length];
@@ -68,12 +70,15 @@ export function graphOf(text: string, parts: GraphParts = {}): Graph {
   const floats = Object.entries(weights).map(([name, dims]) =>
     tensor(name, DataType.float, dims, new Uint8Array(4 * dims.reduce((product, extent) => product * extent, 1))),
   );
+  const single = Object.entries(scalars).map(([name, value]) =>
+    tensor(name, DataType.float, [], new Uint8Array(Float32Array.of(value).buffer)),
+  );
   return {
     name: '',
     nodes: nodesOf(text),
     inputs: Object.entries(inputs).map(([name, shape]) => info(name, shape, types[name])),
     outputs: outputs.map((name) => ({ name })),
-    initializers: new Map([...whole, ...floats]),
+    initializers: new Map([...whole, ...floats, ...single]),
     valueInfo: new Map(Object.entries(shapes).map(([name, shape]) => [name, info(name, shape, types[name])])),
   };
 }

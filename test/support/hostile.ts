@@ -76,6 +76,9 @@ export const hostile: readonly string[] = [
   '%s%n%d {0} {1}',
 ];
 
+/** Those that a file can hold: UTF-8 has no halves of pairs. */
+export const inFiles = hostile.filter((name) => !/\p{Cs}/u.test(name));
+
 /** Names that are made of those, and of anything at all. */
 export const names: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom(...hostile),

@@ -92,6 +92,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       type: 'started',
       model,
       settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
+      inputs: [{ name: 'bbox', role: 'coordinates', how: 'zeros', guessed: true }],
     },
     {
       type: 'tokens',
@@ -115,6 +116,18 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       },
     },
     { type: 'predictions', token: 0, top: [{ id: 1, text: 'b', probability: 0.5 }] },
+    {
+      type: 'outputs',
+      outputs: [
+        {
+          name: 'logits',
+          shape: [1, 2, 3],
+          kind: 'classes',
+          how: 'by its name',
+          rows: [{ token: 1, norm: 1.5, top: [{ index: 2, label: 'PER', value: -1, probability: 0.5 }] }],
+        },
+      ],
+    },
   ],
   measure: [
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
@@ -208,6 +221,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
       finalNorm: { output: 'f' },
       unembedding: { input: 'f', logits: 'l' },
       output: 'l',
+      outputs: [{ name: 'l', columns: 3, made: 'unit' }],
       inputs: [
         {
           name: 'ids',
@@ -216,7 +230,9 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
           shape: [1, 'T', null],
           tokenAxis: 1,
           extents: { 2: 64 },
+          keeps: 1,
           how: 'indices',
+          guessed: true,
         },
       ],
       missing: [{ part: 'final norm', why: 'none' }],

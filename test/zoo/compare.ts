@@ -6,7 +6,7 @@ import type { RunEvent } from '../../src/engine/contract/events.js';
 import type { Engine } from '../../src/engine/host/engine.js';
 import { openSafetensors } from '../../src/statistics/safetensors.js';
 import { isProcessors, tappedHere } from './here.js';
-import { fixture, type Quantity, quantities } from './known.js';
+import { fixture, promptOf, type Quantity, quantities } from './known.js';
 
 /** Largest error of a quantity over layers, relative to the golden's largest magnitude; or why there is none. */
 export type Result = { readonly error: number } | { readonly gap: string };
@@ -25,7 +25,7 @@ export async function compare(
     const events: RunEvent[] = [];
     const run = engine.analyze({
       model,
-      prompt: { feeds: golden },
+      prompt: promptOf(folder, known),
       attention: true,
       memory: 2 ** 30,
       threads: 1,

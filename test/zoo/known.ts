@@ -37,6 +37,8 @@ export interface Fixture {
   readonly mlp_hidden?: number;
   readonly parallel_block: boolean;
   readonly inputs: readonly { readonly name: string; readonly feed?: string }[];
+  /** Token ids to run, where everything else is to be filled; undefined: all is given as the golden has it. */
+  readonly ids?: readonly number[];
   /** Quantities of the golden that Sinkscope cannot give for this model, and why: the honest gaps. */
   readonly gaps?: Partial<Record<Quantity, string>>;
 }
@@ -50,4 +52,9 @@ export function toleranceOf({ name, dtype, tolerance }: Fixture): number {
   if (dtype === 'float16' || dtype === 'bfloat16') return 1e-2;
   if (dtype.startsWith('int') || /int4|int8|q4|qdq/.test(name)) return 2e-2;
   return Math.max(1e-5, 4 * tolerance);
+}
+
+/** What a fixture is run on. */
+export function promptOf(folder: string, { ids }: Fixture): { ids: number[] } | { feeds: string } {
+  return ids ? { ids: [...ids] } : { feeds: join(folder, 'golden.safetensors') };
 }

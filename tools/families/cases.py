@@ -253,11 +253,13 @@ def all_cases() -> Iterator[Case]:
     yield from visions()
     yield from others()
     yield from plain()
+    import heads
     import modules
     import variants
 
     yield from modules.cases()
     yield from variants.cases()
+    yield from heads.all_heads()
 
 
 ATTENTIONLESS = {"mamba", "rwkv"}

@@ -11,7 +11,11 @@ import torch
 def named_axes(inputs: dict, head: str) -> dict:
     axes = {}
     for name, value in inputs.items():
-        if value.dtype in (torch.int64, torch.int32, torch.bool) and value.dim() == 2:
+        whole = value.dtype in (torch.int64, torch.int32, torch.bool)
+        tokens = max((v.shape[1] for v in inputs.values() if v.dim() == 2 and v.dtype == torch.int64), default=0)
+        if value.dim() == 2 and value.shape[0] == value.shape[1] == tokens:
+            axes[name] = {0: "sequence", 1: "sequence"}
+        elif whole and value.dim() >= 2 or value.dim() == 2 and value.shape[1] == tokens:
             axes[name] = {0: "batch", 1: "decoder_sequence" if name.startswith("decoder_") else "sequence"}
         elif name == "inputs_embeds":
             axes[name] = {0: "batch", 1: "sequence"}

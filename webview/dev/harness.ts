@@ -1,6 +1,6 @@
 /**
  * Plays VS Code and the extension host for the webview. Parameters of the page:
- * `run` harris | summer | large | bias | plain | picture, `view` panel | side, `theme` dark | light | hc-dark | hc-light,
+ * `run` harris | summer | large | bias | plain | picture | classes, `view` panel | side, `theme` dark | light | hc-dark | hc-light,
  * `events` how many are replayed at first (all), `stale`, `experiments` the id of one to show (empty: all). Tests steer it through `window.harness`.
  */
 import type { Selection } from '../../src/analysis/selection.js';
@@ -9,7 +9,7 @@ import type { RunEvent } from '../../src/engine/contract/events.js';
 import type { ExperimentRun, FromWebview, ToWebview, ViewState } from '../../src/protocol.js';
 import type { Choices } from '../experiments/state.js';
 import { onPicture } from './pictures.js';
-import { type Run, recorded, synthetic } from './runs.js';
+import { classified, type Run, recorded, synthetic } from './runs.js';
 import themes from './themes.json';
 
 const parameters = new URLSearchParams(location.search);
@@ -19,6 +19,7 @@ const made: Record<string, () => Run | Promise<Run>> = {
   bias: () => synthetic({ layers: 8, tokens: 40, dims: 256, heads: 4, extra: true }),
   plain: () => synthetic({ layers: 6, tokens: 24, dims: 64, heads: 2, attention: false, tokenizer: false }),
   picture: onPicture,
+  classes: classified,
   one: () => synthetic({ layers: 4, tokens: 1, dims: 64, heads: 2 }),
 };
 const name = parameters.get('run') ?? 'harris';

@@ -67,6 +67,27 @@ export interface Shape {
  * A run of a model that does not exist: two massive dimensions on the first token and one on a delimiter, from layer
  * 3 on, and a sink on the first token. Random, but the same every time.
  */
+/** A run of a model that tells classes of tokens apart, one of whose inputs nobody gave. */
+export function classified(): Run {
+  const run = synthetic({ layers: 4, tokens: 12, dims: 64, heads: 2 });
+  const rows = Array.from({ length: 12 }, (_, token) => ({
+    token,
+    norm: 1,
+    top: [
+      { index: token % 3, label: ['O', 'B-PER', 'I-PER'][token % 3] ?? '', value: 2, probability: 0.75 },
+      { index: 3, label: 'B-LOC', value: 1, probability: 0.25 },
+    ],
+  }));
+  const how = 'as many columns as its config.json names classes';
+  const events = run.events.map((event): RunEvent => {
+    if (event.type === 'started')
+      return { ...event, inputs: [{ name: 'bbox', role: 'coordinates', how: 'zeros', guessed: true }] };
+    if (event.type !== 'predictions') return event;
+    return { type: 'outputs', outputs: [{ name: 'logits', shape: [1, 12, 4], kind: 'classes', how, rows }] };
+  });
+  return { ...run, events };
+}
+
 export function synthetic(shape: Shape): Run {
   const { layers, tokens, dims, heads, extra = false, attention = true, tokenizer = true } = shape;
   const random = generator(7);
@@ -93,6 +114,7 @@ export function synthetic(shape: Shape): Run {
           missing: [],
         },
         settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
+        inputs: [],
       },
       {
         type: 'tokens',

@@ -2,6 +2,7 @@
 import type { PropertyValues } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
+import { guessedInputs } from '../../src/analysis/outputs.js';
 import { summary } from '../../src/analysis/summary.js';
 import { html } from '../html.js';
 import { type Scene, View } from '../view.js';
@@ -54,6 +55,7 @@ export function conditions(analysis: Scene['analysis'], thresholds: Scene['thres
     bos,
     `massive: |h| > ${formatNumber(absolute)}, ≥ ${formatRatio(ratio)} median`,
     `ε = ${epsilon}`,
+    ...guessedInputs(analysis),
     ...model.missing,
   ];
 }

@@ -3,7 +3,7 @@
  * folds of this stream and ask for nothing else, except through questions (`questions.ts`).
  *
  * Order: `started`, `tokens`, then `layer` 0 … L with `attention` k right after `layer` k (k ≥ 1),
- * `predictions`, and exactly one of `finished` or `failed`.
+ * `predictions` or, where the head is no vocabulary's, `outputs`, and exactly one of `finished` or `failed`.
  */
 import * as v from 'valibot';
 import {
@@ -20,6 +20,7 @@ import {
 } from '../../schemas.js';
 import type { Entry, HiddenStatistics, PatternStatistics } from '../../statistics/statistics.js';
 import type { Token } from '../../tokens/token.js';
+import { fedInput } from './inputs.js';
 import { intervention } from './interventions.js';
 import { memory, path, threads } from './request.js';
 
@@ -109,6 +110,8 @@ const startedEvent = v.object({
     graphOptimization: v.literal('all'),
     threads,
   }),
+  /** How each input of the graph was fed; runs that were kept before this was noted have none. */
+  inputs: v.optional(v.array(fedInput), () => []),
 });
 export type StartedEvent = Sent<typeof startedEvent>;
 
@@ -157,6 +160,48 @@ export const predictionsEvent = v.object({
 });
 export type PredictionsEvent = Sent<typeof predictionsEvent>;
 
+const outputEntry = v.object({
+  /** Index of the column; of `places` that of the token. */
+  index: whole,
+  /** Name of the class, or text of the token; a number in words where nothing names it. */
+  label: text,
+  value: real,
+  /** Undefined where the values are no scores of classes. */
+  probability: maybe(real),
+});
+export type OutputEntry = Sent<typeof outputEntry>;
+
+const headOutput = v.object({
+  /** The graph's own name of it. */
+  name: text,
+  shape: v.array(whole),
+  /**
+   * `classes`: scores of classes. `score`: one number. `places`: a score of each token, as where an answer starts.
+   * `embedding`: a vector. `values`: columns of which nothing says what they are.
+   */
+  kind: v.picklist(['classes', 'score', 'places', 'embedding', 'values']),
+  /** What told its kind, in words. */
+  how: text,
+  rows: v.array(
+    v.object({
+      /** The token it is about; undefined: the whole input. */
+      token: maybe(whole),
+      /** L2 norm of the row. */
+      norm: real,
+      /** Largest first; empty for an embedding. */
+      top: v.array(outputEntry),
+    }),
+  ),
+});
+export type HeadOutput = Sent<typeof headOutput>;
+
+const outputsEvent = v.object({
+  type: v.literal('outputs'),
+  /** What a head that is no vocabulary's gives, in the order of the file. */
+  outputs: v.array(headOutput),
+});
+export type OutputsEvent = Sent<typeof outputsEvent>;
+
 export const finishedEvent = v.object({
   type: v.literal('finished'),
   seconds: real,
@@ -176,6 +221,7 @@ export const runningEvent = v.variant('type', [
   layerEvent,
   attentionEvent,
   predictionsEvent,
+  outputsEvent,
 ]);
 
 export const runEvent = v.variant('type', [runningEvent, finishedEvent, failedEvent]);

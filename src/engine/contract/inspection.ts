@@ -1,36 +1,26 @@
 /** What a model file is, as plain data: for `inspect` and the side view. */
 import * as v from 'valibot';
-import type { FinalNorm, Input, InputRole, Missing, Unembedding, Weighting } from '../../anatomy/anatomy.js';
+import type { FinalNorm, Input, Missing, Output, Unembedding, Weighting } from '../../anatomy/anatomy.js';
 import { exactly, flag, maybe, type Sent, text, whole } from '../../schemas.js';
 import { modelSummary } from './events.js';
-
-const roles = [
-  'token-ids',
-  'position-ids',
-  'attention-mask',
-  'token-type-ids',
-  'cache-position',
-  'past',
-  'past-length',
-  'last-key-index',
-  'total-length',
-  'flag',
-  'features',
-  'order',
-  'unused',
-  'unknown',
-] as const satisfies readonly InputRole[];
+import { inputRole } from './inputs.js';
 
 const input = exactly<Input>()(
   v.object({
     name: text,
-    role: v.picklist(roles),
+    role: inputRole,
     type: v.number(),
     shape: maybe(v.array(v.nullable(v.union([v.number(), text])))),
     tokenAxis: maybe(whole),
     extents: v.record(v.pipe(text, v.transform(Number)), whole),
+    keeps: maybe(v.picklist([0, 1])),
     how: text,
+    guessed: flag,
   }),
+);
+
+const output = exactly<Output>()(
+  v.object({ name: text, columns: maybe(whole), made: maybe(v.picklist(['probabilities', 'unit', 'states'])) }),
 );
 
 const pattern = v.variant('from', [
@@ -85,6 +75,7 @@ const anatomy = v.object({
   finalNorm: maybe(exactly<FinalNorm>()(v.object({ output: text }))),
   unembedding: maybe(exactly<Unembedding>()(v.object({ input: text, logits: text }))),
   output: text,
+  outputs: v.array(output),
   inputs: v.array(input),
   missing: v.array(exactly<Missing>()(v.object({ part: text, why: text }))),
 });

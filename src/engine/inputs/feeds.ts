@@ -3,6 +3,7 @@ import type { Input } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import { quoted } from '../../visible.js';
+import type { FedInput } from '../contract/inputs.js';
 import type { Values } from '../tensors/value.js';
 import { filled, numbers, size, typeName, type Value } from '../tensors/value.js';
 
@@ -12,6 +13,8 @@ export interface Feeds {
   readonly length: number | undefined;
   /** The token ids, without padding. */
   readonly ids: readonly number[] | undefined;
+  /** The axis that counts tokens, of the ids and of what is looked up by them, where there are several examples. */
+  readonly axis: number | undefined;
 }
 
 /** The one length a file with static shapes takes. */
@@ -30,10 +33,11 @@ export function fixedLength(inputs: readonly Input[]): number | undefined {
  */
 export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonly number[]): Feeds {
   const idsInput = inputs.find((input) => input.role === 'token-ids');
-  const givenIds = idsInput && given.get(idsInput.name);
-  const tokens = ids ?? (givenIds && numbers(givenIds));
+  const tokens = ids ?? givenIds(inputs, given);
   const fixed = fixedLength(inputs);
   if (ids && !idsInput) {
+    const open = inputs.find(({ role }) => role === 'unknown' || role === 'codes');
+    if (open) throw asked(open);
     throw new SinkscopeError({
       code: 'input',
       message: 'This model takes no token ids; give its inputs as tensors in a safetensors file (--feeds).',
@@ -48,48 +52,111 @@ export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonl
   }
   const length = (tokens && (fixed ?? tokens.length)) ?? givenLength(inputs, given);
   const values = new Map<string, Value>();
+  const run = { inputs, length, ids: tokens, symbols: symbolsOf(inputs, given) };
   for (const input of inputs) {
     const own = given.get(input.name);
     if (input.role === 'unused') continue;
-    if (own && !(input === idsInput && length !== tokens?.length)) values.set(input.name, fitted(input, own));
-    else values.set(input.name, fill(input, length, tokens ?? [], inputs));
+    const isShort = input === idsInput && tokens !== undefined && length !== tokens.length;
+    values.set(input.name, own && !isShort ? fitted(input, own) : fill(input, run));
   }
-  return { values, length, ids: tokens };
+  const several = idsInput && (values.get(idsInput.name)?.data.length ?? 0) > (length ?? 0);
+  return { values, length, ids: tokens, axis: tokens && several ? tokenAxis(idsInput) : undefined };
 }
 
-function fill(input: Input, length: number | undefined, ids: readonly number[], inputs: readonly Input[]): Value {
+/**
+ * The token ids among what was given; undefined where there are none, or several for each token.
+ */
+export function givenIds(inputs: readonly Input[], given: Values): readonly number[] | undefined {
+  const input = inputs.find(({ role }) => role === 'token-ids');
+  const value = input && given.get(input.name);
+  if (!value) return undefined;
+  const ids = numbers(value);
+  return value.dims[tokenAxis(input) ?? -1] === ids.length ? ids : undefined;
+}
+
+/** How a run feeds each input, as it is kept with the result. */
+export function fedInputs(inputs: readonly Input[], given: Values, isPicture: boolean): FedInput[] {
+  return inputs.map(({ name, role, how, guessed }) => {
+    if (!given.has(name) || role === 'unused') return { name, role, how, guessed };
+    return { name, role, how: isPicture ? 'made from the picture' : 'as it was given', guessed: false };
+  });
+}
+
+/** What a run is fed beside what was given. */
+interface Run {
+  readonly inputs: readonly Input[];
+  readonly length: number | undefined;
+  readonly ids: readonly number[] | undefined;
+  /** Extents that were given, by the name that the file has for them. */
+  readonly symbols: ReadonlyMap<string, number>;
+}
+
+function symbolsOf(inputs: readonly Input[], given: Values): ReadonlyMap<string, number> {
+  const symbols = new Map<string, number>();
+  for (const { name, shape } of inputs)
+    for (const [axis, extent] of (shape ?? []).entries()) {
+      const found = given.get(name)?.dims[axis];
+      if (typeof extent === 'string' && found !== undefined) symbols.set(extent, found);
+    }
+  return symbols;
+}
+
+/** What only the user can know. */
+const askedRoles: ReadonlySet<Input['role']> = new Set([
+  'features',
+  'order',
+  'unknown',
+  'choice',
+  'pair-mask',
+  'codes',
+]);
+
+function asked(input: Input): SinkscopeError {
+  const why = input.role === 'features' || input.role === 'order' ? '' : `: ${input.how}`;
+  return new SinkscopeError({
+    code: 'input',
+    message: `Input ${quoted(input.name)} (${describe(input)}) has to be given as a tensor in a safetensors file (--feeds)${why}.`,
+  });
+}
+
+function fill(input: Input, run: Run): Value {
   const { role, type } = input;
-  if (role === 'features' || role === 'order' || role === 'unknown') {
-    throw new SinkscopeError({
-      code: 'input',
-      message: `Input ${quoted(input.name)} (${describe(input)}) has to be given as a tensor in a safetensors file (--feeds).`,
-    });
-  }
-  if (role === 'past') return filled(type, extents(input, 0), () => 0);
-  if (role === 'flag' || role === 'past-length') return filled(type, extents(input, 1), () => 0);
+  const { inputs, length, ids = [] } = run;
+  if (askedRoles.has(role)) throw asked(input);
+  if (role === 'past') return filled(type, extents(input, 0, run), () => 0);
+  if (role === 'flag' || role === 'past-length') return filled(type, extents(input, 1, run), () => 0);
   if (length === undefined) {
     throw new SinkscopeError({
       code: 'input',
       message: `Input ${quoted(input.name)} (${describe(input)}) depends on the number of tokens, which nothing tells; give it with --feeds.`,
     });
   }
-  if (role === 'last-key-index') return filled(type, extents(input, 1), () => length - 1);
-  if (role === 'total-length') return filled(type, extents(input, 1), () => length);
+  const tokens = run.ids?.length ?? length;
+  if (role === 'last-key-index') return filled(type, extents(input, 1, run), () => length - 1);
+  if (role === 'total-length') return filled(type, extents(input, 1, run), () => length);
+  if (role === 'lengths') return filled(type, extents(input, 1, run), () => tokens);
 
   if (role === 'attention-mask') {
-    if ((input.shape?.length ?? 2) > 2) {
-      throw new SinkscopeError({
-        code: 'input',
-        message: `Input ${quoted(input.name)} (${describe(input)}) is a mask over pairs of tokens; give it with --feeds.`,
-      });
-    }
-    return filled(type, extents(input, length + pastLength(inputs)), () => 1);
+    const before = pastLength(inputs);
+    const dims = extents(input, length + before, run);
+    const keeps = input.keeps ?? 1;
+    const columns = dims.at(-1) ?? 1;
+    // What a file of one length has behind the tokens is padding.
+    return filled(type, dims, (i) => (i % columns < before + tokens ? keeps : 1 - keeps));
   }
-  const dims = extents(input, length);
-  if (role === 'token-type-ids') return filled(type, dims, () => 0);
-  if (role === 'token-ids') return filled(type, dims, (i) => ids[i] ?? 0);
+  const dims = extents(input, length, run);
+  const at = along(dims, tokenAxis(input));
+  if (role === 'token-type-ids' || role === 'coordinates') return filled(type, dims, () => 0);
+  // In a batch that is fixed, every example is the same.
+  if (role === 'token-ids') return filled(type, dims, (i) => ids[at(i)] ?? 0);
   // Position ids may have further axes (one table for each of several kinds of position): all count alike.
-  return filled(type, dims, (i) => i % length);
+  return filled(type, dims, at);
+}
+
+/** The place along an axis of an element. */
+function along(dims: readonly number[], axis = dims.length - 1): (element: number) => number {
+  const step = size(dims.slice(axis + 1));
+  return (element) => Math.floor(element / step) % (dims[axis] ?? 1);
 }
 
 /** Most elements of an input that is filled in here: what a file states of its inputs costs it nothing. */
@@ -100,11 +167,12 @@ const mostElements = 2 ** 28;
  *
  * @throws SinkscopeError `input` where that makes more elements than are filled in
  */
-function extents(input: Input, tokens: number): number[] {
+function extents(input: Input, tokens: number, { symbols }: Pick<Run, 'symbols'>): number[] {
   const axis = tokenAxis(input);
   const dims = (input.shape ?? [null, null]).map((extent, i) => {
     const known = input.extents[i] ?? (typeof extent === 'number' ? extent : undefined);
-    return known ?? (i === axis ? tokens : 1);
+    const given = typeof extent === 'string' && input.role !== 'past' ? symbols.get(extent) : undefined;
+    return known ?? given ?? (i === axis ? tokens : 1);
   });
   if (size(dims) <= mostElements) return dims;
   throw new SinkscopeError({
@@ -115,14 +183,14 @@ function extents(input: Input, tokens: number): number[] {
 
 function tokenAxis(input: Input): number | undefined {
   if (input.tokenAxis !== undefined) return input.tokenAxis;
-  const sequence = ['token-ids', 'position-ids', 'attention-mask', 'token-type-ids', 'cache-position'];
+  const sequence = ['token-ids', 'position-ids', 'attention-mask', 'token-type-ids', 'cache-position', 'coordinates'];
   return sequence.includes(input.role) ? (input.shape?.length ?? 2) - 1 : undefined;
 }
 
 /** Entries that the caches hold before the first token: none, except where a model refuses an empty cache. */
 function pastLength(inputs: readonly Input[]): number {
   const past = inputs.find((input) => input.role === 'past');
-  return past?.tokenAxis === undefined ? 0 : (extents(past, 0)[past.tokenAxis] ?? 0);
+  return past?.tokenAxis === undefined ? 0 : (extents(past, 0, { symbols: new Map() })[past.tokenAxis] ?? 0);
 }
 
 /** T as an input's token axis tells it, where there are no token ids. */

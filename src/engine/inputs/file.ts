@@ -4,7 +4,8 @@ import { openNpz } from '../../statistics/npz.js';
 import { openSafetensors } from '../../statistics/safetensors.js';
 import { checkIds, type Tokenizer } from '../../tokens/tokenizer.js';
 import type { RunRequest } from '../contract/events.js';
-import { numbers, storedValue, type Value } from '../tensors/value.js';
+import { storedValue, type Value } from '../tensors/value.js';
+import { givenIds } from './feeds.js';
 import { type Limits, type Prompt, tokensOf } from './prompt.js';
 
 /** @throws SinkscopeError `file` as the readers, `input` where it has a tensor for none of the inputs, `too-long` */
@@ -26,16 +27,14 @@ export async function fromFile(
       message: `${file} has a tensor for none of the model's inputs; give at least what it is about (inputs: ${names}).`,
     });
   }
-  const idsInput = limits.inputs.find((input) => input.role === 'token-ids');
-  const value = idsInput && given.get(idsInput.name);
-  if (!value) {
+  const ids = givenIds(limits.inputs, given);
+  if (!ids) {
     const named = (count: number) =>
       Array.from({ length: count }, (_, id) => ({ id, text: `${tokenName} ${id}`, start: 0, end: 0, special: false }));
     const nothing = { tokens: undefined, total: 0, window: { start: 0, end: 0 } };
     return { given, source: 'features', bos: undefined, named, ...nothing };
   }
 
-  const ids = numbers(value);
   checkIds(ids, limits.vocabulary);
   if (ids.length > limits.context) {
     throw new SinkscopeError({

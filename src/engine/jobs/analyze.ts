@@ -5,7 +5,7 @@ import { hiddenStatistics } from '../../statistics/hidden.js';
 import { patternStatistics } from '../../statistics/pattern.js';
 import type { RunRequest } from '../contract/events.js';
 import type { EventOf } from '../contract/protocol.js';
-import { fixedLength } from '../inputs/feeds.js';
+import { fedInputs, fixedLength } from '../inputs/feeds.js';
 import type { Limits, Prompt } from '../inputs/prompt.js';
 import { readPrompt } from '../inputs/read.js';
 import { Inside } from '../questions/inside.js';
@@ -17,6 +17,7 @@ import { group } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
 import { tokenPattern } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
+import { headOutputs } from './outputs.js';
 import { openSaver, type Saver } from './save.js';
 
 type Emit = (event: EventOf<'analyze'>) => Promise<void>;
@@ -41,6 +42,7 @@ export async function runAnalysis(
     type: 'started',
     model: loaded.summary,
     settings: { bos: prompt.bos, executionProvider: 'cpu', graphOptimization: 'all', threads: request.threads },
+    inputs: fedInputs(loaded.anatomy.inputs, prompt.given, prompt.source === 'image'),
   });
   const saver = request.save && (await openSaver(request.save, loaded));
   try {
@@ -100,10 +102,15 @@ export async function runThrough(inside: Inside, report: Report, usedBefore: boo
   await reportHead(inside, report, dial.keep);
 }
 
-async function reportTokens({ tokens, loaded }: Inside, { prompt, emit }: Report): Promise<void> {
+/** The tokens that are run; of a model that is fed none, as they are named once they are counted. */
+const reportedTokens = ({ tokens }: Inside, { prompt }: Report) => prompt.tokens ?? prompt.named?.(tokens) ?? [];
+
+async function reportTokens(inside: Inside, report: Report): Promise<void> {
+  const { tokens, loaded } = inside;
+  const { prompt, emit } = report;
   await emit({
     type: 'tokens',
-    tokens: prompt.tokens ?? prompt.named?.(tokens) ?? [],
+    tokens: reportedTokens(inside, report),
     total: prompt.tokens ? prompt.total : tokens,
     window: prompt.tokens ? prompt.window : { start: 0, end: tokens },
     source: prompt.source,
@@ -153,15 +160,28 @@ async function reportBlock(inside: Inside, report: Report, block: number, result
   }
 }
 
-async function reportHead(inside: Inside, { request, saver, emit }: Report, keep: boolean): Promise<void> {
+async function reportHead(inside: Inside, report: Report, keep: boolean): Promise<void> {
   const { tokens, head, loaded } = inside;
+  const { request, saver, emit } = report;
   const { anatomy } = loaded;
   const wanted = request.save?.logits;
-  const last = head && wanted && (await saver?.output(head, inside.values, tokens, keep));
-  // A post-norm model without a head gives the last residual itself.
-  if (!head && wanted && anatomy.output === inside.residual(anatomy.layers)) {
-    await saver?.rows(anatomy.output, floats(sliceRows(inside.rows(inside.value(anatomy.output)), 0, tokens)), tokens);
+  if (!loaded.predicts) {
+    // A post-norm model without a head gives the last residual itself.
+    if (!head && wanted && anatomy.output === inside.residual(anatomy.layers))
+      await saver?.rows(
+        anatomy.output,
+        floats(sliceRows(inside.rows(inside.value(anatomy.output)), 0, tokens)),
+        tokens,
+      );
+    const hasOwn = anatomy.outputs.some(({ made }) => made !== 'states');
+    if (!head || (!wanted && !hasOwn)) return;
+    const results = await head.everything(inside.values, keep);
+    if (wanted) await saver?.outputs(results);
+    const outputs = headOutputs(loaded, results, reportedTokens(inside, report));
+    if (outputs.length > 0) await emit({ type: 'outputs', outputs });
+    return;
   }
-  if (!loaded.predicts || tokens === 0) return;
+  const last = head && wanted && (await saver?.logits(head, inside.values, tokens, keep));
+  if (tokens === 0) return;
   await emit(last ? predictedFrom(inside, last, tokens - 1) : await predictionsAfter(inside, tokens - 1, keep));
 }

@@ -5,7 +5,7 @@ import type { SaveRequest } from '../contract/events.js';
 import type { Head, LogitPart } from '../stages/head.js';
 import type { LoadedModel } from '../stages/loaded.js';
 import type { Pattern } from '../tensors/patterns.js';
-import type { Values } from '../tensors/value.js';
+import type { Value, Values } from '../tensors/value.js';
 import { floats } from '../tensors/value.js';
 
 export interface Saver {
@@ -14,38 +14,41 @@ export interface Saver {
   /** [heads, tokens, keys] */
   pattern(name: string, pattern: Pattern): Promise<void>;
   /**
-   * `logits` [tokens, vocabulary]; what the graph gives where that is none, under the graph's own name.
+   * `logits` [tokens, vocabulary].
    *
-   * @returns the logits of the last token, where there are logits
+   * @returns the logits of the last token
    */
-  output(head: Head, values: Values, tokens: number, keep: boolean): Promise<Float32Array | undefined>;
+  logits(head: Head, values: Values, tokens: number, keep: boolean): Promise<Float32Array | undefined>;
+  /** What the graph gives where that is no logits of tokens, under its own names. */
+  outputs(results: Values): Promise<void>;
   finish(): Promise<void>;
   abort(): Promise<void>;
 }
 
 export async function openSaver(request: SaveRequest, { anatomy, predicts }: LoadedModel): Promise<Saver> {
-  const output = predicts ? 'logits' : anatomy.output;
+  const names = predicts ? ['logits'] : anatomy.outputs.map(({ name }) => name);
   const blocks = [...anatomy.blocks.keys()];
   const writer = await SafetensorsWriter.create(request.file, [
     ...Array.from({ length: anatomy.layers + 1 }, (_, layer) => `hidden.${layer}`),
     ...blocks.flatMap((block) => [`resid_mid.${block}`, `attn.${block}`, `mlp.${block}`]),
-    output,
+    ...names,
   ]);
+  const whole = async (name: string, value: Value) => {
+    await writer.append(
+      name,
+      value.dims.length > 2 && value.dims[0] === 1 ? value.dims.slice(1) : value.dims,
+      floats(value),
+    );
+  };
   return {
     rows: (name, values, tokens) => writer.append(name, [tokens, values.length / tokens], values),
     async pattern(name, { heads, queries, keys, values }) {
       if (request.attention) await writer.append(name, [heads, queries, keys], values);
     },
-    async output(head, values, tokens, keep) {
-      const whole = async () => {
-        const value = await head.all(values, keep);
-        await writer.append(output, value.dims.length > 2 ? value.dims.slice(1) : value.dims, floats(value));
-        return value;
-      };
-      if (!predicts) {
-        await whole();
-        return undefined;
-      }
+    async outputs(results) {
+      for (const [name, value] of results) if (names.includes(name)) await whole(name, value);
+    },
+    async logits(head, values, tokens, keep) {
       const parts = head.parts(values, 0, tokens, keep);
       let first: IteratorResult<LogitPart, void>;
       try {
@@ -53,8 +56,9 @@ export async function openSaver(request: SaveRequest, { anatomy, predicts }: Loa
       } catch (error) {
         if (!SinkscopeError.is(error, 'input')) throw error;
         // A file that gives logits of its last positions only: those are what there is to save.
-        const value = floats(await whole());
-        return value.slice(value.length - (anatomy.vocabulary ?? value.length));
+        const value = await head.all(values, keep);
+        await whole('logits', value);
+        return floats(value).slice(-(value.dims.at(-1) ?? 0));
       }
       if (first.done) return undefined;
       let { logits } = first.value;
@@ -66,7 +70,7 @@ export async function openSaver(request: SaveRequest, { anatomy, predicts }: Loa
           yield logits;
         }
       }
-      await writer.append(output, [tokens, width], all());
+      await writer.append('logits', [tokens, width], all());
       return logits.slice(-width);
     },
     finish: () => writer.finish(),

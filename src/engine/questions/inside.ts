@@ -54,14 +54,17 @@ export class Inside {
     this.known = {
       tokens: prompt.tokens?.length,
       positions: feeds.length,
-      axis: 'feeds' in request.prompt ? request.prompt.tokenAxis : undefined,
+      axis: 'feeds' in request.prompt ? request.prompt.tokenAxis : feeds.axis,
     };
     const tokens = feeds.length ?? 1;
     this.keep = chooseDial({ anatomy, weightBytes: summary.bytes, tokens, memory: request.memory, again: true }).keep;
 
     const output = loaded.predicts ? anatomy.unembedding?.logits : anatomy.output;
     const taps = tapsOf(loaded, request, (feeds.length ?? 0) > (prompt.tokens?.length ?? Number.POSITIVE_INFINITY));
-    this.plan = makePlan(model.graph, anatomy, taps, output === undefined ? [] : [output]);
+    const others = loaded.predicts
+      ? []
+      : anatomy.outputs.filter(({ made }) => made !== 'states').map(({ name }) => name);
+    this.plan = makePlan(model.graph, anatomy, taps, [...new Set(output === undefined ? others : [output, ...others])]);
     const stage = this.plan.stages.find(({ first }) => first > anatomy.layers);
     const last = this.residual(anatomy.layers);
     if (stage && output !== undefined)

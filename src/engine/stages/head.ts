@@ -39,9 +39,14 @@ export class Head {
     this.takesRows = !this.copies && stage.inputs.length === 1 && stage.inputs[0] === residual;
   }
 
+  /** All that the head gives for the whole sequence, by name. */
+  everything(values: Values, keep: boolean): Promise<Values> {
+    return this.runner.run(this.stage, values, keep);
+  }
+
   /** What the head gives for the whole sequence, as it is. */
   async all(values: Values, keep: boolean): Promise<Value> {
-    const results = await this.runner.run(this.stage, values, keep);
+    const results = await this.everything(values, keep);
     const value = results.get(this.output);
     if (!value) throw new Error(`the output head did not give "${this.output}"`);
     return value;

@@ -5,6 +5,7 @@ import { isPrepacked } from '../../anatomy/ops.js';
 import { withPatterns } from '../../anatomy/patterns.js';
 import { recognise } from '../../anatomy/recognise.js';
 import { fileReason, SinkscopeError } from '../../errors.js';
+import { modelConfig } from '../../models/config.js';
 import { modelFolder } from '../../models/folder.js';
 import type { Model } from '../../onnx/model.js';
 import { prepare } from '../../onnx/prepare.js';
@@ -26,6 +27,8 @@ export interface LoadedModel {
   readonly operands: ReadonlyMap<number, { readonly keys: string | undefined; readonly values: string | undefined }>;
   /** True where the output head gives scores over a vocabulary for every token. */
   readonly predicts: boolean;
+  /** Names of its classes, where its configuration has them, and whether several may hold at once. */
+  readonly classes: { readonly labels: readonly string[] | undefined; readonly several: boolean };
   /** True where weights are multiplied by operators whose arithmetic depends on how ONNX Runtime packs them. */
   readonly quantised: boolean;
   /** Nodes of the file's graph, as it was read. */
@@ -51,6 +54,7 @@ export function loadModel(file: string): LoadedModel {
   const prepared = prepare(read);
   const patterned = withPatterns(prepared, recognise(prepared));
   const { model, anatomy, patterns } = patterned;
+  const config = modelConfig(file);
   let tokenizer: { readonly found: Tokenizer | undefined } | undefined;
   return {
     file,
@@ -59,7 +63,8 @@ export function loadModel(file: string): LoadedModel {
     summary: summaryOf(file, prepared, patterned),
     patterns: new Map([...patterns].map(([block, { tensor }]) => [block, tensor])),
     operands: patterns,
-    predicts: predictsTokens(model, anatomy),
+    predicts: predictsTokens(model, anatomy, config.labels),
+    classes: { labels: config.labels, several: config.problemType === 'multi_label_classification' },
     quantised: model.graph.nodes.some(isPrepacked),
     nodes: read.graph.nodes.length,
     version: own === versionOf(file, []) ? versionOf(file, weights) : 'changed while it was read',
@@ -71,8 +76,12 @@ export function loadModel(file: string): LoadedModel {
   };
 }
 
-function predictsTokens({ graph }: Model, { unembedding, inputs }: Anatomy): boolean {
+/** @param labels of classes, which may be nearly as many as a small vocabulary has tokens */
+function predictsTokens({ graph }: Model, anatomy: Anatomy, labels: readonly string[] | undefined): boolean {
+  const { unembedding, inputs, outputs, vocabulary } = anatomy;
   if (unembedding === undefined || !inputs.some(({ role }) => role === 'token-ids')) return false;
+  const columns = outputs[0]?.columns;
+  if (columns !== undefined && columns !== vocabulary && columns === labels?.length) return false;
   const logits = graph.outputs.find(({ name }) => name === unembedding.logits);
   return (logits?.shape?.length ?? 3) === 3;
 }

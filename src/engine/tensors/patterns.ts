@@ -25,8 +25,9 @@ export function patternOf(value: Value): Pattern {
  */
 export function cropPattern(pattern: Pattern, tokens: number, file: string): Pattern {
   const { heads, queries, keys, values } = pattern;
-  const { causal, extra } = patternStatistics(values, heads, queries, keys);
-  if (!causal) {
+  const { extra } = patternStatistics(values, heads, queries, keys);
+  const own = extra?.side === 'first' ? extra.columns : 0;
+  if (seesPadding(pattern, tokens, own)) {
     throw new SinkscopeError({
       code: 'input',
       file,
@@ -55,4 +56,14 @@ export function cropPattern(pattern: Pattern, tokens: number, file: string): Pat
     }
   }
   return { heads, queries: tokens, keys: width, values: cropped };
+}
+
+/** Whether any of the first `tokens` positions looks at those behind them, whose columns begin `before` later. */
+function seesPadding({ heads, queries, keys, values }: Pattern, tokens: number, before: number): boolean {
+  for (let head = 0; head < heads; head++)
+    for (let query = 0; query < tokens; query++) {
+      const row = (head * queries + query) * keys + before;
+      for (let key = tokens; key < queries; key++) if ((values[row + key] ?? 0) > 0) return true;
+    }
+  return false;
 }

@@ -107,7 +107,7 @@ export function floats(value: Value): Float32Array {
 /** As many rows of `data` [rows, D] as there are, in the type and with the leading axes of `value` [..., T, D]. */
 export function withRows(value: Value, data: Float32Array): Value {
   const { dims } = rowsOf(value);
-  return withFloats({ ...value, dims: [...value.dims.slice(0, -2), data.length / dims, dims] }, data);
+  return withFloats({ ...value, dims: ofRows(value.dims, data.length / dims) }, data);
 }
 
 /** `value` with other elements, in its own type. */
@@ -126,12 +126,24 @@ export function rowsOf(value: Value): { tokens: number; dims: number } {
   return { tokens: dims === 0 ? 0 : size(value.dims) / dims, dims };
 }
 
-/** Rows `from` … `to` of a hidden state, as a view. The axis of tokens is the last but one. */
+/**
+ * Extents with as many rows: along the one axis before the last that has several, else along the last but one, of the
+ * first example.
+ */
+function ofRows(extents: readonly number[], rows: number): number[] {
+  const last = extents.length - 1;
+  const several = extents.flatMap((extent, axis) => (axis < last && extent !== 1 ? [axis] : []));
+  const axis = several.length === 1 ? several[0] : last - 1;
+  const dims = extents.map((extent, i) => (i === axis ? rows : i === last ? extent : 1));
+  return axis === undefined || axis < 0 ? [rows, ...dims] : dims;
+}
+
+/** Rows `from` … `to` of a hidden state, as a view. */
 export function sliceRows(value: Value, from: number, to: number): Value {
   const { dims } = rowsOf(value);
   return {
     type: value.type,
-    dims: [...value.dims.slice(0, -2), to - from, dims],
+    dims: ofRows(value.dims, to - from),
     data: value.data.subarray(from * dims, to * dims),
   };
 }

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { SinkscopeError } from '../../errors.js';
+import { fileReason, SinkscopeError } from '../../errors.js';
 import type { NamedText } from '../values.js';
 
 /** A text is held whole, and more often than once. */
@@ -41,7 +41,7 @@ function unreadable(file: string, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT') return `${file} does not exist; give the path of a file that does.`;
   if (code === 'EISDIR') return `${file} is a folder; give a file in it.`;
-  return `${file} could not be read: ${error instanceof Error ? error.message : String(error)}.`;
+  return `${file} could not be read: ${fileReason(error)}.`;
 }
 
 /**
@@ -59,7 +59,10 @@ export async function* readTexts(paths: readonly string[]): AsyncGenerator<Named
 async function filesAt(path: string): Promise<string[]> {
   const entry = await stat(path).catch(() => undefined);
   if (!entry?.isDirectory()) return [path];
-  const entries = await readdir(path, { withFileTypes: true });
+  const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {
+    const file = resolve(path);
+    throw new SinkscopeError({ code: 'file', file, message: unreadable(file, error) }, { cause: error });
+  });
   const named = entries.filter(({ name }) => /\.(txt|md)$/i.test(name)).map(({ name }) => join(path, name));
   const isFile = await Promise.all(
     named.map((file) =>

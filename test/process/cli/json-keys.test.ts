@@ -24,11 +24,13 @@ const words = ['--text', 'Summer is warm. Winter is cold.'];
 const corpus = [...text, '--sequences', '2', '--length', '16'];
 const pixels = [0, 1].map((i) => path(`test/references/pixels/${i}.safetensors`));
 const graph = 'gnn-ts-op17';
+const classifier = path('test/zoo/families/head-bert-ner/model.onnx');
 
 /** By subcommand, what is shortest and has all keys. */
 const commands: Readonly<Record<string, readonly string[]>> = {
   inspect: ['llama'],
   analyze: ['llama', ...words],
+  'analyze --ids': [classifier, '--ids', '5,6,7,8'],
   'analyze --set': ['llama', ...words, '--set', 'to=mean', '--calibrate', path('test/text/pit-and-pendulum.md')],
   intervene: ['llama', ...words, '--to', 'mean', ...other],
   perplexity: ['llama', ...text, ...small],

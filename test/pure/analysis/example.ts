@@ -50,6 +50,7 @@ export const begun: readonly RunEvent[] = [
       missing: [],
     },
     settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
+    inputs: [],
   },
   {
     type: 'tokens',

@@ -41,7 +41,20 @@ function feeds({ inputs }: Fixture): Record<string, unknown> {
 const either = (...roles: string[]) => expect.toBeOneOf(roles);
 
 const meanings: readonly (readonly [RegExp, unknown])[] = [
-  [/^given/, either('token-ids', 'features', 'attention-mask', 'order', 'past', 'past-length', 'total-length')],
+  [
+    /^given/,
+    either(
+      'token-ids',
+      'features',
+      'attention-mask',
+      'pair-mask',
+      'token-type-ids',
+      'order',
+      'past',
+      'past-length',
+      'total-length',
+    ),
+  ],
   [/^ones/, either('attention-mask', 'unused')],
   [/^0\.\.T-1/, either('position-ids', 'unused')],
   [/^empty past/, either('past', 'unused')],

@@ -81,8 +81,10 @@ const echo = define({
   file: ({ values }) => ({ window: values.window }),
 });
 
-/** None of these experiments runs anything. */
-const noEngine = {} as Setup['engine'];
+/** None of these experiments runs anything. What is asked of the engine is how it fills the inputs of a model. */
+const engineOf = (...inputs: readonly { name: string; how: string; guessed: boolean }[]) =>
+  ({ inspect: async () => ({ model: { name: 'a model' }, anatomy: { inputs } }) }) as unknown as Setup['engine'];
+let engine = engineOf();
 
 /** What a command line prints, and why it was refused. */
 async function run(experiment: typeof echo, ...words: readonly string[]) {
@@ -93,7 +95,7 @@ async function run(experiment: typeof echo, ...words: readonly string[]) {
       return true;
     });
   const spies = [take('stdout'), take('stderr')];
-  const command = experimentCommand(experiment, noEngine, new AbortController().signal);
+  const command = experimentCommand(experiment, engine, new AbortController().signal);
   command.exitOverride().configureOutput({ writeErr: () => undefined });
   try {
     await command.parseAsync(words, { from: 'user' });
@@ -257,6 +259,17 @@ It is an echo.
     const { stdout, stderr } = await run(echo, file, file, '--text', 'a', '--json');
     expect(JSON.parse(stdout)).toMatchObject({ warnings: ['It is an echo.'], conclusion: 'Given: "a".' });
     expect(stderr).toBe('It is an echo.\n');
+  });
+
+  it('warns of inputs that were filled by a guess', async () => {
+    engine = engineOf({ name: 'ids', how: 'ids', guessed: false }, { name: 'bbox', how: 'zeros', guessed: true });
+    try {
+      const { stderr } = await run(echo, file, file, '--text', 'a', '--json');
+      const warning = 'Nobody gave the input bbox of a model, and how it was filled is a guess: zeros.';
+      expect(stderr).toBe(`It is an echo.\n${warning}\n`);
+    } finally {
+      engine = engineOf();
+    }
   });
 
   it('is saved in its own form', async () => {

@@ -1,11 +1,22 @@
 import { describe, expect, it } from 'vitest';
 import type { Input } from '../../../src/anatomy/anatomy.js';
-import { fixedLength, makeFeeds } from '../../../src/engine/inputs/feeds.js';
+import { fedInputs, fixedLength, makeFeeds } from '../../../src/engine/inputs/feeds.js';
 import { filled, numbers } from '../../../src/engine/tensors/value.js';
 import { DataType } from '../../../src/onnx/model.js';
 
 function input(role: Input['role'], type: DataType, shape: Input['shape'], more: Partial<Input> = {}): Input {
-  return { name: role, role, type, shape, tokenAxis: undefined, extents: {}, how: '', ...more };
+  return {
+    name: role,
+    role,
+    type,
+    shape,
+    tokenAxis: undefined,
+    extents: {},
+    keeps: undefined,
+    how: '',
+    guessed: false,
+    ...more,
+  };
 }
 
 const { int64, int32, float, float16, bool } = DataType;
@@ -25,7 +36,11 @@ describe('makeFeeds', () => {
     [input('attention-mask', int32, ['b', 's + p']), [1, 4], [1, 1, 1, 1]],
     [input('attention-mask', bool, ['b', 's']), [1, 4], [1, 1, 1, 1]],
     [input('attention-mask', float16, ['b', 's']), [1, 4], [0x3c00, 0x3c00, 0x3c00, 0x3c00]],
+    [input('attention-mask', bool, ['b', 's'], { keeps: 0 }), [1, 4], [0, 0, 0, 0]],
     [input('token-type-ids', int64, ['b', 's']), [1, 4], [0, 0, 0, 0]],
+    [input('coordinates', int64, ['b', 's', 2], { tokenAxis: 1 }), [1, 4, 2], [0, 0, 0, 0, 0, 0, 0, 0]],
+    [input('lengths', int64, ['b']), [1], [4]],
+    [input('position-ids', int64, ['s', 'b'], { tokenAxis: 0 }), [4, 1], [0, 1, 2, 3]],
     [input('past', float, ['b', 2, 'p', 16], { tokenAxis: 2 }), [1, 2, 0, 16], []],
     [input('past', float, ['b', 2, 'p', 'd'], { tokenAxis: 2, extents: { 3: 16 } }), [1, 2, 0, 16], []],
     [input('past', float, [2, 'b', 4, 'p', 3], { tokenAxis: 3 }), [2, 1, 4, 0, 3], []],
@@ -69,6 +84,49 @@ describe('makeFeeds', () => {
     );
   });
 
+  it.each<[0 | 1, number[]]>([
+    [1, [1, 1, 0, 0]],
+    [0, [0, 0, 1, 1]],
+  ])('masks what pads to the one length, by what a mask keeps: %i', (keeps, expected) => {
+    const [fixed, mask] = [{ ...ids, shape: [1, 4] }, input('attention-mask', int64, [1, 4], { keeps })];
+    const lengths = input('lengths', int64, [1]);
+    const { values } = makeFeeds([fixed, mask, lengths], new Map(), [5, 6]);
+    expect(values.get('attention-mask')).toMatchObject({ data: BigInt64Array.from(expected, BigInt) });
+    expect(values.get('lengths')?.data).toEqual(BigInt64Array.of(2n));
+  });
+
+  it('gives every example of a fixed batch the same, and says which axis counts tokens', () => {
+    const feeds = makeFeeds([{ ...ids, shape: [2, 'tokens'] }], new Map(), [7, 8, 9]);
+    expect(feeds.values.get('token-ids')).toMatchObject({
+      dims: [2, 3],
+      data: BigInt64Array.of(7n, 8n, 9n, 7n, 8n, 9n),
+    });
+    expect(feeds.axis).toBe(1);
+    const first = makeFeeds([{ ...ids, shape: ['tokens', 'batch'], tokenAxis: 0 }], new Map(), [7, 8]);
+    expect(first.values.get('token-ids')).toMatchObject({ dims: [2, 1], data: BigInt64Array.of(7n, 8n) });
+    expect(first.axis).toBeUndefined();
+  });
+
+  it('makes an open axis as long as another of that name which was given', () => {
+    const states = input('features', float, ['b', 'source', 3]);
+    const mask = input('attention-mask', int64, ['b', 'source'], { tokenAxis: 1 });
+    const given = new Map([['features', filled(float, [1, 5, 3], () => 0)]]);
+    expect(makeFeeds([ids, states, mask], given, [7, 8]).values.get('attention-mask')?.dims).toEqual([1, 5]);
+  });
+
+  it('records how each input was fed', () => {
+    const boxes = input('coordinates', int64, ['b', 's', 4], { how: 'zeros', guessed: true });
+    const inputs = [ids, boxes];
+    expect(fedInputs(inputs, new Map(), false)[1]).toEqual({
+      name: 'coordinates',
+      role: 'coordinates',
+      how: 'zeros',
+      guessed: true,
+    });
+    const given = new Map([['coordinates', filled(int64, [1, 1, 4], () => 0)]]);
+    expect(fedInputs(inputs, given, false)[1]).toMatchObject({ how: 'as it was given', guessed: false });
+  });
+
   it.each([
     [
       'what only the user can know',
@@ -77,7 +135,13 @@ describe('makeFeeds', () => {
       /"features" \(float32 \[n, 12\]\) has to be given/,
     ],
     ['what is not recognised', [ids, input('unknown', float, undefined)], [], /"unknown" \(float32\) has to be given/],
-    ['a mask over pairs', [ids, input('attention-mask', float, ['b', 1, 's', 's'])], [], /pairs of tokens/],
+    ['a choice', [ids, input('choice', int64, [], { how: 'one of 5' })], [], /"choice" \(int64 \[\]\) .*: one of 5\./],
+    [
+      'a mask over pairs',
+      [ids, input('pair-mask', float, ['b', 1, 's', 's'], { how: 'pairs' })],
+      [],
+      /given .*: pairs/,
+    ],
     [
       'another rank',
       [input('features', float, [1, 3])],

@@ -220,6 +220,15 @@ describe('modelConfig', () => {
     });
   });
 
+  it('reads the names of classes in the order of their columns, and what they are for', () => {
+    const id2label = { 1: 'B-PER', 0: 'O', 2: 7 };
+    expect(read({ 'config.json': { id2label, problem_type: 'multi_label_classification' } })).toEqual({
+      labels: ['O', 'B-PER', '7'],
+      problemType: 'multi_label_classification',
+      ignored: [],
+    });
+  });
+
   it('goes on without what is missing', () => {
     expect(read({})).toEqual({ ignored: [] });
     expect(read({ 'config.json': { bos_token_id: null } })).toEqual({ ignored: [] });
@@ -232,6 +241,7 @@ describe('modelConfig', () => {
     ['a negative id', { bos_token_id: -1 }, /bos_token_id is -1/],
     ['a list of ids', { bos_token_id: [1, 2] }, /bos_token_id is \[1,2\]/],
     ['a number for a string', { model_type: 7 }, /model_type is 7/],
+    ['classes with a gap', { id2label: { 0: 'O', 2: 'B' } }, /id2label is .*it does not name every class/],
     ['a list', [1], /config\.json holds no JSON object/],
     ['a file that is cut off', '{"n_positions": 10', /config\.json is not valid JSON/],
     ['a huge file', `{"a": "${'x'.repeat(5e6)}"}`, /config\.json is larger \(5000009 bytes\)/],

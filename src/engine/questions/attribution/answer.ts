@@ -17,7 +17,7 @@ type Part = AnswerTo<'attribution'>['parts'][number];
 export const answerAttribution: Answerer<'attribution'> = async (run, { token, target }) => {
   run.checkToken(token);
   const { anatomy, predicts, file } = run.loaded;
-  const { unembedding, finalNorm, layers } = anatomy;
+  const { unembedding, layers } = anatomy;
   if (!predicts || !unembedding) {
     throw new SinkscopeError({
       code: 'input',
@@ -34,7 +34,8 @@ export const answerAttribution: Answerer<'attribution'> = async (run, { token, t
   }
   const vectors = await vectorsOf(run, token);
   const last = rowOf(await run.state(layers), token);
-  const norm = finalNorm ? await normOf(run, unembedding.input, last) : identity(last.length);
+  const norm =
+    unembedding.input !== run.residual(layers) ? await normOf(run, unembedding.input, last) : identity(last.length);
   const linear = vectors.map(({ vector }) => norm.linear(vector));
   const rows = [...linear, norm.bias, norm.linear(last).map((x, i) => x + entry(norm.bias, i))];
   const logits = await throughRows(run, unembedding.input, rows, unembedding.logits);

@@ -1,0 +1,47 @@
+/** Key and value caches among the inputs. */
+import { intAttribute, type ValueInfo } from '../../onnx/model.js';
+import { attentionOperator, isFusedAttention, roleOf } from '../operators/table.js';
+import type { InputContext, Recognised, Uses } from './reader.js';
+
+export interface Cache {
+  /** The axis that counts tokens, where it grows. */
+  readonly axis: number | undefined;
+  /** Tokens that a cache of fixed length has room for, filled or not. */
+  readonly room?: number;
+}
+
+/** The axis of a key or value cache that grows by the tokens that are run, if the uses are those of a cache. */
+export function cacheAxis({ touches, through }: Uses, rank: number | undefined): Cache | undefined {
+  if (rank === undefined || rank < 3) return undefined;
+  for (const { node, index } of touches) {
+    if (node.op === 'Concat') {
+      const axis = intAttribute(node, 'axis', 0);
+      // Counted from the end, for caches that are unpacked on the way ([2, batch, heads, past, head_dim]).
+      const fromEnd = axis < 0 ? axis : axis - (through.length > 0 ? 4 : rank);
+      return { axis: rank + fromEnd };
+    }
+    const role = roleOf(node, index);
+    if (role === 'past') return { axis: 3 };
+    if (role === 'past-key' || role === 'past-value') return { axis: 2, room: attentionOperator(node)?.room?.(node) };
+    if (['ScatterElements', 'ScatterND', 'TensorScatter'].includes(node.op) && index === 0) return { axis: undefined };
+  }
+  const split = through.filter((node) => node.op === 'Concat').length;
+  return split > 0 && touches.length > 0 && touches.every(({ node }) => isFusedAttention(node))
+    ? { axis: 2 }
+    : undefined;
+}
+
+export function pastOf(info: ValueInfo, { axis, room }: Cache, { kvHeads, headDim }: InputContext): Recognised {
+  if (axis === undefined) return { role: 'past', how: 'a cache of fixed length: zeros' };
+  const rank = info.shape?.length ?? 4;
+  const extents: Record<number, number> = { [rank - 4]: 1 };
+  if (rank === 5) extents[0] = 2;
+  const headAxis = axis === rank - 2 ? rank - 3 : rank - 2;
+  if (kvHeads !== undefined) extents[headAxis] = kvHeads;
+  if (headDim !== undefined) extents[axis === rank - 1 ? rank - 2 : rank - 1] = headDim;
+  for (const [place, extent] of (info.shape ?? []).entries())
+    if (typeof extent === 'number' && place !== axis && extent > 0) extents[place] = extent;
+  if (room)
+    return { role: 'past', extents: { ...extents, [axis]: room }, how: `key/value cache of ${room} tokens: zeros` };
+  return { role: 'past', tokenAxis: axis, extents, how: 'key/value cache: empty' };
+}

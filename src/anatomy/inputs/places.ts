@@ -1,0 +1,85 @@
+/** Inputs that are looked up in tables, turned into rotations or compared with places: positions, segments, counts. */
+import type { Node } from '../../onnx/model.js';
+import { lookup } from '../ops.js';
+import { tokenAxisOf } from './axes.js';
+import { saidBy } from './names.js';
+import type { Reader, Recognised } from './reader.js';
+import { isTable, maxTokenTypes, offsetOf, tableRoot, tableRows } from './tables.js';
+import { isFloat, isScalar } from './types.js';
+
+const compares = new Set(['Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual']);
+const nodesOf = ({ direct: { through, touches } }: Reader) => [...through, ...touches.map(({ node }) => node)];
+
+/** Numbers of a whole sequence: its length, what is in the cache, a row of a table; undefined for what has an axis of tokens. */
+export function countRole(reader: Reader): Recognised | undefined {
+  const { flow, info, hasCache } = reader;
+  if (isFloat(info) || info.type === undefined || (!isScalar(info) && alongBatch(reader) === false)) return undefined;
+  if (!isScalar(info) && info.shape?.length !== 1) return undefined;
+  const nodes = nodesOf(reader);
+  const isOne = isScalar(info) || alongBatch(reader) === true;
+  const table = nodes.map((node) => lookup(node)).find((found) => found && flow.isConstant(found.table));
+  if (table && isOne && flow.model.graph.initializers.has(tableRoot(flow, table.table) ?? '')) {
+    const rows = tableRows(flow, table.table) ?? 1;
+    return { role: 'choice', how: `it chooses one of ${rows} rows of a table: a whole number from 0 to ${rows - 1}` };
+  }
+  const isPlace = nodes.some(
+    ({ op }) => op === 'Cos' || op === 'Sin' || op.startsWith('Scatter') || op === 'TensorScatter',
+  );
+  const compared = nodes.filter(({ op }) => compares.has(op));
+  if (compared.length === 0 || isPlace || table || (isScalar(info) && hasCache)) return undefined;
+  // `arange < lengths` stops before a number, `arange <= positions` at it.
+  const strict = compared.every(isStrict);
+  if (!isOne && !strict) return undefined;
+  return { role: 'lengths', tokenAxis: undefined, how: 'the number of tokens: T', guessed: !isOne || !strict };
+}
+
+const isStrict = (node: Node) => node.op === 'Less' || node.op === 'Greater' || node.op === 'GreaterOrEqual';
+
+/** Whether the one axis of an input counts examples, as far as the file tells. */
+function alongBatch({ info, ids }: Reader): boolean | undefined {
+  const [extent] = info.shape ?? [];
+  if (info.shape?.length !== 1 || extent === undefined || extent === null) return undefined;
+  if (typeof extent === 'number') return extent === 1;
+  if (extent === ids?.tokens) return false;
+  return extent === ids?.batch ? true : undefined;
+}
+
+/** Roles that a lookup or a rotation gives, when it is reached without counting on the way (masks are counted). */
+export function placeRole(reader: Reader): Recognised | undefined {
+  const { flow, info, ids, start } = reader;
+  const rank = info.shape?.length;
+  const tokenAxis = tokenAxisOf(info, ids);
+  const said = saidBy(info.name);
+  const nodes = nodesOf(reader);
+  if (start.shared.includes(info.name)) {
+    const how = 'segments: zeros, looked up in the table of the tokens; told from the token ids by its name';
+    return { role: 'token-type-ids', tokenAxis, how, guessed: true };
+  }
+  for (const node of nodes) {
+    const table = lookup(node);
+    if (!table || !flow.isConstant(table.table)) continue;
+    const rows = tableRows(flow, table.table);
+    if (rows === undefined || !isTable(flow, table.table)) continue;
+    if (rank !== undefined && rank > 2 && tokenAxis !== undefined && tokenAxis < rank - 1)
+      return { role: 'coordinates', tokenAxis, how: 'places of tokens, looked up in tables: zeros', guessed: true };
+    const isFew = rows <= maxTokenTypes && said !== 'positions';
+    if (isFew || said === 'segments')
+      return { role: 'token-type-ids', tokenAxis, how: 'segments: zeros', guessed: said !== 'segments' };
+    if (said !== undefined && said !== 'positions') {
+      const how = `it is looked up in a table of ${rows} rows, and whether they are positions is not told`;
+      return { role: 'unknown', tokenAxis, how };
+    }
+    reader.positionRows(rows - offsetOf(flow, table.indices));
+    const role = rank === 1 ? 'cache-position' : 'position-ids';
+    return { role, tokenAxis, how: 'positions: 0 to T - 1, looked up in a table', guessed: said !== 'positions' };
+  }
+  if (!nodes.some(({ op }) => op === 'Cos' || op === 'Sin')) return undefined;
+  if (rank !== undefined && tokenAxis !== undefined && tokenAxis < rank - 1)
+    return {
+      role: 'unknown',
+      tokenAxis,
+      how: 'places of tokens, turned into rotations: several numbers for each token',
+    };
+  const role = rank === 1 ? 'cache-position' : 'position-ids';
+  return { role, tokenAxis, how: 'positions: 0 to T - 1, turned into rotations' };
+}

@@ -1,0 +1,109 @@
+/** Tables whose rows are looked up: how many they have, and at which row they begin. */
+import { DataType } from '../../onnx/model.js';
+import { partialVector } from '../extents.js';
+import { type Flow, stripped } from '../flow.js';
+import { inputAs } from '../operators/table.js';
+import { isPassThrough, lookup } from '../ops.js';
+
+/** A table of more rows than this holds positions, not kinds of segment. */
+export const maxTokenTypes = 16;
+
+/** The initializer that a table, or a weight, is made of; undefined where it is none. */
+export function tableRoot(flow: Flow, table: string): string | undefined {
+  for (let value: string | undefined = table; value !== undefined; value = flow.producer(value)?.inputs[0])
+    if (flow.model.graph.initializers.has(value)) return value;
+  return undefined;
+}
+
+const tensorOf = (flow: Flow, table: string) => flow.model.graph.initializers.get(tableRoot(flow, table) ?? '');
+
+export const tableRows = (flow: Flow, table: string): number | undefined => tensorOf(flow, table)?.dims[0];
+
+/** A matrix of floats: no shape vector, no single constant. */
+export function isTable(flow: Flow, table: string): boolean {
+  const tensor = tensorOf(flow, table);
+  return (
+    tensor !== undefined && tensor.dims.length >= 2 && tensor.type !== DataType.int64 && tensor.type !== DataType.bool
+  );
+}
+
+const picking = new Set(['Gather', 'GatherND', 'Slice', 'Split']);
+const keepsIndices = new Set([
+  'Clip',
+  'Max',
+  'Min',
+  'Where',
+  'Slice',
+  'Add',
+  'Sub',
+  'Transpose',
+  'Mul',
+  'Gather',
+  'GatherND',
+  'Split',
+]);
+
+/** The graph input whose elements `value` repeats, all or a part of them, in another shape or type or shifted. */
+export function inputAbove(
+  flow: Flow,
+  value: string,
+): { readonly input: string; readonly isPart: boolean } | undefined {
+  const origin = stripped(flow, value);
+  const node = flow.producer(origin);
+  if (!node) {
+    const isInput = flow.model.graph.inputs.some(({ name }) => name === origin);
+    return isInput ? { input: origin, isPart: false } : undefined;
+  }
+  const [only, ...others] = flow.reads(node);
+  if (!keepsIndices.has(node.op) || only === undefined || others.length > 0) return undefined;
+  const above = inputAbove(flow, only);
+  return above && { ...above, isPart: above.isPart || picking.has(node.op) };
+}
+
+/** Rows before that of the first token: OPT's positions begin at 2, RoBERTa's are counted from 1 on and 1 is added. */
+export function offsetOf(flow: Flow, indices: string): number {
+  let offset = 0;
+  for (let value = indices; ; ) {
+    const node = flow.producer(value);
+    if (node?.op === 'CumSum') return offset + 1;
+    if (node?.op !== 'Add' && node?.op !== 'Sub' && node?.op !== 'Mul' && !(node && isPassThrough(node))) return offset;
+    const [first = '', second = ''] = node.inputs;
+    const constant = flow.isConstant(second) ? second : flow.isConstant(first) ? first : undefined;
+    const [amount = 0] = (constant !== undefined && partialVector(flow, constant)) || [];
+    if (node.op === 'Add') offset += amount;
+    if (node.op === 'Sub') offset -= amount;
+    value = constant === first ? second : first;
+  }
+}
+
+/** Rows of a position table that positions made in the graph index: learned positions or rotary caches. */
+export function tabulatedPositions(flow: Flow, main: ReadonlySet<string>): number | undefined {
+  let rows: number | undefined;
+  const note = (table: string, offset: number) => {
+    const found = tableRows(flow, table);
+    if (found !== undefined && found > maxTokenTypes && isTable(flow, table))
+      rows = Math.min(rows ?? found, found - offset);
+  };
+  // Not through any rearrangement: a table of relative positions meets the scores so, and its rows are no bound.
+  const meetsMain = (value: string): boolean =>
+    flow
+      .consumers(value)
+      .some(
+        ({ op, outputs }) =>
+          outputs.some((output) => main.has(output)) || (op === 'Cast' && outputs.some((output) => meetsMain(output))),
+      );
+  for (const node of flow.model.graph.nodes) {
+    const rotary = inputAs(node, 'cos');
+    if (rotary) note(rotary, 0);
+    const table = lookup(node);
+    if (
+      table &&
+      meetsMain(node.outputs[0] ?? '') &&
+      flow.isConstant(table.table) &&
+      !main.has(node.outputs[0] ?? '') &&
+      flow.reads(node).length > 0
+    )
+      note(table.table, offsetOf(flow, table.indices));
+  }
+  return rows;
+}

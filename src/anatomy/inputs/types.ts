@@ -1,0 +1,8 @@
+/** What an input's declaration says of its elements and extents. */
+import { DataType, type ValueInfo } from '../../onnx/model.js';
+
+export const isFloat = ({ type }: ValueInfo): boolean =>
+  type === DataType.float || type === DataType.float16 || type === DataType.bfloat16 || type === DataType.double;
+
+export const isScalar = ({ shape }: ValueInfo): boolean =>
+  shape?.length === 0 || (shape?.length === 1 && shape[0] === 1);
