@@ -21,6 +21,8 @@ export interface Anatomy {
   readonly context: number | undefined;
   /** Pixels of a patch, where the stream starts from pixels that are cut into patches. */
   readonly patch: { readonly height: number; readonly width: number } | undefined;
+  /** True where the stream is kept in copies side by side, [copies, 1, T, D]; the first of them is what is shown. */
+  readonly copies: boolean;
   /** True where attention and MLP of a block read the same residual. */
   readonly parallelBlock: boolean;
   /** Where the main path begins: what the token lookup gives, or the float input; before positions are added. */
@@ -48,6 +50,8 @@ export interface Block {
   readonly attention: Attention | undefined;
   /** Input of the down projection, [1, T, D_mlp] up to leading axes. */
   readonly mlpIntermediate: string | undefined;
+  /** True where the block adds what its attention gives and then what its MLP gives, and does nothing else. */
+  readonly additive: boolean;
 }
 
 export interface Attention {

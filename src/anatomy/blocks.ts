@@ -211,6 +211,17 @@ export const isParallel = (group: Group): boolean =>
   group.some(({ attention, mlpBranch }) => attention !== undefined && mlpBranch !== undefined) &&
   !group.some(({ attention, mlp }) => attention === undefined && mlp !== undefined);
 
+/** At most an attention and, beside or after it, an MLP, each added as it is. */
+function isAdditive(flow: Flow, group: Group): boolean {
+  const [head, ...rest] = group;
+  const isOne = rest.length === 0 || (rest.length === 1 && head.attention !== undefined && !isParallel(group));
+  const adds = ({ step: { node, skip, from, ending } }: StepParts) =>
+    isSum(node) &&
+    stripped(flow, skip) === stripped(flow, from) &&
+    ending?.every((op) => ['Add', 'Cast', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze'].includes(op)) === true;
+  return isOne && group.every((parts) => adds(parts) && !parts.copies);
+}
+
 /** What is shown of a block; what is not found in it goes to `gaps`. */
 export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): Block {
   const [head, ...rest] = group;
@@ -243,6 +254,7 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
     residMid: rest.length > 0 ? (attending === tail ? head : attending).step.to : undefined,
     attention,
     mlpIntermediate: mlp?.intermediate,
+    additive: isAdditive(flow, group),
   };
 }
 

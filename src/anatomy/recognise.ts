@@ -10,7 +10,7 @@ import { endOf, isPerToken, isVocabulary, tableRead } from './head.js';
 import { recogniseInputs } from './inputs/inputs.js';
 import { isPictureConvolution } from './ops.js';
 import { patchOf } from './pictures.js';
-import { lastProduct } from './products.js';
+import { branchProduct } from './products.js';
 import { type ResidualStream, residualStream } from './residual.js';
 import { type Gap, merged, otherChains } from './words.js';
 
@@ -43,6 +43,11 @@ export function recognise(model: Model): Anatomy {
 
   const missing = merged(gaps, blocks.length);
   if (stream.others.length > 0) missing.push(otherChains(stream.others));
+  if (parts.some(({ copies }) => copies))
+    missing.push({
+      part: 'further copies of the residual stream',
+      why: 'several are kept side by side and mixed in each block; the first of them is shown',
+    });
   if (!unembedding && (!product || isScores))
     missing.push({
       part: 'unembedding',
@@ -60,6 +65,7 @@ export function recognise(model: Model): Anatomy {
     mlpHidden: first(groups, (group) => mlpOf(group)?.rows),
     vocabulary: rows ?? product?.columns,
     context,
+    copies: parts.some(({ copies }) => copies),
     parallelBlock: groups.some(isParallel),
     patch: patchOf(flow, source),
     source,
@@ -110,6 +116,6 @@ function hiddenSize(flow: Flow, { from, steps }: ResidualStream, parts: readonly
   const terms = parts.flatMap(({ terms }) => terms);
   return (
     first(points, (point) => declaredExtents(flow, point)?.at(-1)) ??
-    first(terms, ({ output }) => lastProduct(flow, output)?.columns)
+    first(terms, (term) => branchProduct(flow, term)?.columns)
   );
 }

@@ -21,7 +21,7 @@ export interface Site {
   /** What the weighed values are divided by afterwards, where that makes the weights what they are. */
   readonly divisor: string | undefined;
   readonly values: string;
-  /** Weights times values. */
+  /** Weights times values, divided where that is put off. */
   readonly weighed: string;
   readonly product: Node;
   readonly scores: Node | undefined;
@@ -30,6 +30,9 @@ export interface Site {
 
 /** Where a way back is given up. */
 const maxVisits = 256;
+
+/** A square of constants that is larger mixes no heads. */
+const mostHeads = 256;
 
 /** Operators that leave more of a score than a factor and a term, or the mask of one. */
 const functions = new Set(
@@ -47,13 +50,27 @@ export function sitesOf(flow: Flow, { nodes }: Branch): readonly Site[] | { read
   const operator = inOrder.find(({ node }) => isFusedAttention(node));
   if (operator) return { operator: operator.node };
   const sites: Site[] = [];
-  for (const { node } of inOrder) {
-    const site = siteAt(flow, node, nodes);
-    if (site) sites.push(site);
+  // From the end, so that a product that is known to give scores is not looked at.
+  const known = new Set<Node>();
+  for (const { node } of inOrder.toReversed()) {
+    const site = known.has(node) ? undefined : siteAt(flow, node, nodes);
+    if (site) sites.unshift(site);
+    if (site?.scores) known.add(site.scores);
   }
   // A softmax of a product of queries and keys before one of something else, e.g. over the taps of a kernel.
   const scored = sites.filter(({ scores }) => scores !== undefined);
-  return scored.length > 0 ? scored : sites;
+  return unmixing(flow, scored.length > 0 ? scored : sites);
+}
+
+/** Without products that mix heads by what the tokens themselves make: their result is part of what weighs values. */
+function unmixing(flow: Flow, sites: readonly Site[]): readonly Site[] {
+  const mixed = (site: Site, by: Site) => {
+    const way = site === by ? undefined : between(flow, by.weighed, site.tensor);
+    return way !== undefined && [...way].every(isPointwise);
+  };
+  return sites
+    .filter((by) => !sites.some((site) => mixed(site, by)))
+    .map((site) => (sites.some((by) => mixed(site, by)) ? { ...site, weighting: 'other' } : site));
 }
 
 /** `product` as one of weights and values. */
@@ -66,8 +83,9 @@ function siteAt(flow: Flow, product: Node, within: ReadonlySet<Node>): Site | un
     if (!way) continue;
     const tensor = exact(flow, weights);
     const perm = permOf(product, side);
-    const weighed = product.outputs[0] ?? '';
-    const divisor = way.weighting === 'softmax' ? undefined : divisorOf(flow, weighed, tensor);
+    const division = way.weighting === 'softmax' ? undefined : divisionOf(flow, product.outputs[0] ?? '', tensor);
+    const [weighed = product.outputs[0] ?? ''] = division?.outputs ?? [];
+    const divisor = division?.inputs[1];
     const weighting = divisor === undefined ? way.weighting : 'other';
     return { ...way, tensor, perm, divisor, values: exact(flow, values), weighed, product, weighting };
   }
@@ -78,12 +96,17 @@ type Way = Pick<Site, 'scores' | 'weighting'>;
 
 /** How weights come from scores; undefined where they do not, or with no function between. */
 function wayOf(flow: Flow, weights: string, within: ReadonlySet<Node>): Way | undefined {
-  const scored = searched(flow, weights, within, (node) => {
+  let way: Way | undefined;
+  searched(flow, weights, within, (node) => {
     if (factors(node)?.some(flow.isConstant)) return mixesHeads(flow, node) ? 'on' : 'end';
-    if (factors(node)) return isMask(flow, node) ? 'end' : 'found';
+    if (factors(node)) {
+      const found = wayFrom(flow, node, weights);
+      if (found && !isMask(flow, node)) way = found;
+      return way ? 'found' : 'end';
+    }
     return isPointwise(node) || functions.has(node.op) || normalising.has(node.op) ? 'on' : 'end';
   });
-  if (scored) return wayFrom(flow, scored, weights);
+  if (way) return way;
   // Queries and keys may be multiplied in a way that is no product, or be no two things.
   const softmax = searched(flow, weights, within, (node) =>
     isSoftmax(flow, node) ? 'found' : isPointwise(node) ? 'on' : 'end',
@@ -156,8 +179,8 @@ function stepsBack(flow: Flow, value: string, steps: number): Node[] {
   return [node, ...flow.reads(node).flatMap((input) => stepsBack(flow, input, steps - 1))];
 }
 
-/** What weighed values are divided by that is made of the sum of their weights: a normalisation put off. */
-function divisorOf(flow: Flow, weighed: string, weights: string): string | undefined {
+/** The division of weighed values by what is made of the sum of their weights: a normalisation put off. */
+function divisionOf(flow: Flow, weighed: string, weights: string): Node | undefined {
   for (let value = weighed, step = 0; step < 8; step++) {
     const [node, ...others] = flow.consumers(value);
     if (!node || others.length > 0) return undefined;
@@ -166,7 +189,7 @@ function divisorOf(flow: Flow, weighed: string, weights: string): string | undef
       const sums = stepsBack(flow, divisor, 6).some(
         (sum) => sum.op === 'ReduceSum' && stripped(flow, sum.inputs[0] ?? '') === stripped(flow, weights),
       );
-      return sums ? divisor : undefined;
+      return sums ? node : undefined;
     }
     if (!copying.includes(node.op)) return undefined;
     [value = ''] = node.outputs;
@@ -179,7 +202,8 @@ function mixesHeads(flow: Flow, node: Node): boolean {
   const constant = factors(node)?.find(flow.isConstant);
   if (constant === undefined) return false;
   const extents = matrixOf(flow, constant)?.filter((extent) => extent !== 1) ?? [];
-  return (extents.length === 2 && extents[0] === extents[1]) || isPictureConvolution(node);
+  const [rows = 0, columns] = extents;
+  return (extents.length === 2 && rows === columns && rows <= mostHeads) || isPictureConvolution(node);
 }
 
 /** A product without any weight above it (rotary tables, relative positions) is no product of queries and keys. */

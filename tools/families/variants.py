@@ -80,6 +80,8 @@ class Attention(nn.Module):
         self.q, self.k, self.v, self.o = (nn.Linear(HIDDEN, HIDDEN) for _ in range(4))
         if kind == "one-by-one-sum":
             self.outs = nn.ModuleList(nn.Linear(DIM, HIDDEN, bias=False) for _ in range(HEADS))
+        if kind == "dynamic-heads":
+            self.dynamic = nn.Linear(HIDDEN, HEADS * HEADS)
         if kind == "gated":
             self.gate = nn.Linear(HIDDEN, HIDDEN)
         self.weights = Weights(kind)
@@ -112,6 +114,9 @@ class Attention(nn.Module):
             mixed = (weights @ v) / total
         else:
             weights = self.weights(scores)
+            if kind == "dynamic-heads":
+                between = self.dynamic(x).view(batch, length, HEADS, HEADS) / HEADS
+                weights = weights + (between @ weights.transpose(1, 2)).transpose(1, 2)
             self.pattern(weights)
             mixed = torch.einsum("bhqk,bkhd->bqhd", weights, v.transpose(1, 2)).transpose(1, 2) if kind == "einsum" else weights @ v
         mixed = mixed.transpose(1, 2).reshape(batch, length, HIDDEN)
@@ -202,6 +207,9 @@ class Block(nn.Module):
         if kind.startswith("ada"):
             self.condition = nn.Linear(HIDDEN, 6 * HIDDEN)
             self.table = nn.Parameter(torch.randn(6, HIDDEN) * 0.3)
+        if kind == "hyper":
+            self.into, self.outof = nn.Parameter(torch.rand(2, 2)), nn.Parameter(torch.rand(2, 2))
+            self.across = nn.Parameter(torch.eye(2).repeat(2, 1, 1))
         if kind in ("highway", "gru"):
             self.gates = nn.ModuleList(nn.Linear(HIDDEN, HIDDEN) for _ in range(4))
         if kind == "lerp":
@@ -250,6 +258,12 @@ class Block(nn.Module):
             h = h + gate1 * attention(norm1(h) * (1 + scale1) + shift1)
             self.mid(h)
             return h + gate2 * mlp(norm2(h) * (1 + scale2) + shift2)
+        if kind == "hyper":
+            into = lambda i: (self.into[i][:, None, None] * h).sum(1)
+            back = lambda i, branch: torch.einsum("mn,bntd->bmtd", self.across[i], h) + self.outof[i][:, None, None] * branch[:, None]
+            h = back(0, attention(norm1(into(0))))
+            self.mid(h)
+            return back(1, mlp(norm2(into(1))))
         if kind == "lerp":
             h = unit(h + self.alpha[0] * (unit(attention(h)) - h))
             self.mid(h)
@@ -295,6 +309,7 @@ class Block(nn.Module):
 class Model(nn.Module):
     def __init__(self, kind: str = "plain", attention: str = "softmax", layers: int = 3):
         super().__init__()
+        self.kind = kind
         self.wte, self.wpe = nn.Embedding(VOCABULARY, HIDDEN), nn.Embedding(64, HIDDEN)
         self.blocks = nn.ModuleList(Block(layer, kind, attention) for layer in range(layers))
         self.norm, self.head = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, VOCABULARY, bias=False)
@@ -302,19 +317,21 @@ class Model(nn.Module):
     def forward(self, input_ids, condition=None):
         h = self.wte(input_ids) + self.wpe(torch.arange(input_ids.shape[1], device=input_ids.device))[None]
         start = h
+        if self.kind == "hyper":
+            h = h[:, None].repeat(1, 2, 1, 1)
         for block in self.blocks:
             h = block(h, start, condition)
-        return self.head(self.norm(h))
+        return self.head(self.norm(h.sum(1) if self.kind == "hyper" else h))
 
 
 KINDS = (
     "macaron macaron-half macaron-normed macaron-conv macaron-conv-normed macaron-conv-first lambdas lambdas-post "
     "lambdas-attention canon canon-twice canon-attention ada ada-table lerp torch-lerp highway gru minus deep-norm rezero "
-    "layer-scale scaled-end"
+    "layer-scale scaled-end hyper"
 ).split()
 ATTENTIONS = (
     "sigmoid relu relu2 softpick log-softmax talking talking-conv top-k top-k-scatter sparsemax linear sink cosine "
-    "transposed divided-after einsum gated one-by-one one-by-one-sum one-by-one-grouped channels-first"
+    "transposed divided-after einsum gated dynamic-heads one-by-one one-by-one-sum one-by-one-grouped channels-first"
 ).split()
 
 

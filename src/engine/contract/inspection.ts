@@ -52,6 +52,7 @@ const block = v.object({
   residMid: maybe(text),
   attention: maybe(attention),
   mlpIntermediate: maybe(text),
+  additive: flag,
 });
 export type InspectedBlock = Sent<typeof block>;
 
@@ -66,6 +67,7 @@ const anatomy = v.object({
   vocabulary: maybe(whole),
   context: maybe(whole),
   patch: maybe(v.object({ height: whole, width: whole })),
+  copies: flag,
   parallelBlock: flag,
   source: text,
   embedding: text,

@@ -14,7 +14,7 @@ import { chooseDial, holdsStates, logitRows } from '../stages/memory.js';
 import { valueAt } from '../stages/patched.js';
 import { makePlan, type Plan, type Stage, type Taps } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
-import { type Layout, layoutOf, tokenPattern, tokenRows } from '../tensors/layout.js';
+import { firstCopy, type Layout, layoutOf, tokenPattern, tokenRows } from '../tensors/layout.js';
 import type { Pattern } from '../tensors/patterns.js';
 import type { Value, Values } from '../tensors/value.js';
 
@@ -98,7 +98,7 @@ export class Inside {
 
   /** Rows that are tokens of a hidden state, [..., T, D]. */
   rows(state: Value): Value {
-    return tokenRows(state, this.known.axis);
+    return tokenRows(this.copyOf(state), this.known.axis);
   }
 
   /**
@@ -122,9 +122,14 @@ export class Inside {
    * @throws SinkscopeError `input` where there is no such layer
    */
   async state(layer: number): Promise<Value> {
+    return this.rows(await this.whole(layer));
+  }
+
+  /** h_`layer` as later blocks take it, see {@link state}. */
+  async whole(layer: number): Promise<Value> {
     this.checkLayer(layer);
     await this.recall(layer);
-    return this.rows(this.value(this.residual(layer)));
+    return this.value(this.residual(layer));
   }
 
   /** Values of a block, computed again from what is kept; those `given` are taken as they are. */
@@ -175,6 +180,11 @@ export class Inside {
     return valueNamed(this.values, name);
   }
 
+  /** What is shown of a state of which there are copies. */
+  private copyOf(state: Value): Value {
+    return this.loaded.anatomy.copies && state.dims.length > 3 ? firstCopy(state) : state;
+  }
+
   /** Makes sure that h_`layer` and what was carried up to there are at hand, by running again if need be. */
   private async recall(layer: number): Promise<void> {
     const stages = this.plan.stages.filter((stage) => stage.first <= layer);
@@ -186,7 +196,7 @@ export class Inside {
 
   private findLayout(): void {
     const h0 = this.values.get(this.residual(0));
-    if (!this.found && h0) this.found = layoutOf(h0, this.known);
+    if (!this.found && h0) this.found = layoutOf(this.copyOf(h0), this.known);
   }
 }
 

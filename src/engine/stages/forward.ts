@@ -7,6 +7,7 @@
  * a stage is computed, what is computed in it beside its tensors, what is remembered of it.
  */
 
+import { SinkscopeError } from '../../errors.js';
 import { greatest } from '../../statistics/numbers.js';
 import type { Intervention } from '../contract/interventions.js';
 import type { AttentionWindow } from '../contract/request.js';
@@ -55,13 +56,22 @@ export interface Passed<L extends Lane = Lane> {
  * A session that serves one lane alone is made for a single run, without prepacking; one that serves several lives
  * until all of them are through its stage, or on where `keep` is set.
  *
- * @throws SinkscopeError `runtime`; `input` as {@link runPatched} and {@link windowedValues}
+ * @throws SinkscopeError `runtime`; `input` as {@link runPatched} and {@link windowedValues}, and for a change in a
+ *   stream of which there are copies
  */
 export async function* forward<L extends Lane>(
   runner: StageRunner,
   { plan, stages, keep, lasting = [] }: Course,
   lanes: readonly L[],
 ): AsyncGenerator<Passed<L>, void, void> {
+  const { anatomy, file } = runner.loaded;
+  if (anatomy.copies && lanes.some(({ interventions }) => interventions.length > 0)) {
+    throw new SinkscopeError({
+      code: 'input',
+      file,
+      message: `${file} keeps several copies of its residual stream, of which the first alone is shown, so nothing can be changed in it; choose another model.`,
+    });
+  }
   const needed = neededAfter(stages, lasting);
   if (keep || lanes.length > 1) await runner.keepFor(stages);
   for (const [i, stage] of stages.entries()) {

@@ -2,6 +2,7 @@
 import { SinkscopeError } from '../../errors.js';
 import type { Tokenizer } from '../../tokens/tokenizer.js';
 import type { Prediction } from '../contract/events.js';
+import { firstCopy } from '../tensors/layout.js';
 import type { Values } from '../tensors/value.js';
 import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
 import type { Stage } from './plan.js';
@@ -19,6 +20,8 @@ export interface LogitPart {
 export class Head {
   /** False once it is known to need the whole sequence: other inputs, or shapes fixed inside. */
   private takesRows: boolean;
+  /** There are copies of h_L, of which the head makes one. */
+  private readonly copies: boolean;
 
   /**
    * @param residual name of h_L
@@ -32,7 +35,8 @@ export class Head {
     private readonly output: string,
     private readonly rows: number,
   ) {
-    this.takesRows = stage.inputs.length === 1 && stage.inputs[0] === residual;
+    this.copies = runner.loaded.anatomy.copies;
+    this.takesRows = !this.copies && stage.inputs.length === 1 && stage.inputs[0] === residual;
   }
 
   /** All that the head gives for the whole sequence, by name. */
@@ -84,7 +88,7 @@ export class Head {
     const value = await this.all(values, keep);
     const { tokens } = rowsOf(value);
     // Some files give the last positions only, whatever they are fed.
-    const offset = rowsOf(state).tokens - tokens;
+    const offset = rowsOf(this.copies ? firstCopy(state) : state).tokens - tokens;
     if (from < offset) {
       throw new SinkscopeError({
         code: 'input',

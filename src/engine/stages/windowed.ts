@@ -141,6 +141,13 @@ function noWindow({ file }: LoadedModel, block: number): SinkscopeError {
 
 function hiddenPattern({ file, anatomy }: LoadedModel, block: number): SinkscopeError {
   const pattern = anatomy.blocks[block - 1]?.attention?.pattern;
+  if (pattern && 'parts' in pattern) {
+    return new SinkscopeError({
+      code: 'input',
+      file,
+      message: `The attention of block ${block} is laid out in a form that Sinkscope can show but not change, so it cannot be given a window; choose another model.`,
+    });
+  }
   const where = pattern && 'operator' in pattern ? ` (${pattern.operator.op})` : '';
   return new SinkscopeError({
     code: 'input',

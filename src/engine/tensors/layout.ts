@@ -61,6 +61,12 @@ export function tokenRows(state: Value, axis: number | undefined): Value {
   return { ...state, dims: [tokens, width], data: rows };
 }
 
+/** The first of the copies of a stream, [copies, 1, T, D]: [1, T, D]. */
+export function firstCopy(state: Value): Value {
+  const dims = state.dims.slice(1);
+  return { ...state, dims, data: state.data.subarray(0, size(dims)) };
+}
+
 /** Of patterns of several examples, [B, heads, queries, keys], those of the first. */
 function firstPattern(pattern: Value): Value {
   const dims = pattern.dims.slice(-3);

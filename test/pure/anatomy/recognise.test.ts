@@ -143,6 +143,16 @@ describe('values are weighed', () => {
     expect(missing.map(({ part }) => part)).toEqual(weighting === 'softmax' ? [] : ['softmax of the only block']);
   });
 
+  it('after heads are mixed by what the tokens make of them', () => {
+    const weights = `
+      x@ = Softmax(s@)
+      c@ = MatMul(FROM, few)
+      y@ = MatMul(c@, x@)
+      p@ = Add(x@, y@)`;
+    const { blocks } = recognise(stack(['attention', 'mlp'], { weights }));
+    expect(blocks[0]?.attention).toMatchObject({ pattern: { tensor: 'p0' }, weighting: 'other' });
+  });
+
   it('by scores that are no function of products, as in linear attention, is no attention', () => {
     expect(
       recognise(stack(['attention', 'mlp'], { weights: 'p@ = Mul(s@, one)' })).blocks[0]?.attention,
@@ -176,5 +186,27 @@ describe('an MLP intermediate is what the last product multiplies', () => {
     const { blocks, missing } = recognise(stack(['attention', 'mlp', 'attention', 'mlp'], { down }));
     expect(blocks.map(({ mlpIntermediate }) => mlpIntermediate)).toEqual(['i1', 'i3']);
     expect(missing).toEqual([]);
+  });
+});
+
+describe('a block is the sum of its parts', () => {
+  const additive = (model: Parameters<typeof recognise>[0]) => recognise(model).blocks.map((block) => block.additive);
+
+  it('where attention and MLP are added to the stream and nothing else happens to it', () => {
+    expect(additive(stack(['attention', 'mlp', 'attention', 'mlp']))).toEqual([true, true]);
+    expect(additive(stack(['attention', 'attention']))).toEqual([true, true]);
+  });
+
+  it('not where there is a further MLP, a branch is subtracted, or the stream is scaled between', () => {
+    expect(additive(stack(['mlp', 'attention', 'mlp', 'mlp', 'attention', 'mlp']))).toEqual([false, false]);
+    const model = stack(['attention', 'mlp', 'attention', 'mlp']);
+    const changed = (change: (node: (typeof model.graph.nodes)[number]) => typeof model.graph.nodes) =>
+      additive({ ...model, graph: { ...model.graph, nodes: model.graph.nodes.flatMap(change) } });
+    expect(changed((node) => (node.outputs[0] === 'h1' ? [{ ...node, op: 'Sub' }] : [node]))).toEqual([false, true]);
+    expect(
+      changed((node) =>
+        node.outputs[0] === 'h2' ? [{ ...node, outputs: ['sum'] }, ...nodesOf('h2 = Mul(sum, one)')] : [node],
+      ),
+    ).toEqual([false, true]);
   });
 });

@@ -25,6 +25,13 @@ export const answerAttribution: Answerer<'attribution'> = async (run, { token, t
       message: `${file} predicts no tokens: it has no output head over a vocabulary, so there is no logit to explain.`,
     });
   }
+  if (anatomy.copies) {
+    throw new SinkscopeError({
+      code: 'input',
+      file,
+      message: `${file} keeps several copies of its residual stream, of which the first alone is shown, so its logits cannot be split into parts.`,
+    });
+  }
   const vectors = await vectorsOf(run, token);
   const last = rowOf(await run.state(layers), token);
   const norm =
@@ -63,17 +70,18 @@ interface Vector {
 async function vectorsOf(run: Inside, token: number): Promise<Vector[]> {
   let before = rowOf(await run.state(0), token);
   const vectors: Vector[] = [{ part: 'embedding', vector: before }];
-  for (const [i, { attention, mlpIntermediate, residMid }] of run.loaded.anatomy.blocks.entries()) {
+  for (const [i, { attention, mlpIntermediate, residMid, additive }] of run.loaded.anatomy.blocks.entries()) {
     const block = i + 1;
     const after = rowOf(await run.state(block), token);
     const added = difference(after, before);
     const hasMlp = mlpIntermediate !== undefined || residMid !== undefined;
-    if (attention?.output !== undefined && hasMlp) {
+    if (attention?.output !== undefined && hasMlp && additive) {
       const value = valueNamed(await run.inside(block, [attention.output]), attention.output);
       const ofAttention = rowOf(value, token);
       vectors.push({ part: 'attention', block, vector: ofAttention });
       vectors.push({ part: 'mlp', block, vector: difference(added, ofAttention) });
-    } else vectors.push({ part: attention ? (hasMlp ? 'block' : 'attention') : 'mlp', block, vector: added });
+    } else
+      vectors.push({ part: attention ? (hasMlp || !additive ? 'block' : 'attention') : 'mlp', block, vector: added });
     before = after;
   }
   return vectors;

@@ -15,7 +15,7 @@ export const answerLens: Answerer<'lens'> = async (run, { layer, point, top }) =
       message: `${loaded.file} predicts no tokens: it has no output head over a vocabulary, so there is no logit lens.`,
     });
   }
-  const state = point === 'resid_mid' ? await midState(run, layer) : await run.state(layer);
+  const state = point === 'resid_mid' ? await midState(run, layer) : await run.whole(layer);
   // A head that needs more than the residual finds it with the last one.
   await run.state(anatomy.layers);
   const values = new Map([...run.values, [run.residual(anatomy.layers), state]]);
@@ -32,7 +32,7 @@ export const answerLens: Answerer<'lens'> = async (run, { layer, point, top }) =
 
 async function midState(run: Inside, layer: number) {
   const mid = run.loaded.anatomy.blocks[layer - 1]?.residMid;
-  if (mid === undefined) {
+  if (mid === undefined || run.loaded.anatomy.copies) {
     throw new SinkscopeError({ code: 'input', message: `Block ${layer} has no resid_mid; choose resid_post.` });
   }
   return valueNamed(await run.inside(layer, [mid]), mid);
