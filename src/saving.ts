@@ -69,7 +69,10 @@ export async function beginSaving(file: string): Promise<FileHandle> {
  */
 export async function endSaving(file: string, handle: FileHandle): Promise<void> {
   try {
-    await handle.sync();
+    await handle.sync().catch((error: NodeJS.ErrnoException) => {
+      // Node.js 26 allows it to no process under its permission model: then the system writes when it likes.
+      if (error.code !== 'ERR_ACCESS_DENIED') throw error;
+    });
     await handle.close();
     await checkTarget(file);
     await rename(partialFile(file), file);

@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import * as vscode from 'vscode';
 import type { Inspection } from '../engine/contract/inspection.js';
 import type { Engine } from '../engine/host/engine.js';
+import { isSandboxed } from '../engine/host/sandbox.js';
 import { toProblem } from '../errors.js';
 import type { FoundModel, Origin } from '../models/find.js';
 import type { Models } from './models.js';
@@ -88,7 +89,15 @@ async function factsOf(engine: Engine, model: FoundModel): Promise<Item[]> {
       { label: vscode.l10n.t('Cannot be read'), value: toProblem(error).message, icon: 'error' },
     ]);
   const place = { label: vscode.l10n.t('Folder'), value: dirname(model.file), icon: 'folder' };
-  return [...facts, place].map((fact) => ({ kind: 'fact', fact }));
+  return [...facts, place, confinement()].map((fact) => ({ kind: 'fact', fact }));
+}
+
+/** What the process may do that reads and runs the model. */
+function confinement(): Fact {
+  const value = isSandboxed()
+    ? vscode.l10n.t('may write where a result is saved and start no program; its native code is not held')
+    : vscode.l10n.t('has the rights of this editor: no sandbox is known to work here');
+  return { label: vscode.l10n.t('Process'), value, icon: 'shield' };
 }
 
 /** What was recognized, and what was not. */

@@ -1,6 +1,7 @@
 /** A graph as the bytes of a `ModelProto`, weights by reference (`external_data`). */
 import { relative, sep } from 'node:path';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { AttributeType } from './attribute.js';
 import {
   type Attribute,
   DataType,
@@ -10,7 +11,7 @@ import {
   type Tensor,
   type ValueInfo,
 } from './model.js';
-import { AttributeType, inlineBytes } from './parse.js';
+import { inlineBytes } from './parse.js';
 import { readTensor } from './tensor.js';
 
 /** Initializers by reference need IR version 4, which no longer lists them among the inputs. */

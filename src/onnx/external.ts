@@ -57,10 +57,16 @@ export class ExternalData {
    * @throws SinkscopeError `external-data`
    */
   refuseOverlaps(): void {
-    for (const { file } of this.files.values()) {
-      const group = this.ranges
-        .filter(({ range }) => range.file === file && range.length > 0)
-        .sort((a, b) => a.range.offset - b.range.offset || a.range.length - b.range.length);
+    // By file: one can be named in any number of ways, as in `./weights` and `././weights`.
+    const groups = new Map<string, (typeof this.ranges)[number][]>();
+    for (const one of this.ranges) {
+      if (one.range.length === 0) continue;
+      const group = groups.get(one.range.file);
+      if (group) group.push(one);
+      else groups.set(one.range.file, [one]);
+    }
+    for (const [file, group] of groups) {
+      group.sort((a, b) => a.range.offset - b.range.offset || a.range.length - b.range.length);
       for (let i = 1; i < group.length; i++) {
         const [before, after] = [group[i - 1], group[i]];
         if (before === undefined || after === undefined) continue;

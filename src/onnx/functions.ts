@@ -2,11 +2,13 @@
 
 import { quoted } from '../visible.js';
 import type { Attribute, FunctionDefinition, Graph, Model, Node } from './model.js';
-import { mapSubgraphs, Names, type Renaming, renamed } from './rename.js';
-import { described, GraphError } from './scope.js';
+import { mapSubgraphs, Names, type Renaming, renamed, shortened } from './rename.js';
+import { described, GraphError, subgraphs } from './scope.js';
 
 /** More than any real model has; a bound for functions that call each other to multiply. */
 const maxNodes = 200_000;
+/** Likewise of all that calls copy: nodes, inputs, outputs, attributes. */
+const maxParts = 1_500_000;
 const maxDepth = 64;
 
 /**
@@ -19,7 +21,9 @@ export function inlineFunctions(model: Model): Model {
   const definitions = new Map(model.functions.map((definition) => [key(definition), definition]));
   const names = new Names(model.graph);
   const opsets = new Map(model.opsets);
+  const sizes = new Map(model.functions.map((definition) => [definition, sizeOf(definition)]));
   let count = 0;
+  let parts = 0;
 
   const inline = (nodes: readonly Node[], depth: number): Node[] =>
     nodes.flatMap((node) => {
@@ -29,6 +33,8 @@ export function inlineFunctions(model: Model): Model {
         return [mapSubgraphs(node, (graph) => ({ ...graph, nodes: inline(graph.nodes, depth) }))];
       }
       if (depth === maxDepth) throw new GraphError(`${described(node)} is a function that calls itself`);
+      parts += sizes.get(definition) ?? 0;
+      if (parts > maxParts) throw new GraphError(`its functions expand to more than ${maxParts} parts`);
       for (const [domain, version] of definition.opsets) if (!opsets.has(domain)) opsets.set(domain, version);
       return inline(body(definition, node, names), depth + 1);
     });
@@ -39,6 +45,19 @@ export function inlineFunctions(model: Model): Model {
 
 function key({ domain, name, overload }: { domain: string; name: string; overload: string }): string {
   return JSON.stringify([domain, name, overload]);
+}
+
+/** What a call copies: nodes, those of subgraphs too, with their inputs, outputs and attributes, and its own. */
+function sizeOf({ inputs, outputs, nodes, opsets, attributeDefaults }: FunctionDefinition): number {
+  const inside = (all: readonly Node[]): number =>
+    all.reduce(
+      (sum, node) =>
+        sum +
+        (1 + node.inputs.length + node.outputs.length + node.attributes.size) +
+        subgraphs(node).reduce((more, graph) => more + graph.outputs.length + inside(graph.nodes), 0),
+      0,
+    );
+  return 1 + inputs.length + outputs.length + opsets.size + attributeDefaults.size + inside(nodes);
 }
 
 /** The nodes of one call. */
@@ -67,7 +86,7 @@ function body(definition: FunctionDefinition, call: Node, names: Names): Node[] 
   const attributes = new Map([...definition.attributeDefaults, ...call.attributes]);
   const nodes = definition.nodes.map((node) => ({
     ...renamed(bound(node, attributes), rename),
-    name: node.name === '' ? '' : `${prefix}/${node.name}`,
+    name: node.name === '' ? '' : shortened(`${prefix}/${node.name}`),
   }));
   // The call's own names stay as they are; only the value passed on is a name of the body.
   return [...nodes, ...passedOn.map((node) => ({ ...node, inputs: node.inputs.map(rename) }))];

@@ -1,6 +1,7 @@
 /** The messages of onnx.proto3 as the types of `model.ts`. Field numbers are those of the ONNX specification. */
 
 import { quoted } from '../visible.js';
+import { AttributeType, graphFields, sparseFields, tensorFields, valueFields } from './attribute.js';
 import type { ExternalData } from './external.js';
 import {
   type Attribute,
@@ -21,6 +22,12 @@ export const inlineBytes = 1024;
 
 const maxDepth = 32;
 
+/** In graphs and functions together; a mixture of experts written out has the most, some 200,000. */
+const maxNodes = 500_000;
+
+/** What parts take in memory beside their names and values, about, until the graph is prepared. */
+const heldBytes = { node: 600, attribute: 300, tensor: 400, value: 200, function: 1000, field: 100 } as const;
+
 /** `''` is the domain's own short name. */
 const domainName = (name: string): string => (name === 'ai.onnx' ? '' : name);
 
@@ -40,6 +47,7 @@ export interface ModelParts {
  */
 export class Parser {
   private depth = 0;
+  private nodes = 0;
 
   constructor(
     private readonly reader: WireReader,
@@ -80,6 +88,7 @@ export class Parser {
 
   private functionDefinition(span: ByteSpan): FunctionDefinition {
     const { reader } = this;
+    reader.hold(heldBytes.function);
     let name = '';
     let domain = '';
     let overload = '';
@@ -139,6 +148,8 @@ export class Parser {
 
   private node(span: ByteSpan): Node {
     const { reader } = this;
+    if (++this.nodes > maxNodes) throw new WireError(`more than ${maxNodes} nodes`);
+    reader.hold(heldBytes.node);
     let name = '';
     let op = '';
     let domain = '';
@@ -155,11 +166,13 @@ export class Parser {
       else if (field.number === 7) domain = domainName(reader.string(field));
       else if (field.number === 8) overload = reader.string(field);
     }
+    if (op === '') throw new WireError(`the node ${quoted(name)} names no operator`);
     return { name, op, domain, inputs, outputs, attributes, ...(overload !== '' && { overload }) };
   }
 
   private attribute(span: ByteSpan, into: Map<string, Attribute>): void {
     const { reader } = this;
+    reader.hold(heldBytes.attribute);
     let name = '';
     let type: number | undefined;
     let reference = '';
@@ -170,6 +183,7 @@ export class Parser {
       else if (field.number === 20) type = reader.int(field);
       else if (field.number === 21) reference = reader.string(field);
       else {
+        reader.hold(heldBytes.field);
         const others = found.get(field.number);
         if (others) others.push(field);
         else found.set(field.number, [field]);
@@ -253,6 +267,7 @@ export class Parser {
 
   private valueInfo(span: ByteSpan): ValueInfo {
     const { reader } = this;
+    reader.hold(heldBytes.value);
     let name = '';
     let type: DataType | undefined;
     let shape: (number | string | null)[] | undefined;
@@ -292,6 +307,7 @@ export class Parser {
 
   private tensor(span: ByteSpan): Tensor {
     const { reader } = this;
+    reader.hold(heldBytes.tensor);
     let name = '';
     let type: DataType = DataType.undefined;
     const dims: number[] = [];
@@ -309,7 +325,10 @@ export class Parser {
       else if (field.number === 13) this.entry(reader.message(field), entries);
       else if (field.number === 14) externally = reader.int(field) === 1;
       else if (field.number === 3) throw new WireError(`the weight ${quoted(name)} is stored in segments`);
-      else if (typedFields.has(field.number)) typed.push(field);
+      else if (typedFields.has(field.number)) {
+        reader.hold(heldBytes.field);
+        typed.push(field);
+      }
     }
     const negative = dims.find((dim) => dim < 0);
     if (negative !== undefined) throw new WireError(`the weight ${quoted(name)} has a negative extent (${negative})`);
@@ -349,39 +368,6 @@ export class Parser {
     into.set(key, value);
   }
 }
-
-/** `AttributeProto.AttributeType`. */
-export const AttributeType = {
-  float: 1,
-  int: 2,
-  string: 3,
-  tensor: 4,
-  graph: 5,
-  floats: 6,
-  ints: 7,
-  strings: 8,
-  tensors: 9,
-  graphs: 10,
-} as const;
-
-/** Attribute types and the fields that hold their values. */
-/** Fields of an attribute that hold tensors, sparse tensors and graphs, one or several. */
-const tensorFields: ReadonlySet<number> = new Set([5, 10]);
-const sparseFields: ReadonlySet<number> = new Set([22, 23]);
-const graphFields: ReadonlySet<number> = new Set([6, 11]);
-
-const valueFields: readonly (readonly [type: number, field: number])[] = [
-  [AttributeType.float, 2],
-  [AttributeType.int, 3],
-  [AttributeType.string, 4],
-  [AttributeType.tensor, 5],
-  [AttributeType.graph, 6],
-  [AttributeType.floats, 7],
-  [AttributeType.ints, 8],
-  [AttributeType.strings, 9],
-  [AttributeType.tensors, 10],
-  [AttributeType.graphs, 11],
-];
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

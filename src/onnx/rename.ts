@@ -37,6 +37,14 @@ function renamedCaptures(graph: Graph, rename: Renaming): Graph {
   };
 }
 
+/** What new names are made from is cut to so many characters: those of calls within calls would grow without end. */
+const longestBase = 512;
+
+/** The end of a name, which tells it from others best. */
+export function shortened(name: string): string {
+  return name.length > longestBase ? name.slice(-longestBase) : name;
+}
+
 /** Names of a model's values; gives out new ones. */
 export class Names {
   /** In any scope: a new name must not be captured by an inner one. */
@@ -53,8 +61,9 @@ export class Names {
     this.collect(graph);
   }
 
-  /** A name that nothing else has, made from `base`. */
-  fresh(base: string): string {
+  /** A name that nothing else has, made from `long`. */
+  fresh(long: string): string {
+    const base = shortened(long);
     let name = base;
     let count = this.counts.get(base) ?? 0;
     while (this.anywhere.has(name) || this.claimed.has(name)) name = `${base}#${++count}`;

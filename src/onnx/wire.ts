@@ -34,9 +34,11 @@ export class WireError extends Error {
 }
 
 const windowBytes = 16 * 1024;
-/** More than any real model's structure; a bound for files made to exhaust memory. */
-const maxFields = 20_000_000;
-const maxHeldBytes = 512 * 1024 * 1024;
+/** More than any real model's structure; bounds for files made to exhaust time and memory. */
+const maxFields = 10_000_000;
+const maxHeldBytes = 768 * 1024 * 1024;
+/** Of a string, beside its characters. */
+const stringBytes = 40;
 
 /**
  * Reads the messages of one source.
@@ -115,8 +117,8 @@ export class WireReader {
   string(field: Field): string {
     this.expect(field, WireType.bytes);
     const { start, end } = field;
+    this.hold(end - start + stringBytes);
     if (end - start > windowBytes) return this.bytes(field).toString('utf8');
-    this.hold(end - start);
     this.show(start, end);
     return this.window.toString('utf8', start - this.windowStart, end - this.windowStart);
   }

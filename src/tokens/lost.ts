@@ -8,7 +8,7 @@ import type { Token } from './token.js';
  * @param tokens of `text`, in order
  * @param unknown id of the unknown token, where there is one
  */
-export function lostCharacters(text: string, tokens: readonly Token[], unknown: number | undefined): number {
+export function lostCharacters(text: string, tokens: Iterable<Token>, unknown: number | undefined): number {
   let lost = 0;
   let end = 0;
   for (const token of tokens) {

@@ -58,6 +58,20 @@ export function parseTokenizerFile(json: unknown, file: string): TokenizerFile {
   return parsed.output;
 }
 
+/** Normalisers of real tokenizers make three characters of one at most. */
+const maxGrowth = 256;
+
+/**
+ * How many times longer a text can become that is normalised: Unicode's own forms left out, which make 18 of one at
+ * most. Each replacement counts as if it was made at every character.
+ */
+export function growthOf({ normalizer }: Pick<TokenizerFile, 'normalizer'>): number {
+  let growth = 1;
+  for (const { type, content } of partsOf(normalizer, 'normalizers'))
+    if (type === 'Replace' && typeof content === 'string') growth *= Math.max(1, content.length);
+  return growth;
+}
+
 /**
  * What the native library takes on trust: where it does not hold, it aborts the whole process, or does its work again
  * and again.
@@ -67,6 +81,9 @@ function findContradiction({ model, normalizer, post_processor }: TokenizerFile)
     const fault = typeof charsmap === 'string' ? charsmapFault(charsmap) : undefined;
     if (fault !== undefined) return `its precompiled_charsmap ${fault}`;
   }
+  const growth = growthOf({ normalizer });
+  if (growth > maxGrowth)
+    return `its normaliser makes a text up to ${growth} times as long, and at most ${maxGrowth} are taken`;
   for (const { single } of partsOf(post_processor, 'processors')) {
     const texts = Array.isArray(single) ? single.filter((piece) => v.is(textPiece, piece)).length : 0;
     if (texts > 1) return `its post_processor puts a text ${texts} times`;

@@ -6,26 +6,39 @@ import { isFolder, modelFolder } from '../models/folder.js';
 import { readJson } from '../models/json.js';
 import { lostCharacters } from './lost.js';
 import { textRanges } from './offsets.js';
+import { encodeParts, type PlacedIds } from './parts.js';
 import { pieceText, type Spelling } from './pieces.js';
 import { type Frame, findFrame } from './prefix.js';
-import type { Token } from './token.js';
-import { largestId, parseTokenizerFile, spellingOf, type TokenizerFile } from './tokenizer-file.js';
+import { growthOf, largestId, parseTokenizerFile, spellingOf, type TokenizerFile } from './tokenizer-file.js';
+import { Tokens } from './tokens.js';
 
 /** Tokenizer files reach 35 MB (Gemma); far beyond that it is something else. */
 const maxBytes = 256 * 2 ** 20;
 
-/** The library takes about 200 bytes for each character of a text. */
+/** Characters of a text, for each of which tokens take some bytes, and the library a microsecond. */
 const maxLength = 2 ** 24;
+
+/** Characters that the library is given at once: it takes about 200 bytes for each. */
+const partLength = 2 ** 17;
+
+export interface Encoding {
+  /** Whether the prefix token is put before the text; undefined: as the model's files say. */
+  readonly bos: boolean | undefined;
+  /** How many of the text's own tokens are wanted, the first ones; by default all. */
+  readonly most?: number | undefined;
+  /** Called whenever a part of a long text is done. */
+  readonly onPart?: (() => void) | undefined;
+}
 
 export interface Encoded {
   /** What the model is fed, prefix and suffix included; none for a text that has no token. */
-  readonly tokens: Token[];
+  readonly tokens: Tokens;
   /** True where the model's prefix token (BOS) is at the front, as put there or as written in the text. */
   readonly bos: boolean;
   /** How many of `tokens` were put before the text's own, and after them (`</s>`, `[SEP]`). */
   readonly prefix: number;
   readonly suffix: number;
-  /** Characters of the text that no token stands for, or only the unknown one. */
+  /** Characters of the text, up to the last token wanted, that no token stands for, or only the unknown one. */
   readonly lost: number;
 }
 
@@ -73,6 +86,7 @@ export class Tokenizer {
   readonly #added: ReadonlyMap<number, { readonly content: string; readonly special: boolean }>;
   readonly #frame: Frame;
   readonly #unknown: number | undefined;
+  readonly #partLength: number;
   readonly #texts = new Map<number, string>();
 
   constructor(file: string, native: Native, content: TokenizerFile, frame: Frame) {
@@ -81,6 +95,7 @@ export class Tokenizer {
     this.#spelling = spellingOf(content);
     this.#added = new Map(content.added_tokens.map((token) => [token.id, token]));
     this.#frame = frame;
+    this.#partLength = Math.ceil(partLength / growthOf(content));
     const { unk_id, unk_token } = content.model;
     this.#unknown = unk_id ?? (unk_token ? (native.tokenToId(unk_token) ?? undefined) : undefined);
     this.vocabularySize = largestId(content) + 1;
@@ -95,15 +110,13 @@ export class Tokenizer {
   }
 
   /**
-   * The tokens of a text. Special tokens written in it are taken as such.
-   *
-   * @param bos whether the prefix token is put before it; undefined: as the model's files say
-   * Takes about 200 bytes and a microsecond for each character.
+   * The tokens of a text. Special tokens written in it are taken as such. Takes about a microsecond for each character,
+   * and 30 MB beside what it gives.
    *
    * @throws SinkscopeError `input` where a prefix token is asked for and the files name none, `too-long` above 16
    *   million characters, `tokenizer` where the text cannot be represented
    */
-  async encode(text: string, { bos }: { bos: boolean | undefined }): Promise<Encoded> {
+  async encode(text: string, { bos, most, onPart }: Encoding): Promise<Encoded> {
     if (bos && this.#frame.prefix.length === 0) {
       throw new SinkscopeError({
         code: 'input',
@@ -117,10 +130,12 @@ export class Tokenizer {
         message: `The text has ${text.length} characters, and at most ${maxLength} can be taken; select a part of it.`,
       });
     }
-    const own = await this.#encodeText(text);
-    const lost = lostCharacters(text, own, this.#unknown);
+    const parts = await this.#encodeText(text, most, onPart);
+    const own = this.#tokens(parts);
+    const end = own.length === most ? (parts.at(-1)?.ranges.at(-1)?.[1] ?? 0) : text.length;
+    const lost = lostCharacters(text.slice(0, end), own, this.#unknown);
     if (own.length === 0) {
-      if (lost === 0) return { tokens: [], bos: false, prefix: 0, suffix: 0, lost };
+      if (lost === 0) return { tokens: own, bos: false, prefix: 0, suffix: 0, lost };
       throw new SinkscopeError({
         code: 'tokenizer',
         file: this.file,
@@ -129,10 +144,14 @@ export class Tokenizer {
     }
 
     const wanted = bos ?? this.#frame.byDefault;
-    const written = this.#frame.prefix.every((id, index) => own[index]?.id === id);
-    const prefix = wanted && !written ? this.#frame.prefix.map((id) => this.#token(id, 0, 0)) : [];
-    const suffix = this.#frame.suffix.map((id) => this.#token(id, text.length, text.length));
-    const tokens = prefix.length + suffix.length === 0 ? own : [...prefix, ...own, ...suffix];
+    const written = this.#frame.prefix.every((id, index) => own.ids[index] === id);
+    const prefix = wanted && !written ? this.#frame.prefix : [];
+    const { suffix } = this.#frame;
+    const around = (ids: readonly number[], at: number): PlacedIds => ({ ids, ranges: ids.map(() => [at, at]) });
+    const tokens =
+      prefix.length + suffix.length === 0
+        ? own
+        : this.#tokens([around(prefix, 0), ...parts, around(suffix, text.length)]);
     return { tokens, bos: wanted, prefix: prefix.length, suffix: suffix.length, lost };
   }
 
@@ -147,14 +166,23 @@ export class Tokenizer {
     return text;
   }
 
-  async #encodeText(text: string): Promise<Token[]> {
-    let ids: number[];
-    let offsets: number[][];
+  /** The first `most` tokens, without what stands before and after the text: that is put there by `encode`. */
+  async #encodeText(text: string, most = Number.POSITIVE_INFINITY, onPart = () => {}): Promise<PlacedIds[]> {
+    const parts: PlacedIds[] = [];
+    let room = most;
+    for await (const { ids, ranges } of encodeParts(text, this.#partLength, (part) => this.#encodePart(part))) {
+      parts.push({ ids: ids.slice(0, room), ranges: ranges.slice(0, room) });
+      room -= ids.length;
+      onPart();
+      if (room <= 0) break;
+    }
+    return parts;
+  }
+
+  async #encodePart(text: string): Promise<PlacedIds> {
     try {
-      // What stands before and after the text is put there by `encode`, so that it can be left out.
       const encoding = await this.#native.encode(text, null, { addSpecialTokens: false });
-      ids = encoding.getIds();
-      offsets = encoding.getOffsets();
+      return { ids: encoding.getIds(), ranges: textRanges(text, encoding.getOffsets()) };
     } catch (error) {
       throw new SinkscopeError(
         {
@@ -166,12 +194,10 @@ export class Tokenizer {
         { cause: error },
       );
     }
-    const ranges = textRanges(text, offsets);
-    return ids.map((id, index) => this.#token(id, ...(ranges[index] ?? [0, 0])));
   }
 
-  #token(id: number, start: number, end: number): Token {
-    return { id, text: this.decode(id), start, end, special: this.#added.get(id)?.special === true };
+  #tokens(parts: readonly PlacedIds[]): Tokens {
+    return new Tokens(parts, (id) => ({ text: this.decode(id), special: this.#added.get(id)?.special === true }));
   }
 }
 
@@ -194,7 +220,7 @@ export function checkFit(tokenizer: Tokenizer, vocabulary: number): void {
  * @param vocabulary tokens the model knows; undefined where that is not known
  * @throws SinkscopeError `input` for the first id that is no whole number from 0 to below `vocabulary`
  */
-export function checkIds(ids: readonly number[], vocabulary: number | undefined): void {
+export function checkIds(ids: readonly number[] | Int32Array, vocabulary: number | undefined): void {
   const limit = vocabulary ?? 2 ** 31;
   const index = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= limit);
   if (index < 0) return;

@@ -4,6 +4,7 @@ import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contra
 import type { Problem } from '../../src/errors.js';
 import type { Asked, ExperimentRun, FromWebview, ReplyTo, ToWebview } from '../../src/protocol.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
+import { mergeExamples } from './survey.js';
 
 const hidden: HiddenStatistics = {
   tokens: 2,
@@ -79,7 +80,8 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
       reference: '/r.onnx',
     },
   ],
-  encode: [{ model: '/m', text: 'a', bos: false }],
+  merge: [{ parts: ['/a.json'] }],
+  encode: [{ model: '/m', text: 'a', bos: false, most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
   inspect: [{ model: '/m' }],
   identity: [{ model: '/m' }],
@@ -164,6 +166,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       rows: [Float32Array.of(1, 2, 3)],
     },
   ],
+  merge: mergeExamples,
   encode: [],
   decode: [],
   inspect: [],
@@ -175,6 +178,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s' },
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
+  merge: { type: 'done', seconds: 1 },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],
   inspect: {

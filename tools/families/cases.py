@@ -259,7 +259,7 @@ def all_cases() -> Iterator[Case]:
 
     yield from modules.cases()
     yield from variants.cases()
-    yield from heads.all_heads()
+    yield from heads.cases()
 
 
 ATTENTIONLESS = {"mamba", "rwkv"}

@@ -238,6 +238,6 @@ def written() -> Iterator[Case]:
         yield case(f"head-unit-{form}", {"attention_mask": ones}, export, dict(mask="attention_mask", head="unit"))
 
 
-def all_heads() -> Iterator[Case]:
+def cases() -> Iterator[Case]:
     yield from hugging_face()
     yield from written()

@@ -2,6 +2,7 @@
 import { intAttribute, type ValueInfo } from '../../onnx/model.js';
 import { partialVector } from '../extents.js';
 import type { Flow } from '../flow.js';
+import { isPassThrough, lookup } from '../ops.js';
 
 type Extent = number | string | null | undefined;
 
@@ -65,7 +66,8 @@ function countedAxes(flow: Flow, input: string): ReadonlySet<number> {
           }
           break;
         case 'Range':
-          if (axis !== undefined) found.add(axis);
+          // A batch is counted as well, but is looked up in no table.
+          if (axis !== undefined && isLookedUp(flow, output)) found.add(axis);
           break;
         case 'Unsqueeze':
         case 'Squeeze':
@@ -79,6 +81,15 @@ function countedAxes(flow: Flow, input: string): ReadonlySet<number> {
   };
   follow(input, undefined);
   return found;
+}
+
+/** Whether numbers are indices of a table, in some shape. */
+function isLookedUp(flow: Flow, numbers: string): boolean {
+  return flow.consumers(numbers).some((node) => {
+    const table = lookup(node);
+    if (table) return table.indices === numbers && flow.isConstant(table.table);
+    return (isPassThrough(node) || node.op === 'Add') && isLookedUp(flow, node.outputs[0] ?? '');
+  });
 }
 
 /** The axis of an input that counts tokens: the one that is as long as that of the token ids, else the last. */

@@ -17,7 +17,18 @@ export function tableRoot(flow: Flow, table: string): string | undefined {
 
 const tensorOf = (flow: Flow, table: string) => flow.model.graph.initializers.get(tableRoot(flow, table) ?? '');
 
-export const tableRows = (flow: Flow, table: string): number | undefined => tensorOf(flow, table)?.dims[0];
+/** Rows of a table, which may be kept as columns: one matrix for the tokens and for the head. */
+export function tableRows(flow: Flow, table: string): number | undefined {
+  const isTurned = turns(flow, table) % 2 === 1;
+  return tensorOf(flow, table)?.dims.at(isTurned ? -1 : 0);
+}
+
+function turns(flow: Flow, table: string): number {
+  let count = 0;
+  for (let node = flow.producer(table); node; node = flow.producer(node.inputs[0] ?? ''))
+    if (node.op === 'Transpose') count++;
+  return count;
+}
 
 /** A matrix of floats: no shape vector, no single constant. */
 export function isTable(flow: Flow, table: string): boolean {

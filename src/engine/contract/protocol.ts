@@ -8,12 +8,21 @@ import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measu
 import { question } from './questions.js';
 import { path } from './request.js';
 import { meanEvent, statesEvent, statesRequest } from './states.js';
+import { mergeEvent, mergeRequest } from './surveys.js';
+
+const encodeRequest = v.object({
+  model: path,
+  text,
+  bos: v.optional(flag),
+  /** Only so many of the text's first tokens are wanted. */
+  most: v.optional(v.pipe(whole, v.minValue(1))),
+});
 
 const encoded = v.object({
   ids: int32Array,
   /** The token a sequence of this model begins with; undefined where there is none, or none is wanted. */
   prefix: maybe(v.number()),
-  /** Characters of the text that no token stands for, or only the unknown one. */
+  /** Characters of the text, up to the last token wanted, that no token stands for, or only the unknown one. */
   lost: whole,
 });
 /** A text as the model's tokenizer cuts it. */
@@ -28,7 +37,8 @@ export const jobs = {
     event: v.variant('type', [statesEvent, meanEvent, progressEvent]),
     answer: doneEvent,
   },
-  encode: { request: v.object({ model: path, text, bos: v.optional(flag) }), event: v.never(), answer: encoded },
+  merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
+  encode: { request: encodeRequest, event: v.never(), answer: encoded },
   decode: { request: v.object({ model: path, ids: v.array(whole) }), event: v.never(), answer: v.array(text) },
   inspect: { request: v.object({ model: path }), event: v.never(), answer: inspection },
   /** In hex; see `modelIdentity`. */

@@ -5,6 +5,7 @@ import type { Problem } from '../../errors.js';
 import { type FromChild, type JobType, type RequestOf, readFromChild, type ToChild } from '../contract/protocol.js';
 import { pipe } from '../guard/note.js';
 import { noteProblem } from './noted.js';
+import { sandboxFlags } from './sandbox.js';
 
 /** What is done with what the child says of a job. */
 export interface Job {
@@ -29,12 +30,19 @@ export class Connection {
   private noted = '';
   private ended = false;
 
-  constructor(path: string) {
+  /**
+   * @param path the bundle of the child
+   * @param writable the folder that it may write to; undefined: none
+   */
+  constructor(
+    path: string,
+    readonly writable: string | undefined,
+  ) {
     this.child = fork(path, {
       serialization: 'advanced',
       // The editor's own executable is Electron; a debugger's flags are not for the child.
       env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' },
-      execArgv: [`--max-old-space-size=${heapMegabytes}`],
+      execArgv: [`--max-old-space-size=${heapMegabytes}`, ...sandboxFlags(writable)],
       // The last one is the guard's: it hears there that this process is gone, and says why it ends the child.
       stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
     });

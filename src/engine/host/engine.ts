@@ -17,8 +17,10 @@ import {
 } from '../contract/protocol.js';
 import { type AnswerTo, answerSchema, type Question } from '../contract/questions.js';
 import type { MeanEvent, StatesEvent, StatesRequest } from '../contract/states.js';
+import type { MergeEvent, MergeRequest } from '../contract/surveys.js';
 import { Channel } from './channel.js';
 import { Connection, type Job } from './connection.js';
+import { writableFor } from './sandbox.js';
 
 const stopped: Problem = { code: 'cancelled', message: 'The analysis was stopped.' };
 const superseded: Problem = { code: 'cancelled', message: 'The analysis was stopped because another one was started.' };
@@ -77,6 +79,14 @@ export class Engine {
     signal?: AbortSignal,
   ): AsyncGenerator<StatesEvent | MeanEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
     return this.stream('states', request, signal);
+  }
+
+  /**
+   * Puts parts of a survey together and gives the whole: what it is, its records some at a time, and `done` or `failed`
+   * at last. Starts and is cancelled as {@link analyze} is.
+   */
+  merge(request: MergeRequest, signal?: AbortSignal): AsyncGenerator<MergeEvent | DoneEvent | FailedEvent, void, void> {
+    return this.stream('merge', request, signal);
   }
 
   /** Events, the answer last. */
@@ -163,15 +173,16 @@ export class Engine {
    * A text's token ids, without prefix, and the prefix token of the model.
    *
    * @param options.bos whether there is to be a prefix; undefined: as the model's files say
+   * @param options.most how many of the text's first tokens are wanted; undefined: all
    * @throws SinkscopeError `tokenizer` where there is none, it does not fit the model or has no token for the text;
    *   `input` where a prefix is asked for and the files name none
    */
   async encode(
     model: string,
     text: string,
-    { bos, signal }: { readonly bos?: boolean; readonly signal?: AbortSignal } = {},
+    { bos, most, signal }: { readonly bos?: boolean; readonly most?: number; readonly signal?: AbortSignal } = {},
   ): Promise<EncodedText> {
-    return this.ask('encode', { model, text, bos }, signal);
+    return this.ask('encode', { model, text, bos, most }, signal);
   }
 
   /** The texts of token ids; `token 17` where there is no tokenizer. */
@@ -226,10 +237,14 @@ export class Engine {
   }
 
   private send<T extends JobType>(type: T, request: RequestOf<T>, job: Job): void {
-    if (this.disposed) job.fail(stopped, undefined);
-    else {
-      if (!this.connection?.alive) this.connection = new Connection(this.childPath);
-      this.connection.send(type, request, job);
+    if (this.disposed) {
+      job.fail(stopped, undefined);
+      return;
     }
+    // What a process may write to is settled when it starts.
+    const writable = 'save' in request && request.save ? writableFor(request.save.file) : undefined;
+    if (writable !== undefined && this.connection?.writable !== writable) this.connection?.kill(superseded);
+    if (!this.connection?.alive) this.connection = new Connection(this.childPath, writable);
+    this.connection.send(type, request, job);
   }
 }

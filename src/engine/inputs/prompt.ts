@@ -31,6 +31,8 @@ export interface Limits {
   /** Most tokens that can be run, and why no more, in words. */
   readonly context: number;
   readonly because: string;
+  /** Called whenever a part of a long text is tokenised. */
+  readonly onPart?: (() => void) | undefined;
 }
 
 /** Tokens that stand nowhere in a text. */

@@ -1,7 +1,7 @@
 /** A prompt of text or token ids, cut to the part that is run. */
 import { SinkscopeError } from '../../errors.js';
-import type { Token } from '../../tokens/token.js';
 import { checkFit, checkIds, type Tokenizer } from '../../tokens/tokenizer.js';
+import type { Tokens } from '../../tokens/tokens.js';
 import type { RunRequest } from '../contract/events.js';
 import { type Limits, type Prompt, tokensOf } from './prompt.js';
 
@@ -23,14 +23,11 @@ export async function fromText(
     });
   }
   if (limits.vocabulary !== undefined) checkFit(tokenizer, limits.vocabulary);
-  const { tokens, bos, prefix, suffix } = await tokenizer.encode(text, { bos: request.bos });
+  const { tokens, bos, prefix, suffix } = await tokenizer.encode(text, { bos: request.bos, onPart: limits.onPart });
   if (tokens.length === 0) {
     throw new SinkscopeError({ code: 'input', message: 'There is no text to analyze; select some or write some.' });
   }
-  checkIds(
-    tokens.map((token) => token.id),
-    limits.vocabulary,
-  );
+  checkIds(tokens.ids, limits.vocabulary);
   return { given: new Map(), source: 'text', bos, ...windowed(tokens, prefix, suffix, request, limits) };
 }
 
@@ -54,15 +51,15 @@ export function fromIds(
 
 /** The part of `tokens` that is run; what stands before and after the text is kept. */
 function windowed(
-  tokens: readonly Token[],
+  tokens: Pick<Tokens, 'length' | 'slice'>,
   prefix: number,
   suffix: number,
   request: RunRequest,
   limits: Limits,
 ): Pick<Prompt, 'tokens' | 'total' | 'window'> {
-  const own = tokens.slice(prefix, tokens.length - suffix);
   const total = tokens.length;
-  if (total <= limits.context) return { tokens, total, window: { start: 0, end: own.length } };
+  const own = total - prefix - suffix;
+  if (total <= limits.context) return { tokens: tokens.slice(0, total), total, window: { start: 0, end: own } };
 
   const room = limits.context - prefix - suffix;
   if (request.window === undefined || room < 1) {
@@ -72,12 +69,16 @@ function windowed(
       limit: { tokens: total, context: limits.context },
     });
   }
-  const latest = own.length - room;
+  const latest = own - room;
   const asked = request.window === 'first' ? 0 : request.window === 'last' ? latest : request.window.start;
-  const start = Math.max(0, Math.min(asked, own.length - 1));
-  const end = Math.min(start + room, own.length);
+  const start = Math.max(0, Math.min(asked, own - 1));
+  const end = Math.min(start + room, own);
   return {
-    tokens: [...tokens.slice(0, prefix), ...own.slice(start, end), ...tokens.slice(total - suffix)],
+    tokens: [
+      ...tokens.slice(0, prefix),
+      ...tokens.slice(prefix + start, prefix + end),
+      ...tokens.slice(total - suffix, total),
+    ],
     total,
     window: { start, end },
   };

@@ -26,6 +26,7 @@ type Emit = (event: EventOf<'analyze'>) => Promise<void>;
  * Runs `request` and emits its events, up to and without `finished`.
  *
  * @param usedBefore whether the model has been run before and may be again
+ * @param onPart called whenever a part of a long text is tokenised
  * @returns what the run leaves for questions
  * @throws SinkscopeError for whatever goes wrong
  */
@@ -35,8 +36,9 @@ export async function runAnalysis(
   request: RunRequest,
   usedBefore: boolean,
   emit: Emit,
+  onPart?: () => void,
 ): Promise<Inside> {
-  const prompt = await readPrompt(request, limitsOf(loaded, request), () => loaded.tokenizer());
+  const prompt = await readPrompt(request, { ...limitsOf(loaded, request), onPart }, () => loaded.tokenizer());
   for (const { point, block } of request.interventions ?? []) valueAt(loaded.anatomy, point, block);
   await emit({
     type: 'started',

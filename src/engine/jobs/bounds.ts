@@ -3,11 +3,11 @@ import { basename } from 'node:path';
 import type { Bounds } from '../guard/note.js';
 import type { LoadedModel } from '../stages/loaded.js';
 
-/** Beside models that run: Node.js, ONNX Runtime, structures of models, tokenizers, and a text of 10 MB, which takes 2 GB. */
+/** Beside models that run: Node.js, ONNX Runtime, structures of models, tokenizers, texts of some megabytes. */
 const reserveBytes = 4 * 2 ** 30;
 
-/** Reading and tokenising take seconds; what takes minutes was made to. */
-const silentSeconds = 120;
+/** Reading a model, and tokenising each part of a text, take a second or two; what takes a minute was made to. */
+const silentSeconds = 60;
 
 /** Before any model was run. */
 export const idleBounds: Bounds = { what: 'it waited', bytes: reserveBytes };
@@ -15,10 +15,11 @@ export const idleBounds: Bounds = { what: 'it waited', bytes: reserveBytes };
 /**
  * While files and texts are read, from which nothing is known yet.
  *
+ * @param what is read, in words that follow "while"
  * @param before what the process might hold until then
  */
-export function readingBounds(file: string, before: Bounds): Bounds {
-  return { what: `${basename(file)} and what belongs to it were read`, bytes: before.bytes, seconds: silentSeconds };
+export function readingBounds(what: string, before: Bounds): Bounds {
+  return { what, bytes: before.bytes, seconds: silentSeconds };
 }
 
 /**

@@ -73,9 +73,13 @@ export function checkAsRead(model: LoadedModel): void {
   });
 }
 
-/** From now on files and texts are read. */
-export function allowReading(model: string): void {
-  guard.allow(readingBounds(model, bounds()));
+/**
+ * From now on files and texts are read.
+ *
+ * @param what is read, in words that follow "while"
+ */
+export function allowReading(what: string): void {
+  guard.allow(readingBounds(what, bounds()));
 }
 
 /** From now on the model at hand runs, or nothing is done and it keeps what it has. */

@@ -1,4 +1,5 @@
 /** The jobs of the process that runs models, by type. */
+import { basename } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
 import { modelIdentity } from '../../onnx/identity.js';
 import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
@@ -9,6 +10,12 @@ import { allowReading, allowRunning, checkAsRead, lastRun, load, use } from './c
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
+import { mergeSurveys, readSurveys } from './surveys.js';
+
+const reading = (model: string) => `${basename(model)} and what belongs to it were read`;
+
+/** Records of a survey that are given at once. */
+const recordsTogether = 500;
 
 /** Does a job: says events, and resolves with its answer. */
 type Perform<T extends JobType> = (
@@ -21,12 +28,14 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const elapsed = stopwatch();
     const used = await use(request);
     let firstLayerSeconds = 0;
-    const run = await runAnalysis(used.loaded, used.runner, request, used.runs > 0, async (event) => {
+    const report = async (event: EventOf<'analyze'>) => {
       // The prompt is there: what follows are runs of the model.
       if (event.type === 'started') allowRunning();
       await emit(event);
       if (event.type === 'layer' && event.layer <= 1) firstLayerSeconds = elapsed();
-    });
+    };
+    const onPart = () => allowReading(reading(request.model));
+    const run = await runAnalysis(used.loaded, used.runner, request, used.runs > 0, report, onPart);
     checkAsRead(used.loaded);
     used.run = run;
     used.runs++;
@@ -53,7 +62,17 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'done', seconds: elapsed() };
   },
 
-  async encode({ model, text, bos }) {
+  async merge({ parts }, emit) {
+    const elapsed = stopwatch();
+    allowReading('the parts of a survey were read');
+    const { records, ...merged } = mergeSurveys(await readSurveys(parts));
+    await emit({ type: 'merged', ...merged });
+    for (let start = 0; start < records.length; start += recordsTogether)
+      await emit({ type: 'records', records: records.slice(start, start + recordsTogether) });
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async encode({ model, text, bos, most }) {
     const tokenizer = loadTokenizer(model);
     if (!tokenizer) {
       throw new SinkscopeError({
@@ -64,12 +83,17 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     }
     const { vocabulary } = load(model).summary;
     if (vocabulary !== undefined) checkFit(tokenizer, vocabulary);
-    const { tokens, suffix, lost, bos: isPrefixed } = await tokenizer.encode(text, { bos });
+    const {
+      tokens,
+      suffix,
+      lost,
+      bos: isPrefixed,
+    } = await tokenizer.encode(text, { bos, most, onPart: () => allowReading(reading(model)) });
     // Put there, or written in the text: either way it is the prefix of what is run.
     const prefix = isPrefixed ? (tokenizer.bos?.ids ?? []) : [];
-    const ids = tokens.slice(prefix.length, tokens.length - suffix).map((token) => token.id);
+    const ids = tokens.ids.slice(prefix.length, tokens.length - suffix);
     checkIds(ids, vocabulary);
-    return { ids: Int32Array.from(ids), prefix: prefix[0], lost };
+    return { ids, prefix: prefix[0], lost };
   },
 
   decode({ model, ids }) {
@@ -101,7 +125,7 @@ export async function perform<T extends JobType>(
 ): Promise<AnswerOf<T>> {
   const performer: Perform<T> = performers[type];
   const checked = checkRequest(type, request);
-  if ('model' in checked) allowReading(checked.model);
+  if ('model' in checked) allowReading(reading(checked.model));
   return performer(checked, emit);
 }
 

@@ -1,119 +1,24 @@
-/** Saved surveys, read and put together. */
-import { resolve } from 'node:path';
-import * as v from 'valibot';
-import { SinkscopeError } from '../../errors.js';
-import { readText } from '../shared/files.js';
-import { SURVEY_VERSION, type Survey, savedSurvey } from '../shared/survey.js';
+/** Parts of a survey, put together by the engine: what files hold is read in its process alone. */
+import type { MergeEvent, Survey } from '../../engine/contract/surveys.js';
+import type { Engine } from '../../engine/host/engine.js';
+import type { Run } from '../experiment.js';
+import { follow } from '../shared/text.js';
 
 /**
- * What a file holds.
+ * The whole of which files hold the parts.
  *
- * @param file what it is called in messages: its path as given
- * @throws SinkscopeError `input` where it is no survey, or one of another version
+ * @throws SinkscopeError `file` where a part cannot be read; `input` where it is none, or where they do not belong
+ *   together
  */
-export function readSurvey(text: string, file: string): Survey {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new SinkscopeError(
-      { code: 'input', file, message: `${file} is not JSON; give files written by sinkscope survey --save.` },
-      { cause: error },
-    );
+export async function* mergeParts(engine: Engine, parts: readonly string[], signal?: AbortSignal): Run<Survey> {
+  let head: Extract<MergeEvent, { type: 'merged' }> | undefined;
+  const records: Survey['records'][number][] = [];
+  for await (const event of follow(engine.merge({ parts }, signal))) {
+    if (event.type === 'merged') head = event;
+    else for (const record of event.records) records.push(record);
+    yield { phase: 'sequence', done: records.length, of: head?.settings.sequences ?? 0 };
   }
-  const version = v.safeParse(v.object({ survey: v.number() }), json);
-  if (version.success && version.output.survey !== SURVEY_VERSION) {
-    throw new SinkscopeError({
-      code: 'input',
-      file,
-      message: `${file} is a survey of version ${version.output.survey}, and this program reads version ${SURVEY_VERSION}; run the survey again.`,
-    });
-  }
-  const read = v.safeParse(savedSurvey, json);
-  if (read.success) return read.output;
-  const where = v.getDotPath(read.issues[0]);
-  throw new SinkscopeError({
-    code: 'input',
-    file,
-    message: `${file} is not a survey${where === null ? '' : ` (${where} is missing or wrong)`}; give files written by sinkscope survey --save.`,
-  });
-}
-
-/**
- * What files hold, by their paths as given.
- *
- * @throws SinkscopeError as {@link readText} and {@link readSurvey}; `input` where one file is given twice
- */
-export async function readSurveys(paths: readonly string[]): Promise<Map<string, Survey>> {
-  const before = new Map<string, string>();
-  const surveys = new Map<string, Survey>();
-  for (const path of paths) {
-    const same = before.get(resolve(path));
-    if (same !== undefined) {
-      const twice = same === path ? `${path} is given twice` : `${same} and ${path} are one file`;
-      throw new SinkscopeError({ code: 'input', file: path, message: `${twice}; give each part once.` });
-    }
-    before.set(resolve(path), path);
-    surveys.set(path, readSurvey(await readText(path), path));
-  }
-  return surveys;
-}
-
-/**
- * The whole of which these are the parts, the same as if it had been run at once.
- *
- * @param parts by file
- * @throws SinkscopeError `input` where they differ in a setting, overlap, or one is missing
- */
-export function mergeSurveys(parts: ReadonlyMap<string, Survey>): Survey {
-  const [first, ...others] = parts;
-  if (!first) throw new SinkscopeError({ code: 'input', message: 'There is no survey to merge.' });
-  const [file, { settings, shard }] = first;
-  for (const [other, part] of others) {
-    const difference = differing(settings, part.settings) ?? (part.shard.of === shard.of ? undefined : 'shards');
-    if (difference !== undefined) {
-      throw new SinkscopeError({
-        code: 'input',
-        file: other,
-        message: `${file} and ${other} do not belong together: they differ in ${difference}.`,
-      });
-    }
-  }
-  const seen = new Map<number, string>();
-  for (const [part, { shard }] of parts) {
-    const before = seen.get(shard.index);
-    if (before !== undefined) {
-      throw new SinkscopeError({
-        code: 'input',
-        file: part,
-        message: `${before} and ${part} are both shard ${shard.index} of ${shard.of}; leave one of them out.`,
-      });
-    }
-    seen.set(shard.index, part);
-  }
-  const missing = Array.from({ length: shard.of }, (_, index) => index).filter((index) => !seen.has(index));
-  if (missing.length > 0) {
-    throw new SinkscopeError({
-      code: 'input',
-      message: `Of ${shard.of} shards ${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing; give all parts of one survey.`,
-    });
-  }
-  const records = [...parts.values()].flatMap((part) => part.records).sort((a, b) => a.sequence - b.sequence);
-  if (records.length !== settings.sequences || records.some(({ sequence }, i) => sequence !== i)) {
-    throw new SinkscopeError({
-      code: 'input',
-      message: `The parts have ${records.length} of ${settings.sequences} sequences; run the incomplete one again.`,
-    });
-  }
-  return { survey: SURVEY_VERSION, settings, shard: { index: 0, of: 1 }, records };
-}
-
-/** The first setting in which they differ, in words. */
-function differing(a: Survey['settings'], b: Survey['settings']): string | undefined {
-  const { identity: _, ...outside } = a.model;
-  const { identity: __, ...other } = b.model;
-  if (a.model.identity !== b.model.identity && JSON.stringify(outside) === JSON.stringify(other))
-    return `the weights of the model, though both call it ${a.model.name}`;
-  const keys = ['model', 'length', 'prefix', 'thresholds', 'sequences', 'corpus'] as const;
-  return keys.find((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]));
+  if (!head) throw new Error('nothing was merged');
+  const { survey, settings, shard } = head;
+  return { survey, settings, shard, records };
 }

@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { define } from '../experiment.js';
 import { presentSurvey, surveyJson } from '../shared/survey-view.js';
-import { mergeSurveys, readSurveys } from './compute.js';
+import { mergeParts } from './compute.js';
 
 export const merge = define({
   id: 'merge',
@@ -22,11 +22,7 @@ export const merge = define({
       extensions: ['json'],
     },
   },
-  async *run(_, { parts }) {
-    const surveys = await readSurveys(parts);
-    yield { phase: 'merging', done: 0, of: surveys.size };
-    return mergeSurveys(surveys);
-  },
+  run: ({ engine }, { parts }, signal) => mergeParts(engine, parts, signal),
   present: (result, { parts }) => presentSurvey(result, parts.map((file) => basename(file)).join(', ')),
   json: (result, { parts }) => ({ ...surveyJson(result), parts }),
   file: (result, { parts }) => ({ ...result, parts }),

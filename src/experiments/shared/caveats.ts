@@ -8,7 +8,7 @@ export async function leavesOutPrefix(
   { model, text, bos }: Pick<CalibratedRequest, 'model' | 'text' | 'bos'>,
   signal?: AbortSignal,
 ): Promise<boolean> {
-  return bos === false && (await engine.encode(model, text, { signal })).prefix !== undefined;
+  return bos === false && (await engine.encode(model, text, { most: 1, signal })).prefix !== undefined;
 }
 
 /** Whether one text holds the other, however their lines end. */

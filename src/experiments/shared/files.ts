@@ -1,48 +1,15 @@
 /** Text files: one, or those of a folder. */
-import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { fileReason, SinkscopeError } from '../../errors.js';
+import { SinkscopeError } from '../../errors.js';
+import { readUtf8, unreadable } from '../../reading.js';
 import type { NamedText } from '../values.js';
 
-/** A text is held whole, and more often than once. */
-const maxBytes = 256 * 2 ** 20;
+/** UTF-8 of the longest text that is tokenised, 2^24 UTF-16 units of at most three bytes, and a byte order mark. */
+const maxBytes = 3 * 2 ** 24 + 3;
 
-/** @throws SinkscopeError `file` where it cannot be read or is larger than 256 MB, `input` where it is not UTF-8. */
-export async function readText(path: string): Promise<string> {
-  const file = resolve(path);
-  let bytes: Buffer;
-  try {
-    bytes = await readBounded(file);
-  } catch (error) {
-    throw new SinkscopeError({ code: 'file', file, message: unreadable(file, error) }, { cause: error });
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (error) {
-    const message = `${file} is not UTF-8 text; convert it first, or give a text file.`;
-    throw new SinkscopeError({ code: 'input', file, message }, { cause: error });
-  }
-}
-
-/** Bytes of a file, or of what a pipe gives until it ends: that has no size to look at before. */
-async function readBounded(file: string): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of createReadStream(file) as AsyncIterable<Buffer>) {
-    parts.push(part);
-    bytes += part.length;
-    if (bytes > maxBytes) throw new Error(`it has more than the ${maxBytes} bytes that are taken`);
-  }
-  return Buffer.concat(parts);
-}
-
-function unreadable(file: string, error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'ENOENT') return `${file} does not exist; give the path of a file that does.`;
-  if (code === 'EISDIR') return `${file} is a folder; give a file in it.`;
-  return `${file} could not be read: ${fileReason(error)}.`;
-}
+/** @throws SinkscopeError `file` where it cannot be read or is larger than 48 MB, `input` where it is not UTF-8. */
+export const readText = (path: string): Promise<string> => readUtf8(path, maxBytes);
 
 /**
  * The texts of files, and of the files in folders by name, read one after another. What a folder has beside files, and

@@ -1,8 +1,9 @@
 /** How surveys are shown, and their JSON. */
 import { counted } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
+import { type Survey, tokenKinds } from '../../engine/contract/surveys.js';
 import { massiveSettings, windowSettings } from './settings.js';
-import { type Survey, type SurveyRow, surveyConclusion, surveyRows, tokenKinds } from './survey.js';
+import { type SurveyRow, surveyConclusion, surveyRows } from './survey.js';
 
 /** Dims that the heatmap shows; the table has all. */
 const shown = 24;

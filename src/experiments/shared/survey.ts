@@ -1,60 +1,6 @@
-/** What a survey is, as it is saved and put together again, and what it says, read as a table. */
-import * as v from 'valibot';
-import { flag, type Sent, text, whole } from '../../schemas.js';
+/** What a survey says, read as a table. */
+import { type Survey, type TokenKind, tokenKinds } from '../../engine/contract/surveys.js';
 import { mean } from '../../statistics/numbers.js';
-
-export const tokenKinds = ['start', 'first delimiter', 'other'] as const;
-export type TokenKind = (typeof tokenKinds)[number];
-
-/** Version of the files that surveys are saved in. */
-export const SURVEY_VERSION = 2;
-
-/** The same file may lie elsewhere on another machine, and another checkpoint in a folder of the same name. */
-const surveyedModel = v.object({
-  /** Base name. */
-  name: text,
-  layers: whole,
-  hidden: whole,
-  /** Of all weights. */
-  bytes: whole,
-  /** Of the content: `Engine.identity`. */
-  identity: text,
-});
-
-/** All that the numbers depend on; parts belong together where all of it is the same. */
-const surveySettings = v.object({
-  model: surveyedModel,
-  /** SHA-256 of the token ids of all sequences. */
-  corpus: text,
-  sequences: whole,
-  length: whole,
-  prefix: v.nullable(whole),
-  thresholds: v.object({ absolute: v.number(), ratio: v.number(), soft: v.number() }),
-});
-
-const surveyEntry = v.object({
-  dim: whole,
-  kind: v.picklist(tokenKinds),
-  /** The token's text. */
-  token: text,
-  /** Signed, at the layer where |h| is largest. */
-  value: v.number(),
-  /** By definition, in some layer. */
-  massive: flag,
-});
-/** An entry of one sequence with |h| ≥ soft × median in some layer. */
-export type SurveyEntry = Sent<typeof surveyEntry>;
-
-export const savedSurvey = v.object({
-  survey: v.literal(SURVEY_VERSION),
-  settings: surveySettings,
-  /** `index` of 0 … `of` − 1 ran the sequences whose number is `index` modulo `of`. */
-  shard: v.object({ index: whole, of: v.pipe(whole, v.minValue(1)) }),
-  /** Ascending by sequence. */
-  records: v.array(v.object({ sequence: whole, entries: v.array(surveyEntry) })),
-});
-/** A part of a survey, or the whole: what is saved. */
-export type Survey = Sent<typeof savedSurvey>;
 
 /** What stands out at one dim and kind of token. */
 export interface SurveyRow {

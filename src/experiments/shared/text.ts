@@ -31,7 +31,7 @@ export async function textWindows(
   signal?: AbortSignal,
 ): Promise<TextWindows> {
   const { window } = windowing;
-  const { ids, prefix, lost } = await encode(engine, model, text, windowing, signal);
+  const { ids, prefix, lost } = await encode(engine, model, text, { ...windowing, most: windowing.tokens }, signal);
   const { context } = (await engine.inspect(model, signal)).model;
   if (context !== undefined && window > context) {
     throw new SinkscopeError({
@@ -47,16 +47,21 @@ export async function textWindows(
  * A text's ids, the token to put before each sequence, and how many characters have no token.
  *
  * @param options.bos whether there is such a token; undefined: as the model's files say
+ * @param options.most how many of the text's first tokens are wanted; undefined: all
  * @throws SinkscopeError `tokenizer` as {@link Engine.encode}, `input` for a text without tokens
  */
 export async function encode(
   engine: Engine,
   model: string,
   text: string,
-  { bos, called = 'The text' }: { readonly bos?: boolean; readonly called?: string },
+  {
+    bos,
+    most,
+    called = 'The text',
+  }: { readonly bos?: boolean; readonly most?: number | undefined; readonly called?: string },
   signal?: AbortSignal,
 ): Promise<EncodedText> {
-  const found = await engine.encode(model, text, { bos, signal });
+  const found = await engine.encode(model, text, { bos, most, signal });
   if (found.ids.length > 0) return found;
   throw new SinkscopeError({
     code: 'input',

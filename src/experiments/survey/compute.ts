@@ -4,11 +4,11 @@ import { emptyAnalysis } from '../../analysis/analysis.js';
 import { massiveActivations } from '../../analysis/massive.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { ReducedState } from '../../engine/contract/states.js';
+import { SURVEY_VERSION, type Survey, type SurveyEntry } from '../../engine/contract/surveys.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Budget, Run } from '../experiment.js';
 import { firstDelimiter } from '../shared/delimiter.js';
-import { SURVEY_VERSION, type Survey, type SurveyEntry } from '../shared/survey.js';
 import { follow, progressThrough } from '../shared/text.js';
 import type { Corpus } from '../values.js';
 
@@ -76,7 +76,9 @@ async function piecesOf(engine: Engine, request: SurveyRequest, signal: AbortSig
   let prefix: number | undefined;
   let longest = 0;
   for await (const { text } of request.texts) {
-    const { ids, ...rest } = await engine.encode(model, text, { bos: request.bos, signal });
+    // The prefix, whose length is not known yet, is part of the length: these fill what is wanted in any case.
+    const most = length * (request.sequences - pieces.length);
+    const { ids, ...rest } = await engine.encode(model, text, { bos: request.bos, most, signal });
     prefix = rest.prefix;
     const head = prefix === undefined ? [] : [prefix];
     const step = length - head.length;

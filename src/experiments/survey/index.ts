@@ -1,7 +1,7 @@
+import type { Survey } from '../../engine/contract/surveys.js';
 import { SinkscopeError } from '../../errors.js';
 import { define } from '../experiment.js';
 import { shared } from '../shared/inputs.js';
-import type { Survey } from '../shared/survey.js';
 import { presentSurvey, surveyJson } from '../shared/survey-view.js';
 import { runSurvey } from './compute.js';
 

@@ -46,7 +46,7 @@ describe('a connection', () => {
     for (const connection of connections.splice(0)) connection.kill(gone);
   });
   const connect = () => {
-    const connection = new Connection(script);
+    const connection = new Connection(script, undefined);
     connections.push(connection);
     return connection;
   };
@@ -102,7 +102,7 @@ describe('a connection', () => {
   });
 
   it('says so when there is no such program', async () => {
-    const connection = new Connection(join(folder, 'none.cjs'));
+    const connection = new Connection(join(folder, 'none.cjs'), undefined);
     const lost = job();
     connection.send('inspect', { model: '' }, lost);
     expect(await lost.ended).toMatchObject({ code: 'crashed', detail: expect.stringContaining('none.cjs') });

@@ -1,8 +1,10 @@
 import { cp, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { mergeSurveys, readSurvey, readSurveys } from '../../../src/experiments/merge/compute.js';
-import { type Survey, surveyConclusion, surveyRows } from '../../../src/experiments/shared/survey.js';
+import type { Survey } from '../../../src/engine/contract/surveys.js';
+import { mergeSurveys, readSurvey, readSurveys } from '../../../src/engine/jobs/surveys.js';
+import { mergeParts } from '../../../src/experiments/merge/compute.js';
+import { surveyConclusion, surveyRows } from '../../../src/experiments/shared/survey.js';
 import { runSurvey } from '../../../src/experiments/survey/compute.js';
 import {
   boats,
@@ -88,6 +90,36 @@ describe('shards', () => {
     expect(merged).toEqual(whole);
     expect(JSON.stringify(surveyRows(merged))).toBe(JSON.stringify(surveyRows(whole)));
     expect(surveyRows(whole).length).toBeGreaterThan(0);
+  });
+
+  it('are put together by the engine from files', async () => {
+    const folder = await temporaryFolder();
+    const files = parts.map((_, i) => join(folder, `${i}.json`));
+    for (const [i, file] of files.entries()) await writeFile(file, JSON.stringify(at(parts, i)));
+    expect(await finish(mergeParts(engine, files))).toEqual(whole);
+    await writeFile(at(files, 0), '{');
+    await expect(finish(mergeParts(engine, files))).rejects.toThrow(`${at(files, 0)} is not JSON`);
+  });
+
+  it('are refused at once where a file claims more of them than there can be', () => {
+    const shard = (of: number, index = 0) => altered(whole, { shard: { index, of } });
+    for (const of of [2e8, 4e9, 1e15]) expect(() => shard(of)).toThrow(/part\.json is not a survey \(shard\.of is/);
+    expect(() => shard(3, 3)).toThrow(/part\.json is not a survey/);
+    expect(() => mergeSurveys(named([shard(999_999, 1)]))).toThrow(
+      'Of 999999 shards 0, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 999988 others are missing; give all parts of one survey.',
+    );
+  });
+
+  it('are refused where something stands out everywhere', () => {
+    const entries = Array.from({ length: 70_000 }, (_, dim) => ({
+      dim,
+      kind: 'other',
+      token: 'a',
+      value: 1,
+      massive: false,
+    }));
+    const records = whole.records.map((record) => ({ ...record, entries }));
+    expect(() => mergeSurveys(named([altered(whole, { records })]))).toThrow(/at more than 65536 dims and kinds/);
   });
 
   it('are refused where one is missing, there twice, or of another survey', () => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SinkscopeError } from '../../../src/errors.js';
 import { readModel } from '../../../src/onnx/read.js';
-import { external, model, node, value } from '../../support/build.js';
+import { external, graph, graphAttribute, message, model, node, opset, value } from '../../support/build.js';
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'sinkscope-places-')));
 const inside = join(folder, 'model');
@@ -38,6 +38,14 @@ function problem(bytes: Uint8Array): SinkscopeError {
 }
 
 const y = value('y', [4]);
+const attribute = (tensor: Uint8Array) => message([1, 'value'], [5, tensor], [20, 4]);
+const constant = (tensor: Uint8Array, output = 'y') => node('Constant', [], [output], [attribute(tensor)]);
+const branch = (parts: Parameters<typeof graph>[0]) =>
+  node('If', ['c'], ['y'], [graphAttribute('then_branch', graph({ ...parts, outputs: [value('w', [4])] }))]);
+const decided = { inputs: [value('c', [], 9)], outputs: [y] };
+const calling = { nodes: [node('f', [], ['y'], [], 'local')], outputs: [y] };
+const local = (...fields: [number, Uint8Array][]) =>
+  message([1, 'f'], [5, 'y'], ...fields, [9, opset('', 18)], [10, 'local']);
 
 test.each(['directory', 'fifo'])('a %s is no model', (name) => {
   expect(() => readModel(join(inside, name))).toThrow(/is no plain file/);
@@ -86,6 +94,28 @@ describe('external data', () => {
     const { code, message: said } = problem(at(entries));
     expect(said).toContain(sentence);
     expect(code).toBe('external-data');
+  });
+
+  describe.each<[string, (tensor: Uint8Array) => Uint8Array]>([
+    ['a constant', (tensor) => model({ nodes: [constant(tensor)], outputs: [y] })],
+    ['a branch', (tensor) => model({ nodes: [branch({ initializers: [tensor] })], ...decided })],
+    ['a constant in a branch', (tensor) => model({ nodes: [branch({ nodes: [constant(tensor, 'w')] })], ...decided })],
+    ['a function', (tensor) => model({ ...calling, functions: [local([7, constant(tensor)])] })],
+    ['a default of a function', (tensor) => model({ ...calling, functions: [local([11, attribute(tensor)])] })],
+    ['a call', (tensor) => model({ nodes: [node('f', [], ['y'], [attribute(tensor)], 'local')], outputs: [y] })],
+  ])('of %s', (_, holding) => {
+    test.each([
+      ['outside', '../elsewhere/data', 'leads out of the folder'],
+      ['at a hard link', 'hardlink', 'has a second name on this disk'],
+      ['in memory', '*/_ORT_MEM_ADDR_/*', 'is a place in memory'],
+    ])('%s', (_, location, sentence) => {
+      expect(problem(holding(external('w', [4], { location }))).message).toContain(sentence);
+    });
+
+    test('in the folder is read', () => {
+      writeFileSync(file, holding(external('w', [4], { location: 'data', length: '16' })));
+      expect(readModel(file).file).toBe(file);
+    });
   });
 
   const two = (first: Readonly<Record<string, string>>, second: Readonly<Record<string, string>>): Uint8Array =>

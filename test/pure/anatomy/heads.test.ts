@@ -78,6 +78,12 @@ describe('the bound of ids is the rows of their table', () => {
   });
 });
 
+it('is that of columns where one matrix serves the tokens and the head', () => {
+  const start = 'turned = Transpose(many) perm=1,0\nh0 = Gather(turned, input_ids)';
+  const { vocabulary, unembedding } = found({ start, head: 'out = MatMul(h2, many)' });
+  expect([vocabulary, unembedding?.logits]).toEqual([40, 'out']);
+});
+
 describe('the final norm', () => {
   it('is one where the head reads it, of all tokens or of one', () => {
     expect(found({ head: 'n = LayerNormalization(h2, scale)\nout = MatMul(n, two)' }).finalNorm?.output).toBe('n');
@@ -88,6 +94,8 @@ describe('the final norm', () => {
   it('is no activation of a pooler', () => {
     const pooled = 'c = Gather(h2, first) axis=1\nd = MatMul(c, square)\nt = Tanh(d)\nout = MatMul(t, two)';
     expect(found({ head: pooled }).finalNorm).toBeUndefined();
+    const dense = 'd = MatMul(h2, square)\nn = LayerNormalization(d, scale)\nout = MatMul(n, many)';
+    expect(found({ head: dense }).finalNorm).toBeUndefined();
   });
 });
 
@@ -203,6 +211,13 @@ describe('the axis of tokens', () => {
   it('is that by which positions are cut', () => {
     expect(axis(['a', 'b'], cut('first'))).toBe(0);
     expect(axis(['a', 'b'], 's = Shape(input_ids) start=1 end=2\np = Slice(places, ends, s)')).toBe(1);
+  });
+
+  it('is not that of a batch which is counted', () => {
+    const counted = 's = Shape(input_ids) start=0 end=1\nr = Range(first, s, last)\np = GatherND(scale, r)';
+    expect(axis(['rows', 'columns'], counted)).toBe(1);
+    const positions = 's = Shape(input_ids) start=0 end=1\nr = Range(first, s, last)\np = Gather(places, r)';
+    expect(axis(['rows', 'columns'], positions)).toBe(0);
   });
 
   it('is the last where nothing tells, and not one that is called a batch', () => {

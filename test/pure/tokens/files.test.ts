@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SinkscopeError } from '../../../src/errors.js';
 import { readTokenizerConfig } from '../../../src/tokens/prefix.js';
 import { checkFit, checkIds, loadTokenizer } from '../../../src/tokens/tokenizer.js';
-import { folder, ids, load, problem, root, special, template, wordLevel } from './support.js';
+import { encode, folder, ids, load, problem, root, special, template, wordLevel } from './support.js';
 
 describe('fit to the model', () => {
   const tokenizer = load(join(root, 'media/models/llama'));
@@ -139,6 +139,22 @@ describe('bad files', () => {
       },
       /contradicts itself: its post_processor puts a text 3 times/,
     ],
+    [
+      'a normaliser that multiplies',
+      { ...wordLevel, normalizer: { type: 'Replace', pattern: { String: 'a' }, content: 'a'.repeat(100_000) } },
+      /its normaliser makes a text up to 100000 times as long, and at most 256 are taken/,
+    ],
+    [
+      'normalisers that double one after another',
+      {
+        ...wordLevel,
+        normalizer: {
+          type: 'Sequence',
+          normalizers: Array.from({ length: 40 }, () => ({ type: 'Replace', pattern: { String: 'a' }, content: 'aa' })),
+        },
+      },
+      /up to 1099511627776 times as long/,
+    ],
     ['deeply nested', '['.repeat(1e6), /not valid JSON|no tokenizer/],
     [
       'a deep pre-tokenizer',
@@ -191,7 +207,7 @@ describe('bad files', () => {
     // As JSON, for `__proto__` in an object of JavaScript's would be no entry.
     const loaded = load(folder({ 'tokenizer.json': JSON.stringify(named).replaceAll('NAME', word) }));
     expect(loaded.vocabularySize).toBe(7);
-    const { tokens } = await loaded.encode('one', { bos: undefined });
+    const { tokens } = await encode(loaded, 'one', { bos: undefined });
     expect(tokens.map(({ id, text }) => [id, text])).toEqual([
       [6, word],
       [3, 'one'],

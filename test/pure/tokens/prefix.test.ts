@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SinkscopeError } from '../../../src/errors.js';
-import { folder, ids, load, root, template, wordLevel } from './support.js';
+import { encode, folder, ids, load, root, template, wordLevel } from './support.js';
 
 describe('the demo models', () => {
   it.each([
@@ -11,8 +11,8 @@ describe('the demo models', () => {
     ['llama-bias', undefined],
   ])('%s has token %s in front by default', async (name, id) => {
     const tokenizer = load(join(root, 'media/models', name, 'model.onnx'));
-    const { tokens, bos } = await tokenizer.encode('Once upon a time', { bos: undefined });
-    const plain = await tokenizer.encode('Once upon a time', { bos: false });
+    const { tokens, bos } = await encode(tokenizer, 'Once upon a time', { bos: undefined });
+    const plain = await encode(tokenizer, 'Once upon a time', { bos: false });
     expect(tokens.map((token) => token.id)).toEqual([
       ...(id === undefined ? [] : [id]),
       ...plain.tokens.map((t) => t.id),
@@ -42,7 +42,7 @@ describe('prefix token', () => {
   it('is not doubled where the text begins with it', async () => {
     expect(await ids(folder(templated), '<s>one')).toEqual([1, 3, 2]);
     expect(await ids(folder(templated), '<s>one', true)).toEqual([1, 3, 2]);
-    const { tokens } = await load(folder(templated)).encode('<s>one', { bos: true });
+    const { tokens } = await encode(load(folder(templated)), '<s>one', { bos: true });
     expect(tokens[0]).toEqual({ id: 1, text: '<s>', start: 0, end: 3, special: true });
   });
 
@@ -87,7 +87,7 @@ describe('prefix token', () => {
   });
 
   it('is not put before nothing', async () => {
-    expect(await load(folder(templated)).encode('', { bos: true })).toEqual({
+    expect(await encode(load(folder(templated)), '', { bos: true })).toEqual({
       tokens: [],
       bos: false,
       prefix: 0,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SinkscopeError } from '../../../src/errors.js';
-import { loadTokenizer, type Tokenizer } from '../../../src/tokens/tokenizer.js';
+import { type Encoding, loadTokenizer, type Tokenizer } from '../../../src/tokens/tokenizer.js';
 
 export const root = fileURLToPath(new URL('../../..', import.meta.url));
 const temporary = mkdtempSync(join(tmpdir(), 'sinkscope-tokens-'));
@@ -72,6 +72,11 @@ export const template = (prefix: string[], suffix: string[]) => ({
     '</s>': { id: '</s>', ids: [2], tokens: ['</s>'] },
   },
 });
+/** As the tokenizer gives it, its tokens in a list. */
+export async function encode(tokenizer: Tokenizer, text: string, encoding: Encoding) {
+  const { tokens, ...encoded } = await tokenizer.encode(text, encoding);
+  return { ...encoded, tokens: [...tokens] };
+}
 export async function ids(path: string, text: string, bos?: boolean): Promise<number[]> {
-  return (await load(path).encode(text, { bos })).tokens.map(({ id }) => id);
+  return (await encode(load(path), text, { bos })).tokens.map(({ id }) => id);
 }

@@ -1,0 +1,43 @@
+/** The tokens of a text as numbers: there can be millions, of which few are looked at. */
+import type { PlacedIds } from './parts.js';
+import type { Token } from './token.js';
+
+export class Tokens implements Iterable<Token> {
+  readonly ids: Int32Array;
+  /** Start and end of each, one after another. */
+  private readonly places: Uint32Array;
+
+  /** @param shown what is to be said of an id */
+  constructor(
+    parts: readonly PlacedIds[],
+    private readonly shown: (id: number) => Pick<Token, 'text' | 'special'>,
+  ) {
+    this.ids = new Int32Array(parts.reduce((sum, { ids }) => sum + ids.length, 0));
+    this.places = new Uint32Array(2 * this.ids.length);
+    let at = 0;
+    for (const { ids, ranges } of parts) {
+      this.ids.set(ids, at);
+      for (const [i, [start, end]] of ranges.entries()) this.places.set([start, end], 2 * (at + i));
+      at += ids.length;
+    }
+  }
+
+  get length(): number {
+    return this.ids.length;
+  }
+
+  /** Those from `start` to before `end`. */
+  slice(start: number, end: number): Token[] {
+    return Array.from(this.ids.subarray(start, end), (_, i) => this.at(start + i));
+  }
+
+  *[Symbol.iterator](): Generator<Token, void, void> {
+    for (let i = 0; i < this.length; i++) yield this.at(i);
+  }
+
+  private at(index: number): Token {
+    const id = this.ids[index] ?? 0;
+    const { text, special } = this.shown(id);
+    return { id, text, start: this.places[2 * index] ?? 0, end: this.places[2 * index + 1] ?? 0, special };
+  }
+}
