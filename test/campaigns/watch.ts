@@ -63,10 +63,12 @@ export function processorTimeOf(pid: number): number {
   return 10 * (Number(fields[11] ?? 0) + Number(fields[12] ?? 0));
 }
 
-/** How long the threads of a process could have gone on, and others had the processors, ms. */
-function queueTimeOf(pid: number): number {
-  const threads = list(`/proc/${pid}/task`);
-  return sum(threads.map((id) => Number(read(`/proc/${pid}/task/${id}/schedstat`).split(' ')[1] ?? 0) / 1e6));
+/** By thread of a process, how long it could have gone on, and others had the processors, ms. */
+function queueTimesOf(pid: number): [string, number][] {
+  return list(`/proc/${pid}/task`).map((id) => [
+    id,
+    Number(read(`/proc/${pid}/task/${id}/schedstat`).split(' ')[1] ?? 0) / 1e6,
+  ]);
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
@@ -115,8 +117,8 @@ export interface Taken {
  */
 export function watch(pids: () => readonly number[], stop: () => void): () => Taken {
   const start = performance.now();
-  const worked = growing(processorTimeOf, pids());
-  const queued = growing(queueTimeOf, pids());
+  const worked = growing((pid) => [[`${pid}`, processorTimeOf(pid)]], pids());
+  const queued = growing(queueTimesOf, pids());
   let memory = 0;
   let work = 0;
   let excess: string | undefined;
@@ -139,13 +141,20 @@ export function watch(pids: () => readonly number[], stop: () => void): () => Ta
   };
 }
 
-/** How much a figure of processes has grown in all since now, with those that have ended and those that came. */
-function growing(figure: (pid: number) => number, now: readonly number[]): (pids: readonly number[]) => number {
-  const first = new Map(now.map((pid) => [pid, figure(pid)]));
-  const last = new Map<number, number>();
+/**
+ * How much figures of processes, by what they are of, have grown in all since now, with those that have ended and those
+ * that came. By thread where threads have them: those of a process that ends go one by one, and take theirs with them.
+ */
+function growing(
+  figures: (pid: number) => [string, number][],
+  now: readonly number[],
+): (pids: readonly number[]) => number {
+  const first = new Map(now.flatMap(figures));
+  const grown = new Map<string, number>();
   return (pids) => {
-    for (const pid of pids) last.set(pid, Math.max(last.get(pid) ?? 0, figure(pid) - (first.get(pid) ?? 0)));
-    return sum([...last.values()]);
+    for (const [id, figure] of pids.flatMap(figures))
+      grown.set(id, Math.max(grown.get(id) ?? 0, figure - (first.get(id) ?? 0)));
+    return sum([...grown.values()]);
   };
 }
 
