@@ -1,4 +1,5 @@
 /** Saved surveys, read and put together. */
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import * as v from 'valibot';
 import { SinkscopeError } from '../../errors.js';
@@ -50,7 +51,8 @@ export function readSurvey(text: string, file: string): Survey {
 /**
  * What files hold, by their paths as given: 64 MB in all.
  *
- * @throws SinkscopeError as {@link readUtf8} and {@link readSurvey}; `input` where one file is given twice
+ * @throws SinkscopeError as {@link readUtf8} and {@link readSurvey}; `input` where one file is given twice, or is a pipe
+ *   or a device, which have no end that is known
  */
 export async function readSurveys(paths: readonly string[]): Promise<Map<string, Survey>> {
   const before = new Map<string, string>();
@@ -63,6 +65,14 @@ export async function readSurveys(paths: readonly string[]): Promise<Map<string,
       throw new SinkscopeError({ code: 'input', file: path, message: `${twice}; give each part once.` });
     }
     before.set(resolve(path), path);
+    const status = await stat(path).catch(() => undefined);
+    if (status && !status.isFile() && !status.isDirectory()) {
+      throw new SinkscopeError({
+        code: 'input',
+        file: path,
+        message: `${path} is no plain file; give files written by sinkscope survey --save.`,
+      });
+    }
     const text = await readUtf8(path, maxBytes);
     room -= Buffer.byteLength(text);
     if (room < 0) {

@@ -159,6 +159,7 @@ describe('shards', () => {
     const here = relative(process.cwd(), one);
     expect([...(await readSurveys([here])).keys()]).toEqual([here]);
     await expect(readSurveys([one, one])).rejects.toThrow(`${one} is given twice; give each part once.`);
+    await expect(readSurveys(['/dev/null'])).rejects.toThrow(/^\/dev\/null is no plain file; give files written by/);
     await expect(readSurveys([one, here])).rejects.toThrow(`${one} and ${here} are one file; give each part once.`);
     await expect(readSurveys([one, other])).rejects.toThrow(`${other} is not a survey`);
   });
