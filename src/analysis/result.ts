@@ -58,7 +58,7 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     source: tokens.source,
     /** Tokens of the whole text that were run, first and after the last; `total` is how many there are. */
     window: { start: tokens.window.start, end: tokens.window.end, total: tokens.total },
-    /** `file`, `width` and `height` of the picture that was analyzed, upright; null for anything else. */
+    /** Of the picture that was analyzed: `file`, upright `width` and `height`, the steps by which it was `prepared`; else null. */
     picture: tokens.picture ?? null,
     /** `start` and `end` are UTF-16 code units of the text; `region` is that of a patch, in the picture's pixels. */
     tokens: tokens.tokens.map(({ id, text, start, end, special, region }) => ({

@@ -9,6 +9,7 @@ export interface ModelFolder {
   readonly config?: string;
   readonly generationConfig?: string;
   readonly preprocessorConfig?: string;
+  readonly processorConfig?: string;
   readonly genaiConfig?: string;
 }
 
@@ -26,6 +27,7 @@ export function modelFolder(file: string): ModelFolder {
     config: find('config.json'),
     generationConfig: find('generation_config.json'),
     preprocessorConfig: find('preprocessor_config.json'),
+    processorConfig: find('processor_config.json'),
     genaiConfig: find('genai_config.json'),
   };
 }

@@ -1,8 +1,8 @@
 /** A picture as what a vision model is fed. */
 import { SinkscopeError } from '../errors.js';
 import { readPicture } from './picture.js';
-import type { Channels, Extent, Preprocessing, Size } from './preprocessing.js';
 import { type Picture, resize } from './resample.js';
+import type { Channels, Crop, Extent, Preprocessing, Size } from './steps.js';
 import type { Rectangle } from './token.js';
 
 const maxPixels = 50e6;
@@ -32,10 +32,10 @@ export async function imageToPixels(file: string, preprocessing: Preprocessing):
   }
   const resized = step ? resize(picture, extent.width, extent.height, step.resample) : picture;
 
-  const { height, width } = preprocessing.centerCrop ?? extent;
+  const { height, width, rounds = false }: Crop = preprocessing.centerCrop ?? extent;
   // As Python's floor division; negative where the crop is larger and zeros surround the picture.
-  const top = Math.floor((extent.height - height) / 2);
-  const left = Math.floor((extent.width - width) / 2);
+  const before = (room: number) => (rounds ? roundHalfEven(room / 2) : Math.floor(room / 2));
+  const [top, left] = [before(extent.height - height), before(extent.width - width)];
   const [scaleX, scaleY] = [picture.width / extent.width, picture.height / extent.height];
   return {
     pixels: channelsFirst(resized, { top, left, height, width }, preprocessing),
@@ -62,9 +62,10 @@ export function patchRectangles({ shape, crop }: Pick<Pixels, 'shape' | 'crop'>,
   }));
 }
 
-/** The rules of transformers' `get_resize_output_image_size` and `get_size_with_aspect_ratio`. */
+/** The rules of transformers' `get_resize_output_image_size` (each of the two so called) and `get_size_with_aspect_ratio`. */
 function resizedExtent(picture: Extent, size: Size): Extent {
   if ('height' in size) return size;
+  if ('nearest' in size) return nearestExtent(picture, size);
   const [short, long] = [Math.min(picture.height, picture.width), Math.max(picture.height, picture.width)];
   let { shortestEdge: newShort } = size;
   let newLong = Math.trunc((newShort * long) / short);
@@ -76,10 +77,26 @@ function resizedExtent(picture: Extent, size: Size): Extent {
   return picture.width <= picture.height ? { width: newShort, height: newLong } : { width: newLong, height: newShort };
 }
 
+/** DPT's: in proportion by the edge that changes least, and then to multiples. */
+function nearestExtent(picture: Extent, { nearest, keepsRatio, multiple }: Extract<Size, { nearest: Extent }>): Extent {
+  const [byHeight, byWidth] = [nearest.height / picture.height, nearest.width / picture.width];
+  const byBoth = Math.abs(1 - byWidth) < Math.abs(1 - byHeight) ? byWidth : byHeight;
+  const to = (length: number, scale: number) =>
+    Math.max(multiple, roundHalfEven((length * (keepsRatio ? byBoth : scale)) / multiple) * multiple);
+  return { height: to(picture.height, byHeight), width: to(picture.width, byWidth) };
+}
+
+/** As Python rounds. */
+function roundHalfEven(x: number): number {
+  const below = Math.floor(x);
+  if (x - below !== 0.5) return Math.round(x);
+  return below % 2 === 0 ? below : below + 1;
+}
+
 function channelsFirst(
   { width, height, rgb }: Picture,
   crop: Extent & { top: number; left: number },
-  { rescale, normalize }: Preprocessing,
+  { rescale, normalize, bgr }: Preprocessing,
 ): Float32Array {
   const plane = crop.height * crop.width;
   const pixels = new Float32Array(3 * plane);
@@ -89,7 +106,7 @@ function channelsFirst(
       for (let x = 0; x < crop.width; x++) {
         const [row, column] = [y + crop.top, x + crop.left];
         const inside = row >= 0 && row < height && column >= 0 && column < width;
-        const byte = inside ? (rgb[3 * (row * width + column) + channel] ?? 0) : 0;
+        const byte = inside ? (rgb[3 * (row * width + column) + (bgr ? 2 - channel : channel)] ?? 0) : 0;
         pixels[channel * plane + y * crop.width + x] = values[byte] ?? 0;
       }
     }

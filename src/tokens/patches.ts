@@ -1,6 +1,6 @@
 /** Tokens of a vision transformer: which part of the picture each stands for. */
 import { type Pixels, patchRectangles } from './image.js';
-import type { Extent } from './preprocessing.js';
+import type { Extent } from './steps.js';
 import type { Token } from './token.js';
 
 /**

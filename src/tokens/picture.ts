@@ -41,6 +41,7 @@ export async function readPicture(file: string): Promise<Picture> {
   if (!(kind.width * kind.height <= maxPixels)) {
     throw fail(`has ${kind.width} × ${kind.height} pixels, more than the 50 million that are taken; make it smaller.`);
   }
+  if (kind.undecoded) throw fail(kind.undecoded);
   try {
     if (kind.format === 'png') await checkPng(bytes);
     return withoutAlpha(kind.format === 'png' ? png(bytes) : await jpeg(bytes, kind.frame));
@@ -89,19 +90,37 @@ interface Kind {
   readonly height: number;
   /** Where the header with the size is. */
   readonly frame: number;
+  /** What a sound picture is that cannot be taken, and what to do. */
+  readonly undecoded: string | undefined;
 }
 
 /** Format and size from the file's head; by content, for extensions lie. */
 function kindOf(bytes: Buffer): Kind | undefined {
   if (bytes.length >= 24 && bytes.readUInt32BE(0) === 0x89504e47 && bytes.toString('latin1', 12, 16) === 'IHDR') {
-    return { format: 'png', width: bytes.readUInt32BE(16), height: bytes.readUInt32BE(20), frame: 16 };
+    const isDeepGrey = bytes[24] === 16 && bytes[25] === 0;
+    return {
+      format: 'png',
+      width: bytes.readUInt32BE(16),
+      height: bytes.readUInt32BE(20),
+      frame: 16,
+      // Pillow cuts off what is above 255, others take the upper byte.
+      undecoded: isDeepGrey
+        ? 'is grey with 16 bits, of which libraries make different colours; save it with 8 bits.'
+        : undefined,
+    };
   }
   if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return undefined;
   // Segments, each with its length, up to the frame header (SOF0 … SOF15 without the three that are none).
   for (let at = 2; at + 9 <= bytes.length; ) {
     const marker = bytes.readUInt16BE(at);
     if (marker >= 0xffc0 && marker <= 0xffcf && ![0xffc4, 0xffc8, 0xffcc].includes(marker)) {
-      return { format: 'jpeg', height: bytes.readUInt16BE(at + 5), width: bytes.readUInt16BE(at + 7), frame: at };
+      return {
+        format: 'jpeg',
+        height: bytes.readUInt16BE(at + 5),
+        width: bytes.readUInt16BE(at + 7),
+        frame: at,
+        undecoded: bytes[at + 9] === 4 ? 'is a JPEG in CMYK, which is not decoded; save it in RGB.' : undefined,
+      };
     }
     if (marker < 0xff00) return undefined;
     // 0xff may be repeated before a marker.

@@ -16,6 +16,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.convnext.image_processing_pil_convnext import ConvNextImageProcessorPil
+from transformers.models.dpt.image_processing_pil_dpt import DPTImageProcessorPil
+from transformers.models.mobilevit.image_processing_pil_mobilevit import MobileViTImageProcessorPil
 from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,6 +98,12 @@ PROCESSORS = {
     "no rescaling": (ViTImageProcessorPil, {
         "size": {"height": 12, "width": 12}, "do_rescale": False, "image_mean": [120, 110, 100], "image_std": [60, 61, 62],
     }),
+    "dpt in proportion": (DPTImageProcessorPil, {
+        "size": {"height": 28, "width": 28}, "keep_aspect_ratio": True, "ensure_multiple_of": 7,
+    }),
+    "dpt in multiples": (DPTImageProcessorPil, {"size": {"height": 30, "width": 45}, "ensure_multiple_of": 4}),
+    "convnext": (ConvNextImageProcessorPil, {"size": {"shortest_edge": 21}, "crop_pct": 0.875}),
+    "mobilevit": (MobileViTImageProcessorPil, {"size": {"shortest_edge": 20}, "crop_size": {"height": 16, "width": 16}}),
 }  # fmt: skip
 
 

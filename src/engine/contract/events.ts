@@ -126,7 +126,9 @@ const tokensEvent = v.object({
   /** `features`: the model is fed no token ids, so every row of `h_0` is a token and only numbered. */
   source: v.picklist(['text', 'ids', 'feeds', 'features', 'image']),
   /** The picture that tokens with a `region` are parts of. */
-  picture: v.optional(v.object({ file: text, width: whole, height: whole })),
+  picture: v.optional(
+    v.object({ file: text, width: whole, height: whole, /** Steps, in words. */ prepared: v.optional(v.array(text)) }),
+  ),
   /** False where no tokenizer was found, so tokens have no text. */
   tokenizer: flag,
 });

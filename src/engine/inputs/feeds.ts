@@ -74,12 +74,15 @@ export function givenIds(inputs: readonly Input[], given: Values): readonly numb
   return value.dims[tokenAxis(input) ?? -1] === ids.length ? ids : undefined;
 }
 
+/** How what was given came about. */
+export type Fed = Pick<FedInput, 'how' | 'guessed'>;
+const asGiven: Fed = { how: 'as it was given', guessed: false };
+
 /** How a run feeds each input, as it is kept with the result. */
-export function fedInputs(inputs: readonly Input[], given: Values, isPicture: boolean): FedInput[] {
-  return inputs.map(({ name, role, how, guessed }) => {
-    if (!given.has(name) || role === 'unused') return { name, role, how, guessed };
-    return { name, role, how: isPicture ? 'made from the picture' : 'as it was given', guessed: false };
-  });
+export function fedInputs(inputs: readonly Input[], given: Values, fed: Fed = asGiven): FedInput[] {
+  return inputs.map(({ name, role, how, guessed }) =>
+    given.has(name) && role !== 'unused' ? { name, role, ...fed } : { name, role, how, guessed },
+  );
 }
 
 /** What a run is fed beside what was given. */

@@ -4,7 +4,6 @@ import { SinkscopeError } from '../../errors.js';
 import { modelFolder } from '../../models/folder.js';
 import { DataType } from '../../onnx/model.js';
 import { float32ToFloat16 } from '../../statistics/half.js';
-import type { Extent, Preprocessing } from '../../tokens/preprocessing.js';
 import { filled, type Value } from '../tensors/value.js';
 import type { Limits, Prompt } from './prompt.js';
 
@@ -23,28 +22,31 @@ export async function fromPicture(file: string, { file: model, inputs, patch }: 
     });
   }
   // The decoders are loaded when there is a picture: they would hold up the first layer of every text.
-  const [{ imageToPixels, patchRectangles }, { patchTokens }, { readPreprocessing }] = await Promise.all([
-    import('../../tokens/image.js'),
-    import('../../tokens/patches.js'),
-    import('../../tokens/preprocessing.js'),
-  ]);
-  const config = modelFolder(model).preprocessorConfig;
+  const [{ imageToPixels, patchRectangles }, { patchTokens }, { preprocessingOf, preprocessingSource }, steps] =
+    await Promise.all([
+      import('../../tokens/image.js'),
+      import('../../tokens/patches.js'),
+      import('../../tokens/preprocessing.js'),
+      import('../../tokens/steps.js'),
+    ]);
+  const found = preprocessingOf(modelFolder(model));
   const [, , height, width] = input.shape ?? [];
   const fixed = typeof height === 'number' && typeof width === 'number' ? { height, width } : undefined;
-  if (!config && !fixed) {
+  const preprocessing = found?.preprocessing ?? (fixed && steps.plainPreprocessing(fixed));
+  if (!preprocessing) {
     throw new SinkscopeError({
       code: 'input',
       file: model,
-      message: `${model} has no preprocessor_config.json beside it and takes pictures of any size; put its own there.`,
+      message: `${model} has neither preprocessor_config.json nor processor_config.json beside it and takes pictures of any size; put its own there.`,
     });
   }
-  const pixels = await imageToPixels(file, config ? readPreprocessing(config) : plainPreprocessing(fixed));
+  const pixels = await imageToPixels(file, preprocessing);
   const [, , ...made] = pixels.shape;
   if (fixed && (made[0] !== fixed.height || made[1] !== fixed.width)) {
     throw new SinkscopeError({
       code: 'input',
-      file: config,
-      message: `${config ?? file} makes pictures of ${made[1]} × ${made[0]} pixels, but the model takes ${fixed.width} × ${fixed.height}.`,
+      file: found?.file,
+      message: `${found?.file ?? file} makes pictures of ${made[1]} × ${made[0]} pixels, but the model takes ${fixed.width} × ${fixed.height}.`,
     });
   }
   const value: Value =
@@ -69,16 +71,7 @@ export async function fromPicture(file: string, { file: model, inputs, patch }: 
     total: 0,
     window: { start: 0, end: 0 },
     named: (tokens) => patchTokens(tokens, pixels, patch, orders.length > 0),
-    picture: { file, ...pixels.picture },
-  };
-}
-
-/** ViT's own: bicubic, values from -1 to 1. */
-function plainPreprocessing(size: Extent | undefined): Preprocessing {
-  return {
-    resize: size && { size, resample: 3 },
-    centerCrop: undefined,
-    rescale: 1 / 255,
-    normalize: { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+    picture: { file, ...pixels.picture, prepared: steps.preprocessingInWords(preprocessing) },
+    fed: { how: preprocessingSource(found), guessed: found === undefined },
   };
 }

@@ -1,10 +1,11 @@
 /** What is run: the tokens or tensors that a request's prompt comes to, and what it has to fit. */
 import type { Input } from '../../anatomy/anatomy.js';
-import type { Extent } from '../../tokens/preprocessing.js';
+import type { Extent } from '../../tokens/steps.js';
 import type { Token } from '../../tokens/token.js';
 import type { Tokenizer } from '../../tokens/tokenizer.js';
 import type { TokensEvent } from '../contract/events.js';
 import type { Values } from '../tensors/value.js';
+import type { Fed } from './feeds.js';
 
 export interface Prompt {
   /** Tensors by input name. */
@@ -18,6 +19,8 @@ export interface Prompt {
   /** Tokens of a model that is not fed any, once their number is known. */
   readonly named?: (count: number) => readonly Token[];
   readonly picture?: TokensEvent['picture'];
+  /** How `given` came about, where not as it is. */
+  readonly fed?: Fed;
 }
 
 /** What a prompt has to fit. */

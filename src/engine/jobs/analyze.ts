@@ -44,7 +44,7 @@ export async function runAnalysis(
     type: 'started',
     model: loaded.summary,
     settings: { bos: prompt.bos, executionProvider: 'cpu', graphOptimization: 'all', threads: request.threads },
-    inputs: fedInputs(loaded.anatomy.inputs, prompt.given, prompt.source === 'image'),
+    inputs: fedInputs(loaded.anatomy.inputs, prompt.given, prompt.fed),
   });
   const saver = request.save && (await openSaver(request.save, loaded));
   try {

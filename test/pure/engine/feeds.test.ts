@@ -117,14 +117,16 @@ describe('makeFeeds', () => {
   it('records how each input was fed', () => {
     const boxes = input('coordinates', int64, ['b', 's', 4], { how: 'zeros', guessed: true });
     const inputs = [ids, boxes];
-    expect(fedInputs(inputs, new Map(), false)[1]).toEqual({
+    expect(fedInputs(inputs, new Map())[1]).toEqual({
       name: 'coordinates',
       role: 'coordinates',
       how: 'zeros',
       guessed: true,
     });
     const given = new Map([['coordinates', filled(int64, [1, 1, 4], () => 0)]]);
-    expect(fedInputs(inputs, given, false)[1]).toMatchObject({ how: 'as it was given', guessed: false });
+    expect(fedInputs(inputs, given)[1]).toMatchObject({ how: 'as it was given', guessed: false });
+    const fed = { how: 'made from the picture', guessed: true };
+    expect(fedInputs(inputs, given, fed)[1]).toMatchObject(fed);
   });
 
   it.each([

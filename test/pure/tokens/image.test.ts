@@ -9,8 +9,9 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { SinkscopeError } from '../../../src/errors.js';
 import { imageToPixels, patchRectangles } from '../../../src/tokens/image.js';
 import { readPicture } from '../../../src/tokens/picture.js';
-import { readPreprocessing } from '../../../src/tokens/preprocessing.js';
+import { preprocessingOf, readPreprocessing } from '../../../src/tokens/preprocessing.js';
 import { resize } from '../../../src/tokens/resample.js';
+import { preprocessingInWords } from '../../../src/tokens/steps.js';
 
 /** What Pillow and transformers' image processors make of the pictures in `images/`; written by `tools/references`. */
 interface References {
@@ -73,6 +74,22 @@ describe('preprocessor_config.json', () => {
     expect(clip.centerCrop).toEqual({ height: 200, width: 200 });
   });
 
+  it('of what changes no pixel nothing is asked', () => {
+    const plain = { size: 24, do_rescale: true };
+    const more = { do_pad: false, do_thumbnail: null, do_convert_rgb: true, num_labels: 7, image_seq_length: 256 };
+    expect(read({ ...plain, ...more })).toEqual(read(plain));
+    const detr = { size: { shortest_edge: 24, longest_edge: 40 }, do_pad: true, format: 'coco_detection' };
+    expect(read({ ...detr, image_processor_type: 'DetrImageProcessor' }).resize?.size).toEqual({
+      shortestEdge: 24,
+      longestEdge: 40,
+    });
+  });
+
+  it('a large ConvNeXT is given a square at once', () => {
+    const config = { size: { shortest_edge: 384 }, crop_pct: 0.875, image_processor_type: 'ConvNextImageProcessor' };
+    expect(read(config)).toMatchObject({ resize: { size: { height: 384, width: 384 } }, centerCrop: undefined });
+  });
+
   it('what is switched off is left out', () => {
     const config = {
       do_resize: false,
@@ -87,6 +104,7 @@ describe('preprocessor_config.json', () => {
       centerCrop: undefined,
       rescale: undefined,
       normalize: undefined,
+      bgr: false,
     });
   });
 
@@ -98,9 +116,78 @@ describe('preprocessor_config.json', () => {
     [{ image_std: [0, 1, 1] }, /image_std: must be above zero/],
     [{ image_mean: [1, 2] }, /image_mean/],
     [[], /./],
+    [{ do_pad: true }, /do_pad/],
+    [{ do_thumbnail: true }, /do_thumbnail/],
+    [{ rescale_offset: true }, /rescale_offset/],
+    [{ do_align_long_axis: true }, /do_align_long_axis/],
+    [{ size: 224, crop_pct: 0.9, image_processor_type: 'PoolFormerImageProcessor' }, /PoolFormer/],
+    [{ size: 224, crop_pct: 0.9 }, /crop_pct/],
+    [{ do_flip_channel_order: true, do_normalize: true }, /do_flip_channel_order/],
+    [{ max_pixels: 12_845_056 }, /max_pixels/],
+    [{ image_processor_type: 'LevitImageProcessor', size: 224 }, /"LevitImageProcessor" prepares pictures in its own/],
   ])('%j is refused', (config, where) => {
     expect(() => read(config)).toThrow(SinkscopeError);
     expect(() => read(config)).toThrow(where);
+  });
+});
+
+describe('the files beside a model', () => {
+  const clip = {
+    size: { shortest_edge: 36 },
+    do_center_crop: true,
+    crop_size: 32,
+    image_processor_type: 'CLIPImageProcessor',
+  };
+  const timm = {
+    input_size: [3, 32, 32],
+    crop_pct: 0.9,
+    interpolation: 'bicubic',
+    mean: [0.5, 0.5, 0.5],
+    std: [0.5, 0.5, 0.5],
+  };
+
+  it('are asked in their order', () => {
+    const preprocessorConfig = write(clip);
+    const processorConfig = write({ processor_class: 'CLIPProcessor', image_processor: clip });
+    const config = write({ model_type: 'timm', pretrained_cfg: timm });
+    const all = { preprocessorConfig, processorConfig, config };
+    expect(preprocessingOf(all)?.file).toBe(preprocessorConfig);
+    const second = preprocessingOf({ processorConfig, config });
+    expect(second).toEqual({ file: processorConfig, preprocessing: readPreprocessing(preprocessorConfig) });
+    expect(preprocessingOf({ config })?.file).toBe(config);
+    expect(preprocessingOf({ config: write({ model_type: 'vit' }), processorConfig: write({}) })).toBeUndefined();
+  });
+
+  it('timm’s has its own steps', () => {
+    const read = (pretrained_cfg: object) => preprocessingOf({ config: write({ pretrained_cfg }) })?.preprocessing;
+    expect(read(timm)).toMatchObject({
+      resize: { size: { shortestEdge: 35, longestEdge: undefined }, resample: 3 },
+      centerCrop: { height: 32, width: 32, rounds: true },
+    });
+    expect(read({ ...timm, crop_mode: 'squash', crop_pct: 1 })?.resize?.size).toEqual({ height: 32, width: 32 });
+    expect(() => read({ ...timm, crop_mode: 'border' })).toThrow(/pretrained_cfg\.crop_mode/);
+    expect(() => read({ ...timm, input_size: [3, 32, 64] })).toThrow(/only squares/);
+    expect(() => read({ ...timm, input_size: [1, 32, 32] })).toThrow(/input_size/);
+  });
+
+  it('torchvision rounds where the crop begins to the even one', async () => {
+    // 83 × 61 by the shorter edge to 35 is 47 × 35; of 15 columns beside the crop 8 are before it, of 3 rows 2.
+    const { crop } = await imageToPixels(join(folder, 'rgb.png'), timmOf());
+    expect([Math.round((crop.x * 47) / 83), Math.round((crop.y * 35) / 61)]).toEqual([8, 2]);
+    function timmOf() {
+      const found = preprocessingOf({ config: write({ pretrained_cfg: timm }) });
+      if (!found) throw new Error('nothing was found');
+      return found.preprocessing;
+    }
+  });
+
+  it('are told in words', () => {
+    expect(preprocessingInWords(readPreprocessing(write(clip)))).toEqual([
+      'shorter edge resized to 36 (bilinear)',
+      'middle 32 × 32 cut out',
+      'bytes × 0.00392157',
+      'minus 0.5, 0.5, 0.5, divided by 0.5, 0.5, 0.5',
+    ]);
   });
 });
 
@@ -155,6 +242,13 @@ describe('bad pictures', () => {
     return bytes;
   };
 
+  /** By its frame header, which is what tells it. */
+  const inCmyk = () => {
+    const bytes = Buffer.from(jpeg);
+    bytes.writeUInt8(4, bytes.indexOf(Buffer.of(0xff, 0xc0)) + 9);
+    return bytes;
+  };
+
   const chunk = (type: string, data: Buffer) => {
     const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
     length.writeUInt32BE(data.length);
@@ -201,6 +295,12 @@ describe('bad pictures', () => {
     ['a JPEG without its frame', jpeg.subarray(0, 100), /is neither PNG nor JPEG/],
     ['a JPEG of nothing but its head', jpeg.subarray(0, 620), /is a broken picture/],
     ['a PNG with zero width', claiming(0), /is a broken picture/],
+    ['a JPEG in CMYK', inCmyk(), /is a JPEG in CMYK, which is not decoded; save it in RGB\./],
+    [
+      'a grey PNG of 16 bits',
+      Buffer.concat([png.subarray(0, 24), Buffer.of(16, 0), png.subarray(26)]),
+      /is grey with 16 bits/,
+    ],
   ])('%s', async (_, bytes, message) => {
     const file = write(bytes);
     const error = await readPicture(file).catch((thrown) => thrown);

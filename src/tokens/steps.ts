@@ -1,0 +1,65 @@
+/** The steps by which a picture becomes what a vision model is fed. */
+
+/** What a vision model's pictures go through before it sees them, in this order; a step that is undefined is left out. */
+export interface Preprocessing {
+  readonly resize: { readonly size: Size; readonly resample: number } | undefined;
+  readonly centerCrop: Crop | undefined;
+  /** Factor for the bytes 0 … 255. */
+  readonly rescale: number | undefined;
+  readonly normalize: { readonly mean: Channels; readonly std: Channels } | undefined;
+  /** Whether the model is given blue first. */
+  readonly bgr: boolean;
+}
+
+export interface Extent {
+  readonly height: number;
+  readonly width: number;
+}
+/** A crop whose odd pixel is left over at the end, or goes where rounding to even puts it (torchvision). */
+export interface Crop extends Extent {
+  readonly rounds?: boolean;
+}
+/** Which edge of a picture decides: both, the shorter with the other in proportion, or the one that changes least. */
+export type Size =
+  | Extent
+  | { readonly shortestEdge: number; readonly longestEdge: number | undefined }
+  | { readonly nearest: Extent; readonly keepsRatio: boolean; readonly multiple: number };
+export type Channels = readonly [red: number, green: number, blue: number];
+
+const half = [0.5, 0.5, 0.5] as const;
+
+/** ViT's own, for a model that nothing is said of: bicubic, values from -1 to 1. */
+export function plainPreprocessing(size: Extent): Preprocessing {
+  return {
+    resize: { size, resample: 3 },
+    centerCrop: undefined,
+    rescale: 1 / 255,
+    normalize: { mean: half, std: half },
+    bgr: false,
+  };
+}
+
+const filterNames = ['nearest', 'Lanczos', 'bilinear', 'bicubic', 'box', 'Hamming'];
+
+/** The steps in words, in their order. */
+export function preprocessingInWords({ resize, centerCrop, rescale, normalize, bgr }: Preprocessing): string[] {
+  const by = ({ height, width }: Extent) => `${width} × ${height}`;
+  const steps: string[] = [];
+  if (resize) {
+    const { size } = resize;
+    const filter = filterNames[resize.resample] ?? '';
+    if ('height' in size) steps.push(`resized to ${by(size)} (${filter})`);
+    else if ('nearest' in size) {
+      const ratio = size.keepsRatio ? ', in proportion' : '';
+      steps.push(`resized to about ${by(size.nearest)}${ratio}, in multiples of ${size.multiple} (${filter})`);
+    } else {
+      const most = size.longestEdge === undefined ? '' : `, the longer at most ${size.longestEdge}`;
+      steps.push(`shorter edge resized to ${size.shortestEdge}${most} (${filter})`);
+    }
+  }
+  if (centerCrop) steps.push(`middle ${by(centerCrop)} cut out`);
+  if (rescale !== undefined) steps.push(`bytes × ${Number(rescale.toPrecision(6))}`);
+  if (normalize) steps.push(`minus ${normalize.mean.join(', ')}, divided by ${normalize.std.join(', ')}`);
+  if (bgr) steps.push('blue first');
+  return steps;
+}
