@@ -8,6 +8,7 @@ import {
   type FileRange,
   type Graph,
   type Node,
+  newestIrVersion,
   type Tensor,
   type ValueInfo,
 } from './model.js';
@@ -27,7 +28,7 @@ export function encodeModel(
   folder: string,
 ): Uint8Array {
   const writer = new BinaryWriter();
-  writer.tag(1, WireType.Varint).int64(Math.max(model.irVersion, oldestIrVersion));
+  writer.tag(1, WireType.Varint).int64(Math.min(Math.max(model.irVersion, oldestIrVersion), newestIrVersion));
   message(writer, 7, () => writeGraph(writer, model.graph, folder));
   for (const [domain, version] of model.opsets) {
     message(writer, 8, () => {

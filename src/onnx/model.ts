@@ -94,6 +94,9 @@ export interface Graph {
   readonly valueInfo: ReadonlyMap<string, ValueInfo>;
 }
 
+/** The newest `ModelProto.ir_version` that the ONNX Runtime beside us reads. */
+export const newestIrVersion = 13;
+
 /** A model-local function (`FunctionProto`). */
 export interface FunctionDefinition {
   readonly domain: string;
@@ -116,6 +119,8 @@ export interface Model {
   readonly opsets: ReadonlyMap<string, number>;
   readonly graph: Graph;
   readonly functions: readonly FunctionDefinition[];
+  /** What is to be told with every result: what it is about, a colon, and what is so. */
+  readonly remarks: readonly string[];
 }
 
 /** The integer attribute `name`, or `fallback` where the node leaves it out; clamped to the safe integers. */

@@ -126,14 +126,15 @@ export class Parser {
       else if (field.number === 2) name = reader.string(field);
       else if (field.number === 5) {
         const tensor = this.tensor(reader.message(field));
-        if (initializers.has(tensor.name)) throw new WireError(`two weights are named ${quoted(tensor.name)}`);
+        // Of two of a name ONNX Runtime takes the last.
         initializers.set(tensor.name, tensor);
       } else if (field.number === 11) inputs.push(this.valueInfo(reader.message(field)));
       else if (field.number === 12) outputs.push(this.valueInfo(reader.message(field)));
       else if (field.number === 13) {
         const value = this.valueInfo(reader.message(field));
         valueInfo.set(value.name, value);
-      } else if (field.number === 15) throw new WireError('it has sparse weights, which are not supported');
+      } else if (field.number === 15)
+        throw new WireError('it has sparse weights, which are not supported; make them dense where it is exported');
     }
     this.depth--;
     return {

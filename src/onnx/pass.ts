@@ -8,6 +8,8 @@ export interface PassContext {
   readonly names: Names;
   /** Version of ai.onnx. */
   readonly opset: number;
+  /** Has something about the file told with every result: what it is about, a colon, and what is so. */
+  readonly remark: (words: string) => void;
 }
 
 /**

@@ -4,6 +4,7 @@ import { SinkscopeError } from '../errors.js';
 import { inlineBranches } from './branches.js';
 import { hoistConstants } from './constants.js';
 import { mergeDequantised } from './dequantised.js';
+import { stopTraining, tellRandom } from './dropout.js';
 import { inlineFunctions } from './functions.js';
 import type { Model } from './model.js';
 import type { Pass } from './pass.js';
@@ -21,21 +22,31 @@ export const flatten: Pass = (graph, context) => {
 };
 
 /** In the order in which they run, on a model without functions. */
-export const passes: readonly Pass[] = [flatten, splitQuantised, mergeDequantised, splitNorms, renameProto];
+export const passes: readonly Pass[] = [
+  flatten,
+  stopTraining,
+  tellRandom,
+  splitQuantised,
+  mergeDequantised,
+  splitNorms,
+  renameProto,
+];
 
 /**
  * The model with its functions inlined, `Constant` nodes as initializers, `If` nodes of a known way replaced by their
  * branch (a boolean graph input counts as false; it stays an input that nothing reads), operators on quantised values
- * as their float counterparts, and fused skip norms split into their sum and their norm. Names of values stay, but
- * for one that ONNX Runtime's binding cannot take; new values get new names.
+ * as their float counterparts, fused skip norms split into their sum and their norm, and dropout as it is after
+ * training. Names of values stay, but for one that ONNX Runtime's binding cannot take; new values get new names.
  *
  * @throws SinkscopeError `graph` for functions that cannot be inlined
  */
 export function prepare(model: Model): Model {
   try {
     const inlined = inlineFunctions(model);
-    const context = { names: new Names(inlined.graph), opset: inlined.opsets.get('') ?? 1 };
-    return { ...inlined, graph: passes.reduce((graph, pass) => pass(graph, context), inlined.graph) };
+    const remarks = [...model.remarks];
+    const remark = (words: string) => remarks.push(words);
+    const context = { names: new Names(inlined.graph), opset: inlined.opsets.get('') ?? 1, remark };
+    return { ...inlined, graph: passes.reduce((graph, pass) => pass(graph, context), inlined.graph), remarks };
   } catch (error) {
     if (!(error instanceof GraphError)) throw error;
     const message = `${basename(model.file)} cannot be analysed: ${error.message}. Export it again.`;

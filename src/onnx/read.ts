@@ -3,13 +3,13 @@ import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { fileReason, SinkscopeError } from '../errors.js';
 import { ExternalData } from './external.js';
-import type { FunctionDefinition, Model } from './model.js';
+import { type FunctionDefinition, type Model, newestIrVersion } from './model.js';
 import { type ModelParts, Parser } from './parse.js';
 import { GraphError, ordered, orderedNodes } from './scope.js';
 import { type ByteSource, WireError, WireReader } from './wire.js';
 
-/** The newest `ModelProto.ir_version` that the ONNX Runtime beside us reads, and the oldest with opsets. */
-const irVersions = { oldest: 3, newest: 13 };
+/** The oldest `ModelProto.ir_version` with opsets. */
+const oldestIrVersion = 3;
 
 /**
  * The model in `file`, without its weights: tensors of more than 1 KB stay ranges in files. Nodes come in an order in
@@ -64,6 +64,9 @@ export function parseModel(source: ByteSource, file: string, opened = file): Mod
     throw fail('file', 'is only a Git LFS pointer; run `git lfs pull` in its folder to get the model itself.');
   }
 
+  const other = otherFormat(head);
+  if (other) throw fail('file', `is ${other}; give the path of an .onnx file.`);
+
   const external = new ExternalData(file, opened);
   let parts: ModelParts;
   try {
@@ -80,15 +83,27 @@ export function parseModel(source: ByteSource, file: string, opened = file): Mod
   if (graph === undefined || irVersion === undefined) {
     throw fail('file', 'is not an ONNX model (or is cut off before its graph); download or export it again.');
   }
-  if (irVersion < irVersions.oldest || irVersion > irVersions.newest) {
+  if (irVersion < oldestIrVersion) {
     throw fail(
       'file',
-      `has ONNX IR version ${irVersion}, and versions ${irVersions.oldest} to ${irVersions.newest} can be read; export it again with another version of onnx.`,
+      `has ONNX IR version ${irVersion}, and the oldest that can be read is ${oldestIrVersion}; export it again with another version of onnx.`,
     );
   }
+  const isNewer = irVersion > newestIrVersion;
+  const remarks = isNewer
+    ? [`format: IR version ${irVersion} is run as ${newestIrVersion}, the newest that is known`]
+    : [];
   if (opsets.size === 0) throw fail('file', 'names no operator set; export it again.');
   try {
-    return { file, irVersion, producer, opsets, graph: ordered(graph), functions: functions.map(orderedFunction) };
+    return {
+      file,
+      irVersion,
+      producer,
+      opsets,
+      graph: ordered(graph),
+      functions: functions.map(orderedFunction),
+      remarks,
+    };
   } catch (error) {
     if (!(error instanceof GraphError)) throw error;
     throw fail('graph', `cannot be run: ${error.message}. Export it again.`, error);
@@ -97,6 +112,16 @@ export function parseModel(source: ByteSource, file: string, opened = file): Mod
 
 function orderedFunction(definition: FunctionDefinition): FunctionDefinition {
   return { ...definition, nodes: orderedNodes(definition.nodes, definition.inputs, new Set()) };
+}
+
+/** What a file is that is no ONNX model, by how it begins. */
+function otherFormat(head: Buffer): string | undefined {
+  const begins = (text: string, at = 0) => head.toString('latin1', at, at + text.length) === text;
+  if (begins('GGUF')) return 'a GGUF file, as llama.cpp takes it';
+  if (begins('ORTM', 4)) return 'in ONNX Runtime’s own format (.ort), which has no graph to look at';
+  if (begins('PK\u0003\u0004')) return 'a zip archive, as PyTorch writes checkpoints';
+  if (begins('{"', 8)) return 'a safetensors file, which has weights alone';
+  return begins('\u0093NUMPY') ? 'a NumPy array' : undefined;
 }
 
 /** Every writer puts `ir_version` (field 1, a small number) first, then another field of a `ModelProto`. */

@@ -82,6 +82,8 @@ async function readHeader(file: string, handle: FileHandle): Promise<Map<string,
   const { size } = await handle.stat();
   if (size < 8) throw invalid(file, 'it is shorter than the eight bytes every such file begins with');
   const start = await readExactly(file, handle, 0, 8);
+  if (Buffer.from(start).toString('latin1', 1, 6) === 'NUMPY')
+    throw invalid(file, 'it is a .npy, whose tensor has no name: save it with numpy.savez, as .npz');
   const length = Number(new DataView(start.buffer).getBigUint64(0, true));
   if (length > MAX_HEADER || length > size - 8) {
     throw invalid(file, `its header claims ${length} bytes and the file has ${size}`);

@@ -9,7 +9,14 @@ import { textRanges } from './offsets.js';
 import { encodeParts, type PlacedIds } from './parts.js';
 import { pieceText, type Spelling } from './pieces.js';
 import { type Frame, findFrame } from './prefix.js';
-import { growthOf, largestId, parseTokenizerFile, spellingOf, type TokenizerFile } from './tokenizer-file.js';
+import {
+  growthOf,
+  largestId,
+  parseTokenizerFile,
+  spellingOf,
+  type TokenizerFile,
+  withoutDropout,
+} from './tokenizer-file.js';
 import { Tokens } from './tokens.js';
 
 /** Tokenizer files reach 35 MB (Gemma); far beyond that it is something else. */
@@ -59,7 +66,8 @@ export function loadTokenizer(path: string): Tokenizer | undefined {
   const content = parseTokenizerFile(json, file);
   let native: Native;
   try {
-    native = Native.fromFile(file);
+    const steady = withoutDropout(json);
+    native = steady === json ? Native.fromFile(file) : Native.fromString(JSON.stringify(steady));
   } catch (error) {
     throw unusable(file, error);
   }

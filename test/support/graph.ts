@@ -93,6 +93,7 @@ export function modelOf(text: string, parts: GraphParts = {}): Model {
       ['com.microsoft', 1],
     ]),
     functions: [],
+    remarks: [],
     graph: graphOf(text, parts),
   };
 }

@@ -1,5 +1,6 @@
 /** A prompt of text or token ids, cut to the part that is run. */
 import { SinkscopeError } from '../../errors.js';
+import { DataType } from '../../onnx/model.js';
 import { checkFit, checkIds, type Tokenizer } from '../../tokens/tokenizer.js';
 import type { Tokens } from '../../tokens/tokens.js';
 import type { RunRequest } from '../contract/events.js';
@@ -19,7 +20,9 @@ export async function fromText(
     throw new SinkscopeError({
       code: 'tokenizer',
       file: limits.file,
-      message: `${limits.file} has no tokenizer.json beside it: put the model's own there, or give token ids.`,
+      message: limits.inputs.some(({ type }) => type === DataType.string)
+        ? `${limits.file} takes text itself, by a tokenizer inside of its graph, which is not run here; export it without one, and put its tokenizer.json beside it.`
+        : `${limits.file} has no tokenizer.json beside it: put the model's own there, or give token ids.`,
     });
   }
   if (limits.vocabulary !== undefined) checkFit(tokenizer, limits.vocabulary);

@@ -14,8 +14,14 @@ export function reasonOf(message: string): string {
   const ends = said.length > 2 * looked ? `${said.slice(0, looked)} … ${said.slice(-looked)}` : said;
   const line = ends.replace(/\s+/g, ' ').trim();
   const inner = line.replace(/^.*(Status Message: |\breturned: |\[ONNXRuntimeError\] : \d+ : \w+ : )/i, '');
-  const reason = withoutPlace(inner) || inner || line;
+  const reason = unsupported(line) ?? (withoutPlace(inner) || inner || line);
   return reason.length > longest ? `…${reason.slice(-longest)}` : reason;
+}
+
+/** What the binding says of a type by its number alone; of ONNX's types it lacks this one (docs/decisions.md). */
+function unsupported(message: string): string | undefined {
+  if (!/Unsupported data type: 16\b/.test(message)) return undefined;
+  return 'values there are bfloat16, which ONNX Runtime’s binding for Node.js does not take; convert the model to float16 or float32';
 }
 
 /** Without `path/of/file.cc:123 type name::function<int>(arguments) const [with T = int] `, whatever it has of that. */

@@ -28,7 +28,7 @@ export function summaryOf(file: string, model: Model, { anatomy, patterns }: Pat
     parallelBlock: anatomy.parallelBlock,
     bytes: weightBytes(model),
     attention: anatomy.layers > 0 && patterns.size === anatomy.layers,
-    missing: [...anatomy.missing.map(({ part, why }) => `${part}: ${why}`), ...unused],
+    missing: [...anatomy.missing.map(({ part, why }) => `${part}: ${why}`), ...model.remarks, ...unused],
   };
 }
 

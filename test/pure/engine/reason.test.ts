@@ -53,6 +53,11 @@ describe('the reason in what ONNX Runtime says', () => {
     expect(reasonOf('')).toBe('');
   });
 
+  it('of a type that the binding does not take is said in words', () => {
+    expect(reasonOf('Unsupported data type: 16')).toMatch(/bfloat16.*convert the model to float16 or float32$/);
+    expect(reasonOf('Unsupported data type: 160')).toBe('Unsupported data type: 160');
+  });
+
   it('is found in time, whatever it is', () => {
     for (const text of ['(', 'a::', '<', 'Status Message: ', 'a ', '\\', '::<lambda(']) {
       expect(reasonOf(`/a/b.cc:1 ${text.repeat(100_000)}`).length).toBeLessThan(302);

@@ -1,8 +1,9 @@
 /** What each pass of `prepare` promises holds after it and after every later one, on every fixture. */
 import { describe, expect, it } from 'vitest';
 import { mergeDequantised } from '../../../src/onnx/dequantised.js';
+import { stopTraining, tellRandom } from '../../../src/onnx/dropout.js';
 import { inlineFunctions } from '../../../src/onnx/functions.js';
-import { DataType, type Graph, type Node } from '../../../src/onnx/model.js';
+import { DataType, type Graph, type Node, type Tensor } from '../../../src/onnx/model.js';
 import type { Pass } from '../../../src/onnx/pass.js';
 import { flatten, passes } from '../../../src/onnx/prepare.js';
 import { renameProto } from '../../../src/onnx/proto.js';
@@ -24,7 +25,7 @@ const node = (op: string, inputs: string[], outputs: string[], more: Partial<Nod
 });
 
 /** The nodes that break what a pass promises, by the pass. */
-const broken: ReadonlyMap<Pass, (graph: Graph) => readonly Node[]> = new Map([
+const broken = new Map<Pass, (graph: Graph) => readonly Node[]>([
   [
     flatten,
     ({ nodes, inputs, initializers }) => {
@@ -36,6 +37,12 @@ const broken: ReadonlyMap<Pass, (graph: Graph) => readonly Node[]> = new Map([
       );
     },
   ],
+  [
+    stopTraining,
+    ({ nodes, initializers }) =>
+      nodes.filter(({ op, inputs }) => op === 'Dropout' && initializers.has(inputs[2] ?? '')),
+  ],
+  [tellRandom, () => []],
   [splitQuantised, ({ nodes }) => nodes.filter(({ op }) => /^QLinear(Add|Mul|MatMul|Sigmoid|Softmax)$/.test(op))],
   [
     mergeDequantised,
@@ -60,7 +67,7 @@ it('is known of every pass', () => {
 
 /** What a graph is after each pass. */
 function prepared(graph: Graph): readonly Graph[] {
-  const context = { names: new Names(graph), opset: 18 };
+  const context = { names: new Names(graph), opset: 18, remark: () => {} };
   const graphs = [graph];
   for (const pass of passes) graphs.push(pass(graphs.at(-1) ?? graph, context));
   return graphs.slice(1);
@@ -81,15 +88,17 @@ describe('what a pass promises holds to the end', () => {
 
   it('in a graph that has something for each of them', () => {
     const quantised = (value: string) => [value, 'scale', 'zero'];
+    const yes: Tensor = { name: 'trains', type: DataType.bool, dims: [], data: Uint8Array.of(1) };
     const graph: Graph = {
       name: '',
       inputs: [{ name: 'x' }, { name: 'scale' }, { name: 'zero' }, { name: 'gamma' }],
       outputs: [{ name: 'y' }],
-      initializers: new Map(),
+      initializers: new Map([['trains', yes]]),
       valueInfo: new Map(),
       nodes: [
         node('Constant', [], ['one'], { attributes: new Map([['value_float', { kind: 'float', value: 1 }]]) }),
-        node('Add', ['x', 'one'], ['h']),
+        node('Dropout', ['x', 'one', 'trains'], ['dropped']),
+        node('Add', ['dropped', 'one'], ['h']),
         node('QuantizeLinear', quantised('h'), ['q']),
         node('QLinearMul', [...quantised('q'), ...quantised('q'), 'scale', 'zero'], ['p'], { domain: 'com.microsoft' }),
         node('DequantizeLinear', quantised('p'), ['a']),
@@ -98,14 +107,15 @@ describe('what a pass promises holds to the end', () => {
         node('SkipSimplifiedLayerNormalization', ['a', '__proto__', 'gamma'], ['y'], { domain: 'com.microsoft' }),
       ],
     };
-    for (const pass of passes) if (pass !== mergeDequantised) expect(broken.get(pass)?.(graph)).toHaveLength(1);
+    const later: readonly Pass[] = [mergeDequantised, stopTraining, tellRandom];
+    for (const pass of passes) if (!later.includes(pass)) expect(broken.get(pass)?.(graph)).toHaveLength(1);
     expectPromises(graph);
     expect(
       prepared(graph)
         .at(-1)
         ?.nodes.map(({ op }) => op),
     ).toEqual(
-      'Add QuantizeLinear DequantizeLinear Mul QuantizeLinear DequantizeLinear Abs Add SimplifiedLayerNormalization'.split(
+      'Dropout Add QuantizeLinear DequantizeLinear Mul QuantizeLinear DequantizeLinear Abs Add SimplifiedLayerNormalization'.split(
         ' ',
       ),
     );
@@ -123,6 +133,6 @@ describe('a pass that finds nothing', () => {
       // Names that every object has.
       nodes: [node('constructor', ['x'], ['z']), node('toString', ['z'], ['y'])],
     };
-    expect(pass(graph, { names: new Names(graph), opset: 18 })).toBe(graph);
+    expect(pass(graph, { names: new Names(graph), opset: 18, remark: () => {} })).toBe(graph);
   });
 });

@@ -214,3 +214,12 @@ describe('bad files', () => {
     ]);
   });
 });
+
+it('BPE that leaves out merges at random does so no longer', async () => {
+  const letters = { a: 0, b: 1, c: 2, d: 3, ab: 4, cd: 5, abcd: 6 };
+  const merges = ['a b', 'c d', 'ab cd'];
+  const model = { type: 'BPE', vocab: letters, merges, dropout: 0.5 };
+  const path = folder({ 'tokenizer.json': { ...wordLevel, added_tokens: [], model } });
+  // By chance alone one in a million would do.
+  for (let i = 0; i < 20; i++) expect(await ids(path, 'abcd')).toEqual([6]);
+});
