@@ -83,15 +83,21 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     }
     const { vocabulary } = load(model).summary;
     if (vocabulary !== undefined) checkFit(tokenizer, vocabulary);
+    const prefixIds = tokenizer.bos?.ids ?? [];
     const {
       tokens,
       suffix,
       lost,
       bos: isPrefixed,
-    } = await tokenizer.encode(text, { bos, most, onPart: () => allowReading(reading(model)) });
+    } = await tokenizer.encode(text, {
+      bos,
+      // A prefix that the text spells is none of those that are wanted of it.
+      most: most === undefined ? undefined : most + prefixIds.length,
+      onPart: () => allowReading(reading(model)),
+    });
     // Put there, or written in the text: either way it is the prefix of what is run.
-    const prefix = isPrefixed ? (tokenizer.bos?.ids ?? []) : [];
-    const ids = tokens.ids.slice(prefix.length, tokens.length - suffix);
+    const prefix = isPrefixed ? prefixIds : [];
+    const ids = tokens.ids.slice(prefix.length, tokens.length - suffix).slice(0, most);
     checkIds(ids, vocabulary);
     return { ids, prefix: prefix[0], lost };
   },

@@ -76,7 +76,7 @@ it('the experiment of docs/adding.md runs, is shown, and has its JSON', async ()
   const { presentation, json } = await finish(run(setup, given, new AbortController().signal));
   expect(presentation.sentence).toMatch(/^The first token is at most [\d.]+ × as long as the others, at h_2\.$/);
   expect(json).toMatchObject({ T: 105, file: null, conclusion: presentation.sentence, warnings: [] });
-  expect(partInWords(at(presentation.parts, 0))).toMatch(
+  expect(partInWords(at(presentation.parts, 0)).join('\n')).toMatch(
     /^\nHow long hidden states are\n +layer +first token +mean of/,
   );
 });
