@@ -21,6 +21,9 @@ describe('a name that is shaped like a link', () => {
     await window.command('Sinkscope: Refresh Models');
     await panel.choose('model', /^strange/);
     await panel.again.click();
+    // No notification pops up in these windows: when there is one, it is looked at where it is kept.
+    await window.page.locator('.statusbar-item .codicon-bell-dot').waitFor();
+    await window.command('Notifications: Show Notifications');
     const notice = window.page.locator('.notification-list-item', { hasText: 'is missing beside' }).first();
     await notice.waitFor();
     const message = notice.locator('.notification-list-item-message');
