@@ -4,7 +4,7 @@
  * one that saves into that folder removes it.
  */
 import { constants } from 'node:fs';
-import { access, type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { access, type FileHandle, lstat, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileReason, SinkscopeError } from './errors.js';
@@ -108,17 +108,19 @@ export async function saveText(file: string, text: string): Promise<void> {
 async function sweep(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const pid = Number(partial.exec(entry.name)?.[1]);
-    if (entry.isFile() && pid > 0 && !isAlive(pid)) await rm(join(folder, entry.name), { force: true });
+    if (entry.isFile() && pid > 0 && !(await isAlive(pid))) await rm(join(folder, entry.name), { force: true });
   }
 }
 
-function isAlive(pid: number): boolean {
+async function isAlive(pid: number): Promise<boolean> {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
+  // One that has ended and that nobody has asked about yet, in a container perhaps for ever, is there and does nothing.
+  const status = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+  return !/\) [ZX] /.test(status);
 }
 
 function refused(file: string, why: string): SinkscopeError {

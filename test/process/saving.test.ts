@@ -1,4 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -60,6 +61,23 @@ describe('what a killed process has left', () => {
     writeFileSync(stale, 'half');
     await saveText(file, 'whole');
     expect(existsSync(stale)).toBe(false);
+  });
+
+  it('is removed too where nobody has asked about the end of that process', async ({ skip }) => {
+    skip(process.platform !== 'linux', 'told from /proc');
+    // The shell becomes a program that never waits for its child.
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 600'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    try {
+      const [said] = await once(parent.stdout, 'data');
+      const pid = Number(String(said));
+      await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'latin1'), { timeout: 60_000 }).toMatch(/\) Z /);
+      const stale = partialFile(join(folder, 'other.safetensors'), pid);
+      writeFileSync(stale, 'half');
+      await saveText(file, 'whole');
+      expect(existsSync(stale)).toBe(false);
+    } finally {
+      parent.kill();
+    }
   });
 
   it('stays where its process lives, or is another machine’s', async () => {
