@@ -1,4 +1,5 @@
 /** What a hidden state costs when it is quantised, and how far two hidden states lie apart. */
+import { halfToEven } from './numbers.js';
 import type { Int8Errors, StateDifference } from './statistics.js';
 
 /**
@@ -59,9 +60,6 @@ function distance(values: Float32Array, limit: number, { sizes, axis, dims }: Sc
   });
   return Math.sqrt(squares);
 }
-
-/** Beyond 2^52 a double has no fraction: the sum is rounded as IEEE 754 rounds, half to even. */
-const halfToEven = (value: number) => value + 1.5 * 2 ** 52 - 1.5 * 2 ** 52;
 
 /**
  * ‖other − values‖ ÷ ‖values‖ over all entries, and over those with |value| < `limit`.

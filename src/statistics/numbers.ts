@@ -24,3 +24,9 @@ export function least(values: Iterable<number>, from = Number.POSITIVE_INFINITY)
   for (const value of values) fewest = Math.min(fewest, value);
   return fewest;
 }
+
+/**
+ * The nearest whole number of a magnitude below 2^51, of two the even one, as Python rounds. Beyond 2^52 a double has
+ * no fraction: the sum is rounded as IEEE 754 rounds.
+ */
+export const halfToEven = (value: number): number => value + 1.5 * 2 ** 52 - 1.5 * 2 ** 52;

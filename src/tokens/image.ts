@@ -1,5 +1,6 @@
 /** A picture as what a vision model is fed. */
 import { SinkscopeError } from '../errors.js';
+import { halfToEven } from '../statistics/numbers.js';
 import { readPicture } from './picture.js';
 import { type Picture, resize } from './resample.js';
 import type { Channels, Crop, Extent, Preprocessing, Size } from './steps.js';
@@ -34,7 +35,7 @@ export async function imageToPixels(file: string, preprocessing: Preprocessing):
 
   const { height, width, rounds = false }: Crop = preprocessing.centerCrop ?? extent;
   // As Python's floor division; negative where the crop is larger and zeros surround the picture.
-  const before = (room: number) => (rounds ? roundHalfEven(room / 2) : Math.floor(room / 2));
+  const before = (room: number) => (rounds ? halfToEven(room / 2) : Math.floor(room / 2));
   const [top, left] = [before(extent.height - height), before(extent.width - width)];
   const [scaleX, scaleY] = [picture.width / extent.width, picture.height / extent.height];
   return {
@@ -82,15 +83,8 @@ function nearestExtent(picture: Extent, { nearest, keepsRatio, multiple }: Extra
   const [byHeight, byWidth] = [nearest.height / picture.height, nearest.width / picture.width];
   const byBoth = Math.abs(1 - byWidth) < Math.abs(1 - byHeight) ? byWidth : byHeight;
   const to = (length: number, scale: number) =>
-    Math.max(multiple, roundHalfEven((length * (keepsRatio ? byBoth : scale)) / multiple) * multiple);
+    Math.max(multiple, halfToEven((length * (keepsRatio ? byBoth : scale)) / multiple) * multiple);
   return { height: to(picture.height, byHeight), width: to(picture.width, byWidth) };
-}
-
-/** As Python rounds. */
-function roundHalfEven(x: number): number {
-  const below = Math.floor(x);
-  if (x - below !== 0.5) return Math.round(x);
-  return below % 2 === 0 ? below : below + 1;
 }
 
 function channelsFirst(

@@ -9,6 +9,7 @@ import type { Flow } from '../flow.js';
 import { attentionOperator, roleOf } from '../operators/table.js';
 import { argumentOf, isPassThrough } from '../ops.js';
 import type { Uses } from './reader.js';
+import { isFloat } from './types.js';
 
 /** `keeps`: the value that masks nothing; `proven` where the other one is seen to mask everything. */
 export type Reading =
@@ -41,7 +42,7 @@ export function readMask(flow: Flow, input: ValueInfo, main: ReadonlySet<string>
   const masksAll = ({ touched }: Verdicts) => touched.includes('masked');
   if (masksAll(zeros) !== masksAll(ones)) return { kind: 'mask', keeps: masksAll(zeros) ? 1 : 0, proven: true };
   if (!masksAll(ones)) {
-    if (isFloatType(input.type) && masksAll(verdicts(-1e9))) return { kind: 'added' };
+    if (isFloat(input) && masksAll(verdicts(-1e9))) return { kind: 'added' };
     // What is counted are tokens, so they are marked with ones.
     if (zeros.counted.includes('masked') && !ones.counted.includes('masked'))
       return { kind: 'mask', keeps: 1, proven: true };
@@ -118,9 +119,6 @@ function verdictAt(node: Node, index: number, possible: Possible, main: Readonly
 }
 
 const only = ({ numbers }: Possible, holds: (n: number) => boolean) => numbers?.every(holds) ?? false;
-
-const isFloatType = (type: DataType | undefined) =>
-  type === DataType.float || type === DataType.float16 || type === DataType.bfloat16 || type === DataType.double;
 
 function constant(tensor: Parameters<typeof constantNumbers>[0]): Possible {
   const numeric = tensor.type !== DataType.string && tensor.type !== DataType.bfloat16;
@@ -254,6 +252,6 @@ function paired(op: string, left: Possible, right: Possible, apply: (a: number, 
 
 function cast({ numbers }: Possible, type: DataType): Possible {
   if (type === DataType.bool) return few(numbers?.map((n) => Number(n !== 0)) ?? [0, 1], true);
-  const whole = !isFloatType(type);
+  const whole = !isFloat({ type });
   return few(numbers?.map((n) => (whole ? Math.trunc(n) : n)));
 }

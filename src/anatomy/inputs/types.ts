@@ -1,7 +1,7 @@
 /** What an input's declaration says of its elements and extents. */
 import { DataType, type ValueInfo } from '../../onnx/model.js';
 
-export const isFloat = ({ type }: ValueInfo): boolean =>
+export const isFloat = ({ type }: Pick<ValueInfo, 'type'>): boolean =>
   type === DataType.float || type === DataType.float16 || type === DataType.bfloat16 || type === DataType.double;
 
 export const isScalar = ({ shape }: ValueInfo): boolean =>

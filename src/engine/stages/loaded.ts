@@ -60,7 +60,7 @@ export function loadModel(file: string): LoadedModel {
     file,
     model,
     anatomy,
-    summary: summaryOf(file, prepared, patterned),
+    summary: summaryOf(file, prepared, patterned, config),
     patterns: new Map([...patterns].map(([block, { tensor }]) => [block, tensor])),
     operands: patterns,
     predicts: predictsTokens(model, anatomy, config.labels),

@@ -1,7 +1,7 @@
 /** A model in a few facts and words: what every run begins by saying. */
 import { basename, dirname } from 'node:path';
 import type { Patterned } from '../../anatomy/patterns.js';
-import { modelConfig } from '../../models/config.js';
+import type { ModelConfig } from '../../models/config.js';
 import { isVariantFolder, modelFolder } from '../../models/folder.js';
 import type { Model } from '../../onnx/model.js';
 import { weightBytes } from '../../onnx/weights.js';
@@ -9,9 +9,16 @@ import { least } from '../../statistics/numbers.js';
 import { readTokenizerConfig } from '../../tokens/prefix.js';
 import type { ModelSummary } from '../contract/events.js';
 
-/** @param model as it was prepared, without what rebuilds its patterns */
-export function summaryOf(file: string, model: Model, { anatomy, patterns }: Patterned): ModelSummary {
-  const config = modelConfig(file);
+/**
+ * @param model as it was prepared, without what rebuilds its patterns
+ * @param config what lies beside it says of it
+ */
+export function summaryOf(
+  file: string,
+  model: Model,
+  { anatomy, patterns }: Patterned,
+  config: ModelConfig,
+): ModelSummary {
   const contexts = [anatomy.context, config.context].filter((context) => context !== undefined);
   const { unread = [] } = readTokenizerConfig(modelFolder(file).tokenizerConfig);
   // What could not be used may have meant something: a longest sequence, a prefix token.
