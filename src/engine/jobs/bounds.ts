@@ -10,7 +10,7 @@ const reserveBytes = 4 * 2 ** 30;
 const readingSeconds = 60;
 
 /** Tokenising a part of a text takes a fraction of a second; patterns can be made that take for ever. */
-const tokenisingSeconds = 8;
+const tokenisingSeconds = 6;
 
 /** Before any model was run. */
 export const idleBounds: Bounds = { what: 'it waited', bytes: reserveBytes };
