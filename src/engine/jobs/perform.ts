@@ -6,7 +6,7 @@ import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
 import { answer } from '../questions/answers.js';
 import { runAnalysis } from './analyze.js';
-import { allowReading, allowRunning, checkAsRead, lastRun, load, use } from './current.js';
+import { allowReading, allowRunning, allowTokenising, checkAsRead, lastRun, load, use } from './current.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
@@ -34,8 +34,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
       await emit(event);
       if (event.type === 'layer' && event.layer <= 1) firstLayerSeconds = elapsed();
     };
-    const onPart = () => allowReading(reading(request.model));
-    const run = await runAnalysis(used.loaded, used.runner, request, used.runs > 0, report, onPart);
+    const run = await runAnalysis(used.loaded, used.runner, request, used.runs > 0, report, allowTokenising);
     checkAsRead(used.loaded);
     used.run = run;
     used.runs++;
@@ -93,7 +92,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
       bos,
       // A prefix that the text spells is none of those that are wanted of it.
       most: most === undefined ? undefined : most + prefixIds.length,
-      onPart: () => allowReading(reading(model)),
+      onPart: allowTokenising,
     });
     // Put there, or written in the text: either way it is the prefix of what is run.
     const prefix = isPrefixed ? prefixIds : [];
