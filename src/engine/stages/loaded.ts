@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import type { Anatomy } from '../../anatomy/anatomy.js';
 import { type LinearInput, linearInputs } from '../../anatomy/linear.js';
+import { type Norm, normsOf } from '../../anatomy/norms.js';
 import { isPrepacked } from '../../anatomy/ops.js';
 import { withPatterns } from '../../anatomy/patterns.js';
 import { recognise } from '../../anatomy/recognise.js';
@@ -42,6 +43,7 @@ export interface LoadedModel {
   tokenizer(): Tokenizer | undefined;
   /** What products with a weight read; found when first asked for. */
   linear(): readonly LinearInput[];
+  norms(): readonly Norm[];
 }
 
 /**
@@ -59,6 +61,7 @@ export function loadModel(file: string): LoadedModel {
   const { model, anatomy, patterns } = patterned;
   const config = modelConfig(file);
   let linear: readonly LinearInput[] | undefined;
+  let norms: readonly Norm[] | undefined;
   let tokenizer: { readonly found: Tokenizer | undefined } | undefined;
   return {
     file,
@@ -81,6 +84,10 @@ export function loadModel(file: string): LoadedModel {
       // Without the products that rebuild patterns.
       linear ??= linearInputs(prepared, anatomy);
       return linear;
+    },
+    norms: () => {
+      norms ??= normsOf(prepared, anatomy);
+      return norms;
     },
   };
 }
