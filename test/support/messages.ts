@@ -4,6 +4,7 @@ import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contra
 import type { Problem } from '../../src/errors.js';
 import type { Asked, ExperimentRun, FromWebview, ReplyTo, ToWebview } from '../../src/protocol.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
+import { precisionExamples } from './precision.js';
 import { mergeExamples } from './survey.js';
 
 const hidden: HiddenStatistics = {
@@ -89,8 +90,6 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   query: [{ type: 'predictions', token: 1 }],
 };
 
-const extent = { block: 1, tensor: 'x', max: 70_000, token: undefined, dim: 2, median: 0.5, nonFinite: 0 };
-
 export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   analyze: [
     {
@@ -169,31 +168,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       rows: [Float32Array.of(1, 2, 3)],
     },
   ],
-  precision: [
-    { type: 'progress', from: 0, to: 1, done: 3, of: 12 },
-    {
-      type: 'precision',
-      block: 1,
-      inputs: [
-        {
-          ...extent,
-          part: 'attn_in',
-          nodes: [{ name: '/q', op: 'MatMul' }],
-          weights: ['q.weight'],
-          rows: 2,
-          dims: 3,
-          int8: { tensor: 0.1, token: 0.01 },
-          underflow: { tensor: 0.5, token: 0 },
-          dispersion: 12,
-          kurtosis: Number.NaN,
-          outliers: Int32Array.of(0, 1, 2),
-        },
-      ],
-      points: [{ ...extent, token: 1, point: 'input', part: 'attn_in' }],
-      unmeasured: 1,
-      overflowing: [{ name: '/add', op: 'Add' }],
-    },
-  ],
+  precision: precisionExamples,
   merge: mergeExamples,
   encode: [],
   decode: [],
