@@ -5,6 +5,7 @@ import type { Problem } from '../../src/errors.js';
 import type { Asked, ExperimentRun, FromWebview, ReplyTo, ToWebview } from '../../src/protocol.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 import { precisionExamples } from './precision.js';
+import { statesExamples } from './states.js';
 import { mergeExamples } from './survey.js';
 
 const hidden: HiddenStatistics = {
@@ -137,37 +138,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
     { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2) },
   ],
-  states: [
-    { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
-    {
-      type: 'states',
-      sequence: 0,
-      states: [
-        {
-          ...hidden,
-          point: 'mlp',
-          block: 1,
-          costs: {
-            int8: {
-              removed: 1,
-              with: { tensor: 0.5, token: 0.1, channel: 0.1 },
-              without: { tensor: 0.1, token: 0, channel: Number.NaN },
-            },
-            outliers: Int32Array.of(1, 2, 3),
-          },
-          difference: { all: 0.1, rest: 0.01 },
-        },
-      ],
-    },
-    {
-      type: 'mean',
-      point: 'resid_post',
-      block: 0,
-      statistics: hidden,
-      middle: [{ value: 0.1, token: 1, dim: 0 }],
-      rows: [Float32Array.of(1, 2, 3)],
-    },
-  ],
+  states: statesExamples(hidden),
   precision: precisionExamples,
   merge: mergeExamples,
   encode: [],

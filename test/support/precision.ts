@@ -1,4 +1,4 @@
-/** What is said of a model's precision. */
+/** What is said of a model's precision, for `messages.ts`. */
 import type { EventOf } from '../../src/engine/contract/protocol.js';
 
 const extent = { block: 1, tensor: 'x', max: 70_000, token: undefined, dim: 2, median: 0.5, nonFinite: 0 };
