@@ -4,6 +4,8 @@ import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contra
 import type { Problem } from '../../src/errors.js';
 import type { Asked, ExperimentRun, FromWebview, ReplyTo, ToWebview } from '../../src/protocol.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
+import { precisionExamples } from './precision.js';
+import { statesExamples } from './states.js';
 import { mergeExamples } from './survey.js';
 
 const hidden: HiddenStatistics = {
@@ -80,6 +82,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
       reference: '/r.onnx',
     },
   ],
+  precision: [{ ...budget, ids: [1, 2], outlier: 6 }],
   merge: [{ parts: ['/a.json'] }],
   encode: [{ model: '/m', text: 'a', bos: false, most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
@@ -135,37 +138,8 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
     { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2) },
   ],
-  states: [
-    { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
-    {
-      type: 'states',
-      sequence: 0,
-      states: [
-        {
-          ...hidden,
-          point: 'mlp',
-          block: 1,
-          costs: {
-            int8: {
-              removed: 1,
-              with: { tensor: 0.5, token: 0.1, channel: 0.1 },
-              without: { tensor: 0.1, token: 0, channel: Number.NaN },
-            },
-            outliers: Int32Array.of(1, 2, 3),
-          },
-          difference: { all: 0.1, rest: 0.01 },
-        },
-      ],
-    },
-    {
-      type: 'mean',
-      point: 'resid_post',
-      block: 0,
-      statistics: hidden,
-      middle: [{ value: 0.1, token: 1, dim: 0 }],
-      rows: [Float32Array.of(1, 2, 3)],
-    },
-  ],
+  states: statesExamples(hidden),
+  precision: precisionExamples,
   merge: mergeExamples,
   encode: [],
   decode: [],
@@ -178,6 +152,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s' },
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
+  precision: { type: 'done', seconds: 1 },
   merge: { type: 'done', seconds: 1 },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],

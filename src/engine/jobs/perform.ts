@@ -9,6 +9,7 @@ import { runAnalysis } from './analyze.js';
 import { allowReading, allowRunning, allowTokenising, checkAsRead, lastRun, load, use } from './current.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
+import { tellPrecision } from './precision.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
 
@@ -57,6 +58,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const used = await use(request);
     allowRunning();
     await reduceStates(used.runner, request, before, emit);
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async precision(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    await tellPrecision(used.runner, request, emit);
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
