@@ -5,6 +5,7 @@ import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { inspection } from './inspection.js';
 import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measure.js';
+import { pairedEvent, pairRequest } from './pair.js';
 import { question } from './questions.js';
 import { path } from './request.js';
 import { meanEvent, statesEvent, statesRequest } from './states.js';
@@ -37,6 +38,7 @@ export const jobs = {
     event: v.variant('type', [statesEvent, meanEvent, progressEvent]),
     answer: doneEvent,
   },
+  pair: { request: pairRequest, event: v.variant('type', [pairedEvent, progressEvent]), answer: doneEvent },
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
   encode: { request: encodeRequest, event: v.never(), answer: encoded },
   decode: { request: v.object({ model: path, ids: v.array(whole) }), event: v.never(), answer: v.array(text) },
