@@ -79,6 +79,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
     },
   ],
   pair: [{ ...budget, reference: '/r.onnx', sequences: [{ ids: [1, 2, 3], from: 1 }] }],
+  precision: [{ ...budget, ids: [1, 2], outlier: 6 }],
   merge: [{ parts: ['/a.json'] }],
   encode: [{ model: '/m', text: 'a', bos: false, most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
@@ -86,6 +87,8 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   identity: [{ model: '/m' }],
   query: [{ type: 'predictions', token: 1 }],
 };
+
+const extent = { block: 1, tensor: 'x', max: 70_000, token: undefined, dim: 2, median: 0.5, nonFinite: 0 };
 
 export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   analyze: [
@@ -178,6 +181,31 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       swaps: [{ alone: 0.1, restored: 0 }],
     },
   ],
+  precision: [
+    { type: 'progress', from: 0, to: 1, done: 3, of: 12 },
+    {
+      type: 'precision',
+      block: 1,
+      inputs: [
+        {
+          ...extent,
+          part: 'attn_in',
+          nodes: [{ name: '/q', op: 'MatMul' }],
+          weights: ['q.weight'],
+          rows: 2,
+          dims: 3,
+          int8: { tensor: 0.1, token: 0.01 },
+          underflow: { tensor: 0.5, token: 0 },
+          dispersion: 12,
+          kurtosis: Number.NaN,
+          outliers: Int32Array.of(0, 1, 2),
+        },
+      ],
+      points: [{ ...extent, token: 1, point: 'input', part: 'attn_in' }],
+      unmeasured: 1,
+      overflowing: [{ name: '/add', op: 'Add' }],
+    },
+  ],
   merge: mergeExamples,
   encode: [],
   decode: [],
@@ -191,6 +219,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
   pair: { type: 'done', seconds: 1 },
+  precision: { type: 'done', seconds: 1 },
   merge: { type: 'done', seconds: 1 },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],

@@ -6,6 +6,7 @@ import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { inspection } from './inspection.js';
 import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measure.js';
 import { pairedEvent, pairRequest } from './pair.js';
+import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
 import { path } from './request.js';
 import { meanEvent, statesEvent, statesRequest } from './states.js';
@@ -39,6 +40,11 @@ export const jobs = {
     answer: doneEvent,
   },
   pair: { request: pairRequest, event: v.variant('type', [pairedEvent, progressEvent]), answer: doneEvent },
+  precision: {
+    request: precisionRequest,
+    event: v.variant('type', [precisionEvent, progressEvent]),
+    answer: doneEvent,
+  },
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
   encode: { request: encodeRequest, event: v.never(), answer: encoded },
   decode: { request: v.object({ model: path, ids: v.array(whole) }), event: v.never(), answer: v.array(text) },

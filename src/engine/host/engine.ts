@@ -7,6 +7,7 @@ import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
 import type { Inspection } from '../contract/inspection.js';
 import type { DoneEvent, MeasuredEvent, MeasureRequest, ProgressEvent } from '../contract/measure.js';
 import type { PairedEvent, PairRequest } from '../contract/pair.js';
+import type { PrecisionEvent, PrecisionRequest } from '../contract/precision.js';
 import {
   type AnswerOf,
   checkSaid,
@@ -92,6 +93,17 @@ export class Engine {
     signal?: AbortSignal,
   ): AsyncGenerator<PairedEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
     return this.stream('pair', request, signal);
+  }
+
+  /**
+   * Runs one sequence and tells of the tensors where precision is lost, block by block, and `done` or `failed` at last.
+   * Starts and is cancelled as {@link analyze} is.
+   */
+  precision(
+    request: PrecisionRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<PrecisionEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
+    return this.stream('precision', request, signal);
   }
 
   /**

@@ -7,10 +7,11 @@ import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf
 import { answer } from '../questions/answers.js';
 import { StageRunner } from '../stages/runner.js';
 import { runAnalysis } from './analyze.js';
-import { allowReading, allowRunning, checkAsRead, lastRun, load, use } from './current.js';
+import { allowReading, allowRunning, allowTokenising, checkAsRead, lastRun, load, use } from './current.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { comparePair } from './pair.js';
+import { tellPrecision } from './precision.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
 
@@ -36,8 +37,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
       await emit(event);
       if (event.type === 'layer' && event.layer <= 1) firstLayerSeconds = elapsed();
     };
-    const onPart = () => allowReading(reading(request.model));
-    const run = await runAnalysis(used.loaded, used.runner, request, used.runs > 0, report, onPart);
+    const run = await runAnalysis(used.loaded, used.runner, request, used.runs > 0, report, allowTokenising);
     checkAsRead(used.loaded);
     used.run = run;
     used.runs++;
@@ -79,6 +79,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'done', seconds: elapsed() };
   },
 
+  async precision(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    await tellPrecision(used.runner, request, emit);
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
   async merge({ parts }, emit) {
     const elapsed = stopwatch();
     allowReading('the parts of a survey were read');
@@ -110,7 +119,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
       bos,
       // A prefix that the text spells is none of those that are wanted of it.
       most: most === undefined ? undefined : most + prefixIds.length,
-      onPart: () => allowReading(reading(model)),
+      onPart: allowTokenising,
     });
     // Put there, or written in the text: either way it is the prefix of what is run.
     const prefix = isPrefixed ? prefixIds : [];
