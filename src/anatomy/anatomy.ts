@@ -23,6 +23,8 @@ export interface Anatomy {
   readonly patch: { readonly height: number; readonly width: number } | undefined;
   /** True where the stream is kept in copies side by side, [copies, 1, T, D]; the first of them is what is shown. */
   readonly copies: boolean;
+  /** Values named here of which a token's vector does not lie along the last axis; `withTurns` turns them. */
+  readonly turns: readonly Turn[];
   /** True where attention and MLP of a block read the same residual. */
   readonly parallelBlock: boolean;
   /** Where the main path begins: what the token lookup gives, or the float input; before positions are added. */
@@ -40,6 +42,13 @@ export interface Anatomy {
   readonly inputs: readonly Input[];
   /** Parts that were looked for and not found, in words: which, and what stood in the way. */
   readonly missing: readonly Missing[];
+}
+
+/** Along which axis the vectors of a value lie, of how many. */
+export interface Turn {
+  readonly value: string;
+  readonly axis: number;
+  readonly rank: number;
 }
 
 export interface Block {

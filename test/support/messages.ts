@@ -197,6 +197,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
       context: 16,
       patch: { height: 4, width: 4 },
       copies: false,
+      turns: [{ value: 'h_0', axis: 1, rank: 4 }],
       parallelBlock: false,
       source: 's',
       embedding: 'e',

@@ -1,6 +1,6 @@
 /** What a model file is, as plain data: for `inspect` and the side view. */
 import * as v from 'valibot';
-import type { FinalNorm, Input, Missing, Output, Unembedding, Weighting } from '../../anatomy/anatomy.js';
+import type { FinalNorm, Input, Missing, Output, Turn, Unembedding, Weighting } from '../../anatomy/anatomy.js';
 import { exactly, flag, maybe, type Sent, text, whole } from '../../schemas.js';
 import { modelSummary } from './events.js';
 import { inputRole } from './inputs.js';
@@ -68,6 +68,7 @@ const anatomy = v.object({
   context: maybe(whole),
   patch: maybe(v.object({ height: whole, width: whole })),
   copies: flag,
+  turns: v.array(exactly<Turn>()(v.object({ value: text, axis: whole, rank: whole }))),
   parallelBlock: flag,
   source: text,
   embedding: text,

@@ -5,7 +5,7 @@
 import { SinkscopeError } from '../../errors.js';
 import type { RunRequest } from '../contract/events.js';
 import type { AnswerTo, QuestionOf, QuestionType } from '../contract/questions.js';
-import { makeFeeds } from '../inputs/feeds.js';
+import { countingAxis, makeFeeds } from '../inputs/feeds.js';
 import type { Prompt } from '../inputs/prompt.js';
 import { forward, type Lane, type Passed } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
@@ -54,7 +54,7 @@ export class Inside {
     this.known = {
       tokens: prompt.tokens?.length,
       positions: feeds.length,
-      axis: 'feeds' in request.prompt ? request.prompt.tokenAxis : feeds.axis,
+      axis: countingAxis(anatomy, feeds, 'feeds' in request.prompt ? request.prompt.tokenAxis : undefined),
     };
     const tokens = feeds.length ?? 1;
     this.keep = chooseDial({ anatomy, weightBytes: summary.bytes, tokens, memory: request.memory, again: true }).keep;

@@ -4,6 +4,7 @@ import type { Anatomy } from '../../anatomy/anatomy.js';
 import { isPrepacked } from '../../anatomy/ops.js';
 import { withPatterns } from '../../anatomy/patterns.js';
 import { recognise } from '../../anatomy/recognise.js';
+import { withTurns } from '../../anatomy/turned.js';
 import { fileReason, SinkscopeError } from '../../errors.js';
 import { modelConfig } from '../../models/config.js';
 import { modelFolder } from '../../models/folder.js';
@@ -52,7 +53,8 @@ export function loadModel(file: string): LoadedModel {
   const read = readModel(file);
   const weights = dataFiles(read);
   const prepared = prepare(read);
-  const patterned = withPatterns(prepared, recognise(prepared));
+  const turned = withTurns(prepared, recognise(prepared));
+  const patterned = withPatterns(turned.model, turned.anatomy);
   const { model, anatomy, patterns } = patterned;
   const config = modelConfig(file);
   let tokenizer: { readonly found: Tokenizer | undefined } | undefined;
