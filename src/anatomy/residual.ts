@@ -351,7 +351,11 @@ function operatorsTo(flow: Flow, walk: Walk, point: string, sum: string): string
 function follow(flow: Flow, from: string, operators: readonly string[]): string | undefined {
   let value = from;
   for (const op of operators) {
-    const next = flow.consumers(value).find((node) => node.op === op && flow.reads(node).includes(value));
+    // A square is on its way to a norm's variance.
+    const goesOn = ({ inputs }: Node) => inputs[0] !== inputs[1];
+    const next = flow
+      .consumers(value)
+      .find((node) => node.op === op && goesOn(node) && flow.reads(node).includes(value));
     if (!next) return undefined;
     [value = ''] = next.outputs;
   }

@@ -47,14 +47,15 @@ export class Vectors {
 
   private after(node: Node, depth: number): VectorPlace | undefined {
     const product = weightProduct(this.flow, node);
-    if (product) return ofProduct(product);
     const before = () => {
-      for (const input of this.flow.reads(node)) {
-        const place = this.of(input, depth);
-        if (place) return place;
-      }
-      return undefined;
+      const places = this.flow.reads(node).flatMap((input) => this.of(input, depth) ?? []);
+      const [first] = places;
+      return first && { ...first, rank: first.rank ?? places.find(({ rank }) => rank !== undefined)?.rank };
     };
+    if (product) {
+      const place = ofProduct(product);
+      return place && { ...place, rank: place.rank ?? (place.axis === -1 ? undefined : before()?.rank) };
+    }
     switch (node.op) {
       case 'Transpose':
         return turned(before(), intsAttribute(node, 'perm'));
@@ -64,7 +65,7 @@ export class Vectors {
       case 'Reshape':
         return this.reshaped(node, before());
       case 'Gather':
-        return intAttribute(node, 'axis', 0) === 0 && this.flow.isConstant(node.inputs[0] ?? '') ? last : before();
+        return this.flow.isConstant(node.inputs[0] ?? '') ? last : this.picked(node, before());
     }
     return isPointwise(node) ? before() : undefined;
   }
@@ -86,6 +87,17 @@ export class Vectors {
     return { ...place, axis, rank };
   }
 
+  /** A place of an axis, which goes where the index is a scalar. */
+  private picked(node: Node, place: VectorPlace | undefined): VectorPlace | undefined {
+    const index = this.flow.model.graph.initializers.get(node.inputs[1] ?? '')?.dims.length;
+    const at = intAttribute(node, 'axis', 0);
+    if (!place || index === 1) return place;
+    const fromEnd = at < 0 ? at : at - (place.rank ?? Number.NaN);
+    if (index !== 0 || Number.isNaN(fromEnd) || fromEnd === place.axis) return place.axis === -1 ? place : undefined;
+    const rank = place.rank === undefined ? undefined : place.rank - 1;
+    return { ...place, axis: fromEnd > place.axis ? place.axis + 1 : place.axis, rank };
+  }
+
   private reshaped(node: Node, place: VectorPlace | undefined): VectorPlace | undefined {
     const target = partialVector(this.flow, node.inputs[1] ?? '');
     const rank = target?.length;
@@ -103,8 +115,10 @@ export function vectorsOf(flow: Flow, { from, steps }: ResidualStream): Vectors 
   const vectors = new Vectors(flow);
   const [first] = steps;
   // What a branch gives is laid out as what it is added to.
-  const placed = (step: ResidualStream['steps'][number]) =>
-    step.branches.map(({ output }) => vectors.of(output)).find((place) => place !== undefined);
+  const placed = ({ skip, branches }: ResidualStream['steps'][number]) => {
+    const place = branches.map(({ output }) => vectors.of(output)).find((found) => found !== undefined);
+    return place && { ...place, rank: place.rank ?? vectors.of(skip)?.rank };
+  };
   if (first && first.skip === from && vectors.of(from) === undefined) vectors.note(from, placed(first));
   for (const step of steps) vectors.note(step.sum, placed(step));
   return vectors;
