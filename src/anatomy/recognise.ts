@@ -12,6 +12,7 @@ import { isPictureConvolution } from './ops.js';
 import { patchOf } from './pictures.js';
 import { branchProduct } from './products.js';
 import { type ResidualStream, residualStream } from './residual.js';
+import { partsOf, rowsOfInputs, rowsOfTokens } from './rows.js';
 import { turnsOf, type Vectors, vectorsIn, vectorsOf } from './vectors.js';
 import { type Gap, merged, otherChains } from './words.js';
 
@@ -43,6 +44,10 @@ export function recognise(model: Model): Anatomy {
   const unembedding = isScores && isRaw ? { input: product.activation, logits: output } : undefined;
 
   const vectors = vectorsOf(flow, stream);
+  const isFed = inputs.some(({ role }) => role === 'token-ids' || role === 'codes');
+  const rowParts = isFed ? rowsOfTokens(flow, vectors, source, embedding) : rowsOfInputs(flow, embedding);
+  const [given, ...more] = partsOf(flow, vectors, stream.to, product?.activation ?? output) ?? [];
+  const headRows = given?.kind === 'tokens' && more.length === 0 && given.from > 0 ? given : undefined;
   const shown = [embedding, ...blocks.flatMap(vectorsIn), finalNorm?.output, unembedding?.input, unembedding?.logits];
 
   const missing = merged(gaps, blocks.length);
@@ -70,6 +75,8 @@ export function recognise(model: Model): Anatomy {
     vocabulary: rows ?? product?.columns,
     context,
     copies: parts.some(({ copies }) => copies),
+    rows: rowParts,
+    headRows: headRows && { from: headRows.from, to: headRows.to },
     turns: turnsOf(vectors, shown),
     parallelBlock: groups.some(isParallel),
     patch: patchOf(flow, source),

@@ -45,6 +45,14 @@ export class Vectors {
     return place;
   }
 
+  /** The one axis that a Slice cuts; undefined where it cuts several or nothing tells. */
+  sliced(node: Node): number | undefined {
+    const starts = intsAttribute(node, 'starts') ?? partialVector(this.flow, node.inputs[1] ?? '');
+    const given = intsAttribute(node, 'axes') ?? (node.inputs[3] ? partialVector(this.flow, node.inputs[3]) : undefined);
+    const axes = given ?? (starts && [...starts.keys()]);
+    return axes?.length === 1 ? axes[0] : undefined;
+  }
+
   private after(node: Node, depth: number): VectorPlace | undefined {
     const product = weightProduct(this.flow, node);
     const before = () => {

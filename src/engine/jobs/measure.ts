@@ -15,6 +15,7 @@ import type {
   Variant,
 } from '../contract/measure.js';
 import { makeFeeds } from '../inputs/feeds.js';
+import { checkRows } from '../inputs/rows.js';
 import { isCausal } from '../stages/causal.js';
 import { forward, type Lane, statesHeld } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
@@ -75,6 +76,7 @@ async function check(runner: StageRunner, { sequences }: MeasureRequest): Promis
       message: `${file} predicts no tokens: it has no output head over a vocabulary, so there is no perplexity.`,
     });
   }
+  checkRows(anatomy.rows, file);
   for (const { variants } of sequences)
     for (const { interventions } of variants)
       for (const { point, block } of interventions) valueAt(anatomy, point, block);
