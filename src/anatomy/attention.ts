@@ -1,5 +1,6 @@
 /** Attention sites: where a branch's pattern is, and how many heads it has. */
 import { DataType, type Node } from '../onnx/model.js';
+import type { Branch } from './addition.js';
 import type { Attention, PatternPart } from './anatomy.js';
 import { type Beside, headsBeside } from './beside.js';
 import { declaredExtents, type PartialVector } from './extents.js';
@@ -8,7 +9,6 @@ import { countedHeads, inputAs, outputAs } from './operators/table.js';
 import { factors, isPointwise, isSum } from './ops.js';
 import { branchProduct, type WeightProduct } from './products.js';
 import { type Projections, projections } from './projections.js';
-import type { Branch } from './residual.js';
 import { exact, type Site, sitesOf } from './sites.js';
 
 /** What was found in a branch. */

@@ -8,27 +8,11 @@
  * per-layer inputs; and what a branch adds to its own inside (a short convolution) is no link of it.
  */
 import type { Node } from '../onnx/model.js';
+import type { Addition, Branch } from './addition.js';
 import { between, type Flow } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { factors, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
-
-export interface Addition {
-  readonly node: Node;
-  /** What the skip term was before reshapes and scalings of its own: the residual point this addition reads. */
-  readonly skip: string;
-  readonly branches: readonly Branch[];
-  /** The sum: a residual point unless the model is post-norm. */
-  readonly sum: string;
-  readonly previous: Addition | undefined;
-  /** Additions on the chain up to and with this one. */
-  readonly length: number;
-}
-
-export interface Branch {
-  readonly output: string;
-  /** The nodes on the ways from the skip to the output. */
-  readonly nodes: ReadonlySet<Node>;
-}
+import { wholeAdditions } from './partial.js';
 
 /** An addition of the stream, and the residual points that it reads and leaves. */
 export interface Step extends Addition {
@@ -65,8 +49,8 @@ export function residualStream(flow: Flow): ResidualStream | undefined {
   const to = lastPoint(flow, walk, main);
   const steps: Step[] = [];
   let point = to;
-  for (const addition of additionsOf(main).reverse()) {
-    const from = pointOf(flow, walk, addition);
+  for (const addition of wholeAdditions(flow, walk.from, additionsOf(main)).reverse()) {
+    const from = addition.whole ?? pointOf(flow, walk, addition);
     steps.push({ ...addition, from, to: point, ending: operatorsTo(flow, walk, point, addition.sum) });
     point = from;
   }

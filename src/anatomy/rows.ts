@@ -187,6 +187,8 @@ function ownInputs(flow: Flow, { inputs }: Node): readonly string[] | undefined 
     }
     return found;
   });
-  const own = above.map((found, i) => [...found].filter((name) => !above.some((other, j) => j !== i && other.has(name))));
+  const own = above.map((found, i) =>
+    [...found].filter((name) => !above.some((other, j) => j !== i && other.has(name))),
+  );
   return own.every(({ length }) => length === 1) ? own.flat() : undefined;
 }

@@ -3,8 +3,8 @@
  * layers are convolutions over one token ([batch, D, 1, T], [batch, D, T]) or multiply by their weights from the left.
  */
 import { intAttribute, intsAttribute, type Node } from '../onnx/model.js';
-import { declaredExtents, partialVector } from './extents.js';
 import type { Block, Turn } from './anatomy.js';
+import { declaredExtents, partialVector } from './extents.js';
 import type { Flow } from './flow.js';
 import { factors, isPointwise } from './ops.js';
 import { type WeightProduct, weightProduct } from './products.js';
@@ -48,7 +48,8 @@ export class Vectors {
   /** The one axis that a Slice cuts; undefined where it cuts several or nothing tells. */
   sliced(node: Node): number | undefined {
     const starts = intsAttribute(node, 'starts') ?? partialVector(this.flow, node.inputs[1] ?? '');
-    const given = intsAttribute(node, 'axes') ?? (node.inputs[3] ? partialVector(this.flow, node.inputs[3]) : undefined);
+    const given =
+      intsAttribute(node, 'axes') ?? (node.inputs[3] ? partialVector(this.flow, node.inputs[3]) : undefined);
     const axes = given ?? (starts && [...starts.keys()]);
     return axes?.length === 1 ? axes[0] : undefined;
   }

@@ -8,8 +8,7 @@ import type { Prompt } from './prompt.js';
 export const noId = -1;
 
 /** The ids that are fed, without rows that have none. */
-export const idsOf = (tokens: readonly Token[]): number[] =>
-  tokens.flatMap(({ id }) => (id === noId ? [] : [id]));
+export const idsOf = (tokens: readonly Token[]): number[] => tokens.flatMap(({ id }) => (id === noId ? [] : [id]));
 
 /** Rows of h_0 for so many tokens or steps that are fed; undefined where only h_0 tells. */
 export function rowsFed(rows: Rows | undefined, length: number | undefined): number | undefined {

@@ -61,7 +61,11 @@ export class Inside {
     this.keep = chooseDial({ anatomy, weightBytes: summary.bytes, tokens, memory: request.memory, again: true }).keep;
 
     const output = loaded.predicts ? anatomy.unembedding?.logits : anatomy.output;
-    const taps = tapsOf(loaded, request, (this.known.positions ?? 0) > (prompt.tokens?.length ?? Number.POSITIVE_INFINITY));
+    const taps = tapsOf(
+      loaded,
+      request,
+      (this.known.positions ?? 0) > (prompt.tokens?.length ?? Number.POSITIVE_INFINITY),
+    );
     const others = loaded.predicts
       ? []
       : anatomy.outputs.filter(({ made }) => made !== 'states').map(({ name }) => name);
