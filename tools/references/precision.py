@@ -65,8 +65,8 @@ def passport(model: Decoder, points: dict[str, torch.Tensor]) -> dict:
     }
 
 
-def outlier_dims(model: Decoder, points: dict[str, torch.Tensor]) -> list[int]:
-    """LLM.int8(): dims of what q, k, v, the output projection and the MLP's first products read."""
+def outlier_dims(model: Decoder, points: dict[str, torch.Tensor], magnitude: float) -> list[int]:
+    """LLM.int8() with another magnitude than 6: dims of what q, k, v, the output projection and the MLP's first products read."""
     read = [
         x
         for k, block in enumerate(model.blocks)
@@ -76,7 +76,7 @@ def outlier_dims(model: Decoder, points: dict[str, torch.Tensor]) -> list[int]:
             block.n2(points[f"resid_mid.{k}"]),
         )
     ]
-    counts = torch.stack([(x.abs() >= 6).sum(0) for x in read])
+    counts = torch.stack([(x.abs() >= magnitude).sum(0) for x in read])
     # A layer has three of these inputs.
     layers = (counts.reshape(len(model.blocks), 3, -1).sum(1) > 0).sum(0) >= 0.25 * len(model.blocks)
     positions = counts.sum(0) >= 0.06 * len(read) * len(read[0])
@@ -94,7 +94,7 @@ def main() -> None:
                 "tokens": TOKENS,
                 "products": products(model, points),
                 "passport": passport(model, points),
-                "outlierDims": outlier_dims(model, points),
+                "outlierDims": {str(m): outlier_dims(model, points, m) for m in (6, 2)},
             }
         )
     write("test/references/precision.json", {"models": result})
