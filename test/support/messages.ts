@@ -31,6 +31,7 @@ const model = {
   bytes: 1e9,
   attention: true,
   missing: ['final norm: none'],
+  remarks: ['repeatability: 1 nodes draw at random'],
 };
 
 const budget = { model: '/m/model.onnx', memory: 1e9, threads: 0 };

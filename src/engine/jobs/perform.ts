@@ -68,7 +68,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const elapsed = stopwatch();
     // The larger of the two is the one at hand, whose bounds hold for both.
     const used = await use({ ...request, model: request.reference });
-    const other = new StageRunner(load(request.model), request.threads);
+    const other = new StageRunner(await load(request.model), request.threads);
     allowRunning();
     try {
       await comparePair({ reference: used.runner, model: other }, request, emit);
@@ -107,7 +107,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
         message: `${model} has no tokenizer.json beside it: put the model's own there.`,
       });
     }
-    const { vocabulary } = load(model).summary;
+    const { vocabulary } = (await load(model)).summary;
     if (vocabulary !== undefined) checkFit(tokenizer, vocabulary);
     const prefixIds = tokenizer.bos?.ids ?? [];
     const {
@@ -133,7 +133,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return ids.map((id) => tokenizer?.decode(id) ?? `token ${id}`);
   },
 
-  inspect: ({ model }) => inspect(load(model)),
+  inspect: async ({ model }) => inspect(await load(model)),
 
   identity: ({ model }) => modelIdentity(model),
 
