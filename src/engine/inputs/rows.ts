@@ -32,7 +32,7 @@ export function checkRows(rows: Rows | undefined, file: string): void {
  * @param fixed the one number of tokens that the file takes, where it takes no other
  * @throws SinkscopeError `input` where padding would stand among the rows
  */
-export function withRows(prompt: Prompt, rows: Rows | undefined, fixed: number | undefined): Prompt {
+export function withOtherRows(prompt: Prompt, rows: Rows | undefined, fixed: number | undefined): Prompt {
   if (rows?.kind === 'inputs' && prompt.tokens === undefined && prompt.source === 'features')
     return { ...prompt, named: (count) => inputRows(rows, count) };
   const { tokens } = prompt;
@@ -50,7 +50,7 @@ export function withRows(prompt: Prompt, rows: Rows | undefined, fixed: number |
     const length = tokens.length + padding;
     const place = (at: number) => (at < 0 ? at + length : at);
     const end = place(part.to ?? length);
-    found.push(...tokens.slice(place(part.from), end));
+    for (const token of tokens.slice(place(part.from), end)) found.push(token);
     padded ||= end > tokens.length;
   }
   return { ...prompt, tokens: found, total: prompt.total + found.length - tokens.length };
