@@ -34,7 +34,7 @@ export function recogniseInputs(flow: Flow, context: InputContext): Inputs {
   const graphInputs = flow.model.graph.inputs;
   const uses = new Map(graphInputs.map(({ name }) => [name, usesOf(flow, name, main, () => false)]));
   const usesOfAll = (name: string): Uses => uses.get(name) ?? { touches: [], through: [] };
-  const hasCache = graphInputs.some((info) => isFloat(info) && cacheAxis(usesOfAll(info.name), info.shape?.length));
+  const hasCache = graphInputs.some((info) => isFloat(info) && cacheAxis(usesOfAll(info.name), info.shape));
   const idsInput = graphInputs.find(({ name }) => start.kind === 'ids' && name === (start.input ?? start.equal[0]));
   const ids = idsInput && idAxes(flow, idsInput);
   let rows: number | undefined;
@@ -49,7 +49,22 @@ export function recogniseInputs(flow: Flow, context: InputContext): Inputs {
     const { role, how, tokenAxis, extents = {}, keeps, guessed = false } = found;
     return { name, role, type, shape, tokenAxis, extents, keeps, how, guessed };
   });
-  return { inputs, source: start.source, rows: start.rows, context: rows ?? tabulatedPositions(flow, main) };
+  const isMasked = inputs.some(({ role }) => role === 'attention-mask');
+  return {
+    inputs: isMasked ? inputs : inputs.map(unmasked),
+    source: start.source,
+    rows: start.rows,
+    context: rows ?? tabulatedPositions(flow, main),
+  };
+}
+
+/** A cache of a declared length in a model without a mask: its zeros are keys like others. */
+function unmasked(input: Input): Input {
+  const { role, tokenAxis, shape } = input;
+  const declared = role === 'past' && tokenAxis !== undefined ? shape?.[tokenAxis] : undefined;
+  if (typeof declared !== 'number' || declared === 0) return input;
+  const how = `key/value cache of ${declared} tokens: zeros, and nothing masks them, so that tokens see them as keys`;
+  return { ...input, how, guessed: true };
 }
 
 function usesOf(flow: Flow, input: string, main: ReadonlySet<string>, stopAt: (node: Node) => boolean): Uses {
@@ -118,7 +133,7 @@ function recognise(reader: Reader, context: InputContext): Recognised {
   if (isFloat(info) && isOrder(flow, info.name))
     return { role: 'order', how: 'the order of patches: ascending, so that they stay as they are' };
 
-  const cache = cacheAxis(all, rank);
+  const cache = cacheAxis(all, info.shape);
   if (isFloat(info) && cache) return pastOf(info, cache, context);
 
   const argument = argumentRole(direct, rank);

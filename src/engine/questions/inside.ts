@@ -54,6 +54,7 @@ export class Inside {
     this.lane = { values: new Map(feeds.values), interventions: request.interventions ?? [] };
     this.known = {
       tokens: prompt.tokens?.length,
+      unfilled: feeds.unfilled,
       positions: rowsFed(anatomy.rows, feeds.length),
       axis: countingAxis(anatomy, feeds, 'feeds' in request.prompt ? request.prompt.tokenAxis : undefined),
     };
