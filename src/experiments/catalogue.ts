@@ -9,6 +9,7 @@ import { lens } from './lens/index.js';
 import { merge } from './merge/index.js';
 import { outliers } from './outliers/index.js';
 import { perplexity } from './perplexity/index.js';
+import { precision } from './precision/index.js';
 import { ratios } from './ratios/index.js';
 import { streaming } from './streaming/index.js';
 import { survey } from './survey/index.js';
@@ -25,6 +26,7 @@ export const experiments: readonly Experiment[] = [
   compare,
   weights,
   outliers,
+  precision,
   quantised,
   lens,
   streaming,

@@ -48,12 +48,9 @@ function split(node: Node, { op, operands }: Counterpart, names: Names): Node[] 
   });
   const exact = names.fresh(`${output}#exact`);
   const axis = op === 'Softmax' ? node.attributes.get('axis') : undefined;
-  const computed = made(
-    op,
-    floats.map(({ outputs }) => outputs[0] ?? ''),
-    exact,
-    axis,
-  );
+  const operandsRead = floats.map(({ outputs }) => outputs[0] ?? '');
+  // By the name that the file knows the node by.
+  const computed = { ...made(op, operandsRead, exact, axis), name: node.name };
   const quantisation = node.inputs.slice(operands.length * 3, operands.length * 3 + 2);
   return [...floats, computed, made('QuantizeLinear', [exact, ...quantisation], output)];
 }

@@ -129,7 +129,7 @@ function withEpsilon(norm: Node, fused: Node): Node {
   return { ...norm, attributes: new Map([['epsilon', epsilon]]) };
 }
 
-/** A node in place of a part of `of`; trailing empty inputs and outputs are left out. */
+/** A node in place of a part of `of`, by its name; trailing empty inputs and outputs are left out. */
 function made(
   of: Node,
   op: string,
@@ -137,8 +137,7 @@ function made(
   outputs: readonly string[],
   attributes: Node['attributes'] = new Map(),
 ): Node {
-  const name = of.name === '' ? '' : `${of.name}/${op}`;
-  return { name, op, domain: '', inputs: trimmed(inputs), outputs: trimmed(outputs), attributes };
+  return { name: of.name, op, domain: '', inputs: trimmed(inputs), outputs: trimmed(outputs), attributes };
 }
 
 function trimmed(names: readonly string[]): readonly string[] {

@@ -33,8 +33,8 @@ export interface Encoding {
   readonly bos: boolean | undefined;
   /** How many of the text's own tokens are wanted, the first ones; by default all. */
   readonly most?: number | undefined;
-  /** Called whenever a part of a long text is done. */
-  readonly onPart?: (() => void) | undefined;
+  /** Called with the tokenizer's file before each part of a text. */
+  readonly onPart?: ((file: string) => void) | undefined;
 }
 
 export interface Encoded {
@@ -175,13 +175,20 @@ export class Tokenizer {
   }
 
   /** The first `most` tokens, without what stands before and after the text: that is put there by `encode`. */
-  async #encodeText(text: string, most = Number.POSITIVE_INFINITY, onPart = () => {}): Promise<PlacedIds[]> {
+  async #encodeText(
+    text: string,
+    most = Number.POSITIVE_INFINITY,
+    onPart: (file: string) => void = () => {},
+  ): Promise<PlacedIds[]> {
     const parts: PlacedIds[] = [];
     let room = most;
-    for await (const { ids, ranges } of encodeParts(text, this.#partLength, (part) => this.#encodePart(part))) {
+    const encode = (part: string) => {
+      onPart(this.file);
+      return this.#encodePart(part);
+    };
+    for await (const { ids, ranges } of encodeParts(text, this.#partLength, encode)) {
       parts.push({ ids: ids.slice(0, room), ranges: ranges.slice(0, room) });
       room -= ids.length;
-      onPart();
       if (room <= 0) break;
     }
     return parts;

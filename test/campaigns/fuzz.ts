@@ -328,8 +328,12 @@ function told({ code, message }: Problem): Said {
   return { outcome: code, wrong: [...crashed(message), ...wrongIn(message)] };
 }
 
-/** What is said of an engine that ended itself; one that its guard has ended says what for, which is right. */
-const crashed = (text: string): string[] => /The engine process ended unexpectedly \(.*?\)/.exec(text) ?? [];
+/**
+ * What is said of an engine that ended itself. One that its guard has ended says what for, which is right; so does one
+ * that the tokenizer library has ended, which it does where a pattern takes more steps than it allows.
+ */
+const crashed = (text: string): string[] =>
+  /The engine process ended unexpectedly \(.*?\)(?! while .*tokenizer\.json was applied to the text)/.exec(text) ?? [];
 
 async function throughCommandLine(place: Place, ask: Ask): Promise<Tried> {
   const ended = await run(place, argumentsOf(place, ask));

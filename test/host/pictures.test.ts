@@ -59,7 +59,17 @@ describe('Analyze Image', () => {
       'patch 0,0',
       'patch 0,1',
     ]);
-    assert.deepEqual(run.analysis.tokens?.picture, { file: picture.fsPath, ...reference.picture });
+    assert.deepEqual(run.analysis.tokens?.picture, {
+      file: picture.fsPath,
+      ...reference.picture,
+      // As the configuration asks: the numbers below are those of transformers.
+      prepared: [
+        'shorter edge resized to 36 (bicubic)',
+        'middle 32 × 32 cut out',
+        'bytes × 0.00392157',
+        'minus 0.485, 0.456, 0.406, divided by 0.229, 0.224, 0.225',
+      ],
+    });
     assert.equal(run.analysis.layers.length, reference.layers.length);
     const near = (actual: number, expected: number) => assert.ok(Math.abs(actual / expected - 1) < 1e-4);
     for (const [k, expected] of reference.layers.entries()) {

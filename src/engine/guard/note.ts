@@ -1,10 +1,14 @@
-/** What the guard of the engine's process is told, and what it says before it ends that process. */
+/** What the guard of the engine's process is told, and what it says: what that process is at, and why it ends it. */
 import * as v from 'valibot';
 
 const count = v.pipe(v.number(), v.minValue(0));
 
-/** Said on a pipe of its own to the parent, a line of JSON. `what` the process was at, in words. */
+/**
+ * Said on a pipe of its own to the parent, a line of JSON each. `what` the process is at, in words: should native code
+ * end it, only the parent is left to say what it was at.
+ */
 export const note = v.variant('kind', [
+  v.object({ kind: v.literal('at'), what: v.string() }),
   v.object({ kind: v.literal('memory'), what: v.string(), bytes: count, limit: count }),
   v.object({ kind: v.literal('time'), what: v.string(), seconds: count }),
 ]);

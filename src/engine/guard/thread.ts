@@ -15,6 +15,7 @@ let since = performance.now();
 let ending = false;
 
 parentPort?.on('message', (message: Bounds) => {
+  if (message.what !== bounds.what) say({ kind: 'at', what: message.what });
   bounds = message;
   since = performance.now();
 });
@@ -34,7 +35,11 @@ setInterval(() => {
 function end(note: Note): void {
   if (ending) return;
   ending = true;
-  parent.write(`${JSON.stringify(note)}\n`, () => kill());
+  say(note, () => kill());
+}
+
+function say(note: Note, then?: () => void): void {
+  parent.write(`${JSON.stringify(note)}\n`, then);
 }
 
 function kill(): void {

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import type { Problem } from '../../errors.js';
 import { type FromChild, type JobType, type RequestOf, readFromChild, type ToChild } from '../contract/protocol.js';
 import { pipe } from '../guard/note.js';
-import { noteProblem } from './noted.js';
+import { endProblem } from './noted.js';
 import { sandboxFlags } from './sandbox.js';
 
 /** What is done with what the child says of a job. */
@@ -50,14 +50,12 @@ export class Connection {
     const guard = this.child.stdio[pipe];
     if (guard instanceof Readable)
       guard.setEncoding('utf8').on('data', (text: string) => {
-        this.noted += text;
+        this.noted = (this.noted + text).slice(-tailLength);
       });
     this.child.on('message', (message) => this.receive(message));
-    this.child.on('error', (error) => this.end(crash(error.message, this.tail)));
+    this.child.on('error', (error) => this.end(this.problem(error.message)));
     // Not `exit`: what the child wrote last may still be on its way.
-    this.child.on('close', (code, signal) =>
-      this.end(noteProblem(this.noted) ?? crash(signal ?? `exit code ${code}`, this.tail)),
-    );
+    this.child.on('close', (code, signal) => this.end(this.problem(signal ?? `exit code ${code}`)));
   }
 
   get alive(): boolean {
@@ -72,7 +70,7 @@ export class Connection {
     const id = ++this.lastId;
     this.jobs.set(id, job);
     this.child.send({ id, type, request } satisfies ToChild, (error) => {
-      if (error) this.end(crash(error.message, this.tail));
+      if (error) this.end(this.problem(error.message));
     });
   }
 
@@ -89,6 +87,10 @@ export class Connection {
     else if (this.jobs.get(message.id)?.receive(message)) this.jobs.delete(message.id);
   }
 
+  private problem(cause: string): Problem {
+    return endProblem(cause, this.noted, this.tail);
+  }
+
   /** Keeps what may explain an end. */
   private keep(text: string): void {
     this.tail = (this.tail + text).slice(-tailLength);
@@ -101,14 +103,4 @@ export class Connection {
     this.jobs.clear();
     for (const job of jobs) job.fail(problem, this.child.pid);
   }
-}
-
-/** @param cause what ended the process: a signal, an exit code, or why it could not be started */
-function crash(cause: string, output: string): Problem {
-  const memory = cause === 'SIGKILL' ? ', most likely because memory ran out' : '';
-  return {
-    code: 'crashed',
-    message: `The engine process ended unexpectedly (${cause})${memory}. Try a shorter text or a lower memory setting; the next run starts afresh.`,
-    detail: output === '' ? undefined : output,
-  };
 }

@@ -6,6 +6,8 @@ import { partialFile } from '../../saving.js';
 import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
 import type { Inspection } from '../contract/inspection.js';
 import type { DoneEvent, MeasuredEvent, MeasureRequest, ProgressEvent } from '../contract/measure.js';
+import type { PairedEvent, PairRequest } from '../contract/pair.js';
+import type { PrecisionEvent, PrecisionRequest } from '../contract/precision.js';
 import {
   type AnswerOf,
   checkSaid,
@@ -79,6 +81,29 @@ export class Engine {
     signal?: AbortSignal,
   ): AsyncGenerator<StatesEvent | MeanEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
     return this.stream('states', request, signal);
+  }
+
+  /**
+   * Runs sequences through a model and a file made from it, side by side, and says how far the file is from it,
+   * sequence by sequence, then `done` or `failed`; how far they are is said as {@link measure} does. Starts and is
+   * cancelled as {@link analyze} is.
+   */
+  pair(
+    request: PairRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<PairedEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
+    return this.stream('pair', request, signal);
+  }
+
+  /**
+   * Runs one sequence and tells of the tensors where precision is lost, block by block, and `done` or `failed` at last.
+   * Starts and is cancelled as {@link analyze} is.
+   */
+  precision(
+    request: PrecisionRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<PrecisionEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
+    return this.stream('precision', request, signal);
   }
 
   /**

@@ -1,18 +1,33 @@
-/** What the guard of the engine's process says, as a problem. */
+/** How the engine's process ended, as a problem. */
 import * as v from 'valibot';
 import type { Problem } from '../../errors.js';
 import { type Note, note } from '../guard/note.js';
 
-/** @param text what came from the guard; undefined where that is nothing, or not whole */
-export function noteProblem(text: string): Problem | undefined {
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), note), text);
-  return parsed.success ? { code: 'crashed', message: inWords(parsed.output) } : undefined;
+/**
+ * Why the process ended that nobody had asked to.
+ *
+ * @param cause what ended it: a signal, an exit code, or why it could not be started
+ * @param said what its guard said, lines of notes; anything else in it is left out
+ * @param output what the process wrote last, for the log
+ */
+export function endProblem(cause: string, said: string, output: string): Problem {
+  const notes = said.split('\n').flatMap((line) => {
+    const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), note), line);
+    return parsed.success ? [parsed.output] : [];
+  });
+  const message = inWords(notes.at(-1), cause);
+  return { code: 'crashed', message, detail: output === '' ? undefined : output };
 }
 
-function inWords(said: Note): string {
-  if (said.kind === 'time') {
+function inWords(said: Note | undefined, cause: string): string {
+  if (said?.kind === 'time') {
     return `The engine process was ended: ${said.seconds} s had gone by while ${said.what}, with no end in sight. Check the files, or try a shorter text; the next run starts afresh.`;
   }
-  const [bytes, limit] = [said.bytes, said.limit].map((count) => `${(count / 2 ** 30).toFixed(1)} GB`);
-  return `The engine process was ended: it held ${bytes} while ${said.what}, and may hold ${limit}. Try a shorter text or a smaller file, or raise the memory setting; the next run starts afresh.`;
+  if (said?.kind === 'memory') {
+    const [bytes, limit] = [said.bytes, said.limit].map((count) => `${(count / 2 ** 30).toFixed(1)} GB`);
+    return `The engine process was ended: it held ${bytes} while ${said.what}, and may hold ${limit}. Try a shorter text or a smaller file, or raise the memory setting; the next run starts afresh.`;
+  }
+  const memory = cause === 'SIGKILL' ? ', most likely because memory ran out' : '';
+  const at = said ? ` while ${said.what}` : '';
+  return `The engine process ended unexpectedly (${cause})${at}${memory}. Check the files, or try a shorter text or a lower memory setting; the next run starts afresh.`;
 }

@@ -37,7 +37,7 @@ export interface Limits {
   readonly context: number;
   readonly because: string;
   /** Called whenever a part of a long text is tokenised. */
-  readonly onPart?: (() => void) | undefined;
+  readonly onPart?: ((file: string) => void) | undefined;
 }
 
 /** Tokens that stand nowhere in a text. */

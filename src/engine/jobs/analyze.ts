@@ -26,7 +26,7 @@ type Emit = (event: EventOf<'analyze'>) => Promise<void>;
  * Runs `request` and emits its events, up to and without `finished`.
  *
  * @param usedBefore whether the model has been run before and may be again
- * @param onPart called whenever a part of a long text is tokenised
+ * @param onPart called with the `tokenizer.json` before each part of a text is tokenised
  * @returns what the run leaves for questions
  * @throws SinkscopeError for whatever goes wrong
  */
@@ -36,7 +36,7 @@ export async function runAnalysis(
   request: RunRequest,
   usedBefore: boolean,
   emit: Emit,
-  onPart?: () => void,
+  onPart?: (file: string) => void,
 ): Promise<Inside> {
   const prompt = await readPrompt(request, { ...limitsOf(loaded, request), onPart }, () => loaded.tokenizer());
   for (const { point, block } of request.interventions ?? []) valueAt(loaded.anatomy, point, block);

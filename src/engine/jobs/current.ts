@@ -6,7 +6,7 @@ import type { Bounds } from '../guard/note.js';
 import type { Inside } from '../questions/inside.js';
 import { type LoadedModel, loadModel, versionOf } from '../stages/loaded.js';
 import { StageRunner } from '../stages/runner.js';
-import { idleBounds, readingBounds, runningBounds } from './bounds.js';
+import { idleBounds, readingBounds, runningBounds, tokenisingBounds } from './bounds.js';
 
 /** The model that was run last, its sessions, and the run that questions are about. */
 export interface Current {
@@ -80,6 +80,11 @@ export function checkAsRead(model: LoadedModel): void {
  */
 export function allowReading(what: string): void {
   guard.allow(readingBounds(what, bounds()));
+}
+
+/** From now on a part of a text is tokenised, with a `tokenizer.json`. */
+export function allowTokenising(file: string): void {
+  guard.allow(tokenisingBounds(file, bounds()));
 }
 
 /** From now on the model at hand runs, or nothing is done and it keeps what it has. */

@@ -5,10 +5,13 @@ import { modelIdentity } from '../../onnx/identity.js';
 import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
 import { answer } from '../questions/answers.js';
+import { StageRunner } from '../stages/runner.js';
 import { runAnalysis } from './analyze.js';
-import { allowReading, allowRunning, checkAsRead, lastRun, load, use } from './current.js';
+import { allowReading, allowRunning, allowTokenising, checkAsRead, lastRun, load, use } from './current.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
+import { comparePair } from './pair.js';
+import { tellPrecision } from './precision.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
 
@@ -34,8 +37,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
       await emit(event);
       if (event.type === 'layer' && event.layer <= 1) firstLayerSeconds = elapsed();
     };
-    const onPart = () => allowReading(reading(request.model));
-    const run = await runAnalysis(used.loaded, used.runner, request, used.runs > 0, report, onPart);
+    const run = await runAnalysis(used.loaded, used.runner, request, used.runs > 0, report, allowTokenising);
     checkAsRead(used.loaded);
     used.run = run;
     used.runs++;
@@ -58,6 +60,30 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const used = await use(request);
     allowRunning();
     await reduceStates(used.runner, request, before, emit);
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async pair(request, emit) {
+    const elapsed = stopwatch();
+    // The larger of the two is the one at hand, whose bounds hold for both.
+    const used = await use({ ...request, model: request.reference });
+    const other = new StageRunner(load(request.model), request.threads);
+    allowRunning();
+    try {
+      await comparePair({ reference: used.runner, model: other }, request, emit);
+    } finally {
+      await other.release();
+    }
+    for (const { loaded } of [used, other]) checkAsRead(loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async precision(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    await tellPrecision(used.runner, request, emit);
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
@@ -93,7 +119,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
       bos,
       // A prefix that the text spells is none of those that are wanted of it.
       most: most === undefined ? undefined : most + prefixIds.length,
-      onPart: () => allowReading(reading(model)),
+      onPart: allowTokenising,
     });
     // Put there, or written in the text: either way it is the prefix of what is run.
     const prefix = isPrefixed ? prefixIds : [];

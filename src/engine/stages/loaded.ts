@@ -1,6 +1,8 @@
 /** A model file that has been read and recognised: all that runs and queries start from. */
 import { statSync } from 'node:fs';
 import type { Anatomy } from '../../anatomy/anatomy.js';
+import { type LinearInput, linearInputs } from '../../anatomy/linear.js';
+import { type Norm, normsOf } from '../../anatomy/norms.js';
 import { isPrepacked } from '../../anatomy/ops.js';
 import { withPatterns } from '../../anatomy/patterns.js';
 import { recognise } from '../../anatomy/recognise.js';
@@ -40,6 +42,9 @@ export interface LoadedModel {
   readonly weights: readonly string[];
   /** Read when first asked for; undefined where there is none. */
   tokenizer(): Tokenizer | undefined;
+  /** What products with a weight read; found when first asked for. */
+  linear(): readonly LinearInput[];
+  norms(): readonly Norm[];
 }
 
 /**
@@ -57,6 +62,8 @@ export function loadModel(file: string): LoadedModel {
   const patterned = withPatterns(turned.model, turned.anatomy);
   const { model, anatomy, patterns } = patterned;
   const config = modelConfig(file);
+  let linear: readonly LinearInput[] | undefined;
+  let norms: readonly Norm[] | undefined;
   let tokenizer: { readonly found: Tokenizer | undefined } | undefined;
   return {
     file,
@@ -74,6 +81,15 @@ export function loadModel(file: string): LoadedModel {
     tokenizer: () => {
       tokenizer ??= { found: loadTokenizer(file) };
       return tokenizer.found;
+    },
+    linear: () => {
+      // Without the products that rebuild patterns.
+      linear ??= linearInputs(prepared, anatomy);
+      return linear;
+    },
+    norms: () => {
+      norms ??= normsOf(prepared, anatomy);
+      return norms;
     },
   };
 }

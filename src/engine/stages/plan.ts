@@ -9,8 +9,9 @@
  * a main-path value is carried in place of the value.
  */
 import type { Anatomy } from '../../anatomy/anatomy.js';
-import { type GraphIndex, indexGraph } from '../../onnx/graph.js';
-import type { Graph, Node } from '../../onnx/model.js';
+import { homesOf, isShape, residualPoints } from '../../anatomy/homes.js';
+import { indexGraph } from '../../onnx/graph.js';
+import type { Graph } from '../../onnx/model.js';
 import { greatest, least } from '../../statistics/numbers.js';
 
 /** A part of the graph that one session runs. */
@@ -49,8 +50,8 @@ export interface Plan {
 export function makePlan(graph: Graph, anatomy: Anatomy, taps: Taps, head: readonly string[]): Plan {
   const index = indexGraph(graph);
   const graphInputs = new Set(graph.inputs.map((input) => input.name));
-  const residuals = [anatomy.embedding, ...anatomy.blocks.map((block) => block.residPost)];
-  const homes = findHomes(graph, index, anatomy, residuals);
+  const residuals = residualPoints(anatomy);
+  const homes = homesOf(graph, index, anatomy);
 
   /** Walks back from `outputs` to what a stage that begins with block `first` has to be given. */
   const inputsOf = (first: number, outputs: readonly string[], given: readonly string[] = []): string[] => {
@@ -120,37 +121,4 @@ function merge(stages: readonly Stage[]): Stage {
   const inputs = new Set(stages.flatMap((stage) => stage.inputs).filter((input) => !outputs.has(input)));
   const blocks = stages.flatMap((stage) => [stage.first, stage.last]);
   return { first: least(blocks), last: greatest(blocks), inputs: [...inputs], outputs: [...outputs] };
-}
-
-/** For every value that may be carried, the block that computes it. */
-function findHomes(
-  graph: Graph,
-  index: GraphIndex,
-  anatomy: Anatomy,
-  residuals: readonly string[],
-): Map<string, number> {
-  const cuts = new Map(residuals.map((name, k) => [name, k] as const));
-  const homes = new Map<string, number>();
-  // What lies between the token lookup and h_0 has level -1.
-  const levels = new Map<string, number>([
-    [anatomy.source, -1],
-    [anatomy.embedding, 0],
-  ]);
-  for (const node of graph.nodes) {
-    const inputLevels = index.inputsOf(node).flatMap((input) => levels.get(input) ?? []);
-    const level = inputLevels.length > 0 ? greatest(inputLevels) : undefined;
-    for (const output of node.outputs) {
-      const own = cuts.get(output) ?? (output === anatomy.source ? -1 : undefined);
-      const home = cuts.get(output) ?? (own ?? level ?? Number.NaN) + 1;
-      if (Number.isNaN(home)) continue;
-      homes.set(output, home);
-      if (own !== undefined) levels.set(output, own);
-      else if (level !== undefined && !isShape(node)) levels.set(output, level);
-    }
-  }
-  return homes;
-}
-
-function isShape(node: Node | undefined): boolean {
-  return node?.domain === '' && (node.op === 'Shape' || node.op === 'Size');
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { noteProblem } from '../../../src/engine/host/noted.js';
+import { endProblem } from '../../../src/engine/host/noted.js';
 import { root } from '../../support/files.js';
 
 let folder: string;
@@ -23,26 +23,27 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Has a process under guard misbehave, and gives what the guard said and how the process ended. */
-async function misbehave(how: 'hoard' | 'spin') {
+async function misbehave(how: 'hoard' | 'spin' | 'give up') {
   const child = fork(program, { stdio: ['ignore', 'ignore', 'inherit', 'ipc', 'pipe'], execArgv: [] });
   const said = child.stdio[4];
   if (!said || !('readable' in said)) throw new Error('the guard has no pipe');
   child.send(how);
+  if (how === 'give up') said.once('readable', () => child.send('now'));
   const [note, [, signal]] = await Promise.all([text(said), once(child, 'exit')]);
-  return { problem: noteProblem(note), signal };
+  return { problem: endProblem(signal, note, ''), signal };
 }
 
 it('ends a process that holds more than it may, and says so', async () => {
   const { problem, signal } = await misbehave('hoard');
   expect(signal).toBe('SIGKILL');
-  expect(problem?.code).toBe('crashed');
-  expect(problem?.message).toMatch(/^The engine process was ended: it held [\d.]+ GB while it hoarded, and may hold/);
+  expect(problem.code).toBe('crashed');
+  expect(problem.message).toMatch(/^The engine process was ended: it held [\d.]+ GB while it hoarded, and may hold/);
 });
 
 it('ends a process whose time is up although its main thread hears nothing, and says so', async () => {
   const { problem, signal } = await misbehave('spin');
   expect(signal).toBe('SIGKILL');
-  expect(problem?.message).toMatch(/^The engine process was ended: 0\.1 s had gone by while it spun, with no end/);
+  expect(problem.message).toMatch(/^The engine process was ended: 0\.1 s had gone by while it spun, with no end/);
 });
 
 it('ends a process whose parent is gone although its main thread hears nothing', async () => {
@@ -62,9 +63,15 @@ it('ends a process whose parent is gone although its main thread hears nothing',
   expect(grandparent.stdout.closed).toBe(true);
 });
 
+it('says what a process was at that native code ended', async () => {
+  const { problem, signal } = await misbehave('give up');
+  expect(signal).toBe('SIGABRT');
+  expect(problem.message).toMatch(/^The engine process ended unexpectedly \(SIGABRT\) while it gave up\. Check/);
+});
+
 it.each(['', 'Segmentation fault', '{"kind":"memory"}', '{"kind":"time","what":"a","seconds":1'])(
   'takes %j for nothing that a guard says',
   (said) => {
-    expect(noteProblem(said)).toBeUndefined();
+    expect(endProblem('SIGBUS', said, '').message).toMatch(/^The engine process ended unexpectedly \(SIGBUS\)\. /);
   },
 );

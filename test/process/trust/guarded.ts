@@ -13,6 +13,12 @@ async function misbehave(): Promise<void> {
       // Filled, for what is not touched takes no memory; and outside of JavaScript's heap, as tensors are.
       for (;;) hoard.push(Buffer.alloc(2 ** 24, hoard.length + 1));
     }
+    if (how === 'give up') {
+      guard.allow({ what: 'it gave up', bytes: Number.POSITIVE_INFINITY });
+      // As native code does, when the guard has been heard.
+      process.once('message', () => process.abort());
+      return;
+    }
     guard.allow({ what: 'it spun', bytes: Number.POSITIVE_INFINITY, seconds: how === 'spin' ? 0.1 : undefined });
     // To whoever waits for it; then nothing is heard any more.
     process.stdout.write(`${process.pid}\n`, () => {

@@ -1,0 +1,203 @@
+/**
+ * One sequence through the blocks, and what its tensors are like where precision is lost: residual points, norms, what
+ * products with a weight read and give. Each is reduced while it is there.
+ */
+import type { LinearInput } from '../../anatomy/linear.js';
+import { SinkscopeError } from '../../errors.js';
+import { DataType } from '../../onnx/model.js';
+import { hiddenStatistics } from '../../statistics/hidden.js';
+import { countAbove } from '../../statistics/int8.js';
+import { roundingCosts } from '../../statistics/rounding.js';
+import { checkIds } from '../../tokens/tokenizer.js';
+import type { ProgressEvent } from '../contract/measure.js';
+import type { PrecisionEvent, PrecisionPoint, PrecisionRequest, ProductInput } from '../contract/precision.js';
+import { makeFeeds } from '../inputs/feeds.js';
+import { checkRows } from '../inputs/rows.js';
+import { forward, type Lane } from '../stages/forward.js';
+import { Head } from '../stages/head.js';
+import { chooseDial, logitRows } from '../stages/memory.js';
+import { overflowing } from '../stages/overflowing.js';
+import { makePlan } from '../stages/plan.js';
+import type { StageRunner } from '../stages/runner.js';
+import { floats, rowsOf, sliceRows, type Value, type Values } from '../tensors/value.js';
+import { type Vectors, vectorsOf } from '../tensors/vectors.js';
+import { progressOf } from './progress.js';
+
+/** The largest number of half precision. */
+const largestHalf = 65_504;
+
+/** What is looked at, and what of its tensor counts. */
+interface Wanted {
+  readonly block: number;
+  readonly tensor: string;
+  readonly axis: number;
+  readonly point: PrecisionPoint['point'];
+  readonly part?: string;
+  readonly input?: LinearInput;
+}
+
+/**
+ * Runs the sequence and emits what its tensors are like, block by block.
+ *
+ * @throws SinkscopeError `input` for an id out of range, or where rows are no tokens; `too-long` above the context
+ */
+export async function tellPrecision(
+  runner: StageRunner,
+  request: PrecisionRequest,
+  emit: (event: PrecisionEvent | ProgressEvent) => Promise<void>,
+): Promise<void> {
+  const { loaded } = runner;
+  const { anatomy, model, summary } = loaded;
+  const { ids, memory } = request;
+  if (summary.context !== undefined && ids.length > summary.context) {
+    throw new SinkscopeError({
+      code: 'too-long',
+      message: `The sequence of ${ids.length} tokens is longer than the model's context of ${summary.context}; choose a shorter one.`,
+      limit: { tokens: ids.length, context: summary.context },
+    });
+  }
+  checkIds(ids, summary.vocabulary);
+  checkRows(anatomy.rows, loaded.file);
+  const wanted = wantedOf(runner);
+  const unmeasured = loaded.linear().length - wanted.filter(({ input }) => input).length;
+  const taps = new Map<number, string[]>();
+  for (const { block, tensor } of wanted) taps.set(block, [...(taps.get(block) ?? []), tensor]);
+  const plan = makePlan(model.graph, anatomy, taps, []);
+  const feeds = makeFeeds(anatomy.inputs, new Map(), ids);
+  const lane: Lane = { values: new Map(feeds.values), interventions: [] };
+  const rows = { tokens: ids.length, positions: feeds.length ?? ids.length };
+  const dial = chooseDial({ anatomy, weightBytes: summary.bytes, tokens: rows.positions, memory, again: false });
+  const head = headOf(runner, memory);
+  const lasting = head?.stage.inputs ?? [];
+  const report = progressOf(anatomy, dial, 0, 1);
+  let open: readonly Wanted[] = wanted;
+  for await (const { stage, results } of forward(runner, { plan, stages: plan.stages, keep: false, lasting }, [lane])) {
+    for (const event of report(stage)) await emit(event);
+    const at = (tensor: string) => results.get(tensor) ?? lane.values.get(tensor);
+    const here = open.filter(({ tensor }) => at(tensor) !== undefined);
+    open = open.filter((one) => !here.includes(one));
+    const found = here.flatMap((one) => reading(one, at(one.tensor), rows, request.outlier));
+    const points = found.map(({ point }) => point);
+    const spills = points.some(({ max, nonFinite }) => max > largestHalf || nonFinite > 0);
+    await emit({
+      type: 'precision',
+      block: stage.last,
+      inputs: found.flatMap(({ input }) => input ?? []),
+      points,
+      unmeasured: stage.last === 0 ? unmeasured : 0,
+      overflowing: spills ? await overflowing(runner, plan, stage, lane.values, largestHalf) : [],
+    });
+  }
+  if (head) await emit(await logitsEvent(head, lane.values, rows.tokens, anatomy.layers + 1));
+}
+
+/** What there is to look at, each tensor once in a role, in the order of the graph. */
+function wantedOf({ loaded }: StageRunner): readonly Wanted[] {
+  const { anatomy, model } = loaded;
+  const residual = anatomy.blocks.flatMap(({ residMid, residPost }, index): Wanted[] => [
+    ...(residMid === undefined
+      ? []
+      : [{ block: index + 1, tensor: residMid, axis: -1, point: 'resid_mid' } satisfies Wanted]),
+    { block: index + 1, tensor: residPost, axis: -1, point: 'resid_post' },
+  ]);
+  const read = new Set(loaded.linear().map(({ tensor }) => tensor));
+  const norms = loaded
+    .norms()
+    .flatMap(({ block, output, squares }): Wanted[] => [
+      ...(squares === undefined ? [] : [{ block, tensor: squares, axis: -1, point: 'norm_squares' } satisfies Wanted]),
+      ...(output === undefined || read.has(output)
+        ? []
+        : [{ block, tensor: output, axis: -1, point: 'norm' } satisfies Wanted]),
+    ]);
+  const given = new Set(model.graph.inputs.map(({ name }) => name));
+  const products = loaded.linear().flatMap((input): Wanted[] => {
+    const { block, part, tensor, axis } = input;
+    if (part === 'beside' || given.has(tensor)) return [];
+    return [
+      { block, tensor, axis, point: 'input', part, input },
+      ...input.products.flatMap(({ node, side, part }): Wanted[] => {
+        // What is inside an operator is no value of the graph; logits are looked at in parts.
+        const [output = ''] = node.outputs;
+        return side === undefined || part === 'head' ? [] : [{ block, tensor: output, axis, point: 'product', part }];
+      }),
+    ];
+  });
+  return [{ block: 0, tensor: anatomy.embedding, axis: -1, point: 'resid_post' }, ...residual, ...norms, ...products];
+}
+
+const floating: ReadonlySet<number> = new Set([DataType.float, DataType.float16, DataType.double]);
+
+interface Rows {
+  readonly tokens: number;
+  /** More than the tokens where the file takes one length alone. */
+  readonly positions: number;
+}
+
+interface Reading {
+  readonly point: PrecisionPoint;
+  /** Of what products read. */
+  readonly input: ProductInput | undefined;
+}
+
+function reading(wanted: Wanted, value: Value | undefined, rows: Rows, outlier: number): readonly Reading[] {
+  if (!value || !floating.has(value.type) || value.dims.length < -wanted.axis) return [];
+  const { point, part, block, tensor, input } = wanted;
+  const isResidual = point === 'resid_post' || point === 'resid_mid';
+  const vectors = isResidual
+    ? { values: floats(sliceRows(value, 0, rows.tokens)), rows: rows.tokens, dims: rowsOf(value).dims }
+    : cropped(vectorsOf(value, wanted.axis), rows);
+  const statistics = hiddenStatistics(vectors.values, vectors.rows, vectors.dims);
+  const [top] = statistics.top;
+  const extent = {
+    block,
+    tensor,
+    max: Math.abs(top?.value ?? 0),
+    token: vectors.rows === rows.tokens ? top?.token : undefined,
+    dim: top?.dim ?? 0,
+    median: statistics.median,
+    nonFinite: statistics.nonFinite,
+  };
+  const found = { point: { ...extent, point, part }, input: undefined };
+  if (!input || part === undefined) return [found];
+  const reduced: ProductInput = {
+    ...extent,
+    part,
+    nodes: input.products.map(({ node }) => ({ name: node.name, op: node.op })),
+    weights: [...new Set(input.products.flatMap(({ stored }) => stored))],
+    rows: vectors.rows,
+    dims: vectors.dims,
+    ...roundingCosts(vectors.values, statistics.tokenMax, vectors.dims),
+    outliers: countAbove(vectors.values, vectors.dims, outlier),
+  };
+  return [{ ...found, input: reduced }];
+}
+
+/** Without the positions that are no tokens. */
+function cropped(vectors: Vectors, { tokens, positions }: Rows): Vectors {
+  if (vectors.rows !== positions || positions === tokens) return vectors;
+  return { ...vectors, rows: tokens, values: vectors.values.subarray(0, tokens * vectors.dims) };
+}
+
+/** The output head, where it gives scores over a vocabulary. */
+function headOf(runner: StageRunner, memory: number): Head | undefined {
+  const { anatomy, model, predicts } = runner.loaded;
+  const logits = anatomy.unembedding?.logits;
+  if (!predicts || logits === undefined) return undefined;
+  const stage = makePlan(model.graph, anatomy, new Map(), [logits]).stages.find(({ first }) => first > anatomy.layers);
+  const residual = anatomy.blocks.at(-1)?.residPost ?? anatomy.embedding;
+  return stage && new Head(runner, stage, residual, logits, logitRows(anatomy, memory));
+}
+
+async function logitsEvent(head: Head, values: Values, tokens: number, block: number): Promise<PrecisionEvent> {
+  const tensor = head.stage.outputs[0] ?? '';
+  let largest: PrecisionPoint | undefined;
+  for await (const { from, to, logits } of head.parts(values, 0, tokens, false)) {
+    const { top, median, nonFinite } = hiddenStatistics(logits, to - from, logits.length / (to - from));
+    const [first] = top;
+    const found = { max: Math.abs(first?.value ?? 0), token: from + (first?.token ?? 0), dim: first?.dim ?? 0 };
+    const more = nonFinite + (largest?.nonFinite ?? 0);
+    const kept = largest && largest.max >= found.max ? largest : { ...found, median };
+    largest = { ...kept, block, tensor, point: 'logits', part: 'head', nonFinite: more };
+  }
+  return { type: 'precision', block, inputs: [], points: largest ? [largest] : [], unmeasured: 0, overflowing: [] };
+}
