@@ -7,7 +7,7 @@ import type { RowPart, Rows } from './anatomy.js';
 import { partialVector } from './extents.js';
 import { downstream, type Flow } from './flow.js';
 import { isPointwise } from './ops.js';
-import type { Vectors } from './vectors.js';
+import type { VectorAxes } from './vectors.js';
 
 /** How many nodes a way back may have. */
 const maxSteps = 64;
@@ -15,7 +15,7 @@ const maxSteps = 64;
 /** Rows of `value` as parts of those of `source`; undefined where they cannot be followed. */
 export function partsOf(
   flow: Flow,
-  vectors: Vectors,
+  vectors: VectorAxes,
   source: string,
   value: string,
   main = downstream(flow, source),
@@ -47,7 +47,7 @@ export function partsOf(
 }
 
 /** Whether an operator joins or cuts along an axis that is neither that of a vector nor the first of three. */
-function countsRows(vectors: Vectors, node: Node, value: string): boolean {
+function countsRows(vectors: VectorAxes, node: Node, value: string): boolean {
   const { axis: own, rank } = vectors.of(value) ?? { axis: -1, rank: undefined };
   const along = node.op === 'Concat' ? intAttribute(node, 'axis', 0) : vectors.sliced(node);
   if (along === undefined) return false;
@@ -136,7 +136,7 @@ function extentsOf(flow: Flow, value: string, steps = 8): readonly (number | und
 }
 
 /** What the rows of h_0 stand for, where the model is fed token ids: undefined where that is the tokens alone. */
-export function rowsOfTokens(flow: Flow, vectors: Vectors, source: string, embedding: string): Rows | undefined {
+export function rowsOfTokens(flow: Flow, vectors: VectorAxes, source: string, embedding: string): Rows | undefined {
   const parts = partsOf(flow, vectors, source, embedding);
   return parts?.some(({ kind }) => kind === 'added') ? { kind: 'parts', parts } : undefined;
 }
