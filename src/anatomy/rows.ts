@@ -6,7 +6,9 @@ import { intAttribute, intsAttribute, type Node } from '../onnx/model.js';
 import type { RowPart, Rows } from './anatomy.js';
 import { partialVector } from './extents.js';
 import { downstream, type Flow } from './flow.js';
+import { isFloat } from './inputs/types.js';
 import { isPointwise } from './ops.js';
+import { weightProduct } from './products.js';
 import type { VectorAxes } from './vectors.js';
 
 /** How many nodes a way back may have. */
@@ -29,7 +31,9 @@ export function partsOf(
     const parts = node.inputs.map((input): readonly RowPart[] | undefined => {
       if (main.has(input)) return before(input);
       const count = rowsOfConstant(flow, input, intAttribute(node, 'axis', 0));
-      return count === undefined ? undefined : [{ kind: 'added', count }];
+      if (count !== undefined) return [{ kind: 'added', count }];
+      const name = rowsOfInput(flow, input);
+      return name === undefined ? undefined : [{ kind: 'input', name }];
     });
     return parts.every((part) => part !== undefined) ? joined(parts.flat()) : undefined;
   }
@@ -73,6 +77,34 @@ function joined(parts: readonly RowPart[]): readonly RowPart[] {
   }
   return result;
 }
+
+/** The float input whose rows `value` has, projected or not. */
+function rowsOfInput(flow: Flow, value: string): string | undefined {
+  const inputs = new Set(flow.model.graph.inputs.filter(isFloat).map(({ name }) => name));
+  const found = new Set<string>();
+  const seen = new Set([value]);
+  const open = [value];
+  for (let next = open.pop(); next !== undefined && seen.size < 256; next = open.pop()) {
+    if (inputs.has(next)) found.add(next);
+    const node = flow.producer(next);
+    if (!node) continue;
+    // What rearranges, picks or mixes tokens leaves other rows.
+    const keeps = weightProduct(flow, node) !== undefined || (isPointwise(node) && !rearranges.has(node.op));
+    if (!keeps) return undefined;
+    for (const input of flow.reads(node))
+      if (!seen.has(input)) {
+        seen.add(input);
+        open.push(input);
+      }
+  }
+  return found.size === 1 ? [...found][0] : undefined;
+}
+
+const rearranges = new Set(
+  'Concat Expand Gather GatherElements GatherND Pad Reshape ScatterElements ScatterND Slice Split Squeeze Tile Transpose Unsqueeze'.split(
+    ' ',
+  ),
+);
 
 /** Extent along `axis` of a value that is the same whatever is run, up to its batch. */
 function rowsOfConstant(flow: Flow, value: string, axis: number): number | undefined {
@@ -138,7 +170,7 @@ function extentsOf(flow: Flow, value: string, steps = 8): readonly (number | und
 /** What the rows of h_0 stand for, where the model is fed token ids: undefined where that is the tokens alone. */
 export function rowsOfTokens(flow: Flow, vectors: VectorAxes, source: string, embedding: string): Rows | undefined {
   const parts = partsOf(flow, vectors, source, embedding);
-  return parts?.some(({ kind }) => kind === 'added') ? { kind: 'parts', parts } : undefined;
+  return parts?.some(({ kind }) => kind !== 'tokens') ? { kind: 'parts', parts } : undefined;
 }
 
 /**

@@ -1,7 +1,8 @@
 /** The rows of a run as tokens, where others stand among them. */
-import type { Rows } from '../../anatomy/anatomy.js';
+import type { RowPart, Rows } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Token } from '../../tokens/token.js';
+import type { Values } from '../tensors/value.js';
 import type { Prompt } from './prompt.js';
 
 /** The id of a row that no id stands for. */
@@ -11,9 +12,14 @@ export const noId = -1;
 export const idsOf = (tokens: readonly Token[]): number[] => tokens.flatMap(({ id }) => (id === noId ? [] : [id]));
 
 /** Rows of h_0 for so many tokens or steps that are fed; undefined where only h_0 tells. */
-export function rowsFed(rows: Rows | undefined, length: number | undefined): number | undefined {
+export function rowsFed(rows: Rows | undefined, length: number | undefined, given: Values): number | undefined {
   if (length === undefined || rows?.kind === 'inputs') return undefined;
-  return (rows?.parts ?? []).reduce((sum, part) => sum + (part.kind === 'added' ? part.count : 0), length);
+  return (rows?.parts ?? []).reduce((sum, part) => sum + (part.kind === 'tokens' ? 0 : countOf(part, given)), length);
+}
+
+/** Rows beside tokens: of an input those that it was given with, [batch, rows, D]. */
+function countOf(part: Exclude<RowPart, { kind: 'tokens' }>, given: Values): number {
+  return part.kind === 'added' ? part.count : (given.get(part.name)?.dims.at(-2) ?? 0);
 }
 
 /** @throws SinkscopeError `input` where rows are no tokens, for what runs many sequences and takes them to be */
@@ -42,9 +48,10 @@ export function withOtherRows(prompt: Prompt, rows: Rows | undefined, fixed: num
   let learned = 0;
   let padded = false;
   for (const part of rows.parts) {
-    if (part.kind === 'added') {
+    if (part.kind !== 'tokens') {
       if (padded) throw amongPadding(tokens.length + padding);
-      for (let i = 0; i < part.count; i++) found.push(named(`learned row ${++learned}`, noId, true));
+      for (let i = 0; i < countOf(part, prompt.given); i++)
+        found.push(named(part.kind === 'added' ? `learned row ${++learned}` : `${part.name} ${i}`, noId, true));
       continue;
     }
     const length = tokens.length + padding;

@@ -55,7 +55,7 @@ export class Inside {
     this.known = {
       tokens: prompt.tokens?.length,
       unfilled: feeds.unfilled,
-      positions: rowsFed(anatomy.rows, feeds.length),
+      positions: rowsFed(anatomy.rows, feeds.length, prompt.given),
       axis: countingAxis(anatomy, feeds, 'feeds' in request.prompt ? request.prompt.tokenAxis : undefined),
     };
     const tokens = this.known.positions ?? 1;
