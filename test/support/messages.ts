@@ -186,13 +186,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
       context: 16,
       patch: { height: 4, width: 4 },
       copies: false,
-      rows: {
-        kind: 'parts',
-        parts: [
-          { kind: 'added', count: 2 },
-          { kind: 'tokens', from: 0, to: undefined },
-        ],
-      },
+      rows: { kind: 'inputs', names: ['states', 'actions'], inTurn: true },
       headRows: { from: 2, to: undefined },
       turns: [{ value: 'h_0', axis: 1, rank: 4 }],
       parallelBlock: false,
