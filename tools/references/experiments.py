@@ -197,6 +197,37 @@ def implicit_bias(name: str, model: Decoder) -> dict:
     return {"model": name, "file": SAMPLE, "blocks": layers}
 
 
+def super_weight(name: str, model: Decoder) -> dict:
+    """The scalar between the largest entries of the MLP's last product whose output stands out most."""
+    fed, _ = windows(name, CALIBRATED)
+    points = record(model, fed[0])
+
+    def ratio(block: int) -> float:
+        y = points[f"mlp_out.{block}"].abs()
+        return (y.max() / y.median()).item()
+
+    block = max(range(model.config.layers), key=ratio)
+    x, y = points[f"mlp.{block}"], points[f"mlp_out.{block}"]
+    token, row = divmod(y.abs().argmax().item(), y.shape[1])
+    column = x.abs().argmax().item() % x.shape[1]
+    weight = model.blocks[block].mlp.down.weight
+    value = weight[column, row].item()
+    measured, scored = windows(name, MEASURED)
+    weight[column, row] = 0
+    without = perplexity(losses(model, measured, scored))
+    weight[column, row] = value
+    return {
+        "block": block,
+        "token": token,
+        "row": row,
+        "column": column,
+        "value": value,
+        "share": value * x[token, column].item() / y[token, row].item(),
+        "ratio": ratio(block),
+        "perplexity": without,
+    }
+
+
 def massive_weights(name: str, model: Decoder, k: int = 5) -> dict:
     means = mean_states(model, name, CALIBRATED)
     onset, ((token, _),) = onset_and_points(means, 1)
@@ -221,6 +252,7 @@ def massive_weights(name: str, model: Decoder, k: int = 5) -> dict:
             rows.append({"name": f"{verb} {kind}", "perplexity": perplexity(loss)})
     return {
         "model": name,
+        "superWeight": super_weight(name, model),
         "block": block,
         "token": token,
         "dims": top.tolist(),

@@ -9,6 +9,7 @@ import {
   budget,
   demoModel,
   finish,
+  fixtureModel,
   off,
   pendulum,
   references,
@@ -58,6 +59,32 @@ describe.each(references.massiveWeights)('massive weights of $model equal PyTorc
     }
     expect(result.randomDims.filter((dim) => result.dims.includes(dim))).toEqual([]);
     expect(new Set(result.randomDims).size).toBe(5);
+  });
+
+  it('and in the one scalar that makes the largest entry', () => {
+    const { superWeight: expected } = reference;
+    const [first, ...others] = result.superWeights.found;
+    expect([first?.block, first?.row, first?.column, first?.token]).toEqual([
+      expected.block + 1,
+      expected.row,
+      expected.column,
+      expected.token,
+    ]);
+    expect(first?.value).toBeCloseTo(expected.value, 5);
+    expect(first?.share).toBeCloseTo(expected.share, 4);
+    expect(off(first?.ratio ?? 0, expected.ratio)).toBeLessThan(1e-3);
+    expect(off(first?.without.perplexity ?? 0, expected.perplexity)).toBeLessThan(1e-5);
+    expect(first?.stored).toBe(`blocks.${expected.block}.mlp.down.weight`);
+    // Every one is found once, and none of them stands out less than it has to.
+    const places = [first, ...others].map((one) => `${one?.block} ${one?.row} ${one?.column}`);
+    expect(new Set(places).size).toBe(places.length);
+    for (const { share, ratio } of others) {
+      expect(share).toBeGreaterThanOrEqual(0.5);
+      expect(ratio).toBeGreaterThanOrEqual(thresholds.soft);
+    }
+    expect(weightsConclusion(result)).toMatch(
+      /One scalar.* of the last weight of block \d .* without it perplexity is/,
+    );
   });
 
   it('and the random dims of the reference do what they do there', async () => {
@@ -114,6 +141,7 @@ it('says that few rows carry the MLP where they do, and where they do not', () =
         'zero random': 10,
         'keep only random': keepRandom,
       }).map(([name, perplexity]) => ({ name, perplexity, tokens: 1, interval: [1, 1] as const })),
+      superWeights: { found: [], together: undefined, unseen: 0, cut: false },
       warnings: [],
     });
   // The demo models' own figures, by PyTorch: llama, llama-sink, llama-bias.
@@ -128,6 +156,47 @@ it('says that few rows carry the MLP where they do, and where they do not', () =
   expect(said(true, 10.1, 11, 40, true)).toMatch(
     /^The model’s prefix token was left out.* without its prefix token\.$/,
   );
+});
+
+describe('a scalar of a weight is taken out of what its product gives', () => {
+  it.each([
+    'llama-ts-op17-sdpa',
+    // Gemm with a bias.
+    'gpt2-ts-op14',
+    'llama-optimum-past-fp16',
+    'llama-genai-int4',
+    'llama-qdq-weights',
+  ])('%s', async (name) => {
+    const request = { ...budget, model: fixtureModel(name), ids: [5, 6, 7, 8, 9, 10, 11, 12] };
+    const first = async (without: readonly { block: number; row: number; column: number }[]) => {
+      const events = [];
+      for await (const event of follow(engine.spikes({ ...request, without })))
+        if (event.type === 'spikes') events.push(event);
+      expect(events).toHaveLength(3);
+      return at(events, 0);
+    };
+    const before = await first([]);
+    const { input, output, weight } = before;
+    const after = await first([{ block: 1, row: output.dim, column: input.dim }]);
+    expect(after.input).toEqual(input);
+    // Of its row and token it is what is left, and else something larger.
+    const left = input.token === output.token ? output.value - weight * input.value : undefined;
+    const isSame = after.output.dim === output.dim && after.output.token === output.token;
+    expect(Math.abs(weight * input.value)).toBeGreaterThan(0);
+    // What is between the two is read off the changed model: nothing is.
+    if (after.output.dim === output.dim) expect(Math.abs(after.weight / weight)).toBeLessThan(1e-3);
+    if (isSame && left !== undefined) expect(off(after.output.value, left)).toBeLessThan(1e-2);
+    if (!isSame && left !== undefined)
+      expect(Math.abs(after.output.value)).toBeGreaterThanOrEqual(Math.abs(left) * 0.99);
+    expect(after.output).not.toEqual(output);
+  });
+
+  it('where there is such a scalar', async () => {
+    const request = { ...budget, model: demoModel('llama'), ids: [0, 5, 6] };
+    await expect(async () => {
+      for await (const _ of follow(engine.spikes({ ...request, without: [{ block: 2, row: 256, column: 0 }] })));
+    }).rejects.toThrow(/no scalar \(256, 0\) in the last weight of the MLP of block 2/);
+  });
 });
 
 it('means of a place are those of the single runs', async () => {
