@@ -3,6 +3,15 @@ export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
+/** The value below which the share `q` of them is, between two of them in proportion (NumPy's `quantile`); NaN of none, and where one is NaN. */
+export function quantile(values: readonly number[], q: number): number {
+  if (values.some(Number.isNaN)) return Number.NaN;
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = q * (sorted.length - 1);
+  const [below = Number.NaN, above = below] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
+  return below === above ? below : below + (at - Math.floor(at)) * (above - below);
+}
+
 /** The number, or null where it is not finite: what JSON has for it. */
 export function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null;

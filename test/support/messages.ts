@@ -1,8 +1,6 @@
-/** One of every kind of message, between engine and child and between host and webview, with every optional part there. */
+/** One of every kind of message between engine and child, with every optional part there. */
 import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
 import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contract/questions.js';
-import type { Problem } from '../../src/errors.js';
-import type { Asked, ExperimentRun, FromWebview, ReplyTo, ToWebview } from '../../src/protocol.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 import { precisionExamples, spikesExamples } from './precision.js';
 import { statesExamples } from './states.js';
@@ -83,6 +81,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
     },
   ],
   spikes: [{ ...budget, ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
+  pair: [{ ...budget, reference: '/r.onnx', sequences: [{ ids: [1, 2, 3], from: 1 }] }],
   precision: [{ ...budget, ids: [1, 2], outlier: 6 }],
   merge: [{ parts: ['/a.json'] }],
   encode: [{ model: '/m', text: 'a', bos: false, most: 7 }],
@@ -141,6 +140,19 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   ],
   states: statesExamples(hidden),
   spikes: spikesExamples,
+  pair: [
+    { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
+    {
+      type: 'paired',
+      sequence: 0,
+      losses: { reference: Float32Array.of(1, 2), model: Float32Array.of(1, 3) },
+      kld: Float32Array.of(0.1, 0.2),
+      same: Uint8Array.of(1, 0),
+      change: Float32Array.of(0.1, -0.2),
+      states: [{ signal: 9, cumulative: 0.1, local: Number.NaN }],
+      swaps: [{ alone: 0.1, restored: 0 }],
+    },
+  ],
   precision: precisionExamples,
   merge: mergeExamples,
   encode: [],
@@ -155,6 +167,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
   spikes: { type: 'done', seconds: 1 },
+  pair: { type: 'done', seconds: 1 },
   precision: { type: 'done', seconds: 1 },
   merge: { type: 'done', seconds: 1 },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
@@ -175,6 +188,15 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
       context: 16,
       patch: { height: 4, width: 4 },
       copies: false,
+      rows: {
+        kind: 'parts',
+        parts: [
+          { kind: 'added', count: 2 },
+          { kind: 'tokens', from: 0, to: undefined },
+        ],
+      },
+      headRows: { from: 2, to: undefined },
+      turns: [{ value: 'h_0', axis: 1, rank: 4 }],
       parallelBlock: false,
       source: 's',
       embedding: 'e',
@@ -258,119 +280,4 @@ export const replies: { readonly [T in QuestionType]: AnswerTo<T> } = {
   output: { shape: [1, 2], values: Float32Array.of(1, 2) },
   pattern: { queries: 1, keys: 2, values: Float32Array.of(1, 2) },
   predictions: { type: 'predictions', token: 1, top: [{ id: 1, text: 'b', probability: 0.5 }] },
-};
-
-const problem: Problem = {
-  code: 'too-long',
-  message: 'Too long.',
-  file: '/f',
-  detail: 'd',
-  limit: { tokens: 2, context: 1 },
-  axes: [2, 3],
-};
-
-const column = { name: 'x', format: 'ratio' } as const;
-const axis = { name: 'layer', labels: ['1'] };
-const experiment: ExperimentRun = {
-  number: 1,
-  experiment: 'lens',
-  title: 'Lens',
-  status: 'failed',
-  progress: { done: 1, of: 2, text: 'running 1 of 2' },
-  presentation: {
-    title: 'Lens',
-    sentence: 'It is so.',
-    settings: [{ name: 'T', value: '4' }],
-    warnings: ['but'],
-    parts: [
-      { kind: 'table', heading: 'a', columns: [column], rows: [['b', 1, null]] },
-      {
-        kind: 'bars',
-        heading: 'a',
-        value: column,
-        log: false,
-        reference: 1,
-        bars: [{ name: 'b', value: Number.NaN, interval: [0, 1] }],
-      },
-      {
-        kind: 'lines',
-        heading: 'a',
-        x: { name: 'x', values: [1, 2] },
-        y: { ...column, log: true },
-        lines: [{ name: 'b', values: [1, null] }],
-      },
-      {
-        kind: 'heatmap',
-        heading: 'a',
-        rows: axis,
-        columns: axis,
-        value: column,
-        scale: 'diverging',
-        range: [-1, 1],
-        values: [null],
-        texts: ['b'],
-      },
-      { kind: 'text', heading: 'a', paragraphs: ['b'] },
-    ],
-  },
-  problem,
-};
-
-export const toWebview: readonly ToWebview[] = [
-  {
-    type: 'view',
-    state: {
-      document: 'a.md',
-      scope: 'selection',
-      models: [{ file: '/m', name: 'm', origin: 'bundled' }],
-      model: '/m',
-      bos: 'auto',
-      thresholds: { absolute: 100, ratio: 1000, soft: 100, epsilon: 0.3, minQueries: 8, minShare: 0.1 },
-      stale: false,
-    },
-  },
-  { type: 'replay', run: 1, events: [...events.analyze, answers.analyze, { type: 'failed', problem }] },
-  { type: 'event', run: 1, index: 0, event: answers.analyze },
-  { type: 'selection', selection: { token: 1, layer: 2, dim: 3, head: 0 } },
-  { type: 'answer', id: 0, answer: { ok: false, problem } },
-  {
-    type: 'experiments',
-    message: {
-      kind: 'choices',
-      experiments: [],
-      texts: { documents: { open: 'a', analysed: 'b' }, chosen: { c: 'd' } },
-    },
-  },
-  { type: 'experiments', message: { kind: 'runs', runs: [experiment] } },
-  { type: 'experiments', message: { kind: 'run', run: experiment } },
-];
-
-export const fromWebview: readonly FromWebview[] = [
-  { type: 'ready' },
-  { type: 'select', selection: { token: 1, layer: 2, dim: 3, head: 0 } },
-  { type: 'stop' },
-  { type: 'analyze-again' },
-  { type: 'choose-model', file: '/m' },
-  { type: 'choose-bos', bos: 'on' },
-  { type: 'query', id: 1, query: { type: 'pattern', layer: 1, head: 0 } },
-  { type: 'query', id: 1, query: { type: 'predictions', token: 0 } },
-  { type: 'query', id: 1, query: { type: 'picture' } },
-  { type: 'open-settings' },
-  { type: 'save', what: 'json' },
-  { type: 'save-picture', name: 'heatmap', png: Uint8Array.of(1, 2) },
-  {
-    type: 'experiment',
-    action: { do: 'run', experiment: 'lens', values: { a: 'b', c: 1.5, d: true, e: ['f'] } },
-  },
-  { type: 'experiment', action: { do: 'stop' } },
-  { type: 'experiment', action: { do: 'close', run: 1 } },
-  { type: 'experiment', action: { do: 'choose-text', experiment: 'lens', input: 'text' } },
-  { type: 'experiment', action: { do: 'save-json', run: 1 } },
-  { type: 'experiment', action: { do: 'save-csv', run: 1, part: 0 } },
-];
-
-export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {
-  pattern: replies.pattern,
-  predictions: replies.predictions,
-  picture: { bytes: Uint8Array.of(1, 2) },
 };

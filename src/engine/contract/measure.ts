@@ -13,7 +13,7 @@ const variant = v.object({
 /** A way to run a sequence. */
 export type Variant = Sent<typeof variant>;
 
-const sequence = v.object({
+export const sequence = v.object({
   ids: v.pipe(v.array(whole), v.minLength(2)),
   /** The tokens from this index on are scored, each by what comes before it; at least 1. */
   from: v.pipe(whole, v.minValue(1)),

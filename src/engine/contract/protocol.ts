@@ -5,6 +5,7 @@ import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { inspection } from './inspection.js';
 import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measure.js';
+import { pairedEvent, pairRequest } from './pair.js';
 import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
 import { path } from './request.js';
@@ -39,6 +40,7 @@ export const jobs = {
     event: v.variant('type', [statesEvent, meanEvent, progressEvent]),
     answer: doneEvent,
   },
+  pair: { request: pairRequest, event: v.variant('type', [pairedEvent, progressEvent]), answer: doneEvent },
   precision: {
     request: precisionRequest,
     event: v.variant('type', [precisionEvent, progressEvent]),

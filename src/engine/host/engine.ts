@@ -6,6 +6,7 @@ import { partialFile } from '../../saving.js';
 import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
 import type { Inspection } from '../contract/inspection.js';
 import type { DoneEvent, MeasuredEvent, MeasureRequest, ProgressEvent } from '../contract/measure.js';
+import type { PairedEvent, PairRequest } from '../contract/pair.js';
 import type { PrecisionEvent, PrecisionRequest } from '../contract/precision.js';
 import {
   type AnswerOf,
@@ -81,6 +82,18 @@ export class Engine {
     signal?: AbortSignal,
   ): AsyncGenerator<StatesEvent | MeanEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
     return this.stream('states', request, signal);
+  }
+
+  /**
+   * Runs sequences through a model and a file made from it, side by side, and says how far the file is from it,
+   * sequence by sequence, then `done` or `failed`; how far they are is said as {@link measure} does. Starts and is
+   * cancelled as {@link analyze} is.
+   */
+  pair(
+    request: PairRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<PairedEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
+    return this.stream('pair', request, signal);
   }
 
   /**

@@ -15,6 +15,7 @@ import type {
   Variant,
 } from '../contract/measure.js';
 import { makeFeeds } from '../inputs/feeds.js';
+import { checkRows } from '../inputs/rows.js';
 import { isCausal } from '../stages/causal.js';
 import { forward, type Lane, statesHeld } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
@@ -39,7 +40,10 @@ export async function measure(
 ): Promise<void> {
   const { anatomy } = runner.loaded;
   const { sequences } = request;
-  await check(runner, request);
+  await checkScored(runner, sequences);
+  for (const { variants } of sequences)
+    for (const { interventions } of variants)
+      for (const { point, block } of interventions) valueAt(anatomy, point, block);
   const { head, dial, course } = prepare(runner, request);
   const softmax = await createLossSession(request.threads);
   try {
@@ -65,8 +69,12 @@ export async function measure(
   }
 }
 
-/** @throws SinkscopeError as {@link measure} */
-async function check(runner: StageRunner, { sequences }: MeasureRequest): Promise<void> {
+/**
+ * That a model predicts these sequences.
+ *
+ * @throws SinkscopeError as {@link measure}
+ */
+export async function checkScored(runner: StageRunner, sequences: readonly Sequence[]): Promise<void> {
   const { anatomy, predicts, summary, file } = runner.loaded;
   if (!predicts) {
     throw new SinkscopeError({
@@ -75,9 +83,7 @@ async function check(runner: StageRunner, { sequences }: MeasureRequest): Promis
       message: `${file} predicts no tokens: it has no output head over a vocabulary, so there is no perplexity.`,
     });
   }
-  for (const { variants } of sequences)
-    for (const { interventions } of variants)
-      for (const { point, block } of interventions) valueAt(anatomy, point, block);
+  checkRows(anatomy.rows, file);
   const longest = longestOf(sequences);
   if (summary.context !== undefined && longest > summary.context) {
     throw new SinkscopeError({
@@ -96,7 +102,7 @@ async function check(runner: StageRunner, { sequences }: MeasureRequest): Promis
   }
 }
 
-const longestOf = (sequences: MeasureRequest['sequences']) => greatest(sequences.map(({ ids }) => ids.length));
+const longestOf = (sequences: readonly Sequence[]) => greatest(sequences.map(({ ids }) => ids.length));
 
 /** Where the blocks are cut for all variants alike, and how many sequences go through them together. */
 function prepare(runner: StageRunner, { sequences, memory }: MeasureRequest) {

@@ -21,6 +21,7 @@ import {
 } from './current.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
+import { comparePair } from './pair.js';
 import { tellPrecision } from './precision.js';
 import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
@@ -72,6 +73,21 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     allowRunning();
     await reduceStates(used.runner, request, before, emit);
     checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async pair(request, emit) {
+    const elapsed = stopwatch();
+    // The larger of the two is the one at hand, whose bounds hold for both.
+    const used = await use({ ...request, model: request.reference });
+    const other = new StageRunner(load(request.model), request.threads);
+    allowRunning();
+    try {
+      await comparePair({ reference: used.runner, model: other }, request, emit);
+    } finally {
+      await other.release();
+    }
+    for (const { loaded } of [used, other]) checkAsRead(loaded);
     return { type: 'done', seconds: elapsed() };
   },
 

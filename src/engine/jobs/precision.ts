@@ -12,14 +12,15 @@ import { checkIds } from '../../tokens/tokenizer.js';
 import type { ProgressEvent } from '../contract/measure.js';
 import type { PrecisionEvent, PrecisionPoint, PrecisionRequest, ProductInput } from '../contract/precision.js';
 import { makeFeeds } from '../inputs/feeds.js';
+import { checkRows } from '../inputs/rows.js';
 import { forward, type Lane } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
 import { chooseDial, logitRows } from '../stages/memory.js';
 import { overflowing } from '../stages/overflowing.js';
 import { makePlan } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
+import { type RowVectors, rowVectors } from '../tensors/along.js';
 import { floats, rowsOf, sliceRows, type Value, type Values } from '../tensors/value.js';
-import { type Vectors, vectorsOf } from '../tensors/vectors.js';
 import { progressOf } from './progress.js';
 
 /** The largest number of half precision. */
@@ -38,7 +39,7 @@ interface Wanted {
 /**
  * Runs the sequence and emits what its tensors are like, block by block.
  *
- * @throws SinkscopeError `input` for an id out of range; `too-long` above the context
+ * @throws SinkscopeError `input` for an id out of range, or where rows are no tokens; `too-long` above the context
  */
 export async function tellPrecision(
   runner: StageRunner,
@@ -56,6 +57,7 @@ export async function tellPrecision(
     });
   }
   checkIds(ids, summary.vocabulary);
+  checkRows(anatomy.rows, loaded.file);
   const wanted = wantedOf(runner);
   const unmeasured = loaded.linear().length - wanted.filter(({ input }) => input).length;
   const taps = new Map<number, string[]>();
@@ -143,7 +145,7 @@ function reading(wanted: Wanted, value: Value | undefined, rows: Rows, outlier: 
   const isResidual = point === 'resid_post' || point === 'resid_mid';
   const vectors = isResidual
     ? { values: floats(sliceRows(value, 0, rows.tokens)), rows: rows.tokens, dims: rowsOf(value).dims }
-    : cropped(vectorsOf(value, wanted.axis), rows);
+    : cropped(rowVectors(value, wanted.axis), rows);
   const statistics = hiddenStatistics(vectors.values, vectors.rows, vectors.dims);
   const [top] = statistics.top;
   const extent = {
@@ -171,7 +173,7 @@ function reading(wanted: Wanted, value: Value | undefined, rows: Rows, outlier: 
 }
 
 /** Without the positions that are no tokens. */
-function cropped(vectors: Vectors, { tokens, positions }: Rows): Vectors {
+function cropped(vectors: RowVectors, { tokens, positions }: Rows): RowVectors {
   if (vectors.rows !== positions || positions === tokens) return vectors;
   return { ...vectors, rows: tokens, values: vectors.values.subarray(0, tokens * vectors.dims) };
 }

@@ -4,6 +4,7 @@ import { checkIds } from '../../tokens/tokenizer.js';
 import type { ProgressEvent } from '../contract/measure.js';
 import type { SpikesEvent, SpikesRequest } from '../contract/spikes.js';
 import { makeFeeds } from '../inputs/feeds.js';
+import { checkRows } from '../inputs/rows.js';
 import { forward, type Lane } from '../stages/forward.js';
 import { chooseDial } from '../stages/memory.js';
 import { makePlan, type Stage } from '../stages/plan.js';
@@ -16,7 +17,7 @@ import { progressOf } from './progress.js';
  * Runs the sequence and emits, block by block, what its MLP's last product reads and gives most of.
  *
  * @param runner of the model without the scalars that are to be 0
- * @throws SinkscopeError `input` for an id out of range
+ * @throws SinkscopeError `input` for an id out of range, or where rows are no tokens
  */
 export async function findSpikes(
   runner: StageRunner,
@@ -26,6 +27,7 @@ export async function findSpikes(
   const { loaded } = runner;
   const { anatomy, model, summary } = loaded;
   checkIds(ids, summary.vocabulary);
+  checkRows(anatomy.rows, loaded.file);
   const products = new Map(
     anatomy.blocks.flatMap((_, index) => {
       const product = lastMlpProduct(loaded, index + 1);

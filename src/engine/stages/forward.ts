@@ -20,7 +20,10 @@ import { windowedValues } from './windowed.js';
 
 /** One sequence on its way through the blocks, as the model is or changed. */
 export interface Lane {
-  /** Its feeds, then also what has been computed and is still needed. */
+  /**
+   * Its feeds, then also what has been computed and is still needed. One that begins after another may be given values
+   * before: its own, in place of the other's.
+   */
   readonly values: Map<string, Value>;
   /** Made where stages end, so each must fall on the last block of one. */
   readonly interventions: readonly Intervention[];
@@ -61,9 +64,33 @@ export interface Passed<L extends Lane = Lane> {
  */
 export async function* forward<L extends Lane>(
   runner: StageRunner,
-  { plan, stages, keep, lasting = [] }: Course,
+  course: Course,
   lanes: readonly L[],
 ): AsyncGenerator<Passed<L>, void, void> {
+  const journey = setOut(runner, course, lanes);
+  for (const stage of course.stages) yield* journey.through(stage);
+  journey.arrive();
+}
+
+/** Lanes on their way through stages. */
+export interface Journey<L extends Lane> {
+  /** {@link forward} through the next stage alone. What a lane that begins after the stage before is given must be there. */
+  through(stage: Stage): AsyncGenerator<Passed<L>, void, void>;
+  /** Lets those begin that do after the last stage. */
+  arrive(): void;
+}
+
+/**
+ * {@link forward} stage by stage, for lanes that are given something between two stages. More may be added to `lanes`
+ * on the way, as long as they begin after the stage that was last.
+ *
+ * @throws SinkscopeError as {@link forward}
+ */
+export function setOut<L extends Lane>(
+  runner: StageRunner,
+  { plan, stages, keep, lasting = [] }: Course,
+  lanes: readonly L[],
+): Journey<L> {
   const { anatomy, file } = runner.loaded;
   if (anatomy.copies && lanes.some(({ interventions }) => interventions.length > 0)) {
     throw new SinkscopeError({
@@ -73,32 +100,43 @@ export async function* forward<L extends Lane>(
     });
   }
   const needed = neededAfter(stages, lasting);
-  if (keep || lanes.length > 1) await runner.keepFor(stages);
-  for (const [i, stage] of stages.entries()) {
-    const under = lanes.filter((lane) => goesThrough(lane, stage));
-    const stays = keep || under.length > 1;
-    for (const lane of under) {
-      const results = await run(runner, plan, stage, lane, stays);
-      for (const [name, value] of results) lane.values.set(name, value);
-      yield { stage, lane, results };
-      for (const name of lane.values.keys()) if (!needed[i]?.has(name)) lane.values.delete(name);
-    }
-    for (const lane of lanes) if (lane.after?.block === stage.last) start(runner, lane, lane.after);
-    for (const lane of lanes) if (lane.until === stage.last) lane.values.clear();
-    if (stays && !keep) await runner.release();
-  }
+  let before: Stage | undefined;
+  const arrive = () => {
+    const block = before?.last;
+    if (block === undefined) return;
+    for (const lane of lanes) if (lane.after?.block === block) start(runner, lane, lane.after);
+    for (const lane of lanes) if (lane.until === block) lane.values.clear();
+  };
+  return {
+    arrive,
+    async *through(stage) {
+      if (!before && (keep || lanes.length > 1)) await runner.keepFor(stages);
+      arrive();
+      before = stage;
+      const under = lanes.filter((lane) => goesThrough(lane, stage));
+      const stays = keep || under.length > 1;
+      const later = needed.get(stage);
+      for (const lane of under) {
+        const results = await run(runner, plan, stage, lane, stays);
+        for (const [name, value] of results) lane.values.set(name, value);
+        yield { stage, lane, results };
+        for (const name of lane.values.keys()) if (!later?.has(name)) lane.values.delete(name);
+      }
+      if (stays && !keep) await runner.release();
+    },
+  };
 }
 
 const goesThrough = ({ after, until = Number.POSITIVE_INFINITY }: Lane, { first, last }: Stage) =>
   first > (after?.block ?? -1) && last <= until;
 
 /** By stage, what lanes need when they are through it. */
-function neededAfter(stages: readonly Stage[], lasting: Iterable<string>): readonly ReadonlySet<string>[] {
-  const needed: Set<string>[] = [];
+function neededAfter(stages: readonly Stage[], lasting: Iterable<string>): ReadonlyMap<Stage, ReadonlySet<string>> {
+  const needed = new Map<Stage, Set<string>>();
   const later = new Set(lasting);
-  for (const { inputs } of stages.toReversed()) {
-    needed.unshift(new Set(later));
-    for (const input of inputs) later.add(input);
+  for (const stage of stages.toReversed()) {
+    needed.set(stage, new Set(later));
+    for (const input of stage.inputs) later.add(input);
   }
   return needed;
 }
@@ -107,16 +145,16 @@ function neededAfter(stages: readonly Stage[], lasting: Iterable<string>): reado
 export function statesHeld(plan: Plan, stages: readonly Stage[], lasting: Iterable<string> = []): number {
   const needed = neededAfter(stages, lasting);
   const made = new Set<string>();
-  const counts = stages.map(({ outputs }, i) => {
-    for (const name of outputs) made.add(name);
-    return plan.states([...made].filter((name) => needed[i]?.has(name)));
+  const counts = stages.map((stage) => {
+    for (const name of stage.outputs) made.add(name);
+    return plan.states([...made].filter((name) => needed.get(stage)?.has(name)));
   });
   return greatest(counts, 1);
 }
 
-/** Takes over what the other lane has, with the residual point between the two changed. */
+/** Takes over what the other lane has, but for what it was given, with the residual point between the two changed. */
 function start({ loaded }: StageRunner, lane: Lane, { lane: other, block }: NonNullable<Lane['after']>): void {
-  for (const [name, value] of other.values) lane.values.set(name, value);
+  for (const [name, value] of other.values) if (!lane.values.has(name)) lane.values.set(name, value);
   const here = lane.interventions.filter((intervention) => intervention.block === block);
   const name = valueAt(loaded.anatomy, 'resid_post', block);
   const state = lane.values.get(name);

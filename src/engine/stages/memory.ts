@@ -127,8 +127,11 @@ function fitsWhole(load: Load): boolean {
   return kept + logitBytes(load) + heldBytes(load) + processBytes <= memory;
 }
 
-/** A block and the logits are not computed at one time. */
-function sequencesTogether(load: Load): number {
+/**
+ * How many sequences fit that go through the blocks together, up to where more gain nothing. A block and the logits
+ * are not computed at one time.
+ */
+export function sequencesTogether(load: Load): number {
   const { anatomy, tokens, memory } = load;
   const room = memory - Math.max(blockBytes(anatomy, tokens), logitBytes(load));
   return Math.max(1, Math.min(Math.floor(room / heldBytes(load)), Math.ceil(enoughTokens / tokens)));

@@ -1,8 +1,9 @@
 /** A model beside the file that was made from it by quantising. */
 import { emptyAnalysis } from '../../analysis/analysis.js';
-import { formatShare } from '../../analysis/format.js';
+import { formatNumber, formatShare } from '../../analysis/format.js';
 import { type MassiveActivation, massiveActivations } from '../../analysis/massive.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
+import type { PairedEvent } from '../../engine/contract/pair.js';
 import type { ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
@@ -10,7 +11,8 @@ import { greatest } from '../../statistics/numbers.js';
 import type { StateDifference } from '../../statistics/statistics.js';
 import type { Budget, Run } from '../experiment.js';
 import { outlierMagnitude } from '../shared/costs.js';
-import { asIs, Losses, type Perplexity } from '../shared/perplexity.js';
+import { type Divergence, divergenceOf, swappedName } from '../shared/divergence.js';
+import { Losses, type Perplexity } from '../shared/perplexity.js';
 import { follow, progressThrough, type TextWindows, textWindows } from '../shared/text.js';
 import type { Windowing } from '../shared/windows.js';
 
@@ -23,7 +25,7 @@ export interface QuantisedRequest extends Windowing, Budget {
   readonly thresholds: Thresholds;
 }
 
-export interface QuantisedResult {
+export interface QuantisedResult extends Divergence {
   readonly reference: string;
   readonly model: string;
   readonly windows: TextWindows;
@@ -70,7 +72,8 @@ async function checkTwins(engine: Engine, request: QuantisedRequest, signal: Abo
 }
 
 /**
- * A model beside its quantised file: how far hidden states move, what becomes of massive entries, and perplexity.
+ * A model beside its quantised file: how far predictions and hidden states move, which blocks move them, what becomes
+ * of massive entries, and perplexity.
  *
  * @throws SinkscopeError where text or models do not fit; `cancelled` when `signal` is aborted
  */
@@ -91,19 +94,16 @@ export async function* compareQuantised(
     for await (const event of follow(engine.states(asked, signal))) if (event.type === 'states') found = event.states;
     return found;
   };
-  const of = 2 * sequences.length;
   const measured = { reference: new Losses(), model: new Losses() };
-  for (const [i, [file, losses]] of [
-    [reference, measured.reference] as const,
-    [model, measured.model] as const,
-  ].entries()) {
-    const scored = sequences.map((sequence) => ({ ...sequence, variants: [asIs] }));
-    const progress = progressThrough('measuring', sequences.length);
-    for await (const event of follow(engine.measure({ model: file, sequences: scored, memory, threads }, signal))) {
-      if (event.type === 'measured') losses.add(event.losses);
-      const { done, ...rest } = progress(event);
-      yield { ...rest, done: i * sequences.length + done, of };
+  const paired: PairedEvent[] = [];
+  const progress = progressThrough('comparing', sequences.length);
+  for await (const event of follow(engine.pair({ reference, model, sequences, memory, threads }, signal))) {
+    if (event.type === 'paired') {
+      paired.push(event);
+      measured.reference.add(event.losses.reference);
+      measured.model.add(event.losses.model);
     }
+    yield progress(event);
   }
   const before = await states(reference);
   const after = await states(model, reference);
@@ -113,6 +113,7 @@ export async function* compareQuantised(
     model,
     windows,
     thresholds,
+    ...divergenceOf(paired),
     differences: after.flatMap(({ difference }) => difference ?? []),
     massive: { reference: found(before), model: found(after) },
     perplexity: { reference: measured.reference.perplexity, model: measured.model.perplexity },
@@ -126,14 +127,21 @@ const costly = 0.05;
 const unlike = 0.5;
 
 /** What the comparison says, and which block to look at first. */
-export function quantisedConclusion({ perplexity, differences, massive }: QuantisedResult): string {
+export function quantisedConclusion(result: QuantisedResult): string {
+  const { perplexity, differences, massive, kld, sqnr } = result;
+  if (Number.isNaN(kld.mean)) {
+    const lost = sqnr.findIndex(({ cumulative }) => !(cumulative > Number.NEGATIVE_INFINITY));
+    return lost < 0
+      ? 'The quantised file predicts no numbers (NaN): its output head overflows in its format.'
+      : `The quantised file’s hidden states are no numbers from h_${lost} on (NaN or infinity): what overflows in its format is in the ${swappedName(lost, sqnr.length - 1)}.`;
+  }
   const { reference, model } = perplexity;
   const worse = model.perplexity / reference.perplexity - 1;
   const verdict =
     worse < noticeable ? 'does as well' : worse < costly ? 'predicts slightly worse' : 'predicts clearly worse';
   const measured =
     `Perplexity changes by ${(100 * worse).toFixed(2).replace('-', '−')} % (${reference.perplexity.toFixed(2)} to ` +
-    `${model.perplexity.toFixed(2)}): the quantised file ${verdict}.`;
+    `${model.perplexity.toFixed(2)}): the quantised file ${verdict}. ${predicted(result)}`;
   const farthest = differences.reduce((best, { rest }, k) => (rest > (differences[best]?.rest ?? 0) ? k : best), 0);
   const distance = differences[farthest]?.rest ?? 0;
   if (distance > unlike) {
@@ -141,11 +149,26 @@ export function quantisedConclusion({ perplexity, differences, massive }: Quanti
   }
   const rises = differences.map(({ rest }, k) => rest - (differences[k - 1]?.rest ?? 0));
   const most = rises.indexOf(greatest(rises));
-  if (!((rises[most] ?? 0) > 0)) return `${measured} No hidden state moves.`;
+  if (!((rises[most] ?? 0) > 0)) {
+    const alike = kld.max === 0 ? ': it is the model itself, or computes the same' : '';
+    return `${measured} No hidden state moves${alike}.`;
+  }
   const appear = massive.reference.some(({ softOnset }) => softOnset === most)
     ? ', where massive activations appear'
     : '';
   const from = formatShare(differences[most - 1]?.rest ?? 0);
   const where = most === 0 ? 'the embedding' : `block ${most}`;
   return `${measured} Entries that do not stand out move most in ${where}${appear}: by ${from} of their norm before it, by ${formatShare(differences[most]?.rest ?? 0)} after it. Look there first.`;
+}
+
+/** Where restoring a part takes away so much of the KLD, the part is named. */
+const decisive = 0.5;
+
+/** How far predictions move, and the part that is behind most of it. */
+function predicted({ kld, sameTop, swap, sqnr }: QuantisedResult): string {
+  const moved = `Its predictions are ${formatNumber(kld.mean)} nats from the model’s (mean KL divergence), and the most likely token is the same at ${formatShare(sameTop)}.`;
+  const best = swap.reduce((least, { restored }, i) => (restored < (swap[least]?.restored ?? 0) ? i : least), 0);
+  const restored = swap[best]?.restored ?? 0;
+  if (!(restored < decisive * kld.mean)) return moved;
+  return `${moved} With ${swappedName(best, sqnr.length - 1)} of the model in it they are ${formatNumber(restored)} nats away.`;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { experiments } from '../../../src/experiments/catalogue.js';
 import { readFromWebview, readReply, readToWebview } from '../../../src/protocol.js';
 import { broken, lacking } from '../../support/broken.js';
-import { fromWebview, toWebview, viewReplies } from '../../support/messages.js';
+import { fromWebview, toWebview, viewReplies } from '../../support/view-messages.js';
 
 /** What a message has become on the other side of a webview's channel: JSON, but for arrays of numbers. */
 function channelled(message: unknown): unknown {

@@ -1,0 +1,40 @@
+/** A model and a file made from it, run side by side: what is asked and what is said. */
+import * as v from 'valibot';
+import { float32Array, real, type Sent, uint8Array, whole } from '../../schemas.js';
+import { sequence } from './measure.js';
+import { memory, path, threads } from './request.js';
+
+export const pairRequest = v.object({
+  /** The model as it was. */
+  reference: path,
+  /** The file made from it: as many blocks, as wide. */
+  model: path,
+  sequences: v.pipe(v.array(sequence), v.minLength(1)),
+  memory,
+  threads,
+});
+export type PairRequest = Sent<typeof pairRequest>;
+
+export const pairedEvent = v.object({
+  type: v.literal('paired'),
+  sequence: whole,
+  /** −ln p of each scored token. */
+  losses: v.object({ reference: float32Array, model: float32Array }),
+  /** By scored token: KL(reference ‖ model) of what is predicted there, in nats. */
+  kld: float32Array,
+  /** By scored token: 1 where both have the same most likely one. */
+  same: uint8Array,
+  /** By scored token: its probability in the model, less that in the reference. */
+  change: float32Array,
+  /**
+   * Of h_k by k, sums of squares: of the reference's entries, of the model's differences from them (`cumulative`), and
+   * of the differences where the model's block k is given the reference's h_(k-1) (`local`).
+   */
+  states: v.array(v.object({ signal: real, cumulative: real, local: real })),
+  /**
+   * KLD summed over the scored tokens, by what is exchanged: 0 the embedding, then the blocks from 1 on, last the
+   * output head. `alone`: the reference with that of the model; `restored`: the model with that of the reference.
+   */
+  swaps: v.array(v.object({ alone: real, restored: real })),
+});
+export type PairedEvent = Sent<typeof pairedEvent>;

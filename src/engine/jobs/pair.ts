@@ -1,0 +1,355 @@
+/**
+ * A model and a file made from it, block by block beside each other. Between two blocks either is given what the other
+ * has, so that each block is seen by itself: the file's on the model's own states, one of the file's among the model's,
+ * one of the model's among the file's.
+ */
+import { SinkscopeError } from '../../errors.js';
+import { greatest } from '../../statistics/numbers.js';
+import type { ProgressEvent, Sequence } from '../contract/measure.js';
+import type { PairedEvent, PairRequest } from '../contract/pair.js';
+import { makeFeeds } from '../inputs/feeds.js';
+import { createDivergenceSession, type DivergenceSession, divergenceCopies } from '../stages/divergence.js';
+import { type Journey, type Lane, setOut, statesHeld } from '../stages/forward.js';
+import { Head } from '../stages/head.js';
+import { logitRows, sequencesTogether, stateBytes } from '../stages/memory.js';
+import { valueAt } from '../stages/patched.js';
+import { makePlan, type Plan, type Stage } from '../stages/plan.js';
+import type { StageRunner } from '../stages/runner.js';
+import { floats, rowsOf, sliceRows, type Value, withFloats } from '../tensors/value.js';
+import { checkScored } from './measure.js';
+import { progressOf } from './progress.js';
+
+/** Of the two: the model as it was, and the file made from it. */
+type Sided<T> = { readonly reference: T; readonly model: T };
+type Side = keyof Sided<unknown>;
+const sides = [
+  ['reference', 'model'],
+  ['model', 'reference'],
+] as const satisfies readonly (readonly [Side, Side])[];
+
+/** One of the two, as it is run. */
+interface Track {
+  readonly runner: StageRunner;
+  readonly plan: Plan;
+  /** By block, from the embedding on. */
+  readonly stages: readonly Stage[];
+  readonly head: Head;
+  /** Name of h_k, by k. */
+  readonly residuals: readonly string[];
+}
+
+/** A lane, and its hidden state after the last stage that it went through. */
+interface Walked extends Lane {
+  state?: Value | undefined;
+}
+
+/** What goes through one of the two for one sequence. A lane that would be given what `plain` has is that one. */
+interface Lanes {
+  /** As it is. */
+  readonly plain: Walked;
+  /** The next block alone, which is given the other's hidden state. */
+  fed: Walked;
+  /** By block k from the embedding on: what the other's block k made of this one's h_(k-1), from there to the end. */
+  readonly exchanged: Walked[];
+}
+
+interface Pair {
+  readonly sequence: Sequence;
+  readonly lanes: Sided<Lanes>;
+  readonly states: { signal: number; cumulative: number; local: number }[];
+}
+
+/**
+ * Runs every sequence through both, and says how far the file is from the model, sequence by sequence.
+ *
+ * @throws SinkscopeError `input` where one predicts no tokens, the two differ in blocks, width or vocabulary, or the
+ *   reference's numbers are not finite; `too-long` where a sequence is longer than the context of either
+ */
+export async function comparePair(
+  runners: Sided<StageRunner>,
+  { sequences, memory, threads }: PairRequest,
+  emit: (event: PairedEvent | ProgressEvent) => Promise<void>,
+): Promise<void> {
+  checkAlike(runners);
+  for (const runner of Object.values(runners)) await checkScored(runner, sequences);
+  const tokens = greatest(sequences.map(({ ids }) => ids.length));
+  const tracks = { reference: trackOf(runners.reference, memory), model: trackOf(runners.model, memory) };
+  const together = sequencesTogether({
+    anatomy: runners.reference.loaded.anatomy,
+    weightBytes: 0,
+    tokens,
+    memory,
+    again: true,
+    logits: true,
+    held: heldBytes(tracks, tokens),
+  });
+  const dial = { keep: false, blocksPerStage: 1, sequences: together };
+  const divergence = await createDivergenceSession(threads);
+  try {
+    for (let from = 0; from < sequences.length; from += together) {
+      const pairs = sequences.slice(from, from + together).map((sequence) => pairOf(tracks, sequence));
+      const report = progressOf(runners.reference.loaded.anatomy, dial, from, from + pairs.length);
+      await walk(tracks, pairs, async (stage) => {
+        for (const event of report(stage)) await emit(event);
+      });
+      for (const [i, pair] of pairs.entries())
+        await emit({ type: 'paired', sequence: from + i, ...(await scoresOf(tracks, pair, divergence)) });
+      for (const runner of Object.values(runners)) await runner.release();
+    }
+  } finally {
+    await divergence.release();
+  }
+}
+
+function checkAlike({ reference, model }: Sided<StageRunner>): void {
+  const [before, after] = [reference.loaded.anatomy, model.loaded.anatomy];
+  if (before.layers === after.layers) return;
+  throw new SinkscopeError({
+    code: 'input',
+    file: model.loaded.file,
+    message: `${model.loaded.file} has ${after.layers} blocks, and ${reference.loaded.file} ${before.layers}; compare a model with a file made from it.`,
+  });
+}
+
+function trackOf(runner: StageRunner, memory: number): Track {
+  const { anatomy, model } = runner.loaded;
+  const logits = anatomy.unembedding?.logits ?? anatomy.output;
+  const plan = makePlan(model.graph, anatomy, new Map(), [logits]);
+  const head = plan.stages.find(({ first }) => first > anatomy.layers);
+  if (!head) throw new Error('the head has no stage');
+  const residuals = Array.from({ length: anatomy.layers + 1 }, (_, block) => valueAt(anatomy, 'resid_post', block));
+  const rows = Math.max(1, Math.floor(logitRows(anatomy, memory) / divergenceCopies));
+  return {
+    runner,
+    plan,
+    stages: plan.stages.filter(({ last }) => last <= anatomy.layers),
+    head: new Head(runner, head, residuals.at(-1) ?? '', logits, rows),
+    residuals,
+  };
+}
+
+/** Lanes share what is carried; each has a hidden state of its own. */
+function heldBytes(tracks: Sided<Track>, tokens: number): number {
+  const bytes = Object.values(tracks).map(({ runner, plan, stages, head }) => {
+    const { anatomy } = runner.loaded;
+    return stateBytes(anatomy, tokens) * (statesHeld(plan, stages, head.stage.inputs) + anatomy.layers + 2);
+  });
+  return bytes.reduce((sum, one) => sum + one, 0);
+}
+
+function pairOf(tracks: Sided<Track>, sequence: Sequence): Pair {
+  const lanesOf = ({ runner }: Track): Lanes => {
+    const { inputs } = runner.loaded.anatomy;
+    const plain: Walked = { values: new Map(makeFeeds(inputs, new Map(), sequence.ids).values), interventions: [] };
+    return { plain, fed: plain, exchanged: [] };
+  };
+  return {
+    sequence,
+    lanes: { reference: lanesOf(tracks.reference), model: lanesOf(tracks.model) },
+    states: [],
+  };
+}
+
+/** Takes all through the blocks of both, in step. */
+async function walk(
+  tracks: Sided<Track>,
+  pairs: readonly Pair[],
+  passed: (stage: Stage) => Promise<void>,
+): Promise<void> {
+  const under = {
+    reference: pairs.map(({ lanes }) => lanes.reference.plain),
+    model: pairs.map(({ lanes }) => lanes.model.plain),
+  };
+  const journeyOf = (side: Side): Journey<Walked> => {
+    const { runner, plan, stages, head } = tracks[side];
+    return setOut(runner, { plan, stages, keep: false, lasting: head.stage.inputs }, under[side]);
+  };
+  const journeys = { reference: journeyOf('reference'), model: journeyOf('model') };
+  for (const block of tracks.reference.residuals.keys()) {
+    for (const [side] of sides) {
+      const { stages, residuals } = tracks[side];
+      const stage = stages.find(({ last }) => last === block);
+      if (!stage) throw new Error(`block ${block} has no stage`);
+      for await (const { lane, results } of journeys[side].through(stage)) {
+        lane.state = results.get(residuals[block] ?? '');
+        if (side === 'reference') await passed(stage);
+      }
+    }
+    for (const pair of pairs) {
+      compareStates(tracks, pair, block);
+      const begun = exchange(tracks, pair, block);
+      for (const [side] of sides) for (const lane of begun[side]) under[side].push(lane);
+    }
+  }
+  for (const [side] of sides) journeys[side].arrive();
+}
+
+function stateOf({ state }: Walked): Value {
+  if (!state) throw new Error('no stage was run');
+  return state;
+}
+
+/** Adds what is between h_k of the two. */
+function compareStates(tracks: Sided<Track>, { lanes, sequence, states }: Pair, block: number): void {
+  const tokens = sequence.ids.length;
+  const rows = (value: Value) => floats(sliceRows(value, 0, tokens));
+  const [before, after] = [stateOf(lanes.reference.plain), stateOf(lanes.model.plain)];
+  const dims = [before, after].map((value) => rowsOf(value).dims);
+  const { file } = tracks.model.runner.loaded;
+  if (dims[0] !== dims[1]) {
+    throw new SinkscopeError({
+      code: 'input',
+      file,
+      message: `The hidden states of ${file} have ${dims[1]} dims, and the model’s ${dims[0]}; compare a model with a file made from it.`,
+    });
+  }
+  const signal = rows(before);
+  const squares = squaresOf(signal);
+  if (!Number.isFinite(squares)) {
+    const { file } = tracks.reference.runner.loaded;
+    throw new SinkscopeError({
+      code: 'input',
+      file,
+      message: `h_${block} of ${file} has entries that are not finite (NaN or infinity), so nothing can be held against it: take the file in a wider format, as fp32, for the model.`,
+    });
+  }
+  const cumulative = distanceOf(signal, rows(after));
+  const local = distanceOf(signal, rows(stateOf(lanes.model.fed)));
+  states.push({ signal: squares, cumulative, local });
+}
+
+function squaresOf(values: Float32Array): number {
+  let sum = 0;
+  for (const value of values) sum += value * value;
+  return sum;
+}
+
+function distanceOf(values: Float32Array, others: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += ((others[i] ?? Number.NaN) - (values[i] ?? Number.NaN)) ** 2;
+  return sum;
+}
+
+/** Gives either of the two what the other has after `block`; returns the lanes that begin with it. */
+function exchange(tracks: Sided<Track>, { lanes, sequence }: Pair, block: number): Sided<readonly Walked[]> {
+  const begin = (side: Side, { plain }: Lanes, other: Walked, until?: number): Walked => {
+    const own = stateOf(plain);
+    const given = handedOver(own, stateOf(other), sequence.ids.length);
+    if (same(own, given)) return plain;
+    const values = new Map([[tracks[side].residuals[block] ?? '', given]]);
+    return { values, interventions: [], after: { lane: plain, block }, until };
+  };
+  const begun = (side: Side, other: Side) => ({
+    exchanged: begin(side, lanes[side], lanes[other].fed),
+    fed: begin(side, lanes[side], lanes[other].plain, block + 1),
+  });
+  const all = { reference: begun('reference', 'model'), model: begun('model', 'reference') };
+  const isLast = block + 1 === tracks.reference.residuals.length;
+  for (const [side] of sides) {
+    lanes[side].exchanged.push(all[side].exchanged);
+    lanes[side].fed = isLast ? lanes[side].plain : all[side].fed;
+  }
+  const lanesOf = (side: Side) => [all[side].exchanged, lanes[side].fed].filter((lane) => lane !== lanes[side].plain);
+  return { reference: lanesOf('reference'), model: lanesOf('model') };
+}
+
+function same({ data }: Value, { data: other }: Value): boolean {
+  return data.every((value: number | bigint, i: number) => Object.is(value, other[i]));
+}
+
+/** `state` in the type and layout of the other file's, `own`, which keeps its rows of padding. */
+function handedOver(own: Value, state: Value, tokens: number): Value {
+  const data = floats(own).slice();
+  data.set(floats(sliceRows(state, 0, tokens)));
+  return withFloats(own, data);
+}
+
+type Scores = Omit<PairedEvent, 'type' | 'sequence'>;
+
+/** What the heads make of all lanes, part after part of the sequence. */
+async function scoresOf(tracks: Sided<Track>, pair: Pair, session: DivergenceSession): Promise<Scores> {
+  const { lanes, sequence, states } = pair;
+  const { ids, from } = sequence;
+  const count = ids.length - from;
+  const { reference, model } = tracks;
+  // What the other's head makes of the last hidden state.
+  const headed = (side: Side, other: Side): ReadonlyMap<string, Value> => {
+    const name = tracks[other].residuals.at(-1) ?? '';
+    const state = handedOver(stateOf(lanes[other].plain), stateOf(lanes[side].plain), ids.length);
+    return new Map([...lanes[other].plain.values, [name, state]]);
+  };
+  const exchanged = {
+    alone: [
+      ...lanes.reference.exchanged.map(({ values }) => ({ track: reference, values })),
+      { track: model, values: headed('reference', 'model') },
+    ],
+    restored: [
+      ...lanes.model.exchanged.map(({ values }) => ({ track: model, values })),
+      { track: reference, values: headed('model', 'reference') },
+    ],
+  };
+  const scores = {
+    losses: { reference: new Float32Array(count), model: new Float32Array(count) },
+    kld: new Float32Array(count),
+    same: new Uint8Array(count),
+    change: new Float32Array(count),
+    states,
+    swaps: exchanged.alone.map(() => ({ alone: 0, restored: 0 })),
+  };
+  // The token at i is predicted at position i - 1.
+  for await (const part of reference.head.parts(lanes.reference.plain.values, from - 1, ids.length - 1, true)) {
+    const next = ids.slice(part.from + 1, part.to + 1);
+    const at = part.from + 1 - from;
+    checkFinite(reference, part.logits);
+    const against = await session.against(part.logits, next);
+    const divergenceOf = async ({ track, values }: { track: Track; values: ReadonlyMap<string, Value> }) => {
+      const logits = await track.head.logits(values, part.from, part.to, true);
+      checkVocabulary(tracks, part.logits.length / next.length, logits.length / next.length);
+      return against(logits);
+    };
+    const plain = await divergenceOf({ track: model, values: lanes.model.plain.values });
+    const { kld, same, probability } = plain;
+    scores.kld.set(kld, at);
+    scores.same.set(same.map(Number), at);
+    scores.losses.reference.set(
+      probability.reference.map((p) => -Math.log(p)),
+      at,
+    );
+    scores.losses.model.set(
+      probability.other.map((p) => -Math.log(p)),
+      at,
+    );
+    scores.change.set(
+      probability.other.map((p, i) => p - (probability.reference[i] ?? 0)),
+      at,
+    );
+    for (const kind of ['alone', 'restored'] as const) {
+      for (const [block, one] of exchanged[kind].entries()) {
+        if (one.values === lanes.reference.plain.values) continue;
+        const { kld } = one.values === lanes.model.plain.values ? plain : await divergenceOf(one);
+        const swap = scores.swaps[block];
+        if (swap) swap[kind] += kld.reduce((sum, value) => sum + value, 0);
+      }
+    }
+  }
+  return scores;
+}
+
+function checkFinite({ runner }: Track, logits: Float32Array): void {
+  if (!logits.some(Number.isNaN)) return;
+  const { file } = runner.loaded;
+  throw new SinkscopeError({
+    code: 'input',
+    file,
+    message: `The logits of ${file} are not numbers (NaN), so nothing can be held against them: take the file in a wider format, as fp32, for the model.`,
+  });
+}
+
+function checkVocabulary({ reference, model }: Sided<Track>, before: number, after: number): void {
+  if (before === after) return;
+  throw new SinkscopeError({
+    code: 'input',
+    file: model.runner.loaded.file,
+    message: `${model.runner.loaded.file} predicts ${after} tokens, and ${reference.runner.loaded.file} ${before}; compare a model with a file made from it.`,
+  });
+}

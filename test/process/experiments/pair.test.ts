@@ -1,0 +1,106 @@
+/** A model and a file made from it, side by side, held against whole runs in Python (tools/references/quantised.py). */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { PairedEvent } from '../../../src/engine/contract/pair.js';
+import { type Divergence, divergenceOf } from '../../../src/experiments/shared/divergence.js';
+import { follow } from '../../../src/experiments/shared/text.js';
+import references from '../../references/quantised.json';
+import {
+  budget,
+  demoModel,
+  fixtureModel,
+  off,
+  startEngine,
+  temporaryFolder,
+  withWeight,
+} from '../../support/experiments.js';
+import { pairs } from '../../support/lists.js';
+import { saturates } from '../../support/processor.js';
+
+const engine = startEngine();
+const saturating = await saturates();
+
+interface Tolerance {
+  /** Relative. */
+  readonly kld: number;
+  /** dB. */
+  readonly sqnr: number;
+}
+
+async function paired(request: Parameters<typeof engine.pair>[0]): Promise<PairedEvent[]> {
+  const found: PairedEvent[] = [];
+  for await (const event of follow(engine.pair(request))) if (event.type === 'paired') found.push(event);
+  return found;
+}
+
+/** Holds figures against those of a reference, all of them there are. */
+function expectClose(found: Divergence, expected: (typeof references.pairs)[number], tolerance: Tolerance): void {
+  for (const key of ['mean', 'median', 'p99', 'max'] as const)
+    expect(off(found.kld[key], expected.kld[key]), `kld ${key}`).toBeLessThan(tolerance.kld);
+  expect(found.sameTop).toBeCloseTo(expected.sameTop, 5);
+  expect(off(found.rmsDp, expected.rmsDp), 'rms Δp').toBeLessThan(tolerance.kld);
+  for (const [k, [one, other]] of pairs(found.sqnr, expected.sqnr).entries())
+    for (const kind of ['cumulative', 'local'] as const)
+      if (other[kind] === null) expect(one[kind], `h_${k} ${kind}`).toBe(Number.POSITIVE_INFINITY);
+      else expect(Math.abs(one[kind] - other[kind]), `h_${k} ${kind}`).toBeLessThan(tolerance.sqnr);
+  for (const [part, [one, other]] of pairs(found.swap, expected.swap).entries())
+    for (const kind of ['alone', 'restored'] as const)
+      if (other[kind] === 0) expect(one[kind], `${kind} ${part}`).toBe(0);
+      else expect(off(one[kind], other[kind]), `${kind} ${part}`).toBeLessThan(tolerance.kld);
+}
+
+/** Bytes times signed bytes of all eight bits, which the references have as they are meant. */
+const signed = ['gpt2-int8-dynamic', 'gpt2-qdq-static'];
+
+describe.each(references.pairs)('$reference and $model equal ONNX Runtime in Python', (expected) => {
+  it('in KL divergence, SQNR and what each part costs', async ({ skip }) => {
+    const { reference, model, ids } = expected;
+    skip(saturating && signed.includes(model), 'sums of products of bytes saturate on this processor');
+    const request = { reference: fixtureModel(reference), model: fixtureModel(model) };
+    const windows = await paired({ ...budget, ...request, sequences: [{ ids, from: 1 }] });
+    // Where halves are rounded depends on what ONNX Runtime has fused.
+    const tolerance = model.includes('fp16') ? { kld: 3, sqnr: 2 } : { kld: 2e-3, sqnr: 0.02 };
+    expectClose(divergenceOf(windows), expected, tolerance);
+  });
+});
+
+it('figures are the same whatever goes through the blocks together, and in parts of the logits', async () => {
+  const [reference, model] = [fixtureModel('llama-genai-fp32'), fixtureModel('llama-genai-int4')];
+  const sequences = [0, 1, 2].map((s) => ({ ids: Array.from({ length: 20 }, (_, i) => (7 * i + s) % 160), from: 5 }));
+  const together = await paired({ ...budget, reference, model, sequences });
+  const apart = await paired({ ...budget, memory: 1e4, reference, model, sequences });
+  expect(together.map(({ kld }) => kld.length)).toEqual([15, 15, 15]);
+  for (const [one, other] of pairs(together, apart)) {
+    for (const [a, b] of pairs([...one.kld], [...other.kld])) expect(off(a, b)).toBeLessThan(1e-3);
+    for (const [a, b] of pairs(one.swaps, other.swaps)) expect(a.restored).toBeCloseTo(b.restored, 4);
+  }
+});
+
+const sequences = [{ ids: [1, 2, 3, 4], from: 1 }];
+
+it('a file of other blocks is refused, and one that sees what comes after', async () => {
+  const reference = fixtureModel('llama-ts-op17-sdpa');
+  const refusal = (model: string) => paired({ ...budget, reference, model, sequences });
+  await expect(refusal(demoModel('llama'))).rejects.toThrow(
+    /llama\/model\.onnx has 8 blocks, and .* 3; compare a model/,
+  );
+  await expect(refusal(fixtureModel('bert-optimum-op14'))).rejects.toThrow(/lets every token see those after it/);
+});
+
+it('where the reference is no number it is refused, and where the file is none it is told from which block on', async () => {
+  const sound = fixtureModel('llama-ts-op17-sdpa');
+  const broken = join(await temporaryFolder(), 'model.onnx');
+  await writeFile(
+    broken,
+    withWeight(sound, 'm.model.layers.1.input_layernorm.weight', 0, () => Number.NaN),
+  );
+  await expect(paired({ ...budget, reference: broken, model: sound, sequences })).rejects.toThrow(
+    /^h_2 of .*model\.onnx has entries that are not finite/,
+  );
+  const { kld, sqnr, swap } = divergenceOf(await paired({ ...budget, reference: sound, model: broken, sequences }));
+  expect(kld.mean).toBeNaN();
+  expect(sqnr.map(({ cumulative }) => Number.isNaN(cumulative))).toEqual([false, false, true, true]);
+  // Block 2 of the model mends it, and no other part does.
+  expect(swap.map(({ restored }) => Number.isNaN(restored))).toEqual([true, true, false, true, true]);
+});

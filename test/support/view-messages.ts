@@ -1,0 +1,119 @@
+/** One of every kind of message between host and webview, with every optional part there. */
+import type { Problem } from '../../src/errors.js';
+import type { Asked, ExperimentRun, FromWebview, ReplyTo, ToWebview } from '../../src/protocol.js';
+import { answers, events, replies } from './messages.js';
+
+const problem: Problem = {
+  code: 'too-long',
+  message: 'Too long.',
+  file: '/f',
+  detail: 'd',
+  limit: { tokens: 2, context: 1 },
+  axes: [2, 3],
+};
+
+const column = { name: 'x', format: 'ratio' } as const;
+const axis = { name: 'layer', labels: ['1'] };
+const experiment: ExperimentRun = {
+  number: 1,
+  experiment: 'lens',
+  title: 'Lens',
+  status: 'failed',
+  progress: { done: 1, of: 2, text: 'running 1 of 2' },
+  presentation: {
+    title: 'Lens',
+    sentence: 'It is so.',
+    settings: [{ name: 'T', value: '4' }],
+    warnings: ['but'],
+    parts: [
+      { kind: 'table', heading: 'a', columns: [column], rows: [['b', 1, null]] },
+      {
+        kind: 'bars',
+        heading: 'a',
+        value: column,
+        log: false,
+        reference: 1,
+        bars: [{ name: 'b', value: Number.NaN, interval: [0, 1] }],
+      },
+      {
+        kind: 'lines',
+        heading: 'a',
+        x: { name: 'x', values: [1, 2] },
+        y: { ...column, log: true },
+        lines: [{ name: 'b', values: [1, null] }],
+      },
+      {
+        kind: 'heatmap',
+        heading: 'a',
+        rows: axis,
+        columns: axis,
+        value: column,
+        scale: 'diverging',
+        range: [-1, 1],
+        values: [null],
+        texts: ['b'],
+      },
+      { kind: 'text', heading: 'a', paragraphs: ['b'] },
+    ],
+  },
+  problem,
+};
+
+export const toWebview: readonly ToWebview[] = [
+  {
+    type: 'view',
+    state: {
+      document: 'a.md',
+      scope: 'selection',
+      models: [{ file: '/m', name: 'm', origin: 'bundled' }],
+      model: '/m',
+      bos: 'auto',
+      thresholds: { absolute: 100, ratio: 1000, soft: 100, epsilon: 0.3, minQueries: 8, minShare: 0.1 },
+      stale: false,
+    },
+  },
+  { type: 'replay', run: 1, events: [...events.analyze, answers.analyze, { type: 'failed', problem }] },
+  { type: 'event', run: 1, index: 0, event: answers.analyze },
+  { type: 'selection', selection: { token: 1, layer: 2, dim: 3, head: 0 } },
+  { type: 'answer', id: 0, answer: { ok: false, problem } },
+  {
+    type: 'experiments',
+    message: {
+      kind: 'choices',
+      experiments: [],
+      texts: { documents: { open: 'a', analysed: 'b' }, chosen: { c: 'd' } },
+    },
+  },
+  { type: 'experiments', message: { kind: 'runs', runs: [experiment] } },
+  { type: 'experiments', message: { kind: 'run', run: experiment } },
+];
+
+export const fromWebview: readonly FromWebview[] = [
+  { type: 'ready' },
+  { type: 'select', selection: { token: 1, layer: 2, dim: 3, head: 0 } },
+  { type: 'stop' },
+  { type: 'analyze-again' },
+  { type: 'choose-model', file: '/m' },
+  { type: 'choose-bos', bos: 'on' },
+  { type: 'query', id: 1, query: { type: 'pattern', layer: 1, head: 0 } },
+  { type: 'query', id: 1, query: { type: 'predictions', token: 0 } },
+  { type: 'query', id: 1, query: { type: 'picture' } },
+  { type: 'open-settings' },
+  { type: 'save', what: 'json' },
+  { type: 'save-picture', name: 'heatmap', png: Uint8Array.of(1, 2) },
+  {
+    type: 'experiment',
+    action: { do: 'run', experiment: 'lens', values: { a: 'b', c: 1.5, d: true, e: ['f'] } },
+  },
+  { type: 'experiment', action: { do: 'stop' } },
+  { type: 'experiment', action: { do: 'close', run: 1 } },
+  { type: 'experiment', action: { do: 'choose-text', experiment: 'lens', input: 'text' } },
+  { type: 'experiment', action: { do: 'save-json', run: 1 } },
+  { type: 'experiment', action: { do: 'save-csv', run: 1, part: 0 } },
+];
+
+export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {
+  pattern: replies.pattern,
+  predictions: replies.predictions,
+  picture: { bytes: Uint8Array.of(1, 2) },
+};
