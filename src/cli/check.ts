@@ -11,21 +11,21 @@ import { budgetOf, memoryOption, read } from './options.js';
 import { drawProgress } from './progress.js';
 import { headroomVerdict, kldVerdict, ratioVerdict, sameTopVerdict } from './rules.js';
 import { print, printJson } from './terminal.js';
-import { type Format, formats, shown, type Verdict } from './verdicts.js';
+import { type Form, formats, shown, type Verdict } from './verdicts.js';
 
-/** Limits; undefined: not held to. */
-export interface Limits {
+/** RuleLimits; undefined: not held to. */
+export interface RuleLimits {
   readonly maxKld?: number;
   readonly minSameTop?: number;
   readonly minFp16Headroom?: number;
   readonly maxMassiveRatio?: number;
 }
 
-interface Options extends Limits {
+interface Options extends RuleLimits {
   readonly against?: string;
   readonly file: string;
   readonly tokens: number;
-  readonly format: Format;
+  readonly format: Form;
   readonly bos?: boolean;
   readonly memory: number;
 }
@@ -68,8 +68,8 @@ export function checkCommand(engine: Engine, signal: AbortSignal): Command {
     });
 }
 
-const comparing = ({ maxKld, minSameTop }: Limits) => maxKld !== undefined || minSameTop !== undefined;
-const alone = ({ minFp16Headroom, maxMassiveRatio }: Limits) =>
+const comparing = ({ maxKld, minSameTop }: RuleLimits) => maxKld !== undefined || minSameTop !== undefined;
+const alone = ({ minFp16Headroom, maxMassiveRatio }: RuleLimits) =>
   minFp16Headroom !== undefined || maxMassiveRatio !== undefined;
 
 /** @throws SinkscopeError `input` where there is no rule, or nothing that one is to be held against */

@@ -23,12 +23,12 @@ export interface Checked {
 }
 
 export const formats = ['text', 'json', 'junit', 'sarif', 'markdown'] as const;
-export type Format = (typeof formats)[number];
+export type Form = (typeof formats)[number];
 
 /** The verdicts as lines, or as JSON where the format is that. */
 export function shown(
   checked: Checked,
-  format: Format,
+  format: Form,
 ): { readonly lines: readonly string[] } | { readonly json: object } {
   switch (format) {
     case 'text':

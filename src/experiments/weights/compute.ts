@@ -100,7 +100,7 @@ function superWarnings({ unseen, cut }: SuperWeights): string[] {
     ...(unseen === 0
       ? []
       : [`${blocks} an MLP that does not end in one plain product: no super weight was looked for there.`]),
-    ...(cut ? ['No more super weights were looked for than are listed.'] : []),
+    ...(cut ? ['No more than six super weights are looked for: there may be others.'] : []),
   ];
 }
 
