@@ -2,7 +2,7 @@
 import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
 import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contract/questions.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
-import { precisionExamples } from './precision.js';
+import { precisionExamples, spikesExamples } from './precision.js';
 import { statesExamples } from './states.js';
 import { mergeExamples } from './survey.js';
 
@@ -31,6 +31,7 @@ const model = {
   bytes: 1e9,
   attention: true,
   missing: ['final norm: none'],
+  remarks: ['repeatability: 1 nodes draw at random'],
 };
 
 const budget = { model: '/m/model.onnx', memory: 1e9, threads: 0 };
@@ -80,6 +81,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
       reference: '/r.onnx',
     },
   ],
+  spikes: [{ ...budget, ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
   pair: [{ ...budget, reference: '/r.onnx', sequences: [{ ids: [1, 2, 3], from: 1 }] }],
   precision: [{ ...budget, ids: [1, 2], outlier: 6 }],
   merge: [{ parts: ['/a.json'] }],
@@ -138,6 +140,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2) },
   ],
   states: statesExamples(hidden),
+  spikes: spikesExamples,
   pair: [
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
     {
@@ -164,6 +167,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s' },
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
+  spikes: { type: 'done', seconds: 1 },
   pair: { type: 'done', seconds: 1 },
   precision: { type: 'done', seconds: 1 },
   merge: { type: 'done', seconds: 1 },

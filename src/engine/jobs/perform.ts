@@ -4,14 +4,26 @@ import { SinkscopeError } from '../../errors.js';
 import { modelIdentity } from '../../onnx/identity.js';
 import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
+import type { WeightScalar } from '../contract/request.js';
 import { answer } from '../questions/answers.js';
 import { StageRunner } from '../stages/runner.js';
+import { withoutScalars } from '../stages/scalars.js';
 import { runAnalysis } from './analyze.js';
-import { allowReading, allowRunning, allowTokenising, checkAsRead, lastRun, load, use } from './current.js';
+import {
+  allowReading,
+  allowRunning,
+  allowTokenising,
+  type Current,
+  checkAsRead,
+  lastRun,
+  load,
+  use,
+} from './current.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { comparePair } from './pair.js';
 import { tellPrecision } from './precision.js';
+import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
 
@@ -48,7 +60,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const elapsed = stopwatch();
     const used = await use(request);
     allowRunning();
-    await measure(used.runner, request, emit);
+    await withScalars(used, request.without ?? [], (runner) => measure(runner, request, emit));
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
@@ -68,7 +80,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const elapsed = stopwatch();
     // The larger of the two is the one at hand, whose bounds hold for both.
     const used = await use({ ...request, model: request.reference });
-    const other = new StageRunner(load(request.model), request.threads);
+    const other = new StageRunner(await load(request.model), request.threads);
     allowRunning();
     try {
       await comparePair({ reference: used.runner, model: other }, request, emit);
@@ -84,6 +96,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const used = await use(request);
     allowRunning();
     await tellPrecision(used.runner, request, emit);
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async spikes(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    await withScalars(used, request.without, (runner) => findSpikes(runner, request, emit));
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
@@ -107,7 +128,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
         message: `${model} has no tokenizer.json beside it: put the model's own there.`,
       });
     }
-    const { vocabulary } = load(model).summary;
+    const { vocabulary } = (await load(model)).summary;
     if (vocabulary !== undefined) checkFit(tokenizer, vocabulary);
     const prefixIds = tokenizer.bos?.ids ?? [];
     const {
@@ -133,7 +154,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return ids.map((id) => tokenizer?.decode(id) ?? `token ${id}`);
   },
 
-  inspect: ({ model }) => inspect(load(model)),
+  inspect: async ({ model }) => inspect(await load(model)),
 
   identity: ({ model }) => modelIdentity(model),
 
@@ -159,6 +180,21 @@ export async function perform<T extends JobType>(
   const checked = checkRequest(type, request);
   if ('model' in checked) allowReading(reading(checked.model));
   return performer(checked, emit);
+}
+
+/** Runs what is to be run on the model at hand, or on it with some scalars of its weights as 0. */
+async function withScalars(
+  { loaded, runner, threads }: Current,
+  without: readonly WeightScalar[],
+  run: (runner: StageRunner) => Promise<void>,
+): Promise<void> {
+  if (without.length === 0) return run(runner);
+  const changed = new StageRunner(withoutScalars(loaded, without), threads);
+  try {
+    await run(changed);
+  } finally {
+    await changed.release();
+  }
 }
 
 async function recorded(request: RequestOf<'states'>, reference: string): Promise<Recorded> {

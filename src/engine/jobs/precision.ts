@@ -19,8 +19,8 @@ import { chooseDial, logitRows } from '../stages/memory.js';
 import { overflowing } from '../stages/overflowing.js';
 import { makePlan } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
+import { type RowVectors, rowVectors } from '../tensors/along.js';
 import { floats, rowsOf, sliceRows, type Value, type Values } from '../tensors/value.js';
-import { type Vectors, vectorsOf } from '../tensors/vectors.js';
 import { progressOf } from './progress.js';
 
 /** The largest number of half precision. */
@@ -153,7 +153,7 @@ function reading(wanted: Wanted, value: Value | undefined, rows: Rows, outlier: 
   const isResidual = point === 'resid_post' || point === 'resid_mid';
   const vectors = isResidual
     ? { values: floats(sliceRows(value, 0, rows.tokens)), rows: rows.tokens, dims: rowsOf(value).dims }
-    : cropped(vectorsOf(value, wanted.axis), rows);
+    : cropped(rowVectors(value, wanted.axis), rows);
   const statistics = hiddenStatistics(vectors.values, vectors.rows, vectors.dims);
   const [top] = statistics.top;
   const extent = {
@@ -181,7 +181,7 @@ function reading(wanted: Wanted, value: Value | undefined, rows: Rows, outlier: 
 }
 
 /** Without the positions that are no tokens. */
-function cropped(vectors: Vectors, { tokens, positions }: Rows): Vectors {
+function cropped(vectors: RowVectors, { tokens, positions }: Rows): RowVectors {
   if (vectors.rows !== positions || positions === tokens) return vectors;
   return { ...vectors, rows: tokens, values: vectors.values.subarray(0, tokens * vectors.dims) };
 }

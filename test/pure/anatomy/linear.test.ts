@@ -25,8 +25,8 @@ const names: readonly (readonly [RegExp, LinearPart])[] = [
   [/lm_head\/MatMul/, 'head'],
 ];
 
-/** The encoder that stands beside a decoder; and an output projection that has a further product behind it. */
-const beside = /\/encoder\/block|temporal_attention\/output/;
+/** The encoder that stands beside a decoder, and attention that is not the one shown of its block. */
+const beside = /\/encoder\/block|temporal_attention/;
 
 describe('nodes are what exporters call them', () => {
   const seen = new Map<LinearPart, number>();
