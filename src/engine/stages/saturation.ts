@@ -57,7 +57,7 @@ const size = 16;
 let found: Promise<boolean> | undefined;
 
 /** Whether a product of the largest operands comes out too small here. */
-function saturates(): Promise<boolean> {
+export function saturates(): Promise<boolean> {
   found ??= tried();
   return found;
 }
