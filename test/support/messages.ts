@@ -31,7 +31,8 @@ const model = {
   missing: ['final norm: none'],
 };
 
-const budget = { model: '/m/model.onnx', memory: 1e9, threads: 0 };
+const [memory, threads] = [1e9, 0];
+const budget = { model: '/m/model.onnx', memory, threads };
 
 const set = [
   { to: 'zero' },
@@ -78,7 +79,19 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
       reference: '/r.onnx',
     },
   ],
-  pair: [{ ...budget, reference: '/r.onnx', sequences: [{ ids: [1, 2, 3], from: 1 }] }],
+  pair: [
+    { reference: '/r', by: { what: 'file', model: '/m' }, sequences: [{ ids: [1, 2], from: 1 }], memory, threads },
+  ],
+  restore: [
+    {
+      reference: '/r',
+      by: { what: 'scheme', scheme: 'int8-dynamic' },
+      sequences: [{ ids: [1, 2], from: 1 }],
+      variants: [[0, 1]],
+      memory,
+      threads,
+    },
+  ],
   precision: [{ ...budget, ids: [1, 2], outlier: 6 }],
   merge: [{ parts: ['/a.json'] }],
   encode: [{ model: '/m', text: 'a', bos: false, most: 7 }],
@@ -181,6 +194,15 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       swaps: [{ alone: 0.1, restored: 0 }],
     },
   ],
+  restore: [
+    { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
+    {
+      type: 'products',
+      products: [{ block: 1, part: 'mlp_in', node: '/up', weights: ['up.weight'], elements: 6, bytes: 24 }],
+      without: 1,
+    },
+    { type: 'restored', sequence: 0, tokens: 2, kld: [0.1, Number.NaN] },
+  ],
   precision: [
     { type: 'progress', from: 0, to: 1, done: 3, of: 12 },
     {
@@ -219,6 +241,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
   pair: { type: 'done', seconds: 1 },
+  restore: { type: 'done', seconds: 1 },
   precision: { type: 'done', seconds: 1 },
   merge: { type: 'done', seconds: 1 },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },

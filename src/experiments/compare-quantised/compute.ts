@@ -97,7 +97,9 @@ export async function* compareQuantised(
   const measured = { reference: new Losses(), model: new Losses() };
   const paired: PairedEvent[] = [];
   const progress = progressThrough('comparing', sequences.length);
-  for await (const event of follow(engine.pair({ reference, model, sequences, memory, threads }, signal))) {
+  for await (const event of follow(
+    engine.pair({ reference, by: { what: 'file', model }, sequences, memory, threads }, signal),
+  )) {
     if (event.type === 'paired') {
       paired.push(event);
       measured.reference.add(event.losses.reference);
