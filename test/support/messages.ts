@@ -201,7 +201,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       products: [{ block: 1, part: 'mlp_in', node: '/up', weights: ['up.weight'], elements: 6, bytes: 24 }],
       without: 1,
     },
-    { type: 'restored', sequence: 0, tokens: 2, kld: [0.1, Number.NaN] },
+    { type: 'restored', sequence: 0, tokens: 2, kld: [0.1, Number.NaN], losses: [1, 2] },
   ],
   precision: [
     { type: 'progress', from: 0, to: 1, done: 3, of: 12 },

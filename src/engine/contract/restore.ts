@@ -45,5 +45,7 @@ export const restoredEvent = v.object({
   tokens: whole,
   /** KLD in nats, summed over the scored tokens, by variant. */
   kld: v.array(real),
+  /** −ln p of the tokens that follow, summed, by variant. */
+  losses: v.array(real),
 });
 export type RestoredEvent = Sent<typeof restoredEvent>;

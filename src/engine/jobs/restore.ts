@@ -91,17 +91,19 @@ export async function restoreProducts(
       for await (const { stage } of forward(runners.model, courseOf(tracks.model), under))
         for (const event of report(stage)) await emit(event);
       for (const [i, { sequence, reference, lanes }] of group.entries()) {
-        const kld = variants.map(() => 0);
+        const [kld, losses] = [variants.map(() => 0), variants.map(() => 0)];
         for await (const part of scoredParts(tracks, sequence, reference.values, divergence)) {
           for (const [variant, { values }] of lanes.entries()) {
             const isHead = restored[variant]?.head === true;
             const other = isHead
               ? headed(tracks, reference, values, sequence.ids.length)
               : { track: tracks.model, values };
-            kld[variant] = (kld[variant] ?? 0) + sum((await part.divergenceOf(other)).kld);
+            const { kld: by, probability } = await part.divergenceOf(other);
+            kld[variant] = (kld[variant] ?? 0) + sum(by);
+            losses[variant] = (losses[variant] ?? 0) - sum(probability.other.map(Math.log));
           }
         }
-        await emit({ type: 'restored', sequence: from + i, tokens: sequence.ids.length - sequence.from, kld });
+        await emit({ type: 'restored', sequence: from + i, tokens: sequence.ids.length - sequence.from, kld, losses });
       }
       for (const runner of Object.values(runners)) await runner.release();
     }

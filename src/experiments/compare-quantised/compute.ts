@@ -6,7 +6,6 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { PairedEvent } from '../../engine/contract/pair.js';
 import type { ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
-import { SinkscopeError } from '../../errors.js';
 import { greatest } from '../../statistics/numbers.js';
 import type { StateDifference } from '../../statistics/statistics.js';
 import type { Budget, Run } from '../experiment.js';
@@ -14,6 +13,7 @@ import { outlierMagnitude } from '../shared/costs.js';
 import { type Divergence, divergenceOf, swappedName } from '../shared/divergence.js';
 import { Losses, type Perplexity } from '../shared/perplexity.js';
 import { follow, progressThrough, type TextWindows, textWindows } from '../shared/text.js';
+import { checkTwins } from '../shared/twins.js';
 import type { Windowing } from '../shared/windows.js';
 
 export interface QuantisedRequest extends Windowing, Budget {
@@ -35,40 +35,6 @@ export interface QuantisedResult extends Divergence {
   /** On the first window. */
   readonly massive: { readonly reference: readonly MassiveActivation[]; readonly model: readonly MassiveActivation[] };
   readonly perplexity: { readonly reference: Perplexity; readonly model: Perplexity };
-}
-
-/**
- * That a file can have been made from a model, as far as can be told without a run.
- *
- * @throws SinkscopeError `input` where blocks, width, prefix token or the text's tokens differ
- */
-async function checkTwins(engine: Engine, request: QuantisedRequest, signal: AbortSignal | undefined): Promise<void> {
-  const { reference, model, text, bos } = request;
-  const [before, after] = [await engine.inspect(reference, signal), await engine.inspect(model, signal)];
-  const refused = (difference: string) =>
-    new SinkscopeError({
-      code: 'input',
-      file: model,
-      message: `${model} cannot be compared with ${reference}: ${difference}; compare a model with its own quantised file, which has the same tokenizer files.`,
-    });
-  const { layers, hidden } = before.model;
-  const other = after.model;
-  if (other.layers !== layers) throw refused(`it has ${other.layers} blocks, and the model ${layers}`);
-  // 0: not found, which is no difference.
-  if (other.hidden !== hidden && other.hidden * hidden > 0)
-    throw refused(`its hidden states have ${other.hidden} dims, and the model’s ${hidden}`);
-  const encoded = await engine.encode(reference, text, { signal });
-  // A quantised file may lie in a folder of its own, without the tokenizer that it shares with the model.
-  const own = await engine.encode(model, text, { signal }).catch((error) => {
-    if (SinkscopeError.is(error, 'tokenizer')) return undefined;
-    throw error;
-  });
-  if (own === undefined) return;
-  const named = (prefix: number | undefined) => (prefix === undefined ? 'no prefix token' : `prefix token ${prefix}`);
-  if (bos !== false && own.prefix !== encoded.prefix)
-    throw refused(`its folder names ${named(own.prefix)}, and the model’s ${named(encoded.prefix)}`);
-  if (own.ids.length !== encoded.ids.length || own.ids.some((id, i) => id !== encoded.ids[i]))
-    throw refused('its tokenizer makes other tokens of this text');
 }
 
 /**
