@@ -33,7 +33,7 @@ export type RestorableProduct = Sent<typeof product>;
 export const productsEvent = v.object({
   type: v.literal('products'),
   products: v.array(product),
-  /** Products of the model that no one product of the file could be told to be. */
+  /** Products of the model that a scheme leaves as they are, or that no one product of the file could be told to be. */
   without: whole,
 });
 export type ProductsEvent = Sent<typeof productsEvent>;

@@ -11,6 +11,7 @@ import { makeFeeds } from '../inputs/feeds.js';
 import { type Counterpart, counterparts } from '../stages/counterparts.js';
 import { createDivergenceSession } from '../stages/divergence.js';
 import { forward, type Lane, statesHeld } from '../stages/forward.js';
+import type { LoadedModel } from '../stages/loaded.js';
 import { sequencesTogether, stateBytes } from '../stages/memory.js';
 import type { Replacement } from '../stages/replaced.js';
 import type { StageRunner } from '../stages/runner.js';
@@ -33,7 +34,8 @@ export async function restoreProducts(
   const { reference, model } = { reference: runners.reference.loaded, model: runners.model.loaded };
   // What a scheme leaves as it is need not be restored.
   const own = by.what === 'scheme' ? { ...reference, linear: model.linear } : reference;
-  const { found, without } = counterparts(own, model);
+  const { found, without: unlike } = counterparts(own, model);
+  const without = unlike + countOf(reference) - countOf(own);
   await emit({
     type: 'products',
     products: found.map(({ block, part, reference: { node }, weights, elements, bytes }) => {
@@ -111,6 +113,8 @@ export async function restoreProducts(
     await divergence.release();
   }
 }
+
+const countOf = ({ linear }: Pick<LoadedModel, 'linear'>) => sum(linear().map(({ products }) => products.length));
 
 const courseOf = ({ plan, stages, head }: Track) => ({ plan, stages, keep: false, lasting: head.stage.inputs });
 

@@ -55,7 +55,7 @@ export interface DoctorResult {
   readonly blocks: readonly RankedBlock[];
   /** Of the blocks that gain most. */
   readonly products: readonly RankedProduct[];
-  /** Products of the model, and those that no one product of the file could be told to be. */
+  /** Products that are quantised and can be told apart; the model has so many `without`. */
   readonly of: number;
   readonly without: number;
   /** From nothing kept on, as far as it was tried. */
@@ -161,7 +161,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
     perplexity,
     blocks,
     products,
-    of: all.length + without,
+    of: all.length,
     without,
     curve,
     chosen,
