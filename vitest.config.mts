@@ -31,6 +31,8 @@ export default defineConfig({
       kind('campaigns', { globalSetup: 'test/support/built.ts', testTimeout: 900_000, hookTimeout: 900_000 }),
     ],
     runner: 'test/recorder.ts',
+    // All processors: most tests wait for a process of their own.
+    maxWorkers: '100%',
     // The slowest tests take ten seconds on two cores; limits are for what hangs, on slow machines too.
     testTimeout: 180_000,
     hookTimeout: 180_000,

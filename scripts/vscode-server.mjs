@@ -141,7 +141,7 @@ export async function startServer({ userData, vsix, grace = 3600 }) {
       entry,
       ...folders,
       ...['--auth', 'none', '--bind-addr', '127.0.0.1:0'],
-      ...['--disable-telemetry', '--disable-update-check', '--disable-workspace-trust'],
+      ...['--disable-telemetry', '--disable-update-check'],
       ...['--reconnection-grace-time', `${grace}`],
       // What the in-host tests tell the page by; nothing else uses it.
       ...['--vscode-option', 'enable-smoke-test-driver'],

@@ -44,7 +44,7 @@ export function tokenName(analysis: Analysis, index: number): string {
   if (!token) return `token ${index}`;
   const { source, tokenizer } = analysis.tokens ?? {};
   if (source === 'image' || source === 'features') return visible(token.text);
-  if (!tokenizer) return `token ${index} (id ${token.id})`;
+  if (!tokenizer && token.id >= 0) return `token ${index} (id ${token.id})`;
   return token.special ? tokenLabel(token) : `“${tokenLabel(token)}” (token ${index})`;
 }
 

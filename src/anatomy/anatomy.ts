@@ -23,6 +23,12 @@ export interface Anatomy {
   readonly patch: { readonly height: number; readonly width: number } | undefined;
   /** True where the stream is kept in copies side by side, [copies, 1, T, D]; the first of them is what is shown. */
   readonly copies: boolean;
+  /** What rows of hidden states stand for; undefined where they are the tokens that are fed, one after another. */
+  readonly rows: Rows | undefined;
+  /** Rows of the last residual that the head gives something for; undefined where that is all, or is not known. */
+  readonly headRows: { readonly from: number; readonly to: number | undefined } | undefined;
+  /** Values named here of which a token's vector does not lie along the last axis; `withTurns` turns them. */
+  readonly turns: readonly Turn[];
   /** True where attention and MLP of a block read the same residual. */
   readonly parallelBlock: boolean;
   /** Where the main path begins: what the token lookup gives, or the float input; before positions are added. */
@@ -40,6 +46,26 @@ export interface Anatomy {
   readonly inputs: readonly Input[];
   /** Parts that were looked for and not found, in words: which, and what stood in the way. */
   readonly missing: readonly Missing[];
+}
+
+/**
+ * `parts`: tokens that are fed, and learned rows beside them. `inputs`: steps, of each of which several inputs have a row,
+ * in turn or all of one input before all of the next.
+ */
+export type Rows =
+  | { readonly kind: 'parts'; readonly parts: readonly RowPart[] }
+  | { readonly kind: 'inputs'; readonly names: readonly string[]; readonly inTurn: boolean };
+
+/** Tokens `from` to before `to` (from the end where negative; undefined: to the last), or rows that are learned. */
+export type RowPart =
+  | { readonly kind: 'tokens'; readonly from: number; readonly to: number | undefined }
+  | { readonly kind: 'added'; readonly count: number };
+
+/** Along which axis the vectors of a value lie, of how many. */
+export interface Turn {
+  readonly value: string;
+  readonly axis: number;
+  readonly rank: number;
 }
 
 export interface Block {

@@ -1,5 +1,6 @@
 /** Attention sites: where a branch's pattern is, and how many heads it has. */
 import { DataType, type Node } from '../onnx/model.js';
+import type { Branch } from './addition.js';
 import type { Attention, PatternPart } from './anatomy.js';
 import { type Beside, headsBeside } from './beside.js';
 import { declaredExtents, type PartialVector } from './extents.js';
@@ -8,7 +9,6 @@ import { countedHeads, inputAs, outputAs } from './operators/table.js';
 import { factors, isPointwise, isSum } from './ops.js';
 import { branchProduct, type WeightProduct } from './products.js';
 import { type Projections, projections } from './projections.js';
-import type { Branch } from './residual.js';
 import { exact, type Site, sitesOf } from './sites.js';
 
 /** What was found in a branch. */
@@ -121,7 +121,7 @@ function headsOf(flow: Flow, site: Site, width: number | undefined) {
   const cache = cacheExtents(flow);
   const extents = declaredExtents(flow, site.tensor);
   const headAxis = site.perm && site.perm.length > 3 ? (site.perm.at(-3) ?? -3) : -3;
-  const split = splitOf(queries);
+  const split = headAxes(splitOf(queries), queries.products[0]?.columns);
   const isPacked = queries.products[0]?.node === projections(flow, key).products[0]?.node;
   // Of the queries of all heads; values may be of another width.
   const columns = isPacked ? width : queries.products[0]?.columns;
@@ -134,6 +134,19 @@ function headsOf(flow: Flow, site: Site, width: number | undefined) {
   const headDim = ratio(width, heads);
   const kvHeads = cache?.kvHeads ?? keyHeads(flow, key, queries.products[0], heads, headDim) ?? heads;
   return { heads, kvHeads, headDim };
+}
+
+/**
+ * The axes of heads and of a head's vector in the target of a reshape: the last two, unless their product is not the
+ * columns and that of two others is, as where the tokens lie last.
+ */
+function headAxes(target: PartialVector | undefined, columns: number | undefined): PartialVector | undefined {
+  if (!target || columns === undefined) return target;
+  for (let at = target.length - 1; at > 0; at--) {
+    const pair = target.slice(at - 1, at + 1);
+    if ((pair[0] ?? 0) > 0 && (pair[0] ?? 0) * (pair[1] ?? 0) === columns) return pair;
+  }
+  return target;
 }
 
 /** The target of the reshape that splits a product's columns into heads: [batch, tokens, heads, head_dim] or so. */

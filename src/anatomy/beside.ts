@@ -1,10 +1,10 @@
 /** Heads that are computed one by one: equal sites of a branch whose results are put side by side. */
 import { intsAttribute, type Node } from '../onnx/model.js';
+import type { Branch } from './addition.js';
 import { partialVector } from './extents.js';
 import { between, type Flow } from './flow.js';
 import { factors, isPassThrough, isSum } from './ops.js';
 import { projections } from './projections.js';
-import type { Branch } from './residual.js';
 import type { Site } from './sites.js';
 
 /** Sites that are heads of one attention, in the order of its heads. */

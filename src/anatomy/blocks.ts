@@ -1,12 +1,13 @@
 /** The additions of a residual stream as blocks: what their branches are, and where a block begins. */
 import { floatAttribute, intsAttribute } from '../onnx/model.js';
+import type { Branch } from './addition.js';
 import type { Attention, Block } from './anatomy.js';
 import { attentionOf } from './attention.js';
 import { between, downstream, type Flow, stripped } from './flow.js';
 import { inputAs } from './operators/table.js';
 import { factors, isConvolution, isMixer, isSum } from './ops.js';
 import { branchProduct, weightProduct } from './products.js';
-import { type Branch, endedLike, type ResidualStream, type Step } from './residual.js';
+import { endedLike, type ResidualStream, type Step } from './residual.js';
 import { attentionObstacle, type Gap, mlpObstacle } from './words.js';
 
 /** A branch, and the attention in it. */

@@ -54,11 +54,18 @@ export function flowOf(model: Model): Flow {
   };
 }
 
+/** Work that may still be done, in values that are looked at. */
+export interface Allowance {
+  left: number;
+}
+
 /**
  * The nodes on the ways from `from` to `to`, or undefined when there is none. Only values deeper than `from` are
  * walked, so the cost is that of the part between the two.
+ *
+ * @param allowance is drawn on, and what it has no room for is taken to be no way
  */
-export function between(flow: Flow, from: string, to: string): ReadonlySet<Node> | undefined {
+export function between(flow: Flow, from: string, to: string, allowance?: Allowance): ReadonlySet<Node> | undefined {
   const floor = flow.depth(from);
   if (flow.depth(to) <= floor) return undefined;
   const leads = new Map<string, boolean>([[from, true]]);
@@ -66,6 +73,7 @@ export function between(flow: Flow, from: string, to: string): ReadonlySet<Node>
   // Post-order with an explicit stack: a value is settled once all that its producer reads is settled.
   const stack: string[] = [to];
   for (let value = stack.at(-1); value !== undefined; value = stack.at(-1)) {
+    if (allowance && --allowance.left < 0) return undefined;
     const node = flow.producer(value);
     if (leads.has(value) || !node || flow.depth(value) <= floor) {
       if (!leads.has(value)) leads.set(value, false);

@@ -112,7 +112,7 @@ export function weightProduct(flow: Flow, node: Node): WeightProduct | undefined
     node,
     activation: stripped(flow, weight === right ? left : right),
     weight,
-    ...extentsOf(flow, node, dims),
+    ...extentsOf(flow, node, dims, weight === left),
   };
 }
 
@@ -141,9 +141,17 @@ export function matrixOf(flow: Flow, weight: string): readonly number[] | null |
 const isPacked = (flow: Flow, weight: string): boolean =>
   flow.consumers(weight).some((node) => node.op === 'MatMulNBits' || node.op === 'MatMulBnb4');
 
-function extentsOf(flow: Flow, node: Node, dims: readonly number[] | null) {
-  const declared = declaredExtents(flow, node.outputs[0] ?? '')?.at(-1);
+/** @param isLeft whether the weight is the first factor */
+function extentsOf(flow: Flow, node: Node, dims: readonly number[] | null, isLeft: boolean) {
   if (node.attributes.has('N')) return { rows: intAttribute(node, 'K', 0), columns: intAttribute(node, 'N', 0) };
+  // [columns, rows of a group, …] over the second axis, wherever the others lie.
+  if (node.op.includes('Conv'))
+    return { rows: dims?.[1] && dims[1] * intAttribute(node, 'group', 1), columns: dims?.[0] };
+  if (isLeft && dims && dims.length > 1) {
+    const [first, last] = [dims.at(-2), dims.at(-1)];
+    return intAttribute(node, 'transA', 0) ? { rows: first, columns: last } : { rows: last, columns: first };
+  }
+  const declared = declaredExtents(flow, node.outputs[0] ?? '')?.at(-1);
   if (!dims || dims.length < 2) return { rows: undefined, columns: declared };
   const [first, last] = [dims[0], dims.at(-1)];
   return intAttribute(node, 'transB', 0) ? { rows: last, columns: first } : { rows: first, columns: declared ?? last };

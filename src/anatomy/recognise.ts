@@ -12,6 +12,8 @@ import { isPictureConvolution } from './ops.js';
 import { patchOf } from './pictures.js';
 import { branchProduct } from './products.js';
 import { type ResidualStream, residualStream } from './residual.js';
+import { partsOf, rowsOfInputs, rowsOfTokens } from './rows.js';
+import { turnsOf, type Vectors, vectorsIn, vectorsOf } from './vectors.js';
 import { type Gap, merged, otherChains } from './words.js';
 
 /**
@@ -41,6 +43,13 @@ export function recognise(model: Model): Anatomy {
   const isRaw = outputs[0]?.made !== 'probabilities';
   const unembedding = isScores && isRaw ? { input: product.activation, logits: output } : undefined;
 
+  const vectors = vectorsOf(flow, stream);
+  const isFed = inputs.some(({ role }) => role === 'token-ids' || role === 'codes');
+  const rowParts = isFed ? rowsOfTokens(flow, vectors, source, embedding) : rowsOfInputs(flow, embedding);
+  const [given, ...more] = partsOf(flow, vectors, stream.to, product?.activation ?? output) ?? [];
+  const headRows = given?.kind === 'tokens' && more.length === 0 && given.from > 0 ? given : undefined;
+  const shown = [embedding, ...blocks.flatMap(vectorsIn), finalNorm?.output, unembedding?.input, unembedding?.logits];
+
   const missing = merged(gaps, blocks.length);
   if (stream.others.length > 0) missing.push(otherChains(stream.others));
   if (parts.some(({ copies }) => copies))
@@ -58,7 +67,7 @@ export function recognise(model: Model): Anatomy {
 
   return {
     layers: blocks.length,
-    hidden: hiddenSize(flow, stream, parts),
+    hidden: hiddenSize(flow, vectors, stream, parts),
     heads: attention?.heads,
     kvHeads,
     headDim,
@@ -66,6 +75,9 @@ export function recognise(model: Model): Anatomy {
     vocabulary: rows ?? product?.columns,
     context,
     copies: parts.some(({ copies }) => copies),
+    rows: rowParts,
+    headRows: headRows && { from: headRows.from, to: headRows.to },
+    turns: turnsOf(vectors, shown),
     parallelBlock: groups.some(isParallel),
     patch: patchOf(flow, source),
     source,
@@ -111,11 +123,16 @@ function commonOperators(nodes: readonly Node[]): string {
 }
 
 /** Extent of the residual stream: declared, or what the branches' products give back to it. */
-function hiddenSize(flow: Flow, { from, steps }: ResidualStream, parts: readonly StepParts[]): number | undefined {
+function hiddenSize(
+  flow: Flow,
+  vectors: Vectors,
+  { from, steps }: ResidualStream,
+  parts: readonly StepParts[],
+): number | undefined {
   const points = [from, ...steps.map(({ to }) => to)];
   const terms = parts.flatMap(({ terms }) => terms);
   return (
-    first(points, (point) => declaredExtents(flow, point)?.at(-1)) ??
+    first(points, (point) => declaredExtents(flow, point)?.at(vectors.of(point)?.axis ?? -1)) ??
     first(terms, (term) => branchProduct(flow, term)?.columns)
   );
 }

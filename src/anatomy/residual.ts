@@ -8,27 +8,11 @@
  * per-layer inputs; and what a branch adds to its own inside (a short convolution) is no link of it.
  */
 import type { Node } from '../onnx/model.js';
-import { between, type Flow } from './flow.js';
+import type { Addition, Branch } from './addition.js';
+import { type Allowance, between, type Flow } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { factors, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
-
-export interface Addition {
-  readonly node: Node;
-  /** What the skip term was before reshapes and scalings of its own: the residual point this addition reads. */
-  readonly skip: string;
-  readonly branches: readonly Branch[];
-  /** The sum: a residual point unless the model is post-norm. */
-  readonly sum: string;
-  readonly previous: Addition | undefined;
-  /** Additions on the chain up to and with this one. */
-  readonly length: number;
-}
-
-export interface Branch {
-  readonly output: string;
-  /** The nodes on the ways from the skip to the output. */
-  readonly nodes: ReadonlySet<Node>;
-}
+import { wholeAdditions } from './partial.js';
 
 /** An addition of the stream, and the residual points that it reads and leaves. */
 export interface Step extends Addition {
@@ -51,6 +35,15 @@ export interface ResidualStream {
 /** How far a skip term is followed back through pointwise operators to what the branch reads. */
 const maxSkipSteps = 8;
 
+/**
+ * Values that may be looked at for each node of the graph while branches are looked for, and for a small graph at least.
+ * Models take fewer than 30; graphs in which every addition goes back to the first one would take a square of them.
+ */
+const work = { each: 256, least: 100_000 };
+
+/** Branches that one addition may have in several sums (experts, one after another), and chains that go on beside each other. */
+const most = { branches: 512, chains: 64 };
+
 /** How many additions a branch may make to what it reads on its own way. */
 const maxInnerAdditions = 4;
 
@@ -65,8 +58,8 @@ export function residualStream(flow: Flow): ResidualStream | undefined {
   const to = lastPoint(flow, walk, main);
   const steps: Step[] = [];
   let point = to;
-  for (const addition of additionsOf(main).reverse()) {
-    const from = pointOf(flow, walk, addition);
+  for (const addition of wholeAdditions(flow, walk.from, additionsOf(main)).reverse()) {
+    const from = addition.whole ?? pointOf(flow, walk, addition);
     steps.push({ ...addition, from, to: point, ending: operatorsTo(flow, walk, point, addition.sum) });
     point = from;
   }
@@ -110,12 +103,20 @@ class Walk {
   readonly from = new Map<string, string>();
   /** The latest additions among a value's ancestors, one for each chain. */
   private readonly latest = new Map<string, readonly Addition[]>();
+  /** How deep the deepest node that transforms is above a value: branches without one are none. */
+  private readonly transformed = new Map<string, number>();
+  private readonly allowance: Allowance;
 
-  constructor(private readonly flow: Flow) {}
+  constructor(private readonly flow: Flow) {
+    this.allowance = { left: Math.max(work.least, work.each * flow.model.graph.nodes.length) };
+  }
 
   visit(node: Node): void {
     const inputs = this.flow.reads(node);
     if (inputs.length === 0) return;
+    const deepest = inputs.reduce((most, input) => Math.max(most, this.transformed.get(input) ?? 0), 0);
+    for (const output of node.outputs)
+      if (output !== '') this.transformed.set(output, transforms(node) ? this.flow.depth(output) : deepest);
     const addition = inputs.length > 1 ? this.addition(node, inputs) : undefined;
     const latest = addition ? [addition] : [];
     // What a branch adds to its own inside ends with the branch, however many additions that are.
@@ -170,7 +171,7 @@ class Walk {
     if (others.length === 0) return undefined;
     if (others.every((other) => this.mayBranchFrom(other, previous, term))) {
       for (const skip of this.back(term, previous)) {
-        const branches = branchesFrom(this.flow, skip, others);
+        const branches = this.branches(skip, others);
         if (branches) return { node, skip, branches, sum, previous, length: 1 + (previous?.length ?? 0) };
       }
     }
@@ -178,12 +179,25 @@ class Walk {
     const beside = (other: string) => !this.latest.get(other)?.includes(previous as Addition);
     if (
       previous &&
+      previous.branches.length < most.branches &&
       others.every((other) => beside(other) && this.mayBranchFrom(other, previous.previous, previous.skip))
     ) {
-      const branches = branchesFrom(this.flow, previous.skip, others);
+      const branches = this.branches(previous.skip, others);
       if (branches) return { ...previous, node, sum, branches: [...previous.branches, ...branches] };
     }
     return undefined;
+  }
+
+  private branches(skip: string, outputs: readonly string[]): Branch[] | undefined {
+    const depth = this.flow.depth(skip);
+    if (outputs.some((output) => (this.transformed.get(output) ?? 0) <= depth)) return undefined;
+    const branches: Branch[] = [];
+    for (const output of outputs) {
+      const nodes = between(this.flow, skip, output, this.allowance);
+      if (!nodes || ![...nodes].some(transforms)) return undefined;
+      branches.push({ output, nodes });
+    }
+    return branches;
   }
 
   /**
@@ -245,8 +259,11 @@ function keepLatest(list: Addition[], candidate: Addition): void {
   const root = rootOf(candidate);
   const index = list.findIndex((addition) => rootOf(addition) === root);
   const known = list[index];
-  if (!known) list.push(candidate);
-  else if (candidate.length > known.length) list[index] = candidate;
+  if (!known) {
+    list.push(candidate);
+    // The shortest of them is the first that no block goes on from.
+    if (list.length > most.chains) list.splice(list.indexOf(list.reduce((a, b) => (b.length < a.length ? b : a))), 1);
+  } else if (candidate.length > known.length) list[index] = candidate;
 }
 
 const roots = new WeakMap<Addition, Addition>();
@@ -255,16 +272,6 @@ function rootOf(addition: Addition): Addition {
   const root = roots.get(addition) ?? rootOf(addition.previous);
   roots.set(addition, root);
   return root;
-}
-
-function branchesFrom(flow: Flow, skip: string, outputs: readonly string[]): Branch[] | undefined {
-  const branches: Branch[] = [];
-  for (const output of outputs) {
-    const nodes = between(flow, skip, output);
-    if (!nodes || ![...nodes].some(transforms)) return undefined;
-    branches.push({ output, nodes });
-  }
-  return branches;
 }
 
 const transforms = (node: Node): boolean =>
@@ -351,7 +358,11 @@ function operatorsTo(flow: Flow, walk: Walk, point: string, sum: string): string
 function follow(flow: Flow, from: string, operators: readonly string[]): string | undefined {
   let value = from;
   for (const op of operators) {
-    const next = flow.consumers(value).find((node) => node.op === op && flow.reads(node).includes(value));
+    // A square is on its way to a norm's variance.
+    const goesOn = ({ inputs }: Node) => inputs[0] !== inputs[1];
+    const next = flow
+      .consumers(value)
+      .find((node) => node.op === op && goesOn(node) && flow.reads(node).includes(value));
     if (!next) return undefined;
     [value = ''] = next.outputs;
   }

@@ -4,13 +4,13 @@
  * of each score (a sigmoid, a ReLU), with heads mixed by constants before or after, but some function.
  */
 import { intAttribute, type Node } from '../onnx/model.js';
+import type { Branch } from './addition.js';
 import type { Weighting } from './anatomy.js';
 import { between, type Flow, stripped } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { factors, isPictureConvolution, isPointwise } from './ops.js';
 import { matrixOf } from './products.js';
 import { projections } from './projections.js';
-import type { Branch } from './residual.js';
 
 /** The weights that values are multiplied by, and the product of queries and keys that they come from. */
 export interface Site {

@@ -1,11 +1,11 @@
 /** What was not found, in words: which part of which blocks, and which operator stood in the way. */
 import type { Node } from '../onnx/model.js';
+import type { Branch } from './addition.js';
 import type { Missing } from './anatomy.js';
 import type { Flow } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { isMixer, operatorName } from './ops.js';
 import { endings } from './products.js';
-import type { Branch } from './residual.js';
 
 /** A part of one block that was looked for and not found. */
 export interface Gap {

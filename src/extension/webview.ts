@@ -67,7 +67,14 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     else if (change.type === 'run') replay();
   };
 
-  const received = async (message: FromWebview): Promise<void> => {
+  /** What was chosen last, until it is: what is run then is run with it. */
+  let choosing: Promise<unknown> = Promise.resolve();
+  const choose = (command: string, value: string) => {
+    choosing = Promise.all([choosing, vscode.commands.executeCommand(command, value)]);
+    return choosing;
+  };
+
+  const received = async (message: FromWebview): Promise<unknown> => {
     switch (message.type) {
       case 'ready':
         await postView();
@@ -81,11 +88,12 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
       case 'stop':
         return analyses.stop();
       case 'analyze-again':
+        await choosing;
         return vscode.commands.executeCommand(contributedId('analyzeAgain'));
       case 'choose-model':
-        return vscode.commands.executeCommand(contributedId('chooseModel'), message.file);
+        return choose(contributedId('chooseModel'), message.file);
       case 'choose-bos':
-        return vscode.commands.executeCommand(contributedId('chooseBos'), message.bos);
+        return choose(contributedId('chooseBos'), message.bos);
       case 'open-settings':
         return vscode.commands.executeCommand(contributedId('openSettings'));
       case 'save':
@@ -93,6 +101,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
       case 'save-picture':
         return vscode.commands.executeCommand(contributedId('savePicture'), message.name, message.png);
       case 'experiment':
+        await choosing;
         return vscode.commands.executeCommand(contributedId('experimentAction'), message.action);
     }
   };

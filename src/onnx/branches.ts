@@ -7,7 +7,8 @@ import { constantNumbers } from './tensor.js';
 
 /**
  * Every top-level `If` is inlined whose condition is constant, or is a boolean graph input: merged decoders have one
- * that says whether a cache is given, and it is taken as false. After it no such node of the graph it was given is
+ * that says whether a cache is given, and it is taken as false; or that only asks whether an axis can be squeezed.
+ * After it no such node of the graph it was given is
  * left; the branches may have held further ones.
  */
 export const inlineBranches: Pass = (graph, { names }) => {
@@ -17,7 +18,7 @@ export const inlineBranches: Pass = (graph, { names }) => {
     const name = node.inputs[0] ?? '';
     const constant = graph.initializers.get(name);
     if (constant?.type === DataType.bool) return constantNumbers(constant)[0] !== 0;
-    return flags.has(name) ? false : undefined;
+    return flags.has(name) ? false : squeezing(node);
   };
 
   const nodes: Node[] = [];
@@ -39,6 +40,24 @@ export const inlineBranches: Pass = (graph, { names }) => {
   }
   return some ? { ...graph, nodes, initializers, valueInfo } : graph;
 };
+
+/**
+ * The way that squeezes, of the two that torch's exporter writes for a `squeeze` of an axis whose extent it does not
+ * know: the model's author meant it. Where the extent is not one after all, ONNX Runtime refuses to run it.
+ */
+function squeezing(node: Node): boolean | undefined {
+  const only = (name: string) => {
+    const branch = node.attributes.get(name);
+    if (branch?.kind !== 'graph') return undefined;
+    const [one, ...others] = branch.value.nodes.filter(({ op }) => op !== 'Constant');
+    const [output] = branch.value.outputs;
+    return others.length === 0 && one && one.outputs[0] === output?.name ? one : undefined;
+  };
+  const [yes, no] = [only('then_branch'), only('else_branch')];
+  if (!yes || !no || yes.inputs[0] !== no.inputs[0]) return undefined;
+  if (yes.op === 'Squeeze' && no.op === 'Identity') return true;
+  return no.op === 'Squeeze' && yes.op === 'Identity' ? false : undefined;
+}
 
 function inline(branch: Graph, outputs: readonly string[], names: Names) {
   const made = new Set(branch.nodes.flatMap((node) => node.outputs));

@@ -15,6 +15,8 @@ declare module 'vitest' {
     extensions: string;
     /** Folder in which the editor keeps what extensions store, by workspace. */
     storage: string;
+    /** The editor's own settings, for all windows. */
+    settings: string;
     /** Folder for the workspaces of the tests. */
     workspaces: string;
   }
@@ -32,6 +34,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('vsix', vsix);
   project.provide('extensions', join(userData, 'extensions'));
   project.provide('storage', join(userData, 'User/workspaceStorage'));
+  project.provide('settings', join(userData, 'User/settings.json'));
   project.provide('workspaces', join(out, 'workspaces'));
   return server.close;
 }

@@ -5,7 +5,7 @@ import { Analyses } from '../../src/extension/analyses.js';
 import { documentSource } from '../../src/extension/source.js';
 import { connect, type Host } from '../../src/extension/webview.js';
 import { type FromWebview, readReply, type ToWebview } from '../../src/protocol.js';
-import { api, extension, repositoryFile, until } from './support.js';
+import { analyze as analyzeEditor, api, closeEditors, extension, open, repositoryFile, until } from './support.js';
 
 /** A webview without a page: keeps what the host posts, and says what it is told to. */
 class RecordedWebview implements vscode.Webview {
@@ -125,6 +125,31 @@ describe('what a webview is told', () => {
       run.events.map((_, i) => i),
     );
     assert.ok(heard.every((message) => message.run === run.number));
+  });
+
+  it('has the model run that was chosen before, however soon after', async () => {
+    const sinkscope = await api();
+    connection.dispose();
+    connection = connect(webview, 'side', { ...host, analyses: sinkscope.analyses });
+    const sink = (await sinkscope.models.list()).find(({ name }) => name === 'llama-sink');
+    assert.ok(sink);
+    await open('Summer is warm.');
+    const { number } = await analyzeEditor(sinkscope);
+    try {
+      // While they are looked for again, choosing one takes its time.
+      void vscode.commands.executeCommand('sinkscope.refreshModels');
+      webview.say({ type: 'choose-model', file: sink.file });
+      webview.say({ type: 'analyze-again' });
+      await until(
+        () => sinkscope.analyses.run?.analysis.status === 'finished' && sinkscope.analyses.run.number > number,
+      );
+      assert.equal(sinkscope.analyses.run?.analysis.started?.model.name, 'llama-sink');
+    } finally {
+      const configuration = vscode.workspace.getConfiguration('sinkscope');
+      await configuration.update('model', undefined, vscode.ConfigurationTarget.Workspace);
+      await vscode.commands.executeCommand('sinkscope.clear');
+      await closeEditors();
+    }
   });
 
   it('shares the selection', async () => {

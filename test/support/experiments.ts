@@ -9,7 +9,7 @@ export { temporaryFolder } from './files.js';
 export { withWeight } from './weight.js';
 export { references };
 
-const path = (file: string) => fileURLToPath(new URL(`../../${file}`, import.meta.url));
+export const path = (file: string) => fileURLToPath(new URL(`../../${file}`, import.meta.url));
 
 export const demoModel = (name: string) => path(`media/models/${name}/model.onnx`);
 export const fixtureModel = (name: string) => path(`test/zoo/fixtures/${name}/model.onnx`);

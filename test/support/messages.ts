@@ -2,6 +2,8 @@
 import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
 import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contract/questions.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
+import { precisionExamples } from './precision.js';
+import { statesExamples } from './states.js';
 import { mergeExamples } from './survey.js';
 
 const hidden: HiddenStatistics = {
@@ -101,8 +103,6 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   query: [{ type: 'predictions', token: 1 }],
 };
 
-const extent = { block: 1, tensor: 'x', max: 70_000, token: undefined, dim: 2, median: 0.5, nonFinite: 0 };
-
 export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   analyze: [
     {
@@ -150,37 +150,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
     { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2) },
   ],
-  states: [
-    { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
-    {
-      type: 'states',
-      sequence: 0,
-      states: [
-        {
-          ...hidden,
-          point: 'mlp',
-          block: 1,
-          costs: {
-            int8: {
-              removed: 1,
-              with: { tensor: 0.5, token: 0.1, channel: 0.1 },
-              without: { tensor: 0.1, token: 0, channel: Number.NaN },
-            },
-            outliers: Int32Array.of(1, 2, 3),
-          },
-          difference: { all: 0.1, rest: 0.01 },
-        },
-      ],
-    },
-    {
-      type: 'mean',
-      point: 'resid_post',
-      block: 0,
-      statistics: hidden,
-      middle: [{ value: 0.1, token: 1, dim: 0 }],
-      rows: [Float32Array.of(1, 2, 3)],
-    },
-  ],
+  states: statesExamples(hidden),
   pair: [
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
     {
@@ -203,31 +173,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     },
     { type: 'restored', sequence: 0, tokens: 2, kld: [0.1, Number.NaN], losses: [1, 2] },
   ],
-  precision: [
-    { type: 'progress', from: 0, to: 1, done: 3, of: 12 },
-    {
-      type: 'precision',
-      block: 1,
-      inputs: [
-        {
-          ...extent,
-          part: 'attn_in',
-          nodes: [{ name: '/q', op: 'MatMul' }],
-          weights: ['q.weight'],
-          rows: 2,
-          dims: 3,
-          int8: { tensor: 0.1, token: 0.01 },
-          underflow: { tensor: 0.5, token: 0 },
-          dispersion: 12,
-          kurtosis: Number.NaN,
-          outliers: Int32Array.of(0, 1, 2),
-        },
-      ],
-      points: [{ ...extent, token: 1, point: 'input', part: 'attn_in' }],
-      unmeasured: 1,
-      overflowing: [{ name: '/add', op: 'Add' }],
-    },
-  ],
+  precision: precisionExamples,
   merge: mergeExamples,
   encode: [],
   decode: [],
@@ -262,6 +208,15 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
       context: 16,
       patch: { height: 4, width: 4 },
       copies: false,
+      rows: {
+        kind: 'parts',
+        parts: [
+          { kind: 'added', count: 2 },
+          { kind: 'tokens', from: 0, to: undefined },
+        ],
+      },
+      headRows: { from: 2, to: undefined },
+      turns: [{ value: 'h_0', axis: 1, rank: 4 }],
       parallelBlock: false,
       source: 's',
       embedding: 'e',

@@ -56,8 +56,9 @@ describe('a scrambled file without shapes gives the same numbers', () => {
 
 /** Everything recognised, as plain data under the names that `rename` gives. */
 function facts(anatomy: Anatomy, rename = (name: string) => name) {
-  const { missing, inputs, ...numbers } = anatomy;
-  return { ...numbers, ...tensors(anatomy, rename), inputs, missing: missing.map(({ part }) => part) };
+  const { missing, inputs, turns, ...numbers } = anatomy;
+  const turned = turns.map((turn) => ({ ...turn, value: rename(turn.value) }));
+  return { ...numbers, ...tensors(anatomy, rename), turned, inputs, missing: missing.map(({ part }) => part) };
 }
 
 function tensors(anatomy: Anatomy, rename = (name: string) => name) {

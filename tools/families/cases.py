@@ -254,12 +254,14 @@ def all_cases() -> Iterator[Case]:
     yield from others()
     yield from plain()
     import heads
+    import layouts
     import modules
     import variants
 
     yield from modules.cases()
     yield from variants.cases()
     yield from heads.cases()
+    yield from layouts.cases()
 
 
 ATTENTIONLESS = {"mamba", "rwkv"}

@@ -42,8 +42,9 @@ interface Lookup {
 
 /** The token lookup above `h_0`, else the float input that is above it. */
 export function startOf(flow: Flow, embedding: string, head: HeadProduct | undefined): Start {
-  const { lookups, features } = above(flow, embedding);
-  const found = tokenLookup(flow, lookups, features, head);
+  const { lookups, floats } = above(flow, embedding);
+  const [features] = floats;
+  const found = tokenLookup(flow, lookups, floats, head);
   if (found === undefined) {
     const none = { kind: 'features', rows: undefined, codes: 1, guess: undefined, shared: [], equal: [] } as const;
     return { ...none, source: features ?? embedding, input: features };
@@ -62,16 +63,16 @@ export function startOf(flow: Flow, embedding: string, head: HeadProduct | undef
   };
 }
 
-/** The lookups of inputs, and the float input, that `h_0` is made from. */
-function above(flow: Flow, embedding: string): { lookups: readonly Lookup[]; features: string | undefined } {
+/** The lookups of inputs, and the float inputs, that `h_0` is made from. */
+function above(flow: Flow, embedding: string): { lookups: readonly Lookup[]; floats: readonly string[] } {
   const inputs = new Map(flow.model.graph.inputs.map((info) => [info.name, info]));
   const lookups: Lookup[] = [];
-  let features: string | undefined;
+  const floats: string[] = [];
   const seen = new Set<string>([embedding]);
   const open = [embedding];
   for (let value = open.shift(); value !== undefined; value = open.shift()) {
     const info = inputs.get(value);
-    if (info && isFloat(info) && !isOrder(flow, value)) features ??= value;
+    if (info && isFloat(info) && !isOrder(flow, value)) floats.push(value);
     const node = flow.producer(value);
     if (!node) continue;
     const table = lookup(node);
@@ -87,7 +88,7 @@ function above(flow: Flow, embedding: string): { lookups: readonly Lookup[]; fea
       open.push(next);
     }
   }
-  return { lookups, features };
+  return { lookups, floats };
 }
 
 interface Found {
@@ -103,7 +104,7 @@ interface Found {
 function tokenLookup(
   flow: Flow,
   lookups: readonly Lookup[],
-  features: string | undefined,
+  floats: readonly string[],
   head: HeadProduct | undefined,
 ): Found | undefined {
   const weight = head && tableRoot(flow, head.weight);
@@ -118,7 +119,7 @@ function tokenLookup(
   const [largest] = pool;
   if (!largest) return undefined;
   const find = (input: string | undefined) => pool.find((one) => one.input === input);
-  if (features !== undefined && certain.length === 0 && names.every((name) => isNoToken(flow, features, pool, name)))
+  if (floats.length > 0 && certain.length === 0 && names.every((name) => isNoToken(flow, floats, pool, name)))
     return undefined;
   if (names.length === 1) return { best: largest, guess: undefined, equal: [] };
 
@@ -143,10 +144,10 @@ const firstOf = <T>(...lists: readonly (readonly T[])[]): readonly T[] => lists.
  * Beside floats that the stream is made from, a lookup that is only added to what they were made into is one of
  * positions or times, unless its name says that it is one of tokens.
  */
-function isNoToken(flow: Flow, features: string, lookups: readonly Lookup[], input: string): boolean {
+function isNoToken(flow: Flow, floats: readonly string[], lookups: readonly Lookup[], input: string): boolean {
   const said = saidBy(input);
   if (said !== undefined && said !== 'other') return said !== 'tokens';
-  const made = downstream(flow, features);
+  const made = new Set(floats.flatMap((name) => [...downstream(flow, name)]));
   return lookups.filter((one) => one.input === input).every(({ source }) => isAddedTo(flow, source, made));
 }
 

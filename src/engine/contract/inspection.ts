@@ -1,6 +1,6 @@
 /** What a model file is, as plain data: for `inspect` and the side view. */
 import * as v from 'valibot';
-import type { FinalNorm, Input, Missing, Output, Unembedding, Weighting } from '../../anatomy/anatomy.js';
+import type { FinalNorm, Input, Missing, Output, Rows, Turn, Unembedding, Weighting } from '../../anatomy/anatomy.js';
 import { exactly, flag, maybe, type Sent, text, whole } from '../../schemas.js';
 import { modelSummary } from './events.js';
 import { inputRole } from './inputs.js';
@@ -56,6 +56,18 @@ const block = v.object({
 });
 export type InspectedBlock = Sent<typeof block>;
 
+const rowPart = v.variant('kind', [
+  v.object({ kind: v.literal('tokens'), from: v.number(), to: maybe(v.number()) }),
+  v.object({ kind: v.literal('added'), count: whole }),
+]);
+
+const rows = exactly<Rows>()(
+  v.variant('kind', [
+    v.object({ kind: v.literal('parts'), parts: v.array(rowPart) }),
+    v.object({ kind: v.literal('inputs'), names: v.array(text), inTurn: flag }),
+  ]),
+);
+
 /** As `src/anatomy/anatomy.ts` explains them, with patterns that are hidden in an operator named by it. */
 const anatomy = v.object({
   layers: whole,
@@ -68,6 +80,9 @@ const anatomy = v.object({
   context: maybe(whole),
   patch: maybe(v.object({ height: whole, width: whole })),
   copies: flag,
+  rows: maybe(rows),
+  headRows: maybe(v.object({ from: whole, to: maybe(v.number()) })),
+  turns: v.array(exactly<Turn>()(v.object({ value: text, axis: whole, rank: whole }))),
   parallelBlock: flag,
   source: text,
   embedding: text,

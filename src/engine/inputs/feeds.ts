@@ -1,5 +1,6 @@
 /** What the graph's inputs are fed, by their role. */
-import type { Input } from '../../anatomy/anatomy.js';
+import type { Anatomy, Input } from '../../anatomy/anatomy.js';
+import { turnOf } from '../../anatomy/turned.js';
 import { SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import { quoted } from '../../visible.js';
@@ -233,4 +234,21 @@ function asIntegers(value: Value, type: DataType): Value | undefined {
 function describe(input: Input): string {
   const shape = input.shape?.map((extent) => extent ?? '?').join(', ');
   return `${typeName(input.type)}${shape === undefined ? '' : ` [${shape}]`}`;
+}
+
+/**
+ * The axis of h_0 that counts tokens, after its vectors were turned to lie last.
+ *
+ * @param chosen axis of the file's own h_0; undefined where it was not asked for
+ * @throws SinkscopeError `input` where vectors lie along it, so that it counts no tokens
+ */
+export function countingAxis({ turns, embedding }: Anatomy, { axis }: Feeds, chosen?: number): number | undefined {
+  const turn = turns.find(({ value }) => value === embedding);
+  if (!turn) return chosen ?? axis;
+  if (chosen === undefined) return axis === undefined ? undefined : turn.rank - 2;
+  if (chosen !== turn.axis) return turnOf(turn).indexOf(chosen);
+  throw new SinkscopeError({
+    code: 'input',
+    message: `Axis ${chosen} of the residual stream holds the elements of each token's vector; choose one of its other ${turn.rank - 1} axes (--token-axis), or none.`,
+  });
 }

@@ -1,5 +1,5 @@
 /** What is run: the tokens or tensors that a request's prompt comes to, and what it has to fit. */
-import type { Input } from '../../anatomy/anatomy.js';
+import type { Input, Rows } from '../../anatomy/anatomy.js';
 import type { Extent } from '../../tokens/steps.js';
 import type { Token } from '../../tokens/token.js';
 import type { Tokenizer } from '../../tokens/tokenizer.js';
@@ -31,6 +31,8 @@ export interface Limits {
   /** Pixels of a patch, in a model that cuts pictures into them. */
   readonly patch?: Extent | undefined;
   readonly vocabulary: number | undefined;
+  /** What rows of h_0 stand for, where not for the tokens alone. */
+  readonly rows?: Rows | undefined;
   /** Most tokens that can be run, and why no more, in words. */
   readonly context: number;
   readonly because: string;

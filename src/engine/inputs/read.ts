@@ -1,13 +1,15 @@
 /** From what the user gave (text, ids, tensors or a picture) to the tokens that are run. */
 import type { Tokenizer } from '../../tokens/tokenizer.js';
 import type { RunRequest } from '../contract/events.js';
+import { fixedLength } from './feeds.js';
 import { fromFile } from './file.js';
 import { fromPicture } from './picture.js';
 import type { Limits, Prompt } from './prompt.js';
+import { withRows } from './rows.js';
 import { fromIds, fromText } from './text.js';
 
 /**
- * The tokens (or tensors) to run.
+ * The tokens (or tensors) to run, with a token for every row of h_0 that is none.
  *
  * @throws SinkscopeError `tokenizer`, `input`, `file`, or `too-long` where there are more tokens than the model takes
  * and no window was chosen.
@@ -17,6 +19,10 @@ export async function readPrompt(
   limits: Limits,
   tokenizer: () => Tokenizer | undefined,
 ): Promise<Prompt> {
+  return withRows(await asGiven(request, limits, tokenizer), limits.rows, fixedLength(limits.inputs));
+}
+
+async function asGiven(request: RunRequest, limits: Limits, tokenizer: () => Tokenizer | undefined): Promise<Prompt> {
   const { prompt } = request;
   if ('text' in prompt) return fromText(prompt.text, request, limits, tokenizer());
   if ('image' in prompt) return fromPicture(prompt.image, limits);

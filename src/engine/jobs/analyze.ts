@@ -70,7 +70,8 @@ function limitsOf({ anatomy, summary, file }: LoadedModel, { memory }: RunReques
     ...(fixed === undefined ? [] : [{ context: fixed, because: 'this file was exported for one length' }]),
   ];
   const tightest = bounds.reduce((least, bound) => (bound.context < least.context ? bound : least));
-  return { ...tightest, file, inputs: anatomy.inputs, patch: anatomy.patch, vocabulary: summary.vocabulary };
+  const { inputs, patch, rows } = anatomy;
+  return { ...tightest, file, inputs, patch, rows, vocabulary: summary.vocabulary };
 }
 
 /** Where what is found goes. */
@@ -185,5 +186,8 @@ async function reportHead(inside: Inside, report: Report, keep: boolean): Promis
   }
   const last = head && wanted && (await saver?.logits(head, inside.values, tokens, keep));
   if (tokens === 0) return;
-  await emit(last ? predictedFrom(inside, last, tokens - 1) : await predictionsAfter(inside, tokens - 1, keep));
+  // Rows behind the tokens may be learned, and have no logits.
+  const { to } = anatomy.headRows ?? {};
+  const end = to !== undefined && to < 0 ? tokens + to : tokens;
+  await emit(last ? predictedFrom(inside, last, end - 1) : await predictionsAfter(inside, end - 1, keep));
 }

@@ -15,6 +15,7 @@ import type {
   Variant,
 } from '../contract/measure.js';
 import { makeFeeds } from '../inputs/feeds.js';
+import { checkRows } from '../inputs/rows.js';
 import { isCausal } from '../stages/causal.js';
 import { forward, type Lane, statesHeld } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
@@ -74,7 +75,7 @@ export async function measure(
  * @throws SinkscopeError as {@link measure}
  */
 export async function checkScored(runner: StageRunner, sequences: readonly Sequence[]): Promise<void> {
-  const { predicts, summary, file } = runner.loaded;
+  const { anatomy, predicts, summary, file } = runner.loaded;
   if (!predicts) {
     throw new SinkscopeError({
       code: 'input',
@@ -82,6 +83,7 @@ export async function checkScored(runner: StageRunner, sequences: readonly Seque
       message: `${file} predicts no tokens: it has no output head over a vocabulary, so there is no perplexity.`,
     });
   }
+  checkRows(anatomy.rows, file);
   const longest = longestOf(sequences);
   if (summary.context !== undefined && longest > summary.context) {
     throw new SinkscopeError({

@@ -12,6 +12,7 @@ import { checkIds } from '../../tokens/tokenizer.js';
 import type { ProgressEvent } from '../contract/measure.js';
 import type { PrecisionEvent, PrecisionPoint, PrecisionRequest, ProductInput } from '../contract/precision.js';
 import { makeFeeds } from '../inputs/feeds.js';
+import { checkRows } from '../inputs/rows.js';
 import { forward, type Lane } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
 import { chooseDial, logitRows } from '../stages/memory.js';
@@ -38,7 +39,7 @@ interface Wanted {
 /**
  * Runs the sequence and emits what its tensors are like, block by block.
  *
- * @throws SinkscopeError `input` for an id out of range; `too-long` above the context
+ * @throws SinkscopeError `input` for an id out of range, or where rows are no tokens; `too-long` above the context
  */
 export async function tellPrecision(
   runner: StageRunner,
@@ -56,6 +57,7 @@ export async function tellPrecision(
     });
   }
   checkIds(ids, summary.vocabulary);
+  checkRows(anatomy.rows, loaded.file);
   const wanted = wantedOf(runner);
   const unmeasured = loaded.linear().length - wanted.filter(({ input }) => input).length;
   const taps = new Map<number, string[]>();

@@ -8,6 +8,7 @@ import { checkIds } from '../../tokens/tokenizer.js';
 import type { ProgressEvent } from '../contract/measure.js';
 import type { MeanEvent, Place, ReducedState, StatesEvent, StatesRequest } from '../contract/states.js';
 import { makeFeeds } from '../inputs/feeds.js';
+import { checkRows } from '../inputs/rows.js';
 import { forward, statesHeld } from '../stages/forward.js';
 import type { LoadedModel } from '../stages/loaded.js';
 import { chooseDial, reducedBytes, stateBytes } from '../stages/memory.js';
@@ -134,6 +135,7 @@ async function* visits(
   const { loaded } = runner;
   const { anatomy, model, summary } = loaded;
   const { sequences, mean } = request;
+  checkRows(anatomy.rows, loaded.file);
   const longest = greatest(sequences.map(({ length }) => length));
   if (summary.context !== undefined && longest > summary.context) {
     throw new SinkscopeError({

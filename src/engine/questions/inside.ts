@@ -5,8 +5,9 @@
 import { SinkscopeError } from '../../errors.js';
 import type { RunRequest } from '../contract/events.js';
 import type { AnswerTo, QuestionOf, QuestionType } from '../contract/questions.js';
-import { makeFeeds } from '../inputs/feeds.js';
+import { countingAxis, makeFeeds } from '../inputs/feeds.js';
 import type { Prompt } from '../inputs/prompt.js';
+import { idsOf, rowsFed } from '../inputs/rows.js';
 import { forward, type Lane, type Passed } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
 import type { LoadedModel } from '../stages/loaded.js';
@@ -48,19 +49,23 @@ export class Inside {
     prompt: Prompt,
   ) {
     const { anatomy, model, summary } = loaded;
-    const ids = prompt.source === 'feeds' ? undefined : prompt.tokens?.map((token) => token.id);
+    const ids = prompt.source === 'feeds' ? undefined : prompt.tokens && idsOf(prompt.tokens);
     const feeds = makeFeeds(anatomy.inputs, prompt.given, ids);
     this.lane = { values: new Map(feeds.values), interventions: request.interventions ?? [] };
     this.known = {
       tokens: prompt.tokens?.length,
-      positions: feeds.length,
-      axis: 'feeds' in request.prompt ? request.prompt.tokenAxis : feeds.axis,
+      positions: rowsFed(anatomy.rows, feeds.length),
+      axis: countingAxis(anatomy, feeds, 'feeds' in request.prompt ? request.prompt.tokenAxis : undefined),
     };
-    const tokens = feeds.length ?? 1;
+    const tokens = this.known.positions ?? 1;
     this.keep = chooseDial({ anatomy, weightBytes: summary.bytes, tokens, memory: request.memory, again: true }).keep;
 
     const output = loaded.predicts ? anatomy.unembedding?.logits : anatomy.output;
-    const taps = tapsOf(loaded, request, (feeds.length ?? 0) > (prompt.tokens?.length ?? Number.POSITIVE_INFINITY));
+    const taps = tapsOf(
+      loaded,
+      request,
+      (this.known.positions ?? 0) > (prompt.tokens?.length ?? Number.POSITIVE_INFINITY),
+    );
     const others = loaded.predicts
       ? []
       : anatomy.outputs.filter(({ made }) => made !== 'states').map(({ name }) => name);

@@ -35,8 +35,9 @@ export class Head {
     private readonly output: string,
     private readonly rows: number,
   ) {
-    this.copies = runner.loaded.anatomy.copies;
-    this.takesRows = !this.copies && stage.inputs.length === 1 && stage.inputs[0] === residual;
+    const { copies, headRows } = runner.loaded.anatomy;
+    this.copies = copies;
+    this.takesRows = !copies && !headRows && stage.inputs.length === 1 && stage.inputs[0] === residual;
   }
 
   /** All that the head gives for the whole sequence, by name. */
@@ -87,8 +88,15 @@ export class Head {
     }
     const value = await this.all(values, keep);
     const { tokens } = rowsOf(value);
-    // Some files give the last positions only, whatever they are fed.
-    const offset = rowsOf(this.copies ? firstCopy(state) : state).tokens - tokens;
+    // Some files give the last positions only, whatever they are fed; others leave out rows that are no tokens.
+    const rows = rowsOf(this.copies ? firstCopy(state) : state).tokens;
+    const offset = this.runner.loaded.anatomy.headRows?.from ?? rows - tokens;
+    if (offset > 0 && to > offset + tokens) {
+      throw new SinkscopeError({
+        code: 'input',
+        message: `This model gives logits for rows ${offset} to ${offset + tokens - 1} of ${rows} only, which are its tokens.`,
+      });
+    }
     if (from < offset) {
       throw new SinkscopeError({
         code: 'input',

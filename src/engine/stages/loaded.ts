@@ -6,6 +6,7 @@ import { type Norm, normsOf } from '../../anatomy/norms.js';
 import { isPrepacked } from '../../anatomy/ops.js';
 import { withPatterns } from '../../anatomy/patterns.js';
 import { recognise } from '../../anatomy/recognise.js';
+import { withTurns } from '../../anatomy/turned.js';
 import { fileReason, SinkscopeError } from '../../errors.js';
 import { modelConfig } from '../../models/config.js';
 import { modelFolder } from '../../models/folder.js';
@@ -57,7 +58,8 @@ export function loadModel(file: string): LoadedModel {
   const read = readModel(file);
   const weights = dataFiles(read);
   const prepared = prepare(read);
-  const patterned = withPatterns(prepared, recognise(prepared));
+  const turned = withTurns(prepared, recognise(prepared));
+  const patterned = withPatterns(turned.model, turned.anatomy);
   const { model, anatomy, patterns } = patterned;
   const config = modelConfig(file);
   let linear: readonly LinearInput[] | undefined;

@@ -98,9 +98,13 @@ function listWarnings({ without, chosen, by }: DoctorResult): string[] {
         ]),
     ...(without === 0
       ? []
-      : [
-          `${counted(without, 'product')} of the model could not be told in the quantised file, and were not looked at.`,
-        ]),
+      : by.what === 'scheme'
+        ? [
+            `${counted(without, 'product')} of the model stay as they are: the scheme takes MatMul of an activation with a matrix in single precision.`,
+          ]
+        : [
+            `${counted(without, 'product')} of the model could not be told in the quantised file, and were not looked at.`,
+          ]),
     ...(by.what === 'scheme' && by.scheme.startsWith('int8-') && by.scheme !== 'int8-token'
       ? [
           'Products of bytes are those of this processor: without VNNI instructions their sums saturate, and elsewhere they do not.',

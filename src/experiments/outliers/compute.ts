@@ -3,6 +3,7 @@ import { emptyAnalysis } from '../../analysis/analysis.js';
 import { formatShare } from '../../analysis/format.js';
 import { type MassiveActivation, massiveActivations } from '../../analysis/massive.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
+import type { ProductInput } from '../../engine/contract/precision.js';
 import type { Place, ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { greatest } from '../../statistics/numbers.js';
@@ -29,8 +30,13 @@ export interface OutliersResult {
   readonly prefix: number | undefined;
   readonly thresholds: Thresholds;
   readonly hidden: number;
-  /** Vectors: dims with some |h_k| ≥ 6 in at least a quarter of the states, and at 6 % of all (state, token) pairs. */
+  /** Vectors: dims of what products read, see {@link productOutlierDims}. */
   readonly outlierDims: readonly number[];
+  /**
+   * The same criterion over residual points, which nothing rounds: dims with some |h_k| ≥ 6 in at least a quarter of
+   * the states, and at 6 % of all (state, token) pairs.
+   */
+  readonly residualDims: readonly number[];
   /** Scalars. */
   readonly massive: readonly MassiveActivation[];
   /** Of every residual point, in the order of the model; entries of at least `soft` × the median are those removed. */
@@ -56,7 +62,7 @@ export async function* findOutliers(
   request: OutliersRequest,
   signal?: AbortSignal,
 ): Run<OutliersResult> {
-  yield { phase: 'quantising hidden states', done: 0, of: 1 };
+  yield { phase: 'quantising hidden states', done: 0, of: 2 };
   const { model, thresholds, memory, threads } = request;
   const { ids, prefix } = await encode(engine, model, request.text, request, signal);
   const sequence = [...(prefix === undefined ? [] : [prefix]), ...ids].slice(0, request.tokens);
@@ -70,13 +76,19 @@ export async function* findOutliers(
   let all: readonly ReducedState[] = [];
   for await (const event of follow(run)) if (event.type === 'states') all = event.states;
   const states = all.filter(({ point }) => point === 'resid_post');
+  yield { phase: 'counting what products read', done: 1, of: 2 };
+  const products: ProductInput[] = [];
+  const asked = { model, ids: sequence, outlier: outlierCriteria.magnitude, memory, threads };
+  for await (const event of follow(engine.precision(asked, signal)))
+    if (event.type === 'precision') for (const input of event.inputs) products.push(input);
   return {
     model,
     tokens: sequence.length,
     prefix,
     thresholds,
     hidden: states[0]?.dims ?? 0,
-    outlierDims: outlierDims(states),
+    outlierDims: productOutlierDims(products),
+    residualDims: residualDims(states),
     massive: massiveActivations({ ...emptyAnalysis, layers: states }, thresholds),
     int8: all.flatMap(({ costs, block, point }) =>
       costs ? [{ ...costs.int8, layer: block, point: point === 'resid_mid' ? point : 'resid_post' }] : [],
@@ -84,8 +96,30 @@ export async function* findOutliers(
   };
 }
 
+/** The inputs that the paper counts: of the projections of attention, and of the first products of the MLP. */
+const counted: ReadonlySet<string> = new Set(['attn_in', 'attn_out', 'mlp_in', 'expert_in']);
+
+/**
+ * LLM.int8()'s outlier features, counted where the paper counts them: dims in which some entry of what a block's
+ * products read reaches the magnitude in at least a quarter of the blocks, and at 6 % of all (input, token) pairs.
+ * Inputs that are as wide as most are counted, the last product of the MLP left out.
+ */
+export function productOutlierDims(products: readonly ProductInput[]): number[] {
+  const read = products.filter(({ part }) => counted.has(part));
+  const dims = read[0]?.dims ?? 0;
+  const alike = read.filter((input) => input.dims === dims);
+  const blocks = new Set(alike.map(({ block }) => block));
+  const rows = alike.reduce((sum, input) => sum + input.rows, 0);
+  return Array.from({ length: dims }, (_, dim) => dim).filter((dim) => {
+    const reaching = alike.filter(({ outliers }) => (outliers[dim] ?? 0) > 0);
+    const within = new Set(reaching.map(({ block }) => block)).size;
+    const total = reaching.reduce((sum, { outliers }) => sum + (outliers[dim] ?? 0), 0);
+    return within >= outlierCriteria.layers * blocks.size && total >= outlierCriteria.positions * rows;
+  });
+}
+
 /** From how many tokens reach the magnitude, by state and dim. */
-function outlierDims(states: readonly ReducedState[]): number[] {
+function residualDims(states: readonly ReducedState[]): number[] {
   const counts = states.flatMap((state) => (state.costs ? [state.costs.outliers] : []));
   const positions = states.reduce((sum, { tokens }) => sum + tokens, 0);
   return Array.from({ length: states[0]?.dims ?? 0 }, (_, dim) => dim).filter((dim) => {
@@ -96,9 +130,9 @@ function outlierDims(states: readonly ReducedState[]): number[] {
 }
 
 /** What the numbers say, in two sentences. */
-export function outliersConclusion({ outlierDims, massive, int8, hidden }: OutliersResult): string {
+export function outliersConclusion({ outlierDims, residualDims, massive, int8, hidden }: OutliersResult): string {
   const scalars = massive.filter(({ kind }) => kind === 'massive').length;
-  const found = `Outlier features (vectors): ${outlierDims.length} of ${hidden} dims. Massive activations (scalars): ${scalars}, and ${massive.length - scalars} large ones.`;
+  const found = `Outlier features (vectors): ${outlierDims.length} dims of what products read; of the residual stream, which nothing rounds, ${residualDims.length} of ${hidden} are as large. Massive activations (scalars): ${scalars}, and ${massive.length - scalars} large ones.`;
   const times = int8.map((errors) => errors.with.tensor / errors.without.tensor);
   const worst = times.indexOf(greatest(times));
   const errors = int8[worst];

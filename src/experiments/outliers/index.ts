@@ -27,7 +27,7 @@ export const outliers = define({
     return findOutliers(engine, { ...setup, ...values, text: text.text }, signal);
   },
   present: presentOutliers,
-  json({ model, tokens, prefix, hidden, thresholds, outlierDims, massive, int8 }, { text }) {
+  json({ model, tokens, prefix, hidden, thresholds, outlierDims, residualDims, massive, int8 }, { text }) {
     return {
       model,
       file: fileOf(text),
@@ -36,7 +36,9 @@ export const outliers = define({
       hidden,
       thresholds: { ...definitionJson(thresholds), soft: thresholds.soft },
       outlier_criteria: outlierCriteria,
+      /** Of what products read, as the paper counts them. */
       outlier_dims: outlierDims,
+      residual_outlier_dims: residualDims,
       massive_activations: massive.map(massiveJson),
       /** In the order of the model. */
       int8,

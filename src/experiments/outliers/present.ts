@@ -7,7 +7,7 @@ import { type OutliersResult, outlierCriteria, outliersConclusion, residualName 
 const scales = ['tensor', 'token', 'channel'] as const;
 
 export function presentOutliers(result: OutliersResult, { text }: { readonly text: NamedText }): Presentation {
-  const { model, tokens, prefix, thresholds, outlierDims, massive, int8 } = result;
+  const { model, tokens, prefix, thresholds, outlierDims, residualDims, massive, int8 } = result;
   const { magnitude, layers, positions } = outlierCriteria;
   return {
     title: 'Outlier features and quantisation error',
@@ -20,7 +20,7 @@ export function presentOutliers(result: OutliersResult, { text }: { readonly tex
       { name: 'removed', value: `≥ ${thresholds.soft} × median` },
       {
         name: 'outlier feature',
-        value: `|h| ≥ ${magnitude} in ${100 * layers} % of layers and ${100 * positions} % of positions`,
+        value: `|x| ≥ ${magnitude} in ${100 * layers} % of layers and ${100 * positions} % of positions`,
       },
     ],
     warnings: [],
@@ -70,8 +70,13 @@ export function presentOutliers(result: OutliersResult, { text }: { readonly tex
       },
       {
         kind: 'text',
-        heading: `Outlier features (vectors): ${outlierDims.length}`,
+        heading: `Outlier features (vectors), of what products read: ${outlierDims.length}`,
         paragraphs: [dimsInWords(outlierDims)],
+      },
+      {
+        kind: 'text',
+        heading: `The same criterion over residual points, which nothing rounds: ${residualDims.length}`,
+        paragraphs: [dimsInWords(residualDims)],
       },
     ],
   };

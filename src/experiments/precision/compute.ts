@@ -8,7 +8,7 @@ import { outlierMagnitude } from '../shared/costs.js';
 import { encode, follow } from '../shared/text.js';
 import { headroom, pointName, tightest } from './passport.js';
 
-export interface PrecisionRequest extends Budget {
+export interface PassportRequest extends Budget {
   readonly model: string;
   readonly text: string;
   /** How many of the text's first tokens are run, prefix counted. */
@@ -33,7 +33,7 @@ export interface PrecisionResult {
 /** @throws SinkscopeError `input` for a text without tokens, `too-long` above the context */
 export async function* measurePrecision(
   engine: Engine,
-  request: PrecisionRequest,
+  request: PassportRequest,
   signal?: AbortSignal,
 ): Run<PrecisionResult> {
   const { model, text, tokens, memory, threads } = request;

@@ -40,6 +40,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   compare: ['llama', 'llama-bias', ...text, ...small],
   weights: ['llama', ...text, ...other, ...small],
   outliers: ['llama', ...text, '--tokens', '16'],
+  precision: ['llama', ...text, '--tokens', '16'],
   'compare-quantised': ['llama', 'llama', ...text, ...small],
   doctor: ['llama', ...text, ...small],
   lens: ['llama', ...words],

@@ -2,8 +2,14 @@ import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compareQuantised, quantisedConclusion } from '../../../src/experiments/compare-quantised/compute.js';
-import { findOutliers, outliersConclusion, residualName } from '../../../src/experiments/outliers/compute.js';
+import {
+  findOutliers,
+  outliersConclusion,
+  productOutlierDims,
+  residualName,
+} from '../../../src/experiments/outliers/compute.js';
 import { follow } from '../../../src/experiments/shared/text.js';
+import precision from '../../references/precision.json';
 import { readFloats } from '../../support/engine.js';
 import {
   boats,
@@ -29,7 +35,8 @@ describe.each(references.outliers)('outliers of $model equal PyTorch', (referenc
     const { model, tokens } = reference;
     const request = { ...budget, model: demoModel(model), text: text(boats), tokens, thresholds };
     const result = await finish(findOutliers(engine, request));
-    expect(result.outlierDims).toEqual(reference.outlierDims);
+    expect(result.residualDims).toEqual(reference.outlierDims);
+    expect(result.outlierDims).toEqual(found(precision.models, (one) => one.model === model).outlierDims[6]);
     const expected = [
       ...reference.int8.map((errors, layer) => ({ ...errors, layer, point: 'resid_post' })),
       ...reference.int8Mid.map((errors, block) => ({ ...errors, layer: block + 1, point: 'resid_mid' })),
@@ -51,6 +58,22 @@ describe.each(references.outliers)('outliers of $model equal PyTorch', (referenc
     );
   });
 });
+
+it.each(precision.models)('outlier features are counted over what products of $model read', async (reference) => {
+  const { model, tokens, outlierDims } = reference;
+  const products = [];
+  // Of 6 there are none: the same count of another magnitude.
+  const ids = await firstTokens(demoModel(model), tokens);
+  for await (const event of follow(engine.precision({ ...budget, model: demoModel(model), ids, outlier: 2 })))
+    if (event.type === 'precision') for (const input of event.inputs) products.push(input);
+  expect(productOutlierDims(products)).toEqual(outlierDims[2]);
+  expect(outlierDims[2]).not.toEqual([]);
+});
+
+async function firstTokens(model: string, tokens: number): Promise<number[]> {
+  const { ids, prefix } = await engine.encode(model, text(boats), { most: tokens });
+  return [...(prefix === undefined ? [] : [prefix]), ...ids].slice(0, tokens);
+}
 
 it('an empty text is refused', async () => {
   const request = { ...budget, model: demoModel('llama'), text: '', tokens: 256, thresholds };

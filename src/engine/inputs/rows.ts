@@ -1,0 +1,78 @@
+/** The rows of a run as tokens, where others stand among them. */
+import type { Rows } from '../../anatomy/anatomy.js';
+import { SinkscopeError } from '../../errors.js';
+import type { Token } from '../../tokens/token.js';
+import type { Prompt } from './prompt.js';
+
+/** The id of a row that no id stands for. */
+export const noId = -1;
+
+/** The ids that are fed, without rows that have none. */
+export const idsOf = (tokens: readonly Token[]): number[] => tokens.flatMap(({ id }) => (id === noId ? [] : [id]));
+
+/** Rows of h_0 for so many tokens or steps that are fed; undefined where only h_0 tells. */
+export function rowsFed(rows: Rows | undefined, length: number | undefined): number | undefined {
+  if (length === undefined || rows?.kind === 'inputs') return undefined;
+  return (rows?.parts ?? []).reduce((sum, part) => sum + (part.kind === 'added' ? part.count : 0), length);
+}
+
+/** @throws SinkscopeError `input` where rows are no tokens, for what runs many sequences and takes them to be */
+export function checkRows(rows: Rows | undefined, file: string): void {
+  if (rows === undefined) return;
+  throw new SinkscopeError({
+    code: 'input',
+    file,
+    message: `${file} has rows in its hidden states that are no tokens (learned ones, or several inputs in turn), and this is computed for tokens alone; analyze one text at a time.`,
+  });
+}
+
+/**
+ * The prompt with a token for every row of h_0.
+ *
+ * @param fixed the one number of tokens that the file takes, where it takes no other
+ * @throws SinkscopeError `input` where padding would stand among the rows
+ */
+export function withRows(prompt: Prompt, rows: Rows | undefined, fixed: number | undefined): Prompt {
+  if (rows?.kind === 'inputs' && prompt.tokens === undefined && prompt.source === 'features')
+    return { ...prompt, named: (count) => inputRows(rows, count) };
+  const { tokens } = prompt;
+  if (rows?.kind !== 'parts' || !tokens) return prompt;
+  const padding = Math.max(0, (fixed ?? 0) - tokens.length);
+  const found: Token[] = [];
+  let learned = 0;
+  let padded = false;
+  for (const part of rows.parts) {
+    if (part.kind === 'added') {
+      if (padded) throw amongPadding(tokens.length + padding);
+      for (let i = 0; i < part.count; i++) found.push(named(`learned row ${++learned}`, noId, true));
+      continue;
+    }
+    const length = tokens.length + padding;
+    const place = (at: number) => (at < 0 ? at + length : at);
+    const end = place(part.to ?? length);
+    found.push(...tokens.slice(place(part.from), end));
+    padded ||= end > tokens.length;
+  }
+  return { ...prompt, tokens: found, total: prompt.total + found.length - tokens.length };
+}
+
+const named = (text: string, id: number, special: boolean): Token => ({ id, text, start: 0, end: 0, special });
+
+/** Rows of a model that takes several inputs for each step. */
+function inputRows({ names, inTurn }: Extract<Rows, { kind: 'inputs' }>, count: number): Token[] {
+  const steps = count / names.length;
+  if (!Number.isInteger(steps)) return Array.from({ length: count }, (_, i) => named(`token ${i}`, i, false));
+  return Array.from({ length: count }, (_, i) => {
+    const [input, step] = inTurn
+      ? [i % names.length, Math.floor(i / names.length)]
+      : [Math.floor(i / steps), i % steps];
+    return named(`${names[input]} ${step}`, i, false);
+  });
+}
+
+function amongPadding(length: number): SinkscopeError {
+  return new SinkscopeError({
+    code: 'input',
+    message: `This file was exported for exactly ${length} tokens and has learned rows behind them, so that padding would stand among the rows; give it ${length} tokens.`,
+  });
+}
