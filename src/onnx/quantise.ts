@@ -107,7 +107,7 @@ export interface Quantisable {
  *
  * @param products nodes of the model's graph
  */
-export function quantised(model: Model, rewrite: Rewrite, products: readonly Quantisable[]): Model {
+export function withProducts(model: Model, rewrite: Rewrite, products: readonly Quantisable[]): Model {
   const initializers = new Map(model.graph.initializers);
   const constant = (tensor: Omit<Tensor, 'name'>): string => {
     const name = `quantised/${tensor.type}/${tensor.dims.join('x')}/${Buffer.from(bytesOf(tensor)).toString('hex')}`;

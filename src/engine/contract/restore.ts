@@ -1,6 +1,6 @@
 /** Products of a quantised model that are computed as the model as it was does: what is asked and what is said. */
 import * as v from 'valibot';
-import { real, type Sent, text, whole } from '../../schemas.js';
+import { flag, real, type Sent, text, whole } from '../../schemas.js';
 import { sequence } from './measure.js';
 import { quantisation } from './pair.js';
 import { memory, path, threads } from './request.js';
@@ -35,6 +35,8 @@ export const productsEvent = v.object({
   products: v.array(product),
   /** Products of the model that a scheme leaves as they are, or that no one product of the file could be told to be. */
   without: whole,
+  /** Whether products of bytes, of which the file has some, saturate on this processor. */
+  saturating: flag,
 });
 export type ProductsEvent = Sent<typeof productsEvent>;
 

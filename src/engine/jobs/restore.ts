@@ -2,7 +2,7 @@
  * A quantised model of which some products are computed as they were: what excluding them from quantisation gives.
  * Each such run begins where the quantised one is before the first of them.
  */
-import { DataType } from '../../onnx/model.js';
+import { DataType, type Node } from '../../onnx/model.js';
 import { float32ToFloat16 } from '../../statistics/half.js';
 import { greatest, least } from '../../statistics/numbers.js';
 import type { ProgressEvent } from '../contract/measure.js';
@@ -15,6 +15,7 @@ import type { LoadedModel } from '../stages/loaded.js';
 import { sequencesTogether, stateBytes } from '../stages/memory.js';
 import type { Replacement } from '../stages/replaced.js';
 import type { StageRunner } from '../stages/runner.js';
+import { saturates } from '../stages/saturation.js';
 import { floats, type Value, type Values } from '../tensors/value.js';
 import { checkScored } from './measure.js';
 import { progressOf } from './progress.js';
@@ -42,6 +43,7 @@ export async function restoreProducts(
       return { block, part, node: node.name, weights, elements, bytes };
     }),
     without,
+    saturating: model.model.graph.nodes.some(isOfBytes) && (await saturates()),
   });
   if (variants.length === 0) return;
   for (const runner of Object.values(runners)) await checkScored(runner, sequences);
@@ -113,6 +115,9 @@ export async function restoreProducts(
     await divergence.release();
   }
 }
+
+/** Products of unsigned with signed bytes, now or when ONNX Runtime has fused them. */
+const isOfBytes = ({ op }: Node) => ['MatMulInteger', 'ConvInteger', 'QLinearMatMul', 'QuantizeLinear'].includes(op);
 
 const countOf = ({ linear }: Pick<LoadedModel, 'linear'>) => sum(linear().map(({ products }) => products.length));
 

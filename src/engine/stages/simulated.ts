@@ -4,7 +4,7 @@ import type { LinearProduct } from '../../anatomy/linear.js';
 import { matrixOf } from '../../anatomy/products.js';
 import { SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
-import { type Quantisable, quantised, type Rewrite } from '../../onnx/quantise.js';
+import { type Quantisable, type Rewrite, withProducts } from '../../onnx/quantise.js';
 import { constantType } from './counterparts.js';
 import type { LoadedModel } from './loaded.js';
 
@@ -38,7 +38,7 @@ export function simulate(loaded: LoadedModel, rewrite: Rewrite): LoadedModel {
     throw refused(
       'it has no MatMul of an activation with a weight in single precision; give the model in fp32, as plain operators',
     );
-  return { ...loaded, model: quantised(model, rewrite, products), quantised: true, linear: () => linear };
+  return { ...loaded, model: withProducts(model, rewrite, products), quantised: true, linear: () => linear };
 }
 
 /** Undefined for what schemes leave as it is. */

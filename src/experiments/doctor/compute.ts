@@ -58,6 +58,8 @@ export interface DoctorResult {
   /** Products that are quantised and can be told apart; the model has so many `without`. */
   readonly of: number;
   readonly without: number;
+  /** Whether products of bytes saturate on this processor, of which there are some. */
+  readonly saturating: boolean;
   /** From nothing kept on, as far as it was tried. */
   readonly curve: readonly Kept[];
   /** The first of the curve that is under the aim, else the best of it. */
@@ -111,11 +113,11 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   const blocks = rank(swap.map(({ restored }, block) => ({ block, restored })));
 
   const all: RestorableProduct[] = [];
-  let without = 0;
+  let [without, saturating] = [0, false];
   for await (const event of follow(engine.restore({ ...asked, variants: [] }, signal)))
     if (event.type === 'products') {
       for (const product of event.products) all.push(product);
-      without = event.without;
+      ({ without, saturating } = event);
     }
   const restore = (variants: readonly (readonly number[])[], phase: string) =>
     restored(engine, { ...asked, variants }, phase, signal);
@@ -163,6 +165,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
     products,
     of: all.length,
     without,
+    saturating,
     curve,
     chosen,
   };

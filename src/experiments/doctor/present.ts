@@ -88,7 +88,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
 /** Names of the nodes that are to be excluded; those without one are left out. */
 export const namesOf = ({ products }: Kept): string[] => products.map(({ node }) => node).filter((node) => node !== '');
 
-function listWarnings({ without, chosen, by }: DoctorResult): string[] {
+function listWarnings({ without, chosen, by, saturating }: DoctorResult): string[] {
   const nameless = chosen.products.length - namesOf(chosen).length;
   return [
     ...(nameless === 0
@@ -105,9 +105,9 @@ function listWarnings({ without, chosen, by }: DoctorResult): string[] {
         : [
             `${counted(without, 'product')} of the model could not be told in the quantised file, and were not looked at.`,
           ]),
-    ...(by.what === 'scheme' && by.scheme.startsWith('int8-') && by.scheme !== 'int8-token'
+    ...(saturating
       ? [
-          'Products of bytes are those of this processor: without VNNI instructions their sums saturate, and elsewhere they do not.',
+          'Sums of products of bytes saturate on this processor, which has no VNNI instructions: elsewhere the quantised model does better. Weights of 7 bits (reduce_range) do not saturate.',
         ]
       : []),
   ];

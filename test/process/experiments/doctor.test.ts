@@ -6,6 +6,7 @@ import { comparePair } from '../../../src/engine/jobs/pair.js';
 import { restoreProducts } from '../../../src/engine/jobs/restore.js';
 import { loadModel } from '../../../src/engine/stages/loaded.js';
 import { StageRunner } from '../../../src/engine/stages/runner.js';
+import { saturates } from '../../../src/engine/stages/saturation.js';
 import { simulate } from '../../../src/engine/stages/simulated.js';
 import { diagnose, doctorConclusion } from '../../../src/experiments/doctor/compute.js';
 import { follow } from '../../../src/experiments/shared/text.js';
@@ -23,7 +24,6 @@ import {
   text,
 } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
-import { saturates } from '../../support/processor.js';
 
 const engine = startEngine();
 const saturating = await saturates();

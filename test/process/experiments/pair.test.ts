@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { PairedEvent } from '../../../src/engine/contract/pair.js';
+import { saturates } from '../../../src/engine/stages/saturation.js';
 import { type Divergence, divergenceOf } from '../../../src/experiments/shared/divergence.js';
 import { follow } from '../../../src/experiments/shared/text.js';
 import references from '../../references/quantised.json';
@@ -16,7 +17,6 @@ import {
   withWeight,
 } from '../../support/experiments.js';
 import { pairs } from '../../support/lists.js';
-import { saturates } from '../../support/processor.js';
 
 const engine = startEngine();
 const saturating = await saturates();
