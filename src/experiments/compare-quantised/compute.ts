@@ -10,7 +10,7 @@ import { greatest } from '../../statistics/numbers.js';
 import type { StateDifference } from '../../statistics/statistics.js';
 import type { Budget, Run } from '../experiment.js';
 import { outlierMagnitude } from '../shared/costs.js';
-import { type Divergence, divergenceOf, swappedName } from '../shared/divergence.js';
+import { type Divergence, divergenceOf, swappedInWords } from '../shared/divergence.js';
 import { Losses, type Perplexity } from '../shared/perplexity.js';
 import { follow, progressThrough, type TextWindows, textWindows } from '../shared/text.js';
 import { checkTwins } from '../shared/twins.js';
@@ -101,7 +101,7 @@ export function quantisedConclusion(result: QuantisedResult): string {
     const lost = sqnr.findIndex(({ cumulative }) => !(cumulative > Number.NEGATIVE_INFINITY));
     return lost < 0
       ? 'The quantised file predicts no numbers (NaN): its output head overflows in its format.'
-      : `The quantised file’s hidden states are no numbers from h_${lost} on (NaN or infinity): what overflows in its format is in the ${swappedName(lost, sqnr.length - 1)}.`;
+      : `The quantised file’s hidden states are no numbers from h_${lost} on (NaN or infinity): what overflows in its format is in ${swappedInWords(lost, sqnr.length - 1)}.`;
   }
   const { reference, model } = perplexity;
   const worse = model.perplexity / reference.perplexity - 1;
@@ -138,5 +138,5 @@ function predicted({ kld, sameTop, swap, sqnr }: QuantisedResult): string {
   const best = swap.reduce((least, { restored }, i) => (restored < (swap[least]?.restored ?? 0) ? i : least), 0);
   const restored = swap[best]?.restored ?? 0;
   if (!(restored < decisive * kld.mean)) return moved;
-  return `${moved} With ${swappedName(best, sqnr.length - 1)} of the model in it they are ${formatNumber(restored)} nats away.`;
+  return `${moved} With ${swappedInWords(best, sqnr.length - 1)} of the model in it they are ${formatNumber(restored)} nats away.`;
 }

@@ -5,7 +5,7 @@ import type { RestorableProduct } from '../../engine/contract/restore.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Budget, Progress, Run } from '../experiment.js';
-import { divergenceOf, type Kld, swappedName } from '../shared/divergence.js';
+import { divergenceOf, type Kld, swappedInWords } from '../shared/divergence.js';
 import { Losses, type Perplexity } from '../shared/perplexity.js';
 import { follow, progressThrough, type TextWindows, textWindows } from '../shared/text.js';
 import { checkTwins } from '../shared/twins.js';
@@ -208,7 +208,7 @@ export function doctorConclusion(result: DoctorResult): string {
   if (kld.mean <= aim) return `${now}, within the aim of ${formatNumber(aim)}: nothing has to be excluded.`;
   if (of === 0) return `${now}, and none of its products could be told apart: nothing can be excluded by name.`;
   const where = first
-    ? ` Most is lost in the ${swappedName(first.block, layers)} (${formatNumber(first.restored)} with it as it was).`
+    ? ` Most is lost in ${swappedInWords(first.block, layers)} (${formatNumber(first.restored)} with it as it was).`
     : '';
   const [best] = products;
   const counted = chosen.products.length === 1 ? 'one product' : `${chosen.products.length} products`;
