@@ -37,6 +37,7 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
       parallel_block: model.parallelBlock,
       bytes: model.bytes,
       missing: model.missing,
+      remarks: model.remarks,
     },
     /** Everything that changes numbers. `bos` is null where token ids or feeds were given as they are. */
     settings: {

@@ -56,10 +56,14 @@ export type Rows =
   | { readonly kind: 'parts'; readonly parts: readonly RowPart[] }
   | { readonly kind: 'inputs'; readonly names: readonly string[]; readonly inTurn: boolean };
 
-/** Tokens `from` to before `to` (from the end where negative; undefined: to the last), or rows that are learned. */
+/**
+ * Tokens `from` to before `to` (from the end where negative; undefined: to the last), rows that are learned, or the rows of
+ * another input.
+ */
 export type RowPart =
   | { readonly kind: 'tokens'; readonly from: number; readonly to: number | undefined }
-  | { readonly kind: 'added'; readonly count: number };
+  | { readonly kind: 'added'; readonly count: number }
+  | { readonly kind: 'input'; readonly name: string };
 
 /** Along which axis the vectors of a value lie, of how many. */
 export interface Turn {

@@ -13,7 +13,7 @@ import { patchOf } from './pictures.js';
 import { branchProduct } from './products.js';
 import { type ResidualStream, residualStream } from './residual.js';
 import { partsOf, rowsOfInputs, rowsOfTokens } from './rows.js';
-import { turnsOf, type Vectors, vectorsIn, vectorsOf } from './vectors.js';
+import { turnsOf, type VectorAxes, vectorAxesOf, vectorsIn } from './vectors.js';
 import { type Gap, merged, otherChains } from './words.js';
 
 /**
@@ -43,7 +43,7 @@ export function recognise(model: Model): Anatomy {
   const isRaw = outputs[0]?.made !== 'probabilities';
   const unembedding = isScores && isRaw ? { input: product.activation, logits: output } : undefined;
 
-  const vectors = vectorsOf(flow, stream);
+  const vectors = vectorAxesOf(flow, stream);
   const isFed = inputs.some(({ role }) => role === 'token-ids' || role === 'codes');
   const rowParts = isFed ? rowsOfTokens(flow, vectors, source, embedding) : rowsOfInputs(flow, embedding);
   const [given, ...more] = partsOf(flow, vectors, stream.to, product?.activation ?? output) ?? [];
@@ -125,7 +125,7 @@ function commonOperators(nodes: readonly Node[]): string {
 /** Extent of the residual stream: declared, or what the branches' products give back to it. */
 function hiddenSize(
   flow: Flow,
-  vectors: Vectors,
+  vectors: VectorAxes,
   { from, steps }: ResidualStream,
   parts: readonly StepParts[],
 ): number | undefined {

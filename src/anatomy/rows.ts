@@ -6,8 +6,10 @@ import { intAttribute, intsAttribute, type Node } from '../onnx/model.js';
 import type { RowPart, Rows } from './anatomy.js';
 import { partialVector } from './extents.js';
 import { downstream, type Flow } from './flow.js';
+import { isFloat } from './inputs/types.js';
 import { isPointwise } from './ops.js';
-import type { Vectors } from './vectors.js';
+import { weightProduct } from './products.js';
+import type { VectorAxes } from './vectors.js';
 
 /** How many nodes a way back may have. */
 const maxSteps = 64;
@@ -15,7 +17,7 @@ const maxSteps = 64;
 /** Rows of `value` as parts of those of `source`; undefined where they cannot be followed. */
 export function partsOf(
   flow: Flow,
-  vectors: Vectors,
+  vectors: VectorAxes,
   source: string,
   value: string,
   main = downstream(flow, source),
@@ -29,7 +31,9 @@ export function partsOf(
     const parts = node.inputs.map((input): readonly RowPart[] | undefined => {
       if (main.has(input)) return before(input);
       const count = rowsOfConstant(flow, input, intAttribute(node, 'axis', 0));
-      return count === undefined ? undefined : [{ kind: 'added', count }];
+      if (count !== undefined) return [{ kind: 'added', count }];
+      const name = rowsOfInput(flow, input);
+      return name === undefined ? undefined : [{ kind: 'input', name }];
     });
     return parts.every((part) => part !== undefined) ? joined(parts.flat()) : undefined;
   }
@@ -47,7 +51,7 @@ export function partsOf(
 }
 
 /** Whether an operator joins or cuts along an axis that is neither that of a vector nor the first of three. */
-function countsRows(vectors: Vectors, node: Node, value: string): boolean {
+function countsRows(vectors: VectorAxes, node: Node, value: string): boolean {
   const { axis: own, rank } = vectors.of(value) ?? { axis: -1, rank: undefined };
   const along = node.op === 'Concat' ? intAttribute(node, 'axis', 0) : vectors.sliced(node);
   if (along === undefined) return false;
@@ -73,6 +77,34 @@ function joined(parts: readonly RowPart[]): readonly RowPart[] {
   }
   return result;
 }
+
+/** The float input whose rows `value` has, projected or not. */
+function rowsOfInput(flow: Flow, value: string): string | undefined {
+  const inputs = new Set(flow.model.graph.inputs.filter(isFloat).map(({ name }) => name));
+  const found = new Set<string>();
+  const seen = new Set([value]);
+  const open = [value];
+  for (let next = open.pop(); next !== undefined && seen.size < 256; next = open.pop()) {
+    if (inputs.has(next)) found.add(next);
+    const node = flow.producer(next);
+    if (!node) continue;
+    // What rearranges, picks or mixes tokens leaves other rows.
+    const keeps = weightProduct(flow, node) !== undefined || (isPointwise(node) && !rearranges.has(node.op));
+    if (!keeps) return undefined;
+    for (const input of flow.reads(node))
+      if (!seen.has(input)) {
+        seen.add(input);
+        open.push(input);
+      }
+  }
+  return found.size === 1 ? [...found][0] : undefined;
+}
+
+const rearranges = new Set(
+  'Concat Expand Gather GatherElements GatherND Pad Reshape ScatterElements ScatterND Slice Split Squeeze Tile Transpose Unsqueeze'.split(
+    ' ',
+  ),
+);
 
 /** Extent along `axis` of a value that is the same whatever is run, up to its batch. */
 function rowsOfConstant(flow: Flow, value: string, axis: number): number | undefined {
@@ -136,9 +168,9 @@ function extentsOf(flow: Flow, value: string, steps = 8): readonly (number | und
 }
 
 /** What the rows of h_0 stand for, where the model is fed token ids: undefined where that is the tokens alone. */
-export function rowsOfTokens(flow: Flow, vectors: Vectors, source: string, embedding: string): Rows | undefined {
+export function rowsOfTokens(flow: Flow, vectors: VectorAxes, source: string, embedding: string): Rows | undefined {
   const parts = partsOf(flow, vectors, source, embedding);
-  return parts?.some(({ kind }) => kind === 'added') ? { kind: 'parts', parts } : undefined;
+  return parts?.some(({ kind }) => kind !== 'tokens') ? { kind: 'parts', parts } : undefined;
 }
 
 /**

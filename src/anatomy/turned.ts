@@ -38,7 +38,7 @@ export function withTurns(model: Model, anatomy: Anatomy): { readonly model: Mod
     nodes.push({ ...reading, outputs });
     for (const output of node.outputs) {
       const found = turns.get(output);
-      if (found) nodes.push(...turn(found));
+      if (found) for (const one of turn(found)) nodes.push(one);
     }
   }
   const { embedding } = anatomy;

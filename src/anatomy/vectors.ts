@@ -24,7 +24,7 @@ export interface VectorPlace {
 const maxDepth = 48;
 
 /** Follows the axis of vectors forward from what tells it: products with weights, lookups, norms. */
-export class Vectors {
+export class VectorAxes {
   private readonly known = new Map<string, VectorPlace | undefined>();
 
   constructor(private readonly flow: Flow) {}
@@ -120,8 +120,8 @@ export class Vectors {
 }
 
 /** Where the vectors of a stream's points lie, and of what else a graph computes. */
-export function vectorsOf(flow: Flow, { from, steps }: ResidualStream): Vectors {
-  const vectors = new Vectors(flow);
+export function vectorAxesOf(flow: Flow, { from, steps }: ResidualStream): VectorAxes {
+  const vectors = new VectorAxes(flow);
   const [first] = steps;
   // What a branch gives is laid out as what it is added to.
   const placed = ({ skip, branches }: ResidualStream['steps'][number]) => {
@@ -134,7 +134,7 @@ export function vectorsOf(flow: Flow, { from, steps }: ResidualStream): Vectors 
 }
 
 /** What has to be turned of what is shown, each once. */
-export function turnsOf(vectors: Vectors, values: Iterable<string | undefined>): readonly Turn[] {
+export function turnsOf(vectors: VectorAxes, values: Iterable<string | undefined>): readonly Turn[] {
   return [...new Set(values)].flatMap((value): Turn[] => {
     const place = value === undefined ? undefined : vectors.of(value);
     if (value === undefined || !place || place.axis === -1 || place.rank === undefined) return [];

@@ -9,6 +9,7 @@ import { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
 import { experiments } from '../experiments/catalogue.js';
 import { analyzeCommand } from './analyze.js';
+import { checkCommand } from './check.js';
 import { experimentCommand } from './experiment.js';
 import { inspectCommand } from './inspect.js';
 import { print, remark, watchEnds } from './terminal.js';
@@ -34,6 +35,7 @@ const program = new Command('sinkscope')
 const commands = [
   inspectCommand(engine, interruption.signal),
   analyzeCommand(engine, interruption.signal),
+  checkCommand(engine, interruption.signal),
   ...experiments.map((experiment) => experimentCommand(experiment, engine, interruption.signal)),
 ];
 for (const command of commands) program.addCommand(command.copyInheritedSettings(program));

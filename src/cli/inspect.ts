@@ -72,6 +72,7 @@ function toJson({ model, anatomy, producer, opsets, nodes }: Inspection) {
       guessed,
     })),
     missing: anatomy.missing,
+    remarks: model.remarks,
   };
 }
 
@@ -122,6 +123,10 @@ function inWords(model: InspectionJson): string[] {
     ...section(
       'Not found',
       model.missing.map(({ part, why }) => `  ${part}: ${why}`),
+    ),
+    ...section(
+      'Notes',
+      model.remarks.map((remark) => `  ${remark}`),
     ),
   ];
 }

@@ -148,7 +148,8 @@ function notes(analysis: Analysis): string[] {
   const { started, finished } = analysis;
   const guessed = guessedInputs(analysis).map((input) => `Input ${input}`);
   const missing = started?.model.missing.map((part) => `Not found: ${part}`) ?? [];
+  const remarks = started?.model.remarks.map((remark) => `Note: ${remark}`) ?? [];
   const saved = finished?.saved === undefined ? [] : [`Saved: ${finished.saved}`];
-  const all = [...guessed, ...missing, ...saved];
+  const all = [...guessed, ...missing, ...remarks, ...saved];
   return all.length > 0 ? ['', ...all] : [];
 }

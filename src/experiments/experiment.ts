@@ -88,20 +88,23 @@ export function define<const I extends ExperimentInputs, Result>(definition: Def
       const result = yield* eachAs(run(setup, values, signal), ({ partial, ...progress }) => {
         return { ...progress, ...(partial && ending(partial)) };
       });
-      return ending(result, await guesses(setup.engine, facts.inputs, values, signal));
+      return ending(result, await remarks(setup.engine, facts.inputs, values, signal));
     },
   };
 }
 
-/** A sentence for each input of the models that every run filled by a choice nobody made; files give what they hold. */
-async function guesses(
+/**
+ * A sentence for each input of the models that every run filled by a choice nobody made, but where files give what they
+ * hold; and what there is to be remarked on each model.
+ */
+async function remarks(
   engine: Engine,
   inputs: ExperimentInputs,
   values: Given,
   signal: AbortSignal,
 ): Promise<string[]> {
   const kinds = Object.entries(inputs);
-  if (kinds.some(([, { kind }]) => kind === 'files')) return [];
+  const isGiven = kinds.some(([, { kind }]) => kind === 'files');
   const models = kinds.flatMap(([name, { kind }]) =>
     kind === 'model' || kind === 'models' ? [values[name]].flat() : [],
   );
@@ -110,8 +113,9 @@ async function guesses(
     if (typeof model !== 'string') continue;
     const { anatomy, model: summary } = await engine.inspect(model, signal);
     for (const { name, how, guessed } of anatomy.inputs)
-      if (guessed)
+      if (guessed && !isGiven)
         found.push(`Nobody gave the input ${name} of ${summary.name}, and how it was filled is a guess: ${how}.`);
+    for (const remark of summary.remarks) found.push(`${summary.name}: ${remark}.`);
   }
   return found;
 }

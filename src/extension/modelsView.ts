@@ -131,5 +131,6 @@ function anatomyInWords({ model, anatomy }: Inspection): Fact[] {
       'graph-scatter',
     ),
     ...model.missing.map((missing) => ({ label: t('Not found'), value: missing, icon: 'warning' })),
+    ...model.remarks.map((remark) => ({ label: t('Note'), value: remark, icon: 'info' })),
   ];
 }

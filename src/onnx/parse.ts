@@ -13,6 +13,7 @@ import {
   type Tensor,
   type ValueInfo,
 } from './model.js';
+import { dense } from './sparse.js';
 import { byteLength, elementCount, readRange } from './tensor.js';
 import { typedData, typedFields } from './typed.js';
 import { type ByteSpan, type Field, WireError, type WireReader, WireType } from './wire.js';
@@ -133,8 +134,10 @@ export class Parser {
       else if (field.number === 13) {
         const value = this.valueInfo(reader.message(field));
         valueInfo.set(value.name, value);
-      } else if (field.number === 15)
-        throw new WireError('it has sparse weights, which are not supported; make them dense where it is exported');
+      } else if (field.number === 15) {
+        const tensor = this.sparse(reader.message(field));
+        initializers.set(tensor.name, tensor);
+      }
     }
     this.depth--;
     return {
@@ -348,6 +351,19 @@ export class Parser {
     }
     if (data instanceof Uint8Array || length > inlineBytes) return { name, type, dims, data };
     return { name, type, dims, data: data.file === this.file ? this.copy(data) : readRange(data) };
+  }
+
+  private sparse(span: ByteSpan): Tensor {
+    const { reader } = this;
+    const parts: Tensor[] = [];
+    const dims: number[] = [];
+    for (const field of reader.fields(span)) {
+      if (field.number === 1 || field.number === 2) parts[field.number - 1] = this.tensor(reader.message(field));
+      else if (field.number === 3) for (const dim of reader.ints(field)) dims.push(dim);
+    }
+    const [values, indices] = parts;
+    if (!values || !indices) throw new WireError('a sparse weight lacks its values or their places');
+    return dense(values, indices, dims, (bytes) => reader.hold(bytes));
   }
 
   private copy({ offset, length }: FileRange): Uint8Array {

@@ -6,6 +6,7 @@ import { hoistConstants } from './constants.js';
 import { mergeDequantised } from './dequantised.js';
 import { stopTraining, tellRandom } from './dropout.js';
 import { inlineFunctions } from './functions.js';
+import { unrollLoops } from './loops.js';
 import type { Model } from './model.js';
 import type { Pass } from './pass.js';
 import { renameProto } from './proto.js';
@@ -14,11 +15,12 @@ import { Names } from './rename.js';
 import { GraphError } from './scope.js';
 import { splitNorms } from './skipnorm.js';
 
-/** Constants decide branches, and branches hold constants: both, until neither finds anything. */
+/** Constants decide branches and loops, and these hold constants: all, until none of them finds anything. */
 export const flatten: Pass = (graph, context) => {
   const hoisted = hoistConstants(graph, context);
   const inlined = inlineBranches(hoisted, context);
-  return inlined === hoisted ? hoisted : flatten(inlined, context);
+  const unrolled = unrollLoops(inlined, context);
+  return unrolled === hoisted ? hoisted : flatten(unrolled, context);
 };
 
 /** In the order in which they run, on a model without functions. */
@@ -34,7 +36,8 @@ export const passes: readonly Pass[] = [
 
 /**
  * The model with its functions inlined, `Constant` nodes as initializers, `If` nodes of a known way replaced by their
- * branch (a boolean graph input counts as false; it stays an input that nothing reads), operators on quantised values
+ * branch (a boolean graph input counts as false; it stays an input that nothing reads), loops over a stated number of
+ * steps unrolled, operators on quantised values
  * as their float counterparts, fused skip norms split into their sum and their norm, and dropout as it is after
  * training. Names of values stay, but for one that ONNX Runtime's binding cannot take; new values get new names.
  *

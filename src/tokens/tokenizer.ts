@@ -64,9 +64,9 @@ export function loadTokenizer(path: string): Tokenizer | undefined {
 
   const json = readJson(file, maxBytes, 'tokenizer');
   const content = parseTokenizerFile(json, file);
+  const steady = withoutDropout(json);
   let native: Native;
   try {
-    const steady = withoutDropout(json);
     native = steady === json ? Native.fromFile(file) : Native.fromString(JSON.stringify(steady));
   } catch (error) {
     throw unusable(file, error);
@@ -79,6 +79,9 @@ export function loadTokenizer(path: string): Tokenizer | undefined {
     native,
     content,
     findFrame(content, folder, (token) => native.tokenToId(token)),
+    steady === json
+      ? undefined
+      : 'dropout of the tokenizer: it is switched off, so that a text is the same tokens each time',
   );
 }
 
@@ -97,7 +100,14 @@ export class Tokenizer {
   readonly #partLength: number;
   readonly #texts = new Map<number, string>();
 
-  constructor(file: string, native: Native, content: TokenizerFile, frame: Frame) {
+  /** @param remark what is to be told with every text: what it is about, a colon, and what is so */
+  constructor(
+    file: string,
+    native: Native,
+    content: TokenizerFile,
+    frame: Frame,
+    readonly remark: string | undefined,
+  ) {
     this.file = file;
     this.#native = native;
     this.#spelling = spellingOf(content);

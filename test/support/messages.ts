@@ -2,7 +2,7 @@
 import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
 import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contract/questions.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
-import { precisionExamples } from './precision.js';
+import { precisionExamples, spikesExamples } from './precision.js';
 import { statesExamples } from './states.js';
 import { mergeExamples } from './survey.js';
 
@@ -31,6 +31,7 @@ const model = {
   bytes: 1e9,
   attention: true,
   missing: ['final norm: none'],
+  remarks: ['repeatability: 1 nodes draw at random'],
 };
 
 const [memory, threads] = [1e9, 0];
@@ -94,6 +95,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
       threads,
     },
   ],
+  spikes: [{ ...budget, ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
   precision: [{ ...budget, ids: [1, 2], outlier: 6 }],
   merge: [{ parts: ['/a.json'] }],
   encode: [{ model: '/m', text: 'a', bos: false, most: 7 }],
@@ -151,6 +153,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2) },
   ],
   states: statesExamples(hidden),
+  spikes: spikesExamples,
   pair: [
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
     {
@@ -187,6 +190,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s' },
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
+  spikes: { type: 'done', seconds: 1 },
   pair: { type: 'done', seconds: 1 },
   restore: { type: 'done', seconds: 1 },
   precision: { type: 'done', seconds: 1 },
@@ -209,13 +213,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
       context: 16,
       patch: { height: 4, width: 4 },
       copies: false,
-      rows: {
-        kind: 'parts',
-        parts: [
-          { kind: 'added', count: 2 },
-          { kind: 'tokens', from: 0, to: undefined },
-        ],
-      },
+      rows: { kind: 'inputs', names: ['states', 'actions'], inTurn: true },
       headRows: { from: 2, to: undefined },
       turns: [{ value: 'h_0', axis: 1, rank: 4 }],
       parallelBlock: false,

@@ -1,4 +1,4 @@
-/** What is said of a model's precision, for `messages.ts`. */
+/** What is said of a model's precision and of the largest entries in it, for `messages.ts`. */
 import type { EventOf } from '../../src/engine/contract/protocol.js';
 
 const extent = { block: 1, tensor: 'x', max: 70_000, token: undefined, dim: 2, median: 0.5, nonFinite: 0 };
@@ -27,4 +27,11 @@ export const precisionExamples: readonly EventOf<'precision'>[] = [
     unmeasured: 1,
     overflowing: [{ name: '/add', op: 'Add' }],
   },
+];
+
+const spike = { value: -830, token: 0, dim: 425, median: 0.1 };
+
+export const spikesExamples: readonly EventOf<'spikes'>[] = [
+  { type: 'progress', from: 0, to: 1, done: 3, of: 12 },
+  { type: 'spikes', block: 2, node: '/down', stored: 'down.weight', input: spike, output: spike, weight: -2.5 },
 ];

@@ -175,7 +175,7 @@ class Prompted(Recorder):
         self.blocks = nn.ModuleList(Block(self) for _ in range(layers))
         self.norm, self.head = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, VOCABULARY, bias=False)
 
-    def forward(self, input_ids):
+    def forward(self, input_ids, prompt_embeds=None):
         h = self.wte(input_ids)
         soft, behind = (rows[None].expand(input_ids.shape[0], -1, -1) for rows in (self.soft, self.behind))
         parts = {
@@ -183,6 +183,7 @@ class Prompted(Recorder):
             "inside": [h[:, :1], soft, h[:, 1:]],
             "behind": [h, behind],
             "both": [soft, h, behind],
+            "given": [prompt_embeds, h],
         }[self.where]
         h = torch.cat(parts, 1)
         h = h + self.wpe(torch.arange(h.shape[1], device=h.device))[None]
@@ -282,6 +283,7 @@ def cases() -> Iterator[Case]:
         "returns_to_go": torch.randn(1, 5, 1, generator=generator),
         "timesteps": torch.arange(7, 12)[None],
     }
+    prompt = torch.randn(1, 3, HIDDEN, generator=generator)
     models = {
         **{
             f"layout-{kind}{'-post' if post else ''}": (lambda kind=kind, post=post: ChannelsFirst(kind, post), ids)
@@ -293,6 +295,7 @@ def cases() -> Iterator[Case]:
             for where, kept in (("front", False), ("front", True), ("inside", True), ("behind", True), ("both", False))
         },
         **{f"layout-{kind}": (lambda kind=kind: SpaceTime(kind), clip) for kind in ("divided", "alternating")},
+        "layout-soft-given": (lambda: Prompted("given", True), {**ids, "prompt_embeds": prompt}),
         "layout-decisions": (Decisions, steps),
     }
     for name, (model, inputs) in models.items():

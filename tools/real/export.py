@@ -96,12 +96,13 @@ def main(out: Path) -> None:
     export(model, base / "model.onnx")
     halves = convert_float_to_float16(onnx.load(base / "model.onnx"), keep_io_types=True)
     save(halves, folders["fp16"] / "model.onnx")
-    # As quantize_dynamic's callers do: every product with a weight but the head, whose weights are the embedding.
+    # Every product with a weight, in numbers that are the same on every processor: see tools/quantise.py.
     quantize_dynamic(
         base / "model.onnx",
         folders["int8"] / "model.onnx",
         weight_type=QuantType.QInt8,
         op_types_to_quantize=["MatMul"],
+        reduce_range=True,
         use_external_data_format=True,
     )
     quantizer = MatMulNBitsQuantizer(onnx.load(base / "model.onnx"), bits=4, block_size=32, is_symmetric=True)

@@ -197,6 +197,44 @@ def implicit_bias(name: str, model: Decoder) -> dict:
     return {"model": name, "file": SAMPLE, "blocks": layers}
 
 
+def super_weights(name: str, model: Decoder, most: int = 6) -> dict:
+    """The scalars between the largest entries of the MLPs' last products, each found without those before."""
+    fed, _ = windows(name, CALIBRATED)
+    measured, scored = windows(name, MEASURED)
+    found = []
+
+    def spike(points: dict[str, torch.Tensor], block: int) -> dict | None:
+        x, y = points[f"mlp.{block}"], points[f"mlp_out.{block}"]
+        (token, row), (source, column) = (divmod(t.abs().argmax().item(), t.shape[1]) for t in (x, y)[::-1])
+        value = model.blocks[block].mlp.down.weight[column, row].item()
+        share = value * x[source, column].item() / y[token, row].item()
+        ratio, inputs = ((t.abs().max() / t.abs().median()).item() for t in (y, x))
+        if token != source or min(ratio, inputs) < 100 or share < 0.5:
+            return None
+        place = {"block": block, "token": token, "row": row, "column": column}
+        return {**place, "value": value, "share": share, "ratio": ratio}
+
+    def without(scalars: list[dict]) -> float:
+        for s in scalars:
+            model.blocks[s["block"]].mlp.down.weight[s["column"], s["row"]] = 0
+        result = perplexity(losses(model, measured, scored))
+        for s in scalars:
+            model.blocks[s["block"]].mlp.down.weight[s["column"], s["row"]] = s["value"]
+        return result
+
+    while len(found) < most:
+        for s in found:
+            model.blocks[s["block"]].mlp.down.weight[s["column"], s["row"]] = 0
+        points = record(model, fed[0])
+        spikes = [s for b in range(model.config.layers) if (s := spike(points, b))]
+        for s in found:
+            model.blocks[s["block"]].mlp.down.weight[s["column"], s["row"]] = s["value"]
+        if not spikes:
+            break
+        found.append(max(spikes, key=lambda s: s["ratio"]))
+    return {"found": [{**s, "perplexity": without([s])} for s in found], "together": without(found)}
+
+
 def massive_weights(name: str, model: Decoder, k: int = 5) -> dict:
     means = mean_states(model, name, CALIBRATED)
     onset, ((token, _),) = onset_and_points(means, 1)
@@ -221,6 +259,7 @@ def massive_weights(name: str, model: Decoder, k: int = 5) -> dict:
             rows.append({"name": f"{verb} {kind}", "perplexity": perplexity(loss)})
     return {
         "model": name,
+        "superWeights": super_weights(name, model),
         "block": block,
         "token": token,
         "dims": top.tolist(),

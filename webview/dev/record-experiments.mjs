@@ -64,6 +64,7 @@ const given = {
   compare: [{ texts: together(text), tokens: 2048, models }],
   weights: [{ text, calibration, tokens: 2048 }],
   outliers: [{ text }],
+  precision: [{ text }],
   'compare-quantised': [{ text, tokens: 2048, quantised: join(quantised, 'llama-int8/model.onnx') }],
   lens: [{ text: sample }],
   streaming: [{ text, tokens: 2048 }],

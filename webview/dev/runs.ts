@@ -112,6 +112,7 @@ export function synthetic(shape: Shape): Run {
           bytes: 0,
           attention,
           missing: [],
+          remarks: [],
         },
         settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
         inputs: [],

@@ -57,5 +57,6 @@ export function conditions(analysis: Scene['analysis'], thresholds: Scene['thres
     `ε = ${epsilon}`,
     ...guessedInputs(analysis),
     ...model.missing,
+    ...model.remarks,
   ];
 }

@@ -11,7 +11,8 @@ export interface Cache {
 }
 
 /** The axis of a key or value cache that grows by the tokens that are run, if the uses are those of a cache. */
-export function cacheAxis({ touches, through }: Uses, rank: number | undefined): Cache | undefined {
+export function cacheAxis({ touches, through }: Uses, shape: ValueInfo['shape']): Cache | undefined {
+  const rank = shape?.length;
   if (rank === undefined || rank < 3) return undefined;
   for (const { node, index } of touches) {
     if (node.op === 'Concat') {
@@ -22,7 +23,12 @@ export function cacheAxis({ touches, through }: Uses, rank: number | undefined):
     }
     const role = roleOf(node, index);
     if (role === 'past') return { axis: 3 };
-    if (role === 'past-key' || role === 'past-value') return { axis: 2, room: attentionOperator(node)?.room?.(node) };
+    if (role === 'past-key' || role === 'past-value') {
+      // Of a buffer the operator takes what other inputs say is filled.
+      const isBuffer = attentionOperator(node)?.inputs.includes('last-key') === true;
+      const declared = isBuffer && through.length === 0 && typeof shape?.[2] === 'number' ? shape[2] : undefined;
+      return { axis: 2, room: declared || attentionOperator(node)?.room?.(node) };
+    }
     if (['ScatterElements', 'ScatterND', 'TensorScatter'].includes(node.op) && index === 0) return { axis: undefined };
   }
   const split = through.filter((node) => node.op === 'Concat').length;
@@ -43,5 +49,10 @@ export function pastOf(info: ValueInfo, { axis, room }: Cache, { kvHeads, headDi
     if (typeof extent === 'number' && place !== axis && extent > 0) extents[place] = extent;
   if (room)
     return { role: 'past', extents: { ...extents, [axis]: room }, how: `key/value cache of ${room} tokens: zeros` };
+  const declared = info.shape?.[axis];
+  if (typeof declared === 'number' && declared > 0) {
+    const how = `key/value cache of ${declared} tokens: zeros, which are masked`;
+    return { role: 'past', tokenAxis: axis, extents, how };
+  }
   return { role: 'past', tokenAxis: axis, extents, how: 'key/value cache: empty' };
 }

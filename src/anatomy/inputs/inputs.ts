@@ -1,15 +1,15 @@
 /** How each graph input is fed, from what the graph does with it. */
-import { DataType, type Node } from '../../onnx/model.js';
+import { DataType, type Node, type ValueInfo } from '../../onnx/model.js';
 import { quoted } from '../../visible.js';
 import type { Input } from '../anatomy.js';
-import { downstream, type Flow } from '../flow.js';
+import { between, downstream, type Flow } from '../flow.js';
 import type { Role } from '../operators/operator.js';
 import { isFusedAttention, roleOf } from '../operators/table.js';
 import { argumentOf, isPassThrough } from '../ops.js';
 import { isOrder, patchOf } from '../pictures.js';
 import { weightProduct } from '../products.js';
 import { type IdAxes, idAxes } from './axes.js';
-import { cacheAxis, pastOf } from './cache.js';
+import { type Cache, cacheAxis, pastOf } from './cache.js';
 import { maskRole } from './masked.js';
 import { countRole, placeRole } from './places.js';
 import type { InputContext, Reader, Recognised, Uses } from './reader.js';
@@ -34,7 +34,13 @@ export function recogniseInputs(flow: Flow, context: InputContext): Inputs {
   const graphInputs = flow.model.graph.inputs;
   const uses = new Map(graphInputs.map(({ name }) => [name, usesOf(flow, name, main, () => false)]));
   const usesOfAll = (name: string): Uses => uses.get(name) ?? { touches: [], through: [] };
-  const hasCache = graphInputs.some((info) => isFloat(info) && cacheAxis(usesOfAll(info.name), info.shape?.length));
+  // What joins the stream before its first block are rows of it, and no keys.
+  const toStart = between(flow, start.source, context.embedding) ?? new Set();
+  const cacheOf = ({ name, shape }: ValueInfo): Cache | undefined => {
+    const { touches, through } = usesOfAll(name);
+    return touches.some(({ node }) => toStart.has(node)) ? undefined : cacheAxis({ touches, through }, shape);
+  };
+  const hasCache = graphInputs.some((info) => isFloat(info) && cacheOf(info));
   const idsInput = graphInputs.find(({ name }) => start.kind === 'ids' && name === (start.input ?? start.equal[0]));
   const ids = idsInput && idAxes(flow, idsInput);
   let rows: number | undefined;
@@ -45,11 +51,29 @@ export function recogniseInputs(flow: Flow, context: InputContext): Inputs {
     const { name, type = 0, shape } = info;
     const direct = usesOf(flow, name, main, counts);
     const reader = { flow, info, main, start, ids, hasCache, all: usesOfAll(name), direct, positionRows };
-    const found = name === start.input ? startRole(flow, start, ids) : recognise(reader, context);
+    const found =
+      name === start.input
+        ? startRole(flow, start, ids)
+        : recognise(reader, context, isFloat(info) ? cacheOf(info) : undefined);
     const { role, how, tokenAxis, extents = {}, keeps, guessed = false } = found;
     return { name, role, type, shape, tokenAxis, extents, keeps, how, guessed };
   });
-  return { inputs, source: start.source, rows: start.rows, context: rows ?? tabulatedPositions(flow, main) };
+  const isMasked = inputs.some(({ role }) => role === 'attention-mask');
+  return {
+    inputs: isMasked ? inputs : inputs.map(unmasked),
+    source: start.source,
+    rows: start.rows,
+    context: rows ?? tabulatedPositions(flow, main),
+  };
+}
+
+/** A cache of a declared length in a model without a mask: its zeros are keys like others. */
+function unmasked(input: Input): Input {
+  const { role, tokenAxis, shape } = input;
+  const declared = role === 'past' && tokenAxis !== undefined ? shape?.[tokenAxis] : undefined;
+  if (typeof declared !== 'number' || declared === 0) return input;
+  const how = `key/value cache of ${declared} tokens: zeros, and nothing masks them, so that tokens see them as keys`;
+  return { ...input, how, guessed: true };
 }
 
 function usesOf(flow: Flow, input: string, main: ReadonlySet<string>, stopAt: (node: Node) => boolean): Uses {
@@ -98,7 +122,7 @@ function startRole(flow: Flow, { input, guess, codes }: Start, ids: IdAxes | und
   };
 }
 
-function recognise(reader: Reader, context: InputContext): Recognised {
+function recognise(reader: Reader, context: InputContext, cache: Cache | undefined): Recognised {
   const { flow, info, start, all, direct } = reader;
   const rank = info.shape?.length;
   const last = rank === undefined ? undefined : Math.max(0, rank - 1);
@@ -118,8 +142,7 @@ function recognise(reader: Reader, context: InputContext): Recognised {
   if (isFloat(info) && isOrder(flow, info.name))
     return { role: 'order', how: 'the order of patches: ascending, so that they stay as they are' };
 
-  const cache = cacheAxis(all, rank);
-  if (isFloat(info) && cache) return pastOf(info, cache, context);
+  if (cache) return pastOf(info, cache, context);
 
   const argument = argumentRole(direct, rank);
   if (argument) return { tokenAxis: last, ...argument };

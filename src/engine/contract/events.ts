@@ -96,6 +96,8 @@ export const modelSummary = v.object({
   attention: flag,
   /** In words, parts that were not found. */
   missing: v.array(text),
+  /** In words, what its numbers have to be read with. */
+  remarks: v.array(text),
 });
 export type ModelSummary = Sent<typeof modelSummary>;
 

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { float32Array, real, type Sent, text, whole } from '../../schemas.js';
 import { intervention } from './interventions.js';
-import { attentionWindow, memory, path, threads } from './request.js';
+import { attentionWindow, memory, path, threads, weightScalar } from './request.js';
 
 const variant = v.object({
   name: text,
@@ -24,7 +24,14 @@ export type Sequence = Sent<typeof sequence>;
 const scoredSequence = v.object({ ...sequence.entries, variants: v.array(variant) });
 export type ScoredSequence = Sent<typeof scoredSequence>;
 
-export const measureRequest = v.object({ model: path, sequences: v.array(scoredSequence), memory, threads });
+export const measureRequest = v.object({
+  model: path,
+  sequences: v.array(scoredSequence),
+  /** Scalars of weights that are 0 in all variants. */
+  without: v.optional(v.array(weightScalar)),
+  memory,
+  threads,
+});
 export type MeasureRequest = Sent<typeof measureRequest>;
 
 export const measuredEvent = v.object({

@@ -10,6 +10,7 @@ import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
 import { path } from './request.js';
 import { productsEvent, restoredEvent, restoreRequest } from './restore.js';
+import { spikesEvent, spikesRequest } from './spikes.js';
 import { meanEvent, statesEvent, statesRequest } from './states.js';
 import { mergeEvent, mergeRequest } from './surveys.js';
 
@@ -51,6 +52,7 @@ export const jobs = {
     event: v.variant('type', [precisionEvent, progressEvent]),
     answer: doneEvent,
   },
+  spikes: { request: spikesRequest, event: v.variant('type', [spikesEvent, progressEvent]), answer: doneEvent },
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
   encode: { request: encodeRequest, event: v.never(), answer: encoded },
   decode: { request: v.object({ model: path, ids: v.array(whole) }), event: v.never(), answer: v.array(text) },

@@ -9,6 +9,10 @@ export const memory = v.pipe(v.number(), v.minValue(1));
 /** 0: as ONNX Runtime chooses. */
 export const threads = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(1024));
 
+export const weightScalar = v.object({ block: v.pipe(whole, v.minValue(1)), row: whole, column: whole });
+/** A scalar of the last weight of a block's MLP, [row, column] of the [out, in] matrix. */
+export type WeightScalar = Sent<typeof weightScalar>;
+
 export const attentionWindow = v.object({ window: v.pipe(whole, v.minValue(1)), sinks: whole });
 /** What a query sees of what the model lets it see: `window` keys in all, its own included, `sinks` of them the first. */
 export type AttentionWindow = Sent<typeof attentionWindow>;

@@ -19,6 +19,7 @@ import {
 } from '../contract/protocol.js';
 import { type AnswerTo, answerSchema, type Question } from '../contract/questions.js';
 import type { ProductsEvent, RestoredEvent, RestoreRequest } from '../contract/restore.js';
+import type { SpikesEvent, SpikesRequest } from '../contract/spikes.js';
 import type { MeanEvent, StatesEvent, StatesRequest } from '../contract/states.js';
 import type { MergeEvent, MergeRequest } from '../contract/surveys.js';
 import { Channel } from './channel.js';
@@ -117,6 +118,17 @@ export class Engine {
     signal?: AbortSignal,
   ): AsyncGenerator<PrecisionEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
     return this.stream('precision', request, signal);
+  }
+
+  /**
+   * Runs one sequence and tells what the last products of MLPs read and give most of, block by block, and `done` or
+   * `failed` at last. Starts and is cancelled as {@link analyze} is.
+   */
+  spikes(
+    request: SpikesRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<SpikesEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
+    return this.stream('spikes', request, signal);
   }
 
   /**

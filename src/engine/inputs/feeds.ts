@@ -16,6 +16,8 @@ export interface Feeds {
   readonly ids: readonly number[] | undefined;
   /** The axis that counts tokens, of the ids and of what is looked up by them, where there are several examples. */
   readonly axis: number | undefined;
+  /** Places of caches of a declared length, which are fed zeros and masked. */
+  readonly unfilled: number;
 }
 
 /** The one length a file with static shapes takes. */
@@ -61,7 +63,8 @@ export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonl
     values.set(input.name, own && !isShort ? fitted(input, own) : fill(input, run));
   }
   const several = idsInput && (values.get(idsInput.name)?.data.length ?? 0) > (length ?? 0);
-  return { values, length, ids: tokens, axis: tokens && several ? tokenAxis(idsInput) : undefined };
+  const axis = tokens && several ? tokenAxis(idsInput) : undefined;
+  return { values, length, ids: tokens, axis, unfilled: pastLength(inputs) };
 }
 
 /**
@@ -145,8 +148,9 @@ function fill(input: Input, run: Run): Value {
     const dims = extents(input, length + before, run);
     const keeps = input.keeps ?? 1;
     const columns = dims.at(-1) ?? 1;
-    // What a file of one length has behind the tokens is padding.
-    return filled(type, dims, (i) => (i % columns < before + tokens ? keeps : 1 - keeps));
+    // What a file of one length has behind the tokens is padding, and before them places of a cache that nothing fills.
+    const isToken = (column: number) => column >= before && column < before + tokens;
+    return filled(type, dims, (i) => (isToken(i % columns) ? keeps : 1 - keeps));
   }
   const dims = extents(input, length, run);
   const at = along(dims, tokenAxis(input));

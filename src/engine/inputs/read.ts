@@ -5,7 +5,7 @@ import { fixedLength } from './feeds.js';
 import { fromFile } from './file.js';
 import { fromPicture } from './picture.js';
 import type { Limits, Prompt } from './prompt.js';
-import { withRows } from './rows.js';
+import { withOtherRows } from './rows.js';
 import { fromIds, fromText } from './text.js';
 
 /**
@@ -19,7 +19,7 @@ export async function readPrompt(
   limits: Limits,
   tokenizer: () => Tokenizer | undefined,
 ): Promise<Prompt> {
-  return withRows(await asGiven(request, limits, tokenizer), limits.rows, fixedLength(limits.inputs));
+  return withOtherRows(await asGiven(request, limits, tokenizer), limits.rows, fixedLength(limits.inputs));
 }
 
 async function asGiven(request: RunRequest, limits: Limits, tokenizer: () => Tokenizer | undefined): Promise<Prompt> {

@@ -1,7 +1,8 @@
 /** The rows of a run as tokens, where others stand among them. */
-import type { Rows } from '../../anatomy/anatomy.js';
+import type { RowPart, Rows } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Token } from '../../tokens/token.js';
+import type { Values } from '../tensors/value.js';
 import type { Prompt } from './prompt.js';
 
 /** The id of a row that no id stands for. */
@@ -11,9 +12,14 @@ export const noId = -1;
 export const idsOf = (tokens: readonly Token[]): number[] => tokens.flatMap(({ id }) => (id === noId ? [] : [id]));
 
 /** Rows of h_0 for so many tokens or steps that are fed; undefined where only h_0 tells. */
-export function rowsFed(rows: Rows | undefined, length: number | undefined): number | undefined {
+export function rowsFed(rows: Rows | undefined, length: number | undefined, given: Values): number | undefined {
   if (length === undefined || rows?.kind === 'inputs') return undefined;
-  return (rows?.parts ?? []).reduce((sum, part) => sum + (part.kind === 'added' ? part.count : 0), length);
+  return (rows?.parts ?? []).reduce((sum, part) => sum + (part.kind === 'tokens' ? 0 : countOf(part, given)), length);
+}
+
+/** Rows beside tokens: of an input those that it was given with, [batch, rows, D]. */
+function countOf(part: Exclude<RowPart, { kind: 'tokens' }>, given: Values): number {
+  return part.kind === 'added' ? part.count : (given.get(part.name)?.dims.at(-2) ?? 0);
 }
 
 /** @throws SinkscopeError `input` where rows are no tokens, for what runs many sequences and takes them to be */
@@ -32,7 +38,7 @@ export function checkRows(rows: Rows | undefined, file: string): void {
  * @param fixed the one number of tokens that the file takes, where it takes no other
  * @throws SinkscopeError `input` where padding would stand among the rows
  */
-export function withRows(prompt: Prompt, rows: Rows | undefined, fixed: number | undefined): Prompt {
+export function withOtherRows(prompt: Prompt, rows: Rows | undefined, fixed: number | undefined): Prompt {
   if (rows?.kind === 'inputs' && prompt.tokens === undefined && prompt.source === 'features')
     return { ...prompt, named: (count) => inputRows(rows, count) };
   const { tokens } = prompt;
@@ -42,15 +48,16 @@ export function withRows(prompt: Prompt, rows: Rows | undefined, fixed: number |
   let learned = 0;
   let padded = false;
   for (const part of rows.parts) {
-    if (part.kind === 'added') {
+    if (part.kind !== 'tokens') {
       if (padded) throw amongPadding(tokens.length + padding);
-      for (let i = 0; i < part.count; i++) found.push(named(`learned row ${++learned}`, noId, true));
+      for (let i = 0; i < countOf(part, prompt.given); i++)
+        found.push(named(part.kind === 'added' ? `learned row ${++learned}` : `${part.name} ${i}`, noId, true));
       continue;
     }
     const length = tokens.length + padding;
     const place = (at: number) => (at < 0 ? at + length : at);
     const end = place(part.to ?? length);
-    found.push(...tokens.slice(place(part.from), end));
+    for (const token of tokens.slice(place(part.from), end)) found.push(token);
     padded ||= end > tokens.length;
   }
   return { ...prompt, tokens: found, total: prompt.total + found.length - tokens.length };

@@ -3,7 +3,7 @@
 import { SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { patternStatistics } from '../../statistics/pattern.js';
-import type { RunRequest } from '../contract/events.js';
+import type { ModelSummary, RunRequest } from '../contract/events.js';
 import type { EventOf } from '../contract/protocol.js';
 import { fedInputs, fixedLength } from '../inputs/feeds.js';
 import type { Limits, Prompt } from '../inputs/prompt.js';
@@ -42,7 +42,7 @@ export async function runAnalysis(
   for (const { point, block } of request.interventions ?? []) valueAt(loaded.anatomy, point, block);
   await emit({
     type: 'started',
-    model: loaded.summary,
+    model: told(loaded, prompt),
     settings: { bos: prompt.bos, executionProvider: 'cpu', graphOptimization: 'all', threads: request.threads },
     inputs: fedInputs(loaded.anatomy.inputs, prompt.given, prompt.fed),
   });
@@ -56,6 +56,12 @@ export async function runAnalysis(
     await saver?.abort();
     throw error;
   }
+}
+
+/** The model's summary, with what is to be told of the tokenizer that made the prompt. */
+function told({ summary, tokenizer }: LoadedModel, { source }: Prompt): ModelSummary {
+  const remark = source === 'text' ? tokenizer()?.remark : undefined;
+  return remark === undefined ? summary : { ...summary, missing: [...summary.missing, remark] };
 }
 
 /** How many tokens can be run, and what sets the bound. */

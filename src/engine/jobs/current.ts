@@ -6,6 +6,7 @@ import type { Bounds } from '../guard/note.js';
 import type { Inside } from '../questions/inside.js';
 import { type LoadedModel, loadModel, versionOf } from '../stages/loaded.js';
 import { StageRunner } from '../stages/runner.js';
+import { saturation } from '../stages/saturation.js';
 import { idleBounds, readingBounds, runningBounds, tokenisingBounds } from './bounds.js';
 
 /** The model that was run last, its sessions, and the run that questions are about. */
@@ -30,10 +31,12 @@ export function lastRun(): Inside | undefined {
 }
 
 /** The model's structure: as it was read, unless the file is another one or has changed on disk. */
-export function load(model: string): LoadedModel {
+export async function load(model: string): Promise<LoadedModel> {
   const known = [current?.loaded, loaded].find((one) => one?.file === model && isAsRead(one));
   if (known) return known;
-  loaded = loadModel(model);
+  const read = loadModel(model);
+  const remarks = [...read.summary.remarks, ...(await saturation(read.model))];
+  loaded = { ...read, summary: { ...read.summary, remarks } };
   return loaded;
 }
 
@@ -53,7 +56,7 @@ export async function use({
   }
   await current?.runner.release();
   current = undefined;
-  const found = load(model);
+  const found = await load(model);
   current = { loaded: found, threads, memory, runner: new StageRunner(found, threads), runs: 0, run: undefined };
   return current;
 }

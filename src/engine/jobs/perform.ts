@@ -5,16 +5,28 @@ import { modelIdentity } from '../../onnx/identity.js';
 import { schemes } from '../../onnx/quantise.js';
 import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
+import type { WeightScalar } from '../contract/request.js';
 import { answer } from '../questions/answers.js';
 import { StageRunner } from '../stages/runner.js';
+import { withoutScalars } from '../stages/scalars.js';
 import { simulate } from '../stages/simulated.js';
 import { runAnalysis } from './analyze.js';
-import { allowReading, allowRunning, allowTokenising, checkAsRead, lastRun, load, use } from './current.js';
+import {
+  allowReading,
+  allowRunning,
+  allowTokenising,
+  type Current,
+  checkAsRead,
+  lastRun,
+  load,
+  use,
+} from './current.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { comparePair } from './pair.js';
 import { tellPrecision } from './precision.js';
 import { restoreProducts } from './restore.js';
+import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
 import type { Sided } from './tracks.js';
@@ -52,7 +64,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const elapsed = stopwatch();
     const used = await use(request);
     allowRunning();
-    await measure(used.runner, request, emit);
+    await withScalars(used, request.without ?? [], (runner) => measure(runner, request, emit));
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
@@ -89,6 +101,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'done', seconds: elapsed() };
   },
 
+  async spikes(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    await withScalars(used, request.without, (runner) => findSpikes(runner, request, emit));
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
   async merge({ parts }, emit) {
     const elapsed = stopwatch();
     allowReading('the parts of a survey were read');
@@ -108,7 +129,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
         message: `${model} has no tokenizer.json beside it: put the model's own there.`,
       });
     }
-    const { vocabulary } = load(model).summary;
+    const { vocabulary } = (await load(model)).summary;
     if (vocabulary !== undefined) checkFit(tokenizer, vocabulary);
     const prefixIds = tokenizer.bos?.ids ?? [];
     const {
@@ -134,7 +155,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return ids.map((id) => tokenizer?.decode(id) ?? `token ${id}`);
   },
 
-  inspect: ({ model }) => inspect(load(model)),
+  inspect: async ({ model }) => inspect(await load(model)),
 
   identity: ({ model }) => modelIdentity(model),
 
@@ -162,6 +183,21 @@ export async function perform<T extends JobType>(
   return performer(checked, emit);
 }
 
+/** Runs what is to be run on the model at hand, or on it with some scalars of its weights as 0. */
+async function withScalars(
+  { loaded, runner, threads }: Current,
+  without: readonly WeightScalar[],
+  run: (runner: StageRunner) => Promise<void>,
+): Promise<void> {
+  if (without.length === 0) return run(runner);
+  const changed = new StageRunner(withoutScalars(loaded, without), threads);
+  try {
+    await run(changed);
+  } finally {
+    await changed.release();
+  }
+}
+
 async function recorded(request: RequestOf<'states'>, reference: string): Promise<Recorded> {
   const used = await use({ ...request, model: reference });
   allowRunning();
@@ -176,7 +212,7 @@ async function beside(
   const { reference, by, threads } = request;
   // The larger of the two is the one at hand, whose bounds hold for both.
   const used = await use({ ...request, model: reference });
-  const model = by.what === 'file' ? load(by.model) : simulate(used.loaded, schemes[by.scheme]);
+  const model = by.what === 'file' ? await load(by.model) : simulate(used.loaded, schemes[by.scheme]);
   const other = new StageRunner(model, threads);
   allowRunning();
   try {

@@ -19,8 +19,8 @@ import { chooseDial, logitRows } from '../stages/memory.js';
 import { overflowing } from '../stages/overflowing.js';
 import { makePlan } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
+import { type RowVectors, rowVectors } from '../tensors/along.js';
 import { floats, rowsOf, sliceRows, type Value, type Values } from '../tensors/value.js';
-import { type Vectors, vectorsOf } from '../tensors/vectors.js';
 import { progressOf } from './progress.js';
 
 /** The largest number of half precision. */
@@ -94,6 +94,11 @@ export async function tellPrecision(
 /** What there is to look at, each tensor once in a role, in the order of the graph. */
 function wantedOf({ loaded }: StageRunner): readonly Wanted[] {
   const { anatomy, model } = loaded;
+  // What is shown was turned to have its vectors along the last axis; norms are as the file has them.
+  const turns = new Map(anatomy.turns.map((turn) => [turn.value, turn]));
+  const own = turns.get(anatomy.embedding);
+  const along = own ? own.axis - own.rank : -1;
+  const axisOf = (tensor: string, axis: number) => (turns.has(tensor) ? -1 : axis);
   const residual = anatomy.blocks.flatMap(({ residMid, residPost }, index): Wanted[] => [
     ...(residMid === undefined
       ? []
@@ -104,21 +109,24 @@ function wantedOf({ loaded }: StageRunner): readonly Wanted[] {
   const norms = loaded
     .norms()
     .flatMap(({ block, output, squares }): Wanted[] => [
-      ...(squares === undefined ? [] : [{ block, tensor: squares, axis: -1, point: 'norm_squares' } satisfies Wanted]),
+      ...(squares === undefined
+        ? []
+        : [{ block, tensor: squares, axis: along, point: 'norm_squares' } satisfies Wanted]),
       ...(output === undefined || read.has(output)
         ? []
-        : [{ block, tensor: output, axis: -1, point: 'norm' } satisfies Wanted]),
+        : [{ block, tensor: output, axis: axisOf(output, along), point: 'norm' } satisfies Wanted]),
     ]);
   const given = new Set(model.graph.inputs.map(({ name }) => name));
   const products = loaded.linear().flatMap((input): Wanted[] => {
     const { block, part, tensor, axis } = input;
     if (part === 'beside' || given.has(tensor)) return [];
     return [
-      { block, tensor, axis, point: 'input', part, input },
+      { block, tensor, axis: axisOf(tensor, axis), point: 'input', part, input },
       ...input.products.flatMap(({ node, side, part }): Wanted[] => {
         // What is inside an operator is no value of the graph; logits are looked at in parts.
         const [output = ''] = node.outputs;
-        return side === undefined || part === 'head' ? [] : [{ block, tensor: output, axis, point: 'product', part }];
+        if (side === undefined || part === 'head') return [];
+        return [{ block, tensor: output, axis: axisOf(output, axis), point: 'product', part }];
       }),
     ];
   });
@@ -145,7 +153,7 @@ function reading(wanted: Wanted, value: Value | undefined, rows: Rows, outlier: 
   const isResidual = point === 'resid_post' || point === 'resid_mid';
   const vectors = isResidual
     ? { values: floats(sliceRows(value, 0, rows.tokens)), rows: rows.tokens, dims: rowsOf(value).dims }
-    : cropped(vectorsOf(value, wanted.axis), rows);
+    : cropped(rowVectors(value, wanted.axis), rows);
   const statistics = hiddenStatistics(vectors.values, vectors.rows, vectors.dims);
   const [top] = statistics.top;
   const extent = {
@@ -173,7 +181,7 @@ function reading(wanted: Wanted, value: Value | undefined, rows: Rows, outlier: 
 }
 
 /** Without the positions that are no tokens. */
-function cropped(vectors: Vectors, { tokens, positions }: Rows): Vectors {
+function cropped(vectors: RowVectors, { tokens, positions }: Rows): RowVectors {
   if (vectors.rows !== positions || positions === tokens) return vectors;
   return { ...vectors, rows: tokens, values: vectors.values.subarray(0, tokens * vectors.dims) };
 }

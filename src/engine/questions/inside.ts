@@ -54,7 +54,8 @@ export class Inside {
     this.lane = { values: new Map(feeds.values), interventions: request.interventions ?? [] };
     this.known = {
       tokens: prompt.tokens?.length,
-      positions: rowsFed(anatomy.rows, feeds.length),
+      unfilled: feeds.unfilled,
+      positions: rowsFed(anatomy.rows, feeds.length, prompt.given),
       axis: countingAxis(anatomy, feeds, 'feeds' in request.prompt ? request.prompt.tokenAxis : undefined),
     };
     const tokens = this.known.positions ?? 1;

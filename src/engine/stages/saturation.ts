@@ -1,29 +1,86 @@
-/** What this processor makes of products of bytes. */
+/**
+ * Products of unsigned by signed 8-bit integers, as dynamic and static quantisation make them by default: on x86
+ * processors without VNNI instructions ONNX Runtime adds two of them in 16 bits, which saturates, so that the same file
+ * gives other numbers there.
+ */
 import { encodeModel } from '../../onnx/encode.js';
-import { DataType, type Graph } from '../../onnx/model.js';
+import { indexGraph } from '../../onnx/graph.js';
+import { DataType, type Graph, type Model } from '../../onnx/model.js';
+import { filled } from '../tensors/value.js';
 import { createSession } from './session.js';
 
-const [depth, columns] = [64, 16];
+/** What there is to say of a model on this processor, in words of the kind that a summary's `missing` has. */
+export async function saturation(model: Model): Promise<readonly string[]> {
+  const count = saturable(model);
+  if (count === 0 || !(await saturates())) return [];
+  return [
+    `8-bit products: ONNX Runtime’s saturate on this processor, which lacks VNNI instructions, and ${count} of this file’s are of unsigned by signed integers: it may give other numbers elsewhere. Quantise with reduce_range, or weights of type uint8, to have the same everywhere`,
+  ];
+}
 
-/**
- * Whether ONNX Runtime's sums of products of unsigned and signed bytes saturate here: without VNNI instructions, pairs
- * of them are added in 16 bits.
- */
-export async function saturates(): Promise<boolean> {
+/** By operator, where its weights are, and the zero point that has the type of what they are multiplied with. */
+const operators: ReadonlyMap<string, { readonly weight: number; readonly zero?: number }> = new Map([
+  ['MatMulInteger', { weight: 1, zero: 2 }],
+  ['MatMulIntegerToFloat', { weight: 1 }],
+  ['DynamicQuantizeMatMul', { weight: 1 }],
+  ['QAttention', { weight: 1 }],
+  ['QLinearMatMul', { weight: 3, zero: 2 }],
+  ['QGemm', { weight: 3, zero: 2 }],
+]);
+
+/** How many products there are whose weights are signed and whose other operand is not. */
+function saturable({ graph }: Model): number {
+  const { producer } = indexGraph(graph);
+  const typeOf = (name: string | undefined) => (name === undefined ? undefined : graph.initializers.get(name)?.type);
+  const isSigned = (name: string | undefined) => typeOf(name) === DataType.int8;
+  const isUnsigned = (name: string | undefined) => typeOf(name) === DataType.uint8;
+  // ONNX Runtime makes a product of 8-bit integers of a float one between dequantised operands.
+  const dequantised = (name: string | undefined) => {
+    const node = name === undefined ? undefined : producer(name);
+    return node?.op === 'DequantizeLinear' ? node.inputs : [];
+  };
+  return graph.nodes.filter(({ op, inputs }) => {
+    const places = operators.get(op);
+    if (places) {
+      const { weight, zero } = places;
+      // Without a zero point it is one of `DynamicQuantizeLinear`, which is unsigned.
+      return isSigned(inputs[weight]) && (zero === undefined || !isSigned(inputs[zero]));
+    }
+    if (op !== 'MatMul' && op !== 'Gemm') return false;
+    return isSigned(dequantised(inputs[1])[0]) && isUnsigned(dequantised(inputs[0])[2]);
+  }).length;
+}
+
+/** Rows and columns that every kernel takes its usual way for. */
+const size = 16;
+
+let found: Promise<boolean> | undefined;
+
+/** Whether a product of the largest operands comes out too small here. */
+export function saturates(): Promise<boolean> {
+  found ??= tried();
+  return found;
+}
+
+async function tried(): Promise<boolean> {
   const session = await createSession(encodeModel({ irVersion: 8, opsets: new Map([['', 13]]), graph }, ''), '', {
     prepack: true,
     threads: 1,
   });
   try {
-    const bytes = { type: DataType.uint8, dims: [1, depth], data: new Uint8Array(depth).fill(255) };
-    const results = await session.run(new Map([['bytes', bytes]]));
-    return Number(results.get('sums')?.data[0]) !== depth * 255 * 127;
+    const dims = [size, size];
+    const results = await session.run(
+      new Map([
+        ['activations', filled(DataType.uint8, dims, () => 255)],
+        ['weights', filled(DataType.int8, dims, () => 127)],
+      ]),
+    );
+    return Number(results.get('product')?.data[0]) < size * 255 * 127;
   } finally {
     await session.release();
   }
 }
 
-const weight = { name: 'weight', type: DataType.int8, dims: [depth, columns] };
 const graph: Graph = {
   name: 'saturation',
   nodes: [
@@ -31,13 +88,16 @@ const graph: Graph = {
       name: 'product',
       op: 'MatMulInteger',
       domain: '',
-      inputs: ['bytes', 'weight'],
-      outputs: ['sums'],
+      inputs: ['activations', 'weights'],
+      outputs: ['product'],
       attributes: new Map(),
     },
   ],
-  inputs: [{ name: 'bytes', type: DataType.uint8, shape: [1, depth] }],
-  outputs: [{ name: 'sums', type: DataType.int32, shape: [1, columns] }],
-  initializers: new Map([['weight', { ...weight, data: new Uint8Array(depth * columns).fill(127) }]]),
+  inputs: [
+    { name: 'activations', type: DataType.uint8, shape: [size, size] },
+    { name: 'weights', type: DataType.int8, shape: [size, size] },
+  ],
+  outputs: [{ name: 'product', type: DataType.int32, shape: [size, size] }],
+  initializers: new Map(),
   valueInfo: new Map(),
 };

@@ -35,7 +35,8 @@ export function summaryOf(
     parallelBlock: anatomy.parallelBlock,
     bytes: weightBytes(model),
     attention: anatomy.layers > 0 && patterns.size === anatomy.layers,
-    missing: [...anatomy.missing.map(({ part, why }) => `${part}: ${why}`), ...model.remarks, ...unused],
+    missing: anatomy.missing.map(({ part, why }) => `${part}: ${why}`),
+    remarks: [...model.remarks, ...unused],
   };
 }
 

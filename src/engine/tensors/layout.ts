@@ -1,6 +1,6 @@
 /** Where a run's tokens are in its tensors: told by what it was fed or, where that is something else than tokens, by h_0. */
 import { SinkscopeError } from '../../errors.js';
-import { cropPattern, type Pattern, patternOf } from './patterns.js';
+import { cropPattern, type Pattern, patternOf, withoutUnfilled } from './patterns.js';
 import { rowsOf, size, type Value } from './value.js';
 
 export interface Layout {
@@ -10,6 +10,8 @@ export interface Layout {
   readonly positions: number;
   /** The axis of hidden states that counts tokens, where the user says which; see {@link tokenRows}. */
   readonly axis: number | undefined;
+  /** Places of a cache that stand before the tokens among the keys, and that nothing fills. */
+  readonly unfilled: number;
 }
 
 /**
@@ -17,10 +19,10 @@ export interface Layout {
  * @param known what the run's input says already
  * @throws SinkscopeError `input` with `axes` where h_0 is [B, T, D] or [T, B, D] and no axis is given, or no such axis is there
  */
-export function layoutOf(h0: Value, { tokens, positions, axis }: Partial<Layout>): Layout {
+export function layoutOf(h0: Value, { tokens, positions, axis, unfilled = 0 }: Partial<Layout>): Layout {
   checkAxis(h0, axis);
   const rows = rowsOf(tokenRows(h0, axis)).tokens;
-  return { tokens: tokens ?? rows, positions: positions ?? rows, axis };
+  return { tokens: tokens ?? rows, positions: positions ?? rows, axis, unfilled };
 }
 
 /**
@@ -29,8 +31,8 @@ export function layoutOf(h0: Value, { tokens, positions, axis }: Partial<Layout>
  * @param file path of the model
  * @throws SinkscopeError `input` where the padding is seen by what comes before it
  */
-export function tokenPattern(value: Value, { tokens, positions, axis }: Layout, file: string): Pattern {
-  const pattern = patternOf(axis === undefined ? value : firstPattern(value));
+export function tokenPattern(value: Value, { tokens, positions, axis, unfilled }: Layout, file: string): Pattern {
+  const pattern = withoutUnfilled(patternOf(axis === undefined ? value : firstPattern(value)), unfilled);
   return positions > tokens ? cropPattern(pattern, tokens, file) : pattern;
 }
 

@@ -17,6 +17,19 @@ export function patternOf(value: Value): Pattern {
   return { heads: size(value.dims.slice(0, -2)), queries, keys, values: floats(value) };
 }
 
+/** The pattern without its first `columns`, where these belong to places of a cache that take no weight. */
+export function withoutUnfilled(pattern: Pattern, columns: number): Pattern {
+  const { heads, queries, keys, values } = pattern;
+  if (columns === 0 || keys < queries + columns) return pattern;
+  const width = keys - columns;
+  const rest = new Float32Array(heads * queries * width);
+  for (let row = 0; row < heads * queries; row++) {
+    for (let key = 0; key < columns; key++) if ((values[row * keys + key] ?? 0) > 0) return pattern;
+    rest.set(values.subarray(row * keys + columns, (row + 1) * keys), row * width);
+  }
+  return { heads, queries, keys: width, values: rest };
+}
+
 /**
  * The part of a pattern that is about the first `tokens` positions, when the others are padding; columns that belong
  * to no position stay.

@@ -1,6 +1,6 @@
 /** Perplexities of one text under several variants. */
 
-import type { Variant } from '../../engine/contract/measure.js';
+import type { MeasureRequest, Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
 import type { Budget, Progress } from '../experiment.js';
 import type { Position } from './calibrate.js';
@@ -18,12 +18,13 @@ export type Place = (position: Position) => number | undefined;
 /**
  * Scores every window under every variant: a row for each.
  *
+ * @param request.without scalars of weights that are 0 in all of them
  * @param variants for one sequence; the same ones for each, but for where tokens are
  * @param positions that they speak of
  */
 export async function* score(
   engine: Engine,
-  { model, memory, threads }: Budget & { readonly model: string },
+  { model, memory, threads, without }: Budget & Pick<MeasureRequest, 'model' | 'without'>,
   { sequences }: TextWindows,
   variants: (place: Place) => readonly Variant[],
   positions: readonly Position[],
@@ -37,7 +38,7 @@ export async function* score(
   }));
   const rows = (scored[0]?.variants ?? []).map(({ name }) => ({ name, losses: new Losses() }));
   const progress = progressThrough('measuring', sequences.length);
-  for await (const event of follow(engine.measure({ model, sequences: scored, memory, threads }, signal))) {
+  for await (const event of follow(engine.measure({ model, sequences: scored, without, memory, threads }, signal))) {
     if (event.type === 'measured') rows[event.variant]?.losses.add(event.losses);
     if (event.type === 'progress' || event.variant === rows.length - 1) yield progress(event);
   }

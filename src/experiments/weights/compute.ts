@@ -10,6 +10,7 @@ import { type CalibratedRequest, type Calibration, calibrate, calibrationWindows
 import { type Circumstances, calibrationWarnings, caveat, effectAbsent, leavesOutPrefix } from '../shared/caveats.js';
 import { follow, type TextWindows, textWindows } from '../shared/text.js';
 import { checkScores, type Row, score } from '../shared/variants.js';
+import { findSuperWeights, type SuperWeights, superConclusion } from './super.js';
 
 export interface WeightsRequest extends Omit<CalibratedRequest, 'largest'> {
   /** How many intermediate dims are taken. */
@@ -33,6 +34,7 @@ export interface WeightsResult extends Omit<Circumstances, 'largest'> {
   readonly seed: number;
   /** `as is`, `zero massive`, `keep only massive`, `zero random`, `keep only random`. */
   readonly rows: readonly Row[];
+  readonly superWeights: SuperWeights;
   readonly warnings: readonly string[];
 }
 
@@ -84,9 +86,22 @@ export async function* findWeights(engine: Engine, request: WeightsRequest, sign
     ...pair('random', randomDims, block),
   ];
   const rows = yield* score(engine, request, windows, () => variants, [], signal);
-  const warnings = calibrationWarnings(calibration, request);
+  const [first] = (await calibrationWindows(engine, request, signal)).sequences;
+  const search = { ids: first?.ids ?? [], windows, layers: blocks.length };
+  const superWeights = yield* findSuperWeights(engine, request, search, signal);
+  const warnings = [...calibrationWarnings(calibration, request), ...superWarnings(superWeights)];
   const found = { block, token, dims, values, randomDims };
-  return { model, windows, calibration, prefixLeftOut, ...found, thresholds, seed, rows, warnings };
+  return { model, windows, calibration, prefixLeftOut, ...found, thresholds, seed, rows, superWeights, warnings };
+}
+
+function superWarnings({ unseen, cut }: SuperWeights): string[] {
+  const blocks = unseen === 1 ? 'One block has' : `${unseen} blocks have`;
+  return [
+    ...(unseen === 0
+      ? []
+      : [`${blocks} an MLP that does not end in one plain product: no super weight was looked for there.`]),
+    ...(cut ? ['No more than six super weights are looked for: there may be others.'] : []),
+  ];
 }
 
 const noRows = (file: string, why: string) =>
@@ -150,6 +165,11 @@ const near = 2;
  * with them alone it stays near itself, where as many random ones leave it much worse (twice the loss at least).
  */
 export function weightsConclusion(result: WeightsResult): string {
+  const single = superConclusion(result.superWeights, result.rows[0]?.perplexity ?? Number.NaN);
+  return single === '' ? rowsConclusion(result) : `${rowsConclusion(result)} ${single}`;
+}
+
+function rowsConclusion(result: WeightsResult): string {
   const { rows, dims, block } = result;
   const times = (name: string) =>
     (rows.find((row) => row.name === name)?.perplexity ?? Number.NaN) / (rows[0]?.perplexity ?? Number.NaN);

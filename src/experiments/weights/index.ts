@@ -35,7 +35,7 @@ export const weights = define({
   },
   present: presentWeights,
   json(result, { text, calibration }) {
-    const { model, windows, randomDims, seed, rows } = result;
+    const { model, windows, randomDims, seed, rows, superWeights } = result;
     return {
       ...textJson(model, text, windows, rows),
       ...calibrationJson(result.calibration, calibration),
@@ -43,6 +43,22 @@ export const weights = define({
       random_dims: randomDims,
       seed,
       rows: rows.map(rowJson),
+      super_weights: superWeights.found.map(({ block, row, column, without, stored, ...scalar }) => ({
+        block,
+        block_index: block - 1,
+        /** Of the [out, in] matrix. */
+        row,
+        column,
+        value: scalar.value,
+        share: scalar.share,
+        ratio: scalar.ratio,
+        token: scalar.token,
+        node: scalar.node,
+        weight: stored,
+        perplexity: without.perplexity,
+        interval: without.interval,
+      })),
+      without_super_weights: superWeights.together?.perplexity ?? null,
     };
   },
   file: (result, { calibration }) => listOf(result, calibration),

@@ -9,7 +9,8 @@ export function presentWeights(
   result: WeightsResult,
   texts: { readonly text: NamedText; readonly calibration: NamedText },
 ): Presentation {
-  const { model, windows, calibration, block, token, dims, values, randomDims, thresholds, seed, rows } = result;
+  const { model, windows, calibration, block, token, dims, values, randomDims, thresholds, seed, rows, superWeights } =
+    result;
   return {
     title: 'Massive weights',
     sentence: weightsConclusion(result),
@@ -32,6 +33,28 @@ export function presentWeights(
         rows: [
           ...dims.map((dim, i) => [`${dim}`, values[i] ?? null, 'largest']),
           ...randomDims.map((dim) => [`${dim}`, null, 'random']),
+        ],
+      },
+      {
+        kind: 'table',
+        heading: 'Super weights: single scalars of the last weight of an MLP',
+        columns: [
+          { name: 'block' },
+          { name: 'row', format: 'plain' },
+          { name: 'column', format: 'plain' },
+          { name: 'value', format: 'value' },
+          { name: 'share of the entry', format: 'share' },
+          { name: 'entry ÷ median', format: 'ratio' },
+          { name: 'perplexity without', format: 'fixed' },
+          { name: 'weight' },
+        ],
+        rows: [
+          ...superWeights.found.map(({ block, row, column, value, share, ratio, without, stored }) => {
+            return [`${block}`, row, column, value, share, ratio, without.perplexity, stored];
+          }),
+          ...(superWeights.together
+            ? [['all of them', null, null, null, null, null, superWeights.together.perplexity, '']]
+            : []),
         ],
       },
     ],

@@ -104,7 +104,7 @@ describe('a configuration stops nothing, and what could not be read of it is sai
     await rm(file, { force: true });
     await make(file);
     const { model } = await analyze(join(own, 'model.onnx'), '--text', 'Summer is warm.');
-    const said = model.missing.filter((one) => one.startsWith(`configuration: ${file} `));
+    const said = model.remarks.filter((one) => one.startsWith(`configuration: ${file} `));
     expect(said).toEqual([expect.stringContaining(why)]);
   });
 });

@@ -9,6 +9,7 @@ import {
   budget,
   demoModel,
   finish,
+  fixtureModel,
   off,
   pendulum,
   references,
@@ -58,6 +59,23 @@ describe.each(references.massiveWeights)('massive weights of $model equal PyTorc
     }
     expect(result.randomDims.filter((dim) => result.dims.includes(dim))).toEqual([]);
     expect(new Set(result.randomDims).size).toBe(5);
+  });
+
+  it('and in the scalars that make the largest entries, one after another', () => {
+    const { superWeights } = reference;
+    for (const [actual, expected] of pairs(result.superWeights.found, superWeights.found)) {
+      const { block, row, column, token } = actual;
+      expect([block - 1, row, column, token]).toEqual([expected.block, expected.row, expected.column, expected.token]);
+      expect(actual.value).toBeCloseTo(expected.value, 4);
+      expect(actual.share).toBeCloseTo(expected.share, 3);
+      expect(off(actual.ratio, expected.ratio)).toBeLessThan(1e-3);
+      expect(off(actual.without.perplexity, expected.perplexity)).toBeLessThan(1e-5);
+      expect(actual.stored).toBe(`blocks.${expected.block}.mlp.down.weight`);
+    }
+    expect(off(result.superWeights.together?.perplexity ?? 0, superWeights.together)).toBeLessThan(1e-4);
+    expect(weightsConclusion(result)).toMatch(
+      /One scalar \(and 5 more\), .* of the last weight of block \d .* without it perplexity is/,
+    );
   });
 
   it('and the random dims of the reference do what they do there', async () => {
@@ -114,6 +132,7 @@ it('says that few rows carry the MLP where they do, and where they do not', () =
         'zero random': 10,
         'keep only random': keepRandom,
       }).map(([name, perplexity]) => ({ name, perplexity, tokens: 1, interval: [1, 1] as const })),
+      superWeights: { found: [], together: undefined, unseen: 0, cut: false },
       warnings: [],
     });
   // The demo models' own figures, by PyTorch: llama, llama-sink, llama-bias.
@@ -128,6 +147,47 @@ it('says that few rows carry the MLP where they do, and where they do not', () =
   expect(said(true, 10.1, 11, 40, true)).toMatch(
     /^The model’s prefix token was left out.* without its prefix token\.$/,
   );
+});
+
+describe('a scalar of a weight is taken out of what its product gives', () => {
+  it.each([
+    'llama-ts-op17-sdpa',
+    // Gemm with a bias.
+    'gpt2-ts-op14',
+    'llama-optimum-past-fp16',
+    'llama-genai-int4',
+    'llama-qdq-weights',
+  ])('%s', async (name) => {
+    const request = { ...budget, model: fixtureModel(name), ids: [5, 6, 7, 8, 9, 10, 11, 12] };
+    const first = async (without: readonly { block: number; row: number; column: number }[]) => {
+      const events = [];
+      for await (const event of follow(engine.spikes({ ...request, without })))
+        if (event.type === 'spikes') events.push(event);
+      expect(events).toHaveLength(3);
+      return at(events, 0);
+    };
+    const before = await first([]);
+    const { input, output, weight } = before;
+    const after = await first([{ block: 1, row: output.dim, column: input.dim }]);
+    expect(after.input).toEqual(input);
+    // Of its row and token it is what is left, and else something larger.
+    const left = input.token === output.token ? output.value - weight * input.value : undefined;
+    const isSame = after.output.dim === output.dim && after.output.token === output.token;
+    expect(Math.abs(weight * input.value)).toBeGreaterThan(0);
+    // What is between the two is read off the changed model: nothing is.
+    if (after.output.dim === output.dim) expect(Math.abs(after.weight / weight)).toBeLessThan(1e-3);
+    if (isSame && left !== undefined) expect(off(after.output.value, left)).toBeLessThan(1e-2);
+    if (!isSame && left !== undefined)
+      expect(Math.abs(after.output.value)).toBeGreaterThanOrEqual(Math.abs(left) * 0.99);
+    expect(after.output).not.toEqual(output);
+  });
+
+  it('where there is such a scalar', async () => {
+    const request = { ...budget, model: demoModel('llama'), ids: [0, 5, 6] };
+    await expect(async () => {
+      for await (const _ of follow(engine.spikes({ ...request, without: [{ block: 2, row: 256, column: 0 }] })));
+    }).rejects.toThrow(/no scalar \(256, 0\) in the last weight of the MLP of block 2/);
+  });
 });
 
 it('means of a place are those of the single runs', async () => {

@@ -48,6 +48,7 @@ export const begun: readonly RunEvent[] = [
       bytes: 1234,
       attention: true,
       missing: [],
+      remarks: [],
     },
     settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
     inputs: [],

@@ -25,8 +25,8 @@ const names: readonly (readonly [RegExp, LinearPart])[] = [
   [/lm_head\/MatMul/, 'head'],
 ];
 
-/** The encoder that stands beside a decoder. */
-const beside = /\/encoder\/block/;
+/** The encoder that stands beside a decoder, and attention that is not the one shown of its block. */
+const beside = /\/encoder\/block|temporal_attention/;
 
 describe('nodes are what exporters call them', () => {
   const seen = new Map<LinearPart, number>();

@@ -83,7 +83,9 @@ const echo = define({
 
 /** None of these experiments runs anything. What is asked of the engine is how it fills the inputs of a model. */
 const engineOf = (...inputs: readonly { name: string; how: string; guessed: boolean }[]) =>
-  ({ inspect: async () => ({ model: { name: 'a model' }, anatomy: { inputs } }) }) as unknown as Setup['engine'];
+  ({
+    inspect: async () => ({ model: { name: 'a model', remarks: [] }, anatomy: { inputs } }),
+  }) as unknown as Setup['engine'];
 let engine = engineOf();
 
 /** What a command line prints, and why it was refused. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { vectorsOf } from '../../../src/engine/tensors/vectors.js';
+import { rowVectors } from '../../../src/engine/tensors/along.js';
 import { roundingCosts } from '../../../src/statistics/rounding.js';
 
 const costsOf = (rows: readonly (readonly number[])[]) =>
@@ -54,6 +54,6 @@ describe('what rounding to int8 costs', () => {
 
 it('vectors lie along the axis that is multiplied', () => {
   const value = { type: 1, dims: [1, 2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) };
-  expect(vectorsOf(value, -1)).toEqual({ values: value.data, rows: 2, dims: 3 });
-  expect(vectorsOf(value, -2)).toEqual({ values: Float32Array.of(1, 4, 2, 5, 3, 6), rows: 3, dims: 2 });
+  expect(rowVectors(value, -1)).toEqual({ values: value.data, rows: 2, dims: 3 });
+  expect(rowVectors(value, -2)).toEqual({ values: Float32Array.of(1, 4, 2, 5, 3, 6), rows: 3, dims: 2 });
 });

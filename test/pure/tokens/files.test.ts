@@ -222,4 +222,7 @@ it('BPE that leaves out merges at random does so no longer', async () => {
   const path = folder({ 'tokenizer.json': { ...wordLevel, added_tokens: [], model } });
   // By chance alone one in a million would do.
   for (let i = 0; i < 20; i++) expect(await ids(path, 'abcd')).toEqual([6]);
+  expect(loadTokenizer(path)?.remark).toMatch(/^dropout of the tokenizer: it is switched off/);
+  const steady = folder({ 'tokenizer.json': { ...wordLevel, added_tokens: [], model: { ...model, dropout: null } } });
+  expect(loadTokenizer(steady)?.remark).toBeUndefined();
 });

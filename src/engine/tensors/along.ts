@@ -1,7 +1,7 @@
 /** A tensor as vectors: what a product with a weight multiplies. */
 import { floats, size, type Value } from './value.js';
 
-export interface Vectors {
+export interface RowVectors {
   /** [rows, dims], row-major. */
   readonly values: Float32Array;
   readonly rows: number;
@@ -9,7 +9,7 @@ export interface Vectors {
 }
 
 /** @param axis the one that vectors lie along, from the end; rows are all others, in their order */
-export function vectorsOf(value: Value, axis: number): Vectors {
+export function rowVectors(value: Value, axis: number): RowVectors {
   const at = value.dims.length + axis;
   const dims = value.dims[at] ?? 1;
   const rows = dims === 0 ? 0 : size(value.dims) / dims;

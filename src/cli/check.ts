@@ -1,0 +1,113 @@
+/** `sinkscope check`: rules that a model has to keep, for continuous integration. */
+import { Command, Option } from 'commander';
+import { defaultThresholds } from '../analysis/thresholds.js';
+import type { Engine } from '../engine/host/engine.js';
+import { SinkscopeError } from '../errors.js';
+import { compareQuantised } from '../experiments/compare-quantised/compute.js';
+import { measurePrecision } from '../experiments/precision/compute.js';
+import { readText } from '../experiments/shared/files.js';
+import { modelFile } from './model.js';
+import { budgetOf, memoryOption, read } from './options.js';
+import { drawProgress } from './progress.js';
+import { headroomVerdict, kldVerdict, ratioVerdict, sameTopVerdict } from './rules.js';
+import { print, printJson } from './terminal.js';
+import { type Form, formats, shown, type Verdict } from './verdicts.js';
+
+/** RuleLimits; undefined: not held to. */
+export interface RuleLimits {
+  readonly maxKld?: number;
+  readonly minSameTop?: number;
+  readonly minFp16Headroom?: number;
+  readonly maxMassiveRatio?: number;
+}
+
+interface Options extends RuleLimits {
+  readonly against?: string;
+  readonly file: string;
+  readonly tokens: number;
+  readonly format: Form;
+  readonly bos?: boolean;
+  readonly memory: number;
+}
+
+/** Windows of a comparison are no longer. */
+const longestWindow = 256;
+
+const number = (flag: string, help: string) => {
+  const input = { kind: 'number', label: flag, flag, help, least: 0 } as const;
+  return new Option(flag, help).argParser(read(input));
+};
+
+export function checkCommand(engine: Engine, signal: AbortSignal): Command {
+  const tokens = '--tokens <N>';
+  return new Command('check')
+    .description('hold a model to rules, and end with 1 where one is broken')
+    .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
+    .option('--against <model>', 'the model it was made from, for --max-kld and --min-same-top')
+    .requiredOption('--file <path>', 'a UTF-8 text file to run')
+    .addOption(
+      new Option(tokens, 'run the first N tokens, prefix included')
+        .argParser(read({ kind: 'whole', label: 'Tokens', flag: tokens, help: '', least: 2, unit: 'tokens' }))
+        .default(longestWindow),
+    )
+    .addOption(number('--max-kld <nats>', 'mean KL divergence from the model it was made from'))
+    .addOption(number('--min-same-top <share>', 'share of tokens with the same most likely next one, 0 to 1'))
+    .addOption(number('--min-fp16-headroom <times>', '65,504 ÷ the largest activation; 1: it just fits'))
+    .addOption(number('--max-massive-ratio <times>', 'largest entry of a hidden state ÷ its median'))
+    .addOption(new Option('--format <form>', 'of what is printed').choices(formats).default('text'))
+    .option('--no-bos', "leave out the model's prefix token (BOS or sink token)")
+    .addOption(memoryOption())
+    .action(async (model: string, options: Options) => {
+      checkOptions(options);
+      const verdicts = await judge(engine, await modelFile(model), options, signal);
+      const { against, file, format } = options;
+      const printed = shown({ model, against, file, verdicts }, format);
+      if ('json' in printed) printJson(printed.json, 2);
+      else print(printed.lines);
+      if (verdicts.some(({ broken }) => broken)) process.exitCode = 1;
+    });
+}
+
+const comparing = ({ maxKld, minSameTop }: RuleLimits) => maxKld !== undefined || minSameTop !== undefined;
+const alone = ({ minFp16Headroom, maxMassiveRatio }: RuleLimits) =>
+  minFp16Headroom !== undefined || maxMassiveRatio !== undefined;
+
+/** @throws SinkscopeError `input` where there is no rule, or nothing that one is to be held against */
+function checkOptions(options: Options): void {
+  const fail = (message: string) => new SinkscopeError({ code: 'input', message });
+  if (!comparing(options) && !alone(options))
+    throw fail(
+      'There is no rule to hold the model to: give --max-kld, --min-same-top, --min-fp16-headroom or --max-massive-ratio.',
+    );
+  if (comparing(options) && options.against === undefined)
+    throw fail(
+      '--max-kld and --min-same-top compare with the model that this one was made from: give it by --against.',
+    );
+}
+
+async function judge(
+  engine: Engine,
+  model: string,
+  options: Options,
+  signal: AbortSignal,
+): Promise<readonly Verdict[]> {
+  const { against, file, tokens, bos, memory } = options;
+  const text = await readText(file);
+  // Commander has true where nothing is said: then it is as the model's files say.
+  const request = { ...budgetOf({ memory }), model, text, tokens, ...(bos === false && { bos }) };
+  const { minFp16Headroom, maxMassiveRatio, maxKld, minSameTop } = options;
+  const verdicts: Verdict[] = [];
+  if (alone(options)) {
+    const result = await drawProgress(measurePrecision(engine, request, signal));
+    if (minFp16Headroom !== undefined) verdicts.push(headroomVerdict(result, minFp16Headroom));
+    if (maxMassiveRatio !== undefined) verdicts.push(ratioVerdict(result, maxMassiveRatio));
+  }
+  if (comparing(options) && against !== undefined) {
+    const window = Math.min(tokens, longestWindow);
+    const pair = { ...request, window, reference: await modelFile(against), thresholds: defaultThresholds };
+    const result = await drawProgress(compareQuantised(engine, pair, signal));
+    if (maxKld !== undefined) verdicts.push(kldVerdict(result, maxKld));
+    if (minSameTop !== undefined) verdicts.push(sameTopVerdict(result, minSameTop));
+  }
+  return verdicts;
+}

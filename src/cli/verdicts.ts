@@ -1,0 +1,121 @@
+/** What a check found, in the forms that people and continuous integration read. */
+
+/** A rule, and what it was held against. */
+export interface Verdict {
+  readonly rule: string;
+  readonly broken: boolean;
+  readonly value: number;
+  readonly limit: number;
+  /** Where the value is, as far as that can be said. */
+  readonly layer?: number;
+  readonly token?: number;
+  readonly dim?: number;
+  /** A sentence, whether it is broken or holds. */
+  readonly message: string;
+}
+
+export interface Checked {
+  /** Paths. */
+  readonly model: string;
+  readonly against: string | undefined;
+  readonly file: string;
+  readonly verdicts: readonly Verdict[];
+}
+
+export const formats = ['text', 'json', 'junit', 'sarif', 'markdown'] as const;
+export type Form = (typeof formats)[number];
+
+/** The verdicts as lines, or as JSON where the format is that. */
+export function shown(
+  checked: Checked,
+  format: Form,
+): { readonly lines: readonly string[] } | { readonly json: object } {
+  switch (format) {
+    case 'text':
+      return { lines: textOf(checked) };
+    case 'junit':
+      return { lines: junitOf(checked) };
+    case 'markdown':
+      return { lines: markdownOf(checked) };
+    case 'json':
+      return { json: jsonOf(checked) };
+    case 'sarif':
+      return { json: sarifOf(checked) };
+  }
+}
+
+const brokenOf = ({ verdicts }: Checked) => verdicts.filter(({ broken }) => broken);
+
+function textOf(checked: Checked): string[] {
+  const broken = brokenOf(checked);
+  const { length } = checked.verdicts;
+  if (broken.length === 0) return [length === 1 ? 'The rule holds.' : `All ${length} rules hold.`];
+  return broken.map(({ rule, message }) => `${rule}: ${message}`);
+}
+
+function jsonOf(checked: Checked): object {
+  const { model, against, file, verdicts } = checked;
+  return {
+    model,
+    against: against ?? null,
+    file,
+    ok: brokenOf(checked).length === 0,
+    rules: verdicts.map(({ rule, broken, value, limit, layer, token, dim, message }) => {
+      return { rule, broken, value, limit, layer: layer ?? null, token: token ?? null, dim: dim ?? null, message };
+    }),
+  };
+}
+
+const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+// Controls have no place in XML 1.0, escaped or not.
+const xml = (text: string) => text.replace(/[&<>"]/g, (sign) => entities[sign] ?? sign).replace(/\p{Cc}/gu, '\ufffd');
+
+/** As Jenkins, GitLab and GitHub's reporters take it: a test case for each rule. */
+function junitOf(checked: Checked): string[] {
+  const { model, verdicts } = checked;
+  const counts = `tests="${verdicts.length}" failures="${brokenOf(checked).length}"`;
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites ${counts}>`,
+    `  <testsuite name="sinkscope check" ${counts}>`,
+    ...verdicts.flatMap(({ rule, broken, message }) => {
+      const open = `    <testcase classname="${xml(model)}" name="${xml(rule)}"`;
+      return broken ? [`${open}>`, `      <failure message="${xml(message)}"/>`, '    </testcase>'] : [`${open}/>`];
+    }),
+    '  </testsuite>',
+    '</testsuites>',
+  ];
+}
+
+/** Static Analysis Results Interchange Format 2.1.0 (OASIS), as code scanning takes it. */
+function sarifOf(checked: Checked): object {
+  const { model, verdicts } = checked;
+  // The path from the folder of the job, as it was given.
+  const location = { physicalLocation: { artifactLocation: { uri: encodeURI(model.replaceAll('\\', '/')) } } };
+  return {
+    $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
+    version: '2.1.0',
+    runs: [
+      {
+        tool: { driver: { name: 'Sinkscope', rules: verdicts.map(({ rule }) => ({ id: rule })) } },
+        results: brokenOf(checked).map(({ rule, message }) => {
+          return { ruleId: rule, level: 'error', message: { text: message }, locations: [location] };
+        }),
+      },
+    ],
+  };
+}
+
+const plain = (text: string) => text.replace(/[|\\`<>*_[\]]/g, '\\$&');
+
+function markdownOf(checked: Checked): string[] {
+  const broken = brokenOf(checked).length;
+  const { model, verdicts } = checked;
+  return [
+    `### ${broken === 0 ? '✅' : '❌'} ${plain(model)}: ${broken} of ${verdicts.length} rules broken`,
+    '',
+    '| rule | | |',
+    '| --- | --- | --- |',
+    ...verdicts.map(({ rule, broken, message }) => `| ${rule} | ${broken ? 'broken' : 'holds'} | ${plain(message)} |`),
+  ];
+}

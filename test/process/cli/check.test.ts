@@ -1,0 +1,48 @@
+/** `sinkscope check` ends with 1 where a rule is broken, and says which in a line. */
+import { describe, expect, it } from 'vitest';
+import { path, sinkscope } from './sinkscope.js';
+
+const text = ['--file', path('test/text/three-men-in-a-boat.md'), '--tokens', '48'];
+
+describe('a model', () => {
+  it('that breaks rules is told where', async () => {
+    const { code, stdout } = await sinkscope(
+      ...['check', 'llama', ...text, '--min-fp16-headroom', '1', '--max-massive-ratio', '1000'],
+    );
+    expect(code).toBe(1);
+    expect(stdout).toMatch(
+      /^min-fp16-headroom: fp16 headroom is 0\.01\d+ ×, below 1 ×: .* token 0, dim 239\.\nmax-massive-ratio: The largest entry of h_\d is 1,9\d\d × the median, above 1,000 ×, token 0, dim 239\.\n$/,
+    );
+  });
+
+  it('that keeps them is passed', async () => {
+    const rules = ['--min-fp16-headroom', '1', '--max-massive-ratio', '1000', '--format', 'json'];
+    const { code, stdout } = await sinkscope('check', 'llama-bias', ...text, ...rules);
+    expect(code).toBe(0);
+    const { ok, rules: found } = JSON.parse(stdout);
+    expect(ok).toBe(true);
+    expect(found.map(({ rule, broken }: { rule: string; broken: boolean }) => [rule, broken])).toEqual([
+      ['min-fp16-headroom', false],
+      ['max-massive-ratio', false],
+    ]);
+  });
+
+  it('is compared with the one it was made from', async () => {
+    const rules = ['--against', 'llama', '--max-kld', '0', '--min-same-top', '1'];
+    const { code, stdout } = await sinkscope('check', 'llama', ...text, ...rules);
+    expect([code, stdout]).toEqual([0, 'All 2 rules hold.\n']);
+  });
+});
+
+describe('what cannot be checked is refused in a sentence', () => {
+  it.each([
+    [[], /There is no rule to hold the model to: give --max-kld/],
+    [['--max-kld', '0.1'], /compare with the model that this one was made from: give it by --against/],
+    [['--max-kld', 'much', '--against', 'llama'], /It is a number from 0 on/],
+    [['--min-fp16-headroom', '1', '--format', 'pdf'], /Allowed choices are text, json, junit, sarif, markdown/],
+  ])('%j', async (rules, expected) => {
+    const { code, stdout, stderr } = await sinkscope('check', 'llama', ...text, ...rules);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(expected);
+  });
+});

@@ -1,0 +1,150 @@
+/** What a check says of a model, and the forms that continuous integration reads. */
+import { describe, expect, it } from 'vitest';
+import { headroomVerdict, kldVerdict, ratioVerdict, sameTopVerdict } from '../../../src/cli/rules.js';
+import { type Checked, shown } from '../../../src/cli/verdicts.js';
+import type { PrecisionResult } from '../../../src/experiments/precision/compute.js';
+
+const point = (block: number, max: number, more: object = {}) => ({
+  block,
+  tensor: 'x',
+  point: 'resid_post' as const,
+  part: undefined,
+  max,
+  token: 4,
+  dim: 7,
+  median: 2,
+  nonFinite: 0,
+  ...more,
+});
+const precision = (...points: PrecisionResult['points'][number][]): PrecisionResult => {
+  return { model: '', tokens: 8, prefix: undefined, layers: 3, products: [], points, keep: [], unmeasured: 0 };
+};
+
+describe('rules about one model', () => {
+  it('name layer, token and dim of what breaks them', () => {
+    const result = precision(point(1, 10), point(2, 131_008), point(3, 20));
+    expect(headroomVerdict(result, 1)).toEqual({
+      rule: 'min-fp16-headroom',
+      broken: true,
+      value: 0.5,
+      limit: 1,
+      layer: 2,
+      token: 4,
+      dim: 7,
+      message: 'fp16 headroom is 0.5 ×, below 1 ×: |x| = 131,008 in h_2, token 4, dim 7.',
+    });
+    expect(ratioVerdict(result, 1000)).toMatchObject({ broken: true, value: 65_504, layer: 2, token: 4, dim: 7 });
+  });
+
+  it('hold at the limit itself', () => {
+    expect(headroomVerdict(precision(point(1, 65_504)), 1)).toMatchObject({ broken: false, value: 1 });
+    expect(ratioVerdict(precision(point(1, 2000)), 1000)).toMatchObject({ broken: false, value: 1000 });
+  });
+
+  it('are broken by what is no finite number, and by nothing at all', () => {
+    const nan = precision(point(1, 5, { nonFinite: 3 }));
+    expect(headroomVerdict(nan, 0.001)).toMatchObject({ broken: true, value: 0 });
+    expect(ratioVerdict(nan, 1e9)).toMatchObject({ broken: true });
+    expect(headroomVerdict(precision(), 0).broken).toBe(true);
+    expect(ratioVerdict(precision(), 1e9).broken).toBe(true);
+  });
+});
+
+describe('rules about a quantised file', () => {
+  const pair = (kld: number, sameTop: number, restored: readonly number[]) => ({
+    kld: { mean: kld, median: kld, p99: kld, max: kld },
+    sameTop,
+    swap: restored.map((nats) => ({ alone: 0, restored: nats })),
+  });
+
+  it('name the block that it would be nearest without', () => {
+    const result = pair(0.207, 0.81, [0.2, 0.19, 0.029, 0.21, 0.2]);
+    expect(kldVerdict(result, 0.1)).toEqual({
+      rule: 'max-kld',
+      broken: true,
+      value: 0.207,
+      limit: 0.1,
+      layer: 2,
+      message:
+        'KL divergence is 0.207 nats, above 0.1; with block 2 of the model it was made from it would be 0.029 nats.',
+    });
+    expect(sameTopVerdict(result, 0.9)).toMatchObject({ broken: true, value: 0.81, layer: 2 });
+    expect(kldVerdict(result, 0.207).broken).toBe(false);
+    expect(sameTopVerdict(result, 0.81).broken).toBe(false);
+  });
+
+  it('name none where none helps, and are broken by NaN', () => {
+    expect(kldVerdict(pair(0, 1, [0, 0]), 0)).toMatchObject({ broken: false, layer: undefined });
+    expect(kldVerdict(pair(Number.NaN, Number.NaN, [Number.NaN]), 1e9).broken).toBe(true);
+    expect(sameTopVerdict(pair(Number.NaN, Number.NaN, [Number.NaN]), 0).broken).toBe(true);
+  });
+});
+
+describe('forms', () => {
+  const checked: Checked = {
+    model: 'models/a&b<1>.onnx',
+    against: undefined,
+    file: 'text.md',
+    verdicts: [
+      { rule: 'max-kld', broken: true, value: 2, limit: 1, layer: 2, message: 'KL "divergence" is | 2 <nats>.' },
+      { rule: 'min-same-top', broken: false, value: 1, limit: 0.9, message: 'Fine.' },
+    ],
+  };
+  const lines = (format: 'text' | 'junit' | 'markdown') => {
+    const printed = shown(checked, format);
+    return 'lines' in printed ? printed.lines : [];
+  };
+
+  it('text is a line for each rule that is broken', () => {
+    expect(lines('text')).toEqual(['max-kld: KL "divergence" is | 2 <nats>.']);
+    const holding = { ...checked, verdicts: checked.verdicts.slice(1) };
+    expect(shown(holding, 'text')).toEqual({ lines: ['The rule holds.'] });
+  });
+
+  it('junit has a case for each rule, and nothing in it is markup', () => {
+    expect(lines('junit').join('\n')).toBe(`<?xml version="1.0" encoding="UTF-8"?>
+<testsuites tests="2" failures="1">
+  <testsuite name="sinkscope check" tests="2" failures="1">
+    <testcase classname="models/a&amp;b&lt;1&gt;.onnx" name="max-kld">
+      <failure message="KL &quot;divergence&quot; is | 2 &lt;nats&gt;."/>
+    </testcase>
+    <testcase classname="models/a&amp;b&lt;1&gt;.onnx" name="min-same-top"/>
+  </testsuite>
+</testsuites>`);
+  });
+
+  it('sarif has a result for each rule that is broken', () => {
+    expect(shown(checked, 'sarif')).toMatchObject({
+      json: {
+        version: '2.1.0',
+        runs: [
+          {
+            tool: { driver: { name: 'Sinkscope', rules: [{ id: 'max-kld' }, { id: 'min-same-top' }] } },
+            results: [
+              {
+                ruleId: 'max-kld',
+                level: 'error',
+                message: { text: 'KL "divergence" is | 2 <nats>.' },
+                locations: [{ physicalLocation: { artifactLocation: { uri: 'models/a&b%3C1%3E.onnx' } } }],
+              },
+            ],
+          },
+        ],
+      },
+    });
+  });
+
+  it('markdown is a table whose cells hold no markup', () => {
+    expect(lines('markdown')).toContain('| max-kld | broken | KL "divergence" is \\| 2 \\<nats\\>. |');
+  });
+
+  it('json has every rule, null where nothing is said', () => {
+    expect(shown(checked, 'json')).toMatchObject({
+      json: {
+        ok: false,
+        against: null,
+        rules: [{ rule: 'max-kld', layer: 2, token: null, dim: null }, { broken: false }],
+      },
+    });
+  });
+});
