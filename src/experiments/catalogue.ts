@@ -2,6 +2,7 @@
 import { bias } from './bias/index.js';
 import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
+import { doctor } from './doctor/index.js';
 import type { Experiment } from './experiment.js';
 import { intervene } from './intervene/index.js';
 import { interventions } from './interventions/index.js';
@@ -28,6 +29,7 @@ export const experiments: readonly Experiment[] = [
   outliers,
   precision,
   quantised,
+  doctor,
   lens,
   streaming,
   vision,

@@ -96,6 +96,8 @@ export interface FilesInput extends AnyInput {
 export interface ModelInput extends AnyInput {
   readonly kind: 'model';
   readonly chosen?: true;
+  /** Without one this is meant, in a word or two. */
+  readonly open?: string;
 }
 
 /** Several models, the bundled ones unless others are picked. */
@@ -173,7 +175,7 @@ const input = exactly<ExperimentInput>()(
       extensions: v.array(text),
       also: v.optional(v.object({ flag: text, help: text })),
     }),
-    v.object({ ...any, kind: v.literal('model'), chosen: on }),
+    v.object({ ...any, kind: v.literal('model'), chosen: on, open }),
     v.object({ ...any, kind: v.literal('models'), default: v.optional(v.literal('bundled')) }),
     v.object({
       ...any,

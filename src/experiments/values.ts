@@ -46,7 +46,7 @@ type ValueOf<I extends ExperimentInput> = I extends TextInput
       : I extends FilesInput | ModelsInput
         ? readonly string[]
         : I extends ModelInput
-          ? string
+          ? OpenOr<I, string>
           : I extends ChoiceInput
             ? I['choices'][number]
             : I extends SwitchInput

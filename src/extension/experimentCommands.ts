@@ -49,7 +49,7 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
         // What is chosen is read when the experiment begins.
         if (!isNeeded(inputs, name, answers) || texts.has(name, input) || (await texts.choose(name, input))) continue;
       } else if (input.kind === 'model' || input.kind === 'models') {
-        if (input.kind === 'model' && input.chosen) continue;
+        if (input.kind === 'model' && (input.chosen || !isNeeded(inputs, name, answers))) continue;
         answer = await pickModels(await models.list(), input);
       } else if (input.kind === 'choice' && input.ask) {
         answer = await chooseOne(input);

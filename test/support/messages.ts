@@ -34,7 +34,8 @@ const model = {
   remarks: ['repeatability: 1 nodes draw at random'],
 };
 
-const budget = { model: '/m/model.onnx', memory: 1e9, threads: 0 };
+const [memory, threads] = [1e9, 0];
+const budget = { model: '/m/model.onnx', memory, threads };
 
 const set = [
   { to: 'zero' },
@@ -81,8 +82,20 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
       reference: '/r.onnx',
     },
   ],
+  pair: [
+    { reference: '/r', by: { what: 'file', model: '/m' }, sequences: [{ ids: [1, 2], from: 1 }], memory, threads },
+  ],
+  restore: [
+    {
+      reference: '/r',
+      by: { what: 'scheme', scheme: 'int8-dynamic' },
+      sequences: [{ ids: [1, 2], from: 1 }],
+      variants: [[0, 1]],
+      memory,
+      threads,
+    },
+  ],
   spikes: [{ ...budget, ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
-  pair: [{ ...budget, reference: '/r.onnx', sequences: [{ ids: [1, 2, 3], from: 1 }] }],
   precision: [{ ...budget, ids: [1, 2], outlier: 6 }],
   merge: [{ parts: ['/a.json'] }],
   encode: [{ model: '/m', text: 'a', bos: false, most: 7 }],
@@ -154,6 +167,16 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       swaps: [{ alone: 0.1, restored: 0 }],
     },
   ],
+  restore: [
+    { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
+    {
+      type: 'products',
+      products: [{ block: 1, part: 'mlp_in', node: '/up', weights: ['up.weight'], elements: 6, bytes: 24 }],
+      without: 1,
+      saturating: true,
+    },
+    { type: 'restored', sequence: 0, tokens: 2, kld: [0.1, Number.NaN], losses: [1, 2] },
+  ],
   precision: precisionExamples,
   merge: mergeExamples,
   encode: [],
@@ -169,6 +192,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   states: { type: 'done', seconds: 1 },
   spikes: { type: 'done', seconds: 1 },
   pair: { type: 'done', seconds: 1 },
+  restore: { type: 'done', seconds: 1 },
   precision: { type: 'done', seconds: 1 },
   merge: { type: 'done', seconds: 1 },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },

@@ -17,6 +17,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from reference import ROOT, prefix_of, text_ids, write
 
 FIXTURES = ROOT / "test/zoo/fixtures"
@@ -224,34 +225,101 @@ def folded(name: str, to: Path) -> Path:
     return to / "folded.onnx"
 
 
-def demo(name: str, to: Path, tokens: int = 510, window: int = 256) -> list[dict]:
-    """ONNX Runtime's dynamic int8 of a demo model, as tools/quantise.py makes it, and with weights of 7 bits."""
-    path = ROOT / "media/models" / name / "model.onnx"
-    layers = json.loads((path.parent / "config.json").read_text())["num_hidden_layers"]
-    residuals = ["/Cast_2_output_0", *(f"/blocks.{b}/Add_1_output_0" for b in range(layers))]
+def demo_sequences(name: str, tokens: int, window: int) -> list[list[int]]:
     prefix = prefix_of(name)
     piece = window - len(prefix)
     ids = text_ids(BOATS, tokens)
-    sequences = [prefix + ids[i : i + piece] for i in range(0, len(ids) - piece + 1, piece)]
-    rows = []
-    for reduce_range in (False, True):
-        model = to / "int8.onnx"
-        quantize_dynamic(
-            folded(name, to), model, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul"], reduce_range=reduce_range
-        )
-        measured = pair(
-            File(path, residuals, False), File(model, residuals, True), sequences, 1
-        )
-        rows.append(
-            {"model": name, "file": BOATS, "maxTokens": tokens, "window": window, "reduceRange": reduce_range, **measured}
-        )
-    return rows
+    return [prefix + ids[i : i + piece] for i in range(0, len(ids) - piece + 1, piece)]
+
+
+def demo_residuals(name: str) -> list[str]:
+    config = json.loads((ROOT / "media/models" / name / "config.json").read_text())
+    return ["/Cast_2_output_0", *(f"/blocks.{b}/Add_1_output_0" for b in range(config["num_hidden_layers"]))]
+
+
+def dynamic(model: Path, to: Path, reduce_range: bool, per_channel: bool = False, exclude: tuple[str, ...] = ()) -> File:
+    """ONNX Runtime's dynamic int8, as tools/quantise.py makes it; with `reduce_range` weights have 7 bits."""
+    quantize_dynamic(
+        model,
+        to / "int8.onnx",
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=["MatMul"],
+        reduce_range=reduce_range,
+        per_channel=per_channel,
+        nodes_to_exclude=list(exclude),
+    )
+    return File(to / "int8.onnx", demo_residuals("llama"), True)
+
+
+def blockwise(model: Path, to: Path, size: int, exclude: tuple[str, ...] = ()) -> File:
+    """ONNX Runtime's int4 with blocks, symmetric."""
+    quantizer = MatMulNBitsQuantizer(
+        onnx.load(model), block_size=size, is_symmetric=True, nodes_to_exclude=list(exclude)
+    )
+    quantizer.process()
+    onnx.save(quantizer.model.model, to / "int4.onnx")
+    return File(to / "int4.onnx", demo_residuals("llama"), False)
+
+
+def demo(name: str, to: Path, tokens: int = 510, window: int = 256) -> list[dict]:
+    """ONNX Runtime's dynamic int8 of a demo model beside it."""
+    reference = File(ROOT / "media/models" / name / "model.onnx", demo_residuals(name), False)
+    sequences = demo_sequences(name, tokens, window)
+    return [
+        {
+            "model": name,
+            "file": BOATS,
+            "maxTokens": tokens,
+            "window": window,
+            "reduceRange": reduce_range,
+            **pair(reference, dynamic(folded(name, to), to, reduce_range), sequences, 1),
+        }
+        for reduce_range in (False, True)
+    ]
+
+
+def mean_kld(reference: File, model: File, sequences: list[list[int]]) -> float:
+    klds = []
+    for sequence in sequences:
+        ids = np.array([sequence], np.int64)
+        p, q = reference.run(ids)[1], model.run(ids)[1]
+        klds += (np.exp(p) * (p - q)).sum(-1)[:-1].tolist()
+    return np.mean(klds).item()
+
+
+# What `sinkscope doctor` says to exclude from int4-block32 of llama on these windows.
+EXCLUDED = json.loads((ROOT / "tools/references/excluded.json").read_text())
+
+
+def excluded(to: Path, tokens: int = 510, window: int = 256) -> list[dict]:
+    """Files that quantisers make with and without nodes excluded."""
+    reference = File(ROOT / "media/models/llama/model.onnx", demo_residuals("llama"), False)
+    sequences = demo_sequences("llama", tokens, window)
+    model = folded("llama", to)
+    down = ("/blocks.1/mlp/down/MatMul",)
+    files = [
+        ("int8-dynamic", False, [(), down], lambda exclude: dynamic(model, to, False, False, exclude)),
+        ("int8-dynamic", True, [(), down], lambda exclude: dynamic(model, to, True, False, exclude)),
+        ("int8-channel", True, [(), down], lambda exclude: dynamic(model, to, True, True, exclude)),
+        ("int4-block32", False, [(), tuple(EXCLUDED)], lambda exclude: blockwise(model, to, 32, exclude)),
+        ("int4-block128", False, [()], lambda exclude: blockwise(model, to, 128, exclude)),
+    ]
+    return [
+        {
+            "scheme": scheme,
+            "reduceRange": reduce_range,
+            "exclude": list(exclude),
+            "kld": mean_kld(reference, make(exclude), sequences),
+        }
+        for scheme, reduce_range, lists, make in files
+        for exclude in lists
+    ]
 
 
 if __name__ == "__main__":
     folder = Path(tempfile.mkdtemp())
     try:
-        content = {"pairs": fixtures(), "dynamic": demo("llama", folder)}
+        content = {"pairs": fixtures(), "dynamic": demo("llama", folder), "excluded": excluded(folder)}
     finally:
         shutil.rmtree(folder)
     if "--print" in sys.argv:

@@ -206,7 +206,7 @@ export class ExperimentForm extends LitElement {
           : html`<label
               >${input.label}
               <select name=${name} @change=${(event: Event) => put(entered(event))}>
-                <option value="">Choose …</option>
+                <option value="">${input.open ?? 'Choose …'}</option>
                 ${this.models.map(({ file, name }) => html`<option value=${new Exact(file)} ?selected=${file === typed}>${name}</option>`)}
               </select></label
             >`;

@@ -4,11 +4,22 @@ import { float32Array, real, type Sent, uint8Array, whole } from '../../schemas.
 import { sequence } from './measure.js';
 import { memory, path, threads } from './request.js';
 
+export const schemeNames = ['int8-dynamic', 'int8-channel', 'int8-token', 'int4-block32', 'int4-block128'] as const;
+export type SchemeName = (typeof schemeNames)[number];
+
+/** What a model is held against: a file made from it, of as many blocks and as wide, or what a scheme would make of it. */
+export const quantisation = v.object({
+  by: v.variant('what', [
+    v.object({ what: v.literal('file'), model: path }),
+    v.object({ what: v.literal('scheme'), scheme: v.picklist(schemeNames) }),
+  ]),
+});
+export type Quantisation = Sent<typeof quantisation>['by'];
+
 export const pairRequest = v.object({
   /** The model as it was. */
   reference: path,
-  /** The file made from it: as many blocks, as wide. */
-  model: path,
+  ...quantisation.entries,
   sequences: v.pipe(v.array(sequence), v.minLength(1)),
   memory,
   threads,

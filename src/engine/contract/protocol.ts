@@ -9,6 +9,7 @@ import { pairedEvent, pairRequest } from './pair.js';
 import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
 import { path } from './request.js';
+import { productsEvent, restoredEvent, restoreRequest } from './restore.js';
 import { spikesEvent, spikesRequest } from './spikes.js';
 import { meanEvent, statesEvent, statesRequest } from './states.js';
 import { mergeEvent, mergeRequest } from './surveys.js';
@@ -41,6 +42,11 @@ export const jobs = {
     answer: doneEvent,
   },
   pair: { request: pairRequest, event: v.variant('type', [pairedEvent, progressEvent]), answer: doneEvent },
+  restore: {
+    request: restoreRequest,
+    event: v.variant('type', [productsEvent, restoredEvent, progressEvent]),
+    answer: doneEvent,
+  },
   precision: {
     request: precisionRequest,
     event: v.variant('type', [precisionEvent, progressEvent]),

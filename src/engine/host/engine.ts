@@ -18,6 +18,7 @@ import {
   schemasOf,
 } from '../contract/protocol.js';
 import { type AnswerTo, answerSchema, type Question } from '../contract/questions.js';
+import type { ProductsEvent, RestoredEvent, RestoreRequest } from '../contract/restore.js';
 import type { SpikesEvent, SpikesRequest } from '../contract/spikes.js';
 import type { MeanEvent, StatesEvent, StatesRequest } from '../contract/states.js';
 import type { MergeEvent, MergeRequest } from '../contract/surveys.js';
@@ -94,6 +95,18 @@ export class Engine {
     signal?: AbortSignal,
   ): AsyncGenerator<PairedEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
     return this.stream('pair', request, signal);
+  }
+
+  /**
+   * Runs sequences through a quantised model some of whose products are computed as before, and says how far it is from
+   * the model then: the products first, then figures by sequence, and `done` or `failed` at last. Starts and is
+   * cancelled as {@link analyze} is.
+   */
+  restore(
+    request: RestoreRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<ProductsEvent | RestoredEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
+    return this.stream('restore', request, signal);
   }
 
   /**

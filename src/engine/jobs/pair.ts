@@ -8,35 +8,25 @@ import { greatest } from '../../statistics/numbers.js';
 import type { ProgressEvent, Sequence } from '../contract/measure.js';
 import type { PairedEvent, PairRequest } from '../contract/pair.js';
 import { makeFeeds } from '../inputs/feeds.js';
-import { createDivergenceSession, type DivergenceSession, divergenceCopies } from '../stages/divergence.js';
+import { createDivergenceSession, type DivergenceSession } from '../stages/divergence.js';
 import { type Journey, type Lane, setOut, statesHeld } from '../stages/forward.js';
-import { Head } from '../stages/head.js';
-import { logitRows, sequencesTogether, stateBytes } from '../stages/memory.js';
-import { valueAt } from '../stages/patched.js';
-import { makePlan, type Plan, type Stage } from '../stages/plan.js';
+import { sequencesTogether, stateBytes } from '../stages/memory.js';
+import type { Stage } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
-import { floats, rowsOf, sliceRows, type Value, withFloats } from '../tensors/value.js';
+import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
 import { checkScored } from './measure.js';
 import { progressOf } from './progress.js';
-
-/** Of the two: the model as it was, and the file made from it. */
-type Sided<T> = { readonly reference: T; readonly model: T };
-type Side = keyof Sided<unknown>;
-const sides = [
-  ['reference', 'model'],
-  ['model', 'reference'],
-] as const satisfies readonly (readonly [Side, Side])[];
-
-/** One of the two, as it is run. */
-interface Track {
-  readonly runner: StageRunner;
-  readonly plan: Plan;
-  /** By block, from the embedding on. */
-  readonly stages: readonly Stage[];
-  readonly head: Head;
-  /** Name of h_k, by k. */
-  readonly residuals: readonly string[];
-}
+import {
+  checkAlike,
+  handedOver,
+  type Side,
+  type Sided,
+  scoredParts,
+  sides,
+  sum,
+  type Track,
+  trackOf,
+} from './tracks.js';
 
 /** A lane, and its hidden state after the last stage that it went through. */
 interface Walked extends Lane {
@@ -99,33 +89,6 @@ export async function comparePair(
   } finally {
     await divergence.release();
   }
-}
-
-function checkAlike({ reference, model }: Sided<StageRunner>): void {
-  const [before, after] = [reference.loaded.anatomy, model.loaded.anatomy];
-  if (before.layers === after.layers) return;
-  throw new SinkscopeError({
-    code: 'input',
-    file: model.loaded.file,
-    message: `${model.loaded.file} has ${after.layers} blocks, and ${reference.loaded.file} ${before.layers}; compare a model with a file made from it.`,
-  });
-}
-
-function trackOf(runner: StageRunner, memory: number): Track {
-  const { anatomy, model } = runner.loaded;
-  const logits = anatomy.unembedding?.logits ?? anatomy.output;
-  const plan = makePlan(model.graph, anatomy, new Map(), [logits]);
-  const head = plan.stages.find(({ first }) => first > anatomy.layers);
-  if (!head) throw new Error('the head has no stage');
-  const residuals = Array.from({ length: anatomy.layers + 1 }, (_, block) => valueAt(anatomy, 'resid_post', block));
-  const rows = Math.max(1, Math.floor(logitRows(anatomy, memory) / divergenceCopies));
-  return {
-    runner,
-    plan,
-    stages: plan.stages.filter(({ last }) => last <= anatomy.layers),
-    head: new Head(runner, head, residuals.at(-1) ?? '', logits, rows),
-    residuals,
-  };
 }
 
 /** Lanes share what is carried; each has a hidden state of its own. */
@@ -257,13 +220,6 @@ function same({ data }: Value, { data: other }: Value): boolean {
   return data.every((value: number | bigint, i: number) => Object.is(value, other[i]));
 }
 
-/** `state` in the type and layout of the other file's, `own`, which keeps its rows of padding. */
-function handedOver(own: Value, state: Value, tokens: number): Value {
-  const data = floats(own).slice();
-  data.set(floats(sliceRows(state, 0, tokens)));
-  return withFloats(own, data);
-}
-
 type Scores = Omit<PairedEvent, 'type' | 'sequence'>;
 
 /** What the heads make of all lanes, part after part of the sequence. */
@@ -296,18 +252,9 @@ async function scoresOf(tracks: Sided<Track>, pair: Pair, session: DivergenceSes
     states,
     swaps: exchanged.alone.map(() => ({ alone: 0, restored: 0 })),
   };
-  // The token at i is predicted at position i - 1.
-  for await (const part of reference.head.parts(lanes.reference.plain.values, from - 1, ids.length - 1, true)) {
-    const next = ids.slice(part.from + 1, part.to + 1);
-    const at = part.from + 1 - from;
-    checkFinite(reference, part.logits);
-    const against = await session.against(part.logits, next);
-    const divergenceOf = async ({ track, values }: { track: Track; values: ReadonlyMap<string, Value> }) => {
-      const logits = await track.head.logits(values, part.from, part.to, true);
-      checkVocabulary(tracks, part.logits.length / next.length, logits.length / next.length);
-      return against(logits);
-    };
-    const plain = await divergenceOf({ track: model, values: lanes.model.plain.values });
+  for await (const part of scoredParts(tracks, sequence, lanes.reference.plain.values, session)) {
+    const { at } = part;
+    const plain = await part.divergenceOf({ track: model, values: lanes.model.plain.values });
     const { kld, same, probability } = plain;
     scores.kld.set(kld, at);
     scores.same.set(same.map(Number), at);
@@ -326,30 +273,11 @@ async function scoresOf(tracks: Sided<Track>, pair: Pair, session: DivergenceSes
     for (const kind of ['alone', 'restored'] as const) {
       for (const [block, one] of exchanged[kind].entries()) {
         if (one.values === lanes.reference.plain.values) continue;
-        const { kld } = one.values === lanes.model.plain.values ? plain : await divergenceOf(one);
+        const { kld } = one.values === lanes.model.plain.values ? plain : await part.divergenceOf(one);
         const swap = scores.swaps[block];
-        if (swap) swap[kind] += kld.reduce((sum, value) => sum + value, 0);
+        if (swap) swap[kind] += sum(kld);
       }
     }
   }
   return scores;
-}
-
-function checkFinite({ runner }: Track, logits: Float32Array): void {
-  if (!logits.some(Number.isNaN)) return;
-  const { file } = runner.loaded;
-  throw new SinkscopeError({
-    code: 'input',
-    file,
-    message: `The logits of ${file} are not numbers (NaN), so nothing can be held against them: take the file in a wider format, as fp32, for the model.`,
-  });
-}
-
-function checkVocabulary({ reference, model }: Sided<Track>, before: number, after: number): void {
-  if (before === after) return;
-  throw new SinkscopeError({
-    code: 'input',
-    file: model.runner.loaded.file,
-    message: `${model.runner.loaded.file} predicts ${after} tokens, and ${reference.runner.loaded.file} ${before}; compare a model with a file made from it.`,
-  });
 }

@@ -2,12 +2,14 @@
 import { basename } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
 import { modelIdentity } from '../../onnx/identity.js';
+import { schemes } from '../../onnx/quantise.js';
 import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
 import type { WeightScalar } from '../contract/request.js';
 import { answer } from '../questions/answers.js';
 import { StageRunner } from '../stages/runner.js';
 import { withoutScalars } from '../stages/scalars.js';
+import { simulate } from '../stages/simulated.js';
 import { runAnalysis } from './analyze.js';
 import {
   allowReading,
@@ -23,9 +25,11 @@ import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { comparePair } from './pair.js';
 import { tellPrecision } from './precision.js';
+import { restoreProducts } from './restore.js';
 import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
+import type { Sided } from './tracks.js';
 
 const reading = (model: string) => `${basename(model)} and what belongs to it were read`;
 
@@ -78,16 +82,13 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
 
   async pair(request, emit) {
     const elapsed = stopwatch();
-    // The larger of the two is the one at hand, whose bounds hold for both.
-    const used = await use({ ...request, model: request.reference });
-    const other = new StageRunner(await load(request.model), request.threads);
-    allowRunning();
-    try {
-      await comparePair({ reference: used.runner, model: other }, request, emit);
-    } finally {
-      await other.release();
-    }
-    for (const { loaded } of [used, other]) checkAsRead(loaded);
+    await beside(request, (runners) => comparePair(runners, request, emit));
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async restore(request, emit) {
+    const elapsed = stopwatch();
+    await beside(request, (runners) => restoreProducts(runners, request, emit));
     return { type: 'done', seconds: elapsed() };
   },
 
@@ -201,6 +202,25 @@ async function recorded(request: RequestOf<'states'>, reference: string): Promis
   const used = await use({ ...request, model: reference });
   allowRunning();
   return recordStates(used.runner, request);
+}
+
+/** Does something with a model and what it is held against, and frees the sessions of the latter. */
+async function beside(
+  request: RequestOf<'pair' | 'restore'>,
+  run: (runners: Sided<StageRunner>) => Promise<void>,
+): Promise<void> {
+  const { reference, by, threads } = request;
+  // The larger of the two is the one at hand, whose bounds hold for both.
+  const used = await use({ ...request, model: reference });
+  const model = by.what === 'file' ? await load(by.model) : simulate(used.loaded, schemes[by.scheme]);
+  const other = new StageRunner(model, threads);
+  allowRunning();
+  try {
+    await run({ reference: used.runner, model: other });
+  } finally {
+    await other.release();
+  }
+  for (const { loaded } of [used, other]) checkAsRead(loaded);
 }
 
 /** Seconds since now. */

@@ -15,6 +15,7 @@ import type { Value, Values } from '../tensors/value.js';
 import { intervened } from './intervened.js';
 import { runPatched, valueAt } from './patched.js';
 import type { Plan, Stage } from './plan.js';
+import { type Replacement, replacedValues } from './replaced.js';
 import type { StageRunner } from './runner.js';
 import { windowedValues } from './windowed.js';
 
@@ -29,6 +30,8 @@ export interface Lane {
   readonly interventions: readonly Intervention[];
   /** Every block attends through this window; stages of one block each. */
   readonly attention?: AttentionWindow;
+  /** Values inside blocks that are made elsewhere; stages of one block each. */
+  readonly replacements?: readonly Replacement[];
   /** It begins with what another lane has after a block, and leaves the blocks before to that one. */
   readonly after?: { readonly lane: Lane; readonly block: number };
   /** The last block it goes through; by default all. */
@@ -162,7 +165,11 @@ function start({ loaded }: StageRunner, lane: Lane, { lane: other, block }: NonN
 }
 
 async function run(runner: StageRunner, plan: Plan, stage: Stage, lane: Lane, keep: boolean): Promise<Values> {
-  const { values, interventions, attention } = lane;
+  const { values, interventions, attention, replacements } = lane;
   const instead = attention && (await windowedValues(runner, plan, stage, values, attention, keep));
-  return runPatched(runner, plan, stage, values, interventions, keep, instead);
+  if (!replacements?.some(({ block }) => block === stage.last))
+    return runPatched(runner, plan, stage, values, interventions, keep, instead);
+  // Of sessions that nobody else has a use for, one at a time.
+  const made = await replacedValues(runner, plan, stage, values, replacements);
+  return runPatched(runner, plan, { ...stage, wide: [...made.keys()] }, values, interventions, false, made);
 }

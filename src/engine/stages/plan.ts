@@ -23,6 +23,8 @@ export interface Stage {
   readonly inputs: readonly string[];
   /** Residual points, values later stages need, and the taps asked for. */
   readonly outputs: readonly string[];
+  /** Inputs inside a block whose last extent is that of a weight, and never changes. */
+  readonly wide?: readonly string[];
 }
 
 /** Values to fetch besides the residual points, by block (1-based index; a block may have several). */

@@ -80,7 +80,11 @@ export class StageRunner {
   }
 
   private make(stage: Stage, feeds: Values, kept: boolean): Promise<Session> {
-    const inputs = [...feeds].map(([name, value]) => ({ name, type: value.type, shape: this.shape(name, value) }));
+    const inputs = [...feeds].map(([name, value]) => ({
+      name,
+      type: value.type,
+      shape: this.shape(name, value, stage),
+    }));
     const { bytes, folder } = extract(this.model, { inputs, outputs: stage.outputs });
     return this.create(bytes, folder, { prepack: kept || this.loaded.quantised, threads: this.threads });
   }
@@ -89,12 +93,13 @@ export class StageRunner {
    * The extents of an input that never change: ONNX Runtime infers the others, which differ from run to run, but
    * some fusions and some operators' shape inference need the width.
    */
-  private shape(name: string, value: Value): ValueInfo['shape'] {
+  private shape(name: string, value: Value, { wide = [] }: Stage): ValueInfo['shape'] {
     const { anatomy } = this.loaded;
     const input = anatomy.inputs.find((candidate) => candidate.name === name);
     if (input) return input.shape?.map((extent, axis) => input.extents[axis] ?? extent);
-    const isResidual = name === anatomy.embedding || anatomy.blocks.some((block) => block.residPost === name);
-    return value.dims.map((extent, axis) => (isResidual && axis === value.dims.length - 1 ? extent : null));
+    const isWide =
+      wide.includes(name) || name === anatomy.embedding || anatomy.blocks.some((block) => block.residPost === name);
+    return value.dims.map((extent, axis) => (isWide && axis === value.dims.length - 1 ? extent : null));
   }
 
   private name({ first, last }: Stage): string {

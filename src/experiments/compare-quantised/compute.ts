@@ -6,14 +6,14 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { PairedEvent } from '../../engine/contract/pair.js';
 import type { ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
-import { SinkscopeError } from '../../errors.js';
 import { greatest } from '../../statistics/numbers.js';
 import type { StateDifference } from '../../statistics/statistics.js';
 import type { Budget, Run } from '../experiment.js';
 import { outlierMagnitude } from '../shared/costs.js';
-import { type Divergence, divergenceOf, swappedName } from '../shared/divergence.js';
+import { type Divergence, divergenceOf, swappedInWords } from '../shared/divergence.js';
 import { Losses, type Perplexity } from '../shared/perplexity.js';
 import { follow, progressThrough, type TextWindows, textWindows } from '../shared/text.js';
+import { checkTwins } from '../shared/twins.js';
 import type { Windowing } from '../shared/windows.js';
 
 export interface QuantisedRequest extends Windowing, Budget {
@@ -35,40 +35,6 @@ export interface QuantisedResult extends Divergence {
   /** On the first window. */
   readonly massive: { readonly reference: readonly MassiveActivation[]; readonly model: readonly MassiveActivation[] };
   readonly perplexity: { readonly reference: Perplexity; readonly model: Perplexity };
-}
-
-/**
- * That a file can have been made from a model, as far as can be told without a run.
- *
- * @throws SinkscopeError `input` where blocks, width, prefix token or the text's tokens differ
- */
-async function checkTwins(engine: Engine, request: QuantisedRequest, signal: AbortSignal | undefined): Promise<void> {
-  const { reference, model, text, bos } = request;
-  const [before, after] = [await engine.inspect(reference, signal), await engine.inspect(model, signal)];
-  const refused = (difference: string) =>
-    new SinkscopeError({
-      code: 'input',
-      file: model,
-      message: `${model} cannot be compared with ${reference}: ${difference}; compare a model with its own quantised file, which has the same tokenizer files.`,
-    });
-  const { layers, hidden } = before.model;
-  const other = after.model;
-  if (other.layers !== layers) throw refused(`it has ${other.layers} blocks, and the model ${layers}`);
-  // 0: not found, which is no difference.
-  if (other.hidden !== hidden && other.hidden * hidden > 0)
-    throw refused(`its hidden states have ${other.hidden} dims, and the model’s ${hidden}`);
-  const encoded = await engine.encode(reference, text, { signal });
-  // A quantised file may lie in a folder of its own, without the tokenizer that it shares with the model.
-  const own = await engine.encode(model, text, { signal }).catch((error) => {
-    if (SinkscopeError.is(error, 'tokenizer')) return undefined;
-    throw error;
-  });
-  if (own === undefined) return;
-  const named = (prefix: number | undefined) => (prefix === undefined ? 'no prefix token' : `prefix token ${prefix}`);
-  if (bos !== false && own.prefix !== encoded.prefix)
-    throw refused(`its folder names ${named(own.prefix)}, and the model’s ${named(encoded.prefix)}`);
-  if (own.ids.length !== encoded.ids.length || own.ids.some((id, i) => id !== encoded.ids[i]))
-    throw refused('its tokenizer makes other tokens of this text');
 }
 
 /**
@@ -97,7 +63,9 @@ export async function* compareQuantised(
   const measured = { reference: new Losses(), model: new Losses() };
   const paired: PairedEvent[] = [];
   const progress = progressThrough('comparing', sequences.length);
-  for await (const event of follow(engine.pair({ reference, model, sequences, memory, threads }, signal))) {
+  for await (const event of follow(
+    engine.pair({ reference, by: { what: 'file', model }, sequences, memory, threads }, signal),
+  )) {
     if (event.type === 'paired') {
       paired.push(event);
       measured.reference.add(event.losses.reference);
@@ -133,7 +101,7 @@ export function quantisedConclusion(result: QuantisedResult): string {
     const lost = sqnr.findIndex(({ cumulative }) => !(cumulative > Number.NEGATIVE_INFINITY));
     return lost < 0
       ? 'The quantised file predicts no numbers (NaN): its output head overflows in its format.'
-      : `The quantised file’s hidden states are no numbers from h_${lost} on (NaN or infinity): what overflows in its format is in the ${swappedName(lost, sqnr.length - 1)}.`;
+      : `The quantised file’s hidden states are no numbers from h_${lost} on (NaN or infinity): what overflows in its format is in ${swappedInWords(lost, sqnr.length - 1)}.`;
   }
   const { reference, model } = perplexity;
   const worse = model.perplexity / reference.perplexity - 1;
@@ -170,5 +138,5 @@ function predicted({ kld, sameTop, swap, sqnr }: QuantisedResult): string {
   const best = swap.reduce((least, { restored }, i) => (restored < (swap[least]?.restored ?? 0) ? i : least), 0);
   const restored = swap[best]?.restored ?? 0;
   if (!(restored < decisive * kld.mean)) return moved;
-  return `${moved} With ${swappedName(best, sqnr.length - 1)} of the model in it they are ${formatNumber(restored)} nats away.`;
+  return `${moved} With ${swappedInWords(best, sqnr.length - 1)} of the model in it they are ${formatNumber(restored)} nats away.`;
 }

@@ -68,3 +68,8 @@ export function divergenceOf(windows: readonly PairedEvent[]): Divergence {
 export function swappedName(part: number, layers: number): string {
   return part === 0 ? 'embedding' : part > layers ? 'head' : `block ${part}`;
 }
+
+/** The same in a sentence: `the embedding`, `block 3`, `the output head`. */
+export function swappedInWords(part: number, layers: number): string {
+  return part === 0 ? 'the embedding' : part > layers ? 'the output head' : `block ${part}`;
+}

@@ -88,7 +88,7 @@ export function progressThrough(phase: string, of: number) {
   /** Those under way are before this one, and have so much behind them. */
   let [end, share] = [0, 0];
   return (
-    event: ProgressEvent | { readonly type: 'measured' | 'states' | 'paired'; readonly sequence: number },
+    event: ProgressEvent | { readonly type: 'measured' | 'states' | 'paired' | 'restored'; readonly sequence: number },
   ): Progress => {
     if (event.type !== 'progress') {
       const done = event.sequence + 1;

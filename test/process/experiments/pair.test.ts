@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { PairedEvent } from '../../../src/engine/contract/pair.js';
+import { saturates } from '../../../src/engine/stages/saturation.js';
 import { type Divergence, divergenceOf } from '../../../src/experiments/shared/divergence.js';
 import { follow } from '../../../src/experiments/shared/text.js';
 import references from '../../references/quantised.json';
@@ -16,7 +17,6 @@ import {
   withWeight,
 } from '../../support/experiments.js';
 import { pairs } from '../../support/lists.js';
-import { saturates } from '../../support/processor.js';
 
 const engine = startEngine();
 const saturating = await saturates();
@@ -27,6 +27,8 @@ interface Tolerance {
   /** dB. */
   readonly sqnr: number;
 }
+
+const file = (model: string) => ({ what: 'file', model }) as const;
 
 async function paired(request: Parameters<typeof engine.pair>[0]): Promise<PairedEvent[]> {
   const found: PairedEvent[] = [];
@@ -57,7 +59,7 @@ describe.each(references.pairs)('$reference and $model equal ONNX Runtime in Pyt
   it('in KL divergence, SQNR and what each part costs', async ({ skip }) => {
     const { reference, model, ids } = expected;
     skip(saturating && signed.includes(model), 'sums of products of bytes saturate on this processor');
-    const request = { reference: fixtureModel(reference), model: fixtureModel(model) };
+    const request = { reference: fixtureModel(reference), by: file(fixtureModel(model)) };
     const windows = await paired({ ...budget, ...request, sequences: [{ ids, from: 1 }] });
     // Where halves are rounded depends on what ONNX Runtime has fused.
     const tolerance = model.includes('fp16') ? { kld: 3, sqnr: 2 } : { kld: 2e-3, sqnr: 0.02 };
@@ -68,8 +70,8 @@ describe.each(references.pairs)('$reference and $model equal ONNX Runtime in Pyt
 it('figures are the same whatever goes through the blocks together, and in parts of the logits', async () => {
   const [reference, model] = [fixtureModel('llama-genai-fp32'), fixtureModel('llama-genai-int4')];
   const sequences = [0, 1, 2].map((s) => ({ ids: Array.from({ length: 20 }, (_, i) => (7 * i + s) % 160), from: 5 }));
-  const together = await paired({ ...budget, reference, model, sequences });
-  const apart = await paired({ ...budget, memory: 1e4, reference, model, sequences });
+  const together = await paired({ ...budget, reference, by: file(model), sequences });
+  const apart = await paired({ ...budget, memory: 1e4, reference, by: file(model), sequences });
   expect(together.map(({ kld }) => kld.length)).toEqual([15, 15, 15]);
   for (const [one, other] of pairs(together, apart)) {
     for (const [a, b] of pairs([...one.kld], [...other.kld])) expect(off(a, b)).toBeLessThan(1e-3);
@@ -81,7 +83,7 @@ const sequences = [{ ids: [1, 2, 3, 4], from: 1 }];
 
 it('a file of other blocks is refused, and one that sees what comes after', async () => {
   const reference = fixtureModel('llama-ts-op17-sdpa');
-  const refusal = (model: string) => paired({ ...budget, reference, model, sequences });
+  const refusal = (model: string) => paired({ ...budget, reference, by: file(model), sequences });
   await expect(refusal(demoModel('llama'))).rejects.toThrow(
     /llama\/model\.onnx has 8 blocks, and .* 3; compare a model/,
   );
@@ -95,10 +97,10 @@ it('where the reference is no number it is refused, and where the file is none i
     broken,
     withWeight(sound, 'm.model.layers.1.input_layernorm.weight', 0, () => Number.NaN),
   );
-  await expect(paired({ ...budget, reference: broken, model: sound, sequences })).rejects.toThrow(
+  await expect(paired({ ...budget, reference: broken, by: file(sound), sequences })).rejects.toThrow(
     /^h_2 of .*model\.onnx has entries that are not finite/,
   );
-  const { kld, sqnr, swap } = divergenceOf(await paired({ ...budget, reference: sound, model: broken, sequences }));
+  const { kld, sqnr, swap } = divergenceOf(await paired({ ...budget, reference: sound, by: file(broken), sequences }));
   expect(kld.mean).toBeNaN();
   expect(sqnr.map(({ cumulative }) => Number.isNaN(cumulative))).toEqual([false, false, true, true]);
   // Block 2 of the model mends it, and no other part does.

@@ -1,0 +1,185 @@
+/**
+ * A quantised model of which some products are computed as they were: what excluding them from quantisation gives.
+ * Each such run begins where the quantised one is before the first of them.
+ */
+import { DataType, type Node } from '../../onnx/model.js';
+import { float32ToFloat16 } from '../../statistics/half.js';
+import { greatest, least } from '../../statistics/numbers.js';
+import type { ProgressEvent } from '../contract/measure.js';
+import type { ProductsEvent, RestoredEvent, RestoreRequest } from '../contract/restore.js';
+import { makeFeeds } from '../inputs/feeds.js';
+import { type Counterpart, counterparts } from '../stages/counterparts.js';
+import { createDivergenceSession } from '../stages/divergence.js';
+import { forward, type Lane, statesHeld } from '../stages/forward.js';
+import type { LoadedModel } from '../stages/loaded.js';
+import { sequencesTogether, stateBytes } from '../stages/memory.js';
+import type { Replacement } from '../stages/replaced.js';
+import type { StageRunner } from '../stages/runner.js';
+import { saturates } from '../stages/saturation.js';
+import { floats, type Value, type Values } from '../tensors/value.js';
+import { checkScored } from './measure.js';
+import { progressOf } from './progress.js';
+import { checkAlike, handedOver, type Sided, scoredParts, sum, type Track, trackOf } from './tracks.js';
+
+/**
+ * Tells the products, then runs every sequence under the variants.
+ *
+ * @throws SinkscopeError as `comparePair`
+ */
+export async function restoreProducts(
+  runners: Sided<StageRunner>,
+  { by, sequences, variants, memory, threads }: RestoreRequest,
+  emit: (event: ProductsEvent | RestoredEvent | ProgressEvent) => Promise<void>,
+): Promise<void> {
+  checkAlike(runners);
+  const { reference, model } = { reference: runners.reference.loaded, model: runners.model.loaded };
+  // What a scheme leaves as it is need not be restored.
+  const own = by.what === 'scheme' ? { ...reference, linear: model.linear } : reference;
+  const { found, without: unlike } = counterparts(own, model);
+  const without = unlike + countOf(reference) - countOf(own);
+  await emit({
+    type: 'products',
+    products: found.map(({ block, part, reference: { node }, weights, elements, bytes }) => {
+      return { block, part, node: node.name, weights, elements, bytes };
+    }),
+    without,
+    saturating: model.model.graph.nodes.some(isOfBytes) && (await saturates()),
+  });
+  if (variants.length === 0) return;
+  for (const runner of Object.values(runners)) await checkScored(runner, sequences);
+  const tracks = { reference: trackOf(runners.reference, memory), model: trackOf(runners.model, memory) };
+  const tokens = greatest(sequences.map(({ ids }) => ids.length));
+  const { anatomy } = model;
+  const held = statesHeld(tracks.model.plan, tracks.model.stages, tracks.model.head.stage.inputs);
+  const together = sequencesTogether({
+    anatomy,
+    weightBytes: 0,
+    tokens,
+    memory,
+    again: true,
+    logits: true,
+    held: stateBytes(anatomy, tokens) * (2 * held + variants.length),
+  });
+  const restored = variants.map((indices) =>
+    variantOf(
+      tracks,
+      indices.flatMap((index) => found[index] ?? []),
+    ),
+  );
+  const divergence = await createDivergenceSession(threads);
+  try {
+    for (let from = 0; from < sequences.length; from += together) {
+      const group = sequences.slice(from, from + together).map((sequence) => {
+        const laneOf = ({ runner }: Track): Lane => ({
+          values: new Map(makeFeeds(runner.loaded.anatomy.inputs, new Map(), sequence.ids).values),
+          interventions: [],
+        });
+        const plain = laneOf(tracks.model);
+        const lanes = restored.map(({ replacements, after }): Lane => {
+          return { values: new Map(), interventions: [], replacements, after: { lane: plain, block: after } };
+        });
+        return { sequence, reference: laneOf(tracks.reference), plain, lanes };
+      });
+      const report = progressOf(
+        anatomy,
+        { keep: false, blocksPerStage: 1, sequences: together },
+        from,
+        from + group.length,
+      );
+      for await (const _ of forward(
+        runners.reference,
+        courseOf(tracks.reference),
+        group.map(({ reference }) => reference),
+      ));
+      const under = group.flatMap(({ plain, lanes }) => [plain, ...lanes]);
+      for await (const { stage } of forward(runners.model, courseOf(tracks.model), under))
+        for (const event of report(stage)) await emit(event);
+      for (const [i, { sequence, reference, lanes }] of group.entries()) {
+        const [kld, losses] = [variants.map(() => 0), variants.map(() => 0)];
+        for await (const part of scoredParts(tracks, sequence, reference.values, divergence)) {
+          for (const [variant, { values }] of lanes.entries()) {
+            const isHead = restored[variant]?.head === true;
+            const other = isHead
+              ? headed(tracks, reference, values, sequence.ids.length)
+              : { track: tracks.model, values };
+            const { kld: by, probability } = await part.divergenceOf(other);
+            kld[variant] = (kld[variant] ?? 0) + sum(by);
+            losses[variant] = (losses[variant] ?? 0) - sum(probability.other.map(Math.log));
+          }
+        }
+        await emit({ type: 'restored', sequence: from + i, tokens: sequence.ids.length - sequence.from, kld, losses });
+      }
+      for (const runner of Object.values(runners)) await runner.release();
+    }
+  } finally {
+    await divergence.release();
+  }
+}
+
+/** Products of unsigned with signed bytes, now or when ONNX Runtime has fused them. */
+const isOfBytes = ({ op }: Node) => ['MatMulInteger', 'ConvInteger', 'QLinearMatMul', 'QuantizeLinear'].includes(op);
+
+const countOf = ({ linear }: Pick<LoadedModel, 'linear'>) => sum(linear().map(({ products }) => products.length));
+
+const courseOf = ({ plan, stages, head }: Track) => ({ plan, stages, keep: false, lasting: head.stage.inputs });
+
+/** Products that are restored together. */
+interface Restored {
+  readonly replacements: readonly Replacement[];
+  /** Whether the output head is that of the reference. */
+  readonly head: boolean;
+  /** The block after which it is no longer the quantised run. */
+  readonly after: number;
+}
+
+function variantOf(tracks: Sided<Track>, products: readonly Counterpart[]): Restored {
+  const { layers } = tracks.model.runner.loaded.anatomy;
+  const order = new Map(
+    tracks.model.runner.loaded.model.graph.nodes.flatMap(({ outputs }, i) => outputs.map((o) => [o, i])),
+  );
+  const place = ({ model }: Counterpart) => order.get(model.output) ?? 0;
+  const inside = products.filter(({ block }) => block <= layers).sort((a, b) => place(a) - place(b));
+  return {
+    replacements: inside.map((product) => replacementOf(tracks, product)),
+    head: inside.length < products.length,
+    after: least(
+      inside.map(({ block }) => block - 1),
+      layers,
+    ),
+  };
+}
+
+/** The product as the reference computes it, of what the other file feeds it. */
+function replacementOf({ reference }: Sided<Track>, product: Counterpart): Replacement {
+  const { block } = product;
+  const { input, output, type } = product.reference;
+  const stage = reference.stages.find(({ last }) => last === block);
+  if (!stage) throw new Error(`block ${block} has no stage`);
+  const alone = reference.plan.narrow({ ...stage, wide: [input] }, [output], [input]);
+  return {
+    block,
+    input: product.model.input,
+    output: product.model.output,
+    async make(value) {
+      const results = await reference.runner.run(alone, new Map([[input, inType(value, type)]]), false);
+      const made = results.get(output);
+      if (!made) throw new Error(`${output} is not there`);
+      return inType({ ...made, dims: [...value.dims.slice(0, -1), made.dims.at(-1) ?? 0] }, product.model.type);
+    },
+  };
+}
+
+/** `value` in single or half precision. */
+function inType(value: Value, type: DataType): Value {
+  if (value.type === type) return value;
+  const data = floats(value);
+  return { ...value, type, data: type === DataType.float16 ? float32ToFloat16(data) : data };
+}
+
+/** The reference's output head on the last hidden state of a run of the other file. */
+function headed({ reference, model }: Sided<Track>, own: Lane, values: Values, tokens: number) {
+  const name = reference.residuals.at(-1) ?? '';
+  const [before, after] = [own.values.get(name), values.get(model.residuals.at(-1) ?? '')];
+  if (!before || !after) throw new Error('the last hidden state is not there');
+  return { track: reference, values: new Map([...own.values, [name, handedOver(before, after, tokens)]]) };
+}

@@ -1,0 +1,127 @@
+/** A model and a file made from it, as two tracks that are run side by side. */
+import { SinkscopeError } from '../../errors.js';
+import type { Sequence } from '../contract/measure.js';
+import { type DivergenceSession, divergenceCopies, type RowDivergences } from '../stages/divergence.js';
+import { Head } from '../stages/head.js';
+import { logitRows } from '../stages/memory.js';
+import { valueAt } from '../stages/patched.js';
+import { makePlan, type Plan, type Stage } from '../stages/plan.js';
+import type { StageRunner } from '../stages/runner.js';
+import { floats, sliceRows, type Value, type Values, withFloats } from '../tensors/value.js';
+
+/** Of the two: the model as it was, and the file made from it. */
+export type Sided<T> = { readonly reference: T; readonly model: T };
+export type Side = keyof Sided<unknown>;
+export const sides = [
+  ['reference', 'model'],
+  ['model', 'reference'],
+] as const satisfies readonly (readonly [Side, Side])[];
+
+/** One of the two, as it is run. */
+export interface Track {
+  readonly runner: StageRunner;
+  readonly plan: Plan;
+  /** By block, from the embedding on. */
+  readonly stages: readonly Stage[];
+  readonly head: Head;
+  /** Name of h_k, by k. */
+  readonly residuals: readonly string[];
+}
+
+/** @throws SinkscopeError `input` where the two have not as many blocks */
+export function checkAlike({ reference, model }: Sided<StageRunner>): void {
+  const [before, after] = [reference.loaded.anatomy, model.loaded.anatomy];
+  if (before.layers === after.layers) return;
+  throw new SinkscopeError({
+    code: 'input',
+    file: model.loaded.file,
+    message: `${model.loaded.file} has ${after.layers} blocks, and ${reference.loaded.file} ${before.layers}; compare a model with a file made from it.`,
+  });
+}
+
+/** @param memory bytes of the budget */
+export function trackOf(runner: StageRunner, memory: number): Track {
+  const { anatomy, model } = runner.loaded;
+  const logits = anatomy.unembedding?.logits ?? anatomy.output;
+  const plan = makePlan(model.graph, anatomy, new Map(), [logits]);
+  const head = plan.stages.find(({ first }) => first > anatomy.layers);
+  if (!head) throw new Error('the head has no stage');
+  const residuals = Array.from({ length: anatomy.layers + 1 }, (_, block) => valueAt(anatomy, 'resid_post', block));
+  const rows = Math.max(1, Math.floor(logitRows(anatomy, memory) / divergenceCopies));
+  return {
+    runner,
+    plan,
+    stages: plan.stages.filter(({ last }) => last <= anatomy.layers),
+    head: new Head(runner, head, residuals.at(-1) ?? '', logits, rows),
+    residuals,
+  };
+}
+
+/** `state` in the type and layout of the other file's, `own`, which keeps its rows of padding. */
+export function handedOver(own: Value, state: Value, tokens: number): Value {
+  const data = floats(own).slice();
+  data.set(floats(sliceRows(state, 0, tokens)));
+  return withFloats(own, data);
+}
+
+/** Rows of a sequence's logits, and what of others can be held against them. */
+interface ScoredPart {
+  /** Which of the scored tokens is the first here. */
+  readonly at: number;
+  /** @throws SinkscopeError `input` where the other predicts another number of tokens */
+  divergenceOf(other: { readonly track: Track; readonly values: Values }): Promise<RowDivergences>;
+}
+
+/**
+ * The reference's logits of the scored tokens of a sequence, part after part. Sessions of heads stay until the runners
+ * are released.
+ *
+ * @param values of the reference, when it is through its blocks
+ * @throws SinkscopeError `input` where they are no numbers
+ */
+export async function* scoredParts(
+  tracks: Sided<Track>,
+  { ids, from }: Sequence,
+  values: Values,
+  session: DivergenceSession,
+): AsyncGenerator<ScoredPart, void, void> {
+  // The token at i is predicted at position i - 1.
+  for await (const part of tracks.reference.head.parts(values, from - 1, ids.length - 1, true)) {
+    const next = ids.slice(part.from + 1, part.to + 1);
+    checkFinite(tracks.reference, part.logits);
+    const against = await session.against(part.logits, next);
+    yield {
+      at: part.from + 1 - from,
+      async divergenceOf({ track, values }) {
+        const logits = await track.head.logits(values, part.from, part.to, true);
+        checkVocabulary(tracks, part.logits.length / next.length, logits.length / next.length);
+        return against(logits);
+      },
+    };
+  }
+}
+
+export const sum = (values: Iterable<number>): number => {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+};
+
+function checkFinite({ runner }: Track, logits: Float32Array): void {
+  if (!logits.some(Number.isNaN)) return;
+  const { file } = runner.loaded;
+  throw new SinkscopeError({
+    code: 'input',
+    file,
+    message: `The logits of ${file} are not numbers (NaN), so nothing can be held against them: take the file in a wider format, as fp32, for the model.`,
+  });
+}
+
+function checkVocabulary({ reference, model }: Sided<Track>, before: number, after: number): void {
+  if (before === after) return;
+  throw new SinkscopeError({
+    code: 'input',
+    file: model.runner.loaded.file,
+    message: `${model.runner.loaded.file} predicts ${after} tokens, and ${reference.runner.loaded.file} ${before}; compare a model with a file made from it.`,
+  });
+}

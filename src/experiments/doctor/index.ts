@@ -1,0 +1,110 @@
+import { type Quantisation, schemeNames } from '../../engine/contract/pair.js';
+import { define } from '../experiment.js';
+import { shared } from '../shared/inputs.js';
+import { fileOf } from '../shared/json.js';
+import type { NamedText } from '../values.js';
+import { type DoctorResult, diagnose } from './compute.js';
+import { namesOf, presentDoctor } from './present.js';
+
+export const doctor = define({
+  id: 'doctor',
+  title: 'Quantisation doctor',
+  command: 'Quantisation Doctor…',
+  description: 'Which blocks and products break when the model is quantised, and the fewest to exclude.',
+  help: 'find which products break when a model is quantised, and the fewest to exclude',
+  saves: 'write the list of nodes to exclude as JSON, in the forms that quantisers take',
+  inputs: {
+    model: shared.model,
+    text: shared.text,
+    scheme: {
+      kind: 'choice',
+      label: 'Scheme',
+      flag: '--scheme <name>',
+      help: 'how the model is to be quantised, simulated; of no use with --against',
+      choices: schemeNames,
+    },
+    against: {
+      kind: 'model',
+      label: 'Quantised file',
+      flag: '--against <quantised>',
+      help: 'a file that was made from the model, in place of a scheme',
+      open: 'the scheme',
+    },
+    window: shared.window,
+    tokens: shared.tokens,
+    aim: {
+      kind: 'number',
+      label: 'KL divergence to come under (nats)',
+      flag: '--max-kld <nats>',
+      help: 'mean KL divergence that the list is to bring it under',
+      least: 0,
+      open: 'a quarter of what it is',
+    },
+  },
+  run({ engine, ...setup }, { text, scheme, against, ...values }, signal) {
+    const by: Quantisation = against === undefined ? { what: 'scheme', scheme } : { what: 'file', model: against };
+    return diagnose(engine, { ...setup, ...values, by, text: text.text }, signal);
+  },
+  present: presentDoctor,
+  json(result, { text }) {
+    const { model, windows, perplexity, kld, aim, blocks, products, chosen, curve, without } = result;
+    const { window, stride, prefix, left } = windows;
+    return {
+      model,
+      ...quantisationJson(result),
+      file: fileOf(text),
+      window,
+      stride,
+      prefix: prefix ?? null,
+      tokens: perplexity.reference.tokens,
+      left,
+      max_kld: aim,
+      kld,
+      perplexity: { reference: perplexity.reference.perplexity, quantised: perplexity.model.perplexity },
+      /** Blocks as a whole first (0: the embedding, L + 1: the output head), then products of the worst. */
+      ranking: [
+        ...blocks.map(({ block, restored }) => ({ block, part: null, node: null, weights: [], restored })),
+        ...products.map(({ block, part, node, weights, restored }) => ({ block, part, node, weights, restored })),
+      ],
+      without,
+      exclude: namesOf(chosen),
+      kld_after: chosen.kld,
+      curve: curve.map(({ products, bytes, kld, perplexity }) => {
+        return { products: products.length, bytes, kld, perplexity };
+      }),
+      remedies: [{ name: 'exclude', kld: chosen.kld, perplexity: chosen.perplexity }],
+    };
+  },
+  file: (result, { text }) => listOf(result, text),
+});
+
+const quantisationJson = ({ by }: Pick<DoctorResult, 'by'>) =>
+  by.what === 'scheme' ? { scheme: by.scheme, against: null } : { scheme: null, against: by.model };
+
+/** The list as tools take it, and what it was made for. */
+function listOf(result: DoctorResult, text: NamedText) {
+  const { model, identity, windows, aim, kld, chosen } = result;
+  const names = namesOf(chosen);
+  const float = { activation: { dtype: ['fp32'] }, weight: { dtype: ['fp32'] } };
+  return {
+    made_for: {
+      model,
+      identity,
+      ...quantisationJson(result),
+      file: fileOf(text),
+      window: windows.window,
+      prefix: windows.prefix ?? null,
+      max_kld: aim,
+      kld: kld.mean,
+      kld_after: chosen.kld,
+    },
+    /** `onnxruntime.quantization` (`quantize_dynamic`, `quantize_static`, `MatMulNBitsQuantizer`) and Olive's passes. */
+    nodes_to_exclude: names,
+    /** `--extra_options int4_nodes_to_exclude=…` of onnxruntime-genai's model builder. */
+    int4_nodes_to_exclude: names.join(','),
+    /** `nncf.IgnoredScope(**ignored_scope)`. */
+    ignored_scope: { names },
+    /** `PostTrainingQuantConfig(op_name_dict=…)` of Intel Neural Compressor. */
+    op_name_dict: Object.fromEntries(names.map((name) => [name, float])),
+  };
+}

@@ -1,0 +1,157 @@
+/** What quantising costs and what excluding gives, without a file: held against the files that ONNX Runtime makes. */
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { comparePair } from '../../../src/engine/jobs/pair.js';
+import { restoreProducts } from '../../../src/engine/jobs/restore.js';
+import { loadModel } from '../../../src/engine/stages/loaded.js';
+import { StageRunner } from '../../../src/engine/stages/runner.js';
+import { saturates } from '../../../src/engine/stages/saturation.js';
+import { simulate } from '../../../src/engine/stages/simulated.js';
+import { diagnose, doctorConclusion } from '../../../src/experiments/doctor/compute.js';
+import { follow } from '../../../src/experiments/shared/text.js';
+import { dynamic, type Rewrite, schemes } from '../../../src/onnx/quantise.js';
+import references from '../../references/quantised.json';
+import {
+  boats,
+  budget,
+  demoModel,
+  finish,
+  fixtureModel,
+  off,
+  startEngine,
+  temporaryFolder,
+  text,
+} from '../../support/experiments.js';
+import { at, found, pairs } from '../../support/lists.js';
+
+const engine = startEngine();
+const saturating = await saturates();
+const llama = demoModel('llama');
+const [window, tokens] = [256, 510];
+
+async function sequencesOf() {
+  const { ids, prefix } = await engine.encode(llama, text(boats), { most: tokens });
+  const piece = window - 1;
+  return [0, 1].map((i) => ({ ids: [prefix ?? 0, ...ids.subarray(i * piece, (i + 1) * piece)], from: 1 }));
+}
+
+/** Mean KLD with nothing restored, and by variant with the products of these nodes as they were. */
+async function kldsOf(rewrite: Rewrite, variants: readonly (readonly string[])[]): Promise<number[]> {
+  const sequences = await sequencesOf();
+  const loaded = loadModel(llama);
+  const runners = {
+    reference: new StageRunner(loaded, 1),
+    model: new StageRunner(simulate(loaded, rewrite), 1),
+  };
+  const asked = { ...budget, reference: llama, by: { what: 'scheme', scheme: 'int8-dynamic' }, sequences } as const;
+  const klds: number[] = [];
+  await comparePair(runners, asked, async (event) => {
+    if (event.type === 'paired') for (const value of event.kld) klds.push(value);
+  });
+  const nodes: string[] = [];
+  await restoreProducts(runners, { ...asked, variants: [] }, async (event) => {
+    if (event.type === 'products') for (const { node } of event.products) nodes.push(node);
+  });
+  const sums = variants.map(() => 0);
+  const indices = variants.map((names) => names.map((name) => nodes.indexOf(name)));
+  if (variants.length > 0)
+    await restoreProducts(runners, { ...asked, variants: indices }, async (event) => {
+      if (event.type === 'restored') for (const [i, kld] of event.kld.entries()) sums[i] = (sums[i] ?? 0) + kld;
+    });
+  const mean = klds.reduce((sum, value) => sum + value, 0) / klds.length;
+  return [mean, ...sums.map((sum) => sum / klds.length)];
+}
+
+/** With `reduceRange` weights have 7 bits, with which no processor's sums saturate. */
+const simulated: readonly (readonly [scheme: string, reduceRange: boolean, rewrite: Rewrite])[] = [
+  ['int8-dynamic', false, schemes['int8-dynamic']],
+  ['int8-dynamic', true, dynamic(false, 64)],
+  ['int8-channel', true, dynamic(true, 64)],
+  ['int4-block32', false, schemes['int4-block32']],
+  ['int4-block128', false, schemes['int4-block128']],
+];
+
+describe.each(simulated)('%s (reduced range: %s)', (scheme, reduceRange, rewrite) => {
+  it('gives what the file gives that ONNX Runtime makes, also with nodes excluded', async ({ skip }) => {
+    skip(saturating && scheme.startsWith('int8') && !reduceRange, 'sums of products of bytes saturate here');
+    const rows = references.excluded.filter((row) => row.scheme === scheme && row.reduceRange === reduceRange);
+    expect(at(rows, 0).exclude).toEqual([]);
+    const lists = rows.slice(1).map(({ exclude }) => exclude);
+    const klds = await kldsOf(rewrite, lists);
+    for (const [i, [kld, row]] of pairs(klds, rows).entries())
+      expect(off(kld, row.kld), `${row.exclude.length} excluded`).toBeLessThan(i === 0 ? 0.02 : 0.05);
+    // The end of the story: what the doctor says to exclude leaves less than a quarter.
+    for (const kld of klds.slice(1)) expect(kld).toBeLessThan(at(klds, 0) / 4);
+  });
+});
+
+it('the product in which massive activations begin is found, and it alone is to be excluded', async () => {
+  const asked = { ...budget, text: text(boats), window: 64, tokens: 63 };
+  const result = await finish(
+    diagnose(engine, { ...asked, model: llama, by: { what: 'scheme', scheme: 'int8-dynamic' } }),
+  );
+  expect(at(result.blocks, 0).block).toBe(2);
+  expect(at(result.products, 0)).toMatchObject({ block: 2, part: 'mlp_out', node: '/blocks.1/mlp/down/MatMul' });
+  expect(result.chosen.products.map(({ node }) => node)).toEqual(['/blocks.1/mlp/down/MatMul']);
+  expect(result.chosen.kld).toBe(at(result.products, 0).restored);
+  expect(result.chosen.kld).toBeLessThanOrEqual(result.kld.mean / 4);
+  expect(result.of).toBe(57);
+  expect(doctorConclusion(result)).toMatch(
+    /Most is lost in block 2 .* Excluding one product of 57 \(\/blocks\.1\/mlp\/down\/MatMul\) brings that to/,
+  );
+});
+
+it('an aim that cannot be reached is said, with the best that was found', async () => {
+  const asked = { ...budget, text: text(boats), window: 24, tokens: 23 };
+  const by = { what: 'scheme', scheme: 'int4-block128' } as const;
+  const result = await finish(diagnose(engine, { ...asked, model: llama, by, aim: 0 }));
+  // With every product as it was nothing is left of what a scheme costs.
+  expect(at(result.curve, -1).products).toHaveLength(result.of);
+  expect(result.chosen.kld).toBeLessThan(1e-6);
+  // Below that nothing can be: what files cost beside their products.
+  expect(doctorConclusion({ ...result, aim: -1 })).toMatch(
+    /The aim of −1 cannot be reached by excluding products: the best that was found, 57 products of 57, brings that to/,
+  );
+  const counts = result.curve.map(({ products }) => products.length);
+  expect(counts).toEqual(counts.toSorted((a, b) => a - b));
+});
+
+it('products of another file are told, and all of a block restored are the block', async () => {
+  for (const [reference, model] of [
+    ['llama-ts-op17-sdpa', 'llama-int8-dynamic'],
+    ['llama-genai-fp32', 'llama-genai-int4'],
+  ] as const) {
+    const sequences = [{ ids: Array.from({ length: 20 }, (_, i) => (7 * i) % 160), from: 1 }];
+    const by = { what: 'file', model: fixtureModel(model) } as const;
+    const asked = { ...budget, reference: fixtureModel(reference), by, sequences };
+    const blocks: number[] = [];
+    for await (const event of follow(engine.restore({ ...asked, variants: [] })))
+      if (event.type === 'products') {
+        expect(event.without).toBe(0);
+        for (const { block } of event.products) blocks.push(block);
+      }
+    const ofBlock = (block: number) => blocks.flatMap((one, i) => (one === block ? [i] : []));
+    const swaps: number[] = [];
+    for await (const event of follow(engine.pair(asked)))
+      if (event.type === 'paired') for (const { restored } of event.swaps) swaps.push(restored);
+    const variants = [1, 2, 3, 4].map(ofBlock);
+    for await (const event of follow(engine.restore({ ...asked, variants })))
+      if (event.type === 'restored')
+        for (const [one, other] of pairs(event.kld, swaps.slice(1))) expect(off(one, other)).toBeLessThan(1e-3);
+  }
+});
+
+it('a file that is the model itself, and a model without products in single precision, are refused', async () => {
+  const asked = { ...budget, text: text(boats), window: 64, tokens: 63 };
+  const copy = join(await temporaryFolder(), 'model.onnx');
+  await copyFile(llama, copy);
+  await expect(finish(diagnose(engine, { ...asked, model: llama, by: { what: 'file', model: copy } }))).rejects.toThrow(
+    /is the model itself, or a copy of it: nothing was quantised; give the file that was made from it\.$/,
+  );
+  const half = loadModel(fixtureModel('llama-genai-fp16'));
+  expect(() => simulate(half, schemes['int4-block32'])).toThrow(
+    /cannot be quantised by a scheme: it has no MatMul of an activation with a weight in single precision/,
+  );
+  expect(found(half.linear(), ({ part }) => part === 'mlp_out').products.length).toBeGreaterThan(0);
+});
