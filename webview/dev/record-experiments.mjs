@@ -66,6 +66,7 @@ const given = {
   outliers: [{ text }],
   precision: [{ text }],
   'compare-quantised': [{ text, tokens: 2048, quantised: join(quantised, 'llama-int8/model.onnx') }],
+  doctor: [{ text, tokens: 510, against: join(quantised, 'llama-int8/model.onnx') }],
   lens: [{ text: sample }],
   streaming: [{ text, tokens: 2048 }],
   intervene: [{ text: sample }],

@@ -105,7 +105,8 @@ function listWarnings({ without, chosen, by, saturating }: DoctorResult): string
         : [
             `${counted(without, 'product')} of the model could not be told in the quantised file, and were not looked at.`,
           ]),
-    ...(saturating
+    // Of a file that was made it is remarked with every result.
+    ...(saturating && by.what === 'scheme'
       ? [
           'Sums of products of bytes saturate on this processor, which has no VNNI instructions: elsewhere the quantised model does better. Weights of 7 bits (reduce_range) do not saturate.',
         ]
