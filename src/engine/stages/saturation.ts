@@ -5,16 +5,17 @@
  */
 import { encodeModel } from '../../onnx/encode.js';
 import { indexGraph } from '../../onnx/graph.js';
-import { DataType, type Graph, type Model } from '../../onnx/model.js';
+import { DataType, type Graph, type Model, type Tensor } from '../../onnx/model.js';
+import { elementCount, readTensor } from '../../onnx/tensor.js';
 import { filled } from '../tensors/value.js';
 import { createSession } from './session.js';
 
 /** What there is to say of a model on this processor, in words of the kind that a summary's `missing` has. */
 export async function saturation(model: Model): Promise<readonly string[]> {
-  const count = saturable(model);
-  if (count === 0 || !(await saturates())) return [];
+  const weights = saturable(model);
+  if (!useAllBits(weights) || !(await saturates())) return [];
   return [
-    `8-bit products: ONNX Runtime’s saturate on this processor, which lacks VNNI instructions, and ${count} of this file’s are of unsigned by signed integers: it may give other numbers elsewhere. Quantise with reduce_range, or weights of type uint8, to have the same everywhere`,
+    `8-bit products: ONNX Runtime’s saturate on this processor, which lacks VNNI instructions, and ${weights.length} of this file’s are of unsigned by signed integers: it may give other numbers elsewhere. Quantise with reduce_range, or weights of type uint8, to have the same everywhere`,
   ];
 }
 
@@ -28,27 +29,45 @@ const operators: ReadonlyMap<string, { readonly weight: number; readonly zero?: 
   ['QGemm', { weight: 3, zero: 2 }],
 ]);
 
-/** How many products there are whose weights are signed and whose other operand is not. */
-function saturable({ graph }: Model): number {
+/** The largest weight of which two products with the largest activation, 255, still fit 16 bits. */
+const largestSafe = 64;
+
+/** Whether weights use all 8 bits. Quantisers make all of a file alike, so that the smallest tensor tells. */
+function useAllBits(weights: readonly Tensor[]): boolean {
+  const [first, ...others] = weights;
+  if (!first) return false;
+  const smallest = others.reduce(
+    (least, one) => (elementCount(one.dims) < elementCount(least.dims) ? one : least),
+    first,
+  );
+  const { buffer, byteOffset, byteLength } = readTensor(smallest);
+  return new Int8Array(buffer, byteOffset, byteLength).some((weight) => Math.abs(weight) > largestSafe);
+}
+
+/** The signed weights of products whose other operand is unsigned. */
+function saturable({ graph }: Model): readonly Tensor[] {
   const { producer } = indexGraph(graph);
-  const typeOf = (name: string | undefined) => (name === undefined ? undefined : graph.initializers.get(name)?.type);
-  const isSigned = (name: string | undefined) => typeOf(name) === DataType.int8;
-  const isUnsigned = (name: string | undefined) => typeOf(name) === DataType.uint8;
+  const constant = (name: string | undefined) => (name === undefined ? undefined : graph.initializers.get(name));
+  const isUnsigned = (name: string | undefined) => constant(name)?.type === DataType.uint8;
+  const signed = (name: string | undefined) => {
+    const tensor = constant(name);
+    return tensor?.type === DataType.int8 ? [tensor] : [];
+  };
   // ONNX Runtime makes a product of 8-bit integers of a float one between dequantised operands.
   const dequantised = (name: string | undefined) => {
     const node = name === undefined ? undefined : producer(name);
     return node?.op === 'DequantizeLinear' ? node.inputs : [];
   };
-  return graph.nodes.filter(({ op, inputs }) => {
+  return graph.nodes.flatMap(({ op, inputs }) => {
     const places = operators.get(op);
     if (places) {
       const { weight, zero } = places;
       // Without a zero point it is one of `DynamicQuantizeLinear`, which is unsigned.
-      return isSigned(inputs[weight]) && (zero === undefined || !isSigned(inputs[zero]));
+      return zero === undefined || signed(inputs[zero]).length === 0 ? signed(inputs[weight]) : [];
     }
-    if (op !== 'MatMul' && op !== 'Gemm') return false;
-    return isSigned(dequantised(inputs[1])[0]) && isUnsigned(dequantised(inputs[0])[2]);
-  }).length;
+    const isProduct = op === 'MatMul' || op === 'Gemm';
+    return isProduct && isUnsigned(dequantised(inputs[0])[2]) ? signed(dequantised(inputs[1])[0]) : [];
+  });
 }
 
 /** Rows and columns that every kernel takes its usual way for. */

@@ -40,7 +40,7 @@ async function isExact(): Promise<boolean> {
 }
 
 /** A product between dequantised operands, which ONNX Runtime computes in 8-bit integers. */
-function dequantised(activations: DataType): Model {
+function dequantised(activations: DataType, largest = 127): Model {
   const model = modelOf(
     `x8 = QuantizeLinear(x, s, z)
      a = DequantizeLinear(x8, s, z)
@@ -52,7 +52,7 @@ function dequantised(activations: DataType): Model {
   const typed = (name: string, type: DataType) => ({ ...initializer(name), type });
   const initializers = new Map(model.graph.initializers)
     .set('z', typed('z', activations))
-    .set('w8', typed('w8', DataType.int8));
+    .set('w8', { ...typed('w8', DataType.int8), data: new Uint8Array(64 * 8).fill(largest) });
   return { ...model, graph: { ...model.graph, initializers } };
 }
 
@@ -65,8 +65,9 @@ it.each(unsigned)('%s: is remarked where, and only where, they saturate', async 
   expect(await saturation(model)).toEqual((await isExact()) ? [] : [remark]);
 });
 
-it('is no matter of two unsigned or two signed operands, or of floats', async () => {
+it('is no matter of two unsigned or two signed operands, of weights of 7 bits, or of floats', async () => {
   expect(await saturation(withWeights(read('llama-int8-dynamic'), DataType.uint8))).toEqual([]);
   expect(await saturation(dequantised(DataType.int8))).toEqual([]);
+  expect(await saturation(dequantised(DataType.uint8, 64))).toEqual([]);
   expect(await saturation(read('llama-ts-op17-sdpa'))).toEqual([]);
 });
