@@ -10,6 +10,8 @@ export interface TableData {
   /** True where the caption stands above the table already. */
   readonly captioned?: boolean;
   readonly columns: readonly string[];
+  /** By column, whether it has words, which begin at the left. */
+  readonly words?: readonly boolean[];
   readonly rows: number;
   /** What stands in a row, by column. */
   cells(row: number): readonly string[];
@@ -58,6 +60,10 @@ export class Table extends LitElement {
       td:first-child {
         text-align: left;
         padding-left: 4px;
+      }
+      th.words,
+      td.words {
+        text-align: left;
       }
       thead th {
         position: sticky;
@@ -141,17 +147,21 @@ export class Table extends LitElement {
   }
 
   #header(name: string, column: number) {
-    if (this.data.order === undefined) return html`<th scope="col">${name}</th>`;
+    if (this.data.order === undefined) return html`<th scope="col" class=${this.#kind(column)}>${name}</th>`;
     const direction = this.sorted?.column === column ? this.sorted.direction : undefined;
     const said = direction === undefined ? 'none' : direction === 1 ? 'ascending' : 'descending';
     const arrow = direction === undefined ? '' : direction === 1 ? ' ↑' : ' ↓';
-    return html`<th scope="col" aria-sort=${said}>
+    return html`<th scope="col" class=${this.#kind(column)} aria-sort=${said}>
       <button
         @click=${() => {
           this.sorted = { column, direction: direction === -1 ? 1 : -1 };
         }}
       >${name}${arrow}</button>
     </th>`;
+  }
+
+  #kind(column: number): string {
+    return this.data.words?.[column] ? 'words' : '';
   }
 
   #row(row: number) {
@@ -166,7 +176,7 @@ export class Table extends LitElement {
       <th scope="row">
         ${selectable ? html`<button aria-pressed=${row === data.selected}>${first}</button>` : html`<span>${first}</span>`}
       </th>
-      ${others.map((cell) => html`<td>${cell}</td>`)}
+      ${others.map((cell, i) => html`<td class=${this.#kind(i + 1)}>${cell}</td>`)}
     </tr>`;
   }
 

@@ -12,7 +12,7 @@ const words = v.pipe(text, v.transform(visible));
 
 const column = v.object({
   name: words,
-  format: v.optional(v.picklist(['number', 'value', 'ratio', 'share', 'fixed', 'signed', 'plain'])),
+  format: v.optional(v.picklist(['number', 'value', 'ratio', 'share', 'fixed', 'signed', 'plain', 'words'])),
 });
 export type Column = Sent<typeof column>;
 /** How the numbers of a column are written; texts are written as they are. */
@@ -136,6 +136,7 @@ export function formatCell(value: CellValue, format: Format = 'number'): string 
     case 'signed':
       return `${value > 0 ? '+' : ''}${value.toFixed(2).replace('-', '−')}`;
     case 'plain':
+    case 'words':
       return `${value}`;
   }
 }

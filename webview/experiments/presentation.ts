@@ -166,6 +166,7 @@ function dataOf({ heading, columns, rows }: TablePart): TableData {
     caption: heading,
     captioned: true,
     columns: columns.map(({ name }) => name),
+    words: columns.map(({ format }) => format === 'words'),
     rows: rows.length,
     cells: (row) => columns.map(({ format }, column) => formatCell(rows[row]?.[column] ?? null, format)),
     order: numeric.some(Boolean) ? order : undefined,

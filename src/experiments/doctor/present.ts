@@ -42,7 +42,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
         columns: [
           { name: 'product' },
           { name: 'block', format: 'plain' },
-          { name: 'part' },
+          { name: 'part', format: 'words' },
           { name: 'nats' },
           { name: 'gain', format: 'share' },
         ],

@@ -54,8 +54,8 @@ export function presentPrecision(result: PrecisionResult, { text }: { readonly t
           { name: 'per token', format: 'share' },
           { name: 'row dispersion', format: 'ratio' },
           { name: 'excess kurtosis', format: 'number' },
-          { name: 'nodes' },
-          { name: 'weights' },
+          { name: 'nodes', format: 'words' },
+          { name: 'weights', format: 'words' },
         ],
         rows: products.map((one) => [
           inputName(one),
@@ -102,7 +102,7 @@ export function presentPrecision(result: PrecisionResult, { text }: { readonly t
             {
               kind: 'table' as const,
               heading: 'Nodes to keep in fp32 (node_block_list)',
-              columns: [{ name: 'node' }, { name: 'operator' }],
+              columns: [{ name: 'node' }, { name: 'operator', format: 'words' }],
               rows: keep.map(({ name, op }) => [name, op]),
             },
           ]),
