@@ -102,7 +102,7 @@ export function presentPrecision(result: PrecisionResult, { text }: { readonly t
             {
               kind: 'table' as const,
               heading: 'Nodes to keep in fp32 (node_block_list)',
-              columns: [{ name: 'node' }, { name: 'operator', format: 'words' }],
+              columns: [{ name: 'node' }, { name: 'operator' }],
               rows: keep.map(({ name, op }) => [name, op]),
             },
           ]),
