@@ -69,6 +69,8 @@ export const experimentRun = v.object({
   progress: v.optional(v.object({ done: real, of: whole, text })),
   presentation: v.optional(presentation),
   problem: v.optional(problem),
+  /** Whether there is what the experiment `saves`, beside its JSON. */
+  hasFile: v.optional(flag),
 });
 /** One run of an experiment, as far as it is. */
 export type ExperimentRun = Sent<typeof experimentRun>;
@@ -107,8 +109,9 @@ const experimentAction = v.variant('do', [
   v.strictObject({ do: v.literal('stop') }),
   v.strictObject({ do: v.literal('close'), run: whole }),
   v.strictObject({ do: v.literal('choose-text'), experiment: text, input: text }),
-  /** What programs get of it, or the table of one part. */
+  /** What programs get of it, what it `saves`, or the table of one part. */
   v.strictObject({ do: v.literal('save-json'), run: whole }),
+  v.strictObject({ do: v.literal('save-file'), run: whole }),
   v.strictObject({ do: v.literal('save-csv'), run: whole, part: whole }),
 ]);
 export type ExperimentAction = Sent<typeof experimentAction>;

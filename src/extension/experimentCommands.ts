@@ -106,6 +106,10 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
           const { experiment, json } = resultOf(action.run);
           return saved(await exportText(`${experiment}.sinkscope`, 'json', `${jsonOf(json, 2)}\n`));
         }
+        case 'save-file': {
+          const { experiment, file } = resultOf(action.run);
+          return file && saved(await exportText(experiment, 'json', `${jsonOf(file, 2)}\n`));
+        }
         case 'save-csv': {
           const { experiment, presentation } = resultOf(action.run);
           const part = presentation.parts[action.part];

@@ -14,9 +14,11 @@ import { visible } from '../visible.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Models } from './models.js';
 
-/** A run with what programs get of it: the JSON that the command line prints. Views are not sent that. */
+/** A run with what programs get of it: what the command line prints, and saves. Views are not sent that. */
 export interface KeptRun extends ExperimentRun {
   readonly json?: object;
+  /** As large as it likes, so that it goes with the window. */
+  readonly file?: object;
 }
 
 export type ExperimentsChange = { readonly type: 'runs' } | { readonly type: 'run'; readonly run: KeptRun };
@@ -83,8 +85,8 @@ export class Experiments implements vscode.Disposable {
         const { done, of, underWay = 0, presentation = now.presentation, json = now.json } = step.value;
         become({ progress: { done: done + underWay, of, text: progressInWords(step.value) }, presentation, json });
       }
-      const { presentation, json } = step.value;
-      end = { status: 'finished', presentation, json };
+      const { presentation, json, file } = step.value;
+      end = { status: 'finished', presentation, json, ...(file && { file, hasFile: true }) };
       this.log.info(visible(`${title}: ${presentation.sentence}`));
     } catch (error) {
       const problem = toProblem(error);

@@ -80,7 +80,7 @@ export class Store {
 
   /** Those that have ended, in the order given. */
   async saveExperiments(runs: readonly KeptRun[]): Promise<void> {
-    const ended = runs.filter(({ status }) => status !== 'running');
+    const ended = runs.flatMap(({ file, hasFile, ...run }) => (run.status === 'running' ? [] : [run]));
     await this.write(this.experiments, { version, runs: ended });
   }
 

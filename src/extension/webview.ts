@@ -133,7 +133,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
 }
 
 /** What a view gets of a run. */
-const told = ({ json, ...run }: KeptRun): ExperimentRun => run;
+const told = ({ json, file, ...run }: KeptRun): ExperimentRun => run;
 
 /** The bytes of the picture that `run` is about. */
 async function pictureOf(run: ShownRun | undefined): Promise<Uint8Array> {

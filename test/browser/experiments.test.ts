@@ -153,6 +153,15 @@ describe('a run', () => {
     expect(starts).toEqual(['PNG', 'PNG']);
   });
 
+  it('is saved as its own file, where it has one', async () => {
+    const { page, said } = await openExperiments({ experiments: 'doctor' });
+    const run = page.getByTestId('experiment-run');
+    await run.getByTitle('write the list of nodes to exclude as JSON, in the forms that quantisers take').click();
+    expect((await said('experiment')).map(({ action }) => action)).toMatchObject([{ do: 'save-file' }]);
+    const other = await openExperiments({ experiments: 'lens' });
+    expect(await other.page.getByTestId('experiment-run').getByRole('button', { name: 'save' }).count()).toBe(0);
+  });
+
   it('paints what grew otherwise than what shrank', async () => {
     const { page } = await openExperiments({ experiments: 'intervene' });
     const grid = page.locator('sinkscope-grid').first();

@@ -178,21 +178,37 @@ describe('experiments', () => {
     }
   });
 
-  it('is saved as the JSON that the command line prints', async () => {
-    const [workspace] = vscode.workspace.workspaceFolders ?? [];
-    assert.ok(workspace);
-    const file = vscode.Uri.joinPath(workspace.uri, 'perplexity.json');
-    const { number } = await run('perplexity', { text: boats, tokens: 300, window: 64 });
+  /** What an action writes to the file that its dialog is given. */
+  async function saved(action: { readonly do: 'save-json' | 'save-file'; readonly run: number }): Promise<unknown> {
+    const file = inWorkspace('saved.json');
     const { showSaveDialog } = vscode.window;
     Object.assign(vscode.window, { showSaveDialog: async () => file });
     try {
-      await vscode.commands.executeCommand('sinkscope.experimentAction', { do: 'save-json', run: number });
+      await vscode.commands.executeCommand('sinkscope.experimentAction', action);
+      return JSON.parse(readFileSync(file.fsPath, 'utf8'));
     } finally {
       Object.assign(vscode.window, { showSaveDialog });
+      rmSync(file.fsPath, { force: true });
     }
-    const saved = JSON.parse(readFileSync(file.fsPath, 'utf8'));
+  }
+
+  it('is saved as the JSON that the command line prints', async () => {
+    const { number } = await run('perplexity', { text: boats, tokens: 300, window: 64 });
     const options = ['--file', boats.fsPath, '--tokens', '300', '--window', '64', '--json'];
-    assert.deepEqual(saved, JSON.parse(await sinkscopeCli('perplexity', bundled('llama'), ...options)));
+    const printed = JSON.parse(await sinkscopeCli('perplexity', bundled('llama'), ...options));
+    assert.deepEqual(await saved({ do: 'save-json', run: number }), printed);
+  });
+
+  it('is saved as the file that the command line saves, where it has one', async () => {
+    const { number, hasFile } = await run('survey', { texts: boats, sequences: 4, length: 32, shard: '1/2' });
+    assert.equal(hasFile, true);
+    const part = inWorkspace('part.json').fsPath;
+    const options = ['--sequences', '4', '--length', '32', '--shard', '1/2', '--save', part];
+    await sinkscopeCli('survey', bundled('llama'), '--file', boats.fsPath, ...options);
+    const { file: _, ...written } = JSON.parse(readFileSync(part, 'utf8'));
+    const { file: __, ...kept } = (await saved({ do: 'save-file', run: number })) as { file: string };
+    assert.deepEqual(kept, written);
+    rmSync(part);
   });
 
   it('is there again after a reload, unless it was closed or has not ended', async () => {

@@ -109,6 +109,7 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'experiment', action: { do: 'close', run: 1 } },
   { type: 'experiment', action: { do: 'choose-text', experiment: 'lens', input: 'text' } },
   { type: 'experiment', action: { do: 'save-json', run: 1 } },
+  { type: 'experiment', action: { do: 'save-file', run: 1 } },
   { type: 'experiment', action: { do: 'save-csv', run: 1, part: 0 } },
 ];
 

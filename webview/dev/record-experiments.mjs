@@ -93,10 +93,10 @@ for (const { id, title, inputs, run } of experiments) {
   const steps = run(setup, { ...values, ...(chosen && { [chosen]: model }) }, new AbortController().signal);
   let step = await steps.next();
   while (!step.done) step = await steps.next();
-  const { presentation } = step.value;
+  const { presentation, file } = step.value;
   console.log(`${id}: ${presentation.sentence}`);
   const name = chosen ? `${title} · ${basename(dirname(model))}` : title;
-  runs.unshift({ number: runs.length + 1, experiment: id, title: name, status: 'finished', presentation });
+  runs.unshift({ number: runs.length + 1, experiment: id, title: name, status: 'finished', presentation, ...(file && { hasFile: true }) });
 }
 engine.dispose();
 await rm(planted, { recursive: true });

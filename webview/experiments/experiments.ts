@@ -96,6 +96,10 @@ export class ExperimentsPage extends LitElement {
     `;
   }
 
+  #saves({ experiment }: ExperimentRun): string | undefined {
+    return this.shown.experiments.find(({ id }) => id === experiment)?.saves;
+  }
+
   #run(run: ExperimentRun) {
     const { number, title, status, presentation, problem, progress } = run;
     const folded = this.folded.has(number);
@@ -110,6 +114,15 @@ export class ExperimentsPage extends LitElement {
                     ${folded ? 'show' : 'hide'}
                   </button>
                   <button class="quiet" @click=${() => this.#act({ do: 'save-json', run: number })}>json</button>`
+              : nothing
+          }
+          ${
+            run.hasFile
+              ? html`<button
+                  class="quiet"
+                  title=${this.#saves(run) ?? nothing}
+                  @click=${() => this.#act({ do: 'save-file', run: number })}
+                >save</button>`
               : nothing
           }
           <button class="quiet" aria-label="Close ${title}" @click=${() => this.#act({ do: 'close', run: number })}>close</button>
