@@ -12,8 +12,8 @@ type Update = Bias['heads'][number]['chosen'];
 type Pair = Bias['norms']['input'];
 
 /**
- * @throws SinkscopeError `input` where there is no such token or block, no query after the chosen keys, or the block's
- *   pattern or values were not found
+ * @throws SinkscopeError `input` where there is no such token or block, no query after the chosen keys, the block's
+ *   pattern or values were not found, or are not of all tokens at once
  */
 export const answerBias: Answerer<'bias'> = async (run, { layer, tokens: chosen }) => {
   const { loaded, tokens } = run;
@@ -25,6 +25,12 @@ export const answerBias: Answerer<'bias'> = async (run, { layer, tokens: chosen 
   const names = [values, weighed, keys, normed].filter((name) => name !== undefined);
   const found = await run.inside(layer, names);
 
+  if (pattern.queries !== tokens) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `Block ${layer} attends among ${pattern.queries} of the ${tokens} tokens at a time, so its update cannot be split by token.`,
+    });
+  }
   const columns = columnsOf(pattern);
   const picked = chosen === 'extra' ? columns.extra : chosen.map((token) => columns.offset + token);
   const from = Math.max(chosen === 'extra' ? 0 : greatest(chosen), 0) + 1;
