@@ -26,6 +26,7 @@ of weights weights --file "$boat" --calibrate "$pit" --tokens 2048
 of streaming streaming --file "$boat" --tokens 2048
 of survey survey --file "$boat" --sequences 20
 of outliers outliers --file "$boat"
+of precision precision --file "$boat"
 of lens lens --text "The capital of France is"
 of int8 compare-quantised "$models/smollm2-int8/model.onnx" --file "$boat" --tokens 1024
 of int4 compare-quantised "$models/smollm2-int4/model.onnx" --file "$boat" --tokens 1024

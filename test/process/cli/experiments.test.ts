@@ -115,7 +115,9 @@ it('weights saves the list that fine-tuning needs', async () => {
   const said = await printed('weights', 'llama', ...args);
   expect(said).toMatch(/^ +425 +−830 +largest$/m);
   for (const dim of result.random_dims) expect(said).toMatch(new RegExp(`^ +${dim} +random$`, 'm'));
-  expect(said).toMatch(/ · massive \|h\| > 100 and ≥ 1,000 × median · seed 0\nNo more than six .*\nThe last 92 tokens were left out/);
+  expect(said).toMatch(
+    / · massive \|h\| > 100 and ≥ 1,000 × median · seed 0\nNo more than six .*\nThe last 92 tokens were left out/,
+  );
 });
 
 describe('survey', () => {
