@@ -25,7 +25,13 @@ export function repositoryFile(...path: string[]): string {
 /** Opens `text` in an editor that has the focus. */
 export async function open(text: string): Promise<vscode.TextEditor> {
   const document = await vscode.workspace.openTextDocument({ content: text });
-  return vscode.window.showTextDocument(document, vscode.ViewColumn.One);
+  return active(await vscode.window.showTextDocument(document, vscode.ViewColumn.One));
+}
+
+/** The editor, once it is the active one. */
+async function active(editor: vscode.TextEditor): Promise<vscode.TextEditor> {
+  await until(() => vscode.window.activeTextEditor?.document === editor.document);
+  return editor;
 }
 
 /** Something in the folder that is open. */
@@ -39,11 +45,12 @@ export function inWorkspace(...path: string[]): vscode.Uri {
 export async function openFile(name: string, text: string): Promise<vscode.TextEditor> {
   const file = inWorkspace(name);
   await vscode.workspace.fs.writeFile(file, Buffer.from(text));
-  return vscode.window.showTextDocument(file, { viewColumn: vscode.ViewColumn.One });
+  return active(await vscode.window.showTextDocument(file, { viewColumn: vscode.ViewColumn.One }));
 }
 
 /** Runs the command on the active editor and gives the finished run. */
 export async function analyze({ analyses }: Api): Promise<ShownRun> {
+  await until(() => vscode.window.activeTextEditor !== undefined);
   await vscode.commands.executeCommand('sinkscope.analyze');
   const { run } = analyses;
   assert.ok(run, 'no run was made');
@@ -100,4 +107,7 @@ export async function configure(values: Record<string, unknown>): Promise<{ rest
 
 export async function closeEditors(): Promise<void> {
   await vscode.commands.executeCommand('workbench.action.closeAllEditors');
+  // What the window has done is told here later: an editor that is gone is none that the next test finds active.
+  await until(() => vscode.window.tabGroups.all.every(({ tabs }) => tabs.length === 0));
+  await until(() => vscode.window.activeTextEditor === undefined);
 }
