@@ -2,7 +2,7 @@
  * Products with a weight as a quantiser makes them, as nodes around the weight that the file has: ONNX Runtime rounds
  * it when it makes a session, so that nothing is written or held that the file does not have.
  */
-import { type Attribute, DataType, type Model, type Node, type Tensor } from './model.js';
+import { type Attribute, DataType, type Model, type Node } from './model.js';
 
 /** What a scheme makes the nodes of one product with. */
 interface Build {
@@ -109,9 +109,10 @@ export interface Quantisable {
  */
 export function withProducts(model: Model, rewrite: Rewrite, products: readonly Quantisable[]): Model {
   const initializers = new Map(model.graph.initializers);
-  const constant = (tensor: Omit<Tensor, 'name'>): string => {
-    const name = `quantised/${tensor.type}/${tensor.dims.join('x')}/${Buffer.from(bytesOf(tensor)).toString('hex')}`;
-    initializers.set(name, { ...tensor, name });
+  const constant = (type: DataType, dims: readonly number[], { buffer }: NodeJS.TypedArray): string => {
+    const data = new Uint8Array(buffer);
+    const name = `quantised/${type}/${dims.join('x')}/${Buffer.from(data).toString('hex')}`;
+    initializers.set(name, { name, type, dims, data });
     return name;
   };
   const byOutput = new Map(products.map((product) => [product.node.outputs[0], product]));
@@ -127,7 +128,7 @@ export function withProducts(model: Model, rewrite: Rewrite, products: readonly 
     };
     const node: Build['node'] = (op, inputs, attributes) => several(op, inputs, 1, attributes)[0] ?? '';
     const integers: Build['integers'] = (values) =>
-      constant({ type: DataType.int64, dims: [values.length], data: bytes(BigInt64Array.from(values, BigInt)) });
+      constant(DataType.int64, [values.length], BigInt64Array.from(values, BigInt));
     const [x = '', weight = ''] = old.inputs;
     const result = rewrite(
       {
@@ -137,9 +138,9 @@ export function withProducts(model: Model, rewrite: Rewrite, products: readonly 
         floats: (values) => {
           const list = [values].flat();
           const dims = typeof values === 'number' ? [] : [list.length];
-          return constant({ type: DataType.float, dims, data: bytes(Float32Array.from(list)) });
+          return constant(DataType.float, dims, Float32Array.from(list));
         },
-        zero: constant({ type: DataType.int8, dims: [], data: Uint8Array.of(0) }),
+        zero: constant(DataType.int8, [], Uint8Array.of(0)),
         reduce: (op, value, axis) => {
           const keepdims = { keepdims: { kind: 'int', value: axis === undefined ? 0n : 1n } } as const;
           if (axis === undefined) return node(op, [value], keepdims);
@@ -160,6 +161,3 @@ export function withProducts(model: Model, rewrite: Rewrite, products: readonly 
 /** The last node made gives what the product gave. */
 const renamed = ({ outputs }: Node, result: string, { outputs: [name = ''] }: Node) =>
   outputs.map((output) => (output === result ? name : output));
-
-const bytes = ({ buffer }: { readonly buffer: ArrayBufferLike }) => new Uint8Array(buffer);
-const bytesOf = ({ data }: Omit<Tensor, 'name'>) => (data instanceof Uint8Array ? data : new Uint8Array());

@@ -1,6 +1,12 @@
 /** The arithmetic mean; NaN of none. */
 export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+  return sum(values) / values.length;
+}
+
+export function sum(values: Iterable<number>): number {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
 }
 
 /** The value below which the share `q` of them is, between two of them in proportion (NumPy's `quantile`); NaN of none, and where one is NaN. */

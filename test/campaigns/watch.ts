@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { idleBounds } from '../../src/engine/jobs/bounds.js';
+import { sum } from '../../src/statistics/numbers.js';
 
 /** The project's folder: programs are bundled to a folder as deep as this one. */
 export const root = join(import.meta.dirname, '../..');
@@ -70,8 +71,6 @@ function queueTimesOf(pid: number): [string, number][] {
     Number(read(`/proc/${pid}/task/${id}/schedstat`).split(' ')[1] ?? 0) / 1e6,
   ]);
 }
-
-const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
 
 /** How many files a process has open. */
 export function openFiles(pid: number): number {

@@ -17,6 +17,18 @@ export interface GraphParts {
   readonly shapes?: Readonly<Record<string, readonly (number | string | null)[]>>;
 }
 
+/** The attention of a block, one head, from h0 to h1; `square` is a weight. */
+export const attentionLines = `
+  q = MatMul(h0, square)
+  k = MatMul(h0, square)
+  v = MatMul(h0, square)
+  keys = Transpose(k) perm=0,2,1
+  raw = MatMul(q, keys)
+  pattern = Softmax(raw) axis=-1
+  mixed = MatMul(pattern, v)
+  projected = MatMul(mixed, square)
+  h1 = Add(h0, projected)`;
+
 /** The nodes of these lines, in their order. */
 export function nodesOf(text: string): Node[] {
   return text

@@ -5,7 +5,6 @@
 import type { Anatomy } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
 import { greatest } from '../../statistics/numbers.js';
-import { checkIds } from '../../tokens/tokenizer.js';
 import type {
   MeasuredEvent,
   MeasureRequest,
@@ -15,17 +14,16 @@ import type {
   Variant,
 } from '../contract/measure.js';
 import { makeFeeds } from '../inputs/feeds.js';
-import { checkRows } from '../inputs/rows.js';
 import { isCausal } from '../stages/causal.js';
 import { forward, type Lane, statesHeld } from '../stages/forward.js';
-import { Head } from '../stages/head.js';
+import { type Head, withHead } from '../stages/head.js';
 import { createLossSession, type LossSession } from '../stages/losses.js';
 import { chooseDial, logitRows, stateBytes } from '../stages/memory.js';
 import { cutsOf, valueAt } from '../stages/patched.js';
-import { makePlan } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
 import type { Values } from '../tensors/value.js';
 import { progressOf } from './progress.js';
+import { checkSequences } from './sequences.js';
 
 /**
  * Scores every sequence under its variants, sequence by sequence.
@@ -75,7 +73,7 @@ export async function measure(
  * @throws SinkscopeError as {@link measure}
  */
 export async function checkScored(runner: StageRunner, sequences: readonly Sequence[]): Promise<void> {
-  const { anatomy, predicts, summary, file } = runner.loaded;
+  const { predicts, file } = runner.loaded;
   if (!predicts) {
     throw new SinkscopeError({
       code: 'input',
@@ -83,16 +81,11 @@ export async function checkScored(runner: StageRunner, sequences: readonly Seque
       message: `${file} predicts no tokens: it has no output head over a vocabulary, so there is no perplexity.`,
     });
   }
-  checkRows(anatomy.rows, file);
-  const longest = longestOf(sequences);
-  if (summary.context !== undefined && longest > summary.context) {
-    throw new SinkscopeError({
-      code: 'too-long',
-      message: `A window of ${longest} tokens is longer than the model's context of ${summary.context}; choose a shorter one.`,
-      limit: { tokens: longest, context: summary.context },
-    });
-  }
-  for (const { ids } of sequences) checkIds(ids, summary.vocabulary);
+  checkSequences(
+    runner.loaded,
+    sequences.map(({ ids }) => ids),
+    'A window',
+  );
   if (!(await isCausal(runner, sequences[0]?.ids ?? []))) {
     throw new SinkscopeError({
       code: 'input',
@@ -106,19 +99,16 @@ const longestOf = (sequences: readonly Sequence[]) => greatest(sequences.map(({ 
 
 /** Where the blocks are cut for all variants alike, and how many sequences go through them together. */
 function prepare(runner: StageRunner, { sequences, memory }: MeasureRequest) {
-  const { anatomy, model, summary } = runner.loaded;
+  const { anatomy, summary } = runner.loaded;
   const { layers } = anatomy;
-  const logits = anatomy.unembedding?.logits ?? anatomy.output;
-  const plan = makePlan(model.graph, anatomy, new Map(), [logits]);
-  const stage = plan.stages.find(({ first }) => first > layers);
-  if (!stage) throw new Error('the head has no stage');
+  const { plan, head } = withHead(runner, logitRows(anatomy, memory));
   const everyBlock = Array.from({ length: layers + 1 }, (_, block) => block);
   const cuts = sequences.flatMap(({ variants }) =>
     variants.flatMap(({ attention, interventions }) => (attention ? everyBlock : cutsOf(interventions))),
   );
   const ends = [...new Set([...cuts, layers])].sort((a, b) => a - b);
   const stagesOf = (blocks: readonly number[]) => plan.cut(blocks).filter(({ last }) => last <= layers);
-  const lasting = stage.inputs;
+  const lasting = head.stage.inputs;
   const tokens = longestOf(sequences);
   const lanes = 1 + greatest(sequences.map(({ variants }) => variants.filter(isChanged).length));
   const dial = chooseDial({
@@ -132,7 +122,7 @@ function prepare(runner: StageRunner, { sequences, memory }: MeasureRequest) {
     held: lanes * statesHeld(plan, stagesOf(everyBlock), lasting) * stateBytes(anatomy, tokens),
   });
   return {
-    head: new Head(runner, stage, valueAt(anatomy, 'resid_post', layers), logits, logitRows(anatomy, memory)),
+    head,
     dial,
     course: { plan, stages: stagesOf(dial.keep ? ends : everyBlock), keep: dial.keep, lasting },
   };

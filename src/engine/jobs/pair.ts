@@ -4,7 +4,7 @@
  * one of the model's among the file's.
  */
 import { SinkscopeError } from '../../errors.js';
-import { greatest } from '../../statistics/numbers.js';
+import { greatest, sum } from '../../statistics/numbers.js';
 import type { ProgressEvent, Sequence } from '../contract/measure.js';
 import type { PairedEvent, PairRequest } from '../contract/pair.js';
 import { makeFeeds } from '../inputs/feeds.js';
@@ -16,17 +16,7 @@ import type { StageRunner } from '../stages/runner.js';
 import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
 import { checkScored } from './measure.js';
 import { progressOf } from './progress.js';
-import {
-  checkAlike,
-  handedOver,
-  type Side,
-  type Sided,
-  scoredParts,
-  sides,
-  sum,
-  type Track,
-  trackOf,
-} from './tracks.js';
+import { checkAlike, handedOver, type Side, type Sided, scoredParts, sides, type Track, trackOf } from './tracks.js';
 
 /** A lane, and its hidden state after the last stage that it went through. */
 interface Walked extends Lane {
@@ -97,7 +87,7 @@ function heldBytes(tracks: Sided<Track>, tokens: number): number {
     const { anatomy } = runner.loaded;
     return stateBytes(anatomy, tokens) * (statesHeld(plan, stages, head.stage.inputs) + anatomy.layers + 2);
   });
-  return bytes.reduce((sum, one) => sum + one, 0);
+  return sum(bytes);
 }
 
 function pairOf(tracks: Sided<Track>, sequence: Sequence): Pair {

@@ -3,18 +3,15 @@
  * products with a weight read and give. Each is reduced while it is there.
  */
 import type { LinearInput } from '../../anatomy/linear.js';
-import { SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { countAbove } from '../../statistics/int8.js';
 import { roundingCosts } from '../../statistics/rounding.js';
-import { checkIds } from '../../tokens/tokenizer.js';
 import type { ProgressEvent } from '../contract/measure.js';
 import type { PrecisionEvent, PrecisionPoint, PrecisionRequest, ProductInput } from '../contract/precision.js';
 import { makeFeeds } from '../inputs/feeds.js';
-import { checkRows } from '../inputs/rows.js';
 import { forward, type Lane } from '../stages/forward.js';
-import { Head } from '../stages/head.js';
+import { type Head, withHead } from '../stages/head.js';
 import { chooseDial, logitRows } from '../stages/memory.js';
 import { overflowing } from '../stages/overflowing.js';
 import { makePlan } from '../stages/plan.js';
@@ -22,6 +19,7 @@ import type { StageRunner } from '../stages/runner.js';
 import { type RowVectors, rowVectors } from '../tensors/along.js';
 import { floats, rowsOf, sliceRows, type Value, type Values } from '../tensors/value.js';
 import { progressOf } from './progress.js';
+import { checkSequences } from './sequences.js';
 
 /** The largest number of half precision. */
 const largestHalf = 65_504;
@@ -49,15 +47,7 @@ export async function tellPrecision(
   const { loaded } = runner;
   const { anatomy, model, summary } = loaded;
   const { ids, memory } = request;
-  if (summary.context !== undefined && ids.length > summary.context) {
-    throw new SinkscopeError({
-      code: 'too-long',
-      message: `The sequence of ${ids.length} tokens is longer than the model's context of ${summary.context}; choose a shorter one.`,
-      limit: { tokens: ids.length, context: summary.context },
-    });
-  }
-  checkIds(ids, summary.vocabulary);
-  checkRows(anatomy.rows, loaded.file);
+  checkSequences(loaded, [ids], 'The sequence');
   const wanted = wantedOf(runner);
   const unmeasured = loaded.linear().length - wanted.filter(({ input }) => input).length;
   const taps = new Map<number, string[]>();
@@ -188,12 +178,8 @@ function cropped(vectors: RowVectors, { tokens, positions }: Rows): RowVectors {
 
 /** The output head, where it gives scores over a vocabulary. */
 function headOf(runner: StageRunner, memory: number): Head | undefined {
-  const { anatomy, model, predicts } = runner.loaded;
-  const logits = anatomy.unembedding?.logits;
-  if (!predicts || logits === undefined) return undefined;
-  const stage = makePlan(model.graph, anatomy, new Map(), [logits]).stages.find(({ first }) => first > anatomy.layers);
-  const residual = anatomy.blocks.at(-1)?.residPost ?? anatomy.embedding;
-  return stage && new Head(runner, stage, residual, logits, logitRows(anatomy, memory));
+  const { anatomy, predicts } = runner.loaded;
+  return predicts ? withHead(runner, logitRows(anatomy, memory)).head : undefined;
 }
 
 async function logitsEvent(head: Head, values: Values, tokens: number, block: number): Promise<PrecisionEvent> {

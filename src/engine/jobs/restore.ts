@@ -2,9 +2,8 @@
  * A quantised model of which some products are computed as they were: what excluding them from quantisation gives.
  * Each such run begins where the quantised one is before the first of them.
  */
-import { DataType, type Node } from '../../onnx/model.js';
-import { float32ToFloat16 } from '../../statistics/half.js';
-import { greatest, least } from '../../statistics/numbers.js';
+import type { DataType, Node } from '../../onnx/model.js';
+import { greatest, least, sum } from '../../statistics/numbers.js';
 import type { ProgressEvent } from '../contract/measure.js';
 import type { ProductsEvent, RestoredEvent, RestoreRequest } from '../contract/restore.js';
 import { makeFeeds } from '../inputs/feeds.js';
@@ -16,10 +15,10 @@ import { sequencesTogether, stateBytes } from '../stages/memory.js';
 import type { Replacement } from '../stages/replaced.js';
 import type { StageRunner } from '../stages/runner.js';
 import { saturates } from '../stages/saturation.js';
-import { floats, type Value, type Values } from '../tensors/value.js';
+import { floats, type Value, type Values, withFloats } from '../tensors/value.js';
 import { checkScored } from './measure.js';
 import { progressOf } from './progress.js';
-import { checkAlike, handedOver, type Sided, scoredParts, sum, type Track, trackOf } from './tracks.js';
+import { checkAlike, handedOver, type Sided, scoredParts, type Track, trackOf } from './tracks.js';
 
 /**
  * Tells the products, then runs every sequence under the variants.
@@ -171,9 +170,7 @@ function replacementOf({ reference }: Sided<Track>, product: Counterpart): Repla
 
 /** `value` in single or half precision. */
 function inType(value: Value, type: DataType): Value {
-  if (value.type === type) return value;
-  const data = floats(value);
-  return { ...value, type, data: type === DataType.float16 ? float32ToFloat16(data) : data };
+  return value.type === type ? value : withFloats({ ...value, type }, floats(value));
 }
 
 /** The reference's output head on the last hidden state of a run of the other file. */

@@ -1,10 +1,8 @@
 /** One run, and the largest entries around the last product of every MLP (arXiv:2411.07191). */
 import { hiddenStatistics } from '../../statistics/hidden.js';
-import { checkIds } from '../../tokens/tokenizer.js';
 import type { ProgressEvent } from '../contract/measure.js';
 import type { SpikesEvent, SpikesRequest } from '../contract/spikes.js';
 import { makeFeeds } from '../inputs/feeds.js';
-import { checkRows } from '../inputs/rows.js';
 import { forward, type Lane } from '../stages/forward.js';
 import { chooseDial } from '../stages/memory.js';
 import { makePlan, type Stage } from '../stages/plan.js';
@@ -12,12 +10,13 @@ import type { StageRunner } from '../stages/runner.js';
 import { lastMlpProduct } from '../stages/scalars.js';
 import { floats, rowsOf, type Value, withFloats } from '../tensors/value.js';
 import { progressOf } from './progress.js';
+import { checkSequences } from './sequences.js';
 
 /**
  * Runs the sequence and emits, block by block, what its MLP's last product reads and gives most of.
  *
  * @param runner of the model without the scalars that are to be 0
- * @throws SinkscopeError `input` for an id out of range, or where rows are no tokens
+ * @throws SinkscopeError as {@link checkSequences}
  */
 export async function findSpikes(
   runner: StageRunner,
@@ -26,8 +25,7 @@ export async function findSpikes(
 ): Promise<void> {
   const { loaded } = runner;
   const { anatomy, model, summary } = loaded;
-  checkIds(ids, summary.vocabulary);
-  checkRows(anatomy.rows, loaded.file);
+  checkSequences(loaded, [ids], 'The sequence');
   const products = new Map(
     anatomy.blocks.flatMap((_, index) => {
       const product = lastMlpProduct(loaded, index + 1);

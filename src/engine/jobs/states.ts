@@ -4,11 +4,9 @@ import { hiddenStatistics } from '../../statistics/hidden.js';
 import { countAbove, int8Errors, nearest, stateDifference } from '../../statistics/int8.js';
 import { greatest } from '../../statistics/numbers.js';
 import type { HiddenStatistics } from '../../statistics/statistics.js';
-import { checkIds } from '../../tokens/tokenizer.js';
 import type { ProgressEvent } from '../contract/measure.js';
 import type { MeanEvent, Place, ReducedState, StatesEvent, StatesRequest } from '../contract/states.js';
 import { makeFeeds } from '../inputs/feeds.js';
-import { checkRows } from '../inputs/rows.js';
 import { forward, statesHeld } from '../stages/forward.js';
 import type { LoadedModel } from '../stages/loaded.js';
 import { chooseDial, reducedBytes, stateBytes } from '../stages/memory.js';
@@ -17,6 +15,7 @@ import { group, makePlan } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
 import { floats, rowsOf, sliceRows } from '../tensors/value.js';
 import { progressOf } from './progress.js';
+import { checkSequences } from './sequences.js';
 
 /** How many of the entries that are nearest to the median are given. */
 const middleCount = 16;
@@ -135,16 +134,8 @@ async function* visits(
   const { loaded } = runner;
   const { anatomy, model, summary } = loaded;
   const { sequences, mean } = request;
-  checkRows(anatomy.rows, loaded.file);
+  checkSequences(loaded, sequences, 'A sequence');
   const longest = greatest(sequences.map(({ length }) => length));
-  if (summary.context !== undefined && longest > summary.context) {
-    throw new SinkscopeError({
-      code: 'too-long',
-      message: `A sequence of ${longest} tokens is longer than the model's context of ${summary.context}; choose a shorter one.`,
-      limit: { tokens: longest, context: summary.context },
-    });
-  }
-  for (const ids of sequences) checkIds(ids, summary.vocabulary);
   const places = placesOf(loaded, request);
   const names = places.map(({ point, block }) => valueAt(anatomy, point, block));
   const taps = new Map<number, string[]>();

@@ -1,11 +1,11 @@
 /** A model and a file made from it, as two tracks that are run side by side. */
+import { residualPoints } from '../../anatomy/homes.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Sequence } from '../contract/measure.js';
 import { type DivergenceSession, divergenceCopies, type RowDivergences } from '../stages/divergence.js';
-import { Head } from '../stages/head.js';
+import { type Head, withHead } from '../stages/head.js';
 import { logitRows } from '../stages/memory.js';
-import { valueAt } from '../stages/patched.js';
-import { makePlan, type Plan, type Stage } from '../stages/plan.js';
+import type { Plan, Stage } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
 import { floats, sliceRows, type Value, type Values, withFloats } from '../tensors/value.js';
 
@@ -41,19 +41,15 @@ export function checkAlike({ reference, model }: Sided<StageRunner>): void {
 
 /** @param memory bytes of the budget */
 export function trackOf(runner: StageRunner, memory: number): Track {
-  const { anatomy, model } = runner.loaded;
-  const logits = anatomy.unembedding?.logits ?? anatomy.output;
-  const plan = makePlan(model.graph, anatomy, new Map(), [logits]);
-  const head = plan.stages.find(({ first }) => first > anatomy.layers);
-  if (!head) throw new Error('the head has no stage');
-  const residuals = Array.from({ length: anatomy.layers + 1 }, (_, block) => valueAt(anatomy, 'resid_post', block));
+  const { anatomy } = runner.loaded;
   const rows = Math.max(1, Math.floor(logitRows(anatomy, memory) / divergenceCopies));
+  const { plan, head } = withHead(runner, rows);
   return {
     runner,
     plan,
     stages: plan.stages.filter(({ last }) => last <= anatomy.layers),
-    head: new Head(runner, head, residuals.at(-1) ?? '', logits, rows),
-    residuals,
+    head,
+    residuals: residualPoints(anatomy),
   };
 }
 
@@ -100,12 +96,6 @@ export async function* scoredParts(
     };
   }
 }
-
-export const sum = (values: Iterable<number>): number => {
-  let total = 0;
-  for (const value of values) total += value;
-  return total;
-};
 
 function checkFinite({ runner }: Track, logits: Float32Array): void {
   if (!logits.some(Number.isNaN)) return;

@@ -5,7 +5,8 @@ import type { Prediction } from '../contract/events.js';
 import { firstCopy } from '../tensors/layout.js';
 import type { Values } from '../tensors/value.js';
 import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
-import type { Stage } from './plan.js';
+import { valueAt } from './patched.js';
+import { makePlan, type Plan, type Stage } from './plan.js';
 import type { StageRunner } from './runner.js';
 
 const topPredictions = 10;
@@ -15,6 +16,20 @@ export interface LogitPart {
   readonly from: number;
   readonly to: number;
   readonly logits: Float32Array;
+}
+
+/**
+ * A model's plan up to its output head, and that head.
+ *
+ * @param rows of logits that are computed at once, see {@link logitRows}
+ */
+export function withHead(runner: StageRunner, rows: number): { readonly plan: Plan; readonly head: Head } {
+  const { anatomy, model } = runner.loaded;
+  const output = anatomy.unembedding?.logits ?? anatomy.output;
+  const plan = makePlan(model.graph, anatomy, new Map(), [output]);
+  const stage = plan.stages.find(({ first }) => first > anatomy.layers);
+  if (!stage) throw new Error('the head has no stage');
+  return { plan, head: new Head(runner, stage, valueAt(anatomy, 'resid_post', anatomy.layers), output, rows) };
 }
 
 export class Head {

@@ -24,7 +24,6 @@ export function lastMlpProduct({ linear }: LoadedModel, block: number): LinearPr
  * @throws SinkscopeError `input` for a block whose MLP does not end in one plain product, or an index outside of it
  */
 export function withoutScalars(loaded: LoadedModel, scalars: readonly WeightScalar[]): LoadedModel {
-  if (scalars.length === 0) return loaded;
   const graph = scalars.reduce((graph, scalar) => withoutScalar(loaded, graph, scalar), loaded.model.graph);
   return { ...loaded, model: { ...loaded.model, graph } };
 }

@@ -12,16 +12,8 @@ export const outliers = define({
   help: 'show outlier features beside massive activations, and what they cost in int8 at every layer',
   inputs: {
     model: shared.model,
-    text: { ...shared.text, help: 'a UTF-8 text file' },
-    tokens: {
-      kind: 'whole',
-      label: 'First tokens only',
-      flag: '--tokens <N>',
-      help: 'run the first N tokens, prefix included',
-      unit: 'tokens',
-      least: 1,
-      default: 256,
-    },
+    text: shared.piece,
+    tokens: shared.firstTokens,
   },
   run({ engine, ...setup }, { text, ...values }, signal) {
     return findOutliers(engine, { ...setup, ...values, text: text.text }, signal);

@@ -13,16 +13,8 @@ export const precision = define({
   help: 'show what int8 costs at the input of every product, and whether activations fit fp16, bf16 and fp8',
   inputs: {
     model: shared.model,
-    text: { ...shared.text, help: 'a UTF-8 text file' },
-    tokens: {
-      kind: 'whole',
-      label: 'First tokens only',
-      flag: '--tokens <N>',
-      help: 'run the first N tokens, prefix included',
-      unit: 'tokens',
-      least: 1,
-      default: 256,
-    },
+    text: shared.piece,
+    tokens: shared.firstTokens,
   },
   run({ engine, ...setup }, { text, ...values }, signal) {
     return measurePrecision(engine, { ...setup, ...values, text: text.text }, signal);

@@ -1,6 +1,6 @@
 /** How far a file is from the model that it was made from, summed over windows. */
 import type { PairedEvent } from '../../engine/contract/pair.js';
-import { greatest, mean, quantile } from '../../statistics/numbers.js';
+import { greatest, mean, quantile, sum } from '../../statistics/numbers.js';
 
 /** KL(model ‖ file) of the next token's distributions over scored tokens, in nats. */
 export interface Kld {
@@ -43,7 +43,6 @@ export interface Divergence {
 export function divergenceOf(windows: readonly PairedEvent[]): Divergence {
   const klds = windows.flatMap(({ kld }) => [...kld]);
   const changes = windows.flatMap(({ change }) => [...change]);
-  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
   const overWindows = <K extends 'states' | 'swaps'>(key: K, i: number, of: (one: PairedEvent[K][number]) => number) =>
     sum(windows.flatMap((window) => window[key].slice(i, i + 1).map(of)));
   const decibels = (signal: number, noise: number) => 10 * Math.log10(signal / noise);

@@ -63,7 +63,20 @@ const calibration = {
   help: 'another UTF-8 text file, to find the entries and their means on',
 } as const;
 
-/** One text that is run at once. */
-const prompt = { ...text, help: 'a UTF-8 text file', prompt: true } as const;
+/** One text of which a part is run, in one piece. */
+const piece = { ...text, help: 'a UTF-8 text file' } as const;
 
-export const shared = { model, text, prompt, calibration, window, stride, tokens, seed } as const;
+const firstTokens = {
+  kind: 'whole',
+  label: 'First tokens only',
+  flag: '--tokens <N>',
+  help: 'run the first N tokens, prefix included',
+  unit: 'tokens',
+  least: 1,
+  default: 256,
+} as const;
+
+/** One text that is run at once. */
+const prompt = { ...piece, prompt: true } as const;
+
+export const shared = { model, text, piece, prompt, calibration, window, stride, tokens, firstTokens, seed } as const;

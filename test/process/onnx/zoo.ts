@@ -1,9 +1,13 @@
 /** Feeds and reference tensors of fixtures, and ONNX Runtime on encoded models. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { expect } from 'vitest';
+import { extract } from '../../../src/onnx/extract.js';
 import { indexGraph } from '../../../src/onnx/graph.js';
-import type { Graph, ValueInfo } from '../../../src/onnx/model.js';
+import type { Graph, Model, ValueInfo } from '../../../src/onnx/model.js';
+import { prepare } from '../../../src/onnx/prepare.js';
+import { readModel } from '../../../src/onnx/read.js';
 import { float16ToFloat32 } from '../../../src/statistics/half.js';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
 import { fixture } from '../../support/files.js';
@@ -76,6 +80,17 @@ export async function run(
   const results = await session.run(taken);
   await session.release();
   return results;
+}
+
+/** The model of `bytes` prepared, whose y is that of ONNX Runtime on the file as it is, which is written to `file`. */
+export async function preparedAsFile(file: string, bytes: Uint8Array, feeds: Tensors): Promise<Model> {
+  writeFileSync(file, bytes);
+  const flat = prepare(readModel(file));
+  const expected = await run(file, feeds);
+  const actual = await run(extract(flat, { inputs: flat.graph.inputs, outputs: ['y'] }), feeds);
+  expect(actual.y?.data).toEqual(expected.y?.data);
+  expect(actual.y?.dims).toEqual(expected.y?.dims);
+  return flat;
 }
 
 /** The graph inputs that `output` is computed from where `given` is fed. */

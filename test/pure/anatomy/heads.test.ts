@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { recognise } from '../../../src/anatomy/recognise.js';
 import { DataType } from '../../../src/onnx/model.js';
-import { modelOf } from '../../support/graph.js';
+import { attentionLines, modelOf } from '../../support/graph.js';
 
 type Shape = readonly (number | string | null)[];
 const whole: Shape = ['batch', 'tokens'];
@@ -23,15 +23,7 @@ function found({ start = 'h0 = Gather(table, input_ids)', head = 'out = MatMul(h
   return recognise(
     modelOf(
       `${start}
-       q = MatMul(h0, square)
-       k = MatMul(h0, square)
-       v = MatMul(h0, square)
-       keys = Transpose(k) perm=0,2,1
-       raw = MatMul(q, keys)
-       pattern = Softmax(raw) axis=-1
-       mixed = MatMul(pattern, v)
-       projected = MatMul(mixed, square)
-       h1 = Add(h0, projected)
+       ${attentionLines}
        up = MatMul(h1, wide)
        inner = Relu(up)
        down = MatMul(inner, back)

@@ -5,7 +5,7 @@ import { type LinearInput, type LinearPart, linearInputs } from '../../../src/an
 import { recognise } from '../../../src/anatomy/recognise.js';
 import { prepare } from '../../../src/onnx/prepare.js';
 import { readModel } from '../../../src/onnx/read.js';
-import { modelOf } from '../../support/graph.js';
+import { attentionLines, modelOf } from '../../support/graph.js';
 import { at, found } from '../../support/lists.js';
 import { folders } from '../../zoo/known.js';
 
@@ -111,15 +111,7 @@ describe('operators', () => {
     const model = prepare(
       modelOf(
         `h0 = Gather(table, ids)
-         q = MatMul(h0, square)
-         k = MatMul(h0, square)
-         v = MatMul(h0, square)
-         keys = Transpose(k) perm=0,2,1
-         raw = MatMul(q, keys)
-         pattern = Softmax(raw) axis=-1
-         mixed = MatMul(pattern, v)
-         projected = MatMul(mixed, square)
-         h1 = Add(h0, projected)
+         ${attentionLines}
          normed = LayerNormalization(h1, gain) axis=-1
          ${lines}
          h2 = Add(h1, added)
