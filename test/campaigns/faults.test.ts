@@ -44,7 +44,7 @@ describe('what saves a result', () => {
     ['finds the disk full', 'disk', [8, 12]],
     ['cannot print', 'output', [10, 12]],
     ['finds its files changed', 'change', [9, 12]],
-    ['is ended while its engine is at work', 'orphan', [1]],
+    ['is ended while its engine is at work', 'orphan', [1, 2, 3]],
   ])('%s', async (_, kind, seeds) => {
     const { wrong, disturbed } = await played(kind, seeds);
     expect(wrong).toEqual([]);

@@ -9,8 +9,9 @@ let queue = Promise.resolve();
 process.on('message', (message: unknown) => {
   queue = queue.then(() => handle(message));
 });
-// The editor is gone: nobody is left to work for.
-process.on('disconnect', () => process.exit());
+// The parent is gone: nobody is left to work for. `process.exit` would end the guard, then wait for native code in other
+// threads, which may never come back.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 
 async function handle(message: unknown): Promise<void> {
   const id = messageId(message);
