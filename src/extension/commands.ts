@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError } from '../errors.js';
+import type { FoundModel } from '../models/find.js';
 import type { Analyses, ShownRun } from './analyses.js';
 import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
@@ -13,9 +14,12 @@ import { type AnalysisCommand, analysisCommands, contributedId } from './names.j
 import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
+import { prefixAsked } from './settings.js';
 import { chosenSource, documentSource, rangeSource, type Source } from './source.js';
 
 export interface Parts {
+  /** Where the extension is installed. */
+  readonly extension: vscode.Uri;
   readonly analyses: Analyses;
   readonly models: Models;
   readonly settings: SettingsWatch;
@@ -27,15 +31,15 @@ export interface Parts {
 type Subject = Pick<RunRequest, 'prompt' | 'window'> & { readonly source: Source | undefined };
 
 /** Registers the commands of an analysis. */
-export function registerCommands({ analyses, models, settings, panel, reports }: Parts): vscode.Disposable {
+export function registerCommands({ extension, analyses, models, settings, panel, reports }: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
     const { prompt, window, source } = subject;
-    const { bos, attention, memory, threads } = await settings.settled();
-    const { file } = await models.chosen();
+    const { bos, attention, memory, threads } = settings.current;
+    const { file } = ('image' in prompt ? models.forPictures : undefined) ?? (await models.chosen());
     panel.show();
     const analysis = await analyses.analyze(
-      { model: file, prompt, window, bos: bos === 'auto' ? undefined : bos === 'on', attention, memory, threads },
+      { model: file, prompt, window, bos: prefixAsked(bos), attention, memory, threads },
       source,
     );
     const problem = analysis?.problem;
@@ -48,7 +52,7 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
       const tokenAxis = await chooseAxis(problem.axes);
       if (tokenAxis !== undefined) await run({ ...subject, prompt: { ...prompt, tokenAxis } });
     } else if (problem) {
-      reports.problem(problem);
+      reports.failed(problem, panel.visible);
     }
   };
 
@@ -70,10 +74,13 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     return { prompt: { text: now.text }, window: request.window, source: now };
   };
 
-  /** Asks for another model where the chosen one takes no pictures; false when there is none in the end. */
+  /** Asks for another model where none that is chosen takes pictures; false when there is none in the end. */
   const haveVisionModel = async (): Promise<boolean> => {
-    const chosen = await models.chosen().catch(() => undefined);
-    if (chosen && (await takesPictures(analyses.engine, chosen.file))) return true;
+    for (const chosen of [models.forPictures, await models.chosen().catch(() => undefined)]) {
+      if (!chosen || !(await takesPictures(analyses.engine, chosen.file))) continue;
+      models.forPictures = chosen;
+      return true;
+    }
     const options = { location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Looking for vision models') };
     const found = await vscode.window.withProgress(options, async () => {
       const all = await models.all();
@@ -91,8 +98,20 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     const picked = await chooseModel(found, undefined);
     if (picked === 'settings')
       await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
-    else if (picked) await models.choose(picked);
+    else models.forPictures = picked;
     return typeof picked === 'object';
+  };
+
+  /** What is shown, with what has just been chosen. */
+  const again = async (): Promise<void> => {
+    if (analyses.run) await run(await subjectAgain(analyses.run));
+  };
+
+  /** Of a picture that is shown, this is the model for pictures. */
+  const chosenToRun = async (model: FoundModel): Promise<void> => {
+    if (analyses.run && 'image' in analyses.run.request.prompt) models.forPictures = model;
+    else models.choose(model);
+    await again();
   };
 
   const shown = (): ShownRun => {
@@ -114,6 +133,13 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     },
     async analyzeAgain() {
       await run(await subjectAgain(shown()));
+    },
+    async analyzeSample() {
+      const text = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(extension, 'media', 'sample.md'));
+      const content = Buffer.from(text).toString();
+      const document = await vscode.workspace.openTextDocument({ language: 'markdown', content });
+      await vscode.window.showTextDocument(document, vscode.ViewColumn.One);
+      await analyzeText(documentSource(document));
     },
     async analyzeIds(given?: readonly number[]) {
       const ids = given ?? (await enterIds());
@@ -154,9 +180,12 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
       }
       if (picked === 'settings')
         await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
-      else if (picked) await models.choose(picked);
+      else if (picked) await chosenToRun(picked);
     },
-    chooseBos: (bos: 'auto' | 'on' | 'off') => settings.update('bos', bos),
+    async chooseBos(bos: 'auto' | 'on' | 'off') {
+      settings.choose({ bos });
+      await again();
+    },
     refreshModels: () => models.refresh(),
     showLog: () => reports.log.show(true),
     openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),

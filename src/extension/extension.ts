@@ -7,7 +7,7 @@ import * as vscode from 'vscode';
 import { Engine } from '../engine/host/engine.js';
 import type { ViewState } from '../protocol.js';
 import { visible } from '../visible.js';
-import { Analyses } from './analyses.js';
+import { Analyses, type ShownRun } from './analyses.js';
 import { registerCommands } from './commands.js';
 import { SettingsWatch } from './configuration.js';
 import { registerCursor } from './cursor.js';
@@ -19,6 +19,7 @@ import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel, registerSideView } from './panel.js';
 import { Reports } from './reports.js';
+import { prefixAsked, type Settings } from './settings.js';
 import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
@@ -40,7 +41,10 @@ export interface Api {
 export function activate(context: vscode.ExtensionContext): Api {
   const log = vscode.window.createOutputChannel('Sinkscope', { log: true });
   const reports = new Reports(log);
-  const settings = new SettingsWatch((problem) => reports.setting(problem));
+  const settings = new SettingsWatch(
+    vscode.workspace.workspaceFolders ? context.workspaceState : context.globalState,
+    (problem) => reports.setting(problem),
+  );
   const child = join(context.extensionPath, 'dist', 'engine.js');
   const engine = new Engine(child);
   const models = new Models(join(context.extensionPath, 'media', 'models'), settings);
@@ -52,15 +56,18 @@ export function activate(context: vscode.ExtensionContext): Api {
   const viewState = async (): Promise<ViewState> => {
     const { run } = analyses;
     const about = run && (run.source ?? fileSource(run.request.prompt));
-    const [list, chosen] = await Promise.all([models.list(), models.chosen().catch(() => undefined)]);
+    const [list, forTexts] = await Promise.all([models.list(), models.chosen().catch(() => undefined)]);
+    const chosen = (run && 'image' in run.request.prompt ? models.forPictures : undefined) ?? forTexts;
+    const { bos, thresholds } = settings.current;
     return {
       document: about?.uri && vscode.workspace.asRelativePath(about.uri, false),
       scope: run && about && scopeInWords(about.scope, run.analysis.tokens),
       models: list.map(({ file, name, origin }) => ({ file, name, origin })),
       model: chosen?.file,
-      bos: settings.current.bos,
-      thresholds: settings.current.thresholds,
-      stale: run?.stale ?? false,
+      bos,
+      thresholds,
+      stale: run && staleness(run, chosen?.file, bos),
+      trouble: analyses.trouble,
     };
   };
   const host: Host = {
@@ -97,7 +104,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     view,
     panel,
     decorations,
-    registerCommands({ analyses, models, settings, panel, reports }),
+    registerCommands({ extension: context.extensionUri, analyses, models, settings, panel, reports }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
     registerHover(analyses, settings),
@@ -112,7 +119,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     models.onDidChange(() => view.fire()),
     analyses.onDidChange((change) => {
       const { run } = analyses;
-      const now = `${run?.number} ${run?.stale} ${run?.analysis.tokens !== undefined}`;
+      const now = `${run?.number} ${run?.stale} ${run?.analysis.tokens !== undefined} ${run?.analysis.status}`;
       if (now !== shown) view.fire();
       shown = now;
       const finished = change.type === 'event' && change.event.type === 'finished';
@@ -122,6 +129,17 @@ export function activate(context: vscode.ExtensionContext): Api {
     }),
   );
   return { analyses, decorations, experiments, texts, models, viewState, restored };
+}
+
+/** What has changed since a run that is over, so that one made now would give something else. */
+function staleness(
+  { stale, request, analysis: { status } }: ShownRun,
+  model: string | undefined,
+  bos: Settings['bos'],
+): ViewState['stale'] {
+  if (status === 'running') return undefined;
+  if (request.model !== model || request.bos !== prefixAsked(bos)) return 'choice';
+  return stale ? 'text' : undefined;
 }
 
 /** Shows the last run again, unless another one began meanwhile. */

@@ -69,7 +69,8 @@ export const toWebview: readonly ToWebview[] = [
       model: '/m',
       bos: 'auto',
       thresholds: { absolute: 100, ratio: 1000, soft: 100, epsilon: 0.3, minQueries: 8, minShare: 0.1 },
-      stale: false,
+      stale: 'choice',
+      trouble: problem,
     },
   },
   { type: 'replay', run: 1, events: [...events.analyze, answers.analyze, { type: 'failed', problem }] },
@@ -99,6 +100,8 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'query', id: 1, query: { type: 'predictions', token: 0 } },
   { type: 'query', id: 1, query: { type: 'picture' } },
   { type: 'open-settings' },
+  { type: 'try-sample' },
+  { type: 'remedy', name: 'chooseModel' },
   { type: 'save', what: 'json' },
   { type: 'save-picture', name: 'heatmap', png: Uint8Array.of(1, 2) },
   {
