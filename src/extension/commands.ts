@@ -1,5 +1,6 @@
 /** What a person can do, from the palette, menus, keys, the panel and links. */
 import * as vscode from 'vscode';
+import type { Tint } from '../analysis/tint.js';
 import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError } from '../errors.js';
 import type { FoundModel } from '../models/find.js';
@@ -186,6 +187,7 @@ export function registerCommands({ extension, analyses, models, settings, panel,
       settings.choose({ bos });
       await again();
     },
+    chooseTint: (tint: Tint) => settings.choose({ tint }),
     refreshModels: () => models.refresh(),
     showLog: () => reports.log.show(true),
     openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
