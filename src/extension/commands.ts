@@ -7,8 +7,10 @@ import type { FoundModel } from '../models/find.js';
 import type { Analyses, ShownRun } from './analyses.js';
 import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
+import type { Decorations } from './decorations.js';
 import { exportJson, exportPicture, exportTensors } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
+import { nextMark } from './marks.js';
 import type { Models } from './models.js';
 import type { Item } from './modelsView.js';
 import { type AnalysisCommand, analysisCommands, contributedId } from './names.js';
@@ -22,6 +24,7 @@ export interface Parts {
   /** Where the extension is installed. */
   readonly extension: vscode.Uri;
   readonly analyses: Analyses;
+  readonly decorations: Decorations;
   readonly models: Models;
   readonly settings: SettingsWatch;
   readonly panel: Panel;
@@ -32,7 +35,15 @@ export interface Parts {
 type Subject = Pick<RunRequest, 'prompt' | 'window'> & { readonly source: Source | undefined };
 
 /** Registers the commands of an analysis. */
-export function registerCommands({ extension, analyses, models, settings, panel, reports }: Parts): vscode.Disposable {
+export function registerCommands({
+  extension,
+  analyses,
+  decorations,
+  models,
+  settings,
+  panel,
+  reports,
+}: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
     const { prompt, window, source } = subject;
@@ -115,6 +126,25 @@ export function registerCommands({ extension, analyses, models, settings, panel,
     await again();
   };
 
+  /** Puts the cursor on another marked token, where the hover says, to screen readers too, what it is. */
+  const goToMark = async (back: boolean): Promise<void> => {
+    const editor = vscode.window.activeTextEditor;
+    const marks = editor && decorations.marks(editor.document);
+    const place = marks && nextMark(marks, editor.document.offsetAt(editor.selection.active), back);
+    if (!editor || place === undefined) {
+      throw new SinkscopeError({
+        code: 'input',
+        message: vscode.l10n.t('No token is marked here; analyze this document first.'),
+      });
+    }
+    const at = editor.document.positionAt(place);
+    editor.selection = new vscode.Selection(at, at);
+    editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
+    const token = analyses.tokenAt(editor.document.uri, place);
+    if (token !== undefined) analyses.select({ ...analyses.selection, token }, 'editor');
+    await vscode.commands.executeCommand('editor.action.showHover');
+  };
+
   const shown = (): ShownRun => {
     if (analyses.run) return analyses.run;
     throw new SinkscopeError({
@@ -167,6 +197,8 @@ export function registerCommands({ extension, analyses, models, settings, panel,
       panel.show();
       analyses.select({ ...analyses.selection, token }, 'view');
     },
+    nextMark: () => goToMark(false),
+    previousMark: () => goToMark(true),
     /** Of a file (panel), of an item (models view), or of what the user picks. */
     async chooseModel(given?: string | Extract<Item, { kind: 'model' }>) {
       const listed = await models.list();

@@ -105,13 +105,13 @@ export function activate(context: vscode.ExtensionContext): Api {
     view,
     panel,
     decorations,
-    registerCommands({ extension: context.extensionUri, analyses, models, settings, panel, reports }),
+    registerCommands({ extension: context.extensionUri, analyses, decorations, models, settings, panel, reports }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
     registerHover(analyses, settings),
     registerModelsView(models, engine),
     registerSideView(host),
-    registerStatus(analyses),
+    registerStatus({ analyses, models, settings }),
     experiments.onDidChange((change) => {
       if (change.type === 'run' && change.run.status === 'running') return;
       store.saveExperiments(experiments.runs).catch((error) => log.warn(error));
