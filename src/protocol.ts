@@ -54,6 +54,16 @@ const viewState = v.object({
   thresholds,
   /** True when the document has changed inside the analysed range since the run. */
   stale: flag,
+  /** The model that is analysed again whenever its files change. */
+  watched: maybe(
+    v.object({
+      name: text,
+      /** Why it cannot be analysed as it is now. */
+      problem: maybe(text),
+      /** What moved against the run before; undefined where the run shown has none that it can be held against. */
+      moved: maybe(presentation),
+    }),
+  ),
 });
 /** What the panel shows besides the run itself. */
 export type ViewState = Sent<typeof viewState>;
@@ -156,6 +166,8 @@ const fromWebview = v.variant('type', [
   v.strictObject({ type: v.literal('stop') }),
   /** Run the same text again, with what is chosen now. */
   v.strictObject({ type: v.literal('analyze-again') }),
+  /** Watch no model any longer. */
+  v.strictObject({ type: v.literal('unwatch') }),
   v.strictObject({ type: v.literal('choose-model'), file: text }),
   v.strictObject({ type: v.literal('choose-bos'), bos }),
   v.strictObject({ type: v.literal('query'), id: whole, query: asked }),

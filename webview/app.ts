@@ -14,6 +14,7 @@ import './views/attention-pattern.js';
 import './views/dimension-ruler.js';
 import './views/layer-profile.js';
 import './views/massive-table.js';
+import './views/moved.js';
 import './views/outputs.js';
 import './views/picture.js';
 import './views/predictions.js';
@@ -88,6 +89,7 @@ export class App extends LitElement {
     const { connected, analysis } = this.shown;
     if (!connected) return html`<main><p class="state" role="status">Waiting for the extension …</p></main>`;
     const empty = analysis.layers.length === 0;
+    const watched = this.#watched();
     return html`
       <div
         class="page"
@@ -116,7 +118,7 @@ export class App extends LitElement {
                   .theme=${this.theme}
                 ></sinkscope-experiments>
               </main>`
-            : html`<main>${this.#notices()} ${empty ? nothing : this.side ? this.#sideViews() : this.#views()}</main>`
+            : html`<main>${watched} ${this.#notices()} ${empty ? nothing : this.side ? this.#sideViews() : this.#views()}</main>`
         }
       </div>
     `;
@@ -212,6 +214,18 @@ export class App extends LitElement {
     return html`<div class="notice wide" role="status">
       <span>The text has changed since this run; what is shown is about the text as it was.</span>${this.side ? again : nothing}
     </div>`;
+  }
+
+  #watched() {
+    const { watched } = this.shown.view;
+    return watched === undefined
+      ? nothing
+      : html`<sinkscope-moved
+          class="wide"
+          .watched=${watched}
+          .layer=${this.shown.selection.layer}
+          ?running=${this.shown.analysis.status === 'running'}
+        ></sinkscope-moved>`;
   }
 
   #scene(): Scene {

@@ -46,6 +46,7 @@ const initial: State = {
     bos: 'auto',
     thresholds: defaultThresholds,
     stale: false,
+    watched: undefined,
   },
   analysis: emptyAnalysis,
   selection: {},

@@ -60,7 +60,7 @@ export interface OutputDifference {
   readonly first: Both<string> | undefined;
 }
 
-export interface Difference {
+export interface RunDifference {
   /** Neither massive before nor large ones count here: what is massive in the other run alone. */
   readonly massive: { readonly came: readonly MassiveActivation[]; readonly went: readonly MassiveActivation[] };
   readonly sinks: { readonly came: readonly Sink[]; readonly went: readonly Sink[] };
@@ -78,7 +78,7 @@ export interface Unlike {
   readonly reason: string;
 }
 
-export function isUnlike(found: Difference | Unlike): found is Unlike {
+export function isUnlike(found: RunDifference | Unlike): found is Unlike {
   return 'reason' in found;
 }
 
@@ -86,7 +86,7 @@ export function isUnlike(found: Difference | Unlike): found is Unlike {
  * What moved from `before` to `after`, both finished and meant to be of the same text; {@link Unlike} where they have
  * other tokens, other layers or another width, so that no number of one has its like in the other.
  */
-export function difference(before: Analysis, after: Analysis, thresholds: Thresholds): Difference | Unlike {
+export function difference(before: Analysis, after: Analysis, thresholds: Thresholds): RunDifference | Unlike {
   const reason = unlike(before, after);
   if (reason !== undefined) return { reason };
   const both = <T>(of: (analysis: Analysis) => T): Both<T> => ({ before: of(before), after: of(after) });

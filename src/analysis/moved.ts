@@ -3,11 +3,11 @@ import { greatest } from '../statistics/numbers.js';
 import { visible } from '../visible.js';
 import type { Analysis } from './analysis.js';
 import {
-  type Difference,
   difference,
   isUnlike,
   type Largest,
   type LayerDifference,
+  type RunDifference,
   type Unlike,
 } from './difference.js';
 import { counted, formatNumber, formatRatio, formatShare, formatValue } from './format.js';
@@ -41,7 +41,7 @@ export function presentMoved(before: Analysis, after: Analysis, thresholds: Thre
 }
 
 /** The difference as sentences, the most telling first: `Nothing moved.` is one as well. */
-export function movedInWords(found: Difference | Unlike, before: Analysis, after: Analysis): string {
+export function movedInWords(found: RunDifference | Unlike, before: Analysis, after: Analysis): string {
   if (isUnlike(found)) return `This run cannot be held against the one before, because ${found.reason}.`;
   if (!anyMoved(found)) return `Nothing moved: every figure is as it was, to within ${formatShare(negligible)}.`;
   const { massive, sinks, largest, layers, next, outputs } = found;
@@ -91,7 +91,7 @@ function largestInWords(before: Largest | undefined, after: Largest | undefined,
   return [`Largest ratio ${formatRatio(before.ratio)} → ${formatRatio(after.ratio)} the median${where}.`];
 }
 
-function nextInWords(next: Difference['next']): string[] {
+function nextInWords(next: RunDifference['next']): string[] {
   if (!next) return [];
   const { before, after, kld } = next;
   const same = before.id === after.id;
@@ -105,7 +105,7 @@ function nextInWords(next: Difference['next']): string[] {
   ];
 }
 
-function outputsInWords(outputs: Difference['outputs']): string[] {
+function outputsInWords(outputs: RunDifference['outputs']): string[] {
   return outputs.flatMap(({ name, change, first }) => {
     if (change <= negligible && !first) return [];
     const now = first ? `: first comes ${visible(first.after)} now, before it was ${visible(first.before)}` : '';
@@ -134,7 +134,7 @@ function layersInWords(layers: readonly LayerDifference[]): string[] {
   return [`Sizes moved in ${moved.length} of ${layers.length} layers${from}; most in ${names.join(', ')}.`];
 }
 
-function anyMoved({ massive, sinks, layers, next, outputs }: Difference): boolean {
+function anyMoved({ massive, sinks, layers, next, outputs }: RunDifference): boolean {
   const lists = [massive.came, massive.went, sinks.came, sinks.went];
   return (
     lists.some(({ length }) => length > 0) ||

@@ -14,6 +14,7 @@ import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
 import { chosenSource, documentSource, rangeSource, type Source } from './source.js';
+import type { Watch } from './watch.js';
 
 export interface Parts {
   readonly analyses: Analyses;
@@ -21,13 +22,17 @@ export interface Parts {
   readonly settings: SettingsWatch;
   readonly panel: Panel;
   readonly reports: Reports;
+  readonly watch: Watch;
 }
+
+/** A model's file, or its line in the models view. */
+type ModelGiven = string | Extract<Item, { kind: 'model' }>;
 
 /** What a run is about: its prompt, where that is from, and which part of it is run. */
 type Subject = Pick<RunRequest, 'prompt' | 'window'> & { readonly source: Source | undefined };
 
 /** Registers the commands of an analysis. */
-export function registerCommands({ analyses, models, settings, panel, reports }: Parts): vscode.Disposable {
+export function registerCommands({ analyses, models, settings, panel, reports, watch }: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
     const { prompt, window, source } = subject;
@@ -95,6 +100,15 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     return typeof picked === 'object';
   };
 
+  /** What a menu or a program means. */
+  const listedModel = async (given: ModelGiven) => {
+    const path = typeof given === 'object' ? given.model.file : given;
+    const found = (await models.list()).find(({ file }) => file === path);
+    if (found) return found;
+    const message = vscode.l10n.t('{0} is not among the models found; name it in sinkscope.models.', path);
+    throw new SinkscopeError({ code: 'file', file: path, message });
+  };
+
   const shown = (): ShownRun => {
     if (analyses.run) return analyses.run;
     throw new SinkscopeError({
@@ -141,23 +155,24 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
       analyses.select({ ...analyses.selection, token }, 'view');
     },
     /** Of a file (panel), of an item (models view), or of what the user picks. */
-    async chooseModel(given?: string | Extract<Item, { kind: 'model' }>) {
-      const listed = await models.list();
-      const path = typeof given === 'object' ? given.model.file : given;
+    async chooseModel(given?: ModelGiven) {
       const picked =
-        path === undefined
-          ? await chooseModel(listed, await models.chosen().catch(() => undefined))
-          : listed.find(({ file }) => file === path);
-      if (path !== undefined && !picked) {
-        const message = vscode.l10n.t('{0} is not among the models found; name it in sinkscope.models.', path);
-        throw new SinkscopeError({ code: 'file', file: path, message });
-      }
+        given === undefined
+          ? await chooseModel(await models.list(), await models.chosen().catch(() => undefined))
+          : await listedModel(given);
       if (picked === 'settings')
         await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
       else if (picked) await models.choose(picked);
     },
     chooseBos: (bos: 'auto' | 'on' | 'off') => settings.update('bos', bos),
     refreshModels: () => models.refresh(),
+    /** Of a file (programs), of an item (models view), or of the chosen one. */
+    async watchModel(given?: ModelGiven) {
+      const model = given === undefined ? await models.chosen() : await listedModel(given);
+      panel.show();
+      watch.start(model);
+    },
+    unwatchModel: () => watch.end(),
     showLog: () => reports.log.show(true),
     openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
     async exportJson(to?: vscode.Uri) {

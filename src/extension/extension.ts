@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import * as vscode from 'vscode';
+import { presentMoved } from '../analysis/moved.js';
 import { Engine } from '../engine/host/engine.js';
 import type { ViewState } from '../protocol.js';
 import { visible } from '../visible.js';
@@ -23,6 +24,7 @@ import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
 import { Texts } from './texts.js';
+import { Watch } from './watch.js';
 import type { Host } from './webview.js';
 
 /** What `activate` gives to tests and to other extensions. */
@@ -32,6 +34,7 @@ export interface Api {
   readonly experiments: Experiments;
   readonly texts: Texts;
   readonly models: Models;
+  readonly watch: Watch;
   readonly viewState: Host['viewState'];
   /** Resolves when run and experiments of an earlier session are shown again, or known not to exist. */
   readonly restored: Promise<void>;
@@ -47,6 +50,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   const analyses = new Analyses(engine);
   const experiments = new Experiments(child, models, settings, log);
   const texts = new Texts(analyses);
+  const watch = new Watch(analyses, models, reports, context.workspaceState, () => experiments.running);
   const view = new vscode.EventEmitter<void>();
 
   const viewState = async (): Promise<ViewState> => {
@@ -61,7 +65,18 @@ export function activate(context: vscode.ExtensionContext): Api {
       bos: settings.current.bos,
       thresholds: settings.current.thresholds,
       stale: run?.stale ?? false,
+      watched: watchedState(),
     };
+  };
+  const watchedState = (): ViewState['watched'] => {
+    if (!watch.watched) return undefined;
+    const { model, problem, runs } = watch.watched;
+    // Beside the run that it is about, and no other.
+    const moved =
+      runs?.after === analyses.run?.analysis && runs
+        ? presentMoved(runs.before, runs.after, settings.current.thresholds)
+        : undefined;
+    return { name: model.name, problem: problem?.message, moved };
   };
   const host: Host = {
     extension: context.extensionUri,
@@ -80,6 +95,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     restore(store, analyses),
     store.loadExperiments().then((runs) => experiments.restore(runs)),
   ]).then(() => undefined);
+  restored.then(() => watch.restore()).catch((error) => log.warn(error));
   const keep = async () => {
     if (analyses.run) await store.save(analyses.run);
     else await store.forget();
@@ -97,11 +113,12 @@ export function activate(context: vscode.ExtensionContext): Api {
     view,
     panel,
     decorations,
-    registerCommands({ analyses, models, settings, panel, reports }),
+    watch,
+    registerCommands({ analyses, models, settings, panel, reports, watch }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
     registerHover(analyses, settings),
-    registerModelsView(models, engine),
+    registerModelsView(models, watch, engine),
     registerSideView(host),
     registerStatus(analyses),
     experiments.onDidChange((change) => {
@@ -110,6 +127,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     }),
     settings.onDidChange(() => view.fire()),
     models.onDidChange(() => view.fire()),
+    watch.onDidChange(() => view.fire()),
     analyses.onDidChange((change) => {
       const { run } = analyses;
       const now = `${run?.number} ${run?.stale} ${run?.analysis.tokens !== undefined}`;
@@ -121,7 +139,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       if (finished || (change.type === 'run' && !run)) keep().catch((error) => log.warn(error));
     }),
   );
-  return { analyses, decorations, experiments, texts, models, viewState, restored };
+  return { analyses, decorations, experiments, texts, models, watch, viewState, restored };
 }
 
 /** Shows the last run again, unless another one began meanwhile. */

@@ -44,6 +44,7 @@ function view(part: Partial<ViewState>): void {
     bos: 'auto',
     thresholds: defaultThresholds,
     stale: parameters.has('stale'),
+    watched: undefined,
     ...part,
   };
   post({ type: 'view', state });

@@ -2,12 +2,10 @@
 import { css, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import {
-  formatCell,
   type HeatmapPart,
   type Part,
   type Presentation,
   settingsLine,
-  type TablePart,
   tableOf,
 } from '../../src/analysis/presentation.js';
 import '../figure.js';
@@ -16,7 +14,7 @@ import '../grid.js';
 import type { Grid } from '../grid.js';
 import '../legend.js';
 import { quietButtonStyles } from '../styles.js';
-import type { TableData } from '../table.js';
+import { dataOf } from '../tabled.js';
 import type { Theme } from '../theme.js';
 import './chart.js';
 import { html } from '../html.js';
@@ -153,22 +151,4 @@ export class PresentationView extends LitElement {
 function isWide(part: Part): boolean {
   if (part.kind === 'heatmap') return part.columns.labels.length > 24 || part.texts !== undefined;
   return part.kind === 'table' && part.columns.length > 6;
-}
-
-function dataOf({ heading, columns, rows }: TablePart): TableData {
-  const numeric = columns.map((_, column) => rows.some((row) => typeof row[column] === 'number'));
-  const order = (row: number) =>
-    columns.map((_, column) => {
-      const value = rows[row]?.[column];
-      return typeof value === 'number' ? value : numeric[column] ? Number.NEGATIVE_INFINITY : row;
-    });
-  return {
-    caption: heading,
-    captioned: true,
-    columns: columns.map(({ name }) => name),
-    words: columns.map(({ format }) => format === 'words'),
-    rows: rows.length,
-    cells: (row) => columns.map(({ format }, column) => formatCell(rows[row]?.[column] ?? null, format)),
-    order: numeric.some(Boolean) ? order : undefined,
-  };
 }

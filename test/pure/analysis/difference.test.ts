@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Analysis } from '../../../src/analysis/analysis.js';
-import { type Difference, difference, isUnlike } from '../../../src/analysis/difference.js';
+import { difference, isUnlike, type RunDifference } from '../../../src/analysis/difference.js';
 import { presentMoved } from '../../../src/analysis/moved.js';
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import type { RunEvent } from '../../../src/engine/contract/events.js';
@@ -9,7 +9,7 @@ import { hidden, layers, pattern, run } from './example.js';
 const sink = [pattern([[0, 0, 0.9]]), pattern([[1, 0, 0.8]])];
 const before = run(layers, sink);
 
-function compared(after: Analysis, earlier = before): Difference {
+function compared(after: Analysis, earlier = before): RunDifference {
   const found = difference(earlier, after, defaultThresholds);
   if (isUnlike(found)) throw new Error(found.reason);
   return found;
