@@ -3,6 +3,7 @@ import { LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { FromWebview } from '../src/protocol.js';
 import './experiments/experiments.js';
+import type { LayerEvent } from './experiments/presentation.js';
 import type { Figure, PictureEvent, TableEvent } from './figure.js';
 import { type Findings, findingsOf } from './findings.js';
 import { type Intent, readIntent } from './intent.js';
@@ -116,6 +117,7 @@ export class App extends LitElement {
                   .models=${this.shown.view.models}
                   .selection=${this.shown.selection}
                   .theme=${this.theme}
+                  @layer=${this.#onLayer}
                 ></sinkscope-experiments>
               </main>`
             : html`<main>${watched} ${this.#notices()} ${empty ? nothing : this.side ? this.#sideViews() : this.#views()}</main>`
@@ -223,7 +225,7 @@ export class App extends LitElement {
       : html`<sinkscope-moved
           class="wide"
           .watched=${watched}
-          .layer=${this.shown.selection.layer}
+          .selection=${this.shown.selection}
           ?running=${this.shown.analysis.status === 'running'}
         ></sinkscope-moved>`;
   }
@@ -280,6 +282,13 @@ export class App extends LitElement {
     else tables.delete(name);
     this.tables = tables;
     this.#remember({ tables: [...tables] });
+  }
+
+  /** A layer that an experiment is about: shown where the run is of the same model, and selected in any case. */
+  #onLayer({ detail: { layer, model } }: LayerEvent): void {
+    this.store.select({ layer });
+    const { started, layers } = this.shown.analysis;
+    if (started?.model.name === model && layer < layers.length) this.#turn('analysis');
   }
 
   async #onPicture({ detail: { name, title, canvas } }: PictureEvent): Promise<void> {

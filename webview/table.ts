@@ -15,12 +15,19 @@ export interface TableData {
   readonly rows: number;
   /** What stands in a row, by column. */
   cells(row: number): readonly string[];
+  /** What is drawn beside the text of a cell, or in its place: by column. */
+  readonly drawn?: (row: number) => readonly (Drawn | undefined)[];
   /** What a row is sorted by, by column; undefined: not sortable. */
   readonly order?: (row: number) => readonly number[];
   /** Row shown as selected; rows can be clicked when {@link selectable}. */
   readonly selected?: number;
   readonly selectable?: boolean;
 }
+
+/** A bar behind a number, as long as `share` of its room; or shades side by side, each of one thing. */
+export type Drawn =
+  | { readonly bar: number }
+  | { readonly shades: readonly { readonly place: number | undefined; readonly text: string }[] };
 
 const pageLength = 100;
 
@@ -106,6 +113,37 @@ export class Table extends LitElement {
       thead button {
         text-align: inherit;
       }
+      .measured {
+        display: inline-grid;
+        grid-template-columns: 64px auto;
+        align-items: center;
+        gap: 6px;
+      }
+      .measured {
+        min-width: 112px;
+        justify-content: space-between;
+      }
+      .bar {
+        display: flex;
+        justify-content: flex-end;
+        height: 9px;
+        background: color-mix(in srgb, var(--vscode-foreground) 8%, transparent);
+      }
+      .bar i {
+        background: var(--sink);
+      }
+      .shades {
+        display: inline-flex;
+        gap: 2px;
+        vertical-align: middle;
+      }
+      .shades i {
+        width: 14px;
+        height: 14px;
+        box-sizing: border-box;
+        border: 1px solid var(--rule);
+        background: color-mix(in srgb, var(--massive) var(--place, 0%), transparent);
+      }
       button:focus-visible {
         outline: 1px solid var(--vscode-focusBorder);
       }
@@ -169,6 +207,7 @@ export class Table extends LitElement {
     const selectable = data.selectable === true;
     const choose = () => this.dispatchEvent(new CustomEvent('row', { detail: row }));
     const [first, ...others] = data.cells(row);
+    const drawn = data.drawn?.(row) ?? [];
     return html`<tr
       class="${selectable ? 'selectable' : ''} ${row === data.selected ? 'selected' : ''}"
       @click=${selectable ? choose : nothing}
@@ -176,8 +215,20 @@ export class Table extends LitElement {
       <th scope="row">
         ${selectable ? html`<button aria-pressed=${row === data.selected}>${first}</button>` : html`<span>${first}</span>`}
       </th>
-      ${others.map((cell, i) => html`<td class=${this.#kind(i + 1)}>${cell}</td>`)}
+      ${others.map((cell, i) => html`<td class=${this.#kind(i + 1)}>${this.#cell(cell, drawn[i + 1])}</td>`)}
     </tr>`;
+  }
+
+  #cell(text: string, drawn: Drawn | undefined) {
+    if (drawn === undefined) return text;
+    if ('bar' in drawn) {
+      const length = `inline-size: ${Math.round(100 * drawn.bar)}%`;
+      return html`<span class="measured"><i class="bar" aria-hidden="true"><i .style=${length}></i></i>${text}</span>`;
+    }
+    return html`<span class="shades" aria-hidden="true">${drawn.shades.map(
+      ({ place, text }) =>
+        html`<i title=${text} .style=${place === undefined ? '' : `--place: ${Math.round(100 * place)}%`}></i>`,
+    )}</span><span class="hidden">${text}</span>`;
   }
 
   #pager(page: number, pages: number) {

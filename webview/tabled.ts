@@ -1,8 +1,10 @@
 /** A table of a presentation as the element that draws tables takes it. */
-import { formatCell, type TablePart } from '../src/analysis/presentation.js';
-import type { TableData } from './table.js';
+import { type CellValue, formatCell, type TablePart } from '../src/analysis/presentation.js';
+import type { Selection } from '../src/analysis/selection.js';
+import type { Drawn, TableData } from './table.js';
 
-export function dataOf({ heading, columns, rows }: TablePart): TableData {
+export function dataOf({ heading, columns, rows, layers }: TablePart, selected?: Selection): TableData {
+  const chosen = selected?.layer === undefined ? -1 : (layers ?? []).indexOf(selected.layer);
   const numeric = columns.map((_, column) => rows.some((row) => typeof row[column] === 'number'));
   const order = (row: number) =>
     columns.map((_, column) => {
@@ -17,5 +19,25 @@ export function dataOf({ heading, columns, rows }: TablePart): TableData {
     rows: rows.length,
     cells: (row) => columns.map(({ format }, column) => formatCell(rows[row]?.[column] ?? null, format)),
     order: numeric.some(Boolean) ? order : undefined,
+    ...(columns.some(({ range }) => range) && {
+      drawn: (row: number) => columns.map((column, at) => drawnOf(rows[row]?.[at] ?? null, column)),
+    }),
+    ...(layers && { selectable: true }),
+    ...(chosen >= 0 && { selected: chosen }),
+  };
+}
+
+type TableColumn = TablePart['columns'][number];
+
+function drawnOf(value: CellValue, { range, format }: TableColumn): Drawn | undefined {
+  if (range === undefined || value === null || typeof value === 'string') return undefined;
+  const [from, to] = range;
+  const share = (one: number) => (to === from ? 0 : Math.min(1, Math.max(0, (one - from) / (to - from))));
+  if (typeof value === 'number') return { bar: share(value) };
+  return {
+    shades: value.map((one) => ({
+      place: one.value === null ? undefined : share(one.value),
+      text: formatCell([one], format),
+    })),
   };
 }

@@ -177,5 +177,6 @@ function byLayer(layers: readonly LayerDifference[]): TablePart {
       ratio.before,
       ratio.after,
     ]),
+    layers: layers.map(({ layer }) => layer),
   };
 }

@@ -136,6 +136,7 @@ export class ExperimentsPage extends LitElement {
               name="${run.experiment}-${number}"
               .presentation=${presentation}
               .theme=${this.theme}
+              .selection=${this.selection}
               @csv=${({ detail }: CsvEvent) => this.#act({ do: 'save-csv', run: number, part: detail.part })}
               @picture=${(event: PictureEvent) => this.#picture(event, run)}
             ></sinkscope-presentation>`

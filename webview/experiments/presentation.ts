@@ -8,6 +8,7 @@ import {
   settingsLine,
   tableOf,
 } from '../../src/analysis/presentation.js';
+import type { Selection } from '../../src/analysis/selection.js';
 import '../figure.js';
 import type { TableEvent } from '../figure.js';
 import '../grid.js';
@@ -21,6 +22,8 @@ import { html } from '../html.js';
 import type { Chart } from './chart.js';
 import { cellsOf, scaleOf, sizeOf } from './heatmap.js';
 
+/** Where a row leads: k of `h_k`, and the name of the model that it is of. */
+export type LayerEvent = CustomEvent<{ readonly layer: number; readonly model: string | undefined }>;
 /** A part's table is wanted as a file. */
 export type CsvEvent = CustomEvent<{ readonly part: number }>;
 
@@ -69,6 +72,9 @@ export class PresentationView extends LitElement {
   @property({ attribute: false }) presentation!: Presentation;
   @property({ attribute: false }) theme!: Theme;
 
+  /** The panel's. */
+  @property({ attribute: false }) selection: Selection = {};
+
   @state() private tables: ReadonlySet<string> = new Set();
 
   override render() {
@@ -106,7 +112,10 @@ export class PresentationView extends LitElement {
   #body(part: Part, name: string): TemplateResult {
     switch (part.kind) {
       case 'table':
-        return html`<sinkscope-table .data=${dataOf(part)}></sinkscope-table>`;
+        return html`<sinkscope-table
+          .data=${dataOf(part, this.selection)}
+          @row=${({ detail }: CustomEvent<number>) => this.#goTo(part.layers?.[detail])}
+        ></sinkscope-table>`;
       case 'text':
         return html`${part.paragraphs.map((paragraph) => html`<p>${paragraph}</p>`)}`;
       case 'heatmap':
@@ -127,6 +136,13 @@ export class PresentationView extends LitElement {
         .size=${sizeOf(part)}
       ></sinkscope-grid>
       <sinkscope-legend .scale=${scale} .theme=${theme}></sinkscope-legend>`;
+  }
+
+  #goTo(layer: number | undefined): void {
+    if (layer === undefined) return;
+    const model = this.presentation.settings.find(({ name }) => name === 'model')?.value;
+    const detail: LayerEvent['detail'] = { layer, model };
+    this.dispatchEvent(new CustomEvent('layer', { detail, bubbles: true, composed: true }));
   }
 
   #picture(name: string): HTMLCanvasElement | Promise<HTMLCanvasElement> {

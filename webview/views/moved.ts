@@ -1,6 +1,7 @@
 /** That a model is watched, and what moved when its files changed. */
 import { css, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
+import type { Selection } from '../../src/analysis/selection.js';
 import type { FromWebview, ViewState } from '../../src/protocol.js';
 import '../figure.js';
 import { html } from '../html.js';
@@ -37,8 +38,7 @@ export class Moved extends LitElement {
   ];
 
   @property({ attribute: false }) watched!: NonNullable<ViewState['watched']>;
-  /** The selected one. */
-  @property({ attribute: false }) layer: number | undefined;
+  @property({ attribute: false }) selection: Selection = {};
   /** Whether a run is going on, beside which nothing is said of the one before. */
   @property({ type: Boolean }) running = false;
 
@@ -59,8 +59,8 @@ export class Moved extends LitElement {
     if (part.kind !== 'table') return nothing;
     return html`<sinkscope-figure name="moved" heading=${part.heading} note="against the run before">
       <sinkscope-table
-        .data=${{ ...dataOf(part), selectable: true, selected: this.layer }}
-        @row=${({ detail }: CustomEvent<number>) => this.#say('select-part', { layer: detail })}
+        .data=${dataOf(part, this.selection)}
+        @row=${({ detail }: CustomEvent<number>) => this.#say('select-part', { layer: part.layers?.[detail] })}
       ></sinkscope-table>
     </sinkscope-figure>`;
   }
