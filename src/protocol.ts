@@ -123,6 +123,8 @@ const experimentAction = v.variant('do', [
   v.strictObject({ do: v.literal('save-json'), run: whole }),
   v.strictObject({ do: v.literal('save-file'), run: whole }),
   v.strictObject({ do: v.literal('save-csv'), run: whole, part: whole }),
+  /** To the clipboard: the paragraphs of a text, a line each. */
+  v.strictObject({ do: v.literal('copy-text'), run: whole, part: whole }),
 ]);
 export type ExperimentAction = Sent<typeof experimentAction>;
 

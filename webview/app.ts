@@ -3,7 +3,7 @@ import { LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { FromWebview } from '../src/protocol.js';
 import './experiments/experiments.js';
-import type { LayerEvent } from './experiments/presentation.js';
+import type { GoToEvent } from './experiments/presentation.js';
 import type { Figure, PictureEvent, TableEvent } from './figure.js';
 import { type Findings, findingsOf } from './findings.js';
 import { type Intent, readIntent } from './intent.js';
@@ -285,7 +285,7 @@ export class App extends LitElement {
   }
 
   /** A layer that an experiment is about: shown where the run is of the same model, and selected in any case. */
-  #onLayer({ detail: { layer, model } }: LayerEvent): void {
+  #onLayer({ detail: { layer, model } }: GoToEvent): void {
     this.store.select({ layer });
     const { started, layers } = this.shown.analysis;
     if (started?.model.name === model && layer < layers.length) this.#turn('analysis');

@@ -31,6 +31,8 @@ export type Drawn =
 
 const pageLength = 100;
 
+const isShaded = (drawn: Drawn | undefined) => drawn !== undefined && 'shades' in drawn;
+
 @customElement('sinkscope-table')
 export class Table extends LitElement {
   static override styles = [
@@ -114,23 +116,26 @@ export class Table extends LitElement {
         text-align: inherit;
       }
       .measured {
-        display: inline-grid;
-        grid-template-columns: 64px auto;
+        display: flex;
         align-items: center;
+        justify-content: flex-end;
         gap: 6px;
       }
-      .measured {
-        min-width: 112px;
-        justify-content: space-between;
+      .measured span {
+        min-width: 4em;
       }
       .bar {
-        display: flex;
-        justify-content: flex-end;
+        width: 64px;
         height: 9px;
-        background: color-mix(in srgb, var(--vscode-foreground) 8%, transparent);
+        background: color-mix(in srgb, var(--vscode-foreground) 10%, transparent);
       }
       .bar i {
+        display: block;
+        height: 100%;
         background: var(--sink);
+      }
+      td.shaded {
+        text-align: left;
       }
       .shades {
         display: inline-flex;
@@ -141,8 +146,32 @@ export class Table extends LitElement {
         width: 14px;
         height: 14px;
         box-sizing: border-box;
-        border: 1px solid var(--rule);
+        border: 1px solid color-mix(in srgb, var(--vscode-foreground) 35%, transparent);
         background: color-mix(in srgb, var(--massive) var(--place, 0%), transparent);
+      }
+      .drawn th:first-child {
+        position: sticky;
+        left: 0;
+        z-index: 1;
+        background: var(--ground);
+      }
+      .drawn tr.selected th:first-child {
+        background: var(--vscode-list-activeSelectionBackground, var(--ground));
+      }
+      @media (max-width: 620px) {
+        .measured {
+          flex-direction: column-reverse;
+          align-items: stretch;
+          gap: 0;
+        }
+        .measured span {
+          min-width: 0;
+        }
+        .bar {
+          width: auto;
+          min-width: 34px;
+          height: 3px;
+        }
       }
       button:focus-visible {
         outline: 1px solid var(--vscode-focusBorder);
@@ -162,7 +191,7 @@ export class Table extends LitElement {
     const rows = this.#rows().slice(page * pageLength, (page + 1) * pageLength);
     return html`
       <div class="scroller" tabindex="0" role="group" aria-label=${data.caption}>
-        <table>
+        <table class=${data.drawn ? 'drawn' : ''}>
           <caption class=${data.captioned ? 'hidden' : ''}>${data.caption}</caption>
           <thead>
             <tr>${data.columns.map((name, column) => this.#header(name, column))}</tr>
@@ -215,7 +244,7 @@ export class Table extends LitElement {
       <th scope="row">
         ${selectable ? html`<button aria-pressed=${row === data.selected}>${first}</button>` : html`<span>${first}</span>`}
       </th>
-      ${others.map((cell, i) => html`<td class=${this.#kind(i + 1)}>${this.#cell(cell, drawn[i + 1])}</td>`)}
+      ${others.map((cell, i) => html`<td class="${this.#kind(i + 1)} ${isShaded(drawn[i + 1]) ? 'shaded' : ''}">${this.#cell(cell, drawn[i + 1])}</td>`)}
     </tr>`;
   }
 
@@ -223,7 +252,7 @@ export class Table extends LitElement {
     if (drawn === undefined) return text;
     if ('bar' in drawn) {
       const length = `inline-size: ${Math.round(100 * drawn.bar)}%`;
-      return html`<span class="measured"><i class="bar" aria-hidden="true"><i .style=${length}></i></i>${text}</span>`;
+      return html`<span class="measured"><i class="bar" aria-hidden="true"><i .style=${length}></i></i><span>${text}</span></span>`;
     }
     return html`<span class="shades" aria-hidden="true">${drawn.shades.map(
       ({ place, text }) =>

@@ -116,6 +116,7 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'experiment', action: { do: 'save-json', run: 1 } },
   { type: 'experiment', action: { do: 'save-file', run: 1 } },
   { type: 'experiment', action: { do: 'save-csv', run: 1, part: 0 } },
+  { type: 'experiment', action: { do: 'copy-text', run: 1, part: 5 } },
 ];
 
 export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {

@@ -23,9 +23,11 @@ import type { Chart } from './chart.js';
 import { cellsOf, scaleOf, sizeOf } from './heatmap.js';
 
 /** Where a row leads: k of `h_k`, and the name of the model that it is of. */
-export type LayerEvent = CustomEvent<{ readonly layer: number; readonly model: string | undefined }>;
+export type GoToEvent = CustomEvent<{ readonly layer: number; readonly model: string | undefined }>;
 /** A part's table is wanted as a file. */
 export type CsvEvent = CustomEvent<{ readonly part: number }>;
+/** A part's text is wanted in the clipboard. */
+export type CopyEvent = CustomEvent<{ readonly part: number }>;
 
 @customElement('sinkscope-presentation')
 export class PresentationView extends LitElement {
@@ -91,8 +93,6 @@ export class PresentationView extends LitElement {
     const name = `${this.name}-${index + 1}`;
     const note =
       'value' in part ? part.value.name : 'y' in part ? `${part.y.name}${part.y.log ? ', log scale' : ''}` : '';
-    const csv = () =>
-      this.dispatchEvent(new CustomEvent('csv', { detail: { part: index }, bubbles: true, composed: true }));
     const drawn = part.kind !== 'table' && part.kind !== 'text';
     return html`<sinkscope-figure
       class=${isWide(part) ? 'wide' : ''}
@@ -104,7 +104,11 @@ export class PresentationView extends LitElement {
       ?open=${this.tables.has(name)}
       ><span slot="actions">
         ${drawn ? html`<button class="quiet" @click=${() => this.#save(name)}>picture</button>` : nothing}
-        ${part.kind === 'text' ? nothing : html`<button class="quiet" @click=${csv}>csv</button>`} </span
+        ${
+          part.kind === 'text'
+            ? html`<button class="quiet" @click=${() => this.#say<CopyEvent>('copy-text', { part: index })}>copy</button>`
+            : html`<button class="quiet" @click=${() => this.#say<CsvEvent>('csv', { part: index })}>csv</button>`
+        } </span
       >${this.#body(part, name)}</sinkscope-figure
     >`;
   }
@@ -141,8 +145,11 @@ export class PresentationView extends LitElement {
   #goTo(layer: number | undefined): void {
     if (layer === undefined) return;
     const model = this.presentation.settings.find(({ name }) => name === 'model')?.value;
-    const detail: LayerEvent['detail'] = { layer, model };
-    this.dispatchEvent(new CustomEvent('layer', { detail, bubbles: true, composed: true }));
+    this.#say<GoToEvent>('layer', { layer, model });
+  }
+
+  #say<E extends CustomEvent>(type: string, detail: E['detail']): void {
+    this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
   }
 
   #picture(name: string): HTMLCanvasElement | Promise<HTMLCanvasElement> {
@@ -166,5 +173,5 @@ export class PresentationView extends LitElement {
 /** What needs the whole width: many columns. */
 function isWide(part: Part): boolean {
   if (part.kind === 'heatmap') return part.columns.labels.length > 24 || part.texts !== undefined;
-  return part.kind === 'table' && part.columns.length > 6;
+  return part.kind === 'table' && (part.columns.length > 6 || part.columns.some(({ range }) => range));
 }

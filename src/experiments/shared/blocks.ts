@@ -41,13 +41,13 @@ export function blocksTable({ kld, sqnr, swap, products = [], massive }: BlockFa
   const noisy: Range = [greatest(decibels, 0), least(decibels, 0)];
   const columns: Column[] = [
     { name: 'part', of: (part) => swappedName(part, layers) },
-    { name: 'signal to noise, cumulative (dB)', range: noisy, of: (part) => noise(sqnr[part]?.cumulative) },
+    { name: 'SQNR, cumulative (dB)', range: noisy, of: (part) => noise(sqnr[part]?.cumulative) },
     { name: 'local (dB)', range: noisy, of: (part) => noise(sqnr[part]?.local) },
     ...(alone.length === 0
       ? []
       : [
           {
-            name: 'quantised alone (nats)',
+            name: 'KLD alone (nats)',
             range: [0, greatest([...alone, kld].filter(Number.isFinite), 0)] as const,
             of: (part: number) => swap[part]?.alone ?? null,
           },
@@ -68,6 +68,7 @@ export function blocksTable({ kld, sqnr, swap, products = [], massive }: BlockFa
             of: (part: number) =>
               products
                 .filter(({ block }) => block === part)
+                .toSorted((a, b) => parts.indexOf(a.part) - parts.indexOf(b.part) || a.node.localeCompare(b.node))
                 .map((one) => ({
                   name: `${one.part}${one.node === '' ? '' : ` ${one.node}`}`,
                   value: gainOf(one.restored, kld),
@@ -86,13 +87,16 @@ export function blocksTable({ kld, sqnr, swap, products = [], massive }: BlockFa
   ];
   return {
     kind: 'table',
-    heading: 'Block by block',
+    heading: 'Block by block: the longer a bar, the more is lost there',
     columns: columns.map(({ of, ...column }) => column),
     rows: swap.map((_, part) => columns.map(({ of }) => of(part))),
     // The head reads what the last block leaves.
     layers: swap.map((_, part) => Math.min(part, layers)),
   };
 }
+
+/** In the order in which a block computes them. */
+const parts = ['attn_in', 'attn_out', 'mlp_in', 'mlp_out', 'head'];
 
 type Range = readonly [number, number];
 
