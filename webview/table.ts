@@ -31,8 +31,6 @@ export type Drawn =
 
 const pageLength = 100;
 
-const isShaded = (drawn: Drawn | undefined) => drawn !== undefined && 'shades' in drawn;
-
 @customElement('sinkscope-table')
 export class Table extends LitElement {
   static override styles = [
@@ -134,9 +132,6 @@ export class Table extends LitElement {
         height: 100%;
         background: var(--sink);
       }
-      td.shaded {
-        text-align: left;
-      }
       .shades {
         display: inline-flex;
         gap: 2px;
@@ -157,6 +152,8 @@ export class Table extends LitElement {
       }
       .drawn tr.selected th:first-child {
         background: var(--vscode-list-activeSelectionBackground, var(--ground));
+        outline: 1px solid var(--vscode-contrastActiveBorder, transparent);
+        outline-offset: -1px;
       }
       @media (max-width: 620px) {
         .measured {
@@ -171,6 +168,12 @@ export class Table extends LitElement {
           width: auto;
           min-width: 34px;
           height: 3px;
+        }
+        .shades {
+          gap: 1px;
+        }
+        .shades i {
+          width: 9px;
         }
       }
       button:focus-visible {
@@ -244,7 +247,7 @@ export class Table extends LitElement {
       <th scope="row">
         ${selectable ? html`<button aria-pressed=${row === data.selected}>${first}</button>` : html`<span>${first}</span>`}
       </th>
-      ${others.map((cell, i) => html`<td class="${this.#kind(i + 1)} ${isShaded(drawn[i + 1]) ? 'shaded' : ''}">${this.#cell(cell, drawn[i + 1])}</td>`)}
+      ${others.map((cell, i) => html`<td class=${this.#kind(i + 1)}>${this.#cell(cell, drawn[i + 1])}</td>`)}
     </tr>`;
   }
 

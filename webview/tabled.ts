@@ -15,7 +15,7 @@ export function dataOf({ heading, columns, rows, layers }: TablePart, selected?:
     caption: heading,
     captioned: true,
     columns: columns.map(({ name }) => name),
-    words: columns.map(({ format }) => format === 'words'),
+    words: columns.map(({ format }, column) => format === 'words' || rows.some((row) => Array.isArray(row[column]))),
     rows: rows.length,
     cells: (row) => columns.map(({ format }, column) => formatCell(rows[row]?.[column] ?? null, format)),
     order: numeric.some(Boolean) ? order : undefined,

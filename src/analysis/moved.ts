@@ -150,13 +150,15 @@ const relative = (before: number, after: number) =>
   before === after ? 0 : Math.abs(after - before) / Math.abs(before);
 
 function byLayer(layers: readonly LayerDifference[]): TablePart {
+  const changes = layers.flatMap(({ tokens, dims }) => [tokens, dims]).filter(Number.isFinite);
+  const range = [0, greatest(changes, 0)] as const;
   return {
     kind: 'table',
     heading: 'What moved, by layer',
     columns: [
       { name: 'layer' },
-      { name: 'norms of tokens', format: 'share' },
-      { name: 'largest of dims', format: 'share' },
+      { name: 'norms of tokens', format: 'share', range },
+      { name: 'largest of dims', format: 'share', range },
       { name: 'α', format: 'number' },
       { name: 'median before' },
       { name: 'now' },
