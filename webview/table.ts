@@ -3,31 +3,9 @@ import { css, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { html } from './html.js';
 import { hiddenStyles, quietButtonStyles } from './styles.js';
+import type { Drawn, TableData } from './tabled.js';
 
-export interface TableData {
-  /** What the table shows; the first column names the row. */
-  readonly caption: string;
-  /** True where the caption stands above the table already. */
-  readonly captioned?: boolean;
-  readonly columns: readonly string[];
-  /** By column, whether it has words, which begin at the left. */
-  readonly words?: readonly boolean[];
-  readonly rows: number;
-  /** What stands in a row, by column. */
-  cells(row: number): readonly string[];
-  /** What is drawn beside the text of a cell, or in its place: by column. */
-  readonly drawn?: (row: number) => readonly (Drawn | undefined)[];
-  /** What a row is sorted by, by column; undefined: not sortable. */
-  readonly order?: (row: number) => readonly number[];
-  /** Row shown as selected; rows can be clicked when {@link selectable}. */
-  readonly selected?: number;
-  readonly selectable?: boolean;
-}
-
-/** A bar behind a number, as long as `share` of its room; or shades side by side, each of one thing. */
-export type Drawn =
-  | { readonly bar: number }
-  | { readonly shades: readonly { readonly place: number | undefined; readonly text: string }[] };
+export type { TableData };
 
 const pageLength = 100;
 

@@ -1,7 +1,31 @@
-/** A table of a presentation as the element that draws tables takes it. */
+/** What the element that draws tables takes, and a table of a presentation as that. */
 import { type CellValue, formatCell, type TablePart } from '../src/analysis/presentation.js';
 import type { Selection } from '../src/analysis/selection.js';
-import type { Drawn, TableData } from './table.js';
+
+export interface TableData {
+  /** What the table shows; the first column names the row. */
+  readonly caption: string;
+  /** True where the caption stands above the table already. */
+  readonly captioned?: boolean;
+  readonly columns: readonly string[];
+  /** By column, whether it has words, which begin at the left. */
+  readonly words?: readonly boolean[];
+  readonly rows: number;
+  /** What stands in a row, by column. */
+  cells(row: number): readonly string[];
+  /** What is drawn beside the text of a cell, or in its place: by column. */
+  readonly drawn?: (row: number) => readonly (Drawn | undefined)[];
+  /** What a row is sorted by, by column; undefined: not sortable. */
+  readonly order?: (row: number) => readonly number[];
+  /** Row shown as selected; rows can be clicked when {@link selectable}. */
+  readonly selected?: number;
+  readonly selectable?: boolean;
+}
+
+/** A bar behind a number, as long as `share` of its room; or shades side by side, each of one thing. */
+export type Drawn =
+  | { readonly bar: number }
+  | { readonly shades: readonly { readonly place: number | undefined; readonly text: string }[] };
 
 export function dataOf({ heading, columns, rows, layers }: TablePart, selected?: Selection): TableData {
   const chosen = selected?.layer === undefined ? -1 : (layers ?? []).indexOf(selected.layer);
