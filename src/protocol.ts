@@ -5,6 +5,7 @@
  */
 import * as v from 'valibot';
 import { presentation } from './analysis/presentation.js';
+import { remedyNames } from './analysis/remedies.js';
 import type { Selection } from './analysis/selection.js';
 import type { Thresholds } from './analysis/thresholds.js';
 import { runEvent } from './engine/contract/events.js';
@@ -52,8 +53,10 @@ const viewState = v.object({
   model: maybe(text),
   bos,
   thresholds,
-  /** True when the document has changed inside the analysed range since the run. */
-  stale: flag,
+  /** What has changed since the run: the document inside the analysed range, or which model or prefix is chosen. */
+  stale: maybe(v.picklist(['text', 'choice'])),
+  /** Why a run after the one that is shown gave nothing. */
+  trouble: maybe(problem),
   /** The model that is analysed again whenever its files change. */
   watched: maybe(
     v.object({
@@ -174,6 +177,8 @@ const fromWebview = v.variant('type', [
   v.strictObject({ type: v.literal('choose-bos'), bos }),
   v.strictObject({ type: v.literal('query'), id: whole, query: asked }),
   v.strictObject({ type: v.literal('open-settings') }),
+  v.strictObject({ type: v.literal('try-sample') }),
+  v.strictObject({ type: v.literal('remedy'), name: v.picklist(remedyNames) }),
   v.strictObject({ type: v.literal('save'), what: v.picklist(['json', 'safetensors']) }),
   v.strictObject({ type: v.literal('save-picture'), name: text, png: uint8Array }),
   v.strictObject({ type: v.literal('experiment'), action: experimentAction }),

@@ -2,6 +2,7 @@
 import * as vscode from 'vscode';
 import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError } from '../errors.js';
+import type { FoundModel } from '../models/find.js';
 import type { Analyses, ShownRun } from './analyses.js';
 import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
@@ -13,10 +14,13 @@ import { type AnalysisCommand, analysisCommands, contributedId } from './names.j
 import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
+import { prefixAsked } from './settings.js';
 import { chosenSource, documentSource, rangeSource, type Source } from './source.js';
 import type { Watch } from './watch.js';
 
 export interface Parts {
+  /** Where the extension is installed. */
+  readonly extension: vscode.Uri;
   readonly analyses: Analyses;
   readonly models: Models;
   readonly settings: SettingsWatch;
@@ -32,15 +36,23 @@ type ModelGiven = string | Extract<Item, { kind: 'model' }>;
 type Subject = Pick<RunRequest, 'prompt' | 'window'> & { readonly source: Source | undefined };
 
 /** Registers the commands of an analysis. */
-export function registerCommands({ analyses, models, settings, panel, reports, watch }: Parts): vscode.Disposable {
+export function registerCommands({
+  extension,
+  analyses,
+  models,
+  settings,
+  panel,
+  reports,
+  watch,
+}: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
     const { prompt, window, source } = subject;
-    const { bos, attention, memory, threads } = await settings.settled();
-    const { file } = await models.chosen();
+    const { bos, attention, memory, threads } = settings.current;
+    const { file } = ('image' in prompt ? models.forPictures : undefined) ?? (await models.chosen());
     panel.show();
     const analysis = await analyses.analyze(
-      { model: file, prompt, window, bos: bos === 'auto' ? undefined : bos === 'on', attention, memory, threads },
+      { model: file, prompt, window, bos: prefixAsked(bos), attention, memory, threads },
       source,
     );
     const problem = analysis?.problem;
@@ -53,7 +65,7 @@ export function registerCommands({ analyses, models, settings, panel, reports, w
       const tokenAxis = await chooseAxis(problem.axes);
       if (tokenAxis !== undefined) await run({ ...subject, prompt: { ...prompt, tokenAxis } });
     } else if (problem) {
-      reports.problem(problem);
+      reports.failed(problem, panel.visible);
     }
   };
 
@@ -75,10 +87,13 @@ export function registerCommands({ analyses, models, settings, panel, reports, w
     return { prompt: { text: now.text }, window: request.window, source: now };
   };
 
-  /** Asks for another model where the chosen one takes no pictures; false when there is none in the end. */
+  /** Asks for another model where none that is chosen takes pictures; false when there is none in the end. */
   const haveVisionModel = async (): Promise<boolean> => {
-    const chosen = await models.chosen().catch(() => undefined);
-    if (chosen && (await takesPictures(analyses.engine, chosen.file))) return true;
+    for (const chosen of [models.forPictures, await models.chosen().catch(() => undefined)]) {
+      if (!chosen || !(await takesPictures(analyses.engine, chosen.file))) continue;
+      models.forPictures = chosen;
+      return true;
+    }
     const options = { location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Looking for vision models') };
     const found = await vscode.window.withProgress(options, async () => {
       const all = await models.all();
@@ -96,7 +111,7 @@ export function registerCommands({ analyses, models, settings, panel, reports, w
     const picked = await chooseModel(found, undefined);
     if (picked === 'settings')
       await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
-    else if (picked) await models.choose(picked);
+    else models.forPictures = picked;
     return typeof picked === 'object';
   };
 
@@ -107,6 +122,22 @@ export function registerCommands({ analyses, models, settings, panel, reports, w
     if (found) return found;
     const message = vscode.l10n.t('{0} is not among the models found; name it in sinkscope.models.', path);
     throw new SinkscopeError({ code: 'file', file: path, message });
+  };
+
+  /** What is shown, with what has just been chosen. */
+  const again = async (): Promise<void> => {
+    if (analyses.run) await run(await subjectAgain(analyses.run));
+  };
+
+  /** Of a picture that is shown, this is the model for pictures. */
+  const take = (model: FoundModel): void => {
+    if (analyses.run && 'image' in analyses.run.request.prompt) models.forPictures = model;
+    else models.choose(model);
+  };
+
+  const chosenToRun = async (model: FoundModel): Promise<void> => {
+    take(model);
+    await again();
   };
 
   const shown = (): ShownRun => {
@@ -128,6 +159,13 @@ export function registerCommands({ analyses, models, settings, panel, reports, w
     },
     async analyzeAgain() {
       await run(await subjectAgain(shown()));
+    },
+    async analyzeSample() {
+      const text = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(extension, 'media', 'sample.md'));
+      const content = Buffer.from(text).toString();
+      const document = await vscode.workspace.openTextDocument({ language: 'markdown', content });
+      await vscode.window.showTextDocument(document, vscode.ViewColumn.One);
+      await analyzeText(documentSource(document));
     },
     async analyzeIds(given?: readonly number[]) {
       const ids = given ?? (await enterIds());
@@ -162,15 +200,19 @@ export function registerCommands({ analyses, models, settings, panel, reports, w
           : await listedModel(given);
       if (picked === 'settings')
         await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
-      else if (picked) await models.choose(picked);
+      else if (picked) await chosenToRun(picked);
     },
-    chooseBos: (bos: 'auto' | 'on' | 'off') => settings.update('bos', bos),
+    async chooseBos(bos: 'auto' | 'on' | 'off') {
+      settings.choose({ bos });
+      await again();
+    },
     refreshModels: () => models.refresh(),
-    /** Of a file (programs), of an item (models view), or of the chosen one. */
+    /** Of a file (programs), of an item (models view), or of the chosen one; it is chosen from then on. */
     async watchModel(given?: ModelGiven) {
       const model = given === undefined ? await models.chosen() : await listedModel(given);
-      panel.show();
       watch.start(model);
+      take(model);
+      panel.show();
     },
     unwatchModel: () => watch.end(),
     showLog: () => reports.log.show(true),

@@ -13,6 +13,7 @@ import type { ExperimentRun } from '../protocol.js';
 import { visible } from '../visible.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Models } from './models.js';
+import { prefixAsked } from './settings.js';
 
 /** A run with what programs get of it: what the command line prints, and saves. Views are not sent that. */
 export interface KeptRun extends ExperimentRun {
@@ -67,10 +68,10 @@ export class Experiments implements vscode.Disposable {
     const engine = new Engine(this.child);
     let end: Partial<KeptRun>;
     try {
-      const { bos, memory, threads, thresholds } = await this.settings.settled();
+      const { bos, memory, threads, thresholds } = this.settings.current;
       const setup: Setup = {
         engine,
-        bos: bos === 'auto' ? undefined : bos === 'on',
+        bos: prefixAsked(bos),
         // What does not fit of a prompt is left out, which the result says.
         part: 'first',
         memory,

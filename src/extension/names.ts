@@ -4,6 +4,7 @@
 export const analysisCommands = [
   'analyze',
   'analyzeAgain',
+  'analyzeSample',
   'analyzeIds',
   'analyzeImage',
   'analyzeFeeds',

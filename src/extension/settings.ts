@@ -17,6 +17,9 @@ export interface Settings {
   readonly threads: number;
 }
 
+/** Whether a prefix token is asked for; undefined: as the model's tokenizer does it. */
+export const prefixAsked = (bos: Settings['bos']) => (bos === 'auto' ? undefined : bos === 'on');
+
 const from = (least: number, what = `a number from ${least} on`) =>
   v.pipe(v.number(what), v.finite(what), v.minValue(least, what));
 const share = v.pipe(from(0, 'a number from 0 to 1'), v.maxValue(1, 'a number from 0 to 1'));

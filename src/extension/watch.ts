@@ -5,7 +5,6 @@
  */
 import * as v from 'valibot';
 import * as vscode from 'vscode';
-import type { Analysis } from '../analysis/analysis.js';
 import type { RunRequest } from '../engine/contract/events.js';
 import { type Problem, SinkscopeError, toProblem } from '../errors.js';
 import type { FoundModel } from '../models/find.js';
@@ -14,7 +13,6 @@ import { text } from '../schemas.js';
 import type { Analyses, ShownRun } from './analyses.js';
 import type { Models } from './models.js';
 import { contributedId } from './names.js';
-import type { Reports } from './reports.js';
 import { lookEvery, looked, nextStep, type Settling, unseen } from './settling.js';
 
 export interface Watched {
@@ -22,7 +20,7 @@ export interface Watched {
   /** Why it cannot be analysed as it is now. */
   readonly problem?: Problem;
   /** The run shown and the one before it, where both are of this model on the same text. */
-  readonly runs?: { readonly before: Analysis; readonly after: Analysis };
+  readonly runs?: { readonly before: ShownRun; readonly after: ShownRun };
 }
 
 /** Kept for the next window: which file is watched, and the version that was analysed. */
@@ -53,11 +51,14 @@ export class Watch implements vscode.Disposable {
   constructor(
     private readonly analyses: Analyses,
     private readonly models: Models,
-    private readonly reports: Reports,
-    /** What is watched outlives the window here. */
-    private readonly memory: vscode.Memento,
-    /** Whether something else runs that is not to be disturbed. */
-    private readonly busy: () => boolean,
+    private readonly window: {
+      /** What is watched outlives the window here. */
+      readonly memory: vscode.Memento;
+      /** Whether something else runs that is not to be disturbed. */
+      busy(): boolean;
+      /** A failure, for who does not see the panel. */
+      tell(problem: Problem): void;
+    },
   ) {
     this.subscription = analyses.onDidChange((change) => {
       if (change.type === 'run') this.runBegan();
@@ -86,7 +87,7 @@ export class Watch implements vscode.Disposable {
 
   /** Goes on with what an earlier window watched, where it is still to be found; what changed meanwhile is seen. */
   async restore(): Promise<void> {
-    const found = v.safeParse(kept, this.memory.get(key));
+    const found = v.safeParse(kept, this.window.memory.get(key));
     if (!found.success) return;
     const { file, analysed } = found.output;
     // Those of a workspace are among them only where it is trusted.
@@ -101,7 +102,7 @@ export class Watch implements vscode.Disposable {
     clearInterval(this.timer);
     this.timer = undefined;
     this.become(undefined);
-    void this.memory.update(key, undefined);
+    void this.window.memory.update(key, undefined);
   }
 
   dispose(): void {
@@ -134,7 +135,7 @@ export class Watch implements vscode.Disposable {
       return;
     }
     const step = nextStep(this.settling, this.done);
-    if (step === 'wait' || this.analyses.running || this.busy()) return;
+    if (step === 'wait' || this.analyses.running || this.window.busy()) return;
     this.trying = true;
     void this.tryAgain(watched, step).finally(() => {
       this.trying = false;
@@ -192,7 +193,7 @@ export class Watch implements vscode.Disposable {
     const isComparable = last !== undefined && asksTheSame(last.request, run.request);
     this.become({
       model: watched.model,
-      ...(isComparable && { runs: { before: last.analysis, after: run.analysis } }),
+      ...(isComparable && { runs: { before: last, after: run } }),
     });
   }
 
@@ -202,13 +203,13 @@ export class Watch implements vscode.Disposable {
   }
 
   private keep(): void {
-    if (this.watched) void this.memory.update(key, { file: this.watched.model.file, analysed: this.done });
+    if (this.watched) void this.window.memory.update(key, { file: this.watched.model.file, analysed: this.done });
   }
 
   private tell(problem: Problem): void {
     if (!this.watched || this.watched.problem?.message === problem.message) return;
     this.become({ ...this.watched, problem });
-    this.reports.problem(problem);
+    this.window.tell(problem);
   }
 
   private become(watched: Watched | undefined): void {

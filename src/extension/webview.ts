@@ -96,6 +96,10 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
         return choose(contributedId('chooseModel'), message.file);
       case 'choose-bos':
         return choose(contributedId('chooseBos'), message.bos);
+      case 'try-sample':
+        return vscode.commands.executeCommand(contributedId('analyzeSample'));
+      case 'remedy':
+        return vscode.commands.executeCommand(contributedId(message.name));
       case 'open-settings':
         return vscode.commands.executeCommand(contributedId('openSettings'));
       case 'save':

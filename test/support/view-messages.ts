@@ -72,7 +72,8 @@ export const toWebview: readonly ToWebview[] = [
       model: '/m',
       bos: 'auto',
       thresholds: { absolute: 100, ratio: 1000, soft: 100, epsilon: 0.3, minQueries: 8, minShare: 0.1 },
-      stale: false,
+      stale: 'choice',
+      trouble: problem,
       watched: { name: 'm', problem: 'b', moved: presentation },
     },
   },
@@ -104,6 +105,8 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'query', id: 1, query: { type: 'predictions', token: 0 } },
   { type: 'query', id: 1, query: { type: 'picture' } },
   { type: 'open-settings' },
+  { type: 'try-sample' },
+  { type: 'remedy', name: 'chooseModel' },
   { type: 'save', what: 'json' },
   { type: 'save-picture', name: 'heatmap', png: Uint8Array.of(1, 2) },
   {

@@ -43,7 +43,8 @@ function view(part: Partial<ViewState>): void {
     model: 'models/llama/model.onnx',
     bos: 'auto',
     thresholds: defaultThresholds,
-    stale: parameters.has('stale'),
+    stale: parameters.has('stale') ? 'text' : undefined,
+    trouble: undefined,
     watched: undefined,
     ...part,
   };
