@@ -120,7 +120,11 @@ export class Table extends LitElement {
         height: 14px;
         box-sizing: border-box;
         border: 1px solid color-mix(in srgb, var(--vscode-foreground) 35%, transparent);
-        background: color-mix(in srgb, var(--massive) var(--place, 0%), transparent);
+        background: color-mix(in srgb, var(--sink) var(--place, 0%), transparent);
+      }
+      .drawn td.words {
+        min-width: 9em;
+        white-space: pre-wrap;
       }
       .drawn th:first-child {
         position: sticky;

@@ -117,21 +117,15 @@ function noise(decibels: number | undefined): CellValue {
 /** What of the KLD goes with a product restored. */
 const gainOf = (restored: number, kld: number) => 1 - restored / kld;
 
-/** Entries are named so many at a time. */
-const named = 2;
-
-/** What stands out first in h_`layer`, massive entries before large ones. */
+/** The strongest that stands out first in h_`layer`, massive before large, and how many more there are. */
 function standingOut({ reference, model }: NonNullable<BlockFacts['massive']>, layer: number | undefined): string {
-  const found = reference.filter(({ onset }) => onset === layer);
-  const said = found.slice(0, named).map((one) => {
-    const { token, dim, kind, values } = one;
-    const value = layer === undefined ? undefined : values[layer];
-    const quantised = layer === undefined ? undefined : like(model, one)?.values[layer];
-    const now = model ? ` → ${quantised === undefined ? 'does not' : formatValue(quantised)}` : '';
-    return `${kind}: token ${token}, dim ${dim}, ${value === undefined ? '' : formatValue(value)}${now}`;
-  });
-  const more = found.length > named ? [`and ${formatNumber(found.length - named)} more`] : [];
-  return [...said, ...more].join('; ');
+  const [first, ...others] = layer === undefined ? [] : reference.filter(({ onset }) => onset === layer);
+  if (layer === undefined || !first) return '';
+  const valueIn = ({ values }: Pick<MassiveActivation, 'values'>) => formatValue(values[layer] ?? Number.NaN);
+  const now = like(model, first);
+  const quantised = model === undefined ? '' : now?.values[layer] === undefined ? ' → does not' : ` → ${valueIn(now)}`;
+  const more = others.length === 0 ? '' : `; and ${formatNumber(others.length)} more`;
+  return `${first.kind}: token ${first.token}, dim ${first.dim}, ${valueIn(first)}${quantised}${more}`;
 }
 
 const like = (found: readonly MassiveActivation[] | undefined, { token, dim }: MassiveActivation) =>
