@@ -8,12 +8,14 @@ import { presentation } from './analysis/presentation.js';
 import { remedyNames } from './analysis/remedies.js';
 import type { Selection } from './analysis/selection.js';
 import type { Thresholds } from './analysis/thresholds.js';
+import { tintChoices } from './analysis/tint.js';
 import { runEvent } from './engine/contract/events.js';
 import { type AnswerTo, questions, type ViewQuestionType, viewQuestion } from './engine/contract/questions.js';
 import { experimentFacts } from './experiments/facts.js';
 import { exactly, flag, maybe, problem, real, type Sent, text, uint8Array, whole } from './schemas.js';
 
 const bos = v.picklist(['auto', 'on', 'off']);
+const tint = v.picklist(tintChoices);
 
 const selection = exactly<Selection>()(
   v.strictObject({
@@ -52,6 +54,7 @@ const viewState = v.object({
   /** `file` of the chosen model. */
   model: maybe(text),
   bos,
+  tint,
   thresholds,
   /** What has changed since the run: the document inside the analysed range, or which model or prefix is chosen. */
   stale: maybe(v.picklist(['text', 'choice'])),
@@ -175,6 +178,7 @@ const fromWebview = v.variant('type', [
   v.strictObject({ type: v.literal('unwatch') }),
   v.strictObject({ type: v.literal('choose-model'), file: text }),
   v.strictObject({ type: v.literal('choose-bos'), bos }),
+  v.strictObject({ type: v.literal('choose-tint'), tint }),
   v.strictObject({ type: v.literal('query'), id: whole, query: asked }),
   v.strictObject({ type: v.literal('open-settings') }),
   v.strictObject({ type: v.literal('try-sample') }),

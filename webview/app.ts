@@ -273,6 +273,7 @@ export class App extends LitElement {
       analysis,
       findings: this.#findings,
       thresholds: view.thresholds,
+      tint: view.tint,
       selection,
       theme: this.theme,
       tables: this.tables,

@@ -44,6 +44,7 @@ const initial: State = {
     models: [],
     model: undefined,
     bos: 'auto',
+    tint: 'large',
     thresholds: defaultThresholds,
     stale: undefined,
     trouble: undefined,

@@ -1,5 +1,6 @@
 /** What a person can do, from the palette, menus, keys, the panel and links. */
 import * as vscode from 'vscode';
+import type { Tint } from '../analysis/tint.js';
 import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError } from '../errors.js';
 import type { FoundModel } from '../models/find.js';
@@ -206,6 +207,7 @@ export function registerCommands({
       settings.choose({ bos });
       await again();
     },
+    chooseTint: (tint: Tint) => settings.choose({ tint }),
     refreshModels: () => models.refresh(),
     /** Of a file (programs), of an item (models view), or of the chosen one; it is chosen from then on. */
     async watchModel(given?: ModelGiven) {

@@ -1,15 +1,17 @@
 import { sep } from 'node:path';
 import * as v from 'valibot';
 import * as vscode from 'vscode';
+import { tintChoices } from '../analysis/tint.js';
 import { parseSettings, type Settings } from './settings.js';
 
 /** What was chosen in a view or a list, and goes before the settings until they say something else. */
 const choice = v.object({
   model: v.optional(v.pipe(v.string(), v.nonEmpty())),
   bos: v.optional(v.picklist(['auto', 'on', 'off'])),
+  tint: v.optional(v.picklist(tintChoices)),
 });
 type Choice = v.InferOutput<typeof choice>;
-const choices = ['model', 'bos'] as const;
+const choices = ['model', 'bos', 'tint'] as const;
 
 /**
  * The settings as they are now, checked once per change; a value that does not fit is told to the user once. Choices are
@@ -67,8 +69,8 @@ export class SettingsWatch implements vscode.Disposable {
     const { settings, problems } = parseSettings((key) => section.get(key));
     for (const problem of problems) if (!this.shown.includes(problem)) this.warn(problem);
     this.shown = problems;
-    const { model = settings.model, bos = settings.bos } = this.choice;
-    return { ...settings, model: isOutOfBounds(model) ? settings.model : model, bos };
+    const { model = settings.model, bos = settings.bos, tint = settings.tint } = this.choice;
+    return { ...settings, model: isOutOfBounds(model) ? settings.model : model, bos, tint };
   }
 }
 

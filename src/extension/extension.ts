@@ -66,13 +66,14 @@ export function activate(context: vscode.ExtensionContext): Api {
     const about = run && (run.source ?? fileSource(run.request.prompt));
     const [list, forTexts] = await Promise.all([models.list(), models.chosen().catch(() => undefined)]);
     const chosen = (run && 'image' in run.request.prompt ? models.forPictures : undefined) ?? forTexts;
-    const { bos, thresholds } = settings.current;
+    const { bos, tint, thresholds } = settings.current;
     return {
       document: about?.uri && vscode.workspace.asRelativePath(about.uri, false),
       scope: run && about && scopeInWords(about.scope, run.analysis.tokens),
       models: list.map(({ file, name, origin }) => ({ file, name, origin })),
       model: chosen?.file,
       bos,
+      tint,
       thresholds,
       stale: run && staleness(run, chosen?.file, bos),
       trouble: analyses.trouble,

@@ -14,6 +14,7 @@ export const analysisCommands = [
   'showToken',
   'chooseModel',
   'chooseBos',
+  'chooseTint',
   'refreshModels',
   'watchModel',
   'unwatchModel',
@@ -27,7 +28,7 @@ export const analysisCommands = [
 /** Commands of experiments, beside the one that the catalogue has for each. */
 export const experimentCommands = ['stopExperiment', 'experimentAction'] as const;
 
-/** Backgrounds of tokens, a colour for each of `tintSteps`. */
+/** Backgrounds of tokens, a colour for each level. */
 export const tintColors = ['tint1', 'tint2', 'tint3', 'tint4', 'tint5', 'tint6', 'tint7', 'tint8'] as const;
 
 /** Colours of marks. */

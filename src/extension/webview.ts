@@ -96,6 +96,8 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
         return choose(contributedId('chooseModel'), message.file);
       case 'choose-bos':
         return choose(contributedId('chooseBos'), message.bos);
+      case 'choose-tint':
+        return choose(contributedId('chooseTint'), message.tint);
       case 'try-sample':
         return vscode.commands.executeCommand(contributedId('analyzeSample'));
       case 'remedy':

@@ -42,6 +42,7 @@ function view(part: Partial<ViewState>): void {
     models: names.map((name) => ({ file: `models/${name}/model.onnx`, name, origin: 'bundled' })),
     model: 'models/llama/model.onnx',
     bos: 'auto',
+    tint: 'large',
     thresholds: defaultThresholds,
     stale: parameters.has('stale') ? 'text' : undefined,
     trouble: undefined,
