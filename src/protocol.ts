@@ -60,6 +60,16 @@ const viewState = v.object({
   stale: maybe(v.picklist(['text', 'choice'])),
   /** Why a run after the one that is shown gave nothing. */
   trouble: maybe(problem),
+  /** The model that is analysed again whenever its files change. */
+  watched: maybe(
+    v.object({
+      name: text,
+      /** Why it cannot be analysed as it is now. */
+      problem: maybe(text),
+      /** What moved against the run before; undefined where the run shown has none that it can be held against. */
+      moved: maybe(presentation),
+    }),
+  ),
 });
 /** What the panel shows besides the run itself. */
 export type ViewState = Sent<typeof viewState>;
@@ -119,6 +129,8 @@ const experimentAction = v.variant('do', [
   v.strictObject({ do: v.literal('save-json'), run: whole }),
   v.strictObject({ do: v.literal('save-file'), run: whole }),
   v.strictObject({ do: v.literal('save-csv'), run: whole, part: whole }),
+  /** To the clipboard: the paragraphs of a text, a line each. */
+  v.strictObject({ do: v.literal('copy-text'), run: whole, part: whole }),
 ]);
 export type ExperimentAction = Sent<typeof experimentAction>;
 
@@ -162,6 +174,8 @@ const fromWebview = v.variant('type', [
   v.strictObject({ type: v.literal('stop') }),
   /** Run the same text again, with what is chosen now. */
   v.strictObject({ type: v.literal('analyze-again') }),
+  /** Watch no model any longer. */
+  v.strictObject({ type: v.literal('unwatch') }),
   v.strictObject({ type: v.literal('choose-model'), file: text }),
   v.strictObject({ type: v.literal('choose-bos'), bos }),
   v.strictObject({ type: v.literal('choose-tint'), tint }),

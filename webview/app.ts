@@ -5,6 +5,7 @@ import { type Remedy, remediesFor } from '../src/analysis/remedies.js';
 import type { Problem } from '../src/errors.js';
 import type { FromWebview } from '../src/protocol.js';
 import './experiments/experiments.js';
+import type { GoToEvent } from './experiments/presentation.js';
 import type { Figure, PictureEvent, TableEvent } from './figure.js';
 import { type Findings, findingsOf } from './findings.js';
 import { type Intent, readIntent } from './intent.js';
@@ -16,6 +17,7 @@ import './views/attention-pattern.js';
 import './views/dimension-ruler.js';
 import './views/layer-profile.js';
 import './views/massive-table.js';
+import './views/moved.js';
 import './views/outputs.js';
 import './views/picture.js';
 import './views/predictions.js';
@@ -98,6 +100,7 @@ export class App extends LitElement {
     const { connected, analysis } = this.shown;
     if (!connected) return html`<main><p class="state" role="status">Waiting for the extension …</p></main>`;
     const empty = analysis.layers.length === 0;
+    const watched = this.#watched();
     return html`
       <div
         class="page"
@@ -124,9 +127,10 @@ export class App extends LitElement {
                   .models=${this.shown.view.models}
                   .selection=${this.shown.selection}
                   .theme=${this.theme}
+                  @layer=${this.#onLayer}
                 ></sinkscope-experiments>
               </main>`
-            : html`<main>${this.#notices()} ${empty ? nothing : this.side ? this.#sideViews() : this.#views()}</main>`
+            : html`<main>${watched} ${this.#notices()} ${empty ? nothing : this.side ? this.#sideViews() : this.#views()}</main>`
         }
       </div>
     `;
@@ -242,6 +246,18 @@ export class App extends LitElement {
     </div>`;
   }
 
+  #watched() {
+    const { watched } = this.shown.view;
+    return watched === undefined
+      ? nothing
+      : html`<sinkscope-moved
+          class="wide"
+          .watched=${watched}
+          .selection=${this.shown.selection}
+          ?running=${this.shown.analysis.status === 'running'}
+        ></sinkscope-moved>`;
+  }
+
   /** In the panel it is in the toolbar. */
   #again() {
     const send = () => this.store.send({ type: 'analyze-again' });
@@ -309,6 +325,13 @@ export class App extends LitElement {
     else tables.delete(name);
     this.tables = tables;
     this.#remember({ tables: [...tables] });
+  }
+
+  /** A layer that an experiment is about: shown where the run is of the same model, and selected in any case. */
+  #onLayer({ detail: { layer, model } }: GoToEvent): void {
+    this.store.select({ layer });
+    const { started, layers } = this.shown.analysis;
+    if (started?.model.name === model && layer < layers.length) this.#turn('analysis');
   }
 
   async #onPicture({ detail: { name, title, canvas } }: PictureEvent): Promise<void> {

@@ -48,6 +48,7 @@ const initial: State = {
     thresholds: defaultThresholds,
     stale: undefined,
     trouble: undefined,
+    watched: undefined,
   },
   analysis: emptyAnalysis,
   selection: {},

@@ -19,6 +19,7 @@ import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
 import { prefixAsked } from './settings.js';
 import { chosenSource, documentSource, rangeSource, type Source } from './source.js';
+import type { Watch } from './watch.js';
 
 export interface Parts {
   /** Where the extension is installed. */
@@ -29,7 +30,11 @@ export interface Parts {
   readonly settings: SettingsWatch;
   readonly panel: Panel;
   readonly reports: Reports;
+  readonly watch: Watch;
 }
+
+/** A model's file, or its line in the models view. */
+type ModelGiven = string | Extract<Item, { kind: 'model' }>;
 
 /** What a run is about: its prompt, where that is from, and which part of it is run. */
 type Subject = Pick<RunRequest, 'prompt' | 'window'> & { readonly source: Source | undefined };
@@ -43,6 +48,7 @@ export function registerCommands({
   settings,
   panel,
   reports,
+  watch,
 }: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
@@ -114,15 +120,28 @@ export function registerCommands({
     return typeof picked === 'object';
   };
 
+  /** What a menu or a program means. */
+  const listedModel = async (given: ModelGiven) => {
+    const path = typeof given === 'object' ? given.model.file : given;
+    const found = (await models.list()).find(({ file }) => file === path);
+    if (found) return found;
+    const message = vscode.l10n.t('{0} is not among the models found; name it in sinkscope.models.', path);
+    throw new SinkscopeError({ code: 'file', file: path, message });
+  };
+
   /** What is shown, with what has just been chosen. */
   const again = async (): Promise<void> => {
     if (analyses.run) await run(await subjectAgain(analyses.run));
   };
 
   /** Of a picture that is shown, this is the model for pictures. */
-  const chosenToRun = async (model: FoundModel): Promise<void> => {
+  const take = (model: FoundModel): void => {
     if (analyses.run && 'image' in analyses.run.request.prompt) models.forPictures = model;
     else models.choose(model);
+  };
+
+  const chosenToRun = async (model: FoundModel): Promise<void> => {
+    take(model);
     await again();
   };
 
@@ -200,17 +219,11 @@ export function registerCommands({
     nextMark: () => goToMark(false),
     previousMark: () => goToMark(true),
     /** Of a file (panel), of an item (models view), or of what the user picks. */
-    async chooseModel(given?: string | Extract<Item, { kind: 'model' }>) {
-      const listed = await models.list();
-      const path = typeof given === 'object' ? given.model.file : given;
+    async chooseModel(given?: ModelGiven) {
       const picked =
-        path === undefined
-          ? await chooseModel(listed, await models.chosen().catch(() => undefined))
-          : listed.find(({ file }) => file === path);
-      if (path !== undefined && !picked) {
-        const message = vscode.l10n.t('{0} is not among the models found; name it in sinkscope.models.', path);
-        throw new SinkscopeError({ code: 'file', file: path, message });
-      }
+        given === undefined
+          ? await chooseModel(await models.list(), await models.chosen().catch(() => undefined))
+          : await listedModel(given);
       if (picked === 'settings')
         await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
       else if (picked) await chosenToRun(picked);
@@ -221,6 +234,14 @@ export function registerCommands({
     },
     chooseTint: (tint: Tint) => settings.choose({ tint }),
     refreshModels: () => models.refresh(),
+    /** Of a file (programs), of an item (models view), or of the chosen one; it is chosen from then on. */
+    async watchModel(given?: ModelGiven) {
+      const model = given === undefined ? await models.chosen() : await listedModel(given);
+      watch.start(model);
+      take(model);
+      panel.show();
+    },
+    unwatchModel: () => watch.end(),
     showLog: () => reports.log.show(true),
     openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
     async exportJson(to?: vscode.Uri) {

@@ -115,6 +115,11 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
           const part = presentation.parts[action.part];
           return part && saved(await exportText(`${experiment}-${action.part + 1}`, 'csv', csvOf(part)));
         }
+        case 'copy-text': {
+          const part = resultOf(action.run).presentation.parts[action.part];
+          if (part?.kind === 'text') await vscode.env.clipboard.writeText(part.paragraphs.join('\n'));
+          return;
+        }
       }
     },
   };

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import * as vscode from 'vscode';
+import { presentMoved } from '../analysis/moved.js';
 import { Engine } from '../engine/host/engine.js';
 import type { ViewState } from '../protocol.js';
 import { visible } from '../visible.js';
@@ -24,6 +25,7 @@ import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
 import { Texts } from './texts.js';
+import { Watch } from './watch.js';
 import type { Host } from './webview.js';
 
 /** What `activate` gives to tests and to other extensions. */
@@ -33,6 +35,7 @@ export interface Api {
   readonly experiments: Experiments;
   readonly texts: Texts;
   readonly models: Models;
+  readonly watch: Watch;
   readonly viewState: Host['viewState'];
   /** Resolves when run and experiments of an earlier session are shown again, or known not to exist. */
   readonly restored: Promise<void>;
@@ -51,6 +54,11 @@ export function activate(context: vscode.ExtensionContext): Api {
   const analyses = new Analyses(engine);
   const experiments = new Experiments(child, models, settings, log);
   const texts = new Texts(analyses);
+  const watch = new Watch(analyses, models, {
+    memory: context.workspaceState,
+    busy: () => experiments.running,
+    tell: (problem) => reports.failed(problem, panel.visible),
+  });
   const view = new vscode.EventEmitter<void>();
 
   const viewState = async (): Promise<ViewState> => {
@@ -69,7 +77,20 @@ export function activate(context: vscode.ExtensionContext): Api {
       thresholds,
       stale: run && staleness(run, chosen?.file, bos),
       trouble: analyses.trouble,
+      watched: watchedState(),
     };
+  };
+  const watchedState = (): ViewState['watched'] => {
+    if (!watch.watched) return undefined;
+    const { model, problem, runs } = watch.watched;
+    // Beside the run that it is about, and no other: one that is shown again has the same events.
+    const moved =
+      runs && runs.after.events === analyses.run?.events
+        ? presentMoved(runs.before.analysis, runs.after.analysis, settings.current.thresholds)
+        : undefined;
+    // What is told of the run itself is told once.
+    const told = [analyses.trouble, analyses.run?.analysis.problem].some((one) => one?.message === problem?.message);
+    return { name: model.name, problem: told ? undefined : problem?.message, moved };
   };
   const host: Host = {
     extension: context.extensionUri,
@@ -88,6 +109,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     restore(store, analyses),
     store.loadExperiments().then((runs) => experiments.restore(runs)),
   ]).then(() => undefined);
+  restored.then(() => watch.restore()).catch((error) => log.warn(error));
   const keep = async () => {
     if (analyses.run) await store.save(analyses.run);
     else await store.forget();
@@ -105,11 +127,21 @@ export function activate(context: vscode.ExtensionContext): Api {
     view,
     panel,
     decorations,
-    registerCommands({ extension: context.extensionUri, analyses, decorations, models, settings, panel, reports }),
+    watch,
+    registerCommands({
+      extension: context.extensionUri,
+      analyses,
+      decorations,
+      models,
+      settings,
+      panel,
+      reports,
+      watch,
+    }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
     registerHover(analyses, settings),
-    registerModelsView(models, engine),
+    registerModelsView(models, watch, engine),
     registerSideView(host),
     registerStatus({ analyses, models, settings }),
     experiments.onDidChange((change) => {
@@ -118,6 +150,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     }),
     settings.onDidChange(() => view.fire()),
     models.onDidChange(() => view.fire()),
+    watch.onDidChange(() => view.fire()),
     analyses.onDidChange((change) => {
       const { run } = analyses;
       const now = `${run?.number} ${run?.stale} ${run?.analysis.tokens !== undefined} ${run?.analysis.status}`;
@@ -129,7 +162,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       if (finished || (change.type === 'run' && !run)) keep().catch((error) => log.warn(error));
     }),
   );
-  return { analyses, decorations, experiments, texts, models, viewState, restored };
+  return { analyses, decorations, experiments, texts, models, watch, viewState, restored };
 }
 
 /** What has changed since a run that is over, so that one made now would give something else. */

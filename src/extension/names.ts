@@ -18,6 +18,8 @@ export const analysisCommands = [
   'chooseBos',
   'chooseTint',
   'refreshModels',
+  'watchModel',
+  'unwatchModel',
   'showLog',
   'openSettings',
   'exportJson',
@@ -35,7 +37,7 @@ export const tintColors = ['tint1', 'tint2', 'tint3', 'tint4', 'tint5', 'tint6',
 export const colorNames = [...tintColors, 'massive', 'large', 'sink', 'selected'] as const;
 
 /** What menus ask for. */
-export const contextNames = ['running', 'hasResult', 'experimenting'] as const;
+export const contextNames = ['running', 'hasResult', 'experimenting', 'watching'] as const;
 
 export const viewNames = ['side', 'models'] as const;
 

@@ -90,6 +90,8 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
       case 'analyze-again':
         await choosing;
         return vscode.commands.executeCommand(contributedId('analyzeAgain'));
+      case 'unwatch':
+        return vscode.commands.executeCommand(contributedId('unwatchModel'));
       case 'choose-model':
         return choose(contributedId('chooseModel'), message.file);
       case 'choose-bos':

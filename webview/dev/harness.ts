@@ -46,6 +46,7 @@ function view(part: Partial<ViewState>): void {
     thresholds: defaultThresholds,
     stale: parameters.has('stale') ? 'text' : undefined,
     trouble: undefined,
+    watched: undefined,
     ...part,
   };
   post({ type: 'view', state });
