@@ -207,7 +207,7 @@ export class App extends LitElement {
         <h2>Nothing analysed yet</h2>
         <p>
           Select text in an editor (or nothing, for the whole document), right-click, and choose
-          <b>Analyze Prompt</b> (<kbd>Ctrl+Alt+A</kbd>, on a Mac <kbd>⌘⌥A</kbd>). For a vision model, right-click a picture in the
+          <b>Analyze Prompt</b> (<kbd>Ctrl+K Ctrl+Y</kbd>, on a Mac <kbd>⌘K ⌘Y</kbd>). For a vision model, right-click a picture in the
           Explorer and choose <b>Analyze Image</b>.
         </p>
         <vscode-button data-testid="sample" @click=${() => this.store.send({ type: 'try-sample' })}

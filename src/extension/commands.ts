@@ -7,8 +7,10 @@ import type { FoundModel } from '../models/find.js';
 import type { Analyses, ShownRun } from './analyses.js';
 import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
+import type { Decorations } from './decorations.js';
 import { exportJson, exportPicture, exportTensors } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
+import { nextMark } from './marks.js';
 import type { Models } from './models.js';
 import type { Item } from './modelsView.js';
 import { type AnalysisCommand, analysisCommands, contributedId } from './names.js';
@@ -23,6 +25,7 @@ export interface Parts {
   /** Where the extension is installed. */
   readonly extension: vscode.Uri;
   readonly analyses: Analyses;
+  readonly decorations: Decorations;
   readonly models: Models;
   readonly settings: SettingsWatch;
   readonly panel: Panel;
@@ -40,6 +43,7 @@ type Subject = Pick<RunRequest, 'prompt' | 'window'> & { readonly source: Source
 export function registerCommands({
   extension,
   analyses,
+  decorations,
   models,
   settings,
   panel,
@@ -141,6 +145,25 @@ export function registerCommands({
     await again();
   };
 
+  /** Puts the cursor on another marked token, where the hover says, to screen readers too, what it is. */
+  const goToMark = async (back: boolean): Promise<void> => {
+    const editor = vscode.window.activeTextEditor;
+    const marks = editor && decorations.marks(editor.document);
+    const place = marks && nextMark(marks, editor.document.offsetAt(editor.selection.active), back);
+    if (!editor || place === undefined) {
+      throw new SinkscopeError({
+        code: 'input',
+        message: vscode.l10n.t('No token is marked here; analyze this document first.'),
+      });
+    }
+    const at = editor.document.positionAt(place);
+    editor.selection = new vscode.Selection(at, at);
+    editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
+    const token = analyses.tokenAt(editor.document.uri, place);
+    if (token !== undefined) analyses.select({ ...analyses.selection, token }, 'editor');
+    await vscode.commands.executeCommand('editor.action.showHover');
+  };
+
   const shown = (): ShownRun => {
     if (analyses.run) return analyses.run;
     throw new SinkscopeError({
@@ -193,6 +216,8 @@ export function registerCommands({
       panel.show();
       analyses.select({ ...analyses.selection, token }, 'view');
     },
+    nextMark: () => goToMark(false),
+    previousMark: () => goToMark(true),
     /** Of a file (panel), of an item (models view), or of what the user picks. */
     async chooseModel(given?: ModelGiven) {
       const picked =

@@ -133,15 +133,18 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
 
 /** While an experiment runs: how far it is, in the status bar; a click stops it. */
 function registerProgress(experiments: Experiments): vscode.Disposable {
-  const item = statusItem('sinkscope.experiment', {
-    name: vscode.l10n.t('Sinkscope Experiment'),
-    tooltip: vscode.l10n.t('Stop the experiment'),
-    command: contributedId('stopExperiment'),
-  });
+  const item = statusItem('sinkscope.experiment', vscode.l10n.t('Sinkscope Experiment'));
   const update = () => {
     void vscode.commands.executeCommand('setContext', contributedId('experimenting'), experiments.running);
     const run = experiments.runs.find(({ status }) => status === 'running');
-    item.show(run && `${run.title}${run.progress ? `: ${run.progress.text}` : ''}`);
+    item.show(
+      run && {
+        icon: 'loading~spin',
+        text: `${run.title}${run.progress ? `: ${run.progress.text}` : ''}`,
+        tooltip: vscode.l10n.t('Stop the experiment'),
+        command: contributedId('stopExperiment'),
+      },
+    );
   };
   return vscode.Disposable.from(item, experiments.onDidChange(update));
 }

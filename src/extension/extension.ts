@@ -128,13 +128,22 @@ export function activate(context: vscode.ExtensionContext): Api {
     panel,
     decorations,
     watch,
-    registerCommands({ extension: context.extensionUri, analyses, models, settings, panel, reports, watch }),
+    registerCommands({
+      extension: context.extensionUri,
+      analyses,
+      decorations,
+      models,
+      settings,
+      panel,
+      reports,
+      watch,
+    }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
     registerHover(analyses, settings),
     registerModelsView(models, watch, engine),
     registerSideView(host),
-    registerStatus(analyses),
+    registerStatus({ analyses, models, settings }),
     experiments.onDidChange((change) => {
       if (change.type === 'run' && change.run.status === 'running') return;
       store.saveExperiments(experiments.runs).catch((error) => log.warn(error));

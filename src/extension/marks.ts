@@ -79,6 +79,16 @@ export function placeMarks(
   };
 }
 
+/** The offset of the next marked token behind (or before) `offset`, from the other end where there is none. */
+export function nextMark({ massive, large, sinks, prefix }: Marks, offset: number, back: boolean): number | undefined {
+  const starts = [...massive, ...large, ...sinks].map(({ start }) => start);
+  if (prefix?.kind || prefix?.sink) starts.push(prefix.at);
+  const places = [...new Set(starts)].sort((a, b) => a - b);
+  return back
+    ? (places.findLast((place) => place < offset) ?? places.at(-1))
+    : (places.find((place) => place > offset) ?? places[0]);
+}
+
 /** A character of several bytes can be several tokens: one mark, with all that they have. */
 function mergeSameRange(marks: readonly TokenMark[], ranges: readonly (TextRange | undefined)[]) {
   const placed: { range: TextRange; mark: TokenMark }[] = [];

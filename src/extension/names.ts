@@ -12,6 +12,8 @@ export const analysisCommands = [
   'clear',
   'showPanel',
   'showToken',
+  'nextMark',
+  'previousMark',
   'chooseModel',
   'chooseBos',
   'chooseTint',

@@ -145,6 +145,17 @@ describe('views of a run', () => {
     }
   });
 
+  it('goes from mark to mark', async () => {
+    const editor = await open('Summer is warm. Winter is cold.');
+    await analyze(sinkscope);
+    const end = editor.document.positionAt(20);
+    editor.selection = new vscode.Selection(end, end);
+    await vscode.commands.executeCommand('sinkscope.nextMark');
+    // Nothing but the prefix is marked, which has its sign before the first token.
+    await until(() => editor.document.offsetAt(editor.selection.active) === 0);
+    assert.equal(sinkscope.analyses.selection.token, sinkscope.analyses.tokenAt(editor.document.uri, 0));
+  });
+
   it('opens the sample and analyses it, whatever is in front', async () => {
     await closeEditors();
     await vscode.commands.executeCommand('sinkscope.analyzeSample');

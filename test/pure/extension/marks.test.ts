@@ -3,7 +3,7 @@ import { type Analysis, emptyAnalysis, fold } from '../../../src/analysis/analys
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import type { Tint } from '../../../src/analysis/tint.js';
 import type { RunEvent, Token } from '../../../src/engine/contract/events.js';
-import { placeMarks } from '../../../src/extension/marks.js';
+import { nextMark, placeMarks } from '../../../src/extension/marks.js';
 
 const token = (text: string, start: number, special = false): Token => ({
   id: 1,
@@ -118,5 +118,24 @@ describe('placeMarks', () => {
     });
     expect(marks.massive).toHaveLength(1);
     expect(marks.selected).toBeUndefined();
+  });
+});
+
+describe('nextMark', () => {
+  const tokens = ['a', 'b', 'c', 'd'].map((text, i) => token(text, i));
+  const marks = placeMarks(analysisOf(tokens, [1, 2000, 1, 200]), tokens, defaultThresholds, 'off', {});
+
+  it('goes through what is marked, and on from the other end', () => {
+    expect([0, 1, 2, 3].map((offset) => nextMark(marks, offset, false))).toEqual([1, 3, 3, 1]);
+    expect([0, 1, 2, 3].map((offset) => nextMark(marks, offset, true))).toEqual([3, 3, 1, 1]);
+  });
+
+  it('stops at the sign of the prefix, and nowhere where nothing is marked', () => {
+    const prefixed = [token('<s>', 0, true), token('a', 0)];
+    const first = placeMarks(analysisOf(prefixed, [2000, 1]), [undefined, { start: 5, end: 6 }], anySink, 'off', {});
+    expect(nextMark(first, 9, true)).toBe(5);
+    expect(nextMark(placeMarks(analysisOf(tokens, [1, 1, 1, 1]), tokens, anySink, 'off', {}), 0, false)).toBe(
+      undefined,
+    );
   });
 });
