@@ -1,8 +1,9 @@
 /** The additions of a residual stream as blocks: what their branches are, and where a block begins. */
 import { floatAttribute, intsAttribute } from '../onnx/model.js';
 import type { Branch } from './addition.js';
-import type { Attention, Block } from './anatomy.js';
+import type { Attention, Block, Routing } from './anatomy.js';
 import { attentionOf } from './attention.js';
+import { routingOf } from './experts/routing.js';
 import { between, downstream, type Flow, stripped } from './flow.js';
 import { inputAs } from './operators/table.js';
 import { factors, isConvolution, isMixer, isSum } from './ops.js';
@@ -255,8 +256,22 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
     residMid: rest.length > 0 ? (attending === tail ? head : attending).step.to : undefined,
     attention,
     mlpIntermediate: mlp?.intermediate,
+    routing: routingIn(flow, group, note),
     additive: isAdditive(flow, group),
   };
+}
+
+/** The routing of the one branch of a block that has experts. */
+function routingIn(flow: Flow, group: Group, note: (part: string, why: string) => void): Routing | undefined {
+  const found = group.flatMap(({ step, terms }) =>
+    terms.flatMap((term) => (term.attention ? [] : (routingOf(flow, step.skip, term) ?? []))),
+  );
+  const [only, ...others] = found;
+  if (only === undefined) return undefined;
+  if (others.length > 0) note('routing', `it has ${found.length} branches that choose experts`);
+  else if ('why' in only) note('routing', only.why);
+  else return only;
+  return undefined;
 }
 
 export function first<T, R>(items: readonly T[], select: (item: T) => R | undefined): R | undefined {
