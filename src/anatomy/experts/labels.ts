@@ -113,7 +113,11 @@ export class Labels {
     const isTop = node.op === 'TopK';
     const value = isTop ? second : first;
     const choice = isTop ? second : `largest of ${from.root}`;
-    this.choices.set(choice, { value, count: isTop ? this.count(node) : 1, axis: intAttribute(node, 'axis', isTop ? -1 : 0) });
+    this.choices.set(choice, {
+      value,
+      count: isTop ? this.count(node) : 1,
+      axis: intAttribute(node, 'axis', isTop ? -1 : 0),
+    });
     this.of.set(value, { kind: 'indices', choice });
     if (isTop) this.of.set(first, numbers({ of: 'chosen', root: first, by: 'other', choice }));
   }
@@ -170,7 +174,8 @@ export class Labels {
     const [data, index, update] = node.inputs.slice(0, 3).map((value) => this.of.get(value));
     const choice = index?.kind === 'indices' ? index.choice : undefined;
     const root = node.outputs[0];
-    const source = update?.kind === 'numbers' ? update : data?.kind === 'numbers' && data.of === 'all' ? data : undefined;
+    const source =
+      update?.kind === 'numbers' ? update : data?.kind === 'numbers' && data.of === 'all' ? data : undefined;
     const fits = source?.whole === true && !source.turned && choice !== undefined;
     if (fits) return numbers({ of: 'all', root, by: 'other', choice: source === update ? choice : source.choice });
     if (labels.some(({ kind }) => kind === 'numbers')) return numbers({ of: 'all', root: undefined, by: 'other' });
@@ -205,11 +210,13 @@ export class Labels {
     const main =
       amounts.find(({ of }) => of === 'all') ?? amounts.find(({ of }) => of === 'chosen') ?? (amounts[0] as Numbers);
     const masked = labels.some(({ kind }) => kind !== 'numbers');
-    const choice = main.choice ?? amounts.find((amount) => amount.choice !== undefined && amount.of !== 'token')?.choice;
+    const choice =
+      main.choice ?? amounts.find((amount) => amount.choice !== undefined && amount.of !== 'token')?.choice;
     // A mask over all experts gives numbers of the chosen an axis more: still the same numbers.
     if (masked && main.of !== 'all') return { ...main, whole: false, shaped: true };
     const others = amounts.filter(({ of }) => of !== 'token');
-    const followed = main.whole && others.every(({ of, whole, turned }) => of === main.of && whole && turned === main.turned);
+    const followed =
+      main.whole && others.every(({ of, whole, turned }) => of === main.of && whole && turned === main.turned);
     const by = scoringOf(node, main, labels.length);
     if (by !== main.by && followed && !main.turned && main.of === 'all' && (by === 'softmax' || by === 'sigmoid'))
       this.scores ??= { value: root ?? '', kind: by };
@@ -225,7 +232,8 @@ function numbers(known: Partial<Numbers> & Pick<Numbers, 'of' | 'by' | 'root'>):
 
 /** The same elements in another shape, order or number. */
 function laidOut(node: Node, from: Label): Label {
-  if (from.kind !== 'numbers') return from.kind === 'place' && node.op === 'Transpose' ? { ...from, aligned: false } : from;
+  if (from.kind !== 'numbers')
+    return from.kind === 'place' && node.op === 'Transpose' ? { ...from, aligned: false } : from;
   if (node.op === 'Cast' || node.op === 'Identity') return from;
   if (node.op === 'Expand' || node.op === 'Tile') return { ...from, whole: false, shaped: true };
   if (node.op !== 'Transpose') return { ...from, shaped: true };

@@ -85,7 +85,9 @@ interface Chosen {
 function ofChoice(flow: Flow, labels: Labels, { branch, last, experts }: Chosen): Routing | Untold {
   const own = [...labels.choices.values()].filter(({ value }) => value !== '');
   if (own.length === 0)
-    return { why: 'what it chooses among are not the scores of experts for each token, as where experts choose tokens' };
+    return {
+      why: 'what it chooses among are not the scores of experts for each token, as where experts choose tokens',
+    };
   const outputs = labels.meetings.filter(({ stream }) => stream.expert && !stream.weighed);
   const inputs = labels.meetings.filter(({ stream }) => !stream.expert);
   const meetings = outputs.length > 0 ? outputs : inputs;
@@ -133,7 +135,12 @@ function choiceOf(labels: Labels, key: string | undefined, last: Node | undefine
 }
 
 /** What the last product of the chosen experts multiplies, where one product does it for all tokens and choices. */
-function intermediateOf(flow: Flow, labels: Labels, ends: readonly string[], { nodes }: Branch): Routing['intermediate'] {
+function intermediateOf(
+  flow: Flow,
+  labels: Labels,
+  ends: readonly string[],
+  { nodes }: Branch,
+): Routing['intermediate'] {
   const found = new Map<Node, { tensor: string; ofAll: boolean }>();
   for (const end of ends)
     for (const { node } of endings(flow, end, { nodes }).obstacles) {
