@@ -16,13 +16,13 @@ from export import Case
 E, K, WIDTH = 5, 2, 24
 SIZES = dict(num_hidden_layers=2, num_experts_per_tok=K)
 HF = {
-    "mixtral": dict(num_local_experts=E),
+    "mixtral": dict(num_local_experts=E, intermediate_size=WIDTH),
     "qwen2_moe": dict(num_experts=E, moe_intermediate_size=WIDTH, shared_expert_intermediate_size=32),
     "qwen3_moe": dict(num_experts=E, moe_intermediate_size=WIDTH, head_dim=16, norm_topk_prob=True),
-    "olmoe": dict(num_experts=E),
-    "gpt_oss": dict(num_local_experts=E, head_dim=16),
-    "phimoe": dict(num_local_experts=E),
-    "granitemoe": dict(num_local_experts=E),
+    "olmoe": dict(num_experts=E, intermediate_size=WIDTH),
+    "gpt_oss": dict(num_local_experts=E, head_dim=16, intermediate_size=WIDTH),
+    "phimoe": dict(num_local_experts=E, intermediate_size=WIDTH),
+    "granitemoe": dict(num_local_experts=E, intermediate_size=WIDTH),
     "deepseek_v3": dict(
         num_key_value_heads=4, q_lora_rank=24, kv_lora_rank=16, qk_rope_head_dim=8, qk_nope_head_dim=8, v_head_dim=12,
         n_routed_experts=6, n_group=2, topk_group=1, moe_intermediate_size=WIDTH, first_k_dense_replace=1, routed_scaling_factor=2.5,
@@ -252,6 +252,73 @@ class LargestUnits(nn.Module):
         return self.down(torch.zeros_like(inner).scatter(-1, places, F.relu(top)))
 
 
+class Operator(torch.autograd.Function):
+    """MoE or QMoE of ONNX Runtime's contributed operators; what it computes is in the modules that use it."""
+
+    @staticmethod
+    def forward(_context, made, *_given):
+        return made
+
+    @staticmethod
+    def symbolic(g, _made, x, logits, attributes, *weights):
+        op, own = attributes
+        # An input that is left out, as PyTorch writes it.
+        empty = g.op("prim::Constant")
+        empty.setType(torch.OptionalType.ofTensor())
+        return g.op(f"com.microsoft::{op}", x, logits, *(empty if w is None else w for w in weights), **own)
+
+
+class FusedExperts(Routed):
+    """com.microsoft MoE, weights of the chosen divided by their sum or not."""
+
+    divided = 1
+
+    def weights(self, logits):
+        scores = F.softmax(logits, dim=-1)
+        weights, chosen = torch.topk(scores, self.k, dim=-1)
+        return chosen, weights / weights.sum(-1, keepdim=True) if self.divided else weights, scores
+
+    def forward(self, x):
+        flat = x.reshape(-1, x.shape[-1])
+        logits = self.gate(flat)
+        chosen, weights, scores = self.weights(logits)
+        self.kept = (chosen, weights, scores, None)
+        inner = F.relu(torch.einsum("td,tkdf->tkf", flat, self.up[chosen]))
+        made = torch.einsum("tkf,tkfd,tk->td", inner, self.down[chosen], weights)
+        own = dict(k_i=self.k, activation_type_s="relu", normalize_routing_weights_i=self.divided)
+        up, down = self.up.transpose(1, 2).contiguous(), self.down.transpose(1, 2).contiguous()
+        return Operator.apply(made, flat, logits, ("MoE", own), up, None, down).view(x.shape)
+
+
+class FusedUndivided(FusedExperts):
+    divided = 0
+
+
+class FusedBytes(FusedExperts):
+    """com.microsoft QMoE: weights of 8 bits with a scale for each row; it divides by the sum whatever it is told."""
+
+    divided = 0
+
+    def forward(self, x):
+        flat = x.reshape(-1, x.shape[-1])
+        logits = self.gate(flat)
+        scores = F.softmax(logits, dim=-1)
+        top, chosen = torch.topk(scores, self.k, dim=-1)
+        weights = top / top.sum(-1, keepdim=True)
+        self.kept = (chosen, weights, scores, None)
+        given, dense = [], []
+        for weight in (self.up, self.down):
+            rows = weight.transpose(1, 2)
+            scale = rows.abs().amax(-1) / 127
+            whole = (rows / scale.unsqueeze(-1)).round()
+            dense.append((whole * scale.unsqueeze(-1)).transpose(1, 2))
+            given += [(whole + 128).to(torch.uint8), scale, None]
+        inner = F.relu(torch.einsum("td,tkdf->tkf", flat, dense[0][chosen]))
+        made = torch.einsum("tkf,tkfd,tk->td", inner, dense[1][chosen], weights)
+        own = dict(k_i=self.k, activation_type_s="relu", normalize_routing_weights_i=0, expert_weight_bits_i=8)
+        return Operator.apply(made, flat, logits, ("QMoE", own), *given[:-1]).view(x.shape)
+
+
 def own_golden(model, inputs):
     capture = Capture(list(model.blocks), ("n2", "in"))
     got, output = capture(model, inputs)
@@ -261,7 +328,7 @@ def own_golden(model, inputs):
     return got, output
 
 
-OWN = {"loop": OneHotLoop, "scattered": Scattered, "einsum": Einsum, "largest": Largest, "inputs": OnInputs, "by-token": ByToken, "units": LargestUnits}
+OWN = {"loop": OneHotLoop, "scattered": Scattered, "einsum": Einsum, "largest": Largest, "inputs": OnInputs, "by-token": ByToken, "units": LargestUnits, "moe": FusedExperts, "moe-undivided": FusedUndivided, "qmoe-int8": FusedBytes}
 
 
 def hf_cases() -> Iterator[Case]:
@@ -282,4 +349,6 @@ def all_cases() -> Iterator[Case]:
     for name, mixture in OWN.items():
         common = dict(inputs=cases.ids(mask=False), blocks="blocks", golden=own_golden)
         yield Case(f"experts-{name}-ts-op17", lambda mixture=mixture: Dense(mixture), export=forms.torchscript(17), **common)
+        if issubclass(mixture, FusedExperts):
+            continue
         yield Case(f"experts-{name}-dynamo-op18", lambda mixture=mixture: Dense(mixture), export=forms.dynamo(18), **common)

@@ -8,7 +8,7 @@ import type { Branch } from '../addition.js';
 import type { Routing } from '../anatomy.js';
 import { type Flow, stripped } from '../flow.js';
 import { operatorName } from '../ops.js';
-import { endings } from '../products.js';
+import { branchProduct, endings } from '../products.js';
 import { type Choice, isChoice, isMixture, Labels, type Meeting, productsAbove } from './labels.js';
 
 /** Why the routing of a mixture is not known. */
@@ -82,7 +82,7 @@ interface Chosen {
   readonly experts: number | undefined;
 }
 
-function ofChoice(flow: Flow, labels: Labels, { branch, last, experts }: Chosen): Routing | Untold {
+function ofChoice(flow: Flow, labels: Labels, { branch, last, experts }: Chosen): Routing | Untold | undefined {
   const own = [...labels.choices.values()].filter(({ value }) => value !== '');
   if (own.length === 0)
     return {
@@ -91,6 +91,8 @@ function ofChoice(flow: Flow, labels: Labels, { branch, last, experts }: Chosen)
   const outputs = labels.meetings.filter(({ stream }) => stream.expert && !stream.weighed);
   const inputs = labels.meetings.filter(({ stream }) => !stream.expert);
   const meetings = outputs.length > 0 ? outputs : inputs;
+  // An MLP of which the largest activations alone count chooses no experts.
+  if (!meetings.some(({ numbers }) => numbers.shaped) && branchProduct(flow, branch)) return undefined;
   const found = oneOf(meetings);
   if ('why' in found) return found;
   const { numbers, root } = found;
