@@ -11,6 +11,9 @@ import { operatorName } from '../ops.js';
 import { branchProduct, endings } from '../products.js';
 import { type Choice, isChoice, isMixture, Labels, type Meeting, productsAbove } from './labels.js';
 
+/** Tables over experts are made for no more. */
+const mostExperts = 65_536;
+
 /** Why the routing of a mixture is not known. */
 export interface Untold {
   readonly why: string;
@@ -36,11 +39,13 @@ export function routingOf(flow: Flow, skip: string, branch: Branch): Routing | U
   const labels = new Labels(flow, router, (node) => countOf(flow, node), skip);
   for (const node of branch.nodes) labels.visit(node);
   const experts = router.columns;
+  if (experts !== undefined && !(experts > 1 && experts <= mostExperts))
+    return { why: `what it chooses by has ${experts} columns, which are no experts` };
   if (operator) {
     const given = labels.of.get(operator.inputs[1] ?? '');
     if (given?.kind !== 'numbers' || given.of !== 'all')
       return { why: `what its ${operatorName(operator)} chooses by is made in a way that is not known` };
-    return ofOperator(flow, operator, experts, addsMore(flow, branch, operator));
+    return ofOperator(operator, experts, addsMore(flow, branch, operator));
   }
   return ofChoice(flow, labels, { branch, last, experts });
 }
@@ -56,12 +61,12 @@ function countOf(flow: Flow, { inputs, attributes }: Node): number | undefined {
   return tensor && tensor.dims.length < 2 ? constantNumbers(tensor)[0] : undefined;
 }
 
-function ofOperator(flow: Flow, node: Node, experts: number | undefined, shared: boolean): Routing | Untold {
+function ofOperator(node: Node, experts: number | undefined, shared: boolean): Routing | Untold {
   if (intAttribute(node, 'use_sparse_mixer', 0) !== 0)
     return { why: `its ${operatorName(node)} weighs the chosen by a sparse mixer, which is not rebuilt` };
-  const stack = flow.model.graph.initializers.get(node.inputs[2] ?? '');
+  if (experts === undefined) return { why: `the file does not tell how many experts its ${operatorName(node)} has` };
   return {
-    experts: experts ?? stack?.dims[0],
+    experts,
     chosen: intAttribute(node, 'k', 1),
     from: { operator: node },
     multiplies: 'outputs',
