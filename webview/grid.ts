@@ -109,7 +109,7 @@ export class Grid extends LitElement {
         aria-label="${this.label}. Arrow keys read cells, Enter selects."
         @keydown=${this.#onKey}
         @scroll=${() => this.#draw('cells')}
-        @focus=${() => this.#point(this.#cursor)}
+        @focus=${this.#onFocus}
         @blur=${this.#leave}
         @pointermove=${this.#onPointer}
         @pointerleave=${this.#leave}
@@ -130,7 +130,8 @@ export class Grid extends LitElement {
   override updated(changed: PropertyValues<this>): void {
     if (changed.has('cells') || changed.has('theme') || changed.has('size')) this.#draw('cells');
     if (changed.has('selected')) {
-      this.#cursor = { ...this.#cursor, ...this.selected };
+      const { row = this.#cursor.row, column = this.#cursor.column } = this.selected;
+      this.#cursor = { row, column };
       this.#reveal(this.selected);
       this.#draw('overlay');
     }
@@ -295,10 +296,15 @@ export class Grid extends LitElement {
     this.#draw('overlay');
   }
 
+  /** By the keyboard; a pointer brings a cell of its own. */
+  #onFocus(): void {
+    if (this.scroller.matches(':focus-visible')) this.#point(this.#cursor);
+  }
+
   #onClick(event: MouseEvent): void {
     const cell = this.#under(event);
     if (cell === undefined) return;
-    this.#cursor = cell;
+    this.#point(cell);
     this.#choose(cell);
   }
 

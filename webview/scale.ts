@@ -1,4 +1,7 @@
 /** From values to places on a ramp of colours. */
+import { formatRatio } from '../src/analysis/format.js';
+import type { Thresholds } from '../src/analysis/thresholds.js';
+import { tintScale } from '../src/analysis/tint.js';
 
 export interface Scale {
   /** Values at the two ends of the ramp. */
@@ -17,6 +20,15 @@ export function logScale(from: number, to: number, format: (value: number) => st
   const powers = Array.from({ length: 24 }, (_, power) => 10 ** (power - 12));
   const inner = powers.filter((power) => at(power) > 0.12 && at(power) < 0.85);
   return { from, to, at, ticks: [from, ...inner, to], format };
+}
+
+/** Of multiples of a layer's median: the same for every run, with ticks where large and massive begin. */
+export function multipleScale({ soft, ratio }: Pick<Thresholds, 'soft' | 'ratio'>): Scale {
+  const { from, to } = tintScale;
+  const scale = logScale(from, to, formatRatio);
+  const marked = [from, 10, soft, ratio, to].filter((tick) => tick >= from && tick <= to);
+  const ticks = [...new Set(marked)].sort((a, b) => a - b);
+  return { ...scale, ticks, format: (value) => (value === to ? `≥ ${formatRatio(to)}` : formatRatio(value)) };
 }
 
 export function linearScale(from: number, to: number, format: (value: number) => string): Scale {

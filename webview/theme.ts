@@ -4,6 +4,8 @@
  * Canvases need numbers, not variables: they are read again whenever the theme changes.
  */
 
+import { tintLevels } from '../src/analysis/tint.js';
+
 /** 256 colours from nothing to most, or from least to most. */
 export interface Ramp {
   /** As 0xAABBGGRR (the byte order of `ImageData` on little-endian machines). */
@@ -52,7 +54,9 @@ export function readTheme(): Theme {
   const background = style.backgroundColor;
   const foreground = color('editor-foreground', color('foreground', 'CanvasText'));
   const ground = toLab(read(background));
-  const hues = ['purple', 'red', 'yellow'].map((hue) => toLab(read(color(`charts-${hue}`, hue))));
+  // Those of the editor's tints: a colour is one quantity, wherever it is seen.
+  const tints = Array.from({ length: tintLevels }, (_, i) => color(`sinkscope-tint${i + 1}`, 'purple'));
+  const hues = tints.map((tint) => toLab(read(`rgb(from ${tint} r g b / 1)`)));
   const massive = color('sinkscope-massive', color('charts-orange', foreground));
   const sink = color('sinkscope-sink', color('charts-blue', foreground));
   const lightness = { foreground: luminance(read(foreground)), background: luminance(read(background)) };
@@ -66,7 +70,7 @@ export function readTheme(): Theme {
     }),
   });
   return {
-    ...rampOf(ramp(ground, ground[0] < 0.5 ? hues : hues.reverse())),
+    ...rampOf(ramp(ground, hues)),
     diverging: rampOf(parted(toLab(read(sink)), ground, toLab(read(massive)))),
     background,
     foreground,
@@ -90,19 +94,23 @@ export function watchTheme(listener: () => void): () => void {
 }
 
 /**
- * Hue from the theme, lightness ours: the hues are spread evenly in OKLab, and the lightness goes evenly from the
- * background's to the far end, so that more always looks like more, on dark and on light.
+ * Hue from the theme, lightness ours: a level of the tints is as far along as its number, in OKLab, and the lightness
+ * goes from the background's to the far end, so that more always looks like more, on dark and on light.
  */
 function ramp(ground: Lab, hues: readonly Lab[]): [number, number, number][] {
-  const end = ground[0] < 0.5 ? 0.94 : 0.3;
+  const end = ground[0] < 0.5 ? 0.9 : 0.35;
   const stops: Lab[] = [ground, ...hues];
   return Array.from({ length: 256 }, (_, step) => {
     // Ordinary cells are many and shall not shout, but even the least is to be told from no cell at all.
     const share = 0.05 + 0.95 * (step / 255) ** 1.6;
-    const at = share * (stops.length - 1);
+    const at = (step / 255) * (stops.length - 1);
     const low = Math.min(stops.length - 2, Math.floor(at));
     const [from = ground, to = ground] = stops.slice(low, low + 2);
-    const mix = (index: 1 | 2) => from[index] + (to[index] - from[index]) * (at - low);
+    const strength = Math.min(1, 1.6 * share);
+    const mix = (index: 1 | 2) => {
+      const hue = from[index] + (to[index] - from[index]) * (at - low);
+      return ground[index] + (hue - ground[index]) * strength;
+    };
     return fromLab([ground[0] + (end - ground[0]) * share, mix(1), mix(2)]);
   });
 }

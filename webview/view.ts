@@ -4,7 +4,8 @@ import { property } from 'lit/decorators.js';
 import type { Analysis } from '../src/analysis/analysis.js';
 import type { Selection } from '../src/analysis/selection.js';
 import type { Thresholds } from '../src/analysis/thresholds.js';
-import type { Asked, ReplyTo } from '../src/protocol.js';
+import type { Tint } from '../src/analysis/tint.js';
+import type { Asked, FromWebview, ReplyTo } from '../src/protocol.js';
 import './figure.js';
 import type { Findings } from './findings.js';
 import { html } from './html.js';
@@ -17,6 +18,8 @@ export interface Scene {
   readonly analysis: Analysis;
   readonly findings: Findings;
   readonly thresholds: Thresholds;
+  /** Which tokens of a text are tinted. */
+  readonly tint: Tint;
   readonly selection: Selection;
   readonly theme: Theme;
   /** Names of the figures whose tables are open. */
@@ -44,6 +47,11 @@ export abstract class View extends LitElement {
   /** Moves the shared selection; parts left out stay. */
   protected select(part: Selection): void {
     this.dispatchEvent(new CustomEvent('select-part', { detail: part, bubbles: true, composed: true }));
+  }
+
+  /** Says something to the host. */
+  protected send(message: FromWebview): void {
+    this.dispatchEvent(new CustomEvent('send', { detail: message, bubbles: true, composed: true }));
   }
 
   protected figure(options: {

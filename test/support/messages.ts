@@ -202,6 +202,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
     producer: 'pytorch',
     opsets: [['', 17]],
     nodes: 9,
+    weights: ['/m', '/m.data'],
     anatomy: {
       layers: 1,
       hidden: 3,

@@ -43,8 +43,11 @@ function view(part: Partial<ViewState>): void {
     models: names.map((name) => ({ file: `models/${name}/model.onnx`, name, origin: 'bundled' })),
     model: 'models/llama/model.onnx',
     bos: 'auto',
+    tint: 'large',
     thresholds: defaultThresholds,
-    stale: parameters.has('stale'),
+    stale: parameters.has('stale') ? 'text' : undefined,
+    trouble: undefined,
+    watched: undefined,
     ...part,
   };
   post({ type: 'view', state });

@@ -12,7 +12,7 @@ import './form.js';
 import type { ActionEvent } from './form.js';
 import './presentation.js';
 import { html } from '../html.js';
-import type { CsvEvent } from './presentation.js';
+import type { CopyEvent, CsvEvent } from './presentation.js';
 import type { ExperimentsState } from './state.js';
 
 @customElement('sinkscope-experiments')
@@ -136,7 +136,9 @@ export class ExperimentsPage extends LitElement {
               name="${run.experiment}-${number}"
               .presentation=${presentation}
               .theme=${this.theme}
+              .selection=${this.selection}
               @csv=${({ detail }: CsvEvent) => this.#act({ do: 'save-csv', run: number, part: detail.part })}
+              @copy-text=${({ detail }: CopyEvent) => this.#act({ do: 'copy-text', run: number, part: detail.part })}
               @picture=${(event: PictureEvent) => this.#picture(event, run)}
             ></sinkscope-presentation>`
           : nothing

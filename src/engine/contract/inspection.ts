@@ -116,6 +116,8 @@ export const inspection = v.object({
   /** Domains (`''` for ai.onnx), each with its version. */
   opsets: v.array(v.tuple([text, v.number()])),
   nodes: whole,
+  /** Files that its weights are in, its own among them where it has any. */
+  weights: v.array(text),
   anatomy,
 });
 export type Inspection = Sent<typeof inspection>;

@@ -27,6 +27,7 @@ export function inspect(loaded: LoadedModel): Inspection {
     producer: model.producer,
     opsets: [...model.opsets],
     nodes: loaded.nodes,
+    weights: [...loaded.weights],
     anatomy: { ...anatomy, blocks },
   };
 }
