@@ -71,6 +71,7 @@ function ofOperator(node: Node, experts: number | undefined, shared: boolean): R
     from: { operator: node },
     multiplies: 'outputs',
     intermediate: undefined,
+    writtenOutFor: undefined,
     shared,
   };
 }
@@ -119,6 +120,7 @@ function ofChoice(flow: Flow, labels: Labels, { branch, last, experts }: Chosen)
     },
     multiplies,
     intermediate: intermediateOf(flow, labels, ends, branch),
+    writtenOutFor: writtenOutFor(flow, branch),
     shared: labels.shared,
   };
 }
@@ -139,6 +141,17 @@ function choiceOf(labels: Labels, key: string | undefined, last: Node | undefine
   if (key !== undefined) return labels.choices.get(key);
   const joined = [...labels.choices.values()].filter(({ value }) => last?.outputs.includes(value));
   return joined[0];
+}
+
+/** torch's older exporter writes a loop over the experts that were hit as their list, split into so many as there were. */
+function writtenOutFor(flow: Flow, { nodes }: Branch): number | undefined {
+  for (const node of nodes) {
+    if (node.op !== 'Split' || intAttribute(node, 'axis', 0) !== 0) continue;
+    const turned = flow.producer(node.inputs[0] ?? '');
+    const list = turned?.op === 'Transpose' ? flow.producer(turned.inputs[0] ?? '') : turned;
+    if (list?.op === 'NonZero') return node.outputs.length;
+  }
+  return undefined;
 }
 
 /** What the last product of the chosen experts multiplies, where one product does it for all tokens and choices. */
