@@ -340,9 +340,9 @@ export class App extends LitElement {
     if (started?.model.name === model && layer < layers.length) this.#turn('analysis');
   }
 
-  async #onPicture({ detail: { name, title, canvas } }: PictureEvent): Promise<void> {
+  async #onPicture({ detail: { name, title, drawn } }: PictureEvent): Promise<void> {
     const { analysis, view } = this.shown;
-    const png = await framedPicture(canvas, title, conditions(analysis, view.thresholds).join(' · '), this.theme);
+    const png = await framedPicture(drawn, title, conditions(analysis, view.thresholds).join(' · '), this.theme);
     this.store.send({ type: 'save-picture', name, png });
   }
 

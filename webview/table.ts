@@ -155,7 +155,7 @@ export class Table extends LitElement {
           gap: 1px;
         }
         .shades i {
-          width: 9px;
+          width: 7px;
         }
       }
       button:focus-visible {

@@ -190,7 +190,7 @@ describe('a run', () => {
     const { page, said } = await openExperiments({ experiments: 'doctor' });
     await page.getByTestId('experiment-run').getByRole('button', { name: 'copy' }).click();
     const { action } = at(await said('experiment'), 0);
-    expect(action).toMatchObject({ do: 'copy-text', run: 1 });
+    expect(action).toMatchObject({ do: 'copy-text' });
   });
 
   it('paints what grew otherwise than what shrank', async () => {
@@ -199,9 +199,9 @@ describe('a run', () => {
     const colors = await grid.evaluate((element) => {
       const { cells, theme } = element as unknown as {
         cells: { shades: Float32Array };
-        theme: { tones: { color: string }[] };
+        theme: { ramps: { difference: { tones: { color: string }[] } } };
       };
-      const at = (shade: number) => theme.tones[Math.round(shade * 255)]?.color;
+      const at = (shade: number) => theme.ramps.difference.tones[Math.round(shade * 255)]?.color;
       return { shades: [Math.min(...cells.shades), Math.max(...cells.shades)], ends: [at(0), at(0.5), at(1)] };
     });
     // The massive token shrinks most, so zero is the middle of the ramp.

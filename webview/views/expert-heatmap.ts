@@ -45,7 +45,7 @@ export class ExpertHeatmap extends View {
     this.#routing = found && !('why' in found) ? found : undefined;
     if (!this.#routing) return;
     const { weights } = this.#routing;
-    this.#scale = linearScale(0, Math.max(greatest([...weights], 0), 1e-9), formatWeight);
+    this.#scale = linearScale(0, Math.max(greatest([...weights], 0), 1e-9), formatWeight, 'attention');
     this.#cells = this.#celled(this.#routing);
   }
 
@@ -61,6 +61,7 @@ export class ExpertHeatmap extends View {
       note: `${routing.chosen} of ${routing.experts} for each token; weights that multiply ${weigh}`,
       table: () => this.#table(routing),
       picture: () => this.grid.picture(),
+      scale: this.#scale,
       body: html`
         <sinkscope-grid
           label="Weights of the experts of block ${this.#layer} that each token was sent to"
@@ -125,6 +126,7 @@ export class ExpertHeatmap extends View {
       rows: experts,
       columns: tokens,
       shades,
+      ramp: this.#scale.ramp,
       marks,
       rowLabel: (expert) => `expert ${expert}`,
       columnLabel: (token) => labels[token] ?? `${token}`,
