@@ -13,7 +13,10 @@ export async function installDependencies() {
   const missing = Object.entries(locked).some(
     ([path, { version, optional }]) => path !== '' && !optional && installed[path]?.version !== version,
   );
-  if (missing) await npm(['ci'], { cwd: root });
+  if (!missing) return;
+  // On stderr: what is printed else may be a result.
+  console.error('Installing what the lock file names (once, under a minute on most lines) …');
+  await npm(['ci'], { cwd: root });
 }
 
 /** @returns {Promise<Record<string, { version: string, optional?: boolean }>>} */

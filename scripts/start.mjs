@@ -2,7 +2,8 @@
  * `npm start`: opens VS Code with the extension on a sample document and analyses it.
  * `npm start -- --headless`: prints the analysis of the sample in the terminal.
  *
- * VS Code is `code` on PATH; else, with a display, the desktop one; else the server build, shown by a browser.
+ * VS Code is `code` on PATH; else, with a display, the desktop one; else the server build, shown by a browser. The first
+ * start installs what it needs, and says so.
  */
 import { copyFile, mkdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -73,7 +74,19 @@ async function serve(userData, extensions, folder) {
     await symlink(path, join(installed, `extension-${index}`), 'junction');
   await writeSettings(userData);
   const server = await startServer({ userData });
-  console.log(
-    `Sinkscope is running in VS Code at\n\n  ${server.url}?folder=${pathToFileURL(folder).pathname}\n\nCtrl+C stops it.`,
+  const address = `${server.url}?folder=${pathToFileURL(folder).pathname}`;
+  const opened = await openInBrowser(address);
+  const where = opened ? 'in your browser, at' : 'at an address to be opened in a browser on this machine:';
+  console.log(`Sinkscope is running in VS Code ${where}\n\n  ${address}\n\nCtrl+C stops it.`);
+}
+
+/** True where the system has something that opens addresses, and it took this one. */
+async function openInBrowser(address) {
+  const [program, ...args] = { darwin: ['open'], win32: ['cmd', '/c', 'start', '""'] }[process.platform] ?? ['xdg-open'];
+  const hasDisplay = process.platform !== 'linux' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY;
+  if (!hasDisplay) return false;
+  return run(program, [...args, address], { stdio: 'ignore' }).then(
+    () => true,
+    () => false,
   );
 }

@@ -28,7 +28,7 @@ async function installServer() {
   const folder = join(cache, hash.digest('hex').slice(0, 12));
 
   if (!(await exists(folder))) {
-    console.log('Installing VS Code as a server (once, about 600 MB) …');
+    console.log('Installing VS Code as a server (once, about 600 MB, a minute or two) …');
     // A folder of its own until it is whole: two runs at a time do not meet, and a broken one leaves nothing behind.
     const partial = `${folder}-${process.pid}`;
     await removeAbandoned();
