@@ -15,6 +15,7 @@ import { readTheme, type Theme, watchTheme } from './theme.js';
 import type { Scene, SelectEvent } from './view.js';
 import './views/attention-pattern.js';
 import './views/dimension-ruler.js';
+import './views/expert-heatmap.js';
 import './views/layer-profile.js';
 import './views/massive-table.js';
 import './views/moved.js';
@@ -160,6 +161,11 @@ export class App extends LitElement {
       <sinkscope-massive-table .scene=${scene}></sinkscope-massive-table>
       <sinkscope-residual-heatmap class="wide" .scene=${scene}></sinkscope-residual-heatmap>
       <sinkscope-dimension-ruler class="wide" .scene=${scene}></sinkscope-dimension-ruler>
+      ${
+        scene.analysis.routing.some((found) => found !== undefined)
+          ? html`<sinkscope-expert-heatmap class="wide" .scene=${scene}></sinkscope-expert-heatmap>`
+          : nothing
+      }
       <div class="stack">
         <sinkscope-sink-heatmap .scene=${scene}></sinkscope-sink-heatmap>
         ${
@@ -334,9 +340,9 @@ export class App extends LitElement {
     if (started?.model.name === model && layer < layers.length) this.#turn('analysis');
   }
 
-  async #onPicture({ detail: { name, title, canvas } }: PictureEvent): Promise<void> {
+  async #onPicture({ detail: { name, title, drawn } }: PictureEvent): Promise<void> {
     const { analysis, view } = this.shown;
-    const png = await framedPicture(canvas, title, conditions(analysis, view.thresholds).join(' · '), this.theme);
+    const png = await framedPicture(drawn, title, conditions(analysis, view.thresholds).join(' · '), this.theme);
     this.store.send({ type: 'save-picture', name, png });
   }
 

@@ -144,18 +144,19 @@ export class Grid extends LitElement {
     this.#request = undefined;
   }
 
-  /** The whole grid with its labels, whatever part of it is seen; smaller cells where a canvas could not hold it. */
+  /** The whole grid with its labels, fine enough for print; smaller cells where a canvas could not hold it. */
   picture(): HTMLCanvasElement {
     const canvas = document.createElement('canvas');
     if (this.#viewport === undefined) return canvas;
     const { rows, columns } = this.cells;
     const { gutter, footer } = this.#viewport;
-    const most = largestPicture / devicePixelRatio;
+    const ratio = Math.max(2, devicePixelRatio);
+    const most = largestPicture / ratio;
     const cellWidth = Math.min(this.#viewport.cellWidth, (most - gutter) / columns);
     const cellHeight = Math.min(this.#viewport.cellHeight, (most - footer) / rows);
     const [width, height] = [gutter + cellWidth * columns, cellHeight * rows + footer];
-    const viewport = { width, height, gutter, footer, cellWidth, cellHeight, scrollLeft: 0, scrollTop: 0 };
-    const context = contextOf(canvas, width, height);
+    const viewport = { width, height, gutter, footer, cellWidth, cellHeight, scrollLeft: 0, scrollTop: 0, ratio };
+    const context = contextOf(canvas, width, height, ratio);
     if (context !== null) paintCells(context, viewport, this.cells, this.theme);
     return canvas;
   }
@@ -225,7 +226,16 @@ export class Grid extends LitElement {
     // Room for the scroll bar, so that it covers no cells.
     this.scroller.style.maxHeight = `${shown.height + (wide > room + 0.5 ? 12 : 0)}px`;
     const { scrollLeft, scrollTop } = this.scroller;
-    this.#viewport = { ...shown, gutter, footer, cellWidth, cellHeight, scrollLeft, scrollTop };
+    this.#viewport = {
+      ...shown,
+      gutter,
+      footer,
+      cellWidth,
+      cellHeight,
+      scrollLeft,
+      scrollTop,
+      ratio: devicePixelRatio,
+    };
   }
 
   /** Scrolls just as far as it takes to see the cell. */

@@ -19,7 +19,10 @@ export interface Tone {
   readonly text: string;
 }
 
-export interface Theme extends Ramp {
+/** What is coloured: magnitudes, attention, or what differs between two runs. Each has colours of its own. */
+export type RampName = 'magnitude' | 'attention' | 'difference';
+
+export interface Theme {
   readonly background: string;
   readonly foreground: string;
   readonly muted: string;
@@ -30,8 +33,11 @@ export interface Theme extends Ramp {
   readonly sink: string;
   readonly font: string;
   readonly highContrast: boolean;
-  /** From the sinks' colour over the background, for nothing, to that of massive activations: for differences. */
-  readonly diverging: Ramp;
+  /**
+   * Magnitudes go through the hues of the tints; attention from the background to the colour of sinks; differences from
+   * the colour of sinks over the background, for nothing, to that of massive activations.
+   */
+  readonly ramps: Readonly<Record<RampName, Ramp>>;
 }
 
 /** The step of a ramp at a place from 0 to 1; the ends stand for what lies beyond them. */
@@ -70,8 +76,11 @@ export function readTheme(): Theme {
     }),
   });
   return {
-    ...rampOf(ramp(ground, hues)),
-    diverging: rampOf(parted(toLab(read(sink)), ground, toLab(read(massive)))),
+    ramps: {
+      magnitude: rampOf(ramp(ground, hues)),
+      attention: rampOf(ramp(ground, [toLab(read(sink))])),
+      difference: rampOf(parted(toLab(read(sink)), ground, toLab(read(massive)))),
+    },
     background,
     foreground,
     muted: color('descriptionForeground', foreground),

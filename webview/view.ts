@@ -9,6 +9,7 @@ import type { Asked, FromWebview, ReplyTo } from '../src/protocol.js';
 import './figure.js';
 import type { Findings } from './findings.js';
 import { html } from './html.js';
+import type { Scale } from './scale.js';
 import type { TableData } from './table.js';
 import type { Theme } from './theme.js';
 
@@ -62,6 +63,7 @@ export abstract class View extends LitElement {
     readonly actions?: TemplateResult | undefined;
     readonly table?: () => TableData;
     readonly picture?: () => HTMLCanvasElement | Promise<HTMLCanvasElement>;
+    readonly scale?: Scale;
   }): TemplateResult {
     return html`<sinkscope-figure
       name=${options.name}
@@ -69,6 +71,7 @@ export abstract class View extends LitElement {
       note=${options.note}
       .table=${options.table}
       .picture=${options.picture}
+      .scale=${options.scale}
       ?open=${this.scene.tables.has(options.name)}
       ><span slot="actions">${options.actions}</span>${options.body}</sinkscope-figure
     >`;

@@ -199,9 +199,9 @@ describe('a run', () => {
     const colors = await grid.evaluate((element) => {
       const { cells, theme } = element as unknown as {
         cells: { shades: Float32Array };
-        theme: { tones: { color: string }[] };
+        theme: { ramps: { difference: { tones: { color: string }[] } } };
       };
-      const at = (shade: number) => theme.tones[Math.round(shade * 255)]?.color;
+      const at = (shade: number) => theme.ramps.difference.tones[Math.round(shade * 255)]?.color;
       return { shades: [Math.min(...cells.shades), Math.max(...cells.shades)], ends: [at(0), at(0.5), at(1)] };
     });
     // The massive token shrinks most, so zero is the middle of the ramp.

@@ -153,9 +153,9 @@ export class ExperimentsPage extends LitElement {
 
   async #picture(event: PictureEvent, { title, presentation }: ExperimentRun): Promise<void> {
     event.stopPropagation();
-    const { name, title: heading, canvas } = event.detail;
+    const { name, title: heading, drawn } = event.detail;
     const conditions = settingsLine(presentation?.settings ?? []);
-    const png = await framedPicture(canvas, `${title}: ${heading}`, conditions, this.theme);
+    const png = await framedPicture(drawn, `${title}: ${heading}`, conditions, this.theme);
     this.#send({ type: 'save-picture', name, png });
   }
 

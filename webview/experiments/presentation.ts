@@ -101,6 +101,7 @@ export class PresentationView extends LitElement {
       note=${note}
       .table=${drawn ? () => dataOf(tableOf(part)) : undefined}
       .picture=${drawn ? () => this.#picture(name) : undefined}
+      .scale=${part.kind === 'heatmap' ? scaleOf(part) : undefined}
       ?open=${this.tables.has(name)}
       ><span slot="actions">
         ${drawn ? html`<button class="quiet" @click=${() => this.#save(name)}>picture</button>` : nothing}
@@ -131,15 +132,14 @@ export class PresentationView extends LitElement {
 
   #heatmap(part: HeatmapPart, name: string): TemplateResult {
     const scale = scaleOf(part);
-    const theme = part.scale === 'diverging' ? { ...this.theme, ...this.theme.diverging } : this.theme;
     return html`<sinkscope-grid
         data-part=${name}
         label=${part.heading}
         .cells=${cellsOf(part, scale)}
-        .theme=${theme}
+        .theme=${this.theme}
         .size=${sizeOf(part)}
       ></sinkscope-grid>
-      <sinkscope-legend .scale=${scale} .theme=${theme}></sinkscope-legend>`;
+      <sinkscope-legend .scale=${scale} .theme=${this.theme}></sinkscope-legend>`;
   }
 
   #goTo(layer: number | undefined): void {

@@ -54,6 +54,7 @@ export class ResidualHeatmap extends View {
         `,
       table: () => this.#table(),
       picture: () => this.grid.picture(),
+      scale: this.#scale,
       body: html`
         <sinkscope-grid
           label="Residual stream: largest magnitude by layer and token, as multiples of the layer's median"
@@ -95,6 +96,7 @@ export class ResidualHeatmap extends View {
       shades,
       marks,
       rowLabel: layerName,
+      ramp: this.#scale.ramp,
       columnLabel: (token) => labels[token] ?? `${token}`,
       text: (layer, token) => formatNumber(ratioAt(layers[layer], token)),
       describe: (layer, token) => this.#describe(layer, token),

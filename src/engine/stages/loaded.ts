@@ -1,5 +1,6 @@
 /** A model file that has been read and recognised: all that runs and queries start from. */
-import type { Anatomy } from '../../anatomy/anatomy.js';
+import type { Anatomy, RoutingValues } from '../../anatomy/anatomy.js';
+import { withRoutings } from '../../anatomy/experts/rebuilt.js';
 import { type LinearInput, linearInputs } from '../../anatomy/linear.js';
 import { type Norm, normsOf } from '../../anatomy/norms.js';
 import { isPrepacked } from '../../anatomy/ops.js';
@@ -26,6 +27,8 @@ export interface LoadedModel {
   readonly patterns: ReadonlyMap<number, string>;
   /** By block (1-based): its keys and values, where they could be found or rebuilt. */
   readonly operands: ReadonlyMap<number, { readonly keys: string | undefined; readonly values: string | undefined }>;
+  /** By block (1-based): the values that tell which experts its tokens are sent to. */
+  readonly routings: ReadonlyMap<number, RoutingValues>;
   /** True where the output head gives scores over a vocabulary for every token. */
   readonly predicts: boolean;
   /** Names of its classes, where its configuration has them, and whether several may hold at once. */
@@ -58,7 +61,8 @@ export function loadModel(file: string): LoadedModel {
   const prepared = prepare(read);
   const turned = withTurns(prepared, recognise(prepared));
   const patterned = withPatterns(turned.model, turned.anatomy);
-  const { model, anatomy, patterns } = patterned;
+  const { anatomy, patterns } = patterned;
+  const { model, routings } = withRoutings(patterned.model, anatomy);
   const config = modelConfig(file);
   let linear: readonly LinearInput[] | undefined;
   let norms: readonly Norm[] | undefined;
@@ -70,6 +74,7 @@ export function loadModel(file: string): LoadedModel {
     summary: summaryOf(file, prepared, patterned, config),
     patterns: new Map([...patterns].map(([block, { tensor }]) => [block, tensor])),
     operands: patterns,
+    routings,
     predicts: predictsTokens(model, anatomy, config.labels),
     classes: { labels: config.labels, several: config.problemType === 'multi_label_classification' },
     quantised: model.graph.nodes.some(isPrepacked),
