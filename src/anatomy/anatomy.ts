@@ -102,6 +102,11 @@ export interface Routing {
    * tokens that are sent to it, or where it is inside an operator.
    */
   readonly intermediate: { readonly tensor: string; readonly ofAll: boolean } | undefined;
+  /**
+   * For how many experts a loop over those that tokens are sent to was written out when the file was made: it fails
+   * where the tokens of a run use another number of them. Undefined where there is no such loop.
+   */
+  readonly writtenOutFor: number | undefined;
   /** Whether what no number of the router weighs is added: a shared expert, which every token passes. */
   readonly shared: boolean;
 }

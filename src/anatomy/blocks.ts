@@ -275,6 +275,11 @@ function routingIn(flow: Flow, group: Group, note: (part: string, why: string) =
     return undefined;
   }
   if (only.shared && mlpOf(group)) note('MLP intermediate', 'the one that is shown is that of the shared expert');
+  if (only.writtenOutFor !== undefined)
+    note(
+      'a loop over any number of experts',
+      `it was written out for the ${only.writtenOutFor} that a text used when the file was made, and the file fails on texts that use another number`,
+    );
   if (!only.intermediate)
     note(
       'intermediates of the chosen experts',

@@ -134,6 +134,21 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
         extra: { side: 'first', columns: 1, alpha: Float32Array.of(1, 2) },
       },
     },
+    {
+      type: 'routing',
+      layer: 1,
+      found: {
+        tokens: 2,
+        experts: 3,
+        chosen: 1,
+        indices: Int32Array.of(2, 0),
+        weights: Float32Array.of(0.5, 0.25),
+        multiplies: 'outputs',
+        scores: { kind: 'softmax', values: Float32Array.of(0.25, 0.25, 0.5, 0.5, 0.25, 0.25) },
+        largest: Float32Array.of(7, 8),
+      },
+    },
+    { type: 'routing', layer: 1, found: { why: 'its weights are [3]' } },
     { type: 'predictions', token: 0, top: [{ id: 1, text: 'b', probability: 0.5 }] },
     {
       type: 'outputs',

@@ -101,7 +101,7 @@ describe.each(folders.map((folder) => [basename(folder), folder] as const))('%s'
       expect(refusal).toMatch(
         name === 'module-adapters-ts-op17'
           ? /less attention than numbers can tell from none/ // its scores are hundreds apart
-          : /come from no plain softmax|can show but not change|are no tokens|predicts no tokens|lets every token see those after it|has to be given|logits for its last/,
+          : /come from no plain softmax|can show but not change|are no tokens|predicts no tokens|lets every token see those after it|has to be given|logits for its last|Cannot split using values/, // a loop written out for so many experts
       );
       if (/predicts no tokens/.test(refusal)) expect(inputs.includes('token-ids') && anatomy.unembedding).toBeFalsy();
       return;

@@ -69,10 +69,15 @@ const arithmetic = new Set(
   ),
 );
 
+/** One expert chosen after another, as a sparse mixer does. */
+const mostJoined = 64;
+
 export class Labels {
   readonly of = new Map<string, Label>();
   readonly meetings: Meeting[] = [];
   readonly choices = new Map<string, Choice>();
+  /** Those of them that are several, one beside the other. */
+  private readonly joins = new Set<string>();
   /** The router's probabilities of all experts. */
   scores: { readonly value: string; readonly kind: 'softmax' | 'sigmoid' } | undefined;
   /** Something of the stream that no number weighs is added to what the experts give. */
@@ -185,22 +190,27 @@ export class Labels {
   private joined(node: Node, labels: readonly Label[]): Label {
     const [output] = node.outputs;
     const all = node.inputs.length === labels.length;
-    if (all && labels.every((label) => label.kind === 'indices')) {
+    if (all && labels.length <= mostJoined && labels.every((label) => label.kind === 'indices')) {
       const choices = labels.map(({ choice }) => choice);
+      // Choices that were joined before are one already: names would grow without end.
+      if (choices.some((choice) => this.joins.has(choice))) return { kind: 'place', aligned: false };
       const parts = choices.map((choice) => this.choices.get(choice));
       const choice = choices.join(' and ');
+      this.joins.add(choice);
       const counts = parts.map((part) => part?.count);
       const count = counts.every((one) => one !== undefined) ? counts.reduce((sum, one) => sum + one, 0) : undefined;
       this.choices.set(choice, { value: output ?? '', count, axis: intAttribute(node, 'axis', -1) });
       return { kind: 'indices', choice };
     }
-    if (all && labels.every((label) => label.kind === 'numbers' && label.choice !== undefined)) {
-      const own = labels.filter((label) => label.kind === 'numbers');
+    const own = labels.filter((label) => label.kind === 'numbers');
+    const isOne = ({ choice }: Numbers) => choice !== undefined && !this.joins.has(choice);
+    if (all && labels.length <= mostJoined && own.length === labels.length && own.every(isOne)) {
       const choice = own.map((label) => label.choice).join(' and ');
+      this.joins.add(choice);
       const followed = own.every(({ whole, turned, root }) => whole && !turned && root !== undefined);
       return numbers({ of: 'chosen', root: followed ? output : undefined, by: 'other', choice });
     }
-    const [first] = labels.filter((label) => label.kind === 'numbers');
+    const [first] = own;
     return first ? { ...first, root: undefined } : { kind: 'place', aligned: false };
   }
 

@@ -11,6 +11,9 @@ import { operatorName } from '../ops.js';
 import { branchProduct, endings } from '../products.js';
 import { type Choice, isChoice, isMixture, Labels, type Meeting, productsAbove } from './labels.js';
 
+/** Tables over experts are made for no more. */
+const mostExperts = 65_536;
+
 /** Why the routing of a mixture is not known. */
 export interface Untold {
   readonly why: string;
@@ -36,11 +39,13 @@ export function routingOf(flow: Flow, skip: string, branch: Branch): Routing | U
   const labels = new Labels(flow, router, (node) => countOf(flow, node), skip);
   for (const node of branch.nodes) labels.visit(node);
   const experts = router.columns;
+  if (experts !== undefined && !(experts > 1 && experts <= mostExperts))
+    return { why: `what it chooses by has ${experts} columns, which are no experts` };
   if (operator) {
     const given = labels.of.get(operator.inputs[1] ?? '');
     if (given?.kind !== 'numbers' || given.of !== 'all')
       return { why: `what its ${operatorName(operator)} chooses by is made in a way that is not known` };
-    return ofOperator(flow, operator, experts, addsMore(flow, branch, operator));
+    return ofOperator(operator, experts, addsMore(flow, branch, operator));
   }
   return ofChoice(flow, labels, { branch, last, experts });
 }
@@ -56,16 +61,17 @@ function countOf(flow: Flow, { inputs, attributes }: Node): number | undefined {
   return tensor && tensor.dims.length < 2 ? constantNumbers(tensor)[0] : undefined;
 }
 
-function ofOperator(flow: Flow, node: Node, experts: number | undefined, shared: boolean): Routing | Untold {
+function ofOperator(node: Node, experts: number | undefined, shared: boolean): Routing | Untold {
   if (intAttribute(node, 'use_sparse_mixer', 0) !== 0)
     return { why: `its ${operatorName(node)} weighs the chosen by a sparse mixer, which is not rebuilt` };
-  const stack = flow.model.graph.initializers.get(node.inputs[2] ?? '');
+  if (experts === undefined) return { why: `the file does not tell how many experts its ${operatorName(node)} has` };
   return {
-    experts: experts ?? stack?.dims[0],
+    experts,
     chosen: intAttribute(node, 'k', 1),
     from: { operator: node },
     multiplies: 'outputs',
     intermediate: undefined,
+    writtenOutFor: undefined,
     shared,
   };
 }
@@ -114,6 +120,7 @@ function ofChoice(flow: Flow, labels: Labels, { branch, last, experts }: Chosen)
     },
     multiplies,
     intermediate: intermediateOf(flow, labels, ends, branch),
+    writtenOutFor: writtenOutFor(flow, branch),
     shared: labels.shared,
   };
 }
@@ -134,6 +141,17 @@ function choiceOf(labels: Labels, key: string | undefined, last: Node | undefine
   if (key !== undefined) return labels.choices.get(key);
   const joined = [...labels.choices.values()].filter(({ value }) => last?.outputs.includes(value));
   return joined[0];
+}
+
+/** torch's older exporter writes a loop over the experts that were hit as their list, split into so many as there were. */
+function writtenOutFor(flow: Flow, { nodes }: Branch): number | undefined {
+  for (const node of nodes) {
+    if (node.op !== 'Split' || intAttribute(node, 'axis', 0) !== 0) continue;
+    const turned = flow.producer(node.inputs[0] ?? '');
+    const list = turned?.op === 'Transpose' ? flow.producer(turned.inputs[0] ?? '') : turned;
+    if (list?.op === 'NonZero') return node.outputs.length;
+  }
+  return undefined;
 }
 
 /** What the last product of the chosen experts multiplies, where one product does it for all tokens and choices. */

@@ -34,7 +34,7 @@ export function inspect(loaded: LoadedModel): Inspection {
 
 function inspectedRouting(routing: Routing | undefined): InspectedBlock['routing'] {
   if (!routing) return undefined;
-  const { from, intermediate, ...facts } = routing;
+  const { from, intermediate, writtenOutFor: _, ...facts } = routing;
   const shown = { ...facts, intermediate: intermediate?.tensor };
   if ('operator' in from)
     return { ...shown, from: { from: 'rebuilt', operator: operatorName(from.operator), node: from.operator.name } };

@@ -95,7 +95,7 @@ function weightsOf(
   for (let row = 0; row * k < which.length; row++) {
     const own = which.slice(row * k, (row + 1) * k);
     for (let expert = 0; expert < experts; expert++)
-      if (!own.includes(expert) && at(row, expert) !== 0)
+      if (at(row, expert) !== 0 && !own.includes(expert))
         return 'experts that are not among the chosen have a weight as well';
   }
   return Float32Array.from(which, (expert, place) => at(Math.floor(place / k), expert));

@@ -12,7 +12,8 @@ function anatomyOf(name: string) {
 }
 
 const routings = (name: string) => anatomyOf(name).blocks.map(({ routing }) => routing);
-const said = (name: string) => anatomyOf(name).missing.filter(({ part }) => /routing|intermediate/.test(part));
+const said = (name: string, parts = /routing|intermediate/) =>
+  anatomyOf(name).missing.filter(({ part }) => parts.test(part));
 
 describe('the routing of mixtures of experts', () => {
   it.each([
@@ -47,6 +48,15 @@ describe('the routing of mixtures of experts', () => {
   it('is not seen in an MLP of which the largest activations count', () => {
     expect(routings('experts-units-ts-op17')).toEqual([undefined, undefined]);
     expect(said('experts-units-ts-op17')).toEqual([]);
+  });
+
+  it('says that a loop was written out for so many experts as were used', () => {
+    expect(routings('experts-phimoe-ts-op17').map((routing) => routing?.writtenOutFor)).toEqual([4, 5]);
+    expect(said('experts-phimoe-ts-op17', /loop/)).toContainEqual({
+      part: 'a loop over any number of experts of block 1',
+      why: 'it was written out for the 4 that a text used when the file was made, and the file fails on texts that use another number',
+    });
+    expect(routings('experts-loop-ts-op17')[0]?.writtenOutFor).toBeUndefined();
   });
 
   it('says where the chosen experts’ intermediates cannot be had', () => {

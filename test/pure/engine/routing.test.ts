@@ -12,7 +12,15 @@ const from: RoutingValues = {
   turned: false,
   scores: { value: 's', kind: 'softmax' },
 };
-const routing: Routing = { experts: 3, chosen: 2, from, multiplies: 'outputs', intermediate: undefined, shared: false };
+const routing: Routing = {
+  experts: 3,
+  chosen: 2,
+  from,
+  multiplies: 'outputs',
+  intermediate: undefined,
+  writtenOutFor: undefined,
+  shared: false,
+};
 const layout = { tokens: 2, positions: 2, axis: undefined };
 
 const float = (dims: number[], ...data: number[]): Value => ({
