@@ -3,7 +3,7 @@ import { css, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { html } from './html.js';
 import { hiddenStyles, quietButtonStyles } from './styles.js';
-import type { Drawn, TableData } from './tabled.js';
+import type { DrawnCell, TableData } from './tabled.js';
 
 export type { TableData };
 
@@ -233,7 +233,7 @@ export class Table extends LitElement {
     </tr>`;
   }
 
-  #cell(text: string, drawn: Drawn | undefined) {
+  #cell(text: string, drawn: DrawnCell | undefined) {
     if (drawn === undefined) return text;
     if ('bar' in drawn) {
       const length = `inline-size: ${Math.round(100 * drawn.bar)}%`;

@@ -14,7 +14,7 @@ export interface TableData {
   /** What stands in a row, by column. */
   cells(row: number): readonly string[];
   /** What is drawn beside the text of a cell, or in its place: by column. */
-  readonly drawn?: (row: number) => readonly (Drawn | undefined)[];
+  readonly drawn?: (row: number) => readonly (DrawnCell | undefined)[];
   /** What a row is sorted by, by column; undefined: not sortable. */
   readonly order?: (row: number) => readonly number[];
   /** Row shown as selected; rows can be clicked when {@link selectable}. */
@@ -23,7 +23,7 @@ export interface TableData {
 }
 
 /** A bar behind a number, as long as `share` of its room; or shades side by side, each of one thing. */
-export type Drawn =
+export type DrawnCell =
   | { readonly bar: number }
   | { readonly shades: readonly { readonly place: number | undefined; readonly text: string }[] };
 
@@ -53,7 +53,7 @@ export function dataOf({ heading, columns, rows, layers }: TablePart, selected?:
 
 type TableColumn = TablePart['columns'][number];
 
-function drawnOf(value: CellValue, { range, format }: TableColumn): Drawn | undefined {
+function drawnOf(value: CellValue, { range, format }: TableColumn): DrawnCell | undefined {
   if (range === undefined || value === null || typeof value === 'string') return undefined;
   const [from, to] = range;
   const share = (one: number) => (to === from ? 0 : Math.min(1, Math.max(0, (one - from) / (to - from))));
