@@ -105,7 +105,7 @@ export class App extends LitElement {
     return html`
       <div
         class="page"
-        @select-part=${({ detail }: SelectEvent) => this.store.select(detail)}
+        @select-part=${this.#onSelect}
         @send=${({ detail }: CustomEvent<FromWebview>) => this.#send(detail)}
         @table-toggled=${this.#onTable}
         @picture=${this.#onPicture}
@@ -323,6 +323,13 @@ export class App extends LitElement {
     return Array.from(views, (view) => view.shadowRoot?.querySelector('sinkscope-figure'))
       .filter((figure) => figure !== null && figure !== undefined)
       .filter((figure) => figure.picture !== undefined);
+  }
+
+  /** A head that is chosen here brings its pattern into sight, which may lie below. */
+  #onSelect({ detail }: SelectEvent): void {
+    this.store.select(detail);
+    if (detail.head === undefined) return;
+    this.querySelector('sinkscope-attention-pattern')?.scrollIntoView({ block: 'nearest' });
   }
 
   #onTable({ detail: { name, open } }: TableEvent): void {

@@ -42,7 +42,7 @@ export class Figure extends LitElement {
       }
       h2 {
         margin: 0;
-        font-size: 0.95em;
+        font-size: 1.05em;
         font-weight: 600;
       }
       .note {
@@ -79,7 +79,15 @@ export class Figure extends LitElement {
           </div>
           <span class="actions">
             <slot name="actions"></slot>
-            ${this.table && html`<button class="quiet" aria-pressed=${this.open} @click=${this.#toggle}>table</button>`}
+            ${
+              this.table &&
+              html`<button
+                class="quiet"
+                aria-label="table of ${this.heading}"
+                aria-pressed=${this.open}
+                @click=${this.#toggle}
+              >table</button>`
+            }
           </span>
         </header>
         <slot></slot>

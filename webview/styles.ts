@@ -15,6 +15,8 @@ export const hiddenStyles = css`
 /** A plain button that looks like a link to a small action. */
 export const quietButtonStyles = css`
   button.quiet {
+    min-width: 24px;
+    min-height: 24px;
     padding: 1px 5px;
     color: var(--muted);
     background: none;

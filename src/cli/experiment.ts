@@ -8,7 +8,7 @@ import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
 import type { Experiment, Setup } from '../experiments/experiment.js';
 import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js';
-import { readText, readTexts } from '../experiments/shared/files.js';
+import { readDocument, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
 import { modelFile } from './model.js';
 import { adviseOnLength, budgetOf, memoryOption, partOption, read, typedName } from './options.js';
@@ -158,7 +158,7 @@ async function valueFrom(input: ExperimentInput, value: unknown, otherwise: unkn
 const wordsIn = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
 
-const fileAt = async (file: string): Promise<NamedText> => ({ name: file, file, text: await readText(file) });
+const fileAt = async (file: string): Promise<NamedText> => ({ name: file, file, text: await readDocument(file) });
 
 /** Texts that were typed, and those of files under their paths as they were given. */
 function corpusOf(typed: readonly string[], paths: readonly string[]): Corpus {

@@ -2,7 +2,7 @@
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import type { ExperimentInput, ExperimentInputs, FilesInput, TextInput, TextsInput } from '../experiments/facts.js';
-import { readText, readTexts } from '../experiments/shared/files.js';
+import { readDocument, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, type Given, isOfUse, type NamedText } from '../experiments/values.js';
 import type { TextNames } from '../protocol.js';
 import type { Analyses } from './analyses.js';
@@ -150,7 +150,7 @@ async function readFiles(input: FileInput, uris: readonly vscode.Uri[]): Promise
   if (input.kind === 'files') return paths;
   if (input.kind === 'texts') return { name: together(uris), texts: readTexts(paths) };
   const [uri] = uris;
-  return uri && { name: nameOf(uri), text: await readText(uri.fsPath), file: uri.fsPath };
+  return uri && { name: nameOf(uri), text: await readDocument(uri.fsPath), file: uri.fsPath };
 }
 
 function urisOf(value: unknown): readonly vscode.Uri[] | undefined {

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, copyFileSync, mkdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import type { ShownRun } from '../../src/extension/analyses.js';
 import type { Api } from '../../src/extension/extension.js';
@@ -9,6 +18,7 @@ import {
   analyze,
   api,
   change,
+  chooseBundled,
   closeEditors,
   event,
   halt,
@@ -52,6 +62,10 @@ describe('a model that is watched', () => {
   after(async () => {
     await vscode.commands.executeCommand('sinkscope.unwatchModel');
     await vscode.commands.executeCommand('sinkscope.clear');
+    // Watching a model chooses it; those after this know nothing of it.
+    await chooseBundled(sinkscope);
+    rmSync(dirname(file), { recursive: true });
+    await vscode.commands.executeCommand('sinkscope.refreshModels');
     await closeEditors();
   });
 

@@ -29,6 +29,7 @@ export class TokenStrip extends View {
     css`
       .key > * {
         display: inline-flex;
+        flex-wrap: wrap;
         align-items: baseline;
         gap: 4px;
       }
@@ -36,6 +37,7 @@ export class TokenStrip extends View {
         padding: 0 4px;
         border-radius: 3px;
         color: var(--vscode-foreground);
+        white-space: nowrap;
       }
       .tokens {
         max-height: 12em;

@@ -68,7 +68,7 @@ export function blocksTable({ kld, sqnr, swap, products = [], massive }: BlockFa
             of: (part: number) =>
               products
                 .filter(({ block }) => block === part)
-                .toSorted((a, b) => parts.indexOf(a.part) - parts.indexOf(b.part) || a.node.localeCompare(b.node))
+                .toSorted((a, b) => placeOf(a.part) - placeOf(b.part) || a.node.localeCompare(b.node))
                 .map((one) => ({
                   name: `${one.part}${one.node === '' ? '' : ` ${one.node}`}`,
                   value: gainOf(one.restored, kld),
@@ -97,6 +97,8 @@ export function blocksTable({ kld, sqnr, swap, products = [], massive }: BlockFa
 
 /** In the order in which a block computes them. */
 const parts = ['attn_in', 'attn_out', 'mlp_in', 'mlp_out', 'head'];
+/** Experts and what else has a name of its own come last. */
+const placeOf = (part: string) => (parts.includes(part) ? parts.indexOf(part) : parts.length);
 
 type Range = readonly [number, number];
 

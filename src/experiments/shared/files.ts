@@ -1,9 +1,10 @@
-/** Text files: one, or those of a folder. */
+/** Text files: one, or those of a folder; and files of records. */
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
 import { readUtf8, unreadable } from '../../reading.js';
 import type { NamedText } from '../values.js';
+import { readRecords, recordsAt } from './records.js';
 
 /** UTF-8 of the longest text that is tokenised, 2^24 UTF-16 units of at most three bytes, and a byte order mark. */
 const maxBytes = 3 * 2 ** 24 + 3;
@@ -12,14 +13,37 @@ const maxBytes = 3 * 2 ** 24 + 3;
 export const readText = (path: string): Promise<string> => readUtf8(path, maxBytes);
 
 /**
- * The texts of files, and of the files in folders by name, read one after another. What a folder has beside files, and
- * links to them, is left alone: a pipe would be waited for, and a device has no end.
+ * A file as one text: as it is, or the texts of its records with an empty line between them.
  *
- * @throws SinkscopeError as {@link readText}, and `input` for a folder without texts
+ * @throws SinkscopeError as {@link readText} and {@link readRecords}
+ */
+export async function readDocument(path: string): Promise<string> {
+  const records = recordsAt(path);
+  if (!records) return readText(path);
+  const texts: string[] = [];
+  let characters = 0;
+  for await (const { text } of readRecords(records, maxBytes)) {
+    characters += text.length + 2;
+    texts.push(text);
+    // What is more than is tokenised of one text would be read for nothing.
+    if (characters > maxBytes / 3) break;
+  }
+  return texts.join('\n\n');
+}
+
+/**
+ * The texts of files, of the records in `.jsonl` files, and of the files in folders by name, read one after another.
+ * What a folder has beside files, and links to them, is left alone: a pipe would be waited for, and a device has no end.
+ *
+ * @throws SinkscopeError as {@link readText} and {@link readRecords}, and `input` for a folder without texts
  */
 export async function* readTexts(paths: readonly string[]): AsyncGenerator<NamedText, void, void> {
   for (const path of paths) {
-    for (const file of await filesAt(path)) yield { name: basename(file), file, text: await readText(file) };
+    for (const file of await filesAt(path)) {
+      const records = recordsAt(file);
+      if (records) yield* readRecords(records, maxBytes);
+      else yield { name: basename(file), file, text: await readText(file) };
+    }
   }
 }
 
@@ -30,7 +54,7 @@ async function filesAt(path: string): Promise<string[]> {
     const file = resolve(path);
     throw new SinkscopeError({ code: 'file', file, message: unreadable(file, error) }, { cause: error });
   });
-  const named = entries.filter(({ name }) => /\.(txt|md)$/i.test(name)).map(({ name }) => join(path, name));
+  const named = entries.filter(({ name }) => /\.(txt|md|jsonl)$/i.test(name)).map(({ name }) => join(path, name));
   const isFile = await Promise.all(
     named.map((file) =>
       stat(file).then(
@@ -44,6 +68,6 @@ async function filesAt(path: string): Promise<string[]> {
   throw new SinkscopeError({
     code: 'input',
     file: resolve(path),
-    message: `${resolve(path)} has no .txt or .md file.`,
+    message: `${resolve(path)} has no .txt, .md or .jsonl file.`,
   });
 }

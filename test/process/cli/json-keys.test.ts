@@ -56,7 +56,9 @@ const command = (name: string) => name.split(' ').slice(0, 1);
 
 it.each(Object.entries(commands))('%s', async (name, args) => {
   const result = JSON.parse(await printed(...command(name), ...args, '--json'));
-  await expect(`${keysOf(result).join('\n')}\n`).toMatchFileSnapshot(`json-keys/${name.replace(' --', '-').replaceAll(' ', '-')}.txt`);
+  await expect(`${keysOf(result).join('\n')}\n`).toMatchFileSnapshot(
+    `json-keys/${name.replace(' --', '-').replaceAll(' ', '-')}.txt`,
+  );
 });
 
 it('merge', async () => {

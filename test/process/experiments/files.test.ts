@@ -28,7 +28,7 @@ it('reads a text only when it is wanted', async () => {
 
 it('says what is wrong with a folder without texts, and with a file that is no text', async () => {
   const folder = await temporaryFolder();
-  await expect(namesOf([folder])).rejects.toThrow(`${folder} has no .txt or .md file.`);
+  await expect(namesOf([folder])).rejects.toThrow(`${folder} has no .txt, .md or .jsonl file.`);
   await writeFile(join(folder, 'a.txt'), Uint8Array.of(0xff, 0xfe, 0x00));
   await expect(namesOf([folder])).rejects.toThrow(/a\.txt is not UTF-8 text/);
 });

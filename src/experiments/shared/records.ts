@@ -1,0 +1,95 @@
+/** JSON Lines (`.jsonl`): a record on each line, of which one column is the text. */
+import { createReadStream, existsSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import { SinkscopeError } from '../../errors.js';
+import { unreadable } from '../../reading.js';
+import type { NamedText } from '../values.js';
+
+/** A file of records, and the column that holds the texts; undefined where the records are to tell. */
+export interface RecordsAt {
+  readonly file: string;
+  readonly column: string | undefined;
+}
+
+/** What a path means: `data.jsonl`, or `data.jsonl#body` for the column `body`; undefined for other files. */
+export function recordsAt(path: string): RecordsAt | undefined {
+  const [, file, column] = /^(.*\.jsonl)(?:#(.+))?$/is.exec(path) ?? [];
+  if (file === undefined) return undefined;
+  // A file may be called so.
+  return column !== undefined && existsSync(path) ? undefined : { file, column };
+}
+
+/**
+ * The texts of a file of records, in order, read line by line; empty lines are left out.
+ *
+ * @param most bytes of a line
+ * @throws SinkscopeError `file` where it cannot be read, `input` for a line that is no record or has no text in the
+ *   column, and where no column is named and several could be meant
+ */
+export async function* readRecords({ file: path, column }: RecordsAt, most: number): AsyncGenerator<NamedText> {
+  const file = resolve(path);
+  const fail = (message: string) => new SinkscopeError({ code: 'input', file, message });
+  let wanted = column;
+  let number = 0;
+  for await (const line of linesOf(file, most)) {
+    number++;
+    if (/^\s*$/.test(line)) continue;
+    const record = recordIn(line);
+    if (!record) throw fail(`Line ${number} of ${file} is no JSON object; a record on each line is read.`);
+    wanted ??= columnOf(record);
+    if (wanted === undefined) {
+      const names = Object.keys(record).join(', ');
+      throw fail(`${file} has the columns ${names}; name the one with the texts, as in ${basename(file)}#text.`);
+    }
+    const text = record[wanted];
+    if (typeof text !== 'string') throw fail(`Line ${number} of ${file} has no text in the column ${wanted}.`);
+    yield { name: `${basename(file)}:${number}`, text };
+  }
+  if (wanted === undefined) throw fail(`${file} has no records.`);
+}
+
+/** `text`, or the only column that holds one. */
+function columnOf(record: Readonly<Record<string, unknown>>): string | undefined {
+  if (typeof record.text === 'string') return 'text';
+  const texts = Object.keys(record).filter((name) => typeof record[name] === 'string');
+  return texts.length === 1 ? texts[0] : undefined;
+}
+
+function recordIn(line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    // Without a prototype, so that no column is there that the file has not.
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+    return Object.assign(Object.create(null), value);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Lines without their ends, UTF-8. */
+async function* linesOf(file: string, most: number): AsyncGenerator<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let parts: string[] = [];
+  let length = 0;
+  try {
+    for await (const bytes of createReadStream(file) as AsyncIterable<Buffer>) {
+      const [first = '', ...rest] = decoder.decode(bytes, { stream: true }).split('\n');
+      parts.push(first);
+      length += first.length;
+      if (length > most) throw new Error(`a line has more than the ${most} characters that are taken`);
+      for (const next of rest) {
+        yield parts.join('');
+        parts = [next];
+        length = next.length;
+      }
+    }
+    decoder.decode();
+  } catch (error) {
+    if (error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA') {
+      const message = `${file} is not UTF-8 text; convert it first, or give a text file.`;
+      throw new SinkscopeError({ code: 'input', file, message }, { cause: error });
+    }
+    throw new SinkscopeError({ code: 'file', file, message: unreadable(file, error) }, { cause: error });
+  }
+  if (length > 0) yield parts.join('');
+}
