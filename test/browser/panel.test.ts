@@ -54,29 +54,6 @@ describe('what the panel shows', () => {
     expect((await lines())[1]).toContain('B-LOC');
   });
 
-  it('shows to which experts tokens were sent, of the selected block where it has any', async () => {
-    const { page, said } = await open({ run: 'experts' });
-    await shows(page, 'expert-heatmap', 'Experts: token × expert of block 2');
-    await shows(page, 'expert-heatmap', '2 of 8 for each token; weights that multiply what experts give');
-    await shows(page, 'expert-heatmap', 'Expert 0 got 33.3 % of the tokens, the most; 2 got none');
-    const { x, y } = await cellOf(page, 'sinkscope-expert-heatmap', 2, 5);
-    const grid = page.locator('sinkscope-expert-heatmap .scroller');
-    await grid.hover({ position: { x, y } });
-    await shows(page, 'expert-heatmap', 'weight 0.75');
-    await grid.click({ position: { x, y } });
-    expect(await said('select')).toEqual([{ type: 'select', selection: { token: 5, layer: 2 } }]);
-    await page.evaluate(() => window.harness.select({ layer: 3 }));
-    await shows(page, 'expert-heatmap', 'The routing of this block is not known: its weights are [3, 12].');
-    await page.evaluate(() => window.harness.select({ layer: 4 }));
-    await shows(page, 'expert-heatmap', 'Experts: token × expert of block 4');
-  });
-
-  it('has no view of experts where the model has none', async () => {
-    const { page } = await open();
-    await page.locator('sinkscope-sink-heatmap sinkscope-grid').waitFor();
-    expect(await page.locator('sinkscope-expert-heatmap').count()).toBe(0);
-  });
-
   it('tells how far the run is, and how long it took', async () => {
     const { page } = await open({ events: 8 });
     expect(await page.getByTestId('status').innerText()).toBe('3 of 8 layers');

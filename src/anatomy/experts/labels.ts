@@ -50,7 +50,7 @@ export interface Meeting {
 }
 
 /** One of the choices of a routing: the value that holds it, how many experts it is of, and along which axis. */
-export interface Choice {
+export interface ExpertChoice {
   readonly value: string;
   readonly count: number | undefined;
   /** As the operator states it; -1 is the last. */
@@ -75,7 +75,7 @@ const mostJoined = 64;
 export class Labels {
   readonly of = new Map<string, Label>();
   readonly meetings: Meeting[] = [];
-  readonly choices = new Map<string, Choice>();
+  readonly choices = new Map<string, ExpertChoice>();
   /** Those of them that are several, one beside the other. */
   private readonly joins = new Set<string>();
   /** The router's probabilities of all experts. */

@@ -9,7 +9,7 @@ import type { Routing } from '../anatomy.js';
 import { type Flow, stripped } from '../flow.js';
 import { operatorName } from '../ops.js';
 import { branchProduct, endings } from '../products.js';
-import { type Choice, isChoice, isMixture, Labels, type Meeting, productsAbove } from './labels.js';
+import { type ExpertChoice, isChoice, isMixture, Labels, type Meeting, productsAbove } from './labels.js';
 
 /** Tables over experts are made for no more. */
 const mostExperts = 65_536;
@@ -137,7 +137,7 @@ function oneOf(meetings: readonly Meeting[]): { numbers: Meeting['numbers']; roo
   return { numbers: first.numbers, root };
 }
 
-function choiceOf(labels: Labels, key: string | undefined, last: Node | undefined): Choice | undefined {
+function choiceOf(labels: Labels, key: string | undefined, last: Node | undefined): ExpertChoice | undefined {
   if (key !== undefined) return labels.choices.get(key);
   const joined = [...labels.choices.values()].filter(({ value }) => last?.outputs.includes(value));
   return joined[0];
