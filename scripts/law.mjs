@@ -20,7 +20,7 @@ src/schemas.ts                 valibot
 src/saving.ts                  node
 src/reading.ts                 node
 src/statistics                 src/saving.ts node fflate npyjs valibot
-src/onnx                       node @bufbuild/protobuf
+src/onnx                       src/statistics node @bufbuild/protobuf
 src/anatomy                    src/onnx node
 src/models                     node valibot
 src/tokens                     src/schemas.ts src/statistics src/models node tokenizers pngjs @jsquash/jpeg valibot

@@ -95,6 +95,19 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
       threads,
     },
   ],
+  extents: [{ ...budget, sequences: [{ ids: [1, 2], without: [0] }], weights: true }],
+  treat: [
+    {
+      reference: '/r',
+      treatments: [
+        { by: { what: 'scheme', scheme: 'int8-static', ranges: [{ tensor: 'x', min: -1, max: 2 }] }, exclude: [0] },
+        { by: { what: 'scheme', scheme: 'fp8' }, smooth: [{ tensor: 'x', factors: Float32Array.of(1, 2) }] },
+      ],
+      sequences: [{ ids: [1, 2], from: 1, lead: [3], kept: [0] }],
+      memory,
+      threads,
+    },
+  ],
   spikes: [{ ...budget, ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
   precision: [{ ...budget, ids: [1, 2], outlier: 6 }],
   merge: [{ parts: ['/a.json'] }],
@@ -177,6 +190,28 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     },
     { type: 'restored', sequence: 0, tokens: 2, kld: [0.1, Number.NaN], losses: [1, 2] },
   ],
+  extents: [
+    { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
+    { type: 'outliers', sequence: 0, blocks: [{ block: 1, tokens: [0] }] },
+    {
+      type: 'extents',
+      ranges: [{ tensor: 'x', min: -1, max: 2 }],
+      inputs: [
+        {
+          tensor: 'x',
+          block: 1,
+          foldable: true,
+          dimMin: Float32Array.of(-1, 0),
+          dimMax: Float32Array.of(1, 2),
+          weightMax: Float32Array.of(),
+        },
+      ],
+    },
+  ],
+  treat: [
+    { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
+    { type: 'treated', sequence: 0, tokens: 2, kld: [0.1, Number.NaN], losses: [1, 2] },
+  ],
   precision: precisionExamples,
   merge: mergeExamples,
   encode: [],
@@ -193,6 +228,8 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   spikes: { type: 'done', seconds: 1 },
   pair: { type: 'done', seconds: 1 },
   restore: { type: 'done', seconds: 1 },
+  extents: { type: 'done', seconds: 1 },
+  treat: { type: 'done', seconds: 1 },
   precision: { type: 'done', seconds: 1 },
   merge: { type: 'done', seconds: 1 },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Problem, SinkscopeError, toProblem } from '../../errors.js';
 import { partialFile } from '../../saving.js';
 import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
+import type { ExtentsRequest } from '../contract/extents.js';
 import type { Inspection } from '../contract/inspection.js';
 import type { DoneEvent, MeasuredEvent, MeasureRequest, ProgressEvent } from '../contract/measure.js';
 import type { PairedEvent, PairRequest } from '../contract/pair.js';
@@ -22,6 +23,7 @@ import type { ProductsEvent, RestoredEvent, RestoreRequest } from '../contract/r
 import type { SpikesEvent, SpikesRequest } from '../contract/spikes.js';
 import type { MeanEvent, StatesEvent, StatesRequest } from '../contract/states.js';
 import type { MergeEvent, MergeRequest } from '../contract/surveys.js';
+import type { TreatedEvent, TreatRequest } from '../contract/treat.js';
 import { Channel } from './channel.js';
 import { Connection, type Job } from './connection.js';
 import { writableFor } from './sandbox.js';
@@ -118,6 +120,28 @@ export class Engine {
     signal?: AbortSignal,
   ): AsyncGenerator<PrecisionEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
     return this.stream('precision', request, signal);
+  }
+
+  /**
+   * Runs sequences and tells how large what products read and give becomes, and which tokens stand out: these by
+   * sequence, the rest over all of them, and `done` or `failed` at last. Starts and is cancelled as {@link analyze} is.
+   */
+  extents(
+    request: ExtentsRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<EventOf<'extents'> | DoneEvent | FailedEvent, void, void> {
+    return this.stream('extents', request, signal);
+  }
+
+  /**
+   * Runs sequences through a model and through what a scheme makes of it under several treatments, and says how far
+   * each is from the model, sequence by sequence, then `done` or `failed`. Starts and is cancelled as {@link analyze} is.
+   */
+  treat(
+    request: TreatRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<TreatedEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
+    return this.stream('treat', request, signal);
   }
 
   /**

@@ -101,7 +101,7 @@ function swapBars(
   heading: string,
   reference: number,
 ): BarsPart {
-  const bars = swap.map((one, part) => ({ name: swappedName(part, layers), value: one[kind] }));
+  const bars = swap.map((one, part) => ({ name: swappedName(part, layers), value: one[kind] ?? Number.NaN }));
   return { kind: 'bars', heading, value: { name: 'nats' }, log: false, reference, bars };
 }
 

@@ -1,9 +1,10 @@
-import { type Quantisation, schemeNames } from '../../engine/contract/pair.js';
+import { schemeNames } from '../../engine/contract/pair.js';
 import { define } from '../experiment.js';
 import { shared } from '../shared/inputs.js';
 import { fileOf } from '../shared/json.js';
 import type { NamedText } from '../values.js';
 import { type DoctorResult, diagnose } from './compute.js';
+import { isVoid } from './conclusion.js';
 import { namesOf, presentDoctor } from './present.js';
 
 export const doctor = define({
@@ -30,6 +31,11 @@ export const doctor = define({
       help: 'a file that was made from the model, in place of a scheme',
       open: 'the scheme',
     },
+    calibration: {
+      ...shared.calibration,
+      help: 'another UTF-8 text file, to measure ranges, outliers and factors on',
+      neededFor: { input: 'scheme', is: ['int8-static'] },
+    },
     window: shared.window,
     tokens: shared.tokens,
     aim: {
@@ -41,24 +47,28 @@ export const doctor = define({
       open: 'a quarter of what it is',
     },
   },
-  run({ engine, ...setup }, { text, scheme, against, ...values }, signal) {
-    const by: Quantisation = against === undefined ? { what: 'scheme', scheme } : { what: 'file', model: against };
-    return diagnose(engine, { ...setup, ...values, by, text: text.text }, signal);
+  run({ engine, ...setup }, { text, scheme, against, calibration, ...values }, signal) {
+    const by =
+      against === undefined ? ({ what: 'scheme', scheme } as const) : ({ what: 'file', model: against } as const);
+    const calibrationText = calibration?.text;
+    return diagnose(engine, { ...setup, ...values, by, text: text.text, calibrationText }, signal);
   },
   present: presentDoctor,
-  json(result, { text }) {
-    const { model, windows, perplexity, kld, aim, blocks, products, chosen, curve, without } = result;
+  json(result, { text, calibration }) {
+    const { model, windows, perplexity, kld, aim, blocks, products, chosen, curve, without, bounded } = result;
+    const { remedies, untried, undone } = result;
     const { window, stride, prefix, left } = windows;
     return {
       model,
       ...quantisationJson(result),
       file: fileOf(text),
+      calibration: calibration ? fileOf(calibration) : null,
       window,
       stride,
       prefix: prefix ?? null,
       tokens: perplexity.reference.tokens,
       left,
-      max_kld: aim,
+      max_kld: aim ?? null,
       kld,
       perplexity: { reference: perplexity.reference.perplexity, quantised: perplexity.model.perplexity },
       /** Blocks as a whole first (0: the embedding, L + 1: the output head), then products of the worst. */
@@ -72,7 +82,14 @@ export const doctor = define({
       curve: curve.map(({ products, bytes, kld, perplexity }) => {
         return { products: products.length, bytes, kld, perplexity };
       }),
-      remedies: [{ name: 'exclude', kld: chosen.kld, perplexity: chosen.perplexity }],
+      bounded,
+      remedies: remedies.map((remedy) => {
+        const { name, how, kld, perplexity, bytes, tokens, dSink = null } = remedy;
+        return { name, how, kld, perplexity, bytes, tokens, d_sink: dSink, void: isVoid(result, remedy) };
+      }),
+      untried,
+      /** Parts of the diagnosis that a run that was stopped did not come to. */
+      undone,
     };
   },
   file: (result, { text }) => listOf(result, text),
@@ -94,7 +111,7 @@ function listOf(result: DoctorResult, text: NamedText) {
       file: fileOf(text),
       window: windows.window,
       prefix: windows.prefix ?? null,
-      max_kld: aim,
+      max_kld: aim ?? null,
       kld: kld.mean,
       kld_after: chosen.kld,
     },

@@ -8,9 +8,10 @@ import { loadModel } from '../../../src/engine/stages/loaded.js';
 import { StageRunner } from '../../../src/engine/stages/runner.js';
 import { saturates } from '../../../src/engine/stages/saturation.js';
 import { simulate } from '../../../src/engine/stages/simulated.js';
-import { diagnose, doctorConclusion } from '../../../src/experiments/doctor/compute.js';
+import { diagnose } from '../../../src/experiments/doctor/compute.js';
+import { doctorConclusion } from '../../../src/experiments/doctor/conclusion.js';
 import { follow } from '../../../src/experiments/shared/text.js';
-import { dynamic, type Rewrite, schemes } from '../../../src/onnx/quantise.js';
+import { dynamic, type Scheme, schemes } from '../../../src/onnx/quantise.js';
 import references from '../../references/quantised.json';
 import {
   boats,
@@ -37,7 +38,7 @@ async function sequencesOf() {
 }
 
 /** Mean KLD with nothing restored, and by variant with the products of these nodes as they were. */
-async function kldsOf(rewrite: Rewrite, variants: readonly (readonly string[])[]): Promise<number[]> {
+async function kldsOf(rewrite: Scheme, variants: readonly (readonly string[])[]): Promise<number[]> {
   const sequences = await sequencesOf();
   const loaded = loadModel(llama);
   const runners = {
@@ -64,7 +65,7 @@ async function kldsOf(rewrite: Rewrite, variants: readonly (readonly string[])[]
 }
 
 /** With `reduceRange` weights have 7 bits, with which no processor's sums saturate. */
-const simulated: readonly (readonly [scheme: string, reduceRange: boolean, rewrite: Rewrite])[] = [
+const simulated: readonly (readonly [scheme: string, reduceRange: boolean, rewrite: Scheme])[] = [
   ['int8-dynamic', false, schemes['int8-dynamic']],
   ['int8-dynamic', true, dynamic(false, 64)],
   ['int8-channel', true, dynamic(true, 64)],
