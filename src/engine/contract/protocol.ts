@@ -11,6 +11,7 @@ import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
 import { path } from './request.js';
 import { productsEvent, restoredEvent, restoreRequest } from './restore.js';
+import { smoothRequest } from './smooth.js';
 import { spikesEvent, spikesRequest } from './spikes.js';
 import { meanEvent, statesEvent, statesRequest } from './states.js';
 import { mergeEvent, mergeRequest } from './surveys.js';
@@ -60,6 +61,7 @@ export const jobs = {
     answer: doneEvent,
   },
   treat: { request: treatRequest, event: v.variant('type', [treatedEvent, progressEvent]), answer: doneEvent },
+  smooth: { request: smoothRequest, event: v.never(), answer: doneEvent },
   spikes: { request: spikesRequest, event: v.variant('type', [spikesEvent, progressEvent]), answer: doneEvent },
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
   encode: { request: encodeRequest, event: v.never(), answer: encoded },

@@ -20,6 +20,7 @@ import {
 } from '../contract/protocol.js';
 import { type AnswerTo, answerSchema, type Question } from '../contract/questions.js';
 import type { ProductsEvent, RestoredEvent, RestoreRequest } from '../contract/restore.js';
+import type { SmoothRequest } from '../contract/smooth.js';
 import type { SpikesEvent, SpikesRequest } from '../contract/spikes.js';
 import type { MeanEvent, StatesEvent, StatesRequest } from '../contract/states.js';
 import type { MergeEvent, MergeRequest } from '../contract/surveys.js';
@@ -257,6 +258,15 @@ export class Engine {
     { bos, most, signal }: { readonly bos?: boolean; readonly most?: number; readonly signal?: AbortSignal } = {},
   ): Promise<EncodedText> {
     return this.ask('encode', { model, text, bos, most }, signal);
+  }
+
+  /**
+   * Writes a model whose products' inputs are divided by factors, and their weights multiplied.
+   *
+   * @throws SinkscopeError `save` where it cannot be written; as {@link inspect} else
+   */
+  async smooth(request: SmoothRequest, signal?: AbortSignal): Promise<void> {
+    await this.ask('smooth', request, signal);
   }
 
   /** The texts of token ids; `token 17` where there is no tokenizer. */

@@ -27,6 +27,7 @@ import { measure } from './measure.js';
 import { comparePair } from './pair.js';
 import { tellPrecision } from './precision.js';
 import { restoreProducts } from './restore.js';
+import { saveSmoothed } from './smooth.js';
 import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
@@ -108,6 +109,16 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     } finally {
       if (runner !== used.runner) await runner.release();
     }
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async smooth(request) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    const made = smoothed(used.loaded, factorsOf(request.smooth));
+    await saveSmoothed(new StageRunner(made.loaded, used.threads), made, request);
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },

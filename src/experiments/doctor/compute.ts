@@ -4,6 +4,7 @@ import type { PairedEvent, Quantisation, SchemeName, Simulated } from '../../eng
 import type { RestorableProduct } from '../../engine/contract/restore.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
+import { checkTarget } from '../../saving.js';
 import type { Budget, Progress, Run } from '../experiment.js';
 import { divergenceOf, type Kld } from '../shared/divergence.js';
 import { Losses, type Perplexity } from '../shared/perplexity.js';
@@ -11,7 +12,7 @@ import { follow, progressThrough, type TextWindows, textWindows } from '../share
 import { checkTwins } from '../shared/twins.js';
 import type { Windowing } from '../shared/windows.js';
 import { type Choice, type ListStep, type Measured, searchList } from './list.js';
-import { isTried, type Remedy, type Tried, treated, tryRemedies, type Untried } from './remedies.js';
+import { isTried, type Remedy, type Tried, treated, tryRemedies, type Untried, weightsOnly } from './remedies.js';
 
 export interface DoctorRequest extends Windowing, Budget {
   readonly model: string;
@@ -23,6 +24,8 @@ export interface DoctorRequest extends Windowing, Budget {
   /** What ranges and factors are measured on; without one it is the text. */
   readonly calibrationText?: string | undefined;
   readonly bos?: boolean;
+  /** Where the model that is smoothed best is written, in floats; undefined: nowhere. */
+  readonly saveSmooth?: string | undefined;
   /** Mean KLD in nats that the list is to bring it under; undefined: a quarter of what it is. */
   readonly aim?: number;
 }
@@ -98,7 +101,8 @@ const worst = 3;
  *   when `signal` is aborted
  */
 export async function* diagnose(engine: Engine, request: DoctorRequest, signal?: AbortSignal): Run<DoctorResult> {
-  const { model, text, memory, threads } = request;
+  const { model, text, memory, threads, saveSmooth } = request;
+  if (saveSmooth !== undefined) await checkSmoothing(request.by, saveSmooth);
   const identity = await engine.identity(model, signal);
   if (request.by.what === 'file') await checkMade(engine, request, request.by.model, identity, signal);
   const windows = await textWindows(engine, model, text, request, signal);
@@ -233,6 +237,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
       prefix: windows.prefix,
       context,
       perplexity: perplexity.model.perplexity,
+      saveSmooth: request.saveSmooth,
       memory,
       threads,
     },
@@ -251,6 +256,16 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
     const [found] = yield* showing(run, result);
     return found ?? chosen;
   }
+}
+
+async function checkSmoothing(by: DoctorRequest['by'], file: string): Promise<void> {
+  await checkTarget(file);
+  if (by.what === 'scheme' && !weightsOnly.has(by.scheme)) return;
+  const why = by.what === 'file' ? 'a file that was made' : `${by.scheme}, which rounds weights alone`;
+  throw new SinkscopeError({
+    code: 'input',
+    message: `No smoothed model is made for ${why}: leave out --save-smooth, or give a scheme that rounds activations.`,
+  });
 }
 
 /** That a file may be looked at as one made from the model. */

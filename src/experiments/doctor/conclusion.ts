@@ -8,7 +8,7 @@ import type { Remedy } from './remedies.js';
 const voidAbove = 10;
 
 /** Whether a remedy leaves a model that is broken: perplexity above ten times that of the model as it was. */
-export const isVoid = ({ perplexity }: DoctorResult, remedy: Pick<Remedy, 'perplexity'>): boolean =>
+export const isVoid = ({ perplexity }: Pick<DoctorResult, 'perplexity'>, remedy: Pick<Remedy, 'perplexity'>): boolean =>
   !(remedy.perplexity <= voidAbove * perplexity.reference.perplexity);
 
 /** What is wrong, where, and what to keep. */

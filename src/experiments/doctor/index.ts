@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { schemeNames } from '../../engine/contract/pair.js';
 import { define } from '../experiment.js';
 import { shared } from '../shared/inputs.js';
@@ -36,6 +37,13 @@ export const doctor = define({
       help: 'another UTF-8 text file, to measure ranges, outliers and factors on',
       neededFor: { input: 'scheme', is: ['int8-static'] },
     },
+    saveSmooth: {
+      kind: 'words',
+      label: 'File for the smoothed model',
+      flag: '--save-smooth <file>',
+      help: 'write the model that SmoothQuant makes, in floats, as an ONNX file with its weights beside it',
+      open: 'none',
+    },
     window: shared.window,
     tokens: shared.tokens,
     aim: {
@@ -47,11 +55,12 @@ export const doctor = define({
       open: 'a quarter of what it is',
     },
   },
-  run({ engine, ...setup }, { text, scheme, against, calibration, ...values }, signal) {
+  run({ engine, ...setup }, { text, scheme, against, calibration, saveSmooth, ...values }, signal) {
     const by =
       against === undefined ? ({ what: 'scheme', scheme } as const) : ({ what: 'file', model: against } as const);
     const calibrationText = calibration?.text;
-    return diagnose(engine, { ...setup, ...values, by, text: text.text, calibrationText }, signal);
+    const file = saveSmooth === undefined ? undefined : resolve(saveSmooth);
+    return diagnose(engine, { ...setup, ...values, by, text: text.text, calibrationText, saveSmooth: file }, signal);
   },
   present: presentDoctor,
   json(result, { text, calibration }) {
@@ -84,8 +93,8 @@ export const doctor = define({
       }),
       bounded,
       remedies: remedies.map((remedy) => {
-        const { name, how, kld, perplexity, bytes, tokens, dSink = null } = remedy;
-        return { name, how, kld, perplexity, bytes, tokens, d_sink: dSink, void: isVoid(result, remedy) };
+        const { name, how, kld, perplexity, bytes, tokens, dSink = null, file = null } = remedy;
+        return { name, how, kld, perplexity, bytes, tokens, d_sink: dSink, void: isVoid(result, remedy), file };
       }),
       untried,
       /** Parts of the diagnosis that a run that was stopped did not come to. */

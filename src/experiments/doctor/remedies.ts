@@ -20,6 +20,8 @@ export interface Remedy {
   readonly tokens: number;
   /** What ln perplexity falls by where the massive tokens alone stay in float, in nats. */
   readonly dSink?: number;
+  /** The model that was written. */
+  readonly file?: string;
 }
 
 /** One that could not be tried, and why in a clause. */
@@ -44,6 +46,8 @@ export interface Case extends Budget {
   readonly context: number | undefined;
   /** Perplexity with everything quantised. */
   readonly perplexity: number;
+  /** Where the model that is smoothed best is written. */
+  readonly saveSmooth: string | undefined;
 }
 
 /** The same scheme with a scale for each token; undefined where there is none, or it has that already. */
@@ -55,7 +59,7 @@ const perToken: Partial<Readonly<Record<SchemeName, SchemeName>>> = {
 };
 
 /** Schemes that round weights alone. */
-const weightsOnly: ReadonlySet<SchemeName> = new Set(['int4-block32', 'int4-block128']);
+export const weightsOnly: ReadonlySet<SchemeName> = new Set(['int4-block32', 'int4-block128']);
 
 /** α of SmoothQuant that are tried (arXiv:2211.10438 takes 0.5, and 0.75 to 0.9 for models with larger outliers). */
 export const alphas = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9] as const;
@@ -183,12 +187,8 @@ export function smoothingOf({ inputs }: Pick<ExtentsEvent, 'inputs'>, alpha: num
 /** What factors and what they are made of are not below, as in the authors' code. */
 const least = 1e-5;
 
-export interface Smoothed extends Remedy {
-  readonly alpha: number;
-}
-
 async function* smooth(engine: Engine, one: Case, signal: AbortSignal | undefined): Attempt {
-  const { calibration, extents, sequences } = one;
+  const { calibration, extents, sequences, saveSmooth: file, model, memory, threads } = one;
   if (!extents.inputs.some(({ foldable }) => foldable))
     return {
       name: 'smooth',
@@ -214,15 +214,16 @@ async function* smooth(engine: Engine, one: Case, signal: AbortSignal | undefine
     0,
   );
   const alpha = alphas[best] ?? 0.5;
-  const smoothed: Smoothed = {
+  if (file !== undefined)
+    await engine.smooth({ model, smooth: smoothingOf(extents, alpha), save: { file }, memory, threads }, signal);
+  return {
     name: 'smooth',
     how: `SmoothQuant, α ${alpha} of ${alphas[0]} to ${alphas.at(-1)}`,
     ...(found[best] ?? nothing),
     bytes: 0,
     tokens: 0,
-    alpha,
+    ...(file !== undefined && { file }),
   };
-  return smoothed;
 }
 
 async function* byToken(engine: Engine, one: Case, signal: AbortSignal | undefined): Attempt {
