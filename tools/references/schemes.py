@@ -151,7 +151,7 @@ class MatMul(OpRun):
 
 
 def converted(model: Path, tokens: int, window: int) -> float:
-    """A file of which the products alone are converted to fp16, run by ONNX's reference evaluator."""
+    """A file whose products compute in fp16, and whose values are fp16 between all nodes, by ONNX's reference evaluator."""
     source = onnx.load(model)
     weights = {i.name for i in source.graph.initializer}
     others = [n.name for n in source.graph.node if not (n.op_type == "MatMul" and n.input[1] in weights)]

@@ -11,6 +11,11 @@ const voidAbove = 10;
 export const isVoid = ({ perplexity }: Pick<DoctorResult, 'perplexity'>, remedy: Pick<Remedy, 'perplexity'>): boolean =>
   !(remedy.perplexity <= voidAbove * perplexity.reference.perplexity);
 
+/** What keeping tokens in float gains in nats; undefined where nothing can be said, the quantised model being broken. */
+export function dSinkOf(result: DoctorResult, remedy: Remedy): number | undefined {
+  return isVoid(result, remedy) || isVoid(result, result.perplexity.model) ? undefined : remedy.dSink;
+}
+
 /** What is wrong, where, and what to keep. */
 export function doctorConclusion(result: DoctorResult): string {
   const { kld, aim, chosen, blocks, products, of, layers, undone } = result;

@@ -5,7 +5,7 @@ import { shared } from '../shared/inputs.js';
 import { fileOf } from '../shared/json.js';
 import type { NamedText } from '../values.js';
 import { type DoctorResult, diagnose } from './compute.js';
-import { isVoid } from './conclusion.js';
+import { dSinkOf, isVoid } from './conclusion.js';
 import { namesOf, presentDoctor } from './present.js';
 
 export const doctor = define({
@@ -93,7 +93,8 @@ export const doctor = define({
       }),
       bounded,
       remedies: remedies.map((remedy) => {
-        const { name, how, kld, perplexity, bytes, tokens, dSink = null, file = null } = remedy;
+        const { name, how, kld, perplexity, bytes, tokens, file = null } = remedy;
+        const dSink = dSinkOf(result, remedy) ?? null;
         return { name, how, kld, perplexity, bytes, tokens, d_sink: dSink, void: isVoid(result, remedy), file };
       }),
       untried,

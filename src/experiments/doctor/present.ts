@@ -5,7 +5,7 @@ import { swappedName } from '../shared/divergence.js';
 import { leftWarnings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import type { DoctorResult, Kept, Part } from './compute.js';
-import { doctorConclusion, isVoid } from './conclusion.js';
+import { doctorConclusion, dSinkOf, isVoid } from './conclusion.js';
 import type { Remedy } from './remedies.js';
 
 /** What the model is held against, in a word or two. */
@@ -97,7 +97,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
           remedy.perplexity,
           remedy.bytes / 1e6,
           remedy.tokens,
-          remedy.dSink !== undefined && !isVoid(result, remedy) ? remedy.dSink : null,
+          dSinkOf(result, remedy) ?? null,
         ]),
       },
       {

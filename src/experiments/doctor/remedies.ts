@@ -62,7 +62,7 @@ const perToken: Partial<Readonly<Record<SchemeName, SchemeName>>> = {
 export const weightsOnly: ReadonlySet<SchemeName> = new Set(['int4-block32', 'int4-block128']);
 
 /** α of SmoothQuant that are tried (arXiv:2211.10438 takes 0.5, and 0.75 to 0.9 for models with larger outliers). */
-export const alphas = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9] as const;
+export const alphas = [0.4, 0.5, 0.6, 0.7, 0.8] as const;
 
 /** The most tokens that a prefix is made of. */
 const mostTokens = 8;

@@ -74,11 +74,12 @@ describe('the KL divergence of a scheme is that of PyTorch or of the file', () =
       expect(off(one.kld, kld), `${exclude.length} excluded`).toBeLessThan(0.05);
   });
 
-  it('fp16: of a file whose products are converted, as the reference evaluator runs it', async () => {
+  it('fp16: of the order of a converted file, which rounds what is between products as well', async () => {
     const { maxTokens, window, kld } = references.converted;
     const sequences = await windows(boats, { ...references.windows, maxTokens, window });
     const [one] = await treated(sequences, [{ by: by('fp16') }]);
-    expect(off(one?.kld ?? 0, kld)).toBeLessThan(chance);
+    expect(one?.kld).toBeLessThan(kld);
+    expect(one?.kld).toBeGreaterThan(kld / 4);
   });
 });
 
