@@ -70,15 +70,14 @@ export async function tellPrecision(
     const found = here.flatMap((one) => reading(one, at(one.tensor), rows, request.outlier));
     const points = found.map(({ point }) => point);
     const spills = points.some(({ max, nonFinite }) => max > largestHalf || nonFinite > 0);
+    if (spills) places ??= placesOf(loaded);
     await emit({
       type: 'precision',
       block: stage.last,
       inputs: found.flatMap(({ input }) => input ?? []),
       points,
       unmeasured: stage.last === 0 ? unmeasured : 0,
-      overflowing: spills
-        ? await overflowing(runner, plan, (places ??= placesOf(loaded)), stage, lane.values, largestHalf)
-        : [],
+      overflowing: spills && places ? await overflowing(runner, plan, places, stage, lane.values, largestHalf) : [],
     });
   }
   if (head) await emit(await logitsEvent(head, lane.values, rows.tokens, anatomy.layers + 1));
