@@ -6,6 +6,7 @@ import type {
   FinishedEvent,
   OutputsEvent,
   PredictionsEvent,
+  RoutingEvent,
   RunEvent,
   StartedEvent,
   TokensEvent,
@@ -21,6 +22,8 @@ export interface Analysis {
   readonly layers: readonly HiddenStatistics[];
   /** `attention[k - 1]` is about the block that leaves `h_k`; a hole where a block has no pattern. */
   readonly attention: readonly (PatternStatistics | undefined)[];
+  /** `routing[k - 1]` of the block that leaves `h_k`; a hole where it has no experts or their routing is not known. */
+  readonly routing: readonly (RoutingEvent['found'] | undefined)[];
   readonly predictions?: PredictionsEvent;
   /** In place of predictions, of a head that is no vocabulary's. */
   readonly outputs?: OutputsEvent;
@@ -28,7 +31,7 @@ export interface Analysis {
   readonly problem?: Problem;
 }
 
-export const emptyAnalysis: Analysis = { status: 'empty', layers: [], attention: [] };
+export const emptyAnalysis: Analysis = { status: 'empty', layers: [], attention: [], routing: [] };
 
 /** The state after `event`. A `started` event begins anew; a failed run keeps what had arrived. */
 export function fold(analysis: Analysis, event: RunEvent): Analysis {
@@ -41,6 +44,8 @@ export function fold(analysis: Analysis, event: RunEvent): Analysis {
       return { ...analysis, layers: placed(analysis.layers, event.layer, event.statistics) };
     case 'attention':
       return { ...analysis, attention: placed(analysis.attention, event.layer - 1, event.statistics) };
+    case 'routing':
+      return { ...analysis, routing: placed(analysis.routing, event.layer - 1, event.found) };
     case 'predictions':
       return { ...analysis, predictions: event };
     case 'outputs':

@@ -2,7 +2,7 @@ import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Anatomy, Block } from '../../src/anatomy/anatomy.js';
+import type { Anatomy, Block, Routing } from '../../src/anatomy/anatomy.js';
 import { recognise } from '../../src/anatomy/recognise.js';
 import type { Engine } from '../../src/engine/host/engine.js';
 import { encodeModel } from '../../src/onnx/encode.js';
@@ -66,10 +66,11 @@ function tensors(anatomy: Anatomy, rename = (name: string) => name) {
   return {
     source: rename(anatomy.source),
     embedding: rename(anatomy.embedding),
-    blocks: anatomy.blocks.map(({ residPost, residMid, attention, mlpIntermediate }: Block) => ({
+    blocks: anatomy.blocks.map(({ residPost, residMid, attention, mlpIntermediate, routing }: Block) => ({
       residPost: rename(residPost),
       residMid: maybe(residMid),
       mlpIntermediate: maybe(mlpIntermediate),
+      routing: routing && routed(routing, rename),
       output: maybe(attention?.output),
       pattern:
         attention &&
@@ -87,6 +88,14 @@ function tensors(anatomy: Anatomy, rename = (name: string) => name) {
     output: rename(anatomy.output),
     roles: anatomy.inputs.map(({ name, role }) => `${name}: ${role}`),
   };
+}
+
+function routed({ from, intermediate, ...facts }: Routing, rename: (name: string) => string) {
+  const inner = intermediate && { ...intermediate, tensor: rename(intermediate.tensor) };
+  if ('operator' in from) return { ...facts, inner, outputs: from.operator.outputs.map(rename) };
+  const { indices, weights, scores, ...layout } = from;
+  const values = [indices, weights, ...(scores ? [scores.value] : [])].map(rename);
+  return { ...facts, inner, values, layout, scores: scores?.kind };
 }
 
 /** A copy of the fixture in `folder` whose model is scrambled. */

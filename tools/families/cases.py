@@ -253,6 +253,7 @@ def all_cases() -> Iterator[Case]:
     yield from visions()
     yield from others()
     yield from plain()
+    import experts
     import heads
     import layouts
     import modules
@@ -262,6 +263,7 @@ def all_cases() -> Iterator[Case]:
     yield from variants.cases()
     yield from heads.cases()
     yield from layouts.cases()
+    yield from experts.all_cases()
 
 
 ATTENTIONLESS = {"mamba", "rwkv"}

@@ -1,10 +1,11 @@
 /** What the process has at hand: models as they were read, and one with its sessions and its last run. */
 import { SinkscopeError } from '../../errors.js';
+import { versionOf } from '../../models/version.js';
 import type { RunRequest } from '../contract/events.js';
 import { startGuard } from '../guard/guard.js';
 import type { Bounds } from '../guard/note.js';
 import type { Inside } from '../questions/inside.js';
-import { type LoadedModel, loadModel, versionOf } from '../stages/loaded.js';
+import { type LoadedModel, loadModel } from '../stages/loaded.js';
 import { StageRunner } from '../stages/runner.js';
 import { saturation } from '../stages/saturation.js';
 import { idleBounds, readingBounds, runningBounds, tokenisingBounds } from './bounds.js';

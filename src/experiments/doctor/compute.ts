@@ -1,34 +1,24 @@
 /** Which products a model cannot have quantised: ranked by what each gains, the fewest to keep, and what else helps. */
-import type { ExtentsEvent } from '../../engine/contract/extents.js';
-import type { PairedEvent, Quantisation, SchemeName, Simulated } from '../../engine/contract/pair.js';
+import type { MassiveActivation } from '../../analysis/massive.js';
+import type { PairedEvent, Simulated } from '../../engine/contract/pair.js';
 import type { RestorableProduct } from '../../engine/contract/restore.js';
 import type { Engine } from '../../engine/host/engine.js';
-import { SinkscopeError } from '../../errors.js';
-import { checkTarget } from '../../saving.js';
-import type { Budget, Progress, Run } from '../experiment.js';
-import { divergenceOf, type Kld } from '../shared/divergence.js';
+import type { Progress, Run } from '../experiment.js';
+import { divergenceOf, type Kld, type Sqnr, type Swap } from '../shared/divergence.js';
+import { standingOut } from '../shared/massive.js';
 import { Losses, type Perplexity } from '../shared/perplexity.js';
 import { follow, progressThrough, type TextWindows, textWindows } from '../shared/text.js';
-import { checkTwins } from '../shared/twins.js';
-import type { Windowing } from '../shared/windows.js';
+import {
+  calibrationOf,
+  checkMade,
+  checkSmoothing,
+  type DoctorRequest,
+  extentsOf,
+  restored,
+  simulatedBy,
+} from './asked.js';
 import { type Choice, type ListStep, type Measured, searchList } from './list.js';
-import { isTried, type Remedy, type Tried, treated, tryRemedies, type Untried, weightsOnly } from './remedies.js';
-
-export interface DoctorRequest extends Windowing, Budget {
-  readonly model: string;
-  /** A file made from the model, or a scheme. */
-  readonly by:
-    | { readonly what: 'file'; readonly model: string }
-    | { readonly what: 'scheme'; readonly scheme: SchemeName };
-  readonly text: string;
-  /** What ranges and factors are measured on; without one it is the text. */
-  readonly calibrationText?: string | undefined;
-  readonly bos?: boolean;
-  /** Where the model that is smoothed best is written, in floats; undefined: nowhere. */
-  readonly saveSmooth?: string | undefined;
-  /** Mean KLD in nats that the list is to bring it under; undefined: a quarter of what it is. */
-  readonly aim?: number;
-}
+import { isTried, type Remedy, type Tried, treated, tryRemedies, type Untried } from './remedies.js';
 
 /** A block, or an end of the model, and the mean KLD with all of it as it was. */
 export interface RankedBlock {
@@ -65,6 +55,12 @@ export interface DoctorResult {
   /** Undefined where nothing was asked for, and the divergence is no number of which there is a quarter. */
   readonly aim: number | undefined;
   readonly kld: Kld;
+  /** Of h_k, by k. */
+  readonly sqnr: readonly Sqnr[];
+  /** Of the embedding (0), the blocks from 1 on, and the output head. */
+  readonly swap: readonly Swap[];
+  /** What stands out in the model as it was, on the first window. */
+  readonly massive: readonly MassiveActivation[];
   readonly perplexity: { readonly reference: Perplexity; readonly model: Perplexity };
   /** Those that gain most first. */
   readonly blocks: readonly RankedBlock[];
@@ -123,7 +119,8 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
     }
     yield progress(event);
   }
-  const { kld, swap } = divergenceOf(paired);
+  const { kld, sqnr, swap } = divergenceOf(paired);
+  const massive = await standingOut(engine, request, sequences, signal);
   const perplexity = { reference: measured.reference.perplexity, model: measured.model.perplexity };
   const blocks = rank(swap.map(({ restored }, block) => ({ block, restored })));
   const all: RestorableProduct[] = [];
@@ -147,6 +144,9 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
     windows,
     aim,
     kld,
+    sqnr,
+    swap,
+    massive,
     perplexity,
     blocks,
     products: [],
@@ -258,84 +258,6 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   }
 }
 
-async function checkSmoothing(by: DoctorRequest['by'], file: string): Promise<void> {
-  await checkTarget(file);
-  if (by.what === 'scheme' && !weightsOnly.has(by.scheme)) return;
-  const why = by.what === 'file' ? 'a file that was made' : `${by.scheme}, which rounds weights alone`;
-  throw new SinkscopeError({
-    code: 'input',
-    message: `No smoothed model is made for ${why}: leave out --save-smooth, or give a scheme that rounds activations.`,
-  });
-}
-
-/** That a file may be looked at as one made from the model. */
-async function checkMade(
-  engine: Engine,
-  { model: reference, text, bos }: DoctorRequest,
-  model: string,
-  identity: string,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  await checkTwins(engine, { reference, model, text, bos }, signal);
-  if ((await engine.identity(model, signal)) !== identity) return;
-  throw new SinkscopeError({
-    code: 'input',
-    file: model,
-    message: `${model} is the model itself, or a copy of it: nothing was quantised; give the file that was made from it.`,
-  });
-}
-
-async function calibrationOf(
-  engine: Engine,
-  request: DoctorRequest,
-  windows: TextWindows,
-  signal: AbortSignal | undefined,
-): Promise<readonly (readonly number[])[]> {
-  const { by, calibrationText: text, model, window, bos } = request;
-  if (text === undefined) {
-    if (by.what === 'scheme' && by.scheme === 'int8-static')
-      throw new SinkscopeError({
-        code: 'input',
-        message: 'int8-static takes its scales from another text: give one to calibrate on (--calibrate).',
-      });
-    return windows.sequences.map(({ ids }) => ids);
-  }
-  const windowing = { window, bos, tokens: request.tokens, called: 'The calibration text' };
-  return (await textWindows(engine, model, text, windowing, signal)).sequences.map(({ ids }) => ids);
-}
-
-interface Seen {
-  readonly extents: ExtentsEvent;
-  /** By sequence and block, tokens that stand out. */
-  readonly blocks: readonly (readonly (readonly number[])[])[];
-}
-
-async function* extentsOf(
-  engine: Engine,
-  { model, memory, threads }: DoctorRequest,
-  sequences: readonly (readonly number[])[],
-  weights: boolean,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Progress, Seen, void> {
-  let extents: ExtentsEvent = { type: 'extents', ranges: [], inputs: [] };
-  const blocks: (readonly (readonly number[])[])[] = [];
-  const progress = progressThrough('calibrating', sequences.length);
-  const asked = { model, sequences: sequences.map((ids) => ({ ids: [...ids] })), weights, memory, threads };
-  for await (const event of follow(engine.extents(asked, signal))) {
-    if (event.type === 'extents') extents = event;
-    else {
-      if (event.type === 'outliers') blocks.push(event.blocks.map(({ tokens }) => tokens));
-      yield progress(event);
-    }
-  }
-  return { extents, blocks };
-}
-
-function simulatedBy(by: DoctorRequest['by'], extents: ExtentsEvent | undefined): Quantisation {
-  if (by.what === 'file' || by.scheme !== 'int8-static' || !extents) return by;
-  return { ...by, ranges: extents.ranges };
-}
-
 /** How far it is, at first with what there is of the result. */
 async function* showing<R>(
   run: AsyncGenerator<Progress, R, void>,
@@ -370,27 +292,3 @@ const lost = (kld: number) => (Number.isNaN(kld) ? Number.POSITIVE_INFINITY : kl
 
 const rank = <T extends { readonly restored: number }>(all: readonly T[]) =>
   all.toSorted((a, b) => lost(a.restored) - lost(b.restored));
-
-async function* restored(
-  engine: Engine,
-  request: Parameters<Engine['restore']>[0],
-  phase: string,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Progress, readonly Measured[], void> {
-  const sums = request.variants.map(() => ({ kld: 0, losses: 0 }));
-  let tokens = 0;
-  if (sums.length === 0) return [];
-  const progress = progressThrough(phase, request.sequences.length);
-  for await (const event of follow(engine.restore(request, signal))) {
-    if (event.type === 'products') continue;
-    if (event.type === 'restored') {
-      tokens += event.tokens;
-      for (const [i, sum] of sums.entries()) {
-        sum.kld += event.kld[i] ?? Number.NaN;
-        sum.losses += event.losses[i] ?? Number.NaN;
-      }
-    }
-    yield progress(event);
-  }
-  return sums.map(({ kld, losses }) => ({ kld: kld / tokens, perplexity: Math.exp(losses / tokens) }));
-}

@@ -25,12 +25,15 @@ const corpus = [...text, '--sequences', '2', '--length', '16'];
 const pixels = [0, 1].map((i) => path(`test/references/pixels/${i}.safetensors`));
 const graph = 'gnn-ts-op17';
 const classifier = path('test/zoo/families/head-bert-ner/model.onnx');
+const experts = path('test/zoo/families/experts-einsum-ts-op17/model.onnx');
 
 /** By subcommand, what is shortest and has all keys. */
 const commands: Readonly<Record<string, readonly string[]>> = {
   inspect: ['llama'],
   analyze: ['llama', ...words],
   'analyze --ids': [classifier, '--ids', '5,6,7,8'],
+  'analyze --ids of experts': [experts, '--ids', '5,6,7,8'],
+  'inspect --json of experts': [experts],
   'analyze --set': ['llama', ...words, '--set', 'to=mean', '--calibrate', path('test/text/pit-and-pendulum.md')],
   intervene: ['llama', ...words, '--to', 'mean', ...other],
   perplexity: ['llama', ...text, ...small],
@@ -42,7 +45,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   outliers: ['llama', ...text, '--tokens', '16'],
   precision: ['llama', ...text, '--tokens', '16'],
   'compare-quantised': ['llama', 'llama', ...text, ...small],
-  doctor: ['llama', ...text, ...small],
+  doctor: ['llama', ...text, ...other, ...small, '--scheme', 'int8-static'],
   lens: ['llama', ...words],
   streaming: ['llama', ...text, '--tokens', '40', '--length', '16', '--window', '8', '--sinks', '2'],
   vision: [fixture('dinov2_with_registers-dynamo-op18'), '--feeds', ...pixels],
@@ -53,7 +56,9 @@ const command = (name: string) => name.split(' ').slice(0, 1);
 
 it.each(Object.entries(commands))('%s', async (name, args) => {
   const result = JSON.parse(await printed(...command(name), ...args, '--json'));
-  await expect(`${keysOf(result).join('\n')}\n`).toMatchFileSnapshot(`json-keys/${name.replace(' --', '-')}.txt`);
+  await expect(`${keysOf(result).join('\n')}\n`).toMatchFileSnapshot(
+    `json-keys/${name.replace(' --', '-').replaceAll(' ', '-')}.txt`,
+  );
 });
 
 it('merge', async () => {

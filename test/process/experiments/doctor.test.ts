@@ -2,6 +2,7 @@
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import { comparePair } from '../../../src/engine/jobs/pair.js';
 import { restoreProducts } from '../../../src/engine/jobs/restore.js';
 import { loadModel } from '../../../src/engine/stages/loaded.js';
@@ -92,7 +93,7 @@ describe.each(simulated)('%s (reduced range: %s)', (scheme, reduceRange, rewrite
 });
 
 it('the product in which massive activations begin is found, and it alone is to be excluded', async () => {
-  const asked = { ...budget, text: text(boats), window: 64, tokens: 63 };
+  const asked = { ...budget, thresholds: defaultThresholds, text: text(boats), window: 64, tokens: 63 };
   const result = await finish(
     diagnose(engine, { ...asked, model: llama, by: { what: 'scheme', scheme: 'int8-dynamic' } }),
   );
@@ -111,7 +112,7 @@ it('what it yields on the way says what is not done yet, and remedies are measur
   const by = { what: 'scheme', scheme: 'fp8' } as const;
   const folder = await temporaryFolder();
   const saveSmooth = join(folder, 'smooth.onnx');
-  const asked = { ...budget, model: llama, text: text(boats), window: 24, tokens: 23, by, saveSmooth };
+  const asked = { ...budget, thresholds, model: llama, text: text(boats), window: 24, tokens: 23, by, saveSmooth };
   const run = diagnose(engine, { ...asked, calibrationText: text(pendulum), aim: 1 });
   const undone: string[] = [];
   let step = await run.next();
@@ -167,7 +168,7 @@ it('fp16 that overflows is said, with what mends it', async () => {
 });
 
 it('what a scheme cannot do without is asked for before anything is run', async () => {
-  const asked = { ...budget, model: llama, text: text(boats), window: 24, tokens: 23 };
+  const asked = { ...budget, thresholds, model: llama, text: text(boats), window: 24, tokens: 23 };
   const refusal = (more: Partial<Parameters<typeof diagnose>[1]>) =>
     finish(diagnose(engine, { ...asked, by: { what: 'scheme', scheme: 'int8-static' }, ...more }));
   await expect(refusal({})).rejects.toThrow(/^int8-static takes its scales from another text: give one .*--calibrate/);
@@ -183,7 +184,7 @@ it('what a scheme cannot do without is asked for before anything is run', async 
 });
 
 it('an aim that cannot be reached is said, with the best that was found', async () => {
-  const asked = { ...budget, text: text(boats), window: 24, tokens: 23 };
+  const asked = { ...budget, thresholds: defaultThresholds, text: text(boats), window: 24, tokens: 23 };
   const by = { what: 'scheme', scheme: 'int4-block128' } as const;
   const result = await finish(diagnose(engine, { ...asked, model: llama, by, aim: 0 }));
   // With every product as it was nothing is left of what a scheme costs.
@@ -223,7 +224,7 @@ it('products of another file are told, and all of a block restored are the block
 });
 
 it('a file that is the model itself, and a model without products in single precision, are refused', async () => {
-  const asked = { ...budget, text: text(boats), window: 64, tokens: 63 };
+  const asked = { ...budget, thresholds: defaultThresholds, text: text(boats), window: 64, tokens: 63 };
   const copy = join(await temporaryFolder(), 'model.onnx');
   await copyFile(llama, copy);
   await expect(finish(diagnose(engine, { ...asked, model: llama, by: { what: 'file', model: copy } }))).rejects.toThrow(
