@@ -28,6 +28,7 @@ import {
   startEngine,
   temporaryFolder,
   text,
+  thresholds,
 } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
