@@ -20,7 +20,7 @@ src/schemas.ts                 valibot
 src/saving.ts                  node
 src/reading.ts                 node
 src/statistics                 src/saving.ts node fflate npyjs valibot
-src/onnx                       node @bufbuild/protobuf
+src/onnx                       src/statistics node @bufbuild/protobuf
 src/anatomy                    src/onnx node
 src/models                     node valibot
 src/tokens                     src/schemas.ts src/statistics src/models node tokenizers pngjs @jsquash/jpeg valibot
@@ -36,7 +36,7 @@ src/engine/stages/telemetry.ts node
 src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/tensors src/onnx onnxruntime-node
 src/engine/stages              src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics
-src/engine/jobs                src/reading.ts src/models/version.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot
+src/engine/jobs                src/saving.ts src/reading.ts src/models/version.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot
 src/engine/process.ts          src/engine/jobs src/engine/guard node
 src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
 src/analysis                   src/engine/contract src/schemas.ts src/statistics src/tokens valibot
@@ -44,7 +44,7 @@ src/experiments/facts.ts       src/schemas.ts valibot
 src/experiments/values.ts      src/experiments/facts.ts
 src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts src/experiments/values.ts
 src/experiments/shared         src/reading.ts src/schemas.ts src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node valibot
-src/experiments/*              src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
+src/experiments/*              src/saving.ts src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
 src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
 src/cli                        src/saving.ts src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress package.json
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot

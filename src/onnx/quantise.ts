@@ -2,10 +2,11 @@
  * Products with a weight as a quantiser makes them, as nodes around the weight that the file has: ONNX Runtime rounds
  * it when it makes a session, so that nothing is written or held that the file does not have.
  */
-import { type Attribute, DataType, type Model, type Node } from './model.js';
+import { halfToEven } from '../statistics/numbers.js';
+import { type Attribute, DataType, intAttribute, type Model, type Node, type Tensor } from './model.js';
 
 /** What a scheme makes the nodes of one product with. */
-interface Build {
+export interface Build {
   /** A node with one output, which it returns. */
   readonly node: (op: string, inputs: readonly string[], attributes?: Readonly<Record<string, Attribute>>) => string;
   /** A node with several. */
@@ -17,12 +18,37 @@ interface Build {
   readonly zero: string;
   /** ReduceMax or ReduceMin along an axis that stays, or over all. */
   readonly reduce: (op: 'ReduceMax' | 'ReduceMin', value: string, axis?: number) => string;
+}
+
+/** And of that product. */
+export interface ProductBuild extends Build {
+  /** The product as the file has it, of other operands. */
+  readonly product: (x: string, weight: string) => string;
+  /** Of the weight's rows, which are summed over, from the end. */
+  readonly axis: number;
   /** Rows and columns of the weight. */
   readonly extents: readonly [number, number];
+  /** Its name, by which its range is known. */
+  readonly output: string;
 }
 
 /** The value of x W, both in single precision. */
-export type Rewrite = (build: Build, x: string, weight: string) => string;
+export type Rewrite = (build: ProductBuild, x: string, weight: string) => string;
+
+/** Of each value the least and the largest number that it has been seen to have. */
+export type Ranges = ReadonlyMap<string, readonly [number, number]>;
+
+/** How products are quantised. */
+export interface Scheme {
+  readonly rewrite: Rewrite;
+  /** Products are those of `MatMul`, or also `Gemm`. */
+  readonly takes: readonly string[];
+  /** What rounds a value wherever it is read, products or not, as a file does in which it is rounded once. */
+  readonly everywhere?: {
+    /** Products of two activations are then quantised too. Undefined for a value that stays as it is; `name` is what the model calls it. */
+    readonly round: (build: Build, value: string, name: string) => string | undefined;
+  };
+}
 
 const to = (type: DataType) => ({ to: { kind: 'int', value: BigInt(type) } }) as const;
 
@@ -41,9 +67,9 @@ function symmetricScale({ node, reduce, floats }: Build, value: string, axis?: n
  * @param perChannel whether each column of the weight has a scale of its own
  * @param levels of a weight on either side of 0; with `reduce_range` 64
  */
-export const dynamic =
-  (perChannel: boolean, levels?: number): Rewrite =>
-  (build, x, weight) => {
+export const dynamic = (perChannel: boolean, levels?: number): Scheme => ({
+  takes: ['MatMul'],
+  rewrite(build, x, weight) {
     const { node, several, zero } = build;
     const [bytes = '', scale = '', point = ''] = several('DynamicQuantizeLinear', [x], 3);
     const own = symmetricScale(build, weight, perChannel ? -2 : undefined, levels);
@@ -52,15 +78,52 @@ export const dynamic =
       : node('QuantizeLinear', [weight, own, zero]);
     const product = node('MatMulInteger', [bytes, rounded, point]);
     return node('Mul', [node('Cast', [product], to(DataType.float)), node('Mul', [scale, own])]);
+  },
+});
+
+/** `value` in whole steps of a scale, half to even, within the steps `from` … `to` counted from a zero point. */
+function stepped({ node, floats }: Build, value: string, scale: string, [from, to]: readonly [number, number]): string {
+  const steps = node('Clip', [node('Round', [node('Div', [value, scale])]), floats(from), floats(to)]);
+  return node('Mul', [steps, scale]);
+}
+
+/**
+ * ONNX Runtime's `quantize_static` with its defaults (QDQ form, signed bytes with a zero point for activations, without
+ * one for weights, one scale each): inputs and results of products have the range that was measured, with 0 in it, and
+ * products of two activations are quantised like those with a weight. Products are in single precision, which for sums
+ * of bytes is all but exact, so that nothing saturates.
+ *
+ * @param levels of a weight on either side of 0; with `reduce_range` 64
+ */
+export function fixed(ranges: Ranges, levels = 127): Scheme {
+  // With `reduce_range` activations have 7 bits as well.
+  const [lowest, highest] = levels === 127 ? [-128, 127] : [-64, 64];
+  const round = (build: Build, value: string, name: string): string | undefined => {
+    const range = ranges.get(name);
+    if (!range) return undefined;
+    const [from, to] = [Math.min(range[0], 0), Math.max(range[1], 0)];
+    const scale = Math.fround(Math.fround(to - from) / (highest - lowest)) || 1;
+    const zero = halfToEven(lowest - Math.fround(from / scale));
+    return stepped(build, value, build.floats(scale), [lowest - zero, highest - zero]);
   };
+  return {
+    takes: ['MatMul', 'Gemm'],
+    everywhere: { round },
+    rewrite(build, x, weight) {
+      const own = stepped(build, weight, symmetricScale(build, weight, undefined, levels), [-levels, levels]);
+      const made = build.product(x, own);
+      return round(build, made, build.output) ?? made;
+    },
+  };
+}
 
 /**
  * ONNX Runtime's `MatMulNBits` with 4 bits, symmetric: each block of rows of a column has the scale with which its
  * entry of the largest magnitude becomes −8. Products are in single precision.
  */
-const blockwise =
-  (size: number): Rewrite =>
-  ({ node, reduce, floats, integers, extents: [rows, columns] }, x, weight) => {
+const blockwise = (size: number): Scheme => ({
+  takes: ['MatMul'],
+  rewrite({ node, reduce, floats, integers, extents: [rows, columns] }, x, weight) {
     const blocks = Math.ceil(rows / size);
     const padding = blocks * size - rows;
     const padded = padding === 0 ? weight : node('Pad', [weight, integers([0, 0, padding, 0])]);
@@ -74,90 +137,202 @@ const blockwise =
     const whole = node('Reshape', [node('Mul', [levels, divisor]), integers([blocks * size, columns])]);
     const used = padding === 0 ? whole : node('Slice', [whole, integers([0]), integers([rows]), integers([0])]);
     return node('MatMul', [x, used]);
-  };
+  },
+});
 
 /** Signed bytes with one scale for each token, and one for each column of the weight; products of what they stand for. */
-const byToken: Rewrite = (build, x, weight) => {
-  const { node } = build;
-  const rounded = (value: string, axis: number) => {
-    const scale = symmetricScale(build, value, axis);
-    return node('Mul', [node('Round', [node('Div', [value, scale])]), scale]);
-  };
-  return node('MatMul', [rounded(x, -1), rounded(weight, -2)]);
+const byToken: Scheme = {
+  takes: ['MatMul', 'Gemm'],
+  rewrite(build, x, weight) {
+    const { node } = build;
+    const rounded = (value: string, axis: number) => {
+      const scale = symmetricScale(build, value, axis);
+      return node('Mul', [node('Round', [node('Div', [value, scale])]), scale]);
+    };
+    return build.product(rounded(x, -1), rounded(weight, build.axis));
+  },
 };
 
-/** By the name by which people choose it. */
+/** A binary floating-point format: stored bits of its fraction, exponents of its normal numbers, largest number. */
+interface Format {
+  readonly fraction: number;
+  readonly exponents: readonly [number, number];
+  readonly largest: number;
+}
+const half: Format = { fraction: 10, exponents: [-14, 15], largest: 65_504 };
+/** E4M3 without infinities (arXiv:2209.05433). */
+const e4m3: Format = { fraction: 3, exponents: [-6, 8], largest: 448 };
+
+/**
+ * `value` as the nearest number of a format, half to even, in single precision. What is above the largest is not
+ * bounded. That a logarithm is not exact does no harm: next to a power of two both steps lead to it.
+ */
+function inFormat({ node, floats }: Build, value: string, { fraction, exponents }: Format): string {
+  const binary = node('Mul', [node('Log', [node('Abs', [value])]), floats(1 / Math.LN2)]);
+  const exponent = node('Clip', [node('Floor', [binary]), ...exponents.map((one) => floats(one))]);
+  const step = node('Pow', [floats(2), node('Sub', [exponent, floats(fraction)])]);
+  return node('Mul', [node('Round', [node('Div', [value, step])]), step]);
+}
+
+/**
+ * fp8 (E4M3), one scale for the tensor: largest magnitude ÷ 448, of the activation at hand and of the weight. Products
+ * are of what they stand for, in single precision.
+ */
+const eighths = (perToken: boolean): Scheme => ({
+  takes: ['MatMul', 'Gemm'],
+  rewrite(build, x, weight) {
+    const { node, floats } = build;
+    const rounded = (value: string, axis: number | undefined) => {
+      const scale = symmetricScale(build, value, axis, e4m3.largest);
+      const scaled = node('Clip', [node('Div', [value, scale]), floats(-e4m3.largest), floats(e4m3.largest)]);
+      return node('Mul', [inFormat(build, scaled, e4m3), scale]);
+    };
+    return build.product(rounded(x, perToken ? -1 : undefined), rounded(weight, perToken ? build.axis : undefined));
+  },
+});
+
+/**
+ * fp16 as converters make it (`float16.convert_float_to_float16`): weights are bounded, what is read and what is given
+ * is not and becomes ±Infinity above 65,504. Sums are in single precision.
+ */
+const halves: Scheme = {
+  takes: ['MatMul', 'Gemm'],
+  rewrite(build, x, weight) {
+    const { node, floats } = build;
+    const rounded = (value: string) => {
+      const found = inFormat(build, value, half);
+      const isAbove = node('Greater', [node('Abs', [found]), floats(half.largest)]);
+      return node('Where', [isAbove, node('Mul', [found, floats(Number.POSITIVE_INFINITY)]), found]);
+    };
+    const bounded = node('Clip', [weight, floats(-half.largest), floats(half.largest)]);
+    return rounded(build.product(rounded(x), inFormat(build, bounded, half)));
+  },
+};
+
+/** By the name by which people choose it; that of `int8-static` depends on what was measured. */
 export const schemes = {
   'int8-dynamic': dynamic(false),
   'int8-channel': dynamic(true),
   'int8-token': byToken,
   'int4-block32': blockwise(32),
   'int4-block128': blockwise(128),
-} as const satisfies Readonly<Record<string, Rewrite>>;
+  fp16: halves,
+  fp8: eighths(false),
+  'fp8-token': eighths(true),
+} as const satisfies Readonly<Record<string, Scheme>>;
 
 /** A product that a scheme can take. */
 export interface Quantisable {
-  /** `MatMul` of an activation with a constant matrix on its right. */
+  /** A product of an activation with a constant matrix on its right. */
   readonly node: Node;
   readonly extents: readonly [rows: number, columns: number];
+}
+
+/** What of a model is quantised, nodes of its graph. */
+export interface Quantised {
+  readonly products: readonly Quantisable[];
+  /** Products of two activations, for a scheme that takes them. */
+  readonly pairs: readonly Node[];
 }
 
 /**
  * `model` with products as a scheme makes them. What they give is called as before.
  *
- * @param products nodes of the model's graph
+ * @param kept name of a graph input of booleans, [tokens, 1], that the model gets: rows that products with a weight
+ *   compute as they are, without a share in scales
  */
-export function withProducts(model: Model, rewrite: Rewrite, products: readonly Quantisable[]): Model {
+export function withProducts(model: Model, scheme: Scheme, { products, pairs }: Quantised, kept?: string): Model {
   const initializers = new Map(model.graph.initializers);
+  const byOutput = new Map(products.map((product) => [product.node.outputs[0], product]));
+  const { everywhere } = scheme;
+  const paired = new Set(everywhere ? pairs : []);
+  const byProducts = new Set(products.map(({ node }) => node.inputs[0] ?? ''));
+  const byPairs = new Set([...paired].flatMap(({ inputs }) => inputs));
+  const rounded = new Map<string, string>();
+  /** As all read it, once it was rounded. */
+  const readAs = (build: Build, value: string): string => {
+    const isRead = byProducts.has(value) || byPairs.has(value);
+    if (!everywhere || !isRead) return value;
+    const known = rounded.get(value);
+    if (known !== undefined) return known;
+    const found = everywhere.round(build, value, value) ?? value;
+    const isKept = kept !== undefined && byProducts.has(value) && found !== value;
+    const result = isKept ? build.node('Where', [kept, value, found]) : found;
+    rounded.set(value, result);
+    return result;
+  };
+  const nodes = model.graph.nodes.flatMap((old): Node[] => {
+    const made: Node[] = [];
+    const build = builder(model, initializers, old, made);
+    const now = { ...old, inputs: old.inputs.map((value) => readAs(build, value)) };
+    const product = byOutput.get(old.outputs[0]);
+    const [name = ''] = old.outputs;
+    let result: string | undefined;
+    if (product) result = quantised(scheme, kept, build, now, product);
+    else if (everywhere && paired.has(old)) result = everywhere.round(build, build.node(old.op, now.inputs), name);
+    if (result === undefined) return [...made, now];
+    // The node that gives it takes the name of what was there.
+    return made.map((one) => ({ ...one, outputs: one.outputs.map((output) => (output === result ? name : output)) }));
+  });
+  const given = kept === undefined ? [] : [{ name: kept, type: DataType.bool, shape: [null, 1] }];
+  return { ...model, graph: { ...model.graph, nodes, initializers, inputs: [...model.graph.inputs, ...given] } };
+}
+
+/** What one product gives. */
+function quantised(
+  scheme: Scheme,
+  kept: string | undefined,
+  build: Build,
+  now: Node,
+  { node: old, extents }: Quantisable,
+): string {
+  const { node, floats } = build;
+  const transposed = intAttribute(old, 'transB', 0) !== 0;
+  const product: ProductBuild = {
+    ...build,
+    product: (x, weight) => node(old.op, [x, weight, ...old.inputs.slice(2)], Object.fromEntries(old.attributes)),
+    axis: transposed ? -1 : -2,
+    extents,
+    output: old.outputs[0] ?? '',
+  };
+  const [x = '', weight = ''] = now.inputs;
+  if (kept === undefined) return scheme.rewrite(product, x, weight);
+  const others = scheme.rewrite(product, node('Where', [kept, floats(0), x]), weight);
+  return node('Where', [kept, product.product(x, weight), others]);
+}
+
+/** Makes nodes that stand in the place of `old`. */
+function builder(model: Model, initializers: Map<string, Tensor>, old: Node, made: Node[]): Build {
   const constant = (type: DataType, dims: readonly number[], { buffer }: NodeJS.TypedArray): string => {
     const data = new Uint8Array(buffer);
     const name = `quantised/${type}/${dims.join('x')}/${Buffer.from(data).toString('hex')}`;
     initializers.set(name, { name, type, dims, data });
     return name;
   };
-  const byOutput = new Map(products.map((product) => [product.node.outputs[0], product]));
-  const nodes = model.graph.nodes.flatMap((old): Node[] => {
-    const product = byOutput.get(old.outputs[0]);
-    if (!product) return [old];
-    const made: Node[] = [];
-    const several = (op: string, inputs: readonly string[], outputs: number, attributes = {}) => {
-      const name = `${old.outputs[0]}/${made.length}`;
-      const names = Array.from({ length: outputs }, (_, i) => `${name}/${i}`);
-      made.push({ name, op, domain: '', inputs, outputs: names, attributes: new Map(Object.entries(attributes)) });
-      return names;
-    };
-    const node: Build['node'] = (op, inputs, attributes) => several(op, inputs, 1, attributes)[0] ?? '';
-    const integers: Build['integers'] = (values) =>
-      constant(DataType.int64, [values.length], BigInt64Array.from(values, BigInt));
-    const [x = '', weight = ''] = old.inputs;
-    const result = rewrite(
-      {
-        node,
-        several,
-        integers,
-        floats: (values) => {
-          const list = [values].flat();
-          const dims = typeof values === 'number' ? [] : [list.length];
-          return constant(DataType.float, dims, Float32Array.from(list));
-        },
-        zero: constant(DataType.int8, [], Uint8Array.of(0)),
-        reduce: (op, value, axis) => {
-          const keepdims = { keepdims: { kind: 'int', value: axis === undefined ? 0n : 1n } } as const;
-          if (axis === undefined) return node(op, [value], keepdims);
-          // The axes of a reduction are an input from opset 18 on.
-          if ((model.opsets.get('') ?? 1) >= 18) return node(op, [value, integers([axis])], keepdims);
-          return node(op, [value], { ...keepdims, axes: { kind: 'ints', value: [BigInt(axis)] } });
-        },
-        extents: product.extents,
-      },
-      x,
-      weight,
-    );
-    return [...made.slice(0, -1), ...made.slice(-1).map((last) => ({ ...last, outputs: renamed(last, result, old) }))];
-  });
-  return { ...model, graph: { ...model.graph, nodes, initializers } };
+  const several = (op: string, inputs: readonly string[], outputs: number, attributes = {}) => {
+    const name = `${old.outputs[0]}/${made.length}`;
+    const names = Array.from({ length: outputs }, (_, i) => `${name}/${i}`);
+    made.push({ name, op, domain: '', inputs, outputs: names, attributes: new Map(Object.entries(attributes)) });
+    return names;
+  };
+  const node: Build['node'] = (op, inputs, attributes) => several(op, inputs, 1, attributes)[0] ?? '';
+  const integers: Build['integers'] = (values) =>
+    constant(DataType.int64, [values.length], BigInt64Array.from(values, BigInt));
+  return {
+    node,
+    several,
+    integers,
+    floats: (values) => {
+      const list = [values].flat();
+      return constant(DataType.float, typeof values === 'number' ? [] : [list.length], Float32Array.from(list));
+    },
+    zero: constant(DataType.int8, [], Uint8Array.of(0)),
+    reduce: (op, value, axis) => {
+      const keepdims = { keepdims: { kind: 'int', value: axis === undefined ? 0n : 1n } } as const;
+      if (axis === undefined) return node(op, [value], keepdims);
+      // The axes of a reduction are an input from opset 18 on.
+      if ((model.opsets.get('') ?? 1) >= 18) return node(op, [value, integers([axis])], keepdims);
+      return node(op, [value], { ...keepdims, axes: { kind: 'ints', value: [BigInt(axis)] } });
+    },
+  };
 }
-
-/** The last node made gives what the product gave. */
-const renamed = ({ outputs }: Node, result: string, { outputs: [name = ''] }: Node) =>
-  outputs.map((output) => (output === result ? name : output));

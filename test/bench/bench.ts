@@ -1,5 +1,5 @@
 /**
- * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|budget|panel]`;
+ * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|budget|ranking|panel]`;
  * nothing here is a test: a busy machine gives other numbers.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { RunRequest } from '../../src/engine/contract/events.js';
 import { Engine } from '../../src/engine/host/engine.js';
-import { experiments, surveyMemory, type Tools, tightBudget } from './experiments.js';
+import { experiments, ranking, surveyMemory, type Tools, tightBudget } from './experiments.js';
 import { type BenchModel, writeModels } from './models.js';
 
 const { values: options } = parseArgs({
@@ -45,6 +45,7 @@ async function main(): Promise<void> {
       experiments: () => experiments(tools, gpt2),
       survey: () => surveyMemory(tools, gpt2),
       budget: () => tightBudget(tools, smol),
+      ranking: () => ranking(tools, gpt2),
     };
     const figures: Figure[] = [];
     for (const [name, part] of Object.entries(parts)) {

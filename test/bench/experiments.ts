@@ -166,6 +166,51 @@ export async function tightBudget(tools: Tools, model: BenchModel) {
   ];
 }
 
+/**
+ * The doctor's two rankings on GPT-2 small's shape: parts of the model, then the products of three blocks, against
+ * plain runs of the same windows; and its peak memory against that of scoring them.
+ */
+export async function ranking(tools: Tools, model: BenchModel) {
+  const { threads } = tools;
+  const [windows, blocks, worst] = [2, 12, [1, 2, 3]];
+  const [plain, doctor] = [tools.engine(), tools.engine()];
+  const sequences = Array.from({ length: windows }, (_, i) => ({ ids: ids(i * window, window), from: 1 }));
+  const by = { what: 'scheme', scheme: 'int4-block32' } as const;
+  const asked = { reference: model.file, by, sequences, memory: tight, threads };
+  const products: number[] = [];
+  for await (const event of doctor.restore({ ...asked, variants: [] })) {
+    if (event.type === 'failed') throw new Error(event.problem.message);
+    if (event.type === 'products')
+      for (const [i, { block }] of event.products.entries()) if (worst.includes(block)) products.push(i);
+  }
+  const rank = async () => {
+    for await (const event of doctor.pair(asked)) if (event.type === 'failed') throw new Error(event.problem.message);
+    const variants = products.map((index) => [index]);
+    for await (const event of doctor.restore({ ...asked, variants }))
+      if (event.type === 'failed') throw new Error(event.problem.message);
+  };
+  const times = await tools.takeTurns(
+    { plain: () => score(tools, plain, model, tight, windows, []), rank },
+    Math.min(3, tools.rounds),
+  );
+  const [before, after] = [plain, doctor].map(({ pid }) => tools.peakMemory(pid) ?? Number.NaN);
+  plain.dispose();
+  doctor.dispose();
+  const half = (blocks + products.length) / 2;
+  return [
+    {
+      what: `doctor, ranking of ${blocks} blocks and ${products.length} products, against plain runs (half of one each)`,
+      target: `${half.toFixed(1)} ×`,
+      measured: `${tools.ratios(times.rank, times.plain).toFixed(1)} ×`,
+    },
+    {
+      what: 'doctor, peak memory of the child against that of plain runs',
+      target: '1.0 ×',
+      measured: `${((after ?? Number.NaN) / (before ?? Number.NaN)).toFixed(2)} ×`,
+    },
+  ];
+}
+
 /** Peak memory of the child after a tenth of a survey, and after all of it. */
 export async function surveyMemory(tools: Tools, model: BenchModel) {
   const peaks: (number | undefined)[] = [];

@@ -1,18 +1,37 @@
 /** A model and a file made from it, run side by side: what is asked and what is said. */
 import * as v from 'valibot';
-import { float32Array, real, type Sent, uint8Array, whole } from '../../schemas.js';
+import { flag, float32Array, maybe, real, type Sent, text, uint8Array, whole } from '../../schemas.js';
 import { sequence } from './measure.js';
 import { memory, path, threads } from './request.js';
 
-export const schemeNames = ['int8-dynamic', 'int8-channel', 'int8-token', 'int4-block32', 'int4-block128'] as const;
+export const schemeNames = [
+  'int8-dynamic',
+  'int8-channel',
+  'int8-static',
+  'int8-token',
+  'int4-block32',
+  'int4-block128',
+  'fp16',
+  'fp8',
+  'fp8-token',
+] as const;
 export type SchemeName = (typeof schemeNames)[number];
+
+/** The least and the largest number that a value was seen to have. */
+export const range = v.object({ tensor: text, min: real, max: real });
+export type Range = Sent<typeof range>;
+
+export const scheme = v.object({
+  what: v.literal('scheme'),
+  scheme: v.picklist(schemeNames),
+  /** Of a scheme whose scales are fixed beforehand. */
+  ranges: v.optional(v.array(range)),
+});
+export type Simulated = Sent<typeof scheme>;
 
 /** What a model is held against: a file made from it, of as many blocks and as wide, or what a scheme would make of it. */
 export const quantisation = v.object({
-  by: v.variant('what', [
-    v.object({ what: v.literal('file'), model: path }),
-    v.object({ what: v.literal('scheme'), scheme: v.picklist(schemeNames) }),
-  ]),
+  by: v.variant('what', [v.object({ what: v.literal('file'), model: path }), scheme]),
 });
 export type Quantisation = Sent<typeof quantisation>['by'];
 
@@ -21,6 +40,8 @@ export const pairRequest = v.object({
   reference: path,
   ...quantisation.entries,
   sequences: v.pipe(v.array(sequence), v.minLength(1)),
+  /** Whether each part of the file is also looked at alone among the model's; costs as much as all that is restored. */
+  alone: v.optional(flag),
   memory,
   threads,
 });
@@ -44,8 +65,9 @@ export const pairedEvent = v.object({
   states: v.array(v.object({ signal: real, cumulative: real, local: real })),
   /**
    * KLD summed over the scored tokens, by what is exchanged: 0 the embedding, then the blocks from 1 on, last the
-   * output head. `alone`: the reference with that of the model; `restored`: the model with that of the reference.
+   * output head. `alone`, where it was asked for: the reference with that of the model; `restored`: the model with that of
+   * the reference.
    */
-  swaps: v.array(v.object({ alone: real, restored: real })),
+  swaps: v.array(v.object({ alone: maybe(real), restored: real })),
 });
 export type PairedEvent = Sent<typeof pairedEvent>;

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { type Problem, SinkscopeError } from '../../errors.js';
 import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '../../schemas.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
+import { extentsEvent, extentsRequest, outliersEvent } from './extents.js';
 import { inspection } from './inspection.js';
 import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measure.js';
 import { pairedEvent, pairRequest } from './pair.js';
@@ -10,9 +11,11 @@ import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
 import { path } from './request.js';
 import { productsEvent, restoredEvent, restoreRequest } from './restore.js';
+import { smoothRequest } from './smooth.js';
 import { spikesEvent, spikesRequest } from './spikes.js';
 import { meanEvent, statesEvent, statesRequest } from './states.js';
 import { mergeEvent, mergeRequest } from './surveys.js';
+import { treatedEvent, treatRequest } from './treat.js';
 
 const encodeRequest = v.object({
   model: path,
@@ -52,6 +55,13 @@ export const jobs = {
     event: v.variant('type', [precisionEvent, progressEvent]),
     answer: doneEvent,
   },
+  extents: {
+    request: extentsRequest,
+    event: v.variant('type', [outliersEvent, extentsEvent, progressEvent]),
+    answer: doneEvent,
+  },
+  treat: { request: treatRequest, event: v.variant('type', [treatedEvent, progressEvent]), answer: doneEvent },
+  smooth: { request: smoothRequest, event: v.never(), answer: doneEvent },
   spikes: { request: spikesRequest, event: v.variant('type', [spikesEvent, progressEvent]), answer: doneEvent },
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
   encode: { request: encodeRequest, event: v.never(), answer: encoded },

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Problem, SinkscopeError, toProblem } from '../../errors.js';
 import { partialFile } from '../../saving.js';
 import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
+import type { ExtentsRequest } from '../contract/extents.js';
 import type { Inspection } from '../contract/inspection.js';
 import type { DoneEvent, MeasuredEvent, MeasureRequest, ProgressEvent } from '../contract/measure.js';
 import type { PairedEvent, PairRequest } from '../contract/pair.js';
@@ -19,9 +20,11 @@ import {
 } from '../contract/protocol.js';
 import { type AnswerTo, answerSchema, type Question } from '../contract/questions.js';
 import type { ProductsEvent, RestoredEvent, RestoreRequest } from '../contract/restore.js';
+import type { SmoothRequest } from '../contract/smooth.js';
 import type { SpikesEvent, SpikesRequest } from '../contract/spikes.js';
 import type { MeanEvent, StatesEvent, StatesRequest } from '../contract/states.js';
 import type { MergeEvent, MergeRequest } from '../contract/surveys.js';
+import type { TreatedEvent, TreatRequest } from '../contract/treat.js';
 import { Channel } from './channel.js';
 import { Connection, type Job } from './connection.js';
 import { writableFor } from './sandbox.js';
@@ -118,6 +121,28 @@ export class Engine {
     signal?: AbortSignal,
   ): AsyncGenerator<PrecisionEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
     return this.stream('precision', request, signal);
+  }
+
+  /**
+   * Runs sequences and tells how large what products read and give becomes, and which tokens stand out: these by
+   * sequence, the rest over all of them, and `done` or `failed` at last. Starts and is cancelled as {@link analyze} is.
+   */
+  extents(
+    request: ExtentsRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<EventOf<'extents'> | DoneEvent | FailedEvent, void, void> {
+    return this.stream('extents', request, signal);
+  }
+
+  /**
+   * Runs sequences through a model and through what a scheme makes of it under several treatments, and says how far
+   * each is from the model, sequence by sequence, then `done` or `failed`. Starts and is cancelled as {@link analyze} is.
+   */
+  treat(
+    request: TreatRequest,
+    signal?: AbortSignal,
+  ): AsyncGenerator<TreatedEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
+    return this.stream('treat', request, signal);
   }
 
   /**
@@ -233,6 +258,15 @@ export class Engine {
     { bos, most, signal }: { readonly bos?: boolean; readonly most?: number; readonly signal?: AbortSignal } = {},
   ): Promise<EncodedText> {
     return this.ask('encode', { model, text, bos, most }, signal);
+  }
+
+  /**
+   * Writes a model whose products' inputs are divided by factors, and their weights multiplied.
+   *
+   * @throws SinkscopeError `save` where it cannot be written; as {@link inspect} else
+   */
+  async smooth(request: SmoothRequest, signal?: AbortSignal): Promise<void> {
+    await this.ask('smooth', request, signal);
   }
 
   /** The texts of token ids; `token 17` where there is no tokenizer. */

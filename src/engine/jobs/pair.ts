@@ -47,7 +47,7 @@ interface Pair {
  */
 export async function comparePair(
   runners: Sided<StageRunner>,
-  { sequences, memory, threads }: PairRequest,
+  { sequences, alone = false, memory, threads }: PairRequest,
   emit: (event: PairedEvent | ProgressEvent) => Promise<void>,
 ): Promise<void> {
   checkAlike(runners);
@@ -61,7 +61,7 @@ export async function comparePair(
     memory,
     again: true,
     logits: true,
-    held: heldBytes(tracks, tokens),
+    held: heldBytes(tracks, tokens, alone),
   });
   const dial = { keep: false, blocksPerStage: 1, sequences: together };
   const divergence = await createDivergenceSession(threads);
@@ -69,11 +69,11 @@ export async function comparePair(
     for (let from = 0; from < sequences.length; from += together) {
       const pairs = sequences.slice(from, from + together).map((sequence) => pairOf(tracks, sequence));
       const report = progressOf(runners.reference.loaded.anatomy, dial, from, from + pairs.length);
-      await walk(tracks, pairs, async (stage) => {
+      await walk(tracks, pairs, alone, async (stage) => {
         for (const event of report(stage)) await emit(event);
       });
       for (const [i, pair] of pairs.entries())
-        await emit({ type: 'paired', sequence: from + i, ...(await scoresOf(tracks, pair, divergence)) });
+        await emit({ type: 'paired', sequence: from + i, ...(await scoresOf(tracks, pair, alone, divergence)) });
       for (const runner of Object.values(runners)) await runner.release();
     }
   } finally {
@@ -82,10 +82,12 @@ export async function comparePair(
 }
 
 /** Lanes share what is carried; each has a hidden state of its own. */
-function heldBytes(tracks: Sided<Track>, tokens: number): number {
-  const bytes = Object.values(tracks).map(({ runner, plan, stages, head }) => {
+function heldBytes(tracks: Sided<Track>, tokens: number, alone: boolean): number {
+  const bytes = sides.map(([side]) => {
+    const { runner, plan, stages, head } = tracks[side];
     const { anatomy } = runner.loaded;
-    return stateBytes(anatomy, tokens) * (statesHeld(plan, stages, head.stage.inputs) + anatomy.layers + 2);
+    const exchanged = side === 'model' || alone ? anatomy.layers + 1 : 0;
+    return stateBytes(anatomy, tokens) * (statesHeld(plan, stages, head.stage.inputs) + exchanged + 1);
   });
   return sum(bytes);
 }
@@ -107,6 +109,7 @@ function pairOf(tracks: Sided<Track>, sequence: Sequence): Pair {
 async function walk(
   tracks: Sided<Track>,
   pairs: readonly Pair[],
+  alone: boolean,
   passed: (stage: Stage) => Promise<void>,
 ): Promise<void> {
   const under = {
@@ -130,7 +133,7 @@ async function walk(
     }
     for (const pair of pairs) {
       compareStates(tracks, pair, block);
-      const begun = exchange(tracks, pair, block);
+      const begun = exchange(tracks, pair, alone, block);
       for (const [side] of sides) for (const lane of begun[side]) under[side].push(lane);
     }
   }
@@ -184,7 +187,12 @@ function distanceOf(values: Float32Array, others: Float32Array): number {
 }
 
 /** Gives either of the two what the other has after `block`; returns the lanes that begin with it. */
-function exchange(tracks: Sided<Track>, { lanes, sequence }: Pair, block: number): Sided<readonly Walked[]> {
+function exchange(
+  tracks: Sided<Track>,
+  { lanes, sequence }: Pair,
+  alone: boolean,
+  block: number,
+): Sided<readonly Walked[]> {
   const begin = (side: Side, { plain }: Lanes, other: Walked, until?: number): Walked => {
     const own = stateOf(plain);
     const given = handedOver(own, stateOf(other), sequence.ids.length);
@@ -193,7 +201,7 @@ function exchange(tracks: Sided<Track>, { lanes, sequence }: Pair, block: number
     return { values, interventions: [], after: { lane: plain, block }, until };
   };
   const begun = (side: Side, other: Side) => ({
-    exchanged: begin(side, lanes[side], lanes[other].fed),
+    exchanged: side === 'model' || alone ? begin(side, lanes[side], lanes[other].fed) : lanes[side].plain,
     fed: begin(side, lanes[side], lanes[other].plain, block + 1),
   });
   const all = { reference: begun('reference', 'model'), model: begun('model', 'reference') };
@@ -213,7 +221,7 @@ function same({ data }: Value, { data: other }: Value): boolean {
 type Scores = Omit<PairedEvent, 'type' | 'sequence'>;
 
 /** What the heads make of all lanes, part after part of the sequence. */
-async function scoresOf(tracks: Sided<Track>, pair: Pair, session: DivergenceSession): Promise<Scores> {
+async function scoresOf(tracks: Sided<Track>, pair: Pair, alone: boolean, session: DivergenceSession): Promise<Scores> {
   const { lanes, sequence, states } = pair;
   const { ids, from } = sequence;
   const count = ids.length - from;
@@ -225,10 +233,12 @@ async function scoresOf(tracks: Sided<Track>, pair: Pair, session: DivergenceSes
     return new Map([...lanes[other].plain.values, [name, state]]);
   };
   const exchanged = {
-    alone: [
-      ...lanes.reference.exchanged.map(({ values }) => ({ track: reference, values })),
-      { track: model, values: headed('reference', 'model') },
-    ],
+    alone: alone
+      ? [
+          ...lanes.reference.exchanged.map(({ values }) => ({ track: reference, values })),
+          { track: model, values: headed('reference', 'model') },
+        ]
+      : [],
     restored: [
       ...lanes.model.exchanged.map(({ values }) => ({ track: model, values })),
       { track: reference, values: headed('model', 'reference') },
@@ -240,7 +250,7 @@ async function scoresOf(tracks: Sided<Track>, pair: Pair, session: DivergenceSes
     same: new Uint8Array(count),
     change: new Float32Array(count),
     states,
-    swaps: exchanged.alone.map(() => ({ alone: 0, restored: 0 })),
+    swaps: exchanged.restored.map(() => ({ alone: alone ? 0 : undefined, restored: 0 })),
   };
   for await (const part of scoredParts(tracks, sequence, lanes.reference.plain.values, session)) {
     const { at } = part;
@@ -265,7 +275,7 @@ async function scoresOf(tracks: Sided<Track>, pair: Pair, session: DivergenceSes
         if (one.values === lanes.reference.plain.values) continue;
         const { kld } = one.values === lanes.model.plain.values ? plain : await part.divergenceOf(one);
         const swap = scores.swaps[block];
-        if (swap) swap[kind] += sum(kld);
+        if (swap) swap[kind] = (swap[kind] ?? 0) + sum(kld);
       }
     }
   }

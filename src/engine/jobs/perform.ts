@@ -2,7 +2,6 @@
 import { basename } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
 import { modelIdentity } from '../../onnx/identity.js';
-import { schemes } from '../../onnx/quantise.js';
 import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
 import type { WeightScalar } from '../contract/request.js';
@@ -10,6 +9,7 @@ import { answer } from '../questions/answers.js';
 import { StageRunner } from '../stages/runner.js';
 import { withoutScalars } from '../stages/scalars.js';
 import { simulate } from '../stages/simulated.js';
+import { smoothed } from '../stages/smoothed.js';
 import { runAnalysis } from './analyze.js';
 import {
   allowReading,
@@ -21,15 +21,18 @@ import {
   load,
   use,
 } from './current.js';
+import { tellExtents } from './extents.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { comparePair } from './pair.js';
 import { tellPrecision } from './precision.js';
 import { restoreProducts } from './restore.js';
+import { saveSmoothed } from './smooth.js';
 import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
 import type { Sided } from './tracks.js';
+import { factorsOf, schemeOf, treat } from './treat.js';
 
 const reading = (model: string) => `${basename(model)} and what belongs to it were read`;
 
@@ -89,6 +92,43 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   async restore(request, emit) {
     const elapsed = stopwatch();
     await beside(request, (runners) => restoreProducts(runners, request, emit));
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async extents(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    const { smooth = [] } = request;
+    const runner =
+      smooth.length === 0
+        ? used.runner
+        : new StageRunner(smoothed(used.loaded, factorsOf(smooth)).loaded, used.threads);
+    try {
+      await tellExtents(runner, request, emit);
+    } finally {
+      if (runner !== used.runner) await runner.release();
+    }
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async smooth(request) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    const made = smoothed(used.loaded, factorsOf(request.smooth));
+    await saveSmoothed(new StageRunner(made.loaded, used.threads), made, request);
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async treat(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use({ ...request, model: request.reference });
+    allowRunning();
+    await treat(used.runner, request, emit);
+    checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
 
@@ -212,7 +252,7 @@ async function beside(
   const { reference, by, threads } = request;
   // The larger of the two is the one at hand, whose bounds hold for both.
   const used = await use({ ...request, model: reference });
-  const model = by.what === 'file' ? await load(by.model) : simulate(used.loaded, schemes[by.scheme]);
+  const model = by.what === 'file' ? await load(by.model) : simulate(used.loaded, schemeOf(by));
   const other = new StageRunner(model, threads);
   allowRunning();
   try {

@@ -13,7 +13,7 @@ import { makeFeeds } from '../inputs/feeds.js';
 import { forward, type Lane } from '../stages/forward.js';
 import { type Head, withHead } from '../stages/head.js';
 import { chooseDial, logitRows } from '../stages/memory.js';
-import { overflowing } from '../stages/overflowing.js';
+import { overflowing, type Places, placesOf } from '../stages/overflowing.js';
 import { makePlan } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
 import { type RowVectors, rowVectors } from '../tensors/along.js';
@@ -60,6 +60,7 @@ export async function tellPrecision(
   const head = headOf(runner, memory);
   const lasting = head?.stage.inputs ?? [];
   const report = progressOf(anatomy, dial, 0, 1);
+  let places: Places | undefined;
   let open: readonly Wanted[] = wanted;
   for await (const { stage, results } of forward(runner, { plan, stages: plan.stages, keep: false, lasting }, [lane])) {
     for (const event of report(stage)) await emit(event);
@@ -69,13 +70,14 @@ export async function tellPrecision(
     const found = here.flatMap((one) => reading(one, at(one.tensor), rows, request.outlier));
     const points = found.map(({ point }) => point);
     const spills = points.some(({ max, nonFinite }) => max > largestHalf || nonFinite > 0);
+    if (spills) places ??= placesOf(loaded);
     await emit({
       type: 'precision',
       block: stage.last,
       inputs: found.flatMap(({ input }) => input ?? []),
       points,
       unmeasured: stage.last === 0 ? unmeasured : 0,
-      overflowing: spills ? await overflowing(runner, plan, stage, lane.values, largestHalf) : [],
+      overflowing: spills && places ? await overflowing(runner, plan, places, stage, lane.values, largestHalf) : [],
     });
   }
   if (head) await emit(await logitsEvent(head, lane.values, rows.tokens, anatomy.layers + 1));

@@ -65,7 +65,12 @@ interface ScoredPart {
   /** Which of the scored tokens is the first here. */
   readonly at: number;
   /** @throws SinkscopeError `input` where the other predicts another number of tokens */
-  divergenceOf(other: { readonly track: Track; readonly values: Values }): Promise<RowDivergences>;
+  divergenceOf(other: {
+    readonly track: Track;
+    readonly values: Values;
+    /** Tokens before the sequence that this one alone has. */
+    readonly lead?: number;
+  }): Promise<RowDivergences>;
 }
 
 /**
@@ -88,8 +93,8 @@ export async function* scoredParts(
     const against = await session.against(part.logits, next);
     yield {
       at: part.from + 1 - from,
-      async divergenceOf({ track, values }) {
-        const logits = await track.head.logits(values, part.from, part.to, true);
+      async divergenceOf({ track, values, lead = 0 }) {
+        const logits = await track.head.logits(values, lead + part.from, lead + part.to, true);
         checkVocabulary(tracks, part.logits.length / next.length, logits.length / next.length);
         return against(logits);
       },

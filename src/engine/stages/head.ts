@@ -8,6 +8,7 @@ import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
 import { valueAt } from './patched.js';
 import { makePlan, type Plan, type Stage } from './plan.js';
 import type { StageRunner } from './runner.js';
+import { keptRows } from './simulated.js';
 
 const topPredictions = 10;
 
@@ -52,7 +53,7 @@ export class Head {
   ) {
     const { copies, headRows } = runner.loaded.anatomy;
     this.copies = copies;
-    this.takesRows = !copies && !headRows && stage.inputs.length === 1 && stage.inputs[0] === residual;
+    this.takesRows = !copies && !headRows && stage.inputs.every((input) => input === residual || input === keptRows);
   }
 
   /** All that the head gives for the whole sequence, by name. */
@@ -94,6 +95,8 @@ export class Head {
     if (this.takesRows) {
       try {
         const part = new Map([[this.residual, sliceRows(state, from, to)]]);
+        const kept = values.get(keptRows);
+        if (kept) part.set(keptRows, sliceRows(kept, from, to));
         const value = await this.all(part, keep);
         if (rowsOf(value).tokens === to - from) return floats(value);
       } catch (error) {

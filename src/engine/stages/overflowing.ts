@@ -1,14 +1,28 @@
 /** The nodes of a stage that make or read numbers above a bound. */
 import { homesOf, isShape } from '../../anatomy/homes.js';
 import { factors, isPointwise } from '../../anatomy/ops.js';
-import { indexGraph } from '../../onnx/graph.js';
+import { type GraphIndex, indexGraph } from '../../onnx/graph.js';
 import type { Graph, Node } from '../../onnx/model.js';
 import { floats, type Values } from '../tensors/value.js';
+import type { LoadedModel } from './loaded.js';
 import type { Plan, Stage } from './plan.js';
 import type { StageRunner } from './runner.js';
 
 /** Values that are fetched at once: a block has a few hundred, as large as its MLP's. */
 const together = 8;
+
+/** Where the values of a graph are, for all of its stages. */
+export interface Places {
+  readonly index: GraphIndex;
+  readonly homes: ReadonlyMap<string, number>;
+  /** Scores before their softmax. */
+  readonly masked: ReadonlySet<string>;
+}
+
+export function placesOf({ model: { graph }, anatomy }: Pick<LoadedModel, 'model' | 'anatomy'>): Places {
+  const index = indexGraph(graph);
+  return { index, homes: homesOf(graph, index, anatomy), masked: scoresOf(graph) };
+}
 
 /**
  * Runs a stage again and looks at all of its values, but for scores before their softmax: what masks hide there is
@@ -20,14 +34,12 @@ const together = 8;
 export async function overflowing(
   runner: StageRunner,
   plan: Plan,
+  { index, homes, masked }: Places,
   stage: Stage,
   values: Values,
   bound: number,
 ): Promise<readonly Pick<Node, 'name' | 'op'>[]> {
-  const { anatomy, model } = runner.loaded;
-  const index = indexGraph(model.graph);
-  const homes = homesOf(model.graph, index, anatomy);
-  const masked = scoresOf(model.graph);
+  const { model } = runner.loaded;
   const within = (value: string) => homes.get(value) === stage.last && !isShape(index.producer(value));
   const inside = new Set<string>();
   const open = [...stage.outputs];

@@ -3,30 +3,38 @@ import { type Flow, flowOf } from '../../anatomy/flow.js';
 import type { LinearProduct } from '../../anatomy/linear.js';
 import { matrixOf } from '../../anatomy/products.js';
 import { SinkscopeError } from '../../errors.js';
-import { DataType } from '../../onnx/model.js';
-import { type Quantisable, type Rewrite, withProducts } from '../../onnx/quantise.js';
+import { DataType, floatAttribute, intAttribute, type Model, type Node } from '../../onnx/model.js';
+import { type Quantisable, type Scheme, withProducts } from '../../onnx/quantise.js';
 import { constantType } from './counterparts.js';
 import type { LoadedModel } from './loaded.js';
 
 /** Older ones lack the operators that quantised products are made of. */
 const oldestOpset = 11;
 
+/** The input of booleans, [tokens, 1], that says which rows stay as they are, where some do. */
+export const keptRows = 'sinkscope/kept';
+
 /**
- * `loaded` with every product of an activation with a constant matrix as a scheme makes it (`MatMul` alone, as ONNX
- * Runtime's quantizer takes them when it is given that operator). Values are called as in `loaded`, and its linear layers
- * are those products alone.
+ * `loaded` with every product of an activation with a constant matrix as a scheme makes it, as far as the scheme takes
+ * its operator. Values are called as in `loaded`, and its linear layers are those products alone.
  *
+ * @param options.kept whether there is an input that says which rows stay as they are, {@link keptRows}
+ * @param options.excluded outputs of the nodes that stay as they are
  * @throws SinkscopeError `input` where there are no such products in single precision
  */
-export function simulate(loaded: LoadedModel, rewrite: Rewrite): LoadedModel {
+export function simulate(
+  loaded: LoadedModel,
+  scheme: Scheme,
+  { kept = false, excluded = new Set() }: { readonly kept?: boolean; readonly excluded?: ReadonlySet<string> } = {},
+): LoadedModel {
   const { model, file } = loaded;
-  const flow = flowOf(model);
   const products: Quantisable[] = [];
+  const take = quantisables(model, scheme);
   const linear = loaded.linear().map((input) => ({
     ...input,
     products: input.products.filter((product) => {
-      const one = quantisable(flow, product);
-      if (one) products.push(one);
+      const one = take(product);
+      if (one && !excluded.has(product.node.outputs[0] ?? '')) products.push(one);
       return one !== undefined;
     }),
   }));
@@ -34,18 +42,46 @@ export function simulate(loaded: LoadedModel, rewrite: Rewrite): LoadedModel {
     new SinkscopeError({ code: 'input', file, message: `${file} cannot be quantised by a scheme: ${why}.` });
   const opset = model.opsets.get('') ?? 1;
   if (opset < oldestOpset) throw refused(`its opset is ${opset}; export it with ${oldestOpset} or newer`);
-  if (products.length === 0)
+  if (linear.every((input) => input.products.length === 0))
     throw refused(
-      'it has no MatMul of an activation with a weight in single precision; give the model in fp32, as plain operators',
+      `it has no ${scheme.takes.join(' or ')} of an activation with a weight in single precision; give the model in fp32, as plain operators`,
     );
-  return { ...loaded, model: withProducts(model, rewrite, products), quantised: true, linear: () => linear };
+  return {
+    ...loaded,
+    model: withProducts(model, scheme, { products, pairs: pairsOf(model) }, kept ? keptRows : undefined),
+    quantised: true,
+    linear: () => linear,
+  };
 }
 
-/** Undefined for what schemes leave as it is. */
-function quantisable(flow: Flow, { node, side, weights: [weight = ''] }: LinearProduct): Quantisable | undefined {
-  if (node.op !== 'MatMul' || node.domain !== '' || side !== 'right') return undefined;
+/** Products of two activations. */
+export function pairsOf(model: Model): readonly Node[] {
+  const { isConstant } = flowOf(model);
+  const isPair = ({ op, domain, inputs }: Node) => op === 'MatMul' && domain === '' && !inputs.some(isConstant);
+  return model.graph.nodes.filter(isPair);
+}
+
+/** Tells what a scheme takes: undefined for what it leaves as it is. */
+export function quantisables(
+  model: Model,
+  { takes }: Pick<Scheme, 'takes'>,
+): (product: LinearProduct) => Quantisable | undefined {
+  const flow = flowOf(model);
+  return (product) => quantisable(flow, takes, product);
+}
+
+function quantisable(
+  flow: Flow,
+  takes: readonly string[],
+  { node, side, weights: [weight = ''] }: LinearProduct,
+): Quantisable | undefined {
+  if (!takes.includes(node.op) || node.domain !== '' || side !== 'right') return undefined;
+  // What is read is as it is, and so is the product.
+  if (intAttribute(node, 'transA', 0) !== 0 || floatAttribute(node, 'alpha', 1) !== 1) return undefined;
+  if (node.inputs[1] !== weight) return undefined;
   const dims = matrixOf(flow, weight);
-  const [rows, columns] = dims?.slice(-2) ?? [];
-  if (rows === undefined || columns === undefined || dims?.length !== 2) return undefined;
-  return constantType(flow, weight) === DataType.float ? { node, extents: [rows, columns] } : undefined;
+  const [first, second] = dims?.slice(-2) ?? [];
+  if (first === undefined || second === undefined || dims?.length !== 2) return undefined;
+  if (constantType(flow, weight) !== DataType.float) return undefined;
+  return { node, extents: intAttribute(node, 'transB', 0) !== 0 ? [second, first] : [first, second] };
 }

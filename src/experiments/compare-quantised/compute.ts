@@ -64,7 +64,7 @@ export async function* compareQuantised(
   const paired: PairedEvent[] = [];
   const progress = progressThrough('comparing', sequences.length);
   for await (const event of follow(
-    engine.pair({ reference, by: { what: 'file', model }, sequences, memory, threads }, signal),
+    engine.pair({ reference, by: { what: 'file', model }, sequences, alone: true, memory, threads }, signal),
   )) {
     if (event.type === 'paired') {
       paired.push(event);

@@ -1,28 +1,24 @@
-/** Which products a model cannot have quantised: ranked by what each gains, and the fewest that are to stay as they are. */
-import { formatNumber } from '../../analysis/format.js';
+/** Which products a model cannot have quantised: ranked by what each gains, the fewest to keep, and what else helps. */
 import type { MassiveActivation } from '../../analysis/massive.js';
-import type { Thresholds } from '../../analysis/thresholds.js';
-import type { PairedEvent, Quantisation } from '../../engine/contract/pair.js';
+import type { PairedEvent, Simulated } from '../../engine/contract/pair.js';
 import type { RestorableProduct } from '../../engine/contract/restore.js';
 import type { Engine } from '../../engine/host/engine.js';
-import { SinkscopeError } from '../../errors.js';
-import type { Budget, Progress, Run } from '../experiment.js';
-import { divergenceOf, type Kld, type Sqnr, type Swap, swappedInWords } from '../shared/divergence.js';
+import type { Progress, Run } from '../experiment.js';
+import { divergenceOf, type Kld, type Sqnr, type Swap } from '../shared/divergence.js';
 import { standingOut } from '../shared/massive.js';
 import { Losses, type Perplexity } from '../shared/perplexity.js';
 import { follow, progressThrough, type TextWindows, textWindows } from '../shared/text.js';
-import { checkTwins } from '../shared/twins.js';
-import type { Windowing } from '../shared/windows.js';
-
-export interface DoctorRequest extends Windowing, Budget {
-  readonly model: string;
-  readonly by: Quantisation;
-  readonly text: string;
-  readonly bos?: boolean;
-  /** Mean KLD in nats that the list is to bring it under; undefined: a quarter of what it is. */
-  readonly aim?: number;
-  readonly thresholds: Thresholds;
-}
+import {
+  calibrationOf,
+  checkMade,
+  checkSmoothing,
+  type DoctorRequest,
+  extentsOf,
+  restored,
+  simulatedBy,
+} from './asked.js';
+import { type Choice, type ListStep, type Measured, searchList } from './list.js';
+import { isTried, type Remedy, type Tried, treated, tryRemedies, type Untried } from './remedies.js';
 
 /** A block, or an end of the model, and the mean KLD with all of it as it was. */
 export interface RankedBlock {
@@ -45,14 +41,19 @@ export interface Kept {
   readonly perplexity: number;
 }
 
+/** What a diagnosis is made of, in this order. */
+export const parts = ['products', 'list', 'remedies'] as const;
+export type Part = (typeof parts)[number];
+
 export interface DoctorResult {
   readonly model: string;
   /** SHA-256 of the model: what the list was made for. */
   readonly identity: string;
-  readonly by: Quantisation;
+  readonly by: DoctorRequest['by'];
   readonly layers: number;
   readonly windows: TextWindows;
-  readonly aim: number;
+  /** Undefined where nothing was asked for, and the divergence is no number of which there is a quarter. */
+  readonly aim: number | undefined;
   readonly kld: Kld;
   /** Of h_k, by k. */
   readonly sqnr: readonly Sqnr[];
@@ -74,34 +75,37 @@ export interface DoctorResult {
   readonly curve: readonly Kept[];
   /** The first of the curve that is under the aim, else the best of it. */
   readonly chosen: Kept;
+  /** Whether the search for the list spent what it may, so that its end is in the order that was known by then. */
+  readonly bounded: boolean;
+  readonly remedies: readonly Remedy[];
+  readonly untried: readonly Untried[];
+  /** Whether ranges and factors are of a calibration text. */
+  readonly calibrated: boolean;
+  /** What is not done yet, or was not when it was stopped. */
+  readonly undone: readonly Part[];
 }
 
 /** Blocks whose products are looked at one by one. */
 const worst = 3;
-/** Lists that are tried together. */
-const together = 4;
 
 /**
- * Ranks blocks, then the products of the worst of them, by what restoring each gains, and keeps one product more in
- * float until the mean KLD is under the aim: those that gain most by themselves first, then whole blocks.
+ * Ranks blocks, then the products of the worst of them, by what restoring each gains; keeps one product or block more in
+ * float until the mean KLD is under the aim, each chosen by what it gains beside those that are kept; and tries what else
+ * helps. Yields what there is of the result as it comes.
  *
  * @throws SinkscopeError where text, models or scheme do not fit, and for a file that is the model itself; `cancelled`
  *   when `signal` is aborted
  */
 export async function* diagnose(engine: Engine, request: DoctorRequest, signal?: AbortSignal): Run<DoctorResult> {
-  const { model, by, text, bos, memory, threads } = request;
+  const { model, text, memory, threads, saveSmooth } = request;
+  if (saveSmooth !== undefined) await checkSmoothing(request.by, saveSmooth);
   const identity = await engine.identity(model, signal);
-  if (by.what === 'file') {
-    await checkTwins(engine, { reference: model, model: by.model, text, bos }, signal);
-    if ((await engine.identity(by.model, signal)) === identity)
-      throw new SinkscopeError({
-        code: 'input',
-        file: by.model,
-        message: `${by.model} is the model itself, or a copy of it: nothing was quantised; give the file that was made from it.`,
-      });
-  }
+  if (request.by.what === 'file') await checkMade(engine, request, request.by.model, identity, signal);
   const windows = await textWindows(engine, model, text, request, signal);
   const { sequences } = windows;
+  const calibration = await calibrationOf(engine, request, windows, signal);
+  const seen = request.by.what === 'scheme' ? yield* extentsOf(engine, request, calibration, true, signal) : undefined;
+  const by = simulatedBy(request.by, seen?.extents);
   const asked = { reference: model, by, sequences, memory, threads };
 
   const measured = { reference: new Losses(), model: new Losses() };
@@ -117,12 +121,8 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   }
   const { kld, sqnr, swap } = divergenceOf(paired);
   const massive = await standingOut(engine, request, sequences, signal);
-  const layers = swap.length - 2;
   const perplexity = { reference: measured.reference.perplexity, model: measured.model.perplexity };
-  const rank = <T extends { readonly restored: number }>(all: readonly T[]) =>
-    all.toSorted((a, b) => lost(a.restored) - lost(b.restored));
   const blocks = rank(swap.map(({ restored }, block) => ({ block, restored })));
-
   const all: RestorableProduct[] = [];
   let [without, saturating] = [0, false];
   for await (const event of follow(engine.restore({ ...asked, variants: [] }, signal)))
@@ -130,44 +130,17 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
       for (const product of event.products) all.push(product);
       ({ without, saturating } = event);
     }
-  const restore = (variants: readonly (readonly number[])[], phase: string) =>
-    restored(engine, { ...asked, variants }, phase, signal);
-  const indices = (block: number) => all.flatMap((product, i) => (product.block === block ? [i] : []));
-
-  const looked = blocks.filter(({ block }) => indices(block).length > 0).slice(0, worst);
-  const single = looked.flatMap(({ block }) => indices(block));
-  const klds = yield* restore(
-    single.map((index) => [index]),
-    'restoring products',
-  );
-  const ranked = rank(single.map((index, i) => ({ index, restored: klds[i]?.kld ?? Number.NaN })));
-  const products = ranked.flatMap(({ index, restored }) => (all[index] ? [{ ...all[index], restored }] : []));
-
-  const aim = request.aim ?? kld.mean / 4;
-  const kept = (list: readonly number[], { kld, perplexity }: Omit<Kept, 'products' | 'bytes'>): Kept => {
+  const kept = (list: readonly number[], { kld, perplexity }: Measured): Kept => {
     const products = list.flatMap((index) => all[index] ?? []);
     return { products, bytes: products.reduce((sum, { bytes }) => sum + bytes, 0), kld, perplexity };
   };
-  const curve = [kept([], { kld: kld.mean, perplexity: perplexity.model.perplexity })];
-  const isReached = () => curve.some(({ kld }) => kld <= aim);
-  // One product more each time, then one block.
-  const lists: number[][] = ranked.map((_, i) => ranked.slice(0, i + 1).map(({ index }) => index));
-  for (const { block } of blocks) {
-    const more = indices(block).filter((index) => !single.includes(index));
-    if (more.length > 0) lists.push([...(lists.at(-1) ?? []), ...more]);
-  }
-  for (let from = 0; from < lists.length && !isReached(); from += together) {
-    const tried = lists.slice(from, from + together);
-    const found = yield* restore(tried, 'trying lists');
-    for (const [i, list] of tried.entries()) if (found[i] && !isReached()) curve.push(kept(list, found[i]));
-  }
-  const least = curve.reduce((best, one) => (lost(one.kld) < lost(best.kld) ? one : best));
-  const chosen = curve.find(({ kld }) => kld <= aim) ?? least;
-  return {
+  const nothing = kept([], { kld: kld.mean, perplexity: perplexity.model.perplexity });
+  const aim = request.aim ?? (Number.isFinite(kld.mean) ? kld.mean / 4 : undefined);
+  let result: DoctorResult = {
     model,
     identity,
-    by,
-    layers,
+    by: request.by,
+    layers: swap.length - 2,
     windows,
     aim,
     kld,
@@ -176,61 +149,146 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
     massive,
     perplexity,
     blocks,
-    products,
+    products: [],
     of: all.length,
     without,
     saturating,
-    curve,
-    chosen,
+    curve: [nothing],
+    chosen: nothing,
+    bounded: false,
+    remedies: [],
+    untried: [],
+    calibrated: request.calibrationText !== undefined,
+    undone: parts,
   };
+
+  const restore = (variants: readonly (readonly number[])[], phase: string) =>
+    restored(engine, { ...asked, variants }, phase, signal);
+  const indices = (block: number) => all.flatMap((product, i) => (product.block === block ? [i] : []));
+  const looked = blocks.filter(({ block }) => indices(block).length > 0).slice(0, worst);
+  const single = looked.flatMap(({ block }) => indices(block));
+  const ones = single.map((index) => [index]);
+  const klds = yield* showing(restore(ones, 'restoring products'), result);
+  const products = rank(
+    single.flatMap((index, i) => (all[index] ? [{ ...all[index], restored: klds[i]?.kld ?? Number.NaN }] : [])),
+  );
+  result = { ...result, products, undone: ['list', 'remedies'] };
+
+  const choices: Choice[] = [
+    ...single.map((index, i) => ({ indices: [index], restored: klds[i]?.kld ?? Number.NaN, found: klds[i] })),
+    ...blocks
+      .filter(({ block }) => !looked.some((one) => one.block === block) && indices(block).length > 0)
+      .map(({ block, restored }) => ({ indices: indices(block), restored })),
+  ];
+  const search = {
+    choices,
+    kld: kld.mean,
+    // Without an aim any number will do.
+    aim: aim ?? Number.MAX_VALUE,
+    most: single.length,
+    measure: (lists: readonly (readonly number[])[]) => restore(lists, 'trying lists'),
+  };
+  const withSteps = (steps: readonly ListStep[]): DoctorResult => {
+    const curve = [nothing, ...steps.map(({ list, ...found }) => kept(list, found))];
+    const least = curve.reduce((best, one) => (lost(one.kld) < lost(best.kld) ? one : best));
+    return { ...result, curve, chosen: curve.find(({ kld }) => kld <= search.aim) ?? least };
+  };
+  const { steps, bounded } = yield* growing(
+    searchList(search),
+    ({ steps }) => steps,
+    ({ steps }) => withSteps(steps),
+  );
+  result = { ...withSteps(steps), bounded, undone: ['remedies'] };
+  const { chosen } = result;
+  const list = steps.find(({ kld }) => kld === chosen.kld)?.list ?? [];
+  const { what } = by;
+  const listed = what === 'scheme' && list.length > 0 ? yield* asFile(list, by) : chosen;
+  const excluded: Remedy = {
+    name: 'exclude',
+    how: `${chosen.products.length} of ${all.length} products`,
+    kld: listed.kld,
+    perplexity: listed.perplexity,
+    bytes: chosen.bytes,
+    tokens: 0,
+  };
+  const withTried = (tried: readonly Tried[]): DoctorResult => ({
+    ...result,
+    remedies: [excluded, ...tried.filter(isTried)],
+    untried: tried.filter((one): one is Untried => !isTried(one)),
+  });
+  if (what === 'file' || !seen) {
+    const why = 'a file that was made has its scales, and nothing else can be tried on it: give a scheme';
+    const names = ['tokens', 'prefix', 'smooth', 'per-token'] as const;
+    return { ...withTried(names.map((name) => ({ name, why }))), undone: [] };
+  }
+  const other = request.calibrationText === undefined ? undefined : sequences.map(({ ids }) => ids);
+  const outliers = other ? yield* showing(extentsOf(engine, request, other, false, signal), withTried([])) : seen;
+  const { context } = (await engine.inspect(model, signal)).model;
+  const remedies = tryRemedies(
+    engine,
+    {
+      model,
+      by,
+      sequences,
+      calibration,
+      extents: seen.extents,
+      outliers: outliers.blocks,
+      calibrationOutliers: seen.blocks,
+      prefix: windows.prefix,
+      context,
+      perplexity: perplexity.model.perplexity,
+      saveSmooth: request.saveSmooth,
+      memory,
+      threads,
+    },
+    signal,
+  );
+  const tried = yield* growing(
+    remedies,
+    ({ tried }) => tried,
+    ({ tried }) => withTried(tried),
+  );
+  return { ...withTried(tried), undone: [] };
+
+  /** What a file without the list gives: a value that several products read is rounded there as long as one of them is. */
+  async function* asFile(exclude: readonly number[], by: Simulated) {
+    const run = treated(engine, request, sequences, [{ by, exclude: [...exclude] }], 'excluding', signal);
+    const [found] = yield* showing(run, result);
+    return found ?? chosen;
+  }
+}
+
+/** How far it is, at first with what there is of the result. */
+async function* showing<R>(
+  run: AsyncGenerator<Progress, R, void>,
+  partial: DoctorResult,
+): AsyncGenerator<Progress & { readonly partial?: DoctorResult }, R, void> {
+  let step = await run.next();
+  for (let first = true; !step.done; step = await run.next(), first = false)
+    yield { ...step.value, ...(first && { partial }) };
+  return step.value;
+}
+
+/** How far it is, with what there is of the result where a run has added something to it. */
+async function* growing<S extends Progress, R>(
+  run: AsyncGenerator<S, R, void>,
+  known: (step: S) => { readonly length: number },
+  partial: (step: S) => DoctorResult,
+): AsyncGenerator<Progress & { readonly partial?: DoctorResult }, R, void> {
+  let before = -1;
+  let step = await run.next();
+  for (; !step.done; step = await run.next()) {
+    const { value } = step;
+    const { phase, done, of, underWay, note } = value;
+    const { length } = known(value);
+    yield { phase, done, of, underWay, note, ...(length > before && { partial: partial(value) }) };
+    before = length;
+  }
+  return step.value;
 }
 
 /** No number is worse than any. */
 const lost = (kld: number) => (Number.isNaN(kld) ? Number.POSITIVE_INFINITY : kld);
 
-type Restored = { readonly kld: number; readonly perplexity: number };
-
-async function* restored(
-  engine: Engine,
-  request: Parameters<Engine['restore']>[0],
-  phase: string,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Progress, readonly Restored[], void> {
-  const sums = request.variants.map(() => ({ kld: 0, losses: 0 }));
-  let tokens = 0;
-  if (sums.length === 0) return [];
-  const progress = progressThrough(phase, request.sequences.length);
-  for await (const event of follow(engine.restore(request, signal))) {
-    if (event.type === 'products') continue;
-    if (event.type === 'restored') {
-      tokens += event.tokens;
-      for (const [i, sum] of sums.entries()) {
-        sum.kld += event.kld[i] ?? Number.NaN;
-        sum.losses += event.losses[i] ?? Number.NaN;
-      }
-    }
-    yield progress(event);
-  }
-  return sums.map(({ kld, losses }) => ({ kld: kld / tokens, perplexity: Math.exp(losses / tokens) }));
-}
-
-/** What is wrong, where, and what to keep. */
-export function doctorConclusion(result: DoctorResult): string {
-  const { kld, aim, chosen, blocks, products, of, layers } = result;
-  const [first] = blocks;
-  const now = `Quantised, the model’s predictions are ${formatNumber(kld.mean)} nats from what they were`;
-  if (kld.mean <= aim) return `${now}, within the aim of ${formatNumber(aim)}: nothing has to be excluded.`;
-  if (of === 0) return `${now}, and none of its products could be told apart: nothing can be excluded by name.`;
-  const where = first
-    ? ` Most is lost in ${swappedInWords(first.block, layers)} (${formatNumber(first.restored)} with it as it was).`
-    : '';
-  const [best] = products;
-  const counted = chosen.products.length === 1 ? 'one product' : `${chosen.products.length} products`;
-  const named =
-    chosen.products.length === 1 && best
-      ? ` (${best.node === '' ? `${best.part} of block ${best.block}` : best.node})`
-      : '';
-  const after = `brings ${Number.isNaN(kld.mean) ? 'them' : 'that'} to ${formatNumber(chosen.kld)}`;
-  if (chosen.kld <= aim) return `${now}.${where} Excluding ${counted} of ${of}${named} ${after}.`;
-  return `${now}.${where} The aim of ${formatNumber(aim)} cannot be reached by excluding products: the best that was found, ${counted} of ${of}, ${after}.`;
-}
+const rank = <T extends { readonly restored: number }>(all: readonly T[]) =>
+  all.toSorted((a, b) => lost(a.restored) - lost(b.restored));

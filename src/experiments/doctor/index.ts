@@ -1,9 +1,11 @@
-import { type Quantisation, schemeNames } from '../../engine/contract/pair.js';
+import { resolve } from 'node:path';
+import { schemeNames } from '../../engine/contract/pair.js';
 import { define } from '../experiment.js';
 import { shared } from '../shared/inputs.js';
 import { fileOf } from '../shared/json.js';
 import type { NamedText } from '../values.js';
 import { type DoctorResult, diagnose } from './compute.js';
+import { dSinkOf, isVoid } from './conclusion.js';
 import { namesOf, presentDoctor } from './present.js';
 
 export const doctor = define({
@@ -30,6 +32,18 @@ export const doctor = define({
       help: 'a file that was made from the model, in place of a scheme',
       open: 'the scheme',
     },
+    calibration: {
+      ...shared.calibration,
+      help: 'another UTF-8 text file, to measure ranges, outliers and factors on',
+      neededFor: { input: 'scheme', is: ['int8-static'] },
+    },
+    saveSmooth: {
+      kind: 'words',
+      label: 'File for the smoothed model',
+      flag: '--save-smooth <file>',
+      help: 'write the model that SmoothQuant makes, in floats, as an ONNX file with its weights beside it',
+      open: 'none',
+    },
     window: shared.window,
     tokens: shared.tokens,
     aim: {
@@ -41,24 +55,29 @@ export const doctor = define({
       open: 'a quarter of what it is',
     },
   },
-  run({ engine, ...setup }, { text, scheme, against, ...values }, signal) {
-    const by: Quantisation = against === undefined ? { what: 'scheme', scheme } : { what: 'file', model: against };
-    return diagnose(engine, { ...setup, ...values, by, text: text.text }, signal);
+  run({ engine, ...setup }, { text, scheme, against, calibration, saveSmooth, ...values }, signal) {
+    const by =
+      against === undefined ? ({ what: 'scheme', scheme } as const) : ({ what: 'file', model: against } as const);
+    const calibrationText = calibration?.text;
+    const file = saveSmooth === undefined ? undefined : resolve(saveSmooth);
+    return diagnose(engine, { ...setup, ...values, by, text: text.text, calibrationText, saveSmooth: file }, signal);
   },
   present: presentDoctor,
-  json(result, { text }) {
-    const { model, windows, perplexity, kld, aim, blocks, products, chosen, curve, without } = result;
+  json(result, { text, calibration }) {
+    const { model, windows, perplexity, kld, aim, blocks, products, chosen, curve, without, bounded } = result;
+    const { remedies, untried, undone } = result;
     const { window, stride, prefix, left } = windows;
     return {
       model,
       ...quantisationJson(result),
       file: fileOf(text),
+      calibration: calibration ? fileOf(calibration) : null,
       window,
       stride,
       prefix: prefix ?? null,
       tokens: perplexity.reference.tokens,
       left,
-      max_kld: aim,
+      max_kld: aim ?? null,
       kld,
       perplexity: { reference: perplexity.reference.perplexity, quantised: perplexity.model.perplexity },
       /** Blocks as a whole first (0: the embedding, L + 1: the output head), then products of the worst. */
@@ -72,7 +91,15 @@ export const doctor = define({
       curve: curve.map(({ products, bytes, kld, perplexity }) => {
         return { products: products.length, bytes, kld, perplexity };
       }),
-      remedies: [{ name: 'exclude', kld: chosen.kld, perplexity: chosen.perplexity }],
+      bounded,
+      remedies: remedies.map((remedy) => {
+        const { name, how, kld, perplexity, bytes, tokens, file = null } = remedy;
+        const dSink = dSinkOf(result, remedy) ?? null;
+        return { name, how, kld, perplexity, bytes, tokens, d_sink: dSink, void: isVoid(result, remedy), file };
+      }),
+      untried,
+      /** Parts of the diagnosis that a run that was stopped did not come to. */
+      undone,
     };
   },
   file: (result, { text }) => listOf(result, text),
@@ -94,7 +121,7 @@ function listOf(result: DoctorResult, text: NamedText) {
       file: fileOf(text),
       window: windows.window,
       prefix: windows.prefix ?? null,
-      max_kld: aim,
+      max_kld: aim ?? null,
       kld: kld.mean,
       kld_after: chosen.kld,
     },

@@ -4,14 +4,16 @@ import { modelName } from '../../models/find.js';
 import { blocksTable } from '../shared/blocks.js';
 import { leftWarnings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
-import { type DoctorResult, doctorConclusion, type Kept } from './compute.js';
+import type { DoctorResult, Kept, Part } from './compute.js';
+import { doctorConclusion, dSinkOf, isVoid } from './conclusion.js';
+import type { Remedy } from './remedies.js';
 
 /** What the model is held against, in a word or two. */
 export const quantisationName = ({ by }: Pick<DoctorResult, 'by'>): string =>
   by.what === 'scheme' ? by.scheme : modelName(by.model);
 
 export function presentDoctor(result: DoctorResult, { text }: { readonly text: NamedText }): Presentation {
-  const { model, windows, perplexity, kld, sqnr, swap, massive, aim, products, curve, chosen } = result;
+  const { model, windows, perplexity, kld, sqnr, swap, massive, aim, products, curve, chosen, remedies } = result;
   return {
     title: 'Quantisation doctor',
     sentence: doctorConclusion(result),
@@ -20,7 +22,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
       { name: 'quantised', value: quantisationName(result) },
       { name: 'text', value: text.name },
       ...windowSettings(windows, perplexity.reference.tokens),
-      { name: 'aim', value: `${formatNumber(aim)} nats` },
+      { name: 'aim', value: aim === undefined ? 'any number' : `${formatNumber(aim)} nats` },
     ],
     warnings: [...leftWarnings(windows), ...listWarnings(result)],
     parts: [
@@ -66,6 +68,28 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
         ],
       },
       {
+        kind: 'table',
+        heading: 'Remedies, each by itself',
+        columns: [
+          { name: 'remedy', format: 'words' },
+          { name: 'with' },
+          { name: 'KL divergence' },
+          { name: 'perplexity', format: 'fixed' },
+          { name: 'weights kept (MB)', format: 'fixed' },
+          { name: 'tokens' },
+          { name: 'D_sink (nats)' },
+        ],
+        rows: remedies.map((remedy) => [
+          remedyNames[remedy.name],
+          isVoid(result, remedy) ? `${remedy.how}: void, perplexity is above ten times that of the model` : remedy.how,
+          remedy.kld,
+          remedy.perplexity,
+          remedy.bytes / 1e6,
+          remedy.tokens,
+          dSinkOf(result, remedy) ?? null,
+        ]),
+      },
+      {
         kind: 'text',
         heading: 'To be excluded',
         paragraphs: chosen.products.length === 0 ? ['nothing'] : namesOf(chosen),
@@ -77,9 +101,35 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
 /** Names of the nodes that are to be excluded; those without one are left out. */
 export const namesOf = ({ products }: Kept): string[] => products.map(({ node }) => node).filter((node) => node !== '');
 
-function listWarnings({ without, chosen, by, saturating }: DoctorResult): string[] {
+/** What remedies are called. */
+export const remedyNames: Readonly<Record<Remedy['name'], string>> = {
+  exclude: 'exclude the list',
+  tokens: 'keep tokens in float',
+  prefix: 'begin with a fixed prefix',
+  smooth: 'smooth activations into weights',
+  'per-token': 'a scale for each token',
+};
+
+const partNames: Readonly<Record<Part, string>> = {
+  products: 'products were not ranked',
+  list: 'the list is not at its end',
+  remedies: 'not all remedies were tried',
+};
+
+function listWarnings(result: DoctorResult): string[] {
+  const { without, chosen, by, saturating, undone, untried, bounded, calibrated, curve } = result;
   const nameless = chosen.products.length - namesOf(chosen).length;
   return [
+    ...(undone.length === 0 ? [] : [`This is not all: ${undone.map((part) => partNames[part]).join(', ')}.`]),
+    ...(bounded
+      ? [
+          `As many lists as there are products in the ranking were measured to choose the next one; the end of the ${curve.length - 1} on the curve is in the order that was known by then.`,
+        ]
+      : []),
+    ...(by.what === 'scheme' && !calibrated && undone.length === 0
+      ? ['Smoothing and prefix are measured on the text that they are made from: give another to calibrate on.']
+      : []),
+    ...untried.map(({ name, why }) => `Not tried, ${remedyNames[name]}: ${why}.`),
     ...(nameless === 0
       ? []
       : [

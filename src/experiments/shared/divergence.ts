@@ -21,8 +21,8 @@ export interface Sqnr {
 
 /** Mean KLD in nats where one part is exchanged between the two. */
 export interface Swap {
-  /** The model with this part of the file alone. */
-  readonly alone: number;
+  /** The model with this part of the file alone; undefined where it was not asked for. */
+  readonly alone: number | undefined;
   /** The file with this part of the model. */
   readonly restored: number;
 }
@@ -57,8 +57,9 @@ export function divergenceOf(windows: readonly PairedEvent[]): Divergence {
       return { cumulative: decibels(signal, noise('cumulative')), local: decibels(signal, noise('local')) };
     }),
     swap: (first?.swaps ?? []).map((_, part) => {
-      const kld = (kind: 'alone' | 'restored') => overWindows('swaps', part, (one) => one[kind]) / klds.length;
-      return { alone: kld('alone'), restored: kld('restored') };
+      const kld = (kind: 'alone' | 'restored') => overWindows('swaps', part, (one) => one[kind] ?? 0) / klds.length;
+      const isAlone = first?.swaps[part]?.alone !== undefined;
+      return { alone: isAlone ? kld('alone') : undefined, restored: kld('restored') };
     }),
   };
 }

@@ -87,9 +87,8 @@ export async function* follow<E extends { readonly type: string }>(
 export function progressThrough(phase: string, of: number) {
   /** Those under way are before this one, and have so much behind them. */
   let [end, share] = [0, 0];
-  return (
-    event: ProgressEvent | { readonly type: 'measured' | 'states' | 'paired' | 'restored'; readonly sequence: number },
-  ): Progress => {
+  type Passed = 'measured' | 'states' | 'paired' | 'restored' | 'treated' | 'outliers';
+  return (event: ProgressEvent | { readonly type: Passed; readonly sequence: number }): Progress => {
     if (event.type !== 'progress') {
       const done = event.sequence + 1;
       return { phase, done, of, underWay: Math.max(0, end - done) * share };

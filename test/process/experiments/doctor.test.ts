@@ -9,20 +9,26 @@ import { loadModel } from '../../../src/engine/stages/loaded.js';
 import { StageRunner } from '../../../src/engine/stages/runner.js';
 import { saturates } from '../../../src/engine/stages/saturation.js';
 import { simulate } from '../../../src/engine/stages/simulated.js';
-import { diagnose, doctorConclusion } from '../../../src/experiments/doctor/compute.js';
+import { diagnose } from '../../../src/experiments/doctor/compute.js';
+import { doctorConclusion } from '../../../src/experiments/doctor/conclusion.js';
 import { follow } from '../../../src/experiments/shared/text.js';
-import { dynamic, type Rewrite, schemes } from '../../../src/onnx/quantise.js';
+import { dynamic, type Scheme, schemes } from '../../../src/onnx/quantise.js';
 import references from '../../references/quantised.json';
+import { readFloats } from '../../support/engine.js';
 import {
   boats,
   budget,
   demoModel,
   finish,
   fixtureModel,
+  last,
   off,
+  path,
+  pendulum,
   startEngine,
   temporaryFolder,
   text,
+  thresholds,
 } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
@@ -38,7 +44,7 @@ async function sequencesOf() {
 }
 
 /** Mean KLD with nothing restored, and by variant with the products of these nodes as they were. */
-async function kldsOf(rewrite: Rewrite, variants: readonly (readonly string[])[]): Promise<number[]> {
+async function kldsOf(rewrite: Scheme, variants: readonly (readonly string[])[]): Promise<number[]> {
   const sequences = await sequencesOf();
   const loaded = loadModel(llama);
   const runners = {
@@ -65,7 +71,7 @@ async function kldsOf(rewrite: Rewrite, variants: readonly (readonly string[])[]
 }
 
 /** With `reduceRange` weights have 7 bits, with which no processor's sums saturate. */
-const simulated: readonly (readonly [scheme: string, reduceRange: boolean, rewrite: Rewrite])[] = [
+const simulated: readonly (readonly [scheme: string, reduceRange: boolean, rewrite: Scheme])[] = [
   ['int8-dynamic', false, schemes['int8-dynamic']],
   ['int8-dynamic', true, dynamic(false, 64)],
   ['int8-channel', true, dynamic(true, 64)],
@@ -100,6 +106,81 @@ it('the product in which massive activations begin is found, and it alone is to 
   expect(result.of).toBe(57);
   expect(doctorConclusion(result)).toMatch(
     /Most is lost in block 2 .* Excluding one product of 57 \(\/blocks\.1\/mlp\/down\/MatMul\) brings that to/,
+  );
+});
+
+it('what it yields on the way says what is not done yet, and remedies are measured beside the list', async () => {
+  const by = { what: 'scheme', scheme: 'fp8' } as const;
+  const folder = await temporaryFolder();
+  const saveSmooth = join(folder, 'smooth.onnx');
+  const asked = { ...budget, thresholds, model: llama, text: text(boats), window: 24, tokens: 23, by, saveSmooth };
+  const run = diagnose(engine, { ...asked, calibrationText: text(pendulum), aim: 1 });
+  const undone: string[] = [];
+  let step = await run.next();
+  for (; !step.done; step = await run.next()) {
+    const { partial } = step.value;
+    if (partial) undone.push(partial.undone.join(' '));
+    if (partial?.undone.includes('list')) expect(doctorConclusion(partial)).toMatch(/^Quantised, /);
+  }
+  const result = step.value;
+  // The aim is reached with nothing kept, so that no list is looked for.
+  expect([...new Set(undone)]).toEqual(['products list remedies', 'remedies']);
+  expect(result.undone).toEqual([]);
+  expect(result.remedies.map(({ name }) => name)).toEqual(['exclude', 'tokens', 'prefix', 'smooth', 'per-token']);
+  for (const { kld } of result.remedies) expect(kld).toBeGreaterThan(0);
+  expect(found(result.remedies, ({ name }) => name === 'tokens')).toMatchObject({ tokens: 1 });
+  // In floats the smoothed model is the model.
+  const smooth = found(result.remedies, ({ name }) => name === 'smooth');
+  expect(smooth.file).toBe(saveSmooth);
+  const ids = Array.from({ length: 20 }, (_, i) => (7 * i) % 160);
+  const logits = [];
+  for (const [i, model] of [llama, saveSmooth].entries()) {
+    const file = join(folder, `${i}.safetensors`);
+    const save = { file, attention: false, mlp: false, logits: true };
+    const end = await last(engine.analyze({ ...budget, model, prompt: { ids }, attention: false, save }));
+    expect(end.type).toBe('finished');
+    logits.push((await readFloats(file, 'logits')).values);
+  }
+  const [before = new Float32Array(), after = new Float32Array()] = logits;
+  const largest = before.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  for (const [i, value] of after.entries())
+    expect(Math.abs(value - at([...before.slice(i, i + 1)], 0))).toBeLessThan(1e-5 * largest);
+  // And its weights are others.
+  expect(await engine.identity(saveSmooth)).not.toBe(result.identity);
+});
+
+it('fp16 that overflows is said, with what mends it', async () => {
+  const model = path('test/references/overflow/float.onnx');
+  const sequences = [{ ids: [0, 5, 9, 2, 7, 11, 3, 8], from: 1 }];
+  const by = { what: 'scheme', scheme: 'fp16' } as const;
+  const klds: number[] = [];
+  const swaps: number[] = [];
+  for await (const event of follow(engine.pair({ ...budget, reference: model, by, sequences })))
+    if (event.type === 'paired') {
+      klds.push(...event.kld);
+      for (const { alone, restored } of event.swaps) {
+        expect(alone).toBeUndefined();
+        swaps.push(restored);
+      }
+    }
+  expect(klds.every(Number.isNaN)).toBe(true);
+  // The first block gives what overflows, as ±Infinity, and no other part mends that.
+  expect(swaps.map(Number.isFinite)).toEqual([false, true, false, false, false]);
+});
+
+it('what a scheme cannot do without is asked for before anything is run', async () => {
+  const asked = { ...budget, thresholds, model: llama, text: text(boats), window: 24, tokens: 23 };
+  const refusal = (more: Partial<Parameters<typeof diagnose>[1]>) =>
+    finish(diagnose(engine, { ...asked, by: { what: 'scheme', scheme: 'int8-static' }, ...more }));
+  await expect(refusal({})).rejects.toThrow(/^int8-static takes its scales from another text: give one .*--calibrate/);
+  await expect(refusal({ calibrationText: 'too short' })).rejects.toThrow(
+    /^The calibration text has \d+ tokens, fewer than/,
+  );
+  const saveSmooth = join(await temporaryFolder(), 'no', 'smooth.onnx');
+  await expect(refusal({ saveSmooth })).rejects.toThrow(/the folder .* does not exist/);
+  const by = { what: 'scheme', scheme: 'int4-block32' } as const;
+  await expect(refusal({ by, saveSmooth: join(await temporaryFolder(), 's.onnx') })).rejects.toThrow(
+    /^No smoothed model is made for int4-block32, which rounds weights alone/,
   );
 });
 

@@ -1,0 +1,83 @@
+/** Writes a smoothed model: the graph as it is run, flat, with the constants that changed in single precision. */
+import type { FileHandle } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { encodeModel } from '../../onnx/encode.js';
+import { indexGraph } from '../../onnx/graph.js';
+import { DataType, type FileRange, type Graph, type Tensor } from '../../onnx/model.js';
+import { inlineBytes } from '../../onnx/parse.js';
+import { readTensor } from '../../onnx/tensor.js';
+import { beginSaving, endSaving, giveUpSaving, unwritable } from '../../saving.js';
+import type { SmoothRequest } from '../contract/smooth.js';
+import type { StageRunner } from '../stages/runner.js';
+import type { Smoothed } from '../stages/smoothed.js';
+import { floats } from '../tensors/value.js';
+import { weightOf } from './extents.js';
+
+/**
+ * Writes the model that a runner runs. Weights are read and written one after another.
+ *
+ * @param changed constants that are computed from those of the file
+ * @throws SinkscopeError `save`, with nothing left behind
+ */
+export async function saveSmoothed(
+  runner: StageRunner,
+  { changed }: Pick<Smoothed, 'changed'>,
+  { save }: Pick<SmoothRequest, 'save'>,
+): Promise<void> {
+  const file = resolve(save.file);
+  const { model } = runner.loaded;
+  const graph = needed(model.graph, changed);
+  const initializers = new Map<string, Tensor>();
+  const data = `${file}.data`;
+  await writing(data, async (handle) => {
+    let offset = 0;
+    const store = async (bytes: Uint8Array): Promise<FileRange> => {
+      await handle.writeFile(bytes);
+      offset += bytes.length;
+      return { file: data, offset: offset - bytes.length, length: bytes.length };
+    };
+    for (const [name, tensor] of graph.initializers) {
+      const isInline = tensor.data instanceof Uint8Array || tensor.data.length <= inlineBytes;
+      initializers.set(name, isInline ? tensor : { ...tensor, data: await store(readTensor(tensor)) });
+    }
+    for (const name of changed) {
+      const value = await weightOf(runner, name);
+      const { buffer, byteOffset, byteLength } = floats(value);
+      const range = await store(new Uint8Array(buffer, byteOffset, byteLength));
+      initializers.set(name, { name, type: DataType.float, dims: value.dims, data: range });
+    }
+  });
+  await writing(file, (handle) =>
+    handle.writeFile(encodeModel({ ...model, graph: { ...graph, initializers } }, dirname(file))),
+  );
+}
+
+/** What the outputs are made of, of a graph in which some values are constants. */
+function needed(graph: Graph, constants: ReadonlySet<string>): Graph {
+  const { producer, inputsOf } = indexGraph(graph);
+  const seen = new Set<string>();
+  const open = graph.outputs.map(({ name }) => name);
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
+    if (seen.has(value)) continue;
+    seen.add(value);
+    const node = constants.has(value) ? undefined : producer(value);
+    if (node) for (const input of inputsOf(node)) open.push(input);
+  }
+  return {
+    ...graph,
+    nodes: graph.nodes.filter(({ outputs }) => outputs.some((output) => seen.has(output) && !constants.has(output))),
+    initializers: new Map([...graph.initializers].filter(([name]) => seen.has(name))),
+    valueInfo: new Map(),
+  };
+}
+
+async function writing(file: string, write: (handle: FileHandle) => Promise<void>): Promise<void> {
+  const handle = await beginSaving(file);
+  try {
+    await write(handle);
+  } catch (error) {
+    await giveUpSaving(file, handle);
+    throw unwritable(file, error);
+  }
+  await endSaving(file, handle);
+}

@@ -1,0 +1,122 @@
+import { expect, it } from 'vitest';
+import { isVoid } from '../../../src/experiments/doctor/conclusion.js';
+import { type Measured, type Search, searchList } from '../../../src/experiments/doctor/list.js';
+import { prefixOf, smoothingOf } from '../../../src/experiments/doctor/remedies.js';
+import { at } from '../../support/lists.js';
+
+/** A model whose products lose so much each, but for pairs of which one mends what the other would. */
+function searchOf(
+  losses: readonly number[],
+  same: readonly (readonly [number, number])[],
+  options: Partial<Search> = {},
+) {
+  const asked: number[][] = [];
+  const kldOf = (list: readonly number[]) => {
+    const kept = new Set(list);
+    for (const [one, other] of same) if (kept.has(one)) kept.add(other);
+    return losses.reduce((sum, loss, i) => (kept.has(i) ? sum : sum + loss), 0);
+  };
+  const measured = (kld: number): Measured => ({ kld, perplexity: Math.exp(kld) });
+  const search: Search = {
+    choices: losses.map((_, i) => ({ indices: [i], restored: kldOf([i]), found: measured(kldOf([i])) })),
+    kld: kldOf([]),
+    aim: 0.5,
+    most: 100,
+    async *measure(lists) {
+      yield { phase: 'trying', done: 0, of: 1 };
+      for (const list of lists) asked.push([...list]);
+      return lists.map((list) => measured(kldOf(list)));
+    },
+    ...options,
+  };
+  return { search, asked };
+}
+
+async function searched(search: Search) {
+  const run = searchList(search);
+  for (;;) {
+    const step = await run.next();
+    if (step.done) return step.value;
+  }
+}
+
+it('the next product is the one that gains most beside those that are kept, not by itself', async () => {
+  // Kept alone, 0 and 1 gain most; but 0 mends 1 as well.
+  const { search, asked } = searchOf(
+    [3, 3, 2, 1],
+    [
+      [0, 1],
+      [1, 0],
+    ],
+  );
+  const { steps, bounded } = await searched(search);
+  expect(steps.map(({ list }) => list)).toEqual([[0], [0, 2], [0, 2, 3]]);
+  expect(steps.map(({ kld }) => kld)).toEqual([3, 1, 0]);
+  expect(bounded).toBe(false);
+  // Nothing is measured for the first, whose gains are known.
+  expect(at(asked, 0)).toEqual([0, 1]);
+});
+
+it('what it may measure is bounded, and then the order that is known goes on', async () => {
+  const { search, asked } = searchOf([4, 3, 2, 1], [], { most: 3, aim: 0 });
+  const { steps, bounded } = await searched(search);
+  expect(bounded).toBe(true);
+  expect(steps.map(({ list }) => list)).toEqual([[0], [0, 1], [0, 1, 2], [0, 1, 2, 3]]);
+  expect(asked.filter((list) => list.length === 2)).toHaveLength(3);
+});
+
+it('a block counts by its products, and an aim that is reached ends it', async () => {
+  const { search } = searchOf([3, 2, 2, 2], [], { aim: 6.5 });
+  const choices = [at(search.choices, 0), { indices: [1, 2, 3], restored: 3 }];
+  const { steps } = await searched({ ...search, choices });
+  expect(steps.map(({ list }) => list)).toEqual([[0]]);
+});
+
+it('where nothing but one product makes numbers of it, that is kept first', async () => {
+  const { search } = searchOf([1, 1], []);
+  const measure = async function* (lists: readonly (readonly number[])[]) {
+    yield { phase: 'trying', done: 0, of: 1 };
+    return lists.map((list) => ({ kld: list.includes(1) ? 0.1 : Number.NaN, perplexity: 1 }));
+  };
+  const choices = [Number.NaN, 0.1].map((restored, i) => {
+    return { indices: [i], restored, found: { kld: restored, perplexity: 1 } };
+  });
+  const { steps } = await searched({ ...search, choices, kld: Number.NaN, measure, aim: Number.MAX_VALUE });
+  expect(steps).toEqual([{ list: [1], kld: 0.1, perplexity: 1 }]);
+});
+
+it('a prefix has the most frequent tokens that stand out, as many as in the block that has most of them', () => {
+  const calibration = [
+    [0, 7, 5, 9],
+    [0, 5, 8, 5],
+  ];
+  // By sequence and block: mean counts are 1 and 2.5, so that three are taken, the first token among them.
+  const calibrationOutliers = [
+    [[0], [0, 2]],
+    [[0], [0, 1, 3]],
+  ];
+  expect(prefixOf({ calibration, calibrationOutliers, prefix: 0 })).toEqual({ lead: [5], count: 3 });
+  expect(prefixOf({ calibration, calibrationOutliers, prefix: undefined })).toEqual({ lead: [5, 0], count: 3 });
+  expect(prefixOf({ calibration, calibrationOutliers: [[[]], [[]]], prefix: 0 })).toEqual({ lead: [], count: 0 });
+});
+
+it('factors are the equation of the paper, and nothing is divided by nothing', () => {
+  const input = {
+    tensor: 'x',
+    block: 1,
+    foldable: true,
+    dimMin: Float32Array.of(-16, 0),
+    dimMax: Float32Array.of(4, 0),
+    weightMax: Float32Array.of(0.25, 0),
+  };
+  const [smooth, ...others] = smoothingOf({ inputs: [input, { ...input, tensor: 'y', foldable: false }] }, 0.5);
+  expect(others).toEqual([]);
+  expect(smooth?.factors[0]).toBeCloseTo(8, 6);
+  expect(smooth?.factors[1]).toBeCloseTo(1, 6);
+});
+
+it('a remedy of a broken model is void', () => {
+  const perplexity = { reference: { perplexity: 10 } } as Parameters<typeof isVoid>[0]['perplexity'];
+  const result = { perplexity };
+  expect([99, 101, Number.NaN].map((value) => isVoid(result, { perplexity: value }))).toEqual([false, true, true]);
+});
