@@ -4,8 +4,8 @@
  * arrives: a webview can outlive the host that built it, and what a host is told may come from anywhere.
  */
 import * as v from 'valibot';
+import { helpNames } from './analysis/help.js';
 import { presentation } from './analysis/presentation.js';
-import { remedyNames } from './analysis/remedies.js';
 import type { Selection } from './analysis/selection.js';
 import type { Thresholds } from './analysis/thresholds.js';
 import { tintChoices } from './analysis/tint.js';
@@ -182,7 +182,7 @@ const fromWebview = v.variant('type', [
   v.strictObject({ type: v.literal('query'), id: whole, query: asked }),
   v.strictObject({ type: v.literal('open-settings') }),
   v.strictObject({ type: v.literal('try-sample') }),
-  v.strictObject({ type: v.literal('remedy'), name: v.picklist(remedyNames) }),
+  v.strictObject({ type: v.literal('help'), name: v.picklist(helpNames) }),
   v.strictObject({ type: v.literal('save'), what: v.picklist(['json', 'safetensors']) }),
   v.strictObject({ type: v.literal('save-picture'), name: text, png: uint8Array }),
   v.strictObject({ type: v.literal('experiment'), action: experimentAction }),

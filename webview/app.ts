@@ -1,7 +1,7 @@
 /** The whole webview: takes the store's state, hands it to the views, and turns what they say into messages. */
 import { LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import { type Remedy, remediesFor } from '../src/analysis/remedies.js';
+import { type Help, helpFor } from '../src/analysis/help.js';
 import type { Problem } from '../src/errors.js';
 import type { FromWebview } from '../src/protocol.js';
 import './experiments/experiments.js';
@@ -29,7 +29,7 @@ import './views/token-strip.js';
 import { html } from './html.js';
 import { status } from './views/toolbar.js';
 
-const remedies: Readonly<Record<Remedy, string>> = {
+const helps: Readonly<Record<Help, string>> = {
   chooseModel: 'Choose model …',
   analyzeIds: 'Enter token ids …',
   showLog: 'Show log',
@@ -240,12 +240,12 @@ export class App extends LitElement {
   #problem(problem: Problem, shown: string) {
     const actions = this.side
       ? this.#again()
-      : remediesFor(problem).map(
+      : helpFor(problem).map(
           (name) => html`<vscode-button
             appearance="secondary"
-            data-testid="remedy-${name}"
-            @click=${() => this.store.send({ type: 'remedy', name })}
-          >${remedies[name]}</vscode-button>`,
+            data-testid="help-${name}"
+            @click=${() => this.store.send({ type: 'help', name })}
+          >${helps[name]}</vscode-button>`,
         );
     return html`<div class="notice wide ${problem.code === 'cancelled' ? '' : 'problem'}" role="alert">
       <span>${problem.message} ${shown}</span>${actions}

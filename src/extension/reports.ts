@@ -1,11 +1,11 @@
 import * as vscode from 'vscode';
-import { type Remedy, remediesFor } from '../analysis/remedies.js';
+import { type Help, helpFor } from '../analysis/help.js';
 import type { Problem } from '../errors.js';
 import { visible } from '../visible.js';
 import { contributedId } from './names.js';
 import { notify } from './surfaces.js';
 
-const titles: Readonly<Record<Remedy, () => string>> = {
+const titles: Readonly<Record<Help, () => string>> = {
   chooseModel: () => vscode.l10n.t('Choose Model…'),
   analyzeIds: () => vscode.l10n.t('Enter Token Ids…'),
   showLog: () => vscode.l10n.t('Show Log'),
@@ -26,7 +26,7 @@ export class Reports {
     if (problem.code === 'cancelled') return;
     this.keep(problem);
     const { code, message } = problem;
-    const actions = remediesFor(problem).map((name) => ({ title: titles[name](), command: contributedId(name) }));
+    const actions = helpFor(problem).map((name) => ({ title: titles[name](), command: contributedId(name) }));
     notify(code === 'input' ? 'warning' : 'error', message, ...actions);
   }
 

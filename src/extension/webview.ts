@@ -100,7 +100,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
         return choose(contributedId('chooseTint'), message.tint);
       case 'try-sample':
         return vscode.commands.executeCommand(contributedId('analyzeSample'));
-      case 'remedy':
+      case 'help':
         return vscode.commands.executeCommand(contributedId(message.name));
       case 'open-settings':
         return vscode.commands.executeCommand(contributedId('openSettings'));

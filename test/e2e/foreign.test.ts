@@ -42,6 +42,6 @@ describe('a name that is shaped like a link', () => {
     expect(await panel.problem.locator('a').count()).toBe(0);
     // The run before it is still shown, and what can be done is there.
     expect(await panel.summary.textContent()).toContain('239');
-    await panel.remedy('chooseModel').waitFor();
+    await panel.help('chooseModel').waitFor();
   });
 });

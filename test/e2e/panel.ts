@@ -33,8 +33,8 @@ export class Panel {
   }
 
   /** What can be done about it. */
-  remedy(name: string): Locator {
-    return this.frame.getByTestId(`remedy-${name}`);
+  help(name: string): Locator {
+    return this.frame.getByTestId(`help-${name}`);
   }
 
   /** Has all tokens tinted, none, or those that stand out. */

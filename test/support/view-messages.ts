@@ -108,7 +108,7 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'open-settings' },
   { type: 'choose-tint', tint: 'off' },
   { type: 'try-sample' },
-  { type: 'remedy', name: 'chooseModel' },
+  { type: 'help', name: 'chooseModel' },
   { type: 'save', what: 'json' },
   { type: 'save-picture', name: 'heatmap', png: Uint8Array.of(1, 2) },
   {

@@ -2,8 +2,8 @@
 import type { Problem, ProblemCode } from '../errors.js';
 
 /** Commands of the extension, by their names in it. */
-export const remedyNames = ['chooseModel', 'analyzeIds', 'showLog'] as const;
-export type Remedy = (typeof remedyNames)[number];
+export const helpNames = ['chooseModel', 'analyzeIds', 'showLog'] as const;
+export type Help = (typeof helpNames)[number];
 
 /** Problems that another model may not have. */
 const ofTheModel: ReadonlySet<ProblemCode> = new Set([
@@ -16,7 +16,7 @@ const ofTheModel: ReadonlySet<ProblemCode> = new Set([
 ]);
 
 /** What helps, the likeliest first; nothing where the sentence says it all. */
-export function remediesFor({ code }: Pick<Problem, 'code'>): Remedy[] {
+export function helpFor({ code }: Pick<Problem, 'code'>): Help[] {
   if (code === 'cancelled' || code === 'input' || code === 'too-long') return [];
   return [
     ...(ofTheModel.has(code) ? (['chooseModel'] as const) : []),
