@@ -19,7 +19,7 @@ export type SchemeName = (typeof schemeNames)[number];
 
 /** The least and the largest number that a value was seen to have. */
 export const range = v.object({ tensor: text, min: real, max: real });
-export type Range = Sent<typeof range>;
+export type TensorRange = Sent<typeof range>;
 
 export const scheme = v.object({
   what: v.literal('scheme'),

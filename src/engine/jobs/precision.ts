@@ -13,7 +13,7 @@ import { makeFeeds } from '../inputs/feeds.js';
 import { forward, type Lane } from '../stages/forward.js';
 import { type Head, withHead } from '../stages/head.js';
 import { chooseDial, logitRows } from '../stages/memory.js';
-import { overflowing, type Places, placesOf } from '../stages/overflowing.js';
+import { type Homes, overflowing, placesOf } from '../stages/overflowing.js';
 import { makePlan } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
 import { type RowVectors, rowVectors } from '../tensors/along.js';
@@ -60,7 +60,7 @@ export async function tellPrecision(
   const head = headOf(runner, memory);
   const lasting = head?.stage.inputs ?? [];
   const report = progressOf(anatomy, dial, 0, 1);
-  let places: Places | undefined;
+  let places: Homes | undefined;
   let open: readonly Wanted[] = wanted;
   for await (const { stage, results } of forward(runner, { plan, stages: plan.stages, keep: false, lasting }, [lane])) {
     for (const event of report(stage)) await emit(event);

@@ -12,14 +12,14 @@ import type { StageRunner } from './runner.js';
 const together = 8;
 
 /** Where the values of a graph are, for all of its stages. */
-export interface Places {
+export interface Homes {
   readonly index: GraphIndex;
   readonly homes: ReadonlyMap<string, number>;
   /** Scores before their softmax. */
   readonly masked: ReadonlySet<string>;
 }
 
-export function placesOf({ model: { graph }, anatomy }: Pick<LoadedModel, 'model' | 'anatomy'>): Places {
+export function placesOf({ model: { graph }, anatomy }: Pick<LoadedModel, 'model' | 'anatomy'>): Homes {
   const index = indexGraph(graph);
   return { index, homes: homesOf(graph, index, anatomy), masked: scoresOf(graph) };
 }
@@ -34,7 +34,7 @@ export function placesOf({ model: { graph }, anatomy }: Pick<LoadedModel, 'model
 export async function overflowing(
   runner: StageRunner,
   plan: Plan,
-  { index, homes, masked }: Places,
+  { index, homes, masked }: Homes,
   stage: Stage,
   values: Values,
   bound: number,

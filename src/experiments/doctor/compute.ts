@@ -17,8 +17,8 @@ import {
   restored,
   simulatedBy,
 } from './asked.js';
-import { type Choice, type ListStep, type Measured, searchList } from './list.js';
-import { isTried, type Remedy, type Tried, treated, tryRemedies, type Untried } from './remedies.js';
+import { type Candidate, type ListStep, type Measured, searchList } from './list.js';
+import { type Cure, isTried, type Tried, treated, tryRemedies, type Untried } from './remedies.js';
 
 /** A block, or an end of the model, and the mean KLD with all of it as it was. */
 export interface RankedBlock {
@@ -42,8 +42,8 @@ export interface Kept {
 }
 
 /** What a diagnosis is made of, in this order. */
-export const parts = ['products', 'list', 'remedies'] as const;
-export type Part = (typeof parts)[number];
+export const chapters = ['products', 'list', 'remedies'] as const;
+export type Chapter = (typeof chapters)[number];
 
 export interface DoctorResult {
   readonly model: string;
@@ -77,12 +77,12 @@ export interface DoctorResult {
   readonly chosen: Kept;
   /** Whether the search for the list spent what it may, so that its end is in the order that was known by then. */
   readonly bounded: boolean;
-  readonly remedies: readonly Remedy[];
+  readonly remedies: readonly Cure[];
   readonly untried: readonly Untried[];
   /** Whether ranges and factors are of a calibration text. */
   readonly calibrated: boolean;
   /** What is not done yet, or was not when it was stopped. */
-  readonly undone: readonly Part[];
+  readonly undone: readonly Chapter[];
 }
 
 /** Blocks whose products are looked at one by one. */
@@ -159,7 +159,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
     remedies: [],
     untried: [],
     calibrated: request.calibrationText !== undefined,
-    undone: parts,
+    undone: chapters,
   };
 
   const restore = (variants: readonly (readonly number[])[], phase: string) =>
@@ -174,7 +174,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   );
   result = { ...result, products, undone: ['list', 'remedies'] };
 
-  const choices: Choice[] = [
+  const choices: Candidate[] = [
     ...single.map((index, i) => ({ indices: [index], restored: klds[i]?.kld ?? Number.NaN, found: klds[i] })),
     ...blocks
       .filter(({ block }) => !looked.some((one) => one.block === block) && indices(block).length > 0)
@@ -203,7 +203,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   const list = steps.find(({ kld }) => kld === chosen.kld)?.list ?? [];
   const { what } = by;
   const listed = what === 'scheme' && list.length > 0 ? yield* asFile(list, by) : chosen;
-  const excluded: Remedy = {
+  const excluded: Cure = {
     name: 'exclude',
     how: `${chosen.products.length} of ${all.length} products`,
     kld: listed.kld,

@@ -2,17 +2,17 @@
 import { formatNumber } from '../../analysis/format.js';
 import { swappedInWords } from '../shared/divergence.js';
 import type { DoctorResult } from './compute.js';
-import type { Remedy } from './remedies.js';
+import type { Cure } from './remedies.js';
 
 /** A remedy whose model predicts this much worse than the model as it was says nothing of tokens (D_sink). */
 const voidAbove = 10;
 
 /** Whether a remedy leaves a model that is broken: perplexity above ten times that of the model as it was. */
-export const isVoid = ({ perplexity }: Pick<DoctorResult, 'perplexity'>, remedy: Pick<Remedy, 'perplexity'>): boolean =>
+export const isVoid = ({ perplexity }: Pick<DoctorResult, 'perplexity'>, remedy: Pick<Cure, 'perplexity'>): boolean =>
   !(remedy.perplexity <= voidAbove * perplexity.reference.perplexity);
 
 /** What keeping tokens in float gains in nats; undefined where nothing can be said, the quantised model being broken. */
-export function dSinkOf(result: DoctorResult, remedy: Remedy): number | undefined {
+export function dSinkOf(result: DoctorResult, remedy: Cure): number | undefined {
   return isVoid(result, remedy) || isVoid(result, result.perplexity.model) ? undefined : remedy.dSink;
 }
 

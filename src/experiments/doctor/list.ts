@@ -2,7 +2,7 @@
 import type { Progress } from '../experiment.js';
 
 /** What may be kept together, by index of its products. */
-export interface Choice {
+export interface Candidate {
   readonly indices: readonly number[];
   /** Mean KLD with this alone kept. */
   readonly restored: number;
@@ -21,7 +21,7 @@ export interface ListStep extends Measured {
 }
 
 export interface Search {
-  readonly choices: readonly Choice[];
+  readonly choices: readonly Candidate[];
   /** Mean KLD with nothing kept, and what it is to come under. */
   readonly kld: number;
   readonly aim: number;

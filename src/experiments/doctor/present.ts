@@ -4,9 +4,9 @@ import { modelName } from '../../models/find.js';
 import { blocksTable } from '../shared/blocks.js';
 import { leftWarnings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
-import type { DoctorResult, Kept, Part } from './compute.js';
+import type { Chapter, DoctorResult, Kept } from './compute.js';
 import { doctorConclusion, dSinkOf, isVoid } from './conclusion.js';
-import type { Remedy } from './remedies.js';
+import type { Cure } from './remedies.js';
 
 /** What the model is held against, in a word or two. */
 export const quantisationName = ({ by }: Pick<DoctorResult, 'by'>): string =>
@@ -80,7 +80,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
           { name: 'D_sink (nats)' },
         ],
         rows: remedies.map((remedy) => [
-          remedyNames[remedy.name],
+          cureNames[remedy.name],
           isVoid(result, remedy) ? `${remedy.how}: void, perplexity is above ten times that of the model` : remedy.how,
           remedy.kld,
           remedy.perplexity,
@@ -102,7 +102,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
 export const namesOf = ({ products }: Kept): string[] => products.map(({ node }) => node).filter((node) => node !== '');
 
 /** What remedies are called. */
-export const remedyNames: Readonly<Record<Remedy['name'], string>> = {
+export const cureNames: Readonly<Record<Cure['name'], string>> = {
   exclude: 'exclude the list',
   tokens: 'keep tokens in float',
   prefix: 'begin with a fixed prefix',
@@ -110,7 +110,7 @@ export const remedyNames: Readonly<Record<Remedy['name'], string>> = {
   'per-token': 'a scale for each token',
 };
 
-const partNames: Readonly<Record<Part, string>> = {
+const partNames: Readonly<Record<Chapter, string>> = {
   products: 'products were not ranked',
   list: 'the list is not at its end',
   remedies: 'not all remedies were tried',
@@ -129,7 +129,7 @@ function listWarnings(result: DoctorResult): string[] {
     ...(by.what === 'scheme' && !calibrated && undone.length === 0
       ? ['Smoothing and prefix are measured on the text that they are made from: give another to calibrate on.']
       : []),
-    ...untried.map(({ name, why }) => `Not tried, ${remedyNames[name]}: ${why}.`),
+    ...untried.map(({ name, why }) => `Not tried, ${cureNames[name]}: ${why}.`),
     ...(nameless === 0
       ? []
       : [

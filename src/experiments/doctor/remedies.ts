@@ -3,12 +3,12 @@ import type { ExtentsEvent, ExtentsRequest, Smoothing } from '../../engine/contr
 import type { SchemeName, Simulated } from '../../engine/contract/pair.js';
 import type { TreatedSequence, Treatment } from '../../engine/contract/treat.js';
 import type { Engine } from '../../engine/host/engine.js';
-import { mean } from '../../statistics/numbers.js';
+import { greatest, mean } from '../../statistics/numbers.js';
 import type { Budget, Progress } from '../experiment.js';
 import { follow, progressThrough } from '../shared/text.js';
 
 /** Something that was done, and what it gives. */
-export interface Remedy {
+export interface Cure {
   readonly name: 'exclude' | 'tokens' | 'prefix' | 'smooth' | 'per-token';
   /** With what, in a few words. */
   readonly how: string;
@@ -26,7 +26,7 @@ export interface Remedy {
 
 /** One that could not be tried, and why in a clause. */
 export interface Untried {
-  readonly name: Remedy['name'];
+  readonly name: Cure['name'];
   readonly why: string;
 }
 
@@ -74,8 +74,8 @@ export interface Treated {
 }
 
 /** What a remedy gives, or that it cannot be tried. */
-export type Tried = Remedy | Untried;
-export const isTried = (one: Tried): one is Remedy => 'kld' in one;
+export type Tried = Cure | Untried;
+export const isTried = (one: Tried): one is Cure => 'kld' in one;
 
 /** Tries all that a scheme has use for, and yields each as it is known. */
 export async function* tryRemedies(
@@ -154,7 +154,7 @@ async function* putBefore(engine: Engine, one: Case, signal: AbortSignal | undef
   if (count === 0) return { name: 'prefix', why: 'no token stands out where an MLP ends' };
   const tokens = lead.length + (prefix === undefined ? 0 : 1);
   if (tokens === 0) return { name: 'prefix', why: 'no token could be found to begin with' };
-  const longest = Math.max(...sequences.map(({ ids }) => ids.length)) + lead.length;
+  const longest = greatest(sequences.map(({ ids }) => ids.length)) + lead.length;
   if (context !== undefined && longest > context)
     return { name: 'prefix', why: `with it windows of ${longest} tokens are longer than the context of ${context}` };
   const rows = Array.from({ length: tokens }, (_, row) => row);
