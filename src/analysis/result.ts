@@ -1,5 +1,5 @@
 import type { HeadOutput } from '../engine/contract/events.js';
-import type { HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
+import type { CrossStatistics, HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
 import type { Analysis } from './analysis.js';
 import { type MassiveActivation, massiveActivations, ratio } from './massive.js';
 import { sinks } from './sinks.js';
@@ -28,6 +28,9 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     model: {
       file: model.file,
       name: model.name,
+      /** The residual stream that was run, of those that the file has. */
+      stream: model.stream,
+      streams: model.streams,
       layers: model.layers,
       hidden: model.hidden,
       heads: model.heads ?? null,
@@ -73,6 +76,8 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     layers: analysis.layers.map(layerJson),
     massive_activations: massiveActivations(analysis, thresholds).map(activationJson),
     sinks: sinksJson(analysis, thresholds),
+    /** Attention to other states, as to an encoder's, by layer; those without any are left out. */
+    cross_attention: Array.from(analysis.cross).flatMap((cross, i) => (cross ? [crossJson(cross, i + 1)] : [])),
     /** After token `token`, most likely first; null in a model without an output head. */
     predictions: predictions ? { token: predictions.token, top: predictions.top } : null,
     /** What a head that is no vocabulary's gives, in place of predictions; null where there is none. */
@@ -171,7 +176,13 @@ function sinksJson(analysis: Analysis, thresholds: Thresholds) {
   };
 }
 
+/** `alpha` is [heads][positions]: the mean, over all tokens, of the weight on each position. */
+function crossJson(cross: CrossStatistics, layer: number) {
+  const { heads, positions, alpha } = cross;
+  return { layer, heads, positions, alpha: rows({ heads, tokens: positions, alpha }) };
+}
+
 /** alpha as [heads][T]. */
-function rows({ heads, tokens, alpha }: PatternStatistics): number[][] {
+function rows({ heads, tokens, alpha }: Pick<PatternStatistics, 'heads' | 'tokens' | 'alpha'>): number[][] {
   return Array.from({ length: heads }, (_, head) => [...alpha.subarray(head * tokens, (head + 1) * tokens)]);
 }

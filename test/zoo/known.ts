@@ -15,7 +15,7 @@ export const folders: readonly string[] = (
 );
 
 /** The quantities that are compared, as the table of `docs/models.md` names them. */
-export const quantities = ['hidden', 'resid_mid', 'attn', 'mlp', 'head'] as const;
+export const quantities = ['hidden', 'resid_mid', 'attn', 'cross', 'mlp', 'head'] as const;
 export type Quantity = (typeof quantities)[number];
 
 /** What `fixture.json` says; undefined facts do not apply to the model. */
@@ -37,6 +37,8 @@ export interface Fixture {
   readonly mlp_hidden?: number;
   readonly parallel_block: boolean;
   readonly inputs: readonly { readonly name: string; readonly feed?: string }[];
+  /** The residual stream that the golden is of, where the file has several. */
+  readonly stream?: string;
   /** Token ids to run, where everything else is to be filled; undefined: all is given as the golden has it. */
   readonly ids?: readonly number[];
   /** Quantities of the golden that Sinkscope cannot give for this model, and why: the honest gaps. */

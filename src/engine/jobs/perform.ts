@@ -6,6 +6,7 @@ import { schemes } from '../../onnx/quantise.js';
 import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
 import type { WeightScalar } from '../contract/request.js';
+import { chooseStream, type Given, streamOfText } from '../inputs/choose.js';
 import { answer } from '../questions/answers.js';
 import { StageRunner } from '../stages/runner.js';
 import { withoutScalars } from '../stages/scalars.js';
@@ -15,12 +16,14 @@ import {
   allowReading,
   allowRunning,
   allowTokenising,
+  type Chooser,
   type Current,
   checkAsRead,
   lastRun,
   load,
   use,
 } from './current.js';
+import { tensorNames } from '../inputs/file.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { comparePair } from './pair.js';
@@ -45,7 +48,7 @@ type Perform<T extends JobType> = (
 const performers: { readonly [T in JobType]: Perform<T> } = {
   async analyze(request, emit) {
     const elapsed = stopwatch();
-    const used = await use(request);
+    const used = await use(request, await givenBy(request));
     let firstLayerSeconds = 0;
     const report = async (event: EventOf<'analyze'>) => {
       // The prompt is there: what follows are runs of the model.
@@ -53,7 +56,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
       await emit(event);
       if (event.type === 'layer' && event.layer <= 1) firstLayerSeconds = elapsed();
     };
-    const run = await runAnalysis(used.loaded, used.runner, request, used.runs > 0, report, allowTokenising);
+    const run = await runAnalysis(used, request, report, allowTokenising);
     checkAsRead(used.loaded);
     used.run = run;
     used.runs++;
@@ -120,7 +123,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'done', seconds: elapsed() };
   },
 
-  async encode({ model, text, bos, most }) {
+  async encode({ model, stream, text, bos, most }) {
     const tokenizer = loadTokenizer(model);
     if (!tokenizer) {
       throw new SinkscopeError({
@@ -129,7 +132,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
         message: `${model} has no tokenizer.json beside it: put the model's own there.`,
       });
     }
-    const { vocabulary } = (await load(model)).summary;
+    const { vocabulary } = (await load(model, ofText(stream, model))).summary;
     if (vocabulary !== undefined) checkFit(tokenizer, vocabulary);
     const prefixIds = tokenizer.bos?.ids ?? [];
     const {
@@ -155,7 +158,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return ids.map((id) => tokenizer?.decode(id) ?? `token ${id}`);
   },
 
-  inspect: async ({ model }) => inspect(await load(model)),
+  inspect: async ({ model, stream, takes }) => inspect(await load(model, takes ? ofText(stream, model) : named(stream, model))),
 
   identity: ({ model }) => modelIdentity(model),
 
@@ -203,6 +206,23 @@ async function recorded(request: RequestOf<'states'>, reference: string): Promis
   allowRunning();
   return recordStates(used.runner, request);
 }
+
+/** What an analysis is given, as streams are chosen by it. */
+async function givenBy({ prompt }: RequestOf<'analyze'>): Promise<Given> {
+  if ('feeds' in prompt) return tensorNames(prompt.feeds);
+  return 'image' in prompt ? 'image' : 'text';
+}
+
+const named =
+  (stream: string | undefined, model: string): Chooser =>
+  (streams) =>
+    chooseStream(streams, stream, undefined, model);
+
+/** The stream that is run on a text; the first where there is none, for what is run on it says so better. */
+const ofText =
+  (stream: string | undefined, model: string): Chooser =>
+  (streams) =>
+    chooseStream(streams, stream ?? streamOfText(streams)?.name, undefined, model);
 
 /** Does something with a model and what it is held against, and frees the sessions of the latter. */
 async function beside(

@@ -11,7 +11,7 @@ import { floats } from '../tensors/value.js';
 export interface Saver {
   /** [tokens, width] */
   rows(name: string, values: Float32Array, tokens: number): Promise<void>;
-  /** [heads, tokens, keys] */
+  /** [heads, tokens, keys]; of attention to other states keys are positions of those. */
   pattern(name: string, pattern: Pattern): Promise<void>;
   /**
    * `logits` [tokens, vocabulary].
@@ -30,7 +30,7 @@ export async function openSaver(request: SaveRequest, { anatomy, predicts }: Loa
   const blocks = [...anatomy.blocks.keys()];
   const writer = await SafetensorsWriter.create(request.file, [
     ...Array.from({ length: anatomy.layers + 1 }, (_, layer) => `hidden.${layer}`),
-    ...blocks.flatMap((block) => [`resid_mid.${block}`, `attn.${block}`, `mlp.${block}`]),
+    ...blocks.flatMap((block) => [`resid_mid.${block}`, `attn.${block}`, `cross.${block}`, `mlp.${block}`]),
     ...names,
   ]);
   const whole = async (name: string, value: Value) => {
