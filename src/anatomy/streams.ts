@@ -2,9 +2,10 @@
  * The residual streams of a graph, each with what computes it and nothing else: of two towers one is run without the
  * other's inputs, of an encoder and its decoder the encoder alone.
  */
+
+import { SinkscopeError } from '../errors.js';
 import { indexGraph } from '../onnx/graph.js';
 import type { Graph, Model, ValueInfo } from '../onnx/model.js';
-import { SinkscopeError } from '../errors.js';
 import type { Anatomy, Input, InputRole } from './anatomy.js';
 import { between, downstream, type Flow, flowOf } from './flow.js';
 import { pixelInput } from './pictures.js';
@@ -79,9 +80,7 @@ function cutDown(flow: Flow, points: ResidualStream, all: readonly ResidualStrea
   const { graph } = flow.model;
   const others = all.filter((other) => other !== points && !isAbove(flow, other, points));
   const leads = (from: string, to: string) => from === to || between(flow, from, to) !== undefined;
-  const own = graph.outputs.filter(
-    ({ name }) => leads(points.to, name) && !others.some(({ to }) => leads(to, name)),
-  );
+  const own = graph.outputs.filter(({ name }) => leads(points.to, name) && !others.some(({ to }) => leads(to, name)));
   const outputs = own.length > 0 ? own : [resultOf(flow, points.to)];
   const model = { ...flow.model, graph: part(graph, outputs, points.to) };
   const cut = flowOf(model);
@@ -142,7 +141,9 @@ function namesOf(flow: Flow, found: readonly Found[]): readonly string[] {
     return ids?.name ?? inputs.find(({ name }) => name === source)?.name;
   });
   const named = told.map((name, i) => (isOnce(name, told) ? name : (starts[i] ?? name)));
-  return named.map((name, i) => (isOnce(name, named) ? name : `${name} ${named.slice(0, i + 1).filter((one) => one === name).length}`));
+  return named.map((name, i) =>
+    isOnce(name, named) ? name : `${name} ${named.slice(0, i + 1).filter((one) => one === name).length}`,
+  );
 }
 
 /** What can be filled for an encoder's tokens as for a stream's own. */
@@ -164,7 +165,10 @@ function ofOthers(input: Input, beside: readonly Named[], above: readonly Named[
   if (input.role === 'unused') {
     const readers = beside.filter((other) => inputOf(other)?.role !== 'unused').map(({ name }) => name);
     if (readers.length === 0) return input;
-    return { ...input, how: `not fed: only ${readers.length === 1 ? 'the stream' : 'the streams'} ${listed(readers)} ${readers.length === 1 ? 'reads' : 'read'} it` };
+    return {
+      ...input,
+      how: `not fed: only ${readers.length === 1 ? 'the stream' : 'the streams'} ${listed(readers)} ${readers.length === 1 ? 'reads' : 'read'} it`,
+    };
   }
   if (input.role !== 'features') return input;
   const reader = above.find((other) => (inputOf(other)?.role ?? 'unused') !== 'unused');
@@ -173,5 +177,9 @@ function ofOthers(input: Input, beside: readonly Named[], above: readonly Named[
   const ids = reader.anatomy.inputs.find(({ role }) => role === 'token-ids');
   if (ids && filled.has(read.role)) return { ...read, along: ids.name, how: `${read.how}, as long as ${ids.name}` };
   const tokenAxis = read === ids ? read?.tokenAxis : undefined;
-  return { ...input, tokenAxis, how: `given by the user: the stream ${reader.name}, which this one takes in, reads it` };
+  return {
+    ...input,
+    tokenAxis,
+    how: `given by the user: the stream ${reader.name}, which this one takes in, reads it`,
+  };
 }

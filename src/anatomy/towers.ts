@@ -5,6 +5,7 @@
  */
 import { type Addition, additionsOf, rootOf } from './addition.js';
 import { between, type Flow } from './flow.js';
+import { isFloat } from './inputs/types.js';
 import { isFusedAttention } from './operators/table.js';
 
 export interface Towers {
@@ -16,12 +17,18 @@ export interface Towers {
 
 /** @param chains the last addition of each chain of a graph, longest first */
 export function towersOf(flow: Flow, chains: readonly Addition[]): Towers {
-  const main = mainOf(flow, chains);
+  const attending = inOrder(
+    flow,
+    chains.filter((chain) => chain.length > 1 && attends(chain)),
+  );
+  const [longest] = chains;
+  const first = longest && attending.includes(longest) ? attending[0] : longest;
+  const main = first && mainOf(flow, first, attending);
   if (!main) return { towers: [], others: [] };
   const towers = [main];
   const others: Addition[] = [];
-  for (const chain of chains) {
-    if (chain === main || chain.length < 2 || !attends(chain)) continue;
+  for (const chain of attending) {
+    if (chain === main) continue;
     if (towers.every((tower) => !isPart(flow, chain, tower) && !isPart(flow, tower, chain))) towers.push(chain);
     else others.push(chain);
   }
@@ -32,12 +39,29 @@ export function towersOf(flow: Flow, chains: readonly Addition[]): Towers {
  * The longest chain, unless another with attention takes its result in without starting from it, as a decoder does
  * with its encoder's.
  */
-function mainOf(flow: Flow, chains: readonly Addition[]): Addition | undefined {
-  let [main] = chains;
-  for (const chain of chains.slice(1)) {
-    if (main && attends(chain) && takesIn(flow, chain, main)) main = chain;
-  }
-  return main;
+function mainOf(flow: Flow, longest: Addition, attending: readonly Addition[]): Addition {
+  return attending.reduce((main, chain) => (chain !== main && takesIn(flow, chain, main) ? chain : main), longest);
+}
+
+/**
+ * Chains by their lengths; of those of one length those that start from floats first, then by the inputs that they start
+ * from, so that the order of a file's nodes means nothing.
+ */
+function inOrder(flow: Flow, chains: readonly Addition[]): Addition[] {
+  if (chains.length < 2) return [...chains];
+  const { inputs } = flow.model.graph;
+  const starts = new Map(
+    chains.map((chain) => {
+      const above = inputsAbove(flow, rootOf(chain).skip);
+      const first = inputs.findIndex(({ name }) => above.has(name));
+      return [chain, { isFloat: inputs.some((info) => above.has(info.name) && isFloat(info)), first }] as const;
+    }),
+  );
+  const rank = (chain: Addition) => {
+    const { isFloat = false, first = -1 } = starts.get(chain) ?? {};
+    return (isFloat ? 0 : inputs.length) + first;
+  };
+  return chains.toSorted((a, b) => b.length - a.length || rank(a) - rank(b));
 }
 
 /** Whether a chain reads another's result without starting from it. */

@@ -125,7 +125,7 @@ async function calibrationOf({ set = [], calibrate: file }: Options): Promise<Na
 /** What the changes that were asked for mean for this prompt. */
 async function interventionsOf(
   engine: Engine,
-  { model, prompt, memory, threads }: RunRequest,
+  { model, stream, prompt, memory, threads }: RunRequest,
   given: { readonly changes: readonly Change[]; readonly plain: Analysis; readonly calibration?: NamedText },
   signal: AbortSignal,
 ) {
@@ -134,7 +134,7 @@ async function interventionsOf(
   const calibrationText = calibration?.text ?? '';
   const length = plain.layers[0]?.tokens ?? 0;
   const bos = plain.started?.settings.bos ?? false;
-  const means = { model, memory, threads, calibrationText, length, bos };
+  const means = { model, stream, memory, threads, calibrationText, length, bos };
   const { interventions, sequences: calibrated } = await withMeans(engine, resolved, means, signal);
   const hasMean = changes.some(({ set }) => set.to === 'mean');
   return { interventions, calibrated, warnings: hasMean ? meansOfSame(prompt, calibrationText) : [] };

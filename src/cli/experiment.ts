@@ -39,7 +39,7 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
   return command.action(async () => {
     const options = command.opts<Options>();
     await checkSaves(options.save);
-    engine.choose(options.stream);
+    if (options.stream !== undefined) engine.choose(options.stream);
     const given = await givenBy(command, inputs);
     const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);

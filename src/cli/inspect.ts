@@ -128,7 +128,11 @@ function inWords(model: InspectionJson): string[] {
     const pattern = patternWords(model.attention.find((site) => site.layer === layer));
     return [`${layer}`, residual, ...(layer === 0 ? ['', ''] : [pattern ?? '–', model.mlp[layer - 1] ?? '–'])];
   });
-  const crossing = model.cross_attention.map((site) => [`${site.layer}`, `${site.heads ?? '?'}`, patternWords(site) ?? '–']);
+  const crossing = model.cross_attention.map((site) => [
+    `${site.layer}`,
+    `${site.heads ?? '?'}`,
+    patternWords(site) ?? '–',
+  ]);
   const streams = model.streams.map(({ name, layers, hidden, inputs }) => [
     name === model.stream ? `${name} (shown)` : name,
     `${layers}`,
@@ -144,7 +148,10 @@ function inWords(model: InspectionJson): string[] {
     `${model.name} · ${model.file}`,
     '',
     ...facts.map(([fact, value]) => `  ${fact.padEnd(13)}${value}`),
-    ...section('Streams', streams.length > 1 ? columns(['name', 'layers', 'hidden size'], 'computed from', streams) : []),
+    ...section(
+      'Streams',
+      streams.length > 1 ? columns(['name', 'layers', 'hidden size'], 'computed from', streams) : [],
+    ),
     ...section('Residual stream', columns(['layer', 'tensor', 'attention pattern'], 'MLP intermediate', points)),
     ...section('Attention to other states', columns(['layer', 'heads'], 'pattern', crossing)),
     ...section('Inputs', columns(['name', 'shape'], 'what it is', inputs)),

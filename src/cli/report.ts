@@ -121,7 +121,15 @@ function crossTable(analysis: Analysis): string[] {
     if (!cross) return [];
     const at = strongest(cross.alpha);
     const [head, position] = [Math.floor(at / cross.positions), at % cross.positions];
-    return [[`${i + 1}`, `${cross.heads}`, formatNumber(cross.alpha[at] ?? Number.NaN), `${head}`, `${position} of ${cross.positions}`]];
+    return [
+      [
+        `${i + 1}`,
+        `${cross.heads}`,
+        formatNumber(cross.alpha[at] ?? Number.NaN),
+        `${head}`,
+        `${position} of ${cross.positions}`,
+      ],
+    ];
   });
   return section(
     'Attention to other states (α: mean weight on one of their positions; no sinks of this stream)',
@@ -129,7 +137,8 @@ function crossTable(analysis: Analysis): string[] {
   );
 }
 
-const strongest = (values: Float32Array) => values.reduce((best, value, i) => (value > (values[best] ?? 0) ? i : best), 0);
+const strongest = (values: Float32Array) =>
+  values.reduce((best, value, i) => (value > (values[best] ?? 0) ? i : best), 0);
 
 function predictionTable(analysis: Analysis): string[] {
   const { predictions } = analysis;

@@ -92,7 +92,7 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'ready' },
   { type: 'select', selection: { token: 1, layer: 2, dim: 3, head: 0 } },
   { type: 'stop' },
-  { type: 'analyze-again' },
+  { type: 'analyze-again', stream: 'encoder' },
   { type: 'choose-model', file: '/m' },
   { type: 'choose-bos', bos: 'on' },
   { type: 'query', id: 1, query: { type: 'pattern', layer: 1, head: 0 } },

@@ -2,6 +2,10 @@
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Anatomy } from '../../src/anatomy/anatomy.js';
+import { streamsOf } from '../../src/anatomy/streams.js';
+import type { Model } from '../../src/onnx/model.js';
+import { prepare } from '../../src/onnx/prepare.js';
 
 /** The folders of all fixtures; `SINKSCOPE_ZOO` names another folder of fixtures to try instead. */
 export const folders: readonly string[] = (
@@ -47,6 +51,12 @@ export interface Fixture {
 
 export async function fixture(folder: string): Promise<Fixture> {
   return JSON.parse(await readFile(join(folder, 'fixture.json'), 'utf8'));
+}
+
+/** What is recognised of the stream that a fixture is about. */
+export function anatomyOf(model: Model, { stream }: Fixture): Anatomy {
+  const streams = streamsOf(prepare(model));
+  return (streams.find(({ name }) => name === stream) ?? streams[0]).anatomy;
 }
 
 /** What a fixture may differ by: the issue's rule for its precision. */

@@ -41,7 +41,7 @@ def golden(blocks: str, head, mid=None, down=None):
     return record
 
 
-def facts(stream: str) -> dict:
+def facts_of(stream: str) -> dict:
     """An encoder has no output of its own."""
     return {"stream": stream, **({"head": "none"} if stream == "encoder" else {})}
 
@@ -167,7 +167,7 @@ def cases() -> Iterator[Case]:
         for stream, blocks, own_down in (("encoder", enc, enc_down), ("decoder", dec, dec_down)):
             yield Case(
                 f"towers-{name}-{stream}", model, inputs=inputs, blocks=blocks, export=export, head="logits",
-                golden=golden(blocks, "logits", None, own_down), facts=facts(stream),
+                golden=golden(blocks, "logits", None, own_down), facts=facts_of(stream),
             )
     encoded = {"encoder_hidden_states": torch.randn(1, SHORT + 2, HIDDEN, generator=torch.Generator().manual_seed(2))}
     for name, export in (("ts17", ts), ("op23", forms.dynamo(23, static=True))):
@@ -181,5 +181,5 @@ def cases() -> Iterator[Case]:
         for stream in ("encoder", "decoder"):
             yield Case(
                 f"towers-own-{name}-{stream}", lambda pre=pre, is_speech=is_speech: Translator(pre, is_speech), inputs=inputs, blocks=f"{stream}.layers",
-                export=export, head="logits", golden=golden(f"{stream}.layers", "logits", None, "down"), facts=facts(stream),
+                export=export, head="logits", golden=golden(f"{stream}.layers", "logits", None, "down"), facts=facts_of(stream),
             )

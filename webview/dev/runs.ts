@@ -101,6 +101,8 @@ export function synthetic(shape: Shape): Run {
         type: 'started',
         model: {
           file: 'synthetic.onnx',
+          stream: 'text',
+          streams: ['text'],
           name: 'synthetic',
           layers,
           hidden: dims,

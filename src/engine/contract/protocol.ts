@@ -26,8 +26,8 @@ const encodeRequest = v.object({
 const inspectRequest = v.object({
   model: path,
   stream,
-  /** Where no stream is named: the one that is run on a text, if there is any. */
-  takes: v.optional(v.literal('text')),
+  /** Where no stream is named: the one that is run on a text or a picture alone, if there is any. */
+  takes: v.optional(v.picklist(['text', 'image'])),
 });
 
 const encoded = v.object({

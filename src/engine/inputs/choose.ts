@@ -60,9 +60,9 @@ export function chooseStream<S extends Candidate>(
   return { stream, remark };
 }
 
-/** The stream that a text is enough for. */
-export const streamOfText = <S extends Candidate>(streams: readonly S[]): S | undefined =>
-  streams.find((stream) => fits(stream, 'text'));
+/** The first stream that what is given is enough for. */
+export const streamFor = <S extends Candidate>(streams: readonly S[], given: Given): S | undefined =>
+  streams.find((stream) => fits(stream, given));
 
 /** Inputs that only what a run is about can fill. */
 const needs = ({ anatomy }: Candidate) =>

@@ -6,7 +6,8 @@ import { schemes } from '../../onnx/quantise.js';
 import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
 import type { WeightScalar } from '../contract/request.js';
-import { chooseStream, type Given, streamOfText } from '../inputs/choose.js';
+import { chooseStream, type Given, streamFor } from '../inputs/choose.js';
+import { tensorNames } from '../inputs/file.js';
 import { answer } from '../questions/answers.js';
 import { StageRunner } from '../stages/runner.js';
 import { withoutScalars } from '../stages/scalars.js';
@@ -23,7 +24,6 @@ import {
   load,
   use,
 } from './current.js';
-import { tensorNames } from '../inputs/file.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { comparePair } from './pair.js';
@@ -132,7 +132,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
         message: `${model} has no tokenizer.json beside it: put the model's own there.`,
       });
     }
-    const { vocabulary } = (await load(model, ofText(stream, model))).summary;
+    const { vocabulary } = (await load(model, chooser(model, stream, 'text'))).summary;
     if (vocabulary !== undefined) checkFit(tokenizer, vocabulary);
     const prefixIds = tokenizer.bos?.ids ?? [];
     const {
@@ -158,7 +158,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return ids.map((id) => tokenizer?.decode(id) ?? `token ${id}`);
   },
 
-  inspect: async ({ model, stream, takes }) => inspect(await load(model, takes ? ofText(stream, model) : named(stream, model))),
+  inspect: async ({ model, stream, takes }) => inspect(await load(model, chooser(model, stream, takes))),
 
   identity: ({ model }) => modelIdentity(model),
 
@@ -213,16 +213,11 @@ async function givenBy({ prompt }: RequestOf<'analyze'>): Promise<Given> {
   return 'image' in prompt ? 'image' : 'text';
 }
 
-const named =
-  (stream: string | undefined, model: string): Chooser =>
+/** The stream that was named, or that something is enough for; the first where that is none, which says so when it is run. */
+const chooser =
+  (model: string, stream: string | undefined, given: Given | undefined): Chooser =>
   (streams) =>
-    chooseStream(streams, stream, undefined, model);
-
-/** The stream that is run on a text; the first where there is none, for what is run on it says so better. */
-const ofText =
-  (stream: string | undefined, model: string): Chooser =>
-  (streams) =>
-    chooseStream(streams, stream ?? streamOfText(streams)?.name, undefined, model);
+    chooseStream(streams, stream ?? (given && streamFor(streams, given)?.name), undefined, model);
 
 /** Does something with a model and what it is held against, and frees the sessions of the latter. */
 async function beside(
