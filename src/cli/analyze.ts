@@ -90,6 +90,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--logits', 'with --save: logits too')
     .action(async (model: string, options: Options) => {
       await checkSaves(options.save);
+      if (options.stream !== undefined) engine.choose(options.stream);
       const wanted = await requestOf(model, options);
       const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
       if (!options.set) {
@@ -125,7 +126,7 @@ async function calibrationOf({ set = [], calibrate: file }: Options): Promise<Na
 /** What the changes that were asked for mean for this prompt. */
 async function interventionsOf(
   engine: Engine,
-  { model, stream, prompt, memory, threads }: RunRequest,
+  { model, prompt, memory, threads }: RunRequest,
   given: { readonly changes: readonly Change[]; readonly plain: Analysis; readonly calibration?: NamedText },
   signal: AbortSignal,
 ) {
@@ -134,18 +135,17 @@ async function interventionsOf(
   const calibrationText = calibration?.text ?? '';
   const length = plain.layers[0]?.tokens ?? 0;
   const bos = plain.started?.settings.bos ?? false;
-  const means = { model, stream, memory, threads, calibrationText, length, bos };
+  const means = { model, memory, threads, calibrationText, length, bos };
   const { interventions, sequences: calibrated } = await withMeans(engine, resolved, means, signal);
   const hasMean = changes.some(({ set }) => set.to === 'mean');
   return { interventions, calibrated, warnings: hasMean ? meansOfSame(prompt, calibrationText) : [] };
 }
 
 async function requestOf(model: string, options: Options): Promise<RunRequest> {
-  const { stream, bos, window, memory, save, attention = false, mlp = false, logits = false } = options;
+  const { bos, window, memory, save, attention = false, mlp = false, logits = false } = options;
   return {
     prompt: await prompt(options),
     model: await modelFile(model),
-    stream,
     bos,
     window,
     attention: true,

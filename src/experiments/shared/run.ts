@@ -8,7 +8,7 @@ import type { Token } from '../../tokens/token.js';
 import { type Budget, finish, type Progress } from '../experiment.js';
 
 /** A prompt as `analyze` takes it. */
-export interface PromptRequest extends Budget, Pick<RunRequest, 'model' | 'stream' | 'prompt' | 'bos' | 'window'> {}
+export interface PromptRequest extends Budget, Pick<RunRequest, 'model' | 'prompt' | 'bos' | 'window'> {}
 
 /** What every figure about one run depends on, beside thresholds. */
 export interface RunFacts {
@@ -35,9 +35,9 @@ export async function* runPrompt(
   request: PromptRequest & Pick<RunRequest, 'interventions' | 'save'>,
   signal?: AbortSignal,
 ): AsyncGenerator<Progress, Analysis, void> {
-  const { model, stream, prompt, bos, window, interventions, save, memory, threads } = request;
+  const { model, prompt, bos, window, interventions, save, memory, threads } = request;
   let analysis = emptyAnalysis;
-  const run = { model, stream, prompt, bos, window, interventions, save, attention: true, memory, threads };
+  const run = { model, prompt, bos, window, interventions, save, attention: true, memory, threads };
   for await (const event of engine.analyze(run, signal)) {
     analysis = fold(analysis, event);
     const of = analysis.started?.model.layers ?? 1;
