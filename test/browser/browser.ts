@@ -12,7 +12,7 @@ interface Opened {
 }
 
 export interface Options {
-  readonly run?: 'harris' | 'summer' | 'large' | 'bias' | 'plain' | 'one' | 'picture' | 'classes';
+  readonly run?: 'harris' | 'summer' | 'large' | 'bias' | 'plain' | 'one' | 'picture' | 'classes' | 'decoder';
   readonly view?: 'panel' | 'side';
   readonly theme?: 'dark' | 'light' | 'hc-dark' | 'hc-light';
   readonly events?: number;

@@ -239,6 +239,23 @@ describe('what the panel says', () => {
     await shows(page, 'attention-pattern', 'LAYER 5, HEAD 2');
   });
 
+  it('shows what a decoder’s block looks at in its encoder, and runs another stream', async () => {
+    const { page, said } = await open({ run: 'decoder' });
+    const { x, y } = await cellOf(page, 'sinkscope-sink-heatmap', 1, 2);
+    await page.locator('sinkscope-sink-heatmap .scroller').click({ position: { x, y } });
+    await shows(page, 'attention-pattern', 'Attention pattern: layer 3, head 1');
+    await page.getByTestId('cross-attention').click();
+    await shows(page, 'attention-pattern', 'Cross-attention pattern: layer 3, head 1');
+    await page.locator('sinkscope-attention-pattern sinkscope-grid').waitFor();
+    expect((await said('query')).map(({ query }) => query)).toEqual([
+      { type: 'pattern', layer: 3, head: 1 },
+      { type: 'pattern', layer: 3, head: 1, cross: true },
+    ]);
+    await page.getByTestId('stream').click();
+    await page.getByRole('option', { name: 'encoder' }).click();
+    expect(await said('analyze-again')).toEqual([{ type: 'analyze-again', stream: 'encoder' }]);
+  });
+
   it.each([
     ['attention-pattern', { layer: 1, head: 0 }],
     ['predictions', { token: 3 }],

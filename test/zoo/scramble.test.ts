@@ -60,9 +60,19 @@ describe('a scrambled file without shapes gives the same numbers', () => {
 
 /** Everything recognised, as plain data under the names that `rename` gives. */
 function facts({ name, anatomy }: Stream, rename = (name: string) => name) {
-  const { missing, inputs, turns, ...numbers } = anatomy;
+  const { missing, inputs, turns, outputs, ...numbers } = anatomy;
+  // What others take of a stream that has no output of its own is an inner tensor.
+  const given = outputs.map((output) => ({ ...output, name: rename(output.name) }));
   const turned = turns.map((turn) => ({ ...turn, value: rename(turn.value) }));
-  return { name, ...numbers, ...tensors(anatomy, rename), turned, inputs, missing: missing.map(({ part }) => part) };
+  return {
+    name,
+    ...numbers,
+    ...tensors(anatomy, rename),
+    turned,
+    inputs,
+    outputs: given,
+    missing: missing.map(({ part }) => part),
+  };
 }
 
 function tensors(anatomy: Anatomy, rename = (name: string) => name) {
