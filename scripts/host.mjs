@@ -50,7 +50,7 @@ async function inDesktop(vscodeExecutablePath) {
 
 /** @returns {Promise<number>} exit code */
 async function inServer() {
-  const server = await startServer({ userData });
+  const server = await startServer({ userData, driver: true });
   const browser = await launchBrowser();
   try {
     const page = await browser.newPage();

@@ -36,7 +36,7 @@ src/engine/stages/telemetry.ts node
 src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/tensors src/onnx onnxruntime-node
 src/engine/stages              src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics
-src/engine/jobs                src/reading.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot
+src/engine/jobs                src/reading.ts src/models/version.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot
 src/engine/process.ts          src/engine/jobs src/engine/guard node
 src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
 src/analysis                   src/engine/contract src/schemas.ts src/statistics src/tokens valibot

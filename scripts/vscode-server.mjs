@@ -115,9 +115,10 @@ export async function writeSettings(userData) {
  * @param {string} [options.vsix] a packaged extension to install first
  * @param {boolean} [options.trust] whether a window may be one that trusts no folder, where the settings say so
  * @param {number} [options.grace] seconds for which the extension host of a closed window waits for it to come back
+ * @param {boolean} [options.driver] for tests, which talk with the page through it; notifications are not shown then
  * @returns {Promise<{ url: string, host: string, close(): Promise<void> }>} `url` ends with a slash
  */
-export async function startServer({ userData, vsix, trust = false, grace = 3600 }) {
+export async function startServer({ userData, vsix, trust = false, grace = 3600, driver = false }) {
   const { node, entry } = await installServer();
   const folders = ['--user-data-dir', userData, '--extensions-dir', join(userData, 'extensions')];
   folders.push('--config', join(userData, 'code-server.yaml'));
@@ -144,8 +145,7 @@ export async function startServer({ userData, vsix, trust = false, grace = 3600 
       ...['--auth', 'none', '--bind-addr', '127.0.0.1:0'],
       ...['--disable-telemetry', '--disable-update-check', ...(trust ? [] : ['--disable-workspace-trust'])],
       ...['--reconnection-grace-time', `${grace}`],
-      // What the in-host tests tell the page by; nothing else uses it.
-      ...['--vscode-option', 'enable-smoke-test-driver'],
+      ...(driver ? ['--vscode-option', 'enable-smoke-test-driver'] : []),
     ],
     { env: environment, stdio: ['ignore', 'pipe', log.fd] },
   );

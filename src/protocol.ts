@@ -5,14 +5,17 @@
  */
 import * as v from 'valibot';
 import { presentation } from './analysis/presentation.js';
+import { remedyNames } from './analysis/remedies.js';
 import type { Selection } from './analysis/selection.js';
 import type { Thresholds } from './analysis/thresholds.js';
+import { tintChoices } from './analysis/tint.js';
 import { runEvent } from './engine/contract/events.js';
 import { type AnswerTo, questions, type ViewQuestionType, viewQuestion } from './engine/contract/questions.js';
 import { experimentFacts } from './experiments/facts.js';
 import { exactly, flag, maybe, problem, real, type Sent, text, uint8Array, whole } from './schemas.js';
 
 const bos = v.picklist(['auto', 'on', 'off']);
+const tint = v.picklist(tintChoices);
 
 const selection = exactly<Selection>()(
   v.strictObject({
@@ -51,9 +54,22 @@ const viewState = v.object({
   /** `file` of the chosen model. */
   model: maybe(text),
   bos,
+  tint,
   thresholds,
-  /** True when the document has changed inside the analysed range since the run. */
-  stale: flag,
+  /** What has changed since the run: the document inside the analysed range, or which model or prefix is chosen. */
+  stale: maybe(v.picklist(['text', 'choice'])),
+  /** Why a run after the one that is shown gave nothing. */
+  trouble: maybe(problem),
+  /** The model that is analysed again whenever its files change. */
+  watched: maybe(
+    v.object({
+      name: text,
+      /** Why it cannot be analysed as it is now. */
+      problem: maybe(text),
+      /** What moved against the run before; undefined where the run shown has none that it can be held against. */
+      moved: maybe(presentation),
+    }),
+  ),
 });
 /** What the panel shows besides the run itself. */
 export type ViewState = Sent<typeof viewState>;
@@ -113,6 +129,8 @@ const experimentAction = v.variant('do', [
   v.strictObject({ do: v.literal('save-json'), run: whole }),
   v.strictObject({ do: v.literal('save-file'), run: whole }),
   v.strictObject({ do: v.literal('save-csv'), run: whole, part: whole }),
+  /** To the clipboard: the paragraphs of a text, a line each. */
+  v.strictObject({ do: v.literal('copy-text'), run: whole, part: whole }),
 ]);
 export type ExperimentAction = Sent<typeof experimentAction>;
 
@@ -156,10 +174,15 @@ const fromWebview = v.variant('type', [
   v.strictObject({ type: v.literal('stop') }),
   /** Run the same text again, with what is chosen now; with a `stream`, as that one of the model's residual streams. */
   v.strictObject({ type: v.literal('analyze-again'), stream: v.optional(text) }),
+  /** Watch no model any longer. */
+  v.strictObject({ type: v.literal('unwatch') }),
   v.strictObject({ type: v.literal('choose-model'), file: text }),
   v.strictObject({ type: v.literal('choose-bos'), bos }),
+  v.strictObject({ type: v.literal('choose-tint'), tint }),
   v.strictObject({ type: v.literal('query'), id: whole, query: asked }),
   v.strictObject({ type: v.literal('open-settings') }),
+  v.strictObject({ type: v.literal('try-sample') }),
+  v.strictObject({ type: v.literal('remedy'), name: v.picklist(remedyNames) }),
   v.strictObject({ type: v.literal('save'), what: v.picklist(['json', 'safetensors']) }),
   v.strictObject({ type: v.literal('save-picture'), name: text, png: uint8Array }),
   v.strictObject({ type: v.literal('experiment'), action: experimentAction }),

@@ -1,8 +1,11 @@
 /** The whole webview: takes the store's state, hands it to the views, and turns what they say into messages. */
 import { LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import { type Remedy, remediesFor } from '../src/analysis/remedies.js';
+import type { Problem } from '../src/errors.js';
 import type { FromWebview } from '../src/protocol.js';
 import './experiments/experiments.js';
+import type { GoToEvent } from './experiments/presentation.js';
 import type { Figure, PictureEvent, TableEvent } from './figure.js';
 import { type Findings, findingsOf } from './findings.js';
 import { type Intent, readIntent } from './intent.js';
@@ -12,17 +15,25 @@ import { readTheme, type Theme, watchTheme } from './theme.js';
 import type { Scene, SelectEvent } from './view.js';
 import './views/attention-pattern.js';
 import './views/dimension-ruler.js';
+import './views/expert-heatmap.js';
 import './views/layer-profile.js';
 import './views/massive-table.js';
+import './views/moved.js';
 import './views/outputs.js';
 import './views/picture.js';
 import './views/predictions.js';
 import './views/residual-heatmap.js';
 import './views/sink-heatmap.js';
-import { conditions } from './views/summary.js';
+import { conditions, madeBy } from './views/summary.js';
 import './views/token-strip.js';
 import { html } from './html.js';
 import { status } from './views/toolbar.js';
+
+const remedies: Readonly<Record<Remedy, string>> = {
+  chooseModel: 'Choose model …',
+  analyzeIds: 'Enter token ids …',
+  showLog: 'Show log',
+};
 
 @customElement('sinkscope-app')
 export class App extends LitElement {
@@ -40,6 +51,8 @@ export class App extends LitElement {
   #intent!: Intent;
   #frame: number | undefined;
   #disposables: (() => void)[] = [];
+  /** What is chosen beside experiments is for them, although the analysis is made again with it too. */
+  #chosenForExperiments = false;
   readonly #ask: Scene['ask'] = (query) => this.store.query(query);
 
   /** In the page's own tree, so that the toolbar finds the icon font's classes. */
@@ -88,11 +101,12 @@ export class App extends LitElement {
     const { connected, analysis } = this.shown;
     if (!connected) return html`<main><p class="state" role="status">Waiting for the extension …</p></main>`;
     const empty = analysis.layers.length === 0;
+    const watched = this.#watched();
     return html`
       <div
         class="page"
         @select-part=${({ detail }: SelectEvent) => this.store.select(detail)}
-        @send=${({ detail }: CustomEvent<FromWebview>) => this.store.send(detail)}
+        @send=${({ detail }: CustomEvent<FromWebview>) => this.#send(detail)}
         @table-toggled=${this.#onTable}
         @picture=${this.#onPicture}
       >
@@ -114,9 +128,10 @@ export class App extends LitElement {
                   .models=${this.shown.view.models}
                   .selection=${this.shown.selection}
                   .theme=${this.theme}
+                  @layer=${this.#onLayer}
                 ></sinkscope-experiments>
               </main>`
-            : html`<main>${this.#notices()} ${empty ? nothing : this.side ? this.#sideViews() : this.#views()}</main>`
+            : html`<main>${watched} ${this.#notices()} ${empty ? nothing : this.side ? this.#sideViews() : this.#views()}</main>`
         }
       </div>
     `;
@@ -146,6 +161,11 @@ export class App extends LitElement {
       <sinkscope-massive-table .scene=${scene}></sinkscope-massive-table>
       <sinkscope-residual-heatmap class="wide" .scene=${scene}></sinkscope-residual-heatmap>
       <sinkscope-dimension-ruler class="wide" .scene=${scene}></sinkscope-dimension-ruler>
+      ${
+        scene.analysis.routing.some((found) => found !== undefined)
+          ? html`<sinkscope-expert-heatmap class="wide" .scene=${scene}></sinkscope-expert-heatmap>`
+          : nothing
+      }
       <div class="stack">
         <sinkscope-sink-heatmap .scene=${scene}></sinkscope-sink-heatmap>
         ${
@@ -185,33 +205,71 @@ export class App extends LitElement {
     </div>`;
   }
 
+  /** What is said above the views: at most one thing, the gravest. */
   #notices() {
     const { analysis, view } = this.shown;
-    const again = html`<vscode-button appearance="secondary" @click=${() => this.store.send({ type: 'analyze-again' })}
-      >Analyze again</vscode-button
-    >`;
     if (analysis.status === 'empty') {
       return html`<div class="state wide">
         <h2>Nothing analysed yet</h2>
         <p>
           Select text in an editor (or nothing, for the whole document), right-click, and choose
-          <b>Analyze Prompt</b> (<kbd>Ctrl+Alt+A</kbd>, on a Mac <kbd>⌘⌥A</kbd>). For a vision model, right-click a picture in the
+          <b>Analyze Prompt</b> (<kbd>Ctrl+K Ctrl+Y</kbd>, on a Mac <kbd>⌘K ⌘Y</kbd>). For a vision model, right-click a picture in the
           Explorer and choose <b>Analyze Image</b>.
         </p>
+        <vscode-button data-testid="sample" @click=${() => this.store.send({ type: 'try-sample' })}
+          >Try the sample</vscode-button
+        >
       </div>`;
     }
+    if (view.trouble) return this.#problem(view.trouble, `Shown is still the run before, made by ${madeBy(analysis)}.`);
     if (analysis.status === 'failed') {
-      const { message, code } = analysis.problem ?? { message: 'The run failed.', code: 'internal' };
       const kept = analysis.layers.length;
-      return html`<div class="notice wide ${code === 'cancelled' ? '' : 'problem'}" role="alert">
-        <span>${message}${kept > 0 ? ` Shown is what had arrived: layers 0 to ${kept - 1}.` : ''}</span>${this.side ? again : nothing}
-      </div>`;
+      const shown = kept > 0 ? `Shown is what had arrived: layers 0 to ${kept - 1}.` : '';
+      return this.#problem(analysis.problem ?? { code: 'internal', message: 'The run failed.' }, shown);
     }
     if (analysis.layers.length === 0) return html`<p class="state wide">Reading the model …</p>`;
     if (!view.stale) return nothing;
-    return html`<div class="notice wide" role="status">
-      <span>The text has changed since this run; what is shown is about the text as it was.</span>${this.side ? again : nothing}
+    const changed =
+      view.stale === 'text'
+        ? 'The text has changed since this run; what is shown is about the text as it was.'
+        : `Another model or prefix token is chosen since this run; what is shown was made by ${madeBy(analysis)}.`;
+    return html`<div class="notice wide" role="status"><span>${changed}</span>${this.#again()}</div>`;
+  }
+
+  /** Told here with all that can be done about it; the side view leaves that to the panel. */
+  #problem(problem: Problem, shown: string) {
+    const actions = this.side
+      ? this.#again()
+      : remediesFor(problem).map(
+          (name) => html`<vscode-button
+            appearance="secondary"
+            data-testid="remedy-${name}"
+            @click=${() => this.store.send({ type: 'remedy', name })}
+          >${remedies[name]}</vscode-button>`,
+        );
+    return html`<div class="notice wide ${problem.code === 'cancelled' ? '' : 'problem'}" role="alert">
+      <span>${problem.message} ${shown}</span>${actions}
     </div>`;
+  }
+
+  #watched() {
+    const { watched } = this.shown.view;
+    return watched === undefined
+      ? nothing
+      : html`<sinkscope-moved
+          class="wide"
+          .watched=${watched}
+          .selection=${this.shown.selection}
+          ?running=${this.shown.analysis.status === 'running'}
+        ></sinkscope-moved>`;
+  }
+
+  /** In the panel it is in the toolbar. */
+  #again() {
+    const send = () => this.store.send({ type: 'analyze-again' });
+    return this.side
+      ? html`<vscode-button appearance="secondary" @click=${send}>Analyze again</vscode-button>`
+      : nothing;
   }
 
   #scene(): Scene {
@@ -221,6 +279,7 @@ export class App extends LitElement {
       analysis,
       findings: this.#findings,
       thresholds: view.thresholds,
+      tint: view.tint,
       selection,
       theme: this.theme,
       tables: this.tables,
@@ -245,7 +304,13 @@ export class App extends LitElement {
     const { seen = newest } = this.#intent;
     if (newest !== this.#intent.seen) this.#remember({ seen: newest });
     if (newest > seen) this.#turn('experiments');
-    else if (connected && this.shown.run > run) this.#turn('analysis');
+    else if (connected && this.shown.run > run && !this.#chosenForExperiments) this.#turn('analysis');
+  }
+
+  #send(message: FromWebview): void {
+    const isChoice = message.type === 'choose-model' || message.type === 'choose-bos';
+    this.#chosenForExperiments = isChoice && this.page === 'experiments';
+    this.store.send(message);
   }
 
   #turn(page: Intent['page']): void {
@@ -268,9 +333,16 @@ export class App extends LitElement {
     this.#remember({ tables: [...tables] });
   }
 
-  async #onPicture({ detail: { name, title, canvas } }: PictureEvent): Promise<void> {
+  /** A layer that an experiment is about: shown where the run is of the same model, and selected in any case. */
+  #onLayer({ detail: { layer, model } }: GoToEvent): void {
+    this.store.select({ layer });
+    const { started, layers } = this.shown.analysis;
+    if (started?.model.name === model && layer < layers.length) this.#turn('analysis');
+  }
+
+  async #onPicture({ detail: { name, title, drawn } }: PictureEvent): Promise<void> {
     const { analysis, view } = this.shown;
-    const png = await framedPicture(canvas, title, conditions(analysis, view.thresholds).join(' · '), this.theme);
+    const png = await framedPicture(drawn, title, conditions(analysis, view.thresholds).join(' · '), this.theme);
     this.store.send({ type: 'save-picture', name, png });
   }
 

@@ -4,13 +4,14 @@
  * Coordinates: cells (row, column) count from 0; points are CSS pixels from the canvas's top left, labels' gutter
  * included; pixels are device pixels. A {@link Viewport} says how one becomes the other.
  */
-import { rampStep, type Theme, toneAt } from './theme.js';
+import { type RampName, rampStep, type Theme, toneAt } from './theme.js';
 
 export interface Cells {
   readonly rows: number;
   readonly columns: number;
   /** Place on the ramp, 0 … 1, row-major; NaN where there is nothing to show. */
   readonly shades: Float32Array;
+  readonly ramp: RampName;
   readonly marks: readonly Mark[];
   rowLabel(row: number): string;
   /** Undefined: columns are not named. */
@@ -40,6 +41,8 @@ export interface Viewport {
   readonly cellHeight: number;
   readonly scrollLeft: number;
   readonly scrollTop: number;
+  /** Device pixels for each. */
+  readonly ratio: number;
 }
 
 /** Cells smaller than this touch and are painted as pixels, larger ones as rectangles with a gap. */
@@ -65,14 +68,19 @@ export function cellAt(viewport: Viewport, cells: Cells, x: number, y: number): 
 export const canvasFont = (theme: Theme, size = 11): string => `${size}px ${theme.font}`;
 
 /** The context of a canvas that is `width` × `height` CSS pixels, in those units and sharp on any screen. */
-export function contextOf(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D | null {
-  const [wide, tall] = [Math.round(width * devicePixelRatio), Math.round(height * devicePixelRatio)];
+export function contextOf(
+  canvas: HTMLCanvasElement,
+  width: number,
+  height: number,
+  ratio = devicePixelRatio,
+): CanvasRenderingContext2D | null {
+  const [wide, tall] = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== wide) canvas.width = wide;
   if (canvas.height !== tall) canvas.height = tall;
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
   const context = canvas.getContext('2d');
-  context?.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+  context?.setTransform(ratio, 0, 0, ratio, 0, 0);
   return context;
 }
 
@@ -94,8 +102,9 @@ export function paintCells(context: CanvasRenderingContext2D, viewport: Viewport
 }
 
 /** Many small cells: each pixel shows the largest of those that lie under it. */
-function paintPixels(context: CanvasRenderingContext2D, viewport: Viewport, cells: Cells, { ramp }: Theme): void {
-  const ratio = devicePixelRatio;
+function paintPixels(context: CanvasRenderingContext2D, viewport: Viewport, cells: Cells, theme: Theme): void {
+  const { ratio } = viewport;
+  const { ramp } = theme.ramps[cells.ramp];
   const left = Math.round(viewport.gutter * ratio);
   const width = context.canvas.width - left;
   const height = Math.round((viewport.height - viewport.footer) * ratio);
@@ -140,7 +149,7 @@ function paintRectangles(context: CanvasRenderingContext2D, viewport: Viewport, 
     for (let column = range.columns[0]; column < range.columns[1]; column++) {
       const shade = cells.shades[row * cells.columns + column] ?? Number.NaN;
       if (Number.isNaN(shade)) continue;
-      const tone = toneAt(theme, shade);
+      const tone = toneAt(theme.ramps[cells.ramp], shade);
       const { x, y } = pointOf(viewport, row, column);
       context.fillStyle = tone.color;
       context.fillRect(x, y, wide, tall);

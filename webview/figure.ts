@@ -4,6 +4,8 @@ import { customElement, property } from 'lit/decorators.js';
 import { quietButtonStyles } from './styles.js';
 import './table.js';
 import { html } from './html.js';
+import type { Drawn } from './picture.js';
+import type { Scale } from './scale.js';
 import type { TableData } from './table.js';
 
 /** `name` of the figure and whether its table is wanted. */
@@ -11,7 +13,7 @@ export type TableEvent = CustomEvent<{ readonly name: string; readonly open: boo
 export type PictureEvent = CustomEvent<{
   readonly name: string;
   readonly title: string;
-  readonly canvas: HTMLCanvasElement;
+  readonly drawn: Drawn;
 }>;
 
 @customElement('sinkscope-figure')
@@ -63,6 +65,8 @@ export class Figure extends LitElement {
   /** Made only when it is wanted. */
   @property({ attribute: false }) table: (() => TableData) | undefined;
   @property({ attribute: false }) picture: (() => HTMLCanvasElement | Promise<HTMLCanvasElement>) | undefined;
+  /** What the picture's colours stand for. */
+  @property({ attribute: false }) scale: Scale | undefined;
   @property({ type: Boolean }) open = false;
 
   override render() {
@@ -91,7 +95,8 @@ export class Figure extends LitElement {
   /** Hands the picture as it is now to whoever saves pictures. */
   async save(): Promise<void> {
     if (this.picture === undefined) return;
-    this.#say('picture', { name: this.name, title: this.heading, canvas: await this.picture() });
+    const drawn: Drawn = { canvas: await this.picture(), scale: this.scale };
+    this.#say('picture', { name: this.name, title: this.heading, drawn });
   }
 
   #say(type: string, detail: unknown): void {

@@ -109,7 +109,7 @@ export class Grid extends LitElement {
         aria-label="${this.label}. Arrow keys read cells, Enter selects."
         @keydown=${this.#onKey}
         @scroll=${() => this.#draw('cells')}
-        @focus=${() => this.#point(this.#cursor)}
+        @focus=${this.#onFocus}
         @blur=${this.#leave}
         @pointermove=${this.#onPointer}
         @pointerleave=${this.#leave}
@@ -130,7 +130,8 @@ export class Grid extends LitElement {
   override updated(changed: PropertyValues<this>): void {
     if (changed.has('cells') || changed.has('theme') || changed.has('size')) this.#draw('cells');
     if (changed.has('selected')) {
-      this.#cursor = { ...this.#cursor, ...this.selected };
+      const { row = this.#cursor.row, column = this.#cursor.column } = this.selected;
+      this.#cursor = { row, column };
       this.#reveal(this.selected);
       this.#draw('overlay');
     }
@@ -143,18 +144,19 @@ export class Grid extends LitElement {
     this.#request = undefined;
   }
 
-  /** The whole grid with its labels, whatever part of it is seen; smaller cells where a canvas could not hold it. */
+  /** The whole grid with its labels, fine enough for print; smaller cells where a canvas could not hold it. */
   picture(): HTMLCanvasElement {
     const canvas = document.createElement('canvas');
     if (this.#viewport === undefined) return canvas;
     const { rows, columns } = this.cells;
     const { gutter, footer } = this.#viewport;
-    const most = largestPicture / devicePixelRatio;
+    const ratio = Math.max(2, devicePixelRatio);
+    const most = largestPicture / ratio;
     const cellWidth = Math.min(this.#viewport.cellWidth, (most - gutter) / columns);
     const cellHeight = Math.min(this.#viewport.cellHeight, (most - footer) / rows);
     const [width, height] = [gutter + cellWidth * columns, cellHeight * rows + footer];
-    const viewport = { width, height, gutter, footer, cellWidth, cellHeight, scrollLeft: 0, scrollTop: 0 };
-    const context = contextOf(canvas, width, height);
+    const viewport = { width, height, gutter, footer, cellWidth, cellHeight, scrollLeft: 0, scrollTop: 0, ratio };
+    const context = contextOf(canvas, width, height, ratio);
     if (context !== null) paintCells(context, viewport, this.cells, this.theme);
     return canvas;
   }
@@ -224,7 +226,16 @@ export class Grid extends LitElement {
     // Room for the scroll bar, so that it covers no cells.
     this.scroller.style.maxHeight = `${shown.height + (wide > room + 0.5 ? 12 : 0)}px`;
     const { scrollLeft, scrollTop } = this.scroller;
-    this.#viewport = { ...shown, gutter, footer, cellWidth, cellHeight, scrollLeft, scrollTop };
+    this.#viewport = {
+      ...shown,
+      gutter,
+      footer,
+      cellWidth,
+      cellHeight,
+      scrollLeft,
+      scrollTop,
+      ratio: devicePixelRatio,
+    };
   }
 
   /** Scrolls just as far as it takes to see the cell. */
@@ -295,10 +306,15 @@ export class Grid extends LitElement {
     this.#draw('overlay');
   }
 
+  /** By the keyboard; a pointer brings a cell of its own. */
+  #onFocus(): void {
+    if (this.scroller.matches(':focus-visible')) this.#point(this.#cursor);
+  }
+
   #onClick(event: MouseEvent): void {
     const cell = this.#under(event);
     if (cell === undefined) return;
-    this.#cursor = cell;
+    this.#point(cell);
     this.#choose(cell);
   }
 

@@ -6,7 +6,8 @@ import { html } from './html.js';
 import type { Scale } from './scale.js';
 import { type Theme, toneAt } from './theme.js';
 
-const size = { width: 260, height: 26, bar: 8, inset: 26 };
+/** In CSS pixels. */
+export const legendSize = { width: 260, height: 26, bar: 8, inset: 26 };
 
 @customElement('sinkscope-legend')
 export class Legend extends LitElement {
@@ -29,17 +30,19 @@ export class Legend extends LitElement {
   }
 
   override updated(): void {
-    paint(this.canvas, this.scale, this.theme);
+    const { width, height } = legendSize;
+    const context = contextOf(this.canvas, width, height);
+    context?.clearRect(0, 0, width, height);
+    if (context !== null) paintLegend(context, this.scale, this.theme);
   }
 }
 
-function paint(canvas: HTMLCanvasElement, scale: Scale, theme: Theme): void {
-  const context = contextOf(canvas, size.width, size.height);
-  if (context === null) return;
-  context.clearRect(0, 0, size.width, size.height);
+/** From the context's origin on. */
+export function paintLegend(context: CanvasRenderingContext2D, scale: Scale, theme: Theme): void {
+  const size = legendSize;
   const bar = size.width - 2 * size.inset;
   for (let x = 0; x < bar; x++) {
-    context.fillStyle = toneAt(theme, x / (bar - 1)).color;
+    context.fillStyle = toneAt(theme.ramps[scale.ramp], x / (bar - 1)).color;
     context.fillRect(size.inset + x, 1, 1, size.bar);
   }
   context.strokeStyle = theme.line;

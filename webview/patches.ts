@@ -47,7 +47,7 @@ export function paintPatches(
     if (Number.isNaN(shade)) continue;
     // What is ordinary lets the picture through.
     context.globalAlpha = 0.15 + 0.6 * Math.max(0, Math.min(1, shade));
-    context.fillStyle = toneAt(theme, shade).color;
+    context.fillStyle = toneAt(theme.ramps.magnitude, shade).color;
     context.fillRect(...boxOf(patch));
   }
   context.globalAlpha = 1;

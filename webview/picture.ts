@@ -1,40 +1,55 @@
-/** A view's canvas as a picture that can stand alone: with its title and the conditions of the run. */
+/** A view's canvas as a picture that can stand alone: with its title, its scale and the conditions of the run. */
 
 import { greatest } from '../src/statistics/numbers.js';
 import { visible } from '../src/visible.js';
-import { canvasFont } from './cells.js';
+import { canvasFont, contextOf } from './cells.js';
+import { legendSize, paintLegend } from './legend.js';
+import type { Scale } from './scale.js';
 import type { Theme } from './theme.js';
+
+/** What is drawn, larger than it is shown by the ratio of its pixels to its style's width. */
+export interface Drawn {
+  readonly canvas: HTMLCanvasElement;
+  /** What its colours stand for. */
+  readonly scale?: Scale | undefined;
+}
 
 /** PNG bytes. */
 export async function framedPicture(
-  canvas: HTMLCanvasElement,
+  { canvas, scale }: Drawn,
   title: string,
   conditions: string,
   theme: Theme,
 ): Promise<Uint8Array> {
-  const scale = devicePixelRatio;
-  const margin = 12 * scale;
+  const ratio = canvas.width / (Number.parseFloat(canvas.style.width) || canvas.width);
+  const [width, height] = [canvas.width / ratio, canvas.height / ratio];
+  const margin = 12;
+  const head = 24;
+  const key = scale ? legendSize.height + 6 : 0;
   const framed = document.createElement('canvas');
   const context = framed.getContext('2d');
   if (context === null) throw new Error('This browser gives no 2D canvas.');
   const lines = [
-    { text: title, font: `600 ${canvasFont(theme, 14 * scale)}`, color: theme.foreground, top: margin },
-    {
-      text: conditions,
-      font: canvasFont(theme, 11 * scale),
-      color: theme.muted,
-      top: margin + 32 * scale + canvas.height,
-    },
+    { text: title, font: `600 ${canvasFont(theme, 14)}`, color: theme.foreground, top: margin },
+    { text: conditions, font: canvasFont(theme), color: theme.muted, top: margin + head + height + key + 8 },
   ];
   const widths = lines.map(({ text, font }) => {
     context.font = font;
     return context.measureText(visible(text)).width;
   });
-  framed.width = Math.ceil(greatest(widths, canvas.width) + 2 * margin);
-  framed.height = Math.ceil(canvas.height + 44 * scale + 2 * margin);
+  framed.width = Math.ceil(ratio * (greatest(widths, width) + 2 * margin));
+  framed.height = Math.ceil(ratio * (head + height + key + 20 + 2 * margin));
   context.fillStyle = theme.background;
   context.fillRect(0, 0, framed.width, framed.height);
-  context.drawImage(canvas, margin, margin + 24 * scale);
+  context.drawImage(canvas, ratio * margin, ratio * (margin + head));
+  context.scale(ratio, ratio);
+  if (scale) {
+    context.save();
+    context.translate(margin, margin + head + height + 4);
+    paintLegend(context, scale, theme);
+    context.restore();
+  }
+  context.textAlign = 'left';
   context.textBaseline = 'top';
   for (const { text, font, color, top } of lines) {
     context.font = font;
@@ -57,12 +72,11 @@ export async function svgPicture(svg: SVGSVGElement, theme: Theme): Promise<HTML
     image.src = url;
     await image.decode();
     const canvas = document.createElement('canvas');
-    [canvas.width, canvas.height] = [width * 2, height * 2];
-    const context = canvas.getContext('2d');
+    const context = contextOf(canvas, width, height, 2);
     if (context !== null) {
       context.fillStyle = theme.background;
-      context.fillRect(0, 0, canvas.width, canvas.height);
-      context.drawImage(image, 0, 0, canvas.width, canvas.height);
+      context.fillRect(0, 0, width, height);
+      context.drawImage(image, 0, 0, width, height);
     }
     return canvas;
   } finally {

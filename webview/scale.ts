@@ -1,9 +1,14 @@
 /** From values to places on a ramp of colours. */
+import { formatRatio } from '../src/analysis/format.js';
+import type { Thresholds } from '../src/analysis/thresholds.js';
+import { tintScale } from '../src/analysis/tint.js';
+import type { RampName } from './theme.js';
 
 export interface Scale {
   /** Values at the two ends of the ramp. */
   readonly from: number;
   readonly to: number;
+  readonly ramp: RampName;
   /** Place of a value on the ramp, 0 … 1 within the ends. */
   at(value: number): number;
   readonly ticks: readonly number[];
@@ -16,10 +21,24 @@ export function logScale(from: number, to: number, format: (value: number) => st
   const at = (value: number) => (Math.log(value) - low) / (high - low);
   const powers = Array.from({ length: 24 }, (_, power) => 10 ** (power - 12));
   const inner = powers.filter((power) => at(power) > 0.12 && at(power) < 0.85);
-  return { from, to, at, ticks: [from, ...inner, to], format };
+  return { ramp: 'magnitude', from, to, at, ticks: [from, ...inner, to], format };
 }
 
-export function linearScale(from: number, to: number, format: (value: number) => string): Scale {
+/** Of multiples of a layer's median: the same for every run, with ticks where large and massive begin. */
+export function multipleScale({ soft, ratio }: Pick<Thresholds, 'soft' | 'ratio'>): Scale {
+  const { from, to } = tintScale;
+  const scale = logScale(from, to, formatRatio);
+  const marked = [from, 10, soft, ratio, to].filter((tick) => tick >= from && tick <= to);
+  const ticks = [...new Set(marked)].sort((a, b) => a - b);
+  return { ...scale, ticks, format: (value) => (value === to ? `≥ ${formatRatio(to)}` : formatRatio(value)) };
+}
+
+export function linearScale(
+  from: number,
+  to: number,
+  format: (value: number) => string,
+  ramp: RampName = 'magnitude',
+): Scale {
   const at = (value: number) => (value - from) / (to - from);
-  return { from, to, at, ticks: [from, (from + to) / 2, to], format };
+  return { ramp, from, to, at, ticks: [from, (from + to) / 2, to], format };
 }

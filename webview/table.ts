@@ -3,24 +3,9 @@ import { css, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { html } from './html.js';
 import { hiddenStyles, quietButtonStyles } from './styles.js';
+import type { Drawn, TableData } from './tabled.js';
 
-export interface TableData {
-  /** What the table shows; the first column names the row. */
-  readonly caption: string;
-  /** True where the caption stands above the table already. */
-  readonly captioned?: boolean;
-  readonly columns: readonly string[];
-  /** By column, whether it has words, which begin at the left. */
-  readonly words?: readonly boolean[];
-  readonly rows: number;
-  /** What stands in a row, by column. */
-  cells(row: number): readonly string[];
-  /** What a row is sorted by, by column; undefined: not sortable. */
-  readonly order?: (row: number) => readonly number[];
-  /** Row shown as selected; rows can be clicked when {@link selectable}. */
-  readonly selected?: number;
-  readonly selectable?: boolean;
-}
+export type { TableData };
 
 const pageLength = 100;
 
@@ -106,6 +91,73 @@ export class Table extends LitElement {
       thead button {
         text-align: inherit;
       }
+      .measured {
+        display: flex;
+        align-items: center;
+        justify-content: flex-end;
+        gap: 6px;
+      }
+      .measured span {
+        min-width: 4em;
+      }
+      .bar {
+        width: 64px;
+        height: 9px;
+        background: color-mix(in srgb, var(--vscode-foreground) 10%, transparent);
+      }
+      .bar i {
+        display: block;
+        height: 100%;
+        background: var(--sink);
+      }
+      .shades {
+        display: inline-flex;
+        gap: 2px;
+        vertical-align: middle;
+      }
+      .shades i {
+        width: 14px;
+        height: 14px;
+        box-sizing: border-box;
+        border: 1px solid color-mix(in srgb, var(--vscode-foreground) 35%, transparent);
+        background: color-mix(in srgb, var(--sink) var(--place, 0%), transparent);
+      }
+      .drawn td.words {
+        min-width: 9em;
+        white-space: pre-wrap;
+      }
+      .drawn th:first-child {
+        position: sticky;
+        left: 0;
+        z-index: 1;
+        background: var(--ground);
+      }
+      .drawn tr.selected th:first-child {
+        background: var(--vscode-list-activeSelectionBackground, var(--ground));
+        outline: 1px solid var(--vscode-contrastActiveBorder, transparent);
+        outline-offset: -1px;
+      }
+      @media (max-width: 620px) {
+        .measured {
+          flex-direction: column-reverse;
+          align-items: stretch;
+          gap: 0;
+        }
+        .measured span {
+          min-width: 0;
+        }
+        .bar {
+          width: auto;
+          min-width: 34px;
+          height: 3px;
+        }
+        .shades {
+          gap: 1px;
+        }
+        .shades i {
+          width: 7px;
+        }
+      }
       button:focus-visible {
         outline: 1px solid var(--vscode-focusBorder);
       }
@@ -124,7 +176,7 @@ export class Table extends LitElement {
     const rows = this.#rows().slice(page * pageLength, (page + 1) * pageLength);
     return html`
       <div class="scroller" tabindex="0" role="group" aria-label=${data.caption}>
-        <table>
+        <table class=${data.drawn ? 'drawn' : ''}>
           <caption class=${data.captioned ? 'hidden' : ''}>${data.caption}</caption>
           <thead>
             <tr>${data.columns.map((name, column) => this.#header(name, column))}</tr>
@@ -169,6 +221,7 @@ export class Table extends LitElement {
     const selectable = data.selectable === true;
     const choose = () => this.dispatchEvent(new CustomEvent('row', { detail: row }));
     const [first, ...others] = data.cells(row);
+    const drawn = data.drawn?.(row) ?? [];
     return html`<tr
       class="${selectable ? 'selectable' : ''} ${row === data.selected ? 'selected' : ''}"
       @click=${selectable ? choose : nothing}
@@ -176,8 +229,20 @@ export class Table extends LitElement {
       <th scope="row">
         ${selectable ? html`<button aria-pressed=${row === data.selected}>${first}</button>` : html`<span>${first}</span>`}
       </th>
-      ${others.map((cell, i) => html`<td class=${this.#kind(i + 1)}>${cell}</td>`)}
+      ${others.map((cell, i) => html`<td class=${this.#kind(i + 1)}>${this.#cell(cell, drawn[i + 1])}</td>`)}
     </tr>`;
+  }
+
+  #cell(text: string, drawn: Drawn | undefined) {
+    if (drawn === undefined) return text;
+    if ('bar' in drawn) {
+      const length = `inline-size: ${Math.round(100 * drawn.bar)}%`;
+      return html`<span class="measured"><i class="bar" aria-hidden="true"><i .style=${length}></i></i><span>${text}</span></span>`;
+    }
+    return html`<span class="shades" aria-hidden="true">${drawn.shades.map(
+      ({ place, text }) =>
+        html`<i title=${text} .style=${place === undefined ? '' : `--place: ${Math.round(100 * place)}%`}></i>`,
+    )}</span><span class="hidden">${text}</span>`;
   }
 
   #pager(page: number, pages: number) {

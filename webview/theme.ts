@@ -4,6 +4,8 @@
  * Canvases need numbers, not variables: they are read again whenever the theme changes.
  */
 
+import { tintLevels } from '../src/analysis/tint.js';
+
 /** 256 colours from nothing to most, or from least to most. */
 export interface Ramp {
   /** As 0xAABBGGRR (the byte order of `ImageData` on little-endian machines). */
@@ -17,7 +19,10 @@ export interface Tone {
   readonly text: string;
 }
 
-export interface Theme extends Ramp {
+/** What is coloured: magnitudes, attention, or what differs between two runs. Each has colours of its own. */
+export type RampName = 'magnitude' | 'attention' | 'difference';
+
+export interface Theme {
   readonly background: string;
   readonly foreground: string;
   readonly muted: string;
@@ -28,8 +33,11 @@ export interface Theme extends Ramp {
   readonly sink: string;
   readonly font: string;
   readonly highContrast: boolean;
-  /** From the sinks' colour over the background, for nothing, to that of massive activations: for differences. */
-  readonly diverging: Ramp;
+  /**
+   * Magnitudes go through the hues of the tints; attention from the background to the colour of sinks; differences from
+   * the colour of sinks over the background, for nothing, to that of massive activations.
+   */
+  readonly ramps: Readonly<Record<RampName, Ramp>>;
 }
 
 /** The step of a ramp at a place from 0 to 1; the ends stand for what lies beyond them. */
@@ -52,7 +60,9 @@ export function readTheme(): Theme {
   const background = style.backgroundColor;
   const foreground = color('editor-foreground', color('foreground', 'CanvasText'));
   const ground = toLab(read(background));
-  const hues = ['purple', 'red', 'yellow'].map((hue) => toLab(read(color(`charts-${hue}`, hue))));
+  // Those of the editor's tints: a colour is one quantity, wherever it is seen.
+  const tints = Array.from({ length: tintLevels }, (_, i) => color(`sinkscope-tint${i + 1}`, 'purple'));
+  const hues = tints.map((tint) => toLab(read(`rgb(from ${tint} r g b / 1)`)));
   const massive = color('sinkscope-massive', color('charts-orange', foreground));
   const sink = color('sinkscope-sink', color('charts-blue', foreground));
   const lightness = { foreground: luminance(read(foreground)), background: luminance(read(background)) };
@@ -66,8 +76,11 @@ export function readTheme(): Theme {
     }),
   });
   return {
-    ...rampOf(ramp(ground, ground[0] < 0.5 ? hues : hues.reverse())),
-    diverging: rampOf(parted(toLab(read(sink)), ground, toLab(read(massive)))),
+    ramps: {
+      magnitude: rampOf(ramp(ground, hues)),
+      attention: rampOf(ramp(ground, [toLab(read(sink))])),
+      difference: rampOf(parted(toLab(read(sink)), ground, toLab(read(massive)))),
+    },
     background,
     foreground,
     muted: color('descriptionForeground', foreground),
@@ -90,19 +103,23 @@ export function watchTheme(listener: () => void): () => void {
 }
 
 /**
- * Hue from the theme, lightness ours: the hues are spread evenly in OKLab, and the lightness goes evenly from the
- * background's to the far end, so that more always looks like more, on dark and on light.
+ * Hue from the theme, lightness ours: a level of the tints is as far along as its number, in OKLab, and the lightness
+ * goes from the background's to the far end, so that more always looks like more, on dark and on light.
  */
 function ramp(ground: Lab, hues: readonly Lab[]): [number, number, number][] {
-  const end = ground[0] < 0.5 ? 0.94 : 0.3;
+  const end = ground[0] < 0.5 ? 0.9 : 0.35;
   const stops: Lab[] = [ground, ...hues];
   return Array.from({ length: 256 }, (_, step) => {
     // Ordinary cells are many and shall not shout, but even the least is to be told from no cell at all.
     const share = 0.05 + 0.95 * (step / 255) ** 1.6;
-    const at = share * (stops.length - 1);
+    const at = (step / 255) * (stops.length - 1);
     const low = Math.min(stops.length - 2, Math.floor(at));
     const [from = ground, to = ground] = stops.slice(low, low + 2);
-    const mix = (index: 1 | 2) => from[index] + (to[index] - from[index]) * (at - low);
+    const strength = Math.min(1, 1.6 * share);
+    const mix = (index: 1 | 2) => {
+      const hue = from[index] + (to[index] - from[index]) * (at - low);
+      return ground[index] + (hue - ground[index]) * strength;
+    };
     return fromLab([ground[0] + (end - ground[0]) * share, mix(1), mix(2)]);
   });
 }

@@ -4,10 +4,12 @@ import { property } from 'lit/decorators.js';
 import type { Analysis } from '../src/analysis/analysis.js';
 import type { Selection } from '../src/analysis/selection.js';
 import type { Thresholds } from '../src/analysis/thresholds.js';
-import type { Asked, ReplyTo } from '../src/protocol.js';
+import type { Tint } from '../src/analysis/tint.js';
+import type { Asked, FromWebview, ReplyTo } from '../src/protocol.js';
 import './figure.js';
 import type { Findings } from './findings.js';
 import { html } from './html.js';
+import type { Scale } from './scale.js';
 import type { TableData } from './table.js';
 import type { Theme } from './theme.js';
 
@@ -17,6 +19,8 @@ export interface Scene {
   readonly analysis: Analysis;
   readonly findings: Findings;
   readonly thresholds: Thresholds;
+  /** Which tokens of a text are tinted. */
+  readonly tint: Tint;
   readonly selection: Selection;
   readonly theme: Theme;
   /** Names of the figures whose tables are open. */
@@ -46,6 +50,11 @@ export abstract class View extends LitElement {
     this.dispatchEvent(new CustomEvent('select-part', { detail: part, bubbles: true, composed: true }));
   }
 
+  /** Says something to the host. */
+  protected send(message: FromWebview): void {
+    this.dispatchEvent(new CustomEvent('send', { detail: message, bubbles: true, composed: true }));
+  }
+
   protected figure(options: {
     readonly name: string;
     readonly heading: string;
@@ -54,6 +63,7 @@ export abstract class View extends LitElement {
     readonly actions?: TemplateResult | undefined;
     readonly table?: () => TableData;
     readonly picture?: () => HTMLCanvasElement | Promise<HTMLCanvasElement>;
+    readonly scale?: Scale;
   }): TemplateResult {
     return html`<sinkscope-figure
       name=${options.name}
@@ -61,6 +71,7 @@ export abstract class View extends LitElement {
       note=${options.note}
       .table=${options.table}
       .picture=${options.picture}
+      .scale=${options.scale}
       ?open=${this.scene.tables.has(options.name)}
       ><span slot="actions">${options.actions}</span>${options.body}</sinkscope-figure
     >`;

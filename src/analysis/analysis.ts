@@ -6,6 +6,7 @@ import type {
   FinishedEvent,
   OutputsEvent,
   PredictionsEvent,
+  RoutingEvent,
   RunEvent,
   StartedEvent,
   TokensEvent,
@@ -23,6 +24,8 @@ export interface Analysis {
   readonly attention: readonly (PatternStatistics | undefined)[];
   /** The same of attention to other states than the stream's; empty in models without any. */
   readonly cross: readonly (CrossStatistics | undefined)[];
+  /** `routing[k - 1]` of the block that leaves `h_k`; a hole where it has no experts or their routing is not known. */
+  readonly routing: readonly (RoutingEvent['found'] | undefined)[];
   readonly predictions?: PredictionsEvent;
   /** In place of predictions, of a head that is no vocabulary's. */
   readonly outputs?: OutputsEvent;
@@ -30,7 +33,7 @@ export interface Analysis {
   readonly problem?: Problem;
 }
 
-export const emptyAnalysis: Analysis = { status: 'empty', layers: [], attention: [], cross: [] };
+export const emptyAnalysis: Analysis = { status: 'empty', layers: [], attention: [], cross: [], routing: [] };
 
 /** The state after `event`. A `started` event begins anew; a failed run keeps what had arrived. */
 export function fold(analysis: Analysis, event: RunEvent): Analysis {
@@ -45,6 +48,8 @@ export function fold(analysis: Analysis, event: RunEvent): Analysis {
       return { ...analysis, attention: placed(analysis.attention, event.layer - 1, event.statistics) };
     case 'cross-attention':
       return { ...analysis, cross: placed(analysis.cross, event.layer - 1, event.statistics) };
+    case 'routing':
+      return { ...analysis, routing: placed(analysis.routing, event.layer - 1, event.found) };
     case 'predictions':
       return { ...analysis, predictions: event };
     case 'outputs':

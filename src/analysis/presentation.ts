@@ -3,7 +3,7 @@
  * picture or not, is a table as well ({@link tableOf}).
  */
 import * as v from 'valibot';
-import { flag, real, type Sent, text } from '../schemas.js';
+import { flag, real, type Sent, text, whole } from '../schemas.js';
 import { visible } from '../visible.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from './format.js';
 
@@ -23,7 +23,11 @@ const numberCell = v.pipe(
   real,
   v.transform((value) => (Number.isNaN(value) ? null : value)),
 );
-const cell = v.union([words, numberCell]);
+/** Several numbers of one kind, each with what it is of: drawn as shades side by side. */
+const strip = v.array(v.object({ name: words, value: numberCell }));
+export type Strip = Sent<typeof strip>;
+
+const cell = v.union([words, numberCell, strip]);
 /** Null: nothing to be said here. */
 export type CellValue = Sent<typeof cell>;
 
@@ -31,8 +35,19 @@ const tablePart = v.object({
   kind: v.literal('table'),
   heading: words,
   /** The first one names the row. */
-  columns: v.array(column),
+  columns: v.array(
+    v.object({
+      ...column.entries,
+      /**
+       * Beside its numbers a bar is drawn: from nothing at the first of these values to all of its room at the second.
+       * Of strips, what the lightest and the strongest shade stand for.
+       */
+      range: v.optional(v.tuple([real, real])),
+    }),
+  ),
   rows: v.array(v.array(cell)),
+  /** By row, k of the `h_k` that it is about: where a click on it leads. */
+  layers: v.optional(v.array(whole)),
 });
 export type TablePart = Sent<typeof tablePart>;
 
@@ -122,6 +137,7 @@ export function settingsLine(settings: readonly Setting[]): string {
 export function formatCell(value: CellValue, format: Format = 'number'): string {
   if (value === null) return '';
   if (typeof value === 'string') return value;
+  if (typeof value === 'object') return value.map((one) => `${one.name} ${formatCell(one.value, format)}`).join(', ');
   switch (format) {
     case 'number':
       return formatNumber(value);
@@ -193,8 +209,10 @@ const formula = /^(?![+-]?\d[\d.,]*(e[+-]?\d+)?$)[=+\-@＝＋－＠]/i;
 export function csvOf(part: Part): string {
   const { columns, rows } = tableOf(part);
   const field = (value: CellValue) => {
-    if (typeof value !== 'string') return `${value ?? ''}`;
-    const shown = visible(value);
+    if (typeof value === 'number' || value === null) return `${value ?? ''}`;
+    const shown = visible(
+      typeof value === 'string' ? value : value.map((one) => `${one.name} ${one.value ?? ''}`).join(', '),
+    );
     const text = formula.test(shown) ? `'${shown}` : shown;
     // Where numbers have a decimal comma, fields are parted by semicolons.
     return /[",;]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;

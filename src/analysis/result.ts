@@ -1,6 +1,7 @@
 import type { HeadOutput } from '../engine/contract/events.js';
 import type { CrossStatistics, HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
 import type { Analysis } from './analysis.js';
+import { expertsOf, loadOf, massiveByExpert } from './experts.js';
 import { type MassiveActivation, massiveActivations, ratio } from './massive.js';
 import { sinks } from './sinks.js';
 import type { Thresholds } from './thresholds.js';
@@ -74,10 +75,16 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
       ...(region && { region }),
     })),
     layers: analysis.layers.map(layerJson),
-    massive_activations: massiveActivations(analysis, thresholds).map(activationJson),
+    massive_activations: massiveActivations(analysis, thresholds).map((activation) => ({
+      ...activationJson(activation),
+      /** Of the block where it arises, `onset`, to which its token was sent; null where that has none. */
+      experts: expertsOf(analysis, activation.token, activation.onset) ?? null,
+    })),
     sinks: sinksJson(analysis, thresholds),
     /** Attention to other states, as to an encoder's, by layer; those without any are left out. */
     cross_attention: Array.from(analysis.cross).flatMap((cross, i) => (cross ? [crossJson(cross, i + 1)] : [])),
+    /** By layer, 1 … L: which experts the tokens were sent to; null where a block has none or its routing is not known. */
+    routing: routingJson(analysis, thresholds),
     /** After token `token`, most likely first; null in a model without an output head. */
     predictions: predictions ? { token: predictions.token, top: predictions.top } : null,
     /** What a head that is no vocabulary's gives, in place of predictions; null where there is none. */
@@ -181,6 +188,39 @@ function crossJson(cross: CrossStatistics, layer: number) {
   const { heads, positions, alpha } = cross;
   return { layer, heads, positions, alpha: rows({ heads, tokens: positions, alpha }) };
 }
+
+function routingJson(analysis: Analysis, thresholds: Thresholds) {
+  return Array.from({ length: analysis.started?.model.layers ?? 0 }, (_, block) => {
+    const found = analysis.routing[block];
+    if (!found) return null;
+    if ('why' in found) return { why: found.why };
+    const { experts, chosen, multiplies, tokens, scores, largest } = found;
+    return {
+      experts,
+      chosen,
+      /** By token the chosen experts, counted from 0, that of the largest weight first. */
+      indices: split(found.indices, tokens),
+      /** What multiplies their `outputs`, or the `inputs` that they read. */
+      weights: split(found.weights, tokens),
+      multiplies,
+      /** By token the router's probabilities of all experts; null where it makes none. */
+      scores: scores ? { kind: scores.kind, values: split(scores.values, tokens) } : null,
+      /** By token the largest |a| of each chosen expert's intermediate state; null where that cannot be had. */
+      largest: largest ? split(largest, tokens) : null,
+      /** By expert the share of tokens that were sent to it: `chosen` in all. */
+      load: [...loadOf(found)],
+      /** Experts that got tokens on which massive activations arise in this block, and which. */
+      massive: massiveByExpert(analysis, thresholds, block + 1),
+    };
+  });
+}
+
+/** [T, …] as rows. */
+const split = (values: Float32Array | Int32Array, tokens: number): number[][] =>
+  Array.from({ length: tokens }, (_, token) => {
+    const width = values.length / tokens;
+    return [...values.subarray(token * width, (token + 1) * width)];
+  });
 
 /** alpha as [heads][T]. */
 function rows({ heads, tokens, alpha }: Pick<PatternStatistics, 'heads' | 'tokens' | 'alpha'>): number[][] {

@@ -82,8 +82,44 @@ export interface Block {
   readonly cross: Attention | undefined;
   /** Input of the down projection, [1, T, D_mlp] up to leading axes. */
   readonly mlpIntermediate: string | undefined;
+  /** Of a mixture of experts, where it could be followed. */
+  readonly routing: Routing | undefined;
   /** True where the block adds what its attention gives and then what its MLP gives, and does nothing else. */
   readonly additive: boolean;
+}
+
+/** How a mixture of experts sends tokens to a few of its experts. */
+export interface Routing {
+  /** E; undefined where the file does not tell. */
+  readonly experts: number | undefined;
+  /** k: to how many of them each token is sent; undefined where the file does not tell. */
+  readonly chosen: number | undefined;
+  /** Values of the graph, or hidden in an operator and rebuilt by `withRoutings`. */
+  readonly from: RoutingValues | { readonly operator: Node };
+  /** What the weights multiply: what the chosen experts give, or what they read (Llama 4). */
+  readonly multiplies: 'outputs' | 'inputs';
+  /**
+   * What the last product of the experts multiplies, row by row: [T · k, F], of each token the chosen ones in their
+   * order, or with `ofAll` [E · T, F], all experts one after another. Undefined where each expert has its own, of the
+   * tokens that are sent to it, or where it is inside an operator.
+   */
+  readonly intermediate: { readonly tensor: string; readonly ofAll: boolean } | undefined;
+  /** Whether what no number of the router weighs is added: a shared expert, which every token passes. */
+  readonly shared: boolean;
+}
+
+export interface RoutingValues {
+  /** Which experts, [..., T, k], integers. */
+  readonly indices: string;
+  /** The axis of `indices` that counts the chosen, as its operator states it. */
+  readonly axis: number;
+  /** With what weights: [..., T, k] in the same order, or with `ofAll` [..., T, E], zero for those that are not chosen. */
+  readonly weights: string;
+  readonly ofAll: boolean;
+  /** Whether the experts come first in `weights`, [E, T]. */
+  readonly turned: boolean;
+  /** The router's probabilities of all experts, [..., T, E]: by a softmax, or each by itself; undefined where it makes none. */
+  readonly scores: { readonly value: string; readonly kind: 'softmax' | 'sigmoid' } | undefined;
 }
 
 export interface Attention {

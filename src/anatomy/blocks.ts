@@ -1,8 +1,10 @@
 /** The additions of a residual stream as blocks: what their branches are, and where a block begins. */
 import { floatAttribute, intsAttribute } from '../onnx/model.js';
 import type { Branch } from './addition.js';
-import type { Attention, Block } from './anatomy.js';
+import type { Attention, Block, Routing } from './anatomy.js';
 import { attentionOf } from './attention.js';
+import { isChoice } from './experts/labels.js';
+import { routingOf } from './experts/routing.js';
 import { between, downstream, type Flow, stripped } from './flow.js';
 import { inputAs } from './operators/table.js';
 import { factors, isConvolution, isMixer, isSum } from './ops.js';
@@ -81,14 +83,14 @@ function keysOf({ pattern, keys }: Attention): string {
 
 /**
  * Moves information between tokens without attention, as a part of a block: a recurrence, a scan, or a product of two
- * activations as in linear attention. Experts are chosen by such products too, after a TopK; a convolution without
+ * activations as in linear attention. Experts are chosen by such products too, after a choice; a convolution without
  * any weight matrix only adds positions.
  */
 function mixesTokens(flow: Flow, { nodes }: Branch): boolean {
   const all = [...nodes];
   if (all.some((node) => isMixer(node) && !isConvolution(node))) return true;
   const moves = all.some((node) => isConvolution(node) || factors(node)?.every((factor) => !flow.isConstant(factor)));
-  return moves && !all.some(({ op }) => op === 'TopK') && all.some((node) => weightProduct(flow, node) !== undefined);
+  return moves && !all.some(isChoice) && all.some((node) => weightProduct(flow, node) !== undefined);
 }
 
 /** The terms of h + (attention + mlp), which some exporters sum first; any other branch as it is. */
@@ -259,8 +261,32 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
     attention,
     cross: crossing,
     mlpIntermediate: mlp?.intermediate,
+    routing: routingIn(flow, group, note),
     additive: isAdditive(flow, group),
   };
+}
+
+/** The routing of the one branch of a block that has experts. */
+function routingIn(flow: Flow, group: Group, note: (part: string, why: string) => void): Routing | undefined {
+  const found = group.flatMap(({ step, terms }) =>
+    terms.flatMap((term) => (term.attention ? [] : (routingOf(flow, step.skip, term) ?? []))),
+  );
+  const [only, ...others] = found;
+  if (only === undefined) return undefined;
+  const why = others.length > 0 ? `it has ${found.length} branches that choose experts` : 'why' in only ? only.why : '';
+  if ('why' in only || why !== '') {
+    note('routing', why);
+    return undefined;
+  }
+  if (only.shared && mlpOf(group)) note('MLP intermediate', 'the one that is shown is that of the shared expert');
+  if (!only.intermediate)
+    note(
+      'intermediates of the chosen experts',
+      'operator' in only.from
+        ? 'they stay inside its operator'
+        : 'each expert has its own, of the tokens that are sent to it',
+    );
+  return only;
 }
 
 export function first<T, R>(items: readonly T[], select: (item: T) => R | undefined): R | undefined {

@@ -2,6 +2,7 @@
 import type { Node } from '../onnx/model.js';
 import type { Branch } from './addition.js';
 import type { Missing } from './anatomy.js';
+import { isChoice, isMixture } from './experts/labels.js';
 import type { Flow } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { isMixer, operatorName } from './ops.js';
@@ -51,7 +52,7 @@ export function attentionObstacle(nodes: Iterable<Node>): string {
 
 /** Why a branch does not end in one product with a weight. */
 export function mlpObstacle(flow: Flow, { output, nodes }: Branch): string {
-  const router = [...nodes].find(({ op }) => op === 'TopK' || op === 'MoE' || op === 'QMoE');
+  const router = [...nodes].find((node) => isChoice(node) || isMixture(node));
   if (router)
     return `it is a mixture of experts (${article(operatorName(router))} chooses them), which has no one intermediate`;
   const { products, obstacles } = endings(flow, output, { nodes });

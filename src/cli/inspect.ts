@@ -61,6 +61,24 @@ function toJson({ model, streams, anatomy, producer, opsets, nodes }: Inspection
     cross_attention: anatomy.blocks.flatMap(({ cross }, block) => siteJson(cross, block + 1)),
     /** By block: what the down projection multiplies. */
     mlp: anatomy.blocks.map((block) => block.mlpIntermediate ?? null),
+    /** Of blocks with experts whose routing is known; what is `null` is not in the graph. */
+    routing: anatomy.blocks.flatMap(({ routing }, block) => {
+      if (!routing) return [];
+      const { experts, chosen, from, multiplies, intermediate, shared } = routing;
+      const [values, operator] = from.from === 'graph' ? [from, undefined] : [undefined, from.operator];
+      return {
+        layer: block + 1,
+        experts: experts ?? null,
+        chosen: chosen ?? null,
+        indices: values?.indices ?? null,
+        weights: values?.weights ?? null,
+        scores: values?.scores ?? null,
+        rebuilt_from: operator ?? null,
+        multiplies,
+        intermediate: intermediate ?? null,
+        shared,
+      };
+    }),
     final_norm: anatomy.finalNorm?.output ?? null,
     /** The logits. */
     unembedding: anatomy.unembedding?.logits ?? null,
@@ -101,6 +119,33 @@ function headWords({ outputs }: InspectionJson): string {
   return named.length > 0 ? `none: ${named.join(', ')}, no scores over the vocabulary` : 'not found';
 }
 
+/** As `all blocks`, `block 2` or `blocks 2–4, 6`. */
+function blocksNamed(blocks: readonly number[], layers: number): string {
+  if (blocks.length === layers) return 'all blocks';
+  const ranges: [first: number, last: number][] = [];
+  for (const block of blocks) {
+    const range = ranges.at(-1);
+    if (range?.[1] === block - 1) range[1] = block;
+    else ranges.push([block, block]);
+  }
+  const named = ranges.map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`));
+  return `${blocks.length === 1 ? 'block' : 'blocks'} ${named.join(', ')}`;
+}
+
+/** What its mixtures are, a line for each kind with the blocks that are so. */
+function expertWords({ routing, layers }: InspectionJson): string[] {
+  const kinds = new Map<string, number[]>();
+  for (const { layer, experts, chosen, shared, multiplies } of routing) {
+    const words = [
+      `${chosen ?? 'some'} of ${experts ?? 'several'} are chosen for each token`,
+      ...(shared ? ['and one is shared by all'] : []),
+      ...(multiplies === 'inputs' ? ['weights multiply what they read'] : []),
+    ].join(', ');
+    kinds.set(words, [...(kinds.get(words) ?? []), layer]);
+  }
+  return [...kinds].map(([words, blocks]) => `${words}, in ${blocksNamed(blocks, layers)}`);
+}
+
 type InspectionJson = ReturnType<typeof toJson>;
 
 const typeNames: ReadonlyMap<DataType, string> = new Map(
@@ -117,6 +162,7 @@ function inWords(model: InspectionJson): string[] {
     ['hidden size', known(model.hidden)],
     ['heads', `${known(model.heads)} (${known(model.kv_heads)} for keys and values) of ${known(model.head_dim)}`],
     ['MLP width', known(model.mlp_hidden)],
+    ...expertWords(model).map((words, i): [string, string] => [i === 0 ? 'experts' : '', words]),
     ['vocabulary', known(model.vocabulary)],
     ['context', known(model.context)],
     ['blocks', model.parallel_block ? 'attention and MLP in parallel' : 'attention, then MLP'],

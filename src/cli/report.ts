@@ -1,4 +1,5 @@
 import type { Analysis } from '../analysis/analysis.js';
+import { expertsOf, loadOf, massiveByExpert } from '../analysis/experts.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import { massiveActivations, ratio } from '../analysis/massive.js';
 import { guessedInputs, outputHeading, outputLines } from '../analysis/outputs.js';
@@ -18,6 +19,7 @@ export function report(analysis: Analysis, thresholds: Thresholds): Line[] {
     ...massiveTable(analysis, thresholds),
     ...sinkTable(analysis, thresholds),
     ...crossTable(analysis),
+    ...expertTables(analysis, thresholds),
     ...predictionTable(analysis),
     ...outputTables(analysis),
     ...notes(analysis),
@@ -139,6 +141,37 @@ function crossTable(analysis: Analysis): string[] {
 
 const strongest = (values: Float32Array) =>
   values.reduce((best, value, i) => (value > (values[best] ?? 0) ? i : best), 0);
+function expertTables(analysis: Analysis, thresholds: Thresholds): string[] {
+  const rows = Array.from(analysis.routing, (found, index) => {
+    if (!found) return undefined;
+    if ('why' in found) return [`${index + 1}`, 'not known', '', '', found.why];
+    const load = [...loadOf(found).entries()].toSorted((a, b) => b[1] - a[1]);
+    const shares = load.slice(0, shownExperts).map(([expert, share]) => `${expert}: ${formatShare(share)}`);
+    const massive = massiveByExpert(analysis, thresholds, index + 1).slice(0, shownExperts);
+    const carried = massive.map(({ expert, tokens }) => `${expert} (${tokens.length} tokens)`);
+    const unused = load.filter(([, share]) => share === 0).length;
+    return [`${index + 1}`, `${found.chosen} of ${found.experts}`, `${unused}`, carried.join(', '), shares.join(', ')];
+  }).filter((row) => row !== undefined);
+  if (rows.length === 0) return [];
+  const heads = ['block', 'chosen', 'unused', 'experts of tokens whose massive activations arise there'];
+  return [
+    ...section('Experts', columns(heads, 'share of tokens, the most used first', rows)),
+    ...section('Experts of massive activations', massiveExperts(analysis, thresholds)),
+  ];
+}
+
+/** Of each block this many experts are named: the JSON has all. */
+const shownExperts = 4;
+
+function massiveExperts(analysis: Analysis, thresholds: Thresholds): string[] {
+  const rows = massiveActivations(analysis, thresholds).flatMap(({ kind, dim, token, onset }) => {
+    const experts = expertsOf(analysis, token, onset);
+    if (!experts) return [];
+    const named = experts.map(({ expert, weight }) => `${expert} (${formatNumber(weight)})`);
+    return [[kind, `${dim}`, `${onset}`, named.join(', '), tokenName(analysis, token)]];
+  });
+  return rows.length === 0 ? [] : columns(['kind', 'dim', 'arises in block', 'sent to'], 'token', rows);
+}
 
 function predictionTable(analysis: Analysis): string[] {
   const { predictions } = analysis;

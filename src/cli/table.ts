@@ -46,7 +46,9 @@ export function partInWords(part: Part, width = Number.POSITIVE_INFINITY): strin
     ...table.rows.map((row) => row.map((value, i) => visible(formatCell(value, table.columns[i]?.format)))),
   ];
   const widths = table.columns.map((_, column) => widthOf(lines, column));
-  const texts = table.columns.map((_, column) => table.rows.some((row) => typeof row[column] === 'string'));
+  const texts = table.columns.map((_, column) =>
+    table.rows.some((row) => typeof row[column] === 'string' || Array.isArray(row[column])),
+  );
   const shown = columnsThatFit(widths, width);
   const body = lines.map((line) => {
     const cells = line.slice(0, shown).map((cell, column) => {

@@ -7,7 +7,7 @@ import { type Analysis, emptyAnalysis, fold } from '../analysis/analysis.js';
 import type { Selection } from '../analysis/selection.js';
 import type { RunEvent, RunRequest, TokensEvent } from '../engine/contract/events.js';
 import type { Engine } from '../engine/host/engine.js';
-import { toProblem } from '../errors.js';
+import { type Problem, toProblem } from '../errors.js';
 import { compact } from './compact.js';
 import { relocate, shift, stretch, type TextChange, type TextRange } from './ranges.js';
 import { type Source, toRange } from './source.js';
@@ -28,6 +28,9 @@ export interface ShownRun {
   readonly stale: boolean;
 }
 
+/** What a run is made of again. */
+export type KeptAnalysis = Pick<ShownRun, 'request' | 'source' | 'events' | 'range'>;
+
 export type AnalysesChange =
   /** Another run, or none: everything is to be read again. */
   | { readonly type: 'run' }
@@ -38,6 +41,8 @@ export type AnalysesChange =
 
 export class Analyses implements vscode.Disposable {
   run: ShownRun | undefined;
+  /** Why a run after the one that is shown gave nothing at all. */
+  trouble: Problem | undefined;
   selection: Selection = {};
 
   private readonly changes = new vscode.EventEmitter<AnalysesChange>();
@@ -45,6 +50,8 @@ export class Analyses implements vscode.Disposable {
   private readonly subscriptions: readonly vscode.Disposable[];
   private controller: AbortController | undefined;
   private count = 0;
+  /** The run before the one that is going on. */
+  private good: ShownRun | undefined;
   /** Edits since the run began, until its tokens are known. */
   private edits: TextChange[] = [];
 
@@ -63,10 +70,11 @@ export class Analyses implements vscode.Disposable {
 
   /**
    * Runs `request`, ending the run before it. Resolves with the state at the end, or undefined when another run or
-   * {@link clear} took its place.
+   * {@link clear} took its place. Where it fails with nothing to show, the good run before it is shown again.
    */
   async analyze(request: RunRequest, source: Source | undefined): Promise<Analysis | undefined> {
     this.stop();
+    if (this.run?.analysis.status === 'finished') this.good = this.run;
     const controller = new AbortController();
     const number = this.begin(request, source, controller);
     const current = () => this.run?.number === number;
@@ -78,7 +86,14 @@ export class Analyses implements vscode.Disposable {
     } catch (error) {
       if (current()) this.append({ type: 'failed', problem: toProblem(error) });
     }
-    return current() ? this.run?.analysis : undefined;
+    if (!current()) return undefined;
+    const analysis = this.run?.analysis;
+    const { good } = this;
+    this.good = undefined;
+    if (good && analysis?.status === 'failed' && analysis.layers.length === 0) {
+      this.restore(good, analysis.problem?.code === 'cancelled' ? undefined : analysis.problem);
+    }
+    return analysis;
   }
 
   /** Ends the current run, which keeps what it has; nothing where none is going on. */
@@ -90,13 +105,18 @@ export class Analyses implements vscode.Disposable {
   clear(): void {
     this.stop();
     this.controller = undefined;
+    this.good = undefined;
     this.show(undefined);
   }
 
-  /** Shows a run of an earlier session again. */
-  restore(run: Pick<ShownRun, 'request' | 'source' | 'events' | 'range'>): void {
-    const analysis = run.events.reduce(fold, emptyAnalysis);
-    this.show({ ...run, number: ++this.count, analysis, ranges: [], stale: false });
+  /**
+   * Shows an earlier run again.
+   *
+   * @param trouble of the run that was to take its place
+   */
+  restore({ request, source, events, range }: KeptAnalysis, trouble?: Problem): void {
+    const analysis = events.reduce(fold, emptyAnalysis);
+    this.show({ request, source, events, range, number: ++this.count, analysis, ranges: [], stale: false }, trouble);
     vscode.workspace.textDocuments.forEach((document) => {
       this.opened(document);
     });
@@ -133,8 +153,9 @@ export class Analyses implements vscode.Disposable {
     return number;
   }
 
-  private show(run: ShownRun | undefined): void {
+  private show(run: ShownRun | undefined, trouble?: Problem): void {
     this.run = run;
+    this.trouble = trouble;
     this.selection = {};
     this.changes.fire({ type: 'run' });
   }

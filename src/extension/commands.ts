@@ -1,27 +1,40 @@
 /** What a person can do, from the palette, menus, keys, the panel and links. */
 import * as vscode from 'vscode';
+import type { Tint } from '../analysis/tint.js';
 import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError } from '../errors.js';
+import type { FoundModel } from '../models/find.js';
 import type { Analyses, ShownRun } from './analyses.js';
 import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
+import type { Decorations } from './decorations.js';
 import { exportJson, exportPicture, exportTensors } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
+import { nextMark } from './marks.js';
 import type { Models } from './models.js';
 import type { Item } from './modelsView.js';
 import { type AnalysisCommand, analysisCommands, contributedId } from './names.js';
 import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
+import { prefixAsked } from './settings.js';
 import { chosenSource, documentSource, rangeSource, type Source } from './source.js';
+import type { Watch } from './watch.js';
 
 export interface Parts {
+  /** Where the extension is installed. */
+  readonly extension: vscode.Uri;
   readonly analyses: Analyses;
+  readonly decorations: Decorations;
   readonly models: Models;
   readonly settings: SettingsWatch;
   readonly panel: Panel;
   readonly reports: Reports;
+  readonly watch: Watch;
 }
+
+/** A model's file, or its line in the models view. */
+type ModelGiven = string | Extract<Item, { kind: 'model' }>;
 
 /** What a run is about: its prompt, where that is from, and which part of it is run. */
 type Subject = Pick<RunRequest, 'prompt' | 'window'> & {
@@ -31,25 +44,25 @@ type Subject = Pick<RunRequest, 'prompt' | 'window'> & {
 };
 
 /** Registers the commands of an analysis. */
-export function registerCommands({ analyses, models, settings, panel, reports }: Parts): vscode.Disposable {
+export function registerCommands({
+  extension,
+  analyses,
+  decorations,
+  models,
+  settings,
+  panel,
+  reports,
+  watch,
+}: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
     const { prompt, window, source, chosen } = subject;
-    const { bos, attention, memory, threads } = await settings.settled();
-    const { file } = await models.chosen();
+    const { bos, attention, memory, threads } = settings.current;
+    const { file } = ('image' in prompt ? models.forPictures : undefined) ?? (await models.chosen());
     const stream = chosen?.model === file ? chosen.stream : undefined;
     panel.show();
     const analysis = await analyses.analyze(
-      {
-        model: file,
-        stream,
-        prompt,
-        window,
-        bos: bos === 'auto' ? undefined : bos === 'on',
-        attention,
-        memory,
-        threads,
-      },
+      { model: file, stream, prompt, window, bos: prefixAsked(bos), attention, memory, threads },
       source,
     );
     const problem = analysis?.problem;
@@ -62,7 +75,7 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
       const tokenAxis = await chooseAxis(problem.axes);
       if (tokenAxis !== undefined) await run({ ...subject, prompt: { ...prompt, tokenAxis } });
     } else if (problem) {
-      reports.problem(problem);
+      reports.failed(problem, panel.visible);
     }
   };
 
@@ -85,10 +98,13 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     return { prompt: { text: now.text }, window: request.window, source: now, chosen: { model, stream } };
   };
 
-  /** Asks for another model where the chosen one takes no pictures; false when there is none in the end. */
+  /** Asks for another model where none that is chosen takes pictures; false when there is none in the end. */
   const haveVisionModel = async (): Promise<boolean> => {
-    const chosen = await models.chosen().catch(() => undefined);
-    if (chosen && (await takesPictures(analyses.engine, chosen.file))) return true;
+    for (const chosen of [models.forPictures, await models.chosen().catch(() => undefined)]) {
+      if (!chosen || !(await takesPictures(analyses.engine, chosen.file))) continue;
+      models.forPictures = chosen;
+      return true;
+    }
     const options = { location: vscode.ProgressLocation.Window, title: vscode.l10n.t('Looking for vision models') };
     const found = await vscode.window.withProgress(options, async () => {
       const all = await models.all();
@@ -106,8 +122,52 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
     const picked = await chooseModel(found, undefined);
     if (picked === 'settings')
       await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
-    else if (picked) await models.choose(picked);
+    else models.forPictures = picked;
     return typeof picked === 'object';
+  };
+
+  /** What a menu or a program means. */
+  const listedModel = async (given: ModelGiven) => {
+    const path = typeof given === 'object' ? given.model.file : given;
+    const found = (await models.list()).find(({ file }) => file === path);
+    if (found) return found;
+    const message = vscode.l10n.t('{0} is not among the models found; name it in sinkscope.models.', path);
+    throw new SinkscopeError({ code: 'file', file: path, message });
+  };
+
+  /** What is shown, with what has just been chosen. */
+  const again = async (): Promise<void> => {
+    if (analyses.run) await run(await subjectAgain(analyses.run));
+  };
+
+  /** Of a picture that is shown, this is the model for pictures. */
+  const take = (model: FoundModel): void => {
+    if (analyses.run && 'image' in analyses.run.request.prompt) models.forPictures = model;
+    else models.choose(model);
+  };
+
+  const chosenToRun = async (model: FoundModel): Promise<void> => {
+    take(model);
+    await again();
+  };
+
+  /** Puts the cursor on another marked token, where the hover says, to screen readers too, what it is. */
+  const goToMark = async (back: boolean): Promise<void> => {
+    const editor = vscode.window.activeTextEditor;
+    const marks = editor && decorations.marks(editor.document);
+    const place = marks && nextMark(marks, editor.document.offsetAt(editor.selection.active), back);
+    if (!editor || place === undefined) {
+      throw new SinkscopeError({
+        code: 'input',
+        message: vscode.l10n.t('No token is marked here; analyze this document first.'),
+      });
+    }
+    const at = editor.document.positionAt(place);
+    editor.selection = new vscode.Selection(at, at);
+    editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
+    const token = analyses.tokenAt(editor.document.uri, place);
+    if (token !== undefined) analyses.select({ ...analyses.selection, token }, 'editor');
+    await vscode.commands.executeCommand('editor.action.showHover');
   };
 
   const shown = (): ShownRun => {
@@ -132,6 +192,13 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
       const subject = await subjectAgain(shown());
       const { model } = shown().request;
       await run(typeof stream === 'string' ? { ...subject, chosen: { model, stream } } : subject);
+    },
+    async analyzeSample() {
+      const text = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(extension, 'media', 'sample.md'));
+      const content = Buffer.from(text).toString();
+      const document = await vscode.workspace.openTextDocument({ language: 'markdown', content });
+      await vscode.window.showTextDocument(document, vscode.ViewColumn.One);
+      await analyzeText(documentSource(document));
     },
     async analyzeIds(given?: readonly number[]) {
       const ids = given ?? (await enterIds());
@@ -158,24 +225,32 @@ export function registerCommands({ analyses, models, settings, panel, reports }:
       panel.show();
       analyses.select({ ...analyses.selection, token }, 'view');
     },
+    nextMark: () => goToMark(false),
+    previousMark: () => goToMark(true),
     /** Of a file (panel), of an item (models view), or of what the user picks. */
-    async chooseModel(given?: string | Extract<Item, { kind: 'model' }>) {
-      const listed = await models.list();
-      const path = typeof given === 'object' ? given.model.file : given;
+    async chooseModel(given?: ModelGiven) {
       const picked =
-        path === undefined
-          ? await chooseModel(listed, await models.chosen().catch(() => undefined))
-          : listed.find(({ file }) => file === path);
-      if (path !== undefined && !picked) {
-        const message = vscode.l10n.t('{0} is not among the models found; name it in sinkscope.models.', path);
-        throw new SinkscopeError({ code: 'file', file: path, message });
-      }
+        given === undefined
+          ? await chooseModel(await models.list(), await models.chosen().catch(() => undefined))
+          : await listedModel(given);
       if (picked === 'settings')
         await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
-      else if (picked) await models.choose(picked);
+      else if (picked) await chosenToRun(picked);
     },
-    chooseBos: (bos: 'auto' | 'on' | 'off') => settings.update('bos', bos),
+    async chooseBos(bos: 'auto' | 'on' | 'off') {
+      settings.choose({ bos });
+      await again();
+    },
+    chooseTint: (tint: Tint) => settings.choose({ tint }),
     refreshModels: () => models.refresh(),
+    /** Of a file (programs), of an item (models view), or of the chosen one; it is chosen from then on. */
+    async watchModel(given?: ModelGiven) {
+      const model = given === undefined ? await models.chosen() : await listedModel(given);
+      watch.start(model);
+      take(model);
+      panel.show();
+    },
+    unwatchModel: () => watch.end(),
     showLog: () => reports.log.show(true),
     openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
     async exportJson(to?: vscode.Uri) {

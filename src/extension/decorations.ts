@@ -34,7 +34,8 @@ export class Decorations implements vscode.Disposable {
   marks(document: vscode.TextDocument): Marks | undefined {
     const { run, selection } = this.analyses;
     if (!run || !this.analyses.shows(document.uri)) return undefined;
-    return placeMarks(run.analysis, run.ranges, this.settings.current.thresholds, selection);
+    const { thresholds, tint } = this.settings.current;
+    return placeMarks(run.analysis, run.ranges, thresholds, tint, selection);
   }
 
   dispose(): void {

@@ -115,6 +115,11 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
           const part = presentation.parts[action.part];
           return part && saved(await exportText(`${experiment}-${action.part + 1}`, 'csv', csvOf(part)));
         }
+        case 'copy-text': {
+          const part = resultOf(action.run).presentation.parts[action.part];
+          if (part?.kind === 'text') await vscode.env.clipboard.writeText(part.paragraphs.join('\n'));
+          return;
+        }
       }
     },
   };
@@ -128,15 +133,18 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
 
 /** While an experiment runs: how far it is, in the status bar; a click stops it. */
 function registerProgress(experiments: Experiments): vscode.Disposable {
-  const item = statusItem('sinkscope.experiment', {
-    name: vscode.l10n.t('Sinkscope Experiment'),
-    tooltip: vscode.l10n.t('Stop the experiment'),
-    command: contributedId('stopExperiment'),
-  });
+  const item = statusItem('sinkscope.experiment', vscode.l10n.t('Sinkscope Experiment'));
   const update = () => {
     void vscode.commands.executeCommand('setContext', contributedId('experimenting'), experiments.running);
     const run = experiments.runs.find(({ status }) => status === 'running');
-    item.show(run && `${run.title}${run.progress ? `: ${run.progress.text}` : ''}`);
+    item.show(
+      run && {
+        icon: 'loading~spin',
+        text: `${run.title}${run.progress ? `: ${run.progress.text}` : ''}`,
+        tooltip: vscode.l10n.t('Stop the experiment'),
+        command: contributedId('stopExperiment'),
+      },
+    );
   };
   return vscode.Disposable.from(item, experiments.onDidChange(update));
 }

@@ -13,6 +13,7 @@ import type { ExperimentRun } from '../protocol.js';
 import { visible } from '../visible.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Models } from './models.js';
+import { prefixAsked } from './settings.js';
 
 /** A run with what programs get of it: what the command line prints, and saves. Views are not sent that. */
 export interface KeptRun extends ExperimentRun {
@@ -67,10 +68,10 @@ export class Experiments implements vscode.Disposable {
     const engine = new Engine(this.child);
     let end: Partial<KeptRun>;
     try {
-      const { bos, memory, threads, thresholds } = await this.settings.settled();
+      const { bos, memory, threads, thresholds } = this.settings.current;
       const setup: Setup = {
         engine,
-        bos: bos === 'auto' ? undefined : bos === 'on',
+        bos: prefixAsked(bos),
         // What does not fit of a prompt is left out, which the result says.
         part: 'first',
         memory,
@@ -82,11 +83,16 @@ export class Experiments implements vscode.Disposable {
       const steps = run(setup, { ...(await given()), ...model?.values }, signal);
       let step = await steps.next();
       for (; !step.done; step = await steps.next()) {
-        const { done, of, underWay = 0, presentation = now.presentation, json = now.json } = step.value;
-        become({ progress: { done: done + underWay, of, text: progressInWords(step.value) }, presentation, json });
+        const { done, of, underWay = 0, presentation = now.presentation, json = now.json, file } = step.value;
+        become({
+          progress: { done: done + underWay, of, text: progressInWords(step.value) },
+          presentation,
+          json,
+          ...filed(file),
+        });
       }
       const { presentation, json, file } = step.value;
-      end = { status: 'finished', presentation, json, ...(file && { file, hasFile: true }) };
+      end = { status: 'finished', presentation, json, ...filed(file) };
       this.log.info(visible(`${title}: ${presentation.sentence}`));
     } catch (error) {
       const problem = toProblem(error);
@@ -144,6 +150,9 @@ export class Experiments implements vscode.Disposable {
     this.changes.fire({ type: 'run', run });
   }
 }
+
+/** What an experiment would save by now. */
+const filed = (file: object | undefined): Partial<KeptRun> => (file ? { file, hasFile: true } : {});
 
 /** The experiment called `id`. */
 export function experimentOf(id: string): Experiment | undefined {

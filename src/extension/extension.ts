@@ -4,10 +4,11 @@
  */
 import { join } from 'node:path';
 import * as vscode from 'vscode';
+import { presentMoved } from '../analysis/moved.js';
 import { Engine } from '../engine/host/engine.js';
 import type { ViewState } from '../protocol.js';
 import { visible } from '../visible.js';
-import { Analyses } from './analyses.js';
+import { Analyses, type ShownRun } from './analyses.js';
 import { registerCommands } from './commands.js';
 import { SettingsWatch } from './configuration.js';
 import { registerCursor } from './cursor.js';
@@ -19,10 +20,12 @@ import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel, registerSideView } from './panel.js';
 import { Reports } from './reports.js';
+import { prefixAsked, type Settings } from './settings.js';
 import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
 import { Texts } from './texts.js';
+import { Watch } from './watch.js';
 import type { Host } from './webview.js';
 
 /** What `activate` gives to tests and to other extensions. */
@@ -32,6 +35,7 @@ export interface Api {
   readonly experiments: Experiments;
   readonly texts: Texts;
   readonly models: Models;
+  readonly watch: Watch;
   readonly viewState: Host['viewState'];
   /** Resolves when run and experiments of an earlier session are shown again, or known not to exist. */
   readonly restored: Promise<void>;
@@ -40,28 +44,53 @@ export interface Api {
 export function activate(context: vscode.ExtensionContext): Api {
   const log = vscode.window.createOutputChannel('Sinkscope', { log: true });
   const reports = new Reports(log);
-  const settings = new SettingsWatch((problem) => reports.setting(problem));
+  const settings = new SettingsWatch(
+    vscode.workspace.workspaceFolders ? context.workspaceState : context.globalState,
+    (problem) => reports.setting(problem),
+  );
   const child = join(context.extensionPath, 'dist', 'engine.js');
   const engine = new Engine(child);
   const models = new Models(join(context.extensionPath, 'media', 'models'), settings);
   const analyses = new Analyses(engine);
   const experiments = new Experiments(child, models, settings, log);
   const texts = new Texts(analyses);
+  const watch = new Watch(analyses, models, {
+    memory: context.workspaceState,
+    busy: () => experiments.running,
+    tell: (problem) => reports.failed(problem, panel.visible),
+  });
   const view = new vscode.EventEmitter<void>();
 
   const viewState = async (): Promise<ViewState> => {
     const { run } = analyses;
     const about = run && (run.source ?? fileSource(run.request.prompt));
-    const [list, chosen] = await Promise.all([models.list(), models.chosen().catch(() => undefined)]);
+    const [list, forTexts] = await Promise.all([models.list(), models.chosen().catch(() => undefined)]);
+    const chosen = (run && 'image' in run.request.prompt ? models.forPictures : undefined) ?? forTexts;
+    const { bos, tint, thresholds } = settings.current;
     return {
       document: about?.uri && vscode.workspace.asRelativePath(about.uri, false),
       scope: run && about && scopeInWords(about.scope, run.analysis.tokens),
       models: list.map(({ file, name, origin }) => ({ file, name, origin })),
       model: chosen?.file,
-      bos: settings.current.bos,
-      thresholds: settings.current.thresholds,
-      stale: run?.stale ?? false,
+      bos,
+      tint,
+      thresholds,
+      stale: run && staleness(run, chosen?.file, bos),
+      trouble: analyses.trouble,
+      watched: watchedState(),
     };
+  };
+  const watchedState = (): ViewState['watched'] => {
+    if (!watch.watched) return undefined;
+    const { model, problem, runs } = watch.watched;
+    // Beside the run that it is about, and no other: one that is shown again has the same events.
+    const moved =
+      runs && runs.after.events === analyses.run?.events
+        ? presentMoved(runs.before.analysis, runs.after.analysis, settings.current.thresholds)
+        : undefined;
+    // What is told of the run itself is told once.
+    const told = [analyses.trouble, analyses.run?.analysis.problem].some((one) => one?.message === problem?.message);
+    return { name: model.name, problem: told ? undefined : problem?.message, moved };
   };
   const host: Host = {
     extension: context.extensionUri,
@@ -80,6 +109,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     restore(store, analyses),
     store.loadExperiments().then((runs) => experiments.restore(runs)),
   ]).then(() => undefined);
+  restored.then(() => watch.restore()).catch((error) => log.warn(error));
   const keep = async () => {
     if (analyses.run) await store.save(analyses.run);
     else await store.forget();
@@ -97,22 +127,33 @@ export function activate(context: vscode.ExtensionContext): Api {
     view,
     panel,
     decorations,
-    registerCommands({ analyses, models, settings, panel, reports }),
+    watch,
+    registerCommands({
+      extension: context.extensionUri,
+      analyses,
+      decorations,
+      models,
+      settings,
+      panel,
+      reports,
+      watch,
+    }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
     registerHover(analyses, settings),
-    registerModelsView(models, engine),
+    registerModelsView(models, watch, engine),
     registerSideView(host),
-    registerStatus(analyses),
+    registerStatus({ analyses, models, settings }),
     experiments.onDidChange((change) => {
       if (change.type === 'run' && change.run.status === 'running') return;
       store.saveExperiments(experiments.runs).catch((error) => log.warn(error));
     }),
     settings.onDidChange(() => view.fire()),
     models.onDidChange(() => view.fire()),
+    watch.onDidChange(() => view.fire()),
     analyses.onDidChange((change) => {
       const { run } = analyses;
-      const now = `${run?.number} ${run?.stale} ${run?.analysis.tokens !== undefined}`;
+      const now = `${run?.number} ${run?.stale} ${run?.analysis.tokens !== undefined} ${run?.analysis.status}`;
       if (now !== shown) view.fire();
       shown = now;
       const finished = change.type === 'event' && change.event.type === 'finished';
@@ -121,7 +162,18 @@ export function activate(context: vscode.ExtensionContext): Api {
       if (finished || (change.type === 'run' && !run)) keep().catch((error) => log.warn(error));
     }),
   );
-  return { analyses, decorations, experiments, texts, models, viewState, restored };
+  return { analyses, decorations, experiments, texts, models, watch, viewState, restored };
+}
+
+/** What has changed since a run that is over, so that one made now would give something else. */
+function staleness(
+  { stale, request, analysis: { status } }: ShownRun,
+  model: string | undefined,
+  bos: Settings['bos'],
+): ViewState['stale'] {
+  if (status === 'running') return undefined;
+  if (request.model !== model || request.bos !== prefixAsked(bos)) return 'choice';
+  return stale ? 'text' : undefined;
 }
 
 /** Shows the last run again, unless another one began meanwhile. */

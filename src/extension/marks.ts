@@ -1,17 +1,11 @@
 /** Which tokens are marked, how, and where in the document. Pure; `decorations.ts` paints it. */
 import type { Analysis } from '../analysis/analysis.js';
 import { tokenLabel } from '../analysis/label.js';
-import { type Kind, massiveActivations, ratio } from '../analysis/massive.js';
+import { type Kind, massiveActivations } from '../analysis/massive.js';
 import { sinks } from '../analysis/sinks.js';
 import type { Thresholds } from '../analysis/thresholds.js';
-import { greatest } from '../statistics/numbers.js';
+import { type Tint, tintLevel, tintLevels, tokenMultiples } from '../analysis/tint.js';
 import type { TextRange } from './ranges.js';
-
-/**
- * A token is tinted by its largest |h| as a multiple of the layer's median: level i (1-based) from `tintSteps[i - 1]`
- * on. Most steps are where ordinary tokens lie; the last two are the usual marks for large and massive.
- */
-export const tintSteps = [5, 10, 15, 20, 25, 30, 100, 1000] as const;
 
 export interface Marks {
   /** By level; neighbours of one level are one range. */
@@ -33,7 +27,7 @@ export interface Prefix extends TokenMark {
 
 /** What is to be seen of one token, wherever it is. */
 export interface TokenMark {
-  /** 1 … 8, see {@link tintSteps}; 0 for none. */
+  /** Of its tint, 1 … 8; 0 for none. */
   readonly level: number;
   readonly kind: Kind | undefined;
   readonly sink: boolean;
@@ -45,27 +39,17 @@ export function signs({ kind, sink }: Partial<TokenMark>): string {
 }
 
 /** The mark of every token, over all layers that have arrived, or with the tint of one layer. */
-export function tokenMarks(analysis: Analysis, thresholds: Thresholds, layer?: number): TokenMark[] {
+export function tokenMarks(analysis: Analysis, thresholds: Thresholds, tint: Tint, layer?: number): TokenMark[] {
   const kinds = new Map<number, Kind>();
   for (const { token, kind } of massiveActivations(analysis, thresholds)) {
     if (kinds.get(token) !== 'massive') kinds.set(token, kind);
   }
   const sinkTokens = new Set(sinks(analysis, thresholds).sinks.map(({ token }) => token));
-  const layers = layer !== undefined && analysis.layers[layer] ? [analysis.layers[layer]] : analysis.layers;
-  return (analysis.tokens?.tokens ?? []).map((_, token) => ({
-    level: tintLevel(
-      greatest(
-        layers.map((state) => ratio(state.tokenMax[token] ?? 0, state)),
-        0,
-      ),
-    ),
+  return tokenMultiples(analysis, layer).map((multiple, token) => ({
+    level: tintLevel(multiple, tint, thresholds),
     kind: kinds.get(token),
     sink: sinkTokens.has(token),
   }));
-}
-
-function tintLevel(ratio: number): number {
-  return tintSteps.findLastIndex((step) => ratio >= step) + 1;
 }
 
 /**
@@ -78,20 +62,31 @@ export function placeMarks(
   analysis: Analysis,
   ranges: readonly (TextRange | undefined)[],
   thresholds: Thresholds,
+  tint: Tint,
   selection: { readonly token?: number; readonly layer?: number },
 ): Marks {
-  const marks = tokenMarks(analysis, thresholds, selection.layer);
+  const marks = tokenMarks(analysis, thresholds, tint, selection.layer);
   const placed = mergeSameRange(marks, ranges);
   const where = (test: (mark: TokenMark) => boolean) =>
     placed.filter(({ mark }) => test(mark)).map(({ range }) => range);
   return {
-    tints: tintSteps.map((_, i) => joined(where(({ level }) => level === i + 1))),
+    tints: Array.from({ length: tintLevels }, (_, i) => joined(where(({ level }) => level === i + 1))),
     massive: where(({ kind }) => kind === 'massive'),
     large: where(({ kind }) => kind === 'large'),
     sinks: where(({ sink }) => sink),
     selected: selection.token === undefined ? undefined : ranges[selection.token],
     prefix: prefixMark(analysis, marks, ranges, selection.token),
   };
+}
+
+/** The offset of the next marked token behind (or before) `offset`, from the other end where there is none. */
+export function nextMark({ massive, large, sinks, prefix }: Marks, offset: number, back: boolean): number | undefined {
+  const starts = [...massive, ...large, ...sinks].map(({ start }) => start);
+  if (prefix?.kind || prefix?.sink) starts.push(prefix.at);
+  const places = [...new Set(starts)].sort((a, b) => a - b);
+  return back
+    ? (places.findLast((place) => place < offset) ?? places.at(-1))
+    : (places.find((place) => place > offset) ?? places[0]);
 }
 
 /** A character of several bytes can be several tokens: one mark, with all that they have. */

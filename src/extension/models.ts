@@ -15,6 +15,8 @@ export class Models implements vscode.Disposable {
   /** In the workspace, which may be large: searched while everything else goes on. */
   private far: Found = { models: [], left: [] };
   private search: Promise<void> | undefined;
+  /** What pictures are run with; undefined until that is known. Texts keep the model that they have. */
+  forPictures: FoundModel | undefined;
 
   constructor(
     private readonly bundled: string,
@@ -58,7 +60,7 @@ export class Models implements vscode.Disposable {
     this.changes.fire();
   }
 
-  /** The model that the setting names. Throws a `SinkscopeError` where there is none. */
+  /** The model that the choice or the setting names. Throws a `SinkscopeError` where there is none. */
   async chosen(): Promise<FoundModel> {
     const { model } = this.settings.current;
     const { models } = await this.findNear();
@@ -75,9 +77,9 @@ export class Models implements vscode.Disposable {
     });
   }
 
-  /** Makes `model` the chosen one: for this workspace, or for the user where no trusted folder is open. */
-  async choose({ origin, name, file }: FoundModel): Promise<void> {
-    await this.settings.update('model', origin === 'bundled' ? name : file);
+  /** Makes `model` the chosen one. */
+  choose({ origin, name, file }: FoundModel): void {
+    this.settings.choose({ model: origin === 'bundled' ? name : file });
   }
 
   dispose(): void {

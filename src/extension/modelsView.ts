@@ -9,11 +9,17 @@ import type { FoundModel, Origin } from '../models/find.js';
 import type { Models } from './models.js';
 import { contributedId } from './names.js';
 import { treeItem } from './surfaces.js';
+import type { Watch, Watched } from './watch.js';
 import { bytesInWords, originInWords } from './words.js';
 
 export type Item =
   | { readonly kind: 'origin'; readonly origin: Origin; readonly models: readonly FoundModel[] }
-  | { readonly kind: 'model'; readonly model: FoundModel; readonly chosen: boolean }
+  | {
+      readonly kind: 'model';
+      readonly model: FoundModel;
+      readonly chosen: boolean;
+      readonly watched?: Watched | undefined;
+    }
   | { readonly kind: 'fact'; readonly fact: Fact }
   /** That something was left out of the list. */
   | { readonly kind: 'left'; readonly text: string };
@@ -24,7 +30,7 @@ interface Fact {
   readonly icon: string;
 }
 
-export function registerModelsView(models: Models, engine: Engine): vscode.Disposable {
+export function registerModelsView(models: Models, watch: Watch, engine: Engine): vscode.Disposable {
   const changes = new vscode.EventEmitter<undefined>();
   const provider: vscode.TreeDataProvider<Item> = {
     onDidChangeTreeData: changes.event,
@@ -33,7 +39,10 @@ export function registerModelsView(models: Models, engine: Engine): vscode.Dispo
       if (item?.kind === 'model') return factsOf(engine, item.model);
       if (item?.kind === 'fact' || item?.kind === 'left') return [];
       const chosen = await models.chosen().catch(() => undefined);
-      const asItem = (model: FoundModel): Item => ({ kind: 'model', model, chosen: model.file === chosen?.file });
+      const asItem = (model: FoundModel): Item => {
+        const watched = watch.watched?.model.file === model.file ? watch.watched : undefined;
+        return { kind: 'model', model, chosen: model.file === chosen?.file, watched };
+      };
       if (item) return item.models.map(asItem);
       const found = await models.list();
       const origins = new Set(found.map(({ origin }) => origin));
@@ -47,6 +56,7 @@ export function registerModelsView(models: Models, engine: Engine): vscode.Dispo
     changes,
     vscode.window.registerTreeDataProvider(contributedId('models'), provider),
     models.onDidChange(() => changes.fire(undefined)),
+    watch.onDidChange(() => changes.fire(undefined)),
   );
 }
 
@@ -69,16 +79,20 @@ function lineOf(item: Item): vscode.TreeItem {
   }
 }
 
-function modelLine({ model, chosen }: { model: FoundModel; chosen: boolean }): vscode.TreeItem {
-  const size = bytesInWords(model.bytes);
-  const description = chosen ? vscode.l10n.t('{0}, chosen', size) : size;
+function modelLine({ model, chosen, watched }: Extract<Item, { kind: 'model' }>): vscode.TreeItem {
+  const description = [
+    bytesInWords(model.bytes),
+    ...(chosen ? [vscode.l10n.t('chosen')] : []),
+    ...(watched ? [watched.problem ? vscode.l10n.t('watched, cannot be run') : vscode.l10n.t('watched')] : []),
+  ].join(', ');
+  const kind = chosen ? 'chosen' : 'model';
   return treeItem(model.name, 'Collapsed', {
-    icon: chosen ? 'pass-filled' : 'circle-large-outline',
+    icon: watched ? 'eye' : chosen ? 'pass-filled' : 'circle-large-outline',
     description,
-    tooltip: model.file,
+    tooltip: watched?.problem ? `${model.file}\n${watched.problem.message}` : model.file,
     spoken: `${model.name}, ${description}`,
     id: model.file,
-    kind: chosen ? 'chosen' : 'model',
+    kind: watched ? `watched-${kind}` : kind,
   });
 }
 

@@ -4,6 +4,7 @@
 export const analysisCommands = [
   'analyze',
   'analyzeAgain',
+  'analyzeSample',
   'analyzeIds',
   'analyzeImage',
   'analyzeFeeds',
@@ -11,9 +12,14 @@ export const analysisCommands = [
   'clear',
   'showPanel',
   'showToken',
+  'nextMark',
+  'previousMark',
   'chooseModel',
   'chooseBos',
+  'chooseTint',
   'refreshModels',
+  'watchModel',
+  'unwatchModel',
   'showLog',
   'openSettings',
   'exportJson',
@@ -24,14 +30,14 @@ export const analysisCommands = [
 /** Commands of experiments, beside the one that the catalogue has for each. */
 export const experimentCommands = ['stopExperiment', 'experimentAction'] as const;
 
-/** Backgrounds of tokens, a colour for each of `tintSteps`. */
+/** Backgrounds of tokens, a colour for each level. */
 export const tintColors = ['tint1', 'tint2', 'tint3', 'tint4', 'tint5', 'tint6', 'tint7', 'tint8'] as const;
 
 /** Colours of marks. */
 export const colorNames = [...tintColors, 'massive', 'large', 'sink', 'selected'] as const;
 
 /** What menus ask for. */
-export const contextNames = ['running', 'hasResult', 'experimenting'] as const;
+export const contextNames = ['running', 'hasResult', 'experimenting', 'watching'] as const;
 
 export const viewNames = ['side', 'models'] as const;
 

@@ -1,41 +1,40 @@
 import * as vscode from 'vscode';
-import type { Problem, ProblemCode } from '../errors.js';
+import { type Remedy, remediesFor } from '../analysis/remedies.js';
+import type { Problem } from '../errors.js';
 import { visible } from '../visible.js';
 import { contributedId } from './names.js';
 import { notify } from './surfaces.js';
 
-/** Problems another model may not have. */
-const ofTheModel: ReadonlySet<ProblemCode> = new Set([
-  'file',
-  'external-data',
-  'graph',
-  'not-a-transformer',
-  'tokenizer',
-  'runtime',
-]);
+const titles: Readonly<Record<Remedy, () => string>> = {
+  chooseModel: () => vscode.l10n.t('Choose Model…'),
+  analyzeIds: () => vscode.l10n.t('Enter Token Ids…'),
+  showLog: () => vscode.l10n.t('Show Log'),
+};
 
 /** Tells the user, once and with what can be done; details go to the log. */
 export class Reports {
   constructor(readonly log: vscode.LogOutputChannel) {}
 
+  /** A run's failure, which the panel tells with all that can be done: only where that is not to be seen is it told again. */
+  failed(problem: Problem, seen: boolean): void {
+    if (seen) this.keep(problem);
+    else this.problem(problem);
+  }
+
   /** A failure in a notification; nothing for what the user cancelled. */
   problem(problem: Problem): void {
     if (problem.code === 'cancelled') return;
-    const { code, message, file, detail } = problem;
+    this.keep(problem);
+    const { code, message } = problem;
+    const actions = remediesFor(problem).map((name) => ({ title: titles[name](), command: contributedId(name) }));
+    notify(code === 'input' ? 'warning' : 'error', message, ...actions);
+  }
+
+  /** What happened, with its details, in the log. */
+  private keep({ code, message, file, detail }: Problem): void {
     // The detail is of several lines: a stack, what ONNX Runtime said.
     const lines = [`${code}: ${message}`, file, ...(detail?.split('\n') ?? [])];
     this.log.error(lines.flatMap((line) => (line === undefined ? [] : [visible(line)])).join('\n'));
-    const actions = [
-      ...(ofTheModel.has(code)
-        ? [{ title: vscode.l10n.t('Choose Model…'), command: contributedId('chooseModel') }]
-        : []),
-      ...(code === 'tokenizer'
-        ? [{ title: vscode.l10n.t('Enter Token Ids…'), command: contributedId('analyzeIds') }]
-        : []),
-      { title: vscode.l10n.t('Show Log'), command: contributedId('showLog') },
-    ];
-    if (code === 'input') notify('warning', message);
-    else notify('error', message, ...actions);
   }
 
   /** Something of the settings that was put right. */

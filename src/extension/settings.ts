@@ -1,6 +1,7 @@
 /** The user's settings as one checked value. Defaults are those of the manifest (a test compares them). */
 import * as v from 'valibot';
 import { defaultThresholds, type Thresholds } from '../analysis/thresholds.js';
+import { type Tint, tintChoices } from '../analysis/tint.js';
 import { defaultBudget } from '../engine/host/budget.js';
 
 export interface Settings {
@@ -10,12 +11,16 @@ export interface Settings {
   readonly models: readonly string[];
   readonly bos: 'auto' | 'on' | 'off';
   readonly attention: boolean;
+  readonly tint: Tint;
   readonly thresholds: Thresholds;
   /** In bytes. */
   readonly memory: number;
   /** 0: as ONNX Runtime chooses. */
   readonly threads: number;
 }
+
+/** Whether a prefix token is asked for; undefined: as the model's tokenizer does it. */
+export const prefixAsked = (bos: Settings['bos']) => (bos === 'auto' ? undefined : bos === 'on');
 
 const from = (least: number, what = `a number from ${least} on`) =>
   v.pipe(v.number(what), v.finite(what), v.minValue(least, what));
@@ -43,6 +48,7 @@ export function parseSettings(read: (key: string) => unknown): { settings: Setti
     models: value('models', v.array(v.string('a list of paths'), 'a list of paths'), []),
     bos: value('bos', v.picklist(['auto', 'on', 'off'], '"auto", "on" or "off"'), 'auto'),
     attention: value('attention', v.boolean('true or false'), true),
+    tint: value('tint', v.picklist(tintChoices, '"large", "all" or "off"'), 'large'),
     thresholds: {
       absolute: threshold('absolute', from(0)),
       ratio: threshold('ratio', from(1)),

@@ -5,7 +5,7 @@ import * as vscode from 'vscode';
 import { runEvent, runRequest } from '../engine/contract/events.js';
 import { experimentRun } from '../protocol.js';
 import type { Sent } from '../schemas.js';
-import type { ShownRun } from './analyses.js';
+import type { KeptAnalysis } from './analyses.js';
 import { compact } from './compact.js';
 import type { KeptRun } from './experiments.js';
 
@@ -49,7 +49,7 @@ export class Store {
     this.experiments = vscode.Uri.joinPath(folder, 'experiments');
   }
 
-  async save({ source, range, request, events }: ShownRun): Promise<void> {
+  async save({ source, range, request, events }: KeptAnalysis): Promise<void> {
     const kept: Stored = {
       version,
       source: source && { uri: source.uri.toString(), scope: source.scope, text: source.text },
@@ -61,7 +61,7 @@ export class Store {
   }
 
   /** The run kept, or undefined where there is none or it has another version's form. */
-  async load(): Promise<Pick<ShownRun, 'request' | 'source' | 'events' | 'range'> | undefined> {
+  async load(): Promise<KeptAnalysis | undefined> {
     try {
       const { source, ...run } = v.parse(stored, deserialize(await vscode.workspace.fs.readFile(this.file)));
       return {

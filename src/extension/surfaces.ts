@@ -71,21 +71,29 @@ const inPlain = ({ title, placeHolder, ...options }: vscode.QuickPickOptions): v
   placeHolder: placeHolder && plain(placeHolder),
 });
 
-/** What is going on, in the status bar; a click does something about it. */
-export interface StatusItem extends vscode.Disposable {
-  /** Undefined: nothing is going on. */
-  show(text: string | undefined): void;
+/** What a status bar item says, and what a click on it does. */
+export interface Status {
+  /** Of VS Code's icons. */
+  readonly icon: string;
+  readonly text: string;
+  readonly tooltip: string;
+  readonly command: string;
 }
 
-export function statusItem(id: string, about: { name: string; tooltip: string; command: string }): StatusItem {
+export interface StatusItem extends vscode.Disposable {
+  /** Undefined: there is nothing to say. */
+  show(status: Status | undefined): void;
+}
+
+export function statusItem(id: string, name: string): StatusItem {
   const item = vscode.window.createStatusBarItem(id, vscode.StatusBarAlignment.Left);
-  item.name = about.name;
-  item.tooltip = about.tooltip;
-  item.command = about.command;
+  item.name = name;
   return {
-    show(text) {
-      if (text === undefined) return item.hide();
-      item.text = `$(loading~spin) ${plain(text)}`;
+    show(status) {
+      if (status === undefined) return item.hide();
+      item.text = `$(${status.icon}) ${plain(status.text)}`;
+      item.tooltip = plain(status.tooltip);
+      item.command = status.command;
       item.show();
     },
     dispose: () => item.dispose(),

@@ -90,10 +90,18 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
       case 'analyze-again':
         await choosing;
         return vscode.commands.executeCommand(contributedId('analyzeAgain'), message.stream);
+      case 'unwatch':
+        return vscode.commands.executeCommand(contributedId('unwatchModel'));
       case 'choose-model':
         return choose(contributedId('chooseModel'), message.file);
       case 'choose-bos':
         return choose(contributedId('chooseBos'), message.bos);
+      case 'choose-tint':
+        return choose(contributedId('chooseTint'), message.tint);
+      case 'try-sample':
+        return vscode.commands.executeCommand(contributedId('analyzeSample'));
+      case 'remedy':
+        return vscode.commands.executeCommand(contributedId(message.name));
       case 'open-settings':
         return vscode.commands.executeCommand(contributedId('openSettings'));
       case 'save':

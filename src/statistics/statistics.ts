@@ -58,6 +58,24 @@ export interface CrossStatistics {
   readonly alpha: Float32Array;
 }
 
+/** Which experts of one block's mixture the tokens were sent to; of each token the one of the largest weight first. */
+export interface RoutingStatistics {
+  readonly tokens: number;
+  /** E. */
+  readonly experts: number;
+  /** k: to how many each token was sent. */
+  readonly chosen: number;
+  /** Which, counted from 0, [T, k]. */
+  readonly indices: Int32Array;
+  /** What multiplied their outputs, or, where `multiplies` says so, what they read, [T, k]. */
+  readonly weights: Float32Array;
+  readonly multiplies: 'outputs' | 'inputs';
+  /** The router's probabilities of all experts, [T, E]: of a softmax, or each of a sigmoid; undefined where it makes none. */
+  readonly scores: { readonly kind: 'softmax' | 'sigmoid'; readonly values: Float32Array } | undefined;
+  /** Largest |a| of the intermediate state of each chosen expert, [T, k]; undefined where it cannot be had. */
+  readonly largest: Float32Array | undefined;
+}
+
 /** Relative errors of int8 quantisation, by what shares a scale. */
 export interface Int8Error {
   readonly tensor: number;

@@ -17,6 +17,7 @@ const nothing = async () => {};
 const saver: Saver = {
   rows: nothing,
   pattern: nothing,
+  routing: nothing,
   finish: nothing,
   abort: nothing,
   outputs: nothing,

@@ -43,6 +43,13 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
     expect(await violations(page)).toEqual([]);
   });
 
+  it('the panel about a mixture of experts is accessible', async () => {
+    const { page } = await open({ theme, run: 'experts' });
+    await page.locator('sinkscope-expert-heatmap sinkscope-grid').waitFor();
+    await page.locator('sinkscope-expert-heatmap').getByRole('button', { name: 'table' }).click();
+    expect(await violations(page)).toEqual([]);
+  });
+
   it('the side view is accessible', async () => {
     const { page } = await open({ theme, view: 'side', width: 300 });
     expect(await violations(page)).toEqual([]);

@@ -162,15 +162,46 @@ describe('a run', () => {
     expect(await other.page.getByTestId('experiment-run').getByRole('button', { name: 'save' }).count()).toBe(0);
   });
 
+  it('leads from a block to its layer, where the run is of the same model', async () => {
+    const { page, said } = await openExperiments({ experiments: 'doctor' });
+    await page.getByRole('button', { name: 'block 2', exact: true }).click();
+    expect(await said('select')).toEqual([{ type: 'select', selection: { layer: 2 } }]);
+    await expect.poll(() => page.getByTestId('page-analysis').getAttribute('aria-current')).toBe('page');
+
+    const other = await openExperiments({ experiments: 'doctor', run: 'bias' });
+    const block = other.page.getByRole('button', { name: 'block 2', exact: true });
+    await block.click();
+    await expect.poll(() => block.getAttribute('aria-pressed')).toBe('true');
+    expect(await other.page.getByTestId('page-experiments').getAttribute('aria-current')).toBe('page');
+  });
+
+  it('draws bars beside the numbers of blocks, and says what shades are of', async () => {
+    const { page } = await openExperiments({ experiments: 'doctor' });
+    const table = page.locator('sinkscope-figure').filter({ hasText: 'Block by block' }).first();
+    const row = table.locator('tbody tr').filter({ hasText: 'block 2' });
+    const widths = await row.locator('.bar > i').evaluateAll((bars) => bars.map((bar) => bar.clientWidth));
+    expect(widths).toHaveLength(4);
+    expect(Math.max(...widths)).toBeGreaterThan(20);
+    // For who does not see them, in words.
+    expect(await row.innerText()).toMatch(/mlp_out \/blocks\.1\/mlp\/down\/MatMul 8\d\.\d %/);
+  });
+
+  it('gives its list to the clipboard', async () => {
+    const { page, said } = await openExperiments({ experiments: 'doctor' });
+    await page.getByTestId('experiment-run').getByRole('button', { name: 'copy' }).click();
+    const { action } = at(await said('experiment'), 0);
+    expect(action).toMatchObject({ do: 'copy-text' });
+  });
+
   it('paints what grew otherwise than what shrank', async () => {
     const { page } = await openExperiments({ experiments: 'intervene' });
     const grid = page.locator('sinkscope-grid').first();
     const colors = await grid.evaluate((element) => {
       const { cells, theme } = element as unknown as {
         cells: { shades: Float32Array };
-        theme: { tones: { color: string }[] };
+        theme: { ramps: { difference: { tones: { color: string }[] } } };
       };
-      const at = (shade: number) => theme.tones[Math.round(shade * 255)]?.color;
+      const at = (shade: number) => theme.ramps.difference.tones[Math.round(shade * 255)]?.color;
       return { shades: [Math.min(...cells.shades), Math.max(...cells.shades)], ends: [at(0), at(0.5), at(1)] };
     });
     // The massive token shrinks most, so zero is the middle of the ramp.
@@ -193,7 +224,7 @@ it.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('bars and tables are 
   expect(await violations(page)).toEqual([]);
 });
 
-it.each(['outliers', 'streaming'])('lines, heatmaps and words are accessible: %s', async (experiments) => {
+it.each(['outliers', 'streaming', 'doctor'])('lines, heatmaps and words are accessible: %s', async (experiments) => {
   const { page } = await openExperiments({ experiments });
   expect(await violations(page)).toEqual([]);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type {} from '../../webview/dev/harness.js';
+import type { Grid } from '../../webview/grid.js';
 import { webview } from './browser.js';
 
 const { open } = webview();
@@ -17,6 +18,25 @@ describe('the keyboard', () => {
     expect(await view.locator('.tooltip').isVisible()).toBe(false);
     await page.keyboard.press('Enter');
     expect(await said('select')).toEqual([{ type: 'select', selection: { token: 1, layer: 2 } }]);
+  });
+
+  it('reads a grid out whose row alone, or column alone, is selected', async () => {
+    const { page } = await open();
+    await page.evaluate(() => window.harness.select({ layer: 3 }));
+    const view = page.locator('sinkscope-sink-heatmap');
+    await page.keyboard.press('Tab');
+    await view.locator('.scroller').focus();
+    expect(await view.locator('[aria-live]').innerText()).toContain('layer 3, head 0');
+  });
+
+  it('leaves the reading to the pointer, whose first click says what is under it', async () => {
+    const { page, said } = await open();
+    const view = page.locator('sinkscope-residual-heatmap');
+    const place = await view.locator('sinkscope-grid').evaluate((grid) => (grid as Grid).middle({ row: 2, column: 3 }));
+    await view.locator('.view').click({ position: place });
+    const [message] = await said('select');
+    expect(message).toEqual({ type: 'select', selection: { token: 3, layer: 2 } });
+    await expect.poll(() => view.locator('.tooltip').innerText()).toContain('token 3 · layer 2');
   });
 
   it('walks through the tokens', async () => {

@@ -19,6 +19,9 @@ describe('Analyze Prompt', () => {
     expect(await panel.massiveRows.first().textContent()).toContain('239');
     // The prefix token has no text of its own; its signs stand before the first that has.
     await expect.poll(async () => (await window.marks()).signs.join('')).toMatch(/bos.*▲.*⚓/);
+    // Nothing but that token stands out; what is ordinary is tinted where that is asked for.
+    expect((await window.marks()).tinted).toEqual([]);
+    await panel.tint('all').click();
     await expect.poll(async () => (await window.marks()).tinted.join('')).toContain('lamp');
 
     await window.lines.filter({ hasText: 'The lamp' }).getByText('lamp').click();
@@ -39,7 +42,8 @@ describe('Analyze Prompt', () => {
     expect(tokens).not.toContain('First');
 
     await window.lines.first().click();
-    await window.press('Alt+A');
+    await window.press('K');
+    await window.press('Y');
     await expect.poll(async () => (await panel.tokens.allTextContents()).join('')).toContain('First');
   });
 
@@ -83,7 +87,7 @@ describe('Analyze Prompt', () => {
     const window = await open({ files: { 'sample.md': sample } });
     await window.openFile('sample.md');
     await window.analyze();
-    await expect.poll(async () => (await window.marks()).tinted).not.toEqual([]);
+    await expect.poll(async () => (await window.marks()).signs).not.toEqual([]);
     await window.command('Sinkscope: Clear Analysis Marks');
     const none = { tinted: [], bordered: [], outlined: [], underlined: [], signs: [] };
     await expect.poll(() => window.marks()).toEqual(none);

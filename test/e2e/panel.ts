@@ -32,6 +32,16 @@ export class Panel {
     return this.frame.getByRole('alert');
   }
 
+  /** What can be done about it. */
+  remedy(name: string): Locator {
+    return this.frame.getByTestId(`remedy-${name}`);
+  }
+
+  /** Has all tokens tinted, none, or those that stand out. */
+  tint(which: 'large' | 'all' | 'off'): Locator {
+    return this.frame.getByTestId(`tint-${which}`);
+  }
+
   get tokens(): Locator {
     return this.frame.locator('sinkscope-token-strip').getByRole('option');
   }

@@ -29,7 +29,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const userData = join(out, 'user-data');
   await writeSettings(userData);
   const vsix = await packageExtension();
-  const server = await startServer({ userData, vsix, trust: true, grace: 1 });
+  const server = await startServer({ userData, vsix, trust: true, grace: 1, driver: true });
   project.provide('url', server.url);
   project.provide('vsix', vsix);
   project.provide('extensions', join(userData, 'extensions'));

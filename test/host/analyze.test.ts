@@ -175,15 +175,16 @@ describe('Analyze Prompt', () => {
 
   it('stops in the middle, and runs again', async () => {
     await open('Summer is warm.');
-    await analyze(sinkscope);
+    const { events } = await analyze(sinkscope);
     halt(sinkscope);
     const begun = change(sinkscope, ({ type }) => type === 'run');
     const ended = vscode.commands.executeCommand('sinkscope.analyze');
     await begun;
     await vscode.commands.executeCommand('sinkscope.stop');
     await ended;
-    assert.equal(sinkscope.analyses.run?.analysis.problem?.code, 'cancelled');
     assert.equal(sinkscope.analyses.running, false);
+    assert.deepEqual(sinkscope.analyses.run?.events, events, 'what was there before is there again');
+    assert.equal(sinkscope.analyses.trouble, undefined);
     await analyze(sinkscope);
   });
 
@@ -195,17 +196,21 @@ describe('Analyze Prompt', () => {
     assert.equal(sinkscope.analyses.run?.analysis.status, 'finished');
   });
 
-  it('says so when the engine dies, and runs again', async () => {
-    await open('Summer is warm.');
-    await analyze(sinkscope);
+  it('says so when the engine dies, shows what it had, and runs again', async () => {
+    const editor = await open('Summer is warm.');
+    const { events } = await analyze(sinkscope);
     const pid = halt(sinkscope);
     const begun = change(sinkscope, ({ type }) => type === 'run');
     const ended = vscode.commands.executeCommand('sinkscope.analyze');
     await begun;
     process.kill(pid, 'SIGKILL');
     await ended;
-    assert.equal(sinkscope.analyses.run?.analysis.problem?.code, 'crashed');
+    assert.equal(sinkscope.analyses.trouble?.code, 'crashed');
+    assert.equal((await sinkscope.viewState()).trouble?.code, 'crashed');
+    assert.deepEqual(sinkscope.analyses.run?.events, events);
+    assert.ok(sinkscope.decorations.marks(editor.document)?.prefix, 'its marks as well');
     await analyze(sinkscope);
+    assert.equal(sinkscope.analyses.trouble, undefined);
   });
 
   it('asks for a part of a text that is too long, and says which it was', async () => {
@@ -240,7 +245,8 @@ describe('Analyze Prompt', () => {
       () => vscode.commands.executeCommand('workbench.action.acceptSelectedQuickOpenItem'),
     );
     await ended;
-    assert.equal(sinkscope.analyses.run?.analysis.status, 'finished');
+    const { analysis } = sinkscope.analyses.run ?? {};
+    assert.equal(analysis?.status, 'finished', analysis?.problem?.message);
   });
 
   it('runs a model without a tokenizer on token ids', async () => {
@@ -259,7 +265,7 @@ describe('Analyze Prompt', () => {
         [1, 5, 9],
       );
       await vscode.commands.executeCommand('sinkscope.analyzeIds', [1, 1_000_000]);
-      assert.equal(sinkscope.analyses.run.analysis.problem?.code, 'input');
+      assert.equal(sinkscope.analyses.trouble?.code, 'input');
     } finally {
       await settings.restore();
     }

@@ -166,10 +166,13 @@ describe('Analyze Image', () => {
       );
       await ended;
       assert.equal(names(finished(sinkscope))?.[1], 'register 1');
-      assert.equal((await sinkscope.models.chosen()).file, vscode.Uri.joinPath(folder, 'dinov2', 'model.onnx').fsPath);
+      const vision = vscode.Uri.joinPath(folder, 'dinov2', 'model.onnx').fsPath;
+      assert.equal((await sinkscope.viewState()).model, vision);
+      assert.equal((await sinkscope.models.chosen()).name, 'llama', 'texts keep their model');
+      await vscode.commands.executeCommand('sinkscope.analyzeAgain');
+      assert.equal(finished(sinkscope).request.model, vision);
     } finally {
-      const configuration = vscode.workspace.getConfiguration('sinkscope');
-      await configuration.update('model', undefined, vscode.ConfigurationTarget.Workspace);
+      sinkscope.models.forPictures = undefined;
       await other.restore();
       settings = await configure({ model: vscode.Uri.joinPath(folder, 'dinov2', 'model.onnx').fsPath });
     }
@@ -179,7 +182,8 @@ describe('Analyze Image', () => {
     const file = vscode.Uri.joinPath(folder, 'text.png');
     await vscode.workspace.fs.writeFile(file, Buffer.from('a text'));
     await vscode.commands.executeCommand('sinkscope.analyzeImage', file);
-    assert.match(sinkscope.analyses.run?.analysis.problem?.message ?? '', /text\.png is neither PNG nor JPEG/);
+    const problem = sinkscope.analyses.trouble ?? sinkscope.analyses.run?.analysis.problem;
+    assert.match(problem?.message ?? '', /text\.png is neither PNG nor JPEG/);
   });
 });
 

@@ -111,3 +111,9 @@ export async function closeEditors(): Promise<void> {
   await until(() => vscode.window.tabGroups.all.every(({ tabs }) => tabs.length === 0));
   await until(() => vscode.window.activeTextEditor === undefined);
 }
+
+/** Makes the first demo model the chosen one. */
+export async function chooseBundled({ models }: Api): Promise<void> {
+  const llama = (await models.list()).find(({ name }) => name === 'llama');
+  await vscode.commands.executeCommand('sinkscope.chooseModel', llama?.file);
+}

@@ -7,7 +7,19 @@ import { Analyses } from '../../src/extension/analyses.js';
 import { exportJson, exportTensors } from '../../src/extension/export.js';
 import type { Api } from '../../src/extension/extension.js';
 import { Store } from '../../src/extension/store.js';
-import { analyze, api, change, closeEditors, halt, inWorkspace, open, openFile, until } from './support.js';
+import {
+  analyze,
+  api,
+  change,
+  chooseBundled,
+  closeEditors,
+  configure,
+  halt,
+  inWorkspace,
+  open,
+  openFile,
+  until,
+} from './support.js';
 
 const panelTabs = () =>
   vscode.window.tabGroups.all
@@ -54,7 +66,8 @@ describe('views of a run', () => {
     await begun;
     await vscode.window.tabGroups.close(panelTabs());
     await ended;
-    assert.equal(sinkscope.analyses.run?.analysis.problem?.code, 'cancelled');
+    assert.equal(sinkscope.analyses.running, false);
+    assert.equal(sinkscope.analyses.run?.analysis.status, 'finished');
     await until(() => panelTabs().length === 0);
     await vscode.commands.executeCommand('sinkscope.showPanel');
     await until(() => panelTabs().length === 1);
@@ -101,15 +114,53 @@ describe('views of a run', () => {
       names,
     );
     const sink = (await sinkscope.models.list()).find(({ name }) => name === 'llama-sink');
-    await vscode.commands.executeCommand('sinkscope.chooseModel', sink?.file);
+    await open('Summer is warm.');
+    await analyze(sinkscope);
     try {
+      await vscode.commands.executeCommand('sinkscope.chooseModel', sink?.file);
       assert.equal((await sinkscope.models.chosen()).file, sink?.file);
-      await open('Summer is warm.');
-      assert.equal((await analyze(sinkscope)).analysis.started?.model.name, 'llama-sink');
+      const { run } = sinkscope.analyses;
+      assert.equal(run?.analysis.started?.model.name, 'llama-sink', 'what is shown is made with it at once');
+      assert.equal(run.analysis.status, 'finished');
+      const { workspaceValue } = vscode.workspace.getConfiguration('sinkscope').inspect('model') ?? {};
+      assert.equal(workspaceValue, undefined, 'and nothing is written into the workspace');
     } finally {
-      const configuration = vscode.workspace.getConfiguration('sinkscope');
-      await configuration.update('model', undefined, vscode.ConfigurationTarget.Workspace);
+      await chooseBundled(sinkscope);
     }
+  });
+
+  it('runs what is shown again with or without a prefix token, as that is chosen', async () => {
+    await open('Summer is warm.');
+    await analyze(sinkscope);
+    try {
+      await vscode.commands.executeCommand('sinkscope.chooseBos', 'off');
+      assert.equal(sinkscope.analyses.run?.analysis.started?.settings.bos, false);
+      assert.equal((await sinkscope.viewState()).bos, 'off');
+      const settings = await configure({ bos: 'on' });
+      assert.equal((await sinkscope.viewState()).bos, 'on', 'a setting that is changed goes before a choice of before');
+      assert.equal((await sinkscope.viewState()).stale, 'choice');
+      await settings.restore();
+    } finally {
+      await vscode.commands.executeCommand('sinkscope.chooseBos', 'auto');
+    }
+  });
+
+  it('goes from mark to mark', async () => {
+    const editor = await open('Summer is warm. Winter is cold.');
+    await analyze(sinkscope);
+    const end = editor.document.positionAt(20);
+    editor.selection = new vscode.Selection(end, end);
+    await vscode.commands.executeCommand('sinkscope.nextMark');
+    // Nothing but the prefix is marked, which has its sign before the first token.
+    await until(() => editor.document.offsetAt(editor.selection.active) === 0);
+    assert.equal(sinkscope.analyses.selection.token, sinkscope.analyses.tokenAt(editor.document.uri, 0));
+  });
+
+  it('opens the sample and analyses it, whatever is in front', async () => {
+    await closeEditors();
+    await vscode.commands.executeCommand('sinkscope.analyzeSample');
+    assert.equal(sinkscope.analyses.run?.analysis.status, 'finished');
+    assert.equal(vscode.window.activeTextEditor?.document.isUntitled, true);
   });
 
   it('writes the result as JSON and its tensors as safetensors', async () => {

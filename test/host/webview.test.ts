@@ -5,7 +5,16 @@ import { Analyses } from '../../src/extension/analyses.js';
 import { documentSource } from '../../src/extension/source.js';
 import { connect, type Host } from '../../src/extension/webview.js';
 import { type FromWebview, readReply, type ToWebview } from '../../src/protocol.js';
-import { analyze as analyzeEditor, api, closeEditors, extension, open, repositoryFile, until } from './support.js';
+import {
+  analyze as analyzeEditor,
+  api,
+  chooseBundled,
+  closeEditors,
+  extension,
+  open,
+  repositoryFile,
+  until,
+} from './support.js';
 
 /** A webview without a page: keeps what the host posts, and says what it is told to. */
 class RecordedWebview implements vscode.Webview {
@@ -145,8 +154,7 @@ describe('what a webview is told', () => {
       );
       assert.equal(sinkscope.analyses.run?.analysis.started?.model.name, 'llama-sink');
     } finally {
-      const configuration = vscode.workspace.getConfiguration('sinkscope');
-      await configuration.update('model', undefined, vscode.ConfigurationTarget.Workspace);
+      await chooseBundled(sinkscope);
       await vscode.commands.executeCommand('sinkscope.clear');
       await closeEditors();
     }

@@ -212,6 +212,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
     producer: 'pytorch',
     opsets: [['', 17]],
     nodes: 9,
+    weights: ['/m', '/m.data'],
     anatomy: {
       layers: 1,
       hidden: 3,
@@ -260,6 +261,14 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
             heads: 2,
             kvHeads: 1,
             headDim: 2,
+          },
+          routing: {
+            experts: 4,
+            chosen: 2,
+            from: { from: 'graph', indices: 'i', weights: 'w', scores: 's' },
+            multiplies: 'outputs',
+            intermediate: 'a',
+            shared: true,
           },
           mlpIntermediate: 'i',
           additive: true,

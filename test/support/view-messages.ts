@@ -1,4 +1,5 @@
 /** One of every kind of message between host and webview, with every optional part there. */
+import type { Presentation } from '../../src/analysis/presentation.js';
 import type { Problem } from '../../src/errors.js';
 import type { Asked, ExperimentRun, FromWebview, ReplyTo, ToWebview } from '../../src/protocol.js';
 import { answers, events, replies } from './messages.js';
@@ -14,48 +15,50 @@ const problem: Problem = {
 
 const column = { name: 'x', format: 'ratio' } as const;
 const axis = { name: 'layer', labels: ['1'] };
+const presentation: Presentation = {
+  title: 'Lens',
+  sentence: 'It is so.',
+  settings: [{ name: 'T', value: '4' }],
+  warnings: ['but'],
+  parts: [
+    { kind: 'table', heading: 'a', columns: [column], rows: [['b', 1, null]] },
+    {
+      kind: 'bars',
+      heading: 'a',
+      value: column,
+      log: false,
+      reference: 1,
+      bars: [{ name: 'b', value: Number.NaN, interval: [0, 1] }],
+    },
+    {
+      kind: 'lines',
+      heading: 'a',
+      x: { name: 'x', values: [1, 2] },
+      y: { ...column, log: true },
+      lines: [{ name: 'b', values: [1, null] }],
+    },
+    {
+      kind: 'heatmap',
+      heading: 'a',
+      rows: axis,
+      columns: axis,
+      value: column,
+      scale: 'diverging',
+      range: [-1, 1],
+      values: [null],
+      texts: ['b'],
+    },
+    { kind: 'text', heading: 'a', paragraphs: ['b'] },
+  ],
+};
+
 const experiment: ExperimentRun = {
   number: 1,
   experiment: 'lens',
   title: 'Lens',
   status: 'failed',
   progress: { done: 1, of: 2, text: 'running 1 of 2' },
-  presentation: {
-    title: 'Lens',
-    sentence: 'It is so.',
-    settings: [{ name: 'T', value: '4' }],
-    warnings: ['but'],
-    parts: [
-      { kind: 'table', heading: 'a', columns: [column], rows: [['b', 1, null]] },
-      {
-        kind: 'bars',
-        heading: 'a',
-        value: column,
-        log: false,
-        reference: 1,
-        bars: [{ name: 'b', value: Number.NaN, interval: [0, 1] }],
-      },
-      {
-        kind: 'lines',
-        heading: 'a',
-        x: { name: 'x', values: [1, 2] },
-        y: { ...column, log: true },
-        lines: [{ name: 'b', values: [1, null] }],
-      },
-      {
-        kind: 'heatmap',
-        heading: 'a',
-        rows: axis,
-        columns: axis,
-        value: column,
-        scale: 'diverging',
-        range: [-1, 1],
-        values: [null],
-        texts: ['b'],
-      },
-      { kind: 'text', heading: 'a', paragraphs: ['b'] },
-    ],
-  },
+  presentation,
   problem,
 };
 
@@ -68,8 +71,11 @@ export const toWebview: readonly ToWebview[] = [
       models: [{ file: '/m', name: 'm', origin: 'bundled' }],
       model: '/m',
       bos: 'auto',
+      tint: 'all',
       thresholds: { absolute: 100, ratio: 1000, soft: 100, epsilon: 0.3, minQueries: 8, minShare: 0.1 },
-      stale: false,
+      stale: 'choice',
+      trouble: problem,
+      watched: { name: 'm', problem: 'b', moved: presentation },
     },
   },
   { type: 'replay', run: 1, events: [...events.analyze, answers.analyze, { type: 'failed', problem }] },
@@ -93,12 +99,16 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'select', selection: { token: 1, layer: 2, dim: 3, head: 0 } },
   { type: 'stop' },
   { type: 'analyze-again', stream: 'encoder' },
+  { type: 'unwatch' },
   { type: 'choose-model', file: '/m' },
   { type: 'choose-bos', bos: 'on' },
   { type: 'query', id: 1, query: { type: 'pattern', layer: 1, head: 0 } },
   { type: 'query', id: 1, query: { type: 'predictions', token: 0 } },
   { type: 'query', id: 1, query: { type: 'picture' } },
   { type: 'open-settings' },
+  { type: 'choose-tint', tint: 'off' },
+  { type: 'try-sample' },
+  { type: 'remedy', name: 'chooseModel' },
   { type: 'save', what: 'json' },
   { type: 'save-picture', name: 'heatmap', png: Uint8Array.of(1, 2) },
   {
@@ -111,6 +121,7 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'experiment', action: { do: 'save-json', run: 1 } },
   { type: 'experiment', action: { do: 'save-file', run: 1 } },
   { type: 'experiment', action: { do: 'save-csv', run: 1, part: 0 } },
+  { type: 'experiment', action: { do: 'copy-text', run: 1, part: 5 } },
 ];
 
 export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {

@@ -6,7 +6,7 @@ import type { RunEvent } from '../../src/engine/contract/events.js';
 import type { Engine } from '../../src/engine/host/engine.js';
 import { openSafetensors } from '../../src/statistics/safetensors.js';
 import { isProcessors, tappedHere } from './here.js';
-import { fixture, promptOf, type Quantity, quantities } from './known.js';
+import { expertQuantities, fixture, promptOf, type Quantity, quantities } from './known.js';
 
 /** Largest error of a quantity over layers, relative to the golden's largest magnitude; or why there is none. */
 export type Result = { readonly error: number } | { readonly gap: string };
@@ -52,7 +52,7 @@ async function differences(
 ): Promise<Map<Quantity, Result>> {
   const [want, got] = [await openSafetensors(golden), await openSafetensors(saved)];
   const results = new Map<Quantity, Result>();
-  for (const quantity of quantities) {
+  for (const quantity of [...quantities, ...expertQuantities]) {
     const names = want.names.filter((name) =>
       quantity === 'head' ? name === head : new RegExp(`^${quantity}\\.\\d+$`).test(name),
     );

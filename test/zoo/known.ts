@@ -20,7 +20,9 @@ export const folders: readonly string[] = (
 
 /** The quantities that are compared, as the table of `docs/models.md` names them. */
 export const quantities = ['hidden', 'resid_mid', 'attn', 'cross', 'mlp', 'head'] as const;
-export type Quantity = (typeof quantities)[number];
+/** Of mixtures of experts, which have a table of their own: who was sent where, and what the chosen make inside. */
+export const expertQuantities = ['experts', 'expert_weights', 'router', 'expert_mlp'] as const;
+export type Quantity = (typeof quantities)[number] | (typeof expertQuantities)[number];
 
 /** What `fixture.json` says; undefined facts do not apply to the model. */
 export interface Fixture {

@@ -2,7 +2,7 @@ import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Anatomy, Attention, Block } from '../../src/anatomy/anatomy.js';
+import type { Anatomy, Attention, Block, Routing } from '../../src/anatomy/anatomy.js';
 import { type Stream, streamsOf } from '../../src/anatomy/streams.js';
 import type { Engine } from '../../src/engine/host/engine.js';
 import { encodeModel } from '../../src/onnx/encode.js';
@@ -80,10 +80,11 @@ function tensors(anatomy: Anatomy, rename = (name: string) => name) {
   return {
     source: rename(anatomy.source),
     embedding: rename(anatomy.embedding),
-    blocks: anatomy.blocks.map(({ residPost, residMid, attention, cross, mlpIntermediate }: Block) => ({
+    blocks: anatomy.blocks.map(({ residPost, residMid, attention, cross, mlpIntermediate, routing }: Block) => ({
       residPost: rename(residPost),
       residMid: maybe(residMid),
       mlpIntermediate: maybe(mlpIntermediate),
+      routing: routing && routed(routing, rename),
       output: maybe(attention?.output),
       pattern: patternIn(attention, rename),
       cross: patternIn(cross, rename),
@@ -104,6 +105,14 @@ function patternIn(attention: Attention | undefined, rename: (name: string) => s
   if ('tensor' in pattern) return rename(pattern.tensor);
   if ('parts' in pattern) return pattern.parts.map(({ tensor }) => rename(tensor));
   return pattern.operator.outputs.filter((output) => output !== '').map(rename);
+}
+
+function routed({ from, intermediate, ...facts }: Routing, rename: (name: string) => string) {
+  const inner = intermediate && { ...intermediate, tensor: rename(intermediate.tensor) };
+  if ('operator' in from) return { ...facts, inner, outputs: from.operator.outputs.map(rename) };
+  const { indices, weights, scores, ...layout } = from;
+  const values = [indices, weights, ...(scores ? [scores.value] : [])].map(rename);
+  return { ...facts, inner, values, layout, scores: scores?.kind };
 }
 
 /** A copy of the fixture in `folder` whose model is scrambled. */

@@ -253,6 +253,7 @@ def all_cases() -> Iterator[Case]:
     yield from visions()
     yield from others()
     yield from plain()
+    import experts
     import heads
     import layouts
     import modules
@@ -264,6 +265,7 @@ def all_cases() -> Iterator[Case]:
     yield from heads.cases()
     yield from layouts.cases()
     yield from towers.cases()
+    yield from experts.all_cases()
 
 
 ATTENTIONLESS = {"mamba", "rwkv"}

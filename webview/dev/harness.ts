@@ -9,7 +9,7 @@ import type { RunEvent } from '../../src/engine/contract/events.js';
 import type { ExperimentRun, FromWebview, ToWebview, ViewState } from '../../src/protocol.js';
 import type { Choices } from '../experiments/state.js';
 import { onPicture } from './pictures.js';
-import { classified, type Run, recorded, synthetic, translated } from './runs.js';
+import { classified, mixed, type Run, recorded, synthetic, translated } from './runs.js';
 import themes from './themes.json';
 
 const parameters = new URLSearchParams(location.search);
@@ -21,6 +21,7 @@ const made: Record<string, () => Run | Promise<Run>> = {
   picture: onPicture,
   classes: classified,
   decoder: translated,
+  experts: mixed,
   one: () => synthetic({ layers: 4, tokens: 1, dims: 64, heads: 2 }),
 };
 const name = parameters.get('run') ?? 'harris';
@@ -43,8 +44,11 @@ function view(part: Partial<ViewState>): void {
     models: names.map((name) => ({ file: `models/${name}/model.onnx`, name, origin: 'bundled' })),
     model: 'models/llama/model.onnx',
     bos: 'auto',
+    tint: 'large',
     thresholds: defaultThresholds,
-    stale: parameters.has('stale'),
+    stale: parameters.has('stale') ? 'text' : undefined,
+    trouble: undefined,
+    watched: undefined,
     ...part,
   };
   post({ type: 'view', state });

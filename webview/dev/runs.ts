@@ -106,6 +106,27 @@ export function translated(): Run {
   return { ...run, events, pattern: (layer, head, isCross) => (isCross ? cross : run.pattern(layer, head)) };
 }
 
+/** A run of a model whose blocks 2 and 4 have 8 experts, of which 2 are chosen; how block 3 chooses is not known. */
+export function mixed(): Run {
+  const run = synthetic({ layers: 4, tokens: 12, dims: 64, heads: 2 });
+  const found = {
+    tokens: 12,
+    experts: 8,
+    chosen: 2,
+    indices: Int32Array.from({ length: 24 }, (_, place) => (place % 2 === 0 ? (place / 2) % 3 : 4 + (place % 3))),
+    weights: Float32Array.from({ length: 24 }, (_, place) => (place % 2 === 0 ? 0.75 : 0.25)),
+    multiplies: 'outputs' as const,
+    scores: undefined,
+    largest: undefined,
+  };
+  const events = run.events.flatMap((event): RunEvent[] => {
+    if (event.type !== 'attention' || event.layer === 1) return [event];
+    const why = 'its weights are [3, 12]';
+    return [event, { type: 'routing', layer: event.layer, found: event.layer === 3 ? { why } : found }];
+  });
+  return { ...run, events };
+}
+
 export function synthetic(shape: Shape): Run {
   const { layers, tokens, dims, heads, extra = false, attention = true, tokenizer = true } = shape;
   const random = generator(7);

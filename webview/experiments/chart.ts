@@ -114,7 +114,7 @@ export class Chart extends LitElement {
       marginRight: 16,
       marginTop: 22,
       x: {
-        ticks: Math.min(x.values.length, Math.floor(width / 60)),
+        ticks: ticksOf(x.values, Math.floor(width / 60)),
         tickFormat: formatNumber,
         tickSize: 0,
         label: x.name,
@@ -169,6 +169,13 @@ export class Chart extends LitElement {
       )}
     </ul>`;
   }
+}
+
+/** Each whole number where all are and there is room for them, else so many as there is room for. */
+function ticksOf(values: readonly number[], most: number): number | number[] {
+  const [first, last] = [least(values), greatest(values)];
+  if (!values.every(Number.isInteger) || !(last - first < most)) return Math.min(values.length, most);
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
 
 /** Powers of ten among the values, or where they are too few, so many ticks as there is room for. */

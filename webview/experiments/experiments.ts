@@ -12,7 +12,7 @@ import './form.js';
 import type { ActionEvent } from './form.js';
 import './presentation.js';
 import { html } from '../html.js';
-import type { CsvEvent } from './presentation.js';
+import type { CopyEvent, CsvEvent } from './presentation.js';
 import type { ExperimentsState } from './state.js';
 
 @customElement('sinkscope-experiments')
@@ -136,7 +136,9 @@ export class ExperimentsPage extends LitElement {
               name="${run.experiment}-${number}"
               .presentation=${presentation}
               .theme=${this.theme}
+              .selection=${this.selection}
               @csv=${({ detail }: CsvEvent) => this.#act({ do: 'save-csv', run: number, part: detail.part })}
+              @copy-text=${({ detail }: CopyEvent) => this.#act({ do: 'copy-text', run: number, part: detail.part })}
               @picture=${(event: PictureEvent) => this.#picture(event, run)}
             ></sinkscope-presentation>`
           : nothing
@@ -151,9 +153,9 @@ export class ExperimentsPage extends LitElement {
 
   async #picture(event: PictureEvent, { title, presentation }: ExperimentRun): Promise<void> {
     event.stopPropagation();
-    const { name, title: heading, canvas } = event.detail;
+    const { name, title: heading, drawn } = event.detail;
     const conditions = settingsLine(presentation?.settings ?? []);
-    const png = await framedPicture(canvas, `${title}: ${heading}`, conditions, this.theme);
+    const png = await framedPicture(drawn, `${title}: ${heading}`, conditions, this.theme);
     this.#send({ type: 'save-picture', name, png });
   }
 

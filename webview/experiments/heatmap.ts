@@ -14,7 +14,7 @@ export function scaleOf({ scale, values, value, range }: HeatmapPart): Scale {
   const least = known.reduce((a, b) => Math.min(a, b), most);
   if (scale === 'diverging') {
     const far = Math.max(most, -least) || 1;
-    return linearScale(-far, far, format);
+    return linearScale(-far, far, format, 'difference');
   }
   if (scale === 'linear') return linearScale(Math.min(0, least), most || 1, format);
   const positive = known.filter((one) => one > 0);
@@ -34,6 +34,7 @@ export function cellsOf(part: HeatmapPart, scale: Scale): Cells {
     rows: tall,
     columns: wide,
     shades,
+    ramp: scale.ramp,
     marks: [],
     rowLabel: (row) => rows.labels[row] ?? '',
     columnLabel: (column) => columns.labels[column] ?? '',

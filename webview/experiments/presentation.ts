@@ -2,29 +2,32 @@
 import { css, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import {
-  formatCell,
   type HeatmapPart,
   type Part,
   type Presentation,
   settingsLine,
-  type TablePart,
   tableOf,
 } from '../../src/analysis/presentation.js';
+import type { Selection } from '../../src/analysis/selection.js';
 import '../figure.js';
 import type { TableEvent } from '../figure.js';
 import '../grid.js';
 import type { Grid } from '../grid.js';
 import '../legend.js';
 import { quietButtonStyles } from '../styles.js';
-import type { TableData } from '../table.js';
+import { dataOf } from '../tabled.js';
 import type { Theme } from '../theme.js';
 import './chart.js';
 import { html } from '../html.js';
 import type { Chart } from './chart.js';
 import { cellsOf, scaleOf, sizeOf } from './heatmap.js';
 
+/** Where a row leads: k of `h_k`, and the name of the model that it is of. */
+export type GoToEvent = CustomEvent<{ readonly layer: number; readonly model: string | undefined }>;
 /** A part's table is wanted as a file. */
 export type CsvEvent = CustomEvent<{ readonly part: number }>;
+/** A part's text is wanted in the clipboard. */
+export type CopyEvent = CustomEvent<{ readonly part: number }>;
 
 @customElement('sinkscope-presentation')
 export class PresentationView extends LitElement {
@@ -71,6 +74,9 @@ export class PresentationView extends LitElement {
   @property({ attribute: false }) presentation!: Presentation;
   @property({ attribute: false }) theme!: Theme;
 
+  /** The panel's. */
+  @property({ attribute: false }) selection: Selection = {};
+
   @state() private tables: ReadonlySet<string> = new Set();
 
   override render() {
@@ -87,8 +93,6 @@ export class PresentationView extends LitElement {
     const name = `${this.name}-${index + 1}`;
     const note =
       'value' in part ? part.value.name : 'y' in part ? `${part.y.name}${part.y.log ? ', log scale' : ''}` : '';
-    const csv = () =>
-      this.dispatchEvent(new CustomEvent('csv', { detail: { part: index }, bubbles: true, composed: true }));
     const drawn = part.kind !== 'table' && part.kind !== 'text';
     return html`<sinkscope-figure
       class=${isWide(part) ? 'wide' : ''}
@@ -97,10 +101,15 @@ export class PresentationView extends LitElement {
       note=${note}
       .table=${drawn ? () => dataOf(tableOf(part)) : undefined}
       .picture=${drawn ? () => this.#picture(name) : undefined}
+      .scale=${part.kind === 'heatmap' ? scaleOf(part) : undefined}
       ?open=${this.tables.has(name)}
       ><span slot="actions">
         ${drawn ? html`<button class="quiet" @click=${() => this.#save(name)}>picture</button>` : nothing}
-        ${part.kind === 'text' ? nothing : html`<button class="quiet" @click=${csv}>csv</button>`} </span
+        ${
+          part.kind === 'text'
+            ? html`<button class="quiet" @click=${() => this.#say<CopyEvent>('copy-text', { part: index })}>copy</button>`
+            : html`<button class="quiet" @click=${() => this.#say<CsvEvent>('csv', { part: index })}>csv</button>`
+        } </span
       >${this.#body(part, name)}</sinkscope-figure
     >`;
   }
@@ -108,7 +117,10 @@ export class PresentationView extends LitElement {
   #body(part: Part, name: string): TemplateResult {
     switch (part.kind) {
       case 'table':
-        return html`<sinkscope-table .data=${dataOf(part)}></sinkscope-table>`;
+        return html`<sinkscope-table
+          .data=${dataOf(part, this.selection)}
+          @row=${({ detail }: CustomEvent<number>) => this.#goTo(part.layers?.[detail])}
+        ></sinkscope-table>`;
       case 'text':
         return html`${part.paragraphs.map((paragraph) => html`<p>${paragraph}</p>`)}`;
       case 'heatmap':
@@ -120,15 +132,24 @@ export class PresentationView extends LitElement {
 
   #heatmap(part: HeatmapPart, name: string): TemplateResult {
     const scale = scaleOf(part);
-    const theme = part.scale === 'diverging' ? { ...this.theme, ...this.theme.diverging } : this.theme;
     return html`<sinkscope-grid
         data-part=${name}
         label=${part.heading}
         .cells=${cellsOf(part, scale)}
-        .theme=${theme}
+        .theme=${this.theme}
         .size=${sizeOf(part)}
       ></sinkscope-grid>
-      <sinkscope-legend .scale=${scale} .theme=${theme}></sinkscope-legend>`;
+      <sinkscope-legend .scale=${scale} .theme=${this.theme}></sinkscope-legend>`;
+  }
+
+  #goTo(layer: number | undefined): void {
+    if (layer === undefined) return;
+    const model = this.presentation.settings.find(({ name }) => name === 'model')?.value;
+    this.#say<GoToEvent>('layer', { layer, model });
+  }
+
+  #say<E extends CustomEvent>(type: string, detail: E['detail']): void {
+    this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
   }
 
   #picture(name: string): HTMLCanvasElement | Promise<HTMLCanvasElement> {
@@ -152,23 +173,5 @@ export class PresentationView extends LitElement {
 /** What needs the whole width: many columns. */
 function isWide(part: Part): boolean {
   if (part.kind === 'heatmap') return part.columns.labels.length > 24 || part.texts !== undefined;
-  return part.kind === 'table' && part.columns.length > 6;
-}
-
-function dataOf({ heading, columns, rows }: TablePart): TableData {
-  const numeric = columns.map((_, column) => rows.some((row) => typeof row[column] === 'number'));
-  const order = (row: number) =>
-    columns.map((_, column) => {
-      const value = rows[row]?.[column];
-      return typeof value === 'number' ? value : numeric[column] ? Number.NEGATIVE_INFINITY : row;
-    });
-  return {
-    caption: heading,
-    captioned: true,
-    columns: columns.map(({ name }) => name),
-    words: columns.map(({ format }) => format === 'words'),
-    rows: rows.length,
-    cells: (row) => columns.map(({ format }, column) => formatCell(rows[row]?.[column] ?? null, format)),
-    order: numeric.some(Boolean) ? order : undefined,
-  };
+  return part.kind === 'table' && (part.columns.length > 6 || part.columns.some(({ range }) => range));
 }

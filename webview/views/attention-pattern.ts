@@ -21,7 +21,14 @@ import { View } from '../view.js';
 type Pattern = AnswerTo<'pattern'>;
 
 /** The square root shows weights of a few hundredths beside a sink's. */
-const scale: Scale = { from: 0, to: 1, at: Math.sqrt, ticks: [0, 0.1, 0.5, 1], format: (weight) => `${weight}` };
+const scale: Scale = {
+  ramp: 'attention',
+  from: 0,
+  to: 1,
+  at: Math.sqrt,
+  ticks: [0, 0.1, 0.5, 1],
+  format: (weight) => `${weight}`,
+};
 const size: CellSize = { width: [0.25, 16], height: [0.25, 16], plot: 360, square: true };
 
 @customElement('sinkscope-attention-pattern')
@@ -84,7 +91,7 @@ export class AttentionPattern extends View {
             }}
           >cross-attention</button>`
         : undefined,
-      ...(ready ? { table: () => this.#table(), picture: () => this.grid.picture() } : {}),
+      ...(ready ? { table: () => this.#table(), picture: () => this.grid.picture(), scale } : {}),
       body: ready
         ? this.#picture()
         : html`<p class=${this.problem?.key === key && key ? 'problem' : ''}>${this.#words()}</p>`,
@@ -180,6 +187,7 @@ export class AttentionPattern extends View {
       ),
       marks: [],
       rowLabel: (row) => (queries > 64 ? `${row}` : (labels[row] ?? `${row}`)),
+      ramp: scale.ramp,
       columnLabel: (column) => this.#keyName(column),
       text: undefined,
       describe: (row, column) => [

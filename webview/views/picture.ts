@@ -11,6 +11,7 @@ import { kindsOf, shownLayer } from '../findings.js';
 import '../legend.js';
 import { ratioAt } from '../numbers.js';
 import { type Patch, paintPatches, patchAt, patchesOf } from '../patches.js';
+import { multipleScale } from '../scale.js';
 import { hiddenStyles, keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { describeToken, tokenFacts } from '../token.js';
@@ -18,7 +19,6 @@ import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
 import './picture-tokens.js';
 import { html } from '../html.js';
-import { ratioScale } from './residual-heatmap.js';
 
 /** Tallest and widest that a picture is shown, in CSS pixels. */
 const largest = { width: 640, height: 460 };
@@ -171,7 +171,7 @@ export class PictureView extends View {
         </div>
         ${this.problem === undefined ? nothing : html`<p class="note" role="status">${this.problem}</p>`}
         <div class="key">
-          <sinkscope-legend .scale=${ratioScale(analysis)} .theme=${theme}></sinkscope-legend>
+          <sinkscope-legend .scale=${multipleScale(thresholds)} .theme=${theme}></sinkscope-legend>
           <span>
             ▲ massive, |h| > ${formatNumber(thresholds.absolute)} and ≥ ${formatRatio(thresholds.ratio)} median, in any layer · △
             large, ≥ ${formatRatio(thresholds.soft)} · ⚓︎ sink
@@ -234,11 +234,11 @@ export class PictureView extends View {
   }
 
   #paint(context: CanvasRenderingContext2D, width: number): void {
-    const { analysis, findings, selection, theme } = this.scene;
+    const { analysis, findings, selection, theme, thresholds } = this.scene;
     const statistics = analysis.layers.at(shownLayer(analysis, findings, selection));
     const kinds = kindsOf(findings);
     const sinks = new Set(findings.sinks.sinks.map(({ token }) => token));
-    const scale = ratioScale(analysis);
+    const scale = multipleScale(thresholds);
     const focused = this.shadowRoot?.activeElement === this.stage ? this.#patches[this.#cursor] : undefined;
     paintPatches(context, this.#patches, width / this.picture.width, theme, {
       shade: (token) => (this.tinted ? scale.at(ratioAt(statistics, token)) : Number.NaN),

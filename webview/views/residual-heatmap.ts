@@ -2,7 +2,6 @@
 
 import type { PropertyValues } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
-import type { Analysis } from '../../src/analysis/analysis.js';
 import { formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
 import { kindOf } from '../../src/analysis/massive.js';
@@ -12,7 +11,7 @@ import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
 import { html } from '../html.js';
 import { ratioAt } from '../numbers.js';
-import { logScale, type Scale } from '../scale.js';
+import { multipleScale, type Scale } from '../scale.js';
 import { keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
@@ -34,8 +33,8 @@ export class ResidualHeatmap extends View {
   #scale!: Scale;
 
   override willUpdate(changed: PropertyValues<this>): void {
-    if (!this.differs(changed, 'findings')) return;
-    this.#scale = ratioScale(this.scene.analysis);
+    if (!this.differs(changed, 'findings', 'thresholds')) return;
+    this.#scale = multipleScale(this.scene.thresholds);
     this.#cells = this.#celled();
   }
 
@@ -55,6 +54,7 @@ export class ResidualHeatmap extends View {
         `,
       table: () => this.#table(),
       picture: () => this.grid.picture(),
+      scale: this.#scale,
       body: html`
         <sinkscope-grid
           label="Residual stream: largest magnitude by layer and token, as multiples of the layer's median"
@@ -96,6 +96,7 @@ export class ResidualHeatmap extends View {
       shades,
       marks,
       rowLabel: layerName,
+      ramp: this.#scale.ramp,
       columnLabel: (token) => labels[token] ?? `${token}`,
       text: (layer, token) => formatNumber(ratioAt(layers[layer], token)),
       describe: (layer, token) => this.#describe(layer, token),
@@ -130,17 +131,4 @@ export class ResidualHeatmap extends View {
       ],
     };
   }
-}
-
-/** Of tokens' ratios, so that ordinary tokens keep apart from nothing, and the strongest is the ramp's end. */
-export function ratioScale({ layers }: Analysis): Scale {
-  let [from, to] = [Number.POSITIVE_INFINITY, 10];
-  for (const { tokenMax, median } of layers) {
-    if (!(median > 0)) continue;
-    for (const max of tokenMax) {
-      if (max > 0) from = Math.min(from, max / median);
-      to = Math.max(to, max / median);
-    }
-  }
-  return logScale(Number.isFinite(from) ? Math.min(from, to / 10) : 1, to, formatRatio);
 }

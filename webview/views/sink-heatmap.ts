@@ -16,7 +16,7 @@ import { keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
 
-const scale = linearScale(0, 1, formatWeight);
+const scale = linearScale(0, 1, formatWeight, 'attention');
 const size: CellSize = { width: [10, 44], height: [10, 22], plot: 420 };
 const extraName = 'the extra column';
 
@@ -78,6 +78,7 @@ export class SinkHeatmap extends View {
         : undefined,
       table: () => this.#table(),
       picture: () => this.grid.picture(),
+      scale,
       body: html`
         <sinkscope-grid
           label="Attention sinks: mean attention that ${this.#target()} draws, by head and layer"
@@ -137,6 +138,7 @@ export class SinkHeatmap extends View {
       shades: alphas,
       marks,
       rowLabel: (head) => `head ${head}`,
+      ramp: scale.ramp,
       columnLabel: (column) => `${column + 1}`,
       text: (head, column) => formatWeight(alphaAt(head, column)),
       describe: (head, column) => [

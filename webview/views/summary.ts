@@ -4,6 +4,7 @@ import { customElement } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
 import { guessedInputs } from '../../src/analysis/outputs.js';
 import { summary } from '../../src/analysis/summary.js';
+import type { StartedEvent } from '../../src/engine/contract/events.js';
 import { html } from '../html.js';
 import { type Scene, View } from '../view.js';
 
@@ -37,13 +38,20 @@ export class Summary extends View {
   }
 }
 
+/** What made the numbers that are shown, in a few words. */
+export function madeBy({ started }: Scene['analysis']): string {
+  return started ? `${started.model.name}, ${prefixOf(started)}` : 'another model';
+}
+
+const prefixOf = ({ settings: { bos } }: StartedEvent) =>
+  bos === undefined ? 'tokens as given' : bos ? 'BOS on' : 'BOS off';
+
 /** Model, T, BOS and thresholds: without them no number means anything. */
 export function conditions(analysis: Scene['analysis'], thresholds: Scene['thresholds']): string[] {
   const { started, tokens } = analysis;
   if (started === undefined) return [];
-  const { model, settings } = started;
+  const { model } = started;
   const { absolute, ratio, epsilon } = thresholds;
-  const bos = settings.bos === undefined ? 'tokens as given' : settings.bos ? 'BOS on' : 'BOS off';
   const window = tokens?.window;
   const part = window && tokens && tokens.tokens.length < tokens.total;
   return [
@@ -52,7 +60,7 @@ export function conditions(analysis: Scene['analysis'], thresholds: Scene['thres
     ...(tokens ? [`T = ${formatNumber(tokens.tokens.length)}`] : []),
     ...(part ? [`tokens ${window.start}–${window.end - 1} of ${formatNumber(tokens.total)}`] : []),
     ...(tokens?.tokenizer === false && tokens.source === 'ids' ? ['no tokenizer: tokens have no text'] : []),
-    bos,
+    prefixOf(started),
     `massive: |h| > ${formatNumber(absolute)}, ≥ ${formatRatio(ratio)} median`,
     `ε = ${epsilon}`,
     ...guessedInputs(analysis),

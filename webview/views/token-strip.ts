@@ -1,31 +1,42 @@
 /** The tokens in order, tinted by how far they stand out at the shown layer, massive ones and sinks marked. */
 import { css, nothing, unsafeCSS } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
-import { formatNumber } from '../../src/analysis/format.js';
-import { kindsOf, shownLayer } from '../findings.js';
+import { formatNumber, formatRatio } from '../../src/analysis/format.js';
+import { layerName } from '../../src/analysis/label.js';
+import { levelFrom, tintChoices, tintLevel, tintLevels, tokenMultiples } from '../../src/analysis/tint.js';
+import { kindsOf } from '../findings.js';
 import { html } from '../html.js';
-import { ratioAt } from '../numbers.js';
-import { markStyles, quietButtonStyles } from '../styles.js';
+import { keyStyles, markStyles, quietButtonStyles } from '../styles.js';
 import { describeToken, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
 
 /** Tokens in the page at once: more would slow every selection down. */
 const pageLength = 1024;
-const tints = 8;
 
-const tintStyles = Array.from(
-  { length: tints },
-  (_, index) =>
-    `.tint${index + 1} { background: color-mix(in srgb, var(--vscode-sinkscope-tint${index + 1}) 60%, transparent); }`,
-).join('\n');
+const levels = Array.from({ length: tintLevels }, (_, index) => index + 1);
+
+const tintStyles = levels
+  .map((level) => `.tint${level} { background: var(--vscode-sinkscope-tint${level}); }`)
+  .join('\n');
 
 @customElement('sinkscope-token-strip')
 export class TokenStrip extends View {
   static override styles = [
     quietButtonStyles,
+    keyStyles,
     tooltipStyles,
     css`
+      .key > * {
+        display: inline-flex;
+        align-items: baseline;
+        gap: 4px;
+      }
+      .swatch {
+        padding: 0 4px;
+        border-radius: 3px;
+        color: var(--vscode-foreground);
+      }
       .tokens {
         max-height: 12em;
         overflow: auto;
@@ -85,9 +96,8 @@ export class TokenStrip extends View {
     const from = page * pageLength;
     const kinds = kindsOf(this.scene.findings);
     const sinks = new Map(this.scene.findings.sinks.sinks.map((sink) => [sink.token, sink]));
-    const statistics = this.scene.analysis.layers.at(
-      shownLayer(this.scene.analysis, this.scene.findings, this.scene.selection),
-    );
+    const { analysis, selection, thresholds, tint } = this.scene;
+    const multiples = tokenMultiples(analysis, selection.layer);
     return html`
       <div
         class="tokens"
@@ -113,10 +123,10 @@ export class TokenStrip extends View {
         const token = from + index;
         const kind = kinds.get(token);
         const sink = sinks.get(token);
-        const tint = statistics === undefined ? 0 : this.#tint(ratioAt(statistics, token));
+        const level = tintLevel(multiples[token] ?? 0, tint, thresholds);
         return html`<span
           id="token${token}"
-          class="token tint${tint} ${kind ?? ''} ${sink ? 'sink' : ''} ${token === this.active ? 'active' : ''}"
+          class="token tint${level} ${kind ?? ''} ${sink ? 'sink' : ''} ${token === this.active ? 'active' : ''}"
           role="option"
           data-token=${token}
           aria-selected=${this.scene.selection.token === token}
@@ -125,9 +135,43 @@ export class TokenStrip extends View {
           kind === 'large' ? html`<b class="of-large">△</b>` : nothing
         }${sink ? html`<b class="of-sink">⚓︎</b>` : nothing}${label}</span>`;
       })}</div>
-      ${pages > 1 ? this.#pager(page, pages) : nothing}
+      ${pages > 1 ? this.#pager(page, pages) : nothing} ${this.#key()}
       <div class="tooltip" hidden></div>
     `;
+  }
+
+  /** What backgrounds and signs mean, here and in the editor, and which tokens have a background. */
+  #key() {
+    const { selection, thresholds, tint } = this.scene;
+    const { soft } = thresholds;
+    const least = tint === 'large' ? soft : levelFrom(1);
+    const shown = levels.filter((level) => level === tintLevels || levelFrom(level + 1) > least);
+    const where = selection.layer === undefined ? 'largest of all layers' : `layer ${layerName(selection.layer)}`;
+    return html`<div class="key">
+      <span role="group" aria-label="Which tokens are tinted">
+        tint:
+        ${tintChoices.map(
+          (choice) => html`<button
+            class="quiet"
+            aria-pressed=${choice === tint}
+            data-testid="tint-${choice}"
+            @click=${() => this.send({ type: 'choose-tint', tint: choice })}
+          >${choice}</button>`,
+        )}
+      </span>
+      ${
+        tint === 'off'
+          ? nothing
+          : html`<span
+              >|h| ÷ median, ${where}, from
+              ${shown.map(
+                (level) =>
+                  html`<span class="swatch tint${level}">${formatRatio(Math.max(least, levelFrom(level)))}</span>`,
+              )}</span
+            >`
+      }
+      <span><b class="of-massive">▲</b> massive <b class="of-large">△</b> large <b class="of-sink">⚓︎</b> sink</span>
+    </div>`;
   }
 
   override updated(): void {
@@ -139,13 +183,6 @@ export class TokenStrip extends View {
     const [inner, outer] = [token.getBoundingClientRect(), list.getBoundingClientRect()];
     if (inner.top < outer.top) list.scrollTop += inner.top - outer.top;
     if (inner.bottom > outer.bottom) list.scrollTop += inner.bottom - outer.bottom;
-  }
-
-  /** 0 (nothing) … 8, evenly in the logarithm up to the ratio that makes massive. */
-  #tint(ratio: number): number {
-    if (!(ratio > 0)) return 0;
-    const level = (Math.log(ratio / 3) / Math.log(this.scene.thresholds.ratio / 3)) * tints;
-    return Math.max(0, Math.min(tints, Math.ceil(level)));
   }
 
   #show(token: number): void {

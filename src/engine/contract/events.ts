@@ -2,8 +2,9 @@
  * What a run says while it happens. The engine emits these in order; every view, the CLI and the tests are
  * folds of this stream and ask for nothing else, except through questions (`questions.ts`).
  *
- * Order: `started`, `tokens`, then `layer` 0 … L with `attention` k and `cross-attention` k, where there is any, right
- * after `layer` k (k ≥ 1), `predictions` or, where the head is no vocabulary's, `outputs`, and exactly one of `finished` or `failed`.
+ * Order: `started`, `tokens`, then `layer` 0 … L with `attention` k, `cross-attention` k and `routing` k, where there
+ * are any, right after `layer` k (k ≥ 1), `predictions` or, where the head is no vocabulary's, `outputs`, and exactly
+ * one of `finished` or `failed`.
  */
 import * as v from 'valibot';
 import {
@@ -18,7 +19,13 @@ import {
   text,
   whole,
 } from '../../schemas.js';
-import type { CrossStatistics, Entry, HiddenStatistics, PatternStatistics } from '../../statistics/statistics.js';
+import type {
+  CrossStatistics,
+  Entry,
+  HiddenStatistics,
+  PatternStatistics,
+  RoutingStatistics,
+} from '../../statistics/statistics.js';
 import type { Token } from '../../tokens/token.js';
 import { fedInput } from './inputs.js';
 import { intervention } from './interventions.js';
@@ -76,6 +83,27 @@ const pattern = exactly<PatternStatistics>()(
       ({ heads, tokens, alpha, extra }) =>
         alpha.length === heads * tokens && (extra === undefined || extra.alpha.length === heads),
       'must have arrays as long as there are heads and tokens',
+    ),
+  ),
+);
+
+const routing = exactly<RoutingStatistics>()(
+  v.pipe(
+    v.object({
+      tokens: whole,
+      experts: whole,
+      chosen: whole,
+      indices: int32Array,
+      weights: float32Array,
+      multiplies: v.picklist(['outputs', 'inputs']),
+      scores: maybe(v.object({ kind: v.picklist(['softmax', 'sigmoid']), values: float32Array })),
+      largest: maybe(float32Array),
+    }),
+    v.check(
+      ({ tokens, experts, chosen, indices, weights, scores, largest }) =>
+        [indices, weights, largest].every((array) => array === undefined || array.length === tokens * chosen) &&
+        (scores === undefined || scores.values.length === tokens * experts),
+      'must have arrays as long as there are tokens and experts',
     ),
   ),
 );
@@ -170,6 +198,14 @@ const crossAttentionEvent = v.object({
   ),
 });
 export type CrossAttentionEvent = Sent<typeof crossAttentionEvent>;
+const routingEvent = v.object({
+  type: v.literal('routing'),
+  /** k of the block with experts that leaves `h_k`, 1-based. */
+  layer: v.pipe(whole, v.minValue(1)),
+  /** Or why the tensors of this run do not tell. */
+  found: v.union([routing, v.object({ why: text })]),
+});
+export type RoutingEvent = Sent<typeof routingEvent>;
 
 export const prediction = v.object({ id: whole, text, probability: real });
 export type Prediction = Sent<typeof prediction>;
@@ -244,6 +280,7 @@ export const runningEvent = v.variant('type', [
   layerEvent,
   attentionEvent,
   crossAttentionEvent,
+  routingEvent,
   predictionsEvent,
   outputsEvent,
 ]);

@@ -48,12 +48,26 @@ const attention = v.object({
   headDim: maybe(whole),
 });
 
+const routing = v.object({
+  experts: maybe(whole),
+  chosen: maybe(whole),
+  /** Values of the graph, or the operator that hides them. */
+  from: v.variant('from', [
+    v.object({ from: v.literal('graph'), indices: text, weights: text, scores: maybe(text) }),
+    v.object({ from: v.literal('rebuilt'), operator: text, node: text }),
+  ]),
+  multiplies: v.picklist(['outputs', 'inputs']),
+  intermediate: maybe(text),
+  shared: flag,
+});
+
 const block = v.object({
   residPost: text,
   residMid: maybe(text),
   attention: maybe(attention),
   cross: maybe(attention),
   mlpIntermediate: maybe(text),
+  routing: maybe(routing),
   additive: flag,
 });
 export type InspectedBlock = Sent<typeof block>;
@@ -117,6 +131,8 @@ export const inspection = v.object({
   /** Domains (`''` for ai.onnx), each with its version. */
   opsets: v.array(v.tuple([text, v.number()])),
   nodes: whole,
+  /** Files that its weights are in, its own among them where it has any. */
+  weights: v.array(text),
   anatomy,
 });
 export type Inspection = Sent<typeof inspection>;

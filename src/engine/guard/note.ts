@@ -10,7 +10,7 @@ const count = v.pipe(v.number(), v.minValue(0));
 export const note = v.variant('kind', [
   v.object({ kind: v.literal('at'), what: v.string() }),
   v.object({ kind: v.literal('memory'), what: v.string(), bytes: count, limit: count }),
-  v.object({ kind: v.literal('time'), what: v.string(), seconds: count }),
+  v.object({ kind: v.literal('time'), what: v.string(), seconds: count, of: v.picklist(['work', 'waiting']) }),
 ]);
 
 export type Note = v.InferOutput<typeof note>;
@@ -24,6 +24,9 @@ export interface Bounds {
   readonly what: string;
   /** Bytes that it may hold in all. */
   readonly bytes: number;
-  /** How long it may be at it; undefined: as long as it takes. */
-  readonly seconds?: number | undefined;
+  /**
+   * How long it may be at it; undefined: as long as it takes. Processor time, in seconds, so that other programs take
+   * nothing away from it; and time by the clock, for what waits for something that does not come.
+   */
+  readonly seconds?: { readonly work: number; readonly waiting: number } | undefined;
 }

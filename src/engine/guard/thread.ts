@@ -11,13 +11,13 @@ import { type Bounds, type Note, pipe } from './note.js';
 const interval = 100;
 
 let bounds: Bounds = { what: 'it started', bytes: Number.POSITIVE_INFINITY };
-let since = performance.now();
+let since = now();
 let ending = false;
 
 parentPort?.on('message', (message: Bounds) => {
   if (message.what !== bounds.what) say({ kind: 'at', what: message.what });
   bounds = message;
-  since = performance.now();
+  since = now();
 });
 
 const parent = new Socket({ fd: pipe, readable: true, writable: true });
@@ -29,8 +29,18 @@ setInterval(() => {
   const bytes = process.memoryUsage.rss();
   const { what, bytes: limit, seconds } = bounds;
   if (bytes > limit) end({ kind: 'memory', what, bytes, limit });
-  else if (seconds !== undefined && performance.now() - since > seconds * 1000) end({ kind: 'time', what, seconds });
+  if (seconds === undefined) return;
+  const { work, waiting } = now();
+  if (work - since.work > seconds.work) end({ kind: 'time', what, seconds: seconds.work, of: 'work' });
+  else if (waiting - since.waiting > seconds.waiting)
+    end({ kind: 'time', what, seconds: seconds.waiting, of: 'waiting' });
 }, interval);
+
+/** Processor time of the whole process, and time by the clock, in seconds. */
+function now(): { work: number; waiting: number } {
+  const { user, system } = process.cpuUsage();
+  return { work: (user + system) / 1e6, waiting: performance.now() / 1000 };
+}
 
 function end(note: Note): void {
   if (ending) return;

@@ -21,7 +21,8 @@ export function endProblem(cause: string, said: string, output: string): Problem
 
 function inWords(said: Note | undefined, cause: string): string {
   if (said?.kind === 'time') {
-    return `The engine process was ended: ${said.seconds} s had gone by while ${said.what}, with no end in sight. Check the files, or try a shorter text; the next run starts afresh.`;
+    const time = said.of === 'work' ? `${said.seconds} s of processor time` : `${said.seconds} s`;
+    return `The engine process was ended: ${time} had gone by while ${said.what}, with no end in sight. Check the files, or try a shorter text; the next run starts afresh.`;
   }
   if (said?.kind === 'memory') {
     const [bytes, limit] = [said.bytes, said.limit].map((count) => `${(count / 2 ** 30).toFixed(1)} GB`);

@@ -6,7 +6,7 @@ import { quoted } from '../../visible.js';
 import { askedRoles } from './feeds.js';
 
 /** What a run is given: a text or token ids, a picture, or tensors by the names of inputs. */
-export type Given = 'text' | 'image' | readonly string[];
+export type GivenInputs = 'text' | 'image' | readonly string[];
 
 /** A stream as far as it matters here. */
 interface Candidate {
@@ -14,7 +14,7 @@ interface Candidate {
   readonly anatomy: Pick<Anatomy, 'inputs'>;
 }
 
-export interface Choice<S> {
+export interface StreamChoice<S> {
   readonly stream: S;
   /** Said with the result, where another stream would have fitted as well. */
   readonly remark: string | undefined;
@@ -31,9 +31,9 @@ export interface Choice<S> {
 export function chooseStream<S extends Candidate>(
   streams: readonly [S, ...S[]],
   wanted: string | undefined,
-  given: Given | undefined,
+  given: GivenInputs | undefined,
   file: string,
-): Choice<S> {
+): StreamChoice<S> {
   const [first, ...more] = streams;
   const named = streams.find(({ name }) => name === wanted);
   if (wanted !== undefined && !named) {
@@ -61,7 +61,7 @@ export function chooseStream<S extends Candidate>(
 }
 
 /** The first stream that what is given is enough for. */
-export const streamFor = <S extends Candidate>(streams: readonly S[], given: Given): S | undefined =>
+export const streamFor = <S extends Candidate>(streams: readonly S[], given: GivenInputs): S | undefined =>
   streams.find((stream) => fits(stream, given));
 
 /** Inputs that only what a run is about can fill. */
@@ -69,7 +69,7 @@ const needs = ({ anatomy }: Candidate) =>
   anatomy.inputs.filter(({ role }) => role === 'token-ids' || askedRoles.has(role));
 
 /** Those of them that are given. */
-function filledBy(stream: Candidate, given: Given): ReadonlySet<string> {
+function filledBy(stream: Candidate, given: GivenInputs): ReadonlySet<string> {
   const pixels = pixelInput(stream.anatomy.inputs)?.name;
   const filled = needs(stream).filter(({ name, role }) => {
     if (given === 'text') return role === 'token-ids';
@@ -79,12 +79,12 @@ function filledBy(stream: Candidate, given: Given): ReadonlySet<string> {
   return new Set(filled.map(({ name }) => name));
 }
 
-function fits(stream: Candidate, given: Given): boolean {
+function fits(stream: Candidate, given: GivenInputs): boolean {
   const filled = filledBy(stream, given);
   return filled.size > 0 && needs(stream).every(({ name }) => filled.has(name));
 }
 
-function isGivenLess(one: Candidate, other: Candidate, given: Given): boolean {
+function isGivenLess(one: Candidate, other: Candidate, given: GivenInputs): boolean {
   const [less, more] = [filledBy(one, given), filledBy(other, given)];
   return less.size < more.size && [...less].every((name) => more.has(name));
 }

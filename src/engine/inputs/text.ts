@@ -1,4 +1,6 @@
 /** A prompt of text or token ids, cut to the part that is run. */
+
+import { pixelInput } from '../../anatomy/pictures.js';
 import { SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import { checkFit, checkIds, type Tokenizer } from '../../tokens/tokenizer.js';
@@ -20,9 +22,7 @@ export async function fromText(
     throw new SinkscopeError({
       code: 'tokenizer',
       file: limits.file,
-      message: limits.inputs.some(({ type }) => type === DataType.string)
-        ? `${limits.file} takes text itself, by a tokenizer inside of its graph, which is not run here; export it without one, and put its tokenizer.json beside it.`
-        : `${limits.file} has no tokenizer.json beside it: put the model's own there, or give token ids.`,
+      message: withoutTokenizer(limits),
     });
   }
   if (limits.vocabulary !== undefined) checkFit(tokenizer, limits.vocabulary);
@@ -32,6 +32,16 @@ export async function fromText(
   }
   checkIds(tokens.ids, limits.vocabulary);
   return { given: new Map(), source: 'text', bos, ...windowed(tokens, prefix, suffix, request, limits) };
+}
+
+function withoutTokenizer({ file, inputs }: Limits): string {
+  if (inputs.some(({ type }) => type === DataType.string)) {
+    return `${file} takes text itself, by a tokenizer inside of its graph, which is not run here; export it without one, and put its tokenizer.json beside it.`;
+  }
+  if (pixelInput(inputs) && !inputs.some(({ role }) => role === 'token-ids')) {
+    return `${file} takes pictures, not text; give it a picture, or choose another model for the text.`;
+  }
+  return `${file} has no tokenizer.json beside it: put the model's own there, or give token ids.`;
 }
 
 /** @throws SinkscopeError `input` for no ids or one out of range, `too-long` where no window was chosen */

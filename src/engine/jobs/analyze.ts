@@ -18,6 +18,7 @@ import { crossPattern, tokenPattern } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
 import type { Current } from './current.js';
 import { headOutputs } from './outputs.js';
+import { routedTokens } from './routing.js';
 import { openSaver, type Saver } from './save.js';
 
 type Emit = (event: EventOf<'analyze'>) => Promise<void>;
@@ -167,6 +168,7 @@ async function reportBlock(inside: Inside, report: Report, block: number, result
       await emit({ type: 'cross-attention', layer: block, statistics: crossStatistics(values, heads, tokens, keys) });
     await saver?.pattern(`cross.${block - 1}`, cross);
   }
+  await reportRouting(inside, report, block, results);
   for (const [name, tap] of [
     [`resid_mid.${block - 1}`, parts.residMid],
     [`mlp.${block - 1}`, parts.mlpIntermediate],
@@ -174,6 +176,20 @@ async function reportBlock(inside: Inside, report: Report, block: number, result
     const value = tap === undefined ? undefined : results.get(tap);
     if (value) await saver?.rows(name, floats(sliceRows(inside.rows(value), 0, tokens)), tokens);
   }
+}
+
+/** Which experts of block `block` the tokens were sent to. */
+async function reportRouting(inside: Inside, report: Report, block: number, results: Values): Promise<void> {
+  const { loaded, layout } = inside;
+  const values = loaded.routings.get(block);
+  const routing = loaded.anatomy.blocks[block - 1]?.routing;
+  if (!layout || !values || !routing) return;
+  const found = routedTokens(results, routing, values, layout);
+  const { saver, emit } = report;
+  await emit({ type: 'routing', layer: block, found: 'why' in found ? found : found.statistics });
+  if ('why' in found) return;
+  const { statistics, intermediates } = found;
+  await saver?.routing(block - 1, statistics, intermediates);
 }
 
 async function reportHead(inside: Inside, report: Report, keep: boolean): Promise<void> {

@@ -6,11 +6,11 @@ import type { LoadedModel } from '../stages/loaded.js';
 /** Beside models that run: Node.js, ONNX Runtime, structures of models, tokenizers, texts of some megabytes. */
 const reserveBytes = 4 * 2 ** 30;
 
-/** Reading a model takes a second or two; what takes a minute was made to. */
-const readingSeconds = 60;
+/** Reading a model takes a second or two; what takes a minute was made to. Disks far away may need longer. */
+const reading = { work: 60, waiting: 180 };
 
 /** Tokenising a part of a text takes a fraction of a second; patterns can be made that take for ever. */
-const tokenisingSeconds = 6;
+const tokenising = { work: 6, waiting: 60 };
 
 /** Before any model was run. */
 export const idleBounds: Bounds = { what: 'it waited', bytes: reserveBytes };
@@ -22,7 +22,7 @@ export const idleBounds: Bounds = { what: 'it waited', bytes: reserveBytes };
  * @param before what the process might hold until then
  */
 export function readingBounds(what: string, before: Bounds): Bounds {
-  return { what, bytes: before.bytes, seconds: readingSeconds };
+  return { what, bytes: before.bytes, seconds: reading };
 }
 
 /**
@@ -32,7 +32,7 @@ export function readingBounds(what: string, before: Bounds): Bounds {
  * @param before what the process might hold until then
  */
 export function tokenisingBounds(file: string, before: Bounds): Bounds {
-  return { what: `${file} was applied to the text`, bytes: before.bytes, seconds: tokenisingSeconds };
+  return { what: `${file} was applied to the text`, bytes: before.bytes, seconds: tokenising };
 }
 
 /**

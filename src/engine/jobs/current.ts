@@ -1,12 +1,13 @@
 /** What the process has at hand: models as they were read, and one with its sessions and its last run. */
 import type { Stream } from '../../anatomy/streams.js';
 import { SinkscopeError } from '../../errors.js';
+import { versionOf } from '../../models/version.js';
 import type { RunRequest } from '../contract/events.js';
 import { startGuard } from '../guard/guard.js';
 import type { Bounds } from '../guard/note.js';
-import { type Choice, chooseStream, type Given } from '../inputs/choose.js';
+import { chooseStream, type GivenInputs, type StreamChoice } from '../inputs/choose.js';
 import type { Inside } from '../questions/inside.js';
-import { type LoadedModel, loadModel, versionOf } from '../stages/loaded.js';
+import { type LoadedModel, loadModel } from '../stages/loaded.js';
 import { StageRunner } from '../stages/runner.js';
 import { saturation } from '../stages/saturation.js';
 import { idleBounds, readingBounds, runningBounds, tokenisingBounds } from './bounds.js';
@@ -48,7 +49,7 @@ export async function load(model: string, choose: Chooser = first): Promise<Load
 }
 
 /** Which stream of a file. */
-export type Chooser = (streams: LoadedModel['streams']) => Choice<Stream>;
+export type Chooser = (streams: LoadedModel['streams']) => StreamChoice<Stream>;
 
 const first: Chooser = ([stream]) => ({ stream, remark: undefined });
 
@@ -60,7 +61,7 @@ const first: Chooser = ([stream]) => ({ stream, remark: undefined });
  */
 export async function use(
   { model, stream, threads, memory }: Pick<RunRequest, 'model' | 'stream' | 'threads' | 'memory'>,
-  given: Given = 'text',
+  given: GivenInputs = 'text',
 ): Promise<Current> {
   let remark: string | undefined;
   const found = await load(model, (streams) => {

@@ -1,5 +1,6 @@
 /** Says what a model file is. */
-import type { Attention } from '../../anatomy/anatomy.js';
+import type { Attention, Routing } from '../../anatomy/anatomy.js';
+import { operatorName } from '../../anatomy/ops.js';
 import type { InspectedBlock, Inspection } from '../contract/inspection.js';
 import type { LoadedModel } from '../stages/loaded.js';
 
@@ -10,6 +11,7 @@ export function inspect(loaded: LoadedModel): Inspection {
       ...block,
       attention: block.attention && inspected(block.attention, patterns.has(i + 1)),
       cross: block.cross && inspected(block.cross, crosses.has(i + 1)),
+      routing: inspectedRouting(block.routing),
     }),
   );
   return {
@@ -25,6 +27,7 @@ export function inspect(loaded: LoadedModel): Inspection {
     producer: model.producer,
     opsets: [...model.opsets],
     nodes: loaded.nodes,
+    weights: [...loaded.weights],
     anatomy: { ...anatomy, blocks },
   };
 }
@@ -39,7 +42,16 @@ function inspected(attention: Attention, isThere: boolean): InspectedBlock['atte
     const parts = others.length > 0 ? `${pattern.parts.length} patterns` : 'a pattern in another form';
     return { ...attention, pattern: { from, operator: parts, node: first ?? '' } };
   }
-  const { domain, op, name } = pattern.operator;
-  const operator = domain === '' ? op : `${domain}.${op}`;
-  return { ...attention, pattern: { from, operator, node: name } };
+  const { name } = pattern.operator;
+  return { ...attention, pattern: { from, operator: operatorName(pattern.operator), node: name } };
+}
+
+function inspectedRouting(routing: Routing | undefined): InspectedBlock['routing'] {
+  if (!routing) return undefined;
+  const { from, intermediate, ...facts } = routing;
+  const shown = { ...facts, intermediate: intermediate?.tensor };
+  if ('operator' in from)
+    return { ...shown, from: { from: 'rebuilt', operator: operatorName(from.operator), node: from.operator.name } };
+  const { indices, weights, scores } = from;
+  return { ...shown, from: { from: 'graph', indices, weights, scores: scores?.value } };
 }

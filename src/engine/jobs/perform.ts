@@ -6,7 +6,7 @@ import { schemes } from '../../onnx/quantise.js';
 import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
 import type { WeightScalar } from '../contract/request.js';
-import { chooseStream, type Given, streamFor } from '../inputs/choose.js';
+import { chooseStream, type GivenInputs, streamFor } from '../inputs/choose.js';
 import { tensorNames } from '../inputs/file.js';
 import { answer } from '../questions/answers.js';
 import { StageRunner } from '../stages/runner.js';
@@ -208,14 +208,14 @@ async function recorded(request: RequestOf<'states'>, reference: string): Promis
 }
 
 /** What an analysis is given, as streams are chosen by it. */
-async function givenBy({ prompt }: RequestOf<'analyze'>): Promise<Given> {
+async function givenBy({ prompt }: RequestOf<'analyze'>): Promise<GivenInputs> {
   if ('feeds' in prompt) return tensorNames(prompt.feeds);
   return 'image' in prompt ? 'image' : 'text';
 }
 
 /** The stream that was named, or that something is enough for; the first where that is none, which says so when it is run. */
 const chooser =
-  (model: string, stream: string | undefined, given: Given | undefined): Chooser =>
+  (model: string, stream: string | undefined, given: GivenInputs | undefined): Chooser =>
   (streams) =>
     chooseStream(streams, stream ?? (given && streamFor(streams, given)?.name), undefined, model);
 

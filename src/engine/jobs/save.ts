@@ -1,6 +1,7 @@
 /** Writes a run's tensors as they come, float32, batch axis removed, under the names of TransformerLens' points. */
 import { SinkscopeError } from '../../errors.js';
 import { SafetensorsWriter } from '../../statistics/safetensors.js';
+import type { RoutingStatistics } from '../../statistics/statistics.js';
 import type { SaveRequest } from '../contract/events.js';
 import type { Head, LogitPart } from '../stages/head.js';
 import type { LoadedModel } from '../stages/loaded.js';
@@ -11,6 +12,11 @@ import { floats } from '../tensors/value.js';
 export interface Saver {
   /** [tokens, width] */
   rows(name: string, values: Float32Array, tokens: number): Promise<void>;
+  /**
+   * `experts.k` (which, counted from 0) and `expert_weights.k` [tokens, chosen], `router.k` [tokens, experts], and where
+   * MLP intermediates are asked for `expert_mlp.k` [tokens, chosen, width].
+   */
+  routing(block: number, routing: RoutingStatistics, intermediates: Float32Array | undefined): Promise<void>;
   /** [heads, tokens, keys]; of attention to other states keys are positions of those. */
   pattern(name: string, pattern: Pattern): Promise<void>;
   /**
@@ -25,12 +31,17 @@ export interface Saver {
   abort(): Promise<void>;
 }
 
+const routingNames = ['experts', 'expert_weights', 'router', 'expert_mlp'] as const;
+
 export async function openSaver(request: SaveRequest, { anatomy, predicts }: LoadedModel): Promise<Saver> {
   const names = predicts ? ['logits'] : anatomy.outputs.map(({ name }) => name);
   const blocks = [...anatomy.blocks.keys()];
   const writer = await SafetensorsWriter.create(request.file, [
     ...Array.from({ length: anatomy.layers + 1 }, (_, layer) => `hidden.${layer}`),
     ...blocks.flatMap((block) => [`resid_mid.${block}`, `attn.${block}`, `cross.${block}`, `mlp.${block}`]),
+    ...blocks.flatMap((block) =>
+      anatomy.blocks[block]?.routing ? routingNames.map((name) => `${name}.${block}`) : [],
+    ),
     ...names,
   ]);
   const whole = async (name: string, value: Value) => {
@@ -42,6 +53,13 @@ export async function openSaver(request: SaveRequest, { anatomy, predicts }: Loa
   };
   return {
     rows: (name, values, tokens) => writer.append(name, [tokens, values.length / tokens], values),
+    async routing(block, { tokens, chosen, experts, indices, weights, scores }, intermediates) {
+      await writer.append(`experts.${block}`, [tokens, chosen], Float32Array.from(indices));
+      await writer.append(`expert_weights.${block}`, [tokens, chosen], weights);
+      if (scores) await writer.append(`router.${block}`, [tokens, experts], scores.values);
+      const width = intermediates && intermediates.length / (tokens * chosen);
+      if (request.mlp && width) await writer.append(`expert_mlp.${block}`, [tokens, chosen, width], intermediates);
+    },
     async pattern(name, { heads, queries, keys, values }) {
       if (request.attention) await writer.append(name, [heads, queries, keys], values);
     },

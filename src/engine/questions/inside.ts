@@ -216,8 +216,12 @@ export function valueNamed(values: Values, name: string): Value {
   return value;
 }
 
-/** What is fetched beside the residual points, by block: patterns, and what is saved. */
-function tapsOf({ anatomy, patterns, crosses }: LoadedModel, { attention, save }: RunRequest, isPadded: boolean): Taps {
+/** What is fetched beside the residual points, by block: patterns, routings, and what is saved. */
+function tapsOf(
+  { anatomy, patterns, crosses, routings }: LoadedModel,
+  { attention, save }: RunRequest,
+  isPadded: boolean,
+): Taps {
   return new Map(
     anatomy.blocks.map((block, i) => {
       const wanted = [
@@ -226,6 +230,10 @@ function tapsOf({ anatomy, patterns, crosses }: LoadedModel, { attention, save }
         (attention || save?.attention) && crosses.get(i + 1),
         save && block.residMid,
         save?.mlp && block.mlpIntermediate,
+        routings.get(i + 1)?.indices,
+        routings.get(i + 1)?.weights,
+        routings.get(i + 1)?.scores?.value,
+        block.routing?.intermediate?.tensor,
       ];
       return [i + 1, wanted.filter((value) => typeof value === 'string')];
     }),

@@ -1,15 +1,14 @@
 /** A model file that has been read and recognised: all that runs and queries start from. */
-import { statSync } from 'node:fs';
-import type { Anatomy } from '../../anatomy/anatomy.js';
+import type { Anatomy, RoutingValues } from '../../anatomy/anatomy.js';
+import { withRoutings } from '../../anatomy/experts/rebuilt.js';
 import { type LinearInput, linearInputs } from '../../anatomy/linear.js';
 import { type Norm, normsOf } from '../../anatomy/norms.js';
 import { isPrepacked } from '../../anatomy/ops.js';
 import { withPatterns } from '../../anatomy/patterns.js';
 import { type Stream, streamsOf } from '../../anatomy/streams.js';
 import { withTurns } from '../../anatomy/turned.js';
-import { fileReason, SinkscopeError } from '../../errors.js';
 import { type ModelConfig, modelConfig } from '../../models/config.js';
-import { modelFolder } from '../../models/folder.js';
+import { versionOf } from '../../models/version.js';
 import type { Model } from '../../onnx/model.js';
 import { prepare } from '../../onnx/prepare.js';
 import { readModel } from '../../onnx/read.js';
@@ -36,6 +35,8 @@ export interface LoadedModel {
   readonly crosses: ReadonlyMap<number, string>;
   /** By block (1-based): its keys and values, where they could be found or rebuilt. */
   readonly operands: ReadonlyMap<number, { readonly keys: string | undefined; readonly values: string | undefined }>;
+  /** By block (1-based): the values that tell which experts its tokens are sent to. */
+  readonly routings: ReadonlyMap<number, RoutingValues>;
   /** True where the output head gives scores over a vocabulary for every token. */
   readonly predicts: boolean;
   /** Names of its classes, where its configuration has them, and whether several may hold at once. */
@@ -93,7 +94,8 @@ interface Shared
 function loadedOn(stream: Stream, { config, ...shared }: Shared): LoadedModel {
   const turned = withTurns(stream.model, stream.anatomy);
   const patterned = withPatterns(turned.model, turned.anatomy);
-  const { model, anatomy, patterns, crosses } = patterned;
+  const { anatomy, patterns, crosses } = patterned;
+  const { model, routings } = withRoutings(patterned.model, anatomy);
   const tensors = (found: typeof patterns) => new Map([...found].map(([block, { tensor }]) => [block, tensor]));
   let linear: readonly LinearInput[] | undefined;
   let norms: readonly Norm[] | undefined;
@@ -107,6 +109,7 @@ function loadedOn(stream: Stream, { config, ...shared }: Shared): LoadedModel {
     patterns: tensors(patterns),
     crosses: tensors(crosses),
     operands: patterns,
+    routings,
     predicts: predictsTokens(model, anatomy, config.labels),
     quantised: model.graph.nodes.some(isPrepacked),
     linear: () => {
@@ -129,32 +132,4 @@ function predictsTokens({ graph }: Model, anatomy: Anatomy, labels: readonly str
   if (columns !== undefined && columns !== vocabulary && columns === labels?.length) return false;
   const logits = graph.outputs.find(({ name }) => name === unembedding.logits);
   return (logits?.shape?.length ?? 3) === 3;
-}
-
-/**
- * Tells whether what a model is made of has changed: its file, the `weights` beside it, and the tokenizer and
- * configuration that belong to it, also those that were not there before.
- *
- * @throws SinkscopeError `file` where the model cannot be found
- */
-export function versionOf(file: string, weights: readonly string[]): string {
-  try {
-    if (!statSync(file, { throwIfNoEntry: false }))
-      throw new SinkscopeError({ code: 'file', file, message: `${file} does not exist; choose another model.` });
-  } catch (error) {
-    if (SinkscopeError.is(error)) throw error;
-    const message = `${file} cannot be opened: ${fileReason(error)}. Choose another model.`;
-    throw new SinkscopeError({ code: 'file', file, message }, { cause: error });
-  }
-  const beside = Object.values(modelFolder(file)).filter((path) => path !== undefined);
-  return [...new Set([file, ...weights, ...beside])].map(stamp).join('\n');
-}
-
-function stamp(file: string): string {
-  try {
-    const { dev, ino, size, mtimeNs } = statSync(file, { bigint: true });
-    return `${file} ${dev} ${ino} ${size} ${mtimeNs}`;
-  } catch (error) {
-    return `${file}: ${fileReason(error)}`;
-  }
 }

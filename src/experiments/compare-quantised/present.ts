@@ -1,9 +1,8 @@
 import { formatShare } from '../../analysis/format.js';
 import type { MassiveActivation } from '../../analysis/massive.js';
-import type { BarsPart, Presentation } from '../../analysis/presentation.js';
+import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
-import { finite } from '../../statistics/numbers.js';
-import { type Swap, swappedName } from '../shared/divergence.js';
+import { blocksTable } from '../shared/blocks.js';
 import { leftWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import { type QuantisedResult, quantisedConclusion } from './compute.js';
@@ -49,18 +48,7 @@ export function presentQuantised(result: QuantisedResult, { text }: { readonly t
           ['RMS change of the next token’s probability', formatShare(result.rmsDp)],
         ],
       },
-      swapBars(swap, sqnr.length - 1, 'restored', 'KL divergence with one part of the model restored', kld.mean),
-      swapBars(swap, sqnr.length - 1, 'alone', 'KL divergence of the model with one quantised part alone', 0),
-      {
-        kind: 'lines',
-        heading: 'Signal to quantisation noise',
-        x: { name: 'layer', values: sqnr.map((_, k) => k) },
-        y: { name: 'dB', format: 'fixed', log: false },
-        lines: (['cumulative', 'local'] as const).map((name) => ({
-          name,
-          values: sqnr.map((one) => finite(one[name])),
-        })),
-      },
+      blocksTable({ kld: kld.mean, sqnr, swap, massive }),
       {
         kind: 'lines',
         heading: 'How far hidden states move',
@@ -92,17 +80,6 @@ export function presentQuantised(result: QuantisedResult, { text }: { readonly t
       },
     ],
   };
-}
-
-function swapBars(
-  swap: readonly Swap[],
-  layers: number,
-  kind: keyof Swap,
-  heading: string,
-  reference: number,
-): BarsPart {
-  const bars = swap.map((one, part) => ({ name: swappedName(part, layers), value: one[kind] }));
-  return { kind: 'bars', heading, value: { name: 'nats' }, log: false, reference, bars };
 }
 
 /** Each entry once: where its ratio peaks, and its value there in either file; undefined where it does not stand out. */

@@ -1,11 +1,14 @@
 /** Which products a model cannot have quantised: ranked by what each gains, and the fewest that are to stay as they are. */
 import { formatNumber } from '../../analysis/format.js';
+import type { MassiveActivation } from '../../analysis/massive.js';
+import type { Thresholds } from '../../analysis/thresholds.js';
 import type { PairedEvent, Quantisation } from '../../engine/contract/pair.js';
 import type { RestorableProduct } from '../../engine/contract/restore.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Budget, Progress, Run } from '../experiment.js';
-import { divergenceOf, type Kld, swappedInWords } from '../shared/divergence.js';
+import { divergenceOf, type Kld, type Sqnr, type Swap, swappedInWords } from '../shared/divergence.js';
+import { standingOut } from '../shared/massive.js';
 import { Losses, type Perplexity } from '../shared/perplexity.js';
 import { follow, progressThrough, type TextWindows, textWindows } from '../shared/text.js';
 import { checkTwins } from '../shared/twins.js';
@@ -18,6 +21,7 @@ export interface DoctorRequest extends Windowing, Budget {
   readonly bos?: boolean;
   /** Mean KLD in nats that the list is to bring it under; undefined: a quarter of what it is. */
   readonly aim?: number;
+  readonly thresholds: Thresholds;
 }
 
 /** A block, or an end of the model, and the mean KLD with all of it as it was. */
@@ -50,6 +54,12 @@ export interface DoctorResult {
   readonly windows: TextWindows;
   readonly aim: number;
   readonly kld: Kld;
+  /** Of h_k, by k. */
+  readonly sqnr: readonly Sqnr[];
+  /** Of the embedding (0), the blocks from 1 on, and the output head. */
+  readonly swap: readonly Swap[];
+  /** What stands out in the model as it was, on the first window. */
+  readonly massive: readonly MassiveActivation[];
   readonly perplexity: { readonly reference: Perplexity; readonly model: Perplexity };
   /** Those that gain most first. */
   readonly blocks: readonly RankedBlock[];
@@ -105,7 +115,8 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
     }
     yield progress(event);
   }
-  const { kld, swap } = divergenceOf(paired);
+  const { kld, sqnr, swap } = divergenceOf(paired);
+  const massive = await standingOut(engine, request, sequences, signal);
   const layers = swap.length - 2;
   const perplexity = { reference: measured.reference.perplexity, model: measured.model.perplexity };
   const rank = <T extends { readonly restored: number }>(all: readonly T[]) =>
@@ -160,6 +171,9 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
     windows,
     aim,
     kld,
+    sqnr,
+    swap,
+    massive,
     perplexity,
     blocks,
     products,

@@ -1,7 +1,7 @@
 import { counted, formatNumber } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
-import { swappedName } from '../shared/divergence.js';
+import { blocksTable } from '../shared/blocks.js';
 import { leftWarnings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import { type DoctorResult, doctorConclusion, type Kept } from './compute.js';
@@ -11,7 +11,7 @@ export const quantisationName = ({ by }: Pick<DoctorResult, 'by'>): string =>
   by.what === 'scheme' ? by.scheme : modelName(by.model);
 
 export function presentDoctor(result: DoctorResult, { text }: { readonly text: NamedText }): Presentation {
-  const { model, windows, perplexity, kld, aim, blocks, products, layers, curve, chosen } = result;
+  const { model, windows, perplexity, kld, sqnr, swap, massive, aim, products, curve, chosen } = result;
   return {
     title: 'Quantisation doctor',
     sentence: doctorConclusion(result),
@@ -24,18 +24,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
     ],
     warnings: [...leftWarnings(windows), ...listWarnings(result)],
     parts: [
-      {
-        kind: 'bars',
-        heading: 'KL divergence with one part as it was',
-        value: { name: 'nats' },
-        log: false,
-        reference: kld.mean,
-        bars: blocks
-          .toSorted((a, b) => a.block - b.block)
-          .map(({ block, restored }) => {
-            return { name: swappedName(block, layers), value: restored };
-          }),
-      },
+      blocksTable({ kld: kld.mean, sqnr, swap, products, massive: { reference: massive } }),
       {
         kind: 'table',
         heading: 'KL divergence with one product as it was',

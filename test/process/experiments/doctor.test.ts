@@ -2,6 +2,7 @@
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import { comparePair } from '../../../src/engine/jobs/pair.js';
 import { restoreProducts } from '../../../src/engine/jobs/restore.js';
 import { loadModel } from '../../../src/engine/stages/loaded.js';
@@ -87,7 +88,7 @@ describe.each(simulated)('%s (reduced range: %s)', (scheme, reduceRange, rewrite
 });
 
 it('the product in which massive activations begin is found, and it alone is to be excluded', async () => {
-  const asked = { ...budget, text: text(boats), window: 64, tokens: 63 };
+  const asked = { ...budget, thresholds: defaultThresholds, text: text(boats), window: 64, tokens: 63 };
   const result = await finish(
     diagnose(engine, { ...asked, model: llama, by: { what: 'scheme', scheme: 'int8-dynamic' } }),
   );
@@ -103,7 +104,7 @@ it('the product in which massive activations begin is found, and it alone is to 
 });
 
 it('an aim that cannot be reached is said, with the best that was found', async () => {
-  const asked = { ...budget, text: text(boats), window: 24, tokens: 23 };
+  const asked = { ...budget, thresholds: defaultThresholds, text: text(boats), window: 24, tokens: 23 };
   const by = { what: 'scheme', scheme: 'int4-block128' } as const;
   const result = await finish(diagnose(engine, { ...asked, model: llama, by, aim: 0 }));
   // With every product as it was nothing is left of what a scheme costs.
@@ -143,7 +144,7 @@ it('products of another file are told, and all of a block restored are the block
 });
 
 it('a file that is the model itself, and a model without products in single precision, are refused', async () => {
-  const asked = { ...budget, text: text(boats), window: 64, tokens: 63 };
+  const asked = { ...budget, thresholds: defaultThresholds, text: text(boats), window: 64, tokens: 63 };
   const copy = join(await temporaryFolder(), 'model.onnx');
   await copyFile(llama, copy);
   await expect(finish(diagnose(engine, { ...asked, model: llama, by: { what: 'file', model: copy } }))).rejects.toThrow(

@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Has a process under guard misbehave, and gives what the guard said and how the process ended. */
-async function misbehave(how: 'hoard' | 'spin' | 'give up') {
+async function misbehave(how: 'hoard' | 'spin' | 'wait' | 'give up') {
   const child = fork(program, { stdio: ['ignore', 'ignore', 'inherit', 'ipc', 'pipe'], execArgv: [] });
   const said = child.stdio[4];
   if (!said || !('readable' in said)) throw new Error('the guard has no pipe');
@@ -43,7 +43,15 @@ it('ends a process that holds more than it may, and says so', async () => {
 it('ends a process whose time is up although its main thread hears nothing, and says so', async () => {
   const { problem, signal } = await misbehave('spin');
   expect(signal).toBe('SIGKILL');
-  expect(problem.message).toMatch(/^The engine process was ended: 0\.1 s had gone by while it spun, with no end/);
+  expect(problem.message).toMatch(
+    /^The engine process was ended: 0\.1 s of processor time had gone by while it spun, with no end/,
+  );
+});
+
+it('ends a process that waits for something that does not come, and says so', async () => {
+  const { problem, signal } = await misbehave('wait');
+  expect(signal).toBe('SIGKILL');
+  expect(problem.message).toMatch(/^The engine process was ended: 0\.1 s had gone by while it waited, with no end/);
 });
 
 it('ends a process whose parent is gone although its main thread hears nothing', async () => {

@@ -19,7 +19,13 @@ async function misbehave(): Promise<void> {
       process.once('message', () => process.abort());
       return;
     }
-    guard.allow({ what: 'it spun', bytes: Number.POSITIVE_INFINITY, seconds: how === 'spin' ? 0.1 : undefined });
+    if (how === 'wait') {
+      guard.allow({ what: 'it waited', bytes: Number.POSITIVE_INFINITY, seconds: { work: 1000, waiting: 0.1 } });
+      // As for a disk that does not answer.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+    }
+    const seconds = how === 'spin' ? { work: 0.1, waiting: 1000 } : undefined;
+    guard.allow({ what: 'it spun', bytes: Number.POSITIVE_INFINITY, seconds });
     // To whoever waits for it; then nothing is heard any more.
     process.stdout.write(`${process.pid}\n`, () => {
       for (;;);

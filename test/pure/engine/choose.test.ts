@@ -1,7 +1,7 @@
 /** Which residual stream is run, by what is given. */
 import { describe, expect, it } from 'vitest';
 import type { Input } from '../../../src/anatomy/anatomy.js';
-import { chooseStream, type Given, streamFor } from '../../../src/engine/inputs/choose.js';
+import { chooseStream, type GivenInputs, streamFor } from '../../../src/engine/inputs/choose.js';
 import { DataType } from '../../../src/onnx/model.js';
 
 function input(name: string, role: Input['role'], shape: Input['shape'] = [1, 'T']): Input {
@@ -22,7 +22,7 @@ const t5 = [
 ] as const;
 const pair = [stream('query', input('query', 'token-ids')), stream('passage', input('passage', 'token-ids'))] as const;
 
-const chosen = (streams: Parameters<typeof chooseStream>[0], given: Given | undefined, wanted?: string) => {
+const chosen = (streams: Parameters<typeof chooseStream>[0], given: GivenInputs | undefined, wanted?: string) => {
   const { stream, remark } = chooseStream(streams, wanted, given, '/m.onnx');
   return { name: stream.name, remark };
 };

@@ -1,9 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import manifest from '../../../package.json';
 import titles from '../../../package.nls.json';
+import { tintLevels } from '../../../src/analysis/tint.js';
 import { experiments } from '../../../src/experiments/catalogue.js';
 import { commandOf } from '../../../src/experiments/facts.js';
-import { tintSteps } from '../../../src/extension/marks.js';
 import {
   analysisCommands,
   colorNames,
@@ -39,7 +40,17 @@ describe('package.json', () => {
 
   it('declares the colours that marks are painted with', () => {
     expect(contributes.colors.map(({ id }) => id)).toEqual(ids(colorNames));
-    expect(tintColors).toHaveLength(tintSteps.length);
+    expect(tintColors).toHaveLength(tintLevels);
+  });
+
+  it('has pictures in the walkthrough whose colours its page lets through', () => {
+    const pictures = contributes.walkthroughs.flatMap(({ steps }) => steps.map(({ media }) => media.svg));
+    expect(pictures).toHaveLength(3);
+    for (const picture of pictures) {
+      const svg = readFileSync(new URL(`../../../${picture}`, import.meta.url), 'utf8');
+      expect(svg).toContain('fill="var(--vscode-');
+      expect(svg).not.toMatch(/style\s*=|<style/);
+    }
   });
 
   it('declares the views that are filled', () => {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type Analysis, emptyAnalysis, fold } from '../../../src/analysis/analysis.js';
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
+import type { Tint } from '../../../src/analysis/tint.js';
 import type { RunEvent, Token } from '../../../src/engine/contract/events.js';
-import { placeMarks } from '../../../src/extension/marks.js';
+import { nextMark, placeMarks } from '../../../src/extension/marks.js';
 
 const token = (text: string, start: number, special = false): Token => ({
   id: 1,
@@ -55,19 +56,26 @@ function analysisOf(tokens: readonly Token[], magnitudes: readonly number[], alp
 const anySink = { ...defaultThresholds, minQueries: 1 };
 
 describe('placeMarks', () => {
-  it('tints by multiples of the median, and joins neighbours', () => {
+  it('tints what stands out alone, or all, by multiples of the median, and joins neighbours', () => {
     const tokens = ['a', 'b', 'c', 'd', 'e'].map((text, i) => token(text, i));
-    const ranges = tokens.map(({ start, end }) => ({ start: start + 10, end: end + 10 }));
-    const marks = placeMarks(analysisOf(tokens, [4.9, 5, 9.9, 10, 5000]), ranges, defaultThresholds, {});
-    expect(marks.tints[0]).toEqual([{ start: 11, end: 13 }]);
-    expect(marks.tints[1]).toEqual([{ start: 13, end: 14 }]);
-    expect(marks.tints[7]).toEqual([{ start: 14, end: 15 }]);
+    const analysis = analysisOf(tokens, [2.3, 2.4, 5.6, 99, 5000]);
+    const levels = (tint: Tint) =>
+      placeMarks(analysis, tokens, defaultThresholds, tint, {}).tints.flatMap((ranges, index) =>
+        ranges.map(({ start, end }) => [index + 1, start, end]),
+      );
+    expect(levels('all')).toEqual([
+      [1, 1, 3],
+      [5, 3, 4],
+      [8, 4, 5],
+    ]);
+    expect(levels('large')).toEqual([[8, 4, 5]]);
+    expect(levels('off')).toEqual([]);
   });
 
   it('marks massive, large and sink tokens, each by its threshold', () => {
     const tokens = ['a', 'b', 'c', 'd'].map((text, i) => token(text, i));
     const analysis = analysisOf(tokens, [1000, 999, 100, 99], [0.31, 0.2, 0.31, 0.29]);
-    const marks = placeMarks(analysis, tokens, anySink, {});
+    const marks = placeMarks(analysis, tokens, anySink, 'all', {});
     expect(marks.massive).toMatchObject([{ start: 0, end: 1 }]);
     expect(marks.large).toMatchObject([
       { start: 1, end: 2 },
@@ -77,27 +85,27 @@ describe('placeMarks', () => {
       { start: 0, end: 1 },
       { start: 2, end: 3 },
     ]);
-    expect(placeMarks(analysis, tokens, { ...anySink, ratio: 900 }, {}).massive).toHaveLength(2);
+    expect(placeMarks(analysis, tokens, { ...anySink, ratio: 900 }, 'all', {}).massive).toHaveLength(2);
   });
 
   it('shows a prefix where the text begins, with its signs', () => {
     const tokens = [token('<s>', 0, true), token('a', 0)];
     const analysis = analysisOf(tokens, [2000, 1], [0.9, 0]);
     const at = { start: 5, end: 6 };
-    expect(placeMarks(analysis, [undefined, at], anySink, { token: 0 }).prefix).toMatchObject({
+    expect(placeMarks(analysis, [undefined, at], anySink, 'all', { token: 0 }).prefix).toMatchObject({
       at: 5,
       label: '⟨bos⟩ ▲⚓\uFE0E',
       kind: 'massive',
       sink: true,
       selected: true,
     });
-    expect(placeMarks(analysis, [undefined, undefined], anySink, {}).prefix).toBeUndefined();
+    expect(placeMarks(analysis, [undefined, undefined], anySink, 'all', {}).prefix).toBeUndefined();
   });
 
   it('gives one mark to a character that is several tokens, with all that they have', () => {
     const tokens = ['a', 'b'].map((text) => token(text, 0));
     const range = { start: 0, end: 2 };
-    const marks = placeMarks(analysisOf(tokens, [5, 2000], [0.9, 0]), [range, range], anySink, {});
+    const marks = placeMarks(analysisOf(tokens, [5, 2000], [0.9, 0]), [range, range], anySink, 'all', {});
     expect(marks.massive).toEqual([range]);
     expect(marks.sinks).toEqual([range]);
     expect(marks.tints.flat()).toEqual([range]);
@@ -105,8 +113,29 @@ describe('placeMarks', () => {
 
   it('leaves out tokens whose text was edited', () => {
     const tokens = ['a', 'b'].map((text, i) => token(text, i));
-    const marks = placeMarks(analysisOf(tokens, [2000, 2000]), [undefined, tokens[1]], defaultThresholds, { token: 0 });
+    const marks = placeMarks(analysisOf(tokens, [2000, 2000]), [undefined, tokens[1]], defaultThresholds, 'all', {
+      token: 0,
+    });
     expect(marks.massive).toHaveLength(1);
     expect(marks.selected).toBeUndefined();
+  });
+});
+
+describe('nextMark', () => {
+  const tokens = ['a', 'b', 'c', 'd'].map((text, i) => token(text, i));
+  const marks = placeMarks(analysisOf(tokens, [1, 2000, 1, 200]), tokens, defaultThresholds, 'off', {});
+
+  it('goes through what is marked, and on from the other end', () => {
+    expect([0, 1, 2, 3].map((offset) => nextMark(marks, offset, false))).toEqual([1, 3, 3, 1]);
+    expect([0, 1, 2, 3].map((offset) => nextMark(marks, offset, true))).toEqual([3, 3, 1, 1]);
+  });
+
+  it('stops at the sign of the prefix, and nowhere where nothing is marked', () => {
+    const prefixed = [token('<s>', 0, true), token('a', 0)];
+    const first = placeMarks(analysisOf(prefixed, [2000, 1]), [undefined, { start: 5, end: 6 }], anySink, 'off', {});
+    expect(nextMark(first, 9, true)).toBe(5);
+    expect(nextMark(placeMarks(analysisOf(tokens, [1, 1, 1, 1]), tokens, anySink, 'off', {}), 0, false)).toBe(
+      undefined,
+    );
   });
 });

@@ -21,6 +21,12 @@ interface References {
 }
 const folder = fileURLToPath(new URL('../../references/images/', import.meta.url));
 const references: References = JSON.parse(readFileSync(join(folder, '../images.json'), 'utf8'));
+/** What timm's own transform makes of them. */
+const timmReferences: References['processed'] = JSON.parse(readFileSync(join(folder, '../timm.json'), 'utf8'));
+const floatsOf = (base64: string) => {
+  const bytes = Buffer.from(base64, 'base64');
+  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+};
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 const temporary = mkdtempSync(join(tmpdir(), 'sinkscope-image-'));
@@ -168,6 +174,19 @@ describe('the files beside a model', () => {
     expect(() => read({ ...timm, crop_mode: 'border' })).toThrow(/pretrained_cfg\.crop_mode/);
     expect(() => read({ ...timm, input_size: [3, 32, 64] })).toThrow(/only squares/);
     expect(() => read({ ...timm, input_size: [1, 32, 32] })).toThrow(/input_size/);
+  });
+
+  it.each(timmReferences)('timm’s gives timm’s pixels: $name, $file', async ({ file, config, shape, pixels }) => {
+    const found = preprocessingOf({ config: write({ pretrained_cfg: config }) });
+    const result = found && (await imageToPixels(join(folder, file), found.preprocessing));
+    expect(result?.shape).toEqual(shape);
+    const expected = floatsOf(pixels);
+    const off = expected.reduce(
+      (most, value, at) => Math.max(most, Math.abs(value - (result?.pixels[at] ?? Infinity))),
+      0,
+    );
+    // A level of a byte is 1 / 255 or more; the division by 255 and by 0.225 is rounded to 32 bits in another order.
+    expect(off).toBeLessThan(2e-6);
   });
 
   it('torchvision rounds where the crop begins to the even one', async () => {

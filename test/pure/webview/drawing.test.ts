@@ -30,12 +30,23 @@ describe('a scale', () => {
 
 describe('cells on a canvas', () => {
   const viewport: Viewport = {
-    ...{ width: 140, height: 70, gutter: 40, footer: 10, cellWidth: 20, cellHeight: 15, scrollLeft: 0, scrollTop: 0 },
+    ...{
+      width: 140,
+      height: 70,
+      gutter: 40,
+      footer: 10,
+      cellWidth: 20,
+      cellHeight: 15,
+      scrollLeft: 0,
+      scrollTop: 0,
+      ratio: 1,
+    },
   };
   const cells: Cells = {
     rows: 4,
     columns: 5,
     shades: new Float32Array(20),
+    ramp: 'magnitude',
     marks: [],
     rowLabel: String,
     columnLabel: undefined,

@@ -1,0 +1,42 @@
+/**
+ * How strongly a token is tinted, wherever it is shown: by its largest |h| as a multiple of its layer's median, on one
+ * scale for every run, so that a colour stands for the same number everywhere.
+ */
+import { greatest } from '../statistics/numbers.js';
+import type { Analysis } from './analysis.js';
+import { ratio } from './massive.js';
+import type { Thresholds } from './thresholds.js';
+
+/** Multiples of the median at the ends of the scale, which is logarithmic; what is more is coloured as the end. */
+export const tintScale = { from: 1, to: 1000 } as const;
+
+/** Steps of the tint of a text. */
+export const tintLevels = 8;
+
+/** What is tinted: what stands out (from `soft` on), everything, nothing. */
+export const tintChoices = ['large', 'all', 'off'] as const;
+export type Tint = (typeof tintChoices)[number];
+
+/** The multiple of the median from which a level is reached, 1 … 8. */
+export const levelFrom = (level: number): number =>
+  tintScale.from * (tintScale.to / tintScale.from) ** (level / tintLevels);
+
+/** The level of a multiple of the median: 1 … 8, or 0 for no tint. */
+export function tintLevel(multiple: number, tint: Tint, { soft }: Pick<Thresholds, 'soft'>): number {
+  if (tint === 'off' || !(multiple >= (tint === 'large' ? soft : 0))) return 0;
+  // By comparison, for a logarithm of 1000 may be a hair below that of 10³.
+  return Array.from({ length: tintLevels }, (_, index) => levelFrom(index + 1)).filter((from) => multiple >= from)
+    .length;
+}
+
+/** The multiple of each token, [T]: the largest over all layers that have arrived, or that of one layer. */
+export function tokenMultiples({ layers, tokens }: Analysis, layer: number | undefined): number[] {
+  const chosen = layer === undefined ? undefined : layers[layer];
+  const states = chosen ? [chosen] : layers;
+  return (tokens?.tokens ?? []).map((_, token) =>
+    greatest(
+      states.map((state) => ratio(state.tokenMax[token] ?? 0, state)),
+      0,
+    ),
+  );
+}

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import { defaultThresholds } from '../../../src/analysis/thresholds.js';
+import { levelFrom, tintLevel } from '../../../src/analysis/tint.js';
+
+describe('tintLevel', () => {
+  it('is even in the logarithm, and reaches its end at 1,000 × the median', () => {
+    const levels = [0.5, 1, 2.37, 2.38, 31, 32, 999, 1000, 24_000];
+    expect(levels.map((multiple) => tintLevel(multiple, 'all', defaultThresholds))).toEqual([
+      0, 0, 0, 1, 3, 4, 7, 8, 8,
+    ]);
+  });
+
+  it('is reached exactly where a level begins', () => {
+    for (const level of [1, 2, 3, 4, 5, 6, 7, 8]) {
+      expect(tintLevel(levelFrom(level), 'all', defaultThresholds)).toBe(level);
+    }
+  });
+
+  it('begins at the threshold of what is large, whatever that is', () => {
+    expect(tintLevel(99.9, 'large', defaultThresholds)).toBe(0);
+    expect(tintLevel(100, 'large', defaultThresholds)).toBe(5);
+    expect(tintLevel(20, 'large', { soft: 10 })).toBe(3);
+  });
+
+  it('has nothing to say of what is no number', () => {
+    expect(tintLevel(Number.NaN, 'all', defaultThresholds)).toBe(0);
+  });
+});
