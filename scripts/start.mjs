@@ -82,7 +82,9 @@ async function serve(userData, extensions, folder) {
 
 /** True where the system has something that opens addresses, and it took this one. */
 async function openInBrowser(address) {
-  const [program, ...args] = { darwin: ['open'], win32: ['cmd', '/c', 'start', '""'] }[process.platform] ?? ['xdg-open'];
+  const [program, ...args] = { darwin: ['open'], win32: ['cmd', '/c', 'start', '""'] }[process.platform] ?? [
+    'xdg-open',
+  ];
   const hasDisplay = process.platform !== 'linux' || process.env.DISPLAY || process.env.WAYLAND_DISPLAY;
   if (!hasDisplay) return false;
   return run(program, [...args, address], { stdio: 'ignore' }).then(

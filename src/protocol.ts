@@ -172,8 +172,8 @@ const fromWebview = v.variant('type', [
   v.strictObject({ type: v.literal('ready') }),
   v.strictObject({ type: v.literal('select'), selection }),
   v.strictObject({ type: v.literal('stop') }),
-  /** Run the same text again, with what is chosen now. */
-  v.strictObject({ type: v.literal('analyze-again') }),
+  /** Run the same text again, with what is chosen now; with a `stream`, as that one of the model's residual streams. */
+  v.strictObject({ type: v.literal('analyze-again'), stream: v.optional(text) }),
   /** Watch no model any longer. */
   v.strictObject({ type: v.literal('unwatch') }),
   v.strictObject({ type: v.literal('choose-model'), file: text }),

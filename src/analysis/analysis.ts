@@ -12,7 +12,7 @@ import type {
   TokensEvent,
 } from '../engine/contract/events.js';
 import type { Problem } from '../errors.js';
-import type { HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
+import type { CrossStatistics, HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
 
 export interface Analysis {
   readonly status: 'empty' | 'running' | 'finished' | 'failed';
@@ -22,6 +22,8 @@ export interface Analysis {
   readonly layers: readonly HiddenStatistics[];
   /** `attention[k - 1]` is about the block that leaves `h_k`; a hole where a block has no pattern. */
   readonly attention: readonly (PatternStatistics | undefined)[];
+  /** The same of attention to other states than the stream's; empty in models without any. */
+  readonly cross: readonly (CrossStatistics | undefined)[];
   /** `routing[k - 1]` of the block that leaves `h_k`; a hole where it has no experts or their routing is not known. */
   readonly routing: readonly (RoutingEvent['found'] | undefined)[];
   readonly predictions?: PredictionsEvent;
@@ -31,7 +33,7 @@ export interface Analysis {
   readonly problem?: Problem;
 }
 
-export const emptyAnalysis: Analysis = { status: 'empty', layers: [], attention: [], routing: [] };
+export const emptyAnalysis: Analysis = { status: 'empty', layers: [], attention: [], cross: [], routing: [] };
 
 /** The state after `event`. A `started` event begins anew; a failed run keeps what had arrived. */
 export function fold(analysis: Analysis, event: RunEvent): Analysis {
@@ -44,6 +46,8 @@ export function fold(analysis: Analysis, event: RunEvent): Analysis {
       return { ...analysis, layers: placed(analysis.layers, event.layer, event.statistics) };
     case 'attention':
       return { ...analysis, attention: placed(analysis.attention, event.layer - 1, event.statistics) };
+    case 'cross-attention':
+      return { ...analysis, cross: placed(analysis.cross, event.layer - 1, event.statistics) };
     case 'routing':
       return { ...analysis, routing: placed(analysis.routing, event.layer - 1, event.found) };
     case 'predictions':

@@ -1,5 +1,5 @@
 import type { HeadOutput } from '../engine/contract/events.js';
-import type { HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
+import type { CrossStatistics, HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
 import type { Analysis } from './analysis.js';
 import { expertsOf, loadOf, massiveByExpert } from './experts.js';
 import { type MassiveActivation, massiveActivations, ratio } from './massive.js';
@@ -29,6 +29,9 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     model: {
       file: model.file,
       name: model.name,
+      /** The residual stream that was run, of those that the file has. */
+      stream: model.stream,
+      streams: model.streams,
       layers: model.layers,
       hidden: model.hidden,
       heads: model.heads ?? null,
@@ -78,6 +81,8 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
       experts: expertsOf(analysis, activation.token, activation.onset) ?? null,
     })),
     sinks: sinksJson(analysis, thresholds),
+    /** Attention to other states, as to an encoder's, by layer; those without any are left out. */
+    cross_attention: Array.from(analysis.cross).flatMap((cross, i) => (cross ? [crossJson(cross, i + 1)] : [])),
     /** By layer, 1 … L: which experts the tokens were sent to; null where a block has none or its routing is not known. */
     routing: routingJson(analysis, thresholds),
     /** After token `token`, most likely first; null in a model without an output head. */
@@ -178,6 +183,12 @@ function sinksJson(analysis: Analysis, thresholds: Thresholds) {
   };
 }
 
+/** `alpha` is [heads][positions]: the mean, over all tokens, of the weight on each position. */
+function crossJson(cross: CrossStatistics, layer: number) {
+  const { heads, positions, alpha } = cross;
+  return { layer, heads, positions, alpha: rows({ heads, tokens: positions, alpha }) };
+}
+
 function routingJson(analysis: Analysis, thresholds: Thresholds) {
   return Array.from({ length: analysis.started?.model.layers ?? 0 }, (_, block) => {
     const found = analysis.routing[block];
@@ -212,6 +223,6 @@ const split = (values: Float32Array | Int32Array, tokens: number): number[][] =>
   });
 
 /** alpha as [heads][T]. */
-function rows({ heads, tokens, alpha }: PatternStatistics): number[][] {
+function rows({ heads, tokens, alpha }: Pick<PatternStatistics, 'heads' | 'tokens' | 'alpha'>): number[][] {
   return Array.from({ length: heads }, (_, head) => [...alpha.subarray(head * tokens, (head + 1) * tokens)]);
 }

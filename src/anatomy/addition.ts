@@ -20,3 +20,20 @@ export interface Branch {
   /** The nodes on the ways from the skip to the output. */
   readonly nodes: ReadonlySet<Node>;
 }
+
+/** All additions of a chain, the first one first. */
+export function additionsOf(last: Addition): Addition[] {
+  const additions: Addition[] = [];
+  for (let addition: Addition | undefined = last; addition; addition = addition.previous) additions.unshift(addition);
+  return additions;
+}
+
+const roots = new WeakMap<Addition, Addition>();
+
+/** The first addition of a chain. */
+export function rootOf(addition: Addition): Addition {
+  if (!addition.previous) return addition;
+  const root = roots.get(addition) ?? rootOf(addition.previous);
+  roots.set(addition, root);
+  return root;
+}

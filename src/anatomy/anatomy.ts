@@ -78,6 +78,8 @@ export interface Block {
   /** Between attention and MLP; undefined in parallel blocks and in blocks with one branch. */
   readonly residMid: string | undefined;
   readonly attention: Attention | undefined;
+  /** Attention to states that are no tokens of the stream, as to an encoder's: [1, heads, T, positions of those states]. */
+  readonly cross: Attention | undefined;
   /** Input of the down projection, [1, T, D_mlp] up to leading axes. */
   readonly mlpIntermediate: string | undefined;
   /** Of a mixture of experts, where it could be followed. */
@@ -228,6 +230,8 @@ export interface Input {
   readonly tokenAxis: number | undefined;
   /** Extents that the file leaves open or states wrongly, known from the graph (head size of a cache), by axis. */
   readonly extents: Readonly<Record<number, number>>;
+  /** The input whose tokens it follows, where these are not the stream's: ids of an encoder. */
+  readonly along: string | undefined;
   /** Of a mask: the value that masks nothing. */
   readonly keeps: 0 | 1 | undefined;
   /** In words, how it is recognised and fed. */

@@ -229,17 +229,20 @@ function isAdditive(flow: Flow, group: Group): boolean {
 export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): Block {
   const [head, ...rest] = group;
   const tail = rest.at(-1) ?? head;
-  const attention = first(group, ({ attention }) => attention);
-  const attending = group.find(({ attention }) => attention !== undefined) ?? head;
+  const own = (parts: StepParts) => (parts.cross ? undefined : parts.attention);
+  const attention = first(group, own);
+  const attending = group.find((parts) => own(parts) !== undefined) ?? head;
   const mlp = mlpOf(group);
   const note = (part: string, why: string) => gaps.push({ part, block, why });
-  if (group.some(({ cross }) => cross)) note('cross-attention', 'it looks at states that are not the tokens shown');
-  if (!attention) note('attention', attentionObstacle(group.flatMap(nodesOf)));
+  const crossing = first(group, (parts) => (parts.cross ? parts.attention : undefined));
+  if (!attention)
+    note('attention', crossing ? 'it looks at other states alone' : attentionObstacle(group.flatMap(nodesOf)));
   if (attention && attention.weighting !== 'softmax')
     note('softmax', 'attention weights come from something else, so that a query’s need not add up to 1');
   const patterns = group.flatMap(({ terms }) => terms.filter(({ attention }) => attention !== undefined));
-  const further = patterns.reduce((sum, { further }) => sum + 1 + further, group.some(({ cross }) => cross) ? -2 : -1);
-  if (further > 0) note('attention patterns', `it has ${further} more than the one that is shown`);
+  const shown = [attention, crossing].filter((one) => one !== undefined).length;
+  const further = patterns.reduce((sum, { further }) => sum + 1 + further, -shown);
+  if (further > 0) note('attention patterns', `it has ${further} more than what is shown`);
   if (!mlp) {
     const branch = first(group, ({ mlpBranch }) => mlpBranch);
     note('MLP intermediate', branch === undefined ? 'it has no branch besides attention' : mlpObstacle(flow, branch));
@@ -256,6 +259,7 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
     residPost: tail.step.to,
     residMid: rest.length > 0 ? (attending === tail ? head : attending).step.to : undefined,
     attention,
+    cross: crossing,
     mlpIntermediate: mlp?.intermediate,
     routing: routingIn(flow, group, note),
     additive: isAdditive(flow, group),

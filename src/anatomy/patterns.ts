@@ -28,27 +28,33 @@ export interface Patterned {
   readonly anatomy: Anatomy;
   /** By block (1-based). */
   readonly patterns: ReadonlyMap<number, PatternNames>;
+  /** The same of attention to other states than the stream's. */
+  readonly crosses: ReadonlyMap<number, PatternNames>;
 }
 
 /** Rebuilds the patterns that operators hide; `anatomy` is the model's own. */
 export function withPatterns(model: Model, anatomy: Anatomy): Patterned {
   const patterns = new Map<number, PatternNames>();
+  const crosses = new Map<number, PatternNames>();
   const nodes: Node[] = [];
   const gaps: Gap[] = [];
-  for (const [index, { attention }] of anatomy.blocks.entries()) {
-    if (!attention) continue;
-    const block = index + 1;
-    const found = patternIn(model, attention, `sinkscope/pattern/${index}`);
+  const add = (attention: Attention | undefined, to: typeof patterns, block: number, part: string, prefix: string) => {
+    if (!attention) return;
+    const found = patternIn(model, attention, prefix);
     if ('why' in found) {
-      gaps.push({ part: 'attention pattern', block, why: found.why });
-      continue;
+      gaps.push({ part, block, why: found.why });
+      return;
     }
     for (const one of found.nodes) nodes.push(one);
-    patterns.set(block, found.pattern);
+    to.set(block, found.pattern);
+  };
+  for (const [index, { attention, cross }] of anatomy.blocks.entries()) {
+    add(attention, patterns, index + 1, 'attention pattern', `sinkscope/pattern/${index}`);
+    add(cross, crosses, index + 1, 'cross-attention pattern', `sinkscope/cross/${index}`);
   }
   const missing = [...merged(gaps, anatomy.blocks.length), ...anatomy.missing];
   const graph = { ...model.graph, nodes: [...model.graph.nodes, ...nodes] };
-  return { model: { ...model, graph }, anatomy: { ...anatomy, missing }, patterns };
+  return { model: { ...model, graph }, anatomy: { ...anatomy, missing }, patterns, crosses };
 }
 
 interface Found {

@@ -11,7 +11,7 @@ import { recogniseInputs } from './inputs/inputs.js';
 import { isPictureConvolution } from './ops.js';
 import { patchOf } from './pictures.js';
 import { branchProduct } from './products.js';
-import { type ResidualStream, residualStream } from './residual.js';
+import { type ResidualStream, residualStreams } from './residual.js';
 import { partsOf, rowsOfInputs, rowsOfTokens } from './rows.js';
 import { turnsOf, type VectorAxes, vectorAxesOf, vectorsIn } from './vectors.js';
 import { type Gap, merged, otherChains } from './words.js';
@@ -25,8 +25,18 @@ import { type Gap, merged, otherChains } from './words.js';
  */
 export function recognise(model: Model): Anatomy {
   const flow = flowOf(model);
-  const found = residualStream(flow);
+  const [found] = residualStreams(flow);
   if (!found) throw notATransformer(model);
+  return anatomyOf(flow, found);
+}
+
+/**
+ * The anatomy of one residual stream of a graph, see {@link recognise}.
+ *
+ * @throws SinkscopeError `not-a-transformer`
+ */
+export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
+  const { model } = flow;
   const { stream, parts, groups } = blocksOf(flow, found);
   const end = isTransformer(parts) ? endOf(flow, stream.to) : undefined;
   if (!end) throw notATransformer(model);
@@ -101,7 +111,7 @@ function isTransformer(parts: readonly StepParts[]): boolean {
   return parts.length > 1 && !parts.some((part) => nodesOf(part).some(isPictureConvolution));
 }
 
-function notATransformer(model: Model): SinkscopeError {
+export function notATransformer(model: Model): SinkscopeError {
   const { nodes } = model.graph;
   const cause =
     nodes.length === 0

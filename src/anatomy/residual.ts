@@ -2,17 +2,18 @@
  * The residual stream as a chain of additions.
  *
  * A residual addition is a sum (or a difference) of which one term, the skip, is also what the other terms, the
- * branches, are computed from through at least one matrix product or attention. The stream is the longest chain in
+ * branches, are computed from through at least one matrix product or attention. A stream is the longest chain in
  * which each skip comes from the addition before by pointwise operators alone (nothing in a pre-norm model, a norm in
  * a post-norm model). Unlike dominators, a chain survives what passes it by: shared keys and values, value residuals,
  * per-layer inputs; and what a branch adds to its own inside (a short convolution) is no link of it.
  */
 import type { Node } from '../onnx/model.js';
-import type { Addition, Branch } from './addition.js';
+import { type Addition, additionsOf, type Branch, rootOf } from './addition.js';
 import { type Allowance, between, type Flow } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { factors, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
 import { wholeAdditions } from './partial.js';
+import { towersOf } from './towers.js';
 
 /** An addition of the stream, and the residual points that it reads and leaves. */
 export interface Step extends Addition {
@@ -28,7 +29,7 @@ export interface ResidualStream {
   /** The points that the first step reads and the last one leaves. */
   readonly from: string;
   readonly to: string;
-  /** Lengths of further chains that hold attention: stages of other widths, or an encoder. */
+  /** Lengths of further chains that hold attention and are no streams of their own: stages of other widths. */
   readonly others: readonly number[];
 }
 
@@ -47,51 +48,30 @@ const most = { branches: 512, chains: 64 };
 /** How many additions a branch may make to what it reads on its own way. */
 const maxInnerAdditions = 4;
 
-/** The main chain of residual additions of a graph, or undefined where there is none. */
-export function residualStream(flow: Flow): ResidualStream | undefined {
+/**
+ * The residual streams of a graph that can be looked at by themselves (see `towersOf`), the one that is shown where
+ * nothing else is asked for first; none where there is no chain of residual additions.
+ */
+export function residualStreams(flow: Flow): readonly ResidualStream[] {
   const walk = new Walk(flow);
   for (const node of flow.model.graph.nodes) walk.visit(node);
   const chains = [...walk.chains.values()].sort((a, b) => b.length - a.length);
-  const main = mainOf(flow, chains);
-  if (!main) return undefined;
+  const { towers, others } = towersOf(flow, chains);
+  return towers.map((last) => streamOf(flow, walk, last, others));
+}
 
-  const to = lastPoint(flow, walk, main);
+function streamOf(flow: Flow, walk: Walk, last: Addition, others: readonly Addition[]): ResidualStream {
+  const to = lastPoint(flow, walk, last);
   const steps: Step[] = [];
   let point = to;
-  for (const addition of wholeAdditions(flow, walk.from, additionsOf(main)).reverse()) {
+  for (const addition of wholeAdditions(flow, walk.from, additionsOf(last)).reverse()) {
     const from = addition.whole ?? pointOf(flow, walk, addition);
     steps.push({ ...addition, from, to: point, ending: operatorsTo(flow, walk, point, addition.sum) });
     point = from;
   }
   steps.reverse();
-  const others = chains.filter((chain) => chain !== main && chain.length > 1 && attends(chain));
   return { steps, from: point, to, others: others.map(({ length }) => length) };
 }
-
-function additionsOf(last: Addition): Addition[] {
-  const additions: Addition[] = [];
-  for (let addition: Addition | undefined = last; addition; addition = addition.previous) additions.unshift(addition);
-  return additions;
-}
-
-/**
- * The longest chain, unless another with attention takes its result in without starting from it, as a decoder does
- * with its encoder's.
- */
-function mainOf(flow: Flow, chains: readonly Addition[]): Addition | undefined {
-  let [main] = chains;
-  for (const chain of chains.slice(1)) {
-    if (!main || !attends(chain)) continue;
-    const takesIn = between(flow, main.sum, chain.sum) !== undefined;
-    if (takesIn && !between(flow, main.sum, rootOf(chain).skip)) main = chain;
-  }
-  return main;
-}
-
-const attends = (chain: Addition) =>
-  additionsOf(chain).some(({ branches }) =>
-    branches.some(({ nodes }) => [...nodes].some((node) => node.op === 'Softmax' || isFusedAttention(node))),
-  );
 
 /** One pass over the nodes in topological order. */
 class Walk {
@@ -264,14 +244,6 @@ function keepLatest(list: Addition[], candidate: Addition): void {
     // The shortest of them is the first that no block goes on from.
     if (list.length > most.chains) list.splice(list.indexOf(list.reduce((a, b) => (b.length < a.length ? b : a))), 1);
   } else if (candidate.length > known.length) list[index] = candidate;
-}
-
-const roots = new WeakMap<Addition, Addition>();
-function rootOf(addition: Addition): Addition {
-  if (!addition.previous) return addition;
-  const root = roots.get(addition) ?? rootOf(addition.previous);
-  roots.set(addition, root);
-  return root;
 }
 
 const transforms = (node: Node): boolean =>

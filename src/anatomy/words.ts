@@ -72,12 +72,12 @@ export function otherChains(lengths: readonly number[]): Missing {
   return {
     part: one ? 'a further residual stream' : `${lengths.length} further residual streams`,
     why:
-      `${one ? 'it has' : 'they have'} ${listed(lengths.map(String))} additions and ${one ? 'is' : 'are'} an encoder, another tower, or ` +
-      'a stage of another width; only the stream that leads to the output, or the longest, is shown',
+      `${one ? 'it has' : 'they have'} ${listed(lengths.map(String))} additions and ${one ? 'is a stage' : 'are stages'} of another width, ` +
+      'or inside of blocks; only the stream that leads to the output, or the longest, is shown',
   };
 }
 
 const article = (noun: string) => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`;
 
-const listed = (items: readonly string[]) =>
+export const listed = (items: readonly string[]) =>
   items.length === 1 ? `${items[0]}` : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`;

@@ -17,7 +17,7 @@ import { runPrompt } from '../experiments/shared/run.js';
 import type { NamedText } from '../experiments/values.js';
 import { parseChange } from './change.js';
 import { modelFile } from './model.js';
-import { adviseOnLength, budgetOf, memoryOption, partOption, read, typedName } from './options.js';
+import { adviseOnLength, budgetOf, memoryOption, partOption, read, streamOption, typedName } from './options.js';
 import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { against, report } from './report.js';
@@ -32,6 +32,7 @@ interface Options {
   readonly tokenName?: string;
   readonly tokenAxis?: number;
   readonly image?: string;
+  readonly stream?: string;
   readonly bos?: boolean;
   readonly window?: 'first' | 'last';
   readonly memory: number;
@@ -72,6 +73,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     )
     .option('--bos', 'put the beginning-of-sequence token before the text (default: as the tokenizer does)')
     .option('--no-bos', 'leave it out')
+    .addOption(streamOption())
     .addOption(partOption())
     .addOption(memoryOption())
     .addOption(
@@ -83,11 +85,12 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--calibrate <path>', 'with --set … to=mean: the text that means are taken from')
     .option('--json', 'print the whole result as JSON')
     .option('--save <path>', 'write hidden states (hidden.k, resid_mid.k) to a .safetensors file')
-    .option('--attention', 'with --save: attention patterns (attn.k) too')
+    .option('--attention', 'with --save: attention patterns (attn.k, cross.k) too')
     .option('--mlp', 'with --save: MLP intermediate states (mlp.k) too')
     .option('--logits', 'with --save: logits too')
     .action(async (model: string, options: Options) => {
       await checkSaves(options.save);
+      if (options.stream !== undefined) engine.choose(options.stream);
       const wanted = await requestOf(model, options);
       const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
       if (!options.set) {

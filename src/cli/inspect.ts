@@ -1,8 +1,9 @@
 import { Command } from 'commander';
-import type { Inspection } from '../engine/contract/inspection.js';
+import type { InspectedBlock, Inspection } from '../engine/contract/inspection.js';
 import type { Engine } from '../engine/host/engine.js';
 import { DataType } from '../onnx/model.js';
 import { modelFile } from './model.js';
+import { streamOption } from './options.js';
 import { columns, section } from './table.js';
 import { print, printJson } from './terminal.js';
 
@@ -10,9 +11,10 @@ export function inspectCommand(engine: Engine, signal: AbortSignal): Command {
   return new Command('inspect')
     .description('show what the parts of a model are and where in its graph they are')
     .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
+    .addOption(streamOption())
     .option('--json', 'print everything as JSON')
-    .action(async (model: string, options: { readonly json?: boolean }) => {
-      const inspected = toJson(await engine.inspect(await modelFile(model), signal));
+    .action(async (model: string, { stream, ...options }: { readonly json?: boolean; readonly stream?: string }) => {
+      const inspected = toJson(await engine.inspect(await modelFile(model), signal, { stream }));
       if (options.json) printJson(inspected, 2);
       else print(inWords(inspected));
     });
@@ -22,7 +24,7 @@ export function inspectCommand(engine: Engine, signal: AbortSignal): Command {
  * The JSON form of an inspection. Tensors are named as in the prepared graph (functions and branches inlined, fused
  * norms split), which keeps the file's own names where it can; `null` is what was not found or does not exist.
  */
-function toJson({ model, anatomy, producer, opsets, nodes }: Inspection) {
+function toJson({ model, streams, anatomy, producer, opsets, nodes }: Inspection) {
   return {
     file: model.file,
     name: model.name,
@@ -30,6 +32,16 @@ function toJson({ model, anatomy, producer, opsets, nodes }: Inspection) {
     producer,
     opsets: Object.fromEntries(opsets),
     nodes,
+    /** The residual stream that all below is about, of those that the file has: `inputs` that each is computed from. */
+    stream: model.stream,
+    streams: streams.map(({ name, layers, hidden, heads, inputs, outputs }) => ({
+      name,
+      layers,
+      hidden: hidden ?? null,
+      heads: heads ?? null,
+      inputs,
+      outputs,
+    })),
     layers: anatomy.layers,
     hidden: anatomy.hidden ?? null,
     heads: anatomy.heads ?? null,
@@ -44,18 +56,9 @@ function toJson({ model, anatomy, producer, opsets, nodes }: Inspection) {
     /** By block; null where a block has no point between attention and MLP. */
     resid_mid: anatomy.blocks.map((block) => block.residMid ?? null),
     /** `layer` is k of the `h_k` that the block leaves. One of `pattern` and `rebuilt_from` says where the pattern is. */
-    attention: anatomy.blocks.flatMap(({ attention }, block) => {
-      if (!attention) return [];
-      const { pattern, weighting, heads, kvHeads } = attention;
-      return {
-        layer: block + 1,
-        pattern: pattern.from === 'graph' ? pattern.tensor : null,
-        rebuilt_from: pattern.from === 'rebuilt' ? pattern.operator : null,
-        weighting,
-        heads: heads ?? null,
-        kv_heads: kvHeads ?? null,
-      };
-    }),
+    attention: anatomy.blocks.flatMap(({ attention }, block) => siteJson(attention, block + 1)),
+    /** The same of attention to other states than the stream's, as to an encoder's. */
+    cross_attention: anatomy.blocks.flatMap(({ cross }, block) => siteJson(cross, block + 1)),
     /** By block: what the down projection multiplies. */
     mlp: anatomy.blocks.map((block) => block.mlpIntermediate ?? null),
     /** Of blocks with experts whose routing is known; what is `null` is not in the graph. */
@@ -92,6 +95,21 @@ function toJson({ model, anatomy, producer, opsets, nodes }: Inspection) {
     missing: anatomy.missing,
     remarks: model.remarks,
   };
+}
+
+function siteJson(attention: InspectedBlock['attention'], layer: number) {
+  if (!attention) return [];
+  const { pattern, weighting, heads, kvHeads } = attention;
+  return [
+    {
+      layer,
+      pattern: pattern.from === 'graph' ? pattern.tensor : null,
+      rebuilt_from: pattern.from === 'rebuilt' ? pattern.operator : null,
+      weighting,
+      heads: heads ?? null,
+      kv_heads: kvHeads ?? null,
+    },
+  ];
 }
 
 /** What stands in the place of an unembedding. */
@@ -134,6 +152,9 @@ const typeNames: ReadonlyMap<DataType, string> = new Map(
   Object.entries(DataType).map(([name, type]): [DataType, string] => [type, name]),
 );
 
+const patternWords = (site: InspectionJson['attention'][number] | undefined) =>
+  site?.pattern ?? (site?.rebuilt_from ? `rebuilt from ${site.rebuilt_from}` : undefined);
+
 function inWords(model: InspectionJson): string[] {
   const known = (value: number | null) => (value === null ? 'unknown' : value.toLocaleString('en-US'));
   const facts: [string, string][] = [
@@ -150,11 +171,20 @@ function inWords(model: InspectionJson): string[] {
     ['weights', `${(model.bytes / 1e6).toFixed(1)} MB`],
   ];
   const points = model.residual.map((residual, layer) => {
-    const attention = model.attention.find((site) => site.layer === layer);
-    const pattern =
-      attention?.pattern ?? (attention?.rebuilt_from ? `rebuilt from ${attention.rebuilt_from}` : undefined);
+    const pattern = patternWords(model.attention.find((site) => site.layer === layer));
     return [`${layer}`, residual, ...(layer === 0 ? ['', ''] : [pattern ?? '–', model.mlp[layer - 1] ?? '–'])];
   });
+  const crossing = model.cross_attention.map((site) => [
+    `${site.layer}`,
+    `${site.heads ?? '?'}`,
+    patternWords(site) ?? '–',
+  ]);
+  const streams = model.streams.map(({ name, layers, hidden, inputs }) => [
+    name === model.stream ? `${name} (shown)` : name,
+    `${layers}`,
+    known(hidden),
+    inputs.join(', '),
+  ]);
   const inputs = model.inputs.map((input) => [
     input.name,
     `${input.type} [${input.shape?.map((extent) => extent ?? '?').join(', ') ?? '?'}]`,
@@ -164,7 +194,12 @@ function inWords(model: InspectionJson): string[] {
     `${model.name} · ${model.file}`,
     '',
     ...facts.map(([fact, value]) => `  ${fact.padEnd(13)}${value}`),
+    ...section(
+      'Streams',
+      streams.length > 1 ? columns(['name', 'layers', 'hidden size'], 'computed from', streams) : [],
+    ),
     ...section('Residual stream', columns(['layer', 'tensor', 'attention pattern'], 'MLP intermediate', points)),
+    ...section('Attention to other states', columns(['layer', 'heads'], 'pattern', crossing)),
     ...section('Inputs', columns(['name', 'shape'], 'what it is', inputs)),
     ...section(
       'Not found',

@@ -21,6 +21,10 @@ export function memoryOption(): Option {
     .default(defaultBudget() / 2 ** 20, "a quarter of the machine's");
 }
 
+export function streamOption(): Option {
+  return new Option('--stream <name>', 'of a model with several residual streams, the one to show (see inspect)');
+}
+
 /** What an engine may use, of the option's megabytes. */
 export function budgetOf({ memory }: { readonly memory: number }) {
   return { memory: memory * 2 ** 20, threads: 0 };

@@ -18,6 +18,7 @@ export function report(analysis: Analysis, thresholds: Thresholds): Line[] {
     ...layerTable(analysis),
     ...massiveTable(analysis, thresholds),
     ...sinkTable(analysis, thresholds),
+    ...crossTable(analysis),
     ...expertTables(analysis, thresholds),
     ...predictionTable(analysis),
     ...outputTables(analysis),
@@ -57,6 +58,7 @@ function heading({ started, tokens, finished }: Analysis): string[] {
   const run = tokens?.tokens.length;
   const shown = [
     model?.name,
+    model && model.streams.length > 1 && `stream ${model.stream}`,
     model && `${model.layers} layers × ${model.hidden} dimensions`,
     run !== undefined && `${run} tokens`,
     settings?.bos !== undefined && (settings.bos ? 'with BOS' : 'without BOS'),
@@ -115,6 +117,30 @@ function sinkTable(analysis: Analysis, thresholds: Thresholds): string[] {
   );
 }
 
+/** By layer the head that gives one position most, which is none of the stream's tokens. */
+function crossTable(analysis: Analysis): string[] {
+  const rows = Array.from(analysis.cross).flatMap((cross, i) => {
+    if (!cross) return [];
+    const at = strongest(cross.alpha);
+    const [head, position] = [Math.floor(at / cross.positions), at % cross.positions];
+    return [
+      [
+        `${i + 1}`,
+        `${cross.heads}`,
+        formatNumber(cross.alpha[at] ?? Number.NaN),
+        `${head}`,
+        `${position} of ${cross.positions}`,
+      ],
+    ];
+  });
+  return section(
+    'Attention to other states (α: mean weight on one of their positions; no sinks of this stream)',
+    columns(['layer', 'heads', 'strongest α', 'head'], 'position', rows),
+  );
+}
+
+const strongest = (values: Float32Array) =>
+  values.reduce((best, value, i) => (value > (values[best] ?? 0) ? i : best), 0);
 function expertTables(analysis: Analysis, thresholds: Thresholds): string[] {
   const rows = Array.from(analysis.routing, (found, index) => {
     if (!found) return undefined;

@@ -111,7 +111,7 @@ async function remarks(
   const found: string[] = [];
   for (const model of new Set(models)) {
     if (typeof model !== 'string') continue;
-    const { anatomy, model: summary } = await engine.inspect(model, signal);
+    const { anatomy, model: summary } = await engine.inspect(model, signal, { takes: 'text' });
     for (const { name, how, guessed } of anatomy.inputs)
       if (guessed && !isGiven)
         found.push(`Nobody gave the input ${name} of ${summary.name}, and how it was filled is a guess: ${how}.`);

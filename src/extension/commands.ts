@@ -37,7 +37,11 @@ export interface Parts {
 type ModelGiven = string | Extract<Item, { kind: 'model' }>;
 
 /** What a run is about: its prompt, where that is from, and which part of it is run. */
-type Subject = Pick<RunRequest, 'prompt' | 'window'> & { readonly source: Source | undefined };
+type Subject = Pick<RunRequest, 'prompt' | 'window'> & {
+  readonly source: Source | undefined;
+  /** The residual stream that was chosen, of the model that has it. */
+  readonly chosen?: Pick<RunRequest, 'model' | 'stream'>;
+};
 
 /** Registers the commands of an analysis. */
 export function registerCommands({
@@ -52,12 +56,13 @@ export function registerCommands({
 }: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
-    const { prompt, window, source } = subject;
+    const { prompt, window, source, chosen } = subject;
     const { bos, attention, memory, threads } = settings.current;
     const { file } = ('image' in prompt ? models.forPictures : undefined) ?? (await models.chosen());
+    const stream = chosen?.model === file ? chosen.stream : undefined;
     panel.show();
     const analysis = await analyses.analyze(
-      { model: file, prompt, window, bos: prefixAsked(bos), attention, memory, threads },
+      { model: file, stream, prompt, window, bos: prefixAsked(bos), attention, memory, threads },
       source,
     );
     const problem = analysis?.problem;
@@ -86,10 +91,11 @@ export function registerCommands({
 
   /** The run shown, to be done again on its text as it is now. */
   const subjectAgain = async ({ request, source, range }: ShownRun): Promise<Subject> => {
-    if (!source) return { ...request, source };
+    const { model, stream } = request;
+    if (!source) return { ...request, source, chosen: { model, stream } };
     const document = await vscode.workspace.openTextDocument(source.uri);
     const now = source.scope === 'document' ? documentSource(document) : rangeSource(document, source.scope, range);
-    return { prompt: { text: now.text }, window: request.window, source: now };
+    return { prompt: { text: now.text }, window: request.window, source: now, chosen: { model, stream } };
   };
 
   /** Asks for another model where none that is chosen takes pictures; false when there is none in the end. */
@@ -181,8 +187,11 @@ export function registerCommands({
         message: vscode.l10n.t('No text editor is open; open the text to analyze and put the cursor in it.'),
       });
     },
-    async analyzeAgain() {
-      await run(await subjectAgain(shown()));
+    /** The panel may give another of the model's residual streams. */
+    async analyzeAgain(stream?: unknown) {
+      const subject = await subjectAgain(shown());
+      const { model } = shown().request;
+      await run(typeof stream === 'string' ? { ...subject, chosen: { model, stream } } : subject);
     },
     async analyzeSample() {
       const text = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(extension, 'media', 'sample.md'));

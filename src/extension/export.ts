@@ -68,7 +68,7 @@ export async function exportTensors(
 
 function tensorParts() {
   return [
-    { label: vscode.l10n.t('Attention patterns'), description: 'attn.k [heads, T, T]', part: 'attention' },
+    { label: vscode.l10n.t('Attention patterns'), description: 'attn.k [heads, T, T], cross.k', part: 'attention' },
     { label: vscode.l10n.t('MLP intermediate states'), description: 'mlp.k [T, D_mlp]', part: 'mlp' },
     { label: vscode.l10n.t('Logits'), description: 'logits [T, vocabulary]', part: 'logits' },
   ];

@@ -18,13 +18,13 @@ export async function feedsFile(given: vscode.Uri | undefined): Promise<string |
 
 /** False too for what is no readable model. */
 export async function takesPictures(engine: Engine, model: string): Promise<boolean> {
-  const inspection = await engine.inspect(model).catch(() => undefined);
+  const inspection = await engine.inspect(model, undefined, { takes: 'image' }).catch(() => undefined);
   return inspection !== undefined && pixelInput(inspection.anatomy.inputs) !== undefined;
 }
 
 /** @throws SinkscopeError where the model cannot be read */
 export async function takesIds(engine: Engine, model: string): Promise<boolean> {
-  const { anatomy } = await engine.inspect(model);
+  const { anatomy } = await engine.inspect(model, undefined, { takes: 'text' });
   return anatomy.inputs.some(({ role }) => role === 'token-ids');
 }
 

@@ -89,7 +89,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
         return analyses.stop();
       case 'analyze-again':
         await choosing;
-        return vscode.commands.executeCommand(contributedId('analyzeAgain'));
+        return vscode.commands.executeCommand(contributedId('analyzeAgain'), message.stream);
       case 'unwatch':
         return vscode.commands.executeCommand(contributedId('unwatchModel'));
       case 'choose-model':

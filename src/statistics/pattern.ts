@@ -1,5 +1,5 @@
 /** An attention pattern in what sinks are read from. */
-import type { PatternStatistics } from './statistics.js';
+import type { CrossStatistics, PatternStatistics } from './statistics.js';
 
 /** A softmax under a mask leaves exact zeros; half-precision casts and additive masks may leave dust. */
 const NO_WEIGHT = 1e-6;
@@ -55,6 +55,32 @@ export function patternStatistics(
     causal,
     extra: columns === 0 ? undefined : { side: causalAfter ? 'first' : 'last', columns, alpha: extraAlpha },
   };
+}
+
+/**
+ * Reduces one layer's patterns of attention to other states, [heads, tokens, positions] (row-major, probabilities).
+ *
+ * @throws RangeError where the extents do not fit `values`
+ */
+export function crossStatistics(
+  values: Float32Array,
+  heads: number,
+  tokens: number,
+  positions: number,
+): CrossStatistics {
+  if (values.length !== heads * tokens * positions)
+    throw new RangeError(`A pattern of ${heads} × ${tokens} × ${positions} cannot have ${values.length} elements`);
+  const alpha = new Float32Array(heads * positions);
+  const sums = new Float64Array(positions);
+  for (let head = 0; head < heads; head++) {
+    sums.fill(0);
+    for (let token = 0; token < tokens; token++) {
+      const row = (head * tokens + token) * positions;
+      for (let key = 0; key < positions; key++) sums[key] = (sums[key] ?? 0) + (values[row + key] ?? 0);
+    }
+    for (let key = 0; key < positions; key++) alpha[head * positions + key] = (sums[key] ?? 0) / tokens;
+  }
+  return { heads, tokens, positions, alpha };
 }
 
 /** Whether no query gives weight to a later token, when the tokens' columns begin at `offset`. */

@@ -45,6 +45,19 @@ export interface PatternStatistics {
     | undefined;
 }
 
+/**
+ * One layer's patterns of attention to other states, [heads, tokens, positions], reduced.
+ *
+ * `alpha[h * positions + k]` is the mean of A[h, i, k] over all tokens i: how much of a head's attention position k of
+ * those states gets. No token of the stream is meant, so it is no sink of the stream's.
+ */
+export interface CrossStatistics {
+  readonly heads: number;
+  readonly tokens: number;
+  readonly positions: number;
+  readonly alpha: Float32Array;
+}
+
 /** Which experts of one block's mixture the tokens were sent to; of each token the one of the largest weight first. */
 export interface RoutingStatistics {
   readonly tokens: number;

@@ -12,7 +12,17 @@ interface Opened {
 }
 
 export interface Options {
-  readonly run?: 'harris' | 'summer' | 'large' | 'bias' | 'plain' | 'one' | 'picture' | 'classes' | 'experts';
+  readonly run?:
+    | 'harris'
+    | 'summer'
+    | 'large'
+    | 'bias'
+    | 'plain'
+    | 'one'
+    | 'picture'
+    | 'classes'
+    | 'decoder'
+    | 'experts';
   readonly view?: 'panel' | 'side';
   readonly theme?: 'dark' | 'light' | 'hc-dark' | 'hc-light';
   readonly events?: number;

@@ -21,6 +21,8 @@ const hidden: HiddenStatistics = {
 const model = {
   file: '/m/model.onnx',
   name: 'm',
+  stream: 'decoder',
+  streams: ['decoder', 'encoder'],
   layers: 1,
   hidden: 3,
   heads: 2,
@@ -56,13 +58,14 @@ const run = { ...budget, bos: true, window: { start: 3 }, interventions, attenti
 export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   analyze: [
     { ...run, prompt: { text: 'Summer is warm.' }, save: { file: '/s', attention: true, mlp: false, logits: true } },
-    { ...run, prompt: { ids: [1, 2] }, window: 'last' },
+    { ...run, stream: 'decoder', prompt: { ids: [1, 2] }, window: 'last' },
     { ...run, prompt: { feeds: '/f.npz', tokenName: 'node', tokenAxis: 1 } },
     { ...budget, prompt: { image: '/i.png' }, attention: false },
   ],
   measure: [
     {
       ...budget,
+      stream: 'text',
       sequences: [
         {
           ids: [1, 2, 3],
@@ -75,6 +78,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   states: [
     {
       ...budget,
+      stream: 'text',
       sequences: [[1, 2]],
       places: [{ point: 'mlp', block: 1 }],
       costs: { removed: 100, outlier: 6 },
@@ -109,12 +113,12 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
     },
   ],
   smooth: [{ ...budget, smooth: [{ tensor: 'x', factors: Float32Array.of(1, 2) }], save: { file: '/s.onnx' } }],
-  spikes: [{ ...budget, ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
-  precision: [{ ...budget, ids: [1, 2], outlier: 6 }],
+  spikes: [{ ...budget, stream: 'text', ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
+  precision: [{ ...budget, stream: 'text', ids: [1, 2], outlier: 6 }],
   merge: [{ parts: ['/a.json'] }],
-  encode: [{ model: '/m', text: 'a', bos: false, most: 7 }],
+  encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
-  inspect: [{ model: '/m' }],
+  inspect: [{ model: '/m', stream: 'text', takes: 'text' }],
   identity: [{ model: '/m' }],
   query: [{ type: 'predictions', token: 1 }],
 };
@@ -163,6 +167,11 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       },
     },
     { type: 'routing', layer: 1, found: { why: 'its weights are [3]' } },
+    {
+      type: 'cross-attention',
+      layer: 1,
+      statistics: { heads: 2, tokens: 2, positions: 3, alpha: Float32Array.of(1, 2, 3, 4, 5, 6) },
+    },
     { type: 'predictions', token: 0, top: [{ id: 1, text: 'b', probability: 0.5 }] },
     {
       type: 'outputs',
@@ -254,6 +263,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   decode: ['a', 'b'],
   inspect: {
     model,
+    streams: [{ name: 'decoder', layers: 1, hidden: 3, heads: 2, inputs: ['ids'], outputs: ['l'] }],
     producer: 'pytorch',
     opsets: [['', 17]],
     nodes: 9,
@@ -293,6 +303,20 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
             kvHeads: 1,
             headDim: 2,
           },
+          cross: {
+            pattern: { from: 'graph', tensor: 'x' },
+            weighting: 'softmax',
+            output: 'o',
+            normed: 'n',
+            keys: 'k',
+            values: 'v',
+            weighed: 'w',
+            projected: 'p',
+            edges: 'g',
+            heads: 2,
+            kvHeads: 1,
+            headDim: 2,
+          },
           routing: {
             experts: 4,
             chosen: 2,
@@ -317,6 +341,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
           shape: [1, 'T', null],
           tokenAxis: 1,
           extents: { 2: 64 },
+          along: 'encoder_ids',
           keeps: 1,
           how: 'indices',
           guessed: true,
@@ -335,7 +360,7 @@ export const questions: { readonly [T in QuestionType]: QuestionOf<T> } = {
   evicted: { type: 'evicted', layer: 1, windows: [{ window: 4, sinks: 1 }] },
   lens: { type: 'lens', layer: 0, point: 'resid_mid', top: 3 },
   output: { type: 'output' },
-  pattern: { type: 'pattern', layer: 1, head: 0 },
+  pattern: { type: 'pattern', layer: 1, head: 0, cross: true },
   predictions: { type: 'predictions', token: 1 },
 };
 

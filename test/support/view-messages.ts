@@ -98,7 +98,7 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'ready' },
   { type: 'select', selection: { token: 1, layer: 2, dim: 3, head: 0 } },
   { type: 'stop' },
-  { type: 'analyze-again' },
+  { type: 'analyze-again', stream: 'encoder' },
   { type: 'unwatch' },
   { type: 'choose-model', file: '/m' },
   { type: 'choose-bos', bos: 'on' },

@@ -25,6 +25,7 @@ export async function compare(
     const events: RunEvent[] = [];
     const run = engine.analyze({
       model,
+      stream: known.stream,
       prompt: promptOf(folder, known),
       attention: true,
       memory: 2 ** 30,

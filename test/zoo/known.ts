@@ -2,6 +2,10 @@
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Anatomy } from '../../src/anatomy/anatomy.js';
+import { streamsOf } from '../../src/anatomy/streams.js';
+import type { Model } from '../../src/onnx/model.js';
+import { prepare } from '../../src/onnx/prepare.js';
 
 /** The folders of all fixtures; `SINKSCOPE_ZOO` names another folder of fixtures to try instead. */
 export const folders: readonly string[] = (
@@ -15,7 +19,7 @@ export const folders: readonly string[] = (
 );
 
 /** The quantities that are compared, as the table of `docs/models.md` names them. */
-export const quantities = ['hidden', 'resid_mid', 'attn', 'mlp', 'head'] as const;
+export const quantities = ['hidden', 'resid_mid', 'attn', 'cross', 'mlp', 'head'] as const;
 /** Of mixtures of experts, which have a table of their own: who was sent where, and what the chosen make inside. */
 export const expertQuantities = ['experts', 'expert_weights', 'router', 'expert_mlp'] as const;
 export type Quantity = (typeof quantities)[number] | (typeof expertQuantities)[number];
@@ -39,6 +43,8 @@ export interface Fixture {
   readonly mlp_hidden?: number;
   readonly parallel_block: boolean;
   readonly inputs: readonly { readonly name: string; readonly feed?: string }[];
+  /** The residual stream that the golden is of, where the file has several. */
+  readonly stream?: string;
   /** Token ids to run, where everything else is to be filled; undefined: all is given as the golden has it. */
   readonly ids?: readonly number[];
   /** Quantities of the golden that Sinkscope cannot give for this model, and why: the honest gaps. */
@@ -47,6 +53,12 @@ export interface Fixture {
 
 export async function fixture(folder: string): Promise<Fixture> {
   return JSON.parse(await readFile(join(folder, 'fixture.json'), 'utf8'));
+}
+
+/** What is recognised of the stream that a fixture is about. */
+export function anatomyOf(model: Model, { stream }: Fixture): Anatomy {
+  const streams = streamsOf(prepare(model));
+  return (streams.find(({ name }) => name === stream) ?? streams[0]).anatomy;
 }
 
 /** What a fixture may differ by: the issue's rule for its precision. */

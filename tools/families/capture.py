@@ -50,7 +50,7 @@ class Capture:
             index = self.counts[kind]
             self.counts[kind] += 1
         # A decoder's attention to its encoder comes after that to its own tokens.
-        self.tensors.setdefault(f"{kind}.{index}", squeezed(value, 3 if kind == "attn" else 2))
+        self.tensors.setdefault(f"{kind}.{index}", squeezed(value, 3 if kind in ("attn", "cross") else 2))
 
     def _enter(self, _module, args, kwargs):
         value = args[0] if args else kwargs["hidden_states"]

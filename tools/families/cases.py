@@ -257,12 +257,14 @@ def all_cases() -> Iterator[Case]:
     import heads
     import layouts
     import modules
+    import towers
     import variants
 
     yield from modules.cases()
     yield from variants.cases()
     yield from heads.cases()
     yield from layouts.cases()
+    yield from towers.cases()
     yield from experts.all_cases()
 
 

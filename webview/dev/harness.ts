@@ -1,6 +1,6 @@
 /**
  * Plays VS Code and the extension host for the webview. Parameters of the page:
- * `run` harris | summer | large | bias | plain | picture | classes, `view` panel | side, `theme` dark | light | hc-dark | hc-light,
+ * `run` harris | summer | large | bias | plain | picture | classes | decoder, `view` panel | side, `theme` dark | light | hc-dark | hc-light,
  * `events` how many are replayed at first (all), `stale`, `experiments` the id of one to show (empty: all). Tests steer it through `window.harness`.
  */
 import type { Selection } from '../../src/analysis/selection.js';
@@ -9,7 +9,7 @@ import type { RunEvent } from '../../src/engine/contract/events.js';
 import type { ExperimentRun, FromWebview, ToWebview, ViewState } from '../../src/protocol.js';
 import type { Choices } from '../experiments/state.js';
 import { onPicture } from './pictures.js';
-import { classified, mixed, type Run, recorded, synthetic } from './runs.js';
+import { classified, mixed, type Run, recorded, synthetic, translated } from './runs.js';
 import themes from './themes.json';
 
 const parameters = new URLSearchParams(location.search);
@@ -20,6 +20,7 @@ const made: Record<string, () => Run | Promise<Run>> = {
   plain: () => synthetic({ layers: 6, tokens: 24, dims: 64, heads: 2, attention: false, tokenizer: false }),
   picture: onPicture,
   classes: classified,
+  decoder: translated,
   experts: mixed,
   one: () => synthetic({ layers: 4, tokens: 1, dims: 64, heads: 2 }),
 };
@@ -56,7 +57,7 @@ function view(part: Partial<ViewState>): void {
 function answer(run: Run, id: number, query: Extract<FromWebview, { type: 'query' }>['query']): ToWebview {
   try {
     const bytes = query.type === 'picture' ? run.picture?.() : undefined;
-    const value = query.type === 'pattern' ? run.pattern(query.layer, query.head) : bytes && { bytes };
+    const value = query.type === 'pattern' ? run.pattern(query.layer, query.head, query.cross) : bytes && { bytes };
     const found = query.type === 'predictions' ? run.predictions(query.token) : value;
     if (found === undefined) throw new Error(`The harness has no ${query.type}.`);
     return { type: 'answer', id, answer: { ok: true, value: found } };

@@ -5,7 +5,7 @@ import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 
 export interface Run {
   readonly events: readonly RunEvent[];
-  pattern(layer: number, head: number): AnswerTo<'pattern'>;
+  pattern(layer: number, head: number, cross?: boolean): AnswerTo<'pattern'>;
   predictions(token: number): PredictionsEvent;
   /** Bytes of the picture it is about. */
   picture?(): Uint8Array;
@@ -88,6 +88,24 @@ export function classified(): Run {
   return { ...run, events };
 }
 
+/** A run of a decoder whose encoder is in the same file: each of its blocks looks at five of the encoder's positions. */
+export function translated(): Run {
+  const run = synthetic({ layers: 4, tokens: 12, dims: 64, heads: 2 });
+  const positions = 5;
+  const events = run.events.flatMap((event): RunEvent[] => {
+    if (event.type === 'started')
+      return [{ ...event, model: { ...event.model, stream: 'decoder', streams: ['decoder', 'encoder'] } }];
+    if (event.type !== 'attention') return [event];
+    const alpha = new Float32Array(2 * positions).fill(1 / positions);
+    return [
+      event,
+      { type: 'cross-attention', layer: event.layer, statistics: { heads: 2, tokens: 12, positions, alpha } },
+    ];
+  });
+  const cross = { queries: 12, keys: positions, values: new Float32Array(12 * positions).fill(1 / positions) };
+  return { ...run, events, pattern: (layer, head, isCross) => (isCross ? cross : run.pattern(layer, head)) };
+}
+
 /** A run of a model whose blocks 2 and 4 have 8 experts, of which 2 are chosen; how block 3 chooses is not known. */
 export function mixed(): Run {
   const run = synthetic({ layers: 4, tokens: 12, dims: 64, heads: 2 });
@@ -122,6 +140,8 @@ export function synthetic(shape: Shape): Run {
         type: 'started',
         model: {
           file: 'synthetic.onnx',
+          stream: 'text',
+          streams: ['text'],
           name: 'synthetic',
           layers,
           hidden: dims,

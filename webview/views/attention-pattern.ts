@@ -1,4 +1,7 @@
-/** One head's attention pattern: queries down, keys across. Asked for when a head is selected. */
+/**
+ * One head's attention pattern: queries down, keys across. Asked for when a head is selected; of a block that attends to
+ * other states as well (an encoder's), that one is a click away, and its columns are no tokens of the run.
+ */
 import { css, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import type { AnswerTo } from '../../src/engine/contract/questions.js';
@@ -11,6 +14,7 @@ import '../legend.js';
 import { html } from '../html.js';
 import { formatWeight } from '../numbers.js';
 import type { Scale } from '../scale.js';
+import { quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
 
@@ -29,7 +33,9 @@ const size: CellSize = { width: [0.25, 16], height: [0.25, 16], plot: 360, squar
 
 @customElement('sinkscope-attention-pattern')
 export class AttentionPattern extends View {
-  static override styles = css`
+  static override styles = [
+    quietButtonStyles,
+    css`
     p {
       margin: 4px 0;
       color: var(--muted);
@@ -37,8 +43,11 @@ export class AttentionPattern extends View {
     .problem {
       color: var(--vscode-errorForeground);
     }
-  `;
+  `,
+  ];
 
+  /** Whether attention to other states is shown, where the block has any. */
+  @state() private across = false;
   @state() private shown: { readonly key: string; readonly pattern: Pattern } | undefined;
   @state() private problem: { readonly key: string; readonly message: string } | undefined;
 
@@ -63,8 +72,25 @@ export class AttentionPattern extends View {
     const ready = key !== undefined && this.shown?.key === key && this.#cells !== undefined;
     return this.figure({
       name: 'attention-pattern',
-      heading: head ? `Attention pattern: layer ${head.layer}, head ${head.head}` : 'Attention pattern',
-      note: head ? 'queries down, keys across' : '',
+      heading: head
+        ? `${this.#crossing() ? 'Cross-attention' : 'Attention'} pattern: layer ${head.layer}, head ${head.head}`
+        : 'Attention pattern',
+      note: head
+        ? this.#crossing()
+          ? 'tokens down, positions of the other states across'
+          : 'queries down, keys across'
+        : '',
+      actions: this.#hasCross()
+        ? html`<button
+            class="quiet"
+            title="What this block's tokens look at in other states than their own, as in an encoder's"
+            aria-pressed=${this.across}
+            data-testid="cross-attention"
+            @click=${() => {
+              this.across = !this.across;
+            }}
+          >cross-attention</button>`
+        : undefined,
       ...(ready ? { table: () => this.#table(), picture: () => this.grid.picture(), scale } : {}),
       body: ready
         ? this.#picture()
@@ -74,6 +100,10 @@ export class AttentionPattern extends View {
 
   #picture() {
     const select = (event: CellEvent) => {
+      if (this.#crossing()) {
+        this.select({ token: event.detail.row });
+        return;
+      }
       const token = event.detail.column - this.#offset();
       if (token >= 0 && token < this.scene.findings.tokens) this.select({ token });
     };
@@ -83,7 +113,7 @@ export class AttentionPattern extends View {
       .cells=${this.#cells}
       .theme=${this.scene.theme}
       .size=${size}
-      .selected=${{ column: token === undefined ? undefined : token + this.#offset() }}
+      .selected=${this.#crossing() ? { row: token } : { column: token === undefined ? undefined : token + this.#offset() }}
       @cell=${select}
     ></sinkscope-grid>
     <sinkscope-legend .scale=${scale} .theme=${this.scene.theme}></sinkscope-legend>`;
@@ -101,16 +131,27 @@ export class AttentionPattern extends View {
     return layer !== undefined && layer > 0 && head !== undefined ? { layer, head } : undefined;
   }
 
+  /** Whether the chosen block attends to other states. */
+  #hasCross(): boolean {
+    const { layer } = this.#head() ?? {};
+    return layer !== undefined && this.scene.analysis.cross[layer - 1] !== undefined;
+  }
+
+  #crossing(): boolean {
+    return this.across && this.#hasCross();
+  }
+
   /** Names the pattern that is wanted; undefined while there can be none. */
   #key(): string | undefined {
     const head = this.#head();
     if (head === undefined || this.scene.analysis.status !== 'finished') return undefined;
-    return `${this.scene.run} ${head.layer} ${head.head}`;
+    return `${this.scene.run} ${head.layer} ${head.head}${this.#crossing() ? ' cross' : ''}`;
   }
 
   async #fetch(key: string, layer: number, head: number): Promise<void> {
     try {
-      const pattern = await this.scene.ask({ type: 'pattern', layer, head });
+      const cross = this.#crossing() || undefined;
+      const pattern = await this.scene.ask({ type: 'pattern', layer, head, cross });
       if (key === this.#asked) this.shown = { key, pattern };
     } catch (error) {
       if (key !== this.#asked) return;
@@ -121,11 +162,13 @@ export class AttentionPattern extends View {
 
   /** Columns before the tokens' own, where the model has extra keys. */
   #offset(): number {
+    if (this.#crossing()) return 0;
     const statistics = this.scene.analysis.attention.find((layer) => layer?.extra !== undefined);
     return statistics?.extra?.side === 'first' ? statistics.extra.columns : 0;
   }
 
   #keyName(column: number): string {
+    if (this.#crossing()) return `position ${column}`;
     const token = column - this.#offset();
     return this.scene.findings.labels[token] ?? 'extra';
   }
@@ -138,7 +181,9 @@ export class AttentionPattern extends View {
       rows: queries,
       columns: keys,
       shades: values.map((value, at) =>
-        value === 0 && at % keys > Math.floor(at / keys) + this.#offset() ? Number.NaN : scale.at(value),
+        !this.#crossing() && value === 0 && at % keys > Math.floor(at / keys) + this.#offset()
+          ? Number.NaN
+          : scale.at(value),
       ),
       marks: [],
       rowLabel: (row) => (queries > 64 ? `${row}` : (labels[row] ?? `${row}`)),
@@ -146,7 +191,7 @@ export class AttentionPattern extends View {
       columnLabel: (column) => this.#keyName(column),
       text: undefined,
       describe: (row, column) => [
-        `query ${labels[row] ?? ''} (${row}) → key ${this.#keyName(column)} (${column - this.#offset()})`,
+        `query ${labels[row] ?? ''} (${row}) → ${this.#crossing() ? this.#keyName(column) : `key ${this.#keyName(column)} (${column - this.#offset()})`}`,
         `weight ${formatWeight(values[row * keys + column] ?? Number.NaN)}`,
       ],
     };

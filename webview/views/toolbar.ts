@@ -45,6 +45,7 @@ export class Toolbar extends LitElement {
           ([bos, text]) => html`<vscode-option value=${bos} ?selected=${bos === view.bos}>${text}</vscode-option>`,
         )}
       </vscode-dropdown>
+      ${this.#streams()}
       <span class="scope">${scopeOf(this.shown)}</span>
       <span class="spring"></span>
       ${status(this.shown)}
@@ -85,6 +86,24 @@ export class Toolbar extends LitElement {
       html`<vscode-option value=${new Exact(file)} ?selected=${file === view.model}>${name} (${origins[origin]})</vscode-option>`,
   )}
 </vscode-dropdown>`;
+  }
+
+  /** Of a model with several residual streams, the one that is shown: another is run at once. */
+  #streams() {
+    const { stream = '', streams = [] } = this.shown.analysis.started?.model ?? {};
+    if (streams.length < 2) return nothing;
+    return keyed(
+      streams.join('\n'),
+      html`<vscode-dropdown
+  aria-label="Residual stream"
+  title="Which of the model's residual streams is shown; what it is run on has to fit it"
+  data-testid="stream"
+  .value=${new Exact(stream)}
+  @change=${(event: Event) => this.#send({ type: 'analyze-again', stream: chosen(event) })}
+>
+  ${streams.map((name) => html`<vscode-option value=${new Exact(name)} ?selected=${name === stream}>${name}</vscode-option>`)}
+</vscode-dropdown>`,
+    );
   }
 
   #exports() {

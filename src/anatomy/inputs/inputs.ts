@@ -56,7 +56,7 @@ export function recogniseInputs(flow: Flow, context: InputContext): Inputs {
         ? startRole(flow, start, ids)
         : recognise(reader, context, isFloat(info) ? cacheOf(info) : undefined);
     const { role, how, tokenAxis, extents = {}, keeps, guessed = false } = found;
-    return { name, role, type, shape, tokenAxis, extents, keeps, how, guessed };
+    return { name, role, type, shape, tokenAxis, extents, along: undefined, keeps, how, guessed };
   });
   const isMasked = inputs.some(({ role }) => role === 'attention-mask');
   return {

@@ -2,8 +2,9 @@
  * What a run says while it happens. The engine emits these in order; every view, the CLI and the tests are
  * folds of this stream and ask for nothing else, except through questions (`questions.ts`).
  *
- * Order: `started`, `tokens`, then `layer` 0 … L with `attention` k and `routing` k right after `layer` k (k ≥ 1),
- * `predictions` or, where the head is no vocabulary's, `outputs`, and exactly one of `finished` or `failed`.
+ * Order: `started`, `tokens`, then `layer` 0 … L with `attention` k, `cross-attention` k and `routing` k, where there
+ * are any, right after `layer` k (k ≥ 1), `predictions` or, where the head is no vocabulary's, `outputs`, and exactly
+ * one of `finished` or `failed`.
  */
 import * as v from 'valibot';
 import {
@@ -18,11 +19,17 @@ import {
   text,
   whole,
 } from '../../schemas.js';
-import type { Entry, HiddenStatistics, PatternStatistics, RoutingStatistics } from '../../statistics/statistics.js';
+import type {
+  CrossStatistics,
+  Entry,
+  HiddenStatistics,
+  PatternStatistics,
+  RoutingStatistics,
+} from '../../statistics/statistics.js';
 import type { Token } from '../../tokens/token.js';
 import { fedInput } from './inputs.js';
 import { intervention } from './interventions.js';
-import { memory, path, threads } from './request.js';
+import { memory, path, stream, threads } from './request.js';
 
 export type { Token } from '../../tokens/token.js';
 
@@ -104,6 +111,9 @@ const routing = exactly<RoutingStatistics>()(
 export const modelSummary = v.object({
   file: text,
   name: text,
+  /** The residual stream that it is about, of those of the file; runs that were kept before this was noted have none. */
+  stream: v.optional(text, ''),
+  streams: v.optional(v.array(text), () => []),
   layers: whole,
   hidden: whole,
   heads: maybe(whole),
@@ -173,6 +183,21 @@ const attentionEvent = v.object({
 });
 export type AttentionEvent = Sent<typeof attentionEvent>;
 
+const crossAttentionEvent = v.object({
+  type: v.literal('cross-attention'),
+  /** k of the block that leaves `h_k`, 1-based. */
+  layer: v.pipe(whole, v.minValue(1)),
+  statistics: exactly<CrossStatistics>()(
+    v.pipe(
+      v.object({ heads: whole, tokens: whole, positions: whole, alpha: float32Array }),
+      v.check(
+        ({ heads, positions, alpha }) => alpha.length === heads * positions,
+        'must have an array as long as there are heads and positions',
+      ),
+    ),
+  ),
+});
+export type CrossAttentionEvent = Sent<typeof crossAttentionEvent>;
 const routingEvent = v.object({
   type: v.literal('routing'),
   /** k of the block with experts that leaves `h_k`, 1-based. */
@@ -254,6 +279,7 @@ export const runningEvent = v.variant('type', [
   tokensEvent,
   layerEvent,
   attentionEvent,
+  crossAttentionEvent,
   routingEvent,
   predictionsEvent,
   outputsEvent,
@@ -269,6 +295,8 @@ export type SaveRequest = Sent<typeof saveRequest>;
 export const runRequest = v.object({
   /** Path of the `.onnx` file. */
   model: path,
+  /** Which of its residual streams; undefined: the one that the prompt fits. */
+  stream,
   prompt: v.union(
     [
       v.strictObject({ text }),

@@ -13,6 +13,7 @@ const input = exactly<Input>()(
     shape: maybe(v.array(v.nullable(v.union([v.number(), text])))),
     tokenAxis: maybe(whole),
     extents: v.record(v.pipe(text, v.transform(Number)), whole),
+    along: maybe(text),
     keeps: maybe(v.picklist([0, 1])),
     how: text,
     guessed: flag,
@@ -64,6 +65,7 @@ const block = v.object({
   residPost: text,
   residMid: maybe(text),
   attention: maybe(attention),
+  cross: maybe(attention),
   mlpIntermediate: maybe(text),
   routing: maybe(routing),
   additive: flag,
@@ -110,8 +112,21 @@ const anatomy = v.object({
   missing: v.array(exactly<Missing>()(v.object({ part: text, why: text }))),
 });
 
+const stream = v.object({
+  name: text,
+  layers: whole,
+  hidden: maybe(whole),
+  heads: maybe(whole),
+  /** Names of the inputs that it is computed from. */
+  inputs: v.array(text),
+  /** Names of the outputs that are made of it. */
+  outputs: v.array(text),
+});
+
 export const inspection = v.object({
   model: modelSummary,
+  /** All residual streams of the file; what else is said here is about the one that `model` names. */
+  streams: v.array(stream),
   producer: text,
   /** Domains (`''` for ai.onnx), each with its version. */
   opsets: v.array(v.tuple([text, v.number()])),

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { float32Array, real, type Sent, text, whole } from '../../schemas.js';
 import { intervention } from './interventions.js';
-import { attentionWindow, memory, path, threads, weightScalar } from './request.js';
+import { attentionWindow, memory, path, stream, threads, weightScalar } from './request.js';
 
 const variant = v.object({
   name: text,
@@ -26,6 +26,7 @@ export type ScoredSequence = Sent<typeof scoredSequence>;
 
 export const measureRequest = v.object({
   model: path,
+  stream,
   sequences: v.array(scoredSequence),
   /** Scalars of weights that are 0 in all variants. */
   without: v.optional(v.array(weightScalar)),

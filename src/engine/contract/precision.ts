@@ -2,10 +2,11 @@
 import * as v from 'valibot';
 import { exactly, int32Array, maybe, real, type Sent, text, whole } from '../../schemas.js';
 import type { ByScale } from '../../statistics/rounding.js';
-import { memory, path, threads } from './request.js';
+import { memory, path, stream, threads } from './request.js';
 
 export const precisionRequest = v.object({
   model: path,
+  stream,
   /** Token ids, prefix included. */
   ids: v.pipe(v.array(whole), v.minLength(1)),
   /** |x| from which on an entry counts towards an outlier feature. */

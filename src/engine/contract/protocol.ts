@@ -9,7 +9,7 @@ import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measu
 import { pairedEvent, pairRequest } from './pair.js';
 import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
-import { path } from './request.js';
+import { path, stream } from './request.js';
 import { productsEvent, restoredEvent, restoreRequest } from './restore.js';
 import { smoothRequest } from './smooth.js';
 import { spikesEvent, spikesRequest } from './spikes.js';
@@ -19,10 +19,18 @@ import { treatedEvent, treatRequest } from './treat.js';
 
 const encodeRequest = v.object({
   model: path,
+  stream,
   text,
   bos: v.optional(flag),
   /** Only so many of the text's first tokens are wanted. */
   most: v.optional(v.pipe(whole, v.minValue(1))),
+});
+
+const inspectRequest = v.object({
+  model: path,
+  stream,
+  /** Where no stream is named: the one that is run on a text or a picture alone, if there is any. */
+  takes: v.optional(v.picklist(['text', 'image'])),
 });
 
 const encoded = v.object({
@@ -66,7 +74,7 @@ export const jobs = {
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
   encode: { request: encodeRequest, event: v.never(), answer: encoded },
   decode: { request: v.object({ model: path, ids: v.array(whole) }), event: v.never(), answer: v.array(text) },
-  inspect: { request: v.object({ model: path }), event: v.never(), answer: inspection },
+  inspect: { request: inspectRequest, event: v.never(), answer: inspection },
   /** In hex; see `modelIdentity`. */
   identity: { request: v.object({ model: path }), event: v.never(), answer: text },
   /** The answer is checked by who asks: each question has its own. */

@@ -4,6 +4,8 @@ import { type Sent, whole } from '../../schemas.js';
 
 /** Path of a file. */
 export const path = v.pipe(v.string(), v.nonEmpty('is empty'));
+/** Name of one of a model's residual streams; undefined: the one that what is run fits. */
+export const stream = v.optional(v.string());
 /** Bytes that may be held, beside the blocks being run. */
 export const memory = v.pipe(v.number(), v.minValue(1));
 /** 0: as ONNX Runtime chooses. */

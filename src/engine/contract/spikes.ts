@@ -1,10 +1,11 @@
 /** The largest entries around the last products of MLPs, and the scalars between them: what is asked and what is said. */
 import * as v from 'valibot';
 import { real, type Sent, text, whole } from '../../schemas.js';
-import { memory, path, threads, weightScalar } from './request.js';
+import { memory, path, stream, threads, weightScalar } from './request.js';
 
 export const spikesRequest = v.object({
   model: path,
+  stream,
   /** Token ids, prefix included. */
   ids: v.pipe(v.array(whole), v.minLength(1)),
   /** Scalars that are 0 in this run. */

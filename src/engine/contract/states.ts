@@ -4,7 +4,7 @@ import { exactly, float32Array, int32Array, real, type Sent, whole } from '../..
 import type { Int8Errors, StateDifference } from '../../statistics/statistics.js';
 import { entry, hiddenEntries, hiddenState, isWhole, notWhole } from './events.js';
 import { point } from './interventions.js';
-import { memory, path, threads } from './request.js';
+import { memory, path, stream, threads } from './request.js';
 
 const place = v.object({ point, block: whole });
 /** An activation of a block. */
@@ -13,6 +13,7 @@ export type Place = Sent<typeof place>;
 const times = v.pipe(v.number(), v.minValue(0));
 export const statesRequest = v.object({
   model: path,
+  stream,
   /** Token ids, prefix included. */
   sequences: v.pipe(v.array(v.pipe(v.array(whole), v.minLength(1))), v.minLength(1)),
   /** The activations that are reduced; undefined: h_0 … h_L. */

@@ -43,6 +43,8 @@ export class Engine {
   /** Why questions cannot be answered; undefined when they can. */
   private noAnswers: string | undefined = 'No analysis has been run yet; run one first.';
   private disposed = false;
+  /** See {@link choose}. */
+  private stream: string | undefined;
 
   /** @param childPath the bundle of `child.ts`; by default beside the running bundle */
   constructor(private readonly childPath: string = join(__dirname, 'engine.js')) {}
@@ -61,7 +63,7 @@ export class Engine {
       // What a killed child was writing is its parent's to remove.
       if (request.save && pid !== undefined) void rm(partialFile(request.save.file, pid), { force: true });
     };
-    return this.stream('analyze', request, signal, partial);
+    return this.events('analyze', request, signal, partial);
   }
 
   /**
@@ -73,7 +75,7 @@ export class Engine {
     request: MeasureRequest,
     signal?: AbortSignal,
   ): AsyncGenerator<MeasuredEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.stream('measure', request, signal);
+    return this.events('measure', request, signal);
   }
 
   /**
@@ -85,7 +87,7 @@ export class Engine {
     request: StatesRequest,
     signal?: AbortSignal,
   ): AsyncGenerator<StatesEvent | MeanEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.stream('states', request, signal);
+    return this.events('states', request, signal);
   }
 
   /**
@@ -97,7 +99,7 @@ export class Engine {
     request: PairRequest,
     signal?: AbortSignal,
   ): AsyncGenerator<PairedEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.stream('pair', request, signal);
+    return this.events('pair', request, signal);
   }
 
   /**
@@ -109,7 +111,7 @@ export class Engine {
     request: RestoreRequest,
     signal?: AbortSignal,
   ): AsyncGenerator<ProductsEvent | RestoredEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.stream('restore', request, signal);
+    return this.events('restore', request, signal);
   }
 
   /**
@@ -120,7 +122,7 @@ export class Engine {
     request: PrecisionRequest,
     signal?: AbortSignal,
   ): AsyncGenerator<PrecisionEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.stream('precision', request, signal);
+    return this.events('precision', request, signal);
   }
 
   /**
@@ -131,7 +133,7 @@ export class Engine {
     request: ExtentsRequest,
     signal?: AbortSignal,
   ): AsyncGenerator<EventOf<'extents'> | DoneEvent | FailedEvent, void, void> {
-    return this.stream('extents', request, signal);
+    return this.events('extents', request, signal);
   }
 
   /**
@@ -142,7 +144,7 @@ export class Engine {
     request: TreatRequest,
     signal?: AbortSignal,
   ): AsyncGenerator<TreatedEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.stream('treat', request, signal);
+    return this.events('treat', request, signal);
   }
 
   /**
@@ -153,7 +155,7 @@ export class Engine {
     request: SpikesRequest,
     signal?: AbortSignal,
   ): AsyncGenerator<SpikesEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.stream('spikes', request, signal);
+    return this.events('spikes', request, signal);
   }
 
   /**
@@ -161,11 +163,11 @@ export class Engine {
    * at last. Starts and is cancelled as {@link analyze} is.
    */
   merge(request: MergeRequest, signal?: AbortSignal): AsyncGenerator<MergeEvent | DoneEvent | FailedEvent, void, void> {
-    return this.stream('merge', request, signal);
+    return this.events('merge', request, signal);
   }
 
   /** Events, the answer last. */
-  private stream<T extends JobType>(
+  private events<T extends JobType>(
     type: T,
     request: RequestOf<T>,
     signal: AbortSignal | undefined,
@@ -221,12 +223,17 @@ export class Engine {
   /**
    * What a model file is.
    *
+   * @param of the residual stream that it is to be told of, where the file has several
    * @throws SinkscopeError with the reason why it cannot be read; `cancelled` when `signal` is aborted
    */
-  async inspect(model: string, signal?: AbortSignal): Promise<Inspection> {
+  async inspect(
+    model: string,
+    signal?: AbortSignal,
+    of: Pick<RequestOf<'inspect'>, 'stream' | 'takes'> = {},
+  ): Promise<Inspection> {
     for (;;) {
       try {
-        return await this.ask('inspect', { model }, signal);
+        return await this.ask('inspect', { model, ...of }, signal);
       } catch (error) {
         // A child that was killed to stop a run takes this question with it: ask the next one.
         const lost = SinkscopeError.is(error, 'cancelled') && !signal?.aborted && !this.disposed;
@@ -286,6 +293,11 @@ export class Engine {
     return checkSaid(answerSchema<Q['type']>(question.type), await this.ask('query', question), 'answer');
   }
 
+  /** The residual stream that jobs are about from now on which name none; undefined: what they are given chooses. */
+  choose(stream: string | undefined): void {
+    this.stream = stream;
+  }
+
   /** Ends the child for good. */
   dispose(): void {
     this.disposed = true;
@@ -329,6 +341,8 @@ export class Engine {
     const writable = 'save' in request && request.save ? writableFor(request.save.file) : undefined;
     if (writable !== undefined && this.connection?.writable !== writable) this.connection?.kill(superseded);
     if (!this.connection?.alive) this.connection = new Connection(this.childPath, writable);
-    this.connection.send(type, request, job);
+    const named = 'stream' in request ? request.stream : undefined;
+    const isChosen = this.stream !== undefined && named === undefined && 'model' in request;
+    this.connection.send(type, isChosen ? { ...request, stream: this.stream } : request, job);
   }
 }

@@ -55,7 +55,7 @@ export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonl
   }
   const length = (tokens && (fixed ?? tokens.length)) ?? givenLength(inputs, given);
   const values = new Map<string, Value>();
-  const run = { inputs, length, ids: tokens, symbols: symbolsOf(inputs, given) };
+  const run = { inputs, given, length, ids: tokens, symbols: symbolsOf(inputs, given) };
   for (const input of inputs) {
     const own = given.get(input.name);
     if (input.role === 'unused') continue;
@@ -92,6 +92,7 @@ export function fedInputs(inputs: readonly Input[], given: Values, fed: Fed = as
 /** What a run is fed beside what was given. */
 interface Run {
   readonly inputs: readonly Input[];
+  readonly given: Values;
   readonly length: number | undefined;
   readonly ids: readonly number[] | undefined;
   /** Extents that were given, by the name that the file has for them. */
@@ -109,7 +110,7 @@ function symbolsOf(inputs: readonly Input[], given: Values): ReadonlyMap<string,
 }
 
 /** What only the user can know. */
-const askedRoles: ReadonlySet<Input['role']> = new Set([
+export const askedRoles: ReadonlySet<Input['role']> = new Set([
   'features',
   'order',
   'unknown',
@@ -128,7 +129,8 @@ function asked(input: Input): SinkscopeError {
 
 function fill(input: Input, run: Run): Value {
   const { role, type } = input;
-  const { inputs, length, ids = [] } = run;
+  const { inputs, ids = [] } = run;
+  const length = input.along === undefined ? run.length : lengthOf(inputs, input.along, run.given);
   if (askedRoles.has(role)) throw asked(input);
   if (role === 'past') return filled(type, extents(input, 0, run), () => 0);
   if (role === 'flag' || role === 'past-length') return filled(type, extents(input, 1, run), () => 0);
@@ -138,13 +140,13 @@ function fill(input: Input, run: Run): Value {
       message: `Input ${quoted(input.name)} (${describe(input)}) depends on the number of tokens, which nothing tells; give it with --feeds.`,
     });
   }
-  const tokens = run.ids?.length ?? length;
+  const tokens = input.along === undefined ? (run.ids?.length ?? length) : length;
   if (role === 'last-key-index') return filled(type, extents(input, 1, run), () => length - 1);
   if (role === 'total-length') return filled(type, extents(input, 1, run), () => length);
   if (role === 'lengths') return filled(type, extents(input, 1, run), () => tokens);
 
   if (role === 'attention-mask') {
-    const before = pastLength(inputs);
+    const before = input.along === undefined ? pastLength(inputs) : 0;
     const dims = extents(input, length + before, run);
     const keeps = input.keeps ?? 1;
     const columns = dims.at(-1) ?? 1;
@@ -204,11 +206,17 @@ function pastLength(inputs: readonly Input[]): number {
 /** T as an input's token axis tells it, where there are no token ids. */
 function givenLength(inputs: readonly Input[], given: Values): number | undefined {
   for (const input of inputs) {
-    const extent =
-      input.role !== 'past' && input.tokenAxis !== undefined && given.get(input.name)?.dims[input.tokenAxis];
+    const isOwn = !['past', 'features', 'unused'].includes(input.role) && input.along === undefined;
+    const extent = isOwn && input.tokenAxis !== undefined && given.get(input.name)?.dims[input.tokenAxis];
     if (extent) return extent;
   }
   return undefined;
+}
+
+/** Tokens of what was given for another input. */
+function lengthOf(inputs: readonly Input[], name: string, given: Values): number | undefined {
+  const axis = inputs.find((input) => input.name === name)?.tokenAxis;
+  return given.get(name)?.dims.at(axis ?? -1);
 }
 
 /** A given tensor, checked against what the graph declares; integers are taken in any width. */

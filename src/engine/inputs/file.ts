@@ -8,13 +8,22 @@ import { storedValue, type Value } from '../tensors/value.js';
 import { givenIds } from './feeds.js';
 import { type Limits, type Prompt, tokensOf } from './prompt.js';
 
+const open = (file: string) => (file.toLowerCase().endsWith('.npz') ? openNpz : openSafetensors)(file);
+
+/**
+ * What a file has tensors for.
+ *
+ * @throws SinkscopeError `file` as the readers
+ */
+export const tensorNames = async (file: string): Promise<readonly string[]> => (await open(file)).names;
+
 /** @throws SinkscopeError `file` as the readers, `input` where it has a tensor for none of the inputs, `too-long` */
 export async function fromFile(
   { feeds: file, tokenName = 'token' }: Extract<RunRequest['prompt'], { feeds: string }>,
   limits: Limits,
   tokenizer: () => Tokenizer | undefined,
 ): Promise<Prompt> {
-  const tensors = await (file.toLowerCase().endsWith('.npz') ? openNpz : openSafetensors)(file);
+  const tensors = await open(file);
   const given = new Map<string, Value>();
   for (const { name } of limits.inputs) {
     if (tensors.names.includes(name)) given.set(name, storedValue(await tensors.tensor(name)));

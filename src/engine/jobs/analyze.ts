@@ -2,7 +2,7 @@
 
 import { SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
-import { patternStatistics } from '../../statistics/pattern.js';
+import { crossStatistics, patternStatistics } from '../../statistics/pattern.js';
 import type { ModelSummary, RunRequest } from '../contract/events.js';
 import type { EventOf } from '../contract/protocol.js';
 import { fedInputs, fixedLength } from '../inputs/feeds.js';
@@ -14,9 +14,9 @@ import type { LoadedModel } from '../stages/loaded.js';
 import { chooseDial, tokensThatFit } from '../stages/memory.js';
 import { valueAt } from '../stages/patched.js';
 import { group } from '../stages/plan.js';
-import type { StageRunner } from '../stages/runner.js';
-import { tokenPattern } from '../tensors/layout.js';
+import { crossPattern, tokenPattern } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
+import type { Current } from './current.js';
 import { headOutputs } from './outputs.js';
 import { routedTokens } from './routing.js';
 import { openSaver, type Saver } from './save.js';
@@ -26,16 +26,14 @@ type Emit = (event: EventOf<'analyze'>) => Promise<void>;
 /**
  * Runs `request` and emits its events, up to and without `finished`.
  *
- * @param usedBefore whether the model has been run before and may be again
+ * @param used the model, and how often it has been run before
  * @param onPart called with the `tokenizer.json` before each part of a text is tokenised
  * @returns what the run leaves for questions
  * @throws SinkscopeError for whatever goes wrong
  */
 export async function runAnalysis(
-  loaded: LoadedModel,
-  runner: StageRunner,
+  { loaded, runner, remark, runs }: Pick<Current, 'loaded' | 'runner' | 'remark' | 'runs'>,
   request: RunRequest,
-  usedBefore: boolean,
   emit: Emit,
   onPart?: (file: string) => void,
 ): Promise<Inside> {
@@ -43,14 +41,14 @@ export async function runAnalysis(
   for (const { point, block } of request.interventions ?? []) valueAt(loaded.anatomy, point, block);
   await emit({
     type: 'started',
-    model: told(loaded, prompt),
+    model: told(loaded, prompt, remark),
     settings: { bos: prompt.bos, executionProvider: 'cpu', graphOptimization: 'all', threads: request.threads },
     inputs: fedInputs(loaded.anatomy.inputs, prompt.given, prompt.fed),
   });
   const saver = request.save && (await openSaver(request.save, loaded));
   try {
     const inside = new Inside(loaded, runner, request, prompt);
-    await runThrough(inside, { request, prompt, saver, emit }, usedBefore);
+    await runThrough(inside, { request, prompt, saver, emit }, runs > 0);
     await saver?.finish();
     return inside;
   } catch (error) {
@@ -59,10 +57,11 @@ export async function runAnalysis(
   }
 }
 
-/** The model's summary, with what is to be told of the tokenizer that made the prompt. */
-function told({ summary, tokenizer }: LoadedModel, { source }: Prompt): ModelSummary {
-  const remark = source === 'text' ? tokenizer()?.remark : undefined;
-  return remark === undefined ? summary : { ...summary, missing: [...summary.missing, remark] };
+/** The model's summary, with what is to be told of the tokenizer that made the prompt, and of the stream that it chose. */
+function told({ summary, tokenizer }: LoadedModel, { source }: Prompt, ofStream: string | undefined): ModelSummary {
+  const ofTokenizer = source === 'text' ? tokenizer()?.remark : undefined;
+  const missing = [...summary.missing, ...(ofTokenizer === undefined ? [] : [ofTokenizer])];
+  return { ...summary, missing, remarks: [...summary.remarks, ...(ofStream === undefined ? [] : [ofStream])] };
 }
 
 /** How many tokens can be run, and what sets the bound. */
@@ -160,6 +159,14 @@ async function reportBlock(inside: Inside, report: Report, block: number, result
       await emit({ type: 'attention', layer: block, statistics: patternStatistics(values, heads, tokens, keys) });
     }
     await saver?.pattern(`attn.${block - 1}`, pattern);
+  }
+  const crossed = results.get(loaded.crosses.get(block) ?? '');
+  const cross = crossed && crossPattern(crossed, layout);
+  if (cross?.queries === tokens) {
+    const { heads, keys, values } = cross;
+    if (request.attention)
+      await emit({ type: 'cross-attention', layer: block, statistics: crossStatistics(values, heads, tokens, keys) });
+    await saver?.pattern(`cross.${block - 1}`, cross);
   }
   await reportRouting(inside, report, block, results);
   for (const [name, tap] of [

@@ -1,9 +1,11 @@
 /** What the process has at hand: models as they were read, and one with its sessions and its last run. */
+import type { Stream } from '../../anatomy/streams.js';
 import { SinkscopeError } from '../../errors.js';
 import { versionOf } from '../../models/version.js';
 import type { RunRequest } from '../contract/events.js';
 import { startGuard } from '../guard/guard.js';
 import type { Bounds } from '../guard/note.js';
+import { chooseStream, type GivenInputs, type StreamChoice } from '../inputs/choose.js';
 import type { Inside } from '../questions/inside.js';
 import { type LoadedModel, loadModel } from '../stages/loaded.js';
 import { StageRunner } from '../stages/runner.js';
@@ -17,6 +19,8 @@ export interface Current {
   /** Budget of the last run, in bytes. */
   memory: number;
   readonly runner: StageRunner;
+  /** Why its stream was a choice, for its result. */
+  readonly remark: string | undefined;
   runs: number;
   run: Inside | undefined;
 }
@@ -31,34 +35,47 @@ export function lastRun(): Inside | undefined {
   return current?.run;
 }
 
-/** The model's structure: as it was read, unless the file is another one or has changed on disk. */
-export async function load(model: string): Promise<LoadedModel> {
-  const known = [current?.loaded, loaded].find((one) => one?.file === model && isAsRead(one));
-  if (known) return known;
-  const read = loadModel(model);
-  const remarks = [...read.summary.remarks, ...(await saturation(read.model))];
-  loaded = { ...read, summary: { ...read.summary, remarks } };
+/** The structure of a stream of a model: as it was read, unless the file is another one or has changed on disk. */
+export async function load(model: string, choose: Chooser = first): Promise<LoadedModel> {
+  const known = [current?.loaded, loaded].filter((one) => one?.file === model && isAsRead(one));
+  const read = known[0] ?? loadModel(model);
+  const { stream } = choose(read.streams);
+  const same = known.find((one) => one?.stream === stream.name);
+  if (same) return same;
+  const chosen = read.stream === stream.name ? read : read.on(stream);
+  const remarks = [...chosen.summary.remarks, ...(await saturation(chosen.model))];
+  loaded = { ...chosen, summary: { ...chosen.summary, remarks } };
   return loaded;
 }
+
+/** Which stream of a file. */
+export type Chooser = (streams: LoadedModel['streams']) => StreamChoice<Stream>;
+
+const first: Chooser = ([stream]) => ({ stream, remark: undefined });
 
 /**
  * The model of the request: the one at hand, unless it is another, has changed on disk, or needs other threads. Its
  * last run can no longer be asked about.
+ *
+ * @param given what is run, by which one of several streams is chosen where none is named
  */
-export async function use({
-  model,
-  threads,
-  memory,
-}: Pick<RunRequest, 'model' | 'threads' | 'memory'>): Promise<Current> {
-  if (current?.loaded.file === model && current.threads === threads && isAsRead(current.loaded)) {
-    current.run = undefined;
-    current.memory = memory;
+export async function use(
+  { model, stream, threads, memory }: Pick<RunRequest, 'model' | 'stream' | 'threads' | 'memory'>,
+  given: GivenInputs = 'text',
+): Promise<Current> {
+  let remark: string | undefined;
+  const found = await load(model, (streams) => {
+    const choice = chooseStream(streams, stream, given, model);
+    remark = choice.remark;
+    return choice;
+  });
+  if (current?.loaded === found && current.threads === threads) {
+    current = { ...current, remark, run: undefined, memory };
     return current;
   }
   await current?.runner.release();
-  current = undefined;
-  const found = await load(model);
-  current = { loaded: found, threads, memory, runner: new StageRunner(found, threads), runs: 0, run: undefined };
+  const runner = new StageRunner(found, threads);
+  current = { loaded: found, threads, memory, runner, remark, runs: 0, run: undefined };
   return current;
 }
 

@@ -5,6 +5,8 @@ import { modelIdentity } from '../../onnx/identity.js';
 import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
 import type { WeightScalar } from '../contract/request.js';
+import { chooseStream, type GivenInputs, streamFor } from '../inputs/choose.js';
+import { tensorNames } from '../inputs/file.js';
 import { answer } from '../questions/answers.js';
 import { StageRunner } from '../stages/runner.js';
 import { withoutScalars } from '../stages/scalars.js';
@@ -15,6 +17,7 @@ import {
   allowReading,
   allowRunning,
   allowTokenising,
+  type Chooser,
   type Current,
   checkAsRead,
   lastRun,
@@ -48,7 +51,7 @@ type Perform<T extends JobType> = (
 const performers: { readonly [T in JobType]: Perform<T> } = {
   async analyze(request, emit) {
     const elapsed = stopwatch();
-    const used = await use(request);
+    const used = await use(request, await givenBy(request));
     let firstLayerSeconds = 0;
     const report = async (event: EventOf<'analyze'>) => {
       // The prompt is there: what follows are runs of the model.
@@ -56,7 +59,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
       await emit(event);
       if (event.type === 'layer' && event.layer <= 1) firstLayerSeconds = elapsed();
     };
-    const run = await runAnalysis(used.loaded, used.runner, request, used.runs > 0, report, allowTokenising);
+    const run = await runAnalysis(used, request, report, allowTokenising);
     checkAsRead(used.loaded);
     used.run = run;
     used.runs++;
@@ -160,7 +163,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'done', seconds: elapsed() };
   },
 
-  async encode({ model, text, bos, most }) {
+  async encode({ model, stream, text, bos, most }) {
     const tokenizer = loadTokenizer(model);
     if (!tokenizer) {
       throw new SinkscopeError({
@@ -169,7 +172,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
         message: `${model} has no tokenizer.json beside it: put the model's own there.`,
       });
     }
-    const { vocabulary } = (await load(model)).summary;
+    const { vocabulary } = (await load(model, chooser(model, stream, 'text'))).summary;
     if (vocabulary !== undefined) checkFit(tokenizer, vocabulary);
     const prefixIds = tokenizer.bos?.ids ?? [];
     const {
@@ -195,7 +198,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return ids.map((id) => tokenizer?.decode(id) ?? `token ${id}`);
   },
 
-  inspect: async ({ model }) => inspect(await load(model)),
+  inspect: async ({ model, stream, takes }) => inspect(await load(model, chooser(model, stream, takes))),
 
   identity: ({ model }) => modelIdentity(model),
 
@@ -243,6 +246,18 @@ async function recorded(request: RequestOf<'states'>, reference: string): Promis
   allowRunning();
   return recordStates(used.runner, request);
 }
+
+/** What an analysis is given, as streams are chosen by it. */
+async function givenBy({ prompt }: RequestOf<'analyze'>): Promise<GivenInputs> {
+  if ('feeds' in prompt) return tensorNames(prompt.feeds);
+  return 'image' in prompt ? 'image' : 'text';
+}
+
+/** The stream that was named, or that something is enough for; the first where that is none, which says so when it is run. */
+const chooser =
+  (model: string, stream: string | undefined, given: GivenInputs | undefined): Chooser =>
+  (streams) =>
+    chooseStream(streams, stream ?? (given && streamFor(streams, given)?.name), undefined, model);
 
 /** Does something with a model and what it is held against, and frees the sessions of the latter. */
 async function beside(

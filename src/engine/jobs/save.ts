@@ -17,7 +17,7 @@ export interface Saver {
    * MLP intermediates are asked for `expert_mlp.k` [tokens, chosen, width].
    */
   routing(block: number, routing: RoutingStatistics, intermediates: Float32Array | undefined): Promise<void>;
-  /** [heads, tokens, keys] */
+  /** [heads, tokens, keys]; of attention to other states keys are positions of those. */
   pattern(name: string, pattern: Pattern): Promise<void>;
   /**
    * `logits` [tokens, vocabulary].
@@ -38,7 +38,7 @@ export async function openSaver(request: SaveRequest, { anatomy, predicts }: Loa
   const blocks = [...anatomy.blocks.keys()];
   const writer = await SafetensorsWriter.create(request.file, [
     ...Array.from({ length: anatomy.layers + 1 }, (_, layer) => `hidden.${layer}`),
-    ...blocks.flatMap((block) => [`resid_mid.${block}`, `attn.${block}`, `mlp.${block}`]),
+    ...blocks.flatMap((block) => [`resid_mid.${block}`, `attn.${block}`, `cross.${block}`, `mlp.${block}`]),
     ...blocks.flatMap((block) =>
       anatomy.blocks[block]?.routing ? routingNames.map((name) => `${name}.${block}`) : [],
     ),

@@ -15,7 +15,7 @@ import { chooseDial, holdsStates, logitRows } from '../stages/memory.js';
 import { valueAt } from '../stages/patched.js';
 import { makePlan, type Plan, type Stage, type Taps } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
-import { firstCopy, type Layout, layoutOf, tokenPattern, tokenRows } from '../tensors/layout.js';
+import { crossPattern, firstCopy, type Layout, layoutOf, tokenPattern, tokenRows } from '../tensors/layout.js';
 import type { Pattern } from '../tensors/patterns.js';
 import type { Value, Values } from '../tensors/value.js';
 
@@ -36,7 +36,7 @@ export class Inside {
   private readonly lasting: ReadonlySet<string>;
   private found: Layout | undefined;
   /** Of the layer asked about last: people go through its heads. */
-  private lastPattern: { readonly layer: number; readonly pattern: Pattern } | undefined;
+  private lastPattern: { readonly name: string; readonly pattern: Pattern } | undefined;
 
   /**
    * @throws SinkscopeError `input` or `too-long` where the model's inputs cannot be filled from `prompt`, `input` with
@@ -152,21 +152,24 @@ export class Inside {
   /**
    * The attention pattern of block `layer` over the tokens that count.
    *
+   * @param cross that of its attention to other states
    * @throws SinkscopeError `input` where there is no such block or its pattern was not found
    */
-  async pattern(layer: number): Promise<Pattern> {
+  async pattern(layer: number, cross = false): Promise<Pattern> {
     checkIndex('layer', layer, 1, this.loaded.anatomy.layers);
-    const name = this.loaded.patterns.get(layer);
+    const { patterns, crosses, file } = this.loaded;
+    const name = (cross ? crosses : patterns).get(layer);
     if (name === undefined) {
       throw new SinkscopeError({
         code: 'input',
-        message: `Block ${layer} has no attention pattern that could be found.`,
+        message: `Block ${layer} has no ${cross ? 'cross-attention' : 'attention'} pattern that could be found.`,
       });
     }
-    if (this.lastPattern?.layer !== layer) {
+    if (this.lastPattern?.name !== name) {
       const value = valueNamed(await this.inside(layer, [name]), name);
       if (!this.found) throw new Error('h_0 is not there');
-      this.lastPattern = { layer, pattern: tokenPattern(value, this.found, this.loaded.file) };
+      const pattern = cross ? crossPattern(value, this.found) : tokenPattern(value, this.found, file);
+      this.lastPattern = { name, pattern };
     }
     return this.lastPattern.pattern;
   }
@@ -215,7 +218,7 @@ export function valueNamed(values: Values, name: string): Value {
 
 /** What is fetched beside the residual points, by block: patterns, routings, and what is saved. */
 function tapsOf(
-  { anatomy, patterns, routings }: LoadedModel,
+  { anatomy, patterns, crosses, routings }: LoadedModel,
   { attention, save }: RunRequest,
   isPadded: boolean,
 ): Taps {
@@ -224,6 +227,7 @@ function tapsOf(
       const wanted = [
         // The first block's pattern tells whether padding is seen by what comes before it.
         (attention || save?.attention || (i === 0 && isPadded)) && patterns.get(i + 1),
+        (attention || save?.attention) && crosses.get(i + 1),
         save && block.residMid,
         save?.mlp && block.mlpIntermediate,
         routings.get(i + 1)?.indices,

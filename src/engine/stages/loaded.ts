@@ -5,9 +5,9 @@ import { type LinearInput, linearInputs } from '../../anatomy/linear.js';
 import { type Norm, normsOf } from '../../anatomy/norms.js';
 import { isPrepacked } from '../../anatomy/ops.js';
 import { withPatterns } from '../../anatomy/patterns.js';
-import { recognise } from '../../anatomy/recognise.js';
+import { type Stream, streamsOf } from '../../anatomy/streams.js';
 import { withTurns } from '../../anatomy/turned.js';
-import { modelConfig } from '../../models/config.js';
+import { type ModelConfig, modelConfig } from '../../models/config.js';
 import { versionOf } from '../../models/version.js';
 import type { Model } from '../../onnx/model.js';
 import { prepare } from '../../onnx/prepare.js';
@@ -19,12 +19,20 @@ import { summaryOf } from './summary.js';
 
 export interface LoadedModel {
   readonly file: string;
-  /** Prepared, with the nodes that rebuild hidden attention patterns added. */
+  /** The residual stream that this is about. */
+  readonly stream: string;
+  /** All that the file has, the one that is shown where nothing else is asked for first. */
+  readonly streams: readonly [Stream, ...Stream[]];
+  /** The same file as another of them has it. */
+  on(stream: Stream): LoadedModel;
+  /** Prepared, cut down to the stream, with the nodes that rebuild hidden attention patterns added. */
   readonly model: Model;
   readonly anatomy: Anatomy;
   readonly summary: ModelSummary;
   /** By block (1-based): the value that is its attention pattern. */
   readonly patterns: ReadonlyMap<number, string>;
+  /** By block (1-based): the pattern of its attention to other states than the stream's. */
+  readonly crosses: ReadonlyMap<number, string>;
   /** By block (1-based): its keys and values, where they could be found or rebuilt. */
   readonly operands: ReadonlyMap<number, { readonly keys: string | undefined; readonly values: string | undefined }>;
   /** By block (1-based): the values that tell which experts its tokens are sent to. */
@@ -58,26 +66,14 @@ export function loadModel(file: string): LoadedModel {
   const own = versionOf(file, []);
   const read = readModel(file);
   const weights = dataFiles(read);
-  const prepared = prepare(read);
-  const turned = withTurns(prepared, recognise(prepared));
-  const patterned = withPatterns(turned.model, turned.anatomy);
-  const { anatomy, patterns } = patterned;
-  const { model, routings } = withRoutings(patterned.model, anatomy);
+  const streams = streamsOf(prepare(read));
   const config = modelConfig(file);
-  let linear: readonly LinearInput[] | undefined;
-  let norms: readonly Norm[] | undefined;
   let tokenizer: { readonly found: Tokenizer | undefined } | undefined;
-  return {
+  const shared: Shared = {
     file,
-    model,
-    anatomy,
-    summary: summaryOf(file, prepared, patterned, config),
-    patterns: new Map([...patterns].map(([block, { tensor }]) => [block, tensor])),
-    operands: patterns,
-    routings,
-    predicts: predictsTokens(model, anatomy, config.labels),
+    streams,
+    config,
     classes: { labels: config.labels, several: config.problemType === 'multi_label_classification' },
-    quantised: model.graph.nodes.some(isPrepacked),
     nodes: read.graph.nodes.length,
     version: own === versionOf(file, []) ? versionOf(file, weights) : 'changed while it was read',
     weights,
@@ -85,13 +81,44 @@ export function loadModel(file: string): LoadedModel {
       tokenizer ??= { found: loadTokenizer(file) };
       return tokenizer.found;
     },
+  };
+  return loadedOn(streams[0], shared);
+}
+
+/** What all streams of a file have in common. */
+interface Shared
+  extends Pick<LoadedModel, 'file' | 'streams' | 'classes' | 'nodes' | 'version' | 'weights' | 'tokenizer'> {
+  readonly config: ModelConfig;
+}
+
+function loadedOn(stream: Stream, { config, ...shared }: Shared): LoadedModel {
+  const turned = withTurns(stream.model, stream.anatomy);
+  const patterned = withPatterns(turned.model, turned.anatomy);
+  const { anatomy, patterns, crosses } = patterned;
+  const { model, routings } = withRoutings(patterned.model, anatomy);
+  const tensors = (found: typeof patterns) => new Map([...found].map(([block, { tensor }]) => [block, tensor]));
+  let linear: readonly LinearInput[] | undefined;
+  let norms: readonly Norm[] | undefined;
+  return {
+    ...shared,
+    stream: stream.name,
+    on: (other) => loadedOn(other, { config, ...shared }),
+    model,
+    anatomy,
+    summary: summaryOf(stream, shared, patterned, config),
+    patterns: tensors(patterns),
+    crosses: tensors(crosses),
+    operands: patterns,
+    routings,
+    predicts: predictsTokens(model, anatomy, config.labels),
+    quantised: model.graph.nodes.some(isPrepacked),
     linear: () => {
       // Without the products that rebuild patterns.
-      linear ??= linearInputs(prepared, anatomy);
+      linear ??= linearInputs(stream.model, anatomy);
       return linear;
     },
     norms: () => {
-      norms ??= normsOf(prepared, anatomy);
+      norms ??= normsOf(stream.model, anatomy);
       return norms;
     },
   };

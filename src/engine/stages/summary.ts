@@ -1,21 +1,22 @@
 /** A model in a few facts and words: what every run begins by saying. */
 import { basename, dirname } from 'node:path';
 import type { Patterned } from '../../anatomy/patterns.js';
+import type { Stream } from '../../anatomy/streams.js';
 import type { ModelConfig } from '../../models/config.js';
 import { isVariantFolder, modelFolder } from '../../models/folder.js';
-import type { Model } from '../../onnx/model.js';
 import { weightBytes } from '../../onnx/weights.js';
 import { least } from '../../statistics/numbers.js';
 import { readTokenizerConfig } from '../../tokens/prefix.js';
 import type { ModelSummary } from '../contract/events.js';
 
 /**
- * @param model as it was prepared, without what rebuilds its patterns
+ * @param stream of the file, its model without what rebuilds patterns
+ * @param all of the file
  * @param config what lies beside it says of it
  */
 export function summaryOf(
-  file: string,
-  model: Model,
+  { name, model }: Stream,
+  { file, streams }: { readonly file: string; readonly streams: readonly Stream[] },
   { anatomy, patterns }: Patterned,
   config: ModelConfig,
 ): ModelSummary {
@@ -26,6 +27,8 @@ export function summaryOf(
   return {
     file,
     name: displayName(file),
+    stream: name,
+    streams: streams.map((one) => one.name),
     layers: anatomy.layers,
     hidden: anatomy.hidden ?? 0,
     heads: anatomy.heads,

@@ -1,6 +1,6 @@
 /** Where a run's tokens are in its tensors: told by what it was fed or, where that is something else than tokens, by h_0. */
 import { SinkscopeError } from '../../errors.js';
-import { cropPattern, type Pattern, patternOf, withoutUnfilled } from './patterns.js';
+import { cropPattern, firstQueries, type Pattern, patternOf, withoutUnfilled } from './patterns.js';
 import { rowsOf, size, type Value } from './value.js';
 
 export interface Layout {
@@ -34,6 +34,12 @@ export function layoutOf(h0: Value, { tokens, positions, axis, unfilled = 0 }: P
 export function tokenPattern(value: Value, { tokens, positions, axis, unfilled }: Layout, file: string): Pattern {
   const pattern = withoutUnfilled(patternOf(axis === undefined ? value : firstPattern(value)), unfilled);
   return positions > tokens ? cropPattern(pattern, tokens, file) : pattern;
+}
+
+/** A block's pattern of attention to other states, of the tokens that count: all positions of those states are keys. */
+export function crossPattern(value: Value, { tokens, axis }: Layout): Pattern {
+  const pattern = patternOf(axis === undefined ? value : firstPattern(value));
+  return pattern.queries > tokens ? firstQueries(pattern, tokens) : pattern;
 }
 
 function checkAxis({ dims }: Value, axis: number | undefined): void {

@@ -71,6 +71,16 @@ export function cropPattern(pattern: Pattern, tokens: number, file: string): Pat
   return { heads, queries: tokens, keys: width, values: cropped };
 }
 
+/** The rows of the first `tokens` queries, with all of their keys. */
+export function firstQueries({ heads, queries, keys, values }: Pattern, tokens: number): Pattern {
+  const cut = new Float32Array(heads * tokens * keys);
+  for (let head = 0; head < heads; head++) {
+    const from = head * queries * keys;
+    cut.set(values.subarray(from, from + tokens * keys), head * tokens * keys);
+  }
+  return { heads, queries: tokens, keys, values: cut };
+}
+
 /** Whether any of the first `tokens` positions looks at those behind them, whose columns begin `before` later. */
 function seesPadding({ heads, queries, keys, values }: Pattern, tokens: number, before: number): boolean {
   for (let head = 0; head < heads; head++)

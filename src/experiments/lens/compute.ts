@@ -43,7 +43,7 @@ export async function* lookThrough(engine: Engine, request: LensRequest, signal?
   const { top } = request;
   const attribution = await attributionOf(engine, { ...request, target }, facts.tokens - 1, signal);
   const layers = analysis.layers.length - 1;
-  const { blocks } = (await engine.inspect(request.model, signal)).anatomy;
+  const { blocks } = (await engine.inspect(request.model, signal, { takes: 'text' })).anatomy;
   const points: LensPoint[] = [];
   for (let layer = 0; layer <= layers; layer++) {
     const hasMid = request.mid && blocks[layer - 1]?.residMid !== undefined;

@@ -67,7 +67,7 @@ export async function* findOutliers(
   const { ids, prefix } = await encode(engine, model, request.text, request, signal);
   const sequence = [...(prefix === undefined ? [] : [prefix]), ...ids].slice(0, request.tokens);
   const costs = { removed: thresholds.soft, outlier: outlierCriteria.magnitude };
-  const { blocks } = (await engine.inspect(model, signal)).anatomy;
+  const { blocks } = (await engine.inspect(model, signal, { takes: 'text' })).anatomy;
   const places = [0, ...blocks.map((_, i) => i + 1)].flatMap((block): Place[] => {
     const mid = blocks[block - 1]?.residMid !== undefined;
     return [...(mid ? [{ point: 'resid_mid', block } as const] : []), { point: 'resid_post', block }];

@@ -40,7 +40,7 @@ export async function* measurePrecision(
   yield { phase: 'reading', done: 0, of: 1 };
   const { ids, prefix } = await encode(engine, model, text, { ...request, most: tokens }, signal);
   const sequence = [...(prefix === undefined ? [] : [prefix]), ...ids].slice(0, tokens);
-  const { layers } = (await engine.inspect(model, signal)).model;
+  const { layers } = (await engine.inspect(model, signal, { takes: 'text' })).model;
   const products: ProductInput[] = [];
   const points: PrecisionPoint[] = [];
   const keep = new Map<string, PrecisionResult['keep'][number]>();

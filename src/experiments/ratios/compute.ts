@@ -95,7 +95,7 @@ async function pool(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const layers = (await analyzePrompt(engine, request, signal)).layers.length - 1;
-  const { blocks } = (await engine.inspect(request.model, signal)).anatomy;
+  const { blocks } = (await engine.inspect(request.model, signal, { takes: 'text' })).anatomy;
   for (let layer = 0; layer <= layers; layer++) {
     for (const of of ['nodes', 'edges'] as const) {
       if (of === 'edges' && blocks[layer - 1]?.attention?.edges === undefined) continue;

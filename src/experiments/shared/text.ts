@@ -32,7 +32,7 @@ export async function textWindows(
 ): Promise<TextWindows> {
   const { window } = windowing;
   const { ids, prefix, lost } = await encode(engine, model, text, { ...windowing, most: windowing.tokens }, signal);
-  const { context } = (await engine.inspect(model, signal)).model;
+  const { context } = (await engine.inspect(model, signal, { takes: 'text' })).model;
   if (context !== undefined && window > context) {
     throw new SinkscopeError({
       code: 'too-long',

@@ -16,7 +16,10 @@ export interface Twins {
  */
 export async function checkTwins(engine: Engine, request: Twins, signal: AbortSignal | undefined): Promise<void> {
   const { reference, model, text, bos } = request;
-  const [before, after] = [await engine.inspect(reference, signal), await engine.inspect(model, signal)];
+  const [before, after] = [
+    await engine.inspect(reference, signal, { takes: 'text' }),
+    await engine.inspect(model, signal, { takes: 'text' }),
+  ];
   const refused = (difference: string) =>
     new SinkscopeError({
       code: 'input',

@@ -39,7 +39,7 @@ export async function* runSurvey(engine: Engine, request: SurveyRequest, signal?
       message: `Shard ${shard.index} of ${shard.of} has no sequence: there are only ${pieces.length}. Use fewer shards.`,
     });
   }
-  const { model: summary } = await engine.inspect(model, signal);
+  const { model: summary } = await engine.inspect(model, signal, { takes: 'text' });
   const identity = await engine.identity(model, signal);
   const sequences = chosen.flatMap((sequence) => pieces.slice(sequence, sequence + 1));
   const ids = [...new Set(sequences.flat())];

@@ -47,7 +47,7 @@ export interface WeightsResult extends Omit<Circumstances, 'largest'> {
  */
 export async function* findWeights(engine: Engine, request: WeightsRequest, signal?: AbortSignal): Run<WeightsResult> {
   const { model, k, thresholds, seed } = request;
-  const { blocks, missing } = (await engine.inspect(model, signal)).anatomy;
+  const { blocks, missing } = (await engine.inspect(model, signal, { takes: 'text' })).anatomy;
   if (blocks.every(({ mlpIntermediate }) => mlpIntermediate === undefined)) {
     const why = missing.find(({ part }) => part.startsWith('MLP intermediate'))?.why ?? 'no block shows its MLP’s';
     throw noRows(model, `its MLPs have no intermediate state that can be read: ${why}`);

@@ -24,14 +24,18 @@ const words = ['--text', 'Summer is warm. Winter is cold.'];
 const corpus = [...text, '--sequences', '2', '--length', '16'];
 const pixels = [0, 1].map((i) => path(`test/references/pixels/${i}.safetensors`));
 const graph = 'gnn-ts-op17';
+const translator = path('test/zoo/families/towers-t5-ts17-decoder/model.onnx');
+const sentences = path('test/zoo/families/towers-t5-ts17-decoder/golden.safetensors');
 const classifier = path('test/zoo/families/head-bert-ner/model.onnx');
 const experts = path('test/zoo/families/experts-einsum-ts-op17/model.onnx');
 
 /** By subcommand, what is shortest and has all keys. */
 const commands: Readonly<Record<string, readonly string[]>> = {
   inspect: ['llama'],
+  'inspect --stream': [translator, '--stream', 'decoder'],
   analyze: ['llama', ...words],
   'analyze --ids': [classifier, '--ids', '5,6,7,8'],
+  'analyze --stream': [translator, '--stream', 'decoder', '--feeds', sentences],
   'analyze --ids of experts': [experts, '--ids', '5,6,7,8'],
   'inspect --json of experts': [experts],
   'analyze --set': ['llama', ...words, '--set', 'to=mean', '--calibrate', path('test/text/pit-and-pendulum.md')],

@@ -37,6 +37,8 @@ export const begun: readonly RunEvent[] = [
     type: 'started',
     model: {
       file: '/models/example/model.onnx',
+      stream: 'text',
+      streams: ['text'],
       name: 'example',
       layers: 2,
       hidden: 4,

@@ -5,12 +5,12 @@ import type { Anatomy } from '../../../src/anatomy/anatomy.js';
 import { recognise } from '../../../src/anatomy/recognise.js';
 import { prepare } from '../../../src/onnx/prepare.js';
 import { readModel } from '../../../src/onnx/read.js';
-import { type Fixture, fixture, folders } from '../../zoo/known.js';
+import { anatomyOf, type Fixture, fixture, folders } from '../../zoo/known.js';
 
 describe('facts of every fixture', () => {
   it.each(folders.map((folder) => [basename(folder), folder] as const))('%s', async (_, folder) => {
     const known = await fixture(folder);
-    const found = recognise(prepare(readModel(join(folder, 'model.onnx'))));
+    const found = anatomyOf(readModel(join(folder, 'model.onnx')), known);
     expect(found).toMatchObject(expected(known));
     expect(roles(found)).toMatchObject(feeds(known));
   });

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type LinearInput, type LinearPart, linearInputs } from '../../../src/anatomy/linear.js';
 import { recognise } from '../../../src/anatomy/recognise.js';
+import { streamsOf } from '../../../src/anatomy/streams.js';
 import { prepare } from '../../../src/onnx/prepare.js';
 import { readModel } from '../../../src/onnx/read.js';
 import { attentionLines, modelOf } from '../../support/graph.js';
@@ -10,8 +11,8 @@ import { at, found } from '../../support/lists.js';
 import { folders } from '../../zoo/known.js';
 
 const inputsOf = (file: string): readonly LinearInput[] => {
-  const model = prepare(readModel(file));
-  return linearInputs(model, recognise(model));
+  const [{ model, anatomy }] = streamsOf(prepare(readModel(file)));
+  return linearInputs(model, anatomy);
 };
 
 /** What modules are called in Hugging Face's, torch's and onnxruntime-genai's models. */

@@ -1,7 +1,7 @@
 /** The chain of residual additions, on graphs small enough to follow by eye. */
 import { describe, expect, it } from 'vitest';
 import { flowOf } from '../../../src/anatomy/flow.js';
-import { residualStream } from '../../../src/anatomy/residual.js';
+import { residualStreams } from '../../../src/anatomy/residual.js';
 import { modelOf } from '../../support/graph.js';
 
 const parts = {
@@ -12,7 +12,7 @@ const parts = {
 
 /** The points between additions, and what each addition's branches give. */
 function of(text: string) {
-  const stream = residualStream(flowOf(modelOf(text, parts)));
+  const [stream] = residualStreams(flowOf(modelOf(text, parts)));
   return (
     stream && {
       points: [stream.from, ...stream.steps.map(({ to }) => to)],

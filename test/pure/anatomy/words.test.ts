@@ -91,21 +91,6 @@ describe('parts that are not found', () => {
     ]);
   });
 
-  it('name an encoder, and the attention to it', () => {
-    const file = join(import.meta.dirname, '../../zoo/families/t5-whole-ts-op17/model.onnx');
-    const { missing, inputs } = recognise(prepare(readModel(file)));
-    expect(missing.map(({ part }) => part)).toEqual([
-      'cross-attention of all 2 blocks',
-      'a further residual stream',
-      'unembedding',
-    ]);
-    expect(inputs.map(({ name, role }) => [name, role])).toEqual([
-      ['input_ids', 'features'],
-      ['attention_mask', 'features'],
-      ['decoder_input_ids', 'token-ids'],
-    ]);
-  });
-
   it('name what mixes tokens without attention', () => {
     const file = join(import.meta.dirname, '../../zoo/families/jamba-ts-op17/model.onnx');
     expect(recognise(prepare(readModel(file))).missing).toEqual([

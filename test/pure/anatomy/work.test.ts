@@ -1,7 +1,7 @@
 /** What looking for the residual stream costs, counted in questions to the graph: so many for a node, however long it is. */
 import { expect, it } from 'vitest';
 import { type Flow, flowOf } from '../../../src/anatomy/flow.js';
-import { residualStream } from '../../../src/anatomy/residual.js';
+import { residualStreams } from '../../../src/anatomy/residual.js';
 import { modelOf } from '../../support/graph.js';
 
 const chains: Readonly<Record<string, (i: number) => string>> = {
@@ -36,7 +36,7 @@ function questions(link: (i: number) => string, nodes: number): number {
     consumers: counted(flow.consumers),
     depth: counted(flow.depth),
   };
-  residualStream(watched);
+  residualStreams(watched);
   return asked / flow.model.graph.nodes.length;
 }
 

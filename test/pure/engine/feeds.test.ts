@@ -12,6 +12,7 @@ function input(role: Input['role'], type: DataType, shape: Input['shape'], more:
     shape,
     tokenAxis: undefined,
     extents: {},
+    along: undefined,
     keeps: undefined,
     how: '',
     guessed: false,

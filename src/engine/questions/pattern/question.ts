@@ -1,6 +1,6 @@
 /** The attention pattern of one head. */
 import * as v from 'valibot';
-import { float32Array, whole } from '../../../schemas.js';
+import { flag, float32Array, whole } from '../../../schemas.js';
 
 export const patternQuestion = {
   schema: v.strictObject({
@@ -8,12 +8,14 @@ export const patternQuestion = {
     /** Block k, 1-based. */
     layer: whole,
     head: whole,
+    /** Of its attention to other states, as to an encoder's, in place of that to the stream's own tokens. */
+    cross: v.optional(flag),
   }),
   answer: v.pipe(
     v.object({
       queries: whole,
       keys: whole,
-      /** [queries, keys] */
+      /** [queries, keys]; of attention to other states keys are the positions of those. */
       values: float32Array,
     }),
     v.check(
