@@ -129,7 +129,11 @@ function listWarnings(result: DoctorResult): string[] {
     ...(by.what === 'scheme' && !calibrated && undone.length === 0
       ? ['Smoothing and prefix are measured on the text that they are made from: give another to calibrate on.']
       : []),
-    ...untried.map(({ name, why }) => `Not tried, ${cureNames[name]}: ${why}.`),
+    // What several were not tried for is said once.
+    ...[...new Set(untried.map(({ why }) => why))].map((reason) => {
+      const names = untried.filter(({ why }) => why === reason).map(({ name }) => cureNames[name]);
+      return `Not tried, ${names.join('; ')}: ${reason}.`;
+    }),
     ...(nameless === 0
       ? []
       : [
