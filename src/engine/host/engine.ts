@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Problem, SinkscopeError, toProblem } from '../../errors.js';
 import { partialFile } from '../../saving.js';
+import { quoted } from '../../visible.js';
 import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
 import type { ExtentsRequest } from '../contract/extents.js';
 import type { Inspection } from '../contract/inspection.js';
@@ -335,6 +336,12 @@ export class Engine {
   private send<T extends JobType>(type: T, request: RequestOf<T>, job: Job): void {
     if (this.disposed) {
       job.fail(stopped, undefined);
+      return;
+    }
+    // A model and a file made from it are walked side by side; which of its streams that is has no place in the request.
+    if (this.stream !== undefined && 'reference' in request) {
+      const message = `A model and a file made from it are run on the stream that a text is enough for; leave the stream ${quoted(this.stream)} out.`;
+      job.fail({ code: 'input', message }, undefined);
       return;
     }
     // What a process may write to is settled when it starts.

@@ -136,3 +136,17 @@ describe('an encoder and its decoder', () => {
     expect(relativeError(asked.values, reference.values.slice(size, 2 * size))).toBeLessThan(1e-5);
   });
 });
+
+it('is refused where a model and a file made from it are walked side by side', async () => {
+  engine.choose('encoder');
+  try {
+    const by = { what: 'file', model: '/b.onnx' } as const;
+    const request = { reference: '/a.onnx', by, sequences: [{ ids: [1, 2], from: 1 }], memory: 2 ** 28, threads: 1 };
+    const problems: unknown[] = [];
+    for await (const event of engine.pair(request)) if (event.type === 'failed') problems.push(event.problem);
+    const message: unknown = expect.stringMatching(/leave the stream "encoder" out/);
+    expect(problems).toMatchObject([{ code: 'input', message }]);
+  } finally {
+    engine.choose(undefined);
+  }
+});
