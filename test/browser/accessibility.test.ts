@@ -28,7 +28,7 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
     const { page } = await open({ theme, stale: true });
     await page.evaluate(() => window.harness.select({ token: 0, layer: 5, head: 2, dim: 239 }));
     await page.locator('sinkscope-attention-pattern sinkscope-grid').waitFor();
-    const tables = await page.getByRole('button', { name: 'table', exact: true }).all();
+    const tables = await page.getByRole('button', { name: /^table of / }).all();
     expect(tables).toHaveLength(5);
     for (const button of tables) await button.click();
     await page.getByTestId('export').locator('summary').click();

@@ -81,7 +81,8 @@ describe.each(folders.map((folder) => [basename(folder), folder] as const))('%s'
   });
 
   it('a window that sees all changes nothing, a narrow one something', async () => {
-    const { anatomy } = await engine.inspect(model);
+    // Of several streams, the one that ids are run on.
+    const { anatomy } = await engine.inspect(model, undefined, { takes: 'text' });
     const inputs = anatomy.inputs.map(({ role }) => role);
     const fed = await analysed(model, promptOf(folder, await fixture(folder)));
     // Rows that no id stands for have none.

@@ -61,7 +61,9 @@ describe('lens', () => {
   });
 
   it('says where there is no head', async () => {
-    expect(await refused('lens', fixture('dinov2_with_registers-dynamo-op18'), '--text', 'a')).toMatch(/tokenizer/);
+    expect(await refused('lens', fixture('dinov2_with_registers-dynamo-op18'), '--text', 'a')).toMatch(
+      /takes pictures, not text/,
+    );
     expect(await refused('lens', 'llama')).toMatch(/There is no text: give --text or --file\./);
   });
 });

@@ -40,7 +40,8 @@ async function orphan(request: object): Promise<void> {
   started.kill('SIGKILL');
   // The engine's process has inherited this pipe: it closes when the last of the two has ended.
   if (!started.stdout.closed) await once(started.stdout, 'close');
-  expect(hasEnded(pid)).toBe(true);
+  // Files are closed a moment before the process is no more.
+  await vi.waitFor(() => expect(hasEnded(pid)).toBe(true), { timeout: 120_000, interval: 50 });
 }
 
 describe('the engine ends with its parent', () => {
