@@ -9,6 +9,7 @@ import type { Budget, Progress } from '../experiment.js';
 import { follow, progressThrough, type TextWindows, textWindows } from '../shared/text.js';
 import { checkTwins } from '../shared/twins.js';
 import type { Windowing } from '../shared/windows.js';
+import { Figures } from './figures.js';
 import type { Measured } from './list.js';
 import { weightsOnly } from './remedies.js';
 
@@ -113,20 +114,13 @@ export async function* restored(
   phase: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Progress, readonly Measured[], void> {
-  const sums = request.variants.map(() => ({ kld: 0, losses: 0 }));
-  let tokens = 0;
-  if (sums.length === 0) return [];
+  if (request.variants.length === 0) return [];
+  const figures = new Figures(request.variants.length);
   const progress = progressThrough(phase, request.sequences.length);
   for await (const event of follow(engine.restore(request, signal))) {
     if (event.type === 'products') continue;
-    if (event.type === 'restored') {
-      tokens += event.tokens;
-      for (const [i, sum] of sums.entries()) {
-        sum.kld += event.kld[i] ?? Number.NaN;
-        sum.losses += event.losses[i] ?? Number.NaN;
-      }
-    }
+    if (event.type === 'restored') figures.add(event);
     yield progress(event);
   }
-  return sums.map(({ kld, losses }) => ({ kld: kld / tokens, perplexity: Math.exp(losses / tokens) }));
+  return figures.means;
 }

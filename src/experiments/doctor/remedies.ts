@@ -6,6 +6,7 @@ import type { Engine } from '../../engine/host/engine.js';
 import { greatest, mean } from '../../statistics/numbers.js';
 import type { Budget, Progress } from '../experiment.js';
 import { follow, progressThrough } from '../shared/text.js';
+import { Figures } from './figures.js';
 
 /** Something that was done, and what it gives. */
 export interface Cure {
@@ -272,20 +273,13 @@ export async function* treated(
   phase: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Progress, readonly Treated[], void> {
-  const sums = treatments.map(() => ({ kld: 0, losses: 0 }));
-  let tokens = 0;
+  const figures = new Figures(treatments.length);
   const progress = progressThrough(phase, sequences.length);
   for await (const event of follow(
     engine.treat({ reference: model, treatments, sequences, memory, threads }, signal),
   )) {
-    if (event.type === 'treated') {
-      tokens += event.tokens;
-      for (const [i, sum] of sums.entries()) {
-        sum.kld += event.kld[i] ?? Number.NaN;
-        sum.losses += event.losses[i] ?? Number.NaN;
-      }
-    }
+    if (event.type === 'treated') figures.add(event);
     yield progress(event);
   }
-  return sums.map(({ kld, losses }) => ({ kld: kld / tokens, perplexity: Math.exp(losses / tokens) }));
+  return figures.means;
 }
