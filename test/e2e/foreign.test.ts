@@ -13,11 +13,11 @@ describe('a name that is shaped like a link', () => {
     const settings = JSON.stringify({ 'sinkscope.model': '[Rr](command:a)' });
     await writeFile(join(window.folder, '.vscode/settings.json'), settings);
     await window.openFile('sample.md');
-    await window.contextMenu('Analyze Prompt');
     const message = window.page.locator('.notification-list-item-message', { hasText: '[Rr] (command:a)' });
-    // Whether one pops up depends on the window: it is looked at where all are kept.
+    // It comes when the setting has been read. Whether it pops up depends on the window: it is looked at where all are.
     await expect
       .poll(async () => {
+        await window.command('Sinkscope: Analyze Prompt');
         await window.command('Notifications: Show Notifications');
         return message.count();
       })

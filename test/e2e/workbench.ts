@@ -130,7 +130,7 @@ export class Workbench {
     await this.input.fill(path);
     // It goes to the folder that was typed. Chosen before it is there, nothing is chosen: it goes there and stays open.
     await entry(basename(path)).waitFor();
-    await this.page.getByRole('button', { name: 'Choose' }).click();
+    await this.page.getByRole('button', { name: 'Choose', exact: true }).click();
     await this.input.waitFor({ state: 'hidden' });
   }
 
