@@ -65,11 +65,14 @@ describe('what a killed process has left', () => {
 
   it('is removed too where nobody has asked about the end of that process', async ({ skip }) => {
     skip(process.platform !== 'linux', 'told from /proc');
-    // The shell becomes a program that never waits for its child.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 600'], { stdio: ['ignore', 'pipe', 'ignore'] });
+    // The shell becomes a program that never waits for its child; as long as it is a shell it would.
+    const parent = spawn('sh', ['-c', 'sleep 600 & echo $!; exec sleep 600'], { stdio: ['ignore', 'pipe', 'ignore'] });
     try {
       const [said] = await once(parent.stdout, 'data');
       const pid = Number(String(said));
+      const parentIs = () => readFileSync(`/proc/${parent.pid}/comm`, 'latin1');
+      await expect.poll(parentIs, { timeout: 60_000 }).toBe('sleep\n');
+      process.kill(pid, 'SIGKILL');
       await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'latin1'), { timeout: 60_000 }).toMatch(/\) Z /);
       const stale = partialFile(join(folder, 'other.safetensors'), pid);
       writeFileSync(stale, 'half');
