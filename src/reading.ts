@@ -20,9 +20,13 @@ export async function readUtf8(path: string, most: number): Promise<string> {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    const message = `${file} is not UTF-8 text; convert it first, or give a text file.`;
-    throw new SinkscopeError({ code: 'input', file, message }, { cause: error });
+    throw notUtf8(file, error);
   }
+}
+
+export function notUtf8(file: string, cause: unknown): SinkscopeError {
+  const message = `${file} is not UTF-8 text; convert it first, or give a text file.`;
+  return new SinkscopeError({ code: 'input', file, message }, { cause });
 }
 
 /** Read to see how much there is: a pipe or a device has no size to look at before. */

@@ -21,12 +21,14 @@ export type Tint = (typeof tintChoices)[number];
 export const levelFrom = (level: number): number =>
   tintScale.from * (tintScale.to / tintScale.from) ** (level / tintLevels);
 
+/** {@link levelFrom} of each: texts have thousands of tokens. */
+const starts = Array.from({ length: tintLevels }, (_, index) => levelFrom(index + 1));
+
 /** The level of a multiple of the median: 1 … 8, or 0 for no tint. */
 export function tintLevel(multiple: number, tint: Tint, { soft }: Pick<Thresholds, 'soft'>): number {
   if (tint === 'off' || !(multiple >= (tint === 'large' ? soft : 0))) return 0;
   // By comparison, for a logarithm of 1000 may be a hair below that of 10³.
-  return Array.from({ length: tintLevels }, (_, index) => levelFrom(index + 1)).filter((from) => multiple >= from)
-    .length;
+  return starts.findLastIndex((from) => multiple >= from) + 1;
 }
 
 /** The multiple of each token, [T]: the largest over all layers that have arrived, or that of one layer. */

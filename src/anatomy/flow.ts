@@ -102,6 +102,24 @@ export function downstream(flow: Flow, value: string): ReadonlySet<string> {
   return reached;
 }
 
+/** The graph inputs that a value is computed from, as far as `most` values above it are looked at. */
+export function inputsAbove(flow: Flow, value: string, most = Number.POSITIVE_INFINITY): ReadonlySet<string> {
+  const inputs = new Set(flow.model.graph.inputs.map(({ name }) => name));
+  const found = new Set<string>();
+  const seen = new Set([value]);
+  const open = [value];
+  for (let next = open.pop(); next !== undefined && seen.size < most; next = open.pop()) {
+    if (inputs.has(next)) found.add(next);
+    const node = flow.producer(next);
+    for (const input of node ? flow.reads(node) : [])
+      if (!seen.has(input)) {
+        seen.add(input);
+        open.push(input);
+      }
+  }
+  return found;
+}
+
 /** `value` with reshapes, casts and quantise/dequantise pairs before it taken off. */
 export function stripped(flow: Flow, value: string): string {
   let current = value;

@@ -5,7 +5,7 @@
 import { intAttribute, intsAttribute, type Node } from '../onnx/model.js';
 import type { RowPart, Rows } from './anatomy.js';
 import { partialVector } from './extents.js';
-import { downstream, type Flow } from './flow.js';
+import { downstream, type Flow, inputsAbove } from './flow.js';
 import { isFloat } from './inputs/types.js';
 import { isPointwise } from './ops.js';
 import { weightProduct } from './products.js';
@@ -203,22 +203,7 @@ export function rowsOfInputs(flow: Flow, embedding: string): Rows | undefined {
 
 /** Of each part of a Concat the graph input above it that none of the others has. */
 function ownInputs(flow: Flow, { inputs }: Node): readonly string[] | undefined {
-  const names = new Set(flow.model.graph.inputs.map(({ name }) => name));
-  const above = inputs.map((part) => {
-    const found = new Set<string>();
-    const seen = new Set([part]);
-    const open = [part];
-    for (let value = open.pop(); value !== undefined && seen.size < 512; value = open.pop()) {
-      if (names.has(value)) found.add(value);
-      const node = flow.producer(value);
-      for (const input of node ? flow.reads(node) : [])
-        if (!seen.has(input)) {
-          seen.add(input);
-          open.push(input);
-        }
-    }
-    return found;
-  });
+  const above = inputs.map((part) => inputsAbove(flow, part, 512));
   const own = above.map((found, i) =>
     [...found].filter((name) => !above.some((other, j) => j !== i && other.has(name))),
   );

@@ -4,7 +4,7 @@
  * chain, as later stages of other widths and streams inside of a block do, is none.
  */
 import { type Addition, additionsOf, rootOf } from './addition.js';
-import { between, type Flow } from './flow.js';
+import { between, type Flow, inputsAbove } from './flow.js';
 import { isFloat } from './inputs/types.js';
 import { isFusedAttention } from './operators/table.js';
 
@@ -74,24 +74,6 @@ function isPart(flow: Flow, chain: Addition, other: Addition): boolean {
   if (!between(flow, rootOf(other).skip, start)) return false;
   const known = inputsAbove(flow, other.sum);
   return [...inputsAbove(flow, start)].every((input) => known.has(input));
-}
-
-/** The graph inputs whose elements a value is made from. */
-function inputsAbove(flow: Flow, value: string): ReadonlySet<string> {
-  const inputs = new Set(flow.model.graph.inputs.map(({ name }) => name));
-  const found = new Set<string>();
-  const seen = new Set([value]);
-  const open = [value];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    if (inputs.has(next)) found.add(next);
-    const node = flow.producer(next);
-    for (const input of node ? flow.reads(node) : [])
-      if (!seen.has(input)) {
-        seen.add(input);
-        open.push(input);
-      }
-  }
-  return found;
 }
 
 const attends = (chain: Addition) =>

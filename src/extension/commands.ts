@@ -58,7 +58,7 @@ export function registerCommands({
   const run = async (subject: Subject): Promise<void> => {
     const { prompt, window, source, chosen } = subject;
     const { bos, attention, memory, threads } = settings.current;
-    const { file } = ('image' in prompt ? models.forPictures : undefined) ?? (await models.chosen());
+    const { file } = await models.chosenFor(prompt);
     const stream = chosen?.model === file ? chosen.stream : undefined;
     panel.show();
     const analysis = await analyses.analyze(

@@ -64,8 +64,8 @@ export function activate(context: vscode.ExtensionContext): Api {
   const viewState = async (): Promise<ViewState> => {
     const { run } = analyses;
     const about = run && (run.source ?? fileSource(run.request.prompt));
-    const [list, forTexts] = await Promise.all([models.list(), models.chosen().catch(() => undefined)]);
-    const chosen = (run && 'image' in run.request.prompt ? models.forPictures : undefined) ?? forTexts;
+    const choice = run ? models.chosenFor(run.request.prompt) : models.chosen();
+    const [list, chosen] = await Promise.all([models.list(), choice.catch(() => undefined)]);
     const { bos, tint, thresholds } = settings.current;
     return {
       document: about?.uri && vscode.workspace.asRelativePath(about.uri, false),

@@ -1,6 +1,7 @@
 /** The models there are, and the chosen one. */
 import { sep } from 'node:path';
 import * as vscode from 'vscode';
+import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError } from '../errors.js';
 import { type Found, type FoundModel, findModels, findNamed, namedPath } from '../models/find.js';
 import type { SettingsWatch } from './configuration.js';
@@ -75,6 +76,11 @@ export class Models implements vscode.Disposable {
       message: vscode.l10n.t('{0} is neither a bundled model nor an .onnx file; choose another model.', model),
       file: path,
     });
+  }
+
+  /** What a prompt is run with: pictures have a model of their own once that is known. Throws as {@link chosen}. */
+  async chosenFor(prompt: RunRequest['prompt']): Promise<FoundModel> {
+    return ('image' in prompt ? this.forPictures : undefined) ?? this.chosen();
   }
 
   /** Makes `model` the chosen one. */

@@ -80,8 +80,6 @@ export class Watch implements vscode.Disposable {
         message: vscode.l10n.t('{0} is not watched: trust the folder it lies in first.', model.name),
       });
     }
-    const { run } = this.analyses;
-    this.last = run?.request.model === model.file && run.analysis.status === 'finished' ? run : undefined;
     this.begin(model, undefined);
   }
 
@@ -93,8 +91,6 @@ export class Watch implements vscode.Disposable {
     // Those of a workspace are among them only where it is trusted.
     const model = (await this.models.all()).find((one) => one.file === file);
     if (!model || this.watched) return;
-    const { run } = this.analyses;
-    this.last = run?.request.model === file && run.analysis.status === 'finished' ? run : undefined;
     this.begin(model, analysed);
   }
 
@@ -113,6 +109,8 @@ export class Watch implements vscode.Disposable {
 
   private begin(model: FoundModel, analysed: string | undefined): void {
     clearInterval(this.timer);
+    const { run } = this.analyses;
+    this.last = run?.request.model === model.file && run.analysis.status === 'finished' ? run : undefined;
     this.settling = unseen;
     this.weights = [];
     this.done = analysed;

@@ -6,6 +6,21 @@ import { precisionExamples, spikesExamples } from './precision.js';
 import { statesExamples } from './states.js';
 import { mergeExamples } from './survey.js';
 
+/** Of attention, beside where its pattern is. */
+const attending = {
+  weighting: 'softmax',
+  output: 'o',
+  normed: 'n',
+  keys: 'k',
+  values: 'v',
+  weighed: 'w',
+  projected: 'p',
+  edges: 'g',
+  heads: 2,
+  kvHeads: 1,
+  headDim: 2,
+} as const;
+
 const hidden: HiddenStatistics = {
   tokens: 2,
   dims: 3,
@@ -291,31 +306,11 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
           residMid: 'm1',
           attention: {
             pattern: { from: 'rebuilt', operator: 'com.microsoft.Attention', node: 'n' },
-            weighting: 'softmax',
-            output: 'o',
-            normed: 'n',
-            keys: 'k',
-            values: 'v',
-            weighed: 'w',
-            projected: 'p',
-            edges: 'g',
-            heads: 2,
-            kvHeads: 1,
-            headDim: 2,
+            ...attending,
           },
           cross: {
             pattern: { from: 'graph', tensor: 'x' },
-            weighting: 'softmax',
-            output: 'o',
-            normed: 'n',
-            keys: 'k',
-            values: 'v',
-            weighed: 'w',
-            projected: 'p',
-            edges: 'g',
-            heads: 2,
-            kvHeads: 1,
-            headDim: 2,
+            ...attending,
           },
           routing: {
             experts: 4,

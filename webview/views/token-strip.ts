@@ -1,5 +1,5 @@
 /** The tokens in order, tinted by how far they stand out at the shown layer, massive ones and sinks marked. */
-import { css, nothing, unsafeCSS } from 'lit';
+import { css, nothing, type PropertyValues, unsafeCSS } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
@@ -78,13 +78,21 @@ export class TokenStrip extends View {
 
   @query('.tooltip') private tooltip!: HTMLElement;
 
+  /** Of each token the multiple that it is tinted by, at a layer or over all. */
+  #multiples: readonly number[] = [];
+  #layer: number | undefined;
   /** The selection that the active token has followed. */
   #selected: number | undefined;
   /** The token that was last scrolled to. */
   #revealed = 0;
 
-  override willUpdate(): void {
-    const { token } = this.scene.selection;
+  override willUpdate(changed: PropertyValues<this>): void {
+    const { token, layer } = this.scene.selection;
+    // Over all layers, which moving from token to token does not change.
+    if (layer !== this.#layer || this.differs(changed, 'analysis')) {
+      this.#layer = layer;
+      this.#multiples = tokenMultiples(this.scene.analysis, layer);
+    }
     if (token === undefined || token === this.#selected) return;
     this.#selected = token;
     this.active = token;
@@ -98,8 +106,8 @@ export class TokenStrip extends View {
     const from = page * pageLength;
     const kinds = kindsOf(this.scene.findings);
     const sinks = new Map(this.scene.findings.sinks.sinks.map((sink) => [sink.token, sink]));
-    const { analysis, selection, thresholds, tint } = this.scene;
-    const multiples = tokenMultiples(analysis, selection.layer);
+    const { thresholds, tint } = this.scene;
+    const multiples = this.#multiples;
     return html`
       <div
         class="tokens"

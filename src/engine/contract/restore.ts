@@ -40,14 +40,18 @@ export const productsEvent = v.object({
 });
 export type ProductsEvent = Sent<typeof productsEvent>;
 
-export const restoredEvent = v.object({
-  type: v.literal('restored'),
+/** What several ways of computing a sequence come to. */
+export const sums = v.object({
   sequence: whole,
   /** Scored. */
   tokens: whole,
-  /** KLD in nats, summed over the scored tokens, by variant. */
+  /** KLD in nats, summed over the scored tokens, by way. */
   kld: v.array(real),
-  /** −ln p of the tokens that follow, summed, by variant. */
+  /** −ln p of the tokens that follow, summed, by way. */
   losses: v.array(real),
 });
+export type Sums = Sent<typeof sums>;
+
+/** By variant. */
+export const restoredEvent = v.object({ type: v.literal('restored'), ...sums.entries });
 export type RestoredEvent = Sent<typeof restoredEvent>;

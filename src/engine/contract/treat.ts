@@ -1,10 +1,11 @@
 /** Remedies against what quantising costs, each as a model of its own beside the model as it was: what is asked and what is said. */
 import * as v from 'valibot';
-import { real, type Sent, whole } from '../../schemas.js';
+import { type Sent, whole } from '../../schemas.js';
 import { smoothing } from './extents.js';
 import { sequence } from './measure.js';
 import { scheme } from './pair.js';
 import { memory, path, threads } from './request.js';
+import { sums } from './restore.js';
 
 const treatment = v.object({
   by: scheme,
@@ -32,14 +33,6 @@ export const treatRequest = v.object({
 });
 export type TreatRequest = Sent<typeof treatRequest>;
 
-export const treatedEvent = v.object({
-  type: v.literal('treated'),
-  sequence: whole,
-  /** Scored. */
-  tokens: whole,
-  /** KLD in nats, summed over the scored tokens, by treatment. */
-  kld: v.array(real),
-  /** −ln p of the tokens that follow, summed, by treatment. */
-  losses: v.array(real),
-});
+/** By treatment. */
+export const treatedEvent = v.object({ type: v.literal('treated'), ...sums.entries });
 export type TreatedEvent = Sent<typeof treatedEvent>;

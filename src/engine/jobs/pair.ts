@@ -9,14 +9,25 @@ import type { ProgressEvent, Sequence } from '../contract/measure.js';
 import type { PairedEvent, PairRequest } from '../contract/pair.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { createDivergenceSession, type DivergenceSession } from '../stages/divergence.js';
-import { type Journey, type Lane, setOut, statesHeld } from '../stages/forward.js';
-import { sequencesTogether, stateBytes } from '../stages/memory.js';
+import { type Journey, type Lane, setOut } from '../stages/forward.js';
+import { stateBytes } from '../stages/memory.js';
 import type { Stage } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
 import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
 import { checkScored } from './measure.js';
 import { progressOf } from './progress.js';
-import { checkAlike, handedOver, type Side, type Sided, scoredParts, sides, type Track, trackOf } from './tracks.js';
+import {
+  checkAlike,
+  handedOver,
+  type Side,
+  type Sided,
+  scoredParts,
+  sequencesInStep,
+  sides,
+  statesOf,
+  type Track,
+  trackOf,
+} from './tracks.js';
 
 /** A lane, and its hidden state after the last stage that it went through. */
 interface Walked extends Lane {
@@ -54,15 +65,8 @@ export async function comparePair(
   for (const runner of Object.values(runners)) await checkScored(runner, sequences);
   const tokens = greatest(sequences.map(({ ids }) => ids.length));
   const tracks = { reference: trackOf(runners.reference, memory), model: trackOf(runners.model, memory) };
-  const together = sequencesTogether({
-    anatomy: runners.reference.loaded.anatomy,
-    weightBytes: 0,
-    tokens,
-    memory,
-    again: true,
-    logits: true,
-    held: heldBytes(tracks, tokens, alone),
-  });
+  const { anatomy } = runners.reference.loaded;
+  const together = sequencesInStep(anatomy, tokens, memory, heldBytes(tracks, tokens, alone));
   const dial = { keep: false, blocksPerStage: 1, sequences: together };
   const divergence = await createDivergenceSession(threads);
   try {
@@ -84,10 +88,9 @@ export async function comparePair(
 /** Lanes share what is carried; each has a hidden state of its own. */
 function heldBytes(tracks: Sided<Track>, tokens: number, alone: boolean): number {
   const bytes = sides.map(([side]) => {
-    const { runner, plan, stages, head } = tracks[side];
-    const { anatomy } = runner.loaded;
+    const { anatomy } = tracks[side].runner.loaded;
     const exchanged = side === 'model' || alone ? anatomy.layers + 1 : 0;
-    return stateBytes(anatomy, tokens) * (statesHeld(plan, stages, head.stage.inputs) + exchanged + 1);
+    return stateBytes(anatomy, tokens) * (statesOf(tracks[side]) + exchanged + 1);
   });
   return sum(bytes);
 }

@@ -9,16 +9,25 @@ import type { ProductsEvent, RestoredEvent, RestoreRequest } from '../contract/r
 import { makeFeeds } from '../inputs/feeds.js';
 import { type Counterpart, counterparts } from '../stages/counterparts.js';
 import { createDivergenceSession } from '../stages/divergence.js';
-import { forward, type Lane, statesHeld } from '../stages/forward.js';
+import { forward, type Lane } from '../stages/forward.js';
 import type { LoadedModel } from '../stages/loaded.js';
-import { sequencesTogether, stateBytes } from '../stages/memory.js';
+import { stateBytes } from '../stages/memory.js';
 import type { Replacement } from '../stages/replaced.js';
 import type { StageRunner } from '../stages/runner.js';
 import { saturates } from '../stages/saturation.js';
 import { floats, type Value, type Values, withFloats } from '../tensors/value.js';
 import { checkScored } from './measure.js';
 import { progressOf } from './progress.js';
-import { checkAlike, handedOver, type Sided, scoredParts, type Track, trackOf } from './tracks.js';
+import {
+  checkAlike,
+  handedOver,
+  type Sided,
+  scoredParts,
+  sequencesInStep,
+  statesOf,
+  type Track,
+  trackOf,
+} from './tracks.js';
 
 /**
  * Tells the products, then runs every sequence under the variants.
@@ -49,16 +58,8 @@ export async function restoreProducts(
   const tracks = { reference: trackOf(runners.reference, memory), model: trackOf(runners.model, memory) };
   const tokens = greatest(sequences.map(({ ids }) => ids.length));
   const { anatomy } = model;
-  const held = statesHeld(tracks.model.plan, tracks.model.stages, tracks.model.head.stage.inputs);
-  const together = sequencesTogether({
-    anatomy,
-    weightBytes: 0,
-    tokens,
-    memory,
-    again: true,
-    logits: true,
-    held: stateBytes(anatomy, tokens) * (2 * held + variants.length),
-  });
+  const held = stateBytes(anatomy, tokens) * (2 * statesOf(tracks.model) + variants.length);
+  const together = sequencesInStep(anatomy, tokens, memory, held);
   const restored = variants.map((indices) =>
     variantOf(
       tracks,

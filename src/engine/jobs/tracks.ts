@@ -1,10 +1,12 @@
 /** A model and a file made from it, as two tracks that are run side by side. */
+import type { Anatomy } from '../../anatomy/anatomy.js';
 import { residualPoints } from '../../anatomy/homes.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Sequence } from '../contract/measure.js';
 import { type DivergenceSession, divergenceCopies, type RowDivergences } from '../stages/divergence.js';
+import { statesHeld } from '../stages/forward.js';
 import { type Head, withHead } from '../stages/head.js';
-import { logitRows } from '../stages/memory.js';
+import { logitRows, sequencesTogether } from '../stages/memory.js';
 import type { Plan, Stage } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
 import { floats, sliceRows, type Value, type Values, withFloats } from '../tensors/value.js';
@@ -51,6 +53,18 @@ export function trackOf(runner: StageRunner, memory: number): Track {
     head,
     residuals: residualPoints(anatomy),
   };
+}
+
+/** Hidden states of one sequence that a track holds at once. */
+export const statesOf = ({ plan, stages, head }: Track): number => statesHeld(plan, stages, head.stage.inputs);
+
+/**
+ * How many sequences of `tokens` go through tracks together.
+ *
+ * @param held bytes that each of them holds in all tracks
+ */
+export function sequencesInStep(anatomy: Anatomy, tokens: number, memory: number, held: number): number {
+  return sequencesTogether({ anatomy, weightBytes: 0, tokens, memory, again: true, logits: true, held });
 }
 
 /** `state` in the type and layout of the other file's, `own`, which keeps its rows of padding. */

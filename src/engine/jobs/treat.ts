@@ -10,16 +10,16 @@ import type { TreatedEvent, TreatedSequence, Treatment, TreatRequest } from '../
 import { makeFeeds } from '../inputs/feeds.js';
 import { counterparts } from '../stages/counterparts.js';
 import { createDivergenceSession } from '../stages/divergence.js';
-import { forward, type Lane, statesHeld } from '../stages/forward.js';
+import { forward, type Lane } from '../stages/forward.js';
 import type { LoadedModel } from '../stages/loaded.js';
-import { sequencesTogether, stateBytes } from '../stages/memory.js';
+import { stateBytes } from '../stages/memory.js';
 import { StageRunner } from '../stages/runner.js';
 import { keptRows, simulate } from '../stages/simulated.js';
 import { smoothed } from '../stages/smoothed.js';
 import { filled } from '../tensors/value.js';
 import { checkScored } from './measure.js';
 import { progressOf } from './progress.js';
-import { scoredParts, type Track, trackOf } from './tracks.js';
+import { scoredParts, sequencesInStep, statesOf, type Track, trackOf } from './tracks.js';
 
 /**
  * The scheme that is asked for.
@@ -55,16 +55,8 @@ export async function treat(
   );
   const tokens = greatest(led.map(({ ids }) => ids.length));
   const { anatomy } = loaded;
-  const held = (track: Track) => statesHeld(track.plan, track.stages, track.head.stage.inputs);
-  const together = sequencesTogether({
-    anatomy,
-    weightBytes: 0,
-    tokens,
-    memory,
-    again: true,
-    logits: true,
-    held: stateBytes(anatomy, tokens) * sum([own, ...tracks].map(held)),
-  });
+  const held = stateBytes(anatomy, tokens) * sum([own, ...tracks].map(statesOf));
+  const together = sequencesInStep(anatomy, tokens, memory, held);
   const divergence = await createDivergenceSession(threads);
   try {
     for (let from = 0; from < sequences.length; from += together) {

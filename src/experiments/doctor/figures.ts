@@ -1,4 +1,4 @@
-import type { TreatedEvent } from '../../engine/contract/treat.js';
+import type { Sums } from '../../engine/contract/restore.js';
 import type { Measured } from './list.js';
 
 /** What several ways of computing come to over all tokens, from sums by sequence. */
@@ -11,7 +11,7 @@ export class Figures {
   }
 
   /** Sums over the scored tokens of a sequence, by way. */
-  add({ tokens, kld, losses }: Pick<TreatedEvent, 'tokens' | 'kld' | 'losses'>): void {
+  add({ tokens, kld, losses }: Sums): void {
     this.tokens += tokens;
     for (const [i, sum] of this.sums.entries()) {
       sum.kld += kld[i] ?? Number.NaN;

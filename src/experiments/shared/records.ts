@@ -2,7 +2,7 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
-import { unreadable } from '../../reading.js';
+import { notUtf8, unreadable } from '../../reading.js';
 import type { NamedText } from '../values.js';
 
 /** A file of records, and the column that holds the texts; undefined where the records are to tell. */
@@ -86,8 +86,7 @@ async function* linesOf(file: string, most: number): AsyncGenerator<string> {
     decoder.decode();
   } catch (error) {
     if (error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA') {
-      const message = `${file} is not UTF-8 text; convert it first, or give a text file.`;
-      throw new SinkscopeError({ code: 'input', file, message }, { cause: error });
+      throw notUtf8(file, error);
     }
     throw new SinkscopeError({ code: 'file', file, message: unreadable(file, error) }, { cause: error });
   }
