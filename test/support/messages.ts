@@ -357,6 +357,7 @@ export const questions: { readonly [T in QuestionType]: QuestionOf<T> } = {
   output: { type: 'output' },
   pattern: { type: 'pattern', layer: 1, head: 0, cross: true },
   predictions: { type: 'predictions', token: 1 },
+  surprisal: { type: 'surprisal' },
 };
 
 const update = { norm: 1, cosine: Number.NaN };
@@ -383,4 +384,5 @@ export const replies: { readonly [T in QuestionType]: AnswerTo<T> } = {
   output: { shape: [1, 2], values: Float32Array.of(1, 2) },
   pattern: { queries: 1, keys: 2, values: Float32Array.of(1, 2) },
   predictions: { type: 'predictions', token: 1, top: [{ id: 1, text: 'b', probability: 0.5 }] },
+  surprisal: { nats: Float32Array.of(Number.NaN, 2.5) },
 };
