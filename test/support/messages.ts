@@ -321,6 +321,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
             shared: true,
           },
           mlpIntermediate: 'i',
+          mlpOutput: 'o',
           additive: true,
         },
       ],

@@ -2,8 +2,11 @@
 import * as v from 'valibot';
 import { type Sent, whole } from '../../schemas.js';
 
-/** TransformerLens' names; `mlp` is the MLP intermediate state, `attn_out` what attention adds to the residual. */
-export const points = ['attn_out', 'resid_mid', 'mlp', 'resid_post'] as const;
+/**
+ * TransformerLens' names, in the order in which a block computes them: `z` is what the heads give side by side, which the
+ * output projection reads, `mlp` the MLP intermediate state, `attn_out` and `mlp_out` what is added to the residual.
+ */
+export const points = ['z', 'attn_out', 'resid_mid', 'mlp', 'mlp_out', 'resid_post'] as const;
 export type Point = (typeof points)[number];
 export const point = v.picklist(points);
 

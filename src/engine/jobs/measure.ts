@@ -41,7 +41,7 @@ export async function measure(
   await checkScored(runner, sequences);
   for (const { variants } of sequences)
     for (const { interventions } of variants)
-      for (const { point, block } of interventions) valueAt(anatomy, point, block);
+      for (const { point, block } of interventions) valueAt(runner.loaded, point, block);
   const { head, dial, course } = prepare(runner, request);
   const softmax = await createLossSession(request.threads);
   try {

@@ -99,7 +99,7 @@ export class Inside {
 
   /** Name of h_`layer`. */
   residual(layer: number): string {
-    return valueAt(this.loaded.anatomy, 'resid_post', layer);
+    return valueAt(this.loaded, 'resid_post', layer);
   }
 
   /** Rows that are tokens of a hidden state, [..., T, D]. */
