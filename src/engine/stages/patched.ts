@@ -62,7 +62,11 @@ export async function runPatched(
  *
  * @throws SinkscopeError `input` where the model has no such block, or no such value in it.
  */
-export function valueAt({ anatomy, linear }: Pick<LoadedModel, 'anatomy' | 'linear'>, point: Point, block: number): string {
+export function valueAt(
+  { anatomy, linear }: Pick<LoadedModel, 'anatomy' | 'linear'>,
+  point: Point,
+  block: number,
+): string {
   if (!Number.isInteger(block) || block < (point === 'resid_post' ? 0 : 1) || block > anatomy.layers) {
     throw new SinkscopeError({
       code: 'input',
@@ -95,7 +99,7 @@ function headsRead(linear: readonly LinearInput[], block: number): string | unde
 }
 
 /** The blocks after which a run with these interventions has to be cut, so that each falls on the end of a stage. */
-export function cutsOf(interventions: readonly Intervention[]): number[] {
+export function cutsOf(interventions: readonly Pick<Intervention, 'block' | 'point'>[]): number[] {
   const cuts = new Set<number>();
   for (const { block, point } of interventions) {
     cuts.add(block);
