@@ -45,7 +45,8 @@ export type ExperimentInput =
   | ChoiceInput
   | SwitchInput
   | IndicesInput
-  | WordsInput;
+  | WordsInput
+  | PairInput;
 
 interface AnyInput {
   /** What its field is called. */
@@ -157,6 +158,13 @@ export interface IndicesInput extends AnyInput, Selectable, Default<string> {
 export interface WordsInput extends AnyInput, Selectable, Default<string> {
   readonly kind: 'words';
   readonly pattern?: { readonly source: string; readonly wanted: string };
+  /** They are run as a text, so that a prefix token may be put before them. */
+  readonly run?: true;
+}
+
+/** Two tokens as in `yes,no`, with the blanks that belong to them; one after the other on the command line. */
+export interface PairInput extends AnyInput, Default<string> {
+  readonly kind: 'pair';
 }
 
 /** The command of an experiment: `sinkscope.compareQuantised` of `compare-quantised`. */
@@ -220,9 +228,11 @@ const input = exactly<ExperimentInput>()(
       ...selectable,
       kind: v.literal('words'),
       pattern: v.optional(v.object({ source: text, wanted: text })),
+      run: on,
       default: v.optional(text),
       open,
     }),
+    v.object({ ...any, kind: v.literal('pair'), default: v.optional(text), open }),
   ]),
 );
 

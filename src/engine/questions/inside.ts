@@ -106,7 +106,7 @@ export class Inside {
 
   /** Name of h_`layer`. */
   residual(layer: number): string {
-    return valueAt(this.loaded.anatomy, 'resid_post', layer);
+    return valueAt(this.loaded, 'resid_post', layer);
   }
 
   /** Whether tokens see none of those after them. */
