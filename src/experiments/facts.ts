@@ -146,6 +146,8 @@ export interface IndicesInput extends AnyInput, Selectable, Default<string> {
 export interface WordsInput extends AnyInput, Selectable, Default<string> {
   readonly kind: 'words';
   readonly pattern?: { readonly source: string; readonly wanted: string };
+  /** They are the path of a file that is written: asked of people alone. */
+  readonly writes?: true;
 }
 
 /** The command of an experiment: `sinkscope.compareQuantised` of `compare-quantised`. */
@@ -209,6 +211,7 @@ const input = exactly<ExperimentInput>()(
       ...selectable,
       kind: v.literal('words'),
       pattern: v.optional(v.object({ source: text, wanted: text })),
+      writes: on,
       default: v.optional(text),
       open,
     }),
