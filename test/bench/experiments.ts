@@ -47,7 +47,7 @@ async function score(
 ): Promise<void> {
   const variants = changes.map((interventions, i) => ({ name: `${i}`, interventions }));
   const sequences = Array.from({ length: windows }, (_, i) => ({ ids: ids(i * window, window), from: 1, variants }));
-  for await (const event of engine.measure({ model: model.file, sequences, memory, threads }))
+  for await (const event of engine.run('measure', { model: model.file, sequences, memory, threads }))
     if (event.type === 'failed') throw new Error(event.problem.message);
 }
 
@@ -60,7 +60,7 @@ async function survey(
   count: number,
 ): Promise<void> {
   const sequences = Array.from({ length: count }, (_, i) => ids(i * window, window));
-  for await (const event of engine.states({ model: model.file, sequences, memory, threads }))
+  for await (const event of engine.run('states', { model: model.file, sequences, memory, threads }))
     if (event.type === 'failed') throw new Error(event.problem.message);
 }
 
@@ -178,15 +178,16 @@ export async function ranking(tools: Tools, model: BenchModel) {
   const by = { what: 'scheme', scheme: 'int4-block32' } as const;
   const asked = { reference: model.file, by, sequences, memory: tight, threads };
   const products: number[] = [];
-  for await (const event of doctor.restore({ ...asked, variants: [] })) {
+  for await (const event of doctor.run('restore', { ...asked, variants: [] })) {
     if (event.type === 'failed') throw new Error(event.problem.message);
     if (event.type === 'products')
       for (const [i, { block }] of event.products.entries()) if (worst.includes(block)) products.push(i);
   }
   const rank = async () => {
-    for await (const event of doctor.pair(asked)) if (event.type === 'failed') throw new Error(event.problem.message);
+    for await (const event of doctor.run('pair', asked))
+      if (event.type === 'failed') throw new Error(event.problem.message);
     const variants = products.map((index) => [index]);
-    for await (const event of doctor.restore({ ...asked, variants }))
+    for await (const event of doctor.run('restore', { ...asked, variants }))
       if (event.type === 'failed') throw new Error(event.problem.message);
   };
   const times = await tools.takeTurns(
@@ -218,7 +219,7 @@ export async function surveyMemory(tools: Tools, model: BenchModel) {
     const engine = tools.engine();
     const sequences = Array.from({ length: count }, (_, i) => ids(i * 128, 128));
     const request = { model: model.file, sequences, memory: ample, threads: tools.threads };
-    for await (const event of engine.states(request)) {
+    for await (const event of engine.run('states', request)) {
       if (event.type === 'failed') throw new Error(event.problem.message);
       if (event.type === 'states' && event.sequence === count - 1) peaks.push(tools.peakMemory(engine.pid));
     }

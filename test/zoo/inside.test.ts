@@ -94,7 +94,7 @@ describe.each(folders.map((folder) => [basename(folder), folder] as const))('%s'
     ];
     const losses: Float32Array[] = [];
     let refusal: string | undefined;
-    for await (const event of engine.measure({ ...budget, model, sequences: [{ ids, from: 1, variants }] })) {
+    for await (const event of engine.run('measure', { ...budget, model, sequences: [{ ids, from: 1, variants }] })) {
       if (event.type === 'failed') refusal = event.problem.message;
       if (event.type === 'measured') losses[event.variant] = event.losses;
     }

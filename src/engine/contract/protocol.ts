@@ -86,6 +86,8 @@ export type JobType = keyof Jobs;
 export type RequestOf<T extends JobType> = Sent<Jobs[T]['request']>;
 export type EventOf<T extends JobType> = Sent<Jobs[T]['event']>;
 export type AnswerOf<T extends JobType> = Sent<Jobs[T]['answer']>;
+/** Jobs that say on their way how far they are or what they found; an analysis is more than that. */
+export type SteppedJob = Exclude<{ [T in JobType]: [EventOf<T>] extends [never] ? never : T }[JobType], 'analyze'>;
 
 /** {@link jobs}, so that the schemas of a job are known to belong together. */
 export interface JobSchemas<T extends JobType> {

@@ -5,11 +5,7 @@ import { type Problem, SinkscopeError, toProblem } from '../../errors.js';
 import { partialFile } from '../../saving.js';
 import { quoted } from '../../visible.js';
 import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
-import type { ExtentsRequest } from '../contract/extents.js';
 import type { Inspection } from '../contract/inspection.js';
-import type { DoneEvent, MeasuredEvent, MeasureRequest, ProgressEvent } from '../contract/measure.js';
-import type { PairedEvent, PairRequest } from '../contract/pair.js';
-import type { PrecisionEvent, PrecisionRequest } from '../contract/precision.js';
 import {
   type AnswerOf,
   checkSaid,
@@ -17,15 +13,11 @@ import {
   type EventOf,
   type JobType,
   type RequestOf,
+  type SteppedJob,
   schemasOf,
 } from '../contract/protocol.js';
 import { type AnswerTo, answerSchema, type Question } from '../contract/questions.js';
-import type { ProductsEvent, RestoredEvent, RestoreRequest } from '../contract/restore.js';
 import type { SmoothRequest } from '../contract/smooth.js';
-import type { SpikesEvent, SpikesRequest } from '../contract/spikes.js';
-import type { MeanEvent, StatesEvent, StatesRequest } from '../contract/states.js';
-import type { MergeEvent, MergeRequest } from '../contract/surveys.js';
-import type { TreatedEvent, TreatRequest } from '../contract/treat.js';
 import { Channel } from './channel.js';
 import { Connection, type Job } from './connection.js';
 import { writableFor } from './sandbox.js';
@@ -68,103 +60,15 @@ export class Engine {
   }
 
   /**
-   * Scores sequences under variants; the events come sequence by sequence, variant by variant, between them how far
-   * those are that go through the model together, and `done` or `failed` at last. Starts and is cancelled as
-   * {@link analyze} is.
+   * Does a job of many steps and gives what it says: its events, how far it is among them, and its answer or `failed`
+   * at last. What a job is about stands with its request (`contract/`). Starts and is cancelled as {@link analyze} is.
    */
-  measure(
-    request: MeasureRequest,
+  run<T extends SteppedJob>(
+    type: T,
+    request: RequestOf<T>,
     signal?: AbortSignal,
-  ): AsyncGenerator<MeasuredEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.events('measure', request, signal);
-  }
-
-  /**
-   * Runs sequences and gives their hidden states reduced, sequence by sequence, then the means where they are asked
-   * for, and `done` or `failed` at last; how far they are is said as {@link measure} does. Starts and is cancelled as
-   * {@link analyze} is.
-   */
-  states(
-    request: StatesRequest,
-    signal?: AbortSignal,
-  ): AsyncGenerator<StatesEvent | MeanEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.events('states', request, signal);
-  }
-
-  /**
-   * Runs sequences through a model and a file made from it, side by side, and says how far the file is from it,
-   * sequence by sequence, then `done` or `failed`; how far they are is said as {@link measure} does. Starts and is
-   * cancelled as {@link analyze} is.
-   */
-  pair(
-    request: PairRequest,
-    signal?: AbortSignal,
-  ): AsyncGenerator<PairedEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.events('pair', request, signal);
-  }
-
-  /**
-   * Runs sequences through a quantised model some of whose products are computed as before, and says how far it is from
-   * the model then: the products first, then figures by sequence, and `done` or `failed` at last. Starts and is
-   * cancelled as {@link analyze} is.
-   */
-  restore(
-    request: RestoreRequest,
-    signal?: AbortSignal,
-  ): AsyncGenerator<ProductsEvent | RestoredEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.events('restore', request, signal);
-  }
-
-  /**
-   * Runs one sequence and tells of the tensors where precision is lost, block by block, and `done` or `failed` at last.
-   * Starts and is cancelled as {@link analyze} is.
-   */
-  precision(
-    request: PrecisionRequest,
-    signal?: AbortSignal,
-  ): AsyncGenerator<PrecisionEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.events('precision', request, signal);
-  }
-
-  /**
-   * Runs sequences and tells how large what products read and give becomes, and which tokens stand out: these by
-   * sequence, the rest over all of them, and `done` or `failed` at last. Starts and is cancelled as {@link analyze} is.
-   */
-  extents(
-    request: ExtentsRequest,
-    signal?: AbortSignal,
-  ): AsyncGenerator<EventOf<'extents'> | DoneEvent | FailedEvent, void, void> {
-    return this.events('extents', request, signal);
-  }
-
-  /**
-   * Runs sequences through a model and through what a scheme makes of it under several treatments, and says how far
-   * each is from the model, sequence by sequence, then `done` or `failed`. Starts and is cancelled as {@link analyze} is.
-   */
-  treat(
-    request: TreatRequest,
-    signal?: AbortSignal,
-  ): AsyncGenerator<TreatedEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.events('treat', request, signal);
-  }
-
-  /**
-   * Runs one sequence and tells what the last products of MLPs read and give most of, block by block, and `done` or
-   * `failed` at last. Starts and is cancelled as {@link analyze} is.
-   */
-  spikes(
-    request: SpikesRequest,
-    signal?: AbortSignal,
-  ): AsyncGenerator<SpikesEvent | ProgressEvent | DoneEvent | FailedEvent, void, void> {
-    return this.events('spikes', request, signal);
-  }
-
-  /**
-   * Puts parts of a survey together and gives the whole: what it is, its records some at a time, and `done` or `failed`
-   * at last. Starts and is cancelled as {@link analyze} is.
-   */
-  merge(request: MergeRequest, signal?: AbortSignal): AsyncGenerator<MergeEvent | DoneEvent | FailedEvent, void, void> {
-    return this.events('merge', request, signal);
+  ): AsyncGenerator<EventOf<T> | AnswerOf<T> | FailedEvent, void, void> {
+    return this.events(type, request, signal);
   }
 
   /** Events, the answer last. */

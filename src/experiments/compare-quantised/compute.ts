@@ -57,14 +57,15 @@ export async function* compareQuantised(
     const first = sequences.slice(0, 1).map(({ ids }) => ids);
     const asked = { model: file, reference: against, sequences: first, costs, memory, threads };
     let found: readonly ReducedState[] = [];
-    for await (const event of follow(engine.states(asked, signal))) if (event.type === 'states') found = event.states;
+    for await (const event of follow(engine.run('states', asked, signal)))
+      if (event.type === 'states') found = event.states;
     return found;
   };
   const measured = { reference: new Losses(), model: new Losses() };
   const paired: PairedEvent[] = [];
   const progress = progressThrough('comparing', sequences.length);
   for await (const event of follow(
-    engine.pair({ reference, by: { what: 'file', model }, sequences, alone: true, memory, threads }, signal),
+    engine.run('pair', { reference, by: { what: 'file', model }, sequences, alone: true, memory, threads }, signal),
   )) {
     if (event.type === 'paired') {
       paired.push(event);

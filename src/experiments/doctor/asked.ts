@@ -2,6 +2,7 @@
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { ExtentsEvent } from '../../engine/contract/extents.js';
 import type { Quantisation, SchemeName } from '../../engine/contract/pair.js';
+import type { RequestOf } from '../../engine/contract/protocol.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { checkTarget } from '../../saving.js';
@@ -93,7 +94,7 @@ export async function* extentsOf(
   const blocks: (readonly (readonly number[])[])[] = [];
   const progress = progressThrough('calibrating', sequences.length);
   const asked = { model, sequences: sequences.map((ids) => ({ ids: [...ids] })), weights, memory, threads };
-  for await (const event of follow(engine.extents(asked, signal))) {
+  for await (const event of follow(engine.run('extents', asked, signal))) {
     if (event.type === 'extents') extents = event;
     else {
       if (event.type === 'outliers') blocks.push(event.blocks.map(({ tokens }) => tokens));
@@ -110,14 +111,14 @@ export function simulatedBy(by: DoctorRequest['by'], extents: ExtentsEvent | und
 
 export async function* restored(
   engine: Engine,
-  request: Parameters<Engine['restore']>[0],
+  request: RequestOf<'restore'>,
   phase: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Progress, readonly Measured[], void> {
   if (request.variants.length === 0) return [];
   const figures = new Figures(request.variants.length);
   const progress = progressThrough(phase, request.sequences.length);
-  for await (const event of follow(engine.restore(request, signal))) {
+  for await (const event of follow(engine.run('restore', request, signal))) {
     if (event.type === 'products') continue;
     if (event.type === 'restored') figures.add(event);
     yield progress(event);

@@ -111,7 +111,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   const measured = { reference: new Losses(), model: new Losses() };
   const paired: PairedEvent[] = [];
   const progress = progressThrough('comparing', sequences.length);
-  for await (const event of follow(engine.pair(asked, signal))) {
+  for await (const event of follow(engine.run('pair', asked, signal))) {
     if (event.type === 'paired') {
       paired.push(event);
       measured.reference.add(event.losses.reference);
@@ -125,7 +125,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   const blocks = rank(swap.map(({ restored }, block) => ({ block, restored })));
   const all: RestorableProduct[] = [];
   let [without, saturating] = [0, false];
-  for await (const event of follow(engine.restore({ ...asked, variants: [] }, signal)))
+  for await (const event of follow(engine.run('restore', { ...asked, variants: [] }, signal)))
     if (event.type === 'products') {
       for (const product of event.products) all.push(product);
       ({ without, saturating } = event);

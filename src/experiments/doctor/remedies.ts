@@ -258,7 +258,7 @@ async function* ranged(
   if (!by.ranges) return by;
   let { ranges } = by;
   const progress = progressThrough('calibrating anew', sequences.length);
-  for await (const event of follow(engine.extents({ model, sequences, smooth, memory, threads }, signal)))
+  for await (const event of follow(engine.run('extents', { model, sequences, smooth, memory, threads }, signal)))
     if (event.type === 'extents') ranges = event.ranges;
     else yield progress(event);
   return { ...by, ranges };
@@ -276,7 +276,7 @@ export async function* treated(
   const figures = new Figures(treatments.length);
   const progress = progressThrough(phase, sequences.length);
   for await (const event of follow(
-    engine.treat({ reference: model, treatments, sequences, memory, threads }, signal),
+    engine.run('treat', { reference: model, treatments, sequences, memory, threads }, signal),
   )) {
     if (event.type === 'treated') figures.add(event);
     yield progress(event);

@@ -133,7 +133,7 @@ export async function withMeans(
     const sequences = windows.sequences.map(({ ids }) => ids);
     windowCount = sequences.length;
     const places = placesOf(open);
-    const states = engine.states({ model, sequences, places, mean: { rows }, memory, threads }, signal);
+    const states = engine.run('states', { model, sequences, places, mean: { rows }, memory, threads }, signal);
     for await (const event of follow(states))
       if (event.type === 'mean') means.set(`${event.point} ${event.block}`, event);
   }

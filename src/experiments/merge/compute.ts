@@ -13,7 +13,7 @@ import { follow } from '../shared/text.js';
 export async function* mergeParts(engine: Engine, parts: readonly string[], signal?: AbortSignal): Run<Survey> {
   let head: Extract<MergeEvent, { type: 'merged' }> | undefined;
   const records: Survey['records'][number][] = [];
-  for await (const event of follow(engine.merge({ parts }, signal))) {
+  for await (const event of follow(engine.run('merge', { parts }, signal))) {
     if (event.type === 'merged') head = event;
     else for (const record of event.records) records.push(record);
     yield { phase: 'sequence', done: records.length, of: head?.settings.sequences ?? 0 };

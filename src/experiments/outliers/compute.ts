@@ -72,14 +72,14 @@ export async function* findOutliers(
     const mid = blocks[block - 1]?.residMid !== undefined;
     return [...(mid ? [{ point: 'resid_mid', block } as const] : []), { point: 'resid_post', block }];
   });
-  const run = engine.states({ model, sequences: [sequence], places, costs, memory, threads }, signal);
+  const run = engine.run('states', { model, sequences: [sequence], places, costs, memory, threads }, signal);
   let all: readonly ReducedState[] = [];
   for await (const event of follow(run)) if (event.type === 'states') all = event.states;
   const states = all.filter(({ point }) => point === 'resid_post');
   yield { phase: 'counting what products read', done: 1, of: 2 };
   const products: ProductInput[] = [];
   const asked = { model, ids: sequence, outlier: outlierCriteria.magnitude, memory, threads };
-  for await (const event of follow(engine.precision(asked, signal)))
+  for await (const event of follow(engine.run('precision', asked, signal)))
     if (event.type === 'precision') for (const input of event.inputs) products.push(input);
   return {
     model,

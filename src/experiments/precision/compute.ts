@@ -45,7 +45,7 @@ export async function* measurePrecision(
   const points: PrecisionPoint[] = [];
   const keep = new Map<string, PrecisionResult['keep'][number]>();
   let unmeasured = 0;
-  const run = engine.precision({ model, ids: sequence, outlier: outlierMagnitude, memory, threads }, signal);
+  const run = engine.run('precision', { model, ids: sequence, outlier: outlierMagnitude, memory, threads }, signal);
   for await (const event of follow(run)) {
     if (event.type === 'progress') {
       yield { phase: 'block', done: event.done, of: event.of };

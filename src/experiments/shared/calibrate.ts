@@ -74,7 +74,7 @@ export async function* calibrate(
   const delimiters = await firstDelimiters(engine, model, sequences, signal);
   const sightings: Sighting[] = [];
   const means: MeanEvent[] = [];
-  const states = engine.states({ model, sequences, mean: { rows: [0] }, memory, threads }, signal);
+  const states = engine.run('states', { model, sequences, mean: { rows: [0] }, memory, threads }, signal);
   const progress = progressThrough('calibrating', sequences.length);
   for await (const event of follow(states)) {
     if (event.type === 'mean') means.push(event);

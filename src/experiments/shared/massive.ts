@@ -20,7 +20,7 @@ export async function standingOut(
 ): Promise<readonly MassiveActivation[]> {
   const first = sequences.slice(0, 1).map(({ ids }) => ids);
   let found: readonly MassiveActivation[] = [];
-  for await (const event of follow(engine.states({ model, sequences: first, memory, threads }, signal)))
+  for await (const event of follow(engine.run('states', { model, sequences: first, memory, threads }, signal)))
     if (event.type === 'states') found = massiveActivations({ ...emptyAnalysis, layers: event.states }, thresholds);
   return found;
 }

@@ -95,7 +95,7 @@ export async function* measurePerplexity(
   const losses = new Losses();
   const sequences = windows.sequences.map((sequence) => ({ ...sequence, variants: [asIs] }));
   const progress = progressThrough('window', of);
-  for await (const event of follow(engine.measure({ model, sequences, memory, threads }, signal))) {
+  for await (const event of follow(engine.run('measure', { model, sequences, memory, threads }, signal))) {
     if (event.type === 'progress') yield progress(event);
     else {
       losses.add(event.losses);

@@ -38,7 +38,9 @@ export async function* score(
   }));
   const rows = (scored[0]?.variants ?? []).map(({ name }) => ({ name, losses: new Losses() }));
   const progress = progressThrough('measuring', sequences.length);
-  for await (const event of follow(engine.measure({ model, sequences: scored, without, memory, threads }, signal))) {
+  for await (const event of follow(
+    engine.run('measure', { model, sequences: scored, without, memory, threads }, signal),
+  )) {
     if (event.type === 'measured') rows[event.variant]?.losses.add(event.losses);
     if (event.type === 'progress' || event.variant === rows.length - 1) yield progress(event);
   }
@@ -57,7 +59,7 @@ export async function checkScores(
   signal?: AbortSignal,
 ): Promise<void> {
   const first = sequences.slice(0, 1).map((sequence) => ({ ...sequence, variants: [asIs] }));
-  const events = engine.measure({ model, sequences: first, memory, threads }, signal);
+  const events = engine.run('measure', { model, sequences: first, memory, threads }, signal);
   for await (const _ of follow(events));
 }
 

@@ -48,7 +48,7 @@ export async function* runSurvey(engine: Engine, request: SurveyRequest, signal?
 
   const records: Survey['records'][number][] = [];
   const progress = progressThrough('sequence', chosen.length);
-  for await (const event of follow(engine.states({ model, sequences, memory, threads }, signal))) {
+  for await (const event of follow(engine.run('states', { model, sequences, memory, threads }, signal))) {
     if (event.type === 'mean') continue;
     if (event.type === 'states') {
       const tokens = (sequences[event.sequence] ?? []).map((id) => textOf.get(id) ?? '');

@@ -121,7 +121,8 @@ async function intermediate(
 ): Promise<Float32Array> {
   const { model, memory, threads } = request;
   const { sequences } = await calibrationWindows(engine, request, signal);
-  const states = engine.states(
+  const states = engine.run(
+    'states',
     {
       model,
       sequences: sequences.map(({ ids }) => ids),

@@ -59,7 +59,7 @@ export async function* findSuperWeights(
     yield { phase: 'looking for super weights', done: found.length, of: most };
     const without = found.map(scalarOf);
     const spikes: SpikesEvent[] = [];
-    for await (const event of follow(engine.spikes({ model, ids: [...ids], without, memory, threads }, signal)))
+    for await (const event of follow(engine.run('spikes', { model, ids: [...ids], without, memory, threads }, signal)))
       if (event.type === 'spikes') spikes.push(event);
     seen = spikes.length;
     const next = spikes

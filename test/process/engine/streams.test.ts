@@ -86,7 +86,8 @@ describe('two towers', () => {
     expect([await of('text'), await of('image')]).toEqual(['text', 'vision']);
     const sequences = [await idsOf(golden, 'input_ids')];
     const types: string[] = [];
-    for await (const event of engine.states({ model, sequences, memory: 2 ** 30, threads: 1 })) types.push(event.type);
+    for await (const event of engine.run('states', { model, sequences, memory: 2 ** 30, threads: 1 }))
+      types.push(event.type);
     expect(types).toContain('states');
     expect(types.at(-1)).toBe('done');
   });
@@ -143,7 +144,7 @@ it('is refused where a model and a file made from it are walked side by side', a
     const by = { what: 'file', model: '/b.onnx' } as const;
     const request = { reference: '/a.onnx', by, sequences: [{ ids: [1, 2], from: 1 }], memory: 2 ** 28, threads: 1 };
     const problems: unknown[] = [];
-    for await (const event of engine.pair(request)) if (event.type === 'failed') problems.push(event.problem);
+    for await (const event of engine.run('pair', request)) if (event.type === 'failed') problems.push(event.problem);
     const message: unknown = expect.stringMatching(/leave the stream "encoder" out/);
     expect(problems).toMatchObject([{ code: 'input', message }]);
   } finally {

@@ -155,7 +155,7 @@ it('fp16 that overflows is said, with what mends it', async () => {
   const by = { what: 'scheme', scheme: 'fp16' } as const;
   const klds: number[] = [];
   const swaps: number[] = [];
-  for await (const event of follow(engine.pair({ ...budget, reference: model, by, sequences })))
+  for await (const event of follow(engine.run('pair', { ...budget, reference: model, by, sequences })))
     if (event.type === 'paired') {
       klds.push(...event.kld);
       for (const { alone, restored } of event.swaps) {
@@ -208,17 +208,17 @@ it('products of another file are told, and all of a block restored are the block
     const by = { what: 'file', model: fixtureModel(model) } as const;
     const asked = { ...budget, reference: fixtureModel(reference), by, sequences };
     const blocks: number[] = [];
-    for await (const event of follow(engine.restore({ ...asked, variants: [] })))
+    for await (const event of follow(engine.run('restore', { ...asked, variants: [] })))
       if (event.type === 'products') {
         expect(event.without).toBe(0);
         for (const { block } of event.products) blocks.push(block);
       }
     const ofBlock = (block: number) => blocks.flatMap((one, i) => (one === block ? [i] : []));
     const swaps: number[] = [];
-    for await (const event of follow(engine.pair(asked)))
+    for await (const event of follow(engine.run('pair', asked)))
       if (event.type === 'paired') for (const { restored } of event.swaps) swaps.push(restored);
     const variants = [1, 2, 3, 4].map(ofBlock);
-    for await (const event of follow(engine.restore({ ...asked, variants })))
+    for await (const event of follow(engine.run('restore', { ...asked, variants })))
       if (event.type === 'restored')
         for (const [one, other] of pairs(event.kld, swaps.slice(1))) expect(off(one, other)).toBeLessThan(1e-3);
   }

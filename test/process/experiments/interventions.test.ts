@@ -222,7 +222,7 @@ it('finds the first delimiter of every window for itself', async () => {
     const delimiter = tokens.findIndex((token, i) => i > 0 && /^\s*[.,;:!?]\s*$/.test(token));
     expect(delimiter).toBeGreaterThan(0);
     const alone = { ...sequence, variants: [{ name: '', interventions: [zero([delimiter])] }] };
-    for await (const event of follow(engine.measure({ ...budget, model, sequences: [alone] }))) {
+    for await (const event of follow(engine.run('measure', { ...budget, model, sequences: [alone] }))) {
       if (event.type !== 'measured') continue;
       for (const loss of event.losses) sum += loss;
       count += event.losses.length;

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { PairedEvent } from '../../../src/engine/contract/pair.js';
+import type { RequestOf } from '../../../src/engine/contract/protocol.js';
 import { type Divergence, divergenceOf } from '../../../src/experiments/shared/divergence.js';
 import { follow } from '../../../src/experiments/shared/text.js';
 import references from '../../references/quantised.json';
@@ -28,9 +29,9 @@ interface Tolerance {
 
 const file = (model: string) => ({ what: 'file', model }) as const;
 
-async function paired(request: Parameters<typeof engine.pair>[0]): Promise<PairedEvent[]> {
+async function paired(request: RequestOf<'pair'>): Promise<PairedEvent[]> {
   const found: PairedEvent[] = [];
-  for await (const event of follow(engine.pair({ alone: true, ...request })))
+  for await (const event of follow(engine.run('pair', { alone: true, ...request })))
     if (event.type === 'paired') found.push(event);
   return found;
 }

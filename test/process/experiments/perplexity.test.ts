@@ -99,7 +99,7 @@ it('is the same for a model that memory has no room to keep', async () => {
   const sequences = [{ ids: [prefix, ...ids.subarray(0, 40)], from: 1, variants }];
   const losses = async (memory: number) => {
     const found: number[][] = [];
-    for await (const event of follow(engine.measure({ model, sequences, memory, threads: 1 })))
+    for await (const event of follow(engine.run('measure', { model, sequences, memory, threads: 1 })))
       if (event.type === 'measured') found.push([...event.losses]);
     return found;
   };
@@ -215,7 +215,7 @@ describe('bad input is answered with a sentence', () => {
     ['a model without an output head', 'dinov2_with_registers-dynamo-op18', /no output head.*no perplexity/],
     ['a model that sees what comes next', 'bert-optimum-op14', /every token see those after it.*no perplexity/],
   ])('%s', async (_, name, sentence) => {
-    const events = engine.measure({
+    const events = engine.run('measure', {
       ...budget,
       model: fixtureModel(name),
       sequences: [{ ids: [1, 2, 3], from: 1, variants: [{ name: 'as is', interventions: [] }] }],

@@ -78,7 +78,7 @@ describe('a model that overflows in fp16', () => {
   const points = async (name: string) => {
     const model = path(`test/references/overflow/${name}.onnx`);
     const events = [];
-    for await (const event of follow(engine.precision({ ...budget, model, ids: overflow.ids, outlier: 6 })))
+    for await (const event of follow(engine.run('precision', { ...budget, model, ids: overflow.ids, outlier: 6 })))
       if (event.type === 'precision') events.push(event);
     return {
       points: events.flatMap((event) => event.points),
@@ -122,7 +122,7 @@ describe('every form of a product is measured', () => {
   ])('%s', async (name, count) => {
     const inputs = [];
     const request = { ...budget, model: fixtureModel(name), ids: [5, 6, 7, 8, 9, 10, 11, 12], outlier: 6 };
-    for await (const event of follow(engine.precision(request)))
+    for await (const event of follow(engine.run('precision', request)))
       if (event.type === 'precision') for (const input of event.inputs) inputs.push(input);
     expect(inputs).toHaveLength(count);
     for (const { part, rows, int8, weights } of inputs) {

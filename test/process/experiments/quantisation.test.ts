@@ -64,7 +64,7 @@ it.each(precision.models)('outlier features are counted over what products of $m
   const products = [];
   // Of 6 there are none: the same count of another magnitude.
   const ids = await firstTokens(demoModel(model), tokens);
-  for await (const event of follow(engine.precision({ ...budget, model: demoModel(model), ids, outlier: 2 })))
+  for await (const event of follow(engine.run('precision', { ...budget, model: demoModel(model), ids, outlier: 2 })))
     if (event.type === 'precision') for (const input of event.inputs) products.push(input);
   expect(productOutlierDims(products)).toEqual(outlierDims[2]);
   expect(outlierDims[2]).not.toEqual([]);
@@ -90,7 +90,7 @@ it('the difference from a reference is that of the states which both save', asyn
     expect(end.type).toBe('finished');
   }
   const costs = { removed: 100, outlier: 6 };
-  const run = engine.states({ ...budget, model, reference, sequences: [ids], costs });
+  const run = engine.run('states', { ...budget, model, reference, sequences: [ids], costs });
   const event = await last(follow(run));
   if (event.type !== 'states') throw new Error('no states');
   for (const [k, { difference }] of event.states.entries()) {
@@ -144,7 +144,7 @@ it('a file that cannot have been made from the model is refused before anything 
 it('models of other shapes are refused', async () => {
   const ids = [1, 2, 3];
   const costs = { removed: 100, outlier: 6 };
-  const run = engine.states({
+  const run = engine.run('states', {
     ...budget,
     model: demoModel('llama'),
     reference: fixtureModel('llama-ts-op17-sdpa'),

@@ -30,7 +30,7 @@ const by = (scheme: SchemeName) => ({ what: 'scheme', scheme }) as const;
 async function treated(sequences: readonly TreatedSequence[], treatments: readonly Treatment[]) {
   const sums = treatments.map(() => ({ kld: 0, losses: 0 }));
   let tokens = 0;
-  for await (const event of follow(engine.treat({ ...budget, reference: llama, sequences, treatments }))) {
+  for await (const event of follow(engine.run('treat', { ...budget, reference: llama, sequences, treatments }))) {
     if (event.type !== 'treated') continue;
     tokens += event.tokens;
     for (const [i, sum] of sums.entries()) {
@@ -44,7 +44,7 @@ async function treated(sequences: readonly TreatedSequence[], treatments: readon
 async function extents(weights: boolean): Promise<ExtentsEvent> {
   const sequences = (await windows(pendulum)).map(({ ids }) => ({ ids }));
   const events: ExtentsEvent[] = [];
-  for await (const event of follow(engine.extents({ ...budget, model: llama, sequences, weights })))
+  for await (const event of follow(engine.run('extents', { ...budget, model: llama, sequences, weights })))
     if (event.type === 'extents') events.push(event);
   return at(events, 0);
 }
@@ -62,7 +62,7 @@ describe('the KL divergence of a scheme is that of PyTorch or of the file', () =
     const scheme = { ...by('int8-static'), ranges };
     const sequences = await windows(boats);
     for await (const event of follow(
-      engine.restore({ ...budget, reference: llama, by: scheme, sequences, variants: [] }),
+      engine.run('restore', { ...budget, reference: llama, by: scheme, sequences, variants: [] }),
     ))
       if (event.type === 'products') for (const { node } of event.products) nodes.push(node);
     const treatments = references.static.map(({ exclude }) => ({

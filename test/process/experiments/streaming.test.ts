@@ -58,7 +58,7 @@ describe('a window inside operators', () => {
       { name: 'window', interventions: [], attention: { window, sinks: 0 } },
     ];
     const request = { ...budget, model: fixtureModel(name), sequences: [{ ids, from: 1, variants }] };
-    for await (const event of engine.measure(request)) {
+    for await (const event of engine.run('measure', request)) {
       if (event.type === 'failed') throw new Error(event.problem.message);
       if (event.type === 'measured') found[event.variant] = Array.from(event.losses);
     }

@@ -161,7 +161,7 @@ describe('a scalar of a weight is taken out of what its product gives', () => {
     const request = { ...budget, model: fixtureModel(name), ids: [5, 6, 7, 8, 9, 10, 11, 12] };
     const first = async (without: readonly { block: number; row: number; column: number }[]) => {
       const events = [];
-      for await (const event of follow(engine.spikes({ ...request, without })))
+      for await (const event of follow(engine.run('spikes', { ...request, without })))
         if (event.type === 'spikes') events.push(event);
       expect(events).toHaveLength(3);
       return at(events, 0);
@@ -185,7 +185,7 @@ describe('a scalar of a weight is taken out of what its product gives', () => {
   it('where there is such a scalar', async () => {
     const request = { ...budget, model: demoModel('llama'), ids: [0, 5, 6] };
     await expect(async () => {
-      for await (const _ of follow(engine.spikes({ ...request, without: [{ block: 2, row: 256, column: 0 }] })));
+      for await (const _ of follow(engine.run('spikes', { ...request, without: [{ block: 2, row: 256, column: 0 }] })));
     }).rejects.toThrow(/no scalar \(256, 0\) in the last weight of the MLP of block 2/);
   });
 });
@@ -195,7 +195,7 @@ it('means of a place are those of the single runs', async () => {
   const windows = await textWindows(engine, model, text(boats), { window: 32, tokens: 93 });
   const sequences = windows.sequences.map(({ ids }) => ids);
   const places = [{ point: 'attn_out', block: 3 } as const];
-  const [mean] = await all(follow(engine.states({ ...budget, model, sequences, places, mean: { rows: [5] } })));
+  const [mean] = await all(follow(engine.run('states', { ...budget, model, sequences, places, mean: { rows: [5] } })));
   // What attention adds is what the residual has after it, less what it had before.
   const added: number[][] = [];
   for (const [i, ids] of sequences.entries()) {

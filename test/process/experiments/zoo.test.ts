@@ -27,7 +27,8 @@ const engine = startEngine();
 async function losses(model: string, ids: readonly number[], interventions: readonly Intervention[]) {
   const request = { ...budget, model, sequences: [{ ids, from: 1, variants: [{ name: '', interventions }] }] };
   let found: number[] = [];
-  for await (const event of follow(engine.measure(request))) if (event.type === 'measured') found = [...event.losses];
+  for await (const event of follow(engine.run('measure', request)))
+    if (event.type === 'measured') found = [...event.losses];
   return found;
 }
 
