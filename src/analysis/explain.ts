@@ -10,6 +10,7 @@ import type { Thresholds } from './thresholds.js';
 
 /** By layer: how long and how large a token's state is, and how much attention it draws. */
 export function tokenParts(analysis: Analysis, token: number, thresholds: Thresholds): Part[] {
+  const mixture = analysis.routing.some((found) => found !== undefined);
   const rows = analysis.layers.map((layer, k) => {
     const max = layer.tokenMax[token] ?? Number.NaN;
     const pattern = analysis.attention[k - 1];
@@ -28,7 +29,7 @@ export function tokenParts(analysis: Analysis, token: number, thresholds: Thresh
       alphas.length === 0 ? null : alphas.filter((alpha) => alpha > thresholds.epsilon).length,
       alphas.length === 0 ? null : (alphas[best] ?? null),
       alphas.length === 0 ? null : best,
-      experts?.map(({ expert }) => `${expert}`).join(', ') ?? '',
+      ...(mixture ? [experts?.map(({ expert }) => `${expert}`).join(', ') ?? ''] : []),
     ];
   });
   return [
@@ -45,7 +46,7 @@ export function tokenParts(analysis: Analysis, token: number, thresholds: Thresh
         { name: `heads with α > ${thresholds.epsilon} on it`, format: 'plain' },
         { name: 'greatest α' },
         { name: 'of head', format: 'plain' },
-        { name: 'experts' },
+        ...(mixture ? [{ name: 'experts' }] : []),
       ],
       rows,
       layers: rows.map((_, k) => k),
@@ -116,7 +117,12 @@ export function headParts(
     {
       kind: 'table',
       heading: `Head ${head} of block ${layer}: what each token looks at most`,
-      columns: [{ name: 'token' }, { name: 'index', format: 'plain' }, { name: 'looks at' }, { name: 'weight', format: 'share' }],
+      columns: [
+        { name: 'token' },
+        { name: 'index', format: 'plain' },
+        { name: 'looks at' },
+        { name: 'weight', format: 'share' },
+      ],
       rows,
     },
   ];

@@ -25,6 +25,7 @@ import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
 import { Texts } from './texts.js';
+import { registerTools } from './tools.js';
 import { Watch } from './watch.js';
 import type { Host } from './webview.js';
 
@@ -144,6 +145,13 @@ export function activate(context: vscode.ExtensionContext): Api {
     registerModelsView(models, watch, engine),
     registerSideView(host),
     registerStatus({ analyses, models, settings }),
+    registerTools({
+      extension: context.extensionPath,
+      version: `${context.extension.packageJSON.version}`,
+      models,
+      settings,
+      log,
+    }),
     experiments.onDidChange((change) => {
       if (change.type === 'run' && change.run.status === 'running') return;
       store.saveExperiments(experiments.runs).catch((error) => log.warn(error));

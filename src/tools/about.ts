@@ -1,9 +1,10 @@
 /** Tools about models and runs: which there are, what a file is, a run, what is behind it, and two beside each other. */
-import { explained } from './explain.js';
+
 import { presentMoved } from '../analysis/moved.js';
 import { overviewSettings, presentOverview } from '../analysis/overview.js';
 import { SinkscopeError } from '../errors.js';
 import { runPrompt } from '../experiments/shared/run.js';
+import { explained } from './explain.js';
 import { presentInspection } from './inspection.js';
 import { tool } from './tool.js';
 
@@ -33,10 +34,11 @@ const models = tool(
   {
     name: 'sinkscope_models',
     title: 'List models',
-    description: 'Lists the ONNX models that can be named without a path, and the folders of which files may be opened.',
+    description:
+      'Lists the ONNX models that can be named without a path, and the folders of which files may be opened.',
     inputs: {},
   },
-  async function* ({ around }) {
+  async ({ around }) => {
     const [known, folders] = await Promise.all([around.models(), around.folders()]);
     return {
       presentation: {
@@ -65,7 +67,7 @@ const inspect = tool(
       'Reads the structure of an ONNX transformer without running it: layers, heads, where residual stream, attention patterns and MLPs are in its graph, how its inputs are fed, and what was not found and why.',
     inputs: { model, stream },
   },
-  async function* ({ engine }, given, signal) {
+  async ({ engine }, given, signal) => {
     const inspection = await engine.inspect(given.model, signal, { stream: given.stream });
     return { presentation: presentInspection(inspection) };
   },
@@ -100,7 +102,15 @@ const analyze = tool(
   async function* (desk, { model: file, text, bos, part, stream: named }, signal) {
     const { thresholds, memory, threads, bos: usual } = desk.around.setup();
     const prefix = bos === 'auto' ? usual : bos === 'on';
-    const request = { model: file, prompt: { text: text.text }, bos: prefix, window: part, memory, threads, stream: named };
+    const request = {
+      model: file,
+      prompt: { text: text.text },
+      bos: prefix,
+      window: part,
+      memory,
+      threads,
+      stream: named,
+    };
     const analysed = { request, analysis: yield* runPrompt(desk.engine, request, signal) };
     desk.answers(analysed);
     return {
@@ -144,10 +154,12 @@ const compareRuns = tool(
       after: { ...result, label: 'After', flag: '--after <id>' },
     },
   },
-  async function* (desk, { before, after }) {
+  async (desk, { before, after }) => {
     const [first, second] = [desk.analysed(before), desk.analysed(after)];
     const moved = presentMoved(first.analysis, second.analysis, desk.around.setup().thresholds);
-    return { presentation: { ...moved, settings: [{ name: 'runs', value: `${before} → ${after}` }, ...moved.settings] } };
+    return {
+      presentation: { ...moved, settings: [{ name: 'runs', value: `${before} → ${after}` }, ...moved.settings] },
+    };
   },
 );
 
@@ -159,16 +171,23 @@ const more = tool(
     inputs: {
       result,
       part: { kind: 'whole', label: 'Part', flag: '--part <index>', help: 'number of the part, from 0', least: 0 },
-      from: { kind: 'whole', label: 'From', flag: '--from <row>', help: 'first row to show, from 0', least: 0, default: 0 },
+      from: {
+        kind: 'whole',
+        label: 'From',
+        flag: '--from <row>',
+        help: 'first row to show, from 0',
+        least: 0,
+        default: 0,
+      },
     },
   },
-  async function* (desk, { result: id, part, from }) {
+  async (desk, { result: id, part, from }) => {
     const { presentation } = desk.result(id);
     if (part >= presentation.parts.length) {
       const message = `Result ${id} has ${presentation.parts.length} parts, counted from 0; there is no part ${part}.`;
       throw new SinkscopeError({ code: 'input', message });
     }
-    return { presentation, from: { result: id, part, row: from } };
+    return { presentation, from: { part, row: from } };
   },
 );
 

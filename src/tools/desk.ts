@@ -1,23 +1,22 @@
-/** Where the calls of one agent come in: one after another, with what they gave kept so that it can be asked about. */
+/** What the calls of one agent share: they take turns, and what they gave is kept so that it can be asked about. */
 import type { Analysis } from '../analysis/analysis.js';
 import type { Presentation } from '../analysis/presentation.js';
 import type { RunRequest } from '../engine/contract/events.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
-import type { Progress, Setup } from '../experiments/experiment.js';
+import type { Setup } from '../experiments/experiment.js';
 import type { PromptRequest } from '../experiments/shared/run.js';
 import type { FoundModel } from '../models/find.js';
 import { quoted } from '../visible.js';
-import { readGiven } from './given.js';
-import type { Tool } from './tool.js';
-import { inWords, rowsInWords } from './words.js';
 
 /** What tools work with, as it is when they are called. */
 export interface Surroundings {
   newEngine(): Engine;
   /** Budget and thresholds; `bos` unless a call says otherwise. */
   setup(): Omit<Setup, 'engine' | 'part'>;
-  /** Models that may be named by their names. */
+  /** Models that are known without a search: bundled ones, and those that the user has named. */
+  near(): Promise<readonly FoundModel[]>;
+  /** These, and all that lie in {@link folders}. */
   models(): Promise<readonly FoundModel[]>;
   /** Folders of which files may be opened; relative paths begin at the first. */
   folders(): Promise<readonly string[]>;
@@ -25,7 +24,7 @@ export interface Surroundings {
 
 /** A run, and what makes it again. */
 export interface Analysed {
-  readonly request: PromptRequest & Pick<RunRequest, 'model'>;
+  readonly request: PromptRequest & Pick<RunRequest, 'stream'>;
   readonly analysis: Analysis;
 }
 
@@ -44,36 +43,30 @@ export class Desk {
   private count = 0;
   /** The run that the engine answers questions about. */
   private answering: Analysed | undefined;
-  private turn: Promise<unknown> = Promise.resolve();
+  private turn: Promise<void> = Promise.resolve();
 
   constructor(readonly around: Surroundings) {
     this.engine = around.newEngine();
   }
 
-  /**
-   * Calls a tool when those called before have ended, and returns its answer as Markdown.
-   *
-   * @param args as they came
-   * @throws SinkscopeError where they do not fit, and what the tool throws
-   */
-  async *call(tool: Tool, args: unknown, signal: AbortSignal): AsyncGenerator<Progress, string, void> {
+  /** Resolves when what was begun before has ended, with what ends this. */
+  async inTurn(): Promise<() => void> {
     const before = this.turn;
     let end = () => {};
     this.turn = new Promise<void>((resolve) => {
       end = resolve;
     });
-    try {
-      await before;
-      if (signal.aborted) throw new SinkscopeError({ code: 'cancelled', message: 'The call was stopped.' });
-      const given = await readGiven(tool.inputs, args, this.around);
-      const { presentation, analysed, from, next } = yield* tool.run(this, given, signal);
-      if (from) return rowsInWords(presentation, from);
-      const id = `r${++this.count}`;
-      this.keep(id, { presentation, analysed });
-      return [inWords(presentation, id), ...(next === undefined ? [] : [next.replaceAll('RESULT', id)])].join('\n\n');
-    } finally {
-      end();
-    }
+    await before;
+    return end;
+  }
+
+  /** Keeps what a call gave, and returns its id. */
+  keep(result: Kept): string {
+    const id = `r${++this.count}`;
+    this.kept.set(id, result);
+    const [oldest] = this.kept.keys();
+    if (this.kept.size > most && oldest !== undefined) this.kept.delete(oldest);
+    return id;
   }
 
   /** What a call gave. */
@@ -105,11 +98,5 @@ export class Desk {
 
   dispose(): void {
     this.engine.dispose();
-  }
-
-  private keep(id: string, result: Kept): void {
-    this.kept.set(id, result);
-    const [oldest] = this.kept.keys();
-    if (this.kept.size > most && oldest !== undefined) this.kept.delete(oldest);
   }
 }

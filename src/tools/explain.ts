@@ -61,8 +61,10 @@ function checked({ analysis }: Analysed, look: Look): Look {
   const layers = analysis.layers.length;
   if (token === undefined && layer === undefined) throw fail('Give a token, a layer, or a layer with a head.');
   if (head !== undefined && layer === undefined) throw fail('A head is one of a layer; give the layer as well.');
-  if (token !== undefined && token >= tokens) throw fail(`There is no token ${token}: the run has tokens 0 to ${tokens - 1}.`);
-  if (layer !== undefined && layer >= layers) throw fail(`There is no layer ${layer}: the run has layers 0 to ${layers - 1}.`);
+  if (token !== undefined && token >= tokens)
+    throw fail(`There is no token ${token}: the run has tokens 0 to ${tokens - 1}.`);
+  if (layer !== undefined && layer >= layers)
+    throw fail(`There is no layer ${layer}: the run has layers 0 to ${layers - 1}.`);
   const heads = analysis.attention[(layer ?? 0) - 1]?.heads ?? 0;
   if (head === undefined) return look;
   if (heads === 0) throw fail(`Layer ${layer} has no attention pattern that is known.`);

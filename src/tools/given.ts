@@ -5,6 +5,7 @@ import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js'
 import { readDocument, readTexts, textFilesAt } from '../experiments/shared/files.js';
 import { recordsAt } from '../experiments/shared/records.js';
 import type { Corpus, Given, NamedText } from '../experiments/values.js';
+import type { FoundModel } from '../models/find.js';
 import { named, quoted } from '../visible.js';
 import type { Surroundings } from './desk.js';
 import { pathWithin } from './paths.js';
@@ -13,7 +14,7 @@ const text = v.strictObject({ text: v.optional(v.string()), file: v.optional(v.s
 const strings = v.pipe(v.array(v.string()), v.maxLength(10_000));
 const texts = v.strictObject({ texts: v.optional(strings), files: v.optional(strings) });
 
-type Places = Pick<Surroundings, 'models' | 'folders'>;
+type Places = Pick<Surroundings, 'near' | 'models' | 'folders'>;
 
 /**
  * @param args an object with a value for each input that is given
@@ -21,7 +22,8 @@ type Places = Pick<Surroundings, 'models' | 'folders'>;
  */
 export async function readGiven(inputs: ExperimentInputs, args: unknown, places: Places): Promise<Given> {
   const checked = v.safeParse(v.record(v.string(), v.unknown()), args ?? {});
-  if (!checked.success) throw new SinkscopeError({ code: 'input', message: 'Arguments are an object of values by name.' });
+  if (!checked.success)
+    throw new SinkscopeError({ code: 'input', message: 'Arguments are an object of values by name.' });
   const given: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(checked.output)) {
     const input = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
@@ -29,12 +31,12 @@ export async function readGiven(inputs: ExperimentInputs, args: unknown, places:
       const message = `There is no input ${quoted(name)}; inputs are ${Object.keys(inputs).join(', ')}.`;
       throw new SinkscopeError({ code: 'input', message });
     }
-    if (value !== undefined && value !== null) given[name] = await valueOf(name, input, value, places);
+    if (value !== undefined && value !== null) given[name] = await valueFor(name, input, value, places);
   }
   return given;
 }
 
-async function valueOf(name: string, input: ExperimentInput, value: unknown, places: Places): Promise<unknown> {
+async function valueFor(name: string, input: ExperimentInput, value: unknown, places: Places): Promise<unknown> {
   switch (input.kind) {
     case 'text': {
       // The text alone is meant as one.
@@ -100,20 +102,28 @@ async function corpusOf(
   return { name: [...own.map(({ name }) => name), ...files].join(', '), texts: all() };
 }
 
-/** A model by its name, or by a path where those may be opened. */
-async function modelAt(model: string, { models, folders }: Places): Promise<string> {
-  const known = await models();
-  const found = known.filter(({ name, file }) => name === model || file === model);
-  if (found.length > 1) {
-    const files = found.map(({ file }) => file).join(', ');
-    throw new SinkscopeError({ code: 'input', message: `Several models are called ${quoted(model)}; give a path: ${files}.` });
-  }
-  if (found[0]) return found[0].file;
+/** A model by its name, or by a path where that may be opened. */
+async function modelAt(model: string, places: Places): Promise<string> {
+  const near = only(model, await places.near());
+  if (near !== undefined) return near;
   try {
-    return await pathWithin(model, await folders());
+    return await within(model, places);
   } catch (error) {
     if (!SinkscopeError.is(error)) throw error;
-    const names = known.map(({ name }) => name).slice(0, 20);
-    throw new SinkscopeError({ ...error, message: `${error.message} Known models: ${names.join(', ')}.` }, { cause: error });
+    const known = await places.models();
+    const found = only(model, known);
+    if (found !== undefined) return found;
+    const names = known.map(({ name }) => named(name)).slice(0, 20);
+    const message = `${error.message} Known models are ${names.join(', ')}.`;
+    throw new SinkscopeError({ ...error, message }, { cause: error });
   }
+}
+
+/** The model that is called so, or is this file. */
+function only(model: string, known: readonly FoundModel[]): string | undefined {
+  const found = known.filter(({ name, file }) => name === model || file === model);
+  if (found.length < 2) return found[0]?.file;
+  const files = found.map(({ file }) => file).join(', ');
+  const message = `Several models are called ${quoted(model)}; give a path: ${files}.`;
+  throw new SinkscopeError({ code: 'input', message });
 }

@@ -36,19 +36,26 @@ export function presentInspection({ model, streams, anatomy, producer, opsets, n
           ),
         ]
       : []),
-    table('Residual stream', ['layer', 'tensor', 'attention pattern', 'MLP intermediate'], [
-      ['0', anatomy.embedding, '', ''],
-      ...blocks.map(({ residPost, attention, mlpIntermediate }, i) => {
-        return [`${i + 1}`, residPost, patternOf(attention), mlpIntermediate ?? ''];
-      }),
-    ]),
+    table(
+      'Residual stream',
+      ['layer', 'tensor', 'attention pattern', 'MLP intermediate'],
+      [
+        ['0', anatomy.embedding, '', ''],
+        ...blocks.map(({ residPost, attention, mlpIntermediate }, i) => {
+          return [`${i + 1}`, residPost, patternOf(attention), mlpIntermediate ?? ''];
+        }),
+      ],
+    ),
   ];
   return {
     title: `Inspection of ${model.name}`,
     sentence: `${model.name} has ${layers} blocks${hidden === undefined ? '' : ` of width ${hidden}`}${
       anatomy.missing.length === 0 ? '; every part was found' : ''
     }.`,
-    settings: [{ name: 'file', value: model.file }, ...(streams.length > 1 ? [{ name: 'stream', value: model.stream }] : [])],
+    settings: [
+      { name: 'file', value: model.file },
+      ...(streams.length > 1 ? [{ name: 'stream', value: model.stream }] : []),
+    ],
     warnings: [...anatomy.missing.map(({ part, why }) => `Not found: ${part}: ${why}`), ...model.remarks],
     parts,
   };
@@ -61,5 +68,9 @@ function table(heading: string, columns: readonly string[], rows: readonly (read
 function patternOf(attention: InspectedBlock['attention']): string {
   if (!attention) return 'none';
   const { pattern } = attention;
-  return pattern.from === 'graph' ? pattern.tensor : pattern.from === 'rebuilt' ? `rebuilt from ${pattern.operator}` : '';
+  return pattern.from === 'graph'
+    ? pattern.tensor
+    : pattern.from === 'rebuilt'
+      ? `rebuilt from ${pattern.operator}`
+      : '';
 }

@@ -1,7 +1,7 @@
 /** The table of tools: those about models and runs, and one for each experiment, made of its definition. */
 import { SinkscopeError } from '../errors.js';
 import { experiments } from '../experiments/catalogue.js';
-import { type Experiment, eachAs } from '../experiments/experiment.js';
+import type { Experiment } from '../experiments/experiment.js';
 import { about } from './about.js';
 import { offered } from './schema.js';
 import type { Tool } from './tool.js';
@@ -30,7 +30,7 @@ function experimentTool(experiment: Experiment): Tool {
       try {
         // What does not fit of a prompt is left out, which the result says.
         const setup = { ...desk.around.setup(), engine, part: 'first' } as const;
-        const { presentation } = yield* eachAs(experiment.run(setup, given, signal), (step) => step);
+        const { presentation } = yield* experiment.run(setup, given, signal);
         return { presentation };
       } finally {
         engine.dispose();

@@ -6,7 +6,7 @@
 import type { Presentation } from '../analysis/presentation.js';
 import type { Progress } from '../experiments/experiment.js';
 import type { ExperimentInputs } from '../experiments/facts.js';
-import { type Given, type InputValues, checkedValues } from '../experiments/values.js';
+import { checkedValues, type Given, type InputValues } from '../experiments/values.js';
 import type { Analysed, Desk } from './desk.js';
 
 export interface ToolFacts {
@@ -24,7 +24,7 @@ export interface ToolAnswer {
   /** A run that can be asked about and compared. */
   readonly analysed?: Analysed;
   /** Where rows of parts begin, in place of 0: these parts alone are put into words. */
-  readonly from?: { readonly part: number; readonly row: number; readonly result: string };
+  readonly from?: { readonly part: number; readonly row: number };
   /** What to call next, in a sentence. */
   readonly next?: string;
 }
@@ -37,10 +37,16 @@ export interface Tool extends ToolFacts {
   run(desk: Desk, given: Given, signal: AbortSignal): ToolRun;
 }
 
-/** A tool with the types of its values. */
+/** A tool with the types of its values; one that is done at once resolves with its answer. */
 export function tool<const I extends ExperimentInputs>(
   facts: ToolFacts & { readonly inputs: I },
-  run: (desk: Desk, values: InputValues<I>, signal: AbortSignal) => ToolRun,
+  run: (desk: Desk, values: InputValues<I>, signal: AbortSignal) => ToolRun | Promise<ToolAnswer>,
 ): Tool {
-  return { ...facts, run: (desk, given, signal) => run(desk, checkedValues(facts.inputs, given), signal) };
+  return {
+    ...facts,
+    async *run(desk, given, signal) {
+      const answer = run(desk, checkedValues(facts.inputs, given), signal);
+      return answer instanceof Promise ? await answer : yield* answer;
+    },
+  };
 }
