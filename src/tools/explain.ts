@@ -24,27 +24,29 @@ export async function* explained(
   const { analysis } = analysed;
   const { token, layer, head } = checked(analysed, look);
   const { thresholds } = desk.around.setup();
-  const parts: Part[] = [];
-  const named: string[] = [];
-  if (layer !== undefined && head !== undefined) {
-    yield* readied(desk, analysed, signal);
+  const asks = head !== undefined || (token !== undefined && analysis.predictions !== undefined);
+  if (asks) yield* readied(desk, analysed, signal);
+  const ofLayer = async (): Promise<readonly Part[]> => {
+    if (layer === undefined) return [];
+    if (head === undefined) return layerParts(analysis, layer, thresholds);
     const pattern = await ask(desk.engine, { type: 'pattern', layer, head }, signal);
-    parts.push(...headParts(analysis, { layer, head, query: token }, pattern));
-    named.push(`head ${head} of block ${layer}`);
-  } else if (layer !== undefined) {
-    parts.push(...layerParts(analysis, layer, thresholds));
-    named.push(`h_${layer}`);
-  }
-  if (token !== undefined) {
-    parts.push(...tokenParts(analysis, token, thresholds));
-    named.push(tokenName(analysis, token));
+    return headParts(analysis, { layer, head, query: token }, pattern);
+  };
+  const ofToken = async (): Promise<readonly Part[]> => {
+    if (token === undefined) return [];
+    const known = tokenParts(analysis, token, thresholds);
     // A model without an output head over a vocabulary says nothing about what comes next.
-    if (analysis.predictions) {
-      yield* readied(desk, analysed, signal);
-      parts.push(predictedPart(analysis, await ask(desk.engine, { type: 'predictions', token }, signal)));
-    }
-  }
-  return { sentence: `What is known of ${named.join(' and of ')}.`, parts };
+    if (!analysis.predictions) return known;
+    return [...known, predictedPart(analysis, await ask(desk.engine, { type: 'predictions', token }, signal))];
+  };
+  const named = [
+    ...(layer === undefined ? [] : [head === undefined ? `h_${layer}` : `head ${head} of block ${layer}`]),
+    ...(token === undefined ? [] : [tokenName(analysis, token)]),
+  ];
+  return {
+    sentence: `What is known of ${named.join(' and of ')}.`,
+    parts: [...(await ofLayer()), ...(await ofToken())],
+  };
 }
 
 /** Has the engine answer about this run: it is run again where another one was since. */

@@ -6,24 +6,28 @@ import { visible } from '../visible.js';
 const most = { rows: 12, columns: 10, parts: 12, warnings: 8 };
 /** Of a table of which more is asked for. */
 const more = { ...most, rows: 60, columns: 16 };
-/** Characters of a cell and of a paragraph. */
-const longest = { cell: 80, paragraph: 1_200 };
+/** Characters of a cell, of a heading, of a paragraph, and of an answer: parts beyond that are only named. */
+const longest = { cell: 80, heading: 120, paragraph: 1_200, answer: 12_000 };
 
 /** @param id under which the presentation is kept */
 export function inWords(presentation: Presentation, id: string): string {
   const { title, sentence, settings, warnings, parts } = presentation;
-  const left = [
-    ...(parts.length > most.parts ? [`${parts.length - most.parts} more parts`] : []),
-    ...(warnings.length > most.warnings ? [`${warnings.length - most.warnings} more warnings`] : []),
-  ];
-  return [
-    `## ${escaped(title)} (result ${id})`,
+  const head = [
+    `## ${escaped(cut(title, longest.heading))} (result ${id})`,
     escaped(cut(sentence, longest.paragraph)),
     ...(settings.length > 0 ? [`Settings: ${escaped(cut(settingsLine(settings), longest.paragraph))}`] : []),
     ...warnings.slice(0, most.warnings).map((warning) => `Warning: ${escaped(cut(warning, longest.paragraph))}`),
-    ...parts.slice(0, most.parts).map((part, i) => partInMarkdown(part, i, 0, most)),
-    ...(left.length > 0 ? [`Left out: ${left.join(', ')}.`] : []),
-  ].join('\n\n');
+    ...(warnings.length > most.warnings ? [`${warnings.length - most.warnings} more warnings were left out.`] : []),
+  ];
+  let room = longest.answer;
+  const shown = parts.slice(0, most.parts).map((part, i) => {
+    const whole =
+      room > 0 ? partInMarkdown(part, i, 0, most) : `${headingOf(part, i)}\n\nCall sinkscope_more for its rows.`;
+    room -= whole.length;
+    return whole;
+  });
+  const left = parts.length > most.parts ? [`Parts ${most.parts} to ${parts.length - 1}: call sinkscope_more.`] : [];
+  return [...head, ...shown, ...left].join('\n\n');
 }
 
 /** Rows of one part, from `row` on. */
@@ -33,7 +37,7 @@ export function rowsInWords({ parts }: Presentation, at: { readonly part: number
 }
 
 function partInMarkdown(part: Part, index: number, from: number, bounds: typeof most): string {
-  const heading = `### Part ${index}: ${escaped(part.heading)}`;
+  const heading = headingOf(part, index);
   if (part.kind === 'text') {
     const shown = part.paragraphs.slice(from, from + bounds.rows).map((text) => escaped(cut(text, longest.paragraph)));
     return [heading, ...shown, ...rest(from + shown.length, part.paragraphs.length, 'paragraphs')].join('\n\n');
@@ -54,6 +58,8 @@ function partInMarkdown(part: Part, index: number, from: number, bounds: typeof 
   return [heading, ...(shown.length > 0 ? [table.join('\n')] : ['No rows.']), ...left].join('\n\n');
 }
 
+const headingOf = ({ heading }: Part, index: number) => `### Part ${index}: ${escaped(cut(heading, longest.heading))}`;
+
 const rest = (shown: number, all: number, what: string) =>
   shown < all ? [`${all - shown} more ${what}: call sinkscope_more with from ${shown}.`] : [];
 
@@ -61,9 +67,14 @@ function cut(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length).replace(/[\uD800-\uDBFF]$/, '')}…` : text;
 }
 
-/** Text of which no sign is Markdown, for it may be somebody else's: no link, no picture, no column of a table. */
+/**
+ * Text of which no sign is Markdown, for it may be somebody else's: no link, no picture, no column of a table. Names stay
+ * as they are where that is safe, so that they can be copied: an underscore between letters means nothing.
+ */
 function escaped(text: string): string {
   return visible(text)
-    .replace(/[\\`*_[\]<>|#~!]/g, '\\$&')
+    .replace(/[\\`*[\]<|~]|(?<![\p{L}\p{N}_])_+|_+(?![\p{L}\p{N}_])|^\s*[#>]|&(?=#|\w+;)/gu, (signs) =>
+      signs.replace(/\S/g, '\\$&'),
+    )
     .replace(/(?<=\w):(?=\/\/)/g, '\\:');
 }
