@@ -160,6 +160,8 @@ export interface WordsInput extends AnyInput, Selectable, Default<string> {
   readonly pattern?: { readonly source: string; readonly wanted: string };
   /** They are run as a text, so that a prefix token may be put before them. */
   readonly run?: true;
+  /** They are the path of a file that is written: asked of people alone. */
+  readonly writes?: true;
 }
 
 /** Two tokens as in `yes,no`, with the blanks that belong to them; one after the other on the command line. */
@@ -229,6 +231,7 @@ const input = exactly<ExperimentInput>()(
       kind: v.literal('words'),
       pattern: v.optional(v.object({ source: text, wanted: text })),
       run: on,
+      writes: on,
       default: v.optional(text),
       open,
     }),

@@ -26,6 +26,7 @@ import { registerStatus } from './status.js';
 import { Store } from './store.js';
 import { Surprisal } from './surprisal.js';
 import { Texts } from './texts.js';
+import { registerTools } from './tools.js';
 import { Watch } from './watch.js';
 import type { Host } from './webview.js';
 
@@ -147,6 +148,13 @@ export function activate(context: vscode.ExtensionContext): Api {
     registerModelsView(models, watch, engine),
     registerSideView(host),
     registerStatus({ analyses, models, settings, surprisal }),
+    registerTools({
+      extension: context.extensionPath,
+      version: `${context.extension.packageJSON.version}`,
+      models,
+      settings,
+      log,
+    }),
     experiments.onDidChange((change) => {
       if (change.type === 'run' && change.run.status === 'running') return;
       store.saveExperiments(experiments.runs).catch((error) => log.warn(error));
