@@ -81,6 +81,8 @@ function typeOf(input: ExperimentInput): JsonSchema {
       return { type: 'string', enum: input.choices };
     case 'switch':
       return { type: 'boolean' };
+    case 'pair':
+      return { type: 'string', description: 'two tokens with a comma between them, as in ` yes, no`' };
     case 'model':
     case 'indices':
     case 'words':
