@@ -80,8 +80,10 @@ export class Backward {
     for (const stage of plain.stages) {
       if (stage.first < 1 || stage.last > until) continue;
       const { shapes, contents } = this.pathThrough(stage);
-      for (const value of shapes) values.add(value);
-      taps.set(stage.last, [...shapes.map(shapeOf), ...contents]);
+      // Of what a stage is given and gives the shapes are seen.
+      const inside = shapes.filter((name) => !stage.inputs.includes(name) && !stage.outputs.includes(name));
+      for (const value of inside) values.add(value);
+      taps.set(stage.last, [...inside.map(shapeOf), ...contents]);
     }
     const nodes = [...this.model.graph.nodes, ...[...values].map(shapeNode)];
     const tapped = { ...loaded, model: { ...this.model, graph: { ...this.model.graph, nodes } } };
@@ -113,7 +115,8 @@ export class Backward {
     const contents = new Map<string, number[]>();
     for (const name of wanted) {
       const found = results.get(shapeOf(name)) ?? values.get(shapeOf(name));
-      if (found) shapes.set(name, numbers(found));
+      const dims = found ? numbers(found) : values.get(name)?.dims;
+      if (dims) shapes.set(name, dims);
     }
     for (const name of read) {
       const found = results.get(name) ?? values.get(name);
