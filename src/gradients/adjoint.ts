@@ -5,10 +5,10 @@ import type { Graph, Node } from '../onnx/model.js';
 import { constantNumbers } from '../onnx/tensor.js';
 import type { Calculus, Shape } from './calculus.js';
 import type { Path } from './path.js';
-import { type Adjoints, type Call, NoRule } from './rule.js';
+import { type Adjoints, NoRule, type RuleCall } from './rule.js';
 
 /** What a run says of values of a path. */
-export interface Measured {
+export interface Noted {
   readonly shapes: ReadonlyMap<string, Shape>;
   readonly contents: ReadonlyMap<string, readonly number[]>;
 }
@@ -25,7 +25,7 @@ export interface Measured {
 export function adjointsOf(
   graph: Graph,
   path: Path,
-  { shapes, contents }: Measured,
+  { shapes, contents }: Noted,
   known: ReadonlyMap<string, string>,
   wanted: Iterable<string>,
   build: Calculus,
@@ -55,7 +55,7 @@ export function adjointsOf(
     const counted = node.outputs.filter((_, i) => rule.outputs?.includes(i) ?? true);
     if (counted.every((output) => adjoint(output) === undefined)) continue;
     const input = (i: number) => node.inputs[i] ?? '';
-    const call: Call = {
+    const call: RuleCall = {
       node,
       build,
       input,
@@ -80,7 +80,7 @@ export function adjointsOf(
   );
 }
 
-function adjointsAt(call: Call, node: Node, make: (call: Call) => Adjoints): Adjoints {
+function adjointsAt(call: RuleCall, node: Node, make: (call: RuleCall) => Adjoints): Adjoints {
   try {
     return make(call);
   } catch (error) {

@@ -5,14 +5,14 @@ import type { Rule } from './rule.js';
 import { isRule, ruleFor, unknown } from './table.js';
 
 /** A node on the way, and its rule. */
-export interface Step {
+export interface PathStep {
   readonly node: Node;
   readonly rule: Rule;
 }
 
 export interface Path {
   /** In the order of the graph. */
-  readonly steps: readonly Step[];
+  readonly steps: readonly PathStep[];
   /** Values that depend on what the derivative is taken by. */
   readonly active: ReadonlySet<string>;
   /** Values whose shapes a backward pass has to know, and those whose elements. */
@@ -57,7 +57,7 @@ export function pathOf(graph: Graph, { given, of, by }: Ends): Path {
   }
   // On from what it is taken by.
   const active = new Set([...wanted].filter((value) => reached.has(value)));
-  const steps: Step[] = [];
+  const steps: PathStep[] = [];
   let obstacle: string | undefined;
   for (const node of graph.nodes) {
     if (!nodes.has(node)) continue;

@@ -3,7 +3,7 @@ import type { Node } from '../onnx/model.js';
 import type { Calculus, Shape } from './calculus.js';
 
 /** A node whose outputs have adjoints, in a graph whose shapes are known. */
-export interface Call {
+export interface RuleCall {
   readonly node: Node;
   readonly build: Calculus;
   /** Name of an input's or output's value; '' where it is left out. */
@@ -32,7 +32,7 @@ export interface Rule {
   /** What is to be said of a result that it had a part in. */
   readonly remark?: string;
   /** @throws NoRule for a form that it does not hold for */
-  adjoints(call: Call): Adjoints;
+  adjoints(call: RuleCall): Adjoints;
 }
 
 /** Nothing flows back through an operator: its derivative is 0 wherever it has one. */
@@ -45,7 +45,7 @@ export class NoRule extends Error {}
 
 /** The rule of an operator with one output: its adjoint is `g`. */
 export function ruleOf(
-  make: (call: Call, g: string) => Adjoints,
+  make: (call: RuleCall, g: string) => Adjoints,
   options: Pick<Rule, 'flows' | 'reads' | 'remark'> = {},
 ): Rule {
   return {

@@ -4,8 +4,9 @@ import type { Node } from '../onnx/model.js';
 import type { Rule, Stop } from './rule.js';
 import { pointwise } from './rules/pointwise.js';
 import { products } from './rules/products.js';
-import { quantised } from './rules/quantised.js';
+
 import { reductions } from './rules/reductions.js';
+import { rounding } from './rules/rounding.js';
 import { shaping } from './rules/shaping.js';
 
 const stops = (why: string, ...operators: string[]): [string, Stop][] => operators.map((op) => [op, { stops: why }]);
@@ -26,7 +27,7 @@ export const rules: Readonly<Record<string, Rule | Stop>> = {
   ...shaping,
   ...products,
   ...reductions,
-  ...quantised,
+  ...rounding,
   ...constants,
 };
 

@@ -1,6 +1,6 @@
 /** Derivatives by hidden states: what is asked and what is said. */
 import * as v from 'valibot';
-import { float32Array, type Sent, text, whole } from '../../schemas.js';
+import { float32Array, real, type Sent, text, whole } from '../../schemas.js';
 import { part, prompt, startedEvent, tokensEvent } from './events.js';
 import { memory, path, stream, threads } from './request.js';
 
@@ -35,7 +35,7 @@ export type GradientsRequest = Sent<typeof gradientsRequest>;
 export const objectiveEvent = v.object({
   type: v.literal('objective'),
   /** Of what the derivative is taken; the loss in nats. */
-  value: v.number(),
+  value: real,
   /** Tokens whose loss it is the mean of. */
   scored: v.optional(whole),
 });

@@ -71,7 +71,17 @@ export async function tellGradients(
     }
     if (!layout) throw new Error('h_0 is not there');
     const { tokens, axis } = layout;
-    const seed = await seedOf(of, { prompt, tokens, axis, output: output ?? '', residual, results, lane, loaded, copyOf });
+    const seed = await seedOf(of, {
+      prompt,
+      tokens,
+      axis,
+      output: output ?? '',
+      residual,
+      results,
+      lane,
+      loaded,
+      copyOf,
+    });
     tracks.adjoints.set(seed.value, seed.adjoint);
     await emit({ type: 'objective', value: seed.of, scored: seed.scored });
     if (of.kind === 'loss' && ids && !(await isCausal(runner, ids)))
@@ -182,9 +192,22 @@ async function seedOf(of: Objective, ends: Ends): Promise<Seed> {
   const last = lane.values.get(residual(loaded.anatomy.layers));
   const rows = last ? rowsOf(copyOf(last)).tokens : tokens;
   const from = loaded.anatomy.headRows?.from ?? rows - rowsOf(value).tokens;
-  if (of.kind === 'logit') return oneSeed(output, value, { token: of.token - from, dim: of.id, tokens: rowsOf(value).tokens, axis: undefined, copy: value });
+  if (of.kind === 'logit')
+    return oneSeed(output, value, {
+      token: of.token - from,
+      dim: of.id,
+      tokens: rowsOf(value).tokens,
+      axis: undefined,
+      copy: value,
+    });
   const prefix = prompt.bos ? (loaded.tokenizer()?.bos?.ids.length ?? 1) : 0;
-  return lossSeed(output, value, (prompt.tokens ?? []).map(({ id }) => id), Math.max(1, prefix), from);
+  return lossSeed(
+    output,
+    value,
+    (prompt.tokens ?? []).map(({ id }) => id),
+    Math.max(1, prefix),
+    from,
+  );
 }
 
 function normsOf(values: Float32Array, tokens: number, dims: number) {

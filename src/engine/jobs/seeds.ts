@@ -20,7 +20,14 @@ export function squaresSeed(value: string, tensor: Value): Seed {
   const values = floats(tensor);
   let sum = 0;
   for (const one of values) sum += one * one;
-  return { value, adjoint: like(tensor, values.map((one) => 2 * one)), of: sum };
+  return {
+    value,
+    adjoint: like(
+      tensor,
+      values.map((one) => 2 * one),
+    ),
+    of: sum,
+  };
 }
 
 /** Where a single entry is. */
@@ -56,13 +63,13 @@ export function oneSeed(value: string, tensor: Value, { token, dim, tokens, axis
  * The mean of −ln p of tokens, each predicted by what comes before it.
  *
  * @param ids of all rows; −1 for one that is no token
- * @param first the first token that is scored
+ * @param skipped tokens at the beginning that are not scored, rows that are none not counted
  * @param from the row of the first logits
  * @throws SinkscopeError `input` where nothing is scored, or there are no logits for what is
  */
-export function lossSeed(value: string, logits: Value, ids: readonly number[], first: number, from: number): Seed {
+export function lossSeed(value: string, logits: Value, ids: readonly number[], skipped: number, from: number): Seed {
   const { tokens: rows, dims: width } = rowsOf(logits);
-  const scored = [...ids.keys()].filter((token) => token >= first && ids[token] !== noId);
+  const scored = [...ids.keys()].filter((token) => ids[token] !== noId).slice(skipped);
   if (scored.length === 0) {
     throw new SinkscopeError({
       code: 'input',

@@ -99,7 +99,7 @@ export class Backward {
 
   /** Sequences through the stages; yields as {@link forward} does. */
   async *there(all: readonly Tracks[]): AsyncGenerator<Passed<Lane>, void, void> {
-    const lasting = this.stages.flatMap(({ inputs }) => inputs);
+    const lasting = [...this.stages.flatMap(({ inputs }) => inputs), ...(this.stages.at(-1)?.outputs ?? [])];
     const course = { plan: this.plan, stages: this.stages, keep: false, lasting };
     const byLane = new Map(all.map((tracks) => [tracks.lane, tracks]));
     for await (const passed of forward(this.runner, course, [...byLane.keys()])) {

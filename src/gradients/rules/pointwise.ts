@@ -1,10 +1,10 @@
 /** Operators that treat each element by itself. */
 import { DataType, floatAttribute, intAttribute } from '../../onnx/model.js';
 import type { Calculus } from '../calculus.js';
-import { type Adjoints, type Call, NoRule, type Rule, ruleOf } from '../rule.js';
+import { type Adjoints, NoRule, type Rule, type RuleCall, ruleOf } from '../rule.js';
 
 /** The adjoint of x from that of y = f(x). */
-type Unary = (build: Calculus, g: string, x: string, y: string, call: Call) => string;
+type Unary = (build: Calculus, g: string, x: string, y: string, call: RuleCall) => string;
 
 const unary = (make: Unary): Rule =>
   ruleOf((call, g) => [make(call.build, g, call.input(0), call.output(0), call)], { flows: [0] });
@@ -30,7 +30,7 @@ const binary = (
   });
 
 /** Of operators over any number of operands, which are broadcast. */
-const variadic = (make: (call: Call, g: string, index: number) => string): Rule =>
+const variadic = (make: (call: RuleCall, g: string, index: number) => string): Rule =>
   ruleOf((call, g) =>
     call.node.inputs.map((name, i) =>
       call.wants(i) ? call.build.sumTo(make(call, g, i), call.shape(call.output(0)), call.shape(name)) : undefined,

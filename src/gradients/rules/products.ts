@@ -1,7 +1,7 @@
 /** Sums of products: matrices, Einstein sums, convolutions. */
 import { floatAttribute, intAttribute, intsAttribute } from '../../onnx/model.js';
 import { elements } from '../calculus.js';
-import { type Call, NoRule, type Rule, ruleOf } from '../rule.js';
+import { NoRule, type Rule, type RuleCall, ruleOf } from '../rule.js';
 
 /** `MatMul` and ONNX Runtime's form with transposed operands and a factor. */
 const matMul = ruleOf((call, g) => {
@@ -67,7 +67,7 @@ const gemm = ruleOf((call, g) => {
 });
 
 /** Letters of each operand and of the result, with letters of their own in place of dots. */
-function termsOf(call: Call): { readonly operands: readonly string[]; readonly result: string } {
+function termsOf(call: RuleCall): { readonly operands: readonly string[]; readonly result: string } {
   const attribute = call.node.attributes.get('equation');
   const equation = attribute?.kind === 'string' ? attribute.value.replaceAll(' ', '') : '';
   const [left = '', result] = equation.split('->');

@@ -1,10 +1,10 @@
 /** Reductions along axes: sums, means, extremes, softmaxes and norms. */
 import { floatAttribute, intAttribute, intsAttribute } from '../../onnx/model.js';
 import { elements, type Shape } from '../calculus.js';
-import { axisIn, type Call, NoRule, type Rule, ruleOf } from '../rule.js';
+import { axisIn, NoRule, type Rule, type RuleCall, ruleOf } from '../rule.js';
 
 /** The axes that are reduced. */
-function axesOf(call: Call, shape: Shape): readonly number[] {
+function axesOf(call: RuleCall, shape: Shape): readonly number[] {
   const { node } = call;
   const axes = call.numbers(1) ?? intsAttribute(node, 'axes');
   if (axes && axes.length > 0) return axes.map((axis) => axisIn(axis, shape.length));
@@ -13,7 +13,7 @@ function axesOf(call: Call, shape: Shape): readonly number[] {
 
 /** The adjoint of x from that of y = reduce(x), both with the reduced axes at an extent of 1. */
 const reduction = (
-  make: (call: Call, g: string, x: string, y: string, axes: readonly number[], shape: Shape) => string,
+  make: (call: RuleCall, g: string, x: string, y: string, axes: readonly number[], shape: Shape) => string,
 ): Rule =>
   ruleOf(
     (call, g) => {
@@ -35,13 +35,13 @@ const extreme = reduction(({ build }, g, x, y, axes) => {
 });
 
 /** The axes of a softmax: one, or before opset 13 all from there on. */
-function softmaxAxes({ node, build }: Call, shape: Shape): readonly number[] {
+function softmaxAxes({ node, build }: RuleCall, shape: Shape): readonly number[] {
   const axis = axisIn(intAttribute(node, 'axis', build.opset >= 13 ? -1 : 1), shape.length);
   return build.opset >= 13 ? [axis] : [...shape.keys()].filter((place) => place >= axis);
 }
 
 /** x̂ = (x − mean) · r or x · r with r = 1/√(mean square + ε), by the axes of a norm. */
-function normed(call: Call, axes: readonly number[], epsilon: number, centred: boolean) {
+function normed(call: RuleCall, axes: readonly number[], epsilon: number, centred: boolean) {
   const { build } = call;
   const x = call.input(0);
   const shape = call.shape(x);

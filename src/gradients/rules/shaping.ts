@@ -1,12 +1,12 @@
 /** Operators that move elements: what they do is undone, and what was copied is summed. */
 import { intAttribute, intsAttribute } from '../../onnx/model.js';
 import { elements, type Shape } from '../calculus.js';
-import { axisIn, type Call, NoRule, type Rule, ruleOf } from '../rule.js';
+import { axisIn, NoRule, type Rule, type RuleCall, ruleOf } from '../rule.js';
 
 /** The same elements in another shape. */
 const reshaping = ruleOf((call, g) => [call.build.reshape(g, call.shape(call.input(0)))], { flows: [0] });
 
-const axisOf = ({ node }: Call, rank: number, fallback: number): number =>
+const axisOf = ({ node }: RuleCall, rank: number, fallback: number): number =>
   axisIn(intAttribute(node, 'axis', fallback), rank);
 
 const transpose = ruleOf((call, g) => {
@@ -99,7 +99,15 @@ const slice = ruleOf(
  * @param shape of `g`, in which `axes` axes from `axis` on count what was picked
  * @param extent of the axis in what it was picked from
  */
-function picked({ build }: Call, g: string, shape: Shape, axis: number, axes: number, indices: string, extent: number) {
+function picked(
+  { build }: RuleCall,
+  g: string,
+  shape: Shape,
+  axis: number,
+  axes: number,
+  indices: string,
+  extent: number,
+) {
   const [before, own, after] = [shape.slice(0, axis), shape.slice(axis, axis + axes), shape.slice(axis + axes)];
   const n = elements(own);
   const rows = build.reshape(g, [elements(before), n, elements(after)]);
@@ -168,13 +176,13 @@ const gatherNd = ruleOf(
   { flows: [0] },
 );
 
-const reductionOf = ({ node }: Call): string => {
+const reductionOf = ({ node }: RuleCall): string => {
   const attribute = node.attributes.get('reduction');
   return attribute?.kind === 'string' ? attribute.value : 'none';
 };
 
 /** What is written over has no adjoint; what is written takes it from where it stands. */
-const scatter = (taken: (call: Call, g: string) => string): Rule =>
+const scatter = (taken: (call: RuleCall, g: string) => string): Rule =>
   ruleOf(
     (call, g) => {
       const { build } = call;

@@ -1,12 +1,12 @@
 /** Rounding as if it were not there (straight-through, arXiv:1308.3432), and turns by position, which turn back. */
 import { DataType, intAttribute } from '../../onnx/model.js';
 import type { Calculus, Shape } from '../calculus.js';
-import { axisIn, type Call, NoRule, type Rule, ruleOf } from '../rule.js';
+import { axisIn, NoRule, type Rule, type RuleCall, ruleOf } from '../rule.js';
 
 const remark = 'rounding to integers is taken as if it were not there (straight-through)';
 
 /** A scale in a shape that is broadcast to the value: one for all, one for each entry of an axis, or for blocks of it. */
-function spread(call: Call, shape: Shape): string {
+function spread(call: RuleCall, shape: Shape): string {
   const { build, node } = call;
   const scale = call.input(1);
   const own = call.shape(scale);
@@ -72,7 +72,7 @@ const rotary = (sines: number): Rule =>
     { flows: [0] },
   );
 
-export const quantised: Readonly<Record<string, Rule>> = {
+export const rounding: Readonly<Record<string, Rule>> = {
   QuantizeLinear: quantise,
   DequantizeLinear: dequantise,
   'com.microsoft.QuantizeLinear': quantise,
