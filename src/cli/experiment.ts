@@ -44,7 +44,8 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
     try {
-      await saveJson(options.save, outcome.file);
+      // An experiment may have a file of its own, which its engine writes.
+      if (saves !== undefined) await saveJson(options.save, outcome.file);
     } finally {
       printOutcome(options.json, outcome);
     }
@@ -127,7 +128,8 @@ async function givenBy(command: Command, inputs: ExperimentInputs): Promise<Give
     const other = otherOption(input);
     const value = givenFor(input);
     const otherwise = other && command.getOptionValue(other.attributeName());
-    if (other && value === undefined && otherwise === undefined) throw missing(input, other);
+    if (other && value === undefined && otherwise === undefined && isNeeded(inputs, name, {}))
+      throw missing(input, other);
     given[name] = await valueFrom(input, value, otherwise);
   }
   return given;
