@@ -1,11 +1,13 @@
 /** Finding models on disk. */
 import type { Dirent } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path';
-import { isVariantFolder } from './folder.js';
+import { type Caches, packageCaches, snapshots } from './caches.js';
+import { exportName } from './folder.js';
 
-export type Origin = 'bundled' | 'workspace' | 'settings';
+/** `machine`: in a folder in which another program keeps models. */
+export type Origin = 'bundled' | 'settings' | 'workspace' | 'machine';
 
 export interface FoundModel {
   /** Absolute path of the `.onnx` file. */
@@ -25,6 +27,8 @@ export interface Places {
   readonly settings: readonly string[];
   /** The folder with one demo model per folder. */
   readonly bundled: string;
+  /** Where other programs keep models. */
+  readonly caches?: Caches;
 }
 
 export interface Found {
@@ -38,14 +42,15 @@ const limits = { depth: 8, folders: 20_000, models: 500 };
 const skipped = new Set(['node_modules', '__pycache__', 'site-packages']);
 
 /**
- * The models in these places: bundled, then named in the settings, then the workspace's, each by name; each file
- * once. Every `.onnx` file is one, several of one export too.
+ * The models in these places: bundled, then named in the settings, then the workspace's, then those of other programs,
+ * each by name; each file once, though links give it several names. Every `.onnx` file is one, several of one export too.
  */
-export async function findModels({ folders, settings, bundled }: Places): Promise<Found> {
+export async function findModels({ folders, settings, bundled, caches }: Places): Promise<Found> {
   const places: [Origin, readonly string[]][] = [
     ['bundled', [bundled]],
     ['settings', settings.map(expandHome)],
-    ['workspace', folders],
+    ['workspace', folders.flatMap((folder) => [folder, ...packageCaches(folder)])],
+    ['machine', caches ? [...(await snapshots(caches.hub)), ...caches.folders] : []],
   ];
   const found = new Map<string, FoundModel>();
   const left: string[] = [];
@@ -58,10 +63,30 @@ export async function findModels({ folders, settings, bundled }: Places): Promis
       (model) => model !== undefined,
     );
     models.sort((a, b) => a.name.localeCompare(b.name) || a.file.localeCompare(b.file));
-    for (const model of models) found.set(model.file, model);
+    if (origin !== 'machine') {
+      for (const model of models) found.set(model.file, model);
+      continue;
+    }
+    // Two versions of a repository, where a file is the same in both, have it by a link each.
+    const before = new Set(await Promise.all([...found.values()].map(contentOf)));
+    for (const model of models) {
+      const content = await contentOf(model);
+      if (before.has(content)) continue;
+      before.add(content);
+      if (found.size < limits.models) found.set(model.file, model);
+      else {
+        left.push(
+          `Of the models of other programs on this machine, not all are listed; name the folder of another one.`,
+        );
+        break;
+      }
+    }
   }
   return { models: [...found.values()], left };
 }
+
+/** The same for links to one file by one name. */
+const contentOf = async ({ file, name }: FoundModel) => `${await realpath(file).catch(() => file)} ${name}`;
 
 /** What settings say of models: names of bundled ones, and paths as people write them. */
 export interface NamedModels {
@@ -97,8 +122,7 @@ export function expandHome(path: string): string {
 
 /** The folder of the export a file belongs to, and which of its files it is unless that is plain `model.onnx`. */
 export function modelName(file: string): string {
-  const folder = dirname(file);
-  const home = basename(isVariantFolder(folder) ? dirname(folder) : folder);
+  const home = exportName(file);
   const variant = basename(file, extname(file));
   return variant === 'model' ? home : `${home} · ${variant.replace(/^model_/, '')}`;
 }

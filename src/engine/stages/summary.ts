@@ -1,9 +1,9 @@
 /** A model in a few facts and words: what every run begins by saying. */
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
 import type { Patterned } from '../../anatomy/patterns.js';
 import type { Stream } from '../../anatomy/streams.js';
 import type { ModelConfig } from '../../models/config.js';
-import { isVariantFolder, modelFolder } from '../../models/folder.js';
+import { exportName, modelFolder } from '../../models/folder.js';
 import { weightBytes } from '../../onnx/weights.js';
 import { least } from '../../statistics/numbers.js';
 import { readTokenizerConfig } from '../../tokens/prefix.js';
@@ -46,7 +46,5 @@ export function summaryOf(
 /** A model is called by its folder when its file has one of the exporters' own names. */
 function displayName(file: string): string {
   const name = basename(file, '.onnx');
-  if (!/^(model|decoder_model|decoder)(_\w+)?$/.test(name)) return name;
-  const folder = dirname(file);
-  return basename(isVariantFolder(folder) ? dirname(folder) : folder);
+  return /^(model|decoder_model|decoder)(_\w+)?$/.test(name) ? exportName(file) : name;
 }
