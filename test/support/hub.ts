@@ -48,8 +48,7 @@ export async function startHub(files: Readonly<Record<string, Uint8Array>>): Pro
   });
   const give = (request: IncomingMessage, response: ServerResponse, path: string) => {
     const content = held.get(path) ?? Buffer.alloc(0);
-    const bytes = Buffer.from(content);
-    if (faults.damaged.has(path)) bytes.writeUInt8(bytes.readUInt8(0) ^ 1, 0);
+    const bytes = faults.damaged.has(path) ? content.map((byte, i) => (i === 0 ? byte ^ 1 : byte)) : content;
     const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
     const start = from === undefined || faults.whole ? 0 : Number(from);
     const end = to && !faults.whole ? Math.min(Number(to) + 1, bytes.length) : bytes.length;
