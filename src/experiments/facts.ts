@@ -5,10 +5,21 @@
 import * as v from 'valibot';
 import { exactly, text, whole } from '../schemas.js';
 
+/** What experiments answer, by which they are offered together. */
+export const subjects = {
+  massive: 'What is massive?',
+  effect: 'What does it do?',
+  inside: 'What does the model compute?',
+  quantising: 'What does quantising cost?',
+  models: 'How do models differ?',
+} as const;
+export type Subject = keyof typeof subjects;
+
 export interface ExperimentFacts {
   /** The subcommand; {@link commandOf} makes the command of it. */
   readonly id: string;
   readonly title: string;
+  readonly about: Subject;
   /** What the palette calls it, with an ellipsis where it asks for more. */
   readonly command: string;
   /** What it answers, in a sentence. */
@@ -219,6 +230,7 @@ export const experimentFacts = exactly<ExperimentFacts>()(
   v.object({
     id: text,
     title: text,
+    about: v.picklist(['massive', 'effect', 'inside', 'quantising', 'models']),
     command: text,
     description: text,
     help: text,

@@ -20,6 +20,9 @@ export const analysisCommands = [
   'refreshModels',
   'watchModel',
   'unwatchModel',
+  'analyzeModel',
+  'revealModel',
+  'copyModelPath',
   'showLog',
   'openSettings',
   'exportJson',
@@ -28,7 +31,13 @@ export const analysisCommands = [
 ] as const;
 
 /** Commands of experiments, beside the one that the catalogue has for each. */
-export const experimentCommands = ['stopExperiment', 'experimentAction'] as const;
+export const experimentCommands = [
+  'stopExperiment',
+  'experimentAction',
+  'compareModel',
+  'surveyFolder',
+  'compareTexts',
+] as const;
 
 /** Backgrounds of tokens, a colour for each level. */
 export const tintColors = ['tint1', 'tint2', 'tint3', 'tint4', 'tint5', 'tint6', 'tint7', 'tint8'] as const;
