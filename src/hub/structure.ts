@@ -85,7 +85,10 @@ export async function inspectRemote(
         // Small ones are read with the graph: shapes, scales.
         if (length <= wholeUpTo) await copy.need(offset, Math.min(offset + length, file.size));
       }
-      return await engine.inspect(inside(root, model.path), signal);
+      const found = await engine.inspect(inside(root, model.path), signal);
+      // The copy is gone when this is read.
+      const file = `${hub.endpoint}/${listing.repository.id}/blob/${listing.commit}/${model.path}`;
+      return { ...found, model: { ...found.model, file }, weights: [] };
     } finally {
       for (const { handle } of copies.values()) await handle.close();
     }

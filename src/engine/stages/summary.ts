@@ -11,17 +11,21 @@ import type { ModelSummary } from '../contract/events.js';
 
 /**
  * @param stream of the file, its model without what rebuilds patterns
- * @param all of the file
+ * @param all of the file, and the `tokenizer.json` that was chosen for it
  * @param config what lies beside it says of it
  */
 export function summaryOf(
   { name, model }: Stream,
-  { file, streams }: { readonly file: string; readonly streams: readonly Stream[] },
+  {
+    file,
+    streams,
+    chosen,
+  }: { readonly file: string; readonly streams: readonly Stream[]; readonly chosen: string | undefined },
   { anatomy, patterns }: Patterned,
   config: ModelConfig,
 ): ModelSummary {
   const contexts = [anatomy.context, config.context].filter((context) => context !== undefined);
-  const { unread = [] } = readTokenizerConfig(modelFolder(file).tokenizerConfig);
+  const { unread = [] } = readTokenizerConfig(modelFolder(chosen ?? file).tokenizerConfig);
   // What could not be used may have meant something: a longest sequence, a prefix token.
   const unused = config.ignored.concat(unread).map((why) => `configuration: ${why}`);
   return {
@@ -39,7 +43,11 @@ export function summaryOf(
     bytes: weightBytes(model),
     attention: anatomy.layers > 0 && patterns.size === anatomy.layers,
     missing: anatomy.missing.map(({ part, why }) => `${part}: ${why}`),
-    remarks: [...model.remarks, ...unused],
+    remarks: [
+      ...model.remarks,
+      ...unused,
+      ...(chosen === undefined ? [] : [`tokenizer: ${chosen} was chosen for this model`]),
+    ],
   };
 }
 
