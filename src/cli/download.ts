@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import type { Engine } from '../engine/host/engine.js';
 import { eachAs, type Progress } from '../experiments/experiment.js';
-import { chosenModel, download } from '../hub/download.js';
+import { chosenModel, download, type Transfer } from '../hub/download.js';
 import { type HubModel, modelsOf, repositoryOf } from '../hub/repository.js';
 import { hubOf, listRepository } from '../hub/server.js';
 import { inspectRemote } from '../hub/structure.js';
@@ -43,9 +43,7 @@ export function downloadCommand(engine: Engine, signal: AbortSignal): Command {
           bytes = total;
         };
         print(inspected(await inspectRemote(hub, listing, model, { engine, signal, said })));
-        return remark([
-          `Read ${megabytes(bytes)} of ${megabytes(model.bytes)}; the file is of ${hub.endpoint}/${repository.id}.`,
-        ]);
+        return remark([`Read ${megabytes(bytes)} of ${megabytes(model.bytes)}.`]);
       }
       const run = download(hub, listing, model, { cache: hubCache(process.env), engine, signal });
       print([await drawProgress(eachAs(run, inMegabytes))]);
@@ -54,15 +52,7 @@ export function downloadCommand(engine: Engine, signal: AbortSignal): Command {
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
-const inMegabytes = ({
-  path,
-  done,
-  of,
-}: {
-  readonly path: string;
-  readonly done: number;
-  readonly of: number;
-}): Progress => ({
+const inMegabytes = ({ path, done, of }: Transfer): Progress => ({
   phase: 'MB',
   done: Math.floor(done / 1e6),
   of: Math.ceil(of / 1e6),

@@ -11,7 +11,17 @@ import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js'
 import { readDocument, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
 import { modelFile } from './model.js';
-import { adviseOnLength, budgetOf, memoryOption, partOption, read, streamOption, takeTokenizer, tokenizerOption, typedName } from './options.js';
+import {
+  adviseOnLength,
+  budgetOf,
+  memoryOption,
+  partOption,
+  read,
+  streamOption,
+  takeTokenizer,
+  tokenizerOption,
+  typedName,
+} from './options.js';
 import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { checkSaves, saveJson } from './save.js';

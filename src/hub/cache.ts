@@ -38,11 +38,11 @@ export function inside(folder: string, path: string): string {
 
 /** Whether a file is there, whole and under its own name. */
 export async function isCached(hub: string, listing: Listing, file: HubFile): Promise<boolean> {
-  return (await sizeOf(fileIn(hub, listing, file.path))) === file.size;
+  return (await fileBytes(fileIn(hub, listing, file.path))) === file.size;
 }
 
 /** In bytes; undefined for what is no file. */
-export async function sizeOf(path: string): Promise<number | undefined> {
+export async function fileBytes(path: string): Promise<number | undefined> {
   const found = await stat(path).catch(() => undefined);
   return found?.isFile() ? found.size : undefined;
 }

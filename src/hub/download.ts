@@ -3,7 +3,7 @@ import { mkdir, realpath, statfs } from 'node:fs/promises';
 import { dirname, posix, relative, sep } from 'node:path';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
-import { blobOf, fileIn, isCached, nameCommit, nameFile, sizeOf, unwritten } from './cache.js';
+import { blobOf, fileBytes, fileIn, isCached, nameCommit, nameFile, unwritten } from './cache.js';
 import type { HubFile, HubModel, Listing } from './repository.js';
 import { type Hub, network } from './server.js';
 import { transfer } from './transfer.js';
@@ -41,7 +41,7 @@ export async function* download(
     const total = files.reduce((sum, { size }) => sum + size, 0);
     if (!(await isCached(cache, listing, file))) {
       const blob = blobOf(cache, listing, file);
-      if ((await sizeOf(blob)) !== file.size) {
+      if ((await fileBytes(blob)) !== file.size) {
         for await (const bytes of transfer(hub, listing, file, blob, signal))
           yield { path: file.path, done: done + bytes, of: total };
       }
@@ -71,7 +71,7 @@ export async function lackedBy(engine: Engine, model: string, signal: AbortSigna
   } catch (error) {
     if (SinkscopeError.is(error, 'cancelled')) throw error;
     if (!SinkscopeError.is(error, 'external-data') || error.file === undefined) return undefined;
-    if ((await sizeOf(error.file)) !== undefined) return undefined;
+    if ((await fileBytes(error.file)) !== undefined) return undefined;
     return relative(dirname(await realpath(model)), error.file)
       .split(sep)
       .join('/');
@@ -94,7 +94,7 @@ async function checkRoom(cache: string, listing: Listing, files: readonly HubFil
   for (const file of files) {
     if (await isCached(cache, listing, file)) continue;
     const blob = blobOf(cache, listing, file);
-    wanted += file.size - ((await sizeOf(blob)) ?? (await sizeOf(`${blob}.incomplete`)) ?? 0);
+    wanted += file.size - ((await fileBytes(blob)) ?? (await fileBytes(`${blob}.incomplete`)) ?? 0);
   }
   const disk = await statfs(cache).catch(() => undefined);
   const room = disk && disk.bavail * disk.bsize;

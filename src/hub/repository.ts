@@ -125,7 +125,7 @@ const entry = v.object({
 export const commitOf = git;
 
 /** The file that an entry of a listing is; `refused` for one whose name leads out of a folder, undefined for no file. */
-export function fileOf(value: unknown): HubFile | 'refused' | undefined {
+export function listedFile(value: unknown): HubFile | 'refused' | undefined {
   const parsed = v.safeParse(entry, value);
   if (!parsed.success) return undefined;
   const { path, size, oid, lfs } = parsed.output;

@@ -2,7 +2,7 @@
 import { listFiles, modelInfo } from '@huggingface/hub';
 import * as v from 'valibot';
 import { SinkscopeError } from '../errors.js';
-import { commitOf, fileOf, type HubFile, type Listing, type Repository } from './repository.js';
+import { commitOf, type HubFile, type Listing, listedFile, type Repository } from './repository.js';
 
 /** Where a hub is, and by what right it is asked. */
 export interface Hub {
@@ -52,7 +52,7 @@ export async function listRepository(hub: Hub, repository: Repository, signal: A
     let refused = 0;
     const repo = { type: 'model', name: id } as const;
     for await (const entry of listFiles({ ...given, repo, revision: commit.output, recursive: true })) {
-      const file = fileOf(entry);
+      const file = listedFile(entry);
       if (file === 'refused') refused++;
       else if (file) files.push(file);
       if (files.length > most) throw network(`${id} has more than ${most} files; open one that has fewer.`);

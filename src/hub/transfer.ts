@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { constants, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { SinkscopeError } from '../errors.js';
-import { sizeOf, unwritten } from './cache.js';
+import { fileBytes, unwritten } from './cache.js';
 import type { HubFile, Listing } from './repository.js';
 import { type Hub, network, openFile, stopped, why } from './server.js';
 
@@ -30,7 +30,7 @@ export async function* transfer(
   await mkdir(dirname(target), { recursive: true }).catch((error) => {
     throw unwritten(target, error);
   });
-  const there = (await sizeOf(partial)) ?? 0;
+  const there = (await fileBytes(partial)) ?? 0;
   const kept = there <= file.size ? there : 0;
   let hash = await hashOf(file, partial, kept, signal);
   let at = kept;
@@ -88,7 +88,7 @@ export async function* transfer(
   }
   await rename(partial, target).catch(async (error) => {
     // Another program was faster.
-    if ((await sizeOf(target)) !== file.size) throw unwritten(target, error);
+    if ((await fileBytes(target)) !== file.size) throw unwritten(target, error);
   });
 }
 

@@ -57,36 +57,39 @@ export async function findModels({ folders, settings, bundled, caches }: Places)
   for (const [origin, paths] of places) {
     const searched = await Promise.all(paths.map((path) => onnxFiles(resolve(path))));
     for (const search of searched) if (search.left !== undefined) left.push(search.left);
-    const fresh = [...new Set(searched.flatMap(({ files }) => files))].filter((file) => !found.has(file));
+    const all = [...new Set(searched.flatMap(({ files }) => files))].filter((file) => !found.has(file));
+    const once = origin === 'machine' ? await onceEach(all, [...found.keys()]) : all;
+    // Of a machine's caches there are many roots, each of which is bounded by itself.
+    const fresh = origin === 'machine' ? once.slice(0, limits.models) : once;
+    if (fresh.length < once.length)
+      left.push(
+        `Of ${once.length} models of other programs on this machine, the first ${limits.models} are listed; name the folder of another one.`,
+      );
     const listed = listingOnce();
     const models = (await Promise.all(fresh.map((file) => describe(file, origin, listed)))).filter(
       (model) => model !== undefined,
     );
     models.sort((a, b) => a.name.localeCompare(b.name) || a.file.localeCompare(b.file));
-    if (origin !== 'machine') {
-      for (const model of models) found.set(model.file, model);
-      continue;
-    }
-    // Two versions of a repository, where a file is the same in both, have it by a link each.
-    const before = new Set(await Promise.all([...found.values()].map(contentOf)));
-    for (const model of models) {
-      const content = await contentOf(model);
-      if (before.has(content)) continue;
-      before.add(content);
-      if (found.size < limits.models) found.set(model.file, model);
-      else {
-        left.push(
-          `Of the models of other programs on this machine, not all are listed; name the folder of another one.`,
-        );
-        break;
-      }
-    }
+    for (const model of models) found.set(model.file, model);
   }
   return { models: [...found.values()], left };
 }
 
-/** The same for links to one file by one name. */
-const contentOf = async ({ file, name }: FoundModel) => `${await realpath(file).catch(() => file)} ${name}`;
+/**
+ * Files without those that are links to one of them, or of `known`, by the same name: two versions of a repository,
+ * where a file is the same in both, have it by a link each.
+ */
+async function onceEach(files: readonly string[], known: readonly string[]): Promise<string[]> {
+  const contentOf = async (file: string) => `${await realpath(file).catch(() => file)} ${modelName(file)}`;
+  const [before, contents] = await Promise.all([known, files].map((list) => Promise.all(list.map(contentOf))));
+  const seen = new Set(before);
+  return files.filter((_, i) => {
+    const content = contents?.[i] ?? '';
+    if (seen.has(content)) return false;
+    seen.add(content);
+    return true;
+  });
+}
 
 /** What settings say of models: names of bundled ones, and paths as people write them. */
 export interface NamedModels {
