@@ -72,7 +72,7 @@ test/pure                      fast-check scripts/law.mjs scripts/contributions.
 test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild valibot vitest
 test/campaigns                 test/zoo/mutate.ts src node esbuild fast-check fflate @bufbuild/protobuf vitest
 test/browser                   test/support/hostile.ts test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
-test/host                      test/support/hostile.ts test/support/lists.ts scripts/record.mjs src node mocha vscode
+test/host                      test/support/hostile.ts test/support/hub.ts test/support/lists.ts scripts/record.mjs src node mocha vscode
 test/e2e                       test/support/lists.ts scripts src node playwright-core yauzl vitest
 test/bench                     src scripts webview/dev node esbuild onnxruntime-node
 `;
