@@ -5,7 +5,7 @@ import { kindOf, ratio } from '../src/analysis/massive.js';
 import type { AnswerTo } from '../src/engine/contract/questions.js';
 import type { Cells } from './cells.js';
 import type { Scale } from './scale.js';
-import type { Field, FieldCell, Peak } from './surface/field.js';
+import type { FieldCell, HeightField, Peak } from './surface/field.js';
 import type { TableData } from './table.js';
 import type { Scene } from './view.js';
 
@@ -24,7 +24,7 @@ type Told = Pick<Scene, 'analysis' | 'findings' | 'thresholds'>;
 const gone = 24;
 const named = 8;
 
-export function magnitudesField(magnitudes: Magnitudes, scene: Told, scale: Scale): Field {
+export function magnitudesField(magnitudes: Magnitudes, scene: Told, scale: Scale): HeightField {
   const { rows, columns, pool, values } = magnitudes;
   const entry = entries(magnitudes, scene);
   const heights = values.map(Math.abs);
@@ -121,7 +121,7 @@ function entries({ over, at, places, values }: Magnitudes, { analysis }: Told) {
 }
 
 /** The same, seen from above. */
-export function flatCells(field: Field, describe: (cell: FieldCell) => readonly string[]): Cells {
+export function flatCells(field: HeightField, describe: (cell: FieldCell) => readonly string[]): Cells {
   const { rows, columns, pool, rowAxis, columnAxis, heights, heightAxis } = field;
   return {
     rows,

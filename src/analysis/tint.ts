@@ -24,6 +24,9 @@ export const levelFrom = (level: number): number =>
 /** {@link levelFrom} of each: texts have thousands of tokens. */
 const starts = Array.from({ length: tintLevels }, (_, index) => levelFrom(index + 1));
 
+/** CSS pixels of the line under a token of a level, 1 … 8, where contrast is high. */
+export const tintEdge = (level: number): number => Math.ceil(level / 2);
+
 /** The level of a multiple of the median: 1 … 8, or 0 for no tint. */
 export function tintLevel(multiple: number, tint: Tint, { soft }: Pick<Thresholds, 'soft'>): number {
   if (tint === 'off' || !(multiple >= (tint === 'large' ? soft : 0))) return 0;

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { tintEdge } from '../analysis/tint.js';
 import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
 import { type Marks, type Prefix, placeMarks, signs } from './marks.js';
@@ -95,7 +96,15 @@ function decorationTypes() {
     });
   const sign = (contentText: string, name: ColorName) => ({ contentText, color: color(name), margin: '0 1px' });
   return {
-    tints: tintColors.map((name) => type({ backgroundColor: color(name) })),
+    // The line below is seen where contrast is high alone: elsewhere its colour is none.
+    tints: tintColors.map((name, index) =>
+      type({
+        backgroundColor: color(name),
+        borderStyle: 'solid',
+        borderWidth: `0 0 ${tintEdge(index + 1)}px`,
+        borderColor: color('tintEdge'),
+      }),
+    ),
     tokens: {
       massive: type({
         before: sign(signs({ kind: 'massive' }), 'massive'),

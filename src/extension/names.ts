@@ -34,7 +34,7 @@ export const experimentCommands = ['stopExperiment', 'experimentAction'] as cons
 export const tintColors = ['tint1', 'tint2', 'tint3', 'tint4', 'tint5', 'tint6', 'tint7', 'tint8'] as const;
 
 /** Colours of marks. */
-export const colorNames = [...tintColors, 'massive', 'large', 'sink', 'selected'] as const;
+export const colorNames = [...tintColors, 'tintEdge', 'massive', 'large', 'sink', 'selected'] as const;
 
 /** What menus ask for. */
 export const contextNames = ['running', 'hasResult', 'experimenting', 'watching'] as const;

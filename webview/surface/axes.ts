@@ -1,11 +1,16 @@
 /** What stands around a surface: walls and axes behind it, ticks, names of peaks and the selection before it. */
-import { canvasFont } from '../cells.js';
+import { canvasFont, drawnLabel, fitting } from '../cells.js';
 import type { Theme } from '../theme.js';
-import { box, floorOf, type Point3, peakOf, project, type View } from './camera.js';
-import { type Field, type FieldAxis, type FieldCell, heightTicks, indexTicks } from './field.js';
+import { box, floorOf, type Point3, type Projection, peakOf, project } from './camera.js';
+import { type FieldAxis, type FieldCell, type HeightField, heightTicks, indexTicks } from './field.js';
 
 /** Floor, the two walls behind the surface, and lines across these at the ticks of the heights. */
-export function paintWalls(context: CanvasRenderingContext2D, field: Field, view: View, theme: Theme): void {
+export function paintWalls(
+  context: CanvasRenderingContext2D,
+  field: HeightField,
+  view: Projection,
+  theme: Theme,
+): void {
   const { x, y } = behind(view);
   const [wallX, wallY] = [x * box.x, y * box.y];
   context.strokeStyle = theme.muted;
@@ -40,8 +45,8 @@ export function paintWalls(context: CanvasRenderingContext2D, field: Field, view
 /** Axes with ticks and names, the names of peaks, and what is selected. */
 export function paintAxes(
   context: CanvasRenderingContext2D,
-  field: Field,
-  view: View,
+  field: HeightField,
+  view: Projection,
   theme: Theme,
   { selected, pointed }: { readonly selected: Partial<FieldCell>; readonly pointed: FieldCell | undefined },
 ): void {
@@ -70,7 +75,7 @@ export function paintAxes(
 }
 
 /** Of which sign the coordinates of the two walls behind the surface are. */
-function behind({ turn }: View): { x: 1 | -1; y: 1 | -1 } {
+function behind({ turn }: Projection): { x: 1 | -1; y: 1 | -1 } {
   return { x: turn.sin >= 0 ? 1 : -1, y: turn.cos >= 0 ? 1 : -1 };
 }
 
@@ -86,7 +91,7 @@ interface XY {
 
 function paintAxis(
   context: CanvasRenderingContext2D,
-  view: View,
+  view: Projection,
   theme: Theme,
   axis: FieldAxis,
   at: (index: number) => Point3,
@@ -97,7 +102,7 @@ function paintAxis(
   const length = Math.hypot(end.x - start.x, end.y - start.y);
   const flat = length === 0 ? 0 : Math.abs(end.x - start.x) / length;
   const out = unit(direction(view, outwards), { x: 0, y: 1 });
-  const label = (index: number) => shortened(context, axis.label(index), 90);
+  const label = (index: number) => fitting(context, drawnLabel(axis.label(index)), 90);
   const ticks = indexTicks(axis.extent, length, 14 + 22 * flat);
   context.strokeStyle = theme.muted;
   context.fillStyle = theme.muted;
@@ -137,7 +142,7 @@ function paintAxis(
 }
 
 /** At the edge of the box that is leftmost. */
-function paintHeights(context: CanvasRenderingContext2D, field: Field, view: View, theme: Theme): void {
+function paintHeights(context: CanvasRenderingContext2D, field: HeightField, view: Projection, theme: Theme): void {
   const corners = [-1, 1].flatMap((x) => [-1, 1].map((y) => ({ x: x * box.x, y: y * box.y, z: 0 })));
   const corner = corners.reduce((left, one) => (project(view, one).x < project(view, left).x ? one : left));
   const at = (z: number) => project(view, { ...corner, z: box.z * z });
@@ -166,8 +171,8 @@ function paintHeights(context: CanvasRenderingContext2D, field: Field, view: Vie
 /** Along the selected row and column the profile of the surface, seen through what stands before it. */
 function paintSelection(
   context: CanvasRenderingContext2D,
-  field: Field,
-  view: View,
+  field: HeightField,
+  view: Projection,
   theme: Theme,
   { row, column }: Partial<FieldCell>,
 ): void {
@@ -188,8 +193,8 @@ function paintSelection(
 /** Highest first, none over another or over a tick's label; the very highest in any case. */
 function paintPeaks(
   context: CanvasRenderingContext2D,
-  field: Field,
-  view: View,
+  field: HeightField,
+  view: Projection,
   theme: Theme,
   labels: readonly Place[],
 ): void {
@@ -225,7 +230,7 @@ function dot(context: CanvasRenderingContext2D, { x, y }: XY, color: string, sea
 }
 
 /** Where a direction of the floor points to on the screen. */
-function direction(view: View, { x, y }: XY): XY {
+function direction(view: Projection, { x, y }: XY): XY {
   const [from, to] = [project(view, { x: 0, y: 0, z: 0 }), project(view, { x, y, z: 0 })];
   return { x: to.x - from.x, y: to.y - from.y };
 }
@@ -233,11 +238,4 @@ function direction(view: View, { x, y }: XY): XY {
 function unit({ x, y }: XY, otherwise: XY): XY {
   const length = Math.hypot(x, y);
   return length === 0 ? otherwise : { x: x / length, y: y / length };
-}
-
-function shortened(context: CanvasRenderingContext2D, label: string, room: number): string {
-  if (context.measureText(label).width <= room) return label;
-  let end = label.length - 1;
-  while (end > 0 && context.measureText(`${label.slice(0, end)}…`).width > room) end--;
-  return `${label.slice(0, end)}…`;
 }

@@ -5,7 +5,7 @@
  * Space: x along columns, y along rows, z up; the field's floor is a rectangle around the origin. Screen: CSS pixels
  * from the top left. Depth grows away from the eye.
  */
-import type { Field, FieldCell } from './field.js';
+import type { FieldCell, HeightField } from './field.js';
 
 /** Half the floor's sides, and the height of the highest cell. */
 export const box = { x: 1.2, y: 0.62, z: 0.66 } as const;
@@ -23,7 +23,7 @@ export interface Camera {
 /** The first row, where sinks are, stands in front. */
 export const startCamera: Camera = { azimuth: -32, elevation: 32, zoom: 1, shift: { x: 0, y: 0 } };
 
-export interface Stage {
+export interface StageSize {
   readonly width: number;
   readonly height: number;
 }
@@ -55,7 +55,7 @@ export function turned(camera: Camera, azimuth: number, elevation: number): Came
 }
 
 /** Zooms around a point of the screen, which stays where it is. */
-export function zoomed(camera: Camera, stage: Stage, factor: number, around = middleOf(stage)): Camera {
+export function zoomed(camera: Camera, stage: StageSize, factor: number, around = middleOf(stage)): Camera {
   const zoom = Math.min(32, Math.max(1, camera.zoom * factor));
   if (zoom === 1) return { ...camera, zoom, shift: { x: 0, y: 0 } };
   const middle = middleOf(stage);
@@ -68,18 +68,18 @@ export function zoomed(camera: Camera, stage: Stage, factor: number, around = mi
   };
 }
 
-const middleOf = ({ width, height }: Stage) => ({ x: width / 2, y: height / 2 });
+const middleOf = ({ width, height }: StageSize) => ({ x: width / 2, y: height / 2 });
 
 /** What a camera makes of a stage: the turn as sines and cosines, and pixels for each unit of space. */
-export interface View {
-  readonly stage: Stage;
+export interface Projection {
+  readonly stage: StageSize;
   readonly camera: Camera;
   readonly turn: { readonly sin: number; readonly cos: number };
   readonly tilt: { readonly sin: number; readonly cos: number };
   readonly scale: number;
 }
 
-export function viewOf(camera: Camera, stage: Stage): View {
+export function viewOf(camera: Camera, stage: StageSize): Projection {
   const at = (degrees: number) => ({ sin: Math.sin(degrees * radians), cos: Math.cos(degrees * radians) });
   const tilt = at(camera.elevation);
   const wide = Math.max(40, stage.width - 2 * margin.x) / (2 * floorRadius);
@@ -87,7 +87,7 @@ export function viewOf(camera: Camera, stage: Stage): View {
   return { stage, camera, turn: at(camera.azimuth), tilt, scale: camera.zoom * Math.min(wide, tall) };
 }
 
-export function project({ stage, camera, turn, tilt, scale }: View, { x, y, z }: Point3): Projected {
+export function project({ stage, camera, turn, tilt, scale }: Projection, { x, y, z }: Point3): Projected {
   const across = x * turn.cos - y * turn.sin;
   const away = x * turn.sin + y * turn.cos;
   const up = away * tilt.sin + (z - box.z / 2) * tilt.cos;
@@ -99,7 +99,7 @@ export function project({ stage, camera, turn, tilt, scale }: View, { x, y, z }:
 }
 
 /** The same as a matrix for clip space, column by column. */
-export function clipMatrix(view: View): Float32Array {
+export function clipMatrix(view: Projection): Float32Array {
   const { stage } = view;
   const clip = (point: Point3) => {
     const { x, y, depth } = project(view, point);
@@ -112,7 +112,7 @@ export function clipMatrix(view: View): Float32Array {
 }
 
 /** The middle of a cell, at its height. */
-export function peakOf(field: Field, { row, column }: FieldCell): Point3 {
+export function peakOf(field: HeightField, { row, column }: FieldCell): Point3 {
   const height = field.heights[row * field.columns + column] ?? 0;
   return {
     ...floorOf(field, row + 0.5, column + 0.5),
@@ -121,7 +121,7 @@ export function peakOf(field: Field, { row, column }: FieldCell): Point3 {
 }
 
 /** A point of the floor, in cells from the first corner. */
-export function floorOf({ rows, columns }: Pick<Field, 'rows' | 'columns'>, row: number, column: number): Point3 {
+export function floorOf({ rows, columns }: Pick<HeightField, 'rows' | 'columns'>, row: number, column: number): Point3 {
   return { x: box.x * ((2 * column) / columns - 1), y: box.y * ((2 * row) / rows - 1), z: 0 };
 }
 
@@ -130,7 +130,7 @@ const reach = 10;
 const steps = 3000;
 
 /** The cell that is seen at a point of the screen: a peak that is near, else the first that the line of sight meets. */
-export function cellUnder(field: Field, view: View, x: number, y: number): FieldCell | undefined {
+export function cellUnder(field: HeightField, view: Projection, x: number, y: number): FieldCell | undefined {
   const near = field.peaks
     .map((peak) => ({ peak, at: project(view, peakOf(field, peak)) }))
     .map(({ peak, at }) => ({ peak, away: Math.hypot(at.x - x, at.y - y) }))

@@ -1,7 +1,8 @@
 /** What a surface shows: heights over a grid of cells, and what its axes are called. Plain data, knowing no element. */
+import { roundStep } from '../cells.js';
 
 /** Magnitudes over rows × columns of cells, of which each stands for one entry or for the largest of several. */
-export interface Field {
+export interface HeightField {
   /** Cells. */
   readonly rows: number;
   readonly columns: number;
@@ -41,7 +42,7 @@ export interface FieldCell {
 
 /** Rows or columns, beginning with the first, of which labels of `room` pixels each find place on `length` pixels. */
 export function indexTicks(extent: number, length: number, room: number): number[] {
-  const step = wholeStep((extent * room) / Math.max(1, length));
+  const step = roundStep((extent * room) / Math.max(1, length));
   return Array.from({ length: Math.ceil(extent / step) }, (_, tick) => tick * step);
 }
 
@@ -50,11 +51,4 @@ export function heightTicks(top: number): number[] {
   const magnitude = 10 ** Math.floor(Math.log10(top / 4));
   const step = ([1, 2, 5, 10].find((factor) => factor * magnitude * 4.5 >= top) ?? 10) * magnitude;
   return Array.from({ length: Math.floor(top / step + 1e-9) + 1 }, (_, tick) => tick * step);
-}
-
-/** The smallest of 1, 2, 4, 5, 10, 20, 40 … that is at least `step`. */
-export function wholeStep(step: number): number {
-  if (step <= 1) return 1;
-  const magnitude = 10 ** Math.floor(Math.log10(step));
-  return ([1, 2, 4, 5, 10].find((factor) => factor * magnitude >= step) ?? 10) * magnitude;
 }

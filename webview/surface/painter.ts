@@ -2,16 +2,16 @@
 
 import { pooled } from '../../src/statistics/pooled.js';
 import type { Theme } from '../theme.js';
-import { box, clipMatrix, type View } from './camera.js';
-import type { Field } from './field.js';
+import { box, clipMatrix, type Projection } from './camera.js';
+import type { HeightField } from './field.js';
 
 /** What is drawn of a field: cells as they are, or fewer, while it is turned where drawing is slow. */
 export type Detail = 'whole' | 'coarse';
 
 export interface SurfacePainter {
   /** Takes over heights and shades. */
-  load(field: Field): void;
-  paint(view: View, theme: Theme, detail: Detail): void;
+  load(field: HeightField): void;
+  paint(view: Projection, theme: Theme, detail: Detail): void;
 }
 
 /** Cells that are drawn in a frame's time even without a graphics processor. */
@@ -61,7 +61,7 @@ export function surfacePainter(canvas: HTMLCanvasElement): SurfacePainter | unde
   if (program === undefined) return undefined;
   const ramp = gl.createTexture();
   const drawn = { whole: emptyGrid(gl), coarse: emptyGrid(gl) };
-  let field: Field | undefined;
+  let field: HeightField | undefined;
   const uniform = (name: string) => gl.getUniformLocation(program, name);
   const places = { cells: uniform('cells'), extents: uniform('extents'), clip: uniform('clip') };
   gl.useProgram(program);
@@ -110,7 +110,7 @@ const emptyGrid = (gl: WebGL2RenderingContext): Drawn => ({ texture: gl.createTe
 function fill(
   gl: WebGL2RenderingContext,
   grid: Drawn,
-  { heights, shades, top, ...field }: Field,
+  { heights, shades, top, ...field }: HeightField,
   most: { readonly rows: number; readonly columns: number },
 ): void {
   const { rows, columns, values, places } = pooled(heights, field.rows, field.columns, most);

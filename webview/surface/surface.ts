@@ -14,8 +14,18 @@ import { hiddenStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { paintAxes, paintWalls } from './axes.js';
-import { type Camera, cellUnder, peakOf, project, startCamera, turned, type View, viewOf, zoomed } from './camera.js';
-import type { Field, FieldCell } from './field.js';
+import {
+  type Camera,
+  cellUnder,
+  type Projection,
+  peakOf,
+  project,
+  startCamera,
+  turned,
+  viewOf,
+  zoomed,
+} from './camera.js';
+import type { FieldCell, HeightField } from './field.js';
 import { type Detail, type SurfacePainter, surfacePainter } from './painter.js';
 
 export type FieldCellEvent = CustomEvent<FieldCell>;
@@ -69,7 +79,7 @@ export class Surface extends LitElement {
     `,
   ];
 
-  @property({ attribute: false }) field!: Field;
+  @property({ attribute: false }) field!: HeightField;
   @property({ attribute: false }) theme!: Theme;
   /** What the surface shows, for screen readers. */
   @property() label = '';
@@ -88,7 +98,7 @@ export class Surface extends LitElement {
   @query('.tooltip') private tooltip!: HTMLElement;
 
   #painter: SurfacePainter | undefined;
-  #loaded: Field | undefined;
+  #loaded: HeightField | undefined;
   #camera: Camera = startCamera;
   #request: number | undefined;
   /** When the frame before was painted in a turn that goes on, and what ends the turn. */
@@ -186,7 +196,7 @@ export class Surface extends LitElement {
     return { width: this.stage.clientWidth, height: this.stage.clientHeight };
   }
 
-  #view(): View {
+  #view(): Projection {
     return viewOf(this.#camera, this.#extents());
   }
 

@@ -16,7 +16,7 @@ import '../legend.js';
 import { flatCells, type Magnitudes, magnitudesField, type Over, tableOfMagnitudes } from '../magnitudes.js';
 import { multipleScale, type Scale } from '../scale.js';
 import { keyStyles, quietButtonStyles } from '../styles.js';
-import type { Field, FieldCell } from '../surface/field.js';
+import type { FieldCell, HeightField } from '../surface/field.js';
 import '../surface/surface.js';
 import type { Drawable, DrawableEvent, FieldCellEvent, Surface } from '../surface/surface.js';
 import { View } from '../view.js';
@@ -61,7 +61,7 @@ export class MagnitudesView extends View {
   @query('sinkscope-grid') private grid!: Grid | null;
 
   #asking = false;
-  #field: Field | undefined;
+  #field: HeightField | undefined;
   #scale!: Scale;
   readonly #sight = new IntersectionObserver(
     (entries) => {
@@ -109,7 +109,7 @@ export class MagnitudesView extends View {
     });
   }
 
-  #note({ pool, rowAxis }: Field): string {
+  #note({ pool, rowAxis }: HeightField): string {
     if (pool.rows === 1 && pool.columns === 1) return '|h|, every entry';
     return `|h|, of each ${pool.rows} ${rowAxis.name}${pool.rows === 1 ? '' : 's'} × ${pool.columns} dims the largest`;
   }
@@ -143,7 +143,7 @@ export class MagnitudesView extends View {
     `;
   }
 
-  #body(field: Field, flat: boolean) {
+  #body(field: HeightField, flat: boolean) {
     const { theme } = this.scene;
     const selected = this.#selected();
     const select = ({ detail }: FieldCellEvent) => this.#select(detail);

@@ -3,7 +3,7 @@ import { css, nothing, type PropertyValues, unsafeCSS } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
-import { levelFrom, tintChoices, tintLevel, tintLevels, tokenMultiples } from '../../src/analysis/tint.js';
+import { levelFrom, tintChoices, tintEdge, tintLevel, tintLevels, tokenMultiples } from '../../src/analysis/tint.js';
 import { kindsOf } from '../findings.js';
 import { html } from '../html.js';
 import { keyStyles, markStyles, quietButtonStyles } from '../styles.js';
@@ -16,8 +16,15 @@ const pageLength = 1024;
 
 const levels = Array.from({ length: tintLevels }, (_, index) => index + 1);
 
+/** Where contrast is high, a line below grows with the level too: backgrounds alone are hard to tell from black. */
 const tintStyles = levels
-  .map((level) => `.tint${level} { background: var(--vscode-sinkscope-tint${level}); }`)
+  .map(
+    (level) =>
+      `.tint${level} {
+        background: var(--vscode-sinkscope-tint${level});
+        box-shadow: inset 0 -${tintEdge(level)}px var(--vscode-sinkscope-tintEdge, transparent);
+      }`,
+  )
   .join('\n');
 
 @customElement('sinkscope-token-strip')
@@ -58,6 +65,10 @@ export class TokenStrip extends View {
         line-height: 1.4;
         white-space: pre;
         cursor: pointer;
+      }
+      .token small {
+        font-size: 0.75em;
+        color: var(--muted);
       }
       .token:hover {
         border-color: var(--vscode-foreground);
@@ -143,7 +154,7 @@ export class TokenStrip extends View {
           aria-label=${tokenFacts(this.scene.findings, token, kind)}
         >${kind === 'massive' ? html`<b class="of-massive">▲</b>` : nothing}${
           kind === 'large' ? html`<b class="of-large">△</b>` : nothing
-        }${sink ? html`<b class="of-sink">⚓︎</b>` : nothing}${label}</span>`;
+        }${sink ? html`<b class="of-sink">⚓︎</b>` : nothing}${shown(label)}</span>`;
       })}</div>
       ${pages > 1 ? this.#pager(page, pages) : nothing} ${this.#key()}
       <div class="tooltip" hidden></div>
@@ -240,6 +251,12 @@ export class TokenStrip extends View {
     else return;
     event.preventDefault();
   }
+}
+
+/** A label as it is shown here: fonts seldom have the sign of a carriage return. */
+function shown(label: string) {
+  const [first = '', ...others] = label.split('␍');
+  return html`${first}${others.map((part) => html`<small>\\r</small>${part}`)}`;
 }
 
 function tokenUnder(event: Event): number | undefined {
