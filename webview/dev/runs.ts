@@ -1,7 +1,6 @@
 /** Runs for looking at and testing the webview: recorded ones, and one made up in the size of a large model. */
 import type { PredictionsEvent, RunEvent } from '../../src/engine/contract/events.js';
 import type { AnswerTo, QuestionOf } from '../../src/engine/contract/questions.js';
-import { pooled } from '../../src/statistics/pooled.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 
 export interface Run {
@@ -259,24 +258,43 @@ function hidden(layer: number, layers: number, tokens: number, dims: number, ran
   };
 }
 
-/** A hidden state that has the statistics of the run, as far as these say: what is largest is where it was. */
+/**
+ * Cells that have the statistics of the run, as far as these say: what is largest is where it was. Made as cells, since
+ * it happens in the page itself, where the engine's work would hold up what is drawn.
+ */
 function magnitudes(events: readonly RunEvent[], { over, at, most }: QuestionOf<'magnitudes'>): AnswerTo<'magnitudes'> {
   const layers = events.flatMap((event) => (event.type === 'layer' ? [event.statistics] : []));
-  const rows = over === 'tokens' ? (layers[at]?.tokens ?? 0) : layers.length;
-  const dims = layers[0]?.dims ?? 0;
-  const state = new Float32Array(rows * dims);
+  const extents = {
+    rows: over === 'tokens' ? (layers[at]?.tokens ?? 0) : layers.length,
+    columns: layers[0]?.dims ?? 0,
+  };
+  const pool = {
+    rows: Math.max(1, Math.ceil(extents.rows / most.rows)),
+    columns: Math.max(1, Math.ceil(extents.columns / most.columns)),
+  };
+  const [rows, columns] = [Math.ceil(extents.rows / pool.rows), Math.ceil(extents.columns / pool.columns)];
+  const values = new Float32Array(rows * columns);
+  const places = new Int32Array(rows * columns);
+  const put = (row: number, dim: number, value: number) => {
+    const cell = Math.floor(row / pool.rows) * columns + Math.floor(dim / pool.columns);
+    if (Math.abs(value) < Math.abs(values[cell] ?? 0)) return;
+    values[cell] = value;
+    places[cell] = row * extents.columns + dim;
+  };
   const random = generator(11);
-  for (let row = 0; row < rows; row++) {
+  for (let row = 0; row < extents.rows; row++) {
     const [layer, token] = over === 'tokens' ? [layers[at], row] : [layers[row], at];
     if (!layer) continue;
     const largest = layer.tokenMax[token] ?? 0;
-    for (let dim = 0; dim < dims; dim++) {
-      state[row * dims + dim] = Math.min(largest, layer.dimMax[dim] ?? 0) * (random() ** 3 * 2 - 1) * 0.7;
+    if (row % pool.rows === 0) {
+      for (let dim = 0; dim < extents.columns; dim += pool.columns) {
+        put(row, dim, Math.min(8 * layer.median, layer.dimMax[dim] ?? 0) * (random() ** 3 - 0.5));
+      }
     }
-    state[row * dims + (layer.tokenMaxDim[token] ?? 0)] = largest;
-    for (const entry of layer.top) if (entry.token === token) state[row * dims + entry.dim] = entry.value;
+    put(row, layer.tokenMaxDim[token] ?? 0, largest);
+    for (const entry of layer.top) if (entry.token === token) put(row, entry.dim, entry.value);
   }
-  return pooled(state, rows, dims, most);
+  return { rows, columns, pool, values, places };
 }
 
 /** Park and Miller's minimal standard generator, 0 … 1. */
