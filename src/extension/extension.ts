@@ -16,6 +16,7 @@ import { Decorations } from './decorations.js';
 import { registerExperiments } from './experimentCommands.js';
 import { Experiments } from './experiments.js';
 import { registerHover } from './hover.js';
+import { type ModelEditors, registerModelEditors } from './modelEditor.js';
 import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel, registerSideView } from './panel.js';
@@ -36,6 +37,7 @@ export interface Api {
   readonly texts: Texts;
   readonly models: Models;
   readonly watch: Watch;
+  readonly editors: ModelEditors;
   readonly viewState: Host['viewState'];
   /** Resolves when run and experiments of an earlier session are shown again, or known not to exist. */
   readonly restored: Promise<void>;
@@ -103,6 +105,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   };
   const panel = new Panel(host);
   const decorations = new Decorations(analyses, settings);
+  const editors = registerModelEditors({ host, models, child });
 
   const store = new Store(context.storageUri ?? context.globalStorageUri);
   const restored = Promise.all([
@@ -128,6 +131,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     panel,
     decorations,
     watch,
+    editors,
     registerCommands({
       extension: context.extensionUri,
       analyses,
@@ -162,7 +166,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       if (finished || (change.type === 'run' && !run)) keep().catch((error) => log.warn(error));
     }),
   );
-  return { analyses, decorations, experiments, texts, models, watch, viewState, restored };
+  return { analyses, decorations, experiments, texts, models, watch, editors, viewState, restored };
 }
 
 /** What has changed since a run that is over, so that one made now would give something else. */

@@ -24,6 +24,7 @@ import {
   load,
   use,
 } from './current.js';
+import { describe, weightStatisticsOf } from './describe.js';
 import { tellExtents } from './extents.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
@@ -199,6 +200,10 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   },
 
   inspect: async ({ model, stream, takes }) => inspect(await load(model, chooser(model, stream, takes))),
+
+  describe: ({ model, stream }) => describe(model, () => load(model, chooser(model, stream, undefined))),
+
+  weight: ({ model, name }) => weightStatisticsOf(model, name),
 
   identity: ({ model }) => modelIdentity(model),
 
