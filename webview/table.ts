@@ -72,7 +72,7 @@ export class Table extends LitElement {
       }
       th span,
       td {
-        white-space: pre;
+        white-space: var(--table-wrap, pre);
       }
       th button,
       td button {

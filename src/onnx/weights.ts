@@ -61,21 +61,28 @@ const learned: ReadonlySet<number> = new Set([
   ...[17, 18, 19, 20, 23, 25, 26], // floats of 8 and 4 bits, integers of 2
 ]);
 
+/** By the name of a weight of bytes into which smaller numbers are packed: how many bits each of these has. */
+export function packedBits({ graph }: Model): ReadonlyMap<string, number> {
+  const bits = new Map<string, number>();
+  for (const node of graph.nodes) {
+    if (node.op === 'MatMulNBits') bits.set(node.inputs[1] ?? '', intAttribute(node, 'bits', 4));
+    if (node.op === 'GatherBlockQuantized') bits.set(node.inputs[0] ?? '', intAttribute(node, 'bits', 4));
+  }
+  return bits;
+}
+
 /**
  * How many numbers a model has learned, as its shapes say: weights that several names share count once, of quantised
  * ones neither scales nor zero points, of those that are packed into bytes each that is in them.
  */
 export function parameterCount(model: Model): number {
   const scales = new Set<string>();
-  const packed = new Map<string, number>();
-  for (const node of model.graph.nodes) {
-    const { op, inputs } = node;
+  const packed = packedBits(model);
+  for (const { op, inputs } of model.graph.nodes) {
     if (/^(Dequantize|Quantize)Linear$/.test(op)) for (const name of inputs.slice(1)) scales.add(name);
     // A, B, scales, zero_points, g_idx, bias.
     if (op === 'MatMulNBits') for (const name of inputs.slice(2, 5)) scales.add(name);
-    if (op === 'MatMulNBits') packed.set(inputs[1] ?? '', 8 / intAttribute(node, 'bits', 4));
     if (op === 'GatherBlockQuantized') for (const name of inputs.slice(2)) scales.add(name);
-    if (op === 'GatherBlockQuantized') packed.set(inputs[0] ?? '', 8 / intAttribute(node, 'bits', 4));
     // A, its scale and zero point, B, its scale and zero point, then those of the result.
     if (/^QLinear(MatMul|Conv)$/.test(op)) for (const at of [1, 2, 4, 5, 6, 7]) scales.add(inputs[at] ?? '');
     if (op === 'MatMulInteger' || op === 'ConvInteger') for (const name of inputs.slice(2)) scales.add(name);
@@ -83,11 +90,12 @@ export function parameterCount(model: Model): number {
   const counted = new Set<string>();
   let count = 0;
   for (const { name, type, dims, data } of namedWeights(model)) {
-    if (!learned.has(type) || scales.has(name)) continue;
+    // A single number is an epsilon, a scale, a bound.
+    if (!learned.has(type) || scales.has(name) || elementCount(dims) === 1) continue;
     const range = data instanceof Uint8Array ? '' : `${data.offset}+${data.length} ${data.file}`;
     if (range !== '' && counted.has(range)) continue;
     counted.add(range);
-    count += elementCount(dims) * (type === DataType.uint8 ? (packed.get(name) ?? 1) : 1);
+    count += elementCount(dims) * (type === DataType.uint8 ? 8 / (packed.get(name) ?? 8) : 1);
   }
   return count;
 }

@@ -276,7 +276,7 @@ const describedAs = {
   outputs: [{ name: 'l', type: 'float', shape: [1, 'T', 3] }],
   files: [{ file: '/m', bytes: 5e9 }],
   bytes: 5e9,
-  weights: [{ name: 'w', type: 'float', shape: [2, 3], bytes: 24, block: 1, part: 'mlp_out' }],
+  weights: [{ name: 'w', type: 'float', bits: 4, shape: [2, 3], bytes: 24, block: 1, part: 'mlp_out' }],
   left: { count: 1, bytes: 4 },
   parameters: 6,
   tokenizer: '/tokenizer.json',

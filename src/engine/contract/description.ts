@@ -14,6 +14,8 @@ const weight = v.object({
   /** As the file has it. */
   name: text,
   type: text,
+  /** Of smaller numbers that are packed into its bytes; undefined where its elements are the numbers. */
+  bits: maybe(whole),
   shape: v.array(whole),
   bytes: whole,
   /** The block that reads it: 0 is what comes before h_0, L + 1 what comes after h_L; undefined: none, or beside them. */

@@ -5,10 +5,10 @@ import { weightHomes } from '../../anatomy/weights.js';
 import { SinkscopeError, toProblem } from '../../errors.js';
 import { modelFolder } from '../../models/folder.js';
 import { versionOf } from '../../models/version.js';
-import type { Model, Tensor, ValueInfo } from '../../onnx/model.js';
+import { DataType, type Model, type Tensor, type ValueInfo } from '../../onnx/model.js';
 import { readModel } from '../../onnx/read.js';
 import { elementCount, elementsOf, typeName } from '../../onnx/tensor.js';
-import { dataFiles, namedWeights, parameterCount, weightBytes } from '../../onnx/weights.js';
+import { dataFiles, namedWeights, packedBits, parameterCount, weightBytes } from '../../onnx/weights.js';
 import { Distribution } from '../../statistics/distribution.js';
 import { sum } from '../../statistics/numbers.js';
 import { quoted } from '../../visible.js';
@@ -35,6 +35,7 @@ export async function describe(file: string, load: () => Promise<LoadedModel>): 
     (loaded): [Description['anatomy'], Places] => [{ found: true, inspection: inspect(loaded) }, placesIn(loaded)],
     (error): [Description['anatomy'], Places] => [{ found: false, problem: toProblem(error) }, () => nowhere],
   );
+  const packed = packedBits(model);
   const all = [...namedWeights(model)];
   const some = all.filter(({ dims }) => elementCount(dims) > fewElements);
   const listed = some.length <= mostWeights ? some : largestOf(some);
@@ -53,6 +54,7 @@ export async function describe(file: string, load: () => Promise<LoadedModel>): 
     weights: listed.map((tensor) => ({
       name: tensor.name,
       type: typeName(tensor.type),
+      bits: tensor.type === DataType.uint8 ? packed.get(tensor.name) : undefined,
       shape: tensor.dims,
       bytes: tensor.data.length,
       ...places(tensor.name),
@@ -77,7 +79,11 @@ function placesIn(loaded: LoadedModel): Places {
   return (name) => parts.get(name) ?? { block: homes.get(name), part: undefined };
 }
 
-const interfaceOf = ({ name, type, shape }: ValueInfo) => ({ name, type: type && typeName(type), shape });
+const interfaceOf = ({ name, type, shape }: ValueInfo) => ({
+  name,
+  type: type === undefined ? undefined : typeName(type),
+  shape,
+});
 
 function largestOf(all: readonly Tensor[]): readonly Tensor[] {
   const chosen = new Set(all.toSorted((a, b) => b.data.length - a.data.length).slice(0, mostWeights));
