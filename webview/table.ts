@@ -73,6 +73,7 @@ export class Table extends LitElement {
       th span,
       td {
         white-space: var(--table-wrap, pre);
+        overflow-wrap: var(--table-break, normal);
       }
       th button,
       td button {

@@ -1,8 +1,7 @@
 /** The editor of a model's file: what it is, what it is made of, and a text tried in it. */
 import { LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import { formatRatio } from '../../src/analysis/format.js';
-import { layerName } from '../../src/analysis/label.js';
+import { formatRatio, formatValue } from '../../src/analysis/format.js';
 import type { Description } from '../../src/engine/contract/description.js';
 import type { AboutFile, ModelAction, ModelState } from '../../src/protocol.js';
 import type { TableEvent } from '../figure.js';
@@ -15,7 +14,8 @@ import { readTheme, type Theme, watchTheme } from '../theme.js';
 import './blocks.js';
 import { type ChosenEvent, multiplesOf } from './blocks.js';
 import { type Differences, differencesOf } from './differences.js';
-import { blockInWords, type Drawing, drawingOf, type Fact, formatBytes } from './drawing.js';
+import { type Drawing, drawingOf, type Fact, formatBytes } from './drawing.js';
+import { anatomyTable, factList, layerFacts } from './facts.js';
 import './weights.js';
 
 interface Drawn {
@@ -149,7 +149,7 @@ export class ModelPage extends LitElement {
           ? this.#try(description)
           : html`<div class="notice wide" role="status"><span>${anatomy.problem.message} What the file is as a graph is shown all the same.</span></div>`
       }
-      <section class="wide" aria-labelledby="what"><h2 id="what">What it is</h2>${facts(drawing.facts)}</section>
+      <section class="wide" aria-labelledby="what"><h2 id="what">What it is</h2>${factList(drawing.facts)}</section>
       ${other ? this.#compared(other) : nothing}
       ${anatomy.found ? this.#anatomy(drawn, other) : nothing}
       <div class="stack ${anatomy.found && !other ? '' : 'wide'}">
@@ -308,38 +308,19 @@ export class ModelPage extends LitElement {
 
   /** What is known of the h_k and the block that are looked at. */
   #layer({ drawing }: Drawn, layer: number) {
-    const inspection = this.#inspection();
-    const block = inspection?.anatomy.blocks[layer - 1];
-    const drawn = drawing.blocks[layer - 1];
-    const attention = block?.attention;
-    const pattern = attention?.pattern;
-    const rows: (Fact | undefined)[] = [
-      { name: `h_${layer}`, value: block?.residPost ?? inspection?.anatomy.embedding ?? '' },
-      named('between attention and MLP', block?.residMid),
-      named(
-        'attention pattern',
-        pattern && (pattern.from === 'graph' ? pattern.tensor : `${pattern.operator} ${pattern.node}`),
-      ),
-      named('keys', attention?.keys),
-      named('values', attention?.values),
-      named('what attention adds', attention?.output),
-      named('what the MLP’s last product reads', block?.mlpIntermediate),
-      named('weights', drawn && drawn.bytes > 0 ? formatBytes(drawn.bytes) : undefined),
-    ];
     const top = this.#isRun() ? this.shown.analysis.layers[layer]?.top[0] : undefined;
-    const found = top && `${top.value.toPrecision(4)} at token ${top.token}, dimension ${top.dim}`;
+    const largest = top
+      ? [{ name: 'largest activation', value: `${formatValue(top.value)} at token ${top.token}, dimension ${top.dim}` }]
+      : [];
     return html`<section aria-labelledby="layer" data-testid="layer">
       <h2 id="layer">${layer === 0 ? 'Embedding' : `Block ${layer}`}</h2>
-      ${facts(
-        [...rows, named('largest activation', found)].filter((row) => row !== undefined),
-        true,
-      )}
+      ${factList([...layerFacts(drawing, this.#inspection(), layer), ...largest], true)}
     </section>`;
   }
 
   #list(heading: string, rows: readonly Fact[]) {
     if (rows.length === 0) return nothing;
-    return html`<section aria-label=${heading}><h2>${heading}</h2>${facts(rows, true)}</section>`;
+    return html`<section aria-label=${heading}><h2>${heading}</h2>${factList(rows, true)}</section>`;
   }
 
   /** Whether the run that is shown is one of this file, and of the stream that is drawn. */
@@ -378,29 +359,4 @@ function drawnOf(about: AboutFile | undefined, before: Drawn | undefined): Drawn
   if (about?.status !== 'read') return undefined;
   const { description } = about;
   return before?.description === description ? before : { description, drawing: drawingOf(description) };
-}
-
-const named = (name: string, value: string | undefined): Fact | undefined =>
-  value === undefined || value === '' ? undefined : { name, value };
-
-const facts = (rows: readonly Fact[], long = false) =>
-  html`<dl class="facts ${long ? 'long' : ''}">${rows.map(
-    ({ name, value, doubt }) => html`<div><dt>${name}</dt><dd class=${doubt ? 'doubt' : ''}>${value}</dd></div>`,
-  )}</dl>`;
-
-function anatomyTable({ blocks, start }: Drawing, multiples: readonly number[]): TableData {
-  const measured = (layer: number) => {
-    const multiple = multiples[layer];
-    return multiples.length === 0 ? [] : [multiple === undefined ? '–' : formatRatio(multiple)];
-  };
-  return {
-    caption: 'Blocks, and the largest entry of what they leave in multiples of the median',
-    columns: ['layer', 'what it is', ...(multiples.length > 0 ? ['largest'] : [])],
-    words: [true, true, false],
-    rows: blocks.length + 1,
-    cells: (row) => {
-      const block = blocks[row - 1];
-      return [layerName(row), block ? blockInWords(block) : start, ...measured(row)];
-    },
-  };
 }
