@@ -10,7 +10,7 @@ import { html } from '../html.js';
 import { multipleScale } from '../scale.js';
 import { hiddenStyles } from '../styles.js';
 import { type Theme, toneAt } from '../theme.js';
-import { blockInWords, type Drawing, type DrawnBlock, type DrawnPart } from './drawing.js';
+import type { Drawing, DrawnBlock, DrawnPart } from './drawing.js';
 
 /** A layer that was chosen; undefined: none is any longer. */
 export type ChosenEvent = CustomEvent<number | undefined>;
@@ -37,6 +37,7 @@ export class Blocks extends LitElement {
         outline-offset: 3px;
       }
       .row {
+        position: relative;
         display: grid;
         grid-template-columns: 30px minmax(0, 1fr) 78px;
         align-items: stretch;
@@ -135,8 +136,10 @@ export class Blocks extends LitElement {
         overflow-wrap: anywhere;
       }
       .state {
-        align-self: end;
-        margin-bottom: 4px;
+        display: flex;
+        flex-direction: column;
+        justify-content: end;
+        margin: 4px 0;
         box-sizing: border-box;
         padding: 3px 6px;
         border: 1px solid var(--rule);
@@ -147,6 +150,9 @@ export class Blocks extends LitElement {
       .state small {
         display: block;
         font-size: 0.9em;
+      }
+      .row.first .state {
+        min-height: 40px;
       }
       .row.selected {
         outline: 2px solid var(--vscode-focusBorder);
@@ -196,7 +202,7 @@ export class Blocks extends LitElement {
       aria-activedescendant=${active}
       @keydown=${this.#onKey}
     >
-      ${this.#row(0, 'first', html`<div class="end">${start}</div>`, `h_0, ${start}`)}
+      ${this.#row(0, 'first', html`<div class="end">${start}</div>`)}
       ${blocks.map((block) => this.#block(block, blocks.length))}
       ${end.map(
         (what, index) => html`<div
@@ -212,8 +218,9 @@ export class Blocks extends LitElement {
     const classes = [parallel ? 'parallel' : '', this.differing.has(layer) ? 'differs' : ''].join(' ');
     const boxes = html`<div class="branches">${parts.map((part) => this.#part(part))}</div>`;
     const differs = this.differing.has(layer) ? '; differs' : '';
+    const name = html`<span class="hidden">block ${layer} of ${of}${differs}: </span>`;
     return html`${change === undefined ? nothing : html`<div class="change" role="presentation">${change}</div>`}
-    ${this.#row(layer, classes, boxes, `${blockInWords(block)} of ${of}${differs}`)}`;
+    ${this.#row(layer, classes, html`${name}${boxes}`)}`;
   }
 
   #part({ kind, title, facts, fused, types }: DrawnPart) {
@@ -223,26 +230,24 @@ export class Blocks extends LitElement {
     </div>`;
   }
 
-  #row(layer: number, classes: string, body: unknown, words: string) {
+  #row(layer: number, classes: string, body: unknown) {
     const multiple = this.multiples[layer];
     const tone =
       multiple === undefined
         ? undefined
         : toneAt(this.theme.ramps.magnitude, multipleScale(this.thresholds).at(multiple));
     const style = tone === undefined ? '' : `color: ${tone.text}; background: ${tone.color}`;
-    const said = multiple === undefined ? '' : `; largest ${formatRatio(multiple)} the median`;
     const selected = layer === this.selected;
     return html`<div
       class="row ${classes} ${selected ? 'selected' : ''}"
       id="layer-${layer}"
       role="option"
       aria-selected=${selected}
-      aria-label="${words}${said}"
       @click=${() => this.#choose(selected ? undefined : layer)}
     >
       <div class="line"></div>
       ${body}
-      <div class="state" .style=${style}>h_${layer}${multiple === undefined ? nothing : html`<small>${formatRatio(multiple)}</small>`}</div>
+      <div class="state" .style=${style}>h_${layer}${multiple === undefined ? nothing : html`<small>${formatRatio(multiple)}<span class="hidden"> the median</span></small>`}</div>
     </div>`;
   }
 
