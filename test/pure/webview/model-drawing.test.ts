@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
-import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import type { Description } from '../../../src/engine/contract/description.js';
 import { description } from '../../../src/engine/contract/description.js';
+import { checkSaid } from '../../../src/engine/contract/protocol.js';
 import { differencesOf } from '../../../webview/model/differences.js';
 import { drawingOf } from '../../../webview/model/drawing.js';
 import { layerFacts } from '../../../webview/model/facts.js';
@@ -13,7 +13,7 @@ const recorded: { descriptions: Record<string, unknown> } = JSON.parse(
 );
 
 /** What the engine said of a file, checked as it arrives. */
-const described = (name: string): Description => v.parse(description, recorded.descriptions[name]);
+const described = (name: string): Description => checkSaid(description, recorded.descriptions[name], 'description');
 const fact = (drawn: ReturnType<typeof drawingOf>, name: string) =>
   found(drawn.facts, (one) => one.name === name).value;
 
