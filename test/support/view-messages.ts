@@ -129,5 +129,6 @@ export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {
   magnitudes: replies.magnitudes,
   pattern: replies.pattern,
   predictions: replies.predictions,
+  surprisal: replies.surprisal,
   picture: { bytes: Uint8Array.of(1, 2) },
 };

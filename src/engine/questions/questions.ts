@@ -11,6 +11,7 @@ import { magnitudesQuestion } from './magnitudes/question.js';
 import { outputQuestion } from './output/question.js';
 import { patternQuestion } from './pattern/question.js';
 import { predictionsQuestion } from './predictions/question.js';
+import { surprisalQuestion } from './surprisal/question.js';
 
 export const questions = {
   attribution: attributionQuestion,
@@ -22,4 +23,5 @@ export const questions = {
   output: outputQuestion,
   pattern: patternQuestion,
   predictions: predictionsQuestion,
+  surprisal: surprisalQuestion,
 };
