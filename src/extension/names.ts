@@ -60,8 +60,8 @@ export const surprisalColors = [
 /** Colours of marks. */
 export const colorNames = [
   ...tintColors,
-  ...surprisalColors,
   'tintEdge',
+  ...surprisalColors,
   'massive',
   'large',
   'sink',
