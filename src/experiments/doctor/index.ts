@@ -43,6 +43,7 @@ export const doctor = define({
       label: 'File for the smoothed model',
       flag: '--save-smooth <file>',
       help: 'write the model that SmoothQuant makes, in floats, as an ONNX file with its weights beside it',
+      writes: true,
       open: 'none',
     },
     window: shared.window,
