@@ -51,7 +51,7 @@ src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experi
 src/tools                      src/models src/experiments src/analysis src/engine/contract src/engine/host node valibot
 src/cli                        src/tools src/saving.ts src/hub src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk package.json
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot
-src/extension                  src/protocol.ts src/hub src/tools src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
+src/extension                  src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
 webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit

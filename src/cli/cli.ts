@@ -38,8 +38,8 @@ const commands = [
   inspectCommand(engine, interruption.signal),
   analyzeCommand(engine, interruption.signal),
   checkCommand(engine, interruption.signal),
-  downloadCommand(engine, interruption.signal),
   mcpCommand(interruption.signal),
+  downloadCommand(engine, interruption.signal),
   ...experiments.map((experiment) => experimentCommand(experiment, engine, interruption.signal)),
 ];
 for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
