@@ -25,6 +25,9 @@ export async function readGiven(inputs: ExperimentInputs, args: unknown, places:
   if (!checked.success)
     throw new SinkscopeError({ code: 'input', message: 'Arguments are an object of values by name.' });
   const given: Record<string, unknown> = {};
+  for (const [name, input] of Object.entries(inputs)) {
+    if (input.kind === 'models' && input.default) given[name] = await bundledModels(places);
+  }
   for (const [name, value] of Object.entries(checked.output)) {
     const input = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
     if (!input) {
@@ -101,6 +104,9 @@ async function corpusOf(
   }
   return { name: [...own.map(({ name }) => name), ...files].join(', '), texts: all() };
 }
+
+const bundledModels = async ({ near }: Places) =>
+  (await near()).filter(({ origin }) => origin === 'bundled').map(({ file }) => file);
 
 /** A model by its name, or by a path where that may be opened. */
 async function modelAt(model: string, places: Places): Promise<string> {

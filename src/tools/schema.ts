@@ -35,13 +35,16 @@ export function schemaOf(inputs: ExperimentInputs): JsonSchema & { readonly type
 function propertyOf(inputs: ExperimentInputs, name: string): JsonSchema {
   const input = inputs[name];
   if (!input) throw new Error(`there is no input ${name}`);
-  const value = defaultOf(input);
+  // Of a list of models it is a word for them.
+  const value = input.kind === 'models' ? undefined : defaultOf(input);
   return { ...typeOf(input), description: descriptionOf(input), ...(value !== undefined && { default: value }) };
 }
 
 function descriptionOf(input: ExperimentInput): string {
   const { help, neededFor } = input;
-  const open = 'open' in input && input.open !== undefined ? `; left out: ${input.open}` : '';
+  const meant =
+    input.kind === 'models' && input.default ? 'the bundled ones' : 'open' in input ? input.open : undefined;
+  const open = meant === undefined ? '' : `; left out: ${meant}`;
   const only = neededFor ? `; for ${neededFor.input} ${neededFor.is.join(', ')} only` : '';
   return `${input.label}: ${help}${open}${only}`;
 }
