@@ -179,6 +179,8 @@ function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
       const index = most === 1 ? 'an index from 0 on' : 'indices from 0 on, as in `0,3`';
       return words.length > 0 ? `${codes(words)}, or ${index}` : index;
     }
+    case 'pair':
+      return 'two tokens';
     case 'words':
       return pattern ? pattern.wanted.replace(/^It is |\.$/g, '') : 'words';
     case 'switch':

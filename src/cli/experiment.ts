@@ -59,6 +59,8 @@ const hasPrompt = (inputs: ExperimentInputs) =>
 const hasKind = (inputs: ExperimentInputs, ...kinds: readonly ExperimentInput['kind'][]) =>
   Object.values(inputs).some(({ kind }) => kinds.includes(kind));
 
+const isRun = (input: ExperimentInput) => input.kind === 'words' && input.run === true;
+
 /** Options of the run itself, where they mean something. */
 function runOptions(inputs: ExperimentInputs): Option[] {
   const bos = [
@@ -66,7 +68,7 @@ function runOptions(inputs: ExperimentInputs): Option[] {
     new Option('--no-bos', "leave out the model's prefix token (BOS or sink token)"),
   ];
   return [
-    ...(hasKind(inputs, 'text', 'texts') ? bos : []),
+    ...(hasKind(inputs, 'text', 'texts') || Object.values(inputs).some(isRun) ? bos : []),
     ...(hasPrompt(inputs) ? [partOption()] : []),
     ...(hasKind(inputs, 'model', 'models') ? [streamOption(), memoryOption()] : []),
   ];
@@ -91,6 +93,7 @@ function optionOf(input: ExperimentInput): Option {
   const option = new Option(flag, `${help}${open}`);
   switch (input.kind) {
     case 'texts':
+    case 'pair':
       return option.argParser(collect);
     case 'choice':
       return option.choices(input.choices).default(input.choices[0]);

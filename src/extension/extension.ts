@@ -24,6 +24,7 @@ import { prefixAsked, type Settings } from './settings.js';
 import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
+import { Surprisal } from './surprisal.js';
 import { Texts } from './texts.js';
 import { registerTools } from './tools.js';
 import { Watch } from './watch.js';
@@ -103,7 +104,8 @@ export function activate(context: vscode.ExtensionContext): Api {
     onDidChangeView: view.event,
   };
   const panel = new Panel(host);
-  const decorations = new Decorations(analyses, settings);
+  const surprisal = new Surprisal(analyses, settings, (error) => log.warn(`${error}`));
+  const decorations = new Decorations(analyses, settings, surprisal);
 
   const store = new Store(context.storageUri ?? context.globalStorageUri);
   const restored = Promise.all([
@@ -127,6 +129,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     engine,
     view,
     panel,
+    surprisal,
     decorations,
     watch,
     registerCommands({
@@ -141,10 +144,10 @@ export function activate(context: vscode.ExtensionContext): Api {
     }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
-    registerHover(analyses, settings),
+    registerHover(analyses, settings, surprisal),
     registerModelsView(models, watch, engine),
     registerSideView(host),
-    registerStatus({ analyses, models, settings }),
+    registerStatus({ analyses, models, settings, surprisal }),
     registerTools({
       extension: context.extensionPath,
       version: `${context.extension.packageJSON.version}`,

@@ -85,7 +85,16 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
         {
           ids: [1, 2, 3],
           from: 1,
-          variants: [{ name: 'as is', interventions, attention: { window: 4, sinks: 1 } }],
+          variants: [
+            {
+              name: 'as is',
+              interventions,
+              patches: [{ point: 'z', block: 1, tokens: 'all', dims: [0] }],
+              attention: { window: 4, sinks: 1 },
+            },
+          ],
+          other: [1, 2, 4],
+          answers: [5, 6],
         },
       ],
     },
@@ -203,7 +212,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   ],
   measure: [
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
-    { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2) },
+    { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2), difference: 0.5 },
   ],
   states: statesExamples(hidden),
   spikes: spikesExamples,
@@ -321,6 +330,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
             shared: true,
           },
           mlpIntermediate: 'i',
+          mlpOutput: 'o',
           additive: true,
         },
       ],
@@ -357,6 +367,7 @@ export const questions: { readonly [T in QuestionType]: QuestionOf<T> } = {
   output: { type: 'output' },
   pattern: { type: 'pattern', layer: 1, head: 0, cross: true },
   predictions: { type: 'predictions', token: 1 },
+  surprisal: { type: 'surprisal' },
 };
 
 const update = { norm: 1, cosine: Number.NaN };
@@ -383,4 +394,5 @@ export const replies: { readonly [T in QuestionType]: AnswerTo<T> } = {
   output: { shape: [1, 2], values: Float32Array.of(1, 2) },
   pattern: { queries: 1, keys: 2, values: Float32Array.of(1, 2) },
   predictions: { type: 'predictions', token: 1, top: [{ id: 1, text: 'b', probability: 0.5 }] },
+  surprisal: { nats: Float32Array.of(Number.NaN, 2.5) },
 };

@@ -11,6 +11,7 @@ import { namesOf, presentDoctor } from './present.js';
 export const doctor = define({
   id: 'doctor',
   title: 'Quantisation doctor',
+  about: 'quantising',
   command: 'Quantisation Doctor…',
   description: 'Which blocks and products break when the model is quantised, and the fewest to exclude.',
   help: 'find which products break when a model is quantised, and the fewest to exclude',
