@@ -14,6 +14,7 @@ export interface JsonSchema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minItems?: number;
+  readonly maxItems?: number;
   readonly default?: string | number | boolean;
 }
 
@@ -37,7 +38,11 @@ function propertyOf(inputs: ExperimentInputs, name: string): JsonSchema {
   if (!input) throw new Error(`there is no input ${name}`);
   // Of a list of models it is a word for them.
   const value = input.kind === 'models' ? undefined : defaultOf(input);
-  return { ...typeOf(input), description: descriptionOf(input), ...(value !== undefined && { default: value }) };
+  return {
+    ...typeOf(input),
+    description: descriptionOf(input),
+    ...(value !== undefined && input.kind !== 'pair' && { default: value }),
+  };
 }
 
 function descriptionOf(input: ExperimentInput): string {
@@ -84,6 +89,8 @@ function typeOf(input: ExperimentInput): JsonSchema {
       return { type: 'string', enum: input.choices };
     case 'switch':
       return { type: 'boolean' };
+    case 'pair':
+      return { type: 'array', items: { type: 'string' }, minItems: 2, maxItems: 2 };
     case 'model':
     case 'indices':
     case 'words':
