@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { SinkscopeError } from '../errors.js';
 import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js';
 import { readDocument, readTexts, textFilesAt } from '../experiments/shared/files.js';
-import { recordsAt } from '../experiments/shared/records.js';
+import { type RecordReader, recordsAt } from '../experiments/shared/records.js';
 import type { Corpus, Given, NamedText } from '../experiments/values.js';
 import type { FoundModel } from '../models/find.js';
 import { named, quoted } from '../visible.js';
@@ -14,7 +14,10 @@ const text = v.strictObject({ text: v.optional(v.string()), file: v.optional(v.s
 const strings = v.pipe(v.array(v.string()), v.maxLength(10_000));
 const texts = v.strictObject({ texts: v.optional(strings), files: v.optional(strings) });
 
-type Places = Pick<Surroundings, 'near' | 'models' | 'folders'>;
+interface Places extends Pick<Surroundings, 'near' | 'models' | 'folders'> {
+  /** Reads what somebody else wrote in a process of its own. */
+  readonly engine: RecordReader;
+}
 
 /**
  * @param args an object with a value for each input that is given
@@ -76,7 +79,7 @@ const within = async (file: string, { folders }: Places) => pathWithin(file, awa
 const typed = (value: string): NamedText => ({ name: JSON.stringify(named(value.slice(0, 40))), text: value });
 
 async function fileAt(path: string, places: Places): Promise<NamedText> {
-  return { name: path, file: path, text: await readDocument(await resolved(path, places)) };
+  return { name: path, file: path, text: await readDocument(await resolved(path, places), places.engine) };
 }
 
 /** With the column of a file of records, where one is named. */
@@ -99,7 +102,7 @@ async function corpusOf(
     yield* own;
     for (const path of paths) {
       // A folder may hold links to anywhere.
-      for (const file of await textFilesAt(path)) yield* readTexts([await resolved(file, places)]);
+      for (const file of await textFilesAt(path)) yield* readTexts([await resolved(file, places)], places.engine);
     }
   }
   return { name: [...own.map(({ name }) => name), ...files].join(', '), texts: all() };

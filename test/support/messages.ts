@@ -140,6 +140,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   spikes: [{ ...budget, stream: 'text', ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
   precision: [{ ...budget, stream: 'text', ids: [1, 2], outlier: 6 }],
   merge: [{ parts: ['/a.json'] }],
+  records: [{ file: '/f.parquet', column: 'text', from: 3 }],
   encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
   inspect: [{ model: '/m', stream: 'text', takes: 'text' }],
@@ -263,6 +264,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   ],
   precision: precisionExamples,
   merge: mergeExamples,
+  records: [],
   encode: [],
   decode: [],
   smooth: [],
@@ -283,6 +285,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   smooth: { type: 'done', seconds: 1 },
   precision: { type: 'done', seconds: 1 },
   merge: { type: 'done', seconds: 1 },
+  records: { texts: ['a', null], rows: 5, column: 'text' },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],
   inspect: {
