@@ -105,7 +105,8 @@ describe('a corpus in Parquet', () => {
   it('is written for what has rows alone', async () => {
     const folder = await temporaryFolder();
     const saved = join(folder, 'found.parquet');
-    const { code, stderr } = await sinkscope('weights', 'llama', '--file', path('media/sample.md'), '--save', saved);
+    const [text, other] = [path('media/sample.md'), path('test/text/pit-and-pendulum.md')];
+    const { code, stderr } = await sinkscope('weights', 'llama', '--file', text, '--calibrate', other, '--save', saved);
     expect([code, stderr]).toEqual([
       1,
       expect.stringMatching(/^sinkscope: weights has no table .* name a \.json file\.\n$/),
