@@ -22,6 +22,7 @@ src/reading.ts                 node
 src/statistics                 src/saving.ts node fflate npyjs valibot
 src/onnx                       src/statistics node @bufbuild/protobuf
 src/anatomy                    src/onnx node
+src/gradients                  src/anatomy src/onnx
 src/models                     node valibot
 src/tokens                     src/schemas.ts src/statistics src/models node tokenizers pngjs @jsquash/jpeg valibot
 src/engine/contract            src/schemas.ts src/statistics src/anatomy src/tokens valibot
@@ -34,7 +35,7 @@ src/engine/tensors             src/statistics src/onnx
 src/engine/inputs              src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens
 src/engine/stages/telemetry.ts node
 src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/tensors src/onnx onnxruntime-node
-src/engine/stages              src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
+src/engine/stages              src/gradients src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics
 src/engine/jobs                src/saving.ts src/reading.ts src/models/version.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot hyparquet
 src/engine/process.ts          src/engine/jobs src/engine/guard node

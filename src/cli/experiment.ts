@@ -38,14 +38,15 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
   command.option('--json', 'print the result as JSON');
   return command.action(async () => {
     const options = command.opts<Options>();
-    checkForm(options.save, experiment);
+    if (saves !== undefined) checkForm(options.save, experiment);
     await checkSaves(options.save);
     if (options.stream !== undefined) engine.choose(options.stream);
     const given = await givenBy(command, inputs, engine);
     const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
     try {
-      await saveOutcome(options.save, outcome);
+      // An experiment may have a file of its own, which its engine writes.
+      if (saves !== undefined) await saveOutcome(options.save, outcome);
     } finally {
       printOutcome(options.json, outcome);
     }
@@ -128,7 +129,8 @@ async function givenBy(command: Command, inputs: ExperimentInputs, engine: Engin
     const other = otherOption(input);
     const value = givenFor(input);
     const otherwise = other && command.getOptionValue(other.attributeName());
-    if (other && value === undefined && otherwise === undefined) throw missing(input, other);
+    if (other && value === undefined && otherwise === undefined && isNeeded(inputs, name, {}))
+      throw missing(input, other);
     given[name] = await valueFrom(input, value, otherwise, engine);
   }
   return given;

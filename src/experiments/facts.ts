@@ -77,6 +77,8 @@ interface Default<T> {
 /** One text: of a file, or where it says so of a document. */
 export interface TextInput extends AnyInput {
   readonly kind: 'text';
+  /** Without one this is meant, in a word or two. */
+  readonly open?: string;
   /** Unless a file is chosen it is what is open in the editor, or what was analysed last and else what is open. */
   readonly document?: 'open' | 'analysed';
   /**
@@ -187,7 +189,13 @@ const on = v.optional(v.literal(true));
 
 const input = exactly<ExperimentInput>()(
   v.variant('kind', [
-    v.object({ ...any, kind: v.literal('text'), document: v.optional(v.picklist(['open', 'analysed'])), prompt: on }),
+    v.object({
+      ...any,
+      kind: v.literal('text'),
+      open,
+      document: v.optional(v.picklist(['open', 'analysed'])),
+      prompt: on,
+    }),
     v.object({ ...any, kind: v.literal('texts'), document: v.optional(v.literal('open')), typed: on }),
     v.object({
       ...any,

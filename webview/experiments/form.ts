@@ -262,7 +262,7 @@ export class ExperimentForm extends LitElement {
         // The one that is chosen for all is chosen in the toolbar.
         return input.chosen
           ? nothing
-          : html`<label
+          : html`<div class="field"><label
               >${input.label}
               <select
                 name=${name}
@@ -272,12 +272,12 @@ export class ExperimentForm extends LitElement {
               >
                 <option value="">${input.open ?? 'Choose …'}</option>
                 ${this.models.map(({ file, name }) => html`<option value=${new Exact(file)} ?selected=${file === typed}>${name}</option>`)}
-              </select>${note}</label
-            >`;
+              </select></label
+            >${note}</div>`;
       case 'models':
         return this.#models(input, typed, put);
       default:
-        return html`<label
+        return html`<div class="field"><label
           >${input.label}
           <input
             name=${name}
@@ -290,8 +290,8 @@ export class ExperimentForm extends LitElement {
             autocomplete="off"
             .value=${new Exact(typed === undefined ? '' : `${typed}`)}
             @change=${(event: Event) => put(entered(event))}
-          />${note}</label
-        >`;
+          /></label
+        >${note}</div>`;
     }
   }
 
