@@ -162,6 +162,8 @@ export interface WordsInput extends AnyInput, Selectable, Default<string> {
   readonly pattern?: { readonly source: string; readonly wanted: string };
   /** They are run as a text, so that a prefix token may be put before them. */
   readonly run?: true;
+  /** They are the path of a file that is read: of an agent only where it may open it. */
+  readonly reads?: true;
   /** They are the path of a file that is written: asked of people alone. */
   readonly writes?: true;
 }
@@ -239,6 +241,7 @@ const input = exactly<ExperimentInput>()(
       kind: v.literal('words'),
       pattern: v.optional(v.object({ source: text, wanted: text })),
       run: on,
+      reads: on,
       writes: on,
       default: v.optional(text),
       open,

@@ -60,6 +60,8 @@ async function valueFor(name: string, input: ExperimentInput, value: unknown, pl
       return Promise.all(parsed(name, strings, value).map((model) => modelAt(model, places)));
     case 'model':
       return modelAt(parsed(name, v.string(), value), places);
+    case 'words':
+      return input.reads ? within(parsed(name, v.string(), value), places) : value;
     default:
       return value;
   }

@@ -29,6 +29,7 @@ const nameOf = ({ text, ids, feeds }: Given): string => feeds ?? (ids ? `ids ${i
 export const gradients = define({
   id: 'gradients',
   title: 'Gradients',
+  about: 'inside',
   command: 'Gradients of Hidden States…',
   description: 'On which hidden states of which tokens the loss, a logit or a massive activation depends.',
   help: 'take the gradient of the loss, a logit or an activation by every hidden state',
@@ -48,6 +49,7 @@ export const gradients = define({
       label: 'Tensors',
       flag: '--feeds <path>',
       help: 'a .safetensors or .npz file in place of a text, with tensors by input name',
+      reads: true,
       open: 'the text',
     },
     of: {
@@ -63,6 +65,7 @@ export const gradients = define({
       label: 'Save gradients as',
       flag: '--save <path>',
       help: 'write grad.hidden.k [T, D] as safetensors',
+      writes: true,
       open: 'nothing is written',
     },
   },
