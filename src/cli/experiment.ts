@@ -11,7 +11,17 @@ import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js'
 import { readDocument, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
 import { modelFile } from './model.js';
-import { adviseOnLength, budgetOf, memoryOption, partOption, read, streamOption, typedName } from './options.js';
+import {
+  adviseOnLength,
+  budgetOf,
+  memoryOption,
+  partOption,
+  read,
+  streamOption,
+  takeTokenizer,
+  tokenizerOption,
+  typedName,
+} from './options.js';
 import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { checkForm, checkSaves, saveOutcome } from './save.js';
@@ -19,6 +29,7 @@ import { checkForm, checkSaves, saveOutcome } from './save.js';
 /** What every experiment has beside its inputs, or may have. */
 interface Options {
   readonly stream?: string;
+  readonly tokenizer?: string;
   readonly bos?: boolean;
   readonly memory?: number;
   readonly window?: string;
@@ -41,6 +52,7 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     if (saves !== undefined) checkForm(options.save, experiment);
     await checkSaves(options.save);
     if (options.stream !== undefined) engine.choose(options.stream);
+    takeTokenizer(engine, options);
     const given = await givenBy(command, inputs, engine);
     const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
@@ -72,7 +84,7 @@ function runOptions(inputs: ExperimentInputs): Option[] {
   return [
     ...(hasKind(inputs, 'text', 'texts') || Object.values(inputs).some(isRun) ? bos : []),
     ...(hasPrompt(inputs) ? [partOption()] : []),
-    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), memoryOption()] : []),
+    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), tokenizerOption(), memoryOption()] : []),
   ];
 }
 

@@ -38,6 +38,8 @@ export class Engine {
   private disposed = false;
   /** See {@link choose}. */
   private stream: string | undefined;
+  /** See {@link useTokenizers}. */
+  private tokenizerOf: (model: string) => string | undefined = () => undefined;
 
   /** @param childPath the bundle of `child.ts`; by default beside the running bundle */
   constructor(private readonly childPath: string = join(__dirname, 'engine.js')) {}
@@ -209,6 +211,11 @@ export class Engine {
     this.stream = stream;
   }
 
+  /** Has models run with the `tokenizer.json` that `of` names for them, in the place of what lies beside them. */
+  useTokenizers(of: (model: string) => string | undefined): void {
+    this.tokenizerOf = of;
+  }
+
   /** Ends the child for good. */
   dispose(): void {
     this.disposed = true;
@@ -260,7 +267,15 @@ export class Engine {
     if (!this.connection?.alive) this.connection = new Connection(this.childPath, writable);
     const named = 'stream' in request ? request.stream : undefined;
     const isChosen = this.stream !== undefined && named === undefined && 'model' in request;
-    this.connection.send(type, isChosen ? { ...request, stream: this.stream } : request, job);
+    const models = [
+      ...('model' in request ? [request.model] : []),
+      ...('reference' in request && request.reference !== undefined ? [request.reference] : []),
+    ];
+    const tokenizers = models.flatMap((model) => {
+      const file = this.tokenizerOf(model);
+      return file === undefined ? [] : [{ model, file }];
+    });
+    this.connection.send(type, isChosen ? { ...request, stream: this.stream } : request, job, tokenizers);
   }
 }
 
