@@ -84,8 +84,6 @@ export interface Outcome {
 
 /** A definition without its types: what surfaces and catalogue know. */
 export interface Experiment extends ExperimentFacts {
-  /** Whether {@link Outcome.rows} will be there. */
-  readonly hasRows: boolean;
   /**
    * @param given a value for each input, by name; those left out have their default
    * @throws SinkscopeError `input` for a value that does not fit, and what the experiment throws
@@ -97,7 +95,7 @@ export function define<const I extends ExperimentInputs, Result>(definition: Def
   const { run, present, json, file, rows, ...facts } = definition;
   return {
     ...facts,
-    hasRows: rows !== undefined,
+    ...(rows && { hasRows: true }),
     async *run(setup, given, signal) {
       const values = checkedValues(facts.inputs, given);
       const ending = (result: Result, warnings: readonly string[] = []) => {

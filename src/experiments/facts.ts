@@ -30,6 +30,8 @@ export interface ExperimentFacts {
   readonly inputs: ExperimentInputs;
   /** What its file is (`--save`), as that help says it; undefined: it has none beside its JSON. */
   readonly saves?: string;
+  /** Whether that may be a `.parquet` file as well. */
+  readonly hasRows?: true;
 }
 
 export type ExperimentInputs = Readonly<Record<string, ExperimentInput>>;
@@ -260,5 +262,6 @@ export const experimentFacts = exactly<ExperimentFacts>()(
     help: text,
     inputs: v.record(text, input),
     saves: v.optional(text),
+    hasRows: on,
   }),
 );
