@@ -37,7 +37,7 @@ src/engine/stages/telemetry.ts node
 src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/tensors src/onnx onnxruntime-node
 src/engine/stages              src/gradients src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics
-src/engine/jobs                src/saving.ts src/reading.ts src/models/version.ts src/models/folder.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot
+src/engine/jobs                src/saving.ts src/reading.ts src/models/version.ts src/models/folder.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot hyparquet
 src/engine/process.ts          src/engine/jobs src/engine/guard node
 src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
 src/hub                        src/engine/contract src/engine/host src/models node valibot @huggingface/hub
@@ -49,7 +49,7 @@ src/experiments/shared         src/reading.ts src/schemas.ts src/experiments/exp
 src/experiments/*              src/saving.ts src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
 src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
 src/tools                      src/models src/experiments src/analysis src/engine/contract src/engine/host node valibot
-src/cli                        src/tools src/saving.ts src/hub src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk package.json
+src/cli                        src/tools src/saving.ts src/hub src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk hyparquet-writer package.json
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot
 src/extension                  src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts

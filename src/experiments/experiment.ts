@@ -51,10 +51,25 @@ export interface Definition<I extends ExperimentInputs, Result> extends Experime
   json(result: Result, values: InputValues<I>): object;
   /** What {@link ExperimentFacts.saves} speaks of, as JSON; pure. */
   file?(result: Result, values: InputValues<I>): object;
+  /** The same as rows, for a `.parquet` file; pure. */
+  rows?(result: Result, values: InputValues<I>): SavedTable;
 }
 
 /** How far it is, and what it would end with by now, where that is worth a look. */
 export type ExperimentStep = Progress & Partial<Outcome>;
+
+/** A table to be saved. */
+export interface SavedTable {
+  /** What its figures depend on; goes into the file's own metadata. */
+  readonly about: object;
+  /** Of the same length. */
+  readonly columns: readonly SavedColumn[];
+}
+
+export type SavedColumn =
+  | { readonly name: string; readonly type: 'INT32' | 'DOUBLE'; readonly data: readonly number[] }
+  | { readonly name: string; readonly type: 'BOOLEAN'; readonly data: readonly boolean[] }
+  | { readonly name: string; readonly type: 'STRING'; readonly data: readonly string[] };
 
 /** What an experiment ends with. */
 export interface Outcome {
@@ -63,6 +78,8 @@ export interface Outcome {
   readonly json: object;
   /** What `--save` writes. */
   readonly file?: object;
+  /** What it writes to a `.parquet` file. */
+  readonly rows?: SavedTable;
 }
 
 /** A definition without its types: what surfaces and catalogue know. */
@@ -75,15 +92,17 @@ export interface Experiment extends ExperimentFacts {
 }
 
 export function define<const I extends ExperimentInputs, Result>(definition: Definition<I, Result>): Experiment {
-  const { run, present, json, file, ...facts } = definition;
+  const { run, present, json, file, rows, ...facts } = definition;
   return {
     ...facts,
+    ...(rows && { hasRows: true }),
     async *run(setup, given, signal) {
       const values = checkedValues(facts.inputs, given);
       const ending = (result: Result, warnings: readonly string[] = []) => {
         const shown = present(result, values);
         const made = { ...shown, warnings: [...shown.warnings, ...warnings] };
-        return outcomeOf(made, json(result, values), file?.(result, values));
+        const outcome = outcomeOf(made, json(result, values), file?.(result, values));
+        return rows ? { ...outcome, rows: rows(result, values) } : outcome;
       };
       const result = yield* eachAs(run(setup, values, signal), ({ partial, ...progress }) => {
         return { ...progress, ...(partial && ending(partial)) };

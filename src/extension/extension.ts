@@ -161,6 +161,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       extension: context.extensionPath,
       version: `${context.extension.packageJSON.version}`,
       models,
+      tokenizers,
       settings,
       log,
     }),

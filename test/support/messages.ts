@@ -141,6 +141,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   precision: [{ ...budget, stream: 'text', ids: [1, 2], outlier: 6 }],
   gradients: gradientsRequests,
   merge: [{ parts: ['/a.json'] }],
+  records: [{ file: '/f.parquet', column: 'text', from: 3 }],
   encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
   inspect: [{ model: '/m', stream: 'text', takes: 'text' }],
@@ -267,6 +268,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   precision: precisionExamples,
   gradients: gradientsExamples,
   merge: mergeExamples,
+  records: [],
   encode: [],
   decode: [],
   smooth: [],
@@ -319,6 +321,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   precision: { type: 'done', seconds: 1 },
   gradients: { type: 'done', seconds: 1 },
   merge: { type: 'done', seconds: 1 },
+  records: { texts: ['a', null], rows: 5, column: 'text' },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],
   describe: {

@@ -11,6 +11,7 @@ import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measu
 import { pairedEvent, pairRequest } from './pair.js';
 import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
+import { recordsAnswer, recordsRequest } from './records.js';
 import { path, stream } from './request.js';
 import { productsEvent, restoredEvent, restoreRequest } from './restore.js';
 import { smoothRequest } from './smooth.js';
@@ -75,6 +76,7 @@ export const jobs = {
   smooth: { request: smoothRequest, event: v.never(), answer: doneEvent },
   spikes: { request: spikesRequest, event: v.variant('type', [spikesEvent, progressEvent]), answer: doneEvent },
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
+  records: { request: recordsRequest, event: v.never(), answer: recordsAnswer },
   encode: { request: encodeRequest, event: v.never(), answer: encoded },
   decode: { request: v.object({ model: path, ids: v.array(whole) }), event: v.never(), answer: v.array(text) },
   inspect: { request: inspectRequest, event: v.never(), answer: inspection },

@@ -192,6 +192,15 @@ export class Engine {
   }
 
   /**
+   * Texts of a Parquet file from a record on, some at a time; none behind the last.
+   *
+   * @throws SinkscopeError `file` where it cannot be read; `input` where the column is not there or not named
+   */
+  async records(request: RequestOf<'records'>, signal?: AbortSignal): Promise<AnswerOf<'records'>> {
+    return this.ask('records', request, signal);
+  }
+
+  /**
    * Writes a model whose products' inputs are divided by factors, and their weights multiplied.
    *
    * @throws SinkscopeError `save` where it cannot be written; as {@link inspect} else

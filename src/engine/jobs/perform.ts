@@ -31,6 +31,7 @@ import { tellGradients } from './gradients.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { comparePair } from './pair.js';
+import { parquetTexts } from './parquet.js';
 import { tellPrecision } from './precision.js';
 import { restoreProducts } from './restore.js';
 import { saveSmoothed } from './smooth.js';
@@ -177,6 +178,11 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     for (let start = 0; start < records.length; start += recordsTogether)
       await emit({ type: 'records', records: records.slice(start, start + recordsTogether) });
     return { type: 'done', seconds: elapsed() };
+  },
+
+  records({ file, column, from }) {
+    allowReading(`${basename(file)} was read`);
+    return parquetTexts(file, column, from);
   },
 
   async encode({ model, stream, text, bos, most }) {
