@@ -1,7 +1,7 @@
 /** What differs between two files that were described. */
 import { formatNumber } from '../../src/analysis/format.js';
 import type { DescribedWeight, Description } from '../../src/engine/contract/description.js';
-import { blockInWords, type Drawing, formatBytes, numberType } from './drawing.js';
+import { blockInWords, formatBytes, type ModelDrawing, numberType } from './drawing.js';
 
 export interface Difference {
   readonly what: string;
@@ -17,8 +17,8 @@ export interface Differences {
 
 /** Facts and blocks that are not the same, and how many weights are not, by what is not the same in them. */
 export function differencesOf(
-  here: { readonly drawing: Drawing; readonly description: Description },
-  there: { readonly drawing: Drawing; readonly description: Description },
+  here: { readonly drawing: ModelDrawing; readonly description: Description },
+  there: { readonly drawing: ModelDrawing; readonly description: Description },
 ): Differences {
   const facts = paired(here.drawing.facts, there.drawing.facts);
   const inputs = paired(here.drawing.inputs, there.drawing.inputs).map((row) => ({

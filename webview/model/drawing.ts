@@ -34,7 +34,7 @@ export interface Fact {
   readonly doubt?: boolean;
 }
 
-export interface Drawing {
+export interface ModelDrawing {
   readonly facts: readonly Fact[];
   /** What the graph is fed, and what it gives. */
   readonly inputs: readonly Fact[];
@@ -49,7 +49,7 @@ export interface Drawing {
   readonly remarks: readonly string[];
 }
 
-export function drawingOf(description: Description): Drawing {
+export function drawingOf(description: Description): ModelDrawing {
   const { anatomy } = description;
   const inspection = anatomy.found ? anatomy.inspection : undefined;
   const blocks = inspection ? blocksOf(inspection, description.weights) : [];

@@ -14,13 +14,13 @@ import { readTheme, type Theme, watchTheme } from '../theme.js';
 import './blocks.js';
 import { type ChosenEvent, multiplesOf } from './blocks.js';
 import { type Differences, differencesOf } from './differences.js';
-import { type Drawing, drawingOf, type Fact, formatBytes } from './drawing.js';
+import { drawingOf, type Fact, formatBytes, type ModelDrawing } from './drawing.js';
 import { anatomyTable, factList, layerFacts } from './facts.js';
 import './weights.js';
 
 interface Drawn {
   readonly description: Description;
-  readonly drawing: Drawing;
+  readonly drawing: ModelDrawing;
 }
 
 @customElement('sinkscope-model')
