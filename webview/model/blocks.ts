@@ -20,7 +20,7 @@ export const multiplesOf = (layers: readonly HiddenStatistics[]): readonly numbe
   layers.map((layer) => ratio(greatest(layer.tokenMax, 0), layer));
 
 @customElement('sinkscope-blocks')
-export class Blocks extends LitElement {
+export class BlockColumn extends LitElement {
   static override styles = [
     hiddenStyles,
     css`
