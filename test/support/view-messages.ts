@@ -2,7 +2,8 @@
 import type { Presentation } from '../../src/analysis/presentation.js';
 import type { Problem } from '../../src/errors.js';
 import type { Asked, ExperimentRun, FromWebview, ReplyTo, ToWebview } from '../../src/protocol.js';
-import { answers, events, replies } from './messages.js';
+import { answers, events } from './messages.js';
+import { replies } from './questions.js';
 
 const problem: Problem = {
   code: 'too-long',
