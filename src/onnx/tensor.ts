@@ -39,7 +39,7 @@ export function elementBits(type: DataType): number | undefined {
 }
 
 /** As the ONNX specification calls the type: `float16`; `type 99` where it is newer than the tables. */
-export function typeName(type: DataType): string {
+export function onnxTypeName(type: DataType): string {
   const known = Object.entries(DataType).find(([, number]) => number === type)?.[0];
   return known ?? newerNames[type] ?? `type ${type}`;
 }
@@ -153,7 +153,7 @@ export function* elementsOf({ name, type, dims, data }: Tensor): Generator<Float
   const read = readers[type];
   const nibble = type === DataType.uint4 || type === DataType.int4;
   if (bits === undefined || (read === undefined && !nibble)) {
-    const message = `The weight ${quoted(name)} has elements of type ${typeName(type)}, of which no statistics can be made.`;
+    const message = `The weight ${quoted(name)} has elements of type ${onnxTypeName(type)}, of which no statistics can be made.`;
     throw new SinkscopeError({ code: 'input', message });
   }
   const perPart = (partBytes * 8) / bits;

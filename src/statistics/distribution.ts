@@ -10,7 +10,7 @@ export interface LargeEntry {
 const [lowest, highest] = [-127, 128];
 
 /** Moments by Pébay's formulas (Sandia report 2008-6212), each part centred by itself, so that little is cancelled. */
-export class Distribution {
+export class RunningStatistics {
   count = 0;
   nonFinite = 0;
   zeros = 0;

@@ -1,6 +1,7 @@
 /** One of every kind of message between engine and child, with every optional part there. */
 import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
+import { descriptionExamples } from './description.js';
 import { gradientsExamples, gradientsRequests } from './gradients.js';
 import { precisionExamples, spikesExamples } from './precision.js';
 import { statesExamples } from './states.js';
@@ -279,35 +280,6 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   query: [],
 };
 
-const describedAs = {
-  file: '/m',
-  producer: 'pytorch',
-  irVersion: 8,
-  opsets: [['', 17]],
-  operators: [['com.microsoft.Attention', 2]],
-  inputs: [{ name: 'ids', type: 'int64', shape: [1, 'T', null] }],
-  outputs: [{ name: 'l', type: 'float', shape: [1, 'T', 3] }],
-  files: [{ file: '/m', bytes: 5e9 }],
-  bytes: 5e9,
-  weights: [{ name: 'w', type: 'float', bits: 4, shape: [2, 3], bytes: 24, block: 1, part: 'mlp_out' }],
-  left: { count: 1, bytes: 4 },
-  parameters: 6,
-  tokenizer: '/tokenizer.json',
-} as const;
-
-const ofWeight = {
-  count: 6,
-  nonFinite: 1,
-  zeros: 1,
-  min: -1,
-  max: Number.NaN,
-  mean: 0.5,
-  deviation: 0.25,
-  kurtosis: 3,
-  top: [{ value: -1, index: [0, 2] }],
-  octaves: { from: -3, counts: [1, 0, 2] },
-};
-
 export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> } = {
   analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s' },
   measure: { type: 'done', seconds: 1 },
@@ -324,11 +296,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   records: { texts: ['a', null], rows: 5, column: 'text' },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],
-  describe: {
-    ...describedAs,
-    anatomy: { found: false, problem: { code: 'not-a-transformer', message: 'It has no residual stream.' } },
-  },
-  weight: ofWeight,
+  ...descriptionExamples,
   inspect: {
     model,
     streams: [{ name: 'decoder', layers: 1, hidden: 3, heads: 2, inputs: ['ids'], outputs: ['l'] }],

@@ -10,7 +10,7 @@ import { html } from '../html.js';
 import { multipleScale } from '../scale.js';
 import { hiddenStyles } from '../styles.js';
 import { type Theme, toneAt } from '../theme.js';
-import type { Drawing, DrawnBlock, DrawnPart } from './drawing.js';
+import type { DrawnBlock, DrawnPart, ModelDrawing } from './drawing.js';
 
 /** A layer that was chosen; undefined: none is any longer. */
 export type ChosenEvent = CustomEvent<number | undefined>;
@@ -20,7 +20,7 @@ export const multiplesOf = (layers: readonly HiddenStatistics[]): readonly numbe
   layers.map((layer) => ratio(greatest(layer.tokenMax, 0), layer));
 
 @customElement('sinkscope-blocks')
-export class Blocks extends LitElement {
+export class BlockColumn extends LitElement {
   static override styles = [
     hiddenStyles,
     css`
@@ -181,7 +181,7 @@ export class Blocks extends LitElement {
     `,
   ];
 
-  @property({ attribute: false }) drawing!: Drawing;
+  @property({ attribute: false }) drawing!: ModelDrawing;
   /** By k; empty where no run of this file is shown. */
   @property({ attribute: false }) multiples: readonly number[] = [];
   @property({ attribute: false }) thresholds!: Thresholds;

@@ -1,24 +1,24 @@
 /** What differs between two files that were described. */
 import { formatNumber } from '../../src/analysis/format.js';
 import type { DescribedWeight, Description } from '../../src/engine/contract/description.js';
-import { blockInWords, type Drawing, formatBytes, numberType } from './drawing.js';
+import { blockInWords, formatBytes, type ModelDrawing, numberType } from './drawing.js';
 
-export interface Difference {
+export interface FileDifference {
   readonly what: string;
   readonly here: string;
   readonly there: string;
 }
 
 export interface Differences {
-  readonly rows: readonly Difference[];
+  readonly rows: readonly FileDifference[];
   /** Blocks, 1-based, that are not the same or that one of them does not have. */
   readonly blocks: ReadonlySet<number>;
 }
 
 /** Facts and blocks that are not the same, and how many weights are not, by what is not the same in them. */
 export function differencesOf(
-  here: { readonly drawing: Drawing; readonly description: Description },
-  there: { readonly drawing: Drawing; readonly description: Description },
+  here: { readonly drawing: ModelDrawing; readonly description: Description },
+  there: { readonly drawing: ModelDrawing; readonly description: Description },
 ): Differences {
   const facts = paired(here.drawing.facts, there.drawing.facts);
   const inputs = paired(here.drawing.inputs, there.drawing.inputs).map((row) => ({
@@ -26,7 +26,7 @@ export function differencesOf(
     what: `input ${row.what}`,
   }));
   const blocks = new Set<number>();
-  const rows: Difference[] = [];
+  const rows: FileDifference[] = [];
   const most = Math.max(here.drawing.blocks.length, there.drawing.blocks.length);
   for (let index = 0; index < most; index++) {
     const [mine, other] = [here.drawing.blocks[index], there.drawing.blocks[index]];
@@ -47,7 +47,7 @@ export function differencesOf(
 function paired(
   here: readonly { readonly name: string; readonly value: string }[],
   there: readonly { readonly name: string; readonly value: string }[],
-): Difference[] {
+): FileDifference[] {
   const other = new Map(there.map(({ name, value }) => [name, value]));
   const names = new Set([...here.map(({ name }) => name), ...other.keys()]);
   const own = new Map(here.map(({ name, value }) => [name, value]));
@@ -56,7 +56,7 @@ function paired(
     .filter((row) => row.here !== row.there);
 }
 
-function weightRows(here: Description, there: Description): Difference[] {
+function weightRows(here: Description, there: Description): FileDifference[] {
   const other = new Map(there.weights.map((weight) => [weight.name, weight]));
   const own = new Map(here.weights.map((weight) => [weight.name, weight]));
   const only = (weights: readonly DescribedWeight[], others: ReadonlyMap<string, DescribedWeight>) =>

@@ -27,29 +27,29 @@ export interface DrawnBlock {
   readonly bytes: number;
 }
 
-export interface Fact {
+export interface DrawnFact {
   readonly name: string;
   readonly value: string;
   /** Where it was a guess, or is wanting. */
   readonly doubt?: boolean;
 }
 
-export interface Drawing {
-  readonly facts: readonly Fact[];
+export interface ModelDrawing {
+  readonly facts: readonly DrawnFact[];
   /** What the graph is fed, and what it gives. */
-  readonly inputs: readonly Fact[];
-  readonly outputs: readonly Fact[];
+  readonly inputs: readonly DrawnFact[];
+  readonly outputs: readonly DrawnFact[];
   /** Empty for what is no transformer. */
   readonly blocks: readonly DrawnBlock[];
   /** Between the input and h_0, and between h_L and the output, in words. */
   readonly start: string;
   readonly end: readonly string[];
   /** What was looked for and not found, and why; what is to be known of the file besides. */
-  readonly missing: readonly Fact[];
+  readonly missing: readonly DrawnFact[];
   readonly remarks: readonly string[];
 }
 
-export function drawingOf(description: Description): Drawing {
+export function drawingOf(description: Description): ModelDrawing {
   const { anatomy } = description;
   const inspection = anatomy.found ? anatomy.inspection : undefined;
   const blocks = inspection ? blocksOf(inspection, description.weights) : [];
@@ -81,8 +81,8 @@ export const formatShape = (shape: Description['inputs'][number]['shape']): stri
 const typeAndShape = (type: string | undefined, shape: Description['inputs'][number]['shape']) =>
   `${type ?? 'of unknown type'} ${formatShape(shape)}`;
 
-function modelFacts({ model, anatomy }: Inspection): Fact[] {
-  const known = (name: string, value: number | undefined, unit = ''): Fact[] =>
+function modelFacts({ model, anatomy }: Inspection): DrawnFact[] {
+  const known = (name: string, value: number | undefined, unit = ''): DrawnFact[] =>
     value === undefined || value === 0 ? [] : [{ name, value: `${formatNumber(value)}${unit}` }];
   const kv = anatomy.kvHeads === anatomy.heads ? undefined : anatomy.kvHeads;
   return [
@@ -97,7 +97,7 @@ function modelFacts({ model, anatomy }: Inspection): Fact[] {
   ];
 }
 
-function fileFacts(description: Description): Fact[] {
+function fileFacts(description: Description): DrawnFact[] {
   const { files, opsets, producer, irVersion, tokenizer } = description;
   const on = files.reduce((sum, { bytes }) => sum + bytes, 0);
   return [
@@ -147,7 +147,7 @@ function bytesByType(weights: readonly DescribedWeight[]): Map<string, number> {
   return new Map([...bytes].sort((a, b) => b[1] - a[1]));
 }
 
-function inputsOf(description: Description, inspection: Inspection | undefined): Fact[] {
+function inputsOf(description: Description, inspection: Inspection | undefined): DrawnFact[] {
   const fed = new Map(inspection?.anatomy.inputs.map((input) => [input.name, input]));
   return description.inputs.map(({ name, type, shape }) => {
     const known = fed.get(name);

@@ -4,16 +4,16 @@ import { layerName } from '../../src/analysis/label.js';
 import type { Inspection } from '../../src/engine/contract/inspection.js';
 import { html } from '../html.js';
 import type { TableData } from '../table.js';
-import { blockInWords, type Drawing, type Fact, formatBytes } from './drawing.js';
+import { blockInWords, type DrawnFact, formatBytes, type ModelDrawing } from './drawing.js';
 
 /** @param long whether values are as long as names of tensors */
-export const factList = (rows: readonly Fact[], long = false) =>
+export const factList = (rows: readonly DrawnFact[], long = false) =>
   html`<dl class="facts ${long ? 'long' : ''}">${rows.map(
     ({ name, value, doubt }) => html`<div><dt>${name}</dt><dd class=${doubt ? 'doubt' : ''}>${value}</dd></div>`,
   )}</dl>`;
 
 /** Where in the graph the parts of a block are, by the names of values there; of layer 0 what enters the first. */
-export function layerFacts({ blocks }: Drawing, inspection: Inspection | undefined, layer: number): Fact[] {
+export function layerFacts({ blocks }: ModelDrawing, inspection: Inspection | undefined, layer: number): DrawnFact[] {
   const block = inspection?.anatomy.blocks[layer - 1];
   const bytes = blocks[layer - 1]?.bytes ?? 0;
   const attention = block?.attention;
@@ -35,7 +35,7 @@ export function layerFacts({ blocks }: Drawing, inspection: Inspection | undefin
 }
 
 /** The drawing as a table. */
-export function anatomyTable({ blocks, start }: Drawing, multiples: readonly number[]): TableData {
+export function anatomyTable({ blocks, start }: ModelDrawing, multiples: readonly number[]): TableData {
   const measured = (layer: number) => {
     const multiple = multiples[layer];
     return multiples.length === 0 ? [] : [multiple === undefined ? '–' : formatRatio(multiple)];

@@ -14,13 +14,13 @@ import { readTheme, type Theme, watchTheme } from '../theme.js';
 import './blocks.js';
 import { type ChosenEvent, multiplesOf } from './blocks.js';
 import { type Differences, differencesOf } from './differences.js';
-import { type Drawing, drawingOf, type Fact, formatBytes } from './drawing.js';
+import { type DrawnFact, drawingOf, formatBytes, type ModelDrawing } from './drawing.js';
 import { anatomyTable, factList, layerFacts } from './facts.js';
 import './weights.js';
 
 interface Drawn {
   readonly description: Description;
-  readonly drawing: Drawing;
+  readonly drawing: ModelDrawing;
 }
 
 @customElement('sinkscope-model')
@@ -318,7 +318,7 @@ export class ModelPage extends LitElement {
     </section>`;
   }
 
-  #list(heading: string, rows: readonly Fact[]) {
+  #list(heading: string, rows: readonly DrawnFact[]) {
     if (rows.length === 0) return nothing;
     return html`<section aria-label=${heading}><h2>${heading}</h2>${factList(rows, true)}</section>`;
   }

@@ -7,9 +7,9 @@ import { modelFolder } from '../../models/folder.js';
 import { versionOf } from '../../models/version.js';
 import { DataType, type Model, type Tensor, type ValueInfo } from '../../onnx/model.js';
 import { readModel } from '../../onnx/read.js';
-import { elementCount, elementsOf, typeName } from '../../onnx/tensor.js';
+import { elementCount, elementsOf, onnxTypeName } from '../../onnx/tensor.js';
 import { dataFiles, namedWeights, packedBits, parameterCount, weightBytes } from '../../onnx/weights.js';
-import { Distribution } from '../../statistics/distribution.js';
+import { RunningStatistics } from '../../statistics/distribution.js';
 import { sum } from '../../statistics/numbers.js';
 import { quoted } from '../../visible.js';
 import type { DescribedWeight, Description, WeightStatistics } from '../contract/description.js';
@@ -53,7 +53,7 @@ export async function describe(file: string, load: () => Promise<LoadedModel>): 
     bytes: weightBytes(model),
     weights: listed.map((tensor) => ({
       name: tensor.name,
-      type: typeName(tensor.type),
+      type: onnxTypeName(tensor.type),
       bits: tensor.type === DataType.uint8 ? packed.get(tensor.name) : undefined,
       shape: tensor.dims,
       bytes: tensor.data.length,
@@ -81,7 +81,7 @@ function placesIn(loaded: LoadedModel): Places {
 
 const interfaceOf = ({ name, type, shape }: ValueInfo) => ({
   name,
-  type: type === undefined ? undefined : typeName(type),
+  type: type === undefined ? undefined : onnxTypeName(type),
   shape,
 });
 
@@ -111,7 +111,7 @@ export function weightStatisticsOf(file: string, name: string): WeightStatistics
     const message = `${file} has no weight ${quoted(name)} any more; open it again.`;
     throw new SinkscopeError({ code: 'input', file, message });
   }
-  const distribution = new Distribution(mostEntries);
+  const distribution = new RunningStatistics(mostEntries);
   for (const part of elementsOf(tensor)) distribution.add(part);
   if (versionOf(file, []) !== before || versionOf(file, dataFiles(model)) !== version) {
     throw new SinkscopeError({ code: 'file', file, message: `${file} changed while it was read; open it again.` });

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { Distribution } from '../../../src/statistics/distribution.js';
+import { RunningStatistics } from '../../../src/statistics/distribution.js';
 
 /** By NumPy, of numbers far from 0: see test/references/README.md. */
 const { waves } = JSON.parse(readFileSync(new URL('../../references/weights.json', import.meta.url), 'utf8'));
 const values = Float64Array.from({ length: waves.count }, (_, i) => 1000 + Math.sin(i) * (i % 997 === 5 ? 200 : 1));
 
 describe.each([100_000, 4096, 1])('numbers that come in parts of %i', (part) => {
-  const distribution = new Distribution(16);
+  const distribution = new RunningStatistics(16);
   for (let start = 0; start < values.length; start += part) distribution.add(values.subarray(start, start + part));
 
   it('have the moments of the whole', () => {
@@ -26,7 +26,7 @@ describe.each([100_000, 4096, 1])('numbers that come in parts of %i', (part) => 
 });
 
 it('what is not finite is counted and changes nothing else', () => {
-  const distribution = new Distribution(2);
+  const distribution = new RunningStatistics(2);
   distribution.add(Float32Array.of(Number.NaN, 1, Number.POSITIVE_INFINITY));
   distribution.add(Float32Array.of(Number.NaN, Number.NEGATIVE_INFINITY));
   distribution.add(Float32Array.of(-3, 0));
