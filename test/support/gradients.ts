@@ -24,3 +24,13 @@ export const gradientsExamples: readonly EventOf<'gradients'>[] = [
   { type: 'blocked', layer: 1, why: 'the operator X has no rule of differentiation' },
   { type: 'remark', text: 'rounding' },
 ];
+
+export const activationRequests: readonly RequestOf<'activation'>[] = [
+  { ...budget, stream: 'text', sequences: [[1, 2]], against: [[3]], thresholds: [1e-6] },
+];
+
+export const activationExamples: readonly EventOf<'activation'>[] = [
+  { type: 'progress', from: 0, to: 1, done: 3, of: 12 },
+  { type: 'activation', layer: 2, parameters: 10, mean: 1e-5, above: [0.5], similarity: 0.4 },
+  { type: 'ended', layer: 1, why: 'the operator X has no rule of differentiation' },
+];
