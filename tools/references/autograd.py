@@ -1,8 +1,8 @@
 """An ONNX graph run by PyTorch, operator by operator, in double precision, so that autograd gives its gradients.
 
-    python tools/references/autograd.py FOLDER...      # folders of fixtures: model.onnx, golden.safetensors
+    python tools/references/autograd.py test/references/autograd.json FOLDER...      # fixtures of the zoo or the families
 
-writes test/references/autograd.json: for every fixture L (the mean of -ln p of all tokens but the first, or the sum of
+writes for every fixture L (the mean of -ln p of all tokens but the first, or the sum of
 squares of the output where there is no head over a vocabulary) and, of dL/dh_k, L2 norms by token and the sums of
 entries times cos(1), cos(2), ... . Where h_k is in a file is told by its values, which the golden has.
 """
