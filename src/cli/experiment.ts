@@ -11,7 +11,17 @@ import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js'
 import { readDocument, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
 import { modelFile } from './model.js';
-import { adviseOnLength, budgetOf, memoryOption, partOption, read, streamOption, typedName } from './options.js';
+import {
+  adviseOnLength,
+  budgetOf,
+  memoryOption,
+  partOption,
+  read,
+  streamOption,
+  takeTokenizer,
+  tokenizerOption,
+  typedName,
+} from './options.js';
 import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { checkSaves, saveJson } from './save.js';
@@ -19,6 +29,7 @@ import { checkSaves, saveJson } from './save.js';
 /** What every experiment has beside its inputs, or may have. */
 interface Options {
   readonly stream?: string;
+  readonly tokenizer?: string;
   readonly bos?: boolean;
   readonly memory?: number;
   readonly window?: string;
@@ -40,6 +51,7 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     const options = command.opts<Options>();
     await checkSaves(options.save);
     if (options.stream !== undefined) engine.choose(options.stream);
+    takeTokenizer(engine, options);
     const given = await givenBy(command, inputs);
     const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
@@ -60,6 +72,8 @@ const hasPrompt = (inputs: ExperimentInputs) =>
 const hasKind = (inputs: ExperimentInputs, ...kinds: readonly ExperimentInput['kind'][]) =>
   Object.values(inputs).some(({ kind }) => kinds.includes(kind));
 
+const isRun = (input: ExperimentInput) => input.kind === 'words' && input.run === true;
+
 /** Options of the run itself, where they mean something. */
 function runOptions(inputs: ExperimentInputs): Option[] {
   const bos = [
@@ -67,9 +81,9 @@ function runOptions(inputs: ExperimentInputs): Option[] {
     new Option('--no-bos', "leave out the model's prefix token (BOS or sink token)"),
   ];
   return [
-    ...(hasKind(inputs, 'text', 'texts') ? bos : []),
+    ...(hasKind(inputs, 'text', 'texts') || Object.values(inputs).some(isRun) ? bos : []),
     ...(hasPrompt(inputs) ? [partOption()] : []),
-    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), memoryOption()] : []),
+    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), tokenizerOption(), memoryOption()] : []),
   ];
 }
 
@@ -92,6 +106,7 @@ function optionOf(input: ExperimentInput): Option {
   const option = new Option(flag, `${help}${open}`);
   switch (input.kind) {
     case 'texts':
+    case 'pair':
       return option.argParser(collect);
     case 'choice':
       return option.choices(input.choices).default(input.choices[0]);

@@ -11,6 +11,7 @@ import { interventions } from './interventions/index.js';
 import { lens } from './lens/index.js';
 import { merge } from './merge/index.js';
 import { outliers } from './outliers/index.js';
+import { patch } from './patch/index.js';
 import { perplexity } from './perplexity/index.js';
 import { precision } from './precision/index.js';
 import { ratios } from './ratios/index.js';
@@ -21,6 +22,7 @@ import { weights } from './weights/index.js';
 
 export const experiments: readonly Experiment[] = [
   intervene,
+  patch,
   perplexity,
   interventions,
   survey,

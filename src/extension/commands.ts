@@ -41,6 +41,8 @@ type Subject = Pick<RunRequest, 'prompt' | 'window'> & {
   readonly source: Source | undefined;
   /** The residual stream that was chosen, of the model that has it. */
   readonly chosen?: Pick<RunRequest, 'model' | 'stream'>;
+  /** The file whose editor it is run in, and shown; undefined: the chosen model, in the panel. */
+  readonly tried?: string;
 };
 
 /** Registers the commands of an analysis. */
@@ -56,11 +58,11 @@ export function registerCommands({
 }: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
-    const { prompt, window, source, chosen } = subject;
+    const { prompt, window, source, chosen, tried } = subject;
     const { bos, attention, memory, threads } = settings.current;
-    const { file } = await models.chosenFor(prompt);
+    const file = tried ?? (await models.chosenFor(prompt)).file;
     const stream = chosen?.model === file ? chosen.stream : undefined;
-    panel.show();
+    if (tried === undefined) panel.show();
     const analysis = await analyses.analyze(
       { model: file, stream, prompt, window, bos: prefixAsked(bos), attention, memory, threads },
       source,
@@ -75,7 +77,7 @@ export function registerCommands({
       const tokenAxis = await chooseAxis(problem.axes);
       if (tokenAxis !== undefined) await run({ ...subject, prompt: { ...prompt, tokenAxis } });
     } else if (problem) {
-      reports.failed(problem, panel.visible);
+      reports.failed(problem, panel.visible || tried !== undefined);
     }
   };
 
@@ -218,6 +220,10 @@ export function registerCommands({
       if (tokenName !== undefined)
         await run({ prompt: { feeds, tokenName: tokenName || undefined }, source: undefined });
     },
+    /** Of the editor of a model's file: a text that was typed there. */
+    async tryModel(model: string, text: string, stream?: string) {
+      await run({ prompt: { text }, source: undefined, tried: model, chosen: { model, stream } });
+    },
     stop: () => analyses.stop(),
     clear: () => analyses.clear(),
     showPanel: () => panel.show(),
@@ -251,6 +257,19 @@ export function registerCommands({
       panel.show();
     },
     unwatchModel: () => watch.end(),
+    /** The active editor's text, or else what is shown, with a model of the models view. */
+    async analyzeModel(given: ModelGiven) {
+      take(await listedModel(given));
+      const editor = vscode.window.activeTextEditor;
+      await (editor ? analyzeText(chosenSource(editor)) : analyses.run ? again() : actions.analyzeSample());
+    },
+    async revealModel(given: ModelGiven) {
+      const { file } = await listedModel(given);
+      await vscode.commands.executeCommand('revealFileInOS', vscode.Uri.file(file));
+    },
+    async copyModelPath(given: ModelGiven) {
+      await vscode.env.clipboard.writeText((await listedModel(given)).file);
+    },
     showLog: () => reports.log.show(true),
     openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
     async exportJson(to?: vscode.Uri) {

@@ -1,10 +1,12 @@
 import * as vscode from 'vscode';
+import { tintEdge } from '../analysis/tint.js';
 import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
 import { type Marks, type Prefix, placeMarks, signs } from './marks.js';
-import { type ColorName, contributedId, tintColors } from './names.js';
+import { type ColorName, contributedId, surprisalColors, tintColors } from './names.js';
 import type { TextRange } from './ranges.js';
 import { toRange } from './source.js';
+import type { Surprisal } from './surprisal.js';
 
 /** While layers arrive, editors are painted at most this often, in milliseconds. */
 const repaint = 80;
@@ -18,6 +20,7 @@ export class Decorations implements vscode.Disposable {
   constructor(
     private readonly analyses: Analyses,
     private readonly settings: SettingsWatch,
+    private readonly surprisal: Surprisal,
   ) {
     this.subscriptions = [
       analyses.onDidChange((change) => {
@@ -26,6 +29,7 @@ export class Decorations implements vscode.Disposable {
         if (change.type === 'selection' && change.from === 'view') this.reveal();
       }),
       settings.onDidChange(() => this.paint()),
+      surprisal.onDidChange(() => this.paint()),
       vscode.window.onDidChangeVisibleTextEditors(() => this.paint()),
     ];
   }
@@ -35,14 +39,14 @@ export class Decorations implements vscode.Disposable {
     const { run, selection } = this.analyses;
     if (!run || !this.analyses.shows(document.uri)) return undefined;
     const { thresholds, tint } = this.settings.current;
-    return placeMarks(run.analysis, run.ranges, thresholds, tint, selection);
+    return placeMarks(run.analysis, run.ranges, thresholds, tint, selection, this.surprisal.nats);
   }
 
   dispose(): void {
     clearTimeout(this.timer);
     for (const subscription of this.subscriptions) subscription.dispose();
-    const { tints, tokens, ticks } = this.types;
-    for (const type of [...tints, ...Object.values(tokens), ...Object.values(ticks)]) type.dispose();
+    const { tints, surprisals, tokens, ticks } = this.types;
+    for (const type of [...tints, ...surprisals, ...Object.values(tokens), ...Object.values(ticks)]) type.dispose();
   }
 
   private paint(): void {
@@ -55,8 +59,11 @@ export class Decorations implements vscode.Disposable {
     const { document } = editor;
     const marks = this.marks(document);
     const place = (ranges: readonly TextRange[] = []) => ranges.map((range) => toRange(document, range));
-    const { tints, tokens, ticks } = this.types;
-    for (const [i, type] of tints.entries()) editor.setDecorations(type, place(marks?.tints[i]));
+    const { tints, surprisals, tokens, ticks } = this.types;
+    const isSurprisal = this.settings.current.tint === 'surprisal';
+    for (const [i, type] of tints.entries()) editor.setDecorations(type, place(isSurprisal ? [] : marks?.tints[i]));
+    for (const [i, type] of surprisals.entries())
+      editor.setDecorations(type, place(isSurprisal ? marks?.tints[i] : []));
     editor.setDecorations(tokens.massive, place(marks?.massive));
     editor.setDecorations(tokens.large, place(marks?.large));
     editor.setDecorations(tokens.sink, place(marks?.sinks));
@@ -93,9 +100,18 @@ function decorationTypes() {
       rangeBehavior: vscode.DecorationRangeBehavior.ClosedClosed,
       ...options,
     });
+  // The line below is seen where contrast is high alone: elsewhere its colour is none.
+  const tinted = (name: ColorName, index: number) =>
+    type({
+      backgroundColor: color(name),
+      borderStyle: 'solid',
+      borderWidth: `0 0 ${tintEdge(index + 1)}px`,
+      borderColor: color('tintEdge'),
+    });
   const sign = (contentText: string, name: ColorName) => ({ contentText, color: color(name), margin: '0 1px' });
   return {
-    tints: tintColors.map((name) => type({ backgroundColor: color(name) })),
+    tints: tintColors.map(tinted),
+    surprisals: surprisalColors.map(tinted),
     tokens: {
       massive: type({
         before: sign(signs({ kind: 'massive' }), 'massive'),

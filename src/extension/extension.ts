@@ -16,6 +16,8 @@ import { Decorations } from './decorations.js';
 import { registerExperiments } from './experimentCommands.js';
 import { Experiments } from './experiments.js';
 import { registerHover } from './hover.js';
+import { registerModelCommands } from './modelCommands.js';
+import { type ModelEditors, registerModelEditors } from './modelEditor.js';
 import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel, registerSideView } from './panel.js';
@@ -24,7 +26,10 @@ import { prefixAsked, type Settings } from './settings.js';
 import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
+import { Surprisal } from './surprisal.js';
 import { Texts } from './texts.js';
+import { tokenizersIn } from './tokenizers.js';
+import { registerTools } from './tools.js';
 import { Watch } from './watch.js';
 import type { Host } from './webview.js';
 
@@ -36,6 +41,7 @@ export interface Api {
   readonly texts: Texts;
   readonly models: Models;
   readonly watch: Watch;
+  readonly editors: ModelEditors;
   readonly viewState: Host['viewState'];
   /** Resolves when run and experiments of an earlier session are shown again, or known not to exist. */
   readonly restored: Promise<void>;
@@ -50,9 +56,11 @@ export function activate(context: vscode.ExtensionContext): Api {
   );
   const child = join(context.extensionPath, 'dist', 'engine.js');
   const engine = new Engine(child);
+  const tokenizers = tokenizersIn(context.globalState);
+  engine.useTokenizers(tokenizers.of);
   const models = new Models(join(context.extensionPath, 'media', 'models'), settings);
   const analyses = new Analyses(engine);
-  const experiments = new Experiments(child, models, settings, log);
+  const experiments = new Experiments(child, models, settings, tokenizers, log);
   const texts = new Texts(analyses);
   const watch = new Watch(analyses, models, {
     memory: context.workspaceState,
@@ -102,7 +110,9 @@ export function activate(context: vscode.ExtensionContext): Api {
     onDidChangeView: view.event,
   };
   const panel = new Panel(host);
-  const decorations = new Decorations(analyses, settings);
+  const surprisal = new Surprisal(analyses, settings, (error) => log.warn(`${error}`));
+  const decorations = new Decorations(analyses, settings, surprisal);
+  const editors = registerModelEditors({ host, models, child });
 
   const store = new Store(context.storageUri ?? context.globalStorageUri);
   const restored = Promise.all([
@@ -126,8 +136,10 @@ export function activate(context: vscode.ExtensionContext): Api {
     engine,
     view,
     panel,
+    surprisal,
     decorations,
     watch,
+    editors,
     registerCommands({
       extension: context.extensionUri,
       analyses,
@@ -138,12 +150,20 @@ export function activate(context: vscode.ExtensionContext): Api {
       reports,
       watch,
     }),
+    registerModelCommands({ analyses, models, settings, tokenizers, reports }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
-    registerHover(analyses, settings),
+    registerHover(analyses, settings, surprisal),
     registerModelsView(models, watch, engine),
     registerSideView(host),
-    registerStatus({ analyses, models, settings }),
+    registerStatus({ analyses, models, settings, surprisal }),
+    registerTools({
+      extension: context.extensionPath,
+      version: `${context.extension.packageJSON.version}`,
+      models,
+      settings,
+      log,
+    }),
     experiments.onDidChange((change) => {
       if (change.type === 'run' && change.run.status === 'running') return;
       store.saveExperiments(experiments.runs).catch((error) => log.warn(error));
@@ -162,7 +182,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       if (finished || (change.type === 'run' && !run)) keep().catch((error) => log.warn(error));
     }),
   );
-  return { analyses, decorations, experiments, texts, models, watch, viewState, restored };
+  return { analyses, decorations, experiments, texts, models, watch, editors, viewState, restored };
 }
 
 /** What has changed since a run that is over, so that one made now would give something else. */

@@ -1,35 +1,19 @@
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 import type {} from '../../webview/dev/harness.js';
+import { violations } from './axe.js';
 import { webview } from './browser.js';
 
 const { open } = webview();
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-declare global {
-  interface Window {
-    axe: { run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }> };
-  }
-}
-
-/** What axe finds wrong with the page, as it is in every theme. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => window.axe.run());
-  return found.violations.flatMap(({ id, nodes }) =>
-    nodes.map((node) => `${id}: ${node.html}\n${node.failureSummary}`),
-  );
-}
 
 describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %s', (theme) => {
   it('the panel with everything open is accessible', async () => {
     const { page } = await open({ theme, stale: true });
     await page.evaluate(() => window.harness.select({ token: 0, layer: 5, head: 2, dim: 239 }));
     await page.locator('sinkscope-attention-pattern sinkscope-grid').waitFor();
+    await page.locator('sinkscope-magnitudes').scrollIntoViewIfNeeded();
+    await page.locator('sinkscope-magnitudes sinkscope-surface').waitFor();
     const tables = await page.getByRole('button', { name: /^table of / }).all();
-    expect(tables).toHaveLength(5);
+    expect(tables).toHaveLength(6);
     for (const button of tables) await button.click();
     await page.getByTestId('export').locator('summary').click();
     expect(await violations(page)).toEqual([]);

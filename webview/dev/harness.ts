@@ -1,12 +1,16 @@
 /**
  * Plays VS Code and the extension host for the webview. Parameters of the page:
- * `run` harris | summer | large | bias | plain | picture | classes | decoder, `view` panel | side, `theme` dark | light | hc-dark | hc-light,
- * `events` how many are replayed at first (all), `stale`, `experiments` the id of one to show (empty: all). Tests steer it through `window.harness`.
+ * `run` harris | summer | large | bias | plain | picture | classes | decoder, `view` panel | side | model, `theme` dark | light | hc-dark | hc-light,
+ * `tokens` and `dims` of the large run, `webgl` none: as where there is no WebGL,
+ * `events` how many are replayed at first (all), `stale`, `experiments` the id of one to show (empty: all). With `view` model:
+ * `file` and `other` llama | plain | int4 | fp32 | experts | graph | broken | untrusted. Tests steer it through `window.harness`.
  */
 import type { Selection } from '../../src/analysis/selection.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
+import type { Description, WeightStatistics } from '../../src/engine/contract/description.js';
 import type { RunEvent } from '../../src/engine/contract/events.js';
-import type { ExperimentRun, FromWebview, ToWebview, ViewState } from '../../src/protocol.js';
+import type { Problem } from '../../src/errors.js';
+import type { AboutFile, ExperimentRun, FromWebview, ModelState, ToWebview, ViewState } from '../../src/protocol.js';
 import type { Choices } from '../experiments/state.js';
 import { onPicture } from './pictures.js';
 import { classified, mixed, type Run, recorded, synthetic, translated } from './runs.js';
@@ -14,8 +18,10 @@ import themes from './themes.json';
 
 const parameters = new URLSearchParams(location.search);
 
+const numberOf = (name: string, otherwise: number) => Number(parameters.get(name) ?? otherwise);
+
 const made: Record<string, () => Run | Promise<Run>> = {
-  large: () => synthetic({ layers: 48, tokens: 1024, dims: 1600, heads: 25 }),
+  large: () => synthetic({ layers: 48, tokens: numberOf('tokens', 1024), dims: numberOf('dims', 1600), heads: 25 }),
   bias: () => synthetic({ layers: 8, tokens: 40, dims: 256, heads: 4, extra: true }),
   plain: () => synthetic({ layers: 6, tokens: 24, dims: 64, heads: 2, attention: false, tokenizer: false }),
   picture: onPicture,
@@ -58,7 +64,13 @@ function answer(run: Run, id: number, query: Extract<FromWebview, { type: 'query
   try {
     const bytes = query.type === 'picture' ? run.picture?.() : undefined;
     const value = query.type === 'pattern' ? run.pattern(query.layer, query.head, query.cross) : bytes && { bytes };
-    const found = query.type === 'predictions' ? run.predictions(query.token) : value;
+    const other = query.type === 'magnitudes' ? run.magnitudes(query) : value;
+    const found =
+      query.type === 'predictions'
+        ? run.predictions(query.token)
+        : query.type === 'surprisal'
+          ? { nats: surprisal(run) }
+          : other;
     if (found === undefined) throw new Error(`The harness has no ${query.type}.`);
     return { type: 'answer', id, answer: { ok: true, value: found } };
   } catch (error) {
@@ -66,17 +78,72 @@ function answer(run: Run, id: number, query: Extract<FromWebview, { type: 'query
   }
 }
 
+/** By what was recorded: the ten most likely tokens at each place; others have 10 nats. */
+function surprisal({ events, predictions }: Run): Float32Array {
+  const { tokens = [] } = events.find((event) => event.type === 'tokens') ?? {};
+  return Float32Array.from(tokens, ({ id }, i) => {
+    if (i === 0) return Number.NaN;
+    const found = predictions(i - 1)?.top.find((one) => one.id === id);
+    return found ? -Math.log(found.probability) : 10;
+  });
+}
+
 async function take(message: FromWebview): Promise<void> {
   messages.push(message);
   const run = await loaded;
   if (message.type === 'ready') {
     await tellExperiments();
+    if (parameters.get('view') === 'model') post({ type: 'model', state: await modelState() });
     view({});
     const events = run.events.slice(0, Number(parameters.get('events') ?? run.events.length));
     post({ type: 'replay', run: events.length > 0 ? 1 : 0, events });
   }
   if (message.type === 'select') post({ type: 'selection', selection: message.selection });
-  if (message.type === 'query' && !parameters.has('silent')) post(answer(run, message.id, message.query));
+  if (message.type === 'query' && message.query.type === 'weight') {
+    const { weight } = await descriptions();
+    post({ type: 'answer', id: message.id, answer: { ok: true, value: weight } });
+  } else if (message.type === 'query' && !parameters.has('silent')) post(answer(run, message.id, message.query));
+}
+
+/** What was recorded of some files. */
+async function descriptions(): Promise<{ descriptions: Record<string, Description>; weight: WeightStatistics }> {
+  return (await fetch('runs/descriptions.json')).json();
+}
+
+/** What the host says of the files that the page is about. */
+async function modelState(): Promise<ModelState> {
+  const recorded = (await descriptions()).descriptions;
+  const shown = (name: string): ModelState['shown'] => {
+    const problem = (code: Problem['code'], message: string): Problem => ({ code, message });
+    const plain = recorded[name === 'graph' ? 'fp32' : name];
+    const about: AboutFile =
+      name === 'untrusted'
+        ? { status: 'untrusted' }
+        : plain === undefined
+          ? {
+              status: 'failed',
+              problem: problem('file', 'model.onnx is truncated: it ends in node 7. Export it again.'),
+            }
+          : name === 'graph'
+            ? {
+                status: 'read',
+                description: {
+                  ...plain,
+                  anatomy: {
+                    found: false,
+                    problem: problem('not-a-transformer', 'model.onnx has no residual stream.'),
+                  },
+                },
+              }
+            : { status: 'read', description: plain };
+    return { name: `${name}/model.onnx`, about };
+  };
+  const [file, other] = [parameters.get('file') ?? 'llama', parameters.get('other')];
+  return {
+    file: recorded[file]?.file ?? file,
+    shown: shown(file),
+    other: other === null ? undefined : shown(other),
+  };
 }
 
 /** What was recorded of the experiments, where the page is to show them. */
@@ -127,6 +194,15 @@ declare global {
     harness: typeof harness;
     acquireVsCodeApi: () => unknown;
   }
+}
+
+if (parameters.get('webgl') === 'none') {
+  const { getContext } = HTMLCanvasElement.prototype;
+  Object.defineProperty(HTMLCanvasElement.prototype, 'getContext', {
+    value(this: HTMLCanvasElement, kind: string, ...options: unknown[]) {
+      return kind === 'webgl2' ? null : Reflect.apply(getContext, this, [kind, ...options]);
+    },
+  });
 }
 
 document.body.dataset.view = parameters.get('view') ?? 'panel';

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { type Problem, SinkscopeError } from '../../errors.js';
 import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '../../schemas.js';
 import { activationEvents, activationRequest } from './activation.js';
+import { describeRequest, description, weightRequest, weightStatistics } from './description.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { extentsEvent, extentsRequest, outliersEvent } from './extents.js';
 import { gradientsEvent, gradientsRequest } from './gradients.js';
@@ -83,6 +84,8 @@ export const jobs = {
   encode: { request: encodeRequest, event: v.never(), answer: encoded },
   decode: { request: v.object({ model: path, ids: v.array(whole) }), event: v.never(), answer: v.array(text) },
   inspect: { request: inspectRequest, event: v.never(), answer: inspection },
+  describe: { request: describeRequest, event: v.never(), answer: description },
+  weight: { request: weightRequest, event: v.never(), answer: weightStatistics },
   /** In hex; see `modelIdentity`. */
   identity: { request: v.object({ model: path }), event: v.never(), answer: text },
   /** The answer is checked by who asks: each question has its own. */
@@ -112,7 +115,16 @@ export function schemasOf<T extends JobType>(type: T): JobSchemas<T> {
 
 const isJob = (type: unknown): type is JobType => typeof type === 'string' && Object.hasOwn(jobs, type);
 
-const toChild = v.object({ id: whole, type: v.custom<JobType>(isJob, 'is none that is known'), request: v.unknown() });
+const tokenizer = v.object({ model: path, file: path });
+/** A `tokenizer.json` that was chosen for a model, in the place of what lies beside it. */
+export type ChosenTokenizer = Sent<typeof tokenizer>;
+
+const toChild = v.object({
+  id: whole,
+  type: v.custom<JobType>(isJob, 'is none that is known'),
+  request: v.unknown(),
+  tokenizers: v.array(tokenizer),
+});
 export type ToChild = Sent<typeof toChild>;
 
 /** Every message of the child is about the job with its `id`. */

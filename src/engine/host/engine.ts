@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Problem, SinkscopeError, toProblem } from '../../errors.js';
 import { partialFile } from '../../saving.js';
 import { quoted } from '../../visible.js';
+import type { Description, WeightStatistics } from '../contract/description.js';
 import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
 import type { Inspection } from '../contract/inspection.js';
 import {
@@ -38,6 +39,8 @@ export class Engine {
   private disposed = false;
   /** See {@link choose}. */
   private stream: string | undefined;
+  /** See {@link useTokenizers}. */
+  private tokenizerOf: (model: string) => string | undefined = () => undefined;
 
   /** @param childPath the bundle of `child.ts`; by default beside the running bundle */
   constructor(private readonly childPath: string = join(__dirname, 'engine.js')) {}
@@ -145,6 +148,25 @@ export class Engine {
   }
 
   /**
+   * What an ONNX file is, a transformer or not.
+   *
+   * @param stream that its anatomy is to be told of, where it has several
+   * @throws SinkscopeError with the reason why it cannot be read
+   */
+  async describe(model: string, stream?: string): Promise<Description> {
+    return this.ask('describe', { model, stream });
+  }
+
+  /**
+   * What the numbers in one weight of a file are like, as they are stored there.
+   *
+   * @throws SinkscopeError with the reason why it cannot be told
+   */
+  async weight(model: string, name: string): Promise<WeightStatistics> {
+    return this.ask('weight', { model, name });
+  }
+
+  /**
    * What a model file is by its content, in hex: the same for a copy elsewhere, another for another checkpoint.
    *
    * @throws SinkscopeError with the reason why it cannot be read
@@ -200,6 +222,11 @@ export class Engine {
     this.stream = stream;
   }
 
+  /** Has models run with the `tokenizer.json` that `of` names for them, in the place of what lies beside them. */
+  useTokenizers(of: (model: string) => string | undefined): void {
+    this.tokenizerOf = of;
+  }
+
   /** Ends the child for good. */
   dispose(): void {
     this.disposed = true;
@@ -251,7 +278,15 @@ export class Engine {
     if (!this.connection?.alive) this.connection = new Connection(this.childPath, writable);
     const named = 'stream' in request ? request.stream : undefined;
     const isChosen = this.stream !== undefined && named === undefined && 'model' in request;
-    this.connection.send(type, isChosen ? { ...request, stream: this.stream } : request, job);
+    const models = [
+      ...('model' in request ? [request.model] : []),
+      ...('reference' in request && request.reference !== undefined ? [request.reference] : []),
+    ];
+    const tokenizers = models.flatMap((model) => {
+      const file = this.tokenizerOf(model);
+      return file === undefined ? [] : [{ model, file }];
+    });
+    this.connection.send(type, isChosen ? { ...request, stream: this.stream } : request, job, tokenizers);
   }
 }
 

@@ -38,7 +38,7 @@ export async function runAnalysis(
   onPart?: (file: string) => void,
 ): Promise<Inside> {
   const prompt = await readPrompt(request, { ...limitsOf(loaded, request), onPart }, () => loaded.tokenizer());
-  for (const { point, block } of request.interventions ?? []) valueAt(loaded.anatomy, point, block);
+  for (const { point, block } of request.interventions ?? []) valueAt(loaded, point, block);
   await emit({
     type: 'started',
     model: told(loaded, prompt, remark),

@@ -23,8 +23,10 @@ import {
   checkAsRead,
   lastRun,
   load,
+  tokenizerPlace,
   use,
 } from './current.js';
+import { describe, weightStatisticsOf } from './describe.js';
 import { tellExtents } from './extents.js';
 import { tellGradients } from './gradients.js';
 import { inspect } from './inspect.js';
@@ -188,7 +190,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   },
 
   async encode({ model, stream, text, bos, most }) {
-    const tokenizer = loadTokenizer(model);
+    const tokenizer = loadTokenizer(tokenizerPlace(model));
     if (!tokenizer) {
       throw new SinkscopeError({
         code: 'tokenizer',
@@ -218,11 +220,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   },
 
   decode({ model, ids }) {
-    const tokenizer = loadTokenizer(model);
+    const tokenizer = loadTokenizer(tokenizerPlace(model));
     return ids.map((id) => tokenizer?.decode(id) ?? `token ${id}`);
   },
 
   inspect: async ({ model, stream, takes }) => inspect(await load(model, chooser(model, stream, takes))),
+
+  describe: ({ model, stream }) => describe(model, () => load(model, chooser(model, stream, undefined))),
+
+  weight: ({ model, name }) => weightStatisticsOf(model, name),
 
   identity: ({ model }) => modelIdentity(model),
 

@@ -6,9 +6,11 @@ import { answerEntries } from './entries/answer.js';
 import { answerEvicted } from './evicted/answer.js';
 import type { Answerer, Inside } from './inside.js';
 import { answerLens } from './lens/answer.js';
+import { answerMagnitudes } from './magnitudes/answer.js';
 import { answerOutput } from './output/answer.js';
 import { answerPattern } from './pattern/answer.js';
 import { answerPredictions } from './predictions/answer.js';
+import { answerSurprisal } from './surprisal/answer.js';
 
 const answers: { readonly [T in QuestionType]: Answerer<T> } = {
   attribution: answerAttribution,
@@ -16,9 +18,11 @@ const answers: { readonly [T in QuestionType]: Answerer<T> } = {
   entries: answerEntries,
   evicted: answerEvicted,
   lens: answerLens,
+  magnitudes: answerMagnitudes,
   output: answerOutput,
   pattern: answerPattern,
   predictions: answerPredictions,
+  surprisal: answerSurprisal,
 };
 
 /** @throws SinkscopeError `input` for a layer, head or token that is not there */

@@ -7,9 +7,11 @@ import { biasQuestion } from './bias/question.js';
 import { entriesQuestion } from './entries/question.js';
 import { evictedQuestion } from './evicted/question.js';
 import { lensQuestion } from './lens/question.js';
+import { magnitudesQuestion } from './magnitudes/question.js';
 import { outputQuestion } from './output/question.js';
 import { patternQuestion } from './pattern/question.js';
 import { predictionsQuestion } from './predictions/question.js';
+import { surprisalQuestion } from './surprisal/question.js';
 
 export const questions = {
   attribution: attributionQuestion,
@@ -17,7 +19,9 @@ export const questions = {
   entries: entriesQuestion,
   evicted: evictedQuestion,
   lens: lensQuestion,
+  magnitudes: magnitudesQuestion,
   output: outputQuestion,
   pattern: patternQuestion,
   predictions: predictionsQuestion,
+  surprisal: surprisalQuestion,
 };
