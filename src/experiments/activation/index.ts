@@ -7,6 +7,7 @@ import { levelName, presentActivation } from './present.js';
 export const activation = define({
   id: 'activation',
   title: 'Activation level of parameters',
+  about: 'inside',
   command: 'Activation Level of Parameters…',
   description:
     'How many parameters of each block matter for the prediction, and whether they are the same on another text.',
