@@ -1,4 +1,5 @@
 /** Every experiment, in the order in which they are offered. */
+import { activation } from './activation/index.js';
 import { bias } from './bias/index.js';
 import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
@@ -35,6 +36,7 @@ export const experiments: readonly Experiment[] = [
   doctor,
   lens,
   gradients,
+  activation,
   streaming,
   vision,
   ratios,

@@ -2,7 +2,7 @@
 import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 import { descriptionExamples } from './description.js';
-import { gradientsExamples, gradientsRequests } from './gradients.js';
+import { backwardAnswers, backwardEvents, backwardRequests } from './gradients.js';
 import { precisionExamples, spikesExamples } from './precision.js';
 import { statesExamples } from './states.js';
 import { mergeExamples } from './survey.js';
@@ -140,7 +140,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   smooth: [{ ...budget, smooth: [{ tensor: 'x', factors: Float32Array.of(1, 2) }], save: { file: '/s.onnx' } }],
   spikes: [{ ...budget, stream: 'text', ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
   precision: [{ ...budget, stream: 'text', ids: [1, 2], outlier: 6 }],
-  gradients: gradientsRequests,
+  ...backwardRequests,
   merge: [{ parts: ['/a.json'] }],
   records: [{ file: '/f.parquet', column: 'text', from: 3 }],
   encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, most: 7 }],
@@ -267,7 +267,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     { type: 'treated', sequence: 0, tokens: 2, kld: [0.1, Number.NaN], losses: [1, 2] },
   ],
   precision: precisionExamples,
-  gradients: gradientsExamples,
+  ...backwardEvents,
   merge: mergeExamples,
   records: [],
   encode: [],
@@ -291,7 +291,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   treat: { type: 'done', seconds: 1 },
   smooth: { type: 'done', seconds: 1 },
   precision: { type: 'done', seconds: 1 },
-  gradients: { type: 'done', seconds: 1 },
+  ...backwardAnswers,
   merge: { type: 'done', seconds: 1 },
   records: { texts: ['a', null], rows: 5, column: 'text' },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },

@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { type Problem, SinkscopeError } from '../../errors.js';
 import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '../../schemas.js';
+import { activationEvents, activationRequest } from './activation.js';
 import { describeRequest, description, weightRequest, weightStatistics } from './description.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { extentsEvent, extentsRequest, outliersEvent } from './extents.js';
@@ -72,6 +73,11 @@ export const jobs = {
     answer: doneEvent,
   },
   treat: { request: treatRequest, event: v.variant('type', [treatedEvent, progressEvent]), answer: doneEvent },
+  activation: {
+    request: activationRequest,
+    event: v.variant('type', [...activationEvents, progressEvent]),
+    answer: doneEvent,
+  },
   gradients: { request: gradientsRequest, event: gradientsEvent, answer: doneEvent },
   smooth: { request: smoothRequest, event: v.never(), answer: doneEvent },
   spikes: { request: spikesRequest, event: v.variant('type', [spikesEvent, progressEvent]), answer: doneEvent },

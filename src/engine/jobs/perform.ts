@@ -12,6 +12,7 @@ import { StageRunner } from '../stages/runner.js';
 import { withoutScalars } from '../stages/scalars.js';
 import { simulate } from '../stages/simulated.js';
 import { smoothed } from '../stages/smoothed.js';
+import { tellActivation } from './activation.js';
 import { runAnalysis } from './analyze.js';
 import {
   allowReading,
@@ -157,6 +158,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
       await emit(event);
     };
     await tellGradients(used, request, report, allowTokenising);
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async activation(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    await tellActivation(used.runner, request, emit);
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
