@@ -1,4 +1,5 @@
 /** Every experiment, in the order in which they are offered. */
+import { ablate } from './ablate/index.js';
 import { bias } from './bias/index.js';
 import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
@@ -21,6 +22,7 @@ import { weights } from './weights/index.js';
 export const experiments: readonly Experiment[] = [
   intervene,
   patch,
+  ablate,
   perplexity,
   interventions,
   survey,
