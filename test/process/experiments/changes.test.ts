@@ -45,6 +45,7 @@ describe('activation patching', () => {
 
 describe('ablation', () => {
   const { ablation } = references;
+  const [calibration, characters] = ablation.calibration as [string, number];
 
   it.each(['zero', 'mean'] as const)('to %s equals PyTorch', async (set) => {
     const result = await finish(
@@ -55,7 +56,7 @@ describe('ablation', () => {
         model: demoModel(ablation.model),
         text: ablation.text,
         set,
-        calibrationText: text(ablation.calibration),
+        calibrationText: text(calibration).slice(0, characters),
         answers: ablation.answers as [string, string],
       }),
     );
