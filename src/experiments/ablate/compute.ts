@@ -106,7 +106,10 @@ interface Means {
   readonly windows: number;
 }
 
-/** Means over the windows of a text as long as the prompt: the first token, which others attend to as to no other, has its own. */
+/** More hardly move a mean over all of their tokens, and windows of a short prompt are many. */
+const mostWindows = 64;
+
+/** Means over the first windows of a text as long as the prompt: the first token, which others attend to as to no other, has its own. */
 async function* meansOf(
   engine: Engine,
   { model, memory, threads }: AblateRequest,
@@ -115,7 +118,8 @@ async function* meansOf(
   places: readonly { readonly point: 'z' | 'mlp_out'; readonly block: number }[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Progress, Means, void> {
-  const windowing = { window: ids.length, bos, called: 'The calibration text' };
+  const tokens = mostWindows * (ids.length - (bos ? 1 : 0));
+  const windowing = { window: ids.length, tokens, bos, called: 'The calibration text' };
   const windows = await textWindows(engine, model, text, windowing, signal);
   const sequences = windows.sequences.map((sequence) => sequence.ids);
   if (sequences.length === 0) {
