@@ -17,7 +17,17 @@ import { runPrompt } from '../experiments/shared/run.js';
 import type { NamedText } from '../experiments/values.js';
 import { parseChange } from './change.js';
 import { modelFile } from './model.js';
-import { adviseOnLength, budgetOf, memoryOption, partOption, read, streamOption, typedName } from './options.js';
+import {
+  adviseOnLength,
+  budgetOf,
+  memoryOption,
+  partOption,
+  read,
+  streamOption,
+  takeTokenizer,
+  tokenizerOption,
+  typedName,
+} from './options.js';
 import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { against, report } from './report.js';
@@ -33,6 +43,7 @@ interface Options {
   readonly tokenAxis?: number;
   readonly image?: string;
   readonly stream?: string;
+  readonly tokenizer?: string;
   readonly bos?: boolean;
   readonly window?: 'first' | 'last';
   readonly memory: number;
@@ -74,6 +85,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--bos', 'put the beginning-of-sequence token before the text (default: as the tokenizer does)')
     .option('--no-bos', 'leave it out')
     .addOption(streamOption())
+    .addOption(tokenizerOption())
     .addOption(partOption())
     .addOption(memoryOption())
     .addOption(
@@ -91,6 +103,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .action(async (model: string, options: Options) => {
       await checkSaves(options.save);
       if (options.stream !== undefined) engine.choose(options.stream);
+      takeTokenizer(engine, options);
       const wanted = await requestOf(model, options);
       const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
       if (!options.set) {

@@ -11,7 +11,17 @@ import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js'
 import { readDocument, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
 import { modelFile } from './model.js';
-import { adviseOnLength, budgetOf, memoryOption, partOption, read, streamOption, typedName } from './options.js';
+import {
+  adviseOnLength,
+  budgetOf,
+  memoryOption,
+  partOption,
+  read,
+  streamOption,
+  takeTokenizer,
+  tokenizerOption,
+  typedName,
+} from './options.js';
 import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { checkSaves, saveJson } from './save.js';
@@ -19,6 +29,7 @@ import { checkSaves, saveJson } from './save.js';
 /** What every experiment has beside its inputs, or may have. */
 interface Options {
   readonly stream?: string;
+  readonly tokenizer?: string;
   readonly bos?: boolean;
   readonly memory?: number;
   readonly window?: string;
@@ -40,11 +51,13 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     const options = command.opts<Options>();
     await checkSaves(options.save);
     if (options.stream !== undefined) engine.choose(options.stream);
+    takeTokenizer(engine, options);
     const given = await givenBy(command, inputs);
     const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
     try {
-      await saveJson(options.save, outcome.file);
+      // An experiment may have a file of its own, which its engine writes.
+      if (saves !== undefined) await saveJson(options.save, outcome.file);
     } finally {
       printOutcome(options.json, outcome);
     }
@@ -70,7 +83,7 @@ function runOptions(inputs: ExperimentInputs): Option[] {
   return [
     ...(hasKind(inputs, 'text', 'texts') || Object.values(inputs).some(isRun) ? bos : []),
     ...(hasPrompt(inputs) ? [partOption()] : []),
-    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), memoryOption()] : []),
+    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), tokenizerOption(), memoryOption()] : []),
   ];
 }
 
@@ -127,7 +140,8 @@ async function givenBy(command: Command, inputs: ExperimentInputs): Promise<Give
     const other = otherOption(input);
     const value = givenFor(input);
     const otherwise = other && command.getOptionValue(other.attributeName());
-    if (other && value === undefined && otherwise === undefined) throw missing(input, other);
+    if (other && value === undefined && otherwise === undefined && isNeeded(inputs, name, {}))
+      throw missing(input, other);
     given[name] = await valueFrom(input, value, otherwise);
   }
   return given;

@@ -5,6 +5,7 @@ import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
 import { doctor } from './doctor/index.js';
 import type { Experiment } from './experiment.js';
+import { gradients } from './gradients/index.js';
 import { intervene } from './intervene/index.js';
 import { interventions } from './interventions/index.js';
 import { lens } from './lens/index.js';
@@ -35,6 +36,7 @@ export const experiments: readonly Experiment[] = [
   quantised,
   doctor,
   lens,
+  gradients,
   streaming,
   vision,
   ratios,

@@ -53,6 +53,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   'compare-quantised': ['llama', 'llama', ...text, ...small],
   doctor: ['llama', ...text, ...other, ...small, '--scheme', 'int8-static'],
   lens: ['llama', ...words],
+  gradients: ['llama', ...words],
   streaming: ['llama', ...text, '--tokens', '40', '--length', '16', '--window', '8', '--sinks', '2'],
   vision: [fixture('dinov2_with_registers-dynamo-op18'), '--feeds', ...pixels],
   ratios: [fixture(graph), fixture(graph), '--feeds', fixture(graph, 'golden.safetensors')],
