@@ -6,7 +6,6 @@ import { presentPatch } from './present.js';
 export const patch = define({
   id: 'patch',
   title: 'Activation patching',
-  about: 'inside',
   about: 'effect',
   command: 'Activation Patching…',
   description: 'Which activations carry what two prompts are answered differently by.',
