@@ -7,7 +7,7 @@ import { presentAblate } from './present.js';
 export const ablate = define({
   id: 'ablate',
   title: 'Ablation of heads and MLPs',
-  about: 'inside',
+  about: 'effect',
   command: 'Ablate Heads and MLPs',
   description: 'What a text’s loss becomes without each head, and without each MLP.',
   help: 'run a text without each head and each MLP in turn, and show what its loss becomes',
