@@ -9,7 +9,7 @@ import type { Progress, Run, Setup } from '../experiment.js';
 import { type Answers, answersOf } from '../shared/answers.js';
 import { headSlices } from '../shared/heads.js';
 import { asIs } from '../shared/perplexity.js';
-import { type Prompt, promptOf } from '../shared/prompt.js';
+import { type PromptTokens, promptOf } from '../shared/prompt.js';
 import { follow, progressThrough, textWindows } from '../shared/text.js';
 
 export interface AblateRequest extends Omit<Setup, 'engine' | 'thresholds'> {
@@ -29,7 +29,7 @@ export interface Scores {
   readonly difference: number | undefined;
 }
 
-export interface AblateResult extends Prompt {
+export interface AblateResult extends PromptTokens {
   readonly model: string;
   readonly set: AblateRequest['set'];
   /** Windows of the calibration text that means are over; 0 where there are none. */
@@ -114,7 +114,7 @@ async function* meansOf(
   engine: Engine,
   { model, memory, threads }: AblateRequest,
   text: string,
-  { ids, bos }: Prompt,
+  { ids, bos }: PromptTokens,
   places: readonly { readonly point: 'z' | 'mlp_out'; readonly block: number }[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Progress, Means, void> {

@@ -4,7 +4,7 @@ import type { Setup } from '../experiment.js';
 import { type Named, namedTokens } from './answers.js';
 import { encode } from './text.js';
 
-export interface Prompt {
+export interface PromptTokens {
   /** With the prefix. */
   readonly tokens: readonly Named[];
   readonly ids: readonly number[];
@@ -24,7 +24,7 @@ export async function promptOf(
   text: string,
   { bos, part, called }: { readonly called?: string } & Partial<Pick<Setup, 'bos' | 'part'>>,
   signal?: AbortSignal,
-): Promise<Prompt> {
+): Promise<PromptTokens> {
   const { ids, prefix } = await encode(engine, model, text, { bos, called }, signal);
   const { context = Number.POSITIVE_INFINITY } = (await engine.inspect(model, signal, { takes: 'text' })).model;
   const lead = prefix === undefined ? [] : [prefix];
@@ -40,5 +40,5 @@ export async function promptOf(
 }
 
 /** What was left out, in words; empty where nothing was. */
-export const leftOfPrompt = ({ left }: Pick<Prompt, 'left'>): string[] =>
+export const leftOfPrompt = ({ left }: Pick<PromptTokens, 'left'>): string[] =>
   left === 0 ? [] : [`The text is too long to be run at once: ${left} of its tokens were left out.`];
