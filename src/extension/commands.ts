@@ -41,6 +41,8 @@ type Subject = Pick<RunRequest, 'prompt' | 'window'> & {
   readonly source: Source | undefined;
   /** The residual stream that was chosen, of the model that has it. */
   readonly chosen?: Pick<RunRequest, 'model' | 'stream'>;
+  /** The file whose editor it is run in, and shown; undefined: the chosen model, in the panel. */
+  readonly tried?: string;
 };
 
 /** Registers the commands of an analysis. */
@@ -56,11 +58,11 @@ export function registerCommands({
 }: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
-    const { prompt, window, source, chosen } = subject;
+    const { prompt, window, source, chosen, tried } = subject;
     const { bos, attention, memory, threads } = settings.current;
-    const { file } = await models.chosenFor(prompt);
+    const file = tried ?? (await models.chosenFor(prompt)).file;
     const stream = chosen?.model === file ? chosen.stream : undefined;
-    panel.show();
+    if (tried === undefined) panel.show();
     const analysis = await analyses.analyze(
       { model: file, stream, prompt, window, bos: prefixAsked(bos), attention, memory, threads },
       source,
@@ -75,7 +77,7 @@ export function registerCommands({
       const tokenAxis = await chooseAxis(problem.axes);
       if (tokenAxis !== undefined) await run({ ...subject, prompt: { ...prompt, tokenAxis } });
     } else if (problem) {
-      reports.failed(problem, panel.visible);
+      reports.failed(problem, panel.visible || tried !== undefined);
     }
   };
 
@@ -217,6 +219,10 @@ export function registerCommands({
       const tokenName = known ?? (await enterTokenName());
       if (tokenName !== undefined)
         await run({ prompt: { feeds, tokenName: tokenName || undefined }, source: undefined });
+    },
+    /** Of the editor of a model's file: a text that was typed there. */
+    async tryModel(model: string, text: string, stream?: string) {
+      await run({ prompt: { text }, source: undefined, tried: model, chosen: { model, stream } });
     },
     stop: () => analyses.stop(),
     clear: () => analyses.clear(),

@@ -1,6 +1,5 @@
 /** One of every kind of message between engine and child, with every optional part there. */
 import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
-import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contract/questions.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 import { gradientsExamples, gradientsRequests } from './gradients.js';
 import { precisionExamples, spikesExamples } from './precision.js';
@@ -145,6 +144,8 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
   inspect: [{ model: '/m', stream: 'text', takes: 'text' }],
+  describe: [{ model: '/m', stream: 'text' }],
+  weight: [{ model: '/m', name: 'w' }],
   identity: [{ model: '/m' }],
   query: [{ type: 'predictions', token: 1 }],
 };
@@ -270,8 +271,39 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   decode: [],
   smooth: [],
   inspect: [],
+  describe: [],
+  weight: [],
   identity: [],
   query: [],
+};
+
+const describedAs = {
+  file: '/m',
+  producer: 'pytorch',
+  irVersion: 8,
+  opsets: [['', 17]],
+  operators: [['com.microsoft.Attention', 2]],
+  inputs: [{ name: 'ids', type: 'int64', shape: [1, 'T', null] }],
+  outputs: [{ name: 'l', type: 'float', shape: [1, 'T', 3] }],
+  files: [{ file: '/m', bytes: 5e9 }],
+  bytes: 5e9,
+  weights: [{ name: 'w', type: 'float', bits: 4, shape: [2, 3], bytes: 24, block: 1, part: 'mlp_out' }],
+  left: { count: 1, bytes: 4 },
+  parameters: 6,
+  tokenizer: '/tokenizer.json',
+} as const;
+
+const ofWeight = {
+  count: 6,
+  nonFinite: 1,
+  zeros: 1,
+  min: -1,
+  max: Number.NaN,
+  mean: 0.5,
+  deviation: 0.25,
+  kurtosis: 3,
+  top: [{ value: -1, index: [0, 2] }],
+  octaves: { from: -3, counts: [1, 0, 2] },
 };
 
 export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> } = {
@@ -289,6 +321,11 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   merge: { type: 'done', seconds: 1 },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],
+  describe: {
+    ...describedAs,
+    anatomy: { found: false, problem: { code: 'not-a-transformer', message: 'It has no residual stream.' } },
+  },
+  weight: ofWeight,
   inspect: {
     model,
     streams: [{ name: 'decoder', layers: 1, hidden: 3, heads: 2, inputs: ['ids'], outputs: ['l'] }],
@@ -360,51 +397,4 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
     },
   },
   identity: '00ff',
-};
-
-export const questions: { readonly [T in QuestionType]: QuestionOf<T> } = {
-  attribution: { type: 'attribution', token: 1, target: 7 },
-  bias: { type: 'bias', layer: 1, tokens: [0] },
-  entries: { type: 'entries', layer: 0, of: 'nodes' },
-  evicted: { type: 'evicted', layer: 1, windows: [{ window: 4, sinks: 1 }] },
-  lens: { type: 'lens', layer: 0, point: 'resid_mid', top: 3 },
-  magnitudes: { type: 'magnitudes', over: 'layers', at: 0, most: { rows: 256, columns: 512 } },
-  output: { type: 'output' },
-  pattern: { type: 'pattern', layer: 1, head: 0, cross: true },
-  predictions: { type: 'predictions', token: 1 },
-  surprisal: { type: 'surprisal' },
-};
-
-const update = { norm: 1, cosine: Number.NaN };
-
-export const replies: { readonly [T in QuestionType]: AnswerTo<T> } = {
-  attribution: {
-    token: 1,
-    target: { id: 7, text: 'b' },
-    logit: 2.5,
-    parts: [{ part: 'mlp', block: 1, logit: -1 }],
-  },
-  bias: {
-    counted: { from: 1, queries: 4 },
-    heads: [{ share: 0.5, chosen: update, rest: update }],
-    projected: { chosen: update, rest: update },
-    participation: { input: [1, 2], normed: [3, Number.NaN] },
-    norms: { input: [1, 2], normed: [1, 2] },
-    keyNorm: [[1, 2]],
-    valueNorm: [[1, 2]],
-  },
-  entries: { values: Float32Array.of(1) },
-  evicted: { shares: [[0.5, 0.25]] },
-  lens: { rows: [[{ id: 1, text: 'b', probability: 0.5 }]] },
-  magnitudes: {
-    rows: 1,
-    columns: 2,
-    pool: { rows: 1, columns: 3 },
-    values: Float32Array.of(1, -2),
-    places: Int32Array.of(0, 4),
-  },
-  output: { shape: [1, 2], values: Float32Array.of(1, 2) },
-  pattern: { queries: 1, keys: 2, values: Float32Array.of(1, 2) },
-  predictions: { type: 'predictions', token: 1, top: [{ id: 1, text: 'b', probability: 0.5 }] },
-  surprisal: { nats: Float32Array.of(Number.NaN, 2.5) },
 };

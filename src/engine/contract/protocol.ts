@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { type Problem, SinkscopeError } from '../../errors.js';
 import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '../../schemas.js';
+import { describeRequest, description, weightRequest, weightStatistics } from './description.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { extentsEvent, extentsRequest, outliersEvent } from './extents.js';
 import { gradientsEvent, gradientsRequest } from './gradients.js';
@@ -77,6 +78,8 @@ export const jobs = {
   encode: { request: encodeRequest, event: v.never(), answer: encoded },
   decode: { request: v.object({ model: path, ids: v.array(whole) }), event: v.never(), answer: v.array(text) },
   inspect: { request: inspectRequest, event: v.never(), answer: inspection },
+  describe: { request: describeRequest, event: v.never(), answer: description },
+  weight: { request: weightRequest, event: v.never(), answer: weightStatistics },
   /** In hex; see `modelIdentity`. */
   identity: { request: v.object({ model: path }), event: v.never(), answer: text },
   /** The answer is checked by who asks: each question has its own. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Problem, SinkscopeError, toProblem } from '../../errors.js';
 import { partialFile } from '../../saving.js';
 import { quoted } from '../../visible.js';
+import type { Description, WeightStatistics } from '../contract/description.js';
 import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
 import type { Inspection } from '../contract/inspection.js';
 import {
@@ -144,6 +145,25 @@ export class Engine {
         if (!lost) throw error;
       }
     }
+  }
+
+  /**
+   * What an ONNX file is, a transformer or not.
+   *
+   * @param stream that its anatomy is to be told of, where it has several
+   * @throws SinkscopeError with the reason why it cannot be read
+   */
+  async describe(model: string, stream?: string): Promise<Description> {
+    return this.ask('describe', { model, stream });
+  }
+
+  /**
+   * What the numbers in one weight of a file are like, as they are stored there.
+   *
+   * @throws SinkscopeError with the reason why it cannot be told
+   */
+  async weight(model: string, name: string): Promise<WeightStatistics> {
+    return this.ask('weight', { model, name });
   }
 
   /**

@@ -25,6 +25,7 @@ import {
   tokenizerPlace,
   use,
 } from './current.js';
+import { describe, weightStatisticsOf } from './describe.js';
 import { tellExtents } from './extents.js';
 import { tellGradients } from './gradients.js';
 import { inspect } from './inspect.js';
@@ -214,6 +215,10 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   },
 
   inspect: async ({ model, stream, takes }) => inspect(await load(model, chooser(model, stream, takes))),
+
+  describe: ({ model, stream }) => describe(model, () => load(model, chooser(model, stream, undefined))),
+
+  weight: ({ model, name }) => weightStatisticsOf(model, name),
 
   identity: ({ model }) => modelIdentity(model),
 

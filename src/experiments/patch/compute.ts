@@ -9,7 +9,7 @@ import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { greatest } from '../../statistics/numbers.js';
 import type { Budget, Run } from '../experiment.js';
-import { type Answers, answersOf, contrast, type Named, tokensInWords } from '../shared/answers.js';
+import { type Answers, answersOf, contrast, labelled, type Named } from '../shared/answers.js';
 import { type HeadSlice, headSlices } from '../shared/heads.js';
 import { asIs } from '../shared/perplexity.js';
 import { promptOf } from '../shared/prompt.js';
@@ -126,7 +126,7 @@ function firstDifferent(clean: readonly Named[], corrupt: readonly Named[]): num
   while (end < shorter - start && !differs(clean.at(-1 - end), corrupt.at(-1 - end))) end++;
   const part = (tokens: readonly Named[]) => {
     const own = tokens.slice(start, tokens.length - end);
-    return own.length === 0 ? 'nothing' : tokensInWords(own);
+    return own.length === 0 ? 'nothing' : labelled(own);
   };
   throw new SinkscopeError({
     code: 'input',
