@@ -1,4 +1,6 @@
 /** Every experiment, in the order in which they are offered. */
+
+import { ablate } from './ablate/index.js';
 import { activation } from './activation/index.js';
 import { bias } from './bias/index.js';
 import { compare } from './compare/index.js';
@@ -23,6 +25,7 @@ import { weights } from './weights/index.js';
 export const experiments: readonly Experiment[] = [
   intervene,
   patch,
+  ablate,
   perplexity,
   interventions,
   survey,

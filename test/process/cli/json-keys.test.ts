@@ -41,6 +41,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   'analyze --set': ['llama', ...words, '--set', 'to=mean', '--calibrate', path('test/text/pit-and-pendulum.md')],
   intervene: ['llama', ...words, '--to', 'mean', ...other],
   patch: ['llama', '--clean', 'The king went to', '--corrupt', 'The boat went to', '--answers', ' his', ' the'],
+  ablate: ['llama', ...words, '--set', 'mean', ...other, '--answers', ' his', ' the'],
   perplexity: ['llama', ...text, ...small],
   interventions: ['llama', ...text, ...other, ...small],
   survey: ['llama', ...corpus],
