@@ -4,6 +4,7 @@ import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
 import { doctor } from './doctor/index.js';
 import type { Experiment } from './experiment.js';
+import { generate } from './generate/index.js';
 import { intervene } from './intervene/index.js';
 import { interventions } from './interventions/index.js';
 import { lens } from './lens/index.js';
@@ -20,6 +21,7 @@ import { weights } from './weights/index.js';
 export const experiments: readonly Experiment[] = [
   intervene,
   perplexity,
+  generate,
   interventions,
   survey,
   merge,

@@ -184,6 +184,14 @@ export class Tokenizer {
     return text;
   }
 
+  /** The text that tokens add to what stands before them, characters of several tokens among it. */
+  async continued(before: readonly number[], ids: readonly number[]): Promise<string> {
+    // Enough for what a decoder joins: no character has more tokens.
+    const near = before.slice(-8);
+    const [start, all] = [await this.#native.decode([...near], false), await this.#native.decode([...near, ...ids], false)];
+    return all.startsWith(start) ? all.slice(start.length) : await this.#native.decode([...ids], false);
+  }
+
   /** The first `most` tokens, without what stands before and after the text: that is put there by `encode`. */
   async #encodeText(
     text: string,

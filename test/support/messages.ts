@@ -2,6 +2,7 @@
 import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
 import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contract/questions.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
+import { generateExamples } from './generate.js';
 import { precisionExamples, spikesExamples } from './precision.js';
 import { statesExamples } from './states.js';
 import { mergeExamples } from './survey.js';
@@ -128,6 +129,19 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
     },
   ],
   smooth: [{ ...budget, smooth: [{ tensor: 'x', factors: Float32Array.of(1, 2) }], save: { file: '/s.onnx' } }],
+  generate: [
+    {
+      ...budget,
+      stream: 'text',
+      prompt: { text: 'a' },
+      bos: true,
+      window: 'last',
+      tokens: 3,
+      sampling: { temperature: 0.5, topK: 5, topP: 0.9, seed: 1 },
+      untilEnd: true,
+      sinks: { epsilon: 0.3, minQueries: 8, minShare: 0.1 },
+    },
+  ],
   spikes: [{ ...budget, stream: 'text', ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
   precision: [{ ...budget, stream: 'text', ids: [1, 2], outlier: 6 }],
   merge: [{ parts: ['/a.json'] }],
@@ -206,6 +220,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2) },
   ],
   states: statesExamples(hidden),
+  generate: generateExamples(hidden),
   spikes: spikesExamples,
   pair: [
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
@@ -266,6 +281,13 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s' },
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
+  generate: {
+    type: 'generated',
+    seconds: 1,
+    text: 'b c',
+    ended: 'context',
+    cache: { tokens: 2, bytes: 64, without: 'it is full' },
+  },
   spikes: { type: 'done', seconds: 1 },
   pair: { type: 'done', seconds: 1 },
   restore: { type: 'done', seconds: 1 },

@@ -148,7 +148,7 @@ const startedEvent = v.object({
 });
 export type StartedEvent = Sent<typeof startedEvent>;
 
-const tokensEvent = v.object({
+export const tokensEvent = v.object({
   type: v.literal('tokens'),
   /** The tokens that are run, in order; T = tokens.length. */
   tokens: v.array(token),

@@ -4,6 +4,7 @@ import { type Problem, SinkscopeError } from '../../errors.js';
 import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '../../schemas.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { extentsEvent, extentsRequest, outliersEvent } from './extents.js';
+import { begunEvent, generatedEvent, generateRequest, writtenEvent } from './generate.js';
 import { inspection } from './inspection.js';
 import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measure.js';
 import { pairedEvent, pairRequest } from './pair.js';
@@ -67,6 +68,11 @@ export const jobs = {
     request: extentsRequest,
     event: v.variant('type', [outliersEvent, extentsEvent, progressEvent]),
     answer: doneEvent,
+  },
+  generate: {
+    request: generateRequest,
+    event: v.variant('type', [begunEvent, writtenEvent]),
+    answer: generatedEvent,
   },
   treat: { request: treatRequest, event: v.variant('type', [treatedEvent, progressEvent]), answer: doneEvent },
   smooth: { request: smoothRequest, event: v.never(), answer: doneEvent },

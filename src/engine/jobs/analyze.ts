@@ -65,7 +65,7 @@ function told({ summary, tokenizer }: LoadedModel, { source }: Prompt, ofStream:
 }
 
 /** How many tokens can be run, and what sets the bound. */
-function limitsOf({ anatomy, summary, file }: LoadedModel, { memory }: RunRequest): Limits {
+export function limitsOf({ anatomy, summary, file }: LoadedModel, { memory }: Pick<RunRequest, 'memory'>): Limits {
   const fixed = fixedLength(anatomy.inputs);
   const bounds = [
     {

@@ -12,7 +12,7 @@ import { StageRunner } from '../stages/runner.js';
 import { withoutScalars } from '../stages/scalars.js';
 import { simulate } from '../stages/simulated.js';
 import { smoothed } from '../stages/smoothed.js';
-import { runAnalysis } from './analyze.js';
+import { limitsOf, runAnalysis } from './analyze.js';
 import {
   allowReading,
   allowRunning,
@@ -25,6 +25,7 @@ import {
   use,
 } from './current.js';
 import { tellExtents } from './extents.js';
+import { generate } from './generate.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { comparePair } from './pair.js';
@@ -151,6 +152,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     await withScalars(used, request.without, (runner) => findSpikes(runner, request, emit));
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
+  },
+
+  async generate(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    const limits = { ...limitsOf(used.loaded, request), onPart: allowTokenising };
+    const written = await generate(used.runner, request, limits, allowRunning, emit);
+    checkAsRead(used.loaded);
+    return { type: 'generated', seconds: elapsed(), ...written };
   },
 
   async merge({ parts }, emit) {
