@@ -93,7 +93,10 @@ function attended(node: Node, value: string): readonly string[] {
   return output ? [output] : [];
 }
 
-function formOf({ tokenAxis, shape, extents }: Input, operators: readonly Node[]): Omit<CachePair, 'input' | 'present'> {
+function formOf(
+  { tokenAxis, shape, extents }: Input,
+  operators: readonly Node[],
+): Omit<CachePair, 'input' | 'present'> {
   const rank = shape?.length ?? 4;
   const declared = shape?.[tokenAxis ?? -1];
   if (tokenAxis !== undefined)

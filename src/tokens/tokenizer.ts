@@ -188,7 +188,10 @@ export class Tokenizer {
   async continued(before: readonly number[], ids: readonly number[]): Promise<string> {
     // Enough for what a decoder joins: no character has more tokens.
     const near = before.slice(-8);
-    const [start, all] = [await this.#native.decode([...near], false), await this.#native.decode([...near, ...ids], false)];
+    const [start, all] = [
+      await this.#native.decode([...near], false),
+      await this.#native.decode([...near, ...ids], false),
+    ];
     return all.startsWith(start) ? all.slice(start.length) : await this.#native.decode([...ids], false);
   }
 

@@ -29,3 +29,6 @@ export const generateExamples = (state: HiddenStatistics): readonly EventOf<'gen
     sinks,
   },
 ];
+
+/** A rule by which no token is a sink. */
+export const noSinks = { epsilon: 1, minQueries: 1, minShare: 1 };

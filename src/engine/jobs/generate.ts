@@ -159,7 +159,9 @@ function boundedBy(loaded: LoadedModel, limits: Limits): Limits {
   const caching = loaded.caching();
   const pairs = 'pairs' in caching ? caching.pairs : [];
   const context = Math.min(...pairs.map(({ form, room }) => (form === 'bounds' ? room : Number.POSITIVE_INFINITY)));
-  return context < limits.context ? { ...limits, context, because: 'the cache of the model has room for fewer' } : limits;
+  return context < limits.context
+    ? { ...limits, context, because: 'the cache of the model has room for fewer' }
+    : limits;
 }
 
 async function checkWriting(runner: StageRunner, ids: readonly number[]): Promise<void> {

@@ -100,7 +100,10 @@ export function loadModel(file: string): LoadedModel {
 
 /** What all streams of a file have in common. */
 interface Shared
-  extends Pick<LoadedModel, 'file' | 'streams' | 'endTokens' | 'classes' | 'nodes' | 'version' | 'weights' | 'tokenizer'> {
+  extends Pick<
+    LoadedModel,
+    'file' | 'streams' | 'endTokens' | 'classes' | 'nodes' | 'version' | 'weights' | 'tokenizer'
+  > {
   readonly config: ModelConfig;
   /** The stream of that name with boolean inputs taken as true, where there are any. */
   readonly switched: (name: string) => Stream | undefined;

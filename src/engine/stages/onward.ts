@@ -67,8 +67,7 @@ export class Onward {
     if ('why' in caching) this.without = caching.why;
     else {
       this.cache = new Cache(caching.pairs);
-      if (caching.loaded !== loaded)
-        this.on = roadOf(new StageRunner(caching.loaded, sizes.threads), presents, sizes);
+      if (caching.loaded !== loaded) this.on = roadOf(new StageRunner(caching.loaded, sizes.threads), presents, sizes);
     }
   }
 
@@ -117,7 +116,9 @@ export class Onward {
     }
     if (kind === 'slid') return `its cache has room for ${cache.room} tokens, and what comes first is still looked at`;
     const of = `its cache (${quoted(cache.inputs[0] ?? '')} and the others)`;
-    return same === false ? `a step with ${of} does not give what the whole text gives` : `a step with ${of} fails: ${same}`;
+    return same === false
+      ? `a step with ${of} does not give what the whole text gives`
+      : `a step with ${of} fails: ${same}`;
   }
 
   /** Whether the next tokens, from the cache, are what a run of all makes of them; or why they cannot be run. */
@@ -145,8 +146,8 @@ export class Onward {
  * How far numbers may be apart that were computed in another order: files whose activations are rounded to integers
  * share scales among the tokens that are run together.
  */
-function roundingOf({ quantised }: LoadedModel, cache: Cache): number {
-  if (quantised) return 0.3;
+function roundingOf({ quantised, model }: LoadedModel, cache: Cache): number {
+  if (quantised || model.graph.nodes.some(({ op }) => /^DynamicQuantize|Integer$/.test(op))) return 0.3;
   return [...cache.values.values()].some(({ type }) => type === DataType.float16) ? 2e-2 : 1e-3;
 }
 

@@ -1,7 +1,7 @@
 import { counted, formatNumber, formatShare } from '../../analysis/format.js';
 import type { Part, Presentation } from '../../analysis/presentation.js';
-import { mean } from '../../statistics/numbers.js';
 import { modelName } from '../../models/find.js';
+import { mean } from '../../statistics/numbers.js';
 import { massiveSettings, sinkSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import type { WritingResult, WrittenToken } from './compute.js';
@@ -59,11 +59,15 @@ function warningsOf({ begun, cache }: WritingResult, problem: string | undefined
   const { tokens, total } = begun.prompt;
   return [
     ...(tokens.length < total
-      ? [`Only ${formatNumber(tokens.length)} of the prompt’s ${formatNumber(total)} tokens were run: it leaves no room.`]
+      ? [
+          `Only ${formatNumber(tokens.length)} of the prompt’s ${formatNumber(total)} tokens were run: it leaves no room.`,
+        ]
       : []),
     ...(cache?.without === undefined
       ? []
-      : [`The whole text was run again for ${cache.tokens === 0 ? 'every token' : 'the last tokens'}: ${cache.without}.`]),
+      : [
+          `The whole text was run again for ${cache.tokens === 0 ? 'every token' : 'the last tokens'}: ${cache.without}.`,
+        ]),
     ...(problem === undefined ? [] : [problem]),
   ];
 }
