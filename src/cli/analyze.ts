@@ -17,7 +17,16 @@ import { runPrompt } from '../experiments/shared/run.js';
 import type { NamedText } from '../experiments/values.js';
 import { parseChange } from './change.js';
 import { modelFile } from './model.js';
-import { adviseOnLength, budgetOf, memoryOption, partOption, read, streamOption, typedName } from './options.js';
+import {
+  adviseOnLength,
+  budgetOf,
+  lineEndsOption,
+  memoryOption,
+  partOption,
+  read,
+  streamOption,
+  typedName,
+} from './options.js';
 import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { against, report } from './report.js';
@@ -34,6 +43,7 @@ interface Options {
   readonly image?: string;
   readonly stream?: string;
   readonly bos?: boolean;
+  readonly lineEnds: 'lf' | 'as-is';
   readonly window?: 'first' | 'last';
   readonly memory: number;
   readonly set?: readonly Change[];
@@ -73,6 +83,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     )
     .option('--bos', 'put the beginning-of-sequence token before the text (default: as the tokenizer does)')
     .option('--no-bos', 'leave it out')
+    .addOption(lineEndsOption())
     .addOption(streamOption())
     .addOption(partOption())
     .addOption(memoryOption())
@@ -91,6 +102,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .action(async (model: string, options: Options) => {
       await checkSaves(options.save);
       if (options.stream !== undefined) engine.choose(options.stream);
+      engine.lineEnds = options.lineEnds;
       const wanted = await requestOf(model, options);
       const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
       if (!options.set) {

@@ -11,7 +11,16 @@ import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js'
 import { readDocument, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
 import { modelFile } from './model.js';
-import { adviseOnLength, budgetOf, memoryOption, partOption, read, streamOption, typedName } from './options.js';
+import {
+  adviseOnLength,
+  budgetOf,
+  lineEndsOption,
+  memoryOption,
+  partOption,
+  read,
+  streamOption,
+  typedName,
+} from './options.js';
 import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { checkSaves, saveJson } from './save.js';
@@ -20,6 +29,7 @@ import { checkSaves, saveJson } from './save.js';
 interface Options {
   readonly stream?: string;
   readonly bos?: boolean;
+  readonly lineEnds?: 'lf' | 'as-is';
   readonly memory?: number;
   readonly window?: string;
   readonly save?: string;
@@ -40,6 +50,7 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     const options = command.opts<Options>();
     await checkSaves(options.save);
     if (options.stream !== undefined) engine.choose(options.stream);
+    if (options.lineEnds !== undefined) engine.lineEnds = options.lineEnds;
     const given = await givenBy(command, inputs);
     const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
@@ -66,7 +77,7 @@ function runOptions(inputs: ExperimentInputs): Option[] {
     new Option('--no-bos', "leave out the model's prefix token (BOS or sink token)"),
   ];
   return [
-    ...(hasKind(inputs, 'text', 'texts') ? bos : []),
+    ...(hasKind(inputs, 'text', 'texts') ? [...bos, lineEndsOption()] : []),
     ...(hasPrompt(inputs) ? [partOption()] : []),
     ...(hasKind(inputs, 'model', 'models') ? [streamOption(), memoryOption()] : []),
   ];

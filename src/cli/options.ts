@@ -25,6 +25,11 @@ export function streamOption(): Option {
   return new Option('--stream <name>', 'of a model with several residual streams, the one to show (see inspect)');
 }
 
+export function lineEndsOption(): Option {
+  const help = 'how line ends of texts are read: CR LF and CR as LF, which models are trained on, or as they are';
+  return new Option('--line-ends <how>', help).choices(['lf', 'as-is']).default('lf');
+}
+
 /** What an engine may use, of the option's megabytes. */
 export function budgetOf({ memory }: { readonly memory: number }) {
   return { memory: memory * 2 ** 20, threads: 0 };

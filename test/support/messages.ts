@@ -135,6 +135,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
       stream: 'text',
       prompt: { text: 'a' },
       bos: true,
+      lineEnds: 'lf',
       window: 'last',
       tokens: 3,
       sampling: { temperature: 0.5, topK: 5, topP: 0.9, seed: 1 },
@@ -145,7 +146,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   spikes: [{ ...budget, stream: 'text', ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
   precision: [{ ...budget, stream: 'text', ids: [1, 2], outlier: 6 }],
   merge: [{ parts: ['/a.json'] }],
-  encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, most: 7 }],
+  encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, lineEnds: 'as-is', most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
   inspect: [{ model: '/m', stream: 'text', takes: 'text' }],
   identity: [{ model: '/m' }],
@@ -157,7 +158,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     {
       type: 'started',
       model,
-      settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
+      settings: { bos: true, lineEnds: 'lf', executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
       inputs: [{ name: 'bbox', role: 'coordinates', how: 'zeros', guessed: true }],
     },
     {

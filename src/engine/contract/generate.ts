@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { exactly, flag, float32Array, maybe, real, type Sent, text, whole } from '../../schemas.js';
 import type { Drawn } from '../../statistics/running.js';
 import { entry, hiddenState, prediction, tokensEvent } from './events.js';
-import { memory, path, stream, threads } from './request.js';
+import { lineEnds, memory, path, stream, threads } from './request.js';
 
 export const generateRequest = v.object({
   model: path,
@@ -11,6 +11,7 @@ export const generateRequest = v.object({
   prompt: v.union([v.strictObject({ text }), v.strictObject({ ids: v.array(v.number()) })]),
   /** Undefined: as the model's files say. */
   bos: v.optional(flag),
+  lineEnds,
   /** Which part is written on where the prompt leaves no room; undefined: fail with code `too-long`. */
   window: v.optional(v.picklist(['first', 'last'])),
   /** How many new tokens there are to be at most. */

@@ -10,7 +10,7 @@ import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measu
 import { pairedEvent, pairRequest } from './pair.js';
 import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
-import { path, stream } from './request.js';
+import { lineEnds, path, stream } from './request.js';
 import { productsEvent, restoredEvent, restoreRequest } from './restore.js';
 import { smoothRequest } from './smooth.js';
 import { spikesEvent, spikesRequest } from './spikes.js';
@@ -23,6 +23,7 @@ const encodeRequest = v.object({
   stream,
   text,
   bos: v.optional(flag),
+  lineEnds,
   /** Only so many of the text's first tokens are wanted. */
   most: v.optional(v.pipe(whole, v.minValue(1))),
 });

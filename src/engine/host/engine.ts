@@ -203,6 +203,9 @@ export class Engine {
     this.stream = stream;
   }
 
+  /** How line ends of texts are read from now on; see `src/tokens/line-ends.ts`. */
+  lineEnds: 'lf' | 'as-is' = 'lf';
+
   /** Ends the child for good. */
   dispose(): void {
     this.disposed = true;
@@ -254,6 +257,9 @@ export class Engine {
     if (!this.connection?.alive) this.connection = new Connection(this.childPath, writable);
     const named = 'stream' in request ? request.stream : undefined;
     const isChosen = this.stream !== undefined && named === undefined && 'model' in request;
-    this.connection.send(type, isChosen ? { ...request, stream: this.stream } : request, job);
+    const isText = type === 'analyze' || type === 'encode' || type === 'generate';
+    const lineEnds = ('lineEnds' in request ? request.lineEnds : undefined) ?? this.lineEnds;
+    const chosen = { ...(isText && { lineEnds }), ...(isChosen && { stream: this.stream }) };
+    this.connection.send(type, { ...request, ...chosen }, job);
   }
 }

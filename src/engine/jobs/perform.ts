@@ -173,7 +173,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'done', seconds: elapsed() };
   },
 
-  async encode({ model, stream, text, bos, most }) {
+  async encode({ model, stream, text, bos, lineEnds, most }) {
     const tokenizer = loadTokenizer(model);
     if (!tokenizer) {
       throw new SinkscopeError({
@@ -192,6 +192,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
       bos: isPrefixed,
     } = await tokenizer.encode(text, {
       bos,
+      lineEnds,
       // A prefix that the text spells is none of those that are wanted of it.
       most: most === undefined ? undefined : most + prefixIds.length,
       onPart: allowTokenising,
