@@ -42,18 +42,18 @@ export class Figure extends LitElement {
       }
       h2 {
         margin: 0;
-        font-size: 1.05em;
+        font-size: 1.08em;
         font-weight: 600;
       }
       .note {
-        font-size: 0.85em;
+        font-size: 0.92em;
         color: var(--muted);
       }
       .actions {
         padding: 2px 0;
         line-height: 1.4;
         white-space: nowrap;
-        font-size: 0.85em;
+        font-size: 0.92em;
       }
     `,
   ];

@@ -55,7 +55,8 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
     try {
-      await saveJson(options.save, outcome.file);
+      // An experiment may have a file of its own, which its engine writes.
+      if (saves !== undefined) await saveJson(options.save, outcome.file);
     } finally {
       printOutcome(options.json, outcome);
     }
@@ -70,6 +71,8 @@ const hasPrompt = (inputs: ExperimentInputs) =>
 const hasKind = (inputs: ExperimentInputs, ...kinds: readonly ExperimentInput['kind'][]) =>
   Object.values(inputs).some(({ kind }) => kinds.includes(kind));
 
+const isRun = (input: ExperimentInput) => input.kind === 'words' && input.run === true;
+
 /** Options of the run itself, where they mean something. */
 function runOptions(inputs: ExperimentInputs): Option[] {
   const bos = [
@@ -77,7 +80,7 @@ function runOptions(inputs: ExperimentInputs): Option[] {
     new Option('--no-bos', "leave out the model's prefix token (BOS or sink token)"),
   ];
   return [
-    ...(hasKind(inputs, 'text', 'texts') ? [...bos, lineEndsOption()] : []),
+    ...(hasKind(inputs, 'text', 'texts') || Object.values(inputs).some(isRun) ? [...bos, lineEndsOption()] : []),
     ...(hasPrompt(inputs) ? [partOption()] : []),
     ...(hasKind(inputs, 'model', 'models') ? [streamOption(), memoryOption()] : []),
   ];
@@ -102,6 +105,7 @@ function optionOf(input: ExperimentInput): Option {
   const option = new Option(flag, `${help}${open}`);
   switch (input.kind) {
     case 'texts':
+    case 'pair':
       return option.argParser(collect);
     case 'choice':
       return option.choices(input.choices).default(input.choices[0]);
@@ -135,7 +139,8 @@ async function givenBy(command: Command, inputs: ExperimentInputs): Promise<Give
     const other = otherOption(input);
     const value = givenFor(input);
     const otherwise = other && command.getOptionValue(other.attributeName());
-    if (other && value === undefined && otherwise === undefined) throw missing(input, other);
+    if (other && value === undefined && otherwise === undefined && isNeeded(inputs, name, {}))
+      throw missing(input, other);
     given[name] = await valueFrom(input, value, otherwise);
   }
   return given;

@@ -5,11 +5,13 @@ import { quantised } from './compare-quantised/index.js';
 import { doctor } from './doctor/index.js';
 import type { Experiment } from './experiment.js';
 import { generate } from './generate/index.js';
+import { gradients } from './gradients/index.js';
 import { intervene } from './intervene/index.js';
 import { interventions } from './interventions/index.js';
 import { lens } from './lens/index.js';
 import { merge } from './merge/index.js';
 import { outliers } from './outliers/index.js';
+import { patch } from './patch/index.js';
 import { perplexity } from './perplexity/index.js';
 import { precision } from './precision/index.js';
 import { ratios } from './ratios/index.js';
@@ -20,6 +22,7 @@ import { weights } from './weights/index.js';
 
 export const experiments: readonly Experiment[] = [
   intervene,
+  patch,
   perplexity,
   generate,
   interventions,
@@ -33,6 +36,7 @@ export const experiments: readonly Experiment[] = [
   quantised,
   doctor,
   lens,
+  gradients,
   streaming,
   vision,
   ratios,

@@ -24,7 +24,9 @@ import { prefixAsked, type Settings } from './settings.js';
 import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
+import { Surprisal } from './surprisal.js';
 import { Texts } from './texts.js';
+import { registerTools } from './tools.js';
 import { Watch } from './watch.js';
 import type { Host } from './webview.js';
 
@@ -102,7 +104,8 @@ export function activate(context: vscode.ExtensionContext): Api {
     onDidChangeView: view.event,
   };
   const panel = new Panel(host);
-  const decorations = new Decorations(analyses, settings);
+  const surprisal = new Surprisal(analyses, settings, (error) => log.warn(`${error}`));
+  const decorations = new Decorations(analyses, settings, surprisal);
 
   const store = new Store(context.storageUri ?? context.globalStorageUri);
   const restored = Promise.all([
@@ -126,6 +129,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     engine,
     view,
     panel,
+    surprisal,
     decorations,
     watch,
     registerCommands({
@@ -140,10 +144,17 @@ export function activate(context: vscode.ExtensionContext): Api {
     }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
-    registerHover(analyses, settings),
+    registerHover(analyses, settings, surprisal),
     registerModelsView(models, watch, engine),
     registerSideView(host),
-    registerStatus({ analyses, models, settings }),
+    registerStatus({ analyses, models, settings, surprisal }),
+    registerTools({
+      extension: context.extensionPath,
+      version: `${context.extension.packageJSON.version}`,
+      models,
+      settings,
+      log,
+    }),
     experiments.onDidChange((change) => {
       if (change.type === 'run' && change.run.status === 'running') return;
       store.saveExperiments(experiments.runs).catch((error) => log.warn(error));

@@ -105,7 +105,7 @@ export class Models implements vscode.Disposable {
 }
 
 /** Folders of the workspace on this machine's disk; none as long as it is not trusted, for nothing of it is read then. */
-function trustedFolders(): string[] {
+export function trustedFolders(): string[] {
   const folders = vscode.workspace.isTrusted ? (vscode.workspace.workspaceFolders ?? []) : [];
   return folders.filter(({ uri }) => uri.scheme === 'file').map(({ uri }) => uri.fsPath);
 }

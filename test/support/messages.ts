@@ -3,6 +3,7 @@ import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/con
 import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contract/questions.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 import { generateExamples } from './generate.js';
+import { gradientsExamples, gradientsRequests } from './gradients.js';
 import { precisionExamples, spikesExamples } from './precision.js';
 import { statesExamples } from './states.js';
 import { mergeExamples } from './survey.js';
@@ -86,7 +87,16 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
         {
           ids: [1, 2, 3],
           from: 1,
-          variants: [{ name: 'as is', interventions, attention: { window: 4, sinks: 1 } }],
+          variants: [
+            {
+              name: 'as is',
+              interventions,
+              patches: [{ point: 'z', block: 1, tokens: 'all', dims: [0] }],
+              attention: { window: 4, sinks: 1 },
+            },
+          ],
+          other: [1, 2, 4],
+          answers: [5, 6],
         },
       ],
     },
@@ -145,6 +155,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   ],
   spikes: [{ ...budget, stream: 'text', ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
   precision: [{ ...budget, stream: 'text', ids: [1, 2], outlier: 6 }],
+  gradients: gradientsRequests,
   merge: [{ parts: ['/a.json'] }],
   encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, lineEnds: 'as-is', most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
@@ -218,7 +229,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   ],
   measure: [
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
-    { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2) },
+    { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2), difference: 0.5 },
   ],
   states: statesExamples(hidden),
   generate: generateExamples(hidden),
@@ -269,6 +280,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     { type: 'treated', sequence: 0, tokens: 2, kld: [0.1, Number.NaN], losses: [1, 2] },
   ],
   precision: precisionExamples,
+  gradients: gradientsExamples,
   merge: mergeExamples,
   encode: [],
   decode: [],
@@ -296,6 +308,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   treat: { type: 'done', seconds: 1 },
   smooth: { type: 'done', seconds: 1 },
   precision: { type: 'done', seconds: 1 },
+  gradients: { type: 'done', seconds: 1 },
   merge: { type: 'done', seconds: 1 },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],
@@ -344,6 +357,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
             shared: true,
           },
           mlpIntermediate: 'i',
+          mlpOutput: 'o',
           additive: true,
         },
       ],
@@ -380,6 +394,7 @@ export const questions: { readonly [T in QuestionType]: QuestionOf<T> } = {
   output: { type: 'output' },
   pattern: { type: 'pattern', layer: 1, head: 0, cross: true },
   predictions: { type: 'predictions', token: 1 },
+  surprisal: { type: 'surprisal' },
 };
 
 const update = { norm: 1, cosine: Number.NaN };
@@ -406,4 +421,5 @@ export const replies: { readonly [T in QuestionType]: AnswerTo<T> } = {
   output: { shape: [1, 2], values: Float32Array.of(1, 2) },
   pattern: { queries: 1, keys: 2, values: Float32Array.of(1, 2) },
   predictions: { type: 'predictions', token: 1, top: [{ id: 1, text: 'b', probability: 0.5 }] },
+  surprisal: { nats: Float32Array.of(Number.NaN, 2.5) },
 };

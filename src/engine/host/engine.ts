@@ -52,11 +52,7 @@ export class Engine {
    * cancels a run that is still going on. Aborting `signal`, or leaving the loop, kills the child.
    */
   analyze(request: RunRequest, signal?: AbortSignal): AsyncGenerator<RunEvent, void, void> {
-    const partial = (pid: number | undefined) => {
-      // What a killed child was writing is its parent's to remove.
-      if (request.save && pid !== undefined) void rm(partialFile(request.save.file, pid), { force: true });
-    };
-    return this.events('analyze', request, signal, partial);
+    return this.events('analyze', request, signal, withoutPartial(request.save?.file));
   }
 
   /**
@@ -68,7 +64,8 @@ export class Engine {
     request: RequestOf<T>,
     signal?: AbortSignal,
   ): AsyncGenerator<EventOf<T> | AnswerOf<T> | FailedEvent, void, void> {
-    return this.events(type, request, signal);
+    const file = 'save' in request ? request.save?.file : undefined;
+    return this.events(type, request, signal, withoutPartial(file));
   }
 
   /** Events, the answer last. */
@@ -257,9 +254,14 @@ export class Engine {
     if (!this.connection?.alive) this.connection = new Connection(this.childPath, writable);
     const named = 'stream' in request ? request.stream : undefined;
     const isChosen = this.stream !== undefined && named === undefined && 'model' in request;
-    const isText = type === 'analyze' || type === 'encode' || type === 'generate';
+    const isText = ['analyze', 'encode', 'generate', 'gradients'].includes(type);
     const lineEnds = ('lineEnds' in request ? request.lineEnds : undefined) ?? this.lineEnds;
     const chosen = { ...(isText && { lineEnds }), ...(isChosen && { stream: this.stream }) };
     this.connection.send(type, { ...request, ...chosen }, job);
   }
 }
+
+/** What a killed child was writing is its parent's to remove. */
+const withoutPartial = (file: string | undefined) => (pid: number | undefined) => {
+  if (file !== undefined && pid !== undefined) void rm(partialFile(file, pid), { force: true });
+};

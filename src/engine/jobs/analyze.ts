@@ -38,7 +38,7 @@ export async function runAnalysis(
   onPart?: (file: string) => void,
 ): Promise<Inside> {
   const prompt = await readPrompt(request, { ...limitsOf(loaded, request), onPart }, () => loaded.tokenizer());
-  for (const { point, block } of request.interventions ?? []) valueAt(loaded.anatomy, point, block);
+  for (const { point, block } of request.interventions ?? []) valueAt(loaded, point, block);
   await emit({
     type: 'started',
     model: told(loaded, prompt, remark),
@@ -64,7 +64,7 @@ export async function runAnalysis(
 }
 
 /** The model's summary, with what is to be told of the tokenizer that made the prompt, and of the stream that it chose. */
-function told(
+export function told(
   { summary, tokenizer }: LoadedModel,
   { source, lineEnds }: Prompt,
   ofStream: string | undefined,

@@ -174,7 +174,7 @@ function roadOf(runner: StageRunner, presents: readonly string[], { tokens, memo
   const body = plan.stages.filter(({ first }) => first <= anatomy.layers);
   const weightBytes = summary.bytes;
   const { keep, blocksPerStage } = chooseDial({ anatomy, weightBytes, tokens, memory, again: true, patterns: true });
-  const last = valueAt(anatomy, 'resid_post', anatomy.layers);
+  const last = valueAt(loaded, 'resid_post', anatomy.layers);
   return {
     runner,
     plan,
@@ -207,7 +207,7 @@ async function through(
   const layout: Layout = { tokens: ids.length, positions: length, axis: undefined, unfilled };
   const lane: Lane = { values: new Map(feeds.values), interventions: [], ...(cache && { cache }) };
   const look = async (block: number, value: Values) => {
-    const state = value.get(valueAt(anatomy, 'resid_post', block));
+    const state = value.get(valueAt(runner.loaded, 'resid_post', block));
     if (!state) return;
     const { dims } = rowsOf(state);
     const found = value.get(patterns.get(block) ?? '');
