@@ -40,6 +40,7 @@ src/engine/questions           src/engine/stages src/engine/inputs src/engine/co
 src/engine/jobs                src/saving.ts src/reading.ts src/models/version.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot
 src/engine/process.ts          src/engine/jobs src/engine/guard node
 src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
+src/hub                        src/engine/contract src/engine/host src/models node valibot @huggingface/hub
 src/analysis                   src/engine/contract src/schemas.ts src/statistics src/tokens valibot
 src/experiments/facts.ts       src/schemas.ts valibot
 src/experiments/values.ts      src/experiments/facts.ts
@@ -48,9 +49,9 @@ src/experiments/shared         src/reading.ts src/schemas.ts src/experiments/exp
 src/experiments/*              src/saving.ts src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
 src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
 src/tools                      src/models src/experiments src/analysis src/engine/contract src/engine/host node valibot
-src/cli                        src/tools src/saving.ts src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk package.json
+src/cli                        src/tools src/saving.ts src/hub src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk package.json
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot
-src/extension                  src/protocol.ts src/tools src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
+src/extension                  src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
 webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit
@@ -65,6 +66,7 @@ test/support/lists.ts
 test/support/hostile.ts         fast-check
 test/support/files.ts          node vitest
 test/support/built.ts          node
+test/support/hub.ts            node
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node vitest
 test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf onnxruntime-node
 test/zoo                       test/support src node esbuild vitest
@@ -72,7 +74,7 @@ test/pure                      fast-check scripts/law.mjs scripts/contributions.
 test/process                   @modelcontextprotocol/sdk scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild valibot vitest
 test/campaigns                 test/zoo/mutate.ts src node esbuild fast-check fflate @bufbuild/protobuf vitest
 test/browser                   test/support/hostile.ts test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
-test/host                      test/support/hostile.ts test/support/lists.ts scripts/record.mjs src node mocha vscode
+test/host                      test/support/hostile.ts test/support/hub.ts test/support/lists.ts scripts/record.mjs src node mocha vscode
 test/e2e                       test/support/lists.ts scripts src node playwright-core yauzl vitest
 test/bench                     src scripts webview/dev node esbuild onnxruntime-node
 `;

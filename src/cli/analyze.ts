@@ -25,6 +25,8 @@ import {
   partOption,
   read,
   streamOption,
+  takeTokenizer,
+  tokenizerOption,
   typedName,
 } from './options.js';
 import { printOutcome } from './print.js';
@@ -42,6 +44,7 @@ interface Options {
   readonly tokenAxis?: number;
   readonly image?: string;
   readonly stream?: string;
+  readonly tokenizer?: string;
   readonly bos?: boolean;
   readonly lineEnds: 'lf' | 'as-is';
   readonly window?: 'first' | 'last';
@@ -85,6 +88,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--no-bos', 'leave it out')
     .addOption(lineEndsOption())
     .addOption(streamOption())
+    .addOption(tokenizerOption())
     .addOption(partOption())
     .addOption(memoryOption())
     .addOption(
@@ -103,6 +107,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
       await checkSaves(options.save);
       if (options.stream !== undefined) engine.choose(options.stream);
       engine.lineEnds = options.lineEnds;
+      takeTokenizer(engine, options);
       const wanted = await requestOf(model, options);
       const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
       if (!options.set) {

@@ -10,6 +10,7 @@ import { toProblem } from '../errors.js';
 import { experiments } from '../experiments/catalogue.js';
 import { analyzeCommand } from './analyze.js';
 import { checkCommand } from './check.js';
+import { downloadCommand } from './download.js';
 import { experimentCommand } from './experiment.js';
 import { inspectCommand } from './inspect.js';
 import { mcpCommand } from './mcp.js';
@@ -38,6 +39,7 @@ const commands = [
   analyzeCommand(engine, interruption.signal),
   checkCommand(engine, interruption.signal),
   mcpCommand(interruption.signal),
+  downloadCommand(engine, interruption.signal),
   ...experiments.map((experiment) => experimentCommand(experiment, engine, interruption.signal)),
 ];
 for (const command of commands) program.addCommand(command.copyInheritedSettings(program));

@@ -19,6 +19,8 @@ import {
   partOption,
   read,
   streamOption,
+  takeTokenizer,
+  tokenizerOption,
   typedName,
 } from './options.js';
 import { printOutcome } from './print.js';
@@ -28,6 +30,7 @@ import { checkSaves, saveJson } from './save.js';
 /** What every experiment has beside its inputs, or may have. */
 interface Options {
   readonly stream?: string;
+  readonly tokenizer?: string;
   readonly bos?: boolean;
   readonly lineEnds?: 'lf' | 'as-is';
   readonly memory?: number;
@@ -51,6 +54,7 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     await checkSaves(options.save);
     if (options.stream !== undefined) engine.choose(options.stream);
     if (options.lineEnds !== undefined) engine.lineEnds = options.lineEnds;
+    takeTokenizer(engine, options);
     const given = await givenBy(command, inputs);
     const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
@@ -82,7 +86,7 @@ function runOptions(inputs: ExperimentInputs): Option[] {
   return [
     ...(hasKind(inputs, 'text', 'texts') || Object.values(inputs).some(isRun) ? [...bos, lineEndsOption()] : []),
     ...(hasPrompt(inputs) ? [partOption()] : []),
-    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), memoryOption()] : []),
+    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), tokenizerOption(), memoryOption()] : []),
   ];
 }
 

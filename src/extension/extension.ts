@@ -16,6 +16,7 @@ import { Decorations } from './decorations.js';
 import { registerExperiments } from './experimentCommands.js';
 import { Experiments } from './experiments.js';
 import { registerHover } from './hover.js';
+import { registerModelCommands } from './modelCommands.js';
 import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel, registerSideView } from './panel.js';
@@ -26,6 +27,7 @@ import { registerStatus } from './status.js';
 import { Store } from './store.js';
 import { Surprisal } from './surprisal.js';
 import { Texts } from './texts.js';
+import { tokenizersIn } from './tokenizers.js';
 import { registerTools } from './tools.js';
 import { Watch } from './watch.js';
 import type { Host } from './webview.js';
@@ -52,9 +54,11 @@ export function activate(context: vscode.ExtensionContext): Api {
   );
   const child = join(context.extensionPath, 'dist', 'engine.js');
   const engine = new Engine(child);
+  const tokenizers = tokenizersIn(context.globalState);
+  engine.useTokenizers(tokenizers.of);
   const models = new Models(join(context.extensionPath, 'media', 'models'), settings);
   const analyses = new Analyses(engine);
-  const experiments = new Experiments(child, models, settings, log);
+  const experiments = new Experiments(child, models, settings, tokenizers, log);
   const texts = new Texts(analyses);
   const watch = new Watch(analyses, models, {
     memory: context.workspaceState,
@@ -142,6 +146,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       reports,
       watch,
     }),
+    registerModelCommands({ analyses, models, settings, tokenizers, reports }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
     registerHover(analyses, settings, surprisal),

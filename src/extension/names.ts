@@ -30,6 +30,9 @@ export const analysisCommands = [
   'savePicture',
 ] as const;
 
+/** Commands about where models come from. */
+export const modelCommands = ['openHub', 'addModel', 'chooseTokenizer'] as const;
+
 /** Commands of experiments, beside the one that the catalogue has for each. */
 export const experimentCommands = [
   'stopExperiment',
@@ -63,14 +66,15 @@ export const contextNames = ['running', 'hasResult', 'experimenting', 'watching'
 export const viewNames = ['side', 'models'] as const;
 
 export type AnalysisCommand = (typeof analysisCommands)[number];
+export type ModelCommand = (typeof modelCommands)[number];
 export type ExperimentCommand = (typeof experimentCommands)[number];
 export type ColorName = (typeof colorNames)[number];
 export type ContextName = (typeof contextNames)[number];
 export type ViewName = (typeof viewNames)[number];
 
 /** As VS Code knows it. */
-export function contributedId<Name extends AnalysisCommand | ExperimentCommand | ColorName | ContextName | ViewName>(
-  name: Name,
-): `sinkscope.${Name}` {
+export function contributedId<
+  Name extends AnalysisCommand | ModelCommand | ExperimentCommand | ColorName | ContextName | ViewName,
+>(name: Name): `sinkscope.${Name}` {
   return `sinkscope.${name}`;
 }

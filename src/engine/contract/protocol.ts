@@ -113,7 +113,16 @@ export function schemasOf<T extends JobType>(type: T): JobSchemas<T> {
 
 const isJob = (type: unknown): type is JobType => typeof type === 'string' && Object.hasOwn(jobs, type);
 
-const toChild = v.object({ id: whole, type: v.custom<JobType>(isJob, 'is none that is known'), request: v.unknown() });
+const tokenizer = v.object({ model: path, file: path });
+/** A `tokenizer.json` that was chosen for a model, in the place of what lies beside it. */
+export type ChosenTokenizer = Sent<typeof tokenizer>;
+
+const toChild = v.object({
+  id: whole,
+  type: v.custom<JobType>(isJob, 'is none that is known'),
+  request: v.unknown(),
+  tokenizers: v.array(tokenizer),
+});
 export type ToChild = Sent<typeof toChild>;
 
 /** Every message of the child is about the job with its `id`. */

@@ -38,6 +38,8 @@ export class Engine {
   private disposed = false;
   /** See {@link choose}. */
   private stream: string | undefined;
+  /** See {@link useTokenizers}. */
+  private tokenizerOf: (model: string) => string | undefined = () => undefined;
 
   /** @param childPath the bundle of `child.ts`; by default beside the running bundle */
   constructor(private readonly childPath: string = join(__dirname, 'engine.js')) {}
@@ -203,6 +205,11 @@ export class Engine {
   /** How line ends of texts are read from now on; see `src/tokens/line-ends.ts`. */
   lineEnds: 'lf' | 'as-is' = 'lf';
 
+  /** Has models run with the `tokenizer.json` that `of` names for them, in the place of what lies beside them. */
+  useTokenizers(of: (model: string) => string | undefined): void {
+    this.tokenizerOf = of;
+  }
+
   /** Ends the child for good. */
   dispose(): void {
     this.disposed = true;
@@ -257,7 +264,15 @@ export class Engine {
     const isText = ['analyze', 'encode', 'generate', 'gradients'].includes(type);
     const lineEnds = ('lineEnds' in request ? request.lineEnds : undefined) ?? this.lineEnds;
     const chosen = { ...(isText && { lineEnds }), ...(isChosen && { stream: this.stream }) };
-    this.connection.send(type, { ...request, ...chosen }, job);
+    const models = [
+      ...('model' in request ? [request.model] : []),
+      ...('reference' in request && request.reference !== undefined ? [request.reference] : []),
+    ];
+    const tokenizers = models.flatMap((model) => {
+      const file = this.tokenizerOf(model);
+      return file === undefined ? [] : [{ model, file }];
+    });
+    this.connection.send(type, { ...request, ...chosen }, job, tokenizers);
   }
 }
 

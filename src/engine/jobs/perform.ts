@@ -22,6 +22,7 @@ import {
   checkAsRead,
   lastRun,
   load,
+  tokenizerPlace,
   use,
 } from './current.js';
 import { tellExtents } from './extents.js';
@@ -188,7 +189,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   },
 
   async encode({ model, stream, text, bos, lineEnds, most }) {
-    const tokenizer = loadTokenizer(model);
+    const tokenizer = loadTokenizer(tokenizerPlace(model));
     if (!tokenizer) {
       throw new SinkscopeError({
         code: 'tokenizer',
@@ -219,7 +220,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   },
 
   decode({ model, ids }) {
-    const tokenizer = loadTokenizer(model);
+    const tokenizer = loadTokenizer(tokenizerPlace(model));
     return ids.map((id) => tokenizer?.decode(id) ?? `token ${id}`);
   },
 

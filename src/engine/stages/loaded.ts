@@ -52,6 +52,8 @@ export interface LoadedModel {
   readonly version: string;
   /** Files with weights that are read while it runs, the model's own among them. */
   readonly weights: readonly string[];
+  /** The `tokenizer.json` that was chosen for it, in the place of what lies beside it. */
+  readonly chosen: string | undefined;
   /** Read when first asked for; undefined where there is none. */
   tokenizer(): Tokenizer | undefined;
   /** How it goes on from tokens that it has run, or why it cannot; found when first asked for. */
@@ -67,9 +69,10 @@ export type Caching = { readonly loaded: LoadedModel; readonly pairs: readonly C
 /**
  * Reads a model's structure, no weights.
  *
+ * @param chosen a `tokenizer.json` in the place of what lies beside it
  * @throws SinkscopeError for a file that cannot be read, or that is no transformer
  */
-export function loadModel(file: string): LoadedModel {
+export function loadModel(file: string, chosen?: string): LoadedModel {
   // Before they are read: a file that changes meanwhile is another one than was read.
   const own = versionOf(file, []);
   const read = readModel(file);
@@ -84,14 +87,18 @@ export function loadModel(file: string): LoadedModel {
     endTokens: config.endTokenIds ?? [],
     classes: { labels: config.labels, several: config.problemType === 'multi_label_classification' },
     nodes: read.graph.nodes.length,
-    version: own === versionOf(file, []) ? versionOf(file, weights) : 'changed while it was read',
+    version:
+      own === versionOf(file, [])
+        ? versionOf(file, [...weights, ...(chosen === undefined ? [] : [chosen])])
+        : 'changed while it was read',
     weights,
     switched: (name) => {
       const isSwitched = read.graph.inputs.some(({ type }) => type === DataType.bool);
       return isSwitched ? streamsOf(prepare(read, true)).find((stream) => stream.name === name) : undefined;
     },
+    chosen,
     tokenizer: () => {
-      tokenizer ??= { found: loadTokenizer(file) };
+      tokenizer ??= { found: loadTokenizer(chosen ?? file) };
       return tokenizer.found;
     },
   };
@@ -102,7 +109,7 @@ export function loadModel(file: string): LoadedModel {
 interface Shared
   extends Pick<
     LoadedModel,
-    'file' | 'streams' | 'endTokens' | 'classes' | 'nodes' | 'version' | 'weights' | 'tokenizer'
+    'file' | 'streams' | 'endTokens' | 'classes' | 'nodes' | 'version' | 'weights' | 'chosen' | 'tokenizer'
   > {
   readonly config: ModelConfig;
   /** The stream of that name with boolean inputs taken as true, where there are any. */
