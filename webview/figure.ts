@@ -55,6 +55,18 @@ export class Figure extends LitElement {
         white-space: nowrap;
         font-size: 0.92em;
       }
+      @media (max-width: 520px) {
+        header {
+          flex-wrap: wrap;
+          gap: 0 12px;
+        }
+        header div {
+          flex-basis: 100%;
+        }
+        .actions {
+          white-space: normal;
+        }
+      }
     `,
   ];
 

@@ -2,7 +2,8 @@
 import type { Presentation } from '../../src/analysis/presentation.js';
 import type { Problem } from '../../src/errors.js';
 import type { Asked, ExperimentRun, FromWebview, ReplyTo, ToWebview } from '../../src/protocol.js';
-import { answers, events, replies } from './messages.js';
+import { answers, events } from './messages.js';
+import { replies } from './question-messages.js';
 
 const problem: Problem = {
   code: 'too-long',
@@ -103,6 +104,7 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'choose-model', file: '/m' },
   { type: 'choose-bos', bos: 'on' },
   { type: 'query', id: 1, query: { type: 'pattern', layer: 1, head: 0 } },
+  { type: 'query', id: 1, query: { type: 'magnitudes', over: 'tokens', at: 2, most: { rows: 1, columns: 2 } } },
   { type: 'query', id: 1, query: { type: 'predictions', token: 0 } },
   { type: 'query', id: 1, query: { type: 'picture' } },
   { type: 'open-settings' },
@@ -125,6 +127,7 @@ export const fromWebview: readonly FromWebview[] = [
 ];
 
 export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {
+  magnitudes: replies.magnitudes,
   pattern: replies.pattern,
   predictions: replies.predictions,
   surprisal: replies.surprisal,

@@ -104,6 +104,7 @@ export class PresentationView extends LitElement {
       .scale=${part.kind === 'heatmap' ? scaleOf(part) : undefined}
       ?open=${this.tables.has(name)}
       ><span slot="actions">
+        ${part.kind === 'heatmap' ? this.#zoomButtons(name) : nothing}
         ${drawn ? html`<button class="quiet" @click=${() => this.#save(name)}>picture</button>` : nothing}
         ${
           part.kind === 'text'
@@ -128,6 +129,15 @@ export class PresentationView extends LitElement {
       default:
         return html`<sinkscope-chart data-part=${name} .chart=${part} .theme=${this.theme}></sinkscope-chart>`;
     }
+  }
+
+  #zoomButtons(name: string): TemplateResult {
+    const zoom = (factor: number) => () =>
+      this.renderRoot.querySelector<Grid>(`sinkscope-grid[data-part="${name}"]`)?.zoom(factor);
+    return html`
+      <button class="quiet" aria-label="Smaller cells" title="Smaller cells (−, Ctrl and wheel)" @click=${zoom(1 / 1.5)}>−</button>
+      <button class="quiet" aria-label="Larger cells" title="Larger cells (+, Ctrl and wheel)" @click=${zoom(1.5)}>+</button>
+    `;
   }
 
   #heatmap(part: HeatmapPart, name: string): TemplateResult {

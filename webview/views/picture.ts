@@ -54,6 +54,10 @@ export class PictureView extends View {
         width: 100%;
         height: 100%;
       }
+      /* Under tints, whose colours mean something. */
+      img.grey {
+        filter: grayscale(1);
+      }
       img.png {
         /* The engine turns JPEG files alone. */
         image-orientation: none;
@@ -158,7 +162,7 @@ export class PictureView extends View {
               this.address === undefined
                 ? nothing
                 : html`<img
-                  class=${this.png ? 'png' : ''}
+                  class="${this.png ? 'png' : ''} ${this.tinted ? 'grey' : ''}"
                   src=${this.address}
                   alt="The analyzed picture, ${name}"
                   @load=${this.#onLoad}
@@ -255,7 +259,9 @@ export class PictureView extends View {
     const { clientWidth: width, clientHeight: height } = this.stage;
     const context = contextOf(canvas, width, height);
     if (context === null) return canvas;
+    context.filter = this.tinted ? 'grayscale(1)' : 'none';
     if (this.image?.complete) context.drawImage(this.image, 0, 0, width, height);
+    context.filter = 'none';
     this.#paint(context, width);
     return canvas;
   }

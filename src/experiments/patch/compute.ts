@@ -7,8 +7,9 @@ import type { Point } from '../../engine/contract/interventions.js';
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
+import { greatest } from '../../statistics/numbers.js';
 import type { Budget, Run } from '../experiment.js';
-import { type Answers, answersOf, contrast, listed, type Named, namedTokens } from '../shared/answers.js';
+import { type Answers, answersOf, contrast, labelled, type Named, namedTokens } from '../shared/answers.js';
 import { type HeadSlice, headSlices } from '../shared/heads.js';
 import { asIs } from '../shared/perplexity.js';
 import { encode, follow } from '../shared/text.js';
@@ -86,7 +87,14 @@ export async function* patchEverywhere(engine: Engine, request: PatchRequest, si
     });
   }
   const layers = [...new Set(places.map(({ patch }) => patch.block))];
-  const width = at === 'head' ? 1 + Math.max(...places.map(({ column }) => column)) : clean.length;
+  const width =
+    at === 'head'
+      ? 1 +
+        greatest(
+          places.map(({ column }) => column),
+          0,
+        )
+      : clean.length;
   const recovered = layers.map(() => new Array<number>(width).fill(at === 'head' ? Number.NaN : 0));
   for (const [i, { column, patch }] of places.entries()) {
     const row = recovered[layers.indexOf(patch.block)];
@@ -137,7 +145,7 @@ function firstDifferent(clean: readonly Named[], corrupt: readonly Named[]): num
   while (end < shorter - start && !differs(clean.at(-1 - end), corrupt.at(-1 - end))) end++;
   const part = (tokens: readonly Named[]) => {
     const own = tokens.slice(start, tokens.length - end);
-    return own.length === 0 ? 'nothing' : listed(own);
+    return own.length === 0 ? 'nothing' : labelled(own);
   };
   throw new SinkscopeError({
     code: 'input',
