@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { candidates, sampled, surpriseOf } from '../../../src/statistics/sampling.js';
-import references from './sampling.json';
 import { at } from '../../support/lists.js';
+import references from './sampling.json';
 
 describe('candidates', () => {
   it.each(references.sampling)('are those of transformers: temperature $temperature, k $topK, p $topP', (one) => {
