@@ -20,6 +20,7 @@ import { modelFile } from './model.js';
 import {
   adviseOnLength,
   budgetOf,
+  lineEndsOption,
   memoryOption,
   partOption,
   read,
@@ -45,6 +46,7 @@ interface Options {
   readonly stream?: string;
   readonly tokenizer?: string;
   readonly bos?: boolean;
+  readonly lineEnds: 'lf' | 'as-is';
   readonly window?: 'first' | 'last';
   readonly memory: number;
   readonly set?: readonly Change[];
@@ -84,6 +86,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     )
     .option('--bos', 'put the beginning-of-sequence token before the text (default: as the tokenizer does)')
     .option('--no-bos', 'leave it out')
+    .addOption(lineEndsOption())
     .addOption(streamOption())
     .addOption(tokenizerOption())
     .addOption(partOption())
@@ -103,6 +106,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .action(async (model: string, options: Options) => {
       await checkSaves(options.save);
       if (options.stream !== undefined) engine.choose(options.stream);
+      engine.lineEnds = options.lineEnds;
       takeTokenizer(engine, options);
       const wanted = await requestOf(model, options);
       const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));

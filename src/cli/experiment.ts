@@ -14,6 +14,7 @@ import { modelFile } from './model.js';
 import {
   adviseOnLength,
   budgetOf,
+  lineEndsOption,
   memoryOption,
   partOption,
   read,
@@ -31,6 +32,7 @@ interface Options {
   readonly stream?: string;
   readonly tokenizer?: string;
   readonly bos?: boolean;
+  readonly lineEnds?: 'lf' | 'as-is';
   readonly memory?: number;
   readonly window?: string;
   readonly save?: string;
@@ -52,6 +54,7 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     if (saves !== undefined) checkForm(options.save, experiment);
     await checkSaves(options.save);
     if (options.stream !== undefined) engine.choose(options.stream);
+    if (options.lineEnds !== undefined) engine.lineEnds = options.lineEnds;
     takeTokenizer(engine, options);
     const given = await givenBy(command, inputs, engine);
     const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
@@ -82,7 +85,7 @@ function runOptions(inputs: ExperimentInputs): Option[] {
     new Option('--no-bos', "leave out the model's prefix token (BOS or sink token)"),
   ];
   return [
-    ...(hasKind(inputs, 'text', 'texts') || Object.values(inputs).some(isRun) ? bos : []),
+    ...(hasKind(inputs, 'text', 'texts') || Object.values(inputs).some(isRun) ? [...bos, lineEndsOption()] : []),
     ...(hasPrompt(inputs) ? [partOption()] : []),
     ...(hasKind(inputs, 'model', 'models') ? [streamOption(), tokenizerOption(), memoryOption()] : []),
   ];

@@ -7,6 +7,7 @@ import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
 import { doctor } from './doctor/index.js';
 import type { Experiment } from './experiment.js';
+import { generate } from './generate/index.js';
 import { gradients } from './gradients/index.js';
 import { intervene } from './intervene/index.js';
 import { interventions } from './interventions/index.js';
@@ -27,6 +28,7 @@ export const experiments: readonly Experiment[] = [
   patch,
   ablate,
   perplexity,
+  generate,
   interventions,
   survey,
   merge,

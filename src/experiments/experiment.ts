@@ -2,11 +2,12 @@
  * The contract of experiments. One is a folder: `compute.ts` runs it, `present.ts` says what it shows, and `index.ts`
  * defines it; its line in `catalogue.ts` makes it a subcommand, a command, and an entry of the panel.
  */
+import { counted } from '../analysis/format.js';
 import { type Presentation, presented } from '../analysis/presentation.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/host/engine.js';
 import type { ExperimentFacts, ExperimentInputs } from './facts.js';
-import { checkedValues, type Given, type InputValues } from './values.js';
+import { checkedValues, type Given, type InputValues, isNamedText } from './values.js';
 
 /** What may be used. */
 export interface Budget {
@@ -100,8 +101,11 @@ export function define<const I extends ExperimentInputs, Result>(definition: Def
       const values = checkedValues(facts.inputs, given);
       const ending = (result: Result, warnings: readonly string[] = []) => {
         const shown = present(result, values);
-        const made = { ...shown, warnings: [...shown.warnings, ...warnings] };
-        const outcome = outcomeOf(made, json(result, values), file?.(result, values));
+        const { lineEnds } = setup.engine;
+        const changed = lineEnds === 'lf' ? lineEndsIn(facts.inputs, values) : [];
+        const made = { ...shown, warnings: [...shown.warnings, ...changed, ...warnings] };
+        const ofText = hasText(facts.inputs) ? { line_ends: lineEnds } : {};
+        const outcome = outcomeOf(made, { ...json(result, values), ...ofText }, file?.(result, values));
         return rows ? { ...outcome, rows: rows(result, values) } : outcome;
       };
       const result = yield* eachAs(run(setup, values, signal), ({ partial, ...progress }) => {
@@ -110,6 +114,19 @@ export function define<const I extends ExperimentInputs, Result>(definition: Def
       return ending(result, await remarks(setup.engine, facts.inputs, values, signal));
     },
   };
+}
+
+const hasText = (inputs: ExperimentInputs) =>
+  Object.values(inputs).some(({ kind }) => kind === 'text' || kind === 'texts');
+
+/** A sentence for each text with line ends that were read as another one. */
+function lineEndsIn(inputs: ExperimentInputs, values: Given): string[] {
+  return Object.entries(inputs).flatMap(([name, { kind }]) => {
+    const given = values[name];
+    if (kind !== 'text' || !isNamedText(given)) return [];
+    const count = given.text.match(/\r\n?/g)?.length ?? 0;
+    return count === 0 ? [] : [`${counted(count, 'line end')} of ${given.name} that are CR LF or CR were read as LF.`];
+  });
 }
 
 /**

@@ -9,6 +9,7 @@ const gradientsRequests: readonly RequestOf<'gradients'>[] = [
     stream: 'text',
     prompt: { text: 'a' },
     bos: true,
+    lineEnds: 'as-is',
     window: 'last',
     of: { kind: 'loss' },
     save: { file: '/g' },

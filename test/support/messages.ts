@@ -2,6 +2,7 @@
 import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 import { descriptionExamples } from './description.js';
+import { generateExamples } from './generate.js';
 import { backwardAnswers, backwardEvents, backwardRequests } from './gradients.js';
 import { precisionExamples, spikesExamples } from './precision.js';
 import { statesExamples } from './states.js';
@@ -138,12 +139,26 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
     },
   ],
   smooth: [{ ...budget, smooth: [{ tensor: 'x', factors: Float32Array.of(1, 2) }], save: { file: '/s.onnx' } }],
+  generate: [
+    {
+      ...budget,
+      stream: 'text',
+      prompt: { text: 'a' },
+      bos: true,
+      lineEnds: 'lf',
+      window: 'last',
+      tokens: 3,
+      sampling: { temperature: 0.5, topK: 5, topP: 0.9, seed: 1 },
+      untilEnd: true,
+      sinks: { epsilon: 0.3, minQueries: 8, minShare: 0.1 },
+    },
+  ],
   spikes: [{ ...budget, stream: 'text', ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
   precision: [{ ...budget, stream: 'text', ids: [1, 2], outlier: 6 }],
   ...backwardRequests,
   merge: [{ parts: ['/a.json'] }],
   records: [{ file: '/f.parquet', column: 'text', from: 3 }],
-  encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, most: 7 }],
+  encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, lineEnds: 'as-is', most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
   inspect: [{ model: '/m', stream: 'text', takes: 'text' }],
   describe: [{ model: '/m', stream: 'text' }],
@@ -157,7 +172,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     {
       type: 'started',
       model,
-      settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
+      settings: { bos: true, lineEnds: 'lf', executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
       inputs: [{ name: 'bbox', role: 'coordinates', how: 'zeros', guessed: true }],
     },
     {
@@ -220,6 +235,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2), difference: 0.5 },
   ],
   states: statesExamples(hidden),
+  generate: generateExamples(hidden),
   spikes: spikesExamples,
   pair: [
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
@@ -284,6 +300,13 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s' },
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
+  generate: {
+    type: 'generated',
+    seconds: 1,
+    text: 'b c',
+    ended: 'context',
+    cache: { tokens: 2, bytes: 64, without: 'it is full' },
+  },
   spikes: { type: 'done', seconds: 1 },
   pair: { type: 'done', seconds: 1 },
   restore: { type: 'done', seconds: 1 },

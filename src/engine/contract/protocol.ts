@@ -6,6 +6,7 @@ import { activationEvents, activationRequest } from './activation.js';
 import { describeRequest, description, weightRequest, weightStatistics } from './description.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { extentsEvent, extentsRequest, outliersEvent } from './extents.js';
+import { begunEvent, generatedEvent, generateRequest, writtenEvent } from './generate.js';
 import { gradientsEvent, gradientsRequest } from './gradients.js';
 import { inspection } from './inspection.js';
 import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measure.js';
@@ -13,7 +14,7 @@ import { pairedEvent, pairRequest } from './pair.js';
 import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
 import { recordsAnswer, recordsRequest } from './records.js';
-import { path, stream } from './request.js';
+import { lineEnds, path, stream } from './request.js';
 import { productsEvent, restoredEvent, restoreRequest } from './restore.js';
 import { smoothRequest } from './smooth.js';
 import { spikesEvent, spikesRequest } from './spikes.js';
@@ -26,6 +27,7 @@ const encodeRequest = v.object({
   stream,
   text,
   bos: v.optional(flag),
+  lineEnds,
   /** Only so many of the text's first tokens are wanted. */
   most: v.optional(v.pipe(whole, v.minValue(1))),
 });
@@ -71,6 +73,11 @@ export const jobs = {
     request: extentsRequest,
     event: v.variant('type', [outliersEvent, extentsEvent, progressEvent]),
     answer: doneEvent,
+  },
+  generate: {
+    request: generateRequest,
+    event: v.variant('type', [begunEvent, writtenEvent]),
+    answer: generatedEvent,
   },
   treat: { request: treatRequest, event: v.variant('type', [treatedEvent, progressEvent]), answer: doneEvent },
   activation: {

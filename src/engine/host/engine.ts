@@ -231,6 +231,9 @@ export class Engine {
     this.stream = stream;
   }
 
+  /** How line ends of texts are read from now on; see `src/tokens/line-ends.ts`. */
+  lineEnds: 'lf' | 'as-is' = 'lf';
+
   /** Has models run with the `tokenizer.json` that `of` names for them, in the place of what lies beside them. */
   useTokenizers(of: (model: string) => string | undefined): void {
     this.tokenizerOf = of;
@@ -287,6 +290,9 @@ export class Engine {
     if (!this.connection?.alive) this.connection = new Connection(this.childPath, writable);
     const named = 'stream' in request ? request.stream : undefined;
     const isChosen = this.stream !== undefined && named === undefined && 'model' in request;
+    const isText = ['analyze', 'encode', 'generate', 'gradients'].includes(type);
+    const lineEnds = ('lineEnds' in request ? request.lineEnds : undefined) ?? this.lineEnds;
+    const chosen = { ...(isText && { lineEnds }), ...(isChosen && { stream: this.stream }) };
     const models = [
       ...('model' in request ? [request.model] : []),
       ...('reference' in request && request.reference !== undefined ? [request.reference] : []),
@@ -295,7 +301,7 @@ export class Engine {
       const file = this.tokenizerOf(model);
       return file === undefined ? [] : [{ model, file }];
     });
-    this.connection.send(type, isChosen ? { ...request, stream: this.stream } : request, job, tokenizers);
+    this.connection.send(type, { ...request, ...chosen }, job, tokenizers);
   }
 }
 

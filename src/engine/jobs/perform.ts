@@ -13,7 +13,7 @@ import { withoutScalars } from '../stages/scalars.js';
 import { simulate } from '../stages/simulated.js';
 import { smoothed } from '../stages/smoothed.js';
 import { tellActivation } from './activation.js';
-import { runAnalysis } from './analyze.js';
+import { limitsOf, runAnalysis } from './analyze.js';
 import {
   allowReading,
   allowRunning,
@@ -28,6 +28,7 @@ import {
 } from './current.js';
 import { describe, weightStatisticsOf } from './describe.js';
 import { tellExtents } from './extents.js';
+import { generate } from './generate.js';
 import { tellGradients } from './gradients.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
@@ -180,6 +181,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'done', seconds: elapsed() };
   },
 
+  async generate(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    const limits = { ...limitsOf(used.loaded, request), onPart: allowTokenising };
+    const written = await generate(used.runner, request, limits, allowRunning, emit);
+    checkAsRead(used.loaded);
+    return { type: 'generated', seconds: elapsed(), ...written };
+  },
+
   async merge({ parts }, emit) {
     const elapsed = stopwatch();
     allowReading('the parts of a survey were read');
@@ -195,7 +205,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return parquetTexts(file, column, from);
   },
 
-  async encode({ model, stream, text, bos, most }) {
+  async encode({ model, stream, text, bos, lineEnds, most }) {
     const tokenizer = loadTokenizer(tokenizerPlace(model));
     if (!tokenizer) {
       throw new SinkscopeError({
@@ -214,6 +224,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
       bos: isPrefixed,
     } = await tokenizer.encode(text, {
       bos,
+      lineEnds,
       // A prefix that the text spells is none of those that are wanted of it.
       most: most === undefined ? undefined : most + prefixIds.length,
       onPart: allowTokenising,

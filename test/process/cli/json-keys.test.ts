@@ -40,6 +40,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   'inspect --json of experts': [experts],
   'analyze --set': ['llama', ...words, '--set', 'to=mean', '--calibrate', path('test/text/pit-and-pendulum.md')],
   intervene: ['llama', ...words, '--to', 'mean', ...other],
+  generate: ['llama', '--text', 'The cat sat on the', '--tokens', '9'],
   patch: ['llama', '--clean', 'The king went to', '--corrupt', 'The boat went to', '--answers', ' his', ' the'],
   ablate: ['llama', ...words, '--set', 'mean', ...other, '--answers', ' his', ' the'],
   perplexity: ['llama', ...text, ...small],
