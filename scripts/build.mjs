@@ -32,7 +32,7 @@ const targets = [
   },
   {
     ...common,
-    entryPoints: { 'webview/panel': 'webview/panel.ts' },
+    entryPoints: { 'webview/panel': 'webview/panel.ts', 'webview/report': 'webview/report.ts' },
     platform: 'browser',
     target: 'es2022',
     format: 'esm',

@@ -46,9 +46,10 @@ src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/fact
 src/experiments/shared         src/reading.ts src/schemas.ts src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node valibot
 src/experiments/*              src/saving.ts src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
 src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
-src/cli                        src/saving.ts src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress package.json
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot
-src/extension                  src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
+src/report                     src/protocol.ts src/analysis src/engine/contract node fflate
+src/cli                        src/report src/protocol.ts src/saving.ts src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress package.json
+src/extension                  src/report src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
 webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit
@@ -56,6 +57,7 @@ webview/views                  webview src/protocol.ts src/analysis src/engine/c
 webview/experiments            webview src/protocol.ts src/experiments/facts.ts src/experiments/values.ts src/analysis src/statistics lit @observablehq/plot valibot
 webview/app.ts                 webview src/protocol.ts src/analysis lit
 webview/panel.ts               webview
+webview/report.ts              webview src/report src/protocol.ts
 scripts                        node esbuild @vscode/vsce @vscode/test-electron playwright-core oxc-parser
 webview/dev                    webview scripts src/protocol.ts src/analysis src/engine/contract src/statistics node esbuild
 test/recorder.ts               scripts/record.mjs vitest node

@@ -291,7 +291,7 @@ function visible(viewport: Viewport, cells: Cells): { rows: [number, number]; co
 }
 
 /** The smallest of 1, 2, 4, 5, 10, 20 … that is at least `step`. */
-function roundStep(step: number): number {
+export function roundStep(step: number): number {
   if (step <= 1) return 1;
   const magnitude = 10 ** Math.floor(Math.log10(step));
   return ([1, 2, 4, 5, 10].find((factor) => factor * magnitude >= step) ?? 10) * magnitude;

@@ -6,18 +6,20 @@ import { type Argument, Command, Option } from 'commander';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
-import type { Experiment, Setup } from '../experiments/experiment.js';
+import type { Experiment, Outcome, Setup } from '../experiments/experiment.js';
 import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js';
 import { readDocument, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
+import type { ExperimentRun } from '../protocol.js';
 import { modelFile } from './model.js';
 import { adviseOnLength, budgetOf, memoryOption, partOption, read, streamOption, typedName } from './options.js';
 import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { checkSaves, saveJson } from './save.js';
+import { type Sharing, saveReport, sharingOptions } from './sharing.js';
 
 /** What every experiment has beside its inputs, or may have. */
-interface Options {
+interface Options extends Sharing {
   readonly stream?: string;
   readonly bos?: boolean;
   readonly memory?: number;
@@ -36,20 +38,32 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
   for (const option of runOptions(inputs)) command.addOption(option);
   if (saves !== undefined) command.option('--save <path>', saves);
   command.option('--json', 'print the result as JSON');
+  for (const option of sharingOptions()) command.addOption(option);
   return command.action(async () => {
     const options = command.opts<Options>();
     await checkSaves(options.save);
+    await checkSaves(options.report);
     if (options.stream !== undefined) engine.choose(options.stream);
     const given = await givenBy(command, inputs);
     const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
     try {
       await saveJson(options.save, outcome.file);
+      await saveReport(options.report, { experiments: [shownRun(experiment, outcome)] }, outcome.presentation);
     } finally {
-      printOutcome(options.json, outcome);
+      printOutcome(options, outcome);
     }
   });
 }
+
+/** A run as the panel has one. */
+const shownRun = ({ id, title }: Experiment, { presentation }: Outcome): ExperimentRun => ({
+  number: 1,
+  experiment: id,
+  title,
+  status: 'finished',
+  presentation,
+});
 
 const isArgument = ({ flag }: ExperimentInput) => flag.startsWith('<');
 

@@ -137,6 +137,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       panel,
       reports,
       watch,
+      experiments,
     }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),

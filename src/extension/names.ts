@@ -24,7 +24,8 @@ export const analysisCommands = [
   'openSettings',
   'exportJson',
   'exportTensors',
-  'savePicture',
+  'exportReport',
+  'saveFile',
 ] as const;
 
 /** Commands of experiments, beside the one that the catalogue has for each. */

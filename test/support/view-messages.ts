@@ -110,7 +110,9 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'try-sample' },
   { type: 'help', name: 'chooseModel' },
   { type: 'save', what: 'json' },
-  { type: 'save-picture', name: 'heatmap', png: Uint8Array.of(1, 2) },
+  { type: 'save-file', name: 'heatmap', kind: 'svg', bytes: Uint8Array.of(1, 2) },
+  { type: 'copy', text: 'a' },
+  { type: 'save-report' },
   {
     type: 'experiment',
     action: { do: 'run', experiment: 'lens', values: { a: 'b', c: 1.5, d: true, e: ['f'] } },
@@ -120,8 +122,6 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'experiment', action: { do: 'choose-text', experiment: 'lens', input: 'text' } },
   { type: 'experiment', action: { do: 'save-json', run: 1 } },
   { type: 'experiment', action: { do: 'save-file', run: 1 } },
-  { type: 'experiment', action: { do: 'save-csv', run: 1, part: 0 } },
-  { type: 'experiment', action: { do: 'copy-text', run: 1, part: 5 } },
 ];
 
 export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {

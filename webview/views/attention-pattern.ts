@@ -4,6 +4,7 @@
  */
 import { css, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
+import { finite } from '../../src/analysis/presentation.js';
 import type { AnswerTo } from '../../src/engine/contract/questions.js';
 import { SinkscopeError, toProblem } from '../../src/errors.js';
 import type { Cells } from '../cells.js';
@@ -91,7 +92,7 @@ export class AttentionPattern extends View {
             }}
           >cross-attention</button>`
         : undefined,
-      ...(ready ? { table: () => this.#table(), picture: () => this.grid.picture(), scale } : {}),
+      ...(ready ? { table: () => this.#table(), picture: (theme) => this.grid.picture(theme), scale } : {}),
       body: ready
         ? this.#picture()
         : html`<p class=${this.problem?.key === key && key ? 'problem' : ''}>${this.#words()}</p>`,
@@ -208,13 +209,16 @@ export class AttentionPattern extends View {
     });
     return {
       caption: 'The three keys that each query attends to most',
-      columns: ['query', 'first', 'second', 'third'],
+      columns: [
+        { name: 'query' },
+        ...['first', 'second', 'third'].flatMap((name) => [{ name }, { name: 'weight', format: 'fixed' as const }]),
+      ],
       rows: queries,
       cells: (row) => [
         `${row} ${this.scene.findings.labels[row] ?? ''}`,
-        ...[0, 1, 2].map((rank) => {
+        ...[0, 1, 2].flatMap((rank) => {
           const key = strongest[row]?.[rank];
-          return key ? `${this.#keyName(key.column)} ${formatWeight(key.weight)}` : '';
+          return key ? [this.#keyName(key.column), finite(key.weight)] : [null, null];
         }),
       ],
     };
