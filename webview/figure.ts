@@ -59,8 +59,8 @@ export class Figure extends LitElement {
       }
       .actions {
         display: flex;
-        align-items: start;
-        padding: 2px 0;
+        align-items: center;
+        height: 24px;
         line-height: 1.4;
         white-space: nowrap;
         font-size: 0.85em;
@@ -69,9 +69,11 @@ export class Figure extends LitElement {
         position: relative;
       }
       summary {
+        display: flex;
+        align-items: center;
         box-sizing: border-box;
         min-height: 24px;
-        padding: 2px 6px;
+        padding: 1px 6px;
         color: var(--muted);
         border-radius: 3px;
         list-style: none;

@@ -24,6 +24,8 @@ export interface KeyEntry {
   readonly line?: { readonly dashes: string };
   /** Of a frame. */
   readonly dashed?: boolean;
+  /** A pale band in place of a frame. */
+  readonly band?: boolean;
 }
 
 export interface Frame {
@@ -130,12 +132,13 @@ function keyRows(key: readonly KeyEntry[], room: number): KeyEntry[][] {
   return rows;
 }
 
-function keySvg({ color, line, dashed }: KeyEntry, x: number, y: number): string {
+function keySvg({ color, line, dashed, band }: KeyEntry, x: number, y: number): string {
   const stroke = `stroke="${escaped(color)}"`;
   if (line) {
     const dashes = line.dashes === '' ? '' : ` stroke-dasharray="${escaped(line.dashes)}"`;
     return `<line x1="${x}" x2="${x + 24}" y1="${y + 6}" y2="${y + 6}" ${stroke} stroke-width="2"${dashes}/>`;
   }
+  if (band) return `<rect x="${x + 9}" y="${y}" width="8" height="12" fill="${escaped(color)}" fill-opacity="0.2"/>`;
   return `<rect x="${x + 7}" y="${y}" width="11" height="11" fill="none" ${stroke} stroke-width="1.5"${dashed ? ' stroke-dasharray="2 2"' : ''}/>`;
 }
 

@@ -34,7 +34,7 @@ export const rounded = (value: number): number => Math.round(value * 100) / 100;
 /** About as wide as a text is in a sans-serif of this size: signs of East Asia are twice as wide as letters. */
 export function textWidth(text: string, size = 11): number {
   const units = [...visible(text)].map((sign) =>
-    /[\u1100-\u11FF\u2E80-\uFFEF\u{1F000}-\u{1FFFF}\u{20000}-\u{3FFFF}]/u.test(sign) ? 1 : 0.56,
+    /[\u1100-\u11FF\u2E80-\uFFEF\u{1F000}-\u{1FFFF}\u{20000}-\u{3FFFF}]/u.test(sign) ? 1 : 0.6,
   );
   return size * units.reduce((sum, unit) => sum + unit, 0);
 }

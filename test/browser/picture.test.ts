@@ -127,16 +127,16 @@ describe('a picture', () => {
   it('is saved with what is drawn on it', async () => {
     const { page, said } = await openPicture();
     await page.evaluate(() => window.harness.select({ layer: 0 }));
-    const menu = page.getByTestId('export');
+    const menu = page.locator('sinkscope-picture details');
     await menu.locator('summary').click();
-    await menu.getByRole('button', { name: 'Picture: patches' }).click();
-    await expect.poll(async () => (await said('save-picture')).length).toBe(1);
-    const { name, png } = at(await said('save-picture'), 0);
+    await menu.getByRole('button', { name: 'PNG' }).click();
+    await expect.poll(async () => (await said('save-file')).length).toBe(1);
+    const { name, bytes } = at(await said('save-file'), 0);
     expect(name).toBe('picture');
-    const { width, data } = PNG.sync.read(Buffer.from(Object.values(png)));
+    const { width, data } = PNG.sync.read(Buffer.from(Object.values(bytes)));
     // Below the title, within the frame: the picture's red half, then its blue one.
     const dominant = (x: number) => {
-      const [red = 0, , blue = 0] = data.subarray(4 * (60 * width + x));
+      const [red = 0, , blue = 0] = data.subarray(4 * (3 * 90 * width + 3 * x));
       return red > blue + 60 ? 'red' : blue > red + 60 ? 'blue' : 'neither';
     };
     expect([dominant(40), dominant(400)]).toEqual(['red', 'blue']);

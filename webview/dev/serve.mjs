@@ -19,7 +19,7 @@ const types = { '.js': 'text/javascript', '.css': 'text/css', '.json': 'applicat
 async function bundle() {
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: { panel: 'webview/panel.ts', harness: 'webview/dev/harness.ts' },
+    entryPoints: { panel: 'webview/panel.ts', report: 'webview/report.ts', harness: 'webview/dev/harness.ts' },
     bundle: true,
     platform: 'browser',
     target: 'es2022',

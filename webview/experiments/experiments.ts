@@ -138,6 +138,7 @@ export class ExperimentsPage extends LitElement {
             run.hasFile && !this.report
               ? html`<button
                   class="quiet"
+                  data-testid="save-file"
                   title=${this.#saves(run) ?? nothing}
                   @click=${() => this.#act({ do: 'save-file', run: number })}
                 >save</button>`

@@ -84,7 +84,10 @@ export class LayerProfile extends View {
       table: () => this.#table(),
       picture: (theme) => ({
         ...this.#plot.picture(theme),
-        key: series.map(({ name, color, dashes }) => ({ text: name, color: theme[color], line: { dashes } })),
+        key: [
+          ...series.map(({ name, color, dashes }) => ({ text: name, color: theme[color], line: { dashes } })),
+          ...(onset === undefined ? [] : [{ text: `onset: layer ${onset}`, color: theme.massive, band: true }]),
+        ],
       }),
       body: html`
         <div
@@ -153,6 +156,7 @@ export class LayerProfile extends View {
         tickSize: 0,
         label: other ? 'layer' : null,
         labelArrow: 'none',
+        labelAnchor: 'center',
       },
       y: { type: 'log', domain: [low / 1.5, high * 1.6], ticks: 4, tickFormat: formatNumber, tickSize: 0, label: null },
       marks: [
