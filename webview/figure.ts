@@ -39,6 +39,11 @@ export class Figure extends LitElement {
         gap: 12px;
         margin-bottom: 4px;
       }
+      h2,
+      .note {
+        overflow-wrap: anywhere;
+        min-width: 0;
+      }
       header div {
         display: flex;
         flex: 1;

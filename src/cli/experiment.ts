@@ -6,7 +6,15 @@ import { type Argument, Command, Option } from 'commander';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
-import type { Experiment, Outcome, Setup } from '../experiments/experiment.js';
+import {
+  type Experiment,
+  eachAs,
+  type Outcome,
+  outcomeOf,
+  type Progress,
+  progressInWords,
+  type Setup,
+} from '../experiments/experiment.js';
 import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js';
 import { readDocument, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
@@ -45,7 +53,17 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     await checkSaves(options.report);
     if (options.stream !== undefined) engine.choose(options.stream);
     const given = await givenBy(command, inputs);
-    const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
+    let partial: Outcome | undefined;
+    const steps = eachAs(experiment.run(setupOf(engine, options, inputs), given, signal), (step) => {
+      const { presentation, json, file } = step;
+      if (presentation && json) partial = stoppedAt({ presentation, json, file }, step);
+      return step;
+    });
+    const run = drawProgress(steps).catch((error: unknown) => {
+      // What there was by then is printed; the exit code and the last line say that it is not all.
+      if (signal.aborted && partial) printOutcome(options, partial);
+      throw error;
+    });
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
     try {
       await saveJson(options.save, outcome.file);
@@ -64,6 +82,12 @@ const shownRun = ({ id, title }: Experiment, { presentation }: Outcome): Experim
   status: 'finished',
   presentation,
 });
+
+/** What a run that was stopped had found, said to be that. */
+function stoppedAt({ presentation, json, file }: Outcome, progress: Progress): Outcome {
+  const warning = `Stopped at ${progressInWords(progress)}: these are the figures by then.`;
+  return outcomeOf({ ...presentation, warnings: [...presentation.warnings, warning] }, json, file);
+}
 
 const isArgument = ({ flag }: ExperimentInput) => flag.startsWith('<');
 

@@ -138,7 +138,10 @@ describe('a run', () => {
     for (const menu of await run.locator('sinkscope-figure details').all()) {
       for (const kind of ['PNG', 'CSV']) {
         await menu.locator('summary').click();
-        await menu.getByRole('button', { name: kind }).click();
+        // What is a table alone has no picture.
+        const item = menu.getByRole('button', { name: kind });
+        if ((await item.count()) > 0) await item.click();
+        else await menu.locator('summary').click();
       }
     }
     await expect.poll(async () => (await said('save-file')).length).toBe(4);
@@ -195,9 +198,8 @@ describe('a run', () => {
 
   it('gives its list to the clipboard', async () => {
     const { page, said } = await openExperiments({ experiments: 'doctor' });
-    await page.getByTestId('experiment-run').getByRole('button', { name: 'copy' }).click();
-    const { action } = at(await said('experiment'), 0);
-    expect(action).toMatchObject({ do: 'copy-text' });
+    await page.getByTestId('experiment-run').getByRole('button', { name: 'copy', exact: true }).click();
+    expect(at(await said('copy'), 0).text).toMatch(/\S/);
   });
 
   it('paints what grew otherwise than what shrank', async () => {

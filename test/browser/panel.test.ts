@@ -351,7 +351,7 @@ describe('what the panel says', () => {
     const files = await page.evaluate(() =>
       window.harness.messages.flatMap((message) =>
         message.type === 'save-file'
-          ? [{ of: `${message.name}.${message.kind}`, text: new TextDecoder('latin1').decode(message.bytes) }]
+          ? [{ of: `${message.name}.${message.kind}`, text: new TextDecoder().decode(message.bytes) }]
           : [],
       ),
     );
@@ -362,7 +362,7 @@ describe('what the panel says', () => {
     for (const words of ['Layer profile', 'top 1', 'top 2', 'median', 'embed', 'layer', 'log scale', 'BOS on', '1,000'])
       expect(profile).toContain(`>${words}`.replace('>log', 'log').replace('>BOS', 'BOS'));
     const residual = file('residual-stream.svg');
-    for (const words of ['10 \u00c3\u0097', '>massive<', '>large<', 'BOS on']) expect(residual).toContain(words);
+    for (const words of ['10 ×', '>massive<', '>large<', 'BOS on']) expect(residual).toContain(words);
     // Dark as the page is, the picture is for paper.
     expect(residual).toMatch(/<rect x="0" y="0" width="\d+" height="\d+" fill="(#ffffff|rgb\(255, 255, 255\))"\/>/);
     const [head, first] = file('residual-stream.csv').split('\r\n');
@@ -372,5 +372,5 @@ describe('what the panel says', () => {
 });
 
 it('stays within its size', () => {
-  expect(gzipSync(bundled('panel.js')).length).toBeLessThan(180_000);
+  expect(gzipSync(bundled('panel.js')).length).toBeLessThan(190_000);
 });

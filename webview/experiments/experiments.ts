@@ -190,7 +190,8 @@ export class ExperimentsPage extends LitElement {
 function statusOf({ status, progress, problem }: ExperimentRun): string {
   if (status === 'running') return progress?.text ?? 'reading the model …';
   if (status === 'finished') return '';
-  return problem?.code === 'cancelled' ? 'stopped' : '';
+  if (problem?.code !== 'cancelled') return '';
+  return progress ? `stopped at ${progress.text}` : 'stopped';
 }
 
 const share = (progress: ExperimentRun['progress']) => (progress && progress.of > 0 ? progress.done / progress.of : 0);

@@ -6,9 +6,9 @@ import { eventsOf } from '../../../src/analysis/events.js';
 import { contentsOf } from '../../../src/report/contents.js';
 import { pack, unpack } from '../../../src/report/pack.js';
 import { reportPage } from '../../../src/report/page.js';
+import { classified, mixed, translated } from '../../../webview/dev/runs.js';
 import { always, names, unseen } from '../../support/hostile.js';
 import { at } from '../../support/lists.js';
-import { events as everyEvent } from '../../support/messages.js';
 
 import { layers, pattern, run } from '../analysis/example.js';
 
@@ -47,9 +47,11 @@ describe('a run', () => {
   it('is made of its events again', () => {
     const analysis = run(layers, [pattern([[0, 0, 0.9]])]);
     expect(eventsOf(analysis).reduce(fold, emptyAnalysis)).toEqual(analysis);
-    // One of every kind of event, in the order of a run.
-    const folded = everyEvent.analyze.filter(({ type }) => type !== 'failed').reduce(fold, emptyAnalysis);
-    expect(eventsOf(folded).reduce(fold, emptyAnalysis)).toEqual(folded);
+    // Of a mixture of experts, of a decoder with its encoder, of a classifier: with holes, and every kind of event.
+    for (const { events } of [mixed(), translated(), classified()]) {
+      const folded = events.reduce(fold, emptyAnalysis);
+      expect(eventsOf(folded)).toEqual(events);
+    }
   });
 });
 
