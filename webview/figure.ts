@@ -13,7 +13,7 @@ import type { Theme } from './theme.js';
 export type TableEvent = CustomEvent<{ readonly name: string; readonly open: boolean }>;
 
 /** Draws the picture of a figure in a theme. */
-export type Draw = (theme: Theme) => Drawn | Promise<Drawn>;
+export type DrawPicture = (theme: Theme) => Drawn | Promise<Drawn>;
 
 /** A picture is wanted as a file: whoever knows the conditions makes it. */
 export type PictureEvent = CustomEvent<{
@@ -21,7 +21,7 @@ export type PictureEvent = CustomEvent<{
   readonly title: string;
   readonly note: string;
   readonly kind: 'svg' | 'png';
-  readonly draw: Draw;
+  readonly draw: DrawPicture;
 }>;
 
 @customElement('sinkscope-figure')
@@ -118,7 +118,7 @@ export class Figure extends LitElement {
   @property({ attribute: false }) table: (() => TableData) | undefined;
   /** The table that is saved, where it is seen already. */
   @property({ attribute: false }) rows: (() => TableData) | undefined;
-  @property({ attribute: false }) picture: Draw | undefined;
+  @property({ attribute: false }) picture: DrawPicture | undefined;
   @property({ type: Boolean }) open = false;
 
   override render() {
@@ -175,7 +175,7 @@ export class Figure extends LitElement {
     </details>`;
   }
 
-  #draw(kind: 'svg' | 'png', draw: Draw): void {
+  #draw(kind: 'svg' | 'png', draw: DrawPicture): void {
     const { name, heading: title, note } = this;
     this.#say('picture', { name, title, note, kind, draw });
   }

@@ -28,7 +28,7 @@ export interface KeyEntry {
   readonly band?: boolean;
 }
 
-export interface Frame {
+export interface PictureWords {
   readonly title: string;
   /** What is drawn, beneath the title. */
   readonly note: string;
@@ -59,7 +59,7 @@ const margin = 16;
 const least = 360;
 
 /** The whole picture as an SVG file. */
-export function framedSvg(drawn: Drawn, { title, note, conditions }: Frame, theme: Theme): Drawn {
+export function framedSvg(drawn: Drawn, { title, note, conditions }: PictureWords, theme: Theme): Drawn {
   const { svg, width, height, scale, key = [] } = drawn;
   const inner = greatest([width, least, Math.min(720, textWidth(title, 15))]);
   const parts: string[] = [];

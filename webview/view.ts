@@ -7,7 +7,7 @@ import type { Thresholds } from '../src/analysis/thresholds.js';
 import type { Tint } from '../src/analysis/tint.js';
 import type { Asked, FromWebview, ReplyTo } from '../src/protocol.js';
 import './figure.js';
-import type { Draw } from './figure.js';
+import type { DrawPicture } from './figure.js';
 import type { Findings } from './findings.js';
 import { html } from './html.js';
 import type { Scale } from './scale.js';
@@ -65,7 +65,7 @@ export abstract class View extends LitElement {
     readonly table?: () => TableData;
     /** The table that is seen already, to be saved. */
     readonly rows?: () => TableData;
-    readonly picture?: Draw;
+    readonly picture?: DrawPicture;
     /** What the picture's colours stand for. */
     readonly scale?: Scale | undefined;
   }): TemplateResult {
@@ -83,5 +83,5 @@ export abstract class View extends LitElement {
 }
 
 const withScale =
-  (draw: Draw, scale: Scale | undefined): Draw =>
+  (draw: DrawPicture, scale: Scale | undefined): DrawPicture =>
   async (theme) => ({ ...(await draw(theme)), scale });

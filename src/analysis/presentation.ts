@@ -32,7 +32,7 @@ const cell = v.union([words, numberCell, strip]);
 export type CellValue = Sent<typeof cell>;
 
 /** As a cell has it: nothing to be said where it is not finite. */
-export const finite = (value: number | undefined): number | null =>
+export const finiteCell = (value: number | undefined): number | null =>
   value !== undefined && Number.isFinite(value) ? value : null;
 
 const tablePart = v.object({

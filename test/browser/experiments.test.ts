@@ -144,7 +144,8 @@ describe('a run', () => {
         else await menu.locator('summary').click();
       }
     }
-    await expect.poll(async () => (await said('save-file')).length).toBe(4);
+    // Two pictures, and all four tables.
+    await expect.poll(async () => (await said('save-file')).length).toBe(6);
     await run.getByRole('button', { name: 'copy Logit lens' }).click();
     expect((await said('copy'))[0]?.text).toMatch(/^### Logit lens/);
     await run.getByRole('button', { name: 'Close Logit lens' }).click();

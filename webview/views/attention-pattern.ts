@@ -4,7 +4,7 @@
  */
 import { css, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
-import { finite } from '../../src/analysis/presentation.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import type { AnswerTo } from '../../src/engine/contract/questions.js';
 import { SinkscopeError, toProblem } from '../../src/errors.js';
 import type { Cells } from '../cells.js';
@@ -218,7 +218,7 @@ export class AttentionPattern extends View {
         `${row} ${this.scene.findings.labels[row] ?? ''}`,
         ...[0, 1, 2].flatMap((rank) => {
           const key = strongest[row]?.[rank];
-          return key ? [this.#keyName(key.column), finite(key.weight)] : [null, null];
+          return key ? [this.#keyName(key.column), finiteCell(key.weight)] : [null, null];
         }),
       ],
     };

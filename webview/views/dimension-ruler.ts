@@ -5,7 +5,7 @@ import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
 import { type Kind, kindOf, ratio } from '../../src/analysis/massive.js';
-import { finite } from '../../src/analysis/presentation.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import { greatest } from '../../src/statistics/numbers.js';
 import { canvasFont, contextOf } from '../cells.js';
 import { shownLayer } from '../findings.js';
@@ -304,7 +304,7 @@ export class DimensionRuler extends View {
         if (statistics === undefined) return [];
         const max = statistics.dimMax[dim] ?? Number.NaN;
         const kind = kindOf(max, statistics, this.scene.thresholds) ?? '';
-        return [dim, finite(max), finite(ratio(max, statistics)), kind];
+        return [dim, finiteCell(max), finiteCell(ratio(max, statistics)), kind];
       },
       order: (dim) => {
         const max = statistics?.dimMax[dim] ?? 0;

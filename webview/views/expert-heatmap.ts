@@ -3,7 +3,7 @@ import { css, type PropertyValues } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { loadOf, massiveByExpert } from '../../src/analysis/experts.js';
 import { formatShare } from '../../src/analysis/format.js';
-import { finite } from '../../src/analysis/presentation.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import { greatest } from '../../src/statistics/numbers.js';
 import type { RoutingStatistics } from '../../src/statistics/statistics.js';
 import type { Cells, Mark } from '../cells.js';
@@ -157,7 +157,7 @@ export class ExpertHeatmap extends View {
         `${token} ${labels[token] ?? ''}`,
         ...slots.flatMap((slot) => {
           const place = token * chosen + slot;
-          return [finite(indices[place]), finite(weights[place])];
+          return [finiteCell(indices[place]), finiteCell(weights[place])];
         }),
       ],
     };

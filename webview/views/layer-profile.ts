@@ -5,7 +5,7 @@ import { css, type PropertyValues } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatValue } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
-import { finite } from '../../src/analysis/presentation.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import { greatest, least } from '../../src/statistics/numbers.js';
 import { shownLayer } from '../findings.js';
 import { html } from '../html.js';
@@ -241,9 +241,9 @@ export class LayerProfile extends View {
         const { top = [], median = Number.NaN } = analysis.layers[layer] ?? {};
         return [
           layerName(layer),
-          ...[0, 1, 2].map((rank) => finite(top[rank]?.value)),
-          finite(median),
-          finite(findings.ratios[layer]),
+          ...[0, 1, 2].map((rank) => finiteCell(top[rank]?.value)),
+          finiteCell(median),
+          finiteCell(findings.ratios[layer]),
         ];
       },
     };

@@ -2,7 +2,7 @@
 import { css, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { type OutputLine, outputHeading, outputLines } from '../../src/analysis/outputs.js';
-import { finite } from '../../src/analysis/presentation.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import type { HeadOutput } from '../../src/engine/contract/events.js';
 import { html } from '../html.js';
 import type { TableData } from '../tabled.js';
@@ -93,8 +93,8 @@ export class Outputs extends View {
           token ?? null,
           entry.index,
           entry.label,
-          finite(entry.value),
-          finite(entry.probability),
+          finiteCell(entry.value),
+          finiteCell(entry.probability),
         ]),
       ),
     );

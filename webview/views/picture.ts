@@ -4,7 +4,7 @@ import { css, nothing, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
-import { finite } from '../../src/analysis/presentation.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import type { TokensEvent } from '../../src/engine/contract/events.js';
 import { SinkscopeError } from '../../src/errors.js';
 import { contextOf } from '../cells.js';
@@ -361,9 +361,9 @@ export class PictureView extends View {
       rows: findings.tokens,
       cells: (token) => [
         findings.labels[token] ?? `token ${token}`,
-        finite(ratioAt(statistics, token)),
-        finite(largest(token)),
-        finite(dim(token)),
+        finiteCell(ratioAt(statistics, token)),
+        finiteCell(largest(token)),
+        finiteCell(dim(token)),
         [kinds.get(token), sinks.has(token) ? 'sink' : undefined].filter((mark) => mark !== undefined).join(', '),
       ],
       order: (token) => [

@@ -5,7 +5,7 @@ import { customElement, property, query } from 'lit/decorators.js';
 import { formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
 import { kindOf } from '../../src/analysis/massive.js';
-import { finite } from '../../src/analysis/presentation.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import type { Cells, Mark } from '../cells.js';
 import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
@@ -128,7 +128,7 @@ export class ResidualHeatmap extends View {
       rows: tokens,
       cells: (token) => [
         `${token} ${labels[token] ?? ''}`,
-        ...layers.map((statistics) => finite(ratioAt(statistics, token))),
+        ...layers.map((statistics) => finiteCell(ratioAt(statistics, token))),
       ],
     };
   }

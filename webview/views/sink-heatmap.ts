@@ -1,7 +1,7 @@
 /** Layer × head: how much of each head's attention one token draws. */
 import { css, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
-import { finite } from '../../src/analysis/presentation.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import { tokenName } from '../../src/analysis/summary.js';
 import type { PatternStatistics } from '../../src/statistics/statistics.js';
 import type { Cells, Mark } from '../cells.js';
@@ -161,7 +161,7 @@ export class SinkHeatmap extends View {
       rows: columns,
       cells: (layer) => [
         `${layer + 1}`,
-        ...Array.from({ length: rows }, (_, head) => finite(shades[head * columns + layer])),
+        ...Array.from({ length: rows }, (_, head) => finiteCell(shades[head * columns + layer])),
       ],
     };
   }
