@@ -1,6 +1,6 @@
 /**
- * What the catalogue of experiments says, where it cannot be read from: the commands in package.json, their titles in
- * package.nls.json, and the tables in docs/experiments.md. `node scripts/contributions.mjs` writes them in place; with
+ * What the catalogue of experiments and the table of tools say, where they cannot be read from: commands and tools in
+ * package.json, their titles in package.nls.json, and the tables in docs/experiments.md. `node scripts/contributions.mjs` writes them in place; with
  * `--check`, as `npm run check` runs it, it says what differs and writes nothing.
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -48,6 +48,49 @@ export function withCommands(text, experiments, commandOf) {
 export function withTitles(text, experiments) {
   const derived = experiments.map((one) => [keyOf(one), one.command]);
   return json(Object.fromEntries(replaced(Object.entries(JSON.parse(text)), derived, ([key]) => isDerived(key))));
+}
+
+/** @typedef {import('../src/tools/tool.js').ToolFacts} ToolFacts */
+
+/** Titles and descriptions of tools, by key. */
+const toolKey = ({ name }) => `tool.${name}`;
+
+/**
+ * package.json with each tool for VS Code's chat.
+ *
+ * @param {string} text
+ * @param {readonly ToolFacts[]} tools
+ * @param {(inputs: ToolFacts['inputs']) => object} schemaOf
+ */
+export function withTools(text, tools, schemaOf) {
+  const manifest = JSON.parse(text);
+  const languageModelTools = tools.map((tool) => ({
+    name: tool.name,
+    toolReferenceName: tool.name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase()),
+    displayName: `%${toolKey(tool)}%`,
+    modelDescription: tool.description,
+    userDescription: `%${toolKey(tool)}.description%`,
+    canBeReferencedInPrompt: true,
+    icon: '$(pulse)',
+    tags: ['sinkscope', 'onnx', 'interpretability'],
+    inputSchema: schemaOf(tool.inputs),
+  }));
+  return json({ ...manifest, contributes: { ...manifest.contributes, languageModelTools } });
+}
+
+/**
+ * package.nls.json with what people are told of each tool.
+ *
+ * @param {string} text
+ * @param {readonly ToolFacts[]} tools
+ */
+export function withToolTitles(text, tools) {
+  const derived = tools.flatMap((one) => [
+    [toolKey(one), one.title],
+    [`${toolKey(one)}.description`, one.description],
+  ]);
+  const isTool = ([key]) => key.startsWith('tool.');
+  return json(Object.fromEntries(replaced(Object.entries(JSON.parse(text)), derived, isTool)));
 }
 
 /**
@@ -136,6 +179,8 @@ function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
       const index = most === 1 ? 'an index from 0 on' : 'indices from 0 on, as in `0,3`';
       return words.length > 0 ? `${codes(words)}, or ${index}` : index;
     }
+    case 'pair':
+      return 'two tokens';
     case 'words':
       return pattern ? pattern.wanted.replace(/^It is |\.$/g, '') : 'words';
     case 'switch':
@@ -149,14 +194,21 @@ function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
  * The catalogue as it stands in the sources.
  *
  * @param {string} root the project's folder
- * @returns {Promise<{ experiments: readonly Facts[], commandOf(experiment: Facts): string }>}
+ * @returns {Promise<{
+ *   experiments: readonly Facts[],
+ *   commandOf(experiment: Facts): string,
+ *   tools: readonly ToolFacts[],
+ *   schemaOf(inputs: ToolFacts['inputs']): object,
+ * }>}
  */
 export async function readCatalogue(root) {
   const { outputFiles } = await build({
     absWorkingDir: root,
     stdin: {
       contents: `export { experiments } from './src/experiments/catalogue.js';
-        export { commandOf } from './src/experiments/facts.js';`,
+        export { commandOf } from './src/experiments/facts.js';
+        export { schemaOf } from './src/tools/schema.js';
+        export { tools } from './src/tools/table.js';`,
       resolveDir: root,
     },
     bundle: true,
@@ -178,10 +230,10 @@ export async function readCatalogue(root) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = fileURLToPath(new URL('..', import.meta.url));
-  const { experiments, commandOf } = await readCatalogue(root);
+  const { experiments, commandOf, tools, schemaOf } = await readCatalogue(root);
   const files = {
-    'package.json': (text) => withCommands(text, experiments, commandOf),
-    'package.nls.json': (text) => withTitles(text, experiments),
+    'package.json': (text) => withTools(withCommands(text, experiments, commandOf), tools, schemaOf),
+    'package.nls.json': (text) => withToolTitles(withTitles(text, experiments), tools),
     'docs/experiments.md': (text) => withTables(text, experiments),
   };
   for (const [file, made] of Object.entries(files)) {

@@ -22,6 +22,7 @@ src/reading.ts                 node
 src/statistics                 src/saving.ts node fflate npyjs valibot
 src/onnx                       src/statistics node @bufbuild/protobuf
 src/anatomy                    src/onnx node
+src/gradients                  src/anatomy src/onnx
 src/models                     node valibot
 src/tokens                     src/schemas.ts src/statistics src/models node tokenizers pngjs @jsquash/jpeg valibot
 src/engine/contract            src/schemas.ts src/statistics src/anatomy src/tokens valibot
@@ -34,11 +35,12 @@ src/engine/tensors             src/statistics src/onnx
 src/engine/inputs              src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens
 src/engine/stages/telemetry.ts node
 src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/tensors src/onnx onnxruntime-node
-src/engine/stages              src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
+src/engine/stages              src/gradients src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics
 src/engine/jobs                src/saving.ts src/reading.ts src/models/version.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot
 src/engine/process.ts          src/engine/jobs src/engine/guard node
 src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
+src/hub                        src/engine/contract src/engine/host src/models node valibot @huggingface/hub
 src/analysis                   src/engine/contract src/schemas.ts src/statistics src/tokens valibot
 src/experiments/facts.ts       src/schemas.ts valibot
 src/experiments/values.ts      src/experiments/facts.ts
@@ -48,8 +50,9 @@ src/experiments/*              src/saving.ts src/experiments/shared src/experime
 src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot
 src/report                     src/protocol.ts src/analysis src/engine/contract node fflate
-src/cli                        src/report src/protocol.ts src/saving.ts src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress package.json
-src/extension                  src/report src/protocol.ts src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
+src/tools                      src/models src/experiments src/analysis src/engine/contract src/engine/host node valibot
+src/cli                        src/report src/protocol.ts src/tools src/saving.ts src/hub src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk package.json
+src/extension                  src/report src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
 webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit
@@ -65,14 +68,15 @@ test/support/lists.ts
 test/support/hostile.ts         fast-check
 test/support/files.ts          node vitest
 test/support/built.ts          node
+test/support/hub.ts            node
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node vitest
 test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf onnxruntime-node
 test/zoo                       test/support src node esbuild vitest
 test/pure                      fast-check markdown-it parse5 scripts/law.mjs scripts/contributions.mjs test/support test/zoo/known.ts src webview package.json package.nls.json node commander pngjs @bufbuild/protobuf fflate vitest
-test/process                   scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild valibot vitest
+test/process                   @modelcontextprotocol/sdk scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild valibot vitest
 test/campaigns                 test/zoo/mutate.ts src node esbuild fast-check fflate @bufbuild/protobuf vitest
 test/browser                   src/report src/analysis test/support/hostile.ts test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
-test/host                      test/support/hostile.ts test/support/lists.ts scripts/record.mjs src node mocha vscode
+test/host                      test/support/hostile.ts test/support/hub.ts test/support/lists.ts scripts/record.mjs src node mocha vscode
 test/e2e                       test/support/lists.ts scripts src node playwright-core yauzl vitest
 test/bench                     src scripts webview/dev node esbuild onnxruntime-node
 `;

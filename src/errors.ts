@@ -31,6 +31,7 @@ export type ProblemCode =
   | 'crashed' // the engine process ended by itself
   | 'cancelled'
   | 'save' // the result could not be written
+  | 'network' // a model hub that could not be reached, or refused
   | 'internal';
 
 /** The one error class of the project: a {@link Problem} that can be thrown. */

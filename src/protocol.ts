@@ -41,7 +41,7 @@ const modelChoice = v.object({
   file: text,
   name: text,
   /** Where it was found: it came with the extension, lies in the workspace, or is named in the settings. */
-  origin: v.picklist(['bundled', 'workspace', 'settings']),
+  origin: v.picklist(['bundled', 'settings', 'workspace', 'machine']),
 });
 export type ModelChoice = Sent<typeof modelChoice>;
 

@@ -62,6 +62,7 @@ const problemCodes = [
   'crashed',
   'cancelled',
   'save',
+  'network',
   'internal',
 ] as const satisfies readonly ProblemCode[];
 

@@ -31,6 +31,7 @@ import { html } from './html.js';
 import { status } from './views/toolbar.js';
 
 const helps: Readonly<Record<Help, string>> = {
+  chooseTokenizer: 'Choose tokenizer.json …',
   chooseModel: 'Choose model …',
   analyzeIds: 'Enter token ids …',
   showLog: 'Show log',

@@ -55,11 +55,11 @@ export class Figure extends LitElement {
       }
       h2 {
         margin: 0;
-        font-size: 1.05em;
+        font-size: 1.08em;
         font-weight: 600;
       }
       .note {
-        font-size: 0.85em;
+        font-size: 0.92em;
         color: var(--muted);
       }
       .actions {
@@ -68,7 +68,7 @@ export class Figure extends LitElement {
         height: 24px;
         line-height: 1.4;
         white-space: nowrap;
-        font-size: 0.85em;
+        font-size: 0.92em;
       }
       details {
         position: relative;

@@ -44,7 +44,7 @@ export const keyStyles = css`
     align-items: center;
     gap: 2px 12px;
     margin-top: 4px;
-    font-size: 0.85em;
+    font-size: 0.92em;
     color: var(--muted);
   }
 `;
@@ -63,7 +63,7 @@ export const plotStyles = css`
     margin: 4px 0 0;
     padding: 0;
     list-style: none;
-    font-size: 0.85em;
+    font-size: 0.92em;
     color: var(--muted);
   }
 `;

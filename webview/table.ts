@@ -32,7 +32,7 @@ export class Table extends LitElement {
       caption {
         padding: 2px 0;
         text-align: left;
-        font-size: 0.85em;
+        font-size: 0.92em;
         color: var(--muted);
         white-space: normal;
       }

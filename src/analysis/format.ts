@@ -20,7 +20,7 @@ export function formatRatio(ratio: number): string {
 
 /** `1 window`, `2 windows`. */
 export function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
+  return `${formatNumber(count)} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** A share in percent: `39.9 %`. */

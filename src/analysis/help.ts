@@ -2,7 +2,7 @@
 import type { Problem, ProblemCode } from '../errors.js';
 
 /** Commands of the extension, by their names in it. */
-export const helpNames = ['chooseModel', 'analyzeIds', 'showLog'] as const;
+export const helpNames = ['chooseTokenizer', 'chooseModel', 'analyzeIds', 'showLog'] as const;
 export type Help = (typeof helpNames)[number];
 
 /** Problems that another model may not have. */
@@ -19,6 +19,7 @@ const ofTheModel: ReadonlySet<ProblemCode> = new Set([
 export function helpFor({ code }: Pick<Problem, 'code'>): Help[] {
   if (code === 'cancelled' || code === 'input' || code === 'too-long') return [];
   return [
+    ...(code === 'tokenizer' ? (['chooseTokenizer'] as const) : []),
     ...(ofTheModel.has(code) ? (['chooseModel'] as const) : []),
     ...(code === 'tokenizer' ? (['analyzeIds'] as const) : []),
     'showLog',

@@ -3,6 +3,7 @@ import type { Analysis } from './analysis.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from './format.js';
 import { tokenLabel } from './label.js';
 import { type Kind, type MassiveActivation, massiveActivations, ratio } from './massive.js';
+import type { Selection } from './selection.js';
 import { type Sink, sinks } from './sinks.js';
 import type { Thresholds } from './thresholds.js';
 
@@ -10,16 +11,23 @@ import type { Thresholds } from './thresholds.js';
 export interface Span {
   readonly text: string;
   readonly mark?: Kind | 'sink';
+  /** What it names, to be looked at. */
+  readonly at?: Selection;
 }
 
 /** Of each sort this many are named and the rest counted: the tables have them all. */
 const NAMED = 3;
 
-/**
- * What the run shows, in words: massive dimensions, large ones, sinks, and anything that is not finite. The spans,
- * joined, are plain sentences. Empty until the first layer has arrived; says how far the run got until it finishes.
- */
+/** The sentences of {@link summarySentences} in one line. */
 export function summary(analysis: Analysis, thresholds: Thresholds): Span[] {
+  return joined(summarySentences(analysis, thresholds), ' ');
+}
+
+/**
+ * What the run shows, in words: massive dimensions, large ones, sinks, and anything that is not finite, a sentence each;
+ * its spans, joined, are plain text. Empty until the first layer has arrived; says how far the run got until it finishes.
+ */
+export function summarySentences(analysis: Analysis, thresholds: Thresholds): Span[][] {
   if (analysis.layers.length === 0) return [];
   const found = massiveActivations(analysis, thresholds);
   const massive = byDimension(found.filter(({ kind }) => kind === 'massive'));
@@ -32,10 +40,7 @@ export function summary(analysis: Analysis, thresholds: Thresholds): Span[] {
     sinkSentence(analysis, thresholds),
     nonFiniteSentence(analysis),
   ];
-  return joined(
-    sentences.filter((sentence) => sentence.length > 0),
-    ' ',
-  );
+  return sentences.filter((sentence) => sentence.length > 0);
 }
 
 /** Token `index` as a sentence names it: `⟨bos⟩`, `“,” (token 12)`. */
@@ -57,7 +62,7 @@ function massiveSentence(analysis: Analysis, dimensions: readonly OneDimension[]
   const named = dimensions.map(([strongest, ...others]): Span[] => {
     const tokens = [strongest, ...others].map(({ token }) => ({ text: tokenName(analysis, token) }));
     return [
-      { text: `${strongest.dim}`, mark: 'massive' },
+      { text: `${strongest.dim}`, mark: 'massive', at: placeOf(strongest) },
       { text: ' on ' },
       ...enumerated(tokens.map((token) => [token])),
       { text: `, ${formatValue(strongest.value)} = ${formatRatio(strongest.ratio)} the median, ${extent(strongest)}` },
@@ -70,6 +75,8 @@ function massiveSentence(analysis: Analysis, dimensions: readonly OneDimension[]
     { text: '.' },
   ];
 }
+
+const placeOf = ({ token, dim, layer }: MassiveActivation): Selection => ({ token, dim, layer });
 
 /** Where it is massive, and how much further it is large. */
 function extent({ onset, last, softOnset, softLast }: MassiveActivation): string {
@@ -95,9 +102,9 @@ function nothingMassive(analysis: Analysis, { absolute, ratio: times }: Threshol
 
 function largeSentence(dimensions: readonly OneDimension[]): Span[] {
   if (dimensions.length === 0) return [];
-  const named = dimensions.map(([{ dim, value, ratio }]): Span[] => [
-    { text: `${dim}`, mark: 'large' },
-    { text: ` (${formatValue(value)}, ${formatRatio(ratio)})` },
+  const named = dimensions.map(([strongest]): Span[] => [
+    { text: `${strongest.dim}`, mark: 'large', at: placeOf(strongest) },
+    { text: ` (${formatValue(strongest.value)}, ${formatRatio(strongest.ratio)})` },
   ]);
   return [
     { text: dimensions.length === 1 ? 'One large: ' : `${dimensions.length} large: ` },
@@ -121,7 +128,7 @@ function sinkSentence(analysis: Analysis, thresholds: Thresholds): Span[] {
     return [{ text: `No sink: no token draws ${alpha} in ${share} of the ${heads} heads (${setting}).` }];
   }
   const named = found.map((sink, i): Span[] => [
-    { text: sinkName(analysis, sink), mark: 'sink' },
+    { text: sinkName(analysis, sink), mark: 'sink', ...(sink.token !== undefined && { at: { token: sink.token } }) },
     { text: i === 0 ? ` draws ${alpha} in ${sink.heads} of ${heads} heads` : ` in ${sink.heads}` },
   ]);
   const onlyExtra = found.every((sink) => sink.token === undefined);

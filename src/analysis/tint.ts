@@ -13,8 +13,8 @@ export const tintScale = { from: 1, to: 1000 } as const;
 /** Steps of the tint of a text. */
 export const tintLevels = 8;
 
-/** What is tinted: what stands out (from `soft` on), everything, nothing. */
-export const tintChoices = ['large', 'all', 'off'] as const;
+/** What is tinted: what stands out (from `soft` on), everything, what surprises the model, nothing. */
+export const tintChoices = ['large', 'all', 'surprisal', 'off'] as const;
 export type Tint = (typeof tintChoices)[number];
 
 /** The multiple of the median from which a level is reached, 1 … 8. */
@@ -24,9 +24,20 @@ export const levelFrom = (level: number): number =>
 /** {@link levelFrom} of each: texts have thousands of tokens. */
 const starts = Array.from({ length: tintLevels }, (_, index) => levelFrom(index + 1));
 
-/** The level of a multiple of the median: 1 … 8, or 0 for no tint. */
+/** Nats of a level of surprisal: its own scale, and colours of its own. */
+const natsOfLevel = 1.25;
+
+/** The surprisal in nats from which a level is reached, 1 … 8. */
+export const surprisalFrom = (level: number): number => natsOfLevel * level;
+
+/** The level of a surprisal in nats: 1 … 8, or 0 for no tint. */
+export function surprisalLevel(nats: number): number {
+  return nats >= natsOfLevel ? Math.min(tintLevels, Math.floor(nats / natsOfLevel)) : 0;
+}
+
+/** The level of a multiple of the median: 1 … 8, or 0 where the tint is not of magnitudes, or not of this one. */
 export function tintLevel(multiple: number, tint: Tint, { soft }: Pick<Thresholds, 'soft'>): number {
-  if (tint === 'off' || !(multiple >= (tint === 'large' ? soft : 0))) return 0;
+  if (tint === 'off' || tint === 'surprisal' || !(multiple >= (tint === 'large' ? soft : 0))) return 0;
   // By comparison, for a logarithm of 1000 may be a hair below that of 10³.
   return starts.findLastIndex((from) => multiple >= from) + 1;
 }

@@ -82,6 +82,8 @@ export interface Block {
   readonly cross: Attention | undefined;
   /** Input of the down projection, [1, T, D_mlp] up to leading axes. */
   readonly mlpIntermediate: string | undefined;
+  /** What the one branch that does not attend adds to the residual: an MLP, a mixture of experts. */
+  readonly mlpOutput: string | undefined;
   /** Of a mixture of experts, where it could be followed. */
   readonly routing: Routing | undefined;
   /** True where the block adds what its attention gives and then what its MLP gives, and does nothing else. */

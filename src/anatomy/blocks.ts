@@ -247,6 +247,7 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
     const branch = first(group, ({ mlpBranch }) => mlpBranch);
     note('MLP intermediate', branch === undefined ? 'it has no branch besides attention' : mlpObstacle(flow, branch));
   }
+  const [mlpBranch, ...furtherBranches] = group.flatMap((parts) => parts.mlpBranch ?? []);
   const others = group.filter((parts) => parts.mlp && parts.mlp !== mlp && isMlp(flow, parts));
   if (others.length > 0) note('a further MLP', 'the one that follows the attention is shown, or else the first');
   const factor = mlp?.factor ?? 1;
@@ -261,6 +262,7 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
     attention,
     cross: crossing,
     mlpIntermediate: mlp?.intermediate,
+    mlpOutput: furtherBranches.length === 0 ? mlpBranch?.output : undefined,
     routing: routingIn(flow, group, note),
     additive: isAdditive(flow, group),
   };

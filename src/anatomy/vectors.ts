@@ -143,10 +143,11 @@ export function turnsOf(vectors: VectorAxes, values: Iterable<string | undefined
 }
 
 /** The values of a block in which each token has a vector. */
-export const vectorsIn = ({ residPost, residMid, mlpIntermediate, attention }: Block) => [
+export const vectorsIn = ({ residPost, residMid, mlpIntermediate, mlpOutput, attention }: Block) => [
   residPost,
   residMid,
   mlpIntermediate,
+  mlpOutput,
   attention?.output,
   attention?.projected,
 ];

@@ -19,7 +19,17 @@ import type { NamedText } from '../experiments/values.js';
 import { baseName } from '../report/contents.js';
 import { parseChange } from './change.js';
 import { modelFile } from './model.js';
-import { adviseOnLength, budgetOf, memoryOption, partOption, read, streamOption, typedName } from './options.js';
+import {
+  adviseOnLength,
+  budgetOf,
+  memoryOption,
+  partOption,
+  read,
+  streamOption,
+  takeTokenizer,
+  tokenizerOption,
+  typedName,
+} from './options.js';
 import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { against, report } from './report.js';
@@ -36,6 +46,7 @@ interface Options extends Sharing {
   readonly tokenAxis?: number;
   readonly image?: string;
   readonly stream?: string;
+  readonly tokenizer?: string;
   readonly bos?: boolean;
   readonly window?: 'first' | 'last';
   readonly memory: number;
@@ -77,6 +88,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--bos', 'put the beginning-of-sequence token before the text (default: as the tokenizer does)')
     .option('--no-bos', 'leave it out')
     .addOption(streamOption())
+    .addOption(tokenizerOption())
     .addOption(partOption())
     .addOption(memoryOption())
     .addOption(
@@ -96,6 +108,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     await checkSaves(options.save);
     await checkSaves(options.report);
     if (options.stream !== undefined) engine.choose(options.stream);
+    takeTokenizer(engine, options);
     const wanted = await requestOf(model, options);
     const name = baseName(nameOf(options));
     const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));

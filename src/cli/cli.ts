@@ -10,8 +10,10 @@ import { toProblem } from '../errors.js';
 import { experiments } from '../experiments/catalogue.js';
 import { analyzeCommand } from './analyze.js';
 import { checkCommand } from './check.js';
+import { downloadCommand } from './download.js';
 import { experimentCommand } from './experiment.js';
 import { inspectCommand } from './inspect.js';
+import { mcpCommand } from './mcp.js';
 import { print, remark, watchEnds } from './terminal.js';
 
 const interruption = new AbortController();
@@ -36,12 +38,15 @@ const commands = [
   inspectCommand(engine, interruption.signal),
   analyzeCommand(engine, interruption.signal),
   checkCommand(engine, interruption.signal),
+  mcpCommand(interruption.signal),
+  downloadCommand(engine, interruption.signal),
   ...experiments.map((experiment) => experimentCommand(experiment, engine, interruption.signal)),
 ];
 for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
 
 program
-  .parseAsync()
+  // Also where Electron runs as Node.js, which commander would take for an application.
+  .parseAsync(process.argv, { from: 'node' })
   .catch((error: unknown) => {
     if (error instanceof CommanderError) {
       process.exitCode ??= error.exitCode;

@@ -20,7 +20,17 @@ import { readDocument, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
 import type { ExperimentRun } from '../protocol.js';
 import { modelFile } from './model.js';
-import { adviseOnLength, budgetOf, memoryOption, partOption, read, streamOption, typedName } from './options.js';
+import {
+  adviseOnLength,
+  budgetOf,
+  memoryOption,
+  partOption,
+  read,
+  streamOption,
+  takeTokenizer,
+  tokenizerOption,
+  typedName,
+} from './options.js';
 import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { checkSaves, saveJson } from './save.js';
@@ -29,6 +39,7 @@ import { type Sharing, saveReport, sharingOptions } from './sharing.js';
 /** What every experiment has beside its inputs, or may have. */
 interface Options extends Sharing {
   readonly stream?: string;
+  readonly tokenizer?: string;
   readonly bos?: boolean;
   readonly memory?: number;
   readonly window?: string;
@@ -52,6 +63,7 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     await checkSaves(options.save);
     await checkSaves(options.report);
     if (options.stream !== undefined) engine.choose(options.stream);
+    takeTokenizer(engine, options);
     const given = await givenBy(command, inputs);
     let partial: Outcome | undefined;
     const steps = eachAs(experiment.run(setupOf(engine, options, inputs), given, signal), (step) => {
@@ -66,7 +78,8 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     });
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
     try {
-      await saveJson(options.save, outcome.file);
+      // An experiment may have a file of its own, which its engine writes.
+      if (saves !== undefined) await saveJson(options.save, outcome.file);
       await saveReport(options.report, { experiments: [shownRun(experiment, outcome)] }, outcome.presentation);
     } finally {
       printOutcome(options, outcome);
@@ -97,6 +110,8 @@ const hasPrompt = (inputs: ExperimentInputs) =>
 const hasKind = (inputs: ExperimentInputs, ...kinds: readonly ExperimentInput['kind'][]) =>
   Object.values(inputs).some(({ kind }) => kinds.includes(kind));
 
+const isRun = (input: ExperimentInput) => input.kind === 'words' && input.run === true;
+
 /** Options of the run itself, where they mean something. */
 function runOptions(inputs: ExperimentInputs): Option[] {
   const bos = [
@@ -104,9 +119,9 @@ function runOptions(inputs: ExperimentInputs): Option[] {
     new Option('--no-bos', "leave out the model's prefix token (BOS or sink token)"),
   ];
   return [
-    ...(hasKind(inputs, 'text', 'texts') ? bos : []),
+    ...(hasKind(inputs, 'text', 'texts') || Object.values(inputs).some(isRun) ? bos : []),
     ...(hasPrompt(inputs) ? [partOption()] : []),
-    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), memoryOption()] : []),
+    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), tokenizerOption(), memoryOption()] : []),
   ];
 }
 
@@ -129,6 +144,7 @@ function optionOf(input: ExperimentInput): Option {
   const option = new Option(flag, `${help}${open}`);
   switch (input.kind) {
     case 'texts':
+    case 'pair':
       return option.argParser(collect);
     case 'choice':
       return option.choices(input.choices).default(input.choices[0]);
@@ -162,7 +178,8 @@ async function givenBy(command: Command, inputs: ExperimentInputs): Promise<Give
     const other = otherOption(input);
     const value = givenFor(input);
     const otherwise = other && command.getOptionValue(other.attributeName());
-    if (other && value === undefined && otherwise === undefined) throw missing(input, other);
+    if (other && value === undefined && otherwise === undefined && isNeeded(inputs, name, {}))
+      throw missing(input, other);
     given[name] = await valueFrom(input, value, otherwise);
   }
   return given;

@@ -14,11 +14,14 @@ export function inspectCommand(engine: Engine, signal: AbortSignal): Command {
     .addOption(streamOption())
     .option('--json', 'print everything as JSON')
     .action(async (model: string, { stream, ...options }: { readonly json?: boolean; readonly stream?: string }) => {
-      const inspected = toJson(await engine.inspect(await modelFile(model), signal, { stream }));
-      if (options.json) printJson(inspected, 2);
-      else print(inWords(inspected));
+      const made = toJson(await engine.inspect(await modelFile(model), signal, { stream }));
+      if (options.json) printJson(made, 2);
+      else print(inWords(made));
     });
 }
+
+/** An inspection in words. */
+export const inspected = (inspection: Inspection): string[] => inWords(toJson(inspection));
 
 /**
  * The JSON form of an inspection. Tensors are named as in the prepared graph (functions and branches inlined, fused

@@ -5,7 +5,7 @@ import { findModels } from '../models/find.js';
 import { quoted } from '../visible.js';
 
 /** The demo models lie beside the bundle's folder, one folder each. */
-const bundled = join(__dirname, '..', 'media', 'models');
+export const bundled = join(__dirname, '..', 'media', 'models');
 
 /** Models of a folder that an error names. */
 const named = 5;

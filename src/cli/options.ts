@@ -1,6 +1,8 @@
 /** Options that several subcommands have, and how their values are read. */
+import { resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import { defaultBudget } from '../engine/host/budget.js';
+import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
 import type { ExperimentInput } from '../experiments/facts.js';
 import { valueIn, wantedOf } from '../experiments/values.js';
@@ -23,6 +25,17 @@ export function memoryOption(): Option {
 
 export function streamOption(): Option {
   return new Option('--stream <name>', 'of a model with several residual streams, the one to show (see inspect)');
+}
+
+export function tokenizerOption(): Option {
+  return new Option('--tokenizer <path>', "a tokenizer.json, in the place of what lies beside the model's file");
+}
+
+/** Has all models of a command run with a `tokenizer.json`, where one is given. */
+export function takeTokenizer(engine: Engine, { tokenizer }: { readonly tokenizer?: string }): void {
+  if (tokenizer === undefined) return;
+  const file = resolve(tokenizer);
+  engine.useTokenizers(() => file);
 }
 
 /** What an engine may use, of the option's megabytes. */

@@ -4,11 +4,13 @@ import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
 import { doctor } from './doctor/index.js';
 import type { Experiment } from './experiment.js';
+import { gradients } from './gradients/index.js';
 import { intervene } from './intervene/index.js';
 import { interventions } from './interventions/index.js';
 import { lens } from './lens/index.js';
 import { merge } from './merge/index.js';
 import { outliers } from './outliers/index.js';
+import { patch } from './patch/index.js';
 import { perplexity } from './perplexity/index.js';
 import { precision } from './precision/index.js';
 import { ratios } from './ratios/index.js';
@@ -19,6 +21,7 @@ import { weights } from './weights/index.js';
 
 export const experiments: readonly Experiment[] = [
   intervene,
+  patch,
   perplexity,
   interventions,
   survey,
@@ -31,6 +34,7 @@ export const experiments: readonly Experiment[] = [
   quantised,
   doctor,
   lens,
+  gradients,
   streaming,
   vision,
   ratios,

@@ -5,10 +5,21 @@
 import * as v from 'valibot';
 import { exactly, text, whole } from '../schemas.js';
 
+/** What experiments answer, by which they are offered together. */
+export const subjects = {
+  massive: 'What is massive?',
+  effect: 'What does it do?',
+  inside: 'What does the model compute?',
+  quantising: 'What does quantising cost?',
+  models: 'How do models differ?',
+} as const;
+export type Subject = keyof typeof subjects;
+
 export interface ExperimentFacts {
   /** The subcommand; {@link commandOf} makes the command of it. */
   readonly id: string;
   readonly title: string;
+  readonly about: Subject;
   /** What the palette calls it, with an ellipsis where it asks for more. */
   readonly command: string;
   /** What it answers, in a sentence. */
@@ -34,7 +45,8 @@ export type ExperimentInput =
   | ChoiceInput
   | SwitchInput
   | IndicesInput
-  | WordsInput;
+  | WordsInput
+  | PairInput;
 
 interface AnyInput {
   /** What its field is called. */
@@ -65,6 +77,8 @@ interface Default<T> {
 /** One text: of a file, or where it says so of a document. */
 export interface TextInput extends AnyInput {
   readonly kind: 'text';
+  /** Without one this is meant, in a word or two. */
+  readonly open?: string;
   /** Unless a file is chosen it is what is open in the editor, or what was analysed last and else what is open. */
   readonly document?: 'open' | 'analysed';
   /**
@@ -146,6 +160,15 @@ export interface IndicesInput extends AnyInput, Selectable, Default<string> {
 export interface WordsInput extends AnyInput, Selectable, Default<string> {
   readonly kind: 'words';
   readonly pattern?: { readonly source: string; readonly wanted: string };
+  /** They are run as a text, so that a prefix token may be put before them. */
+  readonly run?: true;
+  /** They are the path of a file that is written: asked of people alone. */
+  readonly writes?: true;
+}
+
+/** Two tokens as in `yes,no`, with the blanks that belong to them; one after the other on the command line. */
+export interface PairInput extends AnyInput, Default<string> {
+  readonly kind: 'pair';
 }
 
 /** The command of an experiment: `sinkscope.compareQuantised` of `compare-quantised`. */
@@ -166,7 +189,13 @@ const on = v.optional(v.literal(true));
 
 const input = exactly<ExperimentInput>()(
   v.variant('kind', [
-    v.object({ ...any, kind: v.literal('text'), document: v.optional(v.picklist(['open', 'analysed'])), prompt: on }),
+    v.object({
+      ...any,
+      kind: v.literal('text'),
+      open,
+      document: v.optional(v.picklist(['open', 'analysed'])),
+      prompt: on,
+    }),
     v.object({ ...any, kind: v.literal('texts'), document: v.optional(v.literal('open')), typed: on }),
     v.object({
       ...any,
@@ -209,9 +238,12 @@ const input = exactly<ExperimentInput>()(
       ...selectable,
       kind: v.literal('words'),
       pattern: v.optional(v.object({ source: text, wanted: text })),
+      run: on,
+      writes: on,
       default: v.optional(text),
       open,
     }),
+    v.object({ ...any, kind: v.literal('pair'), default: v.optional(text), open }),
   ]),
 );
 
@@ -219,6 +251,7 @@ export const experimentFacts = exactly<ExperimentFacts>()(
   v.object({
     id: text,
     title: text,
+    about: v.picklist(['massive', 'effect', 'inside', 'quantising', 'models']),
     command: text,
     description: text,
     help: text,

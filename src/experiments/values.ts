@@ -9,6 +9,7 @@ import type {
   ModelInput,
   ModelsInput,
   NumberInput,
+  PairInput,
   SwitchInput,
   TextInput,
   TextsInput,
@@ -55,7 +56,9 @@ type ValueOf<I extends ExperimentInput> = I extends TextInput
                 ? OpenOr<I, I['words'][number] | readonly number[]>
                 : I extends WordsInput
                   ? OpenOr<I, string>
-                  : never;
+                  : I extends PairInput
+                    ? OpenOr<I, readonly [string, string]>
+                    : never;
 
 /** What an experiment is given: by name of the input. */
 export type InputValues<I extends ExperimentInputs> = { readonly [Name in keyof I]: ValueOf<I[Name]> };
@@ -131,6 +134,8 @@ function readAs(input: ExperimentInput, words: string): unknown {
       const parts = trimmed.split(/[\s,]+/);
       return parts.every((part) => /^\d{1,9}$/.test(part)) ? parts.map(Number) : undefined;
     }
+    case 'pair':
+      return words.split(',');
     default:
       return words; // blanks and all: a token may begin with one
   }
@@ -158,6 +163,8 @@ function fits(input: ExperimentInput, value: unknown): boolean {
     case 'indices':
       if (typeof value === 'string') return input.words.includes(value);
       return isIndices(value) && value.length > 0 && value.length <= (input.most ?? value.length);
+    case 'pair':
+      return isPair(value);
     case 'words':
       return typeof value === 'string' && (!input.pattern || new RegExp(`^(?:${input.pattern.source})$`).test(value));
   }
@@ -195,6 +202,8 @@ export function wantedOf(input: ExperimentInput): string {
         ? `It is a whole number from 0 on${words}.`
         : `They are whole numbers from 0 on, as in 0,3,17${words}.`;
     }
+    case 'pair':
+      return 'They are two tokens, as in yes,no, with the blanks that belong to them.';
     case 'words':
       return input.pattern?.wanted ?? 'It is a word or more.';
   }
@@ -208,6 +217,9 @@ const isNamedText = (value: unknown): value is NamedText =>
 
 const isCorpus = (value: unknown): value is Corpus =>
   typeof value === 'object' && value !== null && 'texts' in value && 'name' in value;
+
+const isPair = (value: unknown): value is readonly [string, string] =>
+  Array.isArray(value) && value.length === 2 && value.every((one) => typeof one === 'string' && one !== '');
 
 const isIndices = (value: unknown): value is readonly number[] =>
   Array.isArray(value) && value.every((index) => Number.isInteger(index) && index >= 0);

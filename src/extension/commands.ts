@@ -254,6 +254,19 @@ export function registerCommands({
       panel.show();
     },
     unwatchModel: () => watch.end(),
+    /** The active editor's text, or else what is shown, with a model of the models view. */
+    async analyzeModel(given: ModelGiven) {
+      take(await listedModel(given));
+      const editor = vscode.window.activeTextEditor;
+      await (editor ? analyzeText(chosenSource(editor)) : analyses.run ? again() : actions.analyzeSample());
+    },
+    async revealModel(given: ModelGiven) {
+      const { file } = await listedModel(given);
+      await vscode.commands.executeCommand('revealFileInOS', vscode.Uri.file(file));
+    },
+    async copyModelPath(given: ModelGiven) {
+      await vscode.env.clipboard.writeText((await listedModel(given)).file);
+    },
     showLog: () => reports.log.show(true),
     openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
     async exportJson(to?: vscode.Uri) {

@@ -2,9 +2,10 @@ import * as vscode from 'vscode';
 import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
 import { type Marks, type Prefix, placeMarks, signs } from './marks.js';
-import { type ColorName, contributedId, tintColors } from './names.js';
+import { type ColorName, contributedId, surprisalColors, tintColors } from './names.js';
 import type { TextRange } from './ranges.js';
 import { toRange } from './source.js';
+import type { Surprisal } from './surprisal.js';
 
 /** While layers arrive, editors are painted at most this often, in milliseconds. */
 const repaint = 80;
@@ -18,6 +19,7 @@ export class Decorations implements vscode.Disposable {
   constructor(
     private readonly analyses: Analyses,
     private readonly settings: SettingsWatch,
+    private readonly surprisal: Surprisal,
   ) {
     this.subscriptions = [
       analyses.onDidChange((change) => {
@@ -26,6 +28,7 @@ export class Decorations implements vscode.Disposable {
         if (change.type === 'selection' && change.from === 'view') this.reveal();
       }),
       settings.onDidChange(() => this.paint()),
+      surprisal.onDidChange(() => this.paint()),
       vscode.window.onDidChangeVisibleTextEditors(() => this.paint()),
     ];
   }
@@ -35,14 +38,14 @@ export class Decorations implements vscode.Disposable {
     const { run, selection } = this.analyses;
     if (!run || !this.analyses.shows(document.uri)) return undefined;
     const { thresholds, tint } = this.settings.current;
-    return placeMarks(run.analysis, run.ranges, thresholds, tint, selection);
+    return placeMarks(run.analysis, run.ranges, thresholds, tint, selection, this.surprisal.nats);
   }
 
   dispose(): void {
     clearTimeout(this.timer);
     for (const subscription of this.subscriptions) subscription.dispose();
-    const { tints, tokens, ticks } = this.types;
-    for (const type of [...tints, ...Object.values(tokens), ...Object.values(ticks)]) type.dispose();
+    const { tints, surprisals, tokens, ticks } = this.types;
+    for (const type of [...tints, ...surprisals, ...Object.values(tokens), ...Object.values(ticks)]) type.dispose();
   }
 
   private paint(): void {
@@ -55,8 +58,11 @@ export class Decorations implements vscode.Disposable {
     const { document } = editor;
     const marks = this.marks(document);
     const place = (ranges: readonly TextRange[] = []) => ranges.map((range) => toRange(document, range));
-    const { tints, tokens, ticks } = this.types;
-    for (const [i, type] of tints.entries()) editor.setDecorations(type, place(marks?.tints[i]));
+    const { tints, surprisals, tokens, ticks } = this.types;
+    const isSurprisal = this.settings.current.tint === 'surprisal';
+    for (const [i, type] of tints.entries()) editor.setDecorations(type, place(isSurprisal ? [] : marks?.tints[i]));
+    for (const [i, type] of surprisals.entries())
+      editor.setDecorations(type, place(isSurprisal ? marks?.tints[i] : []));
     editor.setDecorations(tokens.massive, place(marks?.massive));
     editor.setDecorations(tokens.large, place(marks?.large));
     editor.setDecorations(tokens.sink, place(marks?.sinks));
@@ -96,6 +102,7 @@ function decorationTypes() {
   const sign = (contentText: string, name: ColorName) => ({ contentText, color: color(name), margin: '0 1px' });
   return {
     tints: tintColors.map((name) => type({ backgroundColor: color(name) })),
+    surprisals: surprisalColors.map((name) => type({ backgroundColor: color(name) })),
     tokens: {
       massive: type({
         before: sign(signs({ kind: 'massive' }), 'massive'),

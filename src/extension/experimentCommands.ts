@@ -2,8 +2,11 @@
 import * as vscode from 'vscode';
 import { SinkscopeError } from '../errors.js';
 import { experiments as catalogue } from '../experiments/catalogue.js';
+import { compare } from '../experiments/compare/index.js';
+import { quantised } from '../experiments/compare-quantised/index.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { commandOf } from '../experiments/facts.js';
+import { survey } from '../experiments/survey/index.js';
 import { type Given, isNeeded } from '../experiments/values.js';
 import type { ExperimentAction, ExperimentRun } from '../protocol.js';
 import { jsonOf } from '../visible.js';
@@ -11,6 +14,7 @@ import { chooseOne, enterValue, pickModels } from './choices.js';
 import { type Experiments, experimentOf } from './experiments.js';
 import { exportBytes } from './export.js';
 import type { Models } from './models.js';
+import type { Item } from './modelsView.js';
 import { contributedId, type ExperimentCommand, experimentCommands } from './names.js';
 import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
@@ -85,6 +89,11 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
 
   const actions: Readonly<Record<ExperimentCommand, Action>> = {
     stopExperiment: () => experiments.stop(),
+    /** Of the models view: what was made from the chosen model. */
+    compareModel: ({ model }: Extract<Item, { kind: 'model' }>) => command(quantised)({ quantised: model.file }),
+    surveyFolder: (folder: vscode.Uri) => command(survey)({ texts: folder }),
+    /** Menus give the file, and all that are selected. */
+    compareTexts: (file: vscode.Uri, all: readonly vscode.Uri[] = [file]) => command(compare)({ texts: all }),
     async experimentAction(action: ExperimentAction) {
       switch (action.do) {
         case 'run': {

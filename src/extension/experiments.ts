@@ -14,6 +14,7 @@ import { visible } from '../visible.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Models } from './models.js';
 import { prefixAsked } from './settings.js';
+import type { Tokenizers } from './tokenizers.js';
 
 /** A run with what programs get of it: what the command line prints, and saves. Views are not sent that. */
 export interface KeptRun extends ExperimentRun {
@@ -40,6 +41,7 @@ export class Experiments implements vscode.Disposable {
     private readonly child: string,
     private readonly models: Models,
     private readonly settings: SettingsWatch,
+    private readonly tokenizers: Tokenizers,
     private readonly log: vscode.LogOutputChannel,
   ) {}
 
@@ -66,6 +68,7 @@ export class Experiments implements vscode.Disposable {
     this.runs = [now, ...this.runs].slice(0, most);
     become({});
     const engine = new Engine(this.child);
+    engine.useTokenizers(this.tokenizers.of);
     let end: Partial<KeptRun>;
     try {
       const { bos, memory, threads, thresholds } = this.settings.current;

@@ -16,6 +16,7 @@ import { Decorations } from './decorations.js';
 import { registerExperiments } from './experimentCommands.js';
 import { Experiments } from './experiments.js';
 import { registerHover } from './hover.js';
+import { registerModelCommands } from './modelCommands.js';
 import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel, registerSideView } from './panel.js';
@@ -24,7 +25,10 @@ import { prefixAsked, type Settings } from './settings.js';
 import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
+import { Surprisal } from './surprisal.js';
 import { Texts } from './texts.js';
+import { tokenizersIn } from './tokenizers.js';
+import { registerTools } from './tools.js';
 import { Watch } from './watch.js';
 import type { Host } from './webview.js';
 
@@ -50,9 +54,11 @@ export function activate(context: vscode.ExtensionContext): Api {
   );
   const child = join(context.extensionPath, 'dist', 'engine.js');
   const engine = new Engine(child);
+  const tokenizers = tokenizersIn(context.globalState);
+  engine.useTokenizers(tokenizers.of);
   const models = new Models(join(context.extensionPath, 'media', 'models'), settings);
   const analyses = new Analyses(engine);
-  const experiments = new Experiments(child, models, settings, log);
+  const experiments = new Experiments(child, models, settings, tokenizers, log);
   const texts = new Texts(analyses);
   const watch = new Watch(analyses, models, {
     memory: context.workspaceState,
@@ -102,7 +108,8 @@ export function activate(context: vscode.ExtensionContext): Api {
     onDidChangeView: view.event,
   };
   const panel = new Panel(host);
-  const decorations = new Decorations(analyses, settings);
+  const surprisal = new Surprisal(analyses, settings, (error) => log.warn(`${error}`));
+  const decorations = new Decorations(analyses, settings, surprisal);
 
   const store = new Store(context.storageUri ?? context.globalStorageUri);
   const restored = Promise.all([
@@ -127,6 +134,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     engine,
     view,
     panel,
+    surprisal,
     decorations,
     watch,
     registerCommands({
@@ -140,12 +148,20 @@ export function activate(context: vscode.ExtensionContext): Api {
       watch,
       experiments,
     }),
+    registerModelCommands({ analyses, models, settings, tokenizers, reports }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
-    registerHover(analyses, settings),
+    registerHover(analyses, settings, surprisal),
     registerModelsView(models, watch, engine),
     registerSideView(host),
-    registerStatus({ analyses, models, settings }),
+    registerStatus({ analyses, models, settings, surprisal }),
+    registerTools({
+      extension: context.extensionPath,
+      version: `${context.extension.packageJSON.version}`,
+      models,
+      settings,
+      log,
+    }),
     experiments.onDidChange((change) => {
       // Of one that goes on, when it begins, and when there is more of its result: a closed window takes the rest.
       const { status, presentation } = change.type === 'run' ? change.run : {};

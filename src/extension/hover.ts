@@ -1,7 +1,7 @@
 /** What is known of the token under the mouse. */
 import * as vscode from 'vscode';
 import type { Analysis } from '../analysis/analysis.js';
-import { formatNumber, formatRatio, formatValue } from '../analysis/format.js';
+import { formatNumber, formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import { tokenLabel } from '../analysis/label.js';
 import { type MassiveActivation, massiveActivations, ratio } from '../analysis/massive.js';
 import { sinks } from '../analysis/sinks.js';
@@ -14,10 +14,11 @@ import { code, commandLink, joined, type Markdown, own } from './markdown.js';
 import { contributedId } from './names.js';
 import { toRange } from './source.js';
 import { hoverOf } from './surfaces.js';
+import type { Surprisal } from './surprisal.js';
 
-export function registerHover(analyses: Analyses, settings: SettingsWatch): vscode.Disposable {
+export function registerHover(analyses: Analyses, settings: SettingsWatch, surprisal: Surprisal): vscode.Disposable {
   return vscode.languages.registerHoverProvider('*', {
-    provideHover(document, position) {
+    async provideHover(document, position) {
       const { run } = analyses;
       const token = analyses.tokenAt(document.uri, document.offsetAt(position));
       if (!run || token === undefined) return undefined;
@@ -27,7 +28,11 @@ export function registerHover(analyses: Analyses, settings: SettingsWatch): vsco
       const tokens = run.ranges.flatMap((other, index) =>
         (other && other.start === range?.start) || (index < first && token === first) ? [index] : [],
       );
-      const text = tokens.map((index) => describe(run.analysis, index, settings.current.thresholds));
+      const text: Markdown[] = [];
+      for (const index of tokens) {
+        const surprise = await surpriseLine(analyses, surprisal.nats?.[index], index);
+        text.push(describe(run.analysis, index, settings.current.thresholds, surprise));
+      }
       const commands = [contributedId('showToken'), commandOf(intervene)];
       return hoverOf(joined(text, '\n\n---\n\n'), range && toRange(document, range), commands);
     },
@@ -35,7 +40,7 @@ export function registerHover(analyses: Analyses, settings: SettingsWatch): vsco
 }
 
 /** Markdown about one token. */
-function describe(analysis: Analysis, index: number, thresholds: Thresholds): Markdown {
+function describe(analysis: Analysis, index: number, thresholds: Thresholds, surprise: Markdown): Markdown {
   const token = analysis.tokens?.tokens[index];
   if (!token) return own('');
   const label = code(tokenLabel(token));
@@ -44,6 +49,7 @@ function describe(analysis: Analysis, index: number, thresholds: Thresholds): Ma
     words('**{0}** · token {1} · id {2}', label, index, token.id),
     ...(found.length > 0 ? found.map(activationLine) : [largestLine(analysis, index)]),
     sinkLine(analysis, index, thresholds),
+    surprise,
     joined(
       [
         commandLink(words('Show in Panel'), contributedId('showToken'), index),
@@ -53,6 +59,17 @@ function describe(analysis: Analysis, index: number, thresholds: Thresholds): Ma
     ),
   ];
   return joined(lines, '  \n');
+}
+
+/** How surprising the token is, and what the model had expected in its place. */
+async function surpriseLine({ engine }: Analyses, nats: number | undefined, index: number): Promise<Markdown> {
+  if (nats === undefined || Number.isNaN(nats)) return own('');
+  const share = own(formatShare(Math.exp(-nats)));
+  const surprise = words('surprisal **{0}** nats (p = {1})', own(formatNumber(nats)), share);
+  const expected = await engine.query({ type: 'predictions', token: index - 1 }).catch(() => undefined);
+  if (!expected) return surprise;
+  const top = expected.top.slice(0, 3).map(({ text, probability }) => own(`${code(text)} ${formatShare(probability)}`));
+  return own(`${surprise}, ${words('expected: {0}', joined(top, ', '))}`);
 }
 
 /** What the run would be without this entry, or with it changed. */

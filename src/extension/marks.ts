@@ -4,7 +4,7 @@ import { tokenLabel } from '../analysis/label.js';
 import { type Kind, massiveActivations } from '../analysis/massive.js';
 import { sinks } from '../analysis/sinks.js';
 import type { Thresholds } from '../analysis/thresholds.js';
-import { type Tint, tintLevel, tintLevels, tokenMultiples } from '../analysis/tint.js';
+import { surprisalLevel, type Tint, tintLevel, tintLevels, tokenMultiples } from '../analysis/tint.js';
 import type { TextRange } from './ranges.js';
 
 export interface Marks {
@@ -38,15 +38,25 @@ export function signs({ kind, sink }: Partial<TokenMark>): string {
   return (kind ? { massive: '▲', large: '△' }[kind] : '') + (sink ? '⚓\uFE0E' : '');
 }
 
-/** The mark of every token, over all layers that have arrived, or with the tint of one layer. */
-export function tokenMarks(analysis: Analysis, thresholds: Thresholds, tint: Tint, layer?: number): TokenMark[] {
+/**
+ * The mark of every token, over all layers that have arrived, or with the tint of one layer.
+ *
+ * @param nats by token, for the tint of surprisal; undefined: not known by now
+ */
+export function tokenMarks(
+  analysis: Analysis,
+  thresholds: Thresholds,
+  tint: Tint,
+  layer?: number,
+  nats?: ArrayLike<number>,
+): TokenMark[] {
   const kinds = new Map<number, Kind>();
   for (const { token, kind } of massiveActivations(analysis, thresholds)) {
     if (kinds.get(token) !== 'massive') kinds.set(token, kind);
   }
   const sinkTokens = new Set(sinks(analysis, thresholds).sinks.map(({ token }) => token));
   return tokenMultiples(analysis, layer).map((multiple, token) => ({
-    level: tintLevel(multiple, tint, thresholds),
+    level: tint === 'surprisal' ? surprisalLevel(nats?.[token] ?? 0) : tintLevel(multiple, tint, thresholds),
     kind: kinds.get(token),
     sink: sinkTokens.has(token),
   }));
@@ -56,7 +66,8 @@ export function tokenMarks(analysis: Analysis, thresholds: Thresholds, tint: Tin
  * Marks of `analysis` in the document.
  *
  * @param ranges where each token is, as in `ShownRun.ranges`
- * @param selected index of the selected token
+ * @param selection of which the tint may be of one layer
+ * @param nats as for {@link tokenMarks}
  */
 export function placeMarks(
   analysis: Analysis,
@@ -64,8 +75,9 @@ export function placeMarks(
   thresholds: Thresholds,
   tint: Tint,
   selection: { readonly token?: number; readonly layer?: number },
+  nats?: ArrayLike<number>,
 ): Marks {
-  const marks = tokenMarks(analysis, thresholds, tint, selection.layer);
+  const marks = tokenMarks(analysis, thresholds, tint, selection.layer, nats);
   const placed = mergeSameRange(marks, ranges);
   const where = (test: (mark: TokenMark) => boolean) =>
     placed.filter(({ mark }) => test(mark)).map(({ range }) => range);
@@ -139,4 +151,18 @@ function prefixMark(
     label: labels.join(' '),
     selected: selected !== undefined && selected < count,
   };
+}
+
+/** Perplexity of the tokens that `range` of the document touches, of all where it is empty; undefined: of none. */
+export function perplexityIn(
+  nats: Float32Array,
+  ranges: readonly (TextRange | undefined)[],
+  range: TextRange,
+): number | undefined {
+  const all = range.start === range.end;
+  const scored = Array.from(nats).filter((value, token) => {
+    const place = ranges[token];
+    return Number.isFinite(value) && (all || (place && place.end > range.start && place.start < range.end));
+  });
+  return scored.length === 0 ? undefined : Math.exp(scored.reduce((sum, value) => sum + value, 0) / scored.length);
 }

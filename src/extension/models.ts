@@ -3,6 +3,7 @@ import { sep } from 'node:path';
 import * as vscode from 'vscode';
 import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError } from '../errors.js';
+import { machineCaches } from '../models/caches.js';
 import { type Found, type FoundModel, findModels, findNamed, namedPath } from '../models/find.js';
 import type { SettingsWatch } from './configuration.js';
 
@@ -13,7 +14,7 @@ export class Models implements vscode.Disposable {
   private readonly subscriptions: readonly vscode.Disposable[];
   /** Bundled, or named in the settings: found at once. */
   private near: Promise<Found> | undefined;
-  /** In the workspace, which may be large: searched while everything else goes on. */
+  /** In the workspace, which may be large, and where other programs keep them: searched while everything else goes on. */
   private far: Found = { models: [], left: [] };
   private search: Promise<void> | undefined;
   /** What pictures are run with; undefined until that is known. Texts keep the model that they have. */
@@ -34,9 +35,9 @@ export class Models implements vscode.Disposable {
     ];
   }
 
-  /** What is known by now; the first call begins the search of the workspace, which ends in a change. */
+  /** What is known by now; the first call begins the search of what is far, which ends in a change. */
   async list(): Promise<readonly FoundModel[]> {
-    this.search ??= this.searchWorkspace();
+    this.search ??= this.searchFar();
     const near = await this.findNear();
     const local = new Set(this.far.models.map(({ file }) => file));
     return [...near.models.filter(({ file }) => !local.has(file)), ...this.far.models];
@@ -47,7 +48,7 @@ export class Models implements vscode.Disposable {
     return [...(await this.findNear()).left, ...this.far.left];
   }
 
-  /** All there are, once the search of the workspace has ended. */
+  /** All there are, once the search of what is far has ended. */
   async all(): Promise<readonly FoundModel[]> {
     await this.list();
     await this.search;
@@ -84,7 +85,7 @@ export class Models implements vscode.Disposable {
   }
 
   /** Makes `model` the chosen one. */
-  choose({ origin, name, file }: FoundModel): void {
+  choose({ origin, name, file }: Pick<FoundModel, 'origin' | 'name' | 'file'>): void {
     this.settings.choose({ model: origin === 'bundled' ? name : file });
   }
 
@@ -97,15 +98,17 @@ export class Models implements vscode.Disposable {
     return this.near;
   }
 
-  private async searchWorkspace(): Promise<void> {
-    const { models, left } = await findModels({ bundled: this.bundled, settings: [], folders: trustedFolders() });
-    this.far = { models: models.filter(({ origin }) => origin === 'workspace'), left };
+  private async searchFar(): Promise<void> {
+    const caches = machineCaches(process.env);
+    const folders = trustedFolders();
+    const { models, left } = await findModels({ bundled: this.bundled, settings: [], folders, caches });
+    this.far = { models: models.filter(({ origin }) => origin !== 'bundled'), left };
     this.changes.fire();
   }
 }
 
 /** Folders of the workspace on this machine's disk; none as long as it is not trusted, for nothing of it is read then. */
-function trustedFolders(): string[] {
+export function trustedFolders(): string[] {
   const folders = vscode.workspace.isTrusted ? (vscode.workspace.workspaceFolders ?? []) : [];
   return folders.filter(({ uri }) => uri.scheme === 'file').map(({ uri }) => uri.fsPath);
 }

@@ -24,7 +24,7 @@ export type Item =
   /** That something was left out of the list. */
   | { readonly kind: 'left'; readonly text: string };
 
-interface Fact {
+export interface Fact {
   readonly label: string;
   readonly value: string;
   readonly icon: string;
@@ -54,11 +54,29 @@ export function registerModelsView(models: Models, watch: Watch, engine: Engine)
   };
   return vscode.Disposable.from(
     changes,
-    vscode.window.registerTreeDataProvider(contributedId('models'), provider),
+    vscode.window.createTreeView(contributedId('models'), {
+      treeDataProvider: provider,
+      dragAndDropController: dropping,
+    }),
     models.onDidChange(() => changes.fire(undefined)),
     watch.onDidChange(() => changes.fire(undefined)),
   );
 }
+
+/** What is dropped on the view is added. */
+const dropping: vscode.TreeDragAndDropController<Item> = {
+  dropMimeTypes: ['text/uri-list'],
+  dragMimeTypes: [],
+  async handleDrop(_, data) {
+    const list = await data.get('text/uri-list')?.asString();
+    const uris = (list ?? '').split(/\r?\n/).filter((line) => line !== '' && !line.startsWith('#'));
+    if (uris.length > 0)
+      await vscode.commands.executeCommand(
+        contributedId('addModel'),
+        uris.map((uri) => vscode.Uri.parse(uri)),
+      );
+  },
+};
 
 function lineOf(item: Item): vscode.TreeItem {
   switch (item.kind) {
@@ -115,7 +133,7 @@ function confinement(): Fact {
 }
 
 /** What was recognized, and what was not. */
-function anatomyInWords({ model, anatomy }: Inspection): Fact[] {
+export function anatomyInWords({ model, anatomy }: Inspection): Fact[] {
   const t = vscode.l10n.t;
   const fact = (label: string, value: string | number | undefined, icon = 'symbol-numeric'): Fact[] =>
     value === undefined

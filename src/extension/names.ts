@@ -20,6 +20,9 @@ export const analysisCommands = [
   'refreshModels',
   'watchModel',
   'unwatchModel',
+  'analyzeModel',
+  'revealModel',
+  'copyModelPath',
   'showLog',
   'openSettings',
   'exportJson',
@@ -28,14 +31,35 @@ export const analysisCommands = [
   'saveFile',
 ] as const;
 
+/** Commands about where models come from. */
+export const modelCommands = ['openHub', 'addModel', 'chooseTokenizer'] as const;
+
 /** Commands of experiments, beside the one that the catalogue has for each. */
-export const experimentCommands = ['stopExperiment', 'experimentAction'] as const;
+export const experimentCommands = [
+  'stopExperiment',
+  'experimentAction',
+  'compareModel',
+  'surveyFolder',
+  'compareTexts',
+] as const;
 
 /** Backgrounds of tokens, a colour for each level. */
 export const tintColors = ['tint1', 'tint2', 'tint3', 'tint4', 'tint5', 'tint6', 'tint7', 'tint8'] as const;
 
+/** The same of the tint of surprisal. */
+export const surprisalColors = [
+  'surprisal1',
+  'surprisal2',
+  'surprisal3',
+  'surprisal4',
+  'surprisal5',
+  'surprisal6',
+  'surprisal7',
+  'surprisal8',
+] as const;
+
 /** Colours of marks. */
-export const colorNames = [...tintColors, 'massive', 'large', 'sink', 'selected'] as const;
+export const colorNames = [...tintColors, ...surprisalColors, 'massive', 'large', 'sink', 'selected'] as const;
 
 /** What menus ask for. */
 export const contextNames = ['running', 'hasResult', 'experimenting', 'watching'] as const;
@@ -43,14 +67,15 @@ export const contextNames = ['running', 'hasResult', 'experimenting', 'watching'
 export const viewNames = ['side', 'models'] as const;
 
 export type AnalysisCommand = (typeof analysisCommands)[number];
+export type ModelCommand = (typeof modelCommands)[number];
 export type ExperimentCommand = (typeof experimentCommands)[number];
 export type ColorName = (typeof colorNames)[number];
 export type ContextName = (typeof contextNames)[number];
 export type ViewName = (typeof viewNames)[number];
 
 /** As VS Code knows it. */
-export function contributedId<Name extends AnalysisCommand | ExperimentCommand | ColorName | ContextName | ViewName>(
-  name: Name,
-): `sinkscope.${Name}` {
+export function contributedId<
+  Name extends AnalysisCommand | ModelCommand | ExperimentCommand | ColorName | ContextName | ViewName,
+>(name: Name): `sinkscope.${Name}` {
   return `sinkscope.${name}`;
 }

@@ -6,6 +6,7 @@ import { contributedId } from './names.js';
 import { notify } from './surfaces.js';
 
 const titles: Readonly<Record<Help, () => string>> = {
+  chooseTokenizer: () => vscode.l10n.t('Choose tokenizer.json…'),
   chooseModel: () => vscode.l10n.t('Choose Model…'),
   analyzeIds: () => vscode.l10n.t('Enter Token Ids…'),
   showLog: () => vscode.l10n.t('Show Log'),

@@ -13,6 +13,8 @@ export interface Settings {
   readonly attention: boolean;
   readonly tint: Tint;
   readonly thresholds: Thresholds;
+  /** Address of a model hub; empty: as the environment says. */
+  readonly hubEndpoint: string;
   /** In bytes. */
   readonly memory: number;
   /** 0: as ONNX Runtime chooses. */
@@ -26,6 +28,10 @@ const from = (least: number, what = `a number from ${least} on`) =>
   v.pipe(v.number(what), v.finite(what), v.minValue(least, what));
 const share = v.pipe(from(0, 'a number from 0 to 1'), v.maxValue(1, 'a number from 0 to 1'));
 const whole = (least: number, what = `a whole number from ${least} on`) => v.pipe(from(least, what), v.integer(what));
+const address = v.pipe(
+  v.string('an address that begins with http'),
+  v.regex(/^(https?:\/\/\S+)?$/, 'an address that begins with http'),
+);
 const megabytes = 'a whole number from 64 on, or 0 for a share of the memory';
 
 /**
@@ -48,7 +54,7 @@ export function parseSettings(read: (key: string) => unknown): { settings: Setti
     models: value('models', v.array(v.string('a list of paths'), 'a list of paths'), []),
     bos: value('bos', v.picklist(['auto', 'on', 'off'], '"auto", "on" or "off"'), 'auto'),
     attention: value('attention', v.boolean('true or false'), true),
-    tint: value('tint', v.picklist(tintChoices, '"large", "all" or "off"'), 'large'),
+    tint: value('tint', v.picklist(tintChoices, '"large", "all", "surprisal" or "off"'), 'large'),
     thresholds: {
       absolute: threshold('absolute', from(0)),
       ratio: threshold('ratio', from(1)),
@@ -57,6 +63,7 @@ export function parseSettings(read: (key: string) => unknown): { settings: Setti
       minQueries: threshold('minQueries', whole(1)),
       minShare: threshold('minShare', share),
     },
+    hubEndpoint: value('hubEndpoint', address, ''),
     memory: value('memoryBudget', v.union([v.literal(0), whole(64)], megabytes), 0) * 2 ** 20 || defaultBudget(),
     threads: value('threads', v.pipe(whole(0), v.maxValue(256, 'at most 256')), 0),
   };

@@ -1,23 +1,27 @@
 import * as vscode from 'vscode';
+import { formatNumber } from '../analysis/format.js';
 import { massiveActivations } from '../analysis/massive.js';
 import { sinks } from '../analysis/sinks.js';
-import type { Analyses } from './analyses.js';
+import type { Analyses, ShownRun } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
+import { perplexityIn } from './marks.js';
 import type { Models } from './models.js';
 import { type ContextName, contributedId } from './names.js';
 import { type Status, statusItem } from './surfaces.js';
+import type { Surprisal } from './surprisal.js';
 
 interface Parts {
   readonly analyses: Analyses;
   readonly models: Models;
   readonly settings: SettingsWatch;
+  readonly surprisal: Surprisal;
 }
 
 /**
  * In the status bar: while a run goes on, how far it is, and a click stops it; else what is run next and what was found
  * last, and a click chooses. Also keeps the keys that menus ask for.
  */
-export function registerStatus({ analyses, models, settings }: Parts): vscode.Disposable {
+export function registerStatus({ analyses, models, settings, surprisal }: Parts): vscode.Disposable {
   const item = statusItem('sinkscope.progress', vscode.l10n.t('Sinkscope'));
   const setContext = (key: ContextName, value: boolean) =>
     void vscode.commands.executeCommand('setContext', contributedId(key), value);
@@ -37,7 +41,7 @@ export function registerStatus({ analyses, models, settings }: Parts): vscode.Di
     const { run } = analyses;
     const massive = run ? massiveActivations(run.analysis, thresholds).filter(({ kind }) => kind === 'massive') : [];
     const anchors = run ? sinks(run.analysis, thresholds).sinks : [];
-    const found = run ? [`▲${massive.length} ⚓\uFE0E${anchors.length}`] : [];
+    const found = run ? [`▲${massive.length} ⚓\uFE0E${anchors.length}`, ...perplexity(run)] : [];
     return {
       icon: 'pulse',
       text: [model.name, vscode.l10n.t('BOS {0}', bos), ...found].join(' · '),
@@ -50,6 +54,22 @@ export function registerStatus({ analyses, models, settings }: Parts): vscode.Di
         : vscode.l10n.t('Sinkscope: what texts are analyzed with. Click to choose the model.'),
       command: contributedId('chooseModel'),
     };
+  };
+
+  /** Where tokens are tinted by their surprisal: of what is selected in the editor, or else of all. */
+  const perplexity = ({ ranges }: ShownRun): string[] => {
+    const { nats } = surprisal;
+    const editor = vscode.window.activeTextEditor;
+    const chosen = editor && analyses.shows(editor.document.uri) ? editor.selection : undefined;
+    const start = chosen && editor ? editor.document.offsetAt(chosen.start) : 0;
+    const end = chosen && editor ? editor.document.offsetAt(chosen.end) : 0;
+    const value = nats && perplexityIn(nats, ranges, { start, end });
+    if (value === undefined) return [];
+    return [
+      start === end
+        ? vscode.l10n.t('perplexity {0}', formatNumber(value))
+        : vscode.l10n.t('perplexity of the selection {0}', formatNumber(value)),
+    ];
   };
 
   let running: boolean | undefined;
@@ -74,5 +94,9 @@ export function registerStatus({ analyses, models, settings }: Parts): vscode.Di
     analyses.onDidChange(({ type }) => void (type === 'ranges' || type === 'selection' || update())),
     models.onDidChange(() => void update()),
     settings.onDidChange(() => void update()),
+    surprisal.onDidChange(() => void update()),
+    vscode.window.onDidChangeTextEditorSelection(() => {
+      if (surprisal.nats) void update();
+    }),
   );
 }

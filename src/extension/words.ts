@@ -20,5 +20,6 @@ export function originInWords(origin: Origin): string {
     bundled: vscode.l10n.t('Bundled'),
     workspace: vscode.l10n.t('Workspace'),
     settings: vscode.l10n.t('Settings'),
+    machine: vscode.l10n.t('On this machine'),
   }[origin];
 }

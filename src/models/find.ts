@@ -1,11 +1,13 @@
 /** Finding models on disk. */
 import type { Dirent } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path';
-import { isVariantFolder } from './folder.js';
+import { type Caches, packageCaches, snapshots } from './caches.js';
+import { exportName } from './folder.js';
 
-export type Origin = 'bundled' | 'workspace' | 'settings';
+/** `machine`: in a folder in which another program keeps models. */
+export type Origin = 'bundled' | 'settings' | 'workspace' | 'machine';
 
 export interface FoundModel {
   /** Absolute path of the `.onnx` file. */
@@ -25,6 +27,8 @@ export interface Places {
   readonly settings: readonly string[];
   /** The folder with one demo model per folder. */
   readonly bundled: string;
+  /** Where other programs keep models. */
+  readonly caches?: Caches;
 }
 
 export interface Found {
@@ -38,21 +42,29 @@ const limits = { depth: 8, folders: 20_000, models: 500 };
 const skipped = new Set(['node_modules', '__pycache__', 'site-packages']);
 
 /**
- * The models in these places: bundled, then named in the settings, then the workspace's, each by name; each file
- * once. Every `.onnx` file is one, several of one export too.
+ * The models in these places: bundled, then named in the settings, then the workspace's, then those of other programs,
+ * each by name; each file once, though links give it several names. Every `.onnx` file is one, several of one export too.
  */
-export async function findModels({ folders, settings, bundled }: Places): Promise<Found> {
+export async function findModels({ folders, settings, bundled, caches }: Places): Promise<Found> {
   const places: [Origin, readonly string[]][] = [
     ['bundled', [bundled]],
     ['settings', settings.map(expandHome)],
-    ['workspace', folders],
+    ['workspace', folders.flatMap((folder) => [folder, ...packageCaches(folder)])],
+    ['machine', caches ? [...(await snapshots(caches.hub)), ...caches.folders] : []],
   ];
   const found = new Map<string, FoundModel>();
   const left: string[] = [];
   for (const [origin, paths] of places) {
     const searched = await Promise.all(paths.map((path) => onnxFiles(resolve(path))));
     for (const search of searched) if (search.left !== undefined) left.push(search.left);
-    const fresh = [...new Set(searched.flatMap(({ files }) => files))].filter((file) => !found.has(file));
+    const all = [...new Set(searched.flatMap(({ files }) => files))].filter((file) => !found.has(file));
+    const once = origin === 'machine' ? await onceEach(all, [...found.keys()]) : all;
+    // Of a machine's caches there are many roots, each of which is bounded by itself.
+    const fresh = origin === 'machine' ? once.slice(0, limits.models) : once;
+    if (fresh.length < once.length)
+      left.push(
+        `Of ${once.length} models of other programs on this machine, the first ${limits.models} are listed; name the folder of another one.`,
+      );
     const listed = listingOnce();
     const models = (await Promise.all(fresh.map((file) => describe(file, origin, listed)))).filter(
       (model) => model !== undefined,
@@ -61,6 +73,22 @@ export async function findModels({ folders, settings, bundled }: Places): Promis
     for (const model of models) found.set(model.file, model);
   }
   return { models: [...found.values()], left };
+}
+
+/**
+ * Files without those that are links to one of them, or of `known`, by the same name: two versions of a repository,
+ * where a file is the same in both, have it by a link each.
+ */
+async function onceEach(files: readonly string[], known: readonly string[]): Promise<string[]> {
+  const contentOf = async (file: string) => `${await realpath(file).catch(() => file)} ${modelName(file)}`;
+  const [before, contents] = await Promise.all([known, files].map((list) => Promise.all(list.map(contentOf))));
+  const seen = new Set(before);
+  return files.filter((_, i) => {
+    const content = contents?.[i] ?? '';
+    if (seen.has(content)) return false;
+    seen.add(content);
+    return true;
+  });
 }
 
 /** What settings say of models: names of bundled ones, and paths as people write them. */
@@ -97,8 +125,7 @@ export function expandHome(path: string): string {
 
 /** The folder of the export a file belongs to, and which of its files it is unless that is plain `model.onnx`. */
 export function modelName(file: string): string {
-  const folder = dirname(file);
-  const home = basename(isVariantFolder(folder) ? dirname(folder) : folder);
+  const home = exportName(file);
   const variant = basename(file, extname(file));
   return variant === 'model' ? home : `${home} · ${variant.replace(/^model_/, '')}`;
 }

@@ -3,10 +3,17 @@
  * plain file of its own inside the model's folder (CVE-2022-25882, CVE-2024-27318 and CVE-2024-5187 were breaches).
  */
 import { lstatSync, realpathSync, type Stats } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import { quoted } from '../visible.js';
 import type { FileRange } from './model.js';
+
+/** Whether `blobs` and `snapshot` are, or lie in, the two folders of one repository in Hugging Face's cache. */
+function isHubCache(blobs: string, snapshot: string): boolean {
+  const inside = relative(join(dirname(blobs), 'snapshots'), snapshot);
+  // Absolute: on another drive.
+  return basename(blobs) === 'blobs' && inside !== '' && inside.split(sep)[0] !== '..' && !isAbsolute(inside);
+}
 
 /** The data files of one model, each checked once, and the ranges in them that weights take. */
 export class ExternalData {
@@ -123,12 +130,14 @@ export class ExternalData {
   }
 
   /**
-   * The Hugging Face cache keeps all files of a model in one folder under other names, and links to them: where the
-   * model was opened by such a link, its data may be reached by one too, if they truly lie in the model's folder.
+   * The Hugging Face cache keeps all files of a repository in `blobs`, under other names, and links to them from
+   * `snapshots/<version>` beside it: where the model was opened by such a link, its data may be reached by one too, if
+   * they truly lie in the model's folder.
    */
   private besideLink(location: string): string | undefined {
     try {
       if (this.opened === this.model || !lstatSync(this.opened).isSymbolicLink()) return undefined;
+      if (!isHubCache(this.folder, realpathSync(dirname(this.opened)))) return undefined;
       const target = realpathSync(join(dirname(this.opened), location));
       return dirname(target) === this.folder ? target : undefined;
     } catch {

@@ -30,7 +30,7 @@ describe('the form', () => {
   it('asks for what the experiment needs and leaves the rest to the defaults', async () => {
     const { page, said } = await openExperiments();
     await page.getByTestId('experiment').selectOption('perplexity');
-    expect(await page.locator('input[name=window]').getAttribute('placeholder')).toBe('256');
+    expect(await page.locator('#note-window').innerText()).toBe('unless given: 256');
     await page.locator('input[name=tokens]').fill('2048');
     await page.getByTestId('text-text').click();
     await page.getByTestId('run-experiment').click();
@@ -79,10 +79,30 @@ describe('the form', () => {
   it('says what is not needed with what is chosen', async () => {
     const { page } = await openExperiments();
     await page.getByTestId('experiment').selectOption('intervene');
-    const amount = page.locator('input[name=amount]');
-    expect(await amount.getAttribute('placeholder')).toBe('not needed');
+    const note = page.locator('#note-amount');
+    expect(await note.innerText()).toBe('not needed with what is chosen');
     await page.locator('select[name=set]').selectOption('scale');
-    await expect.poll(() => amount.getAttribute('placeholder')).toBe('');
+    await expect.poll(() => note.count()).toBe(0);
+  });
+
+  it('runs nothing while something is missing, says what at its field, and goes there', async () => {
+    const { page, said } = await openExperiments();
+    await page.getByTestId('experiment').selectOption('compare-quantised');
+    await page.getByTestId('run-experiment').click();
+    const field = page.locator('select[name=quantised]');
+    await expect.poll(() => field.evaluate((one) => one.matches(':focus'))).toBe(true);
+    expect(await page.locator('#note-quantised').innerText()).toBe('Choose a model.');
+    expect(await said('experiment')).toEqual([]);
+    await field.selectOption({ index: 1 });
+    await page.getByTestId('run-experiment').click();
+    expect((await said('experiment')).map(({ action }) => action.do)).toEqual(['run']);
+  });
+
+  it('offers experiments by what they answer', async () => {
+    const { page } = await openExperiments();
+    const group = page.getByTestId('experiment').locator('optgroup').first();
+    expect(await group.getAttribute('label')).toBe('What is massive?');
+    expect(await group.locator('option').first().innerText()).toContain('Survey');
   });
 
   it('takes an entry that is selected in the run', async () => {

@@ -321,6 +321,19 @@ describe('what the panel says', () => {
     await expect.poll(() => options.allInnerTexts()).toEqual(['m (Bundled)', 'm (Workspace)', 'm (Settings)']);
   });
 
+  it('tints the tokens by their surprisal where that is chosen, and says what the colours are', async () => {
+    const { page, said } = await open();
+    await page.getByTestId('tint-surprisal').click();
+    expect(await said('choose-tint')).toEqual([{ type: 'choose-tint', tint: 'surprisal' }]);
+    await page.evaluate(() => window.harness.view({ tint: 'surprisal' }));
+    const strip = page.locator('sinkscope-token-strip');
+    await expect.poll(() => strip.locator('.token.surprisal8').count()).toBeGreaterThan(0);
+    await strip.getByText('−ln p of the token, in nats').waitFor();
+    await strip.locator('.token.surprisal8').first().hover();
+    await strip.getByText(/surprisal \d+ nats/).waitFor();
+    expect((await said('query')).filter(({ query }) => query.type === 'surprisal')).toHaveLength(1);
+  });
+
   it('stops a run', async () => {
     const { page, said } = await open({ events: 6 });
     await page.getByTestId('stop').click();

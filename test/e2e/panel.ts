@@ -6,7 +6,7 @@ export class Panel {
 
   /** What the run shows, in words. */
   get summary(): Locator {
-    return this.frame.locator('sinkscope-summary p');
+    return this.frame.locator('sinkscope-summary ul');
   }
 
   /** Model, T, BOS and thresholds, below the summary. */

@@ -2,6 +2,7 @@
 import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
 import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contract/questions.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
+import { gradientsExamples, gradientsRequests } from './gradients.js';
 import { precisionExamples, spikesExamples } from './precision.js';
 import { statesExamples } from './states.js';
 import { mergeExamples } from './survey.js';
@@ -85,7 +86,16 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
         {
           ids: [1, 2, 3],
           from: 1,
-          variants: [{ name: 'as is', interventions, attention: { window: 4, sinks: 1 } }],
+          variants: [
+            {
+              name: 'as is',
+              interventions,
+              patches: [{ point: 'z', block: 1, tokens: 'all', dims: [0] }],
+              attention: { window: 4, sinks: 1 },
+            },
+          ],
+          other: [1, 2, 4],
+          answers: [5, 6],
         },
       ],
     },
@@ -130,6 +140,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   smooth: [{ ...budget, smooth: [{ tensor: 'x', factors: Float32Array.of(1, 2) }], save: { file: '/s.onnx' } }],
   spikes: [{ ...budget, stream: 'text', ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
   precision: [{ ...budget, stream: 'text', ids: [1, 2], outlier: 6 }],
+  gradients: gradientsRequests,
   merge: [{ parts: ['/a.json'] }],
   encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
@@ -203,7 +214,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   ],
   measure: [
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
-    { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2) },
+    { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2), difference: 0.5 },
   ],
   states: statesExamples(hidden),
   spikes: spikesExamples,
@@ -253,6 +264,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     { type: 'treated', sequence: 0, tokens: 2, kld: [0.1, Number.NaN], losses: [1, 2] },
   ],
   precision: precisionExamples,
+  gradients: gradientsExamples,
   merge: mergeExamples,
   encode: [],
   decode: [],
@@ -273,6 +285,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   treat: { type: 'done', seconds: 1 },
   smooth: { type: 'done', seconds: 1 },
   precision: { type: 'done', seconds: 1 },
+  gradients: { type: 'done', seconds: 1 },
   merge: { type: 'done', seconds: 1 },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],
@@ -321,6 +334,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
             shared: true,
           },
           mlpIntermediate: 'i',
+          mlpOutput: 'o',
           additive: true,
         },
       ],
@@ -357,6 +371,7 @@ export const questions: { readonly [T in QuestionType]: QuestionOf<T> } = {
   output: { type: 'output' },
   pattern: { type: 'pattern', layer: 1, head: 0, cross: true },
   predictions: { type: 'predictions', token: 1 },
+  surprisal: { type: 'surprisal' },
 };
 
 const update = { norm: 1, cosine: Number.NaN };
@@ -383,4 +398,5 @@ export const replies: { readonly [T in QuestionType]: AnswerTo<T> } = {
   output: { shape: [1, 2], values: Float32Array.of(1, 2) },
   pattern: { queries: 1, keys: 2, values: Float32Array.of(1, 2) },
   predictions: { type: 'predictions', token: 1, top: [{ id: 1, text: 'b', probability: 0.5 }] },
+  surprisal: { nats: Float32Array.of(Number.NaN, 2.5) },
 };

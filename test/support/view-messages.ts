@@ -127,5 +127,6 @@ export const fromWebview: readonly FromWebview[] = [
 export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {
   pattern: replies.pattern,
   predictions: replies.predictions,
+  surprisal: replies.surprisal,
   picture: { bytes: Uint8Array.of(1, 2) },
 };

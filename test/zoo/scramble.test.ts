@@ -80,15 +80,18 @@ function tensors(anatomy: Anatomy, rename = (name: string) => name) {
   return {
     source: rename(anatomy.source),
     embedding: rename(anatomy.embedding),
-    blocks: anatomy.blocks.map(({ residPost, residMid, attention, cross, mlpIntermediate, routing }: Block) => ({
-      residPost: rename(residPost),
-      residMid: maybe(residMid),
-      mlpIntermediate: maybe(mlpIntermediate),
-      routing: routing && routed(routing, rename),
-      output: maybe(attention?.output),
-      pattern: patternIn(attention, rename),
-      cross: patternIn(cross, rename),
-    })),
+    blocks: anatomy.blocks.map(
+      ({ residPost, residMid, attention, cross, mlpIntermediate, mlpOutput, routing }: Block) => ({
+        residPost: rename(residPost),
+        residMid: maybe(residMid),
+        mlpIntermediate: maybe(mlpIntermediate),
+        mlpOutput: maybe(mlpOutput),
+        routing: routing && routed(routing, rename),
+        output: maybe(attention?.output),
+        pattern: patternIn(attention, rename),
+        cross: patternIn(cross, rename),
+      }),
+    ),
     finalNorm: maybe(anatomy.finalNorm?.output),
     unembedding: anatomy.unembedding && {
       input: rename(anatomy.unembedding.input),

@@ -58,12 +58,27 @@ function answer(run: Run, id: number, query: Extract<FromWebview, { type: 'query
   try {
     const bytes = query.type === 'picture' ? run.picture?.() : undefined;
     const value = query.type === 'pattern' ? run.pattern(query.layer, query.head, query.cross) : bytes && { bytes };
-    const found = query.type === 'predictions' ? run.predictions(query.token) : value;
+    const found =
+      query.type === 'predictions'
+        ? run.predictions(query.token)
+        : query.type === 'surprisal'
+          ? { nats: surprisal(run) }
+          : value;
     if (found === undefined) throw new Error(`The harness has no ${query.type}.`);
     return { type: 'answer', id, answer: { ok: true, value: found } };
   } catch (error) {
     return { type: 'answer', id, answer: { ok: false, problem: { code: 'runtime', message: `${error}` } } };
   }
+}
+
+/** By what was recorded: the ten most likely tokens at each place; others have 10 nats. */
+function surprisal({ events, predictions }: Run): Float32Array {
+  const { tokens = [] } = events.find((event) => event.type === 'tokens') ?? {};
+  return Float32Array.from(tokens, ({ id }, i) => {
+    if (i === 0) return Number.NaN;
+    const found = predictions(i - 1)?.top.find((one) => one.id === id);
+    return found ? -Math.log(found.probability) : 10;
+  });
 }
 
 async function take(message: FromWebview): Promise<void> {

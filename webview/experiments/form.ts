@@ -2,8 +2,8 @@
 import { css, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { Selection } from '../../src/analysis/selection.js';
-import type { ExperimentFacts, ExperimentInput, ModelsInput } from '../../src/experiments/facts.js';
-import { isOfUse } from '../../src/experiments/values.js';
+import { type ExperimentFacts, type ExperimentInput, type ModelsInput, subjects } from '../../src/experiments/facts.js';
+import { defaultOf, isNeeded, isOfUse, wantedOf } from '../../src/experiments/values.js';
 import type { ExperimentAction, ModelChoice, TextNames } from '../../src/protocol.js';
 import '../controls.js';
 import { Exact, html } from '../html.js';
@@ -25,9 +25,24 @@ export class ExperimentForm extends LitElement {
       align-items: end;
       gap: 8px 12px;
     }
+    .row > :first-child {
+      flex: 1;
+    }
+    .fields {
+      display: grid;
+      grid-template-columns: repeat(auto-fill, minmax(min(190px, 100%), 1fr));
+      align-items: start;
+      gap: 10px 14px;
+    }
+    fieldset {
+      grid-column: 1 / -1;
+    }
     p {
-      margin: 6px 0 8px;
+      margin: 6px 0 10px;
       color: var(--muted);
+    }
+    .missing {
+      color: var(--vscode-errorForeground);
     }
     label,
     .field,
@@ -54,6 +69,10 @@ export class ExperimentForm extends LitElement {
     }
     .switch {
       height: 26px;
+      margin-top: 1.4em;
+    }
+    .field vscode-button {
+      width: 100%;
     }
     legend {
       padding: 0;
@@ -69,10 +88,12 @@ export class ExperimentForm extends LitElement {
       border-radius: 2px;
       font: inherit;
     }
-    input[type='number'] {
-      width: 110px;
+    input,
+    select {
+      width: 100%;
     }
     input[type='checkbox'] {
+      width: auto;
       height: auto;
     }
     select {
@@ -80,17 +101,13 @@ export class ExperimentForm extends LitElement {
       background: var(--vscode-dropdown-background);
       border-color: var(--vscode-dropdown-border, var(--vscode-contrastBorder, var(--rule)));
     }
-    input::placeholder {
-      color: var(--vscode-input-placeholderForeground, var(--muted));
-    }
     input:focus-visible,
     select:focus-visible {
       outline: 1px solid var(--vscode-focusBorder);
       outline-offset: -1px;
     }
     .picker {
-      min-width: min(320px, 100%);
-      height: 28px;
+      max-width: 420px;
     }
   `;
 
@@ -106,6 +123,8 @@ export class ExperimentForm extends LitElement {
   @state() private chosen: string | undefined;
   /** What was typed, by experiment and input. */
   @state() private typed: Readonly<Record<string, Value>> = {};
+  /** Whether it was to be run while something was missing: only then fields say that they are. */
+  @state() private tried = false;
 
   override render() {
     const { experiments } = this.choices;
@@ -115,7 +134,7 @@ export class ExperimentForm extends LitElement {
       <form
         @submit=${(event: Event) => {
           event.preventDefault();
-          this.#act({ do: 'run', experiment: facts.id, values: this.#values(facts) });
+          void this.#run(facts);
         }}
         @keydown=${(event: KeyboardEvent) => {
           if (event.key === 'Enter' && event.target instanceof HTMLInputElement) this.#submit();
@@ -129,15 +148,19 @@ export class ExperimentForm extends LitElement {
               data-testid="experiment"
               @change=${(event: Event) => {
                 this.chosen = entered(event);
+                this.tried = false;
               }}
             >
-              ${experiments.map(({ id, title }) => html`<option value=${id} ?selected=${id === facts.id}>${title}</option>`)}
+              ${Object.entries(subjects).map(
+                ([about, question]) =>
+                  html`<optgroup label=${question}>
+                    ${experiments
+                      .filter((one) => one.about === about)
+                      .map(({ id, title }) => html`<option value=${id} ?selected=${id === facts.id}>${title}</option>`)}
+                  </optgroup>`,
+              )}
             </select></label
           >
-        </div>
-        <p>${facts.description}</p>
-        <div class="row">
-          ${Object.entries(facts.inputs).map(([name, input]) => this.#field(facts, name, input))}
           ${this.#takeSelected(facts)}
           <vscode-button data-testid="run-experiment" @click=${this.#submit}>Run</vscode-button>
           ${
@@ -150,6 +173,10 @@ export class ExperimentForm extends LitElement {
               : nothing
           }
         </div>
+        <p>${facts.description}</p>
+        <div class="fields">
+          ${Object.entries(facts.inputs).map(([name, input]) => this.#field(facts, name, input))}
+        </div>
       </form>
     `;
   }
@@ -159,8 +186,39 @@ export class ExperimentForm extends LitElement {
     this.renderRoot.querySelector('form')?.requestSubmit();
   }
 
+  /** Where something is missing its field says so and is gone to; nothing is run. */
+  async #run(facts: ExperimentFacts): Promise<void> {
+    const values = this.#values(facts);
+    this.tried = Object.keys(facts.inputs).some((name) => this.#isMissing(facts, name, values));
+    if (!this.tried) return this.#act({ do: 'run', experiment: facts.id, values });
+    await this.updateComplete;
+    this.renderRoot.querySelector<HTMLElement>('[aria-invalid]')?.focus();
+  }
+
+  #isMissing({ inputs }: ExperimentFacts, name: string, values: Record<string, Value>): boolean {
+    const input = inputs[name];
+    if (input === undefined || values[name] !== undefined || !isNeeded(inputs, name, values)) return false;
+    if (input.kind === 'model' && input.chosen) return false;
+    return calledIn(this.choices.texts, name, input) === undefined;
+  }
+
+  /** What is under a field: what is meant without it, or that it is missing. */
+  #note(facts: ExperimentFacts, name: string, input: ExperimentInput) {
+    const values = this.#values(facts);
+    if (this.tried && this.#isMissing(facts, name, values))
+      return html`<span class="missing" id="note-${name}">${wantedOf(input)}</span>`;
+    const meant = 'open' in input ? (defaultOf(input) ?? input.open) : defaultOf(input);
+    const isShown = input.kind !== 'choice' && input.kind !== 'switch' && input.kind !== 'model';
+    const words = isOfUse(facts.inputs, name, values)
+      ? isShown && meant !== undefined && `unless given: ${meant}`
+      : 'not needed with what is chosen';
+    return words ? html`<span id="note-${name}">${words}</span>` : nothing;
+  }
+
   #field(facts: ExperimentFacts, name: string, input: ExperimentInput) {
     const key = `${facts.id} ${name}`;
+    const invalid = (this.tried && this.#isMissing(facts, name, this.#values(facts))) || nothing;
+    const note = this.#note(facts, name, input);
     const typed = this.typed[key];
     const put = (value: Value) => {
       this.typed = { ...this.typed, [key]: value };
@@ -177,10 +235,11 @@ export class ExperimentForm extends LitElement {
           <vscode-button
             appearance="secondary"
             aria-label="${input.label}: ${called ?? 'choose a file'}"
+            aria-invalid=${invalid}
             data-testid="text-${name}"
             @click=${() => this.#act({ do: 'choose-text', experiment: facts.id, input: name })}
             >${called ?? (ofUse ? choose : `None: ${choose.toLowerCase()}`)}</vscode-button
-          ></span
+          >${note}</span
         >`;
       }
       case 'choice':
@@ -203,17 +262,22 @@ export class ExperimentForm extends LitElement {
         // The one that is chosen for all is chosen in the toolbar.
         return input.chosen
           ? nothing
-          : html`<label
+          : html`<div class="field"><label
               >${input.label}
-              <select name=${name} @change=${(event: Event) => put(entered(event))}>
+              <select
+                name=${name}
+                aria-invalid=${invalid}
+                aria-describedby=${note === nothing ? nothing : `note-${name}`}
+                @change=${(event: Event) => put(entered(event))}
+              >
                 <option value="">${input.open ?? 'Choose …'}</option>
                 ${this.models.map(({ file, name }) => html`<option value=${new Exact(file)} ?selected=${file === typed}>${name}</option>`)}
               </select></label
-            >`;
+            >${note}</div>`;
       case 'models':
         return this.#models(input, typed, put);
       default:
-        return html`<label
+        return html`<div class="field"><label
           >${input.label}
           <input
             name=${name}
@@ -221,10 +285,13 @@ export class ExperimentForm extends LitElement {
             min=${('least' in input ? input.least : undefined) ?? nothing}
             max=${(input.kind === 'whole' || input.kind === 'number' ? input.most : undefined) ?? nothing}
             step=${input.kind === 'number' ? 'any' : nothing}
-            placeholder=${ofUse ? `${input.default ?? input.open ?? ''}` : 'not needed'}
+            aria-invalid=${invalid}
+            aria-describedby=${note === nothing ? nothing : `note-${name}`}
+            autocomplete="off"
             .value=${new Exact(typed === undefined ? '' : `${typed}`)}
             @change=${(event: Event) => put(entered(event))}
-        /></label>`;
+          /></label
+        >${note}</div>`;
     }
   }
 

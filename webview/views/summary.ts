@@ -1,8 +1,9 @@
 /** What the run shows, in words, with the conditions that every number on the panel stands under. */
 import type { PropertyValues } from 'lit';
+import { nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { conditions } from '../../src/analysis/conditions.js';
-import { summary } from '../../src/analysis/summary.js';
+import { type Span, summarySentences } from '../../src/analysis/summary.js';
 import { html } from '../html.js';
 import { View } from '../view.js';
 
@@ -21,17 +22,23 @@ export class Summary extends View {
   }
 
   override render() {
-    const seen = new Set<string>();
     return html`
-      <p>
-        ${summary(this.scene.analysis, this.scene.thresholds).map(({ text, mark }) => {
-          if (mark === undefined) return text;
-          const sign = seen.has(mark) ? '' : signs[mark];
-          seen.add(mark);
-          return html`<b class=${mark}>${sign}${text}</b>`;
+      <ul>
+        ${summarySentences(this.scene.analysis, this.scene.thresholds).map((sentence) => {
+          const mark = sentence.find((span) => span.mark)?.mark;
+          return html`<li>${mark && html`<span class=${mark}>${signs[mark]}</span>`}${sentence.map((span) => this.#span(span))}</li>`;
         })}
-      </p>
-      <small>${conditions(this.scene.analysis, this.scene.thresholds).join(' · ')}</small>
+      </ul>
+      <small>${unbroken(conditions(this.scene.analysis, this.scene.thresholds).join(' · '))}</small>
     `;
   }
+
+  #span({ text, mark, at }: Span) {
+    const words = unbroken(text);
+    if (at) return html`<button class=${mark ?? nothing} @click=${() => this.select(at)}>${words}</button>`;
+    return mark ? html`<b class=${mark}>${words}</b>` : words;
+  }
 }
+
+/** A number stays beside its sign. */
+const unbroken = (text: string) => text.replaceAll(' ×', '\u00a0×');

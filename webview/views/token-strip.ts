@@ -3,7 +3,16 @@ import { css, nothing, type PropertyValues, unsafeCSS } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
-import { levelFrom, tintChoices, tintLevel, tintLevels, tokenMultiples } from '../../src/analysis/tint.js';
+import {
+  levelFrom,
+  surprisalFrom,
+  surprisalLevel,
+  tintChoices,
+  tintLevel,
+  tintLevels,
+  tokenMultiples,
+} from '../../src/analysis/tint.js';
+import { toProblem } from '../../src/errors.js';
 import { kindsOf } from '../findings.js';
 import { html } from '../html.js';
 import { keyStyles, markStyles, quietButtonStyles } from '../styles.js';
@@ -16,8 +25,8 @@ const pageLength = 1024;
 
 const levels = Array.from({ length: tintLevels }, (_, index) => index + 1);
 
-const tintStyles = levels
-  .map((level) => `.tint${level} { background: var(--vscode-sinkscope-tint${level}); }`)
+const tintStyles = ['tint', 'surprisal']
+  .flatMap((name) => levels.map((level) => `.${name}${level} { background: var(--vscode-sinkscope-${name}${level}); }`))
   .join('\n');
 
 @customElement('sinkscope-token-strip')
@@ -83,6 +92,8 @@ export class TokenStrip extends View {
   /** Of each token the multiple that it is tinted by, at a layer or over all. */
   #multiples: readonly number[] = [];
   #layer: number | undefined;
+  /** Nats of each token of a run, or why there are none; asked for when they are to be seen. */
+  @state() private surprisal: { readonly run: number; readonly nats?: Float32Array; readonly why?: string } | undefined;
   /** The selection that the active token has followed. */
   #selected: number | undefined;
   /** The token that was last scrolled to. */
@@ -95,10 +106,31 @@ export class TokenStrip extends View {
       this.#layer = layer;
       this.#multiples = tokenMultiples(this.scene.analysis, layer);
     }
+    this.#askSurprisal();
     if (token === undefined || token === this.#selected) return;
     this.#selected = token;
     this.active = token;
     this.page = Math.floor(token / pageLength);
+  }
+
+  #askSurprisal(): void {
+    const { tint, run, analysis, ask } = this.scene;
+    if (tint !== 'surprisal' || analysis.status !== 'finished' || this.surprisal?.run === run) return;
+    this.surprisal = { run };
+    ask({ type: 'surprisal' }).then(
+      ({ nats }) => {
+        if (this.scene.run === run) this.surprisal = { run, nats };
+      },
+      (error) => {
+        if (this.scene.run === run) this.surprisal = { run, why: toProblem(error).message };
+      },
+    );
+  }
+
+  /** In nats, where tokens are tinted by it. */
+  #nats(token: number): number | undefined {
+    const { run, tint } = this.scene;
+    return tint === 'surprisal' && this.surprisal?.run === run ? this.surprisal.nats?.[token] : undefined;
   }
 
   override render() {
@@ -135,10 +167,13 @@ export class TokenStrip extends View {
         const token = from + index;
         const kind = kinds.get(token);
         const sink = sinks.get(token);
-        const level = tintLevel(multiples[token] ?? 0, tint, thresholds);
+        const tinted =
+          tint === 'surprisal'
+            ? `surprisal${surprisalLevel(this.#nats(token) ?? 0)}`
+            : `tint${tintLevel(multiples[token] ?? 0, tint, thresholds)}`;
         return html`<span
           id="token${token}"
-          class="token tint${level} ${kind ?? ''} ${sink ? 'sink' : ''} ${token === this.active ? 'active' : ''}"
+          class="token ${tinted} ${kind ?? ''} ${sink ? 'sink' : ''} ${token === this.active ? 'active' : ''}"
           role="option"
           data-token=${token}
           aria-selected=${this.scene.selection.token === token}
@@ -154,11 +189,7 @@ export class TokenStrip extends View {
 
   /** What backgrounds and signs mean, here and in the editor, and which tokens have a background. */
   #key() {
-    const { selection, thresholds, tint } = this.scene;
-    const { soft } = thresholds;
-    const least = tint === 'large' ? soft : levelFrom(1);
-    const shown = levels.filter((level) => level === tintLevels || levelFrom(level + 1) > least);
-    const where = selection.layer === undefined ? 'largest of all layers' : `layer ${layerName(selection.layer)}`;
+    const { tint } = this.scene;
     return html`<div class="key">
       <span role="group" aria-label="Which tokens are tinted">
         tint:
@@ -171,19 +202,31 @@ export class TokenStrip extends View {
           >${choice}</button>`,
         )}
       </span>
-      ${
-        tint === 'off'
-          ? nothing
-          : html`<span
-              >|h| ÷ median, ${where}, from
-              ${shown.map(
-                (level) =>
-                  html`<span class="swatch tint${level}">${formatRatio(Math.max(least, levelFrom(level)))}</span>`,
-              )}</span
-            >`
-      }
+      ${tint === 'off' ? nothing : tint === 'surprisal' ? this.#surprisalKey() : this.#magnitudeKey()}
       <span><b class="of-massive">▲</b> massive <b class="of-large">△</b> large <b class="of-sink">⚓︎</b> sink</span>
     </div>`;
+  }
+
+  #surprisalKey() {
+    if (this.surprisal?.why !== undefined) return html`<span>${this.surprisal.why}</span>`;
+    return html`<span
+      >−ln p of the token, in nats, from
+      ${levels.map((level) => html`<span class="swatch surprisal${level}">${formatNumber(surprisalFrom(level))}</span>`)}</span
+    >`;
+  }
+
+  #magnitudeKey() {
+    const { selection, thresholds, tint } = this.scene;
+    const { soft } = thresholds;
+    const least = tint === 'large' ? soft : levelFrom(1);
+    const shown = levels.filter((level) => level === tintLevels || levelFrom(level + 1) > least);
+    const where = selection.layer === undefined ? 'largest of all layers' : `layer ${layerName(selection.layer)}`;
+    return html`<span
+      >|h| ÷ median, ${where}, from
+      ${shown.map(
+        (level) => html`<span class="swatch tint${level}">${formatRatio(Math.max(least, levelFrom(level)))}</span>`,
+      )}</span
+    >`;
   }
 
   override updated(): void {
@@ -199,7 +242,9 @@ export class TokenStrip extends View {
 
   #show(token: number): void {
     const element = this.renderRoot.querySelector(`#token${token}`);
-    const lines = describeToken(this.scene, token);
+    const nats = this.#nats(token);
+    const surprise = nats === undefined || Number.isNaN(nats) ? [] : [`surprisal ${formatNumber(nats)} nats`];
+    const lines = describeToken(this.scene, token)?.concat(surprise);
     if (element !== null && lines !== undefined) showTooltip(this.tooltip, element.getBoundingClientRect(), lines);
   }
 

@@ -12,7 +12,7 @@ import { Exact, html } from '../html.js';
 import type { State } from '../store.js';
 
 /** Where models were found, in words. */
-const origins = { bundled: 'Bundled', workspace: 'Workspace', settings: 'Settings' } as const;
+const origins = { bundled: 'Bundled', settings: 'Settings', workspace: 'Workspace', machine: 'This machine' } as const;
 
 const bosChoices = { auto: 'BOS: auto', on: 'BOS: on', off: 'BOS: off' } as const;
 

@@ -12,14 +12,23 @@ export class Builder {
   node(
     op: string,
     inputs: readonly string[],
-    attributes: Readonly<Record<string, number | readonly number[]>> = {},
+    attributes: Readonly<Record<string, number | readonly number[] | string>> = {},
     domain = '',
   ): string {
     const entries = Object.entries(attributes).map(([name, value]): [string, Attribute] => [
       name,
-      typeof value === 'number' ? { kind: 'int', value: BigInt(value) } : { kind: 'ints', value: value.map(BigInt) },
+      typeof value === 'string'
+        ? { kind: 'string', value }
+        : typeof value === 'number'
+          ? { kind: 'int', value: BigInt(value) }
+          : { kind: 'ints', value: value.map(BigInt) },
     ]);
     return this.add(op, inputs, new Map(entries), domain);
+  }
+
+  /** What a node of the graph does, to other inputs: its first output. */
+  like({ op, domain, attributes }: Node, inputs: readonly string[]): string {
+    return this.add(op, inputs, attributes, domain);
   }
 
   /** A constant vector of int64. */

@@ -35,7 +35,7 @@ export function softmaxOf(build: Builder, operands: Operands): string {
 }
 
 /** Key heads repeated for the query heads that share them, neighbours first. */
-function repeated(build: Builder, q: string, k: string): string {
+export function repeated(build: Builder, q: string, k: string): string {
   const one = build.ints([1]);
   const share = build.node('Div', [build.extent(q, 1), build.extent(k, 1)]);
   const times = build.node('Concat', [one, one, build.node('Reshape', [share, one]), one], { axis: 0 });

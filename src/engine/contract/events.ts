@@ -132,7 +132,7 @@ export const modelSummary = v.object({
 });
 export type ModelSummary = Sent<typeof modelSummary>;
 
-const startedEvent = v.object({
+export const startedEvent = v.object({
   type: v.literal('started'),
   model: modelSummary,
   /** Everything that changes numbers; kept with the result. */
@@ -148,7 +148,7 @@ const startedEvent = v.object({
 });
 export type StartedEvent = Sent<typeof startedEvent>;
 
-const tokensEvent = v.object({
+export const tokensEvent = v.object({
   type: v.literal('tokens'),
   /** The tokens that are run, in order; T = tokens.length. */
   tokens: v.array(token),
@@ -292,32 +292,37 @@ export type RunEvent = Sent<typeof runEvent>;
 const saveRequest = v.object({ file: path, attention: flag, mlp: flag, logits: flag });
 export type SaveRequest = Sent<typeof saveRequest>;
 
+/** What a run is given: exactly one of these. */
+export const prompt = v.union(
+  [
+    v.strictObject({ text }),
+    v.strictObject({ ids: v.array(v.number()) }),
+    /** A `.safetensors` or `.npz` file with tensors by graph input name; tensors that are no input are ignored. */
+    v.strictObject({
+      feeds: path,
+      /** What tokens of a model that takes no token ids are called, numbered (`node 3`); default `token`. */
+      tokenName: v.optional(v.pipe(text, v.minLength(1), v.maxLength(40))),
+      /** The axis of `h_0` that counts them, from 0; default: all but the last together. */
+      tokenAxis: v.optional(whole),
+    }),
+    /** A PNG or JPEG file, for a model that takes pixels. */
+    v.strictObject({ image: path }),
+  ],
+  'must have exactly one of text, ids, feeds and image',
+);
+
+/** Which part to run when the text is longer than the context; undefined: fail with code `too-long`. */
+export const part = v.optional(v.union([v.picklist(['first', 'last']), v.object({ start: whole })]));
+
 export const runRequest = v.object({
   /** Path of the `.onnx` file. */
   model: path,
   /** Which of its residual streams; undefined: the one that the prompt fits. */
   stream,
-  prompt: v.union(
-    [
-      v.strictObject({ text }),
-      v.strictObject({ ids: v.array(v.number()) }),
-      /** A `.safetensors` or `.npz` file with tensors by graph input name; tensors that are no input are ignored. */
-      v.strictObject({
-        feeds: path,
-        /** What tokens of a model that takes no token ids are called, numbered (`node 3`); default `token`. */
-        tokenName: v.optional(v.pipe(text, v.minLength(1), v.maxLength(40))),
-        /** The axis of `h_0` that counts them, from 0; default: all but the last together. */
-        tokenAxis: v.optional(whole),
-      }),
-      /** A PNG or JPEG file, for a model that takes pixels. */
-      v.strictObject({ image: path }),
-    ],
-    'must have exactly one of text, ids, feeds and image',
-  ),
+  prompt,
   /** Undefined: as the tokenizer's own post-processing (or the model folder's configuration) says. */
   bos: v.optional(flag),
-  /** Which part to run when the text is longer than the context; undefined: fail with code `too-long`. */
-  window: v.optional(v.union([v.picklist(['first', 'last']), v.object({ start: whole })])),
+  window: part,
   /** Changes to activations, made while the model runs. */
   interventions: v.optional(v.array(intervention)),
   /** Reduce every attention pattern to its sink statistics. */

@@ -67,6 +67,7 @@ const block = v.object({
   attention: maybe(attention),
   cross: maybe(attention),
   mlpIntermediate: maybe(text),
+  mlpOutput: maybe(text),
   routing: maybe(routing),
   additive: flag,
 });

@@ -1,12 +1,14 @@
 /** Scoring of sequences under variants: what is asked and what is said. */
 import * as v from 'valibot';
 import { float32Array, real, type Sent, text, whole } from '../../schemas.js';
-import { intervention } from './interventions.js';
+import { entries, intervention } from './interventions.js';
 import { attentionWindow, memory, path, stream, threads, weightScalar } from './request.js';
 
 const variant = v.object({
   name: text,
   interventions: v.array(intervention),
+  /** What is as it is in the sequence's `other`. */
+  patches: v.optional(v.array(entries)),
   /** Every block attends through this window; undefined: as the model does. */
   attention: v.optional(attentionWindow),
 });
@@ -15,13 +17,20 @@ export type Variant = Sent<typeof variant>;
 
 export const sequence = v.object({
   ids: v.pipe(v.array(whole), v.minLength(2)),
-  /** The tokens from this index on are scored, each by what comes before it; at least 1. */
+  /** The tokens from this index on are scored, each by what comes before it; at least 1, and their number for none. */
   from: v.pipe(whole, v.minValue(1)),
 });
 export type Sequence = Sent<typeof sequence>;
 
 /** Variants of one sequence may differ from those of another: not all have the same tokens at the same places. */
-const scoredSequence = v.object({ ...sequence.entries, variants: v.array(variant) });
+const scoredSequence = v.object({
+  ...sequence.entries,
+  variants: v.array(variant),
+  /** Another sequence as long, run as the model is, whose values `patches` take. */
+  other: v.optional(v.array(whole)),
+  /** Two tokens whose logits after the last one are compared. */
+  answers: v.optional(v.tuple([whole, whole])),
+});
 export type ScoredSequence = Sent<typeof scoredSequence>;
 
 export const measureRequest = v.object({
@@ -42,6 +51,8 @@ export const measuredEvent = v.object({
   variant: whole,
   /** −ln p of each scored token. */
   losses: float32Array,
+  /** Logit of the first answer − that of the second, where there are `answers`. */
+  difference: v.optional(real),
 });
 export type MeasuredEvent = Sent<typeof measuredEvent>;
 

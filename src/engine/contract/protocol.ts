@@ -4,6 +4,7 @@ import { type Problem, SinkscopeError } from '../../errors.js';
 import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '../../schemas.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { extentsEvent, extentsRequest, outliersEvent } from './extents.js';
+import { gradientsEvent, gradientsRequest } from './gradients.js';
 import { inspection } from './inspection.js';
 import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measure.js';
 import { pairedEvent, pairRequest } from './pair.js';
@@ -69,6 +70,7 @@ export const jobs = {
     answer: doneEvent,
   },
   treat: { request: treatRequest, event: v.variant('type', [treatedEvent, progressEvent]), answer: doneEvent },
+  gradients: { request: gradientsRequest, event: gradientsEvent, answer: doneEvent },
   smooth: { request: smoothRequest, event: v.never(), answer: doneEvent },
   spikes: { request: spikesRequest, event: v.variant('type', [spikesEvent, progressEvent]), answer: doneEvent },
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
@@ -104,7 +106,16 @@ export function schemasOf<T extends JobType>(type: T): JobSchemas<T> {
 
 const isJob = (type: unknown): type is JobType => typeof type === 'string' && Object.hasOwn(jobs, type);
 
-const toChild = v.object({ id: whole, type: v.custom<JobType>(isJob, 'is none that is known'), request: v.unknown() });
+const tokenizer = v.object({ model: path, file: path });
+/** A `tokenizer.json` that was chosen for a model, in the place of what lies beside it. */
+export type ChosenTokenizer = Sent<typeof tokenizer>;
+
+const toChild = v.object({
+  id: whole,
+  type: v.custom<JobType>(isJob, 'is none that is known'),
+  request: v.unknown(),
+  tokenizers: v.array(tokenizer),
+});
 export type ToChild = Sent<typeof toChild>;
 
 /** Every message of the child is about the job with its `id`. */

@@ -38,6 +38,8 @@ export class Engine {
   private disposed = false;
   /** See {@link choose}. */
   private stream: string | undefined;
+  /** See {@link useTokenizers}. */
+  private tokenizerOf: (model: string) => string | undefined = () => undefined;
 
   /** @param childPath the bundle of `child.ts`; by default beside the running bundle */
   constructor(private readonly childPath: string = join(__dirname, 'engine.js')) {}
@@ -52,11 +54,7 @@ export class Engine {
    * cancels a run that is still going on. Aborting `signal`, or leaving the loop, kills the child.
    */
   analyze(request: RunRequest, signal?: AbortSignal): AsyncGenerator<RunEvent, void, void> {
-    const partial = (pid: number | undefined) => {
-      // What a killed child was writing is its parent's to remove.
-      if (request.save && pid !== undefined) void rm(partialFile(request.save.file, pid), { force: true });
-    };
-    return this.events('analyze', request, signal, partial);
+    return this.events('analyze', request, signal, withoutPartial(request.save?.file));
   }
 
   /**
@@ -68,7 +66,8 @@ export class Engine {
     request: RequestOf<T>,
     signal?: AbortSignal,
   ): AsyncGenerator<EventOf<T> | AnswerOf<T> | FailedEvent, void, void> {
-    return this.events(type, request, signal);
+    const file = 'save' in request ? request.save?.file : undefined;
+    return this.events(type, request, signal, withoutPartial(file));
   }
 
   /** Events, the answer last. */
@@ -203,6 +202,11 @@ export class Engine {
     this.stream = stream;
   }
 
+  /** Has models run with the `tokenizer.json` that `of` names for them, in the place of what lies beside them. */
+  useTokenizers(of: (model: string) => string | undefined): void {
+    this.tokenizerOf = of;
+  }
+
   /** Ends the child for good. */
   dispose(): void {
     this.disposed = true;
@@ -254,6 +258,19 @@ export class Engine {
     if (!this.connection?.alive) this.connection = new Connection(this.childPath, writable);
     const named = 'stream' in request ? request.stream : undefined;
     const isChosen = this.stream !== undefined && named === undefined && 'model' in request;
-    this.connection.send(type, isChosen ? { ...request, stream: this.stream } : request, job);
+    const models = [
+      ...('model' in request ? [request.model] : []),
+      ...('reference' in request && request.reference !== undefined ? [request.reference] : []),
+    ];
+    const tokenizers = models.flatMap((model) => {
+      const file = this.tokenizerOf(model);
+      return file === undefined ? [] : [{ model, file }];
+    });
+    this.connection.send(type, isChosen ? { ...request, stream: this.stream } : request, job, tokenizers);
   }
 }
+
+/** What a killed child was writing is its parent's to remove. */
+const withoutPartial = (file: string | undefined) => (pid: number | undefined) => {
+  if (file !== undefined && pid !== undefined) void rm(partialFile(file, pid), { force: true });
+};

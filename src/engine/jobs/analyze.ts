@@ -38,7 +38,7 @@ export async function runAnalysis(
   onPart?: (file: string) => void,
 ): Promise<Inside> {
   const prompt = await readPrompt(request, { ...limitsOf(loaded, request), onPart }, () => loaded.tokenizer());
-  for (const { point, block } of request.interventions ?? []) valueAt(loaded.anatomy, point, block);
+  for (const { point, block } of request.interventions ?? []) valueAt(loaded, point, block);
   await emit({
     type: 'started',
     model: told(loaded, prompt, remark),
@@ -58,14 +58,18 @@ export async function runAnalysis(
 }
 
 /** The model's summary, with what is to be told of the tokenizer that made the prompt, and of the stream that it chose. */
-function told({ summary, tokenizer }: LoadedModel, { source }: Prompt, ofStream: string | undefined): ModelSummary {
+export function told(
+  { summary, tokenizer }: LoadedModel,
+  { source }: Prompt,
+  ofStream: string | undefined,
+): ModelSummary {
   const ofTokenizer = source === 'text' ? tokenizer()?.remark : undefined;
   const missing = [...summary.missing, ...(ofTokenizer === undefined ? [] : [ofTokenizer])];
   return { ...summary, missing, remarks: [...summary.remarks, ...(ofStream === undefined ? [] : [ofStream])] };
 }
 
 /** How many tokens can be run, and what sets the bound. */
-function limitsOf({ anatomy, summary, file }: LoadedModel, { memory }: RunRequest): Limits {
+export function limitsOf({ anatomy, summary, file }: LoadedModel, { memory }: Pick<RunRequest, 'memory'>): Limits {
   const fixed = fixedLength(anatomy.inputs);
   const bounds = [
     {

@@ -1,7 +1,7 @@
 /** The process that runs models. It does one thing at a time, says everything through messages, and may be killed. */
 import { toProblem } from '../../errors.js';
 import { checkToChild, type FromChild, messageId } from '../contract/protocol.js';
-import { allowRunning } from './current.js';
+import { allowRunning, useTokenizers } from './current.js';
 import { perform } from './perform.js';
 
 let queue = Promise.resolve();
@@ -16,7 +16,8 @@ process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 async function handle(message: unknown): Promise<void> {
   const id = messageId(message);
   try {
-    const { type, request } = checkToChild(message);
+    const { type, request, tokenizers } = checkToChild(message);
+    useTokenizers(tokenizers);
     const answer = await perform(type, request, (event) => send({ id, type: 'event', event }));
     await send({ id, type: 'answer', answer });
   } catch (error) {

@@ -3,6 +3,7 @@ import type { Stream } from '../../anatomy/streams.js';
 import { SinkscopeError } from '../../errors.js';
 import { versionOf } from '../../models/version.js';
 import type { RunRequest } from '../contract/events.js';
+import type { ChosenTokenizer } from '../contract/protocol.js';
 import { startGuard } from '../guard/guard.js';
 import type { Bounds } from '../guard/note.js';
 import { chooseStream, type GivenInputs, type StreamChoice } from '../inputs/choose.js';
@@ -30,6 +31,17 @@ let current: Current | undefined;
 /** The structure that was read last, which may be another model's than the current one's. */
 let loaded: LoadedModel | undefined;
 
+/** By model, the `tokenizer.json` that was chosen for it; of the job at hand. */
+let tokenizers: ReadonlyMap<string, string> = new Map();
+
+/** From now on these models are run with these, and others with what lies beside them. */
+export function useTokenizers(chosen: readonly ChosenTokenizer[]): void {
+  tokenizers = new Map(chosen.map(({ model, file }) => [model, file]));
+}
+
+/** The file in which a model's tokenizer is: chosen, or beside it. */
+export const tokenizerPlace = (model: string): string => tokenizers.get(model) ?? model;
+
 /** The run that questions are about. */
 export function lastRun(): Inside | undefined {
   return current?.run;
@@ -37,8 +49,10 @@ export function lastRun(): Inside | undefined {
 
 /** The structure of a stream of a model: as it was read, unless the file is another one or has changed on disk. */
 export async function load(model: string, choose: Chooser = first): Promise<LoadedModel> {
-  const known = [current?.loaded, loaded].filter((one) => one?.file === model && isAsRead(one));
-  const read = known[0] ?? loadModel(model);
+  const known = [current?.loaded, loaded].filter(
+    (one) => one?.file === model && one.chosen === tokenizers.get(model) && isAsRead(one),
+  );
+  const read = known[0] ?? loadModel(model, tokenizers.get(model));
   const { stream } = choose(read.streams);
   const same = known.find((one) => one?.stream === stream.name);
   if (same) return same;
@@ -79,7 +93,8 @@ export async function use(
   return current;
 }
 
-const isAsRead = ({ file, weights, version }: LoadedModel) => versionOf(file, weights) === version;
+const isAsRead = ({ file, weights, chosen, version }: LoadedModel) =>
+  versionOf(file, [...weights, ...(chosen === undefined ? [] : [chosen])]) === version;
 
 /**
  * @throws SinkscopeError `file` where the files of a model that has just been run are not those it was read from: nobody

@@ -22,9 +22,11 @@ import {
   checkAsRead,
   lastRun,
   load,
+  tokenizerPlace,
   use,
 } from './current.js';
 import { tellExtents } from './extents.js';
+import { tellGradients } from './gradients.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { comparePair } from './pair.js';
@@ -144,6 +146,19 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'done', seconds: elapsed() };
   },
 
+  async gradients(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request, await givenBy(request));
+    const report = async (event: EventOf<'gradients'>) => {
+      // The prompt is there: what follows are runs of the model.
+      if (event.type === 'started') allowRunning();
+      await emit(event);
+    };
+    await tellGradients(used, request, report, allowTokenising);
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
   async spikes(request, emit) {
     const elapsed = stopwatch();
     const used = await use(request);
@@ -164,7 +179,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   },
 
   async encode({ model, stream, text, bos, most }) {
-    const tokenizer = loadTokenizer(model);
+    const tokenizer = loadTokenizer(tokenizerPlace(model));
     if (!tokenizer) {
       throw new SinkscopeError({
         code: 'tokenizer',
@@ -194,7 +209,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   },
 
   decode({ model, ids }) {
-    const tokenizer = loadTokenizer(model);
+    const tokenizer = loadTokenizer(tokenizerPlace(model));
     return ids.map((id) => tokenizer?.decode(id) ?? `token ${id}`);
   },
 
@@ -248,7 +263,7 @@ async function recorded(request: RequestOf<'states'>, reference: string): Promis
 }
 
 /** What an analysis is given, as streams are chosen by it. */
-async function givenBy({ prompt }: RequestOf<'analyze'>): Promise<GivenInputs> {
+async function givenBy({ prompt }: Pick<RequestOf<'analyze'>, 'prompt'>): Promise<GivenInputs> {
   if ('feeds' in prompt) return tensorNames(prompt.feeds);
   return 'image' in prompt ? 'image' : 'text';
 }

@@ -137,7 +137,7 @@ async function* visits(
   checkSequences(loaded, sequences, 'A sequence');
   const longest = greatest(sequences.map(({ length }) => length));
   const places = placesOf(loaded, request);
-  const names = places.map(({ point, block }) => valueAt(anatomy, point, block));
+  const names = places.map(({ point, block }) => valueAt(loaded, point, block));
   const taps = new Map<number, string[]>();
   for (const [i, { block }] of places.entries()) taps.set(block, [...(taps.get(block) ?? []), names[i] ?? '']);
   const plan = makePlan(model.graph, anatomy, taps, []);

@@ -9,6 +9,7 @@ import { answerLens } from './lens/answer.js';
 import { answerOutput } from './output/answer.js';
 import { answerPattern } from './pattern/answer.js';
 import { answerPredictions } from './predictions/answer.js';
+import { answerSurprisal } from './surprisal/answer.js';
 
 const answers: { readonly [T in QuestionType]: Answerer<T> } = {
   attribution: answerAttribution,
@@ -19,6 +20,7 @@ const answers: { readonly [T in QuestionType]: Answerer<T> } = {
   output: answerOutput,
   pattern: answerPattern,
   predictions: answerPredictions,
+  surprisal: answerSurprisal,
 };
 
 /** @throws SinkscopeError `input` for a layer, head or token that is not there */

@@ -8,6 +8,7 @@ import type { AnswerTo, QuestionOf, QuestionType } from '../contract/questions.j
 import { countingAxis, makeFeeds } from '../inputs/feeds.js';
 import type { Prompt } from '../inputs/prompt.js';
 import { idsOf, rowsFed } from '../inputs/rows.js';
+import { isCausal } from '../stages/causal.js';
 import { forward, type Lane, type Passed } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
 import type { LoadedModel } from '../stages/loaded.js';
@@ -31,6 +32,10 @@ export class Inside {
   readonly keep: boolean;
   /** What is known of the layout before h_0 is. */
   readonly known: Partial<Layout>;
+  /** Of the tokens, where they have some. */
+  readonly ids: readonly number[] | undefined;
+  /** Of a session; 0: as ONNX Runtime chooses. */
+  readonly threads: number;
   private readonly lane: Lane;
   /** What is kept for questions, as much as the memory allows. */
   private readonly lasting: ReadonlySet<string>;
@@ -50,6 +55,8 @@ export class Inside {
   ) {
     const { anatomy, model, summary } = loaded;
     const ids = prompt.source === 'feeds' ? undefined : prompt.tokens && idsOf(prompt.tokens);
+    this.ids = ids;
+    this.threads = request.threads;
     const feeds = makeFeeds(anatomy.inputs, prompt.given, ids);
     this.lane = { values: new Map(feeds.values), interventions: request.interventions ?? [] };
     this.known = {
@@ -99,7 +106,12 @@ export class Inside {
 
   /** Name of h_`layer`. */
   residual(layer: number): string {
-    return valueAt(this.loaded.anatomy, 'resid_post', layer);
+    return valueAt(this.loaded, 'resid_post', layer);
+  }
+
+  /** Whether tokens see none of those after them. */
+  isCausal(): Promise<boolean> {
+    return isCausal(this.runner, this.ids ?? []);
   }
 
   /** Rows that are tokens of a hidden state, [..., T, D]. */

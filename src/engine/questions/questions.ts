@@ -10,6 +10,7 @@ import { lensQuestion } from './lens/question.js';
 import { outputQuestion } from './output/question.js';
 import { patternQuestion } from './pattern/question.js';
 import { predictionsQuestion } from './predictions/question.js';
+import { surprisalQuestion } from './surprisal/question.js';
 
 export const questions = {
   attribution: attributionQuestion,
@@ -20,4 +21,5 @@ export const questions = {
   output: outputQuestion,
   pattern: patternQuestion,
   predictions: predictionsQuestion,
+  surprisal: surprisalQuestion,
 };

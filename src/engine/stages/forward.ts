@@ -159,7 +159,7 @@ export function statesHeld(plan: Plan, stages: readonly Stage[], lasting: Iterab
 function start({ loaded }: StageRunner, lane: Lane, { lane: other, block }: NonNullable<Lane['after']>): void {
   for (const [name, value] of other.values) if (!lane.values.has(name)) lane.values.set(name, value);
   const here = lane.interventions.filter((intervention) => intervention.block === block);
-  const name = valueAt(loaded.anatomy, 'resid_post', block);
+  const name = valueAt(loaded, 'resid_post', block);
   const state = lane.values.get(name);
   if (state && here.length > 0) lane.values.set(name, intervened(state, here));
 }

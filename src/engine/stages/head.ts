@@ -30,7 +30,7 @@ export function withHead(runner: StageRunner, rows: number): { readonly plan: Pl
   const plan = makePlan(model.graph, anatomy, new Map(), [output]);
   const stage = plan.stages.find(({ first }) => first > anatomy.layers);
   if (!stage) throw new Error('the head has no stage');
-  return { plan, head: new Head(runner, stage, valueAt(anatomy, 'resid_post', anatomy.layers), output, rows) };
+  return { plan, head: new Head(runner, stage, valueAt(runner.loaded, 'resid_post', anatomy.layers), output, rows) };
 }
 
 export class Head {

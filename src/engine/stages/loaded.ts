@@ -49,6 +49,8 @@ export interface LoadedModel {
   readonly version: string;
   /** Files with weights that are read while it runs, the model's own among them. */
   readonly weights: readonly string[];
+  /** The `tokenizer.json` that was chosen for it, in the place of what lies beside it. */
+  readonly chosen: string | undefined;
   /** Read when first asked for; undefined where there is none. */
   tokenizer(): Tokenizer | undefined;
   /** What products with a weight read; found when first asked for. */
@@ -59,9 +61,10 @@ export interface LoadedModel {
 /**
  * Reads a model's structure, no weights.
  *
+ * @param chosen a `tokenizer.json` in the place of what lies beside it
  * @throws SinkscopeError for a file that cannot be read, or that is no transformer
  */
-export function loadModel(file: string): LoadedModel {
+export function loadModel(file: string, chosen?: string): LoadedModel {
   // Before they are read: a file that changes meanwhile is another one than was read.
   const own = versionOf(file, []);
   const read = readModel(file);
@@ -75,10 +78,14 @@ export function loadModel(file: string): LoadedModel {
     config,
     classes: { labels: config.labels, several: config.problemType === 'multi_label_classification' },
     nodes: read.graph.nodes.length,
-    version: own === versionOf(file, []) ? versionOf(file, weights) : 'changed while it was read',
+    version:
+      own === versionOf(file, [])
+        ? versionOf(file, [...weights, ...(chosen === undefined ? [] : [chosen])])
+        : 'changed while it was read',
     weights,
+    chosen,
     tokenizer: () => {
-      tokenizer ??= { found: loadTokenizer(file) };
+      tokenizer ??= { found: loadTokenizer(chosen ?? file) };
       return tokenizer.found;
     },
   };
@@ -87,7 +94,7 @@ export function loadModel(file: string): LoadedModel {
 
 /** What all streams of a file have in common. */
 interface Shared
-  extends Pick<LoadedModel, 'file' | 'streams' | 'classes' | 'nodes' | 'version' | 'weights' | 'tokenizer'> {
+  extends Pick<LoadedModel, 'file' | 'streams' | 'classes' | 'nodes' | 'version' | 'weights' | 'chosen' | 'tokenizer'> {
   readonly config: ModelConfig;
 }
 

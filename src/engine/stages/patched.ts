@@ -1,9 +1,10 @@
 /** One stage with interventions inside it. */
-import type { Anatomy } from '../../anatomy/anatomy.js';
+import type { LinearInput } from '../../anatomy/linear.js';
 import { SinkscopeError } from '../../errors.js';
 import { type Intervention, type Point, points } from '../contract/interventions.js';
 import type { Value, Values } from '../tensors/value.js';
 import { intervened } from './intervened.js';
+import type { LoadedModel } from './loaded.js';
 import type { Plan, Stage } from './plan.js';
 import type { StageRunner } from './runner.js';
 
@@ -27,14 +28,13 @@ export async function runPatched(
   const here = interventions.filter(({ block }) => block === stage.last);
   if (here.length === 0 && instead.size === 0) return runner.run(stage, values, keep);
 
-  const { anatomy } = runner.loaded;
   const known = new Map([...values, ...instead]);
   const given = [...instead.keys()];
   // In the order in which a block computes them.
   for (const point of points.slice(0, -1)) {
     const atPoint = here.filter((intervention) => intervention.point === point);
     if (atPoint.length === 0) continue;
-    const name = valueAt(anatomy, point, stage.last);
+    const name = valueAt(runner.loaded, point, stage.last);
     const upToHere = plan.narrow(stage, [name], given);
     const value = (await runner.run(upToHere, known, keep)).get(name) as Value;
     known.set(name, intervened(value, atPoint));
@@ -44,7 +44,7 @@ export async function runPatched(
   const results = new Map(await runner.run(given.length > 0 ? plan.narrow(stage, rest, given) : stage, known, keep));
   for (const name of given) if (stage.outputs.includes(name)) results.set(name, known.get(name) as Value);
 
-  const residual = valueAt(anatomy, 'resid_post', stage.last);
+  const residual = valueAt(runner.loaded, 'resid_post', stage.last);
   const state = results.get(residual);
   if (state)
     results.set(
@@ -62,7 +62,11 @@ export async function runPatched(
  *
  * @throws SinkscopeError `input` where the model has no such block, or no such value in it.
  */
-export function valueAt(anatomy: Anatomy, point: Point, block: number): string {
+export function valueAt(
+  { anatomy, linear }: Pick<LoadedModel, 'anatomy' | 'linear'>,
+  point: Point,
+  block: number,
+): string {
   if (!Number.isInteger(block) || block < (point === 'resid_post' ? 0 : 1) || block > anatomy.layers) {
     throw new SinkscopeError({
       code: 'input',
@@ -71,9 +75,11 @@ export function valueAt(anatomy: Anatomy, point: Point, block: number): string {
   }
   const parts = anatomy.blocks[block - 1];
   const values = {
+    z: point === 'z' ? headsRead(linear(), block) : undefined,
     attn_out: parts?.attention?.output,
     resid_mid: parts?.residMid,
     mlp: parts?.mlpIntermediate,
+    mlp_out: parts?.mlpOutput,
     resid_post: parts?.residPost ?? anatomy.embedding,
   };
   const value = values[point];
@@ -86,8 +92,14 @@ export function valueAt(anatomy: Anatomy, point: Point, block: number): string {
   return value;
 }
 
+/** What the one output projection of a block's attention reads, [..., T, heads · head_dim]. */
+function headsRead(linear: readonly LinearInput[], block: number): string | undefined {
+  const [found, ...others] = linear.filter((input) => input.block === block && input.part === 'attn_out');
+  return found?.axis === -1 && others.length === 0 ? found.tensor : undefined;
+}
+
 /** The blocks after which a run with these interventions has to be cut, so that each falls on the end of a stage. */
-export function cutsOf(interventions: readonly Intervention[]): number[] {
+export function cutsOf(interventions: readonly Pick<Intervention, 'block' | 'point'>[]): number[] {
   const cuts = new Set<number>();
   for (const { block, point } of interventions) {
     cuts.add(block);

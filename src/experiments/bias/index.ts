@@ -7,6 +7,7 @@ import { presentBias } from './present.js';
 export const bias = define({
   id: 'bias',
   title: 'Implicit attention bias',
+  about: 'effect',
   command: 'Implicit Attention Bias',
   description: 'Whether massive tokens add the same vector to every query’s attention output.',
   help: 'split attention outputs into what massive tokens add and the rest: the implicit attention bias',

@@ -8,6 +8,7 @@ import { presentQuantised } from './present.js';
 export const quantised = define({
   id: 'compare-quantised',
   title: 'Compare with a quantised file',
+  about: 'quantising',
   command: 'Compare with a Quantised File…',
   description:
     'How far a quantised file of the chosen model is from it: predictions, hidden states, and which block is behind it.',

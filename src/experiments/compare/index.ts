@@ -8,6 +8,7 @@ import { presentCompare } from './present.js';
 export const compare = define({
   id: 'compare',
   title: 'Compare models or texts',
+  about: 'models',
   command: 'Compare Models or Texts…',
   description: 'Models or texts side by side: activations by layer, sink rates, perplexity, and differences.',
   help: 'set models or texts side by side: top activations, sink rates, perplexity, and their differences',

@@ -11,6 +11,7 @@ import { namesOf, presentDoctor } from './present.js';
 export const doctor = define({
   id: 'doctor',
   title: 'Quantisation doctor',
+  about: 'quantising',
   command: 'Quantisation Doctor…',
   description: 'Which blocks and products break when the model is quantised, and the fewest to exclude.',
   help: 'find which products break when a model is quantised, and the fewest to exclude',
@@ -42,6 +43,7 @@ export const doctor = define({
       label: 'File for the smoothed model',
       flag: '--save-smooth <file>',
       help: 'write the model that SmoothQuant makes, in floats, as an ONNX file with its weights beside it',
+      writes: true,
       open: 'none',
     },
     window: shared.window,

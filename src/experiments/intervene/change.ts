@@ -1,5 +1,5 @@
 /** A change to activations as people describe it: in the fields of the experiment, or in the words of `analyze --set`. */
-import { type Point, points, type Setting, settingProblem } from '../../engine/contract/interventions.js';
+import { isOfStream, type Point, points, type Setting, settingProblem } from '../../engine/contract/interventions.js';
 import type { InputValues } from '../values.js';
 
 export interface Change {
@@ -60,7 +60,7 @@ export const changeInputs = {
     flag: '--dims <indices>',
     help: 'the dims, as in 87,239, or all, massive',
     words: ['all', 'massive'],
-    open: 'massive; of mlp all',
+    open: 'massive; of z and mlp all',
     takes: 'dim',
   },
   block: {
@@ -82,8 +82,8 @@ export const changeInputs = {
   },
 } as const;
 
-/** What dims are meant where none are named: massive ones, which the MLP intermediate state has none of. */
-export const dimsByDefault = (point: Point): 'all' | 'massive' => (point === 'mlp' ? 'all' : 'massive');
+/** What dims are meant where none are named: massive ones, which are dims of the residual stream. */
+export const dimsByDefault = (point: Point): 'all' | 'massive' => (isOfStream(point) ? 'massive' : 'all');
 
 /** The change that was described. */
 export function changeOf({ set, amount, seed, ...where }: InputValues<typeof changeInputs>): Change {

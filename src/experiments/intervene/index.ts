@@ -8,6 +8,7 @@ import { presentIntervene } from './present.js';
 export const intervene = define({
   id: 'intervene',
   title: 'Intervene',
+  about: 'effect',
   command: 'Intervene…',
   description: 'One text as it is and with activations set to something else, side by side.',
   help: 'run a text as it is and with activations set to something else (several changes at once: analyze --set)',

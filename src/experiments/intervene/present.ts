@@ -139,7 +139,7 @@ function settingInWords(set: InterveneResult['interventions'][number]['set']): s
     case 'zero':
       return '0';
     case 'value': {
-      const values = typeof set.value === 'number' ? [set.value] : set.value;
+      const values = typeof set.value === 'number' ? [set.value] : Array.from(set.value);
       const words = values.slice(0, named).map((value) => value.toPrecision(4));
       return words.join(', ') + (values.length > named ? ' …' : '');
     }

@@ -3,7 +3,7 @@ import type { Analysis } from '../../analysis/analysis.js';
 import { type MassiveActivation, massiveActivations } from '../../analysis/massive.js';
 import { sinks } from '../../analysis/sinks.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
-import type { Intervention } from '../../engine/contract/interventions.js';
+import { type Intervention, isOfStream } from '../../engine/contract/interventions.js';
 import type { MeanEvent } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
@@ -26,16 +26,16 @@ export function resolve(change: Change, analysis: Analysis, thresholds: Threshol
   const length = analysis.layers[0]?.tokens ?? 0;
   const layers = analysis.layers.length - 1;
   const massive = () => standingOut(analysis, thresholds);
-  if (point === 'mlp' && change.dims === 'massive') {
+  if (!isOfStream(point) && change.dims === 'massive') {
     throw new SinkscopeError({
       code: 'input',
-      message: 'dims=massive are dims of the residual stream; the point mlp has others, so give them as numbers.',
+      message: `dims=massive are dims of the residual stream; the point ${point} has others, so give them as numbers.`,
     });
   }
   const chosenTokens = tokensOf(change.tokens, analysis, thresholds, massive);
   const chosenDims = change.dims === 'massive' ? unique(massive().map(({ dim }) => dim)) : change.dims;
   if (chosenTokens !== 'all') checkRange('token', chosenTokens, length);
-  if (chosenDims !== 'all' && point !== 'mlp') checkRange('dim', chosenDims, hidden);
+  if (chosenDims !== 'all' && isOfStream(point)) checkRange('dim', chosenDims, hidden);
 
   const blocks =
     change.block === 'every'

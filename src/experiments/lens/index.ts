@@ -7,6 +7,7 @@ import { presentLens } from './present.js';
 export const lens = define({
   id: 'lens',
   title: 'Logit lens',
+  about: 'inside',
   command: 'Logit Lens',
   description: 'What the model would predict from each layer, and which parts make its final prediction.',
   help: 'show what the model would predict from every layer, and which of its parts make a logit',

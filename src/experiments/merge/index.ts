@@ -7,6 +7,7 @@ import { mergeParts } from './compute.js';
 export const merge = define({
   id: 'merge',
   title: 'Merge surveys',
+  about: 'massive',
   command: 'Merge Surveys…',
   description:
     'The parts of a survey that was run elsewhere, written by sinkscope survey --save, as the whole they make.',

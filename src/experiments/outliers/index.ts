@@ -7,6 +7,7 @@ import { presentOutliers } from './present.js';
 export const outliers = define({
   id: 'outliers',
   title: 'Outlier features and quantisation error',
+  about: 'massive',
   command: 'Outlier Features and Quantisation Error',
   description: 'Outlier features beside massive activations, and what both cost when the model is quantised to int8.',
   help: 'show outlier features beside massive activations, and what they cost in int8 at every layer',

@@ -7,6 +7,7 @@ import { presentPerplexity } from './present.js';
 export const perplexity = define({
   id: 'perplexity',
   title: 'Perplexity',
+  about: 'effect',
   command: 'Measure Perplexity…',
   description: 'How well the model predicts a text, in windows of fixed length.',
   help: 'measure the perplexity of a text in windows of fixed length',

@@ -8,6 +8,7 @@ import { presentPrecision } from './present.js';
 export const precision = define({
   id: 'precision',
   title: 'Precision',
+  about: 'quantising',
   command: 'Precision Passport',
   description: 'What 8 bits cost at the input of every product, and whether the activations fit half precision.',
   help: 'show what int8 costs at the input of every product, and whether activations fit fp16, bf16 and fp8',

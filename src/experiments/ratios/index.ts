@@ -7,6 +7,7 @@ import { presentRatios } from './present.js';
 export const ratios = define({
   id: 'ratios',
   title: 'Activation ratios of a graph transformer',
+  about: 'massive',
   command: 'Activation Ratios of a Graph Transformer…',
   description: 'Whether training has given a graph transformer activations that its untrained twin does not have.',
   help: "set a graph transformer's activation ratios against the same model untrained",

@@ -39,7 +39,7 @@ export async function readDocument(path: string): Promise<string> {
  */
 export async function* readTexts(paths: readonly string[]): AsyncGenerator<NamedText, void, void> {
   for (const path of paths) {
-    for (const file of await filesAt(path)) {
+    for (const file of await textFilesAt(path)) {
       const records = recordsAt(file);
       if (records) yield* readRecords(records, maxBytes);
       else yield { name: basename(file), file, text: await readText(file) };
@@ -47,7 +47,12 @@ export async function* readTexts(paths: readonly string[]): AsyncGenerator<Named
   }
 }
 
-async function filesAt(path: string): Promise<string[]> {
+/**
+ * The file itself, or those of a folder that hold texts, by name.
+ *
+ * @throws SinkscopeError `file` for a folder that cannot be read, `input` for one without texts
+ */
+export async function textFilesAt(path: string): Promise<string[]> {
   const entry = await stat(path).catch(() => undefined);
   if (!entry?.isDirectory()) return [path];
   const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown) => {

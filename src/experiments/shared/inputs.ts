@@ -79,4 +79,24 @@ const firstTokens = {
 /** One text that is run at once. */
 const prompt = { ...piece, prompt: true } as const;
 
-export const shared = { model, text, piece, prompt, calibration, window, stride, tokens, firstTokens, seed } as const;
+/** Two next tokens that are compared. */
+const answers = {
+  kind: 'pair',
+  label: 'Answers',
+  flag: '--answers <tokens...>',
+  help: 'two next tokens, each with the blank before it where it has one: the first one’s logit − the second one’s',
+} as const;
+
+export const shared = {
+  model,
+  text,
+  piece,
+  prompt,
+  calibration,
+  window,
+  stride,
+  tokens,
+  firstTokens,
+  seed,
+  answers,
+} as const;

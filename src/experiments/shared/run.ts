@@ -32,12 +32,12 @@ export interface RunFacts {
  */
 export async function* runPrompt(
   engine: Engine,
-  request: PromptRequest & Pick<RunRequest, 'interventions' | 'save'>,
+  request: PromptRequest & Pick<RunRequest, 'interventions' | 'save' | 'stream'>,
   signal?: AbortSignal,
 ): AsyncGenerator<Progress, Analysis, void> {
-  const { model, prompt, bos, window, interventions, save, memory, threads } = request;
+  const { model, prompt, bos, window, interventions, save, stream, memory, threads } = request;
   let analysis = emptyAnalysis;
-  const run = { model, prompt, bos, window, interventions, save, attention: true, memory, threads };
+  const run = { model, prompt, bos, window, interventions, save, stream, attention: true, memory, threads };
   for await (const event of engine.analyze(run, signal)) {
     analysis = fold(analysis, event);
     const of = analysis.started?.model.layers ?? 1;

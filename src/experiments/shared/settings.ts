@@ -18,9 +18,9 @@ export function windowSettings(
   const { window, stride, prefix } = windows;
   return [
     { name: 'T', value: counted(window, 'token') },
-    ...(stride === undefined ? [] : [{ name: 'stride', value: `${stride}` }]),
+    ...(stride === undefined ? [] : [{ name: 'stride', value: formatNumber(stride) }]),
     { name: 'BOS', value: prefix === undefined || prefix === null ? 'off' : `on (token ${prefix})` },
-    ...(tokens === undefined ? [] : [{ name: 'tokens scored', value: `${tokens}` }]),
+    ...(tokens === undefined ? [] : [{ name: 'tokens scored', value: formatNumber(tokens) }]),
   ];
 }
 

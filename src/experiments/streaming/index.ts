@@ -7,6 +7,7 @@ import { presentStreaming } from './present.js';
 export const streaming = define({
   id: 'streaming',
   title: 'Sliding window and sinks',
+  about: 'effect',
   command: 'Sliding Window and Sinks',
   description: 'What attention through a sliding window costs, and what keeping the first tokens gives back.',
   help: 'measure what a sliding attention window loses, and what keeping the first tokens gives back',

@@ -10,6 +10,7 @@ const wanted = 'It is a shard and their number, as in 0/4 … 3/4.';
 export const survey = define({
   id: 'survey',
   title: 'Survey of a corpus',
+  about: 'massive',
   command: 'Survey a Corpus…',
   description: 'Whether the same dims are massive at the same kinds of token, whatever the text.',
   help: 'find which dims are massive at which kinds of token, over many sequences',

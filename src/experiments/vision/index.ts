@@ -8,6 +8,7 @@ import { presentVision } from './present.js';
 export const vision = define({
   id: 'vision',
   title: 'Fix-mean in a vision model',
+  about: 'massive',
   command: 'Fix-Mean in a Vision Model…',
   description: 'What a vision model’s massive activations are for: set to zero, and to their mean over other images.',
   help: "measure how a vision model's output changes when massive activations are set to zero or their mean",

@@ -8,6 +8,7 @@ import { presentWeights } from './present.js';
 export const weights = define({
   id: 'weights',
   title: 'Massive weights',
+  about: 'massive',
   command: 'Massive Weights…',
   description: 'Which few rows of an MLP make the massive activations, and what the model is without them.',
   help: 'find the massive weights of a model and measure what depends on them',

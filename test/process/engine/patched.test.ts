@@ -15,7 +15,7 @@ const block = 3;
 const loaded = loadModel(fixture('llama-ts-op17-sdpa').model);
 const { anatomy, model } = loaded;
 const runner = new StageRunner(loaded, 1);
-const name = (point: Point, of = block) => valueAt(anatomy, point, of);
+const name = (point: Point, of = block) => valueAt(loaded, point, of);
 const inner = [name('attn_out'), name('resid_mid'), name('mlp')];
 const plan = makePlan(model.graph, anatomy, new Map([[block, inner]]), []);
 const stage = found(plan.stages, ({ first }) => first === block);

@@ -132,6 +132,35 @@ describe.each([2 ** 31, 140_000])('questions with a budget of %i bytes', (memory
   });
 });
 
+it.each([2 ** 31, 140_000])('gives the surprisal of every token with a budget of %i bytes', async (memory) => {
+  const { model, golden } = fixture('gpt2-optimum-past');
+  const { values } = await readFloats(golden, 'logits');
+  const { bytes } = await (await openSafetensors(golden)).tensor('input_ids');
+  const ids = Array.from(new BigInt64Array(bytes.slice().buffer), Number);
+  const expected = ids.slice(1).map((id, before) => {
+    const row = values.subarray(before * 160, (before + 1) * 160);
+    return Math.log(row.reduce((total, logit) => total + Math.exp(logit), 0)) - at(row, id);
+  });
+  expect(failure(await collect(engine.analyze(request(model, { ids }, { memory }))))).toBeUndefined();
+  const { nats } = await engine.query({ type: 'surprisal' });
+  expect(nats[0]).toBeNaN();
+  expect(relativeError(nats.subarray(1), Float32Array.from(expected))).toBeLessThan(1e-5);
+});
+
+it.each([['bert-optimum-op14', 'predicts no tokens|lets every token see those after it']])(
+  'refuses the surprisal of what predicts no next token: %s',
+  async (name, why) => {
+    const { model, golden } = fixture(name);
+    const { bytes } = await (await openSafetensors(golden)).tensor('input_ids');
+    const ids = Array.from(new BigInt64Array(bytes.slice().buffer), Number);
+    expect(failure(await collect(engine.analyze(request(model, { ids }))))).toBeUndefined();
+    await expect(engine.query({ type: 'surprisal' })).rejects.toMatchObject({
+      code: 'input',
+      message: expect.stringMatching(why),
+    });
+  },
+);
+
 it('cannot be asked for predictions of what predicts none', async () => {
   const { model, golden } = fixture('vit-ort-fused');
   const events = await collect(engine.analyze(request(model, { feeds: golden })));

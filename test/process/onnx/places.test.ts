@@ -1,6 +1,15 @@
 /** Model files and their data where no plain file is, or in another folder. */
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -139,15 +148,37 @@ describe('external data', () => {
   });
 
   test('as the Hugging Face cache keeps them are fine: model and data linked, both in one folder', () => {
-    const snapshot = join(folder, 'snapshots', 'revision');
-    mkdirSync(snapshot, { recursive: true });
-    symlinkSync(file, join(snapshot, 'model.onnx'));
-    symlinkSync(join(inside, 'data'), join(snapshot, 'model.onnx_data'));
+    const repository = join(folder, 'models--owner--name');
+    const [blobs, snapshot] = [join(repository, 'blobs'), join(repository, 'snapshots', 'revision', 'onnx')];
+    for (const path of [blobs, join(snapshot, 'more')]) mkdirSync(path, { recursive: true });
+    const blob = join(blobs, 'abc');
+    writeFileSync(join(blobs, 'def'), Buffer.alloc(64));
+    symlinkSync('../../../blobs/abc', join(snapshot, 'model.onnx'));
+    symlinkSync('../../../blobs/def', join(snapshot, 'model.onnx_data'));
+    symlinkSync('../../../../blobs/def', join(snapshot, 'more/data'));
     symlinkSync(join(folder, 'elsewhere/data'), join(snapshot, 'outside'));
-    writeFileSync(file, at({ location: 'model.onnx_data' }));
-    expect(readModel(join(snapshot, 'model.onnx')).graph.initializers.size).toBe(1);
-    expect(() => readModel(file)).toThrow(/is missing/);
-    writeFileSync(file, at({ location: 'outside' }));
-    expect(() => readModel(join(snapshot, 'model.onnx'))).toThrow(/is missing/);
+    const opened = join(snapshot, 'model.onnx');
+    for (const location of ['model.onnx_data', 'more/data']) {
+      writeFileSync(blob, at({ location }));
+      expect(readModel(opened).graph.initializers.size).toBe(1);
+      expect(() => readModel(blob)).toThrow(/is missing/);
+    }
+    writeFileSync(blob, at({ location: 'outside' }));
+    expect(() => readModel(opened)).toThrow(/is missing/);
+
+    // The same links where the folders are not those of the cache.
+    writeFileSync(blob, at({ location: 'model.onnx_data' }));
+    const elsewhere = join(folder, 'linked');
+    mkdirSync(elsewhere);
+    symlinkSync(blob, join(elsewhere, 'model.onnx'));
+    symlinkSync(join(blobs, 'def'), join(elsewhere, 'model.onnx_data'));
+    expect(() => readModel(join(elsewhere, 'model.onnx'))).toThrow(/is missing/);
+    // And where the folder is not called so.
+    renameSync(blobs, join(repository, 'others'));
+    const other = join(repository, 'snapshots', 'other');
+    mkdirSync(other);
+    symlinkSync('../../others/abc', join(other, 'model.onnx'));
+    symlinkSync('../../others/def', join(other, 'model.onnx_data'));
+    expect(() => readModel(join(other, 'model.onnx'))).toThrow(/is missing/);
   });
 });

@@ -9,7 +9,8 @@ const read = (file: string) => readFileSync(new URL(`../../../${file}`, import.m
 /** An experiment with these inputs, and nothing that a test looks at otherwise. */
 function facts(id: string, ...inputs: readonly ExperimentInput[]): ExperimentFacts {
   const named = Object.fromEntries(inputs.map((input, i) => [`input${i}`, input]));
-  return { id, title: 'A title', command: 'Do It…', description: 'What of it.', help: 'do it', inputs: named };
+  const said = { title: 'A title', command: 'Do It…', description: 'What of it.', help: 'do it' };
+  return { id, about: 'massive', ...said, inputs: named };
 }
 const asked = { label: 'Label', flag: '--flag <value>', help: 'help' } as const;
 

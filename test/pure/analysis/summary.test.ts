@@ -27,14 +27,14 @@ describe('summary', () => {
     );
   });
 
-  it('marks what views set off', () => {
+  it('marks what views set off, and says where it is', () => {
     const spans = summary(run(layers, [pattern([[0, 0, 0.4]])]), defaultThresholds);
     expect(spans.filter((span) => span.mark)).toEqual([
       { text: '1 massive dimension', mark: 'massive' },
-      { text: '3', mark: 'massive' },
-      { text: '1', mark: 'large' },
+      { text: '3', mark: 'massive', at: { token: 0, dim: 3, layer: 1 } },
+      { text: '1', mark: 'large', at: { token: 0, dim: 1, layer: 1 } },
       { text: 'Sink: ', mark: 'sink' },
-      { text: '⟨bos⟩', mark: 'sink' },
+      { text: '⟨bos⟩', mark: 'sink', at: { token: 0 } },
     ]);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
-import { levelFrom, tintLevel } from '../../../src/analysis/tint.js';
+import { levelFrom, surprisalFrom, surprisalLevel, tintLevel } from '../../../src/analysis/tint.js';
 
 describe('tintLevel', () => {
   it('is even in the logarithm, and reaches its end at 1,000 × the median', () => {
@@ -25,4 +25,9 @@ describe('tintLevel', () => {
   it('has nothing to say of what is no number', () => {
     expect(tintLevel(Number.NaN, 'all', defaultThresholds)).toBe(0);
   });
+});
+
+it('surprisal is even in nats, and reaches its end at 10', () => {
+  expect([Number.NaN, 0, 1.24, 1.25, 2.5, 9.9, 10, 40].map(surprisalLevel)).toEqual([0, 0, 0, 1, 2, 7, 8, 8]);
+  expect(surprisalFrom(8)).toBe(10);
 });

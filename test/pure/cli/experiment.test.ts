@@ -27,6 +27,7 @@ const model = { kind: 'model', label: 'Model', flag: '<model>', help: 'a model' 
 const echo = define({
   id: 'echo',
   title: 'Echo',
+  about: 'massive',
   command: 'Echo',
   description: 'What was given.',
   help: 'give back what was given',
@@ -182,6 +183,7 @@ describe('of several', () => {
   const several = define({
     id: 'several',
     title: 'Several',
+    about: 'massive',
     command: 'Several',
     description: 'Several.',
     help: 'several',

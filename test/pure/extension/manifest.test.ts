@@ -10,6 +10,7 @@ import {
   colorNames,
   contextNames,
   experimentCommands,
+  modelCommands,
   tintColors,
   viewNames,
 } from '../../../src/extension/names.js';
@@ -20,7 +21,10 @@ const declared = contributes.commands.map(({ command }) => command);
 
 describe('package.json', () => {
   it('declares only commands that are registered', () => {
-    const registered = [...ids([...analysisCommands, ...experimentCommands]), ...experiments.map(commandOf)];
+    const registered = [
+      ...ids([...analysisCommands, ...modelCommands, ...experimentCommands]),
+      ...experiments.map(commandOf),
+    ];
     expect(declared.filter((command) => !registered.includes(command))).toEqual([]);
   });
 

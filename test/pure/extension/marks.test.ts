@@ -3,7 +3,7 @@ import { type Analysis, emptyAnalysis, fold } from '../../../src/analysis/analys
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import type { Tint } from '../../../src/analysis/tint.js';
 import type { RunEvent, Token } from '../../../src/engine/contract/events.js';
-import { nextMark, placeMarks } from '../../../src/extension/marks.js';
+import { nextMark, perplexityIn, placeMarks } from '../../../src/extension/marks.js';
 
 const token = (text: string, start: number, special = false): Token => ({
   id: 1,
@@ -138,4 +138,22 @@ describe('nextMark', () => {
       undefined,
     );
   });
+});
+
+it('tints by surprisal where that is asked for, and not at all before it is known', () => {
+  const words = ['a', 'b', 'c', 'd'].map((text, i) => token(text, 2 * i));
+  const tinted = (nats?: Float32Array) =>
+    placeMarks(analysisOf(words, [1, 2000, 1, 1]), words, defaultThresholds, 'surprisal', {}, nats).tints.map(
+      (ranges) => ranges.length,
+    );
+  expect(tinted(Float32Array.of(Number.NaN, 0.1, 1.3, 12))).toEqual([1, 0, 0, 0, 0, 0, 0, 1]);
+  expect(tinted()).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+});
+
+it('perplexity is of the tokens that a selection touches, or of all', () => {
+  const places = [undefined, { start: 0, end: 2 }, { start: 2, end: 5 }];
+  const nats = Float32Array.of(Number.NaN, Math.log(2), Math.log(8));
+  expect(perplexityIn(nats, places, { start: 3, end: 4 })).toBeCloseTo(8, 5);
+  expect(perplexityIn(nats, places, { start: 1, end: 1 })).toBeCloseTo(4, 5);
+  expect(perplexityIn(nats, places, { start: 5, end: 9 })).toBeUndefined();
 });

@@ -3,6 +3,7 @@ import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { machineCaches } from '../../../src/models/caches.js';
 import { modelConfig } from '../../../src/models/config.js';
 import { expandHome, findModels, findNamed } from '../../../src/models/find.js';
 import { modelFolder } from '../../../src/models/folder.js';
@@ -112,6 +113,51 @@ describe('findModels', () => {
     mkdirSync(join(folder, 'folder.onnx'));
     const { models } = await findModels({ folders: [folder], settings: [], bundled: nowhere });
     expect(models.map(({ name, bytes }) => [name, bytes])).toEqual([['here', 4]]);
+  });
+
+  it('finds what other programs keep on this machine, a file of two versions once, under the names of repositories', async () => {
+    const home = tree({
+      '.cache/huggingface/hub/models--owner--name/blobs/1': 'abc',
+      '.cache/huggingface/hub/models--owner--name/blobs/2': 'abcd',
+      '.cache/huggingface/hub/models--owner--name/refs/main': 'bbb',
+      '.cache/huggingface/hub/datasets--owner--name/snapshots/aaa/model.onnx': '',
+      '.cache/huggingface/hub/models--owner--mobile/snapshots/aaa/cpu/int4/model.onnx': '',
+      '.foundry/cache/models/Microsoft/Phi-4/v1/model.onnx': 'a',
+      '.aitk/models/microsoft/Phi-3/cpu/int4/model.onnx': 'a',
+      'project/node_modules/@huggingface/transformers/.cache/Xenova/gpt2/onnx/model_q4.onnx': 'a',
+    });
+    const repository = join(home, '.cache/huggingface/hub/models--owner--name');
+    const link = (version: string, name: string, blob: string) => {
+      mkdirSync(join(repository, 'snapshots', version, 'onnx'), { recursive: true });
+      symlinkSync(`../../../blobs/${blob}`, join(repository, 'snapshots', version, 'onnx', name));
+    };
+    link('aaa', 'model.onnx', '1');
+    link('aaa', 'model_q4.onnx', '2');
+    link('bbb', 'model_q4.onnx', '2');
+    const { models } = await findModels({
+      folders: [join(home, 'project')],
+      settings: [],
+      bundled: nowhere,
+      caches: machineCaches({}, home),
+    });
+    expect(models.map(({ name, origin, bytes }) => [name, origin, bytes])).toEqual([
+      ['gpt2 · q4', 'workspace', 1],
+      ['int4', 'machine', 1],
+      ['owner/mobile/cpu/int4', 'machine', 0],
+      ['owner/name', 'machine', 3],
+      ['owner/name · q4', 'machine', 4],
+      ['v1', 'machine', 1],
+    ]);
+    expect(models.find(({ name }) => name === 'owner/name · q4')?.file).toContain('/bbb/');
+  });
+
+  it('looks where the variables of Hugging Face say', () => {
+    const where = (variables: Record<string, string>) => machineCaches(variables, '/home/me').hub;
+    expect(where({})).toBe(join('/home/me', '.cache', 'huggingface', 'hub'));
+    expect(where({ XDG_CACHE_HOME: '/cache' })).toBe(join('/cache', 'huggingface', 'hub'));
+    expect(where({ XDG_CACHE_HOME: '/cache', HF_HOME: '~/hf' })).toBe(join('/home/me', 'hf', 'hub'));
+    expect(where({ HF_HOME: '/hf', HUGGINGFACE_HUB_CACHE: '/old' })).toBe('/old');
+    expect(where({ HF_HOME: '/hf', HUGGINGFACE_HUB_CACHE: '/old', HF_HUB_CACHE: '/new' })).toBe('/new');
   });
 
   it('knows the home folder', () => {

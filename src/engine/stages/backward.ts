@@ -1,0 +1,236 @@
+/**
+ * Back through the stages of a model. The way forward notes the shapes that this run has and keeps what stages take;
+ * the way back computes each block again from that, with its adjoints as nodes of the same graph, so that one block's
+ * activations are held at a time.
+ */
+import { adjointsOf } from '../../gradients/adjoint.js';
+import { Calculus } from '../../gradients/calculus.js';
+import { differentiable } from '../../gradients/differentiable.js';
+import { type Path, pathOf } from '../../gradients/path.js';
+import { NoRule } from '../../gradients/rule.js';
+import type { Model, Node } from '../../onnx/model.js';
+import { numbers, size, type Value, type Values } from '../tensors/value.js';
+import { forward, type Lane, type Passed } from './forward.js';
+import type { LoadedModel } from './loaded.js';
+import { makePlan, type Plan, type Stage } from './plan.js';
+import { StageRunner } from './runner.js';
+
+/** One sequence on its way there and back. */
+export interface Tracks {
+  /** Keeps what stages take. */
+  readonly lane: Lane;
+  /** What the derivative is by each value that has been reached, by name. */
+  readonly adjoints: Map<string, Value>;
+  /** By stage, the shapes and elements that the way forward noted, by name of the value. */
+  readonly noted: Map<
+    Stage,
+    { readonly shapes: Map<string, readonly number[]>; readonly contents: Map<string, number[]> }
+  >;
+}
+
+/** What more is computed of adjoints of weights, beside them: nodes over names of values. */
+export interface Reduction {
+  /** By what is fed: values of the last time, say. */
+  readonly fed: Values;
+  /**
+   * @param weight name of the weight
+   * @param adjoint name of what the derivative is by it
+   * @returns names of what is computed, by name in the results
+   */
+  readonly make: (build: Calculus, weight: string, adjoint: string) => ReadonlyMap<string, string>;
+  /** Says which way of `make` this is: the same graph for the same key. */
+  readonly key: string;
+}
+
+const shapeOf = (value: string) => `sinkscope/shape/${value}`;
+const seedOf = (value: string) => `sinkscope/adjoint/${value}`;
+
+/** The way of one model, up to a value. */
+export class Backward {
+  /** Of the model in the form that derivatives are taken of. */
+  readonly runner: StageRunner;
+  readonly plan: Plan;
+  /** Those that are gone through, in order. */
+  readonly stages: readonly Stage[];
+  private readonly model: Model;
+  private readonly paths = new Map<Stage, Path>();
+  /** The stage whose sessions are kept, and by graph the runner that has them. */
+  private made = new Map<string, StageRunner>();
+  private readonly threads: number;
+  private readonly anatomy: LoadedModel['anatomy'];
+
+  /**
+   * @param head values that are fetched of what follows the last block
+   * @param until the last block that is gone through, L + 1 for the output head
+   * @param weightsOf values of a block that derivatives by are asked for, beside its inputs
+   */
+  constructor(
+    loaded: LoadedModel,
+    threads: number,
+    head: readonly string[],
+    until: number,
+    private readonly weightsOf: (block: number) => readonly string[] = () => [],
+  ) {
+    this.threads = threads;
+    this.anatomy = loaded.anatomy;
+    this.model = differentiable(loaded.model);
+    const plain = makePlan(this.model.graph, loaded.anatomy, new Map(), head);
+    const taps = new Map<number, string[]>();
+    const values = new Set<string>();
+    for (const stage of plain.stages) {
+      if (stage.first < 1 || stage.last > until) continue;
+      const { shapes, contents } = this.pathThrough(stage);
+      // Of what a stage is given and gives the shapes are seen.
+      const inside = shapes.filter((name) => !stage.inputs.includes(name) && !stage.outputs.includes(name));
+      for (const value of inside) values.add(value);
+      taps.set(stage.last, [...inside.map(shapeOf), ...contents]);
+    }
+    const nodes = [...this.model.graph.nodes, ...[...values].map(shapeNode)];
+    const tapped = { ...loaded, model: { ...this.model, graph: { ...this.model.graph, nodes } } };
+    this.runner = new StageRunner(tapped, threads);
+    this.plan = makePlan(tapped.model.graph, loaded.anatomy, taps, head);
+    this.stages = this.plan.stages.filter(({ last }) => last <= until);
+  }
+
+  /** What is to be said of results of the stages from `first` on. */
+  remarks(first: number): readonly string[] {
+    return [...new Set([...this.paths].flatMap(([stage, { remarks }]) => (stage.first >= first ? remarks : [])))];
+  }
+
+  /** Sequences through the stages; yields as {@link forward} does. */
+  async *there(all: readonly Tracks[]): AsyncGenerator<Passed<Lane>, void, void> {
+    const lasting = [...this.stages.flatMap(({ inputs }) => inputs), ...(this.stages.at(-1)?.outputs ?? [])];
+    const course = { plan: this.plan, stages: this.stages, keep: false, lasting };
+    const byLane = new Map(all.map((tracks) => [tracks.lane, tracks]));
+    for await (const passed of forward(this.runner, course, [...byLane.keys()])) {
+      const { stage, lane, results } = passed;
+      if (stage.first >= 1) this.note(stage, byLane.get(lane), results, lane.values);
+      yield passed;
+    }
+  }
+
+  private note(stage: Stage, tracks: Tracks | undefined, results: Values, values: Values): void {
+    const { shapes: wanted, contents: read } = this.pathThrough(stage);
+    const shapes = new Map<string, readonly number[]>();
+    const contents = new Map<string, number[]>();
+    for (const name of wanted) {
+      const found = results.get(shapeOf(name)) ?? values.get(shapeOf(name));
+      const dims = found ? numbers(found) : values.get(name)?.dims;
+      if (dims) shapes.set(name, dims);
+    }
+    for (const name of read) {
+      const found = results.get(name) ?? values.get(name);
+      if (found) contents.set(name, numbers(found));
+    }
+    tracks?.noted.set(stage, { shapes, contents });
+  }
+
+  /**
+   * One stage back: the adjoints of what it takes, from those of what it gives.
+   *
+   * @returns what was made of the adjoints of weights; or why the stage cannot be gone through, as a clause
+   * @throws SinkscopeError `runtime`
+   */
+  async back(stage: Stage, tracks: Tracks, reduction?: Reduction): Promise<Values | { readonly why: string }> {
+    const path = this.pathThrough(stage);
+    if (path.obstacle !== undefined) return { why: path.obstacle };
+    const measured = tracks.noted.get(stage);
+    if (!measured) throw new Error('the way forward has not been gone');
+    const known = new Map(
+      stage.outputs.filter((name) => tracks.adjoints.has(name)).map((name) => [name, seedOf(name)]),
+    );
+    if (known.size === 0) return new Map();
+    const weights = this.weightsOf(stage.last);
+    const build = new Calculus('sinkscope/back/', this.model.opsets.get('') ?? 1);
+    let made: ReadonlyMap<string, string>;
+    try {
+      made = adjointsOf(this.model.graph, path, measured, known, [...stage.inputs, ...weights], build);
+    } catch (error) {
+      if (error instanceof NoRule) return { why: error.message };
+      throw error;
+    }
+    const results = new Map<string, string>();
+    if (reduction)
+      for (const weight of weights) {
+        const adjoint = made.get(weight);
+        if (adjoint !== undefined)
+          for (const [name, value] of reduction.make(build, weight, adjoint)) results.set(name, value);
+      }
+    const towards = stage.inputs.filter((name) => made.has(name));
+    const outputs = [...new Set([...towards.map((name) => made.get(name) ?? ''), ...results.values()])];
+    if (outputs.length === 0) return new Map();
+    const fed = [...known].map(([name, seed]) => [seed, tracks.adjoints.get(name)] as const);
+    const values = new Map<string, Value>([...tracks.lane.values, ...(reduction?.fed ?? [])]);
+    for (const [seed, value] of fed) if (value) values.set(seed, value);
+    const inputs = [...stage.inputs, ...known.values(), ...(reduction?.fed.keys() ?? [])];
+    const given = await this.run(
+      { ...stage, inputs, outputs },
+      build.nodes,
+      values,
+      JSON.stringify([reduction?.key, [...measured.shapes]]),
+    );
+    for (const name of towards) {
+      const found = given.get(made.get(name) ?? '');
+      const before = tracks.adjoints.get(name);
+      if (found) tracks.adjoints.set(name, before ? added(before, found) : found);
+    }
+    return new Map(
+      [...results].flatMap(([name, value]) => {
+        const found = given.get(value);
+        return found ? [[name, found] as const] : [];
+      }),
+    );
+  }
+
+  private async run(stage: Stage, nodes: readonly Node[], values: Values, key: string): Promise<Values> {
+    const { graph } = this.model;
+    const whole = JSON.stringify([stage.first, stage.inputs, stage.outputs, key]);
+    let runner = this.made.get(whole);
+    if (!runner) {
+      const model = { ...this.model, graph: { ...graph, nodes: [...graph.nodes, ...nodes] } };
+      runner = new StageRunner({ ...this.runner.loaded, model }, this.threads);
+      this.made.set(whole, runner);
+    }
+    return runner.run(stage, values, true);
+  }
+
+  /** Frees the sessions of the stage that was gone through last. */
+  async leave(): Promise<void> {
+    for (const runner of this.made.values()) await runner.release();
+    this.made = new Map();
+  }
+
+  /** Frees all sessions. */
+  async release(): Promise<void> {
+    await this.leave();
+    await this.runner.release();
+  }
+
+  private pathThrough(stage: Stage): Path {
+    const known = [...this.paths].find(([{ first, last }]) => first === stage.first && last === stage.last)?.[1];
+    if (known) return known;
+    const weights = this.weightsOf(stage.last);
+    const own = new Set(this.model.graph.inputs.map(({ name }) => name));
+    const { embedding } = this.anatomy;
+    const by = stage.inputs.filter((name) => name === embedding || !own.has(name));
+    const path = pathOf(this.model.graph, { given: stage.inputs, of: stage.outputs, by: [...by, ...weights] });
+    this.paths.set(stage, path);
+    return path;
+  }
+}
+
+const shapeNode = (value: string): Node => ({
+  name: '',
+  op: 'Shape',
+  domain: '',
+  inputs: [value],
+  outputs: [shapeOf(value)],
+  attributes: new Map(),
+});
+
+/** The sum of two adjoints of one value. */
+function added(a: Value, b: Value): Value {
+  const data = new Float32Array(size(a.dims));
+  for (let i = 0; i < data.length; i++) data[i] = Number(a.data[i] ?? 0) + Number(b.data[i] ?? 0);
+  return { ...a, data };
+}

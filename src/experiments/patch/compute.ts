@@ -1,0 +1,207 @@
+/**
+ * Activation patching: the corrupt prompt is run with one activation taken from the run of the clean one, everywhere in
+ * turn, and what that gives back of the clean run's decision is measured.
+ */
+import { textLabel } from '../../analysis/label.js';
+import type { Point } from '../../engine/contract/interventions.js';
+import type { Variant } from '../../engine/contract/measure.js';
+import type { Engine } from '../../engine/host/engine.js';
+import { SinkscopeError } from '../../errors.js';
+import type { Budget, Run } from '../experiment.js';
+import { type Answers, answersOf, contrast, listed, type Named, namedTokens } from '../shared/answers.js';
+import { type HeadSlice, headSlices } from '../shared/heads.js';
+import { asIs } from '../shared/perplexity.js';
+import { encode, follow } from '../shared/text.js';
+
+/** Where activations are patched: residual points, what is added to them, or heads one by one at all tokens. */
+export const patchedAt = ['resid_post', 'resid_mid', 'attn_out', 'mlp_out', 'head'] as const;
+
+export interface PatchRequest extends Budget {
+  readonly model: string;
+  readonly clean: string;
+  readonly corrupt: string;
+  readonly answers: readonly [string, string];
+  readonly at: (typeof patchedAt)[number];
+  readonly bos?: boolean;
+}
+
+export interface PatchResult {
+  readonly model: string;
+  readonly at: PatchRequest['at'];
+  /** Tokens of the two prompts, with the prefix. */
+  readonly clean: readonly Named[];
+  readonly corrupt: readonly Named[];
+  readonly bos: boolean;
+  readonly answers: Answers;
+  /** Logit differences after the last token, in the two runs as they are. */
+  readonly cleanDifference: number;
+  readonly corruptDifference: number;
+  /** By row of `recovered`: k of the residual point or of the block, 1-based there. */
+  readonly layers: readonly number[];
+  /**
+   * (patched − corrupt) ÷ (clean − corrupt), by row and token, or by row and head: NaN where a block has no such head.
+   * Tokens before the first that differs have the same activations in both runs, hence 0.
+   */
+  readonly recovered: readonly (readonly number[])[];
+}
+
+/**
+ * @throws SinkscopeError `input` where the prompts have not as many tokens, are the same or decide alike, an answer is
+ *   several tokens, or the model has no such point; as {@link encode} and the measurement else
+ */
+export async function* patchEverywhere(engine: Engine, request: PatchRequest, signal?: AbortSignal): Run<PatchResult> {
+  const { model, memory, threads, at, bos } = request;
+  const prompts = {
+    clean: await tokensOf(engine, model, request.clean, bos, 'The clean prompt', signal),
+    corrupt: await tokensOf(engine, model, request.corrupt, bos, 'The corrupt prompt', signal),
+  };
+  const answers = await answersOf(engine, model, request.answers, signal);
+  const [clean, corrupt] = [prompts.clean.tokens, prompts.corrupt.tokens];
+  const from = firstDifferent(clean, corrupt);
+  const places =
+    at === 'head'
+      ? await headsOf(engine, request, from, clean.length, signal)
+      : await pointsOf(engine, request, at, from, clean.length, signal);
+
+  const ids = (tokens: readonly Named[]) => tokens.map(({ id }) => id);
+  const common = { from: clean.length, answers: [answers[0].id, answers[1].id] as const };
+  const variants = places.map(({ patch }): Variant => ({ name: '', interventions: [], patches: [patch] }));
+  const sequences = [
+    { ...common, ids: ids(clean), variants: [asIs] },
+    { ...common, ids: ids(corrupt), other: ids(clean), variants: [asIs, ...variants] },
+  ];
+  const of = 2 + places.length;
+  const differences: number[] = [];
+  for await (const event of follow(engine.run('measure', { model, sequences, memory, threads }, signal))) {
+    if (event.type !== 'measured') continue;
+    differences.push(event.difference ?? Number.NaN);
+    yield { phase: 'patching', done: differences.length, of };
+  }
+  const [cleanDifference = Number.NaN, corruptDifference = Number.NaN, ...patched] = differences;
+  const whole = cleanDifference - corruptDifference;
+  if (Math.abs(whole) < 1e-5 * Math.max(Math.abs(cleanDifference), Math.abs(corruptDifference), 1)) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `Both prompts decide alike: the ${contrast(answers)} is ${cleanDifference.toPrecision(4)} after either, so there is nothing to recover; choose prompts or answers that differ.`,
+    });
+  }
+  const layers = [...new Set(places.map(({ patch }) => patch.block))];
+  const width = at === 'head' ? 1 + Math.max(...places.map(({ column }) => column)) : clean.length;
+  const recovered = layers.map(() => new Array<number>(width).fill(at === 'head' ? Number.NaN : 0));
+  for (const [i, { column, patch }] of places.entries()) {
+    const row = recovered[layers.indexOf(patch.block)];
+    if (row) row[column] = ((patched[i] ?? Number.NaN) - corruptDifference) / whole;
+  }
+  return {
+    model,
+    at,
+    clean,
+    corrupt,
+    bos: prompts.clean.prefixed,
+    answers,
+    cleanDifference,
+    corruptDifference,
+    layers,
+    recovered,
+  };
+}
+
+async function tokensOf(
+  engine: Engine,
+  model: string,
+  text: string,
+  bos: boolean | undefined,
+  called: string,
+  signal: AbortSignal | undefined,
+) {
+  const { ids, prefix } = await encode(engine, model, text, { bos, called }, signal);
+  const all = [...(prefix === undefined ? [] : [prefix]), ...ids];
+  return { tokens: await namedTokens(engine, model, all, signal), prefixed: prefix !== undefined };
+}
+
+/** @throws SinkscopeError `input` for prompts of which not each token has its counterpart, or that are the same */
+function firstDifferent(clean: readonly Named[], corrupt: readonly Named[]): number {
+  const differs = (a: Named | undefined, b: Named | undefined) => a?.id !== b?.id;
+  const from = clean.findIndex((token, i) => differs(token, corrupt[i]));
+  if (clean.length === corrupt.length) {
+    if (from >= 0) return from;
+    throw new SinkscopeError({
+      code: 'input',
+      message:
+        'The clean and the corrupt prompt are the same tokens, so there is nothing to patch; give two that differ.',
+    });
+  }
+  const start = from < 0 ? clean.length : from;
+  let end = 0;
+  const shorter = Math.min(clean.length, corrupt.length);
+  while (end < shorter - start && !differs(clean.at(-1 - end), corrupt.at(-1 - end))) end++;
+  const part = (tokens: readonly Named[]) => {
+    const own = tokens.slice(start, tokens.length - end);
+    return own.length === 0 ? 'nothing' : listed(own);
+  };
+  throw new SinkscopeError({
+    code: 'input',
+    message: `The clean prompt has ${clean.length} tokens and the corrupt one ${corrupt.length}, and each needs its counterpart: from token ${start} on the clean one has ${part(clean)} where the corrupt one has ${part(corrupt)}; word them alike.`,
+  });
+}
+
+/** What is patched in one run, and the column that it is shown in. */
+interface Patched {
+  readonly column: number;
+  readonly patch: NonNullable<Variant['patches']>[number];
+}
+
+async function pointsOf(
+  engine: Engine,
+  { model }: PatchRequest,
+  point: Exclude<Point, 'z' | 'mlp'>,
+  from: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Patched[]> {
+  const { layers } = (await engine.inspect(model, signal, { takes: 'text' })).anatomy;
+  const first = point === 'resid_post' ? 0 : 1;
+  return Array.from({ length: layers + 1 - first }, (_, i) => i + first).flatMap((block) =>
+    Array.from({ length: length - from }, (_, i) => ({
+      column: from + i,
+      patch: { point, block, tokens: [from + i], dims: 'all' as const },
+    })),
+  );
+}
+
+async function headsOf(
+  engine: Engine,
+  { model }: PatchRequest,
+  from: number,
+  length: number,
+  signal: AbortSignal | undefined,
+): Promise<Patched[]> {
+  const tokens = Array.from({ length: length - from }, (_, i) => from + i);
+  const slices = await headSlices(engine, model, signal);
+  return slices.map(({ block, head, dims }: HeadSlice) => ({
+    column: head,
+    patch: { point: 'z', block, tokens, dims },
+  }));
+}
+
+/** The cell that recovers most, and what is recovered by all that is large, in a sentence. */
+export function patchConclusion(result: PatchResult): string {
+  const { recovered, layers, at, corrupt, answers, cleanDifference, corruptDifference } = result;
+  const cells = recovered.flatMap((row, i) => row.map((value, column) => ({ value, column, layer: layers[i] ?? 0 })));
+  const best = cells.reduce((best, cell) => (cell.value > best.value ? cell : best), {
+    value: Number.NEGATIVE_INFINITY,
+    column: 0,
+    layer: 0,
+  });
+  const runs = `The ${contrast(answers)} is ${cleanDifference.toFixed(2)} after the clean prompt and ${corruptDifference.toFixed(2)} after the corrupt one`;
+  if (!(best.value > 0.05)) return `${runs}; no single ${at === 'head' ? 'head' : at} gives any of that back.`;
+  const percent = `${(100 * best.value).toFixed(0)} %`;
+  if (at === 'head') {
+    const strong = cells.filter(({ value }) => value >= 0.1).length;
+    return `${runs}; head ${best.column} of block ${best.layer} alone gives ${percent} of that back, and ${strong} of ${cells.length} heads give at least a tenth.`;
+  }
+  const token = corrupt[best.column];
+  const reach = layers.filter((_, i) => (recovered[i]?.[best.column] ?? 0) >= 0.5);
+  const until = reach.length > 0 ? `, at least half of it up to ${at} ${reach.at(-1)}` : '';
+  return `${runs}; ${at} ${best.layer} of token ${best.column} (${textLabel(token?.text ?? '', token?.id)}) gives most of that back, ${percent}${until}.`;
+}
