@@ -18,6 +18,7 @@ import './views/attention-pattern.js';
 import './views/dimension-ruler.js';
 import './views/expert-heatmap.js';
 import './views/layer-profile.js';
+import './views/magnitudes.js';
 import './views/massive-table.js';
 import './views/moved.js';
 import './views/outputs.js';
@@ -176,6 +177,7 @@ export class App extends LitElement {
       <sinkscope-massive-table .scene=${scene}></sinkscope-massive-table>
       <sinkscope-residual-heatmap class="wide" .scene=${scene}></sinkscope-residual-heatmap>
       <sinkscope-dimension-ruler class="wide" .scene=${scene}></sinkscope-dimension-ruler>
+      <sinkscope-magnitudes class="wide" .scene=${scene}></sinkscope-magnitudes>
       ${
         scene.analysis.routing.some((found) => found !== undefined)
           ? html`<sinkscope-expert-heatmap class="wide" .scene=${scene}></sinkscope-expert-heatmap>`

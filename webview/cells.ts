@@ -155,7 +155,7 @@ function paintRectangles(context: CanvasRenderingContext2D, viewport: Viewport, 
       context.fillRect(x, y, wide, tall);
       if (text === undefined) continue;
       context.fillStyle = tone.text;
-      context.fillText(text(row, column), x + wide / 2, y + tall / 2 + 0.5);
+      context.fillText(fitting(context, text(row, column), wide - 4), x + wide / 2, y + tall / 2 + 0.5);
     }
   }
 }
@@ -201,8 +201,9 @@ function paintRowLabels(context: CanvasRenderingContext2D, viewport: Viewport, c
   const step = roundStep(labelHeight / viewport.cellHeight);
   for (let row = 0; row < cells.rows; row += step) {
     const y = row * viewport.cellHeight - viewport.scrollTop + (viewport.cellHeight - 1) / 2;
-    if (y < 0 || y > viewport.height - viewport.footer) continue;
-    context.fillText(cells.rowLabel(row), viewport.gutter - 6, Math.max(6, y));
+    if (y < -1 || y > viewport.height - viewport.footer) continue;
+    const label = fitting(context, drawnLabel(cells.rowLabel(row)), viewport.gutter - 8);
+    context.fillText(label, viewport.gutter - 6, Math.max(6, y));
   }
 }
 
@@ -216,19 +217,21 @@ function paintColumnLabels(
   const upright = viewport.footer <= 18;
   context.save();
   context.beginPath();
-  context.rect(viewport.gutter, 0, viewport.width - viewport.gutter, viewport.height);
+  context.rect(viewport.gutter - 6, 0, viewport.width - viewport.gutter + 6, viewport.height);
   context.clip();
   context.font = canvasFont(theme);
   context.fillStyle = theme.muted;
   context.textAlign = upright ? 'center' : 'right';
   context.textBaseline = 'middle';
   const [from, to] = visible(viewport, cells).columns;
-  for (let column = from; column < to; column++) {
+  const step = upright ? 1 : roundStep(labelHeight / viewport.cellWidth);
+  for (let column = Math.ceil(from / step) * step; column < to; column += step) {
     const { x } = pointOf(viewport, 0, column);
     context.save();
     context.translate(x + (viewport.cellWidth - 1) / 2, viewport.height - viewport.footer + (upright ? 10 : 4));
     if (!upright) context.rotate(-Math.PI / 2);
-    context.fillText(fitting(context, label(column), viewport.footer - 6, upright), 0, 0.5);
+    const text = drawnLabel(label(column));
+    context.fillText(upright ? text : fitting(context, text, viewport.footer - 6), 0, 0.5);
     context.restore();
   }
   context.restore();
@@ -275,7 +278,8 @@ export function paintOverlay(
 export function widest(context: CanvasRenderingContext2D, count: number, label: (index: number) => string): number {
   const step = Math.max(1, Math.floor(count / 64));
   let most = 0;
-  for (let index = 0; index < count; index += step) most = Math.max(most, context.measureText(label(index)).width);
+  for (let index = 0; index < count; index += step)
+    most = Math.max(most, context.measureText(drawnLabel(label(index))).width);
   return Math.ceil(most);
 }
 
@@ -297,8 +301,12 @@ export function roundStep(step: number): number {
   return ([1, 2, 4, 5, 10].find((factor) => factor * magnitude >= step) ?? 10) * magnitude;
 }
 
-function fitting(context: CanvasRenderingContext2D, label: string, room: number, upright: boolean): string {
-  if (upright || context.measureText(label).width <= room) return label;
+/** Fonts of canvases seldom have the sign of a carriage return. */
+export const drawnLabel = (label: string): string => label.replaceAll('␍', '\\r');
+
+/** As much of a label as there is room for, in CSS pixels. */
+export function fitting(context: CanvasRenderingContext2D, label: string, room: number): string {
+  if (context.measureText(label).width <= room) return label;
   let end = label.length - 1;
   while (end > 0 && context.measureText(`${label.slice(0, end)}…`).width > room) end--;
   return `${label.slice(0, end)}…`;

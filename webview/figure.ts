@@ -107,6 +107,18 @@ export class Figure extends LitElement {
         width: 100%;
         text-align: left;
       }
+      @media (max-width: 520px) {
+        header {
+          flex-wrap: wrap;
+          gap: 0 12px;
+        }
+        header div {
+          flex-basis: 100%;
+        }
+        .actions {
+          white-space: normal;
+        }
+      }
     `,
   ];
 

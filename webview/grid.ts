@@ -30,7 +30,7 @@ import { showTooltip, tooltipStyles } from './tooltip.js';
 export interface CellSize {
   readonly width: readonly [min: number, max: number];
   readonly height: readonly [min: number, max: number];
-  /** Tallest plot before it scrolls. */
+  /** Tallest plot before it scrolls; of square cells, where there is room for more, the least. */
   readonly plot: number;
   /** Cells as tall as wide. */
   readonly square?: boolean;
@@ -38,7 +38,9 @@ export interface CellSize {
 
 export type CellEvent = CustomEvent<Cell>;
 
-const largestCell = 40;
+const largestCell = 160;
+/** Of row labels, in CSS pixels. */
+const largestGutter = 120;
 
 @customElement('sinkscope-grid')
 export class Grid extends LitElement {
@@ -199,17 +201,20 @@ export class Grid extends LitElement {
     const context = this.base.getContext('2d');
     if (context === null || rows === 0 || columns === 0) return;
     context.font = canvasFont(this.theme);
-    const gutter = widest(context, rows, rowLabel) + 8;
+    const gutter = Math.min(largestGutter, this.clientWidth / 3, widest(context, rows, rowLabel) + 8);
     const room = Math.max(1, this.clientWidth - gutter);
-    const whole = square === true ? Math.min(room / columns, plot / rows) : room / columns;
+    const most = square === true ? Math.max(plot, Math.min(room, 0.72 * innerHeight)) : plot;
+    const whole = square === true ? Math.min(room / columns, most / rows) : room / columns;
     const usual = Math.min(width[1], Math.max(width[0], whole));
     const cellWidth = Math.min(Math.max(largestCell, width[1]), Math.max(Math.min(whole, usual), usual * this.#zoom));
-    const cellHeight = square === true ? cellWidth : Math.min(height[1], Math.max(height[0], plot / rows));
-    const longest = columnLabel === undefined || cellWidth < 11 ? 0 : widest(context, columns, columnLabel);
+    const tallest = Math.min(height[1], Math.max(height[0], most / rows));
+    // Rows that have to be scrolled become smaller with the columns, until all are seen.
+    const cellHeight = square === true ? cellWidth : Math.min(tallest, Math.max(most / rows, tallest * this.#zoom));
+    const longest = columnLabel === undefined ? 0 : widest(context, columns, columnLabel);
     const footer = longest === 0 ? 0 : longest < cellWidth ? 18 : Math.min(68, longest + 8);
     const wide = cellWidth * columns;
     const tall = cellHeight * rows;
-    const shown = { width: Math.min(this.clientWidth, gutter + wide), height: Math.min(plot, tall) + footer };
+    const shown = { width: Math.min(this.clientWidth, gutter + wide), height: Math.min(most, tall) + footer };
     setSize(this.extent, gutter + wide, tall + footer);
     setSize(this.view, shown.width, shown.height);
     // Room for the scroll bar, so that it covers no cells.

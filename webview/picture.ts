@@ -167,6 +167,13 @@ export async function pngOf({ svg, width, height }: Drawn): Promise<Uint8Array> 
   }
 }
 
+/** What was painted, as it is: a surface, a photograph. */
+export function paintedSvg(canvas: HTMLCanvasElement): Drawn {
+  const width = Number.parseFloat(canvas.style.width) || canvas.width;
+  const height = Number.parseFloat(canvas.style.height) || canvas.height;
+  return { svg: `<image width="${width}" height="${height}" href="${canvas.toDataURL()}"/>`, width, height };
+}
+
 /** A plot as a part of a picture; its colours are written into it, so it needs no style sheet. */
 export function plotSvg(plot: SVGSVGElement): Drawn {
   const { width, height } = plot.viewBox.baseVal;

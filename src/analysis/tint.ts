@@ -24,6 +24,9 @@ export const levelFrom = (level: number): number =>
 /** {@link levelFrom} of each: texts have thousands of tokens. */
 const starts = Array.from({ length: tintLevels }, (_, index) => levelFrom(index + 1));
 
+/** CSS pixels of the line under a token of a level, 1 … 8, where contrast is high. */
+export const tintEdge = (level: number): number => Math.ceil(level / 2);
+
 /** Nats of a level of surprisal: its own scale, and colours of its own. */
 const natsOfLevel = 1.25;
 

@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { tintEdge } from '../analysis/tint.js';
 import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
 import { type Marks, type Prefix, placeMarks, signs } from './marks.js';
@@ -99,10 +100,18 @@ function decorationTypes() {
       rangeBehavior: vscode.DecorationRangeBehavior.ClosedClosed,
       ...options,
     });
+  // The line below is seen where contrast is high alone: elsewhere its colour is none.
+  const tinted = (name: ColorName, index: number) =>
+    type({
+      backgroundColor: color(name),
+      borderStyle: 'solid',
+      borderWidth: `0 0 ${tintEdge(index + 1)}px`,
+      borderColor: color('tintEdge'),
+    });
   const sign = (contentText: string, name: ColorName) => ({ contentText, color: color(name), margin: '0 1px' });
   return {
-    tints: tintColors.map((name) => type({ backgroundColor: color(name) })),
-    surprisals: surprisalColors.map((name) => type({ backgroundColor: color(name) })),
+    tints: tintColors.map(tinted),
+    surprisals: surprisalColors.map(tinted),
     tokens: {
       massive: type({
         before: sign(signs({ kind: 'massive' }), 'massive'),

@@ -59,7 +59,15 @@ export const surprisalColors = [
 ] as const;
 
 /** Colours of marks. */
-export const colorNames = [...tintColors, ...surprisalColors, 'massive', 'large', 'sink', 'selected'] as const;
+export const colorNames = [
+  ...tintColors,
+  ...surprisalColors,
+  'tintEdge',
+  'massive',
+  'large',
+  'sink',
+  'selected',
+] as const;
 
 /** What menus ask for. */
 export const contextNames = ['running', 'hasResult', 'experimenting', 'watching'] as const;

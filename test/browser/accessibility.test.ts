@@ -28,8 +28,10 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
     const { page } = await open({ theme, stale: true });
     await page.evaluate(() => window.harness.select({ token: 0, layer: 5, head: 2, dim: 239 }));
     await page.locator('sinkscope-attention-pattern sinkscope-grid').waitFor();
+    await page.locator('sinkscope-magnitudes').scrollIntoViewIfNeeded();
+    await page.locator('sinkscope-magnitudes sinkscope-surface').waitFor();
     const tables = await page.getByRole('button', { name: /^table of / }).all();
-    expect(tables).toHaveLength(5);
+    expect(tables).toHaveLength(6);
     for (const button of tables) await button.click();
     await page.getByTestId('export').locator('summary').click();
     expect(await violations(page)).toEqual([]);

@@ -128,18 +128,23 @@ describe('a picture', () => {
     const { page, said } = await openPicture();
     await page.evaluate(() => window.harness.select({ layer: 0 }));
     const menu = page.locator('sinkscope-picture details');
-    await menu.locator('summary').click();
-    await menu.getByRole('button', { name: 'PNG' }).click();
-    await expect.poll(async () => (await said('save-file')).length).toBe(1);
-    const { name, bytes } = at(await said('save-file'), 0);
-    expect(name).toBe('picture');
-    const { width, data } = PNG.sync.read(Buffer.from(Object.values(bytes)));
-    // Below the title, within the frame: the picture's red half, then its blue one.
-    const dominant = (x: number) => {
-      const [red = 0, , blue = 0] = data.subarray(4 * (3 * 90 * width + 3 * x));
-      return red > blue + 60 ? 'red' : blue > red + 60 ? 'blue' : 'neither';
+    const colours = async (saved: number) => {
+      await menu.locator('summary').click();
+      await menu.getByRole('button', { name: 'PNG' }).click();
+      await expect.poll(async () => (await said('save-file')).length).toBe(saved);
+      const { name, bytes } = at(await said('save-file'), saved - 1);
+      expect(name).toBe('picture');
+      const { width, data } = PNG.sync.read(Buffer.from(Object.values(bytes)));
+      // Below the title, within the frame: the picture's red half, then its blue one.
+      return [40, 400].map((x) => {
+        const [red = 0, , blue = 0] = data.subarray(4 * (3 * 90 * width + 3 * x));
+        return red > blue + 60 ? 'red' : blue > red + 60 ? 'blue' : 'neither';
+      });
     };
-    expect([dominant(40), dominant(400)]).toEqual(['red', 'blue']);
+    // Under tints it is grey, so that their colours are seen.
+    expect(await colours(1)).toEqual(['neither', 'neither']);
+    await page.locator('sinkscope-picture').getByRole('button', { name: 'tint' }).click();
+    expect(await colours(2)).toEqual(['red', 'blue']);
   });
 
   it('that has changed since is not shown as if it were the one that was analyzed', async () => {

@@ -103,6 +103,7 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'choose-model', file: '/m' },
   { type: 'choose-bos', bos: 'on' },
   { type: 'query', id: 1, query: { type: 'pattern', layer: 1, head: 0 } },
+  { type: 'query', id: 1, query: { type: 'magnitudes', over: 'tokens', at: 2, most: { rows: 1, columns: 2 } } },
   { type: 'query', id: 1, query: { type: 'predictions', token: 0 } },
   { type: 'query', id: 1, query: { type: 'picture' } },
   { type: 'open-settings' },
@@ -125,6 +126,7 @@ export const fromWebview: readonly FromWebview[] = [
 ];
 
 export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {
+  magnitudes: replies.magnitudes,
   pattern: replies.pattern,
   predictions: replies.predictions,
   surprisal: replies.surprisal,

@@ -49,6 +49,26 @@ def pattern(case: str, a: torch.Tensor, first: int, causal: bool) -> None:
     put(f"{case}.extra", rest.sum(dim=2).mean(dim=1).float())
 
 
+def pooled(case: str, h: torch.Tensor, rows: int, columns: int) -> None:
+    """`rows`, `columns`: entries of a cell along each axis."""
+    x = h.numpy()
+    edges = [np.arange(0, x.shape[axis], step) for axis, step in enumerate((rows, columns))]
+    largest = np.maximum.reduceat(np.maximum.reduceat(np.abs(x), edges[0], axis=0), edges[1], axis=1)
+    places = np.array(
+        [
+            [
+                (r + i) * x.shape[1] + c + j
+                for c in edges[1]
+                for cell in [np.abs(x[r : r + rows, c : c + columns])]
+                for i, j in [np.unravel_index(np.argmax(cell), cell.shape)]
+            ]
+            for r in edges[0]
+        ]
+    )
+    put(f"pooled.{case}.largest", largest)
+    put(f"pooled.{case}.places", places.astype(np.int32))
+
+
 torch.manual_seed(0)
 wide = torch.randn(37, 96) * torch.exp(2 * torch.randn(37, 96))
 wide[0, 17], wide[0, 80], wide[21, 17] = 2084.0, -309.5, -1500.25
@@ -61,6 +81,9 @@ broken[2, 3], broken[2, 4], broken[30, 95] = float("nan"), float("inf"), float("
 broken[12] = float("nan")
 hidden("broken", broken)
 hidden("small", torch.tensor([[0.0, -0.0, 3e-42], [-1.5, 1.5, 0.5]]))  # fewer than 16, a subnormal, signed zero
+pooled("cells", wide, 4, 7)  # 37 rows in ten cells, of which the last has one; 96 columns in fourteen, the last of five
+pooled("broken", broken, 4, 7)
+pooled("one", broken, 37, 96)
 
 scores = 2 * torch.randn(3, 9, 9)
 triangle = torch.full((9, 9), float("-inf")).triu(1)

@@ -1,6 +1,7 @@
 /**
  * Plays VS Code and the extension host for the webview. Parameters of the page:
  * `run` harris | summer | large | bias | plain | picture | classes | decoder, `view` panel | side, `theme` dark | light | hc-dark | hc-light,
+ * `tokens` and `dims` of the large run, `webgl` none: as where there is no WebGL,
  * `events` how many are replayed at first (all), `stale`, `experiments` the id of one to show (empty: all). Tests steer it through `window.harness`.
  */
 import type { Selection } from '../../src/analysis/selection.js';
@@ -14,8 +15,10 @@ import { classified, mixed, type Run, recorded, synthetic, translated } from './
 
 const parameters = new URLSearchParams(location.search);
 
+const numberOf = (name: string, otherwise: number) => Number(parameters.get(name) ?? otherwise);
+
 const made: Record<string, () => Run | Promise<Run>> = {
-  large: () => synthetic({ layers: 48, tokens: 1024, dims: 1600, heads: 25 }),
+  large: () => synthetic({ layers: 48, tokens: numberOf('tokens', 1024), dims: numberOf('dims', 1600), heads: 25 }),
   bias: () => synthetic({ layers: 8, tokens: 40, dims: 256, heads: 4, extra: true }),
   plain: () => synthetic({ layers: 6, tokens: 24, dims: 64, heads: 2, attention: false, tokenizer: false }),
   picture: onPicture,
@@ -58,12 +61,13 @@ function answer(run: Run, id: number, query: Extract<FromWebview, { type: 'query
   try {
     const bytes = query.type === 'picture' ? run.picture?.() : undefined;
     const value = query.type === 'pattern' ? run.pattern(query.layer, query.head, query.cross) : bytes && { bytes };
+    const other = query.type === 'magnitudes' ? run.magnitudes(query) : value;
     const found =
       query.type === 'predictions'
         ? run.predictions(query.token)
         : query.type === 'surprisal'
           ? { nats: surprisal(run) }
-          : value;
+          : other;
     if (found === undefined) throw new Error(`The harness has no ${query.type}.`);
     return { type: 'answer', id, answer: { ok: true, value: found } };
   } catch (error) {
@@ -126,6 +130,15 @@ declare global {
     harness: typeof harness;
     acquireVsCodeApi: () => unknown;
   }
+}
+
+if (parameters.get('webgl') === 'none') {
+  const { getContext } = HTMLCanvasElement.prototype;
+  Object.defineProperty(HTMLCanvasElement.prototype, 'getContext', {
+    value(this: HTMLCanvasElement, kind: string, ...options: unknown[]) {
+      return kind === 'webgl2' ? null : Reflect.apply(getContext, this, [kind, ...options]);
+    },
+  });
 }
 
 document.body.dataset.view = parameters.get('view') ?? 'panel';

@@ -1,12 +1,13 @@
 /** Runs for looking at and testing the webview: recorded ones, and one made up in the size of a large model. */
 import type { PredictionsEvent, RunEvent } from '../../src/engine/contract/events.js';
-import type { AnswerTo } from '../../src/engine/contract/questions.js';
+import type { AnswerTo, QuestionOf } from '../../src/engine/contract/questions.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 
 export interface Run {
   readonly events: readonly RunEvent[];
   pattern(layer: number, head: number, cross?: boolean): AnswerTo<'pattern'>;
   predictions(token: number): PredictionsEvent;
+  magnitudes(question: QuestionOf<'magnitudes'>): AnswerTo<'magnitudes'>;
   /** Bytes of the picture it is about. */
   picture?(): Uint8Array;
 }
@@ -30,6 +31,7 @@ export function recorded(json: string): Run {
   const run: Recorded = JSON.parse(json, (key, value) => typed[key]?.(value) ?? value);
   return {
     events: run.events,
+    magnitudes: (question) => magnitudes(run.events, question),
     predictions: (token) => recordedAt(run.predictions, token),
     pattern: (layer, head) => {
       const bytes = Uint8Array.from(atob(recordedAt(recordedAt(run.patterns, layer - 1), head)), (char) =>
@@ -134,71 +136,73 @@ export function synthetic(shape: Shape): Run {
   const text = (token: number) => (tokenizer ? (words[token % words.length] ?? '') : `token ${token}`);
   const alphas = Array.from({ length: layers * heads }, () => (extra ? 0.02 : 0.9) * random() ** 0.6);
   const alphaOf = (layer: number, head: number) => alphas[(layer - 1) * heads + head] ?? 0;
-  return {
-    events: [
-      {
-        type: 'started',
-        model: {
-          file: 'synthetic.onnx',
-          stream: 'text',
-          streams: ['text'],
-          name: 'synthetic',
-          layers,
-          hidden: dims,
-          heads,
-          kvHeads: heads,
-          context: tokens,
-          vocabulary: words.length,
-          parallelBlock: false,
-          bytes: 0,
-          attention,
-          missing: [],
-          remarks: [],
-        },
-        settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
-        inputs: [],
+  const events: RunEvent[] = [
+    {
+      type: 'started',
+      model: {
+        file: 'synthetic.onnx',
+        stream: 'text',
+        streams: ['text'],
+        name: 'synthetic',
+        layers,
+        hidden: dims,
+        heads,
+        kvHeads: heads,
+        context: tokens,
+        vocabulary: words.length,
+        parallelBlock: false,
+        bytes: 0,
+        attention,
+        missing: [],
+        remarks: [],
       },
-      {
-        type: 'tokens',
-        tokens: Array.from({ length: tokens }, (_, token) =>
-          token === 0 && tokenizer
-            ? { id: 0, text: '<s>', start: 0, end: 0, special: true }
-            : { id: token % words.length, text: text(token), start: token, end: token + 1, special: false },
-        ),
-        total: tokens - 1,
-        window: { start: 0, end: tokens - 1 },
-        source: tokenizer ? 'text' : 'ids',
-        tokenizer,
-      },
-      ...Array.from({ length: layers + 1 }, (_, layer): RunEvent[] => [
-        { type: 'layer', layer, statistics: hidden(layer, layers, tokens, dims, random) },
-        ...(attention && layer > 0
-          ? [
-              {
-                type: 'attention' as const,
-                layer,
-                statistics: {
-                  heads,
-                  tokens,
-                  causal: true,
-                  alpha: Float32Array.from({ length: heads * tokens }, (_, at) =>
-                    at % tokens === 0 ? alphaOf(layer, Math.floor(at / tokens)) : random() / tokens,
-                  ),
-                  extra: extra
-                    ? {
-                        side: 'first' as const,
-                        columns: 1,
-                        alpha: Float32Array.from({ length: heads }, () => random()),
-                      }
-                    : undefined,
-                },
+      settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
+      inputs: [],
+    },
+    {
+      type: 'tokens',
+      tokens: Array.from({ length: tokens }, (_, token) =>
+        token === 0 && tokenizer
+          ? { id: 0, text: '<s>', start: 0, end: 0, special: true }
+          : { id: token % words.length, text: text(token), start: token, end: token + 1, special: false },
+      ),
+      total: tokens - 1,
+      window: { start: 0, end: tokens - 1 },
+      source: tokenizer ? 'text' : 'ids',
+      tokenizer,
+    },
+    ...Array.from({ length: layers + 1 }, (_, layer): RunEvent[] => [
+      { type: 'layer', layer, statistics: hidden(layer, layers, tokens, dims, random) },
+      ...(attention && layer > 0
+        ? [
+            {
+              type: 'attention' as const,
+              layer,
+              statistics: {
+                heads,
+                tokens,
+                causal: true,
+                alpha: Float32Array.from({ length: heads * tokens }, (_, at) =>
+                  at % tokens === 0 ? alphaOf(layer, Math.floor(at / tokens)) : random() / tokens,
+                ),
+                extra: extra
+                  ? {
+                      side: 'first' as const,
+                      columns: 1,
+                      alpha: Float32Array.from({ length: heads }, () => random()),
+                    }
+                  : undefined,
               },
-            ]
-          : []),
-      ]).flat(),
-      predictions(tokens - 1),
-      { type: 'finished', seconds: 3.21, firstLayerSeconds: 0.2 },
-    ],
+            },
+          ]
+        : []),
+    ]).flat(),
+    predictions(tokens - 1),
+    { type: 'finished', seconds: 3.21, firstLayerSeconds: 0.2 },
+  ];
+  return {
+    events,
+    magnitudes: (question) => magnitudes(events, question),
     predictions,
     pattern: (layer, head) => {
       const keys = tokens + (extra ? 1 : 0);
@@ -252,6 +256,45 @@ function hidden(layer: number, layers: number, tokens: number, dims: number, ran
     dimMax,
     nonFinite: 0,
   };
+}
+
+/**
+ * Cells that have the statistics of the run, as far as these say: what is largest is where it was. Made as cells, since
+ * it happens in the page itself, where the engine's work would hold up what is drawn.
+ */
+function magnitudes(events: readonly RunEvent[], { over, at, most }: QuestionOf<'magnitudes'>): AnswerTo<'magnitudes'> {
+  const layers = events.flatMap((event) => (event.type === 'layer' ? [event.statistics] : []));
+  const extents = {
+    rows: over === 'tokens' ? (layers[at]?.tokens ?? 0) : layers.length,
+    columns: layers[0]?.dims ?? 0,
+  };
+  const pool = {
+    rows: Math.max(1, Math.ceil(extents.rows / most.rows)),
+    columns: Math.max(1, Math.ceil(extents.columns / most.columns)),
+  };
+  const [rows, columns] = [Math.ceil(extents.rows / pool.rows), Math.ceil(extents.columns / pool.columns)];
+  const values = new Float32Array(rows * columns);
+  const places = new Int32Array(rows * columns);
+  const put = (row: number, dim: number, value: number) => {
+    const cell = Math.floor(row / pool.rows) * columns + Math.floor(dim / pool.columns);
+    if (Math.abs(value) < Math.abs(values[cell] ?? 0)) return;
+    values[cell] = value;
+    places[cell] = row * extents.columns + dim;
+  };
+  const random = generator(11);
+  for (let row = 0; row < extents.rows; row++) {
+    const [layer, token] = over === 'tokens' ? [layers[at], row] : [layers[row], at];
+    if (!layer) continue;
+    const largest = layer.tokenMax[token] ?? 0;
+    if (row % pool.rows === 0) {
+      for (let dim = 0; dim < extents.columns; dim += pool.columns) {
+        put(row, dim, Math.min(8 * layer.median, layer.dimMax[dim] ?? 0) * (random() ** 3 - 0.5));
+      }
+    }
+    put(row, layer.tokenMaxDim[token] ?? 0, largest);
+    for (const entry of layer.top) if (entry.token === token) put(row, entry.dim, entry.value);
+  }
+  return { rows, columns, pool, values, places };
 }
 
 /** Park and Miller's minimal standard generator, 0 … 1. */

@@ -4,9 +4,6 @@ import type { Cells } from '../cells.js';
 import type { CellSize } from '../grid.js';
 import { linearScale, logScale, type Scale } from '../scale.js';
 
-/** Letters of a cell's text that fit into it. */
-const fitting = 7;
-
 export function scaleOf({ scale, values, value, range }: HeatmapPart): Scale {
   const known = (range ?? values).filter((one): one is number => one !== null && Number.isFinite(one));
   const format = (one: number) => formatCell(one, value.format);
@@ -38,10 +35,7 @@ export function cellsOf(part: HeatmapPart, scale: Scale): Cells {
     marks: [],
     rowLabel: (row) => rows.labels[row] ?? '',
     columnLabel: (column) => columns.labels[column] ?? '',
-    text: (row, column) => {
-      const text = texts?.[row * wide + column] ?? said(row * wide + column);
-      return text.length > fitting ? `${text.slice(0, fitting - 1)}…` : text;
-    },
+    text: (row, column) => texts?.[row * wide + column] ?? said(row * wide + column),
     describe: (row, column) => {
       const at = row * wide + column;
       const title = `${rows.name} ${rows.labels[row] ?? ''} · ${columns.name} ${columns.labels[column] ?? ''}`;

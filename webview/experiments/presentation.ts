@@ -102,6 +102,7 @@ export class PresentationView extends LitElement {
       .picture=${drawn ? (theme: Theme) => this.#picture(name, part, theme) : undefined}
       ?open=${this.tables.has(name)}
       ><span slot="actions">
+        ${part.kind === 'heatmap' ? this.#zoomButtons(name) : nothing}
         ${part.kind === 'text' ? html`<button class="quiet" @click=${() => this.#copy(part.paragraphs)}>copy</button>` : nothing}</span
       >${this.#body(part, name)}</sinkscope-figure
     >`;
@@ -121,6 +122,15 @@ export class PresentationView extends LitElement {
       default:
         return html`<sinkscope-chart data-part=${name} .chart=${part} .theme=${this.theme}></sinkscope-chart>`;
     }
+  }
+
+  #zoomButtons(name: string): TemplateResult {
+    const zoom = (factor: number) => () =>
+      this.renderRoot.querySelector<Grid>(`sinkscope-grid[data-part="${name}"]`)?.zoom(factor);
+    return html`
+      <button class="quiet" aria-label="Smaller cells" title="Smaller cells (−, Ctrl and wheel)" @click=${zoom(1 / 1.5)}>−</button>
+      <button class="quiet" aria-label="Larger cells" title="Larger cells (+, Ctrl and wheel)" @click=${zoom(1.5)}>+</button>
+    `;
   }
 
   #heatmap(part: HeatmapPart, name: string): TemplateResult {

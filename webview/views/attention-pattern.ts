@@ -2,7 +2,7 @@
  * One head's attention pattern: queries down, keys across. Asked for when a head is selected; of a block that attends to
  * other states as well (an encoder's), that one is a click away, and its columns are no tokens of the run.
  */
-import { css, type PropertyValues } from 'lit';
+import { css, nothing, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { finiteCell } from '../../src/analysis/presentation.js';
 import type { AnswerTo } from '../../src/engine/contract/questions.js';
@@ -13,7 +13,7 @@ import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
 import { html } from '../html.js';
-import { formatWeight } from '../numbers.js';
+import { exactWeight } from '../numbers.js';
 import type { Scale } from '../scale.js';
 import { quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
@@ -30,7 +30,7 @@ const scale: Scale = {
   ticks: [0, 0.1, 0.5, 1],
   format: (weight) => `${weight}`,
 };
-const size: CellSize = { width: [0.25, 16], height: [0.25, 16], plot: 360, square: true };
+const size: CellSize = { width: [0.25, 24], height: [0.25, 24], plot: 360, square: true };
 
 @customElement('sinkscope-attention-pattern')
 export class AttentionPattern extends View {
@@ -81,8 +81,9 @@ export class AttentionPattern extends View {
           ? 'tokens down, positions of the other states across'
           : 'queries down, keys across'
         : '',
-      actions: this.#hasCross()
-        ? html`<button
+      actions: html`${
+        this.#hasCross()
+          ? html`<button
             class="quiet"
             title="What this block's tokens look at in other states than their own, as in an encoder's"
             aria-pressed=${this.across}
@@ -91,12 +92,22 @@ export class AttentionPattern extends View {
               this.across = !this.across;
             }}
           >cross-attention</button>`
-        : undefined,
+          : nothing
+      }${ready ? this.#zoomButtons() : nothing}`,
       ...(ready ? { table: () => this.#table(), picture: (theme) => this.grid.picture(theme), scale } : {}),
       body: ready
         ? this.#picture()
         : html`<p class=${this.problem?.key === key && key ? 'problem' : ''}>${this.#words()}</p>`,
     });
+  }
+
+  #zoomButtons() {
+    const zoom = (factor: number | undefined) => () => this.grid.zoom(factor);
+    return html`
+      <button class="quiet" aria-label="Smaller cells" title="Smaller cells (−, Ctrl and wheel)" @click=${zoom(1 / 1.5)}>−</button>
+      <button class="quiet" aria-label="Larger cells" title="Larger cells (+, Ctrl and wheel)" @click=${zoom(1.5)}>+</button>
+      <button class="quiet" title="The whole pattern (0)" @click=${zoom(undefined)}>whole</button>
+    `;
   }
 
   #picture() {
@@ -187,13 +198,13 @@ export class AttentionPattern extends View {
           : scale.at(value),
       ),
       marks: [],
-      rowLabel: (row) => (queries > 64 ? `${row}` : (labels[row] ?? `${row}`)),
+      rowLabel: (row) => (queries > 64 ? `${row} ${labels[row] ?? ''}` : (labels[row] ?? `${row}`)),
       ramp: scale.ramp,
       columnLabel: (column) => this.#keyName(column),
       text: undefined,
       describe: (row, column) => [
         `query ${labels[row] ?? ''} (${row}) → ${this.#crossing() ? this.#keyName(column) : `key ${this.#keyName(column)} (${column - this.#offset()})`}`,
-        `weight ${formatWeight(values[row * keys + column] ?? Number.NaN)}`,
+        `weight ${exactWeight(values[row * keys + column] ?? Number.NaN)}`,
       ],
     };
   }

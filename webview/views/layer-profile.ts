@@ -254,5 +254,8 @@ export class LayerProfile extends View {
 function layerTicks(layers: number, width: number): number[] {
   const room = Math.max(2, Math.floor(width / 34));
   const step = [1, 2, 4, 5, 8, 10, 20, 50, 100].find((every) => layers / every <= room) ?? 100;
-  return Array.from({ length: Math.floor(layers / step) + 1 }, (_, tick) => tick * step);
+  const ticks = Array.from({ length: Math.floor(layers / step) + 1 }, (_, tick) => tick * step);
+  // The first is called by a word, which needs more room.
+  const apart = ((width - 94) * step) / Math.max(1, layers);
+  return ticks.filter((tick) => tick !== step || apart >= 30);
 }

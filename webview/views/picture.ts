@@ -12,7 +12,7 @@ import { kindsOf, shownLayer } from '../findings.js';
 import '../legend.js';
 import { ratioAt } from '../numbers.js';
 import { type Patch, paintPatches, patchAt, patchesOf } from '../patches.js';
-import type { Drawn } from '../picture.js';
+import { type Drawn, paintedSvg } from '../picture.js';
 import { multipleScale } from '../scale.js';
 import { hiddenStyles, keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
@@ -55,6 +55,10 @@ export class PictureView extends View {
         inset: 0;
         width: 100%;
         height: 100%;
+      }
+      /* Under tints, whose colours mean something. */
+      img.grey {
+        filter: grayscale(1);
       }
       img.png {
         /* The engine turns JPEG files alone. */
@@ -161,7 +165,7 @@ export class PictureView extends View {
               this.address === undefined
                 ? nothing
                 : html`<img
-                  class=${this.png ? 'png' : ''}
+                  class="${this.png ? 'png' : ''} ${this.tinted ? 'grey' : ''}"
                   src=${this.address}
                   alt="The analyzed picture, ${name}"
                   @load=${this.#onLoad}
@@ -258,11 +262,13 @@ export class PictureView extends View {
     const { clientWidth: width, clientHeight: height } = this.stage;
     const context = contextOf(canvas, width, height, 2);
     if (context !== null) {
+      context.filter = this.tinted ? 'grayscale(1)' : 'none';
       if (this.image?.complete) context.drawImage(this.image, 0, 0, width, height);
+      context.filter = 'none';
       this.#paint(context, width);
     }
     const key = [{ text: '▲ massive · △ large, in any layer · ⚓ sink', color: 'none' }];
-    return { svg: `<image width="${width}" height="${height}" href="${canvas.toDataURL()}"/>`, width, height, key };
+    return { ...paintedSvg(canvas), key };
   }
 
   /** Reads a patch out, beside it and to screen readers. */

@@ -8,6 +8,7 @@ import {
   surprisalFrom,
   surprisalLevel,
   tintChoices,
+  tintEdge,
   tintLevel,
   tintLevels,
   tokenMultiples,
@@ -25,8 +26,17 @@ const pageLength = 1024;
 
 const levels = Array.from({ length: tintLevels }, (_, index) => index + 1);
 
+/** Where contrast is high, a line below grows with the level too: backgrounds alone are hard to tell from black. */
 const tintStyles = ['tint', 'surprisal']
-  .flatMap((name) => levels.map((level) => `.${name}${level} { background: var(--vscode-sinkscope-${name}${level}); }`))
+  .flatMap((name) =>
+    levels.map(
+      (level) =>
+        `.${name}${level} {
+         background: var(--vscode-sinkscope-${name}${level});
+         box-shadow: inset 0 -${tintEdge(level)}px var(--vscode-sinkscope-tintEdge, transparent);
+       }`,
+    ),
+  )
   .join('\n');
 
 @customElement('sinkscope-token-strip')
@@ -69,6 +79,10 @@ export class TokenStrip extends View {
         overflow-wrap: anywhere;
         white-space: pre-wrap;
         cursor: pointer;
+      }
+      .token small {
+        font-size: 0.75em;
+        color: var(--muted);
       }
       .token:hover {
         border-color: var(--vscode-foreground);
@@ -180,7 +194,7 @@ export class TokenStrip extends View {
           aria-label=${tokenFacts(this.scene.findings, token, kind)}
         >${kind === 'massive' ? html`<b class="of-massive">▲</b>` : nothing}${
           kind === 'large' ? html`<b class="of-large">△</b>` : nothing
-        }${sink ? html`<b class="of-sink">⚓︎</b>` : nothing}${label}</span>`;
+        }${sink ? html`<b class="of-sink">⚓︎</b>` : nothing}${shown(label)}</span>`;
       })}</div>
       ${pages > 1 ? this.#pager(page, pages) : nothing} ${this.#key()}
       <div class="tooltip" hidden></div>
@@ -287,6 +301,12 @@ export class TokenStrip extends View {
     else return;
     event.preventDefault();
   }
+}
+
+/** A label as it is shown here: fonts seldom have the sign of a carriage return. */
+function shown(label: string) {
+  const [first = '', ...others] = label.split('␍');
+  return html`${first}${others.map((part) => html`<small>\\r</small>${part}`)}`;
 }
 
 function tokenUnder(event: Event): number | undefined {

@@ -6,6 +6,7 @@ import { answerEntries } from './entries/answer.js';
 import { answerEvicted } from './evicted/answer.js';
 import type { Answerer, Inside } from './inside.js';
 import { answerLens } from './lens/answer.js';
+import { answerMagnitudes } from './magnitudes/answer.js';
 import { answerOutput } from './output/answer.js';
 import { answerPattern } from './pattern/answer.js';
 import { answerPredictions } from './predictions/answer.js';
@@ -17,6 +18,7 @@ const answers: { readonly [T in QuestionType]: Answerer<T> } = {
   entries: answerEntries,
   evicted: answerEvicted,
   lens: answerLens,
+  magnitudes: answerMagnitudes,
   output: answerOutput,
   pattern: answerPattern,
   predictions: answerPredictions,

@@ -7,6 +7,7 @@ import { biasQuestion } from './bias/question.js';
 import { entriesQuestion } from './entries/question.js';
 import { evictedQuestion } from './evicted/question.js';
 import { lensQuestion } from './lens/question.js';
+import { magnitudesQuestion } from './magnitudes/question.js';
 import { outputQuestion } from './output/question.js';
 import { patternQuestion } from './pattern/question.js';
 import { predictionsQuestion } from './predictions/question.js';
@@ -18,6 +19,7 @@ export const questions = {
   entries: entriesQuestion,
   evicted: evictedQuestion,
   lens: lensQuestion,
+  magnitudes: magnitudesQuestion,
   output: outputQuestion,
   pattern: patternQuestion,
   predictions: predictionsQuestion,

@@ -29,6 +29,7 @@ const nameOf = ({ text, ids, feeds }: Given): string => feeds ?? (ids ? `ids ${i
 export const gradients = define({
   id: 'gradients',
   title: 'Gradients',
+  about: 'inside',
   command: 'Gradients of Hidden States…',
   description: 'On which hidden states of which tokens the loss, a logit or a massive activation depends.',
   help: 'take the gradient of the loss, a logit or an activation by every hidden state',

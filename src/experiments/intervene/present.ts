@@ -1,5 +1,5 @@
 import type { Analysis } from '../../analysis/analysis.js';
-import { layerName, textLabel, tokenLabel } from '../../analysis/label.js';
+import { layerName, textLabel, tokenLabels } from '../../analysis/label.js';
 import type { HeatmapPart, Presentation, TablePart } from '../../analysis/presentation.js';
 import { greatest } from '../../statistics/numbers.js';
 import { byHead, logRatio } from '../shared/heatmaps.js';
@@ -17,7 +17,7 @@ export function presentIntervene(
 ): Presentation {
   const { before, after, interventions, calibrated, thresholds, sinks } = result;
   const facts = factsOf(before);
-  const labels = before.tokens?.tokens.map(tokenLabel) ?? [];
+  const labels = before.tokens ? tokenLabels(before.tokens) : [];
   const layers = before.layers.map((_, k) => layerName(k));
   const axes = { rows: { name: 'layer', labels: layers }, columns: { name: 'token', labels } };
   const magnitudes = (analysis: Analysis) => analysis.layers.map(({ tokenMax }) => tokenMax);

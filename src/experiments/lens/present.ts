@@ -1,4 +1,4 @@
-import { layerName, textLabel, tokenLabel } from '../../analysis/label.js';
+import { layerName, textLabel, tokenLabels } from '../../analysis/label.js';
 import type { BarsPart, Presentation, TextPart } from '../../analysis/presentation.js';
 import { partWarnings, runSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
@@ -6,7 +6,7 @@ import { decidedAt, type LensPoint, type LensResult, lensConclusion, partName } 
 
 export function presentLens(result: LensResult, { text }: { readonly text: NamedText }): Presentation {
   const { sequence, points, top } = result;
-  const labels = sequence.map(tokenLabel);
+  const labels = tokenLabels({ tokens: sequence, source: 'text' });
   const last = sequence.length - 1;
   const decided = decidedAt(result);
   return {

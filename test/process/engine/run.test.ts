@@ -99,6 +99,33 @@ describe.each([2 ** 31, 140_000])('questions with a budget of %i bytes', (memory
     expect(relativeError(answer.values, values)).toBeLessThan(1e-5);
   });
 
+  it('gets the largest entries of a hidden state, cell by cell, and where they are', async () => {
+    const { values, shape } = await readFloats(golden, 'hidden.2');
+    const dims = at(shape, 1);
+    const most = { rows: 7, columns: 10 };
+    const answer = await engine.query({ type: 'magnitudes', over: 'tokens', at: 2, most });
+    // 20 tokens in threes, 64 dims in sevens.
+    expect(answer).toMatchObject({ rows: 7, columns: 10, pool: { rows: 3, columns: 7 } });
+    const cells = new Float32Array(70);
+    for (const [place, value] of values.entries()) {
+      const cell = 10 * Math.floor(place / dims / 3) + Math.floor((place % dims) / 7);
+      if (Math.abs(value) > Math.abs(at(cells, cell))) cells[cell] = value;
+    }
+    expect(relativeError(answer.values, cells)).toBeLessThan(1e-5);
+    expect(Array.from(answer.places, (place) => at(values, place))).toEqual([...cells]);
+  });
+
+  it('gets every layer of one token', async () => {
+    const most = { rows: 99, columns: 999 };
+    const { pool, values } = await engine.query({ type: 'magnitudes', over: 'layers', at: 4, most });
+    expect(pool).toEqual({ rows: 1, columns: 1 });
+    const layers = await Promise.all(
+      [0, 1, 2, 3].map(async (k) => (await readFloats(golden, `hidden.${k}`)).values.subarray(4 * 64, 5 * 64)),
+    );
+    expect(values).toHaveLength(4 * 64);
+    expect(relativeError(values, Float32Array.from(layers.flatMap((layer) => [...layer])))).toBeLessThan(1e-5);
+  });
+
   it('gets the pattern of a head', async () => {
     const { values } = await readFloats(golden, 'attn.1');
     const answer = await engine.query({ type: 'pattern', layer: 2, head: 3 });
@@ -124,6 +151,8 @@ describe.each([2 ** 31, 140_000])('questions with a budget of %i bytes', (memory
     [{ type: 'lens', layer: 4, point: 'resid_post', top: 1 }, /no layer 4/],
     [{ type: 'attribution', token: 20 }, /no token 20: it must be from 0 to 19/],
     [{ type: 'predictions', token: 20 }, /no token 20/],
+    [{ type: 'magnitudes', over: 'tokens', at: 4, most: { rows: 1, columns: 1 } }, /no layer 4/],
+    [{ type: 'magnitudes', over: 'layers', at: 20, most: { rows: 1, columns: 1 } }, /no token 20/],
     [{ type: 'pattern', layer: 0, head: 0 }, /no layer 0/],
     [{ type: 'pattern', layer: 1, head: 4 }, /no head 4/],
     [{ type: 'predictions', token: -1 }, /token/],

@@ -45,6 +45,33 @@ it('leaves the names of patches and rows as they are', () => {
   expect(tokenLabels({ ...event, source: 'text' })).toEqual(['patch·0,1']);
 });
 
+it.each([
+  // UTF-8 by Python: '今'.encode() is e4 bb 8a, '🙂' f0 9f 99 82, 'é' c3 a9.
+  [
+    ['‹0xE4›', '‹0xBB›', '‹0x8A›'],
+    ['今¹', '今²', '今³'],
+  ],
+  [
+    [' ‹0xF0›‹0x9F›', '‹0x99›', '‹0x82›!'],
+    ['·🙂¹', '🙂²', '🙂³!'],
+  ],
+  [
+    ['‹0xE4›‹0xBB›', '‹0x8A›‹0xC3›', '‹0xA9›'],
+    ['今¹', '今²é¹', 'é²'],
+  ],
+  // No characters: a continuation alone, a beginning alone, one with something between.
+  [
+    ['‹0x8A›', '‹0xE4›', 'a', '‹0xBB›'],
+    ['‹0x8A›', '‹0xE4›', 'a', '‹0xBB›'],
+  ],
+  [
+    ['‹0xED›', '‹0xA0›', '‹0x80›', '‹'],
+    ['‹0xED›', '‹0xA0›', '‹0x80›', '‹'],
+  ],
+])('shows the tokens %j of split characters as %j', (texts, labels) => {
+  expect(tokenLabels({ tokens: texts.map(text), source: 'text' })).toEqual(labels);
+});
+
 it('calls h_0 the embedding', () => {
   expect([0, 1, 12].map(layerName)).toEqual(['embed', '1', '12']);
 });

@@ -6,7 +6,6 @@ import { cellsOf, scaleOf } from '../../../webview/experiments/heatmap.js';
 import { formatPercent, formatWeight } from '../../../webview/numbers.js';
 import { patchAt, patchesOf } from '../../../webview/patches.js';
 import { linearScale, logScale } from '../../../webview/scale.js';
-import { at } from '../../support/lists.js';
 
 describe('a scale', () => {
   it('puts equal ratios at equal distances where it is logarithmic', () => {
@@ -130,13 +129,6 @@ describe('a heatmap of an experiment', () => {
     expect(scaleOf(part({ scale: 'log', range: [1, 1000] }))).toMatchObject({ from: 1, to: 1000 });
     // A logarithm has no place for zero.
     expect(scaleOf(part({ scale: 'log', values: [0, 2, 200] }))).toMatchObject({ from: 2, to: 200 });
-  });
-
-  it('cuts a text that its cell has no room for, and says all of it when asked', () => {
-    const heatmap = part({ texts: ['·lighthouse', '·sea', '', ''] });
-    const { text, describe } = cellsOf(heatmap, scaleOf(heatmap));
-    expect([text?.(0, 0), text?.(0, 1)]).toEqual(['·light…', '·sea']);
-    expect(at(describe(0, 0), 1)).toBe('·lighthouse');
   });
 });
 
