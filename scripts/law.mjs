@@ -48,10 +48,11 @@ src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/fact
 src/experiments/shared         src/reading.ts src/schemas.ts src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node valibot
 src/experiments/*              src/saving.ts src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
 src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
-src/tools                      src/models src/experiments src/analysis src/engine/contract src/engine/host node valibot
-src/cli                        src/tools src/saving.ts src/hub src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk hyparquet-writer package.json
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot
-src/extension                  src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
+src/report                     src/protocol.ts src/analysis src/engine/contract node fflate
+src/tools                      src/models src/experiments src/analysis src/engine/contract src/engine/host node valibot
+src/cli                        src/report src/protocol.ts src/tools src/saving.ts src/hub src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk hyparquet-writer package.json
+src/extension                  src/report src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
 webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit
@@ -61,6 +62,7 @@ webview/model                  webview src/protocol.ts src/analysis src/engine/c
 webview/app.ts                 webview src/protocol.ts src/analysis lit
 webview/panel.ts               webview
 webview/model.ts               webview webview/model
+webview/report.ts              webview src/report src/protocol.ts
 scripts                        node esbuild @vscode/vsce @vscode/test-electron playwright-core oxc-parser
 webview/dev                    webview scripts src/protocol.ts src/analysis src/engine/contract src/statistics node esbuild
 test/recorder.ts               scripts/record.mjs vitest node
@@ -72,10 +74,10 @@ test/support/hub.ts            node
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node vitest
 test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf onnxruntime-node
 test/zoo                       test/support src node esbuild vitest
-test/pure                      fast-check scripts/law.mjs scripts/contributions.mjs test/support test/zoo/known.ts src webview package.json package.nls.json node commander pngjs @bufbuild/protobuf fflate vitest
+test/pure                      fast-check markdown-it parse5 scripts/law.mjs scripts/contributions.mjs test/support test/zoo/known.ts src webview package.json package.nls.json node commander pngjs @bufbuild/protobuf fflate vitest
 test/process                   @modelcontextprotocol/sdk scripts test/support test/zoo test/references webview/dev/runs src node onnxruntime-node fflate esbuild valibot vitest
 test/campaigns                 test/zoo/mutate.ts src node esbuild fast-check fflate @bufbuild/protobuf vitest
-test/browser                   test/support/hostile.ts test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
+test/browser                   src/report src/analysis test/support/hostile.ts test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
 test/host                      test/support/hostile.ts test/support/hub.ts test/support/lists.ts scripts/record.mjs src node mocha vscode
 test/e2e                       test/support/lists.ts scripts src node playwright-core yauzl vitest
 test/bench                     src scripts webview/dev node esbuild onnxruntime-node

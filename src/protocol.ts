@@ -126,12 +126,9 @@ const experimentAction = v.variant('do', [
   v.strictObject({ do: v.literal('stop') }),
   v.strictObject({ do: v.literal('close'), run: whole }),
   v.strictObject({ do: v.literal('choose-text'), experiment: text, input: text }),
-  /** What programs get of it, what it `saves`, or the table of one part. */
+  /** What programs get of it, or what it `saves`. */
   v.strictObject({ do: v.literal('save-json'), run: whole }),
   v.strictObject({ do: v.literal('save-file'), run: whole }),
-  v.strictObject({ do: v.literal('save-csv'), run: whole, part: whole }),
-  /** To the clipboard: the paragraphs of a text, a line each. */
-  v.strictObject({ do: v.literal('copy-text'), run: whole, part: whole }),
 ]);
 export type ExperimentAction = Sent<typeof experimentAction>;
 
@@ -237,7 +234,16 @@ const fromWebview = v.variant('type', [
   v.strictObject({ type: v.literal('try-sample') }),
   v.strictObject({ type: v.literal('help'), name: v.picklist(helpNames) }),
   v.strictObject({ type: v.literal('save'), what: v.picklist(['json', 'safetensors']) }),
-  v.strictObject({ type: v.literal('save-picture'), name: text, png: uint8Array }),
+  /** What a view shows, as a file; the name is without its extension. */
+  v.strictObject({
+    type: v.literal('save-file'),
+    name: text,
+    kind: v.picklist(['png', 'svg', 'csv']),
+    bytes: uint8Array,
+  }),
+  v.strictObject({ type: v.literal('copy'), text }),
+  /** One HTML file with all that is shown. */
+  v.strictObject({ type: v.literal('save-report') }),
   v.strictObject({ type: v.literal('experiment'), action: experimentAction }),
   v.strictObject({ type: v.literal('model'), action: modelAction }),
 ]);

@@ -1,15 +1,16 @@
 /** The whole webview: takes the store's state, hands it to the views, and turns what they say into messages. */
 import { LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import { conditions, madeBy } from '../src/analysis/conditions.js';
 import { type Help, helpFor } from '../src/analysis/help.js';
 import type { Problem } from '../src/errors.js';
 import type { FromWebview } from '../src/protocol.js';
 import './experiments/experiments.js';
 import type { GoToEvent } from './experiments/presentation.js';
-import type { Figure, PictureEvent, TableEvent } from './figure.js';
+import type { PictureEvent, TableEvent } from './figure.js';
 import { type Findings, findingsOf } from './findings.js';
 import { type Intent, readIntent } from './intent.js';
-import { framedPicture } from './picture.js';
+import { pictureMessage } from './picture.js';
 import type { State, Store, WebviewApi } from './store.js';
 import { readTheme, type Theme, watchTheme } from './theme.js';
 import type { Scene, SelectEvent } from './view.js';
@@ -25,7 +26,7 @@ import './views/picture.js';
 import './views/predictions.js';
 import './views/residual-heatmap.js';
 import './views/sink-heatmap.js';
-import { conditions, madeBy } from './views/summary.js';
+import './views/summary.js';
 import './views/token-strip.js';
 import { html } from './html.js';
 import { status } from './views/toolbar.js';
@@ -43,6 +44,8 @@ export class App extends LitElement {
   @property({ attribute: false }) host!: WebviewApi;
   /** The compact view of the side bar in place of the panel. */
   @property({ type: Boolean }) side = false;
+  /** The page of a report: nothing can be run, and what is not in it cannot be asked for. */
+  @property({ type: Boolean }) report = false;
 
   @state() private shown!: State;
   @state() private theme!: Theme;
@@ -117,15 +120,16 @@ export class App extends LitElement {
           ${
             this.side
               ? this.#sideStatus()
-              : html`<sinkscope-toolbar .shown=${this.shown} .figures=${() => this.#figures()}></sinkscope-toolbar>`
+              : html`<sinkscope-toolbar .shown=${this.shown} ?report=${this.report}></sinkscope-toolbar>`
           }
-          ${this.#progress()} ${this.side ? nothing : this.#pages()}
+          ${this.#progress()} ${this.#pages()}
         </header>
         ${
-          this.page === 'experiments' && !this.side
+          this.#page() === 'experiments'
             ? html`<main>
                 <sinkscope-experiments
                   class="wide"
+                  ?report=${this.report}
                   .shown=${this.shown.experiments}
                   .models=${this.shown.view.models}
                   .selection=${this.shown.selection}
@@ -139,13 +143,23 @@ export class App extends LitElement {
     `;
   }
 
+  /** A report shows what it has. */
+  #page(): Intent['page'] {
+    if (this.side) return 'analysis';
+    const { run, experiments } = this.shown;
+    if (this.report && run === 0) return 'experiments';
+    return this.report && experiments.runs.length === 0 ? 'analysis' : this.page;
+  }
+
   #pages() {
+    const { run, experiments } = this.shown;
+    if (this.side || (this.report && (run === 0 || experiments.runs.length === 0))) return nothing;
     const names = { analysis: 'Analysis', experiments: 'Experiments' } as const;
     const pages = ['analysis', 'experiments'] as const;
     return html`<nav class="pages" aria-label="Pages">
       ${pages.map(
         (page) => html`<button
-          aria-current=${page === this.page ? 'page' : nothing}
+          aria-current=${page === this.#page() ? 'page' : nothing}
           data-testid="page-${page}"
           @click=${() => this.#turn(page)}
         >${names[page]}</button>`,
@@ -321,13 +335,6 @@ export class App extends LitElement {
     this.#remember({ page });
   }
 
-  #figures(): Figure[] {
-    const views = this.querySelectorAll('main > *, .stack > *');
-    return Array.from(views, (view) => view.shadowRoot?.querySelector('sinkscope-figure'))
-      .filter((figure) => figure !== null && figure !== undefined)
-      .filter((figure) => figure.picture !== undefined);
-  }
-
   /** A head that is chosen here brings its pattern into sight, which may lie below. */
   #onSelect({ detail }: SelectEvent): void {
     this.store.select(detail);
@@ -350,20 +357,13 @@ export class App extends LitElement {
     if (started?.model.name === model && layer < layers.length) this.#turn('analysis');
   }
 
-  async #onPicture({ detail: { name, title, drawn } }: PictureEvent): Promise<void> {
+  async #onPicture({ detail }: PictureEvent): Promise<void> {
     const { analysis, view } = this.shown;
-    const png = await framedPicture(drawn, title, conditions(analysis, view.thresholds).join(' · '), this.theme);
-    this.store.send({ type: 'save-picture', name, png });
+    this.store.send(await pictureMessage(detail, conditions(analysis, view.thresholds).join(' · ')));
   }
 
   #remember(part: Partial<Intent>): void {
     this.#intent = { ...this.#intent, ...part };
     this.host.setState(this.#intent);
-  }
-}
-
-declare global {
-  interface HTMLElementTagNameMap {
-    'sinkscope-figure': Figure;
   }
 }

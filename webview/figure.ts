@@ -1,19 +1,27 @@
 /** The frame round every view: heading, what the numbers are, the table behind the picture, and the picture as a file. */
 import { css, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import { quietButtonStyles } from './styles.js';
-import './table.js';
+import type { FromWebview } from '../src/protocol.js';
 import { html } from './html.js';
 import type { Drawn } from './picture.js';
-import type { Scale } from './scale.js';
-import type { TableData } from './table.js';
+import { quietButtonStyles } from './styles.js';
+import './table.js';
+import { csvBytes, type TableData } from './tabled.js';
+import type { Theme } from './theme.js';
 
 /** `name` of the figure and whether its table is wanted. */
 export type TableEvent = CustomEvent<{ readonly name: string; readonly open: boolean }>;
+
+/** Draws the picture of a figure in a theme. */
+export type DrawPicture = (theme: Theme) => Drawn | Promise<Drawn>;
+
+/** A picture is wanted as a file: whoever knows the conditions makes it. */
 export type PictureEvent = CustomEvent<{
   readonly name: string;
   readonly title: string;
-  readonly drawn: Drawn;
+  readonly note: string;
+  readonly kind: 'svg' | 'png';
+  readonly draw: DrawPicture;
 }>;
 
 @customElement('sinkscope-figure')
@@ -30,6 +38,11 @@ export class Figure extends LitElement {
         align-items: start;
         gap: 12px;
         margin-bottom: 4px;
+      }
+      h2,
+      .note {
+        overflow-wrap: anywhere;
+        min-width: 0;
       }
       header div {
         display: flex;
@@ -50,10 +63,49 @@ export class Figure extends LitElement {
         color: var(--muted);
       }
       .actions {
-        padding: 2px 0;
+        display: flex;
+        align-items: center;
+        height: 24px;
         line-height: 1.4;
         white-space: nowrap;
         font-size: 0.92em;
+      }
+      details {
+        position: relative;
+      }
+      summary {
+        display: flex;
+        align-items: center;
+        box-sizing: border-box;
+        min-height: 24px;
+        padding: 1px 6px;
+        color: var(--muted);
+        border-radius: 3px;
+        list-style: none;
+        cursor: pointer;
+      }
+      summary:hover,
+      details[open] summary {
+        color: var(--vscode-foreground);
+        background: var(--vscode-toolbar-hoverBackground);
+      }
+      summary:focus-visible {
+        outline: 1px solid var(--vscode-focusBorder);
+      }
+      ul {
+        position: absolute;
+        z-index: 3;
+        right: 0;
+        margin: 0;
+        padding: 3px;
+        list-style: none;
+        background: var(--vscode-menu-background, var(--ground));
+        border: 1px solid var(--vscode-menu-border, var(--rule));
+        border-radius: 4px;
+      }
+      li button {
+        width: 100%;
+        text-align: left;
       }
       @media (max-width: 520px) {
         header {
@@ -76,9 +128,9 @@ export class Figure extends LitElement {
   @property() note = '';
   /** Made only when it is wanted. */
   @property({ attribute: false }) table: (() => TableData) | undefined;
-  @property({ attribute: false }) picture: (() => HTMLCanvasElement | Promise<HTMLCanvasElement>) | undefined;
-  /** What the picture's colours stand for. */
-  @property({ attribute: false }) scale: Scale | undefined;
+  /** The table that is saved, where it is seen already. */
+  @property({ attribute: false }) rows: (() => TableData) | undefined;
+  @property({ attribute: false }) picture: DrawPicture | undefined;
   @property({ type: Boolean }) open = false;
 
   override render() {
@@ -91,6 +143,7 @@ export class Figure extends LitElement {
           </div>
           <span class="actions">
             <slot name="actions"></slot>
+            ${this.#saves()}
             ${
               this.table &&
               html`<button
@@ -112,14 +165,58 @@ export class Figure extends LitElement {
     this.#say('table-toggled', { name: this.name, open: !this.open });
   }
 
-  /** Hands the picture as it is now to whoever saves pictures. */
-  async save(): Promise<void> {
-    if (this.picture === undefined) return;
-    const drawn: Drawn = { canvas: await this.picture(), scale: this.scale };
-    this.#say('picture', { name: this.name, title: this.heading, drawn });
+  #saves() {
+    const table = this.rows ?? this.table;
+    const { picture } = this;
+    if (!table && !picture) return nothing;
+    const item = (label: string, save: () => void) => html`<li>
+      <button
+        class="quiet"
+        @click=${(event: Event) => {
+          if (event.target instanceof Element) event.target.closest('details')?.removeAttribute('open');
+          save();
+        }}
+      >${label}</button>
+    </li>`;
+    return html`<details @keydown=${closeOnEscape} @focusout=${closeOnLeave}>
+      <summary aria-label="save ${this.heading}">save</summary>
+      <ul>
+        ${picture ? [item('Picture as SVG …', () => this.#draw('svg', picture)), item('Picture as PNG …', () => this.#draw('png', picture))] : nothing}
+        ${table ? item('Table as CSV …', () => this.#csv(table())) : nothing}
+      </ul>
+    </details>`;
+  }
+
+  #draw(kind: 'svg' | 'png', draw: DrawPicture): void {
+    const { name, heading: title, note } = this;
+    this.#say('picture', { name, title, note, kind, draw });
+  }
+
+  #csv(table: TableData): void {
+    const message: FromWebview = { type: 'save-file', name: this.name, kind: 'csv', bytes: csvBytes(table) };
+    this.#say('send', message);
   }
 
   #say(type: string, detail: unknown): void {
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
+  }
+}
+
+/** Closes a menu, and leaves the keyboard where it was opened. */
+export function closeOnEscape(event: KeyboardEvent): void {
+  if (event.key !== 'Escape' || !(event.currentTarget instanceof HTMLElement)) return;
+  event.currentTarget.removeAttribute('open');
+  event.currentTarget.querySelector('summary')?.focus();
+}
+
+export function closeOnLeave(event: FocusEvent): void {
+  if (!(event.currentTarget instanceof HTMLElement)) return;
+  const inside = event.relatedTarget instanceof Node && event.currentTarget.contains(event.relatedTarget);
+  if (!inside) event.currentTarget.removeAttribute('open');
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'sinkscope-figure': Figure;
   }
 }

@@ -19,7 +19,9 @@ import {
   type Viewport,
   widest,
 } from './cells.js';
+import { cellsSvg } from './cells-svg.js';
 import { html } from './html.js';
+import type { Drawn } from './picture.js';
 import { hiddenStyles } from './styles.js';
 import type { Theme } from './theme.js';
 import { showTooltip, tooltipStyles } from './tooltip.js';
@@ -39,8 +41,6 @@ export type CellEvent = CustomEvent<Cell>;
 const largestCell = 160;
 /** Of row labels, in CSS pixels. */
 const largestGutter = 120;
-/** Device pixels along one side that every browser can hold. */
-const largestPicture = 8192;
 
 @customElement('sinkscope-grid')
 export class Grid extends LitElement {
@@ -146,21 +146,10 @@ export class Grid extends LitElement {
     this.#request = undefined;
   }
 
-  /** The whole grid with its labels, fine enough for print; smaller cells where a canvas could not hold it. */
-  picture(): HTMLCanvasElement {
-    const canvas = document.createElement('canvas');
-    if (this.#viewport === undefined) return canvas;
-    const { rows, columns } = this.cells;
-    const { gutter, footer } = this.#viewport;
-    const ratio = Math.max(2, devicePixelRatio);
-    const most = largestPicture / ratio;
-    const cellWidth = Math.min(this.#viewport.cellWidth, (most - gutter) / columns);
-    const cellHeight = Math.min(this.#viewport.cellHeight, (most - footer) / rows);
-    const [width, height] = [gutter + cellWidth * columns, cellHeight * rows + footer];
-    const viewport = { width, height, gutter, footer, cellWidth, cellHeight, scrollLeft: 0, scrollTop: 0, ratio };
-    const context = contextOf(canvas, width, height, ratio);
-    if (context !== null) paintCells(context, viewport, this.cells, this.theme);
-    return canvas;
+  /** The whole grid with its labels. */
+  picture(theme: Theme): Drawn {
+    const { square = false } = this.size;
+    return cellsSvg(this.cells, { width: square ? 480 : 640, height: square ? 480 : 400, square }, theme);
   }
 
   /** Middle of a cell, in CSS pixels from the canvas's top left. */

@@ -1,7 +1,8 @@
 /** Magnitudes of the residual stream as what is drawn and told of them: surface, flat cells, table. Pure. */
-import { formatNumber, formatRatio, formatValue } from '../src/analysis/format.js';
+import { formatNumber, formatValue } from '../src/analysis/format.js';
 import { layerName } from '../src/analysis/label.js';
 import { kindOf, ratio } from '../src/analysis/massive.js';
+import { finiteCell } from '../src/analysis/presentation.js';
 import type { AnswerTo } from '../src/engine/contract/questions.js';
 import type { Cells } from './cells.js';
 import type { Scale } from './scale.js';
@@ -144,19 +145,19 @@ export function tableOfMagnitudes(magnitudes: Magnitudes, scene: Told): TableDat
   const of = pool.rows * pool.columns > 1 ? ` of each ${pool.rows} × ${pool.columns} entries` : '';
   return {
     caption: `Largest magnitudes${of}, strongest first`,
-    columns: ['token', 'layer', 'dim', 'value', '÷ median'],
+    columns: [
+      { name: 'token' },
+      { name: 'layer' },
+      { name: 'dim', format: 'plain' },
+      { name: 'value', format: 'value' },
+      { name: '÷ median', format: 'ratio' },
+    ],
     rows: order.length,
     cells: (row) => {
       const { token, layer, dim, value } = entry.at(order[row] ?? 0);
       const state = scene.analysis.layers[layer];
       const label = scene.findings.labels[token] ?? '';
-      return [
-        `${token} ${label}`,
-        layerName(layer),
-        `${dim}`,
-        formatValue(value),
-        state ? formatRatio(ratio(value, state)) : '',
-      ];
+      return [`${token} ${label}`, layerName(layer), dim, value, state ? finiteCell(ratio(value, state)) : null];
     },
   };
 }

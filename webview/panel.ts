@@ -1,4 +1,4 @@
-/** Entry of both webviews; `<body data-view="panel|side">` says which. */
+/** Entry of both webviews, and of reports; `<body data-view="panel|side|report">` says which. */
 import { App } from './app.js';
 import './panel.css';
 import { Store, type WebviewApi } from './store.js';
@@ -13,5 +13,6 @@ const app = new App();
 app.store = store;
 app.host = host;
 app.side = document.body.dataset.view === 'side';
+app.report = document.body.dataset.view === 'report';
 document.body.append(app);
 store.send({ type: 'ready' });

@@ -1,85 +1,185 @@
-/** A view's canvas as a picture that can stand alone: with its title, its scale and the conditions of the run. */
-
+/** A view's picture as it stands alone, in print: with its title, what its colours and lines mean, and the run's conditions. */
+import type { FromWebview } from '../src/protocol.js';
 import { greatest } from '../src/statistics/numbers.js';
-import { visible } from '../src/visible.js';
-import { canvasFont, contextOf } from './cells.js';
-import { legendSize, paintLegend } from './legend.js';
 import type { Scale } from './scale.js';
-import type { Theme } from './theme.js';
+import { escaped, rounded, svgRect, svgText, textWidth, wrapped } from './svg.js';
+import { type Theme, toneAt } from './theme.js';
+import { printTheme } from './themes.js';
 
-/** What is drawn, larger than it is shown by the ratio of its pixels to its style's width. */
+/** SVG from the origin on, in CSS pixels. */
 export interface Drawn {
-  readonly canvas: HTMLCanvasElement;
-  /** What its colours stand for. */
+  readonly svg: string;
+  readonly width: number;
+  readonly height: number;
+  /** What lines and frames stand for. */
+  readonly key?: readonly KeyEntry[];
+  /** What colours stand for. */
   readonly scale?: Scale | undefined;
 }
 
-/** PNG bytes. */
-export async function framedPicture(
-  { canvas, scale }: Drawn,
-  title: string,
-  conditions: string,
-  theme: Theme,
-): Promise<Uint8Array> {
-  const ratio = canvas.width / (Number.parseFloat(canvas.style.width) || canvas.width);
-  const [width, height] = [canvas.width / ratio, canvas.height / ratio];
-  const margin = 12;
-  const head = 24;
-  const key = scale ? legendSize.height + 6 : 0;
-  const framed = document.createElement('canvas');
-  const context = framed.getContext('2d');
-  if (context === null) throw new Error('This browser gives no 2D canvas.');
-  const lines = [
-    { text: title, font: `600 ${canvasFont(theme, 14)}`, color: theme.foreground, top: margin },
-    { text: conditions, font: canvasFont(theme), color: theme.muted, top: margin + head + height + key + 8 },
-  ];
-  const widths = lines.map(({ text, font }) => {
-    context.font = font;
-    return context.measureText(visible(text)).width;
-  });
-  framed.width = Math.ceil(ratio * (greatest(widths, width) + 2 * margin));
-  framed.height = Math.ceil(ratio * (head + height + key + 20 + 2 * margin));
-  context.fillStyle = theme.background;
-  context.fillRect(0, 0, framed.width, framed.height);
-  context.drawImage(canvas, ratio * margin, ratio * (margin + head));
-  context.scale(ratio, ratio);
-  if (scale) {
-    context.save();
-    context.translate(margin, margin + head + height + 4);
-    paintLegend(context, scale, theme);
-    context.restore();
-  }
-  context.textAlign = 'left';
-  context.textBaseline = 'top';
-  for (const { text, font, color, top } of lines) {
-    context.font = font;
-    context.fillStyle = color;
-    context.fillText(visible(text), margin, top);
-  }
-  const blob = await new Promise<Blob | null>((resolve) => framed.toBlob(resolve, 'image/png'));
-  if (blob === null) throw new Error('The picture is too large for this browser.');
-  return new Uint8Array(await blob.arrayBuffer());
+export interface KeyEntry {
+  readonly text: string;
+  readonly color: string;
+  /** Of a line; undefined: a frame round a cell. */
+  readonly line?: { readonly dashes: string };
+  /** Of a frame. */
+  readonly dashed?: boolean;
+  /** A pale band in place of a frame. */
+  readonly band?: boolean;
 }
 
-/** A plot as pixels, twice as many as it has on screen; its colours are written into it, so it needs no style sheet. */
-export async function svgPicture(svg: SVGSVGElement, theme: Theme): Promise<HTMLCanvasElement> {
-  const { width, height } = svg.viewBox.baseVal;
-  const copy = svg.cloneNode(true) as SVGSVGElement;
-  copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-  const url = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(copy)], { type: 'image/svg+xml' }));
+export interface PictureWords {
+  readonly title: string;
+  /** What is drawn, beneath the title. */
+  readonly note: string;
+  readonly conditions: string;
+}
+
+/** What a file of a picture is made of. */
+export interface Wanted {
+  readonly name: string;
+  readonly title: string;
+  readonly note: string;
+  readonly kind: 'svg' | 'png';
+  draw(theme: Theme): Drawn | Promise<Drawn>;
+}
+
+/** The message that has the picture saved: drawn for print, whatever the page's theme. */
+export async function pictureMessage(
+  { name, title, note, kind, draw }: Wanted,
+  conditions: string,
+): Promise<FromWebview> {
+  const theme = printTheme();
+  const framed = framedSvg(await draw(theme), { title, note, conditions }, theme);
+  const bytes = kind === 'svg' ? new TextEncoder().encode(framed.svg) : await pngOf(framed);
+  return { type: 'save-file', name, kind, bytes };
+}
+
+const margin = 16;
+const least = 360;
+
+/** The whole picture as an SVG file. */
+export function framedSvg(drawn: Drawn, { title, note, conditions }: PictureWords, theme: Theme): Drawn {
+  const { svg, width, height, scale, key = [] } = drawn;
+  const inner = greatest([width, least, Math.min(720, textWidth(title, 15))]);
+  const parts: string[] = [];
+  let y = margin;
+  const lines = (text: string, size: number, fill: string, bold = false) => {
+    for (const line of text === '' ? [] : wrapped(text, inner, size)) {
+      y += size * 1.35;
+      parts.push(svgText(margin, y - size * 0.3, line, { size, fill, bold }));
+    }
+  };
+  lines(title, 15, theme.foreground, true);
+  lines(note, 12, theme.muted);
+  y += 8;
+  parts.push(`<g transform="translate(${margin} ${rounded(y)})">${svg}</g>`);
+  y += height + 10;
+  if (scale) {
+    parts.push(`<g transform="translate(${margin} ${rounded(y)})">${legendSvg(scale, theme)}</g>`);
+    y += legend.height + 6;
+  }
+  for (const row of keyRows(key, inner)) {
+    let x = margin;
+    for (const entry of row) {
+      parts.push(keySvg(entry, x, y), svgText(x + 30, y + 10, entry.text, { fill: theme.foreground }));
+      x += keyWidth(entry);
+    }
+    y += 17;
+  }
+  y += 2;
+  lines(conditions, 10, theme.muted);
+  const [wide, tall] = [Math.ceil(inner + 2 * margin), Math.ceil(y + margin)];
+  const whole = `<svg xmlns="http://www.w3.org/2000/svg" width="${wide}" height="${tall}" viewBox="0 0 ${wide} ${tall}" font-family="${escaped(theme.font)}" role="img"><title>${escaped(title)}</title><desc>${escaped([note, conditions].filter((text) => text !== '').join('. '))}</desc>${svgRect(0, 0, wide, tall, theme.background)}${parts.join('\n')}</svg>\n`;
+  return { svg: whole, width: wide, height: tall };
+}
+
+const legend = { width: 300, bar: 10, inset: 30, height: 30 };
+
+function legendSvg(scale: Scale, theme: Theme): string {
+  const { width, bar, inset } = legend;
+  const room = width - 2 * inset;
+  const steps = 100;
+  const tones = Array.from({ length: steps }, (_, step) =>
+    svgRect(
+      inset + (step * room) / steps,
+      0,
+      room / steps + 0.3,
+      bar,
+      toneAt(theme.ramps[scale.ramp], step / (steps - 1)).color,
+    ),
+  );
+  const ticks = scale.ticks.map((tick) => {
+    const x = inset + Math.min(1, Math.max(0, scale.at(tick))) * room;
+    return `${svgRect(x - 0.5, bar, 1, 4, theme.foreground)}${svgText(x, bar + 15, scale.format(tick), { size: 10, fill: theme.foreground, anchor: 'middle' })}`;
+  });
+  return `${tones.join('')}${ticks.join('')}`;
+}
+
+const keyWidth = ({ text }: KeyEntry) => 30 + textWidth(text) + 18;
+
+function keyRows(key: readonly KeyEntry[], room: number): KeyEntry[][] {
+  const rows: KeyEntry[][] = [];
+  let used = Number.POSITIVE_INFINITY;
+  for (const entry of key) {
+    if (used + keyWidth(entry) > room) {
+      rows.push([]);
+      used = 0;
+    }
+    rows.at(-1)?.push(entry);
+    used += keyWidth(entry);
+  }
+  return rows;
+}
+
+function keySvg({ color, line, dashed, band }: KeyEntry, x: number, y: number): string {
+  const stroke = `stroke="${escaped(color)}"`;
+  if (line) {
+    const dashes = line.dashes === '' ? '' : ` stroke-dasharray="${escaped(line.dashes)}"`;
+    return `<line x1="${x}" x2="${x + 24}" y1="${y + 6}" y2="${y + 6}" ${stroke} stroke-width="2"${dashes}/>`;
+  }
+  if (band) return `<rect x="${x + 9}" y="${y}" width="8" height="12" fill="${escaped(color)}" fill-opacity="0.2"/>`;
+  return `<rect x="${x + 7}" y="${y}" width="11" height="11" fill="none" ${stroke} stroke-width="1.5"${dashed ? ' stroke-dasharray="2 2"' : ''}/>`;
+}
+
+/** Pixels of a PNG for each CSS pixel, of a picture that is not too large for it: 300 to the inch in print. */
+const fine = 3;
+/** Pixels along one side that every browser can hold. */
+const largest = 8192;
+
+/** PNG bytes of an SVG file. */
+export async function pngOf({ svg, width, height }: Drawn): Promise<Uint8Array> {
+  const ratio = Math.min(fine, largest / Math.max(width, height));
+  const url = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }));
   try {
     const image = new Image();
     image.src = url;
     await image.decode();
     const canvas = document.createElement('canvas');
-    const context = contextOf(canvas, width, height, 2);
-    if (context !== null) {
-      context.fillStyle = theme.background;
-      context.fillRect(0, 0, width, height);
-      context.drawImage(image, 0, 0, width, height);
-    }
-    return canvas;
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+    canvas.getContext('2d')?.drawImage(image, 0, 0, canvas.width, canvas.height);
+    const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
+    if (blob === null) throw new Error('The picture is too large for this browser.');
+    return new Uint8Array(await blob.arrayBuffer());
   } finally {
     URL.revokeObjectURL(url);
   }
+}
+
+/** What was painted, as it is: a surface, a photograph. */
+export function paintedSvg(canvas: HTMLCanvasElement): Drawn {
+  const width = Number.parseFloat(canvas.style.width) || canvas.width;
+  const height = Number.parseFloat(canvas.style.height) || canvas.height;
+  return { svg: `<image width="${width}" height="${height}" href="${canvas.toDataURL()}"/>`, width, height };
+}
+
+/** A plot as a part of a picture; its colours are written into it, so it needs no style sheet. */
+export function plotSvg(plot: SVGSVGElement): Drawn {
+  const { width, height } = plot.viewBox.baseVal;
+  const copy = plot.cloneNode(true) as SVGSVGElement;
+  copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
+  copy.setAttribute('overflow', 'visible');
+  copy.removeAttribute('class');
+  return { svg: new XMLSerializer().serializeToString(copy), width, height };
 }

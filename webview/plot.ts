@@ -1,11 +1,14 @@
 /** A plot of Observable Plot in its place in an element: as wide as the place, drawn anew when that changes. */
 import type { plot } from '@observablehq/plot';
 import type { ReactiveController, ReactiveElement } from 'lit';
-import { svgPicture } from './picture.js';
+import { type Drawn, plotSvg } from './picture.js';
 import type { Theme } from './theme.js';
 
 /** What Plot gives where there is no legend: a picture that knows its scales. */
 export type Drawing = ReturnType<typeof plot>;
+
+/** Of plots in pictures, in CSS pixels. */
+const pictureWidth = 640;
 
 export class PlotPlace implements ReactiveController {
   /** The plot as it is shown; undefined before its width is known. */
@@ -22,11 +25,11 @@ export class PlotPlace implements ReactiveController {
 
   /**
    * @param host draws the element of class `plot` and calls {@link draw} when what is plotted has changed
-   * @param make the plot for a width in CSS pixels
+   * @param make the plot for a width in CSS pixels, in the page's theme or in another one
    */
   constructor(
     private readonly host: ReactiveElement,
-    private readonly make: (width: number) => Drawing,
+    private readonly make: (width: number, theme?: Theme) => Drawing,
   ) {
     host.addController(this);
   }
@@ -58,9 +61,11 @@ export class PlotPlace implements ReactiveController {
     this.#place?.append(this.drawing);
   }
 
-  /** The plot as it is now, as pixels. */
-  async picture(theme: Theme): Promise<HTMLCanvasElement> {
-    if (!(this.drawing instanceof SVGSVGElement)) throw new Error('Nothing is plotted yet.');
-    return svgPicture(this.drawing, theme);
+  /** The plot as a part of a picture. */
+  picture(theme: Theme): Drawn {
+    const drawing = this.make(pictureWidth, theme);
+    for (const style of drawing.querySelectorAll('style')) style.remove();
+    if (!(drawing instanceof SVGSVGElement)) throw new Error('This plot is no picture.');
+    return plotSvg(drawing);
   }
 }

@@ -1,6 +1,7 @@
 /** A native table of numbers, a page at a time; sortable and selectable where its owner says how. */
 import { css, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import { formatCell } from '../src/analysis/presentation.js';
 import { html } from './html.js';
 import { hiddenStyles, quietButtonStyles } from './styles.js';
 import type { DrawnCell, TableData } from './tabled.js';
@@ -180,7 +181,7 @@ export class Table extends LitElement {
         <table class=${data.drawn ? 'drawn' : ''}>
           <caption class=${data.captioned ? 'hidden' : ''}>${data.caption}</caption>
           <thead>
-            <tr>${data.columns.map((name, column) => this.#header(name, column))}</tr>
+            <tr>${data.columns.map(({ name }, column) => this.#header(name, column))}</tr>
           </thead>
           <tbody>${rows.map((row) => this.#row(row))}</tbody>
         </table>
@@ -221,7 +222,8 @@ export class Table extends LitElement {
     const { data } = this;
     const selectable = data.selectable === true;
     const choose = () => this.dispatchEvent(new CustomEvent('row', { detail: row }));
-    const [first, ...others] = data.cells(row);
+    const values = data.cells(row);
+    const [first, ...others] = data.columns.map(({ format }, i) => formatCell(values[i] ?? null, format));
     const drawn = data.drawn?.(row) ?? [];
     return html`<tr
       class="${selectable ? 'selectable' : ''} ${row === data.selected ? 'selected' : ''}"

@@ -1,5 +1,5 @@
 /** What the element that draws tables takes, and a table of a presentation as that. */
-import { type CellValue, formatCell, type TablePart } from '../src/analysis/presentation.js';
+import { type CellValue, type Column, csvOf, formatCell, type TablePart } from '../src/analysis/presentation.js';
 import type { Selection } from '../src/analysis/selection.js';
 
 export interface TableData {
@@ -7,12 +7,12 @@ export interface TableData {
   readonly caption: string;
   /** True where the caption stands above the table already. */
   readonly captioned?: boolean;
-  readonly columns: readonly string[];
+  readonly columns: readonly Column[];
   /** By column, whether it has words, which begin at the left. */
   readonly words?: readonly boolean[];
   readonly rows: number;
-  /** What stands in a row, by column. */
-  cells(row: number): readonly string[];
+  /** What stands in a row, by column; numbers are written as the column's format has it. */
+  cells(row: number): readonly CellValue[];
   /** What is drawn beside the text of a cell, or in its place: by column. */
   readonly drawn?: (row: number) => readonly (DrawnCell | undefined)[];
   /** What a row is sorted by, by column; undefined: not sortable. */
@@ -27,6 +27,12 @@ export type DrawnCell =
   | { readonly bar: number }
   | { readonly shades: readonly { readonly place: number | undefined; readonly text: string }[] };
 
+/** All rows as a CSV file. */
+export function csvBytes({ columns, rows, cells }: TableData): Uint8Array {
+  const all = Array.from({ length: rows }, (_, row) => [...cells(row)]);
+  return new TextEncoder().encode(csvOf({ columns, rows: all }));
+}
+
 export function dataOf({ heading, columns, rows, layers }: TablePart, selected?: Selection): TableData {
   const chosen = selected?.layer === undefined ? -1 : (layers ?? []).indexOf(selected.layer);
   const numeric = columns.map((_, column) => rows.some((row) => typeof row[column] === 'number'));
@@ -38,10 +44,10 @@ export function dataOf({ heading, columns, rows, layers }: TablePart, selected?:
   return {
     caption: heading,
     captioned: true,
-    columns: columns.map(({ name }) => name),
+    columns,
     words: columns.map(({ format }, column) => format === 'words' || rows.some((row) => Array.isArray(row[column]))),
     rows: rows.length,
-    cells: (row) => columns.map(({ format }, column) => formatCell(rows[row]?.[column] ?? null, format)),
+    cells: (row) => rows[row] ?? [],
     order: numeric.some(Boolean) ? order : undefined,
     ...(columns.some(({ range }) => range) && {
       drawn: (row: number) => columns.map((column, at) => drawnOf(rows[row]?.[at] ?? null, column)),

@@ -52,9 +52,9 @@ export function toneAt({ tones }: Ramp, place: number): Tone {
 
 type Lab = readonly [lightness: number, a: number, b: number];
 
-/** The theme in force at `document.body`. */
-export function readTheme(): Theme {
-  const style = getComputedStyle(document.body);
+/** The theme in force at an element, by default that of the page. */
+export function readTheme(place: Element = document.body): Theme {
+  const style = getComputedStyle(place);
   const read = colorReader();
   const color = (name: string, fallback: string) => style.getPropertyValue(`--vscode-${name}`).trim() || fallback;
   const background = style.backgroundColor;
@@ -96,7 +96,7 @@ export function readTheme(): Theme {
     large: color('sinkscope-large', color('charts-yellow', foreground)),
     sink,
     font: color('font-family', 'sans-serif'),
-    highContrast: document.body.className.includes('vscode-high-contrast'),
+    highContrast: place.className.includes('vscode-high-contrast'),
   };
 }
 

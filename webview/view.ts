@@ -7,10 +7,11 @@ import type { Thresholds } from '../src/analysis/thresholds.js';
 import type { Tint } from '../src/analysis/tint.js';
 import type { Asked, FromWebview, ReplyTo } from '../src/protocol.js';
 import './figure.js';
+import type { DrawPicture } from './figure.js';
 import type { Findings } from './findings.js';
 import { html } from './html.js';
 import type { Scale } from './scale.js';
-import type { TableData } from './table.js';
+import type { TableData } from './tabled.js';
 import type { Theme } from './theme.js';
 
 export interface Scene {
@@ -62,18 +63,25 @@ export abstract class View extends LitElement {
     readonly body: TemplateResult;
     readonly actions?: TemplateResult | undefined;
     readonly table?: () => TableData;
-    readonly picture?: () => HTMLCanvasElement | Promise<HTMLCanvasElement>;
-    readonly scale?: Scale;
+    /** The table that is seen already, to be saved. */
+    readonly rows?: () => TableData;
+    readonly picture?: DrawPicture;
+    /** What the picture's colours stand for. */
+    readonly scale?: Scale | undefined;
   }): TemplateResult {
     return html`<sinkscope-figure
       name=${options.name}
       heading=${options.heading}
       note=${options.note}
       .table=${options.table}
-      .picture=${options.picture}
-      .scale=${options.scale}
+      .rows=${options.rows}
+      .picture=${options.picture && withScale(options.picture, options.scale)}
       ?open=${this.scene.tables.has(options.name)}
       ><span slot="actions">${options.actions}</span>${options.body}</sinkscope-figure
     >`;
   }
 }
+
+const withScale =
+  (draw: DrawPicture, scale: Scale | undefined): DrawPicture =>
+  async (theme) => ({ ...(await draw(theme)), scale });

@@ -31,6 +31,10 @@ const cell = v.union([words, numberCell, strip]);
 /** Null: nothing to be said here. */
 export type CellValue = Sent<typeof cell>;
 
+/** As a cell has it: nothing to be said where it is not finite. */
+export const finiteCell = (value: number | undefined): number | null =>
+  value !== undefined && Number.isFinite(value) ? value : null;
+
 const tablePart = v.object({
   kind: v.literal('table'),
   heading: words,
@@ -130,7 +134,7 @@ export function presented(made: Presentation): Presentation {
 
 /** All settings in a line. */
 export function settingsLine(settings: readonly Setting[]): string {
-  return settings.map(({ name, value }) => `${name} ${value}`).join(' · ');
+  return settings.map(({ name, value }) => `${name} ${value}`.trim()).join(' · ');
 }
 
 /** A cell as it is shown. */
@@ -203,11 +207,10 @@ export function tableOf(part: Part): TablePart {
 const formula = /^(?![+-]?\d[\d.,]*(e[+-]?\d+)?$)[=+\-@＝＋－＠]/i;
 
 /**
- * A part's table as comma-separated values (RFC 4180), numbers in full. A text that a spreadsheet would compute gets an
+ * A table as comma-separated values (RFC 4180), numbers in full. A text that a spreadsheet would compute gets an
  * apostrophe before it, which spreadsheets take as the mark of a text.
  */
-export function csvOf(part: Part): string {
-  const { columns, rows } = tableOf(part);
+export function csvOf({ columns, rows }: Pick<TablePart, 'rows'> & { readonly columns: readonly Column[] }): string {
   const field = (value: CellValue) => {
     if (typeof value === 'number' || value === null) return `${value ?? ''}`;
     const shown = visible(

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Analysis } from '../analysis/analysis.js';
+import { presentAnalysis } from '../analysis/present.js';
 import { toJson } from '../analysis/result.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { RunRequest } from '../engine/contract/events.js';
@@ -15,6 +16,7 @@ import { resolve as resolveChange, withMeans } from '../experiments/intervene/se
 import { readText } from '../experiments/shared/files.js';
 import { runPrompt } from '../experiments/shared/run.js';
 import type { NamedText } from '../experiments/values.js';
+import { baseName } from '../report/contents.js';
 import { parseChange } from './change.js';
 import { modelFile } from './model.js';
 import {
@@ -33,9 +35,10 @@ import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { against, report } from './report.js';
 import { checkSaves } from './save.js';
+import { printMarkdown, type Sharing, saveReport, sharingOptions } from './sharing.js';
 import { print, printJson } from './terminal.js';
 
-interface Options {
+interface Options extends Sharing {
   readonly text?: string;
   readonly file?: string;
   readonly ids?: readonly number[];
@@ -59,7 +62,7 @@ interface Options {
 }
 
 export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
-  return new Command('analyze')
+  const command = new Command('analyze')
     .description('run a model on a text and show its massive activations and attention sinks, layer by layer')
     .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
     .addOption(new Option('--text <text>', 'the text itself').conflicts(['file', 'ids', 'feeds']))
@@ -102,29 +105,43 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--save <path>', 'write hidden states (hidden.k, resid_mid.k) to a .safetensors file')
     .option('--attention', 'with --save: attention patterns (attn.k, cross.k) too')
     .option('--mlp', 'with --save: MLP intermediate states (mlp.k) too')
-    .option('--logits', 'with --save: logits too')
-    .action(async (model: string, options: Options) => {
-      await checkSaves(options.save);
-      if (options.stream !== undefined) engine.choose(options.stream);
-      engine.lineEnds = options.lineEnds;
-      takeTokenizer(engine, options);
-      const wanted = await requestOf(model, options);
-      const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
-      if (!options.set) {
-        const analysis = await adviseOnLength(run(wanted));
-        if (options.json) printJson(toJson(analysis, defaultThresholds));
-        else print(report(analysis, defaultThresholds));
-        return;
-      }
-      const plain = await adviseOnLength(run({ ...wanted, save: undefined }));
-      const calibration = await calibrationOf(options);
-      const made = await interventionsOf(engine, wanted, { changes: options.set, plain, calibration }, signal);
-      const analysis = await run({ ...wanted, interventions: made.interventions });
-      const result = sideBySide(plain, analysis, { ...made, changes: options.set, thresholds: defaultThresholds });
-      const presentation = presentIntervene(result, { text: { name: nameOf(options) }, calibration });
-      const tables = ['', ...report(analysis, defaultThresholds), ...against(plain, analysis, defaultThresholds)];
-      printOutcome(options.json, outcomeOf(presentation, interveneJson(result, calibration)), tables);
-    });
+    .option('--logits', 'with --save: logits too');
+  for (const option of sharingOptions()) command.addOption(option);
+  return command.action(async (model: string, options: Options) => {
+    await checkSaves(options.save);
+    await checkSaves(options.report);
+    if (options.stream !== undefined) engine.choose(options.stream);
+    engine.lineEnds = options.lineEnds;
+    takeTokenizer(engine, options);
+    const wanted = await requestOf(model, options);
+    const name = baseName(nameOf(options));
+    const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
+    if (!options.set) {
+      const analysis = await adviseOnLength(run(wanted));
+      const shown = presentAnalysis(analysis, defaultThresholds, name);
+      await saveReport(options.report, { name, analysis }, shown);
+      if (options.markdown) printMarkdown(shown);
+      else if (options.json) printJson(toJson(analysis, defaultThresholds));
+      else print(report(analysis, defaultThresholds));
+      return;
+    }
+    const plain = await adviseOnLength(run({ ...wanted, save: undefined }));
+    const calibration = await calibrationOf(options);
+    const made = await interventionsOf(engine, wanted, { changes: options.set, plain, calibration }, signal);
+    const analysis = await run({ ...wanted, interventions: made.interventions });
+    const result = sideBySide(plain, analysis, { ...made, changes: options.set, thresholds: defaultThresholds });
+    const presentation = presentIntervene(result, { text: { name: nameOf(options) }, calibration });
+    const tables = ['', ...report(analysis, defaultThresholds), ...against(plain, analysis, defaultThresholds)];
+    const changed = {
+      number: 1,
+      experiment: 'intervene',
+      title: presentation.title,
+      status: 'finished',
+      presentation,
+    } as const;
+    await saveReport(options.report, { name, analysis, experiments: [changed] }, presentation);
+    printOutcome(options, outcomeOf(presentation, interveneJson(result, calibration)), tables);
+  });
 }
 
 function nameOf({ ids, feeds, image, file, text = '' }: Options): string {

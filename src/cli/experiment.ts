@@ -6,10 +6,19 @@ import { type Argument, Command, Option } from 'commander';
 import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
-import type { Experiment, Setup } from '../experiments/experiment.js';
+import {
+  type Experiment,
+  eachAs,
+  type Outcome,
+  outcomeOf,
+  type Progress,
+  progressInWords,
+  type Setup,
+} from '../experiments/experiment.js';
 import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js';
 import { readDocument, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
+import type { ExperimentRun } from '../protocol.js';
 import { modelFile } from './model.js';
 import {
   adviseOnLength,
@@ -26,9 +35,10 @@ import {
 import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
 import { checkForm, checkSaves, saveOutcome } from './save.js';
+import { type Sharing, saveReport, sharingOptions } from './sharing.js';
 
 /** What every experiment has beside its inputs, or may have. */
-interface Options {
+interface Options extends Sharing {
   readonly stream?: string;
   readonly tokenizer?: string;
   readonly bos?: boolean;
@@ -49,23 +59,51 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
   for (const option of runOptions(inputs)) command.addOption(option);
   if (saves !== undefined) command.option('--save <path>', saves);
   command.option('--json', 'print the result as JSON');
+  for (const option of sharingOptions()) command.addOption(option);
   return command.action(async () => {
     const options = command.opts<Options>();
     if (saves !== undefined) checkForm(options.save, experiment);
     await checkSaves(options.save);
+    await checkSaves(options.report);
     if (options.stream !== undefined) engine.choose(options.stream);
     if (options.lineEnds !== undefined) engine.lineEnds = options.lineEnds;
     takeTokenizer(engine, options);
     const given = await givenBy(command, inputs, engine);
-    const run = drawProgress(experiment.run(setupOf(engine, options, inputs), given, signal));
+    let partial: Outcome | undefined;
+    const steps = eachAs(experiment.run(setupOf(engine, options, inputs), given, signal), (step) => {
+      const { presentation, json, file } = step;
+      if (presentation && json) partial = stoppedAt({ presentation, json, file }, step);
+      return step;
+    });
+    const run = drawProgress(steps).catch((error: unknown) => {
+      // What there was by then is printed; the exit code and the last line say that it is not all.
+      if (signal.aborted && partial) printOutcome(options, partial);
+      throw error;
+    });
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
     try {
       // An experiment may have a file of its own, which its engine writes.
       if (saves !== undefined) await saveOutcome(options.save, outcome);
+      await saveReport(options.report, { experiments: [shownRun(experiment, outcome)] }, outcome.presentation);
     } finally {
-      printOutcome(options.json, outcome);
+      printOutcome(options, outcome);
     }
   });
+}
+
+/** A run as the panel has one. */
+const shownRun = ({ id, title }: Experiment, { presentation }: Outcome): ExperimentRun => ({
+  number: 1,
+  experiment: id,
+  title,
+  status: 'finished',
+  presentation,
+});
+
+/** What a run that was stopped had found, said to be that. */
+function stoppedAt({ presentation, json, file }: Outcome, progress: Progress): Outcome {
+  const warning = `Stopped at ${progressInWords(progress)}: these are the figures by then.`;
+  return outcomeOf({ ...presentation, warnings: [...presentation.warnings, warning] }, json, file);
 }
 
 const isArgument = ({ flag }: ExperimentInput) => flag.startsWith('<');

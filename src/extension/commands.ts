@@ -8,7 +8,8 @@ import type { Analyses, ShownRun } from './analyses.js';
 import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Decorations } from './decorations.js';
-import { exportJson, exportPicture, exportTensors } from './export.js';
+import { type Experiments, told } from './experiments.js';
+import { exportBytes, exportJson, exportReport, exportTensors } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
 import { nextMark } from './marks.js';
 import type { Models } from './models.js';
@@ -31,6 +32,7 @@ export interface Parts {
   readonly panel: Panel;
   readonly reports: Reports;
   readonly watch: Watch;
+  readonly experiments: Experiments;
 }
 
 /** A model's file, or its line in the models view. */
@@ -55,6 +57,7 @@ export function registerCommands({
   panel,
   reports,
   watch,
+  experiments,
 }: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
@@ -280,8 +283,14 @@ export function registerCommands({
       const saved = await exportTensors(analyses.engine, shown(), to);
       if (saved) reports.saved(saved);
     },
-    async savePicture(name: string, png: Uint8Array) {
-      const saved = await exportPicture(name, png);
+    async exportReport(to?: vscode.Uri) {
+      const ended = experiments.runs.filter(({ status }) => status !== 'running').map(told);
+      const webview = vscode.Uri.joinPath(extension, 'dist', 'webview');
+      const saved = await exportReport(analyses, { ...settings.current, experiments: ended }, webview, to);
+      if (saved) reports.saved(saved);
+    },
+    async saveFile(name: string, kind: 'png' | 'svg' | 'csv', bytes: Uint8Array) {
+      const saved = await exportBytes(name, kind, bytes);
       if (saved) reports.saved(saved);
     },
   };

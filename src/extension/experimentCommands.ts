@@ -1,6 +1,5 @@
 /** The experiments as commands: from the palette they ask for what has no default, from the panel for nothing. */
 import * as vscode from 'vscode';
-import { csvOf } from '../analysis/presentation.js';
 import { SinkscopeError } from '../errors.js';
 import { experiments as catalogue } from '../experiments/catalogue.js';
 import { compare } from '../experiments/compare/index.js';
@@ -14,7 +13,7 @@ import type { ExperimentAction, ExperimentRun } from '../protocol.js';
 import { jsonOf } from '../visible.js';
 import { chooseOne, enterValue, pickModels } from './choices.js';
 import { type Experiments, experimentOf } from './experiments.js';
-import { exportText } from './export.js';
+import { exportBytes } from './export.js';
 import type { Models } from './models.js';
 import type { Item } from './modelsView.js';
 import { contributedId, type ExperimentCommand, experimentCommands } from './names.js';
@@ -117,21 +116,11 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
         }
         case 'save-json': {
           const { experiment, json } = resultOf(action.run);
-          return saved(await exportText(`${experiment}.sinkscope`, 'json', `${jsonOf(json, 2)}\n`));
+          return saved(await exportBytes(`${experiment}.sinkscope`, 'json', Buffer.from(`${jsonOf(json, 2)}\n`)));
         }
         case 'save-file': {
           const { experiment, file } = resultOf(action.run);
-          return file && saved(await exportText(experiment, 'json', `${jsonOf(file, 2)}\n`));
-        }
-        case 'save-csv': {
-          const { experiment, presentation } = resultOf(action.run);
-          const part = presentation.parts[action.part];
-          return part && saved(await exportText(`${experiment}-${action.part + 1}`, 'csv', csvOf(part)));
-        }
-        case 'copy-text': {
-          const part = resultOf(action.run).presentation.parts[action.part];
-          if (part?.kind === 'text') await vscode.env.clipboard.writeText(part.paragraphs.join('\n'));
-          return;
+          return file && saved(await exportBytes(experiment, 'json', Buffer.from(`${jsonOf(file, 2)}\n`)));
         }
       }
     },

@@ -161,3 +161,6 @@ const filed = (file: object | undefined): Partial<KeptRun> => (file ? { file, ha
 export function experimentOf(id: string): Experiment | undefined {
   return experiments.find((experiment) => experiment.id === id);
 }
+
+/** What a view gets of a run. */
+export const told = ({ json, file, ...run }: KeptRun): ExperimentRun => run;

@@ -1,14 +1,19 @@
 /** Results as files. Each asks where to unless it is told, and resolves with the file, or undefined when dismissed. */
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
+import { presentAnalysis } from '../analysis/present.js';
 import { toJson } from '../analysis/result.js';
-import type { Thresholds } from '../analysis/thresholds.js';
+import type { Selection } from '../analysis/selection.js';
+import { defaultThresholds, type Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
+import type { Asked } from '../protocol.js';
+import { type Answer, contentsOf, type Reported } from '../report/contents.js';
+import { reportOf } from '../report/write.js';
 import { jsonOf } from '../visible.js';
-import type { ShownRun } from './analyses.js';
+import type { Analyses, ShownRun } from './analyses.js';
 import { fileName } from './plain.js';
-import { fileSource } from './source.js';
+import { fileSource, scopeInWords } from './source.js';
 import { pickSeveral } from './surfaces.js';
 
 export async function exportJson(
@@ -22,17 +27,82 @@ export async function exportJson(
   return file;
 }
 
-export async function exportPicture(name: string, png: Uint8Array): Promise<vscode.Uri | undefined> {
-  const file = await askFile(name, 'png', vscode.l10n.t('Picture'));
-  if (file) await write(file, png);
+/** Bytes as a file of this kind; the name is without its extension. */
+export async function exportBytes(
+  name: string,
+  kind: 'json' | 'csv' | 'svg' | 'png',
+  bytes: Uint8Array,
+): Promise<vscode.Uri | undefined> {
+  const what = kind === 'svg' || kind === 'png' ? vscode.l10n.t('Picture') : vscode.l10n.t('Result');
+  const file = await askFile(name, kind, what);
+  if (file) await write(file, bytes);
   return file;
 }
 
-/** A text as a file of this kind; the name is without its extension. */
-export async function exportText(name: string, kind: 'json' | 'csv', text: string): Promise<vscode.Uri | undefined> {
-  const file = await askFile(name, kind, vscode.l10n.t('Result'));
-  if (file) await write(file, Buffer.from(text));
+/**
+ * One HTML file with the run, the experiments that have ended, and of what the panel asks the engine, what is open now.
+ *
+ * @param webview folder of the built webview
+ */
+export async function exportReport(
+  { engine, run, selection }: Pick<Analyses, 'engine' | 'run' | 'selection'>,
+  shown: Pick<Reported, 'experiments' | 'thresholds' | 'tint'>,
+  webview: vscode.Uri,
+  to?: vscode.Uri,
+): Promise<vscode.Uri | undefined> {
+  if (!run?.analysis.tokens) throw nothingYet();
+  const { source, request, analysis } = run;
+  const about = source ?? fileSource(request.prompt);
+  const file = to ?? (await askFile(resultName(about), 'html', vscode.l10n.t('Report')));
+  if (!file) return undefined;
+  const name = about.uri && posix.basename(about.uri.path);
+  const thresholds = shown.thresholds ?? defaultThresholds;
+  const contents = contentsOf({
+    ...shown,
+    name,
+    scope: scopeInWords(about.scope, analysis.tokens),
+    analysis,
+    selection,
+    answers: await openAnswers(engine, run, selection),
+  });
+  const html = await reportOf(contents, presentAnalysis(analysis, thresholds, name), webview.fsPath);
+  await write(file, Buffer.from(html));
   return file;
+}
+
+/** What the panel has asked for to show what is selected; what cannot be had is left out, and the report says so there. */
+async function openAnswers(
+  engine: Engine,
+  { analysis }: ShownRun,
+  { token, layer, head }: Selection,
+): Promise<Answer[]> {
+  const questions: Exclude<Asked, { type: 'picture' | 'weight' }>[] = [
+    ...(token === undefined || !analysis.predictions ? [] : [{ type: 'predictions' as const, token }]),
+    ...(layer === undefined || layer === 0 || head === undefined ? [] : [{ type: 'pattern' as const, layer, head }]),
+  ];
+  const answers = questions.map(async (query): Promise<Answer[]> => {
+    try {
+      return [{ query, value: rounded(await engine.query(query)) }];
+    } catch {
+      return [];
+    }
+  });
+  const picture = analysis.tokens?.picture?.file;
+  const image = picture === undefined ? undefined : vscode.workspace.fs.readFile(vscode.Uri.file(picture));
+  const bytes = await image?.then(
+    (read) => new Uint8Array(read),
+    () => undefined,
+  );
+  const all = (await Promise.all(answers)).flat();
+  return bytes ? [...all, { query: { type: 'picture' }, value: { bytes } }] : all;
+}
+
+/** A pattern's weights to 1/65,536, of which two decimals are shown: the last bits of floats are most of a report's size. */
+function rounded(answer: unknown): unknown {
+  if (typeof answer !== 'object' || answer === null || !('values' in answer)) return answer;
+  const { values } = answer;
+  if (!(values instanceof Float32Array)) return answer;
+  return { ...answer, values: values.map((weight) => Math.round(weight * 65_536) / 65_536) };
 }
 
 /** Runs what is shown once more, writing every hidden state and what else is asked for; to a given file, all there is. */

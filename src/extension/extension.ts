@@ -126,6 +126,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   };
 
   let shown: string | undefined;
+  let keptPart: unknown;
   context.subscriptions.push(
     log,
     settings,
@@ -149,6 +150,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       panel,
       reports,
       watch,
+      experiments,
     }),
     registerModelCommands({ analyses, models, settings, tokenizers, reports }),
     registerExperiments({ experiments, texts, models, panel, reports }),
@@ -166,7 +168,10 @@ export function activate(context: vscode.ExtensionContext): Api {
       log,
     }),
     experiments.onDidChange((change) => {
-      if (change.type === 'run' && change.run.status === 'running') return;
+      // Of one that goes on, when it begins, and when there is more of its result: a closed window takes the rest.
+      const { status, presentation } = change.type === 'run' ? change.run : {};
+      if (status === 'running' && keptPart === (presentation ?? 'begun')) return;
+      keptPart = presentation ?? 'begun';
       store.saveExperiments(experiments.runs).catch((error) => log.warn(error));
     }),
     settings.onDidChange(() => view.fire()),

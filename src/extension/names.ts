@@ -28,7 +28,8 @@ export const analysisCommands = [
   'openSettings',
   'exportJson',
   'exportTensors',
-  'savePicture',
+  'exportReport',
+  'saveFile',
 ] as const;
 
 /** Commands about where models come from. */

@@ -39,10 +39,17 @@ const storedExperiments = v.object({
   ),
 });
 
+/** What becomes of an experiment whose window is closed. */
+const stopped = {
+  status: 'failed',
+  problem: { code: 'cancelled', message: 'The experiment was stopped, because its window was closed.' },
+} as const;
+
 /** Keeps one run, and a list of experiments, in `folder`, which is made when it is missing. */
 export class Store {
   private readonly file: vscode.Uri;
   private readonly experiments: vscode.Uri;
+  private writing: Promise<void> = Promise.resolve();
 
   constructor(private readonly folder: vscode.Uri) {
     this.file = vscode.Uri.joinPath(folder, 'last-run');
@@ -78,10 +85,10 @@ export class Store {
     await vscode.workspace.fs.delete(this.file).then(undefined, () => undefined);
   }
 
-  /** Those that have ended, in the order given. */
+  /** All of them in the order given; one that goes on is kept as it is by now, for the window may close. */
   async saveExperiments(runs: readonly KeptRun[]): Promise<void> {
-    const ended = runs.flatMap(({ file, hasFile, ...run }) => (run.status === 'running' ? [] : [run]));
-    await this.write(this.experiments, { version, runs: ended });
+    const kept = runs.map(({ file, hasFile, ...run }) => (run.status === 'running' ? { ...run, ...stopped } : run));
+    await this.write(this.experiments, { version, runs: kept });
   }
 
   /** None where nothing is kept, or has another version's form. */
@@ -93,8 +100,14 @@ export class Store {
     }
   }
 
-  private async write(file: vscode.Uri, value: unknown): Promise<void> {
-    await vscode.workspace.fs.createDirectory(this.folder);
-    await vscode.workspace.fs.writeFile(file, serialize(value));
+  /** One after another, so that what was written last is what is there. */
+  private write(file: vscode.Uri, value: unknown): Promise<void> {
+    const bytes = serialize(value);
+    const written = this.writing.then(async () => {
+      await vscode.workspace.fs.createDirectory(this.folder);
+      await vscode.workspace.fs.writeFile(file, bytes);
+    });
+    this.writing = written.catch(() => undefined);
+    return written;
   }
 }

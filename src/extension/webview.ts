@@ -5,7 +5,6 @@ import { SinkscopeError, toProblem } from '../errors.js';
 import { experiments as catalogue } from '../experiments/catalogue.js';
 import {
   type Asked,
-  type ExperimentRun,
   type ExperimentsMessage,
   type FromWebview,
   type Reply,
@@ -15,7 +14,7 @@ import {
 } from '../protocol.js';
 import type { Analyses, AnalysesChange, ShownRun } from './analyses.js';
 import { compact } from './compact.js';
-import type { Experiments, ExperimentsChange, KeptRun } from './experiments.js';
+import { type Experiments, type ExperimentsChange, told } from './experiments.js';
 import { contributedId } from './names.js';
 import type { Texts } from './texts.js';
 
@@ -106,8 +105,12 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
         return vscode.commands.executeCommand(contributedId('openSettings'));
       case 'save':
         return vscode.commands.executeCommand(contributedId(message.what === 'json' ? 'exportJson' : 'exportTensors'));
-      case 'save-picture':
-        return vscode.commands.executeCommand(contributedId('savePicture'), message.name, message.png);
+      case 'save-file':
+        return vscode.commands.executeCommand(contributedId('saveFile'), message.name, message.kind, message.bytes);
+      case 'save-report':
+        return vscode.commands.executeCommand(contributedId('exportReport'));
+      case 'copy':
+        return vscode.env.clipboard.writeText(message.text);
       case 'experiment':
         await choosing;
         return vscode.commands.executeCommand(contributedId('experimentAction'), message.action);
@@ -147,9 +150,6 @@ export async function answerTo(query: Asked, analyses: Analyses): Promise<Reply>
     return { ok: false, problem: toProblem(error) };
   }
 }
-
-/** What a view gets of a run. */
-const told = ({ json, file, ...run }: KeptRun): ExperimentRun => run;
 
 /** The bytes of the picture that `run` is about. */
 async function pictureOf(run: ShownRun | undefined): Promise<Uint8Array> {

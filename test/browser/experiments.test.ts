@@ -155,19 +155,29 @@ describe('a run', () => {
     const { page, said } = await openExperiments({ experiments: 'lens' });
     const run = page.getByTestId('experiment-run');
     await run.getByRole('button', { name: 'json' }).click();
-    await run.getByRole('button', { name: 'csv' }).nth(1).click();
-    for (const picture of await run.getByRole('button', { name: 'picture' }).all()) await picture.click();
-    const pictures = async () => (await said('save-picture')).length;
-    await expect.poll(pictures).toBe(2);
+    for (const menu of await run.locator('sinkscope-figure details').all()) {
+      for (const kind of ['PNG', 'CSV']) {
+        await menu.locator('summary').click();
+        // What is a table alone has no picture.
+        const item = menu.getByRole('button', { name: kind });
+        if ((await item.count()) > 0) await item.click();
+        else await menu.locator('summary').click();
+      }
+    }
+    // Two pictures, and all four tables.
+    await expect.poll(async () => (await said('save-file')).length).toBe(6);
+    await run.getByRole('button', { name: 'copy Logit lens' }).click();
+    expect((await said('copy'))[0]?.text).toMatch(/^### Logit lens/);
     await run.getByRole('button', { name: 'Close Logit lens' }).click();
     expect((await said('experiment')).map(({ action }) => action)).toMatchObject([
       { do: 'save-json' },
-      { do: 'save-csv', part: 1 },
       { do: 'close' },
     ]);
     const starts = await page.evaluate(() =>
       window.harness.messages.flatMap((message) =>
-        message.type === 'save-picture' ? [String.fromCharCode(...message.png.slice(1, 4))] : [],
+        message.type === 'save-file' && message.kind === 'png'
+          ? [String.fromCharCode(...message.bytes.slice(1, 4))]
+          : [],
       ),
     );
     expect(starts).toEqual(['PNG', 'PNG']);
@@ -179,7 +189,7 @@ describe('a run', () => {
     await run.getByTitle('write the list of nodes to exclude as JSON, in the forms that quantisers take').click();
     expect((await said('experiment')).map(({ action }) => action)).toMatchObject([{ do: 'save-file' }]);
     const other = await openExperiments({ experiments: 'lens' });
-    expect(await other.page.getByTestId('experiment-run').getByRole('button', { name: 'save' }).count()).toBe(0);
+    expect(await other.page.getByTestId('experiment-run').getByTestId('save-file').count()).toBe(0);
   });
 
   it('leads from a block to its layer, where the run is of the same model', async () => {
@@ -209,9 +219,8 @@ describe('a run', () => {
 
   it('gives its list to the clipboard', async () => {
     const { page, said } = await openExperiments({ experiments: 'doctor' });
-    await page.getByTestId('experiment-run').getByRole('button', { name: 'copy' }).click();
-    const { action } = at(await said('experiment'), 0);
-    expect(action).toMatchObject({ do: 'copy-text' });
+    await page.getByTestId('experiment-run').getByRole('button', { name: 'copy', exact: true }).click();
+    expect(at(await said('copy'), 0).text).toMatch(/\S/);
   });
 
   it('paints what grew otherwise than what shrank', async () => {

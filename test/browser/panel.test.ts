@@ -344,29 +344,50 @@ describe('what the panel says', () => {
     expect(await said('stop')).toHaveLength(1);
   });
 
-  it('saves the result, and pictures as PNG', async () => {
+  it('saves the result, a report, pictures as SVG and PNG, and the numbers behind them', async () => {
     const { page, said } = await open();
     const menu = page.getByTestId('export');
-    await menu.locator('summary').click();
-    await menu.getByRole('button', { name: 'JSON' }).click();
-    expect(await said('save')).toEqual([{ type: 'save', what: 'json' }]);
-    for (const name of ['layer profile', 'residual stream']) {
+    for (const name of ['JSON', 'Report', 'Markdown']) {
       await menu.locator('summary').click();
       await menu.getByRole('button', { name }).click();
     }
-    await expect.poll(async () => (await said('save-picture')).length).toBe(2);
-    const pictures = await page.evaluate(() =>
+    expect(await said('save')).toEqual([{ type: 'save', what: 'json' }]);
+    expect(await said('save-report')).toHaveLength(1);
+    expect((await said('copy'))[0]?.text).toMatch(/^### Analysis of notes\.md\n\n1 massive dimension: 239 on/);
+    for (const [view, kind] of [
+      ['layer-profile', 'PNG'],
+      ['layer-profile', 'SVG'],
+      ['residual-heatmap', 'SVG'],
+      ['residual-heatmap', 'CSV'],
+    ]) {
+      const saves = page.locator(`sinkscope-${view} details`);
+      await saves.locator('summary').click();
+      await saves.getByRole('button', { name: kind }).click();
+    }
+    await expect.poll(async () => (await said('save-file')).length).toBe(4);
+    const files = await page.evaluate(() =>
       window.harness.messages.flatMap((message) =>
-        message.type === 'save-picture'
-          ? [{ name: message.name, starts: String.fromCharCode(...message.png.slice(1, 4)) }]
+        message.type === 'save-file'
+          ? [{ of: `${message.name}.${message.kind}`, text: new TextDecoder().decode(message.bytes) }]
           : [],
       ),
     );
-    expect(pictures).toContainEqual({ name: 'layer-profile', starts: 'PNG' });
-    expect(pictures).toContainEqual({ name: 'residual-stream', starts: 'PNG' });
+    const file = (of: string) => files.find((one) => one.of === of)?.text ?? '';
+    expect(file('layer-profile.png').slice(1, 4)).toBe('PNG');
+    // Which line is which, on which axis, of what run: nothing is left to the page that it was on.
+    const profile = file('layer-profile.svg');
+    for (const words of ['Layer profile', 'top 1', 'top 2', 'median', 'embed', 'layer', 'log scale', 'BOS on', '1,000'])
+      expect(profile).toContain(`>${words}`.replace('>log', 'log').replace('>BOS', 'BOS'));
+    const residual = file('residual-stream.svg');
+    for (const words of ['10 ×', '>massive<', '>large<', 'BOS on']) expect(residual).toContain(words);
+    // Dark as the page is, the picture is for paper.
+    expect(residual).toMatch(/<rect x="0" y="0" width="\d+" height="\d+" fill="(#ffffff|rgb\(255, 255, 255\))"\/>/);
+    const [head, first] = file('residual-stream.csv').split('\r\n');
+    expect(head).toMatch(/^token,embed,1,2,/);
+    expect(first?.split(',')[1]).toMatch(/^\d+\.\d{6,}$/);
   });
 });
 
 it('stays within its size', () => {
-  expect(gzipSync(bundled('panel.js')).length).toBeLessThan(180_000);
+  expect(gzipSync(bundled('panel.js')).length).toBeLessThan(190_000);
 });

@@ -127,17 +127,17 @@ describe('a picture', () => {
   it('is saved with what is drawn on it', async () => {
     const { page, said } = await openPicture();
     await page.evaluate(() => window.harness.select({ layer: 0 }));
-    const menu = page.getByTestId('export');
+    const menu = page.locator('sinkscope-picture details');
     const colours = async (saved: number) => {
       await menu.locator('summary').click();
-      await menu.getByRole('button', { name: 'Picture: patches' }).click();
-      await expect.poll(async () => (await said('save-picture')).length).toBe(saved);
-      const { name, png } = at(await said('save-picture'), saved - 1);
+      await menu.getByRole('button', { name: 'PNG' }).click();
+      await expect.poll(async () => (await said('save-file')).length).toBe(saved);
+      const { name, bytes } = at(await said('save-file'), saved - 1);
       expect(name).toBe('picture');
-      const { width, data } = PNG.sync.read(Buffer.from(Object.values(png)));
+      const { width, data } = PNG.sync.read(Buffer.from(Object.values(bytes)));
       // Below the title, within the frame: the picture's red half, then its blue one.
       return [40, 400].map((x) => {
-        const [red = 0, , blue = 0] = data.subarray(4 * (60 * width + x));
+        const [red = 0, , blue = 0] = data.subarray(4 * (3 * 90 * width + 3 * x));
         return red > blue + 60 ? 'red' : blue > red + 60 ? 'blue' : 'neither';
       });
     };

@@ -141,13 +141,13 @@ describe('the surface of a layer', () => {
   ])('is saved as %s', async (_, press, least) => {
     const { page, said } = await openSurface();
     if (press) await page.getByTestId(press).click();
-    const menu = page.getByTestId('export');
+    const menu = view(page).locator('details');
     await menu.locator('summary').click();
-    await menu.getByRole('button', { name: 'Picture: magnitudes' }).click();
-    await expect.poll(async () => (await said('save-picture')).length).toBe(1);
-    const { name, png } = at(await said('save-picture'), 0);
+    await menu.getByRole('button', { name: 'PNG' }).click();
+    await expect.poll(async () => (await said('save-file')).length).toBe(1);
+    const { name, bytes } = at(await said('save-file'), 0);
     expect(name).toBe('magnitudes');
-    const { data, height } = PNG.sync.read(Buffer.from(Object.values(png)));
+    const { data, height } = PNG.sync.read(Buffer.from(Object.values(bytes)));
     expect(height).toBeGreaterThan(least);
     const colours = new Set(Array.from({ length: data.length / 4 }, (_, pixel) => data.readUInt32BE(4 * pixel)));
     expect(colours.size).toBeGreaterThan(100);

@@ -211,7 +211,7 @@ describe('experiments', () => {
     rmSync(part);
   });
 
-  it('is there again after a reload, unless it was closed or has not ended', async () => {
+  it('is there again after a reload; one that had not ended keeps what it had, and says that it was stopped', async () => {
     const store = new Store(inWorkspace('.experiments'));
     const done = await run('lens', { text: { name: 'summer', text: 'Summer is warm.' } });
     const failed = await run('perplexity', { text: { name: 'summer', text: 'Summer.' } });
@@ -222,7 +222,15 @@ describe('experiments', () => {
     sinkscope.experiments.restore(await store.loadExperiments());
     assert.deepEqual(
       sinkscope.experiments.runs.map(({ number, ...rest }) => rest),
-      [failed, done].map(({ number, ...rest }) => rest),
+      [
+        {
+          ...done,
+          status: 'failed',
+          problem: { code: 'cancelled', message: 'The experiment was stopped, because its window was closed.' },
+        },
+        failed,
+        done,
+      ].map(({ number, ...rest }) => rest),
     );
     await store.saveExperiments([]);
     assert.deepEqual(await store.loadExperiments(), []);

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { deserialize, serialize } from 'node:v8';
 import * as vscode from 'vscode';
+import { emptyAnalysis, fold } from '../../src/analysis/analysis.js';
 import { toJson } from '../../src/analysis/result.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
+import type { RunEvent } from '../../src/engine/contract/events.js';
 import { Analyses } from '../../src/extension/analyses.js';
 import { exportJson, exportTensors } from '../../src/extension/export.js';
 import type { Api } from '../../src/extension/extension.js';
 import { Store } from '../../src/extension/store.js';
+import { unpack } from '../../src/report/pack.js';
 import {
   analyze,
   api,
@@ -182,6 +185,31 @@ describe('views of a run', () => {
     assert.deepEqual(header.logits?.shape, [T, 8192]);
     // What is shown stays, and can still be asked about.
     assert.equal(sinkscope.analyses.run?.analysis, analysis);
+  });
+
+  it('writes a report with the pattern that is open', async () => {
+    await open('Summer is warm. Winter is cold.');
+    const { analysis } = await analyze(sinkscope);
+    sinkscope.analyses.select({ layer: 3, head: 1, token: 2 }, 'view');
+    const file = inWorkspace('report.html');
+    await vscode.commands.executeCommand('sinkscope.exportReport', file);
+    const html = Buffer.from(await vscode.workspace.fs.readFile(file)).toString();
+    const packed = Buffer.from(/id="contents">([^<]+)</.exec(html)?.[1] ?? '', 'base64');
+    const { messages, answers } = unpack(packed) as {
+      messages: { type: string; events?: RunEvent[] }[];
+      answers: { query: unknown; value: { values?: Float32Array } }[];
+    };
+    const events = messages.find(({ type }) => type === 'replay')?.events ?? [];
+    assert.deepEqual(events.reduce(fold, emptyAnalysis).layers, analysis.layers);
+    assert.deepEqual(
+      answers.map(({ query }) => query),
+      [
+        { type: 'predictions', token: 2 },
+        { type: 'pattern', layer: 3, head: 1 },
+      ],
+    );
+    const T = analysis.tokens?.tokens.length ?? 0;
+    assert.equal(answers[1]?.value.values?.length, T * T);
   });
 
   it('says that a result cannot be written, and keeps it', async () => {

@@ -12,9 +12,9 @@ import type { RunEvent } from '../../src/engine/contract/events.js';
 import type { Problem } from '../../src/errors.js';
 import type { AboutFile, ExperimentRun, FromWebview, ModelState, ToWebview, ViewState } from '../../src/protocol.js';
 import type { Choices } from '../experiments/state.js';
+import { applyTheme, isThemeName } from '../themes.js';
 import { onPicture } from './pictures.js';
 import { classified, mixed, type Run, recorded, synthetic, translated } from './runs.js';
-import themes from './themes.json';
 
 const parameters = new URLSearchParams(location.search);
 
@@ -162,29 +162,13 @@ async function tellExperiments(): Promise<void> {
   post({ type: 'experiments', message: { kind: 'runs', runs: shown } });
 }
 
-/** The theme as VS Code gives it: variables on the root element, classes on the body. */
-function theme(name: string): void {
-  const variables: Record<string, string> = themes[name as keyof typeof themes];
-  document.documentElement.removeAttribute('style');
-  for (const [variable, value] of Object.entries(variables)) {
-    document.documentElement.style.setProperty(`--vscode-${variable}`, value);
-  }
-  const classes: Record<string, string> = {
-    dark: 'vscode-dark',
-    light: 'vscode-light',
-    'hc-dark': 'vscode-high-contrast',
-    'hc-light': 'vscode-high-contrast vscode-high-contrast-light',
-  };
-  document.body.className = classes[name] ?? '';
-}
-
 const harness = {
   messages,
   loaded,
   post,
   /** What the host says besides the run, where it differs from the usual. */
   view,
-  theme,
+  theme: applyTheme,
   select: (selection: Selection) => post({ type: 'selection', selection }),
   tell: (index: number, event: RunEvent, of = 1) => post({ type: 'event', run: of, index, event }),
 };
@@ -206,7 +190,8 @@ if (parameters.get('webgl') === 'none') {
 }
 
 document.body.dataset.view = parameters.get('view') ?? 'panel';
-theme(parameters.get('theme') ?? 'dark');
+const asked = parameters.get('theme') ?? 'dark';
+applyTheme(isThemeName(asked) ? asked : 'dark');
 window.harness = harness;
 window.acquireVsCodeApi = () => ({
   postMessage: (message: FromWebview) => void take(structuredClone(message)),

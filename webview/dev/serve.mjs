@@ -19,7 +19,12 @@ const types = { '.js': 'text/javascript', '.css': 'text/css', '.json': 'applicat
 async function bundle() {
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: { panel: 'webview/panel.ts', model: 'webview/model.ts', harness: 'webview/dev/harness.ts' },
+    entryPoints: {
+      panel: 'webview/panel.ts',
+      model: 'webview/model.ts',
+      report: 'webview/report.ts',
+      harness: 'webview/dev/harness.ts',
+    },
     bundle: true,
     platform: 'browser',
     target: 'es2022',

@@ -6,6 +6,7 @@ import { formatNumber } from '../../src/analysis/format.js';
 import { type BarsPart, formatCell, type LinesPart } from '../../src/analysis/presentation.js';
 import { greatest, least } from '../../src/statistics/numbers.js';
 import { html } from '../html.js';
+import type { Drawn } from '../picture.js';
 import { PlotPlace } from '../plot.js';
 import { plotStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
@@ -31,8 +32,8 @@ export class Chart extends LitElement {
   @property({ attribute: false }) chart!: BarsPart | LinesPart;
   @property({ attribute: false }) theme!: Theme;
 
-  readonly #plot = new PlotPlace(this, (width) =>
-    this.chart.kind === 'bars' ? this.#bars(this.chart, width) : this.#lines(this.chart, width),
+  readonly #plot = new PlotPlace(this, (width, theme = this.theme) =>
+    this.chart.kind === 'bars' ? this.#bars(this.chart, width, theme) : this.#lines(this.chart, width, theme),
   );
 
   override render() {
@@ -44,12 +45,16 @@ export class Chart extends LitElement {
     if (changed.has('chart') || changed.has('theme')) this.#plot.draw();
   }
 
-  picture(): Promise<HTMLCanvasElement> {
-    return this.#plot.picture(this.theme);
+  picture(theme: Theme): Drawn {
+    const { chart } = this;
+    const lines = chart.kind === 'lines' ? chart.lines : [];
+    const key = lines.map(({ name }, index) => {
+      return { text: name, color: colorOf(index, theme), line: { dashes: dashes[index % 5] ?? '' } };
+    });
+    return { ...this.#plot.picture(theme), key };
   }
 
-  #bars({ bars, value, log, reference }: BarsPart, width: number) {
-    const { theme } = this;
+  #bars({ bars, value, log, reference }: BarsPart, width: number, theme: Theme) {
     const shown = bars.filter((bar) => Number.isFinite(bar.value) && (!log || bar.value > 0));
     const ends = shown.flatMap(({ value, interval }) => [value, ...(interval ?? [])]).filter(Number.isFinite);
     const start = reference ?? (log ? least(ends) : 0);
@@ -57,7 +62,7 @@ export class Chart extends LitElement {
     const widest = greatest(bars.map(({ name }) => name.length));
     const room = log ? 1.02 : 0.02 * (high - low || 1);
     return plot({
-      ...this.#frame(width, bars.length * 22 + 36),
+      ...frameOf(width, bars.length * 22 + 36, theme),
       marginTop: 6,
       marginLeft: Math.min(width / 2, widest * 6.4 + 14),
       marginRight: 74,
@@ -99,8 +104,7 @@ export class Chart extends LitElement {
     });
   }
 
-  #lines({ x, y, lines }: LinesPart, width: number) {
-    const { theme } = this;
+  #lines({ x, y, lines }: LinesPart, width: number, theme: Theme) {
     const series = lines.map(({ values }) =>
       x.values.flatMap((at, i) => {
         const value = values[i];
@@ -109,7 +113,7 @@ export class Chart extends LitElement {
     );
     const ticks = y.log ? powers(series.flatMap((points) => points.map((point) => point.y))) : 4;
     return plot({
-      ...this.#frame(width, 200),
+      ...frameOf(width, 200, theme),
       marginLeft: 56,
       marginRight: 16,
       marginTop: 22,
@@ -135,27 +139,16 @@ export class Chart extends LitElement {
           line(points, {
             x: 'x',
             y: 'y',
-            stroke: this.#color(index),
+            stroke: colorOf(index, theme),
             strokeWidth: 1.5,
             strokeDasharray: dashes[index % 5],
           }),
         ),
         ...series.map((points, index) =>
-          points.length > 40 ? null : dot(points, { x: 'x', y: 'y', r: 2, fill: this.#color(index) }),
+          points.length > 40 ? null : dot(points, { x: 'x', y: 'y', r: 2, fill: colorOf(index, theme) }),
         ),
       ],
     });
-  }
-
-  #frame(width: number, height: number) {
-    const { muted, font } = this.theme;
-    const style = { background: 'none', color: muted, fontFamily: font, fontSize: '11px' };
-    return { width, height, marginBottom: 30, style };
-  }
-
-  #color(index: number): string {
-    const { massive, sink, large, foreground, muted } = this.theme;
-    return [massive, sink, large, foreground, muted][index % 5] ?? foreground;
   }
 
   #legend({ lines }: LinesPart) {
@@ -163,12 +156,21 @@ export class Chart extends LitElement {
       ${lines.map(
         ({ name }, index) => html`<li>
           <svg width="22" height="6">
-            <line x1="0" x2="22" y1="3" y2="3" stroke=${this.#color(index)} stroke-width="2" stroke-dasharray=${dashes[index % 5]} />
+            <line x1="0" x2="22" y1="3" y2="3" stroke=${colorOf(index, this.theme)} stroke-width="2" stroke-dasharray=${dashes[index % 5]} />
           </svg>${name}
         </li>`,
       )}
     </ul>`;
   }
+}
+
+function frameOf(width: number, height: number, { muted, font }: Theme) {
+  const style = { background: 'none', color: muted, fontFamily: font, fontSize: '11px' };
+  return { width, height, marginBottom: 30, style };
+}
+
+function colorOf(index: number, { massive, sink, large, foreground, muted }: Theme): string {
+  return [massive, sink, large, foreground, muted][index % 5] ?? foreground;
 }
 
 /** Each whole number where all are and there is room for them, else so many as there is room for. */

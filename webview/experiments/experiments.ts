@@ -1,18 +1,18 @@
 /** The experiments' page: what to run, and every run that was not closed, newest first. */
 import { css, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import { markdownOf } from '../../src/analysis/markdown.js';
 import { settingsLine } from '../../src/analysis/presentation.js';
 import type { Selection } from '../../src/analysis/selection.js';
 import type { ExperimentAction, ExperimentRun, FromWebview, ModelChoice } from '../../src/protocol.js';
 import type { PictureEvent } from '../figure.js';
-import { framedPicture } from '../picture.js';
+import { pictureMessage } from '../picture.js';
 import { quietButtonStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
 import './form.js';
 import type { ActionEvent } from './form.js';
 import './presentation.js';
 import { html } from '../html.js';
-import type { CopyEvent, CsvEvent } from './presentation.js';
 import type { ExperimentsState } from './state.js';
 
 @customElement('sinkscope-experiments')
@@ -77,23 +77,31 @@ export class ExperimentsPage extends LitElement {
   @property({ attribute: false }) theme!: Theme;
   @property({ attribute: false }) selection: Selection = {};
 
+  /** Nothing can be run, closed or asked for. */
+  @property({ type: Boolean }) report = false;
+
   /** Runs whose results were folded away. */
   @state() private folded: ReadonlySet<number> = new Set();
 
   override render() {
     const { runs } = this.shown;
     return html`
-      <sinkscope-experiment-form
+      ${this.report ? nothing : this.#form()}
+      ${runs.length === 0 ? html`<p class="empty">Nothing was run yet. Results stay here until they are closed.</p>` : nothing}
+      ${runs.map((run) => this.#run(run))}
+    `;
+  }
+
+  #form() {
+    const { runs } = this.shown;
+    return html`<sinkscope-experiment-form
         .choices=${this.shown}
         .models=${this.models}
         .selection=${this.selection}
         .latest=${runs[0]?.experiment}
         ?running=${runs.some(({ status }) => status === 'running')}
         @experiment-action=${({ detail }: ActionEvent) => this.#act(detail)}
-      ></sinkscope-experiment-form>
-      ${runs.length === 0 ? html`<p class="empty">Nothing was run yet. Results stay here until they are closed.</p>` : nothing}
-      ${runs.map((run) => this.#run(run))}
-    `;
+      ></sinkscope-experiment-form>`;
   }
 
   #saves({ experiment }: ExperimentRun): string | undefined {
@@ -113,19 +121,34 @@ export class ExperimentsPage extends LitElement {
               ? html`<button class="quiet" aria-expanded=${!folded} @click=${() => this.#fold(number)}>
                     ${folded ? 'show' : 'hide'}
                   </button>
-                  <button class="quiet" @click=${() => this.#act({ do: 'save-json', run: number })}>json</button>`
+                  <button
+                    class="quiet"
+                    title="Sentence, conditions and tables, to the clipboard"
+                    aria-label="copy ${title} as Markdown"
+                    @click=${() => this.#send({ type: 'copy', text: markdownOf(presentation) })}
+                  >copy</button>
+                  ${
+                    this.report
+                      ? nothing
+                      : html`<button class="quiet" @click=${() => this.#act({ do: 'save-json', run: number })}>json</button>`
+                  }`
               : nothing
           }
           ${
-            run.hasFile
+            run.hasFile && !this.report
               ? html`<button
                   class="quiet"
+                  data-testid="save-file"
                   title=${this.#saves(run) ?? nothing}
                   @click=${() => this.#act({ do: 'save-file', run: number })}
                 >save</button>`
               : nothing
           }
-          <button class="quiet" aria-label="Close ${title}" @click=${() => this.#act({ do: 'close', run: number })}>close</button>
+          ${
+            this.report
+              ? nothing
+              : html`<button class="quiet" aria-label="Close ${title}" @click=${() => this.#act({ do: 'close', run: number })}>close</button>`
+          }
         </div>
       </header>
       ${status === 'running' ? html`<div class="progress"><div .style=${`transform: scaleX(${share(progress)})`}></div></div>` : nothing}
@@ -137,8 +160,6 @@ export class ExperimentsPage extends LitElement {
               .presentation=${presentation}
               .theme=${this.theme}
               .selection=${this.selection}
-              @csv=${({ detail }: CsvEvent) => this.#act({ do: 'save-csv', run: number, part: detail.part })}
-              @copy-text=${({ detail }: CopyEvent) => this.#act({ do: 'copy-text', run: number, part: detail.part })}
               @picture=${(event: PictureEvent) => this.#picture(event, run)}
             ></sinkscope-presentation>`
           : nothing
@@ -153,10 +174,8 @@ export class ExperimentsPage extends LitElement {
 
   async #picture(event: PictureEvent, { title, presentation }: ExperimentRun): Promise<void> {
     event.stopPropagation();
-    const { name, title: heading, drawn } = event.detail;
-    const conditions = settingsLine(presentation?.settings ?? []);
-    const png = await framedPicture(drawn, `${title}: ${heading}`, conditions, this.theme);
-    this.#send({ type: 'save-picture', name, png });
+    const wanted = { ...event.detail, title: `${title}: ${event.detail.title}` };
+    this.#send(await pictureMessage(wanted, settingsLine(presentation?.settings ?? [])));
   }
 
   #act(action: ExperimentAction): void {
@@ -171,7 +190,8 @@ export class ExperimentsPage extends LitElement {
 function statusOf({ status, progress, problem }: ExperimentRun): string {
   if (status === 'running') return progress?.text ?? 'reading the model …';
   if (status === 'finished') return '';
-  return problem?.code === 'cancelled' ? 'stopped' : '';
+  if (problem?.code !== 'cancelled') return '';
+  return progress ? `stopped at ${progress.text}` : 'stopped';
 }
 
 const share = (progress: ExperimentRun['progress']) => (progress && progress.of > 0 ? progress.done / progress.of : 0);

@@ -9,11 +9,13 @@ import {
   tableOf,
 } from '../../src/analysis/presentation.js';
 import type { Selection } from '../../src/analysis/selection.js';
+import type { FromWebview } from '../../src/protocol.js';
 import '../figure.js';
 import type { TableEvent } from '../figure.js';
 import '../grid.js';
 import type { Grid } from '../grid.js';
 import '../legend.js';
+import type { Drawn } from '../picture.js';
 import { quietButtonStyles } from '../styles.js';
 import { dataOf } from '../tabled.js';
 import type { Theme } from '../theme.js';
@@ -24,10 +26,6 @@ import { cellsOf, scaleOf, sizeOf } from './heatmap.js';
 
 /** Where a row leads: k of `h_k`, and the name of the model that it is of. */
 export type GoToEvent = CustomEvent<{ readonly layer: number; readonly model: string | undefined }>;
-/** A part's table is wanted as a file. */
-export type CsvEvent = CustomEvent<{ readonly part: number }>;
-/** A part's text is wanted in the clipboard. */
-export type CopyEvent = CustomEvent<{ readonly part: number }>;
 
 @customElement('sinkscope-presentation')
 export class PresentationView extends LitElement {
@@ -100,17 +98,12 @@ export class PresentationView extends LitElement {
       heading=${part.heading}
       note=${note}
       .table=${drawn ? () => dataOf(tableOf(part)) : undefined}
-      .picture=${drawn ? () => this.#picture(name) : undefined}
-      .scale=${part.kind === 'heatmap' ? scaleOf(part) : undefined}
+      .rows=${part.kind === 'text' ? undefined : () => dataOf(tableOf(part))}
+      .picture=${drawn ? (theme: Theme) => this.#picture(name, part, theme) : undefined}
       ?open=${this.tables.has(name)}
       ><span slot="actions">
         ${part.kind === 'heatmap' ? this.#zoomButtons(name) : nothing}
-        ${drawn ? html`<button class="quiet" @click=${() => this.#save(name)}>picture</button>` : nothing}
-        ${
-          part.kind === 'text'
-            ? html`<button class="quiet" @click=${() => this.#say<CopyEvent>('copy-text', { part: index })}>copy</button>`
-            : html`<button class="quiet" @click=${() => this.#say<CsvEvent>('csv', { part: index })}>csv</button>`
-        } </span
+        ${part.kind === 'text' ? html`<button class="quiet" @click=${() => this.#copy(part.paragraphs)}>copy</button>` : nothing}</span
       >${this.#body(part, name)}</sinkscope-figure
     >`;
   }
@@ -155,22 +148,23 @@ export class PresentationView extends LitElement {
   #goTo(layer: number | undefined): void {
     if (layer === undefined) return;
     const model = this.presentation.settings.find(({ name }) => name === 'model')?.value;
-    this.#say<GoToEvent>('layer', { layer, model });
+    this.#say('layer', { layer, model } satisfies GoToEvent['detail']);
   }
 
-  #say<E extends CustomEvent>(type: string, detail: E['detail']): void {
+  #say(type: string, detail: unknown): void {
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
   }
 
-  #picture(name: string): HTMLCanvasElement | Promise<HTMLCanvasElement> {
-    const element = this.renderRoot.querySelector<HTMLElement & Pick<Chart | Grid, 'picture'>>(`[data-part="${name}"]`);
-    if (element === null) throw new Error(`there is no picture ${name}`);
-    return element.picture();
+  #copy(paragraphs: readonly string[]): void {
+    const message: FromWebview = { type: 'copy', text: paragraphs.join('\n') };
+    this.#say('send', message);
   }
 
-  #save(name: string): void {
-    const figures = Array.from(this.renderRoot.querySelectorAll('sinkscope-figure'));
-    void figures.find((figure) => figure.name === name)?.save();
+  #picture(name: string, part: Part, theme: Theme): Drawn {
+    const element = this.renderRoot.querySelector<HTMLElement & Pick<Chart | Grid, 'picture'>>(`[data-part="${name}"]`);
+    if (element === null) throw new Error(`there is no picture ${name}`);
+    const drawn = element.picture(theme);
+    return part.kind === 'heatmap' ? { ...drawn, scale: scaleOf(part) } : drawn;
   }
 
   #onTable(event: TableEvent): void {

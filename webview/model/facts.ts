@@ -42,7 +42,7 @@ export function anatomyTable({ blocks, start }: ModelDrawing, multiples: readonl
   };
   return {
     caption: 'Blocks, and the largest entry of what they leave in multiples of the median',
-    columns: ['layer', 'what it is', ...(multiples.length > 0 ? ['largest'] : [])],
+    columns: ['layer', 'what it is', ...(multiples.length > 0 ? ['largest'] : [])].map((name) => ({ name })),
     words: [true, true, false],
     rows: blocks.length + 1,
     cells: (row) => {

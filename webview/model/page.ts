@@ -294,7 +294,7 @@ export class ModelPage extends LitElement {
     const table: TableData = {
       caption: `What differs from ${name}`,
       captioned: true,
-      columns: ['what', 'this file', name],
+      columns: ['what', 'this file', name].map((column) => ({ name: column })),
       words: [true, true, true],
       rows: rows.length,
       cells: (row) => [rows[row]?.what ?? '', rows[row]?.here ?? '', rows[row]?.there ?? ''],

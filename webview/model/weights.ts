@@ -144,7 +144,7 @@ export class Weights extends LitElement {
     return {
       caption: 'Weights, with where they belong',
       captioned: true,
-      columns: ['name', 'in', 'part', 'type', 'shape', 'bytes'],
+      columns: ['name', 'in', 'part', 'type', 'shape', 'bytes'].map((name) => ({ name })),
       words: [true, true, true, true, true, false],
       rows: shown.length,
       cells: (row) => {
@@ -217,7 +217,7 @@ const packedType = ({ type, bits }: DescribedWeight) => (bits === undefined ? ty
 function topTable({ top, mean, deviation }: Told): TableData {
   return {
     caption: 'Largest magnitudes',
-    columns: ['place', 'value', 'standard deviations'],
+    columns: ['place', 'value', 'standard deviations'].map((name) => ({ name })),
     rows: top.length,
     cells: (row) => {
       const entry = top[row];

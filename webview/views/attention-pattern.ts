@@ -4,6 +4,7 @@
  */
 import { css, nothing, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import type { AnswerTo } from '../../src/engine/contract/questions.js';
 import { SinkscopeError, toProblem } from '../../src/errors.js';
 import type { Cells } from '../cells.js';
@@ -12,7 +13,7 @@ import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
 import { html } from '../html.js';
-import { exactWeight, formatWeight } from '../numbers.js';
+import { exactWeight } from '../numbers.js';
 import type { Scale } from '../scale.js';
 import { quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
@@ -93,7 +94,7 @@ export class AttentionPattern extends View {
           >cross-attention</button>`
           : nothing
       }${ready ? this.#zoomButtons() : nothing}`,
-      ...(ready ? { table: () => this.#table(), picture: () => this.grid.picture(), scale } : {}),
+      ...(ready ? { table: () => this.#table(), picture: (theme) => this.grid.picture(theme), scale } : {}),
       body: ready
         ? this.#picture()
         : html`<p class=${this.problem?.key === key && key ? 'problem' : ''}>${this.#words()}</p>`,
@@ -219,13 +220,16 @@ export class AttentionPattern extends View {
     });
     return {
       caption: 'The three keys that each query attends to most',
-      columns: ['query', 'first', 'second', 'third'],
+      columns: [
+        { name: 'query' },
+        ...['first', 'second', 'third'].flatMap((name) => [{ name }, { name: 'weight', format: 'fixed' as const }]),
+      ],
       rows: queries,
       cells: (row) => [
         `${row} ${this.scene.findings.labels[row] ?? ''}`,
-        ...[0, 1, 2].map((rank) => {
+        ...[0, 1, 2].flatMap((rank) => {
           const key = strongest[row]?.[rank];
-          return key ? `${this.#keyName(key.column)} ${formatWeight(key.weight)}` : '';
+          return key ? [this.#keyName(key.column), finiteCell(key.weight)] : [null, null];
         }),
       ],
     };

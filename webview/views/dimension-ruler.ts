@@ -5,11 +5,15 @@ import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
 import { type Kind, kindOf, ratio } from '../../src/analysis/massive.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import { greatest } from '../../src/statistics/numbers.js';
 import { canvasFont, contextOf } from '../cells.js';
 import { shownLayer } from '../findings.js';
 import { html } from '../html.js';
+import type { Drawn } from '../picture.js';
+import { svgRect, svgText } from '../svg.js';
 import type { TableData } from '../table.js';
+import type { Theme } from '../theme.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
 
@@ -50,7 +54,7 @@ export class DimensionRuler extends View {
       heading: `Dimensions at layer ${layerName(layer)}`,
       note: `max |h| over tokens, ${statistics?.dims ?? 0} dimensions`,
       table: () => this.#table(),
-      picture: () => this.canvas,
+      picture: (theme) => this.#picture(theme),
       body: html`
         <div
           class="ruler"
@@ -150,6 +154,50 @@ export class DimensionRuler extends View {
     context.strokeRect(Math.max(1, dim * slot - 2), 1, Math.max(slot, 2) + 3, height.bars);
   }
 
+  /** Each dimension as a bar from the layer's median on, on a logarithmic axis; those that stand out are named. */
+  #picture(theme: Theme): Drawn {
+    const statistics = this.#statistics();
+    const size = { left: 56, width: 640, bars: 160, labels: 22 };
+    if (statistics === undefined) return { svg: '', width: 0, height: 0 };
+    const { dimMax, dims, median } = statistics;
+    const top = greatest(dimMax, Math.max(median * 10, Number.MIN_VALUE));
+    const heightOf = (max: number) =>
+      max > median ? (Math.log(max / median) / Math.log(top / median)) * size.bars : 0;
+    const slot = size.width / dims;
+    const kinds = Array.from(dimMax, (max) => kindOf(max, statistics, this.scene.thresholds));
+    const colorAt = (dim: number) => (kinds[dim] ? theme[kinds[dim]] : theme.muted);
+    const bars = Array.from(dimMax, (max, dim) => {
+      const tall = Math.max(1, heightOf(max));
+      // Those that stand out are seen among a thousand.
+      const wide = kinds[dim] ? Math.max(1.5, slot) : slot;
+      return svgRect(size.left + dim * slot, size.bars - tall, wide, tall, colorAt(dim));
+    });
+    const powers = [1, 10, 100, 1000, 10_000, 100_000].filter((times) => times <= top / median);
+    const ticks = powers.map((times) => {
+      const y = size.bars - heightOf(times * median);
+      const label = svgText(size.left - 6, y + 4, formatRatio(times), { fill: theme.foreground, anchor: 'end' });
+      return `${svgRect(size.left, y - 0.25, size.width, 0.5, theme.muted)}${label}`;
+    });
+    const taken: number[] = [];
+    const named = [...kinds.keys()]
+      .filter((dim) => kinds[dim] !== undefined)
+      .sort((a, b) => (dimMax[b] ?? 0) - (dimMax[a] ?? 0));
+    const labels = named.flatMap((dim) => {
+      const x = size.left + (dim + 0.5) * slot;
+      if (taken.some((other) => Math.abs(other - x) < 34)) return [];
+      taken.push(x);
+      return [svgText(x, size.bars + 15, `${dim}`, { fill: theme.foreground, anchor: 'middle' })];
+    });
+    return {
+      svg: [...ticks, ...bars, ...labels].join(''),
+      width: size.left + size.width + 20,
+      height: size.bars + size.labels,
+      key: (['massive', 'large'] as const)
+        .filter((kind) => kinds.includes(kind))
+        .map((kind) => ({ text: `${kind}, by its number`, color: theme[kind], line: { dashes: '' } })),
+    };
+  }
+
   /** Names of the dimensions that stand out and of the selected one; the strongest first, none over another. */
   #paintLabels(
     context: CanvasRenderingContext2D,
@@ -245,13 +293,18 @@ export class DimensionRuler extends View {
     const statistics = this.#statistics();
     return {
       caption: `Largest |h| over tokens of each dimension at layer ${layerName(this.#layer())}`,
-      columns: ['dimension', 'max |h|', '÷ median', 'kind'],
+      columns: [
+        { name: 'dimension', format: 'plain' },
+        { name: 'max |h|' },
+        { name: '÷ median', format: 'ratio' },
+        { name: 'kind' },
+      ],
       rows: statistics?.dims ?? 0,
       cells: (dim) => {
         if (statistics === undefined) return [];
         const max = statistics.dimMax[dim] ?? Number.NaN;
         const kind = kindOf(max, statistics, this.scene.thresholds) ?? '';
-        return [`${dim}`, formatNumber(max), formatRatio(ratio(max, statistics)), kind];
+        return [dim, finiteCell(max), finiteCell(ratio(max, statistics)), kind];
       },
       order: (dim) => {
         const max = statistics?.dimMax[dim] ?? 0;

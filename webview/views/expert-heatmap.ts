@@ -3,6 +3,7 @@ import { css, type PropertyValues } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { loadOf, massiveByExpert } from '../../src/analysis/experts.js';
 import { formatShare } from '../../src/analysis/format.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import { greatest } from '../../src/statistics/numbers.js';
 import type { RoutingStatistics } from '../../src/statistics/statistics.js';
 import type { Cells, Mark } from '../cells.js';
@@ -60,7 +61,7 @@ export class ExpertHeatmap extends View {
       heading,
       note: `${routing.chosen} of ${routing.experts} for each token; weights that multiply ${weigh}`,
       table: () => this.#table(routing),
-      picture: () => this.grid.picture(),
+      picture: (theme) => this.grid.picture(theme),
       scale: this.#scale,
       body: html`
         <sinkscope-grid
@@ -144,13 +145,19 @@ export class ExpertHeatmap extends View {
     const slots = Array.from({ length: chosen }, (_, slot) => slot);
     return {
       caption: `Experts of block ${this.#layer} that each token was sent to, with their weights`,
-      columns: ['token', ...slots.flatMap(() => ['expert', 'weight'])],
+      columns: [
+        { name: 'token' },
+        ...slots.flatMap(() => [
+          { name: 'expert', format: 'plain' as const },
+          { name: 'weight', format: 'fixed' as const },
+        ]),
+      ],
       rows: tokens,
       cells: (token) => [
         `${token} ${labels[token] ?? ''}`,
         ...slots.flatMap((slot) => {
           const place = token * chosen + slot;
-          return [`${indices[place] ?? ''}`, formatWeight(weights[place] ?? Number.NaN)];
+          return [finiteCell(indices[place]), finiteCell(weights[place])];
         }),
       ],
     };

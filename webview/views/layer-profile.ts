@@ -5,12 +5,14 @@ import { css, type PropertyValues } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatValue } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import { greatest, least } from '../../src/statistics/numbers.js';
 import { shownLayer } from '../findings.js';
 import { html } from '../html.js';
 import { type Drawing, PlotPlace } from '../plot.js';
 import { plotStyles } from '../styles.js';
 import type { TableData } from '../table.js';
+import type { Theme } from '../theme.js';
 import { View } from '../view.js';
 
 interface Point {
@@ -69,7 +71,7 @@ export class LayerProfile extends View {
   ];
 
   @query('.rule') private rule!: HTMLElement;
-  readonly #plot = new PlotPlace(this, (width) => this.#draw(width));
+  readonly #plot = new PlotPlace(this, (width, theme) => this.#draw(width, theme));
 
   override render() {
     const { layers } = this.scene.analysis;
@@ -80,7 +82,13 @@ export class LayerProfile extends View {
       heading: 'Layer profile',
       note: '|h| top 1–3 and median, log scale',
       table: () => this.#table(),
-      picture: () => this.#plot.picture(this.scene.theme),
+      picture: (theme) => ({
+        ...this.#plot.picture(theme),
+        key: [
+          ...series.map(({ name, color, dashes }) => ({ text: name, color: theme[color], line: { dashes } })),
+          ...(onset === undefined ? [] : [{ text: `onset: layer ${onset}`, color: theme.massive, band: true }]),
+        ],
+      }),
       body: html`
         <div
           class="plot"
@@ -114,8 +122,10 @@ export class LayerProfile extends View {
     ]);
   }
 
-  #draw(width: number): Drawing {
-    const { theme, findings } = this.scene;
+  /** In the page's theme with the rule of the layer that is shown; in another one, for a picture, without. */
+  #draw(width: number, other?: Theme): Drawing {
+    const { findings } = this.scene;
+    const theme = other ?? this.scene.theme;
     // A logarithmic axis has no place for zero.
     const points = this.#points().filter(({ value }) => value > 0);
     const onset = findings.massive.find(({ kind }) => kind === 'massive')?.onset;
@@ -133,18 +143,20 @@ export class LayerProfile extends View {
       rectX([at], { x1: at - 0.25, x2: at + 0.25, fill, fillOpacity: opacity });
     const drawing = plot({
       width,
-      height: 190,
+      height: other ? 260 : 190,
       marginLeft: 44,
       marginRight: 50,
       marginTop: 10,
-      marginBottom: 24,
+      marginBottom: other ? 36 : 24,
       style: { background: 'none', color: theme.muted, fontFamily: theme.font, fontSize: '11px' },
       x: {
         domain: [-0.3, Math.max(1, findings.layers) + 0.3],
         ticks: layerTicks(findings.layers, width),
         tickFormat: layerName,
         tickSize: 0,
-        label: null,
+        label: other ? 'layer' : null,
+        labelArrow: 'none',
+        labelAnchor: 'center',
       },
       y: { type: 'log', domain: [low / 1.5, high * 1.6], ticks: 4, tickFormat: formatNumber, tickSize: 0, label: null },
       marks: [
@@ -170,7 +182,7 @@ export class LayerProfile extends View {
         ),
       ],
     });
-    this.#placeRule(drawing);
+    if (!other) this.#placeRule(drawing);
     return drawing;
   }
 
@@ -219,15 +231,19 @@ export class LayerProfile extends View {
     const { analysis, findings } = this.scene;
     return {
       caption: 'Largest magnitudes and the median of each layer',
-      columns: ['layer', ...series.map(({ name }) => name), 'ratio'],
+      columns: [
+        { name: 'layer' },
+        ...series.map(({ name }) => ({ name, format: name === 'median' ? ('number' as const) : ('value' as const) })),
+        { name: 'ratio', format: 'ratio' },
+      ],
       rows: analysis.layers.length,
       cells: (layer) => {
         const { top = [], median = Number.NaN } = analysis.layers[layer] ?? {};
         return [
           layerName(layer),
-          ...[0, 1, 2].map((rank) => (top[rank] ? formatValue(top[rank].value) : '')),
-          formatNumber(median),
-          `${formatNumber(findings.ratios[layer] ?? Number.NaN)} ×`,
+          ...[0, 1, 2].map((rank) => finiteCell(top[rank]?.value)),
+          finiteCell(median),
+          finiteCell(findings.ratios[layer]),
         ];
       },
     };

@@ -14,11 +14,13 @@ import type { Grid } from '../grid.js';
 import { html } from '../html.js';
 import '../legend.js';
 import { flatCells, type Magnitudes, magnitudesField, type Over, tableOfMagnitudes } from '../magnitudes.js';
+import { type Drawn, paintedSvg } from '../picture.js';
 import { multipleScale, type Scale } from '../scale.js';
 import { keyStyles, quietButtonStyles } from '../styles.js';
 import type { FieldCell, HeightField } from '../surface/field.js';
 import '../surface/surface.js';
 import type { Drawable, DrawableEvent, FieldCellEvent, Surface } from '../surface/surface.js';
+import type { Theme } from '../theme.js';
 import { View } from '../view.js';
 
 /** The most cells that are asked for: more than this cannot be told apart in a panel, and a surface of it turns smoothly. */
@@ -102,11 +104,16 @@ export class MagnitudesView extends View {
       actions: this.#actions(flat),
       ...(field && {
         table: () => tableOfMagnitudes(this.#magnitudes(), this.scene),
-        picture: () => (flat ? this.grid : this.surface)?.picture() ?? document.createElement('canvas'),
+        picture: (theme) => this.#picture(flat, theme),
         scale: this.#scale,
       }),
       body: field ? this.#body(field, flat) : this.#words(),
     });
+  }
+
+  #picture(flat: boolean, theme: Theme): Drawn {
+    if (flat && this.grid) return this.grid.picture(theme);
+    return paintedSvg(this.surface?.picture() ?? document.createElement('canvas'));
   }
 
   #note({ pool, rowAxis }: HeightField): string {

@@ -1,7 +1,6 @@
 /** Every entry that stands out, as a table: which token and dimension, how much, from where to where. */
 import { css } from 'lit';
 import { customElement } from 'lit/decorators.js';
-import { formatRatio, formatValue } from '../../src/analysis/format.js';
 import type { TableData } from '../table.js';
 import '../table.js';
 import { html } from '../html.js';
@@ -27,6 +26,7 @@ export class MassiveTable extends View {
       name: 'massive-activations',
       heading: 'Massive activations',
       note: `${count} massive, ${massive.length - count} large`,
+      ...(massive.length > 0 && { rows: () => this.#table() }),
       body:
         massive.length === 0
           ? html`<p>${this.scene.analysis.status === 'running' ? 'None so far.' : 'No entry stands out by the thresholds in force.'}</p>`
@@ -46,7 +46,13 @@ export class MassiveTable extends View {
     const selected = massive.findIndex((activation) => activation.token === token && activation.dim === dim);
     return {
       caption: 'Value and ratio where the ratio is greatest; first → last layer where it stands out so',
-      columns: ['token', 'dim', 'value', '÷ median', 'layers'],
+      columns: [
+        { name: 'token' },
+        { name: 'dim', format: 'plain' },
+        { name: 'value', format: 'value' },
+        { name: '÷ median', format: 'ratio' },
+        { name: 'layers' },
+      ],
       rows: massive.length,
       cells: (row) => {
         const activation = massive[row];
@@ -55,9 +61,9 @@ export class MassiveTable extends View {
         const sign = kind === 'massive' ? '▲' : '△';
         return [
           `${sign} ${labels[token] ?? `token ${token}`}`,
-          `${dim}`,
-          formatValue(value),
-          formatRatio(ratio),
+          dim,
+          value,
+          ratio,
           onset === last ? `${onset}` : `${onset} → ${last}`,
         ];
       },

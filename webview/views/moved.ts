@@ -57,7 +57,12 @@ export class Moved extends LitElement {
 
   #part(part: NonNullable<NonNullable<ViewState['watched']>['moved']>['parts'][number]) {
     if (part.kind !== 'table') return nothing;
-    return html`<sinkscope-figure name="moved" heading=${part.heading} note="against the run before">
+    return html`<sinkscope-figure
+      name="moved"
+      heading=${part.heading}
+      note="against the run before"
+      .rows=${() => dataOf(part)}
+    >
       <sinkscope-table
         .data=${dataOf(part, this.selection)}
         @row=${({ detail }: CustomEvent<number>) => this.#say('select-part', { layer: part.layers?.[detail] })}

@@ -2,8 +2,10 @@
 import { css, nothing } from 'lit';
 import { customElement } from 'lit/decorators.js';
 import { type OutputLine, outputHeading, outputLines } from '../../src/analysis/outputs.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import type { HeadOutput } from '../../src/engine/contract/events.js';
 import { html } from '../html.js';
+import type { TableData } from '../tabled.js';
 import { View } from '../view.js';
 
 /** Lines of one output that have room. */
@@ -53,6 +55,7 @@ export class Outputs extends View {
       name: 'outputs',
       heading: 'Output',
       note,
+      ...(outputs.length > 0 && { rows: () => this.#table() }),
       body: html`${outputs.map((output) => this.#output(output, token))}`,
     });
   }
@@ -79,6 +82,28 @@ export class Outputs extends View {
       <td>${share}</td>
       <td>${value}</td>
     </tr>`;
+  }
+
+  /** All that is known of all outputs. */
+  #table(): TableData {
+    const rows = (this.scene.analysis.outputs?.outputs ?? []).flatMap((output) =>
+      output.rows.flatMap(({ token, norm, top }) =>
+        (top.length > 0 ? top : [{ index: null, label: 'norm', value: norm, probability: undefined }]).map((entry) => [
+          output.name,
+          token ?? null,
+          entry.index,
+          entry.label,
+          finiteCell(entry.value),
+          finiteCell(entry.probability),
+        ]),
+      ),
+    );
+    return {
+      caption: 'Outputs',
+      columns: ['output', 'token', 'index', 'label', 'value', 'probability'].map((name) => ({ name })),
+      rows: rows.length,
+      cells: (row) => rows[row] ?? [],
+    };
   }
 
   #name(token: number): string {

@@ -4,6 +4,7 @@ import { css, nothing, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { formatNumber, formatRatio } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import type { TokensEvent } from '../../src/engine/contract/events.js';
 import { SinkscopeError } from '../../src/errors.js';
 import { contextOf } from '../cells.js';
@@ -11,6 +12,7 @@ import { kindsOf, shownLayer } from '../findings.js';
 import '../legend.js';
 import { ratioAt } from '../numbers.js';
 import { type Patch, paintPatches, patchAt, patchesOf } from '../patches.js';
+import { type Drawn, paintedSvg } from '../picture.js';
 import { multipleScale } from '../scale.js';
 import { hiddenStyles, keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
@@ -142,6 +144,7 @@ export class PictureView extends View {
       >tint</button>`,
       table: () => this.#table(),
       picture: () => this.#saved(),
+      scale: multipleScale(thresholds),
       body: html`
         <div class="body">
           <div
@@ -253,17 +256,19 @@ export class PictureView extends View {
     });
   }
 
-  /** The picture as it is shown. */
-  #saved(): HTMLCanvasElement {
+  /** The picture as it is shown: an image, for it is one. */
+  #saved(): Drawn {
     const canvas = document.createElement('canvas');
     const { clientWidth: width, clientHeight: height } = this.stage;
-    const context = contextOf(canvas, width, height);
-    if (context === null) return canvas;
-    context.filter = this.tinted ? 'grayscale(1)' : 'none';
-    if (this.image?.complete) context.drawImage(this.image, 0, 0, width, height);
-    context.filter = 'none';
-    this.#paint(context, width);
-    return canvas;
+    const context = contextOf(canvas, width, height, 2);
+    if (context !== null) {
+      context.filter = this.tinted ? 'grayscale(1)' : 'none';
+      if (this.image?.complete) context.drawImage(this.image, 0, 0, width, height);
+      context.filter = 'none';
+      this.#paint(context, width);
+    }
+    const key = [{ text: '▲ massive · △ large, in any layer · ⚓ sink', color: 'none' }];
+    return { ...paintedSvg(canvas), key };
   }
 
   /** Reads a patch out, beside it and to screen readers. */
@@ -352,13 +357,19 @@ export class PictureView extends View {
     const sinks = new Set(findings.sinks.sinks.map(({ token }) => token));
     return {
       caption: `Largest |h| of each token at layer ${layerName(layer)}, and what it is in any layer`,
-      columns: ['token', '÷ median', 'max |h|', 'dim', 'marks'],
+      columns: [
+        { name: 'token' },
+        { name: '÷ median', format: 'ratio' },
+        { name: 'max |h|' },
+        { name: 'dim', format: 'plain' },
+        { name: 'marks' },
+      ],
       rows: findings.tokens,
       cells: (token) => [
         findings.labels[token] ?? `token ${token}`,
-        formatRatio(ratioAt(statistics, token)),
-        formatNumber(largest(token)),
-        `${dim(token)}`,
+        finiteCell(ratioAt(statistics, token)),
+        finiteCell(largest(token)),
+        finiteCell(dim(token)),
         [kinds.get(token), sinks.has(token) ? 'sink' : undefined].filter((mark) => mark !== undefined).join(', '),
       ],
       order: (token) => [

@@ -7,9 +7,16 @@ import { SinkscopeError, toProblem } from '../../src/errors.js';
 import { greatest } from '../../src/statistics/numbers.js';
 import { html } from '../html.js';
 import { formatPercent } from '../numbers.js';
+import type { Drawn } from '../picture.js';
+import { svgRect, svgText, textWidth } from '../svg.js';
+import type { TableData } from '../tabled.js';
+import type { Theme } from '../theme.js';
 import { View } from '../view.js';
 
 const computing = 'Computing …';
+
+/** Tokens that have room. */
+const shownTokens = 8;
 
 @customElement('sinkscope-predictions')
 export class Predictions extends View {
@@ -71,7 +78,7 @@ export class Predictions extends View {
     return this.#framed(
       after,
       html`<ol>
-        ${shown.top.slice(0, 8).map(
+        ${shown.top.slice(0, shownTokens).map(
           ({ id, text, probability }) => html`<li>
             <span class="token">${textLabel(text, id)}</span>
             <span><div class="bar" .style=${`width: ${(100 * probability) / most}%`}></div></span>
@@ -79,11 +86,13 @@ export class Predictions extends View {
           </li>`,
         )}
       </ol>`,
+      shown,
     );
   }
 
-  #framed(note: string, body: ReturnType<typeof html>) {
-    return this.figure({ name: 'predictions', heading: 'Next token', note, body });
+  #framed(note: string, body: ReturnType<typeof html>, shown?: PredictionsEvent) {
+    const saved = shown && { rows: () => tableOf(shown), picture: (theme: Theme) => barsOf(shown, theme) };
+    return this.figure({ name: 'predictions', heading: 'Next token', note, body, ...saved });
   }
 
   #token(): number | undefined {
@@ -106,4 +115,38 @@ export class Predictions extends View {
     }
     if (run === this.scene.run) this.known = new Map(this.known).set(token, answer);
   }
+}
+
+function tableOf({ top }: PredictionsEvent): TableData {
+  return {
+    caption: 'The most likely next tokens',
+    columns: [{ name: 'token' }, { name: 'id', format: 'plain' }, { name: 'probability', format: 'share' }],
+    rows: top.length,
+    cells: (row) => {
+      const one = top[row];
+      return one ? [textLabel(one.text, one.id), one.id, one.probability] : [];
+    },
+  };
+}
+
+function barsOf({ top }: PredictionsEvent, theme: Theme): Drawn {
+  const shown = top.slice(0, shownTokens);
+  const labels = shown.map(({ text, id }) => textLabel(text, id));
+  const left =
+    greatest(
+      labels.map((label) => textWidth(label)),
+      0,
+    ) + 10;
+  const most = greatest(shown.map(({ probability }) => probability));
+  const [room, tall] = [360, 20];
+  const rows = shown.map(({ probability }, row) => {
+    const wide = (room * probability) / most;
+    const style = { fill: theme.foreground };
+    return [
+      svgText(left - 8, row * tall + 14, labels[row] ?? '', { ...style, anchor: 'end' }),
+      svgRect(left, row * tall + 4, wide, tall - 8, theme.sink),
+      svgText(left + wide + 6, row * tall + 14, formatPercent(probability), style),
+    ].join('');
+  });
+  return { svg: rows.join(''), width: left + room + 60, height: shown.length * tall };
 }

@@ -5,6 +5,7 @@ import { customElement, property, query } from 'lit/decorators.js';
 import { formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
 import { kindOf } from '../../src/analysis/massive.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import type { Cells, Mark } from '../cells.js';
 import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
@@ -53,7 +54,7 @@ export class ResidualHeatmap extends View {
           <button class="quiet" aria-label="Larger cells" @click=${zoom(1.5)}>+</button>
         `,
       table: () => this.#table(),
-      picture: () => this.grid.picture(),
+      picture: (theme) => this.grid.picture(theme),
       scale: this.#scale,
       body: html`
         <sinkscope-grid
@@ -123,11 +124,11 @@ export class ResidualHeatmap extends View {
     const { labels, tokens } = this.scene.findings;
     return {
       caption: 'Largest |h| of each token as a multiple of the layer’s median, by layer',
-      columns: ['token', ...layers.map((_, layer) => layerName(layer))],
+      columns: [{ name: 'token' }, ...layers.map((_, layer) => ({ name: layerName(layer), format: 'ratio' as const }))],
       rows: tokens,
       cells: (token) => [
         `${token} ${labels[token] ?? ''}`,
-        ...layers.map((statistics) => formatRatio(ratioAt(statistics, token))),
+        ...layers.map((statistics) => finiteCell(ratioAt(statistics, token))),
       ],
     };
   }

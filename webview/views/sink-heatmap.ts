@@ -1,6 +1,7 @@
 /** Layer × head: how much of each head's attention one token draws. */
 import { css, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
+import { finiteCell } from '../../src/analysis/presentation.js';
 import { tokenName } from '../../src/analysis/summary.js';
 import type { PatternStatistics } from '../../src/statistics/statistics.js';
 import type { Cells, Mark } from '../cells.js';
@@ -77,7 +78,7 @@ export class SinkHeatmap extends View {
           >extra column</button>`
         : undefined,
       table: () => this.#table(),
-      picture: () => this.grid.picture(),
+      picture: (theme) => this.grid.picture(theme),
       scale,
       body: html`
         <sinkscope-grid
@@ -150,12 +151,18 @@ export class SinkHeatmap extends View {
   }
 
   #table(): TableData {
-    const { rows, columns, text } = this.#cells;
+    const { rows, columns, shades } = this.#cells;
     return {
       caption: `α of ${this.#target()} by layer and head; ε = ${this.scene.findings.sinks.epsilon}, T = ${this.scene.findings.sinks.tokens}`,
-      columns: ['layer', ...Array.from({ length: rows }, (_, head) => `head ${head}`)],
+      columns: [
+        { name: 'layer' },
+        ...Array.from({ length: rows }, (_, head) => ({ name: `head ${head}`, format: 'fixed' as const })),
+      ],
       rows: columns,
-      cells: (layer) => [`${layer + 1}`, ...Array.from({ length: rows }, (_, head) => text?.(head, layer) ?? '')],
+      cells: (layer) => [
+        `${layer + 1}`,
+        ...Array.from({ length: rows }, (_, head) => finiteCell(shades[head * columns + layer])),
+      ],
     };
   }
 }

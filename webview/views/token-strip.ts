@@ -75,7 +75,9 @@ export class TokenStrip extends View {
         border: 1px solid transparent;
         border-radius: 3px;
         line-height: 1.4;
-        white-space: pre;
+        max-width: 100%;
+        overflow-wrap: anywhere;
+        white-space: pre-wrap;
         cursor: pointer;
       }
       .token small {

@@ -1,11 +1,13 @@
 /** What to run and how far it is: model, BOS, scope, progress, stop, export. In the page's own tree, for its icon font. */
 import { LitElement, nothing } from 'lit';
-import { customElement, property, state } from 'lit/decorators.js';
+import { customElement, property } from 'lit/decorators.js';
 import { keyed } from 'lit/directives/keyed.js';
 import { formatNumber } from '../../src/analysis/format.js';
+import { markdownOf } from '../../src/analysis/markdown.js';
+import { presentAnalysis } from '../../src/analysis/present.js';
 import type { FromWebview } from '../../src/protocol.js';
 import '../controls.js';
-import type { Figure } from '../figure.js';
+import { closeOnEscape, closeOnLeave } from '../figure.js';
 import { Exact, html } from '../html.js';
 import type { State } from '../store.js';
 
@@ -17,10 +19,8 @@ const bosChoices = { auto: 'BOS: auto', on: 'BOS: on', off: 'BOS: off' } as cons
 @customElement('sinkscope-toolbar')
 export class Toolbar extends LitElement {
   @property({ attribute: false }) shown!: State;
-  /** Figures with a picture to save, found when the menu opens. */
-  @property({ attribute: false }) figures: () => readonly Figure[] = () => [];
-
-  @state() private pictures: readonly Figure[] = [];
+  /** Nothing can be chosen or run. */
+  @property({ type: Boolean }) report = false;
 
   protected override createRenderRoot() {
     return this;
@@ -29,6 +29,10 @@ export class Toolbar extends LitElement {
   override render() {
     const { view, analysis } = this.shown;
     const running = analysis.status === 'running';
+    if (this.report)
+      return html`<span class="scope">${scopeOf(this.shown)}</span>
+        <span class="spring"></span>
+        ${status(this.shown)} ${analysis.layers.length > 0 ? this.#copy() : nothing}`;
     return html`
       ${keyed(view.models.map(({ file }) => file).join('\n'), this.#models())}
       <vscode-dropdown
@@ -118,27 +122,31 @@ export class Toolbar extends LitElement {
     return html`<details
       class="menu"
       data-testid="export"
-      @toggle=${() => {
-        this.pictures = this.figures();
-      }}
-      @keydown=${(event: KeyboardEvent) => {
-        if (event.key !== 'Escape' || !(event.currentTarget instanceof HTMLElement)) return;
-        event.currentTarget.removeAttribute('open');
-        event.currentTarget.querySelector('summary')?.focus();
-      }}
-      @focusout=${(event: FocusEvent) => {
-        if (!(event.currentTarget instanceof HTMLElement)) return;
-        const inside = event.relatedTarget instanceof Node && event.currentTarget.contains(event.relatedTarget);
-        if (!inside) event.currentTarget.removeAttribute('open');
-      }}
+      @keydown=${closeOnEscape}
+      @focusout=${closeOnLeave}
     >
       <summary>Export</summary>
       <ul>
         ${item('Result as JSON …', () => this.#send({ type: 'save', what: 'json' }))}
         ${item('Tensors as safetensors …', () => this.#send({ type: 'save', what: 'safetensors' }))}
-        ${this.pictures.map((figure) => item(`Picture: ${figure.heading.toLowerCase()} …`, () => void figure.save()))}
+        ${item('Report as one HTML file …', () => this.#send({ type: 'save-report' }))}
+        ${item('Copy as Markdown', () => this.#send({ type: 'copy', text: this.#markdown() }))}
       </ul>
     </details>`;
+  }
+
+  #copy() {
+    return html`<vscode-button
+      appearance="secondary"
+      title="Sentence, conditions and tables, to the clipboard"
+      data-testid="copy"
+      @click=${() => this.#send({ type: 'copy', text: this.#markdown() })}
+    >Copy as Markdown</vscode-button>`;
+  }
+
+  #markdown(): string {
+    const { analysis, view } = this.shown;
+    return markdownOf(presentAnalysis(analysis, view.thresholds, view.document));
   }
 
   #send(message: FromWebview): void {

@@ -5,6 +5,7 @@ import type { CommanderError } from 'commander';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { experimentCommand } from '../../../src/cli/experiment.js';
 import { defaultBudget } from '../../../src/engine/host/budget.js';
+import { SinkscopeError } from '../../../src/errors.js';
 import { define, type Setup } from '../../../src/experiments/experiment.js';
 import type { ExperimentInput } from '../../../src/experiments/facts.js';
 import type { NamedText } from '../../../src/experiments/values.js';
@@ -89,6 +90,9 @@ const engineOf = (...inputs: readonly { name: string; how: string; guessed: bool
   }) as unknown as Setup['engine'];
 let engine = engineOf();
 
+/** Stops what runs. */
+let stopping = new AbortController();
+
 /** What a command line prints, and why it was refused. */
 async function run(experiment: typeof echo, ...words: readonly string[]) {
   const written = { stdout: '', stderr: '' };
@@ -98,7 +102,7 @@ async function run(experiment: typeof echo, ...words: readonly string[]) {
       return true;
     });
   const spies = [take('stdout'), take('stderr')];
-  const command = experimentCommand(experiment, engine, new AbortController().signal);
+  const command = experimentCommand(experiment, engine, stopping.signal);
   command.exitOverride().configureOutput({ writeErr: () => undefined });
   try {
     await command.parseAsync(words, { from: 'user' });
@@ -283,6 +287,32 @@ It is an echo.
     const { problem } = await run(echo, file, file, '--text', 'a', '--save', join(folder, 'none', 'saved.json'));
     expect(problem).toMatch(/saved\.json cannot be written: the folder .* does not exist/);
   });
+});
+
+it('what was known when a run was stopped is printed, and said not to be all', async () => {
+  const { run: _, ...facts } = echo;
+  const halted: typeof echo = {
+    ...facts,
+    inputs: {},
+    async *run() {
+      const presentation = { title: 'Echo', sentence: 'So far 63.', settings: [], warnings: ['But.'], parts: [] };
+      yield { phase: 'window', done: 1, of: 5 };
+      yield { phase: 'window', done: 2, of: 5, presentation, json: { value: 63 } };
+      stopping.abort();
+      throw new SinkscopeError({ code: 'cancelled', message: 'The experiment was stopped.' });
+    },
+  };
+  const warning = 'Stopped at window 2 of 5: these are the figures by then.';
+  try {
+    const words = await run(halted);
+    expect(words.problem).toBe('The experiment was stopped.');
+    expect(words.stdout).toBe(`So far 63.\n\n\nBut.\n${warning}\n`);
+    stopping = new AbortController();
+    const { stdout } = await run(halted, '--json');
+    expect(JSON.parse(stdout)).toEqual({ value: 63, warnings: ['But.', warning], conclusion: 'So far 63.' });
+  } finally {
+    stopping = new AbortController();
+  }
 });
 
 it('a model that is not there is refused', async () => {

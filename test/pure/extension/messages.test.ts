@@ -50,14 +50,16 @@ describe('what a webview may say', () => {
     [{ type: 'select', selection: { token: 1.5 } }],
     [{ type: 'query', id: 0, query: { type: 'file', path: '/etc/passwd' } }],
     [{ type: 'choose-bos', bos: 'maybe' }],
-    [{ type: 'save-picture', name: 'x', png: 'not bytes' }],
+    [{ type: 'save-file', name: 'x', kind: 'png', bytes: 'not bytes' }],
+    [{ type: 'save-file', name: 'x', kind: 'exe', bytes: Uint8Array.of(1) }],
+    [{ type: 'copy', text: 3 }],
     [
       {
         type: 'experiment',
         action: { do: 'run', experiment: 'perplexity', values: { text: { name: 'a', text: 'b' } } },
       },
     ],
-    [{ type: 'experiment', action: { do: 'save-csv', run: 3, part: -1 } }],
+    [{ type: 'experiment', action: { do: 'save-json', run: -1 } }],
     [{ type: 'experiment', action: { do: 'save-json', run: 3, file: '/etc/passwd' } }],
   ])('refuses %j', (message) => {
     expect(readFromWebview(message)).toBeUndefined();

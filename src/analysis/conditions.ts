@@ -1,0 +1,37 @@
+/** What made the numbers that are shown, in a few words. */
+import type { StartedEvent } from '../engine/contract/events.js';
+import type { Analysis } from './analysis.js';
+import { formatNumber, formatRatio } from './format.js';
+import { guessedInputs } from './outputs.js';
+import type { Thresholds } from './thresholds.js';
+
+/** The model and its prefix: `llama, BOS on`. */
+export function madeBy({ started }: Analysis): string {
+  return started ? `${started.model.name}, ${prefixOf(started)}` : 'another model';
+}
+
+const prefixOf = ({ settings: { bos } }: StartedEvent) =>
+  bos === undefined ? 'tokens as given' : bos ? 'BOS on' : 'BOS off';
+
+/** Model, T, BOS and thresholds: without them no number means anything. */
+export function conditions(analysis: Analysis, thresholds: Thresholds): string[] {
+  const { started, tokens } = analysis;
+  if (started === undefined) return [];
+  const { model } = started;
+  const { absolute, ratio, epsilon } = thresholds;
+  const window = tokens?.window;
+  const part = window && tokens && tokens.tokens.length < tokens.total;
+  return [
+    model.name,
+    `${model.layers} layers, D = ${model.hidden}`,
+    ...(tokens ? [`T = ${formatNumber(tokens.tokens.length)}`] : []),
+    ...(part ? [`tokens ${window.start}–${window.end - 1} of ${formatNumber(tokens.total)}`] : []),
+    ...(tokens?.tokenizer === false && tokens.source === 'ids' ? ['no tokenizer: tokens have no text'] : []),
+    prefixOf(started),
+    `massive: |h| > ${formatNumber(absolute)}, ≥ ${formatRatio(ratio)} median`,
+    `ε = ${epsilon}`,
+    ...guessedInputs(analysis),
+    ...model.missing,
+    ...model.remarks,
+  ];
+}

@@ -1,0 +1,155 @@
+/** A report as it was written: opened from the disk, by a browser that would tell of any request. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { launchBrowser } from '../../scripts/browser.mjs';
+import { type Analysis, emptyAnalysis, fold } from '../../src/analysis/analysis.js';
+import type { ExperimentRun } from '../../src/protocol.js';
+import { contentsOf, type Reported } from '../../src/report/contents.js';
+import { reportPage } from '../../src/report/page.js';
+import { type Run, recorded, synthetic } from '../../webview/dev/runs.js';
+import { serve } from '../../webview/dev/serve.mjs';
+import { inFiles as names } from '../support/hostile.js';
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const runs = new URL('../../webview/dev/runs/', import.meta.url);
+
+let browser: Browser;
+let assets: { readonly style: string; readonly host: string; readonly panel: string };
+let folder: string;
+const contexts: BrowserContext[] = [];
+const wrong: string[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sinkscope-report-'));
+  const server = await serve();
+  const text = (name: string) => Buffer.from(server.bundled.get(name) ?? []).toString();
+  assets = { style: text('panel.css'), host: text('report.js'), panel: text('panel.js') };
+  await server.close();
+  browser = await launchBrowser();
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await rm(folder, { recursive: true, force: true });
+  expect(wrong).toEqual([]);
+});
+
+const folded = ({ events }: Run): Analysis => events.reduce(fold, emptyAnalysis);
+
+const pageOf = (reported: Reported, title = 'notes.md') =>
+  reportPage(contentsOf(reported), assets, { title, sentence: title, nonce: 'c2lua3Njb3BlLW5vbmNlLTI0' });
+
+async function open(html: string, options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
+  const file = join(folder, `${contexts.length}.html`);
+  await writeFile(file, html);
+  const context = await browser.newContext({ viewport: { width: 1100, height: 900 }, ...options });
+  contexts.push(context);
+  const page = await context.newPage();
+  page.setDefaultTimeout(90_000);
+  page.on('pageerror', (error) => wrong.push(String(error)));
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') wrong.push(message.text());
+  });
+  page.on('request', (request) => {
+    if (!/^(file|data|blob):/.test(request.url())) wrong.push(`asked the network for ${request.url()}`);
+  });
+  await page.goto(pathToFileURL(file).href);
+  await page.locator('.page').waitFor();
+  return page;
+}
+
+const harris = async () => recorded(await readFile(new URL('harris.json', runs), 'utf8'));
+
+async function lens(): Promise<ExperimentRun> {
+  const { runs: all }: { runs: ExperimentRun[] } = JSON.parse(
+    await readFile(new URL('experiments.json', runs), 'utf8'),
+  );
+  const found = all.find(({ experiment }) => experiment === 'lens');
+  if (!found) throw new Error('no lens was recorded');
+  return found;
+}
+
+const violations = async (page: Page) => {
+  await page.evaluate(axe);
+  const found: { violations: { id: string; nodes: { html: string }[] }[] } = await page.evaluate('axe.run()');
+  return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
+};
+
+it('shows the run and its experiments, answers what was open, and says of the rest that it has no model', async () => {
+  const run = await harris();
+  const answers = [{ query: { type: 'pattern' as const, layer: 3, head: 1 }, value: run.pattern(3, 1) }];
+  const reported = { name: 'notes.md', analysis: folded(run), experiments: [await lens()], answers };
+  const page = await open(pageOf({ ...reported, selection: { layer: 3, head: 1, token: 0 } }), { colorScheme: 'dark' });
+  await page.getByText('1 massive dimension').waitFor();
+  await page.locator('sinkscope-attention-pattern sinkscope-grid').waitFor();
+  // Of another token nothing was asked before.
+  await page.locator('sinkscope-token-strip').getByRole('option').nth(3).click();
+  await page.locator('sinkscope-predictions').getByText('This is a report').waitFor();
+  // What cannot be done there is not offered.
+  for (const id of ['model', 'bos', 'again', 'settings', 'export']) expect(await page.getByTestId(id).count()).toBe(0);
+  await page.getByTestId('page-experiments').click();
+  await page.getByTestId('experiment-run').getByRole('heading', { name: 'Logit lens' }).waitFor();
+  expect(await page.locator('sinkscope-experiment-form').count()).toBe(0);
+  expect(await page.getByRole('button', { name: 'Close' }).count()).toBe(0);
+});
+
+it.each([
+  { colorScheme: 'light', contrast: 'no-preference' },
+  { colorScheme: 'dark', contrast: 'no-preference' },
+  { colorScheme: 'light', contrast: 'more' },
+  { colorScheme: 'dark', contrast: 'more' },
+] as const)('is accessible as the system has it: $colorScheme, contrast $contrast', async (scheme) => {
+  const analysis = folded(await harris());
+  const page = await open(pageOf({ name: 'notes.md', analysis, experiments: [await lens()] }), scheme);
+  await page.getByText('1 massive dimension').waitFor();
+  const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const [red = 0] = (/\d+/.exec(ground) ?? []).map(Number);
+  expect(red > 127).toBe(scheme.colorScheme === 'light');
+  await page.locator('sinkscope-layer-profile details summary').click();
+  expect(await violations(page)).toEqual([]);
+  await page.getByTestId('page-experiments').click();
+  expect(await violations(page)).toEqual([]);
+});
+
+it('saves its pictures and tables by itself', async () => {
+  const page = await open(pageOf({ name: 'notes.md', analysis: folded(await harris()) }), { acceptDownloads: true });
+  const menu = page.locator('sinkscope-layer-profile details');
+  for (const [kind, name] of [
+    ['SVG', 'layer-profile.svg'],
+    ['CSV', 'layer-profile.csv'],
+  ]) {
+    await menu.locator('summary').click();
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      menu.getByRole('button', { name: kind }).click(),
+    ]);
+    expect(download.suggestedFilename()).toBe(name);
+  }
+});
+
+it('takes what strangers wrote as text, fits a narrow window, and runs nothing of it', async () => {
+  const analysis = folded(await harris());
+  const { started, tokens } = analysis;
+  if (!started || !tokens) throw new Error('the recorded run has not begun');
+  const hostile: Analysis = {
+    ...analysis,
+    started: { ...started, model: { ...started.model, name: names.join(' ') } },
+    tokens: { ...tokens, tokens: tokens.tokens.map((token, i) => ({ ...token, text: names[i % names.length] ?? '' })) },
+  };
+  const name = '</title></script><script>document.title = "taken over"</script><img src=x onerror=alert(1)>';
+  const page = await open(pageOf({ name, analysis: hostile }, name), { viewport: { width: 320, height: 900 } });
+  await page.getByText('Repair').first().waitFor({ state: 'attached' });
+  expect(await page.title()).toBe(name);
+  expect(await page.locator('a[href], img[src="x"]').count()).toBe(0);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
+});
+
+it('stays below 1.5 MB for 512 tokens of a model of 12 layers, 12 heads and 768 dims', () => {
+  const analysis = folded(synthetic({ layers: 12, tokens: 512, dims: 768, heads: 12 }));
+  expect(pageOf({ name: 'notes.md', analysis }).length).toBeLessThan(1_500_000);
+});

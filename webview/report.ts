@@ -1,0 +1,85 @@
+/**
+ * Plays VS Code and the extension's host in a report: tells the panel what the file holds, answers what was open when it
+ * was made, and says of everything else that a report has no model to ask. Runs before the panel.
+ */
+import type { FromWebview, Reply } from '../src/protocol.js';
+import { unpack } from '../src/report/pack.js';
+import { applyTheme } from './themes.js';
+
+const contents = unpacked(bytesOf(document.getElementById('contents')?.textContent ?? ''));
+
+const dark = matchMedia('(prefers-color-scheme: dark)');
+const contrast = matchMedia('(prefers-contrast: more)');
+const follow = () => applyTheme(`${contrast.matches ? 'hc-' : ''}${dark.matches ? 'dark' : 'light'}`);
+dark.addEventListener('change', follow);
+contrast.addEventListener('change', follow);
+follow();
+
+/** Gone with the page. */
+let state: unknown;
+
+Object.assign(globalThis, {
+  acquireVsCodeApi: () => ({
+    postMessage: (message: FromWebview) => take(message),
+    getState: () => state,
+    setState: (now: unknown) => {
+      state = now;
+    },
+  }),
+});
+
+function take(message: FromWebview): void {
+  switch (message.type) {
+    case 'ready':
+      for (const one of contents.messages) tell(one);
+      return;
+    case 'query':
+      tell({ type: 'answer', id: message.id, answer: replyTo(message.query) });
+      return;
+    case 'save-file':
+      save(`${message.name}.${message.kind}`, message.bytes);
+      return;
+    case 'copy':
+      navigator.clipboard
+        .writeText(message.text)
+        .catch(() => save('sinkscope.md', new TextEncoder().encode(message.text)));
+      return;
+  }
+}
+
+/** Messages and values go to the panel, which checks them as those of any host. */
+function unpacked(bytes: Uint8Array): { readonly messages: readonly unknown[]; readonly answers: readonly unknown[] } {
+  const held = unpack(bytes);
+  const listOf = (name: string): unknown[] => {
+    const list: unknown = typeof held === 'object' && held !== null ? Reflect.get(held, name) : undefined;
+    return Array.isArray(list) ? list : [];
+  };
+  return { messages: listOf('messages'), answers: listOf('answers') };
+}
+
+function tell(message: unknown): void {
+  // After whoever has asked is ready to hear it.
+  queueMicrotask(() => dispatchEvent(new MessageEvent('message', { data: message })));
+}
+
+function replyTo(query: Extract<FromWebview, { type: 'query' }>['query']): Reply {
+  const key = JSON.stringify(query);
+  for (const answer of contents.answers) {
+    if (typeof answer !== 'object' || answer === null || !('query' in answer) || !('value' in answer)) continue;
+    if (JSON.stringify(answer.query) === key) return { ok: true, value: answer.value };
+  }
+  const message = 'This is a report: it has no model to ask, and holds only what was open when it was made.';
+  return { ok: false, problem: { code: 'input', message } };
+}
+
+function save(name: string, bytes: Uint8Array): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([bytes.slice()]));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+function bytesOf(base64: string): Uint8Array {
+  return Uint8Array.from(atob(base64.trim()), (letter) => letter.charCodeAt(0));
+}
