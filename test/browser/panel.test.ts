@@ -389,5 +389,5 @@ describe('what the panel says', () => {
 });
 
 it('stays within its size', () => {
-  expect(gzipSync(bundled('panel.js')).length).toBeLessThan(190_000);
+  expect(gzipSync(bundled('panel.js')).length).toBeLessThan(200_000);
 });
