@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-export interface Caches {
+export interface CacheFolders {
   /** Of the Hugging Face Hub: a folder for each repository. */
   readonly hub: string;
   /** Others, in which models lie as they are. */
@@ -19,7 +19,7 @@ const most = 2000;
  * The caches of this machine: Hugging Face's, where its variables put it, Foundry Local's and AI Toolkit's. None need
  * exist.
  */
-export function machineCaches(environment: Environment, home = homedir()): Caches {
+export function machineCaches(environment: Environment, home = homedir()): CacheFolders {
   return {
     hub: hubCache(environment, home),
     folders: [join(home, '.foundry', 'cache', 'models'), join(home, '.aitk', 'models')],

@@ -3,7 +3,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path';
-import { type Caches, packageCaches, snapshots } from './caches.js';
+import { type CacheFolders, packageCaches, snapshots } from './caches.js';
 import { exportName } from './folder.js';
 
 /** `machine`: in a folder in which another program keeps models. */
@@ -28,7 +28,7 @@ export interface Places {
   /** The folder with one demo model per folder. */
   readonly bundled: string;
   /** Where other programs keep models. */
-  readonly caches?: Caches;
+  readonly caches?: CacheFolders;
 }
 
 export interface Found {

@@ -60,7 +60,7 @@ export class RunningPattern {
 }
 
 /** How a token draws heads. */
-export interface Drawn {
+export interface DrawnToken {
   readonly token: number;
   /** Heads with alpha > epsilon, over all layers. */
   readonly heads: number;
@@ -78,7 +78,7 @@ export interface SinkRule {
 }
 
 /** The sinks among tokens, by layers' statistics; most heads first. */
-export function drawnTokens(layers: readonly PatternStatistics[], rule: SinkRule): Drawn[] {
+export function drawnTokens(layers: readonly PatternStatistics[], rule: SinkRule): DrawnToken[] {
   const tokens = layers[0]?.tokens ?? 0;
   const all = layers.reduce((sum, { heads }) => sum + heads, 0);
   const counts = new Uint32Array(Math.max(0, tokens - rule.minQueries + 1));
@@ -86,7 +86,7 @@ export function drawnTokens(layers: readonly PatternStatistics[], rule: SinkRule
     for (let head = 0; head < heads; head++)
       for (let token = 0; token < counts.length; token++)
         if ((alpha[head * tokens + token] ?? 0) > rule.epsilon) counts[token] = (counts[token] ?? 0) + 1;
-  const found: Drawn[] = [];
+  const found: DrawnToken[] = [];
   for (const [token, heads] of counts.entries()) {
     if (heads === 0 || heads < rule.minShare * all) continue;
     const alpha = Float32Array.from(layers, (layer) => meanAlpha(layer, token));

@@ -12,7 +12,7 @@ export interface ReadText {
   readonly changed: number;
 }
 
-export function readText(document: string, lineEnds: LineEnds): ReadText {
+export function textAsRead(document: string, lineEnds: LineEnds): ReadText {
   if (lineEnds === 'as-is' || !document.includes('\r'))
     return { text: document, place: (offset) => offset, changed: 0 };
   /** Offsets, in the text, of line ends that were two characters. */

@@ -4,7 +4,7 @@ import { Tokenizer as Native } from 'tokenizers';
 import { SinkscopeError } from '../errors.js';
 import { isFolder, modelFolder } from '../models/folder.js';
 import { readJson } from '../models/json.js';
-import { type LineEnds, readText } from './line-ends.js';
+import { type LineEnds, textAsRead } from './line-ends.js';
 import { lostCharacters } from './lost.js';
 import { type Range, textRanges } from './offsets.js';
 import { encodeParts, type PlacedIds } from './parts.js';
@@ -153,7 +153,7 @@ export class Tokenizer {
         message: `The text has ${document.length} characters, and at most ${maxLength} can be taken; select a part of it.`,
       });
     }
-    const { text, place, changed } = readText(document, lineEnds);
+    const { text, place, changed } = textAsRead(document, lineEnds);
     const read = await this.#encodeText(text, most, onPart);
     const end = this.#tokens(read).length === most ? (read.at(-1)?.ranges.at(-1)?.[1] ?? 0) : text.length;
     const lost = lostCharacters(text.slice(0, end), this.#tokens(read), this.#unknown);

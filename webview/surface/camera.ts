@@ -79,7 +79,7 @@ export interface Projection {
   readonly scale: number;
 }
 
-export function viewOf(camera: Camera, stage: StageSize): Projection {
+export function projectionOf(camera: Camera, stage: StageSize): Projection {
   const at = (degrees: number) => ({ sin: Math.sin(degrees * radians), cos: Math.cos(degrees * radians) });
   const tilt = at(camera.elevation);
   const wide = Math.max(40, stage.width - 2 * margin.x) / (2 * floorRadius);

@@ -20,9 +20,9 @@ import {
   type Projection,
   peakOf,
   project,
+  projectionOf,
   startCamera,
   turned,
-  viewOf,
   zoomed,
 } from './camera.js';
 import type { FieldCell, HeightField } from './field.js';
@@ -197,7 +197,7 @@ export class Surface extends LitElement {
   }
 
   #view(): Projection {
-    return viewOf(this.#camera, this.#extents());
+    return projectionOf(this.#camera, this.#extents());
   }
 
   #look(camera: Camera): void {

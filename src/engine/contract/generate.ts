@@ -1,7 +1,7 @@
 /** Text that a model writes on: what is asked and what is said. */
 import * as v from 'valibot';
 import { exactly, flag, float32Array, maybe, real, type Sent, text, whole } from '../../schemas.js';
-import type { Drawn } from '../../statistics/running.js';
+import type { DrawnToken } from '../../statistics/running.js';
 import { entry, hiddenState, prediction, tokensEvent } from './events.js';
 import { lineEnds, memory, path, stream, threads } from './request.js';
 
@@ -32,7 +32,7 @@ export const generateRequest = v.object({
 });
 export type GenerateRequest = Sent<typeof generateRequest>;
 
-const drawn = exactly<Drawn>()(v.object({ token: whole, heads: whole, alpha: float32Array }));
+const drawn = exactly<DrawnToken>()(v.object({ token: whole, heads: whole, alpha: float32Array }));
 
 export const begunEvent = v.object({
   type: v.literal('begun'),

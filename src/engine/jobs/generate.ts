@@ -1,6 +1,8 @@
 /** Writing on: token after token, each seen as an analysis would see it. */
+
 import { SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
+import { least } from '../../statistics/numbers.js';
 import { patternStatistics } from '../../statistics/pattern.js';
 import { uniform } from '../../statistics/random.js';
 import { drawnTokens, RunningPattern } from '../../statistics/running.js';
@@ -13,7 +15,7 @@ import { checkRows, idsOf } from '../inputs/rows.js';
 import { isCausal } from '../stages/causal.js';
 import { predictionsOf } from '../stages/head.js';
 import type { LoadedModel } from '../stages/loaded.js';
-import { Onward, type Seen } from '../stages/onward.js';
+import { Onward, type SeenStage } from '../stages/onward.js';
 import type { StageRunner } from '../stages/runner.js';
 
 /** Entries of a token that are told, of each layer. */
@@ -26,7 +28,7 @@ const topEntries = 4;
  * @param onRun called when the prompt has been read, and the model is run from then on
  * @throws SinkscopeError `input` where the model predicts nothing; as `readPrompt` for a prompt that does not fit
  */
-export async function generate(
+export async function writeTokens(
   runner: StageRunner,
   request: GenerateRequest,
   given: Limits,
@@ -120,7 +122,7 @@ class Watch {
     return [...this.drawn.values()].reduce((sum, { heads }) => sum + heads, 0);
   }
 
-  begin({ block, state, dims, pattern }: Seen): void {
+  begin({ block, state, dims, pattern }: SeenStage): void {
     this.states[block] = hiddenStatistics(state, state.length / dims, dims);
     if (!pattern || pattern.keys < pattern.queries) return;
     const { values, heads, queries, keys } = pattern;
@@ -134,7 +136,7 @@ class Watch {
     this.top = [];
   }
 
-  add({ block, state, dims, pattern }: Seen): void {
+  add({ block, state, dims, pattern }: SeenStage): void {
     const { top } = hiddenStatistics(state, 1, dims);
     this.top[block] = top.slice(0, topEntries).map((entry) => ({ ...entry, token: this.token }));
     const running = this.patterns.get(block);
@@ -158,7 +160,7 @@ class Watch {
 function boundedBy(loaded: LoadedModel, limits: Limits): Limits {
   const caching = loaded.caching();
   const pairs = 'pairs' in caching ? caching.pairs : [];
-  const context = Math.min(...pairs.map(({ form, room }) => (form === 'bounds' ? room : Number.POSITIVE_INFINITY)));
+  const context = least(pairs.map(({ form, room }) => (form === 'bounds' ? room : Number.POSITIVE_INFINITY)));
   return context < limits.context
     ? { ...limits, context, because: 'the cache of the model has room for fewer' }
     : limits;

@@ -28,7 +28,7 @@ import {
 } from './current.js';
 import { describe, weightStatisticsOf } from './describe.js';
 import { tellExtents } from './extents.js';
-import { generate } from './generate.js';
+import { writeTokens } from './generate.js';
 import { tellGradients } from './gradients.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
@@ -185,7 +185,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const elapsed = stopwatch();
     const used = await use(request);
     const limits = { ...limitsOf(used.loaded, request), onPart: allowTokenising };
-    const written = await generate(used.runner, request, limits, allowRunning, emit);
+    const written = await writeTokens(used.runner, request, limits, allowRunning, emit);
     checkAsRead(used.loaded);
     return { type: 'generated', seconds: elapsed(), ...written };
   },

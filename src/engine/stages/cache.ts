@@ -1,9 +1,11 @@
 /** The keys and values of the tokens that a sequence has behind it. */
+
 import type { CachePair } from '../../anatomy/caches.js';
+import { least } from '../../statistics/numbers.js';
 import { size, type TypedArray, type Value, type Values } from '../tensors/value.js';
 
 /** What a lane owns that goes on where it was: what its next run is fed in place of the tokens before. */
-export class Cache {
+export class LaneCache {
   /** Tokens behind it, those that it no longer holds among them. */
   tokens = 0;
   /** By the name of the input that takes it. */
@@ -23,7 +25,7 @@ export class Cache {
 
   /** Tokens that some part of it has room for, where there is such a part. */
   get room(): number {
-    return Math.min(...this.pairs.map(({ form, room }) => (form === 'rolls' ? Number.POSITIVE_INFINITY : room)));
+    return least(this.pairs.map(({ form, room }) => (form === 'rolls' ? Number.POSITIVE_INFINITY : room)));
   }
 
   /** Whether nothing that is behind it is lost to `count` tokens more. */
@@ -56,8 +58,8 @@ export class Cache {
   }
 
   /** Another that holds the same, and goes its own way. */
-  copy(): Cache {
-    const other = new Cache(this.pairs);
+  copy(): LaneCache {
+    const other = new LaneCache(this.pairs);
     other.tokens = this.tokens;
     for (const [name, value] of this.values) other.values.set(name, value);
     return other;

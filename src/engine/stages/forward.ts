@@ -12,7 +12,7 @@ import { greatest } from '../../statistics/numbers.js';
 import type { Intervention } from '../contract/interventions.js';
 import type { AttentionWindow } from '../contract/request.js';
 import type { Value, Values } from '../tensors/value.js';
-import type { Cache } from './cache.js';
+import type { LaneCache } from './cache.js';
 import { intervened } from './intervened.js';
 import { runPatched, valueAt } from './patched.js';
 import type { Plan, Stage } from './plan.js';
@@ -36,7 +36,7 @@ export interface Lane {
   /** It begins with what another lane has after a block, and leaves the blocks before to that one. */
   readonly after?: { readonly lane: Lane; readonly block: number };
   /** Keys and values of the tokens behind it, which it takes what stages give of to go on from. */
-  readonly cache?: Cache;
+  readonly cache?: LaneCache;
   /** The last block it goes through; by default all. */
   readonly until?: number;
 }

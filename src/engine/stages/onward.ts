@@ -9,7 +9,7 @@ import { makeFeeds } from '../inputs/feeds.js';
 import { type Layout, tokenPattern } from '../tensors/layout.js';
 import { firstKeys, type Pattern } from '../tensors/patterns.js';
 import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
-import { Cache } from './cache.js';
+import { LaneCache } from './cache.js';
 import { forward, type Lane } from './forward.js';
 import { Head } from './head.js';
 import type { LoadedModel } from './loaded.js';
@@ -19,7 +19,7 @@ import { group, makePlan, type Plan, type Stage } from './plan.js';
 import { StageRunner } from './runner.js';
 
 /** What is seen of a block, or with block 0 of what enters the first. */
-export interface Seen {
+export interface SeenStage {
   readonly block: number;
   /** h_k of the new tokens, [n, dims]. */
   readonly state: Float32Array;
@@ -48,7 +48,7 @@ interface Sizes {
 export class Onward {
   /** All that was run. */
   readonly ids: number[] = [];
-  private cache: Cache | undefined;
+  private cache: LaneCache | undefined;
   /** Why there is no cache, or no more, in words; undefined: there is. */
   private without: string | undefined;
   private readonly whole: Road;
@@ -66,7 +66,7 @@ export class Onward {
     this.on = this.whole;
     if ('why' in caching) this.without = caching.why;
     else {
-      this.cache = new Cache(caching.pairs);
+      this.cache = new LaneCache(caching.pairs);
       if (caching.loaded !== loaded) this.on = roadOf(new StageRunner(caching.loaded, sizes.threads), presents, sizes);
     }
   }
@@ -83,12 +83,12 @@ export class Onward {
    * @returns logits after the last of them, [vocabulary]
    * @throws SinkscopeError `runtime`; `input` where the model gives none there
    */
-  async run(ids: readonly number[], see: (seen: Seen) => Promise<void>): Promise<Float32Array> {
+  async run(ids: readonly number[], see: (seen: SeenStage) => Promise<void>): Promise<Float32Array> {
     if (this.cache) {
       this.without = await this.cannotGoOn(ids, this.cache);
       if (this.without !== undefined) this.cache = undefined;
     }
-    this.ids.push(...ids);
+    for (const id of ids) this.ids.push(id);
     if (!this.cache) return through(this.whole, this.ids, ids.length, undefined, see);
     const road = this.cache.tokens === 0 ? this.whole : this.on;
     return through(road, ids, ids.length, this.cache, see);
@@ -104,7 +104,7 @@ export class Onward {
    * which it lets go of a token, are held against a run of everything: files state neither where positions begin nor
    * how far tokens look back.
    */
-  private async cannotGoOn(ids: readonly number[], cache: Cache): Promise<string | undefined> {
+  private async cannotGoOn(ids: readonly number[], cache: LaneCache): Promise<string | undefined> {
     if (cache.tokens === 0) return undefined;
     const kind = cache.holds(ids.length) ? 'held' : 'slid';
     if (kind === 'slid' && !cache.slides) return `its cache has room for ${cache.room} tokens, and there are more`;
@@ -122,8 +122,8 @@ export class Onward {
   }
 
   /** Whether the next tokens, from the cache, are what a run of all makes of them; or why they cannot be run. */
-  private async givesTheSame(ids: readonly number[], cache: Cache): Promise<boolean | string> {
-    const recorded = async (road: Road, all: readonly number[], from?: Cache) => {
+  private async givesTheSame(ids: readonly number[], cache: LaneCache): Promise<boolean | string> {
+    const recorded = async (road: Road, all: readonly number[], from?: LaneCache) => {
       const states: Float32Array[] = [];
       const logits = await through(road, all, ids.length, from, async ({ state }) => {
         states.push(state.slice());
@@ -146,7 +146,7 @@ export class Onward {
  * How far numbers may be apart that were computed in another order: files whose activations are rounded to integers
  * share scales among the tokens that are run together.
  */
-function roundingOf({ quantised, model }: LoadedModel, cache: Cache): number {
+function roundingOf({ quantised, model }: LoadedModel, cache: LaneCache): number {
   if (quantised || model.graph.nodes.some(({ op }) => /^DynamicQuantize|Integer$/.test(op))) return 0.3;
   return [...cache.values.values()].some(({ type }) => type === DataType.float16) ? 2e-2 : 1e-3;
 }
@@ -197,8 +197,8 @@ async function through(
   { runner, plan, stages, head, keep }: Road,
   ids: readonly number[],
   count: number,
-  cache: Cache | undefined,
-  see: (seen: Seen) => Promise<void>,
+  cache: LaneCache | undefined,
+  see: (seen: SeenStage) => Promise<void>,
 ): Promise<Float32Array> {
   const { anatomy, patterns, file } = runner.loaded;
   const feeds = makeFeeds(anatomy.inputs, new Map(), ids, cache);

@@ -1,7 +1,7 @@
 import { counted, formatNumber, formatShare } from '../../analysis/format.js';
 import type { Part, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
-import { mean } from '../../statistics/numbers.js';
+import { greatest, mean } from '../../statistics/numbers.js';
 import { massiveSettings, sinkSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import type { WritingResult, WrittenToken } from './compute.js';
@@ -97,7 +97,7 @@ function tokenTable({ written, begun }: WritingResult): Part {
         .slice(0, 3)
         .map((one) => `${one.text} ${formatShare(one.probability)}`)
         .join(', '),
-      Math.max(...largest),
+      greatest(largest),
       massive.length,
       sinks.map((sink) => `${sink.token} (${formatShare(sink.heads / heads)} of heads)`).join(', '),
     ]),

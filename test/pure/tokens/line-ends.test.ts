@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readText } from '../../../src/tokens/line-ends.js';
+import { textAsRead } from '../../../src/tokens/line-ends.js';
 import { root } from '../../support/files.js';
 import { pairs } from '../../support/lists.js';
 import { load } from './support.js';
@@ -9,14 +9,14 @@ const document = 'One line.\r\nAnother\rone\n\r\n\r\nand — after 😀 —\r\nt
 
 describe('readText', () => {
   it('reads every line end as LF, as Python does', () => {
-    const { text, changed } = readText(document, 'lf');
+    const { text, changed } = textAsRead(document, 'lf');
     // What `io.StringIO(document, newline=None).read()` gives.
     expect(text).toBe('One line.\nAnother\none\n\n\nand — after 😀 —\nthe last.');
     expect(changed).toBe(5);
   });
 
   it('knows where everything stands in the document', () => {
-    const { text, place } = readText(document, 'lf');
+    const { text, place } = textAsRead(document, 'lf');
     for (const [offset, character] of Array.from({ length: text.length }, (_, i) => [i, text[i]] as const)) {
       const there = document.slice(place(offset), place(offset + 1));
       expect(there === character || (character === '\n' && /^\r\n?$/.test(there)), `${offset}`).toBe(true);
@@ -25,8 +25,8 @@ describe('readText', () => {
   });
 
   it('leaves a text as it is where that is asked for, or there is nothing to do', () => {
-    expect(readText(document, 'as-is')).toMatchObject({ text: document, changed: 0 });
-    expect(readText('a\nb', 'lf')).toMatchObject({ text: 'a\nb', changed: 0 });
+    expect(textAsRead(document, 'as-is')).toMatchObject({ text: document, changed: 0 });
+    expect(textAsRead('a\nb', 'lf')).toMatchObject({ text: 'a\nb', changed: 0 });
   });
 });
 

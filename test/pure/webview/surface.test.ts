@@ -7,9 +7,9 @@ import {
   clipMatrix,
   peakOf,
   project,
+  projectionOf,
   startCamera,
   turned,
-  viewOf,
   zoomed,
 } from '../../../webview/surface/camera.js';
 import { type HeightField, heightTicks, indexTicks } from '../../../webview/surface/field.js';
@@ -49,7 +49,7 @@ describe('a surface', () => {
   ]);
 
   it.each(cameras)('has a cell under the point where its top is seen, camera %#', (camera) => {
-    const view = viewOf(camera, stage);
+    const view = projectionOf(camera, stage);
     for (const [row, column] of [
       [0, 0],
       [29, 49],
@@ -64,14 +64,14 @@ describe('a surface', () => {
 
   it('hides what is behind a spike, and has nothing beside its floor', () => {
     const wall = fieldOf(Array.from({ length: 50 }, (_, column) => [10, column, 100] as const));
-    const view = viewOf({ ...startCamera, azimuth: 0, elevation: 20 }, stage);
+    const view = projectionOf({ ...startCamera, azimuth: 0, elevation: 20 }, stage);
     const behind = project(view, peakOf(wall, { row: 13, column: 25 }));
     expect(cellUnder(wall, view, behind.x, behind.y)).toEqual({ row: 10, column: 25 });
     expect(cellUnder(wall, view, 2, 2)).toBeUndefined();
   });
 
   it('means a peak by the points around it', () => {
-    const view = viewOf(startCamera, stage);
+    const view = projectionOf(startCamera, stage);
     const peaked = { ...field, peaks: [{ row: 12, column: 31, text: undefined }] };
     const top = project(view, peakOf(field, { row: 12, column: 31 }));
     expect(cellUnder(peaked, view, top.x + 7, top.y - 6)).toEqual({ row: 12, column: 31 });
@@ -79,7 +79,7 @@ describe('a surface', () => {
   });
 
   it.each(cameras)('is drawn by the matrix where it is projected to, camera %#', (camera) => {
-    const view = viewOf(camera, stage);
+    const view = projectionOf(camera, stage);
     const matrix = clipMatrix(view);
     const point = { x: 0.3, y: -0.5, z: 0.4 };
     const [x = 0, y = 0, depth = 0, w = 0] = [0, 1, 2, 3].map((row) =>
@@ -95,7 +95,7 @@ describe('a surface', () => {
   it('is wholly in sight whatever way it is turned', () => {
     for (let azimuth = -180; azimuth < 180; azimuth += 15) {
       for (const elevation of [5, 30, 60, 90]) {
-        const view = viewOf({ ...startCamera, azimuth, elevation }, stage);
+        const view = projectionOf({ ...startCamera, azimuth, elevation }, stage);
         for (const x of [-box.x, box.x]) {
           for (const y of [-box.y, box.y]) {
             for (const z of [0, box.z]) {
@@ -111,7 +111,7 @@ describe('a surface', () => {
   it('is zoomed around a point, which stays, and never seen from below', () => {
     const around = { x: 420, y: 210 };
     const near = zoomed(zoomed(startCamera, stage, 2), stage, 2, around);
-    const [before, after] = [viewOf(zoomed(startCamera, stage, 2), stage), viewOf(near, stage)];
+    const [before, after] = [projectionOf(zoomed(startCamera, stage, 2), stage), projectionOf(near, stage)];
     const cell = cellUnder(field, before, around.x, around.y);
     expect(cell).toBeDefined();
     expect(cellUnder(field, after, around.x, around.y)).toEqual(cell);
