@@ -32,7 +32,11 @@ const targets = [
   },
   {
     ...common,
-    entryPoints: { 'webview/panel': 'webview/panel.ts', 'webview/report': 'webview/report.ts' },
+    entryPoints: {
+      'webview/panel': 'webview/panel.ts',
+      'webview/report': 'webview/report.ts',
+      'webview/model': 'webview/model.ts',
+    },
     platform: 'browser',
     target: 'es2022',
     format: 'esm',

@@ -162,7 +162,7 @@ function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
     case 'text':
       return 'a UTF-8 text';
     case 'texts':
-      return 'UTF-8 texts, `.jsonl` files, or a folder of them';
+      return 'UTF-8 texts, `.jsonl` and `.parquet` files, or a folder of them';
     case 'files':
       return `files: ${codes(extensions.map((one) => `.${one}`))}`;
     case 'model':

@@ -37,7 +37,7 @@ src/engine/stages/telemetry.ts node
 src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/tensors src/onnx onnxruntime-node
 src/engine/stages              src/gradients src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics
-src/engine/jobs                src/saving.ts src/reading.ts src/models/version.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot
+src/engine/jobs                src/saving.ts src/reading.ts src/models/version.ts src/models/folder.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot hyparquet
 src/engine/process.ts          src/engine/jobs src/engine/guard node
 src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
 src/hub                        src/engine/contract src/engine/host src/models node valibot @huggingface/hub
@@ -51,16 +51,18 @@ src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experi
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot
 src/report                     src/protocol.ts src/analysis src/engine/contract node fflate
 src/tools                      src/models src/experiments src/analysis src/engine/contract src/engine/host node valibot
-src/cli                        src/report src/protocol.ts src/tools src/saving.ts src/hub src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk package.json
+src/cli                        src/report src/protocol.ts src/tools src/saving.ts src/hub src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk hyparquet-writer package.json
 src/extension                  src/report src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
 webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit
 webview/views                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot
 webview/experiments            webview src/protocol.ts src/experiments/facts.ts src/experiments/values.ts src/analysis src/statistics lit @observablehq/plot valibot
+webview/model                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit
 webview/app.ts                 webview src/protocol.ts src/analysis lit
 webview/panel.ts               webview
 webview/report.ts              webview src/report src/protocol.ts
+webview/model.ts               webview webview/model
 scripts                        node esbuild @vscode/vsce @vscode/test-electron playwright-core oxc-parser
 webview/dev                    webview scripts src/protocol.ts src/analysis src/engine/contract src/statistics node esbuild
 test/recorder.ts               scripts/record.mjs vitest node

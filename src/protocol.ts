@@ -9,6 +9,7 @@ import { presentation } from './analysis/presentation.js';
 import type { Selection } from './analysis/selection.js';
 import type { Thresholds } from './analysis/thresholds.js';
 import { tintChoices } from './analysis/tint.js';
+import { description, weightStatistics } from './engine/contract/description.js';
 import { runEvent } from './engine/contract/events.js';
 import { type AnswerTo, questions, type ViewQuestionType, viewQuestion } from './engine/contract/questions.js';
 import { experimentFacts } from './experiments/facts.js';
@@ -134,16 +135,26 @@ export type ExperimentAction = Sent<typeof experimentAction>;
 /** The file of the picture that the run is about: the host's to answer. */
 const picture = { schema: v.strictObject({ type: v.literal('picture') }), answer: v.object({ bytes: uint8Array }) };
 
-const asked = v.variant('type', [viewQuestion, picture.schema]);
-/** What a webview asks: about the engine's last run, or for the picture. */
+/** One weight of the file that a model's editor shows, or of the one that it is compared with: the editor's to answer. */
+const weight = {
+  schema: v.strictObject({ type: v.literal('weight'), name: text, of: v.picklist(['file', 'other']) }),
+  answer: weightStatistics,
+};
+
+const asked = v.variant('type', [viewQuestion, picture.schema, weight.schema]);
+/** What a webview asks: about the engine's last run, for the picture, or about a weight. */
 export type Asked = Sent<typeof asked>;
 
-type Replies = { readonly [T in ViewQuestionType]: AnswerTo<T> } & { readonly picture: Sent<typeof picture.answer> };
+type Replies = { readonly [T in ViewQuestionType]: AnswerTo<T> } & {
+  readonly picture: Sent<typeof picture.answer>;
+  readonly weight: Sent<typeof weight.answer>;
+};
 export type ReplyTo<T extends Asked['type']> = Replies[T];
 
 const replies: { readonly [T in Asked['type']]: { readonly answer: v.GenericSchema<unknown, ReplyTo<T>> } } = {
   ...questions,
   picture,
+  weight,
 };
 
 const reply = v.variant('ok', [
@@ -152,6 +163,31 @@ const reply = v.variant('ok', [
   v.object({ ok: v.literal(false), problem }),
 ]);
 export type Reply = Sent<typeof reply>;
+
+const aboutFile = v.variant('status', [
+  /** Nothing of it is read before its folder is trusted. */
+  v.object({ status: v.literal('untrusted') }),
+  v.object({ status: v.literal('reading') }),
+  v.object({ status: v.literal('read'), description }),
+  v.object({ status: v.literal('failed'), problem }),
+]);
+/** What is known of a file. */
+export type AboutFile = Sent<typeof aboutFile>;
+
+const shownFile = v.object({
+  /** Of the file, and of its folder where that tells more. */ name: text,
+  about: aboutFile,
+});
+
+const modelState = v.object({
+  /** Path, as runs of it name it. */
+  file: text,
+  shown: shownFile,
+  /** What it is compared with. */
+  other: maybe(shownFile),
+});
+/** What the editor of a model's file shows besides a run. */
+export type ModelState = Sent<typeof modelState>;
 
 const toWebview = v.variant('type', [
   v.object({ type: v.literal('view'), state: viewState }),
@@ -162,8 +198,25 @@ const toWebview = v.variant('type', [
   v.object({ type: v.literal('selection'), selection }),
   v.object({ type: v.literal('answer'), id: whole, answer: reply }),
   v.object({ type: v.literal('experiments'), message: experimentsMessage }),
+  v.object({ type: v.literal('model'), state: modelState }),
 ]);
 export type ToWebview = Sent<typeof toWebview>;
+
+const modelAction = v.variant('do', [
+  /** Run a text with this file. */
+  v.strictObject({ do: v.literal('try'), text, stream: v.optional(text) }),
+  /** Show another of its residual streams. */
+  v.strictObject({ do: v.literal('stream'), stream: text }),
+  v.strictObject({ do: v.literal('compare') }),
+  v.strictObject({ do: v.literal('compare-end') }),
+  v.strictObject({ do: v.literal('read-again') }),
+  /** Use it for texts from now on. */
+  v.strictObject({ do: v.literal('choose') }),
+  v.strictObject({ do: v.literal('trust') }),
+  v.strictObject({ do: v.literal('show-panel') }),
+]);
+/** What is done in the editor of a model's file. */
+export type ModelAction = Sent<typeof modelAction>;
 
 const fromWebview = v.variant('type', [
   v.strictObject({ type: v.literal('ready') }),
@@ -192,6 +245,7 @@ const fromWebview = v.variant('type', [
   /** One HTML file with all that is shown. */
   v.strictObject({ type: v.literal('save-report') }),
   v.strictObject({ type: v.literal('experiment'), action: experimentAction }),
+  v.strictObject({ type: v.literal('model'), action: modelAction }),
 ]);
 export type FromWebview = Sent<typeof fromWebview>;
 

@@ -89,14 +89,14 @@ export async function giveUpSaving(file: string, handle: FileHandle): Promise<vo
 }
 
 /**
- * Writes a text, whole or not at all.
+ * Writes a text or bytes, whole or not at all.
  *
  * @throws SinkscopeError `save`
  */
-export async function saveText(file: string, text: string): Promise<void> {
+export async function saveWhole(file: string, content: string | Uint8Array): Promise<void> {
   const handle = await beginSaving(file);
   try {
-    await handle.writeFile(text);
+    await handle.writeFile(content);
   } catch (error) {
     await giveUpSaving(file, handle);
     throw unwritable(file, error);

@@ -9,6 +9,7 @@ import { type Problem, SinkscopeError } from '../src/errors.js';
 import {
   type Asked,
   type FromWebview,
+  type ModelState,
   type Reply,
   type ReplyTo,
   readReply,
@@ -33,6 +34,8 @@ export interface State {
   readonly analysis: Analysis;
   readonly selection: Selection;
   readonly experiments: ExperimentsState;
+  /** In the editor of a model's file: what is known of it. */
+  readonly model: ModelState | undefined;
 }
 
 const initial: State = {
@@ -53,6 +56,7 @@ const initial: State = {
   analysis: emptyAnalysis,
   selection: {},
   experiments: noExperiments,
+  model: undefined,
 };
 
 interface Pending {
@@ -136,6 +140,9 @@ export class Store {
         break;
       case 'experiments':
         this.#change({ experiments: takeExperiments(this.#state.experiments, message.message) });
+        break;
+      case 'model':
+        this.#change({ model: message.state });
         break;
       case 'answer':
         this.#pending.get(message.id)?.settle(message.answer);

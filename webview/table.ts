@@ -73,7 +73,8 @@ export class Table extends LitElement {
       }
       th span,
       td {
-        white-space: pre;
+        white-space: var(--table-wrap, pre);
+        overflow-wrap: var(--table-break, normal);
       }
       th button,
       td button {

@@ -70,8 +70,14 @@ export function readTheme(place: Element = document.body): Theme {
     ramp: Uint32Array.from(steps, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0),
     tones: steps.map((step) => {
       const here = luminance(step);
-      const on = (ground: number) => contrast(ground, here);
-      const text = on(lightness.foreground) >= on(lightness.background) ? foreground : background;
+      const on = ([, ground]: readonly [string, number]) => contrast(ground, here);
+      const best = (of: readonly (readonly [string, number])[]) => of.reduce((a, b) => (on(b) > on(a) ? b : a));
+      const own = best([
+        [foreground, lightness.foreground],
+        [background, lightness.background],
+      ]);
+      // Black or white, one of which reads on any colour, where neither of the theme's does.
+      const [text] = on(own) >= 4.5 ? own : best([own, ['black', 0], ['white', 1]]);
       return { color: `rgb(${step.join(' ')})`, text };
     }),
   });

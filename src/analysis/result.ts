@@ -46,6 +46,7 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     /** Everything that changes numbers. `bos` is null where token ids or feeds were given as they are. */
     settings: {
       bos: settings.bos ?? null,
+      line_ends: settings.lineEnds ?? null,
       execution_provider: settings.executionProvider,
       graph_optimization: settings.graphOptimization,
       threads: settings.threads,

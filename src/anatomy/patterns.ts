@@ -1,6 +1,6 @@
 /**
  * Attention patterns as values of the graph. Where an operator hides one, it is rebuilt beside the operator as ordinary
- * nodes from the operator's own inputs, with caches taken as empty and padding masks as all ones, which is how runs are
+ * nodes from the operator's own inputs, caches among them, with padding masks taken as all ones, which is how runs are
  * fed.
  */
 import type { Model, Node } from '../onnx/model.js';

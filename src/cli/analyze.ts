@@ -22,6 +22,7 @@ import { modelFile } from './model.js';
 import {
   adviseOnLength,
   budgetOf,
+  lineEndsOption,
   memoryOption,
   partOption,
   read,
@@ -48,6 +49,7 @@ interface Options extends Sharing {
   readonly stream?: string;
   readonly tokenizer?: string;
   readonly bos?: boolean;
+  readonly lineEnds: 'lf' | 'as-is';
   readonly window?: 'first' | 'last';
   readonly memory: number;
   readonly set?: readonly Change[];
@@ -87,6 +89,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     )
     .option('--bos', 'put the beginning-of-sequence token before the text (default: as the tokenizer does)')
     .option('--no-bos', 'leave it out')
+    .addOption(lineEndsOption())
     .addOption(streamOption())
     .addOption(tokenizerOption())
     .addOption(partOption())
@@ -108,6 +111,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     await checkSaves(options.save);
     await checkSaves(options.report);
     if (options.stream !== undefined) engine.choose(options.stream);
+    engine.lineEnds = options.lineEnds;
     takeTokenizer(engine, options);
     const wanted = await requestOf(model, options);
     const name = baseName(nameOf(options));

@@ -23,6 +23,7 @@ import { modelFile } from './model.js';
 import {
   adviseOnLength,
   budgetOf,
+  lineEndsOption,
   memoryOption,
   partOption,
   read,
@@ -33,7 +34,7 @@ import {
 } from './options.js';
 import { printOutcome } from './print.js';
 import { drawProgress } from './progress.js';
-import { checkSaves, saveJson } from './save.js';
+import { checkForm, checkSaves, saveOutcome } from './save.js';
 import { type Sharing, saveReport, sharingOptions } from './sharing.js';
 
 /** What every experiment has beside its inputs, or may have. */
@@ -41,6 +42,7 @@ interface Options extends Sharing {
   readonly stream?: string;
   readonly tokenizer?: string;
   readonly bos?: boolean;
+  readonly lineEnds?: 'lf' | 'as-is';
   readonly memory?: number;
   readonly window?: string;
   readonly save?: string;
@@ -60,11 +62,13 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
   for (const option of sharingOptions()) command.addOption(option);
   return command.action(async () => {
     const options = command.opts<Options>();
+    if (saves !== undefined) checkForm(options.save, experiment);
     await checkSaves(options.save);
     await checkSaves(options.report);
     if (options.stream !== undefined) engine.choose(options.stream);
+    if (options.lineEnds !== undefined) engine.lineEnds = options.lineEnds;
     takeTokenizer(engine, options);
-    const given = await givenBy(command, inputs);
+    const given = await givenBy(command, inputs, engine);
     let partial: Outcome | undefined;
     const steps = eachAs(experiment.run(setupOf(engine, options, inputs), given, signal), (step) => {
       const { presentation, json, file } = step;
@@ -79,7 +83,7 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     const outcome = await (hasPrompt(inputs) ? adviseOnLength(run) : run);
     try {
       // An experiment may have a file of its own, which its engine writes.
-      if (saves !== undefined) await saveJson(options.save, outcome.file);
+      if (saves !== undefined) await saveOutcome(options.save, outcome);
       await saveReport(options.report, { experiments: [shownRun(experiment, outcome)] }, outcome.presentation);
     } finally {
       printOutcome(options, outcome);
@@ -119,7 +123,7 @@ function runOptions(inputs: ExperimentInputs): Option[] {
     new Option('--no-bos', "leave out the model's prefix token (BOS or sink token)"),
   ];
   return [
-    ...(hasKind(inputs, 'text', 'texts') || Object.values(inputs).some(isRun) ? bos : []),
+    ...(hasKind(inputs, 'text', 'texts') || Object.values(inputs).some(isRun) ? [...bos, lineEndsOption()] : []),
     ...(hasPrompt(inputs) ? [partOption()] : []),
     ...(hasKind(inputs, 'model', 'models') ? [streamOption(), tokenizerOption(), memoryOption()] : []),
   ];
@@ -168,7 +172,7 @@ function otherOption(input: ExperimentInput): Option | undefined {
 const collect = (value: string, before: readonly string[] = []) => [...before, value];
 
 /** What a person has given, by name of the input; files of texts are read. */
-async function givenBy(command: Command, inputs: ExperimentInputs): Promise<Given> {
+async function givenBy(command: Command, inputs: ExperimentInputs, engine: Engine): Promise<Given> {
   const given: Record<string, unknown> = {};
   const values: readonly unknown[] = command.processedArgs;
   const args = new Map(command.registeredArguments.map((argument: Argument, i) => [argument.name(), values[i]]));
@@ -180,7 +184,7 @@ async function givenBy(command: Command, inputs: ExperimentInputs): Promise<Give
     const otherwise = other && command.getOptionValue(other.attributeName());
     if (other && value === undefined && otherwise === undefined && isNeeded(inputs, name, {}))
       throw missing(input, other);
-    given[name] = await valueFrom(input, value, otherwise);
+    given[name] = await valueFrom(input, value, otherwise, engine);
   }
   return given;
 }
@@ -194,13 +198,13 @@ const nameOf = (argument: string) => argument.replace(/^<|(\.\.\.)?>$/g, '');
  * @param value of its option or argument, as it was read
  * @param otherwise of its other option
  */
-async function valueFrom(input: ExperimentInput, value: unknown, otherwise: unknown): Promise<unknown> {
+async function valueFrom(input: ExperimentInput, value: unknown, otherwise: unknown, engine: Engine): Promise<unknown> {
   switch (input.kind) {
     case 'text':
       if (typeof otherwise === 'string') return { name: typedName(otherwise), text: otherwise };
-      return typeof value === 'string' ? fileAt(value) : undefined;
+      return typeof value === 'string' ? fileAt(value, engine) : undefined;
     case 'texts':
-      return corpusOf(wordsIn(otherwise), wordsIn(value));
+      return corpusOf(wordsIn(otherwise), wordsIn(value), engine);
     case 'files':
       return wordsIn(value ?? otherwise);
     case 'model':
@@ -215,14 +219,16 @@ async function valueFrom(input: ExperimentInput, value: unknown, otherwise: unkn
 const wordsIn = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
 
-const fileAt = async (file: string): Promise<NamedText> => ({ name: file, file, text: await readDocument(file) });
+const fileAt = async (file: string, engine: Engine): Promise<NamedText> => {
+  return { name: file, file, text: await readDocument(file, engine) };
+};
 
 /** Texts that were typed, and those of files under their paths as they were given. */
-function corpusOf(typed: readonly string[], paths: readonly string[]): Corpus {
+function corpusOf(typed: readonly string[], paths: readonly string[], engine: Engine): Corpus {
   const own = typed.map((text, i): NamedText => ({ name: `text ${i + 1}`, text }));
   async function* texts() {
     yield* own;
-    for await (const text of readTexts(paths)) yield { ...text, name: text.file ?? text.name };
+    for await (const text of readTexts(paths, engine)) yield { ...text, name: text.file ?? text.name };
   }
   return { name: [...own.map(({ name }) => name), ...paths].join(', '), texts: texts() };
 }

@@ -27,6 +27,11 @@ export function streamOption(): Option {
   return new Option('--stream <name>', 'of a model with several residual streams, the one to show (see inspect)');
 }
 
+export function lineEndsOption(): Option {
+  const help = 'how line ends of texts are read: CR LF and CR as LF, which models are trained on, or as they are';
+  return new Option('--line-ends <how>', help).choices(['lf', 'as-is']).default('lf');
+}
+
 export function tokenizerOption(): Option {
   return new Option('--tokenizer <path>', "a tokenizer.json, in the place of what lies beside the model's file");
 }

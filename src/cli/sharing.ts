@@ -5,7 +5,7 @@ import { markdownOf } from '../analysis/markdown.js';
 import type { Presentation } from '../analysis/presentation.js';
 import { contentsOf, type Reported } from '../report/contents.js';
 import { reportOf } from '../report/write.js';
-import { saveText } from '../saving.js';
+import { saveWhole } from '../saving.js';
 import { print } from './terminal.js';
 
 /** What {@link sharingOptions} read. */
@@ -34,5 +34,5 @@ export async function saveReport(path: string | undefined, reported: Reported, s
   if (path === undefined) return;
   // Built beside this bundle.
   const html = await reportOf(contentsOf(reported), shown, join(__dirname, 'webview'));
-  await saveText(resolve(path), html);
+  await saveWhole(resolve(path), html);
 }

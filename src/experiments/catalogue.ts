@@ -1,9 +1,13 @@
 /** Every experiment, in the order in which they are offered. */
+
+import { ablate } from './ablate/index.js';
+import { activation } from './activation/index.js';
 import { bias } from './bias/index.js';
 import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
 import { doctor } from './doctor/index.js';
 import type { Experiment } from './experiment.js';
+import { generate } from './generate/index.js';
 import { gradients } from './gradients/index.js';
 import { intervene } from './intervene/index.js';
 import { interventions } from './interventions/index.js';
@@ -22,7 +26,9 @@ import { weights } from './weights/index.js';
 export const experiments: readonly Experiment[] = [
   intervene,
   patch,
+  ablate,
   perplexity,
+  generate,
   interventions,
   survey,
   merge,
@@ -35,6 +41,7 @@ export const experiments: readonly Experiment[] = [
   doctor,
   lens,
   gradients,
+  activation,
   streaming,
   vision,
   ratios,

@@ -2,11 +2,12 @@
  * The contract of experiments. One is a folder: `compute.ts` runs it, `present.ts` says what it shows, and `index.ts`
  * defines it; its line in `catalogue.ts` makes it a subcommand, a command, and an entry of the panel.
  */
+import { counted } from '../analysis/format.js';
 import { type Presentation, presented } from '../analysis/presentation.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/host/engine.js';
 import type { ExperimentFacts, ExperimentInputs } from './facts.js';
-import { checkedValues, type Given, type InputValues } from './values.js';
+import { checkedValues, type Given, type InputValues, isNamedText } from './values.js';
 
 /** What may be used. */
 export interface Budget {
@@ -51,10 +52,25 @@ export interface Definition<I extends ExperimentInputs, Result> extends Experime
   json(result: Result, values: InputValues<I>): object;
   /** What {@link ExperimentFacts.saves} speaks of, as JSON; pure. */
   file?(result: Result, values: InputValues<I>): object;
+  /** The same as rows, for a `.parquet` file; pure. */
+  rows?(result: Result, values: InputValues<I>): SavedTable;
 }
 
 /** How far it is, and what it would end with by now, where that is worth a look. */
 export type ExperimentStep = Progress & Partial<Outcome>;
+
+/** A table to be saved. */
+export interface SavedTable {
+  /** What its figures depend on; goes into the file's own metadata. */
+  readonly about: object;
+  /** Of the same length. */
+  readonly columns: readonly SavedColumn[];
+}
+
+export type SavedColumn =
+  | { readonly name: string; readonly type: 'INT32' | 'DOUBLE'; readonly data: readonly number[] }
+  | { readonly name: string; readonly type: 'BOOLEAN'; readonly data: readonly boolean[] }
+  | { readonly name: string; readonly type: 'STRING'; readonly data: readonly string[] };
 
 /** What an experiment ends with. */
 export interface Outcome {
@@ -63,6 +79,8 @@ export interface Outcome {
   readonly json: object;
   /** What `--save` writes. */
   readonly file?: object;
+  /** What it writes to a `.parquet` file. */
+  readonly rows?: SavedTable;
 }
 
 /** A definition without its types: what surfaces and catalogue know. */
@@ -75,15 +93,20 @@ export interface Experiment extends ExperimentFacts {
 }
 
 export function define<const I extends ExperimentInputs, Result>(definition: Definition<I, Result>): Experiment {
-  const { run, present, json, file, ...facts } = definition;
+  const { run, present, json, file, rows, ...facts } = definition;
   return {
     ...facts,
+    ...(rows && { hasRows: true }),
     async *run(setup, given, signal) {
       const values = checkedValues(facts.inputs, given);
       const ending = (result: Result, warnings: readonly string[] = []) => {
         const shown = present(result, values);
-        const made = { ...shown, warnings: [...shown.warnings, ...warnings] };
-        return outcomeOf(made, json(result, values), file?.(result, values));
+        const { lineEnds } = setup.engine;
+        const changed = lineEnds === 'lf' ? lineEndsIn(facts.inputs, values) : [];
+        const made = { ...shown, warnings: [...shown.warnings, ...changed, ...warnings] };
+        const ofText = hasText(facts.inputs) ? { line_ends: lineEnds } : {};
+        const outcome = outcomeOf(made, { ...json(result, values), ...ofText }, file?.(result, values));
+        return rows ? { ...outcome, rows: rows(result, values) } : outcome;
       };
       const result = yield* eachAs(run(setup, values, signal), ({ partial, ...progress }) => {
         return { ...progress, ...(partial && ending(partial)) };
@@ -91,6 +114,19 @@ export function define<const I extends ExperimentInputs, Result>(definition: Def
       return ending(result, await remarks(setup.engine, facts.inputs, values, signal));
     },
   };
+}
+
+const hasText = (inputs: ExperimentInputs) =>
+  Object.values(inputs).some(({ kind }) => kind === 'text' || kind === 'texts');
+
+/** A sentence for each text with line ends that were read as another one. */
+function lineEndsIn(inputs: ExperimentInputs, values: Given): string[] {
+  return Object.entries(inputs).flatMap(([name, { kind }]) => {
+    const given = values[name];
+    if (kind !== 'text' || !isNamedText(given)) return [];
+    const count = given.text.match(/\r\n?/g)?.length ?? 0;
+    return count === 0 ? [] : [`${counted(count, 'line end')} of ${given.name} that are CR LF or CR were read as LF.`];
+  });
 }
 
 /**

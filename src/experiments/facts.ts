@@ -30,6 +30,8 @@ export interface ExperimentFacts {
   readonly inputs: ExperimentInputs;
   /** What its file is (`--save`), as that help says it; undefined: it has none beside its JSON. */
   readonly saves?: string;
+  /** Whether that may be a `.parquet` file as well. */
+  readonly hasRows?: true;
 }
 
 export type ExperimentInputs = Readonly<Record<string, ExperimentInput>>;
@@ -162,6 +164,8 @@ export interface WordsInput extends AnyInput, Selectable, Default<string> {
   readonly pattern?: { readonly source: string; readonly wanted: string };
   /** They are run as a text, so that a prefix token may be put before them. */
   readonly run?: true;
+  /** They are the path of a file that is read: of an agent only where it may open it. */
+  readonly reads?: true;
   /** They are the path of a file that is written: asked of people alone. */
   readonly writes?: true;
 }
@@ -239,6 +243,7 @@ const input = exactly<ExperimentInput>()(
       kind: v.literal('words'),
       pattern: v.optional(v.object({ source: text, wanted: text })),
       run: on,
+      reads: on,
       writes: on,
       default: v.optional(text),
       open,
@@ -257,5 +262,6 @@ export const experimentFacts = exactly<ExperimentFacts>()(
     help: text,
     inputs: v.record(text, input),
     saves: v.optional(text),
+    hasRows: on,
   }),
 );

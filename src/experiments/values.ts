@@ -212,7 +212,7 @@ export function wantedOf(input: ExperimentInput): string {
 const boundsInWords = ({ least, most }: Pick<NumberInput, 'least' | 'most'>) =>
   most === undefined ? `from ${least} on` : `from ${least} to ${most}`;
 
-const isNamedText = (value: unknown): value is NamedText =>
+export const isNamedText = (value: unknown): value is NamedText =>
   typeof value === 'object' && value !== null && 'text' in value && 'name' in value;
 
 const isCorpus = (value: unknown): value is Corpus =>

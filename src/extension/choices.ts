@@ -29,6 +29,26 @@ export async function chooseModel(
   return picked?.result;
 }
 
+/** Which file a model's file is to be compared with. */
+export async function chooseOther(models: readonly FoundModel[], file: string): Promise<string | undefined> {
+  const others = models.filter((model) => model.file !== file);
+  const items = others.map((model) => ({
+    label: model.name,
+    description: `${originInWords(model.origin)}, ${bytesInWords(model.bytes)}`,
+    detail: dirname(model.file),
+    file: model.file,
+  }));
+  const browse = { label: vscode.l10n.t('Another file…'), icon: 'folder-opened', file: undefined };
+  const picked = await pick([...items, browse], { title: vscode.l10n.t('Compare with'), matchOnDetail: true });
+  if (!picked || picked.file !== undefined) return picked?.file;
+  const chosen = await vscode.window.showOpenDialog({
+    title: vscode.l10n.t('Compare with'),
+    filters: { ONNX: ['onnx'] },
+    defaultUri: vscode.Uri.file(dirname(file)),
+  });
+  return chosen?.[0]?.fsPath;
+}
+
 /** Which part to run of a text that is longer than the model takes. */
 export async function choosePart(
   { tokens, context }: NonNullable<Problem['limit']>,

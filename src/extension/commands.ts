@@ -8,7 +8,7 @@ import type { Analyses, ShownRun } from './analyses.js';
 import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Decorations } from './decorations.js';
-import { type Experiments, viewOf } from './experiments.js';
+import { type Experiments, sentRun } from './experiments.js';
 import { exportBytes, exportJson, exportReport, exportTensors } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
 import { nextMark } from './marks.js';
@@ -43,6 +43,8 @@ type Subject = Pick<RunRequest, 'prompt' | 'window'> & {
   readonly source: Source | undefined;
   /** The residual stream that was chosen, of the model that has it. */
   readonly chosen?: Pick<RunRequest, 'model' | 'stream'>;
+  /** The file whose editor it is run in, and shown; undefined: the chosen model, in the panel. */
+  readonly tried?: string;
 };
 
 /** Registers the commands of an analysis. */
@@ -59,11 +61,11 @@ export function registerCommands({
 }: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
-    const { prompt, window, source, chosen } = subject;
+    const { prompt, window, source, chosen, tried } = subject;
     const { bos, attention, memory, threads } = settings.current;
-    const { file } = await models.chosenFor(prompt);
+    const file = tried ?? (await models.chosenFor(prompt)).file;
     const stream = chosen?.model === file ? chosen.stream : undefined;
-    panel.show();
+    if (tried === undefined) panel.show();
     const analysis = await analyses.analyze(
       { model: file, stream, prompt, window, bos: prefixAsked(bos), attention, memory, threads },
       source,
@@ -78,7 +80,7 @@ export function registerCommands({
       const tokenAxis = await chooseAxis(problem.axes);
       if (tokenAxis !== undefined) await run({ ...subject, prompt: { ...prompt, tokenAxis } });
     } else if (problem) {
-      reports.failed(problem, panel.visible);
+      reports.failed(problem, panel.visible || tried !== undefined);
     }
   };
 
@@ -221,6 +223,10 @@ export function registerCommands({
       if (tokenName !== undefined)
         await run({ prompt: { feeds, tokenName: tokenName || undefined }, source: undefined });
     },
+    /** Of the editor of a model's file: a text that was typed there. */
+    async tryModel(model: string, text: string, stream?: string) {
+      await run({ prompt: { text }, source: undefined, tried: model, chosen: { model, stream } });
+    },
     stop: () => analyses.stop(),
     clear: () => analyses.clear(),
     showPanel: () => panel.show(),
@@ -278,7 +284,7 @@ export function registerCommands({
       if (saved) reports.saved(saved);
     },
     async exportReport(to?: vscode.Uri) {
-      const ended = experiments.runs.filter(({ status }) => status !== 'running').map(viewOf);
+      const ended = experiments.runs.filter(({ status }) => status !== 'running').map(sentRun);
       const webview = vscode.Uri.joinPath(extension, 'dist', 'webview');
       const saved = await exportReport(analyses, { ...settings.current, experiments: ended }, webview, to);
       if (saved) reports.saved(saved);

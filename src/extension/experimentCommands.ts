@@ -6,6 +6,7 @@ import { compare } from '../experiments/compare/index.js';
 import { quantised } from '../experiments/compare-quantised/index.js';
 import type { Experiment } from '../experiments/experiment.js';
 import { commandOf } from '../experiments/facts.js';
+import type { RecordReader } from '../experiments/shared/records.js';
 import { survey } from '../experiments/survey/index.js';
 import { type Given, isNeeded } from '../experiments/values.js';
 import type { ExperimentAction, ExperimentRun } from '../protocol.js';
@@ -35,7 +36,10 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
   const { experiments, texts, models, panel, reports } = parts;
 
   const start = (experiment: Experiment, given: Given): Promise<ExperimentRun> => {
-    const read = async () => ({ ...given, ...(await texts.read(experiment.inputs, given)) });
+    const read = async (engine: RecordReader) => ({
+      ...given,
+      ...(await texts.read(experiment.inputs, given, engine)),
+    });
     const run = experiments.run(experiment, read);
     // Then, so that a new panel begins with the page that has it.
     panel.show();

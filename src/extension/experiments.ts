@@ -55,7 +55,7 @@ export class Experiments implements vscode.Disposable {
    *
    * @param given reads the values of inputs, by name; that of a chosen model is known here
    */
-  async run({ id, title, inputs, run }: Experiment, given: () => Promise<Given>): Promise<KeptRun> {
+  async run({ id, title, inputs, run }: Experiment, given: (engine: Engine) => Promise<Given>): Promise<KeptRun> {
     this.stop();
     const controller = new AbortController();
     this.controller = controller;
@@ -83,7 +83,7 @@ export class Experiments implements vscode.Disposable {
       };
       const model = await this.chosenFor(inputs);
       if (model) become({ title: `${title} · ${model.name}` });
-      const steps = run(setup, { ...(await given()), ...model?.values }, signal);
+      const steps = run(setup, { ...(await given(engine)), ...model?.values }, signal);
       let step = await steps.next();
       for (; !step.done; step = await steps.next()) {
         const { done, of, underWay = 0, presentation = now.presentation, json = now.json, file } = step.value;
@@ -163,4 +163,4 @@ export function experimentOf(id: string): Experiment | undefined {
 }
 
 /** What a view gets of a run. */
-export const viewOf = ({ json, file, ...run }: KeptRun): ExperimentRun => run;
+export const sentRun = ({ json, file, ...run }: KeptRun): ExperimentRun => run;

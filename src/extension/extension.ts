@@ -17,6 +17,7 @@ import { registerExperiments } from './experimentCommands.js';
 import { Experiments } from './experiments.js';
 import { registerHover } from './hover.js';
 import { registerModelCommands } from './modelCommands.js';
+import { type ModelEditors, registerModelEditors } from './modelEditor.js';
 import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel, registerSideView } from './panel.js';
@@ -40,6 +41,7 @@ export interface Api {
   readonly texts: Texts;
   readonly models: Models;
   readonly watch: Watch;
+  readonly editors: ModelEditors;
   readonly viewState: Host['viewState'];
   /** Resolves when run and experiments of an earlier session are shown again, or known not to exist. */
   readonly restored: Promise<void>;
@@ -110,6 +112,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   const panel = new Panel(host);
   const surprisal = new Surprisal(analyses, settings, (error) => log.warn(`${error}`));
   const decorations = new Decorations(analyses, settings, surprisal);
+  const editors = registerModelEditors({ host, models, child });
 
   const store = new Store(context.storageUri ?? context.globalStorageUri);
   const restored = Promise.all([
@@ -137,6 +140,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     surprisal,
     decorations,
     watch,
+    editors,
     registerCommands({
       extension: context.extensionUri,
       analyses,
@@ -159,6 +163,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       extension: context.extensionPath,
       version: `${context.extension.packageJSON.version}`,
       models,
+      tokenizers,
       settings,
       log,
     }),
@@ -183,7 +188,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       if (finished || (change.type === 'run' && !run)) keep().catch((error) => log.warn(error));
     }),
   );
-  return { analyses, decorations, experiments, texts, models, watch, viewState, restored };
+  return { analyses, decorations, experiments, texts, models, watch, editors, viewState, restored };
 }
 
 /** What has changed since a run that is over, so that one made now would give something else. */

@@ -8,6 +8,7 @@ export const analysisCommands = [
   'analyzeIds',
   'analyzeImage',
   'analyzeFeeds',
+  'tryModel',
   'stop',
   'clear',
   'showPanel',

@@ -40,20 +40,24 @@ export function toRange(document: vscode.TextDocument, { start, end }: TextRange
 
 /** What a run without a text is about, in one word, and its file where it has one. */
 export function fileSource(prompt: RunRequest['prompt']): {
-  readonly scope: 'ids' | 'image' | 'feeds';
+  readonly scope: 'typed' | 'ids' | 'image' | 'feeds';
   readonly uri?: vscode.Uri;
 } {
   if ('image' in prompt) return { scope: 'image', uri: vscode.Uri.file(prompt.image) };
   if ('feeds' in prompt) return { scope: 'feeds', uri: vscode.Uri.file(prompt.feeds) };
-  return { scope: 'ids' };
+  return { scope: 'text' in prompt ? 'typed' : 'ids' };
 }
 
 /** In words, which part of what was analyzed, with the window where the text was longer than what was run. */
-export function scopeInWords(scope: Scope | 'ids' | 'image' | 'feeds', tokens: TokensEvent | undefined): string {
+export function scopeInWords(
+  scope: Scope | ReturnType<typeof fileSource>['scope'],
+  tokens: TokensEvent | undefined,
+): string {
   const part = {
     selection: vscode.l10n.t('selection'),
     document: vscode.l10n.t('whole document'),
     cursor: vscode.l10n.t('from the cursor'),
+    typed: vscode.l10n.t('typed text'),
     ids: vscode.l10n.t('token ids'),
     image: vscode.l10n.t('picture'),
     feeds: vscode.l10n.t('tensors'),

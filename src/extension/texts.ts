@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import type { ExperimentInput, ExperimentInputs, FilesInput, TextInput, TextsInput } from '../experiments/facts.js';
 import { readDocument, readTexts } from '../experiments/shared/files.js';
+import type { RecordReader } from '../experiments/shared/records.js';
 import { type Corpus, type Given, isOfUse, type NamedText } from '../experiments/values.js';
 import type { TextNames } from '../protocol.js';
 import type { Analyses } from './analyses.js';
@@ -82,13 +83,13 @@ export class Texts implements vscode.Disposable {
    *
    * @throws SinkscopeError `file` or `input` where one cannot be read
    */
-  async read(inputs: ExperimentInputs, given: Given): Promise<Given> {
+  async read(inputs: ExperimentInputs, given: Given, reader: RecordReader): Promise<Given> {
     const read: Record<string, unknown> = {};
     for (const [name, input] of Object.entries(inputs)) {
       if (!isOfFiles(input) || !isOfUse(inputs, name, given)) continue;
       const value = given[name];
       const files = value === undefined ? this.files.get(name) : urisOf(value);
-      read[name] = (files && (await readFiles(input, files))) ?? value ?? this.documentOf(input);
+      read[name] = (files && (await readFiles(input, files, reader))) ?? value ?? this.documentOf(input);
     }
     return read;
   }
@@ -145,12 +146,12 @@ function fileOf(uri: vscode.Uri, text: string): string | undefined {
 }
 
 /** What an input takes of files. */
-async function readFiles(input: FileInput, uris: readonly vscode.Uri[]): Promise<unknown> {
+async function readFiles(input: FileInput, uris: readonly vscode.Uri[], reader: RecordReader): Promise<unknown> {
   const paths = uris.map(({ fsPath }) => fsPath);
   if (input.kind === 'files') return paths;
-  if (input.kind === 'texts') return { name: together(uris), texts: readTexts(paths) };
+  if (input.kind === 'texts') return { name: together(uris), texts: readTexts(paths, reader) };
   const [uri] = uris;
-  return uri && { name: nameOf(uri), text: await readDocument(uri.fsPath), file: uri.fsPath };
+  return uri && { name: nameOf(uri), text: await readDocument(uri.fsPath, reader), file: uri.fsPath };
 }
 
 function urisOf(value: unknown): readonly vscode.Uri[] | undefined {

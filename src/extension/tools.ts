@@ -13,12 +13,14 @@ import type { SettingsWatch } from './configuration.js';
 import { type Models, trustedFolders } from './models.js';
 import { plain } from './plain.js';
 import { prefixAsked } from './settings.js';
+import type { Tokenizers } from './tokenizers.js';
 
 export interface ToolParts {
   /** Folder of the extension. */
   readonly extension: string;
   readonly version: string;
   readonly models: Models;
+  readonly tokenizers: Tokenizers;
   readonly settings: SettingsWatch;
   readonly log: vscode.LogOutputChannel;
 }
@@ -28,11 +30,15 @@ export function registerTools(parts: ToolParts): vscode.Disposable {
   return vscode.Disposable.from(...chatTools(parts), ...mcpServer(parts));
 }
 
-function chatTools({ extension, models, settings, log }: ToolParts): vscode.Disposable[] {
+function chatTools({ extension, models, tokenizers, settings, log }: ToolParts): vscode.Disposable[] {
   // Other editors have extensions of VS Code without its chat.
   if (typeof vscode.lm?.registerTool !== 'function') return [];
   const desk = new Desk({
-    newEngine: () => new Engine(join(extension, 'dist', 'engine.js')),
+    newEngine: () => {
+      const engine = new Engine(join(extension, 'dist', 'engine.js'));
+      engine.useTokenizers(tokenizers.of);
+      return engine;
+    },
     setup: () => {
       const { bos, memory, threads, thresholds } = settings.current;
       return { bos: prefixAsked(bos), memory, threads, thresholds };

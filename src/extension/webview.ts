@@ -1,4 +1,4 @@
-/** What the panel and the side view have in common: their page, and their way of speaking with the host. */
+/** What the webviews have in common: their page, and the way in which they and the host speak about a run. */
 import { randomBytes } from 'node:crypto';
 import * as vscode from 'vscode';
 import { SinkscopeError, toProblem } from '../errors.js';
@@ -14,7 +14,7 @@ import {
 } from '../protocol.js';
 import type { Analyses, AnalysesChange, ShownRun } from './analyses.js';
 import { compact } from './compact.js';
-import { type Experiments, type ExperimentsChange, viewOf } from './experiments.js';
+import { type Experiments, type ExperimentsChange, sentRun } from './experiments.js';
 import { contributedId } from './names.js';
 import type { Texts } from './texts.js';
 
@@ -54,9 +54,9 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     const facts = catalogue.map(({ run, ...facts }) => facts);
     postExperiments({ kind: 'choices', experiments: facts, texts: host.texts.names });
   };
-  const postRuns = () => postExperiments({ kind: 'runs', runs: host.experiments.runs.map(viewOf) });
+  const postRuns = () => postExperiments({ kind: 'runs', runs: host.experiments.runs.map(sentRun) });
   const experimentsChanged = (change: ExperimentsChange) => {
-    if (change.type === 'run') postExperiments({ kind: 'run', run: viewOf(change.run) });
+    if (change.type === 'run') postExperiments({ kind: 'run', run: sentRun(change.run) });
     else postRuns();
   };
 
@@ -83,7 +83,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
       case 'select':
         return analyses.select(message.selection, 'view');
       case 'query':
-        return post({ type: 'answer', id: message.id, answer: await answer(message.query) });
+        return post({ type: 'answer', id: message.id, answer: await answerTo(message.query, analyses) });
       case 'stop':
         return analyses.stop();
       case 'analyze-again':
@@ -114,16 +114,8 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
       case 'experiment':
         await choosing;
         return vscode.commands.executeCommand(contributedId('experimentAction'), message.action);
-    }
-  };
-
-  const answer = async (query: Asked): Promise<Reply> => {
-    try {
-      const value =
-        query.type === 'picture' ? { bytes: await pictureOf(analyses.run) } : await analyses.engine.query(query);
-      return { ok: true, value: compact(value) };
-    } catch (error) {
-      return { ok: false, problem: toProblem(error) };
+      case 'model':
+        return host.log.warn('What is done in the editor of a model is not done in the panel.');
     }
   };
 
@@ -139,8 +131,24 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     }),
   ];
   webview.options = webviewOptions(host.extension);
-  webview.html = page(webview, view, host);
+  webview.html = pageOf(webview, host.extension, {
+    script: 'panel',
+    data: { view, page: host.experiments.running ? 'experiments' : 'analysis' },
+  });
   return vscode.Disposable.from(...subscriptions);
+}
+
+/** The answer to what a webview asks about the run. */
+export async function answerTo(query: Asked, analyses: Analyses): Promise<Reply> {
+  try {
+    if (query.type === 'weight')
+      throw new SinkscopeError({ code: 'input', message: vscode.l10n.t('No file is shown.') });
+    const value =
+      query.type === 'picture' ? { bytes: await pictureOf(analyses.run) } : await analyses.engine.query(query);
+    return { ok: true, value: compact(value) };
+  } catch (error) {
+    return { ok: false, problem: toProblem(error) };
+  }
 }
 
 /** The bytes of the picture that `run` is about. */
@@ -157,7 +165,12 @@ async function pictureOf(run: ShownRun | undefined): Promise<Uint8Array> {
   }
 }
 
-function page(webview: vscode.Webview, view: 'panel' | 'side', { extension, experiments }: Host): string {
+/** A page of the extension: its own script and no other, and what it is told from the first moment. */
+export function pageOf(
+  webview: vscode.Webview,
+  extension: vscode.Uri,
+  { script, data }: { readonly script: 'panel' | 'model'; readonly data: Readonly<Record<'view' | 'page', string>> },
+): string {
   const nonce = randomBytes(16).toString('base64');
   const file = (name: string) => webview.asWebviewUri(vscode.Uri.joinPath(extension, 'dist', 'webview', name));
   const policy = [
@@ -175,11 +188,11 @@ function page(webview: vscode.Webview, view: 'panel' | 'side', { extension, expe
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta property="csp-nonce" nonce="${nonce}">
 <link rel="stylesheet" href="${file('codicon.css')}">
-<link rel="stylesheet" href="${file('panel.css')}">
+<link rel="stylesheet" href="${file(`${script}.css`)}">
 <title>Sinkscope</title>
 </head>
-<body data-view="${view}" data-page="${experiments.running ? 'experiments' : 'analysis'}">
-<script type="module" nonce="${nonce}" src="${file('panel.js')}"></script>
+<body data-view="${data.view}" data-page="${data.page}">
+<script type="module" nonce="${nonce}" src="${file(`${script}.js`)}"></script>
 </body>
 </html>`;
 }

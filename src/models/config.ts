@@ -9,6 +9,8 @@ export interface ModelConfig {
   /** Longest sequence in tokens. */
   readonly context?: number;
   readonly bosTokenId?: number;
+  /** Tokens that end a text that is written, as `generation_config.json` or else the configuration names them. */
+  readonly endTokenIds?: readonly number[];
   /** Rows of the embedding. */
   readonly vocabulary?: number;
   /** For display only, e.g. `llama`. */
@@ -25,6 +27,13 @@ const maxBytes = 4 * 2 ** 20;
 /** Above this a number is no length of anything, as `tokenizer_config.json`'s famous 1e30. */
 const count = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 31 - 1));
 const id = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(2 ** 31 - 1));
+const ids = v.union([
+  v.array(id),
+  v.pipe(
+    id,
+    v.transform((one) => [one]),
+  ),
+]);
 const name = v.pipe(v.union([v.string(), v.pipe(v.number(), v.transform(String))]), v.maxLength(200));
 /** `id2label`: every index from 0 on, in any order. */
 const labels = v.pipe(
@@ -61,7 +70,10 @@ export function modelConfig(file: string): ModelConfig {
     return undefined;
   };
 
+  const generation = sections(readRecord(folder.generationConfig, ignored), 'text_config')[0]?.eos_token_id;
+  const ends = v.safeParse(ids, generation);
   return {
+    endTokenIds: ends.success ? ends.output : first(ids, ['eos_token_id'], ['eos_token_id']),
     context: first(count, contextKeys, ['context_length']),
     bosTokenId: first(id, ['bos_token_id'], ['bos_token_id']),
     vocabulary: first(count, ['vocab_size'], ['vocab_size']),

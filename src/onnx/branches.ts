@@ -7,18 +7,17 @@ import { constantNumbers } from './tensor.js';
 
 /**
  * Every top-level `If` is inlined whose condition is constant, or is a boolean graph input: merged decoders have one
- * that says whether a cache is given, and it is taken as false; or that only asks whether an axis can be squeezed.
- * After it no such node of the graph it was given is
- * left; the branches may have held further ones.
+ * that says whether a cache is given, and it is taken as `switches` says; or that only asks whether an axis can be
+ * squeezed. After it no such node of the graph it was given is left; the branches may have held further ones.
  */
-export const inlineBranches: Pass = (graph, { names }) => {
+export const inlineBranches: Pass = (graph, { names, switches }) => {
   const flags = new Set(graph.inputs.filter((input) => input.type === DataType.bool).map((input) => input.name));
   const condition = (node: Node): boolean | undefined => {
     if (node.op !== 'If' || node.domain !== '') return undefined;
     const name = node.inputs[0] ?? '';
     const constant = graph.initializers.get(name);
     if (constant?.type === DataType.bool) return constantNumbers(constant)[0] !== 0;
-    return flags.has(name) ? false : squeezing(node);
+    return flags.has(name) ? switches : squeezing(node);
   };
 
   const nodes: Node[] = [];

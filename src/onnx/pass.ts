@@ -6,6 +6,8 @@ import type { Names } from './rename.js';
 export interface PassContext {
   /** Gives out names that nothing in the model has. */
   readonly names: Names;
+  /** What a boolean graph input that chooses a branch is taken as. */
+  readonly switches: boolean;
   /** Version of ai.onnx. */
   readonly opset: number;
   /** Has something about the file told with every result: what it is about, a colon, and what is so. */

@@ -36,19 +36,20 @@ export const passes: readonly Pass[] = [
 
 /**
  * The model with its functions inlined, `Constant` nodes as initializers, `If` nodes of a known way replaced by their
- * branch (a boolean graph input counts as false; it stays an input that nothing reads), loops over a stated number of
- * steps unrolled, operators on quantised values
- * as their float counterparts, fused skip norms split into their sum and their norm, and dropout as it is after
- * training. Names of values stay, but for one that ONNX Runtime's binding cannot take; new values get new names.
+ * branch (a boolean graph input counts as `switches`; it stays an input that nothing reads), loops over a stated number
+ * of steps unrolled, operators on quantised values as their float counterparts, fused skip norms split into their sum
+ * and their norm, and dropout as it is after training. Names of values stay, but for one that ONNX Runtime's binding
+ * cannot take; new values get new names.
  *
+ * @param switches true: as a merged decoder is that is given a cache
  * @throws SinkscopeError `graph` for functions that cannot be inlined
  */
-export function prepare(model: Model): Model {
+export function prepare(model: Model, switches = false): Model {
   try {
     const inlined = inlineFunctions(model);
     const remarks = [...model.remarks];
     const remark = (words: string) => remarks.push(words);
-    const context = { names: new Names(inlined.graph), opset: inlined.opsets.get('') ?? 1, remark };
+    const context = { names: new Names(inlined.graph), switches, opset: inlined.opsets.get('') ?? 1, remark };
     return { ...inlined, graph: passes.reduce((graph, pass) => pass(graph, context), inlined.graph), remarks };
   } catch (error) {
     if (!(error instanceof GraphError)) throw error;

@@ -38,6 +38,25 @@ export function elementBits(type: DataType): number | undefined {
   return bitsByType[type];
 }
 
+/** As the ONNX specification calls the type: `float16`; `type 99` where it is newer than the tables. */
+export function onnxTypeName(type: DataType): string {
+  const known = Object.entries(DataType).find(([, number]) => number === type)?.[0];
+  return known ?? newerNames[type] ?? `type ${type}`;
+}
+
+const newerNames: Readonly<Record<number, string>> = {
+  14: 'complex64',
+  15: 'complex128',
+  17: 'float8e4m3fn',
+  18: 'float8e4m3fnuz',
+  19: 'float8e5m2',
+  20: 'float8e5m2fnuz',
+  23: 'float4e2m1',
+  24: 'float8e8m0',
+  25: 'uint2',
+  26: 'int2',
+};
+
 /** Product of the extents; 1 for a scalar. Infinity or an unsafe integer where it overflows. */
 export function elementCount(dims: readonly number[]): number {
   return dims.includes(0) ? 0 : dims.reduce((product, dim) => product * dim, 1);
@@ -117,6 +136,53 @@ export function constantNumbers(tensor: Tensor): number[] {
   const bytes = readTensor(tensor);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: count }, (_, i) => read(view, (i * bits) / 8));
+}
+
+/** Bytes of a tensor that are read at once. */
+const partBytes = 2 ** 23;
+
+/**
+ * The elements of a tensor of any size, row-major, part by part as they lie in its file: nothing more is held. 64-bit
+ * integers beyond the safe ones are rounded.
+ *
+ * @throws SinkscopeError `input` for types that are no plain numbers, `file` as {@link readRange}
+ */
+export function* elementsOf({ name, type, dims, data }: Tensor): Generator<Float32Array | Float64Array> {
+  const count = elementCount(dims);
+  const bits = elementBits(type);
+  const read = readers[type];
+  const nibble = type === DataType.uint4 || type === DataType.int4;
+  if (bits === undefined || (read === undefined && !nibble)) {
+    const message = `The weight ${quoted(name)} has elements of type ${onnxTypeName(type)}, of which no statistics can be made.`;
+    throw new SinkscopeError({ code: 'input', message });
+  }
+  const perPart = (partBytes * 8) / bits;
+  for (let start = 0; start < count; start += perPart) {
+    const length = Math.min(perPart, count - start);
+    const [from, taken] = [(start * bits) / 8, Math.ceil((length * bits) / 8)];
+    const bytes =
+      data instanceof Uint8Array
+        ? data.slice(from, from + taken)
+        : readRange({ file: data.file, offset: data.offset + from, length: taken });
+    if (type === DataType.float && littleEndian) {
+      yield new Float32Array(bytes.buffer, 0, length);
+      continue;
+    }
+    const view = new DataView(bytes.buffer);
+    const values = new Float64Array(length);
+    for (let i = 0; i < length; i++)
+      values[i] = nibble ? nibbleAt(bytes, i, type) : (read?.(view, (i * bits) / 8) ?? Number.NaN);
+    yield values;
+  }
+}
+
+const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** Two in a byte, the first in its low half. */
+function nibbleAt(bytes: Uint8Array, i: number, type: DataType): number {
+  const byte = bytes[i >> 1] ?? 0;
+  const value = i % 2 === 0 ? byte & 15 : byte >> 4;
+  return type === DataType.int4 && value > 7 ? value - 16 : value;
 }
 
 const readers: Readonly<Record<number, (view: DataView, offset: number) => number>> = {

@@ -4,8 +4,9 @@ import { Tokenizer as Native } from 'tokenizers';
 import { SinkscopeError } from '../errors.js';
 import { isFolder, modelFolder } from '../models/folder.js';
 import { readJson } from '../models/json.js';
+import { type LineEnds, readText } from './line-ends.js';
 import { lostCharacters } from './lost.js';
-import { textRanges } from './offsets.js';
+import { type Range, textRanges } from './offsets.js';
 import { encodeParts, type PlacedIds } from './parts.js';
 import { pieceText, type Spelling } from './pieces.js';
 import { type Frame, findFrame } from './prefix.js';
@@ -31,6 +32,8 @@ const partLength = 2 ** 17;
 export interface Encoding {
   /** Whether the prefix token is put before the text; undefined: as the model's files say. */
   readonly bos: boolean | undefined;
+  /** How line ends are read; by default as LF. */
+  readonly lineEnds?: LineEnds | undefined;
   /** How many of the text's own tokens are wanted, the first ones; by default all. */
   readonly most?: number | undefined;
   /** Called with the tokenizer's file before each part of a text. */
@@ -47,6 +50,8 @@ export interface Encoded {
   readonly suffix: number;
   /** Characters of the text, up to the last token wanted, that no token stands for, or only the unknown one. */
   readonly lost: number;
+  /** Line ends that were read as LF and are something else. */
+  readonly changed: number;
 }
 
 /**
@@ -134,7 +139,7 @@ export class Tokenizer {
    * @throws SinkscopeError `input` where a prefix token is asked for and the files name none, `too-long` above 16
    *   million characters, `tokenizer` where the text cannot be represented
    */
-  async encode(text: string, { bos, most, onPart }: Encoding): Promise<Encoded> {
+  async encode(document: string, { bos, lineEnds = 'lf', most, onPart }: Encoding): Promise<Encoded> {
     if (bos && this.#frame.prefix.length === 0) {
       throw new SinkscopeError({
         code: 'input',
@@ -142,18 +147,21 @@ export class Tokenizer {
         message: `The files beside ${this.file} name no prefix token (BOS); run without it, or write the token in the text.`,
       });
     }
-    if (text.length > maxLength) {
+    if (document.length > maxLength) {
       throw new SinkscopeError({
         code: 'too-long',
-        message: `The text has ${text.length} characters, and at most ${maxLength} can be taken; select a part of it.`,
+        message: `The text has ${document.length} characters, and at most ${maxLength} can be taken; select a part of it.`,
       });
     }
-    const parts = await this.#encodeText(text, most, onPart);
+    const { text, place, changed } = readText(document, lineEnds);
+    const read = await this.#encodeText(text, most, onPart);
+    const end = this.#tokens(read).length === most ? (read.at(-1)?.ranges.at(-1)?.[1] ?? 0) : text.length;
+    const lost = lostCharacters(text.slice(0, end), this.#tokens(read), this.#unknown);
+    const placed = ([from, to]: Range): Range => [place(from), place(to)];
+    const parts = changed === 0 ? read : read.map(({ ids, ranges }) => ({ ids, ranges: ranges.map(placed) }));
     const own = this.#tokens(parts);
-    const end = own.length === most ? (parts.at(-1)?.ranges.at(-1)?.[1] ?? 0) : text.length;
-    const lost = lostCharacters(text.slice(0, end), own, this.#unknown);
     if (own.length === 0) {
-      if (lost === 0) return { tokens: own, bos: false, prefix: 0, suffix: 0, lost };
+      if (lost === 0) return { tokens: own, bos: false, prefix: 0, suffix: 0, lost, changed };
       throw new SinkscopeError({
         code: 'tokenizer',
         file: this.file,
@@ -169,8 +177,8 @@ export class Tokenizer {
     const tokens =
       prefix.length + suffix.length === 0
         ? own
-        : this.#tokens([around(prefix, 0), ...parts, around(suffix, text.length)]);
-    return { tokens, bos: wanted, prefix: prefix.length, suffix: suffix.length, lost };
+        : this.#tokens([around(prefix, 0), ...parts, around(suffix, document.length)]);
+    return { tokens, bos: wanted, prefix: prefix.length, suffix: suffix.length, lost, changed };
   }
 
   /** The text of one token; part of a character is shown as its bytes, `‹0xE2›`, an id without a token as `token 17`. */
@@ -182,6 +190,17 @@ export class Tokenizer {
       this.#texts.set(id, text);
     }
     return text;
+  }
+
+  /** The text that tokens add to what stands before them, characters of several tokens among it. */
+  async continued(before: readonly number[], ids: readonly number[]): Promise<string> {
+    // Enough for what a decoder joins: no character has more tokens.
+    const near = before.slice(-8);
+    const [start, all] = [
+      await this.#native.decode([...near], false),
+      await this.#native.decode([...near, ...ids], false),
+    ];
+    return all.startsWith(start) ? all.slice(start.length) : await this.#native.decode([...ids], false);
   }
 
   /** The first `most` tokens, without what stands before and after the text: that is put there by `encode`. */

@@ -21,7 +21,7 @@ export async function* call(
   const end = await desk.inTurn();
   try {
     if (signal.aborted) throw new SinkscopeError({ code: 'cancelled', message: 'The call was stopped.' });
-    const given = await readGiven(tool.inputs, args, desk.around);
+    const given = await readGiven(tool.inputs, args, { ...desk.around, engine: desk.engine });
     const { presentation, analysed, from, next } = yield* tool.run(desk, given, signal);
     if (from) return rowsInWords(presentation, from);
     const id = desk.keep({ presentation, analysed });

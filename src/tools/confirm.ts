@@ -15,7 +15,9 @@ export function confirmation(
   { title, inputs }: Pick<Tool, 'title' | 'inputs'>,
   args: unknown,
 ): { readonly title: string; readonly message: string } | undefined {
-  const opens = Object.entries(inputs).filter(([, { kind }]) => /^(text|texts|files|model|models)$/.test(kind));
+  const opens = Object.entries(inputs).filter(
+    ([, input]) => /^(text|texts|files|model|models)$/.test(input.kind) || ('reads' in input && input.reads),
+  );
   if (opens.length === 0) return undefined;
   const given = v.safeParse(v.record(v.string(), v.unknown()), args);
   const told = opens.flatMap(([name, { kind }]) => {

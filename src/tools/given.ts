@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { SinkscopeError } from '../errors.js';
 import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js';
 import { readDocument, readTexts, textFilesAt } from '../experiments/shared/files.js';
-import { recordsAt } from '../experiments/shared/records.js';
+import { type RecordReader, recordsAt } from '../experiments/shared/records.js';
 import type { Corpus, Given, NamedText } from '../experiments/values.js';
 import type { FoundModel } from '../models/find.js';
 import { named, quoted } from '../visible.js';
@@ -14,7 +14,10 @@ const text = v.strictObject({ text: v.optional(v.string()), file: v.optional(v.s
 const strings = v.pipe(v.array(v.string()), v.maxLength(10_000));
 const texts = v.strictObject({ texts: v.optional(strings), files: v.optional(strings) });
 
-type Places = Pick<Surroundings, 'near' | 'models' | 'folders'>;
+interface Places extends Pick<Surroundings, 'near' | 'models' | 'folders'> {
+  /** Reads what somebody else wrote in a process of its own. */
+  readonly engine: RecordReader;
+}
 
 /**
  * @param args an object with a value for each input that is given
@@ -25,6 +28,9 @@ export async function readGiven(inputs: ExperimentInputs, args: unknown, places:
   if (!checked.success)
     throw new SinkscopeError({ code: 'input', message: 'Arguments are an object of values by name.' });
   const given: Record<string, unknown> = {};
+  for (const [name, input] of Object.entries(inputs)) {
+    if (input.kind === 'models' && input.default) given[name] = await bundledModels(places);
+  }
   for (const [name, value] of Object.entries(checked.output)) {
     const input = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
     if (!input) {
@@ -54,6 +60,8 @@ async function valueFor(name: string, input: ExperimentInput, value: unknown, pl
       return Promise.all(parsed(name, strings, value).map((model) => modelAt(model, places)));
     case 'model':
       return modelAt(parsed(name, v.string(), value), places);
+    case 'words':
+      return input.reads ? within(parsed(name, v.string(), value), places) : value;
     default:
       return value;
   }
@@ -73,7 +81,7 @@ const within = async (file: string, { folders }: Places) => pathWithin(file, awa
 const typed = (value: string): NamedText => ({ name: JSON.stringify(named(value.slice(0, 40))), text: value });
 
 async function fileAt(path: string, places: Places): Promise<NamedText> {
-  return { name: path, file: path, text: await readDocument(await resolved(path, places)) };
+  return { name: path, file: path, text: await readDocument(await resolved(path, places), places.engine) };
 }
 
 /** With the column of a file of records, where one is named. */
@@ -96,11 +104,14 @@ async function corpusOf(
     yield* own;
     for (const path of paths) {
       // A folder may hold links to anywhere.
-      for (const file of await textFilesAt(path)) yield* readTexts([await resolved(file, places)]);
+      for (const file of await textFilesAt(path)) yield* readTexts([await resolved(file, places)], places.engine);
     }
   }
   return { name: [...own.map(({ name }) => name), ...files].join(', '), texts: all() };
 }
+
+const bundledModels = async ({ near }: Places) =>
+  (await near()).filter(({ origin }) => origin === 'bundled').map(({ file }) => file);
 
 /** A model by its name, or by a path where that may be opened. */
 async function modelAt(model: string, places: Places): Promise<string> {

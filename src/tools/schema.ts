@@ -14,6 +14,7 @@ export interface JsonSchema {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minItems?: number;
+  readonly maxItems?: number;
   readonly default?: string | number | boolean;
 }
 
@@ -35,13 +36,20 @@ export function schemaOf(inputs: ExperimentInputs): JsonSchema & { readonly type
 function propertyOf(inputs: ExperimentInputs, name: string): JsonSchema {
   const input = inputs[name];
   if (!input) throw new Error(`there is no input ${name}`);
-  const value = defaultOf(input);
-  return { ...typeOf(input), description: descriptionOf(input), ...(value !== undefined && { default: value }) };
+  // Of a list of models it is a word for them.
+  const value = input.kind === 'models' ? undefined : defaultOf(input);
+  return {
+    ...typeOf(input),
+    description: descriptionOf(input),
+    ...(value !== undefined && input.kind !== 'pair' && { default: value }),
+  };
 }
 
 function descriptionOf(input: ExperimentInput): string {
   const { help, neededFor } = input;
-  const open = 'open' in input && input.open !== undefined ? `; left out: ${input.open}` : '';
+  const meant =
+    input.kind === 'models' && input.default ? 'the bundled ones' : 'open' in input ? input.open : undefined;
+  const open = meant === undefined ? '' : `; left out: ${meant}`;
   const only = neededFor ? `; for ${neededFor.input} ${neededFor.is.join(', ')} only` : '';
   return `${input.label}: ${help}${open}${only}`;
 }
@@ -82,7 +90,7 @@ function typeOf(input: ExperimentInput): JsonSchema {
     case 'switch':
       return { type: 'boolean' };
     case 'pair':
-      return { type: 'string', description: 'two tokens with a comma between them, as in ` yes, no`' };
+      return { type: 'array', items: { type: 'string' }, minItems: 2, maxItems: 2 };
     case 'model':
     case 'indices':
     case 'words':

@@ -23,7 +23,10 @@ export interface Options {
     | 'classes'
     | 'decoder'
     | 'experts';
-  readonly view?: 'panel' | 'side';
+  readonly view?: 'panel' | 'side' | 'model';
+  /** In the editor of a model's file: which file, and which it is compared with. */
+  readonly file?: 'llama' | 'plain' | 'int4' | 'fp32' | 'experts' | 'graph' | 'broken' | 'untrusted';
+  readonly other?: Options['file'];
   readonly theme?: 'dark' | 'light' | 'hc-dark' | 'hc-light';
   readonly events?: number;
   readonly stale?: true;

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { checkTarget, partialFile, saveText } from '../../src/saving.js';
+import { checkTarget, partialFile, saveWhole } from '../../src/saving.js';
 import { temporaryFolder } from '../support/files.js';
 
 const temporary = await temporaryFolder();
@@ -18,8 +18,8 @@ beforeEach(() => {
 const ended = () => spawnSync(process.execPath, ['--eval', '']).pid;
 
 it('a file is written whole, new or in the place of another', async () => {
-  await saveText(file, 'one');
-  await saveText(file, 'two');
+  await saveWhole(file, 'one');
+  await saveWhole(file, 'two');
   expect(readFileSync(file, 'utf8')).toBe('two');
   expect(readdirSync(folder)).toEqual(['result.json']);
 });
@@ -29,7 +29,7 @@ describe('what is no regular file stays as it is', () => {
     const target = join(folder, 'precious');
     writeFileSync(target, 'kept');
     symlinkSync(target, file);
-    await expect(saveText(file, 'x')).rejects.toThrow(/result\.json cannot be written: it is a link or a device/);
+    await expect(saveWhole(file, 'x')).rejects.toThrow(/result\.json cannot be written: it is a link or a device/);
     expect(lstatSync(file).isSymbolicLink()).toBe(true);
     expect(readFileSync(target, 'utf8')).toBe('kept');
     expect(readdirSync(folder).sort()).toEqual(['precious', 'result.json']);
@@ -49,7 +49,7 @@ describe('what is no regular file stays as it is', () => {
     const target = join(folder, 'precious');
     writeFileSync(target, 'kept');
     symlinkSync(target, partialFile(file));
-    await saveText(file, 'whole');
+    await saveWhole(file, 'whole');
     expect(readFileSync(target, 'utf8')).toBe('kept');
     expect(readFileSync(file, 'utf8')).toBe('whole');
   });
@@ -59,7 +59,7 @@ describe('what a killed process has left', () => {
   it('is removed by the next one that saves there', async () => {
     const stale = partialFile(join(folder, 'other.safetensors'), ended());
     writeFileSync(stale, 'half');
-    await saveText(file, 'whole');
+    await saveWhole(file, 'whole');
     expect(existsSync(stale)).toBe(false);
   });
 
@@ -76,7 +76,7 @@ describe('what a killed process has left', () => {
       await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'latin1'), { timeout: 60_000 }).toMatch(/\) Z /);
       const stale = partialFile(join(folder, 'other.safetensors'), pid);
       writeFileSync(stale, 'half');
-      await saveText(file, 'whole');
+      await saveWhole(file, 'whole');
       expect(existsSync(stale)).toBe(false);
     } finally {
       parent.kill();
@@ -87,7 +87,7 @@ describe('what a killed process has left', () => {
     const living = partialFile(join(folder, 'other.safetensors'), process.ppid);
     const elsewhere = join(folder, `.other.safetensors.another-host-${ended()}.partial`);
     for (const path of [living, elsewhere]) writeFileSync(path, 'half');
-    await saveText(file, 'whole');
+    await saveWhole(file, 'whole');
     expect([living, elsewhere].map((path) => existsSync(path))).toEqual([true, true]);
   });
 });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
+import type { Engine } from '../../src/engine/host/engine.js';
 import references from '../references/experiments.json';
 
 export { finish } from '../../src/experiments/experiment.js';
@@ -31,3 +32,8 @@ export async function last<T>(steps: AsyncIterable<T>): Promise<T> {
 
 /** −1 … : how far `actual` is from `expected`, relative to it. */
 export const off = (actual: number, expected: number) => Math.abs(actual / expected - 1);
+
+/** For texts of which none is in a Parquet file. */
+export const noReader: Pick<Engine, 'records'> = {
+  records: () => Promise.reject(new Error('no Parquet file is read here')),
+};

@@ -3,12 +3,13 @@ import type { EventOf, RequestOf } from '../../src/engine/contract/protocol.js';
 
 const budget = { model: '/m', memory: 2 ** 30, threads: 0 };
 
-export const gradientsRequests: readonly RequestOf<'gradients'>[] = [
+const gradientsRequests: readonly RequestOf<'gradients'>[] = [
   {
     ...budget,
     stream: 'text',
     prompt: { text: 'a' },
     bos: true,
+    lineEnds: 'as-is',
     window: 'last',
     of: { kind: 'loss' },
     save: { file: '/g' },
@@ -18,9 +19,26 @@ export const gradientsRequests: readonly RequestOf<'gradients'>[] = [
   { ...budget, prompt: { ids: [1, 2] }, of: { kind: 'squares' } },
 ];
 
-export const gradientsExamples: readonly EventOf<'gradients'>[] = [
+const gradientsExamples: readonly EventOf<'gradients'>[] = [
   { type: 'objective', value: 2.5, scored: 3 },
   { type: 'gradient', layer: 1, norms: Float32Array.of(1, 2), nonFinite: 0 },
   { type: 'blocked', layer: 1, why: 'the operator X has no rule of differentiation' },
   { type: 'remark', text: 'rounding' },
 ];
+
+const activationRequests: readonly RequestOf<'activation'>[] = [
+  { ...budget, stream: 'text', sequences: [[1, 2]], against: [[3]], thresholds: [1e-6] },
+];
+
+const activationExamples: readonly EventOf<'activation'>[] = [
+  { type: 'progress', from: 0, to: 1, done: 3, of: 12 },
+  { type: 'activation', layer: 2, parameters: 10, mean: 1e-5, above: [0.5], similarity: 0.4 },
+  { type: 'ended', layer: 1, why: 'the operator X has no rule of differentiation' },
+];
+
+export const backwardRequests = { gradients: gradientsRequests, activation: activationRequests };
+export const backwardEvents = { gradients: gradientsExamples, activation: activationExamples };
+export const backwardAnswers = {
+  gradients: { type: 'done', seconds: 1 },
+  activation: { type: 'done', seconds: 1 },
+} as const;

@@ -1,8 +1,9 @@
 /** One of every kind of message between engine and child, with every optional part there. */
 import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
-import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contract/questions.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
-import { gradientsExamples, gradientsRequests } from './gradients.js';
+import { descriptionExamples } from './description.js';
+import { generateExamples } from './generate.js';
+import { backwardAnswers, backwardEvents, backwardRequests } from './gradients.js';
 import { precisionExamples, spikesExamples } from './precision.js';
 import { statesExamples } from './states.js';
 import { mergeExamples } from './survey.js';
@@ -138,13 +139,30 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
     },
   ],
   smooth: [{ ...budget, smooth: [{ tensor: 'x', factors: Float32Array.of(1, 2) }], save: { file: '/s.onnx' } }],
+  generate: [
+    {
+      ...budget,
+      stream: 'text',
+      prompt: { text: 'a' },
+      bos: true,
+      lineEnds: 'lf',
+      window: 'last',
+      tokens: 3,
+      sampling: { temperature: 0.5, topK: 5, topP: 0.9, seed: 1 },
+      untilEnd: true,
+      sinks: { epsilon: 0.3, minQueries: 8, minShare: 0.1 },
+    },
+  ],
   spikes: [{ ...budget, stream: 'text', ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
   precision: [{ ...budget, stream: 'text', ids: [1, 2], outlier: 6 }],
-  gradients: gradientsRequests,
+  ...backwardRequests,
   merge: [{ parts: ['/a.json'] }],
-  encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, most: 7 }],
+  records: [{ file: '/f.parquet', column: 'text', from: 3 }],
+  encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, lineEnds: 'as-is', most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
   inspect: [{ model: '/m', stream: 'text', takes: 'text' }],
+  describe: [{ model: '/m', stream: 'text' }],
+  weight: [{ model: '/m', name: 'w' }],
   identity: [{ model: '/m' }],
   query: [{ type: 'predictions', token: 1 }],
 };
@@ -154,7 +172,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     {
       type: 'started',
       model,
-      settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
+      settings: { bos: true, lineEnds: 'lf', executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
       inputs: [{ name: 'bbox', role: 'coordinates', how: 'zeros', guessed: true }],
     },
     {
@@ -217,6 +235,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     { type: 'measured', sequence: 0, variant: 0, losses: Float32Array.of(1, 2), difference: 0.5 },
   ],
   states: statesExamples(hidden),
+  generate: generateExamples(hidden),
   spikes: spikesExamples,
   pair: [
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
@@ -264,12 +283,15 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     { type: 'treated', sequence: 0, tokens: 2, kld: [0.1, Number.NaN], losses: [1, 2] },
   ],
   precision: precisionExamples,
-  gradients: gradientsExamples,
+  ...backwardEvents,
   merge: mergeExamples,
+  records: [],
   encode: [],
   decode: [],
   smooth: [],
   inspect: [],
+  describe: [],
+  weight: [],
   identity: [],
   query: [],
 };
@@ -278,6 +300,13 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s' },
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
+  generate: {
+    type: 'generated',
+    seconds: 1,
+    text: 'b c',
+    ended: 'context',
+    cache: { tokens: 2, bytes: 64, without: 'it is full' },
+  },
   spikes: { type: 'done', seconds: 1 },
   pair: { type: 'done', seconds: 1 },
   restore: { type: 'done', seconds: 1 },
@@ -285,10 +314,12 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   treat: { type: 'done', seconds: 1 },
   smooth: { type: 'done', seconds: 1 },
   precision: { type: 'done', seconds: 1 },
-  gradients: { type: 'done', seconds: 1 },
+  ...backwardAnswers,
   merge: { type: 'done', seconds: 1 },
+  records: { texts: ['a', null], rows: 5, column: 'text' },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],
+  ...descriptionExamples,
   inspect: {
     model,
     streams: [{ name: 'decoder', layers: 1, hidden: 3, heads: 2, inputs: ['ids'], outputs: ['l'] }],
@@ -360,51 +391,4 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
     },
   },
   identity: '00ff',
-};
-
-export const questions: { readonly [T in QuestionType]: QuestionOf<T> } = {
-  attribution: { type: 'attribution', token: 1, target: 7 },
-  bias: { type: 'bias', layer: 1, tokens: [0] },
-  entries: { type: 'entries', layer: 0, of: 'nodes' },
-  evicted: { type: 'evicted', layer: 1, windows: [{ window: 4, sinks: 1 }] },
-  lens: { type: 'lens', layer: 0, point: 'resid_mid', top: 3 },
-  magnitudes: { type: 'magnitudes', over: 'layers', at: 0, most: { rows: 256, columns: 512 } },
-  output: { type: 'output' },
-  pattern: { type: 'pattern', layer: 1, head: 0, cross: true },
-  predictions: { type: 'predictions', token: 1 },
-  surprisal: { type: 'surprisal' },
-};
-
-const update = { norm: 1, cosine: Number.NaN };
-
-export const replies: { readonly [T in QuestionType]: AnswerTo<T> } = {
-  attribution: {
-    token: 1,
-    target: { id: 7, text: 'b' },
-    logit: 2.5,
-    parts: [{ part: 'mlp', block: 1, logit: -1 }],
-  },
-  bias: {
-    counted: { from: 1, queries: 4 },
-    heads: [{ share: 0.5, chosen: update, rest: update }],
-    projected: { chosen: update, rest: update },
-    participation: { input: [1, 2], normed: [3, Number.NaN] },
-    norms: { input: [1, 2], normed: [1, 2] },
-    keyNorm: [[1, 2]],
-    valueNorm: [[1, 2]],
-  },
-  entries: { values: Float32Array.of(1) },
-  evicted: { shares: [[0.5, 0.25]] },
-  lens: { rows: [[{ id: 1, text: 'b', probability: 0.5 }]] },
-  magnitudes: {
-    rows: 1,
-    columns: 2,
-    pool: { rows: 1, columns: 3 },
-    values: Float32Array.of(1, -2),
-    places: Int32Array.of(0, 4),
-  },
-  output: { shape: [1, 2], values: Float32Array.of(1, 2) },
-  pattern: { queries: 1, keys: 2, values: Float32Array.of(1, 2) },
-  predictions: { type: 'predictions', token: 1, top: [{ id: 1, text: 'b', probability: 0.5 }] },
-  surprisal: { nats: Float32Array.of(Number.NaN, 2.5) },
 };

@@ -2,7 +2,8 @@
 import type { Presentation } from '../../src/analysis/presentation.js';
 import type { Problem } from '../../src/errors.js';
 import type { Asked, ExperimentRun, FromWebview, ReplyTo, ToWebview } from '../../src/protocol.js';
-import { answers, events, replies } from './messages.js';
+import { answers, events } from './messages.js';
+import { replies } from './question-messages.js';
 
 const problem: Problem = {
   code: 'too-long',
@@ -92,6 +93,14 @@ export const toWebview: readonly ToWebview[] = [
   },
   { type: 'experiments', message: { kind: 'runs', runs: [experiment] } },
   { type: 'experiments', message: { kind: 'run', run: experiment } },
+  {
+    type: 'model',
+    state: {
+      file: '/m',
+      shown: { name: 'a/m', about: { status: 'read', description: answers.describe } },
+      other: { name: 'b/m', about: { status: 'failed', problem } },
+    },
+  },
 ];
 
 export const fromWebview: readonly FromWebview[] = [
@@ -123,6 +132,12 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'experiment', action: { do: 'choose-text', experiment: 'lens', input: 'text' } },
   { type: 'experiment', action: { do: 'save-json', run: 1 } },
   { type: 'experiment', action: { do: 'save-file', run: 1 } },
+  { type: 'query', id: 1, query: { type: 'weight', name: 'w', of: 'other' } },
+  { type: 'model', action: { do: 'try', text: 'Summer', stream: 'encoder' } },
+  { type: 'model', action: { do: 'stream', stream: 'encoder' } },
+  ...(['compare', 'compare-end', 'read-again', 'choose', 'trust', 'show-panel'] as const).map(
+    (what): FromWebview => ({ type: 'model', action: { do: what } }),
+  ),
 ];
 
 export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {
@@ -131,4 +146,5 @@ export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {
   predictions: replies.predictions,
   surprisal: replies.surprisal,
   picture: { bytes: Uint8Array.of(1, 2) },
+  weight: answers.weight,
 };

@@ -11,7 +11,7 @@ TOKENIZER = Tokenizer.from_file(str(ROOT / "media/models/llama/tokenizer.json"))
 CLEAN, CORRUPT = "The king of France went to", "The boat of France went to"
 ANSWERS = (" his", " the")
 TEXT = "It was a bright cold day in April, and the clocks were striking thirteen."
-CALIBRATION = "test/text/pit-and-pendulum.md"
+CALIBRATION, CHARACTERS = "test/text/pit-and-pendulum.md", 3000
 POSITIVE = ("What a lovely day!", "She laughed and was happy.", "We were merry, and sang.")
 NEGATIVE = ("What a dreadful day!", "She wept and was wretched.", "Death was near us.", "He died in pain.")
 LAYER, STRENGTH = 4, 1.5
@@ -84,7 +84,7 @@ def ablation(model: Decoder, name: str) -> dict:
     ids = ids_of(name, TEXT)
     prefix = prefix_of(name)
     own = len(ids) - len(prefix)
-    pieces = text_ids(CALIBRATION)
+    pieces = TOKENIZER.encode((ROOT / CALIBRATION).read_bytes().decode()[:CHARACTERS], add_special_tokens=False).ids
     windows = [prefix + pieces[at : at + own] for at in range(0, len(pieces) - own + 1, own)]
     sums: dict[str, torch.Tensor] = {}
     for batch in torch.tensor(windows).split(64):
@@ -125,7 +125,7 @@ def ablation(model: Decoder, name: str) -> dict:
         "model": name,
         "text": TEXT,
         "answers": ANSWERS,
-        "calibration": CALIBRATION,
+        "calibration": [CALIBRATION, CHARACTERS],
         "windows": len(windows),
         "asIs": [nll(as_is, ids), difference(as_is)],
         **rows,

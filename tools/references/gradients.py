@@ -1,4 +1,4 @@
-"""Gradients of the demo models' loss by PyTorch's autograd: test/references/gradients.json.
+"""Gradients of the demo models' loss by PyTorch's autograd: test/references/gradients.json, activation.json.
 
     python tools/references/gradients.py
 """
@@ -35,11 +35,47 @@ def gradients(model, ids: list[int]) -> dict:
     }
 
 
+def activation(name: str, sequences: list[list[int]], others: list[list[int]]) -> dict:
+    """Levels |w * dy/dw| of the matrices of each block (arXiv:2405.17799), y the largest logit after the last token."""
+    model = load(name).float()
+    matrices = [
+        [p for part, p in block.named_parameters() if p.ndim == 2] for block in model.blocks
+    ]
+
+    def products(ids):
+        for matrix in sum(matrices, []):
+            matrix.requires_grad_().grad = None
+        with torch.enable_grad():
+            model(torch.tensor([ids]))[0, -1].max().backward()
+        return [torch.cat([(p.detach() * p.grad).flatten() for p in block]).double() for block in matrices]
+
+    def total(every):
+        return [torch.stack(parts).sum(0) for parts in zip(*every, strict=True)]
+
+    own, other = [products(ids) for ids in sequences], [products(ids) for ids in others]
+    levels = [torch.stack([part.abs() for part in parts]).mean(0) for parts in zip(*own, strict=True)]
+    return {
+        "sequences": sequences,
+        "others": others,
+        "parameters": [len(level) for level in levels],
+        "mean": [level.mean().item() for level in levels],
+        "above": [[(level > at).double().mean().item() for at in (1e-6, 1e-5, 1e-4)] for level in levels],
+        "similarity": [
+            ((a * b).abs().sum() / (a.norm() * b.norm())).item()
+            for a, b in zip(total(own), total(other), strict=True)
+        ],
+    }
+
+
 def main() -> None:
     results = {}
     for name in MODELS:
         ids = [*prefix_of(name), *text_ids(TEXT, TOKENS)]
         results[name] = gradients(load(name), ids)
+    tokens = text_ids(TEXT, 60)
+    other = text_ids("test/text/pit-and-pendulum.md", 15)
+    sequences = [[0, *tokens[i : i + 15]] for i in (0, 15)]
+    write("test/references/activation.json", round_floats(activation("llama", sequences, [[0, *other]])))
     write("test/references/gradients.json", round_floats(results))
 
 

@@ -1,13 +1,16 @@
 /**
  * Plays VS Code and the extension host for the webview. Parameters of the page:
- * `run` harris | summer | large | bias | plain | picture | classes | decoder, `view` panel | side, `theme` dark | light | hc-dark | hc-light,
+ * `run` harris | summer | large | bias | plain | picture | classes | decoder, `view` panel | side | model, `theme` dark | light | hc-dark | hc-light,
  * `tokens` and `dims` of the large run, `webgl` none: as where there is no WebGL,
- * `events` how many are replayed at first (all), `stale`, `experiments` the id of one to show (empty: all). Tests steer it through `window.harness`.
+ * `events` how many are replayed at first (all), `stale`, `experiments` the id of one to show (empty: all). With `view` model:
+ * `file` and `other` llama | plain | int4 | fp32 | experts | graph | broken | untrusted. Tests steer it through `window.harness`.
  */
 import type { Selection } from '../../src/analysis/selection.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
+import type { Description, WeightStatistics } from '../../src/engine/contract/description.js';
 import type { RunEvent } from '../../src/engine/contract/events.js';
-import type { ExperimentRun, FromWebview, ToWebview, ViewState } from '../../src/protocol.js';
+import type { Problem } from '../../src/errors.js';
+import type { AboutFile, ExperimentRun, FromWebview, ModelState, ToWebview, ViewState } from '../../src/protocol.js';
 import type { Choices } from '../experiments/state.js';
 import { applyTheme, isThemeName } from '../themes.js';
 import { onPicture } from './pictures.js';
@@ -90,12 +93,57 @@ async function take(message: FromWebview): Promise<void> {
   const run = await loaded;
   if (message.type === 'ready') {
     await tellExperiments();
+    if (parameters.get('view') === 'model') post({ type: 'model', state: await modelState() });
     view({});
     const events = run.events.slice(0, Number(parameters.get('events') ?? run.events.length));
     post({ type: 'replay', run: events.length > 0 ? 1 : 0, events });
   }
   if (message.type === 'select') post({ type: 'selection', selection: message.selection });
-  if (message.type === 'query' && !parameters.has('silent')) post(answer(run, message.id, message.query));
+  if (message.type === 'query' && message.query.type === 'weight') {
+    const { weight } = await descriptions();
+    post({ type: 'answer', id: message.id, answer: { ok: true, value: weight } });
+  } else if (message.type === 'query' && !parameters.has('silent')) post(answer(run, message.id, message.query));
+}
+
+/** What was recorded of some files. */
+async function descriptions(): Promise<{ descriptions: Record<string, Description>; weight: WeightStatistics }> {
+  return (await fetch('runs/descriptions.json')).json();
+}
+
+/** What the host says of the files that the page is about. */
+async function modelState(): Promise<ModelState> {
+  const recorded = (await descriptions()).descriptions;
+  const shown = (name: string): ModelState['shown'] => {
+    const problem = (code: Problem['code'], message: string): Problem => ({ code, message });
+    const plain = recorded[name === 'graph' ? 'fp32' : name];
+    const about: AboutFile =
+      name === 'untrusted'
+        ? { status: 'untrusted' }
+        : plain === undefined
+          ? {
+              status: 'failed',
+              problem: problem('file', 'model.onnx is truncated: it ends in node 7. Export it again.'),
+            }
+          : name === 'graph'
+            ? {
+                status: 'read',
+                description: {
+                  ...plain,
+                  anatomy: {
+                    found: false,
+                    problem: problem('not-a-transformer', 'model.onnx has no residual stream.'),
+                  },
+                },
+              }
+            : { status: 'read', description: plain };
+    return { name: `${name}/model.onnx`, about };
+  };
+  const [file, other] = [parameters.get('file') ?? 'llama', parameters.get('other')];
+  return {
+    file: recorded[file]?.file ?? file,
+    shown: shown(file),
+    other: other === null ? undefined : shown(other),
+  };
 }
 
 /** What was recorded of the experiments, where the page is to show them. */

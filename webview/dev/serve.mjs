@@ -19,7 +19,12 @@ const types = { '.js': 'text/javascript', '.css': 'text/css', '.json': 'applicat
 async function bundle() {
   const { outputFiles } = await build({
     absWorkingDir: root,
-    entryPoints: { panel: 'webview/panel.ts', report: 'webview/report.ts', harness: 'webview/dev/harness.ts' },
+    entryPoints: {
+      panel: 'webview/panel.ts',
+      report: 'webview/report.ts',
+      model: 'webview/model.ts',
+      harness: 'webview/dev/harness.ts',
+    },
     bundle: true,
     platform: 'browser',
     target: 'es2022',
@@ -33,17 +38,18 @@ async function bundle() {
   return new Map(outputFiles.map(({ path, contents }) => [path.replace(/^.*[\\/]/, ''), contents]));
 }
 
-function page(nonce) {
+/** @param {string} entry `panel` or `model` */
+function page(nonce, entry) {
   return `<!DOCTYPE html>
 <html lang="en">
 <head>
   <meta charset="utf-8">
   <title>Sinkscope</title>
   <link rel="icon" href="data:,">
-  <link rel="stylesheet" href="panel.css">
+  <link rel="stylesheet" href="${entry}.css">
   <link rel="stylesheet" href="codicon.css">
   <script type="module" nonce="${nonce}" src="harness.js"></script>
-  <script type="module" nonce="${nonce}" src="panel.js"></script>
+  <script type="module" nonce="${nonce}" src="${entry}.js"></script>
 </head>
 <body></body>
 </html>`;
@@ -64,7 +70,8 @@ export async function serve(port = 0) {
   const [bundled, { experiments }] = await Promise.all([bundle(), readCatalogue(root)]);
   bundled.set('catalogue.json', Buffer.from(JSON.stringify(experiments)));
   const server = createServer(async (request, response) => {
-    const name = new URL(request.url ?? '/', 'http://localhost').pathname.slice(1);
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
+    const name = pathname.slice(1);
     if (name === '') {
       const nonce = randomBytes(16).toString('base64');
       response.writeHead(200, {
@@ -73,7 +80,7 @@ export async function serve(port = 0) {
           `default-src 'none'; img-src 'self' blob: data:; style-src 'self' 'nonce-${nonce}'; font-src 'self'; ` +
           `script-src 'nonce-${nonce}'; connect-src 'self'`,
       });
-      return response.end(page(nonce));
+      return response.end(page(nonce, searchParams.get('view') === 'model' ? 'model' : 'panel'));
     }
     const file = await fileOf(name, bundled);
     response.writeHead(file ? 200 : 404, { 'content-type': types[extname(name)] ?? 'application/octet-stream' });

@@ -57,11 +57,12 @@ function projected(call: Call, build: Builder, states: string, weight: string): 
   const bias = argument(call, 'bias');
   const product = build.node('MatMul', [states, weight]);
   const qkv = bias ? build.node('Add', [product, bias]) : product;
-  const mask = argument(call, 'mask');
+  const [mask, past] = [argument(call, 'mask'), argument(call, 'past')];
+  const cached = (part: number) => (past === '' ? '' : build.node('Gather', [past, build.int(part)], { axis: 0 }));
   return {
     q: build.heads(build.slice(qkv, 2, 0, queries), heads),
-    k: build.heads(build.slice(qkv, 2, queries, queries + keys), heads),
-    v: build.heads(build.slice(qkv, 2, queries + keys, maxExtent), heads),
+    k: build.behind(cached(0), build.heads(build.slice(qkv, 2, queries, queries + keys), heads)),
+    v: build.behind(cached(1), build.heads(build.slice(qkv, 2, queries + keys, maxExtent), heads)),
     grouped: false,
     scale: floatAttribute(node, 'scale', 0),
     causal: intAttribute(node, 'unidirectional', 0) !== 0,

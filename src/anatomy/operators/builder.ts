@@ -70,6 +70,11 @@ export class Builder {
     return this.transpose(this.node('Reshape', [value, this.ints([0, 0, heads, -1])]), [0, 2, 1, 3]);
   }
 
+  /** New keys or values behind those of a cache, [batch, heads, tokens, head_dim]; alone where there is no cache. */
+  behind(cache: string, value: string): string {
+    return cache === '' ? value : this.node('Concat', [cache, value], { axis: 2 });
+  }
+
   private constant(type: DataType, dims: readonly number[], data: Uint8Array): string {
     return this.add(
       'Constant',

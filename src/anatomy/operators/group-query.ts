@@ -3,7 +3,7 @@
  * otherwise.
  * Source: ContribOperators.md of ONNX Runtime.
  */
-import { floatAttribute, intAttribute, type Node } from '../../onnx/model.js';
+import { DataType, floatAttribute, intAttribute, type Node } from '../../onnx/model.js';
 import type { Builder } from './builder.js';
 import { type AttentionOperator, argument, type Call, hidden, unstated } from './operator.js';
 
@@ -41,11 +41,17 @@ export const groupQueryAttention: AttentionOperator = {
     const kvHeads = intAttribute(node, 'kv_num_heads', heads);
     const [mask, sink] = [argument(call, 'mask'), argument(call, 'sink')];
     const { q, k, v } = split(call, build, heads, kvHeads);
-    const rotate = rotation(call, build);
+    const before = tokensBefore(call, build, q);
+    const rotate = rotation(call, build, before);
+    // Of a buffer, what is filled stands first.
+    const filled = (role: 'past-key' | 'past-value') => {
+      const past = argument(call, role);
+      return past && before ? build.node('Slice', [past, build.ints([0]), before, build.ints([2])]) : '';
+    };
     return {
       q: rotate(q, heads),
-      k: rotate(k, kvHeads),
-      v,
+      k: build.behind(filled('past-key'), rotate(k, kvHeads)),
+      v: build.behind(filled('past-value'), v),
       grouped: kvHeads !== heads,
       scale: floatAttribute(node, 'scale', 0),
       softcap: floatAttribute(node, 'softcap', 0),
@@ -80,13 +86,26 @@ function split(call: Call, build: Builder, heads: number, kvHeads: number) {
   };
 }
 
-/** What turns queries and keys by their positions, where the operator does. */
-function rotation(call: Call, build: Builder): (value: string, heads: number) => string {
+/** Tokens behind the first query, [1], as the index of the last key tells; '' where that is left out. */
+function tokensBefore(call: Call, build: Builder, q: string): string {
+  const last = argument(call, 'last-key');
+  if (last === '') return '';
+  const index = build.node('Reshape', [build.node('Cast', [last], { to: DataType.int64 }), build.ints([-1])]);
+  const first = build.slice(index, 0, 0, 1);
+  return build.node('Sub', [build.node('Add', [first, build.ints([1])]), build.extent(q, 2)]);
+}
+
+/**
+ * What turns queries and keys by their positions, where the operator does.
+ *
+ * @param before the first position, [1]; '' for 0
+ */
+function rotation(call: Call, build: Builder, before: string): (value: string, heads: number) => string {
   const { node, model } = call;
   const [cos, sin] = [argument(call, 'cos'), argument(call, 'sin')];
   if (!intAttribute(node, 'do_rotary', 0) || !cos) return (value) => value;
   const half = model.graph.initializers.get(cos)?.dims[1];
-  const positions = argument(call, 'positions') || build.ints([0]);
+  const positions = argument(call, 'positions') || before || build.ints([0]);
   return (value, heads) =>
     build.node(
       'RotaryEmbedding',

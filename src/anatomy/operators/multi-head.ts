@@ -53,8 +53,8 @@ export const multiHeadAttention: AttentionOperator = {
           : build.heads(biased(value, 2), heads);
     return {
       q,
-      k,
-      v,
+      k: build.behind(argument(call, 'past-key'), k),
+      v: build.behind(argument(call, 'past-value'), v),
       grouped: false,
       scale: floatAttribute(node, 'scale', 0),
       causal: intAttribute(node, 'unidirectional', 0) !== 0,

@@ -30,8 +30,8 @@ export const standardAttention: AttentionOperator = {
         : build.int(0);
     return {
       q,
-      k: pastKey ? build.node('Concat', [pastKey, k], { axis: 2 }) : k,
-      v: pastValue ? build.node('Concat', [pastValue, v], { axis: 2 }) : v,
+      k: build.behind(pastKey, k),
+      v: build.behind(pastValue, v),
       // Where the operator leaves its heads to the shapes, sharing is left to them too.
       grouped: heads === 0 || kvHeads !== heads,
       scale: floatAttribute(node, 'scale', 0),

@@ -29,7 +29,7 @@ import type {
 import type { Token } from '../../tokens/token.js';
 import { fedInput } from './inputs.js';
 import { intervention } from './interventions.js';
-import { memory, path, stream, threads } from './request.js';
+import { lineEnds, memory, path, stream, threads } from './request.js';
 
 export type { Token } from '../../tokens/token.js';
 
@@ -139,6 +139,8 @@ export const startedEvent = v.object({
   settings: v.object({
     /** Whether a prefix token (BOS) was put before the text; undefined when token ids or feeds were given as they are. */
     bos: maybe(flag),
+    /** How line ends of the text were read; undefined where there was no text. */
+    lineEnds,
     executionProvider: v.literal('cpu'),
     graphOptimization: v.literal('all'),
     threads,
@@ -322,6 +324,7 @@ export const runRequest = v.object({
   prompt,
   /** Undefined: as the tokenizer's own post-processing (or the model folder's configuration) says. */
   bos: v.optional(flag),
+  lineEnds,
   window: part,
   /** Changes to activations, made while the model runs. */
   interventions: v.optional(v.array(intervention)),

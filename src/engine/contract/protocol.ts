@@ -2,15 +2,19 @@
 import * as v from 'valibot';
 import { type Problem, SinkscopeError } from '../../errors.js';
 import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '../../schemas.js';
+import { activationEvents, activationRequest } from './activation.js';
+import { describeRequest, description, weightRequest, weightStatistics } from './description.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { extentsEvent, extentsRequest, outliersEvent } from './extents.js';
+import { begunEvent, generatedEvent, generateRequest, writtenEvent } from './generate.js';
 import { gradientsEvent, gradientsRequest } from './gradients.js';
 import { inspection } from './inspection.js';
 import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measure.js';
 import { pairedEvent, pairRequest } from './pair.js';
 import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
-import { path, stream } from './request.js';
+import { recordsAnswer, recordsRequest } from './records.js';
+import { lineEnds, path, stream } from './request.js';
 import { productsEvent, restoredEvent, restoreRequest } from './restore.js';
 import { smoothRequest } from './smooth.js';
 import { spikesEvent, spikesRequest } from './spikes.js';
@@ -23,6 +27,7 @@ const encodeRequest = v.object({
   stream,
   text,
   bos: v.optional(flag),
+  lineEnds,
   /** Only so many of the text's first tokens are wanted. */
   most: v.optional(v.pipe(whole, v.minValue(1))),
 });
@@ -69,14 +74,27 @@ export const jobs = {
     event: v.variant('type', [outliersEvent, extentsEvent, progressEvent]),
     answer: doneEvent,
   },
+  generate: {
+    request: generateRequest,
+    event: v.variant('type', [begunEvent, writtenEvent]),
+    answer: generatedEvent,
+  },
   treat: { request: treatRequest, event: v.variant('type', [treatedEvent, progressEvent]), answer: doneEvent },
+  activation: {
+    request: activationRequest,
+    event: v.variant('type', [...activationEvents, progressEvent]),
+    answer: doneEvent,
+  },
   gradients: { request: gradientsRequest, event: gradientsEvent, answer: doneEvent },
   smooth: { request: smoothRequest, event: v.never(), answer: doneEvent },
   spikes: { request: spikesRequest, event: v.variant('type', [spikesEvent, progressEvent]), answer: doneEvent },
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
+  records: { request: recordsRequest, event: v.never(), answer: recordsAnswer },
   encode: { request: encodeRequest, event: v.never(), answer: encoded },
   decode: { request: v.object({ model: path, ids: v.array(whole) }), event: v.never(), answer: v.array(text) },
   inspect: { request: inspectRequest, event: v.never(), answer: inspection },
+  describe: { request: describeRequest, event: v.never(), answer: description },
+  weight: { request: weightRequest, event: v.never(), answer: weightStatistics },
   /** In hex; see `modelIdentity`. */
   identity: { request: v.object({ model: path }), event: v.never(), answer: text },
   /** The answer is checked by who asks: each question has its own. */

@@ -6,6 +6,8 @@ import { type Sent, whole } from '../../schemas.js';
 export const path = v.pipe(v.string(), v.nonEmpty('is empty'));
 /** Name of one of a model's residual streams; undefined: the one that what is run fits. */
 export const stream = v.optional(v.string());
+/** How line ends of texts are read; undefined: as LF. */
+export const lineEnds = v.optional(v.picklist(['lf', 'as-is']));
 /** Bytes that may be held, beside the blocks being run. */
 export const memory = v.pipe(v.number(), v.minValue(1));
 /** 0: as ONNX Runtime chooses. */

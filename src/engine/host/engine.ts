@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Problem, SinkscopeError, toProblem } from '../../errors.js';
 import { partialFile } from '../../saving.js';
 import { quoted } from '../../visible.js';
+import type { Description, WeightStatistics } from '../contract/description.js';
 import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
 import type { Inspection } from '../contract/inspection.js';
 import {
@@ -147,6 +148,25 @@ export class Engine {
   }
 
   /**
+   * What an ONNX file is, a transformer or not.
+   *
+   * @param stream that its anatomy is to be told of, where it has several
+   * @throws SinkscopeError with the reason why it cannot be read
+   */
+  async describe(model: string, stream?: string): Promise<Description> {
+    return this.ask('describe', { model, stream });
+  }
+
+  /**
+   * What the numbers in one weight of a file are like, as they are stored there.
+   *
+   * @throws SinkscopeError with the reason why it cannot be told
+   */
+  async weight(model: string, name: string): Promise<WeightStatistics> {
+    return this.ask('weight', { model, name });
+  }
+
+  /**
    * What a model file is by its content, in hex: the same for a copy elsewhere, another for another checkpoint.
    *
    * @throws SinkscopeError with the reason why it cannot be read
@@ -169,6 +189,15 @@ export class Engine {
     { bos, most, signal }: { readonly bos?: boolean; readonly most?: number; readonly signal?: AbortSignal } = {},
   ): Promise<EncodedText> {
     return this.ask('encode', { model, text, bos, most }, signal);
+  }
+
+  /**
+   * Texts of a Parquet file from a record on, some at a time; none behind the last.
+   *
+   * @throws SinkscopeError `file` where it cannot be read; `input` where the column is not there or not named
+   */
+  async records(request: RequestOf<'records'>, signal?: AbortSignal): Promise<AnswerOf<'records'>> {
+    return this.ask('records', request, signal);
   }
 
   /**
@@ -201,6 +230,9 @@ export class Engine {
   choose(stream: string | undefined): void {
     this.stream = stream;
   }
+
+  /** How line ends of texts are read from now on; see `src/tokens/line-ends.ts`. */
+  lineEnds: 'lf' | 'as-is' = 'lf';
 
   /** Has models run with the `tokenizer.json` that `of` names for them, in the place of what lies beside them. */
   useTokenizers(of: (model: string) => string | undefined): void {
@@ -258,6 +290,9 @@ export class Engine {
     if (!this.connection?.alive) this.connection = new Connection(this.childPath, writable);
     const named = 'stream' in request ? request.stream : undefined;
     const isChosen = this.stream !== undefined && named === undefined && 'model' in request;
+    const isText = ['analyze', 'encode', 'generate', 'gradients'].includes(type);
+    const lineEnds = ('lineEnds' in request ? request.lineEnds : undefined) ?? this.lineEnds;
+    const chosen = { ...(isText && { lineEnds }), ...(isChosen && { stream: this.stream }) };
     const models = [
       ...('model' in request ? [request.model] : []),
       ...('reference' in request && request.reference !== undefined ? [request.reference] : []),
@@ -266,7 +301,7 @@ export class Engine {
       const file = this.tokenizerOf(model);
       return file === undefined ? [] : [{ model, file }];
     });
-    this.connection.send(type, isChosen ? { ...request, stream: this.stream } : request, job, tokenizers);
+    this.connection.send(type, { ...request, ...chosen }, job, tokenizers);
   }
 }
 

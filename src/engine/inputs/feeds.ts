@@ -20,6 +20,13 @@ export interface Feeds {
   readonly unfilled: number;
 }
 
+/** Tokens that a run goes on from, by what is kept of them. */
+export interface Before {
+  readonly tokens: number;
+  /** The caches, by the inputs that take them. */
+  readonly values: Values;
+}
+
 /** The one length a file with static shapes takes. */
 export function fixedLength(inputs: readonly Input[]): number | undefined {
   const ids = inputs.find((input) => input.role === 'token-ids');
@@ -31,10 +38,11 @@ export function fixedLength(inputs: readonly Input[]): number | undefined {
  * A tensor for every input that the graph uses: what the user gave, then the token ids, then what the role asks for.
  *
  * @param ids token ids to run; undefined where they are among `given` or the model takes none
+ * @param before what they come after; undefined: nothing
  * @throws SinkscopeError `input` where an input cannot be filled or what was given does not fit, `too-long` where
  * the file's fixed length is exceeded.
  */
-export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonly number[]): Feeds {
+export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonly number[], before?: Before): Feeds {
   const idsInput = inputs.find((input) => input.role === 'token-ids');
   const tokens = ids ?? givenIds(inputs, given);
   const fixed = fixedLength(inputs);
@@ -55,16 +63,16 @@ export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonl
   }
   const length = (tokens && (fixed ?? tokens.length)) ?? givenLength(inputs, given);
   const values = new Map<string, Value>();
-  const run = { inputs, given, length, ids: tokens, symbols: symbolsOf(inputs, given) };
+  const run = { inputs, given, length, ids: tokens, past: before?.tokens ?? 0, symbols: symbolsOf(inputs, given) };
   for (const input of inputs) {
-    const own = given.get(input.name);
+    const own = (input.role === 'past' ? before?.values.get(input.name) : undefined) ?? given.get(input.name);
     if (input.role === 'unused') continue;
     const isShort = input === idsInput && tokens !== undefined && length !== tokens.length;
     values.set(input.name, own && !isShort ? fitted(input, own) : fill(input, run));
   }
   const several = idsInput && (values.get(idsInput.name)?.data.length ?? 0) > (length ?? 0);
   const axis = tokens && several ? tokenAxis(idsInput) : undefined;
-  return { values, length, ids: tokens, axis, unfilled: pastLength(inputs) };
+  return { values, length, ids: tokens, axis, unfilled: Math.max(0, pastLength(inputs) - run.past) };
 }
 
 /**
@@ -95,6 +103,8 @@ interface Run {
   readonly given: Values;
   readonly length: number | undefined;
   readonly ids: readonly number[] | undefined;
+  /** Tokens before them, of which caches hold all or the last. */
+  readonly past: number;
   /** Extents that were given, by the name that the file has for them. */
   readonly symbols: ReadonlyMap<string, number>;
 }
@@ -129,11 +139,12 @@ function asked(input: Input): SinkscopeError {
 
 function fill(input: Input, run: Run): Value {
   const { role, type } = input;
-  const { inputs, ids = [] } = run;
+  const { inputs, past, ids = [] } = run;
   const length = input.along === undefined ? run.length : lengthOf(inputs, input.along, run.given);
   if (askedRoles.has(role)) throw asked(input);
   if (role === 'past') return filled(type, extents(input, 0, run), () => 0);
-  if (role === 'flag' || role === 'past-length') return filled(type, extents(input, 1, run), () => 0);
+  if (role === 'flag') return filled(type, extents(input, 1, run), () => 0);
+  if (role === 'past-length') return filled(type, extents(input, 1, run), () => past);
   if (length === undefined) {
     throw new SinkscopeError({
       code: 'input',
@@ -141,17 +152,19 @@ function fill(input: Input, run: Run): Value {
     });
   }
   const tokens = input.along === undefined ? (run.ids?.length ?? length) : length;
-  if (role === 'last-key-index') return filled(type, extents(input, 1, run), () => length - 1);
-  if (role === 'total-length') return filled(type, extents(input, 1, run), () => length);
-  if (role === 'lengths') return filled(type, extents(input, 1, run), () => tokens);
+  if (role === 'last-key-index') return filled(type, extents(input, 1, run), () => past + length - 1);
+  if (role === 'total-length') return filled(type, extents(input, 1, run), () => past + length);
+  if (role === 'lengths') return filled(type, extents(input, 1, run), () => past + tokens);
 
   if (role === 'attention-mask') {
-    const before = input.along === undefined ? pastLength(inputs) : 0;
-    const dims = extents(input, length + before, run);
+    const places = pastLength(inputs);
+    const held = places > 0 ? Math.min(past, places) : past;
+    const before = input.along === undefined ? places - Math.min(past, places) : 0;
+    const dims = extents(input, length + before + held, run);
     const keeps = input.keeps ?? 1;
     const columns = dims.at(-1) ?? 1;
     // What a file of one length has behind the tokens is padding, and before them places of a cache that nothing fills.
-    const isToken = (column: number) => column >= before && column < before + tokens;
+    const isToken = (column: number) => column >= before && column < before + held + tokens;
     return filled(type, dims, (i) => (isToken(i % columns) ? keeps : 1 - keeps));
   }
   const dims = extents(input, length, run);
@@ -160,7 +173,8 @@ function fill(input: Input, run: Run): Value {
   // In a batch that is fixed, every example is the same.
   if (role === 'token-ids') return filled(type, dims, (i) => ids[at(i)] ?? 0);
   // Position ids may have further axes (one table for each of several kinds of position): all count alike.
-  return filled(type, dims, at);
+  const first = input.along === undefined ? past : 0;
+  return filled(type, dims, (i) => first + at(i));
 }
 
 /** The place along an axis of an element. */

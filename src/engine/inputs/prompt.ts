@@ -1,5 +1,6 @@
 /** What is run: the tokens or tensors that a request's prompt comes to, and what it has to fit. */
 import type { Input, Rows } from '../../anatomy/anatomy.js';
+import type { LineEnds } from '../../tokens/line-ends.js';
 import type { Extent } from '../../tokens/steps.js';
 import type { Token } from '../../tokens/token.js';
 import type { Tokenizer } from '../../tokens/tokenizer.js';
@@ -16,6 +17,8 @@ export interface Prompt {
   readonly window: TokensEvent['window'];
   readonly source: TokensEvent['source'];
   readonly bos: boolean | undefined;
+  /** How line ends of a text were read, and how many are something else in the document. */
+  readonly lineEnds?: { readonly as: LineEnds; readonly changed: number };
   /** Tokens of a model that is not fed any, once their number is known. */
   readonly named?: (count: number) => readonly Token[];
   readonly picture?: TokensEvent['picture'];

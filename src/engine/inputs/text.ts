@@ -26,12 +26,21 @@ export async function fromText(
     });
   }
   if (limits.vocabulary !== undefined) checkFit(tokenizer, limits.vocabulary);
-  const { tokens, bos, prefix, suffix } = await tokenizer.encode(text, { bos: request.bos, onPart: limits.onPart });
+  const { lineEnds = 'lf' } = request;
+  const encoding = { bos: request.bos, lineEnds, onPart: limits.onPart };
+  const { tokens, bos, prefix, suffix, changed } = await tokenizer.encode(text, encoding);
   if (tokens.length === 0) {
     throw new SinkscopeError({ code: 'input', message: 'There is no text to analyze; select some or write some.' });
   }
   checkIds(tokens.ids, limits.vocabulary);
-  return { given: new Map(), source: 'text', bos, ...windowed(tokens, prefix, suffix, request, limits) };
+  const read = { as: lineEnds, changed };
+  return {
+    given: new Map(),
+    source: 'text',
+    bos,
+    lineEnds: read,
+    ...windowed(tokens, prefix, suffix, request, limits),
+  };
 }
 
 function withoutTokenizer({ file, inputs }: Limits): string {

@@ -42,7 +42,13 @@ export async function runAnalysis(
   await emit({
     type: 'started',
     model: told(loaded, prompt, remark),
-    settings: { bos: prompt.bos, executionProvider: 'cpu', graphOptimization: 'all', threads: request.threads },
+    settings: {
+      bos: prompt.bos,
+      lineEnds: prompt.lineEnds?.as,
+      executionProvider: 'cpu',
+      graphOptimization: 'all',
+      threads: request.threads,
+    },
     inputs: fedInputs(loaded.anatomy.inputs, prompt.given, prompt.fed),
   });
   const saver = request.save && (await openSaver(request.save, loaded));
@@ -60,12 +66,19 @@ export async function runAnalysis(
 /** The model's summary, with what is to be told of the tokenizer that made the prompt, and of the stream that it chose. */
 export function told(
   { summary, tokenizer }: LoadedModel,
-  { source }: Prompt,
+  { source, lineEnds }: Prompt,
   ofStream: string | undefined,
 ): ModelSummary {
   const ofTokenizer = source === 'text' ? tokenizer()?.remark : undefined;
   const missing = [...summary.missing, ...(ofTokenizer === undefined ? [] : [ofTokenizer])];
-  return { ...summary, missing, remarks: [...summary.remarks, ...(ofStream === undefined ? [] : [ofStream])] };
+  const changed = lineEnds?.changed ?? 0;
+  const ofLineEnds = `line ends: ${changed} that are CR LF or CR were read as LF, which models are trained on`;
+  const remarks = [
+    ...summary.remarks,
+    ...(changed > 0 ? [ofLineEnds] : []),
+    ...(ofStream === undefined ? [] : [ofStream]),
+  ];
+  return { ...summary, missing, remarks };
 }
 
 /** How many tokens can be run, and what sets the bound. */

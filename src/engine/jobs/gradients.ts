@@ -131,10 +131,10 @@ async function stepBack(
     if (stage.last <= layers) {
       for (; layer >= stage.last; layer--) await tell(layer);
     }
-    const found = await back.back(stage, tracks);
+    const { why } = await back.back(stage, tracks);
     await back.leave();
-    if ('why' in found && typeof found.why === 'string') {
-      await emit({ type: 'blocked', layer: Math.min(stage.last, layers + 1), why: found.why });
+    if (why !== undefined) {
+      await emit({ type: 'blocked', layer: Math.min(stage.last, layers + 1), why });
       return;
     }
   }

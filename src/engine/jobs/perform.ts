@@ -12,7 +12,8 @@ import { StageRunner } from '../stages/runner.js';
 import { withoutScalars } from '../stages/scalars.js';
 import { simulate } from '../stages/simulated.js';
 import { smoothed } from '../stages/smoothed.js';
-import { runAnalysis } from './analyze.js';
+import { tellActivation } from './activation.js';
+import { limitsOf, runAnalysis } from './analyze.js';
 import {
   allowReading,
   allowRunning,
@@ -25,11 +26,14 @@ import {
   tokenizerPlace,
   use,
 } from './current.js';
+import { describe, weightStatisticsOf } from './describe.js';
 import { tellExtents } from './extents.js';
+import { generate } from './generate.js';
 import { tellGradients } from './gradients.js';
 import { inspect } from './inspect.js';
 import { measure } from './measure.js';
 import { comparePair } from './pair.js';
+import { parquetTexts } from './parquet.js';
 import { tellPrecision } from './precision.js';
 import { restoreProducts } from './restore.js';
 import { saveSmoothed } from './smooth.js';
@@ -159,6 +163,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'done', seconds: elapsed() };
   },
 
+  async activation(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    await tellActivation(used.runner, request, emit);
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
   async spikes(request, emit) {
     const elapsed = stopwatch();
     const used = await use(request);
@@ -166,6 +179,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     await withScalars(used, request.without, (runner) => findSpikes(runner, request, emit));
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
+  },
+
+  async generate(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    const limits = { ...limitsOf(used.loaded, request), onPart: allowTokenising };
+    const written = await generate(used.runner, request, limits, allowRunning, emit);
+    checkAsRead(used.loaded);
+    return { type: 'generated', seconds: elapsed(), ...written };
   },
 
   async merge({ parts }, emit) {
@@ -178,7 +200,12 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'done', seconds: elapsed() };
   },
 
-  async encode({ model, stream, text, bos, most }) {
+  records({ file, column, from }) {
+    allowReading(`${basename(file)} was read`);
+    return parquetTexts(file, column, from);
+  },
+
+  async encode({ model, stream, text, bos, lineEnds, most }) {
     const tokenizer = loadTokenizer(tokenizerPlace(model));
     if (!tokenizer) {
       throw new SinkscopeError({
@@ -197,6 +224,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
       bos: isPrefixed,
     } = await tokenizer.encode(text, {
       bos,
+      lineEnds,
       // A prefix that the text spells is none of those that are wanted of it.
       most: most === undefined ? undefined : most + prefixIds.length,
       onPart: allowTokenising,
@@ -214,6 +242,10 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   },
 
   inspect: async ({ model, stream, takes }) => inspect(await load(model, chooser(model, stream, takes))),
+
+  describe: ({ model, stream }) => describe(model, () => load(model, chooser(model, stream, undefined))),
+
+  weight: ({ model, name }) => weightStatisticsOf(model, name),
 
   identity: ({ model }) => modelIdentity(model),
 

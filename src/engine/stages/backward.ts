@@ -42,6 +42,16 @@ export interface Reduction {
   readonly key: string;
 }
 
+/** What a step back comes to. */
+export interface Back {
+  /** Why the stage cannot be gone through, as a clause. */
+  readonly why: string | undefined;
+  /** What was made of the adjoints of weights, by name. */
+  readonly reduced: Values;
+}
+
+const nothing: Back = { why: undefined, reduced: new Map() };
+
 const shapeOf = (value: string) => `sinkscope/shape/${value}`;
 const seedOf = (value: string) => `sinkscope/adjoint/${value}`;
 
@@ -99,7 +109,10 @@ export class Backward {
 
   /** Sequences through the stages; yields as {@link forward} does. */
   async *there(all: readonly Tracks[]): AsyncGenerator<Passed<Lane>, void, void> {
-    const lasting = [...this.stages.flatMap(({ inputs }) => inputs), ...(this.stages.at(-1)?.outputs ?? [])];
+    // Of an output head what it gives is seen as it comes.
+    const end = this.stages.at(-1);
+    const ends = end && end.last <= this.anatomy.layers ? end.outputs : [];
+    const lasting = [...this.stages.flatMap(({ inputs }) => inputs), ...ends];
     const course = { plan: this.plan, stages: this.stages, keep: false, lasting };
     const byLane = new Map(all.map((tracks) => [tracks.lane, tracks]));
     for await (const passed of forward(this.runner, course, [...byLane.keys()])) {
@@ -128,25 +141,25 @@ export class Backward {
   /**
    * One stage back: the adjoints of what it takes, from those of what it gives.
    *
-   * @returns what was made of the adjoints of weights; or why the stage cannot be gone through, as a clause
+   * @returns what was made of the adjoints of weights
    * @throws SinkscopeError `runtime`
    */
-  async back(stage: Stage, tracks: Tracks, reduction?: Reduction): Promise<Values | { readonly why: string }> {
+  async back(stage: Stage, tracks: Tracks, reduction?: Reduction): Promise<Back> {
     const path = this.pathThrough(stage);
-    if (path.obstacle !== undefined) return { why: path.obstacle };
+    if (path.obstacle !== undefined) return { why: path.obstacle, reduced: new Map() };
     const measured = tracks.noted.get(stage);
     if (!measured) throw new Error('the way forward has not been gone');
     const known = new Map(
       stage.outputs.filter((name) => tracks.adjoints.has(name)).map((name) => [name, seedOf(name)]),
     );
-    if (known.size === 0) return new Map();
+    if (known.size === 0) return nothing;
     const weights = this.weightsOf(stage.last);
     const build = new Calculus('sinkscope/back/', this.model.opsets.get('') ?? 1);
     let made: ReadonlyMap<string, string>;
     try {
       made = adjointsOf(this.model.graph, path, measured, known, [...stage.inputs, ...weights], build);
     } catch (error) {
-      if (error instanceof NoRule) return { why: error.message };
+      if (error instanceof NoRule) return { why: error.message, reduced: new Map() };
       throw error;
     }
     const results = new Map<string, string>();
@@ -158,7 +171,7 @@ export class Backward {
       }
     const towards = stage.inputs.filter((name) => made.has(name));
     const outputs = [...new Set([...towards.map((name) => made.get(name) ?? ''), ...results.values()])];
-    if (outputs.length === 0) return new Map();
+    if (outputs.length === 0) return nothing;
     const fed = [...known].map(([name, seed]) => [seed, tracks.adjoints.get(name)] as const);
     const values = new Map<string, Value>([...tracks.lane.values, ...(reduction?.fed ?? [])]);
     for (const [seed, value] of fed) if (value) values.set(seed, value);
@@ -174,12 +187,21 @@ export class Backward {
       const before = tracks.adjoints.get(name);
       if (found) tracks.adjoints.set(name, before ? added(before, found) : found);
     }
-    return new Map(
-      [...results].flatMap(([name, value]) => {
-        const found = given.get(value);
-        return found ? [[name, found] as const] : [];
-      }),
-    );
+    const reduced = [...results].flatMap(([name, value]) => {
+      const found = given.get(value);
+      return found ? [[name, found] as const] : [];
+    });
+    return { why: undefined, reduced: new Map(reduced) };
+  }
+
+  /** The weights of a stage's block that derivatives by are asked for. */
+  weights({ last }: Stage): readonly string[] {
+    return this.weightsOf(last);
+  }
+
+  /** Extents of a weight, where the way forward has come by it. */
+  shape(stage: Stage, { noted }: Tracks, weight: string): readonly number[] | undefined {
+    return noted.get(stage)?.shapes.get(weight) ?? this.model.graph.initializers.get(weight)?.dims;
   }
 
   private async run(stage: Stage, nodes: readonly Node[], values: Values, key: string): Promise<Values> {

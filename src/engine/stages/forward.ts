@@ -12,6 +12,7 @@ import { greatest } from '../../statistics/numbers.js';
 import type { Intervention } from '../contract/interventions.js';
 import type { AttentionWindow } from '../contract/request.js';
 import type { Value, Values } from '../tensors/value.js';
+import type { Cache } from './cache.js';
 import { intervened } from './intervened.js';
 import { runPatched, valueAt } from './patched.js';
 import type { Plan, Stage } from './plan.js';
@@ -34,6 +35,8 @@ export interface Lane {
   readonly replacements?: readonly Replacement[];
   /** It begins with what another lane has after a block, and leaves the blocks before to that one. */
   readonly after?: { readonly lane: Lane; readonly block: number };
+  /** Keys and values of the tokens behind it, which it takes what stages give of to go on from. */
+  readonly cache?: Cache;
   /** The last block it goes through; by default all. */
   readonly until?: number;
 }
@@ -122,6 +125,7 @@ export function setOut<L extends Lane>(
       for (const lane of under) {
         const results = await run(runner, plan, stage, lane, stays);
         for (const [name, value] of results) lane.values.set(name, value);
+        lane.cache?.keep(results);
         yield { stage, lane, results };
         for (const name of lane.values.keys()) if (!later?.has(name)) lane.values.delete(name);
       }

@@ -1,5 +1,6 @@
 /** A model file that has been read and recognised: all that runs and queries start from. */
 import type { Anatomy, RoutingValues } from '../../anatomy/anatomy.js';
+import { type CachePair, cachesOf } from '../../anatomy/caches.js';
 import { withRoutings } from '../../anatomy/experts/rebuilt.js';
 import { type LinearInput, linearInputs } from '../../anatomy/linear.js';
 import { type Norm, normsOf } from '../../anatomy/norms.js';
@@ -9,7 +10,7 @@ import { type Stream, streamsOf } from '../../anatomy/streams.js';
 import { withTurns } from '../../anatomy/turned.js';
 import { type ModelConfig, modelConfig } from '../../models/config.js';
 import { versionOf } from '../../models/version.js';
-import type { Model } from '../../onnx/model.js';
+import { DataType, type Model } from '../../onnx/model.js';
 import { prepare } from '../../onnx/prepare.js';
 import { readModel } from '../../onnx/read.js';
 import { dataFiles } from '../../onnx/weights.js';
@@ -39,6 +40,8 @@ export interface LoadedModel {
   readonly routings: ReadonlyMap<number, RoutingValues>;
   /** True where the output head gives scores over a vocabulary for every token. */
   readonly predicts: boolean;
+  /** Tokens that end a text that it writes, as its configuration names them. */
+  readonly endTokens: readonly number[];
   /** Names of its classes, where its configuration has them, and whether several may hold at once. */
   readonly classes: { readonly labels: readonly string[] | undefined; readonly several: boolean };
   /** True where weights are multiplied by operators whose arithmetic depends on how ONNX Runtime packs them. */
@@ -53,10 +56,15 @@ export interface LoadedModel {
   readonly chosen: string | undefined;
   /** Read when first asked for; undefined where there is none. */
   tokenizer(): Tokenizer | undefined;
+  /** How it goes on from tokens that it has run, or why it cannot; found when first asked for. */
+  caching(): Caching;
   /** What products with a weight read; found when first asked for. */
   linear(): readonly LinearInput[];
   norms(): readonly Norm[];
 }
+
+/** A model that is run on, and its caches. Merged decoders have a branch of their own for it. */
+export type Caching = { readonly loaded: LoadedModel; readonly pairs: readonly CachePair[] } | { readonly why: string };
 
 /**
  * Reads a model's structure, no weights.
@@ -76,6 +84,7 @@ export function loadModel(file: string, chosen?: string): LoadedModel {
     file,
     streams,
     config,
+    endTokens: config.endTokenIds ?? [],
     classes: { labels: config.labels, several: config.problemType === 'multi_label_classification' },
     nodes: read.graph.nodes.length,
     version:
@@ -83,6 +92,10 @@ export function loadModel(file: string, chosen?: string): LoadedModel {
         ? versionOf(file, [...weights, ...(chosen === undefined ? [] : [chosen])])
         : 'changed while it was read',
     weights,
+    switched: (name) => {
+      const isSwitched = read.graph.inputs.some(({ type }) => type === DataType.bool);
+      return isSwitched ? streamsOf(prepare(read, true)).find((stream) => stream.name === name) : undefined;
+    },
     chosen,
     tokenizer: () => {
       tokenizer ??= { found: loadTokenizer(chosen ?? file) };
@@ -94,11 +107,16 @@ export function loadModel(file: string, chosen?: string): LoadedModel {
 
 /** What all streams of a file have in common. */
 interface Shared
-  extends Pick<LoadedModel, 'file' | 'streams' | 'classes' | 'nodes' | 'version' | 'weights' | 'chosen' | 'tokenizer'> {
+  extends Pick<
+    LoadedModel,
+    'file' | 'streams' | 'endTokens' | 'classes' | 'nodes' | 'version' | 'weights' | 'chosen' | 'tokenizer'
+  > {
   readonly config: ModelConfig;
+  /** The stream of that name with boolean inputs taken as true, where there are any. */
+  readonly switched: (name: string) => Stream | undefined;
 }
 
-function loadedOn(stream: Stream, { config, ...shared }: Shared): LoadedModel {
+function loadedOn(stream: Stream, { config, switched, ...shared }: Shared): LoadedModel {
   const turned = withTurns(stream.model, stream.anatomy);
   const patterned = withPatterns(turned.model, turned.anatomy);
   const { anatomy, patterns, crosses } = patterned;
@@ -106,10 +124,11 @@ function loadedOn(stream: Stream, { config, ...shared }: Shared): LoadedModel {
   const tensors = (found: typeof patterns) => new Map([...found].map(([block, { tensor }]) => [block, tensor]));
   let linear: readonly LinearInput[] | undefined;
   let norms: readonly Norm[] | undefined;
-  return {
+  let caching: Caching | undefined;
+  const own: LoadedModel = {
     ...shared,
     stream: stream.name,
-    on: (other) => loadedOn(other, { config, ...shared }),
+    on: (other) => loadedOn(other, { config, switched, ...shared }),
     model,
     anatomy,
     summary: summaryOf(stream, shared, patterned, config),
@@ -119,6 +138,13 @@ function loadedOn(stream: Stream, { config, ...shared }: Shared): LoadedModel {
     routings,
     predicts: predictsTokens(model, anatomy, config.labels),
     quantised: model.graph.nodes.some(isPrepacked),
+    caching: () => {
+      caching ??= cachingOf(own, () => {
+        const other = switched(stream.name);
+        return other && loadedOn(other, { config, switched: () => undefined, ...shared });
+      });
+      return caching;
+    },
     linear: () => {
       // Without the products that rebuild patterns.
       linear ??= linearInputs(stream.model, anatomy);
@@ -129,6 +155,16 @@ function loadedOn(stream: Stream, { config, ...shared }: Shared): LoadedModel {
       return norms;
     },
   };
+  return own;
+}
+
+function cachingOf(loaded: LoadedModel, switched: () => LoadedModel | undefined): Caching {
+  const own = cachesOf(loaded.model, loaded.anatomy);
+  if ('pairs' in own) return { loaded, ...own };
+  const other = loaded.anatomy.inputs.some(({ role }) => role === 'past') ? undefined : switched();
+  const found = other && cachesOf(other.model, other.anatomy);
+  if (!other || !found) return own;
+  return 'pairs' in found ? { loaded: other, ...found } : found;
 }
 
 /** @param labels of classes, which may be nearly as many as a small vocabulary has tokens */

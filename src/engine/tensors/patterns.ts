@@ -81,6 +81,15 @@ export function firstQueries({ heads, queries, keys, values }: Pattern, tokens: 
   return { heads, queries: tokens, keys, values: cut };
 }
 
+/** The columns of the first keys; all where `count` is undefined. */
+export function firstKeys(pattern: Pattern, count: number | undefined): Pattern {
+  const { heads, queries, keys, values } = pattern;
+  if (count === undefined || count >= keys) return pattern;
+  const cut = new Float32Array(heads * queries * count);
+  for (let row = 0; row < heads * queries; row++) cut.set(values.subarray(row * keys, row * keys + count), row * count);
+  return { heads, queries, keys: count, values: cut };
+}
+
 /** Whether any of the first `tokens` positions looks at those behind them, whose columns begin `before` later. */
 function seesPadding({ heads, queries, keys, values }: Pattern, tokens: number, before: number): boolean {
   for (let head = 0; head < heads; head++)

@@ -17,7 +17,7 @@ export const compare = define({
       kind: 'texts',
       label: 'Texts',
       flag: '--file <path>',
-      help: 'a UTF-8 text file, or a folder with .txt and .md files; may be repeated',
+      help: 'a UTF-8 text file, records (.jsonl, .parquet), or a folder with such; may be repeated',
       document: 'open',
       typed: true,
     },

@@ -49,6 +49,7 @@ export const gradients = define({
       label: 'Tensors',
       flag: '--feeds <path>',
       help: 'a .safetensors or .npz file in place of a text, with tensors by input name',
+      reads: true,
       open: 'the text',
     },
     of: {
@@ -64,6 +65,7 @@ export const gradients = define({
       label: 'Save gradients as',
       flag: '--save <path>',
       help: 'write grad.hidden.k [T, D] as safetensors',
+      writes: true,
       open: 'nothing is written',
     },
   },

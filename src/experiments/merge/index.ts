@@ -1,7 +1,7 @@
 /** What a job array made, as one survey. */
 import { basename } from 'node:path';
 import { define } from '../experiment.js';
-import { presentSurvey, surveyJson } from '../shared/survey-view.js';
+import { presentSurvey, surveyJson, surveyTable } from '../shared/survey-view.js';
 import { mergeParts } from './compute.js';
 
 export const merge = define({
@@ -12,7 +12,7 @@ export const merge = define({
   description:
     'The parts of a survey that was run elsewhere, written by sinkscope survey --save, as the whole they make.',
   help: 'put the parts of a survey together',
-  saves: 'write the whole to a file',
+  saves: 'write the whole to a .json file, or its records to a .parquet file',
   inputs: {
     parts: {
       kind: 'files',
@@ -27,4 +27,5 @@ export const merge = define({
   present: (result, { parts }) => presentSurvey(result, parts.map((file) => basename(file)).join(', ')),
   json: (result, { parts }) => ({ ...surveyJson(result), parts }),
   file: (result, { parts }) => ({ ...result, parts }),
+  rows: surveyTable,
 });

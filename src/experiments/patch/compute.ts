@@ -7,11 +7,13 @@ import type { Point } from '../../engine/contract/interventions.js';
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
+import { greatest } from '../../statistics/numbers.js';
 import type { Budget, Run } from '../experiment.js';
-import { type Answers, answersOf, contrast, listed, type Named, namedTokens } from '../shared/answers.js';
+import { type Answers, answersOf, contrast, labelled, type Named } from '../shared/answers.js';
 import { type HeadSlice, headSlices } from '../shared/heads.js';
 import { asIs } from '../shared/perplexity.js';
-import { encode, follow } from '../shared/text.js';
+import { promptOf } from '../shared/prompt.js';
+import { follow } from '../shared/text.js';
 
 /** Where activations are patched: residual points, what is added to them, or heads one by one at all tokens. */
 export const patchedAt = ['resid_post', 'resid_mid', 'attn_out', 'mlp_out', 'head'] as const;
@@ -47,13 +49,13 @@ export interface PatchResult {
 
 /**
  * @throws SinkscopeError `input` where the prompts have not as many tokens, are the same or decide alike, an answer is
- *   several tokens, or the model has no such point; as {@link encode} and the measurement else
+ *   several tokens, or the model has no such point; as {@link promptOf} and the measurement else
  */
 export async function* patchEverywhere(engine: Engine, request: PatchRequest, signal?: AbortSignal): Run<PatchResult> {
   const { model, memory, threads, at, bos } = request;
   const prompts = {
-    clean: await tokensOf(engine, model, request.clean, bos, 'The clean prompt', signal),
-    corrupt: await tokensOf(engine, model, request.corrupt, bos, 'The corrupt prompt', signal),
+    clean: await promptOf(engine, model, request.clean, { bos, called: 'The clean prompt' }, signal),
+    corrupt: await promptOf(engine, model, request.corrupt, { bos, called: 'The corrupt prompt' }, signal),
   };
   const answers = await answersOf(engine, model, request.answers, signal);
   const [clean, corrupt] = [prompts.clean.tokens, prompts.corrupt.tokens];
@@ -86,7 +88,7 @@ export async function* patchEverywhere(engine: Engine, request: PatchRequest, si
     });
   }
   const layers = [...new Set(places.map(({ patch }) => patch.block))];
-  const width = at === 'head' ? 1 + Math.max(...places.map(({ column }) => column)) : clean.length;
+  const width = at === 'head' ? 1 + greatest(places.map(({ column }) => column)) : clean.length;
   const recovered = layers.map(() => new Array<number>(width).fill(at === 'head' ? Number.NaN : 0));
   for (const [i, { column, patch }] of places.entries()) {
     const row = recovered[layers.indexOf(patch.block)];
@@ -97,26 +99,13 @@ export async function* patchEverywhere(engine: Engine, request: PatchRequest, si
     at,
     clean,
     corrupt,
-    bos: prompts.clean.prefixed,
+    bos: prompts.clean.bos,
     answers,
     cleanDifference,
     corruptDifference,
     layers,
     recovered,
   };
-}
-
-async function tokensOf(
-  engine: Engine,
-  model: string,
-  text: string,
-  bos: boolean | undefined,
-  called: string,
-  signal: AbortSignal | undefined,
-) {
-  const { ids, prefix } = await encode(engine, model, text, { bos, called }, signal);
-  const all = [...(prefix === undefined ? [] : [prefix]), ...ids];
-  return { tokens: await namedTokens(engine, model, all, signal), prefixed: prefix !== undefined };
 }
 
 /** @throws SinkscopeError `input` for prompts of which not each token has its counterpart, or that are the same */
@@ -137,7 +126,7 @@ function firstDifferent(clean: readonly Named[], corrupt: readonly Named[]): num
   while (end < shorter - start && !differs(clean.at(-1 - end), corrupt.at(-1 - end))) end++;
   const part = (tokens: readonly Named[]) => {
     const own = tokens.slice(start, tokens.length - end);
-    return own.length === 0 ? 'nothing' : listed(own);
+    return own.length === 0 ? 'nothing' : labelled(own);
   };
   throw new SinkscopeError({
     code: 'input',

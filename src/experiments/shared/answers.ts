@@ -38,7 +38,7 @@ async function answerOf(engine: Engine, model: string, text: string, signal?: Ab
   const named = await namedTokens(engine, model, [...ids], signal);
   const [first, ...others] = named;
   if (first && others.length === 0) return first;
-  const are = named.length === 0 ? 'no token at all' : `${named.length} tokens (${listed(named)})`;
+  const are = named.length === 0 ? 'no token at all' : `${named.length} tokens (${labelled(named)})`;
   throw new SinkscopeError({
     code: 'input',
     message: `An answer is one token, and ${JSON.stringify(text)} is ${are}; give one that is a single token, with the blank before it where the model has one.`,
@@ -57,7 +57,8 @@ export async function namedTokens(
 }
 
 /** Tokens as they are shown, one after another. */
-export const listed = (tokens: readonly Named[]) => tokens.map(({ id, text }) => `“${textLabel(text, id)}”`).join(' ');
+export const labelled = (tokens: readonly Named[]) =>
+  tokens.map(({ id, text }) => `“${textLabel(text, id)}”`).join(' ');
 
 /** What the logits are of, in words. */
 export const contrast = ([one, other]: Answers) =>

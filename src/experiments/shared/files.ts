@@ -4,7 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
 import { readUtf8, unreadable } from '../../reading.js';
 import type { NamedText } from '../values.js';
-import { readRecords, recordsAt } from './records.js';
+import { type RecordReader, readRecords, recordsAt } from './records.js';
 
 /** UTF-8 of the longest text that is tokenised, 2^24 UTF-16 units of at most three bytes, and a byte order mark. */
 const maxBytes = 3 * 2 ** 24 + 3;
@@ -17,12 +17,12 @@ export const readText = (path: string): Promise<string> => readUtf8(path, maxByt
  *
  * @throws SinkscopeError as {@link readText} and {@link readRecords}
  */
-export async function readDocument(path: string): Promise<string> {
+export async function readDocument(path: string, reader: RecordReader): Promise<string> {
   const records = recordsAt(path);
   if (!records) return readText(path);
   const texts: string[] = [];
   let characters = 0;
-  for await (const { text } of readRecords(records, maxBytes)) {
+  for await (const { text } of readRecords(records, maxBytes, reader)) {
     characters += text.length + 2;
     texts.push(text);
     // What is more than is tokenised of one text would be read for nothing.
@@ -32,16 +32,19 @@ export async function readDocument(path: string): Promise<string> {
 }
 
 /**
- * The texts of files, of the records in `.jsonl` files, and of the files in folders by name, read one after another.
+ * The texts of files, of the records in `.jsonl` and `.parquet` files, and of the files in folders by name, read one after another.
  * What a folder has beside files, and links to them, is left alone: a pipe would be waited for, and a device has no end.
  *
  * @throws SinkscopeError as {@link readText} and {@link readRecords}, and `input` for a folder without texts
  */
-export async function* readTexts(paths: readonly string[]): AsyncGenerator<NamedText, void, void> {
+export async function* readTexts(
+  paths: readonly string[],
+  reader: RecordReader,
+): AsyncGenerator<NamedText, void, void> {
   for (const path of paths) {
     for (const file of await textFilesAt(path)) {
       const records = recordsAt(file);
-      if (records) yield* readRecords(records, maxBytes);
+      if (records) yield* readRecords(records, maxBytes, reader);
       else yield { name: basename(file), file, text: await readText(file) };
     }
   }
@@ -59,7 +62,9 @@ export async function textFilesAt(path: string): Promise<string[]> {
     const file = resolve(path);
     throw new SinkscopeError({ code: 'file', file, message: unreadable(file, error) }, { cause: error });
   });
-  const named = entries.filter(({ name }) => /\.(txt|md|jsonl)$/i.test(name)).map(({ name }) => join(path, name));
+  const named = entries
+    .filter(({ name }) => /\.(txt|md|jsonl|parquet)$/i.test(name))
+    .map(({ name }) => join(path, name));
   const isFile = await Promise.all(
     named.map((file) =>
       stat(file).then(
@@ -73,6 +78,6 @@ export async function textFilesAt(path: string): Promise<string[]> {
   throw new SinkscopeError({
     code: 'input',
     file: resolve(path),
-    message: `${resolve(path)} has no .txt, .md or .jsonl file.`,
+    message: `${resolve(path)} has no .txt, .md, .jsonl or .parquet file.`,
   });
 }

@@ -1,6 +1,7 @@
-/** JSON Lines (`.jsonl`): a record on each line, of which one column is the text. */
+/** Files of records, of which one column is the text: JSON Lines (`.jsonl`), a record on each line, and Parquet (`.parquet`). */
 import { createReadStream, existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
+import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { notUtf8, unreadable } from '../../reading.js';
 import type { NamedText } from '../values.js';
@@ -11,22 +12,48 @@ export interface RecordsAt {
   readonly column: string | undefined;
 }
 
-/** What a path means: `data.jsonl`, or `data.jsonl#body` for the column `body`; undefined for other files. */
+/** What reads Parquet: in its process, for the file is somebody else's. */
+export type RecordReader = Pick<Engine, 'records'>;
+
+/** What a path means: `data.jsonl`, or `data.parquet#body` for the column `body`; undefined for other files. */
 export function recordsAt(path: string): RecordsAt | undefined {
-  const [, file, column] = /^(.*\.jsonl)(?:#(.+))?$/is.exec(path) ?? [];
+  const [, file, column] = /^(.*\.(?:jsonl|parquet))(?:#(.+))?$/is.exec(path) ?? [];
   if (file === undefined) return undefined;
   // A file may be called so.
   return column !== undefined && existsSync(path) ? undefined : { file, column };
 }
 
 /**
- * The texts of a file of records, in order, read line by line; empty lines are left out.
+ * The texts of a file of records, in order, some at a time.
  *
  * @param most bytes of a line
- * @throws SinkscopeError `file` where it cannot be read, `input` for a line that is no record or has no text in the
- *   column, and where no column is named and several could be meant
+ * @throws SinkscopeError `file` where it cannot be read, `input` for a record that has no text in the column or is none,
+ *   and where no column is named and several could be meant
  */
-export async function* readRecords({ file: path, column }: RecordsAt, most: number): AsyncGenerator<NamedText> {
+export function readRecords(at: RecordsAt, most: number, reader: RecordReader): AsyncGenerator<NamedText> {
+  return /\.parquet$/i.test(at.file) ? readParquet(at, reader) : readLines(at, most);
+}
+
+async function* readParquet({ file: path, column }: RecordsAt, reader: RecordReader): AsyncGenerator<NamedText> {
+  const file = resolve(path);
+  for (let from = 0; ; ) {
+    const { texts, rows, column: found } = await reader.records({ file, column, from });
+    if (rows === 0) throw new SinkscopeError({ code: 'input', file, message: `${file} has no records.` });
+    for (const [i, text] of texts.entries()) {
+      const number = from + i + 1;
+      if (text === null) {
+        const message = `Record ${number} of ${file} has no text in the column ${found}.`;
+        throw new SinkscopeError({ code: 'input', file, message });
+      }
+      yield { name: `${basename(file)}:${number}`, text };
+    }
+    if (texts.length === 0) return;
+    from += texts.length;
+  }
+}
+
+/** Line by line; empty lines are left out. */
+async function* readLines({ file: path, column }: RecordsAt, most: number): AsyncGenerator<NamedText> {
   const file = resolve(path);
   const fail = (message: string) => new SinkscopeError({ code: 'input', file, message });
   let wanted = column;

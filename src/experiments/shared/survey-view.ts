@@ -2,6 +2,7 @@
 import { counted } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { type Survey, tokenKinds } from '../../engine/contract/surveys.js';
+import type { SavedTable } from '../experiment.js';
 import { massiveSettings, windowSettings } from './settings.js';
 import { type SurveyRow, surveyConclusion, surveyRows } from './survey.js';
 
@@ -98,5 +99,21 @@ export function surveyJson(survey: Survey) {
       share: row.sequences / records.length,
       deviation: deviation ?? null,
     })),
+  };
+}
+
+/** An entry of a sequence in each row; sequences in which nothing stands out have none. */
+export function surveyTable({ survey, settings, shard, records }: Survey): SavedTable {
+  const rows = records.flatMap(({ sequence, entries }) => entries.map((entry) => ({ sequence, ...entry })));
+  return {
+    about: { survey, settings, shard },
+    columns: [
+      { name: 'sequence', type: 'INT32', data: rows.map(({ sequence }) => sequence) },
+      { name: 'dim', type: 'INT32', data: rows.map(({ dim }) => dim) },
+      { name: 'kind', type: 'STRING', data: rows.map(({ kind }) => kind) },
+      { name: 'token', type: 'STRING', data: rows.map(({ token }) => token) },
+      { name: 'value', type: 'DOUBLE', data: rows.map(({ value }) => value) },
+      { name: 'massive', type: 'BOOLEAN', data: rows.map(({ massive }) => massive) },
+    ],
   };
 }

@@ -2,7 +2,7 @@ import type { Survey } from '../../engine/contract/surveys.js';
 import { SinkscopeError } from '../../errors.js';
 import { define } from '../experiment.js';
 import { shared } from '../shared/inputs.js';
-import { presentSurvey, surveyJson } from '../shared/survey-view.js';
+import { presentSurvey, surveyJson, surveyTable } from '../shared/survey-view.js';
 import { runSurvey } from './compute.js';
 
 const wanted = 'It is a shard and their number, as in 0/4 … 3/4.';
@@ -14,14 +14,14 @@ export const survey = define({
   command: 'Survey a Corpus…',
   description: 'Whether the same dims are massive at the same kinds of token, whatever the text.',
   help: 'find which dims are massive at which kinds of token, over many sequences',
-  saves: 'write what was found to a file that sinkscope merge takes',
+  saves: 'write what was found to a .json file that sinkscope merge takes, or its records to a .parquet file',
   inputs: {
     model: shared.model,
     texts: {
       kind: 'texts',
       label: 'Corpus',
       flag: '--file <path>',
-      help: 'a UTF-8 text file, or a folder with .txt and .md files; may be repeated',
+      help: 'a UTF-8 text file, records (.jsonl, .parquet), or a folder with such; may be repeated',
       document: 'open',
     },
     sequences: {
@@ -50,6 +50,7 @@ export const survey = define({
   present: (result, { texts, sequences }) => presentSurvey(result, texts.name, sequences),
   json: (result, { texts }) => ({ ...surveyJson(result), file: texts.name }),
   file: (result, { texts }) => ({ ...result, file: texts.name }),
+  rows: surveyTable,
 });
 
 /** `i/n`; both ways to count shards make up the whole, because shard n is shard 0. */

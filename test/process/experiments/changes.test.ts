@@ -1,8 +1,9 @@
 /** What becomes of a model when single parts of it are changed, against PyTorch. */
 import { describe, expect, it } from 'vitest';
+import { ablateConclusion, ablateEach } from '../../../src/experiments/ablate/compute.js';
 import { patchConclusion, patchEverywhere } from '../../../src/experiments/patch/compute.js';
 import references from '../../references/changes.json';
-import { budget, demoModel, finish, startEngine } from '../../support/experiments.js';
+import { budget, demoModel, finish, startEngine, text } from '../../support/experiments.js';
 import { pairs } from '../../support/lists.js';
 
 const engine = startEngine();
@@ -39,5 +40,40 @@ describe('activation patching', () => {
     [{ answers: [' his', ' his'] as const }, /Both answers are the token " his"/],
   ])('says what is wrong with %o', async (given, message) => {
     await expect(finish(patchEverywhere(engine, { ...request, at: 'head', ...given }))).rejects.toThrow(message);
+  });
+});
+
+describe('ablation', () => {
+  const { ablation } = references;
+  const [calibration, characters] = ablation.calibration as [string, number];
+
+  it.each(['zero', 'mean'] as const)('to %s equals PyTorch', async (set) => {
+    const result = await finish(
+      ablateEach(engine, {
+        ...budget,
+        bos: undefined,
+        part: undefined,
+        model: demoModel(ablation.model),
+        text: ablation.text,
+        set,
+        calibrationText: text(calibration).slice(0, characters),
+        answers: ablation.answers as [string, string],
+      }),
+    );
+    expect(result.calibrated).toBe(set === 'mean' ? ablation.windows : 0);
+    const same = ({ loss, difference }: typeof result.asIs, expected: readonly number[]) => {
+      expect(Math.abs(loss - (expected[0] ?? 0))).toBeLessThan(1e-4);
+      expect(Math.abs((difference ?? Number.NaN) - (expected[1] ?? 0))).toBeLessThan(5e-4);
+    };
+    same(result.asIs, ablation.asIs);
+    for (const [scores, expected] of pairs(result.heads, ablation[set].heads.flat())) same(scores, expected);
+    for (const [scores, expected] of pairs(result.mlps, ablation[set].mlps)) same(scores, expected);
+    expect(ablateConclusion(result)).toMatch(/without head \d of block \d .* without the MLP of block 1/);
+  });
+
+  it('to means needs a text that is long enough for them', async () => {
+    const request = { ...budget, bos: undefined, part: undefined, model: demoModel('llama'), text: ablation.text };
+    const run = ablateEach(engine, { ...request, set: 'mean', calibrationText: 'Too short.' });
+    await expect(finish(run)).rejects.toThrow(/calibration text/);
   });
 });

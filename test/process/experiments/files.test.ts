@@ -3,11 +3,11 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { readTexts } from '../../../src/experiments/shared/files.js';
-import { temporaryFolder } from '../../support/experiments.js';
+import { noReader as reader, temporaryFolder } from '../../support/experiments.js';
 
 const namesOf = async (paths: readonly string[]) => {
   const names: string[] = [];
-  for await (const { name, text } of readTexts(paths)) names.push(`${name}: ${text}`);
+  for await (const { name, text } of readTexts(paths, reader)) names.push(`${name}: ${text}`);
   return names;
 };
 
@@ -21,14 +21,14 @@ it('reads files, and the texts of folders by name', async () => {
 it('reads a text only when it is wanted', async () => {
   const folder = await temporaryFolder();
   await writeFile(join(folder, 'a.txt'), 'a');
-  const texts = readTexts([join(folder, 'a.txt'), join(folder, 'none.txt')]);
+  const texts = readTexts([join(folder, 'a.txt'), join(folder, 'none.txt')], reader);
   expect((await texts.next()).value).toEqual({ name: 'a.txt', file: join(folder, 'a.txt'), text: 'a' });
   await expect(texts.next()).rejects.toMatchObject({ code: 'file', file: join(folder, 'none.txt') });
 });
 
 it('says what is wrong with a folder without texts, and with a file that is no text', async () => {
   const folder = await temporaryFolder();
-  await expect(namesOf([folder])).rejects.toThrow(`${folder} has no .txt, .md or .jsonl file.`);
+  await expect(namesOf([folder])).rejects.toThrow(`${folder} has no .txt, .md, .jsonl or .parquet file.`);
   await writeFile(join(folder, 'a.txt'), Uint8Array.of(0xff, 0xfe, 0x00));
   await expect(namesOf([folder])).rejects.toThrow(/a\.txt is not UTF-8 text/);
 });

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { readDocument, readTexts } from '../../../src/experiments/shared/files.js';
-import { temporaryFolder } from '../../support/experiments.js';
+import { noReader as reader, temporaryFolder } from '../../support/experiments.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -18,7 +18,7 @@ async function written(lines: readonly string[], name = 'data.jsonl'): Promise<s
 
 async function textsOf(path: string): Promise<[string, string][]> {
   const texts: [string, string][] = [];
-  for await (const { name, text } of readTexts([path])) texts.push([name, text]);
+  for await (const { name, text } of readTexts([path], reader)) texts.push([name, text]);
   return texts;
 }
 
@@ -29,7 +29,7 @@ describe('a file of records', () => {
       ['data.jsonl:1', 'Summer.\nWarm.'],
       ['data.jsonl:3', '冬'],
     ]);
-    expect(await readDocument(file)).toBe('Summer.\nWarm.\n\n冬');
+    expect(await readDocument(file, reader)).toBe('Summer.\nWarm.\n\n冬');
   });
 
   it('is in a folder with texts', async () => {
@@ -49,7 +49,7 @@ describe('a file of records', () => {
 
   it('is a file whose name looks like one with a column', async () => {
     const file = await written(['{"text": "a"}'], 'x.jsonl#text');
-    expect(await readDocument(file)).toBe('{"text": "a"}');
+    expect(await readDocument(file, reader)).toBe('{"text": "a"}');
   });
 
   it.each([

@@ -7,6 +7,7 @@ import { modelsOf, repositoryOf } from '../../../src/hub/repository.js';
 import { hubOf, listRepository } from '../../../src/hub/server.js';
 import { inspectRemote } from '../../../src/hub/structure.js';
 import { besideModel } from '../../../src/models/folder.js';
+import { external, model, node, value } from '../../support/build.js';
 import { startEngine } from '../../support/engine.js';
 import { demo, fixture, temporaryFolder } from '../../support/files.js';
 import { startHub } from '../../support/hub.js';
@@ -14,7 +15,7 @@ import { startHub } from '../../support/hub.js';
 const engine = startEngine();
 const { signal } = new AbortController();
 
-async function remote(files: Readonly<Record<string, Uint8Array>>) {
+async function remote(files: Readonly<Record<string, Uint8Array>>, asked: string[] = []) {
   const stand = await startHub(files);
   try {
     const hub = hubOf({ HF_ENDPOINT: stand.endpoint });
@@ -26,6 +27,7 @@ async function remote(files: Readonly<Record<string, Uint8Array>>) {
     };
     return { found: await inspectRemote(hub, listing, model, { engine, signal, said }), bytes };
   } finally {
+    asked.push(...stand.asked);
     await stand.close();
   }
 }
@@ -74,4 +76,23 @@ test.each([
   ['is no model', () => Buffer.from('GGUF and what follows'), /^model\.onnx is no ONNX model that can be read/],
 ])('a file that %s is told', async (_, damage, sentence) => {
   await expect(remote({ 'model.onnx': damage(readFileSync(fixture('gpt2-ts-op14').model)) })).rejects.toThrow(sentence);
+});
+
+test('of weights in a file of their own, those are fetched that are read with the graph', async () => {
+  const asked: string[] = [];
+  const block = 2 ** 16;
+  const weights = [
+    external('large', [block], { location: 'weights.bin', offset: '0', length: `${4 * block}` }),
+    external('shape', [4], { location: 'weights.bin', offset: `${5 * block}` }),
+  ];
+  const bytes = model({
+    nodes: [node('Add', ['large', 'shape'], ['y'])],
+    initializers: weights,
+    outputs: [value('y', [block])],
+  });
+  const files = { 'model.onnx': bytes, 'weights.bin': Buffer.alloc(8 * block) };
+  await expect(remote(files, asked)).rejects.toThrow(/is no transformer/);
+  expect(asked.filter((line) => line.includes('weights.bin'))).toEqual([
+    expect.stringContaining(`bytes=${5 * block}-${6 * block - 1}`),
+  ]);
 });

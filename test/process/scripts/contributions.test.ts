@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { withCommands, withTables, withTitles } from '../../../scripts/contributions.mjs';
+import { withCommands, withTables, withTitles, withTools, withToolTitles } from '../../../scripts/contributions.mjs';
 import { experiments } from '../../../src/experiments/catalogue.js';
 import { commandOf, type ExperimentFacts, type ExperimentInput } from '../../../src/experiments/facts.js';
+import { schemaOf } from '../../../src/tools/schema.js';
+import { tools } from '../../../src/tools/table.js';
 
 const read = (file: string) => readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8');
 
@@ -18,6 +20,11 @@ describe('what is derived from the catalogue', () => {
   it('are the commands of package.json, and their titles', () => {
     expect(read('package.json')).toBe(withCommands(read('package.json'), experiments, commandOf));
     expect(read('package.nls.json')).toBe(withTitles(read('package.nls.json'), experiments));
+  });
+
+  it('are the tools of package.json, and their titles', () => {
+    expect(read('package.json')).toBe(withTools(read('package.json'), tools, schemaOf));
+    expect(read('package.nls.json')).toBe(withToolTitles(read('package.nls.json'), tools));
   });
 
   it('are the tables of the documentation', () => {

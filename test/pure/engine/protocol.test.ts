@@ -13,7 +13,8 @@ import { answerSchema, type QuestionType } from '../../../src/engine/contract/qu
 import { questions as table } from '../../../src/engine/questions/questions.js';
 import { SinkscopeError } from '../../../src/errors.js';
 import { broken, lacking } from '../../support/broken.js';
-import { answers, events, questions, replies, requests } from '../../support/messages.js';
+import { answers, events, requests } from '../../support/messages.js';
+import { questions, replies } from '../../support/question-messages.js';
 
 const jobTypes = Object.keys(jobs) as JobType[];
 const questionTypes = Object.keys(table) as QuestionType[];

@@ -16,7 +16,7 @@ const graph = (nodes: Node[], outputs: string[]): Graph => ({
   valueInfo: new Map(),
 });
 
-const context = (before: Graph) => ({ names: new Names(before), opset: 21, remark: () => {} });
+const context = (before: Graph) => ({ names: new Names(before), switches: false, opset: 21, remark: () => {} });
 
 describe('mergeDequantised', () => {
   it('lets readers of one quantised value share its dequantisation', () => {

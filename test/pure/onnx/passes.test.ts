@@ -67,7 +67,7 @@ it('is known of every pass', () => {
 
 /** What a graph is after each pass. */
 function prepared(graph: Graph): readonly Graph[] {
-  const context = { names: new Names(graph), opset: 18, remark: () => {} };
+  const context = { names: new Names(graph), switches: false, opset: 18, remark: () => {} };
   const graphs = [graph];
   for (const pass of passes) graphs.push(pass(graphs.at(-1) ?? graph, context));
   return graphs.slice(1);
@@ -133,6 +133,6 @@ describe('a pass that finds nothing', () => {
       // Names that every object has.
       nodes: [node('constructor', ['x'], ['z']), node('toString', ['z'], ['y'])],
     };
-    expect(pass(graph, { names: new Names(graph), opset: 18, remark: () => {} })).toBe(graph);
+    expect(pass(graph, { names: new Names(graph), switches: false, opset: 18, remark: () => {} })).toBe(graph);
   });
 });

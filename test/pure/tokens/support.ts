@@ -73,8 +73,9 @@ export const template = (prefix: string[], suffix: string[]) => ({
   },
 });
 /** As the tokenizer gives it, its tokens in a list. */
+/** With line ends as they are, which is how the references were made. */
 export async function encode(tokenizer: Tokenizer, text: string, encoding: Encoding) {
-  const { tokens, ...encoded } = await tokenizer.encode(text, encoding);
+  const { tokens, ...encoded } = await tokenizer.encode(text, { lineEnds: 'as-is', ...encoding });
   return { ...encoded, tokens: [...tokens] };
 }
 export async function ids(path: string, text: string, bos?: boolean): Promise<number[]> {

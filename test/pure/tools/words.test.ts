@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Presentation, presented } from '../../../src/analysis/presentation.js';
+import { experiments } from '../../../src/experiments/catalogue.js';
 import { confirmation } from '../../../src/tools/confirm.js';
+import { tools } from '../../../src/tools/table.js';
 import { inWords, rowsInWords } from '../../../src/tools/words.js';
 import { always, hostile, names, unseen } from '../../support/hostile.js';
 
@@ -61,6 +63,20 @@ describe('an answer in words', () => {
     expect(rest).toContain('| a | 60 |');
     expect(rest).toContain('| a | 99 |');
     expect(rest).not.toContain('more rows');
+  });
+});
+
+describe('the inputs of tools', () => {
+  it('that are paths are those that are checked, and none is written to', () => {
+    const paths = tools.flatMap(({ name, inputs }) =>
+      Object.entries(inputs)
+        .filter(([, input]) => input.kind === 'words' && /<(path|file|folder)/.test(input.flag))
+        .filter(([, input]) => !('reads' in input && input.reads))
+        .map(([input]) => `${name}: ${input}`),
+    );
+    expect(paths).toEqual([]);
+    const given = experiments.flatMap(({ inputs }) => Object.values(inputs));
+    expect(given.filter((input) => 'writes' in input && input.writes).length).toBeGreaterThan(1);
   });
 });
 

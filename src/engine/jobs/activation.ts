@@ -1,0 +1,198 @@
+/**
+ * How much parameters matter for what sequences end in (arXiv:2405.17799): products of weights with the gradient of the
+ * largest logit after the last token, block by block, all sequences through one before the next.
+ */
+import { SinkscopeError } from '../../errors.js';
+import { DataType } from '../../onnx/model.js';
+import type { ActivationRequest } from '../contract/activation.js';
+import type { EventOf } from '../contract/protocol.js';
+import { makeFeeds } from '../inputs/feeds.js';
+import { Backward, type Reduction, type Tracks } from '../stages/backward.js';
+import { stateBytes } from '../stages/memory.js';
+import type { Stage } from '../stages/plan.js';
+import type { StageRunner } from '../stages/runner.js';
+import { floats, rowsOf, size, type Value } from '../tensors/value.js';
+import { checkSequences } from './sequences.js';
+
+type Emit = (event: EventOf<'activation'>) => Promise<void>;
+
+/** A sequence, and whether it is one of those that the others are compared with. */
+interface Run {
+  readonly tracks: Tracks;
+  readonly isOther: boolean;
+}
+
+/** Sums over sequences, by weight. */
+interface Sums {
+  /** Σ|w · ∂y/∂w|, Σ w · ∂y/∂w, and the latter of the others. */
+  readonly levels: Map<string, Value>;
+  readonly signed: Map<string, Value>;
+  readonly others: Map<string, Value>;
+}
+
+/**
+ * @throws SinkscopeError `input` where the model predicts no tokens; `too-long` above the context, or where the states of
+ *   all sequences do not fit the memory
+ */
+export async function tellActivation(runner: StageRunner, request: ActivationRequest, emit: Emit): Promise<void> {
+  const { loaded } = runner;
+  const { anatomy, predicts, file } = loaded;
+  const { sequences, against = [], threads, memory, thresholds } = request;
+  const logits = anatomy.unembedding?.logits;
+  if (!predicts || logits === undefined) {
+    throw new SinkscopeError({
+      code: 'input',
+      file,
+      message: `${file} predicts no tokens: it has no output head over a vocabulary, so there is no largest logit.`,
+    });
+  }
+  const all = [...sequences, ...against];
+  checkSequences(loaded, all, 'A sequence');
+  checkMemory(
+    all.reduce((bytes, { length }) => bytes + (anatomy.layers + 1) * stateBytes(anatomy, length), 0),
+    memory,
+  );
+  const back = new Backward(loaded, threads, [logits], anatomy.layers + 1, weightsOf(runner));
+  const runs = all.map((ids, i): Run => {
+    const lane = { values: new Map(makeFeeds(anatomy.inputs, new Map(), ids).values), interventions: [] };
+    return { tracks: { lane, adjoints: new Map(), noted: new Map() }, isOther: i >= sequences.length };
+  });
+  try {
+    const byLane = new Map(runs.map(({ tracks }) => [tracks.lane, tracks]));
+    let reached = 0;
+    for await (const { stage, lane, results } of back.there(runs.map(({ tracks }) => tracks))) {
+      if (stage.first > reached) {
+        reached = stage.first;
+        await emit({ type: 'progress', from: 0, to: all.length, done: stage.first - 1, of: 2 * anatomy.layers });
+      }
+      const tracks = byLane.get(lane);
+      const found = results.get(logits);
+      if (!tracks || !found) continue;
+      // At once, for logits are large.
+      tracks.adjoints.set(logits, largestOf(found));
+      const gone = await back.back(stage, tracks);
+      tracks.adjoints.delete(logits);
+      if (gone.why !== undefined) {
+        await emit({ type: 'ended', layer: anatomy.layers, why: gone.why });
+        return;
+      }
+    }
+    await back.leave();
+    for (const stage of back.stages.toReversed()) {
+      if (stage.first < 1 || stage.last > anatomy.layers) continue;
+      const sums: Sums = { levels: new Map(), signed: new Map(), others: new Map() };
+      for (const run of runs) {
+        const why = await through(back, stage, run, sums, against.length > 0);
+        if (why === undefined) continue;
+        await emit({ type: 'ended', layer: stage.last, why });
+        return;
+      }
+      await back.leave();
+      await emit({ type: 'activation', layer: stage.last, ...reduced(sums, sequences.length, thresholds) });
+    }
+  } finally {
+    await back.release();
+  }
+}
+
+/** By block, the weights of its products. */
+function weightsOf({ loaded }: StageRunner): (block: number) => readonly string[] {
+  const byBlock = new Map<number, Set<string>>();
+  for (const { block, part, products } of loaded.linear()) {
+    if (part === 'beside' || part === 'head' || part === 'embedding') continue;
+    const found = byBlock.get(block) ?? new Set<string>();
+    byBlock.set(block, found);
+    for (const { weights } of products) for (const weight of weights) found.add(weight);
+  }
+  return (block) => (block <= loaded.anatomy.layers ? [...(byBlock.get(block) ?? [])] : []);
+}
+
+/** 1 at the largest logit of the last row. */
+function largestOf(logits: Value): Value {
+  const { tokens: rows, dims: width } = rowsOf(logits);
+  const values = floats(logits);
+  const from = (rows - 1) * width;
+  let best = from;
+  for (let i = from; i < from + width; i++) if ((values[i] ?? 0) > (values[best] ?? 0)) best = i;
+  const data = new Float32Array(values.length);
+  data[best] = 1;
+  return { type: DataType.float, dims: logits.dims, data };
+}
+
+/** One sequence back through a block, its products added to the sums. */
+async function through(
+  back: Backward,
+  stage: Stage,
+  { tracks, isOther }: Run,
+  sums: Sums,
+  compares: boolean,
+): Promise<string | undefined> {
+  const kinds = isOther ? (['others'] as const) : compares ? (['levels', 'signed'] as const) : (['levels'] as const);
+  const name = (kind: string, weight: string) => `sinkscope/sum/${kind}/${weight}`;
+  const fed = new Map<string, Value>();
+  for (const weight of back.weights(stage))
+    for (const kind of kinds) {
+      const dims = back.shape(stage, tracks, weight);
+      if (!dims) continue;
+      const zero = { type: DataType.float, dims: dims.map(() => 1), data: new Float32Array(1) };
+      fed.set(name(kind, weight), sums[kind].get(weight) ?? zero);
+    }
+  const reduction: Reduction = {
+    fed,
+    key: kinds.join(),
+    make: (build, weight, adjoint) => {
+      const product = build.mul(weight, adjoint);
+      return new Map(
+        kinds.map((kind) => {
+          const part = kind === 'levels' ? build.node('Abs', [product]) : product;
+          return [name(kind, weight), build.add2(name(kind, weight), part)];
+        }),
+      );
+    },
+  };
+  const { why, reduced: values } = await back.back(stage, tracks, reduction);
+  if (why !== undefined) return why;
+  for (const weight of back.weights(stage))
+    for (const kind of kinds) {
+      const value = values.get(name(kind, weight));
+      if (value) sums[kind].set(weight, value);
+    }
+  return undefined;
+}
+
+function reduced({ levels, signed, others }: Sums, count: number, thresholds: readonly number[]) {
+  let [parameters, total, dot, own, other] = [0, 0, 0, 0, 0];
+  const above = thresholds.map(() => 0);
+  for (const [weight, value] of levels) {
+    parameters += size(value.dims);
+    for (const sum of floats(value)) {
+      const level = sum / count;
+      total += level;
+      for (const [i, threshold] of thresholds.entries()) if (level > threshold) above[i] = (above[i] ?? 0) + 1;
+    }
+    const [a, b] = [signed.get(weight), others.get(weight)];
+    if (!a || !b) continue;
+    const [left, right] = [floats(a), floats(b)];
+    for (let i = 0; i < left.length; i++) {
+      const [x, y] = [left[i] ?? 0, right[i] ?? 0];
+      dot += Math.abs(x * y);
+      own += x * x;
+      other += y * y;
+    }
+  }
+  return {
+    parameters,
+    mean: parameters > 0 ? total / parameters : Number.NaN,
+    above: above.map((one) => (parameters > 0 ? one / parameters : Number.NaN)),
+    ...(others.size > 0 && { similarity: dot / Math.sqrt(own * other) }),
+  };
+}
+
+function checkMemory(bytes: number, memory: number): void {
+  if (bytes <= memory) return;
+  const megabytes = (count: number) => Math.ceil(count / 2 ** 20);
+  throw new SinkscopeError({
+    code: 'too-long',
+    message: `The hidden states of these sequences take ${megabytes(bytes)} MB, more than the ${megabytes(memory)} MB that may be held; choose shorter or fewer ones, or allow more memory.`,
+  });
+}

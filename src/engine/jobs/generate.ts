@@ -1,0 +1,191 @@
+/** Writing on: token after token, each seen as an analysis would see it. */
+import { SinkscopeError } from '../../errors.js';
+import { hiddenStatistics } from '../../statistics/hidden.js';
+import { patternStatistics } from '../../statistics/pattern.js';
+import { uniform } from '../../statistics/random.js';
+import { drawnTokens, RunningPattern } from '../../statistics/running.js';
+import { sampled, surpriseOf } from '../../statistics/sampling.js';
+import type { Entry, HiddenStatistics, PatternStatistics } from '../../statistics/statistics.js';
+import type { BegunEvent, GeneratedEvent, GenerateRequest, WrittenEvent } from '../contract/generate.js';
+import type { Limits } from '../inputs/prompt.js';
+import { readPrompt } from '../inputs/read.js';
+import { checkRows, idsOf } from '../inputs/rows.js';
+import { isCausal } from '../stages/causal.js';
+import { predictionsOf } from '../stages/head.js';
+import type { LoadedModel } from '../stages/loaded.js';
+import { Onward, type Seen } from '../stages/onward.js';
+import type { StageRunner } from '../stages/runner.js';
+
+/** Entries of a token that are told, of each layer. */
+const topEntries = 4;
+
+/**
+ * Writes on and says every token when it has been run itself.
+ *
+ * @param given what a prompt has to fit
+ * @param onRun called when the prompt has been read, and the model is run from then on
+ * @throws SinkscopeError `input` where the model predicts nothing; as `readPrompt` for a prompt that does not fit
+ */
+export async function generate(
+  runner: StageRunner,
+  request: GenerateRequest,
+  given: Limits,
+  onRun: () => void,
+  emit: (event: BegunEvent | WrittenEvent) => Promise<void>,
+): Promise<Omit<GeneratedEvent, 'type' | 'seconds'>> {
+  const { loaded } = runner;
+  checkRows(loaded.anatomy.rows, loaded.file);
+  const limits = boundedBy(loaded, given);
+  // Of a prompt of which a part is enough, the part leaves room for what is asked for.
+  const longest = request.window === undefined ? limits.context : Math.max(1, limits.context - request.tokens);
+  const asked = { ...request, attention: true };
+  const prompt = await readPrompt(asked, { ...limits, context: longest }, () => loaded.tokenizer());
+  onRun();
+  const { tokens = [] } = prompt;
+  const ids = idsOf(tokens);
+  const room = limits.context - ids.length;
+  if (room < 1) throw noRoom(ids.length, limits);
+  await checkWriting(runner, ids);
+  const most = Math.min(request.tokens, room);
+  const onward = new Onward(runner, { tokens: ids.length + most, memory: request.memory, threads: request.threads });
+  const random = uniform(request.sampling.seed);
+  const ends = new Set(request.untilEnd ? loaded.endTokens : []);
+  const watch = new Watch(request.sinks);
+  try {
+    let logits = await onward.run(ids, async (seen) => watch.begin(seen));
+    await emit({
+      type: 'begun',
+      name: loaded.summary.name,
+      bos: prompt.bos,
+      prompt: { tokens: [...tokens], total: prompt.total, window: prompt.window },
+      states: watch.states,
+      heads: watch.heads,
+      sinks: watch.sinks(),
+    });
+    const written: number[] = [];
+    let cached = 0;
+    let ended: GeneratedEvent['ended'] = request.tokens > room ? 'context' : 'tokens';
+    while (written.length < most) {
+      const id = sampled(logits, request.sampling, random);
+      if (id === undefined) throw notANumber(loaded);
+      const before = logits;
+      watch.next(ids.length + written.length);
+      logits = await onward.run([id], async (seen) => watch.add(seen));
+      written.push(id);
+      if ('bytes' in onward.caching) cached++;
+      await emit({
+        type: 'written',
+        id,
+        text: loaded.tokenizer()?.decode(id) ?? `token ${id}`,
+        ...surpriseOf(before, id),
+        alternatives: predictionsOf(before, loaded.tokenizer()),
+        top: watch.top,
+        sinks: watch.sinks(),
+      });
+      if (ends.has(id)) {
+        ended = 'end';
+        break;
+      }
+    }
+    const { caching } = onward;
+    return {
+      text: (await loaded.tokenizer()?.continued(ids, written)) ?? written.join(' '),
+      ended,
+      cache: {
+        tokens: cached,
+        bytes: 'bytes' in caching ? caching.bytes : 0,
+        without: 'why' in caching ? caching.why : undefined,
+      },
+    };
+  } finally {
+    await onward.release();
+  }
+}
+
+/** What is seen of a sequence while it grows. */
+class Watch {
+  /** Of the prompt, by layer. */
+  readonly states: HiddenStatistics[] = [];
+  /** Of the last token, by layer. */
+  top: Entry[][] = [];
+  private token = 0;
+  private readonly patterns = new Map<number, RunningPattern>();
+  /** By block, as it is now. */
+  private readonly drawn = new Map<number, PatternStatistics>();
+
+  constructor(private readonly rule: GenerateRequest['sinks']) {}
+
+  /** Heads whose pattern is known. */
+  get heads(): number {
+    return [...this.drawn.values()].reduce((sum, { heads }) => sum + heads, 0);
+  }
+
+  begin({ block, state, dims, pattern }: Seen): void {
+    this.states[block] = hiddenStatistics(state, state.length / dims, dims);
+    if (!pattern || pattern.keys < pattern.queries) return;
+    const { values, heads, queries, keys } = pattern;
+    const statistics = patternStatistics(values, heads, queries, keys);
+    this.drawn.set(block, statistics);
+    this.patterns.set(block, new RunningPattern(statistics));
+  }
+
+  next(token: number): void {
+    this.token = token;
+    this.top = [];
+  }
+
+  add({ block, state, dims, pattern }: Seen): void {
+    const { top } = hiddenStatistics(state, 1, dims);
+    this.top[block] = top.slice(0, topEntries).map((entry) => ({ ...entry, token: this.token }));
+    const running = this.patterns.get(block);
+    if (!pattern || !running) return;
+    const { values, heads, queries, keys } = pattern;
+    const row = new Float32Array(heads * keys);
+    for (let head = 0; head < heads; head++) {
+      const from = (head * queries + queries - 1) * keys;
+      row.set(values.subarray(from, from + keys), head * keys);
+    }
+    running.add(row);
+    this.drawn.set(block, running.statistics());
+  }
+
+  sinks() {
+    return drawnTokens([...this.drawn.values()], this.rule);
+  }
+}
+
+/** Some caches are buffers that all tokens of a run have to fit. */
+function boundedBy(loaded: LoadedModel, limits: Limits): Limits {
+  const caching = loaded.caching();
+  const pairs = 'pairs' in caching ? caching.pairs : [];
+  const context = Math.min(...pairs.map(({ form, room }) => (form === 'bounds' ? room : Number.POSITIVE_INFINITY)));
+  return context < limits.context
+    ? { ...limits, context, because: 'the cache of the model has room for fewer' }
+    : limits;
+}
+
+async function checkWriting(runner: StageRunner, ids: readonly number[]): Promise<void> {
+  const { file } = runner.loaded;
+  if (await isCausal(runner, ids)) return;
+  throw new SinkscopeError({
+    code: 'input',
+    file,
+    message: `${file} lets every token see those after it, so it does not predict the next one; give a model that generates text.`,
+  });
+}
+
+function noRoom(tokens: number, { because, context }: Limits): SinkscopeError {
+  return new SinkscopeError({
+    code: 'too-long',
+    message: `The prompt has ${tokens} tokens and ${because}, so that there is no room for more: choose a part of at most ${context - 1} tokens.`,
+    limit: { tokens, context: context - 1 },
+  });
+}
+
+function notANumber({ file }: LoadedModel): SinkscopeError {
+  return new SinkscopeError({
+    code: 'input',
+    file,
+    message: `The logits of ${file} are not numbers (NaN), so no token can be chosen: take the file in a wider format, as fp32.`,
+  });
+}

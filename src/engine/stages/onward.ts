@@ -1,0 +1,225 @@
+/**
+ * A sequence that goes on: each run is of the tokens that are new. What is behind them is in a cache, where the model
+ * has one; else all of it is run again, which gives the same.
+ */
+import { SinkscopeError } from '../../errors.js';
+import { DataType } from '../../onnx/model.js';
+import { quoted } from '../../visible.js';
+import { makeFeeds } from '../inputs/feeds.js';
+import { type Layout, tokenPattern } from '../tensors/layout.js';
+import { firstKeys, type Pattern } from '../tensors/patterns.js';
+import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
+import { Cache } from './cache.js';
+import { forward, type Lane } from './forward.js';
+import { Head } from './head.js';
+import type { LoadedModel } from './loaded.js';
+import { chooseDial, logitRows } from './memory.js';
+import { valueAt } from './patched.js';
+import { group, makePlan, type Plan, type Stage } from './plan.js';
+import { StageRunner } from './runner.js';
+
+/** What is seen of a block, or with block 0 of what enters the first. */
+export interface Seen {
+  readonly block: number;
+  /** h_k of the new tokens, [n, dims]. */
+  readonly state: Float32Array;
+  readonly dims: number;
+  /** Of the new tokens, or of all where all were run; undefined where there is none. */
+  readonly pattern: Pattern | undefined;
+}
+
+/** How one model is run. */
+interface Road {
+  readonly runner: StageRunner;
+  readonly plan: Plan;
+  readonly stages: readonly Stage[];
+  readonly head: Head;
+  readonly keep: boolean;
+}
+
+/** The sizes that decide how much is held. */
+interface Sizes {
+  /** Tokens that there will be at most. */
+  readonly tokens: number;
+  readonly memory: number;
+  readonly threads: number;
+}
+
+export class Onward {
+  /** All that was run. */
+  readonly ids: number[] = [];
+  private cache: Cache | undefined;
+  /** Why there is no cache, or no more, in words; undefined: there is. */
+  private without: string | undefined;
+  private readonly whole: Road;
+  /** That of what comes behind what was run first. */
+  private readonly on: Road;
+  /** What was seen to give what a run of everything gives: going on, and going on without the first tokens. */
+  private readonly seen = { held: false, slid: false };
+
+  /** @throws SinkscopeError `input` where the model gives no scores over a vocabulary */
+  constructor(runner: StageRunner, sizes: Sizes) {
+    const { loaded } = runner;
+    const caching = loaded.caching();
+    const presents = 'pairs' in caching ? caching.pairs.map(({ present }) => present) : [];
+    this.whole = roadOf(runner, presents, sizes);
+    this.on = this.whole;
+    if ('why' in caching) this.without = caching.why;
+    else {
+      this.cache = new Cache(caching.pairs);
+      if (caching.loaded !== loaded) this.on = roadOf(new StageRunner(caching.loaded, sizes.threads), presents, sizes);
+    }
+  }
+
+  /** Whether the next tokens go on from a cache, and if not, why, in words that follow a colon. */
+  get caching(): { readonly bytes: number } | { readonly why: string } {
+    return this.without === undefined ? { bytes: this.cache?.bytes ?? 0 } : { why: this.without };
+  }
+
+  /**
+   * Runs the next tokens.
+   *
+   * @param see is shown every block in order
+   * @returns logits after the last of them, [vocabulary]
+   * @throws SinkscopeError `runtime`; `input` where the model gives none there
+   */
+  async run(ids: readonly number[], see: (seen: Seen) => Promise<void>): Promise<Float32Array> {
+    if (this.cache) {
+      this.without = await this.cannotGoOn(ids, this.cache);
+      if (this.without !== undefined) this.cache = undefined;
+    }
+    this.ids.push(...ids);
+    if (!this.cache) return through(this.whole, this.ids, ids.length, undefined, see);
+    const road = this.cache.tokens === 0 ? this.whole : this.on;
+    return through(road, ids, ids.length, this.cache, see);
+  }
+
+  /** Frees the sessions that it has beside those of the runner it was given. */
+  async release(): Promise<void> {
+    if (this.on !== this.whole) await this.on.runner.release();
+  }
+
+  /**
+   * Why what comes next is not to be run on from the cache; undefined: it is. The first step from it, and the first for
+   * which it lets go of a token, are held against a run of everything: files state neither where positions begin nor
+   * how far tokens look back.
+   */
+  private async cannotGoOn(ids: readonly number[], cache: Cache): Promise<string | undefined> {
+    if (cache.tokens === 0) return undefined;
+    const kind = cache.holds(ids.length) ? 'held' : 'slid';
+    if (kind === 'slid' && !cache.slides) return `its cache has room for ${cache.room} tokens, and there are more`;
+    if (this.seen[kind]) return undefined;
+    const same = await this.givesTheSame(ids, cache);
+    if (same === true) {
+      this.seen[kind] = true;
+      return undefined;
+    }
+    if (kind === 'slid') return `its cache has room for ${cache.room} tokens, and what comes first is still looked at`;
+    const of = `its cache (${quoted(cache.inputs[0] ?? '')} and the others)`;
+    return same === false
+      ? `a step with ${of} does not give what the whole text gives`
+      : `a step with ${of} fails: ${same}`;
+  }
+
+  /** Whether the next tokens, from the cache, are what a run of all makes of them; or why they cannot be run. */
+  private async givesTheSame(ids: readonly number[], cache: Cache): Promise<boolean | string> {
+    const recorded = async (road: Road, all: readonly number[], from?: Cache) => {
+      const states: Float32Array[] = [];
+      const logits = await through(road, all, ids.length, from, async ({ state }) => {
+        states.push(state.slice());
+      });
+      return [...states, logits];
+    };
+    const whole = await recorded(this.whole, [...this.ids, ...ids]);
+    try {
+      const own = await recorded(this.on, ids, cache.copy());
+      const rounding = roundingOf(this.on.runner.loaded, cache);
+      return own.every((values, i) => isClose(values, whole[i] ?? values, rounding));
+    } catch (error) {
+      if (!SinkscopeError.is(error, 'runtime')) throw error;
+      return error.message;
+    }
+  }
+}
+
+/**
+ * How far numbers may be apart that were computed in another order: files whose activations are rounded to integers
+ * share scales among the tokens that are run together.
+ */
+function roundingOf({ quantised, model }: LoadedModel, cache: Cache): number {
+  if (quantised || model.graph.nodes.some(({ op }) => /^DynamicQuantize|Integer$/.test(op))) return 0.3;
+  return [...cache.values.values()].some(({ type }) => type === DataType.float16) ? 2e-2 : 1e-3;
+}
+
+function isClose(one: Float32Array, other: Float32Array, rounding: number): boolean {
+  let [largest, apart] = [0, 0];
+  for (const [i, value] of one.entries()) {
+    largest = Math.max(largest, Math.abs(value));
+    apart = Math.max(apart, Math.abs(value - (other[i] ?? Number.NaN)));
+  }
+  return apart <= rounding * largest;
+}
+
+function roadOf(runner: StageRunner, presents: readonly string[], { tokens, memory }: Sizes): Road {
+  const { loaded } = runner;
+  const { anatomy, model, summary, patterns } = loaded;
+  const logits = anatomy.unembedding?.logits;
+  if (logits === undefined || !loaded.predicts) throw noHead(loaded);
+  const taps = new Map([...patterns].map(([block, name]) => [block, [name]]));
+  // Each goes to the block that makes it.
+  taps.set(1, [...(taps.get(1) ?? []), ...presents]);
+  const plan = makePlan(model.graph, anatomy, taps, [logits]);
+  const head = plan.stages.find(({ first }) => first > anatomy.layers);
+  if (!head) throw noHead(loaded);
+  const body = plan.stages.filter(({ first }) => first <= anatomy.layers);
+  const weightBytes = summary.bytes;
+  const { keep, blocksPerStage } = chooseDial({ anatomy, weightBytes, tokens, memory, again: true, patterns: true });
+  const last = valueAt(loaded, 'resid_post', anatomy.layers);
+  return {
+    runner,
+    plan,
+    stages: group(body, blocksPerStage, anatomy.layers),
+    head: new Head(runner, head, last, logits, logitRows(anatomy, memory)),
+    keep,
+  };
+}
+
+function noHead({ file }: LoadedModel): SinkscopeError {
+  return new SinkscopeError({
+    code: 'input',
+    file,
+    message: `${file} predicts no tokens: it has no output head over a vocabulary, so nothing can be written with it.`,
+  });
+}
+
+/** @param count how many of the last of `ids` are shown */
+async function through(
+  { runner, plan, stages, head, keep }: Road,
+  ids: readonly number[],
+  count: number,
+  cache: Cache | undefined,
+  see: (seen: Seen) => Promise<void>,
+): Promise<Float32Array> {
+  const { anatomy, patterns, file } = runner.loaded;
+  const feeds = makeFeeds(anatomy.inputs, new Map(), ids, cache);
+  const { length = ids.length, unfilled } = feeds;
+  const all = ids.length + (cache?.tokens ?? 0);
+  const layout: Layout = { tokens: ids.length, positions: length, axis: undefined, unfilled };
+  const lane: Lane = { values: new Map(feeds.values), interventions: [], ...(cache && { cache }) };
+  const look = async (block: number, value: Values) => {
+    const state = value.get(valueAt(runner.loaded, 'resid_post', block));
+    if (!state) return;
+    const { dims } = rowsOf(state);
+    const found = value.get(patterns.get(block) ?? '');
+    const pattern = found && firstKeys(tokenPattern(found, layout, file), cache?.places(all));
+    const rows = floats(sliceRows(state, ids.length - count, ids.length));
+    await see({ block, state: rows, dims, pattern: pattern?.queries === ids.length ? pattern : undefined });
+  };
+  if (lane.values.has(anatomy.embedding)) await look(0, lane.values);
+  const course = { plan, stages, keep, lasting: head.stage.inputs };
+  for await (const { stage, results } of forward(runner, course, [lane])) {
+    for (let block = stage.first; block <= stage.last; block++) await look(block, results);
+  }
+  if (cache) cache.tokens += ids.length;
+  return head.logits(lane.values, ids.length - 1, ids.length, keep);
+}

@@ -1,0 +1,123 @@
+import { counted, formatNumber, formatShare } from '../../analysis/format.js';
+import type { Part, Presentation } from '../../analysis/presentation.js';
+import { modelName } from '../../models/find.js';
+import { mean } from '../../statistics/numbers.js';
+import { massiveSettings, sinkSettings } from '../shared/settings.js';
+import type { NamedText } from '../values.js';
+import type { WritingResult, WrittenToken } from './compute.js';
+
+const endings: Readonly<Record<WritingResult['ended'], string>> = {
+  tokens: '',
+  end: ' Then the model ended the text.',
+  context: ' Then there was no room for more: the context is full.',
+  stopped: ' Then something went wrong; what had been written is kept.',
+};
+
+export function presentWriting(result: WritingResult, { text }: { readonly text: NamedText }): Presentation {
+  const { model, sampling, thresholds, begun, written, cache, problem } = result;
+  const { temperature, topK, topP, seed } = sampling;
+  const drawn = [
+    { name: 'temperature', value: `${temperature}` },
+    { name: 'top k', value: topK === 0 ? 'all' : `${topK}` },
+    { name: 'top p', value: `${topP}` },
+    { name: 'seed', value: `${seed}` },
+  ];
+  return {
+    title: 'Writing on',
+    sentence: `${writingInWords(written)}${endings[result.ended]}`,
+    settings: [
+      { name: 'model', value: modelName(model) },
+      { name: 'prompt', value: `${text.name}, ${counted(begun.prompt.tokens.length, 'token')}` },
+      { name: 'BOS', value: begun.bos === undefined ? 'as given' : begun.bos ? 'on' : 'off' },
+      ...(temperature === 0 ? [{ name: 'tokens', value: 'the most likely' }] : drawn),
+      { name: 'cache', value: cache === undefined ? '' : cacheInWords(cache) },
+      ...massiveSettings(thresholds),
+      ...sinkSettings(thresholds),
+    ].filter(({ value }) => value !== ''),
+    warnings: warningsOf(result, problem),
+    parts: [
+      { kind: 'text', heading: 'Text', paragraphs: [result.text] },
+      tokenTable(result),
+      ...(written.length > 0 ? [largestMap(result)] : []),
+    ],
+  };
+}
+
+/** What was written, and what became of sinks. */
+function writingInWords(written: readonly WrittenToken[]): string {
+  const surprisals = written.map(({ surprisal }) => surprisal);
+  const massive = written.filter((token) => token.massive.length > 0).length;
+  const sinks = written.at(-1)?.sinks ?? [];
+  const kept = sinks[0] ? `the token that draws most heads is number ${sinks[0].token}` : 'no token is a sink';
+  return (
+    `${counted(written.length, 'token')} written, at ${formatNumber(mean(surprisals))} nats each on average; ` +
+    `${massive === 0 ? 'none of them has' : `${massive} of them ${massive === 1 ? 'has' : 'have'}`} massive activations, and ${kept}.`
+  );
+}
+
+function warningsOf({ begun, cache }: WritingResult, problem: string | undefined): string[] {
+  const { tokens, total } = begun.prompt;
+  return [
+    ...(tokens.length < total
+      ? [
+          `Only ${formatNumber(tokens.length)} of the prompt’s ${formatNumber(total)} tokens were run: it leaves no room.`,
+        ]
+      : []),
+    ...(cache?.without === undefined
+      ? []
+      : [
+          `The whole text was run again for ${cache.tokens === 0 ? 'every token' : 'the last tokens'}: ${cache.without}.`,
+        ]),
+    ...(problem === undefined ? [] : [problem]),
+  ];
+}
+
+const cacheInWords = ({ tokens, bytes, without }: NonNullable<WritingResult['cache']>): string =>
+  without === undefined || tokens > 0 ? `of the model, ${formatNumber(bytes)} bytes` : 'none';
+
+function tokenTable({ written, begun }: WritingResult): Part {
+  const heads = begun.heads;
+  return {
+    kind: 'table',
+    heading: 'Tokens',
+    columns: [
+      { name: 'token', format: 'words' },
+      { name: 'surprisal (nats)', format: 'fixed' },
+      { name: 'entropy (nats)', format: 'fixed' },
+      { name: 'most likely', format: 'words' },
+      { name: 'largest |h|', format: 'number' },
+      { name: 'massive entries', format: 'plain' },
+      { name: 'sinks', format: 'words' },
+    ],
+    rows: written.map(({ text, surprisal, entropy, alternatives, largest, massive, sinks }) => [
+      text,
+      surprisal,
+      entropy,
+      alternatives
+        .slice(0, 3)
+        .map((one) => `${one.text} ${formatShare(one.probability)}`)
+        .join(', '),
+      Math.max(...largest),
+      massive.length,
+      sinks.map((sink) => `${sink.token} (${formatShare(sink.heads / heads)} of heads)`).join(', '),
+    ]),
+  };
+}
+
+/** The largest entry of every token at every layer, prompt and what was written. */
+function largestMap({ begun, written }: WritingResult): Part {
+  const { tokens } = begun.prompt;
+  const columns = [...tokens.map(({ text }) => text), ...written.map(({ text }) => text)];
+  return {
+    kind: 'heatmap',
+    heading: 'Largest entry by token and layer',
+    rows: { name: 'layer', labels: begun.states.map((_, layer) => `${layer}`) },
+    columns: { name: 'token', labels: columns },
+    value: { name: 'largest |h|', format: 'number' },
+    scale: 'log',
+    values: begun.states.flatMap(({ tokenMax }, layer) => [
+      ...tokenMax,
+      ...written.map(({ largest }) => largest[layer] ?? Number.NaN),
+    ]),
+  };
+}

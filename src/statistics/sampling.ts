@@ -1,0 +1,68 @@
+/** The next token from its logits: the most likely, or one that is drawn. */
+
+export interface Sampling {
+  /** What logits are divided by; 0: the most likely token is taken, and nothing else here matters. */
+  readonly temperature: number;
+  /** Only so many of the most likely are drawn from; 0: all. */
+  readonly topK: number;
+  /** Only the fewest of the most likely whose probabilities reach this together; 1: all. */
+  readonly topP: number;
+}
+
+/**
+ * The probabilities that a token is drawn with: temperature first, then the k most likely, then, of these, as many as
+ * reach p, as transformers' `TemperatureLogitsWarper`, `TopKLogitsWarper` and `TopPLogitsWarper` have it in this order.
+ *
+ * @returns ids and probabilities, most likely first; of equally likely ones the lower id
+ */
+export function candidates(logits: Float32Array, { temperature, topK, topP }: Sampling): [id: number, p: number][] {
+  const order = Array.from(logits, (_, id) => id)
+    .filter((id) => !Number.isNaN(logits[id]))
+    .sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b);
+  const kept = temperature === 0 ? order.slice(0, 1) : topK > 0 ? order.slice(0, topK) : order;
+  const greatest = logits[kept[0] ?? 0] ?? 0;
+  const weights = kept.map((id) => Math.exp(((logits[id] ?? 0) - greatest) / (temperature || 1)));
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  let reached = 0;
+  let count = 0;
+  while (count < kept.length && (count === 0 || reached < topP)) reached += (weights[count++] ?? 0) / total;
+  const of = weights.slice(0, count).reduce((sum, weight) => sum + weight, 0);
+  return kept.slice(0, count).map((id, i) => [id, (weights[i] ?? 0) / of]);
+}
+
+/** @param random a uniform number in [0, 1), asked for where something is drawn */
+export function sampled(logits: Float32Array, sampling: Sampling, random: () => number): number | undefined {
+  if (sampling.temperature === 0) return mostLikely(logits);
+  const among = candidates(logits, sampling);
+  let left = random();
+  for (const [id, p] of among) {
+    left -= p;
+    if (left < 0) return id;
+  }
+  return among.at(-1)?.[0];
+}
+
+/** The first of the most likely; undefined where there is no number. */
+function mostLikely(logits: Float32Array): number | undefined {
+  let best: number | undefined;
+  for (const [id, logit] of logits.entries())
+    if (!Number.isNaN(logit) && (best === undefined || logit > (logits[best] ?? 0))) best = id;
+  return best;
+}
+
+/** How unlikely a token was, −ln p, and the entropy of what might have come, both in nats. */
+export function surpriseOf(logits: Float32Array, id: number): { readonly surprisal: number; readonly entropy: number } {
+  let greatest = Number.NEGATIVE_INFINITY;
+  for (const logit of logits) if (logit > greatest) greatest = logit;
+  let sum = 0;
+  let weighted = 0;
+  for (const logit of logits) {
+    const below = logit - greatest;
+    const weight = Math.exp(below);
+    if (weight === 0) continue;
+    sum += weight;
+    weighted += weight * below;
+  }
+  const log = Math.log(sum);
+  return { surprisal: log - ((logits[id] ?? Number.NaN) - greatest), entropy: log - weighted / sum };
+}

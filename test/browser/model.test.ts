@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import type {} from '../../webview/dev/harness.js';
+import { violations } from './axe.js';
+import { webview } from './browser.js';
+
+const { open } = webview();
+const view = 'model';
+
+describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %s', (theme) => {
+  it('a model with a run poured over it, a block and a weight chosen is accessible', async () => {
+    const { page } = await open({ view, theme });
+    await page.getByRole('button', { name: 'table of Anatomy' }).click();
+    await page.getByRole('option', { name: /^block 3 of 8/ }).click();
+    await page.locator('sinkscope-weights').getByRole('button', { name: 'blocks.2.mlp.down.weight' }).click();
+    await page.getByTestId('weight').getByText('excess kurtosis').waitFor();
+    expect(await violations(page)).toEqual([]);
+  });
+
+  it('a comparison is accessible', async () => {
+    const { page } = await open({ view, theme, events: 0, file: 'fp32', other: 'int4' });
+    await page.getByTestId('differences').waitFor();
+    expect(await violations(page)).toEqual([]);
+  });
+});
+
+it('what cannot be drawn is said, in an accessible page', async () => {
+  const said = {
+    graph: 'has no residual stream',
+    broken: 'is truncated',
+    untrusted: 'nothing of this file was read',
+  } as const;
+  for (const [file, words] of Object.entries(said)) {
+    const { page } = await open({ view, events: 0, file: file as keyof typeof said });
+    await page.getByText(words).waitFor();
+    expect(await violations(page)).toEqual([]);
+  }
+});
+
+it('layers take the colour of their largest activation on the one scale, as they arrive', async () => {
+  const { page } = await open({ view, events: 0 });
+  const state = (layer: number) => page.locator(`#layer-${layer} .state`);
+  const ground = (layer: number) => state(layer).evaluate((element) => getComputedStyle(element).backgroundColor);
+  expect(await state(2).innerText()).toBe('h_2');
+  const none = await ground(2);
+  await page.evaluate(async () => {
+    const { events } = await window.harness.loaded;
+    for (const [index, event] of events.entries()) {
+      if (event.type === 'layer' && event.layer === 3) break;
+      window.harness.tell(index, event);
+    }
+  });
+  await page.locator('#layer-2 .state small').waitFor();
+  // The recorded run's largest entry of h_2 is 2,213 times the median: beyond the end of the scale, as in the panel.
+  expect(await state(2).innerText()).toMatch(/2,213 ×/);
+  expect(await ground(2)).not.toBe(none);
+  expect(await ground(3)).toBe(none);
+  expect(await page.getByRole('option', { name: /^block 2 of 8: .*2,213 × the median/ }).count()).toBe(1);
+});
+
+it('the keyboard walks along the stream, and a run of the file goes along', async () => {
+  const { page, said } = await open({ view });
+  await page.getByRole('listbox').focus();
+  for (const key of ['Home', 'ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
+  await page.getByRole('heading', { name: 'Block 2', exact: true }).waitFor();
+  expect((await said('select')).map(({ selection }) => selection.layer)).toEqual([0, 1, 2]);
+  await page.keyboard.press('End');
+  await page.getByRole('heading', { name: 'Block 8', exact: true }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('heading', { name: 'Block 8', exact: true }).waitFor({ state: 'detached' });
+});
+
+it('a text is tried with the stream that is drawn, and no other file is coloured by its run', async () => {
+  const { page, said } = await open({ view, file: 'plain' });
+  await page.getByTestId('text').fill('One. Two.');
+  await page.keyboard.press('Enter');
+  expect(await said('model')).toEqual([{ type: 'model', action: { do: 'try', text: 'One. Two.', stream: 'text' } }]);
+  expect(await page.locator('#layer-2 .state').innerText()).toBe('h_2');
+});
+
+it('weights are found by name and place, and read when one is chosen', async () => {
+  const { page, said } = await open({ view, events: 0 });
+  const rows = page.locator('sinkscope-weights tbody tr');
+  await page.getByTestId('find-weight').fill('mlp_out float16');
+  await expect.poll(() => rows.count()).toBe(8);
+  expect(await said('query')).toEqual([]);
+  await rows.nth(1).getByRole('button').click();
+  await page.getByTestId('weight').getByText('2,097,152 numbers').waitFor();
+  expect((await said('query')).map(({ query }) => query)).toEqual([
+    { type: 'weight', name: 'blocks.1.mlp.down.weight', of: 'file' },
+  ]);
+});
+
+it('fits 320 pixels', async () => {
+  for (const other of [undefined, 'int4'] as const) {
+    const { page } = await open({ view, width: 320, events: 0, file: 'fp32', ...(other && { other }) });
+    await page.getByRole('listbox').first().waitFor();
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+  }
+});

@@ -1,0 +1,142 @@
+/** Writing on, against what PyTorch writes. */
+import { describe, expect, it } from 'vitest';
+import type {
+  BegunEvent,
+  GeneratedEvent,
+  GenerateRequest,
+  WrittenEvent,
+} from '../../../src/engine/contract/generate.js';
+import type { Problem } from '../../../src/errors.js';
+import references from '../../references/generate.json';
+import { budget, demoModel, fixtureModel, path, startEngine } from '../../support/experiments.js';
+import { noSinks } from '../../support/generate.js';
+import { at, pairs } from '../../support/lists.js';
+
+const engine = startEngine();
+const greedy = { temperature: 0, topK: 0, topP: 1, seed: 0 };
+const asked = { ...budget, untilEnd: false, sampling: greedy, sinks: noSinks };
+
+interface Written {
+  readonly begun: BegunEvent | undefined;
+  readonly tokens: readonly WrittenEvent[];
+  readonly end: GeneratedEvent | undefined;
+  readonly problem: Problem | undefined;
+}
+
+async function write(request: Pick<GenerateRequest, 'model' | 'prompt' | 'tokens'> & Partial<GenerateRequest>) {
+  const tokens: WrittenEvent[] = [];
+  let [begun, end, problem]: [BegunEvent?, GeneratedEvent?, Problem?] = [];
+  for await (const event of engine.run('generate', { ...asked, ...request })) {
+    if (event.type === 'begun') begun = event;
+    else if (event.type === 'written') tokens.push(event);
+    else if (event.type === 'generated') end = event;
+    else problem = event.problem;
+  }
+  const written: Written = { begun, tokens, end, problem };
+  return written;
+}
+
+const idsOf = ({ tokens }: Written) => tokens.map(({ id }) => id);
+
+describe('the demo models, which have no cache', () => {
+  it.each(Object.entries(references.models))('%s writes what PyTorch writes', async (name, expected) => {
+    const written = await write({
+      model: demoModel(name),
+      prompt: { ids: expected.prompt },
+      tokens: expected.ids.length,
+      sinks: { epsilon: 0, minQueries: 1, minShare: 0 },
+    });
+    expect(written.problem).toBeUndefined();
+    expect(idsOf(written)).toEqual(expected.ids);
+    for (const [token, surprisal] of pairs(written.tokens, expected.surprisal))
+      expect(token.surprisal).toBeCloseTo(surprisal, 3);
+    for (const [token, entropy] of pairs(written.tokens, expected.entropy))
+      expect(token.entropy).toBeCloseTo(entropy, 3);
+    for (const [{ top }, layers] of pairs(written.tokens, expected.largest))
+      for (const [entries, largest] of pairs(top, layers))
+        expect(Math.abs(at(entries, 0).value) / largest).toBeCloseTo(1, 3);
+    for (const { id, alternatives } of written.tokens) expect(at(alternatives, 0).id).toBe(id);
+    const first = at(written.tokens, -1 + written.tokens.length).sinks.find(({ token }) => token === 0);
+    for (const [alpha, mean] of pairs([...(first?.alpha ?? [])], expected.alpha)) expect(alpha).toBeCloseTo(mean, 4);
+    expect(written.end).toMatchObject({ ended: 'tokens', cache: { tokens: 0 } });
+    expect(written.end?.cache.without).toBe('it has no inputs for keys and values of earlier tokens');
+  });
+});
+
+describe('fixtures, from their caches', () => {
+  it.each(Object.entries(references.fixtures))('%s writes what transformers writes', async (name, { prompt, ids }) => {
+    const written = await write({ model: fixtureModel(name), prompt: { ids: prompt }, tokens: ids.length });
+    expect(written.problem).toBeUndefined();
+    expect(idsOf(written)).toEqual(ids);
+    expect(written.end?.cache).toMatchObject({ tokens: ids.length, without: undefined });
+    // Keys and values of 3 layers, as many heads as there are for them, 16 elements of four bytes.
+    const heads = name.startsWith('gpt2') ? 4 : 2;
+    expect(written.end?.cache.bytes).toBe(2 * 3 * heads * 16 * 4 * (prompt.length + ids.length));
+  });
+});
+
+const model = fixtureModel('gpt2-optimum-past');
+const prompt = { ids: [5, 6, 7, 8] };
+
+describe('what is drawn', () => {
+  it('is decided by the seed', async () => {
+    const sampling = { temperature: 1.5, topK: 20, topP: 0.95, seed: 3 };
+    const [one, same, other] = [
+      await write({ model, prompt, tokens: 12, sampling }),
+      await write({ model, prompt, tokens: 12, sampling }),
+      await write({ model, prompt, tokens: 12, sampling: { ...sampling, seed: 4 } }),
+    ];
+    expect(idsOf(one)).toEqual(idsOf(same));
+    expect(idsOf(one)).not.toEqual(idsOf(other));
+    // Each is among the twenty most likely: its surprisal is no more than of one in twenty of what is left.
+    for (const { id, alternatives } of one.tokens)
+      if (alternatives.every((alternative) => alternative.id !== id)) expect(alternatives).toHaveLength(10);
+  });
+});
+
+describe('where there is no room', () => {
+  const full = Array.from({ length: 64 }, (_, i) => i % 160);
+
+  it('nothing is written behind a prompt that fills the context', async () => {
+    const { problem, tokens } = await write({ model, prompt: { ids: full }, tokens: 3 });
+    expect(tokens).toEqual([]);
+    expect(problem).toMatchObject({ code: 'too-long', limit: { tokens: 64, context: 63 } });
+    expect(problem?.message).toMatch(/no room for more: choose a part of at most 63 tokens/);
+  });
+
+  it('what was written stays when the context is full', async () => {
+    const { tokens, end } = await write({ model, prompt: { ids: full.slice(0, 62) }, tokens: 9 });
+    expect(tokens).toHaveLength(2);
+    expect(end?.ended).toBe('context');
+  });
+
+  it('a part of the prompt is taken that leaves as much as is asked for', async () => {
+    const { begun, tokens, end } = await write({ model, prompt: { ids: full }, tokens: 9, window: 'last' });
+    expect(begun?.prompt).toMatchObject({ total: 64, window: { start: 9, end: 64 } });
+    expect(tokens).toHaveLength(9);
+    expect(end?.ended).toBe('tokens');
+  });
+
+  it('a buffer of a cache is a bound too', async () => {
+    const file = path('test/zoo/families/form-attention24-tensorscatter/model.onnx');
+    const { tokens, end } = await write({ model: file, prompt: { ids: full.slice(0, 20) }, tokens: 9 });
+    expect(tokens).toHaveLength(4);
+    expect(end).toMatchObject({ ended: 'context', cache: { tokens: 0 } });
+    expect(end?.cache.without).toMatch(/^a step with its cache \("cache\.0\.key" and the others\) does not give/);
+  });
+});
+
+describe('what predicts nothing', () => {
+  it.each([
+    ['test/zoo/families/operator-gqa-bidirectional', /lets every token see those after it/],
+    ['test/zoo/families/clip-text-projection-dy18', /predicts no tokens/],
+  ])('%s writes nothing', async (folder, why) => {
+    const { problem } = await write({ model: path(`${folder}/model.onnx`), prompt, tokens: 2 });
+    expect(problem?.message).toMatch(why);
+  });
+
+  it('settings out of range are refused', async () => {
+    const { problem } = await write({ model, prompt, tokens: 2, sampling: { ...greedy, topP: 0 } });
+    expect(problem?.message).toMatch(/sampling\.topP/);
+  });
+});

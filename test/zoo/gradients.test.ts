@@ -1,0 +1,68 @@
+/** Gradients of real exporters' files, held against PyTorch's autograd over the same graphs in double precision. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Engine } from '../../src/engine/host/engine.js';
+import { makeEngine, readFloats } from '../support/engine.js';
+import { root, temporaryFolder } from '../support/files.js';
+import { at } from '../support/lists.js';
+import { fixture, folders, promptOf } from './known.js';
+
+interface Golden {
+  readonly of: 'loss' | 'squares';
+  readonly value: number;
+  /** By layer and token, of dL/dh_k: its length, and the sum of its entries times cos(1), cos(2), … */
+  readonly norm: readonly (readonly number[])[];
+  readonly projection: readonly (readonly number[])[];
+}
+
+const golden: Readonly<Record<string, Golden>> = JSON.parse(
+  await readFile(join(root, 'test/references/autograd.json'), 'utf8'),
+);
+const saved = temporaryFolder();
+let engine: Engine;
+beforeAll(() => {
+  engine = makeEngine();
+});
+afterAll(() => engine.dispose());
+
+const known = folders.flatMap((folder) => {
+  const name = folder.split(/[\\/]/).at(-1) ?? '';
+  const wanted = golden[name];
+  return wanted ? [[name, folder, wanted] as const] : [];
+});
+
+describe.each(known)('%s', (name, folder, wanted) => {
+  it('has the gradients that autograd gives', async () => {
+    const facts = await fixture(folder);
+    const file = join(await saved, `${name}.safetensors`);
+    let value = Number.NaN;
+    const run = engine.run('gradients', {
+      model: join(folder, 'model.onnx'),
+      stream: facts.stream,
+      prompt: promptOf(folder, facts),
+      of: { kind: wanted.of },
+      memory: 2 ** 31,
+      threads: 1,
+      save: { file },
+    });
+    for await (const event of run) {
+      if (event.type === 'failed') expect.fail(event.problem.message);
+      if (event.type === 'blocked') expect.fail(event.why);
+      if (event.type === 'objective') value = event.value;
+    }
+    expect(value / wanted.value).toBeCloseTo(1, 4);
+    for (const [layer, norms] of wanted.norm.entries()) {
+      const { shape, values } = await readFloats(file, `grad.hidden.${layer}`);
+      const [tokens, dims = 0] = shape;
+      expect(tokens).toBe(norms.length);
+      const scale = 1e-4 * Math.max(...norms);
+      for (const [token, norm] of norms.entries()) {
+        const row = values.subarray(token * dims, (token + 1) * dims);
+        const projection = row.reduce((sum, entry, dim) => sum + entry * Math.cos(dim + 1), 0);
+        expect(Math.abs(Math.hypot(...row) - norm)).toBeLessThan(scale);
+        expect(Math.abs(projection - at(at(wanted.projection, layer), token))).toBeLessThan(scale);
+      }
+    }
+  });
+});

@@ -1,0 +1,133 @@
+"""Writes test/references/generate.json, what the demo models and fixtures with a cache write, by PyTorch, and
+test/pure/statistics/sampling.json.
+
+    python tools/references/generate.py
+
+Needs transformers 5.23.0 beside tools/demo-models/requirements.txt. The demo models are run on the whole text for every
+token; the fixtures are rebuilt in transformers from the weights in their files, held against their goldens, and written
+on with by `generate`, which uses a cache. `sampling` is what transformers' warpers make of random logits.
+"""
+
+import json
+import sys
+
+# transformers imports a package `kernels` where it finds one, and there is a script of that name beside this one.
+beside = sys.path.pop(0)
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM  # noqa: E402
+from transformers.generation.logits_process import (  # noqa: E402
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+sys.path.insert(0, beside)
+import numpy as np  # noqa: E402
+import onnx  # noqa: E402
+import torch  # noqa: E402
+from onnx import numpy_helper  # noqa: E402
+from reference import MODELS, ROOT, load, prefix_of, record, text_ids, write  # noqa: E402
+from safetensors.numpy import load_file  # noqa: E402
+
+TOKENS = 24
+FIXTURES = ROOT / "test/zoo/fixtures"
+
+
+def demo(name: str) -> dict:
+    model = load(name)
+    prompt = [*prefix_of(name), *text_ids("test/text/pit-and-pendulum.md", 16)]
+    ids = list(prompt)
+    surprisal, entropy, largest = [], [], []
+    for _ in range(TOKENS):
+        logits = model(torch.tensor([ids]))[0, -1].double()
+        logs = torch.log_softmax(logits, -1)
+        ids.append(int(logits.argmax()))
+        surprisal.append(-logs[ids[-1]].item())
+        entropy.append(-(logs.exp() * logs).sum().item())
+    points = record(model, ids)
+    layers = model.config.layers
+    for at in range(len(prompt), len(ids)):
+        largest.append([points[f"hidden.{k}"].reshape(len(ids), -1)[at].abs().max().item() for k in range(layers + 1)])
+    # By layer, the mean over heads: of the first token, over all queries. A key/value bias has a column before it.
+    extra = int(model.config.key_value_bias)
+    patterns = [points[f"attn.{k}"].reshape(-1, len(ids), len(ids) + extra) for k in range(layers)]
+    alpha = [pattern[:, :, extra].mean().item() for pattern in patterns]
+    return {
+        "prompt": prompt,
+        "ids": ids[len(prompt) :],
+        "surprisal": surprisal,
+        "entropy": entropy,
+        "largest": largest,
+        "alpha": alpha,
+    }
+
+
+def gpt2(state: dict, graph: onnx.GraphProto) -> torch.nn.Module:
+    config = GPT2Config(vocab_size=160, n_positions=64, n_embd=64, n_layer=3, n_head=4, n_inner=128)
+    model = GPT2LMHeadModel(config)
+    model.load_state_dict({key: state[key] for key in model.state_dict() if key in state}, strict=False)
+    model.tie_weights()
+    return model
+
+
+def llama(state: dict, graph: onnx.GraphProto) -> torch.nn.Module:
+    config = LlamaConfig(
+        vocab_size=160,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+        tie_word_embeddings=False,
+    )
+    model = LlamaForCausalLM(config)
+    names = [name for name in model.state_dict() if name.endswith("proj.weight")] + ["lm_head.weight"]
+    products = [state[name].T for name in state if name.startswith("onnx::MatMul")]
+    # Of each layer q, k, v, o, gate, up, down, which is the order of both.
+    state = state | dict(zip(names, products, strict=True))
+    model.load_state_dict({key: state[key] for key in model.state_dict()})
+    return model
+
+
+def fixtures() -> dict:
+    found = {}
+    for family, make, source in [("gpt2", gpt2, "gpt2-optimum-past"), ("llama", llama, "llama-optimum-past")]:
+        graph = onnx.load(FIXTURES / source / "model.onnx").graph
+        state = {i.name: torch.from_numpy(numpy_helper.to_array(i).copy()) for i in graph.initializer}
+        model = make(state, graph).eval()
+        for folder in sorted(FIXTURES.glob(f"{family}-*")):
+            facts = json.loads((folder / "fixture.json").read_text())
+            if facts["dtype"] != "float32" or not any("past" in i["name"] for i in facts["inputs"]):
+                continue
+            golden = load_file(folder / "golden.safetensors")
+            ids = torch.from_numpy(golden["input_ids"].astype(np.int64)).reshape(1, -1)
+            if np.abs(model(ids).logits[0].numpy() - golden["logits"]).max() > 1e-4:
+                continue
+            written = model.generate(ids, max_new_tokens=TOKENS, do_sample=False, pad_token_id=0, eos_token_id=None)
+            found[folder.name] = {"prompt": ids[0].tolist(), "ids": written[0, ids.shape[1] :].tolist()}
+    return found
+
+
+def sampling() -> list[dict]:
+    generator = torch.Generator().manual_seed(0)
+    cases = []
+    for temperature, k, p in [(1.0, 0, 1.0), (0.7, 5, 1.0), (1.3, 0, 0.6), (0.9, 8, 0.8), (2.0, 1, 0.5)]:
+        logits = (3 * torch.randn(1, 12, generator=generator)).float()
+        scores = TemperatureLogitsWarper(temperature)(None, logits)
+        scores = TopKLogitsWarper(k)(None, scores) if k else scores
+        scores = TopPLogitsWarper(p)(None, scores) if p < 1 else scores
+        cases.append(
+            {
+                "temperature": temperature,
+                "topK": k,
+                "topP": p,
+                "logits": logits[0].tolist(),
+                "probabilities": torch.softmax(scores.double(), -1)[0].tolist(),
+            }
+        )
+    return cases
+
+
+if __name__ == "__main__":
+    write("test/references/generate.json", {"models": {name: demo(name) for name in MODELS}, "fixtures": fixtures()})
+    write("test/pure/statistics/sampling.json", {"sampling": sampling()})
