@@ -125,7 +125,9 @@ function lineEndsIn(inputs: ExperimentInputs, values: Given): string[] {
     const given = values[name];
     if (kind !== 'text' || !isNamedText(given)) return [];
     const count = given.text.match(/\r\n?/g)?.length ?? 0;
-    return count === 0 ? [] : [`${counted(count, 'line end')} of ${given.name} that are CR LF or CR were read as LF.`];
+    return count === 0
+      ? []
+      : [`${counted(count, 'line end')} of ${given.name.replace(/.*[\\/]/, '')} that are CR LF or CR were read as LF.`];
   });
 }
 

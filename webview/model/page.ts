@@ -230,7 +230,7 @@ export class ModelPage extends LitElement {
   #anatomy({ drawing }: DrawnPicture, other: ModelState['other']) {
     const multiples = this.#isRun() ? multiplesOf(this.shown.analysis.layers) : [];
     const { thresholds } = this.shown.view;
-    const choose = ({ detail }: ChosenEvent) => this.#choose(detail);
+    const choose = ({ detail }: ChosenEvent) => this.#choose(detail ?? undefined);
     const beside = other && this.#other?.drawing.blocks.length ? this.#other : undefined;
     const differing = (beside && this.#differences?.blocks) ?? new Set<number>();
     const name = this.shown.model?.shown.name ?? '';
