@@ -190,10 +190,10 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'generated', seconds: elapsed(), ...written };
   },
 
-  async merge({ parts }, emit) {
+  async merge({ parts, shard }, emit) {
     const elapsed = stopwatch();
     allowReading('the parts of a survey were read');
-    const { records, ...merged } = mergeSurveys(await readSurveys(parts));
+    const { records, ...merged } = mergeSurveys(await readSurveys(parts), shard);
     await emit({ type: 'merged', ...merged });
     for (let start = 0; start < records.length; start += recordsTogether)
       await emit({ type: 'records', records: records.slice(start, start + recordsTogether) });

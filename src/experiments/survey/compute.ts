@@ -21,17 +21,49 @@ export interface SurveyRequest extends Budget {
   readonly length: number;
   readonly bos?: boolean;
   readonly thresholds: Thresholds;
-  readonly shard?: Survey['shard'];
+}
+
+/** A survey before it is run. */
+export interface Planned extends Budget {
+  readonly model: string;
+  readonly settings: Survey['settings'];
+  /** Token ids of all its sequences, prefix included. */
+  readonly pieces: readonly (readonly number[])[];
 }
 
 /**
- * Runs the sequences of a corpus, or those of one shard.
+ * Cuts the sequences of a corpus.
  *
- * @throws SinkscopeError `input` where the corpus has no sequence of this length, or the shard none; `cancelled`
+ * @throws SinkscopeError `input` where the corpus has no sequence of this length; `cancelled`
  */
-export async function* runSurvey(engine: Engine, request: SurveyRequest, signal?: AbortSignal): Run<Survey> {
-  const { model, thresholds, length, memory, threads, shard = { index: 0, of: 1 } } = request;
+export async function planSurvey(engine: Engine, request: SurveyRequest, signal?: AbortSignal): Promise<Planned> {
+  const { model, length, memory, threads } = request;
   const { pieces, prefix } = await piecesOf(engine, request, signal);
+  const { name, layers, hidden, bytes } = (await engine.inspect(model, signal, { takes: 'text' })).model;
+  const identity = await engine.identity(model, signal);
+  const { absolute, ratio, soft } = request.thresholds;
+  const settings = {
+    model: { name, layers, hidden, bytes, identity },
+    corpus: createHash('sha256').update(JSON.stringify(pieces)).digest('hex'),
+    sequences: pieces.length,
+    length,
+    prefix: prefix ?? null,
+    thresholds: { absolute, ratio, soft },
+  };
+  return { model, memory, threads, settings, pieces };
+}
+
+/**
+ * Runs the sequences of a shard.
+ *
+ * @throws SinkscopeError `input` where it has none; `cancelled`
+ */
+export async function* runShard(
+  engine: Engine,
+  { model, memory, threads, settings, pieces }: Planned,
+  shard: Survey['shard'],
+  signal?: AbortSignal,
+): Run<Survey> {
   const chosen = [...pieces.keys()].filter((sequence) => sequence % shard.of === shard.index);
   if (chosen.length === 0) {
     throw new SinkscopeError({
@@ -39,8 +71,6 @@ export async function* runSurvey(engine: Engine, request: SurveyRequest, signal?
       message: `Shard ${shard.index} of ${shard.of} has no sequence: there are only ${pieces.length}. Use fewer shards.`,
     });
   }
-  const { model: summary } = await engine.inspect(model, signal, { takes: 'text' });
-  const identity = await engine.identity(model, signal);
   const sequences = chosen.flatMap((sequence) => pieces.slice(sequence, sequence + 1));
   const ids = [...new Set(sequences.flat())];
   const texts = await engine.decode(model, ids, signal);
@@ -52,20 +82,11 @@ export async function* runSurvey(engine: Engine, request: SurveyRequest, signal?
     if (event.type === 'mean') continue;
     if (event.type === 'states') {
       const tokens = (sequences[event.sequence] ?? []).map((id) => textOf.get(id) ?? '');
-      records.push({ sequence: chosen[event.sequence] ?? 0, entries: entriesOf(event.states, tokens, thresholds) });
+      const entries = entriesOf(event.states, tokens, settings.thresholds);
+      records.push({ sequence: chosen[event.sequence] ?? 0, entries });
     }
     yield progress(event);
   }
-  const { name, layers, hidden, bytes } = summary;
-  const { absolute, ratio, soft } = thresholds;
-  const settings = {
-    model: { name, layers, hidden, bytes, identity },
-    corpus: createHash('sha256').update(JSON.stringify(pieces)).digest('hex'),
-    sequences: pieces.length,
-    length,
-    prefix: prefix ?? null,
-    thresholds: { absolute, ratio, soft },
-  };
   return { survey: SURVEY_VERSION, settings, shard, records };
 }
 
@@ -96,7 +117,11 @@ async function piecesOf(engine: Engine, request: SurveyRequest, signal: AbortSig
 }
 
 /** Read from each layer's sixteen largest entries, so a seventeenth is not seen. */
-function entriesOf(layers: readonly ReducedState[], tokens: readonly string[], thresholds: Thresholds): SurveyEntry[] {
+function entriesOf(
+  layers: readonly ReducedState[],
+  tokens: readonly string[],
+  thresholds: Survey['settings']['thresholds'],
+): SurveyEntry[] {
   const delimiter = firstDelimiter(tokens);
   return massiveActivations({ ...emptyAnalysis, layers }, thresholds)
     .map(({ token, dim, kind, values }): SurveyEntry & { at: number } => ({
