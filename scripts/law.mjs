@@ -51,6 +51,7 @@ src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experi
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot
 src/report                     src/protocol.ts src/analysis src/engine/contract node fflate
 src/tools                      src/models src/experiments src/analysis src/engine/contract src/engine/host node valibot
+src/library.ts                 src/models src/experiments src/analysis src/engine/contract src/engine/host
 src/cli                        src/report src/protocol.ts src/tools src/saving.ts src/hub src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk hyparquet-writer package.json
 src/extension                  src/report src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
