@@ -6,6 +6,7 @@ import { bias } from './bias/index.js';
 import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
 import { doctor } from './doctor/index.js';
+import { domains } from './domains/index.js';
 import type { Experiment } from './experiment.js';
 import { generate } from './generate/index.js';
 import { gradients } from './gradients/index.js';
@@ -35,6 +36,7 @@ export const experiments: readonly Experiment[] = [
   survey,
   merge,
   bias,
+  domains,
   compare,
   weights,
   outliers,

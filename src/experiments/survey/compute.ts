@@ -9,17 +9,10 @@ import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Budget, Run } from '../experiment.js';
 import { firstDelimiter } from '../shared/delimiter.js';
+import { type Cut, piecesOf } from '../shared/pieces.js';
 import { follow, progressThrough } from '../shared/text.js';
-import type { Corpus } from '../values.js';
 
-export interface SurveyRequest extends Budget {
-  readonly model: string;
-  /** Each is cut for itself, one after another, until there are enough sequences. */
-  readonly texts: Corpus['texts'];
-  readonly sequences: number;
-  /** Tokens of a sequence, prefix included. */
-  readonly length: number;
-  readonly bos?: boolean;
+export interface SurveyRequest extends Budget, Cut {
   readonly thresholds: Thresholds;
 }
 
@@ -88,32 +81,6 @@ export async function* runShard(
     yield progress(event);
   }
   return { survey: SURVEY_VERSION, settings, shard, records };
-}
-
-/** The sequences that are run, prefix included. */
-async function piecesOf(engine: Engine, request: SurveyRequest, signal: AbortSignal | undefined) {
-  const { model, length } = request;
-  const pieces: number[][] = [];
-  let prefix: number | undefined;
-  let longest = 0;
-  for await (const { text } of request.texts) {
-    // The prefix, whose length is not known yet, is part of the length: these fill what is wanted in any case.
-    const most = length * (request.sequences - pieces.length);
-    const { ids, ...rest } = await engine.encode(model, text, { bos: request.bos, most, signal });
-    prefix = rest.prefix;
-    const head = prefix === undefined ? [] : [prefix];
-    const step = length - head.length;
-    if (step < 1) throw new SinkscopeError({ code: 'input', message: `Sequences of ${length} tokens hold no text.` });
-    longest = Math.max(longest, ids.length);
-    for (let start = 0; start + step <= ids.length && pieces.length < request.sequences; start += step)
-      pieces.push([...head, ...ids.subarray(start, start + step)]);
-    if (pieces.length >= request.sequences) break;
-  }
-  if (pieces.length > 0) return { pieces, prefix };
-  throw new SinkscopeError({
-    code: 'input',
-    message: `No text has the tokens of one sequence of ${length}: the longest has ${longest}. Give longer texts or a smaller length.`,
-  });
 }
 
 /** Read from each layer's sixteen largest entries, so a seventeenth is not seen. */
