@@ -23,6 +23,7 @@ export {
   Engine,
   type ExperimentFacts,
   type Inspection,
+  inspectModel as inspect,
   type ResultJson,
   type RunEvent,
   SinkscopeError,
@@ -48,19 +49,17 @@ export interface RunOptions extends Options {
   readonly thresholds?: Thresholds;
 }
 
-/** A text, token ids, a picture, or a file with tensors by input name; paths are absolute. */
-export type Prompt = RunRequest['prompt'];
-
 /**
  * Runs a model on a prompt, with its attention patterns reduced to sinks.
  *
  * @param model path of a `.onnx` file, or the name of a bundled model
+ * @param prompt a text, token ids, a picture, or a file with tensors by input name; paths are absolute
  * @param options.onEvent is told what is found as it is found: every layer as soon as it was run
  * @throws SinkscopeError with the problem of a run that fails
  */
 export async function analyze(
   model: string,
-  prompt: Prompt,
+  prompt: RunRequest['prompt'],
   options: RunOptions & { readonly onEvent?: (event: RunEvent) => void } = {},
 ): Promise<ResultJson> {
   const { bos, window, memory = defaultBudget(), thresholds = defaultThresholds, signal, onEvent } = options;
@@ -82,7 +81,7 @@ export async function analyze(
  * @param model path of a `.onnx` file, or the name of a bundled model
  * @throws SinkscopeError with the reason why it cannot be read
  */
-export async function inspect(model: string, options: Options = {}): Promise<Inspection> {
+async function inspectModel(model: string, options: Options = {}): Promise<Inspection> {
   return withEngine(options, async (engine) => engine.inspect(await modelFile(model), options.signal));
 }
 

@@ -27,7 +27,7 @@ export interface Share {
   readonly error: number | undefined;
 }
 
-export interface Head {
+export interface HeadByDomain {
   /** Of the block, from 1, and of the head in it, from 0. */
   readonly layer: number;
   readonly head: number;
@@ -43,7 +43,7 @@ export interface DomainsResult {
   readonly prefix: number | undefined;
   readonly thresholds: Thresholds;
   /** Of all blocks whose patterns can be had. */
-  readonly heads: readonly Head[];
+  readonly heads: readonly HeadByDomain[];
 }
 
 export interface DomainFacts {
@@ -94,7 +94,7 @@ export async function* compareDomains(
     const message = `No attention pattern of ${summary.name} can be had, so nothing can be said of its heads; inspect says why.`;
     throw new SinkscopeError({ code: 'input', message });
   }
-  const heads = [...found[0]].map(([key, first]): Head => {
+  const heads = [...found[0]].map(([key, first]): HeadByDomain => {
     const [layer = 0, head = 0] = key.split(' ').map(Number);
     const shares = [shareOf(first), shareOf(found[1].get(key) ?? [])] as const;
     return { layer, head, shares, switches: switching(shares, thresholds.epsilon) };
@@ -116,7 +116,7 @@ function shareOf(values: readonly number[]): Share {
 }
 
 /** On either side of ε, and further apart than twice the standard error of their difference. */
-function switching([a, b]: Head['shares'], epsilon: number): Head['switches'] {
+function switching([a, b]: HeadByDomain['shares'], epsilon: number): HeadByDomain['switches'] {
   if (a.mean > epsilon === b.mean > epsilon) return undefined;
   if (a.error === undefined || b.error === undefined) return undefined;
   if (Math.abs(a.mean - b.mean) <= 2 * Math.hypot(a.error, b.error)) return undefined;

@@ -3,7 +3,7 @@ import type { HeatmapPart, Presentation } from '../../analysis/presentation.js';
 import { greatest } from '../../statistics/numbers.js';
 import { byHead } from '../shared/heatmaps.js';
 import { sinkSettings, windowSettings } from '../shared/settings.js';
-import type { DomainsResult, Head } from './compute.js';
+import type { DomainsResult, HeadByDomain } from './compute.js';
 
 /** Heads that the table shows; the heatmaps have all. */
 const shown = 20;
@@ -13,7 +13,7 @@ export function presentDomains(result: DomainsResult, wanted: number): Presentat
   const layers = [...new Set(heads.map(({ layer }) => layer))];
   const columns = greatest(heads.map(({ head }) => head)) + 1;
   const headAt = new Map(heads.map((one) => [`${one.layer} ${one.head}`, one]));
-  const cells = (heading: string, of: (head: Head) => number) => ({
+  const cells = (heading: string, of: (head: HeadByDomain) => number) => ({
     heading,
     ...byHead(layers, columns, (row, head) => {
       const found = headAt.get(`${layers[row]} ${head}`);
@@ -77,7 +77,7 @@ export function presentDomains(result: DomainsResult, wanted: number): Presentat
 }
 
 /** Of attention on the sink, first corpus less second. */
-const differenceOf = ({ shares: [a, b] }: Head) => a.mean - b.mean;
+const differenceOf = ({ shares: [a, b] }: HeadByDomain) => a.mean - b.mean;
 
 function conclusion({ heads, corpora, thresholds }: DomainsResult): string {
   const [a, b] = corpora.map(({ name }) => name);

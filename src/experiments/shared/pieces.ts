@@ -4,7 +4,7 @@ import { SinkscopeError } from '../../errors.js';
 import type { Corpus } from '../values.js';
 
 /** How a corpus is cut. */
-export interface Cut {
+export interface CorpusCut {
   readonly model: string;
   /** Each is cut for itself, one after another, until there are enough sequences. */
   readonly texts: Corpus['texts'];
@@ -25,7 +25,7 @@ export interface Pieces {
  *
  * @throws SinkscopeError `input` where the corpus has no sequence of this length; `tokenizer`; `cancelled`
  */
-export async function piecesOf(engine: Engine, request: Cut, signal: AbortSignal | undefined): Promise<Pieces> {
+export async function piecesOf(engine: Engine, request: CorpusCut, signal: AbortSignal | undefined): Promise<Pieces> {
   const { model, length } = request;
   const pieces: number[][] = [];
   let prefix: number | undefined;

@@ -9,10 +9,10 @@ import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Budget, Run } from '../experiment.js';
 import { firstDelimiter } from '../shared/delimiter.js';
-import { type Cut, piecesOf } from '../shared/pieces.js';
+import { type CorpusCut, piecesOf } from '../shared/pieces.js';
 import { follow, progressThrough } from '../shared/text.js';
 
-export interface SurveyRequest extends Budget, Cut {
+export interface SurveyRequest extends Budget, CorpusCut {
   readonly thresholds: Thresholds;
 }
 
