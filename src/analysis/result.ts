@@ -47,6 +47,8 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     settings: {
       bos: settings.bos ?? null,
       line_ends: settings.lineEnds ?? null,
+      /** `on`: the text was the user's turn of a chat; `system`: after a system's. Null where there was no text. */
+      chat: settings.chat ?? null,
       execution_provider: settings.executionProvider,
       graph_optimization: settings.graphOptimization,
       threads: settings.threads,

@@ -13,6 +13,7 @@ import { meansOfSame, sideBySide } from '../experiments/intervene/compute.js';
 import { interveneJson } from '../experiments/intervene/json.js';
 import { presentIntervene } from '../experiments/intervene/present.js';
 import { resolve as resolveChange, withMeans } from '../experiments/intervene/selectors.js';
+import { chatFrom } from '../experiments/shared/chat.js';
 import { readText } from '../experiments/shared/files.js';
 import { runPrompt } from '../experiments/shared/run.js';
 import type { NamedText } from '../experiments/values.js';
@@ -22,6 +23,7 @@ import { modelFile } from './model.js';
 import {
   adviseOnLength,
   budgetOf,
+  chatOption,
   lineEndsOption,
   memoryOption,
   partOption,
@@ -50,6 +52,8 @@ interface Options extends Sharing {
   readonly tokenizer?: string;
   readonly bos?: boolean;
   readonly lineEnds: 'lf' | 'as-is';
+  readonly chat: 'off' | 'on';
+  readonly system?: string;
   readonly window?: 'first' | 'last';
   readonly memory: number;
   readonly set?: readonly Change[];
@@ -90,6 +94,8 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--bos', 'put the beginning-of-sequence token before the text (default: as the tokenizer does)')
     .option('--no-bos', 'leave it out')
     .addOption(lineEndsOption())
+    .addOption(chatOption())
+    .option('--system <text>', "with --chat on: the system's text, before the user's")
     .addOption(streamOption())
     .addOption(tokenizerOption())
     .addOption(partOption())
@@ -176,11 +182,12 @@ async function interventionsOf(
 }
 
 async function requestOf(model: string, options: Options): Promise<RunRequest> {
-  const { bos, window, memory, save, attention = false, mlp = false, logits = false } = options;
+  const { bos, chat, system, window, memory, save, attention = false, mlp = false, logits = false } = options;
   return {
     prompt: await prompt(options),
     model: await modelFile(model),
     bos,
+    chat: chatFrom(chat, system),
     window,
     attention: true,
     ...budgetOf({ memory }),
@@ -197,11 +204,18 @@ async function prompt({
   tokenAxis,
   image,
   bos,
+  chat,
 }: Options): Promise<RunRequest['prompt']> {
   if (bos && (ids ?? feeds ?? image) !== undefined) {
     throw new SinkscopeError({
       code: 'input',
       message: '--bos is about texts: token ids and feeds are run as they are, so put the token among them.',
+    });
+  }
+  if (chat === 'on' && (ids ?? feeds ?? image) !== undefined) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: '--chat is about texts: token ids and feeds are run as they are, so write the turns in them.',
     });
   }
   if (text !== undefined) return { text };

@@ -32,6 +32,11 @@ export function lineEndsOption(): Option {
   return new Option('--line-ends <how>', help).choices(['lf', 'as-is']).default('lf');
 }
 
+export function chatOption(): Option {
+  const help = "whether the text is the user's turn of a chat, as the chat template beside the model writes it";
+  return new Option('--chat <how>', help).choices(['off', 'on']).default('off');
+}
+
 export function tokenizerOption(): Option {
   return new Option('--tokenizer <path>', "a tokenizer.json, in the place of what lies beside the model's file");
 }

@@ -11,6 +11,8 @@ export class Tokens implements Iterable<Token> {
   constructor(
     parts: readonly PlacedIds[],
     private readonly shown: (id: number) => Pick<Token, 'text' | 'special'>,
+    /** How many at the front and at the end a chat template wrote. */
+    private readonly around: { readonly prefix: number; readonly suffix: number } = { prefix: 0, suffix: 0 },
   ) {
     this.ids = new Int32Array(parts.reduce((sum, { ids }) => sum + ids.length, 0));
     this.places = new Uint32Array(2 * this.ids.length);
@@ -38,6 +40,8 @@ export class Tokens implements Iterable<Token> {
   private at(index: number): Token {
     const id = this.ids[index] ?? 0;
     const { text, special } = this.shown(id);
-    return { id, text, start: this.places[2 * index] ?? 0, end: this.places[2 * index + 1] ?? 0, special };
+    const isAround = index < this.around.prefix || index >= this.length - this.around.suffix;
+    const [start = 0, end = 0] = this.places.subarray(2 * index, 2 * index + 2);
+    return { id, text, start, end, special: special || isAround };
   }
 }

@@ -26,8 +26,8 @@ export async function fromText(
     });
   }
   if (limits.vocabulary !== undefined) checkFit(tokenizer, limits.vocabulary);
-  const { lineEnds = 'lf' } = request;
-  const encoding = { bos: request.bos, lineEnds, onPart: limits.onPart };
+  const { lineEnds = 'lf', chat } = request;
+  const encoding = { bos: request.bos, lineEnds, chat, onPart: limits.onPart };
   const { tokens, bos, prefix, suffix, changed } = await tokenizer.encode(text, encoding);
   if (tokens.length === 0) {
     throw new SinkscopeError({ code: 'input', message: 'There is no text to analyze; select some or write some.' });
@@ -39,6 +39,7 @@ export async function fromText(
     source: 'text',
     bos,
     lineEnds: read,
+    chat: chat === undefined ? 'off' : chat.system === undefined ? 'on' : 'system',
     ...windowed(tokens, prefix, suffix, request, limits),
   };
 }

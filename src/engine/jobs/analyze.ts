@@ -45,6 +45,7 @@ export async function runAnalysis(
     settings: {
       bos: prompt.bos,
       lineEnds: prompt.lineEnds?.as,
+      chat: prompt.chat,
       executionProvider: 'cpu',
       graphOptimization: 'all',
       threads: request.threads,
