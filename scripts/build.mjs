@@ -34,8 +34,8 @@ const targets = [
     ...common,
     entryPoints: {
       'webview/panel': 'webview/panel.ts',
-      'webview/model': 'webview/model.ts',
       'webview/report': 'webview/report.ts',
+      'webview/model': 'webview/model.ts',
     },
     platform: 'browser',
     target: 'es2022',

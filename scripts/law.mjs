@@ -61,8 +61,8 @@ webview/experiments            webview src/protocol.ts src/experiments/facts.ts 
 webview/model                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit
 webview/app.ts                 webview src/protocol.ts src/analysis lit
 webview/panel.ts               webview
-webview/model.ts               webview webview/model
 webview/report.ts              webview src/report src/protocol.ts
+webview/model.ts               webview webview/model
 scripts                        node esbuild @vscode/vsce @vscode/test-electron playwright-core oxc-parser
 webview/dev                    webview scripts src/protocol.ts src/analysis src/engine/contract src/statistics node esbuild
 test/recorder.ts               scripts/record.mjs vitest node

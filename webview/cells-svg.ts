@@ -1,6 +1,6 @@
 /** A grid of cells as SVG: the same colours, marks and labels as on the canvas, all of it, with room for the labels. */
 import { type Cells, type Mark, roundStep } from './cells.js';
-import type { Drawn, KeyEntry } from './picture.js';
+import type { DrawnPicture, KeyEntry } from './picture.js';
 import { escaped, rounded, svgText, textWidth } from './svg.js';
 import { rampStep, type Theme, toneAt } from './theme.js';
 
@@ -17,7 +17,7 @@ export interface CellsRoom {
   readonly square?: boolean;
 }
 
-export function cellsSvg(cells: Cells, room: CellsRoom, theme: Theme): Drawn {
+export function cellsSvg(cells: Cells, room: CellsRoom, theme: Theme): DrawnPicture {
   const { rows, columns } = cells;
   if (rows === 0 || columns === 0) return { svg: '', width: 0, height: 0 };
   const wide = Math.min(44, Math.max(room.width / columns, columns <= 160 ? labelHeight : 1));

@@ -3,7 +3,7 @@ import { css, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import type { FromWebview } from '../src/protocol.js';
 import { html } from './html.js';
-import type { Drawn } from './picture.js';
+import type { DrawnPicture } from './picture.js';
 import { quietButtonStyles } from './styles.js';
 import './table.js';
 import { csvBytes, type TableData } from './tabled.js';
@@ -13,7 +13,7 @@ import type { Theme } from './theme.js';
 export type TableEvent = CustomEvent<{ readonly name: string; readonly open: boolean }>;
 
 /** Draws the picture of a figure in a theme. */
-export type DrawPicture = (theme: Theme) => Drawn | Promise<Drawn>;
+export type DrawPicture = (theme: Theme) => DrawnPicture | Promise<DrawnPicture>;
 
 /** A picture is wanted as a file: whoever knows the conditions makes it. */
 export type PictureEvent = CustomEvent<{

@@ -21,7 +21,7 @@ import {
 } from './cells.js';
 import { cellsSvg } from './cells-svg.js';
 import { html } from './html.js';
-import type { Drawn } from './picture.js';
+import type { DrawnPicture } from './picture.js';
 import { hiddenStyles } from './styles.js';
 import type { Theme } from './theme.js';
 import { showTooltip, tooltipStyles } from './tooltip.js';
@@ -147,7 +147,7 @@ export class Grid extends LitElement {
   }
 
   /** The whole grid with its labels. */
-  picture(theme: Theme): Drawn {
+  picture(theme: Theme): DrawnPicture {
     const { square = false } = this.size;
     return cellsSvg(this.cells, { width: square ? 480 : 640, height: square ? 480 : 400, square }, theme);
   }

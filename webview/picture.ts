@@ -7,7 +7,7 @@ import { type Theme, toneAt } from './theme.js';
 import { printTheme } from './themes.js';
 
 /** SVG from the origin on, in CSS pixels. */
-export interface Drawn {
+export interface DrawnPicture {
   readonly svg: string;
   readonly width: number;
   readonly height: number;
@@ -41,7 +41,7 @@ export interface Wanted {
   readonly title: string;
   readonly note: string;
   readonly kind: 'svg' | 'png';
-  draw(theme: Theme): Drawn | Promise<Drawn>;
+  draw(theme: Theme): DrawnPicture | Promise<DrawnPicture>;
 }
 
 /** The message that has the picture saved: drawn for print, whatever the page's theme. */
@@ -59,7 +59,7 @@ const margin = 16;
 const least = 360;
 
 /** The whole picture as an SVG file. */
-export function framedSvg(drawn: Drawn, { title, note, conditions }: PictureWords, theme: Theme): Drawn {
+export function framedSvg(drawn: DrawnPicture, { title, note, conditions }: PictureWords, theme: Theme): DrawnPicture {
   const { svg, width, height, scale, key = [] } = drawn;
   const inner = greatest([width, least, Math.min(720, textWidth(title, 15))]);
   const parts: string[] = [];
@@ -148,7 +148,7 @@ const fine = 3;
 const largest = 8192;
 
 /** PNG bytes of an SVG file. */
-export async function pngOf({ svg, width, height }: Drawn): Promise<Uint8Array> {
+export async function pngOf({ svg, width, height }: DrawnPicture): Promise<Uint8Array> {
   const ratio = Math.min(fine, largest / Math.max(width, height));
   const url = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }));
   try {
@@ -168,14 +168,14 @@ export async function pngOf({ svg, width, height }: Drawn): Promise<Uint8Array> 
 }
 
 /** What was painted, as it is: a surface, a photograph. */
-export function paintedSvg(canvas: HTMLCanvasElement): Drawn {
+export function paintedSvg(canvas: HTMLCanvasElement): DrawnPicture {
   const width = Number.parseFloat(canvas.style.width) || canvas.width;
   const height = Number.parseFloat(canvas.style.height) || canvas.height;
   return { svg: `<image width="${width}" height="${height}" href="${canvas.toDataURL()}"/>`, width, height };
 }
 
 /** A plot as a part of a picture; its colours are written into it, so it needs no style sheet. */
-export function plotSvg(plot: SVGSVGElement): Drawn {
+export function plotSvg(plot: SVGSVGElement): DrawnPicture {
   const { width, height } = plot.viewBox.baseVal;
   const copy = plot.cloneNode(true) as SVGSVGElement;
   copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');

@@ -1,7 +1,7 @@
 /** A plot of Observable Plot in its place in an element: as wide as the place, drawn anew when that changes. */
 import type { plot } from '@observablehq/plot';
 import type { ReactiveController, ReactiveElement } from 'lit';
-import { type Drawn, plotSvg } from './picture.js';
+import { type DrawnPicture, plotSvg } from './picture.js';
 import type { Theme } from './theme.js';
 
 /** What Plot gives where there is no legend: a picture that knows its scales. */
@@ -62,7 +62,7 @@ export class PlotPlace implements ReactiveController {
   }
 
   /** The plot as a part of a picture. */
-  picture(theme: Theme): Drawn {
+  picture(theme: Theme): DrawnPicture {
     const drawing = this.make(pictureWidth, theme);
     for (const style of drawing.querySelectorAll('style')) style.remove();
     if (!(drawing instanceof SVGSVGElement)) throw new Error('This plot is no picture.');

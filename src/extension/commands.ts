@@ -8,7 +8,7 @@ import type { Analyses, ShownRun } from './analyses.js';
 import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Decorations } from './decorations.js';
-import { type Experiments, viewOf } from './experiments.js';
+import { type Experiments, sentRun } from './experiments.js';
 import { exportBytes, exportJson, exportReport, exportTensors } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
 import { nextMark } from './marks.js';
@@ -284,7 +284,7 @@ export function registerCommands({
       if (saved) reports.saved(saved);
     },
     async exportReport(to?: vscode.Uri) {
-      const ended = experiments.runs.filter(({ status }) => status !== 'running').map(viewOf);
+      const ended = experiments.runs.filter(({ status }) => status !== 'running').map(sentRun);
       const webview = vscode.Uri.joinPath(extension, 'dist', 'webview');
       const saved = await exportReport(analyses, { ...settings.current, experiments: ended }, webview, to);
       if (saved) reports.saved(saved);

@@ -163,4 +163,4 @@ export function experimentOf(id: string): Experiment | undefined {
 }
 
 /** What a view gets of a run. */
-export const viewOf = ({ json, file, ...run }: KeptRun): ExperimentRun => run;
+export const sentRun = ({ json, file, ...run }: KeptRun): ExperimentRun => run;

@@ -76,7 +76,7 @@ async function openAnswers(
   { analysis }: ShownRun,
   { token, layer, head }: Selection,
 ): Promise<Answer[]> {
-  const questions: Exclude<Asked, { type: 'picture' | 'weight' }>[] = [
+  const questions: Extract<Asked, { type: 'pattern' | 'predictions' }>[] = [
     ...(token === undefined || !analysis.predictions ? [] : [{ type: 'predictions' as const, token }]),
     ...(layer === undefined || layer === 0 || head === undefined ? [] : [{ type: 'pattern' as const, layer, head }]),
   ];

@@ -14,7 +14,7 @@ import {
 } from '../protocol.js';
 import type { Analyses, AnalysesChange, ShownRun } from './analyses.js';
 import { compact } from './compact.js';
-import { type Experiments, type ExperimentsChange, viewOf } from './experiments.js';
+import { type Experiments, type ExperimentsChange, sentRun } from './experiments.js';
 import { contributedId } from './names.js';
 import type { Texts } from './texts.js';
 
@@ -54,9 +54,9 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     const facts = catalogue.map(({ run, ...facts }) => facts);
     postExperiments({ kind: 'choices', experiments: facts, texts: host.texts.names });
   };
-  const postRuns = () => postExperiments({ kind: 'runs', runs: host.experiments.runs.map(viewOf) });
+  const postRuns = () => postExperiments({ kind: 'runs', runs: host.experiments.runs.map(sentRun) });
   const experimentsChanged = (change: ExperimentsChange) => {
-    if (change.type === 'run') postExperiments({ kind: 'run', run: viewOf(change.run) });
+    if (change.type === 'run') postExperiments({ kind: 'run', run: sentRun(change.run) });
     else postRuns();
   };
 

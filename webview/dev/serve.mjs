@@ -21,8 +21,8 @@ async function bundle() {
     absWorkingDir: root,
     entryPoints: {
       panel: 'webview/panel.ts',
-      model: 'webview/model.ts',
       report: 'webview/report.ts',
+      model: 'webview/model.ts',
       harness: 'webview/dev/harness.ts',
     },
     bundle: true,

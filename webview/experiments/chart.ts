@@ -6,7 +6,7 @@ import { formatNumber } from '../../src/analysis/format.js';
 import { type BarsPart, formatCell, type LinesPart } from '../../src/analysis/presentation.js';
 import { greatest, least } from '../../src/statistics/numbers.js';
 import { html } from '../html.js';
-import type { Drawn } from '../picture.js';
+import type { DrawnPicture } from '../picture.js';
 import { PlotPlace } from '../plot.js';
 import { plotStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
@@ -45,7 +45,7 @@ export class Chart extends LitElement {
     if (changed.has('chart') || changed.has('theme')) this.#plot.draw();
   }
 
-  picture(theme: Theme): Drawn {
+  picture(theme: Theme): DrawnPicture {
     const { chart } = this;
     const lines = chart.kind === 'lines' ? chart.lines : [];
     const key = lines.map(({ name }, index) => {

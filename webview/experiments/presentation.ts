@@ -15,7 +15,7 @@ import type { TableEvent } from '../figure.js';
 import '../grid.js';
 import type { Grid } from '../grid.js';
 import '../legend.js';
-import type { Drawn } from '../picture.js';
+import type { DrawnPicture } from '../picture.js';
 import { quietButtonStyles } from '../styles.js';
 import { dataOf } from '../tabled.js';
 import type { Theme } from '../theme.js';
@@ -160,7 +160,7 @@ export class PresentationView extends LitElement {
     this.#say('send', message);
   }
 
-  #picture(name: string, part: Part, theme: Theme): Drawn {
+  #picture(name: string, part: Part, theme: Theme): DrawnPicture {
     const element = this.renderRoot.querySelector<HTMLElement & Pick<Chart | Grid, 'picture'>>(`[data-part="${name}"]`);
     if (element === null) throw new Error(`there is no picture ${name}`);
     const drawn = element.picture(theme);

@@ -18,7 +18,7 @@ import { type DrawnFact, drawingOf, formatBytes, type ModelDrawing } from './dra
 import { anatomyTable, factList, layerFacts } from './facts.js';
 import './weights.js';
 
-interface Drawn {
+interface DrawnPicture {
   readonly description: Description;
   readonly drawing: ModelDrawing;
 }
@@ -35,8 +35,8 @@ export class ModelPage extends LitElement {
   /** Names of the figures whose tables are open. */
   @state() private tables: ReadonlySet<string> = new Set();
 
-  #drawn: Drawn | undefined;
-  #other: Drawn | undefined;
+  #drawn: DrawnPicture | undefined;
+  #other: DrawnPicture | undefined;
   #differences: Differences | undefined;
   #frame: number | undefined;
   #disposables: (() => void)[] = [];
@@ -139,7 +139,7 @@ export class ModelPage extends LitElement {
     }
   }
 
-  #file(drawn: Drawn, other: ModelState['other']) {
+  #file(drawn: DrawnPicture, other: ModelState['other']) {
     const { drawing, description } = drawn;
     const { anatomy } = description;
     const chosen = this.layer === undefined || !anatomy.found ? undefined : this.layer;
@@ -227,7 +227,7 @@ export class ModelPage extends LitElement {
       <button type="button" data-testid="panel" @click=${() => this.#act({ do: 'show-panel' })}>Show all of it</button>`;
   }
 
-  #anatomy({ drawing }: Drawn, other: ModelState['other']) {
+  #anatomy({ drawing }: DrawnPicture, other: ModelState['other']) {
     const multiples = this.#isRun() ? multiplesOf(this.shown.analysis.layers) : [];
     const { thresholds } = this.shown.view;
     const choose = ({ detail }: ChosenEvent) => this.#choose(detail);
@@ -294,7 +294,7 @@ export class ModelPage extends LitElement {
     const table: TableData = {
       caption: `What differs from ${name}`,
       captioned: true,
-      columns: ['what', 'this file', name].map((column) => ({ name: column })),
+      columns: ['what', 'this file', name].map((one) => ({ name: one })),
       words: [true, true, true],
       rows: rows.length,
       cells: (row) => [rows[row]?.what ?? '', rows[row]?.here ?? '', rows[row]?.there ?? ''],
@@ -307,7 +307,7 @@ export class ModelPage extends LitElement {
   }
 
   /** What is known of the h_k and the block that are looked at. */
-  #layer({ drawing }: Drawn, layer: number) {
+  #layer({ drawing }: DrawnPicture, layer: number) {
     const top = this.#isRun() ? this.shown.analysis.layers[layer]?.top[0] : undefined;
     const largest = top
       ? [{ name: 'largest activation', value: `${formatValue(top.value)} at token ${top.token}, dimension ${top.dim}` }]
@@ -355,7 +355,7 @@ export class ModelPage extends LitElement {
 }
 
 /** The drawing of what is known; the same again where nothing else was said. */
-function drawnOf(about: AboutFile | undefined, before: Drawn | undefined): Drawn | undefined {
+function drawnOf(about: AboutFile | undefined, before: DrawnPicture | undefined): DrawnPicture | undefined {
   if (about?.status !== 'read') return undefined;
   const { description } = about;
   return before?.description === description ? before : { description, drawing: drawingOf(description) };

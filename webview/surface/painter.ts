@@ -98,18 +98,18 @@ export function surfacePainter(canvas: HTMLCanvasElement): SurfacePainter | unde
 }
 
 /** A texture of heights and shades, [rows, columns]; without rows before it is filled. */
-interface Drawn {
+interface DrawnPicture {
   readonly texture: WebGLTexture | null;
   rows: number;
   columns: number;
 }
 
-const emptyGrid = (gl: WebGL2RenderingContext): Drawn => ({ texture: gl.createTexture(), rows: 0, columns: 0 });
+const emptyGrid = (gl: WebGL2RenderingContext): DrawnPicture => ({ texture: gl.createTexture(), rows: 0, columns: 0 });
 
 /** With no more than `most` cells along each axis, of which each keeps its highest. */
 function fill(
   gl: WebGL2RenderingContext,
-  grid: Drawn,
+  grid: DrawnPicture,
   { heights, shades, top, ...field }: HeightField,
   most: { readonly rows: number; readonly columns: number },
 ): void {

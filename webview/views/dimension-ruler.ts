@@ -10,7 +10,7 @@ import { greatest } from '../../src/statistics/numbers.js';
 import { canvasFont, contextOf } from '../cells.js';
 import { shownLayer } from '../findings.js';
 import { html } from '../html.js';
-import type { Drawn } from '../picture.js';
+import type { DrawnPicture } from '../picture.js';
 import { svgRect, svgText } from '../svg.js';
 import type { TableData } from '../table.js';
 import type { Theme } from '../theme.js';
@@ -155,7 +155,7 @@ export class DimensionRuler extends View {
   }
 
   /** Each dimension as a bar from the layer's median on, on a logarithmic axis; those that stand out are named. */
-  #picture(theme: Theme): Drawn {
+  #picture(theme: Theme): DrawnPicture {
     const statistics = this.#statistics();
     const size = { left: 56, width: 640, bars: 160, labels: 22 };
     if (statistics === undefined) return { svg: '', width: 0, height: 0 };

@@ -14,7 +14,7 @@ import type { Grid } from '../grid.js';
 import { html } from '../html.js';
 import '../legend.js';
 import { flatCells, type Magnitudes, magnitudesField, type Over, tableOfMagnitudes } from '../magnitudes.js';
-import { type Drawn, paintedSvg } from '../picture.js';
+import { type DrawnPicture, paintedSvg } from '../picture.js';
 import { multipleScale, type Scale } from '../scale.js';
 import { keyStyles, quietButtonStyles } from '../styles.js';
 import type { FieldCell, HeightField } from '../surface/field.js';
@@ -111,7 +111,7 @@ export class MagnitudesView extends View {
     });
   }
 
-  #picture(flat: boolean, theme: Theme): Drawn {
+  #picture(flat: boolean, theme: Theme): DrawnPicture {
     if (flat && this.grid) return this.grid.picture(theme);
     return paintedSvg(this.surface?.picture() ?? document.createElement('canvas'));
   }

@@ -12,7 +12,7 @@ import { kindsOf, shownLayer } from '../findings.js';
 import '../legend.js';
 import { ratioAt } from '../numbers.js';
 import { type Patch, paintPatches, patchAt, patchesOf } from '../patches.js';
-import { type Drawn, paintedSvg } from '../picture.js';
+import { type DrawnPicture, paintedSvg } from '../picture.js';
 import { multipleScale } from '../scale.js';
 import { hiddenStyles, keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
@@ -257,7 +257,7 @@ export class PictureView extends View {
   }
 
   /** The picture as it is shown: an image, for it is one. */
-  #saved(): Drawn {
+  #saved(): DrawnPicture {
     const canvas = document.createElement('canvas');
     const { clientWidth: width, clientHeight: height } = this.stage;
     const context = contextOf(canvas, width, height, 2);

@@ -7,7 +7,7 @@ import { SinkscopeError, toProblem } from '../../src/errors.js';
 import { greatest } from '../../src/statistics/numbers.js';
 import { html } from '../html.js';
 import { formatPercent } from '../numbers.js';
-import type { Drawn } from '../picture.js';
+import type { DrawnPicture } from '../picture.js';
 import { svgRect, svgText, textWidth } from '../svg.js';
 import type { TableData } from '../tabled.js';
 import type { Theme } from '../theme.js';
@@ -129,7 +129,7 @@ function tableOf({ top }: PredictionsEvent): TableData {
   };
 }
 
-function barsOf({ top }: PredictionsEvent, theme: Theme): Drawn {
+function barsOf({ top }: PredictionsEvent, theme: Theme): DrawnPicture {
   const shown = top.slice(0, shownTokens);
   const labels = shown.map(({ text, id }) => textLabel(text, id));
   const left =
