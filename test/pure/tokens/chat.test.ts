@@ -13,7 +13,12 @@ interface Case {
 const { templates, cases }: { templates: Record<string, string>; cases: Case[] } = JSON.parse(
   readFileSync(join(root, 'test/references/chat.json'), 'utf8'),
 );
-const json = readFileSync(join(root, 'media/models/llama/tokenizer.json'), 'utf8');
+/** The demo model's, with the two tokens that transformers adds to it when it is told of them. */
+const json = JSON.parse(readFileSync(join(root, 'media/models/llama/tokenizer.json'), 'utf8'));
+for (const [i, content] of ['<s>', '</s>'].entries()) {
+  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+  json.added_tokens.push({ id: 8192 + i, content, ...flags });
+}
 const special = { bos_token: '<s>', eos_token: '</s>' };
 const chatOf = ({ system }: Case) => (system === null ? {} : { system });
 /** What is said of these, whatever transformers does: tokens have no place in what they write. */
