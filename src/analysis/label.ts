@@ -95,3 +95,6 @@ function characterOf(pieces: readonly Piece[]): string | undefined {
 
 /** What h_`layer` is called on an axis: h_0 is the embedding. */
 export const layerName = (layer: number): string => (layer === 0 ? 'embed' : `${layer}`);
+
+/** What follows the last separator of folders, of either kind. */
+export const baseName = (path: string): string => path.replace(/^.*[\\/]/s, '');

@@ -1,21 +1,20 @@
 /** A whole run as a presentation: what stands out, layer by layer, and what comes next. Pure. */
 import type { Analysis } from './analysis.js';
 import { formatNumber } from './format.js';
-import { layerName, textLabel } from './label.js';
+import { layerName } from './label.js';
 import { massiveActivations, ratio } from './massive.js';
 import { guessedInputs, outputHeading, outputLines } from './outputs.js';
+import { predictionTable } from './present.js';
 import type { Part, Presentation, Setting } from './presentation.js';
 import { sinks } from './sinks.js';
-import { summary, tokenName } from './summary.js';
+import { summaryText, tokenName } from './summary.js';
 import type { Thresholds } from './thresholds.js';
 
 /** Empty of parts where the run has no layers yet. */
 export function presentOverview(analysis: Analysis, thresholds: Thresholds): Presentation {
   return {
     title: `Analysis of ${analysis.started?.model.name ?? 'a model'}`,
-    sentence: summary(analysis, thresholds)
-      .map(({ text }) => text)
-      .join(''),
+    sentence: summaryText(analysis, thresholds),
     settings: overviewSettings(analysis, thresholds),
     warnings: overviewWarnings(analysis),
     parts: [
@@ -127,16 +126,7 @@ function layerPart(analysis: Analysis): Part {
 
 function predictionParts(analysis: Analysis): Part[] {
   const { predictions, outputs } = analysis;
-  if (predictions) {
-    return [
-      {
-        kind: 'table',
-        heading: `Next token after ${tokenName(analysis, predictions.token)}`,
-        columns: [{ name: 'token' }, { name: 'id', format: 'plain' }, { name: 'probability', format: 'share' }],
-        rows: predictions.top.map(({ id, text, probability }) => [textLabel(text, id), id, probability]),
-      },
-    ];
-  }
+  if (predictions) return [predictionTable(analysis)];
   return (outputs?.outputs ?? []).map((output) => {
     const lines = outputLines(output, output.rows.length > 1 ? { most: 1 } : {});
     return {

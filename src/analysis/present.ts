@@ -6,7 +6,7 @@ import { massiveActivations, ratio } from './massive.js';
 import { outputHeading, outputLines } from './outputs.js';
 import { type Presentation, presented, type TablePart } from './presentation.js';
 import { sinks } from './sinks.js';
-import { summary, tokenName } from './summary.js';
+import { summaryText, tokenName } from './summary.js';
 import type { Thresholds } from './thresholds.js';
 
 /** Tokens whose outputs are listed: the JSON has all. */
@@ -27,9 +27,7 @@ export function presentAnalysis(analysis: Analysis, thresholds: Thresholds, name
   ];
   return presented({
     title: name === undefined ? 'Analysis' : `Analysis of ${name}`,
-    sentence: summary(analysis, thresholds)
-      .map(({ text }) => text)
-      .join(''),
+    sentence: summaryText(analysis, thresholds),
     settings: conditions(analysis, thresholds).map((value, i) => ({ name: i === 0 ? 'model' : '', value })),
     warnings: analysis.problem ? [analysis.problem.message] : [],
     parts: parts.filter(({ rows }) => rows.length > 0),
@@ -110,7 +108,8 @@ function layerTable(analysis: Analysis): TablePart {
   };
 }
 
-function predictionTable(analysis: Analysis): TablePart {
+/** What would come next; without rows where the run does not say. */
+export function predictionTable(analysis: Analysis): TablePart {
   const { predictions } = analysis;
   return {
     kind: 'table',

@@ -23,6 +23,13 @@ export function summary(analysis: Analysis, thresholds: Thresholds): Span[] {
   return joined(summarySentences(analysis, thresholds), ' ');
 }
 
+/** {@link summary} as plain text. */
+export function summaryText(analysis: Analysis, thresholds: Thresholds): string {
+  return summary(analysis, thresholds)
+    .map(({ text }) => text)
+    .join('');
+}
+
 /**
  * What the run shows, in words: massive dimensions, large ones, sinks, and anything that is not finite, a sentence each;
  * its spans, joined, are plain text. Empty until the first layer has arrived; says how far the run got until it finishes.

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Analysis } from '../analysis/analysis.js';
+import { baseName } from '../analysis/label.js';
 import { presentAnalysis } from '../analysis/present.js';
 import { toJson } from '../analysis/result.js';
 import { defaultThresholds } from '../analysis/thresholds.js';
@@ -17,19 +18,19 @@ import { chatFrom } from '../experiments/shared/chat.js';
 import { readText } from '../experiments/shared/files.js';
 import { runPrompt } from '../experiments/shared/run.js';
 import type { NamedText } from '../experiments/values.js';
-import { baseName } from '../report/contents.js';
 import { parseChange } from './change.js';
 import { modelFile } from './model.js';
 import {
   adviseOnLength,
   budgetOf,
   chatOption,
+  type HowRun,
   lineEndsOption,
   memoryOption,
   partOption,
   read,
   streamOption,
-  takeTokenizer,
+  takeHow,
   tokenizerOption,
   typedName,
 } from './options.js';
@@ -40,7 +41,7 @@ import { checkSaves } from './save.js';
 import { printMarkdown, type Sharing, saveReport, sharingOptions } from './sharing.js';
 import { print, printJson } from './terminal.js';
 
-interface Options extends Sharing {
+interface Options extends HowRun, Sharing {
   readonly text?: string;
   readonly file?: string;
   readonly ids?: readonly number[];
@@ -48,10 +49,6 @@ interface Options extends Sharing {
   readonly tokenName?: string;
   readonly tokenAxis?: number;
   readonly image?: string;
-  readonly stream?: string;
-  readonly tokenizer?: string;
-  readonly bos?: boolean;
-  readonly lineEnds: 'lf' | 'as-is';
   readonly chat: 'off' | 'on';
   readonly system?: string;
   readonly window?: 'first' | 'last';
@@ -116,9 +113,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
   return command.action(async (model: string, options: Options) => {
     await checkSaves(options.save);
     await checkSaves(options.report);
-    if (options.stream !== undefined) engine.choose(options.stream);
-    engine.lineEnds = options.lineEnds;
-    takeTokenizer(engine, options);
+    takeHow(engine, options);
     const wanted = await requestOf(model, options);
     const name = baseName(nameOf(options));
     const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));

@@ -23,12 +23,13 @@ import { modelFile } from './model.js';
 import {
   adviseOnLength,
   budgetOf,
+  type HowRun,
   lineEndsOption,
   memoryOption,
   partOption,
   read,
   streamOption,
-  takeTokenizer,
+  takeHow,
   tokenizerOption,
   typedName,
 } from './options.js';
@@ -38,11 +39,7 @@ import { checkForm, checkSaves, saveOutcome } from './save.js';
 import { type Sharing, saveReport, sharingOptions } from './sharing.js';
 
 /** What every experiment has beside its inputs, or may have. */
-interface Options extends Sharing {
-  readonly stream?: string;
-  readonly tokenizer?: string;
-  readonly bos?: boolean;
-  readonly lineEnds?: 'lf' | 'as-is';
+interface Options extends HowRun, Sharing {
   readonly memory?: number;
   readonly window?: string;
   readonly save?: string;
@@ -65,9 +62,7 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
     if (saves !== undefined) checkForm(options.save, experiment);
     await checkSaves(options.save);
     await checkSaves(options.report);
-    if (options.stream !== undefined) engine.choose(options.stream);
-    if (options.lineEnds !== undefined) engine.lineEnds = options.lineEnds;
-    takeTokenizer(engine, options);
+    takeHow(engine, options);
     const given = await givenBy(command, inputs, engine);
     let partial: Outcome | undefined;
     const steps = eachAs(experiment.run(setupOf(engine, options, inputs), given, signal), (step) => {

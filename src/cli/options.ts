@@ -41,8 +41,18 @@ export function tokenizerOption(): Option {
   return new Option('--tokenizer <path>', "a tokenizer.json, in the place of what lies beside the model's file");
 }
 
-/** Has all models of a command run with a `tokenizer.json`, where one is given. */
-export function takeTokenizer(engine: Engine, { tokenizer }: { readonly tokenizer?: string }): void {
+/** How a command's models are run, whatever it asks of them. */
+export interface HowRun {
+  readonly stream?: string;
+  readonly tokenizer?: string;
+  readonly bos?: boolean;
+  readonly lineEnds?: 'lf' | 'as-is';
+}
+
+/** Has all models of a command run so; where something is left out, as the engine does by itself. */
+export function takeHow(engine: Engine, { stream, tokenizer, lineEnds }: HowRun): void {
+  if (stream !== undefined) engine.choose(stream);
+  if (lineEnds !== undefined) engine.lineEnds = lineEnds;
   if (tokenizer === undefined) return;
   const file = resolve(tokenizer);
   engine.useTokenizers(() => file);

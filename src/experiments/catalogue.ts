@@ -18,6 +18,7 @@ import { patch } from './patch/index.js';
 import { perplexity } from './perplexity/index.js';
 import { precision } from './precision/index.js';
 import { ratios } from './ratios/index.js';
+import { steer } from './steer/index.js';
 import { streaming } from './streaming/index.js';
 import { survey } from './survey/index.js';
 import { vision } from './vision/index.js';
@@ -27,6 +28,7 @@ export const experiments: readonly Experiment[] = [
   intervene,
   patch,
   ablate,
+  steer,
   perplexity,
   generate,
   interventions,

@@ -2,7 +2,9 @@
  * The contract of experiments. One is a folder: `compute.ts` runs it, `present.ts` says what it shows, and `index.ts`
  * defines it; its line in `catalogue.ts` makes it a subcommand, a command, and an entry of the panel.
  */
+
 import { counted } from '../analysis/format.js';
+import { baseName } from '../analysis/label.js';
 import { type Presentation, presented } from '../analysis/presentation.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import type { Engine } from '../engine/host/engine.js';
@@ -125,7 +127,9 @@ function lineEndsIn(inputs: ExperimentInputs, values: Given): string[] {
     const given = values[name];
     if (kind !== 'text' || !isNamedText(given)) return [];
     const count = given.text.match(/\r\n?/g)?.length ?? 0;
-    return count === 0 ? [] : [`${counted(count, 'line end')} of ${given.name} that are CR LF or CR were read as LF.`];
+    return count === 0
+      ? []
+      : [`${counted(count, 'line end')} of ${baseName(given.name)} that are CR LF or CR were read as LF.`];
   });
 }
 

@@ -7,6 +7,7 @@ import type { SettingsWatch } from './configuration.js';
 import { perplexityIn } from './marks.js';
 import type { Models } from './models.js';
 import { type ContextName, contributedId } from './names.js';
+import { chosenSource } from './source.js';
 import { type Status, statusItem } from './surfaces.js';
 import type { Surprisal } from './surprisal.js';
 
@@ -60,15 +61,14 @@ export function registerStatus({ analyses, models, settings, surprisal }: Parts)
   const perplexity = ({ ranges }: ShownRun): string[] => {
     const { nats } = surprisal;
     const editor = vscode.window.activeTextEditor;
-    const chosen = editor && analyses.shows(editor.document.uri) ? editor.selection : undefined;
-    const start = chosen && editor ? editor.document.offsetAt(chosen.start) : 0;
-    const end = chosen && editor ? editor.document.offsetAt(chosen.end) : 0;
-    const value = nats && perplexityIn(nats, ranges, { start, end });
+    const selects = editor && !editor.selection.isEmpty && analyses.shows(editor.document.uri);
+    const range = selects ? chosenSource(editor).range : { start: 0, end: 0 };
+    const value = nats && perplexityIn(nats, ranges, range);
     if (value === undefined) return [];
     return [
-      start === end
-        ? vscode.l10n.t('perplexity {0}', formatNumber(value))
-        : vscode.l10n.t('perplexity of the selection {0}', formatNumber(value)),
+      selects
+        ? vscode.l10n.t('perplexity of the selection {0}', formatNumber(value))
+        : vscode.l10n.t('perplexity {0}', formatNumber(value)),
     ];
   };
 

@@ -1,6 +1,7 @@
 /** What a report holds: what the panel would be told and, of what it can ask, what was open when the report was made. */
 import type { Analysis } from '../analysis/analysis.js';
 import { eventsOf } from '../analysis/events.js';
+import { baseName } from '../analysis/label.js';
 import type { Selection } from '../analysis/selection.js';
 import { defaultThresholds, type Thresholds } from '../analysis/thresholds.js';
 import type { RunEvent } from '../engine/contract/events.js';
@@ -80,6 +81,3 @@ function withoutFolders(event: RunEvent): RunEvent {
       return event;
   }
 }
-
-/** What follows the last separator of folders, of either kind. */
-export const baseName = (path: string): string => path.replace(/^.*[\\/]/s, '');

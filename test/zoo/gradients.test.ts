@@ -66,3 +66,22 @@ describe.each(known)('%s', (name, folder, wanted) => {
     }
   });
 });
+
+it('are refused where the stream is kept in copies', async () => {
+  const folder = folders.find((one) => one.endsWith('altup-ts17')) ?? '';
+  const facts = await fixture(folder);
+  const prompt = promptOf(folder, facts);
+  const asked = {
+    model: join(folder, 'model.onnx'),
+    prompt,
+    of: { kind: 'loss' },
+    memory: 2 ** 31,
+    threads: 1,
+  } as const;
+  const said: string[] = [];
+  for await (const event of engine.run('gradients', asked)) {
+    if (event.type === 'failed') said.push(event.problem.message);
+    expect(event.type).not.toBe('objective');
+  }
+  expect(said).toEqual([expect.stringMatching(/keeps several copies of its residual stream/)]);
+});

@@ -49,10 +49,12 @@ def prefix_of(name: str) -> list[int]:
     return [] if bos is None else [bos]
 
 
-def text_ids(file: str, tokens: int | None = None) -> list[int]:
+def text_ids(file: str, tokens: int | None = None, line_feeds: bool = False) -> list[int]:
     """The first token ids of a text of this repository, without any prefix. One tokenizer serves all demo models."""
     tokenizer = Tokenizer.from_file(str(ROOT / "media/models/llama/tokenizer.json"))
-    return tokenizer.encode((ROOT / file).read_bytes().decode()).ids[:tokens]
+    text = (ROOT / file).read_bytes().decode()
+    read = text.replace("\r\n", "\n").replace("\r", "\n") if line_feeds else text
+    return tokenizer.encode(read).ids[:tokens]
 
 
 def record(

@@ -130,6 +130,7 @@ export class ExperimentForm extends LitElement {
     const { experiments } = this.choices;
     const facts = experiments.find(({ id }) => id === (this.chosen ?? this.latest)) ?? experiments[0];
     if (facts === undefined) return nothing;
+    const values = this.#values(facts);
     return html`
       <form
         @submit=${(event: Event) => {
@@ -175,7 +176,7 @@ export class ExperimentForm extends LitElement {
         </div>
         <p>${facts.description}</p>
         <div class="fields">
-          ${Object.entries(facts.inputs).map(([name, input]) => this.#field(facts, name, input))}
+          ${Object.entries(facts.inputs).map(([name, input]) => this.#field(facts, name, input, values))}
         </div>
       </form>
     `;
@@ -202,28 +203,26 @@ export class ExperimentForm extends LitElement {
     return calledIn(this.choices.texts, name, input) === undefined;
   }
 
-  /** What is under a field: what is meant without it, or that it is missing. */
-  #note(facts: ExperimentFacts, name: string, input: ExperimentInput) {
-    const values = this.#values(facts);
-    if (this.tried && this.#isMissing(facts, name, values))
-      return html`<span class="missing" id="note-${name}">${wantedOf(input)}</span>`;
+  /** What is under a field: what is meant without it, that it is not needed, or that it is missing. */
+  #note(name: string, input: ExperimentInput, { missing, ofUse }: { missing: boolean; ofUse: boolean }) {
+    if (missing) return html`<span class="missing" id="note-${name}">${wantedOf(input)}</span>`;
     const meant = 'open' in input ? (defaultOf(input) ?? input.open) : defaultOf(input);
     const isShown = input.kind !== 'choice' && input.kind !== 'switch' && input.kind !== 'model';
-    const words = isOfUse(facts.inputs, name, values)
-      ? isShown && meant !== undefined && `unless given: ${meant}`
-      : 'not needed with what is chosen';
+    const words = ofUse ? isShown && meant !== undefined && `unless given: ${meant}` : 'not needed with what is chosen';
     return words ? html`<span id="note-${name}">${words}</span>` : nothing;
   }
 
-  #field(facts: ExperimentFacts, name: string, input: ExperimentInput) {
+  #field(facts: ExperimentFacts, name: string, input: ExperimentInput, values: Record<string, Value>) {
     const key = `${facts.id} ${name}`;
-    const invalid = (this.tried && this.#isMissing(facts, name, this.#values(facts))) || nothing;
-    const note = this.#note(facts, name, input);
+    const missing = this.tried && this.#isMissing(facts, name, values);
+    const ofUse = isOfUse(facts.inputs, name, values);
+    const note = this.#note(name, input, { missing, ofUse });
+    const invalid = missing || nothing;
+    const described = note === nothing ? nothing : `note-${name}`;
     const typed = this.typed[key];
     const put = (value: Value) => {
       this.typed = { ...this.typed, [key]: value };
     };
-    const ofUse = isOfUse(facts.inputs, name, this.#values(facts));
     switch (input.kind) {
       case 'text':
       case 'texts':
@@ -267,7 +266,7 @@ export class ExperimentForm extends LitElement {
               <select
                 name=${name}
                 aria-invalid=${invalid}
-                aria-describedby=${note === nothing ? nothing : `note-${name}`}
+                aria-describedby=${described}
                 @change=${(event: Event) => put(entered(event))}
               >
                 <option value="">${input.open ?? 'Choose …'}</option>
@@ -286,7 +285,7 @@ export class ExperimentForm extends LitElement {
             max=${(input.kind === 'whole' || input.kind === 'number' ? input.most : undefined) ?? nothing}
             step=${input.kind === 'number' ? 'any' : nothing}
             aria-invalid=${invalid}
-            aria-describedby=${note === nothing ? nothing : `note-${name}`}
+            aria-describedby=${described}
             autocomplete="off"
             .value=${new Exact(typed === undefined ? '' : `${typed}`)}
             @change=${(event: Event) => put(entered(event))}

@@ -12,8 +12,8 @@ import { hiddenStyles } from '../styles.js';
 import { type Theme, toneAt } from '../theme.js';
 import type { DrawnBlock, DrawnPart, ModelDrawing } from './drawing.js';
 
-/** A layer that was chosen; undefined: none is any longer. */
-export type ChosenEvent = CustomEvent<number | undefined>;
+/** A layer that was chosen; null, which is what events make of undefined: none is any longer. */
+export type ChosenEvent = CustomEvent<number | null>;
 
 /** How far the largest entry of h_k is above the layer's median, by k, as far as a run has come. */
 export const multiplesOf = (layers: readonly HiddenStatistics[]): readonly number[] =>

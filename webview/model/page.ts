@@ -36,6 +36,8 @@ export class ModelPage extends LitElement {
   @state() private tables: ReadonlySet<string> = new Set();
 
   #drawn: DrawnPicture | undefined;
+  /** The selected layer that was followed last: one that is chosen here is selected a moment later. */
+  #followed: number | undefined;
   #other: DrawnPicture | undefined;
   #differences: Differences | undefined;
   #frame: number | undefined;
@@ -76,7 +78,10 @@ export class ModelPage extends LitElement {
     this.#other = drawnOf(model?.other?.about, this.#other);
     if (before[0] !== this.#drawn || before[1] !== this.#other)
       this.#differences = this.#drawn && this.#other && differencesOf(this.#drawn, this.#other);
-    if (this.#isRun() && selection.layer !== undefined) this.layer = selection.layer;
+    if (this.#isRun() && selection.layer !== this.#followed) {
+      this.#followed = selection.layer;
+      this.layer = selection.layer;
+    }
     const last = this.#drawn?.drawing.blocks.length ?? 0;
     if (this.layer !== undefined && this.layer > last) this.layer = undefined;
   }
@@ -230,7 +235,7 @@ export class ModelPage extends LitElement {
   #anatomy({ drawing }: DrawnPicture, other: ModelState['other']) {
     const multiples = this.#isRun() ? multiplesOf(this.shown.analysis.layers) : [];
     const { thresholds } = this.shown.view;
-    const choose = ({ detail }: ChosenEvent) => this.#choose(detail);
+    const choose = ({ detail }: ChosenEvent) => this.#choose(detail ?? undefined);
     const beside = other && this.#other?.drawing.blocks.length ? this.#other : undefined;
     const differing = (beside && this.#differences?.blocks) ?? new Set<number>();
     const name = this.shown.model?.shown.name ?? '';

@@ -20,6 +20,10 @@ const setting = v.variant('to', [
     /** One value for all entries, or one for each of `dims`. */
     value: v.union([v.number(), v.array(v.number()), float32Array]),
   }),
+  /** Adds a direction to every token: an entry for each of `dims`. */
+  v.object({ to: v.literal('add'), direction: float32Array }),
+  /** Leaves of every token x what is at right angles to a direction: x − (x·u) u with u = direction ÷ ‖direction‖. */
+  v.object({ to: v.literal('project-out'), direction: float32Array }),
   v.object({ to: v.literal('scale'), by: v.number() }),
   /** Adds normal noise of this standard deviation; the same seed gives the same noise. */
   v.object({ to: v.literal('noise'), deviation: v.number(), seed: v.pipe(v.number(), v.integer()) }),
@@ -57,6 +61,8 @@ export function settingProblem(set: Setting): string | undefined {
   if (beyond !== undefined) return `activations are float32, up to ±3.4e38, and ${beyond} is beyond that`;
   if (set.to === 'noise' && set.deviation < 0)
     return `the deviation of noise is a number from 0 on, not ${set.deviation}`;
+  if (set.to === 'project-out' && set.direction.every((entry) => entry === 0))
+    return 'a direction that is 0 everywhere cannot be projected out';
   return undefined;
 }
 
@@ -66,6 +72,9 @@ function numbersOf(set: Setting): ArrayLike<number> {
       return [];
     case 'value':
       return typeof set.value === 'number' ? [set.value] : set.value;
+    case 'add':
+    case 'project-out':
+      return set.direction;
     case 'scale':
       return [set.by];
     case 'noise':

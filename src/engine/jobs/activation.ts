@@ -2,12 +2,14 @@
  * How much parameters matter for what sequences end in (arXiv:2405.17799): products of weights with the gradient of the
  * largest logit after the last token, block by block, all sequences through one before the next.
  */
+
 import { SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import type { ActivationRequest } from '../contract/activation.js';
 import type { EventOf } from '../contract/protocol.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { Backward, type Reduction, type Tracks } from '../stages/backward.js';
+import { withoutHead } from '../stages/lacking.js';
 import { stateBytes } from '../stages/memory.js';
 import type { Stage } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
@@ -39,13 +41,7 @@ export async function tellActivation(runner: StageRunner, request: ActivationReq
   const { anatomy, predicts, file } = loaded;
   const { sequences, against = [], threads, memory, thresholds } = request;
   const logits = anatomy.unembedding?.logits;
-  if (!predicts || logits === undefined) {
-    throw new SinkscopeError({
-      code: 'input',
-      file,
-      message: `${file} predicts no tokens: it has no output head over a vocabulary, so there is no largest logit.`,
-    });
-  }
+  if (!predicts || logits === undefined) throw withoutHead(file, 'there is no largest logit');
   const all = [...sequences, ...against];
   checkSequences(loaded, all, 'A sequence');
   checkMemory(

@@ -3,7 +3,7 @@
 import { SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { crossStatistics, patternStatistics } from '../../statistics/pattern.js';
-import type { ModelSummary, RunRequest } from '../contract/events.js';
+import type { ModelSummary, RunRequest, TokensEvent } from '../contract/events.js';
 import type { EventOf } from '../contract/protocol.js';
 import { fedInputs, fixedLength } from '../inputs/feeds.js';
 import type { Limits, Prompt } from '../inputs/prompt.js';
@@ -118,7 +118,7 @@ export async function runThrough(inside: Inside, report: Report, usedBefore: boo
     again: usedBefore,
     patterns: request.attention,
   });
-  if (inside.known.tokens !== undefined) await reportTokens(inside, report);
+  if (inside.known.tokens !== undefined) await report.emit(tokensRun(report.prompt, inside.tokens, inside.loaded));
   if (inside.values.has(anatomy.embedding)) await reportBlock(inside, report, 0, inside.values);
   const body = inside.plan.stages.filter(({ first }) => first <= anatomy.layers);
   // Interventions are made at the ends of stages.
@@ -130,20 +130,19 @@ export async function runThrough(inside: Inside, report: Report, usedBefore: boo
 }
 
 /** The tokens that are run; of a model that is fed none, as they are named once they are counted. */
-const reportedTokens = ({ tokens }: Inside, { prompt }: Report) => prompt.tokens ?? prompt.named?.(tokens) ?? [];
+const tokensOf = (prompt: Prompt, count: number) => prompt.tokens ?? prompt.named?.(count) ?? [];
 
-async function reportTokens(inside: Inside, report: Report): Promise<void> {
-  const { tokens, loaded } = inside;
-  const { prompt, emit } = report;
-  await emit({
+/** What is said of {@link tokensOf}. */
+export function tokensRun(prompt: Prompt, count: number, loaded: LoadedModel): TokensEvent {
+  return {
     type: 'tokens',
-    tokens: reportedTokens(inside, report),
-    total: prompt.tokens ? prompt.total : tokens,
-    window: prompt.tokens ? prompt.window : { start: 0, end: tokens },
+    tokens: [...tokensOf(prompt, count)],
+    total: prompt.tokens ? prompt.total : count,
+    window: prompt.tokens ? prompt.window : { start: 0, end: count },
     source: prompt.source,
     ...(prompt.picture && { picture: prompt.picture }),
     tokenizer: prompt.tokens !== undefined && loaded.tokenizer() !== undefined,
-  });
+  };
 }
 
 /** Emits and saves what the results of a stage say about block `block`; 0 is the embedding. */
@@ -151,7 +150,8 @@ async function reportBlock(inside: Inside, report: Report, block: number, result
   const { loaded, layout } = inside;
   const { request, saver, emit } = report;
   if (!layout) throw new Error('h_0 is not there');
-  if (block === 0 && inside.known.tokens === undefined) await reportTokens(inside, report);
+  if (block === 0 && inside.known.tokens === undefined)
+    await report.emit(tokensRun(report.prompt, inside.tokens, inside.loaded));
   const state = inside.rows(results.get(inside.residual(block)) ?? inside.value(inside.residual(block)));
   const { tokens, positions } = layout;
   const { dims, tokens: rows } = rowsOf(state);
@@ -227,7 +227,7 @@ async function reportHead(inside: Inside, report: Report, keep: boolean): Promis
     if (!head || (!wanted && !hasOwn)) return;
     const results = await head.everything(inside.values, keep);
     if (wanted) await saver?.outputs(results);
-    const outputs = headOutputs(loaded, results, reportedTokens(inside, report));
+    const outputs = headOutputs(loaded, results, tokensOf(report.prompt, inside.tokens));
     if (outputs.length > 0) await emit({ type: 'outputs', outputs });
     return;
   }

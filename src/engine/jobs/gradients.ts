@@ -9,9 +9,10 @@ import { readPrompt } from '../inputs/read.js';
 import { idsOf, rowsFed } from '../inputs/rows.js';
 import { Backward, type Tracks } from '../stages/backward.js';
 import { isCausal } from '../stages/causal.js';
-import { firstCopy, type Layout, layoutOf, tokenRows } from '../tensors/layout.js';
+import { withoutHead } from '../stages/lacking.js';
+import { type Layout, layoutOf, tokenRows } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
-import { limitsOf, told } from './analyze.js';
+import { limitsOf, tokensRun, told } from './analyze.js';
 import type { Current } from './current.js';
 import { lossSeed, oneSeed, type Seed, squaresSeed } from './seeds.js';
 
@@ -48,20 +49,19 @@ export async function tellGradients(
   const tracks: Tracks = { lane, adjoints: new Map(), noted: new Map() };
   const residual = (layer: number) => anatomy.blocks[layer - 1]?.residPost ?? anatomy.embedding;
   let layout: Layout | undefined;
-  const copyOf = (state: Value) => (anatomy.copies && state.dims.length > 3 ? firstCopy(state) : state);
   let writer: SafetensorsWriter | undefined;
   try {
     const results = new Map<string, Value>();
     const findLayout = async () => {
       const state = lane.values.get(anatomy.embedding);
       if (layout || !state) return;
-      layout = layoutOf(copyOf(state), {
+      layout = layoutOf(state, {
         tokens: prompt.tokens?.length,
         unfilled: feeds.unfilled,
         positions: rowsFed(anatomy.rows, feeds.length, prompt.given),
         axis: countingAxis(anatomy, feeds, 'feeds' in request.prompt ? request.prompt.tokenAxis : undefined),
       });
-      await emit(tokensOf(prompt, layout.tokens, loaded.tokenizer() !== undefined));
+      await emit(tokensRun(prompt, layout.tokens, loaded));
     };
     await findLayout();
     for await (const passed of back.there([tracks])) {
@@ -80,7 +80,6 @@ export async function tellGradients(
       results,
       lane,
       loaded,
-      copyOf,
     });
     tracks.adjoints.set(seed.value, seed.adjoint);
     await emit({ type: 'objective', value: seed.of, scored: seed.scored });
@@ -100,7 +99,7 @@ export async function tellGradients(
       if (!state) return;
       // What nothing depends on has a derivative of 0.
       const whole = adjoint ?? { ...state, type: 1, data: new Float32Array(state.data.length) };
-      const rows = sliceRows(tokenRows(copyOf({ ...whole, dims: state.dims }), axis), 0, tokens);
+      const rows = sliceRows(tokenRows({ ...whole, dims: state.dims }, axis), 0, tokens);
       const values = floats(rows);
       await emit({ type: 'gradient', layer, ...normsOf(values, tokens, rowsOf(rows).dims) });
       await writer?.append(`grad.hidden.${layer}`, [tokens, values.length / tokens], values);
@@ -141,30 +140,22 @@ async function stepBack(
   for (; layer >= 0; layer--) await tell(layer);
 }
 
-function tokensOf(prompt: Prompt, count: number, tokenizer: boolean): EventOf<'gradients'> {
-  const tokens = prompt.tokens ?? prompt.named?.(count) ?? [];
-  return {
-    type: 'tokens',
-    tokens: [...tokens],
-    total: prompt.tokens ? prompt.total : count,
-    window: prompt.tokens ? prompt.window : { start: 0, end: count },
-    source: prompt.source,
-    tokenizer: prompt.tokens !== undefined && tokenizer,
-  };
-}
-
 /** @throws SinkscopeError `input` where the model has no such thing */
 function checkObjective(
   of: Objective,
   { layers, predicts, file }: { readonly layers: number; readonly predicts: boolean; readonly file: string },
 ): void {
-  const fail = (message: string) => new SinkscopeError({ code: 'input', file, message });
   if ((of.kind === 'loss' || of.kind === 'logit') && !predicts)
-    throw fail(
-      `${file} predicts no tokens: it has no output head over a vocabulary, so there is no ${of.kind === 'loss' ? 'loss' : 'logit of a token'}; ask for the gradient of a hidden state (--of h:LAYER,TOKEN,DIM) or of the sum of squares of its output (--of squares).`,
+    throw withoutHead(
+      file,
+      `there is no ${of.kind === 'loss' ? 'loss' : 'logit of a token'}; ask for the gradient of a hidden state (--of h:LAYER,TOKEN,DIM) or of the sum of squares of its output (--of squares)`,
     );
   if (of.kind === 'hidden' && of.layer > layers)
-    throw fail(`There is no layer ${of.layer}: the model has h_0 to h_${layers}.`);
+    throw new SinkscopeError({
+      code: 'input',
+      file,
+      message: `There is no layer ${of.layer}: the model has h_0 to h_${layers}.`,
+    });
 }
 
 interface Ends {
@@ -176,21 +167,20 @@ interface Ends {
   readonly results: ReadonlyMap<string, Value>;
   readonly lane: Tracks['lane'];
   readonly loaded: Current['loaded'];
-  readonly copyOf: (state: Value) => Value;
 }
 
 async function seedOf(of: Objective, ends: Ends): Promise<Seed> {
-  const { prompt, tokens, axis, output, residual, results, lane, loaded, copyOf } = ends;
+  const { prompt, tokens, axis, output, residual, results, lane, loaded } = ends;
   if (of.kind === 'hidden') {
     const state = lane.values.get(residual(of.layer));
     if (!state) throw new Error('the state is not there');
-    return oneSeed(residual(of.layer), state, { ...of, tokens, axis, copy: copyOf(state) });
+    return oneSeed(residual(of.layer), state, { ...of, tokens, axis });
   }
   const value = results.get(output) ?? lane.values.get(output);
   if (!value) throw new Error(`the output "${output}" is not there`);
   if (of.kind === 'squares') return squaresSeed(output, value);
   const last = lane.values.get(residual(loaded.anatomy.layers));
-  const rows = last ? rowsOf(copyOf(last)).tokens : tokens;
+  const rows = last ? rowsOf(last).tokens : tokens;
   const from = loaded.anatomy.headRows?.from ?? rows - rowsOf(value).tokens;
   if (of.kind === 'logit')
     return oneSeed(output, value, {
@@ -198,7 +188,6 @@ async function seedOf(of: Objective, ends: Ends): Promise<Seed> {
       dim: of.id,
       tokens: rowsOf(value).tokens,
       axis: undefined,
-      copy: value,
     });
   const prefix = prompt.bos ? (loaded.tokenizer()?.bos?.ids.length ?? 1) : 0;
   return lossSeed(

@@ -2,6 +2,7 @@
  * Scoring of many sequences, as the model is and with interventions: what perplexities are made of. A changed run
  * starts from what the plain one has computed up to its first change, so it costs its share of the blocks only.
  */
+
 import type { Anatomy } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
 import { greatest } from '../../statistics/numbers.js';
@@ -19,6 +20,7 @@ import { makeFeeds } from '../inputs/feeds.js';
 import { isCausal } from '../stages/causal.js';
 import { forward, type Lane, statesHeld } from '../stages/forward.js';
 import { type Head, withHead } from '../stages/head.js';
+import { withoutHead } from '../stages/lacking.js';
 import { createLossSession, type LossSession } from '../stages/losses.js';
 import { chooseDial, logitRows, sequencesTogether, stateBytes } from '../stages/memory.js';
 import { cutsOf, valueAt } from '../stages/patched.js';
@@ -80,13 +82,7 @@ export async function measure(
  */
 export async function checkScored(runner: StageRunner, sequences: readonly Sequence[]): Promise<void> {
   const { predicts, file } = runner.loaded;
-  if (!predicts) {
-    throw new SinkscopeError({
-      code: 'input',
-      file,
-      message: `${file} predicts no tokens: it has no output head over a vocabulary, so there is no perplexity.`,
-    });
-  }
+  if (!predicts) throw withoutHead(file, 'there is no perplexity');
   checkSequences(
     runner.loaded,
     sequences.map(({ ids }) => ids),

@@ -37,22 +37,20 @@ export interface Place {
   readonly tokens: number;
   /** The axis that counts tokens, where it is not all but the last. */
   readonly axis: number | undefined;
-  /** What of the tensor is shown. */
-  readonly copy: Value;
 }
 
 /** @throws SinkscopeError `input` where there is no such entry */
-export function oneSeed(value: string, tensor: Value, { token, dim, tokens, axis, copy }: Place): Seed {
-  const last = copy.dims.length - 1;
+export function oneSeed(value: string, tensor: Value, { token, dim, tokens, axis }: Place): Seed {
+  const last = tensor.dims.length - 1;
   const feature = axis === undefined ? last : axis === last ? last - 1 : last;
-  const width = axis === undefined ? rowsOf(copy).dims : (copy.dims[feature] ?? 1);
+  const width = axis === undefined ? rowsOf(tensor).dims : (tensor.dims[feature] ?? 1);
   if (token < 0 || token >= tokens || dim >= width) {
     throw new SinkscopeError({
       code: 'input',
       message: `There is no such entry: tokens are ${tokens === 0 ? 'none' : `0 to ${tokens - 1}`} and there are ${width} entries for each, 0 to ${width - 1}.`,
     });
   }
-  const step = (place: number) => size(copy.dims.slice(place + 1));
+  const step = (place: number) => size(tensor.dims.slice(place + 1));
   const at = axis === undefined ? token * width + dim : token * step(axis) + dim * step(feature);
   const data = new Float32Array(tensor.data.length);
   data[at] = 1;

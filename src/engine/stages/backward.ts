@@ -3,6 +3,7 @@
  * the way back computes each block again from that, with its adjoints as nodes of the same graph, so that one block's
  * activations are held at a time.
  */
+import { SinkscopeError } from '../../errors.js';
 import { adjointsOf } from '../../gradients/adjoint.js';
 import { Calculus } from '../../gradients/calculus.js';
 import { differentiable } from '../../gradients/differentiable.js';
@@ -73,6 +74,7 @@ export class Backward {
    * @param head values that are fetched of what follows the last block
    * @param until the last block that is gone through, L + 1 for the output head
    * @param weightsOf values of a block that derivatives by are asked for, beside its inputs
+   * @throws SinkscopeError `input` where the stream is kept in copies
    */
   constructor(
     loaded: LoadedModel,
@@ -81,8 +83,16 @@ export class Backward {
     until: number,
     private readonly weightsOf: (block: number) => readonly string[] = () => [],
   ) {
+    const { anatomy, file } = loaded;
+    if (anatomy.copies) {
+      throw new SinkscopeError({
+        code: 'input',
+        file,
+        message: `${file} keeps several copies of its residual stream, of which the first alone is shown; a gradient by that one alone would not be the model's, so none is given.`,
+      });
+    }
     this.threads = threads;
-    this.anatomy = loaded.anatomy;
+    this.anatomy = anatomy;
     this.model = differentiable(loaded.model);
     const plain = makePlan(this.model.graph, loaded.anatomy, new Map(), head);
     const taps = new Map<number, string[]>();

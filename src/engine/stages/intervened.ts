@@ -9,7 +9,7 @@ import { floats, rowsOf, type Value } from '../tensors/value.js';
 /**
  * A copy of `value` with the interventions made, in their order; tokens beyond its end are left out.
  *
- * @throws SinkscopeError `input` for a dim that the value does not have
+ * @throws SinkscopeError `input` for a dim that the value does not have, and a direction of another width
  */
 export function intervened(value: Value, interventions: readonly Intervention[]): Value {
   const { tokens, dims } = rowsOf(value);
@@ -17,6 +17,12 @@ export function intervened(value: Value, interventions: readonly Intervention[])
   for (const { tokens: chosen, dims: chosenDims, set } of interventions) {
     const rows = chosen === 'all' ? range(tokens) : chosen.filter((token) => token < tokens);
     const columns = columnsOf(chosenDims, dims);
+    if (set.to === 'project-out') {
+      const unit = unitOf(checkedDirection(set.direction, columns));
+      for (const row of rows) projectOut(data, row * dims, columns, unit);
+      continue;
+    }
+    if (set.to === 'add') checkedDirection(set.direction, columns);
     const change = changeOf(set);
     for (const row of rows)
       columns.forEach((column, i) => {
@@ -44,8 +50,29 @@ function columnsOf(chosen: Intervention['dims'], dims: number): readonly number[
   return range(dims).filter((dim) => !kept.has(dim));
 }
 
+function checkedDirection(direction: Float32Array, columns: readonly number[]): Float32Array {
+  if (direction.length === columns.length) return direction;
+  throw new SinkscopeError({
+    code: 'input',
+    message: `The direction has ${direction.length} entries and there are ${columns.length} dims that it is for; choose one that was made for this model and point.`,
+  });
+}
+
+function unitOf(direction: Float32Array): Float64Array {
+  const norm = Math.sqrt(direction.reduce((sum, entry) => sum + entry ** 2, 0));
+  return Float64Array.from(direction, (entry) => entry / norm);
+}
+
+/** Takes from one row, which begins at `start`, its part along `unit`. */
+function projectOut(data: Float32Array, start: number, columns: readonly number[], unit: Float64Array): void {
+  let along = 0;
+  for (const [i, column] of columns.entries()) along += (data[start + column] ?? 0) * (unit[i] ?? 0);
+  for (const [i, column] of columns.entries())
+    data[start + column] = (data[start + column] ?? 0) - along * (unit[i] ?? 0);
+}
+
 /** The new value of an entry, from its old one and the place of its dim among those chosen. */
-function changeOf(set: Setting): (old: number, i: number) => number {
+function changeOf(set: Exclude<Setting, { to: 'project-out' }>): (old: number, i: number) => number {
   switch (set.to) {
     case 'zero':
       return () => 0;
@@ -53,6 +80,8 @@ function changeOf(set: Setting): (old: number, i: number) => number {
       const { value } = set;
       return typeof value === 'number' ? () => value : (old, i) => value[i] ?? old;
     }
+    case 'add':
+      return (old, i) => old + (set.direction[i] ?? 0);
     case 'scale':
       return (old) => old * set.by;
     case 'noise': {

@@ -2,6 +2,7 @@
  * A sequence that goes on: each run is of the tokens that are new. What is behind them is in a cache, where the model
  * has one; else all of it is run again, which gives the same.
  */
+
 import { SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import { quoted } from '../../visible.js';
@@ -12,6 +13,7 @@ import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
 import { LaneCache } from './cache.js';
 import { forward, type Lane } from './forward.js';
 import { Head } from './head.js';
+import { withoutHead } from './lacking.js';
 import type { LoadedModel } from './loaded.js';
 import { chooseDial, logitRows } from './memory.js';
 import { valueAt } from './patched.js';
@@ -164,13 +166,13 @@ function roadOf(runner: StageRunner, presents: readonly string[], { tokens, memo
   const { loaded } = runner;
   const { anatomy, model, summary, patterns } = loaded;
   const logits = anatomy.unembedding?.logits;
-  if (logits === undefined || !loaded.predicts) throw noHead(loaded);
+  if (logits === undefined || !loaded.predicts) throw withoutHead(loaded.file, 'nothing can be written with it');
   const taps = new Map([...patterns].map(([block, name]) => [block, [name]]));
   // Each goes to the block that makes it.
   taps.set(1, [...(taps.get(1) ?? []), ...presents]);
   const plan = makePlan(model.graph, anatomy, taps, [logits]);
   const head = plan.stages.find(({ first }) => first > anatomy.layers);
-  if (!head) throw noHead(loaded);
+  if (!head) throw withoutHead(loaded.file, 'nothing can be written with it');
   const body = plan.stages.filter(({ first }) => first <= anatomy.layers);
   const weightBytes = summary.bytes;
   const { keep, blocksPerStage } = chooseDial({ anatomy, weightBytes, tokens, memory, again: true, patterns: true });
@@ -182,14 +184,6 @@ function roadOf(runner: StageRunner, presents: readonly string[], { tokens, memo
     head: new Head(runner, head, last, logits, logitRows(anatomy, memory)),
     keep,
   };
-}
-
-function noHead({ file }: LoadedModel): SinkscopeError {
-  return new SinkscopeError({
-    code: 'input',
-    file,
-    message: `${file} predicts no tokens: it has no output head over a vocabulary, so nothing can be written with it.`,
-  });
 }
 
 /** @param count how many of the last of `ids` are shown */

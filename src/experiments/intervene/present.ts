@@ -143,6 +143,10 @@ function settingInWords(set: InterveneResult['interventions'][number]['set']): s
       const words = values.slice(0, named).map((value) => value.toPrecision(4));
       return words.join(', ') + (values.length > named ? ' …' : '');
     }
+    case 'add':
+      return '+ a direction';
+    case 'project-out':
+      return 'without its part along a direction';
     case 'scale':
       return `× ${set.by}`;
     case 'noise':

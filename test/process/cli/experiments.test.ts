@@ -130,7 +130,8 @@ describe('survey', () => {
       await printed('survey', 'llama', '--file', boats, ...args, '--shard', shard, '--save', file);
     const files = parts.map(({ file }) => file);
     const { parts: names, ...put } = await json('merge', ...files);
-    const { file, ...once } = whole;
+    const { file, line_ends, ...once } = whole;
+    expect(line_ends).toBe('as-is');
     expect([put, names, file]).toEqual([once, files, boats]);
     expect(JSON.parse(await readFile(at(files, 0), 'utf8'))).toMatchObject({ file: boats });
     expect(whole).toMatchObject({ sequences: 5, length: 32, prefix: 0, rows: expect.any(Array) });
@@ -152,7 +153,7 @@ describe('survey', () => {
     await writeFile(join(texts, 'b.md'), await readFile(boats));
     await writeFile(join(texts, 'a.txt'), 'Too short.');
     await writeFile(join(texts, 'c.png'), Buffer.from([0xff]));
-    expect((await json('survey', 'llama', '--file', texts, ...args)).rows).toEqual(
+    expect((await json('survey', 'llama', '--file', texts, '--line-ends', 'as-is', ...args)).rows).toEqual(
       (await json('survey', 'llama', '--file', boats, ...args)).rows,
     );
   });

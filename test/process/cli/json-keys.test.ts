@@ -43,6 +43,12 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   generate: ['llama', '--text', 'The cat sat on the', '--tokens', '9'],
   patch: ['llama', '--clean', 'The king went to', '--corrupt', 'The boat went to', '--answers', ' his', ' the'],
   ablate: ['llama', ...words, '--set', 'mean', ...other, '--answers', ' his', ' the'],
+  steer: [
+    'llama',
+    ...words,
+    ...['--positive', path('test/text/steer/positive.txt'), '--negative', path('test/text/steer/negative.txt')],
+    ...['--layer', '4'],
+  ],
   perplexity: ['llama', ...text, ...small],
   interventions: ['llama', ...text, ...other, ...small],
   survey: ['llama', ...corpus],

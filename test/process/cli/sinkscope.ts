@@ -31,7 +31,10 @@ export async function sinkscope(...args: string[]): Promise<Ended> {
 }
 
 export function start(...args: string[]): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [cli, ...args], { cwd: join(root, 'test') });
+  // References are of the long texts as they are, CR LF and all.
+  const ofTexts = args.some((arg) => arg.startsWith(path('test/text'))) && !['check', 'merge'].includes(args[0] ?? '');
+  const asIs = ofTexts && !args.includes('--line-ends') ? ['--line-ends', 'as-is'] : [];
+  return spawn(process.execPath, [cli, ...args, ...asIs], { cwd: join(root, 'test') });
 }
 
 /** Waits for the end; an output that is not piped here gives nothing. */

@@ -1,9 +1,21 @@
 /** What becomes of a model when single parts of it are changed, against PyTorch. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ablateConclusion, ablateEach } from '../../../src/experiments/ablate/compute.js';
 import { patchConclusion, patchEverywhere } from '../../../src/experiments/patch/compute.js';
+import { steerConclusion, steerPrompt } from '../../../src/experiments/steer/compute.js';
+import { writeDirection } from '../../../src/experiments/steer/direction.js';
 import references from '../../references/changes.json';
-import { budget, demoModel, finish, startEngine, text } from '../../support/experiments.js';
+import {
+  budget,
+  demoModel,
+  finish,
+  startEngine,
+  temporaryFolder,
+  text,
+  thresholds,
+} from '../../support/experiments.js';
 import { pairs } from '../../support/lists.js';
 
 const engine = startEngine();
@@ -75,5 +87,55 @@ describe('ablation', () => {
     const request = { ...budget, bos: undefined, part: undefined, model: demoModel('llama'), text: ablation.text };
     const run = ablateEach(engine, { ...request, set: 'mean', calibrationText: 'Too short.' });
     await expect(finish(run)).rejects.toThrow(/calibration text/);
+  });
+});
+
+describe('steering', () => {
+  const { steering } = references;
+  const made = temporaryFolder();
+  const request = () => ({
+    ...budget,
+    bos: undefined,
+    part: undefined,
+    thresholds,
+    model: demoModel(steering.model),
+    text: steering.text,
+    strength: steering.strength as number | undefined,
+    save: undefined as string | undefined,
+  });
+  type Result = Awaited<ReturnType<typeof run>>;
+  const run = (given: Parameters<typeof steerPrompt>[1]) => finish(steerPrompt(engine, given));
+  const same = (found: Result['before'], expected: typeof steering.asIs) => {
+    expect(Math.abs(found.loss - expected.loss)).toBeLessThan(1e-4);
+    for (const [one, other] of pairs(found.top.slice(0, 3), expected.top)) {
+      expect(one.id).toBe(other[0]);
+      expect(Math.abs(one.probability - (other[1] ?? 0))).toBeLessThan(1e-4);
+    }
+    for (const [one, other] of pairs(found.largest, expected.largest))
+      expect(Math.abs(one / other - 1)).toBeLessThan(1e-4);
+  };
+
+  it('by prompts, and by the file that is saved of them, equals PyTorch', async () => {
+    const folder = await made;
+    const [positive, negative] = [steering.positive, steering.negative].map((prompts, i) => {
+      const file = join(folder, `${i}.txt`);
+      writeFileSync(file, `${prompts.join('\n\n')}\n`);
+      return file;
+    }) as [string, string];
+    const save = join(folder, 'direction.safetensors');
+    const added = await run({ ...request(), from: { positive, negative, layer: steering.layer }, save });
+    expect(added.prompts).toEqual({ positive: 3, negative: 4 });
+    for (const [value, other] of pairs(Array.from(added.direction.values), steering.direction))
+      expect(Math.abs(value - other)).toBeLessThan(1e-4);
+    same(added.before, steering.asIs);
+    same(added.after, steering.added);
+    const out = await run({ ...request(), from: { file: save, layer: undefined }, strength: undefined });
+    expect(out.direction).toEqual(added.direction);
+    same(out.after, steering.projectedOut);
+    expect(steerConclusion(out)).toMatch(/projected out of h_4 .* from 43.1 to 43.7.*massive activations .* stay/);
+    await writeDirection(save, { layer: 4, values: Float32Array.of(1, 2, 3) });
+    await expect(run({ ...request(), from: { file: save, layer: undefined } })).rejects.toThrow(
+      /direction has 3 entries and there are 256 dims/,
+    );
   });
 });

@@ -52,6 +52,17 @@ describe('perplexity equals PyTorch', () => {
   );
 });
 
+it('is that of a text with line feeds, unless it is to be read as it is', async () => {
+  const { window, stride, maxTokens: tokens, perplexity } = at(references.lineFeeds, 0);
+  engine.lineEnds = 'lf';
+  try {
+    const result = await finish(measurePerplexity(engine, request('llama', text(boats), { window, stride, tokens })));
+    expect(off(result.perplexity, perplexity)).toBeLessThan(2e-6);
+  } finally {
+    engine.lineEnds = 'as-is';
+  }
+});
+
 it('gives a running value, window by window, and says what the end leaves', async () => {
   const seen: number[] = [];
   let left = -1;

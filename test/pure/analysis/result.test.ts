@@ -13,7 +13,13 @@ describe('toJson', () => {
   it('holds everything that changes numbers', () => {
     const json = written(run(layers));
     expect(json.model).toMatchObject({ name: 'example', layers: 2, kv_heads: null, parallel_block: false });
-    expect(json.settings).toEqual({ bos: true, execution_provider: 'cpu', graph_optimization: 'all', threads: 0 });
+    expect(json.settings).toEqual({
+      bos: true,
+      line_ends: null,
+      execution_provider: 'cpu',
+      graph_optimization: 'all',
+      threads: 0,
+    });
     expect(json.thresholds).toEqual({
       absolute: 100,
       ratio: 1000,

@@ -231,6 +231,7 @@ describe('modelConfig', () => {
     expect(modelConfig(join(root, 'media/models/llama/model.onnx'))).toEqual({
       context: 512,
       bosTokenId: 0,
+      endTokenIds: [0],
       vocabulary: 8192,
       modelType: 'llama',
       ignored: [],

@@ -93,6 +93,7 @@ describe('prefix token', () => {
       prefix: 0,
       suffix: 0,
       lost: 0,
+      changed: 0,
     });
     expect(await ids(folder(templated), ' \n ')).toEqual([]);
   });

@@ -1,8 +1,10 @@
 /** Direct logit attribution: what each part of the model adds to one logit. */
+
 import { SinkscopeError } from '../../../errors.js';
 import { greatest } from '../../../statistics/numbers.js';
 import type { AnswerTo } from '../../contract/questions.js';
 import { fixedLength } from '../../inputs/feeds.js';
+import { withoutHead } from '../../stages/lacking.js';
 import { floats, rowsOf, sliceRows, type Value, withRows } from '../../tensors/value.js';
 import { type Answerer, type Inside, valueNamed } from '../inside.js';
 
@@ -18,13 +20,7 @@ export const answerAttribution: Answerer<'attribution'> = async (run, { token, t
   run.checkToken(token);
   const { anatomy, predicts, file } = run.loaded;
   const { unembedding, layers } = anatomy;
-  if (!predicts || !unembedding) {
-    throw new SinkscopeError({
-      code: 'input',
-      file,
-      message: `${file} predicts no tokens: it has no output head over a vocabulary, so there is no logit to explain.`,
-    });
-  }
+  if (!predicts || !unembedding) throw withoutHead(file, 'there is no logit to explain');
   if (anatomy.copies) {
     throw new SinkscopeError({
       code: 'input',

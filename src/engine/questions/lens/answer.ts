@@ -1,6 +1,7 @@
 import { SinkscopeError } from '../../../errors.js';
 import type { Prediction } from '../../contract/events.js';
 import { predictionsOf } from '../../stages/head.js';
+import { withoutHead } from '../../stages/lacking.js';
 import { type Answerer, type Inside, valueNamed } from '../inside.js';
 
 /** @throws SinkscopeError `input` where the model predicts no tokens, or there is no such layer or point */
@@ -8,13 +9,7 @@ export const answerLens: Answerer<'lens'> = async (run, { layer, point, top }) =
   const { loaded, head, tokens } = run;
   const { anatomy } = loaded;
   run.checkLayer(layer);
-  if (!loaded.predicts || !head) {
-    throw new SinkscopeError({
-      code: 'input',
-      file: loaded.file,
-      message: `${loaded.file} predicts no tokens: it has no output head over a vocabulary, so there is no logit lens.`,
-    });
-  }
+  if (!loaded.predicts || !head) throw withoutHead(loaded.file, 'there is no logit lens');
   const state = point === 'resid_mid' ? await midState(run, layer) : await run.whole(layer);
   // A head that needs more than the residual finds it with the last one.
   await run.state(anatomy.layers);

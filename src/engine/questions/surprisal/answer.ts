@@ -1,4 +1,5 @@
 import { SinkscopeError } from '../../../errors.js';
+import { withoutHead } from '../../stages/lacking.js';
 import { createLossSession } from '../../stages/losses.js';
 import type { Answerer, Inside } from '../inside.js';
 
@@ -16,8 +17,7 @@ async function surprisalOf(run: Inside): Promise<Float32Array> {
   const { loaded, head, ids, tokens } = run;
   const { file } = loaded;
   const refused = (why: string) => new SinkscopeError({ code: 'input', file, message: `${file} ${why}` });
-  if (!loaded.predicts || !head)
-    throw refused('predicts no tokens: it has no output head over a vocabulary, so no token has a surprisal.');
+  if (!loaded.predicts || !head) throw withoutHead(file, 'no token has a surprisal');
   if (ids?.length !== tokens) throw refused('was not run on token ids alone, so no token has a surprisal.');
   if (!(await run.isCausal()))
     throw refused(
