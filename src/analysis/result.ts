@@ -68,13 +68,14 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     window: { start: tokens.window.start, end: tokens.window.end, total: tokens.total },
     /** Of the picture that was analyzed: `file`, upright `width` and `height`, the steps by which it was `prepared`; else null. */
     picture: tokens.picture ?? null,
-    /** `start` and `end` are UTF-16 code units of the text; `region` is that of a patch, in the picture's pixels. */
-    tokens: tokens.tokens.map(({ id, text, start, end, special, region }) => ({
+    /** `start` and `end` are UTF-16 code units of the text; `region` is that of a patch, in the picture's pixels; `role` says whose words it is part of in a chat. */
+    tokens: tokens.tokens.map(({ id, text, start, end, special, role, region }) => ({
       id,
       text,
       start,
       end,
       special,
+      ...(role && { role }),
       ...(region && { region }),
     })),
     layers: analysis.layers.map(layerJson),

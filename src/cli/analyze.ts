@@ -8,13 +8,12 @@ import { defaultThresholds } from '../analysis/thresholds.js';
 import type { RunRequest } from '../engine/contract/events.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
-import { outcomeOf } from '../experiments/experiment.js';
+import { chatIsOfTexts, outcomeOf } from '../experiments/experiment.js';
 import type { Change } from '../experiments/intervene/change.js';
 import { meansOfSame, sideBySide } from '../experiments/intervene/compute.js';
 import { interveneJson } from '../experiments/intervene/json.js';
 import { presentIntervene } from '../experiments/intervene/present.js';
 import { resolve as resolveChange, withMeans } from '../experiments/intervene/selectors.js';
-import { chatFrom } from '../experiments/shared/chat.js';
 import { readText } from '../experiments/shared/files.js';
 import { runPrompt } from '../experiments/shared/run.js';
 import type { NamedText } from '../experiments/values.js';
@@ -23,7 +22,7 @@ import { modelFile } from './model.js';
 import {
   adviseOnLength,
   budgetOf,
-  chatOption,
+  chatOptions,
   type HowRun,
   lineEndsOption,
   memoryOption,
@@ -49,8 +48,6 @@ interface Options extends HowRun, Sharing {
   readonly tokenName?: string;
   readonly tokenAxis?: number;
   readonly image?: string;
-  readonly chat: 'off' | 'on';
-  readonly system?: string;
   readonly window?: 'first' | 'last';
   readonly memory: number;
   readonly set?: readonly Change[];
@@ -91,8 +88,6 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--bos', 'put the beginning-of-sequence token before the text (default: as the tokenizer does)')
     .option('--no-bos', 'leave it out')
     .addOption(lineEndsOption())
-    .addOption(chatOption())
-    .option('--system <text>', "with --chat on: the system's text, before the user's")
     .addOption(streamOption())
     .addOption(tokenizerOption())
     .addOption(partOption())
@@ -109,13 +104,13 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--attention', 'with --save: attention patterns (attn.k, cross.k) too')
     .option('--mlp', 'with --save: MLP intermediate states (mlp.k) too')
     .option('--logits', 'with --save: logits too');
-  for (const option of sharingOptions()) command.addOption(option);
+  for (const option of [...chatOptions(), ...sharingOptions()]) command.addOption(option);
   return command.action(async (model: string, options: Options) => {
     await checkSaves(options.save);
     await checkSaves(options.report);
     takeHow(engine, options);
     const wanted = await requestOf(model, options);
-    const name = baseName(nameOf(options));
+    const name = options.text === undefined ? baseName(nameOf(options)) : typedName(options.text);
     const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
     if (!options.set) {
       const analysis = await adviseOnLength(run(wanted));
@@ -177,12 +172,11 @@ async function interventionsOf(
 }
 
 async function requestOf(model: string, options: Options): Promise<RunRequest> {
-  const { bos, chat, system, window, memory, save, attention = false, mlp = false, logits = false } = options;
+  const { bos, window, memory, save, attention = false, mlp = false, logits = false } = options;
   return {
     prompt: await prompt(options),
     model: await modelFile(model),
     bos,
-    chat: chatFrom(chat, system),
     window,
     attention: true,
     ...budgetOf({ memory }),
@@ -210,7 +204,7 @@ async function prompt({
   if (chat === 'on' && (ids ?? feeds ?? image) !== undefined) {
     throw new SinkscopeError({
       code: 'input',
-      message: '--chat is about texts: token ids and feeds are run as they are, so write the turns in them.',
+      message: chatIsOfTexts,
     });
   }
   if (text !== undefined) return { text };

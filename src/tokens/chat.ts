@@ -33,6 +33,12 @@ export interface Turn {
   readonly end: number;
   /** Characters at the front of the user's text that the template leaves out: blanks alone. */
   readonly dropped: number;
+  /** Where the system's text stands in it; undefined where there is none, or it does not stand there as it is. */
+  readonly system: readonly [from: number, to: number] | undefined;
+  /** Where the beginning of the answer stands; its length, where the template writes none. */
+  readonly answer: number;
+  /** What is to be told with it: what it is about, a colon, and what is so. */
+  readonly remark: string | undefined;
 }
 
 /** Called with a file before what it says is applied to a text. */
@@ -42,7 +48,8 @@ type OnApply = (file: string) => void;
  * The text as the user's turn, with the beginning of an answer, as `apply_chat_template(messages,
  * add_generation_prompt=True)` of transformers writes it.
  *
- * Where the text stands is found by writing another one in its place: what comes before and after is the template's.
+ * Where the texts stand is found by writing others in their place: what comes before and after is the template's. Where
+ * the answer begins, by leaving its beginning out.
  *
  * @throws SinkscopeError `input` where there is no template, it raises, or it does not write the text once as it is;
  *   `tokenizer` where it cannot be read, or is too large
@@ -57,12 +64,12 @@ export function asTurn(text: string, { system }: Chat, folder: ModelFolder, onAp
     () => new Template(template),
     (why) => fail(`cannot be read (${why}); run the text without --chat, or correct the template.`),
   );
-  const write = (user: string): string => {
+  const write = (user: string, before = system, isAsked = true): string => {
     const messages = [
-      ...(system === undefined ? [] : [{ role: 'system', content: system }]),
+      ...(before === undefined ? [] : [{ role: 'system', content: before }]),
       { role: 'user', content: user },
     ];
-    const given = { ...tokens, messages, tools: null, documents: null, add_generation_prompt: true };
+    const given = { ...tokens, messages, tools: null, documents: null, add_generation_prompt: isAsked };
     const written = attempt(
       () => parsed.render(given),
       (why) => fail(`refuses this chat: ${why}${/[.!?]$/.test(why) ? '' : '.'}${needs(template, system)}`, why),
@@ -91,7 +98,48 @@ export function asTurn(text: string, { system }: Chat, folder: ModelFolder, onAp
     written.endsWith(after);
   if (kept === '') return fail('leaves nothing of this text; select some with more than blanks, or write some.');
   if (!isWhole) return fail("changes the user's text, so its tokens cannot be shown in it; run it without --chat.");
-  return { written, start, end, dropped };
+  const marked = system === undefined ? undefined : write(stand, `${stand}\uE002`).split(stand);
+  return {
+    written,
+    start,
+    end,
+    dropped,
+    remark: /\bstrftime_now\b/.test(template)
+      ? 'chat template: it may write the date of today, and then other tokens tomorrow'
+      : undefined,
+    system: marked && systemIn(before, marked),
+    // A template that always writes one, or never, says no more by being refused.
+    answer: Math.max(
+      end,
+      common(
+        written,
+        attempt(
+          () => write(text, system, false),
+          () => written,
+        ),
+      ),
+    ),
+  };
+}
+
+/**
+ * Where the system's text is in what stands before the user's.
+ *
+ * @param before all of that
+ * @param marked what is written with stand-ins, cut at them: the system's has one more character, the first of its rest
+ */
+function systemIn(before: string, [head, rest, ...more]: readonly string[]): Turn['system'] {
+  if (head === undefined || rest === undefined || more.length !== 1) return undefined;
+  const tail = rest.slice(1);
+  const [from, to] = [head.length, before.length - tail.length];
+  return from < to && before.startsWith(head) && before.endsWith(tail) ? [from, to] : undefined;
+}
+
+/** How many characters two texts begin with alike. */
+function common(one: string, other: string): number {
+  let at = 0;
+  while (at < one.length && one[at] === other[at]) at++;
+  return at;
 }
 
 /** What a template that refuses may be in need of. */
@@ -106,7 +154,7 @@ function needs(template: string, system: string | undefined): string {
 }
 
 /** What is done, or what is said of why it cannot be; the end of the stack and of strings among it. */
-function attempt<T>(act: () => T, otherwise: (why: string) => never): T {
+function attempt<T>(act: () => T, otherwise: (why: string) => T): T {
   try {
     return act();
   } catch (error) {

@@ -11,6 +11,7 @@ import { type Range, textRanges } from './offsets.js';
 import { encodeParts, type PlacedIds } from './parts.js';
 import { pieceText, type Spelling } from './pieces.js';
 import { type Frame, findFrame } from './prefix.js';
+import type { Role } from './token.js';
 import {
   growthOf,
   largestId,
@@ -55,6 +56,8 @@ export interface Encoded {
   readonly lost: number;
   /** Line ends that were read as LF and are something else. */
   readonly changed: number;
+  /** What is to be told of what stands around the text: what it is about, a colon, and what is so. */
+  readonly remark?: string | undefined;
 }
 
 /**
@@ -144,8 +147,7 @@ export class Tokenizer {
    * and 30 MB beside what it gives.
    *
    * @throws SinkscopeError `input` where a prefix token is asked for and the files name none, or a chat and there is no
-   *   template or it refuses, `too-long` above 16
-   *   million characters, `tokenizer` where the text cannot be represented
+   *   template or it refuses, `too-long` above 16 million characters, `tokenizer` where the text cannot be represented
    */
   async encode(document: string, { bos, lineEnds = 'lf', chat, most, onPart }: Encoding): Promise<Encoded> {
     if (bos && this.#frame.prefix.length === 0) {
@@ -196,7 +198,7 @@ export class Tokenizer {
    * is put there or taken off where that is asked for.
    */
   async #encodeTurn(
-    { written, start, end, dropped }: Turn,
+    { written, start, end, dropped, system: [from, to] = [0, 0], answer, remark }: Turn,
     { bos, onPart, place, changed }: Pick<Encoding, 'bos' | 'onPart'> & Pick<ReadText, 'place' | 'changed'>,
   ): Promise<Encoded> {
     const read = await this.#encodeText(written, undefined, onPart);
@@ -204,17 +206,23 @@ export class Tokenizer {
     const [ids, ranges] = [read.flatMap((part) => part.ids), read.flatMap((part) => part.ranges)];
     const { prefix } = this.#frame;
     const isWritten = prefix.length > 0 && prefix.every((id, index) => ids[index] === id);
-    const from = bos === false && isWritten ? prefix.length : 0;
+    const skipped = bos === false && isWritten ? prefix.length : 0;
     const put = bos && !isWritten ? prefix : [];
     const inText = (at: number) => place(Math.max(start, Math.min(at, end)) - start + dropped);
-    const own = { ids: ids.slice(from), ranges: ranges.slice(from) };
-    const before = own.ranges.findIndex(([, to]) => to > start);
+    const own = { ids: ids.slice(skipped), ranges: ranges.slice(skipped) };
+    const before = own.ranges.findIndex(([, after]) => after > start);
     const last = own.ranges.findLastIndex(([at]) => at < end);
     const around = { prefix: put.length + (before < 0 ? own.ids.length : before), suffix: own.ids.length - 1 - last };
-    const placed = { ids: own.ids, ranges: own.ranges.map(([at, to]): Range => [inText(at), inText(to)]) };
+    const roleOf = (index: number): Role => {
+      const [at, after] = own.ranges[index - put.length] ?? [0, 0];
+      if (index >= around.prefix && index <= put.length + last) return 'user';
+      if (after > from && at < to) return 'system';
+      return after > answer ? 'assistant' : 'template';
+    };
+    const placed = { ids: own.ids, ranges: own.ranges.map(([at, after]): Range => [inText(at), inText(after)]) };
     const first = inText(start);
     const parts: PlacedIds[] = [{ ids: put, ranges: put.map(() => [first, first]) }, placed];
-    return { tokens: this.#tokens(parts, around), bos: bos ?? isWritten, ...around, lost, changed };
+    return { tokens: this.#tokens(parts, roleOf), bos: bos ?? isWritten, ...around, lost, changed, remark };
   }
 
   /** The text of one token; part of a character is shown as its bytes, `‹0xE2›`, an id without a token as `token 17`. */
@@ -276,9 +284,9 @@ export class Tokenizer {
     }
   }
 
-  #tokens(parts: readonly PlacedIds[], around?: Pick<Encoded, 'prefix' | 'suffix'>): Tokens {
+  #tokens(parts: readonly PlacedIds[], roleOf?: (index: number) => Role | undefined): Tokens {
     const shown = (id: number) => ({ text: this.decode(id), special: this.#added.get(id)?.special === true });
-    return new Tokens(parts, shown, around);
+    return new Tokens(parts, shown, roleOf);
   }
 }
 

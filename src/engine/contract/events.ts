@@ -26,12 +26,12 @@ import type {
   PatternStatistics,
   RoutingStatistics,
 } from '../../statistics/statistics.js';
-import type { Token } from '../../tokens/token.js';
+import { roles, type Token } from '../../tokens/token.js';
 import { fedInput } from './inputs.js';
 import { intervention } from './interventions.js';
 import { chat, lineEnds, memory, path, stream, threads } from './request.js';
 
-export type { Token } from '../../tokens/token.js';
+export type { Role, Token } from '../../tokens/token.js';
 
 const token = exactly<Token>()(
   v.object({
@@ -40,6 +40,7 @@ const token = exactly<Token>()(
     start: whole,
     end: whole,
     special: flag,
+    role: v.optional(v.picklist(roles)),
     region: v.optional(v.object({ x: real, y: real, width: real, height: real })),
   }),
 );

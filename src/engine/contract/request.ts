@@ -10,6 +10,9 @@ export const stream = v.optional(v.string());
 export const lineEnds = v.optional(v.picklist(['lf', 'as-is']));
 /** The text is the user's turn of a chat, after the system's where there is one; undefined: it stands alone. */
 export const chat = v.optional(v.strictObject({ system: v.optional(text) }));
+/** A chat as results say it; `system`: the text came after a system's. */
+export const chatSaid = (asked: Sent<typeof chat>): 'off' | 'on' | 'system' =>
+  asked === undefined ? 'off' : asked.system === undefined ? 'on' : 'system';
 /** Bytes that may be held, beside the blocks being run. */
 export const memory = v.pipe(v.number(), v.minValue(1));
 /** 0: as ONNX Runtime chooses. */

@@ -6,7 +6,7 @@ import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Budget, Run } from '../experiment.js';
 
-export interface WritingRequest extends Budget, Pick<GenerateRequest, 'model' | 'prompt' | 'bos' | 'chat' | 'tokens'> {
+export interface WritingRequest extends Budget, Pick<GenerateRequest, 'model' | 'prompt' | 'bos' | 'tokens'> {
   readonly part: 'first' | 'last' | undefined;
   readonly sampling: GenerateRequest['sampling'];
   readonly thresholds: Thresholds;
@@ -44,10 +44,10 @@ export interface WritingResult extends Pick<WritingRequest, 'model' | 'sampling'
  * @throws SinkscopeError where nothing can be written; `cancelled` when `signal` is aborted
  */
 export async function* writeOn(engine: Engine, request: WritingRequest, signal?: AbortSignal): Run<WritingResult> {
-  const { model, prompt, bos, chat, tokens, part, sampling, thresholds, memory, threads } = request;
+  const { model, prompt, bos, tokens, part, sampling, thresholds, memory, threads } = request;
   const { epsilon, minQueries, minShare } = thresholds;
   const sinks = { epsilon, minQueries, minShare };
-  const asked = { model, prompt, bos, chat, window: part, tokens, sampling, untilEnd: true, sinks, memory, threads };
+  const asked = { model, prompt, bos, window: part, tokens, sampling, untilEnd: true, sinks, memory, threads };
   const written: WrittenToken[] = [];
   let begun: BegunEvent | undefined;
   for await (const event of engine.run('generate', asked, signal)) {

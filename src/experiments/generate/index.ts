@@ -1,5 +1,4 @@
 import { define } from '../experiment.js';
-import { chatFrom } from '../shared/chat.js';
 import { shared } from '../shared/inputs.js';
 import { definitionJson, promptJson } from '../shared/json.js';
 import { writeOn } from './compute.js';
@@ -15,20 +14,6 @@ export const generate = define({
   inputs: {
     model: shared.model,
     text: { ...shared.prompt, document: 'open' },
-    chat: {
-      kind: 'choice',
-      label: 'Chat',
-      flag: '--chat <how>',
-      help: "whether the text is the user's turn of a chat, as the chat template beside the model writes it",
-      choices: ['off', 'on'],
-    },
-    system: {
-      kind: 'words',
-      label: 'System',
-      flag: '--system <text>',
-      help: "with a chat: the system's text, before the user's",
-      open: 'none',
-    },
     tokens: {
       kind: 'whole',
       label: 'New tokens',
@@ -67,22 +52,18 @@ export const generate = define({
     },
     seed: { ...shared.seed, help: 'of what is drawn' },
   },
-  run({ engine, ...setup }, { text, chat, system, temperature, topK, topP, seed, ...values }, signal) {
+  run({ engine, ...setup }, { text, temperature, topK, topP, seed, ...values }, signal) {
     const sampling = { temperature, topK, topP, seed };
     const prompt = { text: text.text };
-    return writeOn(engine, { ...setup, ...values, sampling, prompt, chat: chatFrom(chat, system) }, signal);
+    return writeOn(engine, { ...setup, ...values, sampling, prompt }, signal);
   },
   present: presentWriting,
-  json(
-    { model, begun, sampling, thresholds, asked, written, ended, text: added, cache, problem },
-    { text, chat, system },
-  ) {
+  json({ model, begun, sampling, thresholds, asked, written, ended, text: added, cache, problem }, { text }) {
     const { prompt, bos, heads } = begun;
     return {
       model,
       prompt: promptJson(text),
       bos: bos ?? null,
-      chat: system === undefined ? chat : 'system',
       T: prompt.tokens.length,
       total: prompt.total,
       prompt_ids: prompt.tokens.map(({ id }) => id),

@@ -13,10 +13,7 @@ const endings: Readonly<Record<WritingResult['ended'], string>> = {
   stopped: ' Then something went wrong; what had been written is kept.',
 };
 
-export function presentWriting(
-  result: WritingResult,
-  { text, chat, system }: { readonly text: NamedText; readonly chat: string; readonly system: string | undefined },
-): Presentation {
+export function presentWriting(result: WritingResult, { text }: { readonly text: NamedText }): Presentation {
   const { model, sampling, thresholds, begun, written, cache, problem } = result;
   const { temperature, topK, topP, seed } = sampling;
   const drawn = [
@@ -32,7 +29,6 @@ export function presentWriting(
       { name: 'model', value: modelName(model) },
       { name: 'prompt', value: `${text.name}, ${counted(begun.prompt.tokens.length, 'token')}` },
       { name: 'BOS', value: begun.bos === undefined ? 'as given' : begun.bos ? 'on' : 'off' },
-      ...(chat === 'on' ? [{ name: 'chat', value: system === undefined ? 'on' : 'system' }] : []),
       ...(temperature === 0 ? [{ name: 'tokens', value: 'the most likely' }] : drawn),
       { name: 'cache', value: cache === undefined ? '' : cacheInWords(cache) },
       ...massiveSettings(thresholds),
