@@ -3,13 +3,13 @@
 import { formatNumber, formatRatio, formatValue } from '../src/analysis/format.js';
 import { layerName } from '../src/analysis/label.js';
 import type { Kind } from '../src/analysis/massive.js';
-import type { Role } from '../src/engine/contract/events.js';
+import type { ChatRole } from '../src/engine/contract/events.js';
 import { type Findings, shownLayer } from './findings.js';
 import { ratioAt } from './numbers.js';
 import type { Scene } from './view.js';
 
 /** Whose words a token is part of. */
-export const roleInWords: Readonly<Record<Role, string>> = {
+export const roleInWords: Readonly<Record<ChatRole, string>> = {
   template: 'written by the chat template',
   system: 'system',
   user: 'user',
@@ -21,7 +21,7 @@ export function tokenFacts(
   { labels, sinks }: Findings,
   token: number,
   kind: Kind | undefined,
-  role?: Role | undefined,
+  role?: ChatRole | undefined,
 ): string {
   const sink = sinks.sinks.find((other) => other.token === token);
   const facts = [`${labels[token]}, token ${token}`];

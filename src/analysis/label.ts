@@ -18,7 +18,7 @@ export function tokenLabel(token: Token): string {
   if (token.special) {
     const name = WRAPPING.exec(token.text)?.[1] ?? token.text;
     const prefix = token.start === 0 && token.end === 0;
-    return `⟨${prefix && BEGINNING.test(name) ? 'bos' : seen(name)}⟩`;
+    return `⟨${prefix && BEGINNING.test(name) ? 'bos' : token.role === undefined ? visible(name) : seen(name)}⟩`;
   }
   if (token.text === '') return `⟨${token.id}⟩`;
   return seen(token.text);

@@ -25,7 +25,7 @@ export interface Chat {
 }
 
 /** What a template makes of a text. */
-export interface Turn {
+export interface ChatTurn {
   /** All of it, the beginning of the answer included. */
   readonly written: string;
   /** Where the user's text stands in it, first and after the last character. */
@@ -54,7 +54,7 @@ type OnApply = (file: string) => void;
  * @throws SinkscopeError `input` where there is no template, it raises, or it does not write the text once as it is;
  *   `tokenizer` where it cannot be read, or is too large
  */
-export function asTurn(text: string, { system }: Chat, folder: ModelFolder, onApply: OnApply = () => {}): Turn {
+export function asTurn(text: string, { system }: Chat, folder: ModelFolder, onApply: OnApply = () => {}): ChatTurn {
   const { file, template, tokens } = findTemplate(folder);
   onApply(file);
   const fail = (what: string, detail?: string): never => {
@@ -128,7 +128,7 @@ export function asTurn(text: string, { system }: Chat, folder: ModelFolder, onAp
  * @param before all of that
  * @param marked what is written with stand-ins, cut at them: the system's has one more character, the first of its rest
  */
-function systemIn(before: string, [head, rest, ...more]: readonly string[]): Turn['system'] {
+function systemIn(before: string, [head, rest, ...more]: readonly string[]): ChatTurn['system'] {
   if (head === undefined || rest === undefined || more.length !== 1) return undefined;
   const tail = rest.slice(1);
   const [from, to] = [head.length, before.length - tail.length];

@@ -4,14 +4,14 @@ import { Tokenizer as Native } from 'tokenizers';
 import { SinkscopeError } from '../errors.js';
 import { isFolder, type ModelFolder, modelFolder } from '../models/folder.js';
 import { readJson } from '../models/json.js';
-import { asTurn, type Chat, type Turn } from './chat.js';
+import { asTurn, type Chat, type ChatTurn } from './chat.js';
 import { type LineEnds, type ReadText, textAsRead } from './line-ends.js';
 import { lostCharacters } from './lost.js';
 import { type Range, textRanges } from './offsets.js';
 import { encodeParts, type PlacedIds } from './parts.js';
 import { pieceText, type Spelling } from './pieces.js';
 import { type Frame, findFrame } from './prefix.js';
-import type { Role } from './token.js';
+import type { ChatRole } from './token.js';
 import {
   growthOf,
   largestId,
@@ -198,7 +198,7 @@ export class Tokenizer {
    * is put there or taken off where that is asked for.
    */
   async #encodeTurn(
-    { written, start, end, dropped, system: [from, to] = [0, 0], answer, remark }: Turn,
+    { written, start, end, dropped, system: [from, to] = [0, 0], answer, remark }: ChatTurn,
     { bos, onPart, place, changed }: Pick<Encoding, 'bos' | 'onPart'> & Pick<ReadText, 'place' | 'changed'>,
   ): Promise<Encoded> {
     const read = await this.#encodeText(written, undefined, onPart);
@@ -213,7 +213,7 @@ export class Tokenizer {
     const before = own.ranges.findIndex(([, after]) => after > start);
     const last = own.ranges.findLastIndex(([at]) => at < end);
     const around = { prefix: put.length + (before < 0 ? own.ids.length : before), suffix: own.ids.length - 1 - last };
-    const roleOf = (index: number): Role => {
+    const roleOf = (index: number): ChatRole => {
       const [at, after] = own.ranges[index - put.length] ?? [0, 0];
       if (index >= around.prefix && index <= put.length + last) return 'user';
       if (after > from && at < to) return 'system';
@@ -284,7 +284,7 @@ export class Tokenizer {
     }
   }
 
-  #tokens(parts: readonly PlacedIds[], roleOf?: (index: number) => Role | undefined): Tokens {
+  #tokens(parts: readonly PlacedIds[], roleOf?: (index: number) => ChatRole | undefined): Tokens {
     const shown = (id: number) => ({ text: this.decode(id), special: this.#added.get(id)?.special === true });
     return new Tokens(parts, shown, roleOf);
   }

@@ -1,6 +1,6 @@
 /** The tokens of a text as numbers: there can be millions, of which few are looked at. */
 import type { PlacedIds } from './parts.js';
-import type { Role, Token } from './token.js';
+import type { ChatRole, Token } from './token.js';
 
 export class Tokens implements Iterable<Token> {
   readonly ids: Int32Array;
@@ -12,7 +12,7 @@ export class Tokens implements Iterable<Token> {
     parts: readonly PlacedIds[],
     private readonly shown: (id: number) => Pick<Token, 'text' | 'special'>,
     /** Whose words a token is part of, by its index; what is not the user's is shown as special. */
-    private readonly roleOf: (index: number) => Role | undefined = () => undefined,
+    private readonly roleOf: (index: number) => ChatRole | undefined = () => undefined,
   ) {
     this.ids = new Int32Array(parts.reduce((sum, { ids }) => sum + ids.length, 0));
     this.places = new Uint32Array(2 * this.ids.length);

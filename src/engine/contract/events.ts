@@ -31,7 +31,7 @@ import { fedInput } from './inputs.js';
 import { intervention } from './interventions.js';
 import { chat, lineEnds, memory, path, stream, threads } from './request.js';
 
-export type { Role, Token } from '../../tokens/token.js';
+export type { ChatRole, Token } from '../../tokens/token.js';
 
 const token = exactly<Token>()(
   v.object({

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Role } from '../../../src/tokens/token.js';
+import type { ChatRole } from '../../../src/tokens/token.js';
 import { folder, load, root } from './support.js';
 
 interface Case {
@@ -48,7 +48,7 @@ describe('a text as a turn of a chat', () => {
     const { tokens, prefix, suffix } = await asked;
     expect([...tokens.ids]).toEqual(one.ids);
     const all = [...tokens];
-    const wordsOf = (role: Role) =>
+    const wordsOf = (role: ChatRole) =>
       all
         .filter((token) => token.role === role)
         .map(({ text }) => text)
