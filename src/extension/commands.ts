@@ -18,7 +18,7 @@ import { type AnalysisCommand, analysisCommands, contributedId } from './names.j
 import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
-import { prefixAsked } from './settings.js';
+import { chatAsked, prefixAsked } from './settings.js';
 import { chosenSource, documentSource, rangeSource, type Source } from './source.js';
 import type { Watch } from './watch.js';
 
@@ -62,12 +62,13 @@ export function registerCommands({
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
     const { prompt, window, source, chosen, tried } = subject;
-    const { bos, attention, memory, threads } = settings.current;
+    const { bos, lineEnds, attention, memory, threads } = settings.current;
+    const chat = 'text' in prompt ? chatAsked(settings.current) : undefined;
     const file = tried ?? (await models.chosenFor(prompt)).file;
     const stream = chosen?.model === file ? chosen.stream : undefined;
     if (tried === undefined) panel.show();
     const analysis = await analyses.analyze(
-      { model: file, stream, prompt, window, bos: prefixAsked(bos), attention, memory, threads },
+      { model: file, stream, prompt, window, bos: prefixAsked(bos), lineEnds, chat, attention, memory, threads },
       source,
     );
     const problem = analysis?.problem;

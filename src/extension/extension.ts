@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { presentMoved } from '../analysis/moved.js';
+import type { RunRequest } from '../engine/contract/events.js';
 import { Engine } from '../engine/host/engine.js';
 import type { ViewState } from '../protocol.js';
 import { visible } from '../visible.js';
@@ -22,7 +23,7 @@ import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel, registerSideView } from './panel.js';
 import { Reports } from './reports.js';
-import { prefixAsked, type Settings } from './settings.js';
+import { chatAsked, prefixAsked, type Settings } from './settings.js';
 import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
@@ -83,7 +84,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       bos,
       tint,
       thresholds,
-      stale: run && staleness(run, chosen?.file, bos),
+      stale: run && staleness(run, chosen?.file, settings.current),
       trouble: analyses.trouble,
       watched: watchedState(),
     };
@@ -195,10 +196,15 @@ export function activate(context: vscode.ExtensionContext): Api {
 function staleness(
   { stale, request, analysis: { status } }: ShownRun,
   model: string | undefined,
-  bos: Settings['bos'],
+  settings: Settings,
 ): ViewState['stale'] {
   if (status === 'running') return undefined;
-  if (request.model !== model || request.bos !== prefixAsked(bos)) return 'choice';
+  const isText = 'text' in request.prompt;
+  const asked = (lineEnds: RunRequest['lineEnds'], chat: RunRequest['chat']) =>
+    JSON.stringify([lineEnds ?? 'lf', chat]);
+  const now = asked(settings.lineEnds, chatAsked(settings));
+  if (request.model !== model || request.bos !== prefixAsked(settings.bos)) return 'choice';
+  if (isText && asked(request.lineEnds, request.chat) !== now) return 'choice';
   return stale ? 'text' : undefined;
 }
 

@@ -14,7 +14,7 @@ import { pairedEvent, pairRequest } from './pair.js';
 import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
 import { recordsAnswer, recordsRequest } from './records.js';
-import { lineEnds, path, stream } from './request.js';
+import { chat, lineEnds, path, stream } from './request.js';
 import { productsEvent, restoredEvent, restoreRequest } from './restore.js';
 import { smoothRequest } from './smooth.js';
 import { spikesEvent, spikesRequest } from './spikes.js';
@@ -28,6 +28,7 @@ const encodeRequest = v.object({
   text,
   bos: v.optional(flag),
   lineEnds,
+  chat,
   /** Only so many of the text's first tokens are wanted. */
   most: v.optional(v.pipe(whole, v.minValue(1))),
 });

@@ -3,7 +3,7 @@
 import { SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { crossStatistics, patternStatistics } from '../../statistics/pattern.js';
-import type { ModelSummary, RunRequest, TokensEvent } from '../contract/events.js';
+import type { ModelSummary, RunRequest, StartedEvent, TokensEvent } from '../contract/events.js';
 import type { EventOf } from '../contract/protocol.js';
 import { fedInputs, fixedLength } from '../inputs/feeds.js';
 import type { Limits, Prompt } from '../inputs/prompt.js';
@@ -42,13 +42,7 @@ export async function runAnalysis(
   await emit({
     type: 'started',
     model: told(loaded, prompt, remark),
-    settings: {
-      bos: prompt.bos,
-      lineEnds: prompt.lineEnds?.as,
-      executionProvider: 'cpu',
-      graphOptimization: 'all',
-      threads: request.threads,
-    },
+    settings: settingsOf(prompt, request.threads),
     inputs: fedInputs(loaded.anatomy.inputs, prompt.given, prompt.fed),
   });
   const saver = request.save && (await openSaver(request.save, loaded));
@@ -63,10 +57,15 @@ export async function runAnalysis(
   }
 }
 
+/** Everything that changes the numbers of a run. */
+export function settingsOf({ bos, lineEnds, chat }: Prompt, threads: number): StartedEvent['settings'] {
+  return { bos, lineEnds: lineEnds?.as, chat, executionProvider: 'cpu', graphOptimization: 'all', threads };
+}
+
 /** The model's summary, with what is to be told of the tokenizer that made the prompt, and of the stream that it chose. */
 export function told(
   { summary, tokenizer }: LoadedModel,
-  { source, lineEnds }: Prompt,
+  { source, lineEnds, remark }: Prompt,
   ofStream: string | undefined,
 ): ModelSummary {
   const ofTokenizer = source === 'text' ? tokenizer()?.remark : undefined;
@@ -76,6 +75,7 @@ export function told(
   const remarks = [
     ...summary.remarks,
     ...(changed > 0 ? [ofLineEnds] : []),
+    ...(remark === undefined ? [] : [remark]),
     ...(ofStream === undefined ? [] : [ofStream]),
   ];
   return { ...summary, missing, remarks };

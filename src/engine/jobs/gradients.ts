@@ -12,7 +12,7 @@ import { isCausal } from '../stages/causal.js';
 import { withoutHead } from '../stages/lacking.js';
 import { type Layout, layoutOf, tokenRows } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
-import { limitsOf, tokensRun, told } from './analyze.js';
+import { limitsOf, settingsOf, tokensRun, told } from './analyze.js';
 import type { Current } from './current.js';
 import { lossSeed, oneSeed, type Seed, squaresSeed } from './seeds.js';
 
@@ -37,7 +37,7 @@ export async function tellGradients(
   await emit({
     type: 'started',
     model: told(loaded, prompt, remark),
-    settings: { bos: prompt.bos, executionProvider: 'cpu', graphOptimization: 'all', threads },
+    settings: settingsOf(prompt, threads),
     inputs: fedInputs(anatomy.inputs, prompt.given, prompt.fed),
   });
   const ids = prompt.source === 'feeds' ? undefined : prompt.tokens && idsOf(prompt.tokens);

@@ -205,7 +205,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return parquetTexts(file, column, from);
   },
 
-  async encode({ model, stream, text, bos, lineEnds, most }) {
+  async encode({ model, stream, text, bos, lineEnds, chat, most }) {
     const tokenizer = loadTokenizer(tokenizerPlace(model));
     if (!tokenizer) {
       throw new SinkscopeError({
@@ -225,13 +225,16 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     } = await tokenizer.encode(text, {
       bos,
       lineEnds,
+      chat,
       // A prefix that the text spells is none of those that are wanted of it.
       most: most === undefined ? undefined : most + prefixIds.length,
       onPart: allowTokenising,
     });
     // Put there, or written in the text: either way it is the prefix of what is run.
     const prefix = isPrefixed ? prefixIds : [];
-    const ids = tokens.ids.slice(prefix.length, tokens.length - suffix).slice(0, most);
+    // What a template wrote behind the text is part of what is run.
+    const after = chat === undefined ? suffix : 0;
+    const ids = tokens.ids.slice(prefix.length, tokens.length - after).slice(0, most);
     checkIds(ids, vocabulary);
     return { ids, prefix: prefix[0], lost };
   },
