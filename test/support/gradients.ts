@@ -36,9 +36,29 @@ const activationExamples: readonly EventOf<'activation'>[] = [
   { type: 'ended', layer: 1, why: 'the operator X has no rule of differentiation' },
 ];
 
-export const backwardRequests = { gradients: gradientsRequests, activation: activationRequests };
-export const backwardEvents = { gradients: gradientsExamples, activation: activationExamples };
+const attributeRequests: readonly RequestOf<'attribute'>[] = [
+  { ...budget, stream: 'text', clean: [1, 2], corrupt: [1, 3], answers: [4, 5], point: 'resid_mid', blocks: [1] },
+];
+
+const attributeExamples: readonly EventOf<'attribute'>[] = [
+  { type: 'differences', clean: 1, corrupt: -1 },
+  { type: 'attributed', block: 1, tokens: Float32Array.of(1, 2), dims: Float32Array.of(1, 2, 3) },
+  { type: 'blocked', layer: 1, why: 'the operator X has no rule of differentiation' },
+  { type: 'remark', text: 'rounding' },
+];
+
+export const backwardRequests = {
+  gradients: gradientsRequests,
+  activation: activationRequests,
+  attribute: attributeRequests,
+};
+export const backwardEvents = {
+  gradients: gradientsExamples,
+  activation: activationExamples,
+  attribute: attributeExamples,
+};
 export const backwardAnswers = {
+  attribute: { type: 'done', seconds: 1 },
   gradients: { type: 'done', seconds: 1 },
   activation: { type: 'done', seconds: 1 },
 } as const;

@@ -3,14 +3,13 @@
  * largest logit after the last token, block by block, all sequences through one before the next.
  */
 
-import { SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import type { ActivationRequest } from '../contract/activation.js';
 import type { EventOf } from '../contract/protocol.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { Backward, type Reduction, type Tracks } from '../stages/backward.js';
 import { withoutHead } from '../stages/lacking.js';
-import { stateBytes } from '../stages/memory.js';
+import { checkStates, stateBytes } from '../stages/memory.js';
 import type { Stage } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
 import { floats, rowsOf, size, type Value } from '../tensors/value.js';
@@ -44,11 +43,11 @@ export async function tellActivation(runner: StageRunner, request: ActivationReq
   if (!predicts || logits === undefined) throw withoutHead(file, 'there is no largest logit');
   const all = [...sequences, ...against];
   checkSequences(loaded, all, 'A sequence');
-  checkMemory(
+  checkStates(
     all.reduce((bytes, { length }) => bytes + (anatomy.layers + 1) * stateBytes(anatomy, length), 0),
     memory,
   );
-  const back = new Backward(loaded, threads, [logits], anatomy.layers + 1, weightsOf(runner));
+  const back = new Backward(loaded, threads, [logits], anatomy.layers + 1, { by: weightsOf(runner) });
   const runs = all.map((ids, i): Run => {
     const lane = { values: new Map(makeFeeds(anatomy.inputs, new Map(), ids).values), interventions: [] };
     return { tracks: { lane, adjoints: new Map(), noted: new Map() }, isOther: i >= sequences.length };
@@ -126,7 +125,7 @@ async function through(
   const kinds = isOther ? (['others'] as const) : compares ? (['levels', 'signed'] as const) : (['levels'] as const);
   const name = (kind: string, weight: string) => `sinkscope/sum/${kind}/${weight}`;
   const fed = new Map<string, Value>();
-  for (const weight of back.weights(stage))
+  for (const weight of back.inside(stage))
     for (const kind of kinds) {
       const dims = back.shape(stage, tracks, weight);
       if (!dims) continue;
@@ -148,7 +147,7 @@ async function through(
   };
   const { why, reduced: values } = await back.back(stage, tracks, reduction);
   if (why !== undefined) return why;
-  for (const weight of back.weights(stage))
+  for (const weight of back.inside(stage))
     for (const kind of kinds) {
       const value = values.get(name(kind, weight));
       if (value) sums[kind].set(weight, value);
@@ -182,13 +181,4 @@ function reduced({ levels, signed, others }: Sums, count: number, thresholds: re
     above: above.map((one) => (parameters > 0 ? one / parameters : Number.NaN)),
     ...(others.size > 0 && { similarity: dot / Math.sqrt(own * other) }),
   };
-}
-
-function checkMemory(bytes: number, memory: number): void {
-  if (bytes <= memory) return;
-  const megabytes = (count: number) => Math.ceil(count / 2 ** 20);
-  throw new SinkscopeError({
-    code: 'too-long',
-    message: `The hidden states of these sequences take ${megabytes(bytes)} MB, more than the ${megabytes(memory)} MB that may be held; choose shorter or fewer ones, or allow more memory.`,
-  });
 }

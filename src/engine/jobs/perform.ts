@@ -14,6 +14,7 @@ import { simulate } from '../stages/simulated.js';
 import { smoothed } from '../stages/smoothed.js';
 import { tellActivation } from './activation.js';
 import { limitsOf, runAnalysis } from './analyze.js';
+import { tellAttribution } from './attribute.js';
 import {
   allowReading,
   allowRunning,
@@ -168,6 +169,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const used = await use(request);
     allowRunning();
     await tellActivation(used.runner, request, emit);
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async attribute(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    await tellAttribution(used.runner, request, emit);
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },

@@ -9,7 +9,7 @@ import type { MeanEvent, Place, ReducedState, StatesEvent, StatesRequest } from 
 import { makeFeeds } from '../inputs/feeds.js';
 import { forward, statesHeld } from '../stages/forward.js';
 import type { LoadedModel } from '../stages/loaded.js';
-import { chooseDial, reducedBytes, stateBytes } from '../stages/memory.js';
+import { checkStates, chooseDial, reducedBytes, stateBytes } from '../stages/memory.js';
 import { valueAt } from '../stages/patched.js';
 import { group, makePlan } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
@@ -67,8 +67,7 @@ export async function reduceStates(
       ...(before && { difference: differenceOf(before, values, tokens, dims, costs?.removed) }),
     };
     if (mean) {
-      const bytes = 8 * places.length * values.length;
-      if (bytes > request.memory) throw tooLarge(bytes, request.memory);
+      checkStates(8 * places.length * values.length, request.memory);
       add(sums, at, values);
     }
     const count = (reached[sequence] ?? 0) + 1;
@@ -105,7 +104,7 @@ export async function recordStates(runner: StageRunner, request: StatesRequest):
   for await (const visit of visits(runner, request, 0)) {
     if (visit.type === 'progress') continue;
     bytes += visit.values.byteLength;
-    if (bytes > request.memory) throw tooLarge(bytes, request.memory);
+    checkStates(bytes, request.memory);
     const states = recorded[visit.sequence];
     if (states) states[visit.at] = visit.values.slice();
   }
@@ -207,12 +206,4 @@ function differenceOf(reference: Float32Array, values: Float32Array, tokens: num
     });
   }
   return stateDifference(reference, values, limitOf(hiddenStatistics(reference, tokens, dims), times));
-}
-
-function tooLarge(bytes: number, memory: number): SinkscopeError {
-  const megabytes = (count: number) => Math.ceil(count / 2 ** 20);
-  return new SinkscopeError({
-    code: 'too-long',
-    message: `The hidden states of these sequences take ${megabytes(bytes)} MB, more than the ${megabytes(memory)} MB that may be held; choose shorter or fewer ones, or allow more memory.`,
-  });
 }

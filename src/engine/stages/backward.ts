@@ -29,16 +29,16 @@ export interface Tracks {
   >;
 }
 
-/** What more is computed of adjoints of weights, beside them: nodes over names of values. */
+/** What is computed of adjoints of values inside a block, weights among them, beside them: nodes over names of values. */
 export interface Reduction {
   /** By what is fed: values of the last time, say. */
   readonly fed: Values;
   /**
-   * @param weight name of the weight
+   * @param value name of the value
    * @param adjoint name of what the derivative is by it
    * @returns names of what is computed, by name in the results
    */
-  readonly make: (build: Calculus, weight: string, adjoint: string) => ReadonlyMap<string, string>;
+  readonly make: (build: Calculus, value: string, adjoint: string) => ReadonlyMap<string, string>;
   /** Says which way of `make` this is: the same graph for the same key. */
   readonly key: string;
 }
@@ -47,11 +47,21 @@ export interface Reduction {
 export interface Back {
   /** Why the stage cannot be gone through, as a clause. */
   readonly why: string | undefined;
-  /** What was made of the adjoints of weights, by name. */
+  /** What was made of the adjoints inside of it, by name. */
   readonly reduced: Values;
 }
 
 const nothing: Back = { why: undefined, reduced: new Map() };
+
+/** What a way there and back is asked for inside of blocks, by block: names of values. */
+export interface Inner {
+  /** Values that derivatives by are asked for, beside the block's inputs. */
+  readonly by?: (block: number) => readonly string[];
+  /** Values that are seen on the way there. */
+  readonly seen?: (block: number) => readonly string[];
+}
+
+const none = (): readonly string[] => [];
 
 const shapeOf = (value: string) => `sinkscope/shape/${value}`;
 const seedOf = (value: string) => `sinkscope/adjoint/${value}`;
@@ -73,7 +83,6 @@ export class Backward {
   /**
    * @param head values that are fetched of what follows the last block
    * @param until the last block that is gone through, L + 1 for the output head
-   * @param weightsOf values of a block that derivatives by are asked for, beside its inputs
    * @throws SinkscopeError `input` where the stream is kept in copies
    */
   constructor(
@@ -81,7 +90,7 @@ export class Backward {
     threads: number,
     head: readonly string[],
     until: number,
-    private readonly weightsOf: (block: number) => readonly string[] = () => [],
+    private readonly inner: Inner = {},
   ) {
     const { anatomy, file } = loaded;
     if (anatomy.copies) {
@@ -103,7 +112,7 @@ export class Backward {
       // Of what a stage is given and gives the shapes are seen.
       const inside = shapes.filter((name) => !stage.inputs.includes(name) && !stage.outputs.includes(name));
       for (const value of inside) values.add(value);
-      taps.set(stage.last, [...inside.map(shapeOf), ...contents]);
+      taps.set(stage.last, [...inside.map(shapeOf), ...contents, ...(inner.seen ?? none)(stage.last)]);
     }
     const nodes = [...this.model.graph.nodes, ...[...values].map(shapeNode)];
     const tapped = { ...loaded, model: { ...this.model, graph: { ...this.model.graph, nodes } } };
@@ -151,7 +160,7 @@ export class Backward {
   /**
    * One stage back: the adjoints of what it takes, from those of what it gives.
    *
-   * @returns what was made of the adjoints of weights
+   * @returns what was made of the adjoints of values inside of it
    * @throws SinkscopeError `runtime`
    */
   async back(stage: Stage, tracks: Tracks, reduction?: Reduction): Promise<Back> {
@@ -163,21 +172,21 @@ export class Backward {
       stage.outputs.filter((name) => tracks.adjoints.has(name)).map((name) => [name, seedOf(name)]),
     );
     if (known.size === 0) return nothing;
-    const weights = this.weightsOf(stage.last);
+    const inner = this.inside(stage);
     const build = new Calculus('sinkscope/back/', this.model.opsets.get('') ?? 1);
     let made: ReadonlyMap<string, string>;
     try {
-      made = adjointsOf(this.model.graph, path, measured, known, [...stage.inputs, ...weights], build);
+      made = adjointsOf(this.model.graph, path, measured, known, [...stage.inputs, ...inner], build);
     } catch (error) {
       if (error instanceof NoRule) return { why: error.message, reduced: new Map() };
       throw error;
     }
     const results = new Map<string, string>();
     if (reduction)
-      for (const weight of weights) {
-        const adjoint = made.get(weight);
+      for (const inside of inner) {
+        const adjoint = made.get(inside);
         if (adjoint !== undefined)
-          for (const [name, value] of reduction.make(build, weight, adjoint)) results.set(name, value);
+          for (const [name, value] of reduction.make(build, inside, adjoint)) results.set(name, value);
       }
     const towards = stage.inputs.filter((name) => made.has(name));
     const outputs = [...new Set([...towards.map((name) => made.get(name) ?? ''), ...results.values()])];
@@ -204,14 +213,14 @@ export class Backward {
     return { why: undefined, reduced: new Map(reduced) };
   }
 
-  /** The weights of a stage's block that derivatives by are asked for. */
-  weights({ last }: Stage): readonly string[] {
-    return this.weightsOf(last);
+  /** The values of a stage's block that derivatives by are asked for. */
+  inside({ last }: Stage): readonly string[] {
+    return (this.inner.by ?? none)(last);
   }
 
-  /** Extents of a weight, where the way forward has come by it. */
-  shape(stage: Stage, { noted }: Tracks, weight: string): readonly number[] | undefined {
-    return noted.get(stage)?.shapes.get(weight) ?? this.model.graph.initializers.get(weight)?.dims;
+  /** Extents of a value, where the way forward has come by it. */
+  shape(stage: Stage, { noted }: Tracks, value: string): readonly number[] | undefined {
+    return noted.get(stage)?.shapes.get(value) ?? this.model.graph.initializers.get(value)?.dims;
   }
 
   private async run(stage: Stage, nodes: readonly Node[], values: Values, key: string): Promise<Values> {
@@ -241,11 +250,14 @@ export class Backward {
   private pathThrough(stage: Stage): Path {
     const known = [...this.paths].find(([{ first, last }]) => first === stage.first && last === stage.last)?.[1];
     if (known) return known;
-    const weights = this.weightsOf(stage.last);
     const own = new Set(this.model.graph.inputs.map(({ name }) => name));
     const { embedding } = this.anatomy;
     const by = stage.inputs.filter((name) => name === embedding || !own.has(name));
-    const path = pathOf(this.model.graph, { given: stage.inputs, of: stage.outputs, by: [...by, ...weights] });
+    const path = pathOf(this.model.graph, {
+      given: stage.inputs,
+      of: stage.outputs,
+      by: [...by, ...this.inside(stage)],
+    });
     this.paths.set(stage, path);
     return path;
   }

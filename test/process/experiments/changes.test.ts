@@ -37,6 +37,9 @@ describe('activation patching', () => {
     expect(result.corruptDifference).toBeCloseTo(patching.corruptDifference, 4);
     for (const [row, expected] of pairs(result.recovered, patching.recovered[at]))
       for (const [value, other] of pairs(row, expected)) expect(Math.abs(value - other)).toBeLessThan(1e-4);
+    for (const [row, expected] of pairs(result.attribution.values, patching.attribution[at]))
+      for (const [value, other] of pairs(row, expected)) expect(Math.abs(value - other)).toBeLessThan(1e-4);
+    expect(result.attribution.why).toBeUndefined();
     expect(patchConclusion(result)).toMatch(
       at === 'head' ? /head 0 of block 8 alone gives 81 %/ : /of token \d .* gives most of that back/,
     );
