@@ -7,7 +7,7 @@ import { DataType } from '../../onnx/model.js';
 import type { ActivationRequest } from '../contract/activation.js';
 import type { EventOf } from '../contract/protocol.js';
 import { makeFeeds } from '../inputs/feeds.js';
-import { Backward, type Reduction, type Tracks } from '../stages/backward.js';
+import { Backward, type Reduction, type Tracks, tracksFrom } from '../stages/backward.js';
 import { withoutHead } from '../stages/lacking.js';
 import { checkStates, stateBytes } from '../stages/memory.js';
 import type { Stage } from '../stages/plan.js';
@@ -48,14 +48,19 @@ export async function tellActivation(runner: StageRunner, request: ActivationReq
     memory,
   );
   const back = new Backward(loaded, threads, [logits], anatomy.layers + 1, { by: weightsOf(runner) });
-  const runs = all.map((ids, i): Run => {
-    const lane = { values: new Map(makeFeeds(anatomy.inputs, new Map(), ids).values), interventions: [] };
-    return { tracks: { lane, adjoints: new Map(), noted: new Map() }, isOther: i >= sequences.length };
-  });
+  const runs = all.map(
+    (ids, i): Run => ({
+      tracks: tracksFrom(makeFeeds(anatomy.inputs, new Map(), ids).values),
+      isOther: i >= sequences.length,
+    }),
+  );
   try {
     const byLane = new Map(runs.map(({ tracks }) => [tracks.lane, tracks]));
     let reached = 0;
-    for await (const { stage, lane, results } of back.there(runs.map(({ tracks }) => tracks))) {
+    for await (const { stage, lane, results } of back.there(
+      runs.map(({ tracks }) => tracks),
+      -1,
+    )) {
       if (stage.first > reached) {
         reached = stage.first;
         await emit({ type: 'progress', from: 0, to: all.length, done: stage.first - 1, of: 2 * anatomy.layers });

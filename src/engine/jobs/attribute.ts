@@ -7,7 +7,7 @@ import { DataType } from '../../onnx/model.js';
 import type { AttributedEvent, AttributeRequest } from '../contract/attribute.js';
 import type { EventOf } from '../contract/protocol.js';
 import { makeFeeds } from '../inputs/feeds.js';
-import { Backward, type Reduction, type Tracks } from '../stages/backward.js';
+import { Backward, type Reduction, tracksFrom } from '../stages/backward.js';
 import { withoutHead } from '../stages/lacking.js';
 import { checkStates, stateBytes } from '../stages/memory.js';
 import { valueAt } from '../stages/patched.js';
@@ -51,16 +51,12 @@ export async function tellAttribution(
     return name === undefined ? [] : [name];
   };
   const back = new Backward(loaded, threads, [logits], layers + 1, { by: within, seen: within });
-  const tracksOf = (ids: readonly number[]): Tracks => ({
-    lane: { values: new Map(makeFeeds(anatomy.inputs, new Map(), ids).values), interventions: [] },
-    adjoints: new Map(),
-    noted: new Map(),
-  });
+  const tracksOf = (ids: readonly number[]) => tracksFrom(makeFeeds(anatomy.inputs, new Map(), ids).values);
   const [one, other] = [tracksOf(clean), tracksOf(corrupt)];
   const apart = new Map<number, Float32Array>();
   const ends: number[] = [];
   try {
-    for await (const { stage, lane, results } of back.there([one, other])) {
+    for await (const { stage, lane, results } of back.there([one, other], -1)) {
       const value = lane.values.get(names.get(stage.last) ?? '');
       if (value) {
         const own = floats(sliceRows(value, 0, tokens));

@@ -7,7 +7,7 @@ import { countingAxis, fedInputs, makeFeeds } from '../inputs/feeds.js';
 import type { Prompt } from '../inputs/prompt.js';
 import { readPrompt } from '../inputs/read.js';
 import { idsOf, rowsFed } from '../inputs/rows.js';
-import { Backward, type Tracks } from '../stages/backward.js';
+import { Backward, type Tracks, tracksFrom } from '../stages/backward.js';
 import { isCausal } from '../stages/causal.js';
 import { withoutHead } from '../stages/lacking.js';
 import { type Layout, layoutOf, tokenRows } from '../tensors/layout.js';
@@ -45,9 +45,9 @@ export async function tellGradients(
   const output = predicts ? anatomy.unembedding?.logits : anatomy.output;
   const end = of.kind === 'hidden' ? of.layer : anatomy.layers + 1;
   const back = new Backward(loaded, threads, of.kind === 'hidden' || !output ? [] : [output], end);
-  const lane = { values: new Map(feeds.values), interventions: [] };
-  const tracks: Tracks = { lane, adjoints: new Map(), noted: new Map() };
-  const residual = (layer: number) => anatomy.blocks[layer - 1]?.residPost ?? anatomy.embedding;
+  const tracks = tracksFrom(feeds.values);
+  const { lane } = tracks;
+  const residual = (layer: number) => back.residual(layer);
   let layout: Layout | undefined;
   let writer: SafetensorsWriter | undefined;
   try {
@@ -64,7 +64,7 @@ export async function tellGradients(
       await emit(tokensRun(prompt, layout.tokens, loaded));
     };
     await findLayout();
-    for await (const passed of back.there([tracks])) {
+    for await (const passed of back.there([tracks], of.kind === 'logit' ? of.token : undefined)) {
       await findLayout();
       const found = output === undefined ? undefined : passed.results.get(output);
       if (output !== undefined && found) results.set(output, found);
@@ -78,7 +78,7 @@ export async function tellGradients(
       output: output ?? '',
       residual,
       results,
-      lane,
+      tracks,
       loaded,
     });
     tracks.adjoints.set(seed.value, seed.adjoint);
@@ -165,12 +165,13 @@ interface Ends {
   readonly output: string;
   readonly residual: (layer: number) => string;
   readonly results: ReadonlyMap<string, Value>;
-  readonly lane: Tracks['lane'];
+  readonly tracks: Tracks;
   readonly loaded: Current['loaded'];
 }
 
 async function seedOf(of: Objective, ends: Ends): Promise<Seed> {
-  const { prompt, tokens, axis, output, residual, results, lane, loaded } = ends;
+  const { prompt, tokens, axis, output, residual, results, tracks, loaded } = ends;
+  const { lane, narrowed } = tracks;
   if (of.kind === 'hidden') {
     const state = lane.values.get(residual(of.layer));
     if (!state) throw new Error('the state is not there');
@@ -184,7 +185,7 @@ async function seedOf(of: Objective, ends: Ends): Promise<Seed> {
   const from = loaded.anatomy.headRows?.from ?? rows - rowsOf(value).tokens;
   if (of.kind === 'logit')
     return oneSeed(output, value, {
-      token: of.token - from,
+      token: of.token - (narrowed?.row ?? from),
       dim: of.id,
       tokens: rowsOf(value).tokens,
       axis: undefined,

@@ -9,8 +9,8 @@ import { Calculus } from '../../gradients/calculus.js';
 import { differentiable } from '../../gradients/differentiable.js';
 import { type Path, pathOf } from '../../gradients/path.js';
 import { NoRule } from '../../gradients/rule.js';
-import type { Model, Node } from '../../onnx/model.js';
-import { numbers, size, type Value, type Values } from '../tensors/value.js';
+import { DataType, type Model, type Node } from '../../onnx/model.js';
+import { floats, numbers, rowsOf, size, sliceRows, type Value, type Values } from '../tensors/value.js';
 import { forward, type Lane, type Passed } from './forward.js';
 import type { LoadedModel } from './loaded.js';
 import { makePlan, type Plan, type Stage } from './plan.js';
@@ -27,7 +27,16 @@ export interface Tracks {
     Stage,
     { readonly shapes: Map<string, readonly number[]>; readonly contents: Map<string, number[]> }
   >;
+  /** Where the output head was run on one row alone: which, and all of h_L. */
+  narrowed?: { readonly row: number; readonly whole: Value } | undefined;
 }
+
+/** A sequence that has not set out. */
+export const tracksFrom = (feeds: Values): Tracks => ({
+  lane: { values: new Map(feeds), interventions: [] },
+  adjoints: new Map(),
+  noted: new Map(),
+});
 
 /** What is computed of adjoints of values inside a block, weights among them, beside them: nodes over names of values. */
 export interface Reduction {
@@ -88,7 +97,7 @@ export class Backward {
   constructor(
     loaded: LoadedModel,
     threads: number,
-    head: readonly string[],
+    private readonly head: readonly string[],
     until: number,
     private readonly inner: Inner = {},
   ) {
@@ -126,19 +135,66 @@ export class Backward {
     return [...new Set([...this.paths].flatMap(([stage, { remarks }]) => (stage.first >= first ? remarks : [])))];
   }
 
-  /** Sequences through the stages; yields as {@link forward} does. */
-  async *there(all: readonly Tracks[]): AsyncGenerator<Passed<Lane>, void, void> {
+  /**
+   * Sequences through the stages; yields as {@link forward} does.
+   *
+   * @param row the only one that logits are needed of, −1 for the last; undefined: all
+   */
+  async *there(all: readonly Tracks[], row?: number): AsyncGenerator<Passed<Lane>, void, void> {
+    const head = this.stages.at(-1);
+    const last = this.residual(this.anatomy.layers);
+    const isNarrow = row !== undefined && head !== undefined && head.first > this.anatomy.layers;
+    if (!isNarrow || this.anatomy.headRows || head.inputs.some((input) => input !== last)) {
+      yield* this.pass(all, this.stages);
+      return;
+    }
+    yield* this.pass(all, this.stages.slice(0, -1));
+    for (const tracks of all) {
+      const whole = tracks.lane.values.get(last);
+      if (!whole) throw new Error('h_L is not there');
+      const at = row < 0 ? rowsOf(whole).tokens + row : row;
+      if (at < 0 || at >= rowsOf(whole).tokens) continue;
+      tracks.narrowed = { row: at, whole };
+      tracks.lane.values.set(last, sliceRows(whole, at, at + 1));
+    }
+    if (yield* this.byRow(all, head)) return;
+    for (const { lane, narrowed } of all) if (narrowed) lane.values.set(last, narrowed.whole);
+    for (const tracks of all) tracks.narrowed = undefined;
+    yield* this.pass(all, [head]);
+  }
+
+  /** The head on one row of each; false, and nothing yielded, where it does not take rows by themselves. */
+  private async *byRow(all: readonly Tracks[], head: Stage): AsyncGenerator<Passed<Lane>, boolean, void> {
+    try {
+      for await (const passed of this.pass(all, [head])) {
+        const given = this.head.flatMap((name) => passed.results.get(name) ?? []);
+        if (given.some((value) => rowsOf(value).tokens !== 1)) return false;
+        yield passed;
+      }
+    } catch (error) {
+      if (!SinkscopeError.is(error, 'runtime')) throw error;
+      return false;
+    }
+    return true;
+  }
+
+  private async *pass(all: readonly Tracks[], stages: readonly Stage[]): AsyncGenerator<Passed<Lane>, void, void> {
     // Of an output head what it gives is seen as it comes.
     const end = this.stages.at(-1);
     const ends = end && end.last <= this.anatomy.layers ? end.outputs : [];
     const lasting = [...this.stages.flatMap(({ inputs }) => inputs), ...ends];
-    const course = { plan: this.plan, stages: this.stages, keep: false, lasting };
+    const course = { plan: this.plan, stages, keep: false, lasting };
     const byLane = new Map(all.map((tracks) => [tracks.lane, tracks]));
     for await (const passed of forward(this.runner, course, [...byLane.keys()])) {
       const { stage, lane, results } = passed;
       if (stage.first >= 1) this.note(stage, byLane.get(lane), results, lane.values);
       yield passed;
     }
+  }
+
+  /** Name of h_`layer`. */
+  residual(layer: number): string {
+    return this.anatomy.blocks[layer - 1]?.residPost ?? this.anatomy.embedding;
   }
 
   private note(stage: Stage, tracks: Tracks | undefined, results: Values, values: Values): void {
@@ -201,10 +257,16 @@ export class Backward {
       values,
       JSON.stringify([reduction?.key, [...measured.shapes]]),
     );
+    const { narrowed } = tracks;
     for (const name of towards) {
-      const found = given.get(made.get(name) ?? '');
+      const own = given.get(made.get(name) ?? '');
+      const found = own && narrowed && stage.first > this.anatomy.layers ? widened(own, narrowed) : own;
       const before = tracks.adjoints.get(name);
       if (found) tracks.adjoints.set(name, before ? added(before, found) : found);
+    }
+    if (narrowed && stage.first > this.anatomy.layers) {
+      tracks.lane.values.set(this.residual(this.anatomy.layers), narrowed.whole);
+      tracks.narrowed = undefined;
     }
     const reduced = [...results].flatMap(([name, value]) => {
       const found = given.get(value);
@@ -271,6 +333,13 @@ const shapeNode = (value: string): Node => ({
   outputs: [shapeOf(value)],
   attributes: new Map(),
 });
+
+/** The adjoint of all rows from that of one: nothing depends on the others. */
+function widened(adjoint: Value, { row, whole }: NonNullable<Tracks['narrowed']>): Value {
+  const data = new Float32Array(size(whole.dims));
+  data.set(floats(adjoint), row * rowsOf(whole).dims);
+  return { type: DataType.float, dims: whole.dims, data };
+}
 
 /** The sum of two adjoints of one value. */
 function added(a: Value, b: Value): Value {
