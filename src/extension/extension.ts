@@ -22,6 +22,7 @@ import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel, registerSideView } from './panel.js';
 import { Reports } from './reports.js';
+import { Saliency } from './saliency.js';
 import { prefixAsked, type Settings } from './settings.js';
 import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
@@ -111,7 +112,8 @@ export function activate(context: vscode.ExtensionContext): Api {
   };
   const panel = new Panel(host);
   const surprisal = new Surprisal(analyses, settings, (error) => log.warn(`${error}`));
-  const decorations = new Decorations(analyses, settings, surprisal);
+  const saliency = new Saliency(analyses, settings, (error) => log.warn(`${error}`));
+  const decorations = new Decorations(analyses, settings, surprisal, saliency);
   const editors = registerModelEditors({ host, models, child });
 
   const store = new Store(context.storageUri ?? context.globalStorageUri);
@@ -138,6 +140,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     view,
     panel,
     surprisal,
+    saliency,
     decorations,
     watch,
     editors,
@@ -155,7 +158,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     registerModelCommands({ analyses, models, settings, tokenizers, reports }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
-    registerHover(analyses, settings, surprisal),
+    registerHover(analyses, settings, surprisal, saliency),
     registerModelsView(models, watch, engine),
     registerSideView(host),
     registerStatus({ analyses, models, settings, surprisal }),

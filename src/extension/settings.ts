@@ -54,7 +54,7 @@ export function parseSettings(read: (key: string) => unknown): { settings: Setti
     models: value('models', v.array(v.string('a list of paths'), 'a list of paths'), []),
     bos: value('bos', v.picklist(['auto', 'on', 'off'], '"auto", "on" or "off"'), 'auto'),
     attention: value('attention', v.boolean('true or false'), true),
-    tint: value('tint', v.picklist(tintChoices, '"large", "all", "surprisal" or "off"'), 'large'),
+    tint: value('tint', v.picklist(tintChoices, '"large", "all", "surprisal", "saliency" or "off"'), 'large'),
     thresholds: {
       absolute: threshold('absolute', from(0)),
       ratio: threshold('ratio', from(1)),

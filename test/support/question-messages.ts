@@ -11,6 +11,7 @@ export const questions: { readonly [T in QuestionType]: QuestionOf<T> } = {
   output: { type: 'output' },
   pattern: { type: 'pattern', layer: 1, head: 0, cross: true },
   predictions: { type: 'predictions', token: 1 },
+  saliency: { type: 'saliency', token: 1, next: 5 },
   surprisal: { type: 'surprisal' },
 };
 
@@ -45,5 +46,12 @@ export const replies: { readonly [T in QuestionType]: AnswerTo<T> } = {
   output: { shape: [1, 2], values: Float32Array.of(1, 2) },
   pattern: { queries: 1, keys: 2, values: Float32Array.of(1, 2) },
   predictions: { type: 'predictions', token: 1, top: [{ id: 1, text: 'b', probability: 0.5 }] },
+  saliency: {
+    token: 1,
+    next: { id: 5, text: 'b' },
+    logit: 1.5,
+    saliency: Float32Array.of(1, -2),
+    remarks: ['rounding'],
+  },
   surprisal: { nats: Float32Array.of(Number.NaN, 2.5) },
 };

@@ -255,9 +255,27 @@ def origin(model: Decoder, name: str) -> dict:
     return {"model": name, "text": TEXT, "of": [layer, token, dim], "value": value.item(), "entries": entries[:8]}
 
 
+def saliency(model: Decoder, name: str) -> dict:
+    """h_0 times the gradient of the first answer's logit after the last token, summed over dims."""
+    ids = ids_of(name, CLEAN)
+    states: list[torch.Tensor] = []
+
+    def keep(point: str, x: torch.Tensor) -> torch.Tensor:
+        if point == "hidden.0":
+            x = x.detach().requires_grad_()
+            states.append(x)
+        return x
+
+    with torch.enable_grad():
+        logit = model.tapped(torch.tensor([ids]), keep)[0, -1, answers()[0]]
+        logit.backward()
+    (h0,) = states
+    return {"ids": ids, "next": answers()[0], "logit": logit.item(), "saliency": (h0.detach() * h0.grad)[0].sum(-1).tolist()}
+
+
 if __name__ == "__main__":
     llama = load("llama")
     write(
         "test/references/changes.json",
-        {f.__name__: f(llama, "llama") for f in (patching, ablation, steering, cancelling, origin)},
+        {f.__name__: f(llama, "llama") for f in (patching, ablation, steering, cancelling, origin, saliency)},
     )

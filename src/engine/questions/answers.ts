@@ -10,6 +10,7 @@ import { answerMagnitudes } from './magnitudes/answer.js';
 import { answerOutput } from './output/answer.js';
 import { answerPattern } from './pattern/answer.js';
 import { answerPredictions } from './predictions/answer.js';
+import { answerSaliency } from './saliency/answer.js';
 import { answerSurprisal } from './surprisal/answer.js';
 
 const answers: { readonly [T in QuestionType]: Answerer<T> } = {
@@ -22,6 +23,7 @@ const answers: { readonly [T in QuestionType]: Answerer<T> } = {
   output: answerOutput,
   pattern: answerPattern,
   predictions: answerPredictions,
+  saliency: answerSaliency,
   surprisal: answerSurprisal,
 };
 

@@ -11,6 +11,7 @@ import { magnitudesQuestion } from './magnitudes/question.js';
 import { outputQuestion } from './output/question.js';
 import { patternQuestion } from './pattern/question.js';
 import { predictionsQuestion } from './predictions/question.js';
+import { saliencyQuestion } from './saliency/question.js';
 import { surprisalQuestion } from './surprisal/question.js';
 
 export const questions = {
@@ -23,5 +24,6 @@ export const questions = {
   output: outputQuestion,
   pattern: patternQuestion,
   predictions: predictionsQuestion,
+  saliency: saliencyQuestion,
   surprisal: surprisalQuestion,
 };

@@ -93,6 +93,25 @@ describe('ablation', () => {
   });
 });
 
+it('the saliency of a prediction equals PyTorch, and of another token’s prediction nothing after it counts', async () => {
+  const { saliency } = references;
+  const { ids, next, logit } = saliency;
+  const request = { model: demoModel('llama'), prompt: { ids }, attention: false, ...budget };
+  for await (const event of engine.analyze(request)) if (event.type === 'failed') expect.fail(event.problem.message);
+  const token = ids.length - 1;
+  const found = await engine.query({ type: 'saliency', token, next });
+  expect(found.logit).toBeCloseTo(logit, 3);
+  expect(found.next).toEqual({ id: next, text: ' his' });
+  const largest = Math.max(...saliency.saliency.map(Math.abs));
+  for (const [value, expected] of pairs(Array.from(found.saliency), saliency.saliency))
+    expect(Math.abs(value - expected)).toBeLessThan(1e-4 * largest);
+  const earlier = await engine.query({ type: 'saliency', token: 2 });
+  const { top } = await engine.query({ type: 'predictions', token: 2 });
+  expect(earlier.next.id).toBe(top[0]?.id);
+  expect(Array.from(earlier.saliency.subarray(3))).toEqual([0, 0, 0, 0]);
+  await expect(engine.query({ type: 'saliency', token, next: 1e6 })).rejects.toThrow(/There is no token id 1000000/);
+});
+
 describe('steering', () => {
   const { steering } = references;
   const made = temporaryFolder();
