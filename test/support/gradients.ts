@@ -21,7 +21,12 @@ const gradientsRequests: readonly RequestOf<'gradients'>[] = [
 
 const gradientsExamples: readonly EventOf<'gradients'>[] = [
   { type: 'objective', value: 2.5, scored: 3 },
-  { type: 'gradient', layer: 1, norms: Float32Array.of(1, 2), nonFinite: 0 },
+  { type: 'gradient', layer: 1, norms: Float32Array.of(1, 2), nonFinite: 0, entry: 5 },
+  {
+    type: 'makers',
+    layer: 1,
+    entries: [{ part: 'mlp_out', weight: 'w', row: 1, column: 2, value: -2.5, product: 7 }],
+  },
   { type: 'blocked', layer: 1, why: 'the operator X has no rule of differentiation' },
   { type: 'remark', text: 'rounding' },
 ];

@@ -12,6 +12,7 @@ import { withoutHead } from '../stages/lacking.js';
 import { checkStates, stateBytes } from '../stages/memory.js';
 import type { Stage } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
+import { blockWeights } from '../stages/weights.js';
 import { floats, rowsOf, size, type Value } from '../tensors/value.js';
 import { checkSequences } from './sequences.js';
 
@@ -47,7 +48,10 @@ export async function tellActivation(runner: StageRunner, request: ActivationReq
     all.reduce((bytes, { length }) => bytes + (anatomy.layers + 1) * stateBytes(anatomy, length), 0),
     memory,
   );
-  const back = new Backward(loaded, threads, [logits], anatomy.layers + 1, { by: weightsOf(runner) });
+  const weights = blockWeights(loaded);
+  const back = new Backward(loaded, threads, [logits], anatomy.layers + 1, {
+    by: (block) => [...weights(block).keys()],
+  });
   const runs = all.map(
     (ids, i): Run => ({
       tracks: tracksFrom(makeFeeds(anatomy.inputs, new Map(), ids).values),
@@ -93,18 +97,6 @@ export async function tellActivation(runner: StageRunner, request: ActivationReq
   } finally {
     await back.release();
   }
-}
-
-/** By block, the weights of its products. */
-function weightsOf({ loaded }: StageRunner): (block: number) => readonly string[] {
-  const byBlock = new Map<number, Set<string>>();
-  for (const { block, part, products } of loaded.linear()) {
-    if (part === 'beside' || part === 'head' || part === 'embedding') continue;
-    const found = byBlock.get(block) ?? new Set<string>();
-    byBlock.set(block, found);
-    for (const { weights } of products) for (const weight of weights) found.add(weight);
-  }
-  return (block) => (block <= loaded.anatomy.layers ? [...(byBlock.get(block) ?? [])] : []);
 }
 
 /** 1 at the largest logit of the last row. */

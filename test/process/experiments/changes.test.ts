@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ablateConclusion, ablateEach } from '../../../src/experiments/ablate/compute.js';
+import { gradientsConclusion, takeGradients } from '../../../src/experiments/gradients/compute.js';
 import { patchConclusion, patchEverywhere } from '../../../src/experiments/patch/compute.js';
 import { steerConclusion, steerPrompt } from '../../../src/experiments/steer/compute.js';
 import { writeDirection } from '../../../src/experiments/steer/direction.js';
@@ -91,6 +92,30 @@ describe('ablation', () => {
     const run = ablateEach(engine, { ...request, set: 'mean', calibrationText: 'Too short.' });
     await expect(finish(run)).rejects.toThrow(/calibration text/);
   });
+});
+
+it('what makes a massive activation equals PyTorch: block, weights, the super weight first', async () => {
+  const { origin } = references;
+  const [layer, token, dim] = origin.of as [number, number, number];
+  const asked = { model: demoModel(origin.model), prompt: { text: origin.text }, save: undefined, ...budget };
+  const result = await finish(takeGradients(engine, { ...asked, of: { kind: 'hidden', layer, token, dim } }));
+  expect(result.path.length).toBe(layer + 1);
+  for (const [value, other] of pairs(result.path.slice(1), references.cancelling.hidden.slice(1, layer + 1)))
+    expect(Math.abs((value ?? Number.NaN) / other - 1)).toBeLessThan(1e-4);
+  const parts: Record<string, string> = {
+    'mlp.down.weight': 'mlp_out',
+    'mlp.up.weight': 'mlp_in',
+    'mlp.gate.weight': 'mlp_in',
+  };
+  for (const [found, expected] of pairs(result.entries, origin.entries)) {
+    const [block, part, row, column, value, product] = expected as [number, string, number, number, number, number];
+    expect(found).toMatchObject({ layer: block, part: parts[part], row, column });
+    expect(found.value).toBeCloseTo(value, 4);
+    expect(Math.abs(found.product / product - 1)).toBeLessThan(1e-3);
+  }
+  expect(gradientsConclusion(result)).toMatch(
+    /Block 2 adds most to it, \+2,023\. .*\(239, 425\) of the MLP’s last product in block 2, −2\.43/,
+  );
 });
 
 it('the saliency of a prediction equals PyTorch, and of another token’s prediction nothing after it counts', async () => {
