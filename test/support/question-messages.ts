@@ -4,6 +4,7 @@ import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contra
 export const questions: { readonly [T in QuestionType]: QuestionOf<T> } = {
   attribution: { type: 'attribution', token: 1, target: 7 },
   bias: { type: 'bias', layer: 1, tokens: [0] },
+  contributions: { type: 'contributions', token: 0, dim: 1 },
   entries: { type: 'entries', layer: 0, of: 'nodes' },
   evicted: { type: 'evicted', layer: 1, windows: [{ window: 4, sinks: 1 }] },
   lens: { type: 'lens', layer: 0, point: 'resid_mid', top: 3 },
@@ -32,6 +33,17 @@ export const replies: { readonly [T in QuestionType]: AnswerTo<T> } = {
     norms: { input: [1, 2], normed: [1, 2] },
     keyNorm: [[1, 2]],
     valueNorm: [[1, 2]],
+  },
+  contributions: {
+    hidden: Float32Array.of(1, 2),
+    parts: [
+      {
+        part: 'mlp',
+        block: 1,
+        added: 1,
+        made: { weight: 'w', entries: [{ column: 3, read: 2, value: 0.5 }], rest: 0 },
+      },
+    ],
   },
   entries: { values: Float32Array.of(1) },
   evicted: { shares: [[0.5, 0.25]] },

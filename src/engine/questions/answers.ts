@@ -2,6 +2,7 @@
 import type { AnswerTo, QuestionOf, QuestionType } from '../contract/questions.js';
 import { answerAttribution } from './attribution/answer.js';
 import { answerBias } from './bias/answer.js';
+import { answerContributions } from './contributions/answer.js';
 import { answerEntries } from './entries/answer.js';
 import { answerEvicted } from './evicted/answer.js';
 import type { Answerer, Inside } from './inside.js';
@@ -16,6 +17,7 @@ import { answerSurprisal } from './surprisal/answer.js';
 const answers: { readonly [T in QuestionType]: Answerer<T> } = {
   attribution: answerAttribution,
   bias: answerBias,
+  contributions: answerContributions,
   entries: answerEntries,
   evicted: answerEvicted,
   lens: answerLens,

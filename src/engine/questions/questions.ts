@@ -4,6 +4,7 @@
  */
 import { attributionQuestion } from './attribution/question.js';
 import { biasQuestion } from './bias/question.js';
+import { contributionsQuestion } from './contributions/question.js';
 import { entriesQuestion } from './entries/question.js';
 import { evictedQuestion } from './evicted/question.js';
 import { lensQuestion } from './lens/question.js';
@@ -17,6 +18,7 @@ import { surprisalQuestion } from './surprisal/question.js';
 export const questions = {
   attribution: attributionQuestion,
   bias: biasQuestion,
+  contributions: contributionsQuestion,
   entries: entriesQuestion,
   evicted: evictedQuestion,
   lens: lensQuestion,

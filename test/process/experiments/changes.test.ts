@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ablateConclusion, ablateEach } from '../../../src/experiments/ablate/compute.js';
+import { cancellingConclusion, findCancelling } from '../../../src/experiments/cancelling/compute.js';
 import { gradientsConclusion, takeGradients } from '../../../src/experiments/gradients/compute.js';
 import { patchConclusion, patchEverywhere } from '../../../src/experiments/patch/compute.js';
 import { steerConclusion, steerPrompt } from '../../../src/experiments/steer/compute.js';
@@ -12,6 +13,7 @@ import {
   budget,
   demoModel,
   finish,
+  off,
   startEngine,
   temporaryFolder,
   text,
@@ -92,6 +94,29 @@ describe('ablation', () => {
     const run = ablateEach(engine, { ...request, set: 'mean', calibrationText: 'Too short.' });
     await expect(finish(run)).rejects.toThrow(/calibration text/);
   });
+});
+
+it('what each part adds to a massive activation, and by which weights, equals PyTorch', async () => {
+  const golden = references.cancelling;
+  const asked = { model: demoModel(golden.model), prompt: { text: text('media/sample.md') }, ...budget };
+  const result = await finish(findCancelling(engine, { ...asked, token: undefined, dim: undefined }));
+  expect([result.token, result.dim]).toEqual([golden.token, golden.dim]);
+  for (const [value, other] of pairs(result.hidden, golden.hidden)) expect(off(value, other)).toBeLessThan(1e-4);
+  for (const part of ['attention', 'mlp'] as const) {
+    const own = result.parts.filter((one) => one.part === part);
+    for (const [{ added, made }, expected] of pairs(own, golden[part])) {
+      // What an MLP adds is a difference of large numbers.
+      expect(Math.abs(added - expected)).toBeLessThan(part === 'mlp' ? 2e-3 : 1e-4);
+      expect(Math.abs(made?.rest ?? Number.NaN)).toBeLessThan(2e-3);
+    }
+    for (const [{ made }, expected] of pairs(own, golden.weights[part]))
+      for (const [{ column, read, value }, other] of pairs(made?.entries.slice(0, 3) ?? [], expected)) {
+        expect(column).toBe(other[0]);
+        expect(Math.abs(read - (other[1] ?? 0))).toBeLessThan(1e-3 * Math.max(1, Math.abs(other[1] ?? 0)));
+        expect(value).toBeCloseTo(other[2] ?? Number.NaN, 5);
+      }
+  }
+  expect(cancellingConclusion(result)).toMatch(/the MLP of block 2 adds most to it, \+2,024\. Nothing cancels it/);
 });
 
 it('what makes a massive activation equals PyTorch: block, weights, the super weight first', async () => {
