@@ -3,6 +3,7 @@
 import { ablate } from './ablate/index.js';
 import { activation } from './activation/index.js';
 import { bias } from './bias/index.js';
+import { cancelling } from './cancelling/index.js';
 import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
 import { doctor } from './doctor/index.js';
@@ -39,6 +40,7 @@ export const experiments: readonly Experiment[] = [
   domains,
   compare,
   weights,
+  cancelling,
   outliers,
   precision,
   quantised,

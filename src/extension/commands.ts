@@ -1,5 +1,6 @@
 /** What a person can do, from the palette, menus, keys, the panel and links. */
 import * as vscode from 'vscode';
+import { reselected } from '../analysis/selection.js';
 import type { Tint } from '../analysis/tint.js';
 import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError } from '../errors.js';
@@ -172,7 +173,7 @@ export function registerCommands({
     editor.selection = new vscode.Selection(at, at);
     editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
     const token = analyses.tokenAt(editor.document.uri, place);
-    if (token !== undefined) analyses.select({ ...analyses.selection, token }, 'editor');
+    if (token !== undefined) analyses.select(reselected(analyses.selection, { token }), 'editor');
     await vscode.commands.executeCommand('editor.action.showHover');
   };
 
@@ -233,7 +234,7 @@ export function registerCommands({
     showPanel: () => panel.show(),
     showToken(token: number) {
       panel.show();
-      analyses.select({ ...analyses.selection, token }, 'view');
+      analyses.select(reselected(analyses.selection, { token }), 'view');
     },
     nextMark: () => goToMark(false),
     previousMark: () => goToMark(true),

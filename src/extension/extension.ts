@@ -23,6 +23,7 @@ import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel, registerSideView } from './panel.js';
 import { Reports } from './reports.js';
+import { Saliency } from './saliency.js';
 import { chatAsked, prefixAsked, type Settings } from './settings.js';
 import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
@@ -112,7 +113,8 @@ export function activate(context: vscode.ExtensionContext): Api {
   };
   const panel = new Panel(host);
   const surprisal = new Surprisal(analyses, settings, (error) => log.warn(`${error}`));
-  const decorations = new Decorations(analyses, settings, surprisal);
+  const saliency = new Saliency(analyses, settings, (error) => log.warn(`${error}`));
+  const decorations = new Decorations(analyses, settings, surprisal, saliency);
   const editors = registerModelEditors({ host, models, child });
 
   const store = new Store(context.storageUri ?? context.globalStorageUri);
@@ -139,6 +141,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     view,
     panel,
     surprisal,
+    saliency,
     decorations,
     watch,
     editors,
@@ -156,7 +159,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     registerModelCommands({ analyses, models, settings, tokenizers, reports }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
-    registerHover(analyses, settings, surprisal),
+    registerHover(analyses, settings, surprisal, saliency),
     registerModelsView(models, watch, engine),
     registerSideView(host),
     registerStatus({ analyses, models, settings, surprisal }),

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { type Problem, SinkscopeError } from '../../errors.js';
 import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '../../schemas.js';
 import { activationEvents, activationRequest } from './activation.js';
+import { attributeEvent, attributeRequest } from './attribute.js';
 import { describeRequest, description, weightRequest, weightStatistics } from './description.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { extentsEvent, extentsRequest, outliersEvent } from './extents.js';
@@ -86,6 +87,7 @@ export const jobs = {
     event: v.variant('type', [...activationEvents, progressEvent]),
     answer: doneEvent,
   },
+  attribute: { request: attributeRequest, event: attributeEvent, answer: doneEvent },
   gradients: { request: gradientsRequest, event: gradientsEvent, answer: doneEvent },
   smooth: { request: smoothRequest, event: v.never(), answer: doneEvent },
   spikes: { request: spikesRequest, event: v.variant('type', [spikesEvent, progressEvent]), answer: doneEvent },

@@ -8,12 +8,14 @@ import type { WeightScalar } from '../contract/request.js';
 import { chooseStream, type GivenInputs, streamFor } from '../inputs/choose.js';
 import { tensorNames } from '../inputs/file.js';
 import { answer } from '../questions/answers.js';
+import { pruned } from '../stages/pruned.js';
 import { StageRunner } from '../stages/runner.js';
 import { withoutScalars } from '../stages/scalars.js';
 import { simulate } from '../stages/simulated.js';
 import { smoothed } from '../stages/smoothed.js';
 import { tellActivation } from './activation.js';
 import { limitsOf, runAnalysis } from './analyze.js';
+import { tellAttribution } from './attribute.js';
 import {
   allowReading,
   allowRunning,
@@ -76,7 +78,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const elapsed = stopwatch();
     const used = await use(request);
     allowRunning();
-    await withScalars(used, request.without ?? [], (runner) => measure(runner, request, emit));
+    await changed(used, request, (runner) => measure(runner, request, emit));
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
@@ -172,11 +174,20 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'done', seconds: elapsed() };
   },
 
+  async attribute(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    await tellAttribution(used.runner, request, emit);
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
   async spikes(request, emit) {
     const elapsed = stopwatch();
     const used = await use(request);
     allowRunning();
-    await withScalars(used, request.without, (runner) => findSpikes(runner, request, emit));
+    await changed(used, request, (runner) => findSpikes(runner, request, emit));
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
@@ -276,18 +287,19 @@ export async function perform<T extends JobType>(
   return performer(checked, emit);
 }
 
-/** Runs what is to be run on the model at hand, or on it with some scalars of its weights as 0. */
-async function withScalars(
+/** Runs what is to be run on the model at hand, or on it with some of its weights as 0. */
+async function changed(
   { loaded, runner, threads }: Current,
-  without: readonly WeightScalar[],
+  { without = [], prune }: { readonly without?: readonly WeightScalar[]; readonly prune?: readonly number[] },
   run: (runner: StageRunner) => Promise<void>,
 ): Promise<void> {
-  if (without.length === 0) return run(runner);
-  const changed = new StageRunner(withoutScalars(loaded, without), threads);
+  if (without.length === 0 && !prune) return run(runner);
+  const less = withoutScalars(loaded, without);
+  const other = new StageRunner(prune ? pruned(less, prune) : less, threads);
   try {
-    await run(changed);
+    await run(other);
   } finally {
-    await changed.release();
+    await other.release();
   }
 }
 
