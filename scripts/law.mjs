@@ -41,7 +41,7 @@ src/engine/jobs                src/saving.ts src/reading.ts src/models/version.t
 src/engine/process.ts          src/engine/jobs src/engine/guard node
 src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
 src/hub                        src/engine/contract src/engine/host src/models node valibot @huggingface/hub
-src/analysis                   src/engine/contract src/schemas.ts src/statistics src/tokens valibot
+src/analysis                   src/engine/contract src/schemas.ts src/statistics src/tokens valibot diff
 src/experiments/facts.ts       src/schemas.ts valibot
 src/experiments/values.ts      src/experiments/facts.ts
 src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts src/experiments/values.ts

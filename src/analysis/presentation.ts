@@ -103,6 +103,8 @@ const heatmapPart = v.object({
   values: v.array(numberCell),
   /** What cells say where that is more than a number, row-major. */
   texts: v.optional(v.array(words)),
+  /** What is said of a cell beside its value, row-major. */
+  notes: v.optional(v.array(words)),
 });
 export type HeatmapPart = Sent<typeof heatmapPart>;
 
