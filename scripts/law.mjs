@@ -48,11 +48,12 @@ src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/fact
 src/experiments/shared         src/reading.ts src/schemas.ts src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node valibot
 src/experiments/*              src/saving.ts src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
 src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
+src/history                    src/saving.ts src/schemas.ts src/engine/contract node valibot
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot
 src/report                     src/protocol.ts src/analysis src/engine/contract node fflate
 src/tools                      src/models src/experiments src/analysis src/engine/contract src/engine/host node valibot
 src/cli                        src/report src/protocol.ts src/tools src/saving.ts src/hub src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk hyparquet-writer package.json
-src/extension                  src/report src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
+src/extension                  src/history src/report src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
 webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit
