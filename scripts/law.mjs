@@ -57,8 +57,8 @@ src/extension                  src/history src/report src/protocol.ts src/tools 
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
 webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit
-webview/views                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot
 webview/experiments            webview src/protocol.ts src/experiments/facts.ts src/experiments/values.ts src/analysis src/statistics lit @observablehq/plot valibot
+webview/views                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot
 webview/model                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit
 webview/app.ts                 webview src/protocol.ts src/analysis lit
 webview/panel.ts               webview

@@ -194,8 +194,12 @@ function byToken({ pairs }: RunDifference, before: Analysis, after: Analysis): H
     {
       kind: 'heatmap',
       heading: 'Residual stream: what moved, layer × token',
-      rows: { name: 'layer', labels: rows.map(layerName) },
-      columns: { name: 'token', labels: pairs.map(([, now]) => `${labels[now] ?? now}`) },
+      rows: { name: 'layer', labels: rows.map(layerName), leads: { to: 'layer', values: rows } },
+      columns: {
+        name: 'token',
+        labels: pairs.map(([, now]) => `${labels[now] ?? now}`),
+        leads: { to: 'token', values: pairs.map(([, now]) => now) },
+      },
       value: { name: 'doublings of max |h| ÷ median', format: 'signed' },
       scale: 'diverging',
       range: [-far, far],
@@ -211,19 +215,25 @@ function byHead({ layers }: RunDifference, after: Analysis): HeatmapPart[] {
     0,
   );
   if (heads === 0) return [];
-  const each = Array.from({ length: heads }, (_, head) => layers.slice(1).map((one) => one.heads?.[head])).flat();
+  const each = Array.from({ length: heads }, (_, head) => head);
+  const blocks = layers.slice(1);
+  const changes = each.flatMap((head) => blocks.map((one) => one.heads?.[head]));
   const name = (token: number | undefined) => (token === undefined ? 'the extra column' : tokenName(after, token));
   return [
     {
       kind: 'heatmap',
       heading: 'Attention: what moved, head × layer',
-      rows: { name: 'head', labels: Array.from({ length: heads }, (_, head) => `${head}`) },
-      columns: { name: 'layer', labels: layers.slice(1).map(({ layer }) => `${layer}`) },
+      rows: { name: 'head', labels: each.map(String), leads: { to: 'head', values: each } },
+      columns: {
+        name: 'layer',
+        labels: blocks.map(({ layer }) => `${layer}`),
+        leads: { to: 'layer', values: blocks.map(({ layer }) => layer) },
+      },
       value: { name: 'change of α, of the token where it is most', format: 'signed' },
       scale: 'diverging',
       range: [-1, 1],
-      values: each.map((one) => finiteCell(one?.change)),
-      notes: each.map((one) => (one ? `α of ${name(one.token)}` : '')),
+      values: changes.map((one) => finiteCell(one?.change)),
+      notes: changes.map((one) => (one ? `α of ${name(one.token)}` : '')),
     },
   ];
 }

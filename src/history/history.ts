@@ -19,7 +19,7 @@ const version = 1;
 /** What is kept at most, in one folder. Runs with a name stay until they are deleted, so they may take half of it. */
 export const bounds = { runs: 100, bytes: 256 * 2 ** 20 } as const;
 
-const keptRun = v.object({
+const storedRun = v.object({
   version: v.literal(version),
   /** Where the text is from; undefined where there was none. */
   source: maybe(
@@ -32,7 +32,7 @@ const keptRun = v.object({
   events: v.array(runEvent),
 });
 /** All that a run is shown from again. */
-export type KeptRun = Omit<Sent<typeof keptRun>, 'version'>;
+export type StoredRun = Omit<Sent<typeof storedRun>, 'version'>;
 
 const facts = {
   /** What a person called it. */
@@ -64,9 +64,9 @@ const note = v.object({
   ...facts,
 });
 /** What lists say of a run. */
-export type Note = Omit<Sent<typeof note>, 'version'> & { readonly id: string };
+export type RunNote = Omit<Sent<typeof note>, 'version'> & { readonly id: string };
 /** What is known of a run that is to be kept. */
-export type Facts = Omit<Note, 'id' | 'bytes' | 'at'>;
+export type NoteFacts = Omit<RunNote, 'id' | 'bytes' | 'at'>;
 
 const isId = (id: string) => /^[0-9a-z]+-[0-9a-f]{12}$/.test(id);
 
@@ -82,7 +82,7 @@ export class History {
   ) {}
 
   /** Newest first; none where nothing was ever kept. What cannot be read is no run. */
-  async list(): Promise<readonly Note[]> {
+  async list(): Promise<readonly RunNote[]> {
     const notes = await Promise.all((await this.ids('.json')).map((id) => this.note(id)));
     return notes.filter((one) => one !== undefined).sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1));
   }
@@ -94,7 +94,7 @@ export class History {
    * @returns its id
    * @throws SinkscopeError `save`
    */
-  add(run: KeptRun, about: Facts, needed: readonly string[] = [], at = Date.now()): Promise<string> {
+  add(run: StoredRun, about: NoteFacts, needed: readonly string[] = [], at = Date.now()): Promise<string> {
     return this.next(async () => {
       const id = `${at.toString(36)}-${randomBytes(6).toString('hex')}`;
       const bytes = serialize({ version, ...run });
@@ -111,9 +111,9 @@ export class History {
   }
 
   /** @throws SinkscopeError `file` where it is no longer there, or damaged */
-  async load(id: string): Promise<KeptRun> {
+  async load(id: string): Promise<StoredRun> {
     try {
-      const { version: _, ...run } = v.parse(keptRun, deserialize(await readFile(this.file(id, '.run'))));
+      const { version: _, ...run } = v.parse(storedRun, deserialize(await readFile(this.file(id, '.run'))));
       return run;
     } catch (error) {
       throw new SinkscopeError(
@@ -160,7 +160,7 @@ export class History {
     return done;
   }
 
-  private async note(id: string): Promise<Note | undefined> {
+  private async note(id: string): Promise<RunNote | undefined> {
     try {
       const { version: _, ...found } = v.parse(note, JSON.parse(await readFile(this.file(id, '.json'), 'utf8')));
       return { id, ...found };
@@ -169,7 +169,7 @@ export class History {
     }
   }
 
-  private async put({ id, ...about }: Note): Promise<void> {
+  private async put({ id, ...about }: RunNote): Promise<void> {
     await saveWhole(this.file(id, '.json'), JSON.stringify({ version, ...about }));
   }
 
@@ -180,7 +180,7 @@ export class History {
 
   private async makeRoom(needed: readonly string[]): Promise<void> {
     const notes = await this.list();
-    const stays = ({ id, name }: Note) => name !== undefined || needed.includes(id);
+    const stays = ({ id, name }: RunNote) => name !== undefined || needed.includes(id);
     const [lasting, passing] = [notes.filter(stays), notes.filter((one) => !stays(one))];
     let runs = lasting.length;
     let bytes = lasting.reduce((sum, one) => sum + one.bytes, 0);

@@ -39,8 +39,8 @@ export function cellsOf(part: HeatmapPart, scale: Scale): Cells {
     describe: (row, column) => {
       const at = row * wide + column;
       const title = `${rows.name} ${rows.labels[row] ?? ''} · ${columns.name} ${columns.labels[column] ?? ''}`;
-      const words = [texts?.[at], notes?.[at]].filter((one) => one !== undefined && one !== '');
-      return [title, ...words, `${value.name}: ${said(at) || '–'}`];
+      const beside = [texts?.[at] ?? '', notes?.[at] ?? ''].filter((one) => one !== '');
+      return [title, ...beside, `${value.name}: ${said(at) || '–'}`];
     },
   };
 }

@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type Facts, History, type KeptRun } from '../../../src/history/history.js';
+import { History, type NoteFacts, type StoredRun } from '../../../src/history/history.js';
 import { temporaryFolder } from '../../support/files.js';
 import { begun } from '../analysis/example.js';
 
-const run: KeptRun = {
+const run: StoredRun = {
   source: { uri: 'file:///notes.md', scope: 'document', text: 'Summer is warm.' },
   range: { start: 0, end: 15 },
   request: {
@@ -19,7 +19,7 @@ const run: KeptRun = {
   events: [...begun, { type: 'finished', seconds: Number.NaN, firstLayerSeconds: 1 }],
 };
 
-const about = (question: string): Facts => ({
+const about = (question: string): NoteFacts => ({
   name: undefined,
   document: 'notes.md',
   excerpt: 'Summer is warm.',
