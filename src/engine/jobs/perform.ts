@@ -38,6 +38,7 @@ import { comparePair } from './pair.js';
 import { parquetTexts } from './parquet.js';
 import { tellPrecision } from './precision.js';
 import { restoreProducts } from './restore.js';
+import { tellResult } from './results.js';
 import { saveSmoothed } from './smooth.js';
 import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
@@ -209,6 +210,11 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     for (let start = 0; start < records.length; start += recordsTogether)
       await emit({ type: 'records', records: records.slice(start, start + recordsTogether) });
     return { type: 'done', seconds: elapsed() };
+  },
+
+  result({ file }, emit) {
+    allowReading(`${basename(file)} was read`);
+    return tellResult(file, emit);
   },
 
   records({ file, column, from }) {
