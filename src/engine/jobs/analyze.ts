@@ -66,7 +66,7 @@ export async function runAnalysis(
 /** The model's summary, with what is to be told of the tokenizer that made the prompt, and of the stream that it chose. */
 export function told(
   { summary, tokenizer }: LoadedModel,
-  { source, lineEnds }: Prompt,
+  { source, lineEnds, remark }: Prompt,
   ofStream: string | undefined,
 ): ModelSummary {
   const ofTokenizer = source === 'text' ? tokenizer()?.remark : undefined;
@@ -76,7 +76,7 @@ export function told(
   const remarks = [
     ...summary.remarks,
     ...(changed > 0 ? [ofLineEnds] : []),
-    ...(ofStream === undefined ? [] : [ofStream]),
+    ...[remark, ofStream].filter((text) => text !== undefined),
   ];
   return { ...summary, missing, remarks };
 }
