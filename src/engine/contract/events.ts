@@ -98,9 +98,11 @@ const routing = exactly<RoutingStatistics>()(
       multiplies: v.picklist(['outputs', 'inputs']),
       scores: maybe(v.object({ kind: v.picklist(['softmax', 'sigmoid']), values: float32Array })),
       largest: maybe(float32Array),
+      made: v.optional(v.array(v.object({ token: whole, dim: whole, made: float32Array }))),
     }),
     v.check(
-      ({ tokens, experts, chosen, indices, weights, scores, largest }) =>
+      ({ tokens, experts, chosen, indices, weights, scores, largest, made = [] }) =>
+        made.every((entry) => entry.token < tokens && entry.made.length === chosen) &&
         [indices, weights, largest].every((array) => array === undefined || array.length === tokens * chosen) &&
         (scores === undefined || scores.values.length === tokens * experts),
       'must have arrays as long as there are tokens and experts',
@@ -200,6 +202,7 @@ const crossAttentionEvent = v.object({
   ),
 });
 export type CrossAttentionEvent = Sent<typeof crossAttentionEvent>;
+/** Said once more of a block whose experts made entries that stand out, when all blocks have run. */
 const routingEvent = v.object({
   type: v.literal('routing'),
   /** k of the block with experts that leaves `h_k`, 1-based. */
