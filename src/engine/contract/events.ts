@@ -300,8 +300,9 @@ export type SaveRequest = Sent<typeof saveRequest>;
 /** What a run is given: exactly one of these. */
 export const prompt = v.union(
   [
-    v.strictObject({ text }),
-    v.strictObject({ ids: v.array(v.number()) }),
+    /** `beside`: a file as of `feeds`, with tensors for inputs that a text does not fill. */
+    v.strictObject({ text, beside: v.optional(path) }),
+    v.strictObject({ ids: v.array(v.number()), beside: v.optional(path) }),
     /** A `.safetensors` or `.npz` file with tensors by graph input name; tensors that are no input are ignored. */
     v.strictObject({
       feeds: path,
