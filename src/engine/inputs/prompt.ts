@@ -26,6 +26,8 @@ export interface Prompt {
   /** Tokens of a model that is not fed any, once their number is known. */
   readonly named?: (count: number) => readonly Token[];
   readonly picture?: TokensEvent['picture'];
+  /** What is to be told with the result of how the prompt was read. */
+  readonly remark?: string | undefined;
   /** How `given` came about, where not as it is. */
   readonly fed?: Fed;
 }
