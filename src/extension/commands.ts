@@ -10,6 +10,7 @@ import type { Analyses, ShownRun } from './analyses.js';
 import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Decorations } from './decorations.js';
+import { openDocumentation } from './documentation.js';
 import { type Experiments, sentRun } from './experiments.js';
 import { exportBytes, exportJson, exportReport, exportTensors, withoutModel } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
@@ -300,6 +301,7 @@ export function registerCommands({
       await vscode.env.clipboard.writeText((await listedModel(given)).file);
     },
     showLog: () => reports.log.show(true),
+    showDocumentation: () => openDocumentation(extension),
     openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
     async exportJson(to?: vscode.Uri) {
       const saved = await exportJson(shown(), settings.current.thresholds, to);

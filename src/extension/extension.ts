@@ -180,7 +180,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       child,
     }),
     registerModelCommands({ analyses, models, settings, tokenizers, reports }),
-    registerExperiments({ experiments, texts, models, panel, reports }),
+    registerExperiments({ extension: context.extensionUri, experiments, texts, models, panel, reports }),
     registerCursor(analyses),
     registerHover(analyses, settings, surprisal, saliency),
     registerModelsView(models, watch, engine),

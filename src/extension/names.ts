@@ -25,6 +25,7 @@ export const analysisCommands = [
   'revealModel',
   'copyModelPath',
   'showLog',
+  'showDocumentation',
   'openSettings',
   'exportJson',
   'exportTensors',
