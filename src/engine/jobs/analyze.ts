@@ -3,7 +3,7 @@
 import { SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { crossStatistics, patternStatistics } from '../../statistics/pattern.js';
-import type { ModelSummary, RunRequest, TokensEvent } from '../contract/events.js';
+import type { FinishedEvent, ModelSummary, RunRequest, TokensEvent } from '../contract/events.js';
 import type { EventOf } from '../contract/protocol.js';
 import { fedInputs, fixedLength } from '../inputs/feeds.js';
 import type { Limits, Prompt } from '../inputs/prompt.js';
@@ -17,6 +17,7 @@ import { group } from '../stages/plan.js';
 import { crossPattern, tokenPattern } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
 import type { Current } from './current.js';
+import { Live, withoutEdits } from './live.js';
 import { headOutputs } from './outputs.js';
 import { routedTokens } from './routing.js';
 import { openSaver, type Saver } from './save.js';
@@ -26,17 +27,18 @@ type Emit = (event: EventOf<'analyze'>) => Promise<void>;
 /**
  * Runs `request` and emits its events, up to and without `finished`.
  *
- * @param used the model, and how often it has been run before
+ * @param used the model, how often it has been run before, and what is kept of a text that is edited
  * @param onPart called with the `tokenizer.json` before each part of a text is tokenised
- * @returns what the run leaves for questions
+ * @returns what the run leaves for questions, and what it took over from the run before
  * @throws SinkscopeError for whatever goes wrong
  */
 export async function runAnalysis(
-  { loaded, runner, remark, runs }: Pick<Current, 'loaded' | 'runner' | 'remark' | 'runs'>,
+  used: Pick<Current, 'loaded' | 'runner' | 'remark' | 'runs' | 'live'>,
   request: RunRequest,
   emit: Emit,
   onPart?: (file: string) => void,
-): Promise<Inside> {
+): Promise<{ readonly inside: Inside; readonly reused: FinishedEvent['reused'] }> {
+  const { loaded, runner, remark, runs } = used;
   const prompt = await readPrompt(request, { ...limitsOf(loaded, request), onPart }, () => loaded.tokenizer());
   for (const { point, block } of request.interventions ?? []) valueAt(loaded, point, block);
   await emit({
@@ -54,9 +56,11 @@ export async function runAnalysis(
   const saver = request.save && (await openSaver(request.save, loaded));
   try {
     const inside = new Inside(loaded, runner, request, prompt);
-    await runThrough(inside, { request, prompt, saver, emit }, runs > 0);
+    const report = { request, prompt, saver, emit };
+    if (request.live) return { inside, reused: await followEdit(used, inside, report) };
+    await runThrough(inside, report, runs > 0);
     await saver?.finish();
-    return inside;
+    return { inside, reused: undefined };
   } catch (error) {
     await saver?.abort();
     throw error;
@@ -103,6 +107,35 @@ interface Report {
   readonly prompt: Prompt;
   readonly saver: Saver | undefined;
   readonly emit: Emit;
+}
+
+/** Runs what an edit has changed, from `tokens` to `predictions`; everything where the model cannot go on. */
+async function followEdit(
+  used: Pick<Current, 'loaded' | 'runner' | 'live'>,
+  inside: Inside,
+  report: Report,
+): Promise<NonNullable<FinishedEvent['reused']>> {
+  const { loaded, runner } = used;
+  const { request, emit } = report;
+  const { ids = [], known } = inside;
+  const isPadded = known.positions !== ids.length;
+  const never = isPadded ? 'it takes one number of tokens alone' : withoutEdits(loaded, request, ids.length);
+  if (never === undefined && !used.live?.takes(request, ids.length)) {
+    await used.live?.release();
+    used.live = new Live(runner, request, ids.length);
+  }
+  const { live } = used;
+  const without = never ?? live?.without(ids.length);
+  if (without !== undefined || !live) {
+    await runThrough(inside, report, true);
+    return { tokens: 0, without };
+  }
+  await emit(tokensRun(report.prompt, inside.tokens, loaded));
+  const { reused, states, logits } = await live.run(ids, emit);
+  inside.take(states);
+  await emit(predictedFrom(inside, logits, ids.length - 1));
+  if (reused === 0) await live.warm();
+  return { tokens: reused, without: live.without(ids.length) };
 }
 
 /** Runs everything, from `tokens` to `predictions`. */
