@@ -137,7 +137,7 @@ export class App extends LitElement {
                   @layer=${this.#onLayer}
                 ></sinkscope-experiments>
               </main>`
-            : html`<main>${watched} ${this.#notices()} ${empty ? nothing : this.side ? this.#sideViews() : this.#views()}</main>`
+            : html`<main>${watched} ${this.#live()} ${this.#notices()} ${empty ? nothing : this.side ? this.#sideViews() : this.#views()}</main>`
         }
       </div>
     `;
@@ -279,6 +279,12 @@ export class App extends LitElement {
           .selection=${this.shown.selection}
           ?running=${this.shown.analysis.status === 'running'}
         ></sinkscope-moved>`;
+  }
+
+  /** No status that is read out: it is another one after every key. */
+  #live() {
+    const { live } = this.shown.view;
+    return live === undefined ? nothing : html`<p class="state wide" data-testid="live">${live}</p>`;
   }
 
   /** In the panel it is in the toolbar. */

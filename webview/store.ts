@@ -51,6 +51,7 @@ const initial: State = {
     thresholds: defaultThresholds,
     stale: undefined,
     trouble: undefined,
+    live: undefined,
     watched: undefined,
   },
   analysis: emptyAnalysis,

@@ -4,10 +4,11 @@
  */
 import * as vscode from 'vscode';
 import { type Analysis, emptyAnalysis, fold } from '../analysis/analysis.js';
-import type { Selection } from '../analysis/selection.js';
+import { carried, type Selection } from '../analysis/selection.js';
 import type { RunEvent, RunRequest, TokensEvent } from '../engine/contract/events.js';
+import type { AnswerTo, Question } from '../engine/contract/questions.js';
 import type { Engine } from '../engine/host/engine.js';
-import { type Problem, toProblem } from '../errors.js';
+import { type Problem, SinkscopeError, toProblem } from '../errors.js';
 import { compact } from './compact.js';
 import { relocate, shift, stretch, type TextChange, type TextRange } from './ranges.js';
 import { type Source, toRange } from './source.js';
@@ -52,8 +53,12 @@ export class Analyses implements vscode.Disposable {
   private count = 0;
   /** The run before the one that is going on. */
   private good: ShownRun | undefined;
-  /** Edits since the run began, until its tokens are known. */
+  /** Edits since the text was taken that is run, until its tokens are known. */
   private edits: TextChange[] = [];
+  /** What was asked for last, shown or not. */
+  private asked: Source | undefined;
+  /** Resolves when the last {@link follow} is over; undefined where none goes on. */
+  private following: Promise<void> | undefined;
 
   constructor(readonly engine: Engine) {
     this.subscriptions = [
@@ -68,6 +73,11 @@ export class Analyses implements vscode.Disposable {
     return this.controller !== undefined;
   }
 
+  /** The text that was asked about last, whether there is something to show of it or not. */
+  get text(): string | undefined {
+    return this.asked?.text;
+  }
+
   /**
    * Runs `request`, ending the run before it. Resolves with the state at the end, or undefined when another run or
    * {@link clear} took its place. Where it fails with nothing to show, the good run before it is shown again.
@@ -75,6 +85,7 @@ export class Analyses implements vscode.Disposable {
   async analyze(request: RunRequest, source: Source | undefined): Promise<Analysis | undefined> {
     this.stop();
     if (this.run?.analysis.status === 'finished') this.good = this.run;
+    this.asked = source;
     const controller = new AbortController();
     const number = this.begin(request, source, controller);
     const current = () => this.run?.number === number;
@@ -96,6 +107,33 @@ export class Analyses implements vscode.Disposable {
     return analysis;
   }
 
+  /**
+   * Runs `request`, about a text that was edited, and shows it once it is through: what is shown stays till then, and
+   * where it fails, with the reason. Gives up for what is asked for later.
+   */
+  async follow(request: RunRequest, source: Source): Promise<void> {
+    this.asked = source;
+    this.edits = [];
+    const own = this.collect(request).then((events) => {
+      if (this.following === own) this.following = undefined;
+      if (this.asked === source) this.replace(request, source, events);
+    });
+    this.following = own;
+    await own;
+  }
+
+  /**
+   * Asks the process that runs models about the run that is shown.
+   *
+   * @throws SinkscopeError `cancelled` where another one takes its place; as the engine's own else
+   */
+  async query<Q extends Question>(question: Q): Promise<AnswerTo<Q['type']>> {
+    const shown = this.run?.number;
+    while (this.following) await this.following;
+    if (shown === this.run?.number) return this.engine.query(question);
+    throw new SinkscopeError({ code: 'cancelled', message: 'Another run has taken over.' });
+  }
+
   /** Ends the current run, which keeps what it has; nothing where none is going on. */
   stop(): void {
     this.controller?.abort();
@@ -104,6 +142,7 @@ export class Analyses implements vscode.Disposable {
   /** Forgets the run, and with it every mark. */
   clear(): void {
     this.stop();
+    this.asked = undefined;
     this.controller = undefined;
     this.good = undefined;
     this.show(undefined);
@@ -153,11 +192,36 @@ export class Analyses implements vscode.Disposable {
     return number;
   }
 
-  private show(run: ShownRun | undefined, trouble?: Problem): void {
+  private show(run: ShownRun | undefined, trouble?: Problem, selection: Selection = {}): void {
     this.run = run;
     this.trouble = trouble;
-    this.selection = {};
+    this.selection = selection;
     this.changes.fire({ type: 'run' });
+  }
+
+  /** All events of a run; to its end, for a process that is left is ended, and one that follows edits gives up itself. */
+  private async collect(request: RunRequest): Promise<RunEvent[]> {
+    const events: RunEvent[] = [];
+    for await (const event of this.engine.analyze(request)) events.push(compact(event));
+    return events;
+  }
+
+  /** Shows a run in the place of another of nearly the same text, with what was selected there. */
+  private replace(request: RunRequest, source: Source, events: readonly RunEvent[]): void {
+    const analysis = events.reduce(fold, emptyAnalysis);
+    const { tokens, problem } = analysis;
+    const edits = this.edits.splice(0);
+    if (problem || !tokens) {
+      // Of no text at all there are no marks.
+      this.show(source.text === '' ? undefined : this.run, problem, this.selection);
+      return;
+    }
+    const range = stretch(source.range, edits);
+    const ranges = placed(tokens, source.range, edits);
+    const stale = edits.length > 0;
+    const selection = carried(this.selection, this.run?.analysis.tokens?.tokens ?? [], tokens.tokens);
+    const number = ++this.count;
+    this.show({ number, request, source, events, analysis, range, ranges, stale }, undefined, selection);
   }
 
   private append(event: RunEvent): void {
@@ -175,9 +239,11 @@ export class Analyses implements vscode.Disposable {
   }
 
   private edited({ document, contentChanges }: vscode.TextDocumentChangeEvent): void {
+    const isAwaited = this.following !== undefined || (this.running && !this.run?.analysis.tokens);
+    if (isAwaited && this.asked?.uri.toString() === document.uri.toString())
+      for (const one of contentChanges) this.edits.push(one);
     if (!this.run?.source || contentChanges.length === 0 || !this.shows(document.uri)) return;
     const { analysis, range, ranges, source, stale } = this.run;
-    if (this.running && !analysis.tokens) for (const one of contentChanges) this.edits.push(one);
     const now = stretch(range, contentChanges);
     const kept = ranges.map((token) => token && shift(token, contentChanges));
     const touched = source.scope === 'document' || shift(range, contentChanges) === undefined;

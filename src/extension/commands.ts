@@ -11,6 +11,7 @@ import type { Decorations } from './decorations.js';
 import { type Experiments, sentRun } from './experiments.js';
 import { exportBytes, exportJson, exportReport, exportTensors } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
+import type { Live } from './live.js';
 import { nextMark } from './marks.js';
 import type { Models } from './models.js';
 import type { Item } from './modelsView.js';
@@ -32,6 +33,7 @@ export interface Parts {
   readonly panel: Panel;
   readonly reports: Reports;
   readonly watch: Watch;
+  readonly live: Live;
   readonly experiments: Experiments;
 }
 
@@ -57,6 +59,7 @@ export function registerCommands({
   panel,
   reports,
   watch,
+  live,
   experiments,
 }: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
@@ -66,10 +69,9 @@ export function registerCommands({
     const file = tried ?? (await models.chosenFor(prompt)).file;
     const stream = chosen?.model === file ? chosen.stream : undefined;
     if (tried === undefined) panel.show();
-    const analysis = await analyses.analyze(
-      { model: file, stream, prompt, window, bos: prefixAsked(bos), attention, memory, threads },
-      source,
-    );
+    const request = { model: file, stream, prompt, window, bos: prefixAsked(bos), attention, memory, threads };
+    const follows = live.on && source !== undefined;
+    const analysis = await analyses.analyze({ ...request, ...(follows && { live: true }) }, source);
     const problem = analysis?.problem;
     if (problem?.code === 'too-long' && problem.limit && window === undefined) {
       const cursor = source && cursorIn(source);
@@ -85,7 +87,7 @@ export function registerCommands({
   };
 
   const analyzeText = (source: Source) => {
-    if (source.text === '') {
+    if (source.text === '' && !live.on) {
       throw new SinkscopeError({
         code: 'input',
         message: vscode.l10n.t('This document is empty; type or open a text to analyze it.'),
@@ -228,7 +230,18 @@ export function registerCommands({
       await run({ prompt: { text }, source: undefined, tried: model, chosen: { model, stream } });
     },
     stop: () => analyses.stop(),
-    clear: () => analyses.clear(),
+    /** The active editor's text is analysed, and what is shown follows it from then on; ends that where it goes on. */
+    async live() {
+      if (live.on) return live.end();
+      live.begin();
+      const editor = vscode.window.activeTextEditor;
+      await (editor ? analyzeText(chosenSource(editor)) : again());
+    },
+    endLive: () => live.end(),
+    clear() {
+      live.end();
+      analyses.clear();
+    },
     showPanel: () => panel.show(),
     showToken(token: number) {
       panel.show();

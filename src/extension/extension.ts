@@ -16,6 +16,7 @@ import { Decorations } from './decorations.js';
 import { registerExperiments } from './experimentCommands.js';
 import { Experiments } from './experiments.js';
 import { registerHover } from './hover.js';
+import { Live, registerLiveStatus } from './live.js';
 import { registerModelCommands } from './modelCommands.js';
 import { type ModelEditors, registerModelEditors } from './modelEditor.js';
 import { Models } from './models.js';
@@ -41,6 +42,7 @@ export interface Api {
   readonly texts: Texts;
   readonly models: Models;
   readonly watch: Watch;
+  readonly live: Live;
   readonly editors: ModelEditors;
   readonly viewState: Host['viewState'];
   /** Resolves when run and experiments of an earlier session are shown again, or known not to exist. */
@@ -67,6 +69,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     busy: () => experiments.running,
     tell: (problem) => reports.failed(problem, panel.visible),
   });
+  const live = new Live(analyses);
   const view = new vscode.EventEmitter<void>();
 
   const viewState = async (): Promise<ViewState> => {
@@ -83,8 +86,9 @@ export function activate(context: vscode.ExtensionContext): Api {
       bos,
       tint,
       thresholds,
-      stale: run && staleness(run, chosen?.file, bos),
+      stale: run && staleness(run, chosen?.file, bos, live.follows(run.source?.uri)),
       trouble: analyses.trouble,
+      live: live.sentence,
       watched: watchedState(),
     };
   };
@@ -140,6 +144,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     surprisal,
     decorations,
     watch,
+    live,
     editors,
     registerCommands({
       extension: context.extensionUri,
@@ -150,6 +155,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       panel,
       reports,
       watch,
+      live,
       experiments,
     }),
     registerModelCommands({ analyses, models, settings, tokenizers, reports }),
@@ -159,6 +165,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     registerModelsView(models, watch, engine),
     registerSideView(host),
     registerStatus({ analyses, models, settings, surprisal }),
+    registerLiveStatus(live, analyses),
     registerTools({
       extension: context.extensionPath,
       version: `${context.extension.packageJSON.version}`,
@@ -177,6 +184,11 @@ export function activate(context: vscode.ExtensionContext): Api {
     settings.onDidChange(() => view.fire()),
     models.onDidChange(() => view.fire()),
     watch.onDidChange(() => view.fire()),
+    live.onDidChange(() => {
+      view.fire();
+      // Not after every key.
+      if (!live.on) keep().catch((error) => log.warn(error));
+    }),
     analyses.onDidChange((change) => {
       const { run } = analyses;
       const now = `${run?.number} ${run?.stale} ${run?.analysis.tokens !== undefined} ${run?.analysis.status}`;
@@ -188,7 +200,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       if (finished || (change.type === 'run' && !run)) keep().catch((error) => log.warn(error));
     }),
   );
-  return { analyses, decorations, experiments, texts, models, watch, editors, viewState, restored };
+  return { analyses, decorations, experiments, texts, models, watch, live, editors, viewState, restored };
 }
 
 /** What has changed since a run that is over, so that one made now would give something else. */
@@ -196,10 +208,11 @@ function staleness(
   { stale, request, analysis: { status } }: ShownRun,
   model: string | undefined,
   bos: Settings['bos'],
+  isFollowed: boolean,
 ): ViewState['stale'] {
   if (status === 'running') return undefined;
   if (request.model !== model || request.bos !== prefixAsked(bos)) return 'choice';
-  return stale ? 'text' : undefined;
+  return stale && !isFollowed ? 'text' : undefined;
 }
 
 /** Shows the last run again, unless another one began meanwhile. */

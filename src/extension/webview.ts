@@ -143,8 +143,7 @@ export async function answerTo(query: Asked, analyses: Analyses): Promise<Reply>
   try {
     if (query.type === 'weight')
       throw new SinkscopeError({ code: 'input', message: vscode.l10n.t('No file is shown.') });
-    const value =
-      query.type === 'picture' ? { bytes: await pictureOf(analyses.run) } : await analyses.engine.query(query);
+    const value = query.type === 'picture' ? { bytes: await pictureOf(analyses.run) } : await analyses.query(query);
     return { ok: true, value: compact(value) };
   } catch (error) {
     return { ok: false, problem: toProblem(error) };

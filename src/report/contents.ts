@@ -55,6 +55,7 @@ export function contentsOf({
     thresholds,
     stale: undefined,
     trouble: undefined,
+    live: undefined,
     watched: undefined,
   };
   return {

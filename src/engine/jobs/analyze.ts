@@ -17,7 +17,7 @@ import { group } from '../stages/plan.js';
 import { crossPattern, tokenPattern } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
 import type { Current } from './current.js';
-import { Live, withoutEdits } from './live.js';
+import { EditedText, withoutEdits } from './edited.js';
 import { headOutputs } from './outputs.js';
 import { routedTokens } from './routing.js';
 import { openSaver, type Saver } from './save.js';
@@ -33,7 +33,7 @@ type Emit = (event: EventOf<'analyze'>) => Promise<void>;
  * @throws SinkscopeError for whatever goes wrong
  */
 export async function runAnalysis(
-  used: Pick<Current, 'loaded' | 'runner' | 'remark' | 'runs' | 'live'>,
+  used: Pick<Current, 'loaded' | 'runner' | 'remark' | 'runs' | 'edited'>,
   request: RunRequest,
   emit: Emit,
   onPart?: (file: string) => void,
@@ -111,7 +111,7 @@ interface Report {
 
 /** Runs what an edit has changed, from `tokens` to `predictions`; everything where the model cannot go on. */
 async function followEdit(
-  used: Pick<Current, 'loaded' | 'runner' | 'live'>,
+  used: Pick<Current, 'loaded' | 'runner' | 'edited'>,
   inside: Inside,
   report: Report,
 ): Promise<NonNullable<FinishedEvent['reused']>> {
@@ -120,22 +120,21 @@ async function followEdit(
   const { ids = [], known } = inside;
   const isPadded = known.positions !== ids.length;
   const never = isPadded ? 'it takes one number of tokens alone' : withoutEdits(loaded, request, ids.length);
-  if (never === undefined && !used.live?.takes(request, ids.length)) {
-    await used.live?.release();
-    used.live = new Live(runner, request, ids.length);
+  if (never === undefined && !used.edited?.takes(request, ids.length)) {
+    await used.edited?.release();
+    used.edited = new EditedText(runner, request, ids.length);
   }
-  const { live } = used;
-  const without = never ?? live?.without(ids.length);
-  if (without !== undefined || !live) {
+  const { edited } = used;
+  if (never !== undefined || !edited?.runs(ids.length)) {
     await runThrough(inside, report, true);
-    return { tokens: 0, without };
+    return { tokens: 0, without: never ?? edited?.without(ids.length) };
   }
   await emit(tokensRun(report.prompt, inside.tokens, loaded));
-  const { reused, states, logits } = await live.run(ids, emit);
+  const { reused, states, logits } = await edited.run(ids, emit);
   inside.take(states);
   await emit(predictedFrom(inside, logits, ids.length - 1));
-  if (reused === 0) await live.warm();
-  return { tokens: reused, without: live.without(ids.length) };
+  if (reused === 0) await edited.warm();
+  return { tokens: reused, without: edited.without(ids.length) };
 }
 
 /** Runs everything, from `tokens` to `predictions`. */

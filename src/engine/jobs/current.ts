@@ -12,7 +12,7 @@ import { type LoadedModel, loadModel } from '../stages/loaded.js';
 import { StageRunner } from '../stages/runner.js';
 import { saturation } from '../stages/saturation.js';
 import { idleBounds, readingBounds, runningBounds, tokenisingBounds } from './bounds.js';
-import type { Live } from './live.js';
+import type { EditedText } from './edited.js';
 
 /** The model that was run last, its sessions, and the run that questions are about. */
 export interface Current {
@@ -26,7 +26,7 @@ export interface Current {
   runs: number;
   run: Inside | undefined;
   /** What is kept of a text that is edited. */
-  live: Live | undefined;
+  edited: EditedText | undefined;
 }
 
 const guard = startGuard();
@@ -88,9 +88,9 @@ export async function use(
   });
   const isSame = current?.loaded === found && current.threads === threads;
   // Nothing else has a use for it, and it takes memory.
-  if (current?.live && !(isSame && live)) {
-    await current.live.release();
-    current.live = undefined;
+  if (current?.edited && !(isSame && live)) {
+    await current.edited.release();
+    current.edited = undefined;
   }
   if (current && isSame) {
     current = { ...current, remark, run: undefined, memory };
@@ -98,7 +98,7 @@ export async function use(
   }
   await current?.runner.release();
   const runner = new StageRunner(found, threads);
-  current = { loaded: found, threads, memory, runner, remark, runs: 0, run: undefined, live: undefined };
+  current = { loaded: found, threads, memory, runner, remark, runs: 0, run: undefined, edited: undefined };
   return current;
 }
 

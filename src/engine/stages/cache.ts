@@ -66,22 +66,21 @@ export class LaneCache {
     this.begun = false;
   }
 
-  /**
-   * Goes back to where the first `count` tokens were behind it, also out of a run that was not through.
-   *
-   * @returns whether it could: what no longer holds the first tokens cannot, and is as it was
-   */
-  back(count: number): boolean {
+  /** Whether it can go {@link back} to `count` tokens: what no longer holds the first ones cannot. */
+  reaches(count: number): boolean {
     if (count === this.tokens && !this.begun) return true;
-    const places = this.pairs.map((pair) => this.placesOf(pair, count));
-    if (count > this.tokens || places.some((place) => place === undefined)) return false;
-    for (const [i, { input, axis }] of this.pairs.entries()) {
-      const [value, place] = [this.values.get(input), places[i]];
-      if (value && place) this.values.set(input, moved(value, axis, { count, ...place }));
+    return count <= this.tokens && this.pairs.every((pair) => this.placesOf(pair, count));
+  }
+
+  /** Goes back to where the first `count` tokens were behind it, also out of a run that was not through. */
+  back(count: number): void {
+    if (count === this.tokens && !this.begun) return;
+    for (const pair of this.pairs) {
+      const [value, place] = [this.values.get(pair.input), this.placesOf(pair, count)];
+      if (value && place) this.values.set(pair.input, moved(value, pair.axis, { count, ...place }));
     }
     this.tokens = count;
     this.begun = false;
-    return true;
   }
 
   /** Where a part has its first `count` tokens, and where they are to be; undefined where it does not hold them. */

@@ -81,12 +81,17 @@ export class Onward {
   }
 
   /**
-   * Whether the next tokens go on from a cache, and if not, why, in words that follow a colon; with the most tokens for
-   * which it does after {@link back}, where there is just no room for more.
+   * Whether the next tokens go on from a cache, and if not, why, in words that follow a colon: as `lasting`, or for more
+   * tokens than there is room for.
    */
-  get caching(): { readonly bytes: number } | { readonly why: string; readonly room: number | undefined } {
+  get caching(): { readonly bytes: number } | { readonly why: string; readonly lasting: boolean } {
     if (this.without === undefined) return { bytes: this.cache?.bytes ?? 0 };
-    return { why: this.without, room: this.failed ? undefined : this.empty?.room };
+    return { why: this.without, lasting: this.failed || !this.empty };
+  }
+
+  /** Tokens that some part of the cache has room for, where there is such a part. */
+  get room(): number {
+    return this.empty?.room ?? 0;
   }
 
   /**
@@ -109,6 +114,11 @@ export class Onward {
     return logits;
   }
 
+  /** Whether {@link back} leads to `count` tokens. */
+  reaches(count: number): boolean {
+    return this.cache?.reaches(count) ?? false;
+  }
+
   /**
    * Goes back to where the first `count` tokens had been run, or to the beginning where the cache does not hold them;
    * also when a run was not through.
@@ -116,11 +126,14 @@ export class Onward {
    * @returns the tokens that are behind it now
    */
   back(count: number): number {
-    if (!this.cache?.back(count)) {
-      if (this.empty && !this.failed) [this.cache, this.without] = [this.empty.copy(), undefined];
-      this.ids.length = 0;
-    } else this.ids.length = count;
-    return this.ids.length;
+    if (this.cache?.reaches(count)) {
+      this.cache.back(count);
+      this.ids.length = count;
+      return count;
+    }
+    if (this.empty && !this.failed) [this.cache, this.without] = [this.empty.copy(), undefined];
+    this.ids.length = 0;
+    return 0;
   }
 
   /** Frees the sessions that it has beside those of the runner it was given. */

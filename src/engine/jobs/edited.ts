@@ -17,7 +17,7 @@ const fewest = 8;
 type Emit = (event: EventOf<'analyze'>) => Promise<void>;
 
 /** What a run came to, beside its events. */
-export interface Edited {
+export interface Rerun {
   /** Tokens at the beginning that were not run again. */
   readonly reused: number;
   /** h_0 … h_L, by name. */
@@ -26,13 +26,15 @@ export interface Edited {
   readonly logits: Float32Array;
 }
 
-export class Live {
+export class EditedText {
   private readonly onward: Onward;
   /** By k: h_k of all tokens. */
   private readonly states: { readonly values: Float32Array; readonly value: Value }[] = [];
   /** By block. */
   private readonly patterns = new Map<number, EditedPattern>();
 
+  /** Why the tokens before the last edit had to be run again, though there is a cache. */
+  private lost: string | undefined;
   /** That there may be. */
   private readonly most: number;
 
@@ -58,8 +60,13 @@ export class Live {
 
   /** Why so many tokens are to be run all, in words that follow a colon; undefined: it can be gone on from what was run. */
   without(tokens: number): string | undefined {
-    const { caching } = this.onward;
-    return 'why' in caching && !(caching.room !== undefined && tokens <= caching.room) ? caching.why : undefined;
+    const { caching, room } = this.onward;
+    return 'why' in caching && (caching.lasting || tokens > room) ? caching.why : this.lost;
+  }
+
+  /** Whether an edit is to be run here: also where the tokens before it are lost, for the next one. */
+  runs(tokens: number): boolean {
+    return this.lost !== undefined || this.without(tokens) === undefined;
   }
 
   /**
@@ -67,9 +74,10 @@ export class Live {
    *
    * @throws SinkscopeError `runtime`, and what `emit` throws: what is known of the unchanged tokens stays
    */
-  async run(ids: readonly number[], emit: Emit): Promise<Edited> {
+  async run(ids: readonly number[], emit: Emit): Promise<Rerun> {
     // The last token is run in any case, for what comes after it.
     const same = Math.min(this.unchanged(ids), ids.length - 1);
+    this.lost = same < fewest ? undefined : this.lostBefore(same);
     const reused = this.onward.back(same < fewest ? 0 : same);
     for (const pattern of this.patterns.values()) pattern.back(reused);
     const states = new Map<string, Value>();
@@ -82,22 +90,36 @@ export class Live {
       const statistics = this.request.attention ? this.attention(seen, reused, ids.length) : undefined;
       if (statistics) await emit({ type: 'attention', layer: block, statistics });
     });
-    return { reused, states, logits };
+    // The cache may have turned out to be none.
+    return { reused: 'why' in this.onward.caching ? 0 : reused, states, logits };
   }
 
   /**
-   * Runs the last token again, from the cache: that is held against a run of everything, and makes the sessions that the
-   * first edit needs.
+   * Runs another token in the place of the last, and that again, from the cache. The first of the two is held against a
+   * run of everything, which tells as well whether what is kept of earlier tokens knew of the later ones; it makes the
+   * sessions that the first edit needs.
    */
   async warm(): Promise<void> {
     const last = this.onward.ids.at(-1);
     const before = this.onward.ids.length - 1;
-    if (last === undefined || before < fewest || this.onward.back(before) !== before) return;
-    await this.onward.run([last], async () => {});
+    if (last === undefined || before < fewest) return;
+    this.lost = this.lostBefore(before);
+    if (this.lost !== undefined || 'why' in this.onward.caching) return;
+    for (const id of [last === 0 ? 1 : 0, last]) {
+      this.onward.back(before);
+      await this.onward.run([id], async () => {});
+    }
   }
 
   async release(): Promise<void> {
     await this.onward.release();
+  }
+
+  /** Why the cache no longer holds the first `tokens`, where it does not. */
+  private lostBefore(tokens: number): string | undefined {
+    const { caching, room } = this.onward;
+    if ('why' in caching || this.onward.reaches(tokens)) return undefined;
+    return `its cache has room for ${room} tokens, and there are more`;
   }
 
   private unchanged(ids: readonly number[]): number {
@@ -142,6 +164,7 @@ export function withoutEdits(
 ): string | undefined {
   const found = caching();
   if ('why' in found) return found.why;
+  if (found.pairs.some(({ form }) => form === 'bounds')) return 'all places of its cache are keys, filled or not';
   if (!predicts) return 'it has no output head over a vocabulary';
   if (anatomy.copies) return 'it keeps several copies of its residual stream';
   if (anatomy.rows || anatomy.headRows) return 'rows of its hidden states are no tokens';
