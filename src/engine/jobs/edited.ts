@@ -1,5 +1,5 @@
 /** A text that is edited: what is known of the tokens that it still begins with is kept, and the rest is run. */
-import { hiddenStatistics } from '../../statistics/hidden.js';
+import { EditedHidden } from '../../statistics/hidden.js';
 import { patternStatistics } from '../../statistics/pattern.js';
 import { EditedPattern } from '../../statistics/running.js';
 import type { RunRequest } from '../contract/events.js';
@@ -29,7 +29,7 @@ export interface Rerun {
 export class EditedText {
   private readonly onward: Onward;
   /** By k: h_k of all tokens. */
-  private readonly states: { readonly values: Float32Array; readonly value: Value }[] = [];
+  private readonly states: EditedHidden[] = [];
   /** By block. */
   private readonly patterns = new Map<number, EditedPattern>();
 
@@ -79,14 +79,15 @@ export class EditedText {
     const same = Math.min(this.unchanged(ids), ids.length - 1);
     this.lost = same < fewest ? undefined : this.lostBefore(same);
     const reused = this.onward.back(same < fewest ? 0 : same);
-    for (const pattern of this.patterns.values()) pattern.back(reused);
+    for (const known of [...this.states, ...this.patterns.values()]) known.back(reused);
     const states = new Map<string, Value>();
     const logits = await this.onward.run(ids.slice(reused), async (seen) => {
-      const { block } = seen;
-      const { values, value } = this.state(seen, reused);
-      this.states[block] = { values, value };
-      states.set(valueAt(this.runner.loaded, 'resid_post', block), value);
-      await emit({ type: 'layer', layer: block, statistics: hiddenStatistics(values, ids.length, seen.dims) });
+      const { block, state, rows, dims } = seen;
+      const hidden = this.states[block] ?? new EditedHidden(dims);
+      this.states[block] = hidden;
+      hidden.extend(state);
+      states.set(valueAt(this.runner.loaded, 'resid_post', block), withRows(rows, hidden.states));
+      await emit({ type: 'layer', layer: block, statistics: hidden.statistics() });
       const statistics = this.request.attention ? this.attention(seen, reused, ids.length) : undefined;
       if (statistics) await emit({ type: 'attention', layer: block, statistics });
     });
@@ -126,15 +127,6 @@ export class EditedText {
     const before = this.onward.ids;
     const first = before.findIndex((id, i) => id !== ids[i]);
     return first < 0 ? before.length : first;
-  }
-
-  /** h_k of all tokens: those before the new ones as they were. */
-  private state({ block, state, rows, dims }: SeenStage, reused: number) {
-    const before = this.states[block]?.values.subarray(0, reused * dims) ?? new Float32Array();
-    const values = new Float32Array(before.length + state.length);
-    values.set(before);
-    values.set(state, before.length);
-    return { values, value: withRows(rows, values) };
   }
 
   /** Undefined where the block has no pattern over the tokens, as in an analysis. */
