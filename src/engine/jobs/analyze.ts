@@ -3,7 +3,8 @@
 import { SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { crossStatistics, patternStatistics } from '../../statistics/pattern.js';
-import type { FinishedEvent, ModelSummary, RunRequest, TokensEvent } from '../contract/events.js';
+import type { HiddenStatistics, RoutingStatistics } from '../../statistics/statistics.js';
+import type { FinishedEvent, ModelSummary, RunRequest, StartedEvent, TokensEvent } from '../contract/events.js';
 import type { EventOf } from '../contract/protocol.js';
 import { fedInputs, fixedLength } from '../inputs/feeds.js';
 import type { Limits, Prompt } from '../inputs/prompt.js';
@@ -18,6 +19,7 @@ import { crossPattern, tokenPattern } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
 import type { Current } from './current.js';
 import { EditedText, withoutEdits } from './edited.js';
+import { arisen, madeByExperts } from './made.js';
 import { headOutputs } from './outputs.js';
 import { routedTokens } from './routing.js';
 import { openSaver, type Saver } from './save.js';
@@ -44,33 +46,32 @@ export async function runAnalysis(
   await emit({
     type: 'started',
     model: told(loaded, prompt, remark),
-    settings: {
-      bos: prompt.bos,
-      lineEnds: prompt.lineEnds?.as,
-      executionProvider: 'cpu',
-      graphOptimization: 'all',
-      threads: request.threads,
-    },
+    settings: settingsOf(prompt, request.threads),
     inputs: fedInputs(loaded.anatomy.inputs, prompt.given, prompt.fed),
   });
   const saver = request.save && (await openSaver(request.save, loaded));
   try {
     const inside = new Inside(loaded, runner, request, prompt);
     const report = { request, prompt, saver, emit };
-    if (request.live) return { inside, reused: await followEdit(used, inside, report) };
-    await runThrough(inside, report, runs > 0);
+    const reused = request.live ? await followEdit(used, inside, report) : undefined;
+    if (!reused) await runThrough(inside, report, runs > 0);
     await saver?.finish();
-    return { inside, reused: undefined };
+    return { inside, reused };
   } catch (error) {
     await saver?.abort();
     throw error;
   }
 }
 
+/** Everything that changes the numbers of a run. */
+export function settingsOf({ bos, lineEnds, chat }: Prompt, threads: number): StartedEvent['settings'] {
+  return { bos, lineEnds: lineEnds?.as, chat, executionProvider: 'cpu', graphOptimization: 'all', threads };
+}
+
 /** The model's summary, with what is to be told of the tokenizer that made the prompt, and of the stream that it chose. */
 export function told(
   { summary, tokenizer }: LoadedModel,
-  { source, lineEnds }: Prompt,
+  { source, lineEnds, remark }: Prompt,
   ofStream: string | undefined,
 ): ModelSummary {
   const ofTokenizer = source === 'text' ? tokenizer()?.remark : undefined;
@@ -80,7 +81,7 @@ export function told(
   const remarks = [
     ...summary.remarks,
     ...(changed > 0 ? [ofLineEnds] : []),
-    ...(ofStream === undefined ? [] : [ofStream]),
+    ...[remark, ofStream].filter((text) => text !== undefined),
   ];
   return { ...summary, missing, remarks };
 }
@@ -137,9 +138,16 @@ async function followEdit(
   return { tokens: reused, without: edited.without(ids.length) };
 }
 
+/** What was said of the layers, and of the experts of blocks, by block. */
+interface Said {
+  readonly layers: HiddenStatistics[];
+  readonly routed: Map<number, RoutingStatistics>;
+}
+
 /** Runs everything, from `tokens` to `predictions`. */
-export async function runThrough(inside: Inside, report: Report, usedBefore: boolean): Promise<void> {
-  const { request } = report;
+export async function runThrough(inside: Inside, given: Report, usedBefore: boolean): Promise<void> {
+  const { request } = given;
+  const report = { ...given, layers: [], routed: new Map() };
   const { anatomy, summary } = inside.loaded;
   const dial = chooseDial({
     anatomy,
@@ -157,7 +165,22 @@ export async function runThrough(inside: Inside, report: Report, usedBefore: boo
   for await (const { stage, results } of inside.run(stages, dial.keep)) {
     for (let block = stage.first; block <= stage.last; block++) await reportBlock(inside, report, block, results);
   }
+  await reportMade(inside, report);
   await reportHead(inside, report, dial.keep);
+}
+
+/** What experts made of the entries that stand out: the blocks in which these arise are run again for it. */
+async function reportMade(inside: Inside, { request, layers, routed, emit }: Report & Said): Promise<void> {
+  if (request.interventions?.length) return;
+  for (const [block, found] of routed) {
+    const [before, after] = [layers[block - 1], layers[block]];
+    const entries = after ? arisen(before, after) : [];
+    const from = inside.loaded.anatomy.blocks[block - 1]?.routing?.from;
+    // An operator that chooses experts inside takes no weights from outside.
+    if (entries.length === 0 || !from || 'operator' in from) continue;
+    const made = await madeByExperts(inside, block, from, found, entries);
+    await emit({ type: 'routing', layer: block, found: { ...found, made: [...made] } });
+  }
 }
 
 /** The tokens that are run; of a model that is fed none, as they are named once they are counted. */
@@ -177,7 +200,7 @@ export function tokensRun(prompt: Prompt, count: number, loaded: LoadedModel): T
 }
 
 /** Emits and saves what the results of a stage say about block `block`; 0 is the embedding. */
-async function reportBlock(inside: Inside, report: Report, block: number, results: Values): Promise<void> {
+async function reportBlock(inside: Inside, report: Report & Said, block: number, results: Values): Promise<void> {
   const { loaded, layout } = inside;
   const { request, saver, emit } = report;
   if (!layout) throw new Error('h_0 is not there');
@@ -194,7 +217,9 @@ async function reportBlock(inside: Inside, report: Report, block: number, result
     });
   }
   const hidden = floats(sliceRows(state, 0, tokens));
-  await emit({ type: 'layer', layer: block, statistics: hiddenStatistics(hidden, tokens, dims) });
+  const statistics = hiddenStatistics(hidden, tokens, dims);
+  report.layers[block] = statistics;
+  await emit({ type: 'layer', layer: block, statistics });
   await saver?.rows(`hidden.${block}`, hidden, tokens);
 
   const parts = loaded.anatomy.blocks[block - 1];
@@ -228,7 +253,7 @@ async function reportBlock(inside: Inside, report: Report, block: number, result
 }
 
 /** Which experts of block `block` the tokens were sent to. */
-async function reportRouting(inside: Inside, report: Report, block: number, results: Values): Promise<void> {
+async function reportRouting(inside: Inside, report: Report & Said, block: number, results: Values): Promise<void> {
   const { loaded, layout } = inside;
   const values = loaded.routings.get(block);
   const routing = loaded.anatomy.blocks[block - 1]?.routing;
@@ -238,6 +263,7 @@ async function reportRouting(inside: Inside, report: Report, block: number, resu
   await emit({ type: 'routing', layer: block, found: 'why' in found ? found : found.statistics });
   if ('why' in found) return;
   const { statistics, intermediates } = found;
+  report.routed.set(block, statistics);
   await saver?.routing(block - 1, statistics, intermediates);
 }
 
