@@ -62,6 +62,8 @@ const viewState = v.object({
   stale: maybe(v.picklist(['text', 'choice'])),
   /** Why a run after the one that is shown gave nothing. */
   trouble: maybe(problem),
+  /** In a sentence, that the run follows what is typed, and how; undefined: it does not. */
+  live: maybe(text),
   /** The model that is analysed again whenever its files change. */
   watched: maybe(
     v.object({

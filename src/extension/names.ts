@@ -10,6 +10,8 @@ export const analysisCommands = [
   'analyzeFeeds',
   'tryModel',
   'stop',
+  'live',
+  'endLive',
   'clear',
   'showPanel',
   'showToken',
@@ -90,7 +92,7 @@ export const colorNames = [
 ] as const;
 
 /** What menus ask for. */
-export const contextNames = ['running', 'hasResult', 'experimenting', 'watching'] as const;
+export const contextNames = ['running', 'hasResult', 'experimenting', 'watching', 'live'] as const;
 
 export const viewNames = ['history', 'models'] as const;
 

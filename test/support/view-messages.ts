@@ -77,6 +77,7 @@ export const toWebview: readonly ToWebview[] = [
       thresholds: { absolute: 100, ratio: 1000, soft: 100, epsilon: 0.3, minQueries: 8, minShare: 0.1 },
       stale: 'choice',
       trouble: problem,
+      live: 'Live: what is shown follows the text as you type.',
       watched: { name: 'm', problem: 'b' },
       pinned: 'other',
     },

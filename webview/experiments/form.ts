@@ -340,7 +340,9 @@ export class ExperimentForm extends LitElement {
   }
 
   #pickedAtFirst(input: ModelsInput): readonly string[] {
-    return this.models.filter(({ origin }) => origin === input.default).map(({ file }) => file);
+    // The form with a cache is the same model.
+    const isMain = (file: string) => /(^|[/\\])model\.onnx$/.test(file);
+    return this.models.filter(({ origin, file }) => origin === input.default && isMain(file)).map(({ file }) => file);
   }
 
   /** What is given by now; fields that are empty are left to the defaults. */
