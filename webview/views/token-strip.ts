@@ -13,11 +13,12 @@ import {
   tintLevels,
   tokenMultiples,
 } from '../../src/analysis/tint.js';
+import type { PredictionsEvent } from '../../src/engine/contract/events.js';
 import { toProblem } from '../../src/errors.js';
 import { kindsOf } from '../findings.js';
 import { html } from '../html.js';
 import { keyStyles, markStyles, quietButtonStyles } from '../styles.js';
-import { describeToken, roleInWords, tokenFacts } from '../token.js';
+import { describeToken, roleInWords, surpriseLines, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
 
@@ -119,6 +120,10 @@ export class TokenStrip extends View {
   #layer: number | undefined;
   /** Nats of each token of a run, or why there are none; asked for when they are to be seen. */
   @state() private surprisal: { readonly run: number; readonly nats?: Float32Array; readonly why?: string } | undefined;
+  /** What had been expected in the place of tokens of this run; undefined while it is asked for. */
+  readonly #expected = new Map<number, PredictionsEvent | undefined>();
+  /** The token that the tooltip is about. */
+  #told: number | undefined;
   /** The selection that the active token has followed. */
   #selected: number | undefined;
   /** The token that was last scrolled to. */
@@ -131,6 +136,7 @@ export class TokenStrip extends View {
       this.#layer = layer;
       this.#multiples = tokenMultiples(this.scene.analysis, layer);
     }
+    if (this.differs(changed, 'run')) this.#expected.clear();
     this.#askSurprisal();
     if (token === undefined || token === this.#selected) return;
     this.#selected = token;
@@ -271,12 +277,30 @@ export class TokenStrip extends View {
   #show(token: number): void {
     const element = this.renderRoot.querySelector(`#token${token}`);
     const nats = this.#nats(token);
-    const surprise = nats === undefined || Number.isNaN(nats) ? [] : [`surprisal ${formatNumber(nats)} nats`];
-    const lines = describeToken(this.scene, token)?.concat(surprise);
+    const lines = describeToken(this.scene, token)?.concat(surpriseLines(nats, this.#expected.get(token)));
+    this.#told = token;
+    if (nats !== undefined && !Number.isNaN(nats)) this.#askExpected(token);
     if (element !== null && lines !== undefined) showTooltip(this.tooltip, element.getBoundingClientRect(), lines);
   }
 
+  /** What had been expected in a token's place is what would come after the one before it. */
+  #askExpected(token: number): void {
+    const { run, ask } = this.scene;
+    if (this.#expected.has(token)) return;
+    this.#expected.set(token, undefined);
+    ask({ type: 'predictions', token: token - 1 }).then(
+      (expected) => {
+        if (this.scene.run !== run) return;
+        this.#expected.set(token, expected);
+        if (this.#told === token) this.#show(token);
+      },
+      // That nothing can be said of it is said where all predictions are.
+      () => undefined,
+    );
+  }
+
   #hide(): void {
+    this.#told = undefined;
     this.tooltip.hidden = true;
   }
 

@@ -56,14 +56,15 @@ export async function* runSurvey(engine: Engine, request: SurveyRequest, signal?
     }
     yield progress(event);
   }
-  const { name, layers, hidden, bytes } = summary;
+  const { name, stream, layers, hidden, bytes } = summary;
   const { absolute, ratio, soft } = thresholds;
   const settings = {
-    model: { name, layers, hidden, bytes, identity },
+    model: { name, stream, layers, hidden, bytes, identity },
     corpus: createHash('sha256').update(JSON.stringify(pieces)).digest('hex'),
     sequences: pieces.length,
     length,
     prefix: prefix ?? null,
+    lineEnds: engine.lineEnds,
     thresholds: { absolute, ratio, soft },
   };
   return { survey: SURVEY_VERSION, settings, shard, records };

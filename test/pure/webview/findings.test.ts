@@ -13,6 +13,21 @@ const of = (analysis = run(layers, [pattern([[0, 4, 0.9]]), pattern([])])) => ({
   findings: findingsOf(analysis, { ...defaultThresholds, minQueries: 1 }),
 });
 
+it('says how surprising a token is, and what had been expected', () => {
+  const top = [
+    { id: 1, text: ' sea', probability: 0.5 },
+    { id: 2, text: '', probability: 0.25 },
+    { id: 3, text: 'a', probability: 0.125 },
+    { id: 4, text: 'b', probability: 0.0625 },
+  ];
+  expect(surpriseLines(Math.LN2, { type: 'predictions', token: 3, top })).toEqual([
+    'surprisal 0.693 nats (p = 50.0 %)',
+    'expected: ·sea 50.0 %, ⟨2⟩ 25.0 %, a 12.5 %',
+  ]);
+  expect(surpriseLines(2, undefined)).toHaveLength(1);
+  expect(surpriseLines(Number.NaN, undefined)).toEqual([]);
+});
+
 describe('findings of a run', () => {
   it('have a label for every token, and the greatest ratio of every layer', () => {
     const { findings } = of();
