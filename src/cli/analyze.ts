@@ -17,8 +17,8 @@ import { resolve as resolveChange, withMeans } from '../experiments/intervene/se
 import { readText } from '../experiments/shared/files.js';
 import { runPrompt } from '../experiments/shared/run.js';
 import type { NamedText } from '../experiments/values.js';
+import { modelFile } from '../models/named.js';
 import { parseChange } from './change.js';
-import { modelFile } from './model.js';
 import {
   adviseOnLength,
   budgetOf,

@@ -18,8 +18,8 @@ import {
 import { type ExperimentInput, type ExperimentInputs, isPrompt } from '../experiments/facts.js';
 import { readDocument, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
+import { modelFile } from '../models/named.js';
 import type { ExperimentRun } from '../protocol.js';
-import { modelFile } from './model.js';
 import {
   adviseOnLength,
   budgetOf,

@@ -132,6 +132,12 @@ export class Experiments implements vscode.Disposable {
     this.changes.fire({ type: 'runs' });
   }
 
+  /** Takes all runs off the list that have ended. */
+  clear(): void {
+    this.runs = this.runs.filter(({ status }) => status === 'running');
+    this.changes.fire({ type: 'runs' });
+  }
+
   dispose(): void {
     this.stop();
     this.changes.dispose();

@@ -75,7 +75,7 @@ export function parseSettings(read: (key: string) => unknown): { settings: Setti
     chat: value('chat', v.picklist(['off', 'on'], '"off" or "on"'), 'off'),
     system: value('system', v.string('a text'), ''),
     attention: value('attention', v.boolean('true or false'), true),
-    tint: value('tint', v.picklist(tintChoices, '"large", "all", "surprisal" or "off"'), 'large'),
+    tint: value('tint', v.picklist(tintChoices, '"large", "all", "surprisal", "saliency" or "off"'), 'large'),
     thresholds: {
       absolute: threshold('absolute', from(0)),
       ratio: threshold('ratio', from(1)),

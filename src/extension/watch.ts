@@ -157,7 +157,7 @@ export class Watch implements vscode.Disposable {
   /** What was analysed last, with the watched model as it is now. Goes on while files are looked at. */
   private async analyse(model: FoundModel): Promise<void> {
     const { run } = this.analyses;
-    if (!run) return;
+    if (!run || run.file !== undefined) return;
     const { request, source, range } = run;
     const running = this.analyses.analyze({ ...request, model: model.file }, source && { ...source, range });
     const own = this.analyses.run?.number;

@@ -1,4 +1,5 @@
 /** One of every kind of message between engine and child, with every optional part there. */
+import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 import { descriptionExamples } from './description.js';
@@ -160,6 +161,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   precision: [{ ...budget, stream: 'text', ids: [1, 2], outlier: 6 }],
   ...backwardRequests,
   merge: [{ parts: ['/a.json'] }],
+  result: [{ file: '/r.sinkscope.json' }],
   records: [{ file: '/f.parquet', column: 'text', from: 3 }],
   encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, lineEnds: 'as-is', chat: { system: 's' }, most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
@@ -288,6 +290,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   precision: precisionExamples,
   ...backwardEvents,
   merge: mergeExamples,
+  result: [],
   records: [],
   encode: [],
   decode: [],
@@ -319,6 +322,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   precision: { type: 'done', seconds: 1 },
   ...backwardAnswers,
   merge: { type: 'done', seconds: 1 },
+  result: { type: 'result', thresholds: defaultThresholds, finished: undefined },
   records: { texts: ['a', null], rows: 5, column: 'text' },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],

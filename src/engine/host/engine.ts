@@ -254,6 +254,15 @@ export class Engine {
     this.tokenizerOf = of;
   }
 
+  /** An engine with a process of its own that runs models as this one does; its owner disposes of it. */
+  another(): Engine {
+    const other = new Engine(this.childPath);
+    other.stream = this.stream;
+    other.lineEnds = this.lineEnds;
+    other.tokenizerOf = this.tokenizerOf;
+    return other;
+  }
+
   /** Ends the child for good. */
   dispose(): void {
     this.disposed = true;

@@ -108,17 +108,8 @@ export function progressThrough(phase: string, of: number) {
 
 const isFailed = (event: { readonly type: string }): event is FailedEvent => event.type === 'failed';
 
-/** What of the text was not run, in words; empty where nothing was left out. */
-export function leftOut({ left, window, lost }: Pick<TextWindows, 'left' | 'window' | 'lost'>): string {
-  const tokens = left === 1 ? 'The last token was' : `The last ${left} tokens were`;
-  return [
-    ...(left === 0 ? [] : [`${tokens} left out: too few to fill a window of ${window}.`]),
-    ...(lost === 0 ? [] : [lostInWords(lost)]),
-  ].join(' ');
-}
-
 /** That the model does not get to see some characters. */
-function lostInWords(lost: number): string {
+export function lostInWords(lost: number): string {
   const characters = lost === 1 ? 'One character' : `${lost} characters`;
   return `${characters} of the text have no token of their own in this model’s tokenizer: it does not get to see them.`;
 }
