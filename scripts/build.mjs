@@ -31,7 +31,7 @@ const targets = [
     platform: 'node',
     target: 'node20',
     format: 'cjs',
-    external: ['vscode', 'onnxruntime-node', 'tokenizers'],
+    external: ['vscode', 'onnxruntime-node', 'tokenizers', '@imagemagick/magick-wasm'],
     // The JPEG decoder travels inside the bundle.
     loader: { '.wasm': 'binary' },
   },

@@ -24,7 +24,7 @@ src/onnx                       src/statistics node @bufbuild/protobuf
 src/anatomy                    src/onnx node
 src/gradients                  src/anatomy src/onnx
 src/models                     node valibot
-src/tokens                     src/schemas.ts src/statistics src/models node tokenizers @huggingface/jinja pngjs @jsquash/jpeg valibot
+src/tokens                     src/schemas.ts src/statistics src/models node tokenizers @huggingface/jinja pngjs @jsquash/jpeg @imagemagick/magick-wasm valibot
 src/engine/contract            src/schemas.ts src/statistics src/anatomy src/tokens valibot
 src/engine/questions/*/question.ts src/engine/contract src/schemas.ts valibot
 src/engine/questions/questions.ts src/engine/questions/*/question.ts

@@ -213,6 +213,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
         multiplies: 'outputs',
         scores: { kind: 'softmax', values: Float32Array.of(0.25, 0.25, 0.5, 0.5, 0.25, 0.25) },
         largest: Float32Array.of(7, 8),
+        made: [{ token: 1, dim: 3, made: Float32Array.of(-9) }],
       },
     },
     { type: 'routing', layer: 1, found: { why: 'its weights are [3]' } },

@@ -99,9 +99,11 @@ const routing = exactly<RoutingStatistics>()(
       multiplies: v.picklist(['outputs', 'inputs']),
       scores: maybe(v.object({ kind: v.picklist(['softmax', 'sigmoid']), values: float32Array })),
       largest: maybe(float32Array),
+      made: v.optional(v.array(v.object({ token: whole, dim: whole, made: float32Array }))),
     }),
     v.check(
-      ({ tokens, experts, chosen, indices, weights, scores, largest }) =>
+      ({ tokens, experts, chosen, indices, weights, scores, largest, made = [] }) =>
+        made.every((entry) => entry.token < tokens && entry.made.length === chosen) &&
         [indices, weights, largest].every((array) => array === undefined || array.length === tokens * chosen) &&
         (scores === undefined || scores.values.length === tokens * experts),
       'must have arrays as long as there are tokens and experts',
@@ -203,6 +205,7 @@ const crossAttentionEvent = v.object({
   ),
 });
 export type CrossAttentionEvent = Sent<typeof crossAttentionEvent>;
+/** Said once more of a block whose experts made entries that stand out, when all blocks have run. */
 const routingEvent = v.object({
   type: v.literal('routing'),
   /** k of the block with experts that leaves `h_k`, 1-based. */
@@ -300,8 +303,9 @@ export type SaveRequest = Sent<typeof saveRequest>;
 /** What a run is given: exactly one of these. */
 export const prompt = v.union(
   [
-    v.strictObject({ text }),
-    v.strictObject({ ids: v.array(v.number()) }),
+    /** `beside`: a file as of `feeds`, with tensors for inputs that a text does not fill. */
+    v.strictObject({ text, beside: v.optional(path) }),
+    v.strictObject({ ids: v.array(v.number()), beside: v.optional(path) }),
     /** A `.safetensors` or `.npz` file with tensors by graph input name; tensors that are no input are ignored. */
     v.strictObject({
       feeds: path,

@@ -318,6 +318,7 @@ async function recorded(request: RequestOf<'states'>, reference: string): Promis
 /** What an analysis is given, as streams are chosen by it. */
 async function givenBy({ prompt }: Pick<RequestOf<'analyze'>, 'prompt'>): Promise<GivenInputs> {
   if ('feeds' in prompt) return tensorNames(prompt.feeds);
+  if ('beside' in prompt && prompt.beside !== undefined) return { beside: await tensorNames(prompt.beside) };
   return 'image' in prompt ? 'image' : 'text';
 }
 
