@@ -12,6 +12,7 @@ import { visible } from '../visible.js';
 import { Analyses, type ShownRun } from './analyses.js';
 import { registerCommands } from './commands.js';
 import { SettingsWatch } from './configuration.js';
+import { registerContinuing } from './continuing.js';
 import { registerCursor } from './cursor.js';
 import { Decorations } from './decorations.js';
 import { registerExperiments } from './experimentCommands.js';
@@ -187,6 +188,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     }),
     registerModelCommands({ analyses, models, settings, tokenizers, reports }),
     registerExperiments({ extension: context.extensionUri, experiments, texts, models, panel, reports }),
+    registerContinuing(experiments, panel, reports),
     registerCursor(analyses),
     registerHover(analyses, settings, surprisal, saliency),
     registerModelsView(models, watch, engine),
