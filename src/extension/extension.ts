@@ -22,6 +22,7 @@ import { type ModelEditors, registerModelEditors } from './modelEditor.js';
 import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel } from './panel.js';
+import { registerPrefixHint } from './prefixHint.js';
 import { Reports } from './reports.js';
 import { type ResultEditors, registerResultEditor } from './resultEditor.js';
 import { Runs, runTitle } from './runs.js';
@@ -178,6 +179,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     registerModelCommands({ analyses, models, settings, tokenizers, reports }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
+    registerPrefixHint(analyses, decorations),
     registerHover(analyses, settings, surprisal),
     registerModelsView(models, watch, engine),
     registerHistory({

@@ -82,7 +82,10 @@ export function pickGrowing<T extends Choice>(
     const subscription = vscode.Disposable.from(
       box,
       onDidChange(() => void fill()),
-      box.onDidAccept(() => done(box.activeItems[0]?.choice)),
+      box.onDidAccept(() => {
+        const [active] = box.activeItems;
+        if (active) done(active.choice);
+      }),
       box.onDidHide(() => done(undefined)),
     );
     const done = (choice: T | undefined) => {
