@@ -250,7 +250,9 @@ export function registerCommands({
       const feeds = await feedsFile(given);
       if (feeds === undefined) return;
       const { file } = await models.chosen();
-      const known = typeof word === 'string' ? word : (await takesIds(analyses.engine, file)) ? '' : undefined;
+      // Ids have texts, and a picture's patches are called so.
+      const isNamed = (await takesIds(analyses.engine, file)) || (await takesPictures(analyses.engine, file));
+      const known = typeof word === 'string' ? word : isNamed ? '' : undefined;
       const tokenName = known ?? (await enterTokenName());
       if (tokenName !== undefined)
         await run({ prompt: { feeds, tokenName: tokenName || undefined }, source: undefined });

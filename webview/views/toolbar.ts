@@ -2,7 +2,7 @@
 import { LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { keyed } from 'lit/directives/keyed.js';
-import { formatNumber } from '../../src/analysis/format.js';
+import { formatNumber, formatSeconds } from '../../src/analysis/format.js';
 import { markdownOf } from '../../src/analysis/markdown.js';
 import { presentAnalysis } from '../../src/analysis/present.js';
 import type { FromWebview } from '../../src/protocol.js';
@@ -178,7 +178,7 @@ function status({ analysis, pace }: State) {
   const { started, layers, finished, tokens, attention } = analysis;
   if (started === undefined) return nothing;
   const done = `${Math.max(0, layers.length - 1)} of ${started.model.layers} layers`;
-  if (finished) return line(`${done} · ${formatNumber(finished.seconds)} s`);
+  if (finished) return line(`${done} · ${formatSeconds(finished.seconds)}`);
   const left = started.model.layers + 1 - layers.length;
   const seconds = pace === undefined ? 0 : Math.round(pace * left);
   if (analysis.status !== 'running' || seconds < worthSaying) return line(done);
