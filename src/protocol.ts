@@ -24,6 +24,7 @@ const selection = exactly<Selection>()(
     layer: v.optional(whole),
     dim: v.optional(whole),
     head: v.optional(whole),
+    next: v.optional(whole),
   }),
 );
 

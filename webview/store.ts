@@ -3,7 +3,7 @@
  * Thrown away with the webview; `ready` brings it all again.
  */
 import { type Analysis, emptyAnalysis, fold } from '../src/analysis/analysis.js';
-import type { Selection } from '../src/analysis/selection.js';
+import { reselected, type Selection } from '../src/analysis/selection.js';
 import { defaultThresholds } from '../src/analysis/thresholds.js';
 import type { RunEvent } from '../src/engine/contract/events.js';
 import { type Problem, SinkscopeError } from '../src/errors.js';
@@ -111,7 +111,7 @@ export class Store {
 
   /** Moves the shared selection here and, through the host, everywhere. */
   select(part: Selection): void {
-    const selection = { ...this.#state.selection, ...part };
+    const selection = reselected(this.#state.selection, part);
     this.#change({ selection });
     this.send({ type: 'select', selection });
   }

@@ -1,6 +1,7 @@
 /** What a person can do, from the palette, menus, keys, the panel and links. */
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
+import { reselected } from '../analysis/selection.js';
 import type { Tint } from '../analysis/tint.js';
 import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError } from '../errors.js';
@@ -21,7 +22,7 @@ import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
 import { readResult } from './resultEditor.js';
 import type { Runs } from './runs.js';
-import { prefixAsked } from './settings.js';
+import { chatAsked, prefixAsked } from './settings.js';
 import { chosenSource, documentSource, rangeSource, type Source, selectedSources } from './source.js';
 import type { Watch } from './watch.js';
 
@@ -70,12 +71,13 @@ export function registerCommands({
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
     const { prompt, window, source, chosen, tried } = subject;
-    const { bos, attention, memory, threads } = settings.current;
+    const { bos, lineEnds, attention, memory, threads } = settings.current;
+    const chat = 'text' in prompt ? chatAsked(settings.current) : undefined;
     const file = tried ?? (await models.chosenFor(prompt)).file;
     const stream = chosen?.model === file ? chosen.stream : undefined;
     if (tried === undefined) panel.show();
     const analysis = await analyses.analyze(
-      { model: file, stream, prompt, window, bos: prefixAsked(bos), attention, memory, threads },
+      { model: file, stream, prompt, window, bos: prefixAsked(bos), lineEnds, chat, attention, memory, threads },
       source,
     );
     const problem = analysis?.problem;
@@ -181,7 +183,7 @@ export function registerCommands({
     editor.selection = new vscode.Selection(at, at);
     editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
     const token = analyses.tokenAt(editor.document.uri, place);
-    if (token !== undefined) analyses.select({ ...analyses.selection, token }, 'editor');
+    if (token !== undefined) analyses.select(reselected(analyses.selection, { token }), 'editor');
     await vscode.commands.executeCommand('editor.action.showHover');
   };
 
@@ -266,7 +268,7 @@ export function registerCommands({
     showPanel: () => panel.show(),
     showToken(token: number) {
       panel.show();
-      analyses.select({ ...analyses.selection, token }, 'view');
+      analyses.select(reselected(analyses.selection, { token }), 'view');
     },
     nextMark: () => goToMark(false),
     previousMark: () => goToMark(true),

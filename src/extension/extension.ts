@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import * as vscode from 'vscode';
+import type { RunRequest } from '../engine/contract/events.js';
 import { Engine } from '../engine/host/engine.js';
 import { History } from '../history/history.js';
 import type { Against, ViewState } from '../protocol.js';
@@ -26,7 +27,8 @@ import { registerPrefixHint } from './prefixHint.js';
 import { Reports } from './reports.js';
 import { type ResultEditors, registerResultEditor } from './resultEditor.js';
 import { Runs, runTitle } from './runs.js';
-import { prefixAsked, type Settings } from './settings.js';
+import { Saliency } from './saliency.js';
+import { chatAsked, prefixAsked, type Settings } from './settings.js';
 import { documentTitle, fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
@@ -98,7 +100,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       bos,
       tint,
       thresholds,
-      stale: run && staleness(run, chosen?.file, bos),
+      stale: run && staleness(run, chosen?.file, settings.current),
       trouble: analyses.trouble,
       watched: watchedState(),
       pinned: runs.pinned === undefined ? 'none' : runs.pinned.note.id === run?.id ? 'shown' : 'other',
@@ -134,7 +136,8 @@ export function activate(context: vscode.ExtensionContext): Api {
   };
   const panel = new Panel(host);
   const surprisal = new Surprisal(analyses, settings, (error) => log.warn(`${error}`));
-  const decorations = new Decorations(analyses, settings, surprisal);
+  const saliency = new Saliency(analyses, settings, (error) => log.warn(`${error}`));
+  const decorations = new Decorations(analyses, settings, surprisal, saliency);
   const editors = registerModelEditors({ host, models, child });
   const results = registerResultEditor({ host, runs, child });
 
@@ -158,6 +161,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     view,
     panel,
     surprisal,
+    saliency,
     decorations,
     watch,
     runs,
@@ -180,7 +184,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
     registerPrefixHint(analyses, decorations),
-    registerHover(analyses, settings, surprisal),
+    registerHover(analyses, settings, surprisal, saliency),
     registerModelsView(models, watch, engine),
     registerHistory({
       runs,
@@ -241,9 +245,14 @@ export function activate(context: vscode.ExtensionContext): Api {
 function staleness(
   { stale, request, file, analysis: { status } }: ShownRun,
   model: string | undefined,
-  bos: Settings['bos'],
+  settings: Settings,
 ): ViewState['stale'] {
   if (status === 'running' || file !== undefined) return undefined;
-  if (request.model !== model || request.bos !== prefixAsked(bos)) return 'choice';
+  const isText = 'text' in request.prompt;
+  const asked = (lineEnds: RunRequest['lineEnds'], chat: RunRequest['chat']) =>
+    JSON.stringify([lineEnds ?? 'lf', chat]);
+  const now = asked(settings.lineEnds, chatAsked(settings));
+  if (request.model !== model || request.bos !== prefixAsked(settings.bos)) return 'choice';
+  if (isText && asked(request.lineEnds, request.chat) !== now) return 'choice';
   return stale ? 'text' : undefined;
 }

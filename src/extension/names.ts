@@ -64,10 +64,23 @@ export const surprisalColors = [
   'surprisal8',
 ] as const;
 
+/** The same of the tint of saliency. */
+export const saliencyColors = [
+  'saliency1',
+  'saliency2',
+  'saliency3',
+  'saliency4',
+  'saliency5',
+  'saliency6',
+  'saliency7',
+  'saliency8',
+] as const;
+
 /** Colours of marks. */
 export const colorNames = [
   ...tintColors,
   ...surprisalColors,
+  ...saliencyColors,
   'tintEdge',
   'massive',
   'large',

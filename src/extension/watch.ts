@@ -227,6 +227,7 @@ export class Watch implements vscode.Disposable {
 
 /** Whether two runs are of the same text and tokens in the same way, whatever the model. */
 function asksTheSame(one: RunRequest, other: RunRequest): boolean {
-  const question = ({ prompt, window, bos }: RunRequest) => JSON.stringify([prompt, window, bos]);
+  const question = ({ prompt, window, bos, lineEnds = 'lf', chat }: RunRequest) =>
+    JSON.stringify([prompt, window, bos, lineEnds, chat]);
   return question(one) === question(other);
 }

@@ -327,6 +327,23 @@ describe('what the panel says', () => {
     expect((await said('query')).filter(({ query }) => query.type === 'surprisal')).toHaveLength(1);
   });
 
+  it('tints the tokens by what a prediction depends on, and the prediction can be chosen', async () => {
+    const { page, said } = await open();
+    await page.evaluate(() => window.harness.view({ tint: 'saliency' }));
+    const strip = page.locator('sinkscope-token-strip');
+    await expect.poll(() => strip.locator('.token.saliency8').count()).toBe(1);
+    await strip.locator('.token').nth(3).click();
+    await strip.getByText(/gradient × input of the logit of .* after token 3/).waitFor();
+    const predictions = page.locator('sinkscope-predictions');
+    await predictions.locator('li button').nth(1).click();
+    await expect.poll(() => predictions.locator('button[aria-pressed=true]').count()).toBe(1);
+    const asked = () => said('query').then((all) => all.filter(({ query }) => query.type === 'saliency'));
+    await expect.poll(async () => (await asked()).length).toBe(3);
+    // Another token has another prediction.
+    await strip.locator('.token').nth(4).click();
+    await expect.poll(() => predictions.locator('button[aria-pressed=true]').count()).toBe(0);
+  });
+
   it('stops a run', async () => {
     const { page, said } = await open({ events: 6 });
     await page.getByTestId('stop').click();

@@ -148,6 +148,7 @@ export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {
   magnitudes: replies.magnitudes,
   pattern: replies.pattern,
   predictions: replies.predictions,
+  saliency: replies.saliency,
   surprisal: replies.surprisal,
   picture: { bytes: Uint8Array.of(1, 2) },
   weight: answers.weight,

@@ -9,6 +9,7 @@ import type { Selection } from '../../src/analysis/selection.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import type { Description, WeightStatistics } from '../../src/engine/contract/description.js';
 import type { RunEvent } from '../../src/engine/contract/events.js';
+import type { AnswerTo, QuestionOf } from '../../src/engine/contract/questions.js';
 import type { Problem } from '../../src/errors.js';
 import type { AboutFile, ExperimentRun, FromWebview, ModelState, ToWebview, ViewState } from '../../src/protocol.js';
 import type { Choices } from '../experiments/state.js';
@@ -72,7 +73,9 @@ function answer(run: Run, id: number, query: Extract<FromWebview, { type: 'query
         ? run.predictions(query.token)
         : query.type === 'surprisal'
           ? { nats: surprisal(run) }
-          : other;
+          : query.type === 'saliency'
+            ? saliency(run, query)
+            : other;
     if (found === undefined) throw new Error(`The harness has no ${query.type}.`);
     return { type: 'answer', id, answer: { ok: true, value: found } };
   } catch (error) {
@@ -88,6 +91,17 @@ function surprisal({ events, predictions }: Run): Float32Array {
     const found = predictions(i - 1)?.top.find((one) => one.id === id);
     return found ? -Math.log(found.probability) : 10;
   });
+}
+
+/** Made up: what the first head of the last layer attends to, every second token against it. */
+function saliency(run: Run, { token, next }: QuestionOf<'saliency'>): AnswerTo<'saliency'> {
+  const { top } = run.predictions(token);
+  const chosen = top.find(({ id }) => id === next) ?? top[0];
+  if (!chosen) throw new Error('nothing was predicted');
+  const { keys, values } = run.pattern(1, 0);
+  const row = values.subarray(token * keys, (token + 1) * keys);
+  const signed = row.map((weight, key) => (key % 2 === 0 ? weight : -weight));
+  return { token, next: { id: chosen.id, text: chosen.text }, logit: 8, saliency: signed, remarks: [] };
 }
 
 async function take(message: FromWebview): Promise<void> {

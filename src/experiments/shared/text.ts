@@ -48,6 +48,7 @@ export async function textWindows(
  *
  * @param options.bos whether there is such a token; undefined: as the model's files say
  * @param options.most how many of the text's first tokens are wanted; undefined: all
+ * @param options.isPrompt as for {@link Engine.encode}
  * @throws SinkscopeError `tokenizer` as {@link Engine.encode}, `input` for a text without tokens
  */
 export async function encode(
@@ -57,11 +58,17 @@ export async function encode(
   {
     bos,
     most,
+    isPrompt,
     called = 'The text',
-  }: { readonly bos?: boolean; readonly most?: number | undefined; readonly called?: string },
+  }: {
+    readonly bos?: boolean;
+    readonly most?: number | undefined;
+    readonly isPrompt?: boolean;
+    readonly called?: string;
+  },
   signal?: AbortSignal,
 ): Promise<EncodedText> {
-  const found = await engine.encode(model, text, { bos, most, signal });
+  const found = await engine.encode(model, text, { bos, most, isPrompt, signal });
   if (found.ids.length > 0) return found;
   throw new SinkscopeError({
     code: 'input',
