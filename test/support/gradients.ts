@@ -21,7 +21,7 @@ const gradientsRequests: readonly RequestOf<'gradients'>[] = [
 
 const gradientsExamples: readonly EventOf<'gradients'>[] = [
   { type: 'objective', value: 2.5, scored: 3 },
-  { type: 'gradient', layer: 1, norms: Float32Array.of(1, 2), nonFinite: 0, entry: 5 },
+  { type: 'gradient', layer: 1, norms: Float32Array.of(1, 2), nonFinite: 0, stateNonFinite: 0, entry: 5 },
   {
     type: 'makers',
     layer: 1,
