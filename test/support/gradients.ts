@@ -37,7 +37,16 @@ const activationRequests: readonly RequestOf<'activation'>[] = [
 
 const activationExamples: readonly EventOf<'activation'>[] = [
   { type: 'progress', from: 0, to: 1, done: 3, of: 12 },
-  { type: 'activation', layer: 2, parameters: 10, mean: 1e-5, above: [0.5], similarity: 0.4, within: 0.5 },
+  {
+    type: 'activation',
+    layer: 2,
+    parameters: 10,
+    mean: 1e-5,
+    above: [0.5],
+    similarity: 0.4,
+    within: 0.5,
+    between: 0.4,
+  },
   { type: 'ended', layer: 1, why: 'the operator X has no rule of differentiation' },
 ];
 
