@@ -7,6 +7,7 @@ import { cancelling } from './cancelling/index.js';
 import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
 import { doctor } from './doctor/index.js';
+import { domains } from './domains/index.js';
 import type { Experiment } from './experiment.js';
 import { generate } from './generate/index.js';
 import { gradients } from './gradients/index.js';
@@ -36,6 +37,7 @@ export const experiments: readonly Experiment[] = [
   survey,
   merge,
   bias,
+  domains,
   compare,
   weights,
   cancelling,

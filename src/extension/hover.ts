@@ -71,11 +71,11 @@ function describe(analysis: Analysis, index: number, thresholds: Thresholds, ask
 }
 
 /** How surprising the token is, and what the model had expected in its place. */
-async function surpriseLine({ engine }: Analyses, nats: number | undefined, index: number): Promise<Markdown> {
+async function surpriseLine(analyses: Analyses, nats: number | undefined, index: number): Promise<Markdown> {
   if (nats === undefined || Number.isNaN(nats)) return own('');
   const share = own(formatShare(Math.exp(-nats)));
   const surprise = words('surprisal **{0}** nats (p = {1})', own(formatNumber(nats)), share);
-  const expected = await engine.query({ type: 'predictions', token: index - 1 }).catch(() => undefined);
+  const expected = await analyses.query({ type: 'predictions', token: index - 1 }).catch(() => undefined);
   if (!expected) return surprise;
   const top = expected.top.slice(0, 3).map(({ text, probability }) => own(`${code(text)} ${formatShare(probability)}`));
   return own(`${surprise}, ${words('expected: {0}', joined(top, ', '))}`);

@@ -142,9 +142,12 @@ function prefixMark(
   const count = tokens?.tokens.findIndex(({ start, end }) => end > start) ?? 0;
   const first = ranges[count];
   if (!tokens || count <= 0 || !first) return undefined;
-  const labels = tokens.tokens
-    .slice(0, count)
-    .map((token, i) => `${tokenLabel(token)} ${signs(marks[i] ?? {})}`.trim());
+  // What a chat template writes can be long: of that, what has a sign.
+  const labels = tokens.tokens.slice(0, count).flatMap((token, i) => {
+    const sign = signs(marks[i] ?? {});
+    return token.role !== undefined && sign === '' ? [] : [`${tokenLabel(token)} ${sign}`.trim()];
+  });
+  if (labels.length === 0) return undefined;
   return {
     ...marks.slice(0, count).reduce(both),
     at: first.start,

@@ -180,17 +180,6 @@ describe('what the panel shows', () => {
     await shows(page, 'sink-heatmap', 'α of ⟨bos⟩');
   });
 
-  it('keeps to the essentials in the side bar', async () => {
-    const { page } = await open({ view: 'side', width: 300 });
-    expect(await page.locator('sinkscope-toolbar').count()).toBe(0);
-    expect(await page.locator('main > *').evaluateAll((views) => views.map((view) => view.localName))).toEqual([
-      'sinkscope-summary',
-      'sinkscope-residual-heatmap',
-      'sinkscope-massive-table',
-    ]);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(300);
-  });
-
   it.each([360, 420, 699, 1100])('fits into a width of %i', async (width) => {
     const { page } = await open({ width });
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);

@@ -1,7 +1,7 @@
 /**
  * Plays VS Code and the extension host for the webview. Parameters of the page:
- * `run` harris | summer | large | bias | plain | picture | classes | decoder, `view` panel | side | model, `theme` dark | light | hc-dark | hc-light,
- * `tokens` and `dims` of the large run, `webgl` none: as where there is no WebGL,
+ * `run` harris | summer | large | bias | plain | picture | classes | decoder, `view` panel | model | report, `theme` dark | light | hc-dark | hc-light,
+ * `tokens` and `dims` of the large run, `against` a run that it is held against, `webgl` none: as where there is no WebGL,
  * `events` how many are replayed at first (all), `stale`, `experiments` the id of one to show (empty: all). With `view` model:
  * `file` and `other` llama | plain | int4 | fp32 | experts | graph | broken | untrusted. Tests steer it through `window.harness`.
  */
@@ -33,8 +33,9 @@ const made: Record<string, () => Run | Promise<Run>> = {
 };
 const name = parameters.get('run') ?? 'harris';
 /** A promise, because a module that waits does not hold up the next one, which needs what is set below. */
-const loaded: Promise<Run> = (async () =>
-  (await made[name]?.()) ?? recorded(await (await fetch(`runs/${name}.json`)).text()))();
+const load = async (name: string): Promise<Run> =>
+  (await made[name]?.()) ?? recorded(await (await fetch(`runs/${name}.json`)).text());
+const loaded = load(name);
 
 const messages: FromWebview[] = [];
 
@@ -56,6 +57,7 @@ function view(part: Partial<ViewState>): void {
     stale: parameters.has('stale') ? 'text' : undefined,
     trouble: undefined,
     watched: undefined,
+    pinned: 'none',
     ...part,
   };
   post({ type: 'view', state });
@@ -111,6 +113,11 @@ async function take(message: FromWebview): Promise<void> {
     view({});
     const events = run.events.slice(0, Number(parameters.get('events') ?? run.events.length));
     post({ type: 'replay', run: events.length > 0 ? 1 : 0, events });
+    const against = parameters.get('against');
+    if (against !== null) {
+      post({ type: 'against', before: { name: against, pinned: true, events: (await load(against)).events } });
+      view({ pinned: 'other' });
+    }
   }
   if (message.type === 'select') post({ type: 'selection', selection: message.selection });
   if (message.type === 'query' && message.query.type === 'weight') {

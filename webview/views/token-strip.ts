@@ -22,7 +22,7 @@ import { toProblem } from '../../src/errors.js';
 import { kindsOf } from '../findings.js';
 import { html } from '../html.js';
 import { keyStyles, markStyles, quietButtonStyles } from '../styles.js';
-import { describeToken, tokenFacts } from '../token.js';
+import { describeToken, roleInWords, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
 
@@ -97,6 +97,17 @@ export class TokenStrip extends View {
         overflow-wrap: anywhere;
         white-space: pre-wrap;
         cursor: pointer;
+      }
+      .role {
+        margin: 0 2px 0 6px;
+        padding: 0 4px;
+        border-left: 3px solid var(--muted);
+        font: 0.85em var(--vscode-font-family, sans-serif);
+        color: var(--muted);
+        user-select: none;
+      }
+      .template {
+        color: var(--muted);
       }
       .token small {
         font-size: 0.75em;
@@ -195,6 +206,7 @@ export class TokenStrip extends View {
     const sinks = new Map(this.scene.findings.sinks.sinks.map((sink) => [sink.token, sink]));
     const { thresholds, tint } = this.scene;
     const multiples = this.#multiples;
+    const roles = this.scene.analysis.tokens?.tokens;
     return html`
       <div
         class="tokens"
@@ -223,13 +235,15 @@ export class TokenStrip extends View {
         const tinted = isAsked(tint)
           ? `${tint}${askedLevel(tint, this.#value(token))}`
           : `tint${tintLevel(multiples[token] ?? 0, tint, thresholds)}`;
-        return html`<span
+        const role = roles?.[token]?.role;
+        const begins = role !== undefined && role !== 'template' && (index === 0 || role !== roles?.[token - 1]?.role);
+        return html`${begins ? html`<span class="role" aria-hidden="true">${roleInWords[role]}</span>` : nothing}<span
           id="token${token}"
-          class="token ${tinted} ${kind ?? ''} ${sink ? 'sink' : ''} ${token === this.active ? 'active' : ''}"
+          class="token ${role ?? ''} ${tinted} ${kind ?? ''} ${sink ? 'sink' : ''} ${token === this.active ? 'active' : ''}"
           role="option"
           data-token=${token}
           aria-selected=${this.scene.selection.token === token}
-          aria-label=${tokenFacts(this.scene.findings, token, kind)}
+          aria-label=${tokenFacts(this.scene.findings, token, kind, role)}
         >${kind === 'massive' ? html`<b class="of-massive">▲</b>` : nothing}${
           kind === 'large' ? html`<b class="of-large">△</b>` : nothing
         }${sink ? html`<b class="of-sink">⚓︎</b>` : nothing}${shown(label)}</span>`;

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { float32Array, real, type Sent, text, whole } from '../../schemas.js';
 import { part, prompt, startedEvent, tokensEvent } from './events.js';
-import { lineEnds, memory, path, stream, threads } from './request.js';
+import { chat, lineEnds, memory, path, stream, threads } from './request.js';
 
 export const objective = v.variant('kind', [
   /** The mean of −ln p over the tokens that are scored: all but the prefix token, or the first where there is none. */
@@ -24,6 +24,7 @@ export const gradientsRequest = v.object({
   /** Undefined: as the model's own files say. */
   bos: v.optional(v.boolean()),
   lineEnds,
+  chat,
   window: part,
   of: objective,
   /** Where `grad.hidden.k` [T, D] are written, as safetensors. */

@@ -13,7 +13,7 @@ import { withoutHead } from '../stages/lacking.js';
 import { blockWeights } from '../stages/weights.js';
 import { type Layout, layoutOf, tokenRows } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
-import { limitsOf, tokensRun, told } from './analyze.js';
+import { limitsOf, settingsOf, tokensRun, told } from './analyze.js';
 import type { Current } from './current.js';
 import { entriesIn, largestProducts, sizesOf } from './makers.js';
 import { lossSeed, oneSeed, type Seed, squaresSeed } from './seeds.js';
@@ -39,7 +39,7 @@ export async function tellGradients(
   await emit({
     type: 'started',
     model: told(loaded, prompt, remark),
-    settings: { bos: prompt.bos, executionProvider: 'cpu', graphOptimization: 'all', threads },
+    settings: settingsOf(prompt, threads),
     inputs: fedInputs(anatomy.inputs, prompt.given, prompt.fed),
   });
   const ids = prompt.source === 'feeds' ? undefined : prompt.tokens && idsOf(prompt.tokens);

@@ -38,6 +38,7 @@ import { comparePair } from './pair.js';
 import { parquetTexts } from './parquet.js';
 import { tellPrecision } from './precision.js';
 import { restoreProducts } from './restore.js';
+import { tellResult } from './results.js';
 import { saveSmoothed } from './smooth.js';
 import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
@@ -201,14 +202,19 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'generated', seconds: elapsed(), ...written };
   },
 
-  async merge({ parts }, emit) {
+  async merge({ parts, shard }, emit) {
     const elapsed = stopwatch();
     allowReading('the parts of a survey were read');
-    const { records, ...merged } = mergeSurveys(await readSurveys(parts));
+    const { records, ...merged } = mergeSurveys(await readSurveys(parts), shard);
     await emit({ type: 'merged', ...merged });
     for (let start = 0; start < records.length; start += recordsTogether)
       await emit({ type: 'records', records: records.slice(start, start + recordsTogether) });
     return { type: 'done', seconds: elapsed() };
+  },
+
+  result({ file }, emit) {
+    allowReading(`${basename(file)} was read`);
+    return tellResult(file, emit);
   },
 
   records({ file, column, from }) {
@@ -216,7 +222,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return parquetTexts(file, column, from);
   },
 
-  async encode({ model, stream, text, bos, lineEnds, most }) {
+  async encode({ model, stream, text, bos, lineEnds, chat, most }) {
     const tokenizer = loadTokenizer(tokenizerPlace(model));
     if (!tokenizer) {
       throw new SinkscopeError({
@@ -236,13 +242,16 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     } = await tokenizer.encode(text, {
       bos,
       lineEnds,
+      chat,
       // A prefix that the text spells is none of those that are wanted of it.
       most: most === undefined ? undefined : most + prefixIds.length,
       onPart: allowTokenising,
     });
     // Put there, or written in the text: either way it is the prefix of what is run.
     const prefix = isPrefixed ? prefixIds : [];
-    const ids = tokens.ids.slice(prefix.length, tokens.length - suffix).slice(0, most);
+    // What a template wrote behind the text is part of what is run.
+    const after = chat === undefined ? suffix : 0;
+    const ids = tokens.ids.slice(prefix.length, tokens.length - after).slice(0, most);
     checkIds(ids, vocabulary);
     return { ids, prefix: prefix[0], lost };
   },
@@ -309,6 +318,7 @@ async function recorded(request: RequestOf<'states'>, reference: string): Promis
 /** What an analysis is given, as streams are chosen by it. */
 async function givenBy({ prompt }: Pick<RequestOf<'analyze'>, 'prompt'>): Promise<GivenInputs> {
   if ('feeds' in prompt) return tensorNames(prompt.feeds);
+  if ('beside' in prompt && prompt.beside !== undefined) return { beside: await tensorNames(prompt.beside) };
   return 'image' in prompt ? 'image' : 'text';
 }
 

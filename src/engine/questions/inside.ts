@@ -172,6 +172,16 @@ export class Inside {
     return open.length === 0 ? known : new Map([...known, ...(await this.runner.run(narrow, known, false))]);
   }
 
+  /** h_`block` as it were if values inside the block were those `given`. */
+  async instead(block: number, given: Values): Promise<Value> {
+    const stage = this.plan.stages.find(({ first }) => first === block);
+    if (!stage) throw new Error(`block ${block} has no stage`);
+    await this.recall(block - 1);
+    const name = this.residual(block);
+    const narrow = this.plan.narrow(stage, [name], [...given.keys()]);
+    return this.rows(valueNamed(await this.runner.run(narrow, new Map([...this.values, ...given]), false), name));
+  }
+
   /**
    * The attention pattern of block `layer` over the tokens that count.
    *

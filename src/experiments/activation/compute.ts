@@ -111,7 +111,7 @@ const sparsities = (blocks: readonly BlockActivation[]): readonly Sparsity[] =>
 /** Pieces of a text, each after the prefix token; a text of less than one is one. */
 async function cut(engine: Engine, asked: ActivationAsked, text: string, called: string, signal?: AbortSignal) {
   const { model, sequences: most, length, bos } = asked;
-  const options = { ...(bos !== undefined && { bos }), most: most * length, called };
+  const options = { ...(bos !== undefined && { bos }), most: most * length, called, isPrompt: true };
   const { ids, prefix } = await encode(engine, model, text, options, signal);
   const head = prefix === undefined ? [] : [prefix];
   const piece = Math.max(1, length - head.length);
