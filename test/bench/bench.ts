@@ -1,5 +1,5 @@
 /**
- * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|budget|ranking|live|panel]`;
+ * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|budget|ranking|live|backward|panel]`;
  * nothing here is a test: a busy machine gives other numbers.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { RunRequest } from '../../src/engine/contract/events.js';
 import { Engine } from '../../src/engine/host/engine.js';
+import { backward, backwardMemory } from './backward.js';
 import { experiments, ranking, surveyMemory, type Tools, tightBudget } from './experiments.js';
 import { live } from './live.js';
 import { type BenchModel, writeCached, writeModels } from './models.js';
@@ -48,6 +49,7 @@ async function main(): Promise<void> {
       budget: () => tightBudget(tools, smol),
       ranking: () => ranking(tools, gpt2),
       live: () => live(tools, writeCached(temporary), gpt2),
+      backward: async () => [...(await backward(tools, gpt2)), ...(await backwardMemory(tools, llama))],
     };
     const figures: Figure[] = [];
     for (const [name, part] of Object.entries(parts)) {
