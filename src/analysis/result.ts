@@ -47,6 +47,8 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     settings: {
       bos: settings.bos ?? null,
       line_ends: settings.lineEnds ?? null,
+      /** `on`: the text was the user's turn of a chat; `system`: after a system's. Null where there was no text. */
+      chat: settings.chat ?? null,
       execution_provider: settings.executionProvider,
       graph_optimization: settings.graphOptimization,
       threads: settings.threads,
@@ -66,13 +68,14 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     window: { start: tokens.window.start, end: tokens.window.end, total: tokens.total },
     /** Of the picture that was analyzed: `file`, upright `width` and `height`, the steps by which it was `prepared`; else null. */
     picture: tokens.picture ?? null,
-    /** `start` and `end` are UTF-16 code units of the text; `region` is that of a patch, in the picture's pixels. */
-    tokens: tokens.tokens.map(({ id, text, start, end, special, region }) => ({
+    /** `start` and `end` are UTF-16 code units of the text; `region` is that of a patch, in the picture's pixels; `role` says whose words it is part of in a chat. */
+    tokens: tokens.tokens.map(({ id, text, start, end, special, role, region }) => ({
       id,
       text,
       start,
       end,
       special,
+      ...(role && { role }),
       ...(region && { region }),
     })),
     layers: analysis.layers.map(layerJson),

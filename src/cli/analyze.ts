@@ -8,7 +8,7 @@ import { defaultThresholds } from '../analysis/thresholds.js';
 import type { RunRequest } from '../engine/contract/events.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
-import { outcomeOf } from '../experiments/experiment.js';
+import { chatIsOfTexts, outcomeOf } from '../experiments/experiment.js';
 import type { Change } from '../experiments/intervene/change.js';
 import { meansOfSame, sideBySide } from '../experiments/intervene/compute.js';
 import { interveneJson } from '../experiments/intervene/json.js';
@@ -17,11 +17,12 @@ import { resolve as resolveChange, withMeans } from '../experiments/intervene/se
 import { readText } from '../experiments/shared/files.js';
 import { runPrompt } from '../experiments/shared/run.js';
 import type { NamedText } from '../experiments/values.js';
+import { modelFile } from '../models/named.js';
 import { parseChange } from './change.js';
-import { modelFile } from './model.js';
 import {
   adviseOnLength,
   budgetOf,
+  chatOptions,
   type HowRun,
   lineEndsOption,
   memoryOption,
@@ -106,13 +107,13 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--attention', 'with --save: attention patterns (attn.k, cross.k) too')
     .option('--mlp', 'with --save: MLP intermediate states (mlp.k) too')
     .option('--logits', 'with --save: logits too');
-  for (const option of sharingOptions()) command.addOption(option);
+  for (const option of [...chatOptions(), ...sharingOptions()]) command.addOption(option);
   return command.action(async (model: string, options: Options) => {
     await checkSaves(options.save);
     await checkSaves(options.report);
     takeHow(engine, options);
     const wanted = await requestOf(model, options);
-    const name = baseName(nameOf(options));
+    const name = options.text === undefined ? baseName(nameOf(options)) : typedName(options.text);
     const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
     if (!options.set) {
       const analysis = await adviseOnLength(run(wanted));
@@ -195,11 +196,18 @@ async function prompt({
   tokenAxis,
   image,
   bos,
+  chat,
 }: Options): Promise<RunRequest['prompt']> {
   if (bos && (text ?? file) === undefined && (ids ?? feeds ?? image) !== undefined) {
     throw new SinkscopeError({
       code: 'input',
       message: '--bos is about texts: token ids and feeds are run as they are, so put the token among them.',
+    });
+  }
+  if (chat === 'on' && (ids ?? feeds ?? image) !== undefined) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: chatIsOfTexts,
     });
   }
   const beside = feeds === undefined ? undefined : resolve(feeds);

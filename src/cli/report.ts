@@ -1,4 +1,5 @@
 import type { Analysis } from '../analysis/analysis.js';
+import { chatOf } from '../analysis/conditions.js';
 import { expertsOfEntry, loadOf, massiveByExpert } from '../analysis/experts.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import { massiveActivations, ratio } from '../analysis/massive.js';
@@ -62,6 +63,7 @@ function heading({ started, tokens, finished }: Analysis): string[] {
     model && `${model.layers} layers × ${model.hidden} dimensions`,
     run !== undefined && `${run} tokens`,
     settings?.bos !== undefined && (settings.bos ? 'with BOS' : 'without BOS'),
+    ...chatOf(settings),
     finished && `${finished.seconds.toFixed(2)} s`,
   ];
   const line = shown.filter((part) => part).join(' · ');

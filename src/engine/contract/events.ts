@@ -26,12 +26,12 @@ import type {
   PatternStatistics,
   RoutingStatistics,
 } from '../../statistics/statistics.js';
-import type { Token } from '../../tokens/token.js';
+import { roles, type Token } from '../../tokens/token.js';
 import { fedInput } from './inputs.js';
 import { intervention } from './interventions.js';
-import { lineEnds, memory, path, stream, threads } from './request.js';
+import { chat, lineEnds, memory, path, stream, threads } from './request.js';
 
-export type { Token } from '../../tokens/token.js';
+export type { ChatRole, Token } from '../../tokens/token.js';
 
 const token = exactly<Token>()(
   v.object({
@@ -40,6 +40,7 @@ const token = exactly<Token>()(
     start: whole,
     end: whole,
     special: flag,
+    role: v.optional(v.picklist(roles)),
     region: v.optional(v.object({ x: real, y: real, width: real, height: real })),
   }),
 );
@@ -143,6 +144,8 @@ export const startedEvent = v.object({
     bos: maybe(flag),
     /** How line ends of the text were read; undefined where there was no text. */
     lineEnds,
+    /** Whether the text was the user's turn of a chat, and after a system's; undefined where there was no text. */
+    chat: v.optional(v.picklist(['off', 'on', 'system'])),
     executionProvider: v.literal('cpu'),
     graphOptimization: v.literal('all'),
     threads,
@@ -329,6 +332,7 @@ export const runRequest = v.object({
   /** Undefined: as the tokenizer's own post-processing (or the model folder's configuration) says. */
   bos: v.optional(flag),
   lineEnds,
+  chat,
   window: part,
   /** Changes to activations, made while the model runs. */
   interventions: v.optional(v.array(intervention)),

@@ -4,7 +4,7 @@ import { SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { crossStatistics, patternStatistics } from '../../statistics/pattern.js';
 import type { HiddenStatistics, RoutingStatistics } from '../../statistics/statistics.js';
-import type { ModelSummary, RunRequest, TokensEvent } from '../contract/events.js';
+import type { ModelSummary, RunRequest, StartedEvent, TokensEvent } from '../contract/events.js';
 import type { EventOf } from '../contract/protocol.js';
 import { fedInputs, fixedLength } from '../inputs/feeds.js';
 import type { Limits, Prompt } from '../inputs/prompt.js';
@@ -44,13 +44,7 @@ export async function runAnalysis(
   await emit({
     type: 'started',
     model: told(loaded, prompt, remark),
-    settings: {
-      bos: prompt.bos,
-      lineEnds: prompt.lineEnds?.as,
-      executionProvider: 'cpu',
-      graphOptimization: 'all',
-      threads: request.threads,
-    },
+    settings: settingsOf(prompt, request.threads),
     inputs: fedInputs(loaded.anatomy.inputs, prompt.given, prompt.fed),
   });
   const saver = request.save && (await openSaver(request.save, loaded));
@@ -63,6 +57,11 @@ export async function runAnalysis(
     await saver?.abort();
     throw error;
   }
+}
+
+/** Everything that changes the numbers of a run. */
+export function settingsOf({ bos, lineEnds, chat }: Prompt, threads: number): StartedEvent['settings'] {
+  return { bos, lineEnds: lineEnds?.as, chat, executionProvider: 'cpu', graphOptimization: 'all', threads };
 }
 
 /** The model's summary, with what is to be told of the tokenizer that made the prompt, and of the stream that it chose. */

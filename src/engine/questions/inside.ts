@@ -94,6 +94,17 @@ export class Inside {
     return this.lane.values;
   }
 
+  /** What the graph's inputs were given. */
+  get feeds(): Values {
+    const inputs = new Set(this.loaded.model.graph.inputs.map(({ name }) => name));
+    return new Map([...this.lane.values].filter(([name]) => inputs.has(name)));
+  }
+
+  /** Whether it was run with interventions. */
+  get isChanged(): boolean {
+    return this.lane.interventions.length > 0;
+  }
+
   /** Undefined before h_0 is known. */
   get layout(): Layout | undefined {
     return this.found;

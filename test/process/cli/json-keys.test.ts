@@ -53,6 +53,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   interventions: ['llama', ...text, ...other, ...small],
   survey: ['llama', ...corpus],
   bias: ['llama', ...words],
+  domains: ['llama', ...corpus, '--against', path('test/text/pit-and-pendulum.md')],
   compare: ['llama', 'llama-bias', ...text, ...small],
   weights: ['llama', ...text, ...other, ...small],
   outliers: ['llama', ...text, '--tokens', '16'],
