@@ -1,5 +1,5 @@
 /**
- * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|budget|ranking|live|backward|panel]`;
+ * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|budget|ranking|live|backward|panel|recognition|against]`;
  * nothing here is a test: a busy machine gives other numbers.
  */
 import { type ChildProcess, fork } from 'node:child_process';

@@ -6,6 +6,7 @@ import { descriptionExamples } from './description.js';
 import { generateExamples } from './generate.js';
 import { backwardAnswers, backwardEvents, backwardRequests } from './gradients.js';
 import { precisionExamples, spikesExamples } from './precision.js';
+import { routingExample } from './routing.js';
 import { statesExamples } from './states.js';
 import { mergeExamples } from './survey.js';
 
@@ -205,17 +206,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     {
       type: 'routing',
       layer: 1,
-      found: {
-        tokens: 2,
-        experts: 3,
-        chosen: 1,
-        indices: Int32Array.of(2, 0),
-        weights: Float32Array.of(0.5, 0.25),
-        multiplies: 'outputs',
-        scores: { kind: 'softmax', values: Float32Array.of(0.25, 0.25, 0.5, 0.5, 0.25, 0.25) },
-        largest: Float32Array.of(7, 8),
-        made: [{ token: 1, dim: 3, made: Float32Array.of(-9) }],
-      },
+      found: routingExample,
     },
     { type: 'routing', layer: 1, found: { why: 'its weights are [3]' } },
     {
