@@ -95,7 +95,15 @@ export const colorNames = [
 ] as const;
 
 /** What menus ask for. */
-export const contextNames = ['running', 'hasResult', 'marked', 'experimenting', 'watching', 'live', 'continuing'] as const;
+export const contextNames = [
+  'running',
+  'hasResult',
+  'marked',
+  'experimenting',
+  'watching',
+  'live',
+  'continuing',
+] as const;
 
 export const viewNames = ['history', 'models'] as const;
 
