@@ -127,6 +127,8 @@ const experimentAction = v.variant('do', [
     values: v.record(text, v.union([text, v.pipe(v.number(), v.finite()), flag, v.array(text)])),
   }),
   v.strictObject({ do: v.literal('stop') }),
+  /** About it, in the documentation. */
+  v.strictObject({ do: v.literal('read'), experiment: text }),
   v.strictObject({ do: v.literal('close'), run: whole }),
   v.strictObject({ do: v.literal('choose-text'), experiment: text, input: text }),
   /** What programs get of it, or what it `saves`. */

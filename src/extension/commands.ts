@@ -7,9 +7,10 @@ import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError } from '../errors.js';
 import type { FoundModel } from '../models/find.js';
 import type { Analyses, ShownRun } from './analyses.js';
-import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
+import { chooseAxis, chooseModel, choosePart, chooseSelections, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Decorations } from './decorations.js';
+import { openDocumentation } from './documentation.js';
 import { type Experiments, sentRun } from './experiments.js';
 import { exportBytes, exportJson, exportReport, exportTensors, withoutModel } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
@@ -86,7 +87,7 @@ export function registerCommands({
     const problem = analysis?.problem;
     if (problem?.code === 'too-long' && problem.limit && window === undefined) {
       const cursor = source && cursorIn(source);
-      const part = await choosePart(problem.limit, cursor !== undefined);
+      const part = await choosePart(problem.limit, problem.message, cursor !== undefined);
       if (part === 'first' || part === 'last') await run({ ...subject, window: part });
       else if (part === 'cursor' && source && cursor !== undefined) await run(fromCursor(source, cursor));
     } else if (problem?.axes && 'feeds' in prompt) {
@@ -138,7 +139,8 @@ export function registerCommands({
         ),
       });
     }
-    const picked = await chooseModel(found, undefined);
+    const files = new Set(found.map(({ file }) => file));
+    const picked = await chooseModel(models, undefined, ({ file }) => files.has(file));
     if (picked === 'settings')
       await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
     else models.forPictures = picked;
@@ -198,9 +200,16 @@ export function registerCommands({
   };
 
   const actions: Readonly<Record<AnalysisCommand, Action>> = {
-    analyze() {
+    async analyze() {
       const editor = vscode.window.activeTextEditor;
-      if (editor) return analyzeText(chosenSource(editor));
+      const [first, ...others] = editor ? selectedSources(editor) : [];
+      if (editor && (!first || others.length === 0)) return analyzeText(chosenSource(editor));
+      if (first) {
+        const what = await chooseSelections(others.length + 1);
+        if (what === 'compare') await actions.compareSelections();
+        else if (what === 'first') await analyzeText(first);
+        return;
+      }
       throw new SinkscopeError({
         code: 'input',
         message: vscode.l10n.t('No text editor is open; open the text to analyze and put the cursor in it.'),
@@ -247,7 +256,9 @@ export function registerCommands({
       const feeds = await feedsFile(given);
       if (feeds === undefined) return;
       const { file } = await models.chosen();
-      const known = typeof word === 'string' ? word : (await takesIds(analyses.engine, file)) ? '' : undefined;
+      // Ids have texts, and a picture's patches are called so.
+      const isNamed = (await takesIds(analyses.engine, file)) || (await takesPictures(analyses.engine, file));
+      const known = typeof word === 'string' ? word : isNamed ? '' : undefined;
       const tokenName = known ?? (await enterTokenName());
       if (tokenName !== undefined)
         await run({ prompt: { feeds, tokenName: tokenName || undefined }, source: undefined });
@@ -280,7 +291,7 @@ export function registerCommands({
     async chooseModel(given?: ModelGiven) {
       const picked =
         given === undefined
-          ? await chooseModel(await models.list(), await models.chosen().catch(() => undefined))
+          ? await chooseModel(models, await models.chosen().catch(() => undefined))
           : await listedModel(given);
       if (picked === 'settings')
         await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
@@ -314,6 +325,7 @@ export function registerCommands({
       await vscode.env.clipboard.writeText((await listedModel(given)).file);
     },
     showLog: () => reports.log.show(true),
+    showDocumentation: () => openDocumentation(extension),
     openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
     async exportJson(to?: vscode.Uri) {
       const saved = await exportJson(shown(), settings.current.thresholds, to);

@@ -12,6 +12,7 @@ import { visible } from '../visible.js';
 import { Analyses, type ShownRun } from './analyses.js';
 import { registerCommands } from './commands.js';
 import { SettingsWatch } from './configuration.js';
+import { registerContinuing } from './continuing.js';
 import { registerCursor } from './cursor.js';
 import { Decorations } from './decorations.js';
 import { registerExperiments } from './experimentCommands.js';
@@ -24,12 +25,13 @@ import { type ModelEditors, registerModelEditors } from './modelEditor.js';
 import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel } from './panel.js';
+import { registerPrefixHint } from './prefixHint.js';
 import { Reports } from './reports.js';
 import { type ResultEditors, registerResultEditor } from './resultEditor.js';
 import { Runs, runTitle } from './runs.js';
 import { Saliency } from './saliency.js';
 import { chatAsked, prefixAsked, type Settings } from './settings.js';
-import { fileSource, scopeInWords } from './source.js';
+import { documentTitle, fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
 import { Surprisal } from './surprisal.js';
@@ -95,7 +97,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     const [list, chosen] = await Promise.all([models.list(), choice.catch(() => undefined)]);
     const { bos, tint, thresholds } = settings.current;
     return {
-      document: run?.file ?? (about?.uri && vscode.workspace.asRelativePath(about.uri, false)),
+      document: run?.file ?? (about?.uri && documentTitle(about.uri)),
       scope: run?.file ? vscode.l10n.t('saved result') : run && about && scopeInWords(about.scope, run.analysis.tokens),
       models: list.map(({ file, name, origin }) => ({ file, name, origin })),
       model: chosen?.file,
@@ -186,8 +188,10 @@ export function activate(context: vscode.ExtensionContext): Api {
       child,
     }),
     registerModelCommands({ analyses, models, settings, tokenizers, reports }),
-    registerExperiments({ experiments, texts, models, panel, reports }),
+    registerExperiments({ extension: context.extensionUri, experiments, texts, models, panel, reports }),
+    registerContinuing(experiments, panel, reports),
     registerCursor(analyses),
+    registerPrefixHint(analyses, decorations),
     registerHover(analyses, settings, surprisal, saliency),
     registerModelsView(models, watch, engine),
     registerHistory({

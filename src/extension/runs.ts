@@ -15,7 +15,7 @@ import { visible } from '../visible.js';
 import type { Analyses, KeptAnalysis, ShownRun } from './analyses.js';
 import { compact } from './compact.js';
 import type { SettingsWatch } from './configuration.js';
-import { fileSource, scopeInWords } from './source.js';
+import { documentTitle, fileSource, scopeInWords } from './source.js';
 
 /** The run that others are held against. */
 export interface Pinned {
@@ -275,7 +275,7 @@ function factsOf(
     lineEnds,
     attention,
   ];
-  const name = file ?? (about.uri && posix.basename(about.uri.path));
+  const name = file ?? (about.uri && posix.basename(documentTitle(about.uri)));
   const isWhole = about.scope === 'document' || about.scope === 'image' || about.scope === 'feeds';
   return {
     name: undefined,

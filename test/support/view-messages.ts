@@ -133,6 +133,7 @@ export const fromWebview: readonly FromWebview[] = [
     action: { do: 'run', experiment: 'lens', values: { a: 'b', c: 1.5, d: true, e: ['f'] } },
   },
   { type: 'experiment', action: { do: 'stop' } },
+  { type: 'experiment', action: { do: 'read', experiment: 'perplexity' } },
   { type: 'experiment', action: { do: 'close', run: 1 } },
   { type: 'experiment', action: { do: 'choose-text', experiment: 'lens', input: 'text' } },
   { type: 'experiment', action: { do: 'save-json', run: 1 } },

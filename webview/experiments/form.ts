@@ -174,7 +174,15 @@ export class ExperimentForm extends LitElement {
               : nothing
           }
         </div>
-        <p>${facts.description}</p>
+        <p>
+          ${facts.description}
+          <button
+            type="button"
+            class="quiet"
+            aria-label="More about ${facts.title}"
+            @click=${() => this.#act({ do: 'read', experiment: facts.id })}
+          >more</button>
+        </p>
         <div class="fields">
           ${Object.entries(facts.inputs).map(([name, input]) => this.#field(facts, name, input, values))}
         </div>
