@@ -80,10 +80,9 @@ const run = { ...budget, bos: true, window: { start: 3 }, interventions, attenti
 export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   analyze: [
     { ...run, prompt: { text: 'Summer is warm.' }, save: { file: '/s', attention: true, mlp: false, logits: true } },
-    { ...run, stream: 'decoder', prompt: { ids: [1, 2] }, window: 'last' },
+    { ...run, stream: 'decoder', prompt: { ids: [1, 2] }, window: 'last', live: true },
     { ...run, prompt: { feeds: '/f.npz', tokenName: 'node', tokenAxis: 1 } },
     { ...budget, prompt: { image: '/i.png' }, attention: false },
-    { ...budget, prompt: { text: 'Summer.' }, attention: true, live: true },
   ],
   measure: [
     {

@@ -86,6 +86,24 @@ describe('edits come to what a run of the whole text does', () => {
   });
 });
 
+describe('a text that is typed', () => {
+  const lamp = 'The lamp was lit. The door was shut.';
+
+  it('comes to what it is in whole, however its tokens are cut, and when it is nothing', async () => {
+    const model = path('media/models/llama/model_cached.onnx');
+    const said: (number | undefined)[] = [];
+    const type = async (typed: string) => said.push((await follow(model, { text: typed }, 1e-5))?.tokens);
+    for (const typed of [lamp, `${lamp} He w`, `${lamp} He was`, lamp.replace('shut', 'open')]) await type(typed);
+    const events = await collect(live.analyze(request(model, { text: '' }, { live: true })));
+    expect(failure(events)).toMatchObject({ code: 'input', message: expect.stringMatching(/no text to analyze/) });
+    await type(lamp);
+    const [, more = 0] = said;
+    // A word that grows is another token than it was; the middle is two tokens before the end.
+    expect(said).toEqual([0, more, more + 1, more - 2, more - 2]);
+    expect(more).toBeGreaterThan(10);
+  });
+});
+
 describe('what cannot go on is run in whole, and says why', () => {
   it.each([
     ['has none', fixtureModel('gpt2-ts-op14'), /no inputs for keys and values/],
