@@ -117,13 +117,17 @@ export class Backward {
     return [...new Set([...this.paths].flatMap(([stage, { remarks }]) => (stage.first >= first ? remarks : [])))];
   }
 
-  /** Sequences through the stages; yields as {@link forward} does. */
-  async *there(all: readonly Tracks[]): AsyncGenerator<Passed<Lane>, void, void> {
+  /**
+   * Sequences through the stages; yields as {@link forward} does.
+   *
+   * @param keep whether sessions are kept for others
+   */
+  async *there(all: readonly Tracks[], keep = false): AsyncGenerator<Passed<Lane>, void, void> {
     // Of an output head what it gives is seen as it comes.
     const end = this.stages.at(-1);
     const ends = end && end.last <= this.anatomy.layers ? end.outputs : [];
     const lasting = [...this.stages.flatMap(({ inputs }) => inputs), ...ends];
-    const course = { plan: this.plan, stages: this.stages, keep: false, lasting };
+    const course = { plan: this.plan, stages: this.stages, keep, lasting };
     const byLane = new Map(all.map((tracks) => [tracks.lane, tracks]));
     for await (const passed of forward(this.runner, course, [...byLane.keys()])) {
       const { stage, lane, results } = passed;
