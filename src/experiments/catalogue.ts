@@ -7,6 +7,7 @@ import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
 import { doctor } from './doctor/index.js';
 import type { Experiment } from './experiment.js';
+import { finetune } from './finetune/index.js';
 import { generate } from './generate/index.js';
 import { gradients } from './gradients/index.js';
 import { intervene } from './intervene/index.js';
@@ -37,6 +38,7 @@ export const experiments: readonly Experiment[] = [
   bias,
   compare,
   weights,
+  finetune,
   outliers,
   precision,
   quantised,

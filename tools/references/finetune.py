@@ -133,8 +133,7 @@ def main() -> None:
             "rate": RATE,
             "seed": SEED,
             "drop": {"block": BLOCK, "dims": DIMS, "probability": PROBABILITY},
-            "qv": train(windows, 20, ["attn.q", "attn.v"], drop=False),
-            "macdrop": train(windows, 20, ["attn.q", "attn.v"], drop=True),
+            "qv": train(windows, 20, ["attn.q", "attn.v"], drop=True),
             "all": train(windows, 4, ["q", "k", "v", "proj", "up", "gate", "down"], drop=False),
         },
     )
