@@ -60,7 +60,7 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
   return command.action(async () => {
     const options = command.opts<Options>();
     if (saves !== undefined) checkForm(options.save, experiment);
-    await checkSaves(options.save);
+    if (!savesFolder(inputs)) await checkSaves(options.save);
     await checkSaves(options.report);
     takeHow(engine, options);
     const given = await givenBy(command, inputs, engine);
@@ -108,6 +108,9 @@ const hasPrompt = (inputs: ExperimentInputs) =>
 
 const hasKind = (inputs: ExperimentInputs, ...kinds: readonly ExperimentInput['kind'][]) =>
   Object.values(inputs).some(({ kind }) => kinds.includes(kind));
+
+const savesFolder = (inputs: ExperimentInputs) =>
+  Object.values(inputs).some((input) => input.kind === 'words' && input.writes === 'folder');
 
 const isRun = (input: ExperimentInput) => input.kind === 'words' && input.run === true;
 

@@ -59,7 +59,7 @@ const configOf = (base: string, rank: number, adapters: readonly NamedAdapter[])
   peft_type: 'LORA',
   r: rank,
   target_modules: adapters.map(({ module }) => module),
-  task_type: 'CAUSAL_LM',
+  task_type: null,
 });
 
 /** Writes what belongs to a model beside the one that was made of it: tokenizer and configuration. */

@@ -1,12 +1,13 @@
 /** Writes a model that was rewritten: the graph as it is run, flat, with the constants that changed. */
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { SinkscopeError } from '../../errors.js';
 import { encodeModel } from '../../onnx/encode.js';
 import { indexGraph } from '../../onnx/graph.js';
 import type { FileRange, Graph, Tensor } from '../../onnx/model.js';
 import { inlineBytes } from '../../onnx/parse.js';
 import { readTensor } from '../../onnx/tensor.js';
-import { beginSaving, endSaving, giveUpSaving, unwritable } from '../../saving.js';
+import { beginSaving, endSaving, giveUpSaving, saveWhole, unwritable } from '../../saving.js';
 import type { StageRunner } from '../stages/runner.js';
 import { weightOf } from './extents.js';
 
@@ -38,18 +39,24 @@ export async function saveRewritten(
       initializers.set(name, { name, type, dims, data: await store(bytes) });
     }
   };
-  if (summary.bytes <= within) await gather(async (bytes) => bytes);
-  else
-    await writing(`${file}.data`, async (handle) => {
+  const encoded = () => encodeModel({ ...model, graph: { ...graph, initializers } }, dirname(file));
+  if (summary.bytes <= within) {
+    await gather(async (bytes) => bytes);
+    await saveWhole(file, encoded());
+    return;
+  }
+  const data = `${file}.data`;
+  // Both are whole before either takes its name.
+  await writing(file, (handle) =>
+    writing(data, async (weights) => {
       let offset = 0;
       await gather(async (bytes): Promise<FileRange> => {
-        await handle.writeFile(bytes);
+        await weights.writeFile(bytes);
         offset += bytes.length;
-        return { file: `${file}.data`, offset: offset - bytes.length, length: bytes.length };
+        return { file: data, offset: offset - bytes.length, length: bytes.length };
       });
-    });
-  await writing(file, (handle) =>
-    handle.writeFile(encodeModel({ ...model, graph: { ...graph, initializers } }, dirname(file))),
+      await handle.writeFile(encoded());
+    }),
   );
 }
 
@@ -78,7 +85,7 @@ async function writing(file: string, write: (handle: FileHandle) => Promise<void
     await write(handle);
   } catch (error) {
     await giveUpSaving(file, handle);
-    throw unwritable(file, error);
+    throw SinkscopeError.is(error) ? error : unwritable(file, error);
   }
   await endSaving(file, handle);
 }

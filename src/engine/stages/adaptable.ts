@@ -4,6 +4,7 @@ import type { LinearPart } from '../../anatomy/linear.js';
 import { projections } from '../../anatomy/projections.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Node } from '../../onnx/model.js';
+import { least } from '../../statistics/numbers.js';
 import type { LoadedModel } from './loaded.js';
 import { type PlainProduct, plainProduct } from './plain.js';
 
@@ -52,8 +53,7 @@ export interface Adaptable {
 /**
  * What of a model gets adapters: products of queries and values, or all of the blocks.
  *
- * @param rank which no product may be narrower than
- * @throws SinkscopeError `input` where there is none, with what stands in the way
+ * @throws SinkscopeError `input` where there is none, with what stands in the way, or one is narrower than the rank
  */
 export function adaptable(loaded: LoadedModel, target: 'qv' | 'all', rank: number): Adaptable {
   const { model, file, anatomy } = loaded;
@@ -81,14 +81,19 @@ export function adaptable(loaded: LoadedModel, target: 'qv' | 'all', rank: numbe
     const shared = product.stored.some((one) => (uses.get(one) ?? 0) > 1);
     const plain = shared ? { why: 'its weight is that of other products as well' } : plainProduct(flow, product);
     if ('why' in plain) without.push({ block, part, name, why: plain.why });
-    else if (rank > Math.min(plain.inputs, plain.outputs))
-      without.push({ block, part, name, why: `it is ${plain.inputs} × ${plain.outputs}, narrower than the rank` });
     else {
       found.push({ block, part, product: plain });
       stored.push(moduleName(product.stored[0] ?? '', node));
     }
   }
   if (found.length === 0) throw noAdapters(file, target, without);
+  const narrowest = least(found.map(({ product: { inputs, outputs } }) => Math.min(inputs, outputs)));
+  if (rank > narrowest) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `A rank of ${rank} is more than the ${narrowest} columns of a product that is to be adapted; choose one of at most ${narrowest}.`,
+    });
+  }
   const named = stored.every((name) => name !== '') && new Set(stored).size === stored.length;
   const adapters = found.map(({ block, part, product }, i): Adapter => {
     const inBlock = found.slice(0, i).filter((one) => one.block === block).length;

@@ -20,7 +20,7 @@ export const finetune = define({
       label: 'Save into',
       flag: '--save <folder>',
       help: 'a new folder for the adapter and the merged model',
-      writes: true,
+      writes: 'folder',
     },
     heldOut: {
       kind: 'text',
