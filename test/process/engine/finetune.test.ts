@@ -1,10 +1,11 @@
 /** Fine-tuning, held against PEFT and PyTorch's AdamW. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { FinetuneRequest } from '../../../src/engine/contract/finetune.js';
 import type { EventOf } from '../../../src/engine/contract/protocol.js';
+import { mean } from '../../../src/statistics/numbers.js';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
 import golden from '../../references/finetune.json' with { type: 'json' };
 import { startEngine } from '../../support/engine.js';
@@ -66,4 +67,58 @@ it('with MacDrop, losses and adapters of queries and values are PEFT’s', async
 it('all products of the blocks, with sessions that do not last', async () => {
   const own = await losses({ target: 'all', steps: golden.all.losses.length, memory: 2 ** 25 });
   for (const [step, loss] of golden.all.losses.entries()) expect(at(own, step)).toBeCloseTo(loss, 3);
+});
+
+/** A small model with one product for queries, keys and values, and inputs for a cache. */
+const packed = join(root, 'test/zoo/fixtures/gemma2-genai-fp32/model.onnx');
+const sequence = [3, 10, 17, 24, 31, 38, 45, 52];
+const small = { model: packed, sequences: [sequence], batch: 1, rate: 1e-2, rank: 2, target: 'all' } as const;
+
+it('the merged model gives what the model gave with its adapters', async () => {
+  const [, , after = Number.NaN] = await losses({ ...small, steps: 3 });
+  await losses({ ...small, steps: 2 });
+  const merged = join(folder, 'model.onnx');
+  const sequences = [{ ids: sequence, from: 1, variants: [{ name: '', interventions: [] }] }];
+  const found: number[] = [];
+  for await (const event of engine.run('measure', { model: merged, sequences, memory: 2 ** 30, threads: 1 }))
+    if (event.type === 'measured') found.push(mean([...event.losses]));
+  expect(at(found, 0)).toBeCloseTo(after, 4);
+});
+
+describe('says what is in the way', async () => {
+  const problemOf = async (given: Partial<FinetuneRequest>) => {
+    for await (const event of engine.run('finetune', request({ ...small, steps: 2, ...given })))
+      if (event.type === 'failed') return event.problem;
+    return undefined;
+  };
+  const zoo = (name: string) => ({ model: join(root, 'test/zoo/fixtures', name, 'model.onnx') });
+
+  it.each([
+    [
+      'weights of integers',
+      { ...zoo('gpt2-int8-dynamic') },
+      /can carry an adapter: of block 1 .*c_attn.* is quantised/,
+    ],
+    ['products inside an operator', { ...zoo('gpt2-ort-attention-past'), target: 'qv' }, /several products inside/],
+    ['no head', zoo('vit-ort-fused'), /predicts no tokens/],
+    ['tokens that are seen before they come', zoo('bert-ort-fused'), /does not predict the next one/],
+    ['a rank that is too large', { rank: 1000 }, /A rank of 1000 .*choose one of at most \d+/],
+    ['too little memory', { memory: 1 }, /A step holds \d+ MB/],
+    ['a rate that breaks it', { rate: 1e30 }, /loss of step 2 is not a number any more.*after step 1 is in/],
+    [
+      'massive weights that are nowhere',
+      { drop: { block: 9, dims: [0], probability: 1 } },
+      /block 9 cannot be dropped/,
+    ],
+  ] as const)('%s', async (_, given, message) => {
+    expect((await problemOf(given))?.message).toMatch(message);
+  });
+
+  it('a model that cannot be written, with the adapter kept', async () => {
+    const other = join(folder, 'other');
+    await mkdir(join(other, 'model.onnx'), { recursive: true });
+    const problem = await problemOf({ save: { file: join(other, 'adapter_model.safetensors') } });
+    expect(problem).toMatchObject({ code: 'save', file: join(other, 'model.onnx') });
+    expect((await openSafetensors(join(other, 'adapter_model.safetensors'))).names).not.toHaveLength(0);
+  });
 });
