@@ -12,7 +12,7 @@ import type { FinetuneRequest } from '../contract/finetune.js';
 import type { EventOf } from '../contract/protocol.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { type Adapter, adaptable, type Dropped, droppable } from '../stages/adaptable.js';
-import { adapted, merged } from '../stages/adapted.js';
+import { adapted, withAdapters } from '../stages/adapted.js';
 import { Backward, type Reduction, type Tracks } from '../stages/backward.js';
 import type { LoadedModel } from '../stages/loaded.js';
 import { blockBytes, stateBytes } from '../stages/memory.js';
@@ -45,7 +45,7 @@ interface Parameters {
  * @throws SinkscopeError `input` where the model predicts no tokens, no product can carry an adapter, an operator has no
  *   rule of differentiation, or the loss becomes no number; `too-long` where a step does not fit the memory; `save`
  */
-export async function finetune(runner: StageRunner, request: FinetuneRequest, emit: Emit): Promise<string> {
+export async function trainAdapters(runner: StageRunner, request: FinetuneRequest, emit: Emit): Promise<string> {
   const { loaded } = runner;
   const { steps, rank, rate, seed, target, drop, threads, save, sequences, from } = request;
   const folder = dirname(resolve(save.file));
@@ -94,7 +94,7 @@ export async function finetune(runner: StageRunner, request: FinetuneRequest, em
   }
   const model = join(folder, 'model.onnx');
   const valuesOf = (input: string) => parameters.optimisers.get(input)?.values ?? new Float32Array(0);
-  const made = merged(loaded, adapters, valuesOf);
+  const made = withAdapters(loaded, adapters, valuesOf);
   await saveRewritten(new StageRunner(made.loaded, threads), made.changed, { file: model }, oneFile);
   await saveBeside(loaded, folder);
   return model;

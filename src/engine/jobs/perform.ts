@@ -28,7 +28,7 @@ import {
 } from './current.js';
 import { describe, weightStatisticsOf } from './describe.js';
 import { tellExtents } from './extents.js';
-import { finetune } from './finetune.js';
+import { trainAdapters } from './finetune.js';
 import { writeTokens } from './generate.js';
 import { tellGradients } from './gradients.js';
 import { inspect } from './inspect.js';
@@ -177,7 +177,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const elapsed = stopwatch();
     const used = await use(request);
     allowRunning();
-    const model = await finetune(used.runner, request, emit);
+    const model = await trainAdapters(used.runner, request, emit);
     checkAsRead(used.loaded);
     return { type: 'finetuned', seconds: elapsed(), model };
   },

@@ -72,7 +72,7 @@ function missing(build: Calculus, read: string, drop: Dropped, initializers: Map
 }
 
 /** The model with adapters added to its weights, which become constants of their own. */
-export function merged(
+export function withAdapters(
   loaded: LoadedModel,
   adapters: readonly Adapter[],
   valuesOf: (input: string) => Float32Array,

@@ -1,6 +1,7 @@
 import { counted, formatNumber } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
+import { greatest } from '../../statistics/numbers.js';
 import { leftWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import type { FinetuneResult, Scored, Training } from './compute.js';
@@ -139,7 +140,10 @@ export function presentFinetune(
 }
 
 const stepsOf = (trainings: readonly Training[]) => {
-  const longest = Math.max(0, ...trainings.map(({ losses }) => losses.length));
+  const longest = greatest(
+    trainings.map(({ losses }) => losses.length),
+    0,
+  );
   return Array.from({ length: longest }, (_, i) => i + 1);
 };
 
