@@ -3,9 +3,11 @@
 import { ablate } from './ablate/index.js';
 import { activation } from './activation/index.js';
 import { bias } from './bias/index.js';
+import { cancelling } from './cancelling/index.js';
 import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
 import { doctor } from './doctor/index.js';
+import { domains } from './domains/index.js';
 import type { Experiment } from './experiment.js';
 import { finetune } from './finetune/index.js';
 import { generate } from './generate/index.js';
@@ -36,9 +38,11 @@ export const experiments: readonly Experiment[] = [
   survey,
   merge,
   bias,
+  domains,
   compare,
   weights,
   finetune,
+  cancelling,
   outliers,
   precision,
   quantised,

@@ -13,7 +13,7 @@ import type { EventOf } from '../contract/protocol.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { type Adapter, adaptable, type Dropped, droppable } from '../stages/adaptable.js';
 import { adapted, withAdapters } from '../stages/adapted.js';
-import { Backward, type Reduction, type Tracks } from '../stages/backward.js';
+import { Backward, type Reduction, type Tracks, tracksFrom } from '../stages/backward.js';
 import type { LoadedModel } from '../stages/loaded.js';
 import { blockBytes, stateBytes } from '../stages/memory.js';
 import type { Stage } from '../stages/plan.js';
@@ -178,7 +178,7 @@ class Pass {
     this.logits = anatomy.unembedding?.logits ?? '';
     const inputsOf = (block: number) =>
       parameters.adapters.filter((adapter) => adapter.block === block).flatMap(({ a, b }) => [a, b]);
-    this.back = new Backward(loaded, threads, [this.logits], anatomy.layers + 1, inputsOf);
+    this.back = new Backward(loaded, threads, [this.logits], anatomy.layers + 1, { by: inputsOf });
   }
 
   /**
@@ -191,13 +191,14 @@ class Pass {
     const fed = new Map([...this.fed(), ...masks]);
     const runs = batch.map((ids): Run => {
       const values = new Map([...makeFeeds(inputs, new Map(), ids).values, ...fed]);
-      return { ids, tracks: { lane: { values, interventions: [] }, adjoints: new Map(), noted: new Map() } };
+      return { ids, tracks: tracksFrom(values) };
     });
     const byLane = new Map(runs.map((run) => [run.tracks.lane, run]));
     const gradients = new Map<string, Value>();
     let loss = 0;
     for await (const { stage, lane, results } of back.there(
       runs.map(({ tracks }) => tracks),
+      undefined,
       keep,
     )) {
       const run = byLane.get(lane);
@@ -252,7 +253,7 @@ class Pass {
     const { back, loaded } = this;
     const sumOf = (input: string) => `sinkscope/sum/${input}`;
     const zero: Value = { type: DataType.float, dims: [1, 1], data: new Float32Array(1) };
-    const inputs = back.weights(stage);
+    const inputs = back.inside(stage);
     const reduction: Reduction = {
       fed: new Map(inputs.map((input) => [sumOf(input), gradients.get(input) ?? zero])),
       key: '',

@@ -2,7 +2,7 @@ import { counted, formatNumber } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { greatest } from '../../statistics/numbers.js';
-import { leftWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
+import { lostWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import type { FinetuneResult, Scored, Training } from './compute.js';
 
@@ -95,7 +95,7 @@ export function presentFinetune(
       { name: 'seed', value: `${seed}` },
       { name: 'saved', value: asked.folder },
     ],
-    warnings: [...result.warnings, ...adapterWarnings(result), ...leftWarnings(windows)],
+    warnings: [...result.warnings, ...adapterWarnings(result), ...lostWarnings(windows)],
     parts: [
       lossesPart(trainings),
       ...(macdrop === undefined ? [] : [probabilitiesPart(trainings)]),
