@@ -1,6 +1,6 @@
 /** Adapters as PEFT lays them out (github.com/huggingface/peft): `adapter_config.json` beside `adapter_model.safetensors`. */
 import { readFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { modelFolder } from '../../models/folder.js';
 import { saveWhole } from '../../saving.js';
 import { SafetensorsWriter } from '../../statistics/safetensors.js';
@@ -17,17 +17,11 @@ export interface NamedAdapter {
 }
 
 /**
- * Writes both files, each whole or not at all.
+ * Writes what is trained, whole or not at all.
  *
- * @param base what the model is called that they belong to
  * @throws SinkscopeError `save`; what was written before stays as it is
  */
-export async function saveAdapter(
-  file: string,
-  base: string,
-  rank: number,
-  adapters: readonly NamedAdapter[],
-): Promise<void> {
+export async function saveAdapter(file: string, rank: number, adapters: readonly NamedAdapter[]): Promise<void> {
   const name = (module: string, part: 'A' | 'B') => `base_model.model.${module}.lora_${part}.weight`;
   const names = adapters.flatMap(({ module }) => [name(module, 'A'), name(module, 'B')]);
   const writer = await SafetensorsWriter.create(file, names);
@@ -40,15 +34,29 @@ export async function saveAdapter(
     await writer.abort();
     throw error;
   }
-  await saveWhole(
-    join(dirname(file), 'adapter_config.json'),
-    `${JSON.stringify(configOf(base, rank, adapters), undefined, 2)}\n`,
-  );
   await writer.finish();
 }
 
+/**
+ * Writes what adapters are, whole or not at all.
+ *
+ * @param base what the model is called that they belong to
+ * @throws SinkscopeError `save`
+ */
+export async function saveConfig(
+  folder: string,
+  base: string,
+  rank: number,
+  adapters: readonly Pick<NamedAdapter, 'module'>[],
+): Promise<void> {
+  await saveWhole(
+    join(folder, 'adapter_config.json'),
+    `${JSON.stringify(configOf(base, rank, adapters), undefined, 2)}\n`,
+  );
+}
+
 /** As PEFT writes it, without what is as it is unless it is said. */
-const configOf = (base: string, rank: number, adapters: readonly NamedAdapter[]) => ({
+const configOf = (base: string, rank: number, adapters: readonly Pick<NamedAdapter, 'module'>[]) => ({
   base_model_name_or_path: base,
   bias: 'none',
   fan_in_fan_out: false,

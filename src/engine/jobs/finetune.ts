@@ -19,7 +19,7 @@ import { blockBytes, stateBytes } from '../stages/memory.js';
 import type { Stage } from '../stages/plan.js';
 import { StageRunner } from '../stages/runner.js';
 import { floats, rowsOf, type Value } from '../tensors/value.js';
-import { saveAdapter, saveBeside } from './adapter.js';
+import { saveAdapter, saveBeside, saveConfig } from './adapter.js';
 import { checkScored } from './measure.js';
 import { lossSeed } from './seeds.js';
 import { saveRewritten } from './written.js';
@@ -84,7 +84,8 @@ export async function trainAdapters(runner: StageRunner, request: FinetuneReques
         if (gradient) optimiser.step(floats(gradient));
       }
       if (step % every === 0 || step === steps) {
-        await saveAdapter(save.file, loaded.summary.name, rank, named(parameters));
+        if (saved === 0) await saveConfig(folder, loaded.summary.name, rank, adapters);
+        await saveAdapter(save.file, rank, named(parameters));
         saved = step;
       }
       await emit({ type: 'step', step, loss, probability, saved });
