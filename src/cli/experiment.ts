@@ -61,7 +61,7 @@ export function experimentCommand(experiment: Experiment, engine: Engine, signal
   return command.action(async () => {
     const options = command.opts<Options>();
     if (saves !== undefined) checkForm(options.save, experiment);
-    await checkSaves(options.save);
+    if (!savesFolder(inputs)) await checkSaves(options.save);
     await checkSaves(options.report);
     takeHow(engine, options);
     const given = await givenBy(command, inputs, engine);
@@ -111,6 +111,9 @@ const isRun = (inputs: ExperimentInputs) => Object.values(inputs).some(isPrompt)
 
 const hasKind = (inputs: ExperimentInputs, ...kinds: readonly ExperimentInput['kind'][]) =>
   Object.values(inputs).some(({ kind }) => kinds.includes(kind));
+
+const savesFolder = (inputs: ExperimentInputs) =>
+  Object.values(inputs).some((input) => input.kind === 'words' && input.writes === 'folder');
 
 /** Options of the run itself, where they mean something. */
 function runOptions(inputs: ExperimentInputs): Option[] {

@@ -9,6 +9,7 @@ import { quantised } from './compare-quantised/index.js';
 import { doctor } from './doctor/index.js';
 import { domains } from './domains/index.js';
 import type { Experiment } from './experiment.js';
+import { finetune } from './finetune/index.js';
 import { generate } from './generate/index.js';
 import { gradients } from './gradients/index.js';
 import { intervene } from './intervene/index.js';
@@ -40,6 +41,7 @@ export const experiments: readonly Experiment[] = [
   domains,
   compare,
   weights,
+  finetune,
   cancelling,
   outliers,
   precision,

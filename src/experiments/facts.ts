@@ -166,8 +166,8 @@ export interface WordsInput extends AnyInput, Selectable, Default<string> {
   readonly run?: true;
   /** They are the path of a file that is read: of an agent only where it may open it. */
   readonly reads?: true;
-  /** They are the path of a file that is written: asked of people alone. */
-  readonly writes?: true;
+  /** They are the path of a file that is written, or of a folder for such: asked of people alone. */
+  readonly writes?: true | 'folder';
 }
 
 /** Two tokens as in `yes,no`, with the blanks that belong to them; one after the other on the command line. */
@@ -248,7 +248,7 @@ const input = exactly<ExperimentInput>()(
       pattern: v.optional(v.object({ source: text, wanted: text })),
       run: on,
       reads: on,
-      writes: on,
+      writes: v.optional(v.union([v.literal(true), v.literal('folder')])),
       default: v.optional(text),
       open,
     }),

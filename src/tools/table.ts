@@ -2,12 +2,13 @@
 import { SinkscopeError } from '../errors.js';
 import { experiments } from '../experiments/catalogue.js';
 import type { Experiment } from '../experiments/experiment.js';
+import { isNeeded } from '../experiments/values.js';
 import { about } from './about.js';
 import { offered } from './schema.js';
 import type { Tool } from './tool.js';
 
 /** In the order in which they are offered. */
-export const tools: readonly Tool[] = [...about, ...experiments.map(experimentTool)];
+export const tools: readonly Tool[] = [...about, ...experiments.filter(writesNothing).map(experimentTool)];
 
 /** @throws SinkscopeError `input` where there is no such tool */
 export function toolNamed(name: string): Tool {
@@ -15,6 +16,12 @@ export function toolNamed(name: string): Tool {
   if (found) return found;
   const names = tools.map((one) => one.name).join(', ');
   throw new SinkscopeError({ code: 'input', message: `There is no tool of this name; tools are ${names}.` });
+}
+
+/** Files are written for people alone: what cannot go without one is no tool. */
+function writesNothing({ inputs }: Experiment): boolean {
+  const left = offered(inputs);
+  return Object.keys(inputs).every((name) => name in left || !isNeeded(inputs, name, {}));
 }
 
 function experimentTool(experiment: Experiment): Tool {

@@ -50,6 +50,34 @@ const activationExamples: readonly EventOf<'activation'>[] = [
   { type: 'ended', layer: 1, why: 'the operator X has no rule of differentiation' },
 ];
 
+const finetuneRequests: readonly RequestOf<'finetune'>[] = [
+  {
+    ...budget,
+    stream: 'text',
+    sequences: [[1, 2]],
+    from: 1,
+    steps: 3,
+    batch: 2,
+    rate: 1e-3,
+    rank: 8,
+    target: 'qv',
+    drop: { block: 2, dims: [3], probability: 0.8 },
+    seed: 0,
+    save: { file: '/m/adapter/adapter_model.safetensors' },
+  },
+];
+
+const finetuneExamples: readonly EventOf<'finetune'>[] = [
+  {
+    type: 'adapters',
+    adapters: [{ block: 1, part: 'attn_in', module: 'blocks.0.attn.q', inputs: 4, outputs: 8 }],
+    named: true,
+    together: false,
+    without: [{ block: 1, part: 'attn_in', name: 'v', why: 'its weight is quantised (MatMulNBits)' }],
+  },
+  { type: 'step', step: 1, loss: 3.5, probability: 0.8, saved: 0 },
+];
+
 const attributeRequests: readonly RequestOf<'attribute'>[] = [
   { ...budget, stream: 'text', clean: [1, 2], corrupt: [1, 3], answers: [4, 5], point: 'resid_mid', blocks: [1] },
 ];
@@ -64,15 +92,18 @@ const attributeExamples: readonly EventOf<'attribute'>[] = [
 export const backwardRequests = {
   gradients: gradientsRequests,
   activation: activationRequests,
+  finetune: finetuneRequests,
   attribute: attributeRequests,
 };
 export const backwardEvents = {
   gradients: gradientsExamples,
   activation: activationExamples,
+  finetune: finetuneExamples,
   attribute: attributeExamples,
 };
 export const backwardAnswers = {
   attribute: { type: 'done', seconds: 1 },
   gradients: { type: 'done', seconds: 1 },
   activation: { type: 'done', seconds: 1 },
+  finetune: { type: 'finetuned', seconds: 1, model: '/m/adapter/model.onnx' },
 } as const;

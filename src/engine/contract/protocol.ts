@@ -7,6 +7,7 @@ import { attributeEvent, attributeRequest } from './attribute.js';
 import { describeRequest, description, weightRequest, weightStatistics } from './description.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { extentsEvent, extentsRequest, outliersEvent } from './extents.js';
+import { finetunedEvent, finetuneEvents, finetuneRequest } from './finetune.js';
 import { begunEvent, generatedEvent, generateRequest, writtenEvent } from './generate.js';
 import { gradientsEvent, gradientsRequest } from './gradients.js';
 import { inspection } from './inspection.js';
@@ -90,6 +91,11 @@ export const jobs = {
   },
   attribute: { request: attributeRequest, event: attributeEvent, answer: doneEvent },
   gradients: { request: gradientsRequest, event: gradientsEvent, answer: doneEvent },
+  finetune: {
+    request: finetuneRequest,
+    event: v.variant('type', [...finetuneEvents]),
+    answer: finetunedEvent,
+  },
   smooth: { request: smoothRequest, event: v.never(), answer: doneEvent },
   spikes: { request: spikesRequest, event: v.variant('type', [spikesEvent, progressEvent]), answer: doneEvent },
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },

@@ -30,6 +30,7 @@ import {
 } from './current.js';
 import { describe, weightStatisticsOf } from './describe.js';
 import { tellExtents } from './extents.js';
+import { trainAdapters } from './finetune.js';
 import { writeTokens } from './generate.js';
 import { tellGradients } from './gradients.js';
 import { inspect } from './inspect.js';
@@ -39,12 +40,12 @@ import { parquetTexts } from './parquet.js';
 import { tellPrecision } from './precision.js';
 import { restoreProducts } from './restore.js';
 import { tellResult } from './results.js';
-import { saveSmoothed } from './smooth.js';
 import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
 import type { Sided } from './tracks.js';
 import { factorsOf, schemeOf, treat } from './treat.js';
+import { saveRewritten } from './written.js';
 
 const reading = (model: string) => `${basename(model)} and what belongs to it were read`;
 
@@ -133,7 +134,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const used = await use(request);
     allowRunning();
     const made = smoothed(used.loaded, factorsOf(request.smooth));
-    await saveSmoothed(new StageRunner(made.loaded, used.threads), made, request);
+    await saveRewritten(new StageRunner(made.loaded, used.threads), made.changed, request.save);
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
@@ -176,6 +177,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     await tellActivation(used.runner, request, emit);
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
+  },
+
+  async finetune(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    const model = await trainAdapters(used.runner, request, emit);
+    checkAsRead(used.loaded);
+    return { type: 'finetuned', seconds: elapsed(), model };
   },
 
   async attribute(request, emit) {

@@ -139,16 +139,17 @@ export class Backward {
    * Sequences through the stages; yields as {@link forward} does.
    *
    * @param row the only one that logits are needed of, −1 for the last; undefined: all
+   * @param keep whether sessions are kept for others
    */
-  async *there(all: readonly Tracks[], row?: number): AsyncGenerator<Passed<Lane>, void, void> {
+  async *there(all: readonly Tracks[], row?: number, keep = false): AsyncGenerator<Passed<Lane>, void, void> {
     const head = this.stages.at(-1);
     const last = this.residual(this.anatomy.layers);
     const isNarrow = row !== undefined && head !== undefined && head.first > this.anatomy.layers;
     if (!isNarrow || this.anatomy.headRows || head.inputs.some((input) => input !== last)) {
-      yield* this.pass(all, this.stages);
+      yield* this.pass(all, this.stages, keep);
       return;
     }
-    yield* this.pass(all, this.stages.slice(0, -1));
+    yield* this.pass(all, this.stages.slice(0, -1), keep);
     for (const tracks of all) {
       const whole = tracks.lane.values.get(last);
       if (!whole) throw new Error('h_L is not there');
@@ -178,12 +179,16 @@ export class Backward {
     return true;
   }
 
-  private async *pass(all: readonly Tracks[], stages: readonly Stage[]): AsyncGenerator<Passed<Lane>, void, void> {
+  private async *pass(
+    all: readonly Tracks[],
+    stages: readonly Stage[],
+    keep = false,
+  ): AsyncGenerator<Passed<Lane>, void, void> {
     // Of an output head what it gives is seen as it comes.
     const end = this.stages.at(-1);
     const ends = end && end.last <= this.anatomy.layers ? end.outputs : [];
     const lasting = [...this.stages.flatMap(({ inputs }) => inputs), ...ends];
-    const course = { plan: this.plan, stages, keep: false, lasting };
+    const course = { plan: this.plan, stages, keep, lasting };
     const byLane = new Map(all.map((tracks) => [tracks.lane, tracks]));
     for await (const passed of forward(this.runner, course, [...byLane.keys()])) {
       const { stage, lane, results } = passed;

@@ -1,14 +1,12 @@
 /** Massive weights (arXiv:2410.01866): the few MLP rows that make the massive activations. */
 import type { Thresholds } from '../../analysis/thresholds.js';
-import type { Intervention } from '../../engine/contract/interventions.js';
-import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
-import { SinkscopeError } from '../../errors.js';
 import { uniform } from '../../statistics/random.js';
 import type { Run } from '../experiment.js';
-import { type CalibratedRequest, type Calibration, calibrate, calibrationWindows } from '../shared/calibrate.js';
+import { type CalibratedRequest, calibrationWindows } from '../shared/calibrate.js';
 import { type Circumstances, calibrationWarnings, caveat, effectAbsent, leavesOutPrefix } from '../shared/caveats.js';
-import { follow, type TextWindows, textWindows } from '../shared/text.js';
+import { checkIntermediates, type MassiveRows, massiveRows, withoutAndAlone } from '../shared/massive-rows.js';
+import { type TextWindows, textWindows } from '../shared/text.js';
 import { checkScores, type Row, score } from '../shared/variants.js';
 import { findSuperWeights, type SuperWeights, superConclusion } from './super.js';
 
@@ -17,18 +15,9 @@ export interface WeightsRequest extends Omit<CalibratedRequest, 'largest'> {
   readonly k: number;
 }
 
-export interface WeightsResult extends Omit<Circumstances, 'largest'> {
+export interface WeightsResult extends Omit<Circumstances, 'largest' | 'calibration'>, Omit<MassiveRows, 'others'> {
   readonly model: string;
   readonly windows: TextWindows;
-  readonly calibration: Calibration;
-  /** The block, 1-based, that leaves the massive activations. */
-  readonly block: number;
-  /** The token at which its MLP intermediate state was read. */
-  readonly token: number;
-  /** The k dims of largest |mean| there, largest first: rows of W_up and W_gate, columns of W_down. */
-  readonly dims: readonly number[];
-  /** Their means over the calibration sequences. */
-  readonly values: readonly number[];
   readonly randomDims: readonly number[];
   readonly thresholds: Thresholds;
   readonly seed: number;
@@ -47,51 +36,24 @@ export interface WeightsResult extends Omit<Circumstances, 'largest'> {
  */
 export async function* findWeights(engine: Engine, request: WeightsRequest, signal?: AbortSignal): Run<WeightsResult> {
   const { model, k, thresholds, seed } = request;
-  const { blocks, missing } = (await engine.inspect(model, signal, { takes: 'text' })).anatomy;
-  if (blocks.every(({ mlpIntermediate }) => mlpIntermediate === undefined)) {
-    const why = missing.find(({ part }) => part.startsWith('MLP intermediate'))?.why ?? 'no block shows its MLP’s';
-    throw noRows(model, `its MLPs have no intermediate state that can be read: ${why}`);
-  }
+  await checkIntermediates(engine, model, signal);
   const windows = await textWindows(engine, model, request.text, request, signal);
   await checkScores(engine, request, windows, signal);
   const prefixLeftOut = await leavesOutPrefix(engine, request, signal);
-  const calibration = yield* calibrate(engine, request, signal);
-  const block = calibration.layer;
-  if (block === 0) throw noRows(model, 'its massive activations are there in the embedding, before any MLP');
-  if (blocks[block - 1]?.mlpIntermediate === undefined)
-    throw noRows(model, `its massive activations begin in block ${block}, which shows no MLP intermediate state`);
-  const token = calibration.points.map((point) => point.token).find((position) => typeof position === 'number');
-  if (token === undefined) {
-    throw new SinkscopeError({
-      code: 'input',
-      file: model,
-      message:
-        'The massive activations of this model are at no fixed token, so its massive weights cannot be read off one.',
-    });
-  }
-  const state = await intermediate(engine, request, block, token, signal);
-  if (2 * k > state.length) {
-    throw new SinkscopeError({
-      code: 'input',
-      message: `The MLP of block ${block} has ${state.length} intermediate dims; choose a k of at most ${Math.floor(state.length / 2)}.`,
-    });
-  }
-  const order = [...state.keys()].sort((a, b) => Math.abs(state[b] ?? 0) - Math.abs(state[a] ?? 0));
-  const dims = order.slice(0, k);
-  const values = dims.map((dim) => state[dim] ?? 0);
-  const randomDims = draw(order.slice(k), k, seed);
+  const { others, ...massive } = yield* massiveRows(engine, request, signal);
+  const { calibration, block, dims } = massive;
+  const randomDims = draw(others, k, seed);
   const variants = [
     { name: 'as is', interventions: [] },
-    ...pair('massive', dims, block),
-    ...pair('random', randomDims, block),
+    ...withoutAndAlone('massive', dims, block),
+    ...withoutAndAlone('random', randomDims, block),
   ];
   const rows = yield* score(engine, request, windows, () => variants, [], signal);
   const [first] = (await calibrationWindows(engine, request, signal)).sequences;
-  const search = { ids: first?.ids ?? [], windows, layers: blocks.length };
+  const search = { ids: first?.ids ?? [], windows, layers: calibration.layers };
   const superWeights = yield* findSuperWeights(engine, request, search, signal);
   const warnings = [...calibrationWarnings(calibration, request), ...superWarnings(superWeights)];
-  const found = { block, token, dims, values, randomDims };
-  return { model, windows, calibration, prefixLeftOut, ...found, thresholds, seed, rows, superWeights, warnings };
+  return { model, windows, ...massive, randomDims, prefixLeftOut, thresholds, seed, rows, superWeights, warnings };
 }
 
 function superWarnings({ unseen, cut }: SuperWeights): string[] {
@@ -101,51 +63,6 @@ function superWarnings({ unseen, cut }: SuperWeights): string[] {
       ? []
       : [`${blocks} an MLP that does not end in one plain product: no super weight was looked for there.`]),
     ...(cut ? ['No more than six super weights are looked for: there may be others.'] : []),
-  ];
-}
-
-const noRows = (file: string, why: string) =>
-  new SinkscopeError({
-    code: 'input',
-    file,
-    message: `${file} has no massive weights to look for: ${why}; choose another model.`,
-  });
-
-/** Row `token` of the MLP intermediate state of a block, averaged over the calibration windows: [D_mlp]. */
-async function intermediate(
-  engine: Engine,
-  request: WeightsRequest,
-  block: number,
-  token: number,
-  signal: AbortSignal | undefined,
-): Promise<Float32Array> {
-  const { model, memory, threads } = request;
-  const { sequences } = await calibrationWindows(engine, request, signal);
-  const states = engine.run(
-    'states',
-    {
-      model,
-      sequences: sequences.map(({ ids }) => ids),
-      places: [{ point: 'mlp', block }],
-      mean: { rows: [token] },
-      memory,
-      threads,
-    },
-    signal,
-  );
-  let row: Float32Array | undefined;
-  for await (const event of follow(states)) if (event.type === 'mean') [row] = event.rows;
-  if (!row) throw new Error('there is no mean');
-  return row;
-}
-
-function pair(kind: string, dims: readonly number[], block: number): Variant[] {
-  const zero = (chosen: Intervention['dims']): Intervention[] => [
-    { point: 'mlp', block, tokens: 'all', dims: chosen, set: { to: 'zero' } },
-  ];
-  return [
-    { name: `zero ${kind}`, interventions: zero(dims) },
-    { name: `keep only ${kind}`, interventions: zero({ except: dims }) },
   ];
 }
 

@@ -89,9 +89,17 @@ it('merge', async () => {
   await expect(`${keysOf(result).join('\n')}\n`).toMatchFileSnapshot('json-keys/merge.txt');
 });
 
+it('finetune', async () => {
+  const short = ['--tokens', '40', '--window', '16', '--steps', '2', '--batch', '1', '--macdrop', '0.5', '--compare'];
+  const result = JSON.parse(
+    await printed('finetune', 'llama', ...text, ...short, '--save', join(folder, 't'), '--json'),
+  );
+  await expect(`${keysOf(result).join('\n')}\n`).toMatchFileSnapshot('json-keys/finetune.txt');
+});
+
 it('no experiment is left out', () => {
   const ids = experiments.map(({ id }) => id);
-  expect([...Object.keys(commands), 'merge']).toEqual(expect.arrayContaining(ids));
+  expect([...Object.keys(commands), 'merge', 'finetune']).toEqual(expect.arrayContaining(ids));
 });
 
 it('the command that one experiment is and the option that is like it print the same', async () => {

@@ -1,54 +1,62 @@
-/** Writes a smoothed model: the graph as it is run, flat, with the constants that changed in single precision. */
+/** Writes a model that was rewritten: the graph as it is run, flat, with the constants that changed. */
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { SinkscopeError } from '../../errors.js';
 import { encodeModel } from '../../onnx/encode.js';
 import { indexGraph } from '../../onnx/graph.js';
-import { DataType, type FileRange, type Graph, type Tensor } from '../../onnx/model.js';
+import type { FileRange, Graph, Tensor } from '../../onnx/model.js';
 import { inlineBytes } from '../../onnx/parse.js';
 import { readTensor } from '../../onnx/tensor.js';
-import { beginSaving, endSaving, giveUpSaving, unwritable } from '../../saving.js';
-import type { SmoothRequest } from '../contract/smooth.js';
+import { beginSaving, endSaving, giveUpSaving, saveWhole, unwritable } from '../../saving.js';
 import type { StageRunner } from '../stages/runner.js';
-import type { Smoothed } from '../stages/smoothed.js';
-import { floats } from '../tensors/value.js';
 import { weightOf } from './extents.js';
 
 /**
- * Writes the model that a runner runs. Weights are read and written one after another.
+ * Writes the model that a runner runs. Weights are read and written one after another, into a file of its name and
+ * `.data` beside it, or into the model's own where all of them take no more than `within` bytes.
  *
  * @param changed constants that are computed from those of the file
  * @throws SinkscopeError `save`, with nothing left behind
  */
-export async function saveSmoothed(
+export async function saveRewritten(
   runner: StageRunner,
-  { changed }: Pick<Smoothed, 'changed'>,
-  { save }: Pick<SmoothRequest, 'save'>,
+  changed: ReadonlySet<string>,
+  save: { readonly file: string },
+  within = 0,
 ): Promise<void> {
   const file = resolve(save.file);
-  const { model } = runner.loaded;
+  const { model, summary } = runner.loaded;
   const graph = needed(model.graph, changed);
   const initializers = new Map<string, Tensor>();
-  const data = `${file}.data`;
-  await writing(data, async (handle) => {
-    let offset = 0;
-    const store = async (bytes: Uint8Array): Promise<FileRange> => {
-      await handle.writeFile(bytes);
-      offset += bytes.length;
-      return { file: data, offset: offset - bytes.length, length: bytes.length };
-    };
+  const gather = async (store: (bytes: Uint8Array) => Promise<Tensor['data']>) => {
     for (const [name, tensor] of graph.initializers) {
       const isInline = tensor.data instanceof Uint8Array || tensor.data.length <= inlineBytes;
       initializers.set(name, isInline ? tensor : { ...tensor, data: await store(readTensor(tensor)) });
     }
     for (const name of changed) {
-      const value = await weightOf(runner, name);
-      const { buffer, byteOffset, byteLength } = floats(value);
-      const range = await store(new Uint8Array(buffer, byteOffset, byteLength));
-      initializers.set(name, { name, type: DataType.float, dims: value.dims, data: range });
+      const { type, dims, data } = await weightOf(runner, name);
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+      initializers.set(name, { name, type, dims, data: await store(bytes) });
     }
-  });
+  };
+  const encoded = () => encodeModel({ ...model, graph: { ...graph, initializers } }, dirname(file));
+  if (summary.bytes <= within) {
+    await gather(async (bytes) => bytes);
+    await saveWhole(file, encoded());
+    return;
+  }
+  const data = `${file}.data`;
+  // Both are whole before either takes its name.
   await writing(file, (handle) =>
-    handle.writeFile(encodeModel({ ...model, graph: { ...graph, initializers } }, dirname(file))),
+    writing(data, async (weights) => {
+      let offset = 0;
+      await gather(async (bytes): Promise<FileRange> => {
+        await weights.writeFile(bytes);
+        offset += bytes.length;
+        return { file: data, offset: offset - bytes.length, length: bytes.length };
+      });
+      await handle.writeFile(encoded());
+    }),
   );
 }
 
@@ -77,7 +85,7 @@ async function writing(file: string, write: (handle: FileHandle) => Promise<void
     await write(handle);
   } catch (error) {
     await giveUpSaving(file, handle);
-    throw unwritable(file, error);
+    throw SinkscopeError.is(error) ? error : unwritable(file, error);
   }
   await endSaving(file, handle);
 }
