@@ -13,7 +13,8 @@ export const quantisationName = ({ by }: Pick<DoctorResult, 'by'>): string =>
   by.what === 'scheme' ? by.scheme : modelName(by.model);
 
 export function presentDoctor(result: DoctorResult, { text }: { readonly text: NamedText }): Presentation {
-  const { model, windows, perplexity, kld, sqnr, swap, massive, aim, products, curve, chosen, remedies } = result;
+  const { model, layers, windows, perplexity, kld, sqnr, swap, massive, aim, products, curve, chosen, remedies } =
+    result;
   return {
     title: 'Quantisation doctor',
     sentence: doctorConclusion(result),
@@ -26,7 +27,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
     ],
     warnings: [...leftWarnings(windows), ...listWarnings(result)],
     parts: [
-      blocksTable({ kld: kld.mean, sqnr, swap, products, massive: { reference: massive } }),
+      blocksTable({ layers, kld: kld.mean, sqnr, swap, products, massive: { reference: massive } }),
       {
         kind: 'table',
         heading: 'KL divergence with one product as it was',
@@ -111,6 +112,7 @@ export const cureNames: Readonly<Record<Cure['name'], string>> = {
 };
 
 const partNames: Readonly<Record<Chapter, string>> = {
+  blocks: 'not all windows were compared',
   products: 'products were not ranked',
   list: 'the list is not at its end',
   remedies: 'not all remedies were tried',
