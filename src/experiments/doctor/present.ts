@@ -131,6 +131,11 @@ function listWarnings(result: DoctorResult): string[] {
     ...(by.what === 'scheme' && !calibrated && undone.length === 0
       ? ['Smoothing and prefix are measured on the text that they are made from: give another to calibrate on.']
       : []),
+    ...(by.what === 'scheme' && by.scheme === 'fp16'
+      ? [
+          'A converter rounds everything between the products to fp16 as well, which is not simulated: expect its file to be about twice as far away.',
+        ]
+      : []),
     // What several were not tried for is said once.
     ...[...new Set(untried.map(({ why }) => why))].map((reason) => {
       const names = untried.filter(({ why }) => why === reason).map(({ name }) => cureNames[name]);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { PairedEvent } from '../../../src/engine/contract/pair.js';
 import type { RequestOf } from '../../../src/engine/contract/protocol.js';
+import { saturates } from '../../../src/engine/stages/saturation.js';
 import { Comparison, type Divergence } from '../../../src/experiments/shared/divergence.js';
 import { follow } from '../../../src/experiments/shared/text.js';
 import references from '../../references/quantised.json';
@@ -55,25 +56,21 @@ function expectClose(found: Divergence, expected: (typeof references.pairs)[numb
       else expect(off(one[kind] ?? Number.NaN, other[kind]), `${kind} ${part}`).toBeLessThan(tolerance.kld);
 }
 
-/**
- * Left out: bytes times signed bytes of all eight bits. The references have them as they are meant, a processor without
- * VNNI instructions has not, and where one rounds otherwise on another has not been seen.
- */
-const left = ['gpt2-int8-dynamic', 'gpt2-qdq-static'];
+/** Products of bytes with signed bytes of all eight bits, of which the references have the sums as they are meant. */
+const ofBytes = ['gpt2-int8-dynamic', 'gpt2-qdq-static'];
+const saturating = await saturates();
 
-describe.each(references.pairs.filter(({ model }) => !left.includes(model)))(
-  '$reference and $model equal ONNX Runtime in Python',
-  (expected) => {
-    it('in KL divergence, SQNR and what each part costs', async () => {
-      const { reference, model, ids } = expected;
-      const request = { reference: fixtureModel(reference), by: file(fixtureModel(model)) };
-      const { divergence } = await paired({ ...budget, ...request, sequences: [{ ids, from: 1 }] });
-      // Where halves are rounded depends on what ONNX Runtime has fused.
-      const tolerance = model.includes('fp16') ? { kld: 3, sqnr: 2 } : { kld: 2e-3, sqnr: 0.02 };
-      expectClose(divergence, expected, tolerance);
-    });
-  },
-);
+describe.each(references.pairs)('$reference and $model equal ONNX Runtime in Python', (expected) => {
+  it('in KL divergence, SQNR and what each part costs', async ({ skip }) => {
+    skip(saturating && ofBytes.includes(expected.model), 'sums of products of bytes saturate here');
+    const { reference, model, ids } = expected;
+    const request = { reference: fixtureModel(reference), by: file(fixtureModel(model)) };
+    const { divergence } = await paired({ ...budget, ...request, sequences: [{ ids, from: 1 }] });
+    // Where halves are rounded depends on what ONNX Runtime has fused.
+    const tolerance = model.includes('fp16') ? { kld: 3, sqnr: 2 } : { kld: 2e-3, sqnr: 0.02 };
+    expectClose(divergence, expected, tolerance);
+  });
+});
 
 it('figures are the same whatever goes through the blocks together, and in parts of the logits', async () => {
   const [reference, model] = [fixtureModel('llama-genai-fp32'), fixtureModel('llama-genai-int4')];
@@ -86,7 +83,7 @@ it('figures are the same whatever goes through the blocks together, and in parts
     by: file(model),
     sequences,
   });
-  for (const [a, b] of pairs(divergence.sqnr, other.sqnr)) expect(off(a.cumulative, b.cumulative)).toBeLessThan(1e-3);
+  for (const [a, b] of pairs(divergence.sqnr, other.sqnr)) expect(a.cumulative).toBeCloseTo(b.cumulative, 2);
   expect(together.map(({ kld }) => kld.length)).toEqual([15, 15, 15]);
   for (const [one, other] of pairs(together, apart)) {
     for (const [a, b] of pairs([...one.kld], [...other.kld])) expect(off(a, b)).toBeLessThan(1e-3);
