@@ -38,7 +38,7 @@ export function presentQuantised(result: QuantisedResult, { text }: { readonly t
       {
         kind: 'table',
         heading: 'How far predictions move',
-        columns: [{ name: 'measure' }, { name: 'value' }],
+        columns: [{ name: 'measure', format: 'words' }, { name: 'value' }],
         rows: [
           ['KL divergence, mean (nats)', kld.mean],
           ['median', kld.median],

@@ -73,7 +73,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
         heading: 'Remedies, each by itself',
         columns: [
           { name: 'remedy', format: 'words' },
-          { name: 'with' },
+          { name: 'with', format: 'words' },
           { name: 'KL divergence' },
           { name: 'perplexity', format: 'fixed' },
           { name: 'weights kept (MB)', format: 'fixed' },
