@@ -8,6 +8,7 @@ import { restoreProducts } from '../../../src/engine/jobs/restore.js';
 import { loadModel } from '../../../src/engine/stages/loaded.js';
 import { StageRunner } from '../../../src/engine/stages/runner.js';
 import { saturates } from '../../../src/engine/stages/saturation.js';
+import { createSession } from '../../../src/engine/stages/session.js';
 import { simulate } from '../../../src/engine/stages/simulated.js';
 import { diagnose } from '../../../src/experiments/doctor/compute.js';
 import { doctorConclusion } from '../../../src/experiments/doctor/conclusion.js';
@@ -225,6 +226,30 @@ it('products of another file are told, and all of a block restored are the block
       if (event.type === 'restored')
         for (const [one, other] of pairs(event.kld, swaps.slice(1))) expect(off(one, other)).toBeLessThan(1e-3);
   }
+});
+
+it('sessions that are made for products that are restored serve all windows', async () => {
+  const reference = fixtureModel('llama-ts-op17-sdpa');
+  const loaded = loadModel(reference);
+  const made = async (windows: number) => {
+    let count = 0;
+    const create: typeof createSession = (...given) => {
+      count++;
+      return createSession(...given);
+    };
+    const runners = {
+      reference: new StageRunner(loaded, 1),
+      model: new StageRunner(simulate(loaded, schemes['int4-block32']), 1, create),
+    };
+    const sequences = Array.from({ length: windows }, (_, s) => {
+      return { ids: Array.from({ length: 12 }, (_, i) => (7 * i + s) % 160), from: 1 };
+    });
+    const by = { what: 'scheme', scheme: 'int4-block32' } as const;
+    const asked = { ...budget, reference, by, sequences, variants: [[0], [4], [9]] };
+    await restoreProducts(runners, asked, async () => {});
+    return count;
+  };
+  expect(await made(3)).toBe(await made(1));
 });
 
 it('a file that is the model itself, and a model without products in single precision, are refused', async () => {
