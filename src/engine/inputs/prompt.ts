@@ -21,8 +21,6 @@ export interface Prompt {
   readonly lineEnds?: { readonly as: LineEnds; readonly changed: number };
   /** Whether a text was the user's turn of a chat, and after a system's. */
   readonly chat?: 'off' | 'on' | 'system';
-  /** What is to be told of how it was made. */
-  readonly remark?: string | undefined;
   /** Tokens of a model that is not fed any, once their number is known. */
   readonly named?: (count: number) => readonly Token[];
   readonly picture?: TokensEvent['picture'];
