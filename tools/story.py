@@ -75,7 +75,9 @@ def sequences(model: Path, text: Path, told: dict) -> list[list[int]]:
     tokenizer = Tokenizer.from_file(str(model.parent / "tokenizer.json"))
     prefix = [] if told["prefix"] is None else [told["prefix"]]
     piece = told["window"] - len(prefix)
-    ids = tokenizer.encode(text.read_bytes().decode(), add_special_tokens=False).ids
+    written = text.read_bytes().decode()
+    read = written.replace("\r\n", "\n").replace("\r", "\n") if told["line_ends"] == "lf" else written
+    ids = tokenizer.encode(read, add_special_tokens=False).ids
     return [prefix + ids[i : i + piece] for i in range(0, told["tokens"] // (piece + len(prefix) - 1) * piece, piece)]
 
 

@@ -147,11 +147,14 @@ export function setOut<L extends Lane>(
 const replacedIn = ({ replacements }: Lane, { last }: Stage) =>
   replacements?.some(({ block }) => block === last) ? replacements : undefined;
 
+/** Those that have something replaced come last, and alike ones together. */
 function inTurn<L extends Lane>(lanes: readonly L[], stage: Stage): readonly L[] {
   const groups = new Map<Lane['replacements'], L[]>([[undefined, []]]);
   for (const lane of lanes) {
     const key = replacedIn(lane, stage);
-    groups.set(key, [...(groups.get(key) ?? []), lane]);
+    const group = groups.get(key);
+    if (group) group.push(lane);
+    else groups.set(key, [lane]);
   }
   return [...groups.values()].flat();
 }
