@@ -5,7 +5,7 @@ import type { TreatedSequence, Treatment } from '../../engine/contract/treat.js'
 import type { Engine } from '../../engine/host/engine.js';
 import { greatest, mean } from '../../statistics/numbers.js';
 import type { Budget, Progress } from '../experiment.js';
-import { prefixOf, standingOut } from '../shared/prefix.js';
+import { outlierTokens, prefixOf } from '../shared/prefix.js';
 import { follow, progressThrough } from '../shared/text.js';
 import { Figures } from './figures.js';
 
@@ -103,7 +103,7 @@ async function* keepTokens(engine: Engine, one: Case, signal: AbortSignal | unde
   const { calibration, calibrationOutliers, outliers, sequences, perplexity } = one;
   const isAny = outliers.some((of) => of.some(({ length }) => length > 0));
   // Where none stands out there is still the first, which is a sink nearly everywhere.
-  const standing = (of: readonly (readonly number[])[]) => (isAny ? standingOut(of) : [0]);
+  const standing = (of: readonly (readonly number[])[]) => (isAny ? outlierTokens(of) : [0]);
   const all = outliers.map(standing);
   const tokens = mean(all.map(({ length }) => length));
   const without = calibration.map((ids, i) => ({ ids, without: standing(calibrationOutliers[i] ?? []) }));

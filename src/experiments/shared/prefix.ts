@@ -14,7 +14,7 @@ export interface Calibrated {
 const mostTokens = 8;
 
 /** Those that stand out in some block, in their order. */
-export const standingOut = (blocks: readonly (readonly number[])[]) =>
+export const outlierTokens = (blocks: readonly (readonly number[])[]) =>
   [...new Set(blocks.flat())].sort((a, b) => a - b);
 
 /**
@@ -29,7 +29,7 @@ export function prefixOf({ calibration, calibrationOutliers, prefix }: Calibrate
   const count = Math.ceil(counts.reduce((most, value) => Math.max(most, value), 0));
   const frequency = new Map<number, number>();
   for (const [i, of] of calibrationOutliers.entries())
-    for (const token of standingOut(of)) {
+    for (const token of outlierTokens(of)) {
       const id = calibration[i]?.[token];
       if (id === undefined || (token === 0 && prefix !== undefined)) continue;
       frequency.set(id, (frequency.get(id) ?? 0) + 1);
