@@ -1,27 +1,40 @@
 /** Cutting a sub-model out of a graph: what computes some values from some others. */
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import { quoted } from '../visible.js';
 import { encodeModel } from './encode.js';
-import type { Model, Node, Tensor, ValueInfo } from './model.js';
+import { DataType, type Model, type Node, type Tensor, type ValueInfo } from './model.js';
+import { inlineBytes } from './parse.js';
 import { inputsOf } from './scope.js';
+import { readTensor } from './tensor.js';
 
 export interface Cut {
   /** Values that are fed; each replaces whatever makes it. Every one becomes an input of the sub-model. */
   readonly inputs: readonly ValueInfo[];
   /** Values to compute, in this order. */
   readonly outputs: readonly string[];
+  /** Weights that are known already, each in place of whatever makes it. */
+  readonly made?: ReadonlyMap<string, Tensor>;
+}
+
+/** A sub-model, encoded. */
+export interface Extract {
+  readonly bytes: Uint8Array;
+  /** Where files of its weights lie. */
+  readonly folder: string;
+  /** Its weights by what they are called in place of files, when some were made: none of them is then read from a file. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
 /**
  * The sub-model of a prepared model that computes `outputs` from `inputs`, encoded. Weights of more than 1 KB are
- * references into files under `folder`; ONNX Runtime gets that as the session option
- * `extra.session.model_external_initializers_file_folder_path`.
+ * references into files under `folder`, which ONNX Runtime gets as the session option
+ * `extra.session.model_external_initializers_file_folder_path`, or to those in memory, `externalData`.
  *
  * @throws SinkscopeError `graph` for an output that nothing makes and for graph inputs that the cut needs but `inputs`
  *   lack
  */
-export function extract(model: Model, cut: Cut): { readonly bytes: Uint8Array; readonly folder: string } {
+export function extract(model: Model, cut: Cut): Extract {
   const { nodes, initializers, missing } = needs(model, cut);
   if (missing.length > 0) {
     const names = missing.map(({ name }) => quoted(name)).join(', ');
@@ -40,16 +53,37 @@ export function extract(model: Model, cut: Cut): { readonly bytes: Uint8Array; r
     initializers,
     valueInfo: new Map(),
   };
-  return { bytes: encodeModel({ ...model, graph }, folder), folder };
+  const files = new Map<string, Uint8Array>();
+  if (cut.made?.size) {
+    // ONNX Runtime takes all from memory or none.
+    for (const [name, tensor] of initializers) {
+      if (tensor.type === DataType.string) continue;
+      const data = readTensor(tensor);
+      const location = `memory/${files.size}`;
+      const isLong = data.length > inlineBytes;
+      if (isLong) files.set(location, data);
+      const place = { file: join(folder, location), offset: 0, length: data.length };
+      initializers.set(name, { ...tensor, data: isLong ? place : data });
+    }
+  }
+  return { bytes: encodeModel({ ...model, graph }, folder), folder, files };
+}
+
+/** Those of `names`, values that are made of weights alone, that computing a cut begins with. */
+export function begunWith(model: Model, cut: Cut, names: ReadonlySet<string>): string[] {
+  const inputs = [...cut.inputs, ...[...names].map((name) => ({ name }))];
+  return [...needs(model, { ...cut, inputs }).begun].filter((name) => names.has(name));
 }
 
 /** What a cut takes of its graph. */
 interface Needs {
   /** In the order of the graph. */
   readonly nodes: readonly Node[];
-  readonly initializers: ReadonlyMap<string, Tensor>;
+  readonly initializers: Map<string, Tensor>;
   /** Graph inputs that are needed and not fed, in the order of the graph. */
   readonly missing: readonly ValueInfo[];
+  /** What is fed and is needed. */
+  readonly begun: ReadonlySet<string>;
 }
 
 function needs({ file, graph }: Model, cut: Cut): Needs {
@@ -61,12 +95,14 @@ function needs({ file, graph }: Model, cut: Cut): Needs {
   const needed = new Set<Node>();
   const initializers = new Map<string, Tensor>();
   const missing = new Set<string>();
+  const begun = new Set<string>();
   const seen = new Set<string>();
   const open = [...cut.outputs];
   for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    if (fed.has(name)) begun.add(name);
     if (seen.has(name) || fed.has(name)) continue;
     seen.add(name);
-    const tensor = graph.initializers.get(name);
+    const tensor = cut.made?.get(name) ?? graph.initializers.get(name);
     const producer = producers.get(name);
     if (tensor !== undefined) initializers.set(name, tensor);
     else if (graphInputs.has(name)) missing.add(name);
@@ -85,6 +121,7 @@ function needs({ file, graph }: Model, cut: Cut): Needs {
     nodes: graph.nodes.filter((node) => needed.has(node)).map((node) => withoutOutputs(node, fed)),
     initializers,
     missing: graph.inputs.filter((input) => missing.has(input.name)),
+    begun,
   };
 }
 

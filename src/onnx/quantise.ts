@@ -3,7 +3,7 @@
  * it when it makes a session, so that nothing is written or held that the file does not have.
  */
 import { halfToEven } from '../statistics/numbers.js';
-import { type Attribute, DataType, intAttribute, type Model, type Node, type Tensor } from './model.js';
+import { type Attribute, DataType, floatAttribute, intAttribute, type Model, type Node, type Tensor } from './model.js';
 
 /** What a scheme makes the nodes of one product with. */
 export interface Build {
@@ -28,13 +28,16 @@ export interface Build {
 /** And of that product. */
 export interface ProductBuild extends Build {
   /** The product as the file has it, of other operands. */
-  readonly product: (x: string, weight: string) => string;
+  readonly product: (x: string, weight: string, bias?: string) => string;
   /** Of the weight's rows, which are summed over, from the end. */
   readonly axis: number;
   /** Rows and columns of the weight. */
   readonly extents: readonly [number, number];
-  /** Its name, by which its range is known. */
+  /** What it reads and makes, by the names by which their ranges are known. */
+  readonly input: string;
   readonly output: string;
+  /** A constant that `Gemm` adds, and what it multiplies that with. */
+  readonly bias: { readonly name: string; readonly factor: number } | undefined;
 }
 
 /** The value of x W, both in single precision. */
@@ -95,28 +98,36 @@ function stepped({ node, floats }: Build, value: string, scale: string, [from, t
 /**
  * ONNX Runtime's `quantize_static` with its defaults (QDQ form, signed bytes with a zero point for activations, without
  * one for weights, one scale each): inputs and results of products have the range that was measured, with 0 in it, and
- * products of two activations are quantised like those with a weight. Products are in single precision, which for sums
- * of bytes is all but exact, so that nothing saturates.
+ * products of two activations are quantised like those with a weight. A bias of `Gemm` is whole steps of the scales of
+ * what is multiplied, within 32 bits. Products are in single precision, which for sums of bytes is all but exact, so that
+ * nothing saturates.
  *
  * @param levels of a weight on either side of 0; with `reduce_range` 64
  */
 export function fixed(ranges: Ranges, levels = 127): Scheme {
   // With `reduce_range` activations have 7 bits as well.
   const [lowest, highest] = levels === 127 ? [-128, 127] : [-64, 64];
-  const round = (build: Build, value: string, name: string): string | undefined => {
+  const stepsOf = (name: string) => {
     const range = ranges.get(name);
     if (!range) return undefined;
     const [from, to] = [Math.min(range[0], 0), Math.max(range[1], 0)];
     const scale = Math.fround(Math.fround(to - from) / (highest - lowest)) || 1;
-    const zero = halfToEven(lowest - Math.fround(from / scale));
-    return stepped(build, value, build.floats(scale), [lowest - zero, highest - zero]);
+    return { scale, zero: halfToEven(lowest - Math.fround(from / scale)) };
+  };
+  const round = (build: Build, value: string, name: string): string | undefined => {
+    const steps = stepsOf(name);
+    return steps && stepped(build, value, build.floats(steps.scale), [lowest - steps.zero, highest - steps.zero]);
   };
   return {
     takes: ['MatMul', 'Gemm'],
     everywhere: { round },
     rewrite(build, x, weight) {
-      const own = stepped(build, weight, symmetricScale(build, weight, undefined, levels), [-levels, levels]);
-      const made = build.product(x, own);
+      const { bias, floats, node } = build;
+      const scale = symmetricScale(build, weight, undefined, levels);
+      const read = stepsOf(build.input);
+      const step = bias && read && node('Mul', [scale, floats(read.scale * bias.factor)]);
+      const added = step && stepped(build, bias.name, step, [-(2 ** 31), 2 ** 31]);
+      const made = build.product(x, stepped(build, weight, scale, [-levels, levels]), added);
       return round(build, made, build.output) ?? made;
     },
   };
@@ -273,7 +284,15 @@ export function withProducts(model: Model, scheme: Scheme, { products, pairs }: 
     const product = byOutput.get(old.outputs[0]);
     const [name = ''] = old.outputs;
     let result: string | undefined;
-    if (product) result = quantised(scheme, kept, build, now, product);
+    if (product)
+      result = quantised(
+        scheme,
+        kept,
+        build,
+        now,
+        product,
+        old.inputs.slice(2).find((name) => initializers.has(name)),
+      );
     else if (everywhere && paired.has(old)) result = everywhere.round(build, build.node(old.op, now.inputs), name);
     if (result === undefined) return [...made, now];
     // The node that gives it takes the name of what was there.
@@ -290,15 +309,19 @@ function quantised(
   build: Build,
   now: Node,
   { node: old, extents }: Quantisable,
+  constant: string | undefined,
 ): string {
   const { node, floats } = build;
   const transposed = intAttribute(old, 'transB', 0) !== 0;
   const product: ProductBuild = {
     ...build,
-    product: (x, weight) => node(old.op, [x, weight, ...old.inputs.slice(2)], Object.fromEntries(old.attributes)),
+    product: (x, weight, bias = old.inputs[2] ?? '') =>
+      node(old.op, [x, weight, ...(bias === '' ? [] : [bias])], Object.fromEntries(old.attributes)),
     axis: transposed ? -1 : -2,
     extents,
+    input: old.inputs[0] ?? '',
     output: old.outputs[0] ?? '',
+    bias: constant === undefined ? undefined : { name: constant, factor: floatAttribute(old, 'beta', 1) },
   };
   const [x = '', weight = ''] = now.inputs;
   if (kept === undefined) return scheme.rewrite(product, x, weight);

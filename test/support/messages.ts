@@ -236,6 +236,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   spikes: spikesExamples,
   pair: [
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
+    { type: 'compared', block: 1, signal: 9, cumulative: 0.1, local: Number.NaN },
     {
       type: 'paired',
       sequence: 0,
@@ -243,7 +244,6 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       kld: Float32Array.of(0.1, 0.2),
       same: Uint8Array.of(1, 0),
       change: Float32Array.of(0.1, -0.2),
-      states: [{ signal: 9, cumulative: 0.1, local: Number.NaN }],
       swaps: [{ alone: 0.1, restored: 0 }],
     },
   ],

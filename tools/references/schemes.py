@@ -18,7 +18,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 from onnxconverter_common.float16 import convert_float_to_float16
 from onnxruntime.quantization import CalibrationDataReader, quantize_static
-from quantised import BOATS, File, demo_residuals, demo_sequences, folded, log_softmax, mean_kld
+from quantised import BOATS, FIXTURES, File, demo_residuals, demo_sequences, folded, log_softmax, mean_kld
 from reference import ROOT, Decoder, load, prefix_of, text_ids, write
 
 PIT = "test/text/pit-and-pendulum.md"
@@ -127,8 +127,10 @@ def smoothed(by: dict[str, torch.Tensor]) -> Decoder:
 
 
 class Reader(CalibrationDataReader):
-    def __init__(self):
-        self.feeds = iter([{"input_ids": np.array([ids], np.int64)} for ids in windows(PIT)])
+    def __init__(self, sequences: list[list[int]], masked: bool = False):
+        ids = [np.array([one], np.int64) for one in sequences]
+        masks = [{"attention_mask": np.ones_like(one)} if masked else {} for one in ids]
+        self.feeds = iter([{"input_ids": one, **mask} for one, mask in zip(ids, masks, strict=True)])
 
     def get_next(self) -> dict | None:
         return next(self.feeds, None)
@@ -136,9 +138,21 @@ class Reader(CalibrationDataReader):
 
 def static(model: Path, to: Path, exclude: list[str]) -> float:
     """ONNX Runtime's own file; without graph optimisation its products are in single precision, so that none saturates."""
-    quantize_static(model, to / "static.onnx", Reader(), op_types_to_quantize=["MatMul", "Gemm"], nodes_to_exclude=exclude)
+    quantize_static(model, to / "static.onnx", Reader(windows(PIT)), op_types_to_quantize=["MatMul", "Gemm"], nodes_to_exclude=exclude)
     reference = File(ROOT / "media/models" / MODEL / "model.onnx", demo_residuals(MODEL), False)
     return mean_kld(reference, File(to / "static.onnx", demo_residuals(MODEL), True), demo_sequences(MODEL, TOKENS, WINDOW))
+
+
+def gemm(to: Path) -> dict:
+    """The same of a model whose products are Gemm with biases, which the file has as 32-bit integers."""
+    name = "gpt2-ts-op14"
+    model = FIXTURES / name / "model.onnx"
+    calibration = [[(11 * i + s) % 160 for i in range(20)] for s in range(3)]
+    sequences = [[(7 * i + s) % 160 for i in range(20)] for s in range(3)]
+    quantize_static(model, to / "gemm.onnx", Reader(calibration, True), op_types_to_quantize=["MatMul", "Gemm"])
+    biases = [i for i in onnx.load(to / "gemm.onnx").graph.initializer if i.data_type == onnx.TensorProto.INT32 and len(i.dims)]
+    kld = mean_kld(File(model, [], False), File(to / "gemm.onnx", [], True), sequences)
+    return {"model": name, "calibration": calibration, "sequences": sequences, "biases": len(biases), "kld": kld}
 
 
 class MatMul(OpRun):
@@ -186,6 +200,7 @@ def main() -> None:
                 "fp8-token": measure(lambda x, w, _: fp8(x, -1) @ fp8(w, 0)),
             },
             "static": [{"exclude": e, "kld": static(model, folder, e)} for e in ([], [down], attention)],
+            "gemm": gemm(folder),
             "converted": {"maxTokens": 62, "window": 32, "kld": converted(model, 62, 32)},
             "kept": {"scheme": "fp8", "rows": [0], **measure(kept(tensor, [0]))},
             "lead": {"scheme": "fp8", "ids": lead, "rows": [0, 1, 2], **measure(kept(tensor, [0, 1, 2]), lead)},

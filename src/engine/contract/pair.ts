@@ -47,6 +47,20 @@ export const pairRequest = v.object({
 });
 export type PairRequest = Sent<typeof pairRequest>;
 
+/**
+ * Of h_k of the sequences that go through the blocks together, sums of squares: of the reference's entries, of the
+ * model's differences from them (`cumulative`), and of the differences where the model's block k is given the
+ * reference's h_(k-1) (`local`).
+ */
+export const comparedEvent = v.object({
+  type: v.literal('compared'),
+  block: whole,
+  signal: real,
+  cumulative: real,
+  local: real,
+});
+export type ComparedEvent = Sent<typeof comparedEvent>;
+
 export const pairedEvent = v.object({
   type: v.literal('paired'),
   sequence: whole,
@@ -58,11 +72,6 @@ export const pairedEvent = v.object({
   same: uint8Array,
   /** By scored token: its probability in the model, less that in the reference. */
   change: float32Array,
-  /**
-   * Of h_k by k, sums of squares: of the reference's entries, of the model's differences from them (`cumulative`), and
-   * of the differences where the model's block k is given the reference's h_(k-1) (`local`).
-   */
-  states: v.array(v.object({ signal: real, cumulative: real, local: real })),
   /**
    * KLD summed over the scored tokens, by what is exchanged: 0 the embedding, then the blocks from 1 on, last the
    * output head. `alone`, where it was asked for: the reference with that of the model; `restored`: the model with that of

@@ -12,7 +12,7 @@ import { begunEvent, generatedEvent, generateRequest, writtenEvent } from './gen
 import { gradientsEvent, gradientsRequest } from './gradients.js';
 import { inspection } from './inspection.js';
 import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measure.js';
-import { pairedEvent, pairRequest } from './pair.js';
+import { comparedEvent, pairedEvent, pairRequest } from './pair.js';
 import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
 import { recordsAnswer, recordsRequest } from './records.js';
@@ -62,7 +62,11 @@ export const jobs = {
     event: v.variant('type', [statesEvent, meanEvent, progressEvent]),
     answer: doneEvent,
   },
-  pair: { request: pairRequest, event: v.variant('type', [pairedEvent, progressEvent]), answer: doneEvent },
+  pair: {
+    request: pairRequest,
+    event: v.variant('type', [comparedEvent, pairedEvent, progressEvent]),
+    answer: doneEvent,
+  },
   restore: {
     request: restoreRequest,
     event: v.variant('type', [productsEvent, restoredEvent, progressEvent]),

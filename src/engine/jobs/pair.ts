@@ -6,7 +6,7 @@
 import { SinkscopeError } from '../../errors.js';
 import { greatest, sum } from '../../statistics/numbers.js';
 import type { ProgressEvent, Sequence } from '../contract/measure.js';
-import type { PairedEvent, PairRequest } from '../contract/pair.js';
+import type { ComparedEvent, PairedEvent, PairRequest } from '../contract/pair.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { createDivergenceSession, type DivergenceSession } from '../stages/divergence.js';
 import { type Journey, type Lane, setOut } from '../stages/forward.js';
@@ -47,11 +47,14 @@ interface Lanes {
 interface Pair {
   readonly sequence: Sequence;
   readonly lanes: Sided<Lanes>;
-  readonly states: { signal: number; cumulative: number; local: number }[];
 }
 
+/** Sums of squares at a residual point. */
+type Apart = Pick<ComparedEvent, 'signal' | 'cumulative' | 'local'>;
+
 /**
- * Runs every sequence through both, and says how far the file is from the model, sequence by sequence.
+ * Runs every sequence through both, and says how far the file is from the model: block by block of those that go through
+ * together, then sequence by sequence.
  *
  * @throws SinkscopeError `input` where one predicts no tokens, the two differ in blocks, width or vocabulary, or the
  *   reference's numbers are not finite; `too-long` where a sequence is longer than the context of either
@@ -59,7 +62,7 @@ interface Pair {
 export async function comparePair(
   runners: Sided<StageRunner>,
   { sequences, alone = false, memory, threads }: PairRequest,
-  emit: (event: PairedEvent | ProgressEvent) => Promise<void>,
+  emit: (event: ComparedEvent | PairedEvent | ProgressEvent) => Promise<void>,
 ): Promise<void> {
   checkAlike(runners);
   for (const runner of Object.values(runners)) await checkScored(runner, sequences);
@@ -73,9 +76,10 @@ export async function comparePair(
     for (let from = 0; from < sequences.length; from += together) {
       const pairs = sequences.slice(from, from + together).map((sequence) => pairOf(tracks, sequence));
       const report = progressOf(runners.reference.loaded.anatomy, dial, from, from + pairs.length);
-      await walk(tracks, pairs, alone, async (stage) => {
+      const passed = async (stage: Stage) => {
         for (const event of report(stage)) await emit(event);
-      });
+      };
+      for await (const event of walk(tracks, pairs, alone, passed)) await emit(event);
       for (const [i, pair] of pairs.entries())
         await emit({ type: 'paired', sequence: from + i, ...(await scoresOf(tracks, pair, alone, divergence)) });
       for (const runner of Object.values(runners)) await runner.release();
@@ -104,17 +108,16 @@ function pairOf(tracks: Sided<Track>, sequence: Sequence): Pair {
   return {
     sequence,
     lanes: { reference: lanesOf(tracks.reference), model: lanesOf(tracks.model) },
-    states: [],
   };
 }
 
-/** Takes all through the blocks of both, in step. */
-async function walk(
+/** Takes all through the blocks of both, in step, and says at each how far they are apart. */
+async function* walk(
   tracks: Sided<Track>,
   pairs: readonly Pair[],
   alone: boolean,
   passed: (stage: Stage) => Promise<void>,
-): Promise<void> {
+): AsyncGenerator<ComparedEvent, void, void> {
   const under = {
     reference: pairs.map(({ lanes }) => lanes.reference.plain),
     model: pairs.map(({ lanes }) => lanes.model.plain),
@@ -134,8 +137,10 @@ async function walk(
         if (side === 'reference') await passed(stage);
       }
     }
+    const apart = pairs.map((pair) => apartAt(tracks, pair, block));
+    const total = (of: keyof Apart) => sum(apart.map((one) => one[of]));
+    yield { type: 'compared', block, signal: total('signal'), cumulative: total('cumulative'), local: total('local') };
     for (const pair of pairs) {
-      compareStates(tracks, pair, block);
       const begun = exchange(tracks, pair, alone, block);
       for (const [side] of sides) for (const lane of begun[side]) under[side].push(lane);
     }
@@ -148,8 +153,8 @@ function stateOf({ state }: Walked): Value {
   return state;
 }
 
-/** Adds what is between h_k of the two. */
-function compareStates(tracks: Sided<Track>, { lanes, sequence, states }: Pair, block: number): void {
+/** What is between h_k of the two. */
+function apartAt(tracks: Sided<Track>, { lanes, sequence }: Pair, block: number): Apart {
   const tokens = sequence.ids.length;
   const rows = (value: Value) => floats(sliceRows(value, 0, tokens));
   const [before, after] = [stateOf(lanes.reference.plain), stateOf(lanes.model.plain)];
@@ -172,9 +177,11 @@ function compareStates(tracks: Sided<Track>, { lanes, sequence, states }: Pair, 
       message: `h_${block} of ${file} has entries that are not finite (NaN or infinity), so nothing can be held against it: take the file in a wider format, as fp32, for the model.`,
     });
   }
-  const cumulative = distanceOf(signal, rows(after));
-  const local = distanceOf(signal, rows(stateOf(lanes.model.fed)));
-  states.push({ signal: squares, cumulative, local });
+  return {
+    signal: squares,
+    cumulative: distanceOf(signal, rows(after)),
+    local: distanceOf(signal, rows(stateOf(lanes.model.fed))),
+  };
 }
 
 function squaresOf(values: Float32Array): number {
@@ -225,7 +232,7 @@ type Scores = Omit<PairedEvent, 'type' | 'sequence'>;
 
 /** What the heads make of all lanes, part after part of the sequence. */
 async function scoresOf(tracks: Sided<Track>, pair: Pair, alone: boolean, session: DivergenceSession): Promise<Scores> {
-  const { lanes, sequence, states } = pair;
+  const { lanes, sequence } = pair;
   const { ids, from } = sequence;
   const count = ids.length - from;
   const { reference, model } = tracks;
@@ -252,7 +259,6 @@ async function scoresOf(tracks: Sided<Track>, pair: Pair, alone: boolean, sessio
     kld: new Float32Array(count),
     same: new Uint8Array(count),
     change: new Float32Array(count),
-    states,
     swaps: exchanged.restored.map(() => ({ alone: alone ? 0 : undefined, restored: 0 })),
   };
   for await (const part of scoredParts(tracks, sequence, lanes.reference.plain.values, session)) {

@@ -74,7 +74,8 @@ export async function restoreProducts(
           values: new Map(makeFeeds(runner.loaded.anatomy.inputs, new Map(), sequence.ids).values),
           interventions: [],
         });
-        const plain = laneOf(tracks.model);
+        // Nobody asks for its end: others begin with it.
+        const plain = { ...laneOf(tracks.model), until: greatest(restored.map(({ after }) => after)) };
         const lanes = restored.map(({ replacements, after }): Lane => {
           return { values: new Map(), interventions: [], replacements, after: { lane: plain, block: after } };
         });

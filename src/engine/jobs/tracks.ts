@@ -3,7 +3,7 @@ import type { Anatomy } from '../../anatomy/anatomy.js';
 import { residualPoints } from '../../anatomy/homes.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Sequence } from '../contract/measure.js';
-import { type DivergenceSession, divergenceCopies, type RowDivergences } from '../stages/divergence.js';
+import type { DivergenceSession, RowDivergences } from '../stages/divergence.js';
 import { statesHeld } from '../stages/forward.js';
 import { type Head, withHead } from '../stages/head.js';
 import { logitRows, sequencesTogether } from '../stages/memory.js';
@@ -44,8 +44,7 @@ export function checkAlike({ reference, model }: Sided<StageRunner>): void {
 /** @param memory bytes of the budget */
 export function trackOf(runner: StageRunner, memory: number): Track {
   const { anatomy } = runner.loaded;
-  const rows = Math.max(1, Math.floor(logitRows(anatomy, memory) / divergenceCopies));
-  const { plan, head } = withHead(runner, rows);
+  const { plan, head } = withHead(runner, logitRows(anatomy, memory));
   return {
     runner,
     plan,
@@ -103,13 +102,14 @@ export async function* scoredParts(
   // The token at i is predicted at position i - 1.
   for await (const part of tracks.reference.head.parts(values, from - 1, ids.length - 1, true)) {
     const next = ids.slice(part.from + 1, part.to + 1);
+    const vocabulary = part.logits.length / next.length;
     checkFinite(tracks.reference, part.logits);
     const against = await session.against(part.logits, next);
     yield {
       at: part.from + 1 - from,
       async divergenceOf({ track, values, lead = 0 }) {
         const logits = await track.head.logits(values, lead + part.from, lead + part.to, true);
-        checkVocabulary(tracks, part.logits.length / next.length, logits.length / next.length);
+        checkVocabulary(tracks, vocabulary, logits.length / next.length);
         return against(logits);
       },
     };

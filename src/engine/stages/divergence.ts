@@ -3,8 +3,8 @@
  * divergences of good files are as small as single precision's rounding.
  */
 import { encodeModel } from '../../onnx/encode.js';
-import { type Attribute, DataType, type Graph, type Node, type Tensor } from '../../onnx/model.js';
-import { filled, floats, type Value } from '../tensors/value.js';
+import { type Attribute, DataType, type Graph, type Node } from '../../onnx/model.js';
+import { floats, type Value } from '../tensors/value.js';
 import { createSession, type Session } from './session.js';
 
 /** By row, beside a reference. */
@@ -21,52 +21,99 @@ export interface DivergenceSession {
   /**
    * Rows of a reference, to hold others against.
    *
-   * @param logits [ids.length, vocabulary]
+   * @param logits [ids.length, vocabulary]; the array is taken over, and has probabilities afterwards
    * @param ids the token that follows each row
    */
   against(logits: Float32Array, ids: readonly number[]): Promise<(other: Float32Array) => Promise<RowDivergences>>;
   release(): Promise<void>;
 }
 
-/** Copies of the logits alive at once, in units of their own single precision: doubles of both, and of what is summed. */
-export const divergenceCopies = 12;
+/** Logits that are in double precision at one time: as many as a processor has near. */
+const enough = 2 ** 18;
 
 /** @param threads 0: as ONNX Runtime chooses */
 export async function createDivergenceSession(threads: number): Promise<DivergenceSession> {
   const options = { prepack: true, threads };
-  const logarithms = await createSession(encodeModel({ ...base, graph: logarithmsGraph }, ''), '', options);
-  const divergence = await createSession(encodeModel({ ...base, graph: divergenceGraph }, ''), '', options);
+  const made: Session[] = [];
+  const sessionOf = async (graph: Graph) => {
+    const session = await createSession(encodeModel({ ...base, graph }, ''), '', options);
+    made.push(session);
+    return session;
+  };
+  const [own, beside] = [await sessionOf(ownGraph), await sessionOf(besideGraph)];
   return {
     async against(logits, ids) {
       const rows = ids.length;
-      const dims = [rows, logits.length / rows];
-      const chosen: Value = { type: DataType.int64, dims: [rows, 1], data: BigInt64Array.from(ids, BigInt) };
-      const matrix = (data: Float32Array): Value => ({ type: DataType.float, dims, data });
-      const before = await run(logarithms, { logits: matrix(logits), ids: chosen });
+      const vocabulary = logits.length / rows;
+      const together = Math.max(1, Math.floor(enough / vocabulary));
+      const matrix = (values: Float32Array, from: number, to: number): Value => {
+        const data = values.subarray(from * vocabulary, to * vocabulary);
+        return { type: DataType.float, dims: [to - from, vocabulary], data };
+      };
+      const inParts = async (each: (from: number, to: number, chosen: Value) => Promise<void>) => {
+        for (let from = 0; from < rows; from += together) {
+          const to = Math.min(from + together, rows);
+          const data = BigInt64Array.from(ids.slice(from, to), BigInt);
+          await each(from, to, { type: DataType.int64, dims: [to - from, 1], data });
+        }
+      };
+      const before: Row[] = [];
+      await inParts(async (from, to, ids) => {
+        const part = matrix(logits, from, to);
+        const found = await run(own, { logits: part, ids });
+        const probabilities = floats(found.get('probabilities'));
+        for (const row of rowsFrom(found)) {
+          const at = before.length;
+          const dot = Number.isNaN(row.dot) ? dotOf(probabilities, logits, at - from, at, vocabulary) : row.dot;
+          before.push({ ...row, dot });
+        }
+        logits.set(probabilities, from * vocabulary);
+      });
       return async (other) => {
-        const after = await run(divergence, {
-          reference: before.get('logarithms'),
-          logits: matrix(other),
-          ids: chosen,
+        const after: Row[] = [];
+        await inParts(async (from, to, ids) => {
+          const found = await run(beside, {
+            probabilities: matrix(logits, from, to),
+            logits: matrix(other, from, to),
+            ids,
+          });
+          for (const row of rowsFrom(found)) {
+            const at = after.length;
+            after.push({ ...row, dot: Number.isNaN(row.dot) ? dotOf(logits, other, at, at, vocabulary) : row.dot });
+          }
         });
-        const tops = [before, after].map((found) => [...floats(found.get('top'))]);
+        const probabilityOf = ({ chosen, sum }: Row) => Math.exp(chosen - sum);
         return {
           // Rounding may leave a little less than the nothing that it cannot be below.
-          kld: doubles(after.get('kld')).map((value) => Math.max(0, value)),
-          same: ids.map((_, row) => tops[0]?.[row] === tops[1]?.[row]),
+          kld: Float64Array.from(before, (row, i) => Math.max(0, divergenceOf(row, after[i] ?? row))),
+          same: before.map(({ top }, i) => top === after[i]?.top),
           probability: {
-            reference: doubles(before.get('chosen')).map(Math.exp),
-            other: doubles(after.get('chosen')).map(Math.exp),
+            reference: Float64Array.from(before, probabilityOf),
+            other: Float64Array.from(after, probabilityOf),
           },
         };
       };
     },
     async release() {
-      await logarithms.release();
-      await divergence.release();
+      for (const session of made) await session.release();
     },
   };
 }
+
+/** Of a row of logits; in double precision. */
+interface Row {
+  /** Logarithm of the sum of exponentials. */
+  readonly sum: number;
+  /** The logits weighed with the reference's probabilities, and the sum of these, which single precision leaves near 1. */
+  readonly dot: number;
+  readonly mass: number;
+  readonly chosen: number;
+  readonly top: number;
+}
+
+/** Σ p (log p − log q), of which p is everywhere the same, so that what rounding has left of it cancels. */
+const divergenceOf = (reference: Row, other: Row) =>
+  (reference.dot - other.dot) / reference.mass + other.sum - reference.sum;
 
 /** What a session gives, all of which is there. */
 async function run(session: Session, feeds: Readonly<Record<string, Value>>) {
@@ -80,7 +127,24 @@ async function run(session: Session, feeds: Readonly<Record<string, Value>>) {
   };
 }
 
-const doubles = ({ data }: Value) => Float64Array.from(data, Number);
+function rowsFrom(found: Awaited<ReturnType<typeof run>>): Row[] {
+  const numbers = (name: string) => Float64Array.from(found.get(name).data, Number);
+  const [sum, dot, mass, chosen] = [numbers('sum'), numbers('dot'), numbers('mass'), numbers('chosen')];
+  return [...numbers('top')].map((top, i) => {
+    const at = (values: Float64Array) => values[i] ?? Number.NaN;
+    return { sum: at(sum), dot: at(dot), mass: at(mass), chosen: at(chosen), top };
+  });
+}
+
+/** {@link Row.dot} where some logits are no numbers to multiply: what is masked, of a probability of 0, is −∞. */
+function dotOf(probabilities: Float32Array, logits: Float32Array, row: number, other: number, length: number): number {
+  let sum = 0;
+  for (let i = 0; i < length; i++) {
+    const p = probabilities[row * length + i] ?? 0;
+    if (p !== 0) sum += p * (logits[other * length + i] ?? Number.NaN);
+  }
+  return sum;
+}
 
 const base = { irVersion: 8, opsets: new Map([['', 12]]) };
 
@@ -102,51 +166,49 @@ const int = (value: number): Attribute => ({ kind: 'int', value: BigInt(value) }
 const axis = { axis: int(1) };
 const matrix = (name: string, type: DataType) => ({ name, type, shape: [null, null] });
 
-/** Logarithms of all probabilities, that of the chosen token, and the most likely one. */
-const logarithms: readonly Node[] = [
+/** Of rows of logits: what {@link Row} has, without the weighed sum, and exponentials of what is below the largest. */
+const common: readonly Node[] = [
+  node('ReduceMax', ['logits'], 'most', { axes: { kind: 'ints', value: [1n] } }),
   node('Cast', ['logits'], 'doubles', { to: int(DataType.double) }),
-  node('LogSoftmax', ['doubles'], 'logarithms', axis),
-  node('GatherElements', ['logarithms', 'ids'], 'chosen', axis),
+  node('Cast', ['most'], 'largest', { to: int(DataType.double) }),
+  node('Sub', ['doubles', 'largest'], 'below'),
+  node('Exp', ['below'], 'exponentials'),
+  node('ReduceSum', ['exponentials'], 'total', { axes: { kind: 'ints', value: [1n] } }),
+  node('Log', ['total'], 'logarithm'),
+  node('Add', ['largest', 'logarithm'], 'sum'),
+  node('GatherElements', ['logits', 'ids'], 'chosen', axis),
   node('ArgMax', ['logits'], 'top', { ...axis, keepdims: int(0) }),
 ];
 
-const logarithmsGraph: Graph = {
-  name: 'logarithms',
-  nodes: logarithms,
-  inputs: [matrix('logits', DataType.float), matrix('ids', DataType.int64)],
-  outputs: [
-    matrix('logarithms', DataType.double),
-    matrix('chosen', DataType.double),
-    { name: 'top', type: DataType.int64, shape: [null] },
-  ],
+/** Logits weighed with probabilities, of which the sum is taken too. */
+const weighed: readonly Node[] = [
+  node('Cast', ['probabilities'], 'weights', { to: int(DataType.double) }),
+  node('Mul', ['weights', 'doubles'], 'products'),
+  node('ReduceSum', ['products'], 'dot', { axes: { kind: 'ints', value: [1n] } }),
+  node('ReduceSum', ['weights'], 'mass', { axes: { kind: 'ints', value: [1n] } }),
+];
+
+const outputs = ['sum', 'dot', 'mass'].map((name) => matrix(name, DataType.double));
+const others = [matrix('chosen', DataType.float), { name: 'top', type: DataType.int64, shape: [null] }];
+
+const besideGraph: Graph = {
+  name: 'beside',
+  nodes: [...common, ...weighed],
+  inputs: [matrix('probabilities', DataType.float), matrix('logits', DataType.float), matrix('ids', DataType.int64)],
+  outputs: [...outputs, ...others],
   initializers: new Map(),
   valueInfo: new Map(),
 };
 
-const zero: Tensor = {
-  name: 'zero',
-  type: DataType.double,
-  dims: [],
-  data: new Uint8Array(filled(DataType.double, [], () => 0).data.buffer),
-};
-
-const divergenceGraph: Graph = {
-  ...logarithmsGraph,
-  name: 'divergence',
+const ownGraph: Graph = {
+  ...besideGraph,
+  name: 'own',
   nodes: [
-    ...logarithms,
-    node('Exp', ['reference'], 'probabilities'),
-    node('Sub', ['reference', 'logarithms'], 'differences'),
-    node('Mul', ['probabilities', 'differences'], 'weighed'),
-    // What is masked in both has −∞ − (−∞).
-    node('Equal', ['probabilities', 'zero'], 'impossible'),
-    node('Where', ['impossible', 'zero', 'weighed'], 'terms'),
-    node('ReduceSum', ['terms'], 'kld', { axes: { kind: 'ints', value: [1n] }, keepdims: int(0) }),
+    ...common,
+    node('Div', ['exponentials', 'total'], 'shares'),
+    node('Cast', ['shares'], 'probabilities', { to: int(DataType.float) }),
+    ...weighed,
   ],
-  inputs: [matrix('reference', DataType.double), ...logarithmsGraph.inputs],
-  outputs: [
-    { name: 'kld', type: DataType.double, shape: [null] },
-    ...logarithmsGraph.outputs.filter(({ name }) => name !== 'logarithms'),
-  ],
-  initializers: new Map([['zero', zero]]),
+  inputs: besideGraph.inputs.slice(1),
+  outputs: [matrix('probabilities', DataType.float), ...besideGraph.outputs],
 };

@@ -60,7 +60,8 @@ export interface Passed<L extends Lane = Lane> {
 
 /**
  * Runs lanes through stages, all of them through one before the next is made. Yields what each stage gives each lane,
- * lanes in their order; when that has been seen, the lane drops what it no longer needs.
+ * lanes in their order, but last those in which something is made elsewhere, alike ones behind each other; when that has
+ * been seen, the lane drops what it no longer needs.
  *
  * A session that serves one lane alone is made for a single run, without prepacking; one that serves several lives
  * until all of them are through its stage, or on where `keep` is set.
@@ -119,10 +120,18 @@ export function setOut<L extends Lane>(
       if (!before && (keep || lanes.length > 1)) await runner.keepFor(stages);
       arrive();
       before = stage;
-      const under = lanes.filter((lane) => goesThrough(lane, stage));
+      const under = inTurn(
+        lanes.filter((lane) => goesThrough(lane, stage)),
+        stage,
+      );
       const stays = keep || under.length > 1;
       const later = needed.get(stage);
+      let replaced: Lane['replacements'];
       for (const lane of under) {
+        const own = replacedIn(lane, stage);
+        // Their sessions serve those alone that have the same replaced.
+        if (own !== replaced) await runner.release();
+        replaced = own;
         const results = await run(runner, plan, stage, lane, stays);
         for (const [name, value] of results) lane.values.set(name, value);
         lane.cache?.keep(results);
@@ -132,6 +141,22 @@ export function setOut<L extends Lane>(
       if (stays && !keep) await runner.release();
     },
   };
+}
+
+/** What is made elsewhere in a stage for a lane. */
+const replacedIn = ({ replacements }: Lane, { last }: Stage) =>
+  replacements?.some(({ block }) => block === last) ? replacements : undefined;
+
+/** Those that have something replaced come last, and alike ones together. */
+function inTurn<L extends Lane>(lanes: readonly L[], stage: Stage): readonly L[] {
+  const groups = new Map<Lane['replacements'], L[]>([[undefined, []]]);
+  for (const lane of lanes) {
+    const key = replacedIn(lane, stage);
+    const group = groups.get(key);
+    if (group) group.push(lane);
+    else groups.set(key, [lane]);
+  }
+  return [...groups.values()].flat();
 }
 
 const goesThrough = ({ after, until = Number.POSITIVE_INFINITY }: Lane, { first, last }: Stage) =>
@@ -173,7 +198,6 @@ async function run(runner: StageRunner, plan: Plan, stage: Stage, lane: Lane, ke
   const instead = attention && (await windowedValues(runner, plan, stage, values, attention, keep));
   if (!replacements?.some(({ block }) => block === stage.last))
     return runPatched(runner, plan, stage, values, interventions, keep, instead);
-  // Of sessions that nobody else has a use for, one at a time.
-  const made = await replacedValues(runner, plan, stage, values, replacements);
-  return runPatched(runner, plan, { ...stage, wide: [...made.keys()] }, values, interventions, false, made);
+  const made = await replacedValues(runner, plan, stage, values, replacements, keep);
+  return runPatched(runner, plan, { ...stage, wide: [...made.keys()] }, values, interventions, keep, made);
 }

@@ -46,6 +46,8 @@ export interface LoadedModel {
   readonly classes: { readonly labels: readonly string[] | undefined; readonly several: boolean };
   /** True where weights are multiplied by operators whose arithmetic depends on how ONNX Runtime packs them. */
   readonly quantised: boolean;
+  /** Values that are weights as a scheme rounds them, made in the graph of weights alone; none of a file. */
+  readonly rounded: ReadonlySet<string>;
   /** Nodes of the file's graph, as it was read. */
   readonly nodes: number;
   /** Of all files that were read: see {@link versionOf}. */
@@ -138,6 +140,7 @@ function loadedOn(stream: Stream, { config, switched, ...shared }: Shared): Load
     routings,
     predicts: predictsTokens(model, anatomy, config.labels),
     quantised: model.graph.nodes.some(isPrepacked),
+    rounded: new Set(),
     caching: () => {
       caching ??= cachingOf(own, () => {
         const other = switched(stream.name);

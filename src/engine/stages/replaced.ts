@@ -17,6 +17,7 @@ export interface Replacement {
  * those before it have changed.
  *
  * @param replacements in the order of the graph
+ * @param keep whether sessions stay for others with the same replaced
  */
 export async function replacedValues(
   runner: StageRunner,
@@ -24,6 +25,7 @@ export async function replacedValues(
   stage: Stage,
   values: Values,
   replacements: readonly Replacement[],
+  keep: boolean,
 ): Promise<ReadonlyMap<string, Value>> {
   const made = new Map<string, Value>();
   const read = new Map<string, Value>();
@@ -31,7 +33,7 @@ export async function replacedValues(
     if (block !== stage.last) continue;
     const known = new Map([...values, ...made]);
     // Several read the same; what is changed in between comes after it.
-    const value = read.get(input) ?? known.get(input) ?? (await reach(runner, plan, stage, known, made, input));
+    const value = read.get(input) ?? known.get(input) ?? (await reach(runner, plan, stage, known, made, input, keep));
     read.set(input, value);
     made.set(output, await make(value));
   }
@@ -45,9 +47,10 @@ async function reach(
   known: Values,
   given: Values,
   name: string,
+  keep: boolean,
 ): Promise<Value> {
   const narrow = plan.narrow({ ...stage, wide: [...given.keys()] }, [name], [...given.keys()]);
-  const results = await runner.run(narrow, known, false);
+  const results = await runner.run(narrow, known, keep);
   const value = results.get(name);
   if (!value) throw new Error(`${name} is not there`);
   return value;

@@ -1,8 +1,8 @@
 /** Runs stages: cuts them out, makes their sessions where their provider is, and keeps those that will be run again. */
 import { basename } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
-import { extract } from '../../onnx/extract.js';
-import type { Model, ValueInfo } from '../../onnx/model.js';
+import { begunWith, type Cut, extract } from '../../onnx/extract.js';
+import type { Model, Tensor, ValueInfo } from '../../onnx/model.js';
 import type { Value, Values } from '../tensors/value.js';
 import type { LoadedModel } from './loaded.js';
 import type { Stage } from './plan.js';
@@ -79,14 +79,34 @@ export class StageRunner {
     return session;
   }
 
-  private make(stage: Stage, feeds: Values, kept: boolean): Promise<Session> {
+  private async make(stage: Stage, feeds: Values, kept: boolean): Promise<Session> {
     const inputs = [...feeds].map(([name, value]) => ({
       name,
       type: value.type,
       shape: this.shape(name, value, stage),
     }));
-    const { bytes, folder } = extract(this.model, { inputs, outputs: stage.outputs });
-    return this.create(bytes, folder, { prepack: kept || this.loaded.quantised, threads: this.threads });
+    const cut = { inputs, outputs: stage.outputs };
+    const { bytes, folder, files } = extract(this.model, { ...cut, made: await this.rounded(cut) });
+    return this.create(bytes, folder, { prepack: kept || this.loaded.quantised, threads: this.threads, files });
+  }
+
+  /**
+   * The weights of a cut as a scheme rounds them, by name. They are computed by a session of their own: one that is to
+   * multiply with them would keep all that comes in between.
+   */
+  private async rounded(cut: Cut): Promise<ReadonlyMap<string, Tensor>> {
+    const outputs = begunWith(this.model, cut, this.loaded.rounded);
+    if (outputs.length === 0) return new Map();
+    const { bytes, folder } = extract(this.model, { inputs: [], outputs });
+    const session = await this.create(bytes, folder, { prepack: false, threads: this.threads, asWritten: true });
+    try {
+      const values = await session.run(new Map());
+      return new Map(
+        [...values].map(([name, { type, dims, data }]) => [name, { name, type, dims, data: bytesOf(data) }]),
+      );
+    } finally {
+      await session.release();
+    }
   }
 
   /**
@@ -122,3 +142,5 @@ export class StageRunner {
     );
   }
 }
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Value['data']) => new Uint8Array(buffer, byteOffset, byteLength);

@@ -17,6 +17,10 @@ export interface SessionOptions {
   readonly prepack: boolean;
   /** 0: as ONNX Runtime chooses. */
   readonly threads: number;
+  /** Weights in memory, by the path that the model has for each: all that it has in files. By default they lie in `folder`. */
+  readonly files?: ReadonlyMap<string, Uint8Array>;
+  /** Whether nodes are run as they stand: nothing is computed beforehand, which would keep all that comes in between. */
+  readonly asWritten?: boolean;
 }
 
 /**
@@ -27,7 +31,8 @@ export interface SessionOptions {
 export async function createSession(bytes: Uint8Array, folder: string, options: SessionOptions): Promise<Session> {
   const session = await InferenceSession.create(bytes, {
     executionProviders: ['cpu'],
-    graphOptimizationLevel: 'all',
+    graphOptimizationLevel: options.asWritten ? 'disabled' : 'all',
+    ...(options.files?.size && { externalData: [...options.files].map(([path, data]) => ({ path, data })) }),
     // Warnings about models are not the user's business; errors are thrown.
     logSeverityLevel: 3,
     enableMemPattern: false,

@@ -46,12 +46,18 @@ export function simulate(
     throw refused(
       `it has no ${scheme.takes.join(' or ')} of an activation with a weight in single precision; give the model in fp32, as plain operators`,
     );
-  return {
-    ...loaded,
-    model: withProducts(model, scheme, { products, pairs: pairsOf(model) }, kept ? keptRows : undefined),
-    quantised: true,
-    linear: () => linear,
-  };
+  const made = withProducts(model, scheme, { products, pairs: pairsOf(model) }, kept ? keptRows : undefined);
+  return { ...loaded, model: made, quantised: true, rounded: roundedIn(made, model), linear: () => linear };
+}
+
+/** What the new nodes of a model make of weights alone, and others of them read. */
+function roundedIn(model: Model, before: Model): ReadonlySet<string> {
+  const { isConstant } = flowOf(model);
+  const old = new Set(before.graph.nodes.flatMap(({ outputs }) => outputs));
+  const fresh = model.graph.nodes.flatMap(({ outputs }) => outputs).filter((name) => !old.has(name));
+  const made = new Set(fresh.filter(isConstant));
+  const readers = model.graph.nodes.filter(({ outputs: [name = ''] }) => !isConstant(name));
+  return new Set(readers.flatMap(({ inputs }) => inputs).filter((name) => made.has(name)));
 }
 
 /** Products of two activations. */

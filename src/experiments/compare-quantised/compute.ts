@@ -3,16 +3,15 @@ import { emptyAnalysis } from '../../analysis/analysis.js';
 import { formatNumber, formatShare } from '../../analysis/format.js';
 import { type MassiveActivation, massiveActivations } from '../../analysis/massive.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
-import type { PairedEvent } from '../../engine/contract/pair.js';
 import type { ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { greatest } from '../../statistics/numbers.js';
 import type { StateDifference } from '../../statistics/statistics.js';
-import type { Budget, Run } from '../experiment.js';
+import { type Budget, eachAs, type Run } from '../experiment.js';
 import { outlierMagnitude } from '../shared/costs.js';
-import { type Divergence, divergenceOf, swappedInWords } from '../shared/divergence.js';
-import { Losses, type Perplexity } from '../shared/perplexity.js';
-import { follow, progressThrough, type TextWindows, textWindows } from '../shared/text.js';
+import { type Comparison, compared, type Divergence, swappedInWords } from '../shared/divergence.js';
+import type { Perplexity } from '../shared/perplexity.js';
+import { follow, type TextWindows, textWindows } from '../shared/text.js';
 import { checkTwins } from '../shared/twins.js';
 import type { Windowing } from '../shared/windows.js';
 
@@ -28,6 +27,7 @@ export interface QuantisedRequest extends Windowing, Budget {
 export interface QuantisedResult extends Divergence {
   readonly reference: string;
   readonly model: string;
+  readonly layers: number;
   readonly windows: TextWindows;
   readonly thresholds: Thresholds;
   /** ‖h′_k − h_k‖ ÷ ‖h_k‖ on the first window, by k: of all entries, and of those below `soft` × the median. */
@@ -39,7 +39,7 @@ export interface QuantisedResult extends Divergence {
 
 /**
  * A model beside its quantised file: how far predictions and hidden states move, which blocks move them, what becomes
- * of massive entries, and perplexity.
+ * of massive entries, and perplexity. Yields what is known of it as it goes on.
  *
  * @throws SinkscopeError where text or models do not fit; `cancelled` when `signal` is aborted
  */
@@ -61,32 +61,28 @@ export async function* compareQuantised(
       if (event.type === 'states') found = event.states;
     return found;
   };
-  const measured = { reference: new Losses(), model: new Losses() };
-  const paired: PairedEvent[] = [];
-  const progress = progressThrough('comparing', sequences.length);
-  for await (const event of follow(
-    engine.run('pair', { reference, by: { what: 'file', model }, sequences, alone: true, memory, threads }, signal),
-  )) {
-    if (event.type === 'paired') {
-      paired.push(event);
-      measured.reference.add(event.losses.reference);
-      measured.model.add(event.losses.model);
-    }
-    yield progress(event);
-  }
   const before = await states(reference);
   const after = await states(model, reference);
   const found = (layers: readonly ReducedState[]) => massiveActivations({ ...emptyAnalysis, layers }, thresholds);
-  return {
+  const known = {
     reference,
     model,
+    layers: before.length - 1,
     windows,
     thresholds,
-    ...divergenceOf(paired),
     differences: after.flatMap(({ difference }) => difference ?? []),
     massive: { reference: found(before), model: found(after) },
-    perplexity: { reference: measured.reference.perplexity, model: measured.model.perplexity },
   };
+  const resultOf = ({ divergence, perplexity }: Comparison): QuantisedResult => ({
+    ...known,
+    ...divergence,
+    perplexity,
+  });
+  const asked = { reference, by: { what: 'file', model }, sequences, alone: true, memory, threads } as const;
+  const run = eachAs(compared(engine, asked, signal), ({ partial, ...progress }) => {
+    return { ...progress, ...(partial && { partial: resultOf(partial) }) };
+  });
+  return resultOf(yield* run);
 }
 
 /** Changes of perplexity from which on a file is called slightly worse, and worse. */
@@ -97,12 +93,14 @@ const unlike = 0.5;
 
 /** What the comparison says, and which block to look at first. */
 export function quantisedConclusion(result: QuantisedResult): string {
-  const { perplexity, differences, massive, kld, sqnr } = result;
+  const { perplexity, differences, massive, kld, sqnr, layers } = result;
+  if (perplexity.reference.tokens === 0)
+    return `Hidden states are compared up to h_${sqnr.length - 1} of ${layers}; what that costs in predictions is not known yet.`;
   if (Number.isNaN(kld.mean)) {
     const lost = sqnr.findIndex(({ cumulative }) => !(cumulative > Number.NEGATIVE_INFINITY));
     return lost < 0
       ? 'The quantised file predicts no numbers (NaN): its output head overflows in its format.'
-      : `The quantised file’s hidden states are no numbers from h_${lost} on (NaN or infinity): what overflows in its format is in ${swappedInWords(lost, sqnr.length - 1)}.`;
+      : `The quantised file’s hidden states are no numbers from h_${lost} on (NaN or infinity): what overflows in its format is in ${swappedInWords(lost, layers)}.`;
   }
   const { reference, model } = perplexity;
   const worse = model.perplexity / reference.perplexity - 1;
@@ -134,10 +132,10 @@ export function quantisedConclusion(result: QuantisedResult): string {
 const decisive = 0.5;
 
 /** How far predictions move, and the part that is behind most of it. */
-function predicted({ kld, sameTop, swap, sqnr }: QuantisedResult): string {
+function predicted({ kld, sameTop, swap, layers }: QuantisedResult): string {
   const moved = `Its predictions are ${formatNumber(kld.mean)} nats from the model’s (mean KL divergence), and the most likely token is the same at ${formatShare(sameTop)}.`;
   const best = swap.reduce((least, { restored }, i) => (restored < (swap[least]?.restored ?? 0) ? i : least), 0);
   const restored = swap[best]?.restored ?? 0;
   if (!(restored < decisive * kld.mean)) return moved;
-  return `${moved} With ${swappedInWords(best, sqnr.length - 1)} of the model in it they are ${formatNumber(restored)} nats away.`;
+  return `${moved} With ${swappedInWords(best, layers)} of the model in it they are ${formatNumber(restored)} nats away.`;
 }

@@ -24,7 +24,10 @@ export const quantised = define({
     return compareQuantised(engine, { ...setup, ...values, reference, model, text: text.text }, signal);
   },
   present: presentQuantised,
-  json({ reference, model, windows, thresholds, differences, massive, perplexity, ...divergence }, { text }) {
+  json(
+    { reference, model, layers: _, windows, thresholds, differences, massive, perplexity, ...divergence },
+    { text },
+  ) {
     const { kld, sameTop, rmsDp, sqnr, swap } = divergence;
     const { window, stride, prefix, left } = windows;
     return {

@@ -8,7 +8,7 @@ import type { NamedText } from '../values.js';
 import { type QuantisedResult, quantisedConclusion } from './compute.js';
 
 export function presentQuantised(result: QuantisedResult, { text }: { readonly text: NamedText }): Presentation {
-  const { reference, model, windows, thresholds, differences, massive, perplexity, kld, sqnr, swap } = result;
+  const { reference, model, layers, windows, thresholds, differences, massive, perplexity, kld, sqnr, swap } = result;
   const names = { reference: modelName(reference), model: modelName(model) };
   const called = names.reference === names.model ? { reference: 'as it was', model: 'quantised' } : names;
   return {
@@ -38,7 +38,7 @@ export function presentQuantised(result: QuantisedResult, { text }: { readonly t
       {
         kind: 'table',
         heading: 'How far predictions move',
-        columns: [{ name: 'measure' }, { name: 'value' }],
+        columns: [{ name: 'measure', format: 'words' }, { name: 'value' }],
         rows: [
           ['KL divergence, mean (nats)', kld.mean],
           ['median', kld.median],
@@ -48,7 +48,7 @@ export function presentQuantised(result: QuantisedResult, { text }: { readonly t
           ['RMS change of the next token’s probability', formatShare(result.rmsDp)],
         ],
       },
-      blocksTable({ kld: kld.mean, sqnr, swap, massive }),
+      blocksTable({ layers, kld: kld.mean, sqnr, swap, massive }),
       {
         kind: 'lines',
         heading: 'How far hidden states move',

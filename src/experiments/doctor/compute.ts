@@ -1,13 +1,13 @@
 /** Which products a model cannot have quantised: ranked by what each gains, the fewest to keep, and what else helps. */
 import type { MassiveActivation } from '../../analysis/massive.js';
-import type { PairedEvent, Simulated } from '../../engine/contract/pair.js';
+import type { Simulated } from '../../engine/contract/pair.js';
 import type { RestorableProduct } from '../../engine/contract/restore.js';
 import type { Engine } from '../../engine/host/engine.js';
-import type { Progress, Run } from '../experiment.js';
-import { divergenceOf, type Kld, type Sqnr, type Swap } from '../shared/divergence.js';
+import { eachAs, type Progress, type Run } from '../experiment.js';
+import { type Comparison, compared, type Kld, type Sqnr, type Swap } from '../shared/divergence.js';
 import { standingOut } from '../shared/massive.js';
-import { Losses, type Perplexity } from '../shared/perplexity.js';
-import { follow, progressThrough, type TextWindows, textWindows } from '../shared/text.js';
+import type { Perplexity } from '../shared/perplexity.js';
+import { follow, type TextWindows, textWindows } from '../shared/text.js';
 import {
   calibrationOf,
   checkMade,
@@ -42,7 +42,7 @@ export interface Kept {
 }
 
 /** What a diagnosis is made of, in this order. */
-export const chapters = ['products', 'list', 'remedies'] as const;
+export const chapters = ['blocks', 'products', 'list', 'remedies'] as const;
 export type Chapter = (typeof chapters)[number];
 
 export interface DoctorResult {
@@ -108,21 +108,8 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   const by = simulatedBy(request.by, seen?.extents);
   const asked = { reference: model, by, sequences, memory, threads };
 
-  const measured = { reference: new Losses(), model: new Losses() };
-  const paired: PairedEvent[] = [];
-  const progress = progressThrough('comparing', sequences.length);
-  for await (const event of follow(engine.run('pair', asked, signal))) {
-    if (event.type === 'paired') {
-      paired.push(event);
-      measured.reference.add(event.losses.reference);
-      measured.model.add(event.losses.model);
-    }
-    yield progress(event);
-  }
-  const { kld, sqnr, swap } = divergenceOf(paired);
   const massive = await standingOut(engine, request, sequences, signal);
-  const perplexity = { reference: measured.reference.perplexity, model: measured.model.perplexity };
-  const blocks = rank(swap.map(({ restored }, block) => ({ block, restored })));
+  const { layers } = (await engine.inspect(model, signal, { takes: 'text' })).model;
   const all: RestorableProduct[] = [];
   let [without, saturating] = [0, false];
   for await (const event of follow(engine.run('restore', { ...asked, variants: [] }, signal)))
@@ -134,33 +121,40 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
     const products = list.flatMap((index) => all[index] ?? []);
     return { products, bytes: products.reduce((sum, { bytes }) => sum + bytes, 0), kld, perplexity };
   };
-  const nothing = kept([], { kld: kld.mean, perplexity: perplexity.model.perplexity });
-  const aim = request.aim ?? (Number.isFinite(kld.mean) ? kld.mean / 4 : undefined);
-  let result: DoctorResult = {
-    model,
-    identity,
-    by: request.by,
-    layers: swap.length - 2,
-    windows,
-    aim,
-    kld,
-    sqnr,
-    swap,
-    massive,
-    perplexity,
-    blocks,
-    products: [],
-    of: all.length,
-    without,
-    saturating,
-    curve: [nothing],
-    chosen: nothing,
-    bounded: false,
-    remedies: [],
-    untried: [],
-    calibrated: request.calibrationText !== undefined,
-    undone: chapters,
+  const begun = ({ divergence, perplexity }: Comparison): DoctorResult => {
+    const { kld, sqnr, swap } = divergence;
+    const nothing = kept([], { kld: kld.mean, perplexity: perplexity.model.perplexity });
+    return {
+      model,
+      identity,
+      by: request.by,
+      layers,
+      windows,
+      aim: request.aim ?? (Number.isFinite(kld.mean) ? kld.mean / 4 : undefined),
+      kld,
+      sqnr,
+      swap,
+      massive,
+      perplexity,
+      blocks: rank(swap.map(({ restored }, block) => ({ block, restored }))),
+      products: [],
+      of: all.length,
+      without,
+      saturating,
+      curve: [nothing],
+      chosen: nothing,
+      bounded: false,
+      remedies: [],
+      untried: [],
+      calibrated: request.calibrationText !== undefined,
+      undone: chapters,
+    };
   };
+  const comparison = yield* eachAs(compared(engine, asked, signal), ({ partial, ...progress }) => {
+    return { ...progress, ...(partial && { partial: begun(partial) }) };
+  });
+  let result: DoctorResult = { ...begun(comparison), undone: ['products', 'list', 'remedies'] };
+  const { kld, perplexity, aim, blocks, chosen: nothing } = result;
 
   const restore = (variants: readonly (readonly number[])[], phase: string) =>
     restored(engine, { ...asked, variants }, phase, signal);

@@ -18,12 +18,16 @@ export function dSinkOf(result: DoctorResult, remedy: Cure): number | undefined 
 
 /** What is wrong, where, and what to keep. */
 export function doctorConclusion(result: DoctorResult): string {
-  const { kld, aim, chosen, blocks, products, of, layers, undone } = result;
+  const { kld, aim, chosen, blocks, products, of, layers, undone, perplexity, sqnr } = result;
+  if (perplexity.reference.tokens === 0)
+    return `Hidden states are compared up to h_${sqnr.length - 1} of ${layers}; what quantising costs in predictions is not known yet.`;
   const [first] = blocks;
   const isNumber = Number.isFinite(kld.mean);
-  const now = isNumber
-    ? `Quantised, the model’s predictions are ${formatNumber(kld.mean)} nats from what they were`
-    : 'Quantised, the model overflows, and what it predicts is no number any more';
+  const now = undone.includes('blocks')
+    ? `Quantised, the model’s predictions are ${formatNumber(kld.mean)} nats from what they were, by the windows until now`
+    : isNumber
+      ? `Quantised, the model’s predictions are ${formatNumber(kld.mean)} nats from what they were`
+      : 'Quantised, the model overflows, and what it predicts is no number any more';
   if (aim !== undefined && kld.mean <= aim)
     return `${now}, within the aim of ${formatNumber(aim)}: nothing has to be excluded.`;
   if (of === 0) return `${now}, and none of its products could be told apart: nothing can be excluded by name.`;

@@ -13,7 +13,8 @@ export const quantisationName = ({ by }: Pick<DoctorResult, 'by'>): string =>
   by.what === 'scheme' ? by.scheme : modelName(by.model);
 
 export function presentDoctor(result: DoctorResult, { text }: { readonly text: NamedText }): Presentation {
-  const { model, windows, perplexity, kld, sqnr, swap, massive, aim, products, curve, chosen, remedies } = result;
+  const { model, layers, windows, perplexity, kld, sqnr, swap, massive, aim, products, curve, chosen, remedies } =
+    result;
   return {
     title: 'Quantisation doctor',
     sentence: doctorConclusion(result),
@@ -26,7 +27,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
     ],
     warnings: [...lostWarnings(windows), ...listWarnings(result)],
     parts: [
-      blocksTable({ kld: kld.mean, sqnr, swap, products, massive: { reference: massive } }),
+      blocksTable({ layers, kld: kld.mean, sqnr, swap, products, massive: { reference: massive } }),
       {
         kind: 'table',
         heading: 'KL divergence with one product as it was',
@@ -72,7 +73,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
         heading: 'Remedies, each by itself',
         columns: [
           { name: 'remedy', format: 'words' },
-          { name: 'with' },
+          { name: 'with', format: 'words' },
           { name: 'KL divergence' },
           { name: 'perplexity', format: 'fixed' },
           { name: 'weights kept (MB)', format: 'fixed' },
@@ -111,6 +112,7 @@ export const cureNames: Readonly<Record<Cure['name'], string>> = {
 };
 
 const partNames: Readonly<Record<Chapter, string>> = {
+  blocks: 'not all windows were compared',
   products: 'products were not ranked',
   list: 'the list is not at its end',
   remedies: 'not all remedies were tried',
@@ -128,6 +130,11 @@ function listWarnings(result: DoctorResult): string[] {
       : []),
     ...(by.what === 'scheme' && !calibrated && undone.length === 0
       ? ['Smoothing and prefix are measured on the text that they are made from: give another to calibrate on.']
+      : []),
+    ...(by.what === 'scheme' && by.scheme === 'fp16'
+      ? [
+          'A converter rounds everything between the products to fp16 as well, which is not simulated: expect its file to be about twice as far away.',
+        ]
       : []),
     // What several were not tried for is said once.
     ...[...new Set(untried.map(({ why }) => why))].map((reason) => {

@@ -5,6 +5,7 @@ import type { TreatedSequence, Treatment } from '../../engine/contract/treat.js'
 import type { Engine } from '../../engine/host/engine.js';
 import { greatest, mean } from '../../statistics/numbers.js';
 import type { Budget, Progress } from '../experiment.js';
+import { outlierTokens, prefixOf } from '../shared/prefix.js';
 import { follow, progressThrough } from '../shared/text.js';
 import { Figures } from './figures.js';
 
@@ -65,9 +66,6 @@ export const weightsOnly: ReadonlySet<SchemeName> = new Set(['int4-block32', 'in
 /** α of SmoothQuant that are tried (arXiv:2211.10438 takes 0.5, and 0.75 to 0.9 for models with larger outliers). */
 export const alphas = [0.4, 0.5, 0.6, 0.7, 0.8] as const;
 
-/** The most tokens that a prefix is made of. */
-const mostTokens = 8;
-
 /** Of a treatment over all windows. */
 export interface Treated {
   readonly kld: number;
@@ -101,14 +99,11 @@ export async function* tryRemedies(
 
 type Attempt = AsyncGenerator<Progress, Tried, void>;
 
-/** Tokens whose largest magnitude where an MLP ends stands out in some block (PrefixQuant, arXiv:2410.05265). */
-const standingOut = (blocks: readonly (readonly number[])[]) => [...new Set(blocks.flat())].sort((a, b) => a - b);
-
 async function* keepTokens(engine: Engine, one: Case, signal: AbortSignal | undefined): Attempt {
   const { calibration, calibrationOutliers, outliers, sequences, perplexity } = one;
   const isAny = outliers.some((of) => of.some(({ length }) => length > 0));
   // Where none stands out there is still the first, which is a sink nearly everywhere.
-  const standing = (of: readonly (readonly number[])[]) => (isAny ? standingOut(of) : [0]);
+  const standing = (of: readonly (readonly number[])[]) => (isAny ? outlierTokens(of) : [0]);
   const all = outliers.map(standing);
   const tokens = mean(all.map(({ length }) => length));
   const without = calibration.map((ids, i) => ({ ids, without: standing(calibrationOutliers[i] ?? []) }));
@@ -120,33 +115,6 @@ async function* keepTokens(engine: Engine, one: Case, signal: AbortSignal | unde
   const counted = Number.isInteger(tokens) ? `${tokens}` : tokens.toFixed(1);
   const how = isAny ? `tokens that stand out, ${counted} of a window` : 'the first token, for none stands out';
   return { name: 'tokens', how, ...treatment, bytes: 0, tokens, dSink };
-}
-
-/**
- * PrefixQuant's rule: as many tokens as stand out in a window of the block that has most of them, on average and rounded
- * up; the most frequent of those that do, and the first token last.
- */
-export function prefixOf({
-  calibration,
-  calibrationOutliers,
-  prefix,
-}: Pick<Case, 'calibration' | 'calibrationOutliers' | 'prefix'>) {
-  const blocks = calibrationOutliers[0]?.length ?? 0;
-  const counts = Array.from({ length: blocks }, (_, block) =>
-    mean(calibrationOutliers.map((of) => of[block]?.length ?? 0)),
-  );
-  const count = Math.ceil(counts.reduce((most, value) => Math.max(most, value), 0));
-  const frequency = new Map<number, number>();
-  for (const [i, of] of calibrationOutliers.entries())
-    for (const token of standingOut(of)) {
-      const id = calibration[i]?.[token];
-      if (id === undefined || (token === 0 && prefix !== undefined)) continue;
-      frequency.set(id, (frequency.get(id) ?? 0) + 1);
-    }
-  const first = prefix === undefined ? [] : [prefix];
-  const others = [...frequency].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([id]) => id);
-  const wanted = Math.min(count, mostTokens) - first.length;
-  return { lead: others.slice(0, Math.max(0, wanted)), count };
 }
 
 async function* putBefore(engine: Engine, one: Case, signal: AbortSignal | undefined): Attempt {

@@ -6,11 +6,12 @@ import { greatest, least } from '../../statistics/numbers.js';
 import { type Sqnr, swappedName } from './divergence.js';
 
 export interface BlockFacts {
+  readonly layers: number;
   /** Mean KLD in nats of the quantised model. */
   readonly kld: number;
-  /** Of h_k, by k. */
+  /** Of h_k, by k, as far as they are known. */
   readonly sqnr: readonly Sqnr[];
-  /** Of the embedding (0), the blocks from 1 on, and the output head; `alone` where it was measured. */
+  /** Of the embedding (0), the blocks from 1 on, and the output head, when they are known; `alone` where it was measured. */
   readonly swap: readonly { readonly alone?: number | undefined; readonly restored: number }[];
   /** Products that were looked at one by one, and the mean KLD with each alone as it was. */
   readonly products?: readonly {
@@ -30,8 +31,8 @@ export interface BlockFacts {
  * Blocks as rows. Bars are the longer the more there is to gain: little signal to noise, much lost with the block alone,
  * much gained with it restored.
  */
-export function blocksTable({ kld, sqnr, swap, products = [], massive }: BlockFacts): TablePart {
-  const layers = swap.length - 2;
+export function blocksTable({ layers, kld, sqnr, swap, products = [], massive }: BlockFacts): TablePart {
+  const all = Array.from({ length: layers + 2 }, (_, part) => part);
   const finite = (values: readonly (number | undefined)[]) =>
     values.filter((one): one is number => one !== undefined && Number.isFinite(one));
   const decibels = finite(sqnr.flatMap(({ cumulative, local }) => [cumulative, local]));
@@ -89,9 +90,9 @@ export function blocksTable({ kld, sqnr, swap, products = [], massive }: BlockFa
     kind: 'table',
     heading: 'Block by block: the longer a bar, the more is lost there',
     columns: columns.map(({ of, ...column }) => column),
-    rows: swap.map((_, part) => columns.map(({ of }) => of(part))),
+    rows: all.map((part) => columns.map(({ of }) => of(part))),
     // The head reads what the last block leaves.
-    layers: swap.map((_, part) => Math.min(part, layers)),
+    layers: all.map((part) => Math.min(part, layers)),
   };
 }
 

@@ -1,6 +1,11 @@
 /** How far a file is from the model that it was made from, summed over windows. */
-import type { PairedEvent } from '../../engine/contract/pair.js';
+import type { ComparedEvent, PairedEvent } from '../../engine/contract/pair.js';
+import type { RequestOf } from '../../engine/contract/protocol.js';
+import type { Engine } from '../../engine/host/engine.js';
 import { greatest, mean, quantile, sum } from '../../statistics/numbers.js';
+import type { Progress } from '../experiment.js';
+import { Losses, type Perplexity } from './perplexity.js';
+import { follow, progressThrough } from './text.js';
 
 /** KL(model ‖ file) of the next token's distributions over scored tokens, in nats. */
 export interface Kld {
@@ -33,35 +38,91 @@ export interface Divergence {
   readonly sameTop: number;
   /** Root of the mean square of what the probability of the token that follows changes by. */
   readonly rmsDp: number;
-  /** Of h_k, by k. */
+  /** Of h_k, by k; not to the end while the first windows are on their way. */
   readonly sqnr: readonly Sqnr[];
-  /** Of the embedding (0), the blocks from 1 on, and the output head. */
+  /** Of the embedding (0), the blocks from 1 on, and the output head; empty until a window is through. */
   readonly swap: readonly Swap[];
 }
 
-/** All windows together: states by their energy, the rest by scored token. */
-export function divergenceOf(windows: readonly PairedEvent[]): Divergence {
-  const klds = windows.flatMap(({ kld }) => [...kld]);
-  const changes = windows.flatMap(({ change }) => [...change]);
-  const overWindows = <K extends 'states' | 'swaps'>(key: K, i: number, of: (one: PairedEvent[K][number]) => number) =>
-    sum(windows.flatMap((window) => window[key].slice(i, i + 1).map(of)));
-  const decibels = (signal: number, noise: number) => 10 * Math.log10(signal / noise);
-  const [first] = windows;
-  return {
-    kld: { mean: mean(klds), median: quantile(klds, 0.5), p99: quantile(klds, 0.99), max: greatest(klds) },
-    sameTop: mean(windows.flatMap(({ same }) => [...same])),
-    rmsDp: Math.sqrt(mean(changes.map((change) => change ** 2))),
-    sqnr: (first?.states ?? []).map((_, k) => {
-      const signal = overWindows('states', k, (one) => one.signal);
-      const noise = (kind: 'cumulative' | 'local') => overWindows('states', k, (one) => one[kind]);
-      return { cumulative: decibels(signal, noise('cumulative')), local: decibels(signal, noise('local')) };
-    }),
-    swap: (first?.swaps ?? []).map((_, part) => {
-      const kld = (kind: 'alone' | 'restored') => overWindows('swaps', part, (one) => one[kind] ?? 0) / klds.length;
-      const isAlone = first?.swaps[part]?.alone !== undefined;
-      return { alone: isAlone ? kld('alone') : undefined, restored: kld('restored') };
-    }),
-  };
+/** How far the two are apart by what is known of them: states by their energy, the rest by scored token. */
+export class Comparison {
+  private readonly windows: PairedEvent[] = [];
+  /** Of h_k by k, over all that came there. */
+  private readonly states: { signal: number; cumulative: number; local: number }[] = [];
+  private readonly losses = { reference: new Losses(), model: new Losses() };
+
+  add(event: ComparedEvent | PairedEvent): void {
+    if (event.type === 'compared') {
+      const { block, signal, cumulative, local } = event;
+      const before = this.states[block] ?? { signal: 0, cumulative: 0, local: 0 };
+      this.states[block] = {
+        signal: before.signal + signal,
+        cumulative: before.cumulative + cumulative,
+        local: before.local + local,
+      };
+      return;
+    }
+    this.windows.push(event);
+    this.losses.reference.add(event.losses.reference);
+    this.losses.model.add(event.losses.model);
+  }
+
+  /** Of the two; of no tokens until a window is through. */
+  get perplexity(): { readonly reference: Perplexity; readonly model: Perplexity } {
+    return { reference: this.losses.reference.perplexity, model: this.losses.model.perplexity };
+  }
+
+  get divergence(): Divergence {
+    const { windows } = this;
+    const klds = windows.flatMap(({ kld }) => [...kld]);
+    const changes = windows.flatMap(({ change }) => [...change]);
+    const decibels = (signal: number, noise: number) => 10 * Math.log10(signal / noise);
+    const [first] = windows;
+    return {
+      kld: { mean: mean(klds), median: quantile(klds, 0.5), p99: quantile(klds, 0.99), max: greatest(klds) },
+      sameTop: mean(windows.flatMap(({ same }) => [...same])),
+      rmsDp: Math.sqrt(mean(changes.map((change) => change ** 2))),
+      sqnr: this.states.map(({ signal, cumulative, local }) => {
+        return { cumulative: decibels(signal, cumulative), local: decibels(signal, local) };
+      }),
+      swap: (first?.swaps ?? []).map((_, part) => {
+        const ofPart = (kind: keyof Swap) => sum(windows.map(({ swaps }) => swaps[part]?.[kind] ?? 0)) / klds.length;
+        const isAlone = first?.swaps[part]?.alone !== undefined;
+        return { alone: isAlone ? ofPart('alone') : undefined, restored: ofPart('restored') };
+      }),
+    };
+  }
+}
+
+/** Times that a comparison is shown anew once windows are through. */
+const drawings = 40;
+
+/**
+ * Runs a comparison, and yields it as far as it is: at every block of the first windows, then as windows are through.
+ *
+ * @throws SinkscopeError where the models cannot be compared; `cancelled` when `signal` is aborted
+ */
+export async function* compared(
+  engine: Engine,
+  request: RequestOf<'pair'>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Progress & { readonly partial?: Comparison }, Comparison, void> {
+  const comparison = new Comparison();
+  const progress = progressThrough('comparing', request.sequences.length);
+  const every = Math.ceil(request.sequences.length / drawings);
+  let now: Progress = { phase: 'comparing', done: 0, of: request.sequences.length };
+  for await (const event of follow(engine.run('pair', request, signal))) {
+    if (event.type === 'compared') {
+      comparison.add(event);
+      if (now.done === 0) yield { ...now, partial: comparison };
+      continue;
+    }
+    now = progress(event);
+    if (event.type === 'paired') comparison.add(event);
+    const isShown = event.type === 'paired' && now.done % every === 0;
+    yield { ...now, ...(isShown && { partial: comparison }) };
+  }
+  return comparison;
 }
 
 /** What a part of a swap is called: `embedding`, `block 3`, `head`. */

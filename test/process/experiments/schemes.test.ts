@@ -7,7 +7,7 @@ import { smoothingOf } from '../../../src/experiments/doctor/remedies.js';
 import { follow } from '../../../src/experiments/shared/text.js';
 import { windowsOf } from '../../../src/experiments/shared/windows.js';
 import references from '../../references/schemes.json';
-import { boats, budget, demoModel, off, pendulum, startEngine, text } from '../../support/experiments.js';
+import { boats, budget, demoModel, fixtureModel, off, pendulum, startEngine, text } from '../../support/experiments.js';
 import { at, found, pairs } from '../../support/lists.js';
 
 const engine = startEngine();
@@ -27,10 +27,10 @@ const chance = 0.1;
 const by = (scheme: SchemeName) => ({ what: 'scheme', scheme }) as const;
 
 /** Mean KLD and perplexity under each treatment. */
-async function treated(sequences: readonly TreatedSequence[], treatments: readonly Treatment[]) {
+async function treated(sequences: readonly TreatedSequence[], treatments: readonly Treatment[], reference = llama) {
   const sums = treatments.map(() => ({ kld: 0, losses: 0 }));
   let tokens = 0;
-  for await (const event of follow(engine.run('treat', { ...budget, reference: llama, sequences, treatments }))) {
+  for await (const event of follow(engine.run('treat', { ...budget, reference, sequences, treatments }))) {
     if (event.type !== 'treated') continue;
     tokens += event.tokens;
     for (const [i, sum] of sums.entries()) {
@@ -41,10 +41,10 @@ async function treated(sequences: readonly TreatedSequence[], treatments: readon
   return sums.map(({ kld, losses }) => ({ kld: kld / tokens, perplexity: Math.exp(losses / tokens) }));
 }
 
-async function extents(weights: boolean): Promise<ExtentsEvent> {
-  const sequences = (await windows(pendulum)).map(({ ids }) => ({ ids }));
+async function extents(weights: boolean, model = llama, given?: readonly { ids: number[] }[]): Promise<ExtentsEvent> {
+  const sequences = given ?? (await windows(pendulum)).map(({ ids }) => ({ ids }));
   const events: ExtentsEvent[] = [];
-  for await (const event of follow(engine.run('extents', { ...budget, model: llama, sequences, weights })))
+  for await (const event of follow(engine.run('extents', { ...budget, model, sequences, weights })))
     if (event.type === 'extents') events.push(event);
   return at(events, 0);
 }
@@ -72,6 +72,20 @@ describe('the KL divergence of a scheme is that of PyTorch or of the file', () =
     const klds = await treated(sequences, treatments);
     for (const [one, { exclude, kld }] of pairs(klds, references.static))
       expect(off(one.kld, kld), `${exclude.length} excluded`).toBeLessThan(0.05);
+  });
+
+  it('int8-static of Gemm, whose biases the file has as 32-bit integers', async () => {
+    const { model, calibration, sequences, kld } = references.gemm;
+    const reference = fixtureModel(model);
+    const { ranges } = await extents(
+      false,
+      reference,
+      calibration.map((ids) => ({ ids })),
+    );
+    const scheme = { ...by('int8-static'), ranges };
+    const scored = sequences.map((ids) => ({ ids, from: 1 }));
+    const [one] = await treated(scored, [{ by: scheme }], reference);
+    expect(off(one?.kld ?? 0, kld)).toBeLessThan(0.05);
   });
 
   it('fp16: of the order of a converted file, which rounds what is between products as well', async () => {

@@ -15,6 +15,7 @@ const entry = {
   softLast: 2,
 } as const;
 const facts: BlockFacts = {
+  layers: 2,
   kld: 0.4,
   sqnr: [
     { cumulative: Number.POSITIVE_INFINITY, local: Number.POSITIVE_INFINITY },
@@ -96,10 +97,20 @@ describe('the table of blocks', () => {
   });
 
   it('leaves out what was not measured', () => {
-    const { kld, sqnr, swap } = facts;
-    const names = blocksTable({ kld, sqnr, swap: swap.map(({ restored }) => ({ restored })) }).columns.map(
+    const { layers, kld, sqnr, swap } = facts;
+    const names = blocksTable({ layers, kld, sqnr, swap: swap.map(({ restored }) => ({ restored })) }).columns.map(
       ({ name }) => name,
     );
     expect(names).toEqual(['part', 'SQNR, cumulative (dB)', 'local (dB)', 'restored (nats)']);
+  });
+
+  it('has all its rows while the first blocks are compared', () => {
+    const { rows } = blocksTable({ layers: 2, kld: Number.NaN, sqnr: facts.sqnr.slice(0, 2), swap: [] });
+    expect(rows).toEqual([
+      ['embedding', 'same', 'same', null],
+      ['block 1', 20, 40, null],
+      ['block 2', null, null, null],
+      ['head', null, null, null],
+    ]);
   });
 });

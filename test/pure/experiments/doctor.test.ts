@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import { isVoid } from '../../../src/experiments/doctor/conclusion.js';
 import { type Measured, type Search, searchList } from '../../../src/experiments/doctor/list.js';
-import { prefixOf, smoothingOf } from '../../../src/experiments/doctor/remedies.js';
+import { smoothingOf } from '../../../src/experiments/doctor/remedies.js';
+import { prefixOf } from '../../../src/experiments/shared/prefix.js';
 import { at } from '../../support/lists.js';
 
 /** A model whose products lose so much each, but for pairs of which one mends what the other would. */
