@@ -19,6 +19,7 @@ import { productsEvent, restoredEvent, restoreRequest } from './restore.js';
 import { smoothRequest } from './smooth.js';
 import { spikesEvent, spikesRequest } from './spikes.js';
 import { meanEvent, statesEvent, statesRequest } from './states.js';
+import { streamedEvent, streamRequest } from './streaming.js';
 import { mergeEvent, mergeRequest } from './surveys.js';
 import { treatedEvent, treatRequest } from './treat.js';
 
@@ -88,6 +89,11 @@ export const jobs = {
   gradients: { request: gradientsRequest, event: gradientsEvent, answer: doneEvent },
   smooth: { request: smoothRequest, event: v.never(), answer: doneEvent },
   spikes: { request: spikesRequest, event: v.variant('type', [spikesEvent, progressEvent]), answer: doneEvent },
+  rolling: {
+    request: streamRequest,
+    event: v.variant('type', [streamedEvent, progressEvent]),
+    answer: doneEvent,
+  },
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
   records: { request: recordsRequest, event: v.never(), answer: recordsAnswer },
   encode: { request: encodeRequest, event: v.never(), answer: encoded },

@@ -36,6 +36,7 @@ import { comparePair } from './pair.js';
 import { parquetTexts } from './parquet.js';
 import { tellPrecision } from './precision.js';
 import { restoreProducts } from './restore.js';
+import { rollOn } from './rolling.js';
 import { saveSmoothed } from './smooth.js';
 import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
@@ -177,6 +178,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const used = await use(request);
     allowRunning();
     await withScalars(used, request.without, (runner) => findSpikes(runner, request, emit));
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async rolling(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    await rollOn(used.runner, request, emit);
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
