@@ -63,6 +63,7 @@ export async function rollOn(
   const [losses, attention] = [await createLossSession(threads), await createAttentionSession(threads)];
   const run: Run = { runner, plan, ids, half, placed, attention };
   const go: number[] = [];
+  const paces = new Map<number, number | undefined>();
   try {
     for (const [way, { positions, kept }] of ways.entries()) {
       const last = positions === 'cache' && kept ? kept.window - 1 : ids.length - 1;
@@ -95,8 +96,8 @@ export async function rollOn(
         }
         const kept = scored[i]?.bytes() ?? 0;
         const held = Math.min(ids.length, ways[way]?.kept?.window ?? ids.length);
-        const perSecond = await paceOf(runner, ids, held, { memory, threads });
-        await emit({ type: 'streamed', way, losses: found, why: undefined, bytes: kept, perSecond });
+        if (!paces.has(held)) paces.set(held, await paceOf(runner, ids, held, { memory, threads }));
+        await emit({ type: 'streamed', way, losses: found, why: undefined, bytes: kept, perSecond: paces.get(held) });
       }
       await runner.release();
     }

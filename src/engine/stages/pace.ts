@@ -1,6 +1,6 @@
 /** How fast a file itself runs one token after another. */
 import { SinkscopeError } from '../../errors.js';
-import { quantile } from '../../statistics/numbers.js';
+import { quantile, sum } from '../../statistics/numbers.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { size, type Value } from '../tensors/value.js';
 import { LaneCache } from './cache.js';
@@ -10,8 +10,8 @@ import { logitRows, tokensThatFit } from './memory.js';
 import { makePlan } from './plan.js';
 import { StageRunner } from './runner.js';
 
-/** Steps that are timed; the first of all makes what the others use. */
-const steps = 5;
+/** Steps that are timed at most, and seconds after which no further one begins; one before makes what they use. */
+const [steps, enough] = [5, 1];
 
 /**
  * Tokens in a second with `held` of them in sight, the new one included: from the file's own cache, where it has one
@@ -58,10 +58,11 @@ export async function paceOf(
       before.tokens = held - 1;
     }
     const seconds: number[] = [];
-    for (let count = 0; count <= steps; count++) {
+    await step(before?.copy());
+    while (seconds.length < steps && sum(seconds) < enough) {
       const start = performance.now();
       await step(before?.copy());
-      if (count > 0) seconds.push((performance.now() - start) / 1000);
+      seconds.push((performance.now() - start) / 1000);
     }
     return 1 / quantile(seconds, 0.5);
   } catch (error) {
