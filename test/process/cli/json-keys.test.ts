@@ -63,6 +63,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   gradients: ['llama', ...words],
   activation: ['llama', ...words, '--sequences', '1'],
   streaming: ['llama', ...text, '--tokens', '40', '--length', '16', '--window', '8', '--sinks', '2'],
+  prefix: ['llama-sink', ...text, '--tokens', '40', '--window', '16'],
   vision: [fixture('dinov2_with_registers-dynamo-op18'), '--feeds', ...pixels],
   ratios: [fixture(graph), fixture(graph), '--feeds', fixture(graph, 'golden.safetensors')],
 };
