@@ -101,7 +101,7 @@ FIXTURES = {
     "opt-optimum-past": 0,
     "bloom-optimum-past": 0,
     "llama-optimum-past": 1.0,
-    "gpt_neox-optimum-past": 0.25,
+    "gpt_neox-optimum-past": 0.5,
     "phi-optimum-past": 0.5,
 }
 
@@ -130,7 +130,7 @@ def fixture(name: str, rotary: float, tokens: int = 40, window: int = 12, sinks:
         if held == window:
             for key, value in cache.items():
                 rest = value[:, :, sinks + 1 :]
-                cache[key] = np.concatenate([value[:, :, :sinks], back(rest) if "key" in key and rotary else rest], 2)
+                cache[key] = np.concatenate([value[:, :, :sinks], back(rest) if key.endswith("key") and rotary else rest], 2)
             held -= 1
         feeds = {"input_ids": [[token]], "attention_mask": [[1] * (held + 1)], "position_ids": [[held]]}
         own = {i.name: np.array(feeds[i.name], np.int64) for i in session.get_inputs() if i.name in feeds}

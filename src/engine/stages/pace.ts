@@ -33,8 +33,10 @@ export async function paceOf(
   const own = new StageRunner(isCached ? caching.loaded : loaded, threads);
   const { anatomy, model } = own.loaded;
   const { head, plan } = withHead(own, logitRows(anatomy, memory));
-  const tapped = makePlan(model.graph, anatomy, new Map([[1, pairs.map(({ present }) => present)]]), []);
-  const stages = isCached ? tapped.stages : plan.cut([anatomy.layers]).filter(({ last }) => last <= anatomy.layers);
+  const presents = new Map([[1, pairs.map(({ present }) => present)]]);
+  const tapped = makePlan(model.graph, anatomy, presents, [anatomy.unembedding?.logits ?? anatomy.output]);
+  const cut = isCached ? tapped.stages : plan.cut([anatomy.layers]);
+  const stages = cut.filter(({ last }) => last <= anatomy.layers);
   const fed = isCached ? ids.slice(0, 1) : ids.slice(-held);
   const step = async (cache: LaneCache | undefined) => {
     const lane: Lane = {
