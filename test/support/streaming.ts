@@ -5,7 +5,7 @@ const ways = [
 ] as const;
 
 export const streamingExamples = {
-  request: { stream: 'decoder', ids: [1, 2, 3, 4], ways },
+  request: { stream: 'decoder', ids: [1, 2, 3, 4], ways, timed: true },
   events: [
     { type: 'progress', from: 0, to: 2, done: 1, of: 8 },
     { type: 'streamed', way: 0, losses: new Float32Array(0), why: 'it has 16 of them', bytes: 0, perSecond: undefined },

@@ -1,6 +1,6 @@
 /** One long sequence through caches of keys and values: what is asked and what is said. */
 import * as v from 'valibot';
-import { float32Array, maybe, real, type Sent, text, whole } from '../../schemas.js';
+import { flag, float32Array, maybe, real, type Sent, text, whole } from '../../schemas.js';
 import { attentionWindow, memory, path, stream, threads } from './request.js';
 
 const way = v.object({
@@ -24,6 +24,8 @@ export const streamRequest = v.object({
   /** Scored from the second on. */
   ids: v.pipe(v.array(whole), v.minLength(4)),
   ways: v.pipe(v.array(way), v.minLength(1)),
+  /** Whether to time how fast the file itself runs on. */
+  timed: flag,
   memory,
   threads,
 });

@@ -96,7 +96,7 @@ export async function rollOn(
         }
         const kept = scored[i]?.bytes() ?? 0;
         const held = Math.min(ids.length, ways[way]?.kept?.window ?? ids.length);
-        if (!paces.has(held)) paces.set(held, await paceOf(runner, ids, held, { memory, threads }));
+        if (request.timed && !paces.has(held)) paces.set(held, await paceOf(runner, ids, held, { memory, threads }));
         await emit({ type: 'streamed', way, losses: found, why: undefined, bytes: kept, perSecond: paces.get(held) });
       }
       await runner.release();

@@ -75,7 +75,9 @@ export async function* rollOver(
   const rows: RolledRow[] = [];
   const refused: string[] = [];
   try {
-    for await (const event of follow(engine.run('rolling', { model, ids, ways, memory, threads }, signal))) {
+    for await (const event of follow(
+      engine.run('rolling', { model, ids, ways, timed: true, memory, threads }, signal),
+    )) {
       if (event.type === 'progress') {
         const share = event.done / event.of;
         const note = `block ${event.done + 1} of ${event.of}`;

@@ -30,7 +30,7 @@ interface Went {
 
 async function roll(model: string, ids: readonly number[], ways: readonly CacheWay[]): Promise<Went[]> {
   const went: Went[] = [];
-  for await (const event of engine.run('rolling', { ...budget, model, ids, ways })) {
+  for await (const event of engine.run('rolling', { ...budget, model, ids, ways, timed: false })) {
     if (event.type === 'failed') throw new Error(event.problem.message);
     if (event.type === 'streamed') went[event.way] = { ...event, losses: [...event.losses], why: event.why };
   }
