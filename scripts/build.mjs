@@ -22,11 +22,16 @@ const targets = [
   // Native packages stay outside the bundles: they load their binaries by path.
   {
     ...common,
-    entryPoints: { extension: 'src/extension/extension.ts', engine: 'src/engine/process.ts', cli: 'src/cli/cli.ts' },
+    entryPoints: {
+      extension: 'src/extension/extension.ts',
+      engine: 'src/engine/process.ts',
+      cli: 'src/cli/cli.ts',
+      library: 'src/library.ts',
+    },
     platform: 'node',
     target: 'node20',
     format: 'cjs',
-    external: ['vscode', 'onnxruntime-node', 'tokenizers'],
+    external: ['vscode', 'onnxruntime-node', 'tokenizers', '@imagemagick/magick-wasm'],
     // The JPEG decoder travels inside the bundle.
     loader: { '.wasm': 'binary' },
   },

@@ -216,7 +216,7 @@ export async function readCatalogue(root) {
     platform: 'node',
     format: 'cjs',
     loader: { '.wasm': 'empty' },
-    external: ['onnxruntime-node', 'tokenizers'],
+    external: ['onnxruntime-node', 'tokenizers', '@imagemagick/magick-wasm'],
     logLevel: 'warning',
   });
   const module = { exports: {} };

@@ -28,7 +28,7 @@ await build({
   target: 'node20',
   format: 'cjs',
   sourcemap: 'inline',
-  external: ['vscode', 'mocha', 'onnxruntime-node', 'tokenizers'],
+  external: ['vscode', 'mocha', 'onnxruntime-node', 'tokenizers', '@imagemagick/magick-wasm'],
 });
 await writeSettings(userData);
 

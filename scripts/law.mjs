@@ -24,7 +24,7 @@ src/onnx                       src/statistics node @bufbuild/protobuf
 src/anatomy                    src/onnx node
 src/gradients                  src/anatomy src/onnx
 src/models                     node valibot
-src/tokens                     src/schemas.ts src/statistics src/models node tokenizers pngjs @jsquash/jpeg valibot
+src/tokens                     src/schemas.ts src/statistics src/models node tokenizers @huggingface/jinja pngjs @jsquash/jpeg @imagemagick/magick-wasm valibot
 src/engine/contract            src/schemas.ts src/statistics src/anatomy src/tokens valibot
 src/engine/questions/*/question.ts src/engine/contract src/schemas.ts valibot
 src/engine/questions/questions.ts src/engine/questions/*/question.ts
@@ -41,23 +41,25 @@ src/engine/jobs                src/saving.ts src/reading.ts src/models/version.t
 src/engine/process.ts          src/engine/jobs src/engine/guard node
 src/engine/host                src/saving.ts src/engine/guard/note.ts src/engine/contract src/statistics node valibot
 src/hub                        src/engine/contract src/engine/host src/models node valibot @huggingface/hub
-src/analysis                   src/engine/contract src/schemas.ts src/statistics src/tokens valibot
+src/analysis                   src/engine/contract src/schemas.ts src/statistics src/tokens valibot diff
 src/experiments/facts.ts       src/schemas.ts valibot
 src/experiments/values.ts      src/experiments/facts.ts
-src/experiments/experiment.ts  src/analysis src/engine/host src/experiments/facts.ts src/experiments/values.ts
+src/experiments/experiment.ts  src/analysis src/engine/contract src/engine/host src/experiments/facts.ts src/experiments/values.ts
 src/experiments/shared         src/reading.ts src/schemas.ts src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node valibot
 src/experiments/*              src/saving.ts src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
 src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
+src/history                    src/saving.ts src/schemas.ts src/engine/contract node valibot
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot
 src/report                     src/protocol.ts src/analysis src/engine/contract node fflate
 src/tools                      src/models src/experiments src/analysis src/engine/contract src/engine/host node valibot
+src/library.ts                 src/models src/experiments src/analysis src/engine/contract src/engine/host
 src/cli                        src/report src/protocol.ts src/tools src/saving.ts src/hub src/models src/experiments src/analysis src/engine/contract src/engine/host src/onnx src/statistics node commander cli-progress @modelcontextprotocol/sdk hyparquet-writer package.json
-src/extension                  src/report src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
+src/extension                  src/history src/report src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
 webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit
-webview/views                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot
 webview/experiments            webview src/protocol.ts src/experiments/facts.ts src/experiments/values.ts src/analysis src/statistics lit @observablehq/plot valibot
+webview/views                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot
 webview/model                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit
 webview/app.ts                 webview src/protocol.ts src/analysis lit
 webview/panel.ts               webview

@@ -55,6 +55,7 @@ export async function packageExtension(target = `${process.platform}-${process.a
     'dist',
     ...['onnxruntime_binding.node', natives.onnxruntime].map((file) => `bin/napi-v6/${os}/${cpu}/${file}`),
   ]);
+  await copyPackage(stage, '@imagemagick/magick-wasm', ['dist/index.js', 'dist/x86', 'LICENSE', 'NOTICE']);
   await copyPackage(stage, 'tokenizers', ['index.js', 'LICENSE', `tokenizers.${natives.tokenizers}.node`]);
 
   const vsix = join(root, 'out', `${manifest.name}-${manifest.version}-${target}.vsix`);

@@ -1,9 +1,10 @@
-/** `npm test`: everything, one suite after the other, closed by one line that sums them all. */
+/** `npm test`: everything, step by step, closed by one line that sums it all. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installDependencies } from './install.mjs';
 import { runSuite } from './suite.mjs';
+import { installServer } from './vscode-server.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const records = join(root, 'out/test');
@@ -16,17 +17,21 @@ const vitest = (name, record, ...options) => ({
   record: join(records, record),
 });
 
-const suites = [
-  { name: 'build', args: ['scripts/build.mjs'] },
-  { name: 'types and lint', args: ['scripts/check.mjs'] },
-  vitest('unit and zoo', 'unit.jsonl'),
-  // Written from inside the extension host, beside what mocha is run on.
-  { name: 'in-host', args: ['scripts/host.mjs'], record: join(root, 'out/host/record.jsonl') },
-  vitest('end-to-end', 'e2e.jsonl', '--config', 'vitest.e2e.config.mts'),
+/** One step after the other; the suites of a step run side by side. */
+const steps = [
+  [{ name: 'build', args: ['scripts/build.mjs'] }],
+  [{ name: 'types and lint', args: ['scripts/check.mjs'] }],
+  [vitest('unit and zoo', 'unit.jsonl')],
+  // Both mostly wait for a VS Code of their own.
+  [
+    // Its record is written from inside the extension host, beside what mocha is run on.
+    { name: 'in-host', args: ['scripts/host.mjs'], record: join(root, 'out/host/record.jsonl') },
+    vitest('end-to-end', 'e2e.jsonl', '--config', 'vitest.e2e.config.mts'),
+  ],
 ];
 
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
-for (const { record } of suites) if (record) await rm(record, { force: true });
+for (const { record } of steps.flat()) if (record) await rm(record, { force: true });
 await mkdir(records, { recursive: true });
 
 let passed = 0;
@@ -34,13 +39,11 @@ const failures = [];
 const skipped = [];
 try {
   await installDependencies();
-  for (const suite of suites) {
-    console.log(`\n— ${suite.name}`);
-    const result = await withinLimit(suite);
-    passed += result.passed;
-    failures.push(...result.failures.map((failure) => `${suite.name}: ${failure}`));
-    skipped.push(...result.skipped.map((test) => `${suite.name}: ${test}`));
-    console.log(`${result.passed} passed, ${result.failures.length} failed in ${suite.name}`);
+  // Here, since both suites that need it would begin to at once.
+  await installServer();
+  for (const suites of steps) {
+    console.log(`\n— ${suites.map(({ name }) => name).join(', ')}`);
+    await Promise.all(suites.map(run));
   }
 } catch (error) {
   failures.push(`installing the dependencies: ${error.message}`);
@@ -52,11 +55,15 @@ process.exitCode = failures.length > 0 ? 1 : 0;
 const left = skipped.length > 0 ? `, ${skipped.length} skipped` : '';
 console.log(`\n${passed} passed, ${failures.length} failed${left}`);
 
-async function withinLimit(suite) {
+/** Runs a suite for as long as one may take, and counts its tests. */
+async function run(suite) {
   const limit = new AbortController();
   const why = new Error(`stopped after ${limitMinutes} minutes, the limit for a suite`);
   const timer = setTimeout(() => limit.abort(why), limitMinutes * 60_000);
   const result = await runSuite(suite, limit.signal);
   clearTimeout(timer);
-  return result;
+  passed += result.passed;
+  failures.push(...result.failures.map((failure) => `${suite.name}: ${failure}`));
+  skipped.push(...result.skipped.map((test) => `${suite.name}: ${test}`));
+  console.log(`${result.passed} passed, ${result.failures.length} failed in ${suite.name}`);
 }

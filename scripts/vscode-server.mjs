@@ -21,7 +21,7 @@ const cache = fileURLToPath(new URL('../.cache/vscode-server/', import.meta.url)
  * Installs the server build unless it is there.
  * @returns {Promise<{ node: string, entry: string }>} the Node to run it with and its entry script
  */
-async function installServer() {
+export async function installServer() {
   const files = ['package.json', 'package-lock.json', '.npmrc'];
   const hash = createHash('sha256');
   for (const file of files) hash.update(await readFile(join(recipe, file)));

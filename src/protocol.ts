@@ -24,6 +24,7 @@ const selection = exactly<Selection>()(
     layer: v.optional(whole),
     dim: v.optional(whole),
     head: v.optional(whole),
+    next: v.optional(whole),
   }),
 );
 
@@ -67,10 +68,10 @@ const viewState = v.object({
       name: text,
       /** Why it cannot be analysed as it is now. */
       problem: maybe(text),
-      /** What moved against the run before; undefined where the run shown has none that it can be held against. */
-      moved: maybe(presentation),
     }),
   ),
+  /** Whether a run is pinned to hold others against it, and whether that is the one that is shown. */
+  pinned: v.picklist(['none', 'shown', 'other']),
 });
 /** What the panel shows besides the run itself. */
 export type ViewState = Sent<typeof viewState>;
@@ -164,6 +165,15 @@ const reply = v.variant('ok', [
 ]);
 export type Reply = Sent<typeof reply>;
 
+const against = v.object({
+  /** Of a pinned run; of a model that is watched. */
+  name: text,
+  pinned: flag,
+  events: v.array(runEvent),
+});
+/** A finished run that the one shown is held against: the pinned one, or the one before of a model that is watched. */
+export type Against = Sent<typeof against>;
+
 const aboutFile = v.variant('status', [
   /** Nothing of it is read before its folder is trusted. */
   v.object({ status: v.literal('untrusted') }),
@@ -196,6 +206,7 @@ const toWebview = v.variant('type', [
   /** The next event of run `run`; `index` is its place in that run. A gap is answered with `ready`. */
   v.object({ type: v.literal('event'), run: whole, index: whole, event: runEvent }),
   v.object({ type: v.literal('selection'), selection }),
+  v.object({ type: v.literal('against'), before: maybe(against) }),
   v.object({ type: v.literal('answer'), id: whole, answer: reply }),
   v.object({ type: v.literal('experiments'), message: experimentsMessage }),
   v.object({ type: v.literal('model'), state: modelState }),
@@ -224,6 +235,8 @@ const fromWebview = v.variant('type', [
   v.strictObject({ type: v.literal('stop') }),
   /** Run the same text again, with what is chosen now; with a `stream`, as that one of the model's residual streams. */
   v.strictObject({ type: v.literal('analyze-again'), stream: v.optional(text) }),
+  /** Hold the runs to come against the one that is shown, or against none. */
+  v.strictObject({ type: v.literal('pin'), on: flag }),
   /** Watch no model any longer. */
   v.strictObject({ type: v.literal('unwatch') }),
   v.strictObject({ type: v.literal('choose-model'), file: text }),

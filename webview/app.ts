@@ -3,10 +3,12 @@ import { LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { conditions, madeBy } from '../src/analysis/conditions.js';
 import { type Help, helpFor } from '../src/analysis/help.js';
+import { presentMoved } from '../src/analysis/moved.js';
+import type { Presentation } from '../src/analysis/presentation.js';
 import type { Problem } from '../src/errors.js';
 import type { FromWebview } from '../src/protocol.js';
 import './experiments/experiments.js';
-import type { GoToEvent } from './experiments/presentation.js';
+import type { GoToEvent, LeadEvent } from './experiments/presentation.js';
 import type { PictureEvent, TableEvent } from './figure.js';
 import { type Findings, findingsOf } from './findings.js';
 import { type Intent, readIntent } from './intent.js';
@@ -29,7 +31,7 @@ import './views/sink-heatmap.js';
 import './views/summary.js';
 import './views/token-strip.js';
 import { html } from './html.js';
-import { status } from './views/toolbar.js';
+import './views/toolbar.js';
 
 const helps: Readonly<Record<Help, string>> = {
   chooseTokenizer: 'Choose tokenizer.json …',
@@ -42,9 +44,7 @@ const helps: Readonly<Record<Help, string>> = {
 export class App extends LitElement {
   @property({ attribute: false }) store!: Store;
   @property({ attribute: false }) host!: WebviewApi;
-  /** The compact view of the side bar in place of the panel. */
-  @property({ type: Boolean }) side = false;
-  /** The page of a report: nothing can be run, and what is not in it cannot be asked for. */
+  /** The page of a report, or of a saved result: nothing can be run, and what is not in it cannot be asked for. */
   @property({ type: Boolean }) report = false;
 
   @state() private shown!: State;
@@ -53,6 +53,7 @@ export class App extends LitElement {
   @state() private page: Intent['page'] = 'analysis';
 
   #findings!: Findings;
+  #moved: Presentation | undefined;
   #intent!: Intent;
   #frame: number | undefined;
   #disposables: (() => void)[] = [];
@@ -92,9 +93,13 @@ export class App extends LitElement {
 
   override willUpdate(changed: PropertyValues): void {
     const before: State | undefined = changed.get('shown');
-    const { analysis, view } = this.shown;
-    if (before?.analysis === analysis && before.view.thresholds === view.thresholds) return;
-    if (changed.has('shown')) this.#findings = findingsOf(analysis, view.thresholds);
+    const { analysis, view, against } = this.shown;
+    if (!changed.has('shown')) return;
+    const isSame = before?.analysis === analysis && before.view.thresholds === view.thresholds;
+    if (!isSame) this.#findings = findingsOf(analysis, view.thresholds);
+    if (isSame && before.against === against) return;
+    const isWhole = against !== undefined && analysis.status === 'finished';
+    this.#moved = isWhole ? presentMoved(against.analysis, analysis, view.thresholds) : undefined;
   }
 
   override updated(changed: PropertyValues): void {
@@ -106,7 +111,6 @@ export class App extends LitElement {
     const { connected, analysis } = this.shown;
     if (!connected) return html`<main><p class="state" role="status">Waiting for the extension …</p></main>`;
     const empty = analysis.layers.length === 0;
-    const watched = this.#watched();
     return html`
       <div
         class="page"
@@ -117,11 +121,7 @@ export class App extends LitElement {
       >
         <header>
           <h1>Sinkscope${this.shown.view.document === undefined ? '' : `: ${this.shown.view.document}`}</h1>
-          ${
-            this.side
-              ? this.#sideStatus()
-              : html`<sinkscope-toolbar .shown=${this.shown} ?report=${this.report}></sinkscope-toolbar>`
-          }
+          <sinkscope-toolbar .shown=${this.shown} ?report=${this.report}></sinkscope-toolbar>
           ${this.#progress()} ${this.#pages()}
         </header>
         ${
@@ -135,9 +135,10 @@ export class App extends LitElement {
                   .selection=${this.shown.selection}
                   .theme=${this.theme}
                   @layer=${this.#onLayer}
+                  @lead=${this.#onLead}
                 ></sinkscope-experiments>
               </main>`
-            : html`<main>${watched} ${this.#notices()} ${empty ? nothing : this.side ? this.#sideViews() : this.#views()}</main>`
+            : html`<main>${this.#notices()} ${this.#held()} ${empty ? nothing : this.#views()}</main>`
         }
       </div>
     `;
@@ -145,15 +146,14 @@ export class App extends LitElement {
 
   /** A report shows what it has. */
   #page(): Intent['page'] {
-    if (this.side) return 'analysis';
     const { run, experiments } = this.shown;
-    if (this.report && run === 0) return 'experiments';
+    if (this.report && run === 0 && experiments.runs.length > 0) return 'experiments';
     return this.report && experiments.runs.length === 0 ? 'analysis' : this.page;
   }
 
   #pages() {
     const { run, experiments } = this.shown;
-    if (this.side || (this.report && (run === 0 || experiments.runs.length === 0))) return nothing;
+    if (this.report && (run === 0 || experiments.runs.length === 0)) return nothing;
     const names = { analysis: 'Analysis', experiments: 'Experiments' } as const;
     const pages = ['analysis', 'experiments'] as const;
     return html`<nav class="pages" aria-label="Pages">
@@ -195,25 +195,6 @@ export class App extends LitElement {
     `;
   }
 
-  #sideViews() {
-    const scene = this.#scene();
-    return html`
-      <sinkscope-summary .scene=${scene}></sinkscope-summary>
-      <sinkscope-residual-heatmap compact .scene=${scene}></sinkscope-residual-heatmap>
-      <sinkscope-massive-table .scene=${scene}></sinkscope-massive-table>
-    `;
-  }
-
-  #sideStatus() {
-    const running = this.shown.analysis.status === 'running';
-    const stop = () => this.store.send({ type: 'stop' });
-    return html`<div class="side-status">
-      <span class="scope">${this.shown.view.document ?? ''}</span>
-      ${status(this.shown)}
-      ${running ? html`<vscode-button appearance="secondary" data-testid="stop" @click=${stop}>Stop</vscode-button>` : nothing}
-    </div>`;
-  }
-
   #progress() {
     const { status, started, layers } = this.shown.analysis;
     const share = status === 'running' && started ? layers.length / (started.model.layers + 1) : 0;
@@ -225,6 +206,7 @@ export class App extends LitElement {
   /** What is said above the views: at most one thing, the gravest. */
   #notices() {
     const { analysis, view } = this.shown;
+    if (view.trouble && analysis.layers.length === 0) return this.#problem(view.trouble, '');
     if (analysis.status === 'empty') {
       return html`<div class="state wide">
         <h2>Nothing analysed yet</h2>
@@ -250,43 +232,36 @@ export class App extends LitElement {
       view.stale === 'text'
         ? 'The text has changed since this run; what is shown is about the text as it was.'
         : `Another model or prefix token is chosen since this run; what is shown was made by ${madeBy(analysis)}.`;
-    return html`<div class="notice wide" role="status"><span>${changed}</span>${this.#again()}</div>`;
+    return html`<div class="notice wide" role="status"><span>${changed}</span></div>`;
   }
 
-  /** Told here with all that can be done about it; the side view leaves that to the panel. */
+  /** Told here with all that can be done about it. */
   #problem(problem: Problem, shown: string) {
-    const actions = this.side
-      ? this.#again()
-      : helpFor(problem).map(
-          (name) => html`<vscode-button
-            appearance="secondary"
-            data-testid="help-${name}"
-            @click=${() => this.store.send({ type: 'help', name })}
-          >${helps[name]}</vscode-button>`,
-        );
+    const actions = helpFor(problem).map(
+      (name) => html`<vscode-button
+        appearance="secondary"
+        data-testid="help-${name}"
+        @click=${() => this.store.send({ type: 'help', name })}
+      >${helps[name]}</vscode-button>`,
+    );
     return html`<div class="notice wide ${problem.code === 'cancelled' ? '' : 'problem'}" role="alert">
-      <span>${problem.message} ${shown}</span>${actions}
+      <span>${problem.message} ${shown}</span>${this.report ? nothing : actions}
     </div>`;
   }
 
-  #watched() {
-    const { watched } = this.shown.view;
-    return watched === undefined
-      ? nothing
-      : html`<sinkscope-moved
-          class="wide"
-          .watched=${watched}
-          .selection=${this.shown.selection}
-          ?running=${this.shown.analysis.status === 'running'}
-        ></sinkscope-moved>`;
-  }
-
-  /** In the panel it is in the toolbar. */
-  #again() {
-    const send = () => this.store.send({ type: 'analyze-again' });
-    return this.side
-      ? html`<vscode-button appearance="secondary" @click=${send}>Analyze again</vscode-button>`
-      : nothing;
+  /** What the run is held against, and what moved. */
+  #held() {
+    const { view, against, selection } = this.shown;
+    const isPinned = view.pinned !== 'none' || against?.pinned === true;
+    if (view.watched === undefined && !isPinned) return nothing;
+    return html`<sinkscope-moved
+      class="wide"
+      .watched=${view.watched}
+      .pinned=${isPinned ? (against?.name ?? '') : undefined}
+      .moved=${this.#moved}
+      .selection=${selection}
+      .theme=${this.theme}
+    ></sinkscope-moved>`;
   }
 
   #scene(): Scene {
@@ -355,6 +330,14 @@ export class App extends LitElement {
     this.store.select({ layer });
     const { started, layers } = this.shown.analysis;
     if (started?.model.name === model && layer < layers.length) this.#turn('analysis');
+  }
+
+  /** A place that an experiment is about: its token only where the run is of the same model and as many tokens. */
+  #onLead({ detail: { selection, tokens, model } }: LeadEvent): void {
+    const { started, tokens: shown } = this.shown.analysis;
+    const isSame = started?.model.name === model && shown?.tokens.length === tokens;
+    const { token, ...rest } = selection;
+    this.store.select(isSame ? selection : rest);
   }
 
   async #onPicture({ detail }: PictureEvent): Promise<void> {

@@ -1,4 +1,4 @@
-/** Entry of both webviews, and of reports; `<body data-view="panel|side|report">` says which. */
+/** Entry of the panel, of reports, and of the editor of saved results; `<body data-view="panel|report">` says which. */
 import { App } from './app.js';
 import './panel.css';
 import { Store, type WebviewApi } from './store.js';
@@ -12,7 +12,6 @@ addEventListener('message', (event) => store.receive(event.data));
 const app = new App();
 app.store = store;
 app.host = host;
-app.side = document.body.dataset.view === 'side';
 app.report = document.body.dataset.view === 'report';
 document.body.append(app);
 store.send({ type: 'ready' });

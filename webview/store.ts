@@ -3,7 +3,7 @@
  * Thrown away with the webview; `ready` brings it all again.
  */
 import { type Analysis, emptyAnalysis, fold } from '../src/analysis/analysis.js';
-import type { Selection } from '../src/analysis/selection.js';
+import { reselected, type Selection } from '../src/analysis/selection.js';
 import { defaultThresholds } from '../src/analysis/thresholds.js';
 import { type Problem, SinkscopeError } from '../src/errors.js';
 import {
@@ -33,6 +33,8 @@ export interface State {
   readonly view: ViewState;
   readonly analysis: Analysis;
   readonly selection: Selection;
+  /** What the run is held against. */
+  readonly against: { readonly name: string; readonly pinned: boolean; readonly analysis: Analysis } | undefined;
   readonly experiments: ExperimentsState;
   /** In the editor of a model's file: what is known of it. */
   readonly model: ModelState | undefined;
@@ -52,7 +54,9 @@ const initial: State = {
     stale: undefined,
     trouble: undefined,
     watched: undefined,
+    pinned: 'none',
   },
+  against: undefined,
   analysis: emptyAnalysis,
   selection: {},
   experiments: noExperiments,
@@ -101,7 +105,7 @@ export class Store {
 
   /** Moves the shared selection here and, through the host, everywhere. */
   select(part: Selection): void {
-    const selection = { ...this.#state.selection, ...part };
+    const selection = reselected(this.#state.selection, part);
     this.#change({ selection });
     this.send({ type: 'select', selection });
   }
@@ -138,6 +142,12 @@ export class Store {
       case 'selection':
         this.#change({ selection: message.selection });
         break;
+      case 'against': {
+        const { before } = message;
+        const analysis = before?.events.reduce(fold, emptyAnalysis);
+        this.#change({ against: before && analysis && { name: before.name, pinned: before.pinned, analysis } });
+        break;
+      }
       case 'experiments':
         this.#change({ experiments: takeExperiments(this.#state.experiments, message.message) });
         break;

@@ -3,14 +3,29 @@
 import { formatNumber, formatRatio, formatValue } from '../src/analysis/format.js';
 import { layerName } from '../src/analysis/label.js';
 import type { Kind } from '../src/analysis/massive.js';
+import type { ChatRole } from '../src/engine/contract/events.js';
 import { type Findings, shownLayer } from './findings.js';
 import { ratioAt } from './numbers.js';
 import type { Scene } from './view.js';
 
+/** Whose words a token is part of. */
+export const roleInWords: Readonly<Record<ChatRole, string>> = {
+  template: 'written by the chat template',
+  system: 'system',
+  user: 'user',
+  assistant: 'assistant',
+};
+
 /** Its name for screen readers: what does not change with the layer, so that choosing one leaves a thousand alone. */
-export function tokenFacts({ labels, sinks }: Findings, token: number, kind: Kind | undefined): string {
+export function tokenFacts(
+  { labels, sinks }: Findings,
+  token: number,
+  kind: Kind | undefined,
+  role?: ChatRole | undefined,
+): string {
   const sink = sinks.sinks.find((other) => other.token === token);
   const facts = [`${labels[token]}, token ${token}`];
+  if (role !== undefined) facts.push(roleInWords[role]);
   if (kind !== undefined) facts.push(kind);
   if (sink) facts.push(`sink in ${sink.heads} of ${formatNumber(sinks.heads)} heads`);
   return facts.join(', ');
@@ -26,9 +41,11 @@ export function describeToken(
   if (statistics === undefined) return undefined;
   const { source, tokens } = analysis.tokens ?? {};
   const id = source === 'image' || source === 'features' ? '' : ` · id ${tokens?.[token]?.id}`;
+  const role = tokens?.[token]?.role;
   const sink = findings.sinks.sinks.find((other) => other.token === token);
   return [
     `${findings.labels[token]} · token ${token}${id}`,
+    ...(role === undefined ? [] : [roleInWords[role]]),
     `layer ${layerName(layer)}: ${formatRatio(ratioAt(statistics, token))} the median in dimension ${statistics.tokenMaxDim[token]}`,
     ...findings.massive
       .filter((activation) => activation.token === token)

@@ -1,5 +1,7 @@
 #!/bin/sh
-# A survey as a Slurm array: every task runs every eighth sequence. Put the parts together afterwards:
+# A survey as a Slurm array: every task runs every eighth sequence, with a process for every two processors. Sequences that
+# are done are in parts/, sixteen to a file: a task that was ended goes on from there when it is submitted again. Put the
+# parts together afterwards:
 #   sinkscope merge parts/*.json --save survey.json
 #SBATCH --job-name=sinkscope-survey
 #SBATCH --array=0-7
@@ -9,6 +11,5 @@
 set -eu
 
 : "${MODEL:?path of the .onnx file}" "${CORPUS:?a text file, or a folder with .txt and .md files}"
-mkdir -p parts
 sinkscope survey "$MODEL" --file "$CORPUS" --sequences 1000 --length 512 \
-  --shard "$SLURM_ARRAY_TASK_ID/8" --save "parts/$SLURM_ARRAY_TASK_ID.json"
+  --shard "$SLURM_ARRAY_TASK_ID/8" --workers "$((SLURM_CPUS_PER_TASK / 2))" --parts parts

@@ -10,6 +10,10 @@ export function madeBy({ started }: Analysis): string {
   return started ? `${started.model.name}, ${prefixOf(started)}` : 'another model';
 }
 
+/** That the text was a turn of a chat, where it was. */
+export const chatOf = (settings: Pick<StartedEvent['settings'], 'chat'> | undefined): string[] =>
+  settings?.chat === 'on' ? ['chat: user'] : settings?.chat === 'system' ? ['chat: system and user'] : [];
+
 const prefixOf = ({ settings: { bos } }: StartedEvent) =>
   bos === undefined ? 'tokens as given' : bos ? 'BOS on' : 'BOS off';
 
@@ -28,6 +32,7 @@ export function conditions(analysis: Analysis, thresholds: Thresholds): string[]
     ...(part ? [`tokens ${window.start}–${window.end - 1} of ${formatNumber(tokens.total)}`] : []),
     ...(tokens?.tokenizer === false && tokens.source === 'ids' ? ['no tokenizer: tokens have no text'] : []),
     prefixOf(started),
+    ...chatOf(started.settings),
     `massive: |h| > ${formatNumber(absolute)}, ≥ ${formatRatio(ratio)} median`,
     `ε = ${epsilon}`,
     ...guessedInputs(analysis),

@@ -1,6 +1,11 @@
-/** What moved between two runs of a model on the same text, as between two exports of it: a pure function of both. */
+/**
+ * What moved from one run to another: between two exports of a model, two models, two prompts, with and without a prefix
+ * token. A pure function of both. Tokens that both have are compared with each other ({@link sameTokens}); layers where
+ * both models have the same.
+ */
 import { greatest, sum } from '../statistics/numbers.js';
 import type { HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
+import { type Pair, sameTokens } from './alignment.js';
 import type { Analysis } from './analysis.js';
 import { counted } from './format.js';
 import { type MassiveActivation, massiveActivations, ratio } from './massive.js';
@@ -31,14 +36,24 @@ export interface LayerDifference {
   /** Largest entry by magnitude, signed; 0 where none is finite. */
   readonly largest: Both<number>;
   readonly ratio: Both<number>;
-  /** ‖n′ − n‖ ÷ ‖n‖ of the norms of tokens, [T]. */
+  /** ‖n′ − n‖ ÷ ‖n‖ of the norms of the tokens that both have; 0 where there is none. */
   readonly tokens: number;
   /** The same of the largest magnitude of each dim, [D]. */
   readonly dims: number;
-  /** Largest |α′ − α| over heads and tokens of the block that leaves `h_layer`; undefined where a pattern is missing. */
-  readonly alpha: number | undefined;
+  /**
+   * By head of the block that leaves `h_layer`, α′ − α of the token that both have, or the extra column, where that is
+   * greatest in magnitude; undefined where a pattern is missing or has other heads.
+   */
+  readonly heads: readonly HeadDifference[] | undefined;
   /** Entries that are NaN or infinite. */
   readonly nonFinite: Both<number>;
+}
+
+/** Of one head. */
+export interface HeadDifference {
+  readonly change: number;
+  /** Index in the run after; undefined for the extra column. */
+  readonly token: number | undefined;
 }
 
 /** The token that would come next, and how far the distributions are apart. */
@@ -61,65 +76,70 @@ export interface OutputDifference {
 }
 
 export interface RunDifference {
+  /** Tokens that both have. */
+  readonly pairs: readonly Pair[];
+  /** Tokens of each run. */
+  readonly tokens: Both<number>;
   /** Neither massive before nor large ones count here: what is massive in the other run alone. */
   readonly massive: { readonly came: readonly MassiveActivation[]; readonly went: readonly MassiveActivation[] };
   readonly sinks: { readonly came: readonly Sink[]; readonly went: readonly Sink[] };
   readonly largest: Both<Largest | undefined>;
-  /** By k, 0 … L. */
+  /** By k, 0 … L; empty where the models have other layers, or another width: see `shapes`. */
   readonly layers: readonly LayerDifference[];
+  /** Layers and widths in words, where they differ: `2 layers of width 4`. */
+  readonly shapes: Both<string> | undefined;
   /** Undefined where either run has no predictions. */
   readonly next: NextDifference | undefined;
   /** In place of it, of heads that are no vocabulary's: outputs that both runs have, in their order. */
   readonly outputs: readonly OutputDifference[];
 }
 
-/** Why two runs cannot be held against each other: `reason` in a clause that follows "because". */
-export interface Unlike {
-  readonly reason: string;
-}
-
-export function isUnlike(found: RunDifference | Unlike): found is Unlike {
-  return 'reason' in found;
-}
-
-/**
- * What moved from `before` to `after`, both finished and meant to be of the same text; {@link Unlike} where they have
- * other tokens, other layers or another width, so that no number of one has its like in the other.
- */
-export function difference(before: Analysis, after: Analysis, thresholds: Thresholds): RunDifference | Unlike {
-  const reason = unlike(before, after);
-  if (reason !== undefined) return { reason };
+/** What moved from `before` to `after`, both finished. */
+export function difference(before: Analysis, after: Analysis, thresholds: Thresholds): RunDifference {
   const both = <T>(of: (analysis: Analysis) => T): Both<T> => ({ before: of(before), after: of(after) });
+  const pairs = sameTokens(before, after);
+  const later = new Map(pairs);
+  const isSame = (old: number | undefined, now: number | undefined) =>
+    old === undefined ? now === undefined : later.get(old) === now;
   const massive = both((one) => massiveActivations(one, thresholds).filter(({ kind }) => kind === 'massive'));
   const drawn = both((one) => sinks(one, thresholds).sinks);
+  const shapes = both(shapeOf);
+  const isAlike = shapes.before === shapes.after;
   return {
-    massive: cameAndWent(massive, (a, b) => a.token === b.token && a.dim === b.dim),
-    sinks: cameAndWent(drawn, (a, b) => a.token === b.token),
+    pairs,
+    tokens: both(({ tokens }) => tokens?.tokens.length ?? 0),
+    massive: cameAndWent(massive, (old, now) => isSame(old.token, now.token) && old.dim === now.dim),
+    sinks: cameAndWent(drawn, (old, now) => isSame(old.token, now.token)),
     largest: both(({ layers }) => largestOf(layers)),
     layers: before.layers.flatMap((layer, k) => {
       const now = after.layers[k];
-      return now ? [layerDifference(k, layer, now, before.attention[k - 1], after.attention[k - 1])] : [];
+      return isAlike && now
+        ? [
+            layerDifference(
+              k,
+              layer,
+              now,
+              headDifferences(before.attention[k - 1], after.attention[k - 1], pairs),
+              pairs,
+            ),
+          ]
+        : [];
     }),
-    next: nextDifference(before, after),
+    shapes: isAlike ? undefined : shapes,
+    next: nextDifference(before, after, isSame),
     outputs: outputDifferences(before, after),
   };
 }
 
-function unlike(before: Analysis, after: Analysis): string | undefined {
-  const tokens = [before, after].map((one) => one.tokens?.tokens ?? []);
-  const [old = [], now = []] = tokens;
-  if (old.length !== now.length) return `the text is ${now.length} tokens for it now, and was ${old.length}`;
-  const other = now.findIndex(({ id }, i) => id !== old[i]?.id);
-  if (other >= 0) return `the text is other tokens for it now, from token ${other} on`;
-  const shape = ({ layers }: Analysis) => `${counted(layers.length - 1, 'layer')} of width ${layers[0]?.dims ?? 0}`;
-  return shape(before) === shape(after) ? undefined : `it has ${shape(after)} now, and had ${shape(before)}`;
-}
+const shapeOf = ({ layers }: Analysis) =>
+  `${counted(Math.max(0, layers.length - 1), 'layer')} of width ${layers[0]?.dims ?? 0}`;
 
 /** Those of one list that have no like in the other. */
-function cameAndWent<T>({ before, after }: Both<readonly T[]>, like: (a: T, b: T) => boolean) {
-  const without = (all: readonly T[], others: readonly T[]) =>
-    all.filter((one) => !others.some((other) => like(one, other)));
-  return { came: without(after, before), went: without(before, after) };
+function cameAndWent<T>({ before, after }: Both<readonly T[]>, isLike: (old: T, now: T) => boolean) {
+  return {
+    came: after.filter((now) => !before.some((old) => isLike(old, now))),
+    went: before.filter((old) => !after.some((now) => isLike(old, now))),
+  };
 }
 
 function largestOf(layers: readonly HiddenStatistics[]): Largest | undefined {
@@ -133,19 +153,21 @@ function layerDifference(
   layer: number,
   before: HiddenStatistics,
   after: HiddenStatistics,
-  attention: PatternStatistics | undefined,
-  attentionAfter: PatternStatistics | undefined,
+  heads: readonly HeadDifference[] | undefined,
+  pairs: readonly Pair[],
 ): LayerDifference {
   const both = <T>(of: (state: HiddenStatistics) => T): Both<T> => ({ before: of(before), after: of(after) });
   const top = (state: HiddenStatistics) => state.top[0]?.value ?? 0;
+  const norms = (state: HiddenStatistics, side: 0 | 1) =>
+    Float32Array.from(pairs, (pair) => state.tokenNorm[pair[side]] ?? Number.NaN);
   return {
     layer,
     median: both(({ median }) => median),
     largest: both(top),
     ratio: both((state) => ratio(top(state), state)),
-    tokens: relativeChange(before.tokenNorm, after.tokenNorm),
+    tokens: relativeChange(norms(before, 0), norms(after, 1)),
     dims: relativeChange(before.dimMax, after.dimMax),
-    alpha: attention && attentionAfter && alphaChange(attention, attentionAfter),
+    heads,
     nonFinite: both(({ nonFinite }) => nonFinite),
   };
 }
@@ -156,23 +178,51 @@ function relativeChange(a: Float32Array, b: Float32Array): number {
   return moved === 0 ? 0 : Math.sqrt(moved / sum(a.map((value) => value ** 2)));
 }
 
-/** Undefined where heads or tokens differ. */
-function alphaChange(a: PatternStatistics, b: PatternStatistics): number | undefined {
-  const changes = (one: Float32Array, other: Float32Array) =>
-    greatest(
-      one.map((value, i) => Math.abs(value - (other[i] ?? Number.NaN))),
-      0,
-    );
-  if (a.alpha.length !== b.alpha.length || a.extra?.alpha.length !== b.extra?.alpha.length) return undefined;
-  return greatest([changes(a.alpha, b.alpha), a.extra && b.extra ? changes(a.extra.alpha, b.extra.alpha) : 0]);
+function headDifferences(
+  before: PatternStatistics | undefined,
+  after: PatternStatistics | undefined,
+  pairs: readonly Pair[],
+): HeadDifference[] | undefined {
+  if (!before || !after || before.heads !== after.heads || !before.extra !== !after.extra) return undefined;
+  const alpha = ({ alpha, tokens }: PatternStatistics, head: number, token: number) =>
+    alpha[head * tokens + token] ?? Number.NaN;
+  return Array.from({ length: after.heads }, (_, head) => {
+    const extra = (after.extra?.alpha[head] ?? 0) - (before.extra?.alpha[head] ?? 0);
+    let most: HeadDifference = { change: extra, token: undefined };
+    for (const [old, now] of pairs) {
+      const change = alpha(after, head, now) - alpha(before, head, old);
+      // What is no number is more than any.
+      if (!(Math.abs(change) <= Math.abs(most.change))) most = { change, token: now };
+    }
+    return most;
+  });
 }
 
-function nextDifference(before: Analysis, after: Analysis): NextDifference | undefined {
+/** The greatest |α′ − α| of a layer; undefined where that cannot be told. */
+export function alphaChange({ heads }: LayerDifference): number | undefined {
+  return (
+    heads &&
+    greatest(
+      heads.map(({ change }) => Math.abs(change)),
+      0,
+    )
+  );
+}
+
+function nextDifference(
+  before: Analysis,
+  after: Analysis,
+  isSame: (old: number, now: number) => boolean,
+): NextDifference | undefined {
   const [old, now] = [before.predictions, after.predictions];
   const [first, firstNow] = [old?.top[0], now?.top[0]];
-  if (!old || !now || !first || !firstNow || old.token !== now.token) return undefined;
-  const shared = old.top.flatMap(({ id, probability }) => {
-    const like = now.top.find((one) => one.id === id);
+  const isLast = (of: Analysis, token: number) => token === (of.tokens?.tokens.length ?? 0) - 1;
+  if (!old || !now || !first || !firstNow) return undefined;
+  if (!isSame(old.token, now.token) && !(isLast(before, old.token) && isLast(after, now.token))) return undefined;
+  // Ids of another vocabulary are other tokens.
+  const isOne = before.started?.model.vocabulary === after.started?.model.vocabulary;
+  const shared = old.top.flatMap(({ id, text, probability }) => {
+    const like = now.top.find((one) => (isOne ? one.id === id : text !== '' && one.text === text));
     return like ? [{ p: probability, q: like.probability }] : [];
   });
   const rest = (of: 'p' | 'q') => Math.max(0, 1 - sum(shared.map((one) => one[of])));

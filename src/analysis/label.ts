@@ -18,11 +18,13 @@ export function tokenLabel(token: Token): string {
   if (token.special) {
     const name = WRAPPING.exec(token.text)?.[1] ?? token.text;
     const prefix = token.start === 0 && token.end === 0;
-    return `⟨${prefix && BEGINNING.test(name) ? 'bos' : visible(name)}⟩`;
+    return `⟨${prefix && BEGINNING.test(name) ? 'bos' : token.role === undefined ? visible(name) : seen(name)}⟩`;
   }
   if (token.text === '') return `⟨${token.id}⟩`;
-  return visible(token.text.replace(/[ \n\t\r\u00a0]/g, (c) => WHITESPACE[c] ?? c));
+  return seen(token.text);
 }
+
+const seen = (text: string) => visible(text.replace(/[ \n\t\r\u00a0]/g, (c) => WHITESPACE[c] ?? c));
 
 /** {@link tokenLabel} of a token that is known by its text, as predictions are; `id` names one without any. */
 export function textLabel(text: string, id = 0): string {

@@ -36,8 +36,11 @@ export function ratio(value: number, layer: Pick<HiddenStatistics, 'median'>): n
   return value === 0 ? 0 : Math.abs(value) / layer.median;
 }
 
+/** What entries are told apart by. */
+type Bounds = Pick<Thresholds, 'absolute' | 'ratio' | 'soft'>;
+
 /** How `value` stands out in this layer, if it does. A median of 0 gives no scale for `large`. */
-export function kindOf(value: number, layer: HiddenStatistics, thresholds: Thresholds): Kind | undefined {
+export function kindOf(value: number, layer: HiddenStatistics, thresholds: Bounds): Kind | undefined {
   const magnitude = Math.abs(value);
   if (magnitude > thresholds.absolute && magnitude >= thresholds.ratio * layer.median) return 'massive';
   return layer.median > 0 && magnitude >= thresholds.soft * layer.median ? 'large' : undefined;
@@ -47,7 +50,7 @@ export function kindOf(value: number, layer: HiddenStatistics, thresholds: Thres
  * Every entry that is massive or large in some layer: massive ones first, then by falling ratio.
  * Read from each layer's sixteen largest entries, so a seventeenth is not seen.
  */
-export function massiveActivations(analysis: Analysis, thresholds: Thresholds): MassiveActivation[] {
+export function massiveActivations(analysis: Analysis, thresholds: Bounds): MassiveActivation[] {
   const found = new Map<string, Sighting[]>();
   const { layers } = analysis;
   for (const [layer, statistics] of layers.entries()) {

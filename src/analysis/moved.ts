@@ -1,19 +1,13 @@
-/** What moved between two runs, in words and as a table by layer. */
+/** What moved between two runs, in words, as heatmaps of the differences, and as tables. */
 import { greatest } from '../statistics/numbers.js';
 import { visible } from '../visible.js';
 import type { Analysis } from './analysis.js';
-import {
-  difference,
-  isUnlike,
-  type Largest,
-  type LayerDifference,
-  type RunDifference,
-  type Unlike,
-} from './difference.js';
+import { madeBy } from './conditions.js';
+import { alphaChange, difference, type Largest, type LayerDifference, type RunDifference } from './difference.js';
 import { counted, formatNumber, formatRatio, formatShare, formatValue } from './format.js';
-import { layerName, textLabel } from './label.js';
-import type { MassiveActivation } from './massive.js';
-import type { Presentation, TablePart } from './presentation.js';
+import { layerName, textLabel, tokenLabels } from './label.js';
+import { type MassiveActivation, ratio } from './massive.js';
+import { finiteCell, type HeatmapPart, type LinesPart, type Presentation, type TablePart } from './presentation.js';
 import type { Sink } from './sinks.js';
 import { tokenName } from './summary.js';
 import type { Thresholds } from './thresholds.js';
@@ -26,23 +20,56 @@ const named = 3;
 const most = 3;
 
 /**
- * What moved from `before` to `after`, two finished runs of a model on one text: a sentence, then a table by layer.
- * Without the table where they cannot be compared, and where nothing moved.
+ * What moved from `before` to `after`, two finished runs: a sentence; by layer and token and by layer and head, how far
+ * numbers went up or down; what massive activations and sinks there are; a table by layer. Without parts where nothing
+ * moved. What only one of them has, tokens or layers, is compared with nothing, which the warnings say.
  */
 export function presentMoved(before: Analysis, after: Analysis, thresholds: Thresholds): Presentation {
   const found = difference(before, after, thresholds);
+  const { layers } = found;
   return {
     title: 'What moved',
     sentence: movedInWords(found, before, after),
-    settings: [],
-    warnings: [],
-    parts: isUnlike(found) || !anyMoved(found) ? [] : [byLayer(found.layers)],
+    settings: [
+      { name: 'before:', value: madeBy(before) },
+      { name: 'now:', value: madeBy(after) },
+    ],
+    warnings: [...unlikeTokens(found), ...unlikeLayers(found), ...unlikeLengths(found)],
+    parts: anyMoved(found)
+      ? [
+          ...(layers.length > 0 ? byToken(found, before, after) : [profiles(before, after)]),
+          ...byHead(found, after),
+          ...standing(found, before, after),
+          ...(layers.length > 0 ? [byLayer(layers)] : []),
+        ]
+      : [],
   };
 }
 
+function unlikeTokens({ pairs, tokens: { before, after } }: RunDifference): string[] {
+  if (pairs.length === before && pairs.length === after) return [];
+  const of =
+    before === after
+      ? `${counted(after, 'token')}`
+      : `${counted(before, 'token')} before and ${formatNumber(after)} now,`;
+  return pairs.length === 0
+    ? [`Of ${of} none is in both texts: nothing is compared token by token.`]
+    : [`Of ${of} ${formatNumber(pairs.length)} are in both texts: these are compared with each other.`];
+}
+
+function unlikeLayers({ shapes }: RunDifference): string[] {
+  return shapes ? [`The models have ${shapes.before} and ${shapes.after}: nothing is compared layer by layer.`] : [];
+}
+
+function unlikeLengths({ tokens: { before, after }, layers }: RunDifference): string[] {
+  const hasHeads = layers.some(({ heads }) => heads !== undefined);
+  return before !== after && hasHeads
+    ? ['α is a mean over the tokens that can see one, and falls with their number: the texts are not equally long.']
+    : [];
+}
+
 /** The difference as sentences, the most telling first: `Nothing moved.` is one as well. */
-export function movedInWords(found: RunDifference | Unlike, before: Analysis, after: Analysis): string {
-  if (isUnlike(found)) return `This run cannot be held against the one before, because ${found.reason}.`;
+export function movedInWords(found: RunDifference, before: Analysis, after: Analysis): string {
   if (!anyMoved(found)) return `Nothing moved: every figure is as it was, to within ${formatShare(negligible)}.`;
   const { massive, sinks, largest, layers, next, outputs } = found;
   const stay = massive.came.length + massive.went.length + sinks.came.length + sinks.went.length === 0;
@@ -56,7 +83,7 @@ export function movedInWords(found: RunDifference | Unlike, before: Analysis, af
     ...largestInWords(largest.before, largest.after, after),
     ...nextInWords(next),
     ...outputsInWords(outputs),
-    ...layersInWords(layers),
+    ...(found.shapes ? [] : layersInWords(layers)),
   ].join(' ');
 }
 
@@ -94,7 +121,7 @@ function largestInWords(before: Largest | undefined, after: Largest | undefined,
 function nextInWords(next: RunDifference['next']): string[] {
   if (!next) return [];
   const { before, after, kld } = next;
-  const same = before.id === after.id;
+  const same = before.id === after.id && before.text === after.text;
   if (same && isNear(before.probability, after.probability) && kld < negligible) return [];
   const said = ({ text, id, probability }: typeof before) => `“${textLabel(text, id)}” (${formatShare(probability)})`;
   const apart = kld < negligible ? '' : `; KL divergence at least ${formatNumber(kld)} nats`;
@@ -134,11 +161,13 @@ function layersInWords(layers: readonly LayerDifference[]): string[] {
   return [`Sizes moved in ${moved.length} of ${layers.length} layers${from}; most in ${names.join(', ')}.`];
 }
 
-function anyMoved({ massive, sinks, layers, next, outputs }: RunDifference): boolean {
+function anyMoved({ pairs, tokens, shapes, massive, sinks, layers, next, outputs }: RunDifference): boolean {
   const lists = [massive.came, massive.went, sinks.came, sinks.went];
+  const isOther = shapes !== undefined || pairs.length < Math.max(tokens.before, tokens.after);
   return (
+    isOther ||
     lists.some(({ length }) => length > 0) ||
-    layers.some((one) => changeOf(one) > negligible || (one.alpha ?? 0) > negligible) ||
+    layers.some((one) => changeOf(one) > negligible || (alphaChange(one) ?? 0) > negligible) ||
     layers.some(({ nonFinite: { before, after } }) => before !== after) ||
     nextInWords(next).length > 0 ||
     outputsInWords(outputs).length > 0
@@ -148,6 +177,97 @@ function anyMoved({ massive, sinks, layers, next, outputs }: RunDifference): boo
 const isNear = (a: number, b: number) => a === b || relative(a, b) <= negligible;
 const relative = (before: number, after: number) =>
   before === after ? 0 : Math.abs(after - before) / Math.abs(before);
+
+/** How many doublings each token's largest |h| over the layer's median went up, or down. */
+function byToken({ pairs }: RunDifference, before: Analysis, after: Analysis): HeatmapPart[] {
+  if (pairs.length === 0) return [];
+  const labels = after.tokens ? tokenLabels(after.tokens) : [];
+  const multiple = ({ layers }: Analysis, k: number, token: number) =>
+    (layers[k]?.tokenMax[token] ?? Number.NaN) / (layers[k]?.median ?? Number.NaN);
+  const rows = after.layers.map((_, k) => k);
+  const values = rows.flatMap((k) =>
+    pairs.map(([old, now]) => finiteCell(Math.log2(multiple(after, k, now) / multiple(before, k, old)))),
+  );
+  // Twice as much has a colour of its own, and what is next to nothing has none.
+  const far = values.reduce<number>((most, one) => Math.max(most, Math.abs(one ?? 0)), 1);
+  return [
+    {
+      kind: 'heatmap',
+      heading: 'Residual stream: what moved, layer × token',
+      rows: { name: 'layer', labels: rows.map(layerName), leads: { to: 'layer', values: rows } },
+      columns: {
+        name: 'token',
+        labels: pairs.map(([, now]) => `${labels[now] ?? now}`),
+        leads: { to: 'token', values: pairs.map(([, now]) => now) },
+      },
+      value: { name: 'doublings of max |h| ÷ median', format: 'signed' },
+      scale: 'diverging',
+      range: [-far, far],
+      values,
+    },
+  ];
+}
+
+/** By head, α′ − α of the token for which that is most. */
+function byHead({ layers }: RunDifference, after: Analysis): HeatmapPart[] {
+  const heads = greatest(
+    layers.map((one) => one.heads?.length ?? 0),
+    0,
+  );
+  if (heads === 0) return [];
+  const each = Array.from({ length: heads }, (_, head) => head);
+  const blocks = layers.slice(1);
+  const changes = each.flatMap((head) => blocks.map((one) => one.heads?.[head]));
+  const name = (token: number | undefined) => (token === undefined ? 'the extra column' : tokenName(after, token));
+  return [
+    {
+      kind: 'heatmap',
+      heading: 'Attention: what moved, head × layer',
+      rows: { name: 'head', labels: each.map(String), leads: { to: 'head', values: each } },
+      columns: {
+        name: 'layer',
+        labels: blocks.map(({ layer }) => `${layer}`),
+        leads: { to: 'layer', values: blocks.map(({ layer }) => layer) },
+      },
+      value: { name: 'change of α, of the token where it is most', format: 'signed' },
+      scale: 'diverging',
+      range: [-1, 1],
+      values: changes.map((one) => finiteCell(one?.change)),
+      notes: changes.map((one) => (one ? `α of ${name(one.token)}` : '')),
+    },
+  ];
+}
+
+/** The largest entry by layer, of models whose layers cannot be compared one by one. */
+function profiles(before: Analysis, after: Analysis): LinesPart {
+  const most = ({ layers }: Analysis) => layers.map((state) => ratio(state.top[0]?.value ?? 0, state));
+  const [old, now] = [most(before), most(after)];
+  const values = Array.from({ length: Math.max(old.length, now.length) }, (_, k) => k);
+  const line = (name: string, ratios: readonly number[]) => ({
+    name,
+    values: values.map((k) => finiteCell(ratios[k])),
+  });
+  return {
+    kind: 'lines',
+    heading: 'Largest entry by layer',
+    x: { name: 'layer', values },
+    y: { name: '|h| ÷ median', format: 'ratio', log: true },
+    lines: [line('before', old), line('now', now)],
+  };
+}
+
+/** What came and went, all of it. */
+function standing({ massive, sinks }: RunDifference, before: Analysis, after: Analysis): TablePart[] {
+  const rows = [
+    ...massive.went.map((one) => ['massive activation', massiveName(one, before), 'went']),
+    ...massive.came.map((one) => ['massive activation', massiveName(one, after), 'came']),
+    ...sinks.went.map((one) => ['sink', sinkName(one, before), 'went']),
+    ...sinks.came.map((one) => ['sink', sinkName(one, after), 'came']),
+  ];
+  if (rows.length === 0) return [];
+  const columns = [{ name: 'kind' }, { name: 'which' }, { name: 'came or went' }];
+  return [{ kind: 'table', heading: 'What came and went', columns, rows }];
+}
 
 function byLayer(layers: readonly LayerDifference[]): TablePart {
   const changes = layers.flatMap(({ tokens, dims }) => [tokens, dims]).filter(Number.isFinite);
@@ -167,17 +287,17 @@ function byLayer(layers: readonly LayerDifference[]): TablePart {
       { name: '÷ median before', format: 'ratio' },
       { name: 'now', format: 'ratio' },
     ],
-    rows: layers.map(({ layer, tokens, dims, alpha, median, largest, ratio }) => [
-      layerName(layer),
-      tokens,
-      dims,
-      alpha ?? null,
-      median.before,
-      median.after,
-      largest.before,
-      largest.after,
-      ratio.before,
-      ratio.after,
+    rows: layers.map((one) => [
+      layerName(one.layer),
+      one.tokens,
+      one.dims,
+      alphaChange(one) ?? null,
+      one.median.before,
+      one.median.after,
+      one.largest.before,
+      one.largest.after,
+      one.ratio.before,
+      one.ratio.after,
     ]),
     layers: layers.map(({ layer }) => layer),
   };

@@ -37,6 +37,7 @@ export function overviewSettings({ started, tokens }: Analysis, thresholds: Thre
     { name: 'layers', value: `${model?.layers ?? ''}` },
     { name: 'T', value: `${tokens?.tokens.length ?? 0}` },
     { name: 'BOS', value: bos },
+    ...(settings?.chat === 'on' || settings?.chat === 'system' ? [{ name: 'chat', value: settings.chat }] : []),
     {
       name: 'massive',
       value: `|h| > ${formatNumber(thresholds.absolute)} and ≥ ${formatNumber(thresholds.ratio)} × median`,

@@ -86,7 +86,12 @@ const linesPart = v.object({
 export type LinesPart = Sent<typeof linesPart>;
 
 /** What rows or columns are, in the singular, and the name of each. */
-const axis = v.object({ name: words, labels: v.array(words) });
+const axis = v.object({
+  name: words,
+  labels: v.array(words),
+  /** Where a click leads: which layer (k of `h_k`), token or head of the run each of them is. */
+  leads: v.optional(v.object({ to: v.picklist(['layer', 'token', 'head']), values: v.array(whole) })),
+});
 export type Axis = Sent<typeof axis>;
 
 const heatmapPart = v.object({
@@ -103,6 +108,8 @@ const heatmapPart = v.object({
   values: v.array(numberCell),
   /** What cells say where that is more than a number, row-major. */
   texts: v.optional(v.array(words)),
+  /** What is said of a cell beside its value, row-major. */
+  notes: v.optional(v.array(words)),
 });
 export type HeatmapPart = Sent<typeof heatmapPart>;
 

@@ -1,7 +1,7 @@
 import type { HeadOutput } from '../engine/contract/events.js';
 import type { CrossStatistics, HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
 import type { Analysis } from './analysis.js';
-import { expertsOf, loadOf, massiveByExpert } from './experts.js';
+import { expertsOfEntry, loadOf, massiveByExpert } from './experts.js';
 import { type MassiveActivation, massiveActivations, ratio } from './massive.js';
 import { sinks } from './sinks.js';
 import type { Thresholds } from './thresholds.js';
@@ -47,6 +47,8 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     settings: {
       bos: settings.bos ?? null,
       line_ends: settings.lineEnds ?? null,
+      /** `on`: the text was the user's turn of a chat; `system`: after a system's. Null where there was no text. */
+      chat: settings.chat ?? null,
       execution_provider: settings.executionProvider,
       graph_optimization: settings.graphOptimization,
       threads: settings.threads,
@@ -66,20 +68,21 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     window: { start: tokens.window.start, end: tokens.window.end, total: tokens.total },
     /** Of the picture that was analyzed: `file`, upright `width` and `height`, the steps by which it was `prepared`; else null. */
     picture: tokens.picture ?? null,
-    /** `start` and `end` are UTF-16 code units of the text; `region` is that of a patch, in the picture's pixels. */
-    tokens: tokens.tokens.map(({ id, text, start, end, special, region }) => ({
+    /** `start` and `end` are UTF-16 code units of the text; `region` is that of a patch, in the picture's pixels; `role` says whose words it is part of in a chat. */
+    tokens: tokens.tokens.map(({ id, text, start, end, special, role, region }) => ({
       id,
       text,
       start,
       end,
       special,
+      ...(role && { role }),
       ...(region && { region }),
     })),
     layers: analysis.layers.map(layerJson),
     massive_activations: massiveActivations(analysis, thresholds).map((activation) => ({
       ...activationJson(activation),
-      /** Of the block where it arises, `onset`, to which its token was sent; null where that has none. */
-      experts: expertsOf(analysis, activation.token, activation.onset) ?? null,
+      /** Of the block where it arises, `onset`, to which its token was sent, and what each `made` of it; null where there are none. */
+      experts: expertsJson(analysis, activation),
     })),
     sinks: sinksJson(analysis, thresholds),
     /** Attention to other states, as to an encoder's, by layer; those without any are left out. */
@@ -190,6 +193,11 @@ function crossJson(cross: CrossStatistics, layer: number) {
   return { layer, heads, positions, alpha: rows({ heads, tokens: positions, alpha }) };
 }
 
+function expertsJson(analysis: Analysis, activation: MassiveActivation) {
+  const experts = expertsOfEntry(analysis, activation, activation.onset);
+  return experts?.map(({ made = null, ...expert }) => ({ ...expert, made })) ?? null;
+}
+
 function routingJson(analysis: Analysis, thresholds: Thresholds) {
   return Array.from({ length: analysis.started?.model.layers ?? 0 }, (_, block) => {
     const found = analysis.routing[block];
@@ -210,8 +218,11 @@ function routingJson(analysis: Analysis, thresholds: Thresholds) {
       largest: largest ? split(largest, tokens) : null,
       /** By expert the share of tokens that were sent to it: `chosen` in all. */
       load: [...loadOf(found)],
-      /** Experts that got tokens on which massive activations arise in this block, and which. */
-      massive: massiveByExpert(analysis, thresholds, block + 1),
+      /** Experts that got tokens on which massive activations arise in this block, which, and the most that each `made` of one. */
+      massive: massiveByExpert(analysis, thresholds, block + 1).map(({ made = null, ...expert }) => ({
+        ...expert,
+        made,
+      })),
     };
   });
 }

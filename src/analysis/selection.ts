@@ -7,4 +7,13 @@ export interface Selection {
   readonly dim?: number;
   /** 0-based head of the block that leaves `layer`. */
   readonly head?: number;
+  /** Id of a token that may come after `token`. */
+  readonly next?: number;
+}
+
+/** A selection with a part of it changed: what may come next is chosen for one token. */
+export function reselected(before: Selection, part: Selection): Selection {
+  const { next, ...rest } = before;
+  const stays = part.token === undefined || part.token === before.token;
+  return { ...rest, ...(stays && next !== undefined && { next }), ...part };
 }

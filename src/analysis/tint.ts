@@ -13,9 +13,14 @@ export const tintScale = { from: 1, to: 1000 } as const;
 /** Steps of the tint of a text. */
 export const tintLevels = 8;
 
-/** What is tinted: what stands out (from `soft` on), everything, what surprises the model, nothing. */
-export const tintChoices = ['large', 'all', 'surprisal', 'off'] as const;
+/** What is tinted: what stands out (from `soft` on), everything, what surprises the model, what a prediction depends on, nothing. */
+export const tintChoices = ['large', 'all', 'surprisal', 'saliency', 'off'] as const;
 export type Tint = (typeof tintChoices)[number];
+
+/** Tints of something that is asked for, by a number for each token, and not of magnitudes. */
+export const askedTints = ['surprisal', 'saliency'] as const;
+export type AskedTint = (typeof askedTints)[number];
+export const isAsked = (tint: Tint): tint is AskedTint => askedTints.some((one) => one === tint);
 
 /** The multiple of the median from which a level is reached, 1 … 8. */
 export const levelFrom = (level: number): number =>
@@ -38,9 +43,27 @@ export function surprisalLevel(nats: number): number {
   return nats >= natsOfLevel ? Math.min(tintLevels, Math.floor(nats / natsOfLevel)) : 0;
 }
 
+/** The share of the largest saliency from which a level is reached, 1 … 8: as a square, for most tokens have little. */
+export const saliencyFrom = (level: number): number => (level / tintLevels) ** 2;
+
+/** The level of a saliency as a share of the largest, whatever its sign: 1 … 8, or 0 for no tint. */
+export function saliencyLevel(share: number): number {
+  return Math.min(tintLevels, Math.floor(tintLevels * Math.sqrt(Math.abs(share)))) || 0;
+}
+
+/** Each saliency as a share of the largest magnitude among them. */
+export function saliencyShares(saliency: Float32Array): Float32Array {
+  const largest = greatest(Array.from(saliency, Math.abs), 0);
+  return saliency.map((one) => (largest > 0 ? one / largest : 0));
+}
+
+/** The level of a token by what its tint asks for. */
+export const askedLevel = (tint: AskedTint, value: number | undefined): number =>
+  (tint === 'surprisal' ? surprisalLevel : saliencyLevel)(value ?? 0);
+
 /** The level of a multiple of the median: 1 … 8, or 0 where the tint is not of magnitudes, or not of this one. */
 export function tintLevel(multiple: number, tint: Tint, { soft }: Pick<Thresholds, 'soft'>): number {
-  if (tint === 'off' || tint === 'surprisal' || !(multiple >= (tint === 'large' ? soft : 0))) return 0;
+  if (tint === 'off' || isAsked(tint) || !(multiple >= (tint === 'large' ? soft : 0))) return 0;
   // By comparison, for a logarithm of 1000 may be a hair below that of 10³.
   return starts.findLastIndex((from) => multiple >= from) + 1;
 }

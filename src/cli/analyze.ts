@@ -8,7 +8,7 @@ import { defaultThresholds } from '../analysis/thresholds.js';
 import type { RunRequest } from '../engine/contract/events.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
-import { outcomeOf } from '../experiments/experiment.js';
+import { chatIsOfTexts, outcomeOf } from '../experiments/experiment.js';
 import type { Change } from '../experiments/intervene/change.js';
 import { meansOfSame, sideBySide } from '../experiments/intervene/compute.js';
 import { interveneJson } from '../experiments/intervene/json.js';
@@ -17,11 +17,12 @@ import { resolve as resolveChange, withMeans } from '../experiments/intervene/se
 import { readText } from '../experiments/shared/files.js';
 import { runPrompt } from '../experiments/shared/run.js';
 import type { NamedText } from '../experiments/values.js';
+import { modelFile } from '../models/named.js';
 import { parseChange } from './change.js';
-import { modelFile } from './model.js';
 import {
   adviseOnLength,
   budgetOf,
+  chatOptions,
   type HowRun,
   lineEndsOption,
   memoryOption,
@@ -62,11 +63,14 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
   const command = new Command('analyze')
     .description('run a model on a text and show its massive activations and attention sinks, layer by layer')
     .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
-    .addOption(new Option('--text <text>', 'the text itself').conflicts(['file', 'ids', 'feeds']))
-    .addOption(new Option('--file <path>', 'a UTF-8 text file').conflicts(['ids', 'feeds']))
-    .addOption(new Option('--ids <ids>', 'token ids, as in 1,2,3').conflicts('feeds').argParser(parseIds))
+    .addOption(new Option('--text <text>', 'the text itself').conflicts(['file', 'ids']))
+    .addOption(new Option('--file <path>', 'a UTF-8 text file').conflicts('ids'))
+    .addOption(new Option('--ids <ids>', 'token ids, as in 1,2,3').argParser(parseIds))
     .addOption(
-      new Option('--feeds <path>', 'a .safetensors or .npz file with tensors by input name').conflicts('window'),
+      new Option(
+        '--feeds <path>',
+        'a .safetensors or .npz file with tensors by input name: all, or those that a text or ids leave open',
+      ).conflicts('window'),
     )
     .option('--token-name <word>', 'with --feeds: what a token is, as in "node", where the model takes no token ids')
     .addOption(
@@ -103,13 +107,13 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--attention', 'with --save: attention patterns (attn.k, cross.k) too')
     .option('--mlp', 'with --save: MLP intermediate states (mlp.k) too')
     .option('--logits', 'with --save: logits too');
-  for (const option of sharingOptions()) command.addOption(option);
+  for (const option of [...chatOptions(), ...sharingOptions()]) command.addOption(option);
   return command.action(async (model: string, options: Options) => {
     await checkSaves(options.save);
     await checkSaves(options.report);
     takeHow(engine, options);
     const wanted = await requestOf(model, options);
-    const name = baseName(nameOf(options));
+    const name = options.text === undefined ? baseName(nameOf(options)) : typedName(options.text);
     const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
     if (!options.set) {
       const analysis = await adviseOnLength(run(wanted));
@@ -139,8 +143,8 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
   });
 }
 
-function nameOf({ ids, feeds, image, file, text = '' }: Options): string {
-  return feeds ?? image ?? (ids ? `ids ${ids.join(',')}` : (file ?? typedName(text)));
+function nameOf({ ids, feeds, image, file, text }: Options): string {
+  return file ?? (ids ? `ids ${ids.join(',')}` : text === undefined ? (feeds ?? image ?? '') : typedName(text));
 }
 
 async function calibrationOf({ set = [], calibrate: file }: Options): Promise<NamedText | undefined> {
@@ -192,16 +196,31 @@ async function prompt({
   tokenAxis,
   image,
   bos,
+  chat,
 }: Options): Promise<RunRequest['prompt']> {
-  if (bos && (ids ?? feeds ?? image) !== undefined) {
+  if (bos && (text ?? file) === undefined && (ids ?? feeds ?? image) !== undefined) {
     throw new SinkscopeError({
       code: 'input',
       message: '--bos is about texts: token ids and feeds are run as they are, so put the token among them.',
     });
   }
-  if (text !== undefined) return { text };
-  if (file !== undefined) return { text: await readText(file) };
-  if (ids !== undefined) return { ids };
+  if (chat === 'on' && (ids ?? feeds ?? image) !== undefined) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: chatIsOfTexts,
+    });
+  }
+  const beside = feeds === undefined ? undefined : resolve(feeds);
+  const isOfTokens = (text ?? file ?? ids) !== undefined;
+  if (isOfTokens && beside !== undefined && (tokenName !== undefined || tokenAxis !== undefined)) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: '--token-name and --token-axis are about feeds alone: leave them out, for the text tells the tokens.',
+    });
+  }
+  if (text !== undefined) return { text, beside };
+  if (file !== undefined) return { text: await readText(file), beside };
+  if (ids !== undefined) return { ids, beside };
   if (feeds !== undefined) return { feeds: resolve(feeds), tokenName, tokenAxis };
   if (image !== undefined) return { image: resolve(image) };
   throw new SinkscopeError({

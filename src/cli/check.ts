@@ -6,7 +6,7 @@ import { SinkscopeError } from '../errors.js';
 import { compareQuantised } from '../experiments/compare-quantised/compute.js';
 import { measurePrecision } from '../experiments/precision/compute.js';
 import { readText } from '../experiments/shared/files.js';
-import { modelFile } from './model.js';
+import { modelFile } from '../models/named.js';
 import { budgetOf, memoryOption, read } from './options.js';
 import { drawProgress } from './progress.js';
 import { headroomVerdict, kldVerdict, ratioVerdict, sameTopVerdict } from './rules.js';

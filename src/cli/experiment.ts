@@ -15,14 +15,15 @@ import {
   progressInWords,
   type Setup,
 } from '../experiments/experiment.js';
-import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js';
+import { type ExperimentInput, type ExperimentInputs, isPrompt } from '../experiments/facts.js';
 import { readDocument, readTexts } from '../experiments/shared/files.js';
 import { type Corpus, defaultOf, type Given, isNeeded, type NamedText } from '../experiments/values.js';
+import { modelFile } from '../models/named.js';
 import type { ExperimentRun } from '../protocol.js';
-import { modelFile } from './model.js';
 import {
   adviseOnLength,
   budgetOf,
+  chatOptions,
   type HowRun,
   lineEndsOption,
   memoryOption,
@@ -106,10 +107,10 @@ const isArgument = ({ flag }: ExperimentInput) => flag.startsWith('<');
 const hasPrompt = (inputs: ExperimentInputs) =>
   Object.values(inputs).some((input) => input.kind === 'text' && input.prompt);
 
+const isRun = (inputs: ExperimentInputs) => Object.values(inputs).some(isPrompt);
+
 const hasKind = (inputs: ExperimentInputs, ...kinds: readonly ExperimentInput['kind'][]) =>
   Object.values(inputs).some(({ kind }) => kinds.includes(kind));
-
-const isRun = (input: ExperimentInput) => input.kind === 'words' && input.run === true;
 
 /** Options of the run itself, where they mean something. */
 function runOptions(inputs: ExperimentInputs): Option[] {
@@ -118,7 +119,8 @@ function runOptions(inputs: ExperimentInputs): Option[] {
     new Option('--no-bos', "leave out the model's prefix token (BOS or sink token)"),
   ];
   return [
-    ...(hasKind(inputs, 'text', 'texts') || Object.values(inputs).some(isRun) ? [...bos, lineEndsOption()] : []),
+    ...(hasKind(inputs, 'text', 'texts') || isRun(inputs) ? [...bos, lineEndsOption()] : []),
+    ...(isRun(inputs) ? chatOptions() : []),
     ...(hasPrompt(inputs) ? [partOption()] : []),
     ...(hasKind(inputs, 'model', 'models') ? [streamOption(), tokenizerOption(), memoryOption()] : []),
   ];

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import type { InspectedBlock, Inspection } from '../engine/contract/inspection.js';
 import type { Engine } from '../engine/host/engine.js';
+import { modelFile } from '../models/named.js';
 import { DataType } from '../onnx/model.js';
-import { modelFile } from './model.js';
 import { streamOption } from './options.js';
 import { columns, section } from './table.js';
 import { print, printJson } from './terminal.js';

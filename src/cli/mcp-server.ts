@@ -18,11 +18,11 @@ import { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
 import { type Progress, progressInWords } from '../experiments/experiment.js';
 import { findModels } from '../models/find.js';
+import { bundled } from '../models/named.js';
 import { call } from '../tools/call.js';
 import { Desk, type Surroundings } from '../tools/desk.js';
 import { schemaOf } from '../tools/schema.js';
 import { toolNamed, tools } from '../tools/table.js';
-import { bundled } from './model.js';
 import { budgetOf } from './options.js';
 
 export interface McpOptions {

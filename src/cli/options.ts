@@ -32,6 +32,24 @@ export function lineEndsOption(): Option {
   return new Option('--line-ends <how>', help).choices(['lf', 'as-is']).default('lf');
 }
 
+export function chatOptions(): Option[] {
+  const help = "whether the text is the user's turn of a chat, as the chat template beside the model writes it";
+  return [
+    new Option('--chat <how>', help).choices(['off', 'on']).default('off'),
+    new Option('--system <text>', "with --chat on: the system's text, before the user's"),
+  ];
+}
+
+/** @throws SinkscopeError `input` for a system's text without a chat */
+function chatFrom(chat: HowRun['chat'], system: string | undefined): Engine['chat'] {
+  if (chat === 'on') return system === undefined ? {} : { system };
+  if (system === undefined) return undefined;
+  throw new SinkscopeError({
+    code: 'input',
+    message: "The system's text is part of a chat: give --chat on as well, or leave it out.",
+  });
+}
+
 export function tokenizerOption(): Option {
   return new Option('--tokenizer <path>', "a tokenizer.json, in the place of what lies beside the model's file");
 }
@@ -42,10 +60,17 @@ export interface HowRun {
   readonly tokenizer?: string;
   readonly bos?: boolean;
   readonly lineEnds?: 'lf' | 'as-is';
+  readonly chat?: 'off' | 'on';
+  readonly system?: string;
 }
 
-/** Has all models of a command run so; where something is left out, as the engine does by itself. */
-export function takeHow(engine: Engine, { stream, tokenizer, lineEnds }: HowRun): void {
+/**
+ * Has all models of a command run so; where something is left out, as the engine does by itself.
+ *
+ * @throws SinkscopeError `input` where options do not go together
+ */
+export function takeHow(engine: Engine, { stream, tokenizer, lineEnds, chat, system }: HowRun): void {
+  engine.chat = chatFrom(chat, system);
   if (stream !== undefined) engine.choose(stream);
   if (lineEnds !== undefined) engine.lineEnds = lineEnds;
   if (tokenizer === undefined) return;

@@ -1,5 +1,6 @@
 import type { Analysis } from '../analysis/analysis.js';
-import { expertsOf, loadOf, massiveByExpert } from '../analysis/experts.js';
+import { chatOf } from '../analysis/conditions.js';
+import { expertsOfEntry, loadOf, massiveByExpert } from '../analysis/experts.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import { massiveActivations, ratio } from '../analysis/massive.js';
 import { guessedInputs, outputHeading, outputLines } from '../analysis/outputs.js';
@@ -62,6 +63,7 @@ function heading({ started, tokens, finished }: Analysis): string[] {
     model && `${model.layers} layers × ${model.hidden} dimensions`,
     run !== undefined && `${run} tokens`,
     settings?.bos !== undefined && (settings.bos ? 'with BOS' : 'without BOS'),
+    ...chatOf(settings),
     finished && `${finished.seconds.toFixed(2)} s`,
   ];
   const line = shown.filter((part) => part).join(' · ');
@@ -165,9 +167,12 @@ const shownExperts = 4;
 
 function massiveExperts(analysis: Analysis, thresholds: Thresholds): string[] {
   const rows = massiveActivations(analysis, thresholds).flatMap(({ kind, dim, token, onset }) => {
-    const experts = expertsOf(analysis, token, onset);
+    const experts = expertsOfEntry(analysis, { token, dim }, onset);
     if (!experts) return [];
-    const named = experts.map(({ expert, weight }) => `${expert} (${formatNumber(weight)})`);
+    const named = experts.map(({ expert, weight, made }) => {
+      const added = made === undefined ? '' : `, made ${formatValue(made)}`;
+      return `${expert} (${formatNumber(weight)}${added})`;
+    });
     return [[kind, `${dim}`, `${onset}`, named.join(', '), tokenName(analysis, token)]];
   });
   return rows.length === 0 ? [] : columns(['kind', 'dim', 'arises in block', 'sent to'], 'token', rows);

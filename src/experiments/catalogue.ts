@@ -3,9 +3,11 @@
 import { ablate } from './ablate/index.js';
 import { activation } from './activation/index.js';
 import { bias } from './bias/index.js';
+import { cancelling } from './cancelling/index.js';
 import { compare } from './compare/index.js';
 import { quantised } from './compare-quantised/index.js';
 import { doctor } from './doctor/index.js';
+import { domains } from './domains/index.js';
 import type { Experiment } from './experiment.js';
 import { generate } from './generate/index.js';
 import { gradients } from './gradients/index.js';
@@ -36,8 +38,10 @@ export const experiments: readonly Experiment[] = [
   survey,
   merge,
   bias,
+  domains,
   compare,
   weights,
+  cancelling,
   outliers,
   precision,
   prefix,

@@ -7,8 +7,10 @@ import { counted } from '../analysis/format.js';
 import { baseName } from '../analysis/label.js';
 import { type Presentation, presented } from '../analysis/presentation.js';
 import type { Thresholds } from '../analysis/thresholds.js';
+import { chatSaid } from '../engine/contract/request.js';
 import type { Engine } from '../engine/host/engine.js';
-import type { ExperimentFacts, ExperimentInputs } from './facts.js';
+import { SinkscopeError } from '../errors.js';
+import { type ExperimentFacts, type ExperimentInputs, isPrompt } from './facts.js';
 import { checkedValues, type Given, type InputValues, isNamedText } from './values.js';
 
 /** What may be used. */
@@ -94,6 +96,10 @@ export interface Experiment extends ExperimentFacts {
   run(setup: Setup, given: Given, signal: AbortSignal): AsyncGenerator<ExperimentStep, Outcome, void>;
 }
 
+/** What is said where a chat is asked for and no text is given. */
+export const chatIsOfTexts =
+  '--chat is about texts: token ids and feeds are run as they are, so write the turns in them.';
+
 export function define<const I extends ExperimentInputs, Result>(definition: Definition<I, Result>): Experiment {
   const { run, present, json, file, rows, ...facts } = definition;
   return {
@@ -101,12 +107,16 @@ export function define<const I extends ExperimentInputs, Result>(definition: Def
     ...(rows && { hasRows: true }),
     async *run(setup, given, signal) {
       const values = checkedValues(facts.inputs, given);
+      checkTurn(setup.engine, facts.inputs, values);
       const ending = (result: Result, warnings: readonly string[] = []) => {
         const shown = present(result, values);
         const { lineEnds } = setup.engine;
         const changed = lineEnds === 'lf' ? lineEndsIn(facts.inputs, values) : [];
-        const made = { ...shown, warnings: [...shown.warnings, ...changed, ...warnings] };
-        const ofText = hasText(facts.inputs) ? { line_ends: lineEnds } : {};
+        const chat = chatSaid(setup.engine.chat);
+        const isTurn = Object.values(facts.inputs).some(isPrompt);
+        const settings = [...shown.settings, ...(isTurn && chat !== 'off' ? [{ name: 'chat', value: chat }] : [])];
+        const made = { ...shown, settings, warnings: [...shown.warnings, ...changed, ...warnings] };
+        const ofText = { ...(hasText(facts.inputs) && { line_ends: lineEnds }), ...(isTurn && { chat }) };
         const outcome = outcomeOf(made, { ...json(result, values), ...ofText }, file?.(result, values));
         return rows ? { ...outcome, rows: rows(result, values) } : outcome;
       };
@@ -119,7 +129,14 @@ export function define<const I extends ExperimentInputs, Result>(definition: Def
 }
 
 const hasText = (inputs: ExperimentInputs) =>
-  Object.values(inputs).some(({ kind }) => kind === 'text' || kind === 'texts');
+  Object.values(inputs).some((input) => input.kind === 'text' || input.kind === 'texts' || isPrompt(input));
+
+/** @throws SinkscopeError `input` for a chat where what is run is no text */
+function checkTurn(engine: Engine, inputs: ExperimentInputs, values: Given): void {
+  const prompts = Object.entries(inputs).filter(([, input]) => isPrompt(input));
+  if (engine.chat === undefined || prompts.length === 0 || prompts.some(([name]) => values[name] !== undefined)) return;
+  throw new SinkscopeError({ code: 'input', message: chatIsOfTexts });
+}
 
 /** A sentence for each text with line ends that were read as another one. */
 function lineEndsIn(inputs: ExperimentInputs, values: Given): string[] {

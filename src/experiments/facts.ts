@@ -175,6 +175,10 @@ export interface PairInput extends AnyInput, Default<string> {
   readonly kind: 'pair';
 }
 
+/** Whether an input is a text that is run as a prompt, which may be a turn of a chat. */
+export const isPrompt = (input: ExperimentInput): boolean =>
+  (input.kind === 'text' && input.prompt === true) || (input.kind === 'words' && input.run === true);
+
 /** The command of an experiment: `sinkscope.compareQuantised` of `compare-quantised`. */
 export function commandOf({ id }: Pick<ExperimentFacts, 'id'>): string {
   return `sinkscope.${id.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())}`;

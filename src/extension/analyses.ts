@@ -6,8 +6,9 @@ import * as vscode from 'vscode';
 import { type Analysis, emptyAnalysis, fold } from '../analysis/analysis.js';
 import type { Selection } from '../analysis/selection.js';
 import type { RunEvent, RunRequest, TokensEvent } from '../engine/contract/events.js';
+import type { AnswerTo, Question } from '../engine/contract/questions.js';
 import type { Engine } from '../engine/host/engine.js';
-import { type Problem, toProblem } from '../errors.js';
+import { type Problem, SinkscopeError, toProblem } from '../errors.js';
 import { compact } from './compact.js';
 import { relocate, shift, stretch, type TextChange, type TextRange } from './ranges.js';
 import { type Source, toRange } from './source.js';
@@ -26,10 +27,14 @@ export interface ShownRun {
   readonly ranges: readonly (TextRange | undefined)[];
   /** True when the analyzed text has changed since. */
   readonly stale: boolean;
+  /** In the history; undefined as long as it is not kept. */
+  readonly id: string | undefined;
+  /** The result's file that it was read from: what made it is not here. Undefined for one that was made here. */
+  readonly file: string | undefined;
 }
 
 /** What a run is made of again. */
-export type KeptAnalysis = Pick<ShownRun, 'request' | 'source' | 'events' | 'range'>;
+export type KeptAnalysis = Pick<ShownRun, 'request' | 'source' | 'events' | 'range' | 'id' | 'file'>;
 
 export type AnalysesChange =
   /** Another run, or none: everything is to be read again. */
@@ -52,6 +57,8 @@ export class Analyses implements vscode.Disposable {
   private count = 0;
   /** The run before the one that is going on. */
   private good: ShownRun | undefined;
+  /** The run that the engine answers about, by its number and its id. */
+  private answering: Partial<Pick<ShownRun, 'number' | 'id'>> = {};
   /** Edits since the run began, until its tokens are known. */
   private edits: TextChange[] = [];
 
@@ -77,6 +84,7 @@ export class Analyses implements vscode.Disposable {
     if (this.run?.analysis.status === 'finished') this.good = this.run;
     const controller = new AbortController();
     const number = this.begin(request, source, controller);
+    this.answering = { number };
     const current = () => this.run?.number === number;
     try {
       for await (const event of this.engine.analyze(request, controller.signal)) {
@@ -114,12 +122,52 @@ export class Analyses implements vscode.Disposable {
    *
    * @param trouble of the run that was to take its place
    */
-  restore({ request, source, events, range }: KeptAnalysis, trouble?: Problem): void {
+  restore(kept: KeptAnalysis, trouble?: Problem): void {
+    this.stop();
+    this.controller = undefined;
+    const { request, source, events, range, id, file } = kept;
     const analysis = events.reduce(fold, emptyAnalysis);
-    this.show({ request, source, events, range, number: ++this.count, analysis, ranges: [], stale: false }, trouble);
+    const number = ++this.count;
+    if (id !== undefined && id === this.answering.id) this.answering = { number, id };
+    this.show({ request, source, events, range, id, file, number, analysis, ranges: [], stale: false }, trouble);
     vscode.workspace.textDocuments.forEach((document) => {
       this.opened(document);
     });
+  }
+
+  /** Says what is wrong where nothing is shown. */
+  say(trouble: Problem): void {
+    this.show(undefined, trouble);
+  }
+
+  /** The run with this number is kept in the history. */
+  kept(number: number, id: string | undefined): void {
+    if (this.answering.number === number) this.answering = { number, id };
+    if (this.run?.number === number) this.run = { ...this.run, id };
+  }
+
+  /**
+   * What the engine has of the run that is shown.
+   *
+   * @throws SinkscopeError `input` where it has another, or none
+   */
+  async query<Q extends Question>(question: Q): Promise<AnswerTo<Q['type']>> {
+    if (this.run && this.run.number !== this.answering.number) {
+      const message = this.run.file
+        ? vscode.l10n.t('This is a saved result, without the model that made it; only what was saved can be shown.')
+        : vscode.l10n.t('This is an earlier run, of which the model keeps nothing; analyze again to see this.');
+      throw new SinkscopeError({ code: 'input', message });
+    }
+    return this.engine.query(question);
+  }
+
+  /** Runs what is shown once more, writing what it is told to; the engine answers about it from then on. */
+  async *again(save: NonNullable<RunRequest['save']>, signal: AbortSignal): AsyncGenerator<RunEvent> {
+    if (!this.run) return;
+    const { request, number, id } = this.run;
+    this.answering = {};
+    yield* this.engine.analyze({ ...request, save }, signal);
+    this.answering = { number, id };
   }
 
   select(selection: Selection, from: 'editor' | 'view'): void {
@@ -149,7 +197,8 @@ export class Analyses implements vscode.Disposable {
     const range = source?.range ?? { start: 0, end: 0 };
     this.controller = controller;
     this.edits = [];
-    this.show({ number, request, source, events: [], analysis: emptyAnalysis, range, ranges: [], stale: false });
+    const fresh = { events: [], analysis: emptyAnalysis, ranges: [], stale: false, id: undefined, file: undefined };
+    this.show({ number, request, source, range, ...fresh });
     return number;
   }
 

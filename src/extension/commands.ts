@@ -1,5 +1,7 @@
 /** What a person can do, from the palette, menus, keys, the panel and links. */
+import { posix } from 'node:path';
 import * as vscode from 'vscode';
+import { reselected } from '../analysis/selection.js';
 import type { Tint } from '../analysis/tint.js';
 import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError } from '../errors.js';
@@ -9,7 +11,7 @@ import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from '.
 import type { SettingsWatch } from './configuration.js';
 import type { Decorations } from './decorations.js';
 import { type Experiments, sentRun } from './experiments.js';
-import { exportBytes, exportJson, exportReport, exportTensors } from './export.js';
+import { exportBytes, exportJson, exportReport, exportTensors, withoutModel } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
 import { nextMark } from './marks.js';
 import type { Models } from './models.js';
@@ -18,8 +20,10 @@ import { type AnalysisCommand, analysisCommands, contributedId } from './names.j
 import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
-import { prefixAsked } from './settings.js';
-import { chosenSource, documentSource, rangeSource, type Source } from './source.js';
+import { readResult } from './resultEditor.js';
+import type { Runs } from './runs.js';
+import { chatAsked, prefixAsked } from './settings.js';
+import { chosenSource, documentSource, rangeSource, type Source, selectedSources } from './source.js';
 import type { Watch } from './watch.js';
 
 export interface Parts {
@@ -33,6 +37,9 @@ export interface Parts {
   readonly reports: Reports;
   readonly watch: Watch;
   readonly experiments: Experiments;
+  readonly runs: Runs;
+  /** The bundle of the engine's process. */
+  readonly child: string;
 }
 
 /** A model's file, or its line in the models view. */
@@ -58,16 +65,19 @@ export function registerCommands({
   reports,
   watch,
   experiments,
+  runs,
+  child,
 }: Parts): vscode.Disposable {
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
     const { prompt, window, source, chosen, tried } = subject;
-    const { bos, attention, memory, threads } = settings.current;
+    const { bos, lineEnds, attention, memory, threads } = settings.current;
+    const chat = 'text' in prompt ? chatAsked(settings.current) : undefined;
     const file = tried ?? (await models.chosenFor(prompt)).file;
     const stream = chosen?.model === file ? chosen.stream : undefined;
     if (tried === undefined) panel.show();
     const analysis = await analyses.analyze(
-      { model: file, stream, prompt, window, bos: prefixAsked(bos), attention, memory, threads },
+      { model: file, stream, prompt, window, bos: prefixAsked(bos), lineEnds, chat, attention, memory, threads },
       source,
     );
     const problem = analysis?.problem;
@@ -95,7 +105,8 @@ export function registerCommands({
   };
 
   /** The run shown, to be done again on its text as it is now. */
-  const subjectAgain = async ({ request, source, range }: ShownRun): Promise<Subject> => {
+  const subjectAgain = async ({ request, source, range, file }: ShownRun): Promise<Subject> => {
+    if (file !== undefined) throw withoutModel(file);
     const { model, stream } = request;
     if (!source) return { ...request, source, chosen: { model, stream } };
     const document = await vscode.workspace.openTextDocument(source.uri);
@@ -142,7 +153,7 @@ export function registerCommands({
 
   /** What is shown, with what has just been chosen. */
   const again = async (): Promise<void> => {
-    if (analyses.run) await run(await subjectAgain(analyses.run));
+    if (analyses.run && analyses.run.file === undefined) await run(await subjectAgain(analyses.run));
   };
 
   /** Of a picture that is shown, this is the model for pictures. */
@@ -171,7 +182,7 @@ export function registerCommands({
     editor.selection = new vscode.Selection(at, at);
     editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenterIfOutsideViewport);
     const token = analyses.tokenAt(editor.document.uri, place);
-    if (token !== undefined) analyses.select({ ...analyses.selection, token }, 'editor');
+    if (token !== undefined) analyses.select(reselected(analyses.selection, { token }), 'editor');
     await vscode.commands.executeCommand('editor.action.showHover');
   };
 
@@ -205,6 +216,21 @@ export function registerCommands({
       await vscode.window.showTextDocument(document, vscode.ViewColumn.One);
       await analyzeText(documentSource(document));
     },
+    /** Each selection is run; the first is pinned, so that the others are held against it. */
+    async compareSelections() {
+      const editor = vscode.window.activeTextEditor;
+      const [first, ...others] = editor ? selectedSources(editor) : [];
+      if (!first || others.length === 0) {
+        throw new SinkscopeError({
+          code: 'input',
+          message: vscode.l10n.t('Select two texts or more, each with Alt and the mouse, to compare them.'),
+        });
+      }
+      await analyzeText(first);
+      if (analyses.run?.analysis.status !== 'finished') return;
+      await runs.pin();
+      for (const source of others) await analyzeText(source);
+    },
     async analyzeIds(given?: readonly number[]) {
       const ids = given ?? (await enterIds());
       if (ids) await run({ prompt: { ids }, source: undefined });
@@ -232,7 +258,7 @@ export function registerCommands({
     showPanel: () => panel.show(),
     showToken(token: number) {
       panel.show();
-      analyses.select({ ...analyses.selection, token }, 'view');
+      analyses.select(reselected(analyses.selection, { token }), 'view');
     },
     nextMark: () => goToMark(false),
     previousMark: () => goToMark(true),
@@ -280,7 +306,8 @@ export function registerCommands({
       if (saved) reports.saved(saved);
     },
     async exportTensors(to?: vscode.Uri) {
-      const saved = await exportTensors(analyses.engine, shown(), to);
+      shown();
+      const saved = await exportTensors(analyses, to);
       if (saved) reports.saved(saved);
     },
     async exportReport(to?: vscode.Uri) {
@@ -288,6 +315,15 @@ export function registerCommands({
       const webview = vscode.Uri.joinPath(extension, 'dist', 'webview');
       const saved = await exportReport(analyses, { ...settings.current, experiments: ended }, webview, to);
       if (saved) reports.saved(saved);
+    },
+    /** A saved result in the panel and in the history: a given file, or what is open in its editor. */
+    async showResult(given?: vscode.Uri) {
+      const input = vscode.window.tabGroups.activeTabGroup.activeTab?.input;
+      const uri = given ?? (input instanceof vscode.TabInputCustom ? input.uri : undefined);
+      if (!uri) return;
+      const { events } = await readResult(child, uri);
+      panel.show();
+      await runs.show(events, posix.basename(uri.path));
     },
     async saveFile(name: string, kind: 'png' | 'svg' | 'csv', bytes: Uint8Array) {
       const saved = await exportBytes(name, kind, bytes);

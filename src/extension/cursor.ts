@@ -1,4 +1,5 @@
 import * as vscode from 'vscode';
+import { reselected } from '../analysis/selection.js';
 import type { Analyses } from './analyses.js';
 
 /** Moving the cursor onto a token selects it everywhere; what extensions do to the cursor selects nothing. */
@@ -11,6 +12,6 @@ export function registerCursor(analyses: Analyses): vscode.Disposable {
     const [primary] = selections;
     const token = primary && analyses.tokenAt(document.uri, document.offsetAt(primary.active));
     if (token === undefined || token === analyses.selection.token) return;
-    analyses.select({ ...analyses.selection, token }, 'editor');
+    analyses.select(reselected(analyses.selection, { token }), 'editor');
   });
 }

@@ -1,10 +1,11 @@
 import * as vscode from 'vscode';
-import { tintEdge } from '../analysis/tint.js';
+import { isAsked, tintEdge } from '../analysis/tint.js';
 import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
 import { type Marks, type Prefix, placeMarks, signs } from './marks.js';
-import { type ColorName, contributedId, surprisalColors, tintColors } from './names.js';
+import { type ColorName, contributedId, saliencyColors, surprisalColors, tintColors } from './names.js';
 import type { TextRange } from './ranges.js';
+import type { Saliency } from './saliency.js';
 import { toRange } from './source.js';
 import type { Surprisal } from './surprisal.js';
 
@@ -21,6 +22,7 @@ export class Decorations implements vscode.Disposable {
     private readonly analyses: Analyses,
     private readonly settings: SettingsWatch,
     private readonly surprisal: Surprisal,
+    private readonly saliency: Saliency,
   ) {
     this.subscriptions = [
       analyses.onDidChange((change) => {
@@ -30,6 +32,7 @@ export class Decorations implements vscode.Disposable {
       }),
       settings.onDidChange(() => this.paint()),
       surprisal.onDidChange(() => this.paint()),
+      saliency.onDidChange(() => this.paint()),
       vscode.window.onDidChangeVisibleTextEditors(() => this.paint()),
     ];
   }
@@ -39,14 +42,16 @@ export class Decorations implements vscode.Disposable {
     const { run, selection } = this.analyses;
     if (!run || !this.analyses.shows(document.uri)) return undefined;
     const { thresholds, tint } = this.settings.current;
-    return placeMarks(run.analysis, run.ranges, thresholds, tint, selection, this.surprisal.nats);
+    const asked = tint === 'saliency' ? this.saliency.found?.shares : this.surprisal.nats;
+    return placeMarks(run.analysis, run.ranges, thresholds, tint, selection, asked);
   }
 
   dispose(): void {
     clearTimeout(this.timer);
     for (const subscription of this.subscriptions) subscription.dispose();
-    const { tints, surprisals, tokens, ticks } = this.types;
-    for (const type of [...tints, ...surprisals, ...Object.values(tokens), ...Object.values(ticks)]) type.dispose();
+    const { tints, tokens, ticks } = this.types;
+    for (const type of [...Object.values(tints).flat(), ...Object.values(tokens), ...Object.values(ticks)])
+      type.dispose();
   }
 
   private paint(): void {
@@ -59,11 +64,12 @@ export class Decorations implements vscode.Disposable {
     const { document } = editor;
     const marks = this.marks(document);
     const place = (ranges: readonly TextRange[] = []) => ranges.map((range) => toRange(document, range));
-    const { tints, surprisals, tokens, ticks } = this.types;
-    const isSurprisal = this.settings.current.tint === 'surprisal';
-    for (const [i, type] of tints.entries()) editor.setDecorations(type, place(isSurprisal ? [] : marks?.tints[i]));
-    for (const [i, type] of surprisals.entries())
-      editor.setDecorations(type, place(isSurprisal ? marks?.tints[i] : []));
+    const { tints, tokens, ticks } = this.types;
+    const { tint } = this.settings.current;
+    const painted = isAsked(tint) ? tints[tint] : tints.magnitude;
+    for (const types of Object.values(tints))
+      for (const [i, type] of types.entries())
+        editor.setDecorations(type, place(types === painted ? marks?.tints[i] : []));
     editor.setDecorations(tokens.massive, place(marks?.massive));
     editor.setDecorations(tokens.large, place(marks?.large));
     editor.setDecorations(tokens.sink, place(marks?.sinks));
@@ -110,8 +116,12 @@ function decorationTypes() {
     });
   const sign = (contentText: string, name: ColorName) => ({ contentText, color: color(name), margin: '0 1px' });
   return {
-    tints: tintColors.map(tinted),
-    surprisals: surprisalColors.map(tinted),
+    /** Each has colours of its own; one of them is seen at a time. */
+    tints: {
+      magnitude: tintColors.map(tinted),
+      surprisal: surprisalColors.map(tinted),
+      saliency: saliencyColors.map(tinted),
+    },
     tokens: {
       massive: type({
         before: sign(signs({ kind: 'massive' }), 'massive'),

@@ -13,7 +13,7 @@ import type { ExperimentRun } from '../protocol.js';
 import { visible } from '../visible.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Models } from './models.js';
-import { prefixAsked } from './settings.js';
+import { prefixAsked, readTextsAs } from './settings.js';
 import type { Tokenizers } from './tokenizers.js';
 
 /** A run with what programs get of it: what the command line prints, and saves. Views are not sent that. */
@@ -69,6 +69,7 @@ export class Experiments implements vscode.Disposable {
     become({});
     const engine = new Engine(this.child);
     engine.useTokenizers(this.tokenizers.of);
+    readTextsAs(engine, this.settings.current);
     let end: Partial<KeptRun>;
     try {
       const { bos, memory, threads, thresholds } = this.settings.current;
@@ -128,6 +129,12 @@ export class Experiments implements vscode.Disposable {
     const run = this.runs.find((one) => one.number === number);
     if (run?.status === 'running') this.stop();
     this.runs = this.runs.filter((one) => one !== run);
+    this.changes.fire({ type: 'runs' });
+  }
+
+  /** Takes all runs off the list that have ended. */
+  clear(): void {
+    this.runs = this.runs.filter(({ status }) => status === 'running');
     this.changes.fire({ type: 'runs' });
   }
 

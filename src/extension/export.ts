@@ -1,11 +1,11 @@
 /** Results as files. Each asks where to unless it is told, and resolves with the file, or undefined when dismissed. */
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
+import type { Analysis } from '../analysis/analysis.js';
 import { presentAnalysis } from '../analysis/present.js';
 import { toJson } from '../analysis/result.js';
 import type { Selection } from '../analysis/selection.js';
 import { defaultThresholds, type Thresholds } from '../analysis/thresholds.js';
-import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
 import type { Asked } from '../protocol.js';
 import { type Answer, contentsOf, type Reported } from '../report/contents.js';
@@ -45,11 +45,12 @@ export async function exportBytes(
  * @param webview folder of the built webview
  */
 export async function exportReport(
-  { engine, run, selection }: Pick<Analyses, 'engine' | 'run' | 'selection'>,
+  analyses: Analyses,
   shown: Pick<Reported, 'experiments' | 'thresholds' | 'tint'>,
   webview: vscode.Uri,
   to?: vscode.Uri,
 ): Promise<vscode.Uri | undefined> {
+  const { run, selection } = analyses;
   if (!run?.analysis.tokens) throw nothingYet();
   const { source, request, analysis } = run;
   const about = source ?? fileSource(request.prompt);
@@ -63,7 +64,7 @@ export async function exportReport(
     scope: scopeInWords(about.scope, analysis.tokens),
     analysis,
     selection,
-    answers: await openAnswers(engine, run, selection),
+    answers: await openAnswers(analyses, analysis, selection),
   });
   const html = await reportOf(contents, presentAnalysis(analysis, thresholds, name), webview.fsPath);
   await write(file, Buffer.from(html));
@@ -72,8 +73,8 @@ export async function exportReport(
 
 /** What the panel has asked for to show what is selected; what cannot be had is left out, and the report says so there. */
 async function openAnswers(
-  engine: Engine,
-  { analysis }: ShownRun,
+  analyses: Analyses,
+  analysis: Analysis,
   { token, layer, head }: Selection,
 ): Promise<Answer[]> {
   const questions: Extract<Asked, { type: 'pattern' | 'predictions' }>[] = [
@@ -82,12 +83,12 @@ async function openAnswers(
   ];
   const answers = questions.map(async (query): Promise<Answer[]> => {
     try {
-      return [{ query, value: rounded(await engine.query(query)) }];
+      return [{ query, value: rounded(await analyses.query(query)) }];
     } catch {
       return [];
     }
   });
-  const picture = analysis.tokens?.picture?.file;
+  const picture = analyses.run?.file === undefined ? analysis.tokens?.picture?.file : undefined;
   const image = picture === undefined ? undefined : vscode.workspace.fs.readFile(vscode.Uri.file(picture));
   const bytes = await image?.then(
     (read) => new Uint8Array(read),
@@ -106,12 +107,10 @@ function rounded(answer: unknown): unknown {
 }
 
 /** Runs what is shown once more, writing every hidden state and what else is asked for; to a given file, all there is. */
-export async function exportTensors(
-  engine: Engine,
-  { request, source, analysis }: ShownRun,
-  to?: vscode.Uri,
-): Promise<vscode.Uri | undefined> {
-  if (!analysis.tokens) throw nothingYet();
+export async function exportTensors(analyses: Analyses, to?: vscode.Uri): Promise<vscode.Uri | undefined> {
+  if (!analyses.run?.analysis.tokens) throw nothingYet();
+  const { request, source, file: result } = analyses.run;
+  if (result !== undefined) throw withoutModel(result);
   const parts = to ? tensorParts() : await askParts();
   const name = resultName(source ?? fileSource(request.prompt));
   const file = parts && (to ?? (await askFile(name, 'safetensors', vscode.l10n.t('Tensors'))));
@@ -127,7 +126,7 @@ export async function exportTensors(
     const controller = new AbortController();
     token.onCancellationRequested(() => controller.abort());
     let layers = 1;
-    for await (const event of engine.analyze({ ...request, save }, controller.signal)) {
+    for await (const event of analyses.again(save, controller.signal)) {
       if (event.type === 'started') layers += event.model.layers;
       if (event.type === 'layer') progress.report({ increment: 100 / layers });
       if (event.type === 'failed') throw new SinkscopeError(event.problem);
@@ -147,6 +146,15 @@ function tensorParts() {
 function askParts() {
   const title = vscode.l10n.t('Which tensors to save beside the hidden states');
   return pickSeveral(tensorParts(), { title });
+}
+
+/** What asks for the model that made a saved result. */
+export function withoutModel(file: string): SinkscopeError {
+  const message = vscode.l10n.t(
+    '{0} is a saved result, without the text and the model that made it; analyze a text instead.',
+    file,
+  );
+  return new SinkscopeError({ code: 'input', file, message });
 }
 
 function nothingYet(): SinkscopeError {

@@ -4,9 +4,10 @@
  */
 import { join } from 'node:path';
 import * as vscode from 'vscode';
-import { presentMoved } from '../analysis/moved.js';
+import type { RunRequest } from '../engine/contract/events.js';
 import { Engine } from '../engine/host/engine.js';
-import type { ViewState } from '../protocol.js';
+import { History } from '../history/history.js';
+import type { Against, ViewState } from '../protocol.js';
 import { visible } from '../visible.js';
 import { Analyses, type ShownRun } from './analyses.js';
 import { registerCommands } from './commands.js';
@@ -15,14 +16,18 @@ import { registerCursor } from './cursor.js';
 import { Decorations } from './decorations.js';
 import { registerExperiments } from './experimentCommands.js';
 import { Experiments } from './experiments.js';
+import { registerHistory } from './historyView.js';
 import { registerHover } from './hover.js';
 import { registerModelCommands } from './modelCommands.js';
 import { type ModelEditors, registerModelEditors } from './modelEditor.js';
 import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
-import { Panel, registerSideView } from './panel.js';
+import { Panel } from './panel.js';
 import { Reports } from './reports.js';
-import { prefixAsked, type Settings } from './settings.js';
+import { type ResultEditors, registerResultEditor } from './resultEditor.js';
+import { Runs, runTitle } from './runs.js';
+import { Saliency } from './saliency.js';
+import { chatAsked, prefixAsked, type Settings } from './settings.js';
 import { fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
@@ -41,7 +46,10 @@ export interface Api {
   readonly texts: Texts;
   readonly models: Models;
   readonly watch: Watch;
+  readonly runs: Runs;
+  readonly against: Host['against'];
   readonly editors: ModelEditors;
+  readonly results: ResultEditors;
   readonly viewState: Host['viewState'];
   /** Resolves when run and experiments of an earlier session are shown again, or known not to exist. */
   readonly restored: Promise<void>;
@@ -67,6 +75,14 @@ export function activate(context: vscode.ExtensionContext): Api {
     busy: () => experiments.running,
     tell: (problem) => reports.failed(problem, panel.visible),
   });
+  const storage = context.storageUri ?? context.globalStorageUri;
+  const runs = new Runs(
+    analyses,
+    new History(join(storage.fsPath, 'runs')),
+    settings,
+    context.workspaceState,
+    (error) => log.warn(`${error}`),
+  );
   const view = new vscode.EventEmitter<void>();
 
   const viewState = async (): Promise<ViewState> => {
@@ -76,29 +92,36 @@ export function activate(context: vscode.ExtensionContext): Api {
     const [list, chosen] = await Promise.all([models.list(), choice.catch(() => undefined)]);
     const { bos, tint, thresholds } = settings.current;
     return {
-      document: about?.uri && vscode.workspace.asRelativePath(about.uri, false),
-      scope: run && about && scopeInWords(about.scope, run.analysis.tokens),
+      document: run?.file ?? (about?.uri && vscode.workspace.asRelativePath(about.uri, false)),
+      scope: run?.file ? vscode.l10n.t('saved result') : run && about && scopeInWords(about.scope, run.analysis.tokens),
       models: list.map(({ file, name, origin }) => ({ file, name, origin })),
       model: chosen?.file,
       bos,
       tint,
       thresholds,
-      stale: run && staleness(run, chosen?.file, bos),
+      stale: run && staleness(run, chosen?.file, settings.current),
       trouble: analyses.trouble,
       watched: watchedState(),
+      pinned: runs.pinned === undefined ? 'none' : runs.pinned.note.id === run?.id ? 'shown' : 'other',
     };
   };
   const watchedState = (): ViewState['watched'] => {
     if (!watch.watched) return undefined;
-    const { model, problem, runs } = watch.watched;
-    // Beside the run that it is about, and no other: one that is shown again has the same events.
-    const moved =
-      runs && runs.after.events === analyses.run?.events
-        ? presentMoved(runs.before.analysis, runs.after.analysis, settings.current.thresholds)
-        : undefined;
+    const { model, problem } = watch.watched;
     // What is told of the run itself is told once.
     const told = [analyses.trouble, analyses.run?.analysis.problem].some((one) => one?.message === problem?.message);
-    return { name: model.name, problem: told ? undefined : problem?.message, moved };
+    return { name: model.name, problem: told ? undefined : problem?.message };
+  };
+  const against = (): Against | undefined => {
+    const { run } = analyses;
+    if (!run) return undefined;
+    if (runs.pinned) {
+      const { note, events } = runs.pinned;
+      return note.id === run.id ? undefined : { name: runTitle(note), pinned: true, events };
+    }
+    // Beside the run that it is about, and no other: one that is shown again has the same events.
+    const before = watch.watched?.runs?.after.events === run.events ? watch.watched.runs.before : undefined;
+    return before && { name: watch.watched?.model.name ?? '', pinned: false, events: before.events };
   };
   const host: Host = {
     extension: context.extensionUri,
@@ -107,23 +130,22 @@ export function activate(context: vscode.ExtensionContext): Api {
     texts,
     log,
     viewState,
+    against,
     onDidChangeView: view.event,
   };
   const panel = new Panel(host);
   const surprisal = new Surprisal(analyses, settings, (error) => log.warn(`${error}`));
-  const decorations = new Decorations(analyses, settings, surprisal);
+  const saliency = new Saliency(analyses, settings, (error) => log.warn(`${error}`));
+  const decorations = new Decorations(analyses, settings, surprisal, saliency);
   const editors = registerModelEditors({ host, models, child });
+  const results = registerResultEditor({ host, runs, child });
 
-  const store = new Store(context.storageUri ?? context.globalStorageUri);
+  const store = new Store(storage);
   const restored = Promise.all([
-    restore(store, analyses),
-    store.loadExperiments().then((runs) => experiments.restore(runs)),
+    runs.restore(),
+    store.loadExperiments().then((loaded) => experiments.restore(loaded)),
   ]).then(() => undefined);
   restored.then(() => watch.restore()).catch((error) => log.warn(error));
-  const keep = async () => {
-    if (analyses.run) await store.save(analyses.run);
-    else await store.forget();
-  };
 
   let shown: string | undefined;
   let keptPart: unknown;
@@ -138,9 +160,12 @@ export function activate(context: vscode.ExtensionContext): Api {
     view,
     panel,
     surprisal,
+    saliency,
     decorations,
     watch,
+    runs,
     editors,
+    results,
     registerCommands({
       extension: context.extensionUri,
       analyses,
@@ -151,13 +176,24 @@ export function activate(context: vscode.ExtensionContext): Api {
       reports,
       watch,
       experiments,
+      runs,
+      child,
     }),
     registerModelCommands({ analyses, models, settings, tokenizers, reports }),
     registerExperiments({ experiments, texts, models, panel, reports }),
     registerCursor(analyses),
-    registerHover(analyses, settings, surprisal),
+    registerHover(analyses, settings, surprisal, saliency),
     registerModelsView(models, watch, engine),
-    registerSideView(host),
+    registerHistory({
+      runs,
+      analyses,
+      panel,
+      reports,
+      async forgetExperiments() {
+        experiments.clear();
+        await store.forget();
+      },
+    }),
     registerStatus({ analyses, models, settings, surprisal }),
     registerTools({
       extension: context.extensionPath,
@@ -177,33 +213,44 @@ export function activate(context: vscode.ExtensionContext): Api {
     settings.onDidChange(() => view.fire()),
     models.onDidChange(() => view.fire()),
     watch.onDidChange(() => view.fire()),
+    runs.onDidChange(() => view.fire()),
     analyses.onDidChange((change) => {
       const { run } = analyses;
       const now = `${run?.number} ${run?.stale} ${run?.analysis.tokens !== undefined} ${run?.analysis.status}`;
       if (now !== shown) view.fire();
       shown = now;
-      const finished = change.type === 'event' && change.event.type === 'finished';
-      if (finished)
+      if (change.type === 'event' && change.event.type === 'finished')
         log.info(visible(`${run?.request.model}: ${run?.analysis.tokens?.tokens.length} tokens`), change.event);
-      if (finished || (change.type === 'run' && !run)) keep().catch((error) => log.warn(error));
     }),
   );
-  return { analyses, decorations, experiments, texts, models, watch, editors, viewState, restored };
+  return {
+    analyses,
+    decorations,
+    experiments,
+    texts,
+    models,
+    watch,
+    runs,
+    against,
+    editors,
+    results,
+    viewState,
+    restored,
+  };
 }
 
 /** What has changed since a run that is over, so that one made now would give something else. */
 function staleness(
-  { stale, request, analysis: { status } }: ShownRun,
+  { stale, request, file, analysis: { status } }: ShownRun,
   model: string | undefined,
-  bos: Settings['bos'],
+  settings: Settings,
 ): ViewState['stale'] {
-  if (status === 'running') return undefined;
-  if (request.model !== model || request.bos !== prefixAsked(bos)) return 'choice';
+  if (status === 'running' || file !== undefined) return undefined;
+  const isText = 'text' in request.prompt;
+  const asked = (lineEnds: RunRequest['lineEnds'], chat: RunRequest['chat']) =>
+    JSON.stringify([lineEnds ?? 'lf', chat]);
+  const now = asked(settings.lineEnds, chatAsked(settings));
+  if (request.model !== model || request.bos !== prefixAsked(settings.bos)) return 'choice';
+  if (isText && asked(request.lineEnds, request.chat) !== now) return 'choice';
   return stale ? 'text' : undefined;
-}
-
-/** Shows the last run again, unless another one began meanwhile. */
-async function restore(store: Store, analyses: Analyses): Promise<void> {
-  const run = await store.load();
-  if (run && !analyses.run) analyses.restore(run);
 }

@@ -2,7 +2,7 @@
 import * as vscode from 'vscode';
 import type { Analysis } from '../analysis/analysis.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from '../analysis/format.js';
-import { tokenLabel } from '../analysis/label.js';
+import { textLabel, tokenLabel } from '../analysis/label.js';
 import { type MassiveActivation, massiveActivations, ratio } from '../analysis/massive.js';
 import { sinks } from '../analysis/sinks.js';
 import type { Thresholds } from '../analysis/thresholds.js';
@@ -12,11 +12,17 @@ import type { Analyses } from './analyses.js';
 import type { SettingsWatch } from './configuration.js';
 import { code, commandLink, joined, type Markdown, own } from './markdown.js';
 import { contributedId } from './names.js';
+import type { FoundSaliency, Saliency } from './saliency.js';
 import { toRange } from './source.js';
 import { hoverOf } from './surfaces.js';
 import type { Surprisal } from './surprisal.js';
 
-export function registerHover(analyses: Analyses, settings: SettingsWatch, surprisal: Surprisal): vscode.Disposable {
+export function registerHover(
+  analyses: Analyses,
+  settings: SettingsWatch,
+  surprisal: Surprisal,
+  saliency: Saliency,
+): vscode.Disposable {
   return vscode.languages.registerHoverProvider('*', {
     async provideHover(document, position) {
       const { run } = analyses;
@@ -30,8 +36,11 @@ export function registerHover(analyses: Analyses, settings: SettingsWatch, surpr
       );
       const text: Markdown[] = [];
       for (const index of tokens) {
-        const surprise = await surpriseLine(analyses, surprisal.nats?.[index], index);
-        text.push(describe(run.analysis, index, settings.current.thresholds, surprise));
+        const asked =
+          settings.current.tint === 'saliency'
+            ? saliencyLine(saliency.found, index)
+            : await surpriseLine(analyses, surprisal.nats?.[index], index);
+        text.push(describe(run.analysis, index, settings.current.thresholds, asked));
       }
       const commands = [contributedId('showToken'), commandOf(intervene)];
       return hoverOf(joined(text, '\n\n---\n\n'), range && toRange(document, range), commands);
@@ -40,7 +49,7 @@ export function registerHover(analyses: Analyses, settings: SettingsWatch, surpr
 }
 
 /** Markdown about one token. */
-function describe(analysis: Analysis, index: number, thresholds: Thresholds, surprise: Markdown): Markdown {
+function describe(analysis: Analysis, index: number, thresholds: Thresholds, asked: Markdown): Markdown {
   const token = analysis.tokens?.tokens[index];
   if (!token) return own('');
   const label = code(tokenLabel(token));
@@ -49,7 +58,7 @@ function describe(analysis: Analysis, index: number, thresholds: Thresholds, sur
     words('**{0}** · token {1} · id {2}', label, index, token.id),
     ...(found.length > 0 ? found.map(activationLine) : [largestLine(analysis, index)]),
     sinkLine(analysis, index, thresholds),
-    surprise,
+    asked,
     joined(
       [
         commandLink(words('Show in Panel'), contributedId('showToken'), index),
@@ -62,14 +71,29 @@ function describe(analysis: Analysis, index: number, thresholds: Thresholds, sur
 }
 
 /** How surprising the token is, and what the model had expected in its place. */
-async function surpriseLine({ engine }: Analyses, nats: number | undefined, index: number): Promise<Markdown> {
+async function surpriseLine(analyses: Analyses, nats: number | undefined, index: number): Promise<Markdown> {
   if (nats === undefined || Number.isNaN(nats)) return own('');
   const share = own(formatShare(Math.exp(-nats)));
   const surprise = words('surprisal **{0}** nats (p = {1})', own(formatNumber(nats)), share);
-  const expected = await engine.query({ type: 'predictions', token: index - 1 }).catch(() => undefined);
+  const expected = await analyses.query({ type: 'predictions', token: index - 1 }).catch(() => undefined);
   if (!expected) return surprise;
   const top = expected.top.slice(0, 3).map(({ text, probability }) => own(`${code(text)} ${formatShare(probability)}`));
   return own(`${surprise}, ${words('expected: {0}', joined(top, ', '))}`);
+}
+
+/** How much the chosen prediction depends on the token. */
+function saliencyLine(found: FoundSaliency | undefined, index: number): Markdown {
+  const [product, share] = [found?.saliency[index], found?.shares[index]];
+  if (!found || product === undefined || share === undefined) return own('');
+  const { next, token, logit } = found;
+  return words(
+    'gradient × input **{0}** for {1} after token {2} (logit {3}), {4} of the largest',
+    own(formatValue(product)),
+    code(textLabel(next.text, next.id)),
+    token,
+    own(formatValue(logit)),
+    own(formatShare(Math.abs(share))),
+  );
 }
 
 /** What the run would be without this entry, or with it changed. */

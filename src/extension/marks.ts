@@ -4,7 +4,7 @@ import { tokenLabel } from '../analysis/label.js';
 import { type Kind, massiveActivations } from '../analysis/massive.js';
 import { sinks } from '../analysis/sinks.js';
 import type { Thresholds } from '../analysis/thresholds.js';
-import { surprisalLevel, type Tint, tintLevel, tintLevels, tokenMultiples } from '../analysis/tint.js';
+import { askedLevel, isAsked, type Tint, tintLevel, tintLevels, tokenMultiples } from '../analysis/tint.js';
 import type { TextRange } from './ranges.js';
 
 export interface Marks {
@@ -41,14 +41,14 @@ export function signs({ kind, sink }: Partial<TokenMark>): string {
 /**
  * The mark of every token, over all layers that have arrived, or with the tint of one layer.
  *
- * @param nats by token, for the tint of surprisal; undefined: not known by now
+ * @param asked by token, what the tint asks for: nats, or shares of the largest saliency; undefined: not known by now
  */
 export function tokenMarks(
   analysis: Analysis,
   thresholds: Thresholds,
   tint: Tint,
   layer?: number,
-  nats?: ArrayLike<number>,
+  asked?: ArrayLike<number>,
 ): TokenMark[] {
   const kinds = new Map<number, Kind>();
   for (const { token, kind } of massiveActivations(analysis, thresholds)) {
@@ -56,7 +56,7 @@ export function tokenMarks(
   }
   const sinkTokens = new Set(sinks(analysis, thresholds).sinks.map(({ token }) => token));
   return tokenMultiples(analysis, layer).map((multiple, token) => ({
-    level: tint === 'surprisal' ? surprisalLevel(nats?.[token] ?? 0) : tintLevel(multiple, tint, thresholds),
+    level: isAsked(tint) ? askedLevel(tint, asked?.[token]) : tintLevel(multiple, tint, thresholds),
     kind: kinds.get(token),
     sink: sinkTokens.has(token),
   }));
@@ -67,7 +67,7 @@ export function tokenMarks(
  *
  * @param ranges where each token is, as in `ShownRun.ranges`
  * @param selection of which the tint may be of one layer
- * @param nats as for {@link tokenMarks}
+ * @param asked as for {@link tokenMarks}
  */
 export function placeMarks(
   analysis: Analysis,
@@ -75,9 +75,9 @@ export function placeMarks(
   thresholds: Thresholds,
   tint: Tint,
   selection: { readonly token?: number; readonly layer?: number },
-  nats?: ArrayLike<number>,
+  asked?: ArrayLike<number>,
 ): Marks {
-  const marks = tokenMarks(analysis, thresholds, tint, selection.layer, nats);
+  const marks = tokenMarks(analysis, thresholds, tint, selection.layer, asked);
   const placed = mergeSameRange(marks, ranges);
   const where = (test: (mark: TokenMark) => boolean) =>
     placed.filter(({ mark }) => test(mark)).map(({ range }) => range);
@@ -142,9 +142,12 @@ function prefixMark(
   const count = tokens?.tokens.findIndex(({ start, end }) => end > start) ?? 0;
   const first = ranges[count];
   if (!tokens || count <= 0 || !first) return undefined;
-  const labels = tokens.tokens
-    .slice(0, count)
-    .map((token, i) => `${tokenLabel(token)} ${signs(marks[i] ?? {})}`.trim());
+  // What a chat template writes can be long: of that, what has a sign.
+  const labels = tokens.tokens.slice(0, count).flatMap((token, i) => {
+    const sign = signs(marks[i] ?? {});
+    return token.role !== undefined && sign === '' ? [] : [`${tokenLabel(token)} ${sign}`.trim()];
+  });
+  if (labels.length === 0) return undefined;
   return {
     ...marks.slice(0, count).reduce(both),
     at: first.start,

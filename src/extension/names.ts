@@ -29,11 +29,16 @@ export const analysisCommands = [
   'exportJson',
   'exportTensors',
   'exportReport',
+  'showResult',
+  'compareSelections',
   'saveFile',
 ] as const;
 
 /** Commands about where models come from. */
 export const modelCommands = ['openHub', 'addModel', 'chooseTokenizer'] as const;
+
+/** Commands about the runs that were kept. */
+export const historyCommands = ['openRun', 'pinRun', 'unpinRun', 'renameRun', 'deleteRun', 'clearHistory'] as const;
 
 /** Commands of experiments, beside the one that the catalogue has for each. */
 export const experimentCommands = [
@@ -59,10 +64,23 @@ export const surprisalColors = [
   'surprisal8',
 ] as const;
 
+/** The same of the tint of saliency. */
+export const saliencyColors = [
+  'saliency1',
+  'saliency2',
+  'saliency3',
+  'saliency4',
+  'saliency5',
+  'saliency6',
+  'saliency7',
+  'saliency8',
+] as const;
+
 /** Colours of marks. */
 export const colorNames = [
   ...tintColors,
   ...surprisalColors,
+  ...saliencyColors,
   'tintEdge',
   'massive',
   'large',
@@ -73,10 +91,11 @@ export const colorNames = [
 /** What menus ask for. */
 export const contextNames = ['running', 'hasResult', 'experimenting', 'watching'] as const;
 
-export const viewNames = ['side', 'models'] as const;
+export const viewNames = ['history', 'models'] as const;
 
 export type AnalysisCommand = (typeof analysisCommands)[number];
 export type ModelCommand = (typeof modelCommands)[number];
+export type HistoryCommand = (typeof historyCommands)[number];
 export type ExperimentCommand = (typeof experimentCommands)[number];
 export type ColorName = (typeof colorNames)[number];
 export type ContextName = (typeof contextNames)[number];
@@ -84,7 +103,7 @@ export type ViewName = (typeof viewNames)[number];
 
 /** As VS Code knows it. */
 export function contributedId<
-  Name extends AnalysisCommand | ModelCommand | ExperimentCommand | ColorName | ContextName | ViewName,
+  Name extends AnalysisCommand | ModelCommand | HistoryCommand | ExperimentCommand | ColorName | ContextName | ViewName,
 >(name: Name): `sinkscope.${Name}` {
   return `sinkscope.${name}`;
 }

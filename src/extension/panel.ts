@@ -1,6 +1,5 @@
-/** The panel beside the editor, and its compact form in the side bar. */
+/** The panel beside the editor. */
 import * as vscode from 'vscode';
-import { contributedId } from './names.js';
 import { titled } from './surfaces.js';
 import { connect, type Host, webviewOptions } from './webview.js';
 
@@ -48,7 +47,7 @@ export class Panel implements vscode.WebviewPanelSerializer, vscode.Disposable {
   private adopt(panel: vscode.WebviewPanel): void {
     this.panel = panel;
     panel.iconPath = vscode.Uri.joinPath(this.host.extension, 'media', 'logo.png');
-    const connection = connect(panel.webview, 'panel', this.host);
+    const connection = connect(panel.webview, this.host);
     panel.onDidDispose(() => {
       connection.dispose();
       if (this.panel !== panel) return;
@@ -62,14 +61,4 @@ export class Panel implements vscode.WebviewPanelSerializer, vscode.Disposable {
     const { document } = await this.host.viewState();
     if (this.panel) titled(this.panel, document ? vscode.l10n.t('Sinkscope: {0}', document) : 'Sinkscope');
   }
-}
-
-/** The side view: the same page in a narrow form. */
-export function registerSideView(host: Host): vscode.Disposable {
-  return vscode.window.registerWebviewViewProvider(contributedId('side'), {
-    resolveWebviewView(view) {
-      const connection = connect(view.webview, 'side', host);
-      view.onDidDispose(() => connection.dispose());
-    },
-  });
 }

@@ -2,7 +2,9 @@
 import * as v from 'valibot';
 import { defaultThresholds, type Thresholds } from '../analysis/thresholds.js';
 import { type Tint, tintChoices } from '../analysis/tint.js';
+import type { RunRequest } from '../engine/contract/events.js';
 import { defaultBudget } from '../engine/host/budget.js';
+import type { Engine } from '../engine/host/engine.js';
 
 export interface Settings {
   /** Name of a bundled model, or a path as the user wrote it. */
@@ -10,6 +12,12 @@ export interface Settings {
   /** Files and folders as the user wrote them. */
   readonly models: readonly string[];
   readonly bos: 'auto' | 'on' | 'off';
+  /** How line ends of texts are read. */
+  readonly lineEnds: 'lf' | 'as-is';
+  /** Whether a text that is run as a prompt is the user's turn of a chat. */
+  readonly chat: 'off' | 'on';
+  /** The system's text of a chat; empty: none. */
+  readonly system: string;
   readonly attention: boolean;
   readonly tint: Tint;
   readonly thresholds: Thresholds;
@@ -23,6 +31,16 @@ export interface Settings {
 
 /** Whether a prefix token is asked for; undefined: as the model's tokenizer does it. */
 export const prefixAsked = (bos: Settings['bos']) => (bos === 'auto' ? undefined : bos === 'on');
+
+/** The chat that texts are turns of; undefined where they stand alone. */
+export const chatAsked = ({ chat, system }: Pick<Settings, 'chat' | 'system'>): RunRequest['chat'] =>
+  chat === 'off' ? undefined : system === '' ? {} : { system };
+
+/** Has an engine read texts as the settings say. */
+export function readTextsAs(engine: Engine, settings: Pick<Settings, 'chat' | 'system' | 'lineEnds'>): void {
+  engine.lineEnds = settings.lineEnds;
+  engine.chat = chatAsked(settings);
+}
 
 const from = (least: number, what = `a number from ${least} on`) =>
   v.pipe(v.number(what), v.finite(what), v.minValue(least, what));
@@ -53,8 +71,11 @@ export function parseSettings(read: (key: string) => unknown): { settings: Setti
     model: value('model', v.pipe(v.string('a name or path'), v.nonEmpty('a name or path')), 'llama'),
     models: value('models', v.array(v.string('a list of paths'), 'a list of paths'), []),
     bos: value('bos', v.picklist(['auto', 'on', 'off'], '"auto", "on" or "off"'), 'auto'),
+    lineEnds: value('lineEnds', v.picklist(['lf', 'as-is'], '"lf" or "as-is"'), 'lf'),
+    chat: value('chat', v.picklist(['off', 'on'], '"off" or "on"'), 'off'),
+    system: value('system', v.string('a text'), ''),
     attention: value('attention', v.boolean('true or false'), true),
-    tint: value('tint', v.picklist(tintChoices, '"large", "all", "surprisal" or "off"'), 'large'),
+    tint: value('tint', v.picklist(tintChoices, '"large", "all", "surprisal", "saliency" or "off"'), 'large'),
     thresholds: {
       absolute: threshold('absolute', from(0)),
       ratio: threshold('ratio', from(1)),

@@ -24,6 +24,15 @@ export function chosenSource({ document, selection }: vscode.TextEditor): Source
   });
 }
 
+/** Every selection of `editor` that is not empty, in the order of the text. */
+export function selectedSources({ document, selections }: vscode.TextEditor): Source[] {
+  const ranges = selections.map(({ start, end }) => ({ start: document.offsetAt(start), end: document.offsetAt(end) }));
+  return ranges
+    .filter(({ start, end }) => end > start)
+    .sort((a, b) => a.start - b.start)
+    .map((range) => rangeSource(document, 'selection', range));
+}
+
 export function documentSource(document: vscode.TextDocument): Source {
   const text = document.getText();
   return { uri: document.uri, scope: 'document', text, range: { start: 0, end: text.length } };

@@ -38,14 +38,19 @@ export function registerStatus({ analyses, models, settings, surprisal }: Parts)
   const idle = async (): Promise<Status | undefined> => {
     const model = await models.chosen().catch(() => undefined);
     if (!model) return undefined;
-    const { bos, thresholds } = settings.current;
+    const { bos, chat, thresholds } = settings.current;
     const { run } = analyses;
     const massive = run ? massiveActivations(run.analysis, thresholds).filter(({ kind }) => kind === 'massive') : [];
     const anchors = run ? sinks(run.analysis, thresholds).sinks : [];
     const found = run ? [`▲${massive.length} ⚓\uFE0E${anchors.length}`, ...perplexity(run)] : [];
     return {
       icon: 'pulse',
-      text: [model.name, vscode.l10n.t('BOS {0}', bos), ...found].join(' · '),
+      text: [
+        model.name,
+        vscode.l10n.t('BOS {0}', bos),
+        ...(chat === 'on' ? [vscode.l10n.t('chat')] : []),
+        ...found,
+      ].join(' · '),
       tooltip: run
         ? vscode.l10n.t(
             'Sinkscope: {0} massive activations and {1} attention sinks in the last run. Click to choose the model.',

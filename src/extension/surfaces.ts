@@ -54,6 +54,11 @@ export async function pickSeveral<T extends Choice>(
   return picked?.map(({ choice }) => choice);
 }
 
+/** A name for something. Undefined when dismissed; empty where it is to have none. */
+export async function enterName(prompt: string, before: string | undefined): Promise<string | undefined> {
+  return vscode.window.showInputBox({ prompt, value: before === undefined ? '' : plain(before) });
+}
+
 function item<T extends Choice>(choice: T) {
   const { label, icon, description, detail, picked } = choice;
   return {

@@ -36,11 +36,11 @@ export class Surprisal implements vscode.Disposable {
   }
 
   private async look(): Promise<void> {
-    const { run, engine } = this.analyses;
+    const { run } = this.analyses;
     if (!this.wanted || run?.analysis.status !== 'finished' || this.known?.run === run.number) return;
     this.known = { run: run.number };
     try {
-      const { nats } = await engine.query({ type: 'surprisal' });
+      const { nats } = await this.analyses.query({ type: 'surprisal' });
       // Another run may have begun meanwhile.
       if (this.known.run !== run.number) return;
       this.known = { run: run.number, nats };

@@ -157,7 +157,7 @@ export class Watch implements vscode.Disposable {
   /** What was analysed last, with the watched model as it is now. Goes on while files are looked at. */
   private async analyse(model: FoundModel): Promise<void> {
     const { run } = this.analyses;
-    if (!run) return;
+    if (!run || run.file !== undefined) return;
     const { request, source, range } = run;
     const running = this.analyses.analyze({ ...request, model: model.file }, source && { ...source, range });
     const own = this.analyses.run?.number;
@@ -227,6 +227,7 @@ export class Watch implements vscode.Disposable {
 
 /** Whether two runs are of the same text and tokens in the same way, whatever the model. */
 function asksTheSame(one: RunRequest, other: RunRequest): boolean {
-  const question = ({ prompt, window, bos }: RunRequest) => JSON.stringify([prompt, window, bos]);
+  const question = ({ prompt, window, bos, lineEnds = 'lf', chat }: RunRequest) =>
+    JSON.stringify([prompt, window, bos, lineEnds, chat]);
   return question(one) === question(other);
 }

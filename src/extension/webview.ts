@@ -4,6 +4,7 @@ import * as vscode from 'vscode';
 import { SinkscopeError, toProblem } from '../errors.js';
 import { experiments as catalogue } from '../experiments/catalogue.js';
 import {
+  type Against,
   type Asked,
   type ExperimentsMessage,
   type FromWebview,
@@ -26,6 +27,8 @@ export interface Host {
   readonly texts: Texts;
   readonly log: vscode.LogOutputChannel;
   viewState(): Promise<ViewState>;
+  /** What the run that is shown is held against. */
+  against(): Against | undefined;
   /** The view state is another one. */
   readonly onDidChangeView: vscode.Event<void>;
 }
@@ -35,21 +38,26 @@ export function webviewOptions(extension: vscode.Uri): vscode.WebviewOptions {
   return { enableScripts: true, localResourceRoots: [vscode.Uri.joinPath(extension, 'dist', 'webview')] };
 }
 
-/** Loads the page of `view` into `webview` and keeps it up to date until the result is disposed. */
-export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: Host): vscode.Disposable {
+/** Loads the panel's page into `webview` and keeps it up to date until the result is disposed. */
+export function connect(webview: vscode.Webview, host: Host): vscode.Disposable {
   const { analyses } = host;
   const post = (message: ToWebview) => void webview.postMessage(message);
   const postView = async () => post({ type: 'view', state: await host.viewState() });
+  /** All of a run, so no more often than it is another one. */
+  let posted: Against | undefined;
+  const postAgainst = (again = false) => {
+    const before = host.against();
+    if (!again && before?.events === posted?.events && before?.name === posted?.name) return;
+    posted = before;
+    post({ type: 'against', before });
+  };
   const postSelection = () => post({ type: 'selection', selection: analyses.selection });
   const replay = () => {
     post({ type: 'replay', run: analyses.run?.number ?? 0, events: analyses.run?.events ?? [] });
     postSelection();
   };
 
-  const postExperiments = (message: ExperimentsMessage) => {
-    // The side view has no place for them.
-    if (view === 'panel') post({ type: 'experiments', message });
-  };
+  const postExperiments = (message: ExperimentsMessage) => post({ type: 'experiments', message });
   const postChoices = () => {
     const facts = catalogue.map(({ run, ...facts }) => facts);
     postExperiments({ kind: 'choices', experiments: facts, texts: host.texts.names });
@@ -64,6 +72,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     if (change.type === 'event') post(change);
     else if (change.type === 'selection') postSelection();
     else if (change.type === 'run') replay();
+    if (change.type === 'run') postAgainst();
   };
 
   /** What was chosen last, until it is: what is run then is run with it. */
@@ -79,6 +88,7 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
         await postView();
         postChoices();
         postRuns();
+        postAgainst(true);
         return replay();
       case 'select':
         return analyses.select(message.selection, 'view');
@@ -91,6 +101,8 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
         return vscode.commands.executeCommand(contributedId('analyzeAgain'), message.stream);
       case 'unwatch':
         return vscode.commands.executeCommand(contributedId('unwatchModel'));
+      case 'pin':
+        return vscode.commands.executeCommand(contributedId(message.on ? 'pinRun' : 'unpinRun'));
       case 'choose-model':
         return choose(contributedId('chooseModel'), message.file);
       case 'choose-bos':
@@ -123,17 +135,20 @@ export function connect(webview: vscode.Webview, view: 'panel' | 'side', host: H
     analyses.onDidChange(changed),
     host.experiments.onDidChange(experimentsChanged),
     host.texts.onDidChange(postChoices),
-    host.onDidChangeView(() => void postView()),
+    host.onDidChangeView(() => {
+      postAgainst();
+      void postView();
+    }),
     webview.onDidReceiveMessage((data: unknown) => {
       const message = readFromWebview(data);
       if (message) received(message).catch((error) => host.log.error(error));
-      else host.log.warn(`A message from the ${view} view was not understood: ${JSON.stringify(data)?.slice(0, 200)}`);
+      else host.log.warn(`A message from the panel was not understood: ${JSON.stringify(data)?.slice(0, 200)}`);
     }),
   ];
   webview.options = webviewOptions(host.extension);
   webview.html = pageOf(webview, host.extension, {
     script: 'panel',
-    data: { view, page: host.experiments.running ? 'experiments' : 'analysis' },
+    data: { view: 'panel', page: host.experiments.running ? 'experiments' : 'analysis' },
   });
   return vscode.Disposable.from(...subscriptions);
 }
@@ -143,8 +158,7 @@ export async function answerTo(query: Asked, analyses: Analyses): Promise<Reply>
   try {
     if (query.type === 'weight')
       throw new SinkscopeError({ code: 'input', message: vscode.l10n.t('No file is shown.') });
-    const value =
-      query.type === 'picture' ? { bytes: await pictureOf(analyses.run) } : await analyses.engine.query(query);
+    const value = query.type === 'picture' ? { bytes: await pictureOf(analyses.run) } : await analyses.query(query);
     return { ok: true, value: compact(value) };
   } catch (error) {
     return { ok: false, problem: toProblem(error) };
@@ -156,6 +170,11 @@ async function pictureOf(run: ShownRun | undefined): Promise<Uint8Array> {
   const file = run?.analysis.tokens?.picture?.file;
   if (file === undefined) {
     throw new SinkscopeError({ code: 'input', message: vscode.l10n.t('The run shown is about no picture.') });
+  }
+  // What a file from elsewhere calls it is no file of this machine's.
+  if (run?.file !== undefined) {
+    const message = vscode.l10n.t('A saved result has no picture in it; only its numbers are shown.');
+    throw new SinkscopeError({ code: 'input', message });
   }
   try {
     return new Uint8Array(await vscode.workspace.fs.readFile(vscode.Uri.file(file)));

@@ -48,7 +48,7 @@ export function pathOf(graph: Graph, { given, of, by }: Ends): Path {
   for (let value = open.pop(); value !== undefined; value = open.pop()) {
     if (reached.has(value) || value === '') continue;
     reached.add(value);
-    const node = ends.has(value) || wanted.has(value) ? undefined : index.producer(value);
+    const node = ends.has(value) ? undefined : index.producer(value);
     if (!node || isConstantCast(node)) continue;
     const rule = ruleFor(node);
     if (rule && !isRule(rule)) continue;
@@ -67,7 +67,7 @@ export function pathOf(graph: Graph, { given, of, by }: Ends): Path {
     if (known) steps.push({ node, rule: known });
     else obstacle ??= unknown(node);
     for (const [i, output] of node.outputs.entries())
-      if (output !== '' && !wanted.has(output) && (known?.outputs?.includes(i) ?? true)) active.add(output);
+      if (output !== '' && (known?.outputs?.includes(i) ?? true)) active.add(output);
   }
   const shapes = new Set<string>();
   const contents = new Set<string>();

@@ -11,6 +11,8 @@ export interface ModelFolder {
   readonly preprocessorConfig?: string;
   readonly processorConfig?: string;
   readonly genaiConfig?: string;
+  readonly chatTemplate?: string;
+  readonly chatTemplateJson?: string;
 }
 
 /** Names of the files that tell about a model. */
@@ -22,6 +24,8 @@ export const besideModel = [
   'preprocessor_config.json',
   'processor_config.json',
   'genai_config.json',
+  'chat_template.jinja',
+  'chat_template.json',
 ] as const;
 
 /**
@@ -40,6 +44,8 @@ export function modelFolder(file: string): ModelFolder {
     preprocessorConfig: find('preprocessor_config.json'),
     processorConfig: find('processor_config.json'),
     genaiConfig: find('genai_config.json'),
+    chatTemplate: find('chat_template.jinja'),
+    chatTemplateJson: find('chat_template.json'),
   };
 }
 

@@ -10,7 +10,12 @@ export interface Build {
   /** A node with one output, which it returns. */
   readonly node: (op: string, inputs: readonly string[], attributes?: Readonly<Record<string, Attribute>>) => string;
   /** A node with several. */
-  readonly several: (op: string, inputs: readonly string[], outputs: number) => readonly string[];
+  readonly several: (
+    op: string,
+    inputs: readonly string[],
+    outputs: number,
+    attributes?: Readonly<Record<string, Attribute>>,
+  ) => readonly string[];
   /** A constant of one number, or a list of them. */
   readonly floats: (values: number | readonly number[]) => string;
   readonly integers: (values: readonly number[]) => string;

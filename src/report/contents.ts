@@ -5,6 +5,7 @@ import { baseName } from '../analysis/label.js';
 import type { Selection } from '../analysis/selection.js';
 import { defaultThresholds, type Thresholds } from '../analysis/thresholds.js';
 import type { RunEvent } from '../engine/contract/events.js';
+import type { Problem } from '../errors.js';
 import type { Asked, ExperimentRun, ToWebview, ViewState } from '../protocol.js';
 
 export interface Answer {
@@ -29,6 +30,8 @@ export interface Reported {
   readonly selection?: Selection | undefined;
   readonly experiments?: readonly ExperimentRun[] | undefined;
   readonly answers?: readonly Answer[] | undefined;
+  /** Why there is nothing else. */
+  readonly trouble?: Problem | undefined;
 }
 
 /** The report's one run; 0 where it has none. */
@@ -43,6 +46,7 @@ export function contentsOf({
   selection = {},
   experiments = [],
   answers = [],
+  trouble,
 }: Reported): Contents {
   const events = analysis ? eventsOf(analysis).map(withoutFolders) : [];
   const view: ViewState = {
@@ -54,8 +58,9 @@ export function contentsOf({
     tint,
     thresholds,
     stale: undefined,
-    trouble: undefined,
+    trouble,
     watched: undefined,
+    pinned: 'none',
   };
   return {
     messages: [

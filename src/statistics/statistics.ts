@@ -74,6 +74,15 @@ export interface RoutingStatistics {
   readonly scores: { readonly kind: 'softmax' | 'sigmoid'; readonly values: Float32Array } | undefined;
   /** Largest |a| of the intermediate state of each chosen expert, [T, k]; undefined where it cannot be had. */
   readonly largest: Float32Array | undefined;
+  /** Of entries of h_k that stand out and that this block made; undefined where that was not looked into. */
+  readonly made?: readonly ExpertsEntry[] | undefined;
+}
+
+/** An entry of h_k, and what each of its token's experts added to it, [k], in the order of {@link RoutingStatistics}. */
+export interface ExpertsEntry {
+  readonly token: number;
+  readonly dim: number;
+  readonly made: Float32Array;
 }
 
 /** Relative errors of int8 quantisation, by what shares a scale. */

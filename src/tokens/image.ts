@@ -16,6 +16,8 @@ export interface Pixels {
   readonly picture: Extent;
   /** The part of the picture that the H × W pixels show, evenly. */
   readonly crop: Rectangle;
+  /** How the file's colours were made RGB, where people may not expect it. */
+  readonly remark?: string | undefined;
 }
 
 /**
@@ -43,6 +45,7 @@ export async function imageToPixels(file: string, preprocessing: Preprocessing):
     shape: [1, 3, height, width],
     picture: { height: picture.height, width: picture.width },
     crop: { x: left * scaleX, y: top * scaleY, width: width * scaleX, height: height * scaleY },
+    remark: picture.remark,
   };
 }
 

@@ -12,13 +12,18 @@ const maxPixels = 50e6;
 /** As of JPEG: rows and columns have a cost of their own. */
 const maxSide = 65_535;
 
+export interface ReadPicture extends Picture {
+  /** How colours were made, where people may not expect it. */
+  readonly remark?: string | undefined;
+}
+
 /**
  * A PNG or JPEG file as RGB, upright (EXIF), transparency dropped: as Pillow's `convert('RGB')` gives it.
  *
  * @throws SinkscopeError `input` for any other file, a broken one, or one of more than 50 million pixels or 65,535 in a
  *   row or column
  */
-export async function readPicture(file: string): Promise<Picture> {
+export async function readPicture(file: string): Promise<ReadPicture> {
   const fail = (cause: string, error?: unknown) =>
     new SinkscopeError(
       { code: 'input', file, detail: error === undefined ? undefined : String(error), message: `${file} ${cause}` },
@@ -41,10 +46,16 @@ export async function readPicture(file: string): Promise<Picture> {
   if (!(kind.width * kind.height <= maxPixels)) {
     throw fail(`has ${kind.width} × ${kind.height} pixels, more than the 50 million that are taken; make it smaller.`);
   }
-  if (kind.undecoded) throw fail(kind.undecoded);
   try {
-    if (kind.format === 'png') await checkPng(bytes);
-    return withoutAlpha(kind.format === 'png' ? png(bytes) : await jpeg(bytes, kind.frame));
+    if (kind.format === 'png') {
+      await checkPng(bytes);
+      return { ...withoutAlpha(png(bytes)), remark: isDeepGrey(bytes) ? deepGrey : undefined };
+    }
+    // The decoder would fill what is missing with grey. (A thumbnail, with an end of its own, comes before the frame.)
+    if (!bytes.includes(endOfImage, kind.frame)) throw new Error('the end of the file is missing');
+    if (!kind.cmyk) return withoutAlpha(await jpeg(bytes));
+    const { readCmyk } = await import('./cmyk.js');
+    return { ...(await readCmyk(bytes)), remark: inks };
   } catch (error) {
     throw fail('is a broken picture; save it again.', error);
   }
@@ -56,19 +67,23 @@ interface Rgba {
   readonly data: ArrayLike<number>;
 }
 
+/** Grey of 16 bits without transparency. */
+const isDeepGrey = (bytes: Buffer) => bytes[24] === 16 && bytes[25] === 0;
+const deepGrey = 'grey of 16 bits cut off at 255, as Pillow does: all above is white';
+const inks = 'CMYK made RGB as Pillow does, without its colour profile';
+
 function png(bytes: Buffer): Rgba {
-  // Of samples of 16 bits Pillow takes the upper byte; the decoder would round.
   if (bytes[24] !== 16) return PNG.sync.read(bytes);
+  // Of samples of 16 bits Pillow takes the upper byte, where the decoder would round; those of grey alone it cuts off.
+  const byte = isDeepGrey(bytes) ? (sample: number) => Math.min(sample, 255) : (sample: number) => sample >> 8;
   const { width, height, data } = PNG.sync.read(bytes, { skipRescale: true });
-  return { width, height, data: Uint8Array.from(data, (sample) => sample >> 8) };
+  return { width, height, data: Uint8Array.from(data, byte) };
 }
 
 const endOfImage = Buffer.of(0xff, 0xd9);
 let ready: Promise<void> | undefined;
 
-async function jpeg(bytes: Buffer, frame: number): Promise<Rgba> {
-  // The decoder would fill what is missing with grey. (A thumbnail, with an end of its own, comes before the frame.)
-  if (!bytes.includes(endOfImage, frame)) throw new Error('the end of the file is missing');
+async function jpeg(bytes: Buffer): Promise<Rgba> {
   ready ??= init({ wasmBinary: mozjpeg.slice().buffer });
   await ready;
   return decodeJpeg(new Uint8Array(bytes).buffer, { preserveOrientation: true });
@@ -90,23 +105,19 @@ interface Kind {
   readonly height: number;
   /** Where the header with the size is. */
   readonly frame: number;
-  /** What a sound picture is that cannot be taken, and what to do. */
-  readonly undecoded: string | undefined;
+  /** A JPEG of four components: CMYK, or its YCCK. */
+  readonly cmyk: boolean;
 }
 
 /** Format and size from the file's head; by content, for extensions lie. */
 function kindOf(bytes: Buffer): Kind | undefined {
   if (bytes.length >= 24 && bytes.readUInt32BE(0) === 0x89504e47 && bytes.toString('latin1', 12, 16) === 'IHDR') {
-    const isDeepGrey = bytes[24] === 16 && bytes[25] === 0;
     return {
       format: 'png',
       width: bytes.readUInt32BE(16),
       height: bytes.readUInt32BE(20),
       frame: 16,
-      // Pillow cuts off what is above 255, others take the upper byte.
-      undecoded: isDeepGrey
-        ? 'is grey with 16 bits, of which libraries make different colours; save it with 8 bits.'
-        : undefined,
+      cmyk: false,
     };
   }
   if (bytes.length < 4 || bytes.readUInt16BE(0) !== 0xffd8) return undefined;
@@ -119,7 +130,7 @@ function kindOf(bytes: Buffer): Kind | undefined {
         height: bytes.readUInt16BE(at + 5),
         width: bytes.readUInt16BE(at + 7),
         frame: at,
-        undecoded: bytes[at + 9] === 4 ? 'is a JPEG in CMYK, which is not decoded; save it in RGB.' : undefined,
+        cmyk: bytes[at + 9] === 4,
       };
     }
     if (marker < 0xff00) return undefined;

@@ -2,14 +2,16 @@
 import { join } from 'node:path';
 import { Tokenizer as Native } from 'tokenizers';
 import { SinkscopeError } from '../errors.js';
-import { isFolder, modelFolder } from '../models/folder.js';
+import { isFolder, type ModelFolder, modelFolder } from '../models/folder.js';
 import { readJson } from '../models/json.js';
-import { type LineEnds, textAsRead } from './line-ends.js';
+import { asTurn, type Chat, type ChatTurn } from './chat.js';
+import { type LineEnds, type ReadText, textAsRead } from './line-ends.js';
 import { lostCharacters } from './lost.js';
 import { type Range, textRanges } from './offsets.js';
 import { encodeParts, type PlacedIds } from './parts.js';
 import { pieceText, type Spelling } from './pieces.js';
 import { type Frame, findFrame } from './prefix.js';
+import type { ChatRole } from './token.js';
 import {
   growthOf,
   largestId,
@@ -34,9 +36,11 @@ export interface Encoding {
   readonly bos: boolean | undefined;
   /** How line ends are read; by default as LF. */
   readonly lineEnds?: LineEnds | undefined;
+  /** The text is the user's turn of a chat, as the template beside the model writes it; by default it stands alone. */
+  readonly chat?: Chat | undefined;
   /** How many of the text's own tokens are wanted, the first ones; by default all. */
   readonly most?: number | undefined;
-  /** Called with the tokenizer's file before each part of a text. */
+  /** Called with the tokenizer's file before each part of a text, and with the template's before it is applied. */
   readonly onPart?: ((file: string) => void) | undefined;
 }
 
@@ -45,13 +49,15 @@ export interface Encoded {
   readonly tokens: Tokens;
   /** True where the model's prefix token (BOS) is at the front, as put there or as written in the text. */
   readonly bos: boolean;
-  /** How many of `tokens` were put before the text's own, and after them (`</s>`, `[SEP]`). */
+  /** How many of `tokens` were put before the text's own, and after them (`</s>`, `[SEP]`, what a chat template wrote). */
   readonly prefix: number;
   readonly suffix: number;
   /** Characters of the text, up to the last token wanted, that no token stands for, or only the unknown one. */
   readonly lost: number;
   /** Line ends that were read as LF and are something else. */
   readonly changed: number;
+  /** What is to be told of what stands around the text: what it is about, a colon, and what is so. */
+  readonly remark?: string | undefined;
 }
 
 /**
@@ -84,6 +90,7 @@ export function loadTokenizer(path: string): Tokenizer | undefined {
     native,
     content,
     findFrame(content, folder, (token) => native.tokenToId(token)),
+    folder,
     steady === json
       ? undefined
       : 'dropout of the tokenizer: it is switched off, so that a text is the same tokens each time',
@@ -101,6 +108,7 @@ export class Tokenizer {
   readonly #spelling: Spelling;
   readonly #added: ReadonlyMap<number, { readonly content: string; readonly special: boolean }>;
   readonly #frame: Frame;
+  readonly #folder: ModelFolder;
   readonly #unknown: number | undefined;
   readonly #partLength: number;
   readonly #texts = new Map<number, string>();
@@ -111,6 +119,7 @@ export class Tokenizer {
     native: Native,
     content: TokenizerFile,
     frame: Frame,
+    folder: ModelFolder,
     readonly remark: string | undefined,
   ) {
     this.file = file;
@@ -118,6 +127,7 @@ export class Tokenizer {
     this.#spelling = spellingOf(content);
     this.#added = new Map(content.added_tokens.map((token) => [token.id, token]));
     this.#frame = frame;
+    this.#folder = folder;
     this.#partLength = Math.ceil(partLength / growthOf(content));
     const { unk_id, unk_token } = content.model;
     this.#unknown = unk_id ?? (unk_token ? (native.tokenToId(unk_token) ?? undefined) : undefined);
@@ -136,10 +146,10 @@ export class Tokenizer {
    * The tokens of a text. Special tokens written in it are taken as such. Takes about a microsecond for each character,
    * and 30 MB beside what it gives.
    *
-   * @throws SinkscopeError `input` where a prefix token is asked for and the files name none, `too-long` above 16
-   *   million characters, `tokenizer` where the text cannot be represented
+   * @throws SinkscopeError `input` where a prefix token is asked for and the files name none, or a chat and there is no
+   *   template or it refuses, `too-long` above 16 million characters, `tokenizer` where the text cannot be represented
    */
-  async encode(document: string, { bos, lineEnds = 'lf', most, onPart }: Encoding): Promise<Encoded> {
+  async encode(document: string, { bos, lineEnds = 'lf', chat, most, onPart }: Encoding): Promise<Encoded> {
     if (bos && this.#frame.prefix.length === 0) {
       throw new SinkscopeError({
         code: 'input',
@@ -154,6 +164,8 @@ export class Tokenizer {
       });
     }
     const { text, place, changed } = textAsRead(document, lineEnds);
+    if (chat && text !== '')
+      return this.#encodeTurn(asTurn(text, chat, this.#folder, onPart), { bos, onPart, place, changed });
     const read = await this.#encodeText(text, most, onPart);
     const end = this.#tokens(read).length === most ? (read.at(-1)?.ranges.at(-1)?.[1] ?? 0) : text.length;
     const lost = lostCharacters(text.slice(0, end), this.#tokens(read), this.#unknown);
@@ -179,6 +191,38 @@ export class Tokenizer {
         ? own
         : this.#tokens([around(prefix, 0), ...parts, around(suffix, document.length)]);
     return { tokens, bos: wanted, prefix: prefix.length, suffix: suffix.length, lost, changed };
+  }
+
+  /**
+   * A text and what a template wrote around it, tokenised as one. The template says whether there is a prefix token; it
+   * is put there or taken off where that is asked for.
+   */
+  async #encodeTurn(
+    { written, start, end, dropped, system: [from, to] = [0, 0], answer, remark }: ChatTurn,
+    { bos, onPart, place, changed }: Pick<Encoding, 'bos' | 'onPart'> & Pick<ReadText, 'place' | 'changed'>,
+  ): Promise<Encoded> {
+    const read = await this.#encodeText(written, undefined, onPart);
+    const lost = lostCharacters(written, this.#tokens(read), this.#unknown);
+    const [ids, ranges] = [read.flatMap((part) => part.ids), read.flatMap((part) => part.ranges)];
+    const { prefix } = this.#frame;
+    const isWritten = prefix.length > 0 && prefix.every((id, index) => ids[index] === id);
+    const skipped = bos === false && isWritten ? prefix.length : 0;
+    const put = bos && !isWritten ? prefix : [];
+    const inText = (at: number) => place(Math.max(start, Math.min(at, end)) - start + dropped);
+    const own = { ids: ids.slice(skipped), ranges: ranges.slice(skipped) };
+    const before = own.ranges.findIndex(([, after]) => after > start);
+    const last = own.ranges.findLastIndex(([at]) => at < end);
+    const around = { prefix: put.length + (before < 0 ? own.ids.length : before), suffix: own.ids.length - 1 - last };
+    const roleOf = (index: number): ChatRole => {
+      const [at, after] = own.ranges[index - put.length] ?? [0, 0];
+      if (index >= around.prefix && index <= put.length + last) return 'user';
+      if (after > from && at < to) return 'system';
+      return after > answer ? 'assistant' : 'template';
+    };
+    const placed = { ids: own.ids, ranges: own.ranges.map(([at, after]): Range => [inText(at), inText(after)]) };
+    const first = inText(start);
+    const parts: PlacedIds[] = [{ ids: put, ranges: put.map(() => [first, first]) }, placed];
+    return { tokens: this.#tokens(parts, roleOf), bos: bos ?? isWritten, ...around, lost, changed, remark };
   }
 
   /** The text of one token; part of a character is shown as its bytes, `‹0xE2›`, an id without a token as `token 17`. */
@@ -240,8 +284,9 @@ export class Tokenizer {
     }
   }
 
-  #tokens(parts: readonly PlacedIds[]): Tokens {
-    return new Tokens(parts, (id) => ({ text: this.decode(id), special: this.#added.get(id)?.special === true }));
+  #tokens(parts: readonly PlacedIds[], roleOf?: (index: number) => ChatRole | undefined): Tokens {
+    const shown = (id: number) => ({ text: this.decode(id), special: this.#added.get(id)?.special === true });
+    return new Tokens(parts, shown, roleOf);
   }
 }
 

@@ -1,6 +1,6 @@
 /** The tokens of a text as numbers: there can be millions, of which few are looked at. */
 import type { PlacedIds } from './parts.js';
-import type { Token } from './token.js';
+import type { ChatRole, Token } from './token.js';
 
 export class Tokens implements Iterable<Token> {
   readonly ids: Int32Array;
@@ -11,6 +11,8 @@ export class Tokens implements Iterable<Token> {
   constructor(
     parts: readonly PlacedIds[],
     private readonly shown: (id: number) => Pick<Token, 'text' | 'special'>,
+    /** Whose words a token is part of, by its index; what is not the user's is shown as special. */
+    private readonly roleOf: (index: number) => ChatRole | undefined = () => undefined,
   ) {
     this.ids = new Int32Array(parts.reduce((sum, { ids }) => sum + ids.length, 0));
     this.places = new Uint32Array(2 * this.ids.length);
@@ -38,6 +40,9 @@ export class Tokens implements Iterable<Token> {
   private at(index: number): Token {
     const id = this.ids[index] ?? 0;
     const { text, special } = this.shown(id);
-    return { id, text, start: this.places[2 * index] ?? 0, end: this.places[2 * index + 1] ?? 0, special };
+    const [start = 0, end = 0] = this.places.subarray(2 * index, 2 * index + 2);
+    const role = this.roleOf(index);
+    if (role === undefined) return { id, text, start, end, special };
+    return { id, text, start, end, special: special || role !== 'user', role };
   }
 }

@@ -148,7 +148,7 @@ const compareRuns = tool(
     name: 'sinkscope_compare_runs',
     title: 'Compare two runs',
     description:
-      'Tells what moved between two runs of sinkscope_analyze on the same text, as of a model and its quantised form: massive activations and sinks that came or went, layers that changed, the next token.',
+      'Tells what moved between two runs of sinkscope_analyze: of a model and its quantised form, of two prompts, with and without a prefix token. Massive activations and sinks that came or went, layers that changed, the next token.',
     inputs: {
       before: { ...result, label: 'Before', flag: '--before <id>' },
       after: { ...result, label: 'After', flag: '--after <id>' },

@@ -21,7 +21,7 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
-  external: ['onnxruntime-node', 'tokenizers'],
+  external: ['onnxruntime-node', 'tokenizers', '@imagemagick/magick-wasm'],
   loader: { '.wasm': 'binary' },
 });
 const { only } = parseArgs({ strict: false, options: { only: { type: 'string' } } }).values;

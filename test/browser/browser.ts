@@ -23,7 +23,9 @@ export interface Options {
     | 'classes'
     | 'decoder'
     | 'experts';
-  readonly view?: 'panel' | 'side' | 'model';
+  readonly view?: 'panel' | 'report' | 'model';
+  /** A run that the one shown is held against. */
+  readonly against?: Options['run'];
   /** In the editor of a model's file: which file, and which it is compared with. */
   readonly file?: 'llama' | 'plain' | 'int4' | 'fp32' | 'experts' | 'graph' | 'broken' | 'untrusted';
   readonly other?: Options['file'];

@@ -180,17 +180,6 @@ describe('what the panel shows', () => {
     await shows(page, 'sink-heatmap', 'α of ⟨bos⟩');
   });
 
-  it('keeps to the essentials in the side bar', async () => {
-    const { page } = await open({ view: 'side', width: 300 });
-    expect(await page.locator('sinkscope-toolbar').count()).toBe(0);
-    expect(await page.locator('main > *').evaluateAll((views) => views.map((view) => view.localName))).toEqual([
-      'sinkscope-summary',
-      'sinkscope-residual-heatmap',
-      'sinkscope-massive-table',
-    ]);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(300);
-  });
-
   it.each([360, 420, 699, 1100])('fits into a width of %i', async (width) => {
     const { page } = await open({ width });
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
@@ -336,6 +325,23 @@ describe('what the panel says', () => {
     await strip.locator('.token.surprisal8').first().hover();
     await strip.getByText(/surprisal \d+ nats/).waitFor();
     expect((await said('query')).filter(({ query }) => query.type === 'surprisal')).toHaveLength(1);
+  });
+
+  it('tints the tokens by what a prediction depends on, and the prediction can be chosen', async () => {
+    const { page, said } = await open();
+    await page.evaluate(() => window.harness.view({ tint: 'saliency' }));
+    const strip = page.locator('sinkscope-token-strip');
+    await expect.poll(() => strip.locator('.token.saliency8').count()).toBe(1);
+    await strip.locator('.token').nth(3).click();
+    await strip.getByText(/gradient × input of the logit of .* after token 3/).waitFor();
+    const predictions = page.locator('sinkscope-predictions');
+    await predictions.locator('li button').nth(1).click();
+    await expect.poll(() => predictions.locator('button[aria-pressed=true]').count()).toBe(1);
+    const asked = () => said('query').then((all) => all.filter(({ query }) => query.type === 'saliency'));
+    await expect.poll(async () => (await asked()).length).toBe(3);
+    // Another token has another prediction.
+    await strip.locator('.token').nth(4).click();
+    await expect.poll(() => predictions.locator('button[aria-pressed=true]').count()).toBe(0);
   });
 
   it('stops a run', async () => {

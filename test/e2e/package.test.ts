@@ -54,8 +54,13 @@ describe('the package', () => {
     const documents = names.filter((name) => /^extension\/[^/]+\.md$/.test(name));
     expect(documents.sort()).toEqual(['extension/changelog.md', 'extension/readme.md']);
     expect(names.filter((name) => unwanted.test(name))).toEqual([]);
-    const packages = new Set(names.map((name) => /^extension\/node_modules\/([^/]+)/.exec(name)?.[1]));
+    const packages = new Set(names.map((name) => /^extension\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(name)?.[1]));
     packages.delete(undefined);
-    expect([...packages].sort()).toEqual(['onnxruntime-common', 'onnxruntime-node', 'tokenizers']);
+    expect([...packages].sort()).toEqual([
+      '@imagemagick/magick-wasm',
+      'onnxruntime-common',
+      'onnxruntime-node',
+      'tokenizers',
+    ]);
   });
 });

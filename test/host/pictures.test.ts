@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import * as vscode from 'vscode';
-import { Analyses, type ShownRun } from '../../src/extension/analyses.js';
+import type { ShownRun } from '../../src/extension/analyses.js';
 import type { Api } from '../../src/extension/extension.js';
-import { Store } from '../../src/extension/store.js';
 import { connect } from '../../src/extension/webview.js';
 import { readReply, type ToWebview } from '../../src/protocol.js';
 import { at, pairs } from '../support/lists.js';
@@ -111,12 +110,11 @@ describe('Analyze Image', () => {
   it('is there again after a reload, and the panel is given its bytes', async () => {
     await vscode.commands.executeCommand('sinkscope.analyzeImage', picture);
     const run = finished(sinkscope);
-    const store = new Store(vscode.Uri.joinPath(folder, 'picture-store'));
-    await store.save(run);
-    const kept = await store.load();
-    assert.ok(kept);
-    const analyses = new Analyses(sinkscope.analyses.engine);
-    analyses.restore(kept);
+    const [note] = await sinkscope.runs.list();
+    assert.ok(note);
+    await vscode.commands.executeCommand('sinkscope.clear');
+    await vscode.commands.executeCommand('sinkscope.openRun', note.id);
+    const { analyses } = sinkscope;
     assert.deepEqual(analyses.run?.analysis, run.analysis);
 
     const posted: ToWebview[] = [];
@@ -132,7 +130,7 @@ describe('Analyze Image', () => {
     const log = vscode.window.createOutputChannel('Sinkscope Pictures', { log: true });
     const view = new vscode.EventEmitter<void>();
     const { extensionUri } = extension();
-    const connection = connect(webview, 'panel', {
+    const connection = connect(webview, {
       ...sinkscope,
       extension: extensionUri,
       analyses,
@@ -147,7 +145,7 @@ describe('Analyze Image', () => {
       assert.ok(found);
       assert.deepEqual(Buffer.from(found.bytes), readFileSync(picture.fsPath));
     } finally {
-      for (const part of [connection, said, view, log, analyses]) part.dispose();
+      for (const part of [connection, said, view, log]) part.dispose();
     }
   });
 

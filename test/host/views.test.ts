@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
-import { deserialize, serialize } from 'node:v8';
 import * as vscode from 'vscode';
 import { emptyAnalysis, fold } from '../../src/analysis/analysis.js';
 import { toJson } from '../../src/analysis/result.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import type { RunEvent } from '../../src/engine/contract/events.js';
-import { Analyses } from '../../src/extension/analyses.js';
 import { exportJson, exportTensors } from '../../src/extension/export.js';
 import type { Api } from '../../src/extension/extension.js';
-import { Store } from '../../src/extension/store.js';
 import { unpack } from '../../src/report/pack.js';
 import {
   analyze,
@@ -20,7 +17,6 @@ import {
   halt,
   inWorkspace,
   open,
-  openFile,
   until,
 } from './support.js';
 
@@ -219,55 +215,7 @@ describe('views of a run', () => {
     await vscode.workspace.fs.writeFile(inTheWay, Buffer.from('a file, no folder'));
     const impossible = vscode.Uri.joinPath(inTheWay, 'result');
     await assert.rejects(exportJson(run, defaultThresholds, impossible), { code: 'save', file: impossible.fsPath });
-    await assert.rejects(exportTensors(sinkscope.analyses.engine, run, impossible), { code: 'save' });
+    await assert.rejects(exportTensors(sinkscope.analyses, impossible), { code: 'save' });
     assert.equal(sinkscope.analyses.run, run);
-  });
-
-  it('forgets what is on the disk and is no run', async () => {
-    await openFile('forgotten.txt', 'Summer is warm.');
-    const run = await analyze(sinkscope);
-    const folder = inWorkspace('.forgotten');
-    const store = new Store(folder);
-    await store.save(run);
-    assert.ok(await store.load());
-    const file = vscode.Uri.joinPath(folder, 'last-run');
-    const kept: { readonly events: readonly object[] } = deserialize(await vscode.workspace.fs.readFile(file));
-    const events = kept.events.map((event) => ('layer' in event ? { ...event, statistics: {} } : event));
-    await vscode.workspace.fs.writeFile(file, serialize({ ...kept, events }));
-    assert.equal(await store.load(), undefined);
-  });
-
-  it('brings a run back from the disk, onto its text wherever that is now', async () => {
-    const text = 'Summer is warm. Winter is cold.';
-    const editor = await openFile('kept.txt', text);
-    const run = await analyze(sinkscope);
-    const store = new Store(inWorkspace('.storage'));
-    await store.save(run);
-    await editor.edit((edit) => edit.insert(new vscode.Position(0, 0), 'A new first line.\n'));
-
-    const kept = await store.load();
-    assert.ok(kept);
-    assert.deepEqual(kept.events, run.events);
-    // Views over one large buffer would be sent to the panel with all of it.
-    const arrays = kept.events.flatMap((one) =>
-      one.type === 'layer' ? [one.statistics.tokenMax, one.statistics.dimMax] : [],
-    );
-    assert.equal(arrays.length, 18);
-    for (const { buffer, byteLength } of arrays) assert.equal(buffer.byteLength, byteLength);
-    const again = new Analyses(sinkscope.analyses.engine);
-    try {
-      again.restore(kept);
-      const first = again.run?.ranges.find((range) => range !== undefined);
-      assert.equal(first?.start, 18);
-      assert.equal(again.run?.analysis.status, 'finished');
-      await editor.edit((edit) => edit.replace(new vscode.Range(1, 0, 1, 6), 'Spring'));
-      again.restore(kept);
-      assert.deepEqual(again.run?.ranges, []);
-      assert.equal(again.run?.stale, true);
-    } finally {
-      again.dispose();
-      await store.forget();
-    }
-    assert.equal(await store.load(), undefined);
   });
 });

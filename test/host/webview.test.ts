@@ -86,9 +86,10 @@ describe('what a webview is told', () => {
       texts,
       log,
       viewState,
+      against: () => undefined,
       onDidChangeView: view.event,
     };
-    connection = connect(webview, 'side', host);
+    connection = connect(webview, host);
   });
   afterEach(() => connection.dispose());
   after(() => {
@@ -98,7 +99,7 @@ describe('what a webview is told', () => {
   });
 
   it('lets the page run only its own script', () => {
-    assert.match(webview.html, /<body data-view="side"/);
+    assert.match(webview.html, /<body data-view="panel"/);
     const policy = /content="([^"]+)"/.exec(webview.html.replace(/<meta name="viewport"[^>]*>/, ''))?.[1] ?? '';
     assert.match(policy, /default-src 'none'/);
     const nonce = /script-src 'nonce-([^']+)'/.exec(policy)?.[1];
@@ -139,7 +140,7 @@ describe('what a webview is told', () => {
   it('has the model run that was chosen before, however soon after', async () => {
     const sinkscope = await api();
     connection.dispose();
-    connection = connect(webview, 'side', { ...host, analyses: sinkscope.analyses });
+    connection = connect(webview, { ...host, analyses: sinkscope.analyses });
     const sink = (await sinkscope.models.list()).find(({ name }) => name === 'llama-sink');
     assert.ok(sink);
     await open('Summer is warm.');
@@ -188,7 +189,7 @@ describe('what a webview is told', () => {
     experiments.restore([{ ...run, json: { model: 'model.onnx' } }]);
     try {
       connection.dispose();
-      connection = connect(webview, 'panel', host);
+      connection = connect(webview, host);
       const told = webview.next('experiments');
       webview.say({ type: 'ready' });
       await told;

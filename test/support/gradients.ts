@@ -21,7 +21,12 @@ const gradientsRequests: readonly RequestOf<'gradients'>[] = [
 
 const gradientsExamples: readonly EventOf<'gradients'>[] = [
   { type: 'objective', value: 2.5, scored: 3 },
-  { type: 'gradient', layer: 1, norms: Float32Array.of(1, 2), nonFinite: 0 },
+  { type: 'gradient', layer: 1, norms: Float32Array.of(1, 2), nonFinite: 0, entry: 5 },
+  {
+    type: 'makers',
+    layer: 1,
+    entries: [{ part: 'mlp_out', weight: 'w', row: 1, column: 2, value: -2.5, product: 7 }],
+  },
   { type: 'blocked', layer: 1, why: 'the operator X has no rule of differentiation' },
   { type: 'remark', text: 'rounding' },
 ];
@@ -32,13 +37,33 @@ const activationRequests: readonly RequestOf<'activation'>[] = [
 
 const activationExamples: readonly EventOf<'activation'>[] = [
   { type: 'progress', from: 0, to: 1, done: 3, of: 12 },
-  { type: 'activation', layer: 2, parameters: 10, mean: 1e-5, above: [0.5], similarity: 0.4 },
+  { type: 'activation', layer: 2, parameters: 10, mean: 1e-5, above: [0.5], similarity: 0.4, within: 0.5 },
   { type: 'ended', layer: 1, why: 'the operator X has no rule of differentiation' },
 ];
 
-export const backwardRequests = { gradients: gradientsRequests, activation: activationRequests };
-export const backwardEvents = { gradients: gradientsExamples, activation: activationExamples };
+const attributeRequests: readonly RequestOf<'attribute'>[] = [
+  { ...budget, stream: 'text', clean: [1, 2], corrupt: [1, 3], answers: [4, 5], point: 'resid_mid', blocks: [1] },
+];
+
+const attributeExamples: readonly EventOf<'attribute'>[] = [
+  { type: 'differences', clean: 1, corrupt: -1 },
+  { type: 'attributed', block: 1, tokens: Float32Array.of(1, 2), dims: Float32Array.of(1, 2, 3) },
+  { type: 'blocked', layer: 1, why: 'the operator X has no rule of differentiation' },
+  { type: 'remark', text: 'rounding' },
+];
+
+export const backwardRequests = {
+  gradients: gradientsRequests,
+  activation: activationRequests,
+  attribute: attributeRequests,
+};
+export const backwardEvents = {
+  gradients: gradientsExamples,
+  activation: activationExamples,
+  attribute: attributeExamples,
+};
 export const backwardAnswers = {
+  attribute: { type: 'done', seconds: 1 },
   gradients: { type: 'done', seconds: 1 },
   activation: { type: 'done', seconds: 1 },
 } as const;

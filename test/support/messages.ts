@@ -1,4 +1,5 @@
 /** One of every kind of message between engine and child, with every optional part there. */
+import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import type { AnswerOf, EventOf, JobType, RequestOf } from '../../src/engine/contract/protocol.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 import { descriptionExamples } from './description.js';
@@ -56,6 +57,9 @@ const model = {
 
 const [memory, threads] = [1e9, 0];
 const budget = { model: '/m/model.onnx', memory, threads };
+
+const execution = { executionProvider: 'cpu', graphOptimization: 'all', threads } as const;
+const region = { x: -1.5, y: 0, width: 2, height: 2 };
 
 const set = [
   { to: 'zero' },
@@ -159,8 +163,9 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   ...backwardRequests,
   rolling: [{ ...budget, ...streamingExamples.request }],
   merge: [{ parts: ['/a.json'] }],
+  result: [{ file: '/r.sinkscope.json' }],
   records: [{ file: '/f.parquet', column: 'text', from: 3 }],
-  encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, lineEnds: 'as-is', most: 7 }],
+  encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, lineEnds: 'as-is', chat: { system: 's' }, most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
   inspect: [{ model: '/m', stream: 'text', takes: 'text' }],
   describe: [{ model: '/m', stream: 'text' }],
@@ -174,12 +179,12 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     {
       type: 'started',
       model,
-      settings: { bos: true, lineEnds: 'lf', executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
+      settings: { bos: true, lineEnds: 'lf', chat: 'on', ...execution },
       inputs: [{ name: 'bbox', role: 'coordinates', how: 'zeros', guessed: true }],
     },
     {
       type: 'tokens',
-      tokens: [{ id: 1, text: 'a', start: 0, end: 1, special: false, region: { x: -1.5, y: 0, width: 2, height: 2 } }],
+      tokens: [{ id: 1, text: 'a', start: 0, end: 1, special: false, role: 'user', region }],
       total: 1,
       window: { start: 0, end: 1 },
       source: 'image',
@@ -210,6 +215,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
         multiplies: 'outputs',
         scores: { kind: 'softmax', values: Float32Array.of(0.25, 0.25, 0.5, 0.5, 0.25, 0.25) },
         largest: Float32Array.of(7, 8),
+        made: [{ token: 1, dim: 3, made: Float32Array.of(-9) }],
       },
     },
     { type: 'routing', layer: 1, found: { why: 'its weights are [3]' } },
@@ -288,6 +294,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   precision: precisionExamples,
   ...backwardEvents,
   merge: mergeExamples,
+  result: [],
   records: [],
   encode: [],
   decode: [],
@@ -320,6 +327,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   rolling: { type: 'done', seconds: 1 },
   ...backwardAnswers,
   merge: { type: 'done', seconds: 1 },
+  result: { type: 'result', thresholds: defaultThresholds, finished: undefined },
   records: { texts: ['a', null], rows: 5, column: 'text' },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],

@@ -4,6 +4,7 @@ import type { AnswerTo, QuestionOf, QuestionType } from '../../src/engine/contra
 export const questions: { readonly [T in QuestionType]: QuestionOf<T> } = {
   attribution: { type: 'attribution', token: 1, target: 7 },
   bias: { type: 'bias', layer: 1, tokens: [0] },
+  contributions: { type: 'contributions', token: 0, dim: 1 },
   entries: { type: 'entries', layer: 0, of: 'nodes' },
   evicted: { type: 'evicted', layer: 1, windows: [{ window: 4, sinks: 1 }] },
   lens: { type: 'lens', layer: 0, point: 'resid_mid', top: 3 },
@@ -11,6 +12,7 @@ export const questions: { readonly [T in QuestionType]: QuestionOf<T> } = {
   output: { type: 'output' },
   pattern: { type: 'pattern', layer: 1, head: 0, cross: true },
   predictions: { type: 'predictions', token: 1 },
+  saliency: { type: 'saliency', token: 1, next: 5 },
   surprisal: { type: 'surprisal' },
 };
 
@@ -32,6 +34,17 @@ export const replies: { readonly [T in QuestionType]: AnswerTo<T> } = {
     keyNorm: [[1, 2]],
     valueNorm: [[1, 2]],
   },
+  contributions: {
+    hidden: Float32Array.of(1, 2),
+    parts: [
+      {
+        part: 'mlp',
+        block: 1,
+        added: 1,
+        made: { weight: 'w', entries: [{ column: 3, read: 2, value: 0.5 }], rest: 0 },
+      },
+    ],
+  },
   entries: { values: Float32Array.of(1) },
   evicted: { shares: [[0.5, 0.25]] },
   lens: { rows: [[{ id: 1, text: 'b', probability: 0.5 }]] },
@@ -45,5 +58,12 @@ export const replies: { readonly [T in QuestionType]: AnswerTo<T> } = {
   output: { shape: [1, 2], values: Float32Array.of(1, 2) },
   pattern: { queries: 1, keys: 2, values: Float32Array.of(1, 2) },
   predictions: { type: 'predictions', token: 1, top: [{ id: 1, text: 'b', probability: 0.5 }] },
+  saliency: {
+    token: 1,
+    next: { id: 5, text: 'b' },
+    logit: 1.5,
+    saliency: Float32Array.of(1, -2),
+    remarks: ['rounding'],
+  },
   surprisal: { nats: Float32Array.of(Number.NaN, 2.5) },
 };

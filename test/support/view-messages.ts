@@ -15,7 +15,7 @@ const problem: Problem = {
 };
 
 const column = { name: 'x', format: 'ratio' } as const;
-const axis = { name: 'layer', labels: ['1'] };
+const axis = { name: 'layer', labels: ['1'], leads: { to: 'layer', values: [1] } } as const;
 const presentation: Presentation = {
   title: 'Lens',
   sentence: 'It is so.',
@@ -48,6 +48,7 @@ const presentation: Presentation = {
       range: [-1, 1],
       values: [null],
       texts: ['b'],
+      notes: ['c'],
     },
     { kind: 'text', heading: 'a', paragraphs: ['b'] },
   ],
@@ -76,12 +77,14 @@ export const toWebview: readonly ToWebview[] = [
       thresholds: { absolute: 100, ratio: 1000, soft: 100, epsilon: 0.3, minQueries: 8, minShare: 0.1 },
       stale: 'choice',
       trouble: problem,
-      watched: { name: 'm', problem: 'b', moved: presentation },
+      watched: { name: 'm', problem: 'b' },
+      pinned: 'other',
     },
   },
   { type: 'replay', run: 1, events: [...events.analyze, answers.analyze, { type: 'failed', problem }] },
   { type: 'event', run: 1, index: 0, event: answers.analyze },
   { type: 'selection', selection: { token: 1, layer: 2, dim: 3, head: 0 } },
+  { type: 'against', before: { name: 'a', pinned: true, events: [answers.analyze] } },
   { type: 'answer', id: 0, answer: { ok: false, problem } },
   {
     type: 'experiments',
@@ -108,6 +111,7 @@ export const fromWebview: readonly FromWebview[] = [
   { type: 'select', selection: { token: 1, layer: 2, dim: 3, head: 0 } },
   { type: 'stop' },
   { type: 'analyze-again', stream: 'encoder' },
+  { type: 'pin', on: true },
   { type: 'unwatch' },
   { type: 'choose-model', file: '/m' },
   { type: 'choose-bos', bos: 'on' },
@@ -144,6 +148,7 @@ export const viewReplies: { readonly [T in Asked['type']]: ReplyTo<T> } = {
   magnitudes: replies.magnitudes,
   pattern: replies.pattern,
   predictions: replies.predictions,
+  saliency: replies.saliency,
   surprisal: replies.surprisal,
   picture: { bytes: Uint8Array.of(1, 2) },
   weight: answers.weight,

@@ -328,6 +328,25 @@ def own_golden(model, inputs):
     return got, output
 
 
+def spiked_golden(model, inputs):
+    """As above, after one weight of one expert was made so large that its tokens become massive; and what each expert adds."""
+    mixture = model.blocks[1].mixture
+    with torch.no_grad():
+        mixture.down[2, 5, 7] = 20000.0
+    read = []
+    handle = mixture.register_forward_hook(lambda _module, args, _output: read.append(args[0].flatten(0, -2)))
+    got, output = own_golden(model, inputs)
+    handle.remove()
+    chosen, weights = got["experts.1"].long(), got["expert_weights.1"].unsqueeze(-1)
+    on_inputs = isinstance(mixture, OnInputs)
+    x = read[0].unsqueeze(1) * (weights if on_inputs else 1)
+    activation = F.silu if isinstance(mixture, (Einsum, OnInputs)) else F.gelu
+    inner = activation(torch.einsum("tkd,tkdf->tkf", x.expand(-1, K, -1), mixture.up[chosen]))
+    made = torch.einsum("tkf,tkfd->tkd", inner, mixture.down[chosen])
+    got["expert_made.1"] = (made if on_inputs else made * weights).detach().contiguous()
+    return got, output
+
+
 OWN = {"loop": OneHotLoop, "scattered": Scattered, "einsum": Einsum, "largest": Largest, "inputs": OnInputs, "by-token": ByToken, "units": LargestUnits, "moe": FusedExperts, "moe-undivided": FusedUndivided, "qmoe-int8": FusedBytes}
 
 
@@ -349,6 +368,9 @@ def all_cases() -> Iterator[Case]:
     for name, mixture in OWN.items():
         common = dict(inputs=cases.ids(mask=False), blocks="blocks", golden=own_golden)
         yield Case(f"experts-{name}-ts-op17", lambda mixture=mixture: Dense(mixture), export=forms.torchscript(17), **common)
+        if mixture in (OneHotLoop, Scattered, Einsum, OnInputs):
+            spiked = {**common, "golden": spiked_golden}
+            yield Case(f"experts-spiked-{name}-ts-op17", lambda mixture=mixture: Dense(mixture), export=forms.torchscript(17), **spiked)
         if issubclass(mixture, FusedExperts):
             continue
         yield Case(f"experts-{name}-dynamo-op18", lambda mixture=mixture: Dense(mixture), export=forms.dynamo(18), **common)

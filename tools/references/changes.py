@@ -63,6 +63,31 @@ def patching(model: Decoder, name: str) -> dict:
 
         return recovered(f"heads.{block}", change)
 
+    def attributed() -> dict[str, list[list[float]]]:
+        """(clean - corrupt) times the gradient of the corrupt run's difference, over what all of it would be."""
+        points: dict[str, torch.Tensor] = {}
+
+        def keep(point: str, x: torch.Tensor) -> torch.Tensor:
+            x = x.detach().requires_grad_() if point == "hidden.0" else x
+            x.retain_grad()
+            points[point] = x
+            return x
+
+        with torch.enable_grad():
+            logits = model.tapped(torch.tensor([corrupt]), keep)[0, -1].double()
+            one, other = answers()
+            (logits[one] - logits[other]).backward()
+
+        def share(point: str) -> torch.Tensor:
+            x = points[point]
+            return ((taken[point] - x.detach()[0]) * x.grad[0]).double() / (whole - before)
+
+        grids = {"resid_post": [share(f"hidden.{k}").sum(-1).tolist() for k in range(model.config.layers + 1)]}
+        for key in ("resid_mid", "attn_out", "mlp_out"):
+            grids[key] = [share(f"{key}.{k}").sum(-1).tolist() for k in range(model.config.layers)]
+        grids["head"] = [share(f"heads.{k}").sum((-1, -2)).tolist() for k in range(model.config.layers)]
+        return grids
+
     layers, tokens = model.config.layers, range(len(clean))
     grids = {"resid_post": [[at(f"hidden.{k}", t) for t in tokens] for k in range(layers + 1)]}
     for key in ("resid_mid", "attn_out", "mlp_out"):
@@ -77,6 +102,7 @@ def patching(model: Decoder, name: str) -> dict:
         "cleanDifference": whole,
         "corruptDifference": before,
         "recovered": grids,
+        "attribution": attributed(),
     }
 
 
@@ -197,9 +223,59 @@ def cancelling(model: Decoder, name: str) -> dict:
     }
 
 
+def origin(model: Decoder, name: str) -> dict:
+    """Which weights make an entry of a hidden state: the products w * dh/dw of largest magnitude."""
+    ids, layer, token, dim = ids_of(name, TEXT), 4, 0, 239
+    matrices = {
+        (k, part): matrix
+        for k, block in enumerate(model.blocks[:layer], 1)
+        for part, matrix in block.named_parameters()
+        if matrix.ndim == 2
+    }
+    own = load(name).float()
+    for (k, part), _ in matrices.items():
+        matrices[k, part] = own.blocks[k - 1].get_parameter(part).requires_grad_()
+    states: dict[str, torch.Tensor] = {}
+
+    def keep(point: str, x: torch.Tensor) -> torch.Tensor:
+        states[point] = x
+        return x
+
+    with torch.enable_grad():
+        own.tapped(torch.tensor([ids]), keep)
+        value = states[f"hidden.{layer}"][0, token, dim]
+        value.backward()
+    entries = []
+    for (k, part), matrix in matrices.items():
+        products = matrix.detach() * matrix.grad
+        for at in products.abs().flatten().topk(8).indices.tolist():
+            read, gives = divmod(at, matrix.shape[1])
+            entries.append([k, part, gives, read, matrix[read, gives].item(), products[read, gives].item()])
+    entries.sort(key=lambda entry: -abs(entry[-1]))
+    return {"model": name, "text": TEXT, "of": [layer, token, dim], "value": value.item(), "entries": entries[:8]}
+
+
+def saliency(model: Decoder, name: str) -> dict:
+    """h_0 times the gradient of the first answer's logit after the last token, summed over dims."""
+    ids = ids_of(name, CLEAN)
+    states: list[torch.Tensor] = []
+
+    def keep(point: str, x: torch.Tensor) -> torch.Tensor:
+        if point == "hidden.0":
+            x = x.detach().requires_grad_()
+            states.append(x)
+        return x
+
+    with torch.enable_grad():
+        logit = model.tapped(torch.tensor([ids]), keep)[0, -1, answers()[0]]
+        logit.backward()
+    (h0,) = states
+    return {"ids": ids, "next": answers()[0], "logit": logit.item(), "saliency": (h0.detach() * h0.grad)[0].sum(-1).tolist()}
+
+
 if __name__ == "__main__":
     llama = load("llama")
     write(
         "test/references/changes.json",
-        {f.__name__: f(llama, "llama") for f in (patching, ablation, steering, cancelling)},
+        {f.__name__: f(llama, "llama") for f in (patching, ablation, steering, cancelling, origin, saliency)},
     )

@@ -150,6 +150,29 @@ def survey(name: str, model: Decoder, sequences: int = 20, length: int = 128) ->
     return {"model": name, "file": BOATS, "sequences": len(cut), "length": length, "rows": rows}
 
 
+def domains(name: str, model: Decoder, sequences: int = 12, length: int = 64) -> dict:
+    """Attention on the first token by head, [corpus][block][head]: mean over sequences and its standard error."""
+    prefix = prefix_of(name)
+    means, errors = [], []
+    for file in (BOATS, WIKITEXT):
+        cut = pieces(text_ids(file, sequences * length), length - len(prefix), length - len(prefix))[:sequences]
+        shares = []
+        for piece in cut.tolist():
+            points = record(model, prefix + piece)
+            shares.append(torch.stack([points[f"attn.{b}"][:, :, 0].mean(1) for b in range(model.config.layers)]))
+        stacked = torch.stack(shares).double()
+        means.append(stacked.mean(0).tolist())
+        errors.append((stacked.std(0) / len(shares) ** 0.5).tolist())
+    return {
+        "model": name,
+        "files": [BOATS, WIKITEXT],
+        "sequences": sequences,
+        "length": length,
+        "means": means,
+        "errors": errors,
+    }
+
+
 def mean_cosine(vectors: torch.Tensor) -> float:
     """Mean cosine similarity over all pairs of different rows of [n, dims]."""
     unit = torch.nn.functional.normalize(vectors.double(), dim=-1)
@@ -387,6 +410,7 @@ def main() -> None:
         ],
         "intervenedRun": lambda: [intervened_run("llama", models["llama"], 2, [0, 239])],
         "survey": lambda: [survey(n, m) for n, m in models.items()],
+        "domains": lambda: [domains(n, models[n]) for n in ("llama", "llama-plain")],
         "implicitBias": lambda: [implicit_bias(n, models[n]) for n in ("llama", "llama-bias")],
         "massiveWeights": lambda: [massive_weights(n, models[n]) for n in ("llama", "llama-sink")],
         "outliers": lambda: [outliers(n, m) for n, m in models.items()],

@@ -7,6 +7,8 @@ import torch
 from reference import MODELS, load, prefix_of, round_floats, text_ids, write
 
 TOKENS = 24
+# Of all parameters of the blocks' matrices, the share that is set to 0.
+PRUNED = 0.2
 TEXT = "test/text/three-men-in-a-boat.md"
 
 
@@ -54,16 +56,43 @@ def activation(name: str, sequences: list[list[int]], others: list[list[int]]) -
 
     own, other = [products(ids) for ids in sequences], [products(ids) for ids in others]
     levels = [torch.stack([part.abs() for part in parts]).mean(0) for parts in zip(*own, strict=True)]
+    def alike(a, b):
+        return ((a * b).abs().sum() / (a.norm() * b.norm())).item()
+
+    def loss(shares: list[float]) -> float:
+        """Mean of -ln p with a share of each matrix at 0: entries no larger than the last that is to go."""
+        pruned = load(name).float()
+        for block, share in zip(pruned.blocks, shares, strict=True):
+            for part, matrix in block.named_parameters():
+                count = int(share * matrix.numel())
+                if matrix.ndim == 2 and count > 0:
+                    limit = matrix.abs().flatten().sort().values[count - 1]
+                    matrix[matrix.abs() <= limit] = 0
+        losses = [
+            torch.nn.functional.cross_entropy(pruned(torch.tensor([ids]))[0, :-1].double(), torch.tensor(ids[1:]))
+            for ids in sequences
+        ]
+        return torch.stack(losses).mean().item()
+
+    sparsity = [(level <= 1e-5).double().mean().item() for level in levels]
+    sizes = [len(level) for level in levels]
+    scale = PRUNED * sum(sizes) / sum(size * s for size, s in zip(sizes, sparsity, strict=True))
+    shares = [scale * s for s in sparsity]
     return {
         "sequences": sequences,
         "others": others,
+        "within": [alike(*pair) for pair in zip(*own, strict=True)],
+        "pruned": {
+            "share": PRUNED,
+            "shares": shares,
+            "asIs": loss([0.0] * len(shares)),
+            "uniform": loss([PRUNED] * len(shares)),
+            "bySparsity": loss(shares),
+        },
         "parameters": [len(level) for level in levels],
         "mean": [level.mean().item() for level in levels],
         "above": [[(level > at).double().mean().item() for at in (1e-6, 1e-5, 1e-4)] for level in levels],
-        "similarity": [
-            ((a * b).abs().sum() / (a.norm() * b.norm())).item()
-            for a, b in zip(total(own), total(other), strict=True)
-        ],
+        "similarity": [alike(*pair) for pair in zip(total(own), total(other), strict=True)],
     }
 
 

@@ -40,7 +40,7 @@ def drawing() -> Image.Image:
 
 
 def save_16_bit(picture: Image.Image, file: Path) -> None:
-    """Pillow reads PNG of 16 bits per channel but does not write it."""
+    """Pillow reads PNG of 16 bits per channel but does not write it in colour."""
     samples = np.asarray(picture).astype(np.uint16) * 257
     samples[::2] -= np.minimum(samples[::2], 100)
     lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
@@ -52,6 +52,30 @@ def save_16_bit(picture: Image.Image, file: Path) -> None:
     file.write_bytes(
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
     )
+
+
+def in_inks(picture: Image.Image) -> Image.Image:
+    """In CMYK with a black of its own, which Pillow's conversion would leave empty."""
+    rgb = 255 - np.asarray(picture).astype(np.int32)
+    black = rgb.min(-1, keepdims=True) // 2
+    return Image.fromarray(np.concatenate([rgb - black, black], -1).astype(np.uint8), "CMYK")
+
+
+def save_inks(picture: Image.Image) -> None:
+    """As Pillow writes them, as Photoshop does (YCCK: told by a byte of Adobe's segment), and without that segment."""
+    inks = in_inks(picture)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    inks.save(FOLDER / "cmyk.jpg", quality=90, subsampling=0, exif=turned)
+    inks.save(FOLDER / "ycck.jpg", quality=75, subsampling=2, progressive=True)
+    ycck = bytearray((FOLDER / "ycck.jpg").read_bytes())
+    ycck[ycck.index(b"Adobe") + 11] = 2
+    (FOLDER / "ycck.jpg").write_bytes(ycck)
+    inks.save(FOLDER / "cmyk-plain.jpg", quality=60, subsampling=1)
+    plain = (FOLDER / "cmyk-plain.jpg").read_bytes()
+    start = plain.index(b"\xff\xee")
+    length = int.from_bytes(plain[start + 2 : start + 4], "big")
+    (FOLDER / "cmyk-plain.jpg").write_bytes(plain[:start] + plain[start + 2 + length :])
 
 
 def save_pictures() -> None:
@@ -67,6 +91,8 @@ def save_pictures() -> None:
     picture.convert("1").save(FOLDER / "bits.png")
     picture.quantize(16).save(FOLDER / "palette.png", transparency=3)
     save_16_bit(picture, FOLDER / "deep.png")
+    Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 3).save(FOLDER / "deep-gray.png")
+    save_inks(picture)
     picture.save(FOLDER / "420.jpg", quality=88)
     picture.save(FOLDER / "444.jpg", quality=95, subsampling=0)
     picture.save(FOLDER / "progressive.jpg", quality=80, progressive=True)

@@ -1,7 +1,7 @@
 /**
  * Plays VS Code and the extension host for the webview. Parameters of the page:
- * `run` harris | summer | large | bias | plain | picture | classes | decoder, `view` panel | side | model, `theme` dark | light | hc-dark | hc-light,
- * `tokens` and `dims` of the large run, `webgl` none: as where there is no WebGL,
+ * `run` harris | summer | large | bias | plain | picture | classes | decoder, `view` panel | model | report, `theme` dark | light | hc-dark | hc-light,
+ * `tokens` and `dims` of the large run, `against` a run that it is held against, `webgl` none: as where there is no WebGL,
  * `events` how many are replayed at first (all), `stale`, `experiments` the id of one to show (empty: all). With `view` model:
  * `file` and `other` llama | plain | int4 | fp32 | experts | graph | broken | untrusted. Tests steer it through `window.harness`.
  */
@@ -9,6 +9,7 @@ import type { Selection } from '../../src/analysis/selection.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import type { Description, WeightStatistics } from '../../src/engine/contract/description.js';
 import type { RunEvent } from '../../src/engine/contract/events.js';
+import type { AnswerTo, QuestionOf } from '../../src/engine/contract/questions.js';
 import type { Problem } from '../../src/errors.js';
 import type { AboutFile, ExperimentRun, FromWebview, ModelState, ToWebview, ViewState } from '../../src/protocol.js';
 import type { Choices } from '../experiments/state.js';
@@ -32,8 +33,9 @@ const made: Record<string, () => Run | Promise<Run>> = {
 };
 const name = parameters.get('run') ?? 'harris';
 /** A promise, because a module that waits does not hold up the next one, which needs what is set below. */
-const loaded: Promise<Run> = (async () =>
-  (await made[name]?.()) ?? recorded(await (await fetch(`runs/${name}.json`)).text()))();
+const load = async (name: string): Promise<Run> =>
+  (await made[name]?.()) ?? recorded(await (await fetch(`runs/${name}.json`)).text());
+const loaded = load(name);
 
 const messages: FromWebview[] = [];
 
@@ -55,6 +57,7 @@ function view(part: Partial<ViewState>): void {
     stale: parameters.has('stale') ? 'text' : undefined,
     trouble: undefined,
     watched: undefined,
+    pinned: 'none',
     ...part,
   };
   post({ type: 'view', state });
@@ -70,7 +73,9 @@ function answer(run: Run, id: number, query: Extract<FromWebview, { type: 'query
         ? run.predictions(query.token)
         : query.type === 'surprisal'
           ? { nats: surprisal(run) }
-          : other;
+          : query.type === 'saliency'
+            ? saliency(run, query)
+            : other;
     if (found === undefined) throw new Error(`The harness has no ${query.type}.`);
     return { type: 'answer', id, answer: { ok: true, value: found } };
   } catch (error) {
@@ -88,6 +93,17 @@ function surprisal({ events, predictions }: Run): Float32Array {
   });
 }
 
+/** Made up: what the first head of the last layer attends to, every second token against it. */
+function saliency(run: Run, { token, next }: QuestionOf<'saliency'>): AnswerTo<'saliency'> {
+  const { top } = run.predictions(token);
+  const chosen = top.find(({ id }) => id === next) ?? top[0];
+  if (!chosen) throw new Error('nothing was predicted');
+  const { keys, values } = run.pattern(1, 0);
+  const row = values.subarray(token * keys, (token + 1) * keys);
+  const signed = row.map((weight, key) => (key % 2 === 0 ? weight : -weight));
+  return { token, next: { id: chosen.id, text: chosen.text }, logit: 8, saliency: signed, remarks: [] };
+}
+
 async function take(message: FromWebview): Promise<void> {
   messages.push(message);
   const run = await loaded;
@@ -97,6 +113,11 @@ async function take(message: FromWebview): Promise<void> {
     view({});
     const events = run.events.slice(0, Number(parameters.get('events') ?? run.events.length));
     post({ type: 'replay', run: events.length > 0 ? 1 : 0, events });
+    const against = parameters.get('against');
+    if (against !== null) {
+      post({ type: 'against', before: { name: against, pinned: true, events: (await load(against)).events } });
+      view({ pinned: 'other' });
+    }
   }
   if (message.type === 'select') post({ type: 'selection', selection: message.selection });
   if (message.type === 'query' && message.query.type === 'weight') {

@@ -20,7 +20,7 @@ export function scaleOf({ scale, values, value, range }: HeatmapPart): Scale {
 }
 
 export function cellsOf(part: HeatmapPart, scale: Scale): Cells {
-  const { rows, columns, value, values, texts } = part;
+  const { rows, columns, value, values, texts, notes } = part;
   const [tall, wide] = [rows.labels.length, columns.labels.length];
   const shades = Float32Array.from({ length: tall * wide }, (_, at) => {
     const one = values[at];
@@ -39,7 +39,8 @@ export function cellsOf(part: HeatmapPart, scale: Scale): Cells {
     describe: (row, column) => {
       const at = row * wide + column;
       const title = `${rows.name} ${rows.labels[row] ?? ''} · ${columns.name} ${columns.labels[column] ?? ''}`;
-      return [title, ...(texts?.[at] ? [texts[at]] : []), `${value.name}: ${said(at) || '–'}`];
+      const beside = [texts?.[at] ?? '', notes?.[at] ?? ''].filter((one) => one !== '');
+      return [title, ...beside, `${value.name}: ${said(at) || '–'}`];
     },
   };
 }

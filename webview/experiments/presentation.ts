@@ -2,6 +2,7 @@
 import { css, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import {
+  type Axis,
   type HeatmapPart,
   type Part,
   type Presentation,
@@ -13,7 +14,7 @@ import type { FromWebview } from '../../src/protocol.js';
 import '../figure.js';
 import type { TableEvent } from '../figure.js';
 import '../grid.js';
-import type { Grid } from '../grid.js';
+import type { CellEvent, Grid } from '../grid.js';
 import '../legend.js';
 import type { DrawnPicture } from '../picture.js';
 import { quietButtonStyles } from '../styles.js';
@@ -23,6 +24,13 @@ import './chart.js';
 import { html } from '../html.js';
 import type { Chart } from './chart.js';
 import { cellsOf, scaleOf, sizeOf } from './heatmap.js';
+
+/** Where a cell of a heatmap leads, and of how many tokens of which model it is. */
+export type LeadEvent = CustomEvent<{
+  readonly selection: Selection;
+  readonly tokens: number | undefined;
+  readonly model: string | undefined;
+}>;
 
 /** Where a row leads: k of `h_k`, and the name of the model that it is of. */
 export type GoToEvent = CustomEvent<{ readonly layer: number; readonly model: string | undefined }>;
@@ -141,13 +149,26 @@ export class PresentationView extends LitElement {
         .cells=${cellsOf(part, scale)}
         .theme=${this.theme}
         .size=${sizeOf(part)}
+        .selected=${{ row: selectedOf(part.rows, this.selection), column: selectedOf(part.columns, this.selection) }}
+        @cell=${({ detail: { row, column } }: CellEvent) => this.#lead(part, row, column)}
       ></sinkscope-grid>
       <sinkscope-legend .scale=${scale} .theme=${this.theme}></sinkscope-legend>`;
   }
 
+  #lead({ rows, columns }: HeatmapPart, row: number, column: number): void {
+    const selection: Selection = { ...placeOf(rows, row), ...placeOf(columns, column) };
+    if (Object.keys(selection).length === 0) return;
+    const tokens = [rows, columns].find(({ leads }) => leads?.to === 'token')?.labels.length;
+    this.#say('lead', { selection, tokens, model: this.#model() } satisfies LeadEvent['detail']);
+  }
+
+  #model(): string | undefined {
+    return this.presentation.settings.find(({ name }) => name === 'model')?.value;
+  }
+
   #goTo(layer: number | undefined): void {
     if (layer === undefined) return;
-    const model = this.presentation.settings.find(({ name }) => name === 'model')?.value;
+    const model = this.#model();
     this.#say('layer', { layer, model } satisfies GoToEvent['detail']);
   }
 
@@ -173,6 +194,17 @@ export class PresentationView extends LitElement {
     this.tables = new Set(open ? [...this.tables, name] : [...this.tables].filter((one) => one !== name));
   }
 }
+
+const placeOf = ({ leads }: Axis, index: number): Selection => {
+  const value = leads?.values[index];
+  return leads && value !== undefined ? { [leads.to]: value } : {};
+};
+
+const selectedOf = ({ leads }: Axis, selection: Selection): number | undefined => {
+  const value = leads && selection[leads.to];
+  const index = value === undefined ? -1 : (leads?.values.indexOf(value) ?? -1);
+  return index < 0 ? undefined : index;
+};
 
 /** What needs the whole width: many columns. */
 function isWide(part: Part): boolean {

@@ -2,7 +2,7 @@
 import { css, type PropertyValues } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { loadOf, massiveByExpert } from '../../src/analysis/experts.js';
-import { formatShare } from '../../src/analysis/format.js';
+import { formatShare, formatValue } from '../../src/analysis/format.js';
 import { finiteCell } from '../../src/analysis/presentation.js';
 import { greatest } from '../../src/statistics/numbers.js';
 import type { RoutingStatistics } from '../../src/statistics/statistics.js';
@@ -19,6 +19,10 @@ import type { TableData } from '../table.js';
 import { View } from '../view.js';
 
 const size: CellSize = { width: [6, 44], height: [8, 16], plot: 400 };
+
+/** An expert, and the most that it made of a massive activation. */
+const saidOf = ({ expert, made }: { expert: number; made: number | undefined }) =>
+  made === undefined ? `${expert}` : `${expert} (which made ${formatValue(made)})`;
 
 @customElement('sinkscope-expert-heatmap')
 export class ExpertHeatmap extends View {
@@ -103,7 +107,7 @@ export class ExpertHeatmap extends View {
       busiest ? `Expert ${busiest[0]} got ${formatShare(busiest[1])} of the tokens, the most` : '',
       unused > 0 ? `${unused} got none` : 'each got some',
       massive.length > 0
-        ? `tokens whose massive activations arise in this block went to ${massive.map(({ expert }) => expert).join(', ')}`
+        ? `tokens whose massive activations arise in this block went to ${massive.map(saidOf).join(', ')}`
         : 'no massive activation arises in this block',
     ].join('; ');
   }

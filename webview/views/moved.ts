@@ -1,13 +1,14 @@
-/** That a model is watched, and what moved when its files changed. */
+/** That a run is pinned or a model watched, and what moved between that run and the one that is shown. */
 import { css, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
+import type { Presentation } from '../../src/analysis/presentation.js';
 import type { Selection } from '../../src/analysis/selection.js';
 import type { FromWebview, ViewState } from '../../src/protocol.js';
-import '../figure.js';
+import '../experiments/presentation.js';
+import type { GoToEvent, LeadEvent } from '../experiments/presentation.js';
 import { html } from '../html.js';
 import { quietButtonStyles } from '../styles.js';
-import '../table.js';
-import { dataOf } from '../tabled.js';
+import type { Theme } from '../theme.js';
 
 @customElement('sinkscope-moved')
 export class Moved extends LitElement {
@@ -25,6 +26,11 @@ export class Moved extends LitElement {
         min-width: 0;
         overflow-wrap: anywhere;
       }
+      h2 {
+        margin: 8px 0 2px;
+        font-size: 1.08em;
+        font-weight: 600;
+      }
       p {
         margin: 2px 0 8px;
         line-height: 1.5;
@@ -37,42 +43,63 @@ export class Moved extends LitElement {
     `,
   ];
 
-  @property({ attribute: false }) watched!: NonNullable<ViewState['watched']>;
+  @property({ attribute: false }) watched: ViewState['watched'];
+  /** Name of the run that is pinned; of the one that is shown itself, empty. */
+  @property({ attribute: false }) pinned: string | undefined;
+  /** Undefined where there is nothing to hold the run against, and while one is going on. */
+  @property({ attribute: false }) moved: Presentation | undefined;
   @property({ attribute: false }) selection: Selection = {};
-  /** Whether a run is going on, beside which nothing is said of the one before. */
-  @property({ type: Boolean }) running = false;
+  @property({ attribute: false }) theme!: Theme;
 
   override render() {
-    const { name, problem, moved } = this.watched;
+    const { watched, pinned, moved } = this;
     return html`
-      <header>
-        <span>${name} is watched: when its files change, it is analysed again.</span>
-        <button class="quiet" @click=${this.#end}>stop watching</button>
-      </header>
-      ${problem === undefined ? nothing : html`<p class="problem" role="alert">${problem}</p>`}
-      ${moved === undefined || this.running ? nothing : html`<p role="status">${moved.sentence}</p>`}
-      ${moved === undefined || this.running ? nothing : moved.parts.map((part) => this.#part(part))}
+      ${
+        pinned === undefined
+          ? nothing
+          : this.#line(
+              pinned === ''
+                ? 'This run is pinned: the next ones are held against it.'
+                : `Pinned: ${pinned}. What is shown is held against it.`,
+              'unpin',
+              { type: 'pin', on: false },
+            )
+      }
+      ${
+        watched === undefined
+          ? nothing
+          : this.#line(`${watched.name} is watched: when its files change, it is analysed again.`, 'stop watching', {
+              type: 'unwatch',
+            })
+      }
+      ${watched?.problem === undefined ? nothing : html`<p class="problem" role="alert">${watched.problem}</p>`}
+      ${
+        moved === undefined
+          ? nothing
+          : html`<h2>What moved</h2>
+              <sinkscope-presentation
+                name="moved"
+                role="status"
+                .presentation=${moved}
+                .selection=${this.selection}
+                .theme=${this.theme}
+                @lead=${({ detail }: LeadEvent) => this.#say('select-part', detail.selection)}
+                @layer=${this.#onLayer}
+              ></sinkscope-presentation>`
+      }
     `;
   }
 
-  #part(part: NonNullable<NonNullable<ViewState['watched']>['moved']>['parts'][number]) {
-    if (part.kind !== 'table') return nothing;
-    return html`<sinkscope-figure
-      name="moved"
-      heading=${part.heading}
-      note="against the run before"
-      .rows=${() => dataOf(part)}
-    >
-      <sinkscope-table
-        .data=${dataOf(part, this.selection)}
-        @row=${({ detail }: CustomEvent<number>) => this.#say('select-part', { layer: part.layers?.[detail] })}
-      ></sinkscope-table>
-    </sinkscope-figure>`;
+  #line(words: string, action: string, message: FromWebview) {
+    return html`<header>
+      <span>${words}</span>
+      <button class="quiet" @click=${() => this.#say('send', message)}>${action}</button>
+    </header>`;
   }
 
-  #end(): void {
-    const message: FromWebview = { type: 'unwatch' };
-    this.#say('send', message);
+  #onLayer(event: GoToEvent): void {
+    event.stopPropagation();
+    this.#say('select-part', { layer: event.detail.layer });
   }
 
   #say(type: string, detail: unknown): void {

@@ -8,6 +8,7 @@ import { greatest } from '../../src/statistics/numbers.js';
 import { html } from '../html.js';
 import { formatPercent } from '../numbers.js';
 import type { DrawnPicture } from '../picture.js';
+import { quietButtonStyles } from '../styles.js';
 import { svgRect, svgText, textWidth } from '../svg.js';
 import type { TableData } from '../tabled.js';
 import type { Theme } from '../theme.js';
@@ -20,7 +21,9 @@ const shownTokens = 8;
 
 @customElement('sinkscope-predictions')
 export class Predictions extends View {
-  static override styles = css`
+  static override styles = [
+    quietButtonStyles,
+    css`
     ol {
       display: grid;
       grid-template-columns: max-content 1fr max-content;
@@ -50,7 +53,8 @@ export class Predictions extends View {
     .problem {
       color: var(--vscode-errorForeground);
     }
-  `;
+  `,
+  ];
 
   /** Answers of this run by token, or why there is none. */
   @state() private known: ReadonlyMap<number, PredictionsEvent | string> = new Map();
@@ -80,7 +84,13 @@ export class Predictions extends View {
       html`<ol>
         ${shown.top.slice(0, shownTokens).map(
           ({ id, text, probability }) => html`<li>
-            <span class="token">${textLabel(text, id)}</span>
+            <button
+              class="token quiet"
+              data-testid="next-${id}"
+              aria-pressed=${this.scene.selection.next === id}
+              title="Choose this prediction: the tint of saliency shows what it depends on"
+              @click=${() => this.select({ token, next: id })}
+            >${textLabel(text, id)}</button>
             <span><div class="bar" .style=${`width: ${(100 * probability) / most}%`}></div></span>
             <span>${formatPercent(probability)}</span>
           </li>`,

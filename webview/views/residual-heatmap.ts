@@ -1,7 +1,7 @@
 /** Layer × token: how far each token's largest |h| stands above its layer's median. */
 
 import type { PropertyValues } from 'lit';
-import { customElement, property, query } from 'lit/decorators.js';
+import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
 import { kindOf } from '../../src/analysis/massive.js';
@@ -17,16 +17,11 @@ import { keyStyles, quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import { View } from '../view.js';
 
-const sizes: Record<'full' | 'compact', CellSize> = {
-  full: { width: [4, 44], height: [8, 16], plot: 400 },
-  compact: { width: [2, 14], height: [4, 12], plot: 240 },
-};
+const size: CellSize = { width: [4, 44], height: [8, 16], plot: 400 };
 
 @customElement('sinkscope-residual-heatmap')
 export class ResidualHeatmap extends View {
   static override styles = [keyStyles, quietButtonStyles];
-
-  @property({ type: Boolean }) compact = false;
 
   @query('sinkscope-grid') private grid!: Grid;
 
@@ -45,11 +40,9 @@ export class ResidualHeatmap extends View {
     const zoom = (factor: number | undefined) => () => this.grid.zoom(factor);
     return this.figure({
       name: 'residual-stream',
-      heading: this.compact ? 'Layer × token' : 'Residual stream: layer × token',
-      note: this.compact ? 'max |h| ÷ median' : 'max |h| over dimensions ÷ layer median',
-      actions: this.compact
-        ? undefined
-        : html`
+      heading: 'Residual stream: layer × token',
+      note: 'max |h| over dimensions ÷ layer median',
+      actions: html`
           <button class="quiet" aria-label="Smaller cells" @click=${zoom(1 / 1.5)}>−</button>
           <button class="quiet" aria-label="Larger cells" @click=${zoom(1.5)}>+</button>
         `,
@@ -61,7 +54,7 @@ export class ResidualHeatmap extends View {
           label="Residual stream: largest magnitude by layer and token, as multiples of the layer's median"
           .cells=${this.#cells}
           .theme=${this.scene.theme}
-          .size=${sizes[this.compact ? 'compact' : 'full']}
+          .size=${size}
           .selected=${{ row, column }}
           @cell=${(event: CellEvent) => this.select({ layer: event.detail.row, token: event.detail.column })}
         ></sinkscope-grid>

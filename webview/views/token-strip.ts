@@ -1,12 +1,17 @@
 /** The tokens in order, tinted by how far they stand out at the shown layer, massive ones and sinks marked. */
 import { css, nothing, type PropertyValues, unsafeCSS } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
-import { formatNumber, formatRatio } from '../../src/analysis/format.js';
-import { layerName } from '../../src/analysis/label.js';
+import { formatNumber, formatRatio, formatShare, formatValue } from '../../src/analysis/format.js';
+import { layerName, textLabel } from '../../src/analysis/label.js';
 import {
+  type AskedTint,
+  askedLevel,
+  askedTints,
+  isAsked,
   levelFrom,
+  saliencyFrom,
+  saliencyShares,
   surprisalFrom,
-  surprisalLevel,
   tintChoices,
   tintEdge,
   tintLevel,
@@ -17,7 +22,7 @@ import { toProblem } from '../../src/errors.js';
 import { kindsOf } from '../findings.js';
 import { html } from '../html.js';
 import { keyStyles, markStyles, quietButtonStyles } from '../styles.js';
-import { describeToken, tokenFacts } from '../token.js';
+import { describeToken, roleInWords, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
 
@@ -27,7 +32,7 @@ const pageLength = 1024;
 const levels = Array.from({ length: tintLevels }, (_, index) => index + 1);
 
 /** Where contrast is high, a line below grows with the level too: backgrounds alone are hard to tell from black. */
-const tintStyles = ['tint', 'surprisal']
+const tintStyles = ['tint', ...askedTints]
   .flatMap((name) =>
     levels.map(
       (level) =>
@@ -38,6 +43,19 @@ const tintStyles = ['tint', 'surprisal']
     ),
   )
   .join('\n');
+
+/** A number for each token, or why there are none. */
+interface AskedTokens {
+  /** What it is of: a run, and what was chosen in it. */
+  readonly key: string;
+  readonly values?: Float32Array;
+  /** The number of a token, in words. */
+  readonly said?: (token: number) => string;
+  /** The prediction that it is about. */
+  readonly of?: string;
+  readonly remarks?: readonly string[];
+  readonly why?: string;
+}
 
 @customElement('sinkscope-token-strip')
 export class TokenStrip extends View {
@@ -80,6 +98,17 @@ export class TokenStrip extends View {
         white-space: pre-wrap;
         cursor: pointer;
       }
+      .role {
+        margin: 0 2px 0 6px;
+        padding: 0 4px;
+        border-left: 3px solid var(--muted);
+        font: 0.85em var(--vscode-font-family, sans-serif);
+        color: var(--muted);
+        user-select: none;
+      }
+      .template {
+        color: var(--muted);
+      }
       .token small {
         font-size: 0.75em;
         color: var(--muted);
@@ -106,8 +135,8 @@ export class TokenStrip extends View {
   /** Of each token the multiple that it is tinted by, at a layer or over all. */
   #multiples: readonly number[] = [];
   #layer: number | undefined;
-  /** Nats of each token of a run, or why there are none; asked for when they are to be seen. */
-  @state() private surprisal: { readonly run: number; readonly nats?: Float32Array; readonly why?: string } | undefined;
+  /** What tokens are tinted by that is no magnitude, or why there is none; asked for when it is to be seen. */
+  @state() private asked: AskedTokens | undefined;
   /** The selection that the active token has followed. */
   #selected: number | undefined;
   /** The token that was last scrolled to. */
@@ -120,31 +149,52 @@ export class TokenStrip extends View {
       this.#layer = layer;
       this.#multiples = tokenMultiples(this.scene.analysis, layer);
     }
-    this.#askSurprisal();
+    this.#ask();
     if (token === undefined || token === this.#selected) return;
     this.#selected = token;
     this.active = token;
     this.page = Math.floor(token / pageLength);
   }
 
-  #askSurprisal(): void {
-    const { tint, run, analysis, ask } = this.scene;
-    if (tint !== 'surprisal' || analysis.status !== 'finished' || this.surprisal?.run === run) return;
-    this.surprisal = { run };
-    ask({ type: 'surprisal' }).then(
-      ({ nats }) => {
-        if (this.scene.run === run) this.surprisal = { run, nats };
-      },
-      (error) => {
-        if (this.scene.run === run) this.surprisal = { run, why: toProblem(error).message };
-      },
-    );
+  #ask(): void {
+    const wanted = this.#wanted;
+    if (wanted === undefined || this.asked?.key === wanted.key) return;
+    const { key, values } = wanted;
+    this.asked = { key };
+    // Another one may be wanted meanwhile.
+    const take = (found: Omit<AskedTokens, 'key'>) => {
+      if (this.asked?.key === key) this.asked = { key, ...found };
+    };
+    values().then(take, (error) => take({ why: toProblem(error).message }));
   }
 
-  /** In nats, where tokens are tinted by it. */
-  #nats(token: number): number | undefined {
-    const { run, tint } = this.scene;
-    return tint === 'surprisal' && this.surprisal?.run === run ? this.surprisal.nats?.[token] : undefined;
+  /** What has to be asked for now, if anything has. */
+  get #wanted(): { readonly key: string; readonly values: () => Promise<Omit<AskedTokens, 'key'>> } | undefined {
+    const { tint, run, analysis, ask, selection, findings } = this.scene;
+    if (!isAsked(tint) || analysis.status !== 'finished') return undefined;
+    if (tint === 'surprisal') {
+      const values = async () => {
+        const { nats } = await ask({ type: 'surprisal' });
+        return { values: nats, said: (token: number) => `surprisal ${formatNumber(nats[token] ?? Number.NaN)} nats` };
+      };
+      return { key: `${run}`, values };
+    }
+    const { token = findings.tokens - 1, next } = selection;
+    const values = async () => {
+      const found = await ask({ type: 'saliency', token, next });
+      return {
+        values: saliencyShares(found.saliency),
+        said: (one: number) => `gradient × input ${formatValue(found.saliency[one] ?? Number.NaN)}`,
+        of: `${textLabel(found.next.text, found.next.id)} after token ${token}`,
+        remarks: found.remarks,
+      };
+    };
+    return { key: `${run} ${token} ${next}`, values };
+  }
+
+  /** What a token is tinted by, where that was asked for. */
+  #value(token: number): number | undefined {
+    return this.asked?.key === this.#wanted?.key ? this.asked?.values?.[token] : undefined;
   }
 
   override render() {
@@ -156,6 +206,7 @@ export class TokenStrip extends View {
     const sinks = new Map(this.scene.findings.sinks.sinks.map((sink) => [sink.token, sink]));
     const { thresholds, tint } = this.scene;
     const multiples = this.#multiples;
+    const roles = this.scene.analysis.tokens?.tokens;
     return html`
       <div
         class="tokens"
@@ -181,17 +232,18 @@ export class TokenStrip extends View {
         const token = from + index;
         const kind = kinds.get(token);
         const sink = sinks.get(token);
-        const tinted =
-          tint === 'surprisal'
-            ? `surprisal${surprisalLevel(this.#nats(token) ?? 0)}`
-            : `tint${tintLevel(multiples[token] ?? 0, tint, thresholds)}`;
-        return html`<span
+        const tinted = isAsked(tint)
+          ? `${tint}${askedLevel(tint, this.#value(token))}`
+          : `tint${tintLevel(multiples[token] ?? 0, tint, thresholds)}`;
+        const role = roles?.[token]?.role;
+        const begins = role !== undefined && role !== 'template' && (index === 0 || role !== roles?.[token - 1]?.role);
+        return html`${begins ? html`<span class="role" aria-hidden="true">${roleInWords[role]}</span>` : nothing}<span
           id="token${token}"
-          class="token ${tinted} ${kind ?? ''} ${sink ? 'sink' : ''} ${token === this.active ? 'active' : ''}"
+          class="token ${role ?? ''} ${tinted} ${kind ?? ''} ${sink ? 'sink' : ''} ${token === this.active ? 'active' : ''}"
           role="option"
           data-token=${token}
           aria-selected=${this.scene.selection.token === token}
-          aria-label=${tokenFacts(this.scene.findings, token, kind)}
+          aria-label=${tokenFacts(this.scene.findings, token, kind, role)}
         >${kind === 'massive' ? html`<b class="of-massive">▲</b>` : nothing}${
           kind === 'large' ? html`<b class="of-large">△</b>` : nothing
         }${sink ? html`<b class="of-sink">⚓︎</b>` : nothing}${shown(label)}</span>`;
@@ -216,17 +268,23 @@ export class TokenStrip extends View {
           >${choice}</button>`,
         )}
       </span>
-      ${tint === 'off' ? nothing : tint === 'surprisal' ? this.#surprisalKey() : this.#magnitudeKey()}
+      ${tint === 'off' ? nothing : isAsked(tint) ? this.#askedKey(tint) : this.#magnitudeKey()}
       <span><b class="of-massive">▲</b> massive <b class="of-large">△</b> large <b class="of-sink">⚓︎</b> sink</span>
     </div>`;
   }
 
-  #surprisalKey() {
-    if (this.surprisal?.why !== undefined) return html`<span>${this.surprisal.why}</span>`;
+  #askedKey(tint: AskedTint) {
+    const asked = this.asked?.key === this.#wanted?.key ? this.asked : undefined;
+    if (asked?.why !== undefined) return html`<span>${asked.why}</span>`;
+    const words =
+      tint === 'surprisal'
+        ? '−ln p of the token, in nats, from'
+        : `gradient × input of the logit of ${asked?.of ?? '…'}, either sign, share of the largest from`;
+    const from = (level: number) =>
+      tint === 'surprisal' ? formatNumber(surprisalFrom(level)) : formatShare(saliencyFrom(level));
     return html`<span
-      >−ln p of the token, in nats, from
-      ${levels.map((level) => html`<span class="swatch surprisal${level}">${formatNumber(surprisalFrom(level))}</span>`)}</span
-    >`;
+        >${words} ${levels.map((level) => html`<span class=${`swatch ${tint}${level}`}>${from(level)}</span>`)}</span
+      >${(asked?.remarks ?? []).map((words) => html`<span>${words}</span>`)}`;
   }
 
   #magnitudeKey() {
@@ -256,9 +314,9 @@ export class TokenStrip extends View {
 
   #show(token: number): void {
     const element = this.renderRoot.querySelector(`#token${token}`);
-    const nats = this.#nats(token);
-    const surprise = nats === undefined || Number.isNaN(nats) ? [] : [`surprisal ${formatNumber(nats)} nats`];
-    const lines = describeToken(this.scene, token)?.concat(surprise);
+    const value = this.#value(token);
+    const asked = value === undefined || Number.isNaN(value) ? undefined : this.asked?.said?.(token);
+    const lines = describeToken(this.scene, token)?.concat(asked ?? []);
     if (element !== null && lines !== undefined) showTooltip(this.tooltip, element.getBoundingClientRect(), lines);
   }
 

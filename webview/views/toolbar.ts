@@ -64,6 +64,7 @@ export class Toolbar extends LitElement {
                 @click=${() => this.#send({ type: 'analyze-again' })}
               >Analyze again</vscode-button>`
       }
+      ${analysis.status === 'finished' ? this.#pin() : nothing}
       ${analysis.layers.length > 0 && !running ? this.#exports() : nothing}
       <vscode-button
         appearance="icon"
@@ -110,6 +111,19 @@ export class Toolbar extends LitElement {
     );
   }
 
+  /** Of the run that is shown; of another, that is said with what moved. */
+  #pin() {
+    const isPinned = this.shown.view.pinned === 'shown';
+    return html`<vscode-button
+      appearance="icon"
+      aria-label="Pin this run"
+      aria-pressed=${isPinned}
+      title=${isPinned ? 'Pinned: the next runs are held against this one' : 'Pin this run, to hold the next ones against it'}
+      data-testid="pin"
+      @click=${() => this.#send({ type: 'pin', on: !isPinned })}
+    ><span class="codicon codicon-${isPinned ? 'pinned' : 'pin'}"></span></vscode-button>`;
+  }
+
   #exports() {
     const item = (name: string, choose: () => void) => html`<li>
       <button
@@ -127,7 +141,7 @@ export class Toolbar extends LitElement {
     >
       <summary>Export</summary>
       <ul>
-        ${item('Result as JSON …', () => this.#send({ type: 'save', what: 'json' }))}
+        ${item('Result, to open anywhere …', () => this.#send({ type: 'save', what: 'json' }))}
         ${item('Tensors as safetensors …', () => this.#send({ type: 'save', what: 'safetensors' }))}
         ${item('Report as one HTML file …', () => this.#send({ type: 'save-report' }))}
         ${item('Copy as Markdown', () => this.#send({ type: 'copy', text: this.#markdown() }))}
@@ -155,7 +169,7 @@ export class Toolbar extends LitElement {
 }
 
 /** How far the run is, as text that screen readers follow. */
-export function status({ analysis }: State) {
+function status({ analysis }: State) {
   const { started, layers, finished } = analysis;
   if (started === undefined) return nothing;
   const done = `${Math.max(0, layers.length - 1)} of ${started.model.layers} layers`;

@@ -26,6 +26,13 @@ export class Builder {
     return this.add(op, inputs, new Map(entries), domain);
   }
 
+  /** A node with several outputs, whose names are returned. */
+  several(op: string, inputs: readonly string[], count: number): readonly string[] {
+    const outputs = Array.from({ length: count }, (_, i) => `${this.prefix}${this.nodes.length}/${i}`);
+    this.nodes.push({ name: outputs[0] ?? '', op, domain: '', inputs, outputs, attributes: new Map() });
+    return outputs;
+  }
+
   /** What a node of the graph does, to other inputs: its first output. */
   like({ op, domain, attributes }: Node, inputs: readonly string[]): string {
     return this.add(op, inputs, attributes, domain);

@@ -31,6 +31,8 @@ export const activationEvent = v.object({
   above: v.array(real),
   /** Σ|a·b| ÷ (‖a‖‖b‖) of the signed products; undefined where there is nothing to compare with. */
   similarity: v.optional(real),
+  /** The same of the first half of the sequences and the second; undefined where there is nothing to compare with. */
+  within: v.optional(real),
 });
 export type ActivationEvent = Sent<typeof activationEvent>;
 

@@ -26,12 +26,12 @@ import type {
   PatternStatistics,
   RoutingStatistics,
 } from '../../statistics/statistics.js';
-import type { Token } from '../../tokens/token.js';
+import { roles, type Token } from '../../tokens/token.js';
 import { fedInput } from './inputs.js';
 import { intervention } from './interventions.js';
-import { lineEnds, memory, path, stream, threads } from './request.js';
+import { chat, lineEnds, memory, path, stream, threads } from './request.js';
 
-export type { Token } from '../../tokens/token.js';
+export type { ChatRole, Token } from '../../tokens/token.js';
 
 const token = exactly<Token>()(
   v.object({
@@ -40,6 +40,7 @@ const token = exactly<Token>()(
     start: whole,
     end: whole,
     special: flag,
+    role: v.optional(v.picklist(roles)),
     region: v.optional(v.object({ x: real, y: real, width: real, height: real })),
   }),
 );
@@ -98,9 +99,11 @@ const routing = exactly<RoutingStatistics>()(
       multiplies: v.picklist(['outputs', 'inputs']),
       scores: maybe(v.object({ kind: v.picklist(['softmax', 'sigmoid']), values: float32Array })),
       largest: maybe(float32Array),
+      made: v.optional(v.array(v.object({ token: whole, dim: whole, made: float32Array }))),
     }),
     v.check(
-      ({ tokens, experts, chosen, indices, weights, scores, largest }) =>
+      ({ tokens, experts, chosen, indices, weights, scores, largest, made = [] }) =>
+        made.every((entry) => entry.token < tokens && entry.made.length === chosen) &&
         [indices, weights, largest].every((array) => array === undefined || array.length === tokens * chosen) &&
         (scores === undefined || scores.values.length === tokens * experts),
       'must have arrays as long as there are tokens and experts',
@@ -141,6 +144,8 @@ export const startedEvent = v.object({
     bos: maybe(flag),
     /** How line ends of the text were read; undefined where there was no text. */
     lineEnds,
+    /** Whether the text was the user's turn of a chat, and after a system's; undefined where there was no text. */
+    chat: v.optional(v.picklist(['off', 'on', 'system'])),
     executionProvider: v.literal('cpu'),
     graphOptimization: v.literal('all'),
     threads,
@@ -200,6 +205,7 @@ const crossAttentionEvent = v.object({
   ),
 });
 export type CrossAttentionEvent = Sent<typeof crossAttentionEvent>;
+/** Said once more of a block whose experts made entries that stand out, when all blocks have run. */
 const routingEvent = v.object({
   type: v.literal('routing'),
   /** k of the block with experts that leaves `h_k`, 1-based. */
@@ -297,8 +303,9 @@ export type SaveRequest = Sent<typeof saveRequest>;
 /** What a run is given: exactly one of these. */
 export const prompt = v.union(
   [
-    v.strictObject({ text }),
-    v.strictObject({ ids: v.array(v.number()) }),
+    /** `beside`: a file as of `feeds`, with tensors for inputs that a text does not fill. */
+    v.strictObject({ text, beside: v.optional(path) }),
+    v.strictObject({ ids: v.array(v.number()), beside: v.optional(path) }),
     /** A `.safetensors` or `.npz` file with tensors by graph input name; tensors that are no input are ignored. */
     v.strictObject({
       feeds: path,
@@ -325,6 +332,7 @@ export const runRequest = v.object({
   /** Undefined: as the tokenizer's own post-processing (or the model folder's configuration) says. */
   bos: v.optional(flag),
   lineEnds,
+  chat,
   window: part,
   /** Changes to activations, made while the model runs. */
   interventions: v.optional(v.array(intervention)),

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { exactly, flag, float32Array, maybe, real, type Sent, text, whole } from '../../schemas.js';
 import type { DrawnToken } from '../../statistics/running.js';
 import { entry, hiddenState, prediction, tokensEvent } from './events.js';
-import { lineEnds, memory, path, stream, threads } from './request.js';
+import { chat, lineEnds, memory, path, stream, threads } from './request.js';
 
 export const generateRequest = v.object({
   model: path,
@@ -12,6 +12,7 @@ export const generateRequest = v.object({
   /** Undefined: as the model's files say. */
   bos: v.optional(flag),
   lineEnds,
+  chat,
   /** Which part is written on where the prompt leaves no room; undefined: fail with code `too-long`. */
   window: v.optional(v.picklist(['first', 'last'])),
   /** How many new tokens there are to be at most. */

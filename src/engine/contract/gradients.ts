@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { float32Array, real, type Sent, text, whole } from '../../schemas.js';
 import { part, prompt, startedEvent, tokensEvent } from './events.js';
-import { lineEnds, memory, path, stream, threads } from './request.js';
+import { chat, lineEnds, memory, path, stream, threads } from './request.js';
 
 export const objective = v.variant('kind', [
   /** The mean of −ln p over the tokens that are scored: all but the prefix token, or the first where there is none. */
@@ -24,6 +24,7 @@ export const gradientsRequest = v.object({
   /** Undefined: as the model's own files say. */
   bos: v.optional(v.boolean()),
   lineEnds,
+  chat,
   window: part,
   of: objective,
   /** Where `grad.hidden.k` [T, D] are written, as safetensors. */
@@ -48,8 +49,28 @@ export const gradientEvent = v.object({
   /** L2 norm of the derivative by h_`layer`, by token. */
   norms: float32Array,
   nonFinite: whole,
+  /** Of an entry of a hidden state: what it is in h_`layer`. */
+  entry: v.optional(real),
 });
 export type GradientEvent = Sent<typeof gradientEvent>;
+
+const weightEntry = v.object({
+  /** What the product that reads the weight is to its block. */
+  part: text,
+  /** The initializer, as the file names it. */
+  weight: text,
+  /** Of what the product gives, and of what it reads. */
+  row: whole,
+  column: whole,
+  value: real,
+  /** w · the derivative by w. */
+  product: real,
+});
+/** An entry of a weight, and how much of a number it makes. */
+export type WeightEntry = Sent<typeof weightEntry>;
+
+/** Of an entry of a hidden state: the largest |products| of each weight of block `layer`. */
+export const makersEvent = v.object({ type: v.literal('makers'), layer: whole, entries: v.array(weightEntry) });
 
 /** The layers before h_`layer` cannot be had. */
 export const blockedEvent = v.object({ type: v.literal('blocked'), layer: whole, why: text });
@@ -63,6 +84,7 @@ export const gradientsEvent = v.variant('type', [
   tokensEvent,
   objectiveEvent,
   gradientEvent,
+  makersEvent,
   blockedEvent,
   remarkEvent,
 ]);

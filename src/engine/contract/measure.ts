@@ -39,6 +39,8 @@ export const measureRequest = v.object({
   sequences: v.array(scoredSequence),
   /** Scalars of weights that are 0 in all variants. */
   without: v.optional(v.array(weightScalar)),
+  /** By block, which part of its matrices’ entries is 0 in all variants: the smallest ones. */
+  prune: v.optional(v.array(v.pipe(v.number(), v.minValue(0), v.maxValue(1)))),
   memory,
   threads,
 });

@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { type Problem, SinkscopeError } from '../../errors.js';
 import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '../../schemas.js';
 import { activationEvents, activationRequest } from './activation.js';
+import { attributeEvent, attributeRequest } from './attribute.js';
 import { describeRequest, description, weightRequest, weightStatistics } from './description.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { extentsEvent, extentsRequest, outliersEvent } from './extents.js';
@@ -14,8 +15,9 @@ import { pairedEvent, pairRequest } from './pair.js';
 import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
 import { recordsAnswer, recordsRequest } from './records.js';
-import { lineEnds, path, stream } from './request.js';
+import { chat, lineEnds, path, stream } from './request.js';
 import { productsEvent, restoredEvent, restoreRequest } from './restore.js';
+import { resultAnswer, resultRequest } from './results.js';
 import { smoothRequest } from './smooth.js';
 import { spikesEvent, spikesRequest } from './spikes.js';
 import { meanEvent, statesEvent, statesRequest } from './states.js';
@@ -29,6 +31,7 @@ const encodeRequest = v.object({
   text,
   bos: v.optional(flag),
   lineEnds,
+  chat,
   /** Only so many of the text's first tokens are wanted. */
   most: v.optional(v.pipe(whole, v.minValue(1))),
 });
@@ -86,6 +89,7 @@ export const jobs = {
     event: v.variant('type', [...activationEvents, progressEvent]),
     answer: doneEvent,
   },
+  attribute: { request: attributeRequest, event: attributeEvent, answer: doneEvent },
   gradients: { request: gradientsRequest, event: gradientsEvent, answer: doneEvent },
   smooth: { request: smoothRequest, event: v.never(), answer: doneEvent },
   spikes: { request: spikesRequest, event: v.variant('type', [spikesEvent, progressEvent]), answer: doneEvent },
@@ -95,6 +99,7 @@ export const jobs = {
     answer: doneEvent,
   },
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
+  result: { request: resultRequest, event: runningEvent, answer: resultAnswer },
   records: { request: recordsRequest, event: v.never(), answer: recordsAnswer },
   encode: { request: encodeRequest, event: v.never(), answer: encoded },
   decode: { request: v.object({ model: path, ids: v.array(whole) }), event: v.never(), answer: v.array(text) },

@@ -1,6 +1,6 @@
 /** What requests are made of. */
 import * as v from 'valibot';
-import { type Sent, whole } from '../../schemas.js';
+import { type Sent, text, whole } from '../../schemas.js';
 
 /** Path of a file. */
 export const path = v.pipe(v.string(), v.nonEmpty('is empty'));
@@ -8,6 +8,11 @@ export const path = v.pipe(v.string(), v.nonEmpty('is empty'));
 export const stream = v.optional(v.string());
 /** How line ends of texts are read; undefined: as LF. */
 export const lineEnds = v.optional(v.picklist(['lf', 'as-is']));
+/** The text is the user's turn of a chat, after the system's where there is one; undefined: it stands alone. */
+export const chat = v.optional(v.strictObject({ system: v.optional(text) }));
+/** A chat as results say it; `system`: the text came after a system's. */
+export const chatSaid = (asked: Sent<typeof chat>): 'off' | 'on' | 'system' =>
+  asked === undefined ? 'off' : asked.system === undefined ? 'on' : 'system';
 /** Bytes that may be held, beside the blocks being run. */
 export const memory = v.pipe(v.number(), v.minValue(1));
 /** 0: as ONNX Runtime chooses. */

@@ -64,6 +64,8 @@ export type Survey = Sent<typeof savedSurvey>;
 export const mergeRequest = v.object({
   /** Paths of saved surveys. */
   parts: v.array(path),
+  /** What they are to make; undefined: the whole. */
+  shard: v.optional(shard),
 });
 /** Which files to put together. */
 export type MergeRequest = Sent<typeof mergeRequest>;

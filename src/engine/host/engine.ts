@@ -180,15 +180,27 @@ export class Engine {
    *
    * @param options.bos whether there is to be a prefix; undefined: as the model's files say
    * @param options.most how many of the text's first tokens are wanted; undefined: all
+   * @param options.isPrompt whether it is the user's turn where there is a {@link chat}: the template's tokens are among
+   *   the ids then
    * @throws SinkscopeError `tokenizer` where there is none, it does not fit the model or has no token for the text;
    *   `input` where a prefix is asked for and the files name none
    */
   async encode(
     model: string,
     text: string,
-    { bos, most, signal }: { readonly bos?: boolean; readonly most?: number; readonly signal?: AbortSignal } = {},
+    {
+      bos,
+      most,
+      isPrompt,
+      signal,
+    }: {
+      readonly bos?: boolean;
+      readonly most?: number;
+      readonly isPrompt?: boolean;
+      readonly signal?: AbortSignal;
+    } = {},
   ): Promise<EncodedText> {
-    return this.ask('encode', { model, text, bos, most }, signal);
+    return this.ask('encode', { model, text, bos, most, chat: isPrompt ? this.chat : undefined }, signal);
   }
 
   /**
@@ -234,9 +246,21 @@ export class Engine {
   /** How line ends of texts are read from now on; see `src/tokens/line-ends.ts`. */
   lineEnds: 'lf' | 'as-is' = 'lf';
 
+  /** Texts that are run as a prompt are the user's turn of such a chat from now on; undefined: they stand alone. */
+  chat: RunRequest['chat'];
+
   /** Has models run with the `tokenizer.json` that `of` names for them, in the place of what lies beside them. */
   useTokenizers(of: (model: string) => string | undefined): void {
     this.tokenizerOf = of;
+  }
+
+  /** An engine with a process of its own that runs models as this one does; its owner disposes of it. */
+  another(): Engine {
+    const other = new Engine(this.childPath);
+    other.stream = this.stream;
+    other.lineEnds = this.lineEnds;
+    other.tokenizerOf = this.tokenizerOf;
+    return other;
   }
 
   /** Ends the child for good. */
@@ -292,7 +316,12 @@ export class Engine {
     const isChosen = this.stream !== undefined && named === undefined && 'model' in request;
     const isText = ['analyze', 'encode', 'generate', 'gradients'].includes(type);
     const lineEnds = ('lineEnds' in request ? request.lineEnds : undefined) ?? this.lineEnds;
-    const chosen = { ...(isText && { lineEnds }), ...(isChosen && { stream: this.stream }) };
+    const chat = 'prompt' in request && 'text' in request.prompt ? (request.chat ?? this.chat) : undefined;
+    const chosen = {
+      ...(isText && { lineEnds }),
+      ...(chat && { chat }),
+      ...(isChosen && { stream: this.stream }),
+    };
     const models = [
       ...('model' in request ? [request.model] : []),
       ...('reference' in request && request.reference !== undefined ? [request.reference] : []),

@@ -5,8 +5,8 @@ import { SinkscopeError } from '../../errors.js';
 import { quoted } from '../../visible.js';
 import { askedRoles } from './feeds.js';
 
-/** What a run is given: a text or token ids, a picture, or tensors by the names of inputs. */
-export type GivenInputs = 'text' | 'image' | readonly string[];
+/** What a run is given: a text or token ids, a picture, tensors by the names of inputs, or a text with some beside it. */
+export type GivenInputs = 'text' | 'image' | readonly string[] | { readonly beside: readonly string[] };
 
 /** A stream as far as it matters here. */
 interface Candidate {
@@ -74,6 +74,7 @@ function filledBy(stream: Candidate, given: GivenInputs): ReadonlySet<string> {
   const filled = needs(stream).filter(({ name, role }) => {
     if (given === 'text') return role === 'token-ids';
     if (given === 'image') return name === pixels || (pixels !== undefined && role === 'order');
+    if ('beside' in given) return role === 'token-ids' || given.beside.includes(name);
     return given.includes(name);
   });
   return new Set(filled.map(({ name }) => name));

@@ -41,6 +41,7 @@ export async function fromPicture(file: string, { file: model, inputs, patch }: 
     });
   }
   const pixels = await imageToPixels(file, preprocessing);
+  const colours = pixels.remark === undefined ? [] : [pixels.remark];
   const [, , ...made] = pixels.shape;
   if (fixed && (made[0] !== fixed.height || made[1] !== fixed.width)) {
     throw new SinkscopeError({
@@ -71,7 +72,8 @@ export async function fromPicture(file: string, { file: model, inputs, patch }: 
     total: 0,
     window: { start: 0, end: 0 },
     named: (tokens) => patchTokens(tokens, pixels, patch, orders.length > 0),
-    picture: { file, ...pixels.picture, prepared: steps.preprocessingInWords(preprocessing) },
+    picture: { file, ...pixels.picture, prepared: [...colours, ...steps.preprocessingInWords(preprocessing)] },
+    remark: pixels.remark === undefined ? undefined : `picture: ${pixels.remark}`,
     fed: { how: preprocessingSource(found), guessed: found === undefined },
   };
 }

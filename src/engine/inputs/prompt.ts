@@ -19,9 +19,13 @@ export interface Prompt {
   readonly bos: boolean | undefined;
   /** How line ends of a text were read, and how many are something else in the document. */
   readonly lineEnds?: { readonly as: LineEnds; readonly changed: number };
+  /** Whether a text was the user's turn of a chat, and after a system's. */
+  readonly chat?: 'off' | 'on' | 'system';
   /** Tokens of a model that is not fed any, once their number is known. */
   readonly named?: (count: number) => readonly Token[];
   readonly picture?: TokensEvent['picture'];
+  /** What is to be told with the result of how the prompt was read. */
+  readonly remark?: string | undefined;
   /** How `given` came about, where not as it is. */
   readonly fed?: Fed;
 }

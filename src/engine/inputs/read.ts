@@ -2,7 +2,7 @@
 import type { Tokenizer } from '../../tokens/tokenizer.js';
 import type { RunRequest } from '../contract/events.js';
 import { fixedLength } from './feeds.js';
-import { fromFile } from './file.js';
+import { beside, fromFile } from './file.js';
 import { fromPicture } from './picture.js';
 import type { Limits, Prompt } from './prompt.js';
 import { withOtherRows } from './rows.js';
@@ -24,8 +24,10 @@ export async function readPrompt(
 
 async function asGiven(request: RunRequest, limits: Limits, tokenizer: () => Tokenizer | undefined): Promise<Prompt> {
   const { prompt } = request;
-  if ('text' in prompt) return fromText(prompt.text, request, limits, tokenizer());
+  if ('text' in prompt)
+    return { ...(await fromText(prompt.text, request, limits, tokenizer())), ...(await beside(prompt.beside, limits)) };
   if ('image' in prompt) return fromPicture(prompt.image, limits);
-  if ('ids' in prompt) return fromIds(prompt.ids, request, limits, tokenizer());
+  if ('ids' in prompt)
+    return { ...fromIds(prompt.ids, request, limits, tokenizer()), ...(await beside(prompt.beside, limits)) };
   return fromFile(prompt, limits, tokenizer);
 }

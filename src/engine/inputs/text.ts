@@ -6,6 +6,7 @@ import { DataType } from '../../onnx/model.js';
 import { checkFit, checkIds, type Tokenizer } from '../../tokens/tokenizer.js';
 import type { Tokens } from '../../tokens/tokens.js';
 import type { RunRequest } from '../contract/events.js';
+import { chatSaid } from '../contract/request.js';
 import { type Limits, type Prompt, tokensOf } from './prompt.js';
 
 /**
@@ -26,9 +27,9 @@ export async function fromText(
     });
   }
   if (limits.vocabulary !== undefined) checkFit(tokenizer, limits.vocabulary);
-  const { lineEnds = 'lf' } = request;
-  const encoding = { bos: request.bos, lineEnds, onPart: limits.onPart };
-  const { tokens, bos, prefix, suffix, changed } = await tokenizer.encode(text, encoding);
+  const { lineEnds = 'lf', chat } = request;
+  const encoding = { bos: request.bos, lineEnds, chat, onPart: limits.onPart };
+  const { tokens, bos, prefix, suffix, changed, remark } = await tokenizer.encode(text, encoding);
   if (tokens.length === 0) {
     throw new SinkscopeError({ code: 'input', message: 'There is no text to analyze; select some or write some.' });
   }
@@ -39,6 +40,8 @@ export async function fromText(
     source: 'text',
     bos,
     lineEnds: read,
+    chat: chatSaid(chat),
+    remark,
     ...windowed(tokens, prefix, suffix, request, limits),
   };
 }

@@ -3,34 +3,38 @@
  * largest logit after the last token, block by block, all sequences through one before the next.
  */
 
-import { SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
-import type { ActivationRequest } from '../contract/activation.js';
+import type { ActivationEvent, ActivationRequest } from '../contract/activation.js';
 import type { EventOf } from '../contract/protocol.js';
 import { makeFeeds } from '../inputs/feeds.js';
-import { Backward, type Reduction, type Tracks } from '../stages/backward.js';
+import { Backward, type Reduction, type Tracks, tracksFrom } from '../stages/backward.js';
 import { withoutHead } from '../stages/lacking.js';
-import { stateBytes } from '../stages/memory.js';
+import { checkStates, stateBytes } from '../stages/memory.js';
 import type { Stage } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
+import { blockWeights } from '../stages/weights.js';
 import { floats, rowsOf, size, type Value } from '../tensors/value.js';
 import { checkSequences } from './sequences.js';
 
 type Emit = (event: EventOf<'activation'>) => Promise<void>;
 
-/** A sequence, and whether it is one of those that the others are compared with. */
+/** A sequence, and where it belongs. */
 interface Run {
   readonly tracks: Tracks;
-  readonly isOther: boolean;
+  readonly half: Half;
 }
 
 /** Sums over sequences, by weight. */
 interface Sums {
-  /** Σ|w · ∂y/∂w|, Σ w · ∂y/∂w, and the latter of the others. */
+  /** Σ|w · ∂y/∂w|; Σ w · ∂y/∂w of either half of the sequences, and of the others. */
   readonly levels: Map<string, Value>;
-  readonly signed: Map<string, Value>;
+  readonly first: Map<string, Value>;
+  readonly second: Map<string, Value>;
   readonly others: Map<string, Value>;
 }
+
+/** Which signed sum a sequence belongs to. */
+type Half = 'first' | 'second' | 'others';
 
 /**
  * @throws SinkscopeError `input` where the model predicts no tokens; `too-long` above the context, or where the states of
@@ -44,19 +48,27 @@ export async function tellActivation(runner: StageRunner, request: ActivationReq
   if (!predicts || logits === undefined) throw withoutHead(file, 'there is no largest logit');
   const all = [...sequences, ...against];
   checkSequences(loaded, all, 'A sequence');
-  checkMemory(
+  checkStates(
     all.reduce((bytes, { length }) => bytes + (anatomy.layers + 1) * stateBytes(anatomy, length), 0),
     memory,
   );
-  const back = new Backward(loaded, threads, [logits], anatomy.layers + 1, weightsOf(runner));
-  const runs = all.map((ids, i): Run => {
-    const lane = { values: new Map(makeFeeds(anatomy.inputs, new Map(), ids).values), interventions: [] };
-    return { tracks: { lane, adjoints: new Map(), noted: new Map() }, isOther: i >= sequences.length };
+  const weights = blockWeights(loaded);
+  const back = new Backward(loaded, threads, [logits], anatomy.layers + 1, {
+    by: (block) => [...weights(block).keys()],
   });
+  const runs = all.map(
+    (ids, i): Run => ({
+      tracks: tracksFrom(makeFeeds(anatomy.inputs, new Map(), ids).values),
+      half: i >= sequences.length ? 'others' : 2 * i < sequences.length ? 'first' : 'second',
+    }),
+  );
   try {
     const byLane = new Map(runs.map(({ tracks }) => [tracks.lane, tracks]));
     let reached = 0;
-    for await (const { stage, lane, results } of back.there(runs.map(({ tracks }) => tracks))) {
+    for await (const { stage, lane, results } of back.there(
+      runs.map(({ tracks }) => tracks),
+      -1,
+    )) {
       if (stage.first > reached) {
         reached = stage.first;
         await emit({ type: 'progress', from: 0, to: all.length, done: stage.first - 1, of: 2 * anatomy.layers });
@@ -76,7 +88,7 @@ export async function tellActivation(runner: StageRunner, request: ActivationReq
     await back.leave();
     for (const stage of back.stages.toReversed()) {
       if (stage.first < 1 || stage.last > anatomy.layers) continue;
-      const sums: Sums = { levels: new Map(), signed: new Map(), others: new Map() };
+      const sums: Sums = { levels: new Map(), first: new Map(), second: new Map(), others: new Map() };
       for (const run of runs) {
         const why = await through(back, stage, run, sums, against.length > 0);
         if (why === undefined) continue;
@@ -89,18 +101,6 @@ export async function tellActivation(runner: StageRunner, request: ActivationReq
   } finally {
     await back.release();
   }
-}
-
-/** By block, the weights of its products. */
-function weightsOf({ loaded }: StageRunner): (block: number) => readonly string[] {
-  const byBlock = new Map<number, Set<string>>();
-  for (const { block, part, products } of loaded.linear()) {
-    if (part === 'beside' || part === 'head' || part === 'embedding') continue;
-    const found = byBlock.get(block) ?? new Set<string>();
-    byBlock.set(block, found);
-    for (const { weights } of products) for (const weight of weights) found.add(weight);
-  }
-  return (block) => (block <= loaded.anatomy.layers ? [...(byBlock.get(block) ?? [])] : []);
 }
 
 /** 1 at the largest logit of the last row. */
@@ -119,14 +119,14 @@ function largestOf(logits: Value): Value {
 async function through(
   back: Backward,
   stage: Stage,
-  { tracks, isOther }: Run,
+  { tracks, half }: Run,
   sums: Sums,
   compares: boolean,
 ): Promise<string | undefined> {
-  const kinds = isOther ? (['others'] as const) : compares ? (['levels', 'signed'] as const) : (['levels'] as const);
+  const kinds = half === 'others' ? [half] : compares ? (['levels', half] as const) : (['levels'] as const);
   const name = (kind: string, weight: string) => `sinkscope/sum/${kind}/${weight}`;
   const fed = new Map<string, Value>();
-  for (const weight of back.weights(stage))
+  for (const weight of back.inside(stage))
     for (const kind of kinds) {
       const dims = back.shape(stage, tracks, weight);
       if (!dims) continue;
@@ -148,7 +148,7 @@ async function through(
   };
   const { why, reduced: values } = await back.back(stage, tracks, reduction);
   if (why !== undefined) return why;
-  for (const weight of back.weights(stage))
+  for (const weight of back.inside(stage))
     for (const kind of kinds) {
       const value = values.get(name(kind, weight));
       if (value) sums[kind].set(weight, value);
@@ -156,9 +156,15 @@ async function through(
   return undefined;
 }
 
-function reduced({ levels, signed, others }: Sums, count: number, thresholds: readonly number[]) {
-  let [parameters, total, dot, own, other] = [0, 0, 0, 0, 0];
+function reduced(
+  { levels, first, second, others }: Sums,
+  count: number,
+  thresholds: readonly number[],
+): Omit<ActivationEvent, 'type' | 'layer'> {
+  let [parameters, total] = [0, 0];
   const above = thresholds.map(() => 0);
+  const across = new Likeness();
+  const within = new Likeness();
   for (const [weight, value] of levels) {
     parameters += size(value.dims);
     for (const sum of floats(value)) {
@@ -166,29 +172,36 @@ function reduced({ levels, signed, others }: Sums, count: number, thresholds: re
       total += level;
       for (const [i, threshold] of thresholds.entries()) if (level > threshold) above[i] = (above[i] ?? 0) + 1;
     }
-    const [a, b] = [signed.get(weight), others.get(weight)];
-    if (!a || !b) continue;
-    const [left, right] = [floats(a), floats(b)];
-    for (let i = 0; i < left.length; i++) {
-      const [x, y] = [left[i] ?? 0, right[i] ?? 0];
-      dot += Math.abs(x * y);
-      own += x * x;
-      other += y * y;
-    }
+    const [one, two, other] = [first, second, others].map((sums) => sums.get(weight));
+    const [a, b] = [one && floats(one), two && floats(two)];
+    if (a && b) within.add(a, b);
+    if (a && other) across.add(b ? a.map((entry, i) => entry + (b[i] ?? 0)) : a, floats(other));
   }
   return {
     parameters,
     mean: parameters > 0 ? total / parameters : Number.NaN,
     above: above.map((one) => (parameters > 0 ? one / parameters : Number.NaN)),
-    ...(others.size > 0 && { similarity: dot / Math.sqrt(own * other) }),
+    ...(others.size > 0 && { similarity: across.value }),
+    ...(second.size > 0 && { within: within.value }),
   };
 }
 
-function checkMemory(bytes: number, memory: number): void {
-  if (bytes <= memory) return;
-  const megabytes = (count: number) => Math.ceil(count / 2 ** 20);
-  throw new SinkscopeError({
-    code: 'too-long',
-    message: `The hidden states of these sequences take ${megabytes(bytes)} MB, more than the ${megabytes(memory)} MB that may be held; choose shorter or fewer ones, or allow more memory.`,
-  });
+/** Σ|a·b| ÷ (‖a‖‖b‖), over the weights of a block. */
+class Likeness {
+  private dot = 0;
+  private own = 0;
+  private other = 0;
+
+  add(a: Float32Array, b: Float32Array): void {
+    for (const [i, x] of a.entries()) {
+      const y = b[i] ?? 0;
+      this.dot += Math.abs(x * y);
+      this.own += x * x;
+      this.other += y * y;
+    }
+  }
+
+  get value(): number {
+    return this.dot / Math.sqrt(this.own * this.other);
+  }
 }

@@ -3,7 +3,8 @@
 import { SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { crossStatistics, patternStatistics } from '../../statistics/pattern.js';
-import type { ModelSummary, RunRequest, TokensEvent } from '../contract/events.js';
+import type { HiddenStatistics, RoutingStatistics } from '../../statistics/statistics.js';
+import type { ModelSummary, RunRequest, StartedEvent, TokensEvent } from '../contract/events.js';
 import type { EventOf } from '../contract/protocol.js';
 import { fedInputs, fixedLength } from '../inputs/feeds.js';
 import type { Limits, Prompt } from '../inputs/prompt.js';
@@ -17,6 +18,7 @@ import { group } from '../stages/plan.js';
 import { crossPattern, tokenPattern } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
 import type { Current } from './current.js';
+import { arisen, madeByExperts } from './made.js';
 import { headOutputs } from './outputs.js';
 import { routedTokens } from './routing.js';
 import { openSaver, type Saver } from './save.js';
@@ -42,13 +44,7 @@ export async function runAnalysis(
   await emit({
     type: 'started',
     model: told(loaded, prompt, remark),
-    settings: {
-      bos: prompt.bos,
-      lineEnds: prompt.lineEnds?.as,
-      executionProvider: 'cpu',
-      graphOptimization: 'all',
-      threads: request.threads,
-    },
+    settings: settingsOf(prompt, request.threads),
     inputs: fedInputs(loaded.anatomy.inputs, prompt.given, prompt.fed),
   });
   const saver = request.save && (await openSaver(request.save, loaded));
@@ -63,10 +59,15 @@ export async function runAnalysis(
   }
 }
 
+/** Everything that changes the numbers of a run. */
+export function settingsOf({ bos, lineEnds, chat }: Prompt, threads: number): StartedEvent['settings'] {
+  return { bos, lineEnds: lineEnds?.as, chat, executionProvider: 'cpu', graphOptimization: 'all', threads };
+}
+
 /** The model's summary, with what is to be told of the tokenizer that made the prompt, and of the stream that it chose. */
 export function told(
   { summary, tokenizer }: LoadedModel,
-  { source, lineEnds }: Prompt,
+  { source, lineEnds, remark }: Prompt,
   ofStream: string | undefined,
 ): ModelSummary {
   const ofTokenizer = source === 'text' ? tokenizer()?.remark : undefined;
@@ -76,7 +77,7 @@ export function told(
   const remarks = [
     ...summary.remarks,
     ...(changed > 0 ? [ofLineEnds] : []),
-    ...(ofStream === undefined ? [] : [ofStream]),
+    ...[remark, ofStream].filter((text) => text !== undefined),
   ];
   return { ...summary, missing, remarks };
 }
@@ -105,9 +106,16 @@ interface Report {
   readonly emit: Emit;
 }
 
+/** What was said of the layers, and of the experts of blocks, by block. */
+interface Said {
+  readonly layers: HiddenStatistics[];
+  readonly routed: Map<number, RoutingStatistics>;
+}
+
 /** Runs everything, from `tokens` to `predictions`. */
-export async function runThrough(inside: Inside, report: Report, usedBefore: boolean): Promise<void> {
-  const { request } = report;
+export async function runThrough(inside: Inside, given: Report, usedBefore: boolean): Promise<void> {
+  const { request } = given;
+  const report = { ...given, layers: [], routed: new Map() };
   const { anatomy, summary } = inside.loaded;
   const dial = chooseDial({
     anatomy,
@@ -125,7 +133,22 @@ export async function runThrough(inside: Inside, report: Report, usedBefore: boo
   for await (const { stage, results } of inside.run(stages, dial.keep)) {
     for (let block = stage.first; block <= stage.last; block++) await reportBlock(inside, report, block, results);
   }
+  await reportMade(inside, report);
   await reportHead(inside, report, dial.keep);
+}
+
+/** What experts made of the entries that stand out: the blocks in which these arise are run again for it. */
+async function reportMade(inside: Inside, { request, layers, routed, emit }: Report & Said): Promise<void> {
+  if (request.interventions?.length) return;
+  for (const [block, found] of routed) {
+    const [before, after] = [layers[block - 1], layers[block]];
+    const entries = after ? arisen(before, after) : [];
+    const from = inside.loaded.anatomy.blocks[block - 1]?.routing?.from;
+    // An operator that chooses experts inside takes no weights from outside.
+    if (entries.length === 0 || !from || 'operator' in from) continue;
+    const made = await madeByExperts(inside, block, from, found, entries);
+    await emit({ type: 'routing', layer: block, found: { ...found, made: [...made] } });
+  }
 }
 
 /** The tokens that are run; of a model that is fed none, as they are named once they are counted. */
@@ -145,7 +168,7 @@ export function tokensRun(prompt: Prompt, count: number, loaded: LoadedModel): T
 }
 
 /** Emits and saves what the results of a stage say about block `block`; 0 is the embedding. */
-async function reportBlock(inside: Inside, report: Report, block: number, results: Values): Promise<void> {
+async function reportBlock(inside: Inside, report: Report & Said, block: number, results: Values): Promise<void> {
   const { loaded, layout } = inside;
   const { request, saver, emit } = report;
   if (!layout) throw new Error('h_0 is not there');
@@ -162,7 +185,9 @@ async function reportBlock(inside: Inside, report: Report, block: number, result
     });
   }
   const hidden = floats(sliceRows(state, 0, tokens));
-  await emit({ type: 'layer', layer: block, statistics: hiddenStatistics(hidden, tokens, dims) });
+  const statistics = hiddenStatistics(hidden, tokens, dims);
+  report.layers[block] = statistics;
+  await emit({ type: 'layer', layer: block, statistics });
   await saver?.rows(`hidden.${block}`, hidden, tokens);
 
   const parts = loaded.anatomy.blocks[block - 1];
@@ -196,7 +221,7 @@ async function reportBlock(inside: Inside, report: Report, block: number, result
 }
 
 /** Which experts of block `block` the tokens were sent to. */
-async function reportRouting(inside: Inside, report: Report, block: number, results: Values): Promise<void> {
+async function reportRouting(inside: Inside, report: Report & Said, block: number, results: Values): Promise<void> {
   const { loaded, layout } = inside;
   const values = loaded.routings.get(block);
   const routing = loaded.anatomy.blocks[block - 1]?.routing;
@@ -206,6 +231,7 @@ async function reportRouting(inside: Inside, report: Report, block: number, resu
   await emit({ type: 'routing', layer: block, found: 'why' in found ? found : found.statistics });
   if ('why' in found) return;
   const { statistics, intermediates } = found;
+  report.routed.set(block, statistics);
   await saver?.routing(block - 1, statistics, intermediates);
 }
 

@@ -7,13 +7,15 @@ import { countingAxis, fedInputs, makeFeeds } from '../inputs/feeds.js';
 import type { Prompt } from '../inputs/prompt.js';
 import { readPrompt } from '../inputs/read.js';
 import { idsOf, rowsFed } from '../inputs/rows.js';
-import { Backward, type Tracks } from '../stages/backward.js';
+import { Backward, type Tracks, tracksFrom } from '../stages/backward.js';
 import { isCausal } from '../stages/causal.js';
 import { withoutHead } from '../stages/lacking.js';
+import { blockWeights } from '../stages/weights.js';
 import { type Layout, layoutOf, tokenRows } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
-import { limitsOf, tokensRun, told } from './analyze.js';
+import { limitsOf, settingsOf, tokensRun, told } from './analyze.js';
 import type { Current } from './current.js';
+import { entriesIn, largestProducts, sizesOf } from './makers.js';
 import { lossSeed, oneSeed, type Seed, squaresSeed } from './seeds.js';
 
 type Emit = (event: EventOf<'gradients'>) => Promise<void>;
@@ -37,17 +39,21 @@ export async function tellGradients(
   await emit({
     type: 'started',
     model: told(loaded, prompt, remark),
-    settings: { bos: prompt.bos, executionProvider: 'cpu', graphOptimization: 'all', threads },
+    settings: settingsOf(prompt, threads),
     inputs: fedInputs(anatomy.inputs, prompt.given, prompt.fed),
   });
   const ids = prompt.source === 'feeds' ? undefined : prompt.tokens && idsOf(prompt.tokens);
   const feeds = makeFeeds(anatomy.inputs, prompt.given, ids);
   const output = predicts ? anatomy.unembedding?.logits : anatomy.output;
   const end = of.kind === 'hidden' ? of.layer : anatomy.layers + 1;
-  const back = new Backward(loaded, threads, of.kind === 'hidden' || !output ? [] : [output], end);
-  const lane = { values: new Map(feeds.values), interventions: [] };
-  const tracks: Tracks = { lane, adjoints: new Map(), noted: new Map() };
-  const residual = (layer: number) => anatomy.blocks[layer - 1]?.residPost ?? anatomy.embedding;
+  const weights = blockWeights(loaded);
+  const back = new Backward(loaded, threads, of.kind === 'hidden' || !output ? [] : [output], end, {
+    // What is massive is made by weights; a loss is by all of them.
+    by: (block) => (of.kind === 'hidden' ? [...weights(block).keys()] : []),
+  });
+  const tracks = tracksFrom(feeds.values);
+  const { lane } = tracks;
+  const residual = (layer: number) => back.residual(layer);
   let layout: Layout | undefined;
   let writer: SafetensorsWriter | undefined;
   try {
@@ -64,7 +70,7 @@ export async function tellGradients(
       await emit(tokensRun(prompt, layout.tokens, loaded));
     };
     await findLayout();
-    for await (const passed of back.there([tracks])) {
+    for await (const passed of back.there([tracks], of.kind === 'logit' ? of.token : undefined)) {
       await findLayout();
       const found = output === undefined ? undefined : passed.results.get(output);
       if (output !== undefined && found) results.set(output, found);
@@ -78,7 +84,7 @@ export async function tellGradients(
       output: output ?? '',
       residual,
       results,
-      lane,
+      tracks,
       loaded,
     });
     tracks.adjoints.set(seed.value, seed.adjoint);
@@ -101,10 +107,13 @@ export async function tellGradients(
       const whole = adjoint ?? { ...state, type: 1, data: new Float32Array(state.data.length) };
       const rows = sliceRows(tokenRows({ ...whole, dims: state.dims }, axis), 0, tokens);
       const values = floats(rows);
-      await emit({ type: 'gradient', layer, ...normsOf(values, tokens, rowsOf(rows).dims) });
+      const { dims } = rowsOf(rows);
+      const own = of.kind === 'hidden' ? floats(sliceRows(tokenRows(state, axis), of.token, of.token + 1)) : undefined;
+      const entry = of.kind === 'hidden' ? own?.[of.dim] : undefined;
+      await emit({ type: 'gradient', layer, ...normsOf(values, tokens, dims), ...(entry !== undefined && { entry }) });
       await writer?.append(`grad.hidden.${layer}`, [tokens, values.length / tokens], values);
     };
-    await stepBack(back, tracks, anatomy.layers, Math.min(end, anatomy.layers), tell, emit);
+    await stepBack(back, tracks, anatomy.layers, Math.min(end, anatomy.layers), tell, weights, emit);
     for (const words of back.remarks(0)) await emit({ type: 'remark', text: `Of this model ${words}.` });
     await writer?.finish();
   } catch (error) {
@@ -122,6 +131,7 @@ async function stepBack(
   layers: number,
   from: number,
   tell: (layer: number) => Promise<void>,
+  weights: ReturnType<typeof blockWeights>,
   emit: Emit,
 ): Promise<void> {
   let layer = from;
@@ -130,8 +140,11 @@ async function stepBack(
     if (stage.last <= layers) {
       for (; layer >= stage.last; layer--) await tell(layer);
     }
-    const { why } = await back.back(stage, tracks);
+    const sizes = sizesOf(back, stage, tracks);
+    const { why, reduced } = await back.back(stage, tracks, sizes.size > 0 ? largestProducts(sizes) : undefined);
+    const entries = entriesIn(reduced, weights(stage.last), (weight) => back.shape(stage, tracks, weight));
     await back.leave();
+    if (entries.length > 0) await emit({ type: 'makers', layer: stage.last, entries });
     if (why !== undefined) {
       await emit({ type: 'blocked', layer: Math.min(stage.last, layers + 1), why });
       return;
@@ -165,12 +178,13 @@ interface Ends {
   readonly output: string;
   readonly residual: (layer: number) => string;
   readonly results: ReadonlyMap<string, Value>;
-  readonly lane: Tracks['lane'];
+  readonly tracks: Tracks;
   readonly loaded: Current['loaded'];
 }
 
 async function seedOf(of: Objective, ends: Ends): Promise<Seed> {
-  const { prompt, tokens, axis, output, residual, results, lane, loaded } = ends;
+  const { prompt, tokens, axis, output, residual, results, tracks, loaded } = ends;
+  const { lane, narrowed } = tracks;
   if (of.kind === 'hidden') {
     const state = lane.values.get(residual(of.layer));
     if (!state) throw new Error('the state is not there');
@@ -184,7 +198,7 @@ async function seedOf(of: Objective, ends: Ends): Promise<Seed> {
   const from = loaded.anatomy.headRows?.from ?? rows - rowsOf(value).tokens;
   if (of.kind === 'logit')
     return oneSeed(output, value, {
-      token: of.token - from,
+      token: of.token - (narrowed?.row ?? from),
       dim: of.id,
       tokens: rowsOf(value).tokens,
       axis: undefined,

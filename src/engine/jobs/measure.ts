@@ -6,7 +6,7 @@
 import type { Anatomy } from '../../anatomy/anatomy.js';
 import { SinkscopeError } from '../../errors.js';
 import { greatest } from '../../statistics/numbers.js';
-import { type Entries, type Intervention, points } from '../contract/interventions.js';
+import type { Entries, Intervention } from '../contract/interventions.js';
 import type {
   MeasuredEvent,
   MeasureRequest,
@@ -173,9 +173,7 @@ async function othersOf(runner: StageRunner, request: MeasureRequest): Promise<O
       });
     }
     const named = new Map(patches.map(({ point, block }) => [placeName({ point, block }), { point, block }]));
-    const places = [...named.values()].sort(
-      (a, b) => a.block - b.block || points.indexOf(a.point) - points.indexOf(b.point),
-    );
+    const places = [...named.values()];
     const [states = []] = await recordStates(runner, { model, sequences: [other], places, memory, threads });
     others.set(index, new Map(places.map((place, i) => [placeName(place), states[i] ?? new Float32Array(0)])));
   }

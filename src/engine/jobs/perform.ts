@@ -8,12 +8,14 @@ import type { WeightScalar } from '../contract/request.js';
 import { chooseStream, type GivenInputs, streamFor } from '../inputs/choose.js';
 import { tensorNames } from '../inputs/file.js';
 import { answer } from '../questions/answers.js';
+import { pruned } from '../stages/pruned.js';
 import { StageRunner } from '../stages/runner.js';
 import { withoutScalars } from '../stages/scalars.js';
 import { simulate } from '../stages/simulated.js';
 import { smoothed } from '../stages/smoothed.js';
 import { tellActivation } from './activation.js';
 import { limitsOf, runAnalysis } from './analyze.js';
+import { tellAttribution } from './attribute.js';
 import {
   allowReading,
   allowRunning,
@@ -36,6 +38,7 @@ import { comparePair } from './pair.js';
 import { parquetTexts } from './parquet.js';
 import { tellPrecision } from './precision.js';
 import { restoreProducts } from './restore.js';
+import { tellResult } from './results.js';
 import { rollOn } from './rolling.js';
 import { saveSmoothed } from './smooth.js';
 import { findSpikes } from './spikes.js';
@@ -77,7 +80,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const elapsed = stopwatch();
     const used = await use(request);
     allowRunning();
-    await withScalars(used, request.without ?? [], (runner) => measure(runner, request, emit));
+    await changed(used, request, (runner) => measure(runner, request, emit));
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
@@ -173,11 +176,20 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'done', seconds: elapsed() };
   },
 
+  async attribute(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    await tellAttribution(used.runner, request, emit);
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
   async spikes(request, emit) {
     const elapsed = stopwatch();
     const used = await use(request);
     allowRunning();
-    await withScalars(used, request.without, (runner) => findSpikes(runner, request, emit));
+    await changed(used, request, (runner) => findSpikes(runner, request, emit));
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },
@@ -200,14 +212,19 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return { type: 'generated', seconds: elapsed(), ...written };
   },
 
-  async merge({ parts }, emit) {
+  async merge({ parts, shard }, emit) {
     const elapsed = stopwatch();
     allowReading('the parts of a survey were read');
-    const { records, ...merged } = mergeSurveys(await readSurveys(parts));
+    const { records, ...merged } = mergeSurveys(await readSurveys(parts), shard);
     await emit({ type: 'merged', ...merged });
     for (let start = 0; start < records.length; start += recordsTogether)
       await emit({ type: 'records', records: records.slice(start, start + recordsTogether) });
     return { type: 'done', seconds: elapsed() };
+  },
+
+  result({ file }, emit) {
+    allowReading(`${basename(file)} was read`);
+    return tellResult(file, emit);
   },
 
   records({ file, column, from }) {
@@ -215,7 +232,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return parquetTexts(file, column, from);
   },
 
-  async encode({ model, stream, text, bos, lineEnds, most }) {
+  async encode({ model, stream, text, bos, lineEnds, chat, most }) {
     const tokenizer = loadTokenizer(tokenizerPlace(model));
     if (!tokenizer) {
       throw new SinkscopeError({
@@ -235,13 +252,16 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     } = await tokenizer.encode(text, {
       bos,
       lineEnds,
+      chat,
       // A prefix that the text spells is none of those that are wanted of it.
       most: most === undefined ? undefined : most + prefixIds.length,
       onPart: allowTokenising,
     });
     // Put there, or written in the text: either way it is the prefix of what is run.
     const prefix = isPrefixed ? prefixIds : [];
-    const ids = tokens.ids.slice(prefix.length, tokens.length - suffix).slice(0, most);
+    // What a template wrote behind the text is part of what is run.
+    const after = chat === undefined ? suffix : 0;
+    const ids = tokens.ids.slice(prefix.length, tokens.length - after).slice(0, most);
     checkIds(ids, vocabulary);
     return { ids, prefix: prefix[0], lost };
   },
@@ -283,18 +303,19 @@ export async function perform<T extends JobType>(
   return performer(checked, emit);
 }
 
-/** Runs what is to be run on the model at hand, or on it with some scalars of its weights as 0. */
-async function withScalars(
+/** Runs what is to be run on the model at hand, or on it with some of its weights as 0. */
+async function changed(
   { loaded, runner, threads }: Current,
-  without: readonly WeightScalar[],
+  { without = [], prune }: { readonly without?: readonly WeightScalar[]; readonly prune?: readonly number[] },
   run: (runner: StageRunner) => Promise<void>,
 ): Promise<void> {
-  if (without.length === 0) return run(runner);
-  const changed = new StageRunner(withoutScalars(loaded, without), threads);
+  if (without.length === 0 && !prune) return run(runner);
+  const less = withoutScalars(loaded, without);
+  const other = new StageRunner(prune ? pruned(less, prune) : less, threads);
   try {
-    await run(changed);
+    await run(other);
   } finally {
-    await changed.release();
+    await other.release();
   }
 }
 
@@ -307,6 +328,7 @@ async function recorded(request: RequestOf<'states'>, reference: string): Promis
 /** What an analysis is given, as streams are chosen by it. */
 async function givenBy({ prompt }: Pick<RequestOf<'analyze'>, 'prompt'>): Promise<GivenInputs> {
   if ('feeds' in prompt) return tensorNames(prompt.feeds);
+  if ('beside' in prompt && prompt.beside !== undefined) return { beside: await tensorNames(prompt.beside) };
   return 'image' in prompt ? 'image' : 'text';
 }
 

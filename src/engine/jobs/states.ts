@@ -9,7 +9,7 @@ import type { MeanEvent, Place, ReducedState, StatesEvent, StatesRequest } from 
 import { makeFeeds } from '../inputs/feeds.js';
 import { forward, statesHeld } from '../stages/forward.js';
 import type { LoadedModel } from '../stages/loaded.js';
-import { chooseDial, reducedBytes, stateBytes } from '../stages/memory.js';
+import { checkStates, chooseDial, reducedBytes, stateBytes } from '../stages/memory.js';
 import { valueAt } from '../stages/patched.js';
 import { group, makePlan } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
@@ -44,18 +44,18 @@ export async function reduceStates(
     throw new SinkscopeError({ code: 'input', message: 'A mean needs sequences of one length.' });
   }
   const states = sequences.map((): ReducedState[] => []);
+  const reached = sequences.map(() => 0);
   const held = (reference ?? []).flat().reduce((sum, { byteLength }) => sum + byteLength, 0);
   for await (const visit of visits(runner, request, held)) {
     if (visit.type === 'progress') {
       await emit(visit);
       continue;
     }
-    const { sequence, place, values, tokens, dims } = visit;
+    const { sequence, at, place, values, tokens, dims } = visit;
     const found = states[sequence] ?? [];
-    const at = found.length;
     const statistics = hiddenStatistics(values, tokens, dims);
     const before = reference?.[sequence]?.[at];
-    found.push({
+    found[at] = {
       ...statistics,
       ...place,
       ...(costs && {
@@ -65,13 +65,14 @@ export async function reduceStates(
         },
       }),
       ...(before && { difference: differenceOf(before, values, tokens, dims, costs?.removed) }),
-    });
+    };
     if (mean) {
-      const bytes = 8 * places.length * values.length;
-      if (bytes > request.memory) throw tooLarge(bytes, request.memory);
+      checkStates(8 * places.length * values.length, request.memory);
       add(sums, at, values);
     }
-    if (found.length < places.length) continue;
+    const count = (reached[sequence] ?? 0) + 1;
+    reached[sequence] = count;
+    if (count < places.length) continue;
     states[sequence] = [];
     await emit({ type: 'states', sequence, states: found });
   }
@@ -103,8 +104,9 @@ export async function recordStates(runner: StageRunner, request: StatesRequest):
   for await (const visit of visits(runner, request, 0)) {
     if (visit.type === 'progress') continue;
     bytes += visit.values.byteLength;
-    if (bytes > request.memory) throw tooLarge(bytes, request.memory);
-    recorded[visit.sequence]?.push(visit.values.slice());
+    checkStates(bytes, request.memory);
+    const states = recorded[visit.sequence];
+    if (states) states[visit.at] = visit.values.slice();
   }
   return recorded;
 }
@@ -113,6 +115,8 @@ export async function recordStates(runner: StageRunner, request: StatesRequest):
 interface Visit {
   readonly type: 'visit';
   readonly sequence: number;
+  /** Index of the place among those asked for. */
+  readonly at: number;
   readonly place: Place;
   /** [tokens, dims] */
   readonly values: Float32Array;
@@ -122,7 +126,7 @@ interface Visit {
 
 /**
  * Runs all sequences, as many together as there is room for, and visits their activations: those of one sequence in
- * the order of places.
+ * the order in which the model computes them.
  *
  * @param other bytes that are held beside
  */
@@ -166,18 +170,18 @@ async function* visits(
       interventions: [],
       sequence: from + i,
       tokens: ids.length,
-      visited: 0,
+      open: new Set(places.keys()),
     }));
     const report = progressOf(anatomy, dial, from, from + lanes.length);
     for await (const { stage, lane } of forward(runner, course, lanes)) {
       yield* report(stage);
-      const { sequence, tokens } = lane;
-      for (const place of places.slice(lane.visited)) {
-        const value = lane.values.get(names[lane.visited] ?? '');
-        if (!value) break;
-        lane.visited++;
+      const { sequence, tokens, open } = lane;
+      for (const [at, place] of places.entries()) {
+        const value = open.has(at) ? lane.values.get(names[at] ?? '') : undefined;
+        if (!value) continue;
+        open.delete(at);
         const values = floats(sliceRows(value, skip, tokens));
-        yield { type: 'visit', sequence, place, values, tokens: tokens - skip, dims: rowsOf(value).dims };
+        yield { type: 'visit', sequence, at, place, values, tokens: tokens - skip, dims: rowsOf(value).dims };
       }
     }
   }
@@ -208,12 +212,4 @@ function differenceOf(reference: Float32Array, values: Float32Array, tokens: num
     });
   }
   return stateDifference(reference, values, limitOf(hiddenStatistics(reference, tokens, dims), times));
-}
-
-function tooLarge(bytes: number, memory: number): SinkscopeError {
-  const megabytes = (count: number) => Math.ceil(count / 2 ** 20);
-  return new SinkscopeError({
-    code: 'too-long',
-    message: `The hidden states of these sequences take ${megabytes(bytes)} MB, more than the ${megabytes(memory)} MB that may be held; choose shorter or fewer ones, or allow more memory.`,
-  });
 }

@@ -88,12 +88,17 @@ export async function readSurveys(paths: readonly string[]): Promise<Map<string,
 }
 
 /**
- * The whole of which these are the parts, the same as if it had been run at once.
+ * What these are the parts of, the same as if it had been run at once.
  *
  * @param parts by file
+ * @param wanted what they are to make: the whole, or a shard of it that was itself run in shards
  * @throws SinkscopeError `input` where they differ in a setting, overlap, or one is missing
  */
-export function mergeSurveys(parts: ReadonlyMap<string, Survey>): Survey {
+export function mergeSurveys(
+  parts: ReadonlyMap<string, Survey>,
+  wanted: Survey['shard'] = { index: 0, of: 1 },
+): Survey {
+  const isOf = (one: number) => one % wanted.of === wanted.index;
   const [first, ...others] = parts;
   if (!first) throw new SinkscopeError({ code: 'input', message: 'There is no survey to merge.' });
   const [file, { settings, shard }] = first;
@@ -119,9 +124,16 @@ export function mergeSurveys(parts: ReadonlyMap<string, Survey>): Survey {
     }
     seen.set(shard.index, part);
   }
-  const missing = shard.of - seen.size;
+  const [stranger] = [...seen].find(([index]) => shard.of % wanted.of !== 0 || !isOf(index)) ?? [];
+  if (stranger !== undefined) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `Shard ${stranger} of ${shard.of} is no part of shard ${wanted.index} of ${wanted.of}.`,
+    });
+  }
+  const missing = shard.of / wanted.of - seen.size;
   if (missing > 0) {
-    const named = firstMissing(shard.of, seen);
+    const named = firstMissing(shard.of, (index) => !isOf(index) || seen.has(index));
     const others = missing > named.length ? ` and ${missing - named.length} others` : '';
     throw new SinkscopeError({
       code: 'input',
@@ -129,10 +141,11 @@ export function mergeSurveys(parts: ReadonlyMap<string, Survey>): Survey {
     });
   }
   const records = [...parts.values()].flatMap((part) => part.records).sort((a, b) => a.sequence - b.sequence);
-  if (records.length !== settings.sequences || records.some(({ sequence }, i) => sequence !== i)) {
+  const whole = Math.ceil((settings.sequences - wanted.index) / wanted.of);
+  if (records.length !== whole || records.some(({ sequence }, i) => sequence !== wanted.index + wanted.of * i)) {
     throw new SinkscopeError({
       code: 'input',
-      message: `The parts have ${records.length} of ${settings.sequences} sequences; run the incomplete one again.`,
+      message: `The parts have ${records.length} of ${whole} sequences; run the incomplete one again.`,
     });
   }
   if (new Set(records.flatMap(({ entries }) => entries.map(({ dim, kind }) => `${dim} ${kind}`))).size > maxRows) {
@@ -141,13 +154,13 @@ export function mergeSurveys(parts: ReadonlyMap<string, Survey>): Survey {
       message: `The parts have entries at more than ${maxRows} dims and kinds of token, more than any survey that says something.`,
     });
   }
-  return { survey: SURVEY_VERSION, settings, shard: { index: 0, of: 1 }, records };
+  return { survey: SURVEY_VERSION, settings, shard: wanted, records };
 }
 
-/** The first of `of` shards that are not in `seen`, of which there is one: few, whatever a file says of their number. */
-function firstMissing(of: number, seen: ReadonlyMap<number, string>): number[] {
+/** The first of `of` shards that are not there, of which there is one: few, whatever a file says of their number. */
+function firstMissing(of: number, isThere: (index: number) => boolean): number[] {
   const missing: number[] = [];
-  for (let index = 0; index < of && missing.length < maxNamed; index++) if (!seen.has(index)) missing.push(index);
+  for (let index = 0; index < of && missing.length < maxNamed; index++) if (!isThere(index)) missing.push(index);
   return missing;
 }
 

@@ -2,6 +2,7 @@
 import type { AnswerTo, QuestionOf, QuestionType } from '../contract/questions.js';
 import { answerAttribution } from './attribution/answer.js';
 import { answerBias } from './bias/answer.js';
+import { answerContributions } from './contributions/answer.js';
 import { answerEntries } from './entries/answer.js';
 import { answerEvicted } from './evicted/answer.js';
 import type { Answerer, Inside } from './inside.js';
@@ -10,11 +11,13 @@ import { answerMagnitudes } from './magnitudes/answer.js';
 import { answerOutput } from './output/answer.js';
 import { answerPattern } from './pattern/answer.js';
 import { answerPredictions } from './predictions/answer.js';
+import { answerSaliency } from './saliency/answer.js';
 import { answerSurprisal } from './surprisal/answer.js';
 
 const answers: { readonly [T in QuestionType]: Answerer<T> } = {
   attribution: answerAttribution,
   bias: answerBias,
+  contributions: answerContributions,
   entries: answerEntries,
   evicted: answerEvicted,
   lens: answerLens,
@@ -22,6 +25,7 @@ const answers: { readonly [T in QuestionType]: Answerer<T> } = {
   output: answerOutput,
   pattern: answerPattern,
   predictions: answerPredictions,
+  saliency: answerSaliency,
   surprisal: answerSurprisal,
 };
 

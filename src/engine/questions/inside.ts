@@ -94,6 +94,17 @@ export class Inside {
     return this.lane.values;
   }
 
+  /** What the graph's inputs were given. */
+  get feeds(): Values {
+    const inputs = new Set(this.loaded.model.graph.inputs.map(({ name }) => name));
+    return new Map([...this.lane.values].filter(([name]) => inputs.has(name)));
+  }
+
+  /** Whether it was run with interventions. */
+  get isChanged(): boolean {
+    return this.lane.interventions.length > 0;
+  }
+
   /** Undefined before h_0 is known. */
   get layout(): Layout | undefined {
     return this.found;
@@ -159,6 +170,16 @@ export class Inside {
     const open = names.filter((name) => !known.has(name));
     const narrow = this.plan.narrow(stage, open, [...given.keys()]);
     return open.length === 0 ? known : new Map([...known, ...(await this.runner.run(narrow, known, false))]);
+  }
+
+  /** h_`block` as it were if values inside the block were those `given`. */
+  async instead(block: number, given: Values): Promise<Value> {
+    const stage = this.plan.stages.find(({ first }) => first === block);
+    if (!stage) throw new Error(`block ${block} has no stage`);
+    await this.recall(block - 1);
+    const name = this.residual(block);
+    const narrow = this.plan.narrow(stage, [name], [...given.keys()]);
+    return this.rows(valueNamed(await this.runner.run(narrow, new Map([...this.values, ...given]), false), name));
   }
 
   /**

@@ -23,3 +23,10 @@ export async function predictionsAfter(run: Inside, token: number, keep: boolean
 export function predictedFrom({ loaded }: Inside, logits: Float32Array, token: number): PredictionsEvent {
   return { type: 'predictions', token, top: predictionsOf(logits, loaded.tokenizer()) };
 }
+
+/** Where the largest entry is; of equal ones the first. */
+export function argmax(values: Float32Array): number {
+  let best = 0;
+  for (const [i, value] of values.entries()) if (value > (values[best] ?? Number.NaN)) best = i;
+  return best;
+}

@@ -4,6 +4,7 @@
  */
 import { attributionQuestion } from './attribution/question.js';
 import { biasQuestion } from './bias/question.js';
+import { contributionsQuestion } from './contributions/question.js';
 import { entriesQuestion } from './entries/question.js';
 import { evictedQuestion } from './evicted/question.js';
 import { lensQuestion } from './lens/question.js';
@@ -11,11 +12,13 @@ import { magnitudesQuestion } from './magnitudes/question.js';
 import { outputQuestion } from './output/question.js';
 import { patternQuestion } from './pattern/question.js';
 import { predictionsQuestion } from './predictions/question.js';
+import { saliencyQuestion } from './saliency/question.js';
 import { surprisalQuestion } from './surprisal/question.js';
 
 export const questions = {
   attribution: attributionQuestion,
   bias: biasQuestion,
+  contributions: contributionsQuestion,
   entries: entriesQuestion,
   evicted: evictedQuestion,
   lens: lensQuestion,
@@ -23,5 +26,6 @@ export const questions = {
   output: outputQuestion,
   pattern: patternQuestion,
   predictions: predictionsQuestion,
+  saliency: saliencyQuestion,
   surprisal: surprisalQuestion,
 };

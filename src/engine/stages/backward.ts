@@ -9,8 +9,8 @@ import { Calculus } from '../../gradients/calculus.js';
 import { differentiable } from '../../gradients/differentiable.js';
 import { type Path, pathOf } from '../../gradients/path.js';
 import { NoRule } from '../../gradients/rule.js';
-import type { Model, Node } from '../../onnx/model.js';
-import { numbers, size, type Value, type Values } from '../tensors/value.js';
+import { DataType, type Model, type Node } from '../../onnx/model.js';
+import { floats, numbers, rowsOf, size, sliceRows, type Value, type Values } from '../tensors/value.js';
 import { forward, type Lane, type Passed } from './forward.js';
 import type { LoadedModel } from './loaded.js';
 import { makePlan, type Plan, type Stage } from './plan.js';
@@ -27,18 +27,27 @@ export interface Tracks {
     Stage,
     { readonly shapes: Map<string, readonly number[]>; readonly contents: Map<string, number[]> }
   >;
+  /** Where the output head was run on one row alone: which, and all of h_L. */
+  narrowed?: { readonly row: number; readonly whole: Value } | undefined;
 }
 
-/** What more is computed of adjoints of weights, beside them: nodes over names of values. */
+/** A sequence that has not set out. */
+export const tracksFrom = (feeds: Values): Tracks => ({
+  lane: { values: new Map(feeds), interventions: [] },
+  adjoints: new Map(),
+  noted: new Map(),
+});
+
+/** What is computed of adjoints of values inside a block, weights among them, beside them: nodes over names of values. */
 export interface Reduction {
   /** By what is fed: values of the last time, say. */
   readonly fed: Values;
   /**
-   * @param weight name of the weight
+   * @param value name of the value
    * @param adjoint name of what the derivative is by it
    * @returns names of what is computed, by name in the results
    */
-  readonly make: (build: Calculus, weight: string, adjoint: string) => ReadonlyMap<string, string>;
+  readonly make: (build: Calculus, value: string, adjoint: string) => ReadonlyMap<string, string>;
   /** Says which way of `make` this is: the same graph for the same key. */
   readonly key: string;
 }
@@ -47,11 +56,21 @@ export interface Reduction {
 export interface Back {
   /** Why the stage cannot be gone through, as a clause. */
   readonly why: string | undefined;
-  /** What was made of the adjoints of weights, by name. */
+  /** What was made of the adjoints inside of it, by name. */
   readonly reduced: Values;
 }
 
 const nothing: Back = { why: undefined, reduced: new Map() };
+
+/** What a way there and back is asked for inside of blocks, by block: names of values. */
+export interface Inner {
+  /** Values that derivatives by are asked for, beside the block's inputs. */
+  readonly by?: (block: number) => readonly string[];
+  /** Values that are seen on the way there. */
+  readonly seen?: (block: number) => readonly string[];
+}
+
+const none = (): readonly string[] => [];
 
 const shapeOf = (value: string) => `sinkscope/shape/${value}`;
 const seedOf = (value: string) => `sinkscope/adjoint/${value}`;
@@ -73,15 +92,14 @@ export class Backward {
   /**
    * @param head values that are fetched of what follows the last block
    * @param until the last block that is gone through, L + 1 for the output head
-   * @param weightsOf values of a block that derivatives by are asked for, beside its inputs
    * @throws SinkscopeError `input` where the stream is kept in copies
    */
   constructor(
     loaded: LoadedModel,
     threads: number,
-    head: readonly string[],
+    private readonly head: readonly string[],
     until: number,
-    private readonly weightsOf: (block: number) => readonly string[] = () => [],
+    private readonly inner: Inner = {},
   ) {
     const { anatomy, file } = loaded;
     if (anatomy.copies) {
@@ -103,7 +121,7 @@ export class Backward {
       // Of what a stage is given and gives the shapes are seen.
       const inside = shapes.filter((name) => !stage.inputs.includes(name) && !stage.outputs.includes(name));
       for (const value of inside) values.add(value);
-      taps.set(stage.last, [...inside.map(shapeOf), ...contents]);
+      taps.set(stage.last, [...inside.map(shapeOf), ...contents, ...(inner.seen ?? none)(stage.last)]);
     }
     const nodes = [...this.model.graph.nodes, ...[...values].map(shapeNode)];
     const tapped = { ...loaded, model: { ...this.model, graph: { ...this.model.graph, nodes } } };
@@ -117,19 +135,66 @@ export class Backward {
     return [...new Set([...this.paths].flatMap(([stage, { remarks }]) => (stage.first >= first ? remarks : [])))];
   }
 
-  /** Sequences through the stages; yields as {@link forward} does. */
-  async *there(all: readonly Tracks[]): AsyncGenerator<Passed<Lane>, void, void> {
+  /**
+   * Sequences through the stages; yields as {@link forward} does.
+   *
+   * @param row the only one that logits are needed of, −1 for the last; undefined: all
+   */
+  async *there(all: readonly Tracks[], row?: number): AsyncGenerator<Passed<Lane>, void, void> {
+    const head = this.stages.at(-1);
+    const last = this.residual(this.anatomy.layers);
+    const isNarrow = row !== undefined && head !== undefined && head.first > this.anatomy.layers;
+    if (!isNarrow || this.anatomy.headRows || head.inputs.some((input) => input !== last)) {
+      yield* this.pass(all, this.stages);
+      return;
+    }
+    yield* this.pass(all, this.stages.slice(0, -1));
+    for (const tracks of all) {
+      const whole = tracks.lane.values.get(last);
+      if (!whole) throw new Error('h_L is not there');
+      const at = row < 0 ? rowsOf(whole).tokens + row : row;
+      if (at < 0 || at >= rowsOf(whole).tokens) continue;
+      tracks.narrowed = { row: at, whole };
+      tracks.lane.values.set(last, sliceRows(whole, at, at + 1));
+    }
+    if (yield* this.byRow(all, head)) return;
+    for (const { lane, narrowed } of all) if (narrowed) lane.values.set(last, narrowed.whole);
+    for (const tracks of all) tracks.narrowed = undefined;
+    yield* this.pass(all, [head]);
+  }
+
+  /** The head on one row of each; false, and nothing yielded, where it does not take rows by themselves. */
+  private async *byRow(all: readonly Tracks[], head: Stage): AsyncGenerator<Passed<Lane>, boolean, void> {
+    try {
+      for await (const passed of this.pass(all, [head])) {
+        const given = this.head.flatMap((name) => passed.results.get(name) ?? []);
+        if (given.some((value) => rowsOf(value).tokens !== 1)) return false;
+        yield passed;
+      }
+    } catch (error) {
+      if (!SinkscopeError.is(error, 'runtime')) throw error;
+      return false;
+    }
+    return true;
+  }
+
+  private async *pass(all: readonly Tracks[], stages: readonly Stage[]): AsyncGenerator<Passed<Lane>, void, void> {
     // Of an output head what it gives is seen as it comes.
     const end = this.stages.at(-1);
     const ends = end && end.last <= this.anatomy.layers ? end.outputs : [];
     const lasting = [...this.stages.flatMap(({ inputs }) => inputs), ...ends];
-    const course = { plan: this.plan, stages: this.stages, keep: false, lasting };
+    const course = { plan: this.plan, stages, keep: false, lasting };
     const byLane = new Map(all.map((tracks) => [tracks.lane, tracks]));
     for await (const passed of forward(this.runner, course, [...byLane.keys()])) {
       const { stage, lane, results } = passed;
       if (stage.first >= 1) this.note(stage, byLane.get(lane), results, lane.values);
       yield passed;
     }
+  }
+
+  /** Name of h_`layer`. */
+  residual(layer: number): string {
+    return this.anatomy.blocks[layer - 1]?.residPost ?? this.anatomy.embedding;
   }
 
   private note(stage: Stage, tracks: Tracks | undefined, results: Values, values: Values): void {
@@ -151,7 +216,7 @@ export class Backward {
   /**
    * One stage back: the adjoints of what it takes, from those of what it gives.
    *
-   * @returns what was made of the adjoints of weights
+   * @returns what was made of the adjoints of values inside of it
    * @throws SinkscopeError `runtime`
    */
   async back(stage: Stage, tracks: Tracks, reduction?: Reduction): Promise<Back> {
@@ -163,21 +228,21 @@ export class Backward {
       stage.outputs.filter((name) => tracks.adjoints.has(name)).map((name) => [name, seedOf(name)]),
     );
     if (known.size === 0) return nothing;
-    const weights = this.weightsOf(stage.last);
+    const inner = this.inside(stage);
     const build = new Calculus('sinkscope/back/', this.model.opsets.get('') ?? 1);
     let made: ReadonlyMap<string, string>;
     try {
-      made = adjointsOf(this.model.graph, path, measured, known, [...stage.inputs, ...weights], build);
+      made = adjointsOf(this.model.graph, path, measured, known, [...stage.inputs, ...inner], build);
     } catch (error) {
       if (error instanceof NoRule) return { why: error.message, reduced: new Map() };
       throw error;
     }
     const results = new Map<string, string>();
     if (reduction)
-      for (const weight of weights) {
-        const adjoint = made.get(weight);
+      for (const inside of inner) {
+        const adjoint = made.get(inside);
         if (adjoint !== undefined)
-          for (const [name, value] of reduction.make(build, weight, adjoint)) results.set(name, value);
+          for (const [name, value] of reduction.make(build, inside, adjoint)) results.set(name, value);
       }
     const towards = stage.inputs.filter((name) => made.has(name));
     const outputs = [...new Set([...towards.map((name) => made.get(name) ?? ''), ...results.values()])];
@@ -192,10 +257,16 @@ export class Backward {
       values,
       JSON.stringify([reduction?.key, [...measured.shapes]]),
     );
+    const { narrowed } = tracks;
     for (const name of towards) {
-      const found = given.get(made.get(name) ?? '');
+      const own = given.get(made.get(name) ?? '');
+      const found = own && narrowed && stage.first > this.anatomy.layers ? widened(own, narrowed) : own;
       const before = tracks.adjoints.get(name);
       if (found) tracks.adjoints.set(name, before ? added(before, found) : found);
+    }
+    if (narrowed && stage.first > this.anatomy.layers) {
+      tracks.lane.values.set(this.residual(this.anatomy.layers), narrowed.whole);
+      tracks.narrowed = undefined;
     }
     const reduced = [...results].flatMap(([name, value]) => {
       const found = given.get(value);
@@ -204,14 +275,14 @@ export class Backward {
     return { why: undefined, reduced: new Map(reduced) };
   }
 
-  /** The weights of a stage's block that derivatives by are asked for. */
-  weights({ last }: Stage): readonly string[] {
-    return this.weightsOf(last);
+  /** The values of a stage's block that derivatives by are asked for. */
+  inside({ last }: Stage): readonly string[] {
+    return (this.inner.by ?? none)(last);
   }
 
-  /** Extents of a weight, where the way forward has come by it. */
-  shape(stage: Stage, { noted }: Tracks, weight: string): readonly number[] | undefined {
-    return noted.get(stage)?.shapes.get(weight) ?? this.model.graph.initializers.get(weight)?.dims;
+  /** Extents of a value, where the way forward has come by it. */
+  shape(stage: Stage, { noted }: Tracks, value: string): readonly number[] | undefined {
+    return noted.get(stage)?.shapes.get(value) ?? this.model.graph.initializers.get(value)?.dims;
   }
 
   private async run(stage: Stage, nodes: readonly Node[], values: Values, key: string): Promise<Values> {
@@ -241,11 +312,14 @@ export class Backward {
   private pathThrough(stage: Stage): Path {
     const known = [...this.paths].find(([{ first, last }]) => first === stage.first && last === stage.last)?.[1];
     if (known) return known;
-    const weights = this.weightsOf(stage.last);
     const own = new Set(this.model.graph.inputs.map(({ name }) => name));
     const { embedding } = this.anatomy;
     const by = stage.inputs.filter((name) => name === embedding || !own.has(name));
-    const path = pathOf(this.model.graph, { given: stage.inputs, of: stage.outputs, by: [...by, ...weights] });
+    const path = pathOf(this.model.graph, {
+      given: stage.inputs,
+      of: stage.outputs,
+      by: [...by, ...this.inside(stage)],
+    });
     this.paths.set(stage, path);
     return path;
   }
@@ -259,6 +333,13 @@ const shapeNode = (value: string): Node => ({
   outputs: [shapeOf(value)],
   attributes: new Map(),
 });
+
+/** The adjoint of all rows from that of one: nothing depends on the others. */
+function widened(adjoint: Value, { row, whole }: NonNullable<Tracks['narrowed']>): Value {
+  const data = new Float32Array(size(whole.dims));
+  data.set(floats(adjoint), row * rowsOf(whole).dims);
+  return { type: DataType.float, dims: whole.dims, data };
+}
 
 /** The sum of two adjoints of one value. */
 function added(a: Value, b: Value): Value {

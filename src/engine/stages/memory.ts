@@ -6,6 +6,7 @@
  * that stay, and to what the process itself takes.
  */
 import type { Anatomy } from '../../anatomy/anatomy.js';
+import { SinkscopeError } from '../../errors.js';
 
 /** Hidden states that are alive in a block at once: residuals, normed, Q, K, V, what the runtime copies. */
 const liveStates = 12;
@@ -38,6 +39,20 @@ const vocabularyOf = ({ vocabulary = 2 ** 16 }: Anatomy) => vocabulary;
 /** Bytes of one hidden state of `tokens` tokens. */
 export function stateBytes(anatomy: Anatomy, tokens: number): number {
   return 4 * tokens * widthOf(anatomy);
+}
+
+/**
+ * That hidden states which have to be held all at once may be.
+ *
+ * @throws SinkscopeError `too-long`
+ */
+export function checkStates(bytes: number, memory: number): void {
+  if (bytes <= memory) return;
+  const megabytes = (count: number) => Math.ceil(count / 2 ** 20);
+  throw new SinkscopeError({
+    code: 'too-long',
+    message: `The hidden states of these sequences take ${megabytes(bytes)} MB, more than the ${megabytes(memory)} MB that may be held; choose shorter or fewer ones, or allow more memory.`,
+  });
 }
 
 /** Bytes of one hidden state of `tokens` tokens that is reduced: a few numbers by token, and by dim. */

@@ -10,8 +10,16 @@ import type { WeightScalar } from '../contract/request.js';
 import type { LoadedModel } from './loaded.js';
 
 /** The last product of the MLP of a block, where it is one product in floats with a weight on its right. */
-export function lastMlpProduct({ linear }: LoadedModel, block: number): LinearProduct | undefined {
-  const inputs = linear().filter((input) => input.block === block && input.part === 'mlp_out');
+export const lastMlpProduct = (loaded: LoadedModel, block: number): LinearProduct | undefined =>
+  onlyProduct(loaded, block, 'mlp_out');
+
+/** The product of a block that a part of it ends in, as {@link lastMlpProduct}. */
+export function onlyProduct(
+  { linear }: LoadedModel,
+  block: number,
+  part: 'attn_out' | 'mlp_out',
+): LinearProduct | undefined {
+  const inputs = linear().filter((input) => input.block === block && input.part === part);
   const [product, ...others] = inputs.flatMap(({ products }) => products);
   const isPlain = product?.side === 'right' && inputs[0]?.axis === -1 && !/Integer|^QGemm/.test(product.node.op);
   return isPlain && others.length === 0 ? product : undefined;

@@ -4,6 +4,7 @@ import type { Engine } from '../../engine/host/engine.js';
 import { mean } from '../../statistics/numbers.js';
 import type { Budget, Run } from '../experiment.js';
 import { encode, follow } from '../shared/text.js';
+import { type Pruning, pruneBlocks, pruningInWords, type Sparsity } from './prune.js';
 
 /** Levels above which parameters are counted. */
 export const thresholds = [1e-6, 1e-5, 1e-4] as const;
@@ -20,6 +21,8 @@ export interface BlockActivation {
   readonly above: readonly number[];
   /** Of the same block on another text; undefined where there is none. */
   readonly similarity: number | undefined;
+  /** Of the two halves of the text; undefined where there is no other text, or one sequence. */
+  readonly within: number | undefined;
 }
 
 export interface ActivationResult {
@@ -33,6 +36,8 @@ export interface ActivationResult {
   readonly blocks: readonly BlockActivation[];
   /** Why there are no blocks up to one. */
   readonly ended: { readonly layer: number; readonly why: string } | undefined;
+  /** Undefined where nothing was pruned. */
+  readonly pruning: Pruning | undefined;
 }
 
 export interface ActivationAsked extends Budget {
@@ -43,6 +48,8 @@ export interface ActivationAsked extends Budget {
   readonly sequences: number;
   readonly length: number;
   readonly bos: boolean | undefined;
+  /** Share of the blocks' parameters that is pruned, by their sparsity and uniformly; undefined: nothing is. */
+  readonly prune: number | undefined;
 }
 
 /** @throws SinkscopeError `input` for a text without tokens or a model without a head, `too-long` above context or memory */
@@ -69,12 +76,21 @@ export async function* measureActivation(
     if (event.type === 'progress') yield { phase: 'block', done: event.done, of: event.of };
     else if (event.type === 'ended') ended = { layer: event.layer, why: event.why };
     else {
-      const { type: _, similarity, ...block } = event;
-      blocks.unshift({ ...block, similarity });
+      const { type: _, similarity, within, ...block } = event;
+      blocks.unshift({ ...block, similarity, within });
       const layers = blocks.at(-1)?.layer ?? 1;
       yield { phase: 'block', done: 2 * layers - event.layer + 1, of: 2 * layers };
     }
   }
+  const pruning =
+    asked.prune === undefined || ended
+      ? undefined
+      : yield* pruneBlocks(
+          engine,
+          { ...asked, share: asked.prune, sequences: own.sequences },
+          sparsities(blocks),
+          signal,
+        );
   return {
     model,
     length,
@@ -83,13 +99,18 @@ export async function* measureActivation(
     against: other?.sequences.length,
     blocks,
     ended,
+    pruning,
   };
 }
+
+/** The share of each block's parameters that is no higher than the threshold that sentences are about. */
+const sparsities = (blocks: readonly BlockActivation[]): readonly Sparsity[] =>
+  blocks.map(({ layer, parameters, above }) => ({ layer, parameters, sparsity: 1 - (above[middle] ?? 0) }));
 
 /** Pieces of a text, each after the prefix token; a text of less than one is one. */
 async function cut(engine: Engine, asked: ActivationAsked, text: string, called: string, signal?: AbortSignal) {
   const { model, sequences: most, length, bos } = asked;
-  const options = { ...(bos !== undefined && { bos }), most: most * length, called };
+  const options = { ...(bos !== undefined && { bos }), most: most * length, called, isPrompt: true };
   const { ids, prefix } = await encode(engine, model, text, options, signal);
   const head = prefix === undefined ? [] : [prefix];
   const piece = Math.max(1, length - head.length);
@@ -123,8 +144,26 @@ export function activationFindings({ blocks, against }: ActivationResult): reado
     first > last
       ? `Shallow blocks are more alike across the two texts than deep ones, as in the paper: ${similarities}.`
       : `That shallow blocks are more alike across texts than deep ones does not appear: ${similarities}.`,
-    'Whether deep similarity follows meaning, one pair of texts cannot tell: compare this with a text that is nearer in meaning.',
+    meaningFinding(blocks, third),
   ];
+}
+
+/** Whether what is nearer in meaning, two halves of one text, is more alike in deep blocks than the two texts are. */
+function meaningFinding(blocks: readonly BlockActivation[], third: number): string {
+  const nearer = (part: readonly BlockActivation[]) => {
+    const [own, other] = [
+      part.flatMap(({ within }) => within ?? []),
+      part.flatMap(({ similarity }) => similarity ?? []),
+    ];
+    return { own: mean(own), other: mean(other), has: own.length > 0 };
+  };
+  const [shallow, deep] = [nearer(blocks.slice(0, third)), nearer(blocks.slice(-third))];
+  if (!deep.has)
+    return 'Whether deep similarity follows meaning, one sequence cannot tell: give more, whose halves are nearer to each other in meaning.';
+  const figures = `two halves of the text are alike by ${formatNumber(deep.own)} in the last ${third} blocks, the two texts by ${formatNumber(deep.other)}; in the first ${third} by ${formatNumber(shallow.own)} and ${formatNumber(shallow.other)}`;
+  return deep.own > deep.other && deep.own / deep.other > shallow.own / shallow.other
+    ? `Deep similarity follows meaning, as in the paper: ${figures}.`
+    : `That deep similarity follows meaning does not appear: ${figures}.`;
 }
 
 /** That the way back ends, where it does. */
@@ -132,7 +171,8 @@ export const endedInWords = ({ layer, why }: NonNullable<ActivationResult['ended
   `There is nothing of block ${layer} and those before it: ${why}.`;
 
 export function activationConclusion(result: ActivationResult): string {
-  const { blocks, ended } = result;
+  const { blocks, ended, pruning } = result;
   const end = ended ? [endedInWords(ended)] : [];
-  return [...(blocks.length > 0 ? activationFindings(result) : []), ...end].join(' ');
+  const cut = pruning ? [pruningInWords(pruning)] : [];
+  return [...(blocks.length > 0 ? activationFindings(result) : []), ...cut, ...end].join(' ');
 }

@@ -40,17 +40,26 @@ export const activation = define({
       help: 'another UTF-8 text file, to compare with',
       open: 'nothing is compared',
     },
+    prune: {
+      kind: 'number',
+      label: 'Prune (share)',
+      flag: '--prune <share>',
+      help: 'also set this share of the parameters to 0, the smallest of each matrix: by the sparsity of blocks, and in all alike',
+      least: 0.001,
+      most: 0.999,
+      open: 'nothing is pruned',
+    },
   },
-  run({ engine, bos, memory, threads }, { model, text, against, sequences, length }, signal) {
+  run({ engine, bos, memory, threads }, { model, text, against, sequences, length, prune }, signal) {
     return measureActivation(
       engine,
-      { model, text: text.text, against: against?.text, sequences, length, bos, memory, threads },
+      { model, text: text.text, against: against?.text, sequences, length, prune, bos, memory, threads },
       signal,
     );
   },
   present: presentActivation,
   json(result, { text, against }) {
-    const { model, sequences, length, prefix, blocks, ended } = result;
+    const { model, sequences, length, prefix, blocks, ended, pruning } = result;
     return {
       model,
       ...promptJson(text),
@@ -58,16 +67,27 @@ export const activation = define({
       length,
       prefix: prefix ?? null,
       against: against ? { file: fileOf(against), sequences: result.against ?? 0 } : null,
-      blocks: blocks.map(({ layer, parameters, mean, above, similarity }) => ({
+      blocks: blocks.map(({ layer, parameters, mean, above, similarity, within }) => ({
         layer,
         parameters,
         mean,
         above: Object.fromEntries(thresholds.map((threshold, i) => [levelName(threshold), above[i] ?? null])),
         similarity: similarity ?? null,
+        within: within ?? null,
       })),
       /** The paper's, as they are here. */
       findings: blocks.length > 0 ? activationFindings(result) : [],
       ended: ended ?? null,
+      /** Perplexities of the same sequences; `blocks` are the shares by sparsity. */
+      pruning: pruning
+        ? {
+            share: pruning.share,
+            blocks: pruning.shares,
+            as_is: pruning.asIs.perplexity,
+            uniform: pruning.uniform.perplexity,
+            by_sparsity: pruning.bySparsity.perplexity,
+          }
+        : null,
     };
   },
 });

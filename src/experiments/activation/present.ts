@@ -1,4 +1,4 @@
-import { counted } from '../../analysis/format.js';
+import { counted, formatShare } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import type { NamedText } from '../values.js';
 import { type ActivationResult, activationConclusion, thresholds } from './compute.js';
@@ -9,8 +9,9 @@ export function presentActivation(
   result: ActivationResult,
   { text, against }: { readonly text: NamedText; readonly against: NamedText | undefined },
 ): Presentation {
-  const { model, blocks, length, prefix, sequences } = result;
+  const { model, blocks, length, prefix, sequences, pruning } = result;
   const compared = blocks.some(({ similarity }) => similarity !== undefined);
+  const halved = blocks.some(({ within }) => within !== undefined);
   return {
     title: 'Activation level of parameters',
     sentence: activationConclusion(result),
@@ -42,16 +43,52 @@ export function presentActivation(
           { name: 'mean level' },
           ...thresholds.map((threshold) => ({ name: `above ${levelName(threshold)}`, format: 'share' }) as const),
           ...(compared ? [{ name: 'similarity', format: 'fixed' } as const] : []),
+          ...(halved ? [{ name: 'of halves', format: 'fixed' } as const] : []),
+          ...(pruning ? [{ name: 'pruned', format: 'share' } as const] : []),
         ],
-        rows: blocks.map(({ layer, parameters, mean, above, similarity }) => [
+        rows: blocks.map(({ layer, parameters, mean, above, similarity, within }, i) => [
           `${layer}`,
           parameters,
           mean,
           ...above,
           ...(compared ? [similarity ?? null] : []),
+          ...(halved ? [within ?? null] : []),
+          ...(pruning ? [pruning.shares[i] ?? null] : []),
         ]),
         layers: blocks.map(({ layer }) => layer),
       },
+      ...(compared
+        ? [
+            {
+              kind: 'lines',
+              heading: 'How alike signed products are',
+              x: { name: 'block', values: blocks.map(({ layer }) => layer) },
+              y: { name: 'similarity', format: 'fixed', log: false },
+              lines: [
+                { name: 'the two texts', values: blocks.map(({ similarity }) => similarity ?? null) },
+                ...(halved
+                  ? [{ name: 'two halves of the text', values: blocks.map(({ within }) => within ?? null) }]
+                  : []),
+              ],
+            } as const,
+          ]
+        : []),
+      ...(pruning
+        ? [
+            {
+              kind: 'bars',
+              heading: `Perplexity with ${formatShare(pruning.share)} of the parameters pruned`,
+              value: { name: 'perplexity' },
+              log: false,
+              reference: pruning.asIs.perplexity,
+              bars: [
+                { name: 'as it is', value: pruning.asIs.perplexity },
+                { name: 'uniformly', value: pruning.uniform.perplexity },
+                { name: 'by sparsity', value: pruning.bySparsity.perplexity },
+              ],
+            } as const,
+          ]
+        : []),
     ],
   };
 }

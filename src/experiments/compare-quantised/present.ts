@@ -3,7 +3,7 @@ import type { MassiveActivation } from '../../analysis/massive.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { blocksTable } from '../shared/blocks.js';
-import { leftWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
+import { lostWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import { type QuantisedResult, quantisedConclusion } from './compute.js';
 
@@ -22,7 +22,7 @@ export function presentQuantised(result: QuantisedResult, { text }: { readonly t
       ...massiveSettings(thresholds),
       { name: 'stands out', value: `≥ ${thresholds.soft} × median` },
     ],
-    warnings: leftWarnings(windows),
+    warnings: lostWarnings(windows),
     parts: [
       {
         kind: 'bars',

@@ -1,6 +1,6 @@
 /** Several models, or one on several texts, side by side: explicit attention biases against sink tokens and none. */
 import type { Analysis } from '../../analysis/analysis.js';
-import { formatRatio, formatShare } from '../../analysis/format.js';
+import { formatNumber, formatRatio } from '../../analysis/format.js';
 import { ratio } from '../../analysis/massive.js';
 import { type Sinks, sinks } from '../../analysis/sinks.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
@@ -231,22 +231,20 @@ function commonTokens(from: Compared, of: Compared): Difference['tokens'] {
   return same && count > both ? { ...at, count } : undefined;
 }
 
-/** What the runs say, in a sentence each. */
+/** What to conclude, in a sentence or two: which have massive activations and what stands in their place; the rest is a table. */
 export function compareConclusion({ runs, thresholds }: CompareResult): string {
   const manyTexts = new Set(runs.map(({ text }) => text)).size > 1;
-  const sentences = runs.map((run) => {
-    const name = manyTexts ? `${run.name} on ${run.text}` : run.name;
-    const largest = run.layers.reduce((best, layer) => (layer.ratio > best.ratio ? layer : best));
-    const massive = run.massive
-      ? `massive activations from layer ${run.massive[0]} to ${run.massive[1]}`
-      : 'no massive activations';
-    const { rate, extraRate } = run.sinks;
-    const first =
-      rate === undefined ? 'no attention pattern' : `the first token a sink in ${formatShare(rate)} of the heads`;
-    const extra = extraRate === undefined ? '' : `, the extra column in ${formatShare(extraRate)}`;
-    const cost = typeof run.perplexity === 'string' ? '' : `, perplexity ${run.perplexity.perplexity.toFixed(2)}`;
-    return `${name}: ${massive} (at most ${formatRatio(largest.ratio)} the median), ${first}${extra}${cost}.`;
-  });
+  const named = (some: readonly Compared[]) =>
+    some.map((run) => {
+      const name = manyTexts ? `${run.name} on ${run.text}` : run.name;
+      return `${name} (at most ${formatRatio(greatest(run.layers.map(({ ratio }) => ratio)))} the median)`;
+    });
+  const having = named(runs.filter(({ massive }) => massive));
+  const lacking = named(runs.filter(({ massive }) => !massive));
+  const which =
+    having.length === 0
+      ? `No massive activations in ${lacking.join(', ')}`
+      : `Massive activations in ${having.join(', ')}${lacking.length === 0 ? '' : `; none in ${lacking.join(', ')}`}`;
   const explicit = runs.filter(({ sinks: { extraRate } }) => (extraRate ?? 0) > 0);
   const without = explicit.filter(({ massive }) => !massive);
   const lesson =
@@ -255,5 +253,5 @@ export function compareConclusion({ runs, thresholds }: CompareResult): string {
       : without.length === explicit.length
         ? ' Where an extra column takes the sink, no massive activation is needed: an explicit bias does its work.'
         : ' An extra column takes a sink here and massive activations stay all the same.';
-  return `${sentences.join(' ')}${lesson} (α > ${thresholds.epsilon}; massive: above ${thresholds.absolute} and ${formatRatio(thresholds.ratio)} the median.)`;
+  return `${which}; massive is above ${formatNumber(thresholds.absolute)} and ${formatRatio(thresholds.ratio)} the median.${lesson}`;
 }

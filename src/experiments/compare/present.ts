@@ -44,26 +44,16 @@ export function presentCompare(result: CompareResult): Presentation {
       ...sinkSettings(thresholds),
     ],
     warnings: [
-      ...runs.flatMap((run) =>
-        typeof run.perplexity === 'string' ? [`No perplexity of ${name(run)}: ${run.perplexity}`] : [],
+      ...together(
+        runs.flatMap((run) => (typeof run.perplexity === 'string' ? [{ of: name(run), why: run.perplexity }] : [])),
+        (names, why) => `No perplexity of ${names}: ${why}`,
       ),
-      ...differences.flatMap((difference) => notShown(difference, name(difference.run), first)),
+      ...together(
+        differences.flatMap((difference) => notShown(difference).map((why) => ({ of: name(difference.run), why }))),
+        (names, why) => `Against ${first}, ${names}: ${why}`,
+      ),
     ],
     parts: [
-      {
-        kind: 'lines',
-        heading: 'Largest activation by layer',
-        x: { name: 'layer', values: layers },
-        y: { name: 'largest |h|', log: true },
-        lines: lines(({ top }) => Math.abs(top[0]?.value ?? 0)),
-      },
-      {
-        kind: 'lines',
-        heading: 'Largest activation over the layer’s median',
-        x: { name: 'layer', values: layers },
-        y: { name: 'largest |h| ÷ median', format: 'ratio', log: true },
-        lines: lines(({ ratio }) => ratio),
-      },
       {
         kind: 'table',
         heading: 'Side by side',
@@ -85,6 +75,20 @@ export function presentCompare(result: CompareResult): Presentation {
           run.sinks.extraRate ?? null,
           typeof run.perplexity === 'string' ? null : run.perplexity.perplexity,
         ]),
+      },
+      {
+        kind: 'lines',
+        heading: 'Largest activation by layer',
+        x: { name: 'layer', values: layers },
+        y: { name: 'largest |h|', log: true },
+        lines: lines(({ top }) => Math.abs(top[0]?.value ?? 0)),
+      },
+      {
+        kind: 'lines',
+        heading: 'Largest activation over the layer’s median',
+        x: { name: 'layer', values: layers },
+        y: { name: 'largest |h| ÷ median', format: 'ratio', log: true },
+        lines: lines(({ ratio }) => ratio),
       },
       ...(differences.some(({ ratio }) => ratio) ? [apartByLayer(layers, apart, first)] : []),
       ...apartByToken(result, name),
@@ -147,10 +151,20 @@ function tokenAt({ sequence }: Compared, index: number): string {
 }
 
 /** Why a difference is not among the parts. */
-function notShown({ ratio, sink, tokens }: Difference, of: string, from: string): string[] {
-  if (!ratio) return [`${of} and ${from} have different numbers of layers, so no difference between them is shown.`];
+function notShown({ ratio, sink, tokens }: Difference): string[] {
+  if (!ratio) return ['other numbers of layers, so no difference by layer is shown.'];
   return [
-    ...(sink ? [] : [`${of} and ${from} have different numbers of heads, so no difference in attention is shown.`]),
-    ...(tokens ? [] : [`${of} and ${from} were run on different tokens, so no difference by token is shown.`]),
+    ...(sink ? [] : ['other numbers of heads, so no difference in attention is shown.']),
+    ...(tokens ? [] : ['other tokens, so no difference by token is shown.']),
   ];
+}
+
+/** What is the same of several is said once, of all of them. */
+function together(
+  said: readonly { readonly of: string; readonly why: string }[],
+  sentence: (names: string, why: string) => string,
+): string[] {
+  return [...new Set(said.map(({ why }) => why))].map((why) =>
+    sentence(said.flatMap((one) => (one.why === why ? [one.of] : [])).join(', '), why),
+  );
 }

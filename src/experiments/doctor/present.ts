@@ -2,7 +2,7 @@ import { counted, formatNumber } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { blocksTable } from '../shared/blocks.js';
-import { leftWarnings, windowSettings } from '../shared/settings.js';
+import { lostWarnings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import type { Chapter, DoctorResult, Kept } from './compute.js';
 import { doctorConclusion, dSinkOf, isVoid } from './conclusion.js';
@@ -24,7 +24,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
       ...windowSettings(windows, perplexity.reference.tokens),
       { name: 'aim', value: aim === undefined ? 'any number' : `${formatNumber(aim)} nats` },
     ],
-    warnings: [...leftWarnings(windows), ...listWarnings(result)],
+    warnings: [...lostWarnings(windows), ...listWarnings(result)],
     parts: [
       blocksTable({ kld: kld.mean, sqnr, swap, products, massive: { reference: massive } }),
       {

@@ -54,7 +54,8 @@ export const generate = define({
   },
   run({ engine, ...setup }, { text, temperature, topK, topP, seed, ...values }, signal) {
     const sampling = { temperature, topK, topP, seed };
-    return writeOn(engine, { ...setup, ...values, sampling, prompt: { text: text.text } }, signal);
+    const prompt = { text: text.text };
+    return writeOn(engine, { ...setup, ...values, sampling, prompt }, signal);
   },
   present: presentWriting,
   json({ model, begun, sampling, thresholds, asked, written, ended, text: added, cache, problem }, { text }) {

@@ -1,9 +1,9 @@
 /** What a number of a run depends on: its derivative by every hidden state, from the last layer back to h_0. */
 import { resolve } from 'node:path';
 import { type Analysis, emptyAnalysis, fold } from '../../analysis/analysis.js';
-import { formatNumber, formatShare } from '../../analysis/format.js';
+import { formatNumber, formatShare, formatValue } from '../../analysis/format.js';
 import { tokenLabel } from '../../analysis/label.js';
-import type { Objective } from '../../engine/contract/gradients.js';
+import type { Objective, WeightEntry } from '../../engine/contract/gradients.js';
 import type { RequestOf } from '../../engine/contract/protocol.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
@@ -24,7 +24,14 @@ export interface GradientsResult extends RunFacts {
   /** Why there is nothing before a layer. */
   readonly blocked: { readonly layer: number; readonly why: string } | undefined;
   readonly remarks: readonly string[];
+  /** Of an entry of a hidden state: by layer k what it is in h_k, as far as there is any; empty for anything else. */
+  readonly path: readonly (number | undefined)[];
+  /** And the entries of weights that make it, of the largest |w · ∂h/∂w| first. */
+  readonly entries: readonly (WeightEntry & { readonly layer: number })[];
 }
+
+/** Of all weights together. */
+const shownEntries = 8;
 
 export interface GradientsAsked extends Omit<PromptRequest, 'window'>, Pick<RequestOf<'gradients'>, 'window'> {
   readonly of: Objective;
@@ -80,6 +87,8 @@ export async function* takeGradients(
   let notFinite: number | undefined;
   const norms: number[][] = [];
   const remarks: string[] = [];
+  const path: number[] = [];
+  const entries: (WeightEntry & { readonly layer: number })[] = [];
   const file = save === undefined ? undefined : { file: resolve(save) };
   yield { phase: 'forward', done: 0, of: 1 };
   const events = engine.run(
@@ -99,8 +108,12 @@ export async function* takeGradients(
         break;
       case 'gradient':
         norms[event.layer] = [...event.norms];
+        if (event.entry !== undefined) path[event.layer] = event.entry;
         if (event.nonFinite > 0) notFinite = Math.max(notFinite ?? 0, event.layer);
         yield { phase: 'layer', done: layers - event.layer, of: layers };
+        break;
+      case 'makers':
+        entries.push(...event.entries.map((entry) => ({ ...entry, layer: event.layer })));
         break;
       case 'blocked':
         blocked = { layer: event.layer, why: event.why };
@@ -120,8 +133,33 @@ export async function* takeGradients(
     notFinite,
     blocked,
     remarks,
+    path: asked.of.kind === 'hidden' ? Array.from({ length: asked.of.layer + 1 }, (_, layer) => path[layer]) : [],
+    entries: entries.toSorted((a, b) => Math.abs(b.product) - Math.abs(a.product)).slice(0, shownEntries),
   };
 }
+
+/** Which block makes most of an entry, and which entry of its weights. */
+function madeInWords({ path, entries }: GradientsResult): string {
+  const steps = path.flatMap((value, layer) => {
+    const before = path[layer - 1];
+    return value === undefined || before === undefined ? [] : [{ layer, step: value - before }];
+  });
+  const [most] = steps.toSorted((a, b) => Math.abs(b.step) - Math.abs(a.step));
+  const [first] = entries;
+  const block = most ? ` Block ${most.layer} adds most to it, ${formatValue(most.step)}.` : '';
+  return first
+    ? `${block} The weight that makes most of it is (${first.row}, ${first.column}) of ${partName(first.part)} in block ${first.layer}, ${formatValue(first.value)}: weight × derivative is ${formatValue(first.product)}.`
+    : block;
+}
+
+/** What a product is to its block, in words. */
+export const partName = (part: string): string =>
+  ({
+    attn_in: 'what queries, keys and values are made by',
+    attn_out: 'the attention’s output projection',
+    mlp_in: 'the MLP’s first products',
+    mlp_out: 'the MLP’s last product',
+  })[part] ?? part;
 
 /** What the derivative is of, as the beginning of a sentence. */
 function subject({ of, value, scored }: GradientsResult): string {
@@ -152,7 +190,7 @@ export function gradientsConclusion(result: GradientsResult): string {
   const token = sequence[most];
   if (!(total > 0)) return `${beginning}, and depends on no token of h_${first}.${rest}`;
   const share = (row[most] ?? 0) ** 2 / total;
-  return `${beginning}; at h_${first} it depends most on token ${most}${token ? `, ${tokenLabel(token)}` : ''}, which has ${formatShare(share)} of its gradient’s square.${rest}`;
+  return `${beginning}; at h_${first} it depends most on token ${most}${token ? `, ${tokenLabel(token)}` : ''}, which has ${formatShare(share)} of its gradient’s square.${madeInWords(result)}${rest}`;
 }
 
 /** That the way back ends. */

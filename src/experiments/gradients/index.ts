@@ -95,6 +95,9 @@ export const gradients = define({
       /** On the way back, the layer where entries are no finite numbers first. */
       not_finite: notFinite ?? null,
       blocked: blocked ?? null,
+      /** `path[k]`: the entry in h_k. */
+      path: result.path.map((value) => value ?? null),
+      entries: result.entries,
     };
   },
 });

@@ -1,11 +1,11 @@
 import { layerName, tokenLabel } from '../../analysis/label.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { partWarnings, runSettings } from '../shared/settings.js';
-import { type GradientsResult, gradientsConclusion, objectiveName } from './compute.js';
+import { type GradientsResult, gradientsConclusion, objectiveName, partName } from './compute.js';
 
 /** @param text what was run is called */
 export function presentGradients(result: GradientsResult, text: string): Presentation {
-  const { norms, sequence, of, remarks } = result;
+  const { norms, sequence, of, remarks, path, entries } = result;
   const labels = sequence.map(tokenLabel);
   const rows = norms.flatMap((row, layer) => (row ? [{ layer, row }] : []));
   return {
@@ -41,6 +41,42 @@ export function presentGradients(result: GradientsResult, text: string): Present
         }),
         layers: rows.map(({ layer }) => layer),
       },
+      ...(path.length > 0
+        ? [
+            {
+              kind: 'lines',
+              heading: 'The entry by layer',
+              x: { name: 'layer', values: path.map((_, layer) => layer) },
+              y: { name: 'value', log: false },
+              lines: [{ name: objectiveName(of), values: path.map((value) => value ?? null) }],
+            } as const,
+          ]
+        : []),
+      ...(entries.length > 0
+        ? [
+            {
+              kind: 'table',
+              heading: 'Weights that make it',
+              columns: [
+                { name: 'block', format: 'plain' },
+                { name: 'product' },
+                { name: 'row (gives)', format: 'plain' },
+                { name: 'column (reads)', format: 'plain' },
+                { name: 'weight', format: 'signed' },
+                { name: 'weight × derivative', format: 'signed' },
+              ],
+              rows: entries.map(({ layer, part, row, column, value, product }) => [
+                layer,
+                partName(part),
+                row,
+                column,
+                value,
+                product,
+              ]),
+              layers: entries.map(({ layer }) => layer),
+            } as const,
+          ]
+        : []),
     ],
   };
 }

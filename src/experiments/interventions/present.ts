@@ -1,7 +1,7 @@
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { rowBars, rowTable } from '../shared/rows.js';
-import { calibrationSetting, leftWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
+import { calibrationSetting, lostWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import { type InterventionsResult, interventionsConclusion } from './compute.js';
 
@@ -24,7 +24,7 @@ export function presentInterventions(
       ...massiveSettings(thresholds),
       { name: 'seed', value: `${seed}` },
     ],
-    warnings: [...warnings, ...leftWarnings(windows)],
+    warnings: [...warnings, ...lostWarnings(windows)],
     parts: [
       rowBars(rows),
       rowTable(rows),

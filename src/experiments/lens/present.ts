@@ -18,8 +18,12 @@ export function presentLens(result: LensResult, { text }: { readonly text: Named
       {
         kind: 'heatmap',
         heading: 'Most likely next token at each residual point',
-        rows: { name: 'layer', labels: points.map(pointName) },
-        columns: { name: 'token', labels },
+        rows: {
+          name: 'layer',
+          labels: points.map(pointName),
+          leads: { to: 'layer', values: points.map(({ layer }) => layer) },
+        },
+        columns: { name: 'token', labels, leads: { to: 'token', values: labels.map((_, token) => token) } },
         value: { name: 'probability', format: 'share' },
         scale: 'linear',
         values: points.flatMap(({ rows }) => labels.map((_, token) => rows[token]?.[0]?.probability ?? null)),

@@ -1,8 +1,8 @@
 /** What a job array made, as one survey. */
 import { basename } from 'node:path';
 import { define } from '../experiment.js';
+import { mergeParts } from '../shared/merge.js';
 import { presentSurvey, surveyJson, surveyTable } from '../shared/survey-view.js';
-import { mergeParts } from './compute.js';
 
 export const merge = define({
   id: 'merge',

@@ -10,10 +10,11 @@ import { SinkscopeError } from '../../errors.js';
 import { greatest } from '../../statistics/numbers.js';
 import type { Budget, Run } from '../experiment.js';
 import { type Answers, answersOf, contrast, labelled, type Named } from '../shared/answers.js';
-import { type HeadSlice, headSlices } from '../shared/heads.js';
+import { headSlices } from '../shared/heads.js';
 import { asIs } from '../shared/perplexity.js';
 import { promptOf } from '../shared/prompt.js';
 import { follow } from '../shared/text.js';
+import { type Attribution, attributed, type Cell, correlationOf } from './attribution.js';
 
 /** Where activations are patched: residual points, what is added to them, or heads one by one at all tokens. */
 export const patchedAt = ['resid_post', 'resid_mid', 'attn_out', 'mlp_out', 'head'] as const;
@@ -45,6 +46,8 @@ export interface PatchResult {
    * Tokens before the first that differs have the same activations in both runs, hence 0.
    */
   readonly recovered: readonly (readonly number[])[];
+  /** The first look: nothing is recovered yet where this is all that there is. */
+  readonly attribution: Attribution;
 }
 
 /**
@@ -60,52 +63,61 @@ export async function* patchEverywhere(engine: Engine, request: PatchRequest, si
   const answers = await answersOf(engine, model, request.answers, signal);
   const [clean, corrupt] = [prompts.clean.tokens, prompts.corrupt.tokens];
   const from = firstDifferent(clean, corrupt);
-  const places =
-    at === 'head'
-      ? await headsOf(engine, request, from, clean.length, signal)
-      : await pointsOf(engine, request, at, from, clean.length, signal);
+  const cells = await cellsOf(engine, request, from, clean.length, signal);
+  const width = at === 'head' ? 1 + greatest(cells.map(({ column }) => column)) : clean.length;
+  const layers = [...new Set(cells.map(({ block }) => block))];
+  const empty = (value: number) => layers.map(() => new Array<number>(width).fill(value));
+  const grid = () => empty(at === 'head' ? Number.NaN : 0);
+  const point: Point = at === 'head' ? 'z' : at;
+  const ids = { clean: clean.map(({ id }) => id), corrupt: corrupt.map(({ id }) => id) };
+  const compared = [answers[0].id, answers[1].id] as const;
+  const facts = { model, at, clean, corrupt, bos: prompts.clean.bos, answers, layers };
+  const of = 3 + cells.length;
 
-  const ids = (tokens: readonly Named[]) => tokens.map(({ id }) => id);
-  const common = { from: clean.length, answers: [answers[0].id, answers[1].id] as const };
-  const variants = places.map(({ patch }): Variant => ({ name: '', interventions: [], patches: [patch] }));
+  yield { phase: 'attribution', done: 0, of };
+  const asked = { model, ...ids, answers: compared, point, memory, threads };
+  const { differences: seen, ...attribution } = await attributed(engine, asked, cells, grid(), signal);
+  if (seen) {
+    checkApart(seen, answers);
+    const [cleanDifference, corruptDifference] = seen;
+    const partial = { ...facts, cleanDifference, corruptDifference, recovered: empty(Number.NaN), attribution };
+    yield { phase: 'attribution', done: 1, of, partial };
+  }
+
+  const rest = Array.from({ length: clean.length - from }, (_, i) => from + i);
+  const variants = cells.map(({ block, column, dims }): Variant => {
+    const patch = { point, block, tokens: dims ? rest : [column], dims: dims ? [...dims] : ('all' as const) };
+    return { name: '', interventions: [], patches: [patch] };
+  });
   const sequences = [
-    { ...common, ids: ids(clean), variants: [asIs] },
-    { ...common, ids: ids(corrupt), other: ids(clean), variants: [asIs, ...variants] },
+    { ids: ids.clean, from: clean.length, answers: compared, variants: [asIs] },
+    { ids: ids.corrupt, from: clean.length, answers: compared, other: ids.clean, variants: [asIs, ...variants] },
   ];
-  const of = 2 + places.length;
   const differences: number[] = [];
   for await (const event of follow(engine.run('measure', { model, sequences, memory, threads }, signal))) {
     if (event.type !== 'measured') continue;
     differences.push(event.difference ?? Number.NaN);
-    yield { phase: 'patching', done: differences.length, of };
+    const [one, other] = differences;
+    if (differences.length === 2 && one !== undefined && other !== undefined) checkApart([one, other], answers);
+    yield { phase: 'patching', done: 1 + differences.length, of };
   }
   const [cleanDifference = Number.NaN, corruptDifference = Number.NaN, ...patched] = differences;
-  const whole = cleanDifference - corruptDifference;
-  if (Math.abs(whole) < 1e-5 * Math.max(Math.abs(cleanDifference), Math.abs(corruptDifference), 1)) {
-    throw new SinkscopeError({
-      code: 'input',
-      message: `Both prompts decide alike: the ${contrast(answers)} is ${cleanDifference.toPrecision(4)} after either, so there is nothing to recover; choose prompts or answers that differ.`,
-    });
+  const recovered = grid();
+  for (const [i, { row, column }] of cells.entries()) {
+    const line = recovered[row];
+    if (line) line[column] = ((patched[i] ?? Number.NaN) - corruptDifference) / (cleanDifference - corruptDifference);
   }
-  const layers = [...new Set(places.map(({ patch }) => patch.block))];
-  const width = at === 'head' ? 1 + greatest(places.map(({ column }) => column)) : clean.length;
-  const recovered = layers.map(() => new Array<number>(width).fill(at === 'head' ? Number.NaN : 0));
-  for (const [i, { column, patch }] of places.entries()) {
-    const row = recovered[layers.indexOf(patch.block)];
-    if (row) row[column] = ((patched[i] ?? Number.NaN) - corruptDifference) / whole;
-  }
-  return {
-    model,
-    at,
-    clean,
-    corrupt,
-    bos: prompts.clean.bos,
-    answers,
-    cleanDifference,
-    corruptDifference,
-    layers,
-    recovered,
-  };
+  const correlation = correlationOf(attribution.values, recovered, cells);
+  return { ...facts, cleanDifference, corruptDifference, recovered, attribution: { ...attribution, correlation } };
+}
+
+/** @throws SinkscopeError `input` where what the two runs decide by is the same */
+function checkApart([clean, corrupt]: readonly [number, number], answers: Answers): void {
+  if (!(Math.abs(clean - corrupt) < 1e-5 * Math.max(Math.abs(clean), Math.abs(corrupt), 1))) return;
+  throw new SinkscopeError({
+    code: 'input',
+    message: `Both prompts decide alike: the ${contrast(answers)} is ${clean.toPrecision(4)} after either, so there is nothing to recover; choose prompts or answers that differ.`,
+  });
 }
 
 /** @throws SinkscopeError `input` for prompts of which not each token has its counterpart, or that are the same */
@@ -134,43 +146,24 @@ function firstDifferent(clean: readonly Named[], corrupt: readonly Named[]): num
   });
 }
 
-/** What is patched in one run, and the column that it is shown in. */
-interface Patched {
-  readonly column: number;
-  readonly patch: NonNullable<Variant['patches']>[number];
-}
-
-async function pointsOf(
+/** Every activation that is patched in turn: of tokens before the first that differs there is nothing to patch. */
+async function cellsOf(
   engine: Engine,
-  { model }: PatchRequest,
-  point: Exclude<Point, 'z' | 'mlp'>,
+  { model, at }: PatchRequest,
   from: number,
   length: number,
   signal: AbortSignal | undefined,
-): Promise<Patched[]> {
+): Promise<readonly Cell[]> {
+  if (at === 'head') {
+    const slices = await headSlices(engine, model, signal);
+    const blocks = [...new Set(slices.map(({ block }) => block))];
+    return slices.map(({ block, head, dims }) => ({ row: blocks.indexOf(block), column: head, block, dims }));
+  }
   const { layers } = (await engine.inspect(model, signal, { takes: 'text' })).anatomy;
-  const first = point === 'resid_post' ? 0 : 1;
-  return Array.from({ length: layers + 1 - first }, (_, i) => i + first).flatMap((block) =>
-    Array.from({ length: length - from }, (_, i) => ({
-      column: from + i,
-      patch: { point, block, tokens: [from + i], dims: 'all' as const },
-    })),
-  );
-}
-
-async function headsOf(
-  engine: Engine,
-  { model }: PatchRequest,
-  from: number,
-  length: number,
-  signal: AbortSignal | undefined,
-): Promise<Patched[]> {
-  const tokens = Array.from({ length: length - from }, (_, i) => from + i);
-  const slices = await headSlices(engine, model, signal);
-  return slices.map(({ block, head, dims }: HeadSlice) => ({
-    column: head,
-    patch: { point: 'z', block, tokens, dims },
-  }));
+  const first = at === 'resid_post' ? 0 : 1;
+  return Array.from({ length: layers + 1 - first }, (_, row) =>
+    Array.from({ length: length - from }, (_, i) => ({ row, column: from + i, block: row + first, dims: undefined })),
+  ).flat();
 }
 
 /** The cell that recovers most, and what is recovered by all that is large, in a sentence. */
@@ -183,14 +176,20 @@ export function patchConclusion(result: PatchResult): string {
     layer: 0,
   });
   const runs = `The ${contrast(answers)} is ${cleanDifference.toFixed(2)} after the clean prompt and ${corruptDifference.toFixed(2)} after the corrupt one`;
+  if (!Number.isFinite(best.value)) return `${runs}; what is recovered is not known yet, this is its first look.`;
   if (!(best.value > 0.05)) return `${runs}; no single ${at === 'head' ? 'head' : at} gives any of that back.`;
   const percent = `${(100 * best.value).toFixed(0)} %`;
   if (at === 'head') {
     const strong = cells.filter(({ value }) => value >= 0.1).length;
-    return `${runs}; head ${best.column} of block ${best.layer} alone gives ${percent} of that back, and ${strong} of ${cells.length} heads give at least a tenth.`;
+    return `${runs}; head ${best.column} of block ${best.layer} alone gives ${percent} of that back, and ${strong} of ${cells.length} heads give at least a tenth.${firstLook(result)}`;
   }
   const token = corrupt[best.column];
   const reach = layers.filter((_, i) => (recovered[i]?.[best.column] ?? 0) >= 0.5);
   const until = reach.length > 0 ? `, at least half of it up to ${at} ${reach.at(-1)}` : '';
-  return `${runs}; ${at} ${best.layer} of token ${best.column} (${textLabel(token?.text ?? '', token?.id)}) gives most of that back, ${percent}${until}.`;
+  return `${runs}; ${at} ${best.layer} of token ${best.column} (${textLabel(token?.text ?? '', token?.id)}) gives most of that back, ${percent}${until}.${firstLook(result)}`;
+}
+
+/** How far the first look was right. */
+function firstLook({ attribution: { correlation } }: PatchResult): string {
+  return correlation === undefined ? '' : ` Attribution patching correlates with this by ${correlation.toFixed(2)}.`;
 }

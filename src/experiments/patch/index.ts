@@ -38,7 +38,7 @@ export const patch = define({
   run: ({ engine, ...setup }, values, signal) => patchEverywhere(engine, { ...setup, ...values }, signal),
   present: presentPatch,
   json(result) {
-    const { model, at, clean, corrupt, bos, answers, layers, recovered } = result;
+    const { model, at, clean, corrupt, bos, answers, layers, recovered, attribution } = result;
     return {
       model,
       at,
@@ -53,6 +53,10 @@ export const patch = define({
       layers,
       /** By token, with the prefix; at `head` by head. */
       recovered,
+      /** The first look, as `recovered`: (clean − corrupt) × gradient, ÷ (clean − corrupt) of the differences. */
+      attribution: attribution.values,
+      /** Of both, over the cells that are patched. */
+      correlation: attribution.correlation ?? null,
     };
   },
 });

@@ -1,5 +1,5 @@
 import { layerName, textLabel } from '../../analysis/label.js';
-import type { Presentation } from '../../analysis/presentation.js';
+import type { HeatmapPart, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { finite, greatest } from '../../statistics/numbers.js';
 import { byHead } from '../shared/heatmaps.js';
@@ -7,21 +7,33 @@ import { type PatchResult, patchConclusion } from './compute.js';
 
 export function presentPatch(result: PatchResult): Presentation {
   const { model, at, clean, corrupt, bos, answers, cleanDifference, corruptDifference, layers, recovered } = result;
-  const size = greatest(recovered.flat().filter(Number.isFinite).map(Math.abs), 1);
+  const { attribution } = result;
   const heads = greatest(recovered.map((row) => row.length));
   const token = (i: number) => {
     const [to, from] = [corrupt[i], clean[i]].map((one) => (one ? textLabel(one.text, one.id) : ''));
     return to === from ? `${to}` : `${to} ← ${from}`;
   };
-  const cells =
-    at === 'head'
-      ? byHead(layers, heads, (row, head) => finite(recovered[row]?.[head] ?? Number.NaN))
-      : ({
-          kind: 'heatmap',
-          rows: { name: 'layer', labels: layers.map(layerName) },
-          columns: { name: 'token', labels: corrupt.map((_, i) => token(i)) },
-          values: recovered.flat().map(finite),
-        } as const);
+  const cells = (heading: string, name: string, values: PatchResult['recovered']): HeatmapPart => {
+    const size = greatest(values.flat().filter(Number.isFinite).map(Math.abs), 1);
+    const grid =
+      at === 'head'
+        ? byHead(layers, heads, (row, head) => finite(values[row]?.[head] ?? Number.NaN))
+        : ({
+            kind: 'heatmap',
+            rows: { name: 'layer', labels: layers.map(layerName) },
+            columns: { name: 'token', labels: corrupt.map((_, i) => token(i)) },
+            values: values.flat().map(finite),
+          } as const);
+    return { heading, ...grid, value: { name, format: 'fixed' }, scale: 'diverging', range: [-size, size] };
+  };
+  const of = at === 'head' ? 'by head, at all tokens' : `by ${at}: layer × token`;
+  const has = (values: PatchResult['recovered']) => values.some((row) => row.some((value) => Number.isFinite(value)));
+  const looked = cells(
+    `First look ${of} (attribution patching)`,
+    '(clean − corrupt) × gradient ÷ (clean − corrupt)',
+    attribution.values,
+  );
+  const { correlation } = attribution;
   return {
     title: 'Activation patching',
     sentence: patchConclusion(result),
@@ -31,16 +43,12 @@ export function presentPatch(result: PatchResult): Presentation {
       { name: 'BOS', value: bos ? 'on' : 'off' },
       { name: 'at', value: at },
       { name: 'answers', value: answers.map(({ text }) => JSON.stringify(text)).join(' against ') },
+      ...(correlation === undefined ? [] : [{ name: 'correlation of both', value: correlation.toFixed(3) }]),
     ],
-    warnings: [],
+    warnings: [...(attribution.why === undefined ? [] : [attribution.why]), ...attribution.remarks],
     parts: [
-      {
-        heading: at === 'head' ? 'Recovered by head, at all tokens' : `Recovered by ${at}: layer × token`,
-        ...cells,
-        value: { name: '(patched − corrupt) ÷ (clean − corrupt)', format: 'fixed' },
-        scale: 'diverging',
-        range: [-size, size],
-      },
+      ...(has(recovered) ? [cells(`Recovered ${of}`, '(patched − corrupt) ÷ (clean − corrupt)', recovered)] : []),
+      ...(has(attribution.values) ? [looked] : []),
       {
         kind: 'table',
         heading: 'Logit difference after the last token',

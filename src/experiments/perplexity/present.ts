@@ -3,7 +3,7 @@ import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { finite } from '../../statistics/numbers.js';
 import { withInterval } from '../shared/perplexity.js';
-import { leftWarnings, windowSettings } from '../shared/settings.js';
+import { lostWarnings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import type { PerplexityResult } from './compute.js';
 
@@ -23,7 +23,7 @@ export function presentPerplexity(
       ...windowSettings(value, tokens),
       { name: 'windows', value: done < windows ? `${done} of ${windows}` : `${windows}` },
     ],
-    warnings: leftWarnings(value),
+    warnings: lostWarnings(value),
     parts: [
       {
         kind: 'table',

@@ -2,7 +2,7 @@ import { formatNumber } from '../../analysis/format.js';
 import { finiteCell, type Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { rowBars } from '../shared/rows.js';
-import { leftWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
+import { lostWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import { meanError, outlierRatio, type PrefixResult, prefixConclusion } from './compute.js';
 
@@ -15,14 +15,14 @@ export function presentPrefix(result: PrefixResult, { text }: { readonly text: N
     settings: [
       { name: 'model', value: modelName(model) },
       { name: 'text', value: text.name },
-      ...windowSettings({ window: result.window, prefix: undefined }, rows[0]?.tokens).filter(
+      ...windowSettings({ window: result.window, prefix: undefined, left: result.left }, rows[0]?.tokens).filter(
         ({ name }) => name !== 'BOS',
       ),
       { name: 'pieces', value: formatNumber(pieces) },
       { name: 'outlier token', value: `> ${outlierRatio} × the median token` },
       ...massiveSettings(thresholds),
     ],
-    warnings: leftWarnings(result),
+    warnings: lostWarnings(result),
     parts: [
       {
         kind: 'table',

@@ -15,8 +15,8 @@ export function byHead(
   const indices = Array.from({ length: heads }, (_, head) => head);
   return {
     kind: 'heatmap',
-    rows: { name: 'layer', labels: layers.map(String) },
-    columns: { name: 'head', labels: indices.map(String) },
+    rows: { name: 'layer', labels: layers.map(String), leads: { to: 'layer', values: layers } },
+    columns: { name: 'head', labels: indices.map(String), leads: { to: 'head', values: indices } },
     values: layers.flatMap((_, row) => indices.map((head) => value(row, head) ?? null)),
   };
 }

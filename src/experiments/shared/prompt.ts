@@ -25,7 +25,7 @@ export async function promptOf(
   { bos, part, called }: { readonly called?: string } & Partial<Pick<Setup, 'bos' | 'part'>>,
   signal?: AbortSignal,
 ): Promise<PromptTokens> {
-  const { ids, prefix } = await encode(engine, model, text, { bos, called }, signal);
+  const { ids, prefix } = await encode(engine, model, text, { bos, called, isPrompt: true }, signal);
   const { context = Number.POSITIVE_INFINITY } = (await engine.inspect(model, signal, { takes: 'text' })).model;
   const lead = prefix === undefined ? [] : [prefix];
   const room = part === undefined ? ids.length : Math.min(ids.length, context - lead.length);

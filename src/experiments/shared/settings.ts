@@ -3,7 +3,7 @@ import { counted, formatNumber } from '../../analysis/format.js';
 import type { Setting } from '../../analysis/presentation.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { RunFacts } from './run.js';
-import { leftOut } from './text.js';
+import { lostInWords, type TextWindows } from './text.js';
 
 /** The text that points and means were found on. */
 export function calibrationSetting(name: string, sequences: number): Setting {
@@ -12,15 +12,23 @@ export function calibrationSetting(name: string, sequences: number): Setting {
 
 /** Sequences of a text: how long they are, how far apart and what they begin with. */
 export function windowSettings(
-  windows: { readonly window: number; readonly stride?: number; readonly prefix: number | undefined | null },
+  windows: {
+    readonly window: number;
+    readonly stride?: number;
+    readonly prefix: number | undefined | null;
+    readonly left?: number;
+  },
   tokens?: number,
 ): Setting[] {
-  const { window, stride, prefix } = windows;
+  const { window, stride, prefix, left = 0 } = windows;
   return [
     { name: 'T', value: counted(window, 'token') },
     ...(stride === undefined ? [] : [{ name: 'stride', value: formatNumber(stride) }]),
     { name: 'BOS', value: prefix === undefined || prefix === null ? 'off' : `on (token ${prefix})` },
     ...(tokens === undefined ? [] : [{ name: 'tokens scored', value: formatNumber(tokens) }]),
+    ...(left === 0
+      ? []
+      : [{ name: 'left out at the end', value: `${counted(left, 'token')}, too few to fill a window` }]),
   ];
 }
 
@@ -43,10 +51,9 @@ export function runSettings({ name, tokens, bos }: RunFacts): Setting[] {
   ];
 }
 
-/** That the end of a text was left out, where it was. */
-export function leftWarnings(windows: Parameters<typeof leftOut>[0]): string[] {
-  const left = leftOut(windows);
-  return left === '' ? [] : [left];
+/** That the model does not get to see all of a text, where that is so. */
+export function lostWarnings({ lost }: Pick<TextWindows, 'lost'>): string[] {
+  return lost === 0 ? [] : [lostInWords(lost)];
 }
 
 /** That only a part of the text was run, where that is so. */

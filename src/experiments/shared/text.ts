@@ -48,6 +48,7 @@ export async function textWindows(
  *
  * @param options.bos whether there is such a token; undefined: as the model's files say
  * @param options.most how many of the text's first tokens are wanted; undefined: all
+ * @param options.isPrompt as for {@link Engine.encode}
  * @throws SinkscopeError `tokenizer` as {@link Engine.encode}, `input` for a text without tokens
  */
 export async function encode(
@@ -57,11 +58,17 @@ export async function encode(
   {
     bos,
     most,
+    isPrompt,
     called = 'The text',
-  }: { readonly bos?: boolean; readonly most?: number | undefined; readonly called?: string },
+  }: {
+    readonly bos?: boolean;
+    readonly most?: number | undefined;
+    readonly isPrompt?: boolean;
+    readonly called?: string;
+  },
   signal?: AbortSignal,
 ): Promise<EncodedText> {
-  const found = await engine.encode(model, text, { bos, most, signal });
+  const found = await engine.encode(model, text, { bos, most, isPrompt, signal });
   if (found.ids.length > 0) return found;
   throw new SinkscopeError({
     code: 'input',
@@ -101,17 +108,8 @@ export function progressThrough(phase: string, of: number) {
 
 const isFailed = (event: { readonly type: string }): event is FailedEvent => event.type === 'failed';
 
-/** What of the text was not run, in words; empty where nothing was left out. */
-export function leftOut({ left, window, lost }: Pick<TextWindows, 'left' | 'window' | 'lost'>): string {
-  const tokens = left === 1 ? 'The last token was' : `The last ${left} tokens were`;
-  return [
-    ...(left === 0 ? [] : [`${tokens} left out: too few to fill a window of ${window}.`]),
-    ...(lost === 0 ? [] : [lostInWords(lost)]),
-  ].join(' ');
-}
-
 /** That the model does not get to see some characters. */
-function lostInWords(lost: number): string {
+export function lostInWords(lost: number): string {
   const characters = lost === 1 ? 'One character' : `${lost} characters`;
   return `${characters} of the text have no token of their own in this model’s tokenizer: it does not get to see them.`;
 }

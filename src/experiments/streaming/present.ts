@@ -4,7 +4,7 @@ import { modelName } from '../../models/find.js';
 import { greatest } from '../../statistics/numbers.js';
 import { byHead } from '../shared/heatmaps.js';
 import { rowBars, rowTable } from '../shared/rows.js';
-import { leftWarnings, windowSettings } from '../shared/settings.js';
+import { lostWarnings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import { type StreamingResult, streamingConclusion } from './compute.js';
 import type { Rolled } from './rolling.js';
@@ -33,7 +33,7 @@ export function presentStreaming(result: StreamingResult, { text }: { readonly t
       { name: 'attention window', value: counted(window, 'key') },
       { name: 'sinks kept', value: `${sinks}` },
     ],
-    warnings: [...leftWarnings(windows), ...(rolling?.refused ?? [])],
+    warnings: [...lostWarnings(windows), ...(rolling?.refused ?? [])],
     parts: [
       rowBars(rows),
       rowTable(rows),

@@ -9,29 +9,54 @@ import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import type { Budget, Run } from '../experiment.js';
 import { firstDelimiter } from '../shared/delimiter.js';
+import { type CorpusCut, piecesOf } from '../shared/pieces.js';
 import { follow, progressThrough } from '../shared/text.js';
-import type { Corpus } from '../values.js';
 
-export interface SurveyRequest extends Budget {
-  readonly model: string;
-  /** Each is cut for itself, one after another, until there are enough sequences. */
-  readonly texts: Corpus['texts'];
-  readonly sequences: number;
-  /** Tokens of a sequence, prefix included. */
-  readonly length: number;
-  readonly bos?: boolean;
+export interface SurveyRequest extends Budget, CorpusCut {
   readonly thresholds: Thresholds;
-  readonly shard?: Survey['shard'];
+}
+
+/** A survey before it is run. */
+export interface Planned extends Budget {
+  readonly model: string;
+  readonly settings: Survey['settings'];
+  /** Token ids of all its sequences, prefix included. */
+  readonly pieces: readonly (readonly number[])[];
 }
 
 /**
- * Runs the sequences of a corpus, or those of one shard.
+ * Cuts the sequences of a corpus.
  *
- * @throws SinkscopeError `input` where the corpus has no sequence of this length, or the shard none; `cancelled`
+ * @throws SinkscopeError `input` where the corpus has no sequence of this length; `cancelled`
  */
-export async function* runSurvey(engine: Engine, request: SurveyRequest, signal?: AbortSignal): Run<Survey> {
-  const { model, thresholds, length, memory, threads, shard = { index: 0, of: 1 } } = request;
+export async function planSurvey(engine: Engine, request: SurveyRequest, signal?: AbortSignal): Promise<Planned> {
+  const { model, length, memory, threads } = request;
   const { pieces, prefix } = await piecesOf(engine, request, signal);
+  const { name, layers, hidden, bytes } = (await engine.inspect(model, signal, { takes: 'text' })).model;
+  const identity = await engine.identity(model, signal);
+  const { absolute, ratio, soft } = request.thresholds;
+  const settings = {
+    model: { name, layers, hidden, bytes, identity },
+    corpus: createHash('sha256').update(JSON.stringify(pieces)).digest('hex'),
+    sequences: pieces.length,
+    length,
+    prefix: prefix ?? null,
+    thresholds: { absolute, ratio, soft },
+  };
+  return { model, memory, threads, settings, pieces };
+}
+
+/**
+ * Runs the sequences of a shard.
+ *
+ * @throws SinkscopeError `input` where it has none; `cancelled`
+ */
+export async function* runShard(
+  engine: Engine,
+  { model, memory, threads, settings, pieces }: Planned,
+  shard: Survey['shard'],
+  signal?: AbortSignal,
+): Run<Survey> {
   const chosen = [...pieces.keys()].filter((sequence) => sequence % shard.of === shard.index);
   if (chosen.length === 0) {
     throw new SinkscopeError({
@@ -39,8 +64,6 @@ export async function* runSurvey(engine: Engine, request: SurveyRequest, signal?
       message: `Shard ${shard.index} of ${shard.of} has no sequence: there are only ${pieces.length}. Use fewer shards.`,
     });
   }
-  const { model: summary } = await engine.inspect(model, signal, { takes: 'text' });
-  const identity = await engine.identity(model, signal);
   const sequences = chosen.flatMap((sequence) => pieces.slice(sequence, sequence + 1));
   const ids = [...new Set(sequences.flat())];
   const texts = await engine.decode(model, ids, signal);
@@ -52,51 +75,20 @@ export async function* runSurvey(engine: Engine, request: SurveyRequest, signal?
     if (event.type === 'mean') continue;
     if (event.type === 'states') {
       const tokens = (sequences[event.sequence] ?? []).map((id) => textOf.get(id) ?? '');
-      records.push({ sequence: chosen[event.sequence] ?? 0, entries: entriesOf(event.states, tokens, thresholds) });
+      const entries = entriesOf(event.states, tokens, settings.thresholds);
+      records.push({ sequence: chosen[event.sequence] ?? 0, entries });
     }
     yield progress(event);
   }
-  const { name, layers, hidden, bytes } = summary;
-  const { absolute, ratio, soft } = thresholds;
-  const settings = {
-    model: { name, layers, hidden, bytes, identity },
-    corpus: createHash('sha256').update(JSON.stringify(pieces)).digest('hex'),
-    sequences: pieces.length,
-    length,
-    prefix: prefix ?? null,
-    thresholds: { absolute, ratio, soft },
-  };
   return { survey: SURVEY_VERSION, settings, shard, records };
 }
 
-/** The sequences that are run, prefix included. */
-async function piecesOf(engine: Engine, request: SurveyRequest, signal: AbortSignal | undefined) {
-  const { model, length } = request;
-  const pieces: number[][] = [];
-  let prefix: number | undefined;
-  let longest = 0;
-  for await (const { text } of request.texts) {
-    // The prefix, whose length is not known yet, is part of the length: these fill what is wanted in any case.
-    const most = length * (request.sequences - pieces.length);
-    const { ids, ...rest } = await engine.encode(model, text, { bos: request.bos, most, signal });
-    prefix = rest.prefix;
-    const head = prefix === undefined ? [] : [prefix];
-    const step = length - head.length;
-    if (step < 1) throw new SinkscopeError({ code: 'input', message: `Sequences of ${length} tokens hold no text.` });
-    longest = Math.max(longest, ids.length);
-    for (let start = 0; start + step <= ids.length && pieces.length < request.sequences; start += step)
-      pieces.push([...head, ...ids.subarray(start, start + step)]);
-    if (pieces.length >= request.sequences) break;
-  }
-  if (pieces.length > 0) return { pieces, prefix };
-  throw new SinkscopeError({
-    code: 'input',
-    message: `No text has the tokens of one sequence of ${length}: the longest has ${longest}. Give longer texts or a smaller length.`,
-  });
-}
-
 /** Read from each layer's sixteen largest entries, so a seventeenth is not seen. */
-function entriesOf(layers: readonly ReducedState[], tokens: readonly string[], thresholds: Thresholds): SurveyEntry[] {
+function entriesOf(
+  layers: readonly ReducedState[],
+  tokens: readonly string[],
+  thresholds: Survey['settings']['thresholds'],
+): SurveyEntry[] {
   const delimiter = firstDelimiter(tokens);
   return massiveActivations({ ...emptyAnalysis, layers }, thresholds)
     .map(({ token, dim, kind, values }): SurveyEntry & { at: number } => ({

@@ -3,7 +3,7 @@ import { SinkscopeError } from '../../errors.js';
 import { define } from '../experiment.js';
 import { shared } from '../shared/inputs.js';
 import { presentSurvey, surveyJson, surveyTable } from '../shared/survey-view.js';
-import { runSurvey } from './compute.js';
+import { runSurvey } from './units.js';
 
 const wanted = 'It is a shard and their number, as in 0/4 … 3/4.';
 
@@ -41,6 +41,24 @@ export const survey = define({
       help: 'run only every n-th sequence; shards 0 to n−1, or 1 to n, make up the whole',
       pattern: { source: '\\d{1,6}/[1-9]\\d{0,5}', wanted },
       open: 'all',
+    },
+    workers: {
+      kind: 'whole',
+      label: 'Processes',
+      flag: '--workers <k>',
+      help: 'how many processes share the sequences',
+      unit: 'processes',
+      least: 1,
+      most: 256,
+      default: 1,
+    },
+    parts: {
+      kind: 'words',
+      label: 'Folder for parts',
+      flag: '--parts <folder>',
+      help: 'keep what is done in this folder, and do not run again what is there',
+      writes: true,
+      open: 'none',
     },
   },
   run({ engine, ...setup }, { texts, shard, ...values }, signal) {

@@ -1,7 +1,7 @@
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { rowBars, rowTable } from '../shared/rows.js';
-import { calibrationSetting, leftWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
+import { calibrationSetting, lostWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import { type WeightsResult, weightsConclusion } from './compute.js';
 
@@ -22,7 +22,7 @@ export function presentWeights(
       ...massiveSettings(thresholds),
       { name: 'seed', value: `${seed}` },
     ],
-    warnings: [...result.warnings, ...leftWarnings(windows)],
+    warnings: [...result.warnings, ...lostWarnings(windows)],
     parts: [
       rowBars(rows),
       rowTable(rows),

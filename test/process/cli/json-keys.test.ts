@@ -27,7 +27,7 @@ const graph = 'gnn-ts-op17';
 const translator = path('test/zoo/families/towers-t5-ts17-decoder/model.onnx');
 const sentences = path('test/zoo/families/towers-t5-ts17-decoder/golden.safetensors');
 const classifier = path('test/zoo/families/head-bert-ner/model.onnx');
-const experts = path('test/zoo/families/experts-einsum-ts-op17/model.onnx');
+const experts = path('test/references/experts/einsum/model.onnx');
 
 /** By subcommand, what is shortest and has all keys. */
 const commands: Readonly<Record<string, readonly string[]>> = {
@@ -36,7 +36,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   analyze: ['llama', ...words],
   'analyze --ids': [classifier, '--ids', '5,6,7,8'],
   'analyze --stream': [translator, '--stream', 'decoder', '--feeds', sentences],
-  'analyze --ids of experts': [experts, '--ids', '5,6,7,8'],
+  'analyze --ids of experts': [experts, '--ids', '31,39,85,58'],
   'inspect --json of experts': [experts],
   'analyze --set': ['llama', ...words, '--set', 'to=mean', '--calibrate', path('test/text/pit-and-pendulum.md')],
   intervene: ['llama', ...words, '--to', 'mean', ...other],
@@ -53,6 +53,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   interventions: ['llama', ...text, ...other, ...small],
   survey: ['llama', ...corpus],
   bias: ['llama', ...words],
+  domains: ['llama', ...corpus, '--against', path('test/text/pit-and-pendulum.md')],
   compare: ['llama', 'llama-bias', ...text, ...small],
   weights: ['llama', ...text, ...other, ...small],
   outliers: ['llama', ...text, '--tokens', '16'],

@@ -104,6 +104,20 @@ describe('an encoder and its decoder', () => {
     expect(only(found.events, 'predictions')).toEqual([]);
   });
 
+  it('ids with the encoder’s beside them run the decoder; ids that are there twice are refused', async () => {
+    const beside = await feedsOf('beside', { input_ids: await idsOf(golden, 'input_ids') });
+    const ids = await idsOf(golden, 'decoder_input_ids');
+    const found = await run('both-ids', model, { ids, beside });
+    expect(found.problem).toBeUndefined();
+    expect(found.model).toMatchObject({ stream: 'decoder' });
+    await expectGolden(found.file, golden);
+    const twice = await run('twice', model, { ids, beside }, { stream: 'encoder' });
+    expect(twice.problem).toMatchObject({
+      code: 'input',
+      message: expect.stringContaining('has token ids ("input_ids")'),
+    });
+  });
+
   it('the encoder’s mask is as long as its ids, and cross-attention has a pattern that is no sink’s', async () => {
     const [input_ids, decoder_input_ids] = await Promise.all(
       ['input_ids', 'decoder_input_ids'].map((name) => idsOf(golden, name)),

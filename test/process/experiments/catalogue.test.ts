@@ -179,9 +179,8 @@ describe('on the demo model', async () => {
       const ratio = at(is?.get(`${t}`), 0) / at(was?.get(`${t + 1}`), 0);
       expect(map.values[8 * 104 + t]).toBeCloseTo(Math.log10(ratio), 4);
     }
-    expect(warnings.map((warning) => warning.replace(/:.*/, ''))).toEqual(
-      names.map((name) => `No perplexity of ${name}`),
-    );
+    // Of both for one reason, which is said once.
+    expect(warnings.map((warning) => warning.replace(/:.*/, ''))).toEqual([`No perplexity of ${names.join(', ')}`]);
     expect(settings[0]).toEqual({ name: 'models', value: 'llama, llama-plain' });
   });
 
@@ -190,7 +189,7 @@ describe('on the demo model', async () => {
     const { parts, warnings } = await shown('compare', { texts, models: [demoModel('llama')] });
     expect(parts.some(({ heading }) => heading.includes('by layer and token'))).toBe(false);
     expect(warnings.at(-1)).toBe(
-      'llama on b and llama on sample.md were run on different tokens, so no difference by token is shown.',
+      'Against llama on sample.md, llama on b: other tokens, so no difference by token is shown.',
     );
   });
 
@@ -229,10 +228,11 @@ describe('on the demo model', async () => {
     });
     const { warnings } = presentation;
     expect(json).toMatchObject({ ...file, file: boats.replace(/.*\//, ''), warnings });
-    expect(warnings).toEqual([
-      'No more than six super weights are looked for: there may be others.',
-      'The last 2 tokens were left out: too few to fill a window of 128.',
-    ]);
+    expect(warnings).toEqual(['No more than six super weights are looked for: there may be others.']);
+    expect(presentation.settings).toContainEqual({
+      name: 'left out at the end',
+      value: '2 tokens, too few to fill a window',
+    });
   });
 
   it('stops when it is told to', async () => {

@@ -3,6 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { ablateConclusion, ablateEach } from '../../../src/experiments/ablate/compute.js';
+import { cancellingConclusion, findCancelling } from '../../../src/experiments/cancelling/compute.js';
+import { gradientsConclusion, takeGradients } from '../../../src/experiments/gradients/compute.js';
 import { patchConclusion, patchEverywhere } from '../../../src/experiments/patch/compute.js';
 import { steerConclusion, steerPrompt } from '../../../src/experiments/steer/compute.js';
 import { writeDirection } from '../../../src/experiments/steer/direction.js';
@@ -11,6 +13,7 @@ import {
   budget,
   demoModel,
   finish,
+  off,
   startEngine,
   temporaryFolder,
   text,
@@ -37,6 +40,9 @@ describe('activation patching', () => {
     expect(result.corruptDifference).toBeCloseTo(patching.corruptDifference, 4);
     for (const [row, expected] of pairs(result.recovered, patching.recovered[at]))
       for (const [value, other] of pairs(row, expected)) expect(Math.abs(value - other)).toBeLessThan(1e-4);
+    for (const [row, expected] of pairs(result.attribution.values, patching.attribution[at]))
+      for (const [value, other] of pairs(row, expected)) expect(Math.abs(value - other)).toBeLessThan(1e-4);
+    expect(result.attribution.why).toBeUndefined();
     expect(patchConclusion(result)).toMatch(
       at === 'head' ? /head 0 of block 8 alone gives 81 %/ : /of token \d .* gives most of that back/,
     );
@@ -88,6 +94,72 @@ describe('ablation', () => {
     const run = ablateEach(engine, { ...request, set: 'mean', calibrationText: 'Too short.' });
     await expect(finish(run)).rejects.toThrow(/calibration text/);
   });
+});
+
+it('what each part adds to a massive activation, and by which weights, equals PyTorch', async () => {
+  const golden = references.cancelling;
+  const asked = { model: demoModel(golden.model), prompt: { text: text('media/sample.md') }, ...budget };
+  const result = await finish(findCancelling(engine, { ...asked, token: undefined, dim: undefined }));
+  expect([result.token, result.dim]).toEqual([golden.token, golden.dim]);
+  for (const [value, other] of pairs(result.hidden, golden.hidden)) expect(off(value, other)).toBeLessThan(1e-4);
+  for (const part of ['attention', 'mlp'] as const) {
+    const own = result.parts.filter((one) => one.part === part);
+    for (const [{ added, made }, expected] of pairs(own, golden[part])) {
+      // What an MLP adds is a difference of large numbers.
+      expect(Math.abs(added - expected)).toBeLessThan(part === 'mlp' ? 2e-3 : 1e-4);
+      expect(Math.abs(made?.rest ?? Number.NaN)).toBeLessThan(2e-3);
+    }
+    for (const [{ made }, expected] of pairs(own, golden.weights[part]))
+      for (const [{ column, read, value }, other] of pairs(made?.entries.slice(0, 3) ?? [], expected)) {
+        expect(column).toBe(other[0]);
+        expect(Math.abs(read - (other[1] ?? 0))).toBeLessThan(1e-3 * Math.max(1, Math.abs(other[1] ?? 0)));
+        expect(value).toBeCloseTo(other[2] ?? Number.NaN, 5);
+      }
+  }
+  expect(cancellingConclusion(result)).toMatch(/the MLP of block 2 adds most to it, \+2,024\. Nothing cancels it/);
+});
+
+it('what makes a massive activation equals PyTorch: block, weights, the super weight first', async () => {
+  const { origin } = references;
+  const [layer, token, dim] = origin.of as [number, number, number];
+  const asked = { model: demoModel(origin.model), prompt: { text: origin.text }, save: undefined, ...budget };
+  const result = await finish(takeGradients(engine, { ...asked, of: { kind: 'hidden', layer, token, dim } }));
+  expect(result.path.length).toBe(layer + 1);
+  for (const [value, other] of pairs(result.path.slice(1), references.cancelling.hidden.slice(1, layer + 1)))
+    expect(Math.abs((value ?? Number.NaN) / other - 1)).toBeLessThan(1e-4);
+  const parts: Record<string, string> = {
+    'mlp.down.weight': 'mlp_out',
+    'mlp.up.weight': 'mlp_in',
+    'mlp.gate.weight': 'mlp_in',
+  };
+  for (const [found, expected] of pairs(result.entries, origin.entries)) {
+    const [block, part, row, column, value, product] = expected as [number, string, number, number, number, number];
+    expect(found).toMatchObject({ layer: block, part: parts[part], row, column });
+    expect(found.value).toBeCloseTo(value, 4);
+    expect(Math.abs(found.product / product - 1)).toBeLessThan(1e-3);
+  }
+  expect(gradientsConclusion(result)).toMatch(
+    /Block 2 adds most to it, \+2,023\. .*\(239, 425\) of the MLP’s last product in block 2, −2\.43/,
+  );
+});
+
+it('the saliency of a prediction equals PyTorch, and of another token’s prediction nothing after it counts', async () => {
+  const { saliency } = references;
+  const { ids, next, logit } = saliency;
+  const request = { model: demoModel('llama'), prompt: { ids }, attention: false, ...budget };
+  for await (const event of engine.analyze(request)) if (event.type === 'failed') expect.fail(event.problem.message);
+  const token = ids.length - 1;
+  const found = await engine.query({ type: 'saliency', token, next });
+  expect(found.logit).toBeCloseTo(logit, 3);
+  expect(found.next).toEqual({ id: next, text: ' his' });
+  const largest = Math.max(...saliency.saliency.map(Math.abs));
+  for (const [value, expected] of pairs(Array.from(found.saliency), saliency.saliency))
+    expect(Math.abs(value - expected)).toBeLessThan(1e-4 * largest);
+  const earlier = await engine.query({ type: 'saliency', token: 2 });
+  const { top } = await engine.query({ type: 'predictions', token: 2 });
+  expect(earlier.next.id).toBe(top[0]?.id);
+  expect(Array.from(earlier.saliency.subarray(3))).toEqual([0, 0, 0, 0]);
+  await expect(engine.query({ type: 'saliency', token, next: 1e6 })).rejects.toThrow(/There is no token id 1000000/);
 });
 
 describe('steering', () => {

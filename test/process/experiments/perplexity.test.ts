@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { eachAs, finish, type Progress } from '../../../src/experiments/experiment.js';
 import { measurePerplexity } from '../../../src/experiments/shared/perplexity.js';
-import { follow, leftOut } from '../../../src/experiments/shared/text.js';
+import { lostWarnings } from '../../../src/experiments/shared/settings.js';
+import { follow } from '../../../src/experiments/shared/text.js';
 import { type Windowing, windowsOf } from '../../../src/experiments/shared/windows.js';
 import {
   boats,
@@ -156,7 +157,7 @@ it('says how many characters the tokenizer has no token for', async () => {
   await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
   const result = await finish(measurePerplexity(engine, { ...request('llama', 'abab 東京 ba', { window: 3 }), model }));
   expect([result.tokens, result.left, result.lost]).toEqual([4, 0, 2]);
-  expect(leftOut(result)).toMatch(/^2 characters of the text have no token of their own/);
+  expect(lostWarnings(result)[0]).toMatch(/^2 characters of the text have no token of their own/);
 });
 
 it('leaves out the prefix token when asked to', async () => {

@@ -1,11 +1,11 @@
-import { cp, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Survey } from '../../../src/engine/contract/surveys.js';
 import { mergeSurveys, readSurvey, readSurveys } from '../../../src/engine/jobs/surveys.js';
-import { mergeParts } from '../../../src/experiments/merge/compute.js';
+import { mergeParts } from '../../../src/experiments/shared/merge.js';
 import { surveyConclusion, surveyRows } from '../../../src/experiments/shared/survey.js';
-import { runSurvey } from '../../../src/experiments/survey/compute.js';
+import { runSurvey } from '../../../src/experiments/survey/units.js';
 import {
   boats,
   budget,
@@ -32,7 +32,16 @@ interface Asked {
 
 async function run(model: string, { sequences = 20, length = 128, shard, texts = [text(boats)] }: Asked = {}) {
   const named = texts.map((text, i) => ({ name: `${i}`, text }));
-  const request = { ...budget, model: demoModel(model), texts: named, sequences, length, shard, thresholds };
+  const request = {
+    ...budget,
+    model: demoModel(model),
+    texts: named,
+    sequences,
+    length,
+    shard,
+    thresholds,
+    workers: 1,
+  };
   return finish(runSurvey(engine, request));
 }
 
@@ -61,7 +70,16 @@ it('parts of two checkpoints of one name are refused', async () => {
   const texts = [{ name: '0', text: text(boats) }];
   const parts = new Map<string, Survey>();
   for (const [index, model] of copies.entries()) {
-    const request = { ...budget, model, texts, sequences: 4, length: 32, shard: { index, of: 2 }, thresholds };
+    const request = {
+      ...budget,
+      model,
+      texts,
+      sequences: 4,
+      length: 32,
+      shard: { index, of: 2 },
+      thresholds,
+      workers: 1,
+    };
     parts.set(`part-${index}.json`, await finish(runSurvey(engine, request)));
   }
   expect(() => mergeSurveys(parts)).toThrow(
@@ -99,6 +117,18 @@ describe('shards', () => {
     expect(await finish(mergeParts(engine, files))).toEqual(whole);
     await writeFile(at(files, 0), '{');
     await expect(finish(mergeParts(engine, files))).rejects.toThrow(`${at(files, 0)} is not JSON`);
+  });
+
+  it('are put together to a shard that was itself run in shards', async () => {
+    const units = [1, 3].map((index) => ({ index, of: 4 }));
+    const run4 = (shard: Survey['shard']) => run('llama-plain', { sequences: 7, length: 64, shard });
+    const [one, three] = [await run4(at(units, 0)), await run4(at(units, 1))];
+    const half = await run4({ index: 1, of: 2 });
+    expect(mergeSurveys(named([three, one]), { index: 1, of: 2 })).toEqual(half);
+    expect(() => mergeSurveys(named([one]), { index: 1, of: 2 })).toThrow(/Of 4 shards 3 is missing/);
+    expect(() => mergeSurveys(named([one, three]), { index: 0, of: 2 })).toThrow(
+      'Shard 1 of 4 is no part of shard 0 of 2.',
+    );
   });
 
   it('are refused at once where a file claims more of them than there can be', () => {
@@ -162,6 +192,36 @@ describe('shards', () => {
     await expect(readSurveys(['/dev/null'])).rejects.toThrow(/^\/dev\/null is no plain file; give files written by/);
     await expect(readSurveys([one, here])).rejects.toThrow(`${one} and ${here} are one file; give each part once.`);
     await expect(readSurveys([one, other])).rejects.toThrow(`${other} is not a survey`);
+  });
+
+  it('are run by several processes, kept in a folder, and what is there is not run again', async () => {
+    const folder = join(await temporaryFolder(), 'parts');
+    const texts = [{ name: '0', text: text(boats) }];
+    const asked = { ...budget, model: demoModel('llama-plain'), texts, sequences: 40, length: 16, thresholds };
+    const once = await finish(runSurvey(engine, { ...asked, workers: 1 }));
+    expect(await finish(runSurvey(engine, { ...asked, workers: 3 }))).toEqual(once);
+    expect(await finish(runSurvey(engine, { ...asked, workers: 2, parts: folder }))).toEqual(once);
+    const files = (await readdir(folder)).sort();
+    expect(files).toHaveLength(3);
+    const [lost, torn, sound] = files.map((file) => join(folder, file)) as [string, string, string];
+    await rm(lost);
+    await writeFile(torn, (await readFile(torn, 'utf8')).slice(0, 200));
+    const before = await stat(sound);
+    const said: number[] = [];
+    const again = runSurvey(engine, { ...asked, workers: 1, parts: folder });
+    let step = await again.next();
+    for (; !step.done; step = await again.next()) said.push(step.value.done);
+    expect(step.value).toEqual(once);
+    // It begins with what is there.
+    expect(said[0]).toBe(13);
+    expect((await stat(sound)).mtimeMs).toBe(before.mtimeMs);
+    // Another survey has other files.
+    await finish(runSurvey(engine, { ...asked, sequences: 3, workers: 1, parts: folder }));
+    expect(await readdir(folder)).toHaveLength(4);
+    // A shard of it is kept in the same units as the whole.
+    const half = { shard: { index: 1, of: 2 }, workers: 1 };
+    const alone = await finish(runSurvey(engine, { ...asked, ...half }));
+    expect(await finish(runSurvey(engine, { ...asked, ...half, parts: folder }))).toEqual(alone);
   });
 
   it('need sequences to run', async () => {

@@ -15,6 +15,7 @@ const routing: RoutingStatistics = {
   multiplies: 'outputs',
   scores: undefined,
   largest: undefined,
+  made: [{ token: 0, dim: 3, made: Float32Array.of(-2, 1000) }],
 };
 const finished = { type: 'finished', seconds: 1, firstLayerSeconds: 1 } as const;
 const analysis = run(layers, [], [{ type: 'routing', layer: 1, found: routing }, finished]);
@@ -36,8 +37,8 @@ describe('experts of a run', () => {
 
   it('are held against the massive activations that arise in their block', () => {
     expect(massiveByExpert(analysis, defaultThresholds, 1)).toEqual([
-      { expert: 1, tokens: [0] },
-      { expert: 3, tokens: [0] },
+      { expert: 1, tokens: [0], made: 1000 },
+      { expert: 3, tokens: [0], made: -2 },
     ]);
     expect(massiveByExpert(analysis, defaultThresholds, 2)).toEqual([]);
   });
@@ -47,13 +48,13 @@ describe('experts of a run', () => {
     expect(json.routing).toMatchObject([{ experts: 4, chosen: 2, scores: null, largest: null }, null]);
     expect(json.routing[0]).toMatchObject({
       massive: [
-        { expert: 1, tokens: [0] },
-        { expert: 3, tokens: [0] },
+        { expert: 1, tokens: [0], made: 1000 },
+        { expert: 3, tokens: [0], made: -2 },
       ],
     });
     expect(json.massive_activations[0]?.experts).toEqual([
-      { expert: 3, weight: 0.75 },
-      { expert: 1, weight: 0.25 },
+      { expert: 3, weight: 0.75, made: -2 },
+      { expert: 1, weight: 0.25, made: 1000 },
     ]);
   });
 

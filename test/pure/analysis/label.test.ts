@@ -23,6 +23,7 @@ describe('tokenLabel', () => {
     [special('<|sink|>'), '⟨sink⟩'],
     [special('[CLS]'), '⟨CLS⟩'],
     [special('</s>', 9), '⟨/s⟩'],
+    [{ ...special('\n', 9), role: 'template' as const }, '⟨↵⟩'],
   ])('shows %j as %s', (token, label) => {
     expect(tokenLabel(token)).toBe(label);
   });

@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
-import { levelFrom, surprisalFrom, surprisalLevel, tintLevel } from '../../../src/analysis/tint.js';
+import {
+  levelFrom,
+  saliencyFrom,
+  saliencyLevel,
+  saliencyShares,
+  surprisalFrom,
+  surprisalLevel,
+  tintLevel,
+} from '../../../src/analysis/tint.js';
 
 describe('tintLevel', () => {
   it('is even in the logarithm, and reaches its end at 1,000 × the median', () => {
@@ -30,4 +38,11 @@ describe('tintLevel', () => {
 it('surprisal is even in nats, and reaches its end at 10', () => {
   expect([Number.NaN, 0, 1.24, 1.25, 2.5, 9.9, 10, 40].map(surprisalLevel)).toEqual([0, 0, 0, 1, 2, 7, 8, 8]);
   expect(surprisalFrom(8)).toBe(10);
+});
+
+it('saliency is a share of the largest, of either sign', () => {
+  expect(Array.from(saliencyShares(Float32Array.of(1, -4, 0)))).toEqual([0.25, -1, 0]);
+  expect(Array.from(saliencyShares(Float32Array.of(0, 0)))).toEqual([0, 0]);
+  expect([Number.NaN, 0, 0.01, 1 / 64, -0.25, 0.99, 1].map(saliencyLevel)).toEqual([0, 0, 0, 1, 4, 7, 8]);
+  expect(saliencyFrom(4)).toBe(0.25);
 });

@@ -10,6 +10,7 @@ import {
   colorNames,
   contextNames,
   experimentCommands,
+  historyCommands,
   modelCommands,
   tintColors,
   viewNames,
@@ -22,7 +23,7 @@ const declared = contributes.commands.map(({ command }) => command);
 describe('package.json', () => {
   it('declares only commands that are registered', () => {
     const registered = [
-      ...ids([...analysisCommands, ...modelCommands, ...experimentCommands]),
+      ...ids([...analysisCommands, ...modelCommands, ...historyCommands, ...experimentCommands]),
       ...experiments.map(commandOf),
     ];
     expect(declared.filter((command) => !registered.includes(command))).toEqual([]);
@@ -67,7 +68,8 @@ describe('package.json', () => {
       ([, condition]) => condition?.match(/sinkscope\.\w+/g) ?? [],
     ).flat();
     expect(conditions.length).toBeGreaterThan(0);
-    const known = ids([...contextNames, ...viewNames]);
+    const editors = contributes.customEditors.map(({ viewType }) => viewType);
+    const known = [...ids([...contextNames, ...viewNames]), ...editors];
     expect(conditions.filter((name) => !known.includes(name))).toEqual([]);
   });
 });

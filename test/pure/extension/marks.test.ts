@@ -102,6 +102,16 @@ describe('placeMarks', () => {
     expect(placeMarks(analysis, [undefined, undefined], anySink, 'all', {}).prefix).toBeUndefined();
   });
 
+  it('shows of what a chat template wrote before the text only what has a sign', () => {
+    const written = ['<s>', 'user', '\n'].map((text) => ({ ...token(text, 0, true), role: 'template' as const }));
+    const tokens = [...written, { ...token('a', 0), role: 'user' as const }];
+    const ranges = [undefined, undefined, undefined, { start: 5, end: 6 }];
+    const label = (magnitudes: readonly number[]) =>
+      placeMarks(analysisOf(tokens, magnitudes), ranges, anySink, 'all', {}).prefix?.label;
+    expect(label([1, 2000, 1, 1])).toBe('⟨user⟩ ▲');
+    expect(label([1, 1, 1, 1])).toBeUndefined();
+  });
+
   it('gives one mark to a character that is several tokens, with all that they have', () => {
     const tokens = ['a', 'b'].map((text) => token(text, 0));
     const range = { start: 0, end: 2 };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import manifest from '../../../package.json';
 import { defaultBudget } from '../../../src/engine/host/budget.js';
-import { parseSettings } from '../../../src/extension/settings.js';
+import { chatAsked, parseSettings } from '../../../src/extension/settings.js';
 
 describe('parseSettings', () => {
   it('has the defaults of the manifest', () => {
@@ -25,6 +25,12 @@ describe('parseSettings', () => {
     expect(settings.thresholds.ratio).toBe(500);
   });
 
+  it('asks for a chat only where it is on, and for a system’s text only where there is one', () => {
+    expect(chatAsked({ chat: 'off', system: 'Be brief.' })).toBeUndefined();
+    expect(chatAsked({ chat: 'on', system: '' })).toEqual({});
+    expect(chatAsked({ chat: 'on', system: 'Be brief.' })).toEqual({ system: 'Be brief.' });
+  });
+
   it('gives a share of the memory where none is set', () => {
     expect(parseSettings(() => undefined).settings.memory).toBe(defaultBudget());
     expect(parseSettings((key) => (key === 'memoryBudget' ? 64 : undefined)).settings.memory).toBe(64 * 2 ** 20);
@@ -34,6 +40,9 @@ describe('parseSettings', () => {
     ['model', 3, 'llama'],
     ['models', [1], []],
     ['bos', 'yes', 'auto'],
+    ['lineEnds', 'crlf', 'lf'],
+    ['chat', 'yes', 'off'],
+    ['system', 3, ''],
     ['attention', 'no', true],
     ['thresholds.absolute', -1, 100],
     ['thresholds.ratio', 'many', 1000],

@@ -7,6 +7,7 @@ import { fixedLength } from '../../inputs/feeds.js';
 import { withoutHead } from '../../stages/lacking.js';
 import { floats, rowsOf, sliceRows, type Value, withRows } from '../../tensors/value.js';
 import { type Answerer, type Inside, valueNamed } from '../inside.js';
+import { argmax } from '../predicted.js';
 
 type Part = AnswerTo<'attribution'>['parts'][number];
 
@@ -181,9 +182,3 @@ const rowOf = (value: Value, row: number) => floats(sliceRows(value, row, row + 
 const entry = (vector: Float32Array | undefined, i: number) => vector?.[i] ?? Number.NaN;
 const difference = (a: Float32Array, b: Float32Array) => a.map((x, i) => x - entry(b, i));
 const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, x, i) => sum + x * entry(b, i), 0);
-
-function argmax(values: Float32Array): number {
-  let best = 0;
-  for (const [i, value] of values.entries()) if (value > entry(values, best)) best = i;
-  return best;
-}

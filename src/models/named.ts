@@ -1,8 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { fileReason, SinkscopeError } from '../errors.js';
-import { findModels } from '../models/find.js';
 import { quoted } from '../visible.js';
+import { findModels } from './find.js';
 
 /** The demo models lie beside the bundle's folder, one folder each. */
 export const bundled = join(__dirname, '..', 'media', 'models');

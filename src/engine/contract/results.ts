@@ -1,0 +1,23 @@
+/** Results of analyses as they are saved (`analyze --json`, *Save Result*), and how one is told: as the run that it is of. */
+import * as v from 'valibot';
+import { maybe, type Sent } from '../../schemas.js';
+import { finishedEvent } from './events.js';
+import { path } from './request.js';
+
+export const resultRequest = v.object({ file: path });
+
+export const resultAnswer = v.object({
+  type: v.literal('result'),
+  /** What counted as massive and as a sink where it was saved. */
+  thresholds: v.object({
+    absolute: v.number(),
+    ratio: v.number(),
+    soft: v.number(),
+    epsilon: v.number(),
+    minQueries: v.number(),
+    minShare: v.number(),
+  }),
+  /** Undefined where the run had not ended when it was saved. */
+  finished: maybe(finishedEvent),
+});
+export type ResultAnswer = Sent<typeof resultAnswer>;

@@ -1,0 +1,109 @@
+/** The runs that were kept, in the side bar: a click shows one again, and one is pinned to hold the others against it. */
+import * as vscode from 'vscode';
+import type { RunNote } from '../history/history.js';
+import type { Analyses } from './analyses.js';
+import { contributedId, type HistoryCommand, historyCommands } from './names.js';
+import type { Panel } from './panel.js';
+import { type Action, registerCommand } from './register.js';
+import type { Reports } from './reports.js';
+import { type Runs, runTitle } from './runs.js';
+import { enterName, pick, treeItem } from './surfaces.js';
+import { numberInWords } from './words.js';
+
+interface Parts {
+  readonly runs: Runs;
+  readonly analyses: Analyses;
+  readonly panel: Panel;
+  readonly reports: Reports;
+  /** What is stored of experiments goes with the rest. */
+  readonly forgetExperiments: () => Promise<void>;
+}
+
+/** Menus give the line, programs an id. */
+type Given = RunNote | string | undefined;
+
+export function registerHistory({ runs, analyses, panel, reports, forgetExperiments }: Parts): vscode.Disposable {
+  const changes = new vscode.EventEmitter<undefined>();
+  const provider: vscode.TreeDataProvider<RunNote> = {
+    onDidChangeTreeData: changes.event,
+    getChildren: async (note) => (note ? [] : [...(await runs.list())]),
+    getTreeItem(note) {
+      const isPinned = note.id === runs.pinned?.note.id;
+      const isShown = note.id === analyses.run?.id;
+      const state = isPinned ? vscode.l10n.t('pinned') : isShown ? vscode.l10n.t('shown') : undefined;
+      const item = treeItem(runTitle(note), 'None', {
+        icon: isPinned ? 'pinned' : isShown ? 'circle-filled' : 'circle-outline',
+        description: [state, conditionsOf(note)].filter((one) => one !== undefined).join(' · '),
+        tooltip: [note.excerpt, conditionsOf(note), timeOf(note), note.sentence].filter((one) => one !== '').join('\n'),
+        spoken: [runTitle(note), state, conditionsOf(note), timeOf(note)].filter((one) => one !== undefined).join(', '),
+        id: note.id,
+        kind: isPinned ? 'pinned-run' : 'run',
+      });
+      item.command = { title: vscode.l10n.t('Open'), command: contributedId('openRun'), arguments: [note.id] };
+      return item;
+    },
+  };
+
+  const idOf = (given: Given): string | undefined => (typeof given === 'object' ? given.id : given);
+  /** What was given, or else is chosen of all, by name, text, model or time. */
+  const chosen = async (given: Given, title: string): Promise<string | undefined> => {
+    const id = idOf(given);
+    if (id !== undefined) return id;
+    const choices = (await runs.list()).map((note) => ({
+      label: runTitle(note),
+      icon: note.id === runs.pinned?.note.id ? 'pinned' : 'blank',
+      description: `${conditionsOf(note)} · ${timeOf(note)}`,
+      detail: note.excerpt === '' ? note.sentence : `“${note.excerpt}”`,
+      id: note.id,
+    }));
+    return (await pick(choices, { title, matchOnDescription: true, matchOnDetail: true }))?.id;
+  };
+
+  const actions: Readonly<Record<HistoryCommand, Action>> = {
+    async openRun(given: Given) {
+      const id = await chosen(given, vscode.l10n.t('Open an earlier run'));
+      if (id === undefined) return;
+      panel.show();
+      if (id !== analyses.run?.id) await runs.open(id);
+    },
+    /** Of a line of the history; the panel and the palette mean what is shown. */
+    async pinRun(given: Given) {
+      panel.show();
+      await runs.pin(idOf(given));
+    },
+    unpinRun: () => runs.unpin(),
+    async renameRun(given: Given, named?: string) {
+      const id = await chosen(given, vscode.l10n.t('Name a run'));
+      const note = (await runs.list()).find((one) => one.id === id);
+      if (!note) return;
+      const name = named ?? (await enterName(vscode.l10n.t('A run with a name stays until it is deleted'), note.name));
+      if (name !== undefined) await runs.rename(note.id, name);
+    },
+    async deleteRun(given: Given) {
+      const id = await chosen(given, vscode.l10n.t('Delete a run'));
+      if (id !== undefined) await runs.remove(id);
+    },
+    async clearHistory() {
+      await runs.clear();
+      await forgetExperiments();
+    },
+  };
+
+  return vscode.Disposable.from(
+    changes,
+    vscode.window.createTreeView(contributedId('history'), { treeDataProvider: provider }),
+    runs.onDidChange(() => changes.fire(undefined)),
+    ...historyCommands.map((name) => registerCommand(contributedId(name), actions[name], reports)),
+  );
+}
+
+/** Without these a run says nothing. */
+function conditionsOf({ model, bos, tokens }: RunNote): string {
+  const prefix = bos === undefined ? undefined : bos ? vscode.l10n.t('BOS on') : vscode.l10n.t('BOS off');
+  const count = tokens === 1 ? vscode.l10n.t('1 token') : vscode.l10n.t('{0} tokens', numberInWords(tokens));
+  return [model.name, prefix, count].filter((one) => one !== undefined).join(' · ');
+}
+
+function timeOf({ at }: RunNote): string {
+  return new Date(at).toLocaleString(vscode.env.language, { dateStyle: 'medium', timeStyle: 'short' });
+}

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import * as vscode from 'vscode';
+import { emptyAnalysis, fold } from '../../src/analysis/analysis.js';
+import { presentMoved } from '../../src/analysis/moved.js';
+import { defaultThresholds } from '../../src/analysis/thresholds.js';
+import type { Api } from '../../src/extension/extension.js';
+import { readResult } from '../../src/extension/resultEditor.js';
+import { analyze, api, closeEditors, inWorkspace, open, openFile, repositoryFile, until } from './support.js';
+
+const run = (command: string, ...args: unknown[]) => vscode.commands.executeCommand(`sinkscope.${command}`, ...args);
+
+describe('runs that stay', () => {
+  let sinkscope: Api;
+  const titles = async () => (await sinkscope.runs.list()).map(({ name, document }) => name ?? document);
+  /** What the panel finds in what it is sent. */
+  const moved = () => {
+    const { run } = sinkscope.analyses;
+    const before = sinkscope.against()?.events.reduce(fold, emptyAnalysis);
+    return run && before && presentMoved(before, run.analysis, defaultThresholds);
+  };
+
+  before(async () => {
+    sinkscope = await api();
+  });
+  beforeEach(async () => {
+    await run('clearHistory');
+    assert.deepEqual(await sinkscope.runs.list(), []);
+  });
+  afterEach(async () => {
+    await run('unpinRun');
+    await run('clear');
+    await closeEditors();
+  });
+
+  it('are listed, shown again on their text wherever that is now, and answered about while the model has them', async () => {
+    const editor = await openFile('kept.txt', 'Summer is warm. Winter is cold.');
+    const first = await analyze(sinkscope);
+    await openFile('other.txt', 'Rivers run to the sea.');
+    await analyze(sinkscope);
+    assert.deepEqual(await titles(), ['other.txt', 'kept.txt']);
+    const [other, kept] = await sinkscope.runs.list();
+    assert.ok(other && kept);
+    assert.match(kept.model.identity ?? '', /^[0-9a-f]{64}$/);
+    await editor.edit((edit) => edit.insert(new vscode.Position(0, 0), 'A new first line.\n'));
+    await run('openRun', kept.id);
+    const { analyses } = sinkscope;
+    assert.deepEqual(analyses.run?.events, first.events);
+    assert.equal(analyses.run?.ranges.find((range) => range !== undefined)?.start, 18);
+    // Views over one large buffer would be sent to the panel with all of it.
+    for (const one of analyses.run?.events ?? [])
+      if (one.type === 'layer') assert.equal(one.statistics.dimMax.buffer.byteLength, one.statistics.dimMax.byteLength);
+    // The model has the other run, whose pattern is not this one's.
+    await assert.rejects(analyses.query({ type: 'pattern', layer: 1, head: 0 }), { code: 'input' });
+    await run('openRun', other.id);
+    const { queries } = await analyses.query({ type: 'pattern', layer: 1, head: 0 });
+    assert.equal(queries, analyses.run?.analysis.tokens?.tokens.length);
+    // As the next window does it.
+    await analyses.engine.inspect(analyses.run?.request.model ?? '');
+    await run('clear');
+    await sinkscope.runs.restore();
+    assert.equal(analyses.run, undefined, 'what was cleared is not shown again');
+    await run('openRun', kept.id);
+    await run('deleteRun', kept.id);
+    assert.deepEqual(await titles(), ['other.txt']);
+  });
+
+  it('hold what is run against the one that is pinned: another prompt, another prefix, an edit', async () => {
+    const editor = await openFile('pinned.txt', 'Summer is warm. Winter is cold.');
+    await analyze(sinkscope);
+    await run('pinRun');
+    assert.equal((await sinkscope.viewState()).pinned, 'shown');
+    assert.equal(moved(), undefined);
+    await editor.edit((edit) => edit.replace(new vscode.Range(0, 10, 0, 14), 'long'));
+    await run('analyzeAgain');
+    assert.equal((await sinkscope.viewState()).pinned, 'other');
+    assert.match(moved()?.warnings[0] ?? '', /^Of \d+ tokens.* are in both texts/);
+    assert.equal(moved()?.parts[0]?.kind, 'heatmap');
+    await editor.edit((edit) => edit.replace(new vscode.Range(0, 10, 0, 14), 'warm'));
+    try {
+      await run('chooseBos', 'off');
+      assert.match(moved()?.sentence ?? '', /went: dim \d+ on ⟨bos⟩/);
+    } finally {
+      await run('chooseBos', 'auto');
+    }
+    const [pinned] = await sinkscope.runs.list();
+    await run('renameRun', pinned, 'as it was');
+    assert.equal(sinkscope.against()?.name, 'as it was');
+    assert.match(moved()?.sentence ?? '', /^Nothing moved/);
+    assert.deepEqual((await titles())[0], 'as it was');
+    await run('unpinRun');
+    assert.equal(sinkscope.against(), undefined);
+  });
+
+  it('compare several selections, the first of which is pinned', async () => {
+    const editor = await open('Summer is warm.\nWinter is cold.\nRivers run to the sea.');
+    const line = (number: number) =>
+      new vscode.Selection(number, 0, number, editor.document.lineAt(number).text.length);
+    editor.selections = [line(1), line(0)];
+    await until(() => editor.selections.length === 2);
+    await run('compareSelections');
+    assert.equal(sinkscope.runs.pinned?.note.excerpt, 'Summer is warm.');
+    assert.equal(sinkscope.analyses.run?.source?.text, 'Winter is cold.');
+    assert.match(moved()?.warnings[0] ?? '', /are in both texts/);
+  });
+
+  it('are saved as a file that opens without model and text, and can be held against others', async () => {
+    await openFile('saved.txt', 'Summer is warm. Winter is cold.');
+    const { analysis } = await analyze(sinkscope);
+    const file = inWorkspace('saved.sinkscope.json');
+    await run('exportJson', file);
+    const child = repositoryFile('dist', 'engine.js');
+    const { events } = await readResult(child, file);
+    const again = events.reduce(fold, emptyAnalysis);
+    assert.deepEqual(
+      [again.layers, again.attention, again.predictions],
+      [analysis.layers, analysis.attention, analysis.predictions],
+    );
+    assert.equal(again.started?.model.file, 'model.onnx', 'nothing of it names a file of this machine');
+    await vscode.commands.executeCommand('vscode.openWith', file, 'sinkscope.result');
+    await until(() => sinkscope.results.open.has(file.fsPath));
+    assert.ok('events' in (sinkscope.results.open.get(file.fsPath) ?? {}));
+    await run('showResult', file);
+    assert.equal((await sinkscope.viewState()).document, 'saved.sinkscope.json');
+    assert.deepEqual(await titles(), ['saved.sinkscope.json', 'saved.txt']);
+    await run('pinRun');
+    await openFile('next.txt', 'Summer is warm. Winter is cold.');
+    await analyze(sinkscope);
+    assert.match(moved()?.sentence ?? '', /^Nothing moved/);
+
+    const broken = inWorkspace('broken.sinkscope.json');
+    await vscode.workspace.fs.writeFile(broken, Buffer.from('{"sinkscope": 1}'));
+    await assert.rejects(readResult(child, broken), { code: 'input', file: broken.fsPath });
+  });
+});

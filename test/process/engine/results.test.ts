@@ -1,0 +1,123 @@
+/** Saved results, read again as a stranger's: equal to the run that they are of, and harmless where they are none. */
+import { execFile } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+import { type Analysis, emptyAnalysis, fold } from '../../../src/analysis/analysis.js';
+import { toJson } from '../../../src/analysis/result.js';
+import { defaultThresholds } from '../../../src/analysis/thresholds.js';
+import type { RunEvent } from '../../../src/engine/contract/events.js';
+import { classified, mixed, type Run, synthetic, translated } from '../../../webview/dev/runs.js';
+import { startEngine } from '../../support/engine.js';
+import { root, temporaryFolder } from '../../support/files.js';
+
+const engine = startEngine();
+const folder = await temporaryFolder();
+const thresholds = { ...defaultThresholds, epsilon: 0.25 };
+
+async function read(file: string): Promise<{ analysis: Analysis; thresholds: unknown }> {
+  const events: RunEvent[] = [];
+  for await (const event of engine.run('result', { file })) {
+    if (event.type === 'failed') throw Object.assign(new Error(event.problem.message), event.problem);
+    if (event.type === 'result')
+      return {
+        analysis: [...events, ...(event.finished ? [event.finished] : [])].reduce(fold, emptyAnalysis),
+        thresholds: event.thresholds,
+      };
+    events.push(event);
+  }
+  throw new Error('no answer');
+}
+
+let files = 0;
+async function written(content: unknown): Promise<string> {
+  const file = join(folder, `${files++}.sinkscope.json`);
+  await writeFile(file, typeof content === 'string' ? content : JSON.stringify(content));
+  return file;
+}
+
+const folded = ({ events }: Pick<Run, 'events'>) => events.reduce(fold, emptyAnalysis);
+/** What is said of the machine is left behind. */
+const elsewhere = (analysis: Analysis): Analysis => ({
+  ...analysis,
+  started: analysis.started && {
+    ...analysis.started,
+    model: { ...analysis.started.model, file: analysis.started.model.file.replace(/^.*[\\/]/, '') },
+  },
+});
+
+it('are the runs that they are of: what the command line prints, read and printed again', async () => {
+  const cli = join(root, 'dist/cli.js');
+  const given = ['analyze', 'llama', '--text', 'Summer is warm.', '--json'];
+  const { stdout } = await promisify(execFile)(process.execPath, [cli, ...given]);
+  const printed = JSON.parse(stdout);
+  const { analysis } = await read(await written(stdout));
+  expect(analysis.layers).toHaveLength(9);
+  const again = JSON.parse(JSON.stringify(toJson(analysis, defaultThresholds)));
+  expect(again).toEqual({ ...printed, model: { ...printed.model, file: 'model.onnx' } });
+});
+
+it.each(
+  Object.entries({
+    classified,
+    mixed,
+    translated,
+    extra: () => synthetic({ layers: 3, tokens: 9, dims: 8, heads: 2, extra: true }),
+  }),
+)('hold all that a run says: %s', async (_, make) => {
+  const run = folded(make());
+  const found = await read(await written(toJson(run, thresholds)));
+  expect(found).toEqual({ analysis: elsewhere(run), thresholds });
+});
+
+it('are what had come of a run that had not ended', async () => {
+  const { events } = synthetic({ layers: 3, tokens: 9, dims: 8, heads: 2 });
+  const run = folded({ events: events.slice(0, 6) });
+  const found = await read(await written(toJson(run, thresholds)));
+  expect(found).toEqual({ analysis: elsewhere(run), thresholds });
+});
+
+it('are refused in a sentence where they are none, contradict themselves or claim more than is shown', async () => {
+  const good = toJson(folded(synthetic({ layers: 2, tokens: 5, dims: 8, heads: 2 })), thresholds);
+  const layer = good.layers[1];
+  if (!layer) throw new Error('layers');
+  const bad: readonly (readonly [content: unknown, why: RegExp])[] = [
+    ['', /not JSON/],
+    ['null', /all of it|sinkscope/],
+    [{ ...good, sinkscope: 2 }, /has version 2/],
+    [{ ...good, tokens: [] }, /no tokens/],
+    [{ ...good, model: { ...good.model, layers: 1e9 } }, /model\.layers/],
+    [{ ...good, model: { ...good.model, layers: 3 } }, /3 hidden states for 3 layers/],
+    [{ ...good, model: { ...good.model, hidden: 7 } }, /layers\.0 has other tokens or dims/],
+    [{ ...good, layers: [good.layers[0], { ...layer, token_max: [1] }, good.layers[2]] }, /layers\.1 has other/],
+    [{ ...good, layers: [good.layers[0], { ...layer, top: [{ value: 1, token: 5, dim: 0 }] }, good.layers[2]] }, /top/],
+    [{ ...good, layers: [good.layers[0], { ...layer, dim_max: 'x' }, good.layers[2]] }, /layers\.1\.dim_max/],
+    [{ ...good, sinks: { ...good.sinks, alpha: [[[1]], null] } }, /sinks\.alpha\.0/],
+    [{ ...good, sinks: { ...good.sinks, alpha: Array(9).fill(null) } }, /more blocks than layers/],
+    [{ ...good, predictions: { token: 5, top: [] } }, /predicts after/],
+    [
+      { ...good, seconds: null, model: { ...good.model, layers: 4096 }, tokens: Array(2 ** 14).fill(good.tokens[0]) },
+      /more layers and tokens/,
+    ],
+  ];
+  for (const [content, why] of bad) {
+    const file = await written(content);
+    await expect(read(file)).rejects.toMatchObject({ code: 'input', file, message: expect.stringMatching(why) });
+  }
+  const directory = join(folder, 'a.sinkscope.json');
+  await mkdir(directory);
+  await expect(read(directory)).rejects.toMatchObject({
+    code: 'input',
+    message: expect.stringMatching(/no plain file/),
+  });
+  await expect(read(join(folder, 'none'))).rejects.toMatchObject({ code: 'file' });
+  // And names of files in it are no paths.
+  const hostile = {
+    ...good,
+    model: { ...good.model, file: '/etc/passwd' },
+    picture: { file: 'C:\\secret\\a.png', width: 1, height: 1, prepared: [] },
+  };
+  const { analysis } = await read(await written(hostile));
+  expect([analysis.started?.model.file, analysis.tokens?.picture?.file]).toEqual(['passwd', 'a.png']);
+});
