@@ -19,7 +19,7 @@ import type { ModelSummary } from '../contract/events.js';
 import { summaryOf } from './summary.js';
 
 /** Names of what a block's attention multiplies. */
-export type Operands = Pick<PatternNames, 'queries' | 'keys' | 'values'>;
+export type Multiplied = Pick<PatternNames, 'queries' | 'keys' | 'values'>;
 
 export interface LoadedModel {
   readonly file: string;
@@ -38,7 +38,7 @@ export interface LoadedModel {
   /** By block (1-based): the pattern of its attention to other states than the stream's. */
   readonly crosses: ReadonlyMap<number, string>;
   /** By block (1-based): its queries, keys and values, where they could be found or rebuilt. */
-  readonly operands: ReadonlyMap<number, Operands>;
+  readonly operands: ReadonlyMap<number, Multiplied>;
   /** By block (1-based): the values that tell which experts its tokens are sent to. */
   readonly routings: ReadonlyMap<number, RoutingValues>;
   /** True where the output head gives scores over a vocabulary for every token. */

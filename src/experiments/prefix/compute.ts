@@ -71,8 +71,8 @@ export interface PrefixResult {
 }
 
 const noPrefix = 'no prefix';
-export const ownPrefix = "the model's own";
-export const recommended = 'recommended';
+const ownPrefix = "the model's own";
+const recommended = 'recommended';
 
 /**
  * Finds the tokens on the text as it is, without a prefix, and runs it with them before it.
