@@ -143,6 +143,8 @@ export interface Attention {
   readonly output: string | undefined;
   /** What queries are projected from: the norm's output in a pre-norm model, the latent where queries have one. */
   readonly normed: string | undefined;
+  /** The other factor of the scores' product, [1, heads, T, head_dim]; rebuilt with `keys` and `values` where they are. */
+  readonly queries: string | undefined;
   /**
    * What the scores' product multiplies the queries by: [1, key/value heads or heads, head_dim, keys] or with its last
    * two axes exchanged. With a pattern hidden in an operator `keys` and `values` are rebuilt by `withPatterns`.

@@ -48,7 +48,7 @@ function ofSite(flow: Flow, site: Site, width: number | undefined): Inside {
   const edges = edgesOf(flow, site);
   const isPlain = perm === undefined && divisor === undefined;
   const pattern = isPlain ? { tensor } : { parts: [{ tensor, perm, divisor, keys, values }] };
-  return { pattern, weighting, normed, keys, values, weighed, edges, ...headsOf(flow, site, width) };
+  return { pattern, weighting, normed, queries: query, keys, values, weighed, edges, ...headsOf(flow, site, width) };
 }
 
 /** Attention whose heads are computed one by one, or a few at a time. */
@@ -63,6 +63,7 @@ function ofParts(flow: Flow, { sites, weighed }: Beside, width: number | undefin
   return {
     ...ofSite(flow, first, width),
     pattern: { parts },
+    queries: undefined,
     keys: undefined,
     values: undefined,
     weighed,
@@ -82,7 +83,7 @@ function ofOperator(flow: Flow, operator: Node, width: number | undefined): Insi
   const headDim = ratio(width, heads);
   const kvHeads =
     known(counted.kvHeads) ?? keyHeads(flow, key, undefined, heads, headDim) ?? declaredHeads(flow, key) ?? heads;
-  const parts = { normed, keys: undefined, values: undefined, weighed, edges: undefined };
+  const parts = { normed, queries: undefined, keys: undefined, values: undefined, weighed, edges: undefined };
   return { pattern: { operator }, weighting: 'softmax', ...parts, heads, kvHeads, headDim };
 }
 

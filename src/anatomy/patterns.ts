@@ -15,6 +15,8 @@ import { type Gap, merged } from './words.js';
 export interface PatternNames {
   /** Probabilities after the softmax, [batch, heads, queries, keys] up to leading axes; float32 where it is rebuilt. */
   readonly tensor: string;
+  /** What keys are multiplied by, [batch, heads, queries, head_dim]. */
+  readonly queries: string | undefined;
   /** What queries are multiplied by and what the pattern weighs, [batch, key/value heads or heads, keys, head_dim]. */
   readonly keys: string | undefined;
   readonly values: string | undefined;
@@ -63,8 +65,8 @@ interface Found {
   readonly nodes: readonly Node[];
 }
 
-function patternIn(model: Model, { pattern, keys, values }: Attention, prefix: string): Found | Obstacle {
-  if ('tensor' in pattern) return { pattern: { tensor: pattern.tensor, keys, values }, nodes: [] };
+function patternIn(model: Model, { pattern, queries, keys, values }: Attention, prefix: string): Found | Obstacle {
+  if ('tensor' in pattern) return { pattern: { tensor: pattern.tensor, queries, keys, values }, nodes: [] };
   if ('parts' in pattern) return joined(pattern.parts, new Builder(prefix));
   const node = pattern.operator;
   const operator = attentionOperator(node);
@@ -73,7 +75,7 @@ function patternIn(model: Model, { pattern, keys, values }: Attention, prefix: s
   const operands = operator.rebuild({ operator, node, model }, build);
   if ('why' in operands) return operands;
   return {
-    pattern: { tensor: softmaxOf(build, operands), keys: operands.k, values: operands.v },
+    pattern: { tensor: softmaxOf(build, operands), queries: operands.q, keys: operands.k, values: operands.v },
     nodes: build.nodes,
   };
 }
@@ -88,6 +90,7 @@ function joined(parts: readonly PatternPart[], build: Builder): Found {
   return {
     pattern: {
       tensor: stacked(build, own),
+      queries: undefined,
       keys: keys.length === parts.length ? stacked(build, keys) : undefined,
       values: stacked(
         build,

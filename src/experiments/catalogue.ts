@@ -20,6 +20,7 @@ import { outliers } from './outliers/index.js';
 import { patch } from './patch/index.js';
 import { perplexity } from './perplexity/index.js';
 import { precision } from './precision/index.js';
+import { prefix } from './prefix/index.js';
 import { ratios } from './ratios/index.js';
 import { steer } from './steer/index.js';
 import { streaming } from './streaming/index.js';
@@ -45,6 +46,7 @@ export const experiments: readonly Experiment[] = [
   cancelling,
   outliers,
   precision,
+  prefix,
   quantised,
   doctor,
   lens,

@@ -8,6 +8,7 @@ import { backwardAnswers, backwardEvents, backwardRequests } from './gradients.j
 import { precisionExamples, spikesExamples } from './precision.js';
 import { routingExample } from './routing.js';
 import { statesExamples } from './states.js';
+import { streamingExamples } from './streaming.js';
 import { mergeExamples } from './survey.js';
 
 /** Of attention, beside where its pattern is. */
@@ -161,6 +162,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   spikes: [{ ...budget, stream: 'text', ids: [1, 2], without: [{ block: 1, row: 2, column: 3 }] }],
   precision: [{ ...budget, stream: 'text', ids: [1, 2], outlier: 6 }],
   ...backwardRequests,
+  rolling: [{ ...budget, ...streamingExamples.request }],
   merge: [{ parts: ['/a.json'] }],
   result: [{ file: '/r.sinkscope.json' }],
   records: [{ file: '/f.parquet', column: 'text', from: 3 }],
@@ -233,6 +235,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   ],
   states: statesExamples(hidden),
   generate: generateExamples(hidden),
+  rolling: streamingExamples.events,
   spikes: spikesExamples,
   pair: [
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
@@ -312,6 +315,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   treat: { type: 'done', seconds: 1 },
   smooth: { type: 'done', seconds: 1 },
   precision: { type: 'done', seconds: 1 },
+  rolling: { type: 'done', seconds: 1 },
   ...backwardAnswers,
   merge: { type: 'done', seconds: 1 },
   result: { type: 'result', thresholds: defaultThresholds, finished: undefined },

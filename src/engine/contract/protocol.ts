@@ -22,6 +22,7 @@ import { resultAnswer, resultRequest } from './results.js';
 import { smoothRequest } from './smooth.js';
 import { spikesEvent, spikesRequest } from './spikes.js';
 import { meanEvent, statesEvent, statesRequest } from './states.js';
+import { streamedEvent, streamRequest } from './streaming.js';
 import { mergeEvent, mergeRequest } from './surveys.js';
 import { treatedEvent, treatRequest } from './treat.js';
 
@@ -102,6 +103,11 @@ export const jobs = {
   },
   smooth: { request: smoothRequest, event: v.never(), answer: doneEvent },
   spikes: { request: spikesRequest, event: v.variant('type', [spikesEvent, progressEvent]), answer: doneEvent },
+  rolling: {
+    request: streamRequest,
+    event: v.variant('type', [streamedEvent, progressEvent]),
+    answer: doneEvent,
+  },
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
   result: { request: resultRequest, event: runningEvent, answer: resultAnswer },
   records: { request: recordsRequest, event: v.never(), answer: recordsAnswer },

@@ -25,6 +25,8 @@ export const statesRequest = v.object({
   costs: v.optional(v.object({ removed: times, outlier: times })),
   /** Reduce the mean over all sequences too, which are of one length then; of `rows`, all entries of these tokens. */
   mean: v.optional(v.object({ rows: v.array(whole) })),
+  /** So many first tokens of each sequence are run and not looked at. */
+  skip: v.optional(whole),
   /** A model whose states of the same sequences these are compared with; needs `costs`. */
   reference: v.optional(path),
   memory,

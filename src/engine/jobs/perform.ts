@@ -40,6 +40,7 @@ import { parquetTexts } from './parquet.js';
 import { tellPrecision } from './precision.js';
 import { restoreProducts } from './restore.js';
 import { tellResult } from './results.js';
+import { rollOn } from './rolling.js';
 import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
@@ -202,6 +203,15 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const used = await use(request);
     allowRunning();
     await changed(used, request, (runner) => findSpikes(runner, request, emit));
+    checkAsRead(used.loaded);
+    return { type: 'done', seconds: elapsed() };
+  },
+
+  async rolling(request, emit) {
+    const elapsed = stopwatch();
+    const used = await use(request);
+    allowRunning();
+    await rollOn(used.runner, request, emit);
     checkAsRead(used.loaded);
     return { type: 'done', seconds: elapsed() };
   },

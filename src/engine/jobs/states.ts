@@ -77,7 +77,7 @@ export async function reduceStates(
     await emit({ type: 'states', sequence, states: found });
   }
   if (!mean) return;
-  const tokens = sequences[0]?.length ?? 0;
+  const tokens = (sequences[0]?.length ?? 0) - (request.skip ?? 0);
   for (const [i, place] of places.entries()) {
     const values = Float32Array.from(sums[i] ?? [], (total) => total / sequences.length);
     // Sums of different places may be of different widths.
@@ -137,8 +137,14 @@ async function* visits(
 ): AsyncGenerator<Visit | ProgressEvent, void, void> {
   const { loaded } = runner;
   const { anatomy, model, summary } = loaded;
-  const { sequences, mean } = request;
+  const { sequences, mean, skip = 0 } = request;
   checkSequences(loaded, sequences, 'A sequence');
+  if (sequences.some(({ length }) => length <= skip)) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `A sequence of at most ${skip} tokens has none left to look at; give longer ones.`,
+    });
+  }
   const longest = greatest(sequences.map(({ length }) => length));
   const places = placesOf(loaded, request);
   const names = places.map(({ point, block }) => valueAt(loaded, point, block));
@@ -174,8 +180,8 @@ async function* visits(
         const value = open.has(at) ? lane.values.get(names[at] ?? '') : undefined;
         if (!value) continue;
         open.delete(at);
-        const values = floats(sliceRows(value, 0, tokens));
-        yield { type: 'visit', sequence, at, place, values, tokens, dims: rowsOf(value).dims };
+        const values = floats(sliceRows(value, skip, tokens));
+        yield { type: 'visit', sequence, at, place, values, tokens: tokens - skip, dims: rowsOf(value).dims };
       }
     }
   }

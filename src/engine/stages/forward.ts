@@ -33,6 +33,8 @@ export interface Lane {
   readonly attention?: AttentionWindow;
   /** Values inside blocks that are made elsewhere; stages of one block each. */
   readonly replacements?: readonly Replacement[];
+  /** Values of a block of one stage that are computed elsewhere, from what the lane has before it; none: as it is. */
+  readonly attend?: (stage: Stage, values: Values) => Promise<Values>;
   /** It begins with what another lane has after a block, and leaves the blocks before to that one. */
   readonly after?: { readonly lane: Lane; readonly block: number };
   /** Keys and values of the tokens behind it, which it takes what stages give of to go on from. */
@@ -194,8 +196,10 @@ function start({ loaded }: StageRunner, lane: Lane, { lane: other, block }: NonN
 }
 
 async function run(runner: StageRunner, plan: Plan, stage: Stage, lane: Lane, keep: boolean): Promise<Values> {
-  const { values, interventions, attention, replacements } = lane;
-  const instead = attention && (await windowedValues(runner, plan, stage, values, attention, keep));
+  const { values, interventions, attention, attend, replacements } = lane;
+  const instead =
+    (await attend?.(stage, values)) ??
+    (attention && (await windowedValues(runner, plan, stage, values, attention, keep)));
   if (!replacements?.some(({ block }) => block === stage.last))
     return runPatched(runner, plan, stage, values, interventions, keep, instead);
   const made = await replacedValues(runner, plan, stage, values, replacements, keep);

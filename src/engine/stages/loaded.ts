@@ -5,7 +5,7 @@ import { withRoutings } from '../../anatomy/experts/rebuilt.js';
 import { type LinearInput, linearInputs } from '../../anatomy/linear.js';
 import { type Norm, normsOf } from '../../anatomy/norms.js';
 import { isPrepacked } from '../../anatomy/ops.js';
-import { withPatterns } from '../../anatomy/patterns.js';
+import { type PatternNames, withPatterns } from '../../anatomy/patterns.js';
 import { type Stream, streamsOf } from '../../anatomy/streams.js';
 import { withTurns } from '../../anatomy/turned.js';
 import { type ModelConfig, modelConfig } from '../../models/config.js';
@@ -17,6 +17,9 @@ import { dataFiles } from '../../onnx/weights.js';
 import { loadTokenizer, type Tokenizer } from '../../tokens/tokenizer.js';
 import type { ModelSummary } from '../contract/events.js';
 import { summaryOf } from './summary.js';
+
+/** Names of what a block's attention multiplies. */
+export type Multiplied = Pick<PatternNames, 'queries' | 'keys' | 'values'>;
 
 export interface LoadedModel {
   readonly file: string;
@@ -34,8 +37,8 @@ export interface LoadedModel {
   readonly patterns: ReadonlyMap<number, string>;
   /** By block (1-based): the pattern of its attention to other states than the stream's. */
   readonly crosses: ReadonlyMap<number, string>;
-  /** By block (1-based): its keys and values, where they could be found or rebuilt. */
-  readonly operands: ReadonlyMap<number, { readonly keys: string | undefined; readonly values: string | undefined }>;
+  /** By block (1-based): its queries, keys and values, where they could be found or rebuilt. */
+  readonly operands: ReadonlyMap<number, Multiplied>;
   /** By block (1-based): the values that tell which experts its tokens are sent to. */
   readonly routings: ReadonlyMap<number, RoutingValues>;
   /** True where the output head gives scores over a vocabulary for every token. */

@@ -9,6 +9,7 @@ import type { Budget, Progress, Run } from '../experiment.js';
 import { ask, runPrompt } from '../shared/run.js';
 import { type TextWindows, textWindows } from '../shared/text.js';
 import { type Row, score } from '../shared/variants.js';
+import { type Rolled, rolledConclusion, rollOver } from './rolling.js';
 
 export interface StreamingRequest extends Budget {
   readonly model: string;
@@ -21,6 +22,8 @@ export interface StreamingRequest extends Budget {
   readonly length: number;
   /** Only the first so many tokens of the text. */
   readonly tokens?: number;
+  /** Tokens that go through rolling caches in one sequence, prefix included; 0: none. Undefined: ten times the length. */
+  readonly rolling?: number;
   /** False: without the model's prefix token. */
   readonly bos?: boolean;
 }
@@ -38,6 +41,8 @@ export interface StreamingResult {
   readonly evicted: Readonly<Record<'window' | 'window and sinks', readonly (readonly number[])[]>>;
   /** `all`, `window`, `window and sinks`. Positions stay those in the sequence. */
   readonly rows: readonly Row[];
+  /** One long sequence; undefined where none was asked for. */
+  readonly rolling: Rolled | undefined;
 }
 
 /**
@@ -79,7 +84,9 @@ export async function* streamThrough(
     { name: 'window and sinks', interventions: [], attention: kept['window and sinks'] },
   ];
   const rows = yield* score(engine, request, windows, () => variants, [], signal);
-  return { model, window, sinks, windows, evicted, rows };
+  const { rolling: most = 10 * length } = request;
+  const rolling = most === 0 ? undefined : yield* rollOver(engine, { ...request, most }, signal);
+  return { model, window, sinks, windows, evicted, rows, rolling };
 }
 
 /** Runs the first sequence as it is, for questions about its attention. */
@@ -109,7 +116,12 @@ export function meanShare(shares: readonly (readonly number[])[]): number {
 }
 
 /** What the rows say, in a sentence; that the sinks do not matter, where they do not. */
-export function streamingConclusion({ rows, evicted, window, sinks }: StreamingResult): string {
+export function streamingConclusion(result: StreamingResult): string {
+  const { rolling, window } = result;
+  return [windowConclusion(result), rolling && rolledConclusion(rolling, window)].filter(Boolean).join(' ');
+}
+
+function windowConclusion({ rows, evicted, window, sinks }: StreamingResult): string {
   const of = (name: string) => rows.find((row) => row.name === name)?.perplexity ?? Number.NaN;
   const [all, without, withSinks] = [of('all'), of('window'), of('window and sinks')];
   const percent = (share: number) => `${(100 * share).toFixed(0)} %`;

@@ -34,12 +34,21 @@ export const streaming = define({
     },
     length: { ...shared.window, label: 'Length (tokens)', flag: '--length <tokens>', default: 512 },
     tokens: shared.tokens,
+    rolling: {
+      kind: 'whole',
+      label: 'Rolling (tokens)',
+      flag: '--rolling <tokens>',
+      help: 'tokens that go through rolling caches in one sequence; 0: none',
+      unit: 'tokens',
+      least: 0,
+      open: '10 × length',
+    },
   },
   run({ engine, ...setup }, { text, ...values }, signal) {
     return streamThrough(engine, { ...setup, ...values, text: text.text }, signal);
   },
   present: presentStreaming,
-  json({ model, window, sinks, windows, evicted, rows }, { text }) {
+  json({ model, window, sinks, windows, evicted, rows, rolling }, { text }) {
     const { window: length, ...facts } = textJson(model, text, windows, rows);
     return {
       ...facts,
@@ -49,6 +58,18 @@ export const streaming = define({
       /** [layer - 1][head], of the first sequence. */
       evicted_share: { window: evicted.window, window_and_sinks: evicted['window and sinks'] },
       rows: rows.map(rowJson),
+      /** One long sequence, and how each way to keep its cache did; null where none was asked for. */
+      rolling: rolling
+        ? {
+            tokens: rolling.tokens,
+            rows: rolling.rows.map((row) => ({
+              ...rowJson(row),
+              bytes: row.bytes,
+              tokens_per_second: row.perSecond ?? null,
+            })),
+            refused: rolling.refused,
+          }
+        : null,
     };
   },
 });

@@ -1,5 +1,5 @@
-import { counted } from '../../analysis/format.js';
-import type { HeatmapPart, Presentation } from '../../analysis/presentation.js';
+import { counted, formatNumber } from '../../analysis/format.js';
+import { finiteCell, type HeatmapPart, type Part, type Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { greatest } from '../../statistics/numbers.js';
 import { byHead } from '../shared/heatmaps.js';
@@ -7,9 +7,10 @@ import { rowBars, rowTable } from '../shared/rows.js';
 import { lostWarnings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import { type StreamingResult, streamingConclusion } from './compute.js';
+import type { Rolled } from './rolling.js';
 
 export function presentStreaming(result: StreamingResult, { text }: { readonly text: NamedText }): Presentation {
-  const { model, window, sinks, windows, evicted, rows } = result;
+  const { model, window, sinks, windows, evicted, rows, rolling } = result;
   const heads = greatest(evicted.window.map((shares) => shares.length));
   const heatmap = (heading: string, shares: readonly (readonly number[])[]): HeatmapPart => ({
     heading,
@@ -32,10 +33,11 @@ export function presentStreaming(result: StreamingResult, { text }: { readonly t
       { name: 'attention window', value: counted(window, 'key') },
       { name: 'sinks kept', value: `${sinks}` },
     ],
-    warnings: lostWarnings(windows),
+    warnings: [...lostWarnings(windows), ...(rolling?.refused ?? [])],
     parts: [
       rowBars(rows),
       rowTable(rows),
+      ...(rolling && rolling.rows.length > 0 ? rolledParts(rolling) : []),
       heatmap('Attention evicted by the window', evicted.window),
       heatmap(
         `Attention evicted, first ${sinks === 1 ? 'token' : `${sinks} tokens`} kept`,
@@ -43,4 +45,21 @@ export function presentStreaming(result: StreamingResult, { text }: { readonly t
       ),
     ],
   };
+}
+
+function rolledParts({ tokens, rows }: Rolled): Part[] {
+  return [
+    { ...rowBars(rows), heading: `Perplexity over ${formatNumber(tokens)} tokens in one go` },
+    {
+      kind: 'table',
+      heading: 'Ways to keep the cache',
+      columns: [
+        { name: 'cache' },
+        { name: 'perplexity', format: 'fixed' },
+        { name: 'bytes', format: 'plain' },
+        { name: 'tokens per second', format: 'fixed' },
+      ],
+      rows: rows.map(({ name, perplexity, bytes, perSecond }) => [name, perplexity, bytes, finiteCell(perSecond)]),
+    },
+  ];
 }

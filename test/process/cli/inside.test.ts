@@ -78,7 +78,7 @@ describe('a text that is too long', () => {
 
 describe('streaming', () => {
   it('prints shares, perplexities and what they depend on', async () => {
-    const args = ['streaming', 'llama', '--file', boats, '--tokens', '511'];
+    const args = ['streaming', 'llama', '--file', boats, '--tokens', '511', '--rolling', '0'];
     const result = await json(...args);
     expect(result).toMatchObject({ window: 64, sinks: 4, length: 512, prefix: 0, tokens: 511, left: 0 });
     near(result.evicted_share.window[2][1], at(at(references.streaming, 0).evictedShare.window, 2, 1));
@@ -88,7 +88,7 @@ describe('streaming', () => {
   });
 
   it('says one sink in the singular', async () => {
-    const args = ['--tokens', '127', '--length', '128', '--window', '16', '--sinks', '1'];
+    const args = ['--tokens', '127', '--length', '128', '--window', '16', '--sinks', '1', '--rolling', '0'];
     const said = await printed('streaming', 'llama', '--file', boats, ...args);
     expect(said).toMatch(/^A window of 16 evicts \d+ % of the attention mass, with the first token kept \d+ %/);
     expect(said).toMatch(/^Attention evicted, first token kept$/m);

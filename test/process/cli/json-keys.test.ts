@@ -69,6 +69,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
     ...['--sequences', '2', '--length', '4', '--against', path('test/text/pit-and-pendulum.md'), '--prune', '0.1'],
   ],
   streaming: ['llama', ...text, '--tokens', '40', '--length', '16', '--window', '8', '--sinks', '2'],
+  prefix: ['llama-sink', ...text, '--tokens', '40', '--window', '16'],
   vision: [fixture('dinov2_with_registers-dynamo-op18'), '--feeds', ...pixels],
   ratios: [fixture(graph), fixture(graph), '--feeds', fixture(graph, 'golden.safetensors')],
 };

@@ -23,7 +23,7 @@ const engine = startEngine();
 
 const whole = text(boats);
 const of = (model: string, more: Partial<StreamingRequest> = {}) => {
-  const standard = { window: 64, sinks: 4, length: 512, tokens: 2048 };
+  const standard = { window: 64, sinks: 4, length: 512, tokens: 2048, rolling: 0 };
   return finish(streamThrough(engine, { ...budget, model: demoModel(model), text: whole, ...standard, ...more }));
 };
 

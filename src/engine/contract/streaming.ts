@@ -1,0 +1,48 @@
+/** One long sequence through caches of keys and values: what is asked and what is said. */
+import * as v from 'valibot';
+import { flag, float32Array, maybe, real, type Sent, text, whole } from '../../schemas.js';
+import { attentionWindow, memory, path, stream, threads } from './request.js';
+
+const way = v.object({
+  name: text,
+  /** What is kept, the newest token included; undefined: everything. */
+  kept: v.optional(attentionWindow),
+  /**
+   * Which positions the tokens of the cache have: those in the sequence, or those that they have in the cache
+   * (arXiv:2309.17453), so that none is beyond the window.
+   */
+  positions: v.picklist(['sequence', 'cache']),
+  /** Keys and values are rounded to so many bits as they enter, all but those of the first `float` tokens. */
+  rounded: v.optional(v.object({ bits: v.picklist([4, 8]), float: whole })),
+});
+/** How a cache is kept. */
+export type CacheWay = Sent<typeof way>;
+
+export const streamRequest = v.object({
+  model: path,
+  stream,
+  /** Scored from the second on. */
+  ids: v.pipe(v.array(whole), v.minLength(4)),
+  ways: v.pipe(v.array(way), v.minLength(1)),
+  /** Whether to time how fast the file itself runs on. */
+  timed: flag,
+  memory,
+  threads,
+});
+export type StreamRequest = Sent<typeof streamRequest>;
+
+export const streamedEvent = v.object({
+  type: v.literal('streamed'),
+  /** Index among the ways. */
+  way: whole,
+  /** −ln p of every token but the first; empty where the way cannot be gone. */
+  losses: float32Array,
+  /** Why it cannot, in words that follow a colon. */
+  why: maybe(text),
+  /** Of the cache at the end, in the numbers that it is kept in; 0 where the way cannot be gone. */
+  bytes: whole,
+  /** Tokens that the file itself runs in a second, one after another at the end of the sequence; undefined: not known. */
+  perSecond: v.optional(real),
+});
+/** The sequence went one way. */
+export type StreamedEvent = Sent<typeof streamedEvent>;

@@ -1,0 +1,272 @@
+/** Which tokens, put before every text and kept in the cache, take its massive activations (PrefixQuant, arXiv:2410.05265). */
+import { emptyAnalysis } from '../../analysis/analysis.js';
+import { formatNumber, formatShare } from '../../analysis/format.js';
+import { massiveActivations } from '../../analysis/massive.js';
+import type { Thresholds } from '../../analysis/thresholds.js';
+import type { Variant } from '../../engine/contract/measure.js';
+import type { Place, ReducedState } from '../../engine/contract/states.js';
+import type { Engine } from '../../engine/host/engine.js';
+import { SinkscopeError } from '../../errors.js';
+import { greatest, mean } from '../../statistics/numbers.js';
+import type { Budget, Progress, Run } from '../experiment.js';
+import { outlierMagnitude } from '../shared/costs.js';
+import { asIs, Losses } from '../shared/perplexity.js';
+import { encode, follow, progressThrough } from '../shared/text.js';
+import type { Row } from '../shared/variants.js';
+import { windowsOf } from '../shared/windows.js';
+
+/** A token stands out where the largest magnitude of what a last MLP product reads is more than so many times the median token's. */
+export const outlierRatio = 64;
+
+export interface PrefixRequest extends Budget {
+  readonly model: string;
+  readonly text: string;
+  /** Tokens of a piece of the text, without any prefix. */
+  readonly window: number;
+  /** Only the first so many tokens of the text. */
+  readonly tokens?: number;
+  /** False: without the model's prefix token, which is then none of those that are recommended. */
+  readonly bos?: boolean;
+  readonly thresholds: Thresholds;
+}
+
+/** A token that stands out somewhere behind the first of a piece. */
+export interface OutlierToken {
+  readonly id: number;
+  readonly text: string;
+  /** How often, over all blocks and pieces. */
+  readonly count: number;
+}
+
+/** The text after a prefix. What is said of states is of the text alone. */
+export interface PrefixRow extends Row {
+  readonly prefix: readonly number[];
+  /** Pieces with a massive activation in the text, and massive activations in all of them. */
+  readonly pieces: number;
+  readonly massive: number;
+  /** The largest ratio of a token's largest magnitude to the median token's, at what last MLP products read. */
+  readonly ratio: number;
+  /** By block, error of int8 with one scale for all that its last MLP product reads; null where it has none. */
+  readonly int8: readonly (number | null)[];
+}
+
+export interface PrefixResult {
+  readonly model: string;
+  readonly window: number;
+  /** Pieces of the text, and tokens at its end that fill none. */
+  readonly pieces: number;
+  readonly left: number;
+  readonly lost: number;
+  readonly thresholds: Thresholds;
+  /** By block, outlier tokens of a piece on average; null where its last MLP product was not found. */
+  readonly outliers: readonly (number | null)[];
+  /** Most frequent first. */
+  readonly tokens: readonly OutlierToken[];
+  /** Pieces whose first token stands out. */
+  readonly first: number;
+  /** Recommended, in their order; empty: none is needed. */
+  readonly prefix: readonly { readonly id: number; readonly text: string }[];
+  /** `no prefix`, where it is another one `the model's own`, and `recommended` where there is one. */
+  readonly rows: readonly PrefixRow[];
+}
+
+const noPrefix = 'no prefix';
+const ownPrefix = "the model's own";
+const recommended = 'recommended';
+
+/**
+ * Finds the tokens on the text as it is, without a prefix, and runs it with them before it.
+ *
+ * @throws SinkscopeError `input` where no last MLP product is found, or the text fills no piece
+ */
+export async function* findPrefix(engine: Engine, request: PrefixRequest, signal?: AbortSignal): Run<PrefixResult> {
+  const { model, window, thresholds } = request;
+  const { ids, prefix, lost } = await encode(engine, model, request.text, { ...request, most: request.tokens }, signal);
+  const { sequences, left } = windowsOf(ids, undefined, { window, tokens: request.tokens });
+  const pieces = sequences.map((sequence) => sequence.ids);
+  const { anatomy, model: summary } = await engine.inspect(model, signal, { takes: 'text' });
+  const blocks = anatomy.blocks.flatMap((block, i) => (block.mlpIntermediate === undefined ? [] : [i + 1]));
+  if (blocks.length === 0) {
+    throw new SinkscopeError({
+      code: 'input',
+      file: model,
+      message: `What the last MLP products of ${summary.name} read was not found, and it is there that outlier tokens are told; choose another model.`,
+    });
+  }
+  const run = { engine, request, pieces, blocks, layers: anatomy.blocks.length, signal };
+  const plain = yield* runAfter(run, noPrefix, []);
+  const found = outliersOf(plain.states, pieces, blocks, anatomy.blocks.length);
+  const count = Math.ceil(greatest(found.means.map((value) => value ?? 0)));
+  const chosen = chosenTokens(found, count, prefix);
+  const others = [
+    ...(prefix === undefined || sameIds([prefix], chosen) ? [] : [{ name: ownPrefix, ids: [prefix] }]),
+    ...(chosen.length === 0 ? [] : [{ name: recommended, ids: chosen }]),
+  ];
+  const rows = [plain.row];
+  for (const { name, ids: before } of others) rows.push((yield* runAfter(run, name, before)).row);
+  const frequent = found.frequent.slice(0, mostListed);
+  const names = await engine.decode(model, [...frequent.map(({ id }) => id), ...chosen], signal);
+  return {
+    model,
+    window,
+    pieces: pieces.length,
+    left,
+    lost,
+    thresholds,
+    outliers: found.means,
+    tokens: frequent.map((token, i) => ({ ...token, text: names[i] ?? '' })),
+    first: found.first,
+    prefix: chosen.map((id, i) => ({ id, text: names[frequent.length + i] ?? '' })),
+    rows,
+  };
+}
+
+/** Outlier tokens that are listed. */
+const mostListed = 10;
+
+const sameIds = (one: readonly number[], other: readonly number[]) => `${one}` === `${other}`;
+
+interface Found {
+  readonly means: readonly (number | null)[];
+  readonly frequent: readonly { readonly id: number; readonly count: number }[];
+  readonly first: number;
+  /** The most frequent of the first tokens that stand out. */
+  readonly begin: number | undefined;
+}
+
+/** By piece, of each block the ratios of its tokens. */
+type Ratios = readonly (readonly number[])[];
+
+function outliersOf(
+  states: readonly Ratios[],
+  pieces: readonly (readonly number[])[],
+  blocks: readonly number[],
+  layers: number,
+): Found {
+  const isOutlier = (ratio: number | undefined) => (ratio ?? 0) > outlierRatio;
+  const means = blocks.map((_, at) => mean(states.map((ratios) => (ratios[at] ?? []).filter(isOutlier).length)));
+  const counts = new Map<number, number>();
+  const begins = new Map<number, number>();
+  let first = 0;
+  for (const [piece, ratios] of states.entries()) {
+    const ids = pieces[piece] ?? [];
+    if (ratios.some(([ratio]) => isOutlier(ratio))) {
+      first++;
+      add(begins, ids[0] ?? 0);
+    }
+    for (const ofBlock of ratios)
+      for (const [token, ratio] of ofBlock.entries()) if (token > 0 && isOutlier(ratio)) add(counts, ids[token] ?? 0);
+  }
+  const byBlock = new Map(blocks.map((block, at) => [block, means[at] ?? null]));
+  return {
+    means: Array.from({ length: layers }, (_, i) => byBlock.get(i + 1) ?? null),
+    frequent: sorted(counts),
+    first,
+    begin: sorted(begins)[0]?.id,
+  };
+}
+
+const add = (counts: Map<number, number>, id: number) => counts.set(id, (counts.get(id) ?? 0) + 1);
+
+const sorted = (counts: ReadonlyMap<number, number>) =>
+  [...counts].map(([id, count]) => ({ id, count })).sort((a, b) => b.count - a.count || a.id - b.id);
+
+/**
+ * As many tokens as stand out at most in a piece on average, the most frequent first; the last of them is the one that
+ * texts begin with. First tokens stand out whatever they are, so that any would do in its place.
+ */
+function chosenTokens({ frequent, begin }: Found, count: number, prefix: number | undefined): number[] {
+  if (count === 0) return [];
+  const start = begin === undefined && prefix === undefined ? [] : [prefix ?? begin ?? 0];
+  const rest = frequent.map(({ id }) => id).filter((id) => id !== start[0]);
+  return [...rest.slice(0, Math.max(0, count - start.length)), ...start];
+}
+
+interface Runs {
+  readonly engine: Engine;
+  readonly request: PrefixRequest;
+  readonly pieces: readonly (readonly number[])[];
+  readonly blocks: readonly number[];
+  readonly layers: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** All pieces after a prefix. */
+async function* runAfter(
+  { engine, request, pieces, blocks, layers, signal }: Runs,
+  name: string,
+  prefix: readonly number[],
+): AsyncGenerator<Progress, { readonly row: PrefixRow; readonly states: readonly Ratios[] }, void> {
+  const { model, memory, threads, thresholds } = request;
+  const sequences = pieces.map((ids) => [...prefix, ...ids]);
+  const skip = prefix.length;
+  const places = [
+    ...Array.from({ length: layers + 1 }, (_, block): Place => ({ point: 'resid_post', block })),
+    ...blocks.map((block): Place => ({ point: 'mlp', block })),
+  ].sort((a, b) => a.block - b.block || (a.point === 'mlp' ? -1 : 1));
+  const costs = { removed: thresholds.soft, outlier: outlierMagnitude };
+  const states: Ratios[] = [];
+  const errors: number[][] = blocks.map(() => []);
+  let [massive, withMassive] = [0, 0];
+  const looking = progressThrough(`looking, ${name}`, sequences.length);
+  const asked = { model, sequences, places, costs, skip, memory, threads };
+  for await (const event of follow(engine.run('states', asked, signal))) {
+    if (event.type === 'mean') continue;
+    yield looking(event);
+    if (event.type !== 'states') continue;
+    const layersOf = event.states.filter(({ point }) => point === 'resid_post');
+    const found = massiveActivations({ ...emptyAnalysis, layers: layersOf }, thresholds);
+    const count = found.filter(({ kind }) => kind === 'massive').length;
+    massive += count;
+    if (count > 0) withMassive++;
+    const read = event.states.filter(({ point }) => point === 'mlp');
+    states[event.sequence] = read.map(ratiosOf);
+    for (const [at, { costs: found }] of read.entries()) errors[at]?.push(found?.int8.with.tensor ?? Number.NaN);
+  }
+  const losses = new Losses();
+  const variants: readonly Variant[] = [asIs];
+  const scored = sequences.map((ids) => ({ ids, from: skip + 1, variants }));
+  const measuring = progressThrough(`measuring, ${name}`, sequences.length);
+  for await (const event of follow(engine.run('measure', { model, sequences: scored, memory, threads }, signal))) {
+    if (event.type === 'measured') losses.add(event.losses);
+    yield measuring(event);
+  }
+  const byBlock = new Map(blocks.map((block, at) => [block, mean(errors[at] ?? [])]));
+  const row: PrefixRow = {
+    name,
+    prefix,
+    ...losses.perplexity,
+    pieces: withMassive,
+    massive,
+    ratio: greatest(states.flat(2)),
+    int8: Array.from({ length: layers }, (_, i) => byBlock.get(i + 1) ?? null),
+  };
+  return { row, states };
+}
+
+/** Of each token, its largest magnitude over that of the median token (the lower of two). */
+function ratiosOf({ tokenMax }: ReducedState): number[] {
+  const sortedMax = Float32Array.from(tokenMax).sort();
+  const median = sortedMax[(sortedMax.length - 1) >> 1] ?? Number.NaN;
+  return Array.from(tokenMax, (value) => value / median);
+}
+
+/** The mean over blocks of what int8 costs. */
+export const meanError = ({ int8 }: PrefixRow): number => mean(int8.flatMap((error) => error ?? []));
+
+/** What the rows say, in a sentence. */
+export function prefixConclusion({ prefix, rows, pieces }: PrefixResult): string {
+  const plain = rows.find(({ name }) => name === noPrefix);
+  const after = rows.find(({ name }) => name === recommended);
+  if (!plain || !after) {
+    const at = formatNumber(rows[0]?.ratio ?? Number.NaN);
+    return `No token stands out where the last MLP products read (at most ${at} × the median token, and ${outlierRatio} × counts): this model needs no prefix.`;
+  }
+  const words = prefix.map(({ text }) => `“${text}”`).join(' ');
+  const massive = `massive activations in the text go from ${plain.massive} (in ${plain.pieces} of ${pieces} pieces) to ${after.massive} (in ${after.pieces})`;
+  const cost = `perplexity of the text from ${plain.perplexity.toFixed(2)} to ${after.perplexity.toFixed(2)}, the int8 error of what last MLP products read from ${formatShare(meanError(plain))} to ${formatShare(meanError(after))}`;
+  const verdict = after.massive === 0 ? 'it takes all of them' : 'it does not take all of them';
+  return plain.massive === 0
+    ? `Recommended before every text: ${words}. Nothing is massive in the text either way; ${cost}.`
+    : `Recommended before every text: ${words}; ${massive}, ${cost}: ${verdict}.`;
+}
