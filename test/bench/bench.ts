@@ -1,5 +1,5 @@
 /**
- * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|budget|ranking|backward|panel]`;
+ * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|budget|ranking|live|backward|panel]`;
  * nothing here is a test: a busy machine gives other numbers.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -12,7 +12,8 @@ import type { RunRequest } from '../../src/engine/contract/events.js';
 import { Engine } from '../../src/engine/host/engine.js';
 import { backward, backwardMemory } from './backward.js';
 import { experiments, ranking, surveyMemory, type Tools, tightBudget } from './experiments.js';
-import { type BenchModel, writeModels } from './models.js';
+import { live } from './live.js';
+import { type BenchModel, writeCached, writeModels } from './models.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -47,6 +48,7 @@ async function main(): Promise<void> {
       survey: () => surveyMemory(tools, gpt2),
       budget: () => tightBudget(tools, smol),
       ranking: () => ranking(tools, gpt2),
+      live: () => live(tools, writeCached(temporary), gpt2),
       backward: async () => [...(await backward(tools, gpt2)), ...(await backwardMemory(tools, llama))],
     };
     const figures: Figure[] = [];
