@@ -31,6 +31,10 @@ export const terms: readonly (readonly [names: string, meaning: string])[] = [
     'magnitudes, surface',
     '|h| over tokens × dims of one layer, or layers × dims of one token. Beyond 192 × 512 cells each is the *largest* of its entries (max pooling), so that no spike vanishes; how many is said above the picture',
   ],
+  [
+    'pinned run, what moved',
+    'a run that is kept in sight, against which the ones after it are held: the difference of two runs, on the tokens that both have',
+  ],
   ['onset, last layer', 'the first and the last layer at which an entry is massive (or large)'],
   [
     'alpha',
@@ -71,6 +75,14 @@ export const terms: readonly (readonly [names: string, meaning: string])[] = [
   ],
   ['cache', 'keys and values of the tokens behind a sequence, which its next run is fed in place of the tokens'],
   ['surprisal', '−ln p of a token by what comes before it, in nats'],
+  [
+    'saliency',
+    "how much a prediction depends on a token: gradient × input, the sum over dims of h_0 times the derivative of the predicted token's logit by it",
+  ],
+  [
+    'attribution patching',
+    "what patching an activation gives back, to first order: (clean − corrupt) × the derivative of the corrupt run's logit difference",
+  ],
   ['entropy', "of the next token's distribution, Σ −p ln p, in nats"],
   ['evicted attention', 'attention mass on keys that a sliding window leaves out'],
 ];

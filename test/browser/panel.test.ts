@@ -339,9 +339,8 @@ describe('what the panel says', () => {
     const predictions = page.locator('sinkscope-predictions');
     await predictions.locator('li button').nth(1).click();
     await expect.poll(() => predictions.locator('button[aria-pressed=true]').count()).toBe(1);
-    const asked = () => said('query').then((all) => all.filter(({ query }) => query.type === 'saliency'));
+    const asked = async () => (await said('query')).filter(({ query }) => query.type === 'saliency');
     await expect.poll(async () => (await asked()).length).toBe(3);
-    // Another token has another prediction.
     await strip.locator('.token').nth(4).click();
     await expect.poll(() => predictions.locator('button[aria-pressed=true]').count()).toBe(0);
   });

@@ -10,12 +10,12 @@ import { idsOf, rowsFed } from '../inputs/rows.js';
 import { Backward, type Tracks, tracksFrom } from '../stages/backward.js';
 import { isCausal } from '../stages/causal.js';
 import { withoutHead } from '../stages/lacking.js';
+import { entriesIn, largestProducts, sizesOf } from '../stages/makers.js';
 import { blockWeights } from '../stages/weights.js';
 import { type Layout, layoutOf, tokenRows } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
 import { limitsOf, settingsOf, tokensRun, told } from './analyze.js';
 import type { Current } from './current.js';
-import { entriesIn, largestProducts, sizesOf } from './makers.js';
 import { lossSeed, oneSeed, type Seed, squaresSeed } from './seeds.js';
 
 type Emit = (event: EventOf<'gradients'>) => Promise<void>;

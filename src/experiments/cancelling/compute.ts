@@ -52,7 +52,7 @@ function largest(layers: readonly HiddenStatistics[], { token, dim }: Pick<Cance
 }
 
 /** The layer where the entry is largest. */
-export const peakOf = ({ hidden }: Pick<CancellingResult, 'hidden'>): number =>
+export const layerOfPeak = ({ hidden }: Pick<CancellingResult, 'hidden'>): number =>
   hidden.reduce((best, value, layer) => (Math.abs(value) > Math.abs(hidden[best] ?? 0) ? layer : best), 0);
 
 const partInWords = ({ part, block }: CancellingResult['parts'][number]) =>
@@ -61,7 +61,7 @@ const partInWords = ({ part, block }: CancellingResult['parts'][number]) =>
 /** What makes it, and what of it is taken away after it is largest, in a sentence; that nothing is, where nothing is. */
 export function cancellingConclusion(result: CancellingResult): string {
   const { token, dim, hidden, parts, sequence } = result;
-  const peak = peakOf(result);
+  const peak = layerOfPeak(result);
   const [value = Number.NaN, end = Number.NaN] = [hidden[peak], hidden.at(-1)];
   const sign = Math.sign(value);
   const label = sequence[token];

@@ -1,7 +1,7 @@
 import { define } from '../experiment.js';
 import { shared } from '../shared/inputs.js';
 import { promptJson, runJson } from '../shared/json.js';
-import { findCancelling, peakOf } from './compute.js';
+import { findCancelling, layerOfPeak } from './compute.js';
 import { presentCancelling } from './present.js';
 
 export const cancelling = define({
@@ -45,7 +45,7 @@ export const cancelling = define({
       token,
       dim,
       /** k of the h_k where it is largest. */
-      peak: peakOf(result),
+      peak: layerOfPeak(result),
       /** `hidden[k]`: the entry of h_k. */
       hidden,
       parts: parts.map(({ part, block, added, made }) => ({ part, layer: block, added, made: made ?? null })),

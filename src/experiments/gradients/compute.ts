@@ -117,7 +117,7 @@ export async function* takeGradients(
         yield { phase: 'layer', done: layers - event.layer, of: layers };
         break;
       case 'makers':
-        entries.push(...event.entries.map((entry) => ({ ...entry, layer: event.layer })));
+        for (const entry of event.entries) entries.push({ ...entry, layer: event.layer });
         break;
       case 'blocked':
         blocked = { layer: event.layer, why: event.why };
@@ -153,12 +153,12 @@ function madeInWords({ path, entries }: GradientsResult): string {
   const [first] = entries;
   const block = most ? ` Block ${most.layer} adds most to it, ${formatValue(most.step)}.` : '';
   return first
-    ? `${block} The weight that makes most of it is (${first.row}, ${first.column}) of ${partName(first.part)} in block ${first.layer}, ${formatValue(first.value)}: weight × derivative is ${formatValue(first.product)}.`
+    ? `${block} The weight that makes most of it is (${first.row}, ${first.column}) of ${productName(first.part)} in block ${first.layer}, ${formatValue(first.value)}: weight × derivative is ${formatValue(first.product)}.`
     : block;
 }
 
 /** What a product is to its block, in words. */
-export const partName = (part: string): string =>
+export const productName = (part: string): string =>
   ({
     attn_in: 'what queries, keys and values are made by',
     attn_out: 'the attention’s output projection',

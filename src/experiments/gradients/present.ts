@@ -1,7 +1,7 @@
 import { layerName, tokenLabel } from '../../analysis/label.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { partWarnings, runSettings } from '../shared/settings.js';
-import { type GradientsResult, gradientsConclusion, objectiveName, partName } from './compute.js';
+import { type GradientsResult, gradientsConclusion, objectiveName, productName } from './compute.js';
 
 /** @param text what was run is called */
 export function presentGradients(result: GradientsResult, text: string): Presentation {
@@ -67,7 +67,7 @@ export function presentGradients(result: GradientsResult, text: string): Present
               ],
               rows: entries.map(({ layer, part, row, column, value, product }) => [
                 layer,
-                partName(part),
+                productName(part),
                 row,
                 column,
                 value,

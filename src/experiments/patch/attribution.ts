@@ -6,8 +6,8 @@ import type { Point } from '../../engine/contract/interventions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 import { mean } from '../../statistics/numbers.js';
+import type { Budget } from '../experiment.js';
 import { follow } from '../shared/text.js';
-import type { PatchRequest } from './compute.js';
 
 /** Attributions of the cells of a grid. */
 export interface Attribution {
@@ -21,7 +21,7 @@ export interface Attribution {
 }
 
 /** A cell of the grid. */
-export interface Cell {
+export interface PatchedCell {
   readonly row: number;
   readonly column: number;
   readonly block: number;
@@ -29,7 +29,8 @@ export interface Cell {
   readonly dims: readonly number[] | undefined;
 }
 
-interface Asked extends Pick<PatchRequest, 'model' | 'memory' | 'threads'> {
+interface Asked extends Budget {
+  readonly model: string;
   readonly clean: readonly number[];
   readonly corrupt: readonly number[];
   readonly answers: readonly [number, number];
@@ -44,7 +45,7 @@ interface Asked extends Pick<PatchRequest, 'model' | 'memory' | 'threads'> {
 export async function attributed(
   engine: Engine,
   { clean, corrupt, answers, ...asked }: Asked,
-  cells: readonly Cell[],
+  cells: readonly PatchedCell[],
   empty: readonly (readonly number[])[],
   signal?: AbortSignal,
 ): Promise<Attribution & { readonly differences: readonly [clean: number, corrupt: number] | undefined }> {
@@ -89,7 +90,7 @@ export async function attributed(
 export function correlationOf(
   one: readonly (readonly number[])[],
   other: readonly (readonly number[])[],
-  cells: readonly Cell[],
+  cells: readonly PatchedCell[],
 ): number | undefined {
   const both = cells
     .map(({ row, column }) => [one[row]?.[column] ?? Number.NaN, other[row]?.[column] ?? Number.NaN] as const)

@@ -14,7 +14,7 @@ import { headSlices } from '../shared/heads.js';
 import { asIs } from '../shared/perplexity.js';
 import { promptOf } from '../shared/prompt.js';
 import { follow } from '../shared/text.js';
-import { type Attribution, attributed, type Cell, correlationOf } from './attribution.js';
+import { type Attribution, attributed, correlationOf, type PatchedCell } from './attribution.js';
 
 /** Where activations are patched: residual points, what is added to them, or heads one by one at all tokens. */
 export const patchedAt = ['resid_post', 'resid_mid', 'attn_out', 'mlp_out', 'head'] as const;
@@ -153,7 +153,7 @@ async function cellsOf(
   from: number,
   length: number,
   signal: AbortSignal | undefined,
-): Promise<readonly Cell[]> {
+): Promise<readonly PatchedCell[]> {
   if (at === 'head') {
     const slices = await headSlices(engine, model, signal);
     const blocks = [...new Set(slices.map(({ block }) => block))];

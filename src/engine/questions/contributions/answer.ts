@@ -1,11 +1,6 @@
-import { flowOf } from '../../../anatomy/flow.js';
-import { matrixOf } from '../../../anatomy/products.js';
 import { SinkscopeError } from '../../../errors.js';
-import { DataType, intAttribute, type Node } from '../../../onnx/model.js';
 import type { AnswerTo } from '../../contract/questions.js';
-import { constantType } from '../../stages/counterparts.js';
-import { StageRunner } from '../../stages/runner.js';
-import { onlyProduct } from '../../stages/scalars.js';
+import { lastColumn } from '../../stages/column.js';
 import { floats, rowsOf, sliceRows } from '../../tensors/value.js';
 import { type Answerer, checkIndex, type Inside, valueNamed } from '../inside.js';
 
@@ -62,52 +57,17 @@ async function madeOf(
   part: 'attn_out' | 'mlp_out',
   { token, dim, added }: { readonly token: number; readonly dim: number; readonly added: number },
 ): Promise<Part['made']> {
-  const { loaded, threads } = run;
-  const product = onlyProduct(loaded, block, part);
-  const { node, tensor, weights: [weight = ''] = [], stored: [stored] = [] } = product ?? {};
-  if (!node || tensor === undefined || node.inputs[1] !== weight) return undefined;
-  const flow = flowOf(loaded.model);
-  const type = constantType(flow, weight);
-  if ((matrixOf(flow, weight)?.length ?? 0) !== 2 || (type !== DataType.float && type !== DataType.float16))
-    return undefined;
+  const found = await lastColumn(run.loaded, run.threads, block, part, dim);
+  if (!found) return undefined;
+  const { tensor, weight, column } = found;
   const value = valueNamed(await run.inside(block, [tensor]), tensor);
   const read = floats(sliceRows(value, token, token + 1));
-  const column = await columnOf(new StageRunner(withColumn(loaded, node, weight, dim), threads), block);
   if (column.length !== read.length) return undefined;
   const products = Array.from(read, (one, i) => one * (column[i] ?? Number.NaN));
   const largest = [...products.keys()].toSorted((a, b) => Math.abs(products[b] ?? 0) - Math.abs(products[a] ?? 0));
   return {
-    weight: stored ?? weight,
+    weight,
     entries: largest.slice(0, most).map((at) => ({ column: at, read: read[at] ?? 0, value: column[at] ?? 0 })),
     rest: added - products.reduce((sum, one) => sum + one, 0),
   };
-}
-
-const given = 'sinkscope/column';
-
-/** The model with what a weight makes one entry by as a value: a column of x W. */
-function withColumn(loaded: Inside['loaded'], product: Node, weight: string, dim: number): Inside['loaded'] {
-  const { graph } = loaded.model;
-  const index = {
-    name: 'sinkscope/dim',
-    type: DataType.int64,
-    dims: [],
-    data: new Uint8Array(BigInt64Array.of(BigInt(dim)).buffer),
-  };
-  const axis = intAttribute(product, 'transB', 0) !== 0 ? 0n : 1n;
-  const picked: Node = {
-    name: '',
-    op: 'Gather',
-    domain: '',
-    inputs: [weight, index.name],
-    outputs: [given],
-    attributes: new Map([['axis', { kind: 'int', value: axis }]]),
-  };
-  const initializers = new Map(graph.initializers).set(index.name, index);
-  return { ...loaded, model: { ...loaded.model, graph: { ...graph, nodes: [...graph.nodes, picked], initializers } } };
-}
-
-async function columnOf(runner: StageRunner, block: number): Promise<Float32Array> {
-  const results = await runner.run({ first: block, last: block, inputs: [], outputs: [given] }, new Map(), false);
-  return floats(valueNamed(results, given)).slice();
 }

@@ -1,10 +1,10 @@
 /** Which entries of weights a number is made by: w · ∂/∂w, the largest of each weight. */
 import type { Calculus } from '../../gradients/calculus.js';
 import type { WeightEntry } from '../contract/gradients.js';
-import type { Backward, Reduction, Tracks } from '../stages/backward.js';
-import type { Stage } from '../stages/plan.js';
-import { type BlockWeight, entryPlace } from '../stages/weights.js';
 import { floats, numbers, size, type Values } from '../tensors/value.js';
+import type { Backward, Reduction, Tracks } from './backward.js';
+import type { Stage } from './plan.js';
+import { type BlockWeight, entryPlace } from './weights.js';
 
 /** So many of each weight. */
 const most = 8;
