@@ -172,6 +172,9 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   query: [{ type: 'predictions', token: 1 }],
 };
 
+/** Of jobs that say nothing on their way. */
+const silent = { result: [], records: [], encode: [], decode: [], smooth: [], inspect: [] };
+
 export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   analyze: [
     {
@@ -291,12 +294,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   precision: precisionExamples,
   ...backwardEvents,
   merge: mergeExamples,
-  result: [],
-  records: [],
-  encode: [],
-  decode: [],
-  smooth: [],
-  inspect: [],
+  ...silent,
   describe: [],
   weight: [],
   identity: [],
