@@ -56,6 +56,7 @@ const initial: State = {
     thresholds: defaultThresholds,
     stale: undefined,
     trouble: undefined,
+    live: undefined,
     watched: undefined,
     pinned: 'none',
   },

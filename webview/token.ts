@@ -1,9 +1,9 @@
 /** What is said of one token wherever it is shown. */
 
-import { formatNumber, formatRatio, formatValue } from '../src/analysis/format.js';
-import { layerName } from '../src/analysis/label.js';
+import { formatNumber, formatRatio, formatShare, formatValue } from '../src/analysis/format.js';
+import { layerName, textLabel } from '../src/analysis/label.js';
 import type { Kind } from '../src/analysis/massive.js';
-import type { ChatRole } from '../src/engine/contract/events.js';
+import type { ChatRole, PredictionsEvent } from '../src/engine/contract/events.js';
 import { type Findings, shownLayer } from './findings.js';
 import { ratioAt } from './numbers.js';
 import type { Scene } from './view.js';
@@ -29,6 +29,16 @@ export function tokenFacts(
   if (kind !== undefined) facts.push(kind);
   if (sink) facts.push(`sink in ${sink.heads} of ${formatNumber(sinks.heads)} heads`);
   return facts.join(', ');
+}
+
+/** How surprising a token is, and what had been expected in its place, as a tooltip's lines; none where it is not known. */
+export function surpriseLines(nats: number | undefined, expected: PredictionsEvent | undefined): string[] {
+  if (nats === undefined || Number.isNaN(nats)) return [];
+  const top = expected?.top.slice(0, 3).map((one) => `${textLabel(one.text, one.id)} ${formatShare(one.probability)}`);
+  return [
+    `surprisal ${formatNumber(nats)} nats (p = ${formatShare(Math.exp(-nats))})`,
+    ...(top ? [`expected: ${top.join(', ')}`] : []),
+  ];
 }
 
 /** Its numbers at the layer that is shown, as a tooltip's title and lines; undefined before a layer has arrived. */

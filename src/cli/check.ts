@@ -61,7 +61,7 @@ export function checkCommand(engine: Engine, signal: AbortSignal): Command {
       checkOptions(options);
       const verdicts = await judge(engine, await modelFile(model), options, signal);
       const { against, file, format } = options;
-      const printed = shown({ model, against, file, verdicts }, format);
+      const printed = shown({ model, against, file, lineEnds: engine.lineEnds, verdicts }, format);
       if ('json' in printed) printJson(printed.json, 2);
       else print(printed.lines);
       if (verdicts.some(({ broken }) => broken)) process.exitCode = 1;

@@ -19,6 +19,8 @@ export interface Checked {
   readonly model: string;
   readonly against: string | undefined;
   readonly file: string;
+  /** How line ends of the text were read. */
+  readonly lineEnds: 'lf' | 'as-is';
   readonly verdicts: readonly Verdict[];
 }
 
@@ -54,11 +56,12 @@ function textOf(checked: Checked): string[] {
 }
 
 function jsonOf(checked: Checked): object {
-  const { model, against, file, verdicts } = checked;
+  const { model, against, file, lineEnds, verdicts } = checked;
   return {
     model,
     against: against ?? null,
     file,
+    line_ends: lineEnds,
     ok: brokenOf(checked).length === 0,
     rules: verdicts.map(({ rule, broken, value, limit, layer, token, dim, message }) => {
       return { rule, broken, value, limit, layer: layer ?? null, token: token ?? null, dim: dim ?? null, message };

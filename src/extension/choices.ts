@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import type { Problem } from '../errors.js';
 import type { ChoiceInput, ExperimentInput, ModelInput, ModelsInput } from '../experiments/facts.js';
 import { valueIn, wantedOf } from '../experiments/values.js';
-import type { FoundModel } from '../models/find.js';
+import { type FoundModel, isMain } from '../models/find.js';
 import type { Models } from './models.js';
 import { pick, pickGrowing, pickSeveral } from './surfaces.js';
 import { bytesInWords, numberInWords, originInWords } from './words.js';
@@ -147,7 +147,7 @@ export async function pickModels(
   { kind, label: title }: ModelInput | ModelsInput,
 ): Promise<string | readonly string[] | undefined> {
   const items = models.map(({ name, file, origin }) => {
-    return { label: name, description: file, file, picked: origin === 'bundled' };
+    return { label: name, description: file, file, picked: origin === 'bundled' && isMain(file) };
   });
   if (kind === 'model') return (await pick(items, { title }))?.file;
   const picked = await pickSeveral(items, { title });

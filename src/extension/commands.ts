@@ -10,9 +10,11 @@ import type { Analyses, ShownRun } from './analyses.js';
 import { chooseAxis, chooseModel, choosePart, chooseSelections, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Decorations } from './decorations.js';
+import { openDocumentation } from './documentation.js';
 import { type Experiments, sentRun } from './experiments.js';
 import { exportBytes, exportJson, exportReport, exportTensors, withoutModel } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
+import type { Live } from './live.js';
 import { nextMark } from './marks.js';
 import type { Models } from './models.js';
 import type { Item } from './modelsView.js';
@@ -36,6 +38,7 @@ export interface Parts {
   readonly panel: Panel;
   readonly reports: Reports;
   readonly watch: Watch;
+  readonly live: Live;
   readonly experiments: Experiments;
   readonly runs: Runs;
   /** The bundle of the engine's process. */
@@ -64,6 +67,7 @@ export function registerCommands({
   panel,
   reports,
   watch,
+  live,
   experiments,
   runs,
   child,
@@ -76,10 +80,10 @@ export function registerCommands({
     const file = tried ?? (await models.chosenFor(prompt)).file;
     const stream = chosen?.model === file ? chosen.stream : undefined;
     if (tried === undefined) panel.show();
-    const analysis = await analyses.analyze(
-      { model: file, stream, prompt, window, bos: prefixAsked(bos), lineEnds, chat, attention, memory, threads },
-      source,
-    );
+    const asked = { bos: prefixAsked(bos), lineEnds, chat, attention, memory, threads };
+    const follows = live.on && source !== undefined;
+    const request = { model: file, stream, prompt, window, ...asked, ...(follows && { live: true }) };
+    const analysis = await analyses.analyze(request, source);
     const problem = analysis?.problem;
     if (problem?.code === 'too-long' && problem.limit && window === undefined) {
       const cursor = source && cursorIn(source);
@@ -95,7 +99,7 @@ export function registerCommands({
   };
 
   const analyzeText = (source: Source) => {
-    if (source.text === '') {
+    if (source.text === '' && !live.on) {
       throw new SinkscopeError({
         code: 'input',
         message: vscode.l10n.t('This document is empty; type or open a text to analyze it.'),
@@ -264,7 +268,18 @@ export function registerCommands({
       await run({ prompt: { text }, source: undefined, tried: model, chosen: { model, stream } });
     },
     stop: () => analyses.stop(),
-    clear: () => analyses.clear(),
+    /** The active editor's text is analysed, and what is shown follows it from then on; ends that where it goes on. */
+    async live() {
+      if (live.on) return live.end();
+      live.begin();
+      const editor = vscode.window.activeTextEditor;
+      await (editor ? analyzeText(chosenSource(editor)) : again());
+    },
+    endLive: () => live.end(),
+    clear() {
+      live.end();
+      analyses.clear();
+    },
     showPanel: () => panel.show(),
     showToken(token: number) {
       panel.show();
@@ -310,6 +325,7 @@ export function registerCommands({
       await vscode.env.clipboard.writeText((await listedModel(given)).file);
     },
     showLog: () => reports.log.show(true),
+    showDocumentation: () => openDocumentation(extension),
     openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
     async exportJson(to?: vscode.Uri) {
       const saved = await exportJson(shown(), settings.current.thresholds, to);

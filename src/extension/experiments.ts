@@ -53,9 +53,14 @@ export class Experiments implements vscode.Disposable {
    * Runs an experiment with the model and settings chosen now, ending the one before it, and resolves with its run at
    * the end. Never rejects: what goes wrong is said where the result would be.
    *
+   * @param part of a prompt that is too long, what is run
    * @param given reads the values of inputs, by name; that of a chosen model is known here
    */
-  async run({ id, title, inputs, run }: Experiment, given: (engine: Engine) => Promise<Given>): Promise<KeptRun> {
+  async run(
+    { id, title, inputs, run }: Experiment,
+    given: (engine: Engine) => Promise<Given>,
+    part: 'first' | 'last' = 'first',
+  ): Promise<KeptRun> {
     this.stop();
     const controller = new AbortController();
     this.controller = controller;
@@ -77,7 +82,7 @@ export class Experiments implements vscode.Disposable {
         engine,
         bos: prefixAsked(bos),
         // What does not fit of a prompt is left out, which the result says.
-        part: 'first',
+        part,
         memory,
         threads,
         thresholds,

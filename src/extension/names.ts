@@ -10,6 +10,8 @@ export const analysisCommands = [
   'analyzeFeeds',
   'tryModel',
   'stop',
+  'live',
+  'endLive',
   'clear',
   'showPanel',
   'showToken',
@@ -25,6 +27,7 @@ export const analysisCommands = [
   'revealModel',
   'copyModelPath',
   'showLog',
+  'showDocumentation',
   'openSettings',
   'exportJson',
   'exportTensors',
@@ -48,6 +51,9 @@ export const experimentCommands = [
   'surveyFolder',
   'compareTexts',
 ] as const;
+
+/** Commands about what a model writes behind the cursor. */
+export const continuationCommands = ['continuePrompt', 'acceptContinuation', 'discardContinuation'] as const;
 
 /** Backgrounds of tokens, a colour for each level. */
 export const tintColors = ['tint1', 'tint2', 'tint3', 'tint4', 'tint5', 'tint6', 'tint7', 'tint8'] as const;
@@ -89,7 +95,7 @@ export const colorNames = [
 ] as const;
 
 /** What menus ask for. */
-export const contextNames = ['running', 'hasResult', 'marked', 'experimenting', 'watching'] as const;
+export const contextNames = ['running', 'hasResult', 'marked', 'experimenting', 'watching', 'live', 'continuing'] as const;
 
 export const viewNames = ['history', 'models'] as const;
 
@@ -97,13 +103,22 @@ export type AnalysisCommand = (typeof analysisCommands)[number];
 export type ModelCommand = (typeof modelCommands)[number];
 export type HistoryCommand = (typeof historyCommands)[number];
 export type ExperimentCommand = (typeof experimentCommands)[number];
+export type ContinuationCommand = (typeof continuationCommands)[number];
 export type ColorName = (typeof colorNames)[number];
 export type ContextName = (typeof contextNames)[number];
 export type ViewName = (typeof viewNames)[number];
 
 /** As VS Code knows it. */
 export function contributedId<
-  Name extends AnalysisCommand | ModelCommand | HistoryCommand | ExperimentCommand | ColorName | ContextName | ViewName,
+  Name extends
+    | AnalysisCommand
+    | ModelCommand
+    | HistoryCommand
+    | ExperimentCommand
+    | ContinuationCommand
+    | ColorName
+    | ContextName
+    | ViewName,
 >(name: Name): `sinkscope.${Name}` {
   return `sinkscope.${name}`;
 }

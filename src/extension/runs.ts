@@ -80,6 +80,12 @@ export class Runs implements vscode.Disposable {
     await this.keep();
   }
 
+  /** Keeps what is shown, where it is not: of runs that follow each key it is the last that is kept. */
+  async keepLast(): Promise<void> {
+    const { run } = this.analyses;
+    if (run?.analysis.status === 'finished' && run.id === undefined) await this.keep();
+  }
+
   /** Pins a run, in place of the one before; undefined: what is shown. */
   async pin(id?: string): Promise<void> {
     await this.writing;

@@ -15,6 +15,7 @@ await build({
     bench: 'test/bench/bench.ts',
     bare: 'test/bench/bare.ts',
     'all-logits': 'test/bench/all-logits.ts',
+    steps: 'test/bench/steps.ts',
   },
   outdir,
   bundle: true,

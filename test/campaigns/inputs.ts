@@ -247,13 +247,14 @@ const corpus = kind(
 
 /** Two parts of a survey that make up a whole. */
 export const parts = [0, 1].map((index) => ({
-  survey: 2,
+  survey: 3,
   settings: {
-    model: { name: 'model.onnx', layers: 8, hidden: 256, bytes: 17_000_000, identity: 'ab'.repeat(32) },
+    model: { name: 'model.onnx', stream: '', layers: 8, hidden: 256, bytes: 17_000_000, identity: 'ab'.repeat(32) },
     corpus: 'cd'.repeat(32),
     sequences: 6,
     length: 64,
     prefix: 0,
+    lineEnds: 'lf',
     thresholds: { absolute: 100, ratio: 1000, soft: 50 },
   },
   shard: { index, of: 2 },

@@ -82,6 +82,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
     { ...run, stream: 'decoder', prompt: { ids: [1, 2] }, window: 'last' },
     { ...run, prompt: { feeds: '/f.npz', tokenName: 'node', tokenAxis: 1 } },
     { ...budget, prompt: { image: '/i.png' }, attention: false },
+    { ...budget, prompt: { text: 'Summer.' }, attention: true, live: true },
   ],
   measure: [
     {
@@ -302,7 +303,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
 };
 
 export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> } = {
-  analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s' },
+  analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s', reused: { tokens: 3, without: 'w' } },
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
   generate: {

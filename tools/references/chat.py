@@ -88,4 +88,5 @@ def main():
     write("test/references/chat.json", {"templates": TEMPLATES, "cases": cases})
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -36,7 +36,7 @@ def demo(name: str) -> dict:
     model = load(name)
     prompt = [*prefix_of(name), *text_ids("test/text/pit-and-pendulum.md", 16)]
     ids = list(prompt)
-    surprisal, entropy, largest = [], [], []
+    surprisal, entropy, largest, alike = [], [], [], []
     for _ in range(TOKENS):
         logits = model(torch.tensor([ids]))[0, -1].double()
         logs = torch.log_softmax(logits, -1)
@@ -45,8 +45,10 @@ def demo(name: str) -> dict:
         entropy.append(-(logs.exp() * logs).sum().item())
     points = record(model, ids)
     layers = model.config.layers
+    states = [points[f"hidden.{k}"].reshape(len(ids), -1).double() for k in range(layers + 1)]
     for at in range(len(prompt), len(ids)):
-        largest.append([points[f"hidden.{k}"].reshape(len(ids), -1)[at].abs().max().item() for k in range(layers + 1)])
+        largest.append([state[at].abs().max().item() for state in states])
+        alike.append([torch.cosine_similarity(state[at], state[0], dim=0).item() for state in states])
     # By layer, the mean over heads: of the first token, over all queries. A key/value bias has a column before it.
     extra = int(model.config.key_value_bias)
     patterns = [points[f"attn.{k}"].reshape(-1, len(ids), len(ids) + extra) for k in range(layers)]
@@ -57,6 +59,7 @@ def demo(name: str) -> dict:
         "surprisal": surprisal,
         "entropy": entropy,
         "largest": largest,
+        "alike": alike,
         "alpha": alpha,
     }
 

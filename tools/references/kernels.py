@@ -69,45 +69,50 @@ def pooled(case: str, h: torch.Tensor, rows: int, columns: int) -> None:
     put(f"pooled.{case}.places", places.astype(np.int32))
 
 
-torch.manual_seed(0)
-wide = torch.randn(37, 96) * torch.exp(2 * torch.randn(37, 96))
-wide[0, 17], wide[0, 80], wide[21, 17] = 2084.0, -309.5, -1500.25
-wide[5, 5] = wide[5, 9] = -wide[3, 90].abs() - 400  # equal magnitudes: the earlier one comes first
-wide[9, 1] = 400 + wide[3, 90].abs()
-hidden("even", wide)  # 37 × 96 elements: the lower of two middle ones
-hidden("odd", wide[:, :95][:35].contiguous())
-broken = wide.clone()
-broken[2, 3], broken[2, 4], broken[30, 95] = float("nan"), float("inf"), float("-inf")
-broken[12] = float("nan")
-hidden("broken", broken)
-hidden("small", torch.tensor([[0.0, -0.0, 3e-42], [-1.5, 1.5, 0.5]]))  # fewer than 16, a subnormal, signed zero
-pooled("cells", wide, 4, 7)  # 37 rows in ten cells, of which the last has one; 96 columns in fourteen, the last of five
-pooled("broken", broken, 4, 7)
-pooled("one", broken, 37, 96)
+def main() -> None:
+    torch.manual_seed(0)
+    wide = torch.randn(37, 96) * torch.exp(2 * torch.randn(37, 96))
+    wide[0, 17], wide[0, 80], wide[21, 17] = 2084.0, -309.5, -1500.25
+    wide[5, 5] = wide[5, 9] = -wide[3, 90].abs() - 400  # equal magnitudes: the earlier one comes first
+    wide[9, 1] = 400 + wide[3, 90].abs()
+    hidden("even", wide)  # 37 × 96 elements: the lower of two middle ones
+    hidden("odd", wide[:, :95][:35].contiguous())
+    broken = wide.clone()
+    broken[2, 3], broken[2, 4], broken[30, 95] = float("nan"), float("inf"), float("-inf")
+    broken[12] = float("nan")
+    hidden("broken", broken)
+    hidden("small", torch.tensor([[0.0, -0.0, 3e-42], [-1.5, 1.5, 0.5]]))  # fewer than 16, a subnormal, signed zero
+    pooled("cells", wide, 4, 7)  # 37 rows in ten cells, of which the last has one; 96 columns in fourteen, the last of five
+    pooled("broken", broken, 4, 7)
+    pooled("one", broken, 37, 96)
 
-scores = 2 * torch.randn(3, 9, 9)
-triangle = torch.full((9, 9), float("-inf")).triu(1)
-pattern("causal", torch.softmax(scores + triangle, dim=-1), 0, True)
-pattern("bidirectional", torch.softmax(scores, dim=-1), 0, False)
-beside = torch.randn(3, 9, 1)
-pattern("first", torch.softmax(torch.cat([beside, scores + triangle], dim=2), dim=-1), 1, True)
-pattern("last", torch.softmax(torch.cat([scores + triangle, beside], dim=2), dim=-1), 0, True)
-two = torch.randn(3, 9, 2)
-pattern("two_last", torch.softmax(torch.cat([scores + triangle, two], dim=2), dim=-1), 0, True)
+    scores = 2 * torch.randn(3, 9, 9)
+    triangle = torch.full((9, 9), float("-inf")).triu(1)
+    pattern("causal", torch.softmax(scores + triangle, dim=-1), 0, True)
+    pattern("bidirectional", torch.softmax(scores, dim=-1), 0, False)
+    beside = torch.randn(3, 9, 1)
+    pattern("first", torch.softmax(torch.cat([beside, scores + triangle], dim=2), dim=-1), 1, True)
+    pattern("last", torch.softmax(torch.cat([scores + triangle, beside], dim=2), dim=-1), 0, True)
+    two = torch.randn(3, 9, 2)
+    pattern("two_last", torch.softmax(torch.cat([scores + triangle, two], dim=2), dim=-1), 0, True)
 
-bits = torch.arange(0, 1 << 16, 13, dtype=torch.int32).to(torch.uint16)
-bits = torch.cat([bits, torch.tensor([0x7C00, 0xFC00, 0x7E00, 0x0001, 0x8000, 0x7BFF], dtype=torch.int32).to(torch.uint16)])
-put("half.f16", bits.view(torch.float16))
-put("half.f16_as_f32", bits.view(torch.float16).float())
-put("half.bf16", bits.view(torch.bfloat16))
-put("half.bf16_as_f32", bits.view(torch.bfloat16).float())
+    bits = torch.arange(0, 1 << 16, 13, dtype=torch.int32).to(torch.uint16)
+    bits = torch.cat([bits, torch.tensor([0x7C00, 0xFC00, 0x7E00, 0x0001, 0x8000, 0x7BFF], dtype=torch.int32).to(torch.uint16)])
+    put("half.f16", bits.view(torch.float16))
+    put("half.f16_as_f32", bits.view(torch.float16).float())
+    put("half.bf16", bits.view(torch.bfloat16))
+    put("half.bf16_as_f32", bits.view(torch.bfloat16).float())
 
-put("type.i64", torch.tensor([[1, -2, 2**53 + 1], [0, 7, -(2**60)]], dtype=torch.int64))
-put("type.i32", torch.tensor([3, -4], dtype=torch.int32))
-put("type.bool", torch.tensor([True, False, True]))
-put("type.f64", torch.tensor([0.1, -1e300], dtype=torch.float64))
-put("type.scalar", torch.tensor(2.5))
-put("type.empty", torch.zeros(0, 4))
+    put("type.i64", torch.tensor([[1, -2, 2**53 + 1], [0, 7, -(2**60)]], dtype=torch.int64))
+    put("type.i32", torch.tensor([3, -4], dtype=torch.int32))
+    put("type.bool", torch.tensor([True, False, True]))
+    put("type.f64", torch.tensor([0.1, -1e300], dtype=torch.float64))
+    put("type.scalar", torch.tensor(2.5))
+    put("type.empty", torch.zeros(0, 4))
 
-save_file(out, OUT)
-print(f"{OUT.name}: {len(out)} tensors, {OUT.stat().st_size} bytes")
+    save_file(out, OUT)
+    print(f"{OUT.name}: {len(out)} tensors, {OUT.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

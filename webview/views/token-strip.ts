@@ -18,11 +18,12 @@ import {
   tintLevels,
   tokenMultiples,
 } from '../../src/analysis/tint.js';
+import type { PredictionsEvent } from '../../src/engine/contract/events.js';
 import { toProblem } from '../../src/errors.js';
 import { kindsOf } from '../findings.js';
 import { html } from '../html.js';
 import { keyStyles, markStyles, quietButtonStyles } from '../styles.js';
-import { describeToken, roleInWords, tokenFacts } from '../token.js';
+import { describeToken, roleInWords, surpriseLines, tokenFacts } from '../token.js';
 import { showTooltip, tooltipStyles } from '../tooltip.js';
 import { View } from '../view.js';
 
@@ -49,8 +50,8 @@ interface AskedTokens {
   /** What it is of: a run, and what was chosen in it. */
   readonly key: string;
   readonly values?: Float32Array;
-  /** The number of a token, in words. */
-  readonly said?: (token: number) => string;
+  /** The number of a token, in words: lines. */
+  readonly said?: (token: number) => readonly string[];
   /** The prediction that it is about. */
   readonly of?: string;
   readonly remarks?: readonly string[];
@@ -137,6 +138,10 @@ export class TokenStrip extends View {
   #layer: number | undefined;
   /** What tokens are tinted by that is no magnitude, or why there is none; asked for when it is to be seen. */
   @state() private asked: AskedTokens | undefined;
+  /** What had been expected in the place of tokens of this run; undefined while it is asked for. */
+  readonly #expected = new Map<number, PredictionsEvent | undefined>();
+  /** The token that the tooltip is about. */
+  #told: number | undefined;
   /** The selection that the active token has followed. */
   #selected: number | undefined;
   /** The token that was last scrolled to. */
@@ -149,6 +154,7 @@ export class TokenStrip extends View {
       this.#layer = layer;
       this.#multiples = tokenMultiples(this.scene.analysis, layer);
     }
+    if (this.differs(changed, 'run')) this.#expected.clear();
     this.#ask();
     if (token === undefined || token === this.#selected) return;
     this.#selected = token;
@@ -175,7 +181,7 @@ export class TokenStrip extends View {
     if (tint === 'surprisal') {
       const values = async () => {
         const { nats } = await ask({ type: 'surprisal' });
-        return { values: nats, said: (token: number) => `surprisal ${formatNumber(nats[token] ?? Number.NaN)} nats` };
+        return { values: nats, said: (token: number) => surpriseLines(nats[token], this.#expected.get(token)) };
       };
       return { key: `${run}`, values };
     }
@@ -184,7 +190,7 @@ export class TokenStrip extends View {
       const found = await ask({ type: 'saliency', token, next });
       return {
         values: saliencyShares(found.saliency),
-        said: (one: number) => `gradient × input ${formatValue(found.saliency[one] ?? Number.NaN)}`,
+        said: (one: number) => [`gradient × input ${formatValue(found.saliency[one] ?? Number.NaN)}`],
         of: `${textLabel(found.next.text, found.next.id)} after token ${token}`,
         remarks: found.remarks,
       };
@@ -317,10 +323,29 @@ export class TokenStrip extends View {
     const value = this.#value(token);
     const asked = value === undefined || Number.isNaN(value) ? undefined : this.asked?.said?.(token);
     const lines = describeToken(this.scene, token)?.concat(asked ?? []);
+    this.#told = token;
+    if (asked !== undefined && this.scene.tint === 'surprisal') this.#askExpected(token);
     if (element !== null && lines !== undefined) showTooltip(this.tooltip, element.getBoundingClientRect(), lines);
   }
 
+  /** What had been expected in a token's place is what would come after the one before it. */
+  #askExpected(token: number): void {
+    const { run, ask } = this.scene;
+    if (this.#expected.has(token)) return;
+    this.#expected.set(token, undefined);
+    ask({ type: 'predictions', token: token - 1 }).then(
+      (expected) => {
+        if (this.scene.run !== run) return;
+        this.#expected.set(token, expected);
+        if (this.#told === token) this.#show(token);
+      },
+      // That nothing can be said of it is said where all predictions are.
+      () => undefined,
+    );
+  }
+
   #hide(): void {
+    this.#told = undefined;
     this.tooltip.hidden = true;
   }
 

@@ -43,6 +43,8 @@ export const begunEvent = v.object({
   prompt: v.object({ tokens: tokensEvent.entries.tokens, total: whole, window: tokensEvent.entries.window }),
   /** Of the prompt, h_0 … h_L. */
   states: v.array(hiddenState),
+  /** Of the prompt, by layer: the cosine of each token's hidden state and the first one's, [T]. */
+  alike: v.array(float32Array),
   /** Heads whose pattern is known. */
   heads: whole,
   sinks: v.array(drawn),
@@ -55,6 +57,8 @@ export const writtenEvent = v.object({
   id: whole,
   /** The token's own. */
   text,
+  /** What all new tokens add to the text by now; a character of which some tokens are to come ends it as U+FFFD. */
+  added: text,
   /** −ln p of it, and the entropy of what might have come, in nats, at temperature 1. */
   surprisal: real,
   entropy: real,
@@ -62,6 +66,8 @@ export const writtenEvent = v.object({
   alternatives: v.array(prediction),
   /** Its largest entries by layer, h_0 … h_L, largest first; `token` counts from the prompt's first. */
   top: v.array(v.array(entry)),
+  /** By layer, the cosine of its hidden state and the first token's. */
+  alike: float32Array,
   /** The sinks among all tokens so far. */
   sinks: v.array(drawn),
 });

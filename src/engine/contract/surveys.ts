@@ -7,7 +7,7 @@ export const tokenKinds = ['start', 'first delimiter', 'other'] as const;
 export type TokenKind = (typeof tokenKinds)[number];
 
 /** Version of the files that surveys are saved in. */
-export const SURVEY_VERSION = 2;
+export const SURVEY_VERSION = 3;
 
 /** Parts that a survey may be run in. */
 export const mostShards = 999_999;
@@ -16,6 +16,8 @@ export const mostShards = 999_999;
 const surveyedModel = v.object({
   /** Base name. */
   name: text,
+  /** Which of its residual streams. */
+  stream: text,
   layers: whole,
   hidden: whole,
   /** Of all weights. */
@@ -32,6 +34,8 @@ const settings = v.object({
   sequences: whole,
   length: whole,
   prefix: v.nullable(whole),
+  /** How line ends of its texts were read. */
+  lineEnds: v.picklist(['lf', 'as-is']),
   thresholds: v.object({ absolute: v.number(), ratio: v.number(), soft: v.number() }),
 });
 

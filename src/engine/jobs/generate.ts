@@ -2,6 +2,7 @@
 
 import { SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
+import { cosinesWith } from '../../statistics/likeness.js';
 import { least } from '../../statistics/numbers.js';
 import { patternStatistics } from '../../statistics/pattern.js';
 import { uniform } from '../../statistics/random.js';
@@ -61,10 +62,12 @@ export async function writeTokens(
       bos: prompt.bos,
       prompt: { tokens: [...tokens], total: prompt.total, window: prompt.window },
       states: watch.states,
+      alike: watch.alike,
       heads: watch.heads,
       sinks: watch.sinks(),
     });
     const written: number[] = [];
+    const added = async () => (await loaded.tokenizer()?.continued(ids, written)) ?? written.join(' ');
     let cached = 0;
     let ended: GeneratedEvent['ended'] = request.tokens > room ? 'context' : 'tokens';
     while (written.length < most) {
@@ -79,9 +82,11 @@ export async function writeTokens(
         type: 'written',
         id,
         text: loaded.tokenizer()?.decode(id) ?? `token ${id}`,
+        added: await added(),
         ...surpriseOf(before, id),
         alternatives: predictionsOf(before, loaded.tokenizer()),
         top: watch.top,
+        alike: Float32Array.from(watch.alike, ([cosine = Number.NaN]) => cosine),
         sinks: watch.sinks(),
       });
       if (ends.has(id)) {
@@ -91,7 +96,7 @@ export async function writeTokens(
     }
     const { caching } = onward;
     return {
-      text: (await loaded.tokenizer()?.continued(ids, written)) ?? written.join(' '),
+      text: await added(),
       ended,
       cache: {
         tokens: cached,
@@ -110,6 +115,10 @@ class Watch {
   readonly states: HiddenStatistics[] = [];
   /** Of the last token, by layer. */
   top: Entry[][] = [];
+  /** By layer, how alike the tokens that were run last are to the first one: cosines of hidden states. */
+  alike: Float32Array[] = [];
+  /** By layer, the first token's hidden state. */
+  private readonly firsts: Float32Array[] = [];
   private token = 0;
   private readonly patterns = new Map<number, RunningPattern>();
   /** By block, as it is now. */
@@ -124,6 +133,9 @@ class Watch {
 
   begin({ block, state, dims, pattern }: SeenStage): void {
     this.states[block] = hiddenStatistics(state, state.length / dims, dims);
+    const first = state.slice(0, dims);
+    this.firsts[block] = first;
+    this.alike[block] = cosinesWith(first, state);
     if (!pattern || pattern.keys < pattern.queries) return;
     const { values, heads, queries, keys } = pattern;
     const statistics = patternStatistics(values, heads, queries, keys);
@@ -139,6 +151,7 @@ class Watch {
   add({ block, state, dims, pattern }: SeenStage): void {
     const { top } = hiddenStatistics(state, 1, dims);
     this.top[block] = top.slice(0, topEntries).map((entry) => ({ ...entry, token: this.token }));
+    this.alike[block] = cosinesWith(this.firsts[block] ?? state, state);
     const running = this.patterns.get(block);
     if (!pattern || !running) return;
     const { values, heads, queries, keys } = pattern;

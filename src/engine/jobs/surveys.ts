@@ -170,6 +170,8 @@ function differing(a: Survey['settings'], b: Survey['settings']): string | undef
   const { identity: __, ...other } = b.model;
   if (a.model.identity !== b.model.identity && JSON.stringify(outside) === JSON.stringify(other))
     return `the weights of the model, though both call it ${a.model.name}`;
-  const keys = ['model', 'length', 'prefix', 'thresholds', 'sequences', 'corpus'] as const;
-  return keys.find((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]));
+  // Of the corpus last: other line ends or another prefix are another corpus too.
+  const keys = ['model', 'length', 'prefix', 'lineEnds', 'thresholds', 'sequences', 'corpus'] as const;
+  const key = keys.find((one) => JSON.stringify(a[one]) !== JSON.stringify(b[one]));
+  return key === 'lineEnds' ? `how line ends are read (${a.lineEnds} and ${b.lineEnds})` : key;
 }

@@ -55,7 +55,7 @@ export async function* writeOn(engine: Engine, request: WritingRequest, signal?:
       if (!begun) throw new Error('the prompt was not run');
       return { model, sampling, thresholds, begun, asked: tokens, written: [...written], ...end };
     };
-    const sofar = written.map(({ text }) => text).join('');
+    const sofar = written.at(-1)?.added.replace(/\uFFFD+$/, '') ?? '';
     switch (event.type) {
       case 'failed': {
         if (event.problem.code === 'cancelled' || written.length === 0) throw new SinkscopeError(event.problem);
@@ -70,7 +70,7 @@ export async function* writeOn(engine: Engine, request: WritingRequest, signal?:
       case 'written': {
         const token = tokenOf(event, begun, thresholds);
         written.push(token);
-        const text = sofar + event.text;
+        const text = event.added.replace(/\uFFFD+$/, '');
         const partial = result({ ended: 'tokens', text, cache: undefined, problem: undefined });
         yield { phase: 'token', done: written.length, of: tokens, note: oneLine(text), partial };
       }

@@ -3,6 +3,7 @@ import { shared } from '../shared/inputs.js';
 import { definitionJson, promptJson } from '../shared/json.js';
 import { writeOn } from './compute.js';
 import { presentWriting } from './present.js';
+import { secondarySinks } from './secondary.js';
 
 export const generate = define({
   id: 'generate',
@@ -76,6 +77,7 @@ export const generate = define({
       ended,
       problem: problem ?? null,
       cache: cache ? { tokens: cache.tokens, bytes: cache.bytes, without: cache.without ?? null } : null,
+      secondary: secondarySinks(begun, written, thresholds),
       tokens: written.map(({ id, text, surprisal, entropy, alternatives, massive, largest, sinks }) => ({
         id,
         text,

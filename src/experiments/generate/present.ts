@@ -5,6 +5,7 @@ import { greatest, mean } from '../../statistics/numbers.js';
 import { massiveSettings, sinkSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import type { WritingResult, WrittenToken } from './compute.js';
+import { likeTheFirst, middleLayers, secondarySinks } from './secondary.js';
 
 const endings: Readonly<Record<WritingResult['ended'], string>> = {
   tokens: '',
@@ -24,7 +25,7 @@ export function presentWriting(result: WritingResult, { text }: { readonly text:
   ];
   return {
     title: 'Writing on',
-    sentence: `${writingInWords(written)}${endings[result.ended]}`,
+    sentence: `${writingInWords(written)}${secondaryInWords(result)}${endings[result.ended]}`,
     settings: [
       { name: 'model', value: modelName(model) },
       { name: 'prompt', value: `${text.name}, ${counted(begun.prompt.tokens.length, 'token')}` },
@@ -39,6 +40,7 @@ export function presentWriting(result: WritingResult, { text }: { readonly text:
       { kind: 'text', heading: 'Text', paragraphs: [result.text] },
       tokenTable(result),
       ...(written.length > 0 ? [largestMap(result)] : []),
+      ...secondaryTable(result),
     ],
   };
 }
@@ -53,6 +55,45 @@ function writingInWords(written: readonly WrittenToken[]): string {
     `${counted(written.length, 'token')} written, at ${formatNumber(mean(surprisals))} nats each on average; ` +
     `${massive === 0 ? 'none of them has' : `${massive} of them ${massive === 1 ? 'has' : 'have'}`} massive activations, and ${kept}.`
   );
+}
+
+/** Which tokens are secondary sinks; nothing where none is. */
+function secondaryInWords({ begun, written, thresholds }: WritingResult): string {
+  const found = secondarySinks(begun, written, thresholds);
+  if (found.length === 0) return '';
+  const [one] = found;
+  const which =
+    found.length === 1 && one ? `token ${one.token} is a secondary sink` : `${found.length} tokens are secondary sinks`;
+  return ` In the middle layers ${which}: like the first token (cosine above ${likeTheFirst}).`;
+}
+
+/** Where they are, in the layers in which the first token's entry is massive. */
+function secondaryTable({ begun, written, thresholds }: WritingResult): Part[] {
+  const found = secondarySinks(begun, written, thresholds);
+  if (found.length === 0) return [];
+  const all = [...begun.prompt.tokens, ...written];
+  const middle = middleLayers(begun, thresholds);
+  const drawn = new Map((written.at(-1)?.sinks ?? begun.sinks).map(({ token, heads }) => [token, heads]));
+  return [
+    {
+      kind: 'table',
+      heading: `Secondary sinks: like the first token in layers of ${middle[0]}–${middle.at(-1)}`,
+      columns: [
+        { name: 'number', format: 'plain' },
+        { name: 'token', format: 'words' },
+        { name: 'layers', format: 'words' },
+        { name: 'largest cosine', format: 'fixed' },
+        { name: 'heads drawn', format: 'plain' },
+      ],
+      rows: found.map(({ token, layers, cosine }) => [
+        token,
+        all[token]?.text ?? '',
+        layers.join(', '),
+        cosine,
+        drawn.get(token) ?? 0,
+      ]),
+    },
+  ];
 }
 
 function warningsOf({ begun, cache }: WritingResult, problem: string | undefined): string[] {

@@ -28,6 +28,7 @@ export function presentSurvey(result: Survey, corpus: string, wanted = result.se
       { name: 'corpus', value: corpus },
       { name: 'sequences', value: `${records.length}${part}` },
       ...windowSettings({ window: settings.length, prefix: settings.prefix }),
+      { name: 'line ends', value: settings.lineEnds === 'lf' ? 'as LF' : 'as they are' },
       ...massiveSettings(settings.thresholds),
       { name: 'large', value: `≥ ${settings.thresholds.soft} × median` },
     ],
@@ -82,7 +83,7 @@ function table(rows: readonly SurveyRow[], sequences: number): Presentation['par
 
 export function surveyJson(survey: Survey) {
   const { settings, shard, records } = survey;
-  const { model, corpus, sequences, length, prefix, thresholds } = settings;
+  const { model, corpus, sequences, length, prefix, lineEnds, thresholds } = settings;
   return {
     survey: survey.survey,
     model,
@@ -90,6 +91,7 @@ export function surveyJson(survey: Survey) {
     sequences,
     length,
     prefix,
+    line_ends: lineEnds,
     thresholds,
     shard,
     run: records.length,

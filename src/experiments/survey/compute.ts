@@ -32,15 +32,16 @@ export interface Planned extends Budget {
 export async function planSurvey(engine: Engine, request: SurveyRequest, signal?: AbortSignal): Promise<Planned> {
   const { model, length, memory, threads } = request;
   const { pieces, prefix } = await piecesOf(engine, request, signal);
-  const { name, layers, hidden, bytes } = (await engine.inspect(model, signal, { takes: 'text' })).model;
+  const { name, stream, layers, hidden, bytes } = (await engine.inspect(model, signal, { takes: 'text' })).model;
   const identity = await engine.identity(model, signal);
   const { absolute, ratio, soft } = request.thresholds;
   const settings = {
-    model: { name, layers, hidden, bytes, identity },
+    model: { name, stream, layers, hidden, bytes, identity },
     corpus: createHash('sha256').update(JSON.stringify(pieces)).digest('hex'),
     sequences: pieces.length,
     length,
     prefix: prefix ?? null,
+    lineEnds: engine.lineEnds,
     thresholds: { absolute, ratio, soft },
   };
   return { model, memory, threads, settings, pieces };

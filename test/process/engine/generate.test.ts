@@ -55,6 +55,9 @@ describe('the demo models, which have no cache', () => {
     for (const [{ top }, layers] of pairs(written.tokens, expected.largest))
       for (const [entries, largest] of pairs(top, layers))
         expect(Math.abs(at(entries, 0).value) / largest).toBeCloseTo(1, 3);
+    for (const [{ alike }, cosines] of pairs(written.tokens, expected.alike))
+      for (const [own, cosine] of pairs([...alike], cosines)) expect(own).toBeCloseTo(cosine, 4);
+    expect(at(written.tokens, -1 + written.tokens.length).added).toBe(written.end?.text);
     for (const { id, alternatives } of written.tokens) expect(at(alternatives, 0).id).toBe(id);
     const first = at(written.tokens, -1 + written.tokens.length).sinks.find(({ token }) => token === 0);
     for (const [alpha, mean] of pairs([...(first?.alpha ?? [])], expected.alpha)) expect(alpha).toBeCloseTo(mean, 4);

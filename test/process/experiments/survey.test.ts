@@ -167,6 +167,10 @@ describe('shards', () => {
     expect(merging(a, other({ corpus: '0' }), c)).toThrow(/differ in corpus/);
     expect(merging(a, other({ thresholds: { absolute: 1, ratio: 2, soft: 3 } }), c)).toThrow(/differ in thresholds/);
     expect(merging(a, other({ prefix: 5 }), c)).toThrow(/differ in prefix/);
+    expect(merging(a, other({ lineEnds: 'lf', corpus: '0' }), c)).toThrow(
+      'differ in how line ends are read (as-is and lf)',
+    );
+    expect(merging(a, other({ model: { ...b.settings.model, stream: 'other' } }), c)).toThrow(/differ in model/);
     expect(merging(a, altered(b, { shard: { index: 1, of: 4 } }), c)).toThrow(/differ in shards/);
     expect(merging(a, altered(b, { records: b.records.slice(1) }), c)).toThrow(/have 6 of 7 sequences/);
     expect(() => mergeSurveys(new Map())).toThrow(/no survey to merge/);
@@ -174,9 +178,9 @@ describe('shards', () => {
 
   it('are refused where a file is of another version or of another kind', () => {
     expect(() => altered(whole, { survey: 1 })).toThrow(
-      /part\.json is a survey of version 1, and this program reads version 2/,
+      /part\.json is a survey of version 1, and this program reads version 3/,
     );
-    expect(() => readSurvey('{"survey": 2}', 'part.json')).toThrow(/part\.json is not a survey \(settings is missing/);
+    expect(() => readSurvey('{"survey": 3}', 'part.json')).toThrow(/part\.json is not a survey \(settings is missing/);
     expect(() => readSurvey('{"survey"', 'part.json')).toThrow(/part\.json is not JSON/);
     expect(() => readSurvey('[]', 'part.json')).toThrow(/part\.json is not a survey/);
   });
@@ -258,11 +262,12 @@ it('names kinds of token and adds up values', () => {
     massive,
   });
   const settings = {
-    model: { name: 'm', layers: 2, hidden: 4, bytes: 8, identity: '' },
+    model: { name: 'm', stream: '', layers: 2, hidden: 4, bytes: 8, identity: '' },
     corpus: '',
     sequences: 2,
     length: 8,
     prefix: null,
+    lineEnds: 'lf' as const,
     thresholds,
   };
   const records = [
@@ -301,9 +306,9 @@ it('names kinds of token and adds up values', () => {
       ],
     },
   ]);
-  const said = surveyConclusion({ survey: 2, settings, shard: { index: 0, of: 1 }, records }, rows);
+  const said = surveyConclusion({ survey: 3, settings, shard: { index: 0, of: 1 }, records }, rows);
   expect(said).toMatch(/dim 1 at the first token \(2 of 2\)/);
-  expect(surveyConclusion({ survey: 2, settings, shard: { index: 0, of: 1 }, records: [] }, [])).toMatch(
+  expect(surveyConclusion({ survey: 3, settings, shard: { index: 0, of: 1 }, records: [] }, [])).toMatch(
     /does not appear/,
   );
 });

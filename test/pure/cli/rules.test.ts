@@ -85,6 +85,7 @@ describe('forms', () => {
     model: 'models/a&b<1>.onnx',
     against: undefined,
     file: 'text.md',
+    lineEnds: 'lf',
     verdicts: [
       { rule: 'max-kld', broken: true, value: 2, limit: 1, layer: 2, message: 'KL "divergence" is | 2 <nats>.' },
       { rule: 'min-same-top', broken: false, value: 1, limit: 0.9, message: 'Fine.' },

@@ -9,6 +9,7 @@ import {
   analysisCommands,
   colorNames,
   contextNames,
+  continuationCommands,
   experimentCommands,
   historyCommands,
   modelCommands,
@@ -23,7 +24,13 @@ const declared = contributes.commands.map(({ command }) => command);
 describe('package.json', () => {
   it('declares only commands that are registered', () => {
     const registered = [
-      ...ids([...analysisCommands, ...modelCommands, ...historyCommands, ...experimentCommands]),
+      ...ids([
+        ...analysisCommands,
+        ...modelCommands,
+        ...historyCommands,
+        ...experimentCommands,
+        ...continuationCommands,
+      ]),
       ...experiments.map(commandOf),
     ];
     expect(declared.filter((command) => !registered.includes(command))).toEqual([]);

@@ -5,12 +5,27 @@ import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import { findingsOf, kindsOf, shownLayer, shownToken } from '../../../webview/findings.js';
 import { readIntent } from '../../../webview/intent.js';
 import { ratioAt } from '../../../webview/numbers.js';
-import { describeToken, tokenFacts } from '../../../webview/token.js';
+import { describeToken, surpriseLines, tokenFacts } from '../../../webview/token.js';
 import { hidden, layers, pattern, run } from '../analysis/example.js';
 
 const of = (analysis = run(layers, [pattern([[0, 4, 0.9]]), pattern([])])) => ({
   analysis,
   findings: findingsOf(analysis, { ...defaultThresholds, minQueries: 1 }),
+});
+
+it('says how surprising a token is, and what had been expected', () => {
+  const top = [
+    { id: 1, text: ' sea', probability: 0.5 },
+    { id: 2, text: '', probability: 0.25 },
+    { id: 3, text: 'a', probability: 0.125 },
+    { id: 4, text: 'b', probability: 0.0625 },
+  ];
+  expect(surpriseLines(Math.LN2, { type: 'predictions', token: 3, top })).toEqual([
+    'surprisal 0.693 nats (p = 50 %)',
+    'expected: ·sea 50 %, ⟨2⟩ 25 %, a 12.5 %',
+  ]);
+  expect(surpriseLines(2, undefined)).toHaveLength(1);
+  expect(surpriseLines(Number.NaN, undefined)).toEqual([]);
 });
 
 describe('findings of a run', () => {
