@@ -173,7 +173,6 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   query: [{ type: 'predictions', token: 1 }],
 };
 
-/** Of jobs that say nothing on their way. */
 const silent = { result: [], records: [], encode: [], decode: [], smooth: [], inspect: [] };
 
 export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
