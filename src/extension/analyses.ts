@@ -27,8 +27,8 @@ export interface ShownRun {
   readonly ranges: readonly (TextRange | undefined)[];
   /** True when the analyzed text has changed since. */
   readonly stale: boolean;
-  /** In the history; undefined as long as it is not kept. */
-  readonly id: string | undefined;
+  /** In the history; undefined as long as it is not kept, which comes later and makes no other run of it. */
+  id: string | undefined;
   /** The result's file that it was read from: what made it is not here. Undefined for one that was made here. */
   readonly file: string | undefined;
 }
@@ -171,7 +171,7 @@ export class Analyses implements vscode.Disposable {
   /** The run with this number is kept in the history. */
   kept(number: number, id: string | undefined): void {
     if (this.answering.number === number) this.answering = { number, id };
-    if (this.run?.number === number) this.run = { ...this.run, id };
+    if (this.run?.number === number) this.run.id = id;
   }
 
   /**

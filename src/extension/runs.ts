@@ -263,7 +263,7 @@ function factsOf(
   const { started, tokens } = analysis;
   const about = source ?? fileSource(request.prompt);
   const text = source?.text ?? ('text' in request.prompt ? request.prompt.text : '');
-  const { prompt, bos, window, stream, lineEnds, attention } = request;
+  const { prompt, bos, window, stream, lineEnds, chat, attention } = request;
   const question = [
     source?.uri.toString(),
     file,
@@ -273,6 +273,7 @@ function factsOf(
     window,
     stream,
     lineEnds,
+    chat,
     attention,
   ];
   const name = file ?? (about.uri && posix.basename(documentTitle(about.uri)));

@@ -33,7 +33,7 @@ describe('runs that stay', () => {
   });
 
   it('are listed, shown again on their text wherever that is now, and answered about while the model has them', async () => {
-    const editor = await openFile('kept.txt', 'Summer is warm. Winter is cold.');
+    const { document } = await openFile('kept.txt', 'Summer is warm. Winter is cold.');
     const first = await analyze(sinkscope);
     await openFile('other.txt', 'Rivers run to the sea.');
     await analyze(sinkscope);
@@ -41,7 +41,8 @@ describe('runs that stay', () => {
     const [other, kept] = await sinkscope.runs.list();
     assert.ok(other && kept);
     assert.match(kept.model.identity ?? '', /^[0-9a-f]{64}$/);
-    await editor.edit((edit) => edit.insert(new vscode.Position(0, 0), 'A new first line.\n'));
+    const again = await vscode.window.showTextDocument(document.uri, { viewColumn: vscode.ViewColumn.One });
+    await again.edit((edit) => edit.insert(new vscode.Position(0, 0), 'A new first line.\n'));
     await run('openRun', kept.id);
     const { analyses } = sinkscope;
     assert.deepEqual(analyses.run?.events, first.events);
@@ -55,7 +56,6 @@ describe('runs that stay', () => {
     const { queries } = await analyses.query({ type: 'pattern', layer: 1, head: 0 });
     assert.equal(queries, analyses.run?.analysis.tokens?.tokens.length);
     // As the next window does it.
-    await analyses.engine.inspect(analyses.run?.request.model ?? '');
     await run('clear');
     await sinkscope.runs.restore();
     assert.equal(analyses.run, undefined, 'what was cleared is not shown again');

@@ -175,6 +175,8 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   query: [{ type: 'predictions', token: 1 }],
 };
 
+const silent = { result: [], records: [], encode: [], decode: [], smooth: [], inspect: [] };
+
 export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   analyze: [
     {
@@ -285,12 +287,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   precision: precisionExamples,
   ...backwardEvents,
   merge: mergeExamples,
-  result: [],
-  records: [],
-  encode: [],
-  decode: [],
-  smooth: [],
-  inspect: [],
+  ...silent,
   describe: [],
   weight: [],
   identity: [],

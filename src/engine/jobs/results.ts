@@ -8,6 +8,7 @@ import { basename } from 'node:path';
 import * as v from 'valibot';
 import { SinkscopeError } from '../../errors.js';
 import { readUtf8 } from '../../reading.js';
+import { roles } from '../../tokens/token.js';
 import { fedInput } from '../contract/inputs.js';
 import type { EventOf } from '../contract/protocol.js';
 import type { ResultAnswer } from '../contract/results.js';
@@ -55,6 +56,7 @@ const saved = v.object({
   settings: v.object({
     bos: maybe(v.boolean()),
     line_ends: maybe(v.picklist(['lf', 'as-is'])),
+    chat: maybe(v.picklist(['off', 'on', 'system'])),
     threads: v.pipe(whole, v.maxValue(1024)),
   }),
   inputs: v.optional(v.array(fedInput), () => []),
@@ -78,6 +80,7 @@ const saved = v.object({
       start: whole,
       end: whole,
       special: v.boolean(),
+      role: v.optional(v.picklist(roles)),
       region: v.optional(v.object({ x: real, y: real, width: real, height: real })),
     }),
   ),
@@ -91,6 +94,18 @@ const saved = v.object({
       dim_max: floats,
       non_finite: whole,
     }),
+  ),
+  /** Found again, but for what each expert of a token made of an entry. */
+  massive_activations: v.optional(
+    v.array(
+      v.object({
+        token: whole,
+        dim: whole,
+        onset: whole,
+        experts: v.nullish(v.array(v.object({ made: v.nullish(v.number()) }))),
+      }),
+    ),
+    () => [],
   ),
   sinks: v.object({
     alpha: v.array(v.nullable(v.array(floats))),
@@ -268,6 +283,7 @@ function* eventsOf(result: Saved): Generator<EventOf<'result'>> {
     settings: {
       bos: undefinedOf(settings.bos),
       lineEnds: undefinedOf(settings.line_ends),
+      chat: undefinedOf(settings.chat),
       executionProvider: 'cpu',
       graphOptimization: 'all',
       threads: settings.threads,
@@ -331,12 +347,23 @@ function* eventsOf(result: Saved): Generator<EventOf<'result'>> {
         multiplies,
         scores: scores ? { kind: scores.kind, values: joined(scores.values) } : undefined,
         largest: largest ? joined(largest) : undefined,
+        made: madeIn(result, layer, chosen),
       };
       yield { type: 'routing', layer, found: all };
     }
   }
   if (predictions) yield { type: 'predictions', ...predictions };
   if (outputs) yield { type: 'outputs', outputs: outputs.map((one) => ({ ...one, rows: one.rows.map(rowOf) })) };
+}
+
+/** What experts made of the entries that arise in a block. */
+function madeIn({ massive_activations, tokens }: Saved, layer: number, chosen: number) {
+  const entries = massive_activations.flatMap(({ token, dim, onset, experts }) => {
+    const made = (experts ?? []).flatMap((one) => (typeof one.made === 'number' ? [one.made] : []));
+    const isOwn = onset === layer && token < tokens.length && made.length === chosen;
+    return isOwn ? [{ token, dim, made: Float32Array.from(made) }] : [];
+  });
+  return entries.length === 0 ? undefined : entries;
 }
 
 type Row = NonNullable<Saved['outputs']>[number]['rows'][number];
