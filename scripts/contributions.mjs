@@ -1,6 +1,6 @@
 /**
  * What the catalogue of experiments and the table of tools say, where they cannot be read from: commands and tools in
- * package.json, their titles in package.nls.json, and the tables in docs/experiments.md. `node scripts/contributions.mjs` writes them in place; with
+ * package.json, their titles in package.nls.json, and the tables in docs/experiments.md and docs/terms.md. `node scripts/contributions.mjs` writes them in place; with
  * `--check`, as `npm run check` runs it, it says what differs and writes nothing.
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -115,6 +115,17 @@ export function withTables(text, experiments) {
   throw new Error(`a table is missing; where it is to be, write ${markers.join(' and ')}`);
 }
 
+/**
+ * A page with the table of terms between `<!-- terms -->` and `<!-- end -->`.
+ *
+ * @param {string} text
+ * @param {readonly (readonly [names: string, meaning: string])[]} terms
+ */
+export function withTermTable(text, terms) {
+  const made = `<!-- terms -->\n\n${table(['term', 'meaning'], terms)}\n\n<!-- end -->`;
+  return text.replace(/<!-- terms -->[\s\S]*?<!-- end -->/, () => made);
+}
+
 /** Cells are words; a bar in them would part them. */
 function table(head, rows) {
   const line = (cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
@@ -199,13 +210,15 @@ function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
  *   commandOf(experiment: Facts): string,
  *   tools: readonly ToolFacts[],
  *   schemaOf(inputs: ToolFacts['inputs']): object,
+ *   terms: readonly (readonly [names: string, meaning: string])[],
  * }>}
  */
 export async function readCatalogue(root) {
   const { outputFiles } = await build({
     absWorkingDir: root,
     stdin: {
-      contents: `export { experiments } from './src/experiments/catalogue.js';
+      contents: `export { terms } from './src/analysis/terms.js';
+        export { experiments } from './src/experiments/catalogue.js';
         export { commandOf } from './src/experiments/facts.js';
         export { schemaOf } from './src/tools/schema.js';
         export { tools } from './src/tools/table.js';`,
@@ -230,11 +243,12 @@ export async function readCatalogue(root) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = fileURLToPath(new URL('..', import.meta.url));
-  const { experiments, commandOf, tools, schemaOf } = await readCatalogue(root);
+  const { experiments, commandOf, tools, schemaOf, terms } = await readCatalogue(root);
   const files = {
     'package.json': (text) => withTools(withCommands(text, experiments, commandOf), tools, schemaOf),
     'package.nls.json': (text) => withToolTitles(withTitles(text, experiments), tools),
     'docs/experiments.md': (text) => withTables(text, experiments),
+    'docs/terms.md': (text) => withTermTable(text, terms),
   };
   for (const [file, made] of Object.entries(files)) {
     try {

@@ -62,6 +62,8 @@ const viewState = v.object({
   stale: maybe(v.picklist(['text', 'choice'])),
   /** Why a run after the one that is shown gave nothing. */
   trouble: maybe(problem),
+  /** In a sentence, that the run follows what is typed, and how; undefined: it does not. */
+  live: maybe(text),
   /** The model that is analysed again whenever its files change. */
   watched: maybe(
     v.object({
@@ -125,6 +127,8 @@ const experimentAction = v.variant('do', [
     values: v.record(text, v.union([text, v.pipe(v.number(), v.finite()), flag, v.array(text)])),
   }),
   v.strictObject({ do: v.literal('stop') }),
+  /** About it, in the documentation. */
+  v.strictObject({ do: v.literal('read'), experiment: text }),
   v.strictObject({ do: v.literal('close'), run: whole }),
   v.strictObject({ do: v.literal('choose-text'), experiment: text, input: text }),
   /** What programs get of it, or what it `saves`. */

@@ -138,7 +138,7 @@ export class App extends LitElement {
                   @lead=${this.#onLead}
                 ></sinkscope-experiments>
               </main>`
-            : html`<main>${this.#notices()} ${this.#held()} ${empty ? nothing : this.#views()}</main>`
+            : html`<main>${this.#live()} ${this.#notices()} ${this.#held()} ${empty ? nothing : this.#views()}</main>`
         }
       </div>
     `;
@@ -247,6 +247,12 @@ export class App extends LitElement {
     return html`<div class="notice wide ${problem.code === 'cancelled' ? '' : 'problem'}" role="alert">
       <span>${problem.message} ${shown}</span>${this.report ? nothing : actions}
     </div>`;
+  }
+
+  /** No status that is read out: it is another one after every key. */
+  #live() {
+    const { live } = this.shown.view;
+    return live === undefined ? nothing : html`<p class="state wide" data-testid="live">${live}</p>`;
   }
 
   /** What the run is held against, and what moved. */

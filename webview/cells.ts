@@ -155,7 +155,7 @@ function paintRectangles(context: CanvasRenderingContext2D, viewport: Viewport, 
       context.fillRect(x, y, wide, tall);
       if (text === undefined) continue;
       context.fillStyle = tone.text;
-      context.fillText(fitting(context, text(row, column), wide - 4), x + wide / 2, y + tall / 2 + 0.5);
+      context.fillText(whole(context, text(row, column), wide - 4), x + wide / 2, y + tall / 2 + 0.5);
     }
   }
 }
@@ -303,6 +303,13 @@ export function roundStep(step: number): number {
 
 /** Fonts of canvases seldom have the sign of a carriage return. */
 export const drawnLabel = (label: string): string => label.replaceAll('␍', '\\r');
+
+/** A cell's text where there is room for it; of a number a part would be another number. */
+function whole(context: CanvasRenderingContext2D, text: string, room: number): string {
+  const isNumber = /^[+−]?[\d.,]+( [%×])?$/.test(text);
+  const label = fitting(context, text, room);
+  return isNumber && label !== text ? '' : label;
+}
 
 /** As much of a label as there is room for, in CSS pixels. */
 export function fitting(context: CanvasRenderingContext2D, label: string, room: number): string {

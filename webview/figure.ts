@@ -5,6 +5,7 @@ import type { FromWebview } from '../src/protocol.js';
 import { html } from './html.js';
 import type { DrawnPicture } from './picture.js';
 import { quietButtonStyles } from './styles.js';
+import { inTerms, termStyles } from './terms.js';
 import './table.js';
 import { csvBytes, type TableData } from './tabled.js';
 import type { Theme } from './theme.js';
@@ -27,6 +28,7 @@ export type PictureEvent = CustomEvent<{
 @customElement('sinkscope-figure')
 export class Figure extends LitElement {
   static override styles = [
+    termStyles,
     quietButtonStyles,
     css`
       :host {
@@ -139,7 +141,7 @@ export class Figure extends LitElement {
         <header>
           <div>
             <h2 id="heading">${this.heading}</h2>
-            <span class="note">${this.note}</span>
+            <span class="note">${inTerms(this.note)}</span>
           </div>
           <span class="actions">
             <slot name="actions"></slot>

@@ -5,6 +5,7 @@
 import { type Analysis, emptyAnalysis, fold } from '../src/analysis/analysis.js';
 import { reselected, type Selection } from '../src/analysis/selection.js';
 import { defaultThresholds } from '../src/analysis/thresholds.js';
+import type { RunEvent } from '../src/engine/contract/events.js';
 import { type Problem, SinkscopeError } from '../src/errors.js';
 import {
   type Asked,
@@ -33,6 +34,8 @@ export interface State {
   readonly view: ViewState;
   readonly analysis: Analysis;
   readonly selection: Selection;
+  /** Seconds that a layer takes, as far as that is seen. */
+  readonly pace: number | undefined;
   /** What the run is held against. */
   readonly against: { readonly name: string; readonly pinned: boolean; readonly analysis: Analysis } | undefined;
   readonly experiments: ExperimentsState;
@@ -53,10 +56,12 @@ const initial: State = {
     thresholds: defaultThresholds,
     stale: undefined,
     trouble: undefined,
+    live: undefined,
     watched: undefined,
     pinned: 'none',
   },
   against: undefined,
+  pace: undefined,
   analysis: emptyAnalysis,
   selection: {},
   experiments: noExperiments,
@@ -74,6 +79,8 @@ export class Store {
   /** A gap was seen and `ready` sent: events are void until the replay. */
   #lost = false;
   #queries = 0;
+  /** When the first layer that was seen to arrive did, in milliseconds, and which that was. */
+  #seen: { readonly at: number; readonly layer: number } | undefined;
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Set<() => void>();
 
@@ -134,7 +141,13 @@ export class Store {
         if (message.run !== this.#state.run) this.#cancelQueries();
         this.#next = message.events.length;
         this.#lost = false;
-        this.#change({ connected: true, run: message.run, analysis: message.events.reduce(fold, begun(message.run)) });
+        this.#seen = undefined;
+        this.#change({
+          pace: undefined,
+          connected: true,
+          run: message.run,
+          analysis: message.events.reduce(fold, begun(message.run)),
+        });
         break;
       case 'event':
         this.#takeEvent(message);
@@ -172,11 +185,25 @@ export class Store {
     if (known || this.#lost) return;
     if (begins || (run === this.#state.run && index === this.#next)) {
       this.#next++;
-      this.#change({ connected: true, run, analysis: fold(this.#state.analysis, event) });
+      this.#change({
+        connected: true,
+        run,
+        analysis: fold(this.#state.analysis, event),
+        pace: this.#paceAt(event, begins),
+      });
     } else {
       this.#lost = true;
       this.send({ type: 'ready' });
     }
+  }
+
+  #paceAt(event: RunEvent, begins: boolean): number | undefined {
+    if (begins) this.#seen = undefined;
+    if (event.type !== 'layer') return begins ? undefined : this.#state.pace;
+    const now = performance.now();
+    this.#seen ??= { at: now, layer: event.layer };
+    const { at, layer } = this.#seen;
+    return event.layer > layer ? (now - at) / 1000 / (event.layer - layer) : undefined;
   }
 
   #cancelQueries(): void {

@@ -1,5 +1,5 @@
 /** What made the numbers that are shown, in a few words. */
-import type { StartedEvent } from '../engine/contract/events.js';
+import type { StartedEvent, TokensEvent } from '../engine/contract/events.js';
 import type { Analysis } from './analysis.js';
 import { formatNumber, formatRatio } from './format.js';
 import { guessedInputs } from './outputs.js';
@@ -17,19 +17,24 @@ export const chatOf = (settings: Pick<StartedEvent['settings'], 'chat'> | undefi
 const prefixOf = ({ settings: { bos } }: StartedEvent) =>
   bos === undefined ? 'tokens as given' : bos ? 'BOS on' : 'BOS off';
 
+/** Which of the text's own tokens were run: those put around it are in no part of it. */
+function windowOf({ tokens, total, window: { start, end } }: TokensEvent): string {
+  const own = total - (tokens.length - (end - start));
+  return `tokens ${formatNumber(start)}–${formatNumber(end - 1)} of ${formatNumber(own)}`;
+}
+
 /** Model, T, BOS and thresholds: without them no number means anything. */
 export function conditions(analysis: Analysis, thresholds: Thresholds): string[] {
   const { started, tokens } = analysis;
   if (started === undefined) return [];
   const { model } = started;
   const { absolute, ratio, epsilon } = thresholds;
-  const window = tokens?.window;
-  const part = window && tokens && tokens.tokens.length < tokens.total;
+  const part = tokens && tokens.tokens.length < tokens.total;
   return [
     model.name,
     `${model.layers} layers, D = ${model.hidden}`,
     ...(tokens ? [`T = ${formatNumber(tokens.tokens.length)}`] : []),
-    ...(part ? [`tokens ${window.start}–${window.end - 1} of ${formatNumber(tokens.total)}`] : []),
+    ...(part ? [windowOf(tokens)] : []),
     ...(tokens?.tokenizer === false && tokens.source === 'ids' ? ['no tokenizer: tokens have no text'] : []),
     prefixOf(started),
     ...chatOf(started.settings),

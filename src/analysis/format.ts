@@ -28,3 +28,8 @@ export function formatShare(share: number): string {
   // Below this a percentage has more noughts than meaning.
   return share !== 0 && Math.abs(share) < 1e-5 ? '< 0.001 %' : `${formatNumber(100 * share)} %`;
 }
+
+/** A duration: `24 ms`, `1.29 s`. */
+export function formatSeconds(seconds: number): string {
+  return seconds < 1 ? `${formatNumber(1000 * seconds)} ms` : `${formatNumber(seconds)} s`;
+}

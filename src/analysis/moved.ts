@@ -7,7 +7,14 @@ import { alphaChange, difference, type Largest, type LayerDifference, type RunDi
 import { counted, formatNumber, formatRatio, formatShare, formatValue } from './format.js';
 import { layerName, textLabel, tokenLabels } from './label.js';
 import { type MassiveActivation, ratio } from './massive.js';
-import { finiteCell, type HeatmapPart, type LinesPart, type Presentation, type TablePart } from './presentation.js';
+import {
+  finiteCell,
+  type HeatmapPart,
+  type LinesPart,
+  type Presentation,
+  type Setting,
+  type TablePart,
+} from './presentation.js';
 import type { Sink } from './sinks.js';
 import { tokenName } from './summary.js';
 import type { Thresholds } from './thresholds.js';
@@ -22,7 +29,7 @@ const most = 3;
 /**
  * What moved from `before` to `after`, two finished runs: a sentence; by layer and token and by layer and head, how far
  * numbers went up or down; what massive activations and sinks there are; a table by layer. Without parts where nothing
- * moved. What only one of them has, tokens or layers, is compared with nothing, which the warnings say.
+ * moved. What only one of them has, tokens or layers, is compared with nothing, which is said.
  */
 export function presentMoved(before: Analysis, after: Analysis, thresholds: Thresholds): Presentation {
   const found = difference(before, after, thresholds);
@@ -33,8 +40,9 @@ export function presentMoved(before: Analysis, after: Analysis, thresholds: Thre
     settings: [
       { name: 'before:', value: madeBy(before) },
       { name: 'now:', value: madeBy(after) },
+      ...tokensInBoth(found),
     ],
-    warnings: [...unlikeTokens(found), ...unlikeLayers(found), ...unlikeLengths(found)],
+    warnings: [...unlikeLayers(found), ...unlikeLengths(found)],
     parts: anyMoved(found)
       ? [
           ...(layers.length > 0 ? byToken(found, before, after) : [profiles(before, after)]),
@@ -46,15 +54,11 @@ export function presentMoved(before: Analysis, after: Analysis, thresholds: Thre
   };
 }
 
-function unlikeTokens({ pairs, tokens: { before, after } }: RunDifference): string[] {
+/** How many tokens can be compared, where that is not all. */
+function tokensInBoth({ pairs, tokens: { before, after } }: RunDifference): Setting[] {
   if (pairs.length === before && pairs.length === after) return [];
-  const of =
-    before === after
-      ? `${counted(after, 'token')}`
-      : `${counted(before, 'token')} before and ${formatNumber(after)} now,`;
-  return pairs.length === 0
-    ? [`Of ${of} none is in both texts: nothing is compared token by token.`]
-    : [`Of ${of} ${formatNumber(pairs.length)} are in both texts: these are compared with each other.`];
+  const of = before === after ? formatNumber(after) : `${formatNumber(before)} before and ${formatNumber(after)} now`;
+  return [{ name: 'tokens in both texts:', value: `${formatNumber(pairs.length)} of ${of}` }];
 }
 
 function unlikeLayers({ shapes }: RunDifference): string[] {
@@ -178,15 +182,14 @@ const isNear = (a: number, b: number) => a === b || relative(a, b) <= negligible
 const relative = (before: number, after: number) =>
   before === after ? 0 : Math.abs(after - before) / Math.abs(before);
 
-/** How many doublings each token's largest |h| over the layer's median went up, or down. */
+/** How many doublings each token's largest |h| went up, or down: what does not depend on the other tokens. */
 function byToken({ pairs }: RunDifference, before: Analysis, after: Analysis): HeatmapPart[] {
   if (pairs.length === 0) return [];
   const labels = after.tokens ? tokenLabels(after.tokens) : [];
-  const multiple = ({ layers }: Analysis, k: number, token: number) =>
-    (layers[k]?.tokenMax[token] ?? Number.NaN) / (layers[k]?.median ?? Number.NaN);
+  const most = ({ layers }: Analysis, k: number, token: number) => layers[k]?.tokenMax[token] ?? Number.NaN;
   const rows = after.layers.map((_, k) => k);
   const values = rows.flatMap((k) =>
-    pairs.map(([old, now]) => finiteCell(Math.log2(multiple(after, k, now) / multiple(before, k, old)))),
+    pairs.map(([old, now]) => finiteCell(Math.log2(most(after, k, now) / most(before, k, old)))),
   );
   // Twice as much has a colour of its own, and what is next to nothing has none.
   const far = values.reduce<number>((most, one) => Math.max(most, Math.abs(one ?? 0)), 1);
@@ -200,7 +203,7 @@ function byToken({ pairs }: RunDifference, before: Analysis, after: Analysis): H
         labels: pairs.map(([, now]) => `${labels[now] ?? now}`),
         leads: { to: 'token', values: pairs.map(([, now]) => now) },
       },
-      value: { name: 'doublings of max |h| ÷ median', format: 'signed' },
+      value: { name: 'doublings of max |h|', format: 'signed' },
       scale: 'diverging',
       range: [-far, far],
       values,
@@ -265,7 +268,7 @@ function standing({ massive, sinks }: RunDifference, before: Analysis, after: An
     ...sinks.came.map((one) => ['sink', sinkName(one, after), 'came']),
   ];
   if (rows.length === 0) return [];
-  const columns = [{ name: 'kind' }, { name: 'which' }, { name: 'came or went' }];
+  const columns = ['kind', 'which', 'came or went'].map((name) => ({ name, format: 'words' as const }));
   return [{ kind: 'table', heading: 'What came and went', columns, rows }];
 }
 

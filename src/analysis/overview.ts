@@ -51,7 +51,9 @@ function overviewWarnings(analysis: Analysis): string[] {
   const { started, tokens } = analysis;
   const part =
     tokens && tokens.tokens.length < tokens.total
-      ? [`Only tokens ${tokens.window.start} to ${tokens.window.end - 1} of ${tokens.total} were run.`]
+      ? [
+          `Only tokens ${formatNumber(tokens.window.start)} to ${formatNumber(tokens.window.end - 1)} of ${formatNumber(tokens.total)} were run.`,
+        ]
       : [];
   const { missing = [], remarks = [] } = started?.model ?? {};
   return [

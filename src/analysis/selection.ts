@@ -17,3 +17,26 @@ export function reselected(before: Selection, part: Selection): Selection {
   const stays = part.token === undefined || part.token === before.token;
   return { ...rest, ...(stays && next !== undefined && { next }), ...part };
 }
+
+/**
+ * The selection in a run of nearly the same text: its token where that stands now, counted from whichever end the two
+ * have in common; no token where it was edited away.
+ *
+ * @param before tokens of the run that it was made in
+ * @param now those of the other
+ */
+export function carried(
+  { token, ...rest }: Selection,
+  before: readonly { readonly id: number }[],
+  now: readonly { readonly id: number }[],
+): Selection {
+  if (token === undefined) return rest;
+  const same = (i: number, j: number) => before[i] !== undefined && before[i]?.id === now[j]?.id;
+  let first = 0;
+  while (same(first, first)) first++;
+  if (token < first) return { ...rest, token };
+  let last = 0;
+  while (last < Math.min(before.length, now.length) - first && same(before.length - 1 - last, now.length - 1 - last))
+    last++;
+  return token >= before.length - last ? { ...rest, token: token + now.length - before.length } : rest;
+}

@@ -123,7 +123,7 @@ function largeSentence(dimensions: readonly OneDimension[]): Span[] {
 function sinkSentence(analysis: Analysis, thresholds: Thresholds): Span[] {
   const { heads, tokens, sinks: found } = sinks(analysis, thresholds);
   if (heads === 0) return withoutPattern(analysis);
-  const setting = `T = ${tokens}`;
+  const setting = `T = ${formatNumber(tokens)}`;
   if (tokens < thresholds.minQueries) {
     return [
       { text: `Too short for sinks: ${setting}, and a sink is seen by at least ${thresholds.minQueries} queries.` },
@@ -132,11 +132,16 @@ function sinkSentence(analysis: Analysis, thresholds: Thresholds): Span[] {
   const alpha = `α > ${thresholds.epsilon}`;
   const share = formatShare(thresholds.minShare);
   if (found.length === 0) {
-    return [{ text: `No sink: no token draws ${alpha} in ${share} of the ${heads} heads (${setting}).` }];
+    return [{ text: `No sink: no token draws ${alpha} in ${share} of the ${formatNumber(heads)} heads (${setting}).` }];
   }
   const named = found.map((sink, i): Span[] => [
     { text: sinkName(analysis, sink), mark: 'sink', ...(sink.token !== undefined && { at: { token: sink.token } }) },
-    { text: i === 0 ? ` draws ${alpha} in ${sink.heads} of ${heads} heads` : ` in ${sink.heads}` },
+    {
+      text:
+        i === 0
+          ? ` draws ${alpha} in ${formatNumber(sink.heads)} of ${formatNumber(heads)} heads`
+          : ` in ${formatNumber(sink.heads)}`,
+    },
   ]);
   const onlyExtra = found.every((sink) => sink.token === undefined);
   return [

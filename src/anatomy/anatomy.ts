@@ -211,7 +211,7 @@ export type InputRole =
   | 'token-type-ids' // zeros
   | 'coordinates' // places of tokens, looked up in tables: zeros
   | 'lengths' // the number of tokens, of each example: T
-  | 'choice' // a row of a table for the whole run, as of tasks or languages: the user gives it
+  | 'choice' // one number for the whole run, as of a task, a language or a prefix's length: the user gives it
   | 'cache-position' // 0 … T-1, rank 1
   | 'past' // key/value cache of length zero (or zeros of the window's length where the model refuses an empty one)
   | 'past-length' // a scalar or [1] zero: tokens already in the cache

@@ -4,7 +4,7 @@
  */
 import * as vscode from 'vscode';
 import { type Analysis, emptyAnalysis, fold } from '../analysis/analysis.js';
-import type { Selection } from '../analysis/selection.js';
+import { carried, type Selection } from '../analysis/selection.js';
 import type { RunEvent, RunRequest, TokensEvent } from '../engine/contract/events.js';
 import type { AnswerTo, Question } from '../engine/contract/questions.js';
 import type { Engine } from '../engine/host/engine.js';
@@ -59,8 +59,12 @@ export class Analyses implements vscode.Disposable {
   private good: ShownRun | undefined;
   /** The run that the engine answers about, by its number and its id. */
   private answering: Partial<Pick<ShownRun, 'number' | 'id'>> = {};
-  /** Edits since the run began, until its tokens are known. */
+  /** Edits since the text was taken that is run, until its tokens are known. */
   private edits: TextChange[] = [];
+  /** What was asked for last, shown or not. */
+  private asked: Source | undefined;
+  /** Resolves when the last {@link follow} is over; undefined where none goes on. */
+  private following: Promise<void> | undefined;
 
   constructor(readonly engine: Engine) {
     this.subscriptions = [
@@ -75,6 +79,11 @@ export class Analyses implements vscode.Disposable {
     return this.controller !== undefined;
   }
 
+  /** The text that was asked about last, whether there is something to show of it or not. */
+  get text(): string | undefined {
+    return this.asked?.text;
+  }
+
   /**
    * Runs `request`, ending the run before it. Resolves with the state at the end, or undefined when another run or
    * {@link clear} took its place. Where it fails with nothing to show, the good run before it is shown again.
@@ -82,6 +91,7 @@ export class Analyses implements vscode.Disposable {
   async analyze(request: RunRequest, source: Source | undefined): Promise<Analysis | undefined> {
     this.stop();
     if (this.run?.analysis.status === 'finished') this.good = this.run;
+    this.asked = source;
     const controller = new AbortController();
     const number = this.begin(request, source, controller);
     this.answering = { number };
@@ -104,6 +114,22 @@ export class Analyses implements vscode.Disposable {
     return analysis;
   }
 
+  /**
+   * Runs `request`, about a text that was edited, and shows it once it is through: what is shown stays till then, and
+   * where it fails, with the reason. Gives up for what is asked for later.
+   */
+  async follow(request: RunRequest, source: Source): Promise<void> {
+    this.asked = source;
+    this.edits = [];
+    this.answering = {};
+    const own = this.collect(request).then((events) => {
+      if (this.following === own) this.following = undefined;
+      if (this.asked === source) this.replace(request, source, events);
+    });
+    this.following = own;
+    await own;
+  }
+
   /** Ends the current run, which keeps what it has; nothing where none is going on. */
   stop(): void {
     this.controller?.abort();
@@ -112,6 +138,7 @@ export class Analyses implements vscode.Disposable {
   /** Forgets the run, and with it every mark. */
   clear(): void {
     this.stop();
+    this.asked = undefined;
     this.controller = undefined;
     this.good = undefined;
     this.show(undefined);
@@ -124,6 +151,7 @@ export class Analyses implements vscode.Disposable {
    */
   restore(kept: KeptAnalysis, trouble?: Problem): void {
     this.stop();
+    this.asked = undefined;
     this.controller = undefined;
     const { request, source, events, range, id, file } = kept;
     const analysis = events.reduce(fold, emptyAnalysis);
@@ -149,9 +177,13 @@ export class Analyses implements vscode.Disposable {
   /**
    * What the engine has of the run that is shown.
    *
-   * @throws SinkscopeError `input` where it has another, or none
+   * @throws SinkscopeError `input` where it has another, or none; `cancelled` where one that is awaited takes its place
    */
   async query<Q extends Question>(question: Q): Promise<AnswerTo<Q['type']>> {
+    const shown = this.run?.number;
+    while (this.following) await this.following;
+    if (shown !== this.run?.number)
+      throw new SinkscopeError({ code: 'cancelled', message: vscode.l10n.t('Another run has taken over.') });
     if (this.run && this.run.number !== this.answering.number) {
       const message = this.run.file
         ? vscode.l10n.t('This is a saved result, without the model that made it; only what was saved can be shown.')
@@ -202,11 +234,38 @@ export class Analyses implements vscode.Disposable {
     return number;
   }
 
-  private show(run: ShownRun | undefined, trouble?: Problem): void {
+  private show(run: ShownRun | undefined, trouble?: Problem, selection: Selection = {}): void {
     this.run = run;
     this.trouble = trouble;
-    this.selection = {};
+    this.selection = selection;
     this.changes.fire({ type: 'run' });
+  }
+
+  /** All events of a run; to its end, for a process that is left is ended, and one that follows edits gives up itself. */
+  private async collect(request: RunRequest): Promise<RunEvent[]> {
+    const events: RunEvent[] = [];
+    for await (const event of this.engine.analyze(request)) events.push(compact(event));
+    return events;
+  }
+
+  /** Shows a run in the place of another of nearly the same text, with what was selected there. */
+  private replace(request: RunRequest, source: Source, events: readonly RunEvent[]): void {
+    const analysis = events.reduce(fold, emptyAnalysis);
+    const { tokens, problem } = analysis;
+    const edits = this.edits.splice(0);
+    if (problem || !tokens) {
+      // Of no text at all there are no marks.
+      this.show(source.text === '' ? undefined : this.run, problem, this.selection);
+      return;
+    }
+    const range = stretch(source.range, edits);
+    const ranges = placed(tokens, source.range, edits);
+    const stale = edits.length > 0;
+    const selection = carried(this.selection, this.run?.analysis.tokens?.tokens ?? [], tokens.tokens);
+    const number = ++this.count;
+    this.answering = { number };
+    const run = { number, request, source, events, analysis, range, ranges, stale, id: undefined, file: undefined };
+    this.show(run, undefined, selection);
   }
 
   private append(event: RunEvent): void {
@@ -224,9 +283,11 @@ export class Analyses implements vscode.Disposable {
   }
 
   private edited({ document, contentChanges }: vscode.TextDocumentChangeEvent): void {
+    const isAwaited = this.following !== undefined || (this.running && !this.run?.analysis.tokens);
+    if (isAwaited && this.asked?.uri.toString() === document.uri.toString())
+      for (const one of contentChanges) this.edits.push(one);
     if (!this.run?.source || contentChanges.length === 0 || !this.shows(document.uri)) return;
     const { analysis, range, ranges, source, stale } = this.run;
-    if (this.running && !analysis.tokens) for (const one of contentChanges) this.edits.push(one);
     const now = stretch(range, contentChanges);
     const kept = ranges.map((token) => token && shift(token, contentChanges));
     const touched = source.scope === 'document' || shift(range, contentChanges) === undefined;

@@ -4,27 +4,35 @@ import * as vscode from 'vscode';
 import type { Problem } from '../errors.js';
 import type { ChoiceInput, ExperimentInput, ModelInput, ModelsInput } from '../experiments/facts.js';
 import { valueIn, wantedOf } from '../experiments/values.js';
-import type { FoundModel } from '../models/find.js';
-import { pick, pickSeveral } from './surfaces.js';
+import { type FoundModel, isMain } from '../models/find.js';
+import type { Models } from './models.js';
+import { pick, pickGrowing, pickSeveral } from './surfaces.js';
 import { bytesInWords, numberInWords, originInWords } from './words.js';
 
-/** Which model to run from now on. */
+/**
+ * Which model to run from now on: of those known by now, and of all that are found while the list is open.
+ *
+ * @param isTaken which of them can be run
+ */
 export async function chooseModel(
-  models: readonly FoundModel[],
+  models: Models,
   chosen: FoundModel | undefined,
+  isTaken: (model: FoundModel) => boolean = () => true,
 ): Promise<FoundModel | 'settings' | undefined> {
-  const items = models.map((model) => ({
-    label: model.name,
-    icon: model.file === chosen?.file ? 'check' : 'blank',
-    description: `${originInWords(model.origin)}, ${bytesInWords(model.bytes)}`,
-    detail: model.origin === 'bundled' ? undefined : dirname(model.file),
-    result: model,
-  }));
   const add = { label: vscode.l10n.t('Add model paths…'), icon: 'add', result: 'settings' as const };
-  const picked = await pick([...items, add], {
+  const listed = async () => {
+    const items = (await models.list()).filter(isTaken).map((model) => ({
+      label: model.name,
+      icon: model.file === chosen?.file ? 'check' : 'blank',
+      description: `${originInWords(model.origin)}, ${bytesInWords(model.bytes)}`,
+      detail: model.origin === 'bundled' ? undefined : dirname(model.file),
+      result: model,
+    }));
+    return { choices: [...items, add], isAll: models.isAll };
+  };
+  const picked = await pickGrowing(listed, models.onDidChange, {
     title: vscode.l10n.t('Choose the model to run'),
-    matchOnDescription: true,
-    matchOnDetail: true,
+    searching: vscode.l10n.t('Still looking for models in the workspace and on this machine …'),
   });
   return picked?.result;
 }
@@ -49,9 +57,29 @@ export async function chooseOther(models: readonly FoundModel[], file: string): 
   return chosen?.[0]?.fsPath;
 }
 
-/** Which part to run of a text that is longer than the model takes. */
+/** What to do with several selections. */
+export async function chooseSelections(count: number): Promise<'compare' | 'first' | undefined> {
+  const picked = await pick(
+    [
+      {
+        label: vscode.l10n.t('Compare them: the first is pinned, the others are held against it'),
+        result: 'compare' as const,
+      },
+      { label: vscode.l10n.t('Analyze only the first'), result: 'first' as const },
+    ],
+    { title: vscode.l10n.t('{0} texts are selected', count) },
+  );
+  return picked?.result;
+}
+
+/**
+ * Which part to run of a text that is longer than the model takes.
+ *
+ * @param why it takes no more, in a sentence
+ */
 export async function choosePart(
   { tokens, context }: NonNullable<Problem['limit']>,
+  why: string,
   cursor: boolean,
 ): Promise<'first' | 'last' | 'cursor' | undefined> {
   const [total, most] = [numberInWords(tokens), numberInWords(context)];
@@ -63,7 +91,7 @@ export async function choosePart(
     ],
     {
       title: vscode.l10n.t('The text has {0} tokens; the model takes {1}', total, most),
-      placeHolder: vscode.l10n.t('Which part is to be analyzed?'),
+      placeHolder: why,
       // It comes when a long text has been read, and may find the user typing, or the panel taking the focus.
       ignoreFocusOut: true,
     },
@@ -119,7 +147,7 @@ export async function pickModels(
   { kind, label: title }: ModelInput | ModelsInput,
 ): Promise<string | readonly string[] | undefined> {
   const items = models.map(({ name, file, origin }) => {
-    return { label: name, description: file, file, picked: origin === 'bundled' };
+    return { label: name, description: file, file, picked: origin === 'bundled' && isMain(file) };
   });
   if (kind === 'model') return (await pick(items, { title }))?.file;
   const picked = await pickSeveral(items, { title });

@@ -7,12 +7,14 @@ import type { RunRequest } from '../engine/contract/events.js';
 import { SinkscopeError } from '../errors.js';
 import type { FoundModel } from '../models/find.js';
 import type { Analyses, ShownRun } from './analyses.js';
-import { chooseAxis, chooseModel, choosePart, enterIds, enterTokenName } from './choices.js';
+import { chooseAxis, chooseModel, choosePart, chooseSelections, enterIds, enterTokenName } from './choices.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Decorations } from './decorations.js';
+import { openDocumentation } from './documentation.js';
 import { type Experiments, sentRun } from './experiments.js';
 import { exportBytes, exportJson, exportReport, exportTensors, withoutModel } from './export.js';
 import { feedsFile, pictureFile, takesIds, takesPictures } from './files.js';
+import type { Live } from './live.js';
 import { nextMark } from './marks.js';
 import type { Models } from './models.js';
 import type { Item } from './modelsView.js';
@@ -36,6 +38,7 @@ export interface Parts {
   readonly panel: Panel;
   readonly reports: Reports;
   readonly watch: Watch;
+  readonly live: Live;
   readonly experiments: Experiments;
   readonly runs: Runs;
   /** The bundle of the engine's process. */
@@ -64,6 +67,7 @@ export function registerCommands({
   panel,
   reports,
   watch,
+  live,
   experiments,
   runs,
   child,
@@ -76,14 +80,14 @@ export function registerCommands({
     const file = tried ?? (await models.chosenFor(prompt)).file;
     const stream = chosen?.model === file ? chosen.stream : undefined;
     if (tried === undefined) panel.show();
-    const analysis = await analyses.analyze(
-      { model: file, stream, prompt, window, bos: prefixAsked(bos), lineEnds, chat, attention, memory, threads },
-      source,
-    );
+    const asked = { bos: prefixAsked(bos), lineEnds, chat, attention, memory, threads };
+    const follows = live.on && source !== undefined;
+    const request = { model: file, stream, prompt, window, ...asked, ...(follows && { live: true }) };
+    const analysis = await analyses.analyze(request, source);
     const problem = analysis?.problem;
     if (problem?.code === 'too-long' && problem.limit && window === undefined) {
       const cursor = source && cursorIn(source);
-      const part = await choosePart(problem.limit, cursor !== undefined);
+      const part = await choosePart(problem.limit, problem.message, cursor !== undefined);
       if (part === 'first' || part === 'last') await run({ ...subject, window: part });
       else if (part === 'cursor' && source && cursor !== undefined) await run(fromCursor(source, cursor));
     } else if (problem?.axes && 'feeds' in prompt) {
@@ -95,7 +99,7 @@ export function registerCommands({
   };
 
   const analyzeText = (source: Source) => {
-    if (source.text === '') {
+    if (source.text === '' && !live.on) {
       throw new SinkscopeError({
         code: 'input',
         message: vscode.l10n.t('This document is empty; type or open a text to analyze it.'),
@@ -135,7 +139,8 @@ export function registerCommands({
         ),
       });
     }
-    const picked = await chooseModel(found, undefined);
+    const files = new Set(found.map(({ file }) => file));
+    const picked = await chooseModel(models, undefined, ({ file }) => files.has(file));
     if (picked === 'settings')
       await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
     else models.forPictures = picked;
@@ -195,9 +200,16 @@ export function registerCommands({
   };
 
   const actions: Readonly<Record<AnalysisCommand, Action>> = {
-    analyze() {
+    async analyze() {
       const editor = vscode.window.activeTextEditor;
-      if (editor) return analyzeText(chosenSource(editor));
+      const [first, ...others] = editor ? selectedSources(editor) : [];
+      if (editor && (!first || others.length === 0)) return analyzeText(chosenSource(editor));
+      if (first) {
+        const what = await chooseSelections(others.length + 1);
+        if (what === 'compare') await actions.compareSelections();
+        else if (what === 'first') await analyzeText(first);
+        return;
+      }
       throw new SinkscopeError({
         code: 'input',
         message: vscode.l10n.t('No text editor is open; open the text to analyze and put the cursor in it.'),
@@ -244,7 +256,9 @@ export function registerCommands({
       const feeds = await feedsFile(given);
       if (feeds === undefined) return;
       const { file } = await models.chosen();
-      const known = typeof word === 'string' ? word : (await takesIds(analyses.engine, file)) ? '' : undefined;
+      // Ids have texts, and a picture's patches are called so.
+      const isNamed = (await takesIds(analyses.engine, file)) || (await takesPictures(analyses.engine, file));
+      const known = typeof word === 'string' ? word : isNamed ? '' : undefined;
       const tokenName = known ?? (await enterTokenName());
       if (tokenName !== undefined)
         await run({ prompt: { feeds, tokenName: tokenName || undefined }, source: undefined });
@@ -254,7 +268,18 @@ export function registerCommands({
       await run({ prompt: { text }, source: undefined, tried: model, chosen: { model, stream } });
     },
     stop: () => analyses.stop(),
-    clear: () => analyses.clear(),
+    /** The active editor's text is analysed, and what is shown follows it from then on; ends that where it goes on. */
+    async live() {
+      if (live.on) return live.end();
+      live.begin();
+      const editor = vscode.window.activeTextEditor;
+      await (editor ? analyzeText(chosenSource(editor)) : again());
+    },
+    endLive: () => live.end(),
+    clear() {
+      live.end();
+      analyses.clear();
+    },
     showPanel: () => panel.show(),
     showToken(token: number) {
       panel.show();
@@ -266,7 +291,7 @@ export function registerCommands({
     async chooseModel(given?: ModelGiven) {
       const picked =
         given === undefined
-          ? await chooseModel(await models.list(), await models.chosen().catch(() => undefined))
+          ? await chooseModel(models, await models.chosen().catch(() => undefined))
           : await listedModel(given);
       if (picked === 'settings')
         await vscode.commands.executeCommand('workbench.action.openSettings', 'sinkscope.models');
@@ -300,6 +325,7 @@ export function registerCommands({
       await vscode.env.clipboard.writeText((await listedModel(given)).file);
     },
     showLog: () => reports.log.show(true),
+    showDocumentation: () => openDocumentation(extension),
     openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
     async exportJson(to?: vscode.Uri) {
       const saved = await exportJson(shown(), settings.current.thresholds, to);

@@ -74,7 +74,8 @@ export class Decorations implements vscode.Disposable {
     editor.setDecorations(tokens.large, place(marks?.large));
     editor.setDecorations(tokens.sink, place(marks?.sinks));
     editor.setDecorations(tokens.selected, place(marks?.selected && [marks.selected]));
-    editor.setDecorations(tokens.prefix, marks?.prefix ? [prefixDecoration(document, marks.prefix)] : []);
+    const badge = marks?.prefix && !showsHints(document) ? [prefixDecoration(document, marks.prefix)] : [];
+    editor.setDecorations(tokens.prefix, badge);
     const { massive = [], sinks = [], prefix } = marks ?? {};
     const withPrefix = (ranges: readonly TextRange[], has = false) =>
       prefix && has ? [at(prefix.at), ...ranges] : ranges;
@@ -92,6 +93,12 @@ export class Decorations implements vscode.Disposable {
       }
     }
   }
+}
+
+/** Whether hints are to be seen in a document. */
+export function showsHints(document: vscode.TextDocument): boolean {
+  const enabled = vscode.workspace.getConfiguration('editor', document).get<string>('inlayHints.enabled', 'on');
+  return enabled === 'on' || enabled === 'onUnlessPressed';
 }
 
 function at(offset: number): TextRange {
@@ -140,7 +147,7 @@ function decorationTypes() {
         textDecoration: 'underline 1px double var(--vscode-sinkscope-sink)',
       }),
       selected: type({ outline: '2px solid', outlineColor: color('selected') }),
-      /** Every one has a text of its own. */
+      /** Where hints are not shown; every one has a text of its own. */
       prefix: type({}),
     },
     /** In the overview ruler. */

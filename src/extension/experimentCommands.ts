@@ -12,6 +12,7 @@ import { type Given, isNeeded } from '../experiments/values.js';
 import type { ExperimentAction, ExperimentRun } from '../protocol.js';
 import { jsonOf } from '../visible.js';
 import { chooseOne, enterValue, pickModels } from './choices.js';
+import { openDocumentation } from './documentation.js';
 import { type Experiments, experimentOf } from './experiments.js';
 import { exportBytes } from './export.js';
 import type { Models } from './models.js';
@@ -24,6 +25,8 @@ import { statusItem } from './surfaces.js';
 import { isOfFiles, type Texts } from './texts.js';
 
 export interface ExperimentParts {
+  /** The folder of the extension. */
+  readonly extension: vscode.Uri;
   readonly experiments: Experiments;
   readonly texts: Texts;
   readonly models: Models;
@@ -33,7 +36,7 @@ export interface ExperimentParts {
 
 /** Registers a command for each experiment, and those of the panel's page. */
 export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
-  const { experiments, texts, models, panel, reports } = parts;
+  const { extension, experiments, texts, models, panel, reports } = parts;
 
   const start = (experiment: Experiment, given: Given): Promise<ExperimentRun> => {
     const read = async (engine: RecordReader) => ({
@@ -107,6 +110,8 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
         }
         case 'stop':
           return experiments.stop();
+        case 'read':
+          return openDocumentation(extension, experimentOf(action.experiment)?.id);
         case 'close':
           return experiments.close(action.run);
         case 'choose-text': {

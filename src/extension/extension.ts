@@ -19,17 +19,19 @@ import { registerExperiments } from './experimentCommands.js';
 import { Experiments } from './experiments.js';
 import { registerHistory } from './historyView.js';
 import { registerHover } from './hover.js';
+import { Live, registerLiveStatus } from './live.js';
 import { registerModelCommands } from './modelCommands.js';
 import { type ModelEditors, registerModelEditors } from './modelEditor.js';
 import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel } from './panel.js';
+import { registerPrefixHint } from './prefixHint.js';
 import { Reports } from './reports.js';
 import { type ResultEditors, registerResultEditor } from './resultEditor.js';
 import { Runs, runTitle } from './runs.js';
 import { Saliency } from './saliency.js';
 import { chatAsked, prefixAsked, type Settings } from './settings.js';
-import { fileSource, scopeInWords } from './source.js';
+import { documentTitle, fileSource, scopeInWords } from './source.js';
 import { registerStatus } from './status.js';
 import { Store } from './store.js';
 import { Surprisal } from './surprisal.js';
@@ -48,6 +50,7 @@ export interface Api {
   readonly models: Models;
   readonly watch: Watch;
   readonly runs: Runs;
+  readonly live: Live;
   readonly against: Host['against'];
   readonly editors: ModelEditors;
   readonly results: ResultEditors;
@@ -76,6 +79,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     busy: () => experiments.running,
     tell: (problem) => reports.failed(problem, panel.visible),
   });
+  const live = new Live(analyses);
   const storage = context.storageUri ?? context.globalStorageUri;
   const runs = new Runs(
     analyses,
@@ -93,15 +97,16 @@ export function activate(context: vscode.ExtensionContext): Api {
     const [list, chosen] = await Promise.all([models.list(), choice.catch(() => undefined)]);
     const { bos, tint, thresholds } = settings.current;
     return {
-      document: run?.file ?? (about?.uri && vscode.workspace.asRelativePath(about.uri, false)),
+      document: run?.file ?? (about?.uri && documentTitle(about.uri)),
       scope: run?.file ? vscode.l10n.t('saved result') : run && about && scopeInWords(about.scope, run.analysis.tokens),
       models: list.map(({ file, name, origin }) => ({ file, name, origin })),
       model: chosen?.file,
       bos,
       tint,
       thresholds,
-      stale: run && staleness(run, chosen?.file, settings.current),
+      stale: run && staleness(run, chosen?.file, settings.current, live.follows(run.source?.uri)),
       trouble: analyses.trouble,
+      live: live.sentence,
       watched: watchedState(),
       pinned: runs.pinned === undefined ? 'none' : runs.pinned.note.id === run?.id ? 'shown' : 'other',
     };
@@ -164,6 +169,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     saliency,
     decorations,
     watch,
+    live,
     runs,
     editors,
     results,
@@ -176,14 +182,16 @@ export function activate(context: vscode.ExtensionContext): Api {
       panel,
       reports,
       watch,
+      live,
       experiments,
       runs,
       child,
     }),
     registerModelCommands({ analyses, models, settings, tokenizers, reports }),
-    registerExperiments({ experiments, texts, models, panel, reports }),
+    registerExperiments({ extension: context.extensionUri, experiments, texts, models, panel, reports }),
     registerContinuing(experiments, panel, reports),
     registerCursor(analyses),
+    registerPrefixHint(analyses, decorations),
     registerHover(analyses, settings, surprisal, saliency),
     registerModelsView(models, watch, engine),
     registerHistory({
@@ -197,6 +205,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       },
     }),
     registerStatus({ analyses, models, settings, surprisal }),
+    registerLiveStatus(live, analyses),
     registerTools({
       extension: context.extensionPath,
       version: `${context.extension.packageJSON.version}`,
@@ -215,6 +224,10 @@ export function activate(context: vscode.ExtensionContext): Api {
     settings.onDidChange(() => view.fire()),
     models.onDidChange(() => view.fire()),
     watch.onDidChange(() => view.fire()),
+    live.onDidChange(() => {
+      view.fire();
+      if (!live.on) runs.keepLast().catch((error) => log.warn(error));
+    }),
     runs.onDidChange(() => view.fire()),
     analyses.onDidChange((change) => {
       const { run } = analyses;
@@ -232,6 +245,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     texts,
     models,
     watch,
+    live,
     runs,
     against,
     editors,
@@ -246,6 +260,7 @@ function staleness(
   { stale, request, file, analysis: { status } }: ShownRun,
   model: string | undefined,
   settings: Settings,
+  isFollowed: boolean,
 ): ViewState['stale'] {
   if (status === 'running' || file !== undefined) return undefined;
   const isText = 'text' in request.prompt;
@@ -254,5 +269,5 @@ function staleness(
   const now = asked(settings.lineEnds, chatAsked(settings));
   if (request.model !== model || request.bos !== prefixAsked(settings.bos)) return 'choice';
   if (isText && asked(request.lineEnds, request.chat) !== now) return 'choice';
-  return stale ? 'text' : undefined;
+  return stale && !isFollowed ? 'text' : undefined;
 }

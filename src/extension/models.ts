@@ -17,6 +17,7 @@ export class Models implements vscode.Disposable {
   /** In the workspace, which may be large, and where other programs keep them: searched while everything else goes on. */
   private far: Found = { models: [], left: [] };
   private search: Promise<void> | undefined;
+  private searching = false;
   /** What pictures are run with; undefined until that is known. Texts keep the model that they have. */
   forPictures: FoundModel | undefined;
 
@@ -41,6 +42,11 @@ export class Models implements vscode.Disposable {
     const near = await this.findNear();
     const local = new Set(this.far.models.map(({ file }) => file));
     return [...near.models.filter(({ file }) => !local.has(file)), ...this.far.models];
+  }
+
+  /** Whether all there is has been found. */
+  get isAll(): boolean {
+    return this.search !== undefined && !this.searching;
   }
 
   /** What was left out of {@link list}, a sentence each. */
@@ -99,9 +105,12 @@ export class Models implements vscode.Disposable {
   }
 
   private async searchFar(): Promise<void> {
+    this.searching = true;
     const caches = machineCaches(process.env);
     const folders = trustedFolders();
-    const { models, left } = await findModels({ bundled: this.bundled, settings: [], folders, caches });
+    const { models, left } = await findModels({ bundled: this.bundled, settings: [], folders, caches }).finally(() => {
+      this.searching = false;
+    });
     this.far = { models: models.filter(({ origin }) => origin !== 'bundled'), left };
     this.changes.fire();
   }

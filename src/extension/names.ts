@@ -10,6 +10,8 @@ export const analysisCommands = [
   'analyzeFeeds',
   'tryModel',
   'stop',
+  'live',
+  'endLive',
   'clear',
   'showPanel',
   'showToken',
@@ -25,6 +27,7 @@ export const analysisCommands = [
   'revealModel',
   'copyModelPath',
   'showLog',
+  'showDocumentation',
   'openSettings',
   'exportJson',
   'exportTensors',
@@ -92,7 +95,15 @@ export const colorNames = [
 ] as const;
 
 /** What menus ask for. */
-export const contextNames = ['running', 'hasResult', 'experimenting', 'watching', 'continuing'] as const;
+export const contextNames = [
+  'running',
+  'hasResult',
+  'marked',
+  'experimenting',
+  'watching',
+  'live',
+  'continuing',
+] as const;
 
 export const viewNames = ['history', 'models'] as const;
 

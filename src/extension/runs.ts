@@ -15,7 +15,7 @@ import { visible } from '../visible.js';
 import type { Analyses, KeptAnalysis, ShownRun } from './analyses.js';
 import { compact } from './compact.js';
 import type { SettingsWatch } from './configuration.js';
-import { fileSource, scopeInWords } from './source.js';
+import { documentTitle, fileSource, scopeInWords } from './source.js';
 
 /** The run that others are held against. */
 export interface Pinned {
@@ -78,6 +78,12 @@ export class Runs implements vscode.Disposable {
   async show(events: readonly RunEvent[], file: string): Promise<void> {
     this.analyses.restore(ofFile(events, file));
     await this.keep();
+  }
+
+  /** Keeps what is shown, where it is not: of runs that follow each key it is the last that is kept. */
+  async keepLast(): Promise<void> {
+    const { run } = this.analyses;
+    if (run?.analysis.status === 'finished' && run.id === undefined) await this.keep();
   }
 
   /** Pins a run, in place of the one before; undefined: what is shown. */
@@ -269,7 +275,7 @@ function factsOf(
     lineEnds,
     attention,
   ];
-  const name = file ?? (about.uri && posix.basename(about.uri.path));
+  const name = file ?? (about.uri && posix.basename(documentTitle(about.uri)));
   const isWhole = about.scope === 'document' || about.scope === 'image' || about.scope === 'feeds';
   return {
     name: undefined,

@@ -67,7 +67,7 @@ export class Saliency implements vscode.Disposable {
       for (let { chosen } = this; chosen && !isSame(chosen, this.known); { chosen } = this) {
         this.known = chosen;
         const { token, next } = chosen;
-        const answer = await this.analyses.engine.query({ type: 'saliency', token, next });
+        const answer = await this.analyses.query({ type: 'saliency', token, next });
         if (isSame(chosen, this.known))
           this.known = { ...chosen, found: { ...answer, shares: saliencyShares(answer.saliency) } };
         this.changes.fire();

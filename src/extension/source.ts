@@ -57,6 +57,16 @@ export function fileSource(prompt: RunRequest['prompt']): {
   return { scope: 'text' in prompt ? 'typed' : 'ids' };
 }
 
+/** What a document is called: its path within the folder that is open; of a notebook's cell, the notebook's and which it is. */
+export function documentTitle(uri: vscode.Uri): string {
+  for (const notebook of vscode.workspace.notebookDocuments) {
+    const cell = notebook.getCells().find(({ document }) => document.uri.toString() === uri.toString());
+    if (cell)
+      return vscode.l10n.t('{0} · cell {1}', vscode.workspace.asRelativePath(notebook.uri, false), cell.index + 1);
+  }
+  return vscode.workspace.asRelativePath(uri, false);
+}
+
 /** In words, which part of what was analyzed, with the window where the text was longer than what was run. */
 export function scopeInWords(
   scope: Scope | ReturnType<typeof fileSource>['scope'],

@@ -79,10 +79,17 @@ export function registerStatus({ analyses, models, settings, surprisal }: Parts)
 
   let running: boolean | undefined;
   let result: boolean | undefined;
+  let marked: boolean | undefined;
   const update = async () => {
     if (running !== analyses.running) {
       running = analyses.running;
       setContext('running', running);
+    }
+    const { activeTextEditor } = vscode.window;
+    const here = activeTextEditor !== undefined && analyses.shows(activeTextEditor.document.uri);
+    if (marked !== here) {
+      marked = here;
+      setContext('marked', marked);
     }
     if (result !== (analyses.run !== undefined)) {
       result = analyses.run !== undefined;
@@ -99,6 +106,7 @@ export function registerStatus({ analyses, models, settings, surprisal }: Parts)
     analyses.onDidChange(({ type }) => void (type === 'ranges' || type === 'selection' || update())),
     models.onDidChange(() => void update()),
     settings.onDidChange(() => void update()),
+    vscode.window.onDidChangeActiveTextEditor(() => void update()),
     surprisal.onDidChange(() => void update()),
     vscode.window.onDidChangeTextEditorSelection(() => {
       if (surprisal.nats) void update();

@@ -54,6 +54,49 @@ export async function pickSeveral<T extends Choice>(
   return picked?.map(({ choice }) => choice);
 }
 
+/**
+ * As {@link pick}, of a list that grows while it is open: what is chosen in it stays where more arrives.
+ *
+ * @param listed what there is by now, and whether that is all
+ */
+export function pickGrowing<T extends Choice>(
+  listed: () => Promise<{ readonly choices: readonly T[]; readonly isAll: boolean }>,
+  onDidChange: vscode.Event<void>,
+  { title, searching }: { readonly title: string; readonly searching: string },
+): Promise<T | undefined> {
+  const box = vscode.window.createQuickPick<ReturnType<typeof item<T>>>();
+  box.title = plain(title);
+  box.matchOnDescription = true;
+  box.matchOnDetail = true;
+  box.keepScrollPosition = true;
+  const fill = async () => {
+    const { choices, isAll } = await listed();
+    const [active] = box.activeItems;
+    box.items = choices.map(item);
+    const same = active && box.items.find(({ label, detail }) => label === active.label && detail === active.detail);
+    if (same) box.activeItems = [same];
+    box.busy = !isAll;
+    box.placeholder = isAll ? '' : plain(searching);
+  };
+  return new Promise((resolve, reject) => {
+    const subscription = vscode.Disposable.from(
+      box,
+      onDidChange(() => void fill()),
+      box.onDidAccept(() => {
+        const [active] = box.activeItems;
+        if (active) done(active.choice);
+      }),
+      box.onDidHide(() => done(undefined)),
+    );
+    const done = (choice: T | undefined) => {
+      resolve(choice);
+      subscription.dispose();
+    };
+    box.show();
+    fill().catch(reject);
+  });
+}
+
 /** A name for something. Undefined when dismissed; empty where it is to have none. */
 export async function enterName(prompt: string, before: string | undefined): Promise<string | undefined> {
   return vscode.window.showInputBox({ prompt, value: before === undefined ? '' : plain(before) });

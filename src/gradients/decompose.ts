@@ -83,7 +83,6 @@ const decompositions: Readonly<Record<string, Decomposition>> = {
   Swish: (node, build) => [swish(build, node.inputs[0] ?? '', floatAttribute(node, 'alpha', 1))],
   Mish: ({ inputs: [x = ''] }, build) => [build.mul(x, build.node('Tanh', [build.node('Softplus', [x])]))],
   MatMulNBits: matMulNBits,
-  DynamicQuantizeMatMul: () => undefined,
   MatMulIntegerToFloat: ({ inputs: [a, b, scale, own, zero, point, bias] }, build) => [
     plus(
       build,

@@ -2,7 +2,7 @@
 import { indexGraph } from '../onnx/graph.js';
 import { DataType, type Graph, intAttribute, type Node } from '../onnx/model.js';
 import type { Rule } from './rule.js';
-import { isRule, ruleFor, unknown } from './table.js';
+import { isRule, isStop, obstacleAt, ruleFor } from './table.js';
 
 /** A node on the way, and its rule. */
 export interface PathStep {
@@ -51,9 +51,9 @@ export function pathOf(graph: Graph, { given, of, by }: Ends): Path {
     const node = ends.has(value) ? undefined : index.producer(value);
     if (!node || isConstantCast(node)) continue;
     const rule = ruleFor(node);
-    if (rule && !isRule(rule)) continue;
+    if (isStop(rule)) continue;
     nodes.add(node);
-    for (const input of flowing(node, rule)) open.push(input);
+    for (const input of flowing(node, isRule(rule) ? rule : undefined)) open.push(input);
   }
   // On from what it is taken by.
   const active = new Set([...wanted].filter((value) => reached.has(value)));
@@ -65,7 +65,7 @@ export function pathOf(graph: Graph, { given, of, by }: Ends): Path {
     const known = isRule(rule) ? rule : undefined;
     if (!flowing(node, known).some((input) => active.has(input))) continue;
     if (known) steps.push({ node, rule: known });
-    else obstacle ??= unknown(node);
+    else obstacle ??= obstacleAt(node);
     for (const [i, output] of node.outputs.entries())
       if (output !== '' && (known?.outputs?.includes(i) ?? true)) active.add(output);
   }

@@ -40,6 +40,12 @@ export interface Stop {
   readonly stops: string;
 }
 
+/** An operator that is known and cannot be differentiated here: all before it is out of reach. */
+export interface Refusal {
+  /** Why, as what follows a colon. */
+  readonly cannot: string;
+}
+
 /** Why something in the middle of a graph can't be differentiated, as the part of a sentence that follows a colon. */
 export class NoRule extends Error {}
 

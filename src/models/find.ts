@@ -123,6 +123,9 @@ export function expandHome(path: string): string {
   return /^~(?=$|[/\\])/.test(path) ? join(homedir(), path.slice(1)) : path;
 }
 
+/** Whether a file is the export of its folder, and no variant of it. */
+export const isMain = (file: string): boolean => basename(file) === 'model.onnx';
+
 /** The folder of the export a file belongs to, and which of its files it is unless that is plain `model.onnx`. */
 export function modelName(file: string): string {
   const home = exportName(file);

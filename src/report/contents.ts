@@ -59,6 +59,7 @@ export function contentsOf({
     thresholds,
     stale: undefined,
     trouble,
+    live: undefined,
     watched: undefined,
     pinned: 'none',
   };

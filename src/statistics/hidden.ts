@@ -7,6 +7,9 @@ const MAGNITUDE = 0x7fff_ffff;
 const INFINITE = 0x7f80_0000;
 /** The 31 bits of a magnitude, halved for the two levels of the histogram. */
 const LOW_BITS = 15;
+const LOW = (1 << LOW_BITS) - 1;
+/** Rows at the end of a text that is edited of which no largest magnitudes are kept. */
+const lastRows = 32;
 
 /**
  * Reduces a hidden state [tokens, dims] (row-major) to its statistics.
@@ -69,6 +72,142 @@ export function hiddenStatistics(values: Float32Array, tokens: number, dims: num
   };
 }
 
+/**
+ * {@link hiddenStatistics} of a sequence whose end may be taken back: what is known of the rows before is kept, so that
+ * an edit at the end costs its own rows and few of the last.
+ */
+export class EditedHidden {
+  private tokens = 0;
+  private values = new Float32Array();
+  private readonly upper = new Uint32Array(1 << 16);
+  /** By token. */
+  private readonly rows: {
+    readonly norm: number;
+    readonly max: number;
+    readonly maxDim: number;
+    readonly nonFinite: number;
+  }[] = [];
+
+  /** The lower bits of magnitudes in the bucket where the median was found last. */
+  private found = { bucket: -1, lower: new Uint32Array(1 << LOW_BITS) };
+  /** The largest magnitudes by dim of the first rows, so many. */
+  private first: { readonly tokens: number; readonly dimMax: Int32Array };
+
+  constructor(private readonly dims: number) {
+    this.first = { tokens: 0, dimMax: new Int32Array(dims) };
+  }
+
+  /** The states themselves, [tokens, dims]; a view that edits change. */
+  get states(): Float32Array {
+    return this.values.subarray(0, this.tokens * this.dims);
+  }
+
+  /** @param values of the next tokens, [n, dims] */
+  extend(values: Float32Array): void {
+    const { dims, tokens } = this;
+    const length = tokens * dims + values.length;
+    if (length > this.values.length) {
+      const longer = new Float32Array(Math.max(length, 2 * this.values.length));
+      longer.set(this.states);
+      this.values = longer;
+    }
+    this.values.set(values, tokens * dims);
+    this.tokens = length / dims;
+    const bits = this.bits();
+    for (let token = tokens; token < this.tokens; token++) {
+      let [squares, max, maxDim, nonFinite] = [0, -1, 0, 0];
+      for (let dim = 0, i = token * dims; dim < dims; dim++, i++) {
+        const magnitude = (bits[i] ?? 0) & MAGNITUDE;
+        if (magnitude >= INFINITE) {
+          nonFinite++;
+          continue;
+        }
+        const value = this.values[i] ?? 0;
+        squares += value * value;
+        if (magnitude > max) {
+          max = magnitude;
+          maxDim = dim;
+        }
+      }
+      this.rows.push({ norm: Math.sqrt(squares), max: Math.max(max, 0), maxDim, nonFinite });
+    }
+    this.tally(tokens, 1);
+  }
+
+  /** Goes back to the first `tokens`. */
+  back(tokens: number): void {
+    if (tokens >= this.tokens) return;
+    this.tally(tokens, -1);
+    this.tokens = tokens;
+    this.rows.length = tokens;
+    if (tokens < this.first.tokens) this.first = { tokens: 0, dimMax: new Int32Array(this.dims) };
+  }
+
+  statistics(): HiddenStatistics {
+    const { dims, tokens, rows } = this;
+    const bits = this.bits();
+    const nonFinite = rows.reduce((sum, row) => sum + row.nonFinite, 0);
+    return {
+      tokens,
+      dims,
+      top: this.top(bits),
+      median: this.median(bits, bits.length - nonFinite),
+      tokenNorm: Float32Array.from(rows, ({ norm }) => norm),
+      tokenMax: asFloats(Int32Array.from(rows, ({ max }) => max)),
+      tokenMaxDim: Int32Array.from(rows, ({ maxDim }) => maxDim),
+      dimMax: asFloats(this.dimMax(bits)),
+      nonFinite,
+    };
+  }
+
+  /** As {@link lowerMedian}, which counts the elements of a bucket anew where it is another one. */
+  private median(bits: Int32Array, count: number): number {
+    if (count === 0) return Number.NaN;
+    const [bucket, rank] = locate(this.upper, (count - 1) >> 1);
+    if (bucket !== this.found.bucket) this.found = { bucket, lower: lowerBits(bits, bucket) };
+    return magnitudeAt(bucket, this.found.lower, rank);
+  }
+
+  private dimMax(bits: Int32Array): Int32Array {
+    const { dims, tokens, first } = this;
+    const last = tokens - lastRows;
+    if (last > first.tokens + lastRows)
+      this.first = { tokens: last, dimMax: largestByDim(bits, dims, first.tokens, last, first.dimMax) };
+    return largestByDim(bits, dims, this.first.tokens, tokens, this.first.dimMax);
+  }
+
+  /** The largest entries lie in the rows that have the largest. */
+  private top(bits: Int32Array): Entry[] {
+    const { dims, rows } = this;
+    const largest = [...rows.keys()].sort((a, b) => (rows[b]?.max ?? 0) - (rows[a]?.max ?? 0) || a - b).slice(0, TOP);
+    const top = new Top();
+    for (const token of largest.sort((a, b) => a - b))
+      for (let i = token * dims; i < (token + 1) * dims; i++) {
+        const magnitude = (bits[i] ?? 0) & MAGNITUDE;
+        if (magnitude < INFINITE && magnitude > top.floor) top.insert(magnitude, i);
+      }
+    return top.entries(this.values, dims);
+  }
+
+  /** Counts the rows from `first` on in the histogram, or takes them out of it. */
+  private tally(first: number, times: 1 | -1): void {
+    const bits = this.bits();
+    const { found } = this;
+    for (let i = first * this.dims; i < bits.length; i++) {
+      const magnitude = (bits[i] ?? 0) & MAGNITUDE;
+      if (magnitude >= INFINITE) continue;
+      const bucket = magnitude >>> LOW_BITS;
+      this.upper[bucket] = (this.upper[bucket] ?? 0) + times;
+      if (bucket === found.bucket) found.lower[magnitude & LOW] = (found.lower[magnitude & LOW] ?? 0) + times;
+    }
+  }
+
+  private bits(): Int32Array {
+    const { buffer, byteOffset, length } = this.states;
+    return new Int32Array(buffer, byteOffset, length);
+  }
+}
+
 /** The `TOP` largest magnitudes seen, largest first; of equal ones the first seen stay in front. */
 class Top {
   /** Only a magnitude above this belongs in the list. */
@@ -105,18 +244,37 @@ class Top {
 function lowerMedian(bits: Int32Array, upper: Uint32Array, count: number): number {
   if (count === 0) return Number.NaN;
   const [bucket, rank] = locate(upper, (count - 1) >> 1);
+  return magnitudeAt(bucket, lowerBits(bits, bucket), rank);
+}
+
+/** How often each has its lower bits, of the magnitudes in a bucket. */
+function lowerBits(bits: Int32Array, bucket: number): Uint32Array<ArrayBuffer> {
   const lower = new Uint32Array(1 << LOW_BITS);
-  const lowMask = lower.length - 1;
   // Infinity and NaN fall into buckets of their own, above every finite one.
   for (let i = 0; i < bits.length; i++) {
     const magnitude = (bits[i] ?? 0) & MAGNITUDE;
     if (magnitude >>> LOW_BITS !== bucket) continue;
-    const low = magnitude & lowMask;
+    const low = magnitude & LOW;
     lower[low] = (lower[low] ?? 0) + 1;
   }
+  return lower;
+}
+
+function magnitudeAt(bucket: number, lower: Uint32Array, rank: number): number {
   const [low] = locate(lower, rank);
-  const [median = Number.NaN] = asFloats(Int32Array.of((bucket << LOW_BITS) | low));
-  return median;
+  const [magnitude = Number.NaN] = asFloats(Int32Array.of((bucket << LOW_BITS) | low));
+  return magnitude;
+}
+
+/** The largest finite magnitudes of rows `from` … `to`, and of others that are known. */
+function largestByDim(bits: Int32Array, dims: number, from: number, to: number, known: Int32Array) {
+  const largest = known.slice();
+  for (let token = from, i = from * dims; token < to; token++)
+    for (let dim = 0; dim < dims; dim++, i++) {
+      const magnitude = (bits[i] ?? 0) & MAGNITUDE;
+      if (magnitude > (largest[dim] ?? 0) && magnitude < INFINITE) largest[dim] = magnitude;
+    }
+  return largest;
 }
 
 /** The bucket that holds the element of this rank, and its rank within the bucket. */

@@ -5,7 +5,7 @@ import type { ExperimentInput, ExperimentInputs } from '../experiments/facts.js'
 import { readDocument, readTexts, textFilesAt } from '../experiments/shared/files.js';
 import { type RecordReader, recordsAt } from '../experiments/shared/records.js';
 import type { Corpus, Given, NamedText } from '../experiments/values.js';
-import type { FoundModel } from '../models/find.js';
+import { type FoundModel, isMain } from '../models/find.js';
 import { named, quoted } from '../visible.js';
 import type { Surroundings } from './desk.js';
 import { pathWithin } from './paths.js';
@@ -110,8 +110,9 @@ async function corpusOf(
   return { name: [...own.map(({ name }) => name), ...files].join(', '), texts: all() };
 }
 
+/** Each of them once: the form with a cache is the same model. */
 const bundledModels = async ({ near }: Places) =>
-  (await near()).filter(({ origin }) => origin === 'bundled').map(({ file }) => file);
+  (await near()).filter(({ origin, file }) => origin === 'bundled' && isMain(file)).map(({ file }) => file);
 
 /** A model by its name, or by a path where that may be opened. */
 async function modelAt(model: string, places: Places): Promise<string> {

@@ -1,5 +1,5 @@
 /**
- * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|budget|ranking|panel]`;
+ * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|budget|ranking|live|backward|panel|recognition|against]`;
  * nothing here is a test: a busy machine gives other numbers.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -10,8 +10,10 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { RunRequest } from '../../src/engine/contract/events.js';
 import { Engine } from '../../src/engine/host/engine.js';
+import { backward, backwardMemory } from './backward.js';
 import { experiments, ranking, surveyMemory, type Tools, tightBudget } from './experiments.js';
-import { type BenchModel, writeModels } from './models.js';
+import { live } from './live.js';
+import { type BenchModel, writeCached, writeModels } from './models.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -46,6 +48,8 @@ async function main(): Promise<void> {
       survey: () => surveyMemory(tools, gpt2),
       budget: () => tightBudget(tools, smol),
       ranking: () => ranking(tools, gpt2),
+      live: () => live(tools, writeCached(temporary), gpt2),
+      backward: async () => [...(await backward(tools, gpt2)), ...(await backwardMemory(tools, llama))],
     };
     const figures: Figure[] = [];
     for (const [name, part] of Object.entries(parts)) {

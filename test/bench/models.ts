@@ -76,11 +76,25 @@ function causalMask(b: Builder, tokens: string): string {
   return b.one('Cast', [b.one('Trilu', [ones], { upper: int(0) })], { to: int(DataType.bool) });
 }
 
+/** Whether each of the tokens sees each of all keys, [tokens, keys], as booleans; the keys are those before them too. */
+function seenMask(b: Builder, places: string, keys: string): string {
+  const own = b.one('Unsqueeze', [places, b.ints([1], 1)]);
+  return b.one('LessOrEqual', [b.one('Unsqueeze', [keys, b.ints([1], 0)]), own]);
+}
+
 const position = { scores: [0, 2, 1, 3], keys: [0, 2, 3, 1] } as const;
 
-/** GPT-2 small: 12 blocks, D = 768, 12 heads, tied embedding of 50,257; LayerNorm, biases, GELU by tanh. */
-function gpt2(b: Builder): string {
-  const [layers, hidden, heads, vocabulary, context] = [12, 768, 12, 50257, 1024];
+/** Blocks, heads and their width of GPT-2 small. */
+export const gpt2Shape = { layers: 12, heads: 12, width: 64 } as const;
+
+/**
+ * GPT-2 small: 12 blocks, D = 768, 12 heads, tied embedding of 50,257; LayerNorm, biases, GELU by tanh.
+ *
+ * @param cached whether it takes keys and values of earlier tokens, `past.0.key` …, and gives those of all, `present.0.key` …
+ */
+function gpt2(b: Builder, cached = false): string {
+  const { layers, heads } = gpt2Shape;
+  const [hidden, vocabulary, context] = [768, 50257, 1024];
   const width = hidden / heads;
   const linear = (x: string, from: number, to: number) =>
     b.one('Add', [b.one('MatMul', [x, b.weight([from, to])]), b.weight([to])]);
@@ -93,17 +107,32 @@ function gpt2(b: Builder): string {
   const table = b.weight([vocabulary, hidden]);
   const tokens = b.one('Slice', [b.one('Shape', ['input_ids']), b.ints([1], 1), b.ints([1], 2)]);
   const count = b.one('Squeeze', [tokens, b.ints([1], 0)]);
-  const places = b.one('Range', [b.ints([], 0), count, b.ints([], 1)]);
-  const mask = causalMask(b, tokens);
+  const zero = b.ints([], 0);
+  const extent = () => b.one('Slice', [b.one('Shape', ['past.0.key']), b.ints([1], 2), b.ints([1], 3)]);
+  const before = cached ? b.one('Squeeze', [extent(), b.ints([1], 0)]) : zero;
+  const all = cached ? b.one('Add', [before, count]) : count;
+  const places = b.one('Range', [before, all, b.ints([], 1)]);
+  const mask = cached ? seenMask(b, places, b.one('Range', [zero, all, b.ints([], 1)])) : causalMask(b, tokens);
+  /** Joined to what is in the cache, and given as what will be. */
+  const kept = (layer: number, part: string, own: string) => {
+    const present = `present.${layer}.${part}`;
+    const inputs = [`past.${layer}.${part}`, own];
+    const attributes = new Map([['axis', int(2)]]);
+    b.nodes.push({ name: present, op: 'Concat', domain: '', inputs, outputs: [present], attributes });
+    return present;
+  };
   let h = b.one('Add', [b.one('Gather', [table, 'input_ids']), b.one('Gather', [b.weight([context, hidden]), places])]);
   for (let layer = 0; layer < layers; layer++) {
     const qkv = linear(norm(h), hidden, 3 * hidden);
     const [q = '', k = '', v = ''] = b.add('Split', [qkv, b.ints([3], hidden, hidden, hidden)], { axis: int(-1) }, 3);
+    const own = (part: string, value: string) =>
+      cached ? kept(layer, part, split(b, value, heads, width, position.scores)) : undefined;
+    const keys = own('key', k);
     const mixed = attend(
       b,
       split(b, q, heads, width, position.scores),
-      split(b, k, heads, width, position.keys),
-      split(b, v, heads, width, position.scores),
+      keys ? b.one('Transpose', [keys], { perm: ints(0, 1, 3, 2) }) : split(b, k, heads, width, position.keys),
+      own('value', v) ?? split(b, v, heads, width, position.scores),
       mask,
       width,
       hidden,
@@ -232,10 +261,25 @@ export interface BenchModel {
   readonly weightBytes: number;
 }
 
+/** Names of a cache's inputs, or with `present` of what is given for them. */
+export const cacheNames = (which: 'past' | 'present'): string[] =>
+  Array.from({ length: gpt2Shape.layers }, (_, layer) =>
+    ['key', 'value'].map((part) => `${which}.${layer}.${part}`),
+  ).flat();
+
+/** GPT-2 small with a cache, in `folder`. */
+export function writeCached(folder: string): BenchModel {
+  const { heads, width } = gpt2Shape;
+  const cache = (which: 'past' | 'present') =>
+    cacheNames(which).map((name): ValueInfo => ({ name, type: DataType.float, shape: ['batch', heads, which, width] }));
+  const values = { inputs: cache('past'), outputs: cache('present') };
+  return write(join(folder, 'gpt2-cached'), (b) => gpt2(b, true), writeRandom, 50257, values);
+}
+
 /** Writes the models that are run into `folder`. */
 export function writeModels(folder: string): { gpt2: BenchModel; llama: BenchModel; smol: BenchModel } {
   return {
-    gpt2: write(join(folder, 'gpt2-shape'), gpt2, writeRandom, 50257),
+    gpt2: write(join(folder, 'gpt2-shape'), (b) => gpt2(b), writeRandom, 50257),
     llama: write(join(folder, 'llama-1b-shape'), (b) => llama(b, llama1b), writeSparse, 32000),
     smol: write(join(folder, 'smollm2-shape'), (b) => llama(b, smol), writeRandom, smol.vocabulary),
   };
@@ -251,11 +295,12 @@ function write(
   build: (b: Builder) => string,
   fill: (file: string, bytes: number) => void,
   vocabulary: number,
+  more: { readonly inputs: readonly ValueInfo[]; readonly outputs: readonly ValueInfo[] } = { inputs: [], outputs: [] },
 ): BenchModel {
   mkdirSync(folder);
   const weightFile = join(folder, 'weights.bin');
   const builder = new Builder(weightFile);
-  const inputs: ValueInfo[] = [{ name: 'input_ids', type: DataType.int64, shape: ['batch', 'tokens'] }];
+  const inputs: ValueInfo[] = [{ name: 'input_ids', type: DataType.int64, shape: ['batch', 'tokens'] }, ...more.inputs];
   const logits = build(builder);
   builder.nodes.push({
     name: 'output',
@@ -269,7 +314,7 @@ function write(
     name: basename(folder),
     nodes: builder.nodes,
     inputs,
-    outputs: [{ name: 'logits', type: DataType.float, shape: ['batch', 'tokens', vocabulary] }],
+    outputs: [{ name: 'logits', type: DataType.float, shape: ['batch', 'tokens', vocabulary] }, ...more.outputs],
     initializers: builder.initializers,
     valueInfo: new Map(),
   };

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
+import { against } from './against.mjs';
 import { panel } from './panel.mjs';
 import { recognition } from './recognition.mjs';
 
@@ -15,6 +16,7 @@ await build({
     bench: 'test/bench/bench.ts',
     bare: 'test/bench/bare.ts',
     'all-logits': 'test/bench/all-logits.ts',
+    steps: 'test/bench/steps.ts',
   },
   outdir,
   bundle: true,
@@ -24,11 +26,24 @@ await build({
   external: ['onnxruntime-node', 'tokenizers', '@imagemagick/magick-wasm'],
   loader: { '.wasm': 'binary' },
 });
-const { only } = parseArgs({ strict: false, options: { only: { type: 'string' } } }).values;
-const { status } =
-  only === 'panel' || only === 'recognition'
-    ? { status: 0 }
-    : spawnSync(process.execPath, [`${outdir}/bench.js`, ...process.argv.slice(2)], { stdio: 'inherit' });
+const { only, real, python, ...others } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    real: { type: 'string' },
+    python: { type: 'string', default: 'python3' },
+    threads: { type: 'string' },
+    rounds: { type: 'string' },
+  },
+}).values;
+/** Those that are measured here. */
+const own = ['panel', 'recognition', 'against'];
+const forwarded = Object.entries({ only, ...others }).flatMap(([name, value]) =>
+  value === undefined ? [] : [`--${name}`, value],
+);
+const { status } = own.includes(only)
+  ? { status: 0 }
+  : spawnSync(process.execPath, [`${outdir}/bench.js`, ...forwarded], { stdio: 'inherit' });
 if (only === undefined || only === 'panel') console.table(await panel());
 if (only === undefined || only === 'recognition') console.table(await recognition());
+if (only === undefined || only === 'against') console.table(against(real, python));
 process.exitCode = status ?? 1;

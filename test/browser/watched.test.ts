@@ -23,7 +23,7 @@ describe('a run that is pinned', () => {
     const { page, said } = await open({ run: 'summer', against: 'harris' });
     const view = page.locator('sinkscope-moved');
     await view.getByText('Pinned: harris.').waitFor();
-    await view.getByText(/^Of [\d,]+ tokens before and [\d,]+ now, \d+ are in both texts/).waitFor();
+    await view.getByText(/tokens in both texts: \d+ of \d+ before and \d+ now/).waitFor();
     const [heatmap, heads] = await view.getByRole('application').all();
     if (!heatmap || !heads) throw new Error('two heatmaps');
     // The first row is the embedding, and the first token both begin with.

@@ -48,10 +48,14 @@ export function readMarks(editor: Locator): Promise<Marks> {
       underlined: spans
         .filter((span) => getComputedStyle(span).textDecorationLine.includes('underline'))
         .map((span) => span.textContent ?? ''),
-      signs: spans
-        .map((span) => getComputedStyle(span, '::before').content)
-        .filter((content) => content !== 'none' && content !== 'normal')
-        .map((content) => content.replaceAll('"', '')),
+      // Before the text as a hint, on it as what is drawn before a token.
+      signs: [
+        ...[...root.querySelectorAll('.view-lines [class*="dyn-rule"]')].map((hint) => hint.textContent ?? ''),
+        ...spans
+          .map((span) => getComputedStyle(span, '::before').content)
+          .filter((content) => content !== 'none' && content !== 'normal')
+          .map((content) => content.replaceAll('"', '')),
+      ],
     };
   });
 }

@@ -41,6 +41,7 @@ describe('the package', () => {
     'dist/webview/panel.js',
     'media/icon.svg',
     'media/models/llama/model.onnx',
+    'media/models/llama/model_cached.onnx',
     'media/models/llama/tokenizer.json',
     'media/models/llama-plain/model.onnx',
     'media/models/llama-sink/model.onnx',

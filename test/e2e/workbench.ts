@@ -192,7 +192,7 @@ export class Workbench {
   }
 
   /** The page of a webview, once it is there and shown. */
-  async view(name: 'panel' | 'side'): Promise<Frame> {
+  async view(name: 'panel'): Promise<Frame> {
     return vi.waitFor(async () => {
       const frame = await this.findView(name);
       if (frame) return frame;

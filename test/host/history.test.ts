@@ -73,7 +73,7 @@ describe('runs that stay', () => {
     await editor.edit((edit) => edit.replace(new vscode.Range(0, 10, 0, 14), 'long'));
     await run('analyzeAgain');
     assert.equal((await sinkscope.viewState()).pinned, 'other');
-    assert.match(moved()?.warnings[0] ?? '', /^Of \d+ tokens.* are in both texts/);
+    assert.match(moved()?.settings.at(-1)?.value ?? '', /^\d+ of \d+/);
     assert.equal(moved()?.parts[0]?.kind, 'heatmap');
     await editor.edit((edit) => edit.replace(new vscode.Range(0, 10, 0, 14), 'warm'));
     try {
@@ -100,7 +100,7 @@ describe('runs that stay', () => {
     await run('compareSelections');
     assert.equal(sinkscope.runs.pinned?.note.excerpt, 'Summer is warm.');
     assert.equal(sinkscope.analyses.run?.source?.text, 'Winter is cold.');
-    assert.match(moved()?.warnings[0] ?? '', /are in both texts/);
+    assert.match(moved()?.settings.at(-1)?.value ?? '', /^\d+ of \d+/);
   });
 
   it('are saved as a file that opens without model and text, and can be held against others', async () => {

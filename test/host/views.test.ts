@@ -86,6 +86,33 @@ describe('views of a run', () => {
     assert.deepEqual(sinkscope.decorations.marks(document)?.selected, ranges[token + 1]);
   });
 
+  it('has the prefix token as a hint, which the editor measures', async () => {
+    const { document } = await open('Summer is warm. Winter is cold.');
+    await analyze(sinkscope);
+    const hints = await vscode.commands.executeCommand<vscode.InlayHint[]>(
+      'vscode.executeInlayHintProvider',
+      document.uri,
+      new vscode.Range(0, 0, 0, 31),
+    );
+    const labels = hints.map(({ label }) =>
+      typeof label === 'string' ? label : label.map(({ value }) => value).join(''),
+    );
+    assert.match(labels.join(), /^⟨bos⟩ ▲⚓/);
+  });
+
+  it('keeps its group to itself: what is opened from there goes to the texts', async () => {
+    const first = await open('Summer is warm.');
+    await analyze(sinkscope);
+    await until(() => columns().some((column) => column !== first.viewColumn));
+    await until(
+      () => vscode.window.tabGroups.activeTabGroup.viewColumn !== first.viewColumn,
+      () => vscode.commands.executeCommand('workbench.action.focusSecondEditorGroup'),
+    );
+    const document = await vscode.workspace.openTextDocument({ content: 'Winter is cold.' });
+    await vscode.window.showTextDocument(document);
+    assert.equal(vscode.window.activeTextEditor?.viewColumn, first.viewColumn);
+  });
+
   it('tells of a token in a hover', async () => {
     const { document } = await open('Summer is warm. Winter is cold.');
     await analyze(sinkscope);
@@ -105,7 +132,11 @@ describe('views of a run', () => {
 
   it('lists the bundled models and remembers the chosen one', async () => {
     const names = (await sinkscope.models.list()).filter(({ origin }) => origin === 'bundled').map(({ name }) => name);
-    assert.deepEqual(names, ['llama', 'llama-bias', 'llama-plain', 'llama-sink']);
+    const demos = ['llama', 'llama-bias', 'llama-plain', 'llama-sink'];
+    assert.deepEqual(
+      names,
+      demos.flatMap((name) => [name, `${name} · cached`]),
+    );
     // Views are told so as data: a word would be another one in another language.
     const told = (await sinkscope.viewState()).models.filter(({ origin }) => origin === 'bundled');
     assert.deepEqual(

@@ -21,7 +21,7 @@ const gradientsRequests: readonly RequestOf<'gradients'>[] = [
 
 const gradientsExamples: readonly EventOf<'gradients'>[] = [
   { type: 'objective', value: 2.5, scored: 3 },
-  { type: 'gradient', layer: 1, norms: Float32Array.of(1, 2), nonFinite: 0, entry: 5 },
+  { type: 'gradient', layer: 1, norms: Float32Array.of(1, 2), nonFinite: 0, stateNonFinite: 0, entry: 5 },
   {
     type: 'makers',
     layer: 1,
@@ -37,7 +37,16 @@ const activationRequests: readonly RequestOf<'activation'>[] = [
 
 const activationExamples: readonly EventOf<'activation'>[] = [
   { type: 'progress', from: 0, to: 1, done: 3, of: 12 },
-  { type: 'activation', layer: 2, parameters: 10, mean: 1e-5, above: [0.5], similarity: 0.4, within: 0.5 },
+  {
+    type: 'activation',
+    layer: 2,
+    parameters: 10,
+    mean: 1e-5,
+    above: [0.5],
+    similarity: 0.4,
+    within: 0.5,
+    between: 0.4,
+  },
   { type: 'ended', layer: 1, why: 'the operator X has no rule of differentiation' },
 ];
 

@@ -6,6 +6,7 @@ import { descriptionExamples } from './description.js';
 import { generateExamples } from './generate.js';
 import { backwardAnswers, backwardEvents, backwardRequests } from './gradients.js';
 import { precisionExamples, spikesExamples } from './precision.js';
+import { routingExample } from './routing.js';
 import { statesAsked, statesExamples } from './states.js';
 import { mergeExamples } from './survey.js';
 
@@ -79,7 +80,7 @@ const run = { ...budget, bos: true, window: { start: 3 }, interventions, attenti
 export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   analyze: [
     { ...run, prompt: { text: 'Summer is warm.' }, save: { file: '/s', attention: true, mlp: false, logits: true } },
-    { ...run, stream: 'decoder', prompt: { ids: [1, 2] }, window: 'last' },
+    { ...run, stream: 'decoder', prompt: { ids: [1, 2] }, window: 'last', live: true },
     { ...run, prompt: { feeds: '/f.npz', tokenName: 'node', tokenAxis: 1 } },
     { ...budget, prompt: { image: '/i.png' }, attention: false },
   ],
@@ -194,17 +195,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     {
       type: 'routing',
       layer: 1,
-      found: {
-        tokens: 2,
-        experts: 3,
-        chosen: 1,
-        indices: Int32Array.of(2, 0),
-        weights: Float32Array.of(0.5, 0.25),
-        multiplies: 'outputs',
-        scores: { kind: 'softmax', values: Float32Array.of(0.25, 0.25, 0.5, 0.5, 0.25, 0.25) },
-        largest: Float32Array.of(7, 8),
-        made: [{ token: 1, dim: 3, made: Float32Array.of(-9) }],
-      },
+      found: routingExample,
     },
     { type: 'routing', layer: 1, found: { why: 'its weights are [3]' } },
     {
@@ -294,7 +285,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
 };
 
 export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> } = {
-  analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s' },
+  analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s', reused: { tokens: 3, without: 'w' } },
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
   generate: {

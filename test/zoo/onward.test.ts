@@ -68,6 +68,28 @@ describe('a run that goes on is as one of everything', () => {
   });
 });
 
+describe.each(['llama', 'llama-plain', 'llama-sink', 'llama-bias'])('the demo model %s', (name) => {
+  const folder = join(import.meta.dirname, '../../media/models', name);
+  const ids = Array.from({ length: 12 }, (_, i) => (i * 977) % 8000);
+
+  it('goes on from its cache', async () => {
+    const places = Array.from({ length: ids.length - 1 }, (_, i) => i + 1);
+    await expectSame(loadModel(join(folder, 'model_cached.onnx')), ids, places, 1e-5, undefined, false);
+  });
+
+  it('is the same without one', async () => {
+    const runners = ['model.onnx', 'model_cached.onnx'].map(
+      (file) => new StageRunner(loadModel(join(folder, file)), 1),
+    );
+    const [plain, withCache] = await Promise.all(runners.map((runner) => record(new Onward(runner, sizes), ids)));
+    if (!plain || !withCache) throw new Error('there are two of them');
+    expect(plain.states.size).toBe(9);
+    expect(plain.patterns.size).toBe(8);
+    expectPart(withCache, plain, ids.length, 0, ids.length, 1e-5);
+    for (const runner of runners) await runner.release();
+  });
+});
+
 describe('under other names, in another order and without shapes as well', () => {
   let folder: string;
   beforeAll(async () => {

@@ -81,7 +81,9 @@ def activation(name: str, sequences: list[list[int]], others: list[list[int]]) -
     return {
         "sequences": sequences,
         "others": others,
+        # Of a half of the sequences with the other half, and with as many of the others.
         "within": [alike(*pair) for pair in zip(*own, strict=True)],
+        "between": [alike(*pair) for pair in zip(own[0], other[0], strict=True)],
         "pruned": {
             "share": PRUNED,
             "shares": shares,

@@ -56,6 +56,7 @@ function view(part: Partial<ViewState>): void {
     thresholds: defaultThresholds,
     stale: parameters.has('stale') ? 'text' : undefined,
     trouble: undefined,
+    live: undefined,
     watched: undefined,
     pinned: 'none',
     ...part,

@@ -174,7 +174,15 @@ export class ExperimentForm extends LitElement {
               : nothing
           }
         </div>
-        <p>${facts.description}</p>
+        <p>
+          ${facts.description}
+          <button
+            type="button"
+            class="quiet"
+            aria-label="More about ${facts.title}"
+            @click=${() => this.#act({ do: 'read', experiment: facts.id })}
+          >more</button>
+        </p>
         <div class="fields">
           ${Object.entries(facts.inputs).map(([name, input]) => this.#field(facts, name, input, values))}
         </div>
@@ -332,7 +340,9 @@ export class ExperimentForm extends LitElement {
   }
 
   #pickedAtFirst(input: ModelsInput): readonly string[] {
-    return this.models.filter(({ origin }) => origin === input.default).map(({ file }) => file);
+    // The form with a cache is the same model.
+    const isMain = (file: string) => /(^|[/\\])model\.onnx$/.test(file);
+    return this.models.filter(({ origin, file }) => origin === input.default && isMain(file)).map(({ file }) => file);
   }
 
   /** What is given by now; fields that are empty are left to the defaults. */

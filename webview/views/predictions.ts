@@ -39,6 +39,7 @@ export class Predictions extends View {
     }
     .token {
       font-family: var(--vscode-editor-font-family, monospace);
+      text-align: left;
       white-space: pre;
     }
     .bar {

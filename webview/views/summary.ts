@@ -5,6 +5,7 @@ import { customElement } from 'lit/decorators.js';
 import { conditions } from '../../src/analysis/conditions.js';
 import { type Span, summarySentences } from '../../src/analysis/summary.js';
 import { html } from '../html.js';
+import { inTerms } from '../terms.js';
 import { View } from '../view.js';
 
 const signs = { massive: '▲ ', large: '△ ', sink: '⚓︎ ' };
@@ -29,7 +30,7 @@ export class Summary extends View {
           return html`<li>${mark && html`<span class=${mark}>${signs[mark]}</span>`}${sentence.map((span) => this.#span(span))}</li>`;
         })}
       </ul>
-      <small>${unbroken(conditions(this.scene.analysis, this.scene.thresholds).join(' · '))}</small>
+      <small>${inTerms(unbroken(conditions(this.scene.analysis, this.scene.thresholds).join(' · ')))}</small>
     `;
   }
 

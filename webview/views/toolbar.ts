@@ -2,7 +2,7 @@
 import { LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { keyed } from 'lit/directives/keyed.js';
-import { formatNumber } from '../../src/analysis/format.js';
+import { formatNumber, formatSeconds } from '../../src/analysis/format.js';
 import { markdownOf } from '../../src/analysis/markdown.js';
 import { presentAnalysis } from '../../src/analysis/present.js';
 import type { FromWebview } from '../../src/protocol.js';
@@ -168,14 +168,29 @@ export class Toolbar extends LitElement {
   }
 }
 
-/** How far the run is, as text that screen readers follow. */
-function status({ analysis }: State) {
-  const { started, layers, finished } = analysis;
+/** From so many seconds on it is said how long the rest will take. */
+const worthSaying = 3;
+/** From so many tokens on patterns, T × T for each head, are most of the work. */
+const manyTokens = 1024;
+
+/** How far the run is, as text that screen readers follow, and how long the rest will take where that is long. */
+function status({ analysis, pace }: State) {
+  const { started, layers, finished, tokens, attention } = analysis;
   if (started === undefined) return nothing;
   const done = `${Math.max(0, layers.length - 1)} of ${started.model.layers} layers`;
-  const text = finished ? `${done} · ${formatNumber(finished.seconds)} s` : done;
-  return html`<span class="status" role="status" data-testid="status">${text}</span>`;
+  if (finished) return line(`${done} · ${formatSeconds(finished.seconds)}`);
+  const left = started.model.layers + 1 - layers.length;
+  const seconds = pace === undefined ? 0 : Math.round(pace * left);
+  if (analysis.status !== 'running' || seconds < worthSaying) return line(done);
+  const isPatterns = attention.length > 0 && (tokens?.tokens.length ?? 0) >= manyTokens;
+  const why = isPatterns
+    ? 'Attention patterns are most of the work in a text of this length; the setting sinkscope.attention leaves them out.'
+    : '';
+  return line(`${done} · about ${formatNumber(seconds)} s left`, why);
 }
+
+const line = (text: string, title = '') =>
+  html`<span class="status" role="status" title=${title === '' ? nothing : title} data-testid="status">${text}</span>`;
 
 function scopeOf({ view, analysis }: State): string {
   const tokens = analysis.tokens?.tokens.length;

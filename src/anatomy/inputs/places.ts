@@ -30,8 +30,15 @@ export function countRole(reader: Reader): Recognised | undefined {
   // `arange < lengths` stops before a number, `arange <= positions` at it.
   const strict = compared.every(isStrict);
   if (!isOne && !strict) return undefined;
-  return { role: 'lengths', tokenAxis: undefined, how: 'the number of tokens: T', guessed: !isOne || !strict };
+  // Of a prefix that all tokens see, say: T would let them see what comes after them.
+  if (countsAPart.test(info.name))
+    return { role: 'choice', how: 'it is compared with places, and its name says that it counts a part of the tokens' };
+  const guessed = !isOne || !strict || (saidBy(info.name) === 'other' && !countsAll.test(info.name));
+  return { role: 'lengths', tokenAxis: undefined, how: 'the number of tokens: T', guessed };
 }
+
+const countsAPart = /prefix|prompt|window/i;
+const countsAll = /len|size|count|num|valid|total/i;
 
 const isStrict = (node: Node) => node.op === 'Less' || node.op === 'Greater' || node.op === 'GreaterOrEqual';
 

@@ -31,8 +31,12 @@ export const activationEvent = v.object({
   above: v.array(real),
   /** Σ|a·b| ÷ (‖a‖‖b‖) of the signed products; undefined where there is nothing to compare with. */
   similarity: v.optional(real),
-  /** The same of the first half of the sequences and the second; undefined where there is nothing to compare with. */
+  /**
+   * The same of the first half of the sequences with the second, and with as many of the others; undefined where there
+   * are not as many.
+   */
   within: v.optional(real),
+  between: v.optional(real),
 });
 export type ActivationEvent = Sent<typeof activationEvent>;
 

@@ -275,6 +275,8 @@ export const finishedEvent = v.object({
   firstLayerSeconds: real,
   /** Where the tensors asked for were written. */
   saved: v.optional(text),
+  /** Of a run that follows an edit: tokens at the beginning that were not run again, and why none can be, where that is so. */
+  reused: v.optional(v.object({ tokens: whole, without: maybe(text) })),
 });
 export type FinishedEvent = Sent<typeof finishedEvent>;
 
@@ -341,6 +343,11 @@ export const runRequest = v.object({
   memory,
   threads,
   save: v.optional(saveRequest),
+  /**
+   * The text is being edited. Where the model has a cache, what the run before computed of the tokens that both begin
+   * with is gone on from; a run that goes on meanwhile is given up for this one, with the code `cancelled`.
+   */
+  live: v.optional(flag),
 });
 /** What to run. Plain data; checked by the engine before anything is read. */
 export type RunRequest = Sent<typeof runRequest>;

@@ -48,7 +48,9 @@ export const gradientEvent = v.object({
   layer: whole,
   /** L2 norm of the derivative by h_`layer`, by token. */
   norms: float32Array,
+  /** Entries of the derivative, and of h_`layer` itself, that are no finite numbers. */
   nonFinite: whole,
+  stateNonFinite: whole,
   /** Of an entry of a hidden state: what it is in h_`layer`. */
   entry: v.optional(real),
 });

@@ -167,6 +167,11 @@ export function messageId(message: unknown): number {
   return result.success ? result.output.id : 0;
 }
 
+const liveMessage = v.object({ type: v.literal('analyze'), request: v.object({ live: v.literal(true) }) });
+
+/** Whether a message, which may be anything, asks for an analysis that follows an edit. */
+export const isLive = (message: unknown): boolean => v.is(liveMessage, message);
+
 /**
  * Undefined for what is no message of the child: a library may write to the channel. What is about a job and cannot be
  * read is that job's problem.

@@ -34,6 +34,8 @@ export class Engine {
   private connection: Connection | undefined;
   /** Stops the run in progress. */
   private stopRun: ((problem: Problem) => void) | undefined;
+  /** Whether that follows an edit, so that another one which does needs no new process. */
+  private runsLive = false;
   /** Why questions cannot be answered; undefined when they can. */
   private noAnswers: string | undefined = 'No analysis has been run yet; run one first.';
   private disposed = false;
@@ -52,7 +54,8 @@ export class Engine {
 
   /**
    * Runs `request` and yields its events, the last of them `finished` or `failed`; never throws. Starts at once, and
-   * cancels a run that is still going on. Aborting `signal`, or leaving the loop, kills the child.
+   * cancels a run that is still going on. Aborting `signal`, or leaving the loop, kills the child; a run that follows an
+   * edit is given up by itself for another one that does, with what is loaded kept.
    */
   analyze(request: RunRequest, signal?: AbortSignal): AsyncGenerator<RunEvent, void, void> {
     return this.events('analyze', request, signal, withoutPartial(request.save?.file));
@@ -78,7 +81,9 @@ export class Engine {
     signal: AbortSignal | undefined,
     failed: (pid: number | undefined) => void = () => {},
   ): AsyncGenerator<EventOf<T> | AnswerOf<T> | FailedEvent, void, void> {
-    this.stopRun?.(superseded);
+    const isLive = 'live' in request && request.live === true;
+    if (!(isLive && this.runsLive)) this.stopRun?.(superseded);
+    this.runsLive = isLive;
     const asks = type === 'analyze';
     this.noAnswers = asks
       ? 'The last analysis did not finish; run it again to ask about it.'
@@ -109,8 +114,9 @@ export class Engine {
             events.push(checkSaid(schemas.event, message.event, 'event'));
             return false;
           } else {
+            const isLast = this.stopRun === stop;
             end(checkSaid(schemas.answer, message.answer, 'answer'));
-            if (asks) this.noAnswers = undefined;
+            if (asks && isLast) this.noAnswers = undefined;
           }
         } catch (error) {
           stop(toProblem(error));

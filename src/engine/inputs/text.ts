@@ -90,7 +90,7 @@ function windowed(
   if (request.window === undefined || room < 1) {
     throw new SinkscopeError({
       code: 'too-long',
-      message: `The text has ${total} tokens, but ${limits.because}: choose a part of at most ${limits.context} tokens.`,
+      message: `The text has ${counted(total)} tokens, but ${limits.because}: choose a part of at most ${counted(limits.context)} tokens.`,
       limit: { tokens: total, context: limits.context },
     });
   }
@@ -108,3 +108,6 @@ function windowed(
     window: { start, end },
   };
 }
+
+/** With thousands set off, as numbers are everywhere. */
+const counted = (count: number) => count.toLocaleString('en-US');

@@ -26,15 +26,16 @@ interface Run {
 
 /** Sums over sequences, by weight. */
 interface Sums {
-  /** Σ|w · ∂y/∂w|; Σ w · ∂y/∂w of either half of the sequences, and of the others. */
+  /** Σ|w · ∂y/∂w|; Σ w · ∂y/∂w of either half of the sequences, of as many of the others, and of the rest of those. */
   readonly levels: Map<string, Value>;
   readonly first: Map<string, Value>;
   readonly second: Map<string, Value>;
-  readonly others: Map<string, Value>;
+  readonly other: Map<string, Value>;
+  readonly rest: Map<string, Value>;
 }
 
 /** Which signed sum a sequence belongs to. */
-type Half = 'first' | 'second' | 'others';
+type Half = 'first' | 'second' | 'other' | 'rest';
 
 /**
  * @throws SinkscopeError `input` where the model predicts no tokens; `too-long` above the context, or where the states of
@@ -56,12 +57,14 @@ export async function tellActivation(runner: StageRunner, request: ActivationReq
   const back = new Backward(loaded, threads, [logits], anatomy.layers + 1, {
     by: (block) => [...weights(block).keys()],
   });
+  const half = Math.ceil(sequences.length / 2);
   const runs = all.map(
     (ids, i): Run => ({
       tracks: tracksFrom(makeFeeds(anatomy.inputs, new Map(), ids).values),
-      half: i >= sequences.length ? 'others' : 2 * i < sequences.length ? 'first' : 'second',
+      half: i < half ? 'first' : i < sequences.length ? 'second' : i < sequences.length + half ? 'other' : 'rest',
     }),
   );
+  const comparable = sequences.length > 1 && against.length >= half;
   try {
     const byLane = new Map(runs.map(({ tracks }) => [tracks.lane, tracks]));
     let reached = 0;
@@ -88,7 +91,7 @@ export async function tellActivation(runner: StageRunner, request: ActivationReq
     await back.leave();
     for (const stage of back.stages.toReversed()) {
       if (stage.first < 1 || stage.last > anatomy.layers) continue;
-      const sums: Sums = { levels: new Map(), first: new Map(), second: new Map(), others: new Map() };
+      const sums: Sums = { levels: new Map(), first: new Map(), second: new Map(), other: new Map(), rest: new Map() };
       for (const run of runs) {
         const why = await through(back, stage, run, sums, against.length > 0);
         if (why === undefined) continue;
@@ -96,7 +99,7 @@ export async function tellActivation(runner: StageRunner, request: ActivationReq
         return;
       }
       await back.leave();
-      await emit({ type: 'activation', layer: stage.last, ...reduced(sums, sequences.length, thresholds) });
+      await emit({ type: 'activation', layer: stage.last, ...reduced(sums, sequences.length, thresholds, comparable) });
     }
   } finally {
     await back.release();
@@ -123,7 +126,8 @@ async function through(
   sums: Sums,
   compares: boolean,
 ): Promise<string | undefined> {
-  const kinds = half === 'others' ? [half] : compares ? (['levels', half] as const) : (['levels'] as const);
+  const kinds =
+    half === 'other' || half === 'rest' ? [half] : compares ? (['levels', half] as const) : (['levels'] as const);
   const name = (kind: string, weight: string) => `sinkscope/sum/${kind}/${weight}`;
   const fed = new Map<string, Value>();
   for (const weight of back.inside(stage))
@@ -157,14 +161,16 @@ async function through(
 }
 
 function reduced(
-  { levels, first, second, others }: Sums,
+  { levels, first, second, other, rest }: Sums,
   count: number,
   thresholds: readonly number[],
+  comparable: boolean,
 ): Omit<ActivationEvent, 'type' | 'layer'> {
   let [parameters, total] = [0, 0];
   const above = thresholds.map(() => 0);
   const across = new Likeness();
   const within = new Likeness();
+  const between = new Likeness();
   for (const [weight, value] of levels) {
     parameters += size(value.dims);
     for (const sum of floats(value)) {
@@ -172,19 +178,24 @@ function reduced(
       total += level;
       for (const [i, threshold] of thresholds.entries()) if (level > threshold) above[i] = (above[i] ?? 0) + 1;
     }
-    const [one, two, other] = [first, second, others].map((sums) => sums.get(weight));
-    const [a, b] = [one && floats(one), two && floats(two)];
+    const [a, b, c, d] = [first, second, other, rest].map((sums) => {
+      const sum = sums.get(weight);
+      return sum && floats(sum);
+    });
     if (a && b) within.add(a, b);
-    if (a && other) across.add(b ? a.map((entry, i) => entry + (b[i] ?? 0)) : a, floats(other));
+    if (a && c) between.add(a, c);
+    if (a && c) across.add(added(a, b), added(c, d));
   }
   return {
     parameters,
     mean: parameters > 0 ? total / parameters : Number.NaN,
     above: above.map((one) => (parameters > 0 ? one / parameters : Number.NaN)),
-    ...(others.size > 0 && { similarity: across.value }),
-    ...(second.size > 0 && { within: within.value }),
+    ...(other.size > 0 && { similarity: across.value }),
+    ...(comparable && { within: within.value, between: between.value }),
   };
 }
+
+const added = (a: Float32Array, b: Float32Array | undefined) => (b ? a.map((entry, i) => entry + (b[i] ?? 0)) : a);
 
 /** Σ|a·b| ÷ (‖a‖‖b‖), over the weights of a block. */
 class Likeness {

@@ -4,7 +4,7 @@ import { SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { crossStatistics, patternStatistics } from '../../statistics/pattern.js';
 import type { HiddenStatistics, RoutingStatistics } from '../../statistics/statistics.js';
-import type { ModelSummary, RunRequest, StartedEvent, TokensEvent } from '../contract/events.js';
+import type { FinishedEvent, ModelSummary, RunRequest, StartedEvent, TokensEvent } from '../contract/events.js';
 import type { EventOf } from '../contract/protocol.js';
 import { fedInputs, fixedLength } from '../inputs/feeds.js';
 import type { Limits, Prompt } from '../inputs/prompt.js';
@@ -18,6 +18,7 @@ import { group } from '../stages/plan.js';
 import { crossPattern, tokenPattern } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
 import type { Current } from './current.js';
+import { EditedText, withoutEdits } from './edited.js';
 import { arisen, madeByExperts } from './made.js';
 import { headOutputs } from './outputs.js';
 import { routedTokens } from './routing.js';
@@ -28,17 +29,18 @@ type Emit = (event: EventOf<'analyze'>) => Promise<void>;
 /**
  * Runs `request` and emits its events, up to and without `finished`.
  *
- * @param used the model, and how often it has been run before
+ * @param used the model, how often it has been run before, and what is kept of a text that is edited
  * @param onPart called with the `tokenizer.json` before each part of a text is tokenised
- * @returns what the run leaves for questions
+ * @returns what the run leaves for questions, and what it took over from the run before
  * @throws SinkscopeError for whatever goes wrong
  */
 export async function runAnalysis(
-  { loaded, runner, remark, runs }: Pick<Current, 'loaded' | 'runner' | 'remark' | 'runs'>,
+  used: Pick<Current, 'loaded' | 'runner' | 'remark' | 'runs' | 'edited'>,
   request: RunRequest,
   emit: Emit,
   onPart?: (file: string) => void,
-): Promise<Inside> {
+): Promise<{ readonly inside: Inside; readonly reused: FinishedEvent['reused'] }> {
+  const { loaded, runner, remark, runs } = used;
   const prompt = await readPrompt(request, { ...limitsOf(loaded, request), onPart }, () => loaded.tokenizer());
   for (const { point, block } of request.interventions ?? []) valueAt(loaded, point, block);
   await emit({
@@ -50,9 +52,11 @@ export async function runAnalysis(
   const saver = request.save && (await openSaver(request.save, loaded));
   try {
     const inside = new Inside(loaded, runner, request, prompt);
-    await runThrough(inside, { request, prompt, saver, emit }, runs > 0);
+    const report = { request, prompt, saver, emit };
+    const reused = request.live ? await followEdit(used, inside, report) : undefined;
+    if (!reused) await runThrough(inside, report, runs > 0);
     await saver?.finish();
-    return inside;
+    return { inside, reused };
   } catch (error) {
     await saver?.abort();
     throw error;
@@ -104,6 +108,34 @@ interface Report {
   readonly prompt: Prompt;
   readonly saver: Saver | undefined;
   readonly emit: Emit;
+}
+
+/** Runs what an edit has changed, from `tokens` to `predictions`; everything where the model cannot go on. */
+async function followEdit(
+  used: Pick<Current, 'loaded' | 'runner' | 'edited'>,
+  inside: Inside,
+  report: Report,
+): Promise<NonNullable<FinishedEvent['reused']>> {
+  const { loaded, runner } = used;
+  const { request, emit } = report;
+  const { ids = [], known } = inside;
+  const isPadded = known.positions !== ids.length;
+  const never = isPadded ? 'it takes one number of tokens alone' : withoutEdits(loaded, request, ids.length);
+  if (never === undefined && !used.edited?.takes(request, ids.length)) {
+    await used.edited?.release();
+    used.edited = new EditedText(runner, request, ids.length);
+  }
+  const { edited } = used;
+  if (never !== undefined || !edited?.runs(ids.length)) {
+    await runThrough(inside, report, true);
+    return { tokens: 0, without: never ?? edited?.without(ids.length) };
+  }
+  await emit(tokensRun(report.prompt, inside.tokens, loaded));
+  const { reused, states, logits } = await edited.run(ids, emit);
+  inside.take(states);
+  await emit(predictedFrom(inside, logits, ids.length - 1));
+  if (reused === 0) await edited.warm();
+  return { tokens: reused, without: edited.without(ids.length) };
 }
 
 /** What was said of the layers, and of the experts of blocks, by block. */

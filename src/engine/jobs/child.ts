@@ -1,12 +1,15 @@
 /** The process that runs models. It does one thing at a time, says everything through messages, and may be killed. */
 import { toProblem } from '../../errors.js';
-import { checkToChild, type FromChild, messageId } from '../contract/protocol.js';
+import { checkToChild, type FromChild, isLive, messageId } from '../contract/protocol.js';
 import { allowRunning, useTokenizers } from './current.js';
 import { perform } from './perform.js';
 
 let queue = Promise.resolve();
+/** The last that follows an edit, of those that have arrived. */
+let lastLive = 0;
 
 process.on('message', (message: unknown) => {
+  if (isLive(message)) lastLive = messageId(message);
   queue = queue.then(() => handle(message));
 });
 // The parent is gone: nobody is left to work for. `process.exit` would end the guard, then wait for native code in other
@@ -18,7 +21,12 @@ async function handle(message: unknown): Promise<void> {
   try {
     const { type, request, tokenizers } = checkToChild(message);
     useTokenizers(tokenizers);
-    const answer = await perform(type, request, (event) => send({ id, type: 'event', event }));
+    const answer = await perform(
+      type,
+      request,
+      (event) => send({ id, type: 'event', event }),
+      () => lastLive > id,
+    );
     await send({ id, type: 'answer', answer });
   } catch (error) {
     await send({ id, type: 'problem', problem: toProblem(error) });

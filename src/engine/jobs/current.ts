@@ -12,6 +12,7 @@ import { type LoadedModel, loadModel } from '../stages/loaded.js';
 import { StageRunner } from '../stages/runner.js';
 import { saturation } from '../stages/saturation.js';
 import { idleBounds, readingBounds, runningBounds, tokenisingBounds } from './bounds.js';
+import type { EditedText } from './edited.js';
 
 /** The model that was run last, its sessions, and the run that questions are about. */
 export interface Current {
@@ -24,6 +25,8 @@ export interface Current {
   readonly remark: string | undefined;
   runs: number;
   run: Inside | undefined;
+  /** What is kept of a text that is edited. */
+  edited: EditedText | undefined;
 }
 
 const guard = startGuard();
@@ -74,7 +77,7 @@ const first: Chooser = ([stream]) => ({ stream, remark: undefined });
  * @param given what is run, by which one of several streams is chosen where none is named
  */
 export async function use(
-  { model, stream, threads, memory }: Pick<RunRequest, 'model' | 'stream' | 'threads' | 'memory'>,
+  { model, stream, threads, memory, live }: Pick<RunRequest, 'model' | 'stream' | 'threads' | 'memory' | 'live'>,
   given: GivenInputs = 'text',
 ): Promise<Current> {
   let remark: string | undefined;
@@ -83,13 +86,19 @@ export async function use(
     remark = choice.remark;
     return choice;
   });
-  if (current?.loaded === found && current.threads === threads) {
+  const isSame = current?.loaded === found && current.threads === threads;
+  // Nothing else has a use for it, and it takes memory.
+  if (current?.edited && !(isSame && live)) {
+    await current.edited.release();
+    current.edited = undefined;
+  }
+  if (current && isSame) {
     current = { ...current, remark, run: undefined, memory };
     return current;
   }
   await current?.runner.release();
   const runner = new StageRunner(found, threads);
-  current = { loaded: found, threads, memory, runner, remark, runs: 0, run: undefined };
+  current = { loaded: found, threads, memory, runner, remark, runs: 0, run: undefined, edited: undefined };
   return current;
 }
 

@@ -108,9 +108,10 @@ export async function tellGradients(
       const rows = sliceRows(tokenRows({ ...whole, dims: state.dims }, axis), 0, tokens);
       const values = floats(rows);
       const { dims } = rowsOf(rows);
-      const own = of.kind === 'hidden' ? floats(sliceRows(tokenRows(state, axis), of.token, of.token + 1)) : undefined;
-      const entry = of.kind === 'hidden' ? own?.[of.dim] : undefined;
-      await emit({ type: 'gradient', layer, ...normsOf(values, tokens, dims), ...(entry !== undefined && { entry }) });
+      const own = floats(sliceRows(tokenRows(state, axis), 0, tokens));
+      const stateNonFinite = own.reduce((count, one) => count + (Number.isFinite(one) ? 0 : 1), 0);
+      const entry = of.kind === 'hidden' ? { entry: own[of.token * dims + of.dim] ?? Number.NaN } : {};
+      await emit({ type: 'gradient', layer, ...normsOf(values, tokens, dims), stateNonFinite, ...entry });
       await writer?.append(`grad.hidden.${layer}`, [tokens, values.length / tokens], values);
     };
     await stepBack(back, tracks, anatomy.layers, Math.min(end, anatomy.layers), tell, weights, emit);

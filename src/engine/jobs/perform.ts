@@ -55,10 +55,11 @@ const recordsTogether = 500;
 type Perform<T extends JobType> = (
   request: RequestOf<T>,
   emit: (event: EventOf<T>) => Promise<void>,
+  overtaken: () => boolean,
 ) => AnswerOf<T> | Promise<AnswerOf<T>>;
 
 const performers: { readonly [T in JobType]: Perform<T> } = {
-  async analyze(request, emit) {
+  async analyze(request, emit, overtaken) {
     const elapsed = stopwatch();
     const used = await use(request, await givenBy(request));
     let firstLayerSeconds = 0;
@@ -67,12 +68,14 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
       if (event.type === 'started') allowRunning();
       await emit(event);
       if (event.type === 'layer' && event.layer <= 1) firstLayerSeconds = elapsed();
+      if (request.live && overtaken()) throw overtook;
     };
-    const run = await runAnalysis(used, request, report, allowTokenising);
+    const { inside, reused } = await runAnalysis(used, request, report, allowTokenising);
     checkAsRead(used.loaded);
-    used.run = run;
+    used.run = inside;
     used.runs++;
-    return { type: 'finished', seconds: elapsed(), firstLayerSeconds, saved: request.save?.file };
+    const saved = request.save?.file;
+    return { type: 'finished', seconds: elapsed(), firstLayerSeconds, saved, ...(reused && { reused }) };
   },
 
   async measure(request, emit) {
@@ -281,16 +284,22 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   },
 };
 
-/** @throws SinkscopeError `input` for a request that is none, and what the job throws */
+const overtook = new SinkscopeError({ code: 'cancelled', message: 'The text has been edited since.' });
+
+/**
+ * @param overtaken whether an analysis that follows an edit has a later one behind it
+ * @throws SinkscopeError `input` for a request that is none, and what the job throws
+ */
 export async function perform<T extends JobType>(
   type: T,
   request: unknown,
   emit: (event: EventOf<T>) => Promise<void>,
+  overtaken: () => boolean = () => false,
 ): Promise<AnswerOf<T>> {
   const performer: Perform<T> = performers[type];
   const checked = checkRequest(type, request);
   if ('model' in checked) allowReading(reading(checked.model));
-  return performer(checked, emit);
+  return performer(checked, emit, overtaken);
 }
 
 /** Runs what is to be run on the model at hand, or on it with some of its weights as 0. */

@@ -227,6 +227,12 @@ export class Inside {
     return this.loaded.anatomy.copies && state.dims.length > 3 ? firstCopy(state) : state;
   }
 
+  /** Takes residual points that were computed elsewhere. */
+  take(states: Values): void {
+    for (const [name, value] of states) this.lane.values.set(name, value);
+    this.findLayout();
+  }
+
   /** Makes sure that h_`layer` and what was carried up to there are at hand, by running again if need be. */
   private async recall(layer: number): Promise<void> {
     const stages = this.plan.stages.filter((stage) => stage.first <= layer);

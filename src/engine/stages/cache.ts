@@ -10,6 +10,8 @@ export class LaneCache {
   tokens = 0;
   /** By the name of the input that takes it. */
   readonly values = new Map<string, Value>();
+  /** A run has begun that is not through: some parts hold its tokens, and others do not. */
+  private begun = false;
 
   constructor(private readonly pairs: readonly CachePair[]) {}
 
@@ -51,10 +53,42 @@ export class LaneCache {
 
   /** Takes what a stage gave of it, as it is to be fed next. */
   keep(results: Values): void {
+    this.begun = true;
     for (const { input, present, form, axis, room } of this.pairs) {
       const value = results.get(present);
       if (value) this.values.set(input, form === 'slides' ? lastAlong(value, axis, room) : value);
     }
+  }
+
+  /** All stages have given theirs of `count` tokens more. */
+  passed(count: number): void {
+    this.tokens += count;
+    this.begun = false;
+  }
+
+  /** Whether it can go {@link back} to `count` tokens: what no longer holds the first ones cannot. */
+  reaches(count: number): boolean {
+    if (count === this.tokens && !this.begun) return true;
+    return count <= this.tokens && this.pairs.every((pair) => this.placesOf(pair, count));
+  }
+
+  /** Goes back to where the first `count` tokens were behind it, also out of a run that was not through. */
+  back(count: number): void {
+    if (count === this.tokens && !this.begun) return;
+    for (const pair of this.pairs) {
+      const [value, place] = [this.values.get(pair.input), this.placesOf(pair, count)];
+      if (value && place) this.values.set(pair.input, moved(value, pair.axis, { count, ...place }));
+    }
+    this.tokens = count;
+    this.begun = false;
+  }
+
+  /** Where a part has its first `count` tokens, and where they are to be; undefined where it does not hold them. */
+  private placesOf({ form, room }: CachePair, count: number): Omit<Move, 'count'> | undefined {
+    if (form === 'grows') return { from: 0, to: 0, places: count };
+    if (this.tokens > room) return undefined;
+    if (form !== 'slides') return { from: 0, to: 0, places: room };
+    return this.begun ? undefined : { from: room - this.tokens, to: room - count, places: room };
   }
 
   /** Another that holds the same, and goes its own way. */
@@ -66,19 +100,34 @@ export class LaneCache {
   }
 }
 
+/** Places of an axis that are kept, and where they stand among `places` of which the others are empty. */
+interface Move {
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+  readonly places: number;
+}
+
 /** The last `count` places of an axis. */
 function lastAlong(value: Value, axis: number, count: number): Value {
+  const extent = value.dims[axis] ?? 0;
+  return extent <= count ? value : moved(value, axis, { from: extent - count, to: 0, count, places: count });
+}
+
+/** A value, of no fewer places than are wanted, with some of them along an axis. */
+function moved(value: Value, axis: number, { from, to, count, places }: Move): Value {
   const { dims, data } = value;
   const extent = dims[axis] ?? 0;
-  if (extent <= count) return value;
   const inner = size(dims.slice(axis + 1));
   const outer = size(dims.slice(0, axis));
-  const kept = data.slice(0, outer * count * inner);
+  const kept = data.slice(0, outer * places * inner);
+  const bytes = bytesOf(kept);
+  if (count < places) bytes.fill(0);
   for (let i = 0; i < outer; i++) {
-    const from = (i * extent + extent - count) * inner;
-    bytesOf(kept).set(bytesOf(data.subarray(from, from + count * inner)), i * count * inner * data.BYTES_PER_ELEMENT);
+    const start = (i * extent + from) * inner;
+    bytes.set(bytesOf(data.subarray(start, start + count * inner)), (i * places + to) * inner * data.BYTES_PER_ELEMENT);
   }
-  return { ...value, dims: dims.map((one, at) => (at === axis ? count : one)), data: kept };
+  return { ...value, dims: dims.map((one, at) => (at === axis ? places : one)), data: kept };
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: TypedArray) => new Uint8Array(buffer, byteOffset, byteLength);

@@ -84,6 +84,16 @@ export function holdsStates(anatomy: Anatomy, tokens: number, memory: number): b
   return (anatomy.layers + 1) * stateBytes(anatomy, tokens) + blockBytes(anatomy, tokens) <= memory;
 }
 
+/**
+ * Whether all hidden states may be held with the keys and values of all tokens, twice while a block makes new ones of
+ * them, and the rows of all patterns: what a text that is edited is run on from.
+ */
+export function holdsEdited(anatomy: Anatomy, tokens: number, memory: number): boolean {
+  const patterns = 2 * anatomy.layers * headsOf(anatomy) * tokens * tokens;
+  const states = (3 * anatomy.layers + 3) * stateBytes(anatomy, tokens);
+  return states + patterns + blockBytes(anatomy, tokens) + processBytes <= memory;
+}
+
 /** Rows of logits that are computed at once, at least 1: an eighth of the budget's, and no more than 64 MB. */
 export function logitRows(anatomy: Anatomy, memory: number): number {
   return Math.max(1, Math.floor(Math.min(maxLogitBytes, memory / 8) / (4 * vocabularyOf(anatomy))));

@@ -9,7 +9,7 @@ import { quoted } from '../../visible.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { type Layout, tokenPattern } from '../tensors/layout.js';
 import { firstKeys, type Pattern } from '../tensors/patterns.js';
-import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
+import { floats, rowsOf, sliceRows, type Value, type Values } from '../tensors/value.js';
 import { LaneCache } from './cache.js';
 import { forward, type Lane } from './forward.js';
 import { Head } from './head.js';
@@ -25,6 +25,8 @@ export interface SeenStage {
   readonly block: number;
   /** h_k of the new tokens, [n, dims]. */
   readonly state: Float32Array;
+  /** The same in the file's own type and axes. */
+  readonly rows: Value;
   readonly dims: number;
   /** Of the new tokens, or of all where all were run; undefined where there is none. */
   readonly pattern: Pattern | undefined;
@@ -53,11 +55,15 @@ export class Onward {
   private cache: LaneCache | undefined;
   /** Why there is no cache, or no more, in words; undefined: there is. */
   private without: string | undefined;
+  /** An empty one; undefined where there is none that could be run on from. */
+  private readonly empty: LaneCache | undefined;
   private readonly whole: Road;
   /** That of what comes behind what was run first. */
   private readonly on: Road;
   /** What was seen to give what a run of everything gives: going on, and going on without the first tokens. */
   private readonly seen = { held: false, slid: false };
+  /** Whether the cache was seen to give something else. */
+  private failed = false;
 
   /** @throws SinkscopeError `input` where the model gives no scores over a vocabulary */
   constructor(runner: StageRunner, sizes: Sizes) {
@@ -68,14 +74,24 @@ export class Onward {
     this.on = this.whole;
     if ('why' in caching) this.without = caching.why;
     else {
-      this.cache = new LaneCache(caching.pairs);
+      this.empty = new LaneCache(caching.pairs);
+      this.cache = this.empty.copy();
       if (caching.loaded !== loaded) this.on = roadOf(new StageRunner(caching.loaded, sizes.threads), presents, sizes);
     }
   }
 
-  /** Whether the next tokens go on from a cache, and if not, why, in words that follow a colon. */
-  get caching(): { readonly bytes: number } | { readonly why: string } {
-    return this.without === undefined ? { bytes: this.cache?.bytes ?? 0 } : { why: this.without };
+  /**
+   * Whether the next tokens go on from a cache, and if not, why, in words that follow a colon: as `lasting`, or for more
+   * tokens than there is room for.
+   */
+  get caching(): { readonly bytes: number } | { readonly why: string; readonly lasting: boolean } {
+    if (this.without === undefined) return { bytes: this.cache?.bytes ?? 0 };
+    return { why: this.without, lasting: this.failed || !this.empty };
+  }
+
+  /** Tokens that some part of the cache has room for, where there is such a part. */
+  get room(): number {
+    return this.empty?.room ?? 0;
   }
 
   /**
@@ -90,10 +106,34 @@ export class Onward {
       this.without = await this.cannotGoOn(ids, this.cache);
       if (this.without !== undefined) this.cache = undefined;
     }
+    const { cache } = this;
+    const all = cache ? ids : [...this.ids, ...ids];
+    const road = cache && cache.tokens > 0 ? this.on : this.whole;
+    const logits = await through(road, all, ids.length, cache, see);
     for (const id of ids) this.ids.push(id);
-    if (!this.cache) return through(this.whole, this.ids, ids.length, undefined, see);
-    const road = this.cache.tokens === 0 ? this.whole : this.on;
-    return through(road, ids, ids.length, this.cache, see);
+    return logits;
+  }
+
+  /** Whether {@link back} leads to `count` tokens. */
+  reaches(count: number): boolean {
+    return this.cache?.reaches(count) ?? false;
+  }
+
+  /**
+   * Goes back to where the first `count` tokens had been run, or to the beginning where the cache does not hold them;
+   * also when a run was not through.
+   *
+   * @returns the tokens that are behind it now
+   */
+  back(count: number): number {
+    if (this.cache?.reaches(count)) {
+      this.cache.back(count);
+      this.ids.length = count;
+      return count;
+    }
+    if (this.empty && !this.failed) [this.cache, this.without] = [this.empty.copy(), undefined];
+    this.ids.length = 0;
+    return 0;
   }
 
   /** Frees the sessions that it has beside those of the runner it was given. */
@@ -117,6 +157,7 @@ export class Onward {
       return undefined;
     }
     if (kind === 'slid') return `its cache has room for ${cache.room} tokens, and what comes first is still looked at`;
+    this.failed = true;
     const of = `its cache (${quoted(cache.inputs[0] ?? '')} and the others)`;
     return same === false
       ? `a step with ${of} does not give what the whole text gives`
@@ -145,12 +186,14 @@ export class Onward {
 }
 
 /**
- * How far numbers may be apart that were computed in another order: files whose activations are rounded to integers
- * share scales among the tokens that are run together.
+ * How far numbers may be apart that were computed in another order, of the largest. Files whose activations are rounded
+ * to integers share scales among the tokens that are run together: 5e-2 was seen, and 0.6 where a single token was lost.
+ * Weights that are rounded make 1e-6; how their products are computed may depend on how many rows there are.
  */
 function roundingOf({ quantised, model }: LoadedModel, cache: LaneCache): number {
-  if (quantised || model.graph.nodes.some(({ op }) => /^DynamicQuantize|Integer$/.test(op))) return 0.3;
-  return [...cache.values.values()].some(({ type }) => type === DataType.float16) ? 2e-2 : 1e-3;
+  if (model.graph.nodes.some(({ op }) => /^DynamicQuantize|Integer$/.test(op))) return 0.15;
+  const isHalf = [...cache.values.values()].some(({ type }) => type === DataType.float16);
+  return quantised || isHalf ? 2e-2 : 1e-3;
 }
 
 function isClose(one: Float32Array, other: Float32Array, rounding: number): boolean {
@@ -206,14 +249,16 @@ async function through(
     const { dims } = rowsOf(state);
     const found = value.get(patterns.get(block) ?? '');
     const pattern = found && firstKeys(tokenPattern(found, layout, file), cache?.places(all));
-    const rows = floats(sliceRows(state, ids.length - count, ids.length));
-    await see({ block, state: rows, dims, pattern: pattern?.queries === ids.length ? pattern : undefined });
+    const rows = sliceRows(state, ids.length - count, ids.length);
+    const seen = { block, state: floats(rows), rows, dims };
+    await see({ ...seen, pattern: pattern?.queries === ids.length ? pattern : undefined });
   };
   if (lane.values.has(anatomy.embedding)) await look(0, lane.values);
   const course = { plan, stages, keep, lasting: head.stage.inputs };
   for await (const { stage, results } of forward(runner, course, [lane])) {
     for (let block = stage.first; block <= stage.last; block++) await look(block, results);
   }
-  if (cache) cache.tokens += ids.length;
-  return head.logits(lane.values, ids.length - 1, ids.length, keep);
+  const logits = await head.logits(lane.values, ids.length - 1, ids.length, keep);
+  cache?.passed(ids.length);
+  return logits;
 }

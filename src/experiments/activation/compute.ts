@@ -21,8 +21,9 @@ export interface BlockActivation {
   readonly above: readonly number[];
   /** Of the same block on another text; undefined where there is none. */
   readonly similarity: number | undefined;
-  /** Of the two halves of the text; undefined where there is no other text, or one sequence. */
+  /** Of the two halves of the text, and of one half with as many of the other text; undefined where there are not as many. */
   readonly within: number | undefined;
+  readonly between: number | undefined;
 }
 
 export interface ActivationResult {
@@ -76,8 +77,8 @@ export async function* measureActivation(
     if (event.type === 'progress') yield { phase: 'block', done: event.done, of: event.of };
     else if (event.type === 'ended') ended = { layer: event.layer, why: event.why };
     else {
-      const { type: _, similarity, within, ...block } = event;
-      blocks.unshift({ ...block, similarity, within });
+      const { type: _, similarity, within, between, ...block } = event;
+      blocks.unshift({ ...block, similarity, within, between });
       const layers = blocks.at(-1)?.layer ?? 1;
       yield { phase: 'block', done: 2 * layers - event.layer + 1, of: 2 * layers };
     }
@@ -119,6 +120,9 @@ async function cut(engine: Engine, asked: ActivationAsked, text: string, called:
   return { sequences, prefix };
 }
 
+/** Shares that are nearer to each other than this are hardly apart. */
+const clear = 0.05;
+
 /** What the paper found, each as what is so here, in a sentence. */
 export function activationFindings({ blocks, against }: ActivationResult): readonly string[] {
   const third = Math.max(1, Math.floor(blocks.length / 3));
@@ -128,9 +132,11 @@ export function activationFindings({ blocks, against }: ActivationResult): reado
   const density =
     blocks.length < 2
       ? 'One block has no shallow and no deep part.'
-      : shallow > deep
+      : shallow - deep >= clear
         ? `Dense in shallow blocks, sparse in deep ones, as in the paper: ${shares}.`
-        : `That shallow blocks are dense and deep ones sparse does not appear in this model: ${shares}.`;
+        : shallow > deep
+          ? `That shallow blocks are dense and deep ones sparse hardly appears in this model: ${shares}.`
+          : `That shallow blocks are dense and deep ones sparse does not appear in this model: ${shares}.`;
   if (against === undefined)
     return [
       density,
@@ -151,16 +157,14 @@ export function activationFindings({ blocks, against }: ActivationResult): reado
 /** Whether what is nearer in meaning, two halves of one text, is more alike in deep blocks than the two texts are. */
 function meaningFinding(blocks: readonly BlockActivation[], third: number): string {
   const nearer = (part: readonly BlockActivation[]) => {
-    const [own, other] = [
-      part.flatMap(({ within }) => within ?? []),
-      part.flatMap(({ similarity }) => similarity ?? []),
-    ];
+    const own = part.flatMap(({ within }) => within ?? []);
+    const other = part.flatMap(({ between }) => between ?? []);
     return { own: mean(own), other: mean(other), has: own.length > 0 };
   };
   const [shallow, deep] = [nearer(blocks.slice(0, third)), nearer(blocks.slice(-third))];
   if (!deep.has)
-    return 'Whether deep similarity follows meaning, one sequence cannot tell: give more, whose halves are nearer to each other in meaning.';
-  const figures = `two halves of the text are alike by ${formatNumber(deep.own)} in the last ${third} blocks, the two texts by ${formatNumber(deep.other)}; in the first ${third} by ${formatNumber(shallow.own)} and ${formatNumber(shallow.other)}`;
+    return 'Whether deep similarity follows meaning, so few sequences cannot tell: give more of either text, for halves of one are nearer to each other in meaning.';
+  const figures = `two halves of the text are alike by ${formatNumber(deep.own)} in the last ${third} blocks, one of them and as much of the other text by ${formatNumber(deep.other)}; in the first ${third} by ${formatNumber(shallow.own)} and ${formatNumber(shallow.other)}`;
   return deep.own > deep.other && deep.own / deep.other > shallow.own / shallow.other
     ? `Deep similarity follows meaning, as in the paper: ${figures}.`
     : `That deep similarity follows meaning does not appear: ${figures}.`;

@@ -67,13 +67,14 @@ export const activation = define({
       length,
       prefix: prefix ?? null,
       against: against ? { file: fileOf(against), sequences: result.against ?? 0 } : null,
-      blocks: blocks.map(({ layer, parameters, mean, above, similarity, within }) => ({
+      blocks: blocks.map(({ layer, parameters, mean, above, similarity, within, between }) => ({
         layer,
         parameters,
         mean,
         above: Object.fromEntries(thresholds.map((threshold, i) => [levelName(threshold), above[i] ?? null])),
         similarity: similarity ?? null,
         within: within ?? null,
+        between: between ?? null,
       })),
       /** The paper's, as they are here. */
       findings: blocks.length > 0 ? activationFindings(result) : [],

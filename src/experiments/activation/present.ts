@@ -12,6 +12,7 @@ export function presentActivation(
   const { model, blocks, length, prefix, sequences, pruning } = result;
   const compared = blocks.some(({ similarity }) => similarity !== undefined);
   const halved = blocks.some(({ within }) => within !== undefined);
+  const byBlock = (of: 'similarity' | 'within' | 'between') => blocks.map((block) => block[of] ?? null);
   return {
     title: 'Activation level of parameters',
     sentence: activationConclusion(result),
@@ -43,16 +44,21 @@ export function presentActivation(
           { name: 'mean level' },
           ...thresholds.map((threshold) => ({ name: `above ${levelName(threshold)}`, format: 'share' }) as const),
           ...(compared ? [{ name: 'similarity', format: 'fixed' } as const] : []),
-          ...(halved ? [{ name: 'of halves', format: 'fixed' } as const] : []),
+          ...(halved
+            ? ([
+                { name: 'of halves', format: 'fixed' },
+                { name: 'as much of the other', format: 'fixed' },
+              ] as const)
+            : []),
           ...(pruning ? [{ name: 'pruned', format: 'share' } as const] : []),
         ],
-        rows: blocks.map(({ layer, parameters, mean, above, similarity, within }, i) => [
+        rows: blocks.map(({ layer, parameters, mean, above, similarity, within, between }, i) => [
           `${layer}`,
           parameters,
           mean,
           ...above,
           ...(compared ? [similarity ?? null] : []),
-          ...(halved ? [within ?? null] : []),
+          ...(halved ? [within ?? null, between ?? null] : []),
           ...(pruning ? [pruning.shares[i] ?? null] : []),
         ]),
         layers: blocks.map(({ layer }) => layer),
@@ -65,9 +71,12 @@ export function presentActivation(
               x: { name: 'block', values: blocks.map(({ layer }) => layer) },
               y: { name: 'similarity', format: 'fixed', log: false },
               lines: [
-                { name: 'the two texts', values: blocks.map(({ similarity }) => similarity ?? null) },
+                { name: 'the two texts', values: byBlock('similarity') },
                 ...(halved
-                  ? [{ name: 'two halves of the text', values: blocks.map(({ within }) => within ?? null) }]
+                  ? [
+                      { name: 'two halves of the text', values: byBlock('within') },
+                      { name: 'a half and as much of the other', values: byBlock('between') },
+                    ]
                   : []),
               ],
             } as const,

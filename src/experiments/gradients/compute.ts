@@ -19,8 +19,9 @@ export interface GradientsResult extends RunFacts {
   readonly scored: number | undefined;
   /** By layer k of h_k, as far as there are any: L2 norms of the derivative, by token. */
   readonly norms: readonly (readonly number[] | undefined)[];
-  /** The largest k where entries are no finite numbers. */
+  /** The largest k where entries of the gradient are no finite numbers, and the smallest where those of h_k are none. */
   readonly notFinite: number | undefined;
+  readonly stateNotFinite: number | undefined;
   /** Why there is nothing before a layer. */
   readonly blocked: { readonly layer: number; readonly why: string } | undefined;
   readonly remarks: readonly string[];
@@ -85,6 +86,7 @@ export async function* takeGradients(
   let scored: number | undefined;
   let blocked: GradientsResult['blocked'];
   let notFinite: number | undefined;
+  let stateNotFinite: number | undefined;
   const norms: number[][] = [];
   const remarks: string[] = [];
   const path: number[] = [];
@@ -108,6 +110,8 @@ export async function* takeGradients(
         break;
       case 'gradient':
         norms[event.layer] = [...event.norms];
+        // The last layer comes first.
+        if (event.stateNonFinite > 0) stateNotFinite = event.layer;
         if (event.entry !== undefined) path[event.layer] = event.entry;
         if (event.nonFinite > 0) notFinite = Math.max(notFinite ?? 0, event.layer);
         yield { phase: 'layer', done: layers - event.layer, of: layers };
@@ -131,6 +135,7 @@ export async function* takeGradients(
     scored,
     norms: Array.from({ length: layers + 1 }, (_, layer) => norms[layer]),
     notFinite,
+    stateNotFinite,
     blocked,
     remarks,
     path: asked.of.kind === 'hidden' ? Array.from({ length: asked.of.layer + 1 }, (_, layer) => path[layer]) : [],
@@ -177,10 +182,17 @@ function subject({ of, value, scored }: GradientsResult): string {
 
 /** Where it comes from, in a sentence; where that ends. */
 export function gradientsConclusion(result: GradientsResult): string {
-  const { norms, sequence, notFinite, blocked } = result;
+  const { norms, sequence, notFinite, stateNotFinite, blocked, value } = result;
   const beginning = subject(result);
+  if (!Number.isFinite(value)) {
+    const from =
+      stateNotFinite === undefined
+        ? 'the output head is the first to give such'
+        : `h_${stateNotFinite} is the first state with such entries`;
+    return `${beginning}, no finite number, and neither is its gradient: on the way there ${from}.`;
+  }
   if (notFinite !== undefined)
-    return `${beginning}; its gradient is no finite number from h_${notFinite} on, on the way back to h_0.`;
+    return `${beginning}; its gradient is no finite number from h_${notFinite} on, on the way back to h_0: it begins in ${notFinite === norms.length - 1 ? 'the output head' : `block ${notFinite + 1}`}.`;
   const first = norms.findIndex((row) => row !== undefined);
   const row = norms[first];
   const rest = blocked ? ` ${blockedInWords(blocked)}` : '';

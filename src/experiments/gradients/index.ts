@@ -94,6 +94,8 @@ export const gradients = define({
       norm: norms.map((row) => row ?? null),
       /** On the way back, the layer where entries are no finite numbers first. */
       not_finite: notFinite ?? null,
+      /** On the way there, the first k whose h_k has such entries. */
+      state_not_finite: result.stateNotFinite ?? null,
       blocked: blocked ?? null,
       /** `path[k]`: the entry in h_k. */
       path: result.path.map((value) => value ?? null),

@@ -23,6 +23,7 @@ it('levels, shares and similarities are those of autograd', async () => {
     expect(event.mean / at(golden.mean, i)).toBeCloseTo(1, 4);
     expect(event.similarity).toBeCloseTo(at(golden.similarity, i), 4);
     expect(event.within).toBeCloseTo(at(golden.within, i), 4);
+    expect(event.between).toBeCloseTo(at(golden.between, i), 4);
     // A level that is at the threshold may fall on either side of it.
     for (const [j, share] of at(golden.above, i).entries()) expect(at(event.above, j)).toBeCloseTo(share, 4);
   }

@@ -1,8 +1,14 @@
 /** The way back through a model, held against PyTorch's autograd. */
-import { join } from 'node:path';
+import { copyFile, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { RunRequest } from '../../../src/engine/contract/events.js';
 import type { Objective } from '../../../src/engine/contract/gradients.js';
+import { loadModel } from '../../../src/engine/stages/loaded.js';
+import { finish } from '../../../src/experiments/experiment.js';
+import { gradientsConclusion, takeGradients } from '../../../src/experiments/gradients/compute.js';
+import { encodeModel } from '../../../src/onnx/encode.js';
+import { readModel } from '../../../src/onnx/read.js';
 import golden from '../../references/gradients.json' with { type: 'json' };
 import { readFloats, relativeError, startEngine } from '../../support/engine.js';
 import { fixture, root, temporaryFolder } from '../../support/files.js';
@@ -72,7 +78,7 @@ describe('what cannot be had is said', () => {
       'an operator without a rule',
       '../families/experts-moe-ts-op17',
       { kind: 'loss' },
-      /before 2: the operator com\.microsoft\.MoE has no rule/,
+      /before 2: the operator com\.microsoft\.MoE cannot be differentiated: it chooses experts/,
     ],
     [
       'a layer that is not there',
@@ -103,6 +109,50 @@ describe('what cannot be had is said', () => {
     const { model, golden: feeds } = fixture('../families/experts-moe-ts-op17');
     const { norms } = await gradients(model, { feeds }, { kind: 'loss' });
     expect([...norms.keys()]).toEqual([2]);
+  });
+
+  it('where numbers begin to be none, on the way back or there', async () => {
+    const { model, golden: feeds } = fixture('llama-ts-op17-sdpa');
+    const { anatomy } = loadModel(model, undefined);
+    const read = readModel(model);
+    const value = anatomy.blocks[1]?.mlpOutput ?? '';
+    /** The branch with nothing added to it, which is computed by an operator on zeros. */
+    const withZero = async (op: string) => {
+      const node = (op: string, inputs: string[], output: string) => ({
+        name: '',
+        op,
+        domain: '',
+        inputs,
+        outputs: [output],
+        attributes: new Map(),
+      });
+      const nodes = read.graph.nodes.flatMap((one) =>
+        one.outputs[0] === value
+          ? [
+              { ...one, outputs: ['branch'] },
+              node('Sub', ['branch', 'branch'], 'zero'),
+              node(op, ['zero'], 'made'),
+              node('Add', ['branch', 'made'], value),
+            ]
+          : [one],
+      );
+      // Its weights stay in the file that it was made from.
+      await copyFile(model, join(await folder, basename(model)));
+      const file = join(await folder, `${op}.onnx`);
+      await writeFile(file, encodeModel({ ...read, graph: { ...read.graph, nodes } }, dirname(model)));
+      const prompt = { feeds };
+      const asked = {
+        model: file,
+        prompt,
+        of: { kind: 'loss' },
+        save: undefined,
+        memory: 2 ** 31,
+        threads: 1,
+      } as const;
+      return gradientsConclusion(await finish(takeGradients(engine, asked)));
+    };
+    expect(await withZero('Sqrt')).toMatch(/from h_1 on, on the way back to h_0: it begins in block 2\.$/);
+    expect(await withZero('Log')).toMatch(/no finite number, and neither is its gradient: .* h_2 is the first state/);
   });
 
   it('that what is run is one token', async () => {

@@ -168,10 +168,9 @@ describe('difference', () => {
       tokenMaxDim: state.tokenMaxDim.slice(1),
     });
     const without = retold(words, run(layers.map(shift), [pattern([])]));
-    const { warnings, sentence, parts } = presentMoved(before, without, defaultThresholds);
-    expect(warnings[0]).toBe(
-      'Of 12 tokens before and 11 now, 11 are in both texts: these are compared with each other.',
-    );
+    const { settings, warnings, sentence, parts } = presentMoved(before, without, defaultThresholds);
+    expect(settings.at(-1)).toEqual({ name: 'tokens in both texts:', value: '11 of 12 before and 11 now' });
+    expect(warnings).toEqual([expect.stringMatching(/^α is a mean/)]);
     expect(sentence).toMatch(/^1 massive activation went: dim 3 on ⟨bos⟩.*1 sink went: ⟨bos⟩ in 2 heads\./);
     const [heatmap] = parts;
     if (heatmap?.kind !== 'heatmap') throw new Error('a heatmap');

@@ -186,11 +186,12 @@ describe('beside token ids', () => {
     expect(['position_ids', 'input.3', 'age'].map(roleOf)).toEqual(['position-ids', 'position-ids?', 'unknown']);
   });
 
-  it('lengths are the number of tokens, by the axis of the batch that they have', () => {
-    const line = 's = Shape(t)\nr = Range(first, s, last)\nm = Less(r, lengths)\nf = Cast(m) to=1\nh0 = Mul(t, f)';
-    expect(roles({ start: start(line), inputs: { input_ids: whole, lengths: ['batch'] } })).toMatchObject({
-      lengths: 'lengths',
-    });
+  it('lengths are the number of tokens, a guess where the name says something else, and not those of a prefix', () => {
+    const roleOf = (name: string) => {
+      const line = `s = Shape(t)\nr = Range(first, s, last)\nm = Less(r, ${name})\nf = Cast(m) to=1\nh0 = Mul(t, f)`;
+      return roles({ start: start(line), inputs: { input_ids: whole, [name]: ['batch'] } })[name];
+    };
+    expect(['lengths', 'limit', 'prefix_length'].map(roleOf)).toEqual(['lengths', 'lengths?', 'choice']);
   });
 });
 

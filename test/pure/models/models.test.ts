@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { machineCaches } from '../../../src/models/caches.js';
 import { modelConfig } from '../../../src/models/config.js';
-import { expandHome, findModels, findNamed } from '../../../src/models/find.js';
+import { expandHome, findModels, findNamed, isMain } from '../../../src/models/find.js';
 import { modelFolder } from '../../../src/models/folder.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -99,10 +99,12 @@ describe('findModels', () => {
     expect(left).toEqual([]);
   });
 
-  it('finds the four demo models that come with the extension', async () => {
+  it('finds the four demo models that come with the extension, and their graphs with a cache', async () => {
     const { models } = await findModels({ folders: [], settings: [], bundled: join(root, 'media/models') });
-    expect(names(models)).toEqual(['llama', 'llama-bias', 'llama-plain', 'llama-sink']);
-    expect(models.every(({ origin, bytes }) => origin === 'bundled' && bytes > 1e6)).toBe(true);
+    const demos = ['llama', 'llama-bias', 'llama-plain', 'llama-sink'];
+    expect(names(models)).toEqual(demos.flatMap((name) => [name, `${name} · cached`]));
+    for (const { origin, file, bytes } of models)
+      expect([origin, isMain(file) ? bytes > 1e7 : bytes < 2e5]).toEqual(['bundled', true]);
   });
 
   it('follows links to files, not to folders, and leaves out those that lead nowhere', async () => {

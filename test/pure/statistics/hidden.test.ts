@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { hiddenStatistics } from '../../../src/statistics/hidden.js';
+import { EditedHidden, hiddenStatistics } from '../../../src/statistics/hidden.js';
+import { uniform } from '../../../src/statistics/random.js';
 import { pairs } from '../../support/lists.js';
 import { floats, ints, shape } from './goldens.js';
 
@@ -47,5 +48,24 @@ describe('hiddenStatistics', () => {
 
   it('refuses extents that do not fit', () => {
     expect(() => hiddenStatistics(new Float32Array(6), 2, 4)).toThrow(RangeError);
+  });
+});
+
+describe('EditedHidden', () => {
+  it('comes to what hiddenStatistics does, whatever was there before', () => {
+    const [random, dims] = [uniform(3), 3];
+    const special = [Number.NaN, Number.POSITIVE_INFINITY, 0, -2, 2, 700];
+    const number = () => (random() < 0.2 ? (special[Math.floor(random() * special.length)] ?? 0) : random() - 0.5);
+    const edited = new EditedHidden(dims);
+    let rows: number[] = [];
+    for (let edit = 0; edit < 200; edit++) {
+      const kept = Math.floor((rows.length / dims) * (1 - random() ** 3));
+      const added = Array.from({ length: dims * (1 + Math.floor(12 * random())) }, number);
+      rows = [...rows.slice(0, kept * dims), ...added];
+      edited.back(kept);
+      edited.extend(Float32Array.from(added));
+      expect(edited.states).toEqual(Float32Array.from(rows));
+      expect(edited.statistics()).toEqual(hiddenStatistics(Float32Array.from(rows), rows.length / dims, dims));
+    }
   });
 });

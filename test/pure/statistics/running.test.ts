@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { patternStatistics } from '../../../src/statistics/pattern.js';
 import { uniform } from '../../../src/statistics/random.js';
-import { drawnTokens, RunningPattern } from '../../../src/statistics/running.js';
+import { drawnTokens, EditedPattern, RunningPattern } from '../../../src/statistics/running.js';
 import { at } from '../../support/lists.js';
 
 const [heads, tokens] = [2, 9];
@@ -77,6 +77,31 @@ describe('RunningPattern', () => {
     const running = new RunningPattern(patternStatistics(Float32Array.of(1, 0, 0.5, 0.5), 1, 2, 2));
     running.add(Float32Array.of(0.25, 0.75));
     expect([...running.statistics().alpha]).toEqual([0.5, 0.375, 0.75]);
+  });
+});
+
+describe('EditedPattern', () => {
+  it.each([
+    [0, 'first'],
+    [2, 'first'],
+    [1, 'last'],
+  ] as const)('with %i extra columns (%s) comes to what the pattern does that is there in the end', (columns, side) => {
+    const keys = tokens + columns;
+    const whole = patternWith(columns, side, tokens);
+    const expected = patternStatistics(whole, heads, tokens, keys);
+    const edited = new EditedPattern(expected);
+    // Other rows from the fifth token on, which one that is no number is among, were taken back.
+    const other = whole.map((value, i) => (Math.floor(i / keys) % tokens > 4 ? 1 - value : value));
+    other[6 * keys] = Number.NaN;
+    edited.extend(other, heads, tokens, keys);
+    edited.back(5);
+    // The last rows of what was run, with all of their keys.
+    edited.extend(whole, heads, tokens, keys, tokens - 5);
+    const found = edited.statistics();
+    expect(found.tokens).toBe(tokens);
+    for (const [i, alpha] of expected.alpha.entries()) expect(at(found.alpha, i)).toBeCloseTo(alpha, 6);
+    for (const [i, alpha] of (expected.extra?.alpha ?? []).entries())
+      expect(at(found.extra?.alpha ?? [], i)).toBeCloseTo(alpha, 6);
   });
 });
 

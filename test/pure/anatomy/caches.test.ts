@@ -1,0 +1,36 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { cachesOf } from '../../../src/anatomy/caches.js';
+import { streamsOf } from '../../../src/anatomy/streams.js';
+import { prepare } from '../../../src/onnx/prepare.js';
+import { readModel } from '../../../src/onnx/read.js';
+import { root } from '../../support/files.js';
+
+const fixture = join(root, 'test/zoo/fixtures/gpt2-optimum-past/model.onnx');
+const [{ model, anatomy }] = streamsOf(prepare(readModel(fixture)));
+const name = 'past_key_values.1.key';
+
+describe('caches of a model', () => {
+  it('are fed what is given of each, which is longer by the new tokens', () => {
+    const found = cachesOf(model, anatomy);
+    if ('why' in found) throw new Error(found.why);
+    expect(found.pairs).toHaveLength(6);
+    for (const { form, axis } of found.pairs) expect([form, axis]).toEqual(['grows', 2]);
+  });
+
+  it('are named where their shape cannot be told', () => {
+    const inputs = anatomy.inputs.map((input) =>
+      input.name === name ? { ...input, shape: [null, null, null, null], extents: [] } : input,
+    );
+    expect(cachesOf(model, { inputs })).toEqual({
+      why: `the shape of its cache input "${name}" cannot be told: axis 0 may be anything`,
+    });
+  });
+
+  it('are named where nothing tells what becomes of them', () => {
+    const nodes = model.graph.nodes.map((node) => (node.inputs.includes(name) ? { ...node, op: 'Max' } : node));
+    expect(cachesOf({ ...model, graph: { ...model.graph, nodes } }, anatomy)).toEqual({
+      why: `what becomes of its cache input "${name}" is not given by the graph`,
+    });
+  });
+});

@@ -1,0 +1,19 @@
+/** Words that are inTerms where they stand. */
+import { css } from 'lit';
+import { withTerms } from '../src/analysis/terms.js';
+import { html } from './html.js';
+
+/** Put this beside an element's own styles to let it hold {@link inTerms} words. */
+export const termStyles = css`
+  abbr {
+    text-decoration: underline dotted;
+    text-underline-offset: 2px;
+    cursor: help;
+  }
+`;
+
+/** A text in which each term says on hover what it means, the first time that it is used. */
+export const inTerms = (text: string) =>
+  withTerms(text).map((piece) =>
+    typeof piece === 'string' ? piece : html`<abbr title=${piece.meaning}>${piece.name}</abbr>`,
+  );
