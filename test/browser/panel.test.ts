@@ -324,7 +324,6 @@ describe('what the panel says', () => {
     await strip.getByText('−ln p of the token, in nats').waitFor();
     await strip.locator('.token.surprisal8').first().hover();
     await strip.getByText(/surprisal \d+ nats/).waitFor();
-    // What the model had expected there is asked for then, once.
     await strip.getByText(/expected: /).waitFor();
     expect((await said('query')).filter(({ query }) => query.type === 'surprisal')).toHaveLength(1);
   });

@@ -7,8 +7,10 @@ import { generateExamples } from './generate.js';
 import { backwardAnswers, backwardEvents, backwardRequests } from './gradients.js';
 import { precisionExamples, spikesExamples } from './precision.js';
 import { routingExample } from './routing.js';
-import { statesExamples } from './states.js';
+
+import { statesAsked, statesExamples } from './states.js';
 import { streamingExamples } from './streaming.js';
+
 import { mergeExamples } from './survey.js';
 
 /** Of attention, beside where its pattern is. */
@@ -107,17 +109,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
       ],
     },
   ],
-  states: [
-    {
-      ...budget,
-      stream: 'text',
-      sequences: [[1, 2]],
-      places: [{ point: 'mlp', block: 1 }],
-      costs: { removed: 100, outlier: 6 },
-      mean: { rows: [0] },
-      reference: '/r.onnx',
-    },
-  ],
+  states: [{ ...budget, ...statesAsked }],
   pair: [
     { reference: '/r', by: { what: 'file', model: '/m' }, sequences: [{ ids: [1, 2], from: 1 }], memory, threads },
   ],

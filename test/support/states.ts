@@ -34,3 +34,13 @@ export const statesExamples = (hidden: HiddenStatistics): readonly EventOf<'stat
     rows: [Float32Array.of(1, 2, 3)],
   },
 ];
+
+/** What is asked of states, beside the model and what may be held. */
+export const statesAsked = {
+  stream: 'text',
+  sequences: [[1, 2]],
+  places: [{ point: 'mlp', block: 1 }],
+  costs: { removed: 100, outlier: 6 },
+  mean: { rows: [0] },
+  reference: '/r.onnx',
+} as const;

@@ -5,6 +5,7 @@
 import { kindOf } from '../../analysis/massive.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { BegunEvent, WrittenEvent } from '../../engine/contract/generate.js';
+import { greatest } from '../../statistics/numbers.js';
 
 /** Above this cosine a token is like the first one, as the paper has it. */
 export const likeTheFirst = 0.9;
@@ -39,7 +40,7 @@ export function secondarySinks(
   for (let token = 1; token < prompt + written.length; token++) {
     const layers = middle.filter((layer) => cosine(token, layer) > likeTheFirst);
     if (layers.length === 0) continue;
-    found.push({ token, layers, cosine: Math.max(...layers.map((layer) => cosine(token, layer))) });
+    found.push({ token, layers, cosine: greatest(layers.map((layer) => cosine(token, layer))) });
   }
   return found;
 }
