@@ -16,6 +16,7 @@ describe('toJson', () => {
     expect(json.settings).toEqual({
       bos: true,
       line_ends: null,
+      chat: null,
       execution_provider: 'cpu',
       graph_optimization: 'all',
       threads: 0,
