@@ -3,6 +3,9 @@ import * as v from 'valibot';
 import { flag, float32Array, maybe, real, type Sent, text, whole } from '../../schemas.js';
 import { attentionWindow, memory, path, stream, threads } from './request.js';
 
+/** Tokens, at most, on which it is read off and checked what attention does; half of them are run at once. */
+export const checkedTokens = 256;
+
 const way = v.object({
   name: text,
   /** What is kept, the newest token included; undefined: everything. */

@@ -3,7 +3,7 @@ import { SinkscopeError } from '../../errors.js';
 import { greatest } from '../../statistics/numbers.js';
 import { checkIds } from '../../tokens/tokenizer.js';
 import type { ProgressEvent } from '../contract/measure.js';
-import type { CacheWay, StreamedEvent, StreamRequest } from '../contract/streaming.js';
+import { type CacheWay, checkedTokens, type StreamedEvent, type StreamRequest } from '../contract/streaming.js';
 import { fixedLength, makeFeeds } from '../inputs/feeds.js';
 import { type AttentionSession, createAttentionSession } from '../stages/attending.js';
 import { type AttentionSite, exactnessOf, noSite, siteNames, siteOf } from '../stages/attentionSite.js';
@@ -20,9 +20,6 @@ import type { StageRunner } from '../stages/runner.js';
 import { floats, rowsOf, sliceRows, type Value, type Values, withRows } from '../tensors/value.js';
 import { checkScored } from './measure.js';
 
-/** Tokens of which is read off what attention does; half of them are run at once. */
-const mostTokens = 256;
-
 /**
  * Scores a sequence, however long, by each way.
  *
@@ -37,7 +34,7 @@ export async function rollOn(
   const { ids, ways, memory, threads } = request;
   const { loaded } = runner;
   const { anatomy, summary, file } = loaded;
-  const half = Math.floor(Math.min(mostTokens, summary.context ?? mostTokens, ids.length) / 2);
+  const half = Math.floor(Math.min(checkedTokens, summary.context ?? checkedTokens, ids.length) / 2);
   await checkScored(runner, [{ ids: ids.slice(0, 2 * half), from: 1 }]);
   checkIds(ids, summary.vocabulary);
   if (fixedLength(anatomy.inputs) !== undefined || anatomy.copies) {

@@ -1,5 +1,6 @@
 import { counted, formatNumber } from '../../analysis/format.js';
 import { finiteCell, type HeatmapPart, type Part, type Presentation } from '../../analysis/presentation.js';
+import { checkedTokens } from '../../engine/contract/streaming.js';
 import { modelName } from '../../models/find.js';
 import { greatest } from '../../statistics/numbers.js';
 import { byHead } from '../shared/heatmaps.js';
@@ -33,7 +34,7 @@ export function presentStreaming(result: StreamingResult, { text }: { readonly t
       { name: 'attention window', value: counted(window, 'key') },
       { name: 'sinks kept', value: `${sinks}` },
     ],
-    warnings: [...lostWarnings(windows), ...(rolling?.refused ?? [])],
+    warnings: [...lostWarnings(windows), ...(rolling?.refused ?? []), ...(rolling ? unseenWindow(rolling) : [])],
     parts: [
       rowBars(rows),
       rowTable(rows),
@@ -63,3 +64,11 @@ function rolledParts({ tokens, rows }: Rolled): Part[] {
     },
   ];
 }
+
+/** What the caches' check cannot see: see `src/engine/jobs/rolling.ts`. */
+const unseenWindow = ({ tokens, rows }: Rolled) =>
+  tokens > checkedTokens && rows.length > 0
+    ? [
+        `How blocks attend was checked on the first ${checkedTokens} tokens: if the model itself looks back over a window longer than that, it is not kept to, and “all” is not what the model gives.`,
+      ]
+    : [];
