@@ -76,7 +76,7 @@ test/support/hub.ts            node
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node vitest
 test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf onnxruntime-node
 test/zoo                       test/support src node esbuild vitest
-test/pure                      fast-check markdown-it parse5 scripts/law.mjs scripts/contributions.mjs test/support test/zoo/known.ts src webview package.json package.nls.json node commander pngjs @bufbuild/protobuf fflate vitest
+test/pure                      fast-check markdown-it oxc-parser parse5 scripts/law.mjs scripts/contributions.mjs test/support test/zoo/known.ts src webview package.json package.nls.json node commander pngjs @bufbuild/protobuf fflate vitest
 test/process                   @modelcontextprotocol/sdk scripts test/support test/zoo test/references webview/dev/runs webview/dev/runs.ts src node onnxruntime-node fflate esbuild valibot vitest
 test/campaigns                 test/zoo/mutate.ts src node esbuild fast-check fflate @bufbuild/protobuf vitest
 test/browser                   src/report src/analysis test/support/hostile.ts test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest

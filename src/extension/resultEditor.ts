@@ -117,7 +117,7 @@ function connectResult(
     const shown = 'events' in read ? read : undefined;
     const contents = contentsOf({
       name,
-      scope: vscode.l10n.t('saved result'),
+      scope: 'saved result',
       analysis: shown?.events.reduce(fold, emptyAnalysis),
       thresholds: shown?.thresholds,
       trouble: 'events' in read ? undefined : read,

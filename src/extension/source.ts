@@ -1,8 +1,11 @@
-/** Which text is analyzed, and where in its document it stands. */
+/**
+ * Which text is analyzed, and where in its document it stands. Its names are kept with runs and stand in reports and
+ * JSON, and so are English in every language of the editor.
+ */
 import * as vscode from 'vscode';
+import { formatNumber } from '../analysis/format.js';
 import type { RunRequest, TokensEvent } from '../engine/contract/events.js';
 import type { TextRange } from './ranges.js';
-import { numberInWords } from './words.js';
 
 /** How the text was chosen. */
 export type Scope = 'selection' | 'document' | 'cursor';
@@ -61,8 +64,7 @@ export function fileSource(prompt: RunRequest['prompt']): {
 export function documentTitle(uri: vscode.Uri): string {
   for (const notebook of vscode.workspace.notebookDocuments) {
     const cell = notebook.getCells().find(({ document }) => document.uri.toString() === uri.toString());
-    if (cell)
-      return vscode.l10n.t('{0} · cell {1}', vscode.workspace.asRelativePath(notebook.uri, false), cell.index + 1);
+    if (cell) return `${vscode.workspace.asRelativePath(notebook.uri, false)} · cell ${cell.index + 1}`;
   }
   return vscode.workspace.asRelativePath(uri, false);
 }
@@ -73,18 +75,18 @@ export function scopeInWords(
   tokens: TokensEvent | undefined,
 ): string {
   const part = {
-    selection: vscode.l10n.t('selection'),
-    document: vscode.l10n.t('whole document'),
-    cursor: vscode.l10n.t('from the cursor'),
-    typed: vscode.l10n.t('typed text'),
-    ids: vscode.l10n.t('token ids'),
-    image: vscode.l10n.t('picture'),
-    feeds: vscode.l10n.t('tensors'),
+    selection: 'selection',
+    document: 'whole document',
+    cursor: 'from the cursor',
+    typed: 'typed text',
+    ids: 'token ids',
+    image: 'picture',
+    feeds: 'tensors',
   }[scope];
   if (!tokens || tokens.total <= tokens.tokens.length) return part;
   const { start, end } = tokens.window;
   // Tokens put around the text count in the total, but are in no part of it.
   const added = tokens.tokens.length - (end - start);
-  const [from, to, total] = [numberInWords(start), numberInWords(end - 1), numberInWords(tokens.total - added)];
-  return vscode.l10n.t('{0}, tokens {1}–{2} of {3}', part, from, to, total);
+  const [from, to, total] = [formatNumber(start), formatNumber(end - 1), formatNumber(tokens.total - added)];
+  return `${part}, tokens ${from}–${to} of ${total}`;
 }

@@ -129,12 +129,12 @@ export class Texts implements vscode.Disposable {
 
 const nameOf = (uri: vscode.Uri) => posix.basename(uri.path);
 
-/** What files or a folder are called in a few words. */
+/** What files or a folder are called in a few words: in results as well, and so in English. */
 const together = (uris: readonly vscode.Uri[]) =>
-  uris.length === 1 && uris[0] ? nameOf(uris[0]) : vscode.l10n.t('{0} files', uris.length);
+  uris.length === 1 && uris[0] ? nameOf(uris[0]) : `${uris.length} files`;
 
 function named({ uri, scope, text }: Source): NamedText {
-  if (scope === 'selection') return { name: vscode.l10n.t('{0}, selection', nameOf(uri)), text };
+  if (scope === 'selection') return { name: `${nameOf(uri)}, selection`, text };
   return { name: nameOf(uri), text, file: scope === 'document' ? fileOf(uri, text) : undefined };
 }
 

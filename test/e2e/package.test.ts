@@ -31,6 +31,8 @@ describe('the package', () => {
   test.for([
     'package.json',
     'package.nls.json',
+    'package.nls.de.json',
+    'l10n/bundle.l10n.de.json',
     'readme.md',
     'changelog.md',
     'LICENSE.txt',
