@@ -1,6 +1,7 @@
-/** Words that are inTerms where they stand. */
+/** Words that are explained where they stand. */
 import { css } from 'lit';
 import { withTerms } from '../src/analysis/terms.js';
+import { visible } from '../src/visible.js';
 import { html } from './html.js';
 
 /** Put this beside an element's own styles to let it hold {@link inTerms} words. */
@@ -15,5 +16,5 @@ export const termStyles = css`
 /** A text in which each term says on hover what it means, the first time that it is used. */
 export const inTerms = (text: string) =>
   withTerms(text).map((piece) =>
-    typeof piece === 'string' ? piece : html`<abbr title=${piece.meaning}>${piece.name}</abbr>`,
+    typeof piece === 'string' ? visible(piece) : html`<abbr title=${piece.meaning}>${piece.name}</abbr>`,
   );

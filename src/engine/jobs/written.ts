@@ -36,7 +36,8 @@ export async function saveRewritten(
     for (const name of changed) {
       const { type, dims, data } = await weightOf(runner, name);
       const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-      initializers.set(name, { name, type, dims, data: await store(bytes) });
+      // What is small is put into the model itself, for which it would be read from a file that has no name yet.
+      initializers.set(name, { name, type, dims, data: bytes.length <= inlineBytes ? bytes : await store(bytes) });
     }
   };
   const encoded = () => encodeModel({ ...model, graph: { ...graph, initializers } }, dirname(file));

@@ -116,7 +116,7 @@ describe('differences', () => {
 it('concludes which are massive, and what an explicit bias is for', async () => {
   const words = compareConclusion(await of(names.map(demoModel)));
   expect(words).toMatch(
-    /^Massive activations in llama \(at most [\d,]+ × the median\).*; none in .*llama-bias \(at most \d+ × the median\)/,
+    /^Massive activations in llama \(at most [\d,]+ × the median\).*; none in .*llama-bias \(at most [\d.,]+ × the median\)/,
   );
   expect(words).toMatch(/; massive is above 100 and 1,000 × the median\. .* an explicit bias does its work\.$/);
 });
