@@ -128,9 +128,9 @@ describe('compare', () => {
 
   it('takes several texts', async () => {
     const said = await printed('compare', 'llama', '--text', 'One text, and then', '--text', 'another one, longer');
-    expect(said).toMatch(/llama on text 1: .*llama on text 2: /);
+    expect(said).toMatch(/^Massive activations in llama on text 1 \(.*, llama on text 2 \(/);
     expect(said).toMatch(/\nmodels llama · text text 1, text 2 · T /);
-    expect(said).toMatch(/llama on text 2 and llama on text 1 were run on different tokens, so no difference by token/);
+    expect(said).toMatch(/Against llama on text 1, llama on text 2: other tokens, so no difference by token is shown/);
     expect(await refused('compare', 'llama', '--text', 'One text')).toMatch(/nothing to compare/);
   });
 });
