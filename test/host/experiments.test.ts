@@ -147,7 +147,10 @@ describe('experiments', () => {
       assert.ok(survey.presentation?.settings.some(({ name, value }) => name === 'corpus' && value === 'corpus'));
       const models = [bundled('llama')];
       const { presentation, problem } = await run('compare', { texts: folder, tokens: 300, models });
-      assert.match(presentation?.sentence ?? problem?.message ?? '', /^llama on one\.txt: .* llama on two\.md: /);
+      assert.match(
+        presentation?.sentence ?? problem?.message ?? '',
+        /^Massive activations in llama on one\.txt \(.*, llama on two\.md \(/,
+      );
     } finally {
       await vscode.workspace.fs.delete(folder, { recursive: true });
     }
