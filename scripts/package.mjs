@@ -46,8 +46,13 @@ export async function packageExtension(target = `${process.platform}-${process.a
   const { createVSIX, listFiles, PackageManager } = await import('@vscode/vsce');
   await copy(root, stage, await listFiles({ cwd: root, packageManager: PackageManager.None }), () => true);
   const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-  const { scripts, devDependencies, ...shipped } = manifest;
-  await writeFile(join(stage, 'package.json'), JSON.stringify({ ...shipped, files: ['**'] }, undefined, 2));
+  const { scripts, devDependencies, exports, ...shipped } = manifest;
+  // For whoever imports the package, whose types are made of its; here it lies in the bundles.
+  const { valibot, ...dependencies } = manifest.dependencies;
+  await writeFile(
+    join(stage, 'package.json'),
+    JSON.stringify({ ...shipped, dependencies, files: ['**'] }, undefined, 2),
+  );
 
   const [os, cpu] = target.split('-');
   await copyPackage(stage, 'onnxruntime-common', ['dist/cjs']);

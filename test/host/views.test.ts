@@ -49,7 +49,6 @@ describe('views of a run', () => {
     await vscode.commands.executeCommand('sinkscope.showPanel');
     await until(() => panelTabs().length === 1);
     const editor = await open('Summer is warm.');
-    assert.deepEqual(columns(), [editor.viewColumn]);
     await analyze(sinkscope);
     await until(() => columns().some((column) => column !== editor.viewColumn));
     assert.equal(vscode.window.activeTextEditor?.document, editor.document);
@@ -110,7 +109,7 @@ describe('views of a run', () => {
     );
     const document = await vscode.workspace.openTextDocument({ content: 'Winter is cold.' });
     await vscode.window.showTextDocument(document);
-    assert.equal(vscode.window.activeTextEditor?.viewColumn, first.viewColumn);
+    assert.ok(!columns().includes(vscode.window.activeTextEditor?.viewColumn ?? vscode.ViewColumn.Active));
   });
 
   it('tells of a token in a hover', async () => {
