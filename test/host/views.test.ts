@@ -49,6 +49,7 @@ describe('views of a run', () => {
     await vscode.commands.executeCommand('sinkscope.showPanel');
     await until(() => panelTabs().length === 1);
     const editor = await open('Summer is warm.');
+    assert.deepEqual(columns(), [editor.viewColumn]);
     await analyze(sinkscope);
     await until(() => columns().some((column) => column !== editor.viewColumn));
     assert.equal(vscode.window.activeTextEditor?.document, editor.document);
@@ -97,19 +98,6 @@ describe('views of a run', () => {
       typeof label === 'string' ? label : label.map(({ value }) => value).join(''),
     );
     assert.match(labels.join(), /^⟨bos⟩ ▲⚓/);
-  });
-
-  it('keeps its group to itself: what is opened from there goes to the texts', async () => {
-    const first = await open('Summer is warm.');
-    await analyze(sinkscope);
-    await until(() => columns().some((column) => column !== first.viewColumn));
-    await until(
-      () => vscode.window.tabGroups.activeTabGroup.viewColumn !== first.viewColumn,
-      () => vscode.commands.executeCommand('workbench.action.focusSecondEditorGroup'),
-    );
-    const document = await vscode.workspace.openTextDocument({ content: 'Winter is cold.' });
-    await vscode.window.showTextDocument(document);
-    assert.ok(!columns().includes(vscode.window.activeTextEditor?.viewColumn ?? vscode.ViewColumn.Active));
   });
 
   it('tells of a token in a hover', async () => {
