@@ -39,7 +39,7 @@ test('a picture is analyzed from the Explorer with a vision model of the folder'
     await window.screenshot(`picture ${theme}`);
   }
 
-  await window.kept('last-run', basename(window.folder));
+  await window.kept('runs', basename(window.folder));
   await window.reload();
   await expect.poll(() => window.summary()).toContain('patch');
   const again = await window.view('panel');

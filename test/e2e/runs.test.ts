@@ -59,7 +59,7 @@ describe('a run', () => {
     const panel = await window.panel();
     await panel.finished();
     expect(await panel.conditions.textContent()).toMatch(/T = 512/);
-    expect(await panel.conditions.textContent()).toMatch(/tokens \d+–\d+ of \d+/);
+    expect(await panel.conditions.textContent()).toMatch(/tokens [\d,]+–[\d,]+ of [\d,]+/);
   });
 
   test('is still there after the panel was hidden, closed and opened again', async ({ open }) => {
@@ -88,7 +88,7 @@ describe('a run', () => {
     const before = await (await window.analyze()).summary.textContent();
     const signs = async () => (await window.marks()).signs.join('');
     await expect.poll(signs).toMatch(/bos.*▲.*⚓/);
-    await window.kept('last-run', basename(window.folder));
+    await window.kept('runs', basename(window.folder));
     await window.reload();
     await expect.poll(() => window.summary()).toBe(before);
     await expect.poll(signs).toMatch(/bos.*▲.*⚓/);

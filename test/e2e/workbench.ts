@@ -39,12 +39,16 @@ export class Workbench {
   }
 
   /** Waits until what a reload brings back is on the disk, with these words in it: it is shown before it is kept. */
-  async kept(name: 'last-run' | 'experiments', ...words: string[]): Promise<void> {
+  async kept(name: 'runs' | 'experiments', ...words: string[]): Promise<void> {
     await vi.waitFor(async () => {
       for (const workspace of await readdir(inject('storage'))) {
-        const file = join(inject('storage'), workspace, 'sinkscope.sinkscope', name);
-        const content = await readFile(file, 'latin1').catch(() => '');
-        if (words.every((word) => content.includes(word))) return;
+        const place = join(inject('storage'), workspace, 'sinkscope.sinkscope', name);
+        // Each run has files of its own.
+        const files = (await readdir(place).catch(() => [])).map((file) => join(place, file));
+        for (const file of files.length > 0 ? files : [place]) {
+          const content = await readFile(file, 'latin1').catch(() => '');
+          if (words.every((word) => content.includes(word))) return;
+        }
       }
       throw new Error(`${name} is not kept yet.`);
     }, patience);
