@@ -13,7 +13,7 @@ describe('the model', () => {
     await window.openFile('sample.md');
     const panel = await window.analyze();
     // What is shown is made with it at once.
-    await panel.choose('model', /^llama-bias/);
+    await panel.choose('model', /^llama-bias \(/);
     // Trained with an explicit attention bias: nothing massive.
     await expect.poll(() => panel.conditions.textContent()).toMatch(/llama-bias/);
     await panel.finished();

@@ -105,6 +105,6 @@ export class Panel {
 
   /** Waits for the last event of a run that went well. */
   async finished(): Promise<void> {
-    await this.status.filter({ hasText: / s$/ }).waitFor();
+    await this.status.filter({ hasText: / m?s$/ }).waitFor();
   }
 }
