@@ -12,6 +12,7 @@ import { tintChoices } from './analysis/tint.js';
 import { description, weightStatistics } from './engine/contract/description.js';
 import { runEvent } from './engine/contract/events.js';
 import { type AnswerTo, questions, type ViewQuestionType, viewQuestion } from './engine/contract/questions.js';
+import { thresholdsSchema } from './engine/contract/results.js';
 import { experimentFacts } from './experiments/facts.js';
 import { exactly, flag, maybe, problem, real, type Sent, text, uint8Array, whole } from './schemas.js';
 
@@ -25,17 +26,6 @@ const selection = exactly<Selection>()(
     dim: v.optional(whole),
     head: v.optional(whole),
     next: v.optional(whole),
-  }),
-);
-
-const thresholds = exactly<Thresholds>()(
-  v.object({
-    absolute: v.number(),
-    ratio: v.number(),
-    soft: v.number(),
-    epsilon: v.number(),
-    minQueries: v.number(),
-    minShare: v.number(),
   }),
 );
 
@@ -57,7 +47,7 @@ const viewState = v.object({
   model: maybe(text),
   bos,
   tint,
-  thresholds,
+  thresholds: exactly<Thresholds>()(thresholdsSchema),
   /** What has changed since the run: the document inside the analysed range, or which model or prefix is chosen. */
   stale: maybe(v.picklist(['text', 'choice'])),
   /** Why a run after the one that is shown gave nothing. */

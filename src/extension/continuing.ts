@@ -10,7 +10,7 @@ import { SinkscopeError } from '../errors.js';
 import { generate } from '../experiments/generate/index.js';
 import { afterEdits, type Continuation, rest } from './continuation.js';
 import type { Experiments, KeptRun } from './experiments.js';
-import { type ContinuationCommand, contributedId } from './names.js';
+import { type ContinuationCommand, continuationCommands, contributedId } from './names.js';
 import type { Panel } from './panel.js';
 import { type Action, registerCommand } from './register.js';
 import type { Reports } from './reports.js';
@@ -83,7 +83,7 @@ export function registerContinuing(experiments: Experiments, panel: Panel, repor
   };
 
   return vscode.Disposable.from(
-    ...Object.entries(actions).map(([name, action]) => registerCommand(`sinkscope.${name}`, action, reports)),
+    ...continuationCommands.map((name) => registerCommand(contributedId(name), actions[name], reports)),
     experiments.onDidChange((change) => {
       if (change.type === 'run') follow(change.run);
     }),

@@ -1,13 +1,12 @@
 import * as vscode from 'vscode';
 import { isAsked, tintEdge } from '../analysis/tint.js';
 import type { Analyses } from './analyses.js';
+import type { Saliency, Surprisal } from './askedOfRun.js';
 import type { SettingsWatch } from './configuration.js';
 import { type Marks, type Prefix, placeMarks, signs } from './marks.js';
 import { type ColorName, contributedId, saliencyColors, surprisalColors, tintColors } from './names.js';
 import type { TextRange } from './ranges.js';
-import type { Saliency } from './saliency.js';
 import { toRange } from './source.js';
-import type { Surprisal } from './surprisal.js';
 
 /** While layers arrive, editors are painted at most this often, in milliseconds. */
 const repaint = 80;
@@ -42,7 +41,7 @@ export class Decorations implements vscode.Disposable {
     const { run, selection } = this.analyses;
     if (!run || !this.analyses.shows(document.uri)) return undefined;
     const { thresholds, tint } = this.settings.current;
-    const asked = tint === 'saliency' ? this.saliency.found?.shares : this.surprisal.nats;
+    const asked = tint === 'saliency' ? this.saliency.found?.shares : this.surprisal.found;
     return placeMarks(run.analysis, run.ranges, thresholds, tint, selection, asked);
   }
 

@@ -9,13 +9,12 @@ import type { Thresholds } from '../analysis/thresholds.js';
 import { commandOf } from '../experiments/facts.js';
 import { intervene } from '../experiments/intervene/index.js';
 import type { Analyses } from './analyses.js';
+import type { FoundSaliency, Saliency, Surprisal } from './askedOfRun.js';
 import type { SettingsWatch } from './configuration.js';
 import { code, commandLink, joined, type Markdown, own } from './markdown.js';
 import { contributedId } from './names.js';
-import type { FoundSaliency, Saliency } from './saliency.js';
 import { toRange } from './source.js';
 import { hoverOf } from './surfaces.js';
-import type { Surprisal } from './surprisal.js';
 
 export function registerHover(
   analyses: Analyses,
@@ -39,7 +38,7 @@ export function registerHover(
         const asked =
           settings.current.tint === 'saliency'
             ? saliencyLine(saliency.found, index)
-            : await surpriseLine(analyses, surprisal.nats?.[index], index);
+            : await surpriseLine(analyses, surprisal.found?.[index], index);
         text.push(describe(run.analysis, index, settings.current.thresholds, asked));
       }
       const commands = [contributedId('showToken'), commandOf(intervene)];

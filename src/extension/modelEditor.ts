@@ -19,6 +19,7 @@ import {
 import type { AnalysesChange } from './analyses.js';
 import { chooseOther } from './choices.js';
 import { compact } from './compact.js';
+import { type CustomEditors, registerCustomEditors } from './customEditors.js';
 import type { Models } from './models.js';
 import { contributedId } from './names.js';
 import { lookEvery } from './settling.js';
@@ -33,16 +34,9 @@ interface Parts {
   readonly child: string;
 }
 
-/** Tests read what an editor shows here. */
-export interface ModelEditors extends vscode.Disposable {
-  /** By path, of the editors that are open. */
-  readonly open: ReadonlyMap<string, ModelState>;
-  readonly onDidChange: vscode.Event<void>;
-}
+export type ModelEditors = CustomEditors<ModelState>;
 
 export function registerModelEditors(parts: Parts): ModelEditors {
-  const open = new Map<string, ModelState>();
-  const changes = new vscode.EventEmitter<void>();
   let engine: Engine | undefined;
   let editors = 0;
   const reader = (): Engine => {
@@ -53,32 +47,21 @@ export function registerModelEditors(parts: Parts): ModelEditors {
     engine?.dispose();
     engine = undefined;
   };
-  const provider: vscode.CustomReadonlyEditorProvider = {
-    openCustomDocument: (uri) => ({ uri, dispose: () => {} }),
-    resolveCustomEditor({ uri }, panel) {
-      editors++;
-      const changed = (state: ModelState) => {
-        open.set(uri.fsPath, state);
-        changes.fire();
-      };
-      const connection = connectModel(uri, panel.webview, { ...parts, reader, changed });
-      panel.onDidDispose(() => {
-        connection.dispose();
-        open.delete(uri.fsPath);
+  const registered = registerCustomEditors<ModelState>(viewType, (uri, webview, changed) => {
+    editors++;
+    const connection = connectModel(uri, webview, { ...parts, reader, changed });
+    return vscode.Disposable.from(
+      connection,
+      new vscode.Disposable(() => {
         if (--editors === 0) release();
-        changes.fire();
-      });
-    },
-  };
-  const registration = vscode.window.registerCustomEditorProvider(viewType, provider, {
-    supportsMultipleEditorsPerDocument: true,
+      }),
+    );
   });
   return {
-    open,
-    onDidChange: changes.event,
+    open: registered.open,
+    onDidChange: registered.onDidChange,
     dispose() {
-      registration.dispose();
-      changes.dispose();
+      registered.dispose();
       release();
     },
   };

@@ -12,6 +12,7 @@ import { type Problem, SinkscopeError, toProblem } from '../errors.js';
 import { type FromWebview, readFromWebview, type ToWebview } from '../protocol.js';
 import { contentsOf } from '../report/contents.js';
 import { compact } from './compact.js';
+import { type CustomEditors, registerCustomEditors } from './customEditors.js';
 import { contributedId } from './names.js';
 import { type Runs, runTitle } from './runs.js';
 import { type Host, pageOf, webviewOptions } from './webview.js';
@@ -31,12 +32,8 @@ export interface SavedResult {
   readonly thresholds: Thresholds;
 }
 
-/** Tests read what an editor shows here. */
-export interface ResultEditors extends vscode.Disposable {
-  /** By path: what was read, or why it cannot be. */
-  readonly open: ReadonlyMap<string, SavedResult | Problem>;
-  readonly onDidChange: vscode.Event<void>;
-}
+/** What was read, or why it cannot be. */
+export type ResultEditors = CustomEditors<SavedResult | Problem>;
 
 /**
  * What a result's file holds, read in a process that ends with it.
@@ -69,35 +66,8 @@ const unfinished = (): RunEvent => ({
   problem: { code: 'cancelled', message: vscode.l10n.t('The run had not ended when this result was saved.') },
 });
 
-export function registerResultEditor(parts: Parts): ResultEditors {
-  const open = new Map<string, SavedResult | Problem>();
-  const changes = new vscode.EventEmitter<void>();
-  const provider: vscode.CustomReadonlyEditorProvider = {
-    openCustomDocument: (uri) => ({ uri, dispose: () => {} }),
-    resolveCustomEditor({ uri }, panel) {
-      const connection = connectResult(uri, panel.webview, parts, (read) => {
-        open.set(uri.fsPath, read);
-        changes.fire();
-      });
-      panel.onDidDispose(() => {
-        connection.dispose();
-        open.delete(uri.fsPath);
-        changes.fire();
-      });
-    },
-  };
-  const registration = vscode.window.registerCustomEditorProvider(viewType, provider, {
-    supportsMultipleEditorsPerDocument: true,
-  });
-  return {
-    open,
-    onDidChange: changes.event,
-    dispose() {
-      registration.dispose();
-      changes.dispose();
-    },
-  };
-}
+export const registerResultEditor = (parts: Parts): ResultEditors =>
+  registerCustomEditors(viewType, (uri, webview, told) => connectResult(uri, webview, parts, told));
 
 /** Loads the page of a result into `webview`; until the result is disposed, it is held against whatever run is pinned. */
 function connectResult(

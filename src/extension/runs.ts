@@ -173,17 +173,12 @@ export class Runs implements vscode.Disposable {
       ? undefined
       : await this.analyses.engine.identity(run.request.model).catch(() => undefined);
     const about = factsOf(run, identity, summaryText(run.analysis, this.settings.current.thresholds));
-    const { shown, pinned } = this.remembered();
-    const needed = [shown, pinned].filter((id) => id !== undefined && this.isNeeded(id));
-    const id = await this.history.add(toKeep(run), about, needed.map(String));
+    // What is shown again, or pinned, stays whatever is asked anew.
+    const needed = [this.analyses.run?.id, this.pinned?.note.id].filter((id) => id !== undefined);
+    const id = await this.history.add(toKeep(run), about, needed);
     this.analyses.kept(run.number, id);
     if (this.analyses.run?.number === run.number) this.remember({ shown: id });
     else this.changes.fire();
-  }
-
-  /** What is shown again, or pinned, stays whatever is asked anew. */
-  private isNeeded(id: string): boolean {
-    return id === this.pinned?.note.id || id === this.analyses.run?.id;
   }
 
   private async load(id: string): Promise<KeptAnalysis> {

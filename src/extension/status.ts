@@ -3,13 +3,13 @@ import { formatNumber } from '../analysis/format.js';
 import { massiveActivations } from '../analysis/massive.js';
 import { sinks } from '../analysis/sinks.js';
 import type { Analyses, ShownRun } from './analyses.js';
+import type { Surprisal } from './askedOfRun.js';
 import type { SettingsWatch } from './configuration.js';
 import { perplexityIn } from './marks.js';
 import type { Models } from './models.js';
 import { type ContextName, contributedId } from './names.js';
 import { chosenSource } from './source.js';
 import { type Status, statusItem } from './surfaces.js';
-import type { Surprisal } from './surprisal.js';
 
 interface Parts {
   readonly analyses: Analyses;
@@ -64,7 +64,7 @@ export function registerStatus({ analyses, models, settings, surprisal }: Parts)
 
   /** Where tokens are tinted by their surprisal: of what is selected in the editor, or else of all. */
   const perplexity = ({ ranges }: ShownRun): string[] => {
-    const { nats } = surprisal;
+    const nats = surprisal.found;
     const editor = vscode.window.activeTextEditor;
     const selects = editor && !editor.selection.isEmpty && analyses.shows(editor.document.uri);
     const range = selects ? chosenSource(editor).range : { start: 0, end: 0 };
@@ -109,7 +109,7 @@ export function registerStatus({ analyses, models, settings, surprisal }: Parts)
     vscode.window.onDidChangeActiveTextEditor(() => void update()),
     surprisal.onDidChange(() => void update()),
     vscode.window.onDidChangeTextEditorSelection(() => {
-      if (surprisal.nats) void update();
+      if (surprisal.found) void update();
     }),
   );
 }

@@ -45,3 +45,14 @@ export function least(values: Iterable<number>, from = Number.POSITIVE_INFINITY)
  * no fraction: the sum is rounded as IEEE 754 rounds.
  */
 export const halfToEven = (value: number): number => value + 1.5 * 2 ** 52 - 1.5 * 2 ** 52;
+
+/** Lists one after another. */
+export function joinedFloats(lists: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(lists.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const list of lists) {
+    all.set(list, at);
+    at += list.length;
+  }
+  return all;
+}

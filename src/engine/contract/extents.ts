@@ -4,6 +4,9 @@ import { flag, float32Array, type Sent, text, whole } from '../../schemas.js';
 import { range } from './pair.js';
 import { memory, path, threads } from './request.js';
 
+/** How many times the median of all tokens' a token's largest magnitude is that stands out (PrefixQuant, arXiv:2410.05265). */
+export const outlierRatio = 64;
+
 /** By what products read, the factors that its dims are divided by, and the weights' rows multiplied. */
 export const smoothing = v.array(v.object({ tensor: text, factors: float32Array }));
 export type Smoothing = Sent<typeof smoothing>;
@@ -33,8 +36,8 @@ export const outliersEvent = v.object({
   type: v.literal('outliers'),
   sequence: whole,
   /**
-   * By block whose MLP's last product reads one tensor: tokens whose largest magnitude there is more than 64 times the
-   * median of all tokens' (PrefixQuant, arXiv:2410.05265).
+   * By block whose MLP's last product reads one tensor: tokens whose largest magnitude there is more than
+   * {@link outlierRatio} times the median of all tokens'.
    */
   blocks: v.array(v.object({ block: whole, tokens: v.array(whole) })),
 });

@@ -6,17 +6,20 @@ import { path } from './request.js';
 
 export const resultRequest = v.object({ file: path });
 
+/** What counts as massive and as a sink. */
+export const thresholdsSchema = v.object({
+  absolute: v.number(),
+  ratio: v.number(),
+  soft: v.number(),
+  epsilon: v.number(),
+  minQueries: v.number(),
+  minShare: v.number(),
+});
+
 export const resultAnswer = v.object({
   type: v.literal('result'),
-  /** What counted as massive and as a sink where it was saved. */
-  thresholds: v.object({
-    absolute: v.number(),
-    ratio: v.number(),
-    soft: v.number(),
-    epsilon: v.number(),
-    minQueries: v.number(),
-    minShare: v.number(),
-  }),
+  /** As they were where it was saved. */
+  thresholds: thresholdsSchema,
   /** Undefined where the run had not ended when it was saved. */
   finished: maybe(finishedEvent),
 });

@@ -8,7 +8,7 @@ import type { LinearInput } from '../../anatomy/linear.js';
 import { indexGraph } from '../../onnx/graph.js';
 import { DataType } from '../../onnx/model.js';
 import { quantile } from '../../statistics/numbers.js';
-import type { ExtentsEvent, ExtentsRequest, InputExtents } from '../contract/extents.js';
+import { type ExtentsEvent, type ExtentsRequest, type InputExtents, outlierRatio } from '../contract/extents.js';
 import type { ProgressEvent } from '../contract/measure.js';
 import type { EventOf } from '../contract/protocol.js';
 import { makeFeeds } from '../inputs/feeds.js';
@@ -22,9 +22,6 @@ import { foldsOf } from '../stages/smoothed.js';
 import { floats, rowsOf, type Value } from '../tensors/value.js';
 import { progressOf } from './progress.js';
 import { checkSequences } from './sequences.js';
-
-/** How many times the median of all tokens' a token's largest magnitude is that stands out. */
-const outlier = 64;
 
 interface Extent {
   min: number;
@@ -172,7 +169,7 @@ function outliersOf(value: Value, tokens: number): number[] {
     return most;
   });
   const middle = quantile(largest, 0.5);
-  return largest.flatMap((most, token) => (most > outlier * middle ? [token] : []));
+  return largest.flatMap((most, token) => (most > outlierRatio * middle ? [token] : []));
 }
 
 async function summed(

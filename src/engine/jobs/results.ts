@@ -8,6 +8,7 @@ import { basename } from 'node:path';
 import * as v from 'valibot';
 import { SinkscopeError } from '../../errors.js';
 import { readUtf8 } from '../../reading.js';
+import { joinedFloats } from '../../statistics/numbers.js';
 import { roles } from '../../tokens/token.js';
 import { fedInput } from '../contract/inputs.js';
 import type { EventOf } from '../contract/protocol.js';
@@ -323,7 +324,7 @@ function* eventsOf(result: Saved): Generator<EventOf<'result'>> {
       const statistics = {
         heads: heads.length,
         tokens: tokens.length,
-        alpha: joined(heads),
+        alpha: joinedFloats(heads),
         causal: sinks.causal[layer - 1] ?? false,
         extra: undefinedOf(sinks.extra[layer - 1]),
       };
@@ -332,7 +333,7 @@ function* eventsOf(result: Saved): Generator<EventOf<'result'>> {
     for (const cross of result.cross_attention) {
       if (cross.layer !== layer) continue;
       const { positions, alpha } = cross;
-      const statistics = { heads: alpha.length, tokens: tokens.length, positions, alpha: joined(alpha) };
+      const statistics = { heads: alpha.length, tokens: tokens.length, positions, alpha: joinedFloats(alpha) };
       yield { type: 'cross-attention', layer, statistics };
     }
     if (found && 'why' in found) yield { type: 'routing', layer, found };
@@ -343,10 +344,10 @@ function* eventsOf(result: Saved): Generator<EventOf<'result'>> {
         experts,
         chosen,
         indices: Int32Array.from(indices.flatMap((list) => [...list])),
-        weights: joined(weights),
+        weights: joinedFloats(weights),
         multiplies,
-        scores: scores ? { kind: scores.kind, values: joined(scores.values) } : undefined,
-        largest: largest ? joined(largest) : undefined,
+        scores: scores ? { kind: scores.kind, values: joinedFloats(scores.values) } : undefined,
+        largest: largest ? joinedFloats(largest) : undefined,
         made: madeIn(result, layer, chosen),
       };
       yield { type: 'routing', layer, found: all };
@@ -372,13 +373,3 @@ const rowOf = ({ token, norm, top }: Row) => ({
   norm,
   top: top.map((entry) => ({ ...entry, probability: entry.probability ?? undefined })),
 });
-
-function joined(lists: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(lists.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const list of lists) {
-    all.set(list, at);
-    at += list.length;
-  }
-  return all;
-}

@@ -8,6 +8,7 @@
  * sequence, whichever positions are counted; to the first tokens it is at most the window.
  */
 
+import { joinedFloats } from '../../statistics/numbers.js';
 import { turning, turnRow } from '../../statistics/rotary.js';
 import { roundedBytes, roundRow } from '../../statistics/rounded.js';
 import type { CacheWay } from '../contract/streaming.js';
@@ -170,14 +171,7 @@ const rows = (data: Float32Array | undefined, from: number, to: number, dims: nu
   data?.subarray(from * dims, to * dims) ?? none;
 
 function join(groups: number, parts: (group: number) => readonly Float32Array[]): Float32Array {
-  const all = Array.from({ length: groups }, (_, group) => parts(group)).flat();
-  const joined = new Float32Array(all.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of all) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
+  return joinedFloats(Array.from({ length: groups }, (_, group) => parts(group)).flat());
 }
 
 export function computed(values: Values, name: string): Value {

@@ -81,8 +81,10 @@ export async function* compareDomains(
         if (event.type !== 'attention') continue;
         for (const [head, share] of sinkShares(event.statistics).entries()) {
           const key = `${event.layer} ${head}`;
-          const shares = found[corpus === 0 ? 0 : 1];
-          shares.set(key, [...(shares.get(key) ?? []), share]);
+          const kept = found[corpus === 0 ? 0 : 1];
+          const shares = kept.get(key) ?? [];
+          shares.push(share);
+          kept.set(key, shares);
         }
       }
       done++;

@@ -12,13 +12,7 @@ export const domains = define({
   help: 'find the heads that are dormant on one corpus and active on another',
   inputs: {
     model: shared.model,
-    texts: {
-      kind: 'texts',
-      label: 'Corpus',
-      flag: '--file <path>',
-      help: 'a UTF-8 text file, records (.jsonl, .parquet), or a folder with such; may be repeated',
-      document: 'open',
-    },
+    texts: shared.corpus,
     other: {
       kind: 'texts',
       label: 'Other corpus',

@@ -3,6 +3,7 @@ import { emptyAnalysis } from '../../analysis/analysis.js';
 import { formatNumber, formatShare } from '../../analysis/format.js';
 import { massiveActivations } from '../../analysis/massive.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
+import { outlierRatio } from '../../engine/contract/extents.js';
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Place, ReducedState } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
@@ -14,9 +15,6 @@ import { asIs, Losses } from '../shared/perplexity.js';
 import { encode, follow, progressThrough } from '../shared/text.js';
 import type { Row } from '../shared/variants.js';
 import { windowsOf } from '../shared/windows.js';
-
-/** A token stands out where the largest magnitude of what a last MLP product reads is more than so many times the median token's. */
-export const outlierRatio = 64;
 
 export interface PrefixRequest extends Budget {
   readonly model: string;

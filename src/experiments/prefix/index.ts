@@ -1,7 +1,8 @@
+import { outlierRatio } from '../../engine/contract/extents.js';
 import { define } from '../experiment.js';
 import { shared } from '../shared/inputs.js';
 import { definitionJson, fileOf, rowJson } from '../shared/json.js';
-import { findPrefix, outlierRatio } from './compute.js';
+import { findPrefix } from './compute.js';
 import { presentPrefix } from './present.js';
 
 export const prefix = define({

@@ -1,10 +1,11 @@
 import { formatNumber } from '../../analysis/format.js';
 import { finiteCell, type Presentation } from '../../analysis/presentation.js';
+import { outlierRatio } from '../../engine/contract/extents.js';
 import { modelName } from '../../models/find.js';
 import { rowBars } from '../shared/rows.js';
 import { lostWarnings, massiveSettings, windowSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
-import { meanError, outlierRatio, type PrefixResult, prefixConclusion } from './compute.js';
+import { meanError, type PrefixResult, prefixConclusion } from './compute.js';
 
 export function presentPrefix(result: PrefixResult, { text }: { readonly text: NamedText }): Presentation {
   const { model, rows, prefix, tokens, outliers, thresholds, pieces } = result;

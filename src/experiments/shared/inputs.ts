@@ -63,6 +63,15 @@ const calibration = {
   help: 'another UTF-8 text file, to find the entries and their means on',
 } as const;
 
+/** Texts that are cut into sequences. */
+const corpus = {
+  kind: 'texts',
+  label: 'Corpus',
+  flag: '--file <path>',
+  help: 'a UTF-8 text file, records (.jsonl, .parquet), or a folder with such; may be repeated',
+  document: 'open',
+} as const;
+
 /** One text of which a part is run, in one piece. */
 const piece = { ...text, help: 'a UTF-8 text file' } as const;
 
@@ -88,6 +97,7 @@ const answers = {
 } as const;
 
 export const shared = {
+  corpus,
   model,
   text,
   piece,

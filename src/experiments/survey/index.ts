@@ -17,13 +17,7 @@ export const survey = define({
   saves: 'write what was found to a .json file that sinkscope merge takes, or its records to a .parquet file',
   inputs: {
     model: shared.model,
-    texts: {
-      kind: 'texts',
-      label: 'Corpus',
-      flag: '--file <path>',
-      help: 'a UTF-8 text file, records (.jsonl, .parquet), or a folder with such; may be repeated',
-      document: 'open',
-    },
+    texts: shared.corpus,
     sequences: {
       kind: 'whole',
       label: 'Sequences',

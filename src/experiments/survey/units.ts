@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { access, mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { Survey } from '../../engine/contract/surveys.js';
+import { SURVEY_VERSION, type Survey } from '../../engine/contract/surveys.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { fileReason, SinkscopeError } from '../../errors.js';
 import { saveWhole } from '../../saving.js';
@@ -45,7 +45,7 @@ export async function* runSurvey(engine: Engine, request: SharedSurvey, signal?:
     const done: Survey[] = [];
     yield* runUnits(engine, plan, units, { workers, keep: async (part) => void done.push(part) }, sequences, signal);
     const records = done.flatMap((part) => part.records).sort((a, b) => a.sequence - b.sequence);
-    return { survey: (done[0] as Survey).survey, settings: plan.settings, shard, records };
+    return { survey: SURVEY_VERSION, settings: plan.settings, shard, records };
   }
 
   await mkdir(parts, { recursive: true }).catch((error: unknown) => {

@@ -1,0 +1,47 @@
+/** Editors of files that are only looked at: a page in each, and what is read there by path. */
+import * as vscode from 'vscode';
+
+/** Tests read what an editor shows here. */
+export interface CustomEditors<State> extends vscode.Disposable {
+  /** By path, of the editors that are open. */
+  readonly open: ReadonlyMap<string, State>;
+  readonly onDidChange: vscode.Event<void>;
+}
+
+/**
+ * Registers the editors of a view type.
+ *
+ * @param connect loads the page of a file into its webview until the result is disposed, and tells what it shows
+ */
+export function registerCustomEditors<State>(
+  viewType: string,
+  connect: (uri: vscode.Uri, webview: vscode.Webview, told: (state: State) => void) => vscode.Disposable,
+): CustomEditors<State> {
+  const open = new Map<string, State>();
+  const changes = new vscode.EventEmitter<void>();
+  const provider: vscode.CustomReadonlyEditorProvider = {
+    openCustomDocument: (uri) => ({ uri, dispose: () => {} }),
+    resolveCustomEditor({ uri }, panel) {
+      const connection = connect(uri, panel.webview, (state) => {
+        open.set(uri.fsPath, state);
+        changes.fire();
+      });
+      panel.onDidDispose(() => {
+        connection.dispose();
+        open.delete(uri.fsPath);
+        changes.fire();
+      });
+    },
+  };
+  const registration = vscode.window.registerCustomEditorProvider(viewType, provider, {
+    supportsMultipleEditorsPerDocument: true,
+  });
+  return {
+    open,
+    onDidChange: changes.event,
+    dispose() {
+      registration.dispose();
+      changes.dispose();
+    },
+  };
+}
