@@ -14,9 +14,16 @@ export interface Problem {
   readonly file?: string;
   readonly detail?: string;
   /** With `too-long`: what was asked for and what fits, in tokens, so that a part can be chosen. */
-  readonly limit?: { readonly tokens: number; readonly context: number };
+  readonly limit?: TokenLimit;
   /** Extents of a residual stream of which an axis has to be chosen: the one that counts tokens. */
   readonly axes?: readonly number[];
+}
+
+/** A text that is too long, and how many tokens are taken; `more` where it was not read to its end. */
+export interface TokenLimit {
+  readonly tokens: number;
+  readonly context: number;
+  readonly more?: true;
 }
 
 export type ProblemCode =
@@ -39,7 +46,7 @@ export class SinkscopeError extends Error implements Problem {
   readonly code: ProblemCode;
   readonly file?: string;
   readonly detail?: string;
-  readonly limit?: { readonly tokens: number; readonly context: number };
+  readonly limit?: TokenLimit;
   readonly axes?: readonly number[];
 
   constructor(problem: Problem, options?: ErrorOptions) {

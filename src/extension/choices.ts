@@ -1,7 +1,7 @@
 /** What is asked in quick picks and input boxes. Each resolves with undefined when it is dismissed. */
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
-import type { Problem } from '../errors.js';
+import type { TokenLimit } from '../errors.js';
 import type { ChoiceInput, ExperimentInput, ModelInput, ModelsInput } from '../experiments/facts.js';
 import { valueIn, wantedOf } from '../experiments/values.js';
 import { type FoundModel, isMain } from '../models/find.js';
@@ -78,11 +78,12 @@ export async function chooseSelections(count: number): Promise<'compare' | 'firs
  * @param why it takes no more, in a sentence
  */
 export async function choosePart(
-  { tokens, context }: NonNullable<Problem['limit']>,
+  { tokens, context, more }: TokenLimit,
   why: string,
   cursor: boolean,
 ): Promise<'first' | 'last' | 'cursor' | undefined> {
-  const [total, most] = [numberInWords(tokens), numberInWords(context)];
+  const [read, most] = [numberInWords(tokens), numberInWords(context)];
+  const total = more ? vscode.l10n.t('{0} or more', read) : read;
   const picked = await pick(
     [
       { label: vscode.l10n.t('The first {0} tokens', most), result: 'first' as const },

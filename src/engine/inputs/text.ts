@@ -9,6 +9,9 @@ import type { RunRequest } from '../contract/events.js';
 import { chatSaid } from '../contract/request.js';
 import { type Limits, type Prompt, tokensOf } from './prompt.js';
 
+/** A text from which no part was chosen is read up to so many tokens: whether it is too long is known long before. */
+const enough = 2 ** 16;
+
 /**
  * @throws SinkscopeError `tokenizer` where there is none, it does not fit the model or has no token for the text,
  *   `input` for an empty text, `too-long` where no window was chosen
@@ -28,7 +31,8 @@ export async function fromText(
   }
   if (limits.vocabulary !== undefined) checkFit(tokenizer, limits.vocabulary);
   const { lineEnds = 'lf', chat } = request;
-  const encoding = { bos: request.bos, lineEnds, chat, onPart: limits.onPart };
+  const most = request.window === undefined ? Math.max(enough, limits.context + 1) : undefined;
+  const encoding = { bos: request.bos, lineEnds, chat, most, onPart: limits.onPart };
   const { tokens, bos, prefix, suffix, changed, remark } = await tokenizer.encode(text, encoding);
   if (tokens.length === 0) {
     throw new SinkscopeError({ code: 'input', message: 'There is no text to analyze; select some or write some.' });
@@ -42,7 +46,7 @@ export async function fromText(
     lineEnds: read,
     chat: chatSaid(chat),
     remark,
-    ...windowed(tokens, prefix, suffix, request, limits),
+    ...windowed(tokens, prefix, suffix, request, limits, tokens.length - prefix - suffix === most),
   };
 }
 
@@ -74,13 +78,18 @@ export function fromIds(
   };
 }
 
-/** The part of `tokens` that is run; what stands before and after the text is kept. */
+/**
+ * The part of `tokens` that is run; what stands before and after the text is kept.
+ *
+ * @param goesOn whether the text may have more than these
+ */
 function windowed(
   tokens: Pick<Tokens, 'length' | 'slice'>,
   prefix: number,
   suffix: number,
   request: RunRequest,
   limits: Limits,
+  goesOn = false,
 ): Pick<Prompt, 'tokens' | 'total' | 'window'> {
   const total = tokens.length;
   const own = total - prefix - suffix;
@@ -88,10 +97,11 @@ function windowed(
 
   const room = limits.context - prefix - suffix;
   if (request.window === undefined || room < 1) {
+    const length = goesOn ? `${counted(own)} tokens or more` : `${counted(total)} tokens`;
     throw new SinkscopeError({
       code: 'too-long',
-      message: `The text has ${counted(total)} tokens, but ${limits.because}: choose a part of at most ${counted(limits.context)} tokens.`,
-      limit: { tokens: total, context: limits.context },
+      message: `The text has ${length}, but ${limits.because}: choose a part of at most ${counted(limits.context)} tokens.`,
+      limit: { tokens: total, context: limits.context, ...(goesOn && { more: true }) },
     });
   }
   const latest = own - room;

@@ -174,6 +174,18 @@ describe('bad requests', () => {
     }
   });
 
+  it('is answered without reading a long text to its end, unless a part of it is wanted', async () => {
+    const text = 'a b\n'.repeat(100_000);
+    const problem = failure(await collect(engine.analyze(request(demo, { text }))));
+    expect(problem).toMatchObject({ code: 'too-long', limit: { context: 512, more: true } });
+    expect(problem?.message).toMatch(/ tokens or more, but/);
+    for await (const event of engine.analyze(request(demo, { text }, { window: 'last', attention: false }))) {
+      if (event.type !== 'tokens') continue;
+      expect(event.total).toBeGreaterThan(2 * (problem?.limit?.tokens ?? 0));
+      break;
+    }
+  });
+
   it('is answered when memory has no room for the text', async () => {
     const problem = failure(await collect(engine.analyze({ ...long(), memory: 2 ** 23 })));
     expect(problem).toMatchObject({ code: 'too-long', message: expect.stringContaining('memory') });
