@@ -1,7 +1,7 @@
 /** The process that runs models. It does one thing at a time, says everything through messages, and may be killed. */
 import { toProblem } from '../../errors.js';
 import { checkToChild, type FromChild, isLive, messageId } from '../contract/protocol.js';
-import { allowRunning, useTokenizers } from './current.js';
+import { allowRunning, useDevice, useTokenizers } from './current.js';
 import { perform } from './perform.js';
 
 let queue = Promise.resolve();
@@ -19,8 +19,9 @@ process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 async function handle(message: unknown): Promise<void> {
   const id = messageId(message);
   try {
-    const { type, request, tokenizers } = checkToChild(message);
+    const { type, request, tokenizers, device } = checkToChild(message);
     useTokenizers(tokenizers);
+    useDevice(device, (event) => void send({ id, type: 'device', event }));
     const answer = await perform(
       type,
       request,
