@@ -9,11 +9,8 @@ import { floats, rowsOf, type Value, type Values } from '../tensors/value.js';
 import type { Providers } from './providers.js';
 import { reasonOf } from './reason.js';
 
-/** How far a card's first block was from the CPU's: of its tokens, the largest |difference| / |hidden state| (L2). */
-export interface Proof {
-  readonly difference: number;
-  readonly tolerance: number;
-}
+/** How far a card's first block was from the CPU's. */
+export type Proof = NonNullable<DeviceEvent['proof']>;
 
 /** A stage that is to be computed somewhere. */
 export interface Task {
@@ -137,26 +134,27 @@ export class Placement {
     );
   }
 
-  private judge({ difference, tolerance }: Proof): void {
+  private judge(proof: Proof): void {
     const { provider, asked } = this;
+    const { difference, tolerance } = proof;
     const off = `${difference.toExponential(0)} off, relative to a token's length`;
     if (difference <= tolerance) {
       this.proven = true;
-      this.tell(`Computed by ${provider}, whose first block is the CPU's (${off}; ${tolerance} is allowed).`);
+      this.tell(`Computed by ${provider}, whose first block is the CPU's (${off}; ${tolerance} is allowed).`, proof);
       return;
     }
     const differs = `the first block that ${provider} computes is not the CPU's (${off}; ${tolerance} is allowed)`;
     if (asked === 'auto') {
       this.place = { provider: 'cpu' };
-      this.tell(`Computed by the CPU: ${differs}.`);
+      this.tell(`Computed by the CPU: ${differs}.`, proof);
     } else {
       this.proven = true;
-      this.tell(`Computed by ${provider} as it was asked for, but ${differs}: do not trust these numbers.`);
+      this.tell(`Computed by ${provider} as it was asked for, but ${differs}: do not trust these numbers.`, proof);
     }
   }
 
-  private tell(why: string): void {
-    this.said = { type: 'device', asked: this.asked, provider: this.provider, why };
+  private tell(why: string, proof?: Proof): void {
+    this.said = { type: 'device', asked: this.asked, provider: this.provider, why, ...(proof && { proof }) };
     this.say(this.said);
   }
 
