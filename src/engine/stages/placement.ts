@@ -4,9 +4,10 @@
  */
 
 import { DataType } from '../../onnx/model.js';
+import { greatest } from '../../statistics/numbers.js';
 import type { Device, DeviceEvent, Provider } from '../contract/device.js';
 import { floats, rowsOf, type Value, type Values } from '../tensors/value.js';
-import type { Providers } from './providers.js';
+import type { ProviderChoice, Providers } from './providers.js';
 import { reasonOf } from './reason.js';
 
 /** How far a card's first block was from the CPU's. */
@@ -44,7 +45,7 @@ export class Placement {
    */
   constructor(
     readonly asked: Device,
-    private place: { readonly provider: Provider; readonly why?: string },
+    private place: ProviderChoice,
     private readonly known: {
       readonly providers: Providers;
       readonly proofs: Map<string, Proof>;
@@ -83,7 +84,7 @@ export class Placement {
       return expected;
     }
     const proof = {
-      difference: Math.max(...task.residuals.map((name) => distance(expected.get(name), got.get(name)))),
+      difference: greatest(task.residuals.map((name) => distance(expected.get(name), got.get(name)))),
       tolerance: toleranceOf(expected.get(task.residuals[0] ?? ''), this.known.quantised),
     };
     this.known.proofs.set(this.key(), proof);
