@@ -20,8 +20,8 @@ export const deviceEvent = v.object({
   why: text,
   /**
    * How far the card's first block is from the CPU's: of its tokens, the largest |difference| ÷ |hidden state| (L2), and
-   * what is allowed. Undefined where nothing was compared.
+   * what is allowed; and operators of it that the card leaves to the CPU. Undefined where nothing was compared.
    */
-  proof: v.optional(v.object({ difference: real, tolerance: v.number() })),
+  proof: v.optional(v.object({ difference: real, tolerance: v.number(), elsewhere: v.array(text) })),
 });
 export type DeviceEvent = Sent<typeof deviceEvent>;

@@ -24,6 +24,8 @@ export interface Task {
   /** Whether its session is to stay. */
   readonly keep: boolean;
   on(provider: Provider, keep: boolean): Promise<Values>;
+  /** Operators of it that a provider leaves to the CPU; `type` of what is computed. */
+  elsewhere(provider: Provider, type: DataType): Promise<readonly string[]>;
   /** Frees the sessions that stay. */
   free(): Promise<void>;
 }
@@ -83,10 +85,12 @@ export class Placement {
       await this.leave(task, error);
       return expected;
     }
-    const proof = {
-      difference: greatest(task.residuals.map((name) => distance(expected.get(name), got.get(name)))),
-      tolerance: toleranceOf(expected.get(task.residuals[0] ?? ''), this.known.quantised),
-    };
+    const difference = greatest(task.residuals.map((name) => distance(expected.get(name), got.get(name))));
+    const type = expected.get(task.residuals[0] ?? '')?.type ?? DataType.float;
+    const tolerance = this.known.quantised ? rounded : type === DataType.float16 ? half : single;
+    const isTaken = difference <= tolerance || this.asked !== 'auto';
+    const elsewhere = isTaken ? [...(await task.elsewhere(provider, type))] : [];
+    const proof: Proof = { difference, tolerance, elsewhere };
     this.known.proofs.set(this.key(), proof);
     this.judge(proof);
     if (this.provider !== 'cpu') return got;
@@ -137,11 +141,18 @@ export class Placement {
 
   private judge(proof: Proof): void {
     const { provider, asked } = this;
-    const { difference, tolerance } = proof;
+    const { difference, tolerance, elsewhere } = proof;
+    const left =
+      elsewhere.length === 0
+        ? ''
+        : ` Of its operators the CPU runs ${elsewhere.join(', ')}, which ${provider} does not.`;
     const off = `${difference.toExponential(0)} off, relative to a token's length`;
     if (difference <= tolerance) {
       this.proven = true;
-      this.tell(`Computed by ${provider}, whose first block is the CPU's (${off}; ${tolerance} is allowed).`, proof);
+      this.tell(
+        `Computed by ${provider}, whose first block is the CPU's (${off}; ${tolerance} is allowed).${left}`,
+        proof,
+      );
       return;
     }
     const differs = `the first block that ${provider} computes is not the CPU's (${off}; ${tolerance} is allowed)`;
@@ -150,7 +161,10 @@ export class Placement {
       this.tell(`Computed by the CPU: ${differs}.`, proof);
     } else {
       this.proven = true;
-      this.tell(`Computed by ${provider} as it was asked for, but ${differs}: do not trust these numbers.`, proof);
+      this.tell(
+        `Computed by ${provider} as it was asked for, but ${differs}: do not trust these numbers.${left}`,
+        proof,
+      );
     }
   }
 
@@ -197,10 +211,7 @@ export function troubleOf(error: unknown): Trouble {
  * ten-thousandth in single precision; where products round what they multiply to 8 bits, the CPU's own rounding is about
  * a hundredth.
  */
-function toleranceOf(state: Value | undefined, quantised: boolean): number {
-  if (quantised) return 2e-2;
-  return state?.type === DataType.float16 ? 1e-2 : 1e-4;
-}
+const [single, half, rounded] = [1e-4, 1e-2, 2e-2];
 
 /** Of tokens, the largest |difference| / |expected|; infinite where one has a number and the other none. */
 function distance(expected: Value | undefined, got: Value | undefined): number {

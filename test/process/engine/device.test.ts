@@ -30,18 +30,32 @@ function machine({
   bundled = ['cpu', 'webgpu'],
   others = [],
   library = true,
+  lacking = 'none',
   make = () => {},
   wrong = (results) => results,
 }: {
   bundled?: string[];
   others?: string[];
   library?: boolean;
+  /** An operator that cards do not have. */
+  lacking?: string;
   make?: () => void;
   wrong?: (results: Values, feeds: Values) => Values;
 } = {}) {
   const made: string[] = [];
+  const tried: Uint8Array[] = [];
   const alive = new Set<object>();
-  const create: typeof createSession = async (bytes, folder, { provider = 'cpu', ...options }) => {
+  const create: typeof createSession = async (bytes, folder, { provider = 'cpu', whole, ...options }) => {
+    if (whole) {
+      tried.push(bytes);
+      // A node's `op_type` is its field 4. The words are those of ONNX Runtime 1.30.
+      const op = Buffer.from([0x22, lacking.length, ...Buffer.from(lacking)]);
+      if (Buffer.from(bytes).includes(op))
+        throw new Error(
+          'nodes that are assigned to the default CPU EP, but fallback to CPU EP has been explicitly disabled by the user.',
+        );
+      return createSession(bytes, folder, options);
+    }
     made.push(provider);
     if (provider !== 'cpu') make();
     const session = await createSession(bytes, folder, options);
@@ -61,7 +75,7 @@ function machine({
     ...others.map((name) => ({ name, bundled: false })),
   ];
   const found: Machine = { create, build, loads: () => library, system: 'linux x64' };
-  return { providers: new Providers(found), create, made, alive };
+  return { providers: new Providers(found), create, made, tried, alive };
 }
 
 const fails = (message: string) => () => {
@@ -203,6 +217,20 @@ describe('a card', () => {
     const { losses, events } = await measured(machine({ wrong: off(first, 1e-2) }), 'webgpu');
     expect(losses).not.toEqual((await onCpu).losses);
     expect(events).toMatchObject([{ provider: 'webgpu', why: expect.stringContaining('do not trust') }]);
+  });
+
+  it('that lacks an operator says which the CPU runs in its place, each kind tried once', async () => {
+    const on = machine({ lacking: 'Softmax' });
+    const { why, events } = await measured(on, 'auto');
+    expect(events[0]?.proof?.elsewhere).toEqual(['Softmax']);
+    expect(why).toContain('Of its operators the CPU runs Softmax, which webgpu does not.');
+    // All of them are models that ONNX Runtime loads, so that each would be told.
+    const loads = await Promise.allSettled(
+      on.tried.map((bytes) => createSession(bytes, '', { prepack: false, threads: 1 })),
+    );
+    expect(loads.filter(({ status }) => status === 'rejected')).toEqual([]);
+    expect(on.tried.length).toBeGreaterThan(5);
+    expect(on.tried.length).toBeLessThan(40);
   });
 
   it('is refused that gives NaN where there is a number', async () => {
