@@ -72,6 +72,17 @@ export function hiddenStatistics(values: Float32Array, tokens: number, dims: num
   };
 }
 
+/** The largest entries of a hidden state [tokens, dims] without any that are not finite, as {@link hiddenStatistics} has them. */
+export function largestEntries(values: Float32Array, dims: number): Entry[] {
+  const top = new Top();
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const magnitude = (bits[i] ?? 0) & MAGNITUDE;
+    if (magnitude > top.floor) top.insert(magnitude, i);
+  }
+  return top.entries(values, dims);
+}
+
 /**
  * {@link hiddenStatistics} of a sequence whose end may be taken back: what is known of the rows before is kept, so that
  * an edit at the end costs its own rows and few of the last.

@@ -20,11 +20,13 @@ export class StageRunner {
   /**
    * @param threads of a session; 0: as ONNX Runtime chooses
    * @param create makes sessions
+   * @param reduces whether tensors are far away, so that statistics are computed where they are
    */
   constructor(
     readonly loaded: LoadedModel,
     private readonly threads: number,
     private readonly create: typeof createSession = createSession,
+    readonly reduces = false,
   ) {
     this.model = multiplyTransposed(loaded.model);
   }
@@ -86,7 +88,8 @@ export class StageRunner {
       shape: this.shape(name, value, stage),
     }));
     const cut = { inputs, outputs: stage.outputs };
-    const { bytes, folder, files } = extract(this.model, { ...cut, made: await this.rounded(cut) });
+    const model = withMore(this.model, stage);
+    const { bytes, folder, files } = extract(model, { ...cut, made: await this.rounded(model, cut) });
     return this.create(bytes, folder, { prepack: kept || this.loaded.quantised, threads: this.threads, files });
   }
 
@@ -94,8 +97,8 @@ export class StageRunner {
    * The weights of a cut as a scheme rounds them, by name. They are computed by a session of their own: one that is to
    * multiply with them would keep all that comes in between.
    */
-  private async rounded(cut: Cut): Promise<ReadonlyMap<string, Tensor>> {
-    const outputs = begunWith(this.model, cut, this.loaded.rounded);
+  private async rounded(model: Model, cut: Cut): Promise<ReadonlyMap<string, Tensor>> {
+    const outputs = begunWith(model, cut, this.loaded.rounded);
     if (outputs.length === 0) return new Map();
     const { bytes, folder } = extract(this.model, { inputs: [], outputs });
     const session = await this.create(bytes, folder, { prepack: false, threads: this.threads, asWritten: true });
@@ -141,6 +144,11 @@ export class StageRunner {
       { cause: error },
     );
   }
+}
+
+/** The model with the nodes of a stage that are not its own. */
+function withMore(model: Model, { more = [] }: Stage): Model {
+  return more.length === 0 ? model : { ...model, graph: { ...model.graph, nodes: [...model.graph.nodes, ...more] } };
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Value['data']) => new Uint8Array(buffer, byteOffset, byteLength);
