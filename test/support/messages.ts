@@ -61,7 +61,7 @@ const model = {
 const [memory, threads] = [1e9, 0];
 const budget = { model: '/m/model.onnx', memory, threads };
 
-const execution = { executionProvider: 'cpu', graphOptimization: 'all', threads } as const;
+const execution = { graphOptimization: 'all', threads } as const;
 const region = { x: -1.5, y: 0, width: 2, height: 2 };
 
 const set = [

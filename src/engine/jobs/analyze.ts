@@ -66,7 +66,7 @@ export async function runAnalysis(
 
 /** Everything that changes the numbers of a run. */
 export function settingsOf({ bos, lineEnds, chat }: Prompt, threads: number): StartedEvent['settings'] {
-  return { bos, lineEnds: lineEnds?.as, chat, executionProvider: 'cpu', graphOptimization: 'all', threads };
+  return { bos, lineEnds: lineEnds?.as, chat, graphOptimization: 'all', threads };
 }
 
 /** The model's summary, with what is to be told of the tokenizer that made the prompt, and of the stream that it chose. */

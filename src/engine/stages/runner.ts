@@ -3,8 +3,10 @@ import { basename } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
 import { begunWith, type Cut, extract } from '../../onnx/extract.js';
 import type { Model, Tensor, ValueInfo } from '../../onnx/model.js';
+import type { Provider } from '../contract/device.js';
 import type { Value, Values } from '../tensors/value.js';
 import type { LoadedModel } from './loaded.js';
+import type { Placement } from './placement.js';
 import type { Stage } from './plan.js';
 import { reasonOf } from './reason.js';
 import { createSession, type Session } from './session.js';
@@ -15,20 +17,29 @@ export class StageRunner {
   private readonly kept = new Map<string, Session>();
   /** The stages that sessions are kept for. */
   private keptFor = '';
+  /** As the CPU takes it: cards have no operator for products by transposed weights. */
   private readonly model: Model;
+  /** What leaves each block. */
+  private readonly residuals: ReadonlySet<string>;
 
   /**
    * @param threads of a session; 0: as ONNX Runtime chooses
    * @param create makes sessions
-   * @param reduces whether tensors are far away, so that statistics are computed where they are
+   * @param placement where stages are computed; by default the CPU
    */
   constructor(
     readonly loaded: LoadedModel,
     private readonly threads: number,
     private readonly create: typeof createSession = createSession,
-    readonly reduces = false,
+    readonly placement?: Placement,
   ) {
     this.model = multiplyTransposed(loaded.model);
+    this.residuals = new Set(loaded.anatomy.blocks.map(({ residPost }) => residPost));
+  }
+
+  /** Whether tensors are far away, so that statistics are computed where they are. */
+  get reduces(): boolean {
+    return this.placement !== undefined && this.placement.provider !== 'cpu';
   }
 
   /**
@@ -45,15 +56,29 @@ export class StageRunner {
       feeds.set(name, value);
     }
     try {
-      if (keep) return await (await this.session(stage, feeds)).run(feeds);
-      const session = await this.make(stage, feeds, false);
-      try {
-        return await session.run(feeds);
-      } finally {
-        await session.release();
-      }
+      const residuals = stage.outputs.filter((name) => this.residuals.has(name));
+      if (!this.placement) return await this.on('cpu', stage, feeds, keep);
+      return await this.placement.compute({
+        name: this.name(stage),
+        residuals,
+        // Rows of an embedding table, and a head for a single row, are not worth their weights' way to a card.
+        worthwhile: stage.last > 0 && (keep || residuals.length > 0),
+        keep,
+        on: (provider, kept) => this.on(provider, stage, feeds, kept),
+        free: () => this.release(),
+      });
     } catch (error) {
       throw error instanceof SinkscopeError ? error : this.failure(stage, error);
+    }
+  }
+
+  private async on(provider: Provider, stage: Stage, feeds: Values, keep: boolean): Promise<Values> {
+    if (keep) return (await this.session(provider, stage, feeds)).run(feeds);
+    const session = await this.make(provider, stage, feeds, false);
+    try {
+      return await session.run(feeds);
+    } finally {
+      await session.release();
     }
   }
 
@@ -71,26 +96,27 @@ export class StageRunner {
     for (const session of sessions) await session.release();
   }
 
-  private async session(stage: Stage, feeds: Values): Promise<Session> {
-    const key = JSON.stringify([stage.inputs, stage.outputs, [...feeds.values()].map((value) => value.type)]);
+  private async session(provider: Provider, stage: Stage, feeds: Values): Promise<Session> {
+    const key = JSON.stringify([provider, stage.inputs, stage.outputs, [...feeds.values()].map((value) => value.type)]);
     let session = this.kept.get(key);
     if (!session) {
-      session = await this.make(stage, feeds, true);
+      session = await this.make(provider, stage, feeds, true);
       this.kept.set(key, session);
     }
     return session;
   }
 
-  private async make(stage: Stage, feeds: Values, kept: boolean): Promise<Session> {
+  private async make(provider: Provider, stage: Stage, feeds: Values, kept: boolean): Promise<Session> {
     const inputs = [...feeds].map(([name, value]) => ({
       name,
       type: value.type,
       shape: this.shape(name, value, stage),
     }));
     const cut = { inputs, outputs: stage.outputs };
-    const model = withMore(this.model, stage);
+    const model = withMore(provider === 'cpu' ? this.model : this.loaded.model, stage);
     const { bytes, folder, files } = extract(model, { ...cut, made: await this.rounded(model, cut) });
-    return this.create(bytes, folder, { prepack: kept || this.loaded.quantised, threads: this.threads, files });
+    const prepack = kept || this.loaded.quantised;
+    return this.create(bytes, folder, { prepack, threads: this.threads, files, provider });
   }
 
   /**

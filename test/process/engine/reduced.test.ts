@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { RunEvent } from '../../../src/engine/contract/events.js';
 import { runAnalysis } from '../../../src/engine/jobs/analyze.js';
 import { loadModel } from '../../../src/engine/stages/loaded.js';
+import { Placement } from '../../../src/engine/stages/placement.js';
+import { Providers } from '../../../src/engine/stages/providers.js';
 import { patternIn, reducePattern } from '../../../src/engine/stages/reduced/patterns.js';
 import { Parts, Reducing } from '../../../src/engine/stages/reduced/reducing.js';
 import { reduceStates, statesFed, statesIn } from '../../../src/engine/stages/reduced/states.js';
@@ -175,19 +177,32 @@ describe('attention patterns reduced in the graph', () => {
 
 const ids = Array.from({ length: 24 }, (_, i) => (i * 13) % 90);
 
+/** Sessions of the CPU, whatever they are asked for. */
+const asCpu: typeof createSession = (bytes, folder, options) =>
+  createSession(bytes, folder, { ...options, provider: 'cpu' });
+
+/** A graphics card, as far as anybody can see. */
+const card = (quantised: boolean) =>
+  new Placement(
+    'webgpu',
+    { provider: 'webgpu' },
+    { providers: new Providers(), proofs: new Map(), model: '', quantised },
+    () => {},
+  );
+
 /** What an analysis says of a fixture, with statistics by the kernels and in the graph. */
 async function bothWays(name: string): Promise<readonly [ordinary: RunEvent[], reduced: RunEvent[]]> {
   const { model } = fixture(name);
   const loaded = loadModel(model);
-  const said = async (reduces: boolean) => {
-    const runner = new StageRunner(loaded, 1, createSession, reduces);
+  const said = async (placement?: Placement) => {
+    const runner = new StageRunner(loaded, 1, asCpu, placement);
     const events: RunEvent[] = [];
     const used = { loaded, runner, remark: undefined, runs: 0, edited: undefined };
     await runAnalysis(used, request(model, { ids }), async (event) => void events.push(event));
     await runner.release();
     return events;
   };
-  return [await said(false), await said(true)];
+  return [await said(), await said(card(loaded.quantised))];
 }
 
 describe('an analysis with its statistics in the graph is the ordinary one', () => {
