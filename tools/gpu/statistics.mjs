@@ -30,7 +30,7 @@ await build({
   external: ['onnxruntime-node'],
   // Nothing is tokenised.
   alias: { tokenizers: join(root, 'tools/gpu/none.cjs'), '@imagemagick/magick-wasm': join(root, 'tools/gpu/none.cjs') },
-  loader: { '.wasm': 'empty' },
+  loader: { '.wasm': 'binary' },
   logLevel: 'error',
   logOverride: { 'empty-import-meta': 'silent', 'import-is-undefined': 'silent' },
 });

@@ -153,7 +153,7 @@ function topOf(given: Float32Array, tokens: Float32Array, dims: number): Entry[]
   const order = [...tokens.keys()].sort((a, b) => (tokens[a] ?? 0) - (tokens[b] ?? 0));
   const sorted = new Float32Array(given.length);
   for (const [row, from] of order.entries()) sorted.set(given.subarray(from * dims, (from + 1) * dims), row * dims);
-  return largestEntries(sorted, dims).map(({ value, token, dim }) => ({
+  return largestEntries(sorted, tokens.length, dims).map(({ value, token, dim }) => ({
     value,
     token: tokens[order[token] ?? 0] ?? 0,
     dim,
