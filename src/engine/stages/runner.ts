@@ -38,6 +38,11 @@ export class StageRunner {
     this.residuals = new Set(loaded.anatomy.blocks.map(({ residPost }) => residPost));
   }
 
+  /** Whether tensors are far away, so that statistics are computed where they are. */
+  get reduces(): boolean {
+    return this.placement !== undefined && this.placement.provider !== 'cpu';
+  }
+
   /**
    * Runs a stage on `values`, which has all its inputs.
    *
@@ -111,8 +116,8 @@ export class StageRunner {
       shape: this.shape(name, value, stage),
     }));
     const cut = { inputs, outputs: stage.outputs };
-    const model = provider === 'cpu' ? this.model : this.loaded.model;
-    const { bytes, folder, files } = extract(model, { ...cut, made: await this.rounded(cut) });
+    const model = withMore(provider === 'cpu' ? this.model : this.loaded.model, stage);
+    const { bytes, folder, files } = extract(model, { ...cut, made: await this.rounded(model, cut) });
     const prepack = kept || this.loaded.quantised;
     return this.create(bytes, folder, { prepack, threads: this.threads, files, provider });
   }
@@ -121,8 +126,8 @@ export class StageRunner {
    * The weights of a cut as a scheme rounds them, by name. They are computed by a session of their own: one that is to
    * multiply with them would keep all that comes in between.
    */
-  private async rounded(cut: Cut): Promise<ReadonlyMap<string, Tensor>> {
-    const outputs = begunWith(this.model, cut, this.loaded.rounded);
+  private async rounded(model: Model, cut: Cut): Promise<ReadonlyMap<string, Tensor>> {
+    const outputs = begunWith(model, cut, this.loaded.rounded);
     if (outputs.length === 0) return new Map();
     const { bytes, folder } = extract(this.model, { inputs: [], outputs });
     const session = await this.create(bytes, folder, { prepack: false, threads: this.threads, asWritten: true });
@@ -167,6 +172,11 @@ export class StageRunner {
       { cause: error },
     );
   }
+}
+
+/** The model with the nodes of a stage that are not its own. */
+function withMore(model: Model, { more = [] }: Stage): Model {
+  return more.length === 0 ? model : { ...model, graph: { ...model.graph, nodes: [...model.graph.nodes, ...more] } };
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Value['data']) => new Uint8Array(buffer, byteOffset, byteLength);
