@@ -160,7 +160,7 @@ class Bench {
     private readonly tokens: number,
   ) {
     // Believed without a look at the first block.
-    const proofs = new Map([[`${provider} `, { difference: 0, tolerance: 1 }]]);
+    const proofs = new Map([[`${provider} `, { difference: 0, tolerance: 1, elsewhere: [] }]]);
     const known = { providers: new Providers(), proofs, model: '', quantised: false };
     const placement = new Placement(provider, { provider }, known, ({ why }) => console.log(`${why}\n`));
     this.runner = new StageRunner(loaded, 0, undefined, placement);
