@@ -34,7 +34,7 @@ src/engine/guard               node valibot
 src/engine/tensors             src/statistics src/onnx
 src/engine/inputs              src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens
 src/engine/stages/telemetry.ts node
-src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/tensors src/onnx onnxruntime-node
+src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/contract src/engine/tensors src/onnx onnxruntime-node
 src/engine/stages              src/gradients src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics
 src/engine/jobs                src/saving.ts src/reading.ts src/models/version.ts src/models/folder.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot hyparquet
@@ -82,7 +82,7 @@ test/campaigns                 test/zoo/mutate.ts src node esbuild fast-check ff
 test/browser                   src/report src/analysis test/support/hostile.ts test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
 test/host                      test/support/hostile.ts test/support/hub.ts test/support/lists.ts scripts/record.mjs src node mocha vscode
 test/e2e                       test/support/lists.ts scripts src node playwright-core yauzl vitest
-test/bench                     src scripts webview/dev node esbuild onnxruntime-node
+test/bench                     test/zoo src scripts webview/dev node esbuild onnxruntime-node
 `;
 
 /** What every room may import. */

@@ -5,6 +5,7 @@
 import { emptyAnalysis, fold } from './analysis/analysis.js';
 import { type ResultJson, toJson } from './analysis/result.js';
 import { defaultThresholds, type Thresholds } from './analysis/thresholds.js';
+import type { Device } from './engine/contract/device.js';
 import type { RunEvent, RunRequest } from './engine/contract/events.js';
 import type { Inspection } from './engine/contract/inspection.js';
 import { defaultBudget } from './engine/host/budget.js';
@@ -45,6 +46,8 @@ export interface RunOptions extends Options {
   readonly window?: 'first' | 'last';
   /** Bytes that the engine may hold beside the block it runs; undefined: a quarter of the machine's memory. */
   readonly memory?: number;
+  /** What models are computed on (docs/gpu.md); undefined: what the engine has, the CPU by itself. */
+  readonly device?: Device;
   /** What counts as massive and as a sink; undefined: the papers' definitions. */
   readonly thresholds?: Thresholds;
 }
@@ -128,9 +131,16 @@ async function withFiles({ inputs }: ExperimentFacts, given: Given): Promise<Giv
   return values;
 }
 
-async function withEngine<T>({ engine }: Options, run: (engine: Engine) => Promise<T>): Promise<T> {
-  if (engine) return run(engine);
+async function withEngine<T>(
+  { engine, device }: Options & Pick<RunOptions, 'device'>,
+  run: (engine: Engine) => Promise<T>,
+): Promise<T> {
+  if (engine) {
+    if (device !== undefined) engine.device = device;
+    return run(engine);
+  }
   const own = new Engine();
+  if (device !== undefined) own.device = device;
   try {
     return await run(own);
   } finally {

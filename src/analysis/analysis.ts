@@ -2,6 +2,7 @@
  * The state of one run as a pure fold of its events. Host, webview, CLI and tests all hold this and nothing else.
  */
 
+import type { DeviceEvent } from '../engine/contract/device.js';
 import type {
   FinishedEvent,
   OutputsEvent,
@@ -17,6 +18,8 @@ import type { CrossStatistics, HiddenStatistics, PatternStatistics } from '../st
 export interface Analysis {
   readonly status: 'empty' | 'running' | 'finished' | 'failed';
   readonly started?: StartedEvent;
+  /** What it was computed on, one after another; empty: the CPU, as nothing else was asked for. */
+  readonly devices: readonly DeviceEvent[];
   readonly tokens?: TokensEvent;
   /** `layers[k]` is about `h_k`; filled from 0 on. */
   readonly layers: readonly HiddenStatistics[];
@@ -33,13 +36,22 @@ export interface Analysis {
   readonly problem?: Problem;
 }
 
-export const emptyAnalysis: Analysis = { status: 'empty', layers: [], attention: [], cross: [], routing: [] };
+export const emptyAnalysis: Analysis = {
+  status: 'empty',
+  devices: [],
+  layers: [],
+  attention: [],
+  cross: [],
+  routing: [],
+};
 
 /** The state after `event`. A `started` event begins anew; a failed run keeps what had arrived. */
 export function fold(analysis: Analysis, event: RunEvent): Analysis {
   switch (event.type) {
     case 'started':
       return { ...emptyAnalysis, status: 'running', started: event };
+    case 'device':
+      return { ...analysis, devices: [...analysis.devices, event] };
     case 'tokens':
       return { ...analysis, tokens: event };
     case 'layer':

@@ -14,6 +14,9 @@ export function madeBy({ started }: Analysis): string {
 export const chatOf = (settings: Pick<StartedEvent['settings'], 'chat'> | undefined): string[] =>
   settings?.chat === 'on' ? ['chat: user'] : settings?.chat === 'system' ? ['chat: system and user'] : [];
 
+/** What computed it, where that was more than the CPU as it is by itself. */
+export const deviceOf = ({ devices }: Analysis): string[] => devices.map(({ why }) => why.replace(/\.$/, ''));
+
 const prefixOf = ({ settings: { bos } }: StartedEvent) =>
   bos === undefined ? 'tokens as given' : bos ? 'BOS on' : 'BOS off';
 
@@ -40,6 +43,7 @@ export function conditions(analysis: Analysis, thresholds: Thresholds): string[]
     ...chatOf(started.settings),
     `massive: |h| > ${formatNumber(absolute)}, ≥ ${formatRatio(ratio)} median`,
     `ε = ${epsilon}`,
+    ...deviceOf(analysis),
     ...guessedInputs(analysis),
     ...model.missing,
     ...model.remarks,

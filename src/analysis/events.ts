@@ -6,7 +6,8 @@ import type { Analysis } from './analysis.js';
  * has not begun.
  */
 export function eventsOf(analysis: Analysis): RunEvent[] {
-  const { started, tokens, layers, attention, cross, routing, predictions, outputs, finished, problem } = analysis;
+  const { started, devices, tokens, layers, attention, cross, routing, predictions, outputs, finished, problem } =
+    analysis;
   const blocks = layers.flatMap((statistics, layer): RunEvent[] => {
     const [pattern, other, found] = [attention[layer - 1], cross[layer - 1], routing[layer - 1]];
     return [
@@ -16,7 +17,7 @@ export function eventsOf(analysis: Analysis): RunEvent[] {
       ...(found ? [{ type: 'routing' as const, layer, found }] : []),
     ];
   });
-  const events: (RunEvent | undefined)[] = [started, tokens, ...blocks, predictions, outputs, finished];
+  const events: (RunEvent | undefined)[] = [started, ...devices, tokens, ...blocks, predictions, outputs, finished];
   const said = events.filter((event) => event !== undefined);
   return problem ? [...said, { type: 'failed', problem }] : said;
 }

@@ -49,10 +49,12 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
       line_ends: settings.lineEnds ?? null,
       /** `on`: the text was the user's turn of a chat; `system`: after a system's. Null where there was no text. */
       chat: settings.chat ?? null,
-      execution_provider: settings.executionProvider,
+      execution_provider: analysis.devices.at(-1)?.provider ?? 'cpu',
       graph_optimization: settings.graphOptimization,
       threads: settings.threads,
     },
+    /** What was asked for (`--device`), what computed the last blocks, and what there was to say of it, in sentences. */
+    device: deviceJson(analysis),
     /** How each input of the graph was fed; `guessed` where that was a choice that nobody made. */
     inputs: started.inputs.map(({ name, role, how, guessed }) => ({ name, role, how, guessed })),
     thresholds: {
@@ -97,6 +99,11 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     first_layer_seconds: finished?.firstLayerSeconds ?? null,
     saved: finished?.saved ?? null,
   };
+}
+
+function deviceJson({ devices }: Analysis) {
+  const { asked = 'cpu', provider = 'cpu' } = devices.at(-1) ?? {};
+  return { asked, provider, said: devices.map(({ why }) => why) };
 }
 
 function layerJson(statistics: HiddenStatistics, layer: number) {

@@ -23,6 +23,7 @@ import {
   adviseOnLength,
   budgetOf,
   chatOptions,
+  deviceOption,
   type HowRun,
   lineEndsOption,
   memoryOption,
@@ -95,6 +96,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .addOption(tokenizerOption())
     .addOption(partOption())
     .addOption(memoryOption())
+    .addOption(deviceOption())
     .addOption(
       new Option(
         '--set <change>',

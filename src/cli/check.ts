@@ -1,13 +1,14 @@
 /** `sinkscope check`: rules that a model has to keep, for continuous integration. */
 import { Command, Option } from 'commander';
 import { defaultThresholds } from '../analysis/thresholds.js';
+import type { Device } from '../engine/contract/device.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
 import { compareQuantised } from '../experiments/compare-quantised/compute.js';
 import { measurePrecision } from '../experiments/precision/compute.js';
 import { readText } from '../experiments/shared/files.js';
 import { modelFile } from '../models/named.js';
-import { budgetOf, memoryOption, read } from './options.js';
+import { budgetOf, deviceOption, memoryOption, read } from './options.js';
 import { drawProgress } from './progress.js';
 import { headroomVerdict, kldVerdict, ratioVerdict, sameTopVerdict } from './rules.js';
 import { print, printJson } from './terminal.js';
@@ -28,6 +29,7 @@ interface Options extends RuleLimits {
   readonly format: Form;
   readonly bos?: boolean;
   readonly memory: number;
+  readonly device: Device;
 }
 
 /** Windows of a comparison are no longer. */
@@ -57,8 +59,10 @@ export function checkCommand(engine: Engine, signal: AbortSignal): Command {
     .addOption(new Option('--format <form>', 'of what is printed').choices(formats).default('text'))
     .option('--no-bos', "leave out the model's prefix token (BOS or sink token)")
     .addOption(memoryOption())
+    .addOption(deviceOption())
     .action(async (model: string, options: Options) => {
       checkOptions(options);
+      engine.device = options.device;
       const verdicts = await judge(engine, await modelFile(model), options, signal);
       const { against, file, format } = options;
       const printed = shown({ model, against, file, lineEnds: engine.lineEnds, verdicts }, format);

@@ -24,6 +24,7 @@ import {
   adviseOnLength,
   budgetOf,
   chatOptions,
+  deviceOption,
   type HowRun,
   lineEndsOption,
   memoryOption,
@@ -125,7 +126,7 @@ function runOptions(inputs: ExperimentInputs): Option[] {
     ...(hasKind(inputs, 'text', 'texts') || isRun(inputs) ? [...bos, lineEndsOption()] : []),
     ...(isRun(inputs) ? chatOptions() : []),
     ...(hasPrompt(inputs) ? [partOption()] : []),
-    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), tokenizerOption(), memoryOption()] : []),
+    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), tokenizerOption(), memoryOption(), deviceOption()] : []),
   ];
 }
 

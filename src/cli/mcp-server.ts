@@ -14,6 +14,7 @@ import {
 } from '@modelcontextprotocol/sdk/types.js';
 import { version } from '../../package.json';
 import { defaultThresholds } from '../analysis/thresholds.js';
+import type { Device } from '../engine/contract/device.js';
 import { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
 import { type Progress, progressInWords } from '../experiments/experiment.js';
@@ -30,10 +31,11 @@ export interface McpOptions {
   readonly folder?: readonly string[];
   /** In megabytes. */
   readonly memory: number;
+  readonly device: Device;
 }
 
 /** Serves until the client has gone or `signal` is aborted. */
-export async function serve({ folder, memory }: McpOptions, signal: AbortSignal): Promise<void> {
+export async function serve({ folder, memory, device }: McpOptions, signal: AbortSignal): Promise<void> {
   const server = new Server({ name: 'sinkscope', version }, { capabilities: { tools: {} }, instructions });
   /** What the client's roots are; asked for once, and again when they change. */
   let roots: Promise<readonly string[]> | undefined;
@@ -52,7 +54,11 @@ export async function serve({ folder, memory }: McpOptions, signal: AbortSignal)
     roots = undefined;
   });
   const around: Surroundings = {
-    newEngine: () => new Engine(),
+    newEngine() {
+      const engine = new Engine();
+      engine.device = device;
+      return engine;
+    },
     setup: () => ({ bos: undefined, thresholds: defaultThresholds, ...budgetOf({ memory }) }),
     near: async () => (await findModels({ bundled, settings: [], folders: [] })).models,
     models: async () => (await findModels({ bundled, settings: [], folders: await folders() })).models,

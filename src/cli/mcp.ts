@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
 import type { McpOptions } from './mcp-server.js';
-import { memoryOption } from './options.js';
+import { deviceOption, memoryOption } from './options.js';
 
 export function mcpCommand(signal: AbortSignal): Command {
   return new Command('mcp')
@@ -12,6 +12,7 @@ export function mcpCommand(signal: AbortSignal): Command {
       (path: string, before: readonly string[] = []) => [...before, resolve(path)],
     )
     .addOption(memoryOption())
+    .addOption(deviceOption())
     .action(async (options: McpOptions) => {
       // What it is made of is loaded for it alone.
       const { serve } = await import('./mcp-server.js');

@@ -1,6 +1,7 @@
 /** Options that several subcommands have, and how their values are read. */
 import { resolve } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
+import { type Device, devices } from '../engine/contract/device.js';
 import { defaultBudget } from '../engine/host/budget.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
@@ -21,6 +22,12 @@ export function memoryOption(): Option {
   return new Option(flag, help)
     .argParser(read(megabytes))
     .default(defaultBudget() / 2 ** 20, "a quarter of the machine's");
+}
+
+export function deviceOption(): Option {
+  const help =
+    'what runs the model: the CPU, a provider of ONNX Runtime for graphics cards, or auto: a card whose first block is the CPU’s, else the CPU';
+  return new Option('--device <device>', help).choices(devices).default('cpu');
 }
 
 export function streamOption(): Option {
@@ -56,6 +63,7 @@ export function tokenizerOption(): Option {
 
 /** How a command's models are run, whatever it asks of them. */
 export interface HowRun {
+  readonly device?: Device;
   readonly stream?: string;
   readonly tokenizer?: string;
   readonly bos?: boolean;
@@ -69,7 +77,8 @@ export interface HowRun {
  *
  * @throws SinkscopeError `input` where options do not go together
  */
-export function takeHow(engine: Engine, { stream, tokenizer, lineEnds, chat, system }: HowRun): void {
+export function takeHow(engine: Engine, { device, stream, tokenizer, lineEnds, chat, system }: HowRun): void {
+  if (device !== undefined) engine.device = device;
   engine.chat = chatFrom(chat, system);
   if (stream !== undefined) engine.choose(stream);
   if (lineEnds !== undefined) engine.lineEnds = lineEnds;

@@ -1,5 +1,5 @@
 import type { Analysis } from '../analysis/analysis.js';
-import { chatOf } from '../analysis/conditions.js';
+import { chatOf, deviceOf } from '../analysis/conditions.js';
 import { expertsOfEntry, loadOf, massiveByExpert } from '../analysis/experts.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from '../analysis/format.js';
 import { massiveActivations, ratio } from '../analysis/massive.js';
@@ -54,7 +54,8 @@ export function against(plain: Analysis, changed: Analysis, thresholds: Threshol
   return section('Against the run as it is', columns(['', 'as is'], 'changed', rows));
 }
 
-function heading({ started, tokens, finished }: Analysis): string[] {
+function heading(analysis: Analysis): string[] {
+  const { started, tokens, finished } = analysis;
   const { model, settings } = started ?? {};
   const run = tokens?.tokens.length;
   const shown = [
@@ -67,8 +68,9 @@ function heading({ started, tokens, finished }: Analysis): string[] {
     finished && `${finished.seconds.toFixed(2)} s`,
   ];
   const line = shown.filter((part) => part).join(' · ');
-  if (!tokens || tokens.tokens.length >= tokens.total) return [line];
-  return [line, `Only tokens ${tokens.window.start} to ${tokens.window.end - 1} of ${tokens.total} were run.`];
+  const lines = [line, ...deviceOf(analysis).map((why) => `${why}.`)];
+  if (!tokens || tokens.tokens.length >= tokens.total) return lines;
+  return [...lines, `Only tokens ${tokens.window.start} to ${tokens.window.end - 1} of ${tokens.total} were run.`];
 }
 
 function layerTable(analysis: Analysis): string[] {

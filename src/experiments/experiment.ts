@@ -114,10 +114,15 @@ export function define<const I extends ExperimentInputs, Result>(definition: Def
         const changed = lineEnds === 'lf' ? lineEndsIn(facts.inputs, values) : [];
         const chat = chatSaid(setup.engine.chat);
         const isTurn = Object.values(facts.inputs).some(isPrompt);
-        const settings = [...shown.settings, ...(isTurn && chat !== 'off' ? [{ name: 'chat', value: chat }] : [])];
+        const settings = [
+          ...shown.settings,
+          ...(isTurn && chat !== 'off' ? [{ name: 'chat', value: chat }] : []),
+          ...setup.engine.computedOn.map((value) => ({ name: 'device', value })),
+        ];
         const made = { ...shown, settings, warnings: [...shown.warnings, ...changed, ...warnings] };
         const ofText = { ...(hasText(facts.inputs) && { line_ends: lineEnds }), ...(isTurn && { chat }) };
-        const outcome = outcomeOf(made, { ...json(result, values), ...ofText }, file?.(result, values));
+        const ofRuns = hasModel(facts.inputs) ? { device: deviceJson(setup.engine) } : {};
+        const outcome = outcomeOf(made, { ...json(result, values), ...ofText, ...ofRuns }, file?.(result, values));
         return rows ? { ...outcome, rows: rows(result, values) } : outcome;
       };
       const result = yield* eachAs(run(setup, values, signal), ({ partial, ...progress }) => {
@@ -130,6 +135,11 @@ export function define<const I extends ExperimentInputs, Result>(definition: Def
 
 const hasText = (inputs: ExperimentInputs) =>
   Object.values(inputs).some((input) => input.kind === 'text' || input.kind === 'texts' || isPrompt(input));
+
+const hasModel = (inputs: ExperimentInputs) =>
+  Object.values(inputs).some(({ kind }) => kind === 'model' || kind === 'models');
+
+const deviceJson = ({ device, computedOn }: Engine) => ({ asked: device, said: computedOn });
 
 /** @throws SinkscopeError `input` for a chat where what is run is no text */
 function checkTurn(engine: Engine, inputs: ExperimentInputs, values: Given): void {

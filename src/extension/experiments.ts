@@ -13,7 +13,7 @@ import type { ExperimentRun } from '../protocol.js';
 import { visible } from '../visible.js';
 import type { SettingsWatch } from './configuration.js';
 import type { Models } from './models.js';
-import { prefixAsked, readTextsAs } from './settings.js';
+import { prefixAsked, runAs } from './settings.js';
 import type { Tokenizers } from './tokenizers.js';
 
 /** A run with what programs get of it: what the command line prints, and saves. Views are not sent that. */
@@ -74,7 +74,7 @@ export class Experiments implements vscode.Disposable {
     become({});
     const engine = new Engine(this.child);
     engine.useTokenizers(this.tokenizers.of);
-    readTextsAs(engine, this.settings.current);
+    runAs(engine, this.settings.current);
     let end: Partial<KeptRun>;
     try {
       const { bos, memory, threads, thresholds } = this.settings.current;

@@ -69,6 +69,10 @@ export function activate(context: vscode.ExtensionContext): Api {
   const engine = new Engine(child);
   const tokenizers = tokenizersIn(context.globalState);
   engine.useTokenizers(tokenizers.of);
+  const followDevice = () => {
+    engine.device = settings.current.device;
+  };
+  followDevice();
   const models = new Models(join(context.extensionPath, 'media', 'models'), settings);
   const analyses = new Analyses(engine);
   const experiments = new Experiments(child, models, settings, tokenizers, log);
@@ -220,6 +224,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       keptPart = presentation ?? 'begun';
       store.saveExperiments(experiments.runs).catch((error) => log.warn(error));
     }),
+    settings.onDidChange(followDevice),
     settings.onDidChange(() => view.fire()),
     models.onDidChange(() => view.fire()),
     watch.onDidChange(() => view.fire()),

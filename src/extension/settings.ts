@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { defaultThresholds, type Thresholds } from '../analysis/thresholds.js';
 import { type Tint, tintChoices } from '../analysis/tint.js';
+import { type Device, devices } from '../engine/contract/device.js';
 import type { RunRequest } from '../engine/contract/events.js';
 import { defaultBudget } from '../engine/host/budget.js';
 import type { Engine } from '../engine/host/engine.js';
@@ -27,6 +28,8 @@ export interface Settings {
   readonly memory: number;
   /** 0: as ONNX Runtime chooses. */
   readonly threads: number;
+  /** What models are computed on. */
+  readonly device: Device;
 }
 
 /** Whether a prefix token is asked for; undefined: as the model's tokenizer does it. */
@@ -36,8 +39,9 @@ export const prefixAsked = (bos: Settings['bos']) => (bos === 'auto' ? undefined
 export const chatAsked = ({ chat, system }: Pick<Settings, 'chat' | 'system'>): RunRequest['chat'] =>
   chat === 'off' ? undefined : system === '' ? {} : { system };
 
-/** Has an engine read texts as the settings say. */
-export function readTextsAs(engine: Engine, settings: Pick<Settings, 'chat' | 'system' | 'lineEnds'>): void {
+/** Has an engine read texts and compute models as the settings say. */
+export function runAs(engine: Engine, settings: Pick<Settings, 'chat' | 'system' | 'lineEnds' | 'device'>): void {
+  engine.device = settings.device;
   engine.lineEnds = settings.lineEnds;
   engine.chat = chatAsked(settings);
 }
@@ -86,6 +90,7 @@ export function parseSettings(read: (key: string) => unknown): { settings: Setti
     },
     hubEndpoint: value('hubEndpoint', address, ''),
     memory: value('memoryBudget', v.union([v.literal(0), whole(64)], megabytes), 0) * 2 ** 20 || defaultBudget(),
+    device: value('device', v.picklist(devices, devices.map((one) => `"${one}"`).join(', ')), 'cpu'),
     threads: value('threads', v.pipe(whole(0), v.maxValue(256, 'at most 256')), 0),
   };
   return { settings, problems };

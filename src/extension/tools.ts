@@ -12,7 +12,7 @@ import type { Tool } from '../tools/tool.js';
 import type { SettingsWatch } from './configuration.js';
 import { type Models, trustedFolders } from './models.js';
 import { plain } from './plain.js';
-import { prefixAsked, readTextsAs } from './settings.js';
+import { prefixAsked, runAs } from './settings.js';
 import type { Tokenizers } from './tokenizers.js';
 
 export interface ToolParts {
@@ -37,11 +37,11 @@ function chatTools({ extension, models, tokenizers, settings, log }: ToolParts):
     newEngine: () => {
       const engine = new Engine(join(extension, 'dist', 'engine.js'));
       engine.useTokenizers(tokenizers.of);
-      readTextsAs(engine, settings.current);
+      runAs(engine, settings.current);
       return engine;
     },
     setup: () => {
-      readTextsAs(desk.engine, settings.current);
+      runAs(desk.engine, settings.current);
       const { bos, memory, threads, thresholds } = settings.current;
       return { bos: prefixAsked(bos), memory, threads, thresholds };
     },

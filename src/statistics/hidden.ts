@@ -1,4 +1,5 @@
 /** A hidden state in a few numbers, in one pass over its elements. */
+import { lowerBits, rowsOf } from './passes.js';
 import type { Entry, HiddenStatistics } from './statistics.js';
 
 const TOP = 16;
@@ -24,52 +25,39 @@ export function hiddenStatistics(values: Float32Array, tokens: number, dims: num
   if (values.length !== tokens * dims) {
     throw new RangeError(`A hidden state of ${tokens} × ${dims} cannot have ${values.length} elements`);
   }
+  const { norms, maxima, maxDims, dimMaxima, upper, nonFinite } = rowsOf(values, tokens, dims);
   const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
-  const upper = new Uint32Array(1 << 16);
-  const tokenNorm = new Float32Array(tokens);
-  const tokenMax = new Int32Array(tokens);
-  const tokenMaxDim = new Int32Array(tokens);
-  const dimMax = new Int32Array(dims);
   const top = new Top();
-  let nonFinite = 0;
-
-  for (let token = 0, i = 0; token < tokens; token++) {
-    let squares = 0;
-    let max = -1;
-    let maxDim = 0;
-    for (let dim = 0; dim < dims; dim++, i++) {
-      const magnitude = (bits[i] ?? 0) & MAGNITUDE;
-      if (magnitude >= INFINITE) {
-        nonFinite++;
-        continue;
-      }
-      const bucket = magnitude >>> LOW_BITS;
-      upper[bucket] = (upper[bucket] ?? 0) + 1;
-      const value = values[i] ?? 0;
-      squares += value * value;
-      if (magnitude > max) {
-        max = magnitude;
-        maxDim = dim;
-      }
-      if (magnitude > (dimMax[dim] ?? 0)) dimMax[dim] = magnitude;
-      if (magnitude > top.floor) top.insert(magnitude, i);
-    }
-    tokenNorm[token] = Math.sqrt(squares);
-    tokenMax[token] = Math.max(max, 0);
-    tokenMaxDim[token] = maxDim;
-  }
-
+  for (const [token, max] of maxima.entries()) if (max > top.floor) insertRow(top, bits, token, dims);
   return {
     tokens,
     dims,
     top: top.entries(values, dims),
-    median: lowerMedian(bits, upper, values.length - nonFinite),
-    tokenNorm,
-    tokenMax: asFloats(tokenMax),
-    tokenMaxDim,
-    dimMax: asFloats(dimMax),
+    median: lowerMedian(values, upper, values.length - nonFinite),
+    tokenNorm: norms,
+    tokenMax: asFloats(maxima),
+    tokenMaxDim: maxDims,
+    dimMax: asFloats(dimMaxima),
     nonFinite,
   };
+}
+
+/** The largest entries of a hidden state [tokens, dims], as {@link hiddenStatistics} has them. */
+export function largestEntries(values: Float32Array, tokens: number, dims: number): Entry[] {
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+  const top = new Top();
+  for (let token = 0; token < tokens; token++) insertRow(top, bits, token, dims);
+  return top.entries(values, dims);
+}
+
+function insertRow(top: Top, bits: Int32Array, token: number, dims: number): void {
+  let { floor } = top;
+  for (let i = token * dims; i < (token + 1) * dims; i++) {
+    const magnitude = (bits[i] ?? 0) & MAGNITUDE;
+    if (magnitude <= floor || magnitude >= INFINITE) continue;
+    top.insert(magnitude, i);
+    floor = top.floor;
+  }
 }
 
 /**
@@ -151,7 +139,7 @@ export class EditedHidden {
       tokens,
       dims,
       top: this.top(bits),
-      median: this.median(bits, bits.length - nonFinite),
+      median: this.median(bits.length - nonFinite),
       tokenNorm: Float32Array.from(rows, ({ norm }) => norm),
       tokenMax: asFloats(Int32Array.from(rows, ({ max }) => max)),
       tokenMaxDim: Int32Array.from(rows, ({ maxDim }) => maxDim),
@@ -161,10 +149,10 @@ export class EditedHidden {
   }
 
   /** As {@link lowerMedian}, which counts the elements of a bucket anew where it is another one. */
-  private median(bits: Int32Array, count: number): number {
+  private median(count: number): number {
     if (count === 0) return Number.NaN;
     const [bucket, rank] = locate(this.upper, (count - 1) >> 1);
-    if (bucket !== this.found.bucket) this.found = { bucket, lower: lowerBits(bits, bucket) };
+    if (bucket !== this.found.bucket) this.found = { bucket, lower: lowerBits(this.states, bucket) };
     return magnitudeAt(bucket, this.found.lower, rank);
   }
 
@@ -181,11 +169,7 @@ export class EditedHidden {
     const { dims, rows } = this;
     const largest = [...rows.keys()].sort((a, b) => (rows[b]?.max ?? 0) - (rows[a]?.max ?? 0) || a - b).slice(0, TOP);
     const top = new Top();
-    for (const token of largest.sort((a, b) => a - b))
-      for (let i = token * dims; i < (token + 1) * dims; i++) {
-        const magnitude = (bits[i] ?? 0) & MAGNITUDE;
-        if (magnitude < INFINITE && magnitude > top.floor) top.insert(magnitude, i);
-      }
+    for (const token of largest.sort((a, b) => a - b)) insertRow(top, bits, token, dims);
     return top.entries(this.values, dims);
   }
 
@@ -241,23 +225,10 @@ class Top {
 }
 
 /** Element (count - 1) >> 1 in order of magnitude, as `torch.median` chooses; NaN where there is none. */
-function lowerMedian(bits: Int32Array, upper: Uint32Array, count: number): number {
+function lowerMedian(values: Float32Array, upper: Uint32Array, count: number): number {
   if (count === 0) return Number.NaN;
   const [bucket, rank] = locate(upper, (count - 1) >> 1);
-  return magnitudeAt(bucket, lowerBits(bits, bucket), rank);
-}
-
-/** How often each has its lower bits, of the magnitudes in a bucket. */
-function lowerBits(bits: Int32Array, bucket: number): Uint32Array<ArrayBuffer> {
-  const lower = new Uint32Array(1 << LOW_BITS);
-  // Infinity and NaN fall into buckets of their own, above every finite one.
-  for (let i = 0; i < bits.length; i++) {
-    const magnitude = (bits[i] ?? 0) & MAGNITUDE;
-    if (magnitude >>> LOW_BITS !== bucket) continue;
-    const low = magnitude & LOW;
-    lower[low] = (lower[low] ?? 0) + 1;
-  }
-  return lower;
+  return magnitudeAt(bucket, lowerBits(values, bucket), rank);
 }
 
 function magnitudeAt(bucket: number, lower: Uint32Array, rank: number): number {

@@ -2,7 +2,7 @@
 import type { CrossStatistics, PatternStatistics } from './statistics.js';
 
 /** A softmax under a mask leaves exact zeros; half-precision casts and additive masks may leave dust. */
-const NO_WEIGHT = 1e-6;
+export const noWeight = 1e-6;
 
 /**
  * Reduces one layer's attention pattern [heads, tokens, keys] (row-major, probabilities) to what sinks are read from.
@@ -89,7 +89,7 @@ function isCausal(values: Float32Array, heads: number, tokens: number, keys: num
     for (let query = 0; query < tokens; query++) {
       const row = (head * tokens + query) * keys + offset;
       for (let key = query + 1; key < tokens; key++) {
-        if ((values[row + key] ?? 0) > NO_WEIGHT) return false;
+        if ((values[row + key] ?? 0) > noWeight) return false;
       }
     }
   }

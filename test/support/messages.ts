@@ -61,7 +61,7 @@ const model = {
 const [memory, threads] = [1e9, 0];
 const budget = { model: '/m/model.onnx', memory, threads };
 
-const execution = { executionProvider: 'cpu', graphOptimization: 'all', threads } as const;
+const execution = { graphOptimization: 'all', threads } as const;
 const region = { x: -1.5, y: 0, width: 2, height: 2 };
 
 const set = [
@@ -176,6 +176,13 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       model,
       settings: { bos: true, lineEnds: 'lf', chat: 'on', ...execution },
       inputs: [{ name: 'bbox', role: 'coordinates', how: 'zeros', guessed: true }],
+    },
+    {
+      type: 'device',
+      asked: 'auto',
+      provider: 'webgpu',
+      why: 'w',
+      proof: { difference: 1e-7, tolerance: 1e-4, elsewhere: ['Trilu'] },
     },
     {
       type: 'tokens',

@@ -156,7 +156,7 @@ export function synthetic(shape: Shape): Run {
         missing: [],
         remarks: [],
       },
-      settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
+      settings: { bos: true, graphOptimization: 'all', threads: 0 },
       inputs: [],
     },
     {

@@ -53,6 +53,11 @@ export class Builder {
     return this.constant(DataType.float, [], new Uint8Array(Float32Array.of(value).buffer));
   }
 
+  /** A constant vector of float32. */
+  floats(values: readonly number[]): string {
+    return this.constant(DataType.float, [values.length], new Uint8Array(Float32Array.from(values).buffer));
+  }
+
   /** `value` in single precision. */
   float32(value: string): string {
     return this.node('Cast', [value], { to: DataType.float });

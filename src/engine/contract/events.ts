@@ -4,7 +4,8 @@
  *
  * Order: `started`, `tokens`, then `layer` 0 … L with `attention` k, `cross-attention` k and `routing` k, where there
  * are any, right after `layer` k (k ≥ 1), `predictions` or, where the head is no vocabulary's, `outputs`, and exactly
- * one of `finished` or `failed`.
+ * one of `finished` or `failed`. `device` comes wherever it is known what computes the blocks to come, where anything but
+ * the CPU was asked for.
  */
 import * as v from 'valibot';
 import {
@@ -27,6 +28,7 @@ import type {
   RoutingStatistics,
 } from '../../statistics/statistics.js';
 import { roles, type Token } from '../../tokens/token.js';
+import { deviceEvent } from './device.js';
 import { fedInput } from './inputs.js';
 import { intervention } from './interventions.js';
 import { chat, lineEnds, memory, path, stream, threads } from './request.js';
@@ -146,7 +148,6 @@ export const startedEvent = v.object({
     lineEnds,
     /** Whether the text was the user's turn of a chat, and after a system's; undefined where there was no text. */
     chat: v.optional(v.picklist(['off', 'on', 'system'])),
-    executionProvider: v.literal('cpu'),
     graphOptimization: v.literal('all'),
     threads,
   }),
@@ -286,6 +287,7 @@ export type FailedEvent = Sent<typeof failedEvent>;
 /** What is said of a run that goes on. */
 export const runningEvent = v.variant('type', [
   startedEvent,
+  deviceEvent,
   tokensEvent,
   layerEvent,
   attentionEvent,

@@ -5,6 +5,7 @@ import { flag, int32Array, maybe, problem, type Sent, said, text, whole } from '
 import { activationEvents, activationRequest } from './activation.js';
 import { attributeEvent, attributeRequest } from './attribute.js';
 import { describeRequest, description, weightRequest, weightStatistics } from './description.js';
+import { device, deviceEvent } from './device.js';
 import { finishedEvent, runningEvent, runRequest } from './events.js';
 import { extentsEvent, extentsRequest, outliersEvent } from './extents.js';
 import { finetunedEvent, finetuneEvents, finetuneRequest } from './finetune.js';
@@ -154,12 +155,15 @@ const toChild = v.object({
   type: v.custom<JobType>(isJob, 'is none that is known'),
   request: v.unknown(),
   tokenizers: v.array(tokenizer),
+  device,
 });
 export type ToChild = Sent<typeof toChild>;
 
 /** Every message of the child is about the job with its `id`. */
 const fromChild = v.variant('type', [
   v.object({ id: whole, type: v.literal('event'), event: v.unknown() }),
+  /** What it is computed on from now on; of whatever job. */
+  v.object({ id: whole, type: v.literal('device'), event: deviceEvent }),
   /** The last one. */
   v.object({ id: whole, type: v.literal('answer'), answer: v.unknown() }),
   /** The last one too: the job failed. */

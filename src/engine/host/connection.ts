@@ -2,14 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { Readable } from 'node:stream';
 import type { Problem } from '../../errors.js';
-import {
-  type ChosenTokenizer,
-  type FromChild,
-  type JobType,
-  type RequestOf,
-  readFromChild,
-  type ToChild,
-} from '../contract/protocol.js';
+import { type FromChild, type JobType, type RequestOf, readFromChild, type ToChild } from '../contract/protocol.js';
 import { pipe } from '../guard/note.js';
 import { endProblem } from './noted.js';
 import { sandboxFlags } from './sandbox.js';
@@ -73,10 +66,15 @@ export class Connection {
     return this.child.pid;
   }
 
-  send<T extends JobType>(type: T, request: RequestOf<T>, job: Job, tokenizers: readonly ChosenTokenizer[] = []): void {
+  send<T extends JobType>(
+    type: T,
+    request: RequestOf<T>,
+    job: Job,
+    how: Pick<ToChild, 'tokenizers' | 'device'> = { tokenizers: [], device: 'cpu' },
+  ): void {
     const id = ++this.lastId;
     this.jobs.set(id, job);
-    this.child.send({ id, type, request, tokenizers: [...tokenizers] } satisfies ToChild, (error) => {
+    this.child.send({ id, type, request, ...how } satisfies ToChild, (error) => {
       if (error) this.end(this.problem(error.message));
     });
   }

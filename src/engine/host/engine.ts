@@ -5,6 +5,7 @@ import { type Problem, SinkscopeError, toProblem } from '../../errors.js';
 import { partialFile } from '../../saving.js';
 import { quoted } from '../../visible.js';
 import type { Description, WeightStatistics } from '../contract/description.js';
+import type { Device, DeviceEvent } from '../contract/device.js';
 import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
 import type { Inspection } from '../contract/inspection.js';
 import {
@@ -110,7 +111,11 @@ export class Engine {
       receive: (message) => {
         try {
           if (message.type === 'problem') end({ type: 'failed', problem: message.problem });
-          else if (message.type === 'event') {
+          else if (message.type === 'device') {
+            this.placed.push(message.event);
+            if (asks) events.push(checkSaid(schemas.event, message.event, 'event'));
+            return false;
+          } else if (message.type === 'event') {
             events.push(checkSaid(schemas.event, message.event, 'event'));
             return false;
           } else {
@@ -249,6 +254,16 @@ export class Engine {
     this.stream = stream;
   }
 
+  /** What models are computed on from now on, where a job can be; see docs/gpu.md. */
+  device: Device = 'cpu';
+
+  private readonly placed: DeviceEvent[] = [];
+
+  /** In sentences, each once, what was said of where jobs were computed; empty where the CPU was asked for. */
+  get computedOn(): readonly string[] {
+    return [...new Set(this.placed.map(({ why }) => why))];
+  }
+
   /** How line ends of texts are read from now on; see `src/tokens/line-ends.ts`. */
   lineEnds: 'lf' | 'as-is' = 'lf';
 
@@ -266,6 +281,7 @@ export class Engine {
     other.stream = this.stream;
     other.lineEnds = this.lineEnds;
     other.tokenizerOf = this.tokenizerOf;
+    other.device = this.device;
     return other;
   }
 
@@ -287,6 +303,10 @@ export class Engine {
       this.send(type, request, {
         receive: (message) => {
           if (message.type === 'event') return false;
+          if (message.type === 'device') {
+            this.placed.push(message.event);
+            return false;
+          }
           if (message.type === 'problem') fail(message.problem);
           else {
             signal?.removeEventListener('abort', abort);
@@ -336,7 +356,7 @@ export class Engine {
       const file = this.tokenizerOf(model);
       return file === undefined ? [] : [{ model, file }];
     });
-    this.connection.send(type, { ...request, ...chosen }, job, tokenizers);
+    this.connection.send(type, { ...request, ...chosen }, job, { tokenizers, device: this.device });
   }
 }
 

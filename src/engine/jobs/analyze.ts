@@ -15,6 +15,7 @@ import type { LoadedModel } from '../stages/loaded.js';
 import { chooseDial, tokensThatFit } from '../stages/memory.js';
 import { valueAt } from '../stages/patched.js';
 import { group } from '../stages/plan.js';
+import type { Told } from '../stages/reduced/stages.js';
 import { crossPattern, tokenPattern } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
 import type { Current } from './current.js';
@@ -65,7 +66,7 @@ export async function runAnalysis(
 
 /** Everything that changes the numbers of a run. */
 export function settingsOf({ bos, lineEnds, chat }: Prompt, threads: number): StartedEvent['settings'] {
-  return { bos, lineEnds: lineEnds?.as, chat, executionProvider: 'cpu', graphOptimization: 'all', threads };
+  return { bos, lineEnds: lineEnds?.as, chat, graphOptimization: 'all', threads };
 }
 
 /** The model's summary, with what is to be told of the tokenizer that made the prompt, and of the stream that it chose. */
@@ -160,13 +161,27 @@ export async function runThrough(inside: Inside, given: Report, usedBefore: bool
   if (inside.known.tokens !== undefined) await report.emit(tokensRun(report.prompt, inside.tokens, inside.loaded));
   if (inside.values.has(anatomy.embedding)) await reportBlock(inside, report, 0, inside.values);
   const body = inside.plan.stages.filter(({ first }) => first <= anatomy.layers);
+  const reduced = inside.reduced(request);
   // Interventions are made at the ends of stages.
-  const stages = group(body, request.interventions ? 1 : dial.blocksPerStage, anatomy.layers);
+  const stages = reduced ?? group(body, request.interventions ? 1 : dial.blocksPerStage, anatomy.layers);
   for await (const { stage, results } of inside.run(stages, dial.keep)) {
-    for (let block = stage.first; block <= stage.last; block++) await reportBlock(inside, report, block, results);
+    const told = reduced?.find((one) => one === stage)?.told(results);
+    const lacking = told ? lackingIn(told, inside) : [];
+    const all = lacking.length > 0 ? new Map([...results, ...(await inside.again(stage, lacking))]) : results;
+    for (let block = stage.first; block <= stage.last; block++) await reportBlock(inside, report, block, all, told);
   }
   await reportMade(inside, report);
   await reportHead(inside, report, dial.keep);
+}
+
+/** Names of values that a stage could not say enough of. */
+function lackingIn({ states, patterns }: Told, inside: Inside): string[] {
+  const open = <T>(found: ReadonlyMap<number, T | undefined>) =>
+    [...found].flatMap(([block, one]) => (one === undefined ? [block] : []));
+  return [
+    ...open(states).map((block) => inside.residual(block)),
+    ...open(patterns).flatMap((block) => inside.loaded.patterns.get(block) ?? []),
+  ];
 }
 
 /** What experts made of the entries that stand out: the blocks in which these arise are run again for it. */
@@ -199,32 +214,32 @@ export function tokensRun(prompt: Prompt, count: number, loaded: LoadedModel): T
   };
 }
 
-/** Emits and saves what the results of a stage say about block `block`; 0 is the embedding. */
-async function reportBlock(inside: Inside, report: Report & Said, block: number, results: Values): Promise<void> {
+/**
+ * Emits and saves what the results of a stage say about block `block`; 0 is the embedding.
+ *
+ * @param told statistics that came in the place of tensors
+ */
+async function reportBlock(
+  inside: Inside,
+  report: Report & Said,
+  block: number,
+  results: Values,
+  told?: Told,
+): Promise<void> {
   const { loaded, layout } = inside;
   const { request, saver, emit } = report;
   if (!layout) throw new Error('h_0 is not there');
   if (block === 0 && inside.known.tokens === undefined)
     await report.emit(tokensRun(report.prompt, inside.tokens, inside.loaded));
-  const state = inside.rows(results.get(inside.residual(block)) ?? inside.value(inside.residual(block)));
-  const { tokens, positions } = layout;
-  const { dims, tokens: rows } = rowsOf(state);
-  if (rows !== positions) {
-    throw new SinkscopeError({
-      code: 'runtime',
-      file: loaded.file,
-      message: `Layer ${block} has ${rows} rows for ${positions} tokens; Sinkscope cannot tell which is which.`,
-    });
-  }
-  const hidden = floats(sliceRows(state, 0, tokens));
-  const statistics = hiddenStatistics(hidden, tokens, dims);
+  const statistics = told?.states.get(block) ?? (await stateOf(inside, block, results, saver));
   report.layers[block] = statistics;
   await emit({ type: 'layer', layer: block, statistics });
-  await saver?.rows(`hidden.${block}`, hidden, tokens);
-
   const parts = loaded.anatomy.blocks[block - 1];
   if (!parts) return;
-  const tapped = results.get(loaded.patterns.get(block) ?? '');
+  const { tokens } = layout;
+  const sinks = told?.patterns.get(block);
+  if (sinks) await emit({ type: 'attention', layer: block, statistics: sinks });
+  const tapped = sinks ? undefined : results.get(loaded.patterns.get(block) ?? '');
   const pattern = tapped && tokenPattern(tapped, layout, loaded.file);
   // Attention in windows has patterns over parts of the sequence, which say nothing of a token's place in it.
   if (pattern?.queries === tokens && pattern.keys >= tokens) {
@@ -250,6 +265,30 @@ async function reportBlock(inside: Inside, report: Report & Said, block: number,
     const value = tap === undefined ? undefined : results.get(tap);
     if (value) await saver?.rows(name, floats(sliceRows(inside.rows(value), 0, tokens)), tokens);
   }
+}
+
+/** Statistics of h_`block`, whose rows of tokens are saved where that is asked for. */
+async function stateOf(
+  inside: Inside,
+  block: number,
+  results: Values,
+  saver: Saver | undefined,
+): Promise<HiddenStatistics> {
+  const { loaded, layout } = inside;
+  if (!layout) throw new Error('h_0 is not there');
+  const state = inside.rows(results.get(inside.residual(block)) ?? inside.value(inside.residual(block)));
+  const { tokens, positions } = layout;
+  const { dims, tokens: rows } = rowsOf(state);
+  if (rows !== positions) {
+    throw new SinkscopeError({
+      code: 'runtime',
+      file: loaded.file,
+      message: `Layer ${block} has ${rows} rows for ${positions} tokens; Sinkscope cannot tell which is which.`,
+    });
+  }
+  const hidden = floats(sliceRows(state, 0, tokens));
+  await saver?.rows(`hidden.${block}`, hidden, tokens);
+  return hiddenStatistics(hidden, tokens, dims);
 }
 
 /** Which experts of block `block` the tokens were sent to. */

@@ -1,5 +1,6 @@
 /** What the engine's process may hold and how long it may be silent: see docs/limits.md. */
 import { basename } from 'node:path';
+import type { Provider } from '../contract/device.js';
 import type { Bounds } from '../guard/note.js';
 import type { LoadedModel } from '../stages/loaded.js';
 
@@ -40,9 +41,11 @@ export function tokenisingBounds(file: string, before: Bounds): Bounds {
  * as read, as ONNX Runtime has them, and as it rearranges them. What its blocks compute fits the budget once more.
  *
  * @param memory the budget, in bytes
+ * @param provider what it runs on, beside the CPU
  */
-export function runningBounds({ file, summary }: LoadedModel, memory: number): Bounds {
+export function runningBounds({ file, summary }: LoadedModel, memory: number, provider: Provider = 'cpu'): Bounds {
   const { bytes, layers, hidden, vocabulary = 0 } = summary;
   const largestStage = bytes / Math.max(1, layers) + 8 * hidden * vocabulary;
-  return { what: `${basename(file)} was run`, bytes: reserveBytes + 2 * memory + 3 * largestStage };
+  const where = provider === 'cpu' ? '' : ` on ${provider} (the device cpu does without the graphics card)`;
+  return { what: `${basename(file)} was run${where}`, bytes: reserveBytes + 2 * memory + 3 * largestStage };
 }

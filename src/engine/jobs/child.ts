@@ -1,7 +1,8 @@
 /** The process that runs models. It does one thing at a time, says everything through messages, and may be killed. */
 import { toProblem } from '../../errors.js';
+import type { DeviceEvent } from '../contract/device.js';
 import { checkToChild, type FromChild, isLive, messageId } from '../contract/protocol.js';
-import { allowRunning, useTokenizers } from './current.js';
+import { allowRunning, useDevice, useTokenizers } from './current.js';
 import { perform } from './perform.js';
 
 let queue = Promise.resolve();
@@ -19,12 +20,21 @@ process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
 async function handle(message: unknown): Promise<void> {
   const id = messageId(message);
   try {
-    const { type, request, tokenizers } = checkToChild(message);
+    const { type, request, tokenizers, device } = checkToChild(message);
     useTokenizers(tokenizers);
+    // An analysis begins with `started`, which comes when its device has been chosen.
+    let waiting: DeviceEvent[] | undefined = type === 'analyze' ? [] : undefined;
+    const place = (event: DeviceEvent) => void (waiting?.push(event) ?? send({ id, type: 'device', event }));
+    useDevice(device, place);
     const answer = await perform(
       type,
       request,
-      (event) => send({ id, type: 'event', event }),
+      async (event) => {
+        await send({ id, type: 'event', event });
+        const before = waiting ?? [];
+        waiting = undefined;
+        for (const one of before) place(one);
+      },
       () => lastLive > id,
     );
     await send({ id, type: 'answer', answer });

@@ -2,6 +2,8 @@
 import type { Stream } from '../../anatomy/streams.js';
 import { SinkscopeError } from '../../errors.js';
 import { versionOf } from '../../models/version.js';
+import { modelIdentity } from '../../onnx/identity.js';
+import type { Device, DeviceEvent } from '../contract/device.js';
 import type { RunRequest } from '../contract/events.js';
 import type { ChosenTokenizer } from '../contract/protocol.js';
 import { startGuard } from '../guard/guard.js';
@@ -9,6 +11,8 @@ import type { Bounds } from '../guard/note.js';
 import { chooseStream, type GivenInputs, type StreamChoice } from '../inputs/choose.js';
 import type { Inside } from '../questions/inside.js';
 import { type LoadedModel, loadModel } from '../stages/loaded.js';
+import { Placement, type Proof } from '../stages/placement.js';
+import { Providers } from '../stages/providers.js';
 import { StageRunner } from '../stages/runner.js';
 import { saturation } from '../stages/saturation.js';
 import { idleBounds, readingBounds, runningBounds, tokenisingBounds } from './bounds.js';
@@ -18,6 +22,8 @@ import type { EditedText } from './edited.js';
 export interface Current {
   readonly loaded: LoadedModel;
   readonly threads: number;
+  /** The device that was asked for it. */
+  readonly device: Device;
   /** Budget of the last run, in bytes. */
   memory: number;
   readonly runner: StageRunner;
@@ -40,6 +46,18 @@ let tokenizers: ReadonlyMap<string, string> = new Map();
 /** From now on these models are run with these, and others with what lies beside them. */
 export function useTokenizers(chosen: readonly ChosenTokenizer[]): void {
   tokenizers = new Map(chosen.map(({ model, file }) => [model, file]));
+}
+
+const providers = new Providers();
+/** By provider and model, for as long as the process lives. */
+const proofs = new Map<string, Proof>();
+let asked: Device = 'cpu';
+let say: (event: DeviceEvent) => void = () => {};
+
+/** From now on models are computed on this, where a job can be; what there is to say of it goes to `listener`. */
+export function useDevice(device: Device, listener: (event: DeviceEvent) => void): void {
+  asked = device;
+  say = listener;
 }
 
 /** The file in which a model's tokenizer is: chosen, or beside it. */
@@ -75,10 +93,13 @@ const first: Chooser = ([stream]) => ({ stream, remark: undefined });
  * last run can no longer be asked about.
  *
  * @param given what is run, by which one of several streams is chosen where none is named
+ * @param hereOnly why it is computed by the CPU whatever was asked for, in words; undefined: it need not be
+ * @throws SinkscopeError as {@link load}; `input` for a device that is not there
  */
 export async function use(
   { model, stream, threads, memory, live }: Pick<RunRequest, 'model' | 'stream' | 'threads' | 'memory' | 'live'>,
   given: GivenInputs = 'text',
+  hereOnly?: string,
 ): Promise<Current> {
   let remark: string | undefined;
   const found = await load(model, (streams) => {
@@ -86,7 +107,10 @@ export async function use(
     remark = choice.remark;
     return choice;
   });
-  const isSame = current?.loaded === found && current.threads === threads;
+  const device = hereOnly === undefined ? asked : 'cpu';
+  if (hereOnly !== undefined && asked !== 'cpu')
+    say({ type: 'device', asked, provider: 'cpu', why: `Computed by the CPU: ${hereOnly}.` });
+  const isSame = current?.loaded === found && current.threads === threads && current.device === device;
   // Nothing else has a use for it, and it takes memory.
   if (current?.edited && !(isSame && live)) {
     await current.edited.release();
@@ -94,12 +118,21 @@ export async function use(
   }
   if (current && isSame) {
     current = { ...current, remark, run: undefined, memory };
+    current.runner.placement?.tellNow();
     return current;
   }
   await current?.runner.release();
-  const runner = new StageRunner(found, threads);
-  current = { loaded: found, threads, memory, runner, remark, runs: 0, run: undefined, edited: undefined };
+  const runner = new StageRunner(found, threads, undefined, await placed(found, device));
+  current = { loaded: found, threads, device, memory, runner, remark, runs: 0, run: undefined, edited: undefined };
   return current;
+}
+
+/** @throws SinkscopeError `input` for a device that is not there */
+async function placed({ file, stream, quantised }: LoadedModel, device: Device): Promise<Placement | undefined> {
+  if (device === 'cpu') return undefined;
+  const choice = await providers.choose(device);
+  const model = choice.provider === 'cpu' ? '' : `${modelIdentity(file)} ${stream}`;
+  return new Placement(device, choice, { providers, proofs, model, quantised }, (event) => say(event));
 }
 
 const isAsRead = ({ file, weights, chosen, version }: LoadedModel) =>
@@ -138,5 +171,5 @@ export function allowRunning(): void {
 }
 
 function bounds(): Bounds {
-  return current ? runningBounds(current.loaded, current.memory) : idleBounds;
+  return current ? runningBounds(current.loaded, current.memory, current.runner.placement?.provider) : idleBounds;
 }

@@ -50,6 +50,14 @@ import { saveRewritten } from './written.js';
 
 const reading = (model: string) => `${basename(model)} and what belongs to it were read`;
 
+/** Why some jobs are the CPU's whatever device is asked for. */
+const hereOnly = {
+  onward: 'the cache that a text is gone on from lies in its memory',
+  derivatives: 'derivatives are taken there alone',
+  difference: 'what a file differs from its model by would hold what a card differs by',
+  extents: 'what a quantiser is told is measured there alone',
+} as const;
+
 /** Records of a survey that are given at once. */
 const recordsTogether = 500;
 
@@ -63,7 +71,7 @@ type Perform<T extends JobType> = (
 const performers: { readonly [T in JobType]: Perform<T> } = {
   async analyze(request, emit, overtaken) {
     const elapsed = stopwatch();
-    const used = await use(request, await givenBy(request));
+    const used = await use(request, await givenBy(request), request.live ? hereOnly.onward : undefined);
     let firstLayerSeconds = 0;
     const report = async (event: EventOf<'analyze'>) => {
       // The prompt is there: what follows are runs of the model.
@@ -93,7 +101,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     const elapsed = stopwatch();
     const { reference } = request;
     const before = reference === undefined ? undefined : await recorded(request, reference);
-    const used = await use(request);
+    const used = await use(request, 'text', reference === undefined ? undefined : hereOnly.difference);
     allowRunning();
     await reduceStates(used.runner, request, before, emit);
     checkAsRead(used.loaded);
@@ -114,7 +122,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
 
   async extents(request, emit) {
     const elapsed = stopwatch();
-    const used = await use(request);
+    const used = await use(request, 'text', hereOnly.extents);
     allowRunning();
     const { smooth = [] } = request;
     const runner =
@@ -132,7 +140,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
 
   async smooth(request) {
     const elapsed = stopwatch();
-    const used = await use(request);
+    const used = await use(request, 'text', hereOnly.extents);
     allowRunning();
     const made = smoothed(used.loaded, factorsOf(request.smooth));
     await saveRewritten(new StageRunner(made.loaded, used.threads), made.changed, request.save);
@@ -142,7 +150,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
 
   async treat(request, emit) {
     const elapsed = stopwatch();
-    const used = await use({ ...request, model: request.reference });
+    const used = await use({ ...request, model: request.reference }, 'text', hereOnly.difference);
     allowRunning();
     await treat(used.runner, request, emit);
     checkAsRead(used.loaded);
@@ -151,7 +159,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
 
   async precision(request, emit) {
     const elapsed = stopwatch();
-    const used = await use(request);
+    const used = await use(request, 'text', hereOnly.extents);
     allowRunning();
     await tellPrecision(used.runner, request, emit);
     checkAsRead(used.loaded);
@@ -160,7 +168,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
 
   async gradients(request, emit) {
     const elapsed = stopwatch();
-    const used = await use(request, await givenBy(request));
+    const used = await use(request, await givenBy(request), hereOnly.derivatives);
     const report = async (event: EventOf<'gradients'>) => {
       // The prompt is there: what follows are runs of the model.
       if (event.type === 'started') allowRunning();
@@ -173,7 +181,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
 
   async activation(request, emit) {
     const elapsed = stopwatch();
-    const used = await use(request);
+    const used = await use(request, 'text', hereOnly.derivatives);
     allowRunning();
     await tellActivation(used.runner, request, emit);
     checkAsRead(used.loaded);
@@ -182,7 +190,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
 
   async finetune(request, emit) {
     const elapsed = stopwatch();
-    const used = await use(request);
+    const used = await use(request, 'text', hereOnly.derivatives);
     allowRunning();
     const model = await trainAdapters(used.runner, request, emit);
     checkAsRead(used.loaded);
@@ -191,7 +199,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
 
   async attribute(request, emit) {
     const elapsed = stopwatch();
-    const used = await use(request);
+    const used = await use(request, 'text', hereOnly.derivatives);
     allowRunning();
     await tellAttribution(used.runner, request, emit);
     checkAsRead(used.loaded);
@@ -209,7 +217,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
 
   async rolling(request, emit) {
     const elapsed = stopwatch();
-    const used = await use(request);
+    const used = await use(request, 'text', hereOnly.onward);
     allowRunning();
     await rollOn(used.runner, request, emit);
     checkAsRead(used.loaded);
@@ -218,7 +226,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
 
   async generate(request, emit) {
     const elapsed = stopwatch();
-    const used = await use(request);
+    const used = await use(request, 'text', hereOnly.onward);
     const limits = { ...limitsOf(used.loaded, request), onPart: allowTokenising };
     const written = await writeTokens(used.runner, request, limits, allowRunning, emit);
     checkAsRead(used.loaded);
@@ -330,7 +338,7 @@ async function changed(
 ): Promise<void> {
   if (without.length === 0 && !prune) return run(runner);
   const less = withoutScalars(loaded, without);
-  const other = new StageRunner(prune ? pruned(less, prune) : less, threads);
+  const other = new StageRunner(prune ? pruned(less, prune) : less, threads, undefined, runner.placement);
   try {
     await run(other);
   } finally {
@@ -339,7 +347,7 @@ async function changed(
 }
 
 async function recorded(request: RequestOf<'states'>, reference: string): Promise<Recorded> {
-  const used = await use({ ...request, model: reference });
+  const used = await use({ ...request, model: reference }, 'text', hereOnly.difference);
   allowRunning();
   return recordStates(used.runner, request);
 }
@@ -364,7 +372,7 @@ async function beside(
 ): Promise<void> {
   const { reference, by, threads } = request;
   // The larger of the two is the one at hand, whose bounds hold for both.
-  const used = await use({ ...request, model: reference });
+  const used = await use({ ...request, model: reference }, 'text', hereOnly.difference);
   const model = by.what === 'file' ? await load(by.model) : simulate(used.loaded, schemeOf(by));
   const other = new StageRunner(model, threads);
   allowRunning();

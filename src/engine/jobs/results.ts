@@ -10,6 +10,7 @@ import { SinkscopeError } from '../../errors.js';
 import { readUtf8 } from '../../reading.js';
 import { joinedFloats } from '../../statistics/numbers.js';
 import { roles } from '../../tokens/token.js';
+import { device as devices, providers } from '../contract/device.js';
 import { fedInput } from '../contract/inputs.js';
 import type { EventOf } from '../contract/protocol.js';
 import type { ResultAnswer } from '../contract/results.js';
@@ -60,6 +61,10 @@ const saved = v.object({
     chat: maybe(v.picklist(['off', 'on', 'system'])),
     threads: v.pipe(whole, v.maxValue(1024)),
   }),
+  device: v.optional(
+    v.object({ asked: devices, provider: v.picklist(providers), said: v.array(v.string()) }),
+    () => undefined,
+  ),
   inputs: v.optional(v.array(fedInput), () => []),
   thresholds: v.object({
     absolute: v.number(),
@@ -259,7 +264,7 @@ function contradiction({ model, tokens, layers, sinks, cross_attention, routing,
 }
 
 function* eventsOf(result: Saved): Generator<EventOf<'result'>> {
-  const { model, settings, inputs, window, tokens, layers, sinks, routing, predictions, outputs } = result;
+  const { model, settings, device, inputs, window, tokens, layers, sinks, routing, predictions, outputs } = result;
   const undefinedOf = <T>(value: T | null | undefined): T | undefined => value ?? undefined;
   yield {
     type: 'started',
@@ -285,12 +290,13 @@ function* eventsOf(result: Saved): Generator<EventOf<'result'>> {
       bos: undefinedOf(settings.bos),
       lineEnds: undefinedOf(settings.line_ends),
       chat: undefinedOf(settings.chat),
-      executionProvider: 'cpu',
       graphOptimization: 'all',
       threads: settings.threads,
     },
     inputs,
   };
+  if (device)
+    for (const why of device.said) yield { type: 'device', asked: device.asked, provider: device.provider, why };
   const { start, end, total } = window;
   const picture = result.picture && { ...result.picture, file: basename(result.picture.file.replaceAll('\\', '/')) };
   yield {

@@ -12,9 +12,10 @@ import { isCausal } from '../stages/causal.js';
 import { forward, type Lane, type Passed } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
 import type { LoadedModel } from '../stages/loaded.js';
-import { chooseDial, holdsStates, logitRows } from '../stages/memory.js';
+import { chooseDial, holdsStates, logitRows, reducedEnds } from '../stages/memory.js';
 import { valueAt } from '../stages/patched.js';
 import { makePlan, type Plan, type Stage, type Taps } from '../stages/plan.js';
+import { canReduce, type ReducedStage, reducedStages } from '../stages/reduced/stages.js';
 import type { StageRunner } from '../stages/runner.js';
 import { crossPattern, firstCopy, type Layout, layoutOf, tokenPattern, tokenRows } from '../tensors/layout.js';
 import type { Pattern } from '../tensors/patterns.js';
@@ -146,6 +147,31 @@ export class Inside {
   }
 
   /**
+   * Stages that give statistics in the place of tensors; undefined where tensors are near, are asked for themselves, or
+   * may have rows that are no tokens. What they cannot tell is had by {@link again}.
+   */
+  reduced({ attention, save, interventions = [] }: RunRequest): readonly ReducedStage[] | undefined {
+    const { anatomy } = this.loaded;
+    const { tokens = 0, positions, axis, unfilled = 0 } = this.known;
+    const { hidden: dims } = anatomy;
+    const isPlain =
+      this.ids !== undefined && tokens > 0 && positions === tokens && axis === undefined && unfilled === 0;
+    if (!this.runner.reduces || save || interventions.length > 0 || !isPlain || dims === undefined) return undefined;
+    if (!canReduce(this.loaded, { tokens, dims })) return undefined;
+    const taps = tapsOf(this.loaded, { attention }, false, false);
+    const ends = reducedEnds(anatomy, tokens, attention);
+    const stages = reducedStages(this.loaded, this.plan, ends, { tokens, dims, attention, taps });
+    for (const { fed } of stages) this.take(fed);
+    this.found ??= { tokens, positions, axis, unfilled };
+    return stages;
+  }
+
+  /** Values of a stage that has just been run and did not give them. */
+  again(stage: Stage, names: readonly string[]): Promise<Values> {
+    return this.runner.run(this.plan.narrow(stage, names), this.values, false);
+  }
+
+  /**
    * h_`layer`, computed again where it was dropped.
    *
    * @throws SinkscopeError `input` where there is no such layer
@@ -258,14 +284,15 @@ export function valueNamed(values: Values, name: string): Value {
 /** What is fetched beside the residual points, by block: patterns, routings, and what is saved. */
 function tapsOf(
   { anatomy, patterns, crosses, routings }: LoadedModel,
-  { attention, save }: RunRequest,
+  { attention, save }: Pick<RunRequest, 'attention' | 'save'>,
   isPadded: boolean,
+  withPatterns = true,
 ): Taps {
   return new Map(
     anatomy.blocks.map((block, i) => {
       const wanted = [
         // The first block's pattern tells whether padding is seen by what comes before it.
-        (attention || save?.attention || (i === 0 && isPadded)) && patterns.get(i + 1),
+        withPatterns && (attention || save?.attention || (i === 0 && isPadded)) && patterns.get(i + 1),
         (attention || save?.attention) && crosses.get(i + 1),
         save && block.residMid,
         save?.mlp && block.mlpIntermediate,

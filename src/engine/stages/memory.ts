@@ -23,6 +23,8 @@ const processBytes = 100e6;
 const keptStages = 4;
 /** Patterns that one stage may give back at once. */
 const maxPatternBytes = 2 ** 28;
+/** Patterns that may be alive at once in a stage that reduces them. */
+const reducedPatternBytes = 2 ** 30;
 /** The most logits that are held at once. */
 const maxLogitBytes = 2 ** 26;
 /**
@@ -150,6 +152,19 @@ function fitsWhole(load: Load): boolean {
   const { anatomy, weightBytes, tokens, memory, stages = keptStages } = load;
   const kept = 2 * weightBytes + stages * blockBytes(anatomy, tokens);
   return kept + logitBytes(load) + heldBytes(load) + processBytes <= memory;
+}
+
+/**
+ * The last blocks of stages that give statistics in the place of tensors: the first block by itself, so that results
+ * begin early, then all others, or as many whose patterns have room.
+ */
+export function reducedEnds(anatomy: Anatomy, tokens: number, patterns: boolean): number[] {
+  const { layers } = anatomy;
+  const patternBytes = 4 * headsOf(anatomy) * tokens * tokens;
+  const blocks = patterns ? Math.max(1, Math.floor(reducedPatternBytes / patternBytes)) : layers;
+  const ends = [1];
+  for (let end = 1 + blocks; end < layers; end += blocks) ends.push(end);
+  return layers > 1 ? [...ends, layers] : ends;
 }
 
 /**

@@ -11,7 +11,7 @@
 import type { Anatomy } from '../../anatomy/anatomy.js';
 import { homesOf, isShape, residualPoints } from '../../anatomy/homes.js';
 import { indexGraph } from '../../onnx/graph.js';
-import type { Graph } from '../../onnx/model.js';
+import type { Graph, Node } from '../../onnx/model.js';
 import { greatest, least } from '../../statistics/numbers.js';
 
 /** A part of the graph that one session runs. */
@@ -25,6 +25,8 @@ export interface Stage {
   readonly outputs: readonly string[];
   /** Inputs inside a block whose last extent is that of a weight, and never changes. */
   readonly wide?: readonly string[];
+  /** Nodes behind those of the graph that make some of its outputs; what these are called tells which nodes they are. */
+  readonly more?: readonly Node[];
 }
 
 /** Values to fetch besides the residual points, by block (1-based index; a block may have several). */
@@ -37,9 +39,9 @@ export interface Plan {
   narrow(stage: Stage, outputs: readonly string[], given?: readonly string[]): Stage;
   /**
    * The graph cut after the blocks `ends` only (ascending, the last block among them), each stage giving just what
-   * later ones need; the head follows.
+   * later ones need, and the values of its blocks that are `wanted` besides; the head follows.
    */
-  cut(ends: readonly number[]): readonly Stage[];
+  cut(ends: readonly number[], wanted?: Taps): readonly Stage[];
   /** How many of these values are as large as a hidden state: neither fed nor the shape of something. */
   states(names: Iterable<string>): number;
 }
@@ -93,15 +95,17 @@ export function makePlan(graph: Graph, anatomy: Anatomy, taps: Taps, head: reado
 
   const afterLast = anatomy.layers + 1;
   const headValues = head.map((value) => [value, afterLast] as const);
+  const tapped = (values: Taps) =>
+    [...values].flatMap(([block, names]) => names.map((value) => [value, block] as const));
   const everyBlock = Array.from({ length: afterLast + 1 }, (_, block) => block);
   return {
     stages: stagesOf(everyBlock, [
       ...residuals.map((value, block) => [value, block] as const),
-      ...[...taps].flatMap(([block, values]) => values.map((value) => [value, block] as const)),
+      ...tapped(taps),
       ...headValues,
     ]),
     narrow: (stage, only, given) => ({ ...stage, inputs: inputsOf(stage.first, only, given), outputs: only }),
-    cut: (ends) => stagesOf([...ends, afterLast], headValues),
+    cut: (ends, wanted = new Map()) => stagesOf([...ends, afterLast], [...tapped(wanted), ...headValues]),
     states: (names) => [...names].filter((name) => !graphInputs.has(name) && !isShape(index.producer(name))).length,
   };
 }

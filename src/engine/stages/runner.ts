@@ -3,8 +3,11 @@ import { basename } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
 import { begunWith, type Cut, extract } from '../../onnx/extract.js';
 import type { Model, Tensor, ValueInfo } from '../../onnx/model.js';
+import type { Provider } from '../contract/device.js';
 import type { Value, Values } from '../tensors/value.js';
+import { operatorsElsewhere } from './elsewhere.js';
 import type { LoadedModel } from './loaded.js';
+import type { Placement } from './placement.js';
 import type { Stage } from './plan.js';
 import { reasonOf } from './reason.js';
 import { createSession, type Session } from './session.js';
@@ -15,18 +18,29 @@ export class StageRunner {
   private readonly kept = new Map<string, Session>();
   /** The stages that sessions are kept for. */
   private keptFor = '';
+  /** As the CPU takes it: cards have no operator for products by transposed weights. */
   private readonly model: Model;
+  /** What leaves each block. */
+  private readonly residuals: ReadonlySet<string>;
 
   /**
    * @param threads of a session; 0: as ONNX Runtime chooses
    * @param create makes sessions
+   * @param placement where stages are computed; by default the CPU
    */
   constructor(
     readonly loaded: LoadedModel,
     private readonly threads: number,
     private readonly create: typeof createSession = createSession,
+    readonly placement?: Placement,
   ) {
     this.model = multiplyTransposed(loaded.model);
+    this.residuals = new Set(loaded.anatomy.blocks.map(({ residPost }) => residPost));
+  }
+
+  /** Whether tensors are far away, so that statistics are computed where they are. */
+  get reduces(): boolean {
+    return this.placement !== undefined && this.placement.provider !== 'cpu';
   }
 
   /**
@@ -43,15 +57,31 @@ export class StageRunner {
       feeds.set(name, value);
     }
     try {
-      if (keep) return await (await this.session(stage, feeds)).run(feeds);
-      const session = await this.make(stage, feeds, false);
-      try {
-        return await session.run(feeds);
-      } finally {
-        await session.release();
-      }
+      const residuals = stage.outputs.filter((name) => this.residuals.has(name));
+      if (!this.placement) return await this.on('cpu', stage, feeds, keep);
+      return await this.placement.compute({
+        name: this.name(stage),
+        residuals,
+        // Rows of an embedding table, and a head for a single row, are not worth their weights' way to a card.
+        worthwhile: stage.last > 0 && (keep || residuals.length > 0 || stage.more !== undefined),
+        keep,
+        on: (provider, kept) => this.on(provider, stage, feeds, kept),
+        elsewhere: (one, type) =>
+          operatorsElsewhere(withMore(this.loaded.model, stage), { ...stage, fed: feeds, type }, one, this.create),
+        free: () => this.release(),
+      });
     } catch (error) {
       throw error instanceof SinkscopeError ? error : this.failure(stage, error);
+    }
+  }
+
+  private async on(provider: Provider, stage: Stage, feeds: Values, keep: boolean): Promise<Values> {
+    if (keep) return (await this.session(provider, stage, feeds)).run(feeds);
+    const session = await this.make(provider, stage, feeds, false);
+    try {
+      return await session.run(feeds);
+    } finally {
+      await session.release();
     }
   }
 
@@ -69,33 +99,35 @@ export class StageRunner {
     for (const session of sessions) await session.release();
   }
 
-  private async session(stage: Stage, feeds: Values): Promise<Session> {
-    const key = JSON.stringify([stage.inputs, stage.outputs, [...feeds.values()].map((value) => value.type)]);
+  private async session(provider: Provider, stage: Stage, feeds: Values): Promise<Session> {
+    const key = JSON.stringify([provider, stage.inputs, stage.outputs, [...feeds.values()].map((value) => value.type)]);
     let session = this.kept.get(key);
     if (!session) {
-      session = await this.make(stage, feeds, true);
+      session = await this.make(provider, stage, feeds, true);
       this.kept.set(key, session);
     }
     return session;
   }
 
-  private async make(stage: Stage, feeds: Values, kept: boolean): Promise<Session> {
+  private async make(provider: Provider, stage: Stage, feeds: Values, kept: boolean): Promise<Session> {
     const inputs = [...feeds].map(([name, value]) => ({
       name,
       type: value.type,
       shape: this.shape(name, value, stage),
     }));
     const cut = { inputs, outputs: stage.outputs };
-    const { bytes, folder, files } = extract(this.model, { ...cut, made: await this.rounded(cut) });
-    return this.create(bytes, folder, { prepack: kept || this.loaded.quantised, threads: this.threads, files });
+    const model = withMore(provider === 'cpu' ? this.model : this.loaded.model, stage);
+    const { bytes, folder, files } = extract(model, { ...cut, made: await this.rounded(model, cut) });
+    const prepack = kept || this.loaded.quantised;
+    return this.create(bytes, folder, { prepack, threads: this.threads, files, provider });
   }
 
   /**
    * The weights of a cut as a scheme rounds them, by name. They are computed by a session of their own: one that is to
    * multiply with them would keep all that comes in between.
    */
-  private async rounded(cut: Cut): Promise<ReadonlyMap<string, Tensor>> {
-    const outputs = begunWith(this.model, cut, this.loaded.rounded);
+  private async rounded(model: Model, cut: Cut): Promise<ReadonlyMap<string, Tensor>> {
+    const outputs = begunWith(model, cut, this.loaded.rounded);
     if (outputs.length === 0) return new Map();
     const { bytes, folder } = extract(this.model, { inputs: [], outputs });
     const session = await this.create(bytes, folder, { prepack: false, threads: this.threads, asWritten: true });
@@ -117,8 +149,7 @@ export class StageRunner {
     const { anatomy } = this.loaded;
     const input = anatomy.inputs.find((candidate) => candidate.name === name);
     if (input) return input.shape?.map((extent, axis) => input.extents[axis] ?? extent);
-    const isWide =
-      wide.includes(name) || name === anatomy.embedding || anatomy.blocks.some((block) => block.residPost === name);
+    const isWide = wide.includes(name) || name === anatomy.embedding || this.residuals.has(name);
     return value.dims.map((extent, axis) => (isWide && axis === value.dims.length - 1 ? extent : null));
   }
 
@@ -141,6 +172,11 @@ export class StageRunner {
       { cause: error },
     );
   }
+}
+
+/** The model with the nodes of a stage that are not its own. */
+function withMore(model: Model, { more = [] }: Stage): Model {
+  return more.length === 0 ? model : { ...model, graph: { ...model.graph, nodes: [...model.graph.nodes, ...more] } };
 }
 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Value['data']) => new Uint8Array(buffer, byteOffset, byteLength);

@@ -1,8 +1,9 @@
 /** The only module that touches ONNX Runtime. */
 import './telemetry.js';
 
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import { DataType } from '../../onnx/model.js';
+import type { Provider } from '../contract/device.js';
 import { type TypedArray, typeName, typeOf, type Value, type Values } from '../tensors/value.js';
 
 export interface Session {
@@ -21,6 +22,15 @@ export interface SessionOptions {
   readonly files?: ReadonlyMap<string, Uint8Array>;
   /** Whether nodes are run as they stand: nothing is computed beforehand, which would keep all that comes in between. */
   readonly asWritten?: boolean;
+  /** What runs it; by default the CPU. What a graphics card has no operator for is run by the CPU in any case. */
+  readonly provider?: Provider;
+  /** Whether a session is refused that has operators which the provider does not run. */
+  readonly whole?: boolean;
+}
+
+/** Names of the execution providers of this build, and whether all that they need comes with it. */
+export function providersOfBuild(): readonly { readonly name: string; readonly bundled: boolean }[] {
+  return listSupportedBackends();
 }
 
 /**
@@ -30,7 +40,7 @@ export interface SessionOptions {
  */
 export async function createSession(bytes: Uint8Array, folder: string, options: SessionOptions): Promise<Session> {
   const session = await InferenceSession.create(bytes, {
-    executionProviders: ['cpu'],
+    executionProviders: [options.provider ?? 'cpu'],
     graphOptimizationLevel: options.asWritten ? 'disabled' : 'all',
     ...(options.files?.size && { externalData: [...options.files].map(([path, data]) => ({ path, data })) }),
     // Warnings about models are not the user's business; errors are thrown.
@@ -45,6 +55,7 @@ export async function createSession(bytes: Uint8Array, folder: string, options: 
         // A DequantizeLinear before a MatMul means what it says; by default activations would be rounded as well.
         qdq_matmulnbits_accuracy_level: '1',
         ...(!options.prepack && { disable_prepacking: '1' }),
+        ...(options.whole && { disable_cpu_ep_fallback: '1' }),
       },
     },
   });

@@ -52,7 +52,7 @@ export const begun: readonly RunEvent[] = [
       missing: [],
       remarks: [],
     },
-    settings: { bos: true, executionProvider: 'cpu', graphOptimization: 'all', threads: 0 },
+    settings: { bos: true, graphOptimization: 'all', threads: 0 },
     inputs: [],
   },
   {

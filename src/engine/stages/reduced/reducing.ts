@@ -1,0 +1,66 @@
+/** Nodes that reduce tensors where they are, of operators that ONNX Runtime has on graphics processors as well. */
+import { Builder } from '../../../anatomy/operators/builder.js';
+
+/** The opset since which a reduction takes its axes as an input. */
+const axesAsInput = { ReduceSum: 13, ReduceMax: 18, ReduceMin: 18, ReduceL2: 18 } as const;
+
+export class Reducing extends Builder {
+  /** @param opset of ai.onnx, 11 or newer */
+  constructor(
+    prefix: string,
+    private readonly opset: number,
+  ) {
+    super(prefix);
+  }
+
+  /** Over some axes, which are gone then. */
+  reduce(op: keyof typeof axesAsInput, value: string, axes: readonly number[]): string {
+    return this.opset >= axesAsInput[op]
+      ? this.node(op, [value, this.ints(axes)], { keepdims: 0 })
+      : this.node(op, [value], { keepdims: 0, axes });
+  }
+
+  reshape(value: string, extents: readonly number[]): string {
+    return this.node('Reshape', [value, this.ints(extents)]);
+  }
+
+  where(condition: string, then: string, otherwise: string): string {
+    return this.node('Where', [condition, then, otherwise]);
+  }
+
+  less(a: string, b: string): string {
+    return this.node('Less', [a, b]);
+  }
+
+  sum(a: string, b: string): string {
+    return this.node('Add', [a, b]);
+  }
+
+  times(a: string, b: string): string {
+    return this.node('Mul', [a, b]);
+  }
+
+  /** All of them behind each other, in single precision and one axis. */
+  joined(values: readonly string[]): string {
+    const flat = values.map((value) => this.reshape(value, [-1]));
+    return flat.length === 1 ? (flat[0] ?? '') : this.node('Concat', flat, { axis: 0 });
+  }
+}
+
+/** Takes what {@link Reducing.joined} has put behind each other apart again. */
+export class Parts {
+  private at = 0;
+
+  constructor(private readonly values: Float32Array) {}
+
+  take(length: number): Float32Array {
+    const part = this.values.slice(this.at, this.at + length);
+    this.at += length;
+    return part;
+  }
+
+  /** Whether just so much was there as has been taken. */
+  get areUsedUp(): boolean {
+    return this.at === this.values.length;
+  }
+}

@@ -1,0 +1,2 @@
+/** In the place of packages that are not used. */
+module.exports = {};
