@@ -12,4 +12,4 @@ set -eu
 
 : "${MODEL:?path of the .onnx file}" "${CORPUS:?a text file, or a folder with .txt and .md files}"
 sinkscope survey "$MODEL" --file "$CORPUS" --sequences 1000 --length 512 \
-  --shard "$SLURM_ARRAY_TASK_ID/8" --workers "$((SLURM_CPUS_PER_TASK / 2))" --parts parts
+  --shard "$SLURM_ARRAY_TASK_ID/8" --workers "$((SLURM_CPUS_PER_TASK / 2))" --threads 2 --parts parts

@@ -21,12 +21,12 @@ import { modelFile } from '../models/named.js';
 import { parseChange } from './change.js';
 import {
   adviseOnLength,
+  type BudgetOptions,
   budgetOf,
   chatOptions,
-  deviceOption,
+  engineOptions,
   type HowRun,
   lineEndsOption,
-  memoryOption,
   partOption,
   read,
   streamOption,
@@ -41,7 +41,7 @@ import { checkSaves } from './save.js';
 import { printMarkdown, type Sharing, saveReport, sharingOptions } from './sharing.js';
 import { print, printJson } from './terminal.js';
 
-interface Options extends HowRun, Sharing {
+interface Options extends HowRun, Sharing, BudgetOptions {
   readonly text?: string;
   readonly file?: string;
   readonly ids?: readonly number[];
@@ -50,7 +50,6 @@ interface Options extends HowRun, Sharing {
   readonly tokenAxis?: number;
   readonly image?: string;
   readonly window?: 'first' | 'last';
-  readonly memory: number;
   readonly set?: readonly Change[];
   readonly calibrate?: string;
   readonly json?: boolean;
@@ -95,8 +94,6 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .addOption(streamOption())
     .addOption(tokenizerOption())
     .addOption(partOption())
-    .addOption(memoryOption())
-    .addOption(deviceOption())
     .addOption(
       new Option(
         '--set <change>',
@@ -109,7 +106,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .option('--attention', 'with --save: attention patterns (attn.k, cross.k) too')
     .option('--mlp', 'with --save: MLP intermediate states (mlp.k) too')
     .option('--logits', 'with --save: logits too');
-  for (const option of [...chatOptions(), ...sharingOptions()]) command.addOption(option);
+  for (const option of [...engineOptions(), ...chatOptions(), ...sharingOptions()]) command.addOption(option);
   return command.action(async (model: string, options: Options) => {
     await checkSaves(options.save);
     await checkSaves(options.report);
@@ -177,14 +174,14 @@ async function interventionsOf(
 }
 
 async function requestOf(model: string, options: Options): Promise<RunRequest> {
-  const { bos, window, memory, save, attention = false, mlp = false, logits = false } = options;
+  const { bos, window, save, attention = false, mlp = false, logits = false } = options;
   return {
     prompt: await prompt(options),
     model: await modelFile(model),
     bos,
     window,
     attention: true,
-    ...budgetOf({ memory }),
+    ...budgetOf(options),
     save: save === undefined ? undefined : { file: resolve(save), attention, mlp, logits },
   };
 }

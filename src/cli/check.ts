@@ -8,7 +8,7 @@ import { compareQuantised } from '../experiments/compare-quantised/compute.js';
 import { measurePrecision } from '../experiments/precision/compute.js';
 import { readText } from '../experiments/shared/files.js';
 import { modelFile } from '../models/named.js';
-import { budgetOf, deviceOption, memoryOption, read } from './options.js';
+import { type BudgetOptions, budgetOf, engineOptions, read } from './options.js';
 import { drawProgress } from './progress.js';
 import { headroomVerdict, kldVerdict, ratioVerdict, sameTopVerdict } from './rules.js';
 import { print, printJson } from './terminal.js';
@@ -22,13 +22,12 @@ export interface RuleLimits {
   readonly maxMassiveRatio?: number;
 }
 
-interface Options extends RuleLimits {
+interface Options extends RuleLimits, BudgetOptions {
   readonly against?: string;
   readonly file: string;
   readonly tokens: number;
   readonly format: Form;
   readonly bos?: boolean;
-  readonly memory: number;
   readonly device: Device;
 }
 
@@ -42,7 +41,7 @@ const number = (flag: string, help: string) => {
 
 export function checkCommand(engine: Engine, signal: AbortSignal): Command {
   const tokens = '--tokens <N>';
-  return new Command('check')
+  const command = new Command('check')
     .description('hold a model to rules, and end with 1 where one is broken')
     .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
     .option('--against <model>', 'the model it was made from, for --max-kld and --min-same-top')
@@ -58,8 +57,6 @@ export function checkCommand(engine: Engine, signal: AbortSignal): Command {
     .addOption(number('--max-massive-ratio <times>', 'largest entry of a hidden state ÷ its median'))
     .addOption(new Option('--format <form>', 'of what is printed').choices(formats).default('text'))
     .option('--no-bos', "leave out the model's prefix token (BOS or sink token)")
-    .addOption(memoryOption())
-    .addOption(deviceOption())
     .action(async (model: string, options: Options) => {
       checkOptions(options);
       engine.device = options.device;
@@ -70,6 +67,8 @@ export function checkCommand(engine: Engine, signal: AbortSignal): Command {
       else print(printed.lines);
       if (verdicts.some(({ broken }) => broken)) process.exitCode = 1;
     });
+  for (const option of engineOptions()) command.addOption(option);
+  return command;
 }
 
 const comparing = ({ maxKld, minSameTop }: RuleLimits) => maxKld !== undefined || minSameTop !== undefined;
@@ -95,10 +94,10 @@ async function judge(
   options: Options,
   signal: AbortSignal,
 ): Promise<readonly Verdict[]> {
-  const { against, file, tokens, bos, memory } = options;
+  const { against, file, tokens, bos } = options;
   const text = await readText(file);
   // Commander has true where nothing is said: then it is as the model's files say.
-  const request = { ...budgetOf({ memory }), model, text, tokens, ...(bos === false && { bos }) };
+  const request = { ...budgetOf(options), model, text, tokens, ...(bos === false && { bos }) };
   const { minFp16Headroom, maxMassiveRatio, maxKld, minSameTop } = options;
   const verdicts: Verdict[] = [];
   if (alone(options)) {

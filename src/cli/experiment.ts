@@ -22,12 +22,12 @@ import { modelFile } from '../models/named.js';
 import type { ExperimentRun } from '../protocol.js';
 import {
   adviseOnLength,
+  type BudgetOptions,
   budgetOf,
   chatOptions,
-  deviceOption,
+  engineOptions,
   type HowRun,
   lineEndsOption,
-  memoryOption,
   partOption,
   read,
   streamOption,
@@ -41,8 +41,7 @@ import { checkForm, checkSaves, saveOutcome } from './save.js';
 import { type Sharing, saveReport, sharingOptions } from './sharing.js';
 
 /** What every experiment has beside its inputs, or may have. */
-interface Options extends HowRun, Sharing {
-  readonly memory?: number;
+interface Options extends HowRun, Sharing, Partial<BudgetOptions> {
   readonly window?: string;
   readonly save?: string;
   readonly json?: boolean;
@@ -126,13 +125,13 @@ function runOptions(inputs: ExperimentInputs): Option[] {
     ...(hasKind(inputs, 'text', 'texts') || isRun(inputs) ? [...bos, lineEndsOption()] : []),
     ...(isRun(inputs) ? chatOptions() : []),
     ...(hasPrompt(inputs) ? [partOption()] : []),
-    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), tokenizerOption(), memoryOption(), deviceOption()] : []),
+    ...(hasKind(inputs, 'model', 'models') ? [streamOption(), tokenizerOption(), ...engineOptions()] : []),
   ];
 }
 
-function setupOf(engine: Engine, { bos, window, memory = 0 }: Options, inputs: ExperimentInputs): Setup {
+function setupOf(engine: Engine, { bos, window, memory = 0, threads = 0 }: Options, inputs: ExperimentInputs): Setup {
   const part = hasPrompt(inputs) && (window === 'first' || window === 'last') ? window : undefined;
-  return { engine, bos, part, thresholds: defaultThresholds, ...budgetOf({ memory }) };
+  return { engine, bos, part, thresholds: defaultThresholds, ...budgetOf({ memory, threads }) };
 }
 
 /** The options of an input; of several one is to be given. */

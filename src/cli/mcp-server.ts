@@ -24,18 +24,16 @@ import { call } from '../tools/call.js';
 import { Desk, type Surroundings } from '../tools/desk.js';
 import { schemaOf } from '../tools/schema.js';
 import { toolNamed, tools } from '../tools/table.js';
-import { budgetOf } from './options.js';
+import { type BudgetOptions, budgetOf } from './options.js';
 
-export interface McpOptions {
+export interface McpOptions extends BudgetOptions {
   /** Of which files may be opened, absolute; undefined: the client's roots, and without those the working folder. */
   readonly folder?: readonly string[];
-  /** In megabytes. */
-  readonly memory: number;
   readonly device: Device;
 }
 
 /** Serves until the client has gone or `signal` is aborted. */
-export async function serve({ folder, memory, device }: McpOptions, signal: AbortSignal): Promise<void> {
+export async function serve({ folder, device, ...budget }: McpOptions, signal: AbortSignal): Promise<void> {
   const server = new Server({ name: 'sinkscope', version }, { capabilities: { tools: {} }, instructions });
   /** What the client's roots are; asked for once, and again when they change. */
   let roots: Promise<readonly string[]> | undefined;
@@ -59,7 +57,7 @@ export async function serve({ folder, memory, device }: McpOptions, signal: Abor
       engine.device = device;
       return engine;
     },
-    setup: () => ({ bos: undefined, thresholds: defaultThresholds, ...budgetOf({ memory }) }),
+    setup: () => ({ bos: undefined, thresholds: defaultThresholds, ...budgetOf(budget) }),
     near: async () => (await findModels({ bundled, settings: [], folders: [] })).models,
     models: async () => (await findModels({ bundled, settings: [], folders: await folders() })).models,
     folders,

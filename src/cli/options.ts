@@ -15,7 +15,10 @@ export const read = (input: ExperimentInput) => (words: string) => {
   return value;
 };
 
-export function memoryOption(): Option {
+/** What an engine may use, and what runs the model. */
+export const engineOptions = (): Option[] => [memoryOption(), threadsOption(), deviceOption()];
+
+function memoryOption(): Option {
   const flag = '--memory <MB>';
   const help = 'memory that the engine may hold beside the block it runs';
   const megabytes = { kind: 'whole', label: 'Memory', flag, help, least: 1, unit: 'megabytes' } as const;
@@ -24,7 +27,15 @@ export function memoryOption(): Option {
     .default(defaultBudget() / 2 ** 20, "a quarter of the machine's");
 }
 
-export function deviceOption(): Option {
+function threadsOption(): Option {
+  const flag = '--threads <n>';
+  const help = 'threads that one run uses; 0 leaves the number to ONNX Runtime';
+  return new Option(flag, help)
+    .argParser(read({ kind: 'whole', label: 'Threads', flag, help, least: 0, most: 256 }))
+    .default(0);
+}
+
+function deviceOption(): Option {
   const help =
     'what runs the model: the CPU, a provider of ONNX Runtime for graphics cards, or auto: a card whose first block is the CPU’s, else the CPU';
   return new Option('--device <device>', help).choices(devices).default('cpu');
@@ -87,10 +98,15 @@ export function takeHow(engine: Engine, { device, stream, tokenizer, lineEnds, c
   engine.useTokenizers(() => file);
 }
 
-/** What an engine may use, of the option's megabytes. */
-export function budgetOf({ memory }: { readonly memory: number }) {
-  return { memory: memory * 2 ** 20, threads: 0 };
+/** What an engine may use, as the options say. */
+export interface BudgetOptions {
+  /** Megabytes. */
+  readonly memory: number;
+  readonly threads: number;
 }
+
+/** The same in bytes. */
+export const budgetOf = ({ memory, threads }: BudgetOptions) => ({ memory: memory * 2 ** 20, threads });
 
 export function partOption(): Option {
   return new Option('--window <part>', 'of a text that is too long, the part to run').choices(['first', 'last']);

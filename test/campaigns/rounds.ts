@@ -28,13 +28,17 @@ const action = (command: string, result: string, given: Action['given']): Action
 
 export const actions: Readonly<Record<string, Action>> = {
   merge: action('merge ../given/0.json ../given/1.json', 'result.json', {}),
-  analyze: action(`analyze ${model} --file ../given/short.md --attention --mlp --logits`, 'result.safetensors', llama),
-  survey: action(`survey ${model} --file ../given/text.md --sequences 4 --length 16`, 'result.json', {
+  analyze: action(
+    `analyze ${model} --threads 1 --file ../given/short.md --attention --mlp --logits`,
+    'result.safetensors',
+    llama,
+  ),
+  survey: action(`survey ${model} --threads 1 --file ../given/text.md --sequences 4 --length 16`, 'result.json', {
     ...llama,
     ...texts,
   }),
   weights: action(
-    `weights ${model} --file ../given/text.md --calibrate ../given/other.md --window 8 --tokens 8 --k 1`,
+    `weights ${model} --threads 1 --file ../given/text.md --calibrate ../given/other.md --window 8 --tokens 8 --k 1`,
     'result.json',
     { ...llama, ...texts },
   ),

@@ -1,6 +1,7 @@
 /** The only module that touches ONNX Runtime. */
 import './telemetry.js';
 
+import { availableParallelism, cpus } from 'node:os';
 import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import { DataType } from '../../onnx/model.js';
 import type { Provider } from '../contract/device.js';
@@ -16,7 +17,7 @@ export interface Session {
 export interface SessionOptions {
   /** Whether weights are rearranged for speed: costs a copy of them and half the time of a session that runs once. */
   readonly prepack: boolean;
-  /** 0: as ONNX Runtime chooses. */
+  /** 0: as ONNX Runtime chooses, or as many as this process may use processors where these are not all. */
   readonly threads: number;
   /** Weights in memory, by the path that the model has for each: all that it has in files. By default they lie in `folder`. */
   readonly files?: ReadonlyMap<string, Uint8Array>;
@@ -27,6 +28,9 @@ export interface SessionOptions {
   /** Whether a session is refused that has operators which the provider does not run. */
   readonly whole?: boolean;
 }
+
+/** Processors that this process was given (a job of a cluster), 0 where it has all: ONNX Runtime would count and take all. */
+const allowed = availableParallelism() < cpus().length ? availableParallelism() : 0;
 
 /** Names of the execution providers of this build, and whether all that they need comes with it. */
 export function providersOfBuild(): readonly { readonly name: string; readonly bundled: boolean }[] {
@@ -39,6 +43,7 @@ export function providersOfBuild(): readonly { readonly name: string; readonly b
  * @throws ONNX Runtime's own error.
  */
 export async function createSession(bytes: Uint8Array, folder: string, options: SessionOptions): Promise<Session> {
+  const threads = options.threads || allowed;
   const session = await InferenceSession.create(bytes, {
     executionProviders: [options.provider ?? 'cpu'],
     graphOptimizationLevel: options.asWritten ? 'disabled' : 'all',
@@ -46,7 +51,7 @@ export async function createSession(bytes: Uint8Array, folder: string, options: 
     // Warnings about models are not the user's business; errors are thrown.
     logSeverityLevel: 3,
     enableMemPattern: false,
-    ...(options.threads > 0 && { intraOpNumThreads: options.threads }),
+    ...(threads > 0 && { intraOpNumThreads: threads }),
     extra: {
       session: {
         model_external_initializers_file_folder_path: folder,

@@ -214,6 +214,7 @@ describe('what cannot be done ends with one sentence and no success', () => {
     ['feeds that are no safetensors', [...llama, '--feeds', path('media/sample.md')], /not a valid safetensors/],
     ['a text without a tokenizer', ['analyze', fixture('gpt2-ts-op14'), '--text', 'a'], /tokenizer.*token ids/],
     ['a window that is none', [...llama, '--text', 'a', '--window', 'middle'], /first, last/],
+    ['threads of words', [...llama, '--text', 'a', '--threads', 'few'], /whole number/],
     ['a memory of nothing', [...llama, '--text', 'a', '--memory', '0'], /whole number of megabytes/],
     ['an unknown model', ['inspect', 'no-such-model'], /no bundled model called "no-such-model".*llama-plain/],
     ['a missing file', ['inspect', 'none.onnx'], /none\.onnx/],
