@@ -69,6 +69,9 @@ export function extract(model: Model, cut: Cut): Extract {
   return { bytes: encodeModel({ ...model, graph }, folder), folder, files };
 }
 
+/** The nodes that compute a cut, in the order of the graph. */
+export const nodesOf = (model: Model, cut: Cut): readonly Node[] => needs(model, cut).nodes;
+
 /** Those of `names`, values that are made of weights alone, that computing a cut begins with. */
 export function begunWith(model: Model, cut: Cut, names: ReadonlySet<string>): string[] {
   const inputs = [...cut.inputs, ...[...names].map((name) => ({ name }))];

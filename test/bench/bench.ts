@@ -1,5 +1,5 @@
 /**
- * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|experiments|survey|budget|ranking|live|backward|panel|recognition|against]`;
+ * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|large|experiments|survey|budget|ranking|live|backward|panel|recognition|against]`;
  * nothing here is a test: a busy machine gives other numbers.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -13,7 +13,7 @@ import { Engine } from '../../src/engine/host/engine.js';
 import { backward, backwardMemory } from './backward.js';
 import { experiments, ranking, surveyMemory, type Tools, tightBudget } from './experiments.js';
 import { live } from './live.js';
-import { type BenchModel, writeCached, writeModels } from './models.js';
+import { type BenchModel, writeCached, writeLarge, writeModels } from './models.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -44,6 +44,7 @@ async function main(): Promise<void> {
       'cold-128': () => cold(gpt2, 128),
       'cold-1024': () => cold(gpt2, 1024),
       memory: () => memory(llama),
+      large: () => large(temporary),
       experiments: () => experiments(tools, gpt2),
       survey: () => surveyMemory(tools, gpt2),
       budget: () => tightBudget(tools, smol),
@@ -138,6 +139,29 @@ async function memory(model: BenchModel): Promise<Figure[]> {
       measured: peak === undefined ? 'not known on this system' : `${(peak / 1e9).toFixed(2)} GB`,
     },
   ];
+}
+
+/** Models of the size that people have, from nothing to the end; `npm run bench -- --threads 0 --only large`. */
+async function large(temporary: string): Promise<Figure[]> {
+  const { half, int4 } = writeLarge(temporary);
+  const figures: Figure[] = [];
+  for (const { name, model, targets } of [
+    { name: '7 B in int4', model: int4, targets: { block: '1.00 s', peak: '1.20 GB' } },
+    { name: '1.2 B in fp16', model: half, targets: { block: '', peak: '' } },
+  ]) {
+    const engine = new Engine(join(folder, 'engine.js'));
+    const start = performance.now();
+    const { block } = await analyze(engine, request(model, 512, true));
+    const whole = seconds(start);
+    const peak = peakMemory(engine.pid);
+    engine.dispose();
+    const what = `${name}, T = 512, attention sinks too`;
+    figures.push({ what: `${what}: first block’s numbers`, target: targets.block, measured: `${block.toFixed(2)} s` });
+    figures.push({ what: `${what}: whole`, target: '', measured: `${whole.toFixed(2)} s` });
+    const held = peak === undefined ? 'not known on this system' : `${(peak / 1e9).toFixed(2)} GB`;
+    figures.push({ what: `${what}: peak memory of the child`, target: targets.peak, measured: held });
+  }
+  return figures;
 }
 
 function peakMemory(pid: number | undefined): number | undefined {

@@ -3,6 +3,7 @@ import { closeSync, ftruncateSync, mkdirSync, openSync, writeFileSync, writeSync
 import { basename, join } from 'node:path';
 import { encodeModel } from '../../src/onnx/encode.js';
 import { type Attribute, DataType, type Node, type Tensor, type ValueInfo } from '../../src/onnx/model.js';
+import { float32ToFloat16 } from '../../src/statistics/half.js';
 
 /** A graph under construction; every `add` gives the name of the value it makes. */
 class Builder {
@@ -10,12 +11,17 @@ class Builder {
   readonly initializers = new Map<string, Tensor>();
   weightBytes = 0;
 
-  constructor(private readonly weightFile: string) {}
+  /** @param type of weights and constants, and so of all that is computed */
+  constructor(
+    private readonly weightFile: string,
+    readonly type: DataType = DataType.float,
+  ) {}
 
   add(op: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}, outputs = 1): string[] {
     const name = `${op}_${this.nodes.length}`;
     const made = Array.from({ length: outputs }, (_, i) => `${name}/${i}`);
-    this.nodes.push({ name, op, domain: '', inputs, outputs: made, attributes: new Map(Object.entries(attributes)) });
+    const domain = op === 'MatMulNBits' ? 'com.microsoft' : '';
+    this.nodes.push({ name, op, domain, inputs, outputs: made, attributes: new Map(Object.entries(attributes)) });
     return made;
   }
 
@@ -23,16 +29,18 @@ class Builder {
     return this.add(op, inputs, attributes)[0] ?? '';
   }
 
-  /** A float32 weight in the weight file. */
-  weight(dims: readonly number[]): string {
-    const length = 4 * dims.reduce((product, extent) => product * extent, 1);
+  /** A weight in the weight file. */
+  weight(dims: readonly number[], type: DataType = this.type): string {
+    const bytes = type === DataType.float ? 4 : type === DataType.float16 ? 2 : 1;
+    const length = bytes * dims.reduce((product, extent) => product * extent, 1);
     const data = { file: this.weightFile, offset: this.weightBytes, length };
     this.weightBytes += length;
-    return this.initializer({ type: DataType.float, dims, data });
+    return this.initializer({ type, dims, data });
   }
 
   floats(dims: readonly number[], ...values: number[]): string {
-    return this.initializer({ type: DataType.float, dims, data: bytesOf(Float32Array.from(values)) });
+    const data = this.type === DataType.float ? Float32Array.from(values) : float32ToFloat16(Float32Array.from(values));
+    return this.initializer({ type: this.type, dims, data: bytesOf(data) });
   }
 
   ints(dims: readonly number[], ...values: number[]): string {
@@ -46,7 +54,7 @@ class Builder {
   }
 }
 
-function bytesOf(array: Float32Array | BigInt64Array): Uint8Array {
+function bytesOf(array: Float32Array | Uint16Array | BigInt64Array): Uint8Array {
   return new Uint8Array(array.buffer);
 }
 
@@ -62,7 +70,11 @@ function split(b: Builder, value: string, heads: number, width: number, order: r
 /** Scores, causal mask, softmax, values, heads joined again: [1, T, D]. */
 function attend(b: Builder, q: string, k: string, v: string, mask: string, width: number, hidden: number): string {
   const scores = b.one('Div', [b.one('MatMul', [q, k]), b.floats([], Math.sqrt(width))]);
-  const masked = b.one('Where', [mask, scores, b.floats([], -3.4028234663852886e38)]);
+  const masked = b.one('Where', [
+    mask,
+    scores,
+    b.floats([], b.type === DataType.float ? -3.4028234663852886e38 : -65504),
+  ]);
   const mixed = b.one('MatMul', [b.one('Softmax', [masked], { axis: int(-1) }), v]);
   const joined = b.one('Transpose', [mixed], { perm: ints(0, 2, 1, 3) });
   return b.one('Reshape', [joined, b.ints([3], 0, 0, hidden)]);
@@ -162,6 +174,8 @@ interface LlamaShape {
   readonly vocabulary: number;
   /** Whether the embedding table is the unembedding as well. */
   readonly tied: boolean;
+  /** Weights of products in four bits, in blocks of 32 with a scale each, as `onnxruntime-genai` writes them. */
+  readonly int4?: boolean;
 }
 
 /** LLaMA's; with 16 blocks 1.2 billion parameters. */
@@ -173,6 +187,18 @@ const llama1b: LlamaShape = {
   wide: 8192,
   vocabulary: 32000,
   tied: false,
+};
+
+/** Of Llama 2 7B, in four bits 4.6 GB. */
+const llama7b: LlamaShape = {
+  layers: 32,
+  hidden: 4096,
+  heads: 32,
+  kvHeads: 32,
+  wide: 11008,
+  vocabulary: 32000,
+  tied: false,
+  int4: true,
 };
 
 /** SmolLM2-135M's: 540 MB, of which the head is a fifth. */
@@ -187,9 +213,16 @@ export const smol: LlamaShape = {
 };
 
 /** RMSNorm, no biases, gated MLP, keys and values of a group repeated. */
-function llama(b: Builder, { layers, hidden, heads, kvHeads, wide, vocabulary, tied }: LlamaShape): string {
+function llama(b: Builder, { layers, hidden, heads, kvHeads, wide, vocabulary, tied, int4 }: LlamaShape): string {
   const width = hidden / heads;
-  const linear = (x: string, from: number, to: number) => b.one('MatMul', [x, b.weight([from, to])]);
+  const plain = (x: string, from: number, to: number) => b.one('MatMul', [x, b.weight([from, to])]);
+  const few = (x: string, from: number, to: number) => {
+    const blocks = from / 32;
+    const [packed, scales] = [b.weight([to, blocks, 16], DataType.uint8), b.weight([to * blocks])];
+    const attributes = { K: int(from), N: int(to), bits: int(4), block_size: int(32), accuracy_level: int(4) };
+    return b.one('MatMulNBits', [x, packed, scales], attributes);
+  };
+  const linear = int4 ? few : plain;
   const norm = (x: string) => {
     const mean = b.one('ReduceMean', [b.one('Mul', [x, x])], { axes: ints(-1), keepdims: int(1) });
     const root = b.one('Sqrt', [b.one('Add', [mean, b.floats([], 1e-5)])]);
@@ -290,16 +323,26 @@ export function writeLlama(folder: string, layers: number): BenchModel {
   return write(join(folder, `llama-${layers}`), (b) => llama(b, { ...llama1b, layers }), writeSparse, 32000);
 }
 
+/** Writes models of the size that people have into `folder`: 1.2 billion parameters in half precision, 7 in four bits. */
+export function writeLarge(folder: string): { half: BenchModel; int4: BenchModel } {
+  const none = { inputs: [], outputs: [] };
+  return {
+    half: write(join(folder, 'llama-1b-fp16'), (b) => llama(b, llama1b), writeSparse, 32000, none, DataType.float16),
+    int4: write(join(folder, 'llama-7b-int4'), (b) => llama(b, llama7b), writeSparse, llama7b.vocabulary),
+  };
+}
+
 function write(
   folder: string,
   build: (b: Builder) => string,
   fill: (file: string, bytes: number) => void,
   vocabulary: number,
   more: { readonly inputs: readonly ValueInfo[]; readonly outputs: readonly ValueInfo[] } = { inputs: [], outputs: [] },
+  type: DataType = DataType.float,
 ): BenchModel {
   mkdirSync(folder);
   const weightFile = join(folder, 'weights.bin');
-  const builder = new Builder(weightFile);
+  const builder = new Builder(weightFile, type);
   const inputs: ValueInfo[] = [{ name: 'input_ids', type: DataType.int64, shape: ['batch', 'tokens'] }, ...more.inputs];
   const logits = build(builder);
   builder.nodes.push({
@@ -314,12 +357,25 @@ function write(
     name: basename(folder),
     nodes: builder.nodes,
     inputs,
-    outputs: [{ name: 'logits', type: DataType.float, shape: ['batch', 'tokens', vocabulary] }, ...more.outputs],
+    outputs: [{ name: 'logits', type, shape: ['batch', 'tokens', vocabulary] }, ...more.outputs],
     initializers: builder.initializers,
     valueInfo: new Map(),
   };
   const file = join(folder, 'model.onnx');
-  writeFileSync(file, encodeModel({ irVersion: 8, opsets: new Map([['', 17]]), graph }, folder));
+  writeFileSync(
+    file,
+    encodeModel(
+      {
+        irVersion: 8,
+        opsets: new Map([
+          ['', 17],
+          ['com.microsoft', 1],
+        ]),
+        graph,
+      },
+      folder,
+    ),
+  );
   fill(weightFile, builder.weightBytes);
   return { file, weightBytes: builder.weightBytes };
 }

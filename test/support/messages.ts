@@ -178,6 +178,13 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       inputs: [{ name: 'bbox', role: 'coordinates', how: 'zeros', guessed: true }],
     },
     {
+      type: 'device',
+      asked: 'auto',
+      provider: 'webgpu',
+      why: 'w',
+      proof: { difference: 1e-7, tolerance: 1e-4, elsewhere: ['Trilu'] },
+    },
+    {
       type: 'tokens',
       tokens: [{ id: 1, text: 'a', start: 0, end: 1, special: false, role: 'user', region }],
       total: 1,

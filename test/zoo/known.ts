@@ -1,16 +1,16 @@
 /** The fixtures, and what is known of them. */
 import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import type { Anatomy } from '../../src/anatomy/anatomy.js';
 import { streamsOf } from '../../src/anatomy/streams.js';
 import type { Model } from '../../src/onnx/model.js';
 import { prepare } from '../../src/onnx/prepare.js';
 
-/** The folders of all fixtures; `SINKSCOPE_ZOO` names another folder of fixtures to try instead. */
+/** The folders of all fixtures; `SINKSCOPE_ZOO` names other folders of fixtures to try instead. */
 export const folders: readonly string[] = (
   process.env.SINKSCOPE_ZOO
-    ? [process.env.SINKSCOPE_ZOO]
+    ? process.env.SINKSCOPE_ZOO.split(delimiter)
     : ['fixtures', 'families'].map((part) => join(import.meta.dirname, part))
 ).flatMap((root) =>
   readdirSync(root, { withFileTypes: true })

@@ -4,16 +4,14 @@
  */
 
 import { DataType } from '../../onnx/model.js';
+import { greatest } from '../../statistics/numbers.js';
 import type { Device, DeviceEvent, Provider } from '../contract/device.js';
 import { floats, rowsOf, type Value, type Values } from '../tensors/value.js';
-import type { Providers } from './providers.js';
+import type { ProviderChoice, Providers } from './providers.js';
 import { reasonOf } from './reason.js';
 
-/** How far a card's first block was from the CPU's: of its tokens, the largest |difference| / |hidden state| (L2). */
-export interface Proof {
-  readonly difference: number;
-  readonly tolerance: number;
-}
+/** How far a card's first block was from the CPU's. */
+export type Proof = NonNullable<DeviceEvent['proof']>;
 
 /** A stage that is to be computed somewhere. */
 export interface Task {
@@ -26,6 +24,8 @@ export interface Task {
   /** Whether its session is to stay. */
   readonly keep: boolean;
   on(provider: Provider, keep: boolean): Promise<Values>;
+  /** Operators of it that a provider leaves to the CPU; `type` of what is computed. */
+  elsewhere(provider: Provider, type: DataType): Promise<readonly string[]>;
   /** Frees the sessions that stay. */
   free(): Promise<void>;
 }
@@ -47,7 +47,7 @@ export class Placement {
    */
   constructor(
     readonly asked: Device,
-    private place: { readonly provider: Provider; readonly why?: string },
+    private place: ProviderChoice,
     private readonly known: {
       readonly providers: Providers;
       readonly proofs: Map<string, Proof>;
@@ -85,10 +85,12 @@ export class Placement {
       await this.leave(task, error);
       return expected;
     }
-    const proof = {
-      difference: Math.max(...task.residuals.map((name) => distance(expected.get(name), got.get(name)))),
-      tolerance: toleranceOf(expected.get(task.residuals[0] ?? ''), this.known.quantised),
-    };
+    const difference = greatest(task.residuals.map((name) => distance(expected.get(name), got.get(name))));
+    const type = expected.get(task.residuals[0] ?? '')?.type ?? DataType.float;
+    const tolerance = this.known.quantised ? rounded : type === DataType.float16 ? half : single;
+    const isTaken = difference <= tolerance || this.asked !== 'auto';
+    const elsewhere = isTaken ? [...(await task.elsewhere(provider, type))] : [];
+    const proof: Proof = { difference, tolerance, elsewhere };
     this.known.proofs.set(this.key(), proof);
     this.judge(proof);
     if (this.provider !== 'cpu') return got;
@@ -137,26 +139,37 @@ export class Placement {
     );
   }
 
-  private judge({ difference, tolerance }: Proof): void {
+  private judge(proof: Proof): void {
     const { provider, asked } = this;
+    const { difference, tolerance, elsewhere } = proof;
+    const left =
+      elsewhere.length === 0
+        ? ''
+        : ` Of its operators the CPU runs ${elsewhere.join(', ')}, which ${provider} does not.`;
     const off = `${difference.toExponential(0)} off, relative to a token's length`;
     if (difference <= tolerance) {
       this.proven = true;
-      this.tell(`Computed by ${provider}, whose first block is the CPU's (${off}; ${tolerance} is allowed).`);
+      this.tell(
+        `Computed by ${provider}, whose first block is the CPU's (${off}; ${tolerance} is allowed).${left}`,
+        proof,
+      );
       return;
     }
     const differs = `the first block that ${provider} computes is not the CPU's (${off}; ${tolerance} is allowed)`;
     if (asked === 'auto') {
       this.place = { provider: 'cpu' };
-      this.tell(`Computed by the CPU: ${differs}.`);
+      this.tell(`Computed by the CPU: ${differs}.`, proof);
     } else {
       this.proven = true;
-      this.tell(`Computed by ${provider} as it was asked for, but ${differs}: do not trust these numbers.`);
+      this.tell(
+        `Computed by ${provider} as it was asked for, but ${differs}: do not trust these numbers.${left}`,
+        proof,
+      );
     }
   }
 
-  private tell(why: string): void {
-    this.said = { type: 'device', asked: this.asked, provider: this.provider, why };
+  private tell(why: string, proof?: Proof): void {
+    this.said = { type: 'device', asked: this.asked, provider: this.provider, why, ...(proof && { proof }) };
     this.say(this.said);
   }
 
@@ -198,10 +211,7 @@ export function troubleOf(error: unknown): Trouble {
  * ten-thousandth in single precision; where products round what they multiply to 8 bits, the CPU's own rounding is about
  * a hundredth.
  */
-function toleranceOf(state: Value | undefined, quantised: boolean): number {
-  if (quantised) return 2e-2;
-  return state?.type === DataType.float16 ? 1e-2 : 1e-4;
-}
+const [single, half, rounded] = [1e-4, 1e-2, 2e-2];
 
 /** Of tokens, the largest |difference| / |expected|; infinite where one has a number and the other none. */
 function distance(expected: Value | undefined, got: Value | undefined): number {

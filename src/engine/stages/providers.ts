@@ -28,7 +28,7 @@ const here: Machine = {
 const ofCards = providers.filter((provider) => provider !== 'cpu');
 
 /** What a device was asked for comes to. */
-export interface Choice {
+export interface ProviderChoice {
   readonly provider: Provider;
   /** Why it is the CPU, where something else would have been taken. */
   readonly why?: string;
@@ -45,7 +45,7 @@ export class Providers {
    *
    * @throws SinkscopeError `input` where one is named that is not there, with those that are
    */
-  async choose(asked: Device): Promise<Choice> {
+  async choose(asked: Device): Promise<ProviderChoice> {
     if (asked === 'cpu') return { provider: 'cpu' };
     if (asked !== 'auto') {
       const absence = await this.absence(asked);

@@ -5,6 +5,7 @@ import { begunWith, type Cut, extract } from '../../onnx/extract.js';
 import type { Model, Tensor, ValueInfo } from '../../onnx/model.js';
 import type { Provider } from '../contract/device.js';
 import type { Value, Values } from '../tensors/value.js';
+import { operatorsElsewhere } from './elsewhere.js';
 import type { LoadedModel } from './loaded.js';
 import type { Placement } from './placement.js';
 import type { Stage } from './plan.js';
@@ -65,6 +66,8 @@ export class StageRunner {
         worthwhile: stage.last > 0 && (keep || residuals.length > 0),
         keep,
         on: (provider, kept) => this.on(provider, stage, feeds, kept),
+        elsewhere: (one, type) =>
+          operatorsElsewhere(this.loaded.model, { outputs: residuals, fed: feeds, type }, one, this.create),
         free: () => this.release(),
       });
     } catch (error) {
@@ -146,8 +149,7 @@ export class StageRunner {
     const { anatomy } = this.loaded;
     const input = anatomy.inputs.find((candidate) => candidate.name === name);
     if (input) return input.shape?.map((extent, axis) => input.extents[axis] ?? extent);
-    const isWide =
-      wide.includes(name) || name === anatomy.embedding || anatomy.blocks.some((block) => block.residPost === name);
+    const isWide = wide.includes(name) || name === anatomy.embedding || this.residuals.has(name);
     return value.dims.map((extent, axis) => (isWide && axis === value.dims.length - 1 ? extent : null));
   }
 

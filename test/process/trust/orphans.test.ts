@@ -29,7 +29,7 @@ async function orphan(request: object): Promise<void> {
       execArgv: [],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc', 'pipe'],
     });
-    child.send(${JSON.stringify({ id: 1, tokenizers: [], ...request })});
+    child.send(${JSON.stringify({ id: 1, tokenizers: [], device: 'cpu', ...request })});
     console.log(child.pid);
   `;
   writeFileSync(parent, text);

@@ -92,7 +92,7 @@ describe.each([
 });
 
 describe('arrays are held against the extents that come with them', () => {
-  const [, , layer, attention] = events.analyze;
+  const [layer, attention] = ['layer', 'attention'].map((type) => events.analyze.find((event) => event.type === type));
   const statistics = (event: unknown, change: object) => {
     const { statistics, ...rest } = event as { readonly statistics: object };
     return { ...rest, statistics: { ...statistics, ...change } };
