@@ -1,4 +1,5 @@
 /** An attention pattern in what sinks are read from. */
+import { looksAhead, sumsByHead } from './passes.js';
 import type { CrossStatistics, PatternStatistics } from './statistics.js';
 
 /** A softmax under a mask leaves exact zeros; half-precision casts and additive masks may leave dust. */
@@ -23,28 +24,24 @@ export function patternStatistics(
   if (values.length !== heads * tokens * keys || keys < tokens) {
     throw new RangeError(`A pattern of ${heads} × ${tokens} × ${keys} cannot have ${values.length} elements`);
   }
+  const extents = { heads, tokens, keys };
   const columns = keys - tokens;
-  const causalAfter = columns > 0 && isCausal(values, heads, tokens, keys, columns);
-  const causal = causalAfter || isCausal(values, heads, tokens, keys, 0);
+  const isCausal = (first: number) => !looksAhead(values, extents, first, noWeight);
+  const causalAfter = columns > 0 && isCausal(columns);
+  const causal = causalAfter || isCausal(0);
   /** Column of the first token. */
   const offset = causalAfter ? columns : 0;
 
   const alpha = new Float32Array(heads * tokens);
+  let at = 0;
+  for (const sums of sumsByHead(values, extents, offset, causal))
+    for (const [key, sum] of sums.entries()) alpha[at++] = sum / (causal ? tokens - key : tokens);
   const extraAlpha = new Float32Array(heads);
-  const sums = new Float64Array(tokens);
-  for (let head = 0; head < heads; head++) {
-    sums.fill(0);
+  for (let head = 0; columns > 0 && head < heads; head++) {
     let extraSum = 0;
     for (let query = 0; query < tokens; query++) {
-      const row = (head * tokens + query) * keys;
-      const own = row + offset;
-      const seen = causal ? query + 1 : tokens;
-      for (let key = 0; key < seen; key++) sums[key] = (sums[key] ?? 0) + (values[own + key] ?? 0);
-      const extra = causalAfter ? row : row + tokens;
+      const extra = (head * tokens + query) * keys + (causalAfter ? 0 : tokens);
       for (let column = 0; column < columns; column++) extraSum += values[extra + column] ?? 0;
-    }
-    for (let key = 0; key < tokens; key++) {
-      alpha[head * tokens + key] = (sums[key] ?? 0) / (causal ? tokens - key : tokens);
     }
     extraAlpha[head] = extraSum / tokens;
   }
@@ -81,17 +78,4 @@ export function crossStatistics(
     for (let key = 0; key < positions; key++) alpha[head * positions + key] = (sums[key] ?? 0) / tokens;
   }
   return { heads, tokens, positions, alpha };
-}
-
-/** Whether no query gives weight to a later token, when the tokens' columns begin at `offset`. */
-function isCausal(values: Float32Array, heads: number, tokens: number, keys: number, offset: number): boolean {
-  for (let head = 0; head < heads; head++) {
-    for (let query = 0; query < tokens; query++) {
-      const row = (head * tokens + query) * keys + offset;
-      for (let key = query + 1; key < tokens; key++) {
-        if ((values[row + key] ?? 0) > noWeight) return false;
-      }
-    }
-  }
-  return true;
 }

@@ -1,6 +1,7 @@
 /**
  * Statistics in the graph on a graphics card: what they cost beside a plain run that fetches one row of h_L, and whether
- * they are those of the states. `tools/gpu/statistics.mjs` builds and starts it. Nothing here is a test.
+ * they are those of the states. `node tools/gpu/run.mjs statistics` builds and starts it, here or in a
+ * packed folder on a machine with a card. Nothing here is a test.
  */
 import '../../src/engine/stages/telemetry.js';
 

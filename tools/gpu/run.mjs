@@ -3,9 +3,12 @@
  * against its reference, experiments against the CPU, and times.
  *
  *     node tools/gpu/run.mjs [--device webgpu] [--only providers,zoo,experiments,bench] [--rounds 3]
+ *     node tools/gpu/run.mjs statistics [--device webgpu] [--models gpt2,llama] [--tokens 128,512] [--rounds 9]
  *     node tools/gpu/run.mjs --pack FOLDER
  *
- * The second makes a folder that runs on a machine with a card and nothing else: `cd FOLDER && ./node tools/gpu/run.mjs`.
+ * The second says what statistics in the graph cost, as ratios to a plain run that fetches one row, and whether they are
+ * those of the states. The third makes a folder that runs on a machine with a card and nothing else: `cd FOLDER &&
+ * ./node tools/gpu/run.mjs`.
  * It needs the driver's Vulkan part and `libvulkan1` there; VK_DRIVER_FILES can name the driver's .json file.
  */
 import { spawnSync } from 'node:child_process';
@@ -26,7 +29,7 @@ if (existsSync(join(root, 'src'))) {
   const { build } = await import('esbuild');
   await build({
     absWorkingDir: root,
-    entryPoints: { engine: 'src/engine/process.ts', gpu: 'test/bench/gpu.ts' },
+    entryPoints: { engine: 'src/engine/process.ts', gpu: 'test/bench/gpu.ts', statistics: 'test/bench/statistics.ts' },
     outdir: built,
     bundle: true,
     platform: 'node',
@@ -42,8 +45,9 @@ if (at >= 0) pack(given[at + 1] ?? join(root, 'out/gpu-packed'));
 else {
   const zoo = ['fixtures', 'families'].map((part) => join(root, 'test/zoo', part)).join(delimiter);
   const env = { SINKSCOPE_ZOO: zoo, ...process.env };
-  process.exitCode = spawnSync(process.execPath, [join(built, 'gpu.js'), ...given], { cwd: root, env, stdio: 'inherit' })
-    .status ?? 1;
+  const [bundle, options] = given[0] === 'statistics' ? ['statistics.js', given.slice(1)] : ['gpu.js', given];
+  const { status } = spawnSync(process.execPath, [join(built, bundle), ...options], { cwd: root, env, stdio: 'inherit' });
+  process.exitCode = status ?? 1;
 }
 
 function pack(folder) {

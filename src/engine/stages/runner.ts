@@ -67,7 +67,7 @@ export class StageRunner {
         keep,
         on: (provider, kept) => this.on(provider, stage, feeds, kept),
         elsewhere: (one, type) =>
-          operatorsElsewhere(withMore(this.loaded.model, stage), { ...stage, fed: feeds, type }, one, this.create),
+          operatorsElsewhere(this.loaded.model, { outputs: residuals, fed: feeds, type }, one, this.create),
         free: () => this.release(),
       });
     } catch (error) {

@@ -1,8 +1,8 @@
 /**
- * The passes over a hidden state of `src/statistics/hidden.ts` in WebAssembly, four entries at a time; AssemblyScript:
+ * The passes over tensors of `src/statistics/passes.ts` in WebAssembly, four entries at a time; AssemblyScript:
  *
- *     npx --package assemblyscript@0.28.20 asc tools/kernels/hidden.ts --target release -O3 --noAssert --runtime stub \
- *       --enable simd -o src/statistics/hidden.wasm
+ *     npx --package assemblyscript@0.28.20 asc tools/kernels/passes.ts -O3 --noAssert --runtime stub --enable simd \
+ *       -o src/statistics/passes.wasm
  *
  * All places are bytes of the one memory. Magnitudes are bit patterns without their sign.
  */
@@ -131,5 +131,59 @@ export function lowerBits(values: usize, length: i32, bucket: i32, lower: usize)
     const bits = load<i32>(at) & MAGNITUDE;
     if (bits >>> LOW_BITS === bucket) count(lower, bits & LOW);
     at += 4;
+  }
+}
+
+/**
+ * Whether a query of some rows of a pattern gives a later token more than `least`.
+ *
+ * @param query of the first row; rows are as long as there are `keys`, of which those of tokens begin at `offset`
+ */
+export function looksAhead(
+  values: usize,
+  count: i32,
+  keys: i32,
+  query: i32,
+  offset: i32,
+  tokens: i32,
+  least: f32,
+): bool {
+  const bound = f32x4.splat(least);
+  for (let i = 0; i < count; i++) {
+    const own = values + (<usize>(i * keys + offset) << 2);
+    let key = query + i + 1;
+    for (; key + 4 <= tokens; key += 4)
+      if (v128.any_true(f32x4.gt(v128.load(own + (<usize>key << 2)), bound))) return true;
+    for (; key < tokens; key++) if (load<f32>(own + (<usize>key << 2)) > least) return true;
+  }
+  return false;
+}
+
+/** Adds rows of a pattern up by key (f64): what queries see of tokens up to themselves where it is causal, else all. */
+export function addRows(
+  values: usize,
+  count: i32,
+  keys: i32,
+  query: i32,
+  offset: i32,
+  tokens: i32,
+  causal: bool,
+  sums: usize,
+): void {
+  for (let i = 0; i < count; i++) {
+    const own = values + (<usize>(i * keys + offset) << 2);
+    const seen = causal ? query + i + 1 : tokens;
+    let key = 0;
+    for (; key + 4 <= seen; key += 4) {
+      const entries = v128.load(own + (<usize>key << 2));
+      const sum = sums + (<usize>key << 3);
+      v128.store(sum, f64x2.add(v128.load(sum), f64x2.promote_low_f32x4(entries)));
+      const high = f64x2.promote_low_f32x4(i32x4.shuffle(entries, entries, 2, 3, 2, 3));
+      v128.store(sum, f64x2.add(v128.load(sum, 16), high), 16);
+    }
+    for (; key < seen; key++) {
+      const sum = sums + (<usize>key << 3);
+      store<f64>(sum, load<f64>(sum) + <f64>load<f32>(own + (<usize>key << 2)));
+    }
   }
 }

@@ -1,2 +1,0 @@
-/** In the place of packages that are not used. */
-module.exports = {};
