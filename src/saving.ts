@@ -3,8 +3,8 @@
  * its target, so that taking the target's place is one step; a process that was killed leaves it there, and the next
  * one that saves into that folder removes it.
  */
-import { constants } from 'node:fs';
-import { access, type FileHandle, lstat, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { constants, readFileSync } from 'node:fs';
+import { access, type FileHandle, lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileReason, SinkscopeError } from './errors.js';
@@ -12,12 +12,34 @@ import { fileReason, SinkscopeError } from './errors.js';
 /** Of the machine, for folders are shared between machines, where the same number is another process. */
 const host = hostname().replace(/[^\w-]/g, '_');
 
-/** Where the process `pid` of this machine writes `file` until it is whole. */
-export function partialFile(file: string, pid = process.pid): string {
-  return join(dirname(file), `.${basename(file)}.${host}-${pid}.partial`);
+/**
+ * A process of this machine that may write files, by its number and, where the system tells it, when it began: numbers
+ * are given again.
+ */
+export function writerOf(pid: number): string {
+  const began = statusOf(pid)?.[19];
+  return began === undefined ? `${pid}` : `${pid}-${began}`;
 }
 
-const partial = new RegExp(`^\\..+\\.${host}-(\\d+)\\.partial$`);
+const self = writerOf(process.pid);
+
+/** Where a process ({@link writerOf}) writes `file` until it is whole; by default this one. */
+export function partialFile(file: string, writer = self): string {
+  return join(dirname(file), `.${basename(file)}.${host}-${writer}.partial`);
+}
+
+const partial = new RegExp(`^\\..+\\.${host}-((\\d+)(?:-\\d+)?)\\.partial$`);
+
+/** What Linux says of a process or a thread from its state on (`man 5 proc_pid_stat`); undefined where there is none. */
+function statusOf(pid: number): readonly string[] | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+  } catch {
+    return undefined;
+  }
+}
 
 /**
  * Looks whether a file may be written: its folder is there and takes files, and it is new or a regular file. What is saved takes the
@@ -107,20 +129,21 @@ export async function saveWhole(file: string, content: string | Uint8Array): Pro
 /** Removes what processes of this machine that are no more have left in a folder. */
 async function sweep(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const pid = Number(partial.exec(entry.name)?.[1]);
-    if (entry.isFile() && pid > 0 && !(await isAlive(pid))) await rm(join(folder, entry.name), { force: true });
+    const [, writer, pid] = partial.exec(entry.name) ?? [];
+    if (writer !== undefined && entry.isFile() && !isAlive(writer, Number(pid)))
+      await rm(join(folder, entry.name), { force: true });
   }
 }
 
-async function isAlive(pid: number): Promise<boolean> {
+function isAlive(writer: string, pid: number): boolean {
   try {
     process.kill(pid, 0);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
   // One that has ended and that nobody has asked about yet, in a container perhaps for ever, is there and does nothing.
-  const status = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-  return !/\) [ZX] /.test(status);
+  const [state = ''] = statusOf(pid) ?? [];
+  return !/[ZX]/.test(state) && writerOf(pid) === writer;
 }
 
 function refused(file: string, why: string): SinkscopeError {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { checkTarget, partialFile, saveWhole } from '../../src/saving.js';
+import { checkTarget, partialFile, saveWhole, writerOf } from '../../src/saving.js';
 import { temporaryFolder } from '../support/files.js';
 
 const temporary = await temporaryFolder();
@@ -57,7 +57,7 @@ describe('what is no regular file stays as it is', () => {
 
 describe('what a killed process has left', () => {
   it('is removed by the next one that saves there', async () => {
-    const stale = partialFile(join(folder, 'other.safetensors'), ended());
+    const stale = partialFile(join(folder, 'other.safetensors'), `${ended()}`);
     writeFileSync(stale, 'half');
     await saveWhole(file, 'whole');
     expect(existsSync(stale)).toBe(false);
@@ -74,7 +74,7 @@ describe('what a killed process has left', () => {
       await expect.poll(parentIs, { timeout: 60_000 }).toBe('sleep\n');
       process.kill(pid, 'SIGKILL');
       await expect.poll(() => readFileSync(`/proc/${pid}/stat`, 'latin1'), { timeout: 60_000 }).toMatch(/\) Z /);
-      const stale = partialFile(join(folder, 'other.safetensors'), pid);
+      const stale = partialFile(join(folder, 'other.safetensors'), writerOf(pid));
       writeFileSync(stale, 'half');
       await saveWhole(file, 'whole');
       expect(existsSync(stale)).toBe(false);
@@ -83,8 +83,16 @@ describe('what a killed process has left', () => {
     }
   });
 
+  it('is removed too where another process has its number now', async ({ skip }) => {
+    skip(process.platform !== 'linux', 'told from /proc');
+    const stale = partialFile(join(folder, 'other.safetensors'), `${process.ppid}-1`);
+    writeFileSync(stale, 'half');
+    await saveWhole(file, 'whole');
+    expect(existsSync(stale)).toBe(false);
+  });
+
   it('stays where its process lives, or is another machine’s', async () => {
-    const living = partialFile(join(folder, 'other.safetensors'), process.ppid);
+    const living = partialFile(join(folder, 'other.safetensors'), writerOf(process.ppid));
     const elsewhere = join(folder, `.other.safetensors.another-host-${ended()}.partial`);
     for (const path of [living, elsewhere]) writeFileSync(path, 'half');
     await saveWhole(file, 'whole');

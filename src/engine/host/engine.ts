@@ -80,7 +80,7 @@ export class Engine {
     type: T,
     request: RequestOf<T>,
     signal: AbortSignal | undefined,
-    failed: (pid: number | undefined) => void = () => {},
+    failed: (writer: string | undefined) => void = () => {},
   ): AsyncGenerator<EventOf<T> | AnswerOf<T> | FailedEvent, void, void> {
     const isLive = 'live' in request && request.live === true;
     if (!(isLive && this.runsLive)) this.stopRun?.(superseded);
@@ -128,9 +128,9 @@ export class Engine {
         }
         return true;
       },
-      fail: (problem, pid) => {
+      fail: (problem, writer) => {
         end({ type: 'failed', problem });
-        failed(pid);
+        failed(writer);
       },
     });
     return events;
@@ -361,6 +361,6 @@ export class Engine {
 }
 
 /** What a killed child was writing is its parent's to remove. */
-const withoutPartial = (file: string | undefined) => (pid: number | undefined) => {
-  if (file !== undefined && pid !== undefined) void rm(partialFile(file, pid), { force: true });
+const withoutPartial = (file: string | undefined) => (writer: string | undefined) => {
+  if (file !== undefined && writer !== undefined) void rm(partialFile(file, writer), { force: true });
 };
