@@ -32,7 +32,8 @@ export async function* encodeParts(
   const stretch = async (from: number, size: number): Promise<Stretch> => {
     const to = wholeCharacters(text, Math.min(text.length, from + size));
     const { ids, ranges } = await encode(text.slice(from, to));
-    return { ids, ranges: ranges.map(([start, end]): Range => [start + from, end + from]), from, to };
+    const placed = from === 0 ? ranges : ranges.map(([start, end]): Range => [start + from, end + from]);
+    return { ids, ranges: placed, from, to };
   };
 
   let now = await stretch(0, length);

@@ -167,11 +167,12 @@ export class Tokenizer {
     if (chat && text !== '')
       return this.#encodeTurn(asTurn(text, chat, this.#folder, onPart), { bos, onPart, place, changed });
     const read = await this.#encodeText(text, most, onPart);
-    const end = this.#tokens(read).length === most ? (read.at(-1)?.ranges.at(-1)?.[1] ?? 0) : text.length;
-    const lost = lostCharacters(text.slice(0, end), this.#tokens(read), this.#unknown);
+    const tokensRead = this.#tokens(read);
+    const end = tokensRead.length === most ? (read.at(-1)?.ranges.at(-1)?.[1] ?? 0) : text.length;
+    const lost = lostCharacters(text.slice(0, end), tokensRead, this.#unknown);
     const placed = ([from, to]: Range): Range => [place(from), place(to)];
     const parts = changed === 0 ? read : read.map(({ ids, ranges }) => ({ ids, ranges: ranges.map(placed) }));
-    const own = this.#tokens(parts);
+    const own = changed === 0 ? tokensRead : this.#tokens(parts);
     if (own.length === 0) {
       if (lost === 0) return { tokens: own, bos: false, prefix: 0, suffix: 0, lost, changed };
       throw new SinkscopeError({

@@ -19,7 +19,11 @@ export class Tokens implements Iterable<Token> {
     let at = 0;
     for (const { ids, ranges } of parts) {
       this.ids.set(ids, at);
-      for (const [i, [start, end]] of ranges.entries()) this.places.set([start, end], 2 * (at + i));
+      let place = 2 * at;
+      for (const [start, end] of ranges) {
+        this.places[place++] = start;
+        this.places[place++] = end;
+      }
       at += ids.length;
     }
   }
@@ -40,7 +44,7 @@ export class Tokens implements Iterable<Token> {
   private at(index: number): Token {
     const id = this.ids[index] ?? 0;
     const { text, special } = this.shown(id);
-    const [start = 0, end = 0] = this.places.subarray(2 * index, 2 * index + 2);
+    const [start, end] = [this.places[2 * index] ?? 0, this.places[2 * index + 1] ?? 0];
     const role = this.roleOf(index);
     if (role === undefined) return { id, text, start, end, special };
     return { id, text, start, end, special: special || role !== 'user', role };
