@@ -45,19 +45,25 @@ export function sampled(logits: Float32Array, sampling: Sampling, random: () => 
 /** The first of the most likely; undefined where there is no number. */
 function mostLikely(logits: Float32Array): number | undefined {
   let best: number | undefined;
-  for (const [id, logit] of logits.entries())
+  // With an index, here and below: this is done for every token that is written.
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id] ?? Number.NaN;
     if (!Number.isNaN(logit) && (best === undefined || logit > (logits[best] ?? 0))) best = id;
+  }
   return best;
 }
 
 /** How unlikely a token was, −ln p, and the entropy of what might have come, both in nats. */
 export function surpriseOf(logits: Float32Array, id: number): { readonly surprisal: number; readonly entropy: number } {
   let greatest = Number.NEGATIVE_INFINITY;
-  for (const logit of logits) if (logit > greatest) greatest = logit;
+  for (let i = 0; i < logits.length; i++) {
+    const logit = logits[i] ?? Number.NaN;
+    if (logit > greatest) greatest = logit;
+  }
   let sum = 0;
   let weighted = 0;
-  for (const logit of logits) {
-    const below = logit - greatest;
+  for (let i = 0; i < logits.length; i++) {
+    const below = (logits[i] ?? Number.NaN) - greatest;
     const weight = Math.exp(below);
     if (weight === 0) continue;
     sum += weight;

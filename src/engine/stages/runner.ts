@@ -43,10 +43,10 @@ export class StageRunner {
       feeds.set(name, value);
     }
     try {
-      if (keep) return await (await this.session(stage, feeds)).run(feeds);
+      if (keep) return await (await this.session(stage, feeds)).run(feeds, stage.fetched);
       const session = await this.make(stage, feeds, false);
       try {
-        return await session.run(feeds);
+        return await session.run(feeds, stage.fetched);
       } finally {
         await session.release();
       }
