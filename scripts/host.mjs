@@ -1,6 +1,7 @@
 /**
  * Runs `test/host/` inside a real extension host: in the desktop VS Code where it can be had, else in the server
  * build. Either way mocha runs in there (`test/host/index.ts`) and leaves its record in `out/host/record.jsonl`.
+ * Given another folder with an `index.ts`, and one for what is built of it, it runs that instead.
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,16 +13,17 @@ import { desktopVSCode } from './desktop.mjs';
 import { startServer, writeSettings } from './vscode-server.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const out = join(root, 'out/host');
+const [folder = 'test/host', out = join(root, 'out/host')] = process.argv.slice(2);
 const workspace = join(out, 'workspace');
 const userData = join(out, 'user-data');
 const tests = join(out, 'index.js');
 
-await rm(out, { recursive: true, force: true });
+// What another folder is asked lies where it is built to.
+if (folder === 'test/host') await rm(out, { recursive: true, force: true });
 await mkdir(workspace, { recursive: true });
 await build({
   absWorkingDir: root,
-  entryPoints: ['test/host/*.ts'],
+  entryPoints: [`${folder}/*.ts`],
   outdir: out,
   bundle: true,
   platform: 'node',

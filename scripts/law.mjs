@@ -82,6 +82,7 @@ test/campaigns                 test/zoo/mutate.ts src node esbuild fast-check ff
 test/browser                   src/report src/analysis test/support/hostile.ts test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
 test/host                      test/support/hostile.ts test/support/hub.ts test/support/lists.ts scripts/record.mjs src node mocha vscode
 test/e2e                       test/support/lists.ts scripts src node playwright-core yauzl vitest
+test/bench/code                src node vscode
 test/bench                     test/zoo src scripts webview/dev node esbuild onnxruntime-node
 `;
 

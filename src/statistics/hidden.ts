@@ -134,15 +134,26 @@ export class EditedHidden {
   statistics(): HiddenStatistics {
     const { dims, tokens, rows } = this;
     const bits = this.bits();
-    const nonFinite = rows.reduce((sum, row) => sum + row.nonFinite, 0);
+    const [tokenNorm, tokenMax, tokenMaxDim] = [
+      new Float32Array(tokens),
+      new Int32Array(tokens),
+      new Int32Array(tokens),
+    ];
+    let nonFinite = 0;
+    for (const [token, row] of rows.entries()) {
+      tokenNorm[token] = row.norm;
+      tokenMax[token] = row.max;
+      tokenMaxDim[token] = row.maxDim;
+      nonFinite += row.nonFinite;
+    }
     return {
       tokens,
       dims,
       top: this.top(bits),
       median: this.median(bits.length - nonFinite),
-      tokenNorm: Float32Array.from(rows, ({ norm }) => norm),
-      tokenMax: asFloats(Int32Array.from(rows, ({ max }) => max)),
-      tokenMaxDim: Int32Array.from(rows, ({ maxDim }) => maxDim),
+      tokenNorm,
+      tokenMax: asFloats(tokenMax),
+      tokenMaxDim,
       dimMax: asFloats(this.dimMax(bits)),
       nonFinite,
     };

@@ -16,18 +16,31 @@ export interface Sampling {
  * @returns ids and probabilities, most likely first; of equally likely ones the lower id
  */
 export function candidates(logits: Float32Array, { temperature, topK, topP }: Sampling): [id: number, p: number][] {
-  const order = Array.from(logits, (_, id) => id)
-    .filter((id) => !Number.isNaN(logits[id]))
-    .sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0) || a - b);
-  const kept = temperature === 0 ? order.slice(0, 1) : topK > 0 ? order.slice(0, topK) : order;
+  const order = mostLikelyFirst(logits);
+  const kept = temperature === 0 ? order.subarray(0, 1) : topK > 0 ? order.subarray(0, topK) : order;
   const greatest = logits[kept[0] ?? 0] ?? 0;
-  const weights = kept.map((id) => Math.exp(((logits[id] ?? 0) - greatest) / (temperature || 1)));
+  const weights = Float64Array.from(kept, (id) => Math.exp(((logits[id] ?? 0) - greatest) / (temperature || 1)));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   let reached = 0;
   let count = 0;
   while (count < kept.length && (count === 0 || reached < topP)) reached += (weights[count++] ?? 0) / total;
   const of = weights.slice(0, count).reduce((sum, weight) => sum + weight, 0);
-  return kept.slice(0, count).map((id, i) => [id, (weights[i] ?? 0) / of]);
+  return Array.from(kept.subarray(0, count), (id, i) => [id, (weights[i] ?? 0) / of]);
+}
+
+/** Ids whose logits are numbers, by logit; of equal ones the lower first. */
+function mostLikelyFirst(logits: Float32Array): Uint32Array {
+  const bits = new Int32Array(Float32Array.from(logits, (logit) => logit + 0).buffer);
+  // Numbers that are sorted without a call for each pair: how far a logit is below all others, as its bits order it,
+  // and behind that its id, which has 21 bits.
+  const keys = new Float64Array(logits.length);
+  let count = 0;
+  for (let id = 0; id < logits.length; id++) {
+    if (Number.isNaN(logits[id])) continue;
+    const own = bits[id] ?? 0;
+    keys[count++] = (own < 0 ? 2 ** 31 + ((own & 0x7fff_ffff) >>> 0) : 2 ** 31 - 1 - own) * 2 ** 21 + id;
+  }
+  return Uint32Array.from(keys.subarray(0, count).sort(), (key) => key % 2 ** 21);
 }
 
 /** @param random a uniform number in [0, 1), asked for where something is drawn */
@@ -45,19 +58,25 @@ export function sampled(logits: Float32Array, sampling: Sampling, random: () => 
 /** The first of the most likely; undefined where there is no number. */
 function mostLikely(logits: Float32Array): number | undefined {
   let best: number | undefined;
-  for (const [id, logit] of logits.entries())
+  // With an index, here and below: this is done for every token that is written.
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id] ?? Number.NaN;
     if (!Number.isNaN(logit) && (best === undefined || logit > (logits[best] ?? 0))) best = id;
+  }
   return best;
 }
 
 /** How unlikely a token was, −ln p, and the entropy of what might have come, both in nats. */
 export function surpriseOf(logits: Float32Array, id: number): { readonly surprisal: number; readonly entropy: number } {
   let greatest = Number.NEGATIVE_INFINITY;
-  for (const logit of logits) if (logit > greatest) greatest = logit;
+  for (let i = 0; i < logits.length; i++) {
+    const logit = logits[i] ?? Number.NaN;
+    if (logit > greatest) greatest = logit;
+  }
   let sum = 0;
   let weighted = 0;
-  for (const logit of logits) {
-    const below = logit - greatest;
+  for (let i = 0; i < logits.length; i++) {
+    const below = (logits[i] ?? Number.NaN) - greatest;
     const weight = Math.exp(below);
     if (weight === 0) continue;
     sum += weight;

@@ -1,5 +1,5 @@
 /**
- * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|large|experiments|survey|budget|ranking|live|backward|panel|recognition|against]`;
+ * The figures that the project promises, as ratios of runs that take turns. `npm run bench [-- --threads N --only warm|cold|memory|large|experiments|survey|budget|ranking|live|backward|panel|recognition|code|against]`;
  * nothing here is a test: a busy machine gives other numbers.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -20,6 +20,8 @@ const { values: options } = parseArgs({
     threads: { type: 'string', default: '1' },
     rounds: { type: 'string', default: '7' },
     only: { type: 'string' },
+    // Nothing is measured: the model with a cache is written into this folder.
+    write: { type: 'string' },
   },
 });
 const threads = Number(options.threads);
@@ -34,6 +36,10 @@ interface Figure {
 }
 
 async function main(): Promise<void> {
+  if (options.write !== undefined) {
+    writeCached(options.write);
+    return;
+  }
   const temporary = await mkdtemp(join(tmpdir(), 'sinkscope-bench-'));
   try {
     const { gpt2, llama, smol } = writeModels(temporary);

@@ -38,6 +38,30 @@ describe('Continue Prompt', () => {
     assert.equal(editor.document.getText().replaceAll('\r\n', '\n'), text + added);
   });
 
+  it('stops at any token, of which what is there can be taken; and is thrown away whole', async () => {
+    const text = 'The cat sat on the mat. The dog';
+    const editor = await open(text);
+    const end = editor.document.positionAt(text.length);
+    editor.selection = new vscode.Selection(end, end);
+    const stopping = sinkscope.experiments.onDidChange(({ type }) => {
+      if (type === 'run' && written() !== '') sinkscope.experiments.stop();
+    });
+    await vscode.commands.executeCommand('sinkscope.continuePrompt');
+    stopping.dispose();
+    const { status, json } = sinkscope.experiments.runs[0] ?? {};
+    assert.notEqual(status, 'finished');
+    assert.ok(json && 'ids' in json && Array.isArray(json.ids) && json.ids.length < 32, JSON.stringify(json));
+    const added = written();
+    await vscode.commands.executeCommand('sinkscope.acceptContinuation');
+    assert.equal(editor.document.getText().replaceAll('\r\n', '\n'), text + added);
+
+    await vscode.commands.executeCommand('sinkscope.continuePrompt');
+    const before = editor.document.getText();
+    await vscode.commands.executeCommand('sinkscope.discardContinuation');
+    await vscode.commands.executeCommand('sinkscope.acceptContinuation');
+    assert.equal(editor.document.getText(), before);
+  });
+
   it('goes with the text that it follows from', async () => {
     const editor = await open('The cat sat on');
     const end = editor.document.positionAt(14);

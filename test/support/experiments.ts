@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import type { Engine } from '../../src/engine/host/engine.js';
 import references from '../references/experiments.json';
-import { startEngine as startAnyEngine } from './engine.js';
 
 export { finish } from '../../src/experiments/experiment.js';
+export { startEngine } from './engine.js';
 export { temporaryFolder } from './files.js';
 export { withWeight } from './weight.js';
 export { references };
@@ -21,13 +21,6 @@ export const thresholds = defaultThresholds;
 
 export const boats = 'test/text/three-men-in-a-boat.md';
 export const pendulum = 'test/text/pit-and-pendulum.md';
-
-/** An engine for texts as they are, CR LF and all: references were made of them so. */
-export function startEngine(): Engine {
-  const engine = startAnyEngine();
-  engine.lineEnds = 'as-is';
-  return engine;
-}
 
 /** The last of what is yielded. */
 export async function last<T>(steps: AsyncIterable<T>): Promise<T> {

@@ -4,7 +4,7 @@ Every protocol is in test/references/README.md, under the name of the function's
 """
 
 import torch
-from reference import ROOT, Decoder, load, prefix_of, record, text_ids, write
+from reference import ROOT, Decoder, load, prefix_of, record, text_ids, with_line_feeds, write
 from tokenizers import Tokenizer
 
 TOKENIZER = Tokenizer.from_file(str(ROOT / "media/models/llama/tokenizer.json"))
@@ -110,7 +110,8 @@ def ablation(model: Decoder, name: str) -> dict:
     ids = ids_of(name, TEXT)
     prefix = prefix_of(name)
     own = len(ids) - len(prefix)
-    pieces = TOKENIZER.encode((ROOT / CALIBRATION).read_bytes().decode()[:CHARACTERS], add_special_tokens=False).ids
+    read = with_line_feeds((ROOT / CALIBRATION).read_bytes().decode()[:CHARACTERS])
+    pieces = TOKENIZER.encode(read, add_special_tokens=False).ids
     windows = [prefix + pieces[at : at + own] for at in range(0, len(pieces) - own + 1, own)]
     sums: dict[str, torch.Tensor] = {}
     for batch in torch.tensor(windows).split(64):

@@ -403,7 +403,7 @@ def main() -> None:
     start = time.time()
     parts = {
         "perplexity": lambda: perplexities(models),
-        "lineFeeds": lambda: [measure(models["llama"], "llama", Protocol(BOATS, 1500, stride=128, line_feeds=True))],
+        "asIs": lambda: [measure(models["llama"], "llama", Protocol(BOATS, 1500, stride=128, as_is=True))],
         "interventions": lambda: [
             interventions(name, models[name], count)
             for name, count in (("llama", 1), ("llama", 2), ("llama-bias", 1), ("llama-sink", 1))

@@ -14,7 +14,7 @@ class Protocol:
     tokens: int
     window: int = 256
     stride: int | None = None
-    line_feeds: bool = False
+    as_is: bool = False
     """Whether CR LF and CR are read as LF, as Python and the command line's default read a text."""
 
 
@@ -28,7 +28,7 @@ def windows(name: str, protocol: Protocol) -> tuple[torch.Tensor, int]:
     prefix = prefix_of(name)
     length = protocol.window - len(prefix)
     stride = min(protocol.stride or length, length)
-    cut = pieces(text_ids(protocol.file, protocol.tokens, protocol.line_feeds), length, stride)
+    cut = pieces(text_ids(protocol.file, protocol.tokens, protocol.as_is), length, stride)
     fed = torch.cat([torch.tensor(prefix, dtype=torch.long).expand(len(cut), -1), cut], dim=1)
     return fed, min(stride, protocol.window - 1)
 

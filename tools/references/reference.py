@@ -14,7 +14,19 @@ sys.path.insert(0, str(ROOT / "tools/demo-models"))
 
 from model import MODELS, Config, Decoder, Tap  # noqa: E402
 
-__all__ = ["MODELS", "ROOT", "Decoder", "Tap", "load", "prefix_of", "record", "round_floats", "text_ids", "write"]
+__all__ = [
+    "MODELS",
+    "ROOT",
+    "Decoder",
+    "Tap",
+    "load",
+    "prefix_of",
+    "record",
+    "round_floats",
+    "text_ids",
+    "with_line_feeds",
+    "write",
+]
 
 torch.set_num_threads(1)
 torch.set_grad_enabled(False)
@@ -49,12 +61,16 @@ def prefix_of(name: str) -> list[int]:
     return [] if bos is None else [bos]
 
 
-def text_ids(file: str, tokens: int | None = None, line_feeds: bool = False) -> list[int]:
+def with_line_feeds(text: str) -> str:
+    """As Python reads a file, and models are trained."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def text_ids(file: str, tokens: int | None = None, as_is: bool = False) -> list[int]:
     """The first token ids of a text of this repository, without any prefix. One tokenizer serves all demo models."""
     tokenizer = Tokenizer.from_file(str(ROOT / "media/models/llama/tokenizer.json"))
     text = (ROOT / file).read_bytes().decode()
-    read = text.replace("\r\n", "\n").replace("\r", "\n") if line_feeds else text
-    return tokenizer.encode(read).ids[:tokens]
+    return tokenizer.encode(text if as_is else with_line_feeds(text)).ids[:tokens]
 
 
 def record(

@@ -25,13 +25,29 @@ def rounded(row: torch.Tensor, bits: int) -> torch.Tensor:
 class Rolling:
     """One step of a demo model at a time; `window` keys in all, the first `sinks` of them never dropped."""
 
-    def __init__(self, model: Decoder, window: int, sinks: int, bits: int | None = None, kept: int = 0):
+    def __init__(
+        self,
+        model: Decoder,
+        window: int,
+        sinks: int,
+        bits: int | None = None,
+        kept: int = 0,
+        medians: list[float] | None = None,
+    ):
+        """With `medians` of the states that enter the blocks, tokens with a massive activation are not rounded."""
         self.model, self.window, self.sinks, self.bits, self.kept = model, window, sinks, bits, kept
+        self.medians = medians
         self.cache: list[list[tuple[torch.Tensor, torch.Tensor]]] = [[] for _ in model.blocks]
+        self.dropped: list[list[torch.Tensor]] = [[] for _ in model.blocks]
+        self.evicted = [torch.zeros(block.attn.heads, dtype=torch.double) for block in model.blocks]
+        self.queries = 0
         self.seen = 0
 
-    def store(self, row: torch.Tensor) -> torch.Tensor:
-        return row if self.bits is None or self.seen < self.kept else rounded(row, self.bits)
+    def stores(self, block: int, h: torch.Tensor) -> bool:
+        """Whether what the token of this state has is kept as it is."""
+        peak = h.abs().max().item()
+        massive = self.medians is not None and peak > 100 and peak >= 1000 * self.medians[block]
+        return self.bits is None or self.seen < self.kept or massive
 
     def turned(self, x: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         angles = positions[:, None].double() * self.model.frequencies.double()
@@ -45,13 +61,16 @@ class Rolling:
         h = m.wte[token].float()
         if m.wpe is not None:
             h = h + m.wpe[place].float()
-        for block, cache in zip(m.blocks, self.cache, strict=True):
+        for index, (block, cache) in enumerate(zip(m.blocks, self.cache, strict=True)):
+            whole = self.stores(index, h)
+            store = lambda row: row if whole else rounded(row, self.bits)  # noqa: B023, E731
             attn, x = block.attn, block.n1(h)
             heads = lambda y: y.reshape(attn.heads, attn.head_dim)  # noqa: E731
             q, k, v = heads(attn.q(x)), heads(attn.k(x)), heads(attn.v(x))
             if len(cache) == self.window:
+                self.dropped[index].append(cache[self.sinks][0])
                 del cache[self.sinks]
-            cache.append((self.store(k), self.store(v)))
+            cache.append((store(k), store(v)))
             places = torch.arange(len(cache))
             keys = self.turned(torch.stack([k for k, _ in cache], 1), places)
             values = torch.stack([v for _, v in cache], 1)
@@ -59,9 +78,19 @@ class Rolling:
                 keys = torch.cat([attn.k_bias.float(), keys], 1)
                 values = torch.cat([attn.v_bias.float(), values], 1)
             query = self.turned(q[:, None], torch.tensor([len(cache) - 1]))
-            weights = (query @ keys.transpose(1, 2) / math.sqrt(attn.head_dim)).softmax(-1)
+            scores = query @ keys.transpose(1, 2) / math.sqrt(attn.head_dim)
+            if self.dropped[index]:
+                # Where they would be in the sequence: behind the first ones.
+                far = torch.stack(self.dropped[index], 1)
+                far = self.turned(far, torch.arange(self.sinks, self.sinks + far.shape[1]))
+                gone = self.turned(q[:, None], torch.tensor([self.seen])) @ far.transpose(1, 2)
+                gone = (gone / math.sqrt(attn.head_dim)).double()
+                both = torch.cat([scores.double(), gone], -1).softmax(-1)
+                self.evicted[index] += both[:, 0, -gone.shape[-1] :].sum(-1)
+            weights = scores.softmax(-1)
             h = h + attn.proj((weights @ values).flatten())
             h = h + block.mlp(block.n2(h), 0, lambda _, t: t)
+        self.queries += bool(self.dropped[0])
         self.seen += 1
         return m.unembed(h)
 
@@ -80,6 +109,9 @@ def demo(name: str, tokens: int = 160) -> dict:
     if name == "llama":
         ways["int4"] = Rolling(model, WINDOW, SINKS, 4)
         ways["int4 but sinks"] = Rolling(model, WINDOW, SINKS, 4, SINKS)
+        points = record(model, ids)
+        medians = [points[f"hidden.{block}"].abs().flatten().median().item() for block in range(len(model.blocks))]
+        ways["int4 but massive"] = Rolling(model, WINDOW, SINKS, 4, medians=medians)
     result = {key: losses_of(way.step, ids) for key, way in ways.items()}
     place = torch.arange(tokens)
     query, key = place[:, None], place[None]
@@ -92,7 +124,11 @@ def demo(name: str, tokens: int = 160) -> dict:
         logits = model.tapped(torch.tensor([ids]), lambda _, t: t, mask)[0, :-1].double()
         result[kind] = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none").tolist()
     mean = {key: sum(value) / len(value) for key, value in result.items()}
-    return {"model": name, "tokens": tokens, "mean": mean, "last": {k: v[-8:] for k, v in result.items()}}
+    rolled = ways["rolling"]
+    rolled.step(ids[-1])
+    evicted = [(mass / rolled.queries).tolist() for mass in rolled.evicted]
+    last = {k: v[-8:] for k, v in result.items()}
+    return {"model": name, "tokens": tokens, "mean": mean, "last": last, "evicted": evicted}
 
 
 # The rotary dims of each, of which halves are pairs; none where positions are not rotary.

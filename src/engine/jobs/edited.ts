@@ -13,6 +13,11 @@ import { type Value, type Values, withRows } from '../tensors/value.js';
 
 /** What a text of so many tokens is run in whole for: where extra columns of a pattern stand is told by several rows. */
 const fewest = 8;
+/**
+ * Tokens at the end, at most, that the cache is not given: the next edit changes them again, and taking them out of it
+ * would copy it. Four are run in about the time of one, for it is the weights that are read.
+ */
+const fleeting = 4;
 
 type Emit = (event: EventOf<'analyze'>) => Promise<void>;
 
@@ -81,7 +86,8 @@ export class EditedText {
     const reused = this.onward.back(same < fewest ? 0 : same);
     for (const known of [...this.states, ...this.patterns.values()]) known.back(reused);
     const states = new Map<string, Value>();
-    const logits = await this.onward.run(ids.slice(reused), async (seen) => {
+    const next = ids.slice(reused);
+    const see = async (seen: SeenStage) => {
       const { block, state, rows, dims } = seen;
       const hidden = this.states[block] ?? new EditedHidden(dims);
       this.states[block] = hidden;
@@ -90,7 +96,9 @@ export class EditedText {
       await emit({ type: 'layer', layer: block, statistics: hidden.statistics() });
       const statistics = this.request.attention ? this.attention(seen, reused, ids.length) : undefined;
       if (statistics) await emit({ type: 'attention', layer: block, statistics });
-    });
+    };
+    const stays = reused === 0 || next.length > fleeting;
+    const logits = await (stays ? this.onward.run(next, see) : this.onward.ahead(next, see));
     // The cache may have turned out to be none.
     return { reused: 'why' in this.onward.caching ? 0 : reused, states, logits };
   }
@@ -106,10 +114,8 @@ export class EditedText {
     if (last === undefined || before < fewest) return;
     this.lost = this.lostBefore(before);
     if (this.lost !== undefined || 'why' in this.onward.caching) return;
-    for (const id of [last === 0 ? 1 : 0, last]) {
-      this.onward.back(before);
-      await this.onward.run([id], async () => {});
-    }
+    this.onward.back(before);
+    for (const id of [last === 0 ? 1 : 0, last]) await this.onward.ahead([id], async () => {});
   }
 
   async release(): Promise<void> {

@@ -1,22 +1,24 @@
 /** One long sequence through caches that are kept in several ways. */
 import { SinkscopeError } from '../../errors.js';
+import { hiddenStatistics } from '../../statistics/hidden.js';
 import { greatest } from '../../statistics/numbers.js';
 import { checkIds } from '../../tokens/tokenizer.js';
 import type { ProgressEvent } from '../contract/measure.js';
 import { type CacheWay, checkedTokens, type StreamedEvent, type StreamRequest } from '../contract/streaming.js';
 import { fixedLength, makeFeeds } from '../inputs/feeds.js';
 import { type AttentionSession, createAttentionSession } from '../stages/attending.js';
-import { type AttentionSite, exactnessOf, noSite, siteNames, siteOf } from '../stages/attentionSite.js';
+import { type AttentionSite, exactnessOf, noSite, ownWindow, siteNames, siteOf } from '../stages/attentionSite.js';
 import { forward, type Lane, statesHeld } from '../stages/forward.js';
 import { withHead } from '../stages/head.js';
 import { createLossSession } from '../stages/losses.js';
-import { logitRows, stateBytes } from '../stages/memory.js';
+import { logitRows, stateBytes, tokensThatFit } from '../stages/memory.js';
 import { paceOf } from '../stages/pace.js';
 import { valueAt } from '../stages/patched.js';
 import { PlacedTokens } from '../stages/placed.js';
 import type { Plan, Stage } from '../stages/plan.js';
 import { BlockCache, type Chunk, computed } from '../stages/rolling.js';
 import type { StageRunner } from '../stages/runner.js';
+import { patternOf } from '../tensors/patterns.js';
 import { floats, rowsOf, sliceRows, type Value, type Values, withRows } from '../tensors/value.js';
 import { checkScored } from './measure.js';
 
@@ -58,7 +60,17 @@ export async function rollOn(
   const together = Math.max(1, Math.floor(memory / 2 / bytes));
   const placed = await PlacedTokens.of(runner, plan, ids);
   const [losses, attention] = [await createLossSession(threads), await createAttentionSession(threads)];
-  const run: Run = { runner, plan, ids, half, placed, attention };
+  const run: Run = {
+    runner,
+    plan,
+    ids,
+    half,
+    far: farOf(runner, request, half),
+    placed,
+    attention,
+    windows: new Map(),
+  };
+  const checked = run.far ?? 2 * half;
   const go: number[] = [];
   const paces = new Map<number, number | undefined>();
   try {
@@ -66,7 +78,7 @@ export async function rollOn(
       const last = positions === 'cache' && kept ? kept.window - 1 : ids.length - 1;
       const why = placed.beyond(Math.min(last, ids.length - 1));
       if (why === undefined) go.push(way);
-      else await emit({ type: 'streamed', way, losses: new Float32Array(0), why, bytes: 0 });
+      else await emit({ type: 'streamed', way, losses: new Float32Array(0), why, bytes: 0, checked });
     }
     for (let from = 0; from < go.length; from += together) {
       const part = go.slice(from, from + together);
@@ -91,10 +103,11 @@ export async function rollOn(
             found.set(await losses.losses(logits, next), chunk.from + rows.from);
           }
         }
-        const kept = scored[i]?.bytes() ?? 0;
+        const { bytes = 0, evicted } = scored[i]?.held() ?? {};
         const held = Math.min(ids.length, ways[way]?.kept?.window ?? ids.length);
         if (request.timed && !paces.has(held)) paces.set(held, await paceOf(runner, ids, held, { memory, threads }));
-        await emit({ type: 'streamed', way, losses: found, why: undefined, bytes: kept, perSecond: paces.get(held) });
+        const perSecond = paces.get(held);
+        await emit({ type: 'streamed', way, losses: found, why: undefined, bytes, checked, evicted, perSecond });
       }
       await runner.release();
     }
@@ -111,19 +124,36 @@ interface Run {
   readonly plan: Plan;
   readonly ids: readonly number[];
   readonly half: number;
+  /** Tokens of the run by which it is told how far back blocks look, where that is more than is read. */
+  readonly far: number | undefined;
   readonly placed: PlacedTokens;
   readonly attention: AttentionSession;
+  /** By block, how many keys its queries see of more than are read; undefined: all. */
+  readonly windows: Map<number, number | undefined>;
+}
+
+/**
+ * How many tokens tell how far back blocks look, where that is not known from what is read of them; undefined: no way
+ * has keys that are farther from a query.
+ */
+function farOf({ loaded }: StageRunner, { ids, ways, memory }: StreamRequest, half: number): number | undefined {
+  const { anatomy, summary } = loaded;
+  const isFar = ways.some(
+    ({ kept, positions }) => !kept || kept.window > 2 * half || (positions === 'sequence' && kept.sinks > 0),
+  );
+  const most = Math.min(ids.length, summary.context ?? ids.length, tokensThatFit(anatomy, memory / 4));
+  return isFar && most > 2 * half ? most : undefined;
 }
 
 interface ScoredWay {
   readonly lanes: readonly { readonly chunk: Chunk; readonly lane: Lane }[];
-  /** Of the caches of all blocks. */
-  bytes(): number;
+  /** Of the caches of all blocks, when all tokens are through. */
+  held(): { readonly bytes: number; readonly evicted: number[][] | undefined };
 }
 
 /**
  * For each way a lane for every few tokens, in their order; before them one that is as the model is, on which each block
- * is read, and for every few tokens one that embeds them.
+ * is read, a longer one that tells how far back it looks, and for every few tokens one that embeds them.
  */
 async function lanesOf(run: Run, ways: readonly CacheWay[]) {
   const { runner, ids, half, placed } = run;
@@ -138,10 +168,25 @@ async function lanesOf(run: Run, ways: readonly CacheWay[]) {
     interventions: [],
     attend: async (stage, values) => {
       const site = await read(run, stage, values, chunked[0]?.lane.values ?? new Map());
-      if (site) sites.set(stage.last, site);
+      if (site) sites.set(stage.last, { ...site, window: site.window ?? run.windows.get(stage.last) });
       return new Map();
     },
   };
+  const far: Lane = {
+    values: feeds(ids.slice(0, run.far ?? 0)),
+    interventions: [],
+    attend: async (stage, values) => {
+      const site = sites.get(stage.last);
+      if (!site || site.window !== undefined) return new Map();
+      const { pattern, weighed } = site.names;
+      const found = await runner.run(run.plan.narrow(stage, [pattern, weighed]), values, true);
+      const window = ownWindow(runner.loaded, stage.last, patternOf(computed(found, pattern)));
+      run.windows.set(stage.last, window);
+      sites.set(stage.last, { ...site, window });
+      return new Map([[weighed, computed(found, weighed)]]);
+    },
+  };
+  const looksFar = run.far !== undefined && run.windows.size === 0;
   const embedded = chunks.map(
     ({ from, to }): Lane => ({ values: feeds(ids.slice(from, to)), interventions: [], until: 0 }),
   );
@@ -151,6 +196,7 @@ async function lanesOf(run: Run, ways: readonly CacheWay[]) {
     const h0 = placed.learned ? await placed.sequence(ids, Math.min(last, ids.length - 1)) : undefined;
     const caches = new Map<number, BlockCache>();
     let bytes = 0;
+    const evicted: number[][] = runner.loaded.anatomy.blocks.map(() => []);
     const lanes = chunks.map((chunk, i) => {
       const own = h0 && new Map([[embedding, sliceRows(h0, chunk.from, chunk.to)]]);
       const lane: Lane = {
@@ -163,20 +209,48 @@ async function lanesOf(run: Run, ways: readonly CacheWay[]) {
           // The blocks before are through.
           if (chunk.from === 0) caches.clear();
           const cache = caches.get(stage.last) ?? new BlockCache(site, way, ids.length);
-          if (chunk.from === 0)
-            bytes += cache.bytes(runner.loaded.anatomy.blocks[stage.last - 1]?.attention?.kvHeads ?? site.groups);
           caches.set(stage.last, cache);
           const { queries, keys, values: weighed } = site.names;
           const found = await run.runner.run(run.plan.narrow(stage, [queries, keys, weighed]), values, true);
-          return new Map([[site.names.weighed, await cache.attend(chunk, found, run.attention)]]);
+          const massive = way.rounded?.massive && massiveOf(runner, stage, values, chunk, way.rounded.massive);
+          const made = await cache.attend(chunk, found, run.attention, massive);
+          if (chunk.to === ids.length) {
+            bytes += cache.bytes(runner.loaded.anatomy.blocks[stage.last - 1]?.attention?.kvHeads ?? site.groups);
+            evicted[stage.last - 1] = cache.evicted();
+          }
+          return new Map([[site.names.weighed, made]]);
         },
       };
       return { chunk, lane };
     });
-    scored.push({ lanes, bytes: () => bytes });
+    scored.push({ lanes, held: () => ({ bytes, evicted: way.tells ? evicted : undefined }) });
   }
   const chunked = scored[0]?.lanes ?? [];
-  return { lanes: [plain, ...embedded, ...scored.flatMap(({ lanes }) => lanes.map(({ lane }) => lane))], scored };
+  return {
+    lanes: [
+      plain,
+      ...(looksFar ? [far] : []),
+      ...embedded,
+      ...scored.flatMap(({ lanes }) => lanes.map(({ lane }) => lane)),
+    ],
+    scored,
+  };
+}
+
+/** The tokens whose hidden state has a massive activation as it enters a block, by the median of those it is run with. */
+function massiveOf(
+  { loaded }: StageRunner,
+  { last }: Stage,
+  values: Values,
+  { from, to }: Chunk,
+  { absolute, ratio }: NonNullable<NonNullable<CacheWay['rounded']>['massive']>,
+): ReadonlySet<number> {
+  const state = sliceRows(computed(values, valueAt(loaded, 'resid_post', last - 1)), 0, to - from);
+  const { tokenMax, median } = hiddenStatistics(floats(state), to - from, rowsOf(state).dims);
+  const isMassive = (most: number) => most > absolute && most >= ratio * median;
+  return new Set(
+    Array.from(tokenMax.keys()).flatMap((token) => (isMassive(tokenMax[token] ?? 0) ? [from + token] : [])),
+  );
 }
 
 /**

@@ -34,6 +34,8 @@ export interface AttentionSite {
   readonly scale: number;
   /** What is added to the scores for every token between a query and a key, by head (ALiBi); undefined: nothing. */
   readonly slopes: Float64Array | undefined;
+  /** Keys that a query sees in the model as it is, its own included; undefined: all. */
+  readonly window: number | undefined;
   /** Keys that belong to no token: [count, dims] of each group, and by head what is added to their scores. */
   readonly extra: {
     readonly count: number;
@@ -158,6 +160,7 @@ export function siteOf(
     rotation,
     scale,
     slopes,
+    window: ownWindow(loaded, block, pattern),
     extra: {
       count: columns.extra.length + (logits ? 1 : 0),
       keys: extraOf(keyRows, headDim),
@@ -174,6 +177,32 @@ export function siteOf(
       return Float32Array.from(parts);
     },
   };
+}
+
+/** The last queries of a pattern, by which it is told how far back they look. */
+const lastQueries = 8;
+
+/**
+ * How many keys a query sees, its own included, where these are fewer than there are; undefined: all of them.
+ *
+ * @throws SinkscopeError `input` where it is some, and they are no window
+ */
+export function ownWindow(loaded: LoadedModel, block: number, pattern: Pattern): number | undefined {
+  const { heads, queries, keys, values } = pattern;
+  const { offset } = columnsOf(pattern);
+  /** The first key that some head gives weight to: in single precision a weight can be 0 that a mask has not made so. */
+  const first = (query: number) => {
+    for (let key = 0; key < query; key++)
+      for (let head = 0; head < heads; head++)
+        if ((values[(head * queries + query) * keys + offset + key] ?? 0) > 0) return key;
+    return query;
+  };
+  const window = queries - first(queries - 1);
+  if (window === queries) return undefined;
+  for (let query = Math.max(0, queries - lastQueries); query < queries; query++)
+    if (first(query) !== Math.max(0, query - window + 1))
+      throw noSite(loaded, block, 'what its queries see is neither everything before them nor a window of it');
+  return window;
 }
 
 /** What is added to scores for each token of distance, from a pattern in which nothing but that tells keys apart. */

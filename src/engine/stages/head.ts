@@ -132,16 +132,19 @@ export function predictionsOf(
   count = topPredictions,
 ): Prediction[] {
   const best: { readonly id: number; readonly logit: number }[] = [];
-  logits.forEach((logit, id) => {
-    const least = best.at(-1);
-    if (best.length === count && least && !(logit > least.logit)) return;
+  let least = Number.NEGATIVE_INFINITY;
+  // With an index: a vocabulary is gone through after every token that is written or typed.
+  for (let id = 0; id < logits.length; id++) {
+    const logit = logits[id] ?? Number.NaN;
+    if (best.length === count && !(logit > least)) continue;
     const below = best.findIndex((other) => logit > other.logit);
     best.splice(below < 0 ? best.length : below, 0, { id, logit });
     if (best.length > count) best.pop();
-  });
+    least = best.at(-1)?.logit ?? least;
+  }
   const max = best[0]?.logit ?? 0;
   let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - max);
+  for (let id = 0; id < logits.length; id++) sum += Math.exp((logits[id] ?? Number.NaN) - max);
   return best.map(({ id, logit }) => ({
     id,
     text: tokenizer?.decode(id) ?? `token ${id}`,

@@ -37,6 +37,8 @@ interface Road {
   readonly runner: StageRunner;
   readonly plan: Plan;
   readonly stages: readonly Stage[];
+  /** The same without what a cache takes of them. */
+  readonly ahead: readonly Stage[];
   readonly head: Head;
   readonly keep: boolean;
 }
@@ -49,8 +51,10 @@ interface Sizes {
   readonly threads: number;
 }
 
+type See = (seen: SeenStage) => Promise<void>;
+
 export class Onward {
-  /** All that was run. */
+  /** What is behind the next tokens. */
   readonly ids: number[] = [];
   private cache: LaneCache | undefined;
   /** Why there is no cache, or no more, in words; undefined: there is. */
@@ -95,23 +99,21 @@ export class Onward {
   }
 
   /**
-   * Runs the next tokens.
+   * Runs the next tokens, which are behind those that come then.
    *
    * @param see is shown every block in order
    * @returns logits after the last of them, [vocabulary]
    * @throws SinkscopeError `runtime`; `input` where the model gives none there
    */
-  async run(ids: readonly number[], see: (seen: SeenStage) => Promise<void>): Promise<Float32Array> {
-    if (this.cache) {
-      this.without = await this.cannotGoOn(ids, this.cache);
-      if (this.without !== undefined) this.cache = undefined;
-    }
-    const { cache } = this;
-    const all = cache ? ids : [...this.ids, ...ids];
-    const road = cache && cache.tokens > 0 ? this.on : this.whole;
-    const logits = await through(road, all, ids.length, cache, see);
+  async run(ids: readonly number[], see: See): Promise<Float32Array> {
+    const logits = await this.next(ids, see, true);
     for (const id of ids) this.ids.push(id);
     return logits;
+  }
+
+  /** As {@link run}, but what is behind stays what it is, so that nothing of the cache is copied. */
+  ahead(ids: readonly number[], see: See): Promise<Float32Array> {
+    return this.next(ids, see, false);
   }
 
   /** Whether {@link back} leads to `count` tokens. */
@@ -139,6 +141,17 @@ export class Onward {
   /** Frees the sessions that it has beside those of the runner it was given. */
   async release(): Promise<void> {
     if (this.on !== this.whole) await this.on.runner.release();
+  }
+
+  private async next(ids: readonly number[], see: See, stays: boolean): Promise<Float32Array> {
+    if (this.cache) {
+      this.without = await this.cannotGoOn(ids, this.cache);
+      if (this.without !== undefined) this.cache = undefined;
+    }
+    const { cache } = this;
+    const all = cache ? ids : [...this.ids, ...ids];
+    const road = cache && cache.tokens > 0 ? this.on : this.whole;
+    return through(road, all, ids.length, cache, see, stays);
   }
 
   /**
@@ -220,29 +233,37 @@ function roadOf(runner: StageRunner, presents: readonly string[], { tokens, memo
   const weightBytes = summary.bytes;
   const { keep, blocksPerStage } = chooseDial({ anatomy, weightBytes, tokens, memory, again: true, patterns: true });
   const last = valueAt(loaded, 'resid_post', anatomy.layers);
+  const stages = group(body, blocksPerStage, anatomy.layers);
+  const needed = new Set([...stages.flatMap(({ inputs }) => inputs), ...head.inputs]);
+  const left = new Set(presents.filter((present) => !needed.has(present)));
   return {
     runner,
     plan,
-    stages: group(body, blocksPerStage, anatomy.layers),
+    stages,
+    ahead: stages.map((stage) => ({ ...stage, fetched: stage.outputs.filter((output) => !left.has(output)) })),
     head: new Head(runner, head, last, logits, logitRows(anatomy, memory)),
     keep,
   };
 }
 
-/** @param count how many of the last of `ids` are shown */
+/**
+ * @param count how many of the last of `ids` are shown
+ * @param stays whether the cache takes them in
+ */
 async function through(
-  { runner, plan, stages, head, keep }: Road,
+  { runner, plan, stages, ahead, head, keep }: Road,
   ids: readonly number[],
   count: number,
   cache: LaneCache | undefined,
-  see: (seen: SeenStage) => Promise<void>,
+  see: See,
+  stays = true,
 ): Promise<Float32Array> {
   const { anatomy, patterns, file } = runner.loaded;
   const feeds = makeFeeds(anatomy.inputs, new Map(), ids, cache);
   const { length = ids.length, unfilled } = feeds;
   const all = ids.length + (cache?.tokens ?? 0);
   const layout: Layout = { tokens: ids.length, positions: length, axis: undefined, unfilled };
-  const lane: Lane = { values: new Map(feeds.values), interventions: [], ...(cache && { cache }) };
+  const lane: Lane = { values: new Map(feeds.values), interventions: [], ...(cache && stays && { cache }) };
   const look = async (block: number, value: Values) => {
     const state = value.get(valueAt(runner.loaded, 'resid_post', block));
     if (!state) return;
@@ -254,11 +275,11 @@ async function through(
     await see({ ...seen, pattern: pattern?.queries === ids.length ? pattern : undefined });
   };
   if (lane.values.has(anatomy.embedding)) await look(0, lane.values);
-  const course = { plan, stages, keep, lasting: head.stage.inputs };
+  const course = { plan, stages: stays ? stages : ahead, keep, lasting: head.stage.inputs };
   for await (const { stage, results } of forward(runner, course, [lane])) {
     for (let block = stage.first; block <= stage.last; block++) await look(block, results);
   }
   const logits = await head.logits(lane.values, ids.length - 1, ids.length, keep);
-  cache?.passed(ids.length);
+  if (stays) cache?.passed(ids.length);
   return logits;
 }

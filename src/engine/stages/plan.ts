@@ -23,6 +23,8 @@ export interface Stage {
   readonly inputs: readonly string[];
   /** Residual points, values later stages need, and the taps asked for. */
   readonly outputs: readonly string[];
+  /** The outputs that are taken out of the session, where that is not all of them. */
+  readonly fetched?: readonly string[];
   /** Inputs inside a block whose last extent is that of a weight, and never changes. */
   readonly wide?: readonly string[];
   /** Nodes behind those of the graph that make some of its outputs; what these are called tells which nodes they are. */

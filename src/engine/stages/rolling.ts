@@ -28,6 +28,10 @@ export class BlockCache {
   /** By group of heads that share them, [tokens, dims]; keys turned to their positions in the sequence. */
   private readonly keys: readonly Float32Array[];
   private readonly values: readonly Float32Array[];
+  /** Tokens that are kept as they are, where others are rounded. */
+  private readonly whole = new Set<number>();
+  /** By head, the mass on evicted keys summed over queries, and how many these are. */
+  private readonly drawn: { readonly mass: Float64Array; queries: number };
 
   constructor(
     private readonly site: AttentionSite,
@@ -37,16 +41,21 @@ export class BlockCache {
     const rows = (dims: number) => Array.from({ length: site.groups }, () => new Float32Array(tokens * dims));
     this.keys = rows(site.headDim);
     this.values = rows(site.valueDim);
+    this.drawn = { mass: new Float64Array(site.heads), queries: 0 };
   }
 
-  /** Bytes of what is kept behind the last token, in single precision where it is not rounded; by heads that the file has. */
+  /**
+   * Bytes of what is kept when all tokens have been taken in, in single precision where it is not rounded; by heads that
+   * the file has.
+   */
   bytes(kvHeads: number): number {
     const { kept, rounded } = this.way;
     const count = Math.min(this.tokens, kept?.window ?? Number.POSITIVE_INFINITY);
     const dims = [this.site.headDim, this.site.valueDim];
     const whole = 4 * (this.site.headDim + this.site.valueDim);
     if (!rounded) return kvHeads * count * whole;
-    const float = Math.min(rounded.float, count);
+    const recent = this.tokens - count + (kept?.sinks ?? 0);
+    const float = [...this.whole].filter((token) => token < (kept?.sinks ?? 0) || token >= recent).length;
     const small = dims.reduce((sum, length) => sum + roundedBytes(length, rounded.bits), 0);
     return kvHeads * (float * whole + (count - float) * small);
   }
@@ -55,20 +64,35 @@ export class BlockCache {
    * What the attention of some tokens adds up to before the output projection, with all before them taken in already.
    *
    * @param read the site's queries, keys and values of these tokens, as the graph makes them at positions 0, 1, …
+   * @param massive which of them have a massive activation as they enter the block
    */
-  async attend(chunk: Chunk, read: Values, session: AttentionSession): Promise<Value> {
-    this.takeIn(chunk, read);
+  async attend(
+    chunk: Chunk,
+    read: Values,
+    session: AttentionSession,
+    massive: ReadonlySet<number> = new Set(),
+  ): Promise<Value> {
+    this.takeIn(chunk, read, massive);
+    if (this.way.tells) await this.tell(chunk, read, session);
     return this.weigh(chunk, read, session);
   }
 
-  private takeIn({ from, to }: Chunk, read: Values): void {
+  /** By head, the attention mass that evicted keys would have had; 0 where none was evicted. */
+  evicted(): number[] {
+    const { mass, queries } = this.drawn;
+    return Array.from(mass, (sum) => (queries === 0 ? 0 : sum / queries));
+  }
+
+  private takeIn({ from, to }: Chunk, read: Values, massive: ReadonlySet<number>): void {
     const { names, groups, headDim, valueDim, offset, rotation, transposed } = this.site;
     const keys = weighedRows(computed(read, names.keys), groups, transposed);
     const values = weighedRows(computed(read, names.values), groups);
     const { positions, rounded } = this.way;
     const before = turning(rotation, from);
     for (let token = from; token < to; token++) {
-      const bits = rounded && token >= rounded.float ? rounded.bits : undefined;
+      const isWhole = !rounded || token < rounded.float || massive.has(token);
+      if (isWhole) this.whole.add(token);
+      const bits = isWhole ? undefined : rounded.bits;
       const [back, forth] = [turning(rotation, from - token), turning(rotation, token)];
       for (let group = 0; group < groups; group++) {
         const place = keys.at(group, offset + token - from);
@@ -120,6 +144,40 @@ export class BlockCache {
     return this.site.laidOut(weighed, to - from);
   }
 
+  /** Adds what these queries would have given to keys that are evicted, were these still there. */
+  private async tell(chunk: Chunk, read: Values, session: AttentionSession): Promise<void> {
+    const { from, to } = chunk;
+    const { heads, groups, headDim, extra } = this.site;
+    const { kept } = this.way;
+    if (!kept || to <= kept.window) return;
+    const firsts = Math.min(kept.sinks, to);
+    const columns = extra.count + to;
+    const queries = (heads / groups) * (to - from);
+    const about = new Float32Array(queries * columns);
+    for (let row = 0; row < queries; row++) {
+      const query = from + (row % (to - from));
+      const recent = query - (kept.window - kept.sinks) + 1;
+      const start = row * columns + extra.count;
+      if (recent > firsts) about.fill(1, start + firsts, start + recent);
+    }
+    const mass = await session.mass({
+      early: this.queries(chunk, read, (query) => this.positionOf(query)),
+      late: this.queries(chunk, read, (query) => query),
+      earlyKeys: join(groups, (group) => [extra.keys[group] ?? none, rows(this.keys[group], 0, firsts, headDim)]),
+      lateKeys: join(groups, (group) => [rows(this.keys[group], firsts, to, headDim)]),
+      bias: this.biasOf(chunk, firsts, firsts, columns, Number.POSITIVE_INFINITY),
+      about,
+      groups,
+      queries,
+      headDim,
+    });
+    for (let query = Math.max(from, kept.window); query < to; query++) {
+      this.drawn.queries++;
+      for (let head = 0; head < heads; head++)
+        this.drawn.mass[head] = (this.drawn.mass[head] ?? 0) + (mass[head * (to - from) + query - from] ?? 0);
+    }
+  }
+
   /** That of a query among the first tokens. */
   private positionOf(query: number): number {
     const { kept, positions } = this.way;
@@ -140,10 +198,16 @@ export class BlockCache {
     return turned;
   }
 
-  private biasOf({ from, to }: Chunk, firsts: number, recent: number, columns: number): Float32Array {
-    const { heads, groups, slopes, extra } = this.site;
-    const { kept } = this.way;
-    const reach = kept ? kept.window - kept.sinks : Number.POSITIVE_INFINITY;
+  /** @param kept keys that a query sees of those that are kept for their recency, its own included */
+  private biasOf(
+    { from, to }: Chunk,
+    firsts: number,
+    recent: number,
+    columns: number,
+    kept = this.way.kept ? this.way.kept.window - this.way.kept.sinks : Number.POSITIVE_INFINITY,
+  ): Float32Array {
+    const { heads, groups, slopes, extra, window } = this.site;
+    const reach = Math.min(kept, window ?? kept);
     const perHead = slopes !== undefined || extra.logits !== undefined;
     const count = perHead ? heads : heads / groups;
     const bias = new Float32Array(count * (to - from) * columns).fill(Number.NEGATIVE_INFINITY);
@@ -155,8 +219,10 @@ export class BlockCache {
         // The last of them, whose key is 0.
         if (extra.logits) bias[row + extra.count - 1] = extra.logits[head] ?? 0;
         const first = row + extra.count;
-        for (let key = 0; key < firsts && key <= query; key++)
-          bias[first + key] = slope * (this.positionOf(query) - key);
+        for (let key = 0; key < firsts && key <= query; key++) {
+          const distance = this.positionOf(query) - key;
+          if (window === undefined || distance < window) bias[first + key] = slope * distance;
+        }
         for (let key = Math.max(recent, query - reach + 1); key <= query; key++)
           bias[first + firsts + key - recent] = slope * (query - key);
       }

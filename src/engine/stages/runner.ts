@@ -76,10 +76,10 @@ export class StageRunner {
   }
 
   private async on(provider: Provider, stage: Stage, feeds: Values, keep: boolean): Promise<Values> {
-    if (keep) return (await this.session(provider, stage, feeds)).run(feeds);
+    if (keep) return (await this.session(provider, stage, feeds)).run(feeds, stage.fetched);
     const session = await this.make(provider, stage, feeds, false);
     try {
-      return await session.run(feeds);
+      return await session.run(feeds, stage.fetched);
     } finally {
       await session.release();
     }

@@ -8,8 +8,11 @@ import type { Provider } from '../contract/device.js';
 import { type TypedArray, typeName, typeOf, type Value, type Values } from '../tensors/value.js';
 
 export interface Session {
-  /** @throws ONNX Runtime's own error. */
-  run(feeds: Values): Promise<Values>;
+  /**
+   * @param fetched names of outputs; by default all
+   * @throws ONNX Runtime's own error.
+   */
+  run(feeds: Values, fetched?: readonly string[]): Promise<Values>;
   /** Frees the native session now rather than when it is collected. */
   release(): Promise<void>;
 }
@@ -65,9 +68,9 @@ export async function createSession(bytes: Uint8Array, folder: string, options: 
     },
   });
   return {
-    run: async (feeds) => {
+    run: async (feeds, fetched) => {
       const fed = Object.fromEntries([...feeds].map(([name, value]) => [name, toTensor(value)]));
-      const results = await session.run(fed);
+      const results = await (fetched ? session.run(fed, fetched) : session.run(fed));
       return new Map(Object.entries(results).map(([name, tensor]) => [name, fromTensor(tensor)]));
     },
     release: () => session.release(),

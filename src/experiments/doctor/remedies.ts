@@ -118,8 +118,10 @@ async function* keepTokens(engine: Engine, one: Case, signal: AbortSignal | unde
 }
 
 async function* putBefore(engine: Engine, one: Case, signal: AbortSignal | undefined): Attempt {
-  const { calibration, sequences, prefix, context, model } = one;
-  const { lead, count } = prefixOf(one);
+  const { calibration, calibrationOutliers, sequences, prefix, context, model } = one;
+  const { chosen, count } = prefixOf({ pieces: calibration, outliers: calibrationOutliers, prefix });
+  // Windows begin with the last of them, where the model has it.
+  const lead = prefix === undefined ? chosen : chosen.slice(0, -1);
   if (count === 0) return { name: 'prefix', why: 'no token stands out where an MLP ends' };
   const tokens = lead.length + (prefix === undefined ? 0 : 1);
   if (tokens === 0) return { name: 'prefix', why: 'no token could be found to begin with' };

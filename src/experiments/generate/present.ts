@@ -37,7 +37,7 @@ export function presentWriting(result: WritingResult, { text }: { readonly text:
     ].filter(({ value }) => value !== ''),
     warnings: warningsOf(result, problem),
     parts: [
-      { kind: 'text', heading: 'Text', paragraphs: [result.text] },
+      { kind: 'text', heading: 'Text', paragraphs: result.text.split('\n') },
       tokenTable(result),
       ...(written.length > 0 ? [largestMap(result)] : []),
       ...secondaryTable(result),
@@ -151,7 +151,7 @@ function largestMap({ begun, written }: WritingResult): Part {
   const columns = [...tokens.map(({ text }) => text), ...written.map(({ text }) => text)];
   return {
     kind: 'heatmap',
-    heading: 'Largest entry by token and layer',
+    heading: `Largest entry by token and layer; written from token ${tokens.length} on`,
     rows: { name: 'layer', labels: begun.states.map((_, layer) => `${layer}`) },
     columns: { name: 'token', labels: columns },
     value: { name: 'largest |h|', format: 'number' },

@@ -12,6 +12,7 @@ import { greatest, mean } from '../../statistics/numbers.js';
 import type { Budget, Progress, Run } from '../experiment.js';
 import { outlierMagnitude } from '../shared/costs.js';
 import { asIs, Losses } from '../shared/perplexity.js';
+import { prefixOf } from '../shared/prefix.js';
 import { encode, follow, progressThrough } from '../shared/text.js';
 import type { Row } from '../shared/variants.js';
 import { windowsOf } from '../shared/windows.js';
@@ -93,16 +94,16 @@ export async function* findPrefix(engine: Engine, request: PrefixRequest, signal
   }
   const run = { engine, request, pieces, blocks, layers: anatomy.blocks.length, signal };
   const plain = yield* runAfter(run, noPrefix, []);
-  const found = outliersOf(plain.states, pieces, blocks, anatomy.blocks.length);
-  const count = Math.ceil(greatest(found.means.map((value) => value ?? 0)));
-  const chosen = chosenTokens(found, count, prefix);
+  const outliers = plain.states.map((ratios) => ratios.map(outliersOf));
+  const { means, frequent: all, first, chosen } = prefixOf({ pieces, outliers, prefix });
+  const byBlock = new Map(blocks.map((block, at) => [block, means[at] ?? null]));
   const others = [
     ...(prefix === undefined || sameIds([prefix], chosen) ? [] : [{ name: ownPrefix, ids: [prefix] }]),
     ...(chosen.length === 0 ? [] : [{ name: recommended, ids: chosen }]),
   ];
   const rows = [plain.row];
   for (const { name, ids: before } of others) rows.push((yield* runAfter(run, name, before)).row);
-  const frequent = found.frequent.slice(0, mostListed);
+  const frequent = all.slice(0, mostListed);
   const names = await engine.decode(model, [...frequent.map(({ id }) => id), ...chosen], signal);
   return {
     model,
@@ -111,9 +112,9 @@ export async function* findPrefix(engine: Engine, request: PrefixRequest, signal
     left,
     lost,
     thresholds,
-    outliers: found.means,
+    outliers: anatomy.blocks.map((_, i) => byBlock.get(i + 1) ?? null),
     tokens: frequent.map((token, i) => ({ ...token, text: names[i] ?? '' })),
-    first: found.first,
+    first,
     prefix: chosen.map((id, i) => ({ id, text: names[frequent.length + i] ?? '' })),
     rows,
   };
@@ -124,61 +125,11 @@ const mostListed = 10;
 
 const sameIds = (one: readonly number[], other: readonly number[]) => `${one}` === `${other}`;
 
-interface Found {
-  readonly means: readonly (number | null)[];
-  readonly frequent: readonly { readonly id: number; readonly count: number }[];
-  readonly first: number;
-  /** The most frequent of the first tokens that stand out. */
-  readonly begin: number | undefined;
-}
-
 /** By piece, of each block the ratios of its tokens. */
 type Ratios = readonly (readonly number[])[];
 
-function outliersOf(
-  states: readonly Ratios[],
-  pieces: readonly (readonly number[])[],
-  blocks: readonly number[],
-  layers: number,
-): Found {
-  const isOutlier = (ratio: number | undefined) => (ratio ?? 0) > outlierRatio;
-  const means = blocks.map((_, at) => mean(states.map((ratios) => (ratios[at] ?? []).filter(isOutlier).length)));
-  const counts = new Map<number, number>();
-  const begins = new Map<number, number>();
-  let first = 0;
-  for (const [piece, ratios] of states.entries()) {
-    const ids = pieces[piece] ?? [];
-    if (ratios.some(([ratio]) => isOutlier(ratio))) {
-      first++;
-      add(begins, ids[0] ?? 0);
-    }
-    for (const ofBlock of ratios)
-      for (const [token, ratio] of ofBlock.entries()) if (token > 0 && isOutlier(ratio)) add(counts, ids[token] ?? 0);
-  }
-  const byBlock = new Map(blocks.map((block, at) => [block, means[at] ?? null]));
-  return {
-    means: Array.from({ length: layers }, (_, i) => byBlock.get(i + 1) ?? null),
-    frequent: sorted(counts),
-    first,
-    begin: sorted(begins)[0]?.id,
-  };
-}
-
-const add = (counts: Map<number, number>, id: number) => counts.set(id, (counts.get(id) ?? 0) + 1);
-
-const sorted = (counts: ReadonlyMap<number, number>) =>
-  [...counts].map(([id, count]) => ({ id, count })).sort((a, b) => b.count - a.count || a.id - b.id);
-
-/**
- * As many tokens as stand out at most in a piece on average, the most frequent first; the last of them is the one that
- * texts begin with. First tokens stand out whatever they are, so that any would do in its place.
- */
-function chosenTokens({ frequent, begin }: Found, count: number, prefix: number | undefined): number[] {
-  if (count === 0) return [];
-  const start = begin === undefined && prefix === undefined ? [] : [prefix ?? begin ?? 0];
-  const rest = frequent.map(({ id }) => id).filter((id) => id !== start[0]);
-  return [...rest.slice(0, Math.max(0, count - start.length)), ...start];
-}
+const outliersOf = (ratios: readonly number[]) =>
+  ratios.flatMap((ratio, token) => (ratio > outlierRatio ? [token] : []));
 
 interface Runs {
   readonly engine: Engine;

@@ -1,6 +1,7 @@
 /** StreamingLLM (arXiv:2309.17453): what a sliding window loses, and what keeping the first tokens gives back. */
 
 import type { Analysis } from '../../analysis/analysis.js';
+import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
@@ -24,6 +25,8 @@ export interface StreamingRequest extends Budget {
   readonly tokens?: number;
   /** Tokens that go through rolling caches in one sequence, prefix included; 0: none. Undefined: ten times the length. */
   readonly rolling?: number;
+  /** By which tokens are massive that a cache in few bits keeps in float. */
+  readonly thresholds: Thresholds;
   /** False: without the model's prefix token. */
   readonly bos?: boolean;
 }

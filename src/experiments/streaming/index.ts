@@ -62,6 +62,9 @@ export const streaming = define({
       rolling: rolling
         ? {
             tokens: rolling.tokens,
+            checked: rolling.checked,
+            /** [layer - 1][head], of the rolling cache's own run. */
+            evicted_share: rolling.evicted ?? null,
             rows: rolling.rows.map((row) => ({
               ...rowJson(row),
               bytes: row.bytes,

@@ -1,6 +1,5 @@
 import { counted, formatNumber } from '../../analysis/format.js';
 import { finiteCell, type HeatmapPart, type Part, type Presentation } from '../../analysis/presentation.js';
-import { checkedTokens } from '../../engine/contract/streaming.js';
 import { modelName } from '../../models/find.js';
 import { greatest } from '../../statistics/numbers.js';
 import { byHead } from '../shared/heatmaps.js';
@@ -39,6 +38,7 @@ export function presentStreaming(result: StreamingResult, { text }: { readonly t
       rowBars(rows),
       rowTable(rows),
       ...(rolling && rolling.rows.length > 0 ? rolledParts(rolling) : []),
+      ...(rolling?.evicted ? [heatmap('Attention evicted by the rolling cache, in its own run', rolling.evicted)] : []),
       heatmap('Attention evicted by the window', evicted.window),
       heatmap(
         `Attention evicted, first ${sinks === 1 ? 'token' : `${sinks} tokens`} kept`,
@@ -65,10 +65,10 @@ function rolledParts({ tokens, rows }: Rolled): Part[] {
   ];
 }
 
-/** What the caches' check cannot see: see `src/engine/jobs/rolling.ts`. */
-const unseenWindow = ({ tokens, rows }: Rolled) =>
-  tokens > checkedTokens && rows.length > 0
+/** What was not looked at, where the memory or the context has no room for it. */
+const unseenWindow = ({ tokens, checked, rows }: Rolled) =>
+  tokens > checked && rows.length > 0
     ? [
-        `How blocks attend was checked on the first ${checkedTokens} tokens: if the model itself looks back over a window longer than that, it is not kept to, and “all” is not what the model gives.`,
+        `How far back blocks look was seen on the first ${checked} tokens, for which there is room: if the model itself has a window longer than that, it is not kept to, and “all” is not what the model gives.`,
       ]
     : [];

@@ -1,8 +1,10 @@
 /** One long sequence through caches that roll on: what each way to keep them costs, and what it holds. */
-import { formatNumber } from '../../analysis/format.js';
+import { formatNumber, formatShare } from '../../analysis/format.js';
+import type { Thresholds } from '../../analysis/thresholds.js';
 import type { CacheWay } from '../../engine/contract/streaming.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
+import { mean } from '../../statistics/numbers.js';
 import type { Budget, Progress } from '../experiment.js';
 import { Losses } from '../shared/perplexity.js';
 import { encode, follow } from '../shared/text.js';
@@ -20,6 +22,10 @@ export interface Rolled {
   /** Tokens of the sequence. */
   readonly tokens: number;
   readonly rows: readonly RolledRow[];
+  /** Of these, those on which it was seen how far back the model itself looks. */
+  readonly checked: number;
+  /** [layer - 1][head]: attention mass that keys would have had which the rolling cache has evicted; undefined: not run. */
+  readonly evicted: readonly (readonly number[])[] | undefined;
   /** Of a way that cannot be gone, or of all, why: in a sentence. */
   readonly refused: readonly string[];
 }
@@ -29,21 +35,32 @@ export const rollingCache = 'rolling cache';
 
 /**
  * Everything kept; a window without and with the first tokens, at their positions in the sequence; and with those at
- * positions in the cache (StreamingLLM), which is also kept in few bits, the first tokens among them or not.
+ * positions in the cache (StreamingLLM), which is also kept in few bits: of all tokens, of all but the first ones (as
+ * IntactKV keeps those of a known beginning), and of all but those with massive activations (as KVSink finds sinks).
  */
-export function cacheWays(window: number, sinks: number): readonly CacheWay[] {
+export function cacheWays(
+  window: number,
+  sinks: number,
+  { absolute, ratio }: Pick<Thresholds, 'absolute' | 'ratio'>,
+): readonly CacheWay[] {
   const kept = { window, sinks };
   const inFew = ([8, 4] as const).flatMap((bits): CacheWay[] => {
     const name = `${rollingCache}, int${bits}`;
     const way = { kept, positions: 'cache' } as const;
-    const whole = { ...way, name, rounded: { bits, float: 0 } };
-    return sinks === 0 ? [whole] : [whole, { ...way, name: `${name} but the sinks`, rounded: { bits, float: sinks } }];
+    const rounded = { bits, float: 0 };
+    const first = { ...way, name: `${name} but the sinks`, rounded: { bits, float: sinks } };
+    const massive = {
+      ...way,
+      name: `${name} but massive tokens`,
+      rounded: { ...rounded, massive: { absolute, ratio } },
+    };
+    return [{ ...way, name, rounded }, ...(sinks === 0 ? [] : [first]), massive];
   });
   return [
     { name: 'all', positions: 'sequence' },
     { name: 'window', kept: { window, sinks: 0 }, positions: 'sequence' },
     { name: 'window and sinks', kept, positions: 'sequence' },
-    { name: rollingCache, kept, positions: 'cache' },
+    { name: rollingCache, kept, positions: 'cache', tells: true },
     ...inFew,
   ];
 }
@@ -64,16 +81,19 @@ export async function* rollOver(
     /** At most so many, prefix included. */
     readonly most: number;
     readonly tokens?: number;
+    readonly thresholds: Thresholds;
   },
   signal?: AbortSignal,
 ): AsyncGenerator<Progress, Rolled, void> {
-  const { model, text, window, sinks, most, memory, threads } = request;
+  const { model, text, window, sinks, most, memory, threads, thresholds } = request;
   const taken = Math.min(most, request.tokens ?? most);
   const { ids: own, prefix } = await encode(engine, model, text, { bos: request.bos, most: taken }, signal);
   const ids = [...(prefix === undefined ? [] : [prefix]), ...own].slice(0, most);
-  const ways = cacheWays(window, sinks);
+  const ways = cacheWays(window, sinks, thresholds);
   const rows: RolledRow[] = [];
   const refused: string[] = [];
+  let checked = 0;
+  let evicted: Rolled['evicted'];
   try {
     for await (const event of follow(
       engine.run('rolling', { model, ids, ways, timed: true, memory, threads }, signal),
@@ -90,6 +110,8 @@ export async function* rollOver(
         refused.push(`${ids.length} tokens cannot be run as “${name}”: ${event.why}.`);
         continue;
       }
+      checked = event.checked;
+      evicted ??= event.evicted;
       const losses = new Losses();
       losses.add(event.losses);
       rows.push({ name, ...losses.perplexity, bytes: event.bytes, perSecond: event.perSecond });
@@ -98,13 +120,13 @@ export async function* rollOver(
     if (!SinkscopeError.is(error, 'input') && !SinkscopeError.is(error, 'too-long')) throw error;
     refused.push(error.message);
   }
-  return { tokens: ids.length, rows, refused };
+  return { tokens: ids.length, checked, evicted, rows, refused };
 }
 
 export const inKilobytes = (bytes: number): string => `${formatNumber(Math.round(bytes / 1024))} KB`;
 
 /** What they say, in a sentence; nothing where it could not be run. */
-export function rolledConclusion({ tokens, rows }: Rolled, window: number): string | undefined {
+export function rolledConclusion({ tokens, rows, evicted }: Rolled, window: number): string | undefined {
   const of = (name: string) => rows.find((row) => row.name === name);
   const [all, sequence, cache] = [of('all'), of('window and sinks'), of(rollingCache)];
   if (!cache) return undefined;
@@ -115,8 +137,12 @@ export function rolledConclusion({ tokens, rows }: Rolled, window: number): stri
   const against = figures.length > 0 ? `, ${figures.join(', ')}` : '';
   const four = of(`${rollingCache}, int4`);
   const spared = of(`${rollingCache}, int4 but the sinks`);
+  const found = of(`${rollingCache}, int4 but massive tokens`);
+  const figure = (row: Row | undefined, what: string) =>
+    row ? `, with ${what} in float ${row.perplexity.toFixed(2)}` : '';
   const few = four
-    ? `; in 4 bits ${four.perplexity.toFixed(2)}${spared ? `, with the sinks in float ${spared.perplexity.toFixed(2)}` : ''}`
+    ? `; in 4 bits ${four.perplexity.toFixed(2)}${figure(spared, 'the sinks')}${figure(found, 'massive tokens')}`
     : '';
-  return `Over ${tokens} tokens in one go, a rolling cache of ${window} (${inKilobytes(cache.bytes)}) has perplexity ${cache.perplexity.toFixed(2)}${against}${few}.`;
+  const lost = evicted ? `, and evicts ${formatShare(mean(evicted.flat()))} of the attention mass` : '';
+  return `Over ${tokens} tokens in one go, a rolling cache of ${window} (${inKilobytes(cache.bytes)}) has perplexity ${cache.perplexity.toFixed(2)}${against}${few}${lost}.`;
 }

@@ -31,10 +31,7 @@ export async function sinkscope(...args: string[]): Promise<Ended> {
 }
 
 export function start(...args: string[]): ChildProcessWithoutNullStreams {
-  // References are of the long texts as they are, CR LF and all.
-  const ofTexts = args.some((arg) => arg.startsWith(path('test/text'))) && !['check', 'merge'].includes(args[0] ?? '');
-  const asIs = ofTexts && !args.includes('--line-ends') ? ['--line-ends', 'as-is'] : [];
-  return spawn(process.execPath, [cli, ...args, ...asIs], { cwd: join(root, 'test') });
+  return spawn(process.execPath, [cli, ...args], { cwd: join(root, 'test') });
 }
 
 /** Waits for the end; an output that is not piped here gives nothing. */

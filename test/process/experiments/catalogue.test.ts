@@ -41,6 +41,9 @@ function partOf<K extends Part['kind']>(presentation: Presentation | undefined, 
   return found(presentation?.parts, (part): part is Extract<Part, { kind: K }> => part.kind === kind && under(part));
 }
 
+const readAsLf = (name: string) =>
+  expect.stringMatching(new RegExp(`^[\\d,]+ line ends of ${name} that are CR LF or CR were read as LF\\.$`));
+
 describe('on the demo model', async () => {
   const engine = startEngine();
   const shown = async (id: string, given: Given): Promise<Presentation> =>
@@ -72,8 +75,11 @@ describe('on the demo model', async () => {
     const means = { text: sample, set: 'mean' };
     expect((await shown('intervene', { ...means, calibration: windows })).warnings).toEqual([
       expect.stringMatching(/^The calibration text is the text itself, or part of it: the means are not held out/),
+      readAsLf('copy.md'),
     ]);
-    expect((await shown('intervene', { ...means, calibration: named(pendulum) })).warnings).toEqual([]);
+    expect((await shown('intervene', { ...means, calibration: named(pendulum) })).warnings).toEqual([
+      readAsLf('pit-and-pendulum.md'),
+    ]);
   });
 
   it('perplexities under interventions are bars against the run as it is', async () => {
@@ -230,7 +236,11 @@ describe('on the demo model', async () => {
     });
     const { warnings } = presentation;
     expect(json).toMatchObject({ ...file, file: boats.replace(/.*\//, ''), warnings });
-    expect(warnings).toEqual(['No more than six super weights are looked for: there may be others.']);
+    expect(warnings).toEqual([
+      'No more than six super weights are looked for: there may be others.',
+      readAsLf('three-men-in-a-boat.md'),
+      readAsLf('pit-and-pendulum.md'),
+    ]);
     expect(presentation.settings).toContainEqual({
       name: 'left out at the end',
       value: '2 tokens, too few to fill a window',

@@ -16,6 +16,7 @@ import {
   references,
   startEngine,
   text,
+  thresholds,
 } from '../../support/experiments.js';
 import { at, pairs } from '../../support/lists.js';
 
@@ -23,7 +24,7 @@ const engine = startEngine();
 
 const whole = text(boats);
 const of = (model: string, more: Partial<StreamingRequest> = {}) => {
-  const standard = { window: 64, sinks: 4, length: 512, tokens: 2048, rolling: 0 };
+  const standard = { window: 64, sinks: 4, length: 512, tokens: 2048, rolling: 0, thresholds };
   return finish(streamThrough(engine, { ...budget, model: demoModel(model), text: whole, ...standard, ...more }));
 };
 

@@ -87,18 +87,19 @@ it('where nothing but one product makes numbers of it, that is kept first', asyn
 });
 
 it('a prefix has the most frequent tokens that stand out, as many as in the block that has most of them', () => {
-  const calibration = [
+  const pieces = [
     [0, 7, 5, 9],
     [0, 5, 8, 5],
   ];
-  // By sequence and block: mean counts are 1 and 2.5, so that three are taken, the first token among them.
-  const calibrationOutliers = [
+  // By piece and block: mean counts are 1 and 2.5, so that three are taken, the first token last.
+  const outliers = [
     [[0], [0, 2]],
     [[0], [0, 1, 3]],
   ];
-  expect(prefixOf({ calibration, calibrationOutliers, prefix: 0 })).toEqual({ lead: [5], count: 3 });
-  expect(prefixOf({ calibration, calibrationOutliers, prefix: undefined })).toEqual({ lead: [5, 0], count: 3 });
-  expect(prefixOf({ calibration, calibrationOutliers: [[[]], [[]]], prefix: 0 })).toEqual({ lead: [], count: 0 });
+  const found = { means: [1, 2.5], count: 3, frequent: [{ id: 5, count: 3 }], first: 2, chosen: [5, 0] };
+  expect(prefixOf({ pieces, outliers, prefix: 0 })).toEqual(found);
+  expect(prefixOf({ pieces, outliers, prefix: undefined })).toEqual(found);
+  expect(prefixOf({ pieces, outliers: [[[]], [[]]], prefix: 0 })).toMatchObject({ count: 0, chosen: [] });
 });
 
 it('factors are the equation of the paper, and nothing is divided by nothing', () => {

@@ -1,0 +1,46 @@
+/**
+ * What the extension host calls: how long it takes, in a real VS Code, from a key to the marks of the text as it is then.
+ * What is typed into, and with which model, stands in `asked.json` beside what was built; the milliseconds of each key
+ * go to `keys.json`.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as vscode from 'vscode';
+import type { Api } from '../../../src/extension/extension.js';
+
+interface Asked {
+  readonly model: string;
+  readonly text: string;
+  /** Typed one after another behind the text. */
+  readonly keys: readonly string[];
+}
+
+export async function run(): Promise<void> {
+  const asked: Asked = JSON.parse(readFileSync(join(__dirname, 'asked.json'), 'utf8'));
+  const sinkscope = await vscode.extensions.getExtension<Api>('sinkscope.sinkscope')?.activate();
+  if (!sinkscope) throw new Error('the extension is not there');
+  await sinkscope.restored;
+  await vscode.workspace.getConfiguration('sinkscope').update('memoryBudget', 8192, vscode.ConfigurationTarget.Global);
+  await vscode.commands.executeCommand('sinkscope.chooseModel', asked.model);
+  const document = await vscode.workspace.openTextDocument({ content: asked.text });
+  const editor = await vscode.window.showTextDocument(document, vscode.ViewColumn.One);
+  await vscode.commands.executeCommand('sinkscope.live');
+  const { analyses, live } = sinkscope;
+  const milliseconds: number[] = [];
+  for (const key of asked.keys) {
+    const start = performance.now();
+    await editor.edit((edit) => edit.insert(document.positionAt(document.getText().length), key));
+    await new Promise<void>((resolve) => {
+      const look = () => {
+        if (analyses.run?.source?.text !== document.getText()) return;
+        subscription.dispose();
+        resolve();
+      };
+      const subscription = analyses.onDidChange(look);
+      look();
+    });
+    milliseconds.push(performance.now() - start);
+  }
+  const tokens = analyses.run?.analysis.tokens?.tokens.length ?? 0;
+  writeFileSync(join(__dirname, 'keys.json'), JSON.stringify({ milliseconds, tokens, said: live.sentence }));
+}
