@@ -209,13 +209,13 @@ class Pass {
       const seed = this.seed(found, run, from);
       loss += seed.of / batch.length;
       run.tracks.adjoints.set(this.logits, scaled(seed.adjoint, 1 / batch.length));
-      await this.through(stage, run, gradients);
+      await this.through(stage, run, keep || batch.length > 1, gradients);
       run.tracks.adjoints.delete(this.logits);
     }
     if (!keep) await back.leave();
     for (const stage of back.stages.toReversed()) {
       if (stage.first < 1 || stage.last > layers) continue;
-      for (const run of runs) await this.through(stage, run, gradients);
+      for (const run of runs) await this.through(stage, run, keep || batch.length > 1, gradients);
       if (!keep) await back.leave();
     }
     return { loss, gradients };
@@ -249,8 +249,17 @@ class Pass {
     return lossSeed(this.logits, found, ids, from, 0);
   }
 
-  /** One sequence back through a stage, its part added to the derivatives. */
-  private async through(stage: Stage, { tracks }: Run, gradients: Map<string, Value>): Promise<void> {
+  /**
+   * One sequence back through a stage, its part added to the derivatives.
+   *
+   * @param isAgain whether the stage is gone through by others or in the next step
+   */
+  private async through(
+    stage: Stage,
+    { tracks }: Run,
+    isAgain: boolean,
+    gradients: Map<string, Value>,
+  ): Promise<void> {
     const { back, loaded } = this;
     const sumOf = (input: string) => `sinkscope/sum/${input}`;
     const zero: Value = { type: DataType.float, dims: [1, 1], data: new Float32Array(1) };
@@ -260,7 +269,7 @@ class Pass {
       key: '',
       make: (build, input, adjoint) => new Map([[input, build.add2(sumOf(input), adjoint)]]),
     };
-    const { why, reduced } = await back.back(stage, tracks, reduction);
+    const { why, reduced } = await back.back(stage, tracks, isAgain, reduction);
     if (why !== undefined) {
       throw new SinkscopeError({
         code: 'input',
