@@ -254,12 +254,7 @@ class Pass {
    *
    * @param isAgain whether the stage is gone through by others or in the next step
    */
-  private async through(
-    stage: Stage,
-    { tracks }: Run,
-    isAgain: boolean,
-    gradients: Map<string, Value>,
-  ): Promise<void> {
+  private async through(stage: Stage, { tracks }: Run, isAgain: boolean, gradients: Map<string, Value>): Promise<void> {
     const { back, loaded } = this;
     const sumOf = (input: string) => `sinkscope/sum/${input}`;
     const zero: Value = { type: DataType.float, dims: [1, 1], data: new Float32Array(1) };

@@ -15,6 +15,7 @@ import { forward, type Lane, type Passed } from './forward.js';
 import type { LoadedModel } from './loaded.js';
 import { makePlan, type Plan, type Stage } from './plan.js';
 import { StageRunner } from './runner.js';
+import { multiplyTransposed } from './transposed.js';
 
 /** One sequence on its way there and back. */
 export interface Tracks {
@@ -114,7 +115,8 @@ export class Backward {
     }
     this.threads = threads;
     this.anatomy = anatomy;
-    this.model = differentiable(loaded.model);
+    const asked = anatomy.blocks.flatMap((_, i) => (inner.by ?? none)(i + 1));
+    this.model = multiplyTransposed(differentiable(loaded.model), new Set(asked));
     const plain = makePlan(this.model.graph, loaded.anatomy, new Map(), head);
     const taps = new Map<number, string[]>();
     const values = new Set<string>();
