@@ -112,6 +112,13 @@ async function sweep(folder: string): Promise<void> {
   }
 }
 
+/** Removes all that a process of this machine, which has been ended, was writing into a folder. */
+export async function removePartials(folder: string, pid: number): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (Number(partial.exec(name)?.[1]) === pid) await rm(join(folder, name), { force: true });
+  }
+}
+
 async function isAlive(pid: number): Promise<boolean> {
   try {
     process.kill(pid, 0);

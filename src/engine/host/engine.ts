@@ -1,8 +1,7 @@
 /** The engine as the extension and the command line see it: a child process that is forked, watched and killed. */
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Problem, SinkscopeError, toProblem } from '../../errors.js';
-import { partialFile } from '../../saving.js';
+import { removePartials } from '../../saving.js';
 import { quoted } from '../../visible.js';
 import type { Description, WeightStatistics } from '../contract/description.js';
 import type { FailedEvent, RunEvent, RunRequest } from '../contract/events.js';
@@ -342,5 +341,6 @@ export class Engine {
 
 /** What a killed child was writing is its parent's to remove. */
 const withoutPartial = (file: string | undefined) => (pid: number | undefined) => {
-  if (file !== undefined && pid !== undefined) void rm(partialFile(file, pid), { force: true });
+  // Beside the file may be another that belongs to it: weights, or a model made of an adapter.
+  if (file !== undefined && pid !== undefined) void removePartials(dirname(file), pid).catch(() => undefined);
 };
