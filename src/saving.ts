@@ -140,7 +140,7 @@ export function unwritable(file: string, error: unknown): SinkscopeError {
     {
       code: 'save',
       file,
-      message: `${file} could not be saved: ${fileReason(error)}. Nothing was left behind; choose another place or make room.`,
+      message: `${file} could not be saved: ${fileReason(error)}. Nothing of it was left behind; choose another place or make room.`,
     },
     { cause: error },
   );

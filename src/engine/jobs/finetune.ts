@@ -4,7 +4,7 @@
  * probability that falls to 0 over the run.
  */
 import { dirname, join, resolve } from 'node:path';
-import { SinkscopeError } from '../../errors.js';
+import { SinkscopeError, toProblem } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import { AdamW } from '../../statistics/adamw.js';
 import { uniform } from '../../statistics/random.js';
@@ -90,16 +90,26 @@ export async function trainAdapters(runner: StageRunner, request: FinetuneReques
       }
       await emit({ type: 'step', step, loss, probability, saved });
     }
+    await pass.release();
+    const model = join(folder, 'model.onnx');
+    const valuesOf = (input: string) => parameters.optimisers.get(input)?.values ?? new Float32Array(0);
+    const made = withAdapters(loaded, adapters, valuesOf);
+    await saveRewritten(new StageRunner(made.loaded, threads), made.changed, { file: model }, oneFile);
+    await saveBeside(loaded, folder);
+    return model;
+  } catch (error) {
+    throw SinkscopeError.is(error, 'save') && saved > 0 ? unsaved(error, saved, folder) : error;
   } finally {
     await pass.release();
   }
-  const model = join(folder, 'model.onnx');
-  const valuesOf = (input: string) => parameters.optimisers.get(input)?.values ?? new Float32Array(0);
-  const made = withAdapters(loaded, adapters, valuesOf);
-  await saveRewritten(new StageRunner(made.loaded, threads), made.changed, { file: model }, oneFile);
-  await saveBeside(loaded, folder);
-  return model;
 }
+
+/** That something could not be written, and what was. */
+const unsaved = (error: SinkscopeError, saved: number, folder: string): SinkscopeError =>
+  new SinkscopeError(
+    { ...toProblem(error), message: `${error.message} The adapter after step ${saved} is in ${folder}.` },
+    { cause: error },
+  );
 
 /** Of a step from 1 on: falls in equal parts from the first, which has all of it, to 0 at the last. */
 const probabilityAt = (first: number, step: number, steps: number): number =>
