@@ -135,6 +135,13 @@ async function sweep(folder: string): Promise<void> {
   }
 }
 
+/** Removes all that a process of this machine, which has been ended, was writing into a folder. */
+export async function removePartials(folder: string, pid: number): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (Number(partial.exec(name)?.[2]) === pid) await rm(join(folder, name), { force: true });
+  }
+}
+
 function isAlive(writer: string, pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -156,7 +163,7 @@ export function unwritable(file: string, error: unknown): SinkscopeError {
     {
       code: 'save',
       file,
-      message: `${file} could not be saved: ${fileReason(error)}. Nothing was left behind; choose another place or make room.`,
+      message: `${file} could not be saved: ${fileReason(error)}. Nothing of it was left behind; choose another place or make room.`,
     },
     { cause: error },
   );

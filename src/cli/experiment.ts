@@ -148,8 +148,13 @@ function optionOf(input: ExperimentInput): Option {
   const option = new Option(flag, `${help}${open}`);
   switch (input.kind) {
     case 'texts':
-    case 'pair':
       return option.argParser(collect);
+    case 'pair':
+      // As two words, or as the panel takes them.
+      return option.argParser((value: string, before: readonly string[] = []) => [
+        ...before,
+        ...(/^[^,]+,[^,]+$/.test(value) ? value.split(',') : [value]),
+      ]);
     case 'choice':
       return option.choices(input.choices).default(input.choices[0]);
     case 'whole':

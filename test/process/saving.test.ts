@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { checkTarget, partialFile, saveWhole, writerOf } from '../../src/saving.js';
+import { checkTarget, partialFile, removePartials, saveWhole, writerOf } from '../../src/saving.js';
 import { temporaryFolder } from '../support/files.js';
 
 const temporary = await temporaryFolder();
@@ -89,6 +89,17 @@ describe('what a killed process has left', () => {
     writeFileSync(stale, 'half');
     await saveWhole(file, 'whole');
     expect(existsSync(stale)).toBe(false);
+  });
+
+  it('is removed by who has ended it, all of one process', async () => {
+    const pid = ended();
+    const own = ['model.onnx', 'model.onnx.data', 'adapter_model.safetensors'].map((name) =>
+      partialFile(join(folder, name), `${pid}-1`),
+    );
+    const other = partialFile(join(folder, 'other.safetensors'));
+    for (const path of [...own, other]) writeFileSync(path, 'half');
+    await removePartials(folder, pid);
+    expect([...own, other].map((path) => existsSync(path))).toEqual([false, false, false, true]);
   });
 
   it('stays where its process lives, or is another machine’s', async () => {

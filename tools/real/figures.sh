@@ -28,6 +28,10 @@ of survey survey --file "$boat" --sequences 20
 of outliers outliers --file "$boat"
 of precision precision --file "$boat"
 of lens lens --text "The capital of France is"
+of gradients gradients --file media/sample.md
+of massive gradients --text "The capital of France is" --of h:13,0,507
+of activation activation --file "$boat" --against "$pit" --sequences 16 --length 128
+of patch patch --clean "The capital of France is" --corrupt "The capital of Italy is" --answers " Paris" " Rome"
 of int8 compare-quantised "$models/smollm2-int8/model.onnx" --file "$boat" --tokens 1024
 of int4 compare-quantised "$models/smollm2-int4/model.onnx" --file "$boat" --tokens 1024
 of fp16 compare-quantised "$models/smollm2-fp16/model.onnx" --file "$boat" --tokens 1024

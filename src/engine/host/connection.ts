@@ -2,7 +2,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { Readable } from 'node:stream';
 import type { Problem } from '../../errors.js';
-import { writerOf } from '../../saving.js';
 import { type FromChild, type JobType, type RequestOf, readFromChild, type ToChild } from '../contract/protocol.js';
 import { pipe } from '../guard/note.js';
 import { endProblem } from './noted.js';
@@ -12,8 +11,8 @@ import { sandboxFlags } from './sandbox.js';
 export interface Job {
   /** Takes what the child says about the job; true when that was the last of it. */
   receive(message: FromChild): boolean;
-  /** Takes the end of the child, and what it was as a writer of files. */
-  fail(problem: Problem, writer: string | undefined): void;
+  /** Takes the end of the child. */
+  fail(problem: Problem, pid: number | undefined): void;
 }
 
 /** Of JavaScript's own objects; tensors and files lie outside of it. */
@@ -24,8 +23,6 @@ const tailLength = 4000;
 
 export class Connection {
   private readonly child: ChildProcess;
-  /** Found out while it lives; undefined where it could not be started. */
-  private readonly writer: string | undefined;
   private readonly jobs = new Map<number, Job>();
   private lastId = 0;
   private tail = '';
@@ -49,7 +46,6 @@ export class Connection {
       // The last one is the guard's: it hears there that this process is gone, and says why it ends the child.
       stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
     });
-    this.writer = this.child.pid === undefined ? undefined : writerOf(this.child.pid);
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => this.keep(text));
     const guard = this.child.stdio[pipe];
     if (guard instanceof Readable)
@@ -110,6 +106,6 @@ export class Connection {
     this.ended = true;
     const jobs = [...this.jobs.values()];
     this.jobs.clear();
-    for (const job of jobs) job.fail(problem, this.writer);
+    for (const job of jobs) job.fail(problem, this.child.pid);
   }
 }

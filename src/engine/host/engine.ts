@@ -1,8 +1,7 @@
 /** The engine as the extension and the command line see it: a child process that is forked, watched and killed. */
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Problem, SinkscopeError, toProblem } from '../../errors.js';
-import { partialFile } from '../../saving.js';
+import { removePartials } from '../../saving.js';
 import { quoted } from '../../visible.js';
 import type { Description, WeightStatistics } from '../contract/description.js';
 import type { Device, DeviceEvent } from '../contract/device.js';
@@ -80,7 +79,7 @@ export class Engine {
     type: T,
     request: RequestOf<T>,
     signal: AbortSignal | undefined,
-    failed: (writer: string | undefined) => void = () => {},
+    failed: (pid: number | undefined) => void = () => {},
   ): AsyncGenerator<EventOf<T> | AnswerOf<T> | FailedEvent, void, void> {
     const isLive = 'live' in request && request.live === true;
     if (!(isLive && this.runsLive)) this.stopRun?.(superseded);
@@ -128,9 +127,9 @@ export class Engine {
         }
         return true;
       },
-      fail: (problem, writer) => {
+      fail: (problem, pid) => {
         end({ type: 'failed', problem });
-        failed(writer);
+        failed(pid);
       },
     });
     return events;
@@ -361,6 +360,7 @@ export class Engine {
 }
 
 /** What a killed child was writing is its parent's to remove. */
-const withoutPartial = (file: string | undefined) => (writer: string | undefined) => {
-  if (file !== undefined && writer !== undefined) void rm(partialFile(file, writer), { force: true });
+const withoutPartial = (file: string | undefined) => (pid: number | undefined) => {
+  // Beside the file may be another that belongs to it: weights, or a model made of an adapter.
+  if (file !== undefined && pid !== undefined) void removePartials(dirname(file), pid).catch(() => undefined);
 };

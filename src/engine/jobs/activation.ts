@@ -81,7 +81,7 @@ export async function tellActivation(runner: StageRunner, request: ActivationReq
       if (!tracks || !found) continue;
       // At once, for logits are large.
       tracks.adjoints.set(logits, largestOf(found));
-      const gone = await back.back(stage, tracks);
+      const gone = await back.back(stage, tracks, runs.length > 1);
       tracks.adjoints.delete(logits);
       if (gone.why !== undefined) {
         await emit({ type: 'ended', layer: anatomy.layers, why: gone.why });
@@ -150,7 +150,7 @@ async function through(
       );
     },
   };
-  const { why, reduced: values } = await back.back(stage, tracks, reduction);
+  const { why, reduced: values } = await back.back(stage, tracks, true, reduction);
   if (why !== undefined) return why;
   for (const weight of back.inside(stage))
     for (const kind of kinds) {

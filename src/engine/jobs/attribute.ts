@@ -80,8 +80,7 @@ export async function tellAttribution(
     for (const stage of back.stages.toReversed()) {
       if (stage.first < 1) continue;
       if (stage.last <= layers) await tellState(stage.last);
-      const { why, reduced } = await back.back(stage, other, asTheyAre);
-      await back.leave();
+      const { why, reduced } = await back.back(stage, other, false, asTheyAre);
       if (why !== undefined) {
         await emit({ type: 'blocked', layer: stage.last, why });
         return;

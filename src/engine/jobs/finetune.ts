@@ -4,7 +4,7 @@
  * probability that falls to 0 over the run.
  */
 import { dirname, join, resolve } from 'node:path';
-import { SinkscopeError } from '../../errors.js';
+import { SinkscopeError, toProblem } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import { AdamW } from '../../statistics/adamw.js';
 import { uniform } from '../../statistics/random.js';
@@ -90,16 +90,26 @@ export async function trainAdapters(runner: StageRunner, request: FinetuneReques
       }
       await emit({ type: 'step', step, loss, probability, saved });
     }
+    await pass.release();
+    const model = join(folder, 'model.onnx');
+    const valuesOf = (input: string) => parameters.optimisers.get(input)?.values ?? new Float32Array(0);
+    const made = withAdapters(loaded, adapters, valuesOf);
+    await saveRewritten(new StageRunner(made.loaded, threads), made.changed, { file: model }, oneFile);
+    await saveBeside(loaded, folder);
+    return model;
+  } catch (error) {
+    throw SinkscopeError.is(error, 'save') && saved > 0 ? unsaved(error, saved, folder) : error;
   } finally {
     await pass.release();
   }
-  const model = join(folder, 'model.onnx');
-  const valuesOf = (input: string) => parameters.optimisers.get(input)?.values ?? new Float32Array(0);
-  const made = withAdapters(loaded, adapters, valuesOf);
-  await saveRewritten(new StageRunner(made.loaded, threads), made.changed, { file: model }, oneFile);
-  await saveBeside(loaded, folder);
-  return model;
 }
+
+/** That something could not be written, and what was. */
+const unsaved = (error: SinkscopeError, saved: number, folder: string): SinkscopeError =>
+  new SinkscopeError(
+    { ...toProblem(error), message: `${error.message} The adapter after step ${saved} is in ${folder}.` },
+    { cause: error },
+  );
 
 /** Of a step from 1 on: falls in equal parts from the first, which has all of it, to 0 at the last. */
 const probabilityAt = (first: number, step: number, steps: number): number =>
@@ -209,13 +219,13 @@ class Pass {
       const seed = this.seed(found, run, from);
       loss += seed.of / batch.length;
       run.tracks.adjoints.set(this.logits, scaled(seed.adjoint, 1 / batch.length));
-      await this.through(stage, run, gradients);
+      await this.through(stage, run, keep || batch.length > 1, gradients);
       run.tracks.adjoints.delete(this.logits);
     }
     if (!keep) await back.leave();
     for (const stage of back.stages.toReversed()) {
       if (stage.first < 1 || stage.last > layers) continue;
-      for (const run of runs) await this.through(stage, run, gradients);
+      for (const run of runs) await this.through(stage, run, keep || batch.length > 1, gradients);
       if (!keep) await back.leave();
     }
     return { loss, gradients };
@@ -249,8 +259,12 @@ class Pass {
     return lossSeed(this.logits, found, ids, from, 0);
   }
 
-  /** One sequence back through a stage, its part added to the derivatives. */
-  private async through(stage: Stage, { tracks }: Run, gradients: Map<string, Value>): Promise<void> {
+  /**
+   * One sequence back through a stage, its part added to the derivatives.
+   *
+   * @param isAgain whether the stage is gone through by others or in the next step
+   */
+  private async through(stage: Stage, { tracks }: Run, isAgain: boolean, gradients: Map<string, Value>): Promise<void> {
     const { back, loaded } = this;
     const sumOf = (input: string) => `sinkscope/sum/${input}`;
     const zero: Value = { type: DataType.float, dims: [1, 1], data: new Float32Array(1) };
@@ -260,7 +274,7 @@ class Pass {
       key: '',
       make: (build, input, adjoint) => new Map([[input, build.add2(sumOf(input), adjoint)]]),
     };
-    const { why, reduced } = await back.back(stage, tracks, reduction);
+    const { why, reduced } = await back.back(stage, tracks, isAgain, reduction);
     if (why !== undefined) {
       throw new SinkscopeError({
         code: 'input',

@@ -142,9 +142,8 @@ async function stepBack(
       for (; layer >= stage.last; layer--) await tell(layer);
     }
     const sizes = sizesOf(back, stage, tracks);
-    const { why, reduced } = await back.back(stage, tracks, sizes.size > 0 ? largestProducts(sizes) : undefined);
+    const { why, reduced } = await back.back(stage, tracks, false, sizes.size > 0 ? largestProducts(sizes) : undefined);
     const entries = entriesIn(reduced, weights(stage.last), (weight) => back.shape(stage, tracks, weight));
-    await back.leave();
     if (entries.length > 0) await emit({ type: 'makers', layer: stage.last, entries });
     if (why !== undefined) {
       await emit({ type: 'blocked', layer: Math.min(stage.last, layers + 1), why });

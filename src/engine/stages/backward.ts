@@ -15,6 +15,7 @@ import { forward, type Lane, type Passed } from './forward.js';
 import type { LoadedModel } from './loaded.js';
 import { makePlan, type Plan, type Stage } from './plan.js';
 import { StageRunner } from './runner.js';
+import { multiplyTransposed } from './transposed.js';
 
 /** One sequence on its way there and back. */
 export interface Tracks {
@@ -59,6 +60,9 @@ export interface Back {
   /** What was made of the adjoints inside of it, by name. */
   readonly reduced: Values;
 }
+
+/** Sequences of which one row each goes through the head in less time than it takes to pack its weights. */
+const few = 8;
 
 const nothing: Back = { why: undefined, reduced: new Map() };
 
@@ -111,7 +115,8 @@ export class Backward {
     }
     this.threads = threads;
     this.anatomy = anatomy;
-    this.model = differentiable(loaded.model);
+    const asked = anatomy.blocks.flatMap((_, i) => (inner.by ?? none)(i + 1));
+    this.model = multiplyTransposed(differentiable(loaded.model), new Set(asked));
     const plain = makePlan(this.model.graph, loaded.anatomy, new Map(), head);
     const taps = new Map<number, string[]>();
     const values = new Set<string>();
@@ -166,12 +171,14 @@ export class Backward {
 
   /** The head on one row of each; false, and nothing yielded, where it does not take rows by themselves. */
   private async *byRow(all: readonly Tracks[], head: Stage): AsyncGenerator<Passed<Lane>, boolean, void> {
+    const together = all.length <= few ? all.map((tracks) => [tracks]) : [all];
     try {
-      for await (const passed of this.pass(all, [head])) {
-        const given = this.head.flatMap((name) => passed.results.get(name) ?? []);
-        if (given.some((value) => rowsOf(value).tokens !== 1)) return false;
-        yield passed;
-      }
+      for (const group of together)
+        for await (const passed of this.pass(group, [head])) {
+          const given = this.head.flatMap((name) => passed.results.get(name) ?? []);
+          if (given.some((value) => rowsOf(value).tokens !== 1)) return false;
+          yield passed;
+        }
     } catch (error) {
       if (!SinkscopeError.is(error, 'runtime')) throw error;
       return false;
@@ -221,10 +228,11 @@ export class Backward {
   /**
    * One stage back: the adjoints of what it takes, from those of what it gives.
    *
+   * @param keep whether others go through the same graph, until {@link leave}: its weights are packed for them
    * @returns what was made of the adjoints of values inside of it
    * @throws SinkscopeError `runtime`
    */
-  async back(stage: Stage, tracks: Tracks, reduction?: Reduction): Promise<Back> {
+  async back(stage: Stage, tracks: Tracks, keep: boolean, reduction?: Reduction): Promise<Back> {
     const path = this.pathThrough(stage);
     if (path.obstacle !== undefined) return { why: path.obstacle, reduced: new Map() };
     const measured = tracks.noted.get(stage);
@@ -260,7 +268,7 @@ export class Backward {
       { ...stage, inputs, outputs },
       build.nodes,
       values,
-      JSON.stringify([reduction?.key, [...measured.shapes]]),
+      keep ? JSON.stringify([reduction?.key, [...measured.shapes]]) : undefined,
     );
     const { narrowed } = tracks;
     for (const name of towards) {
@@ -290,19 +298,19 @@ export class Backward {
     return noted.get(stage)?.shapes.get(value) ?? this.model.graph.initializers.get(value)?.dims;
   }
 
-  private async run(stage: Stage, nodes: readonly Node[], values: Values, key: string): Promise<Values> {
+  /** @param key says that it is the same graph, whose session is kept; undefined: it is run once */
+  private async run(stage: Stage, nodes: readonly Node[], values: Values, key: string | undefined): Promise<Values> {
+    const whole = key === undefined ? undefined : JSON.stringify([stage.first, stage.inputs, stage.outputs, key]);
+    const known = whole === undefined ? undefined : this.made.get(whole);
+    if (known) return known.run(stage, values, true);
     const { graph } = this.model;
-    const whole = JSON.stringify([stage.first, stage.inputs, stage.outputs, key]);
-    let runner = this.made.get(whole);
-    if (!runner) {
-      const model = { ...this.model, graph: { ...graph, nodes: [...graph.nodes, ...nodes] } };
-      runner = new StageRunner({ ...this.runner.loaded, model }, this.threads);
-      this.made.set(whole, runner);
-    }
-    return runner.run(stage, values, true);
+    const model = { ...this.model, graph: { ...graph, nodes: [...graph.nodes, ...nodes] } };
+    const runner = new StageRunner({ ...this.runner.loaded, model }, this.threads);
+    if (whole !== undefined) this.made.set(whole, runner);
+    return runner.run(stage, values, whole !== undefined);
   }
 
-  /** Frees the sessions of the stage that was gone through last. */
+  /** Frees the sessions that were kept on the way back. */
   async leave(): Promise<void> {
     for (const runner of this.made.values()) await runner.release();
     this.made = new Map();

@@ -5,8 +5,10 @@ import { DataType, intsAttribute, type Model, type Node } from '../../onnx/model
  * The model with every product by a transposed weight as one operator. ONNX Runtime would transpose the weight when
  * it makes the session, which costs more than the product itself where few rows go through it once: the output head
  * above all, whose weight is the embedding table.
+ *
+ * @param asked values that stay what products read
  */
-export function multiplyTransposed(model: Model): Model {
+export function multiplyTransposed(model: Model, asked: ReadonlySet<string> = new Set()): Model {
   const { initializers } = model.graph;
   /** Transposed weights to the weights themselves. */
   const sources = new Map<string, string>();
@@ -15,7 +17,13 @@ export function multiplyTransposed(model: Model): Model {
     const [output] = node.outputs;
     const weight = isOperator(node, 'Transpose') ? initializers.get(source) : undefined;
     const perm = intsAttribute(node, 'perm') ?? [1, 0];
-    if (output !== undefined && weight?.type === DataType.float && weight.dims.length === 2 && perm[0] === 1) {
+    if (
+      output !== undefined &&
+      !asked.has(output) &&
+      weight?.type === DataType.float &&
+      weight.dims.length === 2 &&
+      perm[0] === 1
+    ) {
       sources.set(output, source);
     }
   }

@@ -119,6 +119,7 @@ describe('says what is in the way', async () => {
     await mkdir(join(other, 'model.onnx'), { recursive: true });
     const problem = await problemOf({ save: { file: join(other, 'adapter_model.safetensors') } });
     expect(problem).toMatchObject({ code: 'save', file: join(other, 'model.onnx') });
+    expect(problem?.message).toMatch(/model\.onnx cannot be written: .* The adapter after step 2 is in .*other\.$/);
     expect((await openSafetensors(join(other, 'adapter_model.safetensors'))).names).not.toHaveLength(0);
   });
 });

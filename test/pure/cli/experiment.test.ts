@@ -50,6 +50,7 @@ const echo = define({
     mode: { kind: 'choice', label: 'Mode', flag: '--mode <word>', help: 'mode', choices: ['plain', 'odd'] },
     mid: { kind: 'switch', label: 'Mid', flag: '--mid', help: 'mid' },
     tokens: { kind: 'indices', label: 'Tokens', flag: '--tokens <i>', help: 'which', words: ['all'], default: 'all' },
+    pair: { kind: 'pair', label: 'Pair', flag: '--pair <tokens...>', help: 'two', open: 'none' },
     odd: {
       kind: 'words',
       label: 'Odd',
@@ -127,6 +128,13 @@ async function echoed(...words: readonly string[]): Promise<Echoed> {
 }
 
 describe('arguments and options', () => {
+  it.each([
+    ['as two words', [' yes', ' no']],
+    ['as one with a comma', [' yes, no']],
+  ])('a pair is given %s', async (_, words) => {
+    expect((await echoed('--file', file, '--pair', ...words)).values.pair).toEqual([' yes', ' no']);
+  });
+
   it('are read by their kind, and have their defaults', async () => {
     const { values, setup } = await echoed('--text', 'Some words');
     expect(values).toEqual({

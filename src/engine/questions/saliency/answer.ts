@@ -36,8 +36,7 @@ export const answerSaliency: Answerer<'saliency'> = async (run, { token, next })
     tracks.adjoints.set(output, { type: 1, dims: logits.dims, data: seed });
     for (const stage of back.stages.toReversed()) {
       if (stage.first < 1) continue;
-      const { why } = await back.back(stage, tracks);
-      await back.leave();
+      const { why } = await back.back(stage, tracks, false);
       if (why !== undefined) throw refused(`What this prediction depends on cannot be told: ${why}.`);
     }
     const remarks = back.remarks(0).map((words) => `Of this model ${words}.`);
