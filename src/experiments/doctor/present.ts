@@ -150,7 +150,7 @@ function listWarnings(result: DoctorResult): string[] {
       : []),
     ...(by.what === 'scheme' && by.scheme === 'fp16'
       ? [
-          'A converter rounds everything between the products to fp16 as well, which is not simulated: expect its file to be about twice as far away.',
+          'Products alone are rounded. What of the rest a converter rounds depends on its list and on what the runtime fuses: expect its file to be about twice as far away, and ask “precision” whether norms overflow.',
         ]
       : []),
     // What several were not tried for is said once.
