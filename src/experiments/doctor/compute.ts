@@ -171,23 +171,26 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   const indices = (block: number) => all.flatMap((product, i) => (product.block === block ? [i] : []));
   const looked = blocks.filter(({ block }) => indices(block).length > 0).slice(0, worst);
   const single = looked.flatMap(({ block }) => indices(block));
-  // A part that is one product has been measured.
-  const several = single.filter((index) => indices(all[index]?.block ?? 0).length > 1);
-  const around = several.map((index) => ({
-    restored: swap[all[index]?.block ?? 0]?.restored ?? Number.NaN,
-    kld: kld.mean,
-  }));
+  const partOf = (index: number) => {
+    const { block = 0 } = all[index] ?? {};
+    return { block, isOne: indices(block).length === 1, restored: swap[block]?.restored ?? Number.NaN };
+  };
+  // A part of one product has been measured, and products of the head are what the head is until they are.
+  const several = single.filter((index) => partOf(index).block <= layers && !partOf(index).isOne);
+  const around = several.map((index) => ({ restored: partOf(index).restored, kld: kld.mean }));
   const inBlocks = { ...asked, sequences: some, variants: several.map((index) => [index]) };
   const estimates = yield* showing(estimated(engine, inBlocks, around, signal), result);
   /** What is known of products alone, by index. */
   const alone = new Map<number, Measured>();
   const restoredBy = (index: number) =>
-    alone.get(index)?.kld ?? estimates[several.indexOf(index)] ?? swap[all[index]?.block ?? 0]?.restored ?? Number.NaN;
+    alone.get(index)?.kld ?? estimates[several.indexOf(index)] ?? partOf(index).restored;
   const products = () =>
     rank(
-      single.flatMap((index) =>
-        all[index] ? [{ ...all[index], restored: restoredBy(index), measured: alone.has(index) }] : [],
-      ),
+      single.flatMap((index): RankedProduct[] => {
+        const product = all[index];
+        const measured = alone.has(index) || partOf(index).isOne;
+        return product ? [{ ...product, restored: restoredBy(index), measured }] : [];
+      }),
     );
   result = { ...result, products: products(), undone: ['list', 'remedies'] };
 
