@@ -18,7 +18,7 @@ import {
   restored,
   simulatedBy,
 } from './asked.js';
-import { estimated, sampled } from './estimate.js';
+import { estimated, rankedOn } from './estimate.js';
 import { type Candidate, type ListStep, type Measured, searchList } from './list.js';
 import { type Cure, isTried, type Tried, treated, tryRemedies, type Untried } from './remedies.js';
 
@@ -110,7 +110,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   if (request.by.what === 'file') await checkMade(engine, request, request.by.model, identity, signal);
   const windows = await textWindows(engine, model, text, request, signal);
   const { sequences } = windows;
-  const { some, rest } = sampled(sequences);
+  const { some, rest } = rankedOn(sequences);
   const calibration = await calibrationOf(engine, request, windows, signal);
   const seen = request.by.what === 'scheme' ? yield* extentsOf(engine, request, calibration, true, signal) : undefined;
   const by = simulatedBy(request.by, seen?.extents);

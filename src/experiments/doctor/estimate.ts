@@ -9,7 +9,7 @@ import { follow, progressThrough } from '../shared/text.js';
 const enough = 1000;
 
 /** Windows that parts are ranked on, spread over all, and the others. */
-export function sampled<T extends { readonly ids: readonly number[]; readonly from: number }>(
+export function rankedOn<T extends { readonly ids: readonly number[]; readonly from: number }>(
   windows: readonly T[],
 ): { readonly some: readonly T[]; readonly rest: readonly T[] } {
   const tokens = sum(windows.map(({ ids, from }) => ids.length - from));

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { isVoid } from '../../../src/experiments/doctor/conclusion.js';
-import { estimateOf, sampled } from '../../../src/experiments/doctor/estimate.js';
+import { estimateOf, rankedOn } from '../../../src/experiments/doctor/estimate.js';
 import { type Measured, type Search, searchList } from '../../../src/experiments/doctor/list.js';
 import { smoothingOf } from '../../../src/experiments/doctor/remedies.js';
 import { prefixOf } from '../../../src/experiments/shared/prefix.js';
@@ -110,10 +110,10 @@ it('a product gains the share of what its block gains that its noise is of the b
 
 it('parts are ranked on a thousand tokens of a long text, taken from all over it, and on all of a short one', () => {
   const windows = Array.from({ length: 12 }, (_, s) => ({ ids: Array.from({ length: 256 }, () => s), from: 1 }));
-  const { some, rest } = sampled(windows);
+  const { some, rest } = rankedOn(windows);
   expect(some.map(({ ids }) => ids[0])).toEqual([0, 3, 6, 9]);
   expect(rest).toHaveLength(8);
-  expect(sampled(windows.slice(0, 3))).toEqual({ some: windows.slice(0, 3), rest: [] });
+  expect(rankedOn(windows.slice(0, 3))).toEqual({ some: windows.slice(0, 3), rest: [] });
 });
 
 it('a prefix has the most frequent tokens that stand out, as many as in the block that has most of them', () => {
