@@ -175,7 +175,6 @@ interface Format {
   readonly exponents: readonly [number, number];
   readonly largest: number;
 }
-const half: Format = { fraction: 10, exponents: [-14, 15], largest: 65_504 };
 /** E4M3 without infinities (arXiv:2209.05433). */
 const e4m3: Format = { fraction: 3, exponents: [-6, 8], largest: 448 };
 
@@ -208,20 +207,17 @@ const eighths = (perToken: boolean): Scheme => ({
 });
 
 /**
- * fp16 as converters make it (`float16.convert_float_to_float16`): weights are bounded, what is read and what is given
- * is not and becomes ±Infinity above 65,504. Sums are in single precision.
+ * fp16 as converters make it (`float16.convert_float_to_float16`): weights are bounded by 65,504, and what is read and given
+ * becomes ±Infinity above it. Sums are in single precision. What lies between products is not rounded: which of it a file
+ * has in half precision is a matter of the converter's list and of what the runtime fuses.
  */
 const halves: Scheme = {
   takes: ['MatMul', 'Gemm'],
   rewrite(build, x, weight) {
     const { node, floats } = build;
-    const rounded = (value: string) => {
-      const found = inFormat(build, value, half);
-      const isAbove = node('Greater', [node('Abs', [found]), floats(half.largest)]);
-      return node('Where', [isAbove, node('Mul', [found, floats(Number.POSITIVE_INFINITY)]), found]);
-    };
-    const bounded = node('Clip', [weight, floats(-half.largest), floats(half.largest)]);
-    return rounded(build.product(rounded(x), inFormat(build, bounded, half)));
+    const rounded = (value: string) => node('Cast', [node('Cast', [value], to(DataType.float16))], to(DataType.float));
+    const bounded = node('Clip', [weight, floats(-65_504), floats(65_504)]);
+    return rounded(build.product(rounded(x), rounded(bounded)));
   },
 };
 

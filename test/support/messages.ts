@@ -260,6 +260,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       saturating: true,
     },
     { type: 'restored', sequence: 0, tokens: 2, kld: [0.1, Number.NaN], losses: [1, 2] },
+    { type: 'noises', sequence: 0, left: [0.1, Number.NaN], whole: [1, Number.POSITIVE_INFINITY] },
   ],
   extents: [
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },

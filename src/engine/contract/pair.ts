@@ -42,6 +42,8 @@ export const pairRequest = v.object({
   sequences: v.pipe(v.array(sequence), v.minLength(1)),
   /** Whether each part of the file is also looked at alone among the model's; costs as much as all that is restored. */
   alone: v.optional(flag),
+  /** Whether blocks are seen by themselves at all; by default they are. Else there are no `compared` events and no swaps. */
+  parts: v.optional(flag),
   memory,
   threads,
 });
@@ -74,7 +76,7 @@ export const pairedEvent = v.object({
   change: float32Array,
   /**
    * KLD summed over the scored tokens, by what is exchanged: 0 the embedding, then the blocks from 1 on, last the
-   * output head. `alone`, where it was asked for: the reference with that of the model; `restored`: the model with that of
+   * output head; none where no parts were asked for. `alone`, where it was asked for: the reference with that of the model; `restored`: the model with that of
    * the reference.
    */
   swaps: v.array(v.object({ alone: maybe(real), restored: real })),

@@ -18,7 +18,7 @@ import { precisionEvent, precisionRequest } from './precision.js';
 import { question } from './questions.js';
 import { recordsAnswer, recordsRequest } from './records.js';
 import { chat, lineEnds, path, stream } from './request.js';
-import { productsEvent, restoredEvent, restoreRequest } from './restore.js';
+import { noisesEvent, productsEvent, restoredEvent, restoreRequest } from './restore.js';
 import { resultAnswer, resultRequest } from './results.js';
 import { smoothRequest } from './smooth.js';
 import { spikesEvent, spikesRequest } from './spikes.js';
@@ -71,7 +71,7 @@ export const jobs = {
   },
   restore: {
     request: restoreRequest,
-    event: v.variant('type', [productsEvent, restoredEvent, progressEvent]),
+    event: v.variant('type', [productsEvent, restoredEvent, noisesEvent, progressEvent]),
     answer: doneEvent,
   },
   precision: {

@@ -11,6 +11,8 @@ export const restoreRequest = v.object({
   sequences: v.pipe(v.array(sequence), v.minLength(1)),
   /** Each the products, by their index, that are restored together; none at all: they are only told. */
   variants: v.array(v.pipe(v.array(whole), v.minLength(1))),
+  /** Whether each, which then are of one block, is followed to the end of that block alone: said is what is left there. */
+  inBlock: v.optional(flag),
   memory,
   threads,
 });
@@ -55,3 +57,16 @@ export type Sums = Sent<typeof sums>;
 /** By variant. */
 export const restoredEvent = v.object({ type: v.literal('restored'), ...sums.entries });
 export type RestoredEvent = Sent<typeof restoredEvent>;
+
+/**
+ * What is left of a block's own noise at its end, on the quantised model's states before it: the squared distance to what
+ * the block gives with all its products restored, of each row relative to that row, summed over rows.
+ */
+export const noisesEvent = v.object({
+  type: v.literal('noises'),
+  sequence: whole,
+  /** By variant: with it restored, and with nothing. */
+  left: v.array(real),
+  whole: v.array(real),
+});
+export type NoisesEvent = Sent<typeof noisesEvent>;

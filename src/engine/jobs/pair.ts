@@ -10,7 +10,7 @@ import type { ComparedEvent, PairedEvent, PairRequest } from '../contract/pair.j
 import { makeFeeds } from '../inputs/feeds.js';
 import { createDivergenceSession, type DivergenceSession } from '../stages/divergence.js';
 import { type Journey, type Lane, setOut } from '../stages/forward.js';
-import { stateBytes } from '../stages/memory.js';
+import { holdsHeads, stateBytes } from '../stages/memory.js';
 import type { Stage } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
 import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
@@ -33,6 +33,9 @@ import {
 interface Walked extends Lane {
   state?: Value | undefined;
 }
+
+/** What is looked at beside the two as they are. */
+type Asked = Required<Pick<PairRequest, 'parts' | 'alone'>>;
 
 /** What goes through one of the two for one sequence. A lane that would be given what `plain` has is that one. */
 interface Lanes {
@@ -61,7 +64,7 @@ type Apart = Pick<ComparedEvent, 'signal' | 'cumulative' | 'local'>;
  */
 export async function comparePair(
   runners: Sided<StageRunner>,
-  { sequences, alone = false, memory, threads }: PairRequest,
+  { sequences, parts = true, alone = false, memory, threads }: PairRequest,
   emit: (event: ComparedEvent | PairedEvent | ProgressEvent) => Promise<void>,
 ): Promise<void> {
   checkAlike(runners);
@@ -69,8 +72,9 @@ export async function comparePair(
   const tokens = greatest(sequences.map(({ ids }) => ids.length));
   const tracks = { reference: trackOf(runners.reference, memory), model: trackOf(runners.model, memory) };
   const { anatomy } = runners.reference.loaded;
-  const together = sequencesInStep(anatomy, tokens, memory, heldBytes(tracks, tokens, alone));
+  const together = sequencesInStep(anatomy, tokens, memory, heldBytes(tracks, tokens, { parts, alone }));
   const dial = { keep: false, blocksPerStage: 1, sequences: together };
+  const stay = holdsHeads(anatomy, 2, memory);
   const divergence = await createDivergenceSession(threads);
   try {
     for (let from = 0; from < sequences.length; from += together) {
@@ -79,9 +83,13 @@ export async function comparePair(
       const passed = async (stage: Stage) => {
         for (const event of report(stage)) await emit(event);
       };
-      for await (const event of walk(tracks, pairs, alone, passed)) await emit(event);
+      for await (const event of walk(tracks, pairs, { parts, alone }, passed)) await emit(event);
       for (const [i, pair] of pairs.entries())
-        await emit({ type: 'paired', sequence: from + i, ...(await scoresOf(tracks, pair, alone, divergence)) });
+        await emit({
+          type: 'paired',
+          sequence: from + i,
+          ...(await scoresOf(tracks, pair, { parts, alone }, divergence, stay)),
+        });
       for (const runner of Object.values(runners)) await runner.release();
     }
   } finally {
@@ -90,11 +98,11 @@ export async function comparePair(
 }
 
 /** Lanes share what is carried; each has a hidden state of its own. */
-function heldBytes(tracks: Sided<Track>, tokens: number, alone: boolean): number {
+function heldBytes(tracks: Sided<Track>, tokens: number, { parts, alone }: Asked): number {
   const bytes = sides.map(([side]) => {
     const { anatomy } = tracks[side].runner.loaded;
-    const exchanged = side === 'model' || alone ? anatomy.layers + 1 : 0;
-    return stateBytes(anatomy, tokens) * (statesOf(tracks[side]) + exchanged + 1);
+    const exchanged = parts && (side === 'model' || alone) ? anatomy.layers + 1 : 0;
+    return stateBytes(anatomy, tokens) * (statesOf(tracks[side]) + exchanged + Number(parts));
   });
   return sum(bytes);
 }
@@ -115,7 +123,7 @@ function pairOf(tracks: Sided<Track>, sequence: Sequence): Pair {
 async function* walk(
   tracks: Sided<Track>,
   pairs: readonly Pair[],
-  alone: boolean,
+  { parts, alone }: Asked,
   passed: (stage: Stage) => Promise<void>,
 ): AsyncGenerator<ComparedEvent, void, void> {
   const under = {
@@ -137,6 +145,7 @@ async function* walk(
         if (side === 'reference') await passed(stage);
       }
     }
+    if (!parts) continue;
     const apart = pairs.map((pair) => apartAt(tracks, pair, block));
     const total = (of: keyof Apart) => sum(apart.map((one) => one[of]));
     yield { type: 'compared', block, signal: total('signal'), cumulative: total('cumulative'), local: total('local') };
@@ -231,7 +240,13 @@ function same({ data }: Value, { data: other }: Value): boolean {
 type Scores = Omit<PairedEvent, 'type' | 'sequence'>;
 
 /** What the heads make of all lanes, part after part of the sequence. */
-async function scoresOf(tracks: Sided<Track>, pair: Pair, alone: boolean, session: DivergenceSession): Promise<Scores> {
+async function scoresOf(
+  tracks: Sided<Track>,
+  pair: Pair,
+  { parts, alone }: Asked,
+  session: DivergenceSession,
+  stay: boolean,
+): Promise<Scores> {
   const { lanes, sequence } = pair;
   const { ids, from } = sequence;
   const count = ids.length - from;
@@ -249,10 +264,12 @@ async function scoresOf(tracks: Sided<Track>, pair: Pair, alone: boolean, sessio
           { track: model, values: headed('reference', 'model') },
         ]
       : [],
-    restored: [
-      ...lanes.model.exchanged.map(({ values }) => ({ track: model, values })),
-      { track: reference, values: headed('model', 'reference') },
-    ],
+    restored: parts
+      ? [
+          ...lanes.model.exchanged.map(({ values }) => ({ track: model, values })),
+          { track: reference, values: headed('model', 'reference') },
+        ]
+      : [],
   };
   const scores = {
     losses: { reference: new Float32Array(count), model: new Float32Array(count) },
@@ -261,8 +278,16 @@ async function scoresOf(tracks: Sided<Track>, pair: Pair, alone: boolean, sessio
     change: new Float32Array(count),
     swaps: exchanged.restored.map(() => ({ alone: alone ? 0 : undefined, restored: 0 })),
   };
-  for await (const part of scoredParts(tracks, sequence, lanes.reference.plain.values, session)) {
+  const ways = (['alone', 'restored'] as const)
+    .flatMap((kind) => exchanged[kind].map((one, block) => ({ kind, block, ...one })))
+    .filter(({ values }) => values !== lanes.reference.plain.values);
+  for await (const part of scoredParts(tracks, sequence, lanes.reference.plain.values, session, stay)) {
     const { at } = part;
+    const add = ({ kind, block }: (typeof ways)[number], kld: Float64Array) => {
+      const swap = scores.swaps[block];
+      if (swap) swap[kind] = (swap[kind] ?? 0) + sum(kld);
+    };
+    for (const way of ways.filter(({ track }) => track === reference)) add(way, (await part.divergenceOf(way)).kld);
     const plain = await part.divergenceOf({ track: model, values: lanes.model.plain.values });
     const { kld, same, probability } = plain;
     scores.kld.set(kld, at);
@@ -279,14 +304,8 @@ async function scoresOf(tracks: Sided<Track>, pair: Pair, alone: boolean, sessio
       probability.other.map((p, i) => p - (probability.reference[i] ?? 0)),
       at,
     );
-    for (const kind of ['alone', 'restored'] as const) {
-      for (const [block, one] of exchanged[kind].entries()) {
-        if (one.values === lanes.reference.plain.values) continue;
-        const { kld } = one.values === lanes.model.plain.values ? plain : await part.divergenceOf(one);
-        const swap = scores.swaps[block];
-        if (swap) swap[kind] = (swap[kind] ?? 0) + sum(kld);
-      }
-    }
+    for (const way of ways.filter(({ track }) => track === model))
+      add(way, way.values === lanes.model.plain.values ? kld : (await part.divergenceOf(way)).kld);
   }
   return scores;
 }

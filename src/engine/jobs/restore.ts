@@ -1,21 +1,22 @@
 /**
  * A quantised model of which some products are computed as they were: what excluding them from quantisation gives.
- * Each such run begins where the quantised one is before the first of them.
+ * Each such run begins where the quantised one is before the first of them, and goes on to the predictions or to the end
+ * of the block alone.
  */
 import type { DataType, Node } from '../../onnx/model.js';
 import { greatest, least, sum } from '../../statistics/numbers.js';
-import type { ProgressEvent } from '../contract/measure.js';
-import type { ProductsEvent, RestoredEvent, RestoreRequest } from '../contract/restore.js';
+import type { ProgressEvent, Sequence } from '../contract/measure.js';
+import type { NoisesEvent, ProductsEvent, RestoredEvent, RestoreRequest } from '../contract/restore.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { type Counterpart, counterparts } from '../stages/counterparts.js';
 import { createDivergenceSession } from '../stages/divergence.js';
 import { forward, type Lane } from '../stages/forward.js';
 import type { LoadedModel } from '../stages/loaded.js';
-import { stateBytes } from '../stages/memory.js';
+import { holdsHeads, stateBytes } from '../stages/memory.js';
 import type { Replacement } from '../stages/replaced.js';
 import type { StageRunner } from '../stages/runner.js';
 import { saturates } from '../stages/saturation.js';
-import { floats, type Value, type Values, withFloats } from '../tensors/value.js';
+import { floats, sliceRows, type Value, type Values, withFloats } from '../tensors/value.js';
 import { checkScored } from './measure.js';
 import { progressOf } from './progress.js';
 import {
@@ -36,9 +37,10 @@ import {
  */
 export async function restoreProducts(
   runners: Sided<StageRunner>,
-  { by, sequences, variants, memory, threads }: RestoreRequest,
-  emit: (event: ProductsEvent | RestoredEvent | ProgressEvent) => Promise<void>,
+  request: RestoreRequest,
+  emit: (event: ProductsEvent | RestoredEvent | NoisesEvent | ProgressEvent) => Promise<void>,
 ): Promise<void> {
+  const { by, sequences, variants, inBlock = false, memory, threads } = request;
   checkAlike(runners);
   const { reference, model } = { reference: runners.reference.loaded, model: runners.model.loaded };
   // What a scheme leaves as it is need not be restored.
@@ -56,6 +58,7 @@ export async function restoreProducts(
   if (variants.length === 0) return;
   for (const runner of Object.values(runners)) await checkScored(runner, sequences);
   const tracks = { reference: trackOf(runners.reference, memory), model: trackOf(runners.model, memory) };
+  if (inBlock) return tellNoises(tracks, found, request, emit);
   const tokens = greatest(sequences.map(({ ids }) => ids.length));
   const { anatomy } = model;
   const held = stateBytes(anatomy, tokens) * (2 * statesOf(tracks.model) + variants.length);
@@ -66,20 +69,22 @@ export async function restoreProducts(
       indices.flatMap((index) => found[index] ?? []),
     ),
   );
+  // Those with the reference's head come first.
+  const order = (lanes: readonly Lane[]) =>
+    [...lanes.entries()]
+      .map(([variant, { values }]) => [variant, values] as const)
+      .toSorted(([one], [other]) => Number(restored[other]?.head) - Number(restored[one]?.head));
+  const stay = holdsHeads(anatomy, 2, memory);
   const divergence = await createDivergenceSession(threads);
   try {
     for (let from = 0; from < sequences.length; from += together) {
       const group = sequences.slice(from, from + together).map((sequence) => {
-        const laneOf = ({ runner }: Track): Lane => ({
-          values: new Map(makeFeeds(runner.loaded.anatomy.inputs, new Map(), sequence.ids).values),
-          interventions: [],
-        });
         // Nobody asks for its end: others begin with it.
-        const plain = { ...laneOf(tracks.model), until: greatest(restored.map(({ after }) => after)) };
+        const plain = { ...laneOf(tracks.model, sequence), until: greatest(restored.map(({ after }) => after)) };
         const lanes = restored.map(({ replacements, after }): Lane => {
           return { values: new Map(), interventions: [], replacements, after: { lane: plain, block: after } };
         });
-        return { sequence, reference: laneOf(tracks.reference), plain, lanes };
+        return { sequence, reference: laneOf(tracks.reference, sequence), plain, lanes };
       });
       const report = progressOf(
         anatomy,
@@ -97,8 +102,8 @@ export async function restoreProducts(
         for (const event of report(stage)) await emit(event);
       for (const [i, { sequence, reference, lanes }] of group.entries()) {
         const [kld, losses] = [variants.map(() => 0), variants.map(() => 0)];
-        for await (const part of scoredParts(tracks, sequence, reference.values, divergence)) {
-          for (const [variant, { values }] of lanes.entries()) {
+        for await (const part of scoredParts(tracks, sequence, reference.values, divergence, stay)) {
+          for (const [variant, values] of order(lanes)) {
             const isHead = restored[variant]?.head === true;
             const other = isHead
               ? headed(tracks, reference, values, sequence.ids.length)
@@ -115,6 +120,108 @@ export async function restoreProducts(
   } finally {
     await divergence.release();
   }
+}
+
+const laneOf = ({ runner }: Track, { ids }: Sequence): Lane => ({
+  values: new Map(makeFeeds(runner.loaded.anatomy.inputs, new Map(), ids).values),
+  interventions: [],
+});
+
+/** What variants leave of the noise of their blocks, sequence by sequence. The model as it was is asked for products alone. */
+async function tellNoises(
+  tracks: Sided<Track>,
+  found: readonly Counterpart[],
+  { sequences, variants, memory }: RestoreRequest,
+  emit: (event: NoisesEvent | ProgressEvent) => Promise<void>,
+): Promise<void> {
+  const { model } = tracks;
+  const { anatomy } = model.runner.loaded;
+  const restored = variants.map((indices) =>
+    variantOf(
+      tracks,
+      indices.flatMap((index) => found[index] ?? []),
+    ),
+  );
+  const blocks = [...new Set(restored.map(({ after }) => after + 1))].filter((block) => block <= anatomy.layers);
+  const wholes = blocks.map((block) => {
+    return {
+      block,
+      ...variantOf(
+        tracks,
+        found.filter((product) => product.block === block),
+      ),
+    };
+  });
+  const last = greatest(blocks);
+  const tokens = greatest(sequences.map(({ ids }) => ids.length));
+  const held = stateBytes(anatomy, tokens) * (statesOf(model) + blocks.length + variants.length);
+  const together = sequencesInStep(anatomy, tokens, memory, held);
+  for (let from = 0; from < sequences.length; from += together) {
+    const group = sequences.slice(from, from + together).map((sequence) => {
+      const plain = { ...laneOf(model, sequence), until: last };
+      const laneIn = ({ replacements, after }: Restored): Lane => {
+        return {
+          values: new Map(),
+          interventions: [],
+          replacements,
+          after: { lane: plain, block: after },
+          until: after + 1,
+        };
+      };
+      return { sequence, plain, wholes: wholes.map(laneIn), lanes: restored.map(laneIn) };
+    });
+    /** By lane, its state at the end of a block. */
+    const states = new Map<Lane, Map<number, Float32Array>>();
+    const rows = new Map<Lane, number>(
+      group.flatMap(({ sequence, plain, wholes, lanes }) =>
+        [plain, ...wholes, ...lanes].map((lane) => [lane, sequence.ids.length] as const),
+      ),
+    );
+    const report = progressOf(
+      anatomy,
+      { keep: false, blocksPerStage: 1, sequences: together },
+      from,
+      from + group.length,
+    );
+    for await (const { stage, lane, results } of forward(model.runner, courseOf(model), [...rows.keys()])) {
+      const state = results.get(model.residuals[stage.last] ?? '');
+      if (state && blocks.includes(stage.last)) {
+        const own = states.get(lane) ?? new Map<number, Float32Array>();
+        states.set(lane, own.set(stage.last, floats(sliceRows(state, 0, rows.get(lane) ?? 0)).slice()));
+      }
+      for (const event of report(stage)) await emit(event);
+    }
+    for (const [i, { sequence, plain, wholes: ends, lanes }] of group.entries()) {
+      const noise = (lane: Lane, block: number) => {
+        const [whole] = ends.filter((_, k) => wholes[k]?.block === block);
+        const stateOf = (one: Lane | undefined) => (one && states.get(one)?.get(block)) ?? new Float32Array();
+        return noiseOf(stateOf(whole), stateOf(lane), sequence.ids.length);
+      };
+      await emit({
+        type: 'noises',
+        sequence: from + i,
+        left: lanes.map((lane, variant) => noise(lane, (restored[variant]?.after ?? 0) + 1)),
+        whole: restored.map(({ after }) => noise(plain, after + 1)),
+      });
+    }
+    for (const { runner } of Object.values(tracks)) await runner.release();
+  }
+}
+
+/** Squared distance of rows to those of `values`, relative to these, summed over rows. */
+function noiseOf(values: Float32Array, others: Float32Array, rows: number): number {
+  const width = values.length / rows;
+  let total = 0;
+  for (let row = 0; row < rows; row++) {
+    let [signal, distance] = [0, 0];
+    for (let i = row * width; i < (row + 1) * width; i++) {
+      const value = values[i] ?? Number.NaN;
+      signal += value * value;
+      distance += ((others[i] ?? Number.NaN) - value) ** 2;
+    }
+    if (distance !== 0) total += distance / signal;
+  }
+  return total;
 }
 
 /** Products of unsigned with signed bytes, now or when ONNX Runtime has fused them. */

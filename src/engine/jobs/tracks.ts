@@ -88,9 +88,11 @@ interface ScoredPart {
 
 /**
  * The reference's logits of the scored tokens of a sequence, part after part. Sessions of heads stay until the runners
- * are released.
+ * are released where there is room for all; else one is there at a time, for it is the largest of a model's weights: who
+ * asks for several ways goes by the model that computes them, the reference first.
  *
  * @param values of the reference, when it is through its blocks
+ * @param stay whether there is room for all heads
  * @throws SinkscopeError `input` where they are no numbers
  */
 export async function* scoredParts(
@@ -98,7 +100,13 @@ export async function* scoredParts(
   { ids, from }: Sequence,
   values: Values,
   session: DivergenceSession,
+  stay: boolean,
 ): AsyncGenerator<ScoredPart, void, void> {
+  let current = tracks.reference;
+  const turnTo = async (track: Track) => {
+    if (!stay && track.runner !== current.runner) await current.runner.release();
+    current = track;
+  };
   // The token at i is predicted at position i - 1.
   for await (const part of tracks.reference.head.parts(values, from - 1, ids.length - 1, true)) {
     const next = ids.slice(part.from + 1, part.to + 1);
@@ -108,11 +116,13 @@ export async function* scoredParts(
     yield {
       at: part.from + 1 - from,
       async divergenceOf({ track, values, lead = 0 }) {
+        await turnTo(track);
         const logits = await track.head.logits(values, lead + part.from, lead + part.to, true);
         checkVocabulary(tracks, vocabulary, logits.length / next.length);
         return against(logits);
       },
     };
+    await turnTo(tracks.reference);
   }
 }
 

@@ -12,7 +12,7 @@ import { counterparts } from '../stages/counterparts.js';
 import { createDivergenceSession } from '../stages/divergence.js';
 import { forward, type Lane } from '../stages/forward.js';
 import type { LoadedModel } from '../stages/loaded.js';
-import { stateBytes } from '../stages/memory.js';
+import { holdsHeads, stateBytes } from '../stages/memory.js';
 import { StageRunner } from '../stages/runner.js';
 import { keptRows, simulate } from '../stages/simulated.js';
 import { smoothed } from '../stages/smoothed.js';
@@ -57,6 +57,7 @@ export async function treat(
   const { anatomy } = loaded;
   const held = stateBytes(anatomy, tokens) * sum([own, ...tracks].map(statesOf));
   const together = sequencesInStep(anatomy, tokens, memory, held);
+  const stay = holdsHeads(anatomy, 1 + tracks.length, memory);
   const divergence = await createDivergenceSession(threads);
   try {
     for (let from = 0; from < sequences.length; from += together) {
@@ -83,7 +84,7 @@ export async function treat(
       for (const [i, { lead = [], ...sequence }] of group.entries()) {
         const [kld, losses] = [treatments.map(() => 0), treatments.map(() => 0)];
         const values = before[i]?.values ?? new Map();
-        for await (const part of scoredParts({ reference: own, model: own }, sequence, values, divergence))
+        for await (const part of scoredParts({ reference: own, model: own }, sequence, values, divergence, stay))
           for (const [t, track] of tracks.entries()) {
             const lane = after[t]?.[i];
             if (!lane) continue;

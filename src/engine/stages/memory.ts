@@ -101,6 +101,11 @@ export function logitRows(anatomy: Anatomy, memory: number): number {
   return Math.max(1, Math.floor(Math.min(maxLogitBytes, memory / 8) / (4 * vocabularyOf(anatomy))));
 }
 
+/** Whether so many output heads may be there at once, each as it is and packed, beside half of the budget. */
+export function holdsHeads(anatomy: Anatomy, heads: number, memory: number): boolean {
+  return 2 * heads * 4 * widthOf(anatomy) * vocabularyOf(anatomy) <= memory / 2;
+}
+
 /** A model, and what is to go through it. */
 export interface Load {
   readonly anatomy: Anatomy;

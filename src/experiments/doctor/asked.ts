@@ -119,7 +119,7 @@ export async function* restored(
   const figures = new Figures(request.variants.length);
   const progress = progressThrough(phase, request.sequences.length);
   for await (const event of follow(engine.run('restore', request, signal))) {
-    if (event.type === 'products') continue;
+    if (event.type === 'products' || event.type === 'noises') continue;
     if (event.type === 'restored') figures.add(event);
     yield progress(event);
   }

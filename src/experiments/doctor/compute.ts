@@ -3,6 +3,7 @@ import type { MassiveActivation } from '../../analysis/massive.js';
 import type { Simulated } from '../../engine/contract/pair.js';
 import type { RestorableProduct } from '../../engine/contract/restore.js';
 import type { Engine } from '../../engine/host/engine.js';
+import { sum } from '../../statistics/numbers.js';
 import { eachAs, type Progress, type Run } from '../experiment.js';
 import { type Comparison, compared, type Kld, type Sqnr, type Swap } from '../shared/divergence.js';
 import { standingOut } from '../shared/massive.js';
@@ -17,6 +18,7 @@ import {
   restored,
   simulatedBy,
 } from './asked.js';
+import { estimated, rankedOn } from './estimate.js';
 import { type Candidate, type ListStep, type Measured, searchList } from './list.js';
 import { type Cure, isTried, type Tried, treated, tryRemedies, type Untried } from './remedies.js';
 
@@ -30,6 +32,8 @@ export interface RankedBlock {
 /** A product, and the mean KLD with it alone as it was. */
 export interface RankedProduct extends RestorableProduct {
   readonly restored: number;
+  /** Whether that was measured; else it is estimated from what its block gains. */
+  readonly measured: boolean;
 }
 
 /** What is kept as it was, and what that gives. */
@@ -52,6 +56,8 @@ export interface DoctorResult {
   readonly by: DoctorRequest['by'];
   readonly layers: number;
   readonly windows: TextWindows;
+  /** Scored tokens that parts and products are ranked on; KLD, perplexities and lists are of all. */
+  readonly ranked: number;
   /** Undefined where nothing was asked for, and the divergence is no number of which there is a quarter. */
   readonly aim: number | undefined;
   readonly kld: Kld;
@@ -89,9 +95,10 @@ export interface DoctorResult {
 const worst = 3;
 
 /**
- * Ranks blocks, then the products of the worst of them, by what restoring each gains; keeps one product or block more in
- * float until the mean KLD is under the aim, each chosen by what it gains beside those that are kept; and tries what else
- * helps. Yields what there is of the result as it comes.
+ * Ranks blocks by what restoring each gains, then the products of the worst of them by what that is estimated to be; keeps
+ * one product or block more in float until the mean KLD is under the aim, each chosen by what it gains beside those that
+ * are kept, which is measured of those that may be the next; and tries what else helps. Yields what there is of the result
+ * as it comes.
  *
  * @throws SinkscopeError where text, models or scheme do not fit, and for a file that is the model itself; `cancelled`
  *   when `signal` is aborted
@@ -103,6 +110,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   if (request.by.what === 'file') await checkMade(engine, request, request.by.model, identity, signal);
   const windows = await textWindows(engine, model, text, request, signal);
   const { sequences } = windows;
+  const { some, rest } = rankedOn(sequences);
   const calibration = await calibrationOf(engine, request, windows, signal);
   const seen = request.by.what === 'scheme' ? yield* extentsOf(engine, request, calibration, true, signal) : undefined;
   const by = simulatedBy(request.by, seen?.extents);
@@ -130,6 +138,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
       by: request.by,
       layers,
       windows,
+      ranked: sum(some.map(({ ids, from }) => ids.length - from)),
       aim: request.aim ?? (Number.isFinite(kld.mean) ? kld.mean / 4 : undefined),
       kld,
       sqnr,
@@ -150,26 +159,51 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
       undone: chapters,
     };
   };
-  const comparison = yield* eachAs(compared(engine, asked, signal), ({ partial, ...progress }) => {
-    return { ...progress, ...(partial && { partial: begun(partial) }) };
-  });
+  const comparison = yield* eachAs(
+    compared(engine, { ...asked, sequences: some }, signal, rest),
+    ({ partial, ...progress }) => {
+      return { ...progress, ...(partial && { partial: begun(partial) }) };
+    },
+  );
   let result: DoctorResult = { ...begun(comparison), undone: ['products', 'list', 'remedies'] };
-  const { kld, perplexity, aim, blocks, chosen: nothing } = result;
+  const { kld, swap, perplexity, aim, blocks, chosen: nothing } = result;
 
-  const restore = (variants: readonly (readonly number[])[], phase: string) =>
-    restored(engine, { ...asked, variants }, phase, signal);
   const indices = (block: number) => all.flatMap((product, i) => (product.block === block ? [i] : []));
   const looked = blocks.filter(({ block }) => indices(block).length > 0).slice(0, worst);
   const single = looked.flatMap(({ block }) => indices(block));
-  const ones = single.map((index) => [index]);
-  const klds = yield* showing(restore(ones, 'restoring products'), result);
-  const products = rank(
-    single.flatMap((index, i) => (all[index] ? [{ ...all[index], restored: klds[i]?.kld ?? Number.NaN }] : [])),
-  );
-  result = { ...result, products, undone: ['list', 'remedies'] };
+  const partOf = (index: number) => {
+    const { block = 0 } = all[index] ?? {};
+    return { block, isOne: indices(block).length === 1, restored: swap[block]?.restored ?? Number.NaN };
+  };
+  // A part of one product has been measured, and products of the head are what the head is until they are.
+  const several = single.filter((index) => partOf(index).block <= layers && !partOf(index).isOne);
+  const around = several.map((index) => ({ restored: partOf(index).restored, kld: kld.mean }));
+  const inBlocks = { ...asked, sequences: some, variants: several.map((index) => [index]) };
+  const estimates = yield* showing(estimated(engine, inBlocks, around, signal), result);
+  /** What is known of products alone, by index. */
+  const alone = new Map<number, Measured>();
+  const restoredBy = (index: number) =>
+    alone.get(index)?.kld ?? estimates[several.indexOf(index)] ?? partOf(index).restored;
+  const products = () =>
+    rank(
+      single.flatMap((index): RankedProduct[] => {
+        const product = all[index];
+        const measured = alone.has(index) || partOf(index).isOne;
+        return product ? [{ ...product, restored: restoredBy(index), measured }] : [];
+      }),
+    );
+  result = { ...result, products: products(), undone: ['list', 'remedies'] };
 
+  async function* measure(variants: readonly (readonly number[])[]) {
+    const found = yield* restored(engine, { ...asked, variants }, 'trying lists', signal);
+    for (const [i, one] of found.entries()) {
+      const [index, ...others] = variants[i] ?? [];
+      if (index !== undefined && others.length === 0) alone.set(index, one);
+    }
+    return found;
+  }
   const choices: Candidate[] = [
-    ...single.map((index, i) => ({ indices: [index], restored: klds[i]?.kld ?? Number.NaN, found: klds[i] })),
+    ...single.map((index) => ({ indices: [index], restored: restoredBy(index) })),
     ...blocks
       .filter(({ block }) => !looked.some((one) => one.block === block) && indices(block).length > 0)
       .map(({ block, restored }) => ({ indices: indices(block), restored })),
@@ -180,12 +214,12 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
     // Without an aim any number will do.
     aim: aim ?? Number.MAX_VALUE,
     most: single.length,
-    measure: (lists: readonly (readonly number[])[]) => restore(lists, 'trying lists'),
+    measure,
   };
   const withSteps = (steps: readonly ListStep[]): DoctorResult => {
     const curve = [nothing, ...steps.map(({ list, ...found }) => kept(list, found))];
     const least = curve.reduce((best, one) => (lost(one.kld) < lost(best.kld) ? one : best));
-    return { ...result, curve, chosen: curve.find(({ kld }) => kld <= search.aim) ?? least };
+    return { ...result, products: products(), curve, chosen: curve.find(({ kld }) => kld <= search.aim) ?? least };
   };
   const { steps, bounded } = yield* growing(
     searchList(search),

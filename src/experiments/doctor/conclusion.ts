@@ -18,7 +18,7 @@ export function dSinkOf(result: DoctorResult, remedy: Cure): number | undefined 
 
 /** What is wrong, where, and what to keep. */
 export function doctorConclusion(result: DoctorResult): string {
-  const { kld, aim, chosen, blocks, products, of, layers, undone, perplexity, sqnr } = result;
+  const { kld, aim, chosen, blocks, of, layers, undone, perplexity, sqnr } = result;
   if (perplexity.reference.tokens === 0)
     return `Hidden states are compared up to h_${sqnr.length - 1} of ${layers}; what quantising costs in predictions is not known yet.`;
   const [first] = blocks;
@@ -36,11 +36,11 @@ export function doctorConclusion(result: DoctorResult): string {
     ? ` Most is lost in ${swappedInWords(first.block, layers)} (${formatNumber(first.restored)} with it as it was).`
     : '';
   if (undone.includes('list')) return `${now}.${where} What to exclude is not known yet.`;
-  const [best] = products;
+  const [only] = chosen.products;
   const counted = chosen.products.length === 1 ? 'one product' : `${chosen.products.length} products`;
   const named =
-    chosen.products.length === 1 && best
-      ? ` (${best.node === '' ? `${best.part} of block ${best.block}` : best.node})`
+    chosen.products.length === 1 && only
+      ? ` (${only.node === '' ? `${only.part} of block ${only.block}` : only.node})`
       : '';
   if (!Number.isFinite(chosen.kld)) return `${now}.${where} Excluding products does not mend that.`;
   const after = `brings ${isNumber ? 'that' : 'them'} to ${formatNumber(chosen.kld)}`;

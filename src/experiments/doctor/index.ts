@@ -67,7 +67,7 @@ export const doctor = define({
   present: presentDoctor,
   json(result, { text, calibration }) {
     const { model, windows, perplexity, kld, aim, blocks, products, chosen, curve, without, bounded } = result;
-    const { remedies, untried, undone } = result;
+    const { remedies, untried, undone, ranked } = result;
     const { window, stride, prefix, left } = windows;
     return {
       model,
@@ -79,13 +79,22 @@ export const doctor = define({
       prefix: prefix ?? null,
       tokens: perplexity.reference.tokens,
       left,
+      /** Of these tokens, those that blocks and products are ranked on. */
+      ranked,
       max_kld: aim ?? null,
       kld,
       perplexity: { reference: perplexity.reference.perplexity, quantised: perplexity.model.perplexity },
-      /** Blocks as a whole first (0: the embedding, L + 1: the output head), then products of the worst. */
+      /**
+       * Blocks as a whole first (0: the embedding, L + 1: the output head), then products of the worst: `measured`, or
+       * estimated from what their block gains.
+       */
       ranking: [
-        ...blocks.map(({ block, restored }) => ({ block, part: null, node: null, weights: [], restored })),
-        ...products.map(({ block, part, node, weights, restored }) => ({ block, part, node, weights, restored })),
+        ...blocks.map(({ block, restored }) => {
+          return { block, part: null, node: null, weights: [], restored, measured: true };
+        }),
+        ...products.map(({ block, part, node, weights, restored, measured }) => {
+          return { block, part, node, weights, restored, measured };
+        }),
       ],
       without,
       exclude: namesOf(chosen),

@@ -6,7 +6,7 @@ export interface Candidate {
   readonly indices: readonly number[];
   /** Mean KLD with this alone kept. */
   readonly restored: number;
-  /** Where that was measured as a list. */
+  /** Where that was measured as a list; else it is an estimate. */
   readonly found?: Measured | undefined;
 }
 

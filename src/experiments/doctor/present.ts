@@ -13,8 +13,22 @@ export const quantisationName = ({ by }: Pick<DoctorResult, 'by'>): string =>
   by.what === 'scheme' ? by.scheme : modelName(by.model);
 
 export function presentDoctor(result: DoctorResult, { text }: { readonly text: NamedText }): Presentation {
-  const { model, layers, windows, perplexity, kld, sqnr, swap, massive, aim, products, curve, chosen, remedies } =
-    result;
+  const {
+    model,
+    layers,
+    windows,
+    ranked,
+    perplexity,
+    kld,
+    sqnr,
+    swap,
+    massive,
+    aim,
+    products,
+    curve,
+    chosen,
+    remedies,
+  } = result;
   return {
     title: 'Quantisation doctor',
     sentence: doctorConclusion(result),
@@ -23,6 +37,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
       { name: 'quantised', value: quantisationName(result) },
       { name: 'text', value: text.name },
       ...windowSettings(windows, perplexity.reference.tokens),
+      ...(ranked < perplexity.reference.tokens ? [{ name: 'ranked on', value: `${ranked} tokens` }] : []),
       { name: 'aim', value: aim === undefined ? 'any number' : `${formatNumber(aim)} nats` },
     ],
     warnings: [...lostWarnings(windows), ...listWarnings(result)],
@@ -37,13 +52,15 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
           { name: 'part', format: 'words' },
           { name: 'nats' },
           { name: 'gain', format: 'share' },
+          { name: 'how', format: 'words' },
         ],
-        rows: products.map(({ node, block, part, restored }) => [
+        rows: products.map(({ node, block, part, restored, measured }) => [
           node === '' ? '(no name)' : node,
           block,
           part,
           restored,
           1 - restored / kld.mean,
+          measured ? 'measured' : 'estimated',
         ]),
       },
       {
@@ -133,7 +150,7 @@ function listWarnings(result: DoctorResult): string[] {
       : []),
     ...(by.what === 'scheme' && by.scheme === 'fp16'
       ? [
-          'A converter rounds everything between the products to fp16 as well, which is not simulated: expect its file to be about twice as far away.',
+          'Products alone are rounded. What of the rest a converter rounds depends on its list and on what the runtime fuses: expect its file to be about twice as far away, and ask “precision” whether norms overflow.',
         ]
       : []),
     // What several were not tried for is said once.

@@ -40,7 +40,10 @@ export interface Divergence {
   readonly rmsDp: number;
   /** Of h_k, by k; not to the end while the first windows are on their way. */
   readonly sqnr: readonly Sqnr[];
-  /** Of the embedding (0), the blocks from 1 on, and the output head; empty until a window is through. */
+  /**
+   * Of the embedding (0), the blocks from 1 on, and the output head; empty until a window is through. Where parts were seen
+   * in some windows alone, what they leave of the divergence there, of all of it.
+   */
   readonly swap: readonly Swap[];
 }
 
@@ -77,7 +80,12 @@ export class Comparison {
     const klds = windows.flatMap(({ kld }) => [...kld]);
     const changes = windows.flatMap(({ change }) => [...change]);
     const decibels = (signal: number, noise: number) => 10 * Math.log10(signal / noise);
-    const [first] = windows;
+    const seen = windows.filter(({ swaps }) => swaps.length > 0);
+    const [first] = seen;
+    const there = seen.flatMap(({ kld }) => [...kld]);
+    const share = seen.length === windows.length ? 1 : mean(klds) / mean(there);
+    // Of divergences that are no numbers there are no shares.
+    const scale = (Number.isFinite(share) ? share : 1) / there.length;
     return {
       kld: { mean: mean(klds), median: quantile(klds, 0.5), p99: quantile(klds, 0.99), max: greatest(klds) },
       sameTop: mean(windows.flatMap(({ same }) => [...same])),
@@ -86,7 +94,7 @@ export class Comparison {
         return { cumulative: decibels(signal, cumulative), local: decibels(signal, local) };
       }),
       swap: (first?.swaps ?? []).map((_, part) => {
-        const ofPart = (kind: keyof Swap) => sum(windows.map(({ swaps }) => swaps[part]?.[kind] ?? 0)) / klds.length;
+        const ofPart = (kind: keyof Swap) => scale * sum(seen.map(({ swaps }) => swaps[part]?.[kind] ?? 0));
         const isAlone = first?.swaps[part]?.alone !== undefined;
         return { alone: isAlone ? ofPart('alone') : undefined, restored: ofPart('restored') };
       }),
@@ -100,17 +108,31 @@ const drawings = 40;
 /**
  * Runs a comparison, and yields it as far as it is: at every block of the first windows, then as windows are through.
  *
+ * @param rest sequences that the two are run on as they are, after those of the request: what they predict counts alone
  * @throws SinkscopeError where the models cannot be compared; `cancelled` when `signal` is aborted
  */
 export async function* compared(
   engine: Engine,
   request: RequestOf<'pair'>,
   signal: AbortSignal | undefined,
+  rest: RequestOf<'pair'>['sequences'] = [],
 ): AsyncGenerator<Progress & { readonly partial?: Comparison }, Comparison, void> {
   const comparison = new Comparison();
-  const progress = progressThrough('comparing', request.sequences.length);
+  yield* following(engine, request, comparison, signal);
+  if (rest.length > 0) yield* following(engine, { ...request, sequences: rest, parts: false }, comparison, signal);
+  return comparison;
+}
+
+async function* following(
+  engine: Engine,
+  request: RequestOf<'pair'>,
+  comparison: Comparison,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Progress & { readonly partial?: Comparison }, void, void> {
+  const phase = request.parts === false ? 'comparing the rest' : 'comparing';
+  const progress = progressThrough(phase, request.sequences.length);
   const every = Math.ceil(request.sequences.length / drawings);
-  let now: Progress = { phase: 'comparing', done: 0, of: request.sequences.length };
+  let now: Progress = { phase, done: 0, of: request.sequences.length };
   for await (const event of follow(engine.run('pair', request, signal))) {
     if (event.type === 'compared') {
       comparison.add(event);
@@ -122,7 +144,6 @@ export async function* compared(
     const isShown = event.type === 'paired' && now.done % every === 0;
     yield { ...now, ...(isShown && { partial: comparison }) };
   }
-  return comparison;
 }
 
 /** What a part of a swap is called: `embedding`, `block 3`, `head`. */

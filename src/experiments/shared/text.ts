@@ -94,7 +94,7 @@ export async function* follow<E extends { readonly type: string }>(
 export function progressThrough(phase: string, of: number) {
   /** Those under way are before this one, and have so much behind them. */
   let [end, share] = [0, 0];
-  type Passed = 'measured' | 'states' | 'paired' | 'restored' | 'treated' | 'outliers';
+  type Passed = 'measured' | 'states' | 'paired' | 'restored' | 'noises' | 'treated' | 'outliers';
   return (event: ProgressEvent | { readonly type: Passed; readonly sequence: number }): Progress => {
     if (event.type !== 'progress') {
       const done = event.sequence + 1;

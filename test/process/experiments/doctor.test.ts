@@ -104,7 +104,11 @@ it('the product in which massive activations begin is found, and it alone is to 
   expect(at(result.blocks, 0).block).toBe(2);
   expect(at(result.products, 0)).toMatchObject({ block: 2, part: 'mlp_out', node: '/blocks.1/mlp/down/MatMul' });
   expect(result.chosen.products.map(({ node }) => node)).toEqual(['/blocks.1/mlp/down/MatMul']);
+  // It was measured, and those that cannot matter were estimated alone.
   expect(result.chosen.kld).toBe(at(result.products, 0).restored);
+  expect(at(result.products, 0).measured).toBe(true);
+  expect(result.products.filter(({ measured }) => measured)).toHaveLength(4);
+  expect(result.ranked).toBe(result.perplexity.reference.tokens);
   expect(result.chosen.kld).toBeLessThanOrEqual(result.kld.mean / 4);
   expect(result.of).toBe(57);
   expect(doctorConclusion(result)).toMatch(
@@ -224,10 +228,60 @@ it('products of another file are told, and all of a block restored are the block
     for await (const event of follow(engine.run('pair', asked)))
       if (event.type === 'paired') for (const { restored } of event.swaps) swaps.push(restored);
     const variants = [1, 2, 3, 4].map(ofBlock);
+    const [some = 0] = ofBlock(2);
+    const inBlock = { variants: [...variants.slice(0, 3), [some]], inBlock: true };
+    for await (const event of follow(engine.run('restore', { ...asked, ...inBlock })))
+      if (event.type === 'noises') {
+        for (const left of event.left.slice(0, 3)) expect(left).toBe(0);
+        // One product of several leaves a part of its block's noise.
+        expect(at(event.left, 3)).toBeGreaterThan(0);
+        expect(at(event.left, 3)).toBeLessThan(at(event.whole, 3));
+        expect(at(event.whole, 3)).toBe(at(event.whole, 1));
+      }
     for await (const event of follow(engine.run('restore', { ...asked, variants })))
       if (event.type === 'restored')
         for (const [one, other] of pairs(event.kld, swaps.slice(1))) expect(off(one, other)).toBeLessThan(1e-3);
   }
+});
+
+it('where there is no room for two, one output head is there at a time, made once for a part of the logits', async () => {
+  const reference = fixtureModel('llama-ts-op17-sdpa');
+  const loaded = loadModel(reference);
+  const now = new Set<string>();
+  let most = 0;
+  const heads: string[] = [];
+  const counting =
+    (name: string): typeof createSession =>
+    async (bytes, folder, options) => {
+      const session = await createSession(bytes, folder, options);
+      let isHead = false;
+      return {
+        async run(feeds) {
+          const results = await session.run(feeds);
+          if (results.has('logits') && !isHead) {
+            isHead = true;
+            heads.push(name);
+            now.add(name);
+            most = Math.max(most, now.size);
+          }
+          return results;
+        },
+        async release() {
+          if (isHead) now.delete(name);
+          await session.release();
+        },
+      };
+    };
+  const runners = {
+    reference: new StageRunner(loaded, 1, counting('reference')),
+    model: new StageRunner(simulate(loaded, schemes['int4-block32']), 1, counting('model')),
+  };
+  const sequences = [{ ids: Array.from({ length: 12 }, (_, i) => (7 * i) % 160), from: 1 }];
+  const by = { what: 'scheme', scheme: 'int4-block32' } as const;
+  await comparePair(runners, { ...budget, memory: 2e5, reference, by, sequences, alone: true }, async () => {});
+  expect(heads).toEqual(['reference', 'model']);
+  expect(most).toBe(1);
+  for (const runner of Object.values(runners)) await runner.release();
 });
 
 it('sessions that are made for products that are restored serve all windows', async () => {

@@ -93,6 +93,28 @@ it('figures are the same whatever goes through the blocks together, and in parts
   }
 });
 
+it('windows in which the two are run as they are count for what is predicted, and parts are told of all', async () => {
+  const [reference, model] = [fixtureModel('llama-genai-fp32'), fixtureModel('llama-genai-int4')];
+  const all = [0, 1, 2].map((s) => ({ ids: Array.from({ length: 20 }, (_, i) => (7 * i + 3 * s) % 160), from: 5 }));
+  const asked = { ...budget, reference, by: file(model) };
+  const whole = await paired({ ...asked, sequences: all });
+  const comparison = new Comparison();
+  for (const [sequences, parts] of [
+    [all.slice(0, 2), true],
+    [all.slice(2), false],
+  ] as const)
+    for await (const event of follow(engine.run('pair', { ...asked, sequences, parts })))
+      if (event.type !== 'progress') comparison.add(event);
+  const { kld, swap, sqnr } = comparison.divergence;
+  for (const key of ['mean', 'median', 'p99', 'max'] as const)
+    expect(off(kld[key], whole.divergence.kld[key]), key).toBeLessThan(1e-3);
+  expect(sqnr).toHaveLength(whole.divergence.sqnr.length);
+  const some = await paired({ ...asked, sequences: all.slice(0, 2) });
+  // By how much restoring a part changes the divergence where that was seen, of the divergence over all.
+  for (const [one, other] of pairs(swap, some.divergence.swap))
+    expect(off(one.restored / kld.mean, other.restored / some.divergence.kld.mean)).toBeLessThan(1e-3);
+});
+
 const sequences = [{ ids: [1, 2, 3, 4], from: 1 }];
 
 it('a file of other blocks is refused, and one that sees what comes after', async () => {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { isVoid } from '../../../src/experiments/doctor/conclusion.js';
+import { estimateOf, rankedOn } from '../../../src/experiments/doctor/estimate.js';
 import { type Measured, type Search, searchList } from '../../../src/experiments/doctor/list.js';
 import { smoothingOf } from '../../../src/experiments/doctor/remedies.js';
 import { prefixOf } from '../../../src/experiments/shared/prefix.js';
@@ -84,6 +85,35 @@ it('where nothing but one product makes numbers of it, that is kept first', asyn
   });
   const { steps } = await searched({ ...search, choices, kld: Number.NaN, measure, aim: Number.MAX_VALUE });
   expect(steps).toEqual([{ list: [1], kld: 0.1, perplexity: 1 }]);
+});
+
+it('what was only estimated to gain most is measured before it is chosen', async () => {
+  const { search, asked } = searchOf([3, 2, 1], [], { aim: 3.5 });
+  // The second is thought to gain more than it does.
+  const choices = [3, 1, 5].map((restored, i) => ({ indices: [i], restored }));
+  const { steps } = await searched({ ...search, choices });
+  expect(steps.map(({ list }) => list)).toEqual([[0]]);
+  expect(asked).toEqual([[1], [0], [2]]);
+});
+
+it('a product gains the share of what its block gains that its noise is of the block’s', () => {
+  const around = { restored: 1, kld: 5 };
+  expect(estimateOf(around, { left: 0, whole: 8 })).toBe(1);
+  expect(estimateOf(around, { left: 6, whole: 8 })).toBe(4);
+  // More noise is no gain, and a block without noise nothing to gain.
+  expect(estimateOf(around, { left: 9, whole: 8 })).toBe(5);
+  expect(estimateOf(around, { left: 0, whole: 0 })).toBe(5);
+  // Where the block overflows, what mends it gives all that the block gives.
+  expect(estimateOf(around, { left: 2, whole: Number.NaN })).toBe(1);
+  expect(estimateOf({ restored: 1, kld: Number.NaN }, { left: Number.NaN, whole: Number.NaN })).toBeNaN();
+});
+
+it('parts are ranked on a thousand tokens of a long text, taken from all over it, and on all of a short one', () => {
+  const windows = Array.from({ length: 12 }, (_, s) => ({ ids: Array.from({ length: 256 }, () => s), from: 1 }));
+  const { some, rest } = rankedOn(windows);
+  expect(some.map(({ ids }) => ids[0])).toEqual([0, 3, 6, 9]);
+  expect(rest).toHaveLength(8);
+  expect(rankedOn(windows.slice(0, 3))).toEqual({ some: windows.slice(0, 3), rest: [] });
 });
 
 it('a prefix has the most frequent tokens that stand out, as many as in the block that has most of them', () => {
