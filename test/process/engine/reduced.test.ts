@@ -254,6 +254,31 @@ describe('an analysis with its statistics in the graph is the ordinary one', () 
       expect(only(reduced, type)).toEqual(only(ordinary, type));
   });
 
+  it('with sessions that stay, for texts of other lengths', async () => {
+    const { model } = fixture('gpt2-ts-op14');
+    const loaded = loadModel(model);
+    let sessions = 0;
+    const create: typeof createSession = (...given) => {
+      sessions++;
+      return asCpu((results) => results)(...given);
+    };
+    const used = { loaded, remark: undefined, runs: 1, edited: undefined };
+    const [ordinary, reduced] = [undefined, card(false)].map((one) => new StageRunner(loaded, 1, create, one));
+    for (const length of [24, 9, 30]) {
+      const said = async (runner: StageRunner) => {
+        const events: RunEvent[] = [];
+        const asked = request(model, { ids: ids.concat(ids).slice(0, length) });
+        await runAnalysis({ ...used, runner }, asked, async (event) => void events.push(event));
+        return only(events, 'layer').map(({ statistics: { tokenNorm, ...others } }) => others);
+      };
+      const before = sessions;
+      const told = await said(reduced as StageRunner);
+      expect(sessions - before).toBe(length === 24 ? 3 : 0);
+      expect(told).toEqual(await said(ordinary as StageRunner));
+    }
+    for (const one of [ordinary, reduced]) await one?.release();
+  });
+
   it('where the graph has no right numbers: the states are looked at', async () => {
     const [ordinary, reduced, fetched] = await bothWays('gpt2-ts-op14', (results) => {
       const broken = new Map(results);
