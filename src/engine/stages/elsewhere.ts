@@ -1,16 +1,19 @@
 /** Which operators of a stage a provider leaves to the CPU. */
 import { encodeModel } from '../../onnx/encode.js';
 import { nodesOf } from '../../onnx/extract.js';
-import type { DataType, Model, Node, ValueInfo } from '../../onnx/model.js';
+import { DataType, type Model, type Node, type ValueInfo } from '../../onnx/model.js';
 import { inlineBytes } from '../../onnx/parse.js';
 import type { Provider } from '../contract/device.js';
 import type { Values } from '../tensors/value.js';
 import type { createSession } from './session.js';
 
+/** Types of what is computed, where shapes and places are whole numbers. */
+const computing: ReadonlySet<DataType> = new Set([DataType.float, DataType.float16, DataType.double]);
+
 /**
  * Names of operators that a provider does not run, sorted. Each is tried alone, as a model of one node that may not go
- * to the CPU; ONNX Runtime would give it there without a word. Operators that compute shapes belong to the CPU and are
- * tried as if they computed numbers; one whose types cannot be told is left out.
+ * to the CPU; ONNX Runtime would give it there without a word. What computes shapes belongs to the CPU and is left out,
+ * as far as types tell it.
  *
  * @param fed what the stage is fed
  * @param type of what is computed, for values of which the file says nothing
@@ -33,7 +36,7 @@ export async function operatorsElsewhere(
   for (const node of nodesOf(model, { inputs, outputs })) {
     const known = node.inputs.map((name) => types.get(name) ?? type);
     const key = JSON.stringify([node.domain, node.op, known]);
-    if (tried.has(key)) continue;
+    if (tried.has(key) || !known.some((one) => computing.has(one))) continue;
     tried.add(key);
     const bytes = alone(model, node, known);
     try {

@@ -63,7 +63,7 @@ export class StageRunner {
         name: this.name(stage),
         residuals,
         // Rows of an embedding table, and a head for a single row, are not worth their weights' way to a card.
-        worthwhile: stage.last > 0 && (keep || residuals.length > 0),
+        worthwhile: stage.last > 0 && (keep || residuals.length > 0 || stage.more !== undefined),
         keep,
         on: (provider, kept) => this.on(provider, stage, feeds, kept),
         elsewhere: (one, type) =>

@@ -43,8 +43,8 @@ export async function createSession(bytes: Uint8Array, folder: string, options: 
     executionProviders: [options.provider ?? 'cpu'],
     graphOptimizationLevel: options.asWritten ? 'disabled' : 'all',
     ...(options.files?.size && { externalData: [...options.files].map(([path, data]) => ({ path, data })) }),
-    // Warnings about models are not the user's business; errors are thrown.
-    logSeverityLevel: 3,
+    // Warnings about models are not the user's business; errors are thrown, and a refusal of `whole` is an answer.
+    logSeverityLevel: options.whole ? 4 : 3,
     enableMemPattern: false,
     ...(options.threads > 0 && { intraOpNumThreads: options.threads }),
     extra: {

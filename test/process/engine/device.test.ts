@@ -224,13 +224,13 @@ describe('a card', () => {
     const { why, events } = await measured(on, 'auto');
     expect(events[0]?.proof?.elsewhere).toEqual(['Softmax']);
     expect(why).toContain('Of its operators the CPU runs Softmax, which webgpu does not.');
-    // All of them are models that ONNX Runtime loads, so that each would be told.
+    // All are models that ONNX Runtime loads, so that each would be told, but those of shapes, which are the CPU's.
     const loads = await Promise.allSettled(
       on.tried.map((bytes) => createSession(bytes, '', { prepack: false, threads: 1 })),
     );
-    expect(loads.filter(({ status }) => status === 'rejected')).toEqual([]);
-    expect(on.tried.length).toBeGreaterThan(5);
-    expect(on.tried.length).toBeLessThan(40);
+    const refused = loads.flatMap((load) => (load.status === 'rejected' ? [`${load.reason}`] : []));
+    for (const reason of refused) expect(reason).toMatch(/Type Error/);
+    expect(loads.length - refused.length).toBeGreaterThan(8);
   });
 
   it('is refused that gives NaN where there is a number', async () => {
