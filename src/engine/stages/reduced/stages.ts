@@ -81,6 +81,9 @@ export function reducedStages(
     });
 }
 
+/** What so many tokens need, and more of them alike, with some columns besides. */
+export const reachOf = (tokens: number): number => 2 ** Math.ceil(Math.log2(tokens + 64));
+
 interface Named {
   readonly block: number;
   readonly name: string;
@@ -95,8 +98,9 @@ function reducedStage(
 ): ReducedStage {
   const { dims, tokens } = wanted;
   const batches = batchesOf(states, wanted);
-  const prefix = ['sinkscope/reduced', stage.first, stage.last, batches.length, patterns.length, ''].join('/');
-  const build = new Reducing(prefix, opset);
+  const reach = reachOf(tokens);
+  const prefix = ['sinkscope/reduced', stage.first, stage.last, batches.length, patterns.length, reach, ''].join('/');
+  const build = new Reducing(prefix, opset, reach);
   const parts = batches.flatMap((batch) =>
     reduceStates(
       build,
@@ -110,7 +114,7 @@ function reducedStage(
     ...reducePattern(build, name),
   }));
   const joined = build.joined([...parts, ...reduced.flatMap((pattern) => pattern.parts)]);
-  const fed = new Map(batches.flatMap(({ length }) => [...statesFed(length, wanted)]));
+  const fed = batches.length > 0 ? statesFed(wanted) : new Map();
   return {
     ...stage,
     inputs: [...stage.inputs, ...fed.keys()],
