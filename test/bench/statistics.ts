@@ -16,9 +16,9 @@ import { type LoadedModel, loadModel } from '../../src/engine/stages/loaded.js';
 import { Placement } from '../../src/engine/stages/placement.js';
 import { makePlan, type Stage } from '../../src/engine/stages/plan.js';
 import { Providers } from '../../src/engine/stages/providers.js';
-import { Parts, Reducing } from '../../src/engine/stages/reduced/reducing.js';
+import { JoinedParts, Reducing } from '../../src/engine/stages/reduced/reducing.js';
 import { type ReducedStage, reachOf, reducedStages } from '../../src/engine/stages/reduced/stages.js';
-import { reduceStates, statesFed, statesIn } from '../../src/engine/stages/reduced/states.js';
+import { stateNodes, statesFed, statesIn } from '../../src/engine/stages/reduced/states.js';
 import { StageRunner } from '../../src/engine/stages/runner.js';
 import { createSession } from '../../src/engine/stages/session.js';
 import { patternOf } from '../../src/engine/tensors/patterns.js';
@@ -105,13 +105,13 @@ async function hostile(): Promise<void> {
   const rows: string[][] = [];
   for (const [name, data] of Object.entries(cases)) {
     const build = new Reducing('r/', 17, 256);
-    const joined = build.joined(reduceStates(build, ['h'], dims));
+    const joined = build.joined(stateNodes(build, ['h'], dims));
     const fed = new Map<string, Value>([
       ['h', { type: DataType.float, dims: [1, tokens, dims], data }],
       ...statesFed({ tokens, dims }),
     ]);
     const results = await run(build, fed, [joined]);
-    const [found] = statesIn(new Parts(floats(results.get(joined) as Value)), 1, { tokens, dims });
+    const [found] = statesIn(new JoinedParts(floats(results.get(joined) as Value)), 1, { tokens, dims });
     rows.push([name, found ? differing(found, hiddenStatistics(data, tokens, dims)) : 'left to the kernel']);
   }
   table(['states', 'differ in'], rows);
@@ -194,7 +194,7 @@ class Bench {
     const extents = { tokens: this.tokens, dims: anatomy.hidden ?? 0 };
     const build = new Reducing(`sinkscope/without-${parts}/`, 17, reachOf(this.tokens));
     const states = [anatomy.embedding, ...anatomy.blocks.map(({ residPost }) => residPost)];
-    const made = reduceStates(build, states, extents.dims).filter((_, i) => isKept(i));
+    const made = stateNodes(build, states, extents.dims).filter((_, i) => isKept(i));
     const fed = statesFed(extents);
     for (const [name, value] of fed) this.fed.set(name, value);
     return {

@@ -5,9 +5,9 @@ import { runAnalysis } from '../../../src/engine/jobs/analyze.js';
 import { type LoadedModel, loadModel } from '../../../src/engine/stages/loaded.js';
 import { Placement } from '../../../src/engine/stages/placement.js';
 import { Providers } from '../../../src/engine/stages/providers.js';
-import { patternIn, reducePattern } from '../../../src/engine/stages/reduced/patterns.js';
-import { Parts, Reducing } from '../../../src/engine/stages/reduced/reducing.js';
-import { reduceStates, statesFed, statesIn } from '../../../src/engine/stages/reduced/states.js';
+import { patternIn, patternNodes } from '../../../src/engine/stages/reduced/patterns.js';
+import { JoinedParts, Reducing } from '../../../src/engine/stages/reduced/reducing.js';
+import { stateNodes, statesFed, statesIn } from '../../../src/engine/stages/reduced/states.js';
 import { StageRunner } from '../../../src/engine/stages/runner.js';
 import { createSession } from '../../../src/engine/stages/session.js';
 import { floats, type Value, type Values } from '../../../src/engine/tensors/value.js';
@@ -45,11 +45,11 @@ const value = (dims: readonly number[], data: Float32Array): Value => ({ type: D
 async function statesOf(states: readonly Value[], tokens: number, dims: number, opset = 17) {
   const build = new Reducing('r/', opset, 256);
   const names = states.map((_, i) => `h${i}`);
-  const joined = build.joined(reduceStates(build, names, dims));
+  const joined = build.joined(stateNodes(build, names, dims));
   const fed = new Map(names.map((name, i) => [name, at(states, i)]));
   for (const [name, one] of statesFed({ tokens, dims })) fed.set(name, one);
   const result = (await run(build, opset, fed, [joined])).get(joined);
-  const parts = new Parts(floats(result as Value));
+  const parts = new JoinedParts(floats(result as Value));
   const found = statesIn(parts, states.length, { tokens, dims });
   expect(parts.areUsedUp).toBe(true);
   return found;
@@ -157,10 +157,10 @@ describe('attention patterns reduced in the graph', () => {
     if (queries > 2 && !sees(0, queries - 1)) values[queries - 1] = 1e-6;
     for (const opset of [11, 18]) {
       const build = new Reducing('r/', opset, 256);
-      const { shape, parts } = reducePattern(build, 'a');
+      const { shape, parts } = patternNodes(build, 'a');
       const joined = build.joined(parts);
       const results = await run(build, opset, new Map([['a', value([1, 3, queries, keys], values)]]), [joined, shape]);
-      const all = new Parts(floats(results.get(joined) as Value));
+      const all = new JoinedParts(floats(results.get(joined) as Value));
       const found = patternIn(all, results.get(shape) as Value, queries);
       const expected = patternStatistics(values, 3, queries, keys);
       expect(all.areUsedUp).toBe(true);

@@ -5,7 +5,7 @@
 import { noWeight } from '../../../statistics/pattern.js';
 import type { PatternStatistics } from '../../../statistics/statistics.js';
 import { numbers, type Value } from '../../tensors/value.js';
-import type { Parts, Reducing } from './reducing.js';
+import type { JoinedParts, Reducing } from './reducing.js';
 
 /** Names of what is made of one pattern. */
 export interface ReducedPattern {
@@ -21,7 +21,7 @@ export interface ReducedPattern {
  *
  * @param pattern name of a value [..., heads, queries, keys]
  */
-export function reducePattern(build: Reducing, pattern: string): ReducedPattern {
+export function patternNodes(build: Reducing, pattern: string): ReducedPattern {
   const [tokens, keys] = [build.extentOf(pattern, -2), build.extentOf(pattern, -1)];
   const extents = build.node('Concat', [build.ints([-1]), tokens, keys], { axis: 0 });
   const flat = build.node('Reshape', [build.float32(pattern), extents]);
@@ -41,9 +41,9 @@ export function reducePattern(build: Reducing, pattern: string): ReducedPattern 
  * Statistics of a pattern of so many tokens; undefined where it has weights that are not finite, or columns that do not
  * stand before the tokens'.
  *
- * @param shape as {@link reducePattern} gives it
+ * @param shape as {@link patternNodes} gives it
  */
-export function patternIn(parts: Parts, shape: Value, tokens: number): PatternStatistics | undefined {
+export function patternIn(parts: JoinedParts, shape: Value, tokens: number): PatternStatistics | undefined {
   const [heads = 0, queries = 0, keys = 0] = numbers(shape);
   const [unseen = Number.NaN] = parts.take(1);
   const sums = parts.take(heads * keys);

@@ -72,7 +72,7 @@ export class Reducing extends Builder {
 }
 
 /** Takes what {@link Reducing.joined} has put behind each other apart again. */
-export class Parts {
+export class JoinedParts {
   private at = 0;
 
   constructor(private readonly values: Float32Array) {}

@@ -11,7 +11,7 @@ import { DataType } from '../../../onnx/model.js';
 import { largestEntries } from '../../../statistics/hidden.js';
 import type { Entry, HiddenStatistics } from '../../../statistics/statistics.js';
 import { filled, type Values } from '../../tensors/value.js';
-import type { Parts, Reducing } from './reducing.js';
+import type { JoinedParts, Reducing } from './reducing.js';
 
 /** Entries whose counts are exact in single precision. */
 export const mostCounted = 2 ** 24;
@@ -44,7 +44,7 @@ export function batchesOf<T>(points: readonly T[], { tokens, dims }: Extents): T
   return Array.from({ length: count }, (_, i) => points.slice(i * size, (i + 1) * size));
 }
 
-/** What {@link reduceStates} is fed. */
+/** What {@link stateNodes} is fed. */
 export const statesFed = (extents: Extents): Values =>
   new Map([[rowCount, filled(DataType.int64, [1], () => rowsOf(extents))]]);
 
@@ -52,7 +52,7 @@ export const statesFed = (extents: Extents): Values =>
  * @param states names of values [..., T, D], rows in all but the last axis
  * @returns names of what {@link statesIn} reads, in order
  */
-export function reduceStates(build: Reducing, states: readonly string[], dims: number): string[] {
+export function stateNodes(build: Reducing, states: readonly string[], dims: number): string[] {
   const each = states.map((state) => build.reshape(build.float32(state), [1, -1, dims]));
   const all = each.length === 1 ? (each[0] ?? '') : build.node('Concat', each, { axis: 0 });
   const magnitudes = build.node('Abs', [all]);
@@ -106,7 +106,7 @@ function medians(build: Reducing, magnitudes: string, dims: number): string {
  * Statistics of the points of a batch; undefined for one whose numbers the graph cannot have right: entries that are not
  * finite, or so large or small that squares leave single precision, or that a processor may take for zero.
  */
-export function statesIn(parts: Parts, points: number, extents: Extents): (HiddenStatistics | undefined)[] {
+export function statesIn(parts: JoinedParts, points: number, extents: Extents): (HiddenStatistics | undefined)[] {
   const { tokens, dims } = extents;
   const rows = rowsOf(extents);
   const norms = parts.take(points * tokens);
