@@ -121,8 +121,9 @@ export function define<const I extends ExperimentInputs, Result>(definition: Def
         ];
         const made = { ...shown, settings, warnings: [...shown.warnings, ...changed, ...warnings] };
         const ofText = { ...(hasText(facts.inputs) && { line_ends: lineEnds }), ...(isTurn && { chat }) };
+        // A run that is the result tells its own.
         const ofRuns = hasModel(facts.inputs) ? { device: deviceJson(setup.engine) } : {};
-        const outcome = outcomeOf(made, { ...json(result, values), ...ofText, ...ofRuns }, file?.(result, values));
+        const outcome = outcomeOf(made, { ...ofRuns, ...json(result, values), ...ofText }, file?.(result, values));
         return rows ? { ...outcome, rows: rows(result, values) } : outcome;
       };
       const result = yield* eachAs(run(setup, values, signal), ({ partial, ...progress }) => {

@@ -70,7 +70,7 @@ export function extract(model: Model, cut: Cut): Extract {
 }
 
 /** The nodes that compute a cut, in the order of the graph. */
-export const nodesOf = (model: Model, cut: Cut): readonly Node[] => needs(model, cut).nodes;
+export const neededNodes = (model: Model, cut: Cut): readonly Node[] => needs(model, cut).nodes;
 
 /** Those of `names`, values that are made of weights alone, that computing a cut begins with. */
 export function begunWith(model: Model, cut: Cut, names: ReadonlySet<string>): string[] {

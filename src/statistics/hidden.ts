@@ -1,5 +1,5 @@
 /** A hidden state in a few numbers, in one pass over its elements. */
-import { lowerBits, rowsOf } from './passes.js';
+import { lowerBits, passOverRows } from './passes.js';
 import type { Entry, HiddenStatistics } from './statistics.js';
 
 const TOP = 16;
@@ -9,7 +9,7 @@ const INFINITE = 0x7f80_0000;
 /** The 31 bits of a magnitude, halved for the two levels of the histogram. */
 const LOW_BITS = 15;
 const LOW = (1 << LOW_BITS) - 1;
-/** Rows at the end of a text that is edited of which no largest magnitudes are kept. */
+/** RowFindings at the end of a text that is edited of which no largest magnitudes are kept. */
 const lastRows = 32;
 
 /**
@@ -25,7 +25,7 @@ export function hiddenStatistics(values: Float32Array, tokens: number, dims: num
   if (values.length !== tokens * dims) {
     throw new RangeError(`A hidden state of ${tokens} × ${dims} cannot have ${values.length} elements`);
   }
-  const { norms, maxima, maxDims, dimMaxima, upper, nonFinite } = rowsOf(values, tokens, dims);
+  const { norms, maxima, maxDims, dimMaxima, upper, nonFinite } = passOverRows(values, tokens, dims);
   const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
   const top = new Top();
   for (const [token, max] of maxima.entries()) if (max > top.floor) insertRow(top, bits, token, dims);

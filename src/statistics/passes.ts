@@ -64,7 +64,7 @@ function placed(...lengths: readonly number[]): { readonly at: readonly number[]
 const together = (rows: number, width: number) => Math.min(rows, Math.max(1, Math.floor(part / Math.max(1, width))));
 
 /** Of a hidden state; magnitudes are bit patterns without their sign. What is not finite counts in `nonFinite` alone. */
-export interface Rows {
+export interface RowFindings {
   readonly norms: Float32Array;
   /** The largest of each row, 0 where there is none, and where it is first. */
   readonly maxima: Int32Array;
@@ -76,7 +76,7 @@ export interface Rows {
 }
 
 /** @param values [tokens, dims] */
-export function rowsOf(values: Float32Array, tokens: number, dims: number): Rows {
+export function passOverRows(values: Float32Array, tokens: number, dims: number): RowFindings {
   const most = together(tokens, dims);
   const { at, end } = placed(4 * most * dims, 4 * most, 4 * most, 4 * most, 4 * dims, 4 * uppers);
   const [place = 0, norm = 0, maximum = 0, maxDim = 0, dimMaximum = 0, bucket = 0] = at;

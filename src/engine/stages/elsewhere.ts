@@ -1,6 +1,6 @@
 /** Which operators of a stage a provider leaves to the CPU. */
 import { encodeModel } from '../../onnx/encode.js';
-import { nodesOf } from '../../onnx/extract.js';
+import { neededNodes } from '../../onnx/extract.js';
 import { DataType, type Model, type Node, type ValueInfo } from '../../onnx/model.js';
 import { inlineBytes } from '../../onnx/parse.js';
 import type { Provider } from '../contract/device.js';
@@ -33,7 +33,7 @@ export async function operatorsElsewhere(
   ]);
   const found = new Set<string>();
   const tried = new Set<string>();
-  for (const node of nodesOf(model, { inputs, outputs })) {
+  for (const node of neededNodes(model, { inputs, outputs })) {
     const known = node.inputs.map((name) => types.get(name) ?? type);
     const key = JSON.stringify([node.domain, node.op, known]);
     if (tried.has(key) || !known.some((one) => computing.has(one))) continue;

@@ -87,6 +87,8 @@ const echo = define({
 /** None of these experiments runs anything. What is asked of the engine is how it fills the inputs of a model. */
 const engineOf = (...inputs: readonly { name: string; how: string; guessed: boolean }[]) =>
   ({
+    device: 'cpu',
+    computedOn: [],
     inspect: async () => ({ model: { name: 'a model', remarks: [] }, anatomy: { inputs } }),
   }) as unknown as Setup['engine'];
 let engine = engineOf();

@@ -4,13 +4,37 @@ import { Builder } from '../../../anatomy/operators/builder.js';
 /** The opset since which a reduction takes its axes as an input. */
 const axesAsInput = { ReduceSum: 13, ReduceMax: 18, ReduceMin: 18, ReduceL2: 18 } as const;
 
+/**
+ * Nothing computed of integers is needed where the tensors are: what is known of extents is known beside them, and each
+ * number that is sent there, or called back, costs as much as many nodes.
+ */
 export class Reducing extends Builder {
-  /** @param opset of ai.onnx, 11 or newer */
+  private ruler: string | undefined;
+
+  /**
+   * @param opset of ai.onnx, 11 or newer
+   * @param reach the largest extent of an axis that is counted
+   */
   constructor(
     prefix: string,
     private readonly opset: number,
+    readonly reach: number,
   ) {
     super(prefix);
+  }
+
+  /** The whole numbers from `from` to before `to`, in single precision; of integers [1], from -reach to reach. */
+  counted(from: string, to: string): string {
+    const { reach } = this;
+    this.ruler ??= this.floats(Array.from({ length: 2 * reach + 1 }, (_, i) => i - reach));
+    const [start, end] = [from, to].map((place) => this.sum(place, this.ints([reach])));
+    return this.node('Slice', [this.ruler, start ?? '', end ?? '', this.ints([0])]);
+  }
+
+  /** An extent as an integer [1]. */
+  extentOf(value: string, axis: number): string {
+    const shape = this.node('Shape', [value]);
+    return this.node('Slice', [shape, this.ints([axis]), this.ints([axis === -1 ? 2 ** 31 - 1 : axis + 1])]);
   }
 
   /** Over some axes, which are gone then. */
@@ -48,7 +72,7 @@ export class Reducing extends Builder {
 }
 
 /** Takes what {@link Reducing.joined} has put behind each other apart again. */
-export class Parts {
+export class JoinedParts {
   private at = 0;
 
   constructor(private readonly values: Float32Array) {}

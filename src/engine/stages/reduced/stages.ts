@@ -6,9 +6,9 @@ import type { HiddenStatistics, PatternStatistics } from '../../../statistics/st
 import { floats, type Values } from '../../tensors/value.js';
 import type { LoadedModel } from '../loaded.js';
 import type { Plan, Stage, Taps } from '../plan.js';
-import { patternIn, type ReducedPattern, reducePattern } from './patterns.js';
-import { Parts, Reducing } from './reducing.js';
-import { batchesOf, type Extents, mostCounted, reduceStates, statesFed, statesIn } from './states.js';
+import { patternIn, patternNodes, type ReducedPattern } from './patterns.js';
+import { JoinedParts, Reducing } from './reducing.js';
+import { batchesOf, type Extents, mostCounted, stateNodes, statesFed, statesIn } from './states.js';
 
 /** Operators have the form that {@link Reducing} gives them since then. */
 const oldestOpset = 11;
@@ -26,7 +26,7 @@ export interface ReducedStage extends Stage {
   told(results: Values): Told;
 }
 
-export interface Wanted extends Extents {
+export interface WantedStatistics extends Extents {
   /** Statistics of attention patterns as well. */
   readonly attention: boolean;
   /** Values that are given as they are, by block. */
@@ -48,7 +48,7 @@ export function reducedStages(
   loaded: LoadedModel,
   plan: Plan,
   ends: readonly number[],
-  wanted: Wanted,
+  wanted: WantedStatistics,
 ): ReducedStage[] {
   const { anatomy, model, patterns } = loaded;
   const { taps, attention } = wanted;
@@ -81,6 +81,9 @@ export function reducedStages(
     });
 }
 
+/** What so many tokens need, and more of them alike, with some columns besides. */
+export const reachOf = (tokens: number): number => 2 ** Math.ceil(Math.log2(tokens + 64));
+
 interface Named {
   readonly block: number;
   readonly name: string;
@@ -90,15 +93,16 @@ function reducedStage(
   stage: Stage,
   states: readonly Named[],
   patterns: readonly Named[],
-  wanted: Wanted,
+  wanted: WantedStatistics,
   opset: number,
 ): ReducedStage {
   const { dims, tokens } = wanted;
   const batches = batchesOf(states, wanted);
-  const prefix = ['sinkscope/reduced', stage.first, stage.last, batches.length, patterns.length, ''].join('/');
-  const build = new Reducing(prefix, opset);
+  const reach = reachOf(tokens);
+  const prefix = ['sinkscope/reduced', stage.first, stage.last, batches.length, patterns.length, reach, ''].join('/');
+  const build = new Reducing(prefix, opset, reach);
   const parts = batches.flatMap((batch) =>
-    reduceStates(
+    stateNodes(
       build,
       batch.map(({ name }) => name),
       dims,
@@ -107,10 +111,10 @@ function reducedStage(
   const reduced = patterns.map(({ block, name }): Named & ReducedPattern => ({
     block,
     name,
-    ...reducePattern(build, name),
+    ...patternNodes(build, name),
   }));
   const joined = build.joined([...parts, ...reduced.flatMap((pattern) => pattern.parts)]);
-  const fed = new Map(batches.flatMap(({ length }) => [...statesFed(length, wanted)]));
+  const fed = batches.length > 0 ? statesFed(wanted) : new Map();
   return {
     ...stage,
     inputs: [...stage.inputs, ...fed.keys()],
@@ -120,7 +124,7 @@ function reducedStage(
     told(results) {
       const value = results.get(joined);
       if (!value) throw new Error(`"${joined}" is not there`);
-      const all = new Parts(floats(value));
+      const all = new JoinedParts(floats(value));
       const ofStates = batches.flatMap((batch) => {
         const found = statesIn(all, batch.length, wanted);
         return batch.map(({ block }, i) => [block, found[i]] as const);

@@ -10,8 +10,8 @@
 import { DataType } from '../../../onnx/model.js';
 import { largestEntries } from '../../../statistics/hidden.js';
 import type { Entry, HiddenStatistics } from '../../../statistics/statistics.js';
-import { filled, type Value } from '../../tensors/value.js';
-import type { Parts, Reducing } from './reducing.js';
+import { filled, type Values } from '../../tensors/value.js';
+import type { JoinedParts, Reducing } from './reducing.js';
 
 /** Entries whose counts are exact in single precision. */
 export const mostCounted = 2 ** 24;
@@ -25,12 +25,8 @@ const smallestNormal = 2 ** -126;
 /** From here on squares may be too small for single precision. */
 const smallSquares = 1e-12;
 
-/** What the nodes are fed: by the number of tokens, so that one session does for all. */
-const names = {
-  rank: 'sinkscope/reduced/rank',
-  rows: 'sinkscope/reduced/rows',
-  starts: (points: number) => `sinkscope/reduced/starts/${points}`,
-};
+/** What the nodes are fed: how many rows come back. */
+const rowCount = 'sinkscope/reduced/rows';
 
 /** Extents of the states. */
 export interface Extents {
@@ -48,22 +44,15 @@ export function batchesOf<T>(points: readonly T[], { tokens, dims }: Extents): T
   return Array.from({ length: count }, (_, i) => points.slice(i * size, (i + 1) * size));
 }
 
-/** What {@link reduceStates} is fed for a batch of so many points. */
-export function statesFed(points: number, extents: Extents): ReadonlyMap<string, Value> {
-  const { tokens, dims } = extents;
-  return new Map([
-    // Of as many entries this one is the lower median, counted from 0.
-    [names.rank, filled(DataType.float, [1], () => (tokens * dims - 1) >> 1)],
-    [names.rows, filled(DataType.int64, [1], () => rowsOf(extents))],
-    [names.starts(points), filled(DataType.int32, [points, 1], (point) => point * tokens)],
-  ]);
-}
+/** What {@link stateNodes} is fed. */
+export const statesFed = (extents: Extents): Values =>
+  new Map([[rowCount, filled(DataType.int64, [1], () => rowsOf(extents))]]);
 
 /**
  * @param states names of values [..., T, D], rows in all but the last axis
  * @returns names of what {@link statesIn} reads, in order
  */
-export function reduceStates(build: Reducing, states: readonly string[], dims: number): string[] {
+export function stateNodes(build: Reducing, states: readonly string[], dims: number): string[] {
   const each = states.map((state) => build.reshape(build.float32(state), [1, -1, dims]));
   const all = each.length === 1 ? (each[0] ?? '') : build.node('Concat', each, { axis: 0 });
   const magnitudes = build.node('Abs', [all]);
@@ -72,27 +61,31 @@ export function reduceStates(build: Reducing, states: readonly string[], dims: n
   const isLess = build.less(magnitudes, build.reshape(tokenMax, [0, 0, 1]));
   const places = build.floats(Array.from({ length: dims }, (_, dim) => dim));
   const tokenMaxDim = build.reduce('ReduceMin', build.where(isLess, build.float(dims), places), [2]);
-  const [, indices = ''] = build.several('TopK', [tokenMax, names.rows], 2);
-  const starts = names.starts(states.length);
-  const chosen = build.sum(build.node('Cast', [indices], { to: DataType.int32 }), starts);
+  const rows = each.map((state, point) => {
+    const [, indices = ''] = build.several('TopK', [build.slice(tokenMax, 0, point, point + 1), rowCount], 2);
+    return build.node('Gather', [build.reshape(state, [-1, dims]), indices]);
+  });
   return [
     build.reduce('ReduceL2', all, [2]),
     tokenMax,
     tokenMaxDim,
     build.reduce('ReduceMax', magnitudes, [1]),
-    medians(build, magnitudes),
-    build.float32(indices),
-    build.node('Gather', [build.reshape(all, [-1, dims]), chosen]),
+    medians(build, magnitudes, dims),
+    ...rows,
   ];
 }
 
 /** The lower medians of magnitudes [points, T, D], [points, 1, 1]. */
-function medians(build: Reducing, magnitudes: string): string {
+function medians(build: Reducing, magnitudes: string, dims: number): string {
+  const tokens = build.extentOf(magnitudes, 1);
+  const entries = build.times(build.counted(tokens, build.sum(tokens, build.ints([1]))), build.float(dims));
+  // As many as this, or half an entry more, are not above the median; exact, for there are not more than 2^24.
+  const rank = build.times(build.sum(entries, build.float(-1)), build.float(0.5));
   /** Whether the median is below a bound. */
   const isBelow = (bound: string) => {
     const ones = build.float32(build.less(magnitudes, bound));
     const count = build.reduce('ReduceSum', build.reduce('ReduceSum', ones, [2]), [1]);
-    return build.less(names.rank, build.reshape(count, [-1, 1, 1]));
+    return build.less(rank, build.reshape(count, [-1, 1, 1]));
   };
   let bound = build.float(2);
   for (const bits of exponentBits)
@@ -113,7 +106,7 @@ function medians(build: Reducing, magnitudes: string): string {
  * Statistics of the points of a batch; undefined for one whose numbers the graph cannot have right: entries that are not
  * finite, or so large or small that squares leave single precision, or that a processor may take for zero.
  */
-export function statesIn(parts: Parts, points: number, extents: Extents): (HiddenStatistics | undefined)[] {
+export function statesIn(parts: JoinedParts, points: number, extents: Extents): (HiddenStatistics | undefined)[] {
   const { tokens, dims } = extents;
   const rows = rowsOf(extents);
   const norms = parts.take(points * tokens);
@@ -121,14 +114,15 @@ export function statesIn(parts: Parts, points: number, extents: Extents): (Hidde
   const maxDims = parts.take(points * tokens);
   const dimMaxima = parts.take(points * dims);
   const medians = parts.take(points);
-  const chosen = parts.take(points * rows);
   const given = parts.take(points * rows * dims);
   return Array.from({ length: points }, (_, point) => {
     const part = <T extends Float32Array>(values: T, length: number) =>
       values.slice(point * length, (point + 1) * length);
     const [tokenNorm, tokenMax] = [part(norms, tokens), part(maxima, tokens)];
     const median = medians[point] ?? Number.NaN;
+    const top = topOf(part(given, rows * dims), tokenMax, dims);
     const isRight =
+      top !== undefined &&
       tokenNorm.every(Number.isFinite) &&
       tokenMax.every((max) => max === 0 || max >= smallSquares) &&
       (median === 0 || median >= smallestNormal);
@@ -136,7 +130,7 @@ export function statesIn(parts: Parts, points: number, extents: Extents): (Hidde
     const found: HiddenStatistics = {
       tokens,
       dims,
-      top: topOf(part(given, rows * dims), part(chosen, rows), dims),
+      top,
       median,
       tokenNorm,
       tokenMax,
@@ -148,14 +142,25 @@ export function statesIn(parts: Parts, points: number, extents: Extents): (Hidde
   });
 }
 
-/** The largest entries of rows of a state, in whatever order they are given. */
-function topOf(given: Float32Array, tokens: Float32Array, dims: number): Entry[] {
-  const order = [...tokens.keys()].sort((a, b) => (tokens[a] ?? 0) - (tokens[b] ?? 0));
+/**
+ * The largest entries of a state, from its rows with the largest maxima, of equal ones the first; undefined where these
+ * are other rows.
+ */
+function topOf(given: Float32Array, maxima: Float32Array, dims: number): Entry[] | undefined {
+  const chosen = [...maxima.keys()]
+    .sort((a, b) => (maxima[b] ?? 0) - (maxima[a] ?? 0) || a - b)
+    .slice(0, given.length / dims);
+  const order = [...chosen.keys()].sort((a, b) => (chosen[a] ?? 0) - (chosen[b] ?? 0));
   const sorted = new Float32Array(given.length);
-  for (const [row, from] of order.entries()) sorted.set(given.subarray(from * dims, (from + 1) * dims), row * dims);
-  return largestEntries(sorted, tokens.length, dims).map(({ value, token, dim }) => ({
+  for (const [row, from] of order.entries()) {
+    const values = given.subarray(from * dims, (from + 1) * dims);
+    const largest = values.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+    if (largest !== maxima[chosen[from] ?? 0]) return undefined;
+    sorted.set(values, row * dims);
+  }
+  return largestEntries(sorted, chosen.length, dims).map(({ value, token, dim }) => ({
     value,
-    token: tokens[order[token] ?? 0] ?? 0,
+    token: chosen[order[token] ?? 0] ?? 0,
     dim,
   }));
 }
