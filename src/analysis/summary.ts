@@ -159,7 +159,9 @@ function withoutPattern({ status, started }: Analysis): Span[] {
   if (started?.model.attention === false) {
     return [{ text: 'This model shows no attention pattern, so nothing can be said about sinks.' }];
   }
-  return status === 'finished' ? [{ text: 'Attention was not computed, so nothing is said about sinks.' }] : [];
+  return status === 'finished'
+    ? [{ text: 'No attention over the tokens was computed, so nothing is said about sinks.' }]
+    : [];
 }
 
 function nonFiniteSentence({ layers }: Analysis): Span[] {

@@ -70,7 +70,9 @@ function termsOf(flow: Flow, value: string, within: ReadonlySet<Node>): string[]
   const node = flow.producer(value);
   if (!node || !within.has(node)) return [value];
   const reads = flow.reads(node);
-  if (isSum(node)) return reads.flatMap((term) => termsOf(flow, term, within));
+  const stack = node.op === 'ReduceSum' ? flow.producer(node.inputs[0] ?? '') : undefined;
+  const isStack = stack?.op === 'Concat' && stack.inputs.every((term) => flow.producer(term)?.op === 'Unsqueeze');
+  if (isSum(node) || isStack) return (isStack ? stack.inputs : reads).flatMap((term) => termsOf(flow, term, within));
   const [only] = reads;
   return isPassThrough(node) && only !== undefined ? termsOf(flow, only, within) : [value];
 }

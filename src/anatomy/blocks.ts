@@ -35,6 +35,8 @@ export interface StepParts {
   readonly cross: boolean;
   /** Moves information between tokens by other means. */
   readonly mixer: boolean;
+  /** Sees tokens near by, in a convolution, and has no other part. */
+  readonly convolves: boolean;
   /** Mixes copies of the stream that are kept side by side, token by token. */
   readonly copies: boolean;
   readonly mlp: Mlp | undefined;
@@ -58,6 +60,7 @@ function partsOf(flow: Flow, step: Step, stream: ReadonlySet<string>): StepParts
     attention,
     cross: attention !== undefined && !stream.has(keysOf(attention)),
     mixer: plain.length < others.length,
+    convolves: others.length > 0 && others.every((term) => convolves(flow, term)),
     copies,
     mlp: plain.length === 1 ? mlpIn(flow, mlpBranch) : undefined,
     mixing: others.length === 1 ? mlpIn(flow, mixer) : undefined,
@@ -92,6 +95,12 @@ function mixesTokens(flow: Flow, { nodes }: Branch): boolean {
   const moves = all.some((node) => isConvolution(node) || factors(node)?.every((factor) => !flow.isConstant(factor)));
   return moves && !all.some(isChoice) && all.some((node) => weightProduct(flow, node) !== undefined);
 }
+
+const convolves = (flow: Flow, { nodes }: Branch): boolean =>
+  [...nodes].some(isConvolution) &&
+  [...nodes].every((node) =>
+    isMixer(node) ? isConvolution(node) : (factors(node)?.some((factor) => flow.isConstant(factor)) ?? true),
+  );
 
 /** The terms of h + (attention + mlp), which some exporters sum first; any other branch as it is. */
 function termsOf(flow: Flow, skip: string, branch: Branch): readonly Term[] {
@@ -168,7 +177,7 @@ function startsOf(flow: Flow, parts: readonly StepParts[]): number[] {
 
 /**
  * Additions with which a block begins before it attends (half an MLP in a Conformer, a mix of copies of the stream in
- * AltUp): what lies between two attentions is then the end of a block and the beginning of the next, and as much
+ * AltUp, a convolution that is followed by no MLP of its own): what lies between two attentions is then the end of a block and the beginning of the next, and as much
  * stands before the first and after the last.
  */
 function leadOf(flow: Flow, parts: readonly StepParts[]): number {
@@ -187,7 +196,9 @@ function leadOf(flow: Flow, parts: readonly StepParts[]): number {
     return before.length === 1 && end !== '' && opens(0) && (parts[0]?.copies || alike) ? 1 : 0;
   }
   const lead = between.startsWith(end) ? between.slice(end.length) : '';
-  return lead !== '' && before.endsWith(lead) && opens(before.length - lead.length) ? lead.length : 0;
+  const start = before.length - lead.length;
+  const onlyConvolves = parts.slice(start, before.length).every(({ convolves }) => convolves);
+  return lead !== '' && before.endsWith(lead) && (opens(start) || onlyConvolves) ? lead.length : 0;
 }
 
 /** An MLP with an intermediate of its own, unlike a projection or a convolution that adds positions. */

@@ -8,6 +8,7 @@ import { indexGraph } from '../onnx/graph.js';
 import type { Graph, Model, ValueInfo } from '../onnx/model.js';
 import type { Anatomy, Input, InputRole } from './anatomy.js';
 import { between, downstream, type Flow, flowOf } from './flow.js';
+import { withLearnedQueries } from './learned.js';
 import { pixelInput } from './pictures.js';
 import { weightProduct } from './products.js';
 import { anatomyOf, notATransformer } from './recognise.js';
@@ -33,11 +34,12 @@ interface Found {
 }
 
 /**
- * @param model flat, as `prepare` gives it
+ * @param file flat, as `prepare` gives it
  * @returns the one that is shown where nothing else is asked for first
  * @throws SinkscopeError `not-a-transformer` where that is none, see `recognise`
  */
-export function streamsOf(model: Model): readonly [Stream, ...Stream[]] {
+export function streamsOf(file: Model): readonly [Stream, ...Stream[]] {
+  const model = withLearnedQueries(file);
   const flow = flowOf(model);
   const [main, ...others] = residualStreams(flow);
   if (!main) throw notATransformer(model);

@@ -73,9 +73,8 @@ export function otherChains(lengths: readonly number[]): Missing {
     part: one ? 'a further residual stream' : `${lengths.length} further residual streams`,
     why:
       `${one ? 'it has' : 'they have'} ${listed(lengths.map(String))} additions and ${one ? 'is a stage' : 'are stages'} of another width, ` +
-      'inside of blocks, or above what h_0 is made of by attention (learned queries over an encoder in a file of fixed ' +
-      'shapes: the first block reads no input before it attends to the encoder and is counted with h_0; an open batch ' +
-      'keeps it); only the stream that leads to the output, or the longest, is shown',
+      'inside of blocks, behind a product that joins an earlier point (a long skip), or above what h_0 is made of by attention; ' +
+      'only the stream that leads to the output, or the longest, is shown',
   };
 }
 

@@ -1,5 +1,5 @@
 /** Key and value caches among the inputs. */
-import { intAttribute, type ValueInfo } from '../../onnx/model.js';
+import { intAttribute, intsAttribute, type Node, type ValueInfo } from '../../onnx/model.js';
 import { attentionOperator, isFusedAttention, roleOf } from '../operators/table.js';
 import type { InputContext, Recognised, Uses } from './reader.js';
 
@@ -11,12 +11,14 @@ export interface Cache {
 }
 
 /** The axis of a key or value cache that grows by the tokens that are run, if the uses are those of a cache. */
-export function cacheAxis({ touches, through }: Uses, shape: ValueInfo['shape']): Cache | undefined {
+export function cacheAxis({ touches, through }: Uses, { name, shape }: ValueInfo): Cache | undefined {
   const rank = shape?.length;
   if (rank === undefined || rank < 3) return undefined;
-  for (const { node, index } of touches) {
+  for (const { node, index, value } of touches) {
     if (node.op === 'Concat') {
       const axis = intAttribute(node, 'axis', 0);
+      const turned = turnedAxis(through, name, value, axis < 0 ? axis + rank : axis);
+      if (turned !== undefined) return { axis: turned };
       // Counted from the end, for caches that are unpacked on the way ([2, batch, heads, past, head_dim]).
       const fromEnd = axis < 0 ? axis : axis - (through.length > 0 ? 4 : rank);
       return { axis: rank + fromEnd };
@@ -35,6 +37,18 @@ export function cacheAxis({ touches, through }: Uses, shape: ValueInfo['shape'])
   return split > 0 && touches.length > 0 && touches.every(({ node }) => isFusedAttention(node))
     ? { axis: 2 }
     : undefined;
+}
+
+/** The axis of an input that is axis `axis` of `value`, which is the input transposed; undefined where it is not. */
+function turnedAxis(through: readonly Node[], input: string, value: string, axis: number): number | undefined {
+  let at: number | undefined = axis;
+  for (let current = value; current !== input; ) {
+    const node = through.find(({ outputs }) => outputs.includes(current));
+    if (!node || at === undefined || (node.op !== 'Transpose' && node.op !== 'Cast')) return undefined;
+    at = node.op === 'Cast' ? at : intsAttribute(node, 'perm')?.[at];
+    [current = ''] = node.inputs;
+  }
+  return value === input ? undefined : at;
 }
 
 export function pastOf(info: ValueInfo, { axis, room }: Cache, { kvHeads, headDim }: InputContext): Recognised {

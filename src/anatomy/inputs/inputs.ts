@@ -36,9 +36,9 @@ export function recogniseInputs(flow: Flow, context: InputContext): Inputs {
   const usesOfAll = (name: string): Uses => uses.get(name) ?? { touches: [], through: [] };
   // What joins the stream before its first block are rows of it, and no keys.
   const toStart = between(flow, start.source, context.embedding) ?? new Set();
-  const cacheOf = ({ name, shape }: ValueInfo): Cache | undefined => {
-    const { touches, through } = usesOfAll(name);
-    return touches.some(({ node }) => toStart.has(node)) ? undefined : cacheAxis({ touches, through }, shape);
+  const cacheOf = (info: ValueInfo): Cache | undefined => {
+    const found = usesOfAll(info.name);
+    return found.touches.some(({ node }) => toStart.has(node)) ? undefined : cacheAxis(found, info);
   };
   const hasCache = graphInputs.some((info) => isFloat(info) && cacheOf(info));
   const idsInput = graphInputs.find(({ name }) => start.kind === 'ids' && name === (start.input ?? start.equal[0]));

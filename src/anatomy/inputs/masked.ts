@@ -16,6 +16,8 @@ export function maskRole({ flow, info, main, ids, hasCache, all }: Reader): Reco
     if (hasCache) return { role: 'past-length', how: 'a count of tokens in the cache: zero' };
     return { role: isFloat(info) ? 'features' : 'unknown', how: 'a number that changes what is computed' };
   }
+  if (rank === 1 && (isFloat(info) || info.shape?.[0] === ids?.batch))
+    return { role: 'unknown', how: 'a number for each example that changes what is computed' };
   if (rank === 1)
     return { role: 'cache-position', tokenAxis: 0, how: 'positions in the cache: 0 to T - 1', guessed: !hasCache };
   if (isFloat(info) && rank !== undefined && rank > 2)

@@ -37,7 +37,8 @@ const either: Possible = { numbers: [0, 1], boolean: true };
 
 /** Reads the mask `input` at the places where the values `main` meet it. */
 export function readMask(flow: Flow, input: ValueInfo, main: ReadonlySet<string>, uses: Uses): Reading {
-  const verdicts = (number: number) => verdictsOf(flow, input, main, uses, number);
+  const verdicts = (number: number) =>
+    verdictsOf(flow, new Map([[input.name, { numbers: [number], boolean: input.type === DataType.bool }]]), main, uses);
   const [zeros, ones] = [verdicts(0), verdicts(1)];
   const masksAll = ({ touched }: Verdicts) => touched.includes('masked');
   if (masksAll(zeros) !== masksAll(ones)) return { kind: 'mask', keeps: masksAll(zeros) ? 1 : 0, proven: true };
@@ -53,6 +54,48 @@ export function readMask(flow: Flow, input: ValueInfo, main: ReadonlySet<string>
   return { kind: 'open' };
 }
 
+/**
+ * Reads a number that is compared with places, as {@link readMask} reads a mask: `keeps` is 1 where it counts what is
+ * kept, so that 0 would mask everything, and 0 where it counts what is masked.
+ */
+export function readCount(flow: Flow, input: ValueInfo, main: ReadonlySet<string>, uses: Uses): Reading {
+  const signs = signsOf(flow, input.name, uses);
+  /** With the number above or below all places. */
+  const verdicts = (sign: number) => {
+    const known = new Map<string, Possible>();
+    for (const { op, inputs, outputs } of [...uses.through, ...uses.touches.map(({ node }) => node)]) {
+      const compare = compares[op];
+      const [left, right] = inputs.map((value) => signs.get(value));
+      if (!compare || left === right) continue;
+      const holds = compare(sign * (left ?? 0), sign * (right ?? 0));
+      known.set(outputs[0] ?? '', { numbers: [Number(holds)], boolean: true });
+    }
+    return verdictsOf(flow, known, main, uses).touched;
+  };
+  const [few, many] = [verdicts(-1), verdicts(1)];
+  if (few.includes('masked') !== many.includes('masked'))
+    return { kind: 'mask', keeps: few.includes('masked') ? 1 : 0, proven: true };
+  return { kind: [...few, ...many].includes('open') ? 'open' : 'none' };
+}
+
+/** Which values grow with the input (1) and which get less as it grows (-1). */
+function signsOf(flow: Flow, input: string, { through }: Uses): ReadonlyMap<string, 1 | -1> {
+  const signs = new Map<string, 1 | -1>([[input, 1]]);
+  for (const node of inOrder(flow, through)) {
+    const place = node.inputs.findIndex((value) => signs.has(value));
+    const sign = signs.get(node.inputs[place] ?? '');
+    const turns = node.op === 'Neg' || (node.op === 'Sub' && place === 1);
+    const follows =
+      turns || isPassThrough(node) || ['Add', 'Sub', 'Min', 'Max', 'Clip', 'Expand', 'Tile'].includes(node.op);
+    if (sign && follows) signs.set(node.outputs[0] ?? '', turns ? (sign === 1 ? -1 : 1) : sign);
+  }
+  return signs;
+}
+
+/** As they are computed. */
+const inOrder = (flow: Flow, nodes: readonly Node[]): Node[] =>
+  [...nodes].sort((a, b) => flow.depth(a.outputs[0] ?? '') - flow.depth(b.outputs[0] ?? ''));
+
 type Verdict = 'masked' | 'kept' | 'open';
 
 interface Verdicts {
@@ -61,14 +104,13 @@ interface Verdicts {
   readonly counted: readonly Verdict[];
 }
 
+/** @param known what some values are; more are added */
 function verdictsOf(
   flow: Flow,
-  input: ValueInfo,
+  known: Map<string, Possible>,
   main: ReadonlySet<string>,
   { touches, through }: Uses,
-  number: number,
 ): Verdicts {
-  const known = new Map<string, Possible>([[input.name, { numbers: [number], boolean: input.type === DataType.bool }]]);
   const possible = (value: string, depth = 0): Possible => {
     const before = known.get(value);
     if (before) return before;
@@ -82,8 +124,7 @@ function verdictsOf(
     return found;
   };
   // In the order in which they are computed, so that no way back is long.
-  for (const node of [...through].sort((a, b) => flow.depth(a.outputs[0] ?? '') - flow.depth(b.outputs[0] ?? '')))
-    for (const output of node.outputs) if (output !== '') possible(output);
+  for (const node of inOrder(flow, through)) for (const output of node.outputs) if (output !== '') possible(output);
   return {
     touched: touches.map(({ node, index, value }) => verdictAt(node, index, possible(value), main)),
     counted: through

@@ -2,9 +2,10 @@
 import type { Node } from '../../onnx/model.js';
 import { lookup } from '../ops.js';
 import { tokenAxisOf } from './axes.js';
+import { readCount } from './masks.js';
 import { saidBy } from './names.js';
 import type { Reader, Recognised } from './reader.js';
-import { isTable, maxTokenTypes, offsetOf, tableRoot, tableRows } from './tables.js';
+import { isTable, maxTokenTypes, offsetOf, placesOwn, tableRoot, tableRows } from './tables.js';
 import { isFloat, isScalar } from './types.js';
 
 const compares = new Set(['Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual']);
@@ -30,10 +31,16 @@ export function countRole(reader: Reader): Recognised | undefined {
   // `arange < lengths` stops before a number, `arange <= positions` at it.
   const strict = compared.every(isStrict);
   if (!isOne && !strict) return undefined;
+  const reading = readCount(flow, info, reader.main, reader.all);
+  if (reading.kind === 'mask' && reading.keeps === 0)
+    return { role: 'lengths', keeps: 0, how: '0: it counts tokens that are masked, and none is to be' };
+  if (isOne && reading.kind === 'none')
+    return { role: 'choice', how: 'it is compared with places, and masks nothing by itself' };
   // Of a prefix that all tokens see, say: T would let them see what comes after them.
   if (countsAPart.test(info.name))
     return { role: 'choice', how: 'it is compared with places, and its name says that it counts a part of the tokens' };
-  const guessed = !isOne || !strict || (saidBy(info.name) === 'other' && !countsAll.test(info.name));
+  const proven = reading.kind === 'mask';
+  const guessed = !isOne || !strict || !proven || (saidBy(info.name) === 'other' && !countsAll.test(info.name));
   return { role: 'lengths', tokenAxis: undefined, how: 'the number of tokens: T', guessed };
 }
 
@@ -74,6 +81,10 @@ export function placeRole(reader: Reader): Recognised | undefined {
       return { role: 'token-type-ids', tokenAxis, how: 'segments: zeros', guessed: said !== 'segments' };
     if (said !== undefined && said !== 'positions') {
       const how = `it is looked up in a table of ${rows} rows, and whether they are positions is not told`;
+      return { role: 'unknown', tokenAxis, how };
+    }
+    if (said === undefined && placesOwn(flow, reader.main)) {
+      const how = `it is looked up in a table of ${rows} rows, and the graph counts positions by itself`;
       return { role: 'unknown', tokenAxis, how };
     }
     reader.positionRows(rows - offsetOf(flow, table.indices));

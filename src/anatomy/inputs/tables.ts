@@ -87,6 +87,20 @@ export function offsetOf(flow: Flow, indices: string): number {
   }
 }
 
+/** Whether the stream starts from a table of positions whose rows are not told by an input. */
+export function placesOwn(flow: Flow, main: ReadonlySet<string>): boolean {
+  return flow.model.graph.nodes.some((node) => {
+    const table = lookup(node);
+    const [output = ''] = node.outputs;
+    if (!table || main.has(output) || !flow.isConstant(table.table) || !isTable(flow, table.table)) return false;
+    return (
+      (tableRows(flow, table.table) ?? 0) > maxTokenTypes &&
+      inputAbove(flow, table.indices) === undefined &&
+      flow.consumers(output).some(({ outputs }) => outputs.some((made) => main.has(made)))
+    );
+  });
+}
+
 /** Rows of a position table that positions made in the graph index: learned positions or rotary caches. */
 export function tabulatedPositions(flow: Flow, main: ReadonlySet<string>): number | undefined {
   let rows: number | undefined;

@@ -180,5 +180,8 @@ function predictsTokens({ graph }: Model, anatomy: Anatomy, labels: readonly str
   const columns = outputs[0]?.columns;
   if (columns !== undefined && columns !== vocabulary && columns === labels?.length) return false;
   const logits = graph.outputs.find(({ name }) => name === unembedding.logits);
-  return (logits?.shape?.length ?? 3) === 3;
+  const ids = inputs.find(({ role }) => role === 'token-ids')?.shape?.length ?? 2;
+  // An axis more than the ids have; others are of layouts like [batch, 1, T, vocabulary].
+  const axes = logits?.shape?.filter((extent, axis) => axis === 0 || extent !== 1);
+  return logits?.shape === undefined || logits.shape.length === ids + 1 || axes?.length === ids + 1;
 }

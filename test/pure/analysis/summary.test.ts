@@ -51,7 +51,7 @@ describe('summary', () => {
         '0 on ⟨bos⟩, “.” (token 5), “ummer” (token 2) and 1 more, +9,000 = 9,000 × the median, at layer 0; ' +
         '1 on ⟨bos⟩, +8,000 = 8,000 × the median, at layer 0; ' +
         '2 on ⟨bos⟩, +7,000 = 7,000 × the median, at layer 0 and 1 more. ' +
-        'Attention was not computed, so nothing is said about sinks.',
+        'No attention over the tokens was computed, so nothing is said about sinks.',
     );
   });
 

@@ -30,7 +30,7 @@ function readAs(lines: string, { name = 'mask', type = int64 as DataType, shape 
       types: { ids: int64, [name]: type },
       outputs: ['logits'],
       weights: { table: [40, 16], square: [16, 16], wide: [16, 32], back: [32, 16], head: [16, 40], near: [40, 40] },
-      integers: { none: 0, all: [1], behind: [1] },
+      integers: { none: 0, all: [1], behind: [1], step: 1, T: 12 },
       scalars: { one: 1, fill: -1e9, low: -10000, nothing: 0 },
     },
   );
@@ -98,5 +98,26 @@ describe('behind what is not followed', () => {
 
   it('its name may say otherwise', () => {
     expect(readAs(lines('padding_mask'), { name: 'padding_mask' })).toEqual(keeps(0, true));
+  });
+});
+
+describe('a number for each example that is compared with places', () => {
+  const shape = ['batch'];
+  const places =
+    'count = Shape(ids) start=1 end=2\nlast = Squeeze(count)\nplaces = Range(none, last, step)\nof = Unsqueeze(mask, behind)';
+  const masked = 'm = Unsqueeze(c, all)\nscores = Where(m, fill, raw)';
+  it.each([
+    ['those that are seen: its masks begin at it', `c = GreaterOrEqual(places, of)`, masked, undefined],
+    ['those that are seen, written the other way', `s = Less(places, of)\nc = Not(s)`, masked, undefined],
+    ['those that are masked, in front', `c = Less(places, of)`, masked, 0],
+    ['those that are masked, behind', `left = Sub(T, of)\nc = GreaterOrEqual(places, left)`, masked, 0],
+  ])('counts %s', (_, lines, scores, zero) => {
+    const found = readAs(`${places}\n${lines}\n${scores}`, { name: 'mask', shape });
+    expect(found).toEqual({ role: 'lengths', keeps: zero, guessed: found?.guessed });
+  });
+
+  it('is asked for where neither many nor none of it masks everything', () => {
+    const lines = `${places}\np = Less(places, of)\nc = Less(near, one)\ns = Or(c, p)\nscores = Where(s, raw, fill)`;
+    expect(readAs(lines.replaceAll('mask', 'n'), { name: 'n', shape })?.role).toBe('choice');
   });
 });

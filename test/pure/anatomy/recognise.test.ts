@@ -1,10 +1,11 @@
 /** What is recognised of graphs that no fixture has. */
 import { describe, expect, it } from 'vitest';
 import { recognise } from '../../../src/anatomy/recognise.js';
-import { modelOf, nodesOf } from '../../support/graph.js';
+import { streamsOf } from '../../../src/anatomy/streams.js';
+import { attentionLines, modelOf, nodesOf } from '../../support/graph.js';
 
 /** A decoder that attends to `states` after its tokens; `attend` writes an attention of queries, keys and values. */
-function decoder(attend: (q: string, k: string, v: string, to: string) => string) {
+function decoder(attend: (q: string, k: string, v: string, to: string) => string, queries = false) {
   const site = (at: string, from: string, keys: string, to: string) => `
     ${at}/q = MatMul(${from}, square)
     ${at}/k = MatMul(${keys}, square)
@@ -19,26 +20,63 @@ function decoder(attend: (q: string, k: string, v: string, to: string) => string
     inner${n} = Relu(up${n})
     down${n} = MatMul(inner${n}, down)
     h${n} = Add(cross${n}/sum, down${n})`;
-  return modelOf(`h0 = Gather(table, ids) ${block(1)} ${block(2)}\nlogits = MatMul(h2, head)`, {
-    inputs: { ids: ['batch', 'tokens'], states: ['batch', 'frames', 8] },
+  const start = queries ? '' : 'h0 = Gather(table, ids)';
+  return modelOf(`${start} ${block(1)} ${block(2)}\nlogits = MatMul(h2, head)`, {
+    inputs: queries ? { states: [1, 6, 8] } : { ids: ['batch', 'tokens'], states: ['batch', 'frames', 8] },
     types: { ids: 7 },
     outputs: ['logits'],
-    weights: { table: [20, 8], square: [8, 8], up: [8, 32], down: [32, 8], head: [8, 20] },
+    weights: {
+      ...(queries && { h0: [1, 3, 8] }),
+      table: [20, 8],
+      square: [8, 8],
+      up: [8, 32],
+      down: [32, 8],
+      head: [8, 20],
+    },
   });
 }
 
+const byProducts = (q: string, k: string, v: string, to: string) => `
+  ${to}/t = Transpose(${k}) perm=0,2,1
+  ${to}/s = MatMul(${q}, ${to}/t)
+  ${to}/p = Softmax(${to}/s)
+  ${to} = MatMul(${to}/p, ${v})`;
+
+it('learned queries of a file of fixed shapes begin the stream, though they attend before anything is read', () => {
+  const [{ anatomy }] = streamsOf(decoder(byProducts, true));
+  expect(anatomy.embedding).toBe('h0/queries');
+  expect(anatomy.blocks.map(({ residMid, residPost }) => [residMid, residPost])).toEqual([
+    ['self1/sum', 'h1'],
+    ['self2/sum', 'h2'],
+  ]);
+  expect(anatomy.blocks.map(({ attention, cross }) => [attention?.output, cross?.output])).toEqual([
+    ['self1/projected', 'cross1/projected'],
+    ['self2/projected', 'cross2/projected'],
+  ]);
+});
+
+it('a convolution that is added before each attention belongs to the block that begins with it', () => {
+  const block = (n: number) => `
+    near${n} = Conv(h${n - 1}, taps) kernel_shape=3,1
+    c${n} = Add(h${n - 1}, near${n})
+    ${attentionLines.replaceAll(/\b(q|k|v|keys|raw|pattern|mixed|projected|h1)\b/g, `$1_${n}`).replaceAll('h0', `c${n}`)}
+    up${n} = MatMul(h1_${n}, up)
+    inner${n} = Relu(up${n})
+    down${n} = MatMul(inner${n}, down)
+    h${n} = Add(h1_${n}, down${n})`;
+  const model = modelOf(`h0 = Gather(table, ids) ${block(1)} ${block(2)}\nlogits = MatMul(h2, head)`, {
+    inputs: { ids: ['batch', 'tokens'] },
+    types: { ids: 7 },
+    outputs: ['logits'],
+    weights: { table: [20, 8], square: [8, 8], taps: [8, 8, 3, 1], up: [8, 32], down: [32, 8], head: [8, 20] },
+  });
+  const { embedding, blocks } = recognise(model);
+  expect([embedding, ...blocks.map(({ residPost }) => residPost)]).toEqual(['h0', 'h1', 'h2']);
+});
+
 describe('attention to an encoder is a part of the block that it is in', () => {
   it.each([
-    [
-      'as products and a softmax',
-      decoder(
-        (q, k, v, to) => `
-          ${to}/t = Transpose(${k}) perm=0,2,1
-          ${to}/s = MatMul(${q}, ${to}/t)
-          ${to}/p = Softmax(${to}/s)
-          ${to} = MatMul(${to}/p, ${v})`,
-      ),
-    ],
+    ['as products and a softmax', decoder(byProducts)],
     [
       'as one operator',
       decoder((q, k, v, to) => `${to} = com.microsoft.MultiHeadAttention(${q}, ${k}, ${v}) num_heads=2`),
