@@ -12,6 +12,7 @@ import { analyzeCommand } from './analyze.js';
 import { checkCommand } from './check.js';
 import { downloadCommand } from './download.js';
 import { experimentCommand } from './experiment.js';
+import { explain } from './explain.js';
 import { inspectCommand } from './inspect.js';
 import { mcpCommand } from './mcp.js';
 import { print, remark, watchEnds } from './terminal.js';
@@ -37,6 +38,7 @@ const program = new Command('sinkscope')
 const commands = [
   inspectCommand(engine, interruption.signal),
   analyzeCommand(engine, interruption.signal),
+  experimentCommand(explain, engine, interruption.signal),
   checkCommand(engine, interruption.signal),
   mcpCommand(interruption.signal),
   downloadCommand(engine, interruption.signal),
