@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { against } from './against.mjs';
+import { drawing } from './drawing.mjs';
 import { panel } from './panel.mjs';
 import { recognition } from './recognition.mjs';
 
@@ -36,7 +37,7 @@ const { only, real, python, ...others } = parseArgs({
   },
 }).values;
 /** Those that are measured here. */
-const own = ['panel', 'recognition', 'against'];
+const own = ['panel', 'drawing', 'recognition', 'against'];
 const forwarded = Object.entries({ only, ...others }).flatMap(([name, value]) =>
   value === undefined ? [] : [`--${name}`, value],
 );
@@ -44,6 +45,7 @@ const { status } = own.includes(only)
   ? { status: 0 }
   : spawnSync(process.execPath, [`${outdir}/bench.js`, ...forwarded], { stdio: 'inherit' });
 if (only === undefined || only === 'panel') console.table(await panel());
+if (only === undefined || only === 'drawing') console.table(await drawing());
 if (only === undefined || only === 'recognition') console.table(await recognition());
 if (only === undefined || only === 'against') console.table(against(real, python));
 process.exitCode = status ?? 1;
