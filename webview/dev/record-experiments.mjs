@@ -69,7 +69,7 @@ const given = {
   doctor: [{ text, tokens: 510, against: join(quantised, 'llama-int8/model.onnx') }],
   lens: [{ text: sample }],
   streaming: [{ text, tokens: 2048 }],
-  prefix: [{ text, tokens: 2048 }],
+  prefix: [{ text, tokens: 2048 }, demo('llama-sink')],
   generate: [{ text: { name: 'The cat sat on the', text: 'The cat sat on the' }, tokens: 12 }],
   gradients: [{ text: sample }],
   cancelling: [{ text: sample }],
