@@ -14,7 +14,7 @@ import { serve } from '../../webview/dev/serve.mjs';
 import { root, shots, take } from '../../webview/dev/shots.mjs';
 
 /** Of a picture's pixels, how many may differ: another processor, driver or version of the browser draws edges otherwise. */
-const tolerance = 0.01;
+const tolerance = 0.004;
 
 let browser: Browser;
 let server: Awaited<ReturnType<typeof serve>>;
@@ -46,7 +46,7 @@ it.each(shots.map((shot) => [shot.file, shot] as const))('%s', async (file, shot
   };
   const different = new PNG(size);
   const count = pixelmatch(cut(kept).data, cut(drawn).data, different.data, size.width, size.height, {
-    threshold: 0.15,
+    threshold: 0.06,
   });
   if (count > tolerance * size.width * size.height) {
     await keepDrawn();
