@@ -3,7 +3,7 @@ import { css, LitElement } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import { canvasFont, contextOf } from './cells.js';
 import { html } from './html.js';
-import type { Scale } from './scale.js';
+import { apart, type Scale } from './scale.js';
 import { type Theme, toneAt } from './theme.js';
 
 /** In CSS pixels. */
@@ -52,9 +52,10 @@ export function paintLegend(context: CanvasRenderingContext2D, scale: Scale, the
   context.fillStyle = theme.muted;
   context.textAlign = 'center';
   context.textBaseline = 'top';
-  for (const tick of scale.ticks) {
-    const x = size.inset + scale.at(tick) * bar;
-    context.fillRect(Math.min(size.inset + bar - 1, x), size.bar + 2, 1, 3);
-    context.fillText(scale.format(tick), x, size.bar + 7);
-  }
+  const placed = scale.ticks.map((tick) => {
+    const [x, label] = [size.inset + scale.at(tick) * bar, scale.format(tick)];
+    return { x, label, half: context.measureText(label).width / 2 + 2 };
+  });
+  for (const { x } of placed) context.fillRect(Math.min(size.inset + bar - 1, x), size.bar + 2, 1, 3);
+  for (const { x, label } of apart(placed)) context.fillText(label, x, size.bar + 7);
 }
