@@ -53,9 +53,11 @@ export function paintLegend(context: CanvasRenderingContext2D, scale: Scale, the
   context.textAlign = 'center';
   context.textBaseline = 'top';
   const placed = scale.ticks.map((tick) => {
-    const [x, label] = [size.inset + scale.at(tick) * bar, scale.format(tick)];
-    return { x, label, half: context.measureText(label).width / 2 + 2 };
+    const [at, label] = [size.inset + scale.at(tick) * bar, scale.format(tick)];
+    const half = context.measureText(label).width / 2 + 2;
+    // A long number at an end stays within the picture.
+    return { at, label, half, x: Math.min(size.width - half, Math.max(half, at)) };
   });
-  for (const { x } of placed) context.fillRect(Math.min(size.inset + bar - 1, x), size.bar + 2, 1, 3);
+  for (const { at } of placed) context.fillRect(Math.min(size.inset + bar - 1, at), size.bar + 2, 1, 3);
   for (const { x, label } of apart(placed)) context.fillText(label, x, size.bar + 7);
 }

@@ -29,7 +29,7 @@ function index<const F extends string>(label: string, flag: F, help: string) {
 }
 
 /** A run that was made, and whom to ask about it. */
-export interface Asked {
+export interface LookedInto {
   readonly engine: Engine;
   readonly analysis: Analysis;
   readonly thresholds: Thresholds;
@@ -44,7 +44,7 @@ export interface Explanation {
 
 /** @throws SinkscopeError `input` where there is nothing to look at, or no such token, layer or head */
 export async function* explained(
-  { engine, analysis, thresholds, ready }: Asked,
+  { engine, analysis, thresholds, ready }: LookedInto,
   look: Look,
   signal: AbortSignal,
 ): AsyncGenerator<Progress, Explanation, void> {
