@@ -73,3 +73,6 @@ await cp(
     filter: (path) => !/\.(html|svg|csv|json|less|scss|ts)$/.test(path),
   },
 );
+// What people who have no text of their own run experiments on: held out from the bundled models' training.
+for (const name of ['three-men-in-a-boat.md', 'pit-and-pendulum.md'])
+  await cp(new URL(`../test/text/${name}`, import.meta.url), new URL(`../dist/corpus/${name}`, import.meta.url));

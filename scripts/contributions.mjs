@@ -1,6 +1,6 @@
 /**
  * What the catalogue of experiments and the table of tools say, where they cannot be read from: commands and tools in
- * package.json, their titles in package.nls.json, and the tables in docs/experiments.md and docs/terms.md. `node scripts/contributions.mjs` writes them in place; with
+ * package.json, their titles in package.nls.json, and the tables in docs/experiments.md, docs/terms.md and docs/reference.md. `node scripts/contributions.mjs` writes them in place; with
  * `--check`, as `npm run check` runs it, it says what differs and writes nothing.
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -126,6 +126,52 @@ export function withTermTable(text, terms) {
   return text.replace(/<!-- terms -->[\s\S]*?<!-- end -->/, () => made);
 }
 
+/**
+ * The reference with what stands in the manifest and in the definitions of subcommands, between marks of these names.
+ *
+ * @param {string} text
+ * @param {object} manifest package.json
+ * @param {Record<string, string>} titles package.nls.json
+ * @param {readonly import('commander').Command[]} subcommands
+ * @param {readonly Facts[]} experiments
+ */
+export function withReference(text, manifest, titles, subcommands, experiments) {
+  const { commands, configuration, keybindings } = manifest.contributes;
+  const inWords = (value) => value.replace(/^%(.*)%$/, (_, key) => titles[key] ?? key).replaceAll('\n', ' ');
+  const isExperiment = (name) => experiments.some(({ id }) => id === name);
+  const keys = (command) => keybindings.filter((one) => one.command === command).map(({ key }) => code(key));
+  const settings = [configuration].flat().flatMap(({ properties }) => Object.entries(properties));
+  const parts = {
+    commands: table(
+      ['command', 'id', 'keys'],
+      commands.map(({ command, title }) => [inWords(title), code(command), keys(command).join(', ')]),
+    ),
+    settings: table(
+      ['setting', 'unless set', 'what it is'],
+      settings.map(([name, { default: value, markdownDescription, description }]) => {
+        return [code(name), code(JSON.stringify(value)), inWords(markdownDescription ?? description ?? '')];
+      }),
+    ),
+    options: subcommands
+      .filter((one) => !isExperiment(one.name()))
+      .map((one) => {
+        const usage = [`sinkscope ${one.name()}`, ...one.registeredArguments.map((arg) => usageOf(arg))].join(' ');
+        const rows = one.options.map(({ flags, description, argChoices }) => [
+          code(flags),
+          [description, ...(argChoices ? [codes(argChoices)] : [])].join(': '),
+        ]);
+        return `### \`${usage}\`\n\n${one.description()}\n\n${table(['option', 'what it does'], rows)}`;
+      })
+      .join('\n\n'),
+  };
+  return Object.entries(parts).reduce((page, [name, made]) => {
+    const place = new RegExp(`<!-- ${name} -->[\\s\\S]*?<!-- end -->`);
+    return page.replace(place, () => `<!-- ${name} -->\n\n${made}\n\n<!-- end -->`);
+  }, text);
+}
+
+const usageOf = (argument) => (argument.required ? `<${argument.name()}>` : `[${argument.name()}]`);
+
 /** Cells are words; a bar in them would part them. */
 function table(head, rows) {
   const line = (cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
@@ -210,6 +256,7 @@ function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
  *   commandOf(experiment: Facts): string,
  *   tools: readonly ToolFacts[],
  *   schemaOf(inputs: ToolFacts['inputs']): object,
+ *   commandsOf(engine: unknown, signal: AbortSignal): readonly import('commander').Command[],
  *   terms: readonly (readonly [names: string, meaning: string])[],
  * }>}
  */
@@ -218,6 +265,7 @@ export async function readCatalogue(root) {
     absWorkingDir: root,
     stdin: {
       contents: `export { terms } from './src/analysis/terms.js';
+        export { commandsOf } from './src/cli/commands.js';
         export { experiments } from './src/experiments/catalogue.js';
         export { commandOf } from './src/experiments/facts.js';
         export { schemaOf } from './src/tools/schema.js';
@@ -233,27 +281,34 @@ export async function readCatalogue(root) {
     logLevel: 'warning',
   });
   const module = { exports: {} };
-  new Function('module', 'exports', 'require', outputFiles[0].text)(
+  new Function('module', 'exports', 'require', '__dirname', outputFiles[0].text)(
     module,
     module.exports,
     createRequire(import.meta.url),
+    `${root}/dist`,
   );
   return module.exports;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const root = fileURLToPath(new URL('..', import.meta.url));
-  const { experiments, commandOf, tools, schemaOf, terms } = await readCatalogue(root);
+  const { experiments, commandOf, commandsOf, tools, schemaOf, terms } = await readCatalogue(root);
+  const readJson = async (file) => JSON.parse(await readFile(`${root}/${file}`, 'utf8'));
   const files = {
     'package.json': (text) => withTools(withCommands(text, experiments, commandOf), tools, schemaOf),
     'package.nls.json': (text) => withToolTitles(withTitles(text, experiments), tools),
     'docs/experiments.md': (text) => withTables(text, experiments),
     'docs/terms.md': (text) => withTermTable(text, terms),
+    'docs/reference.md': async (text) => {
+      const [manifest, titles] = await Promise.all(['package.json', 'package.nls.json'].map(readJson));
+      // What a subcommand says of itself needs nothing to run it with.
+      return withReference(text, manifest, titles, commandsOf(undefined, new AbortController().signal), experiments);
+    },
   };
   for (const [file, made] of Object.entries(files)) {
     try {
       const text = await readFile(`${root}/${file}`, 'utf8');
-      const wanted = made(text);
+      const wanted = await made(text);
       if (wanted === text) continue;
       if (!process.argv.includes('--check')) {
         await writeFile(`${root}/${file}`, wanted);

@@ -66,7 +66,7 @@ webview/panel.ts               webview
 webview/report.ts              webview src/report src/protocol.ts
 webview/model.ts               webview webview/model
 scripts                        node esbuild @vscode/vsce @vscode/test-electron playwright-core oxc-parser
-webview/dev                    webview scripts src/protocol.ts src/analysis src/engine/contract src/statistics node esbuild
+webview/dev                    webview scripts src/protocol.ts src/analysis src/engine/contract src/statistics node esbuild playwright-core @imagemagick/magick-wasm
 test/recorder.ts               scripts/record.mjs vitest node
 test/support/lists.ts
 test/support/hostile.ts         fast-check
@@ -79,9 +79,9 @@ test/zoo                       test/support src node esbuild vitest
 test/pure                      fast-check markdown-it oxc-parser parse5 scripts/law.mjs scripts/contributions.mjs test/support test/zoo/known.ts src webview package.json package.nls.json node commander pngjs @bufbuild/protobuf fflate vitest
 test/process                   @modelcontextprotocol/sdk scripts test/support test/zoo test/references webview/dev/runs webview/dev/runs.ts src node onnxruntime-node fflate esbuild valibot vitest
 test/campaigns                 test/zoo/mutate.ts src node esbuild fast-check fflate @bufbuild/protobuf vitest
-test/browser                   src/report src/analysis test/support/hostile.ts test/support/lists.ts webview scripts src/protocol.ts node playwright-core pngjs axe-core vitest
+test/browser                   src/report src/analysis test/support/hostile.ts test/support/lists.ts webview scripts src/protocol.ts node playwright-core pixelmatch pngjs axe-core vitest
 test/host                      test/support/hostile.ts test/support/hub.ts test/support/lists.ts scripts/record.mjs src node mocha vscode
-test/e2e                       test/support/lists.ts scripts src node playwright-core yauzl vitest
+test/e2e                       test/support/lists.ts scripts src node playwright-core pixelmatch pngjs yauzl vitest
 test/bench/code                src node vscode
 test/bench                     test/zoo src scripts webview/dev node esbuild onnxruntime-node
 `;

@@ -118,6 +118,8 @@ export class Figure extends LitElement {
           flex-basis: 100%;
         }
         .actions {
+          flex-wrap: wrap;
+          height: auto;
           white-space: normal;
         }
       }

@@ -3,7 +3,7 @@ import { css, LitElement } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import { canvasFont, contextOf } from './cells.js';
 import { html } from './html.js';
-import type { Scale } from './scale.js';
+import { apart, type Scale } from './scale.js';
 import { type Theme, toneAt } from './theme.js';
 
 /** In CSS pixels. */
@@ -52,9 +52,12 @@ export function paintLegend(context: CanvasRenderingContext2D, scale: Scale, the
   context.fillStyle = theme.muted;
   context.textAlign = 'center';
   context.textBaseline = 'top';
-  for (const tick of scale.ticks) {
-    const x = size.inset + scale.at(tick) * bar;
-    context.fillRect(Math.min(size.inset + bar - 1, x), size.bar + 2, 1, 3);
-    context.fillText(scale.format(tick), x, size.bar + 7);
-  }
+  const placed = scale.ticks.map((tick) => {
+    const [at, label] = [size.inset + scale.at(tick) * bar, scale.format(tick)];
+    const half = context.measureText(label).width / 2 + 2;
+    // A long number at an end stays within the picture.
+    return { at, label, half, x: Math.min(size.width - half, Math.max(half, at)) };
+  });
+  for (const { at } of placed) context.fillRect(Math.min(size.inset + bar - 1, at), size.bar + 2, 1, 3);
+  for (const { x, label } of apart(placed)) context.fillText(label, x, size.bar + 7);
 }

@@ -1,7 +1,7 @@
 /** A view's picture as it stands alone, in print: with its title, what its colours and lines mean, and the run's conditions. */
 import type { FromWebview } from '../src/protocol.js';
 import { greatest } from '../src/statistics/numbers.js';
-import type { Scale } from './scale.js';
+import { apart, type Scale } from './scale.js';
 import { escaped, rounded, svgRect, svgText, textWidth, wrapped } from './svg.js';
 import { type Theme, toneAt } from './theme.js';
 import { printTheme } from './themes.js';
@@ -109,11 +109,15 @@ function legendSvg(scale: Scale, theme: Theme): string {
       toneAt(theme.ramps[scale.ramp], step / (steps - 1)).color,
     ),
   );
-  const ticks = scale.ticks.map((tick) => {
-    const x = inset + Math.min(1, Math.max(0, scale.at(tick))) * room;
-    return `${svgRect(x - 0.5, bar, 1, 4, theme.foreground)}${svgText(x, bar + 15, scale.format(tick), { size: 10, fill: theme.foreground, anchor: 'middle' })}`;
+  const placed = scale.ticks.map((tick) => {
+    const label = scale.format(tick);
+    return { x: inset + Math.min(1, Math.max(0, scale.at(tick))) * room, label, half: textWidth(label) / 2 };
   });
-  return `${tones.join('')}${ticks.join('')}`;
+  const ticks = placed.map(({ x }) => svgRect(x - 0.5, bar, 1, 4, theme.foreground));
+  const labels = apart(placed).map(({ x, label }) =>
+    svgText(x, bar + 15, label, { size: 10, fill: theme.foreground, anchor: 'middle' }),
+  );
+  return `${tones.join('')}${ticks.join('')}${labels.join('')}`;
 }
 
 const keyWidth = ({ text }: KeyEntry) => 30 + textWidth(text) + 18;

@@ -42,3 +42,16 @@ export function linearScale(
   const at = (value: number) => (value - from) / (to - from);
   return { ramp, from, to, at, ticks: [from, (from + to) / 2, to], format };
 }
+
+/** Of labels from left to right those that are written: both ends, and between them what runs into no other. */
+export function apart<L extends { readonly x: number; readonly half: number }>(labels: readonly L[]): readonly L[] {
+  const [first, last] = [labels[0], labels.at(-1)];
+  if (first === undefined || last === undefined || first === last) return labels;
+  let edge = first.x + first.half;
+  const inner = labels.slice(1, -1).filter(({ x, half }) => {
+    const fits = x - half >= edge && x + half <= last.x - last.half;
+    if (fits) edge = x + half;
+    return fits;
+  });
+  return [first, ...inner, last];
+}

@@ -7,13 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../../package.json';
 import { Engine } from '../engine/host/engine.js';
 import { toProblem } from '../errors.js';
-import { experiments } from '../experiments/catalogue.js';
-import { analyzeCommand } from './analyze.js';
-import { checkCommand } from './check.js';
-import { downloadCommand } from './download.js';
-import { experimentCommand } from './experiment.js';
-import { inspectCommand } from './inspect.js';
-import { mcpCommand } from './mcp.js';
+import { commandsOf } from './commands.js';
 import { print, remark, watchEnds } from './terminal.js';
 
 const interruption = new AbortController();
@@ -34,15 +28,8 @@ const program = new Command('sinkscope')
   .configureOutput({ writeOut: (text) => print(linesOf(text)), writeErr: (text) => remark(linesOf(text)) })
   // Thrown, not exited with: what was printed may not have arrived.
   .exitOverride();
-const commands = [
-  inspectCommand(engine, interruption.signal),
-  analyzeCommand(engine, interruption.signal),
-  checkCommand(engine, interruption.signal),
-  mcpCommand(interruption.signal),
-  downloadCommand(engine, interruption.signal),
-  ...experiments.map((experiment) => experimentCommand(experiment, engine, interruption.signal)),
-];
-for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
+for (const command of commandsOf(engine, interruption.signal))
+  program.addCommand(command.copyInheritedSettings(program));
 
 program
   // Also where Electron runs as Node.js, which commander would take for an application.

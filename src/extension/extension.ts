@@ -76,7 +76,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   const models = new Models(join(context.extensionPath, 'media', 'models'), settings);
   const analyses = new Analyses(engine);
   const experiments = new Experiments(child, models, settings, tokenizers, log);
-  const texts = new Texts(analyses);
+  const texts = new Texts(analyses, context.extensionUri);
   const watch = new Watch(analyses, models, {
     memory: context.workspaceState,
     busy: () => experiments.running,

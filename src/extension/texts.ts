@@ -10,6 +10,12 @@ import type { Analyses } from './analyses.js';
 import { chosenSource, type Source } from './source.js';
 import { pick } from './surfaces.js';
 
+/** Public-domain books that come with the extension, long enough for every experiment as it is set at first. */
+const corpus = [
+  { label: 'Three Men in a Boat', file: 'three-men-in-a-boat.md' },
+  { label: 'The Pit and the Pendulum', file: 'pit-and-pendulum.md' },
+] as const;
+
 export type FileInput = TextInput | TextsInput | FilesInput;
 
 /** Whether an input is given as a document or as files. */
@@ -25,7 +31,11 @@ export class Texts implements vscode.Disposable {
   /** By name of the input: what is chosen for one experiment is chosen for all that have an input of that name. */
   private readonly files = new Map<string, readonly vscode.Uri[]>();
 
-  constructor(private readonly analyses: Analyses) {
+  constructor(
+    private readonly analyses: Analyses,
+    /** The extension's folder. */
+    private readonly extension: vscode.Uri,
+  ) {
     this.subscriptions = [
       this.changes,
       vscode.window.onDidChangeActiveTextEditor(() => this.changes.fire()),
@@ -52,8 +62,10 @@ export class Texts implements vscode.Disposable {
   async choose(name: string, input: FileInput): Promise<boolean> {
     const several = input.kind === 'texts';
     const document = this.documentOf(input);
+    const bundled = vscode.l10n.t('comes with Sinkscope');
     const items = [
       ...(document ? [{ label: document.name, description: vscode.l10n.t('open document'), take: 'open' }] : []),
+      ...(input.kind === 'files' ? [] : corpus.map(({ label, file }) => ({ label, description: bundled, take: file }))),
       { label: several ? vscode.l10n.t('Choose files…') : vscode.l10n.t('Choose a file…'), take: 'files' },
       ...(several ? [{ label: vscode.l10n.t('Choose a folder…'), take: 'folder' }] : []),
     ];
@@ -61,6 +73,11 @@ export class Texts implements vscode.Disposable {
     if (!picked) return false;
     if (picked.take === 'open') {
       this.put(name, undefined);
+      return true;
+    }
+    const book = corpus.find(({ file }) => file === picked.take);
+    if (book) {
+      this.put(name, [vscode.Uri.joinPath(this.extension, 'dist', 'corpus', book.file)]);
       return true;
     }
     // A dialog takes either files or folders, but on macOS.

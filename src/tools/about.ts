@@ -4,7 +4,7 @@ import { presentMoved } from '../analysis/moved.js';
 import { overviewSettings, presentOverview } from '../analysis/overview.js';
 import { SinkscopeError } from '../errors.js';
 import { runPrompt } from '../experiments/shared/run.js';
-import { explained } from './explain.js';
+import { explained, lookInputs } from './explain.js';
 import { presentInspection } from './inspection.js';
 import { tool } from './tool.js';
 
@@ -27,8 +27,6 @@ const result = {
   flag: '--result <id>',
   help: 'id of a result of an earlier call, as in r1',
 } as const;
-const index = (label: string, flag: string, help: string) =>
-  ({ kind: 'whole', label, flag, help, least: 0, open: 'none' }) as const;
 
 const models = tool(
   {
@@ -127,17 +125,20 @@ const explain = tool(
     title: 'Explain a token, layer or head',
     description:
       'Looks into a run of sinkscope_analyze: with a token, its size and the attention it draws at every layer, and what would come after it; with a layer, its largest entries and what its heads are drawn to; with a layer and a head, that head’s attention pattern (with a token besides: where that token looks).',
-    inputs: {
-      result,
-      token: index('Token', '--token <index>', 'index of a token of the run, from 0'),
-      layer: index('Layer', '--layer <k>', 'k of h_k: 0 is the embedding, k what block k leaves'),
-      head: index('Head', '--head <index>', 'a head of block k, from 0; needs a layer'),
-    },
+    inputs: { result, ...lookInputs },
   },
   async function* (desk, { result: id, ...at }, signal) {
     const analysed = desk.analysed(id);
     const { thresholds } = desk.around.setup();
-    const { sentence, parts } = yield* explained(desk, analysed, at, signal);
+    const { engine } = desk;
+    // It is run again where another run was made since.
+    async function* ready() {
+      if (desk.isAnswering(analysed)) return;
+      yield* runPrompt(engine, analysed.request, signal);
+      desk.answers(analysed);
+    }
+    const run = { engine, analysis: analysed.analysis, thresholds, ready };
+    const { sentence, parts } = yield* explained(run, at, signal);
     const settings = [{ name: 'run', value: id }, ...overviewSettings(analysed.analysis, thresholds)];
     return { presentation: { title: 'A closer look', sentence, settings, warnings: [], parts } };
   },

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { against } from './against.mjs';
 import { code } from './code.mjs';
+import { drawing } from './drawing.mjs';
 import { panel } from './panel.mjs';
 import { recognition } from './recognition.mjs';
 
@@ -37,7 +38,7 @@ const { only, real, python, ...others } = parseArgs({
   },
 }).values;
 /** Those that are measured here. */
-const own = ['panel', 'recognition', 'against', 'code'];
+const own = ['panel', 'drawing', 'recognition', 'against', 'code'];
 const forwarded = Object.entries({ only, ...others }).flatMap(([name, value]) =>
   value === undefined ? [] : [`--${name}`, value],
 );
@@ -45,6 +46,7 @@ const { status } = own.includes(only)
   ? { status: 0 }
   : spawnSync(process.execPath, [`${outdir}/bench.js`, ...forwarded], { stdio: 'inherit' });
 if (only === undefined || only === 'panel') console.table(await panel());
+if (only === undefined || only === 'drawing') console.table(await drawing());
 if (only === undefined || only === 'recognition') console.table(await recognition());
 if (only === undefined || only === 'code') console.table(await code(`${outdir}/bench.js`));
 if (only === undefined || only === 'against') console.table(against(real, python));

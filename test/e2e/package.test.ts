@@ -42,6 +42,8 @@ describe('the package', () => {
     'dist/cli.js',
     'dist/THIRD-PARTY-NOTICES.txt',
     'dist/webview/panel.js',
+    'dist/corpus/three-men-in-a-boat.md',
+    'dist/corpus/pit-and-pendulum.md',
     'media/icon.svg',
     'media/models/llama/model.onnx',
     'media/models/llama/model_cached.onnx',

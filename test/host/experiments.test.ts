@@ -270,6 +270,26 @@ describe('experiments', () => {
     ]);
   });
 
+  it('runs as it is set at first on a text that comes with the extension, whatever is open', async () => {
+    await open('Too short.');
+    const { showQuickPick } = vscode.window;
+    const choose = async (is: (item: vscode.QuickPickItem) => boolean) => {
+      Object.assign(vscode.window, { showQuickPick: async (items: readonly vscode.QuickPickItem[]) => items.find(is) });
+      const action = { do: 'choose-text', experiment: 'survey', input: 'texts' };
+      await vscode.commands.executeCommand('sinkscope.experimentAction', action);
+    };
+    try {
+      await choose(({ label }) => label === 'The Pit and the Pendulum');
+      const { presentation, problem } = await run('survey');
+      assert.equal(problem, undefined);
+      const names = presentation?.settings.map(({ value }) => value) ?? [];
+      assert.ok(names.includes('pit-and-pendulum.md'), names.join(', '));
+      await choose(({ description }) => description === 'open document');
+    } finally {
+      Object.assign(vscode.window, { showQuickPick });
+    }
+  });
+
   it('stops at once, and keeps what there is by then', async () => {
     const running = run('perplexity', { text: boats, window: 64 });
     await until(() => sinkscope.experiments.runs[0]?.presentation !== undefined);

@@ -69,6 +69,10 @@ const given = {
   doctor: [{ text, tokens: 510, against: join(quantised, 'llama-int8/model.onnx') }],
   lens: [{ text: sample }],
   streaming: [{ text, tokens: 2048 }],
+  prefix: [{ text, tokens: 2048 }, demo('llama-sink')],
+  generate: [{ text: { name: 'The cat sat on the', text: 'The cat sat on the' }, tokens: 12 }],
+  gradients: [{ text: sample }],
+  cancelling: [{ text: sample }],
   intervene: [{ text: sample }],
   vision: [{ images: pixels }, await plant(vit, 'm.embeddings.register_tokens', 40, (value) => value + 20_000)],
   ratios: [

@@ -13,7 +13,7 @@ import { readCatalogue } from '../../scripts/contributions.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../..');
-const types = { '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json', '.ttf': 'font/ttf' };
+const types = { '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json', '.ttf': 'font/ttf', '.woff2': 'font/woff2' };
 
 /** Builds the webview as it is packaged, and the harness. Paths without leading slash to bytes. */
 async function bundle() {
@@ -58,6 +58,9 @@ function page(nonce, entry) {
 async function fileOf(name, bundled) {
   if (bundled.has(name)) return bundled.get(name);
   if (/^codicon\.(css|ttf)$/.test(name)) return readFile(join(root, 'node_modules/@vscode/codicons/dist', name));
+  // What pictures that are kept are written in (`shots.mjs`).
+  const font = /^fonts\/(roboto-[a-z-]+-400-normal\.woff2)$/.exec(name)?.[1];
+  if (font) return readFile(join(root, 'node_modules/@fontsource/roboto/files', font));
   if (/^runs\/[\w-]+\.json$/.test(name)) return readFile(join(here, name));
   return undefined;
 }

@@ -10,6 +10,8 @@ const sample = path('media/sample.md');
 const pixels = [0, 1, 2, 3].map((i) => path(`test/references/pixels/${i}.safetensors`));
 const json = async (...args: string[]) => JSON.parse(await printed(...args, '--json'));
 const near = (actual: number, expected: number) => expect(Math.abs(actual / expected - 1)).toBeLessThan(1e-5);
+/** PyTorch computes in another order of additions. */
+const near4 = (actual: number, expected: number) => expect(Math.abs(actual / expected - 1)).toBeLessThan(2e-4);
 
 async function refused(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await sinkscope(...args);
@@ -17,6 +19,28 @@ async function refused(...args: string[]): Promise<string> {
   expect(stderr.trimEnd().split('\n')).toHaveLength(1);
   return stderr;
 }
+
+describe('explain', () => {
+  it('says of a token what PyTorch gives, layer by layer', async () => {
+    const { parts } = await json('explain', 'llama', '--file', sample, '--token', '0');
+    const [ofLayers, next] = parts;
+    expect(ofLayers.columns.slice(0, 4)).toEqual(['layer', 'L2 norm', 'largest |h|', 'at dim']);
+    for (const [k, { tokenNorm, tokenMax }] of analyses.models.llama.layers.entries()) {
+      const [, norm, largest, dim] = ofLayers.rows[k];
+      near4(norm, tokenNorm['0']);
+      near4(largest, at(tokenMax['0'], 0));
+      expect(dim).toBe(tokenMax['0'][1]);
+    }
+    expect(next.heading).toBe('Next token after ⟨bos⟩');
+  });
+
+  it('says in a sentence what is not there', async () => {
+    const of = (...look: string[]) => refused('explain', 'llama', '--text', 'Short text', ...look);
+    expect(await of()).toMatch(/Give a token, a layer, or a layer with a head\./);
+    expect(await of('--token', '99')).toMatch(/There is no token 99: the run has tokens 0 to/);
+    expect(await of('--head', '1', '--token', '0')).toMatch(/A head is one of a layer/);
+  });
+});
 
 describe('bias', () => {
   it('prints every block with what it depends on', async () => {

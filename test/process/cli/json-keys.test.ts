@@ -39,6 +39,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   'analyze --ids of experts': [experts, '--ids', '31,39,85,58'],
   'inspect --json of experts': [experts],
   'analyze --set': ['llama', ...words, '--set', 'to=mean', '--calibrate', path('test/text/pit-and-pendulum.md')],
+  explain: ['llama', ...words, '--token', '0', '--layer', '2', '--head', '1'],
   intervene: ['llama', ...words, '--to', 'mean', ...other],
   generate: ['llama', '--text', 'The cat sat on the', '--tokens', '9'],
   patch: ['llama', '--clean', 'The king went to', '--corrupt', 'The boat went to', '--answers', ' his', ' the'],

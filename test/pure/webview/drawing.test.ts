@@ -5,7 +5,7 @@ import { type Cells, cellAt, pointOf, type Viewport } from '../../../webview/cel
 import { cellsOf, scaleOf } from '../../../webview/experiments/heatmap.js';
 import { formatPercent, formatWeight } from '../../../webview/numbers.js';
 import { patchAt, patchesOf } from '../../../webview/patches.js';
-import { linearScale, logScale } from '../../../webview/scale.js';
+import { apart, linearScale, logScale } from '../../../webview/scale.js';
 
 describe('a scale', () => {
   it('puts equal ratios at equal distances where it is logarithmic', () => {
@@ -18,6 +18,13 @@ describe('a scale', () => {
 
   it('has a place for the one value of a run in which all are the same', () => {
     expect(logScale(5, 5, String).at(5)).toBe(0);
+  });
+
+  it('has both ends written beneath it, and between them what runs into no other', () => {
+    const label = (x: number) => ({ x, half: 12 });
+    const written = apart([0, 20, 40, 50, 80, 100].map(label)).map(({ x }) => x);
+    expect(written).toEqual([0, 40, 100]);
+    expect(apart([label(0)])).toHaveLength(1);
   });
 
   it('is even where it is linear', () => {
