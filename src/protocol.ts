@@ -64,6 +64,8 @@ const viewState = v.object({
   ),
   /** Whether a run is pinned to hold others against it, and whether that is the one that is shown. */
   pinned: v.picklist(['none', 'shown', 'other']),
+  /** Name of the tensors beside a saved result, which answer in the model's place; undefined: none do. */
+  tensors: maybe(text),
 });
 /** What the panel shows besides the run itself. */
 export type ViewState = Sent<typeof viewState>;

@@ -108,6 +108,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       live: live.sentence,
       watched: watchedState(),
       pinned: runs.pinned === undefined ? 'none' : runs.pinned.note.id === run?.id ? 'shown' : 'other',
+      tensors: undefined,
     };
   };
   const watchedState = (): ViewState['watched'] => {

@@ -41,6 +41,7 @@ import { tellPrecision } from './precision.js';
 import { restoreProducts } from './restore.js';
 import { tellResult } from './results.js';
 import { rollOn } from './rolling.js';
+import { answerFromTensors } from './savedTensors.js';
 import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
@@ -238,6 +239,11 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   result({ file }, emit) {
     allowReading(`${basename(file)} was read`);
     return tellResult(file, emit);
+  },
+
+  saved({ file, question }) {
+    allowReading(`${basename(file)} and the tensors beside it were read`);
+    return answerFromTensors(file, question);
   },
 
   records({ file, column, from }) {
