@@ -219,6 +219,8 @@ const modelAction = v.variant('do', [
   v.strictObject({ do: v.literal('read-again') }),
   /** Use it for texts from now on. */
   v.strictObject({ do: v.literal('choose') }),
+  /** For a file without one, or another in its place. */
+  v.strictObject({ do: v.literal('choose-tokenizer') }),
   v.strictObject({ do: v.literal('trust') }),
   v.strictObject({ do: v.literal('show-panel') }),
 ]);

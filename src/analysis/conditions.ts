@@ -32,7 +32,7 @@ export function conditions(analysis: Analysis, thresholds: Thresholds): string[]
   const part = tokens && tokens.tokens.length < tokens.total;
   return [
     model.name,
-    `${model.layers} layers, D = ${model.hidden}`,
+    `${model.layers} layers, D = ${formatNumber(model.hidden)}`,
     ...(tokens ? [`T = ${formatNumber(tokens.tokens.length)}`] : []),
     ...(part ? [windowOf(tokens)] : []),
     ...(tokens?.tokenizer === false && tokens.source === 'ids' ? ['no tokenizer: tokens have no text'] : []),

@@ -326,7 +326,11 @@ export function registerCommands({
     },
     showLog: () => reports.log.show(true),
     showDocumentation: () => openDocumentation(extension),
-    openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
+    /** Where the machine that runs models is another one, its own: paths, memory and threads are set there alone. */
+    openSettings: () => {
+      const where = vscode.env.remoteName === undefined ? 'openSettings' : 'openRemoteSettings';
+      return vscode.commands.executeCommand(`workbench.action.${where}`, { query: '@ext:sinkscope.sinkscope' });
+    },
     async exportJson(to?: vscode.Uri) {
       const saved = await exportJson(shown(), settings.current.thresholds, to);
       if (saved) reports.saved(saved);

@@ -143,7 +143,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   const surprisal = surprisalOf(analyses, settings, (error) => log.warn(`${error}`));
   const saliency = saliencyOf(analyses, settings, (error) => log.warn(`${error}`));
   const decorations = new Decorations(analyses, settings, surprisal, saliency);
-  const editors = registerModelEditors({ host, models, child });
+  const editors = registerModelEditors({ host, models, tokenizers, child });
   const results = registerResultEditor({ host, runs, child });
 
   const store = new Store(storage);

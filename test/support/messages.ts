@@ -287,7 +287,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   query: [],
 };
 
-export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> } = {
+export const answers: { readonly [T in Exclude<JobType, 'query' | 'saved'>]: AnswerOf<T> } = {
   analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s', reused: { tokens: 3, without: 'w' } },
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
@@ -309,7 +309,6 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   ...backwardAnswers,
   merge: { type: 'done', seconds: 1 },
   result: { type: 'result', thresholds: defaultThresholds, finished: undefined, tensors: 'r.safetensors' },
-  saved: { any: 'answer' },
   records: { texts: ['a', null], rows: 5, column: 'text' },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],

@@ -25,6 +25,7 @@ import {
   checkAsRead,
   lastRun,
   load,
+  tokenizerFile,
   tokenizerPlace,
   use,
 } from './current.js';
@@ -292,7 +293,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
 
   inspect: async ({ model, stream, takes }) => inspect(await load(model, chooser(model, stream, takes))),
 
-  describe: ({ model, stream }) => describe(model, () => load(model, chooser(model, stream, undefined))),
+  describe: ({ model, stream }) => describe(model, tokenizerFile, () => load(model, chooser(model, stream, undefined))),
 
   weight: ({ model, name }) => weightStatisticsOf(model, name),
 
