@@ -1,7 +1,7 @@
 /** Tools about models and runs: which there are, what a file is, a run, what is behind it, and two beside each other. */
 
 import { presentMoved } from '../analysis/moved.js';
-import { overviewSettings, presentOverview } from '../analysis/overview.js';
+import { analysisSettings, presentAnalysis } from '../analysis/present.js';
 import { SinkscopeError } from '../errors.js';
 import { runPrompt } from '../experiments/shared/run.js';
 import { explained } from './explain.js';
@@ -114,7 +114,10 @@ const analyze = tool(
     const analysed = { request, analysis: yield* runPrompt(desk.engine, request, signal) };
     desk.answers(analysed);
     return {
-      presentation: presentOverview(analysed.analysis, thresholds),
+      presentation: presentAnalysis(analysed.analysis, thresholds, {
+        name: analysed.analysis.started?.model.name,
+        whole: true,
+      }),
       analysed,
       next: 'To look closer, call sinkscope_explain with result RESULT and a token, a layer, or a layer with a head.',
     };
@@ -138,7 +141,7 @@ const explain = tool(
     const analysed = desk.analysed(id);
     const { thresholds } = desk.around.setup();
     const { sentence, parts } = yield* explained(desk, analysed, at, signal);
-    const settings = [{ name: 'run', value: id }, ...overviewSettings(analysed.analysis, thresholds)];
+    const settings = [{ name: 'run', value: id }, ...analysisSettings(analysed.analysis, thresholds)];
     return { presentation: { title: 'A closer look', sentence, settings, warnings: [], parts } };
   },
 );
