@@ -13,7 +13,7 @@ export interface Problem {
   readonly message: string;
   readonly file?: string;
   readonly detail?: string;
-  /** With `too-long`: what was asked for and what fits, in tokens, so that a part can be chosen. */
+  /** With `too-long`: tokens that there are at least, and how many fit, so that a part can be chosen. */
   readonly limit?: { readonly tokens: number; readonly context: number };
   /** Extents of a residual stream of which an axis has to be chosen: the one that counts tokens. */
   readonly axes?: readonly number[];

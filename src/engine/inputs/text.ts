@@ -9,6 +9,9 @@ import type { RunRequest } from '../contract/events.js';
 import { chatSaid } from '../contract/request.js';
 import { type Limits, type Prompt, tokensOf } from './prompt.js';
 
+/** Characters from which on all tokens of a text are counted only when a part of it was chosen: that takes seconds. */
+const longText = 100_000;
+
 /**
  * @throws SinkscopeError `tokenizer` where there is none, it does not fit the model or has no token for the text,
  *   `input` for an empty text, `too-long` where no window was chosen
@@ -29,6 +32,15 @@ export async function fromText(
   if (limits.vocabulary !== undefined) checkFit(tokenizer, limits.vocabulary);
   const { lineEnds = 'lf', chat } = request;
   const encoding = { bos: request.bos, lineEnds, chat, onPart: limits.onPart };
+  if (text.length > longText && request.window === undefined && chat === undefined) {
+    const { tokens } = await tokenizer.encode(text, { ...encoding, most: limits.context + 1 });
+    if (tokens.length > limits.context)
+      throw tooLong(
+        `more than ${counted(limits.context)} tokens (${counted(text.length)} characters)`,
+        tokens.length,
+        limits,
+      );
+  }
   const { tokens, bos, prefix, suffix, changed, remark } = await tokenizer.encode(text, encoding);
   if (tokens.length === 0) {
     throw new SinkscopeError({ code: 'input', message: 'There is no text to analyze; select some or write some.' });
@@ -88,11 +100,7 @@ function windowed(
 
   const room = limits.context - prefix - suffix;
   if (request.window === undefined || room < 1) {
-    throw new SinkscopeError({
-      code: 'too-long',
-      message: `The text has ${counted(total)} tokens, but ${limits.because}: choose a part of at most ${counted(limits.context)} tokens.`,
-      limit: { tokens: total, context: limits.context },
-    });
+    throw tooLong(`${counted(total)} tokens`, total, limits);
   }
   const latest = own - room;
   const asked = request.window === 'first' ? 0 : request.window === 'last' ? latest : request.window.start;
@@ -107,6 +115,15 @@ function windowed(
     total,
     window: { start, end },
   };
+}
+
+/** @param tokens that it has at least */
+function tooLong(has: string, tokens: number, { because, context }: Limits): SinkscopeError {
+  return new SinkscopeError({
+    code: 'too-long',
+    message: `The text has ${has}, but ${because}: choose a part of at most ${counted(context)} tokens.`,
+    limit: { tokens, context },
+  });
 }
 
 /** With thousands set off, as numbers are everywhere. */

@@ -11,6 +11,9 @@ import type { AnswerTo, SavedQuestion } from '../contract/questions.js';
 import { checkIndex } from '../questions/inside.js';
 import { readSaved, type Saved } from './savedResult.js';
 
+/** Entries that are read at once. */
+const mostElements = 2 ** 27;
+
 /**
  * Name of the safetensors that belong to a result: those that it says were saved with it, or those of its own name.
  *
@@ -19,7 +22,8 @@ import { readSaved, type Saved } from './savedResult.js';
 export async function tensorsBeside(result: string, saved: string | undefined): Promise<string | undefined> {
   const own = basename(result).replace(/\.json$/i, '');
   const names = [`${own}.safetensors`, `${own.replace(/\.sinkscope$/i, '')}.safetensors`];
-  if (saved !== undefined) names.unshift(basename(saved.replaceAll('\\', '/')));
+  const named = basename((saved ?? '').replaceAll('\\', '/'));
+  if (/\.safetensors$/i.test(named)) names.unshift(named);
   for (const name of names) {
     const status = await stat(join(dirname(result), name)).catch(() => undefined);
     if (status?.isFile()) return name;
@@ -127,6 +131,10 @@ async function floatsOf(
   }
   if (known.dtype !== 'F32' || known.shape.join() !== shape.join())
     throw another(beside, `${name} is ${known.dtype} [${known.shape.join(', ')}] and not F32 [${shape.join(', ')}]`);
+  if ((rows[1] - rows[0]) * shape.slice(1).reduce((product, extent) => product * extent, 1) > mostElements) {
+    const message = `${name} in ${path} has more entries than are shown.`;
+    throw new SinkscopeError({ code: 'input', file: path, message });
+  }
   return new Float32Array((await tensors.rows(name, ...rows)).bytes.buffer);
 }
 

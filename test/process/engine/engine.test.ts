@@ -174,6 +174,18 @@ describe('bad requests', () => {
     }
   });
 
+  it('of a very long text is answered before all of it was read; what is chosen of it counts all', async () => {
+    const text = 'Summer is warm. Winter is cold. '.repeat(5_000);
+    const problem = failure(await collect(engine.analyze(request(demo, { text }))));
+    expect(problem?.message).toContain('more than 512 tokens (160,000 characters)');
+    expect(problem?.limit?.context).toBe(512);
+    for await (const event of engine.analyze(request(demo, { text }, { window: 'first', attention: false }))) {
+      if (event.type !== 'tokens') continue;
+      expect(event.total).toBeGreaterThan(40_000);
+      break;
+    }
+  });
+
   it('is answered when memory has no room for the text', async () => {
     const problem = failure(await collect(engine.analyze({ ...long(), memory: 2 ** 23 })));
     expect(problem).toMatchObject({ code: 'too-long', message: expect.stringContaining('memory') });
