@@ -32,12 +32,12 @@ export const caveats = (analysis: Analysis): string[] => [
 
 /** Model, T, BOS and thresholds: without them no number means anything. */
 export const conditions = (analysis: Analysis, thresholds: Thresholds): string[] => [
-  ...settingsOf(analysis, thresholds),
+  ...ownConditions(analysis, thresholds),
   ...caveats(analysis),
 ];
 
 /** {@link conditions} without the {@link caveats}; the model first. */
-export function settingsOf(analysis: Analysis, thresholds: Thresholds): string[] {
+export function ownConditions(analysis: Analysis, thresholds: Thresholds): string[] {
   const { started, tokens } = analysis;
   if (started === undefined) return [];
   const { model } = started;

@@ -1,6 +1,6 @@
 /** An analysis as experiments' results are: the sentence, what it depends on, and the tables behind it. */
 import type { Analysis } from './analysis.js';
-import { caveats, settingsOf } from './conditions.js';
+import { caveats, ownConditions } from './conditions.js';
 import { formatRatio } from './format.js';
 import { layerName, textLabel } from './label.js';
 import { massiveActivations, ratio } from './massive.js';
@@ -43,7 +43,7 @@ export function presentAnalysis(
 
 /** What the figures of a run depend on. */
 export const analysisSettings = (analysis: Analysis, thresholds: Thresholds): Setting[] =>
-  settingsOf(analysis, thresholds).map((value, i) => ({ name: i === 0 ? 'model' : '', value }));
+  ownConditions(analysis, thresholds).map((value, i) => ({ name: i === 0 ? 'model' : '', value }));
 
 function massiveTable(analysis: Analysis, thresholds: Thresholds): TablePart {
   return {
