@@ -13,17 +13,10 @@ export interface Problem {
   readonly message: string;
   readonly file?: string;
   readonly detail?: string;
-  /** With `too-long`: what was asked for and what fits, in tokens, so that a part can be chosen. */
-  readonly limit?: TokenLimit;
+  /** With `too-long`: tokens that there are at least, and how many fit, so that a part can be chosen. */
+  readonly limit?: { readonly tokens: number; readonly context: number };
   /** Extents of a residual stream of which an axis has to be chosen: the one that counts tokens. */
   readonly axes?: readonly number[];
-}
-
-/** A text that is too long, and how many tokens are taken; `more` where it was not read to its end. */
-export interface TokenLimit {
-  readonly tokens: number;
-  readonly context: number;
-  readonly more?: true;
 }
 
 export type ProblemCode =
@@ -46,7 +39,7 @@ export class SinkscopeError extends Error implements Problem {
   readonly code: ProblemCode;
   readonly file?: string;
   readonly detail?: string;
-  readonly limit?: TokenLimit;
+  readonly limit?: { readonly tokens: number; readonly context: number };
   readonly axes?: readonly number[];
 
   constructor(problem: Problem, options?: ErrorOptions) {

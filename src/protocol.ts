@@ -64,6 +64,8 @@ const viewState = v.object({
   ),
   /** Whether a run is pinned to hold others against it, and whether that is the one that is shown. */
   pinned: v.picklist(['none', 'shown', 'other']),
+  /** Name of the tensors beside a saved result, which answer in the model's place; undefined: none do. */
+  tensors: maybe(text),
 });
 /** What the panel shows besides the run itself. */
 export type ViewState = Sent<typeof viewState>;
@@ -217,6 +219,8 @@ const modelAction = v.variant('do', [
   v.strictObject({ do: v.literal('read-again') }),
   /** Use it for texts from now on. */
   v.strictObject({ do: v.literal('choose') }),
+  /** For a file without one, or another in its place. */
+  v.strictObject({ do: v.literal('choose-tokenizer') }),
   v.strictObject({ do: v.literal('trust') }),
   v.strictObject({ do: v.literal('show-panel') }),
 ]);

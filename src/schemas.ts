@@ -72,7 +72,7 @@ export const problem = exactly<Problem>()(
     message: v.pipe(text, v.transform(visible)),
     file: v.optional(text),
     detail: v.optional(text),
-    limit: v.optional(v.object({ tokens: whole, context: whole, more: v.optional(v.literal(true)) })),
+    limit: v.optional(v.object({ tokens: whole, context: whole })),
     axes: v.optional(v.array(whole)),
   }),
 );

@@ -177,7 +177,7 @@ export class App extends LitElement {
       <sinkscope-massive-table .scene=${scene}></sinkscope-massive-table>
       <sinkscope-residual-heatmap class="wide" .scene=${scene}></sinkscope-residual-heatmap>
       <sinkscope-dimension-ruler class="wide" .scene=${scene}></sinkscope-dimension-ruler>
-      ${this.report ? nothing : html`<sinkscope-magnitudes class="wide" .scene=${scene}></sinkscope-magnitudes>`}
+      ${this.report && this.shown.view.tensors === undefined ? nothing : html`<sinkscope-magnitudes class="wide" .scene=${scene}></sinkscope-magnitudes>`}
       ${
         scene.analysis.routing.some((found) => found !== undefined)
           ? html`<sinkscope-expert-heatmap class="wide" .scene=${scene}></sinkscope-expert-heatmap>`

@@ -59,6 +59,7 @@ const initial: State = {
     live: undefined,
     watched: undefined,
     pinned: 'none',
+    tensors: undefined,
   },
   against: undefined,
   pace: undefined,

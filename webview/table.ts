@@ -1,6 +1,7 @@
 /** A native table of numbers, a page at a time; sortable and selectable where its owner says how. */
 import { css, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
+import { formatNumber } from '../src/analysis/format.js';
 import { formatCell } from '../src/analysis/presentation.js';
 import { html } from './html.js';
 import { hiddenStyles, quietButtonStyles } from './styles.js';
@@ -17,6 +18,8 @@ export class Table extends LitElement {
     quietButtonStyles,
     css`
       .scroller {
+        /* What is for screen readers alone is placed in here, and scrolls with the rest. */
+        position: relative;
         overflow: auto;
         max-height: var(--table-height, 320px);
       }
@@ -76,8 +79,9 @@ export class Table extends LitElement {
         white-space: var(--table-wrap, pre);
         overflow-wrap: var(--table-break, normal);
       }
-      th button,
-      td button {
+      th button {
+        min-width: 24px;
+        min-height: 24px;
         padding: 0;
         color: inherit;
         background: none;
@@ -90,8 +94,11 @@ export class Table extends LitElement {
       thead button {
         white-space: normal;
       }
-      thead button {
+      th button {
         text-align: inherit;
+      }
+      tr.selectable > * {
+        padding-block: 0;
       }
       .measured {
         display: flex;
@@ -254,7 +261,7 @@ export class Table extends LitElement {
     };
     return html`<div>
       <button class="quiet" ?disabled=${page === 0} @click=${go(page - 1)}>Previous</button>
-      rows ${page * pageLength + 1}–${Math.min(this.data.rows, (page + 1) * pageLength)} of ${this.data.rows}
+      rows ${formatNumber(page * pageLength + 1)}–${formatNumber(Math.min(this.data.rows, (page + 1) * pageLength))} of ${formatNumber(this.data.rows)}
       <button class="quiet" ?disabled=${page === pages - 1} @click=${go(page + 1)}>Next</button>
     </div>`;
   }

@@ -26,8 +26,21 @@ function windowOf({ tokens, total, window: { start, end } }: TokensEvent): strin
   return `tokens ${formatNumber(start)}–${formatNumber(end - 1)} of ${formatNumber(own)}`;
 }
 
+/** What the numbers have to be read with: inputs that nobody gave, what was not found, what is to be known of the model. */
+export const caveats = (analysis: Analysis): string[] => [
+  ...guessedInputs(analysis),
+  ...(analysis.started?.model.missing ?? []),
+  ...(analysis.started?.model.remarks ?? []),
+];
+
 /** Model, T, BOS and thresholds: without them no number means anything. */
-export function conditions(analysis: Analysis, thresholds: Thresholds): string[] {
+export const conditions = (analysis: Analysis, thresholds: Thresholds): string[] => [
+  ...ownConditions(analysis, thresholds),
+  ...caveats(analysis),
+];
+
+/** {@link conditions} without the {@link caveats}; the model first. */
+export function ownConditions(analysis: Analysis, thresholds: Thresholds): string[] {
   const { started, tokens } = analysis;
   if (started === undefined) return [];
   const { model } = started;
@@ -35,7 +48,8 @@ export function conditions(analysis: Analysis, thresholds: Thresholds): string[]
   const part = tokens && tokens.tokens.length < tokens.total;
   return [
     model.name,
-    `${model.layers} layers, D = ${model.hidden}`,
+    ...(model.streams.length > 1 ? [`stream ${model.stream}`] : []),
+    `${model.layers} layers, D = ${formatNumber(model.hidden)}`,
     ...(tokens ? [`T = ${formatNumber(tokens.tokens.length)}`] : []),
     ...(part ? [windowOf(tokens)] : []),
     ...(tokens?.tokenizer === false && tokens.source === 'ids' ? ['no tokenizer: tokens have no text'] : []),
@@ -44,8 +58,5 @@ export function conditions(analysis: Analysis, thresholds: Thresholds): string[]
     `massive: |h| > ${formatNumber(absolute)}, ≥ ${formatRatio(ratio)} median`,
     `ε = ${epsilon}`,
     ...deviceOf(analysis),
-    ...guessedInputs(analysis),
-    ...model.missing,
-    ...model.remarks,
   ];
 }

@@ -1,43 +1,54 @@
 /** An analysis as experiments' results are: the sentence, what it depends on, and the tables behind it. */
 import type { Analysis } from './analysis.js';
-import { conditions } from './conditions.js';
+import { caveats, ownConditions } from './conditions.js';
+import { formatRatio } from './format.js';
 import { layerName, textLabel } from './label.js';
 import { massiveActivations, ratio } from './massive.js';
 import { outputHeading, outputLines } from './outputs.js';
-import { type Presentation, presented, type TablePart } from './presentation.js';
+import { type Presentation, presented, type Setting, type TablePart } from './presentation.js';
 import { sinks } from './sinks.js';
 import { summaryText, tokenName } from './summary.js';
 import type { Thresholds } from './thresholds.js';
 
-/** Tokens whose outputs are listed: the JSON has all. */
+/** Lines of an output that are listed, where it is not whole: the JSON has all. */
 const mostLines = 24;
 
 /**
- * What is shown of an analysis where it is written out: tables that have no row are left out.
+ * What is shown of an analysis where it is written out, for people and for agents: tables that have no row are left out.
  *
  * @param name of what was analysed, such as a document's
+ * @param whole whether every line of an output and every token is listed, for who takes rows as they are needed
  */
-export function presentAnalysis(analysis: Analysis, thresholds: Thresholds, name?: string): Presentation {
+export function presentAnalysis(
+  analysis: Analysis,
+  thresholds: Thresholds,
+  { name, whole = false }: { readonly name?: string | undefined; readonly whole?: boolean } = {},
+): Presentation {
   const parts = [
     massiveTable(analysis, thresholds),
     sinkTable(analysis, thresholds),
     layerTable(analysis),
     predictionTable(analysis),
-    ...outputTables(analysis),
+    ...outputTables(analysis, whole),
+    ...(whole ? [tokenTable(analysis)] : []),
   ];
   return presented({
     title: name === undefined ? 'Analysis' : `Analysis of ${name}`,
     sentence: summaryText(analysis, thresholds),
-    settings: conditions(analysis, thresholds).map((value, i) => ({ name: i === 0 ? 'model' : '', value })),
-    warnings: analysis.problem ? [analysis.problem.message] : [],
+    settings: analysisSettings(analysis, thresholds),
+    warnings: [...(analysis.problem ? [analysis.problem.message] : []), ...caveats(analysis)],
     parts: parts.filter(({ rows }) => rows.length > 0),
   });
 }
 
+/** What the figures of a run depend on. */
+export const analysisSettings = (analysis: Analysis, thresholds: Thresholds): Setting[] =>
+  ownConditions(analysis, thresholds).map((value, i) => ({ name: i === 0 ? 'model' : '', value }));
+
 function massiveTable(analysis: Analysis, thresholds: Thresholds): TablePart {
   return {
     kind: 'table',
-    heading: 'Massive and large activations',
+    heading: `Massive and large activations (large: ≥ ${formatRatio(thresholds.soft)} median)`,
     columns: [
       { name: 'token', format: 'words' },
       { name: 'kind' },
@@ -80,6 +91,7 @@ function sinkTable(analysis: Analysis, thresholds: Thresholds): TablePart {
 }
 
 function layerTable(analysis: Analysis): TablePart {
+  const allFinite = analysis.layers.every(({ nonFinite }) => nonFinite === 0);
   return {
     kind: 'table',
     heading: 'Largest activation by layer',
@@ -90,10 +102,12 @@ function layerTable(analysis: Analysis): TablePart {
       { name: 'token', format: 'words' },
       { name: 'median' },
       { name: '÷ median', format: 'ratio' },
+      ...(allFinite ? [] : [{ name: 'not finite', format: 'plain' } as const]),
     ],
     rows: analysis.layers.map((statistics, layer) => {
       const { top, median } = statistics;
       const [first] = top;
+      const more = allFinite ? [] : [statistics.nonFinite];
       return first
         ? [
             layerName(layer),
@@ -102,8 +116,9 @@ function layerTable(analysis: Analysis): TablePart {
             tokenName(analysis, first.token),
             median,
             ratio(first.value, statistics),
+            ...more,
           ]
-        : [layerName(layer), null, null, null, median, null];
+        : [layerName(layer), null, null, null, median, null, ...more];
     }),
   };
 }
@@ -123,16 +138,17 @@ export function predictionTable(analysis: Analysis): TablePart {
   };
 }
 
-function outputTables(analysis: Analysis): TablePart[] {
+function outputTables(analysis: Analysis, whole: boolean): TablePart[] {
   return (analysis.outputs?.outputs ?? []).map((output) => {
     const lines = outputLines(output, output.rows.length > 1 ? { most: 1 } : {});
-    const more = lines.length > mostLines ? ` (${mostLines} of ${lines.length} lines)` : '';
+    const most = whole ? lines.length : mostLines;
+    const more = lines.length > most ? ` (${most} of ${lines.length} lines)` : '';
     return {
       kind: 'table',
       heading: `Output ${outputHeading(output)}${more}`,
       columns: [{ name: 'token', format: 'words' }, { name: 'what' }, { name: 'share' }, { name: 'value' }],
       rows: lines
-        .slice(0, mostLines)
+        .slice(0, most)
         .map(({ token, label, share, value }) => [
           token === undefined ? '' : tokenName(analysis, token),
           label,
@@ -141,4 +157,18 @@ function outputTables(analysis: Analysis): TablePart[] {
         ]),
     };
   });
+}
+
+/** Where every token is, by which it is asked for. */
+function tokenTable(analysis: Analysis): TablePart {
+  return {
+    kind: 'table',
+    heading: 'Tokens',
+    columns: [
+      { name: 'token', format: 'words' },
+      { name: 'index', format: 'plain' },
+      { name: 'id', format: 'plain' },
+    ],
+    rows: (analysis.tokens?.tokens ?? []).map(({ id }, index) => [tokenName(analysis, index), index, id]),
+  };
 }

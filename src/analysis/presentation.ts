@@ -89,8 +89,8 @@ export type LinesPart = Sent<typeof linesPart>;
 const axis = v.object({
   name: words,
   labels: v.array(words),
-  /** Where a click leads: which layer (k of `h_k`), token or head of the run each of them is. */
-  leads: v.optional(v.object({ to: v.picklist(['layer', 'token', 'head']), values: v.array(whole) })),
+  /** Where a click leads: which layer (k of `h_k`), token, head or dim of the run each of them is. */
+  leads: v.optional(v.object({ to: v.picklist(['layer', 'token', 'head', 'dim']), values: v.array(whole) })),
 });
 export type Axis = Sent<typeof axis>;
 

@@ -116,7 +116,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
     if (!options.set) {
       const analysis = await adviseOnLength(run(wanted));
-      const shown = presentAnalysis(analysis, defaultThresholds, name);
+      const shown = presentAnalysis(analysis, defaultThresholds, { name });
       await saveReport(options.report, { name, analysis }, shown);
       if (options.markdown) printMarkdown(shown);
       else if (options.json) printJson(toJson(analysis, defaultThresholds));

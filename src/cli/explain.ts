@@ -1,5 +1,5 @@
 /** A closer look at a token, a layer or a head: the tool of that name (`src/tools/`) as a subcommand. */
-import { overviewSettings } from '../analysis/overview.js';
+import { analysisSettings } from '../analysis/present.js';
 import { define } from '../experiments/experiment.js';
 import { shared } from '../experiments/shared/inputs.js';
 import { promptJson, runJson } from '../experiments/shared/json.js';
@@ -21,7 +21,7 @@ export const explain = define({
     return { analysis, thresholds, ...(yield* explained(run, look, signal)) };
   },
   present({ analysis, thresholds, sentence, parts }) {
-    return { title: 'A closer look', sentence, settings: overviewSettings(analysis, thresholds), warnings: [], parts };
+    return { title: 'A closer look', sentence, settings: analysisSettings(analysis, thresholds), warnings: [], parts };
   },
   json: ({ analysis, parts }, { text, token, layer, head }) => ({
     ...runJson(factsOf(analysis)),

@@ -1,7 +1,7 @@
 /** What is asked in quick picks and input boxes. Each resolves with undefined when it is dismissed. */
 import { dirname } from 'node:path';
 import * as vscode from 'vscode';
-import type { TokenLimit } from '../errors.js';
+import type { Problem } from '../errors.js';
 import type { ChoiceInput, ExperimentInput, ModelInput, ModelsInput } from '../experiments/facts.js';
 import { valueIn, wantedOf } from '../experiments/values.js';
 import { type FoundModel, isMain } from '../models/find.js';
@@ -78,12 +78,11 @@ export async function chooseSelections(count: number): Promise<'compare' | 'firs
  * @param why it takes no more, in a sentence
  */
 export async function choosePart(
-  { tokens, context, more }: TokenLimit,
+  { context }: NonNullable<Problem['limit']>,
   why: string,
   cursor: boolean,
 ): Promise<'first' | 'last' | 'cursor' | undefined> {
-  const [read, most] = [numberInWords(tokens), numberInWords(context)];
-  const total = more ? vscode.l10n.t('{0} or more', read) : read;
+  const most = numberInWords(context);
   const picked = await pick(
     [
       { label: vscode.l10n.t('The first {0} tokens', most), result: 'first' as const },
@@ -91,7 +90,7 @@ export async function choosePart(
       ...(cursor ? [{ label: vscode.l10n.t('{0} tokens from the cursor on', most), result: 'cursor' as const }] : []),
     ],
     {
-      title: vscode.l10n.t('The text has {0} tokens; the model takes {1}', total, most),
+      title: vscode.l10n.t('The text is too long: {0} tokens are run at most', most),
       placeHolder: why,
       // It comes when a long text has been read, and may find the user typing, or the panel taking the focus.
       ignoreFocusOut: true,

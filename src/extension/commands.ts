@@ -79,7 +79,7 @@ export function registerCommands({
     const chat = 'text' in prompt ? chatAsked(settings.current) : undefined;
     const file = tried ?? (await models.chosenFor(prompt)).file;
     const stream = chosen?.model === file ? chosen.stream : undefined;
-    if (tried === undefined) panel.show();
+    if (tried === undefined) await panel.show();
     const asked = { bos: prefixAsked(bos), lineEnds, chat, attention, memory, threads };
     const follows = live.on && source !== undefined;
     const request = { model: file, stream, prompt, window, ...asked, ...(follows && { live: true }) };
@@ -281,8 +281,8 @@ export function registerCommands({
       analyses.clear();
     },
     showPanel: () => panel.show(),
-    showToken(token: number) {
-      panel.show();
+    async showToken(token: number) {
+      await panel.show();
       analyses.select(reselected(analyses.selection, { token }), 'view');
     },
     nextMark: () => goToMark(false),
@@ -308,7 +308,7 @@ export function registerCommands({
       const model = given === undefined ? await models.chosen() : await listedModel(given);
       watch.start(model);
       take(model);
-      panel.show();
+      await panel.show();
     },
     unwatchModel: () => watch.end(),
     /** The active editor's text, or else what is shown, with a model of the models view. */
@@ -326,7 +326,11 @@ export function registerCommands({
     },
     showLog: () => reports.log.show(true),
     showDocumentation: () => openDocumentation(extension),
-    openSettings: () => vscode.commands.executeCommand('workbench.action.openSettings', '@ext:sinkscope.sinkscope'),
+    /** Where the machine that runs models is another one, its own: paths, memory and threads are set there alone. */
+    openSettings: () => {
+      const where = vscode.env.remoteName === undefined ? 'openSettings' : 'openRemoteSettings';
+      return vscode.commands.executeCommand(`workbench.action.${where}`, { query: '@ext:sinkscope.sinkscope' });
+    },
     async exportJson(to?: vscode.Uri) {
       const saved = await exportJson(shown(), settings.current.thresholds, to);
       if (saved) reports.saved(saved);
@@ -348,7 +352,7 @@ export function registerCommands({
       const uri = given ?? (input instanceof vscode.TabInputCustom ? input.uri : undefined);
       if (!uri) return;
       const { events } = await readResult(child, uri);
-      panel.show();
+      await panel.show();
       await runs.show(events, posix.basename(uri.path));
     },
     async saveFile(name: string, kind: 'png' | 'svg' | 'csv', bytes: Uint8Array) {

@@ -38,14 +38,14 @@ export interface ExperimentParts {
 export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
   const { extension, experiments, texts, models, panel, reports } = parts;
 
-  const start = (experiment: Experiment, given: Given): Promise<ExperimentRun> => {
+  const start = async (experiment: Experiment, given: Given): Promise<ExperimentRun> => {
     const read = async (engine: RecordReader) => ({
       ...given,
       ...(await texts.read(experiment.inputs, given, engine)),
     });
     const run = experiments.run(experiment, read);
     // Then, so that a new panel begins with the page that has it.
-    panel.show();
+    await panel.show();
     return run;
   };
 

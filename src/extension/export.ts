@@ -66,7 +66,7 @@ export async function exportReport(
     selection,
     answers: await openAnswers(analyses, analysis, selection),
   });
-  const html = await reportOf(contents, presentAnalysis(analysis, thresholds, name), webview.fsPath);
+  const html = await reportOf(contents, presentAnalysis(analysis, thresholds, { name }), webview.fsPath);
   await write(file, Buffer.from(html));
   return file;
 }

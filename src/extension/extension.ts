@@ -112,6 +112,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       live: live.sentence,
       watched: watchedState(),
       pinned: runs.pinned === undefined ? 'none' : runs.pinned.note.id === run?.id ? 'shown' : 'other',
+      tensors: undefined,
     };
   };
   const watchedState = (): ViewState['watched'] => {
@@ -146,7 +147,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   const surprisal = surprisalOf(analyses, settings, (error) => log.warn(`${error}`));
   const saliency = saliencyOf(analyses, settings, (error) => log.warn(`${error}`));
   const decorations = new Decorations(analyses, settings, surprisal, saliency);
-  const editors = registerModelEditors({ host, models, child });
+  const editors = registerModelEditors({ host, models, tokenizers, child });
   const results = registerResultEditor({ host, runs, child });
 
   const store = new Store(storage);

@@ -63,12 +63,12 @@ export function registerHistory({ runs, analyses, panel, reports, forgetExperime
     async openRun(given: Given) {
       const id = await chosen(given, vscode.l10n.t('Open an earlier run'));
       if (id === undefined) return;
-      panel.show();
+      await panel.show();
       if (id !== analyses.run?.id) await runs.open(id);
     },
     /** Of a line of the history; the panel and the palette mean what is shown. */
     async pinRun(given: Given) {
-      panel.show();
+      await panel.show();
       await runs.pin(idOf(given));
     },
     unpinRun: () => runs.unpin(),

@@ -23,6 +23,7 @@ import { type CustomEditors, registerCustomEditors } from './customEditors.js';
 import type { Models } from './models.js';
 import { contributedId } from './names.js';
 import { lookEvery } from './settling.js';
+import type { Tokenizers } from './tokenizers.js';
 import { answerTo, type Host, pageOf, webviewOptions } from './webview.js';
 
 const viewType = 'sinkscope.model';
@@ -30,6 +31,7 @@ const viewType = 'sinkscope.model';
 interface Parts {
   readonly host: Host;
   readonly models: Models;
+  readonly tokenizers: Tokenizers;
   /** The bundle of the engine's process. */
   readonly child: string;
 }
@@ -40,7 +42,10 @@ export function registerModelEditors(parts: Parts): ModelEditors {
   let engine: Engine | undefined;
   let editors = 0;
   const reader = (): Engine => {
-    engine ??= new Engine(parts.child);
+    if (!engine) {
+      engine = new Engine(parts.child);
+      engine.useTokenizers(parts.tokenizers.of);
+    }
     return engine;
   };
   const release = () => {
@@ -144,6 +149,9 @@ function connectModel(
         return read();
       case 'choose':
         return vscode.commands.executeCommand(contributedId('chooseModel'), file);
+      case 'choose-tokenizer':
+        await vscode.commands.executeCommand(contributedId('chooseTokenizer'), file);
+        return read();
       case 'trust':
         return vscode.commands.executeCommand('workbench.trust.manage');
       case 'show-panel':

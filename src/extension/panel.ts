@@ -21,13 +21,20 @@ export class Panel implements vscode.WebviewPanelSerializer, vscode.Disposable {
     return this.panel?.visible ?? false;
   }
 
-  /** Brings the panel to the front, beside the editor when it is new; the focus stays where it is. */
-  show(): void {
+  /**
+   * Brings the panel to the front, beside the editor when it is new; the focus stays with the text. The panel keeps its
+   * group: a text that was opened over it, as *Go to File* does from there, goes to the group of the other texts.
+   */
+  async show(): Promise<void> {
     if (this.panel) {
+      const { viewColumn } = this.panel;
+      const { activeTextEditor } = vscode.window;
       // In the text's own group one of them covers the other, whatever `visible` still says of a text just opened.
-      const covers = this.panel.viewColumn === vscode.window.activeTextEditor?.viewColumn;
-      if (covers) this.panel.reveal(vscode.ViewColumn.Beside, true);
-      else if (!this.panel.visible) this.panel.reveal(undefined, true);
+      const covers = viewColumn !== undefined && viewColumn === activeTextEditor?.viewColumn;
+      const others = vscode.window.tabGroups.all.filter((group) => group.viewColumn !== viewColumn);
+      if (covers && others[0]) await moveTo(others[0].viewColumn, activeTextEditor);
+      else if (covers) this.panel.reveal(vscode.ViewColumn.Beside, true);
+      if (!this.panel?.visible) this.panel?.reveal(undefined, true);
       return;
     }
     const column = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
@@ -61,4 +68,18 @@ export class Panel implements vscode.WebviewPanelSerializer, vscode.Disposable {
     const { document } = await this.host.viewState();
     if (this.panel) titled(this.panel, document ? vscode.l10n.t('Sinkscope: {0}', document) : 'Sinkscope');
   }
+}
+
+/** Shows a text, as it is looked at, in another column in place of its own. */
+async function moveTo(column: vscode.ViewColumn, editor: vscode.TextEditor): Promise<void> {
+  const { document, selections, visibleRanges, viewColumn } = editor;
+  const moved = await vscode.window.showTextDocument(document, { viewColumn: column, preview: false });
+  moved.selections = selections;
+  const [seen] = visibleRanges;
+  if (seen) moved.revealRange(seen, vscode.TextEditorRevealType.AtTop);
+  const group = vscode.window.tabGroups.all.find((one) => one.viewColumn === viewColumn);
+  const left = group?.tabs.filter(
+    ({ input }) => input instanceof vscode.TabInputText && input.uri.toString() === document.uri.toString(),
+  );
+  if (left && left.length > 0) await vscode.window.tabGroups.close(left, true);
 }

@@ -9,7 +9,7 @@ import type { Thresholds } from '../analysis/thresholds.js';
 import type { RunEvent } from '../engine/contract/events.js';
 import { Engine } from '../engine/host/engine.js';
 import { type Problem, SinkscopeError, toProblem } from '../errors.js';
-import { type FromWebview, readFromWebview, type ToWebview } from '../protocol.js';
+import { type Asked, type FromWebview, type Reply, readFromWebview, type ToWebview } from '../protocol.js';
 import { contentsOf } from '../report/contents.js';
 import { compact } from './compact.js';
 import { type CustomEditors, registerCustomEditors } from './customEditors.js';
@@ -30,6 +30,8 @@ export interface SavedResult {
   readonly events: readonly RunEvent[];
   /** As they were where it was saved. */
   readonly thresholds: Thresholds;
+  /** Name of the tensors that lie beside it. */
+  readonly tensors: string | undefined;
 }
 
 /** What was read, or why it cannot be. */
@@ -53,7 +55,10 @@ export async function readResult(child: string, { scheme, fsPath }: vscode.Uri):
     for await (const event of engine.run('result', { file: fsPath })) {
       if (event.type === 'failed') throw new SinkscopeError(event.problem);
       if (event.type !== 'result') events.push(compact(event));
-      else return { events: [...events, event.finished ?? unfinished()], thresholds: event.thresholds };
+      else {
+        const { finished, thresholds, tensors } = event;
+        return { events: [...events, finished ?? unfinished()], thresholds, tensors };
+      }
     }
     throw refuse(vscode.l10n.t('{0} could not be read to its end.', fsPath));
   } finally {
@@ -90,6 +95,7 @@ function connectResult(
       scope: 'saved result',
       analysis: shown?.events.reduce(fold, emptyAnalysis),
       thresholds: shown?.thresholds,
+      tensors: shown?.tensors,
       trouble: 'events' in read ? undefined : read,
     });
     contents.messages.forEach(post);
@@ -106,6 +112,24 @@ function connectResult(
     show();
   };
 
+  /** What the tensors beside it answer, read in a process that stays as long as the editor does. */
+  let engine: Engine | undefined;
+  const answer = async (query: Asked): Promise<Reply> => {
+    const isKnown = query.type === 'magnitudes' || query.type === 'pattern';
+    if (!isKnown || !read || 'code' in read || read.tensors === undefined) {
+      const message = isKnown
+        ? vscode.l10n.t('This is a saved result, without its model; tensors that were saved beside it show this.')
+        : vscode.l10n.t('This is a saved result, without the model that made it; only what was saved can be shown.');
+      return { ok: false, problem: { code: 'input', message } };
+    }
+    try {
+      engine ??= new Engine(child);
+      return { ok: true, value: compact(await engine.saved(uri.fsPath, query)) };
+    } catch (error) {
+      return { ok: false, problem: toProblem(error) };
+    }
+  };
+
   const received = async (message: FromWebview): Promise<unknown> => {
     switch (message.type) {
       case 'ready':
@@ -113,13 +137,8 @@ function connectResult(
         return show();
       case 'select':
         return;
-      case 'query': {
-        const why = vscode.l10n.t(
-          'This is a saved result, without the model that made it; only what was saved can be shown.',
-        );
-        const problem: Problem = { code: 'input', message: why };
-        return post({ type: 'answer', id: message.id, answer: { ok: false, problem } });
-      }
+      case 'query':
+        return post({ type: 'answer', id: message.id, answer: await answer(message.query) });
       case 'pin':
         return message.on ? undefined : vscode.commands.executeCommand(contributedId('unpinRun'));
       case 'copy':
@@ -135,6 +154,7 @@ function connectResult(
   webview.html = pageOf(webview, host.extension, { script: 'panel', data: { view: 'report', page: 'analysis' } });
   void look();
   return vscode.Disposable.from(
+    new vscode.Disposable(() => engine?.dispose()),
     vscode.workspace.onDidGrantWorkspaceTrust(() => void look()),
     runs.onDidChange(() => {
       if (isReady && pinned !== runs.pinned) postAgainst();

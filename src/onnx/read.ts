@@ -1,7 +1,9 @@
 /** Reading a model file: its structure only; weights stay where they are. */
+
 import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { fileReason, SinkscopeError } from '../errors.js';
+import { quoted } from '../visible.js';
 import { ExternalData } from './external.js';
 import { type FunctionDefinition, type Model, newestIrVersion } from './model.js';
 import { type ModelParts, Parser } from './parse.js';
@@ -65,7 +67,7 @@ export function parseModel(source: ByteSource, file: string, opened = file): Mod
   }
 
   const other = otherFormat(head);
-  if (other) throw fail('file', `is ${other}; give the path of an .onnx file.`);
+  if (other) throw fail('file', `is ${other}, not an ONNX model; use an ONNX export in its place.`);
 
   const external = new ExternalData(file, opened);
   let parts: ModelParts;
@@ -73,7 +75,9 @@ export function parseModel(source: ByteSource, file: string, opened = file): Mod
     parts = new Parser(new WireReader(source), file, external).model();
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
-    if (!startsLikeModel(source)) throw fail('file', 'is not an ONNX model; give the path of an .onnx file.', error);
+    if (!startsLikeModel(source)) {
+      throw fail('file', `is not an ONNX model: it begins with ${inWords(head)}. Download or export it again.`, error);
+    }
     const what = error.truncated ? 'is truncated' : 'is damaged or not supported';
     throw fail('file', `${what}: ${error.message}. Download or export it again.`, error);
   }
@@ -121,7 +125,23 @@ function otherFormat(head: Buffer): string | undefined {
   if (begins('ORTM', 4)) return 'in ONNX Runtime’s own format (.ort), which has no graph to look at';
   if (begins('PK\u0003\u0004')) return 'a zip archive, as PyTorch writes checkpoints';
   if (begins('{"', 8)) return 'a safetensors file, which has weights alone';
-  return begins('\u0093NUMPY') ? 'a NumPy array' : undefined;
+  if (begins('\u0093NUMPY')) return 'a NumPy array';
+  if (/^\s*<(!doctype html|html|\?xml)/i.test(head.toString('latin1')))
+    return 'a web page, as comes of a download that was refused';
+  return head.every((byte) => byte === 0)
+    ? 'all zeros where it begins, as what was never downloaded to its end'
+    : undefined;
+}
+
+/** A file's first bytes: the text that they are, or their values. */
+function inWords(head: Buffer): string {
+  const text = /^[\t\n\r\x20-\x7e]+/.exec(head.toString('latin1'))?.[0] ?? '';
+  const bytes = () =>
+    `the bytes ${head
+      .subarray(0, 8)
+      .toString('hex')
+      .replace(/..(?=.)/g, '$& ')}`;
+  return text.length >= 8 ? quoted(text.trim()) : bytes();
 }
 
 /** Every writer puts `ir_version` (field 1, a small number) first, then another field of a `ModelProto`. */

@@ -30,6 +30,8 @@ export interface Reported {
   readonly selection?: Selection | undefined;
   readonly experiments?: readonly ExperimentRun[] | undefined;
   readonly answers?: readonly Answer[] | undefined;
+  /** Name of the tensors that answer in the model's place. */
+  readonly tensors?: string | undefined;
   /** Why there is nothing else. */
   readonly trouble?: Problem | undefined;
 }
@@ -46,6 +48,7 @@ export function contentsOf({
   selection = {},
   experiments = [],
   answers = [],
+  tensors,
   trouble,
 }: Reported): Contents {
   const events = analysis ? eventsOf(analysis).map(withoutFolders) : [];
@@ -62,6 +65,7 @@ export function contentsOf({
     live: undefined,
     watched: undefined,
     pinned: 'none',
+    tensors,
   };
   return {
     messages: [

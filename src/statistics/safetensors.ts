@@ -40,6 +40,18 @@ export interface Safetensors {
   tensor(name: string): Promise<SafetensorsTensor>;
 }
 
+/** One on the disk, of whose tensors parts can be read. */
+export interface SafetensorsFile extends Safetensors {
+  /** Type and shape of a tensor, which is not read; undefined where there is none. */
+  known(name: string): Pick<SafetensorsTensor, 'dtype' | 'shape'> | undefined;
+  /**
+   * Along its first axis from … to - 1 of a tensor, as it lies there.
+   *
+   * @throws SinkscopeError as `tensor` does, and `input` where there are no such rows
+   */
+  rows(name: string, from: number, to: number): Promise<SafetensorsTensor>;
+}
+
 /** The format's own limit for headers. */
 const MAX_HEADER = 100_000_000;
 /** Some systems refuse larger single reads and writes. */
@@ -65,15 +77,30 @@ interface Range {
  *
  * @throws SinkscopeError `file` where it cannot be read or is not what it says.
  */
-export async function openSafetensors(file: string): Promise<Safetensors> {
+export async function openSafetensors(file: string): Promise<SafetensorsFile> {
   const ranges = await reading(file, async (handle) => readHeader(file, handle));
+  const rangeOf = (name: string): Range => {
+    const range = ranges.get(name);
+    if (range) return range;
+    throw new SinkscopeError({ code: 'input', file, message: `${file} has no tensor ${quoted(name)}.` });
+  };
   return {
     names: [...ranges.keys()],
+    known: (name) => ranges.get(name),
     async tensor(name) {
-      const range = ranges.get(name);
-      if (!range) throw new SinkscopeError({ code: 'input', file, message: `${file} has no tensor ${quoted(name)}.` });
-      const bytes = await reading(file, (handle) => readExactly(file, handle, range.begin, range.length));
-      return { dtype: range.dtype, shape: range.shape, bytes };
+      const { dtype, shape, begin, length } = rangeOf(name);
+      return { dtype, shape, bytes: await reading(file, (handle) => readExactly(file, handle, begin, length)) };
+    },
+    async rows(name, from, to) {
+      const { dtype, shape, begin, length } = rangeOf(name);
+      const [all = 1, ...rest] = shape;
+      if (!(from >= 0 && from < to && to <= all)) {
+        const message = `${file} has no rows ${from} to ${to - 1} of tensor ${quoted(name)}.`;
+        throw new SinkscopeError({ code: 'input', file, message });
+      }
+      const row = length / all;
+      const bytes = await reading(file, (handle) => readExactly(file, handle, begin + from * row, (to - from) * row));
+      return { dtype, shape: [to - from, ...rest], bytes };
     },
   };
 }

@@ -1,7 +1,7 @@
 /** Tools about models and runs: which there are, what a file is, a run, what is behind it, and two beside each other. */
 
 import { presentMoved } from '../analysis/moved.js';
-import { overviewSettings, presentOverview } from '../analysis/overview.js';
+import { analysisSettings, presentAnalysis } from '../analysis/present.js';
 import { SinkscopeError } from '../errors.js';
 import { runPrompt } from '../experiments/shared/run.js';
 import { explained, lookInputs } from './explain.js';
@@ -112,7 +112,10 @@ const analyze = tool(
     const analysed = { request, analysis: yield* runPrompt(desk.engine, request, signal) };
     desk.answers(analysed);
     return {
-      presentation: presentOverview(analysed.analysis, thresholds),
+      presentation: presentAnalysis(analysed.analysis, thresholds, {
+        name: analysed.analysis.started?.model.name,
+        whole: true,
+      }),
       analysed,
       next: 'To look closer, call sinkscope_explain with result RESULT and a token, a layer, or a layer with a head.',
     };
@@ -139,7 +142,7 @@ const explain = tool(
     }
     const run = { engine, analysis: analysed.analysis, thresholds, ready };
     const { sentence, parts } = yield* explained(run, at, signal);
-    const settings = [{ name: 'run', value: id }, ...overviewSettings(analysed.analysis, thresholds)];
+    const settings = [{ name: 'run', value: id }, ...analysisSettings(analysed.analysis, thresholds)];
     return { presentation: { title: 'A closer look', sentence, settings, warnings: [], parts } };
   },
 );

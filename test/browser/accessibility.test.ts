@@ -46,6 +46,33 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
   });
 });
 
+it('what can be pressed is 24 pixels at least, but within a text, and no experiment makes the page wider than 320', async () => {
+  const { page } = await open({ width: 320, experiments: '', run: 'summer' });
+  await page.getByTestId('export').locator('summary').click();
+  const small = () =>
+    page.evaluate(() => {
+      const found: string[] = [];
+      const look = (root: ParentNode) => {
+        for (const element of root.querySelectorAll('*')) {
+          if (element.shadowRoot) look(element.shadowRoot);
+          if (!element.matches('button, summary, select, vscode-button, vscode-dropdown')) continue;
+          const { width, height } = element.getBoundingClientRect();
+          const isInText = element.closest('sinkscope-summary li') !== null;
+          if (width > 0 && !isInText && Math.min(width, height) < 24)
+            found.push(`${element.ariaLabel ?? element.textContent} ${width} × ${height}`);
+        }
+      };
+      look(document);
+      return found;
+    });
+  expect(await small()).toEqual([]);
+  await page.keyboard.press('Escape');
+  await page.getByTestId('page-experiments').click();
+  await page.getByRole('article', { name: /^Quantisation doctor/ }).waitFor();
+  expect(await small()).toEqual([]);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+});
+
 it('the empty, running and failed panels are accessible', async () => {
   for (const events of [0, 2, 8]) {
     const { page } = await open({ events });

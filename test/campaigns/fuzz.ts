@@ -350,8 +350,7 @@ function argumentsOf(place: Place, ask: Ask): string[] {
   const path = (name: string) => join(place.given, name);
   if ('merge' in ask) return ['merge', ...ask.merge.map(path)];
   if ('inspect' in ask) return ['inspect', path(ask.inspect)];
-  // Processor time is then the same on any number of processors, on which ONNX Runtime's threads spin.
-  const budget = ['--memory', `${limits.budget / 2 ** 20}`, '--threads', '1'];
+  const budget = ['--memory', `${limits.budget / 2 ** 20}`, '--threads', '1']; // more would spin, and count
   if ('survey' in ask)
     return ['survey', path(ask.survey), '--file', path(ask.corpus), '--sequences', '2', '--length', '8', ...budget];
   const { prompt } = ask;

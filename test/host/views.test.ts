@@ -55,6 +55,25 @@ describe('views of a run', () => {
     assert.equal(vscode.window.activeTextEditor?.document, editor.document);
   });
 
+  it('keeps its group where there is one of texts: a text that is opened over it goes there, as it is looked at', async () => {
+    const first = await open('Winter is cold.');
+    await analyze(sinkscope);
+    await until(() => columns().some((column) => column !== first.viewColumn));
+    const [column] = columns();
+    assert.ok(column);
+    const document = await vscode.workspace.openTextDocument({ content: 'Summer is warm. Rivers run.' });
+    const editor = await vscode.window.showTextDocument(document, column);
+    editor.selection = new vscode.Selection(0, 0, 0, 15);
+    await until(() => vscode.window.activeTextEditor?.document === document);
+    const { source } = await analyze(sinkscope);
+    assert.equal(source?.text, 'Summer is warm.');
+    await until(() => vscode.window.activeTextEditor?.viewColumn === first.viewColumn);
+    assert.equal(vscode.window.activeTextEditor?.document, document);
+    assert.equal(vscode.window.activeTextEditor?.selection.end.character, 15);
+    assert.deepEqual(columns(), [column]);
+    assert.equal(vscode.window.tabGroups.all.length, 2);
+  });
+
   it('stops the run when the panel is closed, keeps what came, and opens again', async () => {
     await open('Summer is warm.');
     await analyze(sinkscope);

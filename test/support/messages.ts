@@ -157,6 +157,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   rolling: [{ ...budget, ...streamingExamples.request }],
   merge: [{ parts: ['/a.json'] }],
   result: [{ file: '/r.sinkscope.json' }],
+  saved: [{ file: '/r.sinkscope.json', question: { type: 'pattern', layer: 1, head: 0, cross: true } }],
   records: [{ file: '/f.parquet', column: 'text', from: 3 }],
   encode: [{ model: '/m', stream: 'text', text: 'a', bos: false, lineEnds: 'as-is', chat: { system: 's' }, most: 7 }],
   decode: [{ model: '/m', ids: [1, 2] }],
@@ -167,7 +168,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   query: [{ type: 'predictions', token: 1 }],
 };
 
-const silent = { result: [], records: [], encode: [], decode: [], smooth: [], inspect: [] };
+const silent = { result: [], saved: [], records: [], encode: [], decode: [], smooth: [], inspect: [] };
 
 export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   analyze: [
@@ -294,7 +295,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   query: [],
 };
 
-export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> } = {
+export const answers: { readonly [T in Exclude<JobType, 'query' | 'saved'>]: AnswerOf<T> } = {
   analyze: { type: 'finished', seconds: 1, firstLayerSeconds: 0.5, saved: '/s', reused: { tokens: 3, without: 'w' } },
   measure: { type: 'done', seconds: 1 },
   states: { type: 'done', seconds: 1 },
@@ -315,7 +316,7 @@ export const answers: { readonly [T in Exclude<JobType, 'query'>]: AnswerOf<T> }
   rolling: { type: 'done', seconds: 1 },
   ...backwardAnswers,
   merge: { type: 'done', seconds: 1 },
-  result: { type: 'result', thresholds: defaultThresholds, finished: undefined },
+  result: { type: 'result', thresholds: defaultThresholds, finished: undefined, tensors: 'r.safetensors' },
   records: { texts: ['a', null], rows: 5, column: 'text' },
   encode: { ids: Int32Array.of(1, 2), prefix: 0, lost: 1 },
   decode: ['a', 'b'],

@@ -79,6 +79,7 @@ export const toWebview: readonly ToWebview[] = [
       trouble: problem,
       live: 'Live: what is shown follows the text as you type.',
       watched: { name: 'm', problem: 'b' },
+      tensors: 'saved.safetensors',
       pinned: 'other',
     },
   },

@@ -59,6 +59,7 @@ function view(part: Partial<ViewState>): void {
     live: undefined,
     watched: undefined,
     pinned: 'none',
+    tensors: undefined,
     ...part,
   };
   post({ type: 'view', state });

@@ -7,6 +7,7 @@ import { defaultOf, isNeeded, isOfUse, wantedOf } from '../../src/experiments/va
 import type { ExperimentAction, ModelChoice, TextNames } from '../../src/protocol.js';
 import '../controls.js';
 import { Exact, html } from '../html.js';
+import { quietButtonStyles } from '../styles.js';
 import type { Choices } from './state.js';
 
 type Value = Extract<ExperimentAction, { do: 'run' }>['values'][string];
@@ -15,7 +16,9 @@ export type ActionEvent = CustomEvent<ExperimentAction>;
 
 @customElement('sinkscope-experiment-form')
 export class ExperimentForm extends LitElement {
-  static override styles = css`
+  static override styles = [
+    quietButtonStyles,
+    css`
     :host {
       display: block;
     }
@@ -109,7 +112,15 @@ export class ExperimentForm extends LitElement {
     .picker {
       max-width: 420px;
     }
-  `;
+    .field label {
+      font-size: inherit;
+    }
+    fieldset label,
+    .switch {
+      min-height: 24px;
+    }
+  `,
+  ];
 
   @property({ attribute: false }) choices!: Pick<Choices, 'experiments' | 'texts'>;
   @property({ attribute: false }) models: readonly ModelChoice[] = [];

@@ -32,6 +32,8 @@ export interface DrawnFact {
   readonly value: string;
   /** Where it was a guess, or is wanting. */
   readonly doubt?: boolean;
+  /** More than a few words. */
+  readonly long?: boolean;
 }
 
 export interface ModelDrawing {
@@ -110,10 +112,10 @@ function fileFacts(description: Description): DrawnFact[] {
       name: 'opset',
       value: `${opsets.map(([domain, version]) => (domain === '' ? `${version}` : `${domain} ${version}`)).join(', ')}; IR ${irVersion}`,
     },
-    { name: 'operators', value: operatorsInWords(description) },
     tokenizer === undefined
       ? { name: 'tokenizer', value: 'none: no tokenizer.json beside it, so texts cannot be tried', doubt: true }
-      : { name: 'tokenizer', value: 'tokenizer.json' },
+      : { name: 'tokenizer', value: tokenizer },
+    { name: 'operators', value: operatorsInWords(description), long: true },
   ];
 }
 

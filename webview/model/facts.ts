@@ -9,7 +9,8 @@ import { blockInWords, type DrawnFact, formatBytes, type ModelDrawing } from './
 /** @param long whether values are as long as names of tensors */
 export const factList = (rows: readonly DrawnFact[], long = false) =>
   html`<dl class="facts ${long ? 'long' : ''}">${rows.map(
-    ({ name, value, doubt }) => html`<div><dt>${name}</dt><dd class=${doubt ? 'doubt' : ''}>${value}</dd></div>`,
+    ({ name, value, doubt, long }) =>
+      html`<div class=${long ? 'all' : ''}><dt>${name}</dt><dd class=${doubt ? 'doubt' : ''}>${value}</dd></div>`,
   )}</dl>`;
 
 /** Where in the graph the parts of a block are, by the names of values there; of layer 0 what enters the first. */

@@ -1,7 +1,7 @@
 /** The editor of a model's file: what it is, what it is made of, and a text tried in it. */
 import { LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import { formatRatio, formatValue } from '../../src/analysis/format.js';
+import { counted, formatRatio, formatValue } from '../../src/analysis/format.js';
 import type { Description } from '../../src/engine/contract/description.js';
 import type { AboutFile, ModelAction, ModelState } from '../../src/protocol.js';
 import type { TableEvent } from '../figure.js';
@@ -217,13 +217,16 @@ export class ModelPage extends LitElement {
   }
 
   #progress(tokenizer: string | undefined) {
-    if (tokenizer === undefined) return 'It has no tokenizer.json beside it: put the model’s own there to try texts.';
+    if (tokenizer === undefined) {
+      return html`It has no tokenizer.json beside it: put the model’s own there to try texts, or choose it.
+        <button type="button" data-testid="tokenizer" @click=${() => this.#act({ do: 'choose-tokenizer' })}>Choose tokenizer.json …</button>`;
+    }
     if (this.shown.view.trouble) return this.shown.view.trouble.message;
     if (!this.#isRun())
       return 'Each layer is coloured by its largest activation while the model runs; nothing leaves this machine.';
     const { status, layers, tokens, problem } = this.shown.analysis;
     if (status === 'failed') return problem?.message ?? 'The run failed.';
-    const of = `${tokens?.tokens.length ?? 0} tokens`;
+    const of = counted(tokens?.tokens.length ?? 0, 'token');
     if (status === 'running')
       return layers.length === 0 ? 'Reading the model …' : `Layer ${layers.length - 1} has arrived; ${of}.`;
     const multiples = multiplesOf(layers);
@@ -239,7 +242,7 @@ export class ModelPage extends LitElement {
     const beside = other && this.#other?.drawing.blocks.length ? this.#other : undefined;
     const differing = (beside && this.#differences?.blocks) ?? new Set<number>();
     const name = this.shown.model?.shown.name ?? '';
-    const note = `${drawing.blocks.length} blocks, from the input at the top to the output`;
+    const note = `${counted(drawing.blocks.length, 'block')}, from the input at the top to the output`;
     return html`<sinkscope-figure
       name="anatomy"
       class=${other ? 'wide' : ''}
@@ -305,7 +308,7 @@ export class ModelPage extends LitElement {
       cells: (row) => [rows[row]?.what ?? '', rows[row]?.here ?? '', rows[row]?.there ?? ''],
     };
     return html`<section class="wide" aria-labelledby="differs" data-testid="differences">
-      <div class="notice" role="status"><span>Compared with ${name}: ${rows.length === 0 ? 'nothing that is described differs' : `${rows.length} things differ`}. Weights are compared by type and shape, not by their numbers.</span>${end}</div>
+      <div class="notice" role="status"><span>Compared with ${name}: ${rows.length === 0 ? 'nothing that is described differs' : `${counted(rows.length, 'thing')} ${rows.length === 1 ? 'differs' : 'differ'}`}. Weights are compared by type and shape, not by their numbers.</span>${end}</div>
       <h2 id="differs">What differs</h2>
       ${rows.length === 0 ? nothing : html`<sinkscope-table .data=${table}></sinkscope-table>`}
     </section>`;

@@ -52,7 +52,7 @@ export class DimensionRuler extends View {
     return this.figure({
       name: 'dimensions',
       heading: `Dimensions at layer ${layerName(layer)}`,
-      note: `max |h| over tokens, ${statistics?.dims ?? 0} dimensions`,
+      note: `max |h| over tokens, ${formatNumber(statistics?.dims ?? 0)} dimensions`,
       table: () => this.#table(),
       picture: (theme) => this.#picture(theme),
       body: html`

@@ -1,6 +1,8 @@
 /** Layer × head: how much of each head's attention one token draws. */
+
 import { css, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
+import { formatNumber } from '../../src/analysis/format.js';
 import { finiteCell } from '../../src/analysis/presentation.js';
 import { tokenName } from '../../src/analysis/summary.js';
 import type { PatternStatistics } from '../../src/statistics/statistics.js';
@@ -66,7 +68,7 @@ export class SinkHeatmap extends View {
     return this.figure({
       name: 'attention-sinks',
       heading: 'Attention sinks: layer × head',
-      note: `α of ${this.#target()}, ring: α > ε = ${sinks.epsilon}, T = ${sinks.tokens}`,
+      note: `α of ${this.#target()}, ring: α > ε = ${sinks.epsilon}, T = ${formatNumber(sinks.tokens)}`,
       actions: extra
         ? html`<button
             class="quiet"
@@ -153,7 +155,7 @@ export class SinkHeatmap extends View {
   #table(): TableData {
     const { rows, columns, shades } = this.#cells;
     return {
-      caption: `α of ${this.#target()} by layer and head; ε = ${this.scene.findings.sinks.epsilon}, T = ${this.scene.findings.sinks.tokens}`,
+      caption: `α of ${this.#target()} by layer and head; ε = ${this.scene.findings.sinks.epsilon}, T = ${formatNumber(this.scene.findings.sinks.tokens)}`,
       columns: [
         { name: 'layer' },
         ...Array.from({ length: rows }, (_, head) => ({ name: `head ${head}`, format: 'fixed' as const })),

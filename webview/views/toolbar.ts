@@ -160,7 +160,7 @@ export class Toolbar extends LitElement {
 
   #markdown(): string {
     const { analysis, view } = this.shown;
-    return markdownOf(presentAnalysis(analysis, view.thresholds, view.document));
+    return markdownOf(presentAnalysis(analysis, view.thresholds, { name: view.document }));
   }
 
   #send(message: FromWebview): void {

@@ -15,7 +15,7 @@ import { inspection } from './inspection.js';
 import { doneEvent, measuredEvent, measureRequest, progressEvent } from './measure.js';
 import { comparedEvent, pairedEvent, pairRequest } from './pair.js';
 import { precisionEvent, precisionRequest } from './precision.js';
-import { question } from './questions.js';
+import { question, savedQuestion } from './questions.js';
 import { recordsAnswer, recordsRequest } from './records.js';
 import { chat, lineEnds, path, stream } from './request.js';
 import { noisesEvent, productsEvent, restoredEvent, restoreRequest } from './restore.js';
@@ -111,6 +111,8 @@ export const jobs = {
   },
   merge: { request: mergeRequest, event: mergeEvent, answer: doneEvent },
   result: { request: resultRequest, event: runningEvent, answer: resultAnswer },
+  /** The answer is checked by who asks, as that of `query`. */
+  saved: { request: v.object({ file: path, question: savedQuestion }), event: v.never(), answer: v.unknown() },
   records: { request: recordsRequest, event: v.never(), answer: recordsAnswer },
   encode: { request: encodeRequest, event: v.never(), answer: encoded },
   decode: { request: v.object({ model: path, ids: v.array(whole) }), event: v.never(), answer: v.array(text) },

@@ -16,6 +16,10 @@ export const question = v.variant(
   Object.values(questions).map(({ schema }) => schema),
 );
 
+/** What the tensors answer that lie beside a saved result, without model and text. */
+export const savedQuestion = v.variant('type', [questions.magnitudes.schema, questions.pattern.schema]);
+export type SavedQuestion = Sent<typeof savedQuestion>;
+
 /** The types that views of the panel may ask. */
 export type ViewQuestionType = {
   [T in QuestionType]: Questions[T]['fromWebview'] extends true ? T : never;

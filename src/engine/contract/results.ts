@@ -1,6 +1,6 @@
 /** Results of analyses as they are saved (`analyze --json`, *Save Result*), and how one is told: as the run that it is of. */
 import * as v from 'valibot';
-import { maybe, type Sent } from '../../schemas.js';
+import { maybe, type Sent, text } from '../../schemas.js';
 import { finishedEvent } from './events.js';
 import { path } from './request.js';
 
@@ -22,5 +22,7 @@ export const resultAnswer = v.object({
   thresholds: thresholdsSchema,
   /** Undefined where the run had not ended when it was saved. */
   finished: maybe(finishedEvent),
+  /** Name of the safetensors beside it that answers `savedQuestion`; undefined: there is none. */
+  tensors: maybe(text),
 });
 export type ResultAnswer = Sent<typeof resultAnswer>;

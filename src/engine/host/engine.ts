@@ -17,7 +17,7 @@ import {
   type SteppedJob,
   schemasOf,
 } from '../contract/protocol.js';
-import { type AnswerTo, answerSchema, type Question } from '../contract/questions.js';
+import { type AnswerTo, answerSchema, type Question, type SavedQuestion } from '../contract/questions.js';
 import type { SmoothRequest } from '../contract/smooth.js';
 import { Channel } from './channel.js';
 import { Connection, type Job } from './connection.js';
@@ -220,6 +220,16 @@ export class Engine {
    */
   async records(request: RequestOf<'records'>, signal?: AbortSignal): Promise<AnswerOf<'records'>> {
     return this.ask('records', request, signal);
+  }
+
+  /**
+   * Asks of a saved result what the tensors beside it answer.
+   *
+   * @throws SinkscopeError `input` where there are none, they are of another run or lack what is asked for; `file` where
+   *   they cannot be read
+   */
+  async saved<Q extends SavedQuestion>(file: string, question: Q): Promise<AnswerTo<Q['type']>> {
+    return checkSaid(answerSchema<Q['type']>(question.type), await this.ask('saved', { file, question }), 'answer');
   }
 
   /**

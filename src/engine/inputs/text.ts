@@ -9,8 +9,8 @@ import type { RunRequest } from '../contract/events.js';
 import { chatSaid } from '../contract/request.js';
 import { type Limits, type Prompt, tokensOf } from './prompt.js';
 
-/** A text from which no part was chosen is read up to so many tokens: whether it is too long is known long before. */
-const enough = 2 ** 16;
+/** Characters from which on all tokens of a text are counted only when a part of it was chosen: that takes seconds. */
+const longText = 100_000;
 
 /**
  * @throws SinkscopeError `tokenizer` where there is none, it does not fit the model or has no token for the text,
@@ -31,8 +31,16 @@ export async function fromText(
   }
   if (limits.vocabulary !== undefined) checkFit(tokenizer, limits.vocabulary);
   const { lineEnds = 'lf', chat } = request;
-  const most = request.window === undefined ? Math.max(enough, limits.context + 1) : undefined;
-  const encoding = { bos: request.bos, lineEnds, chat, most, onPart: limits.onPart };
+  const encoding = { bos: request.bos, lineEnds, chat, onPart: limits.onPart };
+  if (text.length > longText && request.window === undefined && chat === undefined) {
+    const { tokens } = await tokenizer.encode(text, { ...encoding, most: limits.context + 1 });
+    if (tokens.length > limits.context)
+      throw tooLong(
+        `more than ${counted(limits.context)} tokens (${counted(text.length)} characters)`,
+        tokens.length,
+        limits,
+      );
+  }
   const { tokens, bos, prefix, suffix, changed, remark } = await tokenizer.encode(text, encoding);
   if (tokens.length === 0) {
     throw new SinkscopeError({ code: 'input', message: 'There is no text to analyze; select some or write some.' });
@@ -46,7 +54,7 @@ export async function fromText(
     lineEnds: read,
     chat: chatSaid(chat),
     remark,
-    ...windowed(tokens, prefix, suffix, request, limits, tokens.length - prefix - suffix === most),
+    ...windowed(tokens, prefix, suffix, request, limits),
   };
 }
 
@@ -78,18 +86,13 @@ export function fromIds(
   };
 }
 
-/**
- * The part of `tokens` that is run; what stands before and after the text is kept.
- *
- * @param goesOn whether the text may have more than these
- */
+/** The part of `tokens` that is run; what stands before and after the text is kept. */
 function windowed(
   tokens: Pick<Tokens, 'length' | 'slice'>,
   prefix: number,
   suffix: number,
   request: RunRequest,
   limits: Limits,
-  goesOn = false,
 ): Pick<Prompt, 'tokens' | 'total' | 'window'> {
   const total = tokens.length;
   const own = total - prefix - suffix;
@@ -97,12 +100,7 @@ function windowed(
 
   const room = limits.context - prefix - suffix;
   if (request.window === undefined || room < 1) {
-    const length = goesOn ? `${counted(own)} tokens or more` : `${counted(total)} tokens`;
-    throw new SinkscopeError({
-      code: 'too-long',
-      message: `The text has ${length}, but ${limits.because}: choose a part of at most ${counted(limits.context)} tokens.`,
-      limit: { tokens: total, context: limits.context, ...(goesOn && { more: true }) },
-    });
+    throw tooLong(`${counted(total)} tokens`, total, limits);
   }
   const latest = own - room;
   const asked = request.window === 'first' ? 0 : request.window === 'last' ? latest : request.window.start;
@@ -117,6 +115,15 @@ function windowed(
     total,
     window: { start, end },
   };
+}
+
+/** @param tokens that it has at least */
+function tooLong(has: string, tokens: number, { because, context }: Limits): SinkscopeError {
+  return new SinkscopeError({
+    code: 'too-long',
+    message: `The text has ${has}, but ${because}: choose a part of at most ${counted(context)} tokens.`,
+    limit: { tokens, context },
+  });
 }
 
 /** With thousands set off, as numbers are everywhere. */

@@ -1,6 +1,8 @@
 /** What the process has at hand: models as they were read, and one with its sessions and its last run. */
+
 import type { Stream } from '../../anatomy/streams.js';
 import { SinkscopeError } from '../../errors.js';
+import { modelFolder } from '../../models/folder.js';
 import { versionOf } from '../../models/version.js';
 import { modelIdentity } from '../../onnx/identity.js';
 import type { Device, DeviceEvent } from '../contract/device.js';
@@ -62,6 +64,10 @@ export function useDevice(device: Device, listener: (event: DeviceEvent) => void
 
 /** The file in which a model's tokenizer is: chosen, or beside it. */
 export const tokenizerPlace = (model: string): string => tokenizers.get(model) ?? model;
+
+/** The same as a file that is there; undefined where there is none. */
+export const tokenizerFile = (model: string): string | undefined =>
+  tokenizers.get(model) ?? modelFolder(model).tokenizer;
 
 /** The run that questions are about. */
 export function lastRun(): Inside | undefined {

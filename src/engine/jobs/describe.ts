@@ -3,7 +3,6 @@ import { statSync } from 'node:fs';
 import { operatorName } from '../../anatomy/ops.js';
 import { weightHomes } from '../../anatomy/weights.js';
 import { SinkscopeError, toProblem } from '../../errors.js';
-import { modelFolder } from '../../models/folder.js';
 import { versionOf } from '../../models/version.js';
 import { DataType, type Model, type Tensor, type ValueInfo } from '../../onnx/model.js';
 import { readModel } from '../../onnx/read.js';
@@ -26,10 +25,15 @@ const fewElements = 8;
 const mostEntries = 16;
 
 /**
+ * @param tokenizerOf the file that its texts are cut by, chosen or beside it
  * @param load reads the file as a transformer
  * @throws SinkscopeError where the file is no readable model at all; that it is no transformer is part of the answer
  */
-export async function describe(file: string, load: () => Promise<LoadedModel>): Promise<Description> {
+export async function describe(
+  file: string,
+  tokenizerOf: (file: string) => string | undefined,
+  load: () => Promise<LoadedModel>,
+): Promise<Description> {
   const model = readModel(file);
   const [anatomy, places] = await load().then(
     (loaded): [Description['anatomy'], Places] => [{ found: true, inspection: inspect(loaded) }, placesIn(loaded)],
@@ -61,7 +65,7 @@ export async function describe(file: string, load: () => Promise<LoadedModel>): 
     })),
     left: { count: left.length, bytes: sum(left.map(({ data }) => data.length)) },
     parameters: parameterCount(model),
-    tokenizer: modelFolder(file).tokenizer,
+    tokenizer: tokenizerOf(file),
     anatomy,
   };
 }

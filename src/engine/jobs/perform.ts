@@ -25,6 +25,7 @@ import {
   checkAsRead,
   lastRun,
   load,
+  tokenizerFile,
   tokenizerPlace,
   use,
 } from './current.js';
@@ -41,6 +42,7 @@ import { tellPrecision } from './precision.js';
 import { restoreProducts } from './restore.js';
 import { tellResult } from './results.js';
 import { rollOn } from './rolling.js';
+import { answerFromTensors } from './savedTensors.js';
 import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
@@ -248,6 +250,11 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return tellResult(file, emit);
   },
 
+  saved({ file, question }) {
+    allowReading(`${basename(file)} and the tensors beside it were read`);
+    return answerFromTensors(file, question);
+  },
+
   records({ file, column, from }) {
     allowReading(`${basename(file)} was read`);
     return parquetTexts(file, column, from);
@@ -294,7 +301,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
 
   inspect: async ({ model, stream, takes }) => inspect(await load(model, chooser(model, stream, takes))),
 
-  describe: ({ model, stream }) => describe(model, () => load(model, chooser(model, stream, undefined))),
+  describe: ({ model, stream }) => describe(model, tokenizerFile, () => load(model, chooser(model, stream, undefined))),
 
   weight: ({ model, name }) => weightStatisticsOf(model, name),
 

@@ -1,7 +1,7 @@
-import { layerName, tokenLabel } from '../../analysis/label.js';
+import { tokenLabel } from '../../analysis/label.js';
 import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
 import { greatest } from '../../statistics/numbers.js';
-import { byHead, logRatio } from '../shared/heatmaps.js';
+import { byHead, byLayer, logRatio } from '../shared/heatmaps.js';
 import { massiveSettings, sinkSettings } from '../shared/settings.js';
 import { type Compared, type CompareResult, compareConclusion, type Difference } from './compute.js';
 
@@ -129,7 +129,7 @@ function apartByToken({ differences }: CompareResult, name: (run: Compared) => s
       {
         kind: 'heatmap',
         heading: `Largest activation by layer and token: ${name(run)} ÷ ${name(first)}`,
-        rows: { name: 'layer', labels: run.layers.map((_, k) => layerName(k)) },
+        rows: byLayer(run.layers.map((_, k) => k)),
         columns: { name: 'token', labels: shared.map((at) => tokenAt(run, at.of)) },
         value: { name: `log₁₀ of largest |h| ÷ that of ${name(first)}`, format: 'signed' },
         scale: 'diverging',

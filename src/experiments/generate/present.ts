@@ -2,6 +2,7 @@ import { counted, formatNumber, formatShare } from '../../analysis/format.js';
 import type { Part, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { greatest, mean } from '../../statistics/numbers.js';
+import { byLayer } from '../shared/heatmaps.js';
 import { massiveSettings, sinkSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import type { WritingResult, WrittenToken } from './compute.js';
@@ -152,7 +153,7 @@ function largestMap({ begun, written }: WritingResult): Part {
   return {
     kind: 'heatmap',
     heading: `Largest entry by token and layer; written from token ${tokens.length} on`,
-    rows: { name: 'layer', labels: begun.states.map((_, layer) => `${layer}`) },
+    rows: byLayer(begun.states.map((_, layer) => layer)),
     columns: { name: 'token', labels: columns },
     value: { name: 'largest |h|', format: 'number' },
     scale: 'log',

@@ -1,5 +1,6 @@
 import { layerName, tokenLabel } from '../../analysis/label.js';
 import type { Presentation } from '../../analysis/presentation.js';
+import { byLayer, byToken } from '../shared/heatmaps.js';
 import { partWarnings, runSettings } from '../shared/settings.js';
 import { type GradientsResult, gradientsConclusion, objectiveName, productName } from './compute.js';
 
@@ -17,8 +18,8 @@ export function presentGradients(result: GradientsResult, text: string): Present
       {
         kind: 'heatmap',
         heading: 'How much it depends on each hidden state',
-        rows: { name: 'layer', labels: rows.map(({ layer }) => layerName(layer)) },
-        columns: { name: 'token', labels },
+        rows: byLayer(rows.map(({ layer }) => layer)),
+        columns: byToken(labels),
         value: { name: 'L2 norm of the gradient' },
         scale: 'log',
         values: rows.flatMap(({ row }) => labels.map((_, token) => row[token] ?? null)),

@@ -1,8 +1,8 @@
 import type { Analysis } from '../../analysis/analysis.js';
-import { layerName, textLabel, tokenLabels } from '../../analysis/label.js';
+import { textLabel, tokenLabels } from '../../analysis/label.js';
 import type { HeatmapPart, Presentation, TablePart } from '../../analysis/presentation.js';
 import { greatest } from '../../statistics/numbers.js';
-import { byHead, logRatio } from '../shared/heatmaps.js';
+import { byHead, byLayer, byToken, logRatio } from '../shared/heatmaps.js';
 import { factsOf } from '../shared/run.js';
 import { calibrationSetting, massiveSettings, partWarnings, runSettings, sinkSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
@@ -18,8 +18,7 @@ export function presentIntervene(
   const { before, after, interventions, calibrated, thresholds, sinks } = result;
   const facts = factsOf(before);
   const labels = before.tokens ? tokenLabels(before.tokens) : [];
-  const layers = before.layers.map((_, k) => layerName(k));
-  const axes = { rows: { name: 'layer', labels: layers }, columns: { name: 'token', labels } };
+  const axes = { rows: byLayer(before.layers.map((_, k) => k)), columns: byToken(labels) };
   const magnitudes = (analysis: Analysis) => analysis.layers.map(({ tokenMax }) => tokenMax);
   const [was, is] = [magnitudes(before), magnitudes(after)];
   const sizes = [...was, ...is].flatMap((row) => Array.from(row)).filter((size) => size > 0 && Number.isFinite(size));

@@ -1,5 +1,6 @@
 import { layerName, textLabel, tokenLabels } from '../../analysis/label.js';
 import type { BarsPart, Presentation, TextPart } from '../../analysis/presentation.js';
+import { byToken } from '../shared/heatmaps.js';
 import { partWarnings, runSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
 import { decidedAt, type LensPoint, type LensResult, lensConclusion, partName } from './compute.js';
@@ -23,7 +24,7 @@ export function presentLens(result: LensResult, { text }: { readonly text: Named
           labels: points.map(pointName),
           leads: { to: 'layer', values: points.map(({ layer }) => layer) },
         },
-        columns: { name: 'token', labels, leads: { to: 'token', values: labels.map((_, token) => token) } },
+        columns: byToken(labels),
         value: { name: 'probability', format: 'share' },
         scale: 'linear',
         values: points.flatMap(({ rows }) => labels.map((_, token) => rows[token]?.[0]?.probability ?? null)),

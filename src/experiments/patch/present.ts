@@ -1,8 +1,8 @@
-import { layerName, textLabel } from '../../analysis/label.js';
+import { textLabel } from '../../analysis/label.js';
 import type { HeatmapPart, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { finite, greatest } from '../../statistics/numbers.js';
-import { byHead } from '../shared/heatmaps.js';
+import { byHead, byLayer, byToken } from '../shared/heatmaps.js';
 import { type PatchResult, patchConclusion } from './compute.js';
 
 export function presentPatch(result: PatchResult): Presentation {
@@ -20,8 +20,8 @@ export function presentPatch(result: PatchResult): Presentation {
         ? byHead(layers, heads, (row, head) => finite(values[row]?.[head] ?? Number.NaN))
         : ({
             kind: 'heatmap',
-            rows: { name: 'layer', labels: layers.map(layerName) },
-            columns: { name: 'token', labels: corrupt.map((_, i) => token(i)) },
+            rows: byLayer(layers),
+            columns: byToken(corrupt.map((_, i) => token(i))),
             values: values.flat().map(finite),
           } as const);
     return { heading, ...grid, value: { name, format: 'fixed' }, scale: 'diverging', range: [-size, size] };

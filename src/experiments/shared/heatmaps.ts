@@ -1,5 +1,20 @@
 /** What heatmaps of several experiments share. */
-import type { HeatmapPart } from '../../analysis/presentation.js';
+import { layerName } from '../../analysis/label.js';
+import type { Axis, HeatmapPart } from '../../analysis/presentation.js';
+
+/** Residual points as rows: a click leads to the layer. */
+export const byLayer = (layers: readonly number[]): Axis => ({
+  name: 'layer',
+  labels: layers.map(layerName),
+  leads: { to: 'layer', values: layers },
+});
+
+/** All tokens of a run as columns: a click leads to the token. */
+export const byToken = (labels: readonly string[]): Axis => ({
+  name: 'token',
+  labels,
+  leads: { to: 'token', values: labels.map((_, token) => token) },
+});
 
 /**
  * Cells by layer and head; null where there is nothing to show.

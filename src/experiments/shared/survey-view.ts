@@ -41,7 +41,7 @@ export function presentSurvey(result: Survey, corpus: string, wanted = result.se
         kind: 'heatmap',
         heading: 'Share of sequences in which a dim stands out',
         rows: { name: 'token', labels: tokenKinds },
-        columns: { name: 'dim', labels: dims.map(String) },
+        columns: { name: 'dim', labels: dims.map(String), leads: { to: 'dim', values: dims } },
         value: { name: 'share of sequences', format: 'share' },
         scale: 'linear',
         values: tokenKinds.flatMap((kind) => dims.map((dim) => share(dim, kind))),

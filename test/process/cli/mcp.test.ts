@@ -57,8 +57,8 @@ describe('a run', () => {
     );
     const { layers, ids } = references.models.llama;
     const [massive] = layers[2]?.top ?? [];
-    expect(text).toContain(`T ${ids.length}`);
-    expect(text).toMatch(new RegExp(`⟨bos⟩ \\| 0 \\| ${massive?.dim} \\| massive \\| \\+2,084 `));
+    expect(text).toContain(`T = ${ids.length}`);
+    expect(text).toMatch(new RegExp(`⟨bos⟩ \\| massive \\| ${massive?.dim} \\| \\+2,084 `));
     expect(massive?.value).toBeCloseTo(2084, -1);
     expect(told.length).toBeGreaterThan(1);
     expect(told).toEqual([...new Set(told)].sort((a, b) => a - b));

@@ -10,7 +10,7 @@ import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import type { RunEvent } from '../../../src/engine/contract/events.js';
 import { classified, mixed, type Run, synthetic, translated } from '../../../webview/dev/runs.js';
 import { startEngine } from '../../support/engine.js';
-import { root, temporaryFolder } from '../../support/files.js';
+import { demo, root, temporaryFolder } from '../../support/files.js';
 
 const engine = startEngine();
 const folder = await temporaryFolder();
@@ -76,6 +76,40 @@ it('are what had come of a run that had not ended', async () => {
   const run = folded({ events: events.slice(0, 6) });
   const found = await read(await written(toJson(run, thresholds)));
   expect(found).toEqual({ analysis: elsewhere(run), thresholds });
+});
+
+it('are answered for by the tensors beside them, as by the model, and by those of no other run', async () => {
+  const own = join(folder, 'own');
+  await mkdir(own);
+  const file = join(own, 'a.sinkscope.json');
+  const run = async (text: string, save: string) => {
+    const events: RunEvent[] = [];
+    const request = { model: demo, prompt: { text }, attention: true, memory: 1e9, threads: 1 };
+    for await (const event of engine.analyze({
+      ...request,
+      save: { file: save, attention: true, mlp: false, logits: false },
+    }))
+      events.push(event);
+    return events.reduce(fold, emptyAnalysis);
+  };
+  const most = { rows: 5, columns: 50 };
+  const questions = [
+    { type: 'magnitudes', over: 'tokens', at: 3, most },
+    { type: 'magnitudes', over: 'layers', at: 2, most },
+    { type: 'pattern', layer: 2, head: 1 },
+  ] as const;
+  await writeFile(
+    file,
+    JSON.stringify(toJson(await run('Summer is warm.', join(own, 'kept.safetensors')), thresholds)),
+  );
+  for (const question of questions) expect(await engine.saved(file, question)).toEqual(await engine.query(question));
+  await expect(engine.saved(file, { type: 'pattern', layer: 2, head: 4 })).rejects.toMatchObject({ code: 'input' });
+  // As many tokens, and other ones.
+  await run('Winter is cold.', join(own, 'kept.safetensors'));
+  for (const question of questions) {
+    const refused = { code: 'input', message: expect.stringContaining('of another run') };
+    await expect(engine.saved(file, question)).rejects.toMatchObject(refused);
+  }
 });
 
 it('are refused in a sentence where they are none, contradict themselves or claim more than is shown', async () => {

@@ -62,9 +62,15 @@ describe('files', () => {
   const real = readFileSync(fixture('gpt2-ts-op14').model);
   test.each<[string, ProblemCode, string, Uint8Array]>([
     ['empty', 'file', 'model.onnx is empty', new Uint8Array(0)],
-    ['text', 'file', 'is not an ONNX model', Buffer.from('hello, this is not a model\n')],
-    ['HTML', 'file', 'is not an ONNX model', Buffer.from('<!DOCTYPE html><html><body>404</body></html>')],
-    ['zeros', 'file', 'is not an ONNX model', new Uint8Array(1000)],
+    [
+      'text',
+      'file',
+      'not an ONNX model: it begins with "hello, this is not a model"',
+      Buffer.from('hello, this is not a model\n'),
+    ],
+    ['HTML', 'file', 'is a web page, ', Buffer.from('<!DOCTYPE html><html><body>404</body></html>')],
+    ['zeros', 'file', 'is all zeros', new Uint8Array(1000)],
+    ['anything', 'file', 'begins with the bytes ff d8 ff e0', Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16])],
     [
       'Git LFS pointer',
       'file',
