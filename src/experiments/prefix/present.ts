@@ -1,5 +1,5 @@
 import { formatNumber } from '../../analysis/format.js';
-import { finiteCell, type Presentation } from '../../analysis/presentation.js';
+import { finiteCell, type Part, type Presentation } from '../../analysis/presentation.js';
 import { outlierRatio } from '../../engine/contract/extents.js';
 import { modelName } from '../../models/find.js';
 import { rowBars } from '../shared/rows.js';
@@ -55,12 +55,14 @@ export function presentPrefix(result: PrefixResult, { text }: { readonly text: N
         y: { name: 'error', format: 'share', log: false },
         lines: rows.map(({ name, int8 }) => ({ name, values: int8.map((error) => error ?? Number.NaN) })),
       },
-      {
-        kind: 'table',
-        heading: 'Tokens that stand out behind the first',
-        columns: [{ name: 'token' }, { name: 'id', format: 'plain' }, { name: 'times', format: 'plain' }],
-        rows: tokens.map(({ id, text: token, count }) => [token, id, count]),
-      },
+      ...(tokens.length === 0 ? [] : [outlierTokens(tokens)]),
     ],
   };
 }
+
+const outlierTokens = (tokens: PrefixResult['tokens']): Part => ({
+  kind: 'table',
+  heading: 'Tokens that stand out behind the first',
+  columns: [{ name: 'token' }, { name: 'id', format: 'plain' }, { name: 'times', format: 'plain' }],
+  rows: tokens.map(({ id, text, count }) => [text, id, count]),
+});

@@ -131,8 +131,9 @@ describe('survey', () => {
       await printed('survey', 'llama', '--file', boats, ...args, '--shard', shard, '--save', file);
     const files = parts.map(({ file }) => file);
     const { parts: names, line_ends: alike, ...put } = await json('merge', ...files);
-    const { file, line_ends, ...once } = whole;
+    const { file, line_ends, device, ...once } = whole;
     expect([line_ends, alike]).toEqual(['lf', 'lf']);
+    expect(device).toEqual({ asked: 'cpu', said: [] });
     expect([put, names, file]).toEqual([once, files, boats]);
     expect(JSON.parse(await readFile(at(files, 0), 'utf8'))).toMatchObject({ file: boats });
     expect(whole).toMatchObject({ sequences: 5, length: 32, prefix: 0, rows: expect.any(Array) });

@@ -261,8 +261,13 @@ describe('every experiment', () => {
     (id, { sentence, settings, parts }) => {
       expect(sentence).toMatch(/^.+[.)]$/s);
       expect(sentence).not.toMatch(/NaN|undefined|null|Infinity/);
-      const ofTexts = id !== 'vision' && id !== 'ratios';
-      const depends = ofTexts ? ['T', 'BOS'] : [id === 'vision' ? 'images' : 'graphs'];
+      const others: Readonly<Record<string, string[]>> = {
+        vision: ['images'],
+        ratios: ['graphs'],
+        generate: ['tokens', 'BOS'],
+        prefix: ['T', 'pieces'],
+      };
+      const depends = others[id] ?? ['T', 'BOS'];
       expect(settings.map(({ name }) => name)).toEqual(expect.arrayContaining(depends));
       for (const part of parts) {
         const { columns, rows } = tableOf(part);

@@ -70,7 +70,7 @@ it('at 8 bits per token sinks are nearly free, and with one scale for a tensor t
   expect(int8.tensor).toBeGreaterThan(10 * int8.token);
   expect(underflow.tensor).toBeGreaterThan(0.99);
   expect(precisionConclusion(result)).toMatch(
-    /^This model overflows in fp16: \|x\| = 4,\d\d\d,\d\d\d at token 0, dim 239 of squares in a norm of .*, above 65,504\. Keep 26 nodes in fp32\. With one scale for a tensor int8 costs most at mlp_out of block 1: off by 16\.6 %/,
+    /^This model overflows in fp16: \|x\| = 4,\d\d\d,\d\d\d at token 0, dim 239 of squares in a norm of .*, above 65,504\. Keep 26 nodes in fp32\. With one scale for a tensor int8 costs most at mlp_out of block 1: off by 16\.8 %/,
   );
 });
 

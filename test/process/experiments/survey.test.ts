@@ -167,8 +167,8 @@ describe('shards', () => {
     expect(merging(a, other({ corpus: '0' }), c)).toThrow(/differ in corpus/);
     expect(merging(a, other({ thresholds: { absolute: 1, ratio: 2, soft: 3 } }), c)).toThrow(/differ in thresholds/);
     expect(merging(a, other({ prefix: 5 }), c)).toThrow(/differ in prefix/);
-    expect(merging(a, other({ lineEnds: 'lf', corpus: '0' }), c)).toThrow(
-      'differ in how line ends are read (as-is and lf)',
+    expect(merging(a, other({ lineEnds: 'as-is', corpus: '0' }), c)).toThrow(
+      'differ in how line ends are read (lf and as-is)',
     );
     expect(merging(a, other({ model: { ...b.settings.model, stream: 'other' } }), c)).toThrow(/differ in model/);
     expect(merging(a, altered(b, { shard: { index: 1, of: 4 } }), c)).toThrow(/differ in shards/);
