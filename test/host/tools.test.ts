@@ -26,7 +26,7 @@ describe('tools of the chat', () => {
       model: 'llama',
       text: { text: 'Summer is warm. Winter is cold.' },
     });
-    assert.match(text, /239 \| massive/);
+    assert.match(text, /massive \| 239/);
     const id = /result (r\d+)/.exec(text)?.[1];
     assert.match(await invoke('sinkscope_explain', { result: id, token: 0 }), /⟨bos⟩ by layer/);
   });
