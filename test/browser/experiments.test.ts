@@ -145,10 +145,10 @@ describe('a run', () => {
     await run.getByText('Setting one entry of h_2 to zero multiplies perplexity by 2.07').waitFor();
     await run.getByText('BOS on (token 0)').waitFor();
     const bars = run.locator('sinkscope-figure').filter({ hasText: 'Perplexity by variant' });
-    expect(await bars.locator('sinkscope-chart .plot').textContent()).toContain('130.66');
+    expect(await bars.locator('sinkscope-chart .plot').textContent()).toContain('60.37');
     await bars.getByRole('button', { name: 'table' }).click();
     const rows = await bars.locator('tbody tr').allInnerTexts();
-    expect(rows[1]).toMatch(/^zero\t130\.66\t/);
+    expect(rows[1]).toMatch(/^zero\t60\.37\t/);
   });
 
   it('is saved as JSON, its tables as CSV, its pictures as PNG, and can be closed', async () => {
