@@ -18,13 +18,13 @@ const leastOpset = 10;
 /** How far the way from a sum back to its attention, and above it to the queries, is followed. */
 const maxSteps = 64;
 
-/** The model with the beginning of its learned queries' stream told from constants; the same model where it has none. */
-export function withLearnedQueries(model: Model): Model {
+/** The model with the beginning of its learned queries' stream told from constants; the same where it has none. */
+export function withLearnedQueries(flow: Flow): Flow {
+  const { model } = flow;
   const [input] = model.graph.inputs;
-  if (!input || (model.opsets.get('') ?? 1) < leastOpset) return model;
-  const flow = flowOf(model);
+  if (!input || (model.opsets.get('') ?? 1) < leastOpset) return flow;
   const skip = model.graph.nodes.map((node) => constantSkip(flow, node)).find((found) => found !== undefined);
-  return skip === undefined ? model : varying(model, beginningOf(flow, skip), input.name);
+  return skip === undefined ? flow : flowOf(varying(model, beginningOf(flow, skip), input.name));
 }
 
 /** The constant that a branch which attends with constant queries is added to. */

@@ -39,8 +39,8 @@ interface Found {
  * @throws SinkscopeError `not-a-transformer` where that is none, see `recognise`
  */
 export function streamsOf(file: Model): readonly [Stream, ...Stream[]] {
-  const model = withLearnedQueries(file);
-  const flow = flowOf(model);
+  const flow = withLearnedQueries(flowOf(file));
+  const { model } = flow;
   const [main, ...others] = residualStreams(flow);
   if (!main) throw notATransformer(model);
   if (others.length === 0) {

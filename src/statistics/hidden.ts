@@ -9,7 +9,7 @@ const INFINITE = 0x7f80_0000;
 /** The 31 bits of a magnitude, halved for the two levels of the histogram. */
 const LOW_BITS = 15;
 const LOW = (1 << LOW_BITS) - 1;
-/** RowFindings at the end of a text that is edited of which no largest magnitudes are kept. */
+/** Rows at the end of a text that is edited of which no largest magnitudes are kept. */
 const lastRows = 32;
 
 /**

@@ -3,7 +3,6 @@
  * nothing here is a test: a busy machine gives other numbers.
  */
 import { type ChildProcess, fork } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +13,7 @@ import { backward, backwardMemory } from './backward.js';
 import { experiments, ranking, surveyMemory, type Tools, tightBudget } from './experiments.js';
 import { live } from './live.js';
 import { type BenchModel, writeCached, writeLarge, writeModels } from './models.js';
+import { peakMemory } from './printed.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -168,15 +168,6 @@ async function large(temporary: string): Promise<Figure[]> {
     figures.push({ what: `${what}: peak memory of the child`, target: targets.peak, measured: held });
   }
   return figures;
-}
-
-function peakMemory(pid: number | undefined): number | undefined {
-  try {
-    const kilobytes = /VmHWM:\s*(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return kilobytes === undefined ? undefined : 1024 * Number(kilobytes);
-  } catch {
-    return undefined;
-  }
 }
 
 function request({ file }: BenchModel, tokens: number, attention: boolean): RunRequest {

@@ -3,10 +3,8 @@
  * and how long models of the size that people have take. `node tools/gpu/run.mjs` builds and starts it, here or in a
  * packed folder on a machine with a card; it prints Markdown for docs/gpu.md. Nothing here is a test.
  */
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Device, DeviceEvent } from '../../src/engine/contract/device.js';
@@ -18,6 +16,7 @@ import { toProblem } from '../../src/errors.js';
 import { compare } from '../zoo/compare.js';
 import { type Fixture, fixture, folders, toleranceOf } from '../zoo/known.js';
 import { type BenchModel, writeLarge, writeLlama } from './models.js';
+import { part, peakMemory, sitting, table } from './printed.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -40,23 +39,10 @@ const engineOn = (on: Device): Engine => {
 
 async function main(): Promise<void> {
   const parts: Record<string, () => Promise<void>> = { providers, zoo, experiments, bench };
-  console.log(`${new Date().toISOString().slice(0, 10)}, ${card()}, ${cpus()[0]?.model} (${cpus().length} threads)\n`);
-  for (const [name, part] of Object.entries(parts)) {
+  console.log(`${sitting()}\n`);
+  for (const [name, run] of Object.entries(parts)) {
     if (options.only !== undefined && !options.only.split(',').includes(name)) continue;
-    console.log(`## ${name}\n`);
-    // What one part cannot do takes nothing from the others.
-    await part().catch((error: unknown) => console.log(`failed: ${toProblem(error).message}`));
-    console.log('');
-  }
-}
-
-/** What the driver's own tool says of it. */
-function card(): string {
-  const query = ['--query-gpu=name,driver_version,memory.total', '--format=csv,noheader'];
-  try {
-    return execFileSync('nvidia-smi', query, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-  } catch {
-    return 'a card whose name nvidia-smi does not tell';
+    await part(name, run);
   }
 }
 
@@ -247,20 +233,5 @@ async function analyze(engine: Engine, asked: RunRequest) {
 
 const saidIn = (events: readonly RunEvent[]): string[] =>
   events.flatMap((event) => (event.type === 'device' ? [event.why] : []));
-
-/** Of resident memory, Linux only. */
-function peakMemory(pid: number | undefined): number | undefined {
-  try {
-    const kilobytes = /VmHWM:\s*(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return kilobytes === undefined ? undefined : 1024 * Number(kilobytes);
-  } catch {
-    return undefined;
-  }
-}
-
-function table(columns: readonly string[], rows: readonly (readonly string[])[]): void {
-  console.log(`| ${columns.join(' | ')} |\n| ${columns.map(() => '---').join(' | ')} |`);
-  for (const row of rows) console.log(`| ${row.join(' | ')} |`);
-}
 
 void main();

@@ -5,9 +5,8 @@
  */
 import '../../src/engine/stages/telemetry.js';
 
-import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Provider } from '../../src/engine/contract/device.js';
@@ -30,6 +29,7 @@ import { patternStatistics } from '../../src/statistics/pattern.js';
 import { uniform } from '../../src/statistics/random.js';
 import type { HiddenStatistics } from '../../src/statistics/statistics.js';
 import { writeModels } from './models.js';
+import { part, sitting, table } from './printed.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -43,9 +43,7 @@ const provider = options.device as Provider;
 const rounds = Number(options.rounds);
 
 async function main(): Promise<void> {
-  console.log(
-    `${new Date().toISOString().slice(0, 10)}, ${card()}, ${cpus()[0]?.model} (${cpus().length} threads), ${provider}\n`,
-  );
+  console.log(`${sitting()}, ${provider}\n`);
   await part('Hostile states', hostile);
   const folder = await mkdtemp(join(tmpdir(), 'sinkscope-statistics-'));
   try {
@@ -63,22 +61,6 @@ async function main(): Promise<void> {
     }
   } finally {
     await rm(folder, { recursive: true });
-  }
-}
-
-/** What one part cannot do takes nothing from the others. */
-async function part(name: string, run: () => Promise<void>): Promise<void> {
-  console.log(`## ${name}\n`);
-  await run().catch((error: unknown) => console.log(`failed: ${error instanceof Error ? error.stack : String(error)}`));
-  console.log('');
-}
-
-function card(): string {
-  const query = ['--query-gpu=name,driver_version', '--format=csv,noheader'];
-  try {
-    return execFileSync('nvidia-smi', query, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-  } catch {
-    return 'a card whose name nvidia-smi does not tell';
   }
 }
 
@@ -347,10 +329,5 @@ class Bench {
 
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-
-function table(columns: readonly string[], rows: readonly (readonly string[])[]): void {
-  console.log(`| ${columns.join(' | ')} |\n| ${columns.map(() => '---').join(' | ')} |`);
-  for (const row of rows) console.log(`| ${row.join(' | ')} |`);
-}
 
 void main();

@@ -31,17 +31,15 @@ export async function fromText(
   }
   if (limits.vocabulary !== undefined) checkFit(tokenizer, limits.vocabulary);
   const { lineEnds = 'lf', chat } = request;
-  const encoding = { bos: request.bos, lineEnds, chat, onPart: limits.onPart };
-  if (text.length > longText && request.window === undefined && chat === undefined) {
-    const { tokens } = await tokenizer.encode(text, { ...encoding, most: limits.context + 1 });
-    if (tokens.length > limits.context)
-      throw tooLong(
-        `more than ${counted(limits.context)} tokens (${counted(text.length)} characters)`,
-        tokens.length,
-        limits,
-      );
-  }
+  const isLong = text.length > longText && request.window === undefined && chat === undefined;
+  // One token more than fit tells as much as all of them.
+  const most = isLong ? limits.context + 1 : undefined;
+  const encoding = { bos: request.bos, lineEnds, chat, most, onPart: limits.onPart };
   const { tokens, bos, prefix, suffix, changed, remark } = await tokenizer.encode(text, encoding);
+  if (isLong && tokens.length > limits.context) {
+    const has = `more than ${counted(limits.context)} tokens (${counted(text.length)} characters)`;
+    throw tooLong(has, tokens.length, limits);
+  }
   if (tokens.length === 0) {
     throw new SinkscopeError({ code: 'input', message: 'There is no text to analyze; select some or write some.' });
   }

@@ -58,17 +58,17 @@ export async function restoreProducts(
   if (variants.length === 0) return;
   for (const runner of Object.values(runners)) await checkScored(runner, sequences);
   const tracks = { reference: trackOf(runners.reference, memory), model: trackOf(runners.model, memory) };
-  if (inBlock) return tellNoises(tracks, found, request, emit);
-  const tokens = greatest(sequences.map(({ ids }) => ids.length));
-  const { anatomy } = model;
-  const held = stateBytes(anatomy, tokens) * (2 * statesOf(tracks.model) + variants.length);
-  const together = sequencesInStep(anatomy, tokens, memory, held);
   const restored = variants.map((indices) =>
     variantOf(
       tracks,
       indices.flatMap((index) => found[index] ?? []),
     ),
   );
+  if (inBlock) return tellNoises(tracks, found, restored, request, emit);
+  const tokens = greatest(sequences.map(({ ids }) => ids.length));
+  const { anatomy } = model;
+  const held = stateBytes(anatomy, tokens) * (2 * statesOf(tracks.model) + variants.length);
+  const together = sequencesInStep(anatomy, tokens, memory, held);
   // Those with the reference's head come first.
   const order = (lanes: readonly Lane[]) =>
     [...lanes.entries()]
@@ -131,30 +131,22 @@ const laneOf = ({ runner }: Track, { ids }: Sequence): Lane => ({
 async function tellNoises(
   tracks: Sided<Track>,
   found: readonly Counterpart[],
-  { sequences, variants, memory }: RestoreRequest,
+  restored: readonly Restored[],
+  { sequences, memory }: RestoreRequest,
   emit: (event: NoisesEvent | ProgressEvent) => Promise<void>,
 ): Promise<void> {
   const { model } = tracks;
   const { anatomy } = model.runner.loaded;
-  const restored = variants.map((indices) =>
+  const blocks = [...new Set(restored.map(({ after }) => after + 1))].filter((block) => block <= anatomy.layers);
+  const wholes = blocks.map((block) =>
     variantOf(
       tracks,
-      indices.flatMap((index) => found[index] ?? []),
+      found.filter((product) => product.block === block),
     ),
   );
-  const blocks = [...new Set(restored.map(({ after }) => after + 1))].filter((block) => block <= anatomy.layers);
-  const wholes = blocks.map((block) => {
-    return {
-      block,
-      ...variantOf(
-        tracks,
-        found.filter((product) => product.block === block),
-      ),
-    };
-  });
   const last = greatest(blocks);
   const tokens = greatest(sequences.map(({ ids }) => ids.length));
-  const held = stateBytes(anatomy, tokens) * (statesOf(model) + blocks.length + variants.length);
+  const held = stateBytes(anatomy, tokens) * (statesOf(model) + blocks.length + restored.length);
   const together = sequencesInStep(anatomy, tokens, memory, held);
   for (let from = 0; from < sequences.length; from += together) {
     const group = sequences.slice(from, from + together).map((sequence) => {
@@ -193,15 +185,16 @@ async function tellNoises(
     }
     for (const [i, { sequence, plain, wholes: ends, lanes }] of group.entries()) {
       const noise = (lane: Lane, block: number) => {
-        const [whole] = ends.filter((_, k) => wholes[k]?.block === block);
+        const whole = ends[blocks.indexOf(block)];
         const stateOf = (one: Lane | undefined) => (one && states.get(one)?.get(block)) ?? new Float32Array();
         return noiseOf(stateOf(whole), stateOf(lane), sequence.ids.length);
       };
+      const ofBlocks = new Map(blocks.map((block) => [block, noise(plain, block)]));
       await emit({
         type: 'noises',
         sequence: from + i,
         left: lanes.map((lane, variant) => noise(lane, (restored[variant]?.after ?? 0) + 1)),
-        whole: restored.map(({ after }) => noise(plain, after + 1)),
+        whole: restored.map(({ after }) => ofBlocks.get(after + 1) ?? 0),
       });
     }
     for (const { runner } of Object.values(tracks)) await runner.release();
