@@ -18,6 +18,8 @@ export interface Path {
   /** Values whose shapes a backward pass has to know, and those whose elements. */
   readonly shapes: readonly string[];
   readonly contents: readonly string[];
+  /** What costly operators make of one value and constants: products with a weight. */
+  readonly products: readonly string[];
   /** What is to be said of a result. */
   readonly remarks: readonly string[];
   /** Why it can't be gone, as a clause: an operator without a rule is on it. */
@@ -58,14 +60,17 @@ export function pathOf(graph: Graph, { given, of, by }: Ends): Path {
   // On from what it is taken by.
   const active = new Set([...wanted].filter((value) => reached.has(value)));
   const steps: PathStep[] = [];
+  const products: string[] = [];
   let obstacle: string | undefined;
   for (const node of graph.nodes) {
     if (!nodes.has(node)) continue;
     const rule = ruleFor(node);
     const known = isRule(rule) ? rule : undefined;
-    if (!flowing(node, known).some((input) => active.has(input))) continue;
+    const from = flowing(node, known).filter((input) => active.has(input));
+    if (from.length === 0) continue;
     if (known) steps.push({ node, rule: known });
-    else obstacle ??= obstacleAt(node);
+    if (known?.costly && from.length === 1) products.push(node.outputs[0] ?? '');
+    if (!known) obstacle ??= obstacleAt(node);
     for (const [i, output] of node.outputs.entries())
       if (output !== '' && (known?.outputs?.includes(i) ?? true)) active.add(output);
   }
@@ -81,7 +86,7 @@ export function pathOf(graph: Graph, { given, of, by }: Ends): Path {
     }
   }
   const remarks = new Set(steps.flatMap(({ rule }) => rule.remark ?? []));
-  return { steps, active, shapes: [...shapes], contents: [...contents], remarks: [...remarks], obstacle };
+  return { steps, active, shapes: [...shapes], contents: [...contents], products, remarks: [...remarks], obstacle };
 }
 
 /** The inputs that an adjoint may flow to. */

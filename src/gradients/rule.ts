@@ -31,6 +31,8 @@ export interface Rule {
   readonly reads?: readonly number[];
   /** What is to be said of a result that it had a part in. */
   readonly remark?: string;
+  /** Whether it costs more to compute the operator again than to keep what it gave. */
+  readonly costly?: boolean;
   /** @throws NoRule for a form that it does not hold for */
   adjoints(call: RuleCall): Adjoints;
 }
@@ -52,7 +54,7 @@ export class NoRule extends Error {}
 /** The rule of an operator with one output: its adjoint is `g`. */
 export function ruleOf(
   make: (call: RuleCall, g: string) => Adjoints,
-  options: Pick<Rule, 'flows' | 'reads' | 'remark'> = {},
+  options: Pick<Rule, 'flows' | 'reads' | 'remark' | 'costly'> = {},
 ): Rule {
   return {
     ...options,

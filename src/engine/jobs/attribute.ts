@@ -9,7 +9,7 @@ import type { EventOf } from '../contract/protocol.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { Backward, type Reduction, tracksFrom } from '../stages/backward.js';
 import { withoutHead } from '../stages/lacking.js';
-import { checkStates, stateBytes } from '../stages/memory.js';
+import { checkStates, productRoom, stateBytes } from '../stages/memory.js';
 import { valueAt } from '../stages/patched.js';
 import type { StageRunner } from '../stages/runner.js';
 import { floats, rowsOf, sliceRows, type Value } from '../tensors/value.js';
@@ -44,15 +44,20 @@ export async function tellAttribution(
     });
   }
   // What stages take, of both, and how far they are apart.
-  checkStates((2 * (layers + 1) + blocks.length) * stateBytes(anatomy, tokens), memory);
+  const held = (2 * (layers + 1) + blocks.length) * stateBytes(anatomy, tokens);
+  checkStates(held, memory);
   const names = new Map(blocks.map((block) => [block, valueAt(loaded, point, block)]));
   const within = (block: number) => {
     const name = point === 'resid_post' ? undefined : names.get(block);
     return name === undefined ? [] : [name];
   };
-  const back = new Backward(loaded, threads, [logits], layers + 1, { by: within, seen: within });
-  const tracksOf = (ids: readonly number[]) => tracksFrom(makeFeeds(anatomy.inputs, new Map(), ids).values);
-  const [one, other] = [tracksOf(clean), tracksOf(corrupt)];
+  const back = new Backward(loaded, threads, [logits], layers + 1, { by: within, seen: within, keeps: true });
+  const feedsOf = (ids: readonly number[]) => makeFeeds(anatomy.inputs, new Map(), ids).values;
+  // Only the corrupt one comes back.
+  const [one, other] = [
+    tracksFrom(feedsOf(clean)),
+    tracksFrom(feedsOf(corrupt), productRoom(anatomy, tokens, held, memory)),
+  ];
   const apart = new Map<number, Float32Array>();
   const ends: number[] = [];
   try {

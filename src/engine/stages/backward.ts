@@ -28,15 +28,25 @@ export interface Tracks {
     Stage,
     { readonly shapes: Map<string, readonly number[]>; readonly contents: Map<string, number[]> }
   >;
+  /** By stage, what products with weights gave on the way there, in place of being computed again. */
+  readonly kept: Map<Stage, Values>;
+  /** Bytes that more of them may take. */
+  room: number;
   /** Where the output head was run on one row alone: which, and all of h_L. */
   narrowed?: { readonly row: number; readonly whole: Value } | undefined;
 }
 
-/** A sequence that has not set out. */
-export const tracksFrom = (feeds: Values): Tracks => ({
+/**
+ * A sequence that has not set out.
+ *
+ * @param room bytes that what products with weights give may be kept in, where `Inner.keeps` is set
+ */
+export const tracksFrom = (feeds: Values, room = 0): Tracks => ({
   lane: { values: new Map(feeds), interventions: [] },
   adjoints: new Map(),
   noted: new Map(),
+  kept: new Map(),
+  room,
 });
 
 /** What is computed of adjoints of values inside a block, weights among them, beside them: nodes over names of values. */
@@ -72,6 +82,8 @@ export interface Inner {
   readonly by?: (block: number) => readonly string[];
   /** Values that are seen on the way there. */
   readonly seen?: (block: number) => readonly string[];
+  /** Whether what products with weights give is kept, for sequences that have room for it. */
+  readonly keeps?: boolean;
 }
 
 const none = (): readonly string[] => [];
@@ -123,16 +135,18 @@ export class Backward {
     for (const stage of plain.stages) {
       if (stage.first < 1 || stage.last > until) continue;
       const { shapes, contents } = this.pathThrough(stage);
+      const products = this.keptOf(stage);
       // Of what a stage is given and gives the shapes are seen.
       const inside = shapes.filter((name) => !stage.inputs.includes(name) && !stage.outputs.includes(name));
       for (const value of inside) values.add(value);
-      taps.set(stage.last, [...inside.map(shapeOf), ...contents, ...(inner.seen ?? none)(stage.last)]);
+      taps.set(stage.last, [...inside.map(shapeOf), ...contents, ...products, ...(inner.seen ?? none)(stage.last)]);
     }
     const nodes = [...this.model.graph.nodes, ...[...values].map(shapeNode)];
     const tapped = { ...loaded, model: { ...this.model, graph: { ...this.model.graph, nodes } } };
     this.runner = new StageRunner(tapped, threads);
     this.plan = makePlan(tapped.model.graph, loaded.anatomy, taps, head);
-    this.stages = this.plan.stages.filter(({ last }) => last <= until);
+    // With extents that are known beforehand, what gives shapes is no node any more, and fusions see through it.
+    this.stages = this.plan.stages.flatMap((stage) => (stage.last <= until ? [{ ...stage, exact: true }] : []));
   }
 
   /** What is to be said of results of the stages from `first` on. */
@@ -223,6 +237,26 @@ export class Backward {
       if (found) contents.set(name, numbers(found));
     }
     tracks?.noted.set(stage, { shapes, contents });
+    if (tracks) this.keep(stage, tracks, results);
+  }
+
+  /** What is kept of a stage where there is room; of the output head nothing is, for its rows may be many. */
+  private keptOf(stage: Stage): readonly string[] {
+    if (!this.inner.keeps || stage.last > this.anatomy.layers) return [];
+    return this.pathThrough(stage).products.filter((name) => !stage.inputs.includes(name));
+  }
+
+  private keep(stage: Stage, tracks: Tracks, results: Values): void {
+    const kept = new Map(
+      this.keptOf(stage).flatMap((name) => {
+        const value = results.get(name);
+        return value ? [[name, value] as const] : [];
+      }),
+    );
+    const bytes = [...kept.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
+    if (bytes > tracks.room) return;
+    tracks.room -= bytes;
+    tracks.kept.set(stage, kept);
   }
 
   /**
@@ -261,9 +295,11 @@ export class Backward {
     const outputs = [...new Set([...towards.map((name) => made.get(name) ?? ''), ...results.values()])];
     if (outputs.length === 0) return nothing;
     const fed = [...known].map(([name, seed]) => [seed, tracks.adjoints.get(name)] as const);
-    const values = new Map<string, Value>([...tracks.lane.values, ...(reduction?.fed ?? [])]);
+    const kept = tracks.kept.get(stage) ?? nothing.reduced;
+    tracks.kept.delete(stage);
+    const values = new Map<string, Value>([...tracks.lane.values, ...kept, ...(reduction?.fed ?? [])]);
     for (const [seed, value] of fed) if (value) values.set(seed, value);
-    const inputs = [...stage.inputs, ...known.values(), ...(reduction?.fed.keys() ?? [])];
+    const inputs = [...stage.inputs, ...kept.keys(), ...known.values(), ...(reduction?.fed.keys() ?? [])];
     const given = await this.run(
       { ...stage, inputs, outputs },
       build.nodes,

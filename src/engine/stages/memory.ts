@@ -57,6 +57,11 @@ export function checkStates(bytes: number, memory: number): void {
   });
 }
 
+/** Bytes that are left for what products gave, beside states that have to be held and two blocks, one there and one back. */
+export function productRoom(anatomy: Anatomy, tokens: number, held: number, memory: number): number {
+  return Math.max(0, memory - held - 2 * blockBytes(anatomy, tokens) - processBytes);
+}
+
 /** Bytes of one hidden state of `tokens` tokens that is reduced: a few numbers by token, and by dim. */
 export function reducedBytes(anatomy: Anatomy, tokens: number): number {
   return 4 * (3 * tokens + 2 * widthOf(anatomy));

@@ -27,6 +27,8 @@ export interface Stage {
   readonly fetched?: readonly string[];
   /** Inputs inside a block whose last extent is that of a weight, and never changes. */
   readonly wide?: readonly string[];
+  /** Whether its session is for the extents that it is given, and none other. */
+  readonly exact?: boolean;
   /** Nodes behind those of the graph that make some of its outputs; what these are called tells which nodes they are. */
   readonly more?: readonly Node[];
 }

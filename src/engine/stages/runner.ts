@@ -100,7 +100,8 @@ export class StageRunner {
   }
 
   private async session(provider: Provider, stage: Stage, feeds: Values): Promise<Session> {
-    const key = JSON.stringify([provider, stage.inputs, stage.outputs, [...feeds.values()].map((value) => value.type)]);
+    const given = [...feeds.values()].map(({ type, dims }) => (stage.exact ? [type, dims] : type));
+    const key = JSON.stringify([provider, stage.inputs, stage.outputs, given]);
     let session = this.kept.get(key);
     if (!session) {
       session = await this.make(provider, stage, feeds, true);
@@ -145,7 +146,8 @@ export class StageRunner {
    * The extents of an input that never change: ONNX Runtime infers the others, which differ from run to run, but
    * some fusions and some operators' shape inference need the width.
    */
-  private shape(name: string, value: Value, { wide = [] }: Stage): ValueInfo['shape'] {
+  private shape(name: string, value: Value, { wide = [], exact = false }: Stage): ValueInfo['shape'] {
+    if (exact) return value.dims;
     const { anatomy } = this.loaded;
     const input = anatomy.inputs.find((candidate) => candidate.name === name);
     if (input) return input.shape?.map((extent, axis) => input.extents[axis] ?? extent);

@@ -3,6 +3,8 @@ import { floatAttribute, intAttribute, intsAttribute } from '../../onnx/model.js
 import { elements } from '../calculus.js';
 import { NoRule, type Rule, type RuleCall, ruleOf } from '../rule.js';
 
+const costly = { costly: true };
+
 /** `MatMul` and ONNX Runtime's form with transposed operands and a factor. */
 const matMul = ruleOf((call, g) => {
   const { build, node } = call;
@@ -41,7 +43,7 @@ const matMul = ruleOf((call, g) => {
     return back(made, right, other);
   };
   return [call.wants(0) ? back(ofLeft(), left, own) : undefined, call.wants(1) ? ofRight() : undefined];
-});
+}, costly);
 
 /** α A B + β C. */
 const gemm = ruleOf((call, g) => {
@@ -64,7 +66,7 @@ const gemm = ruleOf((call, g) => {
       : undefined,
     call.wants(2) ? build.sumTo(beta === 1 ? g : build.times(g, beta), out, call.shape(c)) : undefined,
   ];
-});
+}, costly);
 
 /** Letters of each operand and of the result, with letters of their own in place of dots. */
 function termsOf(call: RuleCall): { readonly operands: readonly string[]; readonly result: string } {
@@ -109,7 +111,7 @@ const einsum = ruleOf((call, g) => {
     const spread = reached === term ? made : build.node('Expand', [build.reshape(made, kept), build.ints(wide)]);
     return build.sumTo(spread, wide, own);
   });
-});
+}, costly);
 
 const conv = ruleOf(
   (call, g) => {
@@ -154,7 +156,7 @@ const conv = ruleOf(
       call.wants(2) ? build.reshape(build.sum(g, axes), call.shape(call.input(2))) : undefined,
     ];
   },
-  { flows: [0, 1, 2] },
+  { flows: [0, 1, 2], ...costly },
 );
 
 export const products: Readonly<Record<string, Rule>> = {
