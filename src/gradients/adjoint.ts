@@ -63,6 +63,7 @@ export function adjointsOf(
       adjoint: (i) => adjoint(node.outputs[i] ?? ''),
       wants: (i) => path.active.has(input(i)),
       shape,
+      stored: (i) => graph.initializers.get(input(i))?.type,
       numbers: (i) => (input(i) === '' ? undefined : numbers(input(i))),
     };
     for (const [i, made] of adjointsAt(call, node, rule.adjoints).entries()) {

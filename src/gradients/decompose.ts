@@ -4,7 +4,7 @@
  */
 import { argument } from '../anatomy/operators/operator.js';
 import { repeated, softmaxOf } from '../anatomy/operators/softmax.js';
-import { attentionOperator } from '../anatomy/operators/table.js';
+import { attentionOperator, attentionOperators } from '../anatomy/operators/table.js';
 import { DataType, floatAttribute, type Graph, intAttribute, type Model, type Node } from '../onnx/model.js';
 import { Calculus } from './calculus.js';
 
@@ -91,6 +91,12 @@ const decompositions: Readonly<Record<string, Decomposition>> = {
     ),
   ],
 };
+
+/** Names of operators that are taken apart, by themselves and with a domain before it: those of attention. */
+export const decomposable: readonly string[] = [
+  ...Object.keys(decompositions),
+  ...attentionOperators.flatMap(({ op, domain, rebuild }) => (rebuild ? [domain === '' ? op : `${domain}.${op}`] : [])),
+];
 
 /** The model with fused operators taken apart, computing the same values under the same names. */
 export function decomposed(model: Model): Model {

@@ -1,5 +1,5 @@
 /** What a rule of differentiation is: how the adjoints of a node's outputs become those of its inputs. */
-import type { Node } from '../onnx/model.js';
+import type { DataType, Node } from '../onnx/model.js';
 import type { Calculus, Shape } from './calculus.js';
 
 /** A node whose outputs have adjoints, in a graph whose shapes are known. */
@@ -15,6 +15,8 @@ export interface RuleCall {
   wants(index: number): boolean;
   /** Extents of a value. */
   shape(value: string): Shape;
+  /** What an input that is a weight is stored as; undefined for what is computed or left out. */
+  stored(index: number): DataType | undefined;
   /** Elements of an input that is a small constant, or that the rule `reads`; undefined where it is left out. */
   numbers(index: number): readonly number[] | undefined;
 }
@@ -51,16 +53,17 @@ export interface Refusal {
 /** Why something in the middle of a graph can't be differentiated, as the part of a sentence that follows a colon. */
 export class NoRule extends Error {}
 
-/** The rule of an operator with one output: its adjoint is `g`. */
+/** The rule of an operator whose first output alone may count: its adjoint is `g`. */
 export function ruleOf(
   make: (call: RuleCall, g: string) => Adjoints,
   options: Pick<Rule, 'flows' | 'reads' | 'remark' | 'costly'> = {},
 ): Rule {
   return {
     ...options,
-    outputs: [0],
     adjoints(call) {
       const g = call.adjoint(0);
+      if (call.node.outputs.some((_, i) => i > 0 && call.adjoint(i) !== undefined))
+        throw new NoRule('more than its first output counts');
       return g === undefined ? [] : make(call, g);
     },
   };

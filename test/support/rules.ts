@@ -44,6 +44,13 @@ export const cases: readonly Case[] = [
   { op: 'Pow', inputs: [x, { ints: [2], dims: [], type: DataType.float }] },
   { op: 'Pow', inputs: [x, { ints: [3], dims: [], type: DataType.float }] },
   { op: 'Mod', inputs: [x, { ints: [3], type: DataType.float }], attributes: { fmod: 1 }, from: 0.2, to: 2.8 },
+  {
+    op: 'Mod',
+    inputs: [[4], { ints: [3, 5, 7], dims: [3, 1], type: DataType.float }],
+    attributes: { fmod: 1 },
+    from: 0.2,
+    to: 2.8,
+  },
   { op: 'PRelu', inputs: [x, [4]] },
   {
     op: 'Clip',
@@ -198,6 +205,30 @@ export const fused: readonly Case[] = [
   { op: 'com.microsoft.FastGelu', inputs: [x, [4]] },
   { op: 'com.microsoft.QuickGelu', inputs: [x] },
   { op: 'Mish', inputs: [x], opset: 18 },
+  { op: 'Swish', inputs: [x], attributes: { alpha: { float: 1.5 } }, opset: 24 },
+  {
+    op: 'com.microsoft.MatMulNBits',
+    inputs: [
+      [2, 32],
+      { ints: Array.from({ length: 48 }, (_, i) => (37 * i) % 256), dims: [3, 2, 8], type: DataType.uint8 },
+      { ints: [1, 2, -1, 1, 3, 1], type: DataType.float },
+    ],
+    attributes: { K: 32, N: 3, bits: 4, block_size: 16 },
+  },
+  {
+    op: 'com.microsoft.GroupQueryAttention',
+    inputs: [
+      [1, 3, 32],
+      [1, 3, 16],
+      [1, 3, 16],
+      '',
+      '',
+      { ints: [2], type: DataType.int32 },
+      { ints: [3], dims: [], type: DataType.int32 },
+    ],
+    attributes: { num_heads: 4, kv_num_heads: 2, local_window_size: 2 },
+    outputs: 3,
+  },
   {
     op: 'com.microsoft.MultiHeadAttention',
     inputs: [

@@ -45,7 +45,12 @@ const share = new Set([
   'towers-t5-ts17-decoder',
   'module-skips-ts-op17',
   'variant-transposed-ts-op17',
+  'llama-qdq-weights',
+  'llama-tfjs-q4',
+  'llama-int8-dynamic',
 ]);
+/** Activations are rounded: what is nearly between two steps goes to either, in single precision and in double. */
+const rounding = new Set(['llama-int8-dynamic']);
 const isTried = (name: string) => process.env.SINKSCOPE_GRADIENTS === 'all' || share.has(name);
 const saved = temporaryFolder();
 let engine: Engine;
@@ -79,12 +84,13 @@ describe.each(known)('%s', (name, folder, wanted) => {
       if (event.type === 'blocked') expect.fail(event.why);
       if (event.type === 'objective') value = event.value;
     }
-    expect(value / wanted.value).toBeCloseTo(1, 4);
+    const tolerance = rounding.has(name) ? 2e-2 : 1e-4;
+    expect(Math.abs(value / wanted.value - 1)).toBeLessThan(tolerance);
     for (const [layer, norms] of wanted.norm.entries()) {
       const { shape, values } = await readFloats(file, `grad.hidden.${layer}`);
       const [tokens, dims = 0] = shape;
       expect(tokens).toBe(norms.length);
-      const scale = 1e-4 * Math.max(...norms);
+      const scale = tolerance * Math.max(...norms);
       for (const [token, norm] of norms.entries()) {
         const row = values.subarray(token * dims, (token + 1) * dims);
         const projection = row.reduce((sum, entry, dim) => sum + entry * Math.cos(dim + 1), 0);

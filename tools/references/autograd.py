@@ -4,7 +4,7 @@
 
 writes for every fixture L (the mean of -ln p of all tokens but the first, or the sum of
 squares of the output where there is no head over a vocabulary) and, of dL/dh_k, L2 norms by token and the sums of
-entries times cos(1), cos(2), ... . Where h_k is in a file is told by its values, which the golden has.
+entries times cos(1), cos(2), ... . Rounding to integers is passed straight through, within its limits. Where h_k is in a file is told by its values, which the golden has.
 """
 
 import itertools
@@ -383,6 +383,69 @@ def many(f):
     return run
 
 
+def along(a, t, x):
+    """A scale or zero point in a shape that is broadcast to x."""
+    if t is None or t.numel() == 1:
+        return t
+    return t.reshape([-1 if i == a.get("axis", 1) % x.ndim else 1 for i in range(x.ndim)])
+
+
+def straight(q, low, high):
+    """Rounding and its limits as PyTorch's fake quantisation has them: a slope of 1 within the limits, of 0 beyond."""
+    rounded = torch.round(q.detach())
+    through = torch.where((rounded >= low) & (rounded <= high), q, q.detach())
+    return through + (torch.clamp(rounded, low, high) - q.detach())
+
+
+def quantise(a, x, _):
+    zero = opt(x, 2)
+    kind = torch.uint8 if zero is None else zero.dtype
+    if kind not in (torch.uint8, torch.int8):
+        raise Unknown(f"QuantizeLinear to {kind}")
+    limits = torch.iinfo(kind)
+    q = x[0] / along(a, x[1], x[0]) + (0 if zero is None else along(a, zero, x[0]).to(D))
+    return straight(q, limits.min, limits.max)
+
+
+def dequantise(a, x, _):
+    if a.get("block_size"):
+        raise Unknown("DequantizeLinear in blocks")
+    zero = 0 if opt(x, 2) is None else along(a, x[2], x[0]).to(D)
+    return (x[0].to(D) - zero) * along(a, x[1], x[0])
+
+
+def dynamic(a, x, _):
+    """The scale is a constant of the rounding."""
+    low, high = min(0.0, x[0].min().item()), max(0.0, x[0].max().item())
+    scale = torch.tensor((high - low) / 255, dtype=D)
+    zero = torch.tensor(min(255, max(0, round(-low / float(scale)))), dtype=torch.uint8)
+    return [straight(x[0] / scale + zero.to(D), 0, 255), scale, zero]
+
+
+def integer_product(a, x, _):
+    p, q = (t.to(D) - (0 if opt(x, i) is None else opt(x, i).to(D)) for i, t in ((2, x[0]), (3, x[1])))
+    return p @ q
+
+
+def few_bits(a, x, _):
+    """MatMulNBits: [N, blocks, bytes] with the low bits first, whose zero points are packed alike or in the middle."""
+    n, k, bits, size = a["N"], a["K"], a.get("bits", 4), a["block_size"]
+    per = 8 // bits
+    unpack = lambda t: torch.stack([(t.to(torch.int64) >> (bits * i)) & (2**bits - 1) for i in range(per)], -1)
+    codes = unpack(x[1]).reshape(n, -1, size).to(D)
+    count = codes.shape[1]
+    zeros = opt(x, 3)
+    if zeros is None:
+        zero = torch.full((n, count, 1), 2.0 ** (bits - 1), dtype=D)
+    elif zeros.dtype == torch.uint8:
+        zero = unpack(zeros.reshape(n, -1)).reshape(n, -1)[:, :count, None].to(D)
+    else:
+        zero = zeros.reshape(n, count, 1)
+    weight = ((codes - zero) * x[2].reshape(n, count, 1)).reshape(n, -1)[:, :k]
+    y = x[0] @ weight.T
+    return y if opt(x, 5) is None else y + x[5]
+
+
 one = lambda f: (lambda a, x, _: f(x[0]))
 two = lambda f: (lambda a, x, _: f(x[0], x[1]))
 
@@ -434,7 +497,8 @@ OPS = {
     "InstanceNormalization": lambda a, x, _: torch.nn.functional.instance_norm(x[0], weight=x[1], bias=x[2], eps=a.get("epsilon", 1e-5)),
     "LpNormalization": lambda a, x, _: torch.nn.functional.normalize(x[0], a.get("p", 2), a.get("axis", -1)),
     "FusedMatMul": fused_matmul, "SkipLayerNormalization": skip_norm(False), "SkipSimplifiedLayerNormalization": skip_norm(True),
-    "EmbedLayerNormalization": embed_norm, "GroupQueryAttention": gqa, "MultiHeadAttention": mha,
+    "QuantizeLinear": quantise, "DequantizeLinear": dequantise, "DynamicQuantizeLinear": dynamic, "MatMulInteger": integer_product,
+    "MatMulNBits": few_bits, "EmbedLayerNormalization": embed_norm, "GroupQueryAttention": gqa, "MultiHeadAttention": mha,
 }
 
 

@@ -180,7 +180,9 @@ export const pointwise: Readonly<Record<string, Rule>> = {
     (build, g, _, b) => build.div(g, b),
     (build, g, _, b, y) => build.neg(build.div(build.mul(g, y), b)),
   ),
-  Mod: ruleOf((_, g) => [g], { flows: [0] }),
+  Mod: ruleOf(({ build, shape, input, output }, g) => [build.sumTo(g, shape(output(0)), shape(input(0)))], {
+    flows: [0],
+  }),
   Sum: variadic((_, g) => g),
   Mean: variadic(({ build, node }, g) => build.times(g, 1 / node.inputs.length)),
   Max: extreme,

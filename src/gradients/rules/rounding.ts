@@ -1,31 +1,44 @@
 /** Rounding as if it were not there (straight-through, arXiv:1308.3432), and turns by position, which turn back. */
 import { DataType, intAttribute } from '../../onnx/model.js';
-import type { Calculus, Shape } from '../calculus.js';
+import type { Calculus } from '../calculus.js';
 import { axisIn, NoRule, type Rule, type RuleCall, ruleOf } from '../rule.js';
 
 const remark = 'rounding to integers is taken as if it were not there (straight-through)';
 
-/** A scale in a shape that is broadcast to the value: one for all, one for each entry of an axis, or for blocks of it. */
-function spread(call: RuleCall, shape: Shape): string {
-  const { build, node } = call;
-  const scale = call.input(1);
-  const own = call.shape(scale);
+/** A scale or zero point in a shape that is broadcast to the value: one for all, or one for each entry of an axis. */
+function spread({ build, node, shape: shapeOf }: RuleCall, value: string, given: string): string {
+  const [shape, own] = [shapeOf(value), shapeOf(given)];
   if (intAttribute(node, 'block_size', 0) > 0) throw new NoRule('it has scales for blocks');
-  if (own.length === 0 || (own.length === 1 && own[0] === 1)) return scale;
+  if (own.length === 0 || (own.length === 1 && own[0] === 1)) return given;
   const axis = axisIn(intAttribute(node, 'axis', 1), shape.length);
   return build.reshape(
-    scale,
+    given,
     shape.map((extent, place) => (place === axis ? extent : 1)),
   );
 }
 
-/** x in whole steps of a scale: what a step is worth is what an adjoint is divided by. */
-const quantise = ruleOf((call, g) => [call.build.div(g, spread(call, call.shape(call.input(0))))], {
-  flows: [0],
-  remark,
-});
+const floats8 = new Set([17, 18, 19, 20]);
 
-const dequantise = ruleOf((call, g) => [call.build.mul(g, spread(call, call.shape(call.input(0))))], {
+/**
+ * x in whole steps of a scale: what a step is worth is what an adjoint is divided by. What is beyond the limits of the
+ * integers stays there whatever it is, as in PyTorch's fake quantisation: it is further from its step than rounding is.
+ */
+const quantise = ruleOf(
+  (call, g) => {
+    const { build, node } = call;
+    const [x, zero] = [call.input(0), call.input(2)];
+    if (floats8.has(call.stored(2) ?? intAttribute(node, 'output_dtype', 0)))
+      throw new NoRule('it rounds to floats of eight bits');
+    const scale = spread(call, x, call.input(1));
+    const given = plain(build, call.output(0), zero === '' ? '' : spread(call, x, zero));
+    const off = build.node('Abs', [build.sub(build.div(x, scale), given)]);
+    const within = build.node('Less', [off, build.float(0.501)]);
+    return [build.where(within, build.div(g, scale))];
+  },
+  { flows: [0], remark },
+);
+
+const dequantise = ruleOf((call, g) => [call.build.mul(g, spread(call, call.input(0), call.input(1)))], {
   flows: [0],
   remark,
 });

@@ -4,7 +4,7 @@ import { createSession } from '../../../src/engine/stages/session.js';
 import { floats, size, type Value } from '../../../src/engine/tensors/value.js';
 import { adjointsOf } from '../../../src/gradients/adjoint.js';
 import { Calculus } from '../../../src/gradients/calculus.js';
-import { decomposed } from '../../../src/gradients/decompose.js';
+import { decomposable, decomposed } from '../../../src/gradients/decompose.js';
 import { pathOf } from '../../../src/gradients/path.js';
 import { isRule, rules } from '../../../src/gradients/table.js';
 import { encodeModel } from '../../../src/onnx/encode.js';
@@ -20,11 +20,19 @@ const rounding = new Set([
   'com.microsoft.DequantizeLinear',
   'DynamicQuantizeLinear',
   'MatMulInteger',
+  'MatMulIntegerToFloat',
+  'com.microsoft.QAttention',
 ]);
+const plainName = (op: string) => op.slice(op.lastIndexOf('.') + 1);
 
 it('every rule has a case', () => {
   const wanted = Object.entries(rules).flatMap(([op, rule]) => (isRule(rule) && !rounding.has(op) ? [op] : []));
   expect(new Set(cases.map(({ op }) => op))).toEqual(new Set(wanted));
+});
+
+it('every operator that is taken apart has a case', () => {
+  const tried = new Set(fused.flatMap(({ op }) => [op, plainName(op)]));
+  expect(decomposable.filter((op) => !rounding.has(op) && !tried.has(op))).toEqual([]);
 });
 
 describe.each([...cases, ...fused].map((one, i) => [`${one.op} ${i}`, one] as const))('%s', (_, one) => {
@@ -42,15 +50,14 @@ describe.each([...cases, ...fused].map((one, i) => [`${one.op} ${i}`, one] as co
 
 const step = 1e-2;
 
-async function both({ op, inputs, attributes = {}, opset = 17, outputs = 1, from = -2, to = 2 }: Case) {
-  const next = uniform(7);
+/** The model of one node, whose float inputs are fed. */
+function oneNode({ op, inputs, attributes = {}, opset = 17, outputs = 1 }: Case): Model {
   const dot = op.lastIndexOf('.');
-  const names = inputs.map((input, i) => (input === '' ? '' : `x${i}`));
   const node: Node = {
     name: '',
-    op: op.slice(dot + 1),
+    op: plainName(op),
     domain: dot < 0 ? '' : op.slice(0, dot),
-    inputs: names,
+    inputs: inputs.map((input, i) => (input === '' ? '' : `x${i}`)),
     outputs: Array.from({ length: outputs }, (_, i) => `y${i}`),
     attributes: new Map(Object.entries(attributes).map(([name, value]) => [name, attributeOf(value)])),
   };
@@ -61,6 +68,26 @@ async function both({ op, inputs, attributes = {}, opset = 17, outputs = 1, from
       return [[`x${i}`, { name: `x${i}`, type, dims, data: bytesOf(numbers, type) }] as const];
     }),
   );
+  const graph: Graph = {
+    name: 'one',
+    nodes: [node],
+    inputs: inputs.flatMap((input, i) =>
+      input === '' || 'ints' in input ? [] : [{ name: `x${i}`, type: DataType.float, shape: input }],
+    ),
+    outputs: [{ name: 'y0' }],
+    initializers,
+    valueInfo: new Map(),
+  };
+  const opsets = new Map([
+    ['', opset],
+    ['com.microsoft', 1],
+  ]);
+  return { file: '/one', irVersion: 10, producer: '', opsets, graph, functions: [], remarks: [] };
+}
+
+async function both(one: Case) {
+  const { op, inputs, from = -2, to = 2 } = one;
+  const next = uniform(7);
   // Differences step over no kink: no value is nearer to one, or to another, than a step.
   let place = 0;
   const values = new Map<string, Value>(
@@ -74,27 +101,9 @@ async function both({ op, inputs, attributes = {}, opset = 17, outputs = 1, from
       return [[`x${i}`, { type: DataType.float, dims: input, data }] as const];
     }),
   );
-  const graph: Graph = {
-    name: 'one',
-    nodes: [node],
-    inputs: [...values].map(([name, { dims }]) => ({ name, type: DataType.float, shape: dims })),
-    outputs: [{ name: 'y0' }],
-    initializers,
-    valueInfo: new Map(),
-  };
-  const model: Model = {
-    file: '/one',
-    irVersion: 10,
-    producer: '',
-    opsets: new Map([
-      ['', opset],
-      ['com.microsoft', 1],
-    ]),
-    graph,
-    functions: [],
-    remarks: [],
-  };
-  const plain = await results(model, node.outputs.slice(0, op === 'Split' ? 2 : 1), values);
+  const model = oneNode(one);
+  const outputs = model.graph.nodes.flatMap((node) => node.outputs);
+  const plain = await results(model, outputs.slice(0, op === 'Split' ? 2 : 1), values);
   const seeds = new Map(
     [...plain].map(([name, { dims }]) => {
       const data = Float32Array.from({ length: size(dims) }, () => next() - 0.5);
@@ -127,6 +136,35 @@ async function both({ op, inputs, attributes = {}, opset = 17, outputs = 1, from
   await session.release();
   return { wanted, found: await adjoints(decomposed(model), values, seeds) };
 }
+
+describe('rounding is passed straight through, within its limits', () => {
+  const limits = { [DataType.uint8]: [0, 255], [DataType.int8]: [-128, 127] } as const;
+  const zeroPoint = 10;
+  it.each([
+    ['unsigned', DataType.uint8, 'QuantizeLinear'],
+    ['signed', DataType.int8, 'QuantizeLinear'],
+    ['ONNX Runtime’s', DataType.uint8, 'com.microsoft.QuantizeLinear'],
+  ] as const)('%s', async (_, type, op) => {
+    const [low, high] = limits[type];
+    const scales = [0.5, 2];
+    const steps = [low - 30, low - 0.4, low + 0.3, 20.5, high - 0.2, high + 0.4, high + 1, high + 300];
+    const x = Float32Array.from(scales.flatMap((scale) => steps.map((at) => (at - zeroPoint) * scale)));
+    const dims = [scales.length, steps.length];
+    const seed = Float32Array.from(x, (_, i) => i + 1);
+    const zeros = { ints: scales.map(() => zeroPoint), type };
+    const model = oneNode({
+      op,
+      inputs: [dims, { ints: scales, type: DataType.float }, zeros],
+      attributes: { axis: 0 },
+    });
+    const value = (data: Float32Array) => ({ type: DataType.float, dims, data });
+    const found = await adjoints(model, new Map([['x0', value(x)]]), new Map([['y0', value(seed)]]));
+    const expected = scales.flatMap((scale, row) =>
+      steps.map((at, i) => (at >= low - 0.5 && at <= high + 0.5 ? (row * steps.length + i + 1) / scale : 0)),
+    );
+    expect([...(found.get('x0') ?? [])]).toEqual(expected);
+  });
+});
 
 async function adjoints(model: Model, values: Map<string, Value>, seeds: ReadonlyMap<string, Value>) {
   const path = pathOf(model.graph, { given: values.keys(), of: seeds.keys(), by: values.keys() });
@@ -176,6 +214,7 @@ function attributeOf(value: number | readonly number[] | string | { readonly flo
 
 function bytesOf(numbers: readonly number[], type: DataType): Uint8Array {
   if (type === DataType.float) return new Uint8Array(Float32Array.from(numbers).buffer);
-  if (type === DataType.bool) return Uint8Array.from(numbers);
+  if (type === DataType.bool || type === DataType.uint8 || type === DataType.int8) return Uint8Array.from(numbers);
+  if (type === DataType.int32) return new Uint8Array(Int32Array.from(numbers).buffer);
   return new Uint8Array(BigInt64Array.from(numbers, BigInt).buffer);
 }
