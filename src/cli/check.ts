@@ -4,15 +4,16 @@ import { defaultThresholds } from '../analysis/thresholds.js';
 import type { Device } from '../engine/contract/device.js';
 import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
-import { compareQuantised } from '../experiments/compare-quantised/compute.js';
+import { compareQuantised, type QuantisedResult } from '../experiments/compare-quantised/compute.js';
 import { measurePrecision } from '../experiments/precision/compute.js';
 import { readText } from '../experiments/shared/files.js';
 import { modelFile } from '../models/named.js';
+import { quoted } from '../visible.js';
 import { type BudgetOptions, budgetOf, engineOptions, read } from './options.js';
 import { drawProgress } from './progress.js';
-import { headroomVerdict, kldVerdict, ratioVerdict, sameTopVerdict } from './rules.js';
+import { headroomVerdict, kldVerdict, type PlacedToken, type Places, ratioVerdict, sameTopVerdict } from './rules.js';
 import { print, printJson } from './terminal.js';
-import { type Form, formats, shown, type Verdict } from './verdicts.js';
+import { type Form, formats, rules, shown, type Verdict } from './verdicts.js';
 
 /** RuleLimits; undefined: not held to. */
 export interface RuleLimits {
@@ -51,10 +52,10 @@ export function checkCommand(engine: Engine, signal: AbortSignal): Command {
         .argParser(read({ kind: 'whole', label: 'Tokens', flag: tokens, help: '', least: 2, unit: 'tokens' }))
         .default(longestWindow),
     )
-    .addOption(number('--max-kld <nats>', 'mean KL divergence from the model it was made from'))
-    .addOption(number('--min-same-top <share>', 'share of tokens with the same most likely next one, 0 to 1'))
-    .addOption(number('--min-fp16-headroom <times>', '65,504 ÷ the largest activation; 1: it just fits'))
-    .addOption(number('--max-massive-ratio <times>', 'largest entry of a hidden state ÷ its median'))
+    .addOption(number('--max-kld <nats>', rules['max-kld']))
+    .addOption(number('--min-same-top <share>', rules['min-same-top']))
+    .addOption(number('--min-fp16-headroom <times>', rules['min-fp16-headroom']))
+    .addOption(number('--max-massive-ratio <times>', rules['max-massive-ratio']))
     .addOption(new Option('--format <form>', 'of what is printed').choices(formats).default('text'))
     .option('--no-bos', "leave out the model's prefix token (BOS or sink token)")
     .action(async (model: string, options: Options) => {
@@ -109,8 +110,32 @@ async function judge(
     const window = Math.min(tokens, longestWindow);
     const pair = { ...request, window, reference: await modelFile(against), thresholds: defaultThresholds };
     const result = await drawProgress(compareQuantised(engine, pair, signal));
-    if (maxKld !== undefined) verdicts.push(kldVerdict(result, maxKld));
-    if (minSameTop !== undefined) verdicts.push(sameTopVerdict(result, minSameTop));
+    const places = await placesOf(engine, result, signal);
+    if (maxKld !== undefined) verdicts.push(kldVerdict(result, places, maxKld));
+    if (minSameTop !== undefined) verdicts.push(sameTopVerdict(result, places, minSameTop));
   }
   return verdicts;
+}
+
+/** Tokens that a comparison has to name, by their place in the text. */
+async function placesOf(engine: Engine, result: QuantisedResult, signal: AbortSignal): Promise<Places> {
+  const { reference, windows, farthest, worst } = result;
+  const { sequences, stride, prefix } = windows;
+  const idOf = (sequence: number, token: number) => sequences[sequence]?.ids[token] ?? 0;
+  // The token that is scored is predicted after the one before it.
+  const before = worst && {
+    sequence: worst.sequence,
+    token: (sequences[worst.sequence]?.from ?? 1) + worst.scored - 1,
+  };
+  const ids = [...farthest, before].map((one) => (one ? idOf(one.sequence, one.token) : 0));
+  const texts = await engine.decode(reference, ids, signal);
+  const placed = (sequence: number, token: number, text = ''): PlacedToken => {
+    // Every window begins with the prefix, which is the text's first token once.
+    const isPrefix = prefix !== undefined && token === 0;
+    return { token: isPrefix ? 0 : sequence * stride + token, text: quoted(text) };
+  };
+  return {
+    moved: farthest.map((one, k) => one && { ...placed(one.sequence, one.token, texts[k]), dim: one.dim }),
+    worst: before && placed(before.sequence, before.token, texts.at(-1)),
+  };
 }

@@ -6,7 +6,21 @@ import { headroom, pointName, tightest } from '../experiments/precision/passport
 import { least } from '../statistics/numbers.js';
 import type { Verdict } from './verdicts.js';
 
-type Compared = Pick<QuantisedResult, 'kld' | 'sameTop' | 'swap'>;
+type Compared = Pick<QuantisedResult, 'kld' | 'sameTop' | 'swap' | 'sqnr'>;
+
+/** A token by its index in the text, the prefix token 0, and what it is in quotes. */
+export interface PlacedToken {
+  readonly token: number;
+  readonly text: string;
+}
+
+/** Tokens of a comparison that verdicts name. */
+export interface Places {
+  /** By k, the entry of h_k that the file's block k moves most by itself. */
+  readonly moved: readonly ((PlacedToken & { readonly dim: number }) | undefined)[];
+  /** After which predictions are farthest from the model's. */
+  readonly worst: PlacedToken | undefined;
+}
 
 /** What is no number keeps no rule. */
 const isAbove = (value: number, limit: number) => !(value <= limit);
@@ -42,39 +56,61 @@ export function ratioVerdict({ points }: PrecisionResult, limit: number): Verdic
 }
 
 /** Mean KL divergence from the model that a file was made from. */
-export function kldVerdict(result: Compared, limit: number): Verdict {
+export function kldVerdict(result: Compared, places: Places, limit: number): Verdict {
   const value = result.kld.mean;
   const broken = isAbove(value, limit);
-  const layer = worstBlock(result);
-  const message = `KL divergence is ${formatNumber(value)} nats, ${broken ? 'above' : 'at most'} ${formatNumber(limit)}${blame(result, layer)}.`;
-  return { rule: 'max-kld', broken, value, limit, layer, message };
+  const { where, message } = blame(result, places);
+  const said = `KL divergence is ${formatNumber(value)} nats, ${broken ? 'above' : 'at most'} ${formatNumber(limit)}${message}.`;
+  return { rule: 'max-kld', broken, value, limit, ...where, message: said };
 }
 
 /** Share of tokens after which both have the same most likely one. */
-export function sameTopVerdict(result: Compared, limit: number): Verdict {
+export function sameTopVerdict(result: Compared, places: Places, limit: number): Verdict {
   const value = result.sameTop;
   const broken = isBelow(value, limit);
-  const layer = worstBlock(result);
-  const message = `The most likely next token is the same at ${formatShare(value)} of tokens, ${broken ? 'below' : 'at least'} ${formatShare(limit)}${blame(result, layer)}.`;
-  return { rule: 'min-same-top', broken, value, limit, layer, message };
+  const { where, message } = blame(result, places);
+  const said = `The most likely next token is the same at ${formatShare(value)} of tokens, ${broken ? 'below' : 'at least'} ${formatShare(limit)}${message}.`;
+  return { rule: 'min-same-top', broken, value, limit, ...where, message: said };
 }
 
-const nothing = (rule: string, limit: number, message: string): Verdict => {
+const nothing = (rule: Verdict['rule'], limit: number, message: string): Verdict => {
   return { rule, broken: true, value: Number.NaN, limit, message };
 };
 
 const place = (token: number | undefined, dim: number) =>
   token === undefined ? `, dim ${dim}` : `, token ${token}, dim ${dim}`;
 
-/** The part whose exchange brings the file nearest to the model: 0 is the embedding, L + 1 the head. */
-function worstBlock({ swap, kld }: Compared): number | undefined {
+/**
+ * The part that is behind the divergence: the one whose exchange brings the file nearest to the model, or where there is
+ * none the first that makes no numbers. 0 is the embedding, L + 1 the head.
+ */
+function worstPart({ swap, kld, sqnr }: Compared): number | undefined {
   const restored = swap.map((one) => one.restored);
-  const lowest = least(restored);
-  return lowest < kld.mean ? restored.indexOf(lowest) : undefined;
+  const numbers = restored.filter((nats) => !Number.isNaN(nats));
+  const lowest = least(numbers);
+  if (numbers.length > 0 && (Number.isNaN(kld.mean) || lowest < kld.mean)) return restored.indexOf(lowest);
+  const lost = sqnr.findIndex(({ cumulative }) => Number.isNaN(cumulative));
+  return lost < 0 ? undefined : lost;
 }
 
-function blame({ swap }: Compared, block: number | undefined): string {
-  if (block === undefined) return '';
-  const part = block === 0 ? 'the embedding' : block === swap.length - 1 ? 'the output head' : `block ${block}`;
-  return `; with ${part} of the model it was made from it would be ${formatNumber(swap[block]?.restored ?? Number.NaN)} nats`;
+/** Where the divergence comes from and where it shows, for machines and in words. */
+function blame(
+  result: Compared,
+  { moved, worst }: Places,
+): { where: Pick<Verdict, 'layer' | 'token' | 'dim'>; message: string } {
+  const { swap, kld } = result;
+  const layer = worstPart(result);
+  const part = layer === 0 ? 'the embedding' : layer === swap.length - 1 ? 'the output head' : `block ${layer}`;
+  const entry = layer === undefined ? undefined : moved[layer];
+  const restored = layer === undefined ? Number.NaN : (swap[layer]?.restored ?? Number.NaN);
+  const shows = kld.max > 0 || Number.isNaN(kld.max) ? worst : undefined;
+  const parts = [
+    ...(Number.isNaN(restored)
+      ? []
+      : [`with ${part} of the model it was made from it would be ${formatNumber(restored)} nats`]),
+    ...(entry ? [`by itself ${part} moves dim ${entry.dim} of token ${entry.token} (${entry.text}) most`] : []),
+    ...(shows ? [`it is largest after token ${shows.token} (${shows.text})`] : []),
+  ];
+  const where = entry ? { token: entry.token, dim: entry.dim } : { token: shows?.token };
+  return { where: { layer, ...where }, message: parts.map((one) => `; ${one}`).join('') };
 }

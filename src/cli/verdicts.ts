@@ -1,8 +1,18 @@
 /** What a check found, in the forms that people and continuous integration read. */
+import { isAbsolute, sep } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+/** What there are rules about. */
+export const rules = {
+  'max-kld': 'mean KL divergence from the model it was made from',
+  'min-same-top': 'share of tokens with the same most likely next one, 0 to 1',
+  'min-fp16-headroom': '65,504 ÷ the largest activation; 1: it just fits',
+  'max-massive-ratio': 'largest entry of a hidden state ÷ its median',
+} as const;
 
 /** A rule, and what it was held against. */
 export interface Verdict {
-  readonly rule: string;
+  readonly rule: keyof typeof rules;
   readonly broken: boolean;
   readonly value: number;
   readonly limit: number;
@@ -70,8 +80,9 @@ function jsonOf(checked: Checked): object {
 }
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
-// Controls have no place in XML 1.0, escaped or not.
-const xml = (text: string) => text.replace(/[&<>"]/g, (sign) => entities[sign] ?? sign).replace(/\p{Cc}/gu, '\ufffd');
+// Controls and halves of surrogate pairs have no place in XML 1.0, escaped or not.
+const xml = (text: string) =>
+  text.replace(/[&<>"]/g, (sign) => entities[sign] ?? sign).replace(/[\p{Cc}\p{Cs}\uFFFE\uFFFF]/gu, '\ufffd');
 
 /** As Jenkins, GitLab and GitHub's reporters take it: a test case for each rule. */
 function junitOf(checked: Checked): string[] {
@@ -83,26 +94,42 @@ function junitOf(checked: Checked): string[] {
     `  <testsuite name="sinkscope check" ${counts}>`,
     ...verdicts.flatMap(({ rule, broken, message }) => {
       const open = `    <testcase classname="${xml(model)}" name="${xml(rule)}"`;
-      return broken ? [`${open}>`, `      <failure message="${xml(message)}"/>`, '    </testcase>'] : [`${open}/>`];
+      // GitLab shows what is in the element, Jenkins and others the attribute.
+      const failure = `      <failure type="${xml(rule)}" message="${xml(message)}">${xml(message)}</failure>`;
+      return broken ? [`${open}>`, failure, '    </testcase>'] : [`${open}/>`];
     }),
     '  </testsuite>',
     '</testsuites>',
   ];
 }
 
+const ruleOf = ({ rule }: Verdict) => ({ id: rule, shortDescription: { text: rules[rule] } });
+
+/** A path as it was given, from the folder of the job or absolute, as a reference of RFC 3986. */
+function uriOf(path: string): string {
+  if (isAbsolute(path)) return pathToFileURL(path).href;
+  return path.split(sep === '/' ? sep : /[\\/]/).map(encodeURIComponent).join('/');
+}
+
 /** Static Analysis Results Interchange Format 2.1.0 (OASIS), as code scanning takes it. */
 function sarifOf(checked: Checked): object {
   const { model, verdicts } = checked;
-  // The path from the folder of the job, as it was given.
-  const location = { physicalLocation: { artifactLocation: { uri: encodeURI(model.replaceAll('\\', '/')) } } };
+  const physicalLocation = { artifactLocation: { uri: uriOf(model) } };
   return {
     $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
     version: '2.1.0',
     runs: [
       {
-        tool: { driver: { name: 'Sinkscope', rules: verdicts.map(({ rule }) => ({ id: rule })) } },
-        results: brokenOf(checked).map(({ rule, message }) => {
-          return { ruleId: rule, level: 'error', message: { text: message }, locations: [location] };
+        tool: { driver: { name: 'Sinkscope', rules: verdicts.map(ruleOf) } },
+        results: brokenOf(checked).map(({ rule, message, value, limit, layer, token, dim }) => {
+          const properties = { value, limit, layer, token, dim };
+          return {
+            ruleId: rule,
+            level: 'error',
+            message: { text: message },
+            locations: [{ physicalLocation }],
+            properties,
+          };
         }),
       },
     ],

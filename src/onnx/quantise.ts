@@ -29,6 +29,8 @@ export interface Build {
 export interface ProductBuild extends Build {
   /** The product as the file has it, of other operands. */
   readonly product: (x: string, weight: string, bias?: string) => string;
+  /** Largest magnitude ÷ `levels` of all of the weight, of which the one that is rounded may be some columns. */
+  readonly weightScale: (levels?: number) => string;
   /** Of the weight's rows, which are summed over, from the end. */
   readonly axis: number;
   /** Rows and columns of the weight. */
@@ -80,7 +82,7 @@ export const dynamic = (perChannel: boolean, levels?: number): Scheme => ({
   rewrite(build, x, weight) {
     const { node, several, zero } = build;
     const [bytes = '', scale = '', point = ''] = several('DynamicQuantizeLinear', [x], 3);
-    const own = symmetricScale(build, weight, perChannel ? -2 : undefined, levels);
+    const own = perChannel ? symmetricScale(build, weight, -2, levels) : build.weightScale(levels);
     const rounded = perChannel
       ? node('Cast', [node('Round', [node('Div', [weight, own])])], to(DataType.int8))
       : node('QuantizeLinear', [weight, own, zero]);
@@ -123,7 +125,7 @@ export function fixed(ranges: Ranges, levels = 127): Scheme {
     everywhere: { round },
     rewrite(build, x, weight) {
       const { bias, floats, node } = build;
-      const scale = symmetricScale(build, weight, undefined, levels);
+      const scale = build.weightScale(levels);
       const read = stepsOf(build.input);
       const step = bias && read && node('Mul', [scale, floats(read.scale * bias.factor)]);
       const added = step && stepped(build, bias.name, step, [-(2 ** 31), 2 ** 31]);
@@ -197,12 +199,13 @@ const eighths = (perToken: boolean): Scheme => ({
   takes: ['MatMul', 'Gemm'],
   rewrite(build, x, weight) {
     const { node, floats } = build;
-    const rounded = (value: string, axis: number | undefined) => {
-      const scale = symmetricScale(build, value, axis, e4m3.largest);
+    const rounded = (value: string, scale: string) => {
       const scaled = node('Clip', [node('Div', [value, scale]), floats(-e4m3.largest), floats(e4m3.largest)]);
       return node('Mul', [inFormat(build, scaled, e4m3), scale]);
     };
-    return build.product(rounded(x, perToken ? -1 : undefined), rounded(weight, perToken ? build.axis : undefined));
+    const scaleOf = (value: string, axis?: number) => symmetricScale(build, value, axis, e4m3.largest);
+    const own = perToken ? scaleOf(weight, build.axis) : build.weightScale(e4m3.largest);
+    return build.product(rounded(x, scaleOf(x, perToken ? -1 : undefined)), rounded(weight, own));
   },
 });
 
@@ -298,6 +301,9 @@ export function withProducts(model: Model, scheme: Scheme, { products, pairs }: 
   return { ...model, graph: { ...model.graph, nodes, initializers, inputs: [...model.graph.inputs, ...given] } };
 }
 
+/** Entries of a weight that is rounded at once: what comes in between is no larger. */
+const roundedAtOnce = 2 ** 22;
+
 /** What one product gives. */
 function quantised(
   scheme: Scheme,
@@ -313,6 +319,13 @@ function quantised(
     ...build,
     product: (x, weight, bias = old.inputs[2] ?? '') =>
       node(old.op, [x, weight, ...(bias === '' ? [] : [bias])], Object.fromEntries(old.attributes)),
+    weightScale: (levels = 127) => {
+      // Like the largest of the magnitudes would be, of which there would be as many as the weight has entries.
+      const { reduce } = build;
+      const weight = now.inputs[1] ?? '';
+      const largest = node('Max', [reduce('ReduceMax', weight), node('Neg', [reduce('ReduceMin', weight)]), floats(least)]);
+      return node('Div', [largest, floats(levels)]);
+    },
     axis: transposed ? -1 : -2,
     extents,
     input: old.inputs[0] ?? '',
@@ -320,9 +333,28 @@ function quantised(
     bias: constant === undefined ? undefined : { name: constant, factor: floatAttribute(old, 'beta', 1) },
   };
   const [x = '', weight = ''] = now.inputs;
-  if (kept === undefined) return scheme.rewrite(product, x, weight);
-  const others = scheme.rewrite(product, node('Where', [kept, floats(0), x]), weight);
+  const rewritten = (x: string) => inColumns(scheme, product, old, x, weight);
+  if (kept === undefined) return rewritten(x);
+  const others = rewritten(node('Where', [kept, floats(0), x]));
   return node('Where', [kept, product.product(x, weight), others]);
+}
+
+/**
+ * A product as a scheme makes it, of a large weight some columns at a time: of these alone there are copies while they
+ * are rounded and packed, where an output head is a good part of a model.
+ */
+function inColumns(scheme: Scheme, build: ProductBuild, old: Node, x: string, weight: string): string {
+  const { node, integers, extents } = build;
+  const [rows, columns] = extents;
+  const most = Math.max(1, Math.floor(roundedAtOnce / rows));
+  if (old.op !== 'MatMul' || columns <= 2 * most) return scheme.rewrite(build, x, weight);
+  const parts: string[] = [];
+  for (let from = 0; from < columns; from += most) {
+    const to = Math.min(from + most, columns);
+    const part = node('Slice', [weight, integers([from]), integers([to]), integers([-1])]);
+    parts.push(scheme.rewrite({ ...build, extents: [rows, to - from] }, x, part));
+  }
+  return node('Concat', parts, { axis: { kind: 'int', value: -1n } });
 }
 
 /** Makes nodes that stand in the place of `old`. */

@@ -60,6 +60,8 @@ export const comparedEvent = v.object({
   signal: real,
   cumulative: real,
   local: real,
+  /** The entry that the model's block k moves most by itself, and by how much (Infinity where it makes no number of it); none where nothing moves. */
+  farthest: v.optional(v.object({ sequence: whole, token: whole, dim: whole, by: real })),
 });
 export type ComparedEvent = Sent<typeof comparedEvent>;
 

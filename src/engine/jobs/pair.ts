@@ -49,11 +49,13 @@ interface Lanes {
 
 interface Pair {
   readonly sequence: Sequence;
+  /** Which of all it is. */
+  readonly index: number;
   readonly lanes: Sided<Lanes>;
 }
 
 /** Sums of squares at a residual point. */
-type Apart = Pick<ComparedEvent, 'signal' | 'cumulative' | 'local'>;
+type Apart = Pick<ComparedEvent, 'signal' | 'cumulative' | 'local' | 'farthest'>;
 
 /**
  * Runs every sequence through both, and says how far the file is from the model: block by block of those that go through
@@ -78,7 +80,7 @@ export async function comparePair(
   const divergence = await createDivergenceSession(threads);
   try {
     for (let from = 0; from < sequences.length; from += together) {
-      const pairs = sequences.slice(from, from + together).map((sequence) => pairOf(tracks, sequence));
+      const pairs = sequences.slice(from, from + together).map((sequence, i) => pairOf(tracks, sequence, from + i));
       const report = progressOf(runners.reference.loaded.anatomy, dial, from, from + pairs.length);
       const passed = async (stage: Stage) => {
         for (const event of report(stage)) await emit(event);
@@ -107,7 +109,7 @@ function heldBytes(tracks: Sided<Track>, tokens: number, { parts, alone }: Asked
   return sum(bytes);
 }
 
-function pairOf(tracks: Sided<Track>, sequence: Sequence): Pair {
+function pairOf(tracks: Sided<Track>, sequence: Sequence, index: number): Pair {
   const lanesOf = ({ runner }: Track): Lanes => {
     const { inputs } = runner.loaded.anatomy;
     const plain: Walked = { values: new Map(makeFeeds(inputs, new Map(), sequence.ids).values), interventions: [] };
@@ -115,6 +117,7 @@ function pairOf(tracks: Sided<Track>, sequence: Sequence): Pair {
   };
   return {
     sequence,
+    index,
     lanes: { reference: lanesOf(tracks.reference), model: lanesOf(tracks.model) },
   };
 }
@@ -147,8 +150,16 @@ async function* walk(
     }
     if (!parts) continue;
     const apart = pairs.map((pair) => apartAt(tracks, pair, block));
-    const total = (of: keyof Apart) => sum(apart.map((one) => one[of]));
-    yield { type: 'compared', block, signal: total('signal'), cumulative: total('cumulative'), local: total('local') };
+    const total = (of: 'signal' | 'cumulative' | 'local') => sum(apart.map((one) => one[of]));
+    const farthest = apart.map((one) => one.farthest).reduce(farther, undefined);
+    yield {
+      type: 'compared',
+      block,
+      signal: total('signal'),
+      cumulative: total('cumulative'),
+      local: total('local'),
+      ...(farthest && { farthest }),
+    };
     for (const pair of pairs) {
       const begun = exchange(tracks, pair, alone, block);
       for (const [side] of sides) for (const lane of begun[side]) under[side].push(lane);
@@ -163,7 +174,7 @@ function stateOf({ state }: Walked): Value {
 }
 
 /** What is between h_k of the two. */
-function apartAt(tracks: Sided<Track>, { lanes, sequence }: Pair, block: number): Apart {
+function apartAt(tracks: Sided<Track>, { lanes, sequence, index }: Pair, block: number): Apart {
   const tokens = sequence.ids.length;
   const rows = (value: Value) => floats(sliceRows(value, 0, tokens));
   const [before, after] = [stateOf(lanes.reference.plain), stateOf(lanes.model.plain)];
@@ -186,10 +197,14 @@ function apartAt(tracks: Sided<Track>, { lanes, sequence }: Pair, block: number)
       message: `h_${block} of ${file} has entries that are not finite (NaN or infinity), so nothing can be held against it: take the file in a wider format, as fp32, for the model.`,
     });
   }
+  const fed = rows(stateOf(lanes.model.fed));
+  const most = farthestOf(signal, fed);
+  const width = signal.length / tokens;
   return {
     signal: squares,
     cumulative: distanceOf(signal, rows(after)),
-    local: distanceOf(signal, rows(stateOf(lanes.model.fed))),
+    local: distanceOf(signal, fed),
+    farthest: most && { sequence: index, token: Math.floor(most.at / width), dim: most.at % width, by: most.by },
   };
 }
 
@@ -203,6 +218,20 @@ function distanceOf(values: Float32Array, others: Float32Array): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += ((others[i] ?? Number.NaN) - (values[i] ?? Number.NaN)) ** 2;
   return sum;
+}
+
+const farther = (other: Apart['farthest'], one: Apart['farthest']) =>
+  one && !(other && other.by >= one.by) ? one : other;
+
+/** The entry that differs most; what is no number does more than any. */
+function farthestOf(values: Float32Array, others: Float32Array) {
+  let [at, by] = [0, 0];
+  for (let i = 0; i < values.length; i++) {
+    const distance = Math.abs((others[i] ?? Number.NaN) - (values[i] ?? Number.NaN));
+    if (!Number.isFinite(distance)) return { at: i, by: Number.POSITIVE_INFINITY };
+    if (distance > by) [at, by] = [i, distance];
+  }
+  return by > 0 ? { at, by } : undefined;
 }
 
 /** Gives either of the two what the other has after `block`; returns the lanes that begin with it. */

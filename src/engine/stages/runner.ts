@@ -124,22 +124,22 @@ export class StageRunner {
   }
 
   /**
-   * The weights of a cut as a scheme rounds them, by name. They are computed by a session of their own: one that is to
-   * multiply with them would keep all that comes in between.
+   * The weights of a cut as a scheme rounds them, by name. They are computed by sessions of their own, one for each: one
+   * that is to multiply with them would keep all that comes in between.
    */
   private async rounded(model: Model, cut: Cut): Promise<ReadonlyMap<string, Tensor>> {
-    const outputs = begunWith(model, cut, this.loaded.rounded);
-    if (outputs.length === 0) return new Map();
-    const { bytes, folder } = extract(this.model, { inputs: [], outputs });
-    const session = await this.create(bytes, folder, { prepack: false, threads: this.threads, asWritten: true });
-    try {
-      const values = await session.run(new Map());
-      return new Map(
-        [...values].map(([name, { type, dims, data }]) => [name, { name, type, dims, data: bytesOf(data) }]),
-      );
-    } finally {
-      await session.release();
+    const made = new Map<string, Tensor>();
+    for (const output of begunWith(model, cut, this.loaded.rounded)) {
+      const { bytes, folder } = extract(this.model, { inputs: [], outputs: [output] });
+      const session = await this.create(bytes, folder, { prepack: false, threads: this.threads, asWritten: true });
+      try {
+        for (const [name, { type, dims, data }] of await session.run(new Map()))
+          made.set(name, { name, type, dims, data: bytesOf(data) });
+      } finally {
+        await session.release();
+      }
     }
+    return made;
   }
 
   /**

@@ -45,18 +45,25 @@ export interface Divergence {
    * in some windows alone, what they leave of the divergence there, of all of it.
    */
   readonly swap: readonly Swap[];
+  /** By k, the entry of h_k that the file's block k moves most by itself; undefined where it moves nothing. */
+  readonly farthest: readonly ComparedEvent['farthest'][];
+  /** Which of the scored tokens of a sequence is predicted farthest from what the model predicts there; undefined of no window. */
+  readonly worst: { readonly sequence: number; readonly scored: number; readonly kld: number } | undefined;
 }
 
 /** How far the two are apart by what is known of them: states by their energy, the rest by scored token. */
 export class Comparison {
   private readonly windows: PairedEvent[] = [];
+  private readonly farthest: ComparedEvent['farthest'][] = [];
   /** Of h_k by k, over all that came there. */
   private readonly states: { signal: number; cumulative: number; local: number }[] = [];
   private readonly losses = { reference: new Losses(), model: new Losses() };
 
   add(event: ComparedEvent | PairedEvent): void {
     if (event.type === 'compared') {
-      const { block, signal, cumulative, local } = event;
+      const { block, signal, cumulative, local, farthest } = event;
+      const most = this.farthest[block];
+      this.farthest[block] = farthest && !(most && most.by >= farthest.by) ? farthest : most;
       const before = this.states[block] ?? { signal: 0, cumulative: 0, local: 0 };
       this.states[block] = {
         signal: before.signal + signal,
@@ -76,8 +83,20 @@ export class Comparison {
   }
 
   get divergence(): Divergence {
-    const { windows } = this;
+    const { windows, farthest } = this;
     const klds = windows.flatMap(({ kld }) => [...kld]);
+    // What is no number is above all.
+    const places = windows.flatMap(({ sequence, kld }) =>
+      Array.from(kld, (nats, scored) => ({
+        sequence,
+        scored,
+        kld: Number.isNaN(nats) ? Number.POSITIVE_INFINITY : nats,
+      })),
+    );
+    const worst = places.reduce<Divergence['worst']>(
+      (most, one) => (most && most.kld >= one.kld ? most : one),
+      undefined,
+    );
     const changes = windows.flatMap(({ change }) => [...change]);
     const decibels = (signal: number, noise: number) => 10 * Math.log10(signal / noise);
     const seen = windows.filter(({ swaps }) => swaps.length > 0);
@@ -88,6 +107,8 @@ export class Comparison {
     const scale = (Number.isFinite(share) ? share : 1) / there.length;
     return {
       kld: { mean: mean(klds), median: quantile(klds, 0.5), p99: quantile(klds, 0.99), max: greatest(klds) },
+      farthest,
+      worst,
       sameTop: mean(windows.flatMap(({ same }) => [...same])),
       rmsDp: Math.sqrt(mean(changes.map((change) => change ** 2))),
       sqnr: this.states.map(({ signal, cumulative, local }) => {

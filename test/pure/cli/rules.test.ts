@@ -1,6 +1,7 @@
 /** What a check says of a model, and the forms that continuous integration reads. */
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { headroomVerdict, kldVerdict, ratioVerdict, sameTopVerdict } from '../../../src/cli/rules.js';
+import { headroomVerdict, kldVerdict, type Places, ratioVerdict, sameTopVerdict } from '../../../src/cli/rules.js';
 import { type Checked, shown } from '../../../src/cli/verdicts.js';
 import type { PrecisionResult } from '../../../src/experiments/precision/compute.js';
 
@@ -55,28 +56,62 @@ describe('rules about a quantised file', () => {
     kld: { mean: kld, median: kld, p99: kld, max: kld },
     sameTop,
     swap: restored.map((nats) => ({ alone: 0, restored: nats })),
+    sqnr: restored.slice(1).map(() => ({ cumulative: 20, local: 20 })),
   });
+  const places: Places = {
+    moved: [0, 1, 2, 3].map((k) => ({ token: 10 + k, text: '"a"', dim: 7 * k })),
+    worst: { token: 31, text: '" the"' },
+  };
 
-  it('name the block that it would be nearest without', () => {
+  it('name the block that it would be nearest without, the entry that it moves most, and the token where that shows', () => {
     const result = pair(0.207, 0.81, [0.2, 0.19, 0.029, 0.21, 0.2]);
-    expect(kldVerdict(result, 0.1)).toEqual({
+    expect(kldVerdict(result, places, 0.1)).toEqual({
       rule: 'max-kld',
       broken: true,
       value: 0.207,
       limit: 0.1,
       layer: 2,
+      token: 12,
+      dim: 14,
       message:
-        'KL divergence is 0.207 nats, above 0.1; with block 2 of the model it was made from it would be 0.029 nats.',
+        'KL divergence is 0.207 nats, above 0.1; with block 2 of the model it was made from it would be 0.029 nats; by itself block 2 moves dim 14 of token 12 ("a") most; it is largest after token 31 (" the").',
     });
-    expect(sameTopVerdict(result, 0.9)).toMatchObject({ broken: true, value: 0.81, layer: 2 });
-    expect(kldVerdict(result, 0.207).broken).toBe(false);
-    expect(sameTopVerdict(result, 0.81).broken).toBe(false);
+    expect(sameTopVerdict(result, places, 0.9)).toMatchObject({
+      broken: true,
+      value: 0.81,
+      layer: 2,
+      token: 12,
+      dim: 14,
+    });
+    expect(kldVerdict(result, places, 0.207).broken).toBe(false);
+    expect(sameTopVerdict(result, places, 0.81).broken).toBe(false);
   });
 
-  it('name none where none helps, and are broken by NaN', () => {
-    expect(kldVerdict(pair(0, 1, [0, 0]), 0)).toMatchObject({ broken: false, layer: undefined });
-    expect(kldVerdict(pair(Number.NaN, Number.NaN, [Number.NaN]), 1e9).broken).toBe(true);
-    expect(sameTopVerdict(pair(Number.NaN, Number.NaN, [Number.NaN]), 0).broken).toBe(true);
+  it('name the token alone where the output head is behind it, for what it makes has no dims of the stream', () => {
+    const verdict = kldVerdict(pair(0.2, 0.8, [0.2, 0.2, 0.19, 0.2, 0.01]), places, 0.1);
+    expect(verdict).toMatchObject({ layer: 4, token: 31 });
+    expect(verdict.dim).toBeUndefined();
+  });
+
+  it('name none where none helps and nothing moves', () => {
+    const none = { moved: [], worst: { token: 3, text: '"a"' } };
+    expect(kldVerdict(pair(0, 1, [0, 0]), none, 0)).toMatchObject({
+      broken: false,
+      layer: undefined,
+      token: undefined,
+      message: 'KL divergence is 0 nats, at most 0.',
+    });
+  });
+
+  it('are broken by NaN, with the first block that makes no numbers or the one that mends them', () => {
+    const lost = {
+      ...pair(Number.NaN, Number.NaN, Array(4).fill(Number.NaN)),
+      sqnr: [20, 20, Number.NaN].map((cumulative) => ({ cumulative, local: 20 })),
+    };
+    expect(kldVerdict(lost, places, 1e9)).toMatchObject({ broken: true, layer: 2, token: 12, dim: 14 });
+    expect(sameTopVerdict(lost, places, 0).broken).toBe(true);
+    const mended = pair(Number.NaN, Number.NaN, [Number.NaN, 0.3, Number.NaN, Number.NaN]);
+    expect(kldVerdict(mended, places, 1e9)).toMatchObject({ broken: true, layer: 1 });
   });
 });
 
@@ -107,7 +142,7 @@ describe('forms', () => {
 <testsuites tests="2" failures="1">
   <testsuite name="sinkscope check" tests="2" failures="1">
     <testcase classname="models/a&amp;b&lt;1&gt;.onnx" name="max-kld">
-      <failure message="KL &quot;divergence&quot; is | 2 &lt;nats&gt;."/>
+      <failure type="max-kld" message="KL &quot;divergence&quot; is | 2 &lt;nats&gt;.">KL &quot;divergence&quot; is | 2 &lt;nats&gt;.</failure>
     </testcase>
     <testcase classname="models/a&amp;b&lt;1&gt;.onnx" name="min-same-top"/>
   </testsuite>
@@ -126,13 +161,21 @@ describe('forms', () => {
                 ruleId: 'max-kld',
                 level: 'error',
                 message: { text: 'KL "divergence" is | 2 <nats>.' },
-                locations: [{ physicalLocation: { artifactLocation: { uri: 'models/a&b%3C1%3E.onnx' } } }],
+                locations: [{ physicalLocation: { artifactLocation: { uri: 'models/a%26b%3C1%3E.onnx' } } }],
+                properties: { value: 2, limit: 1, layer: 2 },
               },
             ],
           },
         ],
       },
     });
+  });
+
+  it('sarif has places of files as references: nothing in a name is a query or a fragment', () => {
+    const uriOf = (model: string) =>
+      JSON.stringify(shown({ ...checked, model }, 'sarif')).match(/"uri":"([^"]*)"/)?.[1];
+    expect(uriOf('a#b?c%41/ü.onnx')).toBe('a%23b%3Fc%2541/%C3%BC.onnx');
+    expect(uriOf(resolve('a#b.onnx'))).toMatch(/^file:\/\/\/.*a%23b\.onnx$/);
   });
 
   it('markdown is a table whose cells hold no markup', () => {
