@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from onnx.external_data_helper import load_external_data_for_model
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from tokenizers import Tokenizer
@@ -39,6 +40,10 @@ def folded(model: Path, to: Path) -> Path:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(to / "folded.onnx")
     onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # Weights that lie beside the model are still looked for beside the file.
+    folded = onnx.load(to / "folded.onnx", load_external_data=False)
+    load_external_data_for_model(folded, str(model.parent))
+    onnx.save(folded, to / "folded.onnx", save_as_external_data=True, location="folded.onnx.data")
     return to / "folded.onnx"
 
 

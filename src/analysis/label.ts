@@ -26,6 +26,11 @@ export function tokenLabel(token: Token): string {
 
 const seen = (text: string) => visible(text.replace(/[ \n\t\r\u00a0]/g, (c) => WHITESPACE[c] ?? c));
 
+/** A token in a sentence: `⟨bos⟩`, `“,”`. */
+export function quotedLabel(token: Token): string {
+  return token.special ? tokenLabel(token) : `“${tokenLabel(token)}”`;
+}
+
 /** {@link tokenLabel} of a token that is known by its text, as predictions are; `id` names one without any. */
 export function textLabel(text: string, id = 0): string {
   return tokenLabel({ id, text, start: 0, end: 0, special: false });

@@ -1,7 +1,7 @@
 import { visible } from '../visible.js';
 import type { Analysis } from './analysis.js';
 import { formatNumber, formatRatio, formatShare, formatValue } from './format.js';
-import { tokenLabel } from './label.js';
+import { quotedLabel, tokenLabel } from './label.js';
 import { type Kind, type MassiveActivation, massiveActivations, ratio } from './massive.js';
 import type { Selection } from './selection.js';
 import { type Sink, sinks } from './sinks.js';
@@ -57,7 +57,7 @@ export function tokenName(analysis: Analysis, index: number): string {
   const { source, tokenizer } = analysis.tokens ?? {};
   if (source === 'image' || source === 'features') return visible(token.text);
   if (!tokenizer && token.id >= 0) return `token ${index} (id ${token.id})`;
-  return token.special ? tokenLabel(token) : `“${tokenLabel(token)}” (token ${index})`;
+  return token.special ? tokenLabel(token) : `${quotedLabel(token)} (token ${index})`;
 }
 
 function progress({ status, started, layers }: Analysis): Span[] {

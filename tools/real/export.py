@@ -57,7 +57,7 @@ def load():
 def export(model, file: Path) -> None:
     ids = torch.randint(0, 1000, (1, 12))
     program = torch.onnx.export(
-        Logits(model),
+        Logits(model).eval(),
         (ids,),
         input_names=["input_ids"],
         output_names=["logits"],

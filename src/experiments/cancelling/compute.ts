@@ -1,6 +1,6 @@
 /** What makes one entry of the residual stream, and what takes it away again: every block's attention and MLP. */
 import { formatShare, formatValue } from '../../analysis/format.js';
-import { tokenLabel } from '../../analysis/label.js';
+import { quotedLabel } from '../../analysis/label.js';
 import type { AnswerTo } from '../../engine/contract/questions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
@@ -66,7 +66,7 @@ export function cancellingConclusion(result: CancellingResult): string {
   const sign = Math.sign(value);
   const label = sequence[token];
   const made = parts.filter(({ block }) => block <= peak).toSorted((a, b) => sign * (b.added - a.added))[0];
-  const beginning = `Dim ${dim} of token ${token}${label ? `, ${tokenLabel(label)},` : ''} is largest at h_${peak}, ${formatValue(value)}`;
+  const beginning = `Dim ${dim} of token ${token}${label ? `, ${quotedLabel(label)},` : ''} is largest at h_${peak}, ${formatValue(value)}`;
   const maker =
     made && sign * made.added > 0 ? `; ${partInWords(made)} adds most to it, ${formatValue(made.added)}` : '';
   const against = parts.filter(({ block, added }) => block > peak && sign * added < 0);

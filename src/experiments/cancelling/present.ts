@@ -1,4 +1,4 @@
-import { tokenLabel } from '../../analysis/label.js';
+import { quotedLabel } from '../../analysis/label.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { partWarnings, runSettings } from '../shared/settings.js';
 import type { NamedText } from '../values.js';
@@ -28,7 +28,7 @@ export function presentCancelling(result: CancellingResult, { text }: { readonly
     settings: [
       ...runSettings(result),
       { name: 'text', value: text.name },
-      { name: 'entry', value: `dim ${dim} of token ${token}${label ? `, ${tokenLabel(label)}` : ''}` },
+      { name: 'entry', value: `dim ${dim} of token ${token}${label ? `, ${quotedLabel(label)}` : ''}` },
     ],
     warnings: partWarnings(result),
     parts: [
@@ -52,10 +52,10 @@ export function presentCancelling(result: CancellingResult, { text }: { readonly
         columns: [
           { name: 'block', format: 'plain' },
           { name: 'part' },
-          { name: 'added', format: 'signed' },
+          { name: 'added', format: 'value' },
           { name: 'most by entry', format: 'plain' },
-          { name: 'read', format: 'signed' },
-          { name: 'weight', format: 'signed' },
+          { name: 'read', format: 'value' },
+          { name: 'weight', format: 'value' },
         ],
         rows: parts.map(({ block, part, added: value, made }) => {
           const first = made?.entries[0];
@@ -73,9 +73,9 @@ export function presentCancelling(result: CancellingResult, { text }: { readonly
                 { name: 'part' },
                 { name: 'row (gives)', format: 'plain' },
                 { name: 'column (reads)', format: 'plain' },
-                { name: 'read', format: 'signed' },
-                { name: 'weight', format: 'signed' },
-                { name: 'product', format: 'signed' },
+                { name: 'read', format: 'value' },
+                { name: 'weight', format: 'value' },
+                { name: 'product', format: 'value' },
               ],
               rows: products.map(({ block, part, column, read, value }) => [
                 block,

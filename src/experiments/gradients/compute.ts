@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { type Analysis, emptyAnalysis, fold } from '../../analysis/analysis.js';
 import { formatNumber, formatShare, formatValue } from '../../analysis/format.js';
-import { tokenLabel } from '../../analysis/label.js';
+import { quotedLabel } from '../../analysis/label.js';
 import type { Objective, WeightEntry } from '../../engine/contract/gradients.js';
 import type { RequestOf } from '../../engine/contract/protocol.js';
 import type { Engine } from '../../engine/host/engine.js';
@@ -202,7 +202,7 @@ export function gradientsConclusion(result: GradientsResult): string {
   const token = sequence[most];
   if (!(total > 0)) return `${beginning}, and depends on no token of h_${first}.${rest}`;
   const share = (row[most] ?? 0) ** 2 / total;
-  return `${beginning}; at h_${first} it depends most on token ${most}${token ? `, ${tokenLabel(token)}` : ''}, which has ${formatShare(share)} of its gradient’s square.${madeInWords(result)}${rest}`;
+  return `${beginning}; at h_${first} it depends most on token ${most}${token ? `, ${quotedLabel(token)}` : ''}, which has ${formatShare(share)} of its gradient’s square.${madeInWords(result)}${rest}`;
 }
 
 /** That the way back ends. */

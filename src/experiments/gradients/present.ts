@@ -63,8 +63,8 @@ export function presentGradients(result: GradientsResult, text: string): Present
                 { name: 'product' },
                 { name: 'row (gives)', format: 'plain' },
                 { name: 'column (reads)', format: 'plain' },
-                { name: 'weight', format: 'signed' },
-                { name: 'weight × derivative', format: 'signed' },
+                { name: 'weight', format: 'value' },
+                { name: 'weight × derivative', format: 'value' },
               ],
               rows: entries.map(({ layer, part, row, column, value, product }) => [
                 layer,
