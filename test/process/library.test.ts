@@ -84,5 +84,5 @@ it('is built before it is published: npm is told to run no script by itself', as
   expect(await readFile(path('.npmrc'), 'utf8')).toMatch(/^ignore-scripts=true$/m);
   const steps = (await readFile(path('.github/workflows/release.yml'), 'utf8')).split(/^ {6}- /m);
   const publishing = steps.filter((step) => /\bnpm publish\b/.test(step));
-  expect(publishing).toEqual([expect.stringMatching(/^ *npm run prepack$[^]*^ *npm publish /m)]);
+  expect(publishing).toEqual([expect.stringMatching(/^ *npm run prepack$[\s\S]*^ *npm publish /m)]);
 });
