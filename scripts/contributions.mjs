@@ -217,7 +217,7 @@ function wordsOf({ kind, least, most, extensions, choices, words, pattern }) {
   const bounds = least === undefined ? '' : most === undefined ? ` from ${least} on` : ` from ${least} to ${most}`;
   switch (kind) {
     case 'text':
-      return 'a UTF-8 text';
+      return 'a UTF-8 text, or a `.jsonl` or `.parquet` file';
     case 'texts':
       return 'UTF-8 texts, `.jsonl` and `.parquet` files, or a folder of them';
     case 'files':

@@ -14,7 +14,7 @@ import { meansOfSame, sideBySide } from '../experiments/intervene/compute.js';
 import { interveneJson } from '../experiments/intervene/json.js';
 import { presentIntervene } from '../experiments/intervene/present.js';
 import { resolve as resolveChange, withMeans } from '../experiments/intervene/selectors.js';
-import { readText } from '../experiments/shared/files.js';
+import { readDocument } from '../experiments/shared/files.js';
 import { runPrompt } from '../experiments/shared/run.js';
 import type { NamedText } from '../experiments/values.js';
 import { modelFile } from '../models/named.js';
@@ -64,7 +64,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     .description('run a model on a text and show its massive activations and attention sinks, layer by layer')
     .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
     .addOption(new Option('--text <text>', 'the text itself').conflicts(['file', 'ids']))
-    .addOption(new Option('--file <path>', 'a UTF-8 text file').conflicts('ids'))
+    .addOption(new Option('--file <path>', 'a UTF-8 text file, or one of records (.jsonl, .parquet)').conflicts('ids'))
     .addOption(new Option('--ids <ids>', 'token ids, as in 1,2,3').argParser(parseIds))
     .addOption(
       new Option(
@@ -111,7 +111,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
     await checkSaves(options.save);
     await checkSaves(options.report);
     takeHow(engine, options);
-    const wanted = await requestOf(model, options);
+    const wanted = await requestOf(model, options, engine);
     const name = options.text === undefined ? baseName(nameOf(options)) : typedName(options.text);
     const run = (request: RunRequest) => drawProgress(runPrompt(engine, request, signal));
     if (!options.set) {
@@ -124,7 +124,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
       return;
     }
     const plain = await adviseOnLength(run({ ...wanted, save: undefined }));
-    const calibration = await calibrationOf(options);
+    const calibration = await calibrationOf(options, engine);
     const made = await interventionsOf(engine, wanted, { changes: options.set, plain, calibration }, signal);
     const analysis = await run({ ...wanted, interventions: made.interventions });
     const result = sideBySide(plain, analysis, { ...made, changes: options.set, thresholds: defaultThresholds });
@@ -146,8 +146,8 @@ function nameOf({ ids, feeds, image, file, text }: Options): string {
   return file ?? (ids ? `ids ${ids.join(',')}` : text === undefined ? (feeds ?? image ?? '') : typedName(text));
 }
 
-async function calibrationOf({ set = [], calibrate: file }: Options): Promise<NamedText | undefined> {
-  if (file !== undefined) return { name: file, file, text: await readText(file) };
+async function calibrationOf({ set = [], calibrate: file }: Options, engine: Engine): Promise<NamedText | undefined> {
+  if (file !== undefined) return { name: file, file, text: await readDocument(file, engine) };
   if (set.every((change) => change.set.to !== 'mean')) return undefined;
   throw new SinkscopeError({
     code: 'input',
@@ -173,10 +173,10 @@ async function interventionsOf(
   return { interventions, calibrated, warnings: hasMean ? meansOfSame(prompt, calibrationText) : [] };
 }
 
-async function requestOf(model: string, options: Options): Promise<RunRequest> {
+async function requestOf(model: string, options: Options, engine: Engine): Promise<RunRequest> {
   const { bos, window, save, attention = false, mlp = false, logits = false } = options;
   return {
-    prompt: await prompt(options),
+    prompt: await prompt(options, engine),
     model: await modelFile(model),
     bos,
     window,
@@ -186,17 +186,10 @@ async function requestOf(model: string, options: Options): Promise<RunRequest> {
   };
 }
 
-async function prompt({
-  text,
-  file,
-  ids,
-  feeds,
-  tokenName,
-  tokenAxis,
-  image,
-  bos,
-  chat,
-}: Options): Promise<RunRequest['prompt']> {
+async function prompt(
+  { text, file, ids, feeds, tokenName, tokenAxis, image, bos, chat }: Options,
+  engine: Engine,
+): Promise<RunRequest['prompt']> {
   if (bos && (text ?? file) === undefined && (ids ?? feeds ?? image) !== undefined) {
     throw new SinkscopeError({
       code: 'input',
@@ -218,7 +211,7 @@ async function prompt({
     });
   }
   if (text !== undefined) return { text, beside };
-  if (file !== undefined) return { text: await readText(file), beside };
+  if (file !== undefined) return { text: await readDocument(file, engine), beside };
   if (ids !== undefined) return { ids, beside };
   if (feeds !== undefined) return { feeds: resolve(feeds), tokenName, tokenAxis };
   if (image !== undefined) return { image: resolve(image) };

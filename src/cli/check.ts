@@ -6,7 +6,7 @@ import type { Engine } from '../engine/host/engine.js';
 import { SinkscopeError } from '../errors.js';
 import { compareQuantised, type QuantisedResult } from '../experiments/compare-quantised/compute.js';
 import { measurePrecision } from '../experiments/precision/compute.js';
-import { readText } from '../experiments/shared/files.js';
+import { readDocument } from '../experiments/shared/files.js';
 import { modelFile } from '../models/named.js';
 import { quoted } from '../visible.js';
 import { type BudgetOptions, budgetOf, engineOptions, read } from './options.js';
@@ -46,7 +46,7 @@ export function checkCommand(engine: Engine, signal: AbortSignal): Command {
     .description('hold a model to rules, and end with 1 where one is broken')
     .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
     .option('--against <model>', 'the model it was made from, for --max-kld and --min-same-top')
-    .requiredOption('--file <path>', 'a UTF-8 text file to run')
+    .requiredOption('--file <path>', 'a UTF-8 text file, or one of records (.jsonl, .parquet), to run')
     .addOption(
       new Option(tokens, 'run the first N tokens, prefix included')
         .argParser(read({ kind: 'whole', label: 'Tokens', flag: tokens, help: '', least: 2, unit: 'tokens' }))
@@ -96,7 +96,7 @@ async function judge(
   signal: AbortSignal,
 ): Promise<readonly Verdict[]> {
   const { against, file, tokens, bos } = options;
-  const text = await readText(file);
+  const text = await readDocument(file, engine);
   // Commander has true where nothing is said: then it is as the model's files say.
   const request = { ...budgetOf(options), model, text, tokens, ...(bos === false && { bos }) };
   const { minFp16Headroom, maxMassiveRatio, maxKld, minSameTop } = options;

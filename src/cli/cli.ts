@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * `sinkscope`: what the extension does, without VS Code. Results go to stdout, everything else to stderr; the exit
  * code is 0 only on success.

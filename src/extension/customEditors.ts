@@ -1,5 +1,7 @@
 /** Editors of files that are only looked at: a page in each, and what is read there by path. */
+import { basename, dirname } from 'node:path';
 import * as vscode from 'vscode';
+import { lookEvery } from './settling.js';
 
 /** Tests read what an editor shows here. */
 export interface CustomEditors<State> extends vscode.Disposable {
@@ -44,4 +46,22 @@ export function registerCustomEditors<State>(
       changes.dispose();
     },
   };
+}
+
+/** Calls back when a file was written, has come or gone, and nothing more has happened to it for a moment. */
+export function onFileChange(file: string, changed: () => void): vscode.Disposable {
+  let timer: NodeJS.Timeout | undefined;
+  const later = () => {
+    clearTimeout(timer);
+    timer = setTimeout(changed, lookEvery);
+  };
+  const folder = vscode.Uri.file(dirname(file));
+  const watcher = vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(folder, basename(file)));
+  return vscode.Disposable.from(
+    watcher,
+    watcher.onDidChange(later),
+    watcher.onDidCreate(later),
+    watcher.onDidDelete(later),
+    new vscode.Disposable(() => clearTimeout(timer)),
+  );
 }

@@ -19,10 +19,9 @@ import {
 import type { AnalysesChange } from './analyses.js';
 import { chooseOther } from './choices.js';
 import { compact } from './compact.js';
-import { type CustomEditors, registerCustomEditors } from './customEditors.js';
+import { type CustomEditors, onFileChange, registerCustomEditors } from './customEditors.js';
 import type { Models } from './models.js';
 import { contributedId } from './names.js';
-import { lookEvery } from './settling.js';
 import type { Tokenizers } from './tokenizers.js';
 import { answerTo, type Host, pageOf, webviewOptions } from './webview.js';
 
@@ -194,24 +193,13 @@ function connectModel(
     }
   };
 
-  let timer: NodeJS.Timeout | undefined;
-  const later = () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => void read(), lookEvery);
-  };
-  const watcher = vscode.workspace.createFileSystemWatcher(
-    new vscode.RelativePattern(vscode.Uri.file(dirname(file)), basename(file)),
-  );
   const runChanged = (change: AnalysesChange) => {
     if (change.type === 'event') post(change);
     else if (change.type === 'selection') post({ type: 'selection', selection: analyses.selection });
     else if (change.type === 'run') replay();
   };
   const subscriptions = [
-    watcher,
-    watcher.onDidChange(later),
-    watcher.onDidCreate(later),
-    watcher.onDidDelete(later),
+    onFileChange(file, () => void read()),
     analyses.onDidChange(runChanged),
     host.onDidChangeView(() => void postView()),
     vscode.workspace.onDidGrantWorkspaceTrust(() => void read()),
@@ -220,7 +208,6 @@ function connectModel(
       if (message) received(message).catch((error) => host.log.error(error));
       else host.log.warn(`A message from a model's editor was not understood: ${JSON.stringify(data)?.slice(0, 200)}`);
     }),
-    new vscode.Disposable(() => clearTimeout(timer)),
   ];
   webview.options = webviewOptions(host.extension);
   webview.html = pageOf(webview, host.extension, { script: 'model', data: { view: 'model', page: 'analysis' } });

@@ -12,7 +12,7 @@ import { type Problem, SinkscopeError, toProblem } from '../errors.js';
 import { type Asked, type FromWebview, type Reply, readFromWebview, type ToWebview } from '../protocol.js';
 import { contentsOf } from '../report/contents.js';
 import { compact } from './compact.js';
-import { type CustomEditors, registerCustomEditors } from './customEditors.js';
+import { type CustomEditors, onFileChange, registerCustomEditors } from './customEditors.js';
 import { contributedId } from './names.js';
 import { type Runs, runTitle } from './runs.js';
 import { type Host, pageOf, webviewOptions } from './webview.js';
@@ -94,6 +94,7 @@ function connectResult(
       name,
       scope: 'saved result',
       analysis: shown?.events.reduce(fold, emptyAnalysis),
+      run: readings,
       thresholds: shown?.thresholds,
       tensors: shown?.tensors,
       trouble: 'events' in read ? undefined : read,
@@ -106,8 +107,13 @@ function connectResult(
     const before = pinned && { name: runTitle(pinned.note), pinned: true, events: pinned.events };
     post({ type: 'against', before });
   };
+  /** Counts readings: of two that overlap, the later one is shown. */
+  let readings = 0;
   const look = async () => {
-    read = await readResult(child, uri).catch(toProblem);
+    const reading = ++readings;
+    const found = await readResult(child, uri).catch(toProblem);
+    if (reading !== readings) return;
+    read = found;
     told(read);
     show();
   };
@@ -155,6 +161,7 @@ function connectResult(
   void look();
   return vscode.Disposable.from(
     new vscode.Disposable(() => engine?.dispose()),
+    onFileChange(uri.fsPath, () => void look()),
     vscode.workspace.onDidGrantWorkspaceTrust(() => void look()),
     runs.onDidChange(() => {
       if (isReady && pinned !== runs.pinned) postAgainst();

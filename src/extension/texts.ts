@@ -1,9 +1,10 @@
 /** The texts and files that experiments run on: a document, unless files were chosen in its place. */
 import { posix } from 'node:path';
 import * as vscode from 'vscode';
+import { SinkscopeError } from '../errors.js';
 import type { ExperimentInput, ExperimentInputs, FilesInput, TextInput, TextsInput } from '../experiments/facts.js';
 import { readDocument, readTexts } from '../experiments/shared/files.js';
-import type { RecordReader } from '../experiments/shared/records.js';
+import { type RecordReader, recordsAt } from '../experiments/shared/records.js';
 import { type Corpus, type Given, isOfUse, type NamedText } from '../experiments/values.js';
 import type { TextNames } from '../protocol.js';
 import type { Analyses } from './analyses.js';
@@ -105,7 +106,7 @@ export class Texts implements vscode.Disposable {
     for (const [name, input] of Object.entries(inputs)) {
       if (!isOfFiles(input) || !isOfUse(inputs, name, given)) continue;
       const value = given[name];
-      const files = value === undefined ? this.files.get(name) : urisOf(value);
+      const files = (value === undefined ? this.files.get(name) : urisOf(value)) ?? this.openRecords(input, value);
       read[name] = (files && (await readFiles(input, files, reader))) ?? value ?? this.documentOf(input);
     }
     return read;
@@ -134,13 +135,33 @@ export class Texts implements vscode.Disposable {
     return source ? named(source) : this.open;
   }
 
-  /** The selection or the whole of the active editor; what was analysed where none is active, as from the panel. */
   private get open(): NamedText | undefined {
+    const source = this.source;
+    return source && named(source);
+  }
+
+  /**
+   * The whole document that is open, where it is a file of records: its texts are meant, not the signs between them.
+   *
+   * @throws SinkscopeError `input` where it is not on the disk as it is
+   */
+  private openRecords(input: FileInput, value: unknown): readonly vscode.Uri[] | undefined {
+    if (value !== undefined || input.kind === 'files' || input.document !== 'open') return undefined;
+    const { source } = this;
+    if (source?.scope !== 'document' || !recordsAt(source.uri.path)) return undefined;
+    const { uri } = source;
+    const open = vscode.workspace.textDocuments.find((document) => document.uri.toString() === uri.toString());
+    if (uri.scheme === 'file' && !open?.isDirty) return [uri];
+    const message = vscode.l10n.t('{0} is not saved; save it first: its records are read from the disk.', nameOf(uri));
+    throw new SinkscopeError({ code: 'input', message });
+  }
+
+  /** The selection or the whole of the active editor; what was analysed where none is active, as from the panel. */
+  private get source(): Source | undefined {
     const editor = vscode.window.activeTextEditor;
     const source = editor && editor.document.uri.scheme !== 'output' ? chosenSource(editor) : this.analyses.run?.source;
     const [visible] = vscode.window.visibleTextEditors.filter(({ document }) => document.uri.scheme !== 'output');
-    const found = source ?? (visible && chosenSource(visible));
-    return found && named(found);
+    return source ?? (visible && chosenSource(visible));
   }
 }
 

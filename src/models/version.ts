@@ -1,4 +1,4 @@
-/** Whether the files of a model are those that were looked at before. */
+/** Whether files are those that were looked at before. */
 import { statSync } from 'node:fs';
 import { fileReason, SinkscopeError } from '../errors.js';
 import { modelFolder } from './folder.js';
@@ -19,10 +19,11 @@ export function versionOf(file: string, weights: readonly string[]): string {
     throw new SinkscopeError({ code: 'file', file, message }, { cause: error });
   }
   const beside = Object.values(modelFolder(file)).filter((path) => path !== undefined);
-  return [...new Set([file, ...weights, ...beside])].map(stamp).join('\n');
+  return [...new Set([file, ...weights, ...beside])].map(stampOf).join('\n');
 }
 
-function stamp(file: string): string {
+/** Another one after every change of the file; what stands in the way where it cannot be looked at. */
+export function stampOf(file: string): string {
   try {
     const { dev, ino, size, mtimeNs } = statSync(file, { bigint: true });
     return `${file} ${dev} ${ino} ${size} ${mtimeNs}`;

@@ -25,6 +25,8 @@ export interface Reported {
   readonly name?: string | undefined;
   readonly scope?: string | undefined;
   readonly analysis?: Analysis | undefined;
+  /** Its number: another one makes answers about the one before void. */
+  readonly run?: number | undefined;
   readonly thresholds?: Thresholds | undefined;
   readonly tint?: ViewState['tint'] | undefined;
   readonly selection?: Selection | undefined;
@@ -36,13 +38,11 @@ export interface Reported {
   readonly trouble?: Problem | undefined;
 }
 
-/** The report's one run; 0 where it has none. */
-const number = 1;
-
 export function contentsOf({
   name,
   scope,
   analysis,
+  run = 1,
   thresholds = defaultThresholds,
   tint = 'large',
   selection = {},
@@ -71,7 +71,7 @@ export function contentsOf({
     messages: [
       { type: 'view', state: view },
       { type: 'experiments', message: { kind: 'runs', runs: experiments } },
-      { type: 'replay', run: events.length > 0 ? number : 0, events },
+      { type: 'replay', run: events.length > 0 ? run : 0, events },
       { type: 'selection', selection },
     ],
     answers,

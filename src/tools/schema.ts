@@ -61,7 +61,7 @@ function typeOf(input: ExperimentInput): JsonSchema {
         type: 'object',
         properties: {
           text: { type: 'string', description: 'the text itself' },
-          file: { type: 'string', description: 'or the path of a UTF-8 file' },
+          file: { type: 'string', description: 'or the path of a UTF-8 file, or of one of records (.jsonl, .parquet)' },
         },
         additionalProperties: false,
       };
@@ -70,7 +70,7 @@ function typeOf(input: ExperimentInput): JsonSchema {
         type: 'object',
         properties: {
           texts: { type: 'array', items: { type: 'string' }, description: 'texts themselves' },
-          files: { type: 'array', items: { type: 'string' }, description: 'or paths of UTF-8 files or folders' },
+          files: { type: 'array', items: { type: 'string' }, description: 'or paths of such files or of folders' },
         },
         additionalProperties: false,
       };

@@ -62,6 +62,20 @@ describe('experiments', () => {
     assert.ok(presentation?.settings.some(({ name, value }) => name === 'T' && value === '256 tokens'));
   });
 
+  it('takes the texts of an open file of records, once they are saved', async () => {
+    const file = inWorkspace('records.jsonl');
+    const texts = ['Summer is warm, and the days are long.', 'Winter is cold, and the days are short.'];
+    await vscode.workspace.fs.writeFile(file, Buffer.from(texts.map((text) => JSON.stringify({ text })).join('\n')));
+    const editor = await vscode.window.showTextDocument(file);
+    const { presentation: ofFile } = await run('perplexity', { window: 16 });
+    const { presentation } = await run('perplexity', { window: 16, text: { name: 'a', text: texts.join('\n\n') } });
+    assert.deepEqual(ofFile?.parts, presentation?.parts);
+    await editor.edit((edit) => edit.insert(new vscode.Position(0, 0), '{"text": "Spring."}\n'));
+    const { problem } = await run('perplexity', { window: 16 });
+    assert.match(problem?.message ?? '', /^records\.jsonl is not saved/);
+    await vscode.commands.executeCommand('workbench.action.files.revert');
+  });
+
   it('sets the massive entry of the analyzed text to zero, and leaves the run as it is', async () => {
     await open('Summer is warm. Winter is cold. Autumn is in between, and so is spring.');
     const { number } = await analyze(sinkscope);

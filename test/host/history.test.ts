@@ -119,6 +119,18 @@ describe('runs that stay', () => {
     await vscode.commands.executeCommand('vscode.openWith', file, 'sinkscope.result');
     await until(() => sinkscope.results.open.has(file.fsPath));
     assert.ok('events' in (sinkscope.results.open.get(file.fsPath) ?? {}));
+    // As a script writes it again: what tensors answer from then on is of the new one.
+    const shown = () => {
+      const now = sinkscope.results.open.get(file.fsPath);
+      return now && ('code' in now ? now.message : now.events.find((event) => event.type === 'started')?.model.name);
+    };
+    const text = Buffer.from(await vscode.workspace.fs.readFile(file)).toString();
+    await vscode.workspace.fs.writeFile(file, Buffer.from(text.replace('"name": "llama"', '"name": "another"')));
+    await until(() => shown() === 'another');
+    await vscode.workspace.fs.writeFile(file, Buffer.from('{'));
+    await until(() => shown()?.includes('not JSON') === true);
+    await vscode.workspace.fs.writeFile(file, Buffer.from(text));
+    await until(() => shown() === 'llama');
     await run('showResult', file);
     assert.equal((await sinkscope.viewState()).document, 'saved.sinkscope.json');
     assert.deepEqual(await titles(), ['saved.sinkscope.json', 'saved.txt']);

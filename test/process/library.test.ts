@@ -73,3 +73,16 @@ it('is packed with all that it loads, and nothing of the sources', async () => {
   const { types } = JSON.parse(await readFile(path('package.json'), 'utf8')).exports['.'];
   expect(types).toBe('./dist/types/library.d.ts');
 });
+
+it('runs as a command by itself', async () => {
+  const { bin } = JSON.parse(await readFile(path('package.json'), 'utf8'));
+  const built = await readFile(path(bin.sinkscope), 'utf8');
+  expect(built.slice(0, built.indexOf('\n'))).toBe('#!/usr/bin/env node');
+});
+
+it('is built before it is published: npm is told to run no script by itself', async () => {
+  expect(await readFile(path('.npmrc'), 'utf8')).toMatch(/^ignore-scripts=true$/m);
+  const steps = (await readFile(path('.github/workflows/release.yml'), 'utf8')).split(/^ {6}- /m);
+  const publishing = steps.filter((step) => /\bnpm publish\b/.test(step));
+  expect(publishing).toEqual([expect.stringMatching(/^ *npm run prepack$[\s\S]*^ *npm publish /m)]);
+});

@@ -5,6 +5,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
+import { stampOf } from '../../models/version.js';
 import { pooled } from '../../statistics/pooled.js';
 import { openSafetensors, type SafetensorsFile } from '../../statistics/safetensors.js';
 import type { AnswerTo, SavedQuestion } from '../contract/questions.js';
@@ -36,6 +37,28 @@ export async function answerFromTensors(
   file: string,
   question: SavedQuestion,
 ): Promise<AnswerTo<SavedQuestion['type']>> {
+  const beside = last?.file === file && last.stamps === stampsOf(file, last.path) ? last : await readBeside(file);
+  return question.type === 'pattern' ? pattern(beside, question) : magnitudes(beside, question);
+}
+
+interface Beside {
+  readonly file: string;
+  readonly result: Saved;
+  readonly path: string;
+  readonly tensors: SafetensorsFile;
+  /** Of both files, as they were before they were read. */
+  readonly stamps: string;
+}
+
+/** What was asked about last: a result may have a hundred megabytes, and is asked with every click. */
+let last: Beside | undefined;
+
+const stampsOf = (...files: readonly string[]): string => files.map(stampOf).join('\n');
+
+async function readBeside(file: string): Promise<Beside> {
+  last = undefined;
+  // Before it is read: where it changes meanwhile, it is read again for the next question.
+  const own = stampOf(file);
   const result = await readSaved(file);
   const name = await tensorsBeside(file, result.saved ?? undefined);
   if (name === undefined) {
@@ -43,14 +66,9 @@ export async function answerFromTensors(
     throw new SinkscopeError({ code: 'input', file, message });
   }
   const path = join(dirname(file), name);
-  const beside = { result, path, tensors: await openSafetensors(path) };
-  return question.type === 'pattern' ? pattern(beside, question) : magnitudes(beside, question);
-}
-
-interface Beside {
-  readonly result: Saved;
-  readonly path: string;
-  readonly tensors: SafetensorsFile;
+  const stamps = `${own}\n${stampOf(path)}`;
+  last = { file, result, path, tensors: await openSafetensors(path), stamps };
+  return last;
 }
 
 async function magnitudes(

@@ -37,7 +37,7 @@ export const activation = define({
       kind: 'text',
       label: 'Other text',
       flag: '--against <path>',
-      help: 'another UTF-8 text file, to compare with',
+      help: 'another such file, to compare with',
       open: 'nothing is compared',
     },
     prune: {

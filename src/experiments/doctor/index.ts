@@ -35,7 +35,7 @@ export const doctor = define({
     },
     calibration: {
       ...shared.calibration,
-      help: 'another UTF-8 text file, to measure ranges, outliers and factors on',
+      help: 'another such file, to measure ranges, outliers and factors on',
       neededFor: { input: 'scheme', is: ['int8-static'] },
     },
     saveSmooth: {

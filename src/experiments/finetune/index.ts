@@ -14,7 +14,7 @@ export const finetune = define({
   help: 'train low-rank adapters on a text, with massive weights dropped (MacDrop) or not, and merge them',
   inputs: {
     model: shared.model,
-    text: { ...shared.text, help: 'a UTF-8 text file to train on' },
+    text: { ...shared.text, help: 'a UTF-8 text file, or one of records (.jsonl, .parquet), to train on' },
     save: {
       kind: 'words',
       label: 'Save into',
@@ -26,7 +26,7 @@ export const finetune = define({
       kind: 'text',
       label: 'Held-out text',
       flag: '--held-out <path>',
-      help: 'another UTF-8 text file, to measure on',
+      help: 'another such file, to measure on',
       open: 'the last tenth of the text',
     },
     window: shared.window,

@@ -10,12 +10,13 @@ import { type RecordReader, readRecords, recordsAt } from './records.js';
 const maxBytes = 3 * 2 ** 24 + 3;
 
 /** @throws SinkscopeError `file` where it cannot be read or is larger than 48 MB, `input` where it is not UTF-8. */
-export const readText = (path: string): Promise<string> => readUtf8(path, maxBytes);
+const readText = (path: string): Promise<string> => readUtf8(path, maxBytes);
 
 /**
  * A file as one text: as it is, or the texts of its records with an empty line between them.
  *
- * @throws SinkscopeError as {@link readText} and {@link readRecords}
+ * @throws SinkscopeError `file` where it cannot be read or is larger than 48 MB, `input` where it is not UTF-8, and as
+ *   {@link readRecords}
  */
 export async function readDocument(path: string, reader: RecordReader): Promise<string> {
   const records = recordsAt(path);

@@ -12,7 +12,7 @@ const text = {
   kind: 'text',
   label: 'Text',
   flag: '--file <path>',
-  help: 'a UTF-8 text file to measure on',
+  help: 'a UTF-8 text file, or one of records (.jsonl, .parquet), to measure on',
   document: 'open',
 } as const;
 
@@ -60,7 +60,7 @@ const calibration = {
   kind: 'text',
   label: 'Calibration text',
   flag: '--calibrate <path>',
-  help: 'another UTF-8 text file, to find the entries and their means on',
+  help: 'another such file, to find the entries and their means on',
 } as const;
 
 /** Texts that are cut into sequences. */
@@ -73,7 +73,7 @@ const corpus = {
 } as const;
 
 /** One text of which a part is run, in one piece. */
-const piece = { ...text, help: 'a UTF-8 text file' } as const;
+const piece = { ...text, help: 'a UTF-8 text file, or one of records (.jsonl, .parquet)' } as const;
 
 const firstTokens = {
   kind: 'whole',

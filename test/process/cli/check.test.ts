@@ -1,6 +1,9 @@
 /** `sinkscope check` ends with 1 where a rule is broken, and says which in a line. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { path, sinkscope } from './sinkscope.js';
+import { temporaryFolder } from '../../support/files.js';
+import { analyze, path, sinkscope } from './sinkscope.js';
 
 const text = ['--file', path('test/text/three-men-in-a-boat.md'), '--tokens', '48'];
 
@@ -32,6 +35,19 @@ describe('a model', () => {
     const { code, stdout } = await sinkscope('check', 'llama', ...text, ...rules);
     expect([code, stdout]).toEqual([0, 'All 2 rules hold.\n']);
   });
+});
+
+it('reads a file of records as every other command does: as their texts', async () => {
+  const folder = await temporaryFolder();
+  const [records, plain] = [join(folder, 'a.jsonl'), join(folder, 'a.txt')];
+  const texts = ['Summer is warm, and the days are long.', 'Winter is cold, and the days are short.'];
+  await writeFile(records, texts.map((text) => JSON.stringify({ text })).join('\n'));
+  await writeFile(plain, texts.join('\n\n'));
+  const rules = ['--tokens', '48', '--max-massive-ratio', '1', '--format', 'json'];
+  const told = async (file: string) => JSON.parse((await sinkscope('check', 'llama', '--file', file, ...rules)).stdout);
+  expect((await told(records)).rules).toEqual((await told(plain)).rules);
+  const [{ tokens }, expected] = [await analyze('llama', '--file', records), await analyze('llama', '--file', plain)];
+  expect(tokens).toEqual(expected.tokens);
 });
 
 describe('what cannot be checked is refused in a sentence', () => {

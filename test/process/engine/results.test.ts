@@ -1,13 +1,14 @@
 /** Saved results, read again as a stranger's: equal to the run that they are of, and harmless where they are none. */
 import { execFile } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { type Analysis, emptyAnalysis, fold } from '../../../src/analysis/analysis.js';
 import { toJson } from '../../../src/analysis/result.js';
 import { defaultThresholds } from '../../../src/analysis/thresholds.js';
 import type { RunEvent } from '../../../src/engine/contract/events.js';
+import { answerFromTensors } from '../../../src/engine/jobs/savedTensors.js';
 import { classified, mixed, type Run, synthetic, translated } from '../../../webview/dev/runs.js';
 import { startEngine } from '../../support/engine.js';
 import { demo, root, temporaryFolder } from '../../support/files.js';
@@ -110,6 +111,30 @@ it('are answered for by the tensors beside them, as by the model, and by those o
     const refused = { code: 'input', message: expect.stringContaining('of another run') };
     await expect(engine.saved(file, question)).rejects.toMatchObject(refused);
   }
+});
+
+it('are read once for many questions, and again when they or their tensors have changed', async () => {
+  const file = join(folder, 'asked.sinkscope.json');
+  const tensors = join(folder, 'asked.sinkscope.safetensors');
+  const save = { file: tensors, attention: false, mlp: false, logits: false };
+  const saved = async (text: string) => {
+    const events: RunEvent[] = [];
+    const request = { model: demo, prompt: { text }, attention: true, memory: 1e9, threads: 1, save };
+    for await (const event of engine.analyze(request)) events.push(event);
+    await writeFile(file, JSON.stringify(toJson(events.reduce(fold, emptyAnalysis), thresholds)));
+  };
+  const read = vi.spyOn(JSON, 'parse');
+  const ask = (at: number) =>
+    answerFromTensors(file, { type: 'magnitudes', over: 'tokens', at, most: { rows: 5, columns: 50 } });
+  await saved('Summer is warm.');
+  const [first] = [await ask(1), await ask(2), await ask(3)];
+  // The result and the header of its tensors.
+  expect(read).toHaveBeenCalledTimes(2);
+  await saved('Winter is cold and dark.');
+  expect(await ask(1)).not.toEqual(first);
+  expect(read).toHaveBeenCalledTimes(4);
+  await rm(tensors);
+  await expect(ask(1)).rejects.toMatchObject({ code: 'input', message: expect.stringContaining('No tensors lie') });
 });
 
 it('are refused in a sentence where they are none, contradict themselves or claim more than is shown', async () => {

@@ -78,11 +78,14 @@ describe('tables', () => {
   const page = (id: string) => `<!-- experiments --><!-- end -->\nText.\n<!-- inputs of ${id} -->old<!-- end -->\n`;
 
   it.each<[ExperimentInput, string]>([
-    [{ ...asked, kind: 'text', document: 'open' }, 'the open document | a UTF-8 text'],
-    [{ ...asked, kind: 'text' }, 'asked for | a UTF-8 text'],
+    [
+      { ...asked, kind: 'text', document: 'open' },
+      'the open document | a UTF-8 text, or a `.jsonl` or `.parquet` file',
+    ],
+    [{ ...asked, kind: 'text' }, 'asked for | a UTF-8 text, or a `.jsonl` or `.parquet` file'],
     [
       { ...asked, kind: 'text', neededFor: { input: 'set', is: ['mean'] } },
-      'asked for | a UTF-8 text, for `mean` only',
+      'asked for | a UTF-8 text, or a `.jsonl` or `.parquet` file, for `mean` only',
     ],
     [{ ...asked, kind: 'files', one: 'picture', extensions: ['png', 'jpg'] }, 'asked for | files: `.png`, `.jpg`'],
     [{ ...asked, kind: 'models', default: 'bundled' }, 'the bundled ones | models'],
