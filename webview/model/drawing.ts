@@ -124,7 +124,7 @@ function operatorsInWords({ operators }: Description): string {
   const total = operators.reduce((sum, [, count]) => sum + count, 0);
   const fused = operators.filter(([name]) => name.includes('.'));
   const named = [...fused, ...operators.filter(([name]) => !name.includes('.'))].slice(0, 6);
-  return `${formatNumber(total)}: ${named.map(([name, count]) => `${count} × ${name}`).join(', ')}${operators.length > 6 ? ' …' : ''}`;
+  return `${formatNumber(total)}: ${named.map(([name, count]) => `${formatNumber(count)} × ${name}`).join(', ')}${operators.length > 6 ? ' …' : ''}`;
 }
 
 /** `float16 96 %, float 4 %`, by bytes. */
