@@ -1,5 +1,5 @@
-import { formatNumber } from '../analysis/format.js';
 import { Command } from 'commander';
+import { formatNumber } from '../analysis/format.js';
 import type { InspectedBlock, Inspection } from '../engine/contract/inspection.js';
 import type { Engine } from '../engine/host/engine.js';
 import { modelFile } from '../models/named.js';
