@@ -4,7 +4,7 @@
  */
 import { cp, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { build, context } from 'esbuild';
+import { build, context, stop } from 'esbuild';
 import { notices } from './notices.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -64,6 +64,8 @@ if (process.argv.includes('--watch')) {
     builds.map(({ metafile }) => metafile),
   );
   await writeFile(new URL('../dist/THIRD-PARTY-NOTICES.txt', import.meta.url), text);
+  // `npm start` goes on in this process for hours, and its service would stay with it.
+  await stop();
 }
 await cp(
   new URL('../node_modules/@vscode/codicons/dist', import.meta.url),

@@ -8,6 +8,13 @@ export function formatNumber(value: number): string {
   return value < 0 ? `−${text}` : text;
 }
 
+const hundredths = new Intl.NumberFormat('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
+/** A number with two digits after the point, where several are compared: `38.40`, `1,204.17`. */
+export function formatFixed(value: number): string {
+  return hundredths.format(value).replace('-', '−');
+}
+
 /** An activation: with its sign, since the sign is part of what stays constant. `+2,084`, `−173`. */
 export function formatValue(value: number): string {
   return value > 0 ? `+${formatNumber(value)}` : formatNumber(value);

@@ -220,18 +220,18 @@ function byHead({ layers }: RunDifference, after: Analysis): HeatmapPart[] {
   if (heads === 0) return [];
   const each = Array.from({ length: heads }, (_, head) => head);
   const blocks = layers.slice(1);
-  const changes = each.flatMap((head) => blocks.map((one) => one.heads?.[head]));
+  const changes = blocks.flatMap((one) => each.map((head) => one.heads?.[head]));
   const name = (token: number | undefined) => (token === undefined ? 'the extra column' : tokenName(after, token));
   return [
     {
       kind: 'heatmap',
-      heading: 'Attention: what moved, head × layer',
-      rows: { name: 'head', labels: each.map(String), leads: { to: 'head', values: each } },
-      columns: {
+      heading: 'Attention: what moved, layer × head',
+      rows: {
         name: 'layer',
         labels: blocks.map(({ layer }) => `${layer}`),
         leads: { to: 'layer', values: blocks.map(({ layer }) => layer) },
       },
+      columns: { name: 'head', labels: each.map(String), leads: { to: 'head', values: each } },
       value: { name: 'change of α, of the token where it is most', format: 'signed' },
       scale: 'diverging',
       range: [-1, 1],

@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { flag, real, type Sent, text, whole } from '../schemas.js';
 import { visible } from '../visible.js';
-import { formatNumber, formatRatio, formatShare, formatValue } from './format.js';
+import { formatFixed, formatNumber, formatRatio, formatShare, formatValue } from './format.js';
 
 /** What people read. Names from files are among it, so that it is made visible wherever a presentation is read. */
 const words = v.pipe(text, v.transform(visible));
@@ -159,9 +159,9 @@ export function formatCell(value: CellValue, format: Format = 'number'): string 
     case 'share':
       return formatShare(value);
     case 'fixed':
-      return value.toFixed(2).replace('-', '−');
+      return formatFixed(value);
     case 'signed':
-      return `${value > 0 ? '+' : ''}${value.toFixed(2).replace('-', '−')}`;
+      return `${value > 0 ? '+' : ''}${formatFixed(value)}`;
     case 'plain':
     case 'words':
       return `${value}`;

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { formatNumber } from '../analysis/format.js';
 import type { InspectedBlock, Inspection } from '../engine/contract/inspection.js';
 import type { Engine } from '../engine/host/engine.js';
 import { modelFile } from '../models/named.js';
@@ -171,7 +172,7 @@ function inWords(model: InspectionJson): string[] {
     ['blocks', model.parallel_block ? 'attention and MLP in parallel' : 'attention, then MLP'],
     ['final norm', model.final_norm ?? 'not found'],
     ['unembedding', model.unembedding ?? headWords(model)],
-    ['weights', `${(model.bytes / 1e6).toFixed(1)} MB`],
+    ['weights', `${formatNumber(model.bytes / 1e6)} MB`],
   ];
   const points = model.residual.map((residual, layer) => {
     const pattern = patternWords(model.attention.find((site) => site.layer === layer));

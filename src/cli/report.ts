@@ -1,7 +1,7 @@
 import type { Analysis } from '../analysis/analysis.js';
 import { chatOf, deviceOf } from '../analysis/conditions.js';
 import { expertsOfEntry, loadOf, massiveByExpert } from '../analysis/experts.js';
-import { formatNumber, formatRatio, formatShare, formatValue } from '../analysis/format.js';
+import { counted, formatNumber, formatRatio, formatSeconds, formatShare, formatValue } from '../analysis/format.js';
 import { massiveActivations, ratio } from '../analysis/massive.js';
 import { guessedInputs, outputHeading, outputLines } from '../analysis/outputs.js';
 import { sinks } from '../analysis/sinks.js';
@@ -62,15 +62,18 @@ function heading(analysis: Analysis): string[] {
     model?.name,
     model && model.streams.length > 1 && `stream ${model.stream}`,
     model && `${model.layers} layers × ${model.hidden} dimensions`,
-    run !== undefined && `${run} tokens`,
+    run !== undefined && counted(run, 'token'),
     settings?.bos !== undefined && (settings.bos ? 'with BOS' : 'without BOS'),
     ...chatOf(settings),
-    finished && `${finished.seconds.toFixed(2)} s`,
+    finished && formatSeconds(finished.seconds),
   ];
   const line = shown.filter((part) => part).join(' · ');
   const lines = [line, ...deviceOf(analysis).map((why) => `${why}.`)];
   if (!tokens || tokens.tokens.length >= tokens.total) return lines;
-  return [...lines, `Only tokens ${tokens.window.start} to ${tokens.window.end - 1} of ${tokens.total} were run.`];
+  return [
+    ...lines,
+    `Only tokens ${tokens.window.start} to ${tokens.window.end - 1} of ${formatNumber(tokens.total)} were run.`,
+  ];
 }
 
 function layerTable(analysis: Analysis): string[] {
@@ -116,7 +119,7 @@ function sinkTable(analysis: Analysis, thresholds: Thresholds): string[] {
     token === undefined ? 'the extra column' : tokenName(analysis, token),
   ]);
   return section(
-    `Attention sinks (α > ${epsilon}, T = ${tokens})`,
+    `Attention sinks (α > ${epsilon}, T = ${formatNumber(tokens)})`,
     columns(['heads', 'share', 'strongest α'], 'token', rows),
   );
 }

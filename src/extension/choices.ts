@@ -129,7 +129,7 @@ export async function chooseAxis(extents: readonly number[]): Promise<number | u
   const picked = await pick(
     extents.map((extent, axis) => ({
       label: vscode.l10n.t('Axis {0}', axis),
-      description: vscode.l10n.t('{0} tokens', extent),
+      description: vscode.l10n.t('{0} tokens', numberInWords(extent)),
       axis,
     })),
     {

@@ -23,6 +23,7 @@ import { registerHover } from './hover.js';
 import { Live, registerLiveStatus } from './live.js';
 import { registerModelCommands } from './modelCommands.js';
 import { type ModelEditors, registerModelEditors } from './modelEditor.js';
+import { modelKinds } from './modelKinds.js';
 import { Models } from './models.js';
 import { registerModelsView } from './modelsView.js';
 import { Panel } from './panel.js';
@@ -77,6 +78,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   const analyses = new Analyses(engine);
   const experiments = new Experiments(child, models, settings, tokenizers, log);
   const texts = new Texts(analyses, context.extensionUri);
+  const kinds = modelKinds(child, tokenizers);
   const watch = new Watch(analyses, models, {
     memory: context.workspaceState,
     busy: () => experiments.running,
@@ -167,6 +169,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     experiments,
     texts,
     engine,
+    kinds,
     view,
     panel,
     surprisal,
@@ -197,7 +200,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     registerCursor(analyses),
     registerPrefixHint(analyses, decorations),
     registerHover(analyses, settings, surprisal, saliency),
-    registerModelsView(models, watch, engine),
+    registerModelsView(models, watch, engine, kinds),
     registerHistory({
       runs,
       analyses,

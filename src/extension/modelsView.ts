@@ -6,11 +6,12 @@ import type { Engine } from '../engine/host/engine.js';
 import { isSandboxed } from '../engine/host/sandbox.js';
 import { toProblem } from '../errors.js';
 import type { FoundModel, Origin } from '../models/find.js';
+import type { ModelKind, ModelKinds } from './modelKinds.js';
 import type { Models } from './models.js';
 import { contributedId } from './names.js';
 import { treeItem } from './surfaces.js';
 import type { Watch, Watched } from './watch.js';
-import { bytesInWords, originInWords } from './words.js';
+import { bytesInWords, numberInWords, originInWords } from './words.js';
 
 export type Item =
   | { readonly kind: 'origin'; readonly origin: Origin; readonly models: readonly FoundModel[] }
@@ -19,6 +20,8 @@ export type Item =
       readonly model: FoundModel;
       readonly chosen: boolean;
       readonly watched?: Watched | undefined;
+      /** Undefined as long as the file was not read. */
+      readonly about?: ModelKind | undefined;
     }
   | { readonly kind: 'fact'; readonly fact: Fact }
   /** That something was left out of the list. */
@@ -30,7 +33,7 @@ export interface Fact {
   readonly icon: string;
 }
 
-export function registerModelsView(models: Models, watch: Watch, engine: Engine): vscode.Disposable {
+export function registerModelsView(models: Models, watch: Watch, engine: Engine, kinds: ModelKinds): vscode.Disposable {
   const changes = new vscode.EventEmitter<undefined>();
   const provider: vscode.TreeDataProvider<Item> = {
     onDidChangeTreeData: changes.event,
@@ -41,7 +44,7 @@ export function registerModelsView(models: Models, watch: Watch, engine: Engine)
       const chosen = await models.chosen().catch(() => undefined);
       const asItem = (model: FoundModel): Item => {
         const watched = watch.watched?.model.file === model.file ? watch.watched : undefined;
-        return { kind: 'model', model, chosen: model.file === chosen?.file, watched };
+        return { kind: 'model', model, chosen: model.file === chosen?.file, watched, about: kinds.of(model) };
       };
       if (item) return item.models.map(asItem);
       const found = await models.list();
@@ -60,6 +63,7 @@ export function registerModelsView(models: Models, watch: Watch, engine: Engine)
     }),
     models.onDidChange(() => changes.fire(undefined)),
     watch.onDidChange(() => changes.fire(undefined)),
+    kinds.onDidChange(() => changes.fire(undefined)),
   );
 }
 
@@ -97,17 +101,19 @@ function lineOf(item: Item): vscode.TreeItem {
   }
 }
 
-function modelLine({ model, chosen, watched }: Extract<Item, { kind: 'model' }>): vscode.TreeItem {
+function modelLine({ model, chosen, watched, about }: Extract<Item, { kind: 'model' }>): vscode.TreeItem {
   const description = [
     bytesInWords(model.bytes),
+    ...(about?.words ?? []),
     ...(chosen ? [vscode.l10n.t('chosen')] : []),
     ...(watched ? [watched.problem ? vscode.l10n.t('watched, cannot be run') : vscode.l10n.t('watched')] : []),
   ].join(', ');
   const kind = chosen ? 'chosen' : 'model';
+  const problem = watched?.problem?.message ?? about?.problem;
   return treeItem(model.name, 'Collapsed', {
-    icon: watched ? 'eye' : chosen ? 'pass-filled' : 'circle-large-outline',
+    icon: watched ? 'eye' : chosen ? 'pass-filled' : (about?.icon ?? 'circuit-board'),
     description,
-    tooltip: watched?.problem ? `${model.file}\n${watched.problem.message}` : model.file,
+    tooltip: problem === undefined ? model.file : `${model.file}\n${problem}`,
     spoken: `${model.name}, ${description}`,
     id: model.file,
     kind: watched ? `watched-${kind}` : kind,
@@ -136,9 +142,7 @@ function confinement(): Fact {
 export function anatomyInWords({ model, anatomy }: Inspection): Fact[] {
   const t = vscode.l10n.t;
   const fact = (label: string, value: string | number | undefined, icon = 'symbol-numeric'): Fact[] =>
-    value === undefined
-      ? []
-      : [{ label, value: typeof value === 'number' ? value.toLocaleString(vscode.env.language) : value, icon }];
+    value === undefined ? [] : [{ label, value: typeof value === 'number' ? numberInWords(value) : value, icon }];
   const rebuilt = anatomy.blocks.filter(({ attention }) => attention?.pattern.from === 'rebuilt').length;
   const inGraph = anatomy.blocks.filter(({ attention }) => attention?.pattern.from === 'graph').length;
   return [
@@ -148,7 +152,7 @@ export function anatomyInWords({ model, anatomy }: Inspection): Fact[] {
     ...(model.kvHeads === model.heads ? [] : fact(t('Key/value heads'), model.kvHeads)),
     ...fact(t('MLP width'), anatomy.mlpHidden),
     ...fact(t('Vocabulary'), model.vocabulary, 'book'),
-    ...fact(t('Context'), model.context === undefined ? undefined : t('{0} tokens', model.context)),
+    ...fact(t('Context'), model.context === undefined ? undefined : t('{0} tokens', numberInWords(model.context))),
     ...fact(
       t('Blocks'),
       model.parallelBlock ? t('attention and MLP in parallel') : t('attention, then MLP'),

@@ -36,10 +36,13 @@ export function registerStatus({ analyses, models, settings, surprisal }: Parts)
     return { icon: 'loading~spin', text, tooltip: vscode.l10n.t('Stop the analysis'), command: contributedId('stop') };
   };
   const idle = async (): Promise<Status | undefined> => {
-    const model = await models.chosen().catch(() => undefined);
+    const { run: last } = analyses;
+    // Of a picture that is shown, the model for pictures, as in the panel.
+    const model = await (last ? models.chosenFor(last.request.prompt) : models.chosen()).catch(() => undefined);
     if (!model) return undefined;
     const { bos, chat, thresholds } = settings.current;
-    const { run } = analyses;
+    // Numbers that another model made do not belong beside this one's name.
+    const run = last?.request.model === model.file ? last : undefined;
     const massive = run ? massiveActivations(run.analysis, thresholds).filter(({ kind }) => kind === 'massive') : [];
     const anchors = run ? sinks(run.analysis, thresholds).sinks : [];
     const found = run ? [`▲${massive.length} ⚓\uFE0E${anchors.length}`, ...perplexity(run)] : [];

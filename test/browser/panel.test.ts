@@ -221,7 +221,7 @@ describe('what the panel says', () => {
 
   it('asks for the pattern of the head that is clicked, and shows it', async () => {
     const { page, said } = await open();
-    const { x, y } = await cellOf(page, 'sinkscope-sink-heatmap', 2, 4);
+    const { x, y } = await cellOf(page, 'sinkscope-sink-heatmap', 4, 2);
     await page.locator('sinkscope-sink-heatmap .scroller').click({ position: { x, y } });
     await page.locator('sinkscope-attention-pattern sinkscope-grid').waitFor();
     const asked = (await said('query')).map(({ query }) => query).filter(({ type }) => type === 'pattern');

@@ -10,7 +10,7 @@ it('shows what a decoder’s block looks at in its encoder, and runs another str
   const { page, said } = await open({ run: 'decoder' });
   const { x, y } = await page
     .locator('sinkscope-sink-heatmap sinkscope-grid')
-    .evaluate((grid) => (grid as Grid).middle({ row: 1, column: 2 }));
+    .evaluate((grid) => (grid as Grid).middle({ row: 2, column: 1 }));
   await page.locator('sinkscope-sink-heatmap .scroller').click({ position: { x, y } });
   await page.locator('sinkscope-attention-pattern').filter({ hasText: 'Attention pattern: layer 3, head 1' }).waitFor();
   await page.getByTestId('cross-attention').click();

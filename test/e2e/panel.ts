@@ -93,6 +93,15 @@ export class Panel {
     return this.frame.getByRole('button', { name: `${input}: ${name}` });
   }
 
+  /** What has the focus, by its name. */
+  async focused(): Promise<string> {
+    return this.frame.evaluate(() => {
+      let element = document.activeElement;
+      while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+      return element?.ariaLabel ?? element?.textContent?.trim() ?? '';
+    });
+  }
+
   /** How VS Code tells a webview its kind of theme. */
   async bodyClasses(): Promise<string[]> {
     return this.frame.locator('body').evaluate((body) => [...body.classList]);

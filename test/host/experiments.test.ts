@@ -315,9 +315,9 @@ describe('experiments', () => {
   });
 
   it('says what went wrong where its result would be', async () => {
-    await open('Too short.');
-    const { status, problem } = await run('perplexity');
+    await open('Too short for a window of attention.');
+    const { status, problem } = await run('streaming');
     assert.equal(status, 'failed');
-    assert.match(problem?.message ?? '', /fewer than the 255 that fill one window/);
+    assert.match(problem?.message ?? '', /an attention window of 64 leaves nothing out/);
   });
 });

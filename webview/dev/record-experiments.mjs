@@ -63,6 +63,12 @@ const given = {
   bias: [{ text: sample }],
   compare: [{ texts: together(text), tokens: 2048, models }],
   weights: [{ text, calibration, tokens: 2048 }],
+  finetune: [
+    {
+      ...{ text, heldOut: calibration, tokens: 4096, window: 64, batch: 2, steps: 60 },
+      ...{ macdrop: 0.8, compare: true, save: join(planted, 'tuned') },
+    },
+  ],
   outliers: [{ text }],
   precision: [{ text }],
   'compare-quantised': [{ text, tokens: 2048, quantised: join(quantised, 'llama-int8/model.onnx') }],
@@ -107,7 +113,7 @@ await rm(planted, { recursive: true });
 
 // Six digits are enough to look at, and where the repository lies is nobody's business.
 const rounded = (_, value) => {
-  if (typeof value === 'string') return value.replace(`${root}/`, '');
+  if (typeof value === 'string') return value.replace(`${root}/`, '').replace(`${planted}/`, '');
   return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value;
 };
 await writeFile(target, `${JSON.stringify({ runs }, rounded)}\n`);

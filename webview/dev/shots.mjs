@@ -36,6 +36,7 @@ const pictured = [
   'bias',
   'compare',
   'weights',
+  'finetune',
   'cancelling',
   'outliers',
   'precision',

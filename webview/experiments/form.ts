@@ -29,7 +29,7 @@ export class ExperimentForm extends LitElement {
       gap: 8px 12px;
     }
     .row > :first-child {
-      flex: 1;
+      flex: 1 1 190px;
     }
     .fields {
       display: grid;

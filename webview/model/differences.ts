@@ -1,7 +1,8 @@
 /** What differs between two files that were described. */
 import { formatNumber } from '../../src/analysis/format.js';
+import { numberType } from '../../src/analysis/precision.js';
 import type { DescribedWeight, Description } from '../../src/engine/contract/description.js';
-import { blockInWords, formatBytes, type ModelDrawing, numberType } from './drawing.js';
+import { blockInWords, formatBytes, type ModelDrawing } from './drawing.js';
 
 export interface FileDifference {
   readonly what: string;

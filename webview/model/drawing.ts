@@ -1,5 +1,6 @@
 /** What is drawn of a file that was described: pure, in words and numbers; where it stands on the screen is CSS's. */
 import { counted, formatNumber } from '../../src/analysis/format.js';
+import { bytesByType } from '../../src/analysis/precision.js';
 import type { DescribedWeight, Description } from '../../src/engine/contract/description.js';
 import type { InspectedBlock, Inspection } from '../../src/engine/contract/inspection.js';
 
@@ -124,7 +125,7 @@ function operatorsInWords({ operators }: Description): string {
   const total = operators.reduce((sum, [, count]) => sum + count, 0);
   const fused = operators.filter(([name]) => name.includes('.'));
   const named = [...fused, ...operators.filter(([name]) => !name.includes('.'))].slice(0, 6);
-  return `${formatNumber(total)}: ${named.map(([name, count]) => `${count} × ${name}`).join(', ')}${operators.length > 6 ? ' …' : ''}`;
+  return `${formatNumber(total)}: ${named.map(([name, count]) => `${formatNumber(count)} × ${name}`).join(', ')}${operators.length > 6 ? ' …' : ''}`;
 }
 
 /** `float16 96 %, float 4 %`, by bytes. */
@@ -134,19 +135,6 @@ export function precisionOf(weights: readonly DescribedWeight[]): string {
   if (all === 0) return 'no weights';
   const shares = [...bytes].filter(([, one]) => one / all >= 0.005);
   return shares.map(([type, one]) => `${type} ${Math.round((100 * one) / all)} %`).join(', ');
-}
-
-/** What the numbers of a weight are: `float16`, or `4-bit` where they are packed into bytes. */
-export const numberType = ({ type, bits }: Pick<DescribedWeight, 'type' | 'bits'>): string =>
-  bits === undefined ? type : `${bits}-bit`;
-
-function bytesByType(weights: readonly DescribedWeight[]): Map<string, number> {
-  const bytes = new Map<string, number>();
-  for (const weight of weights) {
-    const type = numberType(weight);
-    bytes.set(type, (bytes.get(type) ?? 0) + weight.bytes);
-  }
-  return new Map([...bytes].sort((a, b) => b[1] - a[1]));
 }
 
 function inputsOf(description: Description, inspection: Inspection | undefined): DrawnFact[] {

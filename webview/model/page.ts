@@ -1,7 +1,7 @@
 /** The editor of a model's file: what it is, what it is made of, and a text tried in it. */
 import { LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import { counted, formatRatio, formatValue } from '../../src/analysis/format.js';
+import { counted, formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
 import type { Description } from '../../src/engine/contract/description.js';
 import type { AboutFile, ModelAction, ModelState } from '../../src/protocol.js';
 import type { TableEvent } from '../figure.js';
@@ -170,7 +170,7 @@ export class ModelPage extends LitElement {
             ? nothing
             : this.#list(
                 'Operators',
-                description.operators.map(([name, count]) => ({ name, value: `${count}` })),
+                description.operators.map(([name, count]) => ({ name, value: formatNumber(count) })),
               )
         }
         ${this.#list(

@@ -1,6 +1,8 @@
 /** Every entry that stands out, as a table: which token and dimension, how much, from where to where. */
+
 import { css } from 'lit';
 import { customElement } from 'lit/decorators.js';
+import { formatNumber } from '../../src/analysis/format.js';
 import type { TableData } from '../table.js';
 import '../table.js';
 import { html } from '../html.js';
@@ -25,7 +27,7 @@ export class MassiveTable extends View {
     return this.figure({
       name: 'massive-activations',
       heading: 'Massive activations',
-      note: `${count} massive, ${massive.length - count} large`,
+      note: `${formatNumber(count)} massive, ${formatNumber(massive.length - count)} large`,
       ...(massive.length > 0 && { rows: () => this.#table() }),
       body:
         massive.length === 0

@@ -64,7 +64,7 @@ export class SinkHeatmap extends View {
       })}`;
     }
     const extra = attention.some((statistics) => statistics?.extra !== undefined);
-    const select = (event: CellEvent) => this.select({ layer: event.detail.column + 1, head: event.detail.row });
+    const select = (event: CellEvent) => this.select({ layer: event.detail.row + 1, head: event.detail.column });
     return this.figure({
       name: 'attention-sinks',
       heading: 'Attention sinks: layer × head',
@@ -84,14 +84,14 @@ export class SinkHeatmap extends View {
       scale,
       body: html`
         <sinkscope-grid
-          label="Attention sinks: mean attention that ${this.#target()} draws, by head and layer"
+          label="Attention sinks: mean attention that ${this.#target()} draws, by layer and head"
           .cells=${this.#cells}
           .theme=${this.scene.theme}
           .size=${size}
-          .selected=${{ column: layer === undefined || layer === 0 ? undefined : layer - 1, row: head }}
+          .selected=${{ row: layer === undefined || layer === 0 ? undefined : layer - 1, column: head }}
           @cell=${select}
         ></sinkscope-grid>
-        <div class="key"><sinkscope-legend .scale=${scale} .theme=${this.scene.theme}></sinkscope-legend><span>heads down, layers across; click for the pattern</span></div>
+        <div class="key"><sinkscope-legend .scale=${scale} .theme=${this.scene.theme}></sinkscope-legend><span>layers down, heads across; click for the pattern</span></div>
       `,
     });
   }
@@ -130,24 +130,24 @@ export class SinkHeatmap extends View {
     for (let layer = 0; layer < layers; layer++) {
       for (let head = 0; head < heads; head++) {
         const alpha = this.#alpha(attention[layer], head);
-        alphas[head * layers + layer] = alpha;
-        if (alpha > sinks.epsilon) marks.push({ row: head, column: layer, kind: 'sink' });
+        alphas[layer * heads + head] = alpha;
+        if (alpha > sinks.epsilon) marks.push({ row: layer, column: head, kind: 'sink' });
       }
     }
-    const alphaAt = (head: number, column: number) => alphas[head * layers + column] ?? Number.NaN;
+    const alphaAt = (row: number, head: number) => alphas[row * heads + head] ?? Number.NaN;
     return {
-      rows: heads,
-      columns: layers,
+      rows: layers,
+      columns: heads,
       shades: alphas,
       marks,
-      rowLabel: (head) => `head ${head}`,
+      rowLabel: (row) => `${row + 1}`,
       ramp: scale.ramp,
-      columnLabel: (column) => `${column + 1}`,
-      text: (head, column) => formatWeight(alphaAt(head, column)),
-      describe: (head, column) => [
-        `layer ${column + 1}, head ${head}`,
-        `α of ${this.#target()}: ${formatWeight(alphaAt(head, column))}`,
-        `${alphaAt(head, column) > sinks.epsilon ? 'above' : 'not above'} ε = ${sinks.epsilon}`,
+      columnLabel: (head) => `${head}`,
+      text: (row, head) => formatWeight(alphaAt(row, head)),
+      describe: (row, head) => [
+        `layer ${row + 1}, head ${head}`,
+        `α of ${this.#target()}: ${formatWeight(alphaAt(row, head))}`,
+        `${alphaAt(row, head) > sinks.epsilon ? 'above' : 'not above'} ε = ${sinks.epsilon}`,
       ],
     };
   }
@@ -158,12 +158,12 @@ export class SinkHeatmap extends View {
       caption: `α of ${this.#target()} by layer and head; ε = ${this.scene.findings.sinks.epsilon}, T = ${formatNumber(this.scene.findings.sinks.tokens)}`,
       columns: [
         { name: 'layer' },
-        ...Array.from({ length: rows }, (_, head) => ({ name: `head ${head}`, format: 'fixed' as const })),
+        ...Array.from({ length: columns }, (_, head) => ({ name: `head ${head}`, format: 'fixed' as const })),
       ],
-      rows: columns,
+      rows,
       cells: (layer) => [
         `${layer + 1}`,
-        ...Array.from({ length: rows }, (_, head) => finiteCell(shades[head * columns + layer])),
+        ...Array.from({ length: columns }, (_, head) => finiteCell(shades[layer * columns + head])),
       ],
     };
   }

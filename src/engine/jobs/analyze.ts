@@ -78,7 +78,7 @@ export function told(
   const ofTokenizer = source === 'text' ? tokenizer()?.remark : undefined;
   const missing = [...summary.missing, ...(ofTokenizer === undefined ? [] : [ofTokenizer])];
   const changed = lineEnds?.changed ?? 0;
-  const ofLineEnds = `line ends: ${changed} that are CR LF or CR were read as LF, which models are trained on`;
+  const ofLineEnds = `line ends: ${changed.toLocaleString('en-US')} that are CR LF or CR were read as LF, which models are trained on`;
   const remarks = [
     ...summary.remarks,
     ...(changed > 0 ? [ofLineEnds] : []),

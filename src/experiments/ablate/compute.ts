@@ -3,7 +3,6 @@ import type { Intervention, Setting } from '../../engine/contract/interventions.
 import type { Variant } from '../../engine/contract/measure.js';
 import type { MeanEvent } from '../../engine/contract/states.js';
 import type { Engine } from '../../engine/host/engine.js';
-import { SinkscopeError } from '../../errors.js';
 import { mean } from '../../statistics/numbers.js';
 import type { Progress, Run, Setup } from '../experiment.js';
 import { type Answers, answersOf } from '../shared/answers.js';
@@ -119,15 +118,9 @@ async function* meansOf(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Progress, Means, void> {
   const tokens = mostWindows * (ids.length - (bos ? 1 : 0));
-  const windowing = { window: ids.length, tokens, bos, called: 'The calibration text' };
+  const windowing = { window: ids.length, tokens, bos, called: 'The calibration text', exact: true } as const;
   const windows = await textWindows(engine, model, text, windowing, signal);
   const sequences = windows.sequences.map((sequence) => sequence.ids);
-  if (sequences.length === 0) {
-    throw new SinkscopeError({
-      code: 'input',
-      message: `The calibration text is shorter than the ${ids.length} tokens of the text; choose a longer one.`,
-    });
-  }
   const request = { model, sequences, places, mean: { rows: ids.map((_, t) => t) }, memory, threads };
   const progress = progressThrough('calibrating', sequences.length);
   const rows = new Map<string, { first: Float32Array; rest: Float32Array }>();

@@ -1,3 +1,4 @@
+import { counted } from '../../analysis/format.js';
 import type { BarsPart, HeatmapPart, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { finite, greatest } from '../../statistics/numbers.js';
@@ -42,7 +43,7 @@ export function presentAblate(
     settings: [
       { name: 'model', value: modelName(model) },
       { name: 'text', value: texts.text.name },
-      { name: 'T', value: `${ids.length} tokens` },
+      { name: 'T', value: counted(ids.length, 'token') },
       { name: 'BOS', value: bos ? 'on' : 'off' },
       { name: 'set to', value: set },
       ...(texts.calibration && calibrated > 0 ? [calibrationSetting(texts.calibration.name, calibrated)] : []),

@@ -1,6 +1,6 @@
 /** A model beside the file that was made from it by quantising. */
 import { emptyAnalysis } from '../../analysis/analysis.js';
-import { formatNumber, formatShare } from '../../analysis/format.js';
+import { formatFixed, formatNumber, formatShare } from '../../analysis/format.js';
 import { type MassiveActivation, massiveActivations } from '../../analysis/massive.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { ReducedState } from '../../engine/contract/states.js';
@@ -107,8 +107,8 @@ export function quantisedConclusion(result: QuantisedResult): string {
   const verdict =
     worse < noticeable ? 'does as well' : worse < costly ? 'predicts slightly worse' : 'predicts clearly worse';
   const measured =
-    `Perplexity changes by ${(100 * worse).toFixed(2).replace('-', '−')} % (${reference.perplexity.toFixed(2)} to ` +
-    `${model.perplexity.toFixed(2)}): the quantised file ${verdict}. ${predicted(result)}`;
+    `Perplexity changes by ${(100 * worse).toFixed(2).replace('-', '−')} % (${formatFixed(reference.perplexity)} to ` +
+    `${formatFixed(model.perplexity)}): the quantised file ${verdict}. ${predicted(result)}`;
   const farthest = differences.reduce((best, { rest }, k) => (rest > (differences[best]?.rest ?? 0) ? k : best), 0);
   const distance = differences[farthest]?.rest ?? 0;
   if (distance > unlike) {

@@ -1,3 +1,4 @@
+import { formatNumber } from '../../analysis/format.js';
 import { tokenLabel } from '../../analysis/label.js';
 import type { HeatmapPart, LinesPart, Presentation } from '../../analysis/presentation.js';
 import { greatest } from '../../statistics/numbers.js';
@@ -109,7 +110,8 @@ export function presentCompare(result: CompareResult): Presentation {
   };
 }
 
-const distinct = (values: readonly (string | number)[]) => [...new Set(values)].join(', ');
+const distinct = (values: readonly (string | number)[]) =>
+  Array.from(new Set(values), (value) => (typeof value === 'number' ? formatNumber(value) : value)).join(', ');
 
 function apartByLayer(layers: readonly number[], lines: LinesPart['lines'], first: string): LinesPart {
   return {

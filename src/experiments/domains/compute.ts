@@ -3,9 +3,10 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { ModelSummary } from '../../engine/contract/events.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
+import { least } from '../../statistics/numbers.js';
 import type { PatternStatistics } from '../../statistics/statistics.js';
 import type { Budget, Run } from '../experiment.js';
-import { piecesOf } from '../shared/pieces.js';
+import { type Pieces, piecesOf } from '../shared/pieces.js';
 import type { Corpus } from '../values.js';
 
 export interface DomainsRequest extends Budget {
@@ -56,16 +57,18 @@ export interface DomainFacts {
  * Measures each head's attention on the sink: the first token, and columns that belong to no token (a learned sink, an
  * explicit bias) where the model has them; the mean over all queries of a sequence, then over the sequences.
  *
- * @throws SinkscopeError `input` where a corpus has no sequence of this length, or no pattern can be had; `cancelled`
+ * @throws SinkscopeError `input` where a corpus has no text, or no pattern can be had; `cancelled`
  */
 export async function* compareDomains(
   engine: Engine,
   request: DomainsRequest,
   signal?: AbortSignal,
 ): Run<DomainsResult> {
-  const { model, corpora, length, thresholds, memory, threads } = request;
-  const cuts: Awaited<ReturnType<typeof piecesOf>>[] = [];
+  const { model, corpora, thresholds, memory, threads } = request;
+  const cuts: Pieces[] = [];
   for (const { texts } of corpora) cuts.push(await piecesOf(engine, { ...request, texts }, signal));
+  // What a head gives to the first token depends on how many others there are: both are cut alike.
+  const length = least(cuts.map((cut) => cut.length));
   const of = cuts.reduce((sum, { pieces }) => sum + pieces.length, 0);
 
   let summary: ModelSummary | undefined;
@@ -73,7 +76,8 @@ export async function* compareDomains(
   // By corpus, `layer head`, then sequence.
   const found = [new Map<string, number[]>(), new Map<string, number[]>()] as const;
   for (const [corpus, { pieces }] of cuts.entries()) {
-    for (const ids of pieces) {
+    for (const piece of pieces) {
+      const ids = piece.slice(0, length);
       const run = { model, prompt: { ids }, bos: undefined, window: undefined, attention: true, memory, threads };
       for await (const event of engine.analyze(run, signal)) {
         if (event.type === 'failed') throw new SinkscopeError(event.problem);

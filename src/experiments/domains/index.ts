@@ -32,7 +32,7 @@ export const domains = define({
   },
   run: ({ engine, ...setup }, { texts, other, ...values }, signal) =>
     compareDomains(engine, { ...setup, ...values, corpora: [texts, other] }, signal),
-  present: (result, { sequences }) => presentDomains(result, sequences),
+  present: presentDomains,
   json: ({ model, corpora, length, prefix, thresholds, heads }) => ({
     model: model.file,
     corpora,

@@ -1,4 +1,4 @@
-import { counted, formatShare } from '../../analysis/format.js';
+import { counted, formatNumber, formatShare } from '../../analysis/format.js';
 import type { HeatmapPart, Presentation } from '../../analysis/presentation.js';
 import { greatest } from '../../statistics/numbers.js';
 import { byHead } from '../shared/heatmaps.js';
@@ -8,7 +8,11 @@ import type { DomainsResult, HeadByDomain } from './compute.js';
 /** Heads that the table shows; the heatmaps have all. */
 const shown = 20;
 
-export function presentDomains(result: DomainsResult, wanted: number): Presentation {
+/** @param wanted what was asked for: sequences of each corpus, and tokens of each */
+export function presentDomains(
+  result: DomainsResult,
+  wanted: { readonly sequences: number; readonly length: number },
+): Presentation {
   const { model, corpora, length, prefix, thresholds, heads } = result;
   const layers = [...new Set(heads.map(({ layer }) => layer))];
   const columns = greatest(heads.map(({ head }) => head)) + 1;
@@ -27,19 +31,19 @@ export function presentDomains(result: DomainsResult, wanted: number): Presentat
     range: [0, 1],
   });
   const byDifference = [...heads].sort((a, b) => Math.abs(differenceOf(b)) - Math.abs(differenceOf(a)));
-  const few = corpora.filter(({ sequences }) => sequences < wanted);
+  const few = corpora.filter(({ sequences }) => sequences < wanted.sequences);
   return {
     title: 'Heads by domain',
     sentence: conclusion(result),
     settings: [
       { name: 'model', value: model.name },
       { name: 'corpora', value: corpora.map(({ name }) => name).join(' and ') },
-      { name: 'sequences', value: corpora.map(({ sequences }) => `${sequences}`).join(' and ') },
-      ...windowSettings({ window: length, prefix }),
+      { name: 'sequences', value: corpora.map(({ sequences }) => formatNumber(sequences)).join(' and ') },
+      ...windowSettings({ window: length, asked: wanted.length > length ? wanted.length : undefined, prefix }),
       ...sinkSettings(thresholds),
     ],
     warnings: few.map(
-      ({ name, sequences }) => `${name} has only ${counted(sequences, 'sequence')} of ${length} tokens.`,
+      ({ name, sequences }) => `${name} has only ${counted(sequences, 'sequence')} of ${counted(length, 'token')}.`,
     ),
     parts: [
       {

@@ -24,7 +24,7 @@ export function finetuneConclusion(result: FinetuneResult): string {
   if (!before || !training) return 'Nothing has been trained yet.';
   if (after.length === 0) {
     const last = training.losses.at(-1) ?? Number.NaN;
-    return `After ${training.losses.length} of ${counted(asked.steps, 'step')} the loss of a step is ${formatNumber(last)}, at first ${formatNumber(training.losses[0] ?? Number.NaN)}.`;
+    return `After ${formatNumber(training.losses.length)} of ${counted(asked.steps, 'step')} the loss of a step is ${formatNumber(last)}, at first ${formatNumber(training.losses[0] ?? Number.NaN)}.`;
   }
   const figures = after.map((one) => `${formatNumber(perplexityOf(one))} ${one.name}`).join(', ');
   const perplexities = `After ${counted(asked.steps, 'step')} the perplexity of held-out text is ${figures}; it was ${formatNumber(perplexityOf(before))} before.`;
@@ -34,7 +34,7 @@ export function finetuneConclusion(result: FinetuneResult): string {
 function dependence({ massive, scored }: FinetuneResult): string[] {
   if (!massive) return [];
   const said = (name: string) => scored.map((one) => `× ${times(one, name).toPrecision(3)} ${one.name}`).join(', ');
-  const rows = `Zeroing ${massive.dims.length} intermediate dims of block ${massive.block} changes perplexity ${said('zero massive')}; keeping only them ${said('keep only massive')}.`;
+  const rows = `Zeroing ${formatNumber(massive.dims.length)} intermediate dims of block ${massive.block} changes perplexity ${said('zero massive')}; keeping only them ${said('keep only massive')}.`;
   const [dropped, plain] = ['with MacDrop', 'without MacDrop'].map((name) => scored.find((one) => one.name === name));
   if (!dropped || !plain) return [rows];
   const [one, other] = [dropped, plain].map((scored) => Math.log(times(scored, 'zero massive')));
@@ -128,8 +128,8 @@ export function presentFinetune(
           { name: 'module' },
           { name: 'block', format: 'plain' },
           { name: 'part' },
-          { name: 'inputs', format: 'plain' },
-          { name: 'outputs', format: 'plain' },
+          { name: 'inputs' },
+          { name: 'outputs' },
         ],
         rows: (adapters?.adapters ?? []).map(({ module, block, part, inputs, outputs }) => {
           return [module, block, part, inputs, outputs];

@@ -64,7 +64,9 @@ function secondaryInWords({ begun, written, thresholds }: WritingResult): string
   if (found.length === 0) return '';
   const [one] = found;
   const which =
-    found.length === 1 && one ? `token ${one.token} is a secondary sink` : `${found.length} tokens are secondary sinks`;
+    found.length === 1 && one
+      ? `token ${one.token} is a secondary sink`
+      : `${formatNumber(found.length)} tokens are secondary sinks`;
   return ` In the middle layers ${which}: like the first token (cosine above ${likeTheFirst}).`;
 }
 
@@ -84,7 +86,7 @@ function secondaryTable({ begun, written, thresholds }: WritingResult): Part[] {
         { name: 'token', format: 'words' },
         { name: 'layers', format: 'words' },
         { name: 'largest cosine', format: 'fixed' },
-        { name: 'heads drawn', format: 'plain' },
+        { name: 'heads drawn' },
       ],
       rows: found.map(({ token, layers, cosine }) => [
         token,
@@ -128,7 +130,7 @@ function tokenTable({ written, begun }: WritingResult): Part {
       { name: 'entropy (nats)', format: 'fixed' },
       { name: 'most likely', format: 'words' },
       { name: 'largest |h|', format: 'number' },
-      { name: 'massive entries', format: 'plain' },
+      { name: 'massive entries' },
       { name: 'sinks', format: 'words' },
     ],
     rows: written.map(({ text, surprisal, entropy, alternatives, largest, massive, sinks }) => [

@@ -128,7 +128,7 @@ export async function withMeans(
   const means = new Map<string, MeanEvent>();
   let windowCount = 0;
   if (open.length > 0) {
-    const windowing = { window: length, bos, called: 'The calibration text' };
+    const windowing = { window: length, bos, called: 'The calibration text', exact: true } as const;
     const windows = await textWindows(engine, model, request.calibrationText, windowing, signal);
     const sequences = windows.sequences.map(({ ids }) => ids);
     windowCount = sequences.length;

@@ -36,7 +36,7 @@ export async function* interveneOnMassive(
   const windows = await textWindows(engine, model, request.text, request, signal);
   await checkScores(engine, request, windows, signal);
   const prefixLeftOut = await leavesOutPrefix(engine, request, signal);
-  const calibration = yield* calibrate(engine, request, signal);
+  const calibration = yield* calibrate(engine, { ...request, window: windows.window }, signal);
   const variants = (place: Place) => variantsOf(calibration, place);
   const positions = calibration.points.map(({ token }) => token);
   const rows = yield* score(engine, request, windows, variants, positions, signal);

@@ -1,4 +1,5 @@
 /** Logit lens at every residual point and token, and direct logit attribution. */
+import { formatNumber } from '../../analysis/format.js';
 import type { AnswerTo } from '../../engine/contract/questions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
@@ -113,7 +114,7 @@ export function lensConclusion(result: LensResult): string {
   const half = decided.toSorted((a, b) => a - b)[(decided.length - 1) >> 1] ?? 0;
   const { attribution } = result;
   const lateness = half > layers / 2 ? 'most is decided late' : 'most is decided early';
-  const decision = `Half of the ${decided.length} tokens have their final prediction from layer ${half} of ${layers} on: ${lateness}.`;
+  const decision = `Half of the ${formatNumber(decided.length)} tokens have their final prediction from layer ${half} of ${layers} on: ${lateness}.`;
   if (typeof attribution === 'string') return `${decision} ${attribution}`;
   const { target, logit, token } = attribution;
   const most = attribution.parts.reduce((best, part) => (part.logit > best.logit ? part : best));

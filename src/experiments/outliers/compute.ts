@@ -1,6 +1,6 @@
 /** What massive activations and outlier features cost a model that is quantised. */
 import { emptyAnalysis } from '../../analysis/analysis.js';
-import { formatShare } from '../../analysis/format.js';
+import { formatNumber, formatShare } from '../../analysis/format.js';
 import { type MassiveActivation, massiveActivations } from '../../analysis/massive.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { ProductInput } from '../../engine/contract/precision.js';
@@ -132,7 +132,7 @@ function residualDims(states: readonly ReducedState[]): number[] {
 /** What the numbers say, in two sentences. */
 export function outliersConclusion({ outlierDims, residualDims, massive, int8, hidden }: OutliersResult): string {
   const scalars = massive.filter(({ kind }) => kind === 'massive').length;
-  const found = `Outlier features (vectors): ${outlierDims.length} dims of what products read; of the residual stream, which nothing rounds, ${residualDims.length} of ${hidden} are as large. Massive activations (scalars): ${scalars}, and ${massive.length - scalars} large ones.`;
+  const found = `Outlier features (vectors): ${formatNumber(outlierDims.length)} dims of what products read; of the residual stream, which nothing rounds, ${formatNumber(residualDims.length)} of ${formatNumber(hidden)} are as large. Massive activations (scalars): ${scalars}, and ${massive.length - scalars} large ones.`;
   const times = int8.map((errors) => errors.with.tensor / errors.without.tensor);
   const worst = times.indexOf(greatest(times));
   const errors = int8[worst];

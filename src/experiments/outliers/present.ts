@@ -1,3 +1,4 @@
+import { formatNumber } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { massiveSettings, windowSettings } from '../shared/settings.js';
@@ -56,7 +57,7 @@ export function presentOutliers(result: OutliersResult, { text }: { readonly tex
         heading: 'int8 error: with | without what stands out',
         columns: [
           { name: 'point' },
-          { name: 'removed', format: 'plain' },
+          { name: 'removed' },
           ...scales.flatMap((scale) => [
             { name: `per ${scale}`, format: 'share' } as const,
             { name: 'without', format: 'share' } as const,
@@ -70,12 +71,12 @@ export function presentOutliers(result: OutliersResult, { text }: { readonly tex
       },
       {
         kind: 'text',
-        heading: `Outlier features (vectors), of what products read: ${outlierDims.length}`,
+        heading: `Outlier features (vectors), of what products read: ${formatNumber(outlierDims.length)}`,
         paragraphs: [dimsInWords(outlierDims)],
       },
       {
         kind: 'text',
-        heading: `The same criterion over residual points, which nothing rounds: ${residualDims.length}`,
+        heading: `The same criterion over residual points, which nothing rounds: ${formatNumber(residualDims.length)}`,
         paragraphs: [dimsInWords(residualDims)],
       },
     ],

@@ -1,3 +1,4 @@
+import { counted } from '../../analysis/format.js';
 import { textLabel } from '../../analysis/label.js';
 import type { HeatmapPart, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
@@ -39,7 +40,7 @@ export function presentPatch(result: PatchResult): Presentation {
     sentence: patchConclusion(result),
     settings: [
       { name: 'model', value: modelName(model) },
-      { name: 'T', value: `${corrupt.length} tokens` },
+      { name: 'T', value: counted(corrupt.length, 'token') },
       { name: 'BOS', value: bos ? 'on' : 'off' },
       { name: 'at', value: at },
       { name: 'answers', value: answers.map(({ text }) => JSON.stringify(text)).join(' against ') },

@@ -21,7 +21,10 @@ export function presentPerplexity(
       { name: 'model', value: modelName(model) },
       { name: 'text', value: text.name },
       ...windowSettings(value, tokens),
-      { name: 'windows', value: done < windows ? `${done} of ${windows}` : `${windows}` },
+      {
+        name: 'windows',
+        value: done < windows ? `${formatNumber(done)} of ${formatNumber(windows)}` : formatNumber(windows),
+      },
     ],
     warnings: lostWarnings(value),
     parts: [
@@ -32,7 +35,7 @@ export function presentPerplexity(
           { name: 'perplexity', format: 'fixed' },
           { name: '95 % from', format: 'fixed' },
           { name: 'to', format: 'fixed' },
-          { name: 'tokens', format: 'plain' },
+          { name: 'tokens' },
         ],
         rows: [[perplexity, ...interval.map(finite), tokens]],
       },

@@ -1,6 +1,6 @@
 /** Which tokens, put before every text and kept in the cache, take its massive activations (PrefixQuant, arXiv:2410.05265). */
 import { emptyAnalysis } from '../../analysis/analysis.js';
-import { formatNumber, formatShare } from '../../analysis/format.js';
+import { formatFixed, formatNumber, formatShare } from '../../analysis/format.js';
 import { massiveActivations } from '../../analysis/massive.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import { outlierRatio } from '../../engine/contract/extents.js';
@@ -52,6 +52,8 @@ export interface PrefixRow extends Row {
 export interface PrefixResult {
   readonly model: string;
   readonly window: number;
+  /** As of {@link Windows}. */
+  readonly asked: number | undefined;
   /** Pieces of the text, and tokens at its end that fill none. */
   readonly pieces: number;
   readonly left: number;
@@ -79,9 +81,9 @@ const recommended = 'recommended';
  * @throws SinkscopeError `input` where no last MLP product is found, or the text fills no piece
  */
 export async function* findPrefix(engine: Engine, request: PrefixRequest, signal?: AbortSignal): Run<PrefixResult> {
-  const { model, window, thresholds } = request;
+  const { model, thresholds } = request;
   const { ids, prefix, lost } = await encode(engine, model, request.text, { ...request, most: request.tokens }, signal);
-  const { sequences, left } = windowsOf(ids, undefined, { window, tokens: request.tokens });
+  const { sequences, window, asked, left } = windowsOf(ids, undefined, request);
   const pieces = sequences.map((sequence) => sequence.ids);
   const { anatomy, model: summary } = await engine.inspect(model, signal, { takes: 'text' });
   const blocks = anatomy.blocks.flatMap((block, i) => (block.mlpIntermediate === undefined ? [] : [i + 1]));
@@ -108,6 +110,7 @@ export async function* findPrefix(engine: Engine, request: PrefixRequest, signal
   return {
     model,
     window,
+    asked,
     pieces: pieces.length,
     left,
     lost,
@@ -213,7 +216,7 @@ export function prefixConclusion({ prefix, rows, pieces }: PrefixResult): string
   }
   const words = prefix.map(({ text }) => `“${text}”`).join(' ');
   const massive = `massive activations in the text go from ${plain.massive} (in ${plain.pieces} of ${pieces} pieces) to ${after.massive} (in ${after.pieces})`;
-  const cost = `perplexity of the text from ${plain.perplexity.toFixed(2)} to ${after.perplexity.toFixed(2)}, the int8 error of what last MLP products read from ${formatShare(meanError(plain))} to ${formatShare(meanError(after))}`;
+  const cost = `perplexity of the text from ${formatFixed(plain.perplexity)} to ${formatFixed(after.perplexity)}, the int8 error of what last MLP products read from ${formatShare(meanError(plain))} to ${formatShare(meanError(after))}`;
   const verdict = after.massive === 0 ? 'it takes all of them' : 'it does not take all of them';
   return plain.massive === 0
     ? `Recommended before every text: ${words}. Nothing is massive in the text either way; ${cost}.`

@@ -16,9 +16,7 @@ export function presentPrefix(result: PrefixResult, { text }: { readonly text: N
     settings: [
       { name: 'model', value: modelName(model) },
       { name: 'text', value: text.name },
-      ...windowSettings({ window: result.window, prefix: undefined, left: result.left }, rows[0]?.tokens).filter(
-        ({ name }) => name !== 'BOS',
-      ),
+      ...windowSettings({ ...result, prefix: undefined }, rows[0]?.tokens).filter(({ name }) => name !== 'BOS'),
       { name: 'pieces', value: formatNumber(pieces) },
       { name: 'outlier token', value: `> ${outlierRatio} × the median token` },
       ...massiveSettings(thresholds),
@@ -31,8 +29,8 @@ export function presentPrefix(result: PrefixResult, { text }: { readonly text: N
         columns: [
           { name: 'prefix' },
           { name: 'tokens' },
-          { name: 'massive activations', format: 'plain' },
-          { name: 'pieces with some', format: 'plain' },
+          { name: 'massive activations' },
+          { name: 'pieces with some' },
           { name: 'largest token ÷ median', format: 'ratio' },
           { name: 'int8 error', format: 'share' },
           { name: 'perplexity', format: 'fixed' },
@@ -63,6 +61,6 @@ export function presentPrefix(result: PrefixResult, { text }: { readonly text: N
 const outlierTokens = (tokens: PrefixResult['tokens']): Part => ({
   kind: 'table',
   heading: 'Tokens that stand out behind the first',
-  columns: [{ name: 'token' }, { name: 'id', format: 'plain' }, { name: 'times', format: 'plain' }],
+  columns: [{ name: 'token' }, { name: 'id', format: 'plain' }, { name: 'times' }],
   rows: tokens.map(({ id, text, count }) => [text, id, count]),
 });

@@ -66,6 +66,8 @@ export interface TextPerplexity extends Perplexity {
   readonly model: string;
   /** Tokens of a sequence, prefix included, and those from one sequence's start to the next. */
   readonly window: number;
+  /** As of {@link Windows}. */
+  readonly asked: number | undefined;
   readonly stride: number;
   /** The token that every sequence begins with. */
   readonly prefix: number | undefined;
@@ -89,9 +91,9 @@ export async function* measurePerplexity(
 ): Run<TextPerplexity> {
   const { model, memory, threads } = request;
   const windows = await textWindows(engine, model, request.text, request, signal);
-  const { left, lost, stride, prefix, window } = windows;
+  const { left, lost, stride, prefix, window, asked } = windows;
   const of = windows.sequences.length;
-  const facts = { model, window, stride, prefix, windows: of, left, lost };
+  const facts = { model, window, asked, stride, prefix, windows: of, left, lost };
   const losses = new Losses();
   const sequences = windows.sequences.map((sequence) => ({ ...sequence, variants: [asIs] }));
   const progress = progressThrough('window', of);

@@ -17,19 +17,21 @@ export interface CorpusCut {
 
 export interface Pieces {
   readonly pieces: readonly (readonly number[])[];
+  /** Tokens of each: fewer than were asked for where no text has as many, and the longest is the one piece. */
+  readonly length: number;
   readonly prefix: number | undefined;
 }
 
 /**
  * Token ids of the sequences, prefix included, and the prefix.
  *
- * @throws SinkscopeError `input` where the corpus has no sequence of this length; `tokenizer`; `cancelled`
+ * @throws SinkscopeError `input` where the corpus has no text, or a length that holds none; `tokenizer`; `cancelled`
  */
 export async function piecesOf(engine: Engine, request: CorpusCut, signal: AbortSignal | undefined): Promise<Pieces> {
   const { model, length } = request;
   const pieces: number[][] = [];
   let prefix: number | undefined;
-  let longest = 0;
+  let longest: ArrayLike<number> = [];
   for await (const { text } of request.texts) {
     // The prefix, whose length is not known yet, is part of the length: these fill what is wanted in any case.
     const most = length * (request.sequences - pieces.length);
@@ -38,14 +40,15 @@ export async function piecesOf(engine: Engine, request: CorpusCut, signal: Abort
     const head = prefix === undefined ? [] : [prefix];
     const step = length - head.length;
     if (step < 1) throw new SinkscopeError({ code: 'input', message: `Sequences of ${length} tokens hold no text.` });
-    longest = Math.max(longest, ids.length);
+    if (ids.length > longest.length) longest = ids;
     for (let start = 0; start + step <= ids.length && pieces.length < request.sequences; start += step)
       pieces.push([...head, ...ids.subarray(start, start + step)]);
     if (pieces.length >= request.sequences) break;
   }
-  if (pieces.length > 0) return { pieces, prefix };
-  throw new SinkscopeError({
-    code: 'input',
-    message: `No text has the tokens of one sequence of ${length}: the longest has ${longest}. Give longer texts or a smaller length.`,
-  });
+  if (pieces.length > 0) return { pieces, length, prefix };
+  if (longest.length === 0) {
+    throw new SinkscopeError({ code: 'input', message: 'The corpus has no token; give texts that are not empty.' });
+  }
+  const piece = [...(prefix === undefined ? [] : [prefix]), ...Array.from(longest)];
+  return { pieces: [piece], length: piece.length, prefix };
 }

@@ -1,4 +1,5 @@
 /** One text as the tokens of one sequence, for experiments that score it or what comes after it. */
+import { formatNumber } from '../../analysis/format.js';
 import type { Engine } from '../../engine/host/engine.js';
 import type { Setup } from '../experiment.js';
 import { type Named, namedTokens } from './answers.js';
@@ -41,4 +42,4 @@ export async function promptOf(
 
 /** What was left out, in words; empty where nothing was. */
 export const leftOfPrompt = ({ left }: Pick<PromptTokens, 'left'>): string[] =>
-  left === 0 ? [] : [`The text is too long to be run at once: ${left} of its tokens were left out.`];
+  left === 0 ? [] : [`The text is too long to be run at once: ${formatNumber(left)} of its tokens were left out.`];

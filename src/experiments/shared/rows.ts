@@ -25,7 +25,7 @@ export function rowTable(rows: readonly Row[]): TablePart {
       { name: 'perplexity', format: 'fixed' },
       { name: `against ${name}`, format: 'ratio' },
       { name: 'change', format: 'share' },
-      { name: 'tokens', format: 'plain' },
+      { name: 'tokens' },
     ],
     rows: rows.map(({ name, perplexity, tokens }) => [
       name,

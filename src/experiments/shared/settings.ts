@@ -14,15 +14,18 @@ export function calibrationSetting(name: string, sequences: number): Setting {
 export function windowSettings(
   windows: {
     readonly window: number;
+    readonly asked?: number | undefined;
     readonly stride?: number;
     readonly prefix: number | undefined | null;
     readonly left?: number;
   },
   tokens?: number,
 ): Setting[] {
-  const { window, stride, prefix, left = 0 } = windows;
+  const { window, asked, stride, prefix, left = 0 } = windows;
+  const short =
+    asked === undefined ? '' : `, for the text has no more: a window of ${formatNumber(asked)} was asked for`;
   return [
-    { name: 'T', value: counted(window, 'token') },
+    { name: 'T', value: `${counted(window, 'token')}${short}` },
     ...(stride === undefined ? [] : [{ name: 'stride', value: formatNumber(stride) }]),
     { name: 'BOS', value: prefix === undefined || prefix === null ? 'off' : `on (token ${prefix})` },
     ...(tokens === undefined ? [] : [{ name: 'tokens scored', value: formatNumber(tokens) }]),

@@ -1,5 +1,5 @@
 /** How surveys are shown, and their JSON. */
-import { counted } from '../../analysis/format.js';
+import { counted, formatNumber } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { type Survey, tokenKinds } from '../../engine/contract/surveys.js';
 import type { SavedTable } from '../experiment.js';
@@ -11,12 +11,16 @@ const shown = 24;
 
 /**
  * @param corpus what its texts are called
- * @param wanted sequences that were asked for
+ * @param wanted sequences that were asked for, and tokens of each
  */
-export function presentSurvey(result: Survey, corpus: string, wanted = result.settings.sequences): Presentation {
+export function presentSurvey(
+  result: Survey,
+  corpus: string,
+  wanted: Pick<Survey['settings'], 'sequences' | 'length'> = result.settings,
+): Presentation {
   const { settings, shard, records } = result;
   const rows = surveyRows(result);
-  const part = shard.of > 1 ? ` of ${settings.sequences} (shard ${shard.index} of ${shard.of})` : '';
+  const part = shard.of > 1 ? ` of ${formatNumber(settings.sequences)} (shard ${shard.index} of ${shard.of})` : '';
   const dims = [...new Set([...rows].sort((a, b) => b.sequences - a.sequences).map(({ dim }) => dim))].slice(0, shown);
   const share = (dim: number, kind: string) =>
     (rows.find((row) => row.dim === dim && row.kind === kind)?.sequences ?? 0) / records.length;
@@ -26,15 +30,19 @@ export function presentSurvey(result: Survey, corpus: string, wanted = result.se
     settings: [
       { name: 'model', value: settings.model.name },
       { name: 'corpus', value: corpus },
-      { name: 'sequences', value: `${records.length}${part}` },
-      ...windowSettings({ window: settings.length, prefix: settings.prefix }),
+      { name: 'sequences', value: `${formatNumber(records.length)}${part}` },
+      ...windowSettings({
+        window: settings.length,
+        asked: wanted.length > settings.length ? wanted.length : undefined,
+        prefix: settings.prefix,
+      }),
       { name: 'line ends', value: settings.lineEnds === 'lf' ? 'as LF' : 'as they are' },
       ...massiveSettings(settings.thresholds),
       { name: 'large', value: `≥ ${settings.thresholds.soft} × median` },
     ],
     warnings:
-      settings.sequences < wanted
-        ? [`The corpus has only ${counted(settings.sequences, 'sequence')} of ${settings.length} tokens.`]
+      settings.sequences < wanted.sequences
+        ? [`The corpus has only ${counted(settings.sequences, 'sequence')} of ${counted(settings.length, 'token')}.`]
         : [],
     parts: [
       {
@@ -62,7 +70,7 @@ function table(rows: readonly SurveyRow[], sequences: number): Presentation['par
       { name: 'massive in', format: 'share' },
       { name: 'mean', format: 'value' },
       { name: 'std' },
-      { name: 'entries', format: 'plain' },
+      { name: 'entries' },
       { name: 'tokens' },
     ],
     rows: rows.map((row) => [

@@ -1,5 +1,6 @@
 /** What the experiments on texts share: sequences to run, and runs that either go on or throw. */
 
+import { formatNumber } from '../../analysis/format.js';
 import type { FailedEvent } from '../../engine/contract/events.js';
 import type { DoneEvent, ProgressEvent } from '../../engine/contract/measure.js';
 import type { EncodedText } from '../../engine/contract/protocol.js';
@@ -11,8 +12,6 @@ import { type Windowing, type Windows, windowsOf } from './windows.js';
 export interface TextWindows extends Windows {
   /** The token every sequence begins with; undefined where there is none. */
   readonly prefix: number | undefined;
-  /** Tokens of a sequence. */
-  readonly window: number;
   /** Characters of the text that the tokenizer has no token for, or only the unknown one. */
   readonly lost: number;
 }
@@ -30,17 +29,17 @@ export async function textWindows(
   windowing: Windowing & { readonly bos?: boolean },
   signal?: AbortSignal,
 ): Promise<TextWindows> {
-  const { window } = windowing;
   const { ids, prefix, lost } = await encode(engine, model, text, { ...windowing, most: windowing.tokens }, signal);
   const { context } = (await engine.inspect(model, signal, { takes: 'text' })).model;
+  const { window } = windowing;
   if (context !== undefined && window > context) {
     throw new SinkscopeError({
       code: 'too-long',
-      message: `Sequences of ${window} tokens are longer than the model's context; at most ${context} fit.`,
+      message: `Sequences of ${formatNumber(window)} tokens are longer than the model's context; at most ${formatNumber(context)} fit.`,
       limit: { tokens: window, context },
     });
   }
-  return { ...windowsOf(ids, prefix, windowing), prefix, window, lost };
+  return { ...windowsOf(ids, prefix, windowing), prefix, lost };
 }
 
 /**
@@ -110,6 +109,6 @@ const isFailed = (event: { readonly type: string }): event is FailedEvent => eve
 
 /** That the model does not get to see some characters. */
 export function lostInWords(lost: number): string {
-  const characters = lost === 1 ? 'One character' : `${lost} characters`;
+  const characters = lost === 1 ? 'One character' : `${formatNumber(lost)} characters`;
   return `${characters} of the text have no token of their own in this model’s tokenizer: it does not get to see them.`;
 }

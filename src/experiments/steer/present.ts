@@ -1,3 +1,4 @@
+import { counted } from '../../analysis/format.js';
 import { textLabel } from '../../analysis/label.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
@@ -31,7 +32,7 @@ export function presentSteer(result: SteerResult, { text }: { readonly text: Pic
     settings: [
       { name: 'model', value: modelName(model) },
       { name: 'text', value: text.name },
-      { name: 'T', value: `${ids.length} tokens` },
+      { name: 'T', value: counted(ids.length, 'token') },
       { name: 'BOS', value: bos ? 'on' : 'off' },
       { name: 'change', value: changeInWords(result) },
       {

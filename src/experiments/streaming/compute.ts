@@ -1,6 +1,7 @@
 /** StreamingLLM (arXiv:2309.17453): what a sliding window loses, and what keeping the first tokens gives back. */
 
 import type { Analysis } from '../../analysis/analysis.js';
+import { formatFixed } from '../../analysis/format.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
@@ -72,6 +73,12 @@ export async function* streamThrough(
     });
   }
   const windows = await textWindows(engine, model, text, { window: length, tokens, bos }, signal);
+  if (window >= windows.window) {
+    throw new SinkscopeError({
+      code: 'input',
+      message: `The text is run as ${windows.window} tokens, of which an attention window of ${window} leaves nothing out; give a longer text or a smaller window.`,
+    });
+  }
   const kept = { window: { window, sinks: 0 }, 'window and sinks': { window, sinks } } as const;
   const first = yield* runFirst(engine, { ...request, windows }, signal);
   const shares: (readonly (readonly number[])[])[] = [];
@@ -129,7 +136,7 @@ function windowConclusion({ rows, evicted, window, sinks }: StreamingResult): st
   const [all, without, withSinks] = [of('all'), of('window'), of('window and sinks')];
   const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
   const mass = `A window of ${window} evicts ${percent(meanShare(evicted.window))} of the attention mass, with the first ${sinks === 1 ? 'token' : `${sinks} tokens`} kept ${percent(meanShare(evicted['window and sinks']))}`;
-  const figures = `perplexity goes from ${all.toFixed(2)} to ${without.toFixed(2)}, and to ${withSinks.toFixed(2)} with them`;
+  const figures = `perplexity goes from ${formatFixed(all)} to ${formatFixed(without)}, and to ${formatFixed(withSinks)} with them`;
   const [lost, regained] = [without / all - 1, without / withSinks - 1];
   if (lost < 0.02) return `${mass}; ${figures}: this model hardly notices the window.`;
   if (regained < 0.02)

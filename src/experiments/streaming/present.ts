@@ -57,7 +57,7 @@ function rolledParts({ tokens, rows }: Rolled): Part[] {
       columns: [
         { name: 'cache' },
         { name: 'perplexity', format: 'fixed' },
-        { name: 'bytes', format: 'plain' },
+        { name: 'bytes' },
         { name: 'tokens per second', format: 'fixed' },
       ],
       rows: rows.map(({ name, perplexity, bytes, perSecond }) => [name, perplexity, bytes, finiteCell(perSecond)]),

@@ -1,5 +1,5 @@
 /** One long sequence through caches that roll on: what each way to keep them costs, and what it holds. */
-import { formatNumber, formatShare } from '../../analysis/format.js';
+import { formatFixed, formatNumber, formatShare } from '../../analysis/format.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { CacheWay } from '../../engine/contract/streaming.js';
 import type { Engine } from '../../engine/host/engine.js';
@@ -107,7 +107,7 @@ export async function* rollOver(
       const name = ways[event.way]?.name ?? '';
       yield { phase: 'cache', done: event.way + 1, of: ways.length };
       if (event.why !== undefined) {
-        refused.push(`${ids.length} tokens cannot be run as “${name}”: ${event.why}.`);
+        refused.push(`${formatNumber(ids.length)} tokens cannot be run as “${name}”: ${event.why}.`);
         continue;
       }
       checked = event.checked;
@@ -131,18 +131,18 @@ export function rolledConclusion({ tokens, rows, evicted }: Rolled, window: numb
   const [all, sequence, cache] = [of('all'), of('window and sinks'), of(rollingCache)];
   if (!cache) return undefined;
   const figures = [
-    ...(all ? [`${all.perplexity.toFixed(2)} with everything kept (${inKilobytes(all.bytes)})`] : []),
-    ...(sequence ? [`${sequence.perplexity.toFixed(2)} with positions in the sequence`] : []),
+    ...(all ? [`${formatFixed(all.perplexity)} with everything kept (${inKilobytes(all.bytes)})`] : []),
+    ...(sequence ? [`${formatFixed(sequence.perplexity)} with positions in the sequence`] : []),
   ];
   const against = figures.length > 0 ? `, ${figures.join(', ')}` : '';
   const four = of(`${rollingCache}, int4`);
   const spared = of(`${rollingCache}, int4 but the sinks`);
   const found = of(`${rollingCache}, int4 but massive tokens`);
   const figure = (row: Row | undefined, what: string) =>
-    row ? `, with ${what} in float ${row.perplexity.toFixed(2)}` : '';
+    row ? `, with ${what} in float ${formatFixed(row.perplexity)}` : '';
   const few = four
-    ? `; in 4 bits ${four.perplexity.toFixed(2)}${figure(spared, 'the sinks')}${figure(found, 'massive tokens')}`
+    ? `; in 4 bits ${formatFixed(four.perplexity)}${figure(spared, 'the sinks')}${figure(found, 'massive tokens')}`
     : '';
   const lost = evicted ? `, and evicts ${formatShare(mean(evicted.flat()))} of the attention mass` : '';
-  return `Over ${tokens} tokens in one go, a rolling cache of ${window} (${inKilobytes(cache.bytes)}) has perplexity ${cache.perplexity.toFixed(2)}${against}${few}${lost}.`;
+  return `Over ${formatNumber(tokens)} tokens in one go, a rolling cache of ${window} (${inKilobytes(cache.bytes)}) has perplexity ${formatFixed(cache.perplexity)}${against}${few}${lost}.`;
 }

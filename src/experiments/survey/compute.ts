@@ -27,11 +27,11 @@ export interface Planned extends Budget {
 /**
  * Cuts the sequences of a corpus.
  *
- * @throws SinkscopeError `input` where the corpus has no sequence of this length; `cancelled`
+ * @throws SinkscopeError `input` where the corpus has no text; `cancelled`
  */
 export async function planSurvey(engine: Engine, request: SurveyRequest, signal?: AbortSignal): Promise<Planned> {
-  const { model, length, memory, threads } = request;
-  const { pieces, prefix } = await piecesOf(engine, request, signal);
+  const { model, memory, threads } = request;
+  const { pieces, length, prefix } = await piecesOf(engine, request, signal);
   const { name, stream, layers, hidden, bytes } = (await engine.inspect(model, signal, { takes: 'text' })).model;
   const identity = await engine.identity(model, signal);
   const { absolute, ratio, soft } = request.thresholds;

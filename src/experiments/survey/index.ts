@@ -59,7 +59,7 @@ export const survey = define({
     const part = shard === undefined ? undefined : shardOf(shard);
     return runSurvey(engine, { ...setup, ...values, texts: texts.texts, shard: part }, signal);
   },
-  present: (result, { texts, sequences }) => presentSurvey(result, texts.name, sequences),
+  present: (result, { texts, ...wanted }) => presentSurvey(result, texts.name, wanted),
   json: (result, { texts }) => ({ ...surveyJson(result), file: texts.name }),
   file: (result, { texts }) => ({ ...result, file: texts.name }),
   rows: surveyTable,

@@ -26,8 +26,8 @@ export interface SharedSurvey extends SurveyRequest {
  * Runs the sequences of a corpus, or those of one shard. The result is the same to the bit, however many processes ran
  * it and however often they were ended on the way.
  *
- * @throws SinkscopeError `input` where the corpus has no sequence of this length, or the shard none; `save` where a unit
- *   cannot be kept; `cancelled`
+ * @throws SinkscopeError `input` where the corpus has no text, or the shard no sequence; `save` where a unit cannot be kept;
+ *   `cancelled`
  */
 export async function* runSurvey(engine: Engine, request: SharedSurvey, signal?: AbortSignal): Run<Survey> {
   const { workers, parts, shard = { index: 0, of: 1 } } = request;

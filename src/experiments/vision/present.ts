@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { formatNumber } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { massiveSettings } from '../shared/settings.js';
@@ -11,8 +12,8 @@ export function presentVision(result: VisionResult, { images }: { readonly image
     sentence: visionConclusion(result),
     settings: [
       { name: 'model', value: modelName(model) },
-      { name: 'images', value: `${images.length}` },
-      { name: 'T', value: `${tokens} patches and registers` },
+      { name: 'images', value: formatNumber(images.length) },
+      { name: 'T', value: `${formatNumber(tokens)} patches and registers` },
       { name: 'dims', value: `${dims.join(', ')} of h_${layer}` },
       ...massiveSettings(thresholds),
       { name: 'seed', value: `${seed}` },

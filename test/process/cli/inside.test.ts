@@ -131,7 +131,7 @@ describe('compare', () => {
     expect(result.runs.map(({ name }: { name: string }) => name)).toEqual(['llama-plain', 'llama-bias']);
     expect(result.runs[0].sinks.extra_rate).toBeNull();
     expect(result.runs[1].sinks.extra_rate).toBe(0.625);
-    expect(result.runs[0].perplexity.missing).toMatch(/fill one window/);
+    expect(result.runs[0].perplexity).toMatchObject({ window: 104, windows: 1 });
     expect(result.differences[0].log10_ratio).toHaveLength(9);
     expect(result.differences[0].token_max[8]).toHaveLength(104);
     expect(result).toMatchObject({ texts: [{ name: sample, file: sample, text: null }], window: 256, scored: null });

@@ -113,7 +113,7 @@ it('says in words what was found, and that an effect does not appear', async () 
   };
   const result = (zero: number, mean: number, more: Partial<InterventionsResult> = {}): InterventionsResult => ({
     model: '',
-    windows: { sequences: [], left: 0, stride: 1, prefix: 0, window: 2, lost: 0 },
+    windows: { sequences: [], asked: undefined, left: 0, stride: 1, prefix: 0, window: 2, lost: 0 },
     calibration,
     largest: undefined,
     prefixLeftOut: false,

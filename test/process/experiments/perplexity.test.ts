@@ -172,18 +172,12 @@ describe('bad input is answered with a sentence', () => {
 
   it.each([
     ['an empty text', '', { window: 256 }, /text is empty/],
-    [
-      'a text that is too short',
-      'Summer is warm.',
-      { window: 64 },
-      /text has \d tokens, fewer than the 63 .*smaller window/,
-    ],
     ['a window above the context', text(boats), { window: 600 }, /Sequences of 600 tokens .* at most 512 fit/],
     [
       'a window above the context, whatever the length of the text',
       'Summer is warm.',
       { window: 100_000 },
-      /Sequences of 100000 tokens .* at most 512 fit/,
+      /Sequences of 100,000 tokens .* at most 512 fit/,
     ],
     ['a window of nothing', 'Summer', { window: 1 }, /window of 1 tokens has none to score/],
     ['a stride above the window', 'Summer', { window: 64, stride: 65 }, /stride of 65 tokens would step over text/],
@@ -271,5 +265,13 @@ describe('windows', () => {
       [104, 3],
       [106, 3],
     ]);
+  });
+  it('are one, of all there is, where the text fills none', () => {
+    const whole = [{ ids: [7, ...ids], from: 1 }];
+    expect(windowsOf(ids, 7, { window: 64 })).toEqual({ sequences: whole, window: 11, asked: 64, left: 0, stride: 10 });
+    const strided = windowsOf(ids, undefined, { window: 64, stride: 32 });
+    expect(strided).toMatchObject({ sequences: [{ ids, from: 1 }], window: 10, asked: 64 });
+    expect(() => windowsOf(ids, 7, { window: 64, exact: true })).toThrow(/has 10 tokens, fewer than the 63 /);
+    expect(() => windowsOf([5], undefined, { window: 64 })).toThrow(/has 1 token, so that none follows another/);
   });
 });

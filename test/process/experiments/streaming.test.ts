@@ -104,7 +104,11 @@ describe('what does not fit', () => {
     ['more sinks than window', { sinks: 64 }, /fill a window of 64/],
     ['sequences above the context', { length: 4096, tokens: undefined }, /at most 512 fit/],
     ['an empty text', { text: '' }, /The text is empty/],
-    ['a text too short', { text: 'Three men.' }, /fewer than the 511 that fill one window/],
+    [
+      'a text too short',
+      { text: 'Three men.' },
+      /run as \d tokens, of which an attention window of 64 leaves nothing out/,
+    ],
   ])('%s', async (_, more, message) => {
     await expect(of('llama', more)).rejects.toThrow(message);
   });

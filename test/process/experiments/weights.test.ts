@@ -106,7 +106,7 @@ it('says that few rows carry the MLP where they do, and where they do not', () =
   const said = (massive: boolean, zero: number, keep: number, keepRandom: number, prefixLeftOut = false) =>
     weightsConclusion({
       model: '',
-      windows: { sequences: [], left: 0, stride: 1, prefix: 0, window: 2, lost: 0 },
+      windows: { sequences: [], asked: undefined, left: 0, stride: 1, prefix: 0, window: 2, lost: 0 },
       calibration: {
         layer: 2,
         layers: 8,

@@ -77,7 +77,7 @@ describe('difference', () => {
     const { parts } = presentMoved(before, after, defaultThresholds);
     expect(parts.map(({ kind, heading }) => `${kind}: ${heading}`)).toEqual([
       'heatmap: Residual stream: what moved, layer × token',
-      'heatmap: Attention: what moved, head × layer',
+      'heatmap: Attention: what moved, layer × head',
       'table: What moved, by layer',
     ]);
     const table = parts[2];
