@@ -258,6 +258,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
       type: 'products',
       products: [{ block: 1, part: 'mlp_in', node: '/up', weights: ['up.weight'], elements: 6, bytes: 24 }],
       without: 1,
+      computed: 1,
       saturating: true,
     },
     { type: 'restored', sequence: 0, tokens: 2, kld: [0.1, Number.NaN], losses: [1, 2] },

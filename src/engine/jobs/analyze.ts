@@ -165,9 +165,11 @@ export async function runThrough(inside: Inside, given: Report, usedBefore: bool
   // Interventions are made at the ends of stages.
   const stages = reduced ?? group(body, request.interventions ? 1 : dial.blocksPerStage, anatomy.layers);
   for await (const { stage, results } of inside.run(stages, dial.keep)) {
-    const told = reduced?.find((one) => one === stage)?.told(results);
+    const reduces = reduced?.find((one) => one === stage);
+    const told = reduces?.told(results);
     const lacking = told ? lackingIn(told, inside) : [];
-    const all = lacking.length > 0 ? new Map([...results, ...(await inside.again(stage, lacking))]) : results;
+    const again = reduces && lacking.length > 0 ? await inside.again(reduces, lacking) : [];
+    const all = new Map([...results, ...again]);
     for (let block = stage.first; block <= stage.last; block++) await reportBlock(inside, report, block, all, told);
   }
   await reportMade(inside, report);

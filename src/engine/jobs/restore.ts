@@ -47,12 +47,15 @@ export async function restoreProducts(
   const own = by.what === 'scheme' ? { ...reference, linear: model.linear } : reference;
   const { found, without: unlike } = counterparts(own, model);
   const without = unlike + countOf(reference) - countOf(own);
+  const { initializers } = reference.model.graph;
+  const isComputed = ({ reference: { node } }: Counterpart) => !initializers.has(node.inputs[1] ?? '');
   await emit({
     type: 'products',
     products: found.map(({ block, part, reference: { node }, weights, elements, bytes }) => {
       return { block, part, node: node.name, weights, elements, bytes };
     }),
     without,
+    computed: by.what === 'scheme' ? found.filter(isComputed).length : 0,
     saturating: model.model.graph.nodes.some(isOfBytes) && (await saturates()),
   });
   if (variants.length === 0) return;

@@ -160,15 +160,18 @@ export class Inside {
     if (!canReduce(this.loaded, { tokens, dims })) return undefined;
     const taps = tapsOf(this.loaded, { attention }, false, false);
     const ends = reducedEnds(anatomy, tokens, attention);
-    const stages = reducedStages(this.loaded, this.plan, ends, { tokens, dims, attention, taps });
+    const stages = reducedStages(this.loaded, this.plan, ends, {
+      ...{ tokens, dims, attention, taps },
+      proves: this.runner.placement?.isOpen ?? false,
+    });
     for (const { fed } of stages) this.take(fed);
     this.found ??= { tokens, positions, axis, unfilled };
     return stages;
   }
 
   /** Values of a stage that has just been run and did not give them. */
-  again(stage: Stage, names: readonly string[]): Promise<Values> {
-    return this.runner.run(this.plan.narrow(stage, names), this.values, false);
+  again(stage: ReducedStage, names: readonly string[]): Promise<Values> {
+    return this.runner.run(this.plan.narrow({ ...stage, first: stage.from }, names), this.values, false);
   }
 
   /**

@@ -66,6 +66,11 @@ export class Placement {
     return this.place.provider;
   }
 
+  /** Whether what it computes still has to be held against the CPU's. */
+  get isOpen(): boolean {
+    return this.place.provider !== 'cpu' && !this.proven;
+  }
+
   /** Says again what was said last: to a job that goes on with it. */
   tellNow(): void {
     if (this.said) this.say(this.said);

@@ -75,6 +75,8 @@ export interface DoctorResult {
   /** Products that are quantised and can be told apart; the model has so many `without`. */
   readonly of: number;
   readonly without: number;
+  /** Products of a scheme whose weight is computed in the file, so that quantisers pass by it unless it is folded. */
+  readonly computed: number;
   /** Whether products of bytes saturate on this processor, of which there are some. */
   readonly saturating: boolean;
   /** From nothing kept on, as far as it was tried. */
@@ -119,11 +121,11 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   const massive = await standingOut(engine, request, sequences, signal);
   const { layers } = (await engine.inspect(model, signal, { takes: 'text' })).model;
   const all: RestorableProduct[] = [];
-  let [without, saturating] = [0, false];
+  let [without, computed, saturating] = [0, 0, false];
   for await (const event of follow(engine.run('restore', { ...asked, variants: [] }, signal)))
     if (event.type === 'products') {
       for (const product of event.products) all.push(product);
-      ({ without, saturating } = event);
+      ({ without, computed, saturating } = event);
     }
   const kept = (list: readonly number[], { kld, perplexity }: Measured): Kept => {
     const products = list.flatMap((index) => all[index] ?? []);
@@ -149,6 +151,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
       products: [],
       of: all.length,
       without,
+      computed,
       saturating,
       curve: [nothing],
       chosen: nothing,

@@ -136,7 +136,7 @@ const partNames: Readonly<Record<Chapter, string>> = {
 };
 
 function listWarnings(result: DoctorResult): string[] {
-  const { without, chosen, by, saturating, undone, untried, bounded, calibrated, curve } = result;
+  const { without, computed, chosen, by, saturating, undone, untried, bounded, calibrated, curve } = result;
   const nameless = chosen.products.length - namesOf(chosen).length;
   return [
     ...(undone.length === 0 ? [] : [`This is not all: ${undone.map((part) => partNames[part]).join(', ')}.`]),
@@ -172,6 +172,11 @@ function listWarnings(result: DoctorResult): string[] {
         : [
             `${counted(without, 'product')} of the model could not be told in the quantised file, and were not looked at.`,
           ]),
+    ...(computed === 0
+      ? []
+      : [
+          `${computed === result.of ? 'The weights' : `The weights of ${computed} of ${result.of} products`} are computed in the file from constants (as by Cast or Transpose). Quantisers pass by such products until the constants are folded (quant_pre_process of onnxruntime.quantization); the scheme takes them.`,
+        ]),
     // Of a file that was made it is remarked with every result.
     ...(saturating && by.what === 'scheme'
       ? [

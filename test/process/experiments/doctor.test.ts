@@ -104,6 +104,8 @@ it('the product in which massive activations begin is found, and it alone is to 
   expect(at(result.blocks, 0).block).toBe(2);
   expect(at(result.products, 0)).toMatchObject({ block: 2, part: 'mlp_out', node: '/blocks.1/mlp/down/MatMul' });
   expect(result.chosen.products.map(({ node }) => node)).toEqual(['/blocks.1/mlp/down/MatMul']);
+  // Its weights are halves behind casts.
+  expect(result.computed).toBe(result.of);
   // It was measured, and those that cannot matter were estimated alone.
   expect(result.chosen.kld).toBe(at(result.products, 0).restored);
   expect(at(result.products, 0).measured).toBe(true);

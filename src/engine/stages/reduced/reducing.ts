@@ -10,6 +10,7 @@ const axesAsInput = { ReduceSum: 13, ReduceMax: 18, ReduceMin: 18, ReduceL2: 18 
  */
 export class Reducing extends Builder {
   private ruler: string | undefined;
+  private row: string | undefined;
 
   /**
    * @param opset of ai.onnx, 11 or newer
@@ -17,7 +18,7 @@ export class Reducing extends Builder {
    */
   constructor(
     prefix: string,
-    private readonly opset: number,
+    readonly opset: number,
     readonly reach: number,
   ) {
     super(prefix);
@@ -29,6 +30,22 @@ export class Reducing extends Builder {
     this.ruler ??= this.floats(Array.from({ length: 2 * reach + 1 }, (_, i) => i - reach));
     const [start, end] = [from, to].map((place) => this.sum(place, this.ints([reach])));
     return this.node('Slice', [this.ruler, start ?? '', end ?? '', this.ints([0])]);
+  }
+
+  /** So many ones; of an integer [1], up to reach. */
+  ones(count: string): string {
+    this.row ??= this.floats(new Array<number>(this.reach).fill(1));
+    return this.node('Slice', [this.row, this.ints([0]), count]);
+  }
+
+  /**
+   * The index of the lower median of T · dims entries in ascending order, or half more, of a value [points, T, dims]:
+   * exact, for there are not more than 2^24.
+   */
+  rankOf(value: string, dims: number): string {
+    const tokens = this.extentOf(value, 1);
+    const entries = this.times(this.counted(tokens, this.sum(tokens, this.ints([1]))), this.float(dims));
+    return this.times(this.sum(entries, this.float(-1)), this.float(0.5));
   }
 
   /** An extent as an integer [1]. */
@@ -54,6 +71,10 @@ export class Reducing extends Builder {
 
   less(a: string, b: string): string {
     return this.node('Less', [a, b]);
+  }
+
+  atMost(a: string, b: string): string {
+    return this.node('LessOrEqual', [a, b]);
   }
 
   sum(a: string, b: string): string {

@@ -8,7 +8,8 @@ import type { LoadedModel } from '../loaded.js';
 import type { Plan, Stage, Taps } from '../plan.js';
 import { patternIn, patternNodes, type ReducedPattern } from './patterns.js';
 import { JoinedParts, Reducing } from './reducing.js';
-import { batchesOf, type Extents, mostCounted, stateNodes, statesFed, statesIn } from './states.js';
+import type { Extents } from './medians.js';
+import { batchesOf, mostCounted, stateNodes, statesFed, statesIn } from './states.js';
 
 /** Operators have the form that {@link Reducing} gives them since then. */
 const oldestOpset = 11;
@@ -20,6 +21,8 @@ export interface Told {
 }
 
 export interface ReducedStage extends Stage {
+  /** The first block that it computes, be it that others have told of it; 0 is the embedding. */
+  readonly from: number;
   /** What its nodes need besides what a lane has. */
   readonly fed: Values;
   /** @param results as it gave them */
@@ -27,6 +30,8 @@ export interface ReducedStage extends Stage {
 }
 
 export interface WantedStatistics extends Extents {
+  /** Whether the first stage gives the hidden state at its end as well, by which a card is held against the CPU. */
+  readonly proves: boolean;
   /** Statistics of attention patterns as well. */
   readonly attention: boolean;
   /** Values that are given as they are, by block. */
@@ -40,9 +45,8 @@ export function canReduce({ model, anatomy }: LoadedModel, { tokens, dims }: Ext
 
 /**
  * The blocks of a model in stages that end after `ends`, see {@link Plan.cut}: each gives what later ones need, taps,
- * and statistics of its residual points and patterns.
- *
- * @param residual name of h_k by k; undefined where it is fed
+ * and statistics of its residual points and patterns. The second computes what the first has computed once more: that
+ * takes less than a hidden state's way from a card and back.
  */
 export function reducedStages(
   loaded: LoadedModel,
@@ -51,34 +55,48 @@ export function reducedStages(
   wanted: WantedStatistics,
 ): ReducedStage[] {
   const { anatomy, model, patterns } = loaded;
-  const { taps, attention } = wanted;
+  const { taps, attention, proves } = wanted;
   const inputs = new Set(model.graph.inputs.map(({ name }) => name));
   const residuals = [anatomy.embedding, ...anatomy.blocks.map(({ residPost }) => residPost)];
-  const all = new Map(
-    residuals.map((residual, block) => {
+  /** The stages that end there, of which values of blocks from `from` on are wanted. */
+  const cut = (lasts: readonly number[], from: number) => {
+    const wantedOf = residuals.flatMap((residual, block) => {
       const pattern = attention ? patterns.get(block) : undefined;
-      return [block, [residual, ...(pattern === undefined ? [] : [pattern]), ...(taps.get(block) ?? [])]];
-    }),
-  );
-  const stages = plan.cut(ends, all);
-  const lasting = new Set([residuals.at(-1), ...[...taps.values()].flat(), ...stages.flatMap((stage) => stage.inputs)]);
-  return stages
-    .filter(({ first }) => first <= anatomy.layers)
-    .map((stage) => {
-      const blocks = [...residuals.keys()].filter((block) => block >= stage.first && block <= stage.last);
-      const states = blocks.flatMap((block) => {
-        const name = residuals[block];
-        return name === undefined || inputs.has(name) ? [] : [{ block, name }];
-      });
-      const maps = attention
-        ? blocks.flatMap((block) => {
-            const name = patterns.get(block);
-            return name === undefined ? [] : [{ block, name }];
-          })
-        : [];
-      const outputs = stage.outputs.filter((name) => lasting.has(name));
-      return reducedStage({ ...stage, outputs }, states, maps, wanted, model.opsets.get('') ?? oldestOpset);
+      const names = [residual, ...(pattern === undefined ? [] : [pattern]), ...(taps.get(block) ?? [])];
+      return block < from ? [] : [[block, names] as const];
     });
+    return plan.cut(lasts, new Map(wantedOf));
+  };
+  const [first = anatomy.layers, ...others] = ends;
+  const [start, ...rest] = cut([first, ...others], 0);
+  const following =
+    others.length === 0
+      ? rest
+      : cut(others, first + 1).map((stage, i) => (i === 0 ? { ...stage, first: first + 1, from: 0 } : stage));
+  const lasting = new Set([
+    residuals.at(-1),
+    ...(proves ? [residuals[first]] : []),
+    ...[...taps.values()].flat(),
+    ...following.flatMap((stage) => stage.inputs),
+  ]);
+  const stages: (Stage & { readonly from?: number })[] = [...(start ? [start] : []), ...following];
+  return stages.flatMap((stage) => {
+    if (stage.first > anatomy.layers) return [];
+    const blocks = [...residuals.keys()].filter((block) => block >= stage.first && block <= stage.last);
+    const states = blocks.flatMap((block) => {
+      const name = residuals[block];
+      return name === undefined || inputs.has(name) ? [] : [{ block, name }];
+    });
+    const maps = attention
+      ? blocks.flatMap((block) => {
+          const name = patterns.get(block);
+          return name === undefined ? [] : [{ block, name }];
+        })
+      : [];
+    const outputs = stage.outputs.filter((name) => lasting.has(name));
+    const whole = { ...stage, outputs, from: stage.from ?? stage.first };
+    return [reducedStage(whole, states, maps, wanted, model.opsets.get('') ?? oldestOpset)];
+  });
 }
 
 /** What so many tokens need, and more of them alike, with some columns besides. */
@@ -90,7 +108,7 @@ interface Named {
 }
 
 function reducedStage(
-  stage: Stage,
+  stage: Stage & Pick<ReducedStage, 'from'>,
   states: readonly Named[],
   patterns: readonly Named[],
   wanted: WantedStatistics,
@@ -114,7 +132,7 @@ function reducedStage(
     ...patternNodes(build, name),
   }));
   const joined = build.joined([...parts, ...reduced.flatMap((pattern) => pattern.parts)]);
-  const fed = batches.length > 0 ? statesFed(wanted) : new Map();
+  const fed = batches.length > 0 ? statesFed(wanted, opset) : new Map();
   return {
     ...stage,
     inputs: [...stage.inputs, ...fed.keys()],
@@ -126,7 +144,7 @@ function reducedStage(
       if (!value) throw new Error(`"${joined}" is not there`);
       const all = new JoinedParts(floats(value));
       const ofStates = batches.flatMap((batch) => {
-        const found = statesIn(all, batch.length, wanted);
+        const found = statesIn(all, batch.length, wanted, opset);
         return batch.map(({ block }, i) => [block, found[i]] as const);
       });
       const ofPatterns = reduced.map(({ block, shape }) => {
