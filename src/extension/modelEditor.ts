@@ -87,6 +87,7 @@ function connectModel(
   let state: ModelState = { file, shown: { name: nameOf(file), about: { status: 'reading' } }, other: undefined };
   let stream: string | undefined;
   let otherFile: string | undefined;
+  let otherWatch: vscode.Disposable | undefined;
   /** Counts readings: of two that overlap, the later one is shown. */
   let readings = 0;
 
@@ -123,6 +124,10 @@ function connectModel(
     if (reading === readings) show({ shown: { name: nameOf(file), about } });
   };
   const readOther = async (path: string | undefined) => {
+    if (path !== otherFile) {
+      otherWatch?.dispose();
+      otherWatch = path === undefined ? undefined : onFileChange(path, () => void readOther(path));
+    }
     otherFile = path;
     if (path === undefined) return show({ other: undefined });
     show({ other: { name: nameOf(path), about: { status: 'reading' } } });
@@ -200,6 +205,7 @@ function connectModel(
   };
   const subscriptions = [
     onFileChange(file, () => void read()),
+    new vscode.Disposable(() => otherWatch?.dispose()),
     analyses.onDidChange(runChanged),
     host.onDidChangeView(() => void postView()),
     vscode.workspace.onDidGrantWorkspaceTrust(() => void read()),

@@ -19,7 +19,7 @@ test('a text is analyzed, read and exported without a mouse', async ({ open }) =
     .poll(async () => {
       if (!(await entry.isVisible())) await keyboard.press('Shift+F10');
       await keyboard.press('ArrowDown');
-      return entry.evaluate((one) => one === document.activeElement, undefined, { timeout: 500 }).catch(() => false);
+      return entry.evaluate((one) => one.matches(':focus'), undefined, { timeout: 500 }).catch(() => false);
     })
     .toBe(true);
   await keyboard.press('Enter');

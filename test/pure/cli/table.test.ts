@@ -70,6 +70,6 @@ describe('a part in words', () => {
     const rows = Array.from({ length: 400_000 }, (_, i) => ['as is', i, null]);
     const lines = partInWords({ ...table, rows });
     expect(lines).toHaveLength(400_003);
-    expect(lines.at(-1)).toBe('  as is     399999.00');
+    expect(lines.at(-1)).toBe('  as is    399,999.00');
   });
 });
