@@ -21,7 +21,10 @@ export interface Anatomy {
   readonly context: number | undefined;
   /** Pixels of a patch, where the stream starts from pixels that are cut into patches. */
   readonly patch: { readonly height: number; readonly width: number } | undefined;
-  /** True where the stream is kept in copies side by side, [copies, 1, T, D]; the first of them is what is shown. */
+  /**
+   * True where the stream is kept in copies side by side: [copies, 1, T, D], of which the first is shown, or values of
+   * their own, of which that is shown which a block computes with.
+   */
   readonly copies: boolean;
   /** What rows of hidden states stand for; undefined where they are the tokens that are fed, one after another. */
   readonly rows: Rows | undefined;
@@ -173,9 +176,9 @@ export interface PatternPart {
   readonly perm: readonly number[] | undefined;
   /** What values weighed by it are divided by afterwards, [..., heads, queries, 1]. */
   readonly divisor: string | undefined;
-  /** The keys and the values of these heads, as `Attention` has them. */
+  /** The keys and the values of these heads, as `Attention` has them; no values where they are several for each weight. */
   readonly keys: string | undefined;
-  readonly values: string;
+  readonly values: string | undefined;
 }
 
 /**

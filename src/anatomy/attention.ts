@@ -56,9 +56,12 @@ function ofParts(flow: Flow, { sites, weighed }: Beside, width: number | undefin
   const [first] = sites;
   const each = headsOf(flow, first, undefined);
   const count = (heads: number | undefined, of: ReadonlySet<string>) => (heads ?? 1) * of.size;
-  const heads = count(each.heads, new Set(sites.map(({ tensor }) => tensor)));
-  const parts = sites.map(({ tensor, perm, divisor, values, scores }): PatternPart => {
-    return { tensor, perm, divisor, values, keys: scores && factors(scores)?.[1] };
+  // Weights that several values are weighed by (DiffLlama's halves) are those of one head.
+  const own = sites.filter(({ tensor }, index) => sites.findIndex((site) => site.tensor === tensor) === index);
+  const isShared = own.length < sites.length;
+  const heads = count(each.heads, new Set(own.map(({ tensor }) => tensor)));
+  const parts = own.map(({ tensor, perm, divisor, values, scores }): PatternPart => {
+    return { tensor, perm, divisor, values: isShared ? undefined : values, keys: scores && factors(scores)?.[1] };
   });
   return {
     ...ofSite(flow, first, width),
@@ -68,7 +71,7 @@ function ofParts(flow: Flow, { sites, weighed }: Beside, width: number | undefin
     values: undefined,
     weighed,
     heads,
-    kvHeads: count(each.kvHeads, new Set(sites.map(({ values }) => stripped(flow, values)))),
+    kvHeads: count(each.kvHeads, new Set(own.map(({ values }) => stripped(flow, values)))),
     headDim: ratio(width, heads),
   };
 }

@@ -39,6 +39,8 @@ export interface StepParts {
   readonly convolves: boolean;
   /** Mixes copies of the stream that are kept side by side, token by token. */
   readonly copies: boolean;
+  /** Copies of the stream stand beside it as values of their own. */
+  readonly apart: boolean;
   readonly mlp: Mlp | undefined;
   /** The same of the one branch that mixes tokens: it is an MLP where it takes the place of one. */
   readonly mixing: Mlp | undefined;
@@ -46,7 +48,7 @@ export interface StepParts {
   readonly mlpBranch: Branch | undefined;
 }
 
-function partsOf(flow: Flow, step: Step, stream: ReadonlySet<string>): StepParts {
+function partsOf(flow: Flow, step: Step, stream: ReadonlySet<string>, apart: boolean): StepParts {
   const terms = step.branches.flatMap((branch) => termsOf(flow, step.skip, branch));
   const others = terms.filter(({ attention }) => attention === undefined);
   const copies = others.some((term) => mixesCopies(flow, step.skip, term));
@@ -62,6 +64,7 @@ function partsOf(flow: Flow, step: Step, stream: ReadonlySet<string>): StepParts
     mixer: plain.length < others.length,
     convolves: others.length > 0 && others.every((term) => convolves(flow, term)),
     copies,
+    apart,
     mlp: plain.length === 1 ? mlpIn(flow, mlpBranch) : undefined,
     mixing: others.length === 1 ? mlpIn(flow, mixer) : undefined,
     mlpBranch,
@@ -142,7 +145,7 @@ export interface Blocks {
 
 export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
   const inStream = downstream(flow, found.from);
-  const parts = found.steps.map((step) => partsOf(flow, step, inStream));
+  const parts = found.steps.map((step) => partsOf(flow, step, inStream, found.copies.size > 0));
   const starts = startsOf(flow, parts);
   const like = starts.length > 1 ? parts[(starts.at(-1) ?? 0) - 1] : undefined;
   const stream = endedLike(flow, found, like?.step);
@@ -172,6 +175,8 @@ function startsOf(flow: Flow, parts: readonly StepParts[]): number[] {
     const isLoneAttention = start === index - 1 && parts[start]?.attention !== undefined;
     if (attention ? !cross || start === undefined : mixer && !isLoneAttention) starts.push(index);
   }
+  // Copies are mixed before the first block too, which is an addition where they are not alike.
+  if (lead === 0 && starts.length > 0 && parts[0]?.apart) starts[0] = 0;
   return starts.length > 0 ? starts : [...parts.keys()];
 }
 
@@ -188,7 +193,8 @@ function leadOf(flow: Flow, parts: readonly StepParts[]): number {
   const end = after.at(-1);
   const [between = '', ...others] = after.slice(0, -1);
   if (end === undefined || others.some((other) => other !== between)) return 0;
-  const opens = (start: number) => parts[start]?.copies === true || isMlp(flow, parts[start]);
+  const opens = (start: number) =>
+    parts[start]?.copies === true || parts[start]?.apart === true || isMlp(flow, parts[start]);
   if (after.length === 1) {
     // With one block only its two MLPs can tell, which are alike.
     const width = parts.at(-1)?.mlp?.rows;
@@ -233,7 +239,7 @@ function isAdditive(flow: Flow, group: Group): boolean {
     isSum(node) &&
     stripped(flow, skip) === stripped(flow, from) &&
     ending?.every((op) => ['Add', 'Cast', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze'].includes(op)) === true;
-  return isOne && group.every((parts) => adds(parts) && !parts.copies);
+  return isOne && group.every((parts) => adds(parts) && !parts.copies && !parts.apart);
 }
 
 /** What is shown of a block; what is not found in it goes to `gaps`. */
@@ -259,7 +265,7 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
     note('MLP intermediate', branch === undefined ? 'it has no branch besides attention' : mlpObstacle(flow, branch));
   }
   const [mlpBranch, ...furtherBranches] = group.flatMap((parts) => parts.mlpBranch ?? []);
-  const others = group.filter((parts) => parts.mlp && parts.mlp !== mlp && isMlp(flow, parts));
+  const others = group.filter((parts) => parts.mlp && parts.mlp !== mlp && !parts.apart && isMlp(flow, parts));
   if (others.length > 0) note('a further MLP', 'the one that follows the attention is shown, or else the first');
   const factor = mlp?.factor ?? 1;
   if (factor !== 1)

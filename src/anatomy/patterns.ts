@@ -87,15 +87,13 @@ function joined(parts: readonly PatternPart[], build: Builder): Found {
     return build.float32(divisor === undefined ? turned : build.node('Div', [turned, divisor]));
   });
   const keys = parts.flatMap((part) => part.keys ?? []);
+  const values = parts.flatMap((part) => part.values ?? []);
   return {
     pattern: {
       tensor: stacked(build, own),
       queries: undefined,
       keys: keys.length === parts.length ? stacked(build, keys) : undefined,
-      values: stacked(
-        build,
-        parts.map(({ values }) => values),
-      ),
+      values: values.length === parts.length ? stacked(build, values) : undefined,
     },
     nodes: build.nodes,
   };

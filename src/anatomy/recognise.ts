@@ -62,10 +62,12 @@ export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
 
   const missing = merged(gaps, blocks.length);
   if (stream.others.length > 0) missing.push(otherChains(stream.others));
-  if (parts.some(({ copies }) => copies))
+  const isApart = stream.copies.size > 0;
+  const copies = isApart || parts.some(({ copies }) => copies);
+  if (copies)
     missing.push({
       part: 'further copies of the residual stream',
-      why: 'several are kept side by side and mixed in each block; the first of them is shown',
+      why: `several are kept side by side and mixed in each block; the ${isApart ? 'one that a block computes with' : 'first of them'} is shown`,
     });
   if (!unembedding && (!product || isScores))
     missing.push({
@@ -84,7 +86,7 @@ export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
     mlpHidden: first(groups, (group) => mlpOf(group)?.rows),
     vocabulary: rows ?? product?.columns,
     context,
-    copies: parts.some(({ copies }) => copies),
+    copies,
     rows: rowParts,
     headRows: headRows && { from: headRows.from, to: headRows.to },
     turns: turnsOf(vectors, shown),

@@ -9,7 +9,7 @@
  */
 import type { Node } from '../onnx/model.js';
 import { type Addition, additionsOf, type Branch, rootOf } from './addition.js';
-import { type Allowance, between, type Flow } from './flow.js';
+import { type Allowance, between, type Flow, stripped } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { factors, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
 import { wholeAdditions } from './partial.js';
@@ -31,6 +31,8 @@ export interface ResidualStream {
   readonly to: string;
   /** Lengths of further chains that hold attention and are no streams of their own: stages of other widths. */
   readonly others: readonly number[];
+  /** What blocks leave in further copies of the stream, each a value of its own (AltUp); the first is the stream. */
+  readonly copies: ReadonlySet<string>;
 }
 
 /** How far a skip term is followed back through pointwise operators to what the branch reads. */
@@ -66,11 +68,29 @@ function streamOf(flow: Flow, walk: Walk, last: Addition, others: readonly Addit
   let point = to;
   for (const addition of wholeAdditions(flow, walk.from, additionsOf(last)).reverse()) {
     const from = addition.whole ?? pointOf(flow, walk, addition);
-    steps.push({ ...addition, from, to: point, ending: operatorsTo(flow, walk, point, addition.sum) });
+    // What gives a change back is no way that another block's sum could be followed along: it needs what it began with.
+    const ending = walk.returns.has(addition) ? undefined : operatorsTo(flow, walk, point, addition.sum);
+    steps.push({ ...addition, from, to: point, ending });
     point = from;
   }
   steps.reverse();
-  return { steps, from: point, to, others: others.map(({ length }) => length) };
+  const copies = new Set(additionsOf(last).flatMap((addition) => walk.returns.get(addition)?.beside ?? []));
+  return { steps, from: point, to, others: others.map(({ length }) => length), copies };
+}
+
+/**
+ * What the blocks up to an addition changed in what they began with, taken out as y − x and added again, perhaps scaled:
+ * to x (`own`), and in AltUp to further copies of the stream (`beside`).
+ */
+interface Return {
+  own: string | undefined;
+  readonly beside: string[];
+}
+
+/** y − x on its way. */
+interface Change {
+  readonly of: Addition;
+  readonly begin: string;
 }
 
 /** One pass over the nodes in topological order. */
@@ -81,6 +101,10 @@ class Walk {
   private readonly chain = new Map<string, Addition>();
   /** The pointwise step before: the input a value carries on. */
   readonly from = new Map<string, string>();
+  /** The values that carry a change. */
+  private readonly changes = new Map<string, Change>();
+  /** The sums in which it is given back, by the addition that it was taken out behind. */
+  readonly returns = new Map<Addition, Return>();
   /** The latest additions among a value's ancestors, one for each chain. */
   private readonly latest = new Map<string, readonly Addition[]>();
   /** How deep the deepest node that transforms is above a value: branches without one are none. */
@@ -115,10 +139,40 @@ class Walk {
       const chain = addition ?? this.chain.get(carried);
       if (chain) this.chain.set(output, chain);
     }
-    if (!addition) return;
+    if (!addition) this.change(node, inputs);
+    else this.lengthen(addition, ended);
+  }
+
+  private lengthen(addition: Addition, ended: ReadonlySet<Addition>): void {
     const root = rootOf(addition).skip;
     const before = this.chains.get(root);
     if (!before || ended.has(before) || isLonger(addition, before)) this.chains.set(root, addition);
+  }
+
+  /** Notes what blocks change where it is taken out, carried on by itself, or given back. */
+  private change(node: Node, inputs: readonly string[]): void {
+    const [output = ''] = node.outputs;
+    const carried = inputs.find((input) => this.changes.has(input));
+    const change = carried === undefined ? this.takenOut(node) : this.changes.get(carried);
+    if (!change || !carries(node)) return;
+    const others = inputs.filter((input) => input !== carried);
+    if (carried === undefined || others.length === 0 || node.op === 'Mul') this.changes.set(output, change);
+    else if (isSum(node)) {
+      const known = this.returns.get(change.of) ?? { own: undefined, beside: [] };
+      this.returns.set(change.of, known);
+      if (others.some((other) => stripped(this.flow, other) === change.begin)) known.own ??= output;
+      else known.beside.push(output);
+    }
+  }
+
+  /** y − x, where x is what one of the last additions to y began with. */
+  private takenOut(node: Node): Change | undefined {
+    const of = node.op === 'Sub' ? this.chain.get(node.inputs[0] ?? '') : undefined;
+    const begin = stripped(this.flow, node.inputs[1] ?? '');
+    let addition = of;
+    for (let step = 0; addition && step < maxInnerAdditions; step++, addition = addition.previous)
+      if (of && stripped(this.flow, addition.skip) === begin) return { of, begin };
+    return undefined;
   }
 
   private longestOf(inputs: readonly string[]): string {
@@ -199,9 +253,11 @@ class Walk {
   private *back(term: string, previous: Addition | undefined): Generator<string> {
     const open = [term];
     const seen = new Set(open);
+    const given = previous && this.returns.get(previous);
+    const ends = [previous?.sum, given?.own, ...(given?.beside ?? [])];
     for (let value = open.shift(); value !== undefined && seen.size <= 2 * maxSkipSteps; value = open.shift()) {
       yield value;
-      if (value === previous?.sum) return;
+      if (ends.includes(value)) return;
       const before = this.from.get(value);
       const node = previous ? undefined : this.flow.producer(value);
       const others = node && before !== undefined && carries(node) && !isPassThrough(node) ? this.flow.reads(node) : [];
@@ -256,6 +312,8 @@ const transforms = (node: Node): boolean =>
  */
 function pointOf(flow: Flow, walk: Walk, { skip, previous }: Addition): string {
   if (!previous) return unmixed(flow, skip);
+  const own = walk.returns.get(previous)?.own;
+  if (own !== undefined) return own;
   const sums = [previous.sum, withBias(flow, previous.sum)];
   let point = skip;
   for (
@@ -276,11 +334,20 @@ function pointOf(flow: Flow, walk: Walk, { skip, previous }: Addition): string {
 
 /** h_0 where the first block begins with λ·h_0 + μ·h_0. */
 function unmixed(flow: Flow, value: string): string {
-  const node = flow.producer(value);
-  const terms = node && isSum(node) ? flow.reads(node) : [];
+  const terms = summedIn(flow, value);
   const [first, ...others] = terms.map((term) => unscaled(flow, term));
   const isMix = first !== undefined && !terms.includes(first) && others.every((term) => term === first);
   return isMix && others.length > 0 ? first : value;
+}
+
+/** The terms of a sum of sums; of what is no sum none. */
+function summedIn(flow: Flow, value: string): readonly string[] {
+  const node = flow.producer(value);
+  if (!node || !isSum(node)) return [];
+  return flow.reads(node).flatMap((term) => {
+    const inner = summedIn(flow, term);
+    return inner.length > 1 ? inner : [term];
+  });
 }
 
 /** `value` before it was multiplied by constants, in whatever precision. */
@@ -296,6 +363,8 @@ function unscaled(flow: Flow, value: string): string {
  * and its residual point (a norm in post-norm models, a bias, usually none) are followed from the last one too.
  */
 function lastPoint(flow: Flow, walk: Walk, last: Addition): string {
+  const own = walk.returns.get(last)?.own;
+  if (own !== undefined) return own;
   for (const addition of [last.previous, last]) {
     if (!addition?.previous) continue;
     const operators = operatorsTo(flow, walk, pointOf(flow, walk, addition), addition.previous.sum);

@@ -191,6 +191,7 @@ DECODERS = {
         dict(mamba_d_ssm=64, mamba_n_heads=4, mamba_d_head=16, mamba_d_state=8, mamba_n_groups=1, mamba_chunk_size=8),
         (LAYERS, ("pre_ff_layernorm", "in"), "feed_forward.down_proj", False),
     ),
+    "diffllama": (LLAMA, {}, SEQUENTIAL),
 }
 
 # Encoders: kind, configuration, (blocks, mid, down).
@@ -253,6 +254,7 @@ def all_cases() -> Iterator[Case]:
     yield from visions()
     yield from others()
     yield from plain()
+    import copies
     import experts
     import heads
     import layouts
@@ -266,6 +268,7 @@ def all_cases() -> Iterator[Case]:
     yield from layouts.cases()
     yield from towers.cases()
     yield from experts.all_cases()
+    yield from copies.cases()
 
 
 ATTENTIONLESS = {"mamba", "rwkv"}

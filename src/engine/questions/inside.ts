@@ -253,7 +253,7 @@ export class Inside {
 
   /** What is shown of a state of which there are copies. */
   private copyOf(state: Value): Value {
-    return this.loaded.anatomy.copies && state.dims.length > 3 ? firstCopy(state) : state;
+    return this.loaded.anatomy.copies ? firstCopy(state) : state;
   }
 
   /** Takes residual points that were computed elsewhere. */

@@ -69,8 +69,9 @@ export function tokenRows(state: Value, axis: number | undefined): Value {
   return { ...state, dims: [tokens, width], data: rows };
 }
 
-/** The first of the copies of a stream, [copies, 1, T, D]: [1, T, D]. */
+/** The first of the copies of a stream, [copies, 1, T, D]: [1, T, D]; where they are values of their own, what is given. */
 export function firstCopy(state: Value): Value {
+  if (state.dims.length < 4) return state;
   const dims = state.dims.slice(1);
   return { ...state, dims, data: state.data.subarray(0, size(dims)) };
 }
