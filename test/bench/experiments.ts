@@ -216,7 +216,8 @@ export async function ranking(tools: Tools, model: BenchModel) {
       from: 1,
     }));
     const { some, cut } = rankedOn(text);
-    const scored = (of: readonly (typeof text)[number][]) => of.reduce((sum, { ids, from }) => sum + ids.length - from, 0);
+    const scored = (of: readonly (typeof text)[number][]) =>
+      of.reduce((sum, { ids, from }) => sum + ids.length - from, 0);
     const share = scored(some) / scored(text);
     return share * (parts + inBlocks) + 2 * (cut ? 1 : 1 - share) + 1 + lists * restOf(0);
   };

@@ -18,6 +18,10 @@ function productOf(chosen: readonly number[]): Model {
   const weight = { name: 'w', type: DataType.float, dims: [rows, chosen.length], data: new Uint8Array(data.buffer) };
   const node = { name: 'p', op: 'MatMul', domain: '', inputs: ['x', 'w'], outputs: ['y'], attributes: new Map() };
   return {
+    file: '',
+    producer: '',
+    functions: [],
+    remarks: [],
     irVersion: 8,
     opsets: new Map([['', 17]]),
     graph: {
