@@ -108,7 +108,10 @@ const ruleOf = ({ rule }: Verdict) => ({ id: rule, shortDescription: { text: rul
 /** A path as it was given, from the folder of the job or absolute, as a reference of RFC 3986. */
 function uriOf(path: string): string {
   if (isAbsolute(path)) return pathToFileURL(path).href;
-  return path.split(sep === '/' ? sep : /[\\/]/).map(encodeURIComponent).join('/');
+  return path
+    .split(sep === '/' ? sep : /[\\/]/)
+    .map(encodeURIComponent)
+    .join('/');
 }
 
 /** Static Analysis Results Interchange Format 2.1.0 (OASIS), as code scanning takes it. */

@@ -323,7 +323,11 @@ function quantised(
       // Like the largest of the magnitudes would be, of which there would be as many as the weight has entries.
       const { reduce } = build;
       const weight = now.inputs[1] ?? '';
-      const largest = node('Max', [reduce('ReduceMax', weight), node('Neg', [reduce('ReduceMin', weight)]), floats(least)]);
+      const largest = node('Max', [
+        reduce('ReduceMax', weight),
+        node('Neg', [reduce('ReduceMin', weight)]),
+        floats(least),
+      ]);
       return node('Div', [largest, floats(levels)]);
     },
     axis: transposed ? -1 : -2,

@@ -2,6 +2,7 @@
 
 import type { Intervention } from '../../src/engine/contract/interventions.js';
 import type { Engine } from '../../src/engine/host/engine.js';
+import { rankedOn } from '../../src/experiments/doctor/estimate.js';
 import { type BenchModel, smol } from './models.js';
 
 /** What the bench lends. */
@@ -167,16 +168,15 @@ export async function tightBudget(tools: Tools, model: BenchModel) {
 }
 
 /**
- * The doctor on GPT-2 small's shape, on a text three times as long as what it ranks on: parts of the model, then the
- * products of three blocks, then the first lists, each against plain runs of the whole text; and its peak memory against
- * that of scoring it.
+ * The doctor on GPT-2 small's shape: parts of the model, then the products of three blocks, then the first lists, against
+ * plain runs of the whole text; and its peak memory against that of scoring it.
  */
 export async function ranking(tools: Tools, model: BenchModel) {
   const { threads } = tools;
-  const [windows, some, blocks, worst, lists] = [12, 4, 12, [1, 2, 3], 4];
+  const [windows, blocks, worst, lists] = [3, 12, [1, 2, 3], 4];
   const [plain, doctor] = [tools.engine(), tools.engine()];
   const all = Array.from({ length: windows }, (_, i) => ({ ids: ids(i * window, window), from: 1 }));
-  const [sequences, rest] = [all.slice(0, some), all.slice(some)];
+  const { some: sequences, rest } = rankedOn(all);
   const by = { what: 'scheme', scheme: 'int4-block32' } as const;
   const asked = { reference: model.file, by, sequences, memory: tight, threads };
   const products: number[] = [];
@@ -197,10 +197,7 @@ export async function ranking(tools: Tools, model: BenchModel) {
     // Of the first block, so that none costs more.
     await run('restore', { sequences: all, variants: products.slice(0, lists).map((index) => [index]) });
   };
-  const times = await tools.takeTurns(
-    { plain: () => score(tools, plain, model, tight, windows, []), diagnose },
-    Math.min(2, tools.rounds),
-  );
+  const times = await tools.takeTurns({ plain: () => score(tools, plain, model, tight, windows, []), diagnose }, 1);
   const [before, after] = [plain, doctor].map(({ pid }) => tools.peakMemory(pid) ?? Number.NaN);
   plain.dispose();
   doctor.dispose();
@@ -210,19 +207,31 @@ export async function ranking(tools: Tools, model: BenchModel) {
   const afterEach = Array.from({ length: blocks }, (_, i) => restOf(i + 1));
   // Both models, each block on the other's state, what comes after each block, and the other's head.
   const parts = 2 * (1 + headless) + afterEach.reduce((total, share) => total + share, restOf(blocks));
-  // Up to the last of the blocks; in each all products at once and one by one, up to the product and on from it.
-  const inBlocks = ((Math.max(...worst) + 2 * (worst.length + products.length)) * headless) / blocks;
-  const walked = (share: number) => share * (parts + inBlocks) + 2 * (1 - share) + 1 + lists * restOf(0);
+  // Up to the last of the blocks; in each all products at once and one by one: to the product, and on from it.
+  const inBlocks = ((Math.max(...worst) + worst.length + products.length) * headless) / blocks;
+  /** @param tokens of a text in windows as these; where a window is cut, all are run again as they are */
+  const walked = (tokens: number) => {
+    const text = Array.from({ length: Math.ceil(tokens / (window - 1)) }, () => ({
+      ids: Array.from({ length: Math.min(tokens + 1, window) }, () => 0),
+      from: 1,
+    }));
+    const { some, cut } = rankedOn(text);
+    const scored = (of: readonly (typeof text)[number][]) =>
+      of.reduce((sum, { ids, from }) => sum + ids.length - from, 0);
+    const share = scored(some) / scored(text);
+    return share * (parts + inBlocks) + 2 * (cut ? 1 : 1 - share) + 1 + lists * restOf(0);
+  };
+  const counted = (tokens: number) => `${walked(tokens).toFixed(1)} ×`;
   return [
     {
-      what: `doctor, ${blocks} blocks and ${products.length} products ranked on ${some} of ${windows} windows, ${lists} lists on all, against plain runs (half of one each)`,
+      what: `doctor, ${blocks} blocks and ${products.length} products ranked on ${sequences.length} of ${windows} windows, ${lists} lists on all, against plain runs (half of one each)`,
       target: `${half.toFixed(1)} ×`,
       measured: `${tools.ratios(times.diagnose, times.plain).toFixed(1)} ×`,
     },
     {
-      what: `doctor, blocks and heads that this takes, in plain runs (of a text of ${some} windows alone)`,
+      what: 'doctor, blocks and heads that this takes, in plain runs, of a text of 12, 4, 2 and 1 windows',
       target: `${half.toFixed(1)} ×`,
-      measured: `${walked(some / windows).toFixed(1)} × (${walked(1).toFixed(1)} ×)`,
+      measured: [12, 4, 2, 1].map((count) => counted(count * (window - 1))).join(', '),
     },
     {
       what: 'doctor, peak memory of the child against that of plain runs',

@@ -112,7 +112,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   if (request.by.what === 'file') await checkMade(engine, request, request.by.model, identity, signal);
   const windows = await textWindows(engine, model, text, request, signal);
   const { sequences } = windows;
-  const { some, rest } = rankedOn(sequences);
+  const { some, rest, cut } = rankedOn(sequences);
   const calibration = await calibrationOf(engine, request, windows, signal);
   const seen = request.by.what === 'scheme' ? yield* extentsOf(engine, request, calibration, true, signal) : undefined;
   const by = simulatedBy(request.by, seen?.extents);
@@ -163,7 +163,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
     };
   };
   const comparison = yield* eachAs(
-    compared(engine, { ...asked, sequences: some }, signal, rest),
+    compared(engine, { ...asked, sequences: some }, signal, { sequences: rest, alone: cut }),
     ({ partial, ...progress }) => {
       return { ...progress, ...(partial && { partial: begun(partial) }) };
     },

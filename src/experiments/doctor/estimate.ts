@@ -1,21 +1,41 @@
 /** What parts of a model are ranked on, and what products may gain, told from their block alone. */
 import type { RequestOf } from '../../engine/contract/protocol.js';
 import type { Engine } from '../../engine/host/engine.js';
-import { sum } from '../../statistics/numbers.js';
+import { greatest, sum } from '../../statistics/numbers.js';
 import type { Progress } from '../experiment.js';
 import { follow, progressThrough } from '../shared/text.js';
 
-/** Tokens from which on more of them change no ranking that matters; lists are measured on all there are. */
-const enough = 1000;
+/** Tokens from which on more of them change no ranking that matters, and of which at least as many are ranked on. */
+const [enough, few] = [1024, 100];
 
-/** Windows that parts are ranked on, spread over all, and the others. */
+interface Ranked<T> {
+  readonly some: readonly T[];
+  readonly rest: readonly T[];
+  /** Whether those are beginnings of windows; then `rest` is all windows as they are. */
+  readonly cut: boolean;
+}
+
+/**
+ * Windows that parts are ranked on, spread over all, and the others: a third of the tokens, for each part of the model
+ * costs about half a run of them. Where that is less than a window, it is the beginning of the first.
+ */
 export function rankedOn<T extends { readonly ids: readonly number[]; readonly from: number }>(
   windows: readonly T[],
-): { readonly some: readonly T[]; readonly rest: readonly T[] } {
-  const tokens = sum(windows.map(({ ids, from }) => ids.length - from));
-  const count = Math.min(windows.length, Math.ceil((enough * windows.length) / Math.max(1, tokens)));
-  const taken = new Set(Array.from({ length: count }, (_, i) => Math.floor((i * windows.length) / count)));
-  return { some: windows.filter((_, i) => taken.has(i)), rest: windows.filter((_, i) => !taken.has(i)) };
+): Ranked<T> {
+  const scored = windows.map(({ ids, from }) => ids.length - from);
+  const wanted = Math.min(enough, Math.max(few, Math.round(sum(scored) / 3)));
+  const count = Math.floor(wanted / Math.max(1, greatest(scored)));
+  if (count === 0) {
+    const begun = windows.slice(0, 1).map((one) => ({ ...one, ids: one.ids.slice(0, one.from + wanted) }));
+    return { some: begun, rest: windows, cut: true };
+  }
+  const most = Math.min(count, windows.length);
+  const taken = new Set(Array.from({ length: most }, (_, i) => Math.floor((i * windows.length) / most)));
+  return {
+    some: windows.filter((_, i) => taken.has(i)),
+    rest: windows.filter((_, i) => !taken.has(i)),
+    cut: false,
+  };
 }
 
 /** Of a product: mean KLD of the quantised model with its block restored, and as it is. */

@@ -57,9 +57,11 @@ export class Comparison {
   private readonly farthest: ComparedEvent['farthest'][] = [];
   /** Of h_k by k, over all that came there. */
   private readonly states: { signal: number; cumulative: number; local: number }[] = [];
-  private readonly losses = { reference: new Losses(), model: new Losses() };
+  /** Those that alone say how far the two are apart, where others are pieces of them. */
+  private readonly whole = new Set<PairedEvent>();
 
-  add(event: ComparedEvent | PairedEvent): void {
+  /** @param isWhole whether windows like this one alone count, but for what their parts cost */
+  add(event: ComparedEvent | PairedEvent, isWhole = false): void {
     if (event.type === 'compared') {
       const { block, signal, cumulative, local, farthest } = event;
       const most = this.farthest[block];
@@ -73,20 +75,28 @@ export class Comparison {
       return;
     }
     this.windows.push(event);
-    this.losses.reference.add(event.losses.reference);
-    this.losses.model.add(event.losses.model);
+    if (isWhole) this.whole.add(event);
+  }
+
+  private get counted(): readonly PairedEvent[] {
+    return this.whole.size > 0 ? [...this.whole] : this.windows;
   }
 
   /** Of the two; of no tokens until a window is through. */
   get perplexity(): { readonly reference: Perplexity; readonly model: Perplexity } {
-    return { reference: this.losses.reference.perplexity, model: this.losses.model.perplexity };
+    const of = (side: keyof PairedEvent['losses']): Perplexity => {
+      const losses = new Losses();
+      for (const window of this.counted) losses.add(window.losses[side]);
+      return losses.perplexity;
+    };
+    return { reference: of('reference'), model: of('model') };
   }
 
   get divergence(): Divergence {
-    const { windows, farthest } = this;
-    const klds = windows.flatMap(({ kld }) => [...kld]);
+    const { windows, counted, farthest } = this;
+    const klds = counted.flatMap(({ kld }) => [...kld]);
     // What is no number is above all.
-    const places = windows.flatMap(({ sequence, kld }) =>
+    const places = counted.flatMap(({ sequence, kld }) =>
       Array.from(kld, (nats, scored) => ({
         sequence,
         scored,
@@ -97,19 +107,19 @@ export class Comparison {
       (most, one) => (most && most.kld >= one.kld ? most : one),
       undefined,
     );
-    const changes = windows.flatMap(({ change }) => [...change]);
+    const changes = counted.flatMap(({ change }) => [...change]);
     const decibels = (signal: number, noise: number) => 10 * Math.log10(signal / noise);
     const seen = windows.filter(({ swaps }) => swaps.length > 0);
     const [first] = seen;
     const there = seen.flatMap(({ kld }) => [...kld]);
-    const share = seen.length === windows.length ? 1 : mean(klds) / mean(there);
+    const share = counted.every(({ swaps }) => swaps.length > 0) ? 1 : mean(klds) / mean(there);
     // Of divergences that are no numbers there are no shares.
     const scale = (Number.isFinite(share) ? share : 1) / there.length;
     return {
       kld: { mean: mean(klds), median: quantile(klds, 0.5), p99: quantile(klds, 0.99), max: greatest(klds) },
       farthest,
       worst,
-      sameTop: mean(windows.flatMap(({ same }) => [...same])),
+      sameTop: mean(counted.flatMap(({ same }) => [...same])),
       rmsDp: Math.sqrt(mean(changes.map((change) => change ** 2))),
       sqnr: this.states.map(({ signal, cumulative, local }) => {
         return { cumulative: decibels(signal, cumulative), local: decibels(signal, local) };
@@ -129,18 +139,24 @@ const drawings = 40;
 /**
  * Runs a comparison, and yields it as far as it is: at every block of the first windows, then as windows are through.
  *
- * @param rest sequences that the two are run on as they are, after those of the request: what they predict counts alone
+ * @param rest sequences that the two are run on as they are, after those of the request, which may be pieces of them: then
+ *   what these predict counts alone
  * @throws SinkscopeError where the models cannot be compared; `cancelled` when `signal` is aborted
  */
 export async function* compared(
   engine: Engine,
   request: RequestOf<'pair'>,
   signal: AbortSignal | undefined,
-  rest: RequestOf<'pair'>['sequences'] = [],
+  rest: { readonly sequences: RequestOf<'pair'>['sequences']; readonly alone: boolean } = {
+    sequences: [],
+    alone: false,
+  },
 ): AsyncGenerator<Progress & { readonly partial?: Comparison }, Comparison, void> {
   const comparison = new Comparison();
   yield* following(engine, request, comparison, signal);
-  if (rest.length > 0) yield* following(engine, { ...request, sequences: rest, parts: false }, comparison, signal);
+  const { sequences, alone } = rest;
+  if (sequences.length > 0)
+    yield* following(engine, { ...request, sequences, parts: false }, comparison, signal, alone);
   return comparison;
 }
 
@@ -149,6 +165,7 @@ async function* following(
   request: RequestOf<'pair'>,
   comparison: Comparison,
   signal: AbortSignal | undefined,
+  isWhole = false,
 ): AsyncGenerator<Progress & { readonly partial?: Comparison }, void, void> {
   const phase = request.parts === false ? 'comparing the rest' : 'comparing';
   const progress = progressThrough(phase, request.sequences.length);
@@ -161,7 +178,7 @@ async function* following(
       continue;
     }
     now = progress(event);
-    if (event.type === 'paired') comparison.add(event);
+    if (event.type === 'paired') comparison.add(event, isWhole);
     const isShown = event.type === 'paired' && now.done % every === 0;
     yield { ...now, ...(isShown && { partial: comparison }) };
   }

@@ -108,12 +108,24 @@ it('a product gains the share of what its block gains that its noise is of the b
   expect(estimateOf({ restored: 1, kld: Number.NaN }, { left: Number.NaN, whole: Number.NaN })).toBeNaN();
 });
 
-it('parts are ranked on a thousand tokens of a long text, taken from all over it, and on all of a short one', () => {
-  const windows = Array.from({ length: 12 }, (_, s) => ({ ids: Array.from({ length: 256 }, () => s), from: 1 }));
-  const { some, rest } = rankedOn(windows);
-  expect(some.map(({ ids }) => ids[0])).toEqual([0, 3, 6, 9]);
-  expect(rest).toHaveLength(8);
-  expect(rankedOn(windows.slice(0, 3))).toEqual({ some: windows.slice(0, 3), rest: [] });
+it('parts are ranked on a third of a text, windows from all over it, and on no more than a thousand tokens', () => {
+  const windows = Array.from({ length: 40 }, (_, s) => ({ ids: Array.from({ length: 257 }, () => s), from: 1 }));
+  const taken = (count: number) => rankedOn(windows.slice(0, count)).some.map(({ ids }) => ids[0]);
+  expect([3, 6, 12, 40].map(taken)).toEqual([[0], [0, 3], [0, 3, 6, 9], [0, 10, 20, 30]]);
+  const { rest, cut } = rankedOn(windows.slice(0, 6));
+  expect(rest.map(({ ids }) => ids[0])).toEqual([1, 2, 4, 5]);
+  expect(cut).toBe(false);
+});
+
+it('a text of which a third is no window has its parts ranked on the beginning of one, and counts as it is', () => {
+  const windows = [0, 1].map((s) => ({ ids: Array.from({ length: 257 }, () => s), from: 1 }));
+  const two = rankedOn(windows);
+  expect(two.some.map(({ ids, from }) => ids.length - from)).toEqual([171]);
+  expect(two).toMatchObject({ rest: windows, cut: true });
+  // Fewer than a hundred tokens tell little.
+  expect(rankedOn(windows.slice(0, 1)).some[0]?.ids).toHaveLength(101);
+  const short = [{ ids: Array.from({ length: 64 }, (_, i) => i), from: 1 }];
+  expect(rankedOn(short)).toEqual({ some: short, rest: [], cut: false });
 });
 
 it('a prefix has the most frequent tokens that stand out, as many as in the block that has most of them', () => {

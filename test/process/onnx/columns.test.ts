@@ -1,0 +1,65 @@
+/** A large weight is rounded some columns at a time; what its product gives is what it gives at once. */
+import { expect, it } from 'vitest';
+import { createSession } from '../../../src/engine/stages/session.js';
+import { encodeModel } from '../../../src/onnx/encode.js';
+import { DataType, type Model } from '../../../src/onnx/model.js';
+import { schemes, withProducts } from '../../../src/onnx/quantise.js';
+
+const [rows, columns] = [512, 20_000];
+/** The last column has the largest entry, which is the scale of all where there is one. */
+const entry = (row: number, column: number) =>
+  column === columns - 1 && row === 0 ? 3 : Math.sin(row * 12.9898 + column * 78.233) / 2;
+
+/** `x` times the columns of the weight that are asked for. */
+function productOf(chosen: readonly number[]): Model {
+  const data = new Float32Array(rows * chosen.length);
+  for (let row = 0; row < rows; row++)
+    for (const [i, column] of chosen.entries()) data[row * chosen.length + i] = entry(row, column);
+  const weight = { name: 'w', type: DataType.float, dims: [rows, chosen.length], data: new Uint8Array(data.buffer) };
+  const node = { name: 'p', op: 'MatMul', domain: '', inputs: ['x', 'w'], outputs: ['y'], attributes: new Map() };
+  return {
+    file: '',
+    producer: '',
+    functions: [],
+    remarks: [],
+    irVersion: 8,
+    opsets: new Map([['', 17]]),
+    graph: {
+      name: 'product',
+      nodes: [node],
+      inputs: [{ name: 'x', type: DataType.float, shape: [2, rows] }],
+      outputs: [{ name: 'y', type: DataType.float, shape: [2, chosen.length] }],
+      initializers: new Map([['w', weight]]),
+      valueInfo: new Map(),
+    },
+  };
+}
+
+it.each(['int8-dynamic', 'int8-channel', 'int8-token', 'int4-block32', 'fp16', 'fp8'] as const)(
+  '%s',
+  async (scheme) => {
+    const x = {
+      type: DataType.float,
+      dims: [2, rows],
+      data: Float32Array.from({ length: 2 * rows }, (_, i) => Math.cos(i)),
+    };
+    const made = async (chosen: readonly number[]) => {
+      const model = productOf(chosen);
+      const products = model.graph.nodes.map((node) => ({ node, extents: [rows, chosen.length] as const }));
+      const quantised = withProducts(model, schemes[scheme], { products, pairs: [] });
+      const session = await createSession(encodeModel(quantised, ''), '', { prepack: true, threads: 1 });
+      const y = (await session.run(new Map([['x', x]]))).get('y');
+      await session.release();
+      return {
+        parts: quantised.graph.nodes.filter(({ op }) => op === 'Slice').length,
+        y: [...(y?.data ?? [])].map(Number),
+      };
+    };
+    const few = [0, 1, 8191, 8192, 8193, 16_384, columns - 1];
+    const whole = await made(Array.from({ length: columns }, (_, i) => i));
+    const alone = await made(few);
+    expect([whole.parts, alone.parts]).toEqual([3, 0]);
+    const picked = [0, 1].flatMap((row) => few.map((column) => whole.y[row * columns + column] ?? Number.NaN));
+    for (const [i, value] of alone.y.entries()) expect(picked[i]).toBeCloseTo(value, 4);
+  },
+);
