@@ -21,6 +21,7 @@ const gradientsRequests: readonly RequestOf<'gradients'>[] = [
 
 const gradientsExamples: readonly EventOf<'gradients'>[] = [
   { type: 'objective', value: 2.5, scored: 3 },
+  { type: 'objective', value: 9, output: 'last_hidden_state' },
   { type: 'gradient', layer: 1, norms: Float32Array.of(1, 2), nonFinite: 0, stateNonFinite: 0, entry: 5 },
   {
     type: 'makers',

@@ -40,6 +40,8 @@ export const objectiveEvent = v.object({
   value: real,
   /** Tokens whose loss it is the mean of. */
   scored: v.optional(whole),
+  /** Of squares: the output that is squared, as the file names it. */
+  output: v.optional(text),
 });
 export type ObjectiveEvent = Sent<typeof objectiveEvent>;
 

@@ -18,6 +18,9 @@ import { limitsOf, settingsOf, tokensRun, told } from './analyze.js';
 import type { Current } from './current.js';
 import { lossSeed, oneSeed, type Seed, squaresSeed } from './seeds.js';
 
+/** A change by less than this, of a number itself, is what single precision makes of nothing. */
+const rounded = 1e-5;
+
 type Emit = (event: EventOf<'gradients'>) => Promise<void>;
 
 /**
@@ -56,6 +59,8 @@ export async function tellGradients(
   const residual = (layer: number) => back.residual(layer);
   let layout: Layout | undefined;
   let writer: SafetensorsWriter | undefined;
+  // The most that a number can change by with a state that is made a part larger or smaller, whatever the direction.
+  let reach = 0;
   try {
     const results = new Map<string, Value>();
     const findLayout = async () => {
@@ -88,7 +93,12 @@ export async function tellGradients(
       loaded,
     });
     tracks.adjoints.set(seed.value, seed.adjoint);
-    await emit({ type: 'objective', value: seed.of, scored: seed.scored });
+    await emit({
+      type: 'objective',
+      value: seed.of,
+      scored: seed.scored,
+      ...(of.kind === 'squares' && { output: seed.value }),
+    });
     if (of.kind === 'loss' && ids && !(await isCausal(runner, ids)))
       await emit({
         type: 'remark',
@@ -109,12 +119,18 @@ export async function tellGradients(
       const values = floats(rows);
       const { dims } = rowsOf(rows);
       const own = floats(sliceRows(tokenRows(state, axis), 0, tokens));
+      reach = Math.max(reach, lengthOf(values) * lengthOf(own));
       const stateNonFinite = own.reduce((count, one) => count + (Number.isFinite(one) ? 0 : 1), 0);
       const entry = of.kind === 'hidden' ? { entry: own[of.token * dims + of.dim] ?? Number.NaN } : {};
       await emit({ type: 'gradient', layer, ...normsOf(values, tokens, dims), stateNonFinite, ...entry });
       await writer?.append(`grad.hidden.${layer}`, [tokens, values.length / tokens], values);
     };
     await stepBack(back, tracks, anatomy.layers, Math.min(end, anatomy.layers), tell, weights, emit);
+    if (of.kind === 'squares' && reach < rounded * Math.abs(seed.of))
+      await emit({
+        type: 'remark',
+        text: 'Its output has the same length whatever it is computed from (it is normalised), so that what is shown is rounding; ask for the gradient of a hidden state (--of h:LAYER,TOKEN,DIM).',
+      });
     for (const words of back.remarks(0)) await emit({ type: 'remark', text: `Of this model ${words}.` });
     await writer?.finish();
   } catch (error) {
@@ -211,6 +227,12 @@ async function seedOf(of: Objective, ends: Ends): Promise<Seed> {
     Math.max(1, prefix),
     from,
   );
+}
+
+function lengthOf(values: Float32Array): number {
+  let sum = 0;
+  for (const value of values) sum += value * value;
+  return Math.sqrt(sum);
 }
 
 function normsOf(values: Float32Array, tokens: number, dims: number) {

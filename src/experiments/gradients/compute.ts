@@ -7,6 +7,7 @@ import type { Objective, WeightEntry } from '../../engine/contract/gradients.js'
 import type { RequestOf } from '../../engine/contract/protocol.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
+import { quoted } from '../../visible.js';
 import type { Run } from '../experiment.js';
 import { factsOf, type PromptRequest, type RunFacts } from '../shared/run.js';
 import { follow } from '../shared/text.js';
@@ -17,6 +18,8 @@ export interface GradientsResult extends RunFacts {
   readonly value: number;
   /** Tokens that the loss is the mean of; undefined for anything else. */
   readonly scored: number | undefined;
+  /** Of squares: the output that is squared, as the file names it. */
+  readonly output: string | undefined;
   /** By layer k of h_k, as far as there are any: L2 norms of the derivative, by token. */
   readonly norms: readonly (readonly number[] | undefined)[];
   /** The largest k where entries of the gradient are no finite numbers, and the smallest where those of h_k are none. */
@@ -84,6 +87,7 @@ export async function* takeGradients(
   let analysis: Analysis = emptyAnalysis;
   let value = Number.NaN;
   let scored: number | undefined;
+  let output: string | undefined;
   let blocked: GradientsResult['blocked'];
   let notFinite: number | undefined;
   let stateNotFinite: number | undefined;
@@ -106,7 +110,7 @@ export async function* takeGradients(
         analysis = fold(analysis, event);
         break;
       case 'objective':
-        ({ value, scored } = event);
+        ({ value, scored, output } = event);
         break;
       case 'gradient':
         norms[event.layer] = [...event.norms];
@@ -133,6 +137,7 @@ export async function* takeGradients(
     of: asked.of,
     value,
     scored,
+    output,
     norms: Array.from({ length: layers + 1 }, (_, layer) => norms[layer]),
     notFinite,
     stateNotFinite,
@@ -167,16 +172,17 @@ export const productName = (part: string): string =>
   })[part] ?? part;
 
 /** What the derivative is of, as the beginning of a sentence. */
-function subject({ of, value, scored }: GradientsResult): string {
+function subject({ of, value, scored, output, stream }: GradientsResult): string {
+  const where = stream === undefined ? '' : ` of the stream ${quoted(stream)}`;
   switch (of.kind) {
     case 'loss':
-      return `The loss is ${formatNumber(value)} nats, the mean of ${scored ?? 0} tokens`;
+      return `The loss${where} is ${formatNumber(value)} nats, the mean of ${scored ?? 0} tokens`;
     case 'squares':
-      return `The sum of squares of the output is ${formatNumber(value)}`;
+      return `The sum of squares of the output${output ? ` ${quoted(output)}` : ''}${where} is ${formatNumber(value)}`;
     case 'logit':
-      return `The logit of token id ${of.id} after token ${of.token} is ${formatNumber(value)}`;
+      return `The logit of token id ${of.id} after token ${of.token}${where} is ${formatNumber(value)}`;
     case 'hidden':
-      return `Dim ${of.dim} of token ${of.token} at h_${of.layer} is ${formatNumber(value)}`;
+      return `Dim ${of.dim} of token ${of.token} at h_${of.layer}${where} is ${formatNumber(value)}`;
   }
 }
 

@@ -80,7 +80,7 @@ export const gradients = define({
   },
   present: (result, values) => presentGradients(result, nameOf(values)),
   json(result, { text, ids, feeds, of }) {
-    const { value, scored, norms, notFinite, blocked } = result;
+    const { value, scored, output, norms, notFinite, blocked } = result;
     const isText = ids === undefined && feeds === undefined;
     return {
       ...runJson(result),
@@ -90,6 +90,8 @@ export const gradients = define({
       loss: result.of.kind === 'loss' ? value : null,
       value: objectiveOf(of).kind === 'loss' ? null : value,
       scored: scored ?? null,
+      /** Of squares: the output that is squared. */
+      ...(output !== undefined && { output }),
       /** `norm[k][t]`; null for layers that could not be reached. */
       norm: norms.map((row) => row ?? null),
       /** On the way back, the layer where entries are no finite numbers first. */

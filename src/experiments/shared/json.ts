@@ -16,10 +16,12 @@ export function promptJson({ file, text }: NamedText) {
 }
 
 /** What every figure about one run depends on. */
-export function runJson({ model, name, tokens, sequence, window, total, bos }: RunFacts) {
+export function runJson({ model, name, stream, tokens, sequence, window, total, bos }: RunFacts) {
   return {
     model,
     name,
+    /** Of a file with several residual streams. */
+    ...(stream !== undefined && { stream }),
     T: tokens,
     total,
     window,

@@ -23,6 +23,8 @@ export interface RunFacts {
   readonly window: { readonly start: number; readonly end: number };
   /** Whether a prefix token (BOS) stands before the text; undefined where ids or tensors were given as they are. */
   readonly bos: boolean | undefined;
+  /** The residual stream that was run, of a file with several; undefined where it has one. */
+  readonly stream?: string | undefined;
 }
 
 /**
@@ -64,7 +66,8 @@ export async function ask<Q extends Question>(
 
 export function factsOf({ started, tokens }: Analysis): RunFacts {
   if (!started || !tokens) throw new Error('the run has not begun');
-  const { file, name } = started.model;
+  const { file, name, stream, streams } = started.model;
   const { tokens: sequence, window, total } = tokens;
-  return { model: file, name, tokens: sequence.length, sequence, window, total, bos: started.settings.bos };
+  const facts = { model: file, name, tokens: sequence.length, sequence, window, total, bos: started.settings.bos };
+  return streams.length > 1 ? { ...facts, stream } : facts;
 }

@@ -46,9 +46,10 @@ export function sinkSettings({ epsilon }: Pick<Thresholds, 'epsilon'>): Setting[
 }
 
 /** One run of a prompt. */
-export function runSettings({ name, tokens, bos }: RunFacts): Setting[] {
+export function runSettings({ name, stream, tokens, bos }: RunFacts): Setting[] {
   return [
     { name: 'model', value: name },
+    ...(stream === undefined ? [] : [{ name: 'stream', value: stream }]),
     { name: 'T', value: counted(tokens, 'token') },
     { name: 'BOS', value: bos === undefined ? 'as given' : bos ? 'on' : 'off' },
   ];
