@@ -20,6 +20,8 @@ export interface CachePair {
   readonly form: 'grows' | 'slides' | 'rolls' | 'fills' | 'bounds';
   /** Tokens that there is room for, but where it grows. */
   readonly room: number;
+  /** What the graph joins to it behind its last token, and nothing else, to make `present`; where that is how it grows. */
+  readonly added?: string;
 }
 
 /** All caches of a model, or why it cannot be run on with them, in words that follow a colon. */
@@ -82,7 +84,18 @@ function presentOf(
     }
   }
   const present = [...seen].find((name) => name !== input.name && given.has(name)) ?? joined;
-  return present === undefined ? undefined : { present, ...formOf(input, operators) };
+  if (present === undefined) return undefined;
+  const form = formOf(input, operators);
+  return { present, ...form, added: form.form === 'grows' ? addedTo(input, present, operators) : undefined };
+}
+
+/** The value behind a cache in the one Concat that makes its present of it. */
+function addedTo({ name, shape, tokenAxis }: Input, present: string, operators: readonly Node[]): string | undefined {
+  const concat = operators.find(({ op, outputs }) => op === 'Concat' && outputs[0] === present);
+  const axis = concat && intAttribute(concat, 'axis', 0);
+  const [first, added, ...others] = concat?.inputs ?? [];
+  const isAlong = axis === tokenAxis || (axis !== undefined && axis + (shape?.length ?? Number.NaN) === tokenAxis);
+  return isAlong && first === name && others.length === 0 ? added : undefined;
 }
 
 /** The cache that an operator gives for the one that it takes. */

@@ -66,22 +66,39 @@ function mostLikely(logits: Float32Array): number | undefined {
   return best;
 }
 
-/** How unlikely a token was, −ln p, and the entropy of what might have come, both in nats. */
-export function surpriseOf(logits: Float32Array, id: number): { readonly surprisal: number; readonly entropy: number } {
+/** What probabilities are told by, in one pass over a row of logits: softmax in double precision. */
+export interface Weighed {
+  readonly greatest: number;
+  /** Σ exp(logit − greatest). */
+  readonly sum: number;
+  /** Σ exp(logit − greatest) (logit − greatest). */
+  readonly moment: number;
+}
+
+export function weighed(logits: Float32Array): Weighed {
   let greatest = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < logits.length; i++) {
     const logit = logits[i] ?? Number.NaN;
     if (logit > greatest) greatest = logit;
   }
   let sum = 0;
-  let weighted = 0;
+  let moment = 0;
   for (let i = 0; i < logits.length; i++) {
     const below = (logits[i] ?? Number.NaN) - greatest;
     const weight = Math.exp(below);
     if (weight === 0) continue;
     sum += weight;
-    weighted += weight * below;
+    moment += weight * below;
   }
+  return { greatest, sum, moment };
+}
+
+/** How unlikely a token was, −ln p, and the entropy of what might have come, both in nats. */
+export function surpriseOf(
+  logits: Float32Array,
+  id: number,
+  { greatest, sum, moment }: Weighed = weighed(logits),
+): { readonly surprisal: number; readonly entropy: number } {
   const log = Math.log(sum);
-  return { surprisal: log - ((logits[id] ?? Number.NaN) - greatest), entropy: log - weighted / sum };
+  return { surprisal: log - ((logits[id] ?? Number.NaN) - greatest), entropy: log - moment / sum };
 }

@@ -5,10 +5,12 @@ test/pure/statistics/sampling.json.
 
 Needs transformers 5.23.0 beside tools/demo-models/requirements.txt. The demo models are run on the whole text for every
 token; the fixtures are rebuilt in transformers from the weights in their files, held against their goldens, and written
-on with by `generate`, which uses a cache. `sampling` is what transformers' warpers make of random logits.
+on with by `generate`, which uses a cache; all others with a cache are run on the whole text for every token by ONNX
+Runtime, which is held against their goldens of PyTorch. `sampling` is what transformers' warpers make of random logits.
 """
 
 import json
+import re
 import sys
 
 # transformers imports a package `kernels` where it finds one, and there is a script of that name beside this one.
@@ -23,6 +25,7 @@ from transformers.generation.logits_process import (  # noqa: E402
 sys.path.insert(0, beside)
 import numpy as np  # noqa: E402
 import onnx  # noqa: E402
+import onnxruntime  # noqa: E402
 import torch  # noqa: E402
 from onnx import numpy_helper  # noqa: E402
 from reference import MODELS, ROOT, load, prefix_of, record, text_ids, write  # noqa: E402
@@ -30,6 +33,8 @@ from safetensors.numpy import load_file  # noqa: E402
 
 TOKENS = 24
 FIXTURES = ROOT / "test/zoo/fixtures"
+# Tokens of the first see those after them; the others do not begin with an empty cache.
+WITHOUT = ("operator-gqa-bidirectional", "gpt_oss-genai-windowed", "operator-gqa-window-cache")
 
 
 def demo(name: str) -> dict:
@@ -111,6 +116,58 @@ def fixtures() -> dict:
     return found
 
 
+def whole(known: set[str]) -> dict:
+    """By ONNX Runtime in Python, without a cache: every file with one that transformers did not write on with.
+
+    Not those of which the integers of activations depend on the processor, nor those with room for few tokens.
+    """
+    found = {}
+    for folder in sorted([*FIXTURES.iterdir(), *FIXTURES.parent.glob("families/*")]):
+        if folder.name in known or not (folder / "fixture.json").exists():
+            continue
+        facts = json.loads((folder / "fixture.json").read_text())
+        model = onnx.load(folder / "model.onnx", load_external_data=False)
+        pasts = [i for i in model.graph.input if re.search(r"past|cache\.", i.name)]
+        declared = any(d.dim_value for i in pasts for d in i.type.tensor_type.shape.dim[-2:-1])
+        integers = any(re.search("^DynamicQuantize|Integer$", node.op_type) for node in model.graph.node)
+        if not pasts or declared or integers or folder.name in WITHOUT:
+            continue
+        session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+        golden = load_file(folder / "golden.safetensors")
+        ids = [int(i) for i in (facts.get("ids") or golden["input_ids"].reshape(-1))]
+        of_pytorch = golden["logits"].reshape(len(ids), -1)
+        apart = np.abs(logits_of(session, facts, ids) - of_pytorch).max() / np.abs(of_pytorch).max()
+        assert apart < (1e-3 if facts["dtype"] == "float32" else 0.05), (folder.name, apart)
+        written = []
+        while len(written) < TOKENS:
+            second, first = np.sort(last := logits_of(session, facts, ids + written)[-1])[-2:]
+            if first - second < 1e-3 * np.abs(last).max():
+                break
+            written.append(int(last.argmax()))
+        assert len(written) > 2, folder.name
+        found[folder.name] = {"folder": folder.parent.name, "prompt": ids, "ids": written}
+    return found
+
+
+def logits_of(session: onnxruntime.InferenceSession, facts: dict, ids: list[int]) -> np.ndarray:
+    """[T, vocabulary], after nothing: caches have no tokens."""
+    types = {"int64": np.int64, "int32": np.int32, "float": np.float32, "float16": np.float16}
+    feeds = {}
+    for given in session.get_inputs():
+        kind = types[given.type[len("tensor(") : -1]]
+        if given.name == "input_ids":
+            feeds[given.name] = np.array([ids], kind)
+        elif given.name == "attention_mask":
+            feeds[given.name] = np.ones((1, len(ids)), kind)
+        elif given.name == "position_ids":
+            feeds[given.name] = np.arange(len(ids), dtype=kind)[None]
+        else:
+            width = given.shape[-1] if isinstance(given.shape[-1], int) else facts.get("head_dim", facts["hidden"] // facts["heads"])
+            shape = [1 if isinstance(d, str) else d for d in given.shape[:-2]]
+            feeds[given.name] = np.zeros((*shape, 0, width), kind)
+    return session.run(["logits"], feeds)[0][0].astype(np.float64)
+
+
 def sampling() -> list[dict]:
     generator = torch.Generator().manual_seed(0)
     cases = []
@@ -132,5 +189,9 @@ def sampling() -> list[dict]:
 
 
 if __name__ == "__main__":
-    write("test/references/generate.json", {"models": {name: demo(name) for name in MODELS}, "fixtures": fixtures()})
+    models, written = {name: demo(name) for name in MODELS}, fixtures()
+    write(
+        "test/references/generate.json",
+        {"models": models, "fixtures": written, "whole": whole(set(written))},
+    )
     write("test/pure/statistics/sampling.json", {"sampling": sampling()})

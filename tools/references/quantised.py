@@ -228,7 +228,7 @@ def folded(name: str, to: Path) -> Path:
 def demo_sequences(name: str, tokens: int, window: int) -> list[list[int]]:
     prefix = prefix_of(name)
     piece = window - len(prefix)
-    ids = text_ids(BOATS, tokens, as_is=True)
+    ids = text_ids(BOATS, tokens)
     return [prefix + ids[i : i + piece] for i in range(0, len(ids) - piece + 1, piece)]
 
 

@@ -29,7 +29,7 @@ Rule = Callable[[torch.Tensor, torch.Tensor, str], torch.Tensor]
 def windows(file: str, tokens: int = TOKENS, window: int = WINDOW) -> list[list[int]]:
     prefix = prefix_of(MODEL)
     piece = window - len(prefix)
-    ids = text_ids(file, tokens, as_is=True)
+    ids = text_ids(file, tokens)
     return [prefix + ids[i : i + piece] for i in range(0, len(ids) - piece + 1, piece)]
 
 
@@ -182,7 +182,7 @@ def converted(model: Path, tokens: int, window: int) -> float:
 
 
 def main() -> None:
-    lead = [text_ids(BOATS, 1, as_is=True)[0], 5]
+    lead = [text_ids(BOATS, 1)[0], 5]
     token: Rule = lambda x, w, _: int8(x, -1) @ int8(w, 0)
     tensor: Rule = lambda x, w, _: fp8(x) @ fp8(w)
     half: Rule = lambda x, w, _: (x.half().float() @ w.clamp(-65504, 65504).half().float()).half().float()

@@ -1,13 +1,13 @@
 /** Writing on: token after token, each seen as an analysis would see it. */
 
 import { SinkscopeError } from '../../errors.js';
-import { hiddenStatistics } from '../../statistics/hidden.js';
+import { hiddenStatistics, largestEntries } from '../../statistics/hidden.js';
 import { cosinesWith } from '../../statistics/likeness.js';
 import { least } from '../../statistics/numbers.js';
 import { patternStatistics } from '../../statistics/pattern.js';
 import { uniform } from '../../statistics/random.js';
 import { drawnTokens, RunningPattern } from '../../statistics/running.js';
-import { sampled, surpriseOf } from '../../statistics/sampling.js';
+import { sampled, surpriseOf, weighed } from '../../statistics/sampling.js';
 import type { Entry, HiddenStatistics, PatternStatistics } from '../../statistics/statistics.js';
 import type { BegunEvent, GeneratedEvent, GenerateRequest, WrittenEvent } from '../contract/generate.js';
 import type { Limits } from '../inputs/prompt.js';
@@ -21,6 +21,8 @@ import type { StageRunner } from '../stages/runner.js';
 
 /** Entries of a token that are told, of each layer. */
 const topEntries = 4;
+/** Tokens that might have come, which are told. */
+const alternatives = 10;
 
 /**
  * Writes on and says every token when it has been run itself.
@@ -74,6 +76,7 @@ export async function writeTokens(
       const id = sampled(logits, request.sampling, random);
       if (id === undefined) throw notANumber(loaded);
       const before = logits;
+      const weights = weighed(before);
       watch.next(ids.length + written.length);
       logits = await onward.run([id], async (seen) => watch.add(seen));
       written.push(id);
@@ -83,8 +86,8 @@ export async function writeTokens(
         id,
         text: loaded.tokenizer()?.decode(id) ?? `token ${id}`,
         added: await added(),
-        ...surpriseOf(before, id),
-        alternatives: predictionsOf(before, loaded.tokenizer()),
+        ...surpriseOf(before, id, weights),
+        alternatives: predictionsOf(before, loaded.tokenizer(), alternatives, weights),
         top: watch.top,
         alike: Float32Array.from(watch.alike, ([cosine = Number.NaN]) => cosine),
         sinks: watch.sinks(),
@@ -149,8 +152,9 @@ class Watch {
   }
 
   add({ block, state, dims, pattern }: SeenStage): void {
-    const { top } = hiddenStatistics(state, 1, dims);
-    this.top[block] = top.slice(0, topEntries).map((entry) => ({ ...entry, token: this.token }));
+    this.top[block] = largestEntries(state, 1, dims)
+      .slice(0, topEntries)
+      .map((entry) => ({ ...entry, token: this.token }));
     this.alike[block] = cosinesWith(this.firsts[block] ?? state, state);
     const running = this.patterns.get(block);
     if (!pattern || !running) return;

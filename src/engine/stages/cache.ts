@@ -4,6 +4,9 @@ import type { CachePair } from '../../anatomy/caches.js';
 import { least } from '../../statistics/numbers.js';
 import { size, type TypedArray, type Value, type Values } from '../tensors/value.js';
 
+/** Memory that is made for a value that grows, of what it takes. */
+const slack = 1 + 1 / 16;
+
 /** What a lane owns that goes on where it was: what its next run is fed in place of the tokens before. */
 export class LaneCache {
   /** Tokens behind it, those that it no longer holds among them. */
@@ -12,6 +15,10 @@ export class LaneCache {
   readonly values = new Map<string, Value>();
   /** A run has begun that is not through: some parts hold its tokens, and others do not. */
   private begun = false;
+  /** What a run that is not through adds behind some of it, by input. */
+  private readonly added = new Map<string, Value>();
+  /** Inputs whose value lies in memory of this cache alone, with room behind it. */
+  private readonly own = new Set<string>();
 
   constructor(private readonly pairs: readonly CachePair[]) {}
 
@@ -51,12 +58,18 @@ export class LaneCache {
     return this.pairs.some(({ form }) => form === 'bounds') ? tokens : undefined;
   }
 
-  /** Takes what a stage gave of it, as it is to be fed next. */
+  /**
+   * Takes what a stage gave of it, as it is to be fed next: all of it, or what is added behind it, which waits until no
+   * stage reads what was fed any more.
+   */
   keep(results: Values): void {
     this.begun = true;
-    for (const { input, present, form, axis, room } of this.pairs) {
-      const value = results.get(present);
-      if (value) this.values.set(input, form === 'slides' ? lastAlong(value, axis, room) : value);
+    for (const { input, present, added = '', form, axis, room } of this.pairs) {
+      const [value, more] = [results.get(present), results.get(added)];
+      if (value) {
+        this.own.delete(input);
+        this.values.set(input, form === 'slides' ? lastAlong(value, axis, room) : value);
+      } else if (more) this.added.set(input, more);
     }
   }
 
@@ -64,6 +77,14 @@ export class LaneCache {
   passed(count: number): void {
     this.tokens += count;
     this.begun = false;
+    for (const { input, axis } of this.pairs) {
+      const more = this.added.get(input);
+      if (!more) continue;
+      const before = this.values.get(input);
+      this.values.set(input, before ? behind(before, more, axis, this.own.has(input)) : more);
+      if (before) this.own.add(input);
+    }
+    this.added.clear();
   }
 
   /** Whether it can go {@link back} to `count` tokens: what no longer holds the first ones cannot. */
@@ -75,6 +96,8 @@ export class LaneCache {
   /** Goes back to where the first `count` tokens were behind it, also out of a run that was not through. */
   back(count: number): void {
     if (count === this.tokens && !this.begun) return;
+    this.added.clear();
+    this.own.clear();
     for (const pair of this.pairs) {
       const [value, place] = [this.values.get(pair.input), this.placesOf(pair, count)];
       if (value && place) this.values.set(pair.input, moved(value, pair.axis, { count, ...place }));
@@ -93,6 +116,7 @@ export class LaneCache {
 
   /** Another that holds the same, and goes its own way. */
   copy(): LaneCache {
+    this.own.clear();
     const other = new LaneCache(this.pairs);
     other.tokens = this.tokens;
     for (const [name, value] of this.values) other.values.set(name, value);
@@ -106,6 +130,34 @@ interface Move {
   readonly to: number;
   readonly count: number;
   readonly places: number;
+}
+
+/**
+ * A value with another behind it along an axis. What is fed for each new token, and not looked at otherwise, would be a
+ * collection of garbage for each: it stays where it is, as long as there is room.
+ *
+ * @param over whether the value's own memory may be written over
+ */
+function behind(value: Value, more: Value, axis: number, over: boolean): Value {
+  const dims = value.dims.map((extent, at) => (at === axis ? extent + (more.dims[at] ?? 0) : extent));
+  const elements = value.data.constructor as new (
+    buffer: ArrayBufferLike,
+    offset: number,
+    length: number,
+  ) => TypedArray;
+  const bytes = size(dims) * value.data.BYTES_PER_ELEMENT;
+  const stays = over && value.data.buffer.byteLength >= bytes;
+  const buffer = stays ? value.data.buffer : new ArrayBuffer(Math.ceil((bytes * slack) / 8) * 8);
+  const [from, to, added] = [bytesOf(value.data), new Uint8Array(buffer), bytesOf(more.data)];
+  const outer = size(dims.slice(0, axis));
+  const [kept, next] = [from.length / outer, added.length / outer];
+  // From the last on: each moves to where those behind it were.
+  for (let i = outer - 1; i >= 0; i--) {
+    if (stays) to.copyWithin(i * (kept + next), i * kept, (i + 1) * kept);
+    else to.set(from.subarray(i * kept, (i + 1) * kept), i * (kept + next));
+    to.set(added.subarray(i * next, (i + 1) * next), i * (kept + next) + kept);
+  }
+  return { ...value, dims, data: new elements(buffer, 0, size(dims)) };
 }
 
 /** The last `count` places of an axis. */

@@ -1,5 +1,6 @@
 /** The output head (final norm and unembedding), run on the rows that are asked for. */
 import { SinkscopeError } from '../../errors.js';
+import { type Weighed, weighed } from '../../statistics/sampling.js';
 import type { Tokenizer } from '../../tokens/tokenizer.js';
 import type { Prediction } from '../contract/events.js';
 import { firstCopy } from '../tensors/layout.js';
@@ -130,6 +131,7 @@ export function predictionsOf(
   logits: Float32Array,
   tokenizer: Tokenizer | undefined,
   count = topPredictions,
+  { greatest, sum }: Pick<Weighed, 'greatest' | 'sum'> = weighed(logits),
 ): Prediction[] {
   const best: { readonly id: number; readonly logit: number }[] = [];
   let least = Number.NEGATIVE_INFINITY;
@@ -142,12 +144,9 @@ export function predictionsOf(
     if (best.length > count) best.pop();
     least = best.at(-1)?.logit ?? least;
   }
-  const max = best[0]?.logit ?? 0;
-  let sum = 0;
-  for (let id = 0; id < logits.length; id++) sum += Math.exp((logits[id] ?? Number.NaN) - max);
   return best.map(({ id, logit }) => ({
     id,
     text: tokenizer?.decode(id) ?? `token ${id}`,
-    probability: Math.exp(logit - max) / sum,
+    probability: Math.exp(logit - greatest) / sum,
   }));
 }

@@ -73,14 +73,17 @@ export class Onward {
   constructor(runner: StageRunner, sizes: Sizes) {
     const { loaded } = runner;
     const caching = loaded.caching();
-    const presents = 'pairs' in caching ? caching.pairs.map(({ present }) => present) : [];
-    this.whole = roadOf(runner, presents, sizes);
-    this.on = this.whole;
+    const pairs = 'pairs' in caching ? caching.pairs : [];
+    const merged = 'pairs' in caching && caching.loaded !== loaded ? caching.loaded : undefined;
+    const whole = pairs.map(({ present }) => present);
+    const added = pairs.map(({ present, added }) => added ?? present);
+    // What is added stands in the branch that goes on alone.
+    this.whole = roadOf(runner, merged ? whole : added, sizes);
+    this.on = merged ? roadOf(new StageRunner(merged, sizes.threads), added, sizes) : this.whole;
     if ('why' in caching) this.without = caching.why;
     else {
-      this.empty = new LaneCache(caching.pairs);
+      this.empty = new LaneCache(pairs);
       this.cache = this.empty.copy();
-      if (caching.loaded !== loaded) this.on = roadOf(new StageRunner(caching.loaded, sizes.threads), presents, sizes);
     }
   }
 
@@ -218,6 +221,7 @@ function isClose(one: Float32Array, other: Float32Array, rounding: number): bool
   return apart <= rounding * largest;
 }
 
+/** @param presents what caches take of it */
 function roadOf(runner: StageRunner, presents: readonly string[], { tokens, memory }: Sizes): Road {
   const { loaded } = runner;
   const { anatomy, model, summary, patterns } = loaded;

@@ -150,7 +150,10 @@ export class StageRunner {
     if (exact) return value.dims;
     const { anatomy } = this.loaded;
     const input = anatomy.inputs.find((candidate) => candidate.name === name);
-    if (input) return input.shape?.map((extent, axis) => input.extents[axis] ?? extent);
+    // A batch stays as open as that of hidden states: where one is known and the other is not, ONNX Runtime 1.30 moves
+    // transposes of the new keys over those of the whole cache.
+    const known = (axis: number) => (input?.extents[axis] === 1 ? undefined : input?.extents[axis]);
+    if (input) return input.shape?.map((extent, axis) => known(axis) ?? extent);
     const isWide = wide.includes(name) || name === anatomy.embedding || this.residuals.has(name);
     return value.dims.map((extent, axis) => (isWide && axis === value.dims.length - 1 ? extent : null));
   }

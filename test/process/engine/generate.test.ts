@@ -78,6 +78,19 @@ describe('fixtures, from their caches', () => {
   });
 });
 
+describe('all others with a cache', () => {
+  it.each(Object.entries(references.whole))(
+    '%s writes what ONNX Runtime makes of the whole text',
+    async (name, one) => {
+      const model = path(`test/zoo/${one.folder}/${name}/model.onnx`);
+      const written = await write({ model, prompt: { ids: one.prompt }, tokens: one.ids.length });
+      expect(written.problem).toBeUndefined();
+      expect(idsOf(written)).toEqual(one.ids);
+      expect(written.end?.cache).toMatchObject({ tokens: one.ids.length, without: undefined });
+    },
+  );
+});
+
 const model = fixtureModel('gpt2-optimum-past');
 const prompt = { ids: [5, 6, 7, 8] };
 

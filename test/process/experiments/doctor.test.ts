@@ -34,8 +34,6 @@ import {
 import { at, found, pairs } from '../../support/lists.js';
 
 const engine = startEngine();
-// These references are of the texts as they are, CR LF and all.
-engine.lineEnds = 'as-is';
 const saturating = await saturates();
 const llama = demoModel('llama');
 const [window, tokens] = [256, 510];

@@ -20,8 +20,6 @@ import {
 import { pairs } from '../../support/lists.js';
 
 const engine = startEngine();
-// These references are of the texts as they are, CR LF and all.
-engine.lineEnds = 'as-is';
 
 interface Tolerance {
   /** Relative. */

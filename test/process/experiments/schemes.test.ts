@@ -11,8 +11,6 @@ import { boats, budget, demoModel, fixtureModel, off, pendulum, startEngine, tex
 import { at, found, pairs } from '../../support/lists.js';
 
 const engine = startEngine();
-// These references are of the texts as they are, CR LF and all.
-engine.lineEnds = 'as-is';
 const llama = demoModel('llama');
 
 async function windows(file: string, { maxTokens, window } = references.windows) {

@@ -18,6 +18,21 @@ describe('caches of a model', () => {
     for (const { form, axis } of found.pairs) expect([form, axis]).toEqual(['grows', 2]);
   });
 
+  it('are added to where that is all that becomes of them', () => {
+    const joins = (inputs: readonly string[]) =>
+      model.graph.nodes.map((node) => (node.op === 'Concat' && node.inputs[0] === name ? { ...node, inputs } : node));
+    const addedOf = (nodes = model.graph.nodes) => {
+      const found = cachesOf({ ...model, graph: { ...model.graph, nodes } }, anatomy);
+      return 'why' in found ? found.why : found.pairs.find(({ input }) => input === name)?.added;
+    };
+    const [added = ''] = model.graph.nodes.flatMap(({ op, inputs }) =>
+      op === 'Concat' && inputs[0] === name ? inputs.slice(1) : [],
+    );
+    expect(addedOf()).toBe(added);
+    expect(addedOf(joins([name, added, added]))).toBeUndefined();
+    expect(addedOf(joins([added, name]))).toBeUndefined();
+  });
+
   it('are named where their shape cannot be told', () => {
     const inputs = anatomy.inputs.map((input) =>
       input.name === name ? { ...input, shape: [null, null, null, null], extents: [] } : input,
