@@ -79,11 +79,11 @@ export const isPointwise = (node: Node): boolean => pointwise.has(node.op);
 /** Multiplies by weights on whose layout, made with the session, its arithmetic depends. */
 export const isPrepacked = (node: Node): boolean => prepacked.has(node.op);
 
-/** Whether matrices of half precision are taken as they are, so that what is made of them is rounded to it. */
+/** Whether matrices of half precision are multiplied as they are, so that products are rounded to it. */
 export const computesInHalf = ({ graph }: Model): boolean =>
   graph.nodes.some(
     (node) =>
-      !passThrough.has(node.op) &&
+      (node.op === 'MatMul' || node.op === 'Gemm') &&
       node.inputs.some((name) => {
         const tensor = graph.initializers.get(name);
         return tensor?.type === DataType.float16 && tensor.dims.length > 1;
