@@ -2,7 +2,7 @@
  * What operators do to the flow of data. Operators are a fixed vocabulary (ONNX and com.microsoft), unlike the names
  * of nodes and tensors, which exporters choose freely and which nothing here looks at.
  */
-import { intsAttribute, type Node } from '../onnx/model.js';
+import { DataType, intsAttribute, type Model, type Node } from '../onnx/model.js';
 
 /** The value passes unchanged, up to its shape and precision. */
 const passThrough = new Set([
@@ -78,6 +78,17 @@ export const isPointwise = (node: Node): boolean => pointwise.has(node.op);
 
 /** Multiplies by weights on whose layout, made with the session, its arithmetic depends. */
 export const isPrepacked = (node: Node): boolean => prepacked.has(node.op);
+
+/** Whether matrices of half precision are multiplied as they are, so that products are rounded to it. */
+export const computesInHalf = ({ graph }: Model): boolean =>
+  graph.nodes.some(
+    (node) =>
+      (node.op === 'MatMul' || node.op === 'Gemm') &&
+      node.inputs.some((name) => {
+        const tensor = graph.initializers.get(name);
+        return tensor?.type === DataType.float16 && tensor.dims.length > 1;
+      }),
+  );
 
 /** Moves information between tokens by other means than attention. */
 export const isMixer = (node: Node): boolean => mixers.has(node.op) || isConvolution(node);

@@ -144,7 +144,7 @@ class Bench {
   ) {
     // Believed without a look at the first block.
     const proofs = new Map([[`${provider} `, { difference: 0, tolerance: 1, elsewhere: [] }]]);
-    const known = { providers: new Providers(), proofs, model: '', quantised: false };
+    const known = { providers: new Providers(), proofs, model: '', quantised: false, half: false };
     const placement = new Placement(provider, { provider }, known, ({ why }) => console.log(`${why}\n`));
     this.runner = new StageRunner(loaded, 0, undefined, placement);
     const ids = BigInt64Array.from({ length: tokens }, (_, i) => BigInt((i * 7919) % 30000));

@@ -1,5 +1,6 @@
 /** What the process has at hand: models as they were read, and one with its sessions and its last run. */
 
+import { computesInHalf } from '../../anatomy/ops.js';
 import type { Stream } from '../../anatomy/streams.js';
 import { SinkscopeError } from '../../errors.js';
 import { modelFolder } from '../../models/folder.js';
@@ -134,11 +135,16 @@ export async function use(
 }
 
 /** @throws SinkscopeError `input` for a device that is not there */
-async function placed({ file, stream, quantised }: LoadedModel, device: Device): Promise<Placement | undefined> {
+async function placed(
+  { file, stream, quantised, model: whole }: LoadedModel,
+  device: Device,
+): Promise<Placement | undefined> {
   if (device === 'cpu') return undefined;
   const choice = await providers.choose(device);
   const model = choice.provider === 'cpu' ? '' : `${modelIdentity(file)} ${stream}`;
-  return new Placement(device, choice, { providers, proofs, model, quantised }, (event) => say(event));
+  return new Placement(device, choice, { providers, proofs, model, quantised, half: computesInHalf(whole) }, (event) =>
+    say(event),
+  );
 }
 
 const isAsRead = ({ file, weights, chosen, version }: LoadedModel) =>

@@ -38,12 +38,15 @@ export class Placement {
   private readonly left = new Set<string>();
   /** What there is to say of it, the last thing said. */
   private said: DeviceEvent | undefined;
+  /** Why others were not taken, each a sentence. */
+  private readonly refused: string[] = [];
 
   /**
    * @param provider of the choice for `asked`, and why it is the CPU where that is so
    * @param proofs of models by this process
    * @param model what the proof is of: the same for the same content, see `modelIdentity`
    * @param quantised whether weights have few bits, and products round what they multiply
+   * @param half whether products are rounded to half precision, whatever hidden states are in
    */
   constructor(
     readonly asked: Device,
@@ -53,12 +56,21 @@ export class Placement {
       readonly proofs: Map<string, Proof>;
       readonly model: string;
       readonly quantised: boolean;
+      readonly half: boolean;
     },
     private readonly say: (event: DeviceEvent) => void,
   ) {
     if (place.why !== undefined) this.tell(place.why);
-    const proof = known.proofs.get(this.key());
-    if (proof && place.provider !== 'cpu') this.judge(proof);
+    this.recall();
+  }
+
+  /** Judges what is known of the providers at hand. */
+  private recall(): void {
+    while (this.isOpen) {
+      const proof = this.known.proofs.get(this.key());
+      if (!proof) return;
+      this.judge(proof);
+    }
   }
 
   /** What computes the stages to come. */
@@ -83,24 +95,34 @@ export class Placement {
     if (this.proven) return this.attempt(task);
     const expected = await task.on('cpu', false);
     if (task.residuals.length === 0) return expected;
+    while (this.isOpen) {
+      const got = await this.prove(task, expected);
+      if (got) return got;
+      await free(task);
+      this.recall();
+    }
+    return this.provider === 'cpu' ? expected : this.attempt(task);
+  }
+
+  /** What the provider at hand makes of the first block; undefined where it is not taken. */
+  private async prove(task: Task, expected: Values): Promise<Values | undefined> {
+    const { provider } = this;
     let got: Values;
     try {
       got = await task.on(provider, task.keep && this.mayKeep);
     } catch (error) {
       await this.leave(task, error);
-      return expected;
+      return undefined;
     }
     const difference = greatest(task.residuals.map((name) => distance(expected.get(name), got.get(name))));
     const type = expected.get(task.residuals[0] ?? '')?.type ?? DataType.float;
-    const tolerance = this.known.quantised ? rounded : type === DataType.float16 ? half : single;
+    const tolerance = this.known.quantised ? rounded : this.known.half || type === DataType.float16 ? half : single;
     const isTaken = difference <= tolerance || this.asked !== 'auto';
     const elsewhere = isTaken ? [...(await task.elsewhere(provider, type))] : [];
     const proof: Proof = { difference, tolerance, elsewhere };
     this.known.proofs.set(this.key(), proof);
     this.judge(proof);
-    if (this.provider !== 'cpu') return got;
-    await free(task);
-    return expected;
+    return isTaken ? got : undefined;
   }
 
   private async attempt(task: Task): Promise<Values> {
@@ -136,12 +158,19 @@ export class Placement {
     // An unembedding may be larger than a card's largest buffer, when every block fits.
     const alone = this.proven && trouble !== 'lost' && task.residuals.length === 0;
     if (alone) this.left.add(task.name);
-    else this.place = { provider: 'cpu' };
+    // A block that has been computed elsewhere is followed by others of the same place.
+    else this.take(this.proven ? [] : this.place.others);
     await free(task);
-    const computed = alone ? 'that' : 'that and what follows';
-    this.tell(
-      `${troubles[trouble](provider)} at ${task.name}, so the CPU computed ${computed} (${reasonOf(message)}).`,
-    );
+    const happened = `${troubles[trouble](provider)} at ${task.name}`;
+    // Of a lack of memory, Dawn tells what it was called for with a buffer that was not made.
+    const reason = trouble === 'memory' && /While calling \[/.test(message) ? '' : ` (${reasonOf(message)})`;
+    if (!alone && this.provider !== 'cpu') this.refused.push(`${happened}${reason}.`);
+    else this.tell(`${happened}, so the CPU computed ${alone ? 'that' : 'that and what follows'}${reason}.`);
+  }
+
+  /** Goes on with the first of these, or with the CPU. */
+  private take([provider = 'cpu', ...others]: readonly Provider[] = []): void {
+    this.place = { provider, others };
   }
 
   private judge(proof: Proof): void {
@@ -162,8 +191,9 @@ export class Placement {
     }
     const differs = `the first block that ${provider} computes is not the CPU's (${off}; ${tolerance} is allowed)`;
     if (asked === 'auto') {
-      this.place = { provider: 'cpu' };
-      this.tell(`Computed by the CPU: ${differs}.`, proof);
+      this.take(this.place.others);
+      if (this.provider === 'cpu') this.tell(`Computed by the CPU: ${differs}.`, proof);
+      else this.refused.push(`${capital(differs)}.`);
     } else {
       this.proven = true;
       this.tell(
@@ -174,7 +204,8 @@ export class Placement {
   }
 
   private tell(why: string, proof?: Proof): void {
-    this.said = { type: 'device', asked: this.asked, provider: this.provider, why, ...(proof && { proof }) };
+    const all = [...this.refused, why].join(' ');
+    this.said = { type: 'device', asked: this.asked, provider: this.provider, why: all, ...(proof && { proof }) };
     this.say(this.said);
   }
 
@@ -182,6 +213,8 @@ export class Placement {
     return `${this.provider} ${this.known.model}`;
   }
 }
+
+const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Of a card that is gone, too. */
 async function free(task: Task): Promise<void> {

@@ -30,6 +30,8 @@ const ofCards = providers.filter((provider) => provider !== 'cpu');
 /** What a device was asked for comes to. */
 export interface ProviderChoice {
   readonly provider: Provider;
+  /** Those to try in its place where its numbers are not the CPU's, in order. */
+  readonly others?: readonly Provider[];
   /** Why it is the CPU, where something else would have been taken. */
   readonly why?: string;
 }
@@ -56,10 +58,13 @@ export class Providers {
         message: `The device ${asked} cannot be used: ${absence}. Here ${there.length === 1 ? 'is' : 'are'} ${there.join(' and ')}; choose ${there.length === 1 ? 'it' : 'one of them'}, or auto.`,
       });
     }
-    const [provider] = await this.there();
-    if (provider) return { provider };
-    const tried = await Promise.all(this.bundled().map((one) => this.absence(one)));
-    const why = tried.find((absence) => absence !== undefined) ?? 'this build of ONNX Runtime has the CPU alone';
+    const [provider, ...others] = await this.there();
+    if (provider) return { provider, others };
+    const bundled = this.bundled();
+    const tried = await Promise.all(
+      bundled.map(async (one) => `${bundled.length > 1 ? `${one}: ` : ''}${await this.absence(one)}`),
+    );
+    const why = tried.join('; ') || 'this build of ONNX Runtime has the CPU alone';
     return { provider: 'cpu', why: `No graphics card is used: ${why}.` };
   }
 

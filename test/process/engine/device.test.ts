@@ -3,6 +3,7 @@
  * with something wrong. That there is none is tried for real, in the engine's process.
  */
 import { describe, expect, it } from 'vitest';
+import { computesInHalf } from '../../../src/anatomy/ops.js';
 import { type Device, type DeviceEvent, devices } from '../../../src/engine/contract/device.js';
 import type { MeasuredEvent } from '../../../src/engine/contract/measure.js';
 import { measure } from '../../../src/engine/jobs/measure.js';
@@ -40,7 +41,7 @@ function machine({
   /** An operator that cards do not have. */
   lacking?: string;
   make?: () => void;
-  wrong?: (results: Values, feeds: Values) => Values;
+  wrong?: (results: Values, provider: string) => Values;
 } = {}) {
   const made: string[] = [];
   const tried: Uint8Array[] = [];
@@ -61,7 +62,7 @@ function machine({
     const session = await createSession(bytes, folder, options);
     if (provider === 'cpu') return session;
     const own = {
-      run: async (feeds: Values) => wrong(await session.run(feeds), feeds),
+      run: async (feeds: Values) => wrong(await session.run(feeds), provider),
       async release() {
         alive.delete(own);
         await session.release();
@@ -86,7 +87,18 @@ describe('the provider that is meant', () => {
   it.each<[string, Parameters<typeof machine>[0], Device, object]>([
     ['the CPU by name', {}, 'cpu', { provider: 'cpu' }],
     ['a card by name', {}, 'webgpu', { provider: 'webgpu' }],
-    ['auto: the first that works', { bundled: ['cpu', 'dml', 'webgpu'] }, 'auto', { provider: 'webgpu' }],
+    [
+      'auto: the first that works, and what may take its place',
+      { bundled: ['cpu', 'dml', 'webgpu'] },
+      'auto',
+      { provider: 'webgpu', others: ['dml'] },
+    ],
+    [
+      'auto where none of several works',
+      { bundled: ['cpu', 'dml', 'webgpu'], make: fails(said.adapter) },
+      'auto',
+      { provider: 'cpu', why: expect.stringMatching(/^No graphics card is used: webgpu: no graphics .*; dml: /) },
+    ],
     [
       'auto without a card',
       { make: fails(said.adapter) },
@@ -158,9 +170,10 @@ async function measured(
   asked: Device,
   memory = once,
   proofs = new Map<string, Proof>(),
+  half = false,
 ) {
   const events: DeviceEvent[] = [];
-  const known = { providers: on.providers, proofs, model: 'a', quantised: false };
+  const known = { providers: on.providers, proofs, model: 'a', quantised: false, half };
   const placement = new Placement(asked, await on.providers.choose(asked), known, (event) => events.push(event));
   const runner = new StageRunner(loaded, 1, on.create, placement);
   on.made.length = 0;
@@ -211,6 +224,36 @@ describe('a card', () => {
     const { losses, events } = await measured(machine({ wrong: off(first, 1e-3) }), 'auto');
     expect(losses).toEqual((await onCpu).losses);
     expect(events).toMatchObject([{ provider: 'cpu', why: expect.stringContaining('is not the CPU') }]);
+  });
+
+  it('may be off as far as half precision rounds where products are in it, whatever hidden states are in', async () => {
+    const { events } = await measured(machine({ wrong: off(first, 1e-3) }), 'auto', once, new Map(), true);
+    expect(events).toMatchObject([{ provider: 'webgpu', proof: { tolerance: 1e-2 } }]);
+    const [halves, singles] = ['llama-optimum-past-fp16', 'llama-optimum-past'].map((name) =>
+      computesInHalf(loadModel(fixture(name).model).model),
+    );
+    expect([halves, singles]).toEqual([true, false]);
+  });
+
+  it('is refused by auto for another one, which is taken, and both are said', async () => {
+    const wrong = (results: Values, provider: string) => (provider === 'webgpu' ? off(first, 1e-3)(results) : results);
+    const on = machine({ bundled: ['cpu', 'dml', 'webgpu'], wrong });
+    const proofs = new Map<string, Proof>();
+    const { losses, events, why } = await measured(on, 'auto', once, proofs);
+    expect(losses).toEqual((await onCpu).losses);
+    expect(events).toMatchObject([{ provider: 'dml', proof: { difference: 0 } }]);
+    expect(why).toMatch(/^The first block that webgpu computes is not the CPU.*\. Computed by dml, whose first block/);
+    const again = await measured(on, 'auto', once, proofs);
+    expect(again.events).toEqual(events);
+    expect(again.made).not.toContain('webgpu');
+    const fails = machine({
+      bundled: ['cpu', 'dml', 'webgpu'],
+      wrong: (results, provider) => {
+        if (provider === 'webgpu' && results.has(first)) throw new Error('Status Message: no kernel');
+        return results;
+      },
+    });
+    expect((await measured(fails, 'auto')).why).toMatch(/^webgpu failed at block 1 .*no kernel\)\. Computed by dml/);
   });
 
   it('computes where it is named, and the result says not to trust it', async () => {

@@ -192,7 +192,7 @@ const asCpu =
 /** A graphics card, as far as anybody can see, that is believed. */
 const card = (quantised: boolean) => {
   const proofs = new Map([['webgpu ', { difference: 0, tolerance: 1, elsewhere: [] }]]);
-  const known = { providers: new Providers(), proofs, model: '', quantised };
+  const known = { providers: new Providers(), proofs, model: '', quantised, half: false };
   return new Placement('webgpu', { provider: 'webgpu' }, known, () => {});
 };
 

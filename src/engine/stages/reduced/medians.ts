@@ -85,9 +85,10 @@ const byCounting: Medians = {
     const [sorted = ''] = build.several('TopK', [some, count], 2);
     // What is not finite is beyond all bounds.
     const bound = (from: string, to: string) =>
-      build.reshape(build.node('Min', [build.node('Slice', [sorted, from, to, axis]), build.float(largestFinite)]), [
-        -1, 1, 1,
-      ]);
+      build.reshape(
+        build.node('Min', [build.node('Slice', [sorted, from, to, axis]), build.float(largestFinite)]),
+        [-1, 1, 1],
+      );
     const [low, high] = [bound(lower, afterLower), bound(upper, afterUpper)];
     const width = build.node('Max', [build.node('Sub', [high, low]), build.float(smallestWidth)]);
     const scale = build.node('Div', [build.float(bins - 1), width]);

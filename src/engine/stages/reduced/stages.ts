@@ -6,9 +6,9 @@ import type { HiddenStatistics, PatternStatistics } from '../../../statistics/st
 import { floats, type Values } from '../../tensors/value.js';
 import type { LoadedModel } from '../loaded.js';
 import type { Plan, Stage, Taps } from '../plan.js';
+import type { Extents } from './medians.js';
 import { patternIn, patternNodes, type ReducedPattern } from './patterns.js';
 import { JoinedParts, Reducing } from './reducing.js';
-import type { Extents } from './medians.js';
 import { batchesOf, mostCounted, stateNodes, statesFed, statesIn } from './states.js';
 
 /** Operators have the form that {@link Reducing} gives them since then. */
