@@ -11,9 +11,9 @@ import { modelFile } from '../models/named.js';
 import { quoted } from '../visible.js';
 import { type BudgetOptions, budgetOf, engineOptions, read } from './options.js';
 import { drawProgress } from './progress.js';
-import { headroomVerdict, kldVerdict, type PlacedToken, type Places, ratioVerdict, sameTopVerdict } from './rules.js';
+import { type Evidence, headroomVerdict, kldVerdict, type PlacedToken, ratioVerdict, sameTopVerdict } from './rules.js';
 import { print, printJson } from './terminal.js';
-import { type Form, formats, rules, shown, type Verdict } from './verdicts.js';
+import { checks, type Form, formats, shown, type Verdict } from './verdicts.js';
 
 /** RuleLimits; undefined: not held to. */
 export interface RuleLimits {
@@ -52,10 +52,10 @@ export function checkCommand(engine: Engine, signal: AbortSignal): Command {
         .argParser(read({ kind: 'whole', label: 'Tokens', flag: tokens, help: '', least: 2, unit: 'tokens' }))
         .default(longestWindow),
     )
-    .addOption(number('--max-kld <nats>', rules['max-kld']))
-    .addOption(number('--min-same-top <share>', rules['min-same-top']))
-    .addOption(number('--min-fp16-headroom <times>', rules['min-fp16-headroom']))
-    .addOption(number('--max-massive-ratio <times>', rules['max-massive-ratio']))
+    .addOption(number('--max-kld <nats>', checks['max-kld']))
+    .addOption(number('--min-same-top <share>', checks['min-same-top']))
+    .addOption(number('--min-fp16-headroom <times>', checks['min-fp16-headroom']))
+    .addOption(number('--max-massive-ratio <times>', checks['max-massive-ratio']))
     .addOption(new Option('--format <form>', 'of what is printed').choices(formats).default('text'))
     .option('--no-bos', "leave out the model's prefix token (BOS or sink token)")
     .action(async (model: string, options: Options) => {
@@ -110,15 +110,15 @@ async function judge(
     const window = Math.min(tokens, longestWindow);
     const pair = { ...request, window, reference: await modelFile(against), thresholds: defaultThresholds };
     const result = await drawProgress(compareQuantised(engine, pair, signal));
-    const places = await placesOf(engine, result, signal);
-    if (maxKld !== undefined) verdicts.push(kldVerdict(result, places, maxKld));
-    if (minSameTop !== undefined) verdicts.push(sameTopVerdict(result, places, minSameTop));
+    const evidence = await evidenceOf(engine, result, signal);
+    if (maxKld !== undefined) verdicts.push(kldVerdict(result, evidence, maxKld));
+    if (minSameTop !== undefined) verdicts.push(sameTopVerdict(result, evidence, minSameTop));
   }
   return verdicts;
 }
 
 /** Tokens that a comparison has to name, by their place in the text. */
-async function placesOf(engine: Engine, result: QuantisedResult, signal: AbortSignal): Promise<Places> {
+async function evidenceOf(engine: Engine, result: QuantisedResult, signal: AbortSignal): Promise<Evidence> {
   const { reference, windows, farthest, worst } = result;
   const { sequences, stride, prefix } = windows;
   const idOf = (sequence: number, token: number) => sequences[sequence]?.ids[token] ?? 0;

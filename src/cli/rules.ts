@@ -15,7 +15,7 @@ export interface PlacedToken {
 }
 
 /** Tokens of a comparison that verdicts name. */
-export interface Places {
+export interface Evidence {
   /** By k, the entry of h_k that the file's block k moves most by itself. */
   readonly moved: readonly ((PlacedToken & { readonly dim: number }) | undefined)[];
   /** After which predictions are farthest from the model's. */
@@ -56,19 +56,19 @@ export function ratioVerdict({ points }: PrecisionResult, limit: number): Verdic
 }
 
 /** Mean KL divergence from the model that a file was made from. */
-export function kldVerdict(result: Compared, places: Places, limit: number): Verdict {
+export function kldVerdict(result: Compared, evidence: Evidence, limit: number): Verdict {
   const value = result.kld.mean;
   const broken = isAbove(value, limit);
-  const { where, message } = blame(result, places);
+  const { where, message } = blame(result, evidence);
   const said = `KL divergence is ${formatNumber(value)} nats, ${broken ? 'above' : 'at most'} ${formatNumber(limit)}${message}.`;
   return { rule: 'max-kld', broken, value, limit, ...where, message: said };
 }
 
 /** Share of tokens after which both have the same most likely one. */
-export function sameTopVerdict(result: Compared, places: Places, limit: number): Verdict {
+export function sameTopVerdict(result: Compared, evidence: Evidence, limit: number): Verdict {
   const value = result.sameTop;
   const broken = isBelow(value, limit);
-  const { where, message } = blame(result, places);
+  const { where, message } = blame(result, evidence);
   const said = `The most likely next token is the same at ${formatShare(value)} of tokens, ${broken ? 'below' : 'at least'} ${formatShare(limit)}${message}.`;
   return { rule: 'min-same-top', broken, value, limit, ...where, message: said };
 }
@@ -96,7 +96,7 @@ function worstPart({ swap, kld, sqnr }: Compared): number | undefined {
 /** Where the divergence comes from and where it shows, for machines and in words. */
 function blame(
   result: Compared,
-  { moved, worst }: Places,
+  { moved, worst }: Evidence,
 ): { where: Pick<Verdict, 'layer' | 'token' | 'dim'>; message: string } {
   const { swap, kld } = result;
   const layer = worstPart(result);

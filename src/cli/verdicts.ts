@@ -3,7 +3,7 @@ import { isAbsolute, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 /** What there are rules about. */
-export const rules = {
+export const checks = {
   'max-kld': 'mean KL divergence from the model it was made from',
   'min-same-top': 'share of tokens with the same most likely next one, 0 to 1',
   'min-fp16-headroom': '65,504 ÷ the largest activation; 1: it just fits',
@@ -12,7 +12,7 @@ export const rules = {
 
 /** A rule, and what it was held against. */
 export interface Verdict {
-  readonly rule: keyof typeof rules;
+  readonly rule: keyof typeof checks;
   readonly broken: boolean;
   readonly value: number;
   readonly limit: number;
@@ -103,7 +103,7 @@ function junitOf(checked: Checked): string[] {
   ];
 }
 
-const ruleOf = ({ rule }: Verdict) => ({ id: rule, shortDescription: { text: rules[rule] } });
+const ruleOf = ({ rule }: Verdict) => ({ id: rule, shortDescription: { text: checks[rule] } });
 
 /** A path as it was given, from the folder of the job or absolute, as a reference of RFC 3986. */
 function uriOf(path: string): string {

@@ -123,16 +123,17 @@ it('are read once for many questions, and again when they or their tensors have 
     for await (const event of engine.analyze(request)) events.push(event);
     await writeFile(file, JSON.stringify(toJson(events.reduce(fold, emptyAnalysis), thresholds)));
   };
-  const read = vi.spyOn(JSON, 'parse');
+  const parse = vi.spyOn(JSON, 'parse');
+  // The result and the header of its tensors; what the runner of tests is told meanwhile is JSON as well.
+  const read = () => parse.mock.calls.filter(([text]) => /^\{"(sinkscope|hidden\.0)"/.test(text)).length;
   const ask = (at: number) =>
     answerFromTensors(file, { type: 'magnitudes', over: 'tokens', at, most: { rows: 5, columns: 50 } });
   await saved('Summer is warm.');
   const [first] = [await ask(1), await ask(2), await ask(3)];
-  // The result and the header of its tensors.
-  expect(read).toHaveBeenCalledTimes(2);
+  expect(read()).toBe(2);
   await saved('Winter is cold and dark.');
   expect(await ask(1)).not.toEqual(first);
-  expect(read).toHaveBeenCalledTimes(4);
+  expect(read()).toBe(4);
   await rm(tensors);
   await expect(ask(1)).rejects.toMatchObject({ code: 'input', message: expect.stringContaining('No tensors lie') });
 });

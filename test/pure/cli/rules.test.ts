@@ -1,7 +1,7 @@
 /** What a check says of a model, and the forms that continuous integration reads. */
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { headroomVerdict, kldVerdict, type Places, ratioVerdict, sameTopVerdict } from '../../../src/cli/rules.js';
+import { type Evidence, headroomVerdict, kldVerdict, ratioVerdict, sameTopVerdict } from '../../../src/cli/rules.js';
 import { type Checked, shown } from '../../../src/cli/verdicts.js';
 import type { PrecisionResult } from '../../../src/experiments/precision/compute.js';
 
@@ -58,14 +58,14 @@ describe('rules about a quantised file', () => {
     swap: restored.map((nats) => ({ alone: 0, restored: nats })),
     sqnr: restored.slice(1).map(() => ({ cumulative: 20, local: 20 })),
   });
-  const places: Places = {
+  const evidence: Evidence = {
     moved: [0, 1, 2, 3].map((k) => ({ token: 10 + k, text: '"a"', dim: 7 * k })),
     worst: { token: 31, text: '" the"' },
   };
 
   it('name the block that it would be nearest without, the entry that it moves most, and the token where that shows', () => {
     const result = pair(0.207, 0.81, [0.2, 0.19, 0.029, 0.21, 0.2]);
-    expect(kldVerdict(result, places, 0.1)).toEqual({
+    expect(kldVerdict(result, evidence, 0.1)).toEqual({
       rule: 'max-kld',
       broken: true,
       value: 0.207,
@@ -76,19 +76,19 @@ describe('rules about a quantised file', () => {
       message:
         'KL divergence is 0.207 nats, above 0.1; with block 2 of the model it was made from it would be 0.029 nats; by itself block 2 moves dim 14 of token 12 ("a") most; it is largest after token 31 (" the").',
     });
-    expect(sameTopVerdict(result, places, 0.9)).toMatchObject({
+    expect(sameTopVerdict(result, evidence, 0.9)).toMatchObject({
       broken: true,
       value: 0.81,
       layer: 2,
       token: 12,
       dim: 14,
     });
-    expect(kldVerdict(result, places, 0.207).broken).toBe(false);
-    expect(sameTopVerdict(result, places, 0.81).broken).toBe(false);
+    expect(kldVerdict(result, evidence, 0.207).broken).toBe(false);
+    expect(sameTopVerdict(result, evidence, 0.81).broken).toBe(false);
   });
 
   it('name the token alone where the output head is behind it, for what it makes has no dims of the stream', () => {
-    const verdict = kldVerdict(pair(0.2, 0.8, [0.2, 0.2, 0.19, 0.2, 0.01]), places, 0.1);
+    const verdict = kldVerdict(pair(0.2, 0.8, [0.2, 0.2, 0.19, 0.2, 0.01]), evidence, 0.1);
     expect(verdict).toMatchObject({ layer: 4, token: 31 });
     expect(verdict.dim).toBeUndefined();
   });
@@ -108,10 +108,10 @@ describe('rules about a quantised file', () => {
       ...pair(Number.NaN, Number.NaN, Array(4).fill(Number.NaN)),
       sqnr: [20, 20, Number.NaN].map((cumulative) => ({ cumulative, local: 20 })),
     };
-    expect(kldVerdict(lost, places, 1e9)).toMatchObject({ broken: true, layer: 2, token: 12, dim: 14 });
-    expect(sameTopVerdict(lost, places, 0).broken).toBe(true);
+    expect(kldVerdict(lost, evidence, 1e9)).toMatchObject({ broken: true, layer: 2, token: 12, dim: 14 });
+    expect(sameTopVerdict(lost, evidence, 0).broken).toBe(true);
     const mended = pair(Number.NaN, Number.NaN, [Number.NaN, 0.3, Number.NaN, Number.NaN]);
-    expect(kldVerdict(mended, places, 1e9)).toMatchObject({ broken: true, layer: 1 });
+    expect(kldVerdict(mended, evidence, 1e9)).toMatchObject({ broken: true, layer: 1 });
   });
 });
 
