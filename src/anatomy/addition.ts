@@ -15,6 +15,9 @@ export interface Addition {
   readonly whole?: string;
 }
 
+/** How many additions a branch may make to what it reads on its own way. */
+export const maxInnerAdditions = 4;
+
 export interface Branch {
   readonly output: string;
   /** The nodes on the ways from the skip to the output. */

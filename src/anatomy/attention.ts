@@ -54,11 +54,11 @@ function ofSite(flow: Flow, site: Site, width: number | undefined): Inside {
 /** Attention whose heads are computed one by one, or a few at a time. */
 function ofParts(flow: Flow, { sites, weighed }: Beside, width: number | undefined): Inside {
   const [first] = sites;
-  const each = headsOf(flow, first, undefined);
-  const count = (heads: number | undefined, of: ReadonlySet<string>) => (heads ?? 1) * of.size;
   // Weights that several values are weighed by (DiffLlama's halves) are those of one head.
   const own = sites.filter(({ tensor }, index) => sites.findIndex((site) => site.tensor === tensor) === index);
   const isShared = own.length < sites.length;
+  const each = headsOf(flow, first, own.length === 1 ? width : undefined);
+  const count = (heads: number | undefined, of: ReadonlySet<string>) => (heads ?? 1) * of.size;
   const heads = count(each.heads, new Set(own.map(({ tensor }) => tensor)));
   const parts = own.map(({ tensor, perm, divisor, values, scores }): PatternPart => {
     return { tensor, perm, divisor, values: isShared ? undefined : values, keys: scores && factors(scores)?.[1] };

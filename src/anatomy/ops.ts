@@ -76,6 +76,9 @@ export const isPassThrough = (node: Node): boolean => passThrough.has(node.op);
 /** Elementwise, normalising or rearranging: no matrix product, no attention. */
 export const isPointwise = (node: Node): boolean => pointwise.has(node.op);
 
+/** The node's output goes on with its input, token by token; a reduction does not (in a norm the input itself does). */
+export const carries = (node: Node): boolean => isPointwise(node) && !node.op.startsWith('Reduce');
+
 /** Multiplies by weights on whose layout, made with the session, its arithmetic depends. */
 export const isPrepacked = (node: Node): boolean => prepacked.has(node.op);
 

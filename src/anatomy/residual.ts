@@ -8,10 +8,11 @@
  * per-layer inputs; and what a branch adds to its own inside (a short convolution) is no link of it.
  */
 import type { Node } from '../onnx/model.js';
-import { type Addition, additionsOf, type Branch, rootOf } from './addition.js';
-import { type Allowance, between, type Flow, stripped } from './flow.js';
+import { type Addition, additionsOf, type Branch, maxInnerAdditions, rootOf } from './addition.js';
+import { Changes } from './copies.js';
+import { type Allowance, between, type Flow } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
-import { factors, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
+import { carries, factors, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
 import { wholeAdditions } from './partial.js';
 import { towersOf } from './towers.js';
 
@@ -47,9 +48,6 @@ const work = { each: 256, least: 100_000 };
 /** Branches that one addition may have in several sums (experts, one after another), and chains that go on beside each other. */
 const most = { branches: 512, chains: 64 };
 
-/** How many additions a branch may make to what it reads on its own way. */
-const maxInnerAdditions = 4;
-
 /**
  * The residual streams of a graph that can be looked at by themselves (see `towersOf`), the one that is shown where
  * nothing else is asked for first; none where there is no chain of residual additions.
@@ -69,28 +67,13 @@ function streamOf(flow: Flow, walk: Walk, last: Addition, others: readonly Addit
   for (const addition of wholeAdditions(flow, walk.from, additionsOf(last)).reverse()) {
     const from = addition.whole ?? pointOf(flow, walk, addition);
     // What gives a change back is no way that another block's sum could be followed along: it needs what it began with.
-    const ending = walk.returns.has(addition) ? undefined : operatorsTo(flow, walk, point, addition.sum);
+    const ending = walk.changes.returns.has(addition) ? undefined : operatorsTo(flow, walk, point, addition.sum);
     steps.push({ ...addition, from, to: point, ending });
     point = from;
   }
   steps.reverse();
-  const copies = new Set(additionsOf(last).flatMap((addition) => walk.returns.get(addition)?.beside ?? []));
+  const copies = new Set(additionsOf(last).flatMap((addition) => walk.changes.returns.get(addition)?.beside ?? []));
   return { steps, from: point, to, others: others.map(({ length }) => length), copies };
-}
-
-/**
- * What the blocks up to an addition changed in what they began with, taken out as y − x and added again, perhaps scaled:
- * to x (`own`), and in AltUp to further copies of the stream (`beside`).
- */
-interface Return {
-  own: string | undefined;
-  readonly beside: string[];
-}
-
-/** y − x on its way. */
-interface Change {
-  readonly of: Addition;
-  readonly begin: string;
 }
 
 /** One pass over the nodes in topological order. */
@@ -101,10 +84,8 @@ class Walk {
   private readonly chain = new Map<string, Addition>();
   /** The pointwise step before: the input a value carries on. */
   readonly from = new Map<string, string>();
-  /** The values that carry a change. */
-  private readonly changes = new Map<string, Change>();
-  /** The sums in which it is given back, by the addition that it was taken out behind. */
-  readonly returns = new Map<Addition, Return>();
+  /** What blocks took out and gave back. */
+  readonly changes: Changes;
   /** The latest additions among a value's ancestors, one for each chain. */
   private readonly latest = new Map<string, readonly Addition[]>();
   /** How deep the deepest node that transforms is above a value: branches without one are none. */
@@ -112,6 +93,7 @@ class Walk {
   private readonly allowance: Allowance;
 
   constructor(private readonly flow: Flow) {
+    this.changes = new Changes(flow, this.chain);
     this.allowance = { left: Math.max(work.least, work.each * flow.model.graph.nodes.length) };
   }
 
@@ -139,7 +121,7 @@ class Walk {
       const chain = addition ?? this.chain.get(carried);
       if (chain) this.chain.set(output, chain);
     }
-    if (!addition) this.change(node, inputs);
+    if (!addition) this.changes.visit(node, inputs);
     else this.lengthen(addition, ended);
   }
 
@@ -147,32 +129,6 @@ class Walk {
     const root = rootOf(addition).skip;
     const before = this.chains.get(root);
     if (!before || ended.has(before) || isLonger(addition, before)) this.chains.set(root, addition);
-  }
-
-  /** Notes what blocks change where it is taken out, carried on by itself, or given back. */
-  private change(node: Node, inputs: readonly string[]): void {
-    const [output = ''] = node.outputs;
-    const carried = inputs.find((input) => this.changes.has(input));
-    const change = carried === undefined ? this.takenOut(node) : this.changes.get(carried);
-    if (!change || !carries(node)) return;
-    const others = inputs.filter((input) => input !== carried);
-    if (carried === undefined || others.length === 0 || node.op === 'Mul') this.changes.set(output, change);
-    else if (isSum(node)) {
-      const known = this.returns.get(change.of) ?? { own: undefined, beside: [] };
-      this.returns.set(change.of, known);
-      if (others.some((other) => stripped(this.flow, other) === change.begin)) known.own ??= output;
-      else known.beside.push(output);
-    }
-  }
-
-  /** y − x, where x is what one of the last additions to y began with. */
-  private takenOut(node: Node): Change | undefined {
-    const of = node.op === 'Sub' ? this.chain.get(node.inputs[0] ?? '') : undefined;
-    const begin = stripped(this.flow, node.inputs[1] ?? '');
-    let addition = of;
-    for (let step = 0; addition && step < maxInnerAdditions; step++, addition = addition.previous)
-      if (of && stripped(this.flow, addition.skip) === begin) return { of, begin };
-    return undefined;
   }
 
   private longestOf(inputs: readonly string[]): string {
@@ -253,7 +209,7 @@ class Walk {
   private *back(term: string, previous: Addition | undefined): Generator<string> {
     const open = [term];
     const seen = new Set(open);
-    const given = previous && this.returns.get(previous);
+    const given = previous && this.changes.returns.get(previous);
     const ends = [previous?.sum, given?.own, ...(given?.beside ?? [])];
     for (let value = open.shift(); value !== undefined && seen.size <= 2 * maxSkipSteps; value = open.shift()) {
       yield value;
@@ -288,9 +244,6 @@ function follows(addition: Addition, previous: Addition): boolean {
 const isLonger = (addition: Addition, than: Addition) =>
   addition.length > than.length || (addition.length === than.length && addition.skip === than.skip);
 
-/** The node's output goes on with its input, token by token; a reduction does not (in a norm the input itself does). */
-const carries = (node: Node): boolean => isPointwise(node) && !node.op.startsWith('Reduce');
-
 function keepLatest(list: Addition[], candidate: Addition): void {
   const root = rootOf(candidate);
   const index = list.findIndex((addition) => rootOf(addition) === root);
@@ -312,7 +265,7 @@ const transforms = (node: Node): boolean =>
  */
 function pointOf(flow: Flow, walk: Walk, { skip, previous }: Addition): string {
   if (!previous) return unmixed(flow, skip);
-  const own = walk.returns.get(previous)?.own;
+  const own = walk.changes.returns.get(previous)?.own;
   if (own !== undefined) return own;
   const sums = [previous.sum, withBias(flow, previous.sum)];
   let point = skip;
@@ -363,7 +316,7 @@ function unscaled(flow: Flow, value: string): string {
  * and its residual point (a norm in post-norm models, a bias, usually none) are followed from the last one too.
  */
 function lastPoint(flow: Flow, walk: Walk, last: Addition): string {
-  const own = walk.returns.get(last)?.own;
+  const own = walk.changes.returns.get(last)?.own;
   if (own !== undefined) return own;
   for (const addition of [last.previous, last]) {
     if (!addition?.previous) continue;

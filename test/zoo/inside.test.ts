@@ -18,6 +18,8 @@ const noAttribution: Readonly<Record<string, RegExp>> = {
   'bert-optimum-op14': /more than a LayerNorm/, // a dense layer and its activation
   'bert-ort-fused': /more than a LayerNorm/,
   'altup-ts17': /keeps several copies/,
+  'copies-plain-alternate-ts-op17': /keeps several copies/,
+  'copies-routed-projected-ts-op17': /keeps several copies/,
   'input-boxes': /more than a LayerNorm/,
   'layout-fixed-length': /more than a LayerNorm/,
   'layout-soft-both-ts-op17': /not treat every token alike/, // some rows have no logits
@@ -28,6 +30,7 @@ const noAttribution: Readonly<Record<string, RegExp>> = {
 /** Why attention cannot be split there. */
 const noSplit: Readonly<Record<string, RegExp>> = {
   'cache-llama-optimum-past-8': /not found in a form/, // places of the cache among them
+  'diffllama-dynamo-op18': /not found in a form/, // two halves of values under the same weights
   'layout-channels-first': /not found in a form/, // in another layout than [heads, tokens, head_dim]
   'layout-conv1d-post-dynamo-op18': /not found in a form/,
   'layout-conv2d-ts-op17': /not found in a form/,

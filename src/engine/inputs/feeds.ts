@@ -90,12 +90,30 @@ export function givenIds(inputs: readonly Input[], given: Values): readonly numb
 export type Fed = Pick<FedInput, 'how' | 'guessed'>;
 const asGiven: Fed = { how: 'as it was given', guessed: false };
 
-/** How a run feeds each input, as it is kept with the result. */
-export function fedInputs(inputs: readonly Input[], given: Values, fed: Fed = asGiven): FedInput[] {
-  return inputs.map(({ name, role, how, guessed }) =>
-    given.has(name) && role !== 'unused' ? { name, role, ...fed } : { name, role, how, guessed },
-  );
+/**
+ * How a run feeds each input, as it is kept with the result.
+ *
+ * @param fed how what was given came about
+ * @param tokens how many token ids are run; undefined where they are among `given` or the model takes none
+ */
+export function fedInputs(inputs: readonly Input[], given: Values, fed: Fed = asGiven, tokens?: number): FedInput[] {
+  const padding = tokens === undefined ? 0 : Math.max(0, (fixedLength(inputs) ?? 0) - tokens);
+  const isMasked = inputs.some((input) => tellsPadding(input));
+  return inputs.map((input): FedInput => {
+    const { name, role, how, guessed } = input;
+    if (given.has(name) && role !== 'unused') return { name, role, ...fed };
+    if (padding > 0 && role === 'token-ids') {
+      const why = isMasked ? 'masked' : 'no input masks them, so that tokens may see them';
+      return { name, role, how: `${how}; then ${padding} × 0 as padding, ${why}`, guessed: guessed || !isMasked };
+    }
+    if (padding > 0 && role === 'attention-mask' && tellsPadding(input))
+      return { name, role, how: `${how}; the ${padding} places of padding are masked`, guessed };
+    return { name, role, how, guessed };
+  });
 }
+
+const tellsPadding = ({ role, along }: Input) =>
+  (role === 'attention-mask' || role === 'lengths') && along === undefined;
 
 /** What a run is fed beside what was given. */
 interface Run {

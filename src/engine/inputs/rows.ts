@@ -11,6 +11,10 @@ export const noId = -1;
 /** The ids that are fed, without rows that have none. */
 export const idsOf = (tokens: readonly Token[]): number[] => tokens.flatMap(({ id }) => (id === noId ? [] : [id]));
 
+/** The ids of a prompt that are fed; undefined where they are among what was given, or there are none. */
+export const promptIds = ({ source, tokens }: Pick<Prompt, 'source' | 'tokens'>): number[] | undefined =>
+  source === 'feeds' ? undefined : tokens && idsOf(tokens);
+
 /** Rows of h_0 for so many tokens or steps that are fed; undefined where only h_0 tells. */
 export function rowsFed(rows: Rows | undefined, length: number | undefined, given: Values): number | undefined {
   if (length === undefined || rows?.kind === 'inputs') return undefined;

@@ -9,6 +9,7 @@ import type { EventOf } from '../contract/protocol.js';
 import { fedInputs, fixedLength } from '../inputs/feeds.js';
 import type { Limits, Prompt } from '../inputs/prompt.js';
 import { readPrompt } from '../inputs/read.js';
+import { promptIds } from '../inputs/rows.js';
 import { Inside } from '../questions/inside.js';
 import { predictedFrom, predictionsAfter } from '../questions/predicted.js';
 import type { LoadedModel } from '../stages/loaded.js';
@@ -48,7 +49,7 @@ export async function runAnalysis(
     type: 'started',
     model: told(loaded, prompt, remark),
     settings: settingsOf(prompt, request.threads),
-    inputs: fedInputs(loaded.anatomy.inputs, prompt.given, prompt.fed),
+    inputs: fedInputs(loaded.anatomy.inputs, prompt.given, prompt.fed, promptIds(prompt)?.length),
   });
   const saver = request.save && (await openSaver(request.save, loaded));
   try {

@@ -6,7 +6,7 @@ import type { EventOf } from '../contract/protocol.js';
 import { countingAxis, fedInputs, makeFeeds } from '../inputs/feeds.js';
 import type { Prompt } from '../inputs/prompt.js';
 import { readPrompt } from '../inputs/read.js';
-import { idsOf, rowsFed } from '../inputs/rows.js';
+import { promptIds, rowsFed } from '../inputs/rows.js';
 import { Backward, type Tracks, tracksFrom } from '../stages/backward.js';
 import { isCausal } from '../stages/causal.js';
 import { withoutHead } from '../stages/lacking.js';
@@ -38,14 +38,14 @@ export async function tellGradients(
   const limits = { ...limitsOf(loaded, request), onPart };
   const { save, ...asked } = request;
   const prompt = await readPrompt({ ...asked, attention: false }, limits, () => loaded.tokenizer());
+  const ids = promptIds(prompt);
   checkObjective(of, { layers: anatomy.layers, predicts, file });
   await emit({
     type: 'started',
     model: told(loaded, prompt, remark),
     settings: settingsOf(prompt, threads),
-    inputs: fedInputs(anatomy.inputs, prompt.given, prompt.fed),
+    inputs: fedInputs(anatomy.inputs, prompt.given, prompt.fed, ids?.length),
   });
-  const ids = prompt.source === 'feeds' ? undefined : prompt.tokens && idsOf(prompt.tokens);
   const feeds = makeFeeds(anatomy.inputs, prompt.given, ids);
   const output = predicts ? anatomy.unembedding?.logits : anatomy.output;
   const end = of.kind === 'hidden' ? of.layer : anatomy.layers + 1;

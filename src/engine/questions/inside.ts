@@ -7,7 +7,7 @@ import type { RunRequest } from '../contract/events.js';
 import type { AnswerTo, QuestionOf, QuestionType } from '../contract/questions.js';
 import { countingAxis, makeFeeds } from '../inputs/feeds.js';
 import type { Prompt } from '../inputs/prompt.js';
-import { idsOf, rowsFed } from '../inputs/rows.js';
+import { promptIds, rowsFed } from '../inputs/rows.js';
 import { isCausal } from '../stages/causal.js';
 import { forward, type Lane, type Passed } from '../stages/forward.js';
 import { Head } from '../stages/head.js';
@@ -55,7 +55,7 @@ export class Inside {
     prompt: Prompt,
   ) {
     const { anatomy, model, summary } = loaded;
-    const ids = prompt.source === 'feeds' ? undefined : prompt.tokens && idsOf(prompt.tokens);
+    const ids = promptIds(prompt);
     this.ids = ids;
     this.threads = request.threads;
     const feeds = makeFeeds(anatomy.inputs, prompt.given, ids);

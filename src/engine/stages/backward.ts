@@ -122,7 +122,7 @@ export class Backward {
       throw new SinkscopeError({
         code: 'input',
         file,
-        message: `${file} keeps several copies of its residual stream, of which the first alone is shown; a gradient by that one alone would not be the model's, so none is given.`,
+        message: `${file} keeps several copies of its residual stream, of which one alone is shown; a gradient by that one alone would not be the model's, so none is given.`,
       });
     }
     this.threads = threads;

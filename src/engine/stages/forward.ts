@@ -105,7 +105,7 @@ export function setOut<L extends Lane>(
     throw new SinkscopeError({
       code: 'input',
       file,
-      message: `${file} keeps several copies of its residual stream, of which the first alone is shown, so nothing can be changed in it; choose another model.`,
+      message: `${file} keeps several copies of its residual stream, of which one alone is shown, so nothing can be changed in it; choose another model.`,
     });
   }
   const needed = neededAfter(stages, lasting);

@@ -96,6 +96,20 @@ describe('makeFeeds', () => {
     expect(values.get('lengths')?.data).toEqual(BigInt64Array.of(2n));
   });
 
+  it('says what pads to the one length, and that it is a choice where nothing masks it', () => {
+    const fixed = { ...ids, shape: [1, 6], how: 'token ids' };
+    const fed = (tokens: number, ...others: Input[]) => fedInputs([fixed, ...others], new Map(), undefined, tokens);
+    expect(fed(6)[0]).toMatchObject({ how: 'token ids', guessed: false });
+    expect(fed(2)[0]).toMatchObject({ how: expect.stringMatching(/4 × 0 .* no input masks/), guessed: true });
+    const mask = input('attention-mask', int64, [1, 6], { how: 'ones' });
+    expect(fed(2, mask)).toMatchObject([
+      { how: expect.stringMatching(/4 × 0 .* masked$/), guessed: false },
+      { how: expect.stringMatching(/the 4 places of padding are masked/), guessed: false },
+    ]);
+    // An encoder's mask hides nothing of a decoder's tokens.
+    expect(fed(2, { ...mask, along: 'encoder ids' })[0]).toMatchObject({ guessed: true });
+  });
+
   it('gives every example of a fixed batch the same, and says which axis counts tokens', () => {
     const feeds = makeFeeds([{ ...ids, shape: [2, 'tokens'] }], new Map(), [7, 8, 9]);
     expect(feeds.values.get('token-ids')).toMatchObject({

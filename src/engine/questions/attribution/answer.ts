@@ -26,7 +26,7 @@ export const answerAttribution: Answerer<'attribution'> = async (run, { token, t
     throw new SinkscopeError({
       code: 'input',
       file,
-      message: `${file} keeps several copies of its residual stream, of which the first alone is shown, so its logits cannot be split into parts.`,
+      message: `${file} keeps several copies of its residual stream, of which one alone is shown, so its logits cannot be split into parts.`,
     });
   }
   const vectors = await vectorsOf(run, token);

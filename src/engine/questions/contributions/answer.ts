@@ -19,7 +19,7 @@ export const answerContributions: Answerer<'contributions'> = async (run, { toke
     throw new SinkscopeError({
       code: 'input',
       file,
-      message: `${file} keeps several copies of its residual stream, of which the first alone is shown, so what is added to it cannot be told by parts.`,
+      message: `${file} keeps several copies of its residual stream, of which one alone is shown, so what is added to it cannot be told by parts.`,
     });
   }
   const entryOf = async (layer: number) => {
