@@ -21,12 +21,6 @@ const heapMegabytes = 2048;
 /** How much of what the child writes to stderr, and of what it sends that is no message, is kept for the log. */
 const tailLength = 4000;
 
-/**
- * For glibc, which raises the size from which on memory is the system's again when it is freed with every block that it
- * frees: tensors of some megabytes would leave holes for as long as the process lives.
- */
-const allocation = { MALLOC_MMAP_THRESHOLD_: `${2 ** 22}`, MALLOC_TRIM_THRESHOLD_: `${2 ** 22}` };
-
 export class Connection {
   private readonly child: ChildProcess;
   private readonly jobs = new Map<number, Job>();
@@ -47,7 +41,7 @@ export class Connection {
     this.child = fork(path, {
       serialization: 'advanced',
       // The editor's own executable is Electron; a debugger's flags are not for the child.
-      env: { ...process.env, ...allocation, ELECTRON_RUN_AS_NODE: '1' },
+      env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' },
       execArgv: [`--max-old-space-size=${heapMegabytes}`, ...sandboxFlags(writable)],
       // The last one is the guard's: it hears there that this process is gone, and says why it ends the child.
       stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
