@@ -42,6 +42,9 @@ export interface ProductBuild extends Build {
   readonly bias: { readonly name: string; readonly factor: number } | undefined;
 }
 
+/** Gives some columns of a weight. */
+type Columns = (from: number, to: number) => string;
+
 /** The value of x W, both in single precision. */
 export type Rewrite = (build: ProductBuild, x: string, weight: string) => string;
 
@@ -263,6 +266,9 @@ export function withProducts(model: Model, scheme: Scheme, { products, pairs }: 
   const paired = new Set(everywhere ? pairs : []);
   const byProducts = new Set(products.map(({ node }) => node.inputs[0] ?? ''));
   const byPairs = new Set([...paired].flatMap(({ inputs }) => inputs));
+  const transposes = new Map(
+    model.graph.nodes.filter(turnsMatrix).map(({ inputs: [table = ''], outputs: [name = ''] }) => [name, table]),
+  );
   const rounded = new Map<string, string>();
   /** As all read it, once it was rounded. */
   const readAs = (build: Build, value: string): string => {
@@ -291,6 +297,7 @@ export function withProducts(model: Model, scheme: Scheme, { products, pairs }: 
         now,
         product,
         old.inputs.slice(2).find((name) => initializers.has(name)),
+        columnsOf(build, now.inputs[1] ?? '', transposes),
       );
     else if (everywhere && paired.has(old)) result = everywhere.round(build, build.node(old.op, now.inputs), name);
     if (result === undefined) return [...made, now];
@@ -312,6 +319,7 @@ function quantised(
   now: Node,
   { node: old, extents }: Quantisable,
   constant: string | undefined,
+  columns: Columns,
 ): string {
   const { node, floats } = build;
   const transposed = intAttribute(old, 'transB', 0) !== 0;
@@ -337,7 +345,7 @@ function quantised(
     bias: constant === undefined ? undefined : { name: constant, factor: floatAttribute(old, 'beta', 1) },
   };
   const [x = '', weight = ''] = now.inputs;
-  const rewritten = (x: string) => inColumns(scheme, product, old, x, weight);
+  const rewritten = (x: string) => inColumns(scheme, product, old, x, weight, columns);
   if (kept === undefined) return rewritten(x);
   const others = rewritten(node('Where', [kept, floats(0), x]));
   return node('Where', [kept, product.product(x, weight), others]);
@@ -347,19 +355,44 @@ function quantised(
  * A product as a scheme makes it, of a large weight some columns at a time: of these alone there are copies while they
  * are rounded and packed, where an output head is a good part of a model.
  */
-function inColumns(scheme: Scheme, build: ProductBuild, old: Node, x: string, weight: string): string {
-  const { node, integers, extents } = build;
+function inColumns(
+  scheme: Scheme,
+  build: ProductBuild,
+  old: Node,
+  x: string,
+  weight: string,
+  columnsOf: Columns,
+): string {
+  const { node, extents } = build;
   const [rows, columns] = extents;
   const most = Math.max(1, Math.floor(roundedAtOnce / rows));
   if (old.op !== 'MatMul' || columns <= 2 * most) return scheme.rewrite(build, x, weight);
   const parts: string[] = [];
   for (let from = 0; from < columns; from += most) {
     const to = Math.min(from + most, columns);
-    const part = node('Slice', [weight, integers([from]), integers([to]), integers([-1])]);
-    parts.push(scheme.rewrite({ ...build, extents: [rows, to - from] }, x, part));
+    parts.push(scheme.rewrite({ ...build, extents: [rows, to - from] }, x, columnsOf(from, to)));
   }
   return node('Concat', parts, { axis: { kind: 'int', value: -1n } });
 }
+
+/**
+ * Where the weight is a table that is turned, as a tied output head's is, rows of the table are: each of the parts would
+ * turn all of it else, for they are computed one by one.
+ */
+function columnsOf({ node, integers }: Build, weight: string, transposes: ReadonlyMap<string, string>): Columns {
+  const table = transposes.get(weight);
+  const slice = (value: string, from: number, to: number, axis: number) =>
+    node('Slice', [value, integers([from]), integers([to]), integers([axis])]);
+  return (from, to) =>
+    table === undefined ? slice(weight, from, to, -1) : node('Transpose', [slice(table, from, to, 0)], swapped);
+}
+
+const swapped = { perm: { kind: 'ints', value: [1n, 0n] } } as const;
+
+const turnsMatrix = ({ op, domain, attributes }: Node) => {
+  const perm = attributes.get('perm');
+  return op === 'Transpose' && domain === '' && perm?.kind === 'ints' && perm.value.join() === '1,0';
+};
 
 /** Makes nodes that stand in the place of `old`. */
 function builder(model: Model, initializers: Map<string, Tensor>, old: Node, made: Node[]): Build {

@@ -58,12 +58,13 @@ export async function checkMade(
   });
 }
 
+/** The windows of the calibration text, or without one those that are measured; one that is too short for a window is one. */
 export async function calibrationOf(
   engine: Engine,
   request: DoctorRequest,
   windows: TextWindows,
   signal: AbortSignal | undefined,
-): Promise<readonly (readonly number[])[]> {
+): Promise<TextWindows> {
   const { by, calibrationText: text, model, window, bos } = request;
   if (text === undefined) {
     if (by.what === 'scheme' && by.scheme === 'int8-static')
@@ -71,10 +72,10 @@ export async function calibrationOf(
         code: 'input',
         message: 'int8-static takes its scales from another text: give one to calibrate on (--calibrate).',
       });
-    return windows.sequences.map(({ ids }) => ids);
+    return windows;
   }
   const windowing = { window, bos, tokens: request.tokens, called: 'The calibration text' };
-  return (await textWindows(engine, model, text, windowing, signal)).sequences.map(({ ids }) => ids);
+  return textWindows(engine, model, text, windowing, signal);
 }
 
 export interface Seen {

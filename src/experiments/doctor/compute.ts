@@ -87,8 +87,8 @@ export interface DoctorResult {
   readonly bounded: boolean;
   readonly remedies: readonly Cure[];
   readonly untried: readonly Untried[];
-  /** Whether ranges and factors are of a calibration text. */
-  readonly calibrated: boolean;
+  /** The windows of the calibration text that ranges and factors are of; undefined where they are of the text itself. */
+  readonly calibrated: TextWindows | undefined;
   /** What is not done yet, or was not when it was stopped. */
   readonly undone: readonly Chapter[];
 }
@@ -113,7 +113,8 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   const windows = await textWindows(engine, model, text, request, signal);
   const { sequences } = windows;
   const { some, rest, cut } = rankedOn(sequences);
-  const calibration = await calibrationOf(engine, request, windows, signal);
+  const calibrationWindows = await calibrationOf(engine, request, windows, signal);
+  const calibration = calibrationWindows.sequences.map(({ ids }) => ids);
   const seen = request.by.what === 'scheme' ? yield* extentsOf(engine, request, calibration, true, signal) : undefined;
   const by = simulatedBy(request.by, seen?.extents);
   const asked = { reference: model, by, sequences, memory, threads };
@@ -158,7 +159,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
       bounded: false,
       remedies: [],
       untried: [],
-      calibrated: request.calibrationText !== undefined,
+      calibrated: request.calibrationText === undefined ? undefined : calibrationWindows,
       undone: chapters,
     };
   };

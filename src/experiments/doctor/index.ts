@@ -67,13 +67,15 @@ export const doctor = define({
   present: presentDoctor,
   json(result, { text, calibration }) {
     const { model, windows, perplexity, kld, aim, blocks, products, chosen, curve, without, bounded } = result;
-    const { remedies, untried, undone, ranked } = result;
+    const { remedies, untried, undone, ranked, calibrated } = result;
     const { window, stride, prefix, left } = windows;
     return {
       model,
       ...quantisationJson(result),
       file: fileOf(text),
       calibration: calibration ? fileOf(calibration) : null,
+      /** What of it was run: windows, and tokens of each, fewer than `window` where it has no more. */
+      calibrated: calibrated ? { windows: calibrated.sequences.length, tokens: calibrated.window } : null,
       window,
       stride,
       prefix: prefix ?? null,

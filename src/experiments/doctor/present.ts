@@ -2,7 +2,8 @@ import { counted, formatNumber } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { blocksTable } from '../shared/blocks.js';
-import { lostWarnings, windowSettings } from '../shared/settings.js';
+import { calibrationSetting, lostWarnings, windowSettings } from '../shared/settings.js';
+import type { TextWindows } from '../shared/text.js';
 import type { NamedText } from '../values.js';
 import type { Chapter, DoctorResult, Kept } from './compute.js';
 import { doctorConclusion, dSinkOf, isVoid } from './conclusion.js';
@@ -12,7 +13,16 @@ import type { Cure } from './remedies.js';
 export const quantisationName = ({ by }: Pick<DoctorResult, 'by'>): string =>
   by.what === 'scheme' ? by.scheme : modelName(by.model);
 
-export function presentDoctor(result: DoctorResult, { text }: { readonly text: NamedText }): Presentation {
+/** A text that fills no window is calibrated on as the short one that it is, which is said with how short it is. */
+function calibrationName({ window, asked }: TextWindows, { name }: NamedText): string {
+  if (asked === undefined) return name;
+  return `${name}, which has no more than ${counted(window, 'token')} of a window of ${formatNumber(asked)}`;
+}
+
+export function presentDoctor(
+  result: DoctorResult,
+  { text, calibration }: { readonly text: NamedText; readonly calibration?: NamedText | undefined },
+): Presentation {
   const {
     model,
     layers,
@@ -23,6 +33,7 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
     sqnr,
     swap,
     massive,
+    calibrated,
     aim,
     products,
     curve,
@@ -37,6 +48,9 @@ export function presentDoctor(result: DoctorResult, { text }: { readonly text: N
       { name: 'quantised', value: quantisationName(result) },
       { name: 'text', value: text.name },
       ...windowSettings(windows, perplexity.reference.tokens),
+      ...(calibrated && calibration
+        ? [calibrationSetting(calibrationName(calibrated, calibration), calibrated.sequences.length)]
+        : []),
       ...(ranked < perplexity.reference.tokens ? [{ name: 'ranked on', value: `${ranked} tokens` }] : []),
       { name: 'aim', value: aim === undefined ? 'any number' : `${formatNumber(aim)} nats` },
     ],

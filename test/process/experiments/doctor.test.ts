@@ -12,6 +12,7 @@ import { createSession } from '../../../src/engine/stages/session.js';
 import { simulate } from '../../../src/engine/stages/simulated.js';
 import { diagnose } from '../../../src/experiments/doctor/compute.js';
 import { doctorConclusion } from '../../../src/experiments/doctor/conclusion.js';
+import { presentDoctor } from '../../../src/experiments/doctor/present.js';
 import { follow } from '../../../src/experiments/shared/text.js';
 import { dynamic, type Scheme, schemes } from '../../../src/onnx/quantise.js';
 import references from '../../references/quantised.json';
@@ -183,15 +184,29 @@ it('what a scheme cannot do without is asked for before anything is run', async 
   const refusal = (more: Partial<Parameters<typeof diagnose>[1]>) =>
     finish(diagnose(engine, { ...asked, by: { what: 'scheme', scheme: 'int8-static' }, ...more }));
   await expect(refusal({})).rejects.toThrow(/^int8-static takes its scales from another text: give one .*--calibrate/);
-  await expect(refusal({ calibrationText: 'too short' })).rejects.toThrow(
-    /^The calibration text has \d+ tokens, fewer than/,
-  );
+  await expect(refusal({ calibrationText: '' })).rejects.toThrow(/^The calibration text is empty/);
   const saveSmooth = join(await temporaryFolder(), 'no', 'smooth.onnx');
   await expect(refusal({ saveSmooth })).rejects.toThrow(/the folder .* does not exist/);
   const by = { what: 'scheme', scheme: 'int4-block32' } as const;
   await expect(refusal({ by, saveSmooth: join(await temporaryFolder(), 's.onnx') })).rejects.toThrow(
     /^No smoothed model is made for int4-block32, which rounds weights alone/,
   );
+});
+
+it('a calibration text that fills no window is one, and the result says how short it is', async () => {
+  const asked = { ...budget, thresholds, model: llama, text: text(boats), window: 24, tokens: 23 };
+  const by = { what: 'scheme', scheme: 'int8-static' } as const;
+  const result = await finish(diagnose(engine, { ...asked, by, calibrationText: 'A short text' }));
+  const { prefix } = result.windows;
+  const { ids } = await engine.encode(llama, 'A short text');
+  const short = ids.length + Number(prefix !== undefined);
+  expect(result.calibrated?.sequences.map(({ ids }) => ids.length)).toEqual([short]);
+  const named = (name: string) => ({ name, text: '' });
+  const { settings } = presentDoctor(result, { text: named('boats'), calibration: named('short.txt') });
+  expect(settings).toContainEqual({
+    name: 'calibration',
+    value: `short.txt, which has no more than ${short} tokens of a window of 24, 1 window`,
+  });
 });
 
 it('an aim that cannot be reached is said, with the best that was found', async () => {

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { createSession } from '../../../src/engine/stages/session.js';
 import { encodeModel } from '../../../src/onnx/encode.js';
-import { DataType, type Model } from '../../../src/onnx/model.js';
+import { type Attribute, DataType, type Model } from '../../../src/onnx/model.js';
 import { schemes, withProducts } from '../../../src/onnx/quantise.js';
 
 const [rows, columns] = [512, 20_000];
@@ -10,12 +10,23 @@ const [rows, columns] = [512, 20_000];
 const entry = (row: number, column: number) =>
   column === columns - 1 && row === 0 ? 3 : Math.sin(row * 12.9898 + column * 78.233) / 2;
 
-/** `x` times the columns of the weight that are asked for. */
-function productOf(chosen: readonly number[]): Model {
+/** `x` times the columns of the weight that are asked for; of one that is turned, as a tied head's is, `table` makes it. */
+function productOf(chosen: readonly number[], turned = false): Model {
   const data = new Float32Array(rows * chosen.length);
   for (let row = 0; row < rows; row++)
-    for (const [i, column] of chosen.entries()) data[row * chosen.length + i] = entry(row, column);
-  const weight = { name: 'w', type: DataType.float, dims: [rows, chosen.length], data: new Uint8Array(data.buffer) };
+    for (const [i, column] of chosen.entries())
+      data[turned ? i * rows + row : row * chosen.length + i] = entry(row, column);
+  const name = turned ? 'table' : 'w';
+  const dims = turned ? [chosen.length, rows] : [rows, chosen.length];
+  const weight = { name, type: DataType.float, dims, data: new Uint8Array(data.buffer) };
+  const perm: Attribute = { kind: 'ints', value: [1n, 0n] };
+  const turn = {
+    op: 'Transpose',
+    domain: '',
+    inputs: ['table'],
+    outputs: ['w'],
+    attributes: new Map([['perm', perm]]),
+  };
   const node = { name: 'p', op: 'MatMul', domain: '', inputs: ['x', 'w'], outputs: ['y'], attributes: new Map() };
   return {
     file: '',
@@ -26,10 +37,10 @@ function productOf(chosen: readonly number[]): Model {
     opsets: new Map([['', 17]]),
     graph: {
       name: 'product',
-      nodes: [node],
+      nodes: turned ? [{ ...turn, name: 't' }, node] : [node],
       inputs: [{ name: 'x', type: DataType.float, shape: [2, rows] }],
       outputs: [{ name: 'y', type: DataType.float, shape: [2, chosen.length] }],
-      initializers: new Map([['w', weight]]),
+      initializers: new Map([[name, weight]]),
       valueInfo: new Map(),
     },
   };
@@ -43,23 +54,32 @@ it.each(['int8-dynamic', 'int8-channel', 'int8-token', 'int4-block32', 'fp16', '
       dims: [2, rows],
       data: Float32Array.from({ length: 2 * rows }, (_, i) => Math.cos(i)),
     };
-    const made = async (chosen: readonly number[]) => {
-      const model = productOf(chosen);
-      const products = model.graph.nodes.map((node) => ({ node, extents: [rows, chosen.length] as const }));
+    const made = async (chosen: readonly number[], turned = false) => {
+      const model = productOf(chosen, turned);
+      const products = model.graph.nodes
+        .filter(({ op }) => op === 'MatMul')
+        .map((node) => ({ node, extents: [rows, chosen.length] as const }));
       const quantised = withProducts(model, schemes[scheme], { products, pairs: [] });
       const session = await createSession(encodeModel(quantised, ''), '', { prepack: true, threads: 1 });
       const y = (await session.run(new Map([['x', x]]))).get('y');
       await session.release();
       return {
         parts: quantised.graph.nodes.filter(({ op }) => op === 'Slice').length,
+        /** What is cut into them. */
+        cut: quantised.graph.nodes.flatMap(({ op, inputs: [value = ''] }) => (op === 'Slice' ? [value] : [])),
         y: [...(y?.data ?? [])].map(Number),
       };
     };
     const few = [0, 1, 8191, 8192, 8193, 16_384, columns - 1];
-    const whole = await made(Array.from({ length: columns }, (_, i) => i));
+    const all = Array.from({ length: columns }, (_, i) => i);
+    const whole = await made(all);
     const alone = await made(few);
     expect([whole.parts, alone.parts]).toEqual([3, 0]);
     const picked = [0, 1].flatMap((row) => few.map((column) => whole.y[row * columns + column] ?? Number.NaN));
     for (const [i, value] of alone.y.entries()) expect(picked[i]).toBeCloseTo(value, 4);
+    const turned = await made(all, true);
+    expect(turned.y).toEqual(whole.y);
+    // Computed one by one, each part would turn the whole table.
+    expect(turned.cut).toEqual(['table', 'table', 'table']);
   },
 );
