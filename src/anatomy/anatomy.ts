@@ -222,6 +222,7 @@ export type InputRole =
   | 'past-length' // a scalar or [1] zero: tokens already in the cache
   | 'last-key-index' // GroupQueryAttention's seqlens_k: T - 1
   | 'total-length' // GroupQueryAttention's total_sequence_length: T
+  | 'kept-rows' // of how many tokens, the last ones, there are logits: T
   | 'flag' // a boolean that chooses a branch: false
   | 'features' // floats the user gives: pixels, embeddings, node features
   | 'order' // noise that patches are sorted by: ascending for a picture, else given by the user

@@ -42,7 +42,9 @@ export function flowOf(model: Model): Flow {
     reads: (node) => {
       let values = read.get(node);
       if (!values) {
-        values = isShapeOnly(node) ? [] : inputsOf(node).filter((value) => !constants.has(value));
+        // What `ConstantOfShape` fills is one number everywhere.
+        const isNone = isShapeOnly(node) || node.op === 'ConstantOfShape';
+        values = isNone ? [] : inputsOf(node).filter((value) => !constants.has(value));
         if (node.op === 'Reshape' || node.op === 'Expand' || node.op === 'Unsqueeze' || node.op === 'Squeeze')
           values = values.filter((value) => value === node.inputs[0]);
         read.set(node, values);

@@ -127,8 +127,7 @@ function recognise(reader: Reader, context: InputContext, cache: Cache | undefin
   const rank = info.shape?.length;
   const last = rank === undefined ? undefined : Math.max(0, rank - 1);
   if (all.touches.length === 0 && all.through.length === 0) {
-    if (info.type === DataType.bool && isScalar(info))
-      return { role: 'unused', how: 'a switch, taken as false: the branch without a cache' };
+    if (info.type === DataType.bool && isScalar(info)) return switchedOff(info.name);
     return { role: 'unused', tokenAxis: last, how: 'not fed: nothing that leads to the output reads it' };
   }
   if (start.equal.includes(info.name)) {
@@ -136,7 +135,7 @@ function recognise(reader: Reader, context: InputContext, cache: Cache | undefin
     return {
       role: 'unknown',
       tokenAxis: last,
-      how: `it and ${others.join(', ')} index one table, and nothing tells which takes the token ids: give all of them`,
+      how: `it and ${others.join(', ')} index one table, or tables of one size, and nothing tells which takes the token ids: give all of them`,
     };
   }
   if (isFloat(info) && isOrder(flow, info.name))
@@ -162,6 +161,14 @@ function recognise(reader: Reader, context: InputContext, cache: Cache | undefin
   if (isFloat(info) && !all.touches.every(({ node }) => isMasking(node)))
     return { role: 'features', how: 'floats given by the user' };
   return maskRole(reader);
+}
+
+/** A switch that chose a branch when the graph was prepared. */
+function switchedOff(name: string): Recognised {
+  const how = 'a switch, taken as false';
+  return /cache|past/i.test(name)
+    ? { role: 'unused', how: `${how}: the branch without a cache` }
+    : { role: 'unused', how, guessed: true };
 }
 
 const isMasking = (node: Node) => ['Add', 'Where', 'Mul', 'Sub', 'And'].includes(node.op) || isFusedAttention(node);

@@ -8,18 +8,28 @@ import { isFloat, isScalar } from './types.js';
 
 const masking = new Set(['Add', 'Where', 'Mul', 'Sub', 'And', 'Min']);
 
+/** Names of what is in a cache already, or of the place where it goes on. */
+const counts = /past|cache|start|pos|len|offset|step|seen|ind(ex|ices)|idx/i;
+
 /** The role of what nothing but the stream's scores or states read. */
 export function maskRole({ flow, info, main, ids, hasCache, all }: Reader): Recognised {
   const rank = info.shape?.length;
   const tokenAxis = rank === undefined ? undefined : Math.max(0, rank - 1);
   if (isScalar(info)) {
-    if (hasCache) return { role: 'past-length', how: 'a count of tokens in the cache: zero' };
+    const countsPast = counts.test(info.name);
+    if (hasCache && !isFloat(info) && (countsPast || saidBy(info.name) === undefined))
+      return { role: 'past-length', how: 'a count of tokens in the cache: zero', guessed: !countsPast };
     return { role: isFloat(info) ? 'features' : 'unknown', how: 'a number that changes what is computed' };
   }
   if (rank === 1 && (isFloat(info) || info.shape?.[0] === ids?.batch))
     return { role: 'unknown', how: 'a number for each example that changes what is computed' };
   if (rank === 1)
-    return { role: 'cache-position', tokenAxis: 0, how: 'positions in the cache: 0 to T - 1', guessed: !hasCache };
+    return {
+      role: 'cache-position',
+      tokenAxis: 0,
+      how: 'positions in the cache: 0 to T - 1',
+      guessed: !hasCache || !counts.test(info.name),
+    };
   if (isFloat(info) && rank !== undefined && rank > 2)
     return { role: 'features', how: 'floats given by the user: they are added to the attention scores' };
   if (isOverPairs(info, ids))

@@ -1,6 +1,6 @@
 /** Inputs that are looked up in tables, turned into rotations or compared with places: positions, segments, counts. */
 import type { Node } from '../../onnx/model.js';
-import { lookup } from '../ops.js';
+import { isPassThrough, lookup } from '../ops.js';
 import { tokenAxisOf } from './axes.js';
 import { readCount } from './masks.js';
 import { saidBy } from './names.js';
@@ -16,6 +16,8 @@ export function countRole(reader: Reader): Recognised | undefined {
   const { flow, info, hasCache } = reader;
   if (isFloat(info) || info.type === undefined || (!isScalar(info) && alongBatch(reader) === false)) return undefined;
   if (!isScalar(info) && info.shape?.length !== 1) return undefined;
+  if (isScalar(info) && keepsLast(reader))
+    return { role: 'kept-rows', how: 'of how many tokens, the last ones, there are logits: T' };
   const nodes = nodesOf(reader);
   const isOne = isScalar(info) || alongBatch(reader) === true;
   const table = nodes.map((node) => lookup(node)).find((found) => found && flow.isConstant(found.table));
@@ -42,6 +44,13 @@ export function countRole(reader: Reader): Recognised | undefined {
   const proven = reading.kind === 'mask';
   const guessed = !isOne || !strict || !proven || (saidBy(info.name) === 'other' && !countsAll.test(info.name));
   return { role: 'lengths', tokenAxis: undefined, how: 'the number of tokens: T', guessed };
+}
+
+/** Whether rows of the stream are cut by it and nothing else: `h[:, -n:]`. */
+function keepsLast({ all: { touches, through } }: Reader): boolean {
+  const isNegated = through.filter(({ op }) => op === 'Neg').length === 1;
+  const cuts = touches.length > 0 && touches.every(({ node, index }) => node.op === 'Slice' && index === 1);
+  return isNegated && cuts && through.every((node) => node.op === 'Neg' || isPassThrough(node));
 }
 
 const countsAPart = /prefix|prompt|window/i;

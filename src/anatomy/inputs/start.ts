@@ -128,7 +128,7 @@ function tokenLookup(
   const named = find(
     saying.length === 1 ? saying[0] : saying.length === 0 && silent.length === 1 ? silent[0] : undefined,
   );
-  const equals = pool.filter(({ root, rows }) => root === largest.root && rows === largest.rows);
+  const equals = pool.filter(({ rows }) => rows === largest.rows);
   const rivals = [...new Set(equals.map(({ input }) => input))];
   if (named) {
     const isLargest = named.rows === largest.rows && rivals.length === 1;

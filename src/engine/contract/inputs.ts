@@ -18,6 +18,7 @@ const roles = [
   'past-length',
   'last-key-index',
   'total-length',
+  'kept-rows',
   'flag',
   'features',
   'order',

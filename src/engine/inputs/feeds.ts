@@ -170,6 +170,7 @@ function fill(input: Input, run: Run): Value {
     });
   }
   const tokens = input.along === undefined ? (run.ids?.length ?? length) : length;
+  if (role === 'kept-rows') return filled(type, extents(input, 1, run), () => length);
   if (role === 'last-key-index') return filled(type, extents(input, 1, run), () => past + length - 1);
   if (role === 'total-length') return filled(type, extents(input, 1, run), () => past + length);
   if (role === 'lengths') return filled(type, extents(input, 1, run), () => (input.keeps === 0 ? 0 : past + tokens));

@@ -15,7 +15,9 @@ const flow = flowOf(
     d = Mul(b, other)
     y = Add(c, d)
     q, scale, zero = DynamicQuantizeLinear(y)
-    f = Cast(q) to=1`,
+    f = Cast(q) to=1
+    first = Gather(extents, weight)
+    zeros = ConstantOfShape(first)`,
     {
       inputs: { x: ['tokens', 8], other: ['tokens', 8] },
       outputs: ['f'],
@@ -37,6 +39,7 @@ describe('flow', () => {
     };
     expect(reads('extents')).toEqual([]);
     expect(reads('b')).toEqual(['a']);
+    expect(reads('zeros')).toEqual([]);
     expect(reads('a')).toEqual(['x']);
     expect(reads('y')).toEqual(['c', 'd']);
   });

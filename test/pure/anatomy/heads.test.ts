@@ -8,7 +8,7 @@ type Shape = readonly (number | string | null)[];
 const whole: Shape = ['batch', 'tokens'];
 
 interface Graph {
-  /** Lines that make `h0`, of inputs and the tables `table` (40 rows), `types` (2), `places` (64). */
+  /** Lines that make `h0`, of inputs and the tables `table` and `other` (40 rows), `types` (2), `places` (64). */
   readonly start?: string;
   /** Lines that make `out` of `h2`. */
   readonly head?: string;
@@ -35,6 +35,7 @@ function found({ start = 'h0 = Gather(table, input_ids)', head = 'out = MatMul(h
         outputs,
         weights: {
           table: [40, 16],
+          other: [40, 16],
           types: [2, 16],
           places: [64, 16],
           square: [16, 16],
@@ -140,6 +141,12 @@ describe('token ids', () => {
     const { inputs } = found({ start, inputs: { first_ids: whole, second_ids: whole } });
     expect(inputs.map(({ role }) => role)).toEqual(['unknown', 'unknown']);
     expect(inputs.map(({ how }) => how)[0]).toMatch(/it and "second_ids" index one table/);
+  });
+
+  it('are asked for where they may be of either of two tables as long', () => {
+    const start = 't = Gather(table, left)\ns = Gather(other, right)\nh0 = Add(s, t)';
+    const { inputs } = found({ start, inputs: { left: whole, right: whole } });
+    expect(inputs.map(({ role }) => role)).toEqual(['unknown', 'unknown']);
   });
 
   it('are not what is only added to embeddings that are given', () => {

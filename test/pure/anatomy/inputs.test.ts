@@ -117,3 +117,41 @@ it('the number of keys of ai.onnx Attention is that of the tokens', () => {
     ['keys', 'total-length'],
   ]);
 });
+
+describe('numbers of the whole run', () => {
+  it('of how many tokens there are logits is all of them', () => {
+    const model = modelOf(
+      `h0 = Gather(table, ids)
+       q = MatMul(h0, square)
+       k = MatMul(h0, square)
+       v = MatMul(h0, square)
+       turned = Transpose(k) perm=0,2,1
+       scores = MatMul(q, turned)
+       weights = Softmax(scores) axis=-1
+       mixed = MatMul(weights, v)
+       h1 = Add(h0, mixed)
+       up = MatMul(h1, wide)
+       inner = Relu(up)
+       down = MatMul(inner, back)
+       h2 = Add(h1, down)
+       start = Neg(kept)
+       last = Slice(h2, start, end, axis)
+       logits = MatMul(last, head)`,
+      {
+        inputs: { ids: ['batch', 'tokens'], kept: [1] },
+        types: { ids: DataType.int64, kept: DataType.int64 },
+        outputs: ['logits'],
+        weights: {
+          table: [20, 16],
+          square: [16, 16],
+          wide: [16, 32],
+          back: [32, 16],
+          head: [16, 20],
+          end: [1],
+          axis: [1],
+        },
+      },
+    );
+    expect(recognise(model).inputs[1]).toMatchObject({ name: 'kept', role: 'kept-rows', guessed: false });
+  });
+});
