@@ -1,18 +1,17 @@
-import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Anatomy, Attention, Block, Routing } from '../../src/anatomy/anatomy.js';
 import { type Stream, streamsOf } from '../../src/anatomy/streams.js';
 import type { Engine } from '../../src/engine/host/engine.js';
-import { encodeModel } from '../../src/onnx/encode.js';
 import { inlineFunctions } from '../../src/onnx/functions.js';
 import { prepare } from '../../src/onnx/prepare.js';
 import { readModel } from '../../src/onnx/read.js';
 import { makeEngine } from '../support/engine.js';
 import { compare } from './compare.js';
 import { fixture, folders, toleranceOf } from './known.js';
-import { scrambled } from './scramble.js';
+import { scrambled, scrambledFile } from './scramble.js';
 
 const cases = folders.map((folder, seed) => [basename(folder), folder, seed] as const);
 
@@ -116,17 +115,4 @@ function routed({ from, intermediate, ...facts }: Routing, rename: (name: string
   const { indices, weights, scores, ...layout } = from;
   const values = [indices, weights, ...(scores ? [scores.value] : [])].map(rename);
   return { ...facts, inner, values, layout, scores: scores?.kind };
-}
-
-/** A copy of the fixture in `folder` whose model is scrambled. */
-async function scrambledFile(source: string, folder: string, seed: number): Promise<string> {
-  await mkdir(folder);
-  for (const file of await readdir(source)) await copyFile(join(source, file), join(folder, file));
-  // Read from the copy, so that what stays by reference lies beside the new file.
-  const original = join(folder, 'original.onnx');
-  await copyFile(join(source, 'model.onnx'), original);
-  const { model } = scrambled(inlineFunctions(readModel(original)), seed, false);
-  const file = join(folder, 'scrambled.onnx');
-  await writeFile(file, encodeModel(model, folder));
-  return file;
 }

@@ -1,5 +1,10 @@
 /** A model under other names and in another order: what is recognised by structure is recognised again. */
+import { copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { encodeModel } from '../../src/onnx/encode.js';
+import { inlineFunctions } from '../../src/onnx/functions.js';
 import type { Attribute, Graph, Model, Node } from '../../src/onnx/model.js';
+import { readModel } from '../../src/onnx/read.js';
 import { captures, inputsOf, subgraphs } from '../../src/onnx/scope.js';
 
 export interface Scrambled {
@@ -29,6 +34,22 @@ export function scrambled(model: Model, seed: number, shapes: boolean): Scramble
   };
   const graph = scrambleGraph(model.graph, rename, random, shapes);
   return { model: { ...model, graph }, rename: (name) => followed(names, name) };
+}
+
+/**
+ * A copy of the fixture in `source` whose model is scrambled, without shapes.
+ *
+ * @param folder to be made
+ * @returns the model's file
+ */
+export async function scrambledFile(source: string, folder: string, seed: number): Promise<string> {
+  await mkdir(folder);
+  for (const file of await readdir(source)) await copyFile(join(source, file), join(folder, file));
+  // Read from the copy, so that what stays by reference lies beside the new file.
+  const { model } = scrambled(inlineFunctions(readModel(join(folder, 'model.onnx'))), seed, false);
+  const file = join(folder, 'scrambled.onnx');
+  await writeFile(file, encodeModel(model, folder));
+  return file;
 }
 
 function followed(names: ReadonlyMap<string, string>, name: string): string {

@@ -41,6 +41,7 @@ export async function saveAdapter(file: string, rank: number, adapters: readonly
  * Writes what adapters are, whole or not at all.
  *
  * @param base what the model is called that they belong to
+ * @returns the file
  * @throws SinkscopeError `save`
  */
 export async function saveConfig(
@@ -48,11 +49,10 @@ export async function saveConfig(
   base: string,
   rank: number,
   adapters: readonly Pick<NamedAdapter, 'module'>[],
-): Promise<void> {
-  await saveWhole(
-    join(folder, 'adapter_config.json'),
-    `${JSON.stringify(configOf(base, rank, adapters), undefined, 2)}\n`,
-  );
+): Promise<string> {
+  const file = join(folder, 'adapter_config.json');
+  await saveWhole(file, `${JSON.stringify(configOf(base, rank, adapters), undefined, 2)}\n`);
+  return file;
 }
 
 /** As PEFT writes it, without what is as it is unless it is said. */

@@ -3,6 +3,7 @@
  * by the adapters alone; with MacDrop (arXiv:2410.01866), entries of the pre-trained massive weights are dropped, with a
  * probability that falls to 0 over the run.
  */
+import { rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { SinkscopeError, toProblem } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
@@ -84,8 +85,12 @@ export async function trainAdapters(runner: StageRunner, request: FinetuneReques
         if (gradient) optimiser.step(floats(gradient));
       }
       if (step % every === 0 || step === steps) {
-        if (saved === 0) await saveConfig(folder, loaded.summary.name, rank, adapters);
-        await saveAdapter(save.file, rank, named(parameters));
+        const config = saved === 0 ? await saveConfig(folder, loaded.summary.name, rank, adapters) : undefined;
+        await saveAdapter(save.file, rank, named(parameters)).catch(async (error: unknown) => {
+          // Without an adapter it is of nothing, and the folder would count as in use.
+          if (config !== undefined) await rm(config, { force: true });
+          throw error;
+        });
         saved = step;
       }
       await emit({ type: 'step', step, loss, probability, saved });

@@ -1,5 +1,5 @@
 /** Fine-tuning, held against PEFT and PyTorch's AdamW. */
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -121,5 +121,13 @@ describe('says what is in the way', async () => {
     expect(problem).toMatchObject({ code: 'save', file: join(other, 'model.onnx') });
     expect(problem?.message).toMatch(/model\.onnx cannot be written: .* The adapter after step 2 is in .*other\.$/);
     expect((await openSafetensors(join(other, 'adapter_model.safetensors'))).names).not.toHaveLength(0);
+  });
+
+  it('an adapter that cannot be written, with nothing left that would be half of one', async () => {
+    const other = join(folder, 'blocked');
+    const file = join(other, 'adapter_model.safetensors');
+    await mkdir(file, { recursive: true });
+    expect(await problemOf({ save: { file } })).toMatchObject({ code: 'save', file });
+    expect(await readdir(other)).toEqual(['adapter_model.safetensors']);
   });
 });
