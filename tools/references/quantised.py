@@ -26,6 +26,7 @@ PAIRS = [
     ("llama-ts-op17-sdpa", "llama-int8-dynamic"),
     ("llama-optimum-past", "llama-optimum-past-fp16"),
     ("llama-genai-fp32", "llama-genai-int4"),
+    ("llama-genai-fp32", "llama-genai-int4-acc1"),
     ("gpt2-optimum-past", "gpt2-int8-dynamic"),
     ("gpt2-ts-op14", "gpt2-qdq-static"),
     ("gpt2-optimum-past", "gpt2-fp16-converted"),

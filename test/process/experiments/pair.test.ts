@@ -28,6 +28,17 @@ interface Tolerance {
   readonly sqnr: number;
 }
 
+const alike: Tolerance = { kld: 2e-3, sqnr: 0.02 };
+/** By how names end. */
+const tolerances: readonly (readonly [string, Tolerance])[] = [
+  // Where halves are rounded depends on what ONNX Runtime has fused.
+  ['fp16', { kld: 3, sqnr: 2 }],
+  ['fp16-converted', { kld: 3, sqnr: 2 }],
+  // With accuracy level 4 MatMulNBits rounds what it reads to bytes. Each processor's kernel finds their scales in its
+  // own way, so that an entry between two bytes becomes one or the other; level 1 rounds nothing.
+  ['int4', { kld: 2e-2, sqnr: 0.1 }],
+];
+
 const file = (model: string) => ({ what: 'file', model }) as const;
 
 async function paired(request: RequestOf<'pair'>): Promise<{ windows: PairedEvent[]; divergence: Divergence }> {
@@ -66,9 +77,7 @@ describe.each(references.pairs)('$reference and $model equal ONNX Runtime in Pyt
     const { reference, model, ids } = expected;
     const request = { reference: fixtureModel(reference), by: file(fixtureModel(model)) };
     const { divergence } = await paired({ ...budget, ...request, sequences: [{ ids, from: 1 }] });
-    // Where halves are rounded depends on what ONNX Runtime has fused.
-    const tolerance = model.includes('fp16') ? { kld: 3, sqnr: 2 } : { kld: 2e-3, sqnr: 0.02 };
-    expectClose(divergence, expected, tolerance);
+    expectClose(divergence, expected, tolerances.find(([kind]) => model.endsWith(kind))?.[1] ?? alike);
   });
 });
 
