@@ -204,7 +204,7 @@ async function seedOf(of: Objective, ends: Ends): Promise<Seed> {
   if (of.kind === 'hidden') {
     const state = lane.values.get(residual(of.layer));
     if (!state) throw new Error('the state is not there');
-    return oneSeed(residual(of.layer), state, { ...of, tokens, axis });
+    return oneSeed(residual(of.layer), state, { ...of, first: 0, tokens, axis });
   }
   const value = results.get(output) ?? lane.values.get(output);
   if (!value) throw new Error(`the output "${output}" is not there`);
@@ -214,8 +214,9 @@ async function seedOf(of: Objective, ends: Ends): Promise<Seed> {
   const from = loaded.anatomy.headRows?.from ?? rows - rowsOf(value).tokens;
   if (of.kind === 'logit')
     return oneSeed(output, value, {
-      token: of.token - (narrowed?.row ?? from),
+      token: of.token,
       dim: of.id,
+      first: narrowed?.row ?? from,
       tokens: rowsOf(value).tokens,
       axis: undefined,
     });

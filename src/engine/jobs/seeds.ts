@@ -34,24 +34,27 @@ export function squaresSeed(value: string, tensor: Value): Seed {
 export interface Place {
   readonly token: number;
   readonly dim: number;
+  /** The token that the tensor's first row is of, and how many it has rows for. */
+  readonly first: number;
   readonly tokens: number;
   /** The axis that counts tokens, where it is not all but the last. */
   readonly axis: number | undefined;
 }
 
 /** @throws SinkscopeError `input` where there is no such entry */
-export function oneSeed(value: string, tensor: Value, { token, dim, tokens, axis }: Place): Seed {
+export function oneSeed(value: string, tensor: Value, { token, dim, first, tokens, axis }: Place): Seed {
   const last = tensor.dims.length - 1;
   const feature = axis === undefined ? last : axis === last ? last - 1 : last;
   const width = axis === undefined ? rowsOf(tensor).dims : (tensor.dims[feature] ?? 1);
-  if (token < 0 || token >= tokens || dim >= width) {
-    throw new SinkscopeError({
-      code: 'input',
-      message: `There is no such entry: tokens are ${tokens === 0 ? 'none' : `0 to ${tokens - 1}`} and there are ${width} entries for each, 0 to ${width - 1}.`,
-    });
-  }
+  const row = token - first;
+  const fail = (message: string) => new SinkscopeError({ code: 'input', message });
+  if (row < 0 || row >= tokens)
+    throw fail(
+      `There is no token ${token} here: ${tokens === 0 ? 'there are none' : `they are ${first} to ${first + tokens - 1}`}.`,
+    );
+  if (dim >= width) throw fail(`There is no entry ${dim}: there are ${width} for each token, 0 to ${width - 1}.`);
   const step = (place: number) => size(tensor.dims.slice(place + 1));
-  const at = axis === undefined ? token * width + dim : token * step(axis) + dim * step(feature);
+  const at = axis === undefined ? row * width + dim : row * step(axis) + dim * step(feature);
   const data = new Float32Array(tensor.data.length);
   data[at] = 1;
   return { value, adjoint: like(tensor, data), of: floats(tensor)[at] ?? Number.NaN };

@@ -90,13 +90,19 @@ describe('what cannot be had is said', () => {
       'a dim that is not there',
       'llama-ts-op17-sdpa',
       { kind: 'hidden', layer: 1, token: 0, dim: 99_999 },
-      /There is no such entry/,
+      /^There is no entry 99999: there are \d+ for each token, 0 to \d+\.$/,
     ],
     [
       'a token id above the vocabulary',
       'llama-ts-op17-sdpa',
       { kind: 'logit', id: 999_999, token: 0 },
-      /There is no such entry/,
+      /^There is no entry 999999: there are \d+ for each token, 0 to \d+\.$/,
+    ],
+    [
+      'a token behind the last',
+      'llama-ts-op17-sdpa',
+      { kind: 'hidden', layer: 1, token: 99, dim: 0 },
+      /^There is no token 99 here: they are 0 to \d+\.$/,
     ],
     ['rounding', 'llama-int8-dynamic', { kind: 'loss' }, /straight-through/],
   ] satisfies [string, string, Objective, RegExp][])('%s', async (_, name, of, sentence) => {
