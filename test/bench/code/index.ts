@@ -20,7 +20,10 @@ export async function run(): Promise<void> {
   const sinkscope = await vscode.extensions.getExtension<Api>('sinkscope.sinkscope')?.activate();
   if (!sinkscope) throw new Error('the extension is not there');
   await sinkscope.restored;
-  await vscode.workspace.getConfiguration('sinkscope').update('memoryBudget', 8192, vscode.ConfigurationTarget.Global);
+  const settings = vscode.workspace.getConfiguration('sinkscope');
+  await settings.update('memoryBudget', 8192, vscode.ConfigurationTarget.Global);
+  // A model has to be among those that are found before it can be chosen.
+  await settings.update('models', [asked.model], vscode.ConfigurationTarget.Global);
   await vscode.commands.executeCommand('sinkscope.chooseModel', asked.model);
   const document = await vscode.workspace.openTextDocument({ content: asked.text });
   const editor = await vscode.window.showTextDocument(document, vscode.ViewColumn.One);
