@@ -3,12 +3,11 @@
  * it when it makes a session, so that nothing is written or held that the file does not have.
  */
 import { halfToEven } from '../statistics/numbers.js';
+import { type Columns, columnRanges, columnsOf, type NodeMaker, turnedTables } from './columns.js';
 import { type Attribute, DataType, floatAttribute, intAttribute, type Model, type Node, type Tensor } from './model.js';
 
 /** What a scheme makes the nodes of one product with. */
-export interface Build {
-  /** A node with one output, which it returns. */
-  readonly node: (op: string, inputs: readonly string[], attributes?: Readonly<Record<string, Attribute>>) => string;
+export interface Build extends NodeMaker {
   /** A node with several. */
   readonly several: (
     op: string,
@@ -18,7 +17,6 @@ export interface Build {
   ) => readonly string[];
   /** A constant of one number, or a list of them. */
   readonly floats: (values: number | readonly number[]) => string;
-  readonly integers: (values: readonly number[]) => string;
   /** int8 zero. */
   readonly zero: string;
   /** ReduceMax or ReduceMin along an axis that stays, or over all. */
@@ -41,9 +39,6 @@ export interface ProductBuild extends Build {
   /** A constant that `Gemm` adds, and what it multiplies that with. */
   readonly bias: { readonly name: string; readonly factor: number } | undefined;
 }
-
-/** Gives some columns of a weight. */
-type Columns = (from: number, to: number) => string;
 
 /** The value of x W, both in single precision. */
 export type Rewrite = (build: ProductBuild, x: string, weight: string) => string;
@@ -266,9 +261,7 @@ export function withProducts(model: Model, scheme: Scheme, { products, pairs }: 
   const paired = new Set(everywhere ? pairs : []);
   const byProducts = new Set(products.map(({ node }) => node.inputs[0] ?? ''));
   const byPairs = new Set([...paired].flatMap(({ inputs }) => inputs));
-  const transposes = new Map(
-    model.graph.nodes.filter(turnsMatrix).map(({ inputs: [table = ''], outputs: [name = ''] }) => [name, table]),
-  );
+  const tables = turnedTables(model.graph.nodes);
   const rounded = new Map<string, string>();
   /** As all read it, once it was rounded. */
   const readAs = (build: Build, value: string): string => {
@@ -297,7 +290,7 @@ export function withProducts(model: Model, scheme: Scheme, { products, pairs }: 
         now,
         product,
         old.inputs.slice(2).find((name) => initializers.has(name)),
-        columnsOf(build, now.inputs[1] ?? '', transposes),
+        columnsOf(build, now.inputs[1] ?? '', tables),
       );
     else if (everywhere && paired.has(old)) result = everywhere.round(build, build.node(old.op, now.inputs), name);
     if (result === undefined) return [...made, now];
@@ -307,9 +300,6 @@ export function withProducts(model: Model, scheme: Scheme, { products, pairs }: 
   const given = kept === undefined ? [] : [{ name: kept, type: DataType.bool, shape: [null, 1] }];
   return { ...model, graph: { ...model.graph, nodes, initializers, inputs: [...model.graph.inputs, ...given] } };
 }
-
-/** Entries of a weight that is rounded at once: what comes in between is no larger. */
-const roundedAtOnce = 2 ** 22;
 
 /** What one product gives. */
 function quantised(
@@ -365,34 +355,13 @@ function inColumns(
 ): string {
   const { node, extents } = build;
   const [rows, columns] = extents;
-  const most = Math.max(1, Math.floor(roundedAtOnce / rows));
-  if (old.op !== 'MatMul' || columns <= 2 * most) return scheme.rewrite(build, x, weight);
-  const parts: string[] = [];
-  for (let from = 0; from < columns; from += most) {
-    const to = Math.min(from + most, columns);
-    parts.push(scheme.rewrite({ ...build, extents: [rows, to - from] }, x, columnsOf(from, to)));
-  }
+  const ranges = old.op === 'MatMul' ? columnRanges(rows, columns) : [];
+  if (ranges.length === 0) return scheme.rewrite(build, x, weight);
+  const parts = ranges.map(([from, to]) =>
+    scheme.rewrite({ ...build, extents: [rows, to - from] }, x, columnsOf(from, to)),
+  );
   return node('Concat', parts, { axis: { kind: 'int', value: -1n } });
 }
-
-/**
- * Where the weight is a table that is turned, as a tied output head's is, rows of the table are: each of the parts would
- * turn all of it else, for they are computed one by one.
- */
-function columnsOf({ node, integers }: Build, weight: string, transposes: ReadonlyMap<string, string>): Columns {
-  const table = transposes.get(weight);
-  const slice = (value: string, from: number, to: number, axis: number) =>
-    node('Slice', [value, integers([from]), integers([to]), integers([axis])]);
-  return (from, to) =>
-    table === undefined ? slice(weight, from, to, -1) : node('Transpose', [slice(table, from, to, 0)], swapped);
-}
-
-const swapped = { perm: { kind: 'ints', value: [1n, 0n] } } as const;
-
-const turnsMatrix = ({ op, domain, attributes }: Node) => {
-  const perm = attributes.get('perm');
-  return op === 'Transpose' && domain === '' && perm?.kind === 'ints' && perm.value.join() === '1,0';
-};
 
 /** Makes nodes that stand in the place of `old`. */
 function builder(model: Model, initializers: Map<string, Tensor>, old: Node, made: Node[]): Build {

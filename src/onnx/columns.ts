@@ -1,0 +1,49 @@
+/** Large weights some columns at a time: of these alone there are copies while they are rounded and packed. */
+import type { Attribute, Node } from './model.js';
+
+/** Makes nodes. */
+export interface NodeMaker {
+  /** A node with one output, which it returns. */
+  readonly node: (op: string, inputs: readonly string[], attributes?: Readonly<Record<string, Attribute>>) => string;
+  /** A constant of a list of integers. */
+  readonly integers: (values: readonly number[]) => string;
+}
+
+/** Some columns of a weight, from the first to before the last. */
+export type Columns = (from: number, to: number) => string;
+
+/** Entries of a weight that is rounded at once: what comes in between is no larger. */
+const roundedAtOnce = 2 ** 22;
+
+/** Where a weight [rows, columns] is cut, from and to before; nowhere where it is not large. */
+export function columnRanges(rows: number, columns: number): readonly (readonly [from: number, to: number])[] {
+  const most = Math.max(1, Math.floor(roundedAtOnce / rows));
+  if (columns <= 2 * most) return [];
+  const starts = Array.from({ length: Math.ceil(columns / most) }, (_, i) => i * most);
+  return starts.map((from) => [from, Math.min(from + most, columns)]);
+}
+
+/** What matrices are turned from, by the name of what they are then. */
+export function turnedTables(nodes: readonly Node[]): ReadonlyMap<string, string> {
+  const turned = nodes.filter(turnsMatrix);
+  return new Map(turned.map(({ inputs: [table = ''], outputs: [name = ''] }) => [name, table]));
+}
+
+/**
+ * Where the weight is a table that is turned, as a tied output head's is, rows of the table are: each of the parts would
+ * turn all of it else, for they are computed one by one.
+ */
+export function columnsOf({ node, integers }: NodeMaker, weight: string, tables: ReadonlyMap<string, string>): Columns {
+  const table = tables.get(weight);
+  const slice = (value: string, from: number, to: number, axis: number) =>
+    node('Slice', [value, integers([from]), integers([to]), integers([axis])]);
+  return (from, to) =>
+    table === undefined ? slice(weight, from, to, -1) : node('Transpose', [slice(table, from, to, 0)], swapped);
+}
+
+const swapped = { perm: { kind: 'ints', value: [1n, 0n] } } as const;
+
+function turnsMatrix({ op, domain, attributes }: Node): boolean {
+  const perm = attributes.get('perm');
+  return op === 'Transpose' && domain === '' && perm?.kind === 'ints' && perm.value.join() === '1,0';
+}
