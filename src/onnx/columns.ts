@@ -10,7 +10,7 @@ export interface NodeMaker {
 }
 
 /** Some columns of a weight, from the first to before the last. */
-export type Columns = (from: number, to: number) => string;
+export type Slices = (from: number, to: number) => string;
 
 /** Entries of a weight that is rounded at once: what comes in between is no larger. */
 const roundedAtOnce = 2 ** 22;
@@ -33,7 +33,7 @@ export function turnedTables(nodes: readonly Node[]): ReadonlyMap<string, string
  * Where the weight is a table that is turned, as a tied output head's is, rows of the table are: each of the parts would
  * turn all of it else, for they are computed one by one.
  */
-export function columnsOf({ node, integers }: NodeMaker, weight: string, tables: ReadonlyMap<string, string>): Columns {
+export function slicesOf({ node, integers }: NodeMaker, weight: string, tables: ReadonlyMap<string, string>): Slices {
   const table = tables.get(weight);
   const slice = (value: string, from: number, to: number, axis: number) =>
     node('Slice', [value, integers([from]), integers([to]), integers([axis])]);

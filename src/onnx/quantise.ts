@@ -3,7 +3,7 @@
  * it when it makes a session, so that nothing is written or held that the file does not have.
  */
 import { halfToEven } from '../statistics/numbers.js';
-import { type Columns, columnRanges, columnsOf, type NodeMaker, turnedTables } from './columns.js';
+import { columnRanges, type NodeMaker, type Slices, slicesOf, turnedTables } from './columns.js';
 import { type Attribute, DataType, floatAttribute, intAttribute, type Model, type Node, type Tensor } from './model.js';
 
 /** What a scheme makes the nodes of one product with. */
@@ -290,7 +290,7 @@ export function withProducts(model: Model, scheme: Scheme, { products, pairs }: 
         now,
         product,
         old.inputs.slice(2).find((name) => initializers.has(name)),
-        columnsOf(build, now.inputs[1] ?? '', tables),
+        slicesOf(build, now.inputs[1] ?? '', tables),
       );
     else if (everywhere && paired.has(old)) result = everywhere.round(build, build.node(old.op, now.inputs), name);
     if (result === undefined) return [...made, now];
@@ -309,7 +309,7 @@ function quantised(
   now: Node,
   { node: old, extents }: Quantisable,
   constant: string | undefined,
-  columns: Columns,
+  columns: Slices,
 ): string {
   const { node, floats } = build;
   const transposed = intAttribute(old, 'transB', 0) !== 0;
@@ -351,7 +351,7 @@ function inColumns(
   old: Node,
   x: string,
   weight: string,
-  columnsOf: Columns,
+  columnsOf: Slices,
 ): string {
   const { node, extents } = build;
   const [rows, columns] = extents;
