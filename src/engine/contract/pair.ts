@@ -65,6 +65,10 @@ export const comparedEvent = v.object({
 });
 export type ComparedEvent = Sent<typeof comparedEvent>;
 
+/** Which of two entries is moved more; of equals the first. */
+export const farther = (one: ComparedEvent['farthest'], other: ComparedEvent['farthest']): ComparedEvent['farthest'] =>
+  other && !(one && one.by >= other.by) ? other : one;
+
 export const pairedEvent = v.object({
   type: v.literal('paired'),
   sequence: whole,

@@ -169,8 +169,8 @@ export async function runThrough(inside: Inside, given: Report, usedBefore: bool
     const reduces = reduced?.find((one) => one === stage);
     const told = reduces?.told(results);
     const lacking = told ? lackingIn(told, inside) : [];
-    const again = reduces && lacking.length > 0 ? await inside.again(reduces, lacking) : [];
-    const all = new Map([...results, ...again]);
+    const all =
+      reduces && lacking.length > 0 ? new Map([...results, ...(await inside.again(reduces, lacking))]) : results;
     for (let block = stage.first; block <= stage.last; block++) await reportBlock(inside, report, block, all, told);
   }
   await reportMade(inside, report);

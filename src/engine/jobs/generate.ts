@@ -21,8 +21,6 @@ import type { StageRunner } from '../stages/runner.js';
 
 /** Entries of a token that are told, of each layer. */
 const topEntries = 4;
-/** Tokens that might have come, which are told. */
-const alternatives = 10;
 
 /**
  * Writes on and says every token when it has been run itself.
@@ -87,7 +85,7 @@ export async function writeTokens(
         text: loaded.tokenizer()?.decode(id) ?? `token ${id}`,
         added: await added(),
         ...surpriseOf(before, id, weights),
-        alternatives: predictionsOf(before, loaded.tokenizer(), alternatives, weights),
+        alternatives: predictionsOf(before, loaded.tokenizer(), { weights }),
         top: watch.top,
         alike: Float32Array.from(watch.alike, ([cosine = Number.NaN]) => cosine),
         sinks: watch.sinks(),

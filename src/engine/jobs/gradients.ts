@@ -119,7 +119,7 @@ export async function tellGradients(
       const values = floats(rows);
       const { dims } = rowsOf(rows);
       const own = floats(sliceRows(tokenRows(state, axis), 0, tokens));
-      reach = Math.max(reach, lengthOf(values) * lengthOf(own));
+      if (of.kind === 'squares') reach = Math.max(reach, lengthOf(values) * lengthOf(own));
       const stateNonFinite = own.reduce((count, one) => count + (Number.isFinite(one) ? 0 : 1), 0);
       const entry = of.kind === 'hidden' ? { entry: own[of.token * dims + of.dim] ?? Number.NaN } : {};
       await emit({ type: 'gradient', layer, ...normsOf(values, tokens, dims), stateNonFinite, ...entry });

@@ -6,7 +6,7 @@
 import { SinkscopeError } from '../../errors.js';
 import { greatest, sum } from '../../statistics/numbers.js';
 import type { ProgressEvent, Sequence } from '../contract/measure.js';
-import type { ComparedEvent, PairedEvent, PairRequest } from '../contract/pair.js';
+import { type ComparedEvent, farther, type PairedEvent, type PairRequest } from '../contract/pair.js';
 import { makeFeeds } from '../inputs/feeds.js';
 import { createDivergenceSession, type DivergenceSession } from '../stages/divergence.js';
 import { type Journey, type Lane, setOut } from '../stages/forward.js';
@@ -219,9 +219,6 @@ function distanceOf(values: Float32Array, others: Float32Array): number {
   for (let i = 0; i < values.length; i++) sum += ((others[i] ?? Number.NaN) - (values[i] ?? Number.NaN)) ** 2;
   return sum;
 }
-
-const farther = (other: Apart['farthest'], one: Apart['farthest']) =>
-  one && !(other && other.by >= one.by) ? one : other;
 
 /** The entry that differs most; what is no number does more than any. */
 function farthestOf(values: Float32Array, others: Float32Array) {

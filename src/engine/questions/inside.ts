@@ -161,7 +161,10 @@ export class Inside {
     const taps = tapsOf(this.loaded, { attention }, false, false);
     const ends = reducedEnds(anatomy, tokens, attention);
     const stages = reducedStages(this.loaded, this.plan, ends, {
-      ...{ tokens, dims, attention, taps },
+      tokens,
+      dims,
+      attention,
+      taps,
       proves: this.runner.placement?.isOpen ?? false,
     });
     for (const { fed } of stages) this.take(fed);

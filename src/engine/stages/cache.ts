@@ -116,6 +116,7 @@ export class LaneCache {
 
   /** Another that holds the same, and goes its own way. */
   copy(): LaneCache {
+    // From now on both have the values of this one, and neither may write over them.
     this.own.clear();
     const other = new LaneCache(this.pairs);
     other.tokens = this.tokens;

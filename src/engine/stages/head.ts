@@ -11,6 +11,7 @@ import { makePlan, type Plan, type Stage } from './plan.js';
 import type { StageRunner } from './runner.js';
 import { keptRows } from './simulated.js';
 
+/** How many tokens are told, unless something else is wanted. */
 const topPredictions = 10;
 
 /** Of the positions `from` … `to`: [to - from, vocabulary]. */
@@ -130,8 +131,7 @@ export class Head {
 export function predictionsOf(
   logits: Float32Array,
   tokenizer: Tokenizer | undefined,
-  count = topPredictions,
-  { greatest, sum }: Pick<Weighed, 'greatest' | 'sum'> = weighed(logits),
+  { count = topPredictions, weights = weighed(logits) }: { readonly count?: number; readonly weights?: Weighed } = {},
 ): Prediction[] {
   const best: { readonly id: number; readonly logit: number }[] = [];
   let least = Number.NEGATIVE_INFINITY;
@@ -147,6 +147,6 @@ export function predictionsOf(
   return best.map(({ id, logit }) => ({
     id,
     text: tokenizer?.decode(id) ?? `token ${id}`,
-    probability: Math.exp(logit - greatest) / sum,
+    probability: Math.exp(logit - weights.greatest) / weights.sum,
   }));
 }

@@ -39,7 +39,7 @@ export function presentDomains(
       { name: 'model', value: model.name },
       { name: 'corpora', value: corpora.map(({ name }) => name).join(' and ') },
       { name: 'sequences', value: corpora.map(({ sequences }) => formatNumber(sequences)).join(' and ') },
-      ...windowSettings({ window: length, asked: wanted.length > length ? wanted.length : undefined, prefix }),
+      ...windowSettings({ window: length, asked: wanted.length, prefix }),
       ...sinkSettings(thresholds),
     ],
     warnings: few.map(

@@ -1,5 +1,5 @@
 /** How far a file is from the model that it was made from, summed over windows. */
-import type { ComparedEvent, PairedEvent } from '../../engine/contract/pair.js';
+import { type ComparedEvent, farther, type PairedEvent } from '../../engine/contract/pair.js';
 import type { RequestOf } from '../../engine/contract/protocol.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { greatest, mean, quantile, sum } from '../../statistics/numbers.js';
@@ -64,8 +64,7 @@ export class Comparison {
   add(event: ComparedEvent | PairedEvent, isWhole = false): void {
     if (event.type === 'compared') {
       const { block, signal, cumulative, local, farthest } = event;
-      const most = this.farthest[block];
-      this.farthest[block] = farthest && !(most && most.by >= farthest.by) ? farthest : most;
+      this.farthest[block] = farther(this.farthest[block], farthest);
       const before = this.states[block] ?? { signal: 0, cumulative: 0, local: 0 };
       this.states[block] = {
         signal: before.signal + signal,

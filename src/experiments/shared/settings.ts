@@ -23,7 +23,9 @@ export function windowSettings(
 ): Setting[] {
   const { window, asked, stride, prefix, left = 0 } = windows;
   const short =
-    asked === undefined ? '' : `, for the text has no more: a window of ${formatNumber(asked)} was asked for`;
+    asked === undefined || asked <= window
+      ? ''
+      : `, for the text has no more: a window of ${formatNumber(asked)} was asked for`;
   return [
     { name: 'T', value: `${counted(window, 'token')}${short}` },
     ...(stride === undefined ? [] : [{ name: 'stride', value: formatNumber(stride) }]),

@@ -31,11 +31,7 @@ export function presentSurvey(
       { name: 'model', value: settings.model.name },
       { name: 'corpus', value: corpus },
       { name: 'sequences', value: `${formatNumber(records.length)}${part}` },
-      ...windowSettings({
-        window: settings.length,
-        asked: wanted.length > settings.length ? wanted.length : undefined,
-        prefix: settings.prefix,
-      }),
+      ...windowSettings({ window: settings.length, asked: wanted.length, prefix: settings.prefix }),
       { name: 'line ends', value: settings.lineEnds === 'lf' ? 'as LF' : 'as they are' },
       ...massiveSettings(settings.thresholds),
       { name: 'large', value: `≥ ${settings.thresholds.soft} × median` },

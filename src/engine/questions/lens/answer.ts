@@ -19,7 +19,7 @@ export const answerLens: Answerer<'lens'> = async (run, { layer, point, top }) =
   for await (const { from, to, logits } of head.parts(values, 0, tokens, run.keep)) {
     const width = logits.length / (to - from);
     for (let row = 0; row < to - from; row++) {
-      rows.push(predictionsOf(logits.subarray(row * width, (row + 1) * width), tokenizer, top));
+      rows.push(predictionsOf(logits.subarray(row * width, (row + 1) * width), tokenizer, { count: top }));
     }
   }
   return { rows };

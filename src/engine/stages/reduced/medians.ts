@@ -3,6 +3,7 @@
  * `src/statistics/hidden.ts` has it: the lower one.
  */
 import { DataType } from '../../../onnx/model.js';
+import { sum } from '../../../statistics/numbers.js';
 import { filled, type Values } from '../../tensors/value.js';
 import type { JoinedParts, Reducing } from './reducing.js';
 
@@ -157,8 +158,6 @@ const byCounting: Medians = {
     });
   },
 };
-
-const sum = (values: Float32Array) => values.reduce((total, value) => total + value, 0);
 
 /** The part that the entry of a rank is in, its rank there, and how many there are. */
 function located(counts: Float32Array, rank: number): { readonly rank: number; readonly count: number } | undefined {
