@@ -79,6 +79,11 @@ export class Analyses implements vscode.Disposable {
     return this.controller !== undefined;
   }
 
+  /** Whether a run of an edited text goes on, which nothing is shown of till it is through. */
+  get isFollowing(): boolean {
+    return this.following !== undefined;
+  }
+
   /** The text that was asked about last, whether there is something to show of it or not. */
   get text(): string | undefined {
     return this.asked?.text;

@@ -8,13 +8,15 @@ import { type ColorName, contributedId, saliencyColors, surprisalColors, tintCol
 import type { TextRange } from './ranges.js';
 import { toRange } from './source.js';
 
-/** While layers arrive, editors are painted at most this often, in milliseconds. */
+/** While layers arrive or a text is edited, editors are painted at most this often, in milliseconds. */
 const repaint = 80;
 
 /** Paints the marks of the current run in every editor that shows its document. */
 export class Decorations implements vscode.Disposable {
   private readonly types = decorationTypes();
   private readonly subscriptions: readonly vscode.Disposable[];
+  /** By editor, the types that something is painted with: to have nothing painted is a message as well. */
+  private readonly painted = new WeakMap<vscode.TextEditor, Set<vscode.TextEditorDecorationType>>();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -25,7 +27,8 @@ export class Decorations implements vscode.Disposable {
   ) {
     this.subscriptions = [
       analyses.onDidChange((change) => {
-        if (change.type === 'event') this.timer ??= setTimeout(() => this.paint(), repaint);
+        // What an edit did not touch is moved by the editor itself, and marks that follow a text are there sooner.
+        if (change.type === 'event' || change.type === 'ranges') this.timer ??= setTimeout(() => this.paint(), repaint);
         else this.paint();
         if (change.type === 'selection' && change.from === 'view') this.reveal();
       }),
@@ -62,24 +65,33 @@ export class Decorations implements vscode.Disposable {
   private paintEditor(editor: vscode.TextEditor): void {
     const { document } = editor;
     const marks = this.marks(document);
-    const place = (ranges: readonly TextRange[] = []) => ranges.map((range) => toRange(document, range));
+    const painted = this.painted.get(editor) ?? new Set();
+    this.painted.set(editor, painted);
+    const put = (type: vscode.TextEditorDecorationType, what: readonly vscode.DecorationOptions[]) => {
+      if (what.length === 0 && !painted.delete(type)) return;
+      if (what.length > 0) painted.add(type);
+      editor.setDecorations(type, what);
+    };
+    const place = (type: vscode.TextEditorDecorationType, ranges: readonly TextRange[] = []) =>
+      put(
+        type,
+        ranges.map((range) => ({ range: toRange(document, range) })),
+      );
     const { tints, tokens, ticks } = this.types;
     const { tint } = this.settings.current;
-    const painted = isAsked(tint) ? tints[tint] : tints.magnitude;
+    const seen = isAsked(tint) ? tints[tint] : tints.magnitude;
     for (const types of Object.values(tints))
-      for (const [i, type] of types.entries())
-        editor.setDecorations(type, place(types === painted ? marks?.tints[i] : []));
-    editor.setDecorations(tokens.massive, place(marks?.massive));
-    editor.setDecorations(tokens.large, place(marks?.large));
-    editor.setDecorations(tokens.sink, place(marks?.sinks));
-    editor.setDecorations(tokens.selected, place(marks?.selected && [marks.selected]));
-    const badge = marks?.prefix && !showsHints(document) ? [prefixDecoration(document, marks.prefix)] : [];
-    editor.setDecorations(tokens.prefix, badge);
+      for (const [i, type] of types.entries()) place(type, types === seen ? marks?.tints[i] : []);
+    place(tokens.massive, marks?.massive);
+    place(tokens.large, marks?.large);
+    place(tokens.sink, marks?.sinks);
+    place(tokens.selected, marks?.selected && [marks.selected]);
+    put(tokens.prefix, marks?.prefix && !showsHints(document) ? [prefixDecoration(document, marks.prefix)] : []);
     const { massive = [], sinks = [], prefix } = marks ?? {};
     const withPrefix = (ranges: readonly TextRange[], has = false) =>
       prefix && has ? [at(prefix.at), ...ranges] : ranges;
-    editor.setDecorations(ticks.massive, place(withPrefix(massive, prefix?.kind === 'massive')));
-    editor.setDecorations(ticks.sink, place(withPrefix(sinks, prefix?.sink)));
+    place(ticks.massive, withPrefix(massive, prefix?.kind === 'massive'));
+    place(ticks.sink, withPrefix(sinks, prefix?.sink));
   }
 
   /** Brings the selected token into sight, in editors that show its document. */

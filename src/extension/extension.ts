@@ -94,6 +94,16 @@ export function activate(context: vscode.ExtensionContext): Api {
     (error) => log.warn(`${error}`),
   );
   const view = new vscode.EventEmitter<void>();
+  let isViewDue = false;
+  /** What happens together changes the view once. */
+  const viewChanged = () => {
+    if (isViewDue) return;
+    isViewDue = true;
+    setImmediate(() => {
+      isViewDue = false;
+      view.fire();
+    });
+  };
 
   const viewState = async (): Promise<ViewState> => {
     const { run } = analyses;
@@ -229,18 +239,18 @@ export function activate(context: vscode.ExtensionContext): Api {
       store.saveExperiments(experiments.runs).catch((error) => log.warn(error));
     }),
     settings.onDidChange(followDevice),
-    settings.onDidChange(() => view.fire()),
-    models.onDidChange(() => view.fire()),
-    watch.onDidChange(() => view.fire()),
+    settings.onDidChange(viewChanged),
+    models.onDidChange(viewChanged),
+    watch.onDidChange(viewChanged),
     live.onDidChange(() => {
-      view.fire();
+      viewChanged();
       if (!live.on) runs.keepLast().catch((error) => log.warn(error));
     }),
-    runs.onDidChange(() => view.fire()),
+    runs.onDidChange(viewChanged),
     analyses.onDidChange((change) => {
       const { run } = analyses;
       const now = `${run?.number} ${run?.stale} ${run?.analysis.tokens !== undefined} ${run?.analysis.status}`;
-      if (now !== shown) view.fire();
+      if (now !== shown) viewChanged();
       shown = now;
       if (change.type === 'event' && change.event.type === 'finished')
         log.info(visible(`${run?.request.model}: ${run?.analysis.tokens?.tokens.length} tokens`), change.event);

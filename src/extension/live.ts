@@ -10,7 +10,7 @@ import { documentSource, rangeSource, type Source } from './source.js';
 import { statusItem } from './surfaces.js';
 import { numberInWords } from './words.js';
 
-/** Keys that come together, as where a bracket is closed by itself, are one edit. In milliseconds. */
+/** Edits that come while one is being run are one, where they are no further apart. In milliseconds. */
 const together = 15;
 
 export class Live implements vscode.Disposable {
@@ -86,7 +86,8 @@ export class Live implements vscode.Disposable {
 
   private soon(): void {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.look(), together);
+    // One that nothing goes before is run at once: who waits for its marks waits for that alone.
+    this.timer = setTimeout(() => void this.look(), this.analyses.isFollowing ? together : 0);
   }
 
   private async look(): Promise<void> {

@@ -152,6 +152,9 @@ export class Runs implements vscode.Disposable {
 
   private began(): void {
     const { run, running } = this.analyses;
+    const before = this.remembered();
+    // Runs that follow each key are not kept, and say nothing new here.
+    if (before.going === running && (running || before.shown === run?.id)) return;
     this.remember({ going: running, ...(!running && { shown: run?.id }) });
   }
 

@@ -1,5 +1,6 @@
 /** What the webviews have in common: their page, and the way in which they and the host speak about a run. */
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import * as vscode from 'vscode';
 import { SinkscopeError, toProblem } from '../errors.js';
 import { experiments as catalogue } from '../experiments/catalogue.js';
@@ -42,7 +43,14 @@ export function webviewOptions(extension: vscode.Uri): vscode.WebviewOptions {
 export function connect(webview: vscode.Webview, host: Host): vscode.Disposable {
   const { analyses } = host;
   const post = (message: ToWebview) => void webview.postMessage(message);
-  const postView = async () => post({ type: 'view', state: await host.viewState() });
+  /** What the page was told last, by what it is about: taking the same again would be drawing all of it again. */
+  const told = new Map<string, ToWebview>();
+  const tell = (about: string, message: ToWebview) => {
+    if (isDeepStrictEqual(told.get(about), message)) return;
+    told.set(about, message);
+    post(message);
+  };
+  const postView = async () => tell('view', { type: 'view', state: await host.viewState() });
   /** All of a run, so no more often than it is another one. */
   let posted: Against | undefined;
   const postAgainst = (again = false) => {
@@ -60,7 +68,8 @@ export function connect(webview: vscode.Webview, host: Host): vscode.Disposable 
   const postExperiments = (message: ExperimentsMessage) => post({ type: 'experiments', message });
   const postChoices = () => {
     const facts = catalogue.map(({ run, ...facts }) => facts);
-    postExperiments({ kind: 'choices', experiments: facts, texts: host.texts.names });
+    const message: ExperimentsMessage = { kind: 'choices', experiments: facts, texts: host.texts.names };
+    tell('choices', { type: 'experiments', message });
   };
   const postRuns = () => postExperiments({ kind: 'runs', runs: host.experiments.runs.map(sentRun) });
   const experimentsChanged = (change: ExperimentsChange) => {
@@ -85,6 +94,7 @@ export function connect(webview: vscode.Webview, host: Host): vscode.Disposable 
   const received = async (message: FromWebview): Promise<unknown> => {
     switch (message.type) {
       case 'ready':
+        told.clear();
         await postView();
         postChoices();
         postRuns();

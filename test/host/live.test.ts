@@ -53,6 +53,19 @@ describe('a text that is followed', () => {
     assert.equal((await sinkscope.viewState()).stale, undefined);
   });
 
+  it('has the history and the view told of nothing that is no other for it', async () => {
+    const told = { history: 0, live: 0 };
+    const watching = vscode.Disposable.from(
+      sinkscope.runs.onDidChange(() => told.history++),
+      sinkscope.live.onDidChange(() => told.live++),
+    );
+    await type(editor.document.getText().length, ' No');
+    await until(isShown);
+    await until(() => told.live > 0);
+    watching.dispose();
+    assert.equal(told.history, 0);
+  });
+
   it('keeps the token that is selected, wherever it is', async () => {
     const { analyses } = sinkscope;
     const token = analyses.tokenAt(editor.document.uri, editor.document.getText().indexOf('cold'));

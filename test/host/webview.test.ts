@@ -123,6 +123,23 @@ describe('what a webview is told', () => {
     }
   });
 
+  it('is told nothing a second time, unless it asks for all', async () => {
+    const told = () => webview.posted.filter(({ type }) => type !== 'event' && type !== 'selection').length;
+    const replay = webview.next('replay');
+    webview.say({ type: 'ready' });
+    await replay;
+    const before = told();
+    view.fire();
+    // Texts are those of the window, whose active editor may be another one that is called the same.
+    await vscode.commands.executeCommand('sinkscope.clear');
+    await host.viewState();
+    await host.viewState();
+    assert.equal(told(), before);
+    const view2 = webview.next('view');
+    webview.say({ type: 'ready' });
+    assert.equal((await view2).type, 'view');
+  });
+
   it('hears every event of the next run, in order', async () => {
     const run = await analyze('Summer is warm.');
     const heard = webview.posted.flatMap((message) => (message.type === 'event' ? [message] : []));
