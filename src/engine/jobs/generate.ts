@@ -27,7 +27,7 @@ const topEntries = 4;
  *
  * @param given what a prompt has to fit
  * @param onRun called when the prompt has been read, and the model is run from then on
- * @throws SinkscopeError `input` where the model predicts nothing; as `readPrompt` for a prompt that does not fit
+ * @throws SinkscopeError `input` where the model predicts nothing or top k is above its vocabulary; as `readPrompt` for a prompt that does not fit
  */
 export async function writeTokens(
   runner: StageRunner,
@@ -38,6 +38,7 @@ export async function writeTokens(
 ): Promise<Omit<GeneratedEvent, 'type' | 'seconds'>> {
   const { loaded } = runner;
   checkRows(loaded.anatomy.rows, loaded.file);
+  checkSampling(request.sampling, loaded.summary.vocabulary);
   const limits = boundedBy(loaded, given);
   // Of a prompt of which a part is enough, the part leaves room for what is asked for.
   const longest = request.window === undefined ? limits.context : Math.max(1, limits.context - request.tokens);
@@ -188,6 +189,15 @@ async function checkWriting(runner: StageRunner, ids: readonly number[]): Promis
     code: 'input',
     file,
     message: `${file} lets every token see those after it, so it does not predict the next one; give a model that generates text.`,
+  });
+}
+
+/** @throws SinkscopeError `input` where more tokens are to be drawn from than there are */
+function checkSampling({ topK }: GenerateRequest['sampling'], vocabulary: number | undefined): void {
+  if (vocabulary === undefined || topK <= vocabulary) return;
+  throw new SinkscopeError({
+    code: 'input',
+    message: `The ${topK} most likely tokens cannot be drawn from, for the model knows ${vocabulary}: choose a top k of at most ${vocabulary}, or 0 for all of them.`,
   });
 }
 

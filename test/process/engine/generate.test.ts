@@ -154,5 +154,12 @@ describe('what predicts nothing', () => {
   it('settings out of range are refused', async () => {
     const { problem } = await write({ model, prompt, tokens: 2, sampling: { ...greedy, topP: 0 } });
     expect(problem?.message).toMatch(/sampling\.topP/);
+    const drawn = { ...greedy, temperature: 1 };
+    const above = await write({ model, prompt, tokens: 2, sampling: { ...drawn, topK: 161 } });
+    expect(above.tokens).toEqual([]);
+    expect(above.problem?.message).toMatch(/the model knows 160: choose a top k of at most 160, or 0 for all/);
+    const all = await write({ model, prompt, tokens: 2, sampling: { ...drawn, topK: 160 } });
+    expect(all.problem).toBeUndefined();
+    expect(idsOf(all)).toEqual(idsOf(await write({ model, prompt, tokens: 2, sampling: drawn })));
   });
 });
