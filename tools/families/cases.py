@@ -254,6 +254,7 @@ def all_cases() -> Iterator[Case]:
     yield from visions()
     yield from others()
     yield from plain()
+    import caches
     import copies
     import experts
     import heads
@@ -266,6 +267,7 @@ def all_cases() -> Iterator[Case]:
     yield from variants.cases()
     yield from heads.cases()
     yield from layouts.cases()
+    yield from caches.cases()
     yield from towers.cases()
     yield from experts.all_cases()
     yield from copies.cases()

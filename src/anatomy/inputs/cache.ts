@@ -54,8 +54,9 @@ function turnedAxis(through: readonly Node[], input: string, value: string, axis
 export function pastOf(info: ValueInfo, { axis, room }: Cache, { kvHeads, headDim }: InputContext): Recognised {
   if (axis === undefined) return { role: 'past', how: 'a cache of fixed length: zeros' };
   const rank = info.shape?.length ?? 4;
-  const extents: Record<number, number> = { [rank - 4]: 1 };
-  if (rank === 5) extents[0] = 2;
+  // The batch comes first, or behind the tokens where these do.
+  const extents: Record<number, number> = { [axis === rank - 4 ? rank - 3 : rank - 4]: 1 };
+  if (rank === 5 && axis !== 0) extents[0] = 2;
   const headAxis = axis === rank - 2 ? rank - 3 : rank - 2;
   if (kvHeads !== undefined) extents[headAxis] = kvHeads;
   if (headDim !== undefined) extents[axis === rank - 1 ? rank - 2 : rank - 1] = headDim;

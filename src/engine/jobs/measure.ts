@@ -117,7 +117,8 @@ function prepare(runner: StageRunner, { sequences, memory }: MeasureRequest) {
   const together = Math.max(leastTogether, sequencesTogether({ ...load, held }) - 1);
   const parts = sequences.flatMap((sequence, index) => partsOf(sequence, index, together));
   const lanes = 1 + greatest(parts.map(({ sequence }) => sequence.variants.filter(isChanged).length));
-  const dial = chooseDial({ ...load, stages: ends.length, held: lanes * held });
+  const inside = sequences.some(({ variants }) => variants.some(({ attention }) => attention !== undefined));
+  const dial = chooseDial({ ...load, stages: ends.length, held: lanes * held, inside });
   return {
     head,
     dial,

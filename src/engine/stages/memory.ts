@@ -124,6 +124,8 @@ export interface Load {
   readonly again: boolean;
   /** Stages that the blocks are cut into where sessions are kept; by default as few as show progress. */
   readonly stages?: number;
+  /** Whether something is made elsewhere inside every block, which takes several sessions of each. */
+  readonly inside?: boolean;
   /** Whether stages give attention patterns back. */
   readonly patterns?: boolean;
   /** Whether logits of all tokens are computed. */
@@ -144,13 +146,13 @@ export interface Dial {
 /**
  * One block per stage for a first look and for a model that the budget cannot hold: results begin at once, and one
  * block is in memory. A few large stages, kept, for a model that is used again: nothing is loaded twice. Where
- * nothing can be kept, as many sequences go through a block together as there is room for, so that it is made once
+ * nothing can be kept, or there would be sessions by the block and an arena for each, as many sequences go through a block together as there is room for, so that it is made once
  * for all of them; else each goes for itself.
  */
 export function chooseDial(load: Load): Dial {
   const { anatomy, tokens, again } = load;
   if (!again) return { keep: false, blocksPerStage: 1, sequences: 1 };
-  if (!fitsWhole(load)) return { keep: false, blocksPerStage: 1, sequences: sequencesTogether(load) };
+  if (load.inside || !fitsWhole(load)) return { keep: false, blocksPerStage: 1, sequences: sequencesTogether(load) };
   const patternBytes = 4 * headsOf(anatomy) * tokens * tokens;
   const patternsThatFit = load.patterns ? Math.max(1, Math.floor(maxPatternBytes / patternBytes)) : anatomy.layers;
   const blocksPerStage = Math.min(Math.ceil(anatomy.layers / keptStages), patternsThatFit);

@@ -41,6 +41,11 @@ describe('chooseDial', () => {
     expect(dial(small, 512, 2.2e9, { stages: 12 }).keep).toBe(false);
   });
 
+  it('keeps no sessions by the block, however much there is', () => {
+    expect(dial(small, 512, 64e9, { inside: true })).toMatchObject({ keep: false, blocksPerStage: 1 });
+    expect(dial(small, 512, 64e9, { inside: true }).sequences).toBeGreaterThan(1);
+  });
+
   describe('of a model that is not kept', () => {
     const memory = 256e6;
     const state = stateBytes(anatomy, 256);
