@@ -107,8 +107,8 @@ export class StageRunner {
     const bytes = sum([...weights.values()].map(({ data }) => data.byteLength));
     weights.clear();
     if (bytes <= many) return;
-    // A collection that had begun keeps what was held when it did, so that it takes another one.
-    for (let i = 0; i < 2; i++) globalThis.gc?.();
+    // A collection that had begun keeps what was held when it did, and arrays are freed beside what follows until the next.
+    for (let i = 0; i < 3; i++) globalThis.gc?.();
   }
 
   /** Frees all sessions; others of the same block follow. */
