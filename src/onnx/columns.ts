@@ -12,15 +12,18 @@ export interface NodeMaker {
 /** Some columns of a weight, from the first to before the last. */
 export type Slices = (from: number, to: number) => string;
 
-/** Entries of a weight that is rounded at once: what comes in between is no larger. */
-const roundedAtOnce = 2 ** 22;
+/**
+ * Entries of a weight that is rounded at once: what comes in between is no larger. Of 32 MB each, for glibc's malloc gives
+ * what is as large back to the system when it is freed, and keeps what is smaller where it likes.
+ */
+const roundedAtOnce = 2 ** 23;
 
 /** Where a weight [rows, columns] is cut, from and to before; nowhere where it is not large. */
 export function columnRanges(rows: number, columns: number): readonly (readonly [from: number, to: number])[] {
-  const most = Math.max(1, Math.floor(roundedAtOnce / rows));
-  if (columns <= 2 * most) return [];
-  const starts = Array.from({ length: Math.ceil(columns / most) }, (_, i) => i * most);
-  return starts.map((from) => [from, Math.min(from + most, columns)]);
+  const parts = Math.min(columns, Math.floor((rows * columns) / roundedAtOnce));
+  if (parts < 2) return [];
+  const starts = Array.from({ length: parts + 1 }, (_, i) => Math.round((i * columns) / parts));
+  return starts.slice(1).map((to, i) => [starts[i] ?? 0, to]);
 }
 
 /** What matrices are turned from, by the name of what they are then. */

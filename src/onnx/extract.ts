@@ -22,7 +22,7 @@ export interface Extract {
   readonly bytes: Uint8Array;
   /** Where files of its weights lie. */
   readonly folder: string;
-  /** Its weights by what they are called in place of files, when some were made: none of them is then read from a file. */
+  /** Its weights by what they are called in place of files, when long ones were made: none of them is then read from a file. */
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -54,16 +54,17 @@ export function extract(model: Model, cut: Cut): Extract {
     valueInfo: new Map(),
   };
   const files = new Map<string, Uint8Array>();
-  if (cut.made?.size) {
+  const isLong = ({ data }: Tensor) => data.length > inlineBytes;
+  if ([...(cut.made?.values() ?? [])].some(isLong)) {
     // ONNX Runtime takes all from memory or none.
     for (const [name, tensor] of initializers) {
       if (tensor.type === DataType.string) continue;
       const data = readTensor(tensor);
       const location = `memory/${files.size}`;
-      const isLong = data.length > inlineBytes;
-      if (isLong) files.set(location, data);
+      const long = isLong({ ...tensor, data });
+      if (long) files.set(location, data);
       const place = { file: join(folder, location), offset: 0, length: data.length };
-      initializers.set(name, { ...tensor, data: isLong ? place : data });
+      initializers.set(name, { ...tensor, data: long ? place : data });
     }
   }
   return { bytes: encodeModel({ ...model, graph }, folder), folder, files };

@@ -42,7 +42,8 @@ export class Connection {
       serialization: 'advanced',
       // The editor's own executable is Electron; a debugger's flags are not for the child.
       env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' },
-      execArgv: [`--max-old-space-size=${heapMegabytes}`, ...sandboxFlags(writable)],
+      // Where large arrays are dropped it says so itself: left alone, it holds on to a good part of a model of them.
+      execArgv: [`--max-old-space-size=${heapMegabytes}`, '--expose-gc', ...sandboxFlags(writable)],
       // The last one is the guard's: it hears there that this process is gone, and says why it ends the child.
       stdio: ['ignore', 'ignore', 'pipe', 'ipc', 'pipe'],
     });

@@ -132,7 +132,7 @@ export function setOut<L extends Lane>(
       for (const lane of under) {
         const own = replacedIn(lane, stage);
         // Their sessions serve those alone that have the same replaced.
-        if (own !== replaced) await runner.release();
+        if (own !== replaced) await runner.close();
         replaced = own;
         const results = await run(runner, plan, stage, lane, stays);
         for (const [name, value] of results) lane.values.set(name, value);
@@ -140,7 +140,8 @@ export function setOut<L extends Lane>(
         yield { stage, lane, results };
         for (const name of lane.values.keys()) if (!later?.has(name)) lane.values.delete(name);
       }
-      if (stays && !keep) await runner.release();
+      if (stays && !keep) await runner.close();
+      runner.letGo();
     },
   };
 }

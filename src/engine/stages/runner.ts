@@ -2,7 +2,8 @@
 import { basename } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
 import { begunWith, type Cut, extract } from '../../onnx/extract.js';
-import type { Model, Tensor, ValueInfo } from '../../onnx/model.js';
+import { DataType, type Model, type Tensor, type ValueInfo } from '../../onnx/model.js';
+import { sum } from '../../statistics/numbers.js';
 import type { Provider } from '../contract/device.js';
 import type { Value, Values } from '../tensors/value.js';
 import { operatorsElsewhere } from './elsewhere.js';
@@ -22,6 +23,8 @@ export class StageRunner {
   private readonly model: Model;
   /** What leaves each block. */
   private readonly residuals: ReadonlySet<string>;
+  /** Weights as a scheme rounds them, of the block that is run: all sessions of its parts take the same. */
+  private rounded: { readonly block: number; readonly weights: Map<string, Value> } = { block: 0, weights: new Map() };
 
   /**
    * @param threads of a session; 0: as ONNX Runtime chooses
@@ -92,8 +95,24 @@ export class StageRunner {
     this.keptFor = key;
   }
 
-  /** Frees all sessions. */
+  /** Frees all sessions, and rounded weights. */
   async release(): Promise<void> {
+    await this.close();
+    this.letGo();
+  }
+
+  /** Frees rounded weights that no session holds, at once where they are many: what follows needs the room. */
+  letGo(): void {
+    const { weights } = this.rounded;
+    const bytes = sum([...weights.values()].map(({ data }) => data.byteLength));
+    weights.clear();
+    if (bytes <= many) return;
+    // A collection that had begun keeps what was held when it did, and arrays are freed beside what follows until the next.
+    for (let i = 0; i < 3; i++) globalThis.gc?.();
+  }
+
+  /** Frees all sessions; others of the same block follow. */
+  async close(): Promise<void> {
     const sessions = [...this.kept.values()];
     this.kept.clear();
     for (const session of sessions) await session.release();
@@ -118,28 +137,41 @@ export class StageRunner {
     }));
     const cut = { inputs, outputs: stage.outputs };
     const model = withMore(provider === 'cpu' ? this.model : this.loaded.model, stage);
-    const { bytes, folder, files } = extract(model, { ...cut, made: await this.rounded(model, cut) });
+    const weights = [...(await this.weightsOf(model, cut, stage.last))];
+    const fed = new Map(weights.filter(([, value]) => isFed(value)));
+    const made = new Map(
+      weights.flatMap(([name, value]) => (fed.has(name) ? [] : [[name, tensorOf(name, value)] as const])),
+    );
+    const asked = [...fed].map(([name, { type, dims }]) => ({ name, type, shape: dims }));
+    const { bytes, folder, files } = extract(model, { ...cut, inputs: [...inputs, ...asked], made });
     const prepack = kept || this.loaded.quantised;
-    return this.create(bytes, folder, { prepack, threads: this.threads, files, provider });
+    const session = await this.create(bytes, folder, { prepack, threads: this.threads, files, provider });
+    if (fed.size === 0) return session;
+    return { ...session, run: (feeds, fetched) => session.run(new Map([...feeds, ...fed]), fetched) };
   }
 
   /**
-   * The weights of a cut as a scheme rounds them, by name. They are computed by sessions of their own, one for each: one
-   * that is to multiply with them would keep all that comes in between.
+   * The weights of a cut of a block as a scheme rounds them, by name. They are computed by sessions of their own, one for
+   * each: one that is to multiply with them would keep all that comes in between.
    */
-  private async rounded(model: Model, cut: Cut): Promise<ReadonlyMap<string, Tensor>> {
-    const made = new Map<string, Tensor>();
-    for (const output of begunWith(model, cut, this.loaded.rounded)) {
+  private async weightsOf(model: Model, cut: Cut, block: number): Promise<ReadonlyMap<string, Value>> {
+    if (this.rounded.block !== block) {
+      this.letGo();
+      this.rounded = { block, weights: new Map() };
+    }
+    const { weights } = this.rounded;
+    const names = begunWith(model, cut, this.loaded.rounded);
+    for (const output of names) {
+      if (weights.has(output)) continue;
       const { bytes, folder } = extract(this.model, { inputs: [], outputs: [output] });
       const session = await this.create(bytes, folder, { prepack: false, threads: this.threads, asWritten: true });
       try {
-        for (const [name, { type, dims, data }] of await session.run(new Map()))
-          made.set(name, { name, type, dims, data: bytesOf(data) });
+        for (const [name, value] of await session.run(new Map())) weights.set(name, value);
       } finally {
         await session.release();
       }
     }
-    return made;
+    return new Map([...weights].filter(([name]) => names.includes(name)));
   }
 
   /**
@@ -184,4 +216,18 @@ function withMore(model: Model, { more = [] }: Stage): Model {
   return more.length === 0 ? model : { ...model, graph: { ...model.graph, nodes: [...model.graph.nodes, ...more] } };
 }
 
-const bytesOf = ({ buffer, byteOffset, byteLength }: Value['data']) => new Uint8Array(buffer, byteOffset, byteLength);
+/** Bytes of a weight from which on a copy of it counts. */
+const large = 2 ** 16;
+/** Bytes of weights that are not left to be collected some time. */
+const many = 2 ** 26;
+
+/**
+ * Whether a rounded weight is fed with each run: ONNX Runtime computes with the array as it is, where of one that belongs
+ * to a session it holds a copy, and another one packed. Bytes are a quarter of that, and how they are multiplied depends on
+ * their being packed.
+ */
+const isFed = ({ type, data }: Value) => type === DataType.float && data.byteLength > large;
+
+function tensorOf(name: string, { type, dims, data }: Value): Tensor {
+  return { name, type, dims, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
+}

@@ -323,6 +323,33 @@ it('sessions that are made for products that are restored serve all windows', as
   expect(await made(3)).toBe(await made(1));
 });
 
+it('a weight is rounded once for all runs of its block, and one in single precision belongs to no session', async () => {
+  const loaded = loadModel(llama);
+  const owned: number[] = [];
+  const roundedFor = async (variants: readonly number[][]) => {
+    let rounded = 0;
+    const create: typeof createSession = async (bytes, folder, options) => {
+      const session = await createSession(bytes, folder, options);
+      for (const data of options.files?.values() ?? []) owned.push(data.length);
+      const run: typeof session.run = (feeds, fetched) => {
+        if (feeds.size === 0) rounded++;
+        return session.run(feeds, fetched);
+      };
+      return { ...session, run };
+    };
+    const model = new StageRunner(simulate(loaded, schemes['int4-block32']), 1, create);
+    const by = { what: 'scheme', scheme: 'int4-block32' } as const;
+    const asked = { ...budget, reference: llama, by, sequences: (await sequencesOf()).slice(0, 1), variants };
+    await restoreProducts({ reference: new StageRunner(loaded, 1), model }, asked, async () => {});
+    return rounded;
+  };
+  // Two, for what one restores it has no rounded weight of.
+  const once = await roundedFor([[0], [1]]);
+  expect(once).toBeGreaterThanOrEqual(57);
+  expect(await roundedFor([[0], [1], [2], [3]])).toBe(once);
+  expect(owned).toEqual([]);
+});
+
 it('a file that is the model itself, and a model without products in single precision, are refused', async () => {
   const asked = { ...budget, thresholds: defaultThresholds, text: text(boats), window: 64, tokens: 63 };
   const copy = join(await temporaryFolder(), 'model.onnx');
