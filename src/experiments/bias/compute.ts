@@ -1,6 +1,6 @@
 /** Implicit attention bias (arXiv:2402.17762), block by block. */
 import type { Analysis } from '../../analysis/analysis.js';
-import { formatShare } from '../../analysis/format.js';
+import { formatFixed, formatShare } from '../../analysis/format.js';
 import { massiveActivations } from '../../analysis/massive.js';
 import { tokenName } from '../../analysis/summary.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
@@ -81,7 +81,7 @@ export function biasConclusion({ blocks, names, reason }: BiasResult): string {
   const [chosen, rest] = [of('chosen', 'cosine'), of('rest', 'cosine')];
   const who = names.length > 3 ? `the ${names.length} chosen tokens` : names.join(', ');
   const size = `${formatShare(share)} of the attention goes to ${who}, for an update ${formatShare(of('chosen', 'norm') / of('rest', 'norm'))} as long as the rest`;
-  const likeness = `its mean cosine similarity between queries is ${chosen.toFixed(2)}, that of the rest ${rest.toFixed(2)}`;
+  const likeness = `its mean cosine similarity between queries is ${formatFixed(chosen)}, that of the rest ${formatFixed(rest)}`;
   const none = reason === 'first' ? 'No token is massive, so the first one was taken. ' : '';
   return `${none}${size}; ${likeness}: ${verdict(share, chosen, rest)}.`;
 }

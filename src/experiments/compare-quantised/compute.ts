@@ -125,7 +125,8 @@ export function quantisedConclusion(result: QuantisedResult): string {
     : '';
   const from = formatShare(differences[most - 1]?.rest ?? 0);
   const where = most === 0 ? 'the embedding' : `block ${most}`;
-  return `${measured} Entries that do not stand out move most in ${where}${appear}: by ${from} of their norm before it, by ${formatShare(differences[most]?.rest ?? 0)} after it. Look there first.`;
+  const moved = `Entries that do not stand out move most in ${where}${appear}: by ${from} of their norm before it, by ${formatShare(differences[most]?.rest ?? 0)} after it.`;
+  return worse < noticeable ? `${measured} ${moved}` : `${measured} ${moved} Look there first.`;
 }
 
 /** Where restoring a part takes away so much of the KLD, the part is named. */

@@ -1,5 +1,5 @@
 /** Logit lens at every residual point and token, and direct logit attribution. */
-import { formatNumber } from '../../analysis/format.js';
+import { formatFixed, formatNumber } from '../../analysis/format.js';
 import type { AnswerTo } from '../../engine/contract/questions.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
@@ -118,6 +118,6 @@ export function lensConclusion(result: LensResult): string {
   if (typeof attribution === 'string') return `${decision} ${attribution}`;
   const { target, logit, token } = attribution;
   const most = attribution.parts.reduce((best, part) => (part.logit > best.logit ? part : best));
-  const share = `${most.logit.toFixed(2)} of ${logit.toFixed(2)}`;
+  const share = `${formatFixed(most.logit)} of ${formatFixed(logit)}`;
   return `${decision} After token ${token}, ${partName(most)} adds most to the logit of ${JSON.stringify(target.text)}: ${share}.`;
 }

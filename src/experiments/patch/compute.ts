@@ -2,6 +2,7 @@
  * Activation patching: the corrupt prompt is run with one activation taken from the run of the clean one, everywhere in
  * turn, and what that gives back of the clean run's decision is measured.
  */
+import { formatFixed } from '../../analysis/format.js';
 import { textLabel } from '../../analysis/label.js';
 import type { Point } from '../../engine/contract/interventions.js';
 import type { Variant } from '../../engine/contract/measure.js';
@@ -175,7 +176,7 @@ export function patchConclusion(result: PatchResult): string {
     column: 0,
     layer: 0,
   });
-  const runs = `The ${contrast(answers)} is ${cleanDifference.toFixed(2)} after the clean prompt and ${corruptDifference.toFixed(2)} after the corrupt one`;
+  const runs = `The ${contrast(answers)} is ${formatFixed(cleanDifference)} after the clean prompt and ${formatFixed(corruptDifference)} after the corrupt one`;
   if (!Number.isFinite(best.value)) return `${runs}; what is recovered is not known yet, this is its first look.`;
   if (!(best.value > 0.05)) return `${runs}; no single ${at === 'head' ? 'head' : at} gives any of that back.`;
   const percent = `${(100 * best.value).toFixed(0)} %`;
@@ -191,5 +192,5 @@ export function patchConclusion(result: PatchResult): string {
 
 /** How far the first look was right. */
 function firstLook({ attribution: { correlation } }: PatchResult): string {
-  return correlation === undefined ? '' : ` Attribution patching correlates with this by ${correlation.toFixed(2)}.`;
+  return correlation === undefined ? '' : ` Attribution patching correlates with this by ${formatFixed(correlation)}.`;
 }
