@@ -382,7 +382,17 @@ describe('what the panel says', () => {
     expect(file('layer-profile.png').slice(1, 4)).toBe('PNG');
     // Which line is which, on which axis, of what run: nothing is left to the page that it was on.
     const profile = file('layer-profile.svg');
-    for (const words of ['Layer profile', 'top 1', 'top 2', 'median', 'embed', 'layer', 'log scale', 'BOS on', '1,000'])
+    for (const words of [
+      'Layer profile',
+      'dim 239',
+      'dim 87',
+      'median',
+      'embed',
+      'layer',
+      'log scale',
+      'BOS on',
+      '1,000',
+    ])
       expect(profile).toContain(`>${words}`.replace('>log', 'log').replace('>BOS', 'BOS'));
     const residual = file('residual-stream.svg');
     for (const words of ['10 ×', '>massive<', '>large<', 'BOS on']) expect(residual).toContain(words);
