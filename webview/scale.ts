@@ -70,6 +70,7 @@ export function logTicks(low: number, high: number): number[] {
   const of = (digits: readonly number[]) =>
     powers.flatMap((power) => digits.map((digit) => Number(`${digit}e${power}`))).filter(within);
   for (const ticks of [of([1]), of([1, 2, 5])]) if (ticks.length >= 3) return ticks;
+  if (low === high) return [low];
   const rough = (high - low) / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = power * ([1, 2, 5].find((digit) => digit * power >= rough) ?? 10);

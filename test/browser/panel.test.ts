@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import type { Locator, Page } from 'playwright-core';
+import { PNG } from 'pngjs';
 import { describe, expect, it } from 'vitest';
 import type {} from '../../webview/dev/harness.js';
 import type { Grid } from '../../webview/grid.js';
@@ -342,6 +343,36 @@ describe('what the panel says', () => {
     await expect.poll(async () => (await asked()).length).toBe(3);
     await strip.locator('.token').nth(4).click();
     await expect.poll(() => predictions.locator('button[aria-pressed=true]').count()).toBe(0);
+  });
+
+  it('puts a picture on the clipboard as PNG, for print, and has it saved where that is refused', async () => {
+    const { page, said } = await open();
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    const copy = async () => {
+      const menu = page.locator('sinkscope-layer-profile details');
+      await menu.locator('summary').click();
+      await menu.getByRole('button', { name: 'Copy picture' }).click();
+    };
+    const copied = () =>
+      page.evaluate(async () => {
+        const [item] = await navigator.clipboard.read();
+        if (!item?.types.includes('image/png')) return undefined;
+        return [...new Uint8Array(await (await item.getType('image/png')).arrayBuffer())];
+      });
+    await copy();
+    await expect.poll(copied).toBeDefined();
+    const { width, data } = PNG.sync.read(Buffer.from((await copied()) ?? []));
+    expect(width).toBeGreaterThan(1200);
+    // Dark as the page is, the picture is for paper.
+    expect([...data.subarray(0, 4)]).toEqual([255, 255, 255, 255]);
+    expect(await said('save-file')).toEqual([]);
+
+    await page.evaluate(() => {
+      navigator.clipboard.write = () => Promise.reject(new DOMException('Refused.', 'NotAllowedError'));
+    });
+    await copy();
+    await expect.poll(async () => (await said('save-file')).length).toBe(1);
+    expect((await said('save-file'))[0]).toMatchObject({ name: 'layer-profile', kind: 'png' });
   });
 
   it('stops a run', async () => {
