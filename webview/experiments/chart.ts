@@ -145,7 +145,11 @@ export class Chart extends LitElement {
     });
     const labels = this.#isLabelled(chart, width) ? ends : [];
     const values = [...series.flat().map((point) => point.y), ...bands.flat().flatMap(({ from, to }) => [from, to])];
-    const ticks = y.log && values.length > 0 ? logTicks(least(values), greatest(values)) : 4;
+    const [low, high] = [least(values), greatest(values)];
+    const isLog = y.log && values.length > 0;
+    // Rounded to powers of ten a logarithmic axis would be mostly empty.
+    const domain = isLog ? [low / 1.2, high * 1.2] : undefined;
+    const ticks = isLog ? logTicks(low / 1.2, high * 1.2) : 4;
     return plot({
       ...frameOf(width, 200, theme),
       marginLeft: 56,
@@ -167,7 +171,7 @@ export class Chart extends LitElement {
         tickSize: 0,
         label: y.log ? 'log scale' : null,
         labelArrow: 'none',
-        nice: true,
+        ...(domain === undefined ? { nice: true } : { domain }),
       },
       marks: [
         gridY({ ticks, stroke: theme.muted, strokeOpacity: 0.2 }),
