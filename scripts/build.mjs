@@ -47,7 +47,7 @@ const targets = [
     format: 'esm',
     minify: true,
     tsconfig: 'webview/tsconfig.json',
-    loader: { '.ttf': 'file' },
+    loader: { '.ttf': 'file', '.svg': 'text' },
   },
 ];
 

@@ -57,7 +57,7 @@ src/cli                        src/report src/protocol.ts src/tools src/saving.t
 src/extension                  src/history src/report src/protocol.ts src/tools src/hub src/experiments src/analysis src/engine/contract src/engine/host src/models src/anatomy src/statistics node vscode valibot src/schemas.ts
 webview/experiments/messages.ts src/analysis valibot src/protocol.ts
 webview/experiments/state.ts   webview/experiments/messages.ts src/protocol.ts
-webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit
+webview                        webview/experiments/messages.ts webview/experiments/state.ts src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot valibot @vscode/webview-ui-toolkit @vscode/codicons
 webview/experiments            webview src/protocol.ts src/experiments/facts.ts src/experiments/values.ts src/analysis src/statistics lit @observablehq/plot valibot
 webview/views                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit @observablehq/plot
 webview/model                  webview src/protocol.ts src/analysis src/engine/contract src/statistics lit

@@ -12,7 +12,7 @@ import type { GoToEvent, LeadEvent } from './experiments/presentation.js';
 import type { PictureEvent, TableEvent } from './figure.js';
 import { type Findings, findingsOf } from './findings.js';
 import { type Intent, readIntent } from './intent.js';
-import { pictureMessage } from './picture.js';
+import { takePicture } from './picture.js';
 import type { State, Store, WebviewApi } from './store.js';
 import { readTheme, type Theme, watchTheme } from './theme.js';
 import type { Scene, SelectEvent } from './view.js';
@@ -348,7 +348,7 @@ export class App extends LitElement {
 
   async #onPicture({ detail }: PictureEvent): Promise<void> {
     const { analysis, view } = this.shown;
-    this.store.send(await pictureMessage(detail, conditions(analysis, view.thresholds).join(' · ')));
+    await takePicture(detail, conditions(analysis, view.thresholds).join(' · '), (message) => this.store.send(message));
   }
 
   #remember(part: Partial<Intent>): void {

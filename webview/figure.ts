@@ -3,7 +3,8 @@ import { css, LitElement, nothing } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import type { FromWebview } from '../src/protocol.js';
 import { html } from './html.js';
-import type { DrawnPicture } from './picture.js';
+import { verb } from './icon.js';
+import type { DrawnPicture, Wanted } from './picture.js';
 import { quietButtonStyles } from './styles.js';
 import { inTerms, termStyles } from './terms.js';
 import './table.js';
@@ -21,7 +22,8 @@ export type PictureEvent = CustomEvent<{
   readonly name: string;
   readonly title: string;
   readonly note: string;
-  readonly kind: 'svg' | 'png';
+  /** A file of a kind, or a picture for the clipboard. */
+  readonly kind: Wanted['kind'];
   readonly draw: DrawPicture;
 }>;
 
@@ -80,7 +82,7 @@ export class Figure extends LitElement {
         align-items: center;
         box-sizing: border-box;
         min-height: 24px;
-        padding: 1px 6px;
+        padding: 4px;
         color: var(--muted);
         border-radius: 3px;
         list-style: none;
@@ -150,12 +152,9 @@ export class Figure extends LitElement {
             ${this.#saves()}
             ${
               this.table &&
-              html`<button
-                class="quiet"
-                aria-label="table of ${this.heading}"
-                aria-pressed=${this.open}
-                @click=${this.#toggle}
-              >table</button>`
+              verb({ icon: 'table', name: `table of ${this.heading}`, title: 'As a table', pressed: this.open }, () =>
+                this.#toggle(),
+              )
             }
           </span>
         </header>
@@ -183,15 +182,15 @@ export class Figure extends LitElement {
       >${label}</button>
     </li>`;
     return html`<details @keydown=${closeOnEscape} @focusout=${closeOnLeave}>
-      <summary aria-label="save ${this.heading}">save</summary>
+      <summary aria-label="save ${this.heading}" title="Save or copy"><sinkscope-icon name="save"></sinkscope-icon></summary>
       <ul>
-        ${picture ? [item('Picture as SVG …', () => this.#draw('svg', picture)), item('Picture as PNG …', () => this.#draw('png', picture))] : nothing}
+        ${picture ? [item('Picture as SVG …', () => this.#draw('svg', picture)), item('Picture as PNG …', () => this.#draw('png', picture)), item('Copy picture', () => this.#draw('clipboard', picture))] : nothing}
         ${table ? item('Table as CSV …', () => this.#csv(table())) : nothing}
       </ul>
     </details>`;
   }
 
-  #draw(kind: 'svg' | 'png', draw: DrawPicture): void {
+  #draw(kind: Wanted['kind'], draw: DrawPicture): void {
     const { name, heading: title, note } = this;
     this.#say('picture', { name, title, note, kind, draw });
   }

@@ -24,6 +24,8 @@ export interface KeyEntry {
   readonly line?: { readonly dashes: string };
   /** Of a frame. */
   readonly dashed?: boolean;
+  /** A point in place of a frame. */
+  readonly dot?: boolean;
   /** A pale band in place of a frame. */
   readonly band?: boolean;
 }
@@ -35,24 +37,39 @@ export interface PictureWords {
   readonly conditions: string;
 }
 
-/** What a file of a picture is made of. */
+/** What a picture that is taken out of the page is made of. */
 export interface Wanted {
   readonly name: string;
   readonly title: string;
   readonly note: string;
-  readonly kind: 'svg' | 'png';
+  readonly kind: 'svg' | 'png' | 'clipboard';
   draw(theme: Theme): DrawnPicture | Promise<DrawnPicture>;
 }
 
-/** The message that has the picture saved: drawn for print, whatever the page's theme. */
-export async function pictureMessage(
-  { name, title, note, kind, draw }: Wanted,
-  conditions: string,
-): Promise<FromWebview> {
+/**
+ * Puts the picture where it is wanted, drawn for print, whatever the page's theme.
+ *
+ * @param send has it saved, which is done as well where a picture cannot be put on the clipboard
+ */
+export async function takePicture(wanted: Wanted, conditions: string, send: (message: FromWebview) => void) {
+  if (wanted.kind === 'clipboard') {
+    // Promised at once: a page may write there right after a click alone.
+    const png = pictureBytes(wanted, conditions).then((bytes) => new Blob([bytes], { type: 'image/png' }));
+    try {
+      await navigator.clipboard.write([new ClipboardItem({ 'image/png': png })]);
+      return;
+    } catch {
+      // Refused, or not known here.
+    }
+  }
+  const kind = wanted.kind === 'svg' ? 'svg' : 'png';
+  send({ type: 'save-file', name: wanted.name, kind, bytes: await pictureBytes(wanted, conditions) });
+}
+
+async function pictureBytes({ title, note, kind, draw }: Wanted, conditions: string): Promise<Uint8Array<ArrayBuffer>> {
   const theme = printTheme();
   const framed = framedSvg(await draw(theme), { title, note, conditions }, theme);
-  const bytes = kind === 'svg' ? new TextEncoder().encode(framed.svg) : await pngOf(framed);
-  return { type: 'save-file', name, kind, bytes };
+  return kind === 'svg' ? new TextEncoder().encode(framed.svg) : await pngOf(framed);
 }
 
 const margin = 16;
@@ -136,12 +153,13 @@ function keyRows(key: readonly KeyEntry[], room: number): KeyEntry[][] {
   return rows;
 }
 
-function keySvg({ color, line, dashed, band }: KeyEntry, x: number, y: number): string {
+function keySvg({ color, line, dashed, dot, band }: KeyEntry, x: number, y: number): string {
   const stroke = `stroke="${escaped(color)}"`;
   if (line) {
     const dashes = line.dashes === '' ? '' : ` stroke-dasharray="${escaped(line.dashes)}"`;
     return `<line x1="${x}" x2="${x + 24}" y1="${y + 6}" y2="${y + 6}" ${stroke} stroke-width="2"${dashes}/>`;
   }
+  if (dot) return `<circle cx="${x + 13}" cy="${y + 6}" r="4" fill="${escaped(color)}"/>`;
   if (band) return `<rect x="${x + 9}" y="${y}" width="8" height="12" fill="${escaped(color)}" fill-opacity="0.2"/>`;
   return `<rect x="${x + 7}" y="${y}" width="11" height="11" fill="none" ${stroke} stroke-width="1.5"${dashed ? ' stroke-dasharray="2 2"' : ''}/>`;
 }
@@ -152,7 +170,7 @@ const fine = 3;
 const largest = 8192;
 
 /** PNG bytes of an SVG file. */
-export async function pngOf({ svg, width, height }: DrawnPicture): Promise<Uint8Array> {
+export async function pngOf({ svg, width, height }: DrawnPicture): Promise<Uint8Array<ArrayBuffer>> {
   const ratio = Math.min(fine, largest / Math.max(width, height));
   const url = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }));
   try {

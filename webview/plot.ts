@@ -1,19 +1,51 @@
 /** A plot of Observable Plot in its place in an element: as wide as the place, drawn anew when that changes. */
-import type { plot } from '@observablehq/plot';
+import { initializer, type plot, text } from '@observablehq/plot';
 import type { ReactiveController, ReactiveElement } from 'lit';
 import { type DrawnPicture, plotSvg } from './picture.js';
+import { spread } from './scale.js';
+import { textWidth } from './svg.js';
 import type { Theme } from './theme.js';
 
 /** What Plot gives where there is no legend: a picture that knows its scales. */
 export type Drawing = ReturnType<typeof plot>;
 
+/** What a line is called, at its right end. */
+export interface EndLabel {
+  readonly x: number;
+  readonly y: number;
+  readonly text: string;
+  readonly color: string;
+}
+
+/** Room that labels need at the right of a plot, in CSS pixels. */
+export const roomFor = (labels: readonly { readonly text: string }[]): number =>
+  labels.reduce((most, { text }) => Math.max(most, textWidth(text)), 0) + 12;
+
+/** Labels at the ends of lines, none on another. */
+export function endLabels(labels: readonly EndLabel[]) {
+  const options = {
+    x: 'x',
+    y: 'y',
+    text: 'text',
+    textAnchor: 'start',
+    dx: 7,
+    fill: (label: EndLabel) => label.color,
+  } as const;
+  return text(
+    labels,
+    initializer(options, (data, facets, _, scales, { marginTop, height, marginBottom }) => {
+      const wanted = labels.map(({ y }) => Number(scales.y?.(y)));
+      return { data, facets, channels: { y: { value: spread(wanted, 12, marginTop, height - marginBottom) } } };
+    }),
+  );
+}
+
 /** Of plots in pictures, in CSS pixels. */
-const pictureWidth = 640;
+export const pictureWidth = 640;
 
 export class PlotPlace implements ReactiveController {
   /** The plot as it is shown; undefined before its width is known. */
   drawing: Drawing | undefined;
-  /** In CSS pixels. */
   #width = 0;
   #place: Element | undefined;
   readonly #resize = new ResizeObserver(() => {
@@ -21,6 +53,7 @@ export class PlotPlace implements ReactiveController {
     if (width === this.#width || width === 0) return;
     this.#width = width;
     this.draw();
+    this.host.requestUpdate();
   });
 
   /**
@@ -49,6 +82,11 @@ export class PlotPlace implements ReactiveController {
   hostDisconnected(): void {
     this.#resize.disconnect();
     this.#place = undefined;
+  }
+
+  /** In CSS pixels; 0 before it is known. */
+  get width(): number {
+    return this.#width;
   }
 
   draw(): void {

@@ -55,3 +55,40 @@ export function apart<L extends { readonly x: number; readonly half: number }>(l
   });
   return [first, ...inner, last];
 }
+
+/**
+ * Ticks of a logarithmic axis: powers of ten, with their doubles and fives where there would be too few, and within less
+ * than a decade as an even axis has them.
+ *
+ * @param low above 0
+ */
+export function logTicks(low: number, high: number): number[] {
+  const within = (tick: number) => tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9);
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  const every = Math.ceil((last - first) / 6);
+  const powers = Array.from({ length: last - first + 1 }, (_, i) => first + i).filter((power) => power % every === 0);
+  const of = (digits: readonly number[]) =>
+    powers.flatMap((power) => digits.map((digit) => Number(`${digit}e${power}`))).filter(within);
+  for (const ticks of [of([1]), of([1, 2, 5])]) if (ticks.length >= 3) return ticks;
+  if (low === high) return [low];
+  const rough = (high - low) / 4;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5].find((digit) => digit * power >= rough) ?? 10);
+  const start = Math.ceil(low / step);
+  return Array.from({ length: Math.max(0, Math.floor(high / step) - start + 1) }, (_, i) => (start + i) * step);
+}
+
+/** Places of labels as near to where they belong as can be, in the same order, `gap` apart and between two bounds. */
+export function spread(wanted: readonly number[], gap: number, low: number, high: number): number[] {
+  const order = wanted.map((_, i) => i).sort((a, b) => (wanted[a] ?? 0) - (wanted[b] ?? 0) || a - b);
+  const placed = order.map((i) => wanted[i] ?? 0);
+  for (let i = 0; i < placed.length; i++)
+    placed[i] = Math.max(placed[i] ?? 0, i === 0 ? low : (placed[i - 1] ?? 0) + gap);
+  for (let i = placed.length - 1; i >= 0; i--)
+    placed[i] = Math.min(placed[i] ?? 0, i === placed.length - 1 ? high : (placed[i + 1] ?? 0) - gap);
+  const places: number[] = [];
+  order.forEach((i, rank) => {
+    places[i] = placed[rank] ?? 0;
+  });
+  return places;
+}

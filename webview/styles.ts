@@ -25,6 +25,14 @@ export const quietButtonStyles = css`
     font: inherit;
     cursor: pointer;
   }
+  button.quiet.icon {
+    padding: 3px;
+    vertical-align: middle;
+  }
+  button.quiet:disabled {
+    opacity: 0.5;
+    cursor: default;
+  }
   button.quiet:hover,
   button.quiet[aria-pressed='true'] {
     color: var(--vscode-foreground);

@@ -117,7 +117,7 @@ export class Table extends LitElement {
       .bar i {
         display: block;
         height: 100%;
-        background: var(--sink);
+        background: var(--bar);
       }
       .shades {
         display: inline-flex;
@@ -129,7 +129,7 @@ export class Table extends LitElement {
         height: 14px;
         box-sizing: border-box;
         border: 1px solid color-mix(in srgb, var(--vscode-foreground) 35%, transparent);
-        background: color-mix(in srgb, var(--sink) var(--place, 0%), transparent);
+        background: color-mix(in srgb, var(--vscode-charts-purple) var(--place, 0%), transparent);
       }
       .drawn td.words {
         min-width: 9em;

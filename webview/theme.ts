@@ -31,11 +31,13 @@ export interface Theme {
   readonly massive: string;
   readonly large: string;
   readonly sink: string;
+  /** Of bars and lines: none of them is the colour of massive activations or of sinks, which mean that alone. */
+  readonly series: readonly [string, ...string[]];
   readonly font: string;
   readonly highContrast: boolean;
   /**
    * Magnitudes go through the hues of the tints; attention from the background to the colour of sinks; differences from
-   * the colour of sinks over the background, for nothing, to that of massive activations.
+   * blue over the background, for nothing, to red.
    */
   readonly ramps: Readonly<Record<RampName, Ramp>>;
 }
@@ -65,7 +67,14 @@ export function readTheme(place: Element = document.body): Theme {
   const hues = tints.map((tint) => toLab(read(`rgb(from ${tint} r g b / 1)`)));
   const massive = color('sinkscope-massive', color('charts-orange', foreground));
   const sink = color('sinkscope-sink', color('charts-blue', foreground));
+  const [blue, red] = [color('charts-blue', foreground), color('charts-red', foreground)];
   const lightness = { foreground: luminance(read(foreground)), background: luminance(read(background)) };
+  /** As near to a colour as what is written in it can be read. */
+  const readable = (wanted: string): string => {
+    const mixed = [0, 20, 40, 60, 80].map((share) => `color-mix(in srgb, ${foreground} ${share}%, ${wanted})`);
+    const found = mixed.map(read).find((one) => contrast(luminance(one), lightness.background) >= 4.5);
+    return found ? `rgb(${found.join(' ')})` : foreground;
+  };
   const rampOf = (steps: readonly (readonly [number, number, number])[]): Ramp => ({
     ramp: Uint32Array.from(steps, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0),
     tones: steps.map((step) => {
@@ -85,7 +94,7 @@ export function readTheme(place: Element = document.body): Theme {
     ramps: {
       magnitude: rampOf(ramp(ground, hues)),
       attention: rampOf(ramp(ground, [toLab(read(sink))])),
-      difference: rampOf(parted(toLab(read(sink)), ground, toLab(read(massive)))),
+      difference: rampOf(parted(toLab(read(blue)), ground, toLab(read(red)))),
     },
     background,
     foreground,
@@ -95,6 +104,11 @@ export function readTheme(place: Element = document.body): Theme {
     massive,
     large: color('sinkscope-large', color('charts-yellow', foreground)),
     sink,
+    series: [
+      readable(color('charts-purple', foreground)),
+      foreground,
+      ...[blue, color('charts-green', foreground), red].map(readable),
+    ],
     font: color('font-family', 'sans-serif'),
     highContrast: place.className.includes('vscode-high-contrast'),
   };

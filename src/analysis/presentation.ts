@@ -80,8 +80,15 @@ const linesPart = v.object({
   heading: words,
   x: v.object({ name: words, values: v.array(real) }),
   y: v.object({ ...column.entries, log: flag }),
-  /** A value for each x; null where there is none. */
-  lines: v.array(v.object({ name: words, values: v.array(numberCell) })),
+  lines: v.array(
+    v.object({
+      name: words,
+      /** A value for each x; null where there is none. */
+      values: v.array(numberCell),
+      /** 95 % intervals, a bound for each x, where there are some. */
+      interval: v.optional(v.object({ from: v.array(numberCell), to: v.array(numberCell) })),
+    }),
+  ),
 });
 export type LinesPart = Sent<typeof linesPart>;
 
@@ -168,6 +175,9 @@ export function formatCell(value: CellValue, format: Format = 'number'): string 
   }
 }
 
+/** Columns of an interval, behind that of its value. */
+const boundNames = ['95 % from', 'to'] as const;
+
 /** Any part as the table behind it. */
 export function tableOf(part: Part): TablePart {
   const table = (columns: readonly Column[], rows: TablePart['rows']): TablePart => {
@@ -179,17 +189,25 @@ export function tableOf(part: Part): TablePart {
     case 'bars': {
       const { value, bars } = part;
       const intervals = bars.some(({ interval }) => interval);
-      const bounds = intervals ? ['95 % from', 'to'].map((name) => ({ name, format: value.format })) : [];
+      const bounds = intervals ? boundNames.map((name) => ({ name, format: value.format })) : [];
       return table(
         [{ name: 'name' }, value, ...bounds],
         bars.map(({ name, value, interval }) => [name, value, ...(intervals ? (interval ?? [null, null]) : [])]),
       );
     }
-    case 'lines':
+    case 'lines': {
+      const { format } = part.y;
+      const columns = part.lines.flatMap(({ name, values, interval }) => [
+        { name, values },
+        ...(interval
+          ? boundNames.map((bound, i) => ({ name: bound, values: i === 0 ? interval.from : interval.to }))
+          : []),
+      ]);
       return table(
-        [{ name: part.x.name, format: 'plain' }, ...part.lines.map(({ name }) => ({ name, format: part.y.format }))],
-        part.x.values.map((x, i) => [x, ...part.lines.map(({ values }) => values[i] ?? null)]),
+        [{ name: part.x.name, format: 'plain' }, ...columns.map(({ name }) => ({ name, format }))],
+        part.x.values.map((x, i) => [x, ...columns.map(({ values }) => values[i] ?? null)]),
       );
+    }
     case 'heatmap': {
       const { rows, columns, value, values, texts } = part;
       const width = columns.labels.length;

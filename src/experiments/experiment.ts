@@ -3,9 +3,9 @@
  * defines it; its line in `catalogue.ts` makes it a subcommand, a command, and an entry of the panel.
  */
 
-import { counted } from '../analysis/format.js';
+import { formatNumber } from '../analysis/format.js';
 import { baseName } from '../analysis/label.js';
-import { type Presentation, presented } from '../analysis/presentation.js';
+import { type Presentation, presented, type Setting } from '../analysis/presentation.js';
 import type { Thresholds } from '../analysis/thresholds.js';
 import { chatSaid } from '../engine/contract/request.js';
 import type { Engine } from '../engine/host/engine.js';
@@ -111,15 +111,15 @@ export function define<const I extends ExperimentInputs, Result>(definition: Def
       const ending = (result: Result, warnings: readonly string[] = []) => {
         const shown = present(result, values);
         const { lineEnds } = setup.engine;
-        const changed = lineEnds === 'lf' ? lineEndsIn(facts.inputs, values) : [];
         const chat = chatSaid(setup.engine.chat);
         const isTurn = Object.values(facts.inputs).some(isPrompt);
         const settings = [
           ...shown.settings,
+          ...(lineEnds === 'lf' ? lineEndsIn(facts.inputs, values) : []),
           ...(isTurn && chat !== 'off' ? [{ name: 'chat', value: chat }] : []),
           ...setup.engine.computedOn.map((value) => ({ name: 'device', value })),
         ];
-        const made = { ...shown, settings, warnings: [...shown.warnings, ...changed, ...warnings] };
+        const made = { ...shown, settings, warnings: [...shown.warnings, ...warnings] };
         const ofText = { ...(hasText(facts.inputs) && { line_ends: lineEnds }), ...(isTurn && { chat }) };
         // A run that is the result tells its own.
         const ofRuns = hasModel(facts.inputs) ? { device: deviceJson(setup.engine) } : {};
@@ -149,15 +149,15 @@ function checkTurn(engine: Engine, inputs: ExperimentInputs, values: Given): voi
   throw new SinkscopeError({ code: 'input', message: chatIsOfTexts });
 }
 
-/** A sentence for each text with line ends that were read as another one. */
-function lineEndsIn(inputs: ExperimentInputs, values: Given): string[] {
+/** Of each text how many line ends were read as another one. */
+function lineEndsIn(inputs: ExperimentInputs, values: Given): Setting[] {
   return Object.entries(inputs).flatMap(([name, { kind }]) => {
     const given = values[name];
     if (kind !== 'text' || !isNamedText(given)) return [];
     const count = given.text.match(/\r\n?/g)?.length ?? 0;
     return count === 0
       ? []
-      : [`${counted(count, 'line end')} of ${baseName(given.name)} that are CR LF or CR were read as LF.`];
+      : [{ name: 'line ends', value: `${formatNumber(count)} of ${baseName(given.name)} read as LF` }];
   });
 }
 

@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import type { Locator, Page } from 'playwright-core';
+import { PNG } from 'pngjs';
 import { describe, expect, it } from 'vitest';
 import type {} from '../../webview/dev/harness.js';
 import type { Grid } from '../../webview/grid.js';
@@ -344,6 +345,36 @@ describe('what the panel says', () => {
     await expect.poll(() => predictions.locator('button[aria-pressed=true]').count()).toBe(0);
   });
 
+  it('puts a picture on the clipboard as PNG, for print, and has it saved where that is refused', async () => {
+    const { page, said } = await open();
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    const copy = async () => {
+      const menu = page.locator('sinkscope-layer-profile details');
+      await menu.locator('summary').click();
+      await menu.getByRole('button', { name: 'Copy picture' }).click();
+    };
+    const copied = () =>
+      page.evaluate(async () => {
+        const [item] = await navigator.clipboard.read();
+        if (!item?.types.includes('image/png')) return undefined;
+        return [...new Uint8Array(await (await item.getType('image/png')).arrayBuffer())];
+      });
+    await copy();
+    await expect.poll(copied).toBeDefined();
+    const { width, data } = PNG.sync.read(Buffer.from((await copied()) ?? []));
+    expect(width).toBeGreaterThan(1200);
+    // Dark as the page is, the picture is for paper.
+    expect([...data.subarray(0, 4)]).toEqual([255, 255, 255, 255]);
+    expect(await said('save-file')).toEqual([]);
+
+    await page.evaluate(() => {
+      navigator.clipboard.write = () => Promise.reject(new DOMException('Refused.', 'NotAllowedError'));
+    });
+    await copy();
+    await expect.poll(async () => (await said('save-file')).length).toBe(1);
+    expect((await said('save-file'))[0]).toMatchObject({ name: 'layer-profile', kind: 'png' });
+  });
+
   it('stops a run', async () => {
     const { page, said } = await open({ events: 6 });
     await page.getByTestId('stop').click();
@@ -382,7 +413,17 @@ describe('what the panel says', () => {
     expect(file('layer-profile.png').slice(1, 4)).toBe('PNG');
     // Which line is which, on which axis, of what run: nothing is left to the page that it was on.
     const profile = file('layer-profile.svg');
-    for (const words of ['Layer profile', 'top 1', 'top 2', 'median', 'embed', 'layer', 'log scale', 'BOS on', '1,000'])
+    for (const words of [
+      'Layer profile',
+      'dim 239',
+      'dim 87',
+      'median',
+      'embed',
+      'layer',
+      'log scale',
+      'BOS on',
+      '1,000',
+    ])
       expect(profile).toContain(`>${words}`.replace('>log', 'log').replace('>BOS', 'BOS'));
     const residual = file('residual-stream.svg');
     for (const words of ['10 ×', '>massive<', '>large<', 'BOS on']) expect(residual).toContain(words);

@@ -30,6 +30,7 @@ async function bundle() {
     target: 'es2022',
     format: 'esm',
     minify: true,
+    loader: { '.svg': 'text' },
     tsconfig: 'webview/tsconfig.json',
     outdir: '/',
     write: false,

@@ -1,5 +1,5 @@
 /** Bars and lines of a presentation, drawn by Observable Plot in the theme's colours. */
-import { barX, dot, gridX, gridY, line, plot, ruleX, ruleY, text } from '@observablehq/plot';
+import { areaY, barX, dot, gridX, gridY, line, plot, ruleX, ruleY, text } from '@observablehq/plot';
 import { css, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { formatNumber } from '../../src/analysis/format.js';
@@ -7,7 +7,8 @@ import { type BarsPart, formatCell, type LinesPart } from '../../src/analysis/pr
 import { greatest, least } from '../../src/statistics/numbers.js';
 import { html } from '../html.js';
 import type { DrawnPicture } from '../picture.js';
-import { PlotPlace } from '../plot.js';
+import { type EndLabel, endLabels, PlotPlace, pictureWidth, roomFor } from '../plot.js';
+import { logTicks } from '../scale.js';
 import { plotStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
 
@@ -20,6 +21,13 @@ export class Chart extends LitElement {
     css`
       .plot {
         min-height: 40px;
+      }
+      .band {
+        display: inline-block;
+        width: 22px;
+        height: 10px;
+        margin-right: 4px;
+        background: color-mix(in srgb, var(--vscode-charts-purple) 20%, transparent);
       }
       li svg {
         display: inline-block;
@@ -47,10 +55,14 @@ export class Chart extends LitElement {
 
   picture(theme: Theme): DrawnPicture {
     const { chart } = this;
-    const lines = chart.kind === 'lines' ? chart.lines : [];
-    const key = lines.map(({ name }, index) => {
-      return { text: name, color: colorOf(index, theme), line: { dashes: dashes[index % 5] ?? '' } };
-    });
+    if (chart.kind === 'bars') return this.#plot.picture(theme);
+    const lines = this.#isLabelled(chart, pictureWidth) ? [] : chart.lines;
+    const key = [
+      ...lines.map(({ name }, index) => {
+        return { text: name, color: colorOf(index, theme), line: { dashes: dashes[index % 5] ?? '' } };
+      }),
+      ...(hasIntervals(chart) ? [{ text: intervalWords, color: colorOf(0, theme), band: true }] : []),
+    ];
     return { ...this.#plot.picture(theme), key };
   }
 
@@ -61,6 +73,7 @@ export class Chart extends LitElement {
     const [low, high] = [least(ends, start), greatest(ends, start)];
     const widest = greatest(bars.map(({ name }) => name.length));
     const room = log ? 1.02 : 0.02 * (high - low || 1);
+    const ticks = log ? logTicks(low / room, high * room) : 4;
     return plot({
       ...frameOf(width, bars.length * 22 + 36, theme),
       marginTop: 6,
@@ -69,25 +82,26 @@ export class Chart extends LitElement {
       x: {
         type: log ? 'log' : 'linear',
         domain: log ? [low / room, high * room] : [low - (low < start ? room : 0), high + room],
-        ticks: 4,
+        ticks,
         tickFormat: formatNumber,
         tickSize: 0,
-        label: null,
+        label: log ? 'log scale' : null,
+        labelArrow: 'none',
       },
       y: { domain: bars.map(({ name }) => name), tickSize: 0, label: null },
       marks: [
-        gridX({ ticks: 4, stroke: theme.muted, strokeOpacity: 0.2 }),
+        gridX({ ticks, stroke: theme.muted, strokeOpacity: 0.2 }),
         barX(shown, {
           x1: () => start,
           x2: 'value',
           y: 'name',
-          fill: theme.sink,
+          fill: theme.series[0],
           fillOpacity: theme.highContrast ? 1 : 0.75,
           insetTop: 4,
           insetBottom: 4,
         }),
         ruleX([start], { stroke: theme.foreground, strokeDasharray: reference === undefined ? '' : '4 2' }),
-        dot(shown, { x: 'value', y: 'name', r: 3, fill: theme.sink, stroke: theme.foreground }),
+        dot(shown, { x: 'value', y: 'name', r: 3, fill: theme.series[0], stroke: theme.foreground }),
         ruleY(
           shown.filter(({ interval }) => interval?.every(Number.isFinite)),
           { y: 'name', x1: (bar) => bar.interval[0], x2: (bar) => bar.interval[1], stroke: theme.foreground },
@@ -104,18 +118,42 @@ export class Chart extends LitElement {
     });
   }
 
-  #lines({ x, y, lines }: LinesPart, width: number, theme: Theme) {
+  /** Whether lines are called at their ends: a picture has to be left beside them. */
+  #isLabelled({ lines }: LinesPart, width: number): boolean {
+    return roomFor(lines.map(({ name }) => ({ text: name }))) < 0.3 * width;
+  }
+
+  #lines(chart: LinesPart, width: number, theme: Theme) {
+    const { x, y, lines } = chart;
+    const isDrawn = (value: number | null | undefined): value is number =>
+      value !== null && value !== undefined && !(y.log && value <= 0);
     const series = lines.map(({ values }) =>
       x.values.flatMap((at, i) => {
         const value = values[i];
-        return value === null || value === undefined || (y.log && value <= 0) ? [] : [{ x: at, y: value }];
+        return isDrawn(value) ? [{ x: at, y: value }] : [];
       }),
     );
-    const ticks = y.log ? powers(series.flatMap((points) => points.map((point) => point.y))) : 4;
+    const bands = lines.map(({ interval }) =>
+      x.values.flatMap((at, i) => {
+        const [from, to] = [interval?.from[i], interval?.to[i]];
+        return isDrawn(from) && isDrawn(to) ? [{ x: at, from, to }] : [];
+      }),
+    );
+    const ends = series.flatMap((points, index): EndLabel[] => {
+      const last = points.at(-1);
+      return last === undefined ? [] : [{ ...last, text: lines[index]?.name ?? '', color: colorOf(index, theme) }];
+    });
+    const labels = this.#isLabelled(chart, width) ? ends : [];
+    const values = [...series.flat().map((point) => point.y), ...bands.flat().flatMap(({ from, to }) => [from, to])];
+    const [low, high] = [least(values), greatest(values)];
+    const isLog = y.log && values.length > 0;
+    // Rounded to powers of ten a logarithmic axis would be mostly empty.
+    const domain = isLog ? [low / 1.2, high * 1.2] : undefined;
+    const ticks = isLog ? logTicks(low / 1.2, high * 1.2) : 4;
     return plot({
       ...frameOf(width, 200, theme),
       marginLeft: 56,
-      marginRight: 16,
+      marginRight: Math.max(16, roomFor(labels)),
       marginTop: 22,
       x: {
         ticks: ticksOf(x.values, Math.floor(width / 60)),
@@ -123,18 +161,23 @@ export class Chart extends LitElement {
         tickSize: 0,
         label: x.name,
         labelArrow: 'none',
+        labelAnchor: 'center',
       },
       y: {
         type: y.log ? 'log' : 'linear',
         ticks,
-        tickFormat: (value: number) => formatCell(value, y.format),
+        // An axis is read by few round numbers, whose noughts say nothing.
+        tickFormat: (value: number) => formatCell(value, y.format === 'fixed' ? 'number' : y.format),
         tickSize: 0,
-        label: null,
+        label: y.log ? 'log scale' : null,
         labelArrow: 'none',
-        nice: true,
+        ...(domain === undefined ? { nice: true } : { domain }),
       },
       marks: [
         gridY({ ticks, stroke: theme.muted, strokeOpacity: 0.2 }),
+        ...bands.map((points, index) =>
+          areaY(points, { x: 'x', y1: 'from', y2: 'to', fill: colorOf(index, theme), fillOpacity: 0.2 }),
+        ),
         ...series.map((points, index) =>
           line(points, {
             x: 'x',
@@ -147,12 +190,16 @@ export class Chart extends LitElement {
         ...series.map((points, index) =>
           points.length > 40 ? null : dot(points, { x: 'x', y: 'y', r: 2, fill: colorOf(index, theme) }),
         ),
+        endLabels(labels),
       ],
     });
   }
 
-  #legend({ lines }: LinesPart) {
+  #legend(chart: LinesPart) {
+    // Before the plot is drawn its width is not known, and both are drawn anew with another one.
+    const lines = this.#isLabelled(chart, this.#plot.width) ? [] : chart.lines;
     return html`<ul aria-hidden="true">
+      ${hasIntervals(chart) ? html`<li><i class="band"></i>${intervalWords}</li>` : nothing}
       ${lines.map(
         ({ name }, index) => html`<li>
           <svg width="22" height="6">
@@ -169,22 +216,18 @@ function frameOf(width: number, height: number, { muted, font }: Theme) {
   return { width, height, marginBottom: 30, style };
 }
 
-function colorOf(index: number, { massive, sink, large, foreground, muted }: Theme): string {
-  return [massive, sink, large, foreground, muted][index % 5] ?? foreground;
-}
+/** Each round of dashes begins with another colour, so that no two lines are alike before there are as many as both allow. */
+const colorOf = (index: number, { series }: Theme): string =>
+  series[(index + Math.floor(index / dashes.length)) % series.length] ?? series[0];
+
+const intervalWords = '95 % interval';
+const hasIntervals = ({ lines }: LinesPart) => lines.some(({ interval }) => interval !== undefined);
 
 /** Each whole number where all are and there is room for them, else so many as there is room for. */
 function ticksOf(values: readonly number[], most: number): number | number[] {
   const [first, last] = [least(values), greatest(values)];
   if (!values.every(Number.isInteger) || !(last - first < most)) return Math.min(values.length, most);
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
-}
-
-/** Powers of ten among the values, or where they are too few, so many ticks as there is room for. */
-function powers(values: readonly number[]): number | number[] {
-  const logs = values.map(Math.log10);
-  const [low, high] = [Math.floor(least(logs)), Math.ceil(greatest(logs))];
-  return high - low < 2 ? 4 : Array.from({ length: high - low + 1 }, (_, i) => 10 ** (low + i));
 }
 
 declare global {

@@ -6,13 +6,14 @@ import { settingsLine } from '../../src/analysis/presentation.js';
 import type { Selection } from '../../src/analysis/selection.js';
 import type { ExperimentAction, ExperimentRun, FromWebview, ModelChoice } from '../../src/protocol.js';
 import type { PictureEvent } from '../figure.js';
-import { pictureMessage } from '../picture.js';
+import { takePicture } from '../picture.js';
 import { quietButtonStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
 import './form.js';
 import type { ActionEvent } from './form.js';
 import './presentation.js';
 import { html } from '../html.js';
+import { verb } from '../icon.js';
 import type { ExperimentsState } from './state.js';
 
 @customElement('sinkscope-experiments')
@@ -118,36 +119,51 @@ export class ExperimentsPage extends LitElement {
         <div class="actions">
           ${
             presentation
-              ? html`<button class="quiet" aria-expanded=${!folded} @click=${() => this.#fold(number)}>
-                    ${folded ? 'show' : 'hide'}
-                  </button>
-                  <button
-                    class="quiet"
-                    title="Sentence, conditions and tables, to the clipboard"
-                    aria-label="copy ${title} as Markdown"
-                    @click=${() => this.#send({ type: 'copy', text: markdownOf(presentation) })}
-                  >copy</button>
-                  ${
-                    this.report
-                      ? nothing
-                      : html`<button class="quiet" @click=${() => this.#act({ do: 'save-json', run: number })}>json</button>`
-                  }`
+              ? [
+                  verb(
+                    {
+                      icon: folded ? 'chevronRight' : 'chevronDown',
+                      name: `${folded ? 'Show' : 'Hide'} ${title}`,
+                      testId: 'fold',
+                      expanded: !folded,
+                    },
+                    () => this.#fold(number),
+                  ),
+                  verb(
+                    {
+                      icon: 'copy',
+                      name: `Copy ${title} as Markdown`,
+                      title: 'Copy sentence, conditions and tables as Markdown',
+                    },
+                    () => this.#send({ type: 'copy', text: markdownOf(presentation) }),
+                  ),
+                  this.report
+                    ? nothing
+                    : verb({ icon: 'json', name: `Save ${title} as JSON`, title: 'Save all numbers as JSON' }, () =>
+                        this.#act({ do: 'save-json', run: number }),
+                      ),
+                ]
               : nothing
           }
           ${
             run.hasFile && !this.report
-              ? html`<button
-                  class="quiet"
-                  data-testid="save-file"
-                  title=${this.#saves(run) ?? nothing}
-                  @click=${() => this.#act({ do: 'save-file', run: number })}
-                >save</button>`
+              ? verb(
+                  {
+                    icon: 'save',
+                    name: `Save the file of ${title}`,
+                    title: this.#saves(run),
+                    testId: 'save-file',
+                  },
+                  () => this.#act({ do: 'save-file', run: number }),
+                )
               : nothing
           }
           ${
             this.report
               ? nothing
-              : html`<button class="quiet" aria-label="Close ${title}" @click=${() => this.#act({ do: 'close', run: number })}>close</button>`
+              : verb({ icon: 'close', name: `Close ${title}`, title: 'Close' }, () =>
+                  this.#act({ do: 'close', run: number }),
+                )
           }
         </div>
       </header>
@@ -175,7 +191,7 @@ export class ExperimentsPage extends LitElement {
   async #picture(event: PictureEvent, { title, presentation }: ExperimentRun): Promise<void> {
     event.stopPropagation();
     const wanted = { ...event.detail, title: `${title}: ${event.detail.title}` };
-    this.#send(await pictureMessage(wanted, settingsLine(presentation?.settings ?? [])));
+    await takePicture(wanted, settingsLine(presentation?.settings ?? []), (message) => this.#send(message));
   }
 
   #act(action: ExperimentAction): void {

@@ -28,8 +28,14 @@ export class ExperimentForm extends LitElement {
       align-items: end;
       gap: 8px 12px;
     }
+    /* What is run and the button that runs it stay side by side, however wide the panel is. */
     .row > :first-child {
-      flex: 1 1 190px;
+      flex: 0 1 420px;
+    }
+    vscode-button,
+    vscode-button::part(control) {
+      box-sizing: border-box;
+      height: 26px;
     }
     .fields {
       display: grid;
@@ -109,9 +115,6 @@ export class ExperimentForm extends LitElement {
       outline: 1px solid var(--vscode-focusBorder);
       outline-offset: -1px;
     }
-    .picker {
-      max-width: 420px;
-    }
     .field label {
       font-size: inherit;
     }
@@ -156,7 +159,6 @@ export class ExperimentForm extends LitElement {
           <label
             >Experiment
             <select
-              class="picker"
               data-testid="experiment"
               @change=${(event: Event) => {
                 this.chosen = entered(event);

@@ -22,6 +22,7 @@ import { dataOf } from '../tabled.js';
 import type { Theme } from '../theme.js';
 import './chart.js';
 import { html } from '../html.js';
+import { verb, zoomVerbs } from '../icon.js';
 import type { Chart } from './chart.js';
 import { cellsOf, scaleOf, sizeOf } from './heatmap.js';
 
@@ -97,8 +98,7 @@ export class PresentationView extends LitElement {
 
   #part(part: Part, index: number): TemplateResult {
     const name = `${this.name}-${index + 1}`;
-    const note =
-      'value' in part ? part.value.name : 'y' in part ? `${part.y.name}${part.y.log ? ', log scale' : ''}` : '';
+    const note = 'value' in part ? part.value.name : 'y' in part ? part.y.name : '';
     const drawn = part.kind !== 'table' && part.kind !== 'text';
     return html`<sinkscope-figure
       class=${isWide(part) ? 'wide' : ''}
@@ -111,7 +111,7 @@ export class PresentationView extends LitElement {
       ?open=${this.tables.has(name)}
       ><span slot="actions">
         ${part.kind === 'heatmap' ? this.#zoomButtons(name) : nothing}
-        ${part.kind === 'text' ? html`<button class="quiet" @click=${() => this.#copy(part.paragraphs)}>copy</button>` : nothing}</span
+        ${part.kind === 'text' ? verb({ icon: 'copy', name: `Copy ${part.heading}`, title: 'Copy' }, () => this.#copy(part.paragraphs)) : nothing}</span
       >${this.#body(part, name)}</sinkscope-figure
     >`;
   }
@@ -133,12 +133,9 @@ export class PresentationView extends LitElement {
   }
 
   #zoomButtons(name: string): TemplateResult {
-    const zoom = (factor: number) => () =>
+    const zoom = (factor: number | undefined) => () =>
       this.renderRoot.querySelector<Grid>(`sinkscope-grid[data-part="${name}"]`)?.zoom(factor);
-    return html`
-      <button class="quiet" aria-label="Smaller cells" title="Smaller cells (−, Ctrl and wheel)" @click=${zoom(1 / 1.5)}>−</button>
-      <button class="quiet" aria-label="Larger cells" title="Larger cells (+, Ctrl and wheel)" @click=${zoom(1.5)}>+</button>
-    `;
+    return html`${zoomVerbs(' cells', zoom)}`;
   }
 
   #heatmap(part: HeatmapPart, name: string): TemplateResult {

@@ -79,7 +79,7 @@ export class BlockColumn extends LitElement {
         line-height: 1.3;
       }
       .attention {
-        --kind: var(--sink);
+        --kind: var(--vscode-charts-blue);
       }
       .cross {
         --kind: var(--vscode-charts-purple);

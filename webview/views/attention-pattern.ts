@@ -13,6 +13,7 @@ import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
 import { html } from '../html.js';
+import { zoomVerbs } from '../icon.js';
 import { exactWeight } from '../numbers.js';
 import type { Scale } from '../scale.js';
 import { quietButtonStyles } from '../styles.js';
@@ -103,11 +104,7 @@ export class AttentionPattern extends View {
 
   #zoomButtons() {
     const zoom = (factor: number | undefined) => () => this.grid.zoom(factor);
-    return html`
-      <button class="quiet" aria-label="Smaller cells" title="Smaller cells (−, Ctrl and wheel)" @click=${zoom(1 / 1.5)}>−</button>
-      <button class="quiet" aria-label="Larger cells" title="Larger cells (+, Ctrl and wheel)" @click=${zoom(1.5)}>+</button>
-      <button class="quiet" title="The whole pattern (0)" @click=${zoom(undefined)}>whole</button>
-    `;
+    return zoomVerbs(' cells', zoom, { name: 'The whole pattern', title: 'The whole pattern (0)' });
   }
 
   #picture() {

@@ -1,15 +1,20 @@
-/** The three largest magnitudes and the median of every layer, on one logarithmic axis. */
+/**
+ * The three largest magnitudes and the median of every layer, on one logarithmic axis. An entry that is massive or large
+ * has a point of that colour.
+ */
 
-import { dot, gridY, line, plot, rectX, text } from '@observablehq/plot';
+import { dot, gridY, line, plot, rectX } from '@observablehq/plot';
 import { css, type PropertyValues } from 'lit';
 import { customElement, query } from 'lit/decorators.js';
 import { formatNumber, formatValue } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
+import { type Kind, kindOf } from '../../src/analysis/massive.js';
 import { finiteCell } from '../../src/analysis/presentation.js';
 import { greatest, least } from '../../src/statistics/numbers.js';
 import { shownLayer } from '../findings.js';
 import { html } from '../html.js';
-import { type Drawing, PlotPlace } from '../plot.js';
+import { type Drawing, type EndLabel, endLabels, PlotPlace, roomFor } from '../plot.js';
+import { logTicks } from '../scale.js';
 import { plotStyles } from '../styles.js';
 import type { TableData } from '../table.js';
 import type { Theme } from '../theme.js';
@@ -19,15 +24,13 @@ interface Point {
   readonly layer: number;
   readonly series: string;
   readonly value: number;
+  readonly kind?: Kind | undefined;
 }
 
-/** Lines of the plot, and how each is told from the others. */
-const series = [
-  { name: 'top 1', color: 'massive', dashes: '' },
-  { name: 'top 2', color: 'large', dashes: '5 3' },
-  { name: 'top 3', color: 'large', dashes: '1 3' },
-  { name: 'median', color: 'muted', dashes: '' },
-] as const;
+/** Lines of the plot; what each is stands at its end. */
+const series = ['top 1', 'top 2', 'top 3', 'median'] as const;
+/** From so many CSS pixels on, labels say how large their entry is. */
+const roomy = 420;
 
 @customElement('sinkscope-layer-profile')
 export class LayerProfile extends View {
@@ -41,7 +44,7 @@ export class LayerProfile extends View {
       }
       .rule {
         position: absolute;
-        inset: 10px auto 24px 0;
+        inset: 22px auto 24px 0;
         width: 1.5px;
         background: var(--vscode-focusBorder);
       }
@@ -51,22 +54,20 @@ export class LayerProfile extends View {
       }
       i {
         display: inline-block;
-        width: 16px;
-        margin-right: 4px;
-        vertical-align: middle;
-        border-top: 2px solid;
-      }
-      .onset i {
         width: 8px;
+        height: 8px;
+        margin-right: 4px;
+        border-radius: 50%;
+      }
+      .massive i { background: var(--massive); }
+      .large i { background: var(--large); }
+      .onset i {
         height: 12px;
-        border: none;
+        margin-bottom: -2px;
+        border-radius: 0;
         background: var(--massive);
         opacity: 0.25;
       }
-      .series0 i { color: var(--massive); }
-      .series1 i { color: var(--large); border-top-style: dashed; }
-      .series2 i { color: var(--large); border-top-style: dotted; }
-      .series3 i { color: var(--muted); }
     `,
   ];
 
@@ -77,15 +78,17 @@ export class LayerProfile extends View {
     const { layers } = this.scene.analysis;
     const layer = shownLayer(this.scene.analysis, this.scene.findings, this.scene.selection);
     const onset = this.scene.findings.massive.find(({ kind }) => kind === 'massive')?.onset;
+    const drawn = this.#points();
+    const kinds = (['massive', 'large'] as const).filter((kind) => drawn.some((point) => point.kind === kind));
     return this.figure({
       name: 'layer-profile',
       heading: 'Layer profile',
-      note: '|h| top 1–3 and median, log scale',
+      note: '|h| top 1–3 and median',
       table: () => this.#table(),
       picture: (theme) => ({
         ...this.#plot.picture(theme),
         key: [
-          ...series.map(({ name, color, dashes }) => ({ text: name, color: theme[color], line: { dashes } })),
+          ...kinds.map((kind) => ({ text: kind, color: theme[kind], dot: true })),
           ...(onset === undefined ? [] : [{ text: `onset: layer ${onset}`, color: theme.massive, band: true }]),
         ],
       }),
@@ -103,7 +106,7 @@ export class LayerProfile extends View {
           @click=${this.#onClick}
         ><div class="rule"></div></div>
         <ul aria-hidden="true">
-          ${series.map(({ name }, index) => html`<li class="series${index}"><i></i>${name}</li>`)}
+          ${kinds.map((kind) => html`<li class=${kind}><i></i>${kind}</li>`)}
           ${onset === undefined ? '' : html`<li class="onset"><i></i>onset: layer ${onset}</li>`}
         </ul>
       `,
@@ -116,10 +119,31 @@ export class LayerProfile extends View {
   }
 
   #points(): Point[] {
-    return this.scene.analysis.layers.flatMap(({ top, median }, layer) => [
-      ...top.slice(0, 3).map((entry, rank) => ({ layer, series: `top ${rank + 1}`, value: Math.abs(entry.value) })),
-      { layer, series: 'median', value: median },
+    const { analysis, thresholds } = this.scene;
+    return analysis.layers.flatMap((statistics, layer) => [
+      ...statistics.top.slice(0, 3).map(({ value }, rank) => ({
+        layer,
+        series: `top ${rank + 1}`,
+        value: Math.abs(value),
+        kind: kindOf(value, statistics, thresholds),
+      })),
+      { layer, series: 'median', value: statistics.median },
     ]);
+  }
+
+  /** Of lines, by their last point: which dimension it is of. */
+  #labels(points: readonly Point[], width: number, theme: Theme): EndLabel[] {
+    const last = this.scene.analysis.layers.length - 1;
+    const top = this.scene.analysis.layers[last]?.top.slice(0, 3) ?? [];
+    return series.flatMap((name, rank) => {
+      const point = points.find((one) => one.layer === last && one.series === name);
+      if (point === undefined) return [];
+      const entry = top[rank];
+      const isTwice = top.filter(({ dim }) => dim === entry?.dim).length > 1;
+      const called = name === 'median' ? name : `dim ${entry?.dim}${isTwice ? `, token ${entry?.token}` : ''}`;
+      const text = width < roomy ? called : `${called}: ${formatNumber(point.value)}`;
+      return [{ x: last, y: point.value, text, color: point.kind ? theme[point.kind] : theme.muted }];
+    });
   }
 
   /** In the page's theme with the rule of the layer that is shown; in another one, for a picture, without. */
@@ -131,12 +155,12 @@ export class LayerProfile extends View {
     const onset = findings.massive.find(({ kind }) => kind === 'massive')?.onset;
     const values = points.map(({ value }) => value);
     const [low, high] = [least(values, 1), greatest(values, 10)];
-    const last = points.filter((point) => point.layer === this.scene.analysis.layers.length - 1);
-    const colorOf = (point: Point) => theme[series.find(({ name }) => name === point.series)?.color ?? 'muted'];
-    const lines = series.map(({ name, color, dashes }) =>
+    const ticks = logTicks(low / 1.5, high * 1.6);
+    const labels = this.#labels(points, width, theme);
+    const lines = series.map((name) =>
       line(
         points.filter((point) => point.series === name),
-        { x: 'layer', y: 'value', stroke: theme[color], strokeWidth: 1.5, strokeDasharray: dashes },
+        { x: 'layer', y: 'value', stroke: name === 'median' ? theme.muted : theme.foreground, strokeWidth: 1.25 },
       ),
     );
     const band = (at: number, fill: string, opacity: number) =>
@@ -145,8 +169,8 @@ export class LayerProfile extends View {
       width,
       height: other ? 260 : 190,
       marginLeft: 44,
-      marginRight: 50,
-      marginTop: 10,
+      marginRight: roomFor(labels),
+      marginTop: 22,
       marginBottom: other ? 36 : 24,
       style: { background: 'none', color: theme.muted, fontFamily: theme.font, fontSize: '11px' },
       x: {
@@ -158,28 +182,27 @@ export class LayerProfile extends View {
         labelArrow: 'none',
         labelAnchor: 'center',
       },
-      y: { type: 'log', domain: [low / 1.5, high * 1.6], ticks: 4, tickFormat: formatNumber, tickSize: 0, label: null },
+      y: {
+        type: 'log',
+        domain: [low / 1.5, high * 1.6],
+        ticks,
+        tickFormat: formatNumber,
+        tickSize: 0,
+        label: '|h|, log scale',
+        labelArrow: 'none',
+      },
       marks: [
-        gridY({ ticks: 4, stroke: theme.muted, strokeOpacity: 0.2 }),
+        gridY({ ticks, stroke: theme.muted, strokeOpacity: 0.2 }),
         onset === undefined ? null : band(onset, theme.massive, 0.2),
         ...lines,
         dot(points, {
           x: 'layer',
           y: 'value',
           r: 2,
-          fill: colorOf,
+          fill: ({ kind, series }: Point) =>
+            kind ? theme[kind] : series === 'median' ? theme.muted : theme.foreground,
         }),
-        text(
-          last.filter((point) => point.series === 'top 1' || point.series === 'median'),
-          {
-            x: 'layer',
-            y: 'value',
-            text: (point: Point) => formatNumber(point.value),
-            textAnchor: 'start',
-            dx: 7,
-            fill: colorOf,
-          },
-        ),
+        endLabels(labels),
       ],
     });
     if (!other) this.#placeRule(drawing);
@@ -233,7 +256,7 @@ export class LayerProfile extends View {
       caption: 'Largest magnitudes and the median of each layer',
       columns: [
         { name: 'layer' },
-        ...series.map(({ name }) => ({ name, format: name === 'median' ? ('number' as const) : ('value' as const) })),
+        ...series.map((name) => ({ name, format: name === 'median' ? ('number' as const) : ('value' as const) })),
         { name: 'ratio', format: 'ratio' },
       ],
       rows: analysis.layers.length,

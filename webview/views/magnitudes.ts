@@ -12,6 +12,7 @@ import { shownLayer, shownToken } from '../findings.js';
 import '../grid.js';
 import type { Grid } from '../grid.js';
 import { html } from '../html.js';
+import { zoomVerbs } from '../icon.js';
 import '../legend.js';
 import { flatCells, type Magnitudes, magnitudesField, type Over, tableOfMagnitudes } from '../magnitudes.js';
 import { type DrawnPicture, paintedSvg } from '../picture.js';
@@ -144,9 +145,7 @@ export class MagnitudesView extends View {
           this.flat = !this.flat;
         }}
       >flat</button>
-      <button class="quiet" aria-label="Smaller" title="Smaller (−, Ctrl and wheel)" @click=${zoom(1 / 1.5)}>−</button>
-      <button class="quiet" aria-label="Larger" title="Larger (+, Ctrl and wheel)" @click=${zoom(1.5)}>+</button>
-      <button class="quiet" title="As it stood at first (0)" @click=${zoom(undefined)}>reset</button>
+      ${zoomVerbs('', zoom, { name: 'As it stood at first', title: 'As it stood at first (0)' })}
     `;
   }
 

@@ -155,7 +155,7 @@ function barsOf({ top }: PredictionsEvent, theme: Theme): DrawnPicture {
     const style = { fill: theme.foreground };
     return [
       svgText(left - 8, row * tall + 14, labels[row] ?? '', { ...style, anchor: 'end' }),
-      svgRect(left, row * tall + 4, wide, tall - 8, theme.sink),
+      svgRect(left, row * tall + 4, wide, tall - 8, theme.series[0]),
       svgText(left + wide + 6, row * tall + 14, formatPercent(probability), style),
     ].join('');
   });

@@ -11,6 +11,7 @@ import '../grid.js';
 import type { CellEvent, CellSize, Grid } from '../grid.js';
 import '../legend.js';
 import { html } from '../html.js';
+import { zoomVerbs } from '../icon.js';
 import { ratioAt } from '../numbers.js';
 import { multipleScale, type Scale } from '../scale.js';
 import { keyStyles, quietButtonStyles } from '../styles.js';
@@ -42,10 +43,7 @@ export class ResidualHeatmap extends View {
       name: 'residual-stream',
       heading: 'Residual stream: layer × token',
       note: 'max |h| over dimensions ÷ layer median',
-      actions: html`
-          <button class="quiet" aria-label="Smaller cells" @click=${zoom(1 / 1.5)}>−</button>
-          <button class="quiet" aria-label="Larger cells" @click=${zoom(1.5)}>+</button>
-        `,
+      actions: html`${zoomVerbs(' cells', zoom)}`,
       table: () => this.#table(),
       picture: (theme) => this.grid.picture(theme),
       scale: this.#scale,

@@ -45,9 +45,14 @@ export function presentPerplexity(
         x: { name: 'windows', values: running.map(({ done }) => done) },
         y: { name: 'perplexity', format: 'fixed', log: false },
         lines: [
-          { name: 'perplexity', values: running.map((step) => step.perplexity) },
-          { name: '95 % from', values: running.map((step) => finite(step.interval[0])) },
-          { name: 'to', values: running.map((step) => finite(step.interval[1])) },
+          {
+            name: 'perplexity',
+            values: running.map((step) => step.perplexity),
+            interval: {
+              from: running.map((step) => finite(step.interval[0])),
+              to: running.map((step) => finite(step.interval[1])),
+            },
+          },
         ],
       },
     ],

@@ -58,6 +58,27 @@ describe('every part is a table', () => {
       [1, 2, null],
     ]);
   });
+
+  it('lines with their intervals behind each that has some', () => {
+    const table = tableOf({
+      kind: 'lines',
+      heading: '',
+      x: { name: 'windows', values: [1, 2] },
+      y: { name: 'perplexity', format: 'fixed', log: false },
+      lines: [
+        { name: 'plain', values: [30, 31], interval: { from: [null, 28], to: [null, 34] } },
+        { name: 'patched', values: [40, 41] },
+      ],
+    });
+    expect(table.columns).toEqual([
+      { name: 'windows', format: 'plain' },
+      ...['plain', '95 % from', 'to', 'patched'].map((name) => ({ name, format: 'fixed' })),
+    ]);
+    expect(table.rows).toEqual([
+      [1, 30, null, null, 40],
+      [2, 31, 28, 34, 41],
+    ]);
+  });
 });
 
 it('writes comma-separated values as RFC 4180 has them', () => {

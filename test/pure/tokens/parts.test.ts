@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { RunRequest } from '../../../src/engine/contract/events.js';
+import { fromText } from '../../../src/engine/inputs/text.js';
 import { encodeParts, type PlacedIds } from '../../../src/tokens/parts.js';
 import type { Tokenizer } from '../../../src/tokens/tokenizer.js';
 import { folder, load, root, wordLevel } from './support.js';
@@ -122,4 +124,30 @@ it('gives the first tokens before it has seen the whole', async () => {
   const whole = await tokenizer.encode(text, { bos: false });
   expect([...tokens]).toEqual(whole.tokens.slice(0, 100));
   expect(lost).toBe(0);
+});
+
+it('asks which part of two megabytes is run before it has tokenised more than a few of its parts', async () => {
+  const file = join(root, 'media/models/llama');
+  const tokenizer = load(file);
+  const text = prose.repeat(Math.ceil(2_000_000 / prose.length));
+  const work = async (window?: 'first') => {
+    let parts = 0;
+    const onPart = () => parts++;
+    const limits = { file, inputs: [], vocabulary: undefined, context: 512, because: 'it was made for fewer', onPart };
+    const request: RunRequest = {
+      model: file,
+      prompt: { text },
+      attention: false,
+      memory: 2 ** 30,
+      threads: 0,
+      window,
+    };
+    const given: unknown = await fromText(text, request, limits, tokenizer).catch((error: unknown) => error);
+    return { parts, given };
+  };
+  const asked = await work();
+  const all = await work('first');
+  expect(asked.given).toMatchObject({ code: 'too-long' });
+  expect(asked.parts).toBeLessThanOrEqual(2);
+  expect(all.parts).toBeGreaterThan(15);
 });

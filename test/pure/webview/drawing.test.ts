@@ -1,11 +1,12 @@
 /** What the webview's pictures are made of, without a page: places, shades, and what is under a point. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { HeatmapPart } from '../../../src/analysis/presentation.js';
 import { type Cells, cellAt, pointOf, type Viewport } from '../../../webview/cells.js';
 import { cellsOf, scaleOf } from '../../../webview/experiments/heatmap.js';
 import { formatPercent, formatWeight } from '../../../webview/numbers.js';
 import { patchAt, patchesOf } from '../../../webview/patches.js';
-import { apart, linearScale, logScale } from '../../../webview/scale.js';
+import { apart, linearScale, logScale, logTicks, spread } from '../../../webview/scale.js';
 
 describe('a scale', () => {
   it('puts equal ratios at equal distances where it is logarithmic', () => {
@@ -31,6 +32,73 @@ describe('a scale', () => {
     const scale = linearScale(-2, 2, String);
     expect([-2, 0, 1, 2].map(scale.at)).toEqual([0, 0.5, 0.75, 1]);
     expect(scale.ticks).toEqual([-2, 0, 2]);
+  });
+});
+
+describe('ticks of a logarithmic axis', () => {
+  it('are powers of ten over some decades, fewer of them over many', () => {
+    expect(logTicks(0.04, 3000)).toEqual([0.1, 1, 10, 100, 1000]);
+    expect(logTicks(1e-9, 1e9).map(Math.log10)).toEqual([-9, -6, -3, 0, 3, 6, 9].map((power) => expect.closeTo(power)));
+  });
+
+  it('have doubles and fives beside them where powers would be too few', () => {
+    expect(logTicks(15, 600)).toEqual([20, 50, 100, 200, 500]);
+    expect(logTicks(4, 60)).toEqual([5, 10, 20, 50]);
+  });
+
+  it('are as on an even axis within less than a decade', () => {
+    expect(logTicks(27.2, 39.6)).toEqual([30, 35]);
+    expect(logTicks(24, 160)).toEqual([50, 100, 150]);
+    expect(logTicks(0.31, 0.34)).toEqual([0.31, 0.32, 0.33, 0.34].map((tick) => expect.closeTo(tick, 12)));
+  });
+
+  it('are the one value there is where all are the same', () => {
+    expect(logTicks(7, 7)).toEqual([7]);
+  });
+
+  it('lie on the axis, ascend, and are neither none nor many, whatever the range', () => {
+    const range = fc.tuple(
+      fc.double({ min: -12, max: 12, noNaN: true }),
+      fc.double({ min: 0.01, max: 18, noNaN: true }),
+    );
+    fc.assert(
+      fc.property(range, ([start, decades]) => {
+        const [low, high] = [10 ** start, 10 ** (start + decades)];
+        const ticks = logTicks(low, high);
+        expect(ticks.length).toBeGreaterThan(0);
+        expect(ticks.length).toBeLessThan(12);
+        ticks.forEach((tick, i) => {
+          expect(tick).toBeGreaterThan(i === 0 ? low * (1 - 1e-6) : (ticks[i - 1] ?? 0));
+          expect(tick).toBeLessThan(high * (1 + 1e-6));
+        });
+      }),
+    );
+  });
+});
+
+describe('labels beside the ends of lines', () => {
+  it('stand where their lines end if there is room', () => {
+    expect(spread([80, 20, 50], 12, 0, 100)).toEqual([80, 20, 50]);
+  });
+
+  it('give way to each other and to the edges, in the order of their lines', () => {
+    expect(spread([50, 51, 20], 12, 0, 100)).toEqual([50, 62, 20]);
+    expect(spread([99, 98, 97], 12, 0, 100)).toEqual([100, 88, 76]);
+    expect(spread([-5, 3], 12, 0, 100)).toEqual([0, 12]);
+  });
+
+  it('are never one on another, nor beyond the edges where there is room for all', () => {
+    fc.assert(
+      fc.property(fc.array(fc.double({ min: -20, max: 220, noNaN: true }), { maxLength: 10 }), (wanted) => {
+        const places = spread(wanted, 12, 0, 200);
+        const order = wanted.map((_, i) => i).sort((a, b) => (wanted[a] ?? 0) - (wanted[b] ?? 0) || a - b);
+        const sorted = order.map((i) => places[i] ?? Number.NaN);
+        sorted.forEach((place, rank) => {
+          expect(place).toBeGreaterThanOrEqual(rank === 0 ? 0 : (sorted[rank - 1] ?? 0) + 12 - 1e-9);
+          expect(place).toBeLessThanOrEqual(200);
+        });
+      }),
+    );
   });
 });
 

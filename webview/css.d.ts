@@ -1,2 +1,0 @@
-/** esbuild writes imported style sheets beside the bundle. */
-declare module '*.css';
