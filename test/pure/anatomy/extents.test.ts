@@ -9,7 +9,20 @@ const of = (text: string) =>
     flowOf(
       modelOf(text, {
         inputs: { x: ['batch', 'tokens', 64] },
-        integers: { zero: 0, one: 1, two: 2, rank: 3, none: [0], last: [99], four: [4], pair: [2, 3], ends: [3], begins: [1], minus: [-1], eight: 8 },
+        integers: {
+          zero: 0,
+          one: 1,
+          two: 2,
+          rank: 3,
+          none: [0],
+          last: [99],
+          four: [4],
+          pair: [2, 3],
+          ends: [3],
+          begins: [1],
+          minus: [-1],
+          eight: 8,
+        },
         weights: { long: [17], wide: [2] },
         shapes: { inner: [1, null, 12, 8] },
       }),
