@@ -36,8 +36,10 @@ export function partialVector(flow: Flow, value: string, depth = 0): PartialVect
     }
     case 'Gather':
       return pick(input(0), input(1));
-    case 'Slice':
-      return slice(input(0), input(1) ?? intsAttribute(node, 'starts'), input(2) ?? intsAttribute(node, 'ends'));
+    case 'Slice': {
+      const [starts, ends] = [input(1) ?? intsAttribute(node, 'starts'), input(2) ?? intsAttribute(node, 'ends')];
+      return slice(input(0) ?? unknownShape(flow, node), starts, ends);
+    }
     case 'Shape':
       return declaredShape(flow, node);
     case 'Add':
@@ -48,6 +50,8 @@ export function partialVector(flow: Flow, value: string, depth = 0): PartialVect
       return combine(input(0), input(1), (a, b) => a * b);
     case 'Div':
       return combine(input(0), input(1), (a, b) => (b === 0 ? undefined : Math.trunc(a / b)));
+    case 'Mod':
+      return combine(input(0), input(1), (a, b) => (a < 0 || b <= 0 ? undefined : a % b));
     default:
       return undefined;
   }
@@ -64,6 +68,21 @@ function declaredShape(flow: Flow, node: Node): PartialVector | undefined {
   const extents = declaredExtents(flow, node.inputs[0] ?? '');
   const end = intAttribute(node, 'end', Number.MAX_SAFE_INTEGER);
   return extents?.slice(intAttribute(node, 'start', 0), end);
+}
+
+/**
+ * The shape that a Slice takes a part of, where torch's `unflatten` counts the axis modulo the rank: extents that are
+ * not known, but how many there are.
+ */
+function unknownShape(flow: Flow, { inputs }: Node): PartialVector | undefined {
+  if (flow.producer(inputs[0] ?? '')?.op !== 'Shape') return undefined;
+  for (const bound of inputs.slice(1, 3)) {
+    let node = flow.producer(bound);
+    while (node && (node.op === 'Reshape' || node.op === 'Add')) node = flow.producer(node.inputs[0] ?? '');
+    const [rank] = (node?.op === 'Mod' && partialVector(flow, node.inputs[1] ?? '')) || [];
+    if (rank !== undefined && rank > 0 && rank <= maxElements) return Array.from({ length: rank }, () => undefined);
+  }
+  return undefined;
 }
 
 function pick(data: PartialVector | undefined, indices: PartialVector | undefined): PartialVector | undefined {

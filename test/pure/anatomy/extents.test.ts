@@ -9,7 +9,20 @@ const of = (text: string) =>
     flowOf(
       modelOf(text, {
         inputs: { x: ['batch', 'tokens', 64] },
-        integers: { zero: 0, one: 1, two: 2, four: [4], pair: [2, 3], ends: [3], begins: [1], minus: [-1], eight: 8 },
+        integers: {
+          zero: 0,
+          one: 1,
+          two: 2,
+          rank: 3,
+          none: [0],
+          last: [99],
+          four: [4],
+          pair: [2, 3],
+          ends: [3],
+          begins: [1],
+          minus: [-1],
+          eight: 8,
+        },
         weights: { long: [17], wide: [2] },
         shapes: { inner: [1, null, 12, 8] },
       }),
@@ -48,6 +61,19 @@ describe('a vector is known', () => {
        y = Slice(extents, begins, ends)`,
       [undefined, 64],
     ],
+    // As torch unflattens the last axis of three: an axis is counted modulo the rank, which tells it.
+    [
+      `extents = Shape(unknown)
+       axis = Mod(two, rank)
+       end = Reshape(axis, begins)
+       before = Slice(extents, none, end)
+       next = Add(axis, one)
+       start = Reshape(next, begins)
+       behind = Slice(extents, start, last)
+       y = Concat(before, minus, four, behind) axis=0`,
+      [undefined, undefined, -1, 4],
+    ],
+    ['y = Mod(minus, two)', [undefined]],
     // An unknown part leaves the others known.
     ['y = Concat(four, unknown, pair) axis=0', [4, undefined, 2, 3]],
     ['y = Div(pair, zero)', [undefined, undefined]],
