@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { schemeNames } from '../../engine/contract/pair.js';
+import type { RestorableProduct } from '../../engine/contract/restore.js';
 import { define } from '../experiment.js';
 import { shared } from '../shared/inputs.js';
 import { fileOf } from '../shared/json.js';
@@ -118,6 +119,9 @@ export const doctor = define({
   file: (result, { text }) => listOf(result, text),
 });
 
+/** `quantize_dynamic` has made a `MatMul` of a `Gemm` before it looks for the name; who knows no such name passes over it. */
+const excludedAs = ({ node, op }: RestorableProduct) => (op === 'Gemm' ? [node, `${node}_MatMul`] : [node]);
+
 const quantisationJson = ({ by }: Pick<DoctorResult, 'by'>) =>
   by.what === 'scheme' ? { scheme: by.scheme, against: null } : { scheme: null, against: by.model };
 
@@ -139,7 +143,7 @@ function listOf(result: DoctorResult, text: NamedText) {
       kld_after: chosen.kld,
     },
     /** `onnxruntime.quantization` (`quantize_dynamic`, `quantize_static`, `MatMulNBitsQuantizer`) and Olive's passes. */
-    nodes_to_exclude: names,
+    nodes_to_exclude: chosen.products.filter(({ node }) => node !== '').flatMap(excludedAs),
     /** `--extra_options int4_nodes_to_exclude=…` of onnxruntime-genai's model builder. */
     int4_nodes_to_exclude: names.join(','),
     /** `nncf.IgnoredScope(**ignored_scope)`. */
