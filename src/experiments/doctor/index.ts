@@ -1,13 +1,12 @@
 import { resolve } from 'node:path';
 import { schemeNames } from '../../engine/contract/pair.js';
-import type { RestorableProduct } from '../../engine/contract/restore.js';
 import { define } from '../experiment.js';
 import { shared } from '../shared/inputs.js';
 import { fileOf } from '../shared/json.js';
 import type { NamedText } from '../values.js';
 import { type DoctorResult, diagnose } from './compute.js';
 import { dSinkOf, isVoid } from './conclusion.js';
-import { namesOf, presentDoctor } from './present.js';
+import { namesOf, presentDoctor, soughtNamesOf } from './present.js';
 
 export const doctor = define({
   id: 'doctor',
@@ -119,9 +118,6 @@ export const doctor = define({
   file: (result, { text }) => listOf(result, text),
 });
 
-/** `quantize_dynamic` has made a `MatMul` of a `Gemm` before it looks for the name; who knows no such name passes over it. */
-const excludedAs = ({ node, op }: RestorableProduct) => (op === 'Gemm' ? [node, `${node}_MatMul`] : [node]);
-
 const quantisationJson = ({ by }: Pick<DoctorResult, 'by'>) =>
   by.what === 'scheme' ? { scheme: by.scheme, against: null } : { scheme: null, against: by.model };
 
@@ -143,7 +139,7 @@ function listOf(result: DoctorResult, text: NamedText) {
       kld_after: chosen.kld,
     },
     /** `onnxruntime.quantization` (`quantize_dynamic`, `quantize_static`, `MatMulNBitsQuantizer`) and Olive's passes. */
-    nodes_to_exclude: chosen.products.filter(({ node }) => node !== '').flatMap(excludedAs),
+    nodes_to_exclude: soughtNamesOf(chosen),
     /** `--extra_options int4_nodes_to_exclude=…` of onnxruntime-genai's model builder. */
     int4_nodes_to_exclude: names.join(','),
     /** `nncf.IgnoredScope(**ignored_scope)`. */
