@@ -103,7 +103,8 @@ def main() -> int:
             source = folded(given.model, to)
             before = kld(given.model, quantised(source, scheme, [], to / "whole.onnx"), windows)
             after = kld(given.model, quantised(source, scheme, exclude, to / "rest.onnx"), windows)
-        off = abs(after / told["kld_after"] - 1)
+        # Without what is kept nothing may be quantised at all.
+        off = abs(after - told["kld_after"]) / (told["kld_after"] or 1)
         held = held and off < 0.05 and after < before / 4
         print(f"{scheme}: {before:.4g} nats; the doctor excludes {len(exclude)} nodes and says {told['kld_after']:.4g},")
         print(f"  the file without them gives {after:.4g}, {100 * off:.1f} % off and {after / before:.3f} of what it was")

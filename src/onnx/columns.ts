@@ -44,7 +44,8 @@ export function slicesOf({ node, integers }: NodeMaker, weight: string, tables: 
     table === undefined ? slice(weight, from, to, -1) : node('Transpose', [slice(table, from, to, 0)], swapped);
 }
 
-const swapped = { perm: { kind: 'ints', value: [1n, 0n] } } as const;
+/** Of a matrix. */
+export const swapped = { perm: { kind: 'ints', value: [1n, 0n] } } as const;
 
 function turnsMatrix({ op, domain, attributes }: Node): boolean {
   const perm = attributes.get('perm');

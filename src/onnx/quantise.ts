@@ -1,9 +1,9 @@
 /**
- * Products with a weight as a quantiser makes them, as nodes around the weight that the file has: ONNX Runtime rounds
- * it when it makes a session, so that nothing is written or held that the file does not have.
+ * Products with a weight as a quantiser makes them, as nodes around the weight that the file has, so that none has to be
+ * written: what they make of weights alone is computed once, when a stage is made, and fed to its runs.
  */
 import { halfToEven } from '../statistics/numbers.js';
-import { columnRanges, type NodeMaker, type Slices, slicesOf, turnedTables } from './columns.js';
+import { columnRanges, type NodeMaker, type Slices, slicesOf, swapped, turnedTables } from './columns.js';
 import { type Attribute, DataType, floatAttribute, intAttribute, type Model, type Node, type Tensor } from './model.js';
 
 /** What a scheme makes the nodes of one product with. */
@@ -36,7 +36,9 @@ export interface ProductBuild extends Build {
   /** What it reads and makes, by the names by which their ranges are known. */
   readonly input: string;
   readonly output: string;
-  /** A constant that `Gemm` adds, and what it multiplies that with. */
+  /** What `Gemm` adds. */
+  readonly added: string | undefined;
+  /** The same where it is a constant, and what it multiplies that with. */
   readonly bias: { readonly name: string; readonly factor: number } | undefined;
 }
 
@@ -51,6 +53,8 @@ export interface Scheme {
   readonly rewrite: Rewrite;
   /** Products are those of `MatMul`, or also `Gemm`. */
   readonly takes: readonly string[];
+  /** Of `Gemm` only those that do not scale what they add. */
+  readonly unscaled?: boolean;
   /** What rounds a value wherever it is read, products or not, as a file does in which it is rounded once. */
   readonly everywhere?: {
     /** Products of two activations are then quantised too. Undefined for a value that stays as it is; `name` is what the model calls it. */
@@ -70,22 +74,26 @@ function symmetricScale({ node, reduce, floats }: Build, value: string, axis?: n
 }
 
 /**
- * ONNX Runtime's `quantize_dynamic`: unsigned bytes with one scale for the activation, signed ones for the weight.
+ * ONNX Runtime's `quantize_dynamic`: unsigned bytes with one scale for the activation, signed ones for the weight. Asked
+ * for `MatMul`, it first turns each `Gemm` that scales nothing into a `MatMul` and an `Add`.
  *
  * @param perChannel whether each column of the weight has a scale of its own
  * @param levels of a weight on either side of 0; with `reduce_range` 64
  */
 export const dynamic = (perChannel: boolean, levels?: number): Scheme => ({
-  takes: ['MatMul'],
-  rewrite(build, x, weight) {
-    const { node, several, zero } = build;
+  takes: ['MatMul', 'Gemm'],
+  unscaled: true,
+  rewrite(build, x, stored) {
+    const { node, several, zero, added } = build;
+    const weight = build.axis === -1 ? node('Transpose', [stored], swapped) : stored;
     const [bytes = '', scale = '', point = ''] = several('DynamicQuantizeLinear', [x], 3);
     const own = perChannel ? symmetricScale(build, weight, -2, levels) : build.weightScale(levels);
     const rounded = perChannel
       ? node('Cast', [node('Round', [node('Div', [weight, own])])], to(DataType.int8))
       : node('QuantizeLinear', [weight, own, zero]);
     const product = node('MatMulInteger', [bytes, rounded, point]);
-    return node('Mul', [node('Cast', [product], to(DataType.float)), node('Mul', [scale, own])]);
+    const made = node('Mul', [node('Cast', [product], to(DataType.float)), node('Mul', [scale, own])]);
+    return added === undefined ? made : node('Add', [made, added]);
   },
 });
 
@@ -126,8 +134,8 @@ export function fixed(ranges: Ranges, levels = 127): Scheme {
       const scale = build.weightScale(levels);
       const read = stepsOf(build.input);
       const step = bias && read && node('Mul', [scale, floats(read.scale * bias.factor)]);
-      const added = step && stepped(build, bias.name, step, [-(2 ** 31), 2 ** 31]);
-      const made = build.product(x, stepped(build, weight, scale, [-levels, levels]), added);
+      const whole = step && stepped(build, bias.name, step, [-(2 ** 31), 2 ** 31]);
+      const made = build.product(x, stepped(build, weight, scale, [-levels, levels]), whole);
       return round(build, made, build.output) ?? made;
     },
   };
@@ -332,6 +340,7 @@ function quantised(
     extents,
     input: old.inputs[0] ?? '',
     output: old.outputs[0] ?? '',
+    added: old.inputs[2] || undefined,
     bias: constant === undefined ? undefined : { name: constant, factor: floatAttribute(old, 'beta', 1) },
   };
   const [x = '', weight = ''] = now.inputs;

@@ -256,7 +256,9 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
     { type: 'progress', from: 0, to: 8, done: 3, of: 12 },
     {
       type: 'products',
-      products: [{ block: 1, part: 'mlp_in', node: '/up', weights: ['up.weight'], elements: 6, bytes: 24 }],
+      products: [
+        { block: 1, part: 'mlp_in', node: '/up', op: 'MatMul', weights: ['up.weight'], elements: 6, bytes: 24 },
+      ],
       without: 1,
       computed: 1,
       saturating: true,

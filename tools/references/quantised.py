@@ -197,13 +197,15 @@ def pair(reference: File, model: File, sequences: list[list[int]], start: int) -
     }
 
 
-def fixture(name: str) -> File:
+def fixture(name: str, made: Path | None = None) -> File:
+    """The fixture, or a file of bytes that was made of it."""
     described = json.loads((FIXTURES / name / "fixture.json").read_text())
     taps = {key: tap["tensor"] for key, tap in described["taps"].items()}
     depth = sum(key.startswith("hidden.") for key in taps)
     past = {given["name"]: given["fed_shape"] for given in described["inputs"] if "empty past" in given["feed"]}
     residuals = [taps[f"hidden.{k}"] or f"hidden.{k}" for k in range(depth)]
-    return File(FIXTURES / name / "model.onnx", residuals, described["dtype"] == "int8", past)
+    path = made or FIXTURES / name / "model.onnx"
+    return File(path, residuals, made is not None or described["dtype"] == "int8", past)
 
 
 def fixtures() -> list[dict]:

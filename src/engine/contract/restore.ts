@@ -24,6 +24,8 @@ const product = v.object({
   part: text,
   /** Name of its node in the model's file; empty where it has none. */
   node: text,
+  /** Its operator. */
+  op: text,
   /** The initializers of its weight. */
   weights: v.array(text),
   /** Elements of the weight, and its bytes in the model's file. */

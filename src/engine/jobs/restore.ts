@@ -52,7 +52,7 @@ export async function restoreProducts(
   await emit({
     type: 'products',
     products: found.map(({ block, part, reference: { node }, weights, elements, bytes }) => {
-      return { block, part, node: node.name, weights, elements, bytes };
+      return { block, part, node: node.name, op: node.op, weights, elements, bytes };
     }),
     without,
     computed: by.what === 'scheme' ? found.filter(isComputed).length : 0,

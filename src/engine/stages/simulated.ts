@@ -70,20 +70,21 @@ export function pairsOf(model: Model): readonly Node[] {
 /** Tells what a scheme takes: undefined for what it leaves as it is. */
 export function quantisables(
   model: Model,
-  { takes }: Pick<Scheme, 'takes'>,
+  scheme: Pick<Scheme, 'takes' | 'unscaled'>,
 ): (product: LinearProduct) => Quantisable | undefined {
   const flow = flowOf(model);
-  return (product) => quantisable(flow, takes, product);
+  return (product) => quantisable(flow, scheme, product);
 }
 
 function quantisable(
   flow: Flow,
-  takes: readonly string[],
+  { takes, unscaled = false }: Pick<Scheme, 'takes' | 'unscaled'>,
   { node, side, weights: [weight = ''] }: LinearProduct,
 ): Quantisable | undefined {
   if (!takes.includes(node.op) || node.domain !== '' || side !== 'right') return undefined;
   // What is read is as it is, and so is the product.
   if (intAttribute(node, 'transA', 0) !== 0 || floatAttribute(node, 'alpha', 1) !== 1) return undefined;
+  if (unscaled && floatAttribute(node, 'beta', 1) !== 1) return undefined;
   if (node.inputs[1] !== weight) return undefined;
   const dims = matrixOf(flow, weight);
   const [first, second] = dims?.slice(-2) ?? [];

@@ -6,7 +6,7 @@ import { fileOf } from '../shared/json.js';
 import type { NamedText } from '../values.js';
 import { type DoctorResult, diagnose } from './compute.js';
 import { dSinkOf, isVoid } from './conclusion.js';
-import { namesOf, presentDoctor } from './present.js';
+import { namesOf, presentDoctor, soughtNamesOf } from './present.js';
 
 export const doctor = define({
   id: 'doctor',
@@ -139,7 +139,7 @@ function listOf(result: DoctorResult, text: NamedText) {
       kld_after: chosen.kld,
     },
     /** `onnxruntime.quantization` (`quantize_dynamic`, `quantize_static`, `MatMulNBitsQuantizer`) and Olive's passes. */
-    nodes_to_exclude: names,
+    nodes_to_exclude: soughtNamesOf(chosen),
     /** `--extra_options int4_nodes_to_exclude=…` of onnxruntime-genai's model builder. */
     int4_nodes_to_exclude: names.join(','),
     /** `nncf.IgnoredScope(**ignored_scope)`. */

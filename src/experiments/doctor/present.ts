@@ -1,5 +1,6 @@
 import { counted, formatNumber } from '../../analysis/format.js';
 import type { Presentation } from '../../analysis/presentation.js';
+import type { RestorableProduct } from '../../engine/contract/restore.js';
 import { modelName } from '../../models/find.js';
 import { blocksTable } from '../shared/blocks.js';
 import { calibrationSetting, lostWarnings, windowSettings } from '../shared/settings.js';
@@ -129,6 +130,13 @@ export function presentDoctor(
     ],
   };
 }
+
+/**
+ * Names under which ONNX Runtime's quantisers look for them: `quantize_dynamic` has made a `MatMul` of a `Gemm` by then.
+ * They pass over names that they do not know.
+ */
+export const soughtNamesOf = ({ products }: { readonly products: readonly Pick<RestorableProduct, 'node' | 'op'>[] }) =>
+  products.flatMap(({ node, op }) => (node === '' ? [] : op === 'Gemm' ? [node, `${node}_MatMul`] : [node]));
 
 /** Names of the nodes that are to be excluded; those without one are left out. */
 export const namesOf = ({ products }: Kept): string[] => products.map(({ node }) => node).filter((node) => node !== '');

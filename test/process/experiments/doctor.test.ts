@@ -16,6 +16,7 @@ import { presentDoctor } from '../../../src/experiments/doctor/present.js';
 import { follow } from '../../../src/experiments/shared/text.js';
 import { dynamic, type Scheme, schemes } from '../../../src/onnx/quantise.js';
 import references from '../../references/quantised.json';
+import made from '../../references/schemes.json';
 import { readFloats } from '../../support/engine.js';
 import {
   boats,
@@ -46,14 +47,19 @@ async function sequencesOf() {
 }
 
 /** Mean KLD with nothing restored, and by variant with the products of these nodes as they were. */
-async function kldsOf(rewrite: Scheme, variants: readonly (readonly string[])[]): Promise<number[]> {
-  const sequences = await sequencesOf();
-  const loaded = loadModel(llama);
+async function kldsOf(
+  rewrite: Scheme,
+  variants: readonly (readonly string[])[],
+  model = llama,
+  given?: readonly { readonly ids: readonly number[]; readonly from: number }[],
+): Promise<number[]> {
+  const sequences = given?.map(({ ids, from }) => ({ ids: [...ids], from })) ?? (await sequencesOf());
+  const loaded = loadModel(model);
   const runners = {
     reference: new StageRunner(loaded, 1),
     model: new StageRunner(simulate(loaded, rewrite), 1),
   };
-  const asked = { ...budget, reference: llama, by: { what: 'scheme', scheme: 'int8-dynamic' }, sequences } as const;
+  const asked = { ...budget, reference: model, by: { what: 'scheme', scheme: 'int8-dynamic' }, sequences } as const;
   const klds: number[] = [];
   await comparePair(runners, asked, async (event) => {
     if (event.type === 'paired') for (const value of event.kld) klds.push(value);
@@ -92,6 +98,21 @@ describe.each(simulated)('%s (reduced range: %s)', (scheme, reduceRange, rewrite
       expect(off(kld, row.kld), `${row.exclude.length} excluded`).toBeLessThan(i === 0 ? 0.02 : 0.05);
     // The end of the story: what the doctor says to exclude leaves less than a quarter.
     for (const kld of klds.slice(1)) expect(kld).toBeLessThan(at(klds, 0) / 4);
+  });
+});
+
+describe.each(['gpt2-ts-op14', 'opt-optimum-past'])('%s', (model) => {
+  it.each([false, true])('gives what the file gives whose Gemm became MatMul (per channel: %s)', async (perChannel) => {
+    const rows = made.turned.filter((row) => row.model === model && row.perChannel === perChannel);
+    const sequences = made.gemm.sequences.map((ids) => ({ ids, from: 1 }));
+    // A table that is turned in the file is no constant to a quantiser.
+    const passed = model === 'opt-optimum-past' ? ['/lm_head/MatMul'] : [];
+    const lists = rows.map(({ exclude }) => [...passed, ...exclude]);
+    const asked = lists.filter((list) => list.length > 0);
+    const [whole, ...without] = await kldsOf(dynamic(perChannel, 64), asked, fixtureModel(model), sequences);
+    const klds = passed.length > 0 ? without : [whole, ...without];
+    for (const [kld, row] of pairs(klds, rows))
+      expect(off(kld ?? 0, row.kld), `${row.exclude.length} excluded`).toBeLessThan(0.02);
   });
 });
 

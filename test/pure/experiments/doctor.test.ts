@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { isVoid } from '../../../src/experiments/doctor/conclusion.js';
 import { estimateOf, rankedOn } from '../../../src/experiments/doctor/estimate.js';
 import { type Measured, type Search, searchList } from '../../../src/experiments/doctor/list.js';
+import { soughtNamesOf } from '../../../src/experiments/doctor/present.js';
 import { smoothingOf } from '../../../src/experiments/doctor/remedies.js';
 import { prefixOf } from '../../../src/experiments/shared/prefix.js';
 import { at } from '../../support/lists.js';
@@ -163,4 +164,13 @@ it('a remedy of a broken model is void', () => {
   const perplexity = { reference: { perplexity: 10 } } as Parameters<typeof isVoid>[0]['perplexity'];
   const result = { perplexity };
   expect([99, 101, Number.NaN].map((value) => isVoid(result, { perplexity: value }))).toEqual([false, true, true]);
+});
+
+it('a Gemm is to be excluded by the name that it has once it was turned into a MatMul, too', () => {
+  const products = [
+    { node: '/q/MatMul', op: 'MatMul' },
+    { node: '/fc/Gemm', op: 'Gemm' },
+    { node: '', op: 'Gemm' },
+  ];
+  expect(soughtNamesOf({ products })).toEqual(['/q/MatMul', '/fc/Gemm', '/fc/Gemm_MatMul']);
 });
