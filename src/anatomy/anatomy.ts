@@ -61,12 +61,12 @@ export type Rows =
 
 /**
  * Tokens `from` to before `to` (from the end where negative; undefined: to the last), rows that are learned, or the rows of
- * another input.
+ * another input: as many as it is given with, or `count`, where they are made of it as patches are of a picture.
  */
 export type RowPart =
   | { readonly kind: 'tokens'; readonly from: number; readonly to: number | undefined }
   | { readonly kind: 'added'; readonly count: number }
-  | { readonly kind: 'input'; readonly name: string };
+  | { readonly kind: 'input'; readonly name: string; readonly count?: number };
 
 /** Along which axis the vectors of a value lie, of how many. */
 export interface Turn {

@@ -1,5 +1,5 @@
 /** The additions of a residual stream as blocks: what their branches are, and where a block begins. */
-import { floatAttribute, intsAttribute } from '../onnx/model.js';
+import { floatAttribute, intsAttribute, type Node } from '../onnx/model.js';
 import type { Branch } from './addition.js';
 import type { Attention, Block, Routing } from './anatomy.js';
 import { attentionOf } from './attention.js';
@@ -231,12 +231,24 @@ export const isParallel = (group: Group): boolean =>
   group.some(({ attention, mlpBranch }) => attention !== undefined && mlpBranch !== undefined) &&
   !group.some(({ attention, mlp }) => attention === undefined && mlp !== undefined);
 
+/** Whether `node` adds to `skip` as it is, in one sum or several: neither scaled nor gated. */
+function addsTo(flow: Flow, node: Node | undefined, skip: string): boolean {
+  if (!node || !isSum(node)) return false;
+  return flow.reads(node).some((term) => {
+    const value = stripped(flow, term);
+    return (
+      value === stripped(flow, skip) ||
+      (flow.depth(value) > flow.depth(skip) && addsTo(flow, flow.producer(value), skip))
+    );
+  });
+}
+
 /** At most an attention and, beside or after it, an MLP, each added as it is. */
 function isAdditive(flow: Flow, group: Group): boolean {
   const [head, ...rest] = group;
   const isOne = rest.length === 0 || (rest.length === 1 && head.attention !== undefined && !isParallel(group));
   const adds = ({ step: { node, skip, from, ending } }: StepParts) =>
-    isSum(node) &&
+    addsTo(flow, node, skip) &&
     stripped(flow, skip) === stripped(flow, from) &&
     ending?.every((op) => ['Add', 'Cast', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze'].includes(op)) === true;
   return isOne && group.every((parts) => adds(parts) && !parts.copies && !parts.apart);

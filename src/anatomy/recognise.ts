@@ -2,16 +2,16 @@
 import { basename } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import type { Model, Node } from '../onnx/model.js';
-import type { Anatomy } from './anatomy.js';
+import type { Anatomy, Missing } from './anatomy.js';
 import { blockOf, blocksOf, first, isParallel, mlpOf, nodesOf, type StepParts } from './blocks.js';
 import { declaredExtents } from './extents.js';
-import { type Flow, flowOf } from './flow.js';
+import { type Flow, flowOf, stripped } from './flow.js';
 import { endOf, isPerToken, isVocabulary, tableRead } from './head.js';
 import { recogniseInputs } from './inputs/inputs.js';
 import { isPictureConvolution } from './ops.js';
 import { patchOf } from './pictures.js';
-import { branchProduct } from './products.js';
-import { type ResidualStream, residualStreams } from './residual.js';
+import { branchProduct, weightProduct } from './products.js';
+import { type ResidualStream, residualStreams, type Step } from './residual.js';
 import { partsOf, rowsOfInputs, rowsOfTokens } from './rows.js';
 import { turnsOf, type VectorAxes, vectorAxesOf, vectorsIn } from './vectors.js';
 import { type Gap, merged, otherChains } from './words.js';
@@ -62,6 +62,7 @@ export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
 
   const missing = merged(gaps, blocks.length);
   if (stream.others.length > 0) missing.push(otherChains(stream.others));
+  missing.push(...halvesOf(flow, embedding));
   const isApart = stream.copies.size > 0;
   const copies = isApart || parts.some(({ copies }) => copies);
   if (copies)
@@ -134,6 +135,15 @@ function commonOperators(nodes: readonly Node[]): string {
   return most.map(([op, count]) => `${count} ${op}`).join(', ');
 }
 
+/** Halves of a stream that begin alike, as reversible blocks have them. */
+function halvesOf(flow: Flow, embedding: string): Missing[] {
+  const made = flow.producer(embedding);
+  const count = made?.op === 'Concat' && new Set(made.inputs).size === 1 ? made.inputs.length : 1;
+  if (count === 1) return [];
+  const why = `it begins as ${count} copies of one vector side by side, as the halves of reversible blocks do, and they are shown as one vector`;
+  return [{ part: 'parts of the residual stream', why }];
+}
+
 /** Extent of the residual stream: declared, or what the branches' products give back to it. */
 function hiddenSize(
   flow: Flow,
@@ -145,6 +155,14 @@ function hiddenSize(
   const terms = parts.flatMap(({ terms }) => terms);
   return (
     first(points, (point) => declaredExtents(flow, point)?.at(vectors.of(point)?.axis ?? -1)) ??
-    first(terms, (term) => branchProduct(flow, term)?.columns)
+    first(terms, (term) => branchProduct(flow, term)?.columns) ??
+    first(steps, (step) => rowsReading(flow, step))
   );
+}
+
+/** Rows of a weight that multiplies the stream itself, as a gate's does. */
+function rowsReading(flow: Flow, { skip, branches }: Step): number | undefined {
+  const nodes = branches.flatMap((branch) => [...branch.nodes]);
+  const products = nodes.flatMap((node) => weightProduct(flow, node) ?? []);
+  return products.find(({ activation }) => activation === stripped(flow, skip))?.rows;
 }

@@ -10,7 +10,7 @@
 import type { Node } from '../onnx/model.js';
 import { type Addition, additionsOf, type Branch, maxInnerAdditions, rootOf } from './addition.js';
 import { Changes } from './copies.js';
-import { type Allowance, between, type Flow } from './flow.js';
+import { type Allowance, between, type Flow, stripped } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { carries, factors, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
 import { wholeAdditions } from './partial.js';
@@ -162,7 +162,8 @@ class Walk {
     if (others.every((other) => this.mayBranchFrom(other, previous, term))) {
       for (const skip of this.back(term, previous)) {
         const branches = this.branches(skip, others);
-        if (branches) return { node, skip, branches, sum, previous, length: 1 + (previous?.length ?? 0) };
+        if (!branches) continue;
+        return { node, ...this.unreshaped(skip, branches), sum, previous, length: 1 + (previous?.length ?? 0) };
       }
     }
     // (h + attention) + mlp, both read from h: one sum in two nodes, a parallel block.
@@ -173,9 +174,31 @@ class Walk {
       others.every((other) => beside(other) && this.mayBranchFrom(other, previous.previous, previous.skip))
     ) {
       const branches = this.branches(previous.skip, others);
-      if (branches) return { ...previous, node, sum, branches: [...previous.branches, ...branches] };
+      // In (h − n) · z + n the same branch is taken off before it is added.
+      const known = previous.branches.map(({ output }) => output);
+      const more = branches?.filter(({ output }) => !known.includes(output));
+      if (more) return { ...previous, node, sum, branches: [...previous.branches, ...more] };
     }
     return undefined;
+  }
+
+  /**
+   * The skip as it was before it was given another shape for a gate alone, which reads it beside the branch: a cell of
+   * a GRU takes rows of all tokens of all sequences, and what computes the branch reads the stream as it is.
+   */
+  private unreshaped(skip: string, branches: readonly Branch[]): Pick<Addition, 'skip' | 'branches'> {
+    const before = stripped(this.flow, skip);
+    const wider =
+      before === skip
+        ? undefined
+        : this.branches(
+            before,
+            branches.map(({ output }) => output),
+          );
+    const isMore = wider?.some(({ nodes }, i) =>
+      [...nodes].some((node) => transforms(node) && !branches[i]?.nodes.has(node)),
+    );
+    return wider && isMore ? { skip: before, branches: wider } : { skip, branches };
   }
 
   private branches(skip: string, outputs: readonly string[]): Branch[] | undefined {

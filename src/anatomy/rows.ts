@@ -5,7 +5,7 @@
 import { intAttribute, intsAttribute, type Node } from '../onnx/model.js';
 import type { RowPart, Rows } from './anatomy.js';
 import { partialVector } from './extents.js';
-import { downstream, type Flow, inputsAbove } from './flow.js';
+import { between, downstream, type Flow, inputsAbove } from './flow.js';
 import { isFloat } from './inputs/types.js';
 import { isPointwise } from './ops.js';
 import { weightProduct } from './products.js';
@@ -30,10 +30,11 @@ export function partsOf(
   if (node.op === 'Concat' && countsRows(vectors, node, value)) {
     const parts = node.inputs.map((input): readonly RowPart[] | undefined => {
       if (main.has(input)) return before(input);
+      const [name, ...others] = flow.model.graph.inputs.filter(isFloat).filter((own) => leadsTo(flow, own.name, input));
+      if (name && others.length === 0 && hasRowsOf(flow, input, name.name)) return [{ kind: 'input', name: name.name }];
       const count = rowsOfConstant(flow, input, intAttribute(node, 'axis', 0));
-      if (count !== undefined) return [{ kind: 'added', count }];
-      const name = rowsOfInput(flow, input);
-      return name === undefined ? undefined : [{ kind: 'input', name }];
+      if (count === undefined) return undefined;
+      return [name ? { kind: 'input', name: name.name, count } : { kind: 'added', count }];
     });
     return parts.every((part) => part !== undefined) ? joined(parts.flat()) : undefined;
   }
@@ -78,26 +79,26 @@ function joined(parts: readonly RowPart[]): readonly RowPart[] {
   return result;
 }
 
-/** The float input whose rows `value` has, projected or not. */
-function rowsOfInput(flow: Flow, value: string): string | undefined {
-  const inputs = new Set(flow.model.graph.inputs.filter(isFloat).map(({ name }) => name));
-  const found = new Set<string>();
+const leadsTo = (flow: Flow, from: string, to: string) => from === to || between(flow, from, to) !== undefined;
+
+/** Whether `value` has the rows of the float input `name`, projected or not; what else is added counts for nothing. */
+function hasRowsOf(flow: Flow, value: string, name: string): boolean {
+  const below = downstream(flow, name);
   const seen = new Set([value]);
   const open = [value];
   for (let next = open.pop(); next !== undefined && seen.size < 256; next = open.pop()) {
-    if (inputs.has(next)) found.add(next);
     const node = flow.producer(next);
     if (!node) continue;
     // What rearranges, picks or mixes tokens leaves other rows.
     const keeps = weightProduct(flow, node) !== undefined || (isPointwise(node) && !rearranges.has(node.op));
-    if (!keeps) return undefined;
+    if (!keeps) return false;
     for (const input of flow.reads(node))
-      if (!seen.has(input)) {
+      if (!seen.has(input) && below.has(input)) {
         seen.add(input);
         open.push(input);
       }
   }
-  return found.size === 1 ? [...found][0] : undefined;
+  return true;
 }
 
 const rearranges = new Set(
@@ -144,8 +145,14 @@ function extentsOf(flow: Flow, value: string, steps = 8): readonly (number | und
         return own === 1 || own === undefined ? target?.at(i - length) : own;
       });
     }
-    case 'Reshape':
-      return partialVector(flow, node.inputs[1] ?? '');
+    case 'Reshape': {
+      const target = partialVector(flow, node.inputs[1] ?? '');
+      const before = inner();
+      // To the same number of axes, as einops writes it: what is inferred is taken to be what it was.
+      return target?.map((extent, i) =>
+        extent === -1 ? (before?.length === target.length ? before[i] : undefined) : extent,
+      );
+    }
     case 'Tile': {
       const before = inner();
       const repeats = partialVector(flow, node.inputs[1] ?? '');
@@ -158,10 +165,21 @@ function extentsOf(flow: Flow, value: string, steps = 8): readonly (number | und
       const [table, indices] = [inner(), extentsOf(flow, node.inputs[1] ?? '', steps - 1)];
       return table && indices ? [...indices, ...table.slice(1)] : undefined;
     }
+    case 'LayerNormalization':
+      return inner();
     case 'Add':
-    case 'Mul': {
-      const sides = node.inputs.map((input) => extentsOf(flow, input, steps - 1) ?? []);
-      return sides.sort((a, b) => b.length - a.length)[0];
+    case 'Sub':
+    case 'Mul':
+    case 'Div': {
+      const sides = node.inputs.map((input) => extentsOf(flow, input, steps - 1));
+      const isKnown = sides.every((side) => side !== undefined);
+      const length = Math.max(...sides.map((side) => side?.length ?? 0));
+      // Beside what is not known an extent of 1 may be stretched.
+      return Array.from({ length }, (_, i) => {
+        const own = sides.map((side) => side?.at(i - length)).filter((extent) => extent !== undefined);
+        const most = Math.max(0, ...own);
+        return most > 1 || (isKnown && own.length > 0) ? most : undefined;
+      });
     }
   }
   return undefined;

@@ -79,6 +79,7 @@ function siteAt(flow: Flow, product: Node, within: ReadonlySet<Node>): Site | un
   if (!pair || pair[0] === pair[1] || pair.some(flow.isConstant)) return undefined;
   for (const side of [0, 1] as const) {
     const [weights, values] = [pair[side], pair[1 - side] as string];
+    if (isPicked(flow, values, within)) continue;
     const way = wayOf(flow, weights, within);
     if (!way) continue;
     const tensor = exact(flow, weights);
@@ -90,6 +91,20 @@ function siteAt(flow: Flow, product: Node, within: ReadonlySet<Node>): Site | un
     return { ...way, tensor, perm, divisor, values: exact(flow, values), weighed, product, weighting };
   }
   return undefined;
+}
+
+/**
+ * Rows of a weight that the branch itself picks for each token, as an expert of one neuron is (PEER, Doge): no token's
+ * values.
+ */
+function isPicked(flow: Flow, values: string, within: ReadonlySet<Node>): boolean {
+  const pick = searched(flow, values, within, (node) => {
+    const [table = '', rows = ''] = node.inputs;
+    const by = node.op === 'Gather' && flow.isConstant(table) ? flow.producer(rows) : undefined;
+    if (by && within.has(by)) return 'found';
+    return isPointwise(node) && flow.reads(node).length === 1 ? 'on' : 'end';
+  });
+  return pick !== undefined;
 }
 
 type Way = Pick<Site, 'scores' | 'weighting'>;

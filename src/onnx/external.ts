@@ -2,7 +2,7 @@
  * Weights beside the model file (`TensorProto.external_data`). A model file is untrusted: a location may name only a
  * plain file of its own inside the model's folder (CVE-2022-25882, CVE-2024-27318 and CVE-2024-5187 were breaches).
  */
-import { lstatSync, realpathSync, type Stats } from 'node:fs';
+import { lstatSync, readFileSync, realpathSync, type Stats } from 'node:fs';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import { quoted } from '../visible.js';
@@ -14,6 +14,13 @@ function isHubCache(blobs: string, snapshot: string): boolean {
   // Absolute: on another drive.
   return basename(blobs) === 'blobs' && inside !== '' && inside.split(sep)[0] !== '..' && !isAbsolute(inside);
 }
+
+/** Git LFS leaves a short text in the place of a file that was not fetched. */
+const isPointer = (file: string, size: number): boolean =>
+  size < 1024 && readFileSync(file, 'latin1').startsWith(pointerStart);
+
+/** How such a text begins. */
+export const pointerStart = 'version https://git-lfs';
 
 /** The data files of one model, each checked once, and the ranges in them that weights take. */
 export class ExternalData {
@@ -42,6 +49,11 @@ export class ExternalData {
     const stated = this.integer(tensor, 'length', entries.get('length'));
     const length = stated ?? expected ?? Math.max(0, size - offset);
     if (offset + length > size) {
+      if (isPointer(file, size))
+        throw this.error(
+          file,
+          `The data file ${quoted(location)} is only a Git LFS pointer; run \`git lfs pull\` in its folder to get the weights themselves.`,
+        );
       throw this.error(
         file,
         `The data file ${quoted(location)} is too short: the weight ${quoted(tensor)} needs bytes ${offset} to ${offset + length}, and the file has ${size}. Download or export it again.`,

@@ -4,7 +4,7 @@ import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { fileReason, SinkscopeError } from '../errors.js';
 import { quoted } from '../visible.js';
-import { ExternalData } from './external.js';
+import { ExternalData, pointerStart } from './external.js';
 import { type FunctionDefinition, type Model, newestIrVersion } from './model.js';
 import { type ModelParts, Parser } from './parse.js';
 import { GraphError, ordered, orderedNodes } from './scope.js';
@@ -62,7 +62,7 @@ export function parseModel(source: ByteSource, file: string, opened = file): Mod
   if (source.size === 0) throw fail('file', 'is empty; download or export it again.');
   const head = Buffer.alloc(Math.min(64, source.size));
   source.read(head, 0);
-  if (head.toString('latin1').startsWith('version https://git-lfs')) {
+  if (head.toString('latin1').startsWith(pointerStart)) {
     throw fail('file', 'is only a Git LFS pointer; run `git lfs pull` in its folder to get the model itself.');
   }
 
@@ -126,7 +126,8 @@ function otherFormat(head: Buffer): string | undefined {
   if (begins('PK\u0003\u0004')) return 'a zip archive, as PyTorch writes checkpoints';
   if (begins('{"', 8)) return 'a safetensors file, which has weights alone';
   if (begins('\u0093NUMPY')) return 'a NumPy array';
-  if (/^\s*<(!doctype html|html|\?xml)/i.test(head.toString('latin1')))
+  if (/^\s*<\?xml/i.test(head.toString('latin1'))) return 'an XML file, as OpenVINO keeps models in';
+  if (/^\s*<(!doctype html|html)/i.test(head.toString('latin1')))
     return 'a web page, as comes of a download that was refused';
   return head.every((byte) => byte === 0)
     ? 'all zeros where it begins, as what was never downloaded to its end'

@@ -192,6 +192,8 @@ DECODERS = {
         (LAYERS, ("pre_ff_layernorm", "in"), "feed_forward.down_proj", False),
     ),
     "diffllama": (LLAMA, {}, SEQUENTIAL),
+    # Experts of one neuron each: rows of two tables, picked for each token.
+    "doge-moe": (LLAMA, {"is_moe": True, "num_experts": 4, "num_experts_per_tok": 2}, SEQUENTIAL),
 }
 
 # Encoders: kind, configuration, (blocks, mid, down).
@@ -278,7 +280,7 @@ ATTENTIONLESS = {"mamba", "rwkv"}
 
 def decoders() -> Iterator[Case]:
     for number, (name, (base, own, (blocks, mid, down, parallel))) in enumerate(DECODERS.items()):
-        kind = {"stablelm-parallel": "stablelm", "opt-350m": "opt"}.get(name, name)
+        kind = {"stablelm-parallel": "stablelm", "opt-350m": "opt", "doge-moe": "doge"}.get(name, name)
         config = {**base, **own}
         facts = {}
         if "num_key_value_heads" in config:
@@ -389,6 +391,23 @@ def others() -> Iterator[Case]:
             f"{kind}-ts-op17", build(kind, text, AutoModel), inputs=ids(), blocks=blocks, mid=("layer_norm2", "in"), down="mlp.fc2",
             head="last_hidden_state", export=forms.torchscript(17),
         )
+    # Text and picture in one stream, as patches and as an encoder's features.
+    joined = dict(mid=POST, down="output.dense", head="last_hidden_state", blocks="encoder.layer", export=forms.torchscript(17))
+    boxes = torch.randint(0, 50, (1, TOKENS, 4), generator=torch.Generator().manual_seed(3)).sort(-1).values
+    layout = dict(
+        max_2d_position_embeddings=100, coordinate_size=10, shape_size=12, input_size=24, image_size=24, patch_size=8, rel_2d_pos_bins=8,
+        max_rel_2d_pos=16, rel_pos_bins=8, max_rel_pos=8,
+    )
+    yield Case(
+        "layoutlmv3-ts-op17", build("layoutlmv3", {**BERT, **layout}, AutoModel), inputs={**ids(), "bbox": boxes, **pixels()}, **joined
+    )
+    visual = {
+        "visual_embeds": torch.randn(1, 5, 16, generator=torch.Generator().manual_seed(1)),
+        "visual_attention_mask": torch.ones(1, 5, dtype=torch.long),
+    }
+    yield Case(
+        "visual_bert-ts-op17", build("visual_bert", {**BERT, "visual_embedding_dim": 16}, AutoModel), inputs={**ids(), **visual}, **joined
+    )
     t5 = dict(
         vocab_size=VOCABULARY, d_model=64, d_kv=16, d_ff=96, num_layers=2, num_decoder_layers=2, num_heads=4, pad_token_id=0,
         decoder_start_token_id=0, use_cache=False, feed_forward_proj="gated-gelu", dropout_rate=0.0,

@@ -212,6 +212,8 @@ class Block(nn.Module):
             self.across = nn.Parameter(torch.eye(2).repeat(2, 1, 1))
         if kind in ("highway", "gru"):
             self.gates = nn.ModuleList(nn.Linear(HIDDEN, HIDDEN) for _ in range(4))
+        if kind == "gru-cell":
+            self.cells = nn.ModuleList(nn.GRUCell(HIDDEN, HIDDEN) for _ in range(2))
         if kind == "lerp":
             self.alpha = nn.Parameter(torch.full((2, HIDDEN), 0.3))
         if kind in ("rezero", "layer-scale"):
@@ -283,6 +285,11 @@ class Block(nn.Module):
             h = gated(h, attention(norm1(h)), self.gates[0], self.gates[1])
             self.mid(h)
             return gated(h, mlp(norm2(h)), self.gates[2], self.gates[3])
+        if kind == "gru-cell":
+            gated = lambda x, y, cell: cell(y.reshape(-1, HIDDEN), x.reshape(-1, HIDDEN)).reshape(x.shape)
+            h = gated(h, attention(norm1(h)), self.cells[0])
+            self.mid(h)
+            return gated(h, mlp(norm2(h)), self.cells[1])
         if kind == "minus":
             h = h - attention(norm1(h))
             self.mid(h)
@@ -326,7 +333,7 @@ class Model(nn.Module):
 
 KINDS = (
     "macaron macaron-half macaron-normed macaron-conv macaron-conv-normed macaron-conv-first lambdas lambdas-post "
-    "lambdas-attention canon canon-twice canon-attention ada ada-table lerp torch-lerp highway gru minus deep-norm rezero "
+    "lambdas-attention canon canon-twice canon-attention ada ada-table lerp torch-lerp highway gru gru-cell minus deep-norm rezero "
     "layer-scale scaled-end hyper"
 ).split()
 ATTENTIONS = (
@@ -347,7 +354,7 @@ def cases() -> Iterator[Case]:
             inputs={**ids, **condition} if kind.startswith("ada") else ids,
             blocks="blocks",
             mid=("mid", "in"),
-            down={"macaron-half": "first.down", "lambdas-attention": None, "gru": None}.get(kind, "mlp.down"),
+            down={"macaron-half": "first.down", "lambdas-attention": None, "gru": None, "gru-cell": None}.get(kind, "mlp.down"),
             pattern="attention.pattern",
             facts={"kv_heads": 2 if attention == "one-by-one-grouped" else HEADS},
         )

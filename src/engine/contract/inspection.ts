@@ -76,7 +76,7 @@ export type InspectedBlock = Sent<typeof block>;
 const rowPart = v.variant('kind', [
   v.object({ kind: v.literal('tokens'), from: v.number(), to: maybe(v.number()) }),
   v.object({ kind: v.literal('added'), count: whole }),
-  v.object({ kind: v.literal('input'), name: text }),
+  v.object({ kind: v.literal('input'), name: text, count: v.optional(whole) }),
 ]);
 
 const rows = exactly<Rows>()(

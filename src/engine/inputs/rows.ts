@@ -23,7 +23,7 @@ export function rowsFed(rows: Rows | undefined, length: number | undefined, give
 
 /** Rows beside tokens: of an input those that it was given with, [batch, rows, D]. */
 function countOf(part: Exclude<RowPart, { kind: 'tokens' }>, given: Values): number {
-  return part.kind === 'added' ? part.count : (given.get(part.name)?.dims.at(-2) ?? 0);
+  return part.kind === 'added' ? part.count : (part.count ?? given.get(part.name)?.dims.at(-2) ?? 0);
 }
 
 /** @throws SinkscopeError `input` where rows are no tokens, for what runs many sequences and takes them to be */

@@ -28,6 +28,7 @@ beforeAll(() => {
   for (const name of ['data', 'elsewhere/data', 'elsewhere/linked']) {
     writeFileSync(join(name === 'data' ? inside : folder, name), new Uint8Array(64));
   }
+  writeFileSync(join(inside, 'pointer'), `version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1000\n`);
   symlinkSync('data', join(inside, 'symlink'));
   symlinkSync(join(folder, 'elsewhere'), join(inside, 'linked-folder'));
   linkSync(join(folder, 'elsewhere/linked'), join(inside, 'hardlink'));
@@ -93,6 +94,7 @@ describe('external data', () => {
       'is too short: the weight "w" needs bytes 56 to 72, and the file has 64',
       { location: 'data', offset: '56', length: '16' },
     ],
+    ['Git LFS pointer', 'is only a Git LFS pointer', { location: 'pointer', offset: '56', length: '16' }],
     ['offset far beyond', 'is too short', { location: 'data', offset: '9007199254740000', length: '16' }],
     ['other length', 'has 12 bytes in "data" where its type and shape need 16', { location: 'data', length: '12' }],
     ['negative offset', 'has a negative offset (-8)', { location: 'data', offset: '-8' }],

@@ -229,12 +229,35 @@ describe('an MLP intermediate is what the last product multiplies', () => {
   });
 });
 
+it('says that halves of one stream are shown as one', () => {
+  const model = stack(['attention', 'mlp']);
+  const nodes = [...nodesOf('twice = Concat(h0, h0)'), ...model.graph.nodes].map((node) =>
+    node.outputs[0] === 'twice' ? node : { ...node, inputs: node.inputs.map((x) => (x === 'h0' ? 'twice' : x)) },
+  );
+  expect(recognise({ ...model, graph: { ...model.graph, nodes } }).missing.map(({ part }) => part)).toContain(
+    'parts of the residual stream',
+  );
+});
+
 describe('a block is the sum of its parts', () => {
   const additive = (model: Parameters<typeof recognise>[0]) => recognise(model).blocks.map((block) => block.additive);
 
   it('where attention and MLP are added to the stream and nothing else happens to it', () => {
     expect(additive(stack(['attention', 'mlp', 'attention', 'mlp']))).toEqual([true, true]);
     expect(additive(stack(['attention', 'attention']))).toEqual([true, true]);
+  });
+
+  it('not where the stream is scaled before it is added to', () => {
+    const model = stack(['attention', 'mlp', 'attention', 'mlp']);
+    const nodes = model.graph.nodes.flatMap((node) =>
+      node.outputs[0] === 'h2'
+        ? [
+            ...nodesOf('scaled = Mul(h1, one)'),
+            { ...node, inputs: node.inputs.map((x) => (x === 'h1' ? 'scaled' : x)) },
+          ]
+        : [node],
+    );
+    expect(additive({ ...model, graph: { ...model.graph, nodes } })).toEqual([false, true]);
   });
 
   it('not where there is a further MLP, a branch is subtracted, or the stream is scaled between', () => {

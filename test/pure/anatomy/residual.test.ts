@@ -108,6 +108,26 @@ describe('a residual stream', () => {
     expect(of(`${highway('x', 'h')} ${highway('h', 'y')}`)?.points).toEqual(['x', 'h', 'y']);
   });
 
+  it('is what a gate reads in another shape, and its branch counts once', () => {
+    const cell = (from: string, to: string) => `
+      ${to}/f = MatMul(${from}, w)
+      ${to}/b = Reshape(${to}/f, shape)
+      ${to}/r = Reshape(${from}, shape)
+      ${to}/p = MatMul(${to}/r, w)
+      ${to}/g = Sigmoid(${to}/p)
+      ${to}/q = MatMul(${to}/b, w)
+      ${to}/c = Mul(${to}/g, ${to}/p)
+      ${to}/s = Add(${to}/q, ${to}/c)
+      ${to}/n = Tanh(${to}/s)
+      ${to}/d = Sub(${to}/r, ${to}/n)
+      ${to}/z = Mul(${to}/d, ${to}/g)
+      ${to} = Add(${to}/z, ${to}/n)`;
+    expect(of(`${cell('x', 'h')} ${cell('h', 'y')}`)).toEqual({
+      points: ['x', 'h', 'y'],
+      branches: [['h/n'], ['y/n']],
+    });
+  });
+
   it('ends after a bias that is added alone', () => {
     expect(of('a = MatMul(x, w)\n s = Add(x, a)\n y = Add(s, bias)')?.points).toEqual(['x', 'y']);
   });

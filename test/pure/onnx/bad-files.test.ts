@@ -69,6 +69,7 @@ describe('files', () => {
       Buffer.from('hello, this is not a model\n'),
     ],
     ['HTML', 'file', 'is a web page, ', Buffer.from('<!DOCTYPE html><html><body>404</body></html>')],
+    ['OpenVINO', 'file', 'is an XML file', Buffer.from('<?xml version="1.0"?><net name="m" version="11">')],
     ['zeros', 'file', 'is all zeros', new Uint8Array(1000)],
     ['anything', 'file', 'begins with the bytes ff d8 ff e0', Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16])],
     [
