@@ -1,9 +1,10 @@
 /** Packages the extension, installs it into a fresh VS Code server and starts that for all end-to-end tests. */
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { packageExtension } from '../../scripts/package.mjs';
 import { startServer, writeSettings } from '../../scripts/vscode-server.mjs';
+import { keybindings } from './keys.js';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -28,6 +29,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await rm(old, { recursive: true, force: true });
   const userData = join(out, 'user-data');
   await writeSettings(userData);
+  await writeFile(join(userData, 'User/keybindings.json'), JSON.stringify(keybindings));
+  // Models that this machine has elsewhere are none of the tests', and theirs none of its.
+  process.env.HF_HUB_CACHE = join(out, 'hub');
   const vsix = await packageExtension();
   const server = await startServer({ userData, vsix, trust: true, grace: 1, driver: true });
   project.provide('url', server.url);

@@ -131,7 +131,7 @@ function columnOf({ schema }: FileMetaData, column: string | undefined, file: st
   if (texts.includes('text')) return 'text';
   if (only !== undefined && others.length === 0) return only;
   if (only === undefined) throw fail(`${file} has no column of texts; its columns are ${names}.`);
-  throw fail(`${file} has the columns ${names}; name the one with the texts, as in ${basename(file)}#text.`);
+  throw fail(`${file} has the columns ${names}; name the one with the texts, as in ${basename(file)}#${named(only)}.`);
 }
 
 interface Group {
