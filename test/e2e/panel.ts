@@ -115,10 +115,7 @@ export class Panel {
 
   /** Types into one of the form's fields. */
   async fill(field: string, value: string): Promise<void> {
-    await this.frame
-      .locator('sinkscope-experiment-form')
-      .getByLabel(new RegExp(`^${field}$`))
-      .fill(value);
+    await this.frame.locator('sinkscope-experiment-form').getByLabel(field, { exact: true }).fill(value);
   }
 
   /** Opens the dialog behind one of the form's buttons. */

@@ -18,10 +18,10 @@ describe('in a text', () => {
 
     // What the status bar names is chosen there.
     await window.status.click();
-    await window.pick(/^llama-bias, /);
+    await window.pick(/\bllama-bias, /);
     await expect.poll(() => window.status.textContent()).toMatch(/llama-bias · BOS auto · ▲0 ⚓\uFE0E?0$/);
     await window.status.click();
-    await window.pick(/^llama, /);
+    await window.pick(/\bllama, /);
     await expect.poll(() => window.status.textContent()).toMatch(/llama · BOS auto · ▲1/);
   });
 

@@ -53,7 +53,7 @@ describe('an experiment', () => {
     await panel.chooseFile('Other corpus');
     await window.answerDialog(`${window.folder}/code.md`);
     await panel.fill('Sequences', '2');
-    await panel.fill('Length \\(tokens\\)', '16');
+    await panel.fill('Length (tokens)', '16');
     await panel.runExperiment.click();
     const heads = panel.experiment('Heads by domain · llama');
     await heads.getByText(/of its attention is on the sink on summer\.md/).waitFor();
