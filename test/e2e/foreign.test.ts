@@ -43,5 +43,7 @@ describe('a name that is shaped like a link', () => {
     // The run before it is still shown, and what can be done is there.
     expect(await panel.summary.textContent()).toContain('239');
     await panel.help('chooseModel').waitFor();
+    await panel.choose('model', /^llama \(/);
+    await panel.problem.waitFor({ state: 'detached' });
   });
 });

@@ -23,7 +23,7 @@ describe('an experiment', () => {
     await window.command('Sinkscope: Show Panel');
     const panel = await window.panel();
     await panel.showExperiments();
-    await panel.chooseExperiment('Survey of a corpus');
+    await panel.chooseExperiment('Perplexity');
     await panel.fill('Sequences', '2000');
     await panel.runExperiment.click();
     const survey = panel.experiment('Survey of a corpus · llama');

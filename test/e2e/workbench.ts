@@ -9,7 +9,7 @@ import { type Marks, readMarks } from './marks.js';
 import { Panel } from './panel.js';
 
 const screenshots = 'out/screenshots';
-const patience = { timeout: 60_000, interval: 100 };
+const patience = { timeout: 90_000, interval: 100 };
 /** For one of several tries at a click or a key, in milliseconds. */
 const oneTry = { timeout: 5_000 };
 
@@ -200,16 +200,20 @@ export class Workbench {
     await field.press('Enter');
   }
 
-  /** Types a name into the dialog that asks where to save, which has the folder already, and waits for the file. */
+  /** Types a name into the dialog that asks where to save, once it has filled in its own, and waits for the file. */
   async answerSaving(name: string): Promise<string> {
     const path = join(this.folder, name);
     await vi.waitFor(async () => {
-      if (!(await this.input.inputValue(oneTry)).startsWith(this.folder)) throw new Error('Nothing asks for a place.');
+      const proposed = await this.input.inputValue(oneTry);
+      if (!proposed.startsWith(this.folder) || basename(proposed) === basename(this.folder) || proposed.endsWith('/'))
+        throw new Error('Nothing asks for a place.');
     }, patience);
-    await this.input.fill(path);
     await vi.waitFor(async () => {
-      // It goes to the folder that was typed first; a key before it is there leaves it open.
-      if (await this.input.isVisible()) await this.page.keyboard.press('Enter');
+      if (await this.input.isVisible()) {
+        await this.input.fill(path, oneTry);
+        // It goes to the folder that was typed first; a key before it is there leaves it open.
+        if ((await this.input.inputValue(oneTry)) === path) await this.page.keyboard.press('Enter');
+      }
       await stat(path);
     }, patience);
     return path;
@@ -319,7 +323,7 @@ export class Workbench {
 
   private async ready(): Promise<void> {
     // Before extensions are known, any file is opened as a text.
-    await this.page.getByRole('tab', { name: 'Sinkscope', exact: true }).waitFor();
+    await this.page.locator('.activitybar').getByRole('tab', { name: 'Sinkscope', exact: true }).waitFor();
   }
 }
 
