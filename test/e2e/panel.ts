@@ -96,10 +96,6 @@ export class Panel {
     return this.frame.getByTestId('run-experiment');
   }
 
-  get stopExperiment(): Locator {
-    return this.frame.getByTestId('stop-experiment');
-  }
-
   async chooseExperiment(title: string): Promise<void> {
     await this.frame.getByTestId('experiment').selectOption({ label: title });
   }
@@ -111,11 +107,6 @@ export class Panel {
   /** Picks an entry of one of the form's lists. */
   async pick(list: string, entry: string): Promise<void> {
     await this.frame.getByLabel(list).selectOption({ label: entry });
-  }
-
-  /** Types into one of the form's fields. */
-  async fill(field: string, value: string): Promise<void> {
-    await this.frame.locator('sinkscope-experiment-form').getByLabel(field, { exact: true }).fill(value);
   }
 
   /** Opens the dialog behind one of the form's buttons. */
