@@ -1,5 +1,6 @@
 /** What becomes of a run: pinned, named, found again, deleted, and files for others. */
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect } from 'vitest';
 import { test } from './fixtures.js';
@@ -57,9 +58,10 @@ describe('a run that stays', () => {
     const panel = await window.analyze();
     const summary = await panel.summary.textContent();
     await panel.export('Result, to open anywhere …');
-    await window.answerSaving('kept.sinkscope.json');
+    const file = basename(await window.answerSaving());
+    expect(file).toMatch(/\.sinkscope\.json$/);
     await window.look();
-    await window.inExplorer('kept.sinkscope.json').dblclick();
+    await window.inExplorer(file).dblclick();
     const saved = await window.view('report');
     await saved.locator('sinkscope-summary ul').waitFor();
     expect(await saved.locator('sinkscope-summary ul').textContent()).toBe(summary);
@@ -71,16 +73,17 @@ describe('a run that stays', () => {
     await window.openFile('sample.md');
     const panel = await window.analyze();
     await panel.export('Report as one HTML file …');
-    const report = await window.answerSaving('report.html');
+    const report = await window.answerSaving();
     await panel.export('Copy as Markdown');
     await expect
       .poll(() => window.page.evaluate(() => navigator.clipboard.readText()))
       .toMatch(/massive dimension.*239.*\| *layer/is);
     await panel.save('Layer profile', 'Picture as SVG …');
-    const picture = await readFile(await window.answerSaving('layers.svg'), 'utf8');
-    expect(picture).toMatch(/^<svg.*llama.*<\/svg>\s*$/s);
+    const picture = await window.answerSaving();
+    await expect.poll(() => readFile(picture, 'utf8')).toMatch(/^<svg.*llama.*<\/svg>\s*$/s);
     await panel.save('Massive activations', 'Table as CSV …');
-    expect(await readFile(await window.answerSaving('massive.csv'), 'utf8')).toMatch(/\b239\b/);
+    const table = await window.answerSaving();
+    await expect.poll(() => readFile(table, 'utf8')).toMatch(/\b239\b/);
 
     // Nobody's network is needed to read it.
     const reader = await window.page.context().newPage();

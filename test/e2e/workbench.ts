@@ -200,23 +200,21 @@ export class Workbench {
     await field.press('Enter');
   }
 
-  /** Types a name into the dialog that asks where to save, once it has filled in its own, and waits for the file. */
-  async answerSaving(name: string): Promise<string> {
-    const path = join(this.folder, name);
-    await vi.waitFor(async () => {
-      const proposed = await this.input.inputValue(oneTry);
-      if (!proposed.startsWith(this.folder) || basename(proposed) === basename(this.folder) || proposed.endsWith('/'))
-        throw new Error('Nothing asks for a place.');
-    }, patience);
-    await vi.waitFor(async () => {
-      if (await this.input.isVisible()) {
-        await this.input.fill(path, oneTry);
-        // It goes to the folder that was typed first; a key before it is there leaves it open.
-        if ((await this.input.inputValue(oneTry)) === path) await this.page.keyboard.press('Enter');
+  /** Takes the name that the dialog asking where to save proposes, and gives the file's path, once it has something. */
+  async answerSaving(): Promise<string> {
+    const before = await readdir(this.folder);
+    return vi.waitFor(async () => {
+      const made = (await readdir(this.folder)).find((name) => !before.includes(name));
+      if (made === undefined) {
+        // It fills in the folder first and then the name, over what was typed before. A key too early leaves it open.
+        const proposed = (await this.input.isVisible()) ? await this.input.inputValue(oneTry) : '';
+        if (basename(proposed).includes('.')) await this.page.keyboard.press('Enter');
+        throw new Error('Nothing is saved yet.');
       }
-      await stat(path);
+      const path = join(this.folder, made);
+      if ((await stat(path)).size === 0) throw new Error(`${made} is empty yet.`);
+      return path;
     }, patience);
-    return path;
   }
 
   /** A file or folder in the Explorer. */
