@@ -200,7 +200,7 @@ export class Workbench {
     await field.press('Enter');
   }
 
-  /** Takes the name that the dialog asking where to save proposes, and gives the file's path, once it has something. */
+  /** By keys, takes the name that the dialog asking where to save proposes, and gives the file's path, once it has something. */
   async answerSaving(): Promise<string> {
     const before = await readdir(this.folder);
     return vi.waitFor(async () => {
