@@ -7,6 +7,8 @@ export default defineConfig({
     runner: 'test/recorder.ts',
     globalSetup: 'test/e2e/setup.ts',
     fileParallelism: false,
+    // One window of VS Code serves tests of all files.
+    isolate: false,
     // The slowest tests take thirty seconds on two cores; limits are for what hangs, on slow machines too.
     testTimeout: 600_000,
     hookTimeout: 600_000,

@@ -72,6 +72,7 @@ test/support/lists.ts
 test/support/hostile.ts         fast-check
 test/support/files.ts          node vitest
 test/support/built.ts          node
+test/support/halved.ts         src node
 test/support/hub.ts            node
 test/support/engine.ts         test/support/files.ts src/engine/contract src/engine/host src/statistics node vitest
 test/support                   test/support/lists.ts test/support/engine.ts test/support/files.ts src test/references node vitest @bufbuild/protobuf onnxruntime-node
@@ -80,8 +81,8 @@ test/pure                      fast-check markdown-it oxc-parser parse5 scripts/
 test/process                   @modelcontextprotocol/sdk scripts test/support test/zoo test/references webview/dev/runs webview/dev/runs.ts src node onnxruntime-node fflate esbuild valibot vitest
 test/campaigns                 test/zoo/mutate.ts src node esbuild fast-check fflate @bufbuild/protobuf vitest
 test/browser                   src/report src/analysis test/support/hostile.ts test/support/lists.ts webview scripts src/protocol.ts node playwright-core pixelmatch pngjs axe-core vitest
-test/host                      test/support/hostile.ts test/support/hub.ts test/support/lists.ts scripts/record.mjs src node mocha vscode
-test/e2e                       test/support/lists.ts scripts src node playwright-core pixelmatch pngjs yauzl vitest
+test/host                      test/support/halved.ts test/support/hostile.ts test/support/hub.ts test/support/lists.ts scripts/record.mjs src node mocha vscode
+test/e2e                       test/support/halved.ts test/support/hub.ts test/support/lists.ts scripts src node playwright-core pixelmatch pngjs yauzl vitest
 test/bench/code                src node vscode
 test/bench                     test/zoo src scripts webview/dev node esbuild onnxruntime-node
 `;

@@ -111,6 +111,9 @@ const reasons = new Map(
   }),
 );
 
+/** A whole number in a sentence, with thousands set off, as numbers are everywhere. */
+export const grouped = (count: number): string => count.toLocaleString('en-US');
+
 /** The cause of a failed file operation in words. */
 export function fileReason(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? `${error.code}` : '';

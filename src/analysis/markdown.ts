@@ -34,8 +34,8 @@ function partAsMarkdown(part: Part): string[] {
 /** Signs with a meaning anywhere; those of `:` and `#` depend on what follows. */
 const signs = /[\\`*_[\]<~$&@|]|:(?=\S)|#(?=[\p{L}\p{N}])|(?<=\bGH)-/giu;
 
-/** What begins a heading, a quotation, a list or a rule. */
-const beginning = /^(?:[-+=#>]|\d+(?=[.)]))/;
+/** What begins a heading, a quotation, a list or a rule; a number with a sign or a point does not. */
+const beginning = /^(?:[=#>]|[-+](?=[\s+-]|$)|\d+(?=[.)](?:\s|$)))/;
 
 /**
  * A text in which no sign has a meaning: each that could have one is a character reference, which Markdown takes for the

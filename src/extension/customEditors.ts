@@ -56,7 +56,9 @@ export function onFileChange(file: string, changed: () => void): vscode.Disposab
     timer = setTimeout(changed, lookEvery);
   };
   const folder = vscode.Uri.file(dirname(file));
-  const watcher = vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(folder, basename(file)));
+  // A name is meant as it is: in a pattern some of its signs would stand for others.
+  const name = basename(file).replace(/[*?{}[\]]/g, '[$&]');
+  const watcher = vscode.workspace.createFileSystemWatcher(new vscode.RelativePattern(folder, name));
   return vscode.Disposable.from(
     watcher,
     watcher.onDidChange(later),

@@ -100,7 +100,11 @@ export function registerExperiments(parts: ExperimentParts): vscode.Disposable {
     compareModel: ({ model }: Extract<Item, { kind: 'model' }>) => command(quantised)({ quantised: model.file }),
     surveyFolder: (folder: vscode.Uri) => command(survey)({ texts: folder }),
     /** Menus give the file, and all that are selected. */
-    compareTexts: (file: vscode.Uri, all: readonly vscode.Uri[] = [file]) => command(compare)({ texts: all }),
+    async compareTexts(file: vscode.Uri, all: readonly vscode.Uri[] = [file]) {
+      // It is about texts: in the model that all else is run with.
+      const model = await models.chosen();
+      return command(compare)({ texts: all, models: [model.file] });
+    },
     async experimentAction(action: ExperimentAction) {
       switch (action.do) {
         case 'run': {

@@ -56,7 +56,7 @@ export function registerStatus({ analyses, models, settings, surprisal }: Parts)
       ].join(' · '),
       tooltip: run
         ? vscode.l10n.t(
-            'Sinkscope: {0} massive activations and {1} attention sinks in the last run. Click to choose the model.',
+            'Sinkscope: massive activations in the last run: {0}, attention sinks: {1}. Click to choose the model.',
             massive.length,
             anchors.length,
           )

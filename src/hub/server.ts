@@ -1,7 +1,7 @@
 /** The one file that speaks to the network: a model hub, when somebody asked for something of it. */
 import { listFiles, modelInfo } from '@huggingface/hub';
 import * as v from 'valibot';
-import { SinkscopeError } from '../errors.js';
+import { grouped, SinkscopeError } from '../errors.js';
 import { commitOf, type HubFile, type Listing, listedFile, type Repository } from './repository.js';
 
 /** Where a hub is, and by what right it is asked. */
@@ -55,7 +55,7 @@ export async function listRepository(hub: Hub, repository: Repository, signal: A
       const file = listedFile(entry);
       if (file === 'refused') refused++;
       else if (file) files.push(file);
-      if (files.length > most) throw network(`${id} has more than ${most} files; open one that has fewer.`);
+      if (files.length > most) throw network(`${id} has more than ${grouped(most)} files; open one that has fewer.`);
     }
     return { repository, commit: commit.output, files, refused };
   } catch (error) {

@@ -3,7 +3,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { constants, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { SinkscopeError } from '../errors.js';
+import { grouped, type SinkscopeError } from '../errors.js';
 import { fileBytes, unwritten } from './cache.js';
 import type { HubFile, Listing } from './repository.js';
 import { type Hub, network, openFile, stopped, why } from './server.js';
@@ -133,7 +133,7 @@ async function hashOf(file: HubFile, partial: string, bytes: number, signal: Abo
 function broken({ path, size }: HubFile, at: number, error: unknown): SinkscopeError {
   const cause = error === undefined ? 'its server ended it' : why(error);
   return network(
-    `The connection broke at ${at} of ${size} bytes of ${path}: ${cause}. What has arrived is kept; download it again to go on from there.`,
+    `The connection broke at ${grouped(at)} of ${grouped(size)} bytes of ${path}: ${cause}. What has arrived is kept; download it again to go on from there.`,
     error,
   );
 }

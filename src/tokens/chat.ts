@@ -4,7 +4,7 @@
  */
 import { Template } from '@huggingface/jinja';
 import * as v from 'valibot';
-import { SinkscopeError } from '../errors.js';
+import { grouped, SinkscopeError } from '../errors.js';
 import type { ModelFolder } from '../models/folder.js';
 import { readJson, readTextFile } from '../models/json.js';
 import { byName } from '../schemas.js';
@@ -76,7 +76,7 @@ export function asTurn(text: string, { system }: Chat, folder: ModelFolder, onAp
     );
     if (written.length <= maxWritten + user.length + (system?.length ?? 0)) return written;
     return fail(
-      `writes ${written.length} characters around the text, and at most ${maxWritten} are taken; use another.`,
+      `writes ${grouped(written.length)} characters around the text, and at most ${grouped(maxWritten)} are taken; use another.`,
     );
   };
 
@@ -209,7 +209,7 @@ function findTemplate({ chatTemplate, chatTemplateJson, tokenizerConfig, tokeniz
     throw new SinkscopeError({
       code: 'tokenizer',
       file,
-      message: `The chat template in ${file} has ${bytes} bytes, and at most ${maxTemplate} are taken; run the text without --chat.`,
+      message: `The chat template in ${file} has ${grouped(bytes)} bytes, and at most ${grouped(maxTemplate)} are taken; run the text without --chat.`,
     });
   };
   const first =

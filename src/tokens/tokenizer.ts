@@ -1,7 +1,7 @@
 /** Text to tokens with their places in it, and ids to text. */
 import { join } from 'node:path';
 import { Tokenizer as Native } from 'tokenizers';
-import { SinkscopeError } from '../errors.js';
+import { grouped, SinkscopeError } from '../errors.js';
 import { isFolder, type ModelFolder, modelFolder } from '../models/folder.js';
 import { readJson } from '../models/json.js';
 import { asTurn, type Chat, type ChatTurn } from './chat.js';
@@ -160,7 +160,7 @@ export class Tokenizer {
     if (document.length > maxLength) {
       throw new SinkscopeError({
         code: 'too-long',
-        message: `The text has ${document.length} characters, and at most ${maxLength} can be taken; select a part of it.`,
+        message: `The text has ${grouped(document.length)} characters, and at most ${grouped(maxLength)} can be taken; select a part of it.`,
       });
     }
     const { text, place, changed } = textAsRead(document, lineEnds);
@@ -301,7 +301,7 @@ export function checkFit(tokenizer: Tokenizer, vocabulary: number): void {
     code: 'tokenizer',
     file: tokenizer.file,
     message:
-      `${tokenizer.file} has ${tokenizer.vocabularySize} tokens but the model knows only ${vocabulary}: ` +
+      `${tokenizer.file} has ${grouped(tokenizer.vocabularySize)} tokens but the model knows only ${grouped(vocabulary)}: ` +
       'put the tokenizer.json of this model beside it, or give token ids.',
   });
 }

@@ -11,8 +11,19 @@ import type { Surroundings } from './desk.js';
 import { pathWithin } from './paths.js';
 
 const text = v.strictObject({ text: v.optional(v.string()), file: v.optional(v.string()) });
-const strings = v.pipe(v.array(v.string()), v.maxLength(10_000));
+const most = 10_000;
+const strings = v.pipe(v.array(v.string()), v.maxLength(most));
 const texts = v.strictObject({ texts: v.optional(strings), files: v.optional(strings) });
+
+/** What an input of each kind is given as, in words. */
+const forms = {
+  text: 'either text or file',
+  texts: `texts or files, each a list of at most ${most} strings`,
+  files: `a list of at most ${most} paths`,
+  models: `a list of at most ${most} names or paths of models`,
+  model: 'the name or the path of a model',
+  words: 'a path',
+} as const;
 
 interface Places extends Pick<Surroundings, 'near' | 'models' | 'folders'> {
   /** Reads what somebody else wrote in a process of its own. */
@@ -46,35 +57,38 @@ async function valueFor(name: string, input: ExperimentInput, value: unknown, pl
   switch (input.kind) {
     case 'text': {
       // The text alone is meant as one.
-      const given = typeof value === 'string' ? { text: value } : parsed(name, text, value);
-      if ((given.text === undefined) === (given.file === undefined)) throw wanted(name, 'either text or file');
+      const given = typeof value === 'string' ? { text: value } : parsed(name, text, value, forms.text);
+      if ((given.text === undefined) === (given.file === undefined)) throw wanted(name, forms.text);
       return given.file === undefined ? typed(given.text ?? '') : fileAt(given.file, places);
     }
     case 'texts': {
-      const given = Array.isArray(value) ? { texts: parsed(name, strings, value) } : parsed(name, texts, value);
+      const { texts: form } = forms;
+      const given = Array.isArray(value)
+        ? { texts: parsed(name, strings, value, form) }
+        : parsed(name, texts, value, form);
       return corpusOf(name, given, places);
     }
     case 'files':
-      return Promise.all(parsed(name, strings, value).map((file) => within(file, places)));
+      return Promise.all(parsed(name, strings, value, forms.files).map((file) => within(file, places)));
     case 'models':
-      return Promise.all(parsed(name, strings, value).map((model) => modelAt(model, places)));
+      return Promise.all(parsed(name, strings, value, forms.models).map((model) => modelAt(model, places)));
     case 'model':
-      return modelAt(parsed(name, v.string(), value), places);
+      return modelAt(parsed(name, v.string(), value, forms.model), places);
     case 'words':
-      return input.reads ? within(parsed(name, v.string(), value), places) : value;
+      return input.reads ? within(parsed(name, v.string(), value, forms.words), places) : value;
     default:
       return value;
   }
 }
 
-function parsed<T>(name: string, schema: v.GenericSchema<unknown, T>, value: unknown): T {
+function parsed<T>(name: string, schema: v.GenericSchema<unknown, T>, value: unknown, form: string): T {
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
-  throw wanted(name, result.issues[0].message);
+  throw wanted(name, form);
 }
 
 const wanted = (name: string, what: string) =>
-  new SinkscopeError({ code: 'input', message: `The input ${quoted(name)} does not fit: ${what}.` });
+  new SinkscopeError({ code: 'input', message: `The input ${quoted(name)} does not fit: it takes ${what}.` });
 
 const within = async (file: string, { folders }: Places) => pathWithin(file, await folders());
 
@@ -97,7 +111,7 @@ async function corpusOf(
   { texts: typedOnes = [], files = [] }: v.InferOutput<typeof texts>,
   places: Places,
 ): Promise<Corpus> {
-  if (typedOnes.length + files.length === 0) throw wanted(name, 'texts or files');
+  if (typedOnes.length + files.length === 0) throw wanted(name, forms.texts);
   const own = typedOnes.map((text, i): NamedText => ({ name: `text ${i + 1}`, text }));
   const paths = await Promise.all(files.map((file) => resolved(file, places)));
   async function* all() {

@@ -40,6 +40,7 @@ function partInMarkdown(part: Part, index: number, from: number, bounds: typeof 
   const heading = headingOf(part, index);
   if (part.kind === 'text') {
     const shown = part.paragraphs.slice(from, from + bounds.rows).map((text) => escaped(cut(text, longest.paragraph)));
+    if (shown.length === 0) return `${heading}\n\n${nothing(part.paragraphs.length, 'paragraphs')}`;
     return [heading, ...shown, ...rest(from + shown.length, part.paragraphs.length, 'paragraphs')].join('\n\n');
   }
   const { columns, rows } = tableOf(part);
@@ -55,10 +56,14 @@ function partInMarkdown(part: Part, index: number, from: number, bounds: typeof 
     ...rest(from + shown.length, rows.length, 'rows'),
     ...(columns.length > width ? [`Columns 0 to ${width - 1} of ${columns.length} are shown.`] : []),
   ];
-  return [heading, ...(shown.length > 0 ? [table.join('\n')] : ['No rows.']), ...left].join('\n\n');
+  return [heading, shown.length > 0 ? table.join('\n') : nothing(rows.length, 'rows'), ...left].join('\n\n');
 }
 
 const headingOf = ({ heading }: Part, index: number) => `### Part ${index}: ${escaped(cut(heading, longest.heading))}`;
+
+/** What is said where none is left from the one that was asked for. */
+const nothing = (all: number, what: string) =>
+  all === 0 ? `No ${what}.` : `It has ${all} ${what}, counted from 0: none is left.`;
 
 const rest = (shown: number, all: number, what: string) =>
   shown < all ? [`${all - shown} more ${what}: call sinkscope_more with from ${shown}.`] : [];

@@ -6,8 +6,8 @@ import { test } from './fixtures.js';
 const sample = await readFile('media/sample.md', 'utf8');
 
 describe('Analyze Prompt', () => {
-  test('shows overlay and panel for a whole document', async ({ open }) => {
-    const window = await open({ files: { 'sample.md': sample } });
+  test('shows overlay and panel for a whole document', async ({ enter }) => {
+    const window = await enter({ files: { 'sample.md': sample } });
     await window.openFile('sample.md');
     const panel = await window.analyze();
 
@@ -30,8 +30,8 @@ describe('Analyze Prompt', () => {
     await expect.poll(() => window.hover.textContent()).toMatch(/largest \|h\|/);
   });
 
-  test('is in the palette and on a key, and takes the selection when there is one', async ({ open }) => {
-    const window = await open({ files: { 'two.md': 'First line stays out.\nThe second line is analysed alone.\n' } });
+  test('is in the palette and on a key, and takes the selection when there is one', async ({ enter }) => {
+    const window = await enter({ files: { 'two.md': 'First line stays out.\nThe second line is analysed alone.\n' } });
     await window.openFile('two.md');
     await window.selectLine(1);
     await window.command('Sinkscope: Analyze Prompt');
@@ -47,8 +47,8 @@ describe('Analyze Prompt', () => {
     await expect.poll(async () => (await panel.tokens.allTextContents()).join('')).toContain('First');
   });
 
-  test('shares one selection between panel and editor', async ({ open }) => {
-    const window = await open({ files: { 'sample.md': sample } });
+  test('shares one selection between panel and editor', async ({ enter }) => {
+    const window = await enter({ files: { 'sample.md': sample } });
     await window.openFile('sample.md');
     const panel = await window.analyze();
 
@@ -60,9 +60,9 @@ describe('Analyze Prompt', () => {
     await expect.poll(() => panel.selectedToken.textContent()).not.toContain('lamp');
   });
 
-  test('keeps marks through edits elsewhere and drops them where the text changed', async ({ open }) => {
+  test('keeps marks through edits elsewhere and drops them where the text changed', async ({ enter }) => {
     const text = 'Alpha stays here.\n\nThe lamp was lit and the door was shut.\n';
-    const window = await open({ files: { 'edit.md': text } });
+    const window = await enter({ files: { 'edit.md': text } });
     await window.openFile('edit.md');
     await window.selectLine(2);
     const panel = await window.analyze(window.lines.nth(2));
@@ -83,8 +83,8 @@ describe('Analyze Prompt', () => {
     await expect.poll(outlined).toEqual([]);
   });
 
-  test('is undone by Clear Analysis Marks', async ({ open }) => {
-    const window = await open({ files: { 'sample.md': sample } });
+  test('is undone by Clear Analysis Marks', async ({ enter }) => {
+    const window = await enter({ files: { 'sample.md': sample } });
     await window.openFile('sample.md');
     await window.analyze();
     await expect.poll(async () => (await window.marks()).signs).not.toEqual([]);

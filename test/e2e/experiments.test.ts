@@ -6,8 +6,8 @@ import { test } from './fixtures.js';
 
 const sample = await readFile('media/sample.md', 'utf8');
 
-test('an experiment is run from the palette, another one from the panel', async ({ open }) => {
-  const window = await open({ files: { 'sample.md': sample }, size: { width: 1600, height: 1000 } });
+test('an experiment is run from the palette, another one from the panel', async ({ enter }) => {
+  const window = await enter({ files: { 'sample.md': sample }, size: { width: 1600, height: 1000 } });
   await window.openFile('sample.md');
   await window.command('Sinkscope: Logit Lens');
   const panel = await window.panel();
@@ -27,8 +27,8 @@ test('an experiment is run from the palette, another one from the panel', async 
   expect(await panel.overflow()).toBeLessThanOrEqual(0);
 });
 
-test('models and files are chosen in the panel, and what came out is there after a reload', async ({ open }) => {
-  const window = await open({ files: { 'sample.md': sample } });
+test('models and files are chosen in the panel, and what came out is there after a reload', async ({ enter }) => {
+  const window = await enter({ files: { 'sample.md': sample } });
   await cp('test/zoo/fixtures/gnn-ts-op17', join(window.folder, 'molecules'), { recursive: true });
   await window.openFile('sample.md');
   await window.command('Sinkscope: Refresh Models');

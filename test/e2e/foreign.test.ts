@@ -7,8 +7,8 @@ import { test } from './fixtures.js';
 const sample = await readFile('media/sample.md', 'utf8');
 
 describe('a name that is shaped like a link', () => {
-  test('is text in a notification', async ({ open }) => {
-    const window = await open({ files: { 'sample.md': sample } });
+  test('is text in a notification', async ({ enter }) => {
+    const window = await enter({ files: { 'sample.md': sample } });
     await mkdir(join(window.folder, '.vscode'));
     const settings = JSON.stringify({ 'sinkscope.model': '[Rr](command:a)' });
     await writeFile(join(window.folder, '.vscode/settings.json'), settings);
@@ -25,8 +25,8 @@ describe('a name that is shaped like a link', () => {
     expect(await message.first().locator('a').count()).toBe(0);
   });
 
-  test('is text in the panel', async ({ open }) => {
-    const window = await open({ files: { 'sample.md': sample } });
+  test('is text in the panel', async ({ enter }) => {
+    const window = await enter({ files: { 'sample.md': sample } });
     const folder = join(window.folder, 'strange');
     await cp('test/zoo/fixtures/llama-dynamo-op18-ext', folder, { recursive: true });
     const model = join(folder, 'model.onnx');
@@ -43,5 +43,7 @@ describe('a name that is shaped like a link', () => {
     // The run before it is still shown, and what can be done is there.
     expect(await panel.summary.textContent()).toContain('239');
     await panel.help('chooseModel').waitFor();
+    await panel.choose('model', /^llama \(/);
+    await panel.problem.waitFor({ state: 'detached' });
   });
 });

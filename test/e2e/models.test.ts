@@ -8,8 +8,8 @@ import { test } from './fixtures.js';
 const sample = await readFile('media/sample.md', 'utf8');
 
 describe('the model', () => {
-  test('is chosen in the panel, and compared with another', async ({ open }) => {
-    const window = await open({ files: { 'sample.md': sample } });
+  test('is chosen in the panel, and compared with another', async ({ enter }) => {
+    const window = await enter({ files: { 'sample.md': sample } });
     await window.openFile('sample.md');
     const panel = await window.analyze();
     // What is shown is made with it at once.
@@ -25,8 +25,8 @@ describe('the model', () => {
     expect(existsSync(join(window.folder, '.vscode')), 'a try writes nothing into the folder').toBe(false);
   });
 
-  test('is shown with its anatomy in the side bar, those of the workspace too', async ({ open }) => {
-    const window = await open({ files: { 'sample.md': sample } });
+  test('is shown with its anatomy in the side bar, those of the workspace too', async ({ enter }) => {
+    const window = await enter({ files: { 'sample.md': sample } });
     await cp('test/zoo/fixtures/llama-onnxslim', join(window.folder, 'tiny'), { recursive: true });
     await mkdir(join(window.folder, 'broken'));
     await writeFile(join(window.folder, 'broken/model.onnx'), 'Not Found');

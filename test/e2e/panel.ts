@@ -61,6 +61,32 @@ export class Panel {
     await box.getByRole('option', { name: entry }).click();
   }
 
+  get pin(): Locator {
+    return this.frame.getByTestId('pin');
+  }
+
+  /** That a run is pinned or a model watched, and what moved. */
+  get moved(): Locator {
+    return this.frame.locator('sinkscope-moved');
+  }
+
+  /** That what is shown follows the text, and how. */
+  get live(): Locator {
+    return this.frame.getByTestId('live');
+  }
+
+  /** Chooses an entry of the menu of what is exported of the run. */
+  async export(entry: string): Promise<void> {
+    await this.frame.getByTestId('export').click();
+    await this.frame.getByRole('button', { name: entry }).click();
+  }
+
+  /** Chooses how a figure is saved. */
+  async save(figure: string, entry: string): Promise<void> {
+    await this.frame.getByLabel(`save ${figure}`, { exact: true }).click();
+    await this.frame.getByRole('button', { name: entry }).filter({ visible: true }).click();
+  }
+
   /** A run on the page of experiments, by its title. */
   experiment(title: string): Locator {
     return this.frame.getByRole('article', { name: title });

@@ -20,8 +20,8 @@ async function engineProcess(): Promise<number> {
 }
 
 describe('a run', () => {
-  test('is ended by Stop at once, and the next one works', async ({ open }) => {
-    const window = await open({ files: { 'sample.md': sample } });
+  test('is ended by Stop at once, and the next one works', async ({ enter }) => {
+    const window = await enter({ files: { 'sample.md': sample } });
     await window.openFile('sample.md');
     const panel = await window.analyze();
 
@@ -36,8 +36,8 @@ describe('a run', () => {
     expect(await panel.summary.textContent()).toContain('239');
   });
 
-  test('whose process is killed says so, and the next one works', async ({ open }) => {
-    const window = await open({ files: { 'sample.md': sample } });
+  test('whose process is killed says so, and the next one works', async ({ enter }) => {
+    const window = await enter({ files: { 'sample.md': sample } });
     await window.openFile('sample.md');
     const panel = await window.analyze();
 
@@ -51,8 +51,8 @@ describe('a run', () => {
     await panel.finished();
   });
 
-  test('of a text that is too long asks which part, and says which it was', async ({ open }) => {
-    const window = await open({ files: { 'long.md': 'The lamp was lit and the door was shut.\n'.repeat(200) } });
+  test('of a text that is too long asks which part, and says which it was', async ({ enter }) => {
+    const window = await enter({ files: { 'long.md': 'The lamp was lit and the door was shut.\n'.repeat(200) } });
     await window.openFile('long.md');
     await window.contextMenu('Analyze Prompt');
     await window.page.getByRole('option', { name: /^The last 512 tokens/ }).click();
@@ -62,8 +62,8 @@ describe('a run', () => {
     expect(await panel.conditions.textContent()).toMatch(/tokens [\d,]+–[\d,]+ of [\d,]+/);
   });
 
-  test('is still there after the panel was hidden, closed and opened again', async ({ open }) => {
-    const window = await open({ files: { 'sample.md': sample, 'other.md': 'Another text.\n' } });
+  test('is still there after the panel was hidden, closed and opened again', async ({ enter }) => {
+    const window = await enter({ files: { 'sample.md': sample, 'other.md': 'Another text.\n' } });
     await window.openFile('sample.md');
     const before = await (await window.analyze()).summary.textContent();
 
@@ -82,8 +82,8 @@ describe('a run', () => {
     await expect.poll(() => window.summary()).toBe(before);
   });
 
-  test('comes back with the window', async ({ open }) => {
-    const window = await open({ files: { 'sample.md': sample } });
+  test('comes back with the window', async ({ enter }) => {
+    const window = await enter({ files: { 'sample.md': sample } });
     await window.openFile('sample.md');
     const before = await (await window.analyze()).summary.textContent();
     const signs = async () => (await window.marks()).signs.join('');

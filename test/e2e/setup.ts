@@ -1,9 +1,11 @@
 /** Packages the extension, installs it into a fresh VS Code server and starts that for all end-to-end tests. */
-import { rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { packageExtension } from '../../scripts/package.mjs';
 import { startServer, writeSettings } from '../../scripts/vscode-server.mjs';
+import { startHub } from '../support/hub.js';
+import { keybindings } from './keys.js';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -17,6 +19,8 @@ declare module 'vitest' {
     storage: string;
     /** The editor's own settings, for all windows. */
     settings: string;
+    /** The cache of the model hub, of which a stand-in has the repository `owner/name`. */
+    hubCache: string;
     /** Folder for the workspaces of the tests. */
     workspaces: string;
   }
@@ -28,6 +32,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await rm(old, { recursive: true, force: true });
   const userData = join(out, 'user-data');
   await writeSettings(userData);
+  await writeFile(join(userData, 'User/keybindings.json'), JSON.stringify(keybindings));
+  // Models that this machine has elsewhere are none of the tests', and theirs none of its.
+  const hubCache = join(out, 'hub');
+  const demo = (name: string) => readFile(join(project.config.root, 'media/models/llama', name));
+  const hub = await startHub({
+    'onnx/model.onnx': await demo('model.onnx'),
+    'tokenizer.json': await demo('tokenizer.json'),
+  });
+  Object.assign(process.env, { HF_HUB_CACHE: hubCache, HF_ENDPOINT: hub.endpoint });
   const vsix = await packageExtension();
   const server = await startServer({ userData, vsix, trust: true, grace: 1, driver: true });
   project.provide('url', server.url);
@@ -35,6 +48,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('extensions', join(userData, 'extensions'));
   project.provide('storage', join(userData, 'User/workspaceStorage'));
   project.provide('settings', join(userData, 'User/settings.json'));
+  project.provide('hubCache', hubCache);
   project.provide('workspaces', join(out, 'workspaces'));
-  return server.close;
+  return async () => {
+    await server.close();
+    await hub.close();
+  };
 }

@@ -1,26 +1,17 @@
 /** A folder that nobody trusts: VS Code's restricted mode, as a person meets it. */
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, inject } from 'vitest';
+import { describe, expect } from 'vitest';
 import { test } from './fixtures.js';
+import { configured } from './workbench.js';
 
 const sample = await readFile('media/sample.md', 'utf8');
 
-/** Has windows that are opened meanwhile trust no folder. */
-async function distrusting(body: () => Promise<void>): Promise<void> {
-  const before = await readFile(inject('settings'), 'utf8');
-  const trust = { 'security.workspace.trust.enabled': true, 'security.workspace.trust.startupPrompt': 'never' };
-  await writeFile(inject('settings'), JSON.stringify({ ...JSON.parse(before), ...trust }));
-  try {
-    await body();
-  } finally {
-    await writeFile(inject('settings'), before);
-  }
-}
+const distrusting = { 'security.workspace.trust.enabled': true, 'security.workspace.trust.startupPrompt': 'never' };
 
 describe('a folder that is not trusted', () => {
   test('has no say in which model runs, and none of its models is looked at', async ({ open }) => {
-    await distrusting(async () => {
+    await configured(distrusting, async () => {
       const window = await open({ files: { 'sample.md': sample } });
       await window.page
         .getByRole('button', { name: /Restricted Mode/ })

@@ -1,9 +1,10 @@
 /** VS Code as a person sees it, in a browser page. */
-import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Browser, Frame, Locator, Page } from 'playwright-core';
+import type { BrowserContext, Frame, Locator, Page } from 'playwright-core';
 import { inject, vi } from 'vitest';
+import { keys } from './keys.js';
 import { type Marks, readMarks } from './marks.js';
 import { Panel } from './panel.js';
 
@@ -12,8 +13,13 @@ const patience = { timeout: 90_000, interval: 100 };
 /** For one of several tries at a click or a key, in milliseconds. */
 const oneTry = { timeout: 5_000 };
 
+const ordinary = { width: 1440, height: 900 };
+
+/** Webviews by what their page calls itself: the panel, the editor of models, that of saved results. */
+type ViewName = 'panel' | 'model' | 'report';
+
 export interface Options {
-  /** Content by file name. */
+  /** Content by path in the folder. */
   readonly files: Readonly<Record<string, string | Uint8Array>>;
   readonly size?: { readonly width: number; readonly height: number };
 }
@@ -25,17 +31,53 @@ export class Workbench {
   ) {}
 
   /** Opens a window on a folder of its own that holds `files`. */
-  static async open(browser: Browser, { files, size }: Options): Promise<Workbench> {
+  static async open(context: BrowserContext, options: Options): Promise<Workbench> {
     const workspaces = inject('workspaces');
     await mkdir(workspaces, { recursive: true });
-    const folder = await mkdtemp(join(workspaces, 'folder-'));
-    for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
-    const context = await browser.newContext({ viewport: size ?? { width: 1440, height: 900 } });
-    context.setDefaultTimeout(patience.timeout);
-    const workbench = new Workbench(await context.newPage(), folder);
-    await workbench.page.goto(`${inject('url')}?folder=${pathToFileURL(folder).pathname}`);
+    const page = await context.newPage();
+    page.setDefaultTimeout(patience.timeout);
+    const workbench = new Workbench(page, await mkdtemp(join(workspaces, 'folder-')));
+    await workbench.lay(options);
+    await page.goto(`${inject('url')}?folder=${pathToFileURL(workbench.folder).pathname}`);
     await workbench.ready();
     return workbench;
+  }
+
+  /** Closes all that is open, forgets what was analyzed, and has `files` in the folder in place of those before. */
+  async empty(options: Options): Promise<void> {
+    await this.page.keyboard.press('Escape');
+    await this.page.keyboard.press(keys.empty);
+    const unsaved = this.page.locator('.monaco-dialog-box').getByRole('button', { name: "Don't Save" });
+    const tabs = this.page.locator('.editor .tab');
+    await vi.waitFor(async () => {
+      if (await unsaved.isVisible()) await unsaved.click(oneTry);
+      if ((await tabs.count()) > 0) throw new Error('Something is still open.');
+    }, patience);
+    await this.lay(options);
+    await this.look();
+  }
+
+  /** Has the Explorer show what is on the disk now. */
+  async look(): Promise<void> {
+    const names = (await readdir(this.folder)).filter((name) => !name.startsWith('.'));
+    await vi.waitFor(async () => {
+      await this.page.keyboard.press(keys.look);
+      for (const name of names) await this.inExplorer(name).waitFor({ timeout: 1_000 });
+    }, patience);
+  }
+
+  /** What the status bar says where nothing goes on: what texts are analyzed with, and what was found. */
+  get status(): Locator {
+    return this.page.locator('[id="sinkscope.sinkscope.sinkscope.progress"]');
+  }
+
+  private async lay({ files, size }: Options): Promise<void> {
+    for (const name of await readdir(this.folder)) await rm(join(this.folder, name), { recursive: true });
+    for (const [name, content] of Object.entries(files)) {
+      await mkdir(dirname(join(this.folder, name)), { recursive: true });
+      await writeFile(join(this.folder, name), content);
+    }
+    await this.page.setViewportSize(size ?? ordinary);
   }
 
   /** Waits until what a reload brings back is on the disk, with these words in it: it is shown before it is kept. */
@@ -73,12 +115,17 @@ export class Workbench {
   }
 
   async close(): Promise<void> {
-    await this.page.context().close();
+    await this.page.close();
   }
 
-  /** Opens a file of the folder by Go to File. */
+  /** Leaves a picture of where a test got to. */
+  async failed(test: string): Promise<void> {
+    await this.screenshot(`failed ${test.replaceAll(/\W+/g, '-')}`);
+  }
+
+  /** Opens a file by a double click in the Explorer, to stay open. */
   async openFile(name: string): Promise<void> {
-    await this.quickPick('ControlOrMeta+P', name, name);
+    await this.inExplorer(name).dblclick();
     await this.tab(name).waitFor();
     await this.lines.first().waitFor();
   }
@@ -123,7 +170,7 @@ export class Workbench {
   /** Runs a command by its title from the palette. */
   async command(title: string): Promise<void> {
     // Others may begin alike; its keys may follow the title.
-    await this.quickPick('F1', `>${title}`, new RegExp(`^${title}(,|$)`));
+    await this.quickPick('F1', `>${title}`, new RegExp(`^${title.replaceAll(/[.()]/g, '\\$&')}(,|$)`));
   }
 
   /** Types a path into the dialog that is asking for a file; where it opens, there is none of that name. */
@@ -136,6 +183,48 @@ export class Workbench {
     await entry(basename(path)).waitFor();
     await this.page.getByRole('button', { name: 'Choose', exact: true }).click();
     await this.input.waitFor({ state: 'hidden' });
+  }
+
+  /** Takes an entry of the list that is open, after typing what is looked for. */
+  async pick(entry: RegExp, sought = ''): Promise<void> {
+    const found = this.entries.getByRole('option', { name: entry });
+    if (sought !== '') await this.input.fill(sought);
+    await found.click();
+    await found.waitFor({ state: 'detached' });
+  }
+
+  /** Answers the field that asks this; the palette that it was called from may still be there. */
+  async answer(question: string, text: string): Promise<void> {
+    const field = this.page.locator('.quick-input-widget', { hasText: question }).locator('input:focus');
+    await field.fill(text);
+    await field.press('Enter');
+  }
+
+  /** By keys, takes the name that the dialog asking where to save proposes, and gives the file's path, once it has something. */
+  async answerSaving(): Promise<string> {
+    const before = await readdir(this.folder);
+    return vi.waitFor(async () => {
+      const made = (await readdir(this.folder)).find((name) => !before.includes(name));
+      if (made === undefined) {
+        // It fills in the folder first and then the name, over what was typed before. A key too early leaves it open.
+        const proposed = (await this.input.isVisible()) ? await this.input.inputValue(oneTry) : '';
+        if (basename(proposed).includes('.')) await this.page.keyboard.press('Enter');
+        throw new Error('Nothing is saved yet.');
+      }
+      const path = join(this.folder, made);
+      if ((await stat(path)).size === 0) throw new Error(`${made} is empty yet.`);
+      return path;
+    }, patience);
+  }
+
+  /** A file or folder in the Explorer. */
+  inExplorer(name: string): Locator {
+    return this.page.locator('.explorer-folders-view').getByRole('treeitem', { name, exact: true });
+  }
+
+  /** A line of the extension's own views in the side bar. */
+  inSideBar(name: string | RegExp): Locator {
+    return this.page.locator('.part.sidebar').getByRole('treeitem', { name });
   }
 
   /** Right-clicks a line, which leaves a selection there as it is, and chooses an entry of the menu. */
@@ -196,7 +285,7 @@ export class Workbench {
   }
 
   /** The page of a webview, once it is there and shown. */
-  async view(name: 'panel'): Promise<Frame> {
+  async view(name: ViewName): Promise<Frame> {
     return vi.waitFor(async () => {
       const frame = await this.findView(name);
       if (frame) return frame;
@@ -221,7 +310,7 @@ export class Workbench {
     }, patience);
   }
 
-  private async findView(name: string): Promise<Frame | undefined> {
+  private async findView(name: ViewName): Promise<Frame | undefined> {
     for (const frame of this.page.frames()) {
       const body = frame.locator(`body[data-view="${name}"]`);
       // A frame that is being replaced cannot be asked.
@@ -231,6 +320,21 @@ export class Workbench {
   }
 
   private async ready(): Promise<void> {
-    await this.page.locator('.monaco-workbench').waitFor();
+    // Before extensions are known, any file is opened as a text.
+    await this.page.locator('.activitybar').getByRole('tab', { name: 'Sinkscope', exact: true }).waitFor();
+  }
+}
+
+/** Has these settings of the user in force, in all windows, while `body` goes on. */
+export async function configured(
+  settings: Readonly<Record<string, unknown>>,
+  body: () => Promise<void>,
+): Promise<void> {
+  const before = await readFile(inject('settings'), 'utf8');
+  await writeFile(inject('settings'), JSON.stringify({ ...JSON.parse(before), ...settings }));
+  try {
+    await body();
+  } finally {
+    await writeFile(inject('settings'), before);
   }
 }

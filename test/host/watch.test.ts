@@ -1,14 +1,5 @@
 import assert from 'node:assert/strict';
-import {
-  appendFileSync,
-  copyFileSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, copyFileSync, mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { emptyAnalysis, fold } from '../../src/analysis/analysis.js';
@@ -16,7 +7,7 @@ import { presentMoved } from '../../src/analysis/moved.js';
 import { defaultThresholds } from '../../src/analysis/thresholds.js';
 import type { ShownRun } from '../../src/extension/analyses.js';
 import type { Api } from '../../src/extension/extension.js';
-import { readModel } from '../../src/onnx/read.js';
+import { halved } from '../support/halved.js';
 import {
   analyze,
   api,
@@ -30,18 +21,6 @@ import {
   repositoryFile,
   until,
 } from './support.js';
-
-/** The bytes of a model whose largest weight is half of what it was. */
-function halved(file: string): Buffer {
-  const bytes = readFileSync(file);
-  const ranges = [...readModel(file).graph.initializers.values()].flatMap(({ data }) =>
-    data instanceof Uint8Array ? [] : [data],
-  );
-  const largest = ranges.reduce((best, range) => (range.length > best.length ? range : best));
-  // As a float of two bytes or of four: both halves of it become other numbers.
-  for (let at = largest.offset; at < largest.offset + largest.length; at++) bytes[at] = (bytes[at] ?? 0) & 0xbf;
-  return bytes;
-}
 
 describe('a model that is watched', () => {
   let sinkscope: Api;

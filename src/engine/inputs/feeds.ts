@@ -1,7 +1,7 @@
 /** What the graph's inputs are fed, by their role. */
 import type { Anatomy, Input } from '../../anatomy/anatomy.js';
 import { turnOf } from '../../anatomy/turned.js';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import { quoted } from '../../visible.js';
 import type { FedInput } from '../contract/inputs.js';
@@ -57,7 +57,7 @@ export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonl
   if (tokens && fixed !== undefined && tokens.length > fixed) {
     throw new SinkscopeError({
       code: 'too-long',
-      message: `The text has ${tokens.length} tokens, but this file was exported for exactly ${fixed}; choose a part of that length.`,
+      message: `The text has ${grouped(tokens.length)} tokens, but this file was exported for exactly ${grouped(fixed)}; choose a part of that length.`,
       limit: { tokens: tokens.length, context: fixed },
     });
   }

@@ -1,5 +1,5 @@
 /** A prompt of tensors by the names of graph inputs, in a file. */
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { openNpz } from '../../statistics/npz.js';
 import { openSafetensors } from '../../statistics/safetensors.js';
 import { checkIds, type Tokenizer } from '../../tokens/tokenizer.js';
@@ -38,7 +38,7 @@ export async function fromFile(
     throw new SinkscopeError({
       code: 'too-long',
       file,
-      message: `${file} has ${ids.length} tokens, but ${limits.because}: give at most ${limits.context}.`,
+      message: `${file} has ${grouped(ids.length)} tokens, but ${limits.because}: give at most ${grouped(limits.context)}.`,
       limit: { tokens: ids.length, context: limits.context },
     });
   }

@@ -1,7 +1,7 @@
 /** A prompt of text or token ids, cut to the part that is run. */
 
 import { pixelInput } from '../../anatomy/pictures.js';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import { checkFit, checkIds, type Tokenizer } from '../../tokens/tokenizer.js';
 import type { Tokens } from '../../tokens/tokens.js';
@@ -37,7 +37,7 @@ export async function fromText(
   const encoding = { bos: request.bos, lineEnds, chat, most, onPart: limits.onPart };
   const { tokens, bos, prefix, suffix, changed, remark } = await tokenizer.encode(text, encoding);
   if (isLong && tokens.length > limits.context) {
-    const has = `more than ${counted(limits.context)} tokens (${counted(text.length)} characters)`;
+    const has = `more than ${grouped(limits.context)} tokens (${grouped(text.length)} characters)`;
     throw tooLong(has, tokens.length, limits);
   }
   if (tokens.length === 0) {
@@ -98,7 +98,7 @@ function windowed(
 
   const room = limits.context - prefix - suffix;
   if (request.window === undefined || room < 1) {
-    throw tooLong(`${counted(total)} tokens`, total, limits);
+    throw tooLong(`${grouped(total)} tokens`, total, limits);
   }
   const latest = own - room;
   const asked = request.window === 'first' ? 0 : request.window === 'last' ? latest : request.window.start;
@@ -119,10 +119,7 @@ function windowed(
 function tooLong(has: string, tokens: number, { because, context }: Limits): SinkscopeError {
   return new SinkscopeError({
     code: 'too-long',
-    message: `The text has ${has}, but ${because}: choose a part of at most ${counted(context)} tokens.`,
+    message: `The text has ${has}, but ${because}: choose a part of at most ${grouped(context)} tokens.`,
     limit: { tokens, context },
   });
 }
-
-/** With thousands set off, as numbers are everywhere. */
-const counted = (count: number) => count.toLocaleString('en-US');

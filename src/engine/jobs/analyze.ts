@@ -1,6 +1,6 @@
 /** The analysis: a prompt through the model, stage after stage, statistics right beside the tensors. */
 
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { crossStatistics, patternStatistics } from '../../statistics/pattern.js';
 import type { HiddenStatistics, RoutingStatistics } from '../../statistics/statistics.js';
@@ -79,7 +79,7 @@ export function told(
   const ofTokenizer = source === 'text' ? tokenizer()?.remark : undefined;
   const missing = [...summary.missing, ...(ofTokenizer === undefined ? [] : [ofTokenizer])];
   const changed = lineEnds?.changed ?? 0;
-  const ofLineEnds = `line ends: ${changed.toLocaleString('en-US')} that are CR LF or CR were read as LF, which models are trained on`;
+  const ofLineEnds = `line ends: ${grouped(changed)} that are CR LF or CR were read as LF, which models are trained on`;
   const remarks = [
     ...summary.remarks,
     ...(changed > 0 ? [ofLineEnds] : []),

@@ -1,6 +1,6 @@
 /** Writing on: token after token, each seen as an analysis would see it. */
 
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { hiddenStatistics, largestEntries } from '../../statistics/hidden.js';
 import { cosinesWith } from '../../statistics/likeness.js';
 import { least } from '../../statistics/numbers.js';
@@ -218,7 +218,7 @@ function checkSampling({ topK }: GenerateRequest['sampling'], vocabulary: number
 function noRoom(tokens: number, { because, context }: Limits): SinkscopeError {
   return new SinkscopeError({
     code: 'too-long',
-    message: `The prompt has ${tokens} tokens and ${because}, so that there is no room for more: choose a part of at most ${context - 1} tokens.`,
+    message: `The prompt has ${grouped(tokens)} tokens and ${because}, so that there is no room for more: choose a part of at most ${grouped(context - 1)} tokens.`,
     limit: { tokens, context: context - 1 },
   });
 }

@@ -9,7 +9,7 @@ import {
   parquetMetadataAsync,
   parquetReadObjects,
 } from 'hyparquet';
-import { fileReason, SinkscopeError } from '../../errors.js';
+import { fileReason, grouped, SinkscopeError } from '../../errors.js';
 import { named } from '../../visible.js';
 import type { RecordsAnswer } from '../contract/records.js';
 
@@ -131,7 +131,7 @@ function columnOf({ schema }: FileMetaData, column: string | undefined, file: st
   if (texts.includes('text')) return 'text';
   if (only !== undefined && others.length === 0) return only;
   if (only === undefined) throw fail(`${file} has no column of texts; its columns are ${names}.`);
-  throw fail(`${file} has the columns ${names}; name the one with the texts, as in ${basename(file)}#text.`);
+  throw fail(`${file} has the columns ${names}; name the one with the texts, as in ${basename(file)}#${named(only)}.`);
 }
 
 interface Group {
@@ -149,7 +149,7 @@ function groupAt({ row_groups }: FileMetaData, row: number, column: string, file
       const sizes = [chunk?.total_compressed_size, chunk?.total_uncompressed_size].map(Number);
       // Numbers of a stranger: NaN, too.
       if (!(end - start <= most.rows && sizes.every((size) => size >= 0 && size <= most.chunk))) {
-        const message = `${file} has more than ${most.rows.toLocaleString('en-US')} rows or 512 MB of texts in one row group; write it with smaller row groups.`;
+        const message = `${file} has more than ${grouped(most.rows)} rows or 512 MB of texts in one row group; write it with smaller row groups.`;
         throw new SinkscopeError({ code: 'input', file, message });
       }
       return { start, end };

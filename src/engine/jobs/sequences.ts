@@ -1,5 +1,5 @@
 /** What every job asks of the sequences that it runs. */
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { greatest } from '../../statistics/numbers.js';
 import { checkIds } from '../../tokens/tokenizer.js';
 import { checkRows } from '../inputs/rows.js';
@@ -21,7 +21,7 @@ export function checkSequences(
   if (context !== undefined && longest > context) {
     throw new SinkscopeError({
       code: 'too-long',
-      message: `${called} of ${longest} tokens is longer than the model's context of ${context}; choose a shorter one.`,
+      message: `${called} of ${grouped(longest)} tokens is longer than the model's context of ${grouped(context)}; choose a shorter one.`,
       limit: { tokens: longest, context },
     });
   }

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import * as v from 'valibot';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { readUtf8 } from '../../reading.js';
 import { SURVEY_VERSION, type Survey, savedSurvey } from '../contract/surveys.js';
 
@@ -79,7 +79,7 @@ export async function readSurveys(paths: readonly string[]): Promise<Map<string,
       throw new SinkscopeError({
         code: 'input',
         file: path,
-        message: `${path} and the parts before it have more than the ${maxBytes} bytes that are taken; survey fewer sequences.`,
+        message: `${path} and the parts before it have more than the ${grouped(maxBytes)} bytes that are taken; survey fewer sequences.`,
       });
     }
     surveys.set(path, readSurvey(text, path));
@@ -145,13 +145,13 @@ export function mergeSurveys(
   if (records.length !== whole || records.some(({ sequence }, i) => sequence !== wanted.index + wanted.of * i)) {
     throw new SinkscopeError({
       code: 'input',
-      message: `The parts have ${records.length} of ${whole} sequences; run the incomplete one again.`,
+      message: `The parts have ${grouped(records.length)} of ${grouped(whole)} sequences; run the incomplete one again.`,
     });
   }
   if (new Set(records.flatMap(({ entries }) => entries.map(({ dim, kind }) => `${dim} ${kind}`))).size > maxRows) {
     throw new SinkscopeError({
       code: 'input',
-      message: `The parts have entries at more than ${maxRows} dims and kinds of token, more than any survey that says something.`,
+      message: `The parts have entries at more than ${grouped(maxRows)} dims and kinds of token, more than any survey that says something.`,
     });
   }
   return { survey: SURVEY_VERSION, settings, shard: wanted, records };

@@ -20,7 +20,7 @@ function promptOf({ text, ids, feeds }: Given) {
   if (text !== undefined) return { text: text.text };
   throw new SinkscopeError({
     code: 'input',
-    message: 'There is nothing to run: give --text, --file, --ids or --feeds.',
+    message: 'There is nothing to run: give a text (--text, --file), token ids (--ids) or tensors (--feeds).',
   });
 }
 

@@ -1,6 +1,6 @@
 /** What massive activations and outlier features cost a model that is quantised. */
 import { emptyAnalysis } from '../../analysis/analysis.js';
-import { formatNumber, formatShare } from '../../analysis/format.js';
+import { counted, formatNumber, formatShare } from '../../analysis/format.js';
 import { type MassiveActivation, massiveActivations } from '../../analysis/massive.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { ProductInput } from '../../engine/contract/precision.js';
@@ -97,7 +97,7 @@ export async function* findOutliers(
 }
 
 /** The inputs that the paper counts: of the projections of attention, and of the first products of the MLP. */
-const counted: ReadonlySet<string> = new Set(['attn_in', 'attn_out', 'mlp_in', 'expert_in']);
+const looked: ReadonlySet<string> = new Set(['attn_in', 'attn_out', 'mlp_in', 'expert_in']);
 
 /**
  * LLM.int8()'s outlier features, counted where the paper counts them: dims in which some entry of what a block's
@@ -105,7 +105,7 @@ const counted: ReadonlySet<string> = new Set(['attn_in', 'attn_out', 'mlp_in', '
  * Inputs that are as wide as most are counted, the last product of the MLP left out.
  */
 export function productOutlierDims(products: readonly ProductInput[]): number[] {
-  const read = products.filter(({ part }) => counted.has(part));
+  const read = products.filter(({ part }) => looked.has(part));
   const dims = read[0]?.dims ?? 0;
   const alike = read.filter((input) => input.dims === dims);
   const blocks = new Set(alike.map(({ block }) => block));
@@ -132,7 +132,7 @@ function residualDims(states: readonly ReducedState[]): number[] {
 /** What the numbers say, in two sentences. */
 export function outliersConclusion({ outlierDims, residualDims, massive, int8, hidden }: OutliersResult): string {
   const scalars = massive.filter(({ kind }) => kind === 'massive').length;
-  const found = `Outlier features (vectors): ${formatNumber(outlierDims.length)} dims of what products read; of the residual stream, which nothing rounds, ${formatNumber(residualDims.length)} of ${formatNumber(hidden)} are as large. Massive activations (scalars): ${scalars}, and ${massive.length - scalars} large ones.`;
+  const found = `Outlier features (vectors): ${counted(outlierDims.length, 'dim')} of what products read; of the residual stream, which nothing rounds, ${formatNumber(residualDims.length)} of ${formatNumber(hidden)} are as large. Massive activations (scalars): ${scalars}, and ${counted(massive.length - scalars, 'large one')}.`;
   const times = int8.map((errors) => errors.with.tensor / errors.without.tensor);
   const worst = times.indexOf(greatest(times));
   const errors = int8[worst];

@@ -65,8 +65,10 @@ async function* readLines({ file: path, column }: RecordsAt, most: number): Asyn
     if (!record) throw fail(`Line ${number} of ${file} is no JSON object; a record on each line is read.`);
     wanted ??= columnOf(record);
     if (wanted === undefined) {
-      const names = Object.keys(record).join(', ');
-      throw fail(`${file} has the columns ${names}; name the one with the texts, as in ${basename(file)}#text.`);
+      const columns = Object.keys(record);
+      const names = columns.join(', ');
+      const example = `${basename(file)}#${columns[0] ?? 'text'}`;
+      throw fail(`${file} has the columns ${names}; name the one with the texts, as in ${example}.`);
     }
     const text = record[wanted];
     if (typeof text !== 'string') throw fail(`Line ${number} of ${file} has no text in the column ${wanted}.`);

@@ -23,7 +23,9 @@ function sourceOf({ positive, negative, direction, layer }: Given): SteerRequest
     throw refused('A direction is from two sets of prompts or from a file: leave out one of them.');
   }
   if (positive === undefined || negative === undefined)
-    throw refused('There is no direction: give --positive and --negative with prompts, or --direction with a file.');
+    throw refused(
+      'There is no direction: give prompts of both kinds (--positive and --negative), or a file of one (--direction).',
+    );
   if (layer === undefined)
     throw refused('A direction from prompts is one of a layer: give --layer with the K of the h_K that is changed.');
   return { positive, negative, layer };

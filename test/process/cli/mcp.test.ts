@@ -81,6 +81,8 @@ describe('a run', () => {
     expect(compared.text).toContain('Nothing moved');
     const more = await said(client, 'more', { result: 'r1', part: 4, from: 100 });
     expect(more.text).toContain(`| 104 | ${ids[104]} |`);
+    const beyond = await said(client, 'more', { result: 'r1', part: 4, from: 105 });
+    expect(beyond.text).toMatch(/It has 105 rows, counted from 0: none is left\.$/);
   });
 
   it('that is stopped ends, and the next one answers', async () => {
@@ -130,6 +132,12 @@ describe('tools', () => {
     );
     expect(await fails('analyze', { model: 'llama' })).toBe('Text: choose a text.');
     expect(await fails('analyze', { model: 'llama', text: { text: 'a', file: 'b' } })).toMatch(/either text or file/);
+    expect(await fails('survey', { model: 'llama', texts: { text: 'a' } })).toMatch(
+      /^The input "texts" does not fit: it takes texts or files, /,
+    );
+    expect(await fails('inspect', { model: 7 })).toBe(
+      'The input "model" does not fit: it takes the name or the path of a model.',
+    );
     expect(await fails('explain', { result: 'r9', token: 0 })).toBe(
       'There is no result "r9": nothing has been run yet.',
     );

@@ -39,7 +39,7 @@ describe('a corpus in Parquet', () => {
   it('has the column that is named', async () => {
     expect((await textsOf(`${file('several')}#b`)).map(([, text]) => text)).toEqual(['y']);
     await expect(textsOf(file('several'))).rejects.toThrow(
-      'several.parquet has the columns a, b, n; name the one with the texts, as in several.parquet#text.',
+      'several.parquet has the columns a, b, n; name the one with the texts, as in several.parquet#a.',
     );
     await expect(textsOf(`${file('several')}#n`)).rejects.toThrow(
       'has no texts in the column n; its columns are a, b, n.',

@@ -42,7 +42,7 @@ describe('a file of records', () => {
     const file = await written(['{"body": "a", "title": "b", "n": 3}']);
     expect(await textsOf(`${file}#title`)).toEqual([['data.jsonl:1', 'b']]);
     await expect(textsOf(file)).rejects.toThrow(
-      `${file} has the columns body, title, n; name the one with the texts, as in data.jsonl#text.`,
+      `${file} has the columns body, title, n; name the one with the texts, as in data.jsonl#body.`,
     );
     expect(await textsOf(await written(['{"body": "a", "n": 3}'], 'one.jsonl'))).toEqual([['one.jsonl:1', 'a']]);
   });

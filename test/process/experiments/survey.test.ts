@@ -149,7 +149,7 @@ describe('shards', () => {
       massive: false,
     }));
     const records = whole.records.map((record) => ({ ...record, entries }));
-    expect(() => mergeSurveys(named([altered(whole, { records })]))).toThrow(/at more than 65536 dims and kinds/);
+    expect(() => mergeSurveys(named([altered(whole, { records })]))).toThrow(/at more than 65,536 dims and kinds/);
   });
 
   it('are refused where one is missing, there twice, or of another survey', () => {

@@ -121,7 +121,7 @@ describe('a download', () => {
     const { code, message } = await problem(fetched());
     expect(code).toBe('network');
     expect(message).toMatch(
-      /^The connection broke at 1000 of \d+ bytes of onnx\/model\.onnx: .+\. What has arrived is kept; download it again to go on from there\.$/,
+      /^The connection broke at 1,000 of [\d,]+ bytes of onnx\/model\.onnx: .+\. What has arrived is kept; download it again to go on from there\.$/,
     );
     const partial = join(repository(), 'blobs', `${sha256(files['onnx/model.onnx'])}.incomplete`);
     expect(readFileSync(partial)).toEqual(files['onnx/model.onnx'].subarray(0, 1000));

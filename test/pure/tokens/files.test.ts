@@ -16,7 +16,7 @@ describe('fit to the model', () => {
   it('refuses a smaller one', () => {
     const error = problem(() => checkFit(tokenizer, 8191));
     expect(error.code).toBe('tokenizer');
-    expect(error.message).toMatch(/tokenizer\.json has 8192 tokens but the model knows only 8191: put/);
+    expect(error.message).toMatch(/tokenizer\.json has 8,192 tokens but the model knows only 8,191: put/);
   });
 
   it('does not count tokens added to the vocabulary, which a text model may lack', () => {
