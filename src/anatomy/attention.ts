@@ -125,8 +125,8 @@ function headsOf(flow: Flow, site: Site, width: number | undefined) {
   const cache = cacheExtents(flow);
   const extents = declaredExtents(flow, site.tensor);
   const headAxis = site.perm && site.perm.length > 3 ? (site.perm.at(-3) ?? -3) : -3;
-  const split = headAxes(splitOf(queries), queries.products[0]?.columns);
   const isPacked = queries.products[0]?.node === projections(flow, key).products[0]?.node;
+  const split = headAxes(splitOf(queries, isPacked), queries.products[0]?.columns);
   // Of the queries of all heads; values may be of another width.
   const columns = isPacked ? width : queries.products[0]?.columns;
   const heads =
@@ -153,12 +153,16 @@ function headAxes(target: PartialVector | undefined, columns: number | undefined
   return target;
 }
 
-/** The target of the reshape that splits a product's columns into heads: [batch, tokens, heads, head_dim] or so. */
-function splitOf({ targets, products }: Projections): PartialVector | undefined {
+/**
+ * The target of the reshape that splits a product's columns into heads: [batch, tokens, heads, head_dim] or so. Three parts
+ * of a size that is not known are, where queries and keys come from one product, these and the values.
+ */
+function splitOf({ targets, products }: Projections, isPacked = false): PartialVector | undefined {
   const columns = products[0]?.columns;
-  const splits = targets.filter(
-    (target) => target.length > 3 || ratio(columns, known(target.at(-2))) === (known(target.at(-1)) ?? 0),
-  );
+  const splits = targets.filter((target) => {
+    if (isPacked && known(target.at(-2)) === 3 && target.at(-1) === undefined) return false;
+    return target.length > 3 || ratio(columns, known(target.at(-2))) === (known(target.at(-1)) ?? 0);
+  });
   return splits.find((target) => known(target.at(-2)) ?? known(target.at(-1))) ?? splits[0];
 }
 

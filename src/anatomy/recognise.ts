@@ -62,7 +62,7 @@ export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
 
   const missing = merged(gaps, blocks.length);
   if (stream.others.length > 0) missing.push(otherChains(stream.others));
-  missing.push(...halvesOf(flow, embedding));
+  for (const part of halvesOf(flow, embedding)) missing.push(part);
   const isApart = stream.copies.size > 0;
   const copies = isApart || parts.some(({ copies }) => copies);
   if (copies)

@@ -19,7 +19,7 @@ export type Slices = (from: number, to: number) => string;
 const roundedAtOnce = 2 ** 23;
 
 /** Where a weight [rows, columns] is cut, from and to before; nowhere where it is not large. */
-export function columnRanges(rows: number, columns: number): readonly (readonly [from: number, to: number])[] {
+function columnRanges(rows: number, columns: number): readonly (readonly [from: number, to: number])[] {
   const parts = Math.min(columns, Math.floor((rows * columns) / roundedAtOnce));
   if (parts < 2) return [];
   const starts = Array.from({ length: parts + 1 }, (_, i) => Math.round((i * columns) / parts));
@@ -42,6 +42,22 @@ export function slicesOf({ node, integers }: NodeMaker, weight: string, tables: 
     node('Slice', [value, integers([from]), integers([to]), integers([axis])]);
   return (from, to) =>
     table === undefined ? slice(weight, from, to, -1) : node('Transpose', [slice(table, from, to, 0)], swapped);
+}
+
+/**
+ * What a product with a weight [rows, columns] gives, made by `inPart` of some columns at a time; undefined where the weight
+ * is not large.
+ */
+export function inColumns(
+  { node }: NodeMaker,
+  [rows, columns]: readonly [number, number],
+  columnsOf: Slices,
+  inPart: (part: string, columns: number) => string,
+): string | undefined {
+  const ranges = columnRanges(rows, columns);
+  if (ranges.length === 0) return undefined;
+  const parts = ranges.map(([from, to]) => inPart(columnsOf(from, to), to - from));
+  return node('Concat', parts, { axis: { kind: 'int', value: -1n } });
 }
 
 /** Of a matrix. */

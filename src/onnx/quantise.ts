@@ -3,7 +3,7 @@
  * written: what they make of weights alone is computed once, when a stage is made, and fed to its runs.
  */
 import { halfToEven } from '../statistics/numbers.js';
-import { columnRanges, type NodeMaker, type Slices, slicesOf, swapped, turnedTables } from './columns.js';
+import { inColumns, type NodeMaker, type Slices, slicesOf, swapped, turnedTables } from './columns.js';
 import { type Attribute, DataType, floatAttribute, intAttribute, type Model, type Node, type Tensor } from './model.js';
 
 /** What a scheme makes the nodes of one product with. */
@@ -344,32 +344,14 @@ function quantised(
     bias: constant === undefined ? undefined : { name: constant, factor: floatAttribute(old, 'beta', 1) },
   };
   const [x = '', weight = ''] = now.inputs;
-  const rewritten = (x: string) => inColumns(scheme, product, old, x, weight, columns);
+  const inPart = (x: string) => (part: string, width: number) =>
+    scheme.rewrite({ ...product, extents: [extents[0], width] }, x, part);
+  const rewritten = (x: string) =>
+    (old.op === 'MatMul' ? inColumns(build, extents, columns, inPart(x)) : undefined) ??
+    scheme.rewrite(product, x, weight);
   if (kept === undefined) return rewritten(x);
   const others = rewritten(node('Where', [kept, floats(0), x]));
   return node('Where', [kept, product.product(x, weight), others]);
-}
-
-/**
- * A product as a scheme makes it, of a large weight some columns at a time: of these alone there are copies while they
- * are rounded and packed, where an output head is a good part of a model.
- */
-function inColumns(
-  scheme: Scheme,
-  build: ProductBuild,
-  old: Node,
-  x: string,
-  weight: string,
-  columnsOf: Slices,
-): string {
-  const { node, extents } = build;
-  const [rows, columns] = extents;
-  const ranges = old.op === 'MatMul' ? columnRanges(rows, columns) : [];
-  if (ranges.length === 0) return scheme.rewrite(build, x, weight);
-  const parts = ranges.map(([from, to]) =>
-    scheme.rewrite({ ...build, extents: [rows, to - from] }, x, columnsOf(from, to)),
-  );
-  return node('Concat', parts, { axis: { kind: 'int', value: -1n } });
 }
 
 /** Makes nodes that stand in the place of `old`. */

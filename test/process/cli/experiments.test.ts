@@ -45,7 +45,7 @@ describe('perplexity', () => {
     const said = await printed('perplexity', 'llama-plain', '--file', boats, '--tokens', '150', '--window', '64');
     expect(said).toMatch(/^Perplexity [\d,.]+ \(95 % interval [\d,.]+ to [\d,.]+\): on average the model is as unsure/);
     expect(said).toContain(
-      `model llama-plain · text ${boats} · T 64 tokens · stride 64 · BOS off · tokens scored 126 · left out at the end 22 tokens, too few to fill a window · windows 2\n`,
+      `model llama-plain · text ${boats} · T 64 tokens · stride 64 · BOS off · tokens scored 126 · left out at the end 22 tokens, too few to fill a window · windows 2 · line ends 2,790 of three-men-in-a-boat.md read as LF\n`,
     );
   });
 });
@@ -116,7 +116,7 @@ it('weights saves the list that fine-tuning needs', async () => {
   expect(said).toMatch(/^ +425 +−830 +largest$/m);
   for (const dim of result.random_dims) expect(said).toMatch(new RegExp(`^ +${dim} +random$`, 'm'));
   expect(said).toMatch(
-    / · left out at the end 1 token, .* · massive \|h\| > 100 and ≥ 1,000 × median · seed 0\nNo more than six /,
+    / · left out at the end 1 token, .* · massive \|h\| > 100 and ≥ 1,000 × median · seed 0 · line ends 2,790 of three-men-in-a-boat.md read as LF.*\nNo more than six /,
   );
 });
 
