@@ -5,8 +5,8 @@ import { test } from './fixtures.js';
 
 const sample = await readFile('media/sample.md', 'utf8');
 
-test('a text is analyzed, read and exported without a mouse', async ({ enter }) => {
-  const window = await enter({ files: { 'sample.md': sample } });
+test('a text is analyzed, read and exported without a mouse', async ({ open }) => {
+  const window = await open({ files: { 'sample.md': sample } });
   const { page } = window;
   const { keyboard } = page;
   // To have it in front; the way begins in the text.

@@ -10,8 +10,8 @@ const files = {
   'coast.jpg': await readFile('test/references/images/turned.jpg'),
 };
 
-test('a picture is analyzed from the Explorer with a vision model of the folder', async ({ enter }) => {
-  const window = await enter({ files });
+test('a picture is analyzed from the Explorer with a vision model of the folder', async ({ open }) => {
+  const window = await open({ files });
   const { page } = window;
   await window.menuOf(page.getByRole('treeitem', { name: 'coast.jpg' }), 'Analyze Image');
   // The chosen model, llama, takes no pictures.
