@@ -14,8 +14,8 @@ const themes = [
 const wide = { width: 1600, height: 1000 };
 const narrow = { width: 800, height: 1000 };
 
-test('an analysis follows the theme and fits wide and narrow windows', async ({ enter }) => {
-  const window = await enter({ files: { 'sample.md': await readFile('media/sample.md', 'utf8') }, size: wide });
+test('an analysis follows the theme and fits wide and narrow windows', async ({ open }) => {
+  const window = await open({ files: { 'sample.md': await readFile('media/sample.md', 'utf8') }, size: wide });
   await window.openFile('sample.md');
   const panel = await window.analyze();
   await panel.tokens.first().click();
