@@ -3,7 +3,6 @@
  * them (soft prompts, meta tokens), and several inputs of each step in turn (a Decision Transformer).
  */
 import { intAttribute, intsAttribute, type Node } from '../onnx/model.js';
-import { greatest } from '../statistics/numbers.js';
 import type { RowPart, Rows } from './anatomy.js';
 import { partialVector } from './extents.js';
 import { between, downstream, type Flow, inputsAbove } from './flow.js';
@@ -174,11 +173,11 @@ function extentsOf(flow: Flow, value: string, steps = 8): readonly (number | und
     case 'Div': {
       const sides = node.inputs.map((input) => extentsOf(flow, input, steps - 1));
       const isKnown = sides.every((side) => side !== undefined);
-      const length = greatest(sides.map((side) => side?.length ?? 0));
+      const length = sides.reduce((most, side) => Math.max(most, side?.length ?? 0), 0);
       // Beside what is not known an extent of 1 may be stretched.
       return Array.from({ length }, (_, i) => {
         const own = sides.map((side) => side?.at(i - length)).filter((extent) => extent !== undefined);
-        const most = greatest(own, 0);
+        const most = own.reduce((most, extent) => Math.max(most, extent), 0);
         return most > 1 || (isKnown && own.length > 0) ? most : undefined;
       });
     }
