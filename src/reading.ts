@@ -1,7 +1,8 @@
 /** Text files that somebody else wrote, read as far as a limit. */
 import { createReadStream } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { fileReason, SinkscopeError } from './errors.js';
+import { named } from './visible.js';
 
 /**
  * The text of a UTF-8 file, or of what a pipe gives until it ends.
@@ -27,6 +28,12 @@ export async function readUtf8(path: string, most: number): Promise<string> {
 export function notUtf8(file: string, cause: unknown): SinkscopeError {
   const message = `${file} is not UTF-8 text; convert it first, or give a text file.`;
   return new SinkscopeError({ code: 'input', file, message }, { cause });
+}
+
+/** That a column of texts has to be named, `like` one of those that there are. */
+export function unnamedColumn(file: string, columns: readonly string[], like: string): string {
+  const example = `${basename(file)}#${named(like)}`;
+  return `${file} has the columns ${columns.map(named).join(', ')}; name the one with the texts, as in ${example}.`;
 }
 
 /** Read to see how much there is: a pipe or a device has no size to look at before. */

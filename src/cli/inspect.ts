@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { formatNumber } from '../analysis/format.js';
 import type { InspectedBlock, Inspection } from '../engine/contract/inspection.js';
 import type { Engine } from '../engine/host/engine.js';
+import { grouped } from '../errors.js';
 import { modelFile } from '../models/named.js';
 import { DataType } from '../onnx/model.js';
 import { streamOption } from './options.js';
@@ -160,7 +161,7 @@ const patternWords = (site: InspectionJson['attention'][number] | undefined) =>
   site?.pattern ?? (site?.rebuilt_from ? `rebuilt from ${site.rebuilt_from}` : undefined);
 
 function inWords(model: InspectionJson): string[] {
-  const known = (value: number | null) => (value === null ? 'unknown' : value.toLocaleString('en-US'));
+  const known = (value: number | null) => (value === null ? 'unknown' : grouped(value));
   const facts: [string, string][] = [
     ['layers', known(model.layers)],
     ['hidden size', known(model.hidden)],

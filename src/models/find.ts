@@ -3,6 +3,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path';
+import { grouped } from '../errors.js';
 import { type CacheFolders, packageCaches, snapshots } from './caches.js';
 import { exportName } from './folder.js';
 
@@ -167,12 +168,11 @@ async function onnxFiles(path: string): Promise<{ readonly files: readonly strin
  * @param deeper whether there are folders below the last that were
  */
 function leftOut(path: string, count: number, unseen: boolean, deeper: boolean): string | undefined {
-  const number = (value: number) => value.toLocaleString('en-US');
   if (count > limits.models || (count === limits.models && deeper)) {
-    const all = `${deeper ? 'at least ' : 'the '}${number(count)}`;
-    return `Of ${all} models in ${path}, the first ${number(limits.models)} are listed; name the folder of another one.`;
+    const all = `${deeper ? 'at least ' : 'the '}${grouped(count)}`;
+    return `Of ${all} models in ${path}, the first ${grouped(limits.models)} are listed; name the folder of another one.`;
   }
-  if (unseen) return `Of the folders in ${path}, ${number(limits.folders)} were looked into; name another one.`;
+  if (unseen) return `Of the folders in ${path}, ${grouped(limits.folders)} were looked into; name another one.`;
   if (deeper) return `Folders more than ${limits.depth} levels below ${path} were not looked into; name one of them.`;
   return undefined;
 }

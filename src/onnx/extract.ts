@@ -54,17 +54,16 @@ export function extract(model: Model, cut: Cut): Extract {
     valueInfo: new Map(),
   };
   const files = new Map<string, Uint8Array>();
-  const isLong = ({ data }: Tensor) => data.length > inlineBytes;
-  if ([...(cut.made?.values() ?? [])].some(isLong)) {
+  const isLong = ({ length }: Tensor['data']) => length > inlineBytes;
+  if ([...(cut.made?.values() ?? [])].some(({ data }) => isLong(data))) {
     // ONNX Runtime takes all from memory or none.
     for (const [name, tensor] of initializers) {
       if (tensor.type === DataType.string) continue;
       const data = readTensor(tensor);
       const location = `memory/${files.size}`;
-      const long = isLong({ ...tensor, data });
-      if (long) files.set(location, data);
+      if (isLong(data)) files.set(location, data);
       const place = { file: join(folder, location), offset: 0, length: data.length };
-      initializers.set(name, { ...tensor, data: long ? place : data });
+      initializers.set(name, { ...tensor, data: isLong(data) ? place : data });
     }
   }
   return { bytes: encodeModel({ ...model, graph }, folder), folder, files };

@@ -73,7 +73,10 @@ export class Chart extends LitElement {
     const [low, high] = [least(ends, start), greatest(ends, start)];
     const widest = greatest(bars.map(({ name }) => name.length));
     const room = log ? 1.02 : 0.02 * (high - low || 1);
-    const ticks = log ? logTicks(low / room, high * room) : 4;
+    const domain = log
+      ? ([low / room, high * room] as const)
+      : ([low - (low < start ? room : 0), high + room] as const);
+    const ticks = log ? logTicks(...domain) : 4;
     return plot({
       ...frameOf(width, bars.length * 22 + 36, theme),
       marginTop: 6,
@@ -81,7 +84,7 @@ export class Chart extends LitElement {
       marginRight: 74,
       x: {
         type: log ? 'log' : 'linear',
-        domain: log ? [low / room, high * room] : [low - (low < start ? room : 0), high + room],
+        domain,
         ticks,
         tickFormat: formatNumber,
         tickSize: 0,
@@ -145,11 +148,9 @@ export class Chart extends LitElement {
     });
     const labels = this.#isLabelled(chart, width) ? ends : [];
     const values = [...series.flat().map((point) => point.y), ...bands.flat().flatMap(({ from, to }) => [from, to])];
-    const [low, high] = [least(values), greatest(values)];
-    const isLog = y.log && values.length > 0;
     // Rounded to powers of ten a logarithmic axis would be mostly empty.
-    const domain = isLog ? [low / 1.2, high * 1.2] : undefined;
-    const ticks = isLog ? logTicks(low / 1.2, high * 1.2) : 4;
+    const domain = y.log && values.length > 0 ? ([least(values) / 1.2, greatest(values) * 1.2] as const) : undefined;
+    const ticks = domain ? logTicks(...domain) : 4;
     return plot({
       ...frameOf(width, 200, theme),
       marginLeft: 56,

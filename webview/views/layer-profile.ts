@@ -154,8 +154,8 @@ export class LayerProfile extends View {
     const points = this.#points().filter(({ value }) => value > 0);
     const onset = findings.massive.find(({ kind }) => kind === 'massive')?.onset;
     const values = points.map(({ value }) => value);
-    const [low, high] = [least(values, 1), greatest(values, 10)];
-    const ticks = logTicks(low / 1.5, high * 1.6);
+    const domain = [least(values, 1) / 1.5, greatest(values, 10) * 1.6] as const;
+    const ticks = logTicks(...domain);
     const labels = this.#labels(points, width, theme);
     const lines = series.map((name) =>
       line(
@@ -184,7 +184,7 @@ export class LayerProfile extends View {
       },
       y: {
         type: 'log',
-        domain: [low / 1.5, high * 1.6],
+        domain,
         ticks,
         tickFormat: formatNumber,
         tickSize: 0,

@@ -211,7 +211,7 @@ function checkSampling({ topK }: GenerateRequest['sampling'], vocabulary: number
   if (vocabulary === undefined || topK <= vocabulary) return;
   throw new SinkscopeError({
     code: 'input',
-    message: `The ${topK} most likely tokens cannot be drawn from, for the model knows ${vocabulary}: choose a top k of at most ${vocabulary}, or 0 for all of them.`,
+    message: `The ${grouped(topK)} most likely tokens cannot be drawn from, for the model knows ${grouped(vocabulary)}: choose a top k of at most ${grouped(vocabulary)}, or 0 for all of them.`,
   });
 }
 

@@ -1,6 +1,5 @@
 /** Texts of a Parquet file, a row group at a time: what the file says is held against bounds before anything is unpacked. */
 import { open, stat } from 'node:fs/promises';
-import { basename } from 'node:path';
 import zlib from 'node:zlib';
 import {
   type AsyncBuffer,
@@ -10,6 +9,7 @@ import {
   parquetReadObjects,
 } from 'hyparquet';
 import { fileReason, grouped, SinkscopeError } from '../../errors.js';
+import { unnamedColumn } from '../../reading.js';
 import { named } from '../../visible.js';
 import type { RecordsAnswer } from '../contract/records.js';
 
@@ -119,7 +119,8 @@ function columnOf({ schema }: FileMetaData, column: string | undefined, file: st
     (converted_type === 'UTF8' || logical_type?.type === 'STRING');
   const texts = top.filter(isText).map(({ name }) => name);
   const fail = (message: string) => new SinkscopeError({ code: 'input', file, message });
-  const names = top.map(({ name }) => named(name)).join(', ');
+  const columns = top.map(({ name }) => name);
+  const names = columns.map(named).join(', ');
   if (column !== undefined) {
     if (texts.includes(column)) return column;
     const there = top.some(({ name }) => name === column);
@@ -131,7 +132,7 @@ function columnOf({ schema }: FileMetaData, column: string | undefined, file: st
   if (texts.includes('text')) return 'text';
   if (only !== undefined && others.length === 0) return only;
   if (only === undefined) throw fail(`${file} has no column of texts; its columns are ${names}.`);
-  throw fail(`${file} has the columns ${names}; name the one with the texts, as in ${basename(file)}#${named(only)}.`);
+  throw fail(unnamedColumn(file, columns, only));
 }
 
 interface Group {

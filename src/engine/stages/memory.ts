@@ -146,8 +146,8 @@ export interface Dial {
 /**
  * One block per stage for a first look and for a model that the budget cannot hold: results begin at once, and one
  * block is in memory. A few large stages, kept, for a model that is used again: nothing is loaded twice. Where
- * nothing can be kept, or there would be sessions by the block and an arena for each, as many sequences go through a block together as there is room for, so that it is made once
- * for all of them; else each goes for itself.
+ * nothing can be kept, or there would be sessions by the block and an arena for each, as many sequences go through a
+ * block together as there is room for, so that it is made once for all of them; else each goes for itself.
  */
 export function chooseDial(load: Load): Dial {
   const { anatomy, tokens, again } = load;

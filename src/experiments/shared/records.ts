@@ -3,7 +3,7 @@ import { createReadStream, existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
-import { notUtf8, unreadable } from '../../reading.js';
+import { notUtf8, unnamedColumn, unreadable } from '../../reading.js';
 import type { NamedText } from '../values.js';
 
 /** A file of records, and the column that holds the texts; undefined where the records are to tell. */
@@ -66,9 +66,7 @@ async function* readLines({ file: path, column }: RecordsAt, most: number): Asyn
     wanted ??= columnOf(record);
     if (wanted === undefined) {
       const columns = Object.keys(record);
-      const names = columns.join(', ');
-      const example = `${basename(file)}#${columns[0] ?? 'text'}`;
-      throw fail(`${file} has the columns ${names}; name the one with the texts, as in ${example}.`);
+      throw fail(unnamedColumn(file, columns, columns[0] ?? 'text'));
     }
     const text = record[wanted];
     if (typeof text !== 'string') throw fail(`Line ${number} of ${file} has no text in the column ${wanted}.`);
