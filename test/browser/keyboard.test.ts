@@ -60,8 +60,10 @@ describe('the keyboard', () => {
       { type: 'select', selection: { layer: 3 } },
       { type: 'select', selection: { layer: 3, dim: 238 } },
     ]);
-    const text = await page.getByRole('slider', { name: 'Layer' }).getAttribute('aria-valuetext');
-    expect(text).toContain('layer 3: +2,086 in dimension 239 on ⟨bos⟩');
+    const layer = page.getByRole('slider', { name: 'Layer' });
+    await expect
+      .poll(() => layer.getAttribute('aria-valuetext'))
+      .toContain('layer 3: +2,086 in dimension 239 on ⟨bos⟩');
   });
 
   it('reaches every view with one stop each', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, inject } from 'vitest';
 import { halved } from '../support/halved.js';
 import { test } from './fixtures.js';
+import { begun, type Panel } from './panel.js';
 
 const demo = (name: string) => readFile(`media/models/llama/${name}`);
 const model = {
@@ -51,9 +52,10 @@ describe('a model', () => {
     await window.openFile('a.md');
     await window.command('Sinkscope: Refresh Models');
     await window.page.getByRole('tab', { name: 'Sinkscope', exact: true }).click();
-    await window.menuOf(window.inSideBar(/^mine, /), 'Watch This Model');
+    await window.menuOf(window.inSideBar(/^mine, /), 'Watch This Model', ({ moved }) =>
+      moved.getByText('mine is watched'),
+    );
     const panel = await window.panel();
-    await panel.moved.getByText('mine is watched').waitFor();
     await window.analyze();
     const file = join(window.folder, 'mine/model.onnx');
     await writeFile(file, halved(file));
@@ -88,7 +90,7 @@ describe('from the Explorer', () => {
     const window = await enter({ files: {} });
     await copyFile('test/zoo/fixtures/llama-ts-op17-sdpa/golden.safetensors', join(window.folder, 'ids.safetensors'));
     await window.look();
-    await window.menuOf(window.inExplorer('ids.safetensors'), 'Analyze with Feeds…');
+    await window.menuOf(window.inExplorer('ids.safetensors'), 'Analyze with Feeds…', begun);
     const panel = await window.panel();
     await panel.finished();
     expect(await panel.conditions.textContent()).toMatch(/T = 20 · tokens as given/);
@@ -98,10 +100,9 @@ describe('from the Explorer', () => {
     const window = await enter({
       files: { 'texts/a.md': 'Summer is warm. '.repeat(40), 'texts/b.md': 'Winter is cold. '.repeat(40) },
     });
-    await window.menuOf(window.inExplorer('texts'), 'Survey This Folder');
-    const panel = await window.panel();
-    await panel
-      .experiment('Survey of a corpus · llama')
+    const survey = (panel: Panel) => panel.experiment('Survey of a corpus · llama');
+    await window.menuOf(window.inExplorer('texts'), 'Survey This Folder', survey);
+    await survey(await window.panel())
       .getByText(/dim 239/)
       .first()
       .waitFor();
@@ -111,9 +112,9 @@ describe('from the Explorer', () => {
     const window = await enter({ files: { 'a.md': 'Summer is warm.', 'b.md': 'Winter is cold.' } });
     await window.inExplorer('a.md').click();
     await window.inExplorer('b.md').click({ modifiers: ['ControlOrMeta'] });
-    await window.menuOf(window.inExplorer('b.md'), 'Compare These Texts');
-    const panel = await window.panel();
-    const compared = panel.experiment('Compare models or texts');
+    const comparison = (panel: Panel) => panel.experiment('Compare models or texts');
+    await window.menuOf(window.inExplorer('b.md'), 'Compare These Texts', comparison);
+    const compared = comparison(await window.panel());
     await compared.getByText(/a\.md/).first().waitFor();
     await compared.getByText(/b\.md/).first().waitFor();
   });

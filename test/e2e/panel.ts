@@ -143,3 +143,6 @@ export class Panel {
     await this.status.filter({ hasText: / m?s$/ }).waitFor();
   }
 }
+
+/** That a run was asked for, however far it is. */
+export const begun = ({ status }: Panel): Locator => status.filter({ hasText: /./ });

@@ -54,8 +54,9 @@ describe('a run', () => {
   test('of a text that is too long asks which part, and says which it was', async ({ enter }) => {
     const window = await enter({ files: { 'long.md': 'The lamp was lit and the door was shut.\n'.repeat(200) } });
     await window.openFile('long.md');
-    await window.contextMenu('Analyze Prompt');
-    await window.page.getByRole('option', { name: /^The last 512 tokens/ }).click();
+    const last = window.page.getByRole('option', { name: /^The last 512 tokens/ });
+    await window.menuOf(window.lines.first(), 'Analyze Prompt', () => last);
+    await last.click();
     const panel = await window.panel();
     await panel.finished();
     expect(await panel.conditions.textContent()).toMatch(/T = 512/);

@@ -6,12 +6,14 @@ import type { BrowserContext, Frame, Locator, Page } from 'playwright-core';
 import { inject, vi } from 'vitest';
 import { keys } from './keys.js';
 import { type Marks, readMarks } from './marks.js';
-import { Panel } from './panel.js';
+import { begun, Panel } from './panel.js';
 
 const screenshots = 'out/screenshots';
 const patience = { timeout: 90_000, interval: 100 };
 /** For one of several tries at a click or a key, in milliseconds. */
 const oneTry = { timeout: 5_000 };
+/** For what comes of one try at an entry of a menu, which can be gone with its click. */
+const coming = { timeout: 20_000, interval: 100 };
 
 const ordinary = { width: 1440, height: 900 };
 
@@ -227,16 +229,18 @@ export class Workbench {
     return this.page.locator('.part.sidebar').getByRole('treeitem', { name });
   }
 
-  /** Right-clicks a line, which leaves a selection there as it is, and chooses an entry of the menu. */
-  async contextMenu(title: string, line = this.lines.first()): Promise<void> {
-    await this.menuOf(line, title);
-  }
-
-  /** Right-clicks anything and chooses an entry of its menu. */
-  async menuOf(target: Locator, title: string): Promise<void> {
+  /**
+   * Right-clicks anything, which leaves a selection there as it is, and chooses an entry of its menu, again where
+   * nothing comes of it: a menu goes, with its click, when something else takes the focus or its line is drawn anew.
+   *
+   * @param comes what comes of it, on a page of the panel
+   */
+  async menuOf(target: Locator, title: string, comes?: (panel: Panel) => Locator): Promise<void> {
     const item = this.page.getByRole('menuitem', { name: title });
     await vi.waitFor(async () => {
       if (!(await item.isVisible())) {
+        // What the line was gone for is asked for in a field.
+        if (await this.input.isVisible()) await this.page.keyboard.press('Escape');
         // A menu that was opened before the extension was known has no such entry. Nothing else takes an Escape.
         if (await this.page.locator('.context-view .monaco-menu').isVisible()) await this.page.keyboard.press('Escape');
         await target.click({ button: 'right', position: { x: 20, y: 8 }, ...oneTry });
@@ -244,6 +248,11 @@ export class Workbench {
       // One that has only just opened takes no click.
       await item.click(oneTry);
       await item.waitFor({ state: 'hidden', ...oneTry });
+      if (!comes) return;
+      await vi.waitFor(async () => {
+        const frame = await this.findView('panel');
+        if (!frame || (await comes(new Panel(frame)).count()) === 0) throw new Error(`Nothing came of ${title} yet.`);
+      }, coming);
     }, patience);
   }
 
@@ -265,8 +274,8 @@ export class Workbench {
   }
 
   /** Right-clicks the text, chooses Analyze Prompt and waits for the panel to be complete. */
-  async analyze(line?: Locator): Promise<Panel> {
-    await this.contextMenu('Analyze Prompt', line);
+  async analyze(line = this.lines.first()): Promise<Panel> {
+    await this.menuOf(line, 'Analyze Prompt', begun);
     const panel = await this.panel();
     await panel.finished();
     return panel;
@@ -303,7 +312,11 @@ export class Workbench {
    * take the key, or the focus, which closes the field.
    */
   private async quickPick(key: string, text: string, name: string | RegExp): Promise<void> {
+    let isFirst = true;
     await vi.waitFor(async () => {
+      // A field that is still there after a try may be another one: what was taken may ask something.
+      if (!isFirst && (await this.input.isVisible())) await this.page.keyboard.press('Escape');
+      isFirst = false;
       if (!(await this.input.isVisible())) await this.page.keyboard.press(key);
       await this.input.fill(text, oneTry);
       await this.entries.getByRole('option', { name }).first().click(oneTry);

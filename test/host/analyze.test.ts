@@ -124,8 +124,7 @@ describe('Analyze Prompt', () => {
   });
 
   it('takes away the marks of what is edited, and says that the run is stale', async () => {
-    // A file: untitled documents take the name of the one before, of whose end is told late.
-    const editor = await openFile('stale.txt', 'Summer is warm. Winter is cold.');
+    const editor = await open('Summer is warm. Winter is cold.');
     const before = await analyze(sinkscope);
     const count = before.ranges.filter(isRange).length;
     await editor.edit((edit) => edit.insert(new vscode.Position(0, 18), 'XX'));

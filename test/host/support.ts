@@ -22,10 +22,11 @@ export function repositoryFile(...path: string[]): string {
   return join(extension().extensionPath, ...path);
 }
 
-/** Opens `text` in an editor that has the focus. */
-export async function open(text: string): Promise<vscode.TextEditor> {
-  const document = await vscode.workspace.openTextDocument({ content: text });
-  return active(await vscode.window.showTextDocument(document, vscode.ViewColumn.One));
+let opened = 0;
+
+/** Opens `text` in an editor that has the focus, as a file: an untitled document takes the name of one whose end is told later. */
+export function open(text: string): Promise<vscode.TextEditor> {
+  return openFile(`text-${++opened}.txt`, text);
 }
 
 /** The editor, once it is the active one. */
@@ -53,7 +54,8 @@ export async function analyze({ analyses }: Api): Promise<ShownRun> {
   await until(() => vscode.window.activeTextEditor !== undefined);
   await vscode.commands.executeCommand('sinkscope.analyze');
   const { run } = analyses;
-  assert.ok(run, 'no run was made');
+  const { document } = vscode.window.activeTextEditor ?? {};
+  assert.ok(run, `no run was made of ${document?.uri} with “${document?.getText()}”`);
   assert.equal(run.analysis.status, 'finished', run.analysis.problem?.message);
   return run;
 }
