@@ -20,6 +20,7 @@ import type { AnalysesChange } from './analyses.js';
 import { chooseOther } from './choices.js';
 import { compact } from './compact.js';
 import { type CustomEditors, onFileChange, registerCustomEditors } from './customEditors.js';
+import { showLatest } from './latest.js';
 import type { Models } from './models.js';
 import { contributedId } from './names.js';
 import type { Tokenizers } from './tokenizers.js';
@@ -97,7 +98,10 @@ function connectModel(
     changed(state);
     post({ type: 'model', state });
   };
-  const postView = async () => post({ type: 'view', state: await host.viewState() });
+  const postView = showLatest(
+    () => host.viewState(),
+    (state) => post({ type: 'view', state }),
+  );
   const replay = () => {
     post({ type: 'replay', run: analyses.run?.number ?? 0, events: analyses.run?.events ?? [] });
     post({ type: 'selection', selection: analyses.selection });

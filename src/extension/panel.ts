@@ -1,5 +1,6 @@
 /** The panel beside the editor. */
 import * as vscode from 'vscode';
+import { showLatest } from './latest.js';
 import { titled } from './surfaces.js';
 import { connect, type Host, webviewOptions } from './webview.js';
 
@@ -64,10 +65,12 @@ export class Panel implements vscode.WebviewPanelSerializer, vscode.Disposable {
     void this.retitle();
   }
 
-  private async retitle(): Promise<void> {
-    const { document } = await this.host.viewState();
-    if (this.panel) titled(this.panel, document ? vscode.l10n.t('Sinkscope: {0}', document) : 'Sinkscope');
-  }
+  private readonly retitle = showLatest(
+    () => this.host.viewState(),
+    ({ document }) => {
+      if (this.panel) titled(this.panel, document ? vscode.l10n.t('Sinkscope: {0}', document) : 'Sinkscope');
+    },
+  );
 }
 
 /** Shows a text, as it is looked at, in another column in place of its own. */

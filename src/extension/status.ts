@@ -5,6 +5,7 @@ import { sinks } from '../analysis/sinks.js';
 import type { Analyses, ShownRun } from './analyses.js';
 import type { Surprisal } from './askedOfRun.js';
 import type { SettingsWatch } from './configuration.js';
+import { showLatest } from './latest.js';
 import { perplexityIn } from './marks.js';
 import type { Models } from './models.js';
 import { type ContextName, contributedId } from './names.js';
@@ -80,6 +81,11 @@ export function registerStatus({ analyses, models, settings, surprisal }: Parts)
     ];
   };
 
+  const showIdle = showLatest(idle, (status) => {
+    // A run may have begun meanwhile.
+    if (!analyses.running) item.show(status);
+  });
+
   let running: boolean | undefined;
   let result: boolean | undefined;
   let marked: boolean | undefined;
@@ -99,9 +105,7 @@ export function registerStatus({ analyses, models, settings, surprisal }: Parts)
       setContext('hasResult', result);
     }
     if (running) return item.show(progress());
-    const status = await idle();
-    // A run may have begun meanwhile.
-    if (!analyses.running) item.show(status);
+    await showIdle();
   };
   void update();
   return vscode.Disposable.from(

@@ -17,6 +17,7 @@ import {
 import type { Analyses, AnalysesChange, ShownRun } from './analyses.js';
 import { compact } from './compact.js';
 import { type Experiments, type ExperimentsChange, sentRun } from './experiments.js';
+import { showLatest } from './latest.js';
 import { contributedId } from './names.js';
 import type { Texts } from './texts.js';
 
@@ -50,7 +51,10 @@ export function connect(webview: vscode.Webview, host: Host): vscode.Disposable 
     told.set(about, message);
     post(message);
   };
-  const postView = async () => tell('view', { type: 'view', state: await host.viewState() });
+  const postView = showLatest(
+    () => host.viewState(),
+    (state) => tell('view', { type: 'view', state }),
+  );
   /** All of a run, so no more often than it is another one. */
   let posted: Against | undefined;
   const postAgainst = (again = false) => {

@@ -1,5 +1,5 @@
 /** Packages the extension, installs it into a fresh VS Code server and starts that for all end-to-end tests. */
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { packageExtension } from '../../scripts/package.mjs';
@@ -32,7 +32,6 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await rm(old, { recursive: true, force: true });
   const userData = join(out, 'user-data');
   await writeSettings(userData);
-  await writeFile(join(userData, 'User/keybindings.json'), JSON.stringify(keybindings));
   // Models that this machine has elsewhere are none of the tests', and theirs none of its.
   const hubCache = join(out, 'hub');
   const demo = (name: string) => readFile(join(project.config.root, 'media/models/llama', name));
@@ -43,9 +42,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
   Object.assign(process.env, { HF_HUB_CACHE: hubCache, HF_ENDPOINT: hub.endpoint });
   const vsix = await packageExtension();
   const server = await startServer({ userData, vsix, trust: true, grace: 1, driver: true });
+  const extensions = join(userData, 'extensions');
+  const [installed = ''] = (await readdir(extensions)).filter((name) => name.startsWith('sinkscope.'));
+  const chosen = join(extensions, installed, 'media/models/llama/model.onnx');
+  await writeFile(join(userData, 'User/keybindings.json'), JSON.stringify(keybindings(chosen)));
   project.provide('url', server.url);
   project.provide('vsix', vsix);
-  project.provide('extensions', join(userData, 'extensions'));
+  project.provide('extensions', extensions);
   project.provide('storage', join(userData, 'User/workspaceStorage'));
   project.provide('settings', join(userData, 'User/settings.json'));
   project.provide('hubCache', hubCache);

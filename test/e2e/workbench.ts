@@ -45,7 +45,10 @@ export class Workbench {
     return workbench;
   }
 
-  /** Closes all that is open, forgets what was analyzed, and has `files` in the folder in place of those before. */
+  /**
+   * Closes all that is open, forgets what was analyzed and what was chosen, and has `files` in the folder in place of
+   * those before.
+   */
   async empty(options: Options): Promise<void> {
     await this.page.keyboard.press('Escape');
     await this.page.keyboard.press(keys.empty);
@@ -55,6 +58,7 @@ export class Workbench {
       if (await unsaved.isVisible()) await unsaved.click(oneTry);
       if ((await tabs.count()) > 0) throw new Error('Something is still open.');
     }, patience);
+    await this.status.filter({ hasText: /llama · BOS auto$/ }).waitFor();
     await this.lay(options);
     await this.look();
   }
