@@ -158,7 +158,10 @@ export function registerCommands({
 
   /** What is shown, with what has just been chosen. */
   const again = async (): Promise<void> => {
-    if (analyses.run && analyses.run.file === undefined) await run(await subjectAgain(analyses.run));
+    if (!analyses.run || analyses.run.file !== undefined) return;
+    const subject = await subjectAgain(analyses.run);
+    // What was cleared meanwhile stays so.
+    if (analyses.run) await run(subject);
   };
 
   /** Of a picture that is shown, this is the model for pictures. */

@@ -282,6 +282,17 @@ describe('what the panel says', () => {
     expect(await said('choose-model')).toEqual([{ type: 'choose-model', file: 'models/llama-bias/model.onnx' }]);
   });
 
+  it('tells a choice once, whatever key is pressed then', async () => {
+    const { page, said } = await open();
+    await page.getByTestId('bos').click();
+    await page.getByRole('option', { name: 'BOS: off' }).click();
+    await page.evaluate(() => window.harness.view({ bos: 'off' }));
+    await page.keyboard.press('Escape');
+    await page.getByTestId('bos').click();
+    await page.getByRole('option', { name: 'BOS: on' }).click();
+    await expect.poll(() => said('choose-bos')).toMatchObject([{ bos: 'off' }, { bos: 'on' }]);
+  });
+
   it('shows the model that the host has chosen, from whatever list', async () => {
     const { page } = await open();
     const shown = () => page.getByTestId('model').evaluate((dropdown) => (dropdown as HTMLInputElement).value);

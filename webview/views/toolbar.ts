@@ -41,7 +41,7 @@ export class Toolbar extends LitElement {
         data-testid="bos"
         .value=${view.bos}
         @change=${(event: Event) => {
-          const bos = chosen(event);
+          const bos = chosen(event, view.bos);
           if (bos === 'auto' || bos === 'on' || bos === 'off') this.#send({ type: 'choose-bos', bos });
         }}
       >
@@ -83,7 +83,10 @@ export class Toolbar extends LitElement {
   aria-label="Model"
   data-testid="model"
   .value=${new Exact(view.model ?? '')}
-  @change=${(event: Event) => this.#send({ type: 'choose-model', file: chosen(event) })}
+  @change=${(event: Event) => {
+    const file = chosen(event, view.model);
+    if (file !== undefined) this.#send({ type: 'choose-model', file });
+  }}
 >
   ${view.models.length === 0 ? html`<vscode-option value="">No model found</vscode-option>` : nothing}
   ${view.models.map(
@@ -104,7 +107,10 @@ export class Toolbar extends LitElement {
   title="Which of the model's residual streams is shown; what it is run on has to fit it"
   data-testid="stream"
   .value=${new Exact(stream)}
-  @change=${(event: Event) => this.#send({ type: 'analyze-again', stream: chosen(event) })}
+  @change=${(event: Event) => {
+    const chosenStream = chosen(event, stream);
+    if (chosenStream !== undefined) this.#send({ type: 'analyze-again', stream: chosenStream });
+  }}
 >
   ${streams.map((name) => html`<vscode-option value=${new Exact(name)} ?selected=${name === stream}>${name}</vscode-option>`)}
 </vscode-dropdown>`,
@@ -198,6 +204,8 @@ function scopeOf({ view, analysis }: State): string {
   return [view.document, view.scope, count].filter((part) => part !== undefined).join(' · ');
 }
 
-function chosen(event: Event): string {
-  return event.target instanceof HTMLElement && 'value' in event.target ? String(event.target.value) : '';
+/** What was chosen, where it is another than `before`: of a choice by click, the next key tells once more. */
+function chosen({ target }: Event, before: string | undefined): string | undefined {
+  const value = target instanceof HTMLElement && 'value' in target ? String(target.value) : undefined;
+  return value === before ? undefined : value;
 }
