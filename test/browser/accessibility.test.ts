@@ -17,7 +17,7 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
     expect(tables).toHaveLength(6);
     for (const button of tables) await button.click();
     await page.getByTestId('export').locator('summary').click();
-    expect(await violations(page)).toEqual([]);
+    await expect.poll(() => violations(page)).toEqual([]);
   });
 
   it('the panel about a picture is accessible', async () => {
@@ -25,14 +25,14 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
     await page.locator('sinkscope-picture img').waitFor();
     await page.evaluate(() => window.harness.select({ token: 4 }));
     await page.locator('sinkscope-picture').getByRole('button', { name: 'table' }).click();
-    expect(await violations(page)).toEqual([]);
+    await expect.poll(() => violations(page)).toEqual([]);
   });
 
   it('the panel about a mixture of experts is accessible', async () => {
     const { page } = await open({ theme, run: 'experts' });
     await page.locator('sinkscope-expert-heatmap sinkscope-grid').waitFor();
     await page.locator('sinkscope-expert-heatmap').getByRole('button', { name: 'table' }).click();
-    expect(await violations(page)).toEqual([]);
+    await expect.poll(() => violations(page)).toEqual([]);
   });
 
   it('the panel of a watched model is accessible, held against another run', async () => {
@@ -42,7 +42,7 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
       window.harness.select({ layer: 1 });
     });
     await page.locator('sinkscope-moved tr.selected').waitFor();
-    expect(await violations(page)).toEqual([]);
+    await expect.poll(() => violations(page)).toEqual([]);
   });
 });
 
@@ -65,12 +65,12 @@ it('what can be pressed is 24 pixels at least, but within a text, and no experim
       look(document);
       return found;
     });
-  expect(await small()).toEqual([]);
+  await expect.poll(() => small()).toEqual([]);
   await page.keyboard.press('Escape');
   await page.getByTestId('page-experiments').click();
   await page.getByRole('article', { name: /^Quantisation doctor/ }).waitFor();
-  expect(await small()).toEqual([]);
-  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+  await expect.poll(() => small()).toEqual([]);
+  await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
 });
 
 it('the empty, running and failed panels are accessible', async () => {
@@ -81,6 +81,6 @@ it('the empty, running and failed panels are accessible', async () => {
       await page.evaluate((problem) => window.harness.tell(8, { type: 'failed', problem }), problem);
       await page.getByRole('alert').waitFor();
     }
-    expect(await violations(page)).toEqual([]);
+    await expect.poll(() => violations(page)).toEqual([]);
   }
 });

@@ -28,7 +28,7 @@ describe('the form', () => {
   it('asks for what the experiment needs and leaves the rest to the defaults', async () => {
     const { page, said } = await openExperiments();
     await page.getByTestId('experiment').selectOption('perplexity');
-    expect(await page.locator('#note-window').innerText()).toBe('unless given: 256');
+    await expect.poll(() => page.locator('#note-window').innerText()).toBe('unless given: 256');
     await page.locator('input[name=tokens]').fill('2048');
     await page.getByTestId('text-text').click();
     await page.getByTestId('run-experiment').click();
@@ -69,7 +69,7 @@ describe('the form', () => {
     await page.evaluate(() => window.harness.select({ token: 3, layer: 2, head: 1 }));
     await page.getByTestId('experiment').selectOption('lens');
     await take.click();
-    expect(await page.locator('input[name=token]').inputValue()).toBe('3');
+    await expect.poll(() => page.locator('input[name=token]').inputValue()).toBe('3');
     await page.getByTestId('experiment').selectOption('perplexity');
     await expect.poll(() => take.count()).toBe(0);
   });
@@ -78,7 +78,7 @@ describe('the form', () => {
     const { page } = await openExperiments();
     await page.getByTestId('experiment').selectOption('intervene');
     const note = page.locator('#note-amount');
-    expect(await note.innerText()).toBe('not needed with what is chosen');
+    await expect.poll(() => note.innerText()).toBe('not needed with what is chosen');
     await page.locator('select[name=set]').selectOption('scale');
     await expect.poll(() => note.count()).toBe(0);
   });
@@ -89,8 +89,8 @@ describe('the form', () => {
     await page.getByTestId('run-experiment').click();
     const field = page.locator('select[name=quantised]');
     await expect.poll(() => field.evaluate((one) => one.matches(':focus'))).toBe(true);
-    expect(await page.locator('#note-quantised').innerText()).toBe('Choose a model.');
-    expect(await said('experiment')).toEqual([]);
+    await expect.poll(() => page.locator('#note-quantised').innerText()).toBe('Choose a model.');
+    await expect.poll(() => said('experiment')).toEqual([]);
     await field.selectOption({ index: 1 });
     await page.getByTestId('run-experiment').click();
     expect((await said('experiment')).map(({ action }) => action.do)).toEqual(['run']);
@@ -99,8 +99,8 @@ describe('the form', () => {
   it('offers experiments by what they answer', async () => {
     const { page } = await openExperiments();
     const group = page.getByTestId('experiment').locator('optgroup').first();
-    expect(await group.getAttribute('label')).toBe('What is massive?');
-    expect(await group.locator('option').first().innerText()).toContain('Survey');
+    await expect.poll(() => group.getAttribute('label')).toBe('What is massive?');
+    await expect.poll(() => group.locator('option').first().innerText()).toContain('Survey');
   });
 
   it('takes an entry that is selected in the run', async () => {
@@ -131,10 +131,10 @@ describe('a run', () => {
   it('says what went wrong where its result would be', async () => {
     const { page } = await openExperiments();
     await tell(page, { status: 'failed', problem: { code: 'input', message: 'The text has 3 tokens.' } });
-    expect(await page.getByRole('alert').innerText()).toBe('The text has 3 tokens.');
+    await expect.poll(() => page.getByRole('alert').innerText()).toBe('The text has 3 tokens.');
     await tell(page, { status: 'failed', problem: { code: 'cancelled', message: 'The analysis was stopped.' } });
     await page.getByText('stopped', { exact: true }).waitFor();
-    expect(await page.getByRole('alert').count()).toBe(0);
+    await expect.poll(() => page.getByRole('alert').count()).toBe(0);
   });
 
   it('shows its sentence, its settings, and a table behind every picture', async () => {
@@ -143,7 +143,7 @@ describe('a run', () => {
     await run.getByText('Setting one entry of h_2 to zero multiplies perplexity by 2.07').waitFor();
     await run.getByText('BOS on (token 0)').waitFor();
     const bars = run.locator('sinkscope-figure').filter({ hasText: 'Perplexity by variant' });
-    expect(await bars.locator('sinkscope-chart .plot').textContent()).toContain('60.37');
+    await expect.poll(() => bars.locator('sinkscope-chart .plot').textContent()).toContain('60.37');
     await bars.getByRole('button', { name: 'table' }).click();
     const rows = await bars.locator('tbody tr').allInnerTexts();
     expect(rows[1]).toMatch(/^zero\t60\.37\t/);
@@ -187,20 +187,20 @@ describe('a run', () => {
     await run.getByTitle('write the list of nodes to exclude as JSON, in the forms that quantisers take').click();
     expect((await said('experiment')).map(({ action }) => action)).toMatchObject([{ do: 'save-file' }]);
     const other = await openExperiments({ experiments: 'lens' });
-    expect(await other.page.getByTestId('experiment-run').getByTestId('save-file').count()).toBe(0);
+    await expect.poll(() => other.page.getByTestId('experiment-run').getByTestId('save-file').count()).toBe(0);
   });
 
   it('leads from a block to its layer, where the run is of the same model', async () => {
     const { page, said } = await openExperiments({ experiments: 'doctor' });
     await page.getByRole('button', { name: 'block 2', exact: true }).click();
-    expect(await said('select')).toEqual([{ type: 'select', selection: { layer: 2 } }]);
+    await expect.poll(() => said('select')).toEqual([{ type: 'select', selection: { layer: 2 } }]);
     await expect.poll(() => page.getByTestId('page-analysis').getAttribute('aria-current')).toBe('page');
 
     const other = await openExperiments({ experiments: 'doctor', run: 'bias' });
     const block = other.page.getByRole('button', { name: 'block 2', exact: true });
     await block.click();
     await expect.poll(() => block.getAttribute('aria-pressed')).toBe('true');
-    expect(await other.page.getByTestId('page-experiments').getAttribute('aria-current')).toBe('page');
+    await expect.poll(() => other.page.getByTestId('page-experiments').getAttribute('aria-current')).toBe('page');
   });
 
   it('draws bars beside the numbers of blocks, and says what shades are of', async () => {
@@ -212,7 +212,7 @@ describe('a run', () => {
     expect(widths).toHaveLength(3);
     expect(Math.max(...widths)).toBeGreaterThan(20);
     // For who does not see them, in words.
-    expect(await row.innerText()).toMatch(/mlp_out \/blocks\.1\/mlp\/down\/MatMul 8\d(\.\d)? %/);
+    await expect.poll(() => row.innerText()).toMatch(/mlp_out \/blocks\.1\/mlp\/down\/MatMul 8\d(\.\d)? %/);
   });
 
   it('gives its list to the clipboard', async () => {
@@ -251,7 +251,7 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
       const tables = await page.getByRole('button', { name: /^table of / }).all();
       expect(tables.length).toBeGreaterThan(0);
       for (const button of tables) await button.click();
-      expect(await violations(page)).toEqual([]);
+      await expect.poll(() => violations(page)).toEqual([]);
     },
   );
 });
@@ -259,5 +259,7 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
 it('keeps within a narrow panel', async () => {
   const { page } = await openExperiments({ width: 420 });
   await page.locator('sinkscope-chart svg').first().waitFor();
-  expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
+  await expect
+    .poll(() => page.evaluate(() => document.documentElement.scrollWidth - innerWidth))
+    .toBeLessThanOrEqual(0);
 });

@@ -13,8 +13,8 @@ it('saves the result, a report, pictures as SVG and PNG, and the numbers behind 
     await menu.locator('summary').click();
     await menu.getByRole('button', { name }).click();
   }
-  expect(await said('save')).toEqual([{ type: 'save', what: 'json' }]);
-  expect(await said('save-report')).toHaveLength(1);
+  await expect.poll(() => said('save')).toEqual([{ type: 'save', what: 'json' }]);
+  await expect.poll(() => said('save-report')).toHaveLength(1);
   expect((await said('copy'))[0]?.text).toMatch(/^### Analysis of notes\.md\n\n1 massive dimension: 239 on/);
   for (const [view, kind] of [
     ['layer-profile', 'PNG'],
@@ -79,7 +79,7 @@ it('puts a picture on the clipboard as PNG, for print, and has it saved where th
   expect(width).toBeGreaterThan(1200);
   // Dark as the page is, the picture is for paper.
   expect([...data.subarray(0, 4)]).toEqual([255, 255, 255, 255]);
-  expect(await said('save-file')).toEqual([]);
+  await expect.poll(() => said('save-file')).toEqual([]);
 
   await page.evaluate(() => {
     navigator.clipboard.write = () => Promise.reject(new DOMException('Refused.', 'NotAllowedError'));

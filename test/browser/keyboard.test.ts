@@ -12,12 +12,12 @@ describe('the keyboard', () => {
     await view.locator('.scroller').focus();
     for (const key of ['ArrowRight', 'ArrowDown', 'ArrowDown', 'ArrowRight', 'ArrowLeft'])
       await page.keyboard.press(key);
-    expect(await view.locator('[aria-live]').innerText()).toContain('S · token 1 · layer 2');
-    expect(await view.locator('.tooltip').isVisible()).toBe(true);
+    await expect.poll(() => view.locator('[aria-live]').innerText()).toContain('S · token 1 · layer 2');
+    await expect.poll(() => view.locator('.tooltip').isVisible()).toBe(true);
     await page.keyboard.press('Escape');
-    expect(await view.locator('.tooltip').isVisible()).toBe(false);
+    await expect.poll(() => view.locator('.tooltip').isVisible()).toBe(false);
     await page.keyboard.press('Enter');
-    expect(await said('select')).toEqual([{ type: 'select', selection: { token: 1, layer: 2 } }]);
+    await expect.poll(() => said('select')).toEqual([{ type: 'select', selection: { token: 1, layer: 2 } }]);
   });
 
   it('reads a grid out whose row alone, or column alone, is selected', async () => {
@@ -26,7 +26,7 @@ describe('the keyboard', () => {
     const view = page.locator('sinkscope-sink-heatmap');
     await page.keyboard.press('Tab');
     await view.locator('.scroller').focus();
-    expect(await view.locator('[aria-live]').innerText()).toContain('layer 3, head 0');
+    await expect.poll(() => view.locator('[aria-live]').innerText()).toContain('layer 3, head 0');
   });
 
   it('leaves the reading to the pointer, whose first click says what is under it', async () => {
@@ -44,10 +44,10 @@ describe('the keyboard', () => {
     const list = page.locator('sinkscope-token-strip').getByRole('listbox');
     await list.focus();
     for (const key of ['End', 'ArrowLeft']) await page.keyboard.press(key);
-    expect(await list.getAttribute('aria-activedescendant')).toBe('token49');
-    expect(await said('select')).toEqual([]);
+    await expect.poll(() => list.getAttribute('aria-activedescendant')).toBe('token49');
+    await expect.poll(() => said('select')).toEqual([]);
     await page.keyboard.press('Enter');
-    expect(await said('select')).toEqual([{ type: 'select', selection: { token: 49 } }]);
+    await expect.poll(() => said('select')).toEqual([{ type: 'select', selection: { token: 49 } }]);
   });
 
   it('moves through layers and dimensions', async () => {
@@ -56,10 +56,12 @@ describe('the keyboard', () => {
     await page.keyboard.press('ArrowRight');
     await page.getByRole('slider', { name: 'Dimension' }).focus();
     await page.keyboard.press('ArrowLeft');
-    expect(await said('select')).toEqual([
-      { type: 'select', selection: { layer: 3 } },
-      { type: 'select', selection: { layer: 3, dim: 238 } },
-    ]);
+    await expect
+      .poll(() => said('select'))
+      .toEqual([
+        { type: 'select', selection: { layer: 3 } },
+        { type: 'select', selection: { layer: 3, dim: 238 } },
+      ]);
     const layer = page.getByRole('slider', { name: 'Layer' });
     await expect
       .poll(() => layer.getAttribute('aria-valuetext'))

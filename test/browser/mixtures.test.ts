@@ -23,7 +23,7 @@ describe('what the panel shows of a mixture of experts', () => {
     await grid.hover({ position: { x, y } });
     await shows(page, 'weight 0.75');
     await grid.click({ position: { x, y } });
-    expect(await said('select')).toEqual([{ type: 'select', selection: { token: 5, layer: 2 } }]);
+    await expect.poll(() => said('select')).toEqual([{ type: 'select', selection: { token: 5, layer: 2 } }]);
     await page.evaluate(() => window.harness.select({ layer: 3 }));
     await shows(page, 'The routing of this block is not known: its weights are [3, 12].');
     await page.evaluate(() => window.harness.select({ layer: 4 }));
@@ -33,6 +33,6 @@ describe('what the panel shows of a mixture of experts', () => {
   it('has no view of experts where the model has none', async () => {
     const { page } = await open();
     await page.locator('sinkscope-sink-heatmap sinkscope-grid').waitFor();
-    expect(await page.locator('sinkscope-expert-heatmap').count()).toBe(0);
+    await expect.poll(() => page.locator('sinkscope-expert-heatmap').count()).toBe(0);
   });
 });

@@ -13,13 +13,13 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
     await page.getByRole('option', { name: /^block 3 of 8/ }).click();
     await page.locator('sinkscope-weights').getByRole('button', { name: 'blocks.2.mlp.down.weight' }).click();
     await page.getByTestId('weight').getByText('excess kurtosis').waitFor();
-    expect(await violations(page)).toEqual([]);
+    await expect.poll(() => violations(page)).toEqual([]);
   });
 
   it('a comparison is accessible', async () => {
     const { page } = await open({ view, theme, events: 0, file: 'fp32', other: 'int4' });
     await page.getByTestId('differences').waitFor();
-    expect(await violations(page)).toEqual([]);
+    await expect.poll(() => violations(page)).toEqual([]);
   });
 });
 
@@ -32,7 +32,7 @@ it('what cannot be drawn is said, in an accessible page', async () => {
   for (const [file, words] of Object.entries(said)) {
     const { page } = await open({ view, events: 0, file: file as keyof typeof said });
     await page.getByText(words).waitFor();
-    expect(await violations(page)).toEqual([]);
+    await expect.poll(() => violations(page)).toEqual([]);
   }
 });
 
@@ -40,7 +40,7 @@ it('layers take the colour of their largest activation on the one scale, as they
   const { page } = await open({ view, events: 0 });
   const state = (layer: number) => page.locator(`#layer-${layer} .state`);
   const ground = (layer: number) => state(layer).evaluate((element) => getComputedStyle(element).backgroundColor);
-  expect(await state(2).innerText()).toBe('h_2');
+  await expect.poll(() => state(2).innerText()).toBe('h_2');
   const none = await ground(2);
   await page.evaluate(async () => {
     const { events } = await window.harness.loaded;
@@ -51,10 +51,10 @@ it('layers take the colour of their largest activation on the one scale, as they
   });
   await page.locator('#layer-2 .state small').waitFor();
   // The recorded run's largest entry of h_2 is 2,213 times the median: beyond the end of the scale, as in the panel.
-  expect(await state(2).innerText()).toMatch(/2,213 ×/);
-  expect(await ground(2)).not.toBe(none);
-  expect(await ground(3)).toBe(none);
-  expect(await page.getByRole('option', { name: /^block 2 of 8: .*2,213 × the median/ }).count()).toBe(1);
+  await expect.poll(() => state(2).innerText()).toMatch(/2,213 ×/);
+  await expect.poll(() => ground(2)).not.toBe(none);
+  await expect.poll(() => ground(3)).toBe(none);
+  await expect.poll(() => page.getByRole('option', { name: /^block 2 of 8: .*2,213 × the median/ }).count()).toBe(1);
 });
 
 it('the keyboard walks along the stream, and a run of the file goes along', async () => {
@@ -73,8 +73,10 @@ it('a text is tried with the stream that is drawn, and no other file is coloured
   const { page, said } = await open({ view, file: 'plain' });
   await page.getByTestId('text').fill('One. Two.');
   await page.keyboard.press('Enter');
-  expect(await said('model')).toEqual([{ type: 'model', action: { do: 'try', text: 'One. Two.', stream: 'text' } }]);
-  expect(await page.locator('#layer-2 .state').innerText()).toBe('h_2');
+  await expect
+    .poll(() => said('model'))
+    .toEqual([{ type: 'model', action: { do: 'try', text: 'One. Two.', stream: 'text' } }]);
+  await expect.poll(() => page.locator('#layer-2 .state').innerText()).toBe('h_2');
 });
 
 it('weights are found by name and place, and read when one is chosen', async () => {
@@ -82,7 +84,7 @@ it('weights are found by name and place, and read when one is chosen', async () 
   const rows = page.locator('sinkscope-weights tbody tr');
   await page.getByTestId('find-weight').fill('mlp_out float16');
   await expect.poll(() => rows.count()).toBe(8);
-  expect(await said('query')).toEqual([]);
+  await expect.poll(() => said('query')).toEqual([]);
   await rows.nth(1).getByRole('button').click();
   await page.getByTestId('weight').getByText('2,097,152 numbers').waitFor();
   expect((await said('query')).map(({ query }) => query)).toEqual([
@@ -94,6 +96,6 @@ it('fits 320 pixels', async () => {
   for (const other of [undefined, 'int4'] as const) {
     const { page } = await open({ view, width: 320, events: 0, file: 'fp32', ...(other && { other }) });
     await page.getByRole('listbox').first().waitFor();
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+    await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
   }
 });

@@ -43,41 +43,41 @@ describe('what the panel shows', () => {
     await shows(page, 'summary', 'bbox guessed: zeros');
     const output = page.locator('sinkscope-outputs');
     await shows(page, 'outputs', 'logits: classes (as many columns as its config.json names classes)');
-    expect(await page.locator('sinkscope-predictions').count()).toBe(0);
+    await expect.poll(() => page.locator('sinkscope-predictions').count()).toBe(0);
     const lines = () =>
       output.locator('tr').evaluateAll((rows) => rows.map((row) => row.textContent?.replace(/\s+/g, ' ').trim()));
-    expect(await lines()).toHaveLength(12);
+    await expect.poll(() => lines()).toHaveLength(12);
     expect((await lines())[1]).toMatch(/tide ?B-PER ?75 % ?2$/);
     await output.getByRole('button', { name: 'tide' }).click();
     await shows(page, 'outputs', 'token 1');
-    expect(await lines()).toHaveLength(2);
+    await expect.poll(() => lines()).toHaveLength(2);
     expect((await lines())[1]).toContain('B-LOC');
   });
 
   it('tells how far the run is, and how long it took', async () => {
     const { page } = await open({ events: 8 });
-    expect(await page.getByTestId('status').innerText()).toBe('3 of 8 layers');
+    await expect.poll(() => page.getByTestId('status').innerText()).toBe('3 of 8 layers');
     const finished = await open();
-    expect(await finished.page.getByTestId('status').innerText()).toMatch(/^8 of 8 layers · [\d.]+ s$/);
+    await expect.poll(() => finished.page.getByTestId('status').innerText()).toMatch(/^8 of 8 layers · [\d.]+ s$/);
   });
 
   it('marks massive tokens and sinks by more than colour', async () => {
     const { page } = await open();
     const option = page.locator('sinkscope-token-strip').getByRole('option').first();
-    expect(await option.innerText()).toContain('▲');
-    expect(await option.innerText()).toContain('⚓');
-    expect(await option.getAttribute('aria-label')).toContain('sink in 24 of 32 heads');
+    await expect.poll(() => option.innerText()).toContain('▲');
+    await expect.poll(() => option.innerText()).toContain('⚓');
+    await expect.poll(() => option.getAttribute('aria-label')).toContain('sink in 24 of 32 heads');
   });
 
   it('lists what stands out, strongest first, and sorts by what is asked for', async () => {
     const { page } = await open();
     const rows = page.locator('sinkscope-massive-table tbody tr');
     const dims = () => rows.evaluateAll((all) => all.map((row) => row.children[1]?.textContent));
-    expect(await dims()).toEqual(['239', '87', '222', '240']);
+    await expect.poll(() => dims()).toEqual(['239', '87', '222', '240']);
     expect((await rows.first().innerText()).split('\t')).toEqual(['▲ ⟨bos⟩', '239', '+2,084', '2,213 ×', '2 → 5']);
     await page.locator('sinkscope-massive-table').getByRole('button', { name: 'dim' }).click();
     await page.locator('sinkscope-massive-table').getByRole('button', { name: 'dim' }).click();
-    expect(await dims()).toEqual(['87', '222', '239', '240']);
+    await expect.poll(() => dims()).toEqual(['87', '222', '239', '240']);
   });
 
   it('paints the massive token far brighter than any other, from its onset on', async () => {
@@ -90,7 +90,7 @@ describe('what the panel shows', () => {
     const massive = await cell(2, 0);
     expect(massive).toBeGreaterThan(1.5 * (await cell(2, 30)));
     expect(massive).toBeGreaterThan(1.5 * (await cell(0, 0)));
-    expect(await cell(8, 0)).toBeLessThan(massive);
+    await expect.poll(() => cell(8, 0)).toBeLessThan(massive);
   });
 
   it('has a table behind the picture that says the same', async () => {
@@ -110,7 +110,7 @@ describe('what the panel shows', () => {
     await page.evaluate(() => sessionStorage.setItem('state', '{"version":99,"tables":"layer-profile"}'));
     await page.reload();
     await view.waitFor();
-    expect(await view.locator('table').count()).toBe(0);
+    await expect.poll(() => view.locator('table').count()).toBe(0);
   });
 
   it('scrolls a long heatmap to the selected token, and zooms', async () => {
@@ -123,7 +123,7 @@ describe('what the panel shows', () => {
     const { width = 0 } = (await view.locator('canvas.base').boundingBox()) ?? {};
     expect(x).toBeLessThan(width);
     await scroller.hover({ position: { x: x - 1, y } });
-    expect(await view.locator('.tooltip').innerText()).toContain('token 900 · layer 20');
+    await expect.poll(() => view.locator('.tooltip').innerText()).toContain('token 900 · layer 20');
     const extent = () => view.locator('.extent').evaluate((element) => element.clientWidth);
     const before = await extent();
     await view.getByRole('button', { name: 'Larger cells' }).click();
@@ -139,15 +139,17 @@ describe('what the panel shows', () => {
       window.harness.tell(8, { type: 'failed', problem: { code: 'crashed', message: 'The engine ended by itself.' } }),
     );
     const alert = page.getByRole('alert');
-    expect(await alert.innerText()).toContain('The engine ended by itself. Shown is what had arrived: layers 0 to 3.');
-    expect(await page.locator('sinkscope-layer-profile').count()).toBe(1);
+    await expect
+      .poll(() => alert.innerText())
+      .toContain('The engine ended by itself. Shown is what had arrived: layers 0 to 3.');
+    await expect.poll(() => page.locator('sinkscope-layer-profile').count()).toBe(1);
   });
 
   it('says how to begin when nothing was run, and that the text has changed since', async () => {
     const empty = await open({ events: 0 });
-    expect(await empty.page.locator('.state').innerText()).toContain('Analyze Prompt');
+    await expect.poll(() => empty.page.locator('.state').innerText()).toContain('Analyze Prompt');
     const stale = await open({ stale: true });
-    expect(await stale.page.locator('.notice').innerText()).toContain('changed since this run');
+    await expect.poll(() => stale.page.locator('.notice').innerText()).toContain('changed since this run');
   });
 
   it('draws layers as they arrive', async () => {
@@ -164,12 +166,14 @@ describe('what the panel shows', () => {
     const { page } = await open({ run: 'plain' });
     await shows(page, 'sink-heatmap', 'No attention patterns in this run.');
     await shows(page, 'summary', 'no tokenizer');
-    expect(await page.locator('sinkscope-token-strip').getByRole('option').nth(3).innerText()).toBe('token·3');
+    await expect
+      .poll(() => page.locator('sinkscope-token-strip').getByRole('option').nth(3).innerText())
+      .toBe('token·3');
   });
 
   it('does with one token', async () => {
     const { page } = await open({ run: 'one' });
-    expect(await page.locator('sinkscope-token-strip').getByRole('option').count()).toBe(1);
+    await expect.poll(() => page.locator('sinkscope-token-strip').getByRole('option').count()).toBe(1);
   });
 
   it('shows the extra column of an explicit attention bias as the sink', async () => {
@@ -182,7 +186,7 @@ describe('what the panel shows', () => {
 
   it.each([360, 420, 699, 1100])('fits into a width of %i', async (width) => {
     const { page } = await open({ width });
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+    await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
     const columns = await page
       .locator('main')
       .evaluate((main) => getComputedStyle(main).gridTemplateColumns.split(' '));
@@ -204,9 +208,9 @@ describe('what the panel says', () => {
     const { page, said } = await open();
     const { x, y } = await cellOf(page, 'sinkscope-residual-heatmap', 5, 7);
     await page.locator('sinkscope-residual-heatmap .scroller').click({ position: { x, y } });
-    expect(await said('select')).toEqual([{ type: 'select', selection: { token: 7, layer: 5 } }]);
+    await expect.poll(() => said('select')).toEqual([{ type: 'select', selection: { token: 7, layer: 5 } }]);
     const selected = page.locator('sinkscope-token-strip').getByRole('option', { selected: true });
-    expect(await selected.getAttribute('data-token')).toBe('7');
+    await expect.poll(() => selected.getAttribute('data-token')).toBe('7');
     await shows(page, 'dimension-ruler', 'LAYER 5');
   });
 
@@ -215,7 +219,7 @@ describe('what the panel says', () => {
     await page.evaluate(() => window.harness.select({ token: 3, layer: 4 }));
     const selected = page.locator('sinkscope-token-strip').getByRole('option', { selected: true });
     await selected.waitFor();
-    expect(await selected.innerText()).toBe('·is');
+    await expect.poll(() => selected.innerText()).toBe('·is');
     await shows(page, 'predictions', 'after ·is (token 3)');
   });
 
@@ -236,7 +240,7 @@ describe('what the panel says', () => {
     const { page } = await open({ silent: true });
     await page.evaluate((selection) => window.harness.select(selection), selection);
     await page.locator(`sinkscope-${view} p`).filter({ hasText: 'Computing' }).waitFor();
-    expect(await page.locator(`sinkscope-${view} .problem`).count()).toBe(0);
+    await expect.poll(() => page.locator(`sinkscope-${view} .problem`).count()).toBe(0);
     await page.evaluate(() => {
       const query = window.harness.messages.find(
         (message) => message.type === 'query' && message.query.type !== 'magnitudes',
@@ -276,17 +280,20 @@ describe('what the panel says', () => {
     await page.getByRole('option', { name: 'BOS: off' }).click();
     await page.getByTestId('model').click();
     await page.getByRole('option', { name: 'llama-bias' }).click();
-    expect(await said('analyze-again')).toHaveLength(1);
-    expect(await said('open-settings')).toHaveLength(1);
-    expect(await said('choose-bos')).toEqual([{ type: 'choose-bos', bos: 'off' }]);
-    expect(await said('choose-model')).toEqual([{ type: 'choose-model', file: 'models/llama-bias/model.onnx' }]);
+    await expect.poll(() => said('analyze-again')).toHaveLength(1);
+    await expect.poll(() => said('open-settings')).toHaveLength(1);
+    await expect.poll(() => said('choose-bos')).toEqual([{ type: 'choose-bos', bos: 'off' }]);
+    await expect
+      .poll(() => said('choose-model'))
+      .toEqual([{ type: 'choose-model', file: 'models/llama-bias/model.onnx' }]);
   });
 
   it('tells a choice once, whatever key is pressed then', async () => {
     const { page, said } = await open();
     await page.getByTestId('bos').click();
     await page.getByRole('option', { name: 'BOS: off' }).click();
-    await page.evaluate(() => window.harness.view({ bos: 'off' }));
+    await page.evaluate(() => window.harness.view({ bos: 'off', document: 'told.md' }));
+    await page.getByText('told.md').first().waitFor();
     await page.keyboard.press('Escape');
     await page.getByTestId('bos').click();
     await page.getByRole('option', { name: 'BOS: on' }).click();
@@ -328,7 +335,7 @@ describe('what the panel says', () => {
   it('tints the tokens by their surprisal where that is chosen, and says what the colours are', async () => {
     const { page, said } = await open();
     await page.getByTestId('tint-surprisal').click();
-    expect(await said('choose-tint')).toEqual([{ type: 'choose-tint', tint: 'surprisal' }]);
+    await expect.poll(() => said('choose-tint')).toEqual([{ type: 'choose-tint', tint: 'surprisal' }]);
     await page.evaluate(() => window.harness.view({ tint: 'surprisal' }));
     const strip = page.locator('sinkscope-token-strip');
     await expect.poll(() => strip.locator('.token.surprisal8').count()).toBeGreaterThan(0);
@@ -358,7 +365,7 @@ describe('what the panel says', () => {
   it('stops a run', async () => {
     const { page, said } = await open({ events: 6 });
     await page.getByTestId('stop').click();
-    expect(await said('stop')).toHaveLength(1);
+    await expect.poll(() => said('stop')).toHaveLength(1);
   });
 });
 

@@ -44,7 +44,9 @@ describe('a picture', () => {
     expect(size).toEqual([320, 200]);
     const { width = 0, height = 0 } = (await stage(page).boundingBox()) ?? {};
     expect(width / height).toBeCloseTo(1.6, 2);
-    expect(await page.locator('sinkscope-picture').getByRole('img').getAttribute('alt')).toContain('coast.jpg');
+    await expect
+      .poll(() => page.locator('sinkscope-picture').getByRole('img').getAttribute('alt'))
+      .toContain('coast.jpg');
   });
 
   it('has its patches where they are: a click selects the one that is under it, here and at the host', async () => {
@@ -64,7 +66,7 @@ describe('a picture', () => {
     const opacity = async (column: number) => (await colour(page, canvas, column * 20 + 4, 4))[3];
     await page.evaluate(() => window.harness.select({ layer: 4 }));
     await expect.poll(() => opacity(1)).toBeGreaterThan(120);
-    expect(await opacity(2)).toBeLessThan(100);
+    await expect.poll(() => opacity(2)).toBeLessThan(100);
     await page.evaluate(() => window.harness.select({ layer: 0 }));
     await expect.poll(() => opacity(1)).toBeLessThan(100);
     await page.locator('sinkscope-picture').getByRole('button', { name: 'tint' }).click();
@@ -84,11 +86,11 @@ describe('a picture', () => {
   it('has the tokens that are no patch beside it, by name and with their marks', async () => {
     const { page, said } = await openPicture();
     const chips = page.locator('sinkscope-picture-tokens').getByRole('button');
-    expect(await chips.count()).toBe(3);
-    expect(await chips.nth(0).innerText()).toMatch(/▲⚓.*CLS.*7,400 ×/);
+    await expect.poll(() => chips.count()).toBe(3);
+    await expect.poll(() => chips.nth(0).innerText()).toMatch(/▲⚓.*CLS.*7,400 ×/);
     const named = { name: /^CLS 7,400 × ?, token 0, massive, sink in 11 of 12 heads$/ };
-    expect(await page.getByRole('button', named).count()).toBe(1);
-    expect(await chips.nth(2).innerText()).toMatch(/^register 2/);
+    await expect.poll(() => page.getByRole('button', named).count()).toBe(1);
+    await expect.poll(() => chips.nth(2).innerText()).toMatch(/^register 2/);
     await chips.nth(2).click();
     expect((await said('select')).at(-1)?.selection.token).toBe(2);
     await expect.poll(() => chips.nth(2).getAttribute('aria-pressed')).toBe('true');
@@ -111,7 +113,9 @@ describe('a picture', () => {
     const { page } = await openPicture();
     await stage(page).hover({ position: await pointAt(page, 30, 10) });
     const tooltip = page.locator('sinkscope-picture > * > .tooltip, sinkscope-picture .body ~ .tooltip').first();
-    expect(await tooltip.innerText()).toMatch(/^patch 0,1 · token 4\nlayer 3: .*× the median.*\nmassive: dimension/);
+    await expect
+      .poll(() => tooltip.innerText())
+      .toMatch(/^patch 0,1 · token 4\nlayer 3: .*× the median.*\nmassive: dimension/);
   });
 
   it('has a table behind it', async () => {
@@ -121,7 +125,7 @@ describe('a picture', () => {
     await view.getByRole('button', { name: 'table' }).click();
     const rows = view.locator('tbody tr');
     expect((await rows.nth(0).innerText()).split('\t')).toEqual(['CLS', '7,400 ×', '1,480', '21', 'massive, sink']);
-    expect(await view.locator('tr.selected').innerText()).toMatch(/^patch 0,2\t/);
+    await expect.poll(() => view.locator('tr.selected').innerText()).toMatch(/^patch 0,2\t/);
   });
 
   it('is saved with what is drawn on it', async () => {
@@ -142,9 +146,9 @@ describe('a picture', () => {
       });
     };
     // Under tints it is grey, so that their colours are seen.
-    expect(await colours(1)).toEqual(['neither', 'neither']);
+    await expect.poll(() => colours(1)).toEqual(['neither', 'neither']);
     await page.locator('sinkscope-picture').getByRole('button', { name: 'tint' }).click();
-    expect(await colours(2)).toEqual(['red', 'blue']);
+    await expect.poll(() => colours(2)).toEqual(['red', 'blue']);
   });
 
   it('that has changed since is not shown as if it were the one that was analyzed', async () => {
@@ -162,12 +166,12 @@ describe('a picture', () => {
       });
     });
     await page.locator('sinkscope-picture').getByText('has changed since it was analyzed').waitFor();
-    expect(await page.locator('sinkscope-picture img').count()).toBe(0);
+    await expect.poll(() => page.locator('sinkscope-picture img').count()).toBe(0);
   });
 
   it('is not looked for where a text was analyzed', async () => {
     const { page, said } = await open();
-    expect(await page.locator('sinkscope-picture').count()).toBe(0);
+    await expect.poll(() => page.locator('sinkscope-picture').count()).toBe(0);
     expect((await said('query')).map(({ query }) => query.type)).not.toContain('picture');
   });
 });

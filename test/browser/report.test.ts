@@ -94,8 +94,8 @@ it('shows the run and its experiments, answers what was open, and says of the re
   for (const id of ['model', 'bos', 'again', 'settings', 'export']) expect(await page.getByTestId(id).count()).toBe(0);
   await page.getByTestId('page-experiments').click();
   await page.getByTestId('experiment-run').getByRole('heading', { name: 'Logit lens' }).waitFor();
-  expect(await page.locator('sinkscope-experiment-form').count()).toBe(0);
-  expect(await page.getByRole('button', { name: 'Close' }).count()).toBe(0);
+  await expect.poll(() => page.locator('sinkscope-experiment-form').count()).toBe(0);
+  await expect.poll(() => page.getByRole('button', { name: 'Close' }).count()).toBe(0);
 });
 
 it.each([
@@ -111,9 +111,9 @@ it.each([
   const [red = 0] = (/\d+/.exec(ground) ?? []).map(Number);
   expect(red > 127).toBe(scheme.colorScheme === 'light');
   await page.locator('sinkscope-layer-profile details summary').click();
-  expect(await violations(page)).toEqual([]);
+  await expect.poll(() => violations(page)).toEqual([]);
   await page.getByTestId('page-experiments').click();
-  expect(await violations(page)).toEqual([]);
+  await expect.poll(() => violations(page)).toEqual([]);
 });
 
 it('saves its pictures and tables by itself', async () => {
@@ -144,9 +144,9 @@ it('takes what strangers wrote as text, fits a narrow window, and runs nothing o
   const name = '</title></script><script>document.title = "taken over"</script><img src=x onerror=alert(1)>';
   const page = await open(pageOf({ name, analysis: hostile }, name), { viewport: { width: 320, height: 900 } });
   await page.getByText('Repair').first().waitFor({ state: 'attached' });
-  expect(await page.title()).toBe(name);
-  expect(await page.locator('a[href], img[src="x"]').count()).toBe(0);
-  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
+  await expect.poll(() => page.title()).toBe(name);
+  await expect.poll(() => page.locator('a[href], img[src="x"]').count()).toBe(0);
+  await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
 });
 
 it('stays below 1.5 MB for 512 tokens of a model of 12 layers, 12 heads and 768 dims', () => {

@@ -25,5 +25,5 @@ it('shows what a decoder’s block looks at in its encoder, and runs another str
   ]);
   await page.getByTestId('stream').click();
   await page.getByRole('option', { name: 'encoder' }).click();
-  expect(await said('analyze-again')).toEqual([{ type: 'analyze-again', stream: 'encoder' }]);
+  await expect.poll(() => said('analyze-again')).toEqual([{ type: 'analyze-again', stream: 'encoder' }]);
 });

@@ -43,14 +43,14 @@ describe('the surface of a layer', () => {
   it('is asked for when it comes into sight, and drawn', async () => {
     // In one column it lies far below.
     const { page, said } = await open({ width: 420 });
-    expect(await said('query')).toEqual([]);
+    await expect.poll(() => said('query')).toEqual([]);
     await view(page).scrollIntoViewIfNeeded();
     await view(page).locator('sinkscope-legend').waitFor();
     const most = { rows: 192, columns: 512 };
     expect((await said('query')).map(({ query }) => query)).toEqual([
       { type: 'magnitudes', over: 'tokens', at: 2, most },
     ]);
-    expect(await painted(page)).toBeGreaterThan(5000);
+    await expect.poll(() => painted(page)).toBeGreaterThan(5000);
   });
 
   it('gives what is clicked to every view, and follows them', async () => {
@@ -75,14 +75,14 @@ describe('the surface of a layer', () => {
     await page.mouse.up();
     const dragged = await topOf(page, 50, 0);
     expect(Math.hypot(dragged.x - first.x, dragged.y - first.y)).toBeGreaterThan(20);
-    expect(await said('select')).toEqual([]);
+    await expect.poll(() => said('select')).toEqual([]);
     await stage(page).focus();
     await page.keyboard.press('0');
-    expect(await topOf(page, 50, 0)).toEqual(first);
+    await expect.poll(() => topOf(page, 50, 0)).toEqual(first);
     for (const key of ['ArrowRight', '+']) {
       const before = await topOf(page, 50, 0);
       await page.keyboard.press(key);
-      expect(await topOf(page, 50, 0)).not.toEqual(before);
+      await expect.poll(() => topOf(page, 50, 0)).not.toEqual(before);
     }
   });
 
@@ -116,7 +116,7 @@ describe('the surface of a layer', () => {
       const queries = (await said('query')).map(({ query }) => query);
       return queries.flatMap((query) => (query.type === 'magnitudes' ? [`${query.over} ${query.at}`] : []));
     };
-    expect(await asked()).toEqual(['tokens 2', 'layers 0']);
+    await expect.poll(() => asked()).toEqual(['tokens 2', 'layers 0']);
     await page.evaluate(() => window.harness.select({ token: 3 }));
     await expect.poll(asked).toEqual(['tokens 2', 'layers 0', 'layers 3']);
   });
@@ -130,7 +130,7 @@ describe('the surface of a layer', () => {
     });
     await view(page).scrollIntoViewIfNeeded();
     await view(page).getByTestId('draw').waitFor();
-    expect(await said('query')).toEqual([]);
+    await expect.poll(() => said('query')).toEqual([]);
     await view(page).getByTestId('draw').click();
     await view(page).locator('sinkscope-legend').waitFor();
   });
@@ -178,6 +178,6 @@ describe('where there is no graphics context', () => {
     await page.evaluate(() => (window as unknown as { lose: { restoreContext(): void } }).lose.restoreContext());
     await view(page).locator('sinkscope-grid').waitFor({ state: 'detached' });
     await stage(page).waitFor();
-    expect(await painted(page)).toBe(before);
+    await expect.poll(() => painted(page)).toBe(before);
   });
 });

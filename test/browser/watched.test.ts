@@ -11,10 +11,10 @@ describe('a model that is watched', () => {
     await page.evaluate(() => window.harness.view({ watched: { name: 'mine', problem: 'mine.onnx is cut off.' } }));
     const view = page.locator('sinkscope-moved');
     await view.getByText('mine is watched').waitFor();
-    expect(await view.getByRole('alert').innerText()).toBe('mine.onnx is cut off.');
-    expect(await page.locator('sinkscope-residual-heatmap').count()).toBe(1);
+    await expect.poll(() => view.getByRole('alert').innerText()).toBe('mine.onnx is cut off.');
+    await expect.poll(() => page.locator('sinkscope-residual-heatmap').count()).toBe(1);
     await view.getByRole('button', { name: 'stop watching' }).click();
-    expect(await said('unwatch')).toEqual([{ type: 'unwatch' }]);
+    await expect.poll(() => said('unwatch')).toEqual([{ type: 'unwatch' }]);
   });
 });
 
@@ -31,7 +31,7 @@ describe('a run that is pinned', () => {
     await heads.scrollIntoViewIfNeeded();
     const table = view.getByRole('table').last();
     await table.getByRole('button', { name: '3', exact: true }).click();
-    expect(await said('select')).toEqual([{ type: 'select', selection: { layer: 3 } }]);
+    await expect.poll(() => said('select')).toEqual([{ type: 'select', selection: { layer: 3 } }]);
     expect(box?.width).toBeGreaterThan(20);
     await heatmap.focus();
     await page.keyboard.press('Home');
@@ -39,24 +39,24 @@ describe('a run that is pinned', () => {
     const [, cell] = await said('select');
     expect(cell?.selection).toMatchObject({ token: 0 });
     await view.getByRole('button', { name: 'unpin' }).click();
-    expect(await said('pin')).toEqual([{ type: 'pin', on: false }]);
+    await expect.poll(() => said('pin')).toEqual([{ type: 'pin', on: false }]);
   });
 
   it('is pinned from the toolbar, and not held against itself', async () => {
     const { page, said } = await open({ run: 'summer' });
     await page.getByTestId('pin').click();
-    expect(await said('pin')).toEqual([{ type: 'pin', on: true }]);
+    await expect.poll(() => said('pin')).toEqual([{ type: 'pin', on: true }]);
     await page.evaluate(() => window.harness.view({ pinned: 'shown' }));
     const view = page.locator('sinkscope-moved');
     await view.getByText('This run is pinned').waitFor();
-    expect(await view.getByRole('table').count()).toBe(0);
+    await expect.poll(() => view.getByRole('table').count()).toBe(0);
     await page.getByTestId('pin').click();
-    expect(await said('pin')).toContainEqual({ type: 'pin', on: false });
+    await expect.poll(() => said('pin')).toContainEqual({ type: 'pin', on: false });
   });
 
   it.each([320, 1600])('leaves the page as wide as it is, at %i pixels', async (width) => {
     const { page } = await open({ run: 'summer', against: 'harris', width });
     await page.locator('sinkscope-moved').getByText('Pinned: harris.').waitFor();
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+    await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
   });
 });

@@ -29,6 +29,8 @@ export const keybindings = (model: string) =>
         'notifications.clearAll',
         'workbench.action.closeAllEditors',
         'workbench.view.explorer',
+        // That all of it is done is seen by the field that this opens.
+        'workbench.action.quickOpen',
       ),
     },
     { key: keys.look.toLowerCase(), ...run('workbench.files.action.refreshFilesExplorer') },

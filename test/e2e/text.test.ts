@@ -32,7 +32,7 @@ describe('in a text', () => {
     await window.page.keyboard.press('Home');
     await window.command('Add Cursor Below');
     await window.page.keyboard.press('Shift+End');
-    await window.menuOf(window.lines.first(), 'Compare Selections', ({ moved }) => moved.getByText('Pinned: '));
+    await window.command('Sinkscope: Compare Selections');
     const panel = await window.panel();
     await panel.moved.getByText('Pinned: ').waitFor();
     await panel.moved.getByRole('heading', { name: 'What moved', exact: true }).waitFor();

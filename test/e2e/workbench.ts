@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { BrowserContext, Frame, Locator, Page } from 'playwright-core';
-import { inject, vi } from 'vitest';
+import { expect, inject, vi } from 'vitest';
 import { keys } from './keys.js';
 import { type Marks, readMarks } from './marks.js';
 import { begun, Panel } from './panel.js';
@@ -56,8 +56,11 @@ export class Workbench {
     const tabs = this.page.locator('.editor .tab');
     await vi.waitFor(async () => {
       if (await unsaved.isVisible()) await unsaved.click(oneTry);
-      if ((await tabs.count()) > 0) throw new Error('Something is still open.');
+      if (!(await this.input.isVisible())) throw new Error('Something is still open.');
     }, patience);
+    await this.page.keyboard.press('Escape');
+    await this.input.waitFor({ state: 'hidden' });
+    await expect.poll(() => tabs.count()).toBe(0);
     await this.status.filter({ hasText: /llama · BOS auto$/ }).waitFor();
     await this.lay(options);
     await this.look();

@@ -1,5 +1,6 @@
 /** What the in-host tests share: the extension's own API, documents to analyze, and events to wait for. */
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { AnalysesChange, ShownRun } from '../../src/extension/analyses.js';
@@ -22,11 +23,12 @@ export function repositoryFile(...path: string[]): string {
   return join(extension().extensionPath, ...path);
 }
 
-let opened = 0;
-
-/** Opens `text` in an editor that has the focus, as a file: an untitled document takes the name of one whose end is told later. */
+/**
+ * Opens `text` in an editor that has the focus, as a file of a name of its own: an untitled document takes that of one
+ * whose end is told later.
+ */
 export function open(text: string): Promise<vscode.TextEditor> {
-  return openFile(`text-${++opened}.txt`, text);
+  return openFile(`${randomUUID()}.txt`, text);
 }
 
 /** The editor, once it is the active one. */
