@@ -106,7 +106,7 @@ export class StageRunner {
   /** Frees rounded weights that no session holds, at once where they have become many: what follows needs the room. */
   letGo(): void {
     const { weights } = this.rounded;
-    // Counted elsewhere: a frame holds what it has looked at until it is left.
+    // Counted elsewhere: its frame holds what it has looked at until it is left.
     this.dropped += bytesOf(weights);
     weights.clear();
     if (this.dropped <= many) return;
