@@ -46,7 +46,7 @@ export function doctorConclusion(result: DoctorResult): string {
   const after = `brings ${isNumber ? 'that' : 'them'} to ${formatNumber(chosen.kld)}`;
   if (aim === undefined || chosen.kld <= aim)
     return `${now}.${where} Excluding ${counted} of ${of}${named} ${isNumber ? after : `leaves ${formatNumber(chosen.kld)} nats`}${chosen.products.length === of ? ', but that is all that is quantised' : ''}.`;
-  if (result.curve.some(({ kld }) => kld <= aim))
+  if (chosen.products.length < of && result.curve.some(({ kld }) => kld <= aim))
     return `${now}.${where} Excluding ${counted} of ${of}${named} ${after}, measured once more, above the aim of ${formatNumber(aim)}: give a lower aim for a longer list.`;
   return `${now}.${where} The aim of ${formatNumber(aim)} cannot be reached by excluding products: the best that was found, ${counted} of ${of}, ${after}.`;
 }

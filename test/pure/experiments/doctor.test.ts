@@ -232,3 +232,11 @@ it('what a scheme leaves no room for is a condition, said once for each reason, 
   ]);
   expect(warnings).toEqual([]);
 });
+
+it('of a list of all there is no longer one', () => {
+  const chosen = { ...resultOf(1, 1).chosen, kld: 3e-12 };
+  const told = doctorConclusion(resultOf(1, 1, { aim: 0, chosen, curve: [resultOf(1, 1).chosen] }));
+  expect(told).toMatch(
+    /The aim of 0 cannot be reached by excluding products: the best that was found, one product of 1,/,
+  );
+});
