@@ -98,6 +98,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             to = Path(folder)
             told = doctor(given.model, scheme, given.text, given.tokens, to / "exclude.json")
+            # Beside the names of the products those that quantize_dynamic has given to Gemms by then.
             exclude = json.loads((to / "exclude.json").read_text())["nodes_to_exclude"]
             windows = sequences(given.model, given.text, told)
             source = folded(given.model, to)
@@ -106,7 +107,7 @@ def main() -> int:
         # Without what is kept nothing may be quantised at all.
         off = abs(after - told["kld_after"]) / (told["kld_after"] or 1)
         held = held and off < 0.05 and after < before / 4
-        print(f"{scheme}: {before:.4g} nats; the doctor excludes {len(exclude)} nodes and says {told['kld_after']:.4g},")
+        print(f"{scheme}: {before:.4g} nats; the doctor excludes {len(told['exclude'])} products and says {told['kld_after']:.4g},")
         print(f"  the file without them gives {after:.4g}, {100 * off:.1f} % off and {after / before:.3f} of what it was")
     return 0 if held else 1
 

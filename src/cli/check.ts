@@ -43,7 +43,7 @@ const number = (flag: string, help: string) => {
 export function checkCommand(engine: Engine, signal: AbortSignal): Command {
   const tokens = '--tokens <N>';
   const command = new Command('check')
-    .description('hold a model to rules, and end with 1 where one is broken')
+    .description('hold a model to rules, and end with 1 where one is broken, with 2 where it cannot be checked')
     .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
     .option('--against <model>', 'the model it was made from, for --max-kld and --min-same-top')
     .requiredOption('--file <path>', 'a UTF-8 text file, or one of records (.jsonl, .parquet), to run')

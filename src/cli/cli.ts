@@ -32,15 +32,17 @@ const program = new Command('sinkscope')
 for (const command of commandsOf(engine, interruption.signal))
   program.addCommand(command.copyInheritedSettings(program));
 
+// A rule that is broken and a check that could not be made are two things to a script.
+const failed = process.argv[2] === 'check' ? 2 : 1;
 program
   // Also where Electron runs as Node.js, which commander would take for an application.
   .parseAsync(process.argv, { from: 'node' })
   .catch((error: unknown) => {
     if (error instanceof CommanderError) {
-      process.exitCode ??= error.exitCode;
+      process.exitCode ??= error.exitCode === 0 ? 0 : failed;
       return;
     }
-    process.exitCode ??= 1;
+    process.exitCode ??= failed;
     remark([`sinkscope: ${interruption.signal.aborted ? 'Stopped.' : toProblem(error).message}`]);
   })
   .finally(() => engine.dispose());

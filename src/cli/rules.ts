@@ -31,10 +31,15 @@ export function headroomVerdict({ points, layers }: PrecisionResult, limit: numb
   const tight = tightest(points);
   if (!tight) return nothing('min-fp16-headroom', limit, 'No activation could be looked at.');
   const value = headroom(tight, 'fp16');
-  const { block, token, dim, max, nonFinite } = tight;
+  const { block, max, nonFinite } = tight;
+  const { token, dim } = placeOf(tight);
   const broken = isBelow(value, limit);
-  const what = nonFinite > 0 ? `${formatNumber(nonFinite)} entries that are not finite` : `|x| = ${formatNumber(max)}`;
-  const message = `fp16 headroom is ${formatRatio(value)}, ${broken ? 'below' : 'at least'} ${formatRatio(limit)}: ${what} in ${pointName(tight, layers)}${place(token, dim)}.`;
+  const at = place(token, dim);
+  const what =
+    nonFinite > 0
+      ? `${pointName(tight, layers)} has ${notFinite(nonFinite)}, the first at ${at}`
+      : `|x| = ${formatNumber(max)} in ${pointName(tight, layers)}, ${at}`;
+  const message = `fp16 headroom is ${formatRatio(value)}, ${broken ? 'below' : 'at least'} ${formatRatio(limit)}: ${what}.`;
   return { rule: 'min-fp16-headroom', broken, value, limit, layer: block, token, dim, message };
 }
 
@@ -48,10 +53,14 @@ export function ratioVerdict({ points }: PrecisionResult, limit: number): Verdic
     undefined,
   );
   if (!most) return nothing('max-massive-ratio', limit, 'No hidden state could be looked at.');
-  const { block, token, dim } = most;
+  const { block, nonFinite } = most;
+  const { token, dim } = placeOf(most);
   const value = ratioOf(most);
   const broken = isAbove(value, limit);
-  const message = `The largest entry of h_${block} is ${formatRatio(value)} the median, ${broken ? 'above' : 'at most'} ${formatRatio(limit)}${place(token, dim)}.`;
+  const message =
+    nonFinite > 0
+      ? `h_${block} has ${notFinite(nonFinite)}, so that no ratio is at most ${formatRatio(limit)}: the first at ${place(token, dim)}.`
+      : `The largest entry of h_${block} is ${formatRatio(value)} the median, ${broken ? 'above' : 'at most'} ${formatRatio(limit)}, ${place(token, dim)}.`;
   return { rule: 'max-massive-ratio', broken, value, limit, layer: block, token, dim, message };
 }
 
@@ -60,7 +69,9 @@ export function kldVerdict(result: Compared, evidence: Evidence, limit: number):
   const value = result.kld.mean;
   const broken = isAbove(value, limit);
   const { where, message } = blame(result, evidence);
-  const said = `KL divergence is ${formatNumber(value)} nats, ${broken ? 'above' : 'at most'} ${formatNumber(limit)}${message}.`;
+  const said = Number.isNaN(value)
+    ? `KL divergence is no number (NaN), so that it is not at most ${formatNumber(limit)}${message}.`
+    : `KL divergence is ${formatNumber(value)} nats, ${broken ? 'above' : 'at most'} ${formatNumber(limit)}${message}.`;
   return { rule: 'max-kld', broken, value, limit, ...where, message: said };
 }
 
@@ -73,12 +84,18 @@ export function sameTopVerdict(result: Compared, evidence: Evidence, limit: numb
   return { rule: 'min-same-top', broken, value, limit, ...where, message: said };
 }
 
+/** Where the largest entry is, or the first that is no finite number. */
+const placeOf = ({ token, dim, firstNonFinite }: PrecisionResult['points'][number]) => firstNonFinite ?? { token, dim };
+
+const notFinite = (count: number) =>
+  count === 1 ? 'one entry that is not finite' : `${formatNumber(count)} entries that are not finite`;
+
 const nothing = (rule: Verdict['rule'], limit: number, message: string): Verdict => {
   return { rule, broken: true, value: Number.NaN, limit, message };
 };
 
 const place = (token: number | undefined, dim: number) =>
-  token === undefined ? `, dim ${dim}` : `, token ${token}, dim ${dim}`;
+  token === undefined ? `dim ${dim}` : `token ${token}, dim ${dim}`;
 
 /**
  * The part that is behind the divergence: the one whose exchange brings the file nearest to the model, or where there is
@@ -107,9 +124,13 @@ function blame(
   const parts = [
     ...(Number.isNaN(restored)
       ? []
-      : [`with ${part} of the model it was made from it would be ${formatNumber(restored)} nats`]),
+      : [`with ${part} of the model it was made from KL divergence would be ${formatNumber(restored)} nats`]),
     ...(entry ? [`by itself ${part} moves dim ${entry.dim} of token ${entry.token} (${entry.text}) most`] : []),
-    ...(shows ? [`it is largest after token ${shows.token} (${shows.text})`] : []),
+    ...(shows
+      ? [
+          `predictions ${Number.isNaN(kld.max) ? 'are no numbers, the first' : 'are farthest apart'} after token ${shows.token} (${shows.text})`,
+        ]
+      : []),
   ];
   const where = entry ? { token: entry.token, dim: entry.dim } : { token: shows?.token };
   return { where: { layer, ...where }, message: parts.map((one) => `; ${one}`).join('') };

@@ -84,10 +84,10 @@ const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', 
 const xml = (text: string) =>
   text.replace(/[&<>"]/g, (sign) => entities[sign] ?? sign).replace(/[\p{Cc}\p{Cs}\uFFFE\uFFFF]/gu, '\ufffd');
 
-/** As Jenkins, GitLab and GitHub's reporters take it: a test case for each rule. */
+/** As Jenkins (junit-10.xsd of its xunit plugin), GitLab and GitHub's reporters take it: a test case for each rule. */
 function junitOf(checked: Checked): string[] {
   const { model, verdicts } = checked;
-  const counts = `tests="${verdicts.length}" failures="${brokenOf(checked).length}"`;
+  const counts = `tests="${verdicts.length}" failures="${brokenOf(checked).length}" errors="0"`;
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
     `<testsuites ${counts}>`,

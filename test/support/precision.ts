@@ -1,7 +1,10 @@
 /** What is said of a model's precision and of the largest entries in it, for `messages.ts`. */
 import type { EventOf } from '../../src/engine/contract/protocol.js';
 
-const extent = { block: 1, tensor: 'x', max: 70_000, token: undefined, dim: 2, median: 0.5, nonFinite: 0 };
+const extent = {
+  ...{ block: 1, tensor: 'x', max: 70_000, token: undefined, dim: 2, median: 0.5 },
+  ...{ nonFinite: 1, firstNonFinite: { token: undefined, dim: 1 } },
+};
 
 export const precisionExamples: readonly EventOf<'precision'>[] = [
   { type: 'progress', from: 0, to: 1, done: 3, of: 12 },

@@ -30,6 +30,8 @@ const extent = {
   median: real,
   /** NaN or infinite entries. */
   nonFinite: whole,
+  /** The first of them; `token` undefined where rows are no tokens. */
+  firstNonFinite: maybe(v.object({ token: maybe(whole), dim: whole })),
 };
 
 const point = v.object({

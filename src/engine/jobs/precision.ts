@@ -148,14 +148,17 @@ function reading(wanted: Wanted, value: Value | undefined, rows: Rows, outlier: 
     : cropped(rowVectors(value, wanted.axis), rows);
   const statistics = hiddenStatistics(vectors.values, vectors.rows, vectors.dims);
   const [top] = statistics.top;
+  const areTokens = vectors.rows === rows.tokens;
+  const lost = firstNonFinite(vectors.values, vectors.dims);
   const extent = {
     block,
     tensor,
     max: Math.abs(top?.value ?? 0),
-    token: vectors.rows === rows.tokens ? top?.token : undefined,
+    token: areTokens ? top?.token : undefined,
     dim: top?.dim ?? 0,
     median: statistics.median,
     nonFinite: statistics.nonFinite,
+    firstNonFinite: lost && { ...lost, token: areTokens ? lost.token : undefined },
   };
   const found = { point: { ...extent, point, part }, input: undefined };
   if (!input || part === undefined) return [found];
@@ -170,6 +173,15 @@ function reading(wanted: Wanted, value: Value | undefined, rows: Rows, outlier: 
     outliers: countAbove(vectors.values, vectors.dims, outlier),
   };
   return [{ ...found, input: reduced }];
+}
+
+/** The first entry that is NaN or infinite, of rows of `dims`. */
+function firstNonFinite(
+  values: Float32Array,
+  dims: number,
+): { readonly token: number; readonly dim: number } | undefined {
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  return at < 0 ? undefined : { token: Math.floor(at / dims), dim: at % dims };
 }
 
 /** Without the positions that are no tokens. */
@@ -188,12 +200,15 @@ async function logitsEvent(head: Head, values: Values, tokens: number, block: nu
   const tensor = head.stage.outputs[0] ?? '';
   let largest: PrecisionPoint | undefined;
   for await (const { from, to, logits } of head.parts(values, 0, tokens, false)) {
-    const { top, median, nonFinite } = hiddenStatistics(logits, to - from, logits.length / (to - from));
+    const dims = logits.length / (to - from);
+    const { top, median, nonFinite } = hiddenStatistics(logits, to - from, dims);
+    const lost = firstNonFinite(logits, dims);
     const [first] = top;
     const found = { max: Math.abs(first?.value ?? 0), token: from + (first?.token ?? 0), dim: first?.dim ?? 0 };
     const more = nonFinite + (largest?.nonFinite ?? 0);
     const kept = largest && largest.max >= found.max ? largest : { ...found, median };
-    largest = { ...kept, block, tensor, point: 'logits', part: 'head', nonFinite: more };
+    const earlier = largest?.firstNonFinite ?? (lost && { ...lost, token: from + lost.token });
+    largest = { ...kept, block, tensor, point: 'logits', part: 'head', nonFinite: more, firstNonFinite: earlier };
   }
   return { type: 'precision', block, inputs: [], points: largest ? [largest] : [], unmeasured: 0, overflowing: [] };
 }

@@ -24,6 +24,8 @@ export class StageRunner {
   /** What leaves each block. */
   private readonly residuals: ReadonlySet<string>;
   /** Weights as a scheme rounds them, of the block that is run: all sessions of its parts take the same. */
+  /** Bytes of rounded weights that were let go since the last collection. */
+  private dropped = 0;
   private rounded: { readonly block: number; readonly weights: Map<string, Value> } = { block: 0, weights: new Map() };
 
   /**
@@ -101,12 +103,14 @@ export class StageRunner {
     this.letGo();
   }
 
-  /** Frees rounded weights that no session holds, at once where they are many: what follows needs the room. */
+  /** Frees rounded weights that no session holds, at once where they have become many: what follows needs the room. */
   letGo(): void {
     const { weights } = this.rounded;
-    const bytes = sum([...weights.values()].map(({ data }) => data.byteLength));
+    // Counted elsewhere: its frame holds what it has looked at until it is left.
+    this.dropped += bytesOf(weights);
     weights.clear();
-    if (bytes <= many) return;
+    if (this.dropped <= many) return;
+    this.dropped = 0;
     // A collection that had begun keeps what was held when it did, and arrays are freed beside what follows until the next.
     for (let i = 0; i < 3; i++) globalThis.gc?.();
   }
@@ -219,7 +223,7 @@ function withMore(model: Model, { more = [] }: Stage): Model {
 /** Bytes of a weight from which on a copy of it counts. */
 const large = 2 ** 16;
 /** Bytes of weights that are not left to be collected some time. */
-const many = 2 ** 26;
+const many = 2 ** 24;
 
 /**
  * Whether a rounded weight is fed with each run: ONNX Runtime computes with the array as it is, where of one that belongs
@@ -227,6 +231,8 @@ const many = 2 ** 26;
  * their being packed.
  */
 const isFed = ({ type, data }: Value) => type === DataType.float && data.byteLength > large;
+
+const bytesOf = (values: Values) => sum([...values.values()].map(({ data }) => data.byteLength));
 
 function tensorOf(name: string, { type, dims, data }: Value): Tensor {
   return { name, type, dims, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };

@@ -105,7 +105,13 @@ export function quantisedConclusion(result: QuantisedResult): string {
   const { reference, model } = perplexity;
   const worse = model.perplexity / reference.perplexity - 1;
   const verdict =
-    worse < noticeable ? 'does as well' : worse < costly ? 'predicts slightly worse' : 'predicts clearly worse';
+    worse <= -noticeable
+      ? 'predicts this text better, but not as the model does'
+      : worse < noticeable
+        ? 'does as well'
+        : worse < costly
+          ? 'predicts slightly worse'
+          : 'predicts clearly worse';
   const measured =
     `Perplexity changes by ${(100 * worse).toFixed(2).replace('-', '−')} % (${formatFixed(reference.perplexity)} to ` +
     `${formatFixed(model.perplexity)}): the quantised file ${verdict}. ${predicted(result)}`;

@@ -45,8 +45,8 @@ export function doctorConclusion(result: DoctorResult): string {
   if (!Number.isFinite(chosen.kld)) return `${now}.${where} Excluding products does not mend that.`;
   const after = `brings ${isNumber ? 'that' : 'them'} to ${formatNumber(chosen.kld)}`;
   if (aim === undefined || chosen.kld <= aim)
-    return `${now}.${where} Excluding ${counted} of ${of}${named} ${isNumber ? after : `leaves ${formatNumber(chosen.kld)} nats`}.`;
-  if (result.curve.some(({ kld }) => kld <= aim))
+    return `${now}.${where} Excluding ${counted} of ${of}${named} ${isNumber ? after : `leaves ${formatNumber(chosen.kld)} nats`}${chosen.products.length === of ? ', but that is all that is quantised' : ''}.`;
+  if (chosen.products.length < of && result.curve.some(({ kld }) => kld <= aim))
     return `${now}.${where} Excluding ${counted} of ${of}${named} ${after}, measured once more, above the aim of ${formatNumber(aim)}: give a lower aim for a longer list.`;
   return `${now}.${where} The aim of ${formatNumber(aim)} cannot be reached by excluding products: the best that was found, ${counted} of ${of}, ${after}.`;
 }

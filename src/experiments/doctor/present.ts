@@ -54,6 +54,7 @@ export function presentDoctor(
         : []),
       ...(ranked < perplexity.reference.tokens ? [{ name: 'ranked on', value: `${ranked} tokens` }] : []),
       { name: 'aim', value: aim === undefined ? 'any number' : `${formatNumber(aim)} nats` },
+      ...untriedSettings(result),
     ],
     warnings: [...lostWarnings(windows), ...listWarnings(result)],
     parts: [
@@ -157,8 +158,15 @@ const partNames: Readonly<Record<Chapter, string>> = {
   remedies: 'not all remedies were tried',
 };
 
+/** Remedies that a scheme or a file leaves no room for: nothing is wrong with that. Said once of several of one reason. */
+const untriedSettings = ({ untried }: DoctorResult) =>
+  [...new Set(untried.map(({ why }) => why))].map((reason) => {
+    const names = untried.filter(({ why }) => why === reason).map(({ name }) => cureNames[name]);
+    return { name: 'not tried', value: `${names.join(', ')} (${reason})` };
+  });
+
 function listWarnings(result: DoctorResult): string[] {
-  const { without, computed, chosen, by, saturating, undone, untried, bounded, calibrated, curve } = result;
+  const { without, computed, chosen, by, saturating, undone, bounded, calibrated, curve, remedies } = result;
   const nameless = chosen.products.length - namesOf(chosen).length;
   return [
     ...(undone.length === 0 ? [] : [`This is not all: ${undone.map((part) => partNames[part]).join(', ')}.`]),
@@ -167,7 +175,7 @@ function listWarnings(result: DoctorResult): string[] {
           `As many lists as there are products in the ranking were measured to choose the next one; the end of the ${curve.length - 1} on the curve is in the order that was known by then.`,
         ]
       : []),
-    ...(by.what === 'scheme' && !calibrated && undone.length === 0
+    ...(!calibrated && remedies.some(({ name }) => name === 'smooth' || name === 'prefix')
       ? ['Smoothing and prefix are measured on the text that they are made from: give another to calibrate on.']
       : []),
     ...(by.what === 'scheme' && by.scheme === 'fp16'
@@ -175,11 +183,6 @@ function listWarnings(result: DoctorResult): string[] {
           'Products alone are rounded. What of the rest a converter rounds depends on its list and on what the runtime fuses: expect its file to be about twice as far away, and ask “precision” whether norms overflow.',
         ]
       : []),
-    // What several were not tried for is said once.
-    ...[...new Set(untried.map(({ why }) => why))].map((reason) => {
-      const names = untried.filter(({ why }) => why === reason).map(({ name }) => cureNames[name]);
-      return `Not tried, ${names.join('; ')}: ${reason}.`;
-    }),
     ...(nameless === 0
       ? []
       : [

@@ -15,6 +15,7 @@ const point = (block: number, max: number, more: object = {}) => ({
   dim: 7,
   median: 2,
   nonFinite: 0,
+  firstNonFinite: undefined,
   ...more,
 });
 const precision = (...points: PrecisionResult['points'][number][]): PrecisionResult => {
@@ -43,9 +44,19 @@ describe('rules about one model', () => {
   });
 
   it('are broken by what is no finite number, and by nothing at all', () => {
-    const nan = precision(point(1, 5, { nonFinite: 3 }));
-    expect(headroomVerdict(nan, 0.001)).toMatchObject({ broken: true, value: 0 });
-    expect(ratioVerdict(nan, 1e9)).toMatchObject({ broken: true });
+    const nan = precision(point(1, 5, { nonFinite: 3, firstNonFinite: { token: 2, dim: 9 } }));
+    const there = { broken: true, layer: 1, token: 2, dim: 9 };
+    expect(headroomVerdict(nan, 0.001)).toMatchObject({
+      ...there,
+      value: 0,
+      message:
+        'fp16 headroom is 0 ×, below 0.001 ×: h_1 has 3 entries that are not finite, the first at token 2, dim 9.',
+    });
+    expect(ratioVerdict(nan, 1e9)).toMatchObject({
+      ...there,
+      message:
+        'h_1 has 3 entries that are not finite, so that no ratio is at most 1,000,000,000 ×: the first at token 2, dim 9.',
+    });
     expect(headroomVerdict(precision(), 0).broken).toBe(true);
     expect(ratioVerdict(precision(), 1e9).broken).toBe(true);
   });
@@ -74,7 +85,7 @@ describe('rules about a quantised file', () => {
       token: 12,
       dim: 14,
       message:
-        'KL divergence is 0.207 nats, above 0.1; with block 2 of the model it was made from it would be 0.029 nats; by itself block 2 moves dim 14 of token 12 ("a") most; it is largest after token 31 (" the").',
+        'KL divergence is 0.207 nats, above 0.1; with block 2 of the model it was made from KL divergence would be 0.029 nats; by itself block 2 moves dim 14 of token 12 ("a") most; predictions are farthest apart after token 31 (" the").',
     });
     expect(sameTopVerdict(result, evidence, 0.9)).toMatchObject({
       broken: true,
@@ -108,7 +119,9 @@ describe('rules about a quantised file', () => {
       ...pair(Number.NaN, Number.NaN, Array(4).fill(Number.NaN)),
       sqnr: [20, 20, Number.NaN].map((cumulative) => ({ cumulative, local: 20 })),
     };
-    expect(kldVerdict(lost, evidence, 1e9)).toMatchObject({ broken: true, layer: 2, token: 12, dim: 14 });
+    const verdict = kldVerdict(lost, evidence, 1e9);
+    expect(verdict).toMatchObject({ broken: true, layer: 2, token: 12, dim: 14 });
+    expect(verdict.message).toMatch(/^KL divergence is no number \(NaN\), .* are no numbers, the first after token 31/);
     expect(sameTopVerdict(lost, evidence, 0).broken).toBe(true);
     const mended = pair(Number.NaN, Number.NaN, [Number.NaN, 0.3, Number.NaN, Number.NaN]);
     expect(kldVerdict(mended, evidence, 1e9)).toMatchObject({ broken: true, layer: 1 });
@@ -139,8 +152,8 @@ describe('forms', () => {
 
   it('junit has a case for each rule, and nothing in it is markup', () => {
     expect(lines('junit').join('\n')).toBe(`<?xml version="1.0" encoding="UTF-8"?>
-<testsuites tests="2" failures="1">
-  <testsuite name="sinkscope check" tests="2" failures="1">
+<testsuites tests="2" failures="1" errors="0">
+  <testsuite name="sinkscope check" tests="2" failures="1" errors="0">
     <testcase classname="models/a&amp;b&lt;1&gt;.onnx" name="max-kld">
       <failure type="max-kld" message="KL &quot;divergence&quot; is | 2 &lt;nats&gt;.">KL &quot;divergence&quot; is | 2 &lt;nats&gt;.</failure>
     </testcase>

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
-import { isVoid } from '../../../src/experiments/doctor/conclusion.js';
+import type { DoctorResult } from '../../../src/experiments/doctor/compute.js';
+import { doctorConclusion, isVoid } from '../../../src/experiments/doctor/conclusion.js';
 import { estimateOf, rankedOn } from '../../../src/experiments/doctor/estimate.js';
 import { type Measured, type Search, searchList } from '../../../src/experiments/doctor/list.js';
-import { soughtNamesOf } from '../../../src/experiments/doctor/present.js';
+import { presentDoctor, soughtNamesOf } from '../../../src/experiments/doctor/present.js';
 import { smoothingOf } from '../../../src/experiments/doctor/remedies.js';
 import { prefixOf } from '../../../src/experiments/shared/prefix.js';
 import { at } from '../../support/lists.js';
@@ -173,4 +174,69 @@ it('a Gemm is to be excluded by the name that it has once it was turned into a M
     { node: '', op: 'Gemm' },
   ];
   expect(soughtNamesOf({ products })).toEqual(['/q/MatMul', '/fc/Gemm', '/fc/Gemm_MatMul']);
+});
+
+/** Of a model of one block with `of` products, as many of them kept as the list has. */
+const resultOf = (of: number, list: number, more: object = {}) => {
+  const products = Array.from({ length: list }, (_, i) => ({ node: `/${i}/MatMul`, part: 'head', block: 2 }));
+  const chosen = { products, bytes: 4, kld: 0, perplexity: 10 };
+  const measured = { perplexity: 10, tokens: 93 };
+  return {
+    model: 'a/model.onnx',
+    by: { what: 'scheme', scheme: 'int4-block32' },
+    layers: 1,
+    windows: { sequences: [], window: 32, stride: 31, prefix: undefined, left: 0, lost: 0, asked: undefined },
+    ranked: 93,
+    aim: 0.005,
+    kld: { mean: 0.02, median: 0.02, p99: 0.02, max: 0.02 },
+    sqnr: [],
+    swap: [],
+    massive: [],
+    perplexity: { reference: measured, model: measured },
+    blocks: [],
+    products: [],
+    of,
+    without: 0,
+    computed: 0,
+    saturating: false,
+    curve: [chosen],
+    chosen,
+    bounded: false,
+    remedies: [],
+    untried: [],
+    calibrated: undefined,
+    undone: [],
+    ...more,
+  } as unknown as DoctorResult;
+};
+
+it('a list of all that is quantised is said to be that', () => {
+  expect(doctorConclusion(resultOf(1, 1))).toMatch(
+    /\(\/0\/MatMul\) brings that to 0, but that is all that is quantised\.$/,
+  );
+  expect(doctorConclusion(resultOf(4, 1))).toMatch(/Excluding one product of 4 \(\/0\/MatMul\) brings that to 0\.$/);
+});
+
+it('what a scheme leaves no room for is a condition, said once for each reason, and no warning', () => {
+  const why = 'int4-block32 rounds weights alone';
+  const names = ['tokens', 'prefix', 'smooth'] as const;
+  const { settings, warnings } = presentDoctor(resultOf(4, 1, { untried: names.map((name) => ({ name, why })) }), {
+    text: { name: 'text.md', text: '' },
+  });
+  expect(settings.filter(({ name }) => name === 'not tried')).toEqual([
+    {
+      name: 'not tried',
+      value:
+        'keep tokens in float, begin with a fixed prefix, smooth activations into weights (int4-block32 rounds weights alone)',
+    },
+  ]);
+  expect(warnings).toEqual([]);
+});
+
+it('of a list of all there is no longer one', () => {
+  const chosen = { ...resultOf(1, 1).chosen, kld: 3e-12 };
+  const told = doctorConclusion(resultOf(1, 1, { aim: 0, chosen, curve: [resultOf(1, 1).chosen] }));
+  expect(told).toMatch(
+    /The aim of 0 cannot be reached by excluding products: the best that was found, one product of 1,/,
+  );
 });
