@@ -1,5 +1,5 @@
 /** A plot of Observable Plot in its place in an element: as wide as the place, drawn anew when that changes. */
-import { initializer, type plot, text } from '@observablehq/plot';
+import { axisX, axisY, initializer, type plot, text } from '@observablehq/plot';
 import type { ReactiveController, ReactiveElement } from 'lit';
 import { type DrawnPicture, plotSvg } from './picture.js';
 import { spread } from './scale.js';
@@ -38,6 +38,15 @@ export function endLabels(labels: readonly EndLabel[]) {
       return { data, facets, channels: { y: { value: spread(wanted, 12, marginTop, height - marginBottom) } } };
     }),
   );
+}
+
+/**
+ * The axis of a logarithmic scale, each of whose ticks is called; the scale's own is to be left out. That would call those
+ * alone that D3 finds apart, over lines of all.
+ */
+export function logAxis(which: 'x' | 'y', ticks: readonly number[], format: (tick: number) => string, label: string) {
+  const options = { text: format, tickSize: 0, label, labelArrow: 'none' } as const;
+  return which === 'x' ? axisX(ticks, options) : axisY(ticks, options);
 }
 
 /** Of plots in pictures, in CSS pixels. */

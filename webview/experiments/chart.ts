@@ -7,7 +7,7 @@ import { type BarsPart, formatCell, type LinesPart } from '../../src/analysis/pr
 import { greatest, least } from '../../src/statistics/numbers.js';
 import { html } from '../html.js';
 import type { DrawnPicture } from '../picture.js';
-import { type EndLabel, endLabels, PlotPlace, pictureWidth, roomFor } from '../plot.js';
+import { type EndLabel, endLabels, logAxis, PlotPlace, pictureWidth, roomFor } from '../plot.js';
 import { logTicks } from '../scale.js';
 import { plotStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
@@ -88,12 +88,13 @@ export class Chart extends LitElement {
         ticks,
         tickFormat: formatNumber,
         tickSize: 0,
-        label: log ? 'log scale' : null,
-        labelArrow: 'none',
+        label: null,
+        ...(log && { axis: null }),
       },
       y: { domain: bars.map(({ name }) => name), tickSize: 0, label: null },
       marks: [
         gridX({ ticks, stroke: theme.muted, strokeOpacity: 0.2 }),
+        typeof ticks === 'number' ? null : logAxis('x', ticks, formatNumber, 'log scale'),
         barX(shown, {
           x1: () => start,
           x2: 'value',
@@ -151,6 +152,8 @@ export class Chart extends LitElement {
     // Rounded to powers of ten a logarithmic axis would be mostly empty.
     const domain = y.log && values.length > 0 ? ([least(values) / 1.2, greatest(values) * 1.2] as const) : undefined;
     const ticks = domain ? logTicks(...domain) : 4;
+    // An axis is read by few round numbers, whose noughts say nothing.
+    const said = (value: number) => formatCell(value, y.format === 'fixed' ? 'number' : y.format);
     return plot({
       ...frameOf(width, 200, theme),
       marginLeft: 56,
@@ -167,15 +170,14 @@ export class Chart extends LitElement {
       y: {
         type: y.log ? 'log' : 'linear',
         ticks,
-        // An axis is read by few round numbers, whose noughts say nothing.
-        tickFormat: (value: number) => formatCell(value, y.format === 'fixed' ? 'number' : y.format),
+        tickFormat: said,
         tickSize: 0,
-        label: y.log ? 'log scale' : null,
-        labelArrow: 'none',
-        ...(domain === undefined ? { nice: true } : { domain }),
+        label: null,
+        ...(domain === undefined ? { nice: true } : { domain, axis: null }),
       },
       marks: [
         gridY({ ticks, stroke: theme.muted, strokeOpacity: 0.2 }),
+        typeof ticks === 'number' ? null : logAxis('y', ticks, said, 'log scale'),
         ...bands.map((points, index) =>
           areaY(points, { x: 'x', y1: 'from', y2: 'to', fill: colorOf(index, theme), fillOpacity: 0.2 }),
         ),
