@@ -8,11 +8,19 @@ export function formatNumber(value: number): string {
   return value < 0 ? `−${text}` : text;
 }
 
-const hundredths = new Intl.NumberFormat('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const two = { minimumFractionDigits: 2, maximumFractionDigits: 2 } as const;
+// What is rounded to nothing has no sign: −0.00 would be a direction that is not there.
+const hundredths = new Intl.NumberFormat('en-US', { ...two, signDisplay: 'negative' });
+const signedHundredths = new Intl.NumberFormat('en-US', { ...two, signDisplay: 'exceptZero' });
 
 /** A number with two digits after the point, where several are compared: `38.40`, `1,204.17`. */
 export function formatFixed(value: number): string {
   return hundredths.format(value).replace('-', '−');
+}
+
+/** A difference with two digits after the point: `+0.43`, `−0.28`, `0.00`. */
+export function formatSigned(value: number): string {
+  return signedHundredths.format(value).replace('-', '−');
 }
 
 /** An activation: with its sign, since the sign is part of what stays constant. `+2,084`, `−173`. */

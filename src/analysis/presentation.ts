@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { flag, real, type Sent, text, whole } from '../schemas.js';
 import { visible } from '../visible.js';
-import { formatFixed, formatNumber, formatRatio, formatShare, formatValue } from './format.js';
+import { formatFixed, formatNumber, formatRatio, formatShare, formatSigned, formatValue } from './format.js';
 
 /** What people read. Names from files are among it, so that it is made visible wherever a presentation is read. */
 const words = v.pipe(text, v.transform(visible));
@@ -168,7 +168,7 @@ export function formatCell(value: CellValue, format: Format = 'number'): string 
     case 'fixed':
       return formatFixed(value);
     case 'signed':
-      return `${value > 0 ? '+' : ''}${formatFixed(value)}`;
+      return formatSigned(value);
     case 'plain':
     case 'words':
       return `${value}`;

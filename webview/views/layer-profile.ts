@@ -167,7 +167,7 @@ export class LayerProfile extends View {
     );
     const band = (at: number, fill: string, opacity: number) =>
       rectX([at], { x1: at - 0.25, x2: at + 0.25, fill, fillOpacity: opacity });
-    const marginRight = roomFor(labels);
+    const marginRight = roomFor(labels, theme);
     const drawing = plot({
       width,
       height: other ? 260 : 190,
