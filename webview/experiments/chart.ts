@@ -3,7 +3,7 @@ import { areaY, barX, dot, gridX, gridY, line, plot, ruleX, ruleY, text } from '
 import { css, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { formatNumber } from '../../src/analysis/format.js';
-import { type BarsPart, formatCell, type LinesPart } from '../../src/analysis/presentation.js';
+import { type BarsPart, formatCell, formatTick, type LinesPart } from '../../src/analysis/presentation.js';
 import { greatest, least } from '../../src/statistics/numbers.js';
 import { html } from '../html.js';
 import type { DrawnPicture } from '../picture.js';
@@ -163,8 +163,7 @@ export class Chart extends LitElement {
     // Rounded to powers of ten a logarithmic axis would be mostly empty.
     const domain = y.log && values.length > 0 ? ([least(values) / 1.2, greatest(values) * 1.2] as const) : undefined;
     const ticks = domain ? logTicks(...domain) : 4;
-    // An axis is read by few round numbers, whose noughts say nothing.
-    const said = (value: number) => formatCell(value, y.format === 'fixed' ? 'number' : y.format);
+    const said = (value: number) => formatTick(value, y.format === 'fixed' ? 'number' : y.format);
     return plot({
       ...frameOf(width, 200, theme),
       marginLeft: 56,
