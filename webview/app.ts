@@ -52,10 +52,14 @@ export class App extends LitElement {
   @state() private tables: ReadonlySet<string> = new Set();
   @state() private page: Intent['page'] = 'analysis';
 
+  /** What has been done and nothing else shows, for a while. */
+  @state() private told = '';
+
   #findings!: Findings;
   #moved: Presentation | undefined;
   #intent!: Intent;
   #frame: number | undefined;
+  #forgetting: ReturnType<typeof setTimeout> | undefined;
   #disposables: (() => void)[] = [];
   /** What is chosen beside experiments is for them, although the analysis is made again with it too. */
   #chosenForExperiments = false;
@@ -89,6 +93,7 @@ export class App extends LitElement {
     for (const dispose of this.#disposables) dispose();
     if (this.#frame !== undefined) cancelAnimationFrame(this.#frame);
     this.#frame = undefined;
+    clearTimeout(this.#forgetting);
   }
 
   override willUpdate(changed: PropertyValues): void {
@@ -140,6 +145,7 @@ export class App extends LitElement {
               </main>`
             : html`<main>${this.#live()} ${this.#notices()} ${this.#held()} ${empty ? nothing : this.#views()}</main>`
         }
+        <p class="told" role="status" data-testid="told">${this.told}</p>
       </div>
     `;
   }
@@ -309,6 +315,8 @@ export class App extends LitElement {
     const isChoice = message.type === 'choose-model' || message.type === 'choose-bos';
     this.#chosenForExperiments = isChoice && this.page === 'experiments';
     this.store.send(message);
+    // A report's page may have to save what it cannot copy.
+    if (message.type === 'copy' && !this.report) this.#tell('Copied.');
   }
 
   #turn(page: Intent['page']): void {
@@ -348,7 +356,16 @@ export class App extends LitElement {
 
   async #onPicture({ detail }: PictureEvent): Promise<void> {
     const { analysis, view } = this.shown;
-    await takePicture(detail, conditions(analysis, view.thresholds).join(' · '), (message) => this.store.send(message));
+    const made = conditions(analysis, view.thresholds).join(' · ');
+    if (await takePicture(detail, made, (message) => this.store.send(message))) this.#tell('Picture copied.');
+  }
+
+  #tell(what: string): void {
+    this.told = what;
+    clearTimeout(this.#forgetting);
+    this.#forgetting = setTimeout(() => {
+      this.told = '';
+    }, 4_000);
   }
 
   #remember(part: Partial<Intent>): void {

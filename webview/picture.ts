@@ -50,20 +50,26 @@ export interface Wanted {
  * Puts the picture where it is wanted, drawn for print, whatever the page's theme.
  *
  * @param send has it saved, which is done as well where a picture cannot be put on the clipboard
+ * @returns whether it is on the clipboard, which nothing shows by itself
  */
-export async function takePicture(wanted: Wanted, conditions: string, send: (message: FromWebview) => void) {
+export async function takePicture(
+  wanted: Wanted,
+  conditions: string,
+  send: (message: FromWebview) => void,
+): Promise<boolean> {
   if (wanted.kind === 'clipboard') {
     // Promised at once: a page may write there right after a click alone.
     const png = pictureBytes(wanted, conditions).then((bytes) => new Blob([bytes], { type: 'image/png' }));
     try {
       await navigator.clipboard.write([new ClipboardItem({ 'image/png': png })]);
-      return;
+      return true;
     } catch {
       // Refused, or not known here.
     }
   }
   const kind = wanted.kind === 'svg' ? 'svg' : 'png';
   send({ type: 'save-file', name: wanted.name, kind, bytes: await pictureBytes(wanted, conditions) });
+  return false;
 }
 
 async function pictureBytes({ title, note, kind, draw }: Wanted, conditions: string): Promise<Uint8Array<ArrayBuffer>> {

@@ -1,6 +1,8 @@
 /** A plot of Observable Plot in its place in an element: as wide as the place, drawn anew when that changes. */
-import { initializer, type plot, text } from '@observablehq/plot';
+import { axisX, axisY, initializer, type plot, text } from '@observablehq/plot';
 import type { ReactiveController, ReactiveElement } from 'lit';
+import { greatest } from '../src/statistics/numbers.js';
+import { canvasFont } from './cells.js';
 import { type DrawnPicture, plotSvg } from './picture.js';
 import { spread } from './scale.js';
 import { textWidth } from './svg.js';
@@ -17,9 +19,15 @@ export interface EndLabel {
   readonly color: string;
 }
 
-/** Room that labels need at the right of a plot, in CSS pixels. */
-export const roomFor = (labels: readonly { readonly text: string }[]): number =>
-  labels.reduce((most, { text }) => Math.max(most, textWidth(text)), 0) + 12;
+let ruler: CanvasRenderingContext2D | null | undefined;
+
+/** Room that labels need beside a plot, in CSS pixels: fonts differ by a quarter in how wide they are. */
+export function roomFor(labels: readonly { readonly text: string }[], theme: Theme): number {
+  ruler ??= document.createElement('canvas').getContext('2d');
+  if (ruler !== null) ruler.font = canvasFont(theme);
+  const widths = labels.map(({ text }) => ruler?.measureText(text).width ?? textWidth(text));
+  return Math.ceil(greatest(widths, 0)) + 12;
+}
 
 /** Labels at the ends of lines, none on another. */
 export function endLabels(labels: readonly EndLabel[]) {
@@ -38,6 +46,15 @@ export function endLabels(labels: readonly EndLabel[]) {
       return { data, facets, channels: { y: { value: spread(wanted, 12, marginTop, height - marginBottom) } } };
     }),
   );
+}
+
+/**
+ * The axis of a logarithmic scale, each of whose ticks is called; the scale's own is to be left out. That would call those
+ * alone that D3 finds apart, over lines of all.
+ */
+export function logAxis(which: 'x' | 'y', ticks: readonly number[], format: (tick: number) => string, label: string) {
+  const options = { text: format, tickSize: 0, label, labelArrow: 'none' } as const;
+  return which === 'x' ? axisX(ticks, options) : axisY(ticks, options);
 }
 
 /** Of plots in pictures, in CSS pixels. */

@@ -4,6 +4,8 @@ import { visible } from '../visible.js';
 
 /** What special tokens are wrapped in: `<s>`, `<|endoftext|>`, `[CLS]`, DeepSeek's full-width bars. */
 const WRAPPING = /^(?:<[|｜]?|\[)(.+?)(?:[|｜]?>|\])$/u;
+/** What no text is: tokens that control a model, by their text alone. `<s>` and `[CLS]` may be what somebody wrote. */
+const CONTROL = /^<[|｜].+[|｜]>$/u;
 /** Names under which models know the token that begins a sequence. */
 const BEGINNING = /^(?:s|bos|endoftext|startoftext|begin\W?_?of\W?_?(?:text|sentence))$/iu;
 
@@ -31,10 +33,17 @@ export function quotedLabel(token: Token): string {
   return token.special ? tokenLabel(token) : `“${tokenLabel(token)}”`;
 }
 
-/** {@link tokenLabel} of a token that is known by its text, as predictions are; `id` names one without any. */
-export function textLabel(text: string, id = 0): string {
-  return tokenLabel({ id, text, start: 0, end: 0, special: false });
-}
+/**
+ * {@link tokenLabel} of a token that is known by its text alone, as predictions are: `⟨endoftext⟩`, `·the`. `id` names one
+ * without any text.
+ */
+export const textLabel = (text: string, id = 0): string => tokenLabel(tokenOf(text, id));
+
+/** {@link textLabel} in a sentence: `⟨endoftext⟩`, `“,”`. */
+export const quotedText = (text: string, id = 0): string => quotedLabel(tokenOf(text, id));
+
+/** Not where a prefix stands, which has a name of its own. */
+const tokenOf = (text: string, id: number): Token => ({ id, text, start: 0, end: 1, special: CONTROL.test(text) });
 
 /** All tokens of a run as they are shown; those of pictures and features have names, which keep their blanks. */
 export function tokenLabels({ tokens, source }: Pick<TokensEvent, 'tokens' | 'source'>): string[] {

@@ -5,7 +5,7 @@ import type { Analysis } from './analysis.js';
 import { madeBy } from './conditions.js';
 import { alphaChange, difference, type Largest, type LayerDifference, type RunDifference } from './difference.js';
 import { counted, formatNumber, formatRatio, formatShare, formatValue } from './format.js';
-import { layerName, textLabel, tokenLabels } from './label.js';
+import { layerName, quotedText, tokenLabels } from './label.js';
 import { type MassiveActivation, ratio } from './massive.js';
 import {
   finiteCell,
@@ -127,11 +127,11 @@ function nextInWords(next: RunDifference['next']): string[] {
   const { before, after, kld } = next;
   const same = before.id === after.id && before.text === after.text;
   if (same && isNear(before.probability, after.probability) && kld < negligible) return [];
-  const said = ({ text, id, probability }: typeof before) => `“${textLabel(text, id)}” (${formatShare(probability)})`;
+  const said = ({ text, id, probability }: typeof before) => `${quotedText(text, id)} (${formatShare(probability)})`;
   const apart = kld < negligible ? '' : `; KL divergence at least ${formatNumber(kld)} nats`;
   return [
     same
-      ? `The most likely next token stays “${textLabel(after.text, after.id)}”, ${formatShare(before.probability)} → ${formatShare(after.probability)}${apart}.`
+      ? `The most likely next token stays ${quotedText(after.text, after.id)}, ${formatShare(before.probability)} → ${formatShare(after.probability)}${apart}.`
       : `The most likely next token was ${said(before)} and is ${said(after)}${apart}.`,
   ];
 }

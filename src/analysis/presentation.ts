@@ -5,7 +5,16 @@
 import * as v from 'valibot';
 import { flag, real, type Sent, text, whole } from '../schemas.js';
 import { visible } from '../visible.js';
-import { formatFixed, formatNumber, formatRatio, formatShare, formatValue } from './format.js';
+import {
+  alignedShare,
+  formatAligned,
+  formatFixed,
+  formatNumber,
+  formatRatio,
+  formatShare,
+  formatSigned,
+  formatValue,
+} from './format.js';
 
 /** What people read. Names from files are among it, so that it is made visible wherever a presentation is read. */
 const words = v.pipe(text, v.transform(visible));
@@ -162,17 +171,24 @@ export function formatCell(value: CellValue, format: Format = 'number'): string 
     case 'value':
       return formatValue(value);
     case 'ratio':
-      return formatRatio(value);
+      return `${formatAligned(value)} ×`;
     case 'share':
-      return formatShare(value);
+      return alignedShare(value);
     case 'fixed':
       return formatFixed(value);
     case 'signed':
-      return `${value > 0 ? '+' : ''}${formatFixed(value)}`;
+      return formatSigned(value);
     case 'plain':
     case 'words':
       return `${value}`;
   }
+}
+
+/** A tick of an axis or a scale: a round number, whose noughts say nothing. */
+export function formatTick(value: number, format: Format = 'number'): string {
+  if (format === 'ratio') return formatRatio(value);
+  if (format === 'share') return formatShare(value);
+  return formatCell(value, format);
 }
 
 /** Columns of an interval, behind that of its value. */

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import * as v from 'valibot';
 import { runEvent, runRequest } from '../engine/contract/events.js';
-import { SinkscopeError } from '../errors.js';
+import { grouped, SinkscopeError } from '../errors.js';
 import { saveWhole } from '../saving.js';
 import { flag, maybe, type Sent, text, whole } from '../schemas.js';
 
@@ -137,7 +137,7 @@ export class History {
       const bytes = named.reduce((sum, other) => sum + other.bytes, one.bytes);
       const isMuch = named.length >= this.most.runs / 2 || bytes > this.most.bytes / 2;
       if (name !== undefined && one.name === undefined && isMuch) {
-        const message = `Runs with names take half of the room for history (${this.most.runs} runs, ${this.most.bytes / 2 ** 20} MB); delete one, or save this one as a file.`;
+        const message = `Runs with names take half of the room for history (${grouped(this.most.runs)} runs, ${grouped(this.most.bytes / 2 ** 20)} MB); delete one, or save this one as a file.`;
         throw new SinkscopeError({ code: 'input', message });
       }
       await this.put({ ...one, name });

@@ -2,7 +2,7 @@
 import { mkdir, realpath, statfs } from 'node:fs/promises';
 import { dirname, posix, relative, sep } from 'node:path';
 import type { Engine } from '../engine/host/engine.js';
-import { SinkscopeError } from '../errors.js';
+import { grouped, SinkscopeError } from '../errors.js';
 import { blobOf, fileBytes, fileIn, isCached, nameCommit, nameFile, unwritten } from './cache.js';
 import type { HubFile, HubModel, Listing } from './repository.js';
 import { type Hub, network } from './server.js';
@@ -99,7 +99,7 @@ async function checkRoom(cache: string, listing: Listing, files: readonly HubFil
   const disk = await statfs(cache).catch(() => undefined);
   const room = disk && disk.bavail * disk.bsize;
   if (room === undefined || room >= wanted) return;
-  const megabytes = (bytes: number) => Math.ceil(bytes / 1e6);
+  const megabytes = (bytes: number) => grouped(Math.ceil(bytes / 1e6));
   throw new SinkscopeError({
     code: 'save',
     file: cache,

@@ -1,5 +1,6 @@
 /** Model-local functions put in place of their calls. */
 
+import { grouped } from '../errors.js';
 import { quoted } from '../visible.js';
 import type { Attribute, FunctionDefinition, Graph, Model, Node } from './model.js';
 import { mapSubgraphs, Names, type Renaming, renamed, shortened } from './rename.js';
@@ -27,14 +28,14 @@ export function inlineFunctions(model: Model): Model {
 
   const inline = (nodes: readonly Node[], depth: number): Node[] =>
     nodes.flatMap((node) => {
-      if (++count > maxNodes) throw new GraphError(`its functions expand to more than ${maxNodes} nodes`);
+      if (++count > maxNodes) throw new GraphError(`its functions expand to more than ${grouped(maxNodes)} nodes`);
       const definition = definitions.get(key({ ...node, name: node.op, overload: node.overload ?? '' }));
       if (definition === undefined) {
         return [mapSubgraphs(node, (graph) => ({ ...graph, nodes: inline(graph.nodes, depth) }))];
       }
       if (depth === maxDepth) throw new GraphError(`${described(node)} is a function that calls itself`);
       parts += sizes.get(definition) ?? 0;
-      if (parts > maxParts) throw new GraphError(`its functions expand to more than ${maxParts} parts`);
+      if (parts > maxParts) throw new GraphError(`its functions expand to more than ${grouped(maxParts)} parts`);
       for (const [domain, version] of definition.opsets) if (!opsets.has(domain)) opsets.set(domain, version);
       return inline(body(definition, node, names), depth + 1);
     });

@@ -1,5 +1,6 @@
 /** The messages of onnx.proto3 as the types of `model.ts`. Field numbers are those of the ONNX specification. */
 
+import { grouped } from '../errors.js';
 import { quoted } from '../visible.js';
 import { AttributeType, graphFields, sparseFields, tensorFields, valueFields } from './attribute.js';
 import type { ExternalData } from './external.js';
@@ -152,7 +153,7 @@ export class Parser {
 
   private node(span: ByteSpan): Node {
     const { reader } = this;
-    if (++this.nodes > maxNodes) throw new WireError(`more than ${maxNodes} nodes`);
+    if (++this.nodes > maxNodes) throw new WireError(`more than ${grouped(maxNodes)} nodes`);
     reader.hold(heldBytes.node);
     let name = '';
     let op = '';
@@ -346,7 +347,7 @@ export class Parser {
     const length = data.length;
     if (expected !== undefined && length !== expected) {
       throw new WireError(
-        `the weight ${quoted(name)} has ${length} bytes where its type and shape [${dims.join(', ')}] need ${expected}`,
+        `the weight ${quoted(name)} has ${grouped(length)} bytes where its type and shape [${dims.join(', ')}] need ${grouped(expected)}`,
       );
     }
     if (data instanceof Uint8Array || length > inlineBytes) return { name, type, dims, data };

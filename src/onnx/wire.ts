@@ -2,6 +2,7 @@
  * The protobuf wire format (protobuf.dev/programming-guides/encoding), read through a small window, so that a file of
  * any size costs only the bytes of its structure. Every length is checked against the bytes that exist before use.
  */
+import { grouped } from '../errors.js';
 
 /** Bytes with random access. `read` fills `into` from `position` on and returns how many bytes there were. */
 export interface ByteSource {
@@ -150,7 +151,7 @@ export class WireReader {
   hold(bytes: number): void {
     this.heldBytes += bytes;
     if (this.heldBytes > maxHeldBytes) {
-      throw new WireError(`more than ${maxHeldBytes} bytes that must be held in memory`);
+      throw new WireError(`more than ${grouped(maxHeldBytes)} bytes that must be held in memory`);
     }
   }
 

@@ -46,6 +46,12 @@ describe.each(['dark', 'light', 'hc-dark', 'hc-light'] as const)('in the theme %
   });
 });
 
+it('a saved result is accessible', async () => {
+  const { page } = await open({ theme: 'light', run: 'summer', view: 'report' });
+  await page.locator('sinkscope-residual-heatmap canvas').first().waitFor();
+  expect(await violations(page)).toEqual([]);
+});
+
 it('what can be pressed is 24 pixels at least, but within a text, and no experiment makes the page wider than 320', async () => {
   const { page } = await open({ width: 320, experiments: '', run: 'summer' });
   await page.getByTestId('export').locator('summary').click();

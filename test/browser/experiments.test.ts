@@ -128,6 +128,44 @@ describe('a run', () => {
     expect((await said('experiment')).map(({ action }) => action)).toEqual([{ do: 'stop' }]);
   });
 
+  it('that was stopped keeps what it had, and says how far it was', async () => {
+    const { page } = await openExperiments({ experiments: 'perplexity' });
+    const recorded = page.getByTestId('experiment-run');
+    await recorded.getByText('Running perplexity').waitFor();
+    const presentation = await page.evaluate(async () => {
+      const { runs } = await (await fetch('runs/experiments.json')).json();
+      return runs.find((run: { experiment: string }) => run.experiment === 'perplexity').presentation;
+    });
+    await tell(page, {
+      status: 'failed',
+      problem: { code: 'cancelled', message: 'The analysis was stopped.' },
+      progress: { done: 2, of: 16, text: 'window 2 of 16' },
+      presentation,
+    });
+    const stopped = recorded.filter({ hasText: 'stopped at window 2 of 16' });
+    await stopped.getByText('Running perplexity').waitFor();
+    await stopped.locator('.plot svg').waitFor();
+    expect(await stopped.getByRole('button', { name: /as Markdown$/ }).count()).toBe(1);
+    expect(await page.getByRole('alert').count()).toBe(0);
+  });
+
+  it('tells which heads are dormant on one corpus and active on another', async () => {
+    const { page } = await openExperiments({ experiments: 'domains' });
+    const run = page.getByTestId('experiment-run');
+    await run.getByText('on three-men-in-a-boat.md, 57.4 % on pit-and-pendulum.md').waitFor();
+    // Of heads of two corpora, one heatmap for each.
+    await expect.poll(() => run.locator('sinkscope-grid').count()).toBeGreaterThan(1);
+  });
+
+  it('calls each line of a logarithmic axis', async () => {
+    const { page } = await openExperiments({ experiments: 'outliers' });
+    const plot = page.getByTestId('experiment-run').locator('sinkscope-chart .plot').first();
+    await plot.locator('svg').waitFor();
+    const marks = (name: string) => plot.locator(`[aria-label="${name}"] > *`);
+    expect(await marks('y-axis tick label').allTextContents()).toEqual(['1 %', '2 %', '5 %', '10 %', '20 %', '50 %']);
+    expect(await marks('y-grid').count()).toBe(6);
+  });
+
   it('says what went wrong where its result would be', async () => {
     const { page } = await openExperiments();
     await tell(page, { status: 'failed', problem: { code: 'input', message: 'The text has 3 tokens.' } });

@@ -75,6 +75,7 @@ it('puts a picture on the clipboard as PNG, for print, and has it saved where th
     });
   await copy();
   await expect.poll(copied).toBeDefined();
+  await page.getByRole('status').filter({ hasText: 'Picture copied.' }).waitFor();
   const { width, data } = PNG.sync.read(Buffer.from((await copied()) ?? []));
   expect(width).toBeGreaterThan(1200);
   // Dark as the page is, the picture is for paper.

@@ -193,6 +193,50 @@ describe('what the panel shows', () => {
     expect(columns).toHaveLength(width < 700 ? 1 : 2);
   });
 
+  it('says whole what the run is of, however narrow', async () => {
+    const { page } = await open({ width: 320 });
+    await page.evaluate(() => window.harness.view({ document: 'a rather long name of a notebook.ipynb · cell 12' }));
+    const scope = page.locator('sinkscope-toolbar .scope');
+    await expect
+      .poll(() => scope.innerText())
+      .toBe('a rather long name of a notebook.ipynb · cell 12 · selection · 51 tokens');
+    expect(await scope.evaluate((element) => element.scrollWidth - element.clientWidth)).toBe(0);
+  });
+
+  it('has all layers of a large model in sight, heads by heads', async () => {
+    const { page } = await open({ run: 'large', tokens: 64, dims: 64 });
+    const scroller = page.locator('sinkscope-sink-heatmap .scroller');
+    await expect.poll(() => scroller.evaluate((element) => element.clientHeight)).toBeGreaterThan(400);
+    expect(await scroller.evaluate((element) => element.scrollHeight - element.clientHeight)).toBe(0);
+  });
+
+  it('paints each canvas once a frame at most, however much is said within one', async () => {
+    const { page } = await open({ run: 'large', tokens: 64, dims: 64 });
+    await page.locator('sinkscope-residual-heatmap canvas.base').waitFor();
+    const painted = await page.evaluate(async () => {
+      // Every painting begins with this, and all callbacks of one frame have one time.
+      const { setTransform } = CanvasRenderingContext2D.prototype;
+      const paintings = new Map<HTMLCanvasElement, (number | null)[]>();
+      Object.defineProperty(CanvasRenderingContext2D.prototype, 'setTransform', {
+        value(this: CanvasRenderingContext2D, ...values: unknown[]) {
+          const at = document.timeline.currentTime;
+          const times = paintings.get(this.canvas) ?? [];
+          paintings.set(this.canvas, [...times, typeof at === 'number' ? at : null]);
+          return Reflect.apply(setTransform, this, values);
+        },
+      });
+      const frame = () => new Promise(requestAnimationFrame);
+      for (let round = 0; round < 5; round++) {
+        for (let i = 0; i < 20; i++) window.harness.select({ token: i, layer: (round + i) % 49, head: i });
+        await frame();
+      }
+      for (let still = 0; still < 5; still++) await frame();
+      return [...paintings.values()].map((times) => ({ times: times.length, frames: new Set(times).size }));
+    });
+    expect(painted.length).toBeGreaterThan(3);
+    for (const { times, frames } of painted) expect(times).toBe(frames);
+  });
+
   it('repaints in the colours of another theme', async () => {
     const { page } = await open({ theme: 'dark' });
     const canvas = page.locator('sinkscope-residual-heatmap canvas.base');

@@ -60,6 +60,7 @@ const given = {
   perplexity: [{ text, tokens: 4096 }],
   interventions: [{ text, calibration, tokens: 2048 }],
   survey: [{ texts: together(text), sequences: 20 }],
+  domains: [{ texts: together(text), other: together(calibration), sequences: 8 }],
   bias: [{ text: sample }],
   compare: [{ texts: together(text), tokens: 2048, models }],
   weights: [{ text, calibration, tokens: 2048 }],

@@ -94,6 +94,22 @@ const view = (element, file, query, act) => ({
   },
 });
 
+/** The head of the panel while it follows a text that is typed: what was kept of the run before, then what stands out. */
+const live = {
+  file: 'docs/pictures/live.png',
+  query: { run: 'harris', theme: 'light' },
+  width: 1000,
+  height: 460,
+  async find(page) {
+    await page.locator('sinkscope-layer-profile svg').first().waitFor();
+    await page.evaluate(() =>
+      window.harness.view({ live: 'Live: what is shown follows the text as you type; 49 of 51 tokens were kept.' }),
+    );
+    await page.getByTestId('live').waitFor();
+    return page.locator('.page');
+  },
+};
+
 const flat = async (page) => {
   await page.getByTestId('flat').click();
   await page.locator('sinkscope-magnitudes sinkscope-grid canvas').first().waitFor();
@@ -109,6 +125,7 @@ export const shots = [
   drawing('docs/pictures/editor.png', 'light'),
   view('sinkscope-moved', 'docs/pictures/moved.png', { theme: 'light', against: 'summer' }),
   view('sinkscope-magnitudes', 'docs/pictures/surface.png', { theme: 'light' }),
+  live,
   ...['dark', 'light'].flatMap((theme) => {
     const kept = (name) => `test/browser/looks/${name}-${theme}.png`;
     return [

@@ -3,11 +3,11 @@ import { areaY, barX, dot, gridX, gridY, line, plot, ruleX, ruleY, text } from '
 import { css, LitElement, nothing, type PropertyValues } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { formatNumber } from '../../src/analysis/format.js';
-import { type BarsPart, formatCell, type LinesPart } from '../../src/analysis/presentation.js';
+import { type BarsPart, formatCell, formatTick, type LinesPart } from '../../src/analysis/presentation.js';
 import { greatest, least } from '../../src/statistics/numbers.js';
 import { html } from '../html.js';
 import type { DrawnPicture } from '../picture.js';
-import { type EndLabel, endLabels, PlotPlace, pictureWidth, roomFor } from '../plot.js';
+import { type EndLabel, endLabels, logAxis, PlotPlace, pictureWidth, roomFor } from '../plot.js';
 import { logTicks } from '../scale.js';
 import { plotStyles } from '../styles.js';
 import type { Theme } from '../theme.js';
@@ -56,7 +56,7 @@ export class Chart extends LitElement {
   picture(theme: Theme): DrawnPicture {
     const { chart } = this;
     if (chart.kind === 'bars') return this.#plot.picture(theme);
-    const lines = this.#isLabelled(chart, pictureWidth) ? [] : chart.lines;
+    const lines = this.#isLabelled(chart, pictureWidth, theme) ? [] : chart.lines;
     const key = [
       ...lines.map(({ name }, index) => {
         return { text: name, color: colorOf(index, theme), line: { dashes: dashes[index % 5] ?? '' } };
@@ -71,7 +71,6 @@ export class Chart extends LitElement {
     const ends = shown.flatMap(({ value, interval }) => [value, ...(interval ?? [])]).filter(Number.isFinite);
     const start = reference ?? (log ? least(ends) : 0);
     const [low, high] = [least(ends, start), greatest(ends, start)];
-    const widest = greatest(bars.map(({ name }) => name.length));
     const room = log ? 1.02 : 0.02 * (high - low || 1);
     const domain = log
       ? ([low / room, high * room] as const)
@@ -80,7 +79,13 @@ export class Chart extends LitElement {
     return plot({
       ...frameOf(width, bars.length * 22 + 36, theme),
       marginTop: 6,
-      marginLeft: Math.min(width / 2, widest * 6.4 + 14),
+      marginLeft: Math.min(
+        width / 2,
+        roomFor(
+          bars.map(({ name }) => ({ text: name })),
+          theme,
+        ) + 4,
+      ),
       marginRight: 74,
       x: {
         type: log ? 'log' : 'linear',
@@ -88,12 +93,13 @@ export class Chart extends LitElement {
         ticks,
         tickFormat: formatNumber,
         tickSize: 0,
-        label: log ? 'log scale' : null,
-        labelArrow: 'none',
+        label: null,
+        ...(log && { axis: null }),
       },
       y: { domain: bars.map(({ name }) => name), tickSize: 0, label: null },
       marks: [
         gridX({ ticks, stroke: theme.muted, strokeOpacity: 0.2 }),
+        typeof ticks === 'number' ? null : logAxis('x', ticks, formatNumber, 'log scale'),
         barX(shown, {
           x1: () => start,
           x2: 'value',
@@ -122,8 +128,14 @@ export class Chart extends LitElement {
   }
 
   /** Whether lines are called at their ends: a picture has to be left beside them. */
-  #isLabelled({ lines }: LinesPart, width: number): boolean {
-    return roomFor(lines.map(({ name }) => ({ text: name }))) < 0.3 * width;
+  #isLabelled({ lines }: LinesPart, width: number, theme: Theme): boolean {
+    return (
+      roomFor(
+        lines.map(({ name }) => ({ text: name })),
+        theme,
+      ) <
+      0.3 * width
+    );
   }
 
   #lines(chart: LinesPart, width: number, theme: Theme) {
@@ -146,15 +158,16 @@ export class Chart extends LitElement {
       const last = points.at(-1);
       return last === undefined ? [] : [{ ...last, text: lines[index]?.name ?? '', color: colorOf(index, theme) }];
     });
-    const labels = this.#isLabelled(chart, width) ? ends : [];
+    const labels = this.#isLabelled(chart, width, theme) ? ends : [];
     const values = [...series.flat().map((point) => point.y), ...bands.flat().flatMap(({ from, to }) => [from, to])];
     // Rounded to powers of ten a logarithmic axis would be mostly empty.
     const domain = y.log && values.length > 0 ? ([least(values) / 1.2, greatest(values) * 1.2] as const) : undefined;
     const ticks = domain ? logTicks(...domain) : 4;
+    const said = (value: number) => formatTick(value, y.format === 'fixed' ? 'number' : y.format);
     return plot({
       ...frameOf(width, 200, theme),
       marginLeft: 56,
-      marginRight: Math.max(16, roomFor(labels)),
+      marginRight: Math.max(16, roomFor(labels, theme)),
       marginTop: 22,
       x: {
         ticks: ticksOf(x.values, Math.floor(width / 60)),
@@ -167,15 +180,14 @@ export class Chart extends LitElement {
       y: {
         type: y.log ? 'log' : 'linear',
         ticks,
-        // An axis is read by few round numbers, whose noughts say nothing.
-        tickFormat: (value: number) => formatCell(value, y.format === 'fixed' ? 'number' : y.format),
+        tickFormat: said,
         tickSize: 0,
-        label: y.log ? 'log scale' : null,
-        labelArrow: 'none',
-        ...(domain === undefined ? { nice: true } : { domain }),
+        label: null,
+        ...(domain === undefined ? { nice: true } : { domain, axis: null }),
       },
       marks: [
         gridY({ ticks, stroke: theme.muted, strokeOpacity: 0.2 }),
+        typeof ticks === 'number' ? null : logAxis('y', ticks, said, 'log scale'),
         ...bands.map((points, index) =>
           areaY(points, { x: 'x', y1: 'from', y2: 'to', fill: colorOf(index, theme), fillOpacity: 0.2 }),
         ),
@@ -198,7 +210,7 @@ export class Chart extends LitElement {
 
   #legend(chart: LinesPart) {
     // Before the plot is drawn its width is not known, and both are drawn anew with another one.
-    const lines = this.#isLabelled(chart, this.#plot.width) ? [] : chart.lines;
+    const lines = this.#isLabelled(chart, this.#plot.width, this.theme) ? [] : chart.lines;
     return html`<ul aria-hidden="true">
       ${hasIntervals(chart) ? html`<li><i class="band"></i>${intervalWords}</li>` : nothing}
       ${lines.map(

@@ -1,12 +1,12 @@
 /** A heatmap of a presentation as the cells and the scale that the grid draws. */
-import { formatCell, type HeatmapPart } from '../../src/analysis/presentation.js';
+import { formatCell, formatTick, type HeatmapPart } from '../../src/analysis/presentation.js';
 import type { Cells } from '../cells.js';
 import type { CellSize } from '../grid.js';
 import { linearScale, logScale, type Scale } from '../scale.js';
 
 export function scaleOf({ scale, values, value, range }: HeatmapPart): Scale {
   const known = (range ?? values).filter((one): one is number => one !== null && Number.isFinite(one));
-  const format = (one: number) => formatCell(one, value.format);
+  const format = (one: number) => formatTick(one, value.format);
   const most = known.reduce((a, b) => Math.max(a, b), 0);
   const least = known.reduce((a, b) => Math.min(a, b), most);
   if (scale === 'diverging') {

@@ -13,7 +13,7 @@ import { finiteCell } from '../../src/analysis/presentation.js';
 import { greatest, least } from '../../src/statistics/numbers.js';
 import { shownLayer } from '../findings.js';
 import { html } from '../html.js';
-import { type Drawing, type EndLabel, endLabels, PlotPlace, roomFor } from '../plot.js';
+import { type Drawing, type EndLabel, endLabels, logAxis, PlotPlace, roomFor } from '../plot.js';
 import { logTicks } from '../scale.js';
 import { plotStyles } from '../styles.js';
 import type { TableData } from '../table.js';
@@ -31,6 +31,8 @@ interface Point {
 const series = ['top 1', 'top 2', 'top 3', 'median'] as const;
 /** From so many CSS pixels on, labels say how large their entry is. */
 const roomy = 420;
+/** Room for the numbers of the axis, in CSS pixels. */
+const marginLeft = 44;
 
 @customElement('sinkscope-layer-profile')
 export class LayerProfile extends View {
@@ -165,17 +167,18 @@ export class LayerProfile extends View {
     );
     const band = (at: number, fill: string, opacity: number) =>
       rectX([at], { x1: at - 0.25, x2: at + 0.25, fill, fillOpacity: opacity });
+    const marginRight = roomFor(labels, theme);
     const drawing = plot({
       width,
       height: other ? 260 : 190,
-      marginLeft: 44,
-      marginRight: roomFor(labels),
+      marginLeft,
+      marginRight,
       marginTop: 22,
       marginBottom: other ? 36 : 24,
       style: { background: 'none', color: theme.muted, fontFamily: theme.font, fontSize: '11px' },
       x: {
         domain: [-0.3, Math.max(1, findings.layers) + 0.3],
-        ticks: layerTicks(findings.layers, width),
+        ticks: layerTicks(findings.layers, width - marginLeft - marginRight),
         tickFormat: layerName,
         tickSize: 0,
         label: other ? 'layer' : null,
@@ -185,14 +188,11 @@ export class LayerProfile extends View {
       y: {
         type: 'log',
         domain,
-        ticks,
-        tickFormat: formatNumber,
-        tickSize: 0,
-        label: '|h|, log scale',
-        labelArrow: 'none',
+        axis: null,
       },
       marks: [
         gridY({ ticks, stroke: theme.muted, strokeOpacity: 0.2 }),
+        logAxis('y', ticks, formatNumber, '|h|, log scale'),
         onset === undefined ? null : band(onset, theme.massive, 0.2),
         ...lines,
         dot(points, {
@@ -273,12 +273,16 @@ export class LayerProfile extends View {
   }
 }
 
-/** Every layer where there is room, else every second, fifth, tenth … */
+/**
+ * Every layer where there is room, else every second, fifth, tenth …
+ *
+ * @param width of the axis alone, in CSS pixels
+ */
 function layerTicks(layers: number, width: number): number[] {
-  const room = Math.max(2, Math.floor(width / 34));
+  const room = Math.max(2, Math.floor(width / 26));
   const step = [1, 2, 4, 5, 8, 10, 20, 50, 100].find((every) => layers / every <= room) ?? 100;
   const ticks = Array.from({ length: Math.floor(layers / step) + 1 }, (_, tick) => tick * step);
   // The first is called by a word, which needs more room.
-  const apart = ((width - 94) * step) / Math.max(1, layers);
-  return ticks.filter((tick) => tick !== step || apart >= 30);
+  const apart = (width * step) / (Math.max(1, layers) + 0.6);
+  return ticks.filter((tick) => tick !== step || apart >= 34);
 }

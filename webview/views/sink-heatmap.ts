@@ -20,7 +20,8 @@ import type { TableData } from '../table.js';
 import { View } from '../view.js';
 
 const scale = linearScale(0, 1, formatWeight, 'attention');
-const size: CellSize = { width: [10, 44], height: [10, 22], plot: 420 };
+/** All layers of a large model are seen at once: which heads have a sink is read down the layers. */
+const size: CellSize = { width: [10, 44], height: [5, 22], plot: 420 };
 const extraName = 'the extra column';
 
 @customElement('sinkscope-sink-heatmap')

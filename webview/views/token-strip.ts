@@ -357,7 +357,7 @@ export class TokenStrip extends View {
     const end = Math.min(this.scene.findings.tokens, (page + 1) * pageLength);
     return html`<div>
       <button class="quiet" ?disabled=${page === 0} @click=${go(page - 1)}>Previous</button>
-      tokens ${page * pageLength}–${end - 1} of ${formatNumber(this.scene.findings.tokens)}
+      tokens ${formatNumber(page * pageLength)}–${formatNumber(end - 1)} of ${formatNumber(this.scene.findings.tokens)}
       <button class="quiet" ?disabled=${page === pages - 1} @click=${go(page + 1)}>Next</button>
     </div>`;
   }

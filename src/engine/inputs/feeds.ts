@@ -220,7 +220,7 @@ function extents(input: Input, tokens: number, { symbols }: Pick<Run, 'symbols'>
   if (size(dims) <= mostElements) return dims;
   throw new SinkscopeError({
     code: 'input',
-    message: `Input ${quoted(input.name)} (${describe(input)}) takes ${size(dims)} elements, and at most ${mostElements} are filled in; export the model with axes that are open.`,
+    message: `Input ${quoted(input.name)} (${describe(input)}) takes ${grouped(size(dims))} elements, and at most ${grouped(mostElements)} are filled in; export the model with axes that are open.`,
   });
 }
 

@@ -1,6 +1,6 @@
 /** A prompt that is a picture. */
 import { pixelInput } from '../../anatomy/pictures.js';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { modelFolder } from '../../models/folder.js';
 import { DataType } from '../../onnx/model.js';
 import { float32ToFloat16 } from '../../statistics/half.js';
@@ -47,7 +47,7 @@ export async function fromPicture(file: string, { file: model, inputs, patch }: 
     throw new SinkscopeError({
       code: 'input',
       file: found?.file,
-      message: `${found?.file ?? file} makes pictures of ${made[1]} × ${made[0]} pixels, but the model takes ${fixed.width} × ${fixed.height}.`,
+      message: `${found?.file ?? file} makes pictures of ${grouped(made[1])} × ${grouped(made[0])} pixels, but the model takes ${grouped(fixed.width)} × ${grouped(fixed.height)}.`,
     });
   }
   const value: Value =

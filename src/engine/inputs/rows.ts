@@ -1,6 +1,6 @@
 /** The rows of a run as tokens, where others stand among them. */
 import type { RowPart, Rows } from '../../anatomy/anatomy.js';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import type { Token } from '../../tokens/token.js';
 import type { Values } from '../tensors/value.js';
 import type { Prompt } from './prompt.js';
@@ -84,6 +84,6 @@ function inputRows({ names, inTurn }: Extract<Rows, { kind: 'inputs' }>, count: 
 function amongPadding(length: number): SinkscopeError {
   return new SinkscopeError({
     code: 'input',
-    message: `This file was exported for exactly ${length} tokens and has learned rows behind them, so that padding would stand among the rows; give it ${length} tokens.`,
+    message: `This file was exported for exactly ${grouped(length)} tokens and has learned rows behind them, so that padding would stand among the rows; give it ${grouped(length)} tokens.`,
   });
 }

@@ -2,7 +2,7 @@
  * Attribution patching: what patching an activation would give back, to first order. Two runs there and one back:
  * (clean − corrupt) × the derivative of the corrupt run's logit difference, for all activations at once.
  */
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import type { AttributedEvent, AttributeRequest } from '../contract/attribute.js';
 import type { EventOf } from '../contract/protocol.js';
@@ -40,7 +40,7 @@ export async function tellAttribution(
   if (corrupt.length !== tokens) {
     throw new SinkscopeError({
       code: 'input',
-      message: `The clean prompt has ${tokens} tokens and the corrupt one ${corrupt.length}, and each needs its counterpart.`,
+      message: `The clean prompt has ${grouped(tokens)} tokens and the corrupt one ${grouped(corrupt.length)}, and each needs its counterpart.`,
     });
   }
   // What stages take, of both, and how far they are apart.

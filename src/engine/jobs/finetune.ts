@@ -5,7 +5,7 @@
  */
 import { rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { SinkscopeError, toProblem } from '../../errors.js';
+import { grouped, SinkscopeError, toProblem } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import { AdamW } from '../../statistics/adamw.js';
 import { uniform } from '../../statistics/random.js';
@@ -313,7 +313,7 @@ const keepsSessions = (loaded: LoadedModel, request: FinetuneRequest): boolean =
 function checkMemory(loaded: LoadedModel, request: FinetuneRequest): void {
   const bytes = stepBytes(loaded, request);
   if (bytes <= request.memory) return;
-  const megabytes = (count: number) => Math.ceil(count / 2 ** 20);
+  const megabytes = (count: number) => grouped(Math.ceil(count / 2 ** 20));
   throw new SinkscopeError({
     code: 'too-long',
     message: `A step holds ${megabytes(bytes)} MB, more than the ${megabytes(request.memory)} MB that may be held; choose a smaller batch or window, or allow more memory.`,

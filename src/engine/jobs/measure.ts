@@ -4,7 +4,7 @@
  */
 
 import type { Anatomy } from '../../anatomy/anatomy.js';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { greatest } from '../../statistics/numbers.js';
 import type { Entries, Intervention } from '../contract/interventions.js';
 import type {
@@ -170,7 +170,7 @@ async function othersOf(runner: StageRunner, request: MeasureRequest): Promise<O
     if (other?.length !== ids.length) {
       throw new SinkscopeError({
         code: 'input',
-        message: `Values are taken from a sequence as long: this one has ${ids.length} tokens, the other ${other?.length ?? 0}.`,
+        message: `Values are taken from a sequence as long: this one has ${grouped(ids.length)} tokens, the other ${grouped(other?.length ?? 0)}.`,
       });
     }
     const named = new Map(patches.map(({ point, block }) => [placeName({ point, block }), { point, block }]));

@@ -1,5 +1,5 @@
 /** One long sequence through caches that are kept in several ways. */
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { greatest } from '../../statistics/numbers.js';
 import { checkIds } from '../../tokens/tokenizer.js';
@@ -54,7 +54,7 @@ export async function rollOn(
   if (bytes > memory / 2) {
     throw new SinkscopeError({
       code: 'too-long',
-      message: `The states of ${ids.length} tokens take ${Math.ceil(bytes / 2 ** 20)} MB, more than half of the memory that may be used; choose fewer tokens or allow more memory.`,
+      message: `The states of ${grouped(ids.length)} tokens take ${grouped(Math.ceil(bytes / 2 ** 20))} MB, more than half of the memory that may be used; choose fewer tokens or allow more memory.`,
     });
   }
   const together = Math.max(1, Math.floor(memory / 2 / bytes));

@@ -1,5 +1,5 @@
 /** The output head (final norm and unembedding), run on the rows that are asked for. */
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { type Weighed, weighed } from '../../statistics/sampling.js';
 import type { Tokenizer } from '../../tokens/tokenizer.js';
 import type { Prediction } from '../contract/events.js';
@@ -120,7 +120,7 @@ export class Head {
     if (from < offset) {
       throw new SinkscopeError({
         code: 'input',
-        message: `This model gives logits for its last ${tokens === 1 ? 'token' : `${tokens} tokens`} only.`,
+        message: `This model gives logits for its last ${tokens === 1 ? 'token' : `${grouped(tokens)} tokens`} only.`,
       });
     }
     return floats(sliceRows(value, from - offset, to - offset));

@@ -1,5 +1,5 @@
 /** Interventions, made on a value. */
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import { float32ToFloat16 } from '../../statistics/half.js';
 import { uniform } from '../../statistics/random.js';
@@ -54,7 +54,7 @@ function checkedDirection(direction: Float32Array, columns: readonly number[]): 
   if (direction.length === columns.length) return direction;
   throw new SinkscopeError({
     code: 'input',
-    message: `The direction has ${direction.length} entries and there are ${columns.length} dims that it is for; choose one that was made for this model and point.`,
+    message: `The direction has ${grouped(direction.length)} entries and there are ${grouped(columns.length)} dims that it is for; choose one that was made for this model and point.`,
   });
 }
 

@@ -6,7 +6,7 @@
  * that stay, and to what the process itself takes.
  */
 import type { Anatomy } from '../../anatomy/anatomy.js';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 
 /** Hidden states that are alive in a block at once: residuals, normed, Q, K, V, what the runtime copies. */
 const liveStates = 12;
@@ -50,7 +50,7 @@ export function stateBytes(anatomy: Anatomy, tokens: number): number {
  */
 export function checkStates(bytes: number, memory: number): void {
   if (bytes <= memory) return;
-  const megabytes = (count: number) => Math.ceil(count / 2 ** 20);
+  const megabytes = (count: number) => grouped(Math.ceil(count / 2 ** 20));
   throw new SinkscopeError({
     code: 'too-long',
     message: `The hidden states of these sequences take ${megabytes(bytes)} MB, more than the ${megabytes(memory)} MB that may be held; choose shorter or fewer ones, or allow more memory.`,

@@ -1,5 +1,5 @@
 /** One layer's attention pattern as it comes from the graph. */
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { patternStatistics } from '../../statistics/pattern.js';
 import { floats, size, type Value } from './value.js';
 
@@ -44,7 +44,7 @@ export function cropPattern(pattern: Pattern, tokens: number, file: string): Pat
     throw new SinkscopeError({
       code: 'input',
       file,
-      message: `${file} was exported for exactly ${queries} tokens and lets every token see all others, so it cannot be run on ${tokens}; give it ${queries}.`,
+      message: `${file} was exported for exactly ${grouped(queries)} tokens and lets every token see all others, so it cannot be run on ${grouped(tokens)}; give it ${grouped(queries)}.`,
     });
   }
   const columns = extra?.columns ?? 0;

@@ -1,4 +1,5 @@
 import { counted, formatNumber, formatShare } from '../../analysis/format.js';
+import { textLabel, tokenLabels } from '../../analysis/label.js';
 import type { Part, Presentation } from '../../analysis/presentation.js';
 import { modelName } from '../../models/find.js';
 import { greatest, mean } from '../../statistics/numbers.js';
@@ -74,7 +75,7 @@ function secondaryInWords({ begun, written, thresholds }: WritingResult): string
 function secondaryTable({ begun, written, thresholds }: WritingResult): Part[] {
   const found = secondarySinks(begun, written, thresholds);
   if (found.length === 0) return [];
-  const all = [...begun.prompt.tokens, ...written];
+  const all = labelsOf(begun, written);
   const middle = middleLayers(begun, thresholds);
   const drawn = new Map((written.at(-1)?.sinks ?? begun.sinks).map(({ token, heads }) => [token, heads]));
   return [
@@ -90,7 +91,7 @@ function secondaryTable({ begun, written, thresholds }: WritingResult): Part[] {
       ],
       rows: found.map(({ token, layers, cosine }) => [
         token,
-        all[token]?.text ?? '',
+        all[token] ?? '',
         layers.join(', '),
         cosine,
         drawn.get(token) ?? 0,
@@ -136,13 +137,13 @@ function tokenTable({ written, begun }: WritingResult): Part {
       { name: 'massive entries' },
       { name: 'sinks', format: 'words' },
     ],
-    rows: written.map(({ text, surprisal, entropy, alternatives, largest, massive, sinks }) => [
-      text,
+    rows: written.map(({ text, id, surprisal, entropy, alternatives, largest, massive, sinks }) => [
+      textLabel(text, id),
       surprisal,
       entropy,
       alternatives
         .slice(0, 3)
-        .map((one) => `${one.text} ${formatShare(one.probability)}`)
+        .map((one) => `${textLabel(one.text, one.id)} ${formatShare(one.probability)}`)
         .join(', '),
       greatest(largest),
       massive.length,
@@ -151,15 +152,20 @@ function tokenTable({ written, begun }: WritingResult): Part {
   };
 }
 
+/** Of all tokens, those of the prompt and what was written. */
+const labelsOf = (begun: WritingResult['begun'], written: readonly WrittenToken[]): string[] => [
+  ...tokenLabels({ tokens: begun.prompt.tokens, source: 'text' }),
+  ...written.map(({ text, id }) => textLabel(text, id)),
+];
+
 /** The largest entry of every token at every layer, prompt and what was written. */
 function largestMap({ begun, written }: WritingResult): Part {
   const { tokens } = begun.prompt;
-  const columns = [...tokens.map(({ text }) => text), ...written.map(({ text }) => text)];
   return {
     kind: 'heatmap',
     heading: `Largest entry by token and layer; written from token ${tokens.length} on`,
     rows: byLayer(begun.states.map((_, layer) => layer)),
-    columns: { name: 'token', labels: columns },
+    columns: { name: 'token', labels: labelsOf(begun, written) },
     value: { name: 'largest |h|', format: 'number' },
     scale: 'log',
     values: begun.states.flatMap(({ tokenMax }, layer) => [

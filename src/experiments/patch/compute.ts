@@ -7,7 +7,7 @@ import { textLabel } from '../../analysis/label.js';
 import type { Point } from '../../engine/contract/interventions.js';
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { greatest } from '../../statistics/numbers.js';
 import type { Budget, Run } from '../experiment.js';
 import { type Answers, answersOf, contrast, labelled, type Named } from '../shared/answers.js';
@@ -143,7 +143,7 @@ function firstDifferent(clean: readonly Named[], corrupt: readonly Named[]): num
   };
   throw new SinkscopeError({
     code: 'input',
-    message: `The clean prompt has ${clean.length} tokens and the corrupt one ${corrupt.length}, and each needs its counterpart: from token ${start} on the clean one has ${part(clean)} where the corrupt one has ${part(corrupt)}; word them alike.`,
+    message: `The clean prompt has ${grouped(clean.length)} tokens and the corrupt one ${grouped(corrupt.length)}, and each needs its counterpart: from token ${start} on the clean one has ${part(clean)} where the corrupt one has ${part(corrupt)}; word them alike.`,
   });
 }
 

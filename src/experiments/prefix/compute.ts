@@ -1,6 +1,7 @@
 /** Which tokens, put before every text and kept in the cache, take its massive activations (PrefixQuant, arXiv:2410.05265). */
 import { emptyAnalysis } from '../../analysis/analysis.js';
 import { formatFixed, formatNumber, formatShare } from '../../analysis/format.js';
+import { quotedText } from '../../analysis/label.js';
 import { massiveActivations } from '../../analysis/massive.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import { outlierRatio } from '../../engine/contract/extents.js';
@@ -214,7 +215,7 @@ export function prefixConclusion({ prefix, rows, pieces }: PrefixResult): string
     const at = formatNumber(rows[0]?.ratio ?? Number.NaN);
     return `No token stands out where the last MLP products read (at most ${at} × the median token, and ${outlierRatio} × counts): this model needs no prefix.`;
   }
-  const words = prefix.map(({ text }) => `“${text}”`).join(' ');
+  const words = prefix.map(({ text, id }) => quotedText(text, id)).join(' ');
   const massive = `massive activations in the text go from ${plain.massive} (in ${plain.pieces} of ${pieces} pieces) to ${after.massive} (in ${after.pieces})`;
   const cost = `perplexity of the text from ${formatFixed(plain.perplexity)} to ${formatFixed(after.perplexity)}, the int8 error of what last MLP products read from ${formatShare(meanError(plain))} to ${formatShare(meanError(after))}`;
   const verdict = after.massive === 0 ? 'it takes all of them' : 'it does not take all of them';

@@ -1,4 +1,5 @@
 import { formatNumber } from '../../analysis/format.js';
+import { textLabel } from '../../analysis/label.js';
 import { finiteCell, type Part, type Presentation } from '../../analysis/presentation.js';
 import { outlierRatio } from '../../engine/contract/extents.js';
 import { modelName } from '../../models/find.js';
@@ -37,7 +38,7 @@ export function presentPrefix(result: PrefixResult, { text }: { readonly text: N
         ],
         rows: rows.map((row) => [
           row.name,
-          row.prefix.map((id) => prefix.find((token) => token.id === id)?.text ?? `token ${id}`).join(' '),
+          row.prefix.map((id) => textLabel(prefix.find((token) => token.id === id)?.text ?? '', id)).join(' '),
           row.massive,
           row.pieces,
           finiteCell(row.ratio),
@@ -62,5 +63,5 @@ const outlierTokens = (tokens: PrefixResult['tokens']): Part => ({
   kind: 'table',
   heading: 'Tokens that stand out behind the first',
   columns: [{ name: 'token' }, { name: 'id', format: 'plain' }, { name: 'times' }],
-  rows: tokens.map(({ id, text, count }) => [text, id, count]),
+  rows: tokens.map(({ id, text, count }) => [textLabel(text, id), id, count]),
 });

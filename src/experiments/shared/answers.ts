@@ -1,5 +1,5 @@
 /** Two next tokens whose logits are compared, as experiments on single decisions do. */
-import { textLabel } from '../../analysis/label.js';
+import { quotedText } from '../../analysis/label.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { SinkscopeError } from '../../errors.js';
 
@@ -57,8 +57,7 @@ export async function namedTokens(
 }
 
 /** Tokens as they are shown, one after another. */
-export const labelled = (tokens: readonly Named[]) =>
-  tokens.map(({ id, text }) => `“${textLabel(text, id)}”`).join(' ');
+export const labelled = (tokens: readonly Named[]) => tokens.map(({ id, text }) => quotedText(text, id)).join(' ');
 
 /** What the logits are of, in words. */
 export const contrast = ([one, other]: Answers) =>

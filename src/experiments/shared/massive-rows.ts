@@ -2,7 +2,7 @@
 import type { Intervention } from '../../engine/contract/interventions.js';
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import type { Progress } from '../experiment.js';
 import { type CalibratedRequest, type Calibration, calibrate, calibrationWindows } from './calibrate.js';
 import { follow } from './text.js';
@@ -60,7 +60,7 @@ export async function* massiveRows(
   if (2 * k > state.length) {
     throw new SinkscopeError({
       code: 'input',
-      message: `The MLP of block ${block} has ${state.length} intermediate dims; choose a k of at most ${Math.floor(state.length / 2)}.`,
+      message: `The MLP of block ${block} has ${grouped(state.length)} intermediate dims; choose a k of at most ${grouped(Math.floor(state.length / 2))}.`,
     });
   }
   const order = [...state.keys()].sort((a, b) => Math.abs(state[b] ?? 0) - Math.abs(state[a] ?? 0));

@@ -1,6 +1,6 @@
 /** The texts of a corpus as sequences of one length. */
 import type { Engine } from '../../engine/host/engine.js';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import type { Corpus } from '../values.js';
 
 /** How a corpus is cut. */
@@ -39,7 +39,8 @@ export async function piecesOf(engine: Engine, request: CorpusCut, signal: Abort
     prefix = rest.prefix;
     const head = prefix === undefined ? [] : [prefix];
     const step = length - head.length;
-    if (step < 1) throw new SinkscopeError({ code: 'input', message: `Sequences of ${length} tokens hold no text.` });
+    if (step < 1)
+      throw new SinkscopeError({ code: 'input', message: `Sequences of ${grouped(length)} tokens hold no text.` });
     if (ids.length > longest.length) longest = ids;
     for (let start = 0; start + step <= ids.length && pieces.length < request.sequences; start += step)
       pieces.push([...head, ...ids.subarray(start, start + step)]);

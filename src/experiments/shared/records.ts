@@ -2,7 +2,7 @@
 import { createReadStream, existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { Engine } from '../../engine/host/engine.js';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { notUtf8, unnamedColumn, unreadable } from '../../reading.js';
 import type { NamedText } from '../values.js';
 
@@ -103,7 +103,7 @@ async function* linesOf(file: string, most: number): AsyncGenerator<string> {
       const [first = '', ...rest] = decoder.decode(bytes, { stream: true }).split('\n');
       parts.push(first);
       length += first.length;
-      if (length > most) throw new Error(`a line has more than the ${most} characters that are taken`);
+      if (length > most) throw new Error(`a line has more than the ${grouped(most)} characters that are taken`);
       for (const next of rest) {
         yield parts.join('');
         parts = [next];

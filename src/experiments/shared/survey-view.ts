@@ -1,5 +1,6 @@
 /** How surveys are shown, and their JSON. */
 import { counted, formatNumber } from '../../analysis/format.js';
+import { quotedText } from '../../analysis/label.js';
 import type { Presentation } from '../../analysis/presentation.js';
 import { type Survey, tokenKinds } from '../../engine/contract/surveys.js';
 import type { SavedTable } from '../experiment.js';
@@ -79,7 +80,7 @@ function table(rows: readonly SurveyRow[], sequences: number): Presentation['par
       row.entries,
       row.tokens
         .slice(0, 3)
-        .map(({ text, entries }) => `${JSON.stringify(text)} × ${entries}`)
+        .map(({ text, entries }) => `${quotedText(text)} × ${formatNumber(entries)}`)
         .join(', '),
     ]),
   };

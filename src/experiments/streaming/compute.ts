@@ -5,7 +5,7 @@ import { formatFixed } from '../../analysis/format.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Variant } from '../../engine/contract/measure.js';
 import type { Engine } from '../../engine/host/engine.js';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { mean } from '../../statistics/numbers.js';
 import type { Budget, Progress, Run } from '../experiment.js';
 import { ask, runPrompt } from '../shared/run.js';
@@ -63,7 +63,7 @@ export async function* streamThrough(
   if (window >= length) {
     throw new SinkscopeError({
       code: 'input',
-      message: `A window of ${window} leaves nothing out of sequences of ${length} tokens; choose a smaller window or longer sequences.`,
+      message: `A window of ${grouped(window)} leaves nothing out of sequences of ${grouped(length)} tokens; choose a smaller window or longer sequences.`,
     });
   }
   if (sinks >= window) {

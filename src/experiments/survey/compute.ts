@@ -6,7 +6,7 @@ import type { Thresholds } from '../../analysis/thresholds.js';
 import type { ReducedState } from '../../engine/contract/states.js';
 import { SURVEY_VERSION, type Survey, type SurveyEntry } from '../../engine/contract/surveys.js';
 import type { Engine } from '../../engine/host/engine.js';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import type { Budget, Run } from '../experiment.js';
 import { firstDelimiter } from '../shared/delimiter.js';
 import { type CorpusCut, piecesOf } from '../shared/pieces.js';
@@ -62,7 +62,7 @@ export async function* runShard(
   if (chosen.length === 0) {
     throw new SinkscopeError({
       code: 'input',
-      message: `Shard ${shard.index} of ${shard.of} has no sequence: there are only ${pieces.length}. Use fewer shards.`,
+      message: `Shard ${shard.index} of ${shard.of} has no sequence: there are only ${grouped(pieces.length)}. Use fewer shards.`,
     });
   }
   const sequences = chosen.flatMap((sequence) => pieces.slice(sequence, sequence + 1));

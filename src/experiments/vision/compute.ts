@@ -4,7 +4,7 @@ import { kindOf, ratio } from '../../analysis/massive.js';
 import type { Thresholds } from '../../analysis/thresholds.js';
 import type { Intervention } from '../../engine/contract/interventions.js';
 import type { Engine } from '../../engine/host/engine.js';
-import { SinkscopeError } from '../../errors.js';
+import { grouped, SinkscopeError } from '../../errors.js';
 import { greatest, least, mean } from '../../statistics/numbers.js';
 import { uniform } from '../../statistics/random.js';
 import type { Entry, HiddenStatistics } from '../../statistics/statistics.js';
@@ -152,7 +152,7 @@ function checkDims({ dims, model }: VisionRequest, layers: readonly HiddenStatis
   throw new SinkscopeError({
     code: 'input',
     file: model,
-    message: `${model} has ${width} dims, so ${dims} cannot be set; choose at most ${width}.`,
+    message: `${model} has ${grouped(width)} dims, so ${grouped(dims)} cannot be set; choose at most ${grouped(width)}.`,
   });
 }
 

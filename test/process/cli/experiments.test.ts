@@ -88,7 +88,7 @@ it('interventions prints a table, the points used and a sentence', async () => {
   expect(result.conclusion).toMatch(/multiplies perplexity by [12]\.\d\d, .* constant bias/);
   const said = await printed(...args);
   expect(said).toContain(result.conclusion);
-  expect(said).toMatch(/^ +mean +[\d.]+ +1 × /m);
+  expect(said).toMatch(/^ +mean +[\d.]+ +1\.00 × /m);
   expect(said).toContain(
     `\nmodel llama · text ${boats} · calibration ${pendulum}, 2 windows · T 128 tokens · stride 127 · BOS on (token 0) · ` +
       'tokens scored 254 · left out at the end 1 token, too few to fill a window · massive |h| > 100',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { counted, formatNumber, formatRatio, formatShare, formatValue } from '../../../src/analysis/format.js';
-import { layerName, quotedLabel, textLabel, tokenLabel, tokenLabels } from '../../../src/analysis/label.js';
+import { layerName, quotedLabel, quotedText, textLabel, tokenLabel, tokenLabels } from '../../../src/analysis/label.js';
 
 const text = (text: string) => ({ id: 7, text, start: 3, end: 3 + text.length, special: false });
 const special = (text: string, start = 0) => ({ id: 7, text, start, end: start, special: true });
@@ -33,6 +33,16 @@ it('quotes a token in a sentence, unless it is special', () => {
   const token = { id: 1, text: ' a', start: 0, end: 2, special: false };
   expect(quotedLabel(token)).toBe('“·a”');
   expect(quotedLabel({ ...token, text: '</s>', special: true })).toBe('⟨/s⟩');
+});
+
+it('knows a token that controls a model by its text where that can be nothing else', () => {
+  expect([textLabel('<|endoftext|>'), quotedText('<|im_end|>')]).toEqual(['⟨endoftext⟩', '⟨im_end⟩']);
+  expect([textLabel('<s>'), textLabel('[CLS]'), textLabel('<|'), quotedText(' a')]).toEqual([
+    '<s>',
+    '[CLS]',
+    '<|',
+    '“·a”',
+  ]);
 });
 
 it('shows a prediction by its text, and by its id where it has none', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { csvOf, formatCell, type HeatmapPart, tableOf } from '../../../src/analysis/presentation.js';
+import { csvOf, formatCell, formatTick, type HeatmapPart, tableOf } from '../../../src/analysis/presentation.js';
 
 const heatmap: HeatmapPart = {
   kind: 'heatmap',
@@ -94,11 +94,27 @@ it.each([
   [2084.3, 'value', '+2,084'],
   [-0.0475, 'share', '−4.75 %'],
   [3e-9, 'share', '< 0.001 %'],
-  [-0.004, 'signed', '−0.00'],
+  [0.1, 'share', '10.0 %'],
+  [1, 'share', '100 %'],
+  [0, 'share', '0 %'],
+  // A direction that is rounded away is none.
+  [-0.004, 'signed', '0.00'],
+  [0.004, 'signed', '0.00'],
+  [-0.004, 'fixed', '0.00'],
   [0.284, 'signed', '+0.28'],
+  [-0.284, 'signed', '−0.28'],
   [63.2289, 'fixed', '63.23'],
   [12345, 'plain', '12345'],
   [2.07, 'ratio', '2.07 ×'],
+  [1, 'ratio', '1.00 ×'],
 ] as const)('shows %d as %s: %s', (value, format, text) => {
   expect(formatCell(value, format)).toBe(text);
+});
+
+it.each([
+  [1, 'ratio', '1 ×'],
+  [0.05, 'share', '5 %'],
+  [20, 'number', '20'],
+] as const)('calls a tick at %d, a %s, %s', (value, format, text) => {
+  expect(formatTick(value, format)).toBe(text);
 });

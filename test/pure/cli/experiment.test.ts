@@ -264,9 +264,9 @@ describe('a result', () => {
     expect(stdout).toBe(`Given: "a".
 
 Tokens
-  which       share
-  all          50 %
-  the others   25 %
+  which        share
+  all         50.0 %
+  the others  25.0 %
 
 size 8
 It is an echo.

@@ -50,9 +50,9 @@ describe('a part in words', () => {
     expect(partInWords(heatmap)).toEqual([
       '',
       'Heads',
-      '  layer \\ head     0      1',
-      '  1             50 %',
-      '  2             25 %  100 %',
+      '  layer \\ head       0      1',
+      '  1             50.0 %',
+      '  2             25.0 %  100 %',
     ]);
   });
 

@@ -78,11 +78,11 @@ describe('the table of blocks', () => {
     const drawn = dataOf(table).drawn?.(2)[column('gain')];
     expect(drawn).toEqual({
       shades: [
-        { place: 0, text: 'attn_in /q −10 %' },
-        { place: 1, text: 'mlp_out /down 75 %' },
+        { place: 0, text: 'attn_in /q −10.0 %' },
+        { place: 1, text: 'mlp_out /down 75.0 %' },
       ],
     });
-    expect(formatCell(gain, 'share')).toBe('attn_in /q −10 %, mlp_out /down 75 %');
+    expect(formatCell(gain, 'share')).toBe('attn_in /q −10.0 %, mlp_out /down 75.0 %');
     expect(formatCell(cell(1, 'gain'), 'share')).toBe('');
     expect(csvOf(table).split('\r\n')[3]).toContain('"attn_in /q -0.0999');
   });

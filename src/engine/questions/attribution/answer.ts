@@ -1,6 +1,6 @@
 /** Direct logit attribution: what each part of the model adds to one logit. */
 
-import { SinkscopeError } from '../../../errors.js';
+import { grouped, SinkscopeError } from '../../../errors.js';
 import { greatest } from '../../../statistics/numbers.js';
 import type { AnswerTo } from '../../contract/questions.js';
 import { fixedLength } from '../../inputs/feeds.js';
@@ -41,7 +41,10 @@ export const answerAttribution: Answerer<'attribution'> = async (run, { token, t
   if (!zero || !ofBias || !whole) throw new Error('the head gave no logits');
   const id = target ?? argmax(whole);
   if (id >= whole.length) {
-    throw new SinkscopeError({ code: 'input', message: `There is no token id ${id}: the model has ${whole.length}.` });
+    throw new SinkscopeError({
+      code: 'input',
+      message: `There is no token id ${id}: the model has ${grouped(whole.length)}.`,
+    });
   }
   const parts: Part[] = vectors.map(({ part, block }, i) => ({
     part,

@@ -1,5 +1,5 @@
 /** Implicit attention bias (arXiv:2402.17762): what chosen keys add to every query's attention output, against the rest. */
-import { SinkscopeError } from '../../../errors.js';
+import { grouped, SinkscopeError } from '../../../errors.js';
 import { greatest } from '../../../statistics/numbers.js';
 import type { AnswerTo } from '../../contract/questions.js';
 import type { Pattern } from '../../tensors/patterns.js';
@@ -28,7 +28,7 @@ export const answerBias: Answerer<'bias'> = async (run, { layer, tokens: chosen 
   if (pattern.queries !== tokens) {
     throw new SinkscopeError({
       code: 'input',
-      message: `Block ${layer} attends among ${pattern.queries} of the ${tokens} tokens at a time, so its update cannot be split by token.`,
+      message: `Block ${layer} attends among ${grouped(pattern.queries)} of the ${grouped(tokens)} tokens at a time, so its update cannot be split by token.`,
     });
   }
   const columns = columnsOf(pattern);
@@ -43,7 +43,7 @@ export const answerBias: Answerer<'bias'> = async (run, { layer, tokens: chosen 
   if (chosen !== 'extra' && chosen.some((token) => token >= tokens)) {
     throw new SinkscopeError({
       code: 'input',
-      message: `There is no token ${greatest(chosen)}: the run has ${tokens}.`,
+      message: `There is no token ${greatest(chosen)}: the run has ${grouped(tokens)}.`,
     });
   }
   if (tokens - from < 2) {
