@@ -148,7 +148,7 @@ describe('what predicts nothing', () => {
     ['test/zoo/families/clip-text-projection-dy18', /predicts no tokens/],
     [
       'test/zoo/families/cross-bart-decoder-op23',
-      /does not write on from a text alone: its input ".+" has to be given too/,
+      /is not run on a text alone: its input ".+" has to be given too/,
     ],
   ])('%s writes nothing', async (folder, why) => {
     const { problem } = await write({ model: path(`${folder}/model.onnx`), prompt, tokens: 2 });
