@@ -7,6 +7,7 @@ import { intAttribute, type Node } from '../onnx/model.js';
 import type { Branch } from './addition.js';
 import type { Weighting } from './anatomy.js';
 import { between, type Flow, stripped } from './flow.js';
+import { isFloat } from './inputs/types.js';
 import { isFusedAttention } from './operators/table.js';
 import { factors, isPictureConvolution, isPointwise } from './ops.js';
 import { matrixOf } from './products.js';
@@ -221,9 +222,17 @@ function mixesHeads(flow: Flow, node: Node): boolean {
   return (extents.length === 2 && rows === columns && rows <= mostHeads) || isPictureConvolution(node);
 }
 
-/** A product without any weight above it (rotary tables, relative positions) is no product of queries and keys. */
+/** A product of what no weight is above (rotary tables, relative positions) is none of queries and keys. */
 const isMask = (flow: Flow, node: Node) =>
-  (factors(node) ?? []).some((side) => projections(flow, side).products.length === 0);
+  (factors(node) ?? []).some((side) => projections(flow, side).products.length === 0 && !isGiven(flow, side));
+
+/** Keys that a file takes as an encoder's were made (past keys of cross-attention): floats, turned and scaled at most. */
+function isGiven(flow: Flow, value: string): boolean {
+  const node = flow.producer(value);
+  if (!node) return flow.model.graph.inputs.some((info) => info.name === value && isFloat(info));
+  const [only, ...others] = isPointwise(node) ? flow.reads(node) : [];
+  return only !== undefined && others.length === 0 && isGiven(flow, only);
+}
 
 const copying = ['Cast', 'Identity', 'Dropout', 'QuantizeLinear', 'DequantizeLinear', 'DynamicQuantizeLinear'];
 

@@ -7,6 +7,7 @@ import { type Addition, additionsOf, rootOf } from './addition.js';
 import { between, type Flow, inputsAbove } from './flow.js';
 import { isFloat } from './inputs/types.js';
 import { isFusedAttention } from './operators/table.js';
+import { isPointwise } from './ops.js';
 
 export interface Towers {
   /** The last addition of each; the one that is shown where nothing else is asked for first, others by their length. */
@@ -19,7 +20,7 @@ export interface Towers {
 export function towersOf(flow: Flow, chains: readonly Addition[]): Towers {
   const attending = inOrder(
     flow,
-    chains.filter((chain) => chain.length > 1 && attends(chain)),
+    chains.filter((chain) => chain.length > 1 && attends(chain) && !areScores(flow, chain)),
   );
   const [longest] = chains;
   const first = longest && attending.includes(longest) ? attending[0] : longest;
@@ -80,3 +81,14 @@ const attends = (chain: Addition) =>
   additionsOf(chain).some(({ branches }) =>
     branches.some(({ nodes }) => [...nodes].some((node) => node.op === 'Softmax' || isFusedAttention(node))),
   );
+
+/** Whether what a chain leaves becomes weights of attention as it is: sums of biases and scores (T5), and no stream. */
+function areScores(flow: Flow, { sum }: Addition): boolean {
+  const seen = new Set([sum]);
+  for (const value of seen)
+    for (const node of flow.consumers(value)) {
+      if (node.op === 'Softmax') return true;
+      if (isPointwise(node)) for (const output of node.outputs) seen.add(output);
+    }
+  return false;
+}

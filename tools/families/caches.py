@@ -1,5 +1,5 @@
 """Caches of keys and values in forms that decoders of one's own have: tokens before everything, all layers in one tensor,
-keys turned, and layers that keep different numbers of heads."""
+keys turned, and layers that keep different numbers of heads; and transformers' own cache of a declared length."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 from torch.nn import functional as F
+from transformers import StaticCache
 
+from capture import Capture
+from cases import LAYERS as MODULES, LLAMA, build
 from export import VOCABULARY, Case
 from layouts import Recorder, recorded
 
@@ -132,6 +135,51 @@ def export(wrapped, inputs, head, path):
     )
 
 
+PLACES = 16
+STATIC = {**LLAMA, "hidden_size": HIDDEN, "intermediate_size": 48, "num_hidden_layers": LAYERS, "head_dim": DIM}
+
+
+class Static(nn.Module):
+    """A model with a StaticCache whose tensors and number of tokens are given, as transformers' own way to ExecuTorch."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids, cache_position, *past):
+        cache = StaticCache(config=self.model.config, max_cache_len=PLACES)
+        cache.early_initialization(1, 2, DIM, torch.float32, "cpu")
+        for i, layer in enumerate(cache.layers):
+            layer.keys, layer.values = past[2 * i].clone(), past[2 * i + 1].clone()
+            layer.cumulative_length = cache_position[0].clone()
+        position_ids = cache_position[None]
+        output = self.model(input_ids, position_ids=position_ids, past_key_values=cache, use_cache=True)
+        return output.logits, *(part for layer in cache.layers for part in (layer.keys, layer.values))
+
+
+def export_static(wrapped, inputs, head, path):
+    """torch.onnx.export(dynamo=True), with a StaticCache"""
+    past = [value for name, value in inputs.items() if name.startswith("past")]
+    tokens = torch.export.Dim("tokens", min=1, max=PLACES)
+    program = torch.onnx.export(
+        Static(wrapped.m),
+        (inputs["input_ids"][:, :3], inputs["cache_position"][:3], *past),
+        dynamo=True,
+        dynamic_shapes=({1: tokens}, {0: tokens}, tuple({} for _ in past)),
+        input_names=list(inputs),
+        output_names=[head, *(f"present.{i}" for i in range(len(past)))],
+        external_data=False,
+        verbose=False,
+    )
+    program.save(str(path))
+
+
+def without_cache(model, inputs):
+    return Capture(list(model.model.layers), ("post_attention_layernorm", "in"), "mlp.down_proj")(
+        model, {"input_ids": inputs["input_ids"], "use_cache": False}
+    )
+
+
 def cases() -> Iterator[Case]:
     ids = torch.randint(0, VOCABULARY, (1, LENGTH), generator=torch.Generator().manual_seed(5))
     for form in FORMS:
@@ -143,3 +191,13 @@ def cases() -> Iterator[Case]:
             export,
             golden=recorded,
         )
+    past = {f"past.{i}": torch.zeros(1, 2, PLACES, DIM) for i in range(2 * LAYERS)}
+    yield Case(
+        "cache-static-dynamo-op18",
+        build("llama", STATIC),
+        {"input_ids": ids, "cache_position": torch.arange(LENGTH), **past},
+        MODULES,
+        export_static,
+        golden=without_cache,
+        facts={"ids": ids.flatten().tolist(), "kv_heads": 2},
+    )

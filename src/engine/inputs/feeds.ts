@@ -5,6 +5,7 @@ import { grouped, SinkscopeError } from '../../errors.js';
 import { DataType } from '../../onnx/model.js';
 import { quoted } from '../../visible.js';
 import type { FedInput } from '../contract/inputs.js';
+import type { Unfilled } from '../tensors/patterns.js';
 import type { Values } from '../tensors/value.js';
 import { filled, numbers, size, typeName, type Value } from '../tensors/value.js';
 
@@ -17,7 +18,7 @@ export interface Feeds {
   /** The axis that counts tokens, of the ids and of what is looked up by them, where there are several examples. */
   readonly axis: number | undefined;
   /** Places of caches of a declared length, which are fed zeros and masked. */
-  readonly unfilled: number;
+  readonly unfilled: Unfilled;
 }
 
 /** Tokens that a run goes on from, by what is kept of them. */
@@ -72,7 +73,9 @@ export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonl
   }
   const several = idsInput && (values.get(idsInput.name)?.data.length ?? 0) > (length ?? 0);
   const axis = tokens && several ? tokenAxis(idsInput) : undefined;
-  return { values, length, ids: tokens, axis, unfilled: Math.max(0, pastLength(inputs) - run.past) };
+  const behind = inputs.some(({ role, tokenAxis }) => role === 'past' && tokenAxis === undefined);
+  const unfilled = { before: Math.max(0, pastLength(inputs) - run.past), behind };
+  return { values, length, ids: tokens, axis, unfilled };
 }
 
 /**

@@ -26,16 +26,6 @@ function countOf(part: Exclude<RowPart, { kind: 'tokens' }>, given: Values): num
   return part.kind === 'added' ? part.count : (part.count ?? given.get(part.name)?.dims.at(-2) ?? 0);
 }
 
-/** @throws SinkscopeError `input` where rows are no tokens, for what runs many sequences and takes them to be */
-export function checkRows(rows: Rows | undefined, file: string): void {
-  if (rows === undefined) return;
-  throw new SinkscopeError({
-    code: 'input',
-    file,
-    message: `${file} has rows in its hidden states that are no tokens (learned ones, or several inputs in turn), and this is computed for tokens alone; analyze one text at a time.`,
-  });
-}
-
 /**
  * The prompt with a token for every row of h_0.
  *

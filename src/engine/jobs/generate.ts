@@ -9,17 +9,16 @@ import { uniform } from '../../statistics/random.js';
 import { drawnTokens, RunningPattern } from '../../statistics/running.js';
 import { sampled, surpriseOf, weighed } from '../../statistics/sampling.js';
 import type { Entry, HiddenStatistics, PatternStatistics } from '../../statistics/statistics.js';
-import { quoted } from '../../visible.js';
 import type { BegunEvent, GeneratedEvent, GenerateRequest, WrittenEvent } from '../contract/generate.js';
-import { askedRoles } from '../inputs/feeds.js';
 import type { Limits } from '../inputs/prompt.js';
 import { readPrompt } from '../inputs/read.js';
-import { checkRows, idsOf } from '../inputs/rows.js';
+import { idsOf } from '../inputs/rows.js';
 import { isCausal } from '../stages/causal.js';
 import { predictionsOf } from '../stages/head.js';
 import type { LoadedModel } from '../stages/loaded.js';
 import { Onward, type SeenStage } from '../stages/onward.js';
 import type { StageRunner } from '../stages/runner.js';
+import { checkTexts } from './sequences.js';
 
 /** Entries of a token that are told, of each layer. */
 const topEntries = 4;
@@ -39,8 +38,7 @@ export async function writeTokens(
   emit: (event: BegunEvent | WrittenEvent) => Promise<void>,
 ): Promise<Omit<GeneratedEvent, 'type' | 'seconds'>> {
   const { loaded } = runner;
-  checkRows(loaded.anatomy.rows, loaded.file);
-  checkInputs(loaded);
+  checkTexts(loaded);
   checkSampling(request.sampling, loaded.summary.vocabulary);
   const limits = boundedBy(loaded, given);
   // Of a prompt of which a part is enough, the part leaves room for what is asked for.
@@ -192,17 +190,6 @@ async function checkWriting(runner: StageRunner, ids: readonly number[]): Promis
     code: 'input',
     file,
     message: `${file} lets every token see those after it, so it does not predict the next one; give a model that generates text.`,
-  });
-}
-
-/** @throws SinkscopeError `input` where something beside the text has to be given, as what an encoder gives */
-function checkInputs({ anatomy, file }: LoadedModel): void {
-  const input = anatomy.inputs.find(({ role }) => askedRoles.has(role));
-  if (!input) return;
-  throw new SinkscopeError({
-    code: 'input',
-    file,
-    message: `${file} does not write on from a text alone: its input ${quoted(input.name)} has to be given too, which only an analysis takes.`,
   });
 }
 

@@ -18,7 +18,7 @@ import { makePlan, type Plan, type Stage, type Taps } from '../stages/plan.js';
 import { canReduce, type ReducedStage, reducedStages } from '../stages/reduced/stages.js';
 import type { StageRunner } from '../stages/runner.js';
 import { crossPattern, firstCopy, type Layout, layoutOf, tokenPattern, tokenRows } from '../tensors/layout.js';
-import type { Pattern } from '../tensors/patterns.js';
+import { noneUnfilled, type Pattern } from '../tensors/patterns.js';
 import type { Value, Values } from '../tensors/value.js';
 
 /** Answers a question; `run` is the inside of a run that has finished. */
@@ -152,10 +152,15 @@ export class Inside {
    */
   reduced({ attention, save, interventions = [] }: RunRequest): readonly ReducedStage[] | undefined {
     const { anatomy } = this.loaded;
-    const { tokens = 0, positions, axis, unfilled = 0 } = this.known;
+    const { tokens = 0, positions, axis, unfilled = noneUnfilled } = this.known;
     const { hidden: dims } = anatomy;
     const isPlain =
-      this.ids !== undefined && tokens > 0 && positions === tokens && axis === undefined && unfilled === 0;
+      this.ids !== undefined &&
+      tokens > 0 &&
+      positions === tokens &&
+      axis === undefined &&
+      unfilled.before === 0 &&
+      !unfilled.behind;
     if (!this.runner.reduces || save || interventions.length > 0 || !isPlain || dims === undefined) return undefined;
     if (!canReduce(this.loaded, { tokens, dims })) return undefined;
     const taps = tapsOf(this.loaded, { attention }, false, false);

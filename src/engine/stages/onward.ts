@@ -266,7 +266,9 @@ async function through(
   const feeds = makeFeeds(anatomy.inputs, new Map(), ids, cache);
   const { length = ids.length, unfilled } = feeds;
   const all = ids.length + (cache?.tokens ?? 0);
-  const layout: Layout = { tokens: ids.length, positions: length, axis: undefined, unfilled };
+  // Keys are more than the tokens of this run; those behind all of them go below.
+  const keys = { ...unfilled, behind: false };
+  const layout: Layout = { tokens: ids.length, positions: length, axis: undefined, unfilled: keys };
   const lane: Lane = { values: new Map(feeds.values), interventions: [], ...(cache && stays && { cache }) };
   const look = async (block: number, value: Values) => {
     const state = value.get(valueAt(runner.loaded, 'resid_post', block));

@@ -1,6 +1,14 @@
 /** Where a run's tokens are in its tensors: told by what it was fed or, where that is something else than tokens, by h_0. */
 import { SinkscopeError } from '../../errors.js';
-import { cropPattern, firstQueries, type Pattern, patternOf, withoutUnfilled } from './patterns.js';
+import {
+  cropPattern,
+  firstQueries,
+  noneUnfilled,
+  type Pattern,
+  patternOf,
+  type Unfilled,
+  withoutUnfilled,
+} from './patterns.js';
 import { rowsOf, size, type Value } from './value.js';
 
 export interface Layout {
@@ -10,8 +18,8 @@ export interface Layout {
   readonly positions: number;
   /** The axis of hidden states that counts tokens, where the user says which; see {@link tokenRows}. */
   readonly axis: number | undefined;
-  /** Places of a cache that stand before the tokens among the keys, and that nothing fills. */
-  readonly unfilled: number;
+  /** Places of a cache among the keys that nothing fills. */
+  readonly unfilled: Unfilled;
 }
 
 /**
@@ -19,7 +27,7 @@ export interface Layout {
  * @param known what the run's input says already
  * @throws SinkscopeError `input` with `axes` where h_0 is [B, T, D] or [T, B, D] and no axis is given, or no such axis is there
  */
-export function layoutOf(h0: Value, { tokens, positions, axis, unfilled = 0 }: Partial<Layout>): Layout {
+export function layoutOf(h0: Value, { tokens, positions, axis, unfilled = noneUnfilled }: Partial<Layout>): Layout {
   checkAxis(h0, axis);
   const rows = rowsOf(tokenRows(h0, axis)).tokens;
   return { tokens: tokens ?? rows, positions: positions ?? rows, axis, unfilled };

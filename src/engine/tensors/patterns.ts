@@ -17,15 +17,25 @@ export function patternOf(value: Value): Pattern {
   return { heads: size(value.dims.slice(0, -2)), queries, keys, values: floats(value) };
 }
 
-/** The pattern without its first `columns`, where these belong to places of a cache that take no weight. */
-export function withoutUnfilled(pattern: Pattern, columns: number): Pattern {
+/** Places of a cache among a pattern's keys that nothing fills: so many before the tokens, or as many as there are behind them. */
+export interface Unfilled {
+  readonly before: number;
+  readonly behind: boolean;
+}
+
+export const noneUnfilled: Unfilled = { before: 0, behind: false };
+
+/** The pattern without columns that belong to places of a cache that nothing fills, and that take no weight. */
+export function withoutUnfilled(pattern: Pattern, { before, behind }: Unfilled): Pattern {
   const { heads, queries, keys, values } = pattern;
-  if (columns === 0 || keys < queries + columns) return pattern;
-  const width = keys - columns;
+  const end = behind ? Math.min(queries, keys) : keys;
+  if (before + keys - end === 0 || end < queries + before) return pattern;
+  const width = end - before;
   const rest = new Float32Array(heads * queries * width);
   for (let row = 0; row < heads * queries; row++) {
-    for (let key = 0; key < columns; key++) if ((values[row * keys + key] ?? 0) > 0) return pattern;
-    rest.set(values.subarray(row * keys + columns, (row + 1) * keys), row * width);
+    for (let key = 0; key < keys; key++)
+      if ((key < before || key >= end) && (values[row * keys + key] ?? 0) > 0) return pattern;
+    rest.set(values.subarray(row * keys + before, row * keys + end), row * width);
   }
   return { heads, queries, keys: width, values: rest };
 }

@@ -48,7 +48,7 @@ describe('a layout', () => {
   it('takes the pattern of the first example where an axis is chosen', () => {
     const { heads, queries, keys, values } = tokenPattern(
       numbered(2, 1, 2, 2),
-      { tokens: 2, positions: 2, axis: 1, unfilled: 0 },
+      { tokens: 2, positions: 2, axis: 1, unfilled: { before: 0, behind: false } },
       'm.onnx',
     );
     expect([heads, queries, keys, [...values]]).toEqual([1, 2, 2, [0, 1, 10, 11]]);
