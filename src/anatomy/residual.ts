@@ -14,6 +14,7 @@ import { type Allowance, between, type Flow, stripped } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { carries, factors, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
 import { wholeAdditions } from './partial.js';
+import { follow, operatorsTo, pointOf, unmixed, withBias, withoutOwn } from './points.js';
 import { towersOf } from './towers.js';
 
 /** An addition of the stream, and the residual points that it reads and leaves. */
@@ -72,8 +73,10 @@ function streamOf(flow: Flow, walk: Walk, last: Addition, others: readonly Addit
     point = from;
   }
   steps.reverse();
+  const [first] = steps;
+  if (first) steps[0] = { ...first, from: withoutOwn(flow, steps) };
   const copies = new Set(additionsOf(last).flatMap((addition) => walk.changes.returns.get(addition)?.beside ?? []));
-  return { steps, from: point, to, others: others.map(({ length }) => length), copies };
+  return { steps, from: steps[0]?.from ?? point, to, others: others.map(({ length }) => length), copies };
 }
 
 /** One pass over the nodes in topological order. */
@@ -282,59 +285,6 @@ const transforms = (node: Node): boolean =>
   factors(node) !== undefined || isFusedAttention(node) || isMixer(node) || !isPointwise(node);
 
 /**
- * The residual point that an addition reads: the sum before it that `skip` repeats in another shape or precision, what
- * there was before something else of the stream was added (as in a U-net) and before it was scaled for that (as in
- * λ·h + μ·h_0), else `skip` itself.
- */
-function pointOf(flow: Flow, walk: Walk, { skip, previous }: Addition): string {
-  if (!previous) return unmixed(flow, skip);
-  const own = walk.changes.returns.get(previous)?.own;
-  if (own !== undefined) return own;
-  const sums = [previous.sum, withBias(flow, previous.sum)];
-  let point = skip;
-  for (
-    let value: string | undefined = skip;
-    value !== undefined && !sums.includes(value);
-    value = walk.from.get(value)
-  ) {
-    const node = flow.producer(value);
-    if (node && isSum(node) && flow.reads(node).length > 1) point = unscaled(flow, walk.from.get(value) ?? point);
-  }
-  for (let value: string | undefined = point; value !== undefined; ) {
-    if (sums.includes(value)) return value;
-    const node = flow.producer(value);
-    value = node && isPassThrough(node) && node.op !== 'DequantizeLinear' ? node.inputs[0] : undefined;
-  }
-  return point;
-}
-
-/** h_0 where the first block begins with λ·h_0 + μ·h_0. */
-function unmixed(flow: Flow, value: string): string {
-  const terms = summedIn(flow, value);
-  const [first, ...others] = terms.map((term) => unscaled(flow, term));
-  const isMix = first !== undefined && !terms.includes(first) && others.every((term) => term === first);
-  return isMix && others.length > 0 ? first : value;
-}
-
-/** The terms of a sum of sums; of what is no sum none. */
-function summedIn(flow: Flow, value: string): readonly string[] {
-  const node = flow.producer(value);
-  if (!node || !isSum(node)) return [];
-  return flow.reads(node).flatMap((term) => {
-    const inner = summedIn(flow, term);
-    return inner.length > 1 ? inner : [term];
-  });
-}
-
-/** `value` before it was multiplied by constants, in whatever precision. */
-function unscaled(flow: Flow, value: string): string {
-  const node = flow.producer(value);
-  const [only, ...others] = node ? flow.reads(node) : [];
-  const isScaled = node?.op === 'Mul' || ((node?.op === 'Div' || node?.op === 'Cast') && node.inputs[0] === only);
-  return isScaled && only !== undefined && others.length === 0 ? unscaled(flow, only) : value;
-}
-
-/**
  * What the last addition leaves: the last block ends as the others do, so the operators between an earlier addition
  * and its residual point (a norm in post-norm models, a bias, usually none) are followed from the last one too.
  */
@@ -347,7 +297,7 @@ function lastPoint(flow: Flow, walk: Walk, last: Addition): string {
     const end = operators && follow(flow, last.sum, operators);
     if (end !== undefined && end !== last.sum) return end;
   }
-  return withBias(flow, last.sum);
+  return withBias(flow, last, last.sum);
 }
 
 /**
@@ -358,38 +308,6 @@ export function endedLike(flow: Flow, { steps, ...stream }: ResidualStream, like
   const last = steps.at(-1);
   const to = last && like?.ending && follow(flow, last.sum, like.ending);
   if (!last || to === undefined) return { ...stream, steps };
-  const end = to === last.sum ? withBias(flow, to) : to;
+  const end = to === last.sum ? withBias(flow, last, to) : to;
   return { ...stream, to: end, steps: [...steps.slice(0, -1), { ...last, to: end }] };
-}
-
-/** The operators that carry `sum` to `point`. */
-function operatorsTo(flow: Flow, walk: Walk, point: string, sum: string): string[] | undefined {
-  const operators: string[] = [];
-  for (let value: string | undefined = point; value !== undefined; value = walk.from.get(value)) {
-    if (value === sum) return operators.reverse();
-    operators.push(flow.producer(value)?.op ?? '');
-  }
-  return undefined;
-}
-
-function follow(flow: Flow, from: string, operators: readonly string[]): string | undefined {
-  let value = from;
-  for (const op of operators) {
-    // A square is on its way to a norm's variance.
-    const goesOn = ({ inputs }: Node) => inputs[0] !== inputs[1];
-    const next = flow
-      .consumers(value)
-      .find((node) => node.op === op && goesOn(node) && flow.reads(node).includes(value));
-    if (!next) return undefined;
-    [value = ''] = next.outputs;
-  }
-  return value;
-}
-
-/** A sum whose only use is to have a constant added goes on in that sum. */
-function withBias(flow: Flow, sum: string): string {
-  const [node, ...others] = flow.consumers(sum);
-  if (!node || others.length > 0 || !isSum(node) || flow.reads(node).length !== 1) return sum;
-  const [biased = ''] = node.outputs;
-  return withBias(flow, biased);
 }

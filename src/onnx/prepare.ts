@@ -6,6 +6,7 @@ import { inlineBranches } from './branches.js';
 import { hoistConstants } from './constants.js';
 import { mergeDequantised } from './dequantised.js';
 import { stopTraining, tellRandom } from './dropout.js';
+import { unfoldFactors } from './factors.js';
 import { inlineFunctions } from './functions.js';
 import { unrollLoops } from './loops.js';
 import type { Model } from './model.js';
@@ -32,6 +33,7 @@ export const passes: readonly Pass[] = [
   splitQuantised,
   mergeDequantised,
   splitNorms,
+  unfoldFactors,
   widenOutputs,
   renameProto,
 ];
@@ -40,7 +42,7 @@ export const passes: readonly Pass[] = [
  * The model with its functions inlined, `Constant` nodes as initializers, `If` nodes of a known way replaced by their
  * branch (a boolean graph input counts as `switches`; it stays an input that nothing reads), loops over a stated number
  * of steps unrolled, operators on quantised values as their float counterparts, fused skip norms split into their sum
- * and their norm, dropout as it is after training, and bfloat16 outputs as float32. Names of values stay, but for one that ONNX Runtime's binding
+ * and their norm, factors of activations taken out of products, dropout as it is after training, and bfloat16 outputs as float32. Names of values stay, but for one that ONNX Runtime's binding
  * cannot take; new values get new names.
  *
  * @param switches true: as a merged decoder is that is given a cache

@@ -202,6 +202,8 @@ class Block(nn.Module):
             self.last = nn.LayerNorm(HIDDEN)
         if kind.startswith("lambdas"):
             self.lambdas = nn.Parameter(torch.tensor([1.1, 0.3]) + 0.1 * layer)
+        if kind.startswith("depth"):
+            self.depth = nn.Parameter(torch.randn(HIDDEN))
         if kind.startswith("canon"):
             self.shorts = nn.ModuleList(Short() for _ in range(4))
         if kind.startswith("ada"):
@@ -236,10 +238,12 @@ class Block(nn.Module):
             return self.last(h) if kind.endswith("normed") else h
         if kind.startswith("lambdas"):
             h = self.lambdas[0] * h + self.lambdas[1] * start
-            if kind == "lambdas-post":
-                h = norm1(h + attention(h))
-                self.mid(h)
-                return norm2(h + mlp(h))
+        if kind.startswith("depth"):
+            h = h + self.depth
+        if kind in ("lambdas-post", "depth-post"):
+            h = norm1(h + attention(h))
+            self.mid(h)
+            return norm2(h + mlp(h))
         if kind.startswith("canon"):
             x = norm1(h)
             x = x + self.shorts[0](x)
@@ -333,7 +337,7 @@ class Model(nn.Module):
 
 KINDS = (
     "macaron macaron-half macaron-normed macaron-conv macaron-conv-normed macaron-conv-first lambdas lambdas-post "
-    "lambdas-attention canon canon-twice canon-attention ada ada-table lerp torch-lerp highway gru gru-cell minus deep-norm rezero "
+    "lambdas-attention depth depth-post canon canon-twice canon-attention ada ada-table lerp torch-lerp highway gru gru-cell minus deep-norm rezero "
     "layer-scale scaled-end hyper"
 ).split()
 ATTENTIONS = (
@@ -361,5 +365,6 @@ def cases() -> Iterator[Case]:
         make = lambda kind=kind, attention=attention, layers=layers: Model(kind, attention, layers)
         for opset in (17,):
             yield Case(f"variant-{name}-ts-op{opset}", make, export=forms.torchscript(opset), **parts)
+        yield Case(f"variant-{name}-saved-all", make, export=forms.torchscript(17), after=forms.ort_saved("all"), **parts)
         for opset in (18, 20):
             yield Case(f"variant-{name}-dynamo-op{opset}", make, export=forms.dynamo(opset), **parts)

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { widenOutputs } from '../../../src/onnx/bfloat.js';
 import { mergeDequantised } from '../../../src/onnx/dequantised.js';
 import { stopTraining, tellRandom } from '../../../src/onnx/dropout.js';
+import { unfoldFactors } from '../../../src/onnx/factors.js';
 import { inlineFunctions } from '../../../src/onnx/functions.js';
 import { DataType, type Graph, type Node, type Tensor } from '../../../src/onnx/model.js';
 import type { Pass } from '../../../src/onnx/pass.js';
@@ -13,6 +14,7 @@ import { readModel } from '../../../src/onnx/read.js';
 import { Names } from '../../../src/onnx/rename.js';
 import { ordered } from '../../../src/onnx/scope.js';
 import { splitNorms } from '../../../src/onnx/skipnorm.js';
+import { constantNumbers } from '../../../src/onnx/tensor.js';
 import { fixture, fixtures } from '../../support/files.js';
 
 const node = (op: string, inputs: string[], outputs: string[], more: Partial<Node> = {}): Node => ({
@@ -60,6 +62,18 @@ const broken = new Map<Pass, (graph: Graph) => readonly Node[]>([
   ],
   [splitNorms, ({ nodes }) => nodes.filter(({ op }) => /^(Skip|Embed).*LayerNormalization$/.test(op))],
   [
+    unfoldFactors,
+    ({ nodes, initializers }) =>
+      nodes.filter(({ op, inputs: [activation], attributes }) => {
+        const alpha = attributes.get('alpha');
+        const beside = nodes.filter((each) => each.op === 'Mul' && each.inputs[0] === activation);
+        const factors = beside
+          .map(({ inputs }) => initializers.get(inputs[1] ?? ''))
+          .filter((each) => each !== undefined);
+        return op === 'FusedMatMul' && factors.some((each) => constantNumbers(each)[0] === Number(alpha?.value));
+      }),
+  ],
+  [
     widenOutputs,
     ({ nodes, outputs }) => {
       const narrow = new Set(outputs.filter(({ type }) => type === DataType.bfloat16).map(({ name }) => name));
@@ -98,16 +112,31 @@ describe('what a pass promises holds to the end', () => {
   it('in a graph that has something for each of them', () => {
     const quantised = (value: string) => [value, 'scale', 'zero'];
     const yes: Tensor = { name: 'trains', type: DataType.bool, dims: [], data: Uint8Array.of(1) };
+    const eight: Tensor = {
+      name: 'eight',
+      type: DataType.float,
+      dims: [],
+      data: new Uint8Array(Float32Array.of(8).buffer),
+    };
     const graph: Graph = {
       name: '',
       inputs: [{ name: 'x' }, { name: 'scale' }, { name: 'zero' }, { name: 'gamma' }],
       outputs: [{ name: 'y', type: DataType.bfloat16 }],
-      initializers: new Map([['trains', yes]]),
+      initializers: new Map([
+        ['trains', yes],
+        ['eight', eight],
+        ['weight', { ...eight, name: 'weight', dims: [1, 1] }],
+      ]),
       valueInfo: new Map(),
       nodes: [
         node('Constant', [], ['one'], { attributes: new Map([['value_float', { kind: 'float', value: 1 }]]) }),
         node('Dropout', ['x', 'one', 'trains'], ['dropped']),
         node('Add', ['dropped', 'one'], ['h']),
+        node('FusedMatMul', ['h', 'weight'], ['product'], {
+          domain: 'com.microsoft',
+          attributes: new Map([['alpha', { kind: 'float', value: 8 }]]),
+        }),
+        node('Mul', ['h', 'eight'], ['scaled']),
         node('QuantizeLinear', quantised('h'), ['q']),
         node('QLinearMul', [...quantised('q'), ...quantised('q'), 'scale', 'zero'], ['p'], { domain: 'com.microsoft' }),
         node('DequantizeLinear', quantised('p'), ['a']),
@@ -124,7 +153,7 @@ describe('what a pass promises holds to the end', () => {
         .at(-1)
         ?.nodes.map(({ op }) => op),
     ).toEqual(
-      'Dropout Add QuantizeLinear DequantizeLinear Mul QuantizeLinear DequantizeLinear Abs Add SimplifiedLayerNormalization Cast'.split(
+      'Dropout Add Mul FusedMatMul QuantizeLinear DequantizeLinear Mul QuantizeLinear DequantizeLinear Abs Add SimplifiedLayerNormalization Cast'.split(
         ' ',
       ),
     );

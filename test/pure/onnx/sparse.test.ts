@@ -28,6 +28,21 @@ describe('a sparse weight', () => {
     expect(numbersOf(dense(values(1, 2), indices([2, 2], 0, 1, 1, 2), [2, 3], free))).toEqual([0, 1, 0, 0, 0, 2]);
   });
 
+  // As ONNX Runtime writes them, which reads all four.
+  it.each([
+    [DataType.int32, new Int32Array([1, 5])],
+    [DataType.int16, new Int16Array([1, 5])],
+    [DataType.int8, new Int8Array([1, 5])],
+  ])('may have indices of type %i', (type, { buffer }) => {
+    const narrow = { ...indices([2]), type, data: new Uint8Array(buffer) };
+    expect(numbersOf(dense(values(1, 2), narrow, [2, 3], free))).toEqual([0, 1, 0, 0, 0, 2]);
+  });
+
+  it('says which type of indices it cannot take', () => {
+    const wrong = { ...indices([2], 1, 5), type: DataType.float };
+    expect(() => dense(values(1, 2), wrong, [2, 3], free)).toThrow(/the sparse weight "w" has indices of type 1,/);
+  });
+
   it.each<[string, Tensor, readonly number[]]>([
     ['lie outside', indices([2], 1, 6), [2, 3]],
     ['lie before the first', indices([2], -1, 1), [2, 3]],
