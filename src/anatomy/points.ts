@@ -19,7 +19,7 @@ interface Ways {
  * there was before something else of the stream was added (as in a U-net) and before it was scaled for that (as in
  * λ·h + μ·h_0), else `skip` itself.
  */
-export function pointOf(flow: Flow, walk: Ways, { skip, previous }: Addition): string {
+export function pointBefore(flow: Flow, walk: Ways, { skip, previous }: Addition): string {
   if (!previous) return unmixed(flow, skip);
   const own = walk.changes.returns.get(previous)?.own;
   if (own !== undefined) return own;
@@ -80,7 +80,7 @@ export function operatorsTo(flow: Flow, walk: Ways, point: string, sum: string):
 }
 
 /** What `operators` make of `from`, one after another. */
-export function follow(flow: Flow, from: string, operators: readonly string[]): string | undefined {
+export function through(flow: Flow, from: string, operators: readonly string[]): string | undefined {
   let value = from;
   for (const op of operators) {
     // A square is on its way to a norm's variance.

@@ -14,7 +14,7 @@ import { type Allowance, between, type Flow, stripped } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { carries, factors, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
 import { wholeAdditions } from './partial.js';
-import { follow, operatorsTo, pointOf, unmixed, withBias, withoutOwn } from './points.js';
+import { operatorsTo, pointBefore, through, unmixed, withBias, withoutOwn } from './points.js';
 import { towersOf } from './towers.js';
 
 /** An addition of the stream, and the residual points that it reads and leaves. */
@@ -66,7 +66,7 @@ function streamOf(flow: Flow, walk: Walk, last: Addition, others: readonly Addit
   const steps: Step[] = [];
   let point = to;
   for (const addition of wholeAdditions(flow, walk.from, additionsOf(last)).reverse()) {
-    const from = addition.whole ?? pointOf(flow, walk, addition);
+    const from = addition.whole ?? pointBefore(flow, walk, addition);
     // What gives a change back is no way that another block's sum could be followed along: it needs what it began with.
     const ending = walk.changes.returns.has(addition) ? undefined : operatorsTo(flow, walk, point, addition.sum);
     steps.push({ ...addition, from, to: point, ending });
@@ -293,8 +293,8 @@ function lastPoint(flow: Flow, walk: Walk, last: Addition): string {
   if (own !== undefined) return own;
   for (const addition of [last.previous, last]) {
     if (!addition?.previous) continue;
-    const operators = operatorsTo(flow, walk, pointOf(flow, walk, addition), addition.previous.sum);
-    const end = operators && follow(flow, last.sum, operators);
+    const operators = operatorsTo(flow, walk, pointBefore(flow, walk, addition), addition.previous.sum);
+    const end = operators && through(flow, last.sum, operators);
     if (end !== undefined && end !== last.sum) return end;
   }
   return withBias(flow, last, last.sum);
@@ -306,7 +306,7 @@ function lastPoint(flow: Flow, walk: Walk, last: Addition): string {
  */
 export function endedLike(flow: Flow, { steps, ...stream }: ResidualStream, like: Step | undefined): ResidualStream {
   const last = steps.at(-1);
-  const to = last && like?.ending && follow(flow, last.sum, like.ending);
+  const to = last && like?.ending && through(flow, last.sum, like.ending);
   if (!last || to === undefined) return { ...stream, steps };
   const end = to === last.sum ? withBias(flow, last, to) : to;
   return { ...stream, to: end, steps: [...steps.slice(0, -1), { ...last, to: end }] };

@@ -73,7 +73,9 @@ export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonl
   }
   const several = idsInput && (values.get(idsInput.name)?.data.length ?? 0) > (length ?? 0);
   const axis = tokens && several ? tokenAxis(idsInput) : undefined;
-  const behind = inputs.some(({ role, tokenAxis }) => role === 'past' && tokenAxis === undefined);
+  // What is given is shown as it is.
+  const isFilled = ({ name, role, tokenAxis }: Input) => role === 'past' && tokenAxis === undefined && !given.has(name);
+  const behind = inputs.some(isFilled);
   const unfilled = { before: Math.max(0, pastLength(inputs) - run.past), behind };
   return { values, length, ids: tokens, axis, unfilled };
 }

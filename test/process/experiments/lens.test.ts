@@ -148,7 +148,7 @@ describe('what does not fit', () => {
 
   it('tokens and targets beyond the end', async () => {
     await expect(of('llama', { token: 105 })).rejects.toThrow(/There is no token 105: it must be from 0 to 104\./);
-    await expect(of('llama', { target: 8192 })).rejects.toThrow(/There is no token id 8192: the model has 8192\./);
+    await expect(of('llama', { target: 8192 })).rejects.toThrow(/There is no token id 8192: the model has 8,192\./);
   });
 
   it('an empty text for a model without a prefix', async () => {

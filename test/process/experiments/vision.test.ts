@@ -103,7 +103,7 @@ describe('what does not fit', () => {
 
   it('more dims than the model has', async () => {
     await expect(of('vit-ort-fused', { dims: 1000 })).rejects.toThrow(
-      /vit-ort-fused\/model\.onnx has 64 dims, so 1000 cannot be set; choose at most 64\.$/,
+      /vit-ort-fused\/model\.onnx has 64 dims, so 1,000 cannot be set; choose at most 64\.$/,
     );
   });
 

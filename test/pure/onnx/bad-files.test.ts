@@ -151,7 +151,7 @@ describe('graphs', () => {
     [
       'more elements than bytes',
       'file',
-      '"w" has 16 bytes where its type and shape [1000000000] need 4000000000',
+      '"w" has 16 bytes where its type and shape [1000000000] need 4,000,000,000',
       withWeight(tensor('w', [1e9], 1, [9, new Uint8Array(16)])),
     ],
     ['elements without bytes', 'file', '"w" has 0 bytes', withWeight(tensor('w', [4], 1))],

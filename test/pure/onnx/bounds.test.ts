@@ -33,14 +33,14 @@ const field = (number: number, content: Uint8Array) => message([number, content]
 describe('a model of more than any has', () => {
   const attribute = message([1, 'a'], [3, 1], [20, 2]);
   test.each<[string, Uint8Array, RegExp]>([
-    ['nodes', repeated(field(1, message([4, 'A'])), 600_000), /more than 500000 nodes/],
+    ['nodes', repeated(field(1, message([4, 'A'])), 600_000), /more than 500,000 nodes/],
     [
       'nodes in a branch',
       field(
         1,
         message([4, 'If'], [5, message([1, 'a'], [6, repeated(field(1, message([4, 'A'])), 600_000)], [20, 5])]),
       ),
-      /more than 500000 nodes/,
+      /more than 500,000 nodes/,
     ],
     ['nodes without an operator', repeated(field(1, new Uint8Array(0)), 4_000_000), /names no operator/],
     [
@@ -69,13 +69,13 @@ describe('functions', () => {
       return functionOf(`f${i}`, [4, 'x'], [5, 'y'], call('y'), call('z'));
     });
     const last = functionOf('f60', [4, 'x'], [5, 'y'], [7, node('Relu', ['x'], ['y'])]);
-    expect(refused(expand(1, [...functions, last]))).toMatch(/expand to more than 200000 nodes/);
+    expect(refused(expand(1, [...functions, last]))).toMatch(/expand to more than 200,000 nodes/);
   });
 
   test('of which few calls make many values are refused', () => {
     const many = Array.from({ length: 50_000 }, (_, i) => `v${i}`);
     const wide = functionOf('f0', [4, 'x'], [5, 'v0'], [7, node('Split', ['x'], many)]);
-    expect(refused(expand(100, [wide]))).toMatch(/expand to more than 1500000 parts/);
+    expect(refused(expand(100, [wide]))).toMatch(/expand to more than 1,500,000 parts/);
   });
 
   test('that call each other by long names do not make longer ones', () => {

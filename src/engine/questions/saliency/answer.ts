@@ -1,4 +1,4 @@
-import { SinkscopeError } from '../../../errors.js';
+import { grouped, SinkscopeError } from '../../../errors.js';
 import { Backward, tracksFrom } from '../../stages/backward.js';
 import { withoutHead } from '../../stages/lacking.js';
 import { floats, rowsOf, type Value } from '../../tensors/value.js';
@@ -29,7 +29,7 @@ export const answerSaliency: Answerer<'saliency'> = async (run, { token, next })
     if (row < 0 || row >= rows) throw refused(`This model gives no logits after token ${token}.`);
     const own = floats(logits).subarray(row * width, (row + 1) * width);
     const id = next ?? argmax(own);
-    if (id >= width) throw refused(`There is no token id ${id}: the model has ${width}.`);
+    if (id >= width) throw refused(`There is no token id ${id}: the model has ${grouped(width)}.`);
     const logit = own[id] ?? Number.NaN;
     const seed = new Float32Array(rows * width);
     seed[row * width + id] = 1;
