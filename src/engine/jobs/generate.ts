@@ -205,7 +205,7 @@ function checkSampling({ topK }: GenerateRequest['sampling'], vocabulary: number
 function noRoom(tokens: number, { because, context }: Limits): SinkscopeError {
   return new SinkscopeError({
     code: 'too-long',
-    message: `The prompt has ${grouped(tokens)} tokens and ${because}, so that there is no room for more: choose a part of at most ${grouped(context - 1)} tokens.`,
+    message: `The prompt and one new token are ${grouped(tokens + 1)} tokens, but ${because}: choose a part of at most ${grouped(context - 1)} tokens.`,
     limit: { tokens, context: context - 1 },
   });
 }
