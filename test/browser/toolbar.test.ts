@@ -1,7 +1,6 @@
 /** What to run and with what: the toolbar, and what it tells the host. */
 import { describe, expect, it } from 'vitest';
 import type {} from '../../webview/dev/harness.js';
-import { at } from '../support/lists.js';
 import { webview } from './browser.js';
 
 const { open } = webview();

@@ -129,7 +129,9 @@ describe('where there is no room', () => {
     const { problem, tokens } = await write({ model, prompt: { ids: full }, tokens: 3 });
     expect(tokens).toEqual([]);
     expect(problem).toMatchObject({ code: 'too-long', limit: { tokens: 64, context: 63 } });
-    expect(problem?.message).toMatch(/^The prompt and one new token are 65 tokens, but .+: choose a part of at most 63 tokens/);
+    expect(problem?.message).toMatch(
+      /^The prompt and one new token are 65 tokens, but .+: choose a part of at most 63 tokens/,
+    );
   });
 
   it('what was written stays when the context is full', async () => {
