@@ -72,14 +72,19 @@ export function registerCommands({
   runs,
   child,
 }: Parts): vscode.Disposable {
+  /** How often all was cleared: what was asked for before that is not run after it. */
+  let cleared = 0;
+
   /** Runs `subject` with the model and settings as they are now, and asks which part when it is too long. */
   const run = async (subject: Subject): Promise<void> => {
+    const before = cleared;
     const { prompt, window, source, chosen, tried } = subject;
     const { bos, lineEnds, attention, memory, threads } = settings.current;
     const chat = 'text' in prompt ? chatAsked(settings.current) : undefined;
     const file = tried ?? (await models.chosenFor(prompt)).file;
     const stream = chosen?.model === file ? chosen.stream : undefined;
     if (tried === undefined) await panel.show();
+    if (cleared !== before) return;
     const asked = { bos: prefixAsked(bos), lineEnds, chat, attention, memory, threads };
     const follows = live.on && source !== undefined;
     const request = { model: file, stream, prompt, window, ...asked, ...(follows && { live: true }) };
@@ -159,9 +164,9 @@ export function registerCommands({
   /** What is shown, with what has just been chosen. */
   const again = async (): Promise<void> => {
     if (!analyses.run || analyses.run.file !== undefined) return;
+    const before = cleared;
     const subject = await subjectAgain(analyses.run);
-    // What was cleared meanwhile stays so.
-    if (analyses.run) await run(subject);
+    if (cleared === before) await run(subject);
   };
 
   /** Of a picture that is shown, this is the model for pictures. */
@@ -280,6 +285,7 @@ export function registerCommands({
     },
     endLive: () => live.end(),
     clear() {
+      cleared++;
       live.end();
       analyses.clear();
     },

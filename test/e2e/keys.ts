@@ -22,6 +22,7 @@ export const keybindings = (model: string) =>
       ...run(
         'sinkscope.clear',
         'sinkscope.clearHistory',
+        'sinkscope.unpinRun',
         'sinkscope.unwatchModel',
         { command: 'sinkscope.chooseModel', args: model },
         { command: 'sinkscope.chooseBos', args: 'auto' },
