@@ -22,10 +22,10 @@ export interface EndLabel {
 let ruler: CanvasRenderingContext2D | null | undefined;
 
 /** Room that labels need beside a plot, in CSS pixels: fonts differ by a quarter in how wide they are. */
-export function roomFor(labels: readonly { readonly text: string }[], theme: Theme): number {
+export function roomFor(labels: readonly string[], theme: Theme): number {
   ruler ??= document.createElement('canvas').getContext('2d');
   if (ruler !== null) ruler.font = canvasFont(theme);
-  const widths = labels.map(({ text }) => ruler?.measureText(text).width ?? textWidth(text));
+  const widths = labels.map((label) => ruler?.measureText(label).width ?? textWidth(label));
   return Math.ceil(greatest(widths, 0)) + 12;
 }
 

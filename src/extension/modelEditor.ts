@@ -89,8 +89,6 @@ function connectModel(
   let stream: string | undefined;
   let otherFile: string | undefined;
   let otherWatch: vscode.Disposable | undefined;
-  /** Counts readings: of two that overlap, the later one is shown. */
-  let readings = 0;
 
   const post = (message: ToWebview) => void webview.postMessage(message);
   const show = (part: Partial<ModelState>) => {
@@ -122,11 +120,10 @@ function connectModel(
       return { status: 'failed', problem: toProblem(error) };
     }
   };
-  const read = async () => {
-    const reading = ++readings;
-    const about = await describe(file, stream);
-    if (reading === readings) show({ shown: { name: nameOf(file), about } });
-  };
+  const read = showLatest(
+    () => describe(file, stream),
+    (about) => show({ shown: { name: nameOf(file), about } }),
+  );
   const readOther = async (path: string | undefined) => {
     if (path !== otherFile) {
       otherWatch?.dispose();

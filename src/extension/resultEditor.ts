@@ -13,6 +13,7 @@ import { type Asked, type FromWebview, type Reply, readFromWebview, type ToWebvi
 import { contentsOf } from '../report/contents.js';
 import { compact } from './compact.js';
 import { type CustomEditors, onFileChange, registerCustomEditors } from './customEditors.js';
+import { showLatest } from './latest.js';
 import { contributedId } from './names.js';
 import { type Runs, runTitle } from './runs.js';
 import { type Host, pageOf, webviewOptions } from './webview.js';
@@ -107,16 +108,17 @@ function connectResult(
     const before = pinned && { name: runTitle(pinned.note), pinned: true, events: pinned.events };
     post({ type: 'against', before });
   };
-  /** Counts readings: of two that overlap, the later one is shown. */
+  /** Tells what was read from what was read before, as a run's number does. */
   let readings = 0;
-  const look = async () => {
-    const reading = ++readings;
-    const found = await readResult(child, uri).catch(toProblem);
-    if (reading !== readings) return;
-    read = found;
-    told(read);
-    show();
-  };
+  const look = showLatest(
+    () => readResult(child, uri).catch(toProblem),
+    (found) => {
+      readings++;
+      read = found;
+      told(read);
+      show();
+    },
+  );
 
   /** What the tensors beside it answer, read in a process that stays as long as the editor does. */
   let engine: Engine | undefined;

@@ -76,16 +76,11 @@ export class Chart extends LitElement {
       ? ([low / room, high * room] as const)
       : ([low - (low < start ? room : 0), high + room] as const);
     const ticks = log ? logTicks(...domain) : 4;
+    const names = bars.map(({ name }) => name);
     return plot({
       ...frameOf(width, bars.length * 22 + 36, theme),
       marginTop: 6,
-      marginLeft: Math.min(
-        width / 2,
-        roomFor(
-          bars.map(({ name }) => ({ text: name })),
-          theme,
-        ) + 4,
-      ),
+      marginLeft: Math.min(width / 2, roomFor(names, theme) + 4),
       marginRight: 74,
       x: {
         type: log ? 'log' : 'linear',
@@ -96,7 +91,7 @@ export class Chart extends LitElement {
         label: null,
         ...(log && { axis: null }),
       },
-      y: { domain: bars.map(({ name }) => name), tickSize: 0, label: null },
+      y: { domain: names, tickSize: 0, label: null },
       marks: [
         gridX({ ticks, stroke: theme.muted, strokeOpacity: 0.2 }),
         typeof ticks === 'number' ? null : logAxis('x', ticks, formatNumber, 'log scale'),
@@ -129,13 +124,8 @@ export class Chart extends LitElement {
 
   /** Whether lines are called at their ends: a picture has to be left beside them. */
   #isLabelled({ lines }: LinesPart, width: number, theme: Theme): boolean {
-    return (
-      roomFor(
-        lines.map(({ name }) => ({ text: name })),
-        theme,
-      ) <
-      0.3 * width
-    );
+    const names = lines.map(({ name }) => name);
+    return roomFor(names, theme) < 0.3 * width;
   }
 
   #lines(chart: LinesPart, width: number, theme: Theme) {
@@ -167,7 +157,13 @@ export class Chart extends LitElement {
     return plot({
       ...frameOf(width, 200, theme),
       marginLeft: 56,
-      marginRight: Math.max(16, roomFor(labels, theme)),
+      marginRight: Math.max(
+        16,
+        roomFor(
+          labels.map(({ text }) => text),
+          theme,
+        ),
+      ),
       marginTop: 22,
       x: {
         ticks: ticksOf(x.values, Math.floor(width / 60)),

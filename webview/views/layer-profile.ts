@@ -167,7 +167,10 @@ export class LayerProfile extends View {
     );
     const band = (at: number, fill: string, opacity: number) =>
       rectX([at], { x1: at - 0.25, x2: at + 0.25, fill, fillOpacity: opacity });
-    const marginRight = roomFor(labels, theme);
+    const marginRight = roomFor(
+      labels.map(({ text }) => text),
+      theme,
+    );
     const drawing = plot({
       width,
       height: other ? 260 : 190,

@@ -149,7 +149,7 @@ function reading(wanted: Wanted, value: Value | undefined, rows: Rows, outlier: 
   const statistics = hiddenStatistics(vectors.values, vectors.rows, vectors.dims);
   const [top] = statistics.top;
   const areTokens = vectors.rows === rows.tokens;
-  const lost = firstNonFinite(vectors.values, vectors.dims);
+  const lost = statistics.nonFinite > 0 ? firstNonFinite(vectors.values, vectors.dims) : undefined;
   const extent = {
     block,
     tensor,
@@ -202,7 +202,7 @@ async function logitsEvent(head: Head, values: Values, tokens: number, block: nu
   for await (const { from, to, logits } of head.parts(values, 0, tokens, false)) {
     const dims = logits.length / (to - from);
     const { top, median, nonFinite } = hiddenStatistics(logits, to - from, dims);
-    const lost = firstNonFinite(logits, dims);
+    const lost = nonFinite > 0 ? firstNonFinite(logits, dims) : undefined;
     const [first] = top;
     const found = { max: Math.abs(first?.value ?? 0), token: from + (first?.token ?? 0), dim: first?.dim ?? 0 };
     const more = nonFinite + (largest?.nonFinite ?? 0);

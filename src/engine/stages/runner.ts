@@ -24,9 +24,9 @@ export class StageRunner {
   /** What leaves each block. */
   private readonly residuals: ReadonlySet<string>;
   /** Weights as a scheme rounds them, of the block that is run: all sessions of its parts take the same. */
+  private rounded: { readonly block: number; readonly weights: Map<string, Value> } = { block: 0, weights: new Map() };
   /** Bytes of rounded weights that were let go since the last collection. */
   private dropped = 0;
-  private rounded: { readonly block: number; readonly weights: Map<string, Value> } = { block: 0, weights: new Map() };
 
   /**
    * @param threads of a session; 0: as ONNX Runtime chooses
