@@ -59,6 +59,8 @@ it('layers take the colour of their largest activation on the one scale, as they
 
 it('the keyboard walks along the stream, and a run of the file goes along', async () => {
   const { page, said } = await open({ view });
+  // What is chosen is told from where the run is there, which comes after the drawing.
+  await expect.poll(() => page.locator('#layer-8 .state').innerText()).toMatch(/×/);
   await page.getByRole('listbox').focus();
   for (const key of ['Home', 'ArrowDown', 'ArrowDown']) await page.keyboard.press(key);
   await page.getByRole('heading', { name: 'Block 2', exact: true }).waitFor();

@@ -58,7 +58,7 @@ describe('what the panel shows', () => {
     const { page } = await open({ events: 8 });
     await expect.poll(() => page.getByTestId('status').innerText()).toBe('3 of 8 layers');
     const finished = await open();
-    await expect.poll(() => finished.page.getByTestId('status').innerText()).toMatch(/^8 of 8 layers · [\d.]+ s$/);
+    await expect.poll(() => finished.page.getByTestId('status').innerText()).toMatch(/^8 of 8 layers · [\d.]+ m?s$/);
   });
 
   it('marks massive tokens and sinks by more than colour', async () => {

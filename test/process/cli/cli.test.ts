@@ -93,7 +93,7 @@ describe('analyze', () => {
     const { code, stdout, stderr } = await sinkscope('analyze', 'llama', '--text', 'Summer is warm. Winter is cold.');
     expect(code).toBe(0);
     expect(stderr).toBe('');
-    expect(stdout).toMatch(/^llama · 8 layers × 256 dimensions · 10 tokens · with BOS · [\d.]+ s\n/);
+    expect(stdout).toMatch(/^llama · 8 layers × 256 dimensions · 10 tokens · with BOS · [\d.]+ m?s\n/);
     expect(stdout).toMatch(/1 massive dimension: 239 on ⟨bos⟩, \+2,0\d\d = [\d,]+ × the median, from layer 2 to \d/);
     expect(stdout).toMatch(/Sink: ⟨bos⟩ draws α > 0\.3 in \d+ of 32 heads \(T = 10\)/);
     expect(stdout).toMatch(/^ +massive +239 +\+2,0\d\d .*⟨bos⟩$/m);
