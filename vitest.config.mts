@@ -38,7 +38,8 @@ export default defineConfig({
     hookTimeout: 180_000,
     expect: { poll: { timeout: 60_000 } },
     // Some tests load ONNX Runtime themselves; see src/engine/stages/telemetry.ts.
-    env: { ORT_DISABLE_TELEMETRY: '1' },
+    // As many tests run at a time as there are processors; with all of them for each, threads would wait for each other.
+    env: { ORT_DISABLE_TELEMETRY: '1', OMP_NUM_THREADS: '1' },
     server: { deps: { inline: [/\.wasm$/] } },
   },
 });

@@ -34,7 +34,8 @@ src/engine/guard               node valibot
 src/engine/tensors             src/statistics src/onnx
 src/engine/inputs              src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens
 src/engine/stages/telemetry.ts node
-src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/contract src/engine/tensors src/onnx node onnxruntime-node
+src/engine/stages/processors.ts node
+src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/stages/processors.ts src/engine/contract src/engine/tensors src/onnx node onnxruntime-node
 src/engine/stages              src/gradients src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics
 src/engine/jobs                src/saving.ts src/reading.ts src/models/version.ts src/models/folder.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot hyparquet

@@ -29,7 +29,7 @@ function memoryOption(): Option {
 
 function threadsOption(): Option {
   const flag = '--threads <n>';
-  const help = 'threads that one run uses; 0 leaves the number to ONNX Runtime';
+  const help = 'threads that one run uses; 0: OMP_NUM_THREADS where it is set, or what ONNX Runtime chooses';
   return new Option(flag, help)
     .argParser(read({ kind: 'whole', label: 'Threads', flag, help, least: 0, most: 256 }))
     .default(0);

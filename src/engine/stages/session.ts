@@ -1,11 +1,11 @@
 /** The only module that touches ONNX Runtime. */
 import './telemetry.js';
 
-import { availableParallelism, cpus } from 'node:os';
 import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import { DataType } from '../../onnx/model.js';
 import type { Provider } from '../contract/device.js';
 import { type TypedArray, typeName, typeOf, type Value, type Values } from '../tensors/value.js';
+import { processorsGiven } from './processors.js';
 
 export interface Session {
   /**
@@ -20,7 +20,7 @@ export interface Session {
 export interface SessionOptions {
   /** Whether weights are rearranged for speed: costs a copy of them and half the time of a session that runs once. */
   readonly prepack: boolean;
-  /** 0: as ONNX Runtime chooses, or as many as this process may use processors where these are not all. */
+  /** 0: as many as this process was given processors, or else as ONNX Runtime chooses. */
   readonly threads: number;
   /** Weights in memory, by the path that the model has for each: all that it has in files. By default they lie in `folder`. */
   readonly files?: ReadonlyMap<string, Uint8Array>;
@@ -32,8 +32,7 @@ export interface SessionOptions {
   readonly whole?: boolean;
 }
 
-/** Processors that this process was given (a job of a cluster), 0 where it has all: ONNX Runtime would count and take all. */
-const allowed = availableParallelism() < cpus().length ? availableParallelism() : 0;
+const allowed = processorsGiven(process.env.OMP_NUM_THREADS);
 
 /** Names of the execution providers of this build, and whether all that they need comes with it. */
 export function providersOfBuild(): readonly { readonly name: string; readonly bundled: boolean }[] {
