@@ -121,8 +121,8 @@ export async function adviseOnLength<T>(run: Promise<T>): Promise<T> {
   try {
     return await run;
   } catch (error) {
-    if (!SinkscopeError.is(error, 'too-long')) throw error;
-    const message = `${error.message} Use --window first or --window last, or raise --memory if that is the limit.`;
+    if (!SinkscopeError.is(error, 'too-long') || !error.limit) throw error;
+    const message = `${error.message} Use --window first or --window last.`;
     throw new SinkscopeError({ ...error, message }, { cause: error });
   }
 }

@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { fileReason, SinkscopeError } from '../errors.js';
 import { quoted } from '../visible.js';
@@ -11,7 +11,7 @@ export const bundled = join(__dirname, '..', 'media', 'models');
 const named = 5;
 
 /**
- * Absolute path of the model somebody named: a file, or a bundled model.
+ * Absolute path of the model somebody named: a file, or a bundled model by the name that it has everywhere.
  *
  * @throws SinkscopeError `file` that names the models there are, where it is neither.
  */
@@ -24,9 +24,10 @@ export async function modelFile(name: string): Promise<string> {
     throw fail(`${path} cannot be opened: ${fileReason(error)}. Check the path and that you may read it.`, error);
   });
   if (there && !there.isDirectory()) return path;
-  const names = (await readdir(bundled).catch(() => [])).sort();
-  if (names.includes(name)) return join(bundled, name, 'model.onnx');
-  const choice = `give the path of a .onnx file, or one of: ${names.join(', ')}`;
+  const { models: own } = await findModels({ folders: [], settings: [], bundled });
+  const one = own.find((model) => model.name === name);
+  if (one) return one.file;
+  const choice = `give the path of a .onnx file, or one of: ${own.map((model) => model.name).join(', ')}`;
   if (!there) throw fail(`There is no file ${path} and no bundled model called ${quoted(name)}; ${choice}.`);
   const { models: found, left } = await findModels({ folders: [path], settings: [], bundled });
   const models = found.filter(({ origin }) => origin === 'workspace');

@@ -38,8 +38,13 @@ export class Panel {
   }
 
   /** Has all tokens tinted, none, or those that stand out. */
-  tint(which: 'large' | 'all' | 'off'): Locator {
+  tint(which: 'large' | 'all' | 'off' | 'surprisal'): Locator {
     return this.frame.getByTestId(`tint-${which}`);
+  }
+
+  /** What the colours of the tint stand for. */
+  get key(): Locator {
+    return this.frame.locator('sinkscope-token-strip .key');
   }
 
   get tokens(): Locator {

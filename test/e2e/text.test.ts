@@ -16,6 +16,17 @@ describe('in a text', () => {
     await expect.poll(() => window.hover.textContent()).toMatch(/token 0 · .*massive/s);
     await window.page.keyboard.press('Escape');
 
+    // By their surprisal, tokens have colours that are told, and the text, or what is selected of it, a perplexity.
+    const panel = await window.panel();
+    await panel.tint('surprisal').click();
+    await panel.key.getByText('−ln p of the token, in nats, from').waitFor();
+    await expect.poll(() => window.status.textContent()).toMatch(/ · perplexity [\d.]+$/);
+    await window.selectLine(2);
+    await expect.poll(() => window.status.textContent()).toMatch(/ · perplexity of the selection [\d.]+$/);
+    await window.page.keyboard.press('Home');
+    await expect.poll(() => window.status.textContent()).toMatch(/ · perplexity [\d.]+$/);
+    await panel.tint('large').click();
+
     // What the status bar names is chosen there. The sink of this one is the column of its attention that no token has.
     await window.status.click();
     await window.pick(/\bllama-bias, /);

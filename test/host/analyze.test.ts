@@ -166,6 +166,22 @@ describe('Analyze Prompt', () => {
     assert.equal(sinkscope.analyses.run, undefined);
   });
 
+  it('runs nothing after Clear that was asked for before', async () => {
+    await open('Summer is warm.');
+    // Each waits for something before it runs: which model, and the text as it is now.
+    const analyzing = vscode.commands.executeCommand('sinkscope.analyze');
+    await vscode.commands.executeCommand('sinkscope.clear');
+    await analyzing;
+    assert.equal(sinkscope.analyses.run?.number, undefined);
+
+    await analyze(sinkscope);
+    const choosing = vscode.commands.executeCommand('sinkscope.chooseBos', 'off');
+    await vscode.commands.executeCommand('sinkscope.clear');
+    await choosing;
+    assert.equal(sinkscope.analyses.run?.number, undefined);
+    await vscode.commands.executeCommand('sinkscope.chooseBos', 'auto');
+  });
+
   it('starts no run on an empty document', async () => {
     await open('');
     await vscode.commands.executeCommand('sinkscope.analyze');
@@ -296,6 +312,27 @@ describe('Analyze Prompt', () => {
       const { analysis } = await analyze(sinkscope);
       assert.equal(analysis.started?.settings.bos, false);
       assert.equal(analysis.tokens?.tokens[0]?.special, false);
+    } finally {
+      await settings.restore();
+    }
+  });
+
+  it('reads CR LF as LF, unless it is to be read as it is, with the document’s offsets', async () => {
+    const text = 'one\r\ntwo\r\n';
+    await openFile('line-ends.txt', text);
+    const read = ({ analysis, ranges }: ShownRun) => ({
+      how: analysis.started?.settings.lineEnds,
+      tokens: analysis.tokens?.tokens.length ?? 0,
+      told: analysis.started?.model.remarks.some((one) => one.startsWith('line ends: 2 that are CR LF')),
+      covered: ranges.filter(isRange).map(({ start, end }) => text.slice(start, end)),
+    });
+    const lf = read(await analyze(sinkscope));
+    const settings = await configure({ lineEnds: 'as-is' });
+    try {
+      const asIs = read(await analyze(sinkscope));
+      assert.deepEqual([lf.how, asIs.how, lf.told, asIs.told], ['lf', 'as-is', true, false]);
+      assert.ok(lf.tokens < asIs.tokens, `${lf.tokens} and ${asIs.tokens} tokens`);
+      for (const { covered } of [lf, asIs]) assert.equal(covered.join(''), text);
     } finally {
       await settings.restore();
     }

@@ -97,9 +97,8 @@ function windowed(
   if (total <= limits.context) return { tokens: tokens.slice(0, total), total, window: { start: 0, end: own } };
 
   const room = limits.context - prefix - suffix;
-  if (request.window === undefined || room < 1) {
-    throw tooLong(`${grouped(total)} tokens`, total, limits);
-  }
+  if (room < 1) throw noRoom(prefix + suffix, limits);
+  if (request.window === undefined) throw tooLong(`${grouped(total)} tokens`, total, limits);
   const latest = own - room;
   const asked = request.window === 'first' ? 0 : request.window === 'last' ? latest : request.window.start;
   const start = Math.max(0, Math.min(asked, own - 1));
@@ -121,5 +120,13 @@ function tooLong(has: string, tokens: number, { because, context }: Limits): Sin
     code: 'too-long',
     message: `The text has ${has}, but ${because}: choose a part of at most ${grouped(context)} tokens.`,
     limit: { tokens, context },
+  });
+}
+
+/** @param around tokens that are put around the text, as a chat template does */
+function noRoom(around: number, { because }: Limits): SinkscopeError {
+  return new SinkscopeError({
+    code: 'too-long',
+    message: `What is put around the text takes ${grouped(around)} tokens by itself, but ${because}: run it without the chat template, or with a model or settings that leave more room.`,
   });
 }

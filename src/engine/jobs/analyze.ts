@@ -94,7 +94,7 @@ export function limitsOf({ anatomy, summary, file }: LoadedModel, { memory }: Pi
   const bounds = [
     {
       context: tokensThatFit(anatomy, memory),
-      because: 'the memory setting has room for fewer (it can be raised)',
+      because: 'the memory setting has room for fewer (sinkscope.memoryBudget or --memory raises it)',
     },
     ...(summary.context === undefined ? [] : [{ context: summary.context, because: 'the model was made for fewer' }]),
     ...(fixed === undefined ? [] : [{ context: fixed, because: 'this file was exported for one length' }]),

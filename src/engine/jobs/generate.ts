@@ -15,6 +15,7 @@ import { readPrompt } from '../inputs/read.js';
 import { idsOf } from '../inputs/rows.js';
 import { isCausal } from '../stages/causal.js';
 import { predictionsOf } from '../stages/head.js';
+import { seesAhead } from '../stages/lacking.js';
 import type { LoadedModel } from '../stages/loaded.js';
 import { Onward, type SeenStage } from '../stages/onward.js';
 import type { StageRunner } from '../stages/runner.js';
@@ -41,10 +42,8 @@ export async function writeTokens(
   checkTexts(loaded);
   checkSampling(request.sampling, loaded.summary.vocabulary);
   const limits = boundedBy(loaded, given);
-  // Of a prompt of which a part is enough, the part leaves room for what is asked for.
-  const longest = request.window === undefined ? limits.context : Math.max(1, limits.context - request.tokens);
   const asked = { ...request, attention: true };
-  const prompt = await readPrompt(asked, { ...limits, context: longest }, () => loaded.tokenizer());
+  const prompt = await readPrompt(asked, leaving(request, limits), () => loaded.tokenizer());
   onRun();
   const { tokens = [] } = prompt;
   const ids = idsOf(tokens);
@@ -183,14 +182,15 @@ function boundedBy(loaded: LoadedModel, limits: Limits): Limits {
     : limits;
 }
 
+/** Of a prompt of which a part is enough, the part leaves room for what is asked for: half of the context at most. */
+function leaving({ window, tokens }: GenerateRequest, limits: Limits): Limits {
+  if (window === undefined) return limits;
+  const context = Math.max(Math.ceil(limits.context / 2), limits.context - tokens);
+  return { ...limits, context, because: `${limits.because}, with room for ${grouped(tokens)} new tokens` };
+}
+
 async function checkWriting(runner: StageRunner, ids: readonly number[]): Promise<void> {
-  const { file } = runner.loaded;
-  if (await isCausal(runner, ids)) return;
-  throw new SinkscopeError({
-    code: 'input',
-    file,
-    message: `${file} lets every token see those after it, so it does not predict the next one; give a model that generates text.`,
-  });
+  if (!(await isCausal(runner, ids))) throw seesAhead(runner.loaded, 'it does not predict the next one');
 }
 
 /** @throws SinkscopeError `input` where more tokens are to be drawn from than there are */

@@ -20,7 +20,7 @@ import { makeFeeds } from '../inputs/feeds.js';
 import { isCausal } from '../stages/causal.js';
 import { forward, type Lane, statesHeld } from '../stages/forward.js';
 import { type Head, withHead } from '../stages/head.js';
-import { withoutHead } from '../stages/lacking.js';
+import { isEncoderOfBoth, seesAhead, withoutHead } from '../stages/lacking.js';
 import { createLossSession, type LossSession } from '../stages/losses.js';
 import { chooseDial, logitRows, sequencesTogether, stateBytes } from '../stages/memory.js';
 import { cutsOf, valueAt } from '../stages/patched.js';
@@ -81,20 +81,18 @@ export async function measure(
  * @throws SinkscopeError as {@link measure}
  */
 export async function checkScored(runner: StageRunner, sequences: readonly Sequence[]): Promise<void> {
-  const { predicts, file } = runner.loaded;
-  if (!predicts) throw withoutHead(file, 'there is no perplexity');
+  const { loaded } = runner;
+  if (!loaded.predicts)
+    throw isEncoderOfBoth(loaded)
+      ? seesAhead(loaded, 'it predicts no next one and there is no perplexity')
+      : withoutHead(loaded.file, 'there is no perplexity');
   checkSequences(
-    runner.loaded,
+    loaded,
     sequences.map(({ ids }) => ids),
     'A window',
   );
-  if (!(await isCausal(runner, sequences[0]?.ids ?? []))) {
-    throw new SinkscopeError({
-      code: 'input',
-      file,
-      message: `${file} lets every token see those after it, so it does not predict the next one and has no perplexity; give a model that generates text.`,
-    });
-  }
+  if (!(await isCausal(runner, sequences[0]?.ids ?? [])))
+    throw seesAhead(loaded, 'it does not predict the next one and has no perplexity');
 }
 
 const longestOf = (sequences: readonly Sequence[]) => greatest(sequences.map(({ ids }) => ids.length));

@@ -43,6 +43,7 @@ import { restoreProducts } from './restore.js';
 import { tellResult } from './results.js';
 import { rollOn } from './rolling.js';
 import { answerFromTensors } from './savedTensors.js';
+import { checkAlone } from './sequences.js';
 import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
@@ -261,6 +262,8 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   },
 
   async encode({ model, stream, text, bos, lineEnds, chat, most }) {
+    const loaded = await load(model, chooser(model, stream, 'text'));
+    checkAlone(loaded);
     const tokenizer = loadTokenizer(tokenizerPlace(model));
     if (!tokenizer) {
       throw new SinkscopeError({
@@ -269,7 +272,7 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
         message: `${model} has no tokenizer.json beside it: put the model's own there.`,
       });
     }
-    const { vocabulary } = (await load(model, chooser(model, stream, 'text'))).summary;
+    const { vocabulary } = loaded.summary;
     if (vocabulary !== undefined) checkFit(tokenizer, vocabulary);
     const prefixIds = tokenizer.bos?.ids ?? [];
     const {

@@ -29,16 +29,22 @@ export function checkSequences(loaded: LoadedModel, sequences: readonly (readonl
 /**
  * That a model is run on tokens alone.
  *
- * @throws SinkscopeError `input` where rows are no tokens, or something beside them has to be given, as what an encoder gives
+ * @throws SinkscopeError `input` where rows are no tokens; as {@link checkAlone}
  */
-export function checkTexts({ anatomy: { rows, inputs }, file }: Pick<LoadedModel, 'anatomy' | 'file'>): void {
-  if (rows !== undefined)
+export function checkTexts(loaded: Pick<LoadedModel, 'anatomy' | 'file'>): void {
+  const { anatomy, file } = loaded;
+  if (anatomy.rows !== undefined)
     throw new SinkscopeError({
       code: 'input',
       file,
       message: `${file} has rows in its hidden states that are no tokens (learned ones, or several inputs in turn), and this is computed for tokens alone; analyze one text at a time.`,
     });
-  const input = inputs.find(({ role }) => askedRoles.has(role));
+  checkAlone(loaded);
+}
+
+/** @throws SinkscopeError `input` where something beside a text has to be given, as what an encoder gives */
+export function checkAlone({ anatomy, file }: Pick<LoadedModel, 'anatomy' | 'file'>): void {
+  const input = anatomy.inputs.find(({ role }) => askedRoles.has(role));
   if (input)
     throw new SinkscopeError({
       code: 'input',

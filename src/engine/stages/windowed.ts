@@ -6,6 +6,7 @@ import { type Pattern, patternOf } from '../tensors/patterns.js';
 import { type Columns, columnsOf, placeOf, updateOf, weighedRows } from '../tensors/site.js';
 import type { Values } from '../tensors/value.js';
 import { floats, type Value, withFloats } from '../tensors/value.js';
+import { type Among, seesAhead } from './lacking.js';
 import type { LoadedModel } from './loaded.js';
 import type { Plan, Stage } from './plan.js';
 import type { StageRunner } from './runner.js';
@@ -31,13 +32,8 @@ export function evictedShare(pattern: Pattern, columns: Columns, kept: Attention
 }
 
 /** @throws SinkscopeError `input` for a pattern in which tokens see later ones: nothing streams there. */
-export function checkCausal(columns: Columns, file: string): void {
-  if (columns.causal) return;
-  throw new SinkscopeError({
-    code: 'input',
-    file,
-    message: `${file} lets every token see all others, so it cannot be run through a sliding window; give a model that generates text.`,
-  });
+export function checkCausal(columns: Columns, loaded: Among): void {
+  if (!columns.causal) throw seesAhead(loaded, 'it cannot be run through a sliding window');
 }
 
 /**
@@ -111,7 +107,7 @@ export async function windowedValues(
 
   const pattern = patternOf(found(name));
   const columns = columnsOf(pattern);
-  checkCausal(columns, loaded.file);
+  checkCausal(columns, loaded);
   const changed = windowedPattern(pattern, columns, kept, weighting);
   if (!changed) {
     throw new SinkscopeError({

@@ -41,6 +41,8 @@ export interface OutlierToken {
 /** The text after a prefix. What is said of states is of the text alone. */
 export interface PrefixRow extends Row {
   readonly prefix: readonly number[];
+  /** Of its tokens. */
+  readonly texts: readonly string[];
   /** Pieces with a massive activation in the text, and massive activations in all of them. */
   readonly pieces: number;
   readonly massive: number;
@@ -104,10 +106,12 @@ export async function* findPrefix(engine: Engine, request: PrefixRequest, signal
     ...(prefix === undefined || sameIds([prefix], chosen) ? [] : [{ name: ownPrefix, ids: [prefix] }]),
     ...(chosen.length === 0 ? [] : [{ name: recommended, ids: chosen }]),
   ];
-  const rows = [plain.row];
-  for (const { name, ids: before } of others) rows.push((yield* runAfter(run, name, before)).row);
+  const after = [plain.row];
+  for (const { name, ids: before } of others) after.push((yield* runAfter(run, name, before)).row);
   const frequent = all.slice(0, mostListed);
-  const names = await engine.decode(model, [...frequent.map(({ id }) => id), ...chosen], signal);
+  const named = [...frequent.map(({ id }) => id), ...others.flatMap(({ ids }) => ids)];
+  const texts = await engine.decode(model, named, signal);
+  const textOf = (id: number) => texts[named.indexOf(id)] ?? '';
   return {
     model,
     window,
@@ -117,10 +121,10 @@ export async function* findPrefix(engine: Engine, request: PrefixRequest, signal
     lost,
     thresholds,
     outliers: anatomy.blocks.map((_, i) => byBlock.get(i + 1) ?? null),
-    tokens: frequent.map((token, i) => ({ ...token, text: names[i] ?? '' })),
+    tokens: frequent.map((token) => ({ ...token, text: textOf(token.id) })),
     first,
-    prefix: chosen.map((id, i) => ({ id, text: names[frequent.length + i] ?? '' })),
-    rows,
+    prefix: chosen.map((id) => ({ id, text: textOf(id) })),
+    rows: after.map((row) => ({ ...row, texts: row.prefix.map(textOf) })),
   };
 }
 
@@ -149,7 +153,7 @@ async function* runAfter(
   { engine, request, pieces, blocks, layers, signal }: Runs,
   name: string,
   prefix: readonly number[],
-): AsyncGenerator<Progress, { readonly row: PrefixRow; readonly states: readonly Ratios[] }, void> {
+): AsyncGenerator<Progress, { readonly row: Omit<PrefixRow, 'texts'>; readonly states: readonly Ratios[] }, void> {
   const { model, memory, threads, thresholds } = request;
   const sequences = pieces.map((ids) => [...prefix, ...ids]);
   const skip = prefix.length;
@@ -185,7 +189,7 @@ async function* runAfter(
     yield measuring(event);
   }
   const byBlock = new Map(blocks.map((block, at) => [block, mean(errors[at] ?? [])]));
-  const row: PrefixRow = {
+  const row = {
     name,
     prefix,
     ...losses.perplexity,

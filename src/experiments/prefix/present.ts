@@ -9,7 +9,7 @@ import type { NamedText } from '../values.js';
 import { meanError, type PrefixResult, prefixConclusion } from './compute.js';
 
 export function presentPrefix(result: PrefixResult, { text }: { readonly text: NamedText }): Presentation {
-  const { model, rows, prefix, tokens, outliers, thresholds, pieces } = result;
+  const { model, rows, tokens, outliers, thresholds, pieces } = result;
   const layers = outliers.map((_, i) => i + 1);
   return {
     title: 'Recommended prefix',
@@ -38,7 +38,7 @@ export function presentPrefix(result: PrefixResult, { text }: { readonly text: N
         ],
         rows: rows.map((row) => [
           row.name,
-          row.prefix.map((id) => textLabel(prefix.find((token) => token.id === id)?.text ?? '', id)).join(' '),
+          row.prefix.map((id, i) => textLabel(row.texts[i] ?? '', id)).join(' '),
           row.massive,
           row.pieces,
           finiteCell(row.ratio),

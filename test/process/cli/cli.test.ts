@@ -128,6 +128,10 @@ describe('analyze', () => {
     expect(code).toBe(1);
     expect(stdout).toBe('');
     expect(stderr).toMatch(/\b6\d\d tokens\b.*\b512\b.*--window first.*--window last/);
+    expect(stderr).not.toContain('--memory');
+    // Where memory is what bounds it, that is said.
+    const bounded = await sinkscope('analyze', 'llama', '--text', long, '--memory', '4');
+    expect(bounded.stderr).toMatch(/--memory raises it.* at most \d+ tokens\. Use --window first/);
 
     const result = await analyze('llama', '--text', long, '--window', 'last');
     expect(result.tokens).toHaveLength(512);
@@ -216,7 +220,11 @@ describe('what cannot be done ends with one sentence and no success', () => {
     ['a window that is none', [...llama, '--text', 'a', '--window', 'middle'], /first, last/],
     ['threads of words', [...llama, '--text', 'a', '--threads', 'few'], /whole number/],
     ['a memory of nothing', [...llama, '--text', 'a', '--memory', '0'], /whole number of megabytes/],
-    ['an unknown model', ['inspect', 'no-such-model'], /no bundled model called "no-such-model".*llama-plain/],
+    [
+      'an unknown model',
+      ['inspect', 'no-such-model'],
+      /no bundled model called "no-such-model".*llama · cached, .*llama-plain/,
+    ],
     ['a missing file', ['inspect', 'none.onnx'], /none\.onnx/],
     ['a file that is no model', ['inspect', path('media/sample.md')], /sample\.md/],
     ['an unknown option', [...llama, '--colour'], /unknown option '--colour'/],

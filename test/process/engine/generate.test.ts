@@ -1,4 +1,6 @@
 /** Writing on, against what PyTorch writes. */
+import { copyFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type {
   BegunEvent,
@@ -8,12 +10,13 @@ import type {
 } from '../../../src/engine/contract/generate.js';
 import type { Problem } from '../../../src/errors.js';
 import references from '../../references/generate.json';
-import { budget, demoModel, fixtureModel, path, startEngine } from '../../support/experiments.js';
+import { budget, demoModel, fixtureModel, path, startEngine, temporaryFolder } from '../../support/experiments.js';
 import { noSinks } from '../../support/generate.js';
 import { at, pairs } from '../../support/lists.js';
 import windowed from '../../zoo/families/gpt_oss-genai-windowed/fixture.json';
 
 const engine = startEngine();
+const folder = await temporaryFolder();
 const greedy = { temperature: 0, topK: 0, topP: 1, seed: 0 };
 const asked = { ...budget, untilEnd: false, sampling: greedy, sinks: noSinks };
 
@@ -147,6 +150,26 @@ describe('where there is no room', () => {
     expect(end?.ended).toBe('tokens');
   });
 
+  it('a part of the prompt is taken where more is asked for than there is room for', async () => {
+    const { begun, end } = await write({ model, prompt: { ids: full }, tokens: 90, window: 'last' });
+    expect(begun?.prompt.window).toEqual({ start: 32, end: 64 });
+    expect(end?.ended).toBe('context');
+    const short = await write({ model, prompt, tokens: 90, window: 'last' });
+    expect(short.begun?.prompt.window).toEqual({ start: 0, end: 4 });
+  });
+
+  it('a chat template that fills the context by itself is told of, whatever part is asked for', async () => {
+    for (const name of ['model.onnx', 'tokenizer.json', 'config.json'])
+      await copyFile(path(`media/models/llama/${name}`), join(folder, name));
+    await writeFile(join(folder, 'chat_template.jinja'), `${'word '.repeat(600)}{{ messages[0].content }}`);
+    for (const window of [undefined, 'last'] as const) {
+      const asked = { model: join(folder, 'model.onnx'), prompt: { text: 'The cat' }, tokens: 3, window, chat: {} };
+      const { problem } = await write(asked);
+      expect(problem?.message).toMatch(/^What is put around the text takes \d{3} tokens by itself, but .* template/);
+      expect(problem?.limit).toBeUndefined();
+    }
+  });
+
   it('a buffer of a cache is a bound too', async () => {
     const file = path('test/zoo/families/form-attention24-tensorscatter/model.onnx');
     const { tokens, end } = await write({ model: file, prompt: { ids: full.slice(0, 20) }, tokens: 9 });
@@ -160,6 +183,7 @@ describe('what predicts nothing', () => {
   it.each([
     ['test/zoo/families/operator-gqa-bidirectional', /lets every token see those after it/],
     ['test/zoo/families/clip-text-projection-dy18', /predicts no tokens/],
+    ['test/zoo/families/t5-whole-ts-op17', /^A text is run by the encoder of .+; the decoder takes more than a text/],
     ['test/zoo/families/cross-bart-decoder-op23', /is not run on a text alone: its input ".+" has to be given too/],
     ['test/zoo/families/cross-t5-optimum-past', /alone: its input "past_key_values\.0\.encoder\.key" has to be given/],
   ])('%s writes nothing', async (folder, why) => {

@@ -195,4 +195,5 @@ it('recommends the prefix that takes what stands out, as PyTorch has it', async 
   for (const [count, expected] of pairs(result.outliers, there(before).outliers))
     expect(count).toBeCloseTo(expected, 6);
   expect(result.first).toBe(there(before).first);
+  expect(result.rows.map(({ texts }) => texts)).toEqual([[], ['<|sink|>']]);
 });

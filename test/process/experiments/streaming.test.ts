@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { analyzePrompt } from '../../../src/experiments/shared/run.js';
 import {
@@ -13,14 +15,19 @@ import {
   finish,
   fixtureModel,
   off,
+  path,
   references,
   startEngine,
+  temporaryFolder,
   text,
   thresholds,
 } from '../../support/experiments.js';
 import { at, pairs } from '../../support/lists.js';
 
 const engine = startEngine();
+/** With a tokenizer for files that have none. */
+const reading = startEngine();
+const folder = await temporaryFolder();
 
 const whole = text(boats);
 const of = (model: string, more: Partial<StreamingRequest> = {}) => {
@@ -96,6 +103,20 @@ describe('a window inside operators', () => {
     const evicted = engine.query({ type: 'evicted', layer: 1, windows: [{ window: 4, sinks: 0 }] });
     await expect(evicted).rejects.toThrow(/cannot be run through a sliding window/);
   });
+});
+
+it.each([
+  ['t5-whole-ts-op17', /^A text is run by the encoder of .+ sliding window; the decoder takes more than a text/],
+  ['cross-t5-optimum-past', /is not run on a text alone: its input "past_key_values\.0\.encoder\.key" has to be given/],
+])('what attends to an encoder is not run on a text: %s', async (name, sentence) => {
+  const tokenizer = join(folder, 'tokenizer.json');
+  const word = { type: 'WordLevel', vocab: { one: 0 }, unk_token: 'one' };
+  const json = { version: '1.0', added_tokens: [], pre_tokenizer: { type: 'Whitespace' }, model: word };
+  await writeFile(tokenizer, JSON.stringify(json));
+  reading.useTokenizers(() => tokenizer);
+  const request = { ...budget, thresholds, text: 'one '.repeat(20), window: 4, sinks: 1, length: 8 };
+  const model = path(`test/zoo/families/${name}/model.onnx`);
+  await expect(finish(streamThrough(reading, { ...request, model }))).rejects.toThrow(sentence);
 });
 
 describe('what does not fit', () => {

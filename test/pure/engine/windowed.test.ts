@@ -77,6 +77,7 @@ it('weights that come each from its own score are left as they are where the win
 
 it('what sees later tokens is refused a window', () => {
   const whole = attention(() => true);
-  expect(() => checkCausal(columnsOf(whole), 'm.onnx')).toThrow(/^m\.onnx lets every token see all others.*\.$/);
-  expect(() => checkCausal(columnsOf(attention(causal)), 'm.onnx')).not.toThrow();
+  const loaded = { file: 'm.onnx', stream: 'text', streams: [{ name: 'text' }] };
+  expect(() => checkCausal(columnsOf(whole), loaded)).toThrow(/^m\.onnx lets every token see those after it.*\.$/);
+  expect(() => checkCausal(columnsOf(attention(causal)), loaded)).not.toThrow();
 });

@@ -5,6 +5,6 @@ import type { Answerer } from '../inside.js';
 export const answerEvicted: Answerer<'evicted'> = async (run, { layer, windows }) => {
   const pattern = await run.pattern(layer);
   const columns = columnsOf(pattern);
-  checkCausal(columns, run.loaded.file);
+  checkCausal(columns, run.loaded);
   return { shares: windows.map((kept) => evictedShare(pattern, columns, kept)) };
 };
