@@ -114,7 +114,8 @@ export class App extends LitElement {
 
   override render() {
     const { connected, analysis } = this.shown;
-    if (!connected) return html`<main><p class="state" role="status">Waiting for the extension …</p></main>`;
+    // Until then the page says by itself what is waited for.
+    if (!connected) return nothing;
     const empty = analysis.layers.length === 0;
     return html`
       <div

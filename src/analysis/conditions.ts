@@ -20,10 +20,11 @@ export const deviceOf = ({ devices }: Analysis): string[] => devices.map(({ why 
 const prefixOf = ({ settings: { bos } }: StartedEvent) =>
   bos === undefined ? 'tokens as given' : bos ? 'BOS on' : 'BOS off';
 
-/** Which of the text's own tokens were run: those put around it are in no part of it. */
-function windowOf({ tokens, total, window: { start, end } }: TokensEvent): string {
-  const own = total - (tokens.length - (end - start));
-  return `tokens ${formatNumber(start)}–${formatNumber(end - 1)} of ${formatNumber(own)}`;
+/** Which of the text's own tokens were run: those put around it are in no part of it. Undefined: all. */
+export function partRun({ tokens, total, window: { start, end } }: TokensEvent): string | undefined {
+  if (total !== undefined && total <= tokens.length) return undefined;
+  const own = total && formatNumber(total - (tokens.length - (end - start)));
+  return `tokens ${formatNumber(start)}–${formatNumber(end - 1)} of ${own ?? 'a longer text'}`;
 }
 
 /** What the numbers have to be read with: inputs that nobody gave, what was not found, what is to be known of the model. */
@@ -45,13 +46,13 @@ export function ownConditions(analysis: Analysis, thresholds: Thresholds): strin
   if (started === undefined) return [];
   const { model } = started;
   const { absolute, ratio, epsilon } = thresholds;
-  const part = tokens && tokens.tokens.length < tokens.total;
+  const part = tokens && partRun(tokens);
   return [
     model.name,
     ...(model.streams.length > 1 ? [`stream ${model.stream}`] : []),
     `${model.layers} layers, D = ${formatNumber(model.hidden)}`,
     ...(tokens ? [`T = ${formatNumber(tokens.tokens.length)}`] : []),
-    ...(part ? [windowOf(tokens)] : []),
+    ...(part ? [part] : []),
     ...(tokens?.tokenizer === false && tokens.source === 'ids' ? ['no tokenizer: tokens have no text'] : []),
     prefixOf(started),
     ...chatOf(started.settings),

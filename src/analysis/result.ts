@@ -67,7 +67,7 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
     },
     source: tokens.source,
     /** Tokens of the whole text that were run, first and after the last; `total` is how many there are. */
-    window: { start: tokens.window.start, end: tokens.window.end, total: tokens.total },
+    window: { start: tokens.window.start, end: tokens.window.end, total: tokens.total ?? null },
     /** Of the picture that was analyzed: `file`, upright `width` and `height`, the steps by which it was `prepared`; else null. */
     picture: tokens.picture ?? null,
     /** `start` and `end` are UTF-16 code units of the text; `region` is that of a patch, in the picture's pixels; `role` says whose words it is part of in a chat. */

@@ -1,5 +1,5 @@
 import type { Analysis } from '../analysis/analysis.js';
-import { chatOf, deviceOf } from '../analysis/conditions.js';
+import { chatOf, deviceOf, partRun } from '../analysis/conditions.js';
 import { expertsOfEntry, loadOf, massiveByExpert } from '../analysis/experts.js';
 import { counted, formatNumber, formatRatio, formatSeconds, formatShare, formatValue } from '../analysis/format.js';
 import { massiveActivations, ratio } from '../analysis/massive.js';
@@ -69,11 +69,8 @@ function heading(analysis: Analysis): string[] {
   ];
   const line = shown.filter((part) => part).join(' · ');
   const lines = [line, ...deviceOf(analysis).map((why) => `${why}.`)];
-  if (!tokens || tokens.tokens.length >= tokens.total) return lines;
-  return [
-    ...lines,
-    `Only tokens ${tokens.window.start} to ${tokens.window.end - 1} of ${formatNumber(tokens.total)} were run.`,
-  ];
+  const part = tokens && partRun(tokens);
+  return part === undefined ? lines : [...lines, `Only ${part} were run.`];
 }
 
 function layerTable(analysis: Analysis): string[] {

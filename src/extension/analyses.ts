@@ -56,7 +56,7 @@ export class Analyses implements vscode.Disposable {
   private controller: AbortController | undefined;
   private count = 0;
   /** The run before the one that is going on. */
-  private good: ShownRun | undefined;
+  private good: { readonly run: ShownRun; readonly selection: Selection } | undefined;
   /** The run that the engine answers about, by its number and its id. */
   private answering: Partial<Pick<ShownRun, 'number' | 'id'>> = {};
   /** Edits since the text was taken that is run, until its tokens are known. */
@@ -95,7 +95,7 @@ export class Analyses implements vscode.Disposable {
    */
   async analyze(request: RunRequest, source: Source | undefined): Promise<Analysis | undefined> {
     this.stop();
-    if (this.run?.analysis.status === 'finished') this.good = this.run;
+    if (this.run?.analysis.status === 'finished') this.good = { run: this.run, selection: this.selection };
     this.asked = source;
     const controller = new AbortController();
     const number = this.begin(request, source, controller);
@@ -114,7 +114,8 @@ export class Analyses implements vscode.Disposable {
     const { good } = this;
     this.good = undefined;
     if (good && analysis?.status === 'failed' && analysis.layers.length === 0) {
-      this.restore(good, analysis.problem?.code === 'cancelled' ? undefined : analysis.problem);
+      const trouble = analysis.problem?.code === 'cancelled' ? undefined : analysis.problem;
+      this.restore(good.run, trouble, good.selection);
     }
     return analysis;
   }
@@ -153,8 +154,9 @@ export class Analyses implements vscode.Disposable {
    * Shows an earlier run again.
    *
    * @param trouble of the run that was to take its place
+   * @param selection in it, before that
    */
-  restore(kept: KeptAnalysis, trouble?: Problem): void {
+  restore(kept: KeptAnalysis, trouble?: Problem, selection: Selection = {}): void {
     this.stop();
     this.asked = undefined;
     this.controller = undefined;
@@ -162,7 +164,11 @@ export class Analyses implements vscode.Disposable {
     const analysis = events.reduce(fold, emptyAnalysis);
     const number = ++this.count;
     if (id !== undefined && id === this.answering.id) this.answering = { number, id };
-    this.show({ request, source, events, range, id, file, number, analysis, ranges: [], stale: false }, trouble);
+    this.show(
+      { request, source, events, range, id, file, number, analysis, ranges: [], stale: false },
+      trouble,
+      selection,
+    );
     vscode.workspace.textDocuments.forEach((document) => {
       this.opened(document);
     });

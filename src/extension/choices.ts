@@ -90,8 +90,8 @@ export async function choosePart(
       ...(cursor ? [{ label: vscode.l10n.t('{0} tokens from the cursor on', most), result: 'cursor' as const }] : []),
     ],
     {
-      title: vscode.l10n.t('The text is too long: {0} tokens are run at most', most),
-      placeHolder: why,
+      // A placeholder as long is cut before it comes to the reason.
+      title: why,
       // It comes when a long text has been read, and may find the user typing, or the panel taking the focus.
       ignoreFocusOut: true,
     },

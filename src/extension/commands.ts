@@ -83,12 +83,14 @@ export function registerCommands({
     const chat = 'text' in prompt ? chatAsked(settings.current) : undefined;
     const file = tried ?? (await models.chosenFor(prompt)).file;
     const stream = chosen?.model === file ? chosen.stream : undefined;
-    if (tried === undefined) await panel.show();
     if (cleared !== before) return;
     const asked = { bos: prefixAsked(bos), lineEnds, chat, attention, memory, threads };
     const follows = live.on && source !== undefined;
     const request = { model: file, stream, prompt, window, ...asked, ...(follows && { live: true }) };
-    const analysis = await analyses.analyze(request, source);
+    const ended = analyses.analyze(request, source);
+    // After it has begun, so that the panel's first word is of it.
+    if (tried === undefined) await panel.show();
+    const analysis = await ended;
     const problem = analysis?.problem;
     if (problem?.code === 'too-long' && problem.limit && window === undefined) {
       const cursor = source && cursorIn(source);

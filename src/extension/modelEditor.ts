@@ -217,7 +217,11 @@ function connectModel(
     }),
   ];
   webview.options = webviewOptions(host.extension);
-  webview.html = pageOf(webview, host.extension, { script: 'model', data: { view: 'model', page: 'analysis' } });
+  webview.html = pageOf(webview, host.extension, {
+    script: 'model',
+    data: { view: 'model', page: 'analysis' },
+    words: 'Reading the structure of the file; weights stay where they are …',
+  });
   changed(state);
   void read();
   return vscode.Disposable.from(...subscriptions);

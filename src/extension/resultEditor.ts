@@ -159,7 +159,11 @@ function connectResult(
   };
 
   webview.options = webviewOptions(host.extension);
-  webview.html = pageOf(webview, host.extension, { script: 'panel', data: { view: 'report', page: 'analysis' } });
+  webview.html = pageOf(webview, host.extension, {
+    script: 'panel',
+    data: { view: 'report', page: 'analysis' },
+    words: 'Reading the result …',
+  });
   void look();
   return vscode.Disposable.from(
     new vscode.Disposable(() => engine?.dispose()),

@@ -3,7 +3,7 @@
  * JSON, and so are English in every language of the editor.
  */
 import * as vscode from 'vscode';
-import { formatNumber } from '../analysis/format.js';
+import { partRun } from '../analysis/conditions.js';
 import type { RunRequest, TokensEvent } from '../engine/contract/events.js';
 import type { TextRange } from './ranges.js';
 
@@ -83,10 +83,6 @@ export function scopeInWords(
     image: 'picture',
     feeds: 'tensors',
   }[scope];
-  if (!tokens || tokens.total <= tokens.tokens.length) return part;
-  const { start, end } = tokens.window;
-  // Tokens put around the text count in the total, but are in no part of it.
-  const added = tokens.tokens.length - (end - start);
-  const [from, to, total] = [formatNumber(start), formatNumber(end - 1), formatNumber(tokens.total - added)];
-  return `${part}, tokens ${from}–${to} of ${total}`;
+  const run = tokens && partRun(tokens);
+  return run === undefined ? part : `${part}, ${run}`;
 }

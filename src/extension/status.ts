@@ -42,8 +42,9 @@ export function registerStatus({ analyses, models, settings, surprisal }: Parts)
     const model = await (last ? models.chosenFor(last.request.prompt) : models.chosen()).catch(() => undefined);
     if (!model) return undefined;
     const { bos, chat, thresholds } = settings.current;
-    // Numbers that another model made do not belong beside this one's name.
-    const run = last?.request.model === model.file ? last : undefined;
+    // Numbers that another model made do not belong beside this one's name; a run that came to none found no zero.
+    const isThis = last?.request.model === model.file && last.analysis.layers.length > 0;
+    const run = isThis ? last : undefined;
     const massive = run ? massiveActivations(run.analysis, thresholds).filter(({ kind }) => kind === 'massive') : [];
     const anchors = run ? sinks(run.analysis, thresholds).sinks : [];
     const found = run ? [`▲${massive.length} ⚓\uFE0E${anchors.length}`, ...perplexity(run)] : [];

@@ -163,6 +163,7 @@ export function connect(webview: vscode.Webview, host: Host): vscode.Disposable 
   webview.html = pageOf(webview, host.extension, {
     script: 'panel',
     data: { view: 'panel', page: host.experiments.running ? 'experiments' : 'analysis' },
+    words: analyses.running ? 'Reading the model …' : 'Waiting for the extension …',
   });
   return vscode.Disposable.from(...subscriptions);
 }
@@ -198,12 +199,15 @@ async function pictureOf(run: ShownRun | undefined): Promise<Uint8Array> {
   }
 }
 
+interface Page {
+  readonly script: 'panel' | 'model';
+  readonly data: Readonly<Record<'view' | 'page', string>>;
+  /** What is read until the script has come, which is far away over SSH. Not escaped. */
+  readonly words: string;
+}
+
 /** A page of the extension: its own script and no other, and what it is told from the first moment. */
-export function pageOf(
-  webview: vscode.Webview,
-  extension: vscode.Uri,
-  { script, data }: { readonly script: 'panel' | 'model'; readonly data: Readonly<Record<'view' | 'page', string>> },
-): string {
+export function pageOf(webview: vscode.Webview, extension: vscode.Uri, { script, data, words }: Page): string {
   const nonce = randomBytes(16).toString('base64');
   const file = (name: string) => webview.asWebviewUri(vscode.Uri.joinPath(extension, 'dist', 'webview', name));
   const policy = [
@@ -220,11 +224,12 @@ export function pageOf(
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta property="csp-nonce" nonce="${nonce}">
-<link rel="stylesheet" href="${file('codicon.css')}">
-<link rel="stylesheet" href="${file(`${script}.css`)}">
 <title>Sinkscope</title>
 </head>
 <body data-view="${data.view}" data-page="${data.page}">
+<p class="state" role="status">${words}</p>
+<link rel="stylesheet" href="${file('codicon.css')}">
+<link rel="stylesheet" href="${file(`${script}.css`)}">
 <script type="module" nonce="${nonce}" src="${file(`${script}.js`)}"></script>
 </body>
 </html>`;

@@ -214,6 +214,7 @@ describe('Analyze Prompt', () => {
   it('says so when the engine dies, shows what it had, and runs again', async () => {
     const editor = await open('Summer is warm.');
     const { events } = await analyze(sinkscope);
+    sinkscope.analyses.select({ token: 3, layer: 2 }, 'view');
     const pid = halt(sinkscope);
     const begun = change(sinkscope, ({ type }) => type === 'run');
     const ended = vscode.commands.executeCommand('sinkscope.analyze');
@@ -223,6 +224,7 @@ describe('Analyze Prompt', () => {
     assert.equal(sinkscope.analyses.trouble?.code, 'crashed');
     assert.equal((await sinkscope.viewState()).trouble?.code, 'crashed');
     assert.deepEqual(sinkscope.analyses.run?.events, events);
+    assert.deepEqual(sinkscope.analyses.selection, { token: 3, layer: 2 });
     assert.ok(sinkscope.decorations.marks(editor.document)?.prefix, 'its marks as well');
     await analyze(sinkscope);
     assert.equal(sinkscope.analyses.trouble, undefined);
@@ -244,7 +246,7 @@ describe('Analyze Prompt', () => {
     assert.equal(request?.window, 'first');
     assert.equal(analysis?.status, 'finished', analysis?.problem?.message);
     assert.equal(analysis.tokens?.window.start, 0);
-    assert.ok(analysis.tokens.total > analysis.tokens.window.end);
+    assert.ok((analysis.tokens.total ?? 0) > analysis.tokens.window.end);
     const last = analysis.tokens.window.end - 1;
     const total = (limit.tokens - 1).toLocaleString('en');
     assert.equal((await sinkscope.viewState()).scope, `whole document, tokens 0–${last} of ${total}`);

@@ -112,6 +112,18 @@ describe('what a webview is told', () => {
     assert.equal(content, '');
   });
 
+  it('says what is waited for until its script has come', async () => {
+    const words = ({ html }: RecordedWebview) => /<p class="state" role="status">([^<]+)<\/p>/.exec(html)?.[1];
+    assert.equal(words(webview), 'Waiting for the extension …');
+    assert.ok(analyses.run);
+    const { request, source } = analyses.run;
+    const ended = analyses.analyze(request, source);
+    const opened = new RecordedWebview();
+    connect(opened, host).dispose();
+    assert.equal(words(opened), 'Reading the model …');
+    await ended;
+  });
+
   it('brings everything again whenever it is ready', async () => {
     const { run } = analyses;
     for (let time = 0; time < 2; time++) {

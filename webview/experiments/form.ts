@@ -30,7 +30,9 @@ export class ExperimentForm extends LitElement {
     }
     /* What is run and the button that runs it stay side by side, however wide the panel is. */
     .row > :first-child {
-      flex: 0 1 420px;
+      flex: 1 1 160px;
+      min-width: 160px;
+      max-width: 420px;
     }
     vscode-button,
     vscode-button::part(control) {

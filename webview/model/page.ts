@@ -88,7 +88,8 @@ export class ModelPage extends LitElement {
 
   override render() {
     const { model } = this.shown;
-    if (!model) return html`<main><p class="state" role="status">Waiting for the extension …</p></main>`;
+    // Until then the page says by itself what is waited for.
+    if (!model) return nothing;
     return html`<div class="page" @table-toggled=${this.#onTable}>
       <header><h1>Sinkscope: ${model.shown.name}</h1>${this.#bar(model)}</header>
       <main>${this.#body(model)}</main>

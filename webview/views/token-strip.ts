@@ -99,6 +99,10 @@ export class TokenStrip extends View {
         white-space: pre-wrap;
         cursor: pointer;
       }
+      /* Names have blanks of their own: patches, nodes. */
+      .named .token {
+        margin-inline: 6px;
+      }
       .role {
         margin: 0 2px 0 6px;
         padding: 0 4px;
@@ -215,7 +219,7 @@ export class TokenStrip extends View {
     const roles = this.scene.analysis.tokens?.tokens;
     return html`
       <div
-        class="tokens"
+        class="tokens ${this.scene.analysis.tokens?.tokenizer === false ? 'named' : ''}"
         role="listbox"
         tabindex="0"
         aria-label="Tokens"

@@ -160,8 +160,8 @@ export const tokensEvent = v.object({
   type: v.literal('tokens'),
   /** The tokens that are run, in order; T = tokens.length. */
   tokens: v.array(token),
-  /** Tokens of the whole text; more than T when a window was chosen. */
-  total: whole,
+  /** Tokens of the whole text; more than T when a window was chosen. Undefined: more, and nobody counted them. */
+  total: maybe(whole),
   /** Index in the whole text's tokens of the first and after the last one that is run (prefix not counted). */
   window: v.object({ start: whole, end: whole }),
   /** `features`: the model is fed no token ids, so every row of `h_0` is a token and only numbered. */

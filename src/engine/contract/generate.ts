@@ -40,7 +40,11 @@ export const begunEvent = v.object({
   /** What the model is called. */
   name: text,
   bos: maybe(flag),
-  prompt: v.object({ tokens: tokensEvent.entries.tokens, total: whole, window: tokensEvent.entries.window }),
+  prompt: v.object({
+    tokens: tokensEvent.entries.tokens,
+    total: tokensEvent.entries.total,
+    window: tokensEvent.entries.window,
+  }),
   /** Of the prompt, h_0 … h_L. */
   states: v.array(hiddenState),
   /** Of the prompt, by layer: the cosine of each token's hidden state and the first one's, [T]. */

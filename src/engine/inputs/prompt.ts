@@ -13,7 +13,8 @@ export interface Prompt {
   readonly given: Values;
   /** Undefined where the model is fed something else than tokens. */
   readonly tokens: readonly Token[] | undefined;
-  readonly total: number;
+  /** Of the whole text; undefined where it has more than are run, and they were not counted. */
+  readonly total: number | undefined;
   readonly window: TokensEvent['window'];
   readonly source: TokensEvent['source'];
   readonly bos: boolean | undefined;

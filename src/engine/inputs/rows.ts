@@ -54,7 +54,7 @@ export function withOtherRows(prompt: Prompt, rows: Rows | undefined, fixed: num
     for (const token of tokens.slice(place(part.from), end)) found.push(token);
     padded ||= end > tokens.length;
   }
-  return { ...prompt, tokens: found, total: prompt.total + found.length - tokens.length };
+  return { ...prompt, tokens: found, total: prompt.total && prompt.total + found.length - tokens.length };
 }
 
 const named = (text: string, id: number, special: boolean): Token => ({ id, text, start: 0, end: 0, special });

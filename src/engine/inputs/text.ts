@@ -9,7 +9,7 @@ import type { RunRequest } from '../contract/events.js';
 import { chatSaid } from '../contract/request.js';
 import { type Limits, type Prompt, tokensOf } from './prompt.js';
 
-/** Characters from which on all tokens of a text are counted only when a part of it was chosen: that takes seconds. */
+/** Characters from which on all tokens of a text are counted only for a part that lies behind others: that takes seconds. */
 const longText = 100_000;
 
 /**
@@ -31,12 +31,14 @@ export async function fromText(
   }
   if (limits.vocabulary !== undefined) checkFit(tokenizer, limits.vocabulary);
   const { lineEnds = 'lf', chat } = request;
-  const isLong = text.length > longText && request.window === undefined && chat === undefined;
+  const isNear = request.window === undefined || request.window === 'first';
+  const isLong = text.length > longText && isNear && chat === undefined;
   // One token more than fit tells as much as all of them.
   const most = isLong ? limits.context + 1 : undefined;
   const encoding = { bos: request.bos, lineEnds, chat, most, onPart: limits.onPart };
   const { tokens, bos, prefix, suffix, changed, remark } = await tokenizer.encode(text, encoding);
-  if (isLong && tokens.length > limits.context) {
+  const isCut = isLong && tokens.length > limits.context;
+  if (isCut && request.window === undefined) {
     const has = `more than ${grouped(limits.context)} tokens (${grouped(text.length)} characters)`;
     throw tooLong(has, tokens.length, limits);
   }
@@ -53,6 +55,7 @@ export async function fromText(
     chat: chatSaid(chat),
     remark,
     ...windowed(tokens, prefix, suffix, request, limits),
+    ...(isCut && { total: undefined }),
   };
 }
 

@@ -68,7 +68,7 @@ function* eventsOf(result: Saved): Generator<EventOf<'result'>> {
   yield {
     type: 'tokens',
     tokens,
-    total,
+    total: undefinedOf(total),
     window: { start, end },
     source: result.source,
     picture: undefinedOf(picture),

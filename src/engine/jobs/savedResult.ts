@@ -70,7 +70,7 @@ const saved = v.object({
     min_share: v.number(),
   }),
   source: v.picklist(['text', 'ids', 'feeds', 'features', 'image']),
-  window: v.object({ start: whole, end: whole, total: whole }),
+  window: v.object({ start: whole, end: whole, total: maybe(whole) }),
   picture: maybe(
     v.object({ file: v.string(), width: whole, height: whole, prepared: v.optional(v.array(v.string())) }),
   ),

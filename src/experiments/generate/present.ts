@@ -103,11 +103,11 @@ function secondaryTable({ begun, written, thresholds }: WritingResult): Part[] {
 function warningsOf({ begun, cache, sampling }: WritingResult, problem: string | undefined): string[] {
   const { tokens, total } = begun.prompt;
   return [
-    ...(tokens.length < total
-      ? [
-          `Only ${formatNumber(tokens.length)} of the prompt’s ${formatNumber(total)} tokens were run: it leaves no room.`,
-        ]
-      : []),
+    ...(total !== undefined && tokens.length >= total
+      ? []
+      : [
+          `Only ${formatNumber(tokens.length)} of the prompt’s ${total === undefined ? '' : `${formatNumber(total)} `}tokens were run: it leaves no room.`,
+        ]),
     ...(sampling.temperature === 0 && (sampling.topK > 0 || sampling.topP < 1)
       ? ['At temperature 0 the most likely token is taken and none is drawn: top k and top p make no difference.']
       : []),

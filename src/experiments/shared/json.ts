@@ -23,7 +23,7 @@ export function runJson({ model, name, stream, tokens, sequence, window, total, 
     /** Of a file with several residual streams. */
     ...(stream !== undefined && { stream }),
     T: tokens,
-    total,
+    total: total ?? null,
     window,
     bos: bos ?? null,
     tokens: sequence.map(({ id, text }) => ({ id, text })),

@@ -15,9 +15,9 @@ export interface RunFacts {
   /** Path of the `.onnx` file, and what it is called. */
   readonly model: string;
   readonly name: string;
-  /** Tokens that were run, T, and of how many; both with the prefix token. */
+  /** Tokens that were run, T, and of how many (undefined: of more, which were not counted); both with the prefix token. */
   readonly tokens: number;
-  readonly total: number;
+  readonly total: number | undefined;
   readonly sequence: readonly Token[];
   /** Which of the text's own tokens they are: from `start` to before `end`. */
   readonly window: { readonly start: number; readonly end: number };

@@ -64,11 +64,11 @@ export function lostWarnings({ lost }: Pick<TextWindows, 'lost'>): string[] {
 
 /** That only a part of the text was run, where that is so. */
 export function partWarnings({ tokens, window, total }: RunFacts): string[] {
-  if (tokens >= total) return [];
+  if (total !== undefined && tokens >= total) return [];
   const { start, end } = window;
   const run = end - start;
   // Both count what the tokenizer puts around the text.
-  const own = total - (tokens - run);
-  const part = `the ${start === 0 ? 'first' : 'last'} ${formatNumber(run)} of its ${formatNumber(own)} tokens`;
+  const own = total && formatNumber(total - (tokens - run));
+  const part = `the ${start === 0 ? 'first' : 'last'} ${formatNumber(run)} of its ${own === undefined ? '' : `${own} `}tokens`;
   return [`The text is too long to be run at once: only ${part} were run.`];
 }

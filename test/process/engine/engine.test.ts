@@ -174,16 +174,22 @@ describe('bad requests', () => {
     }
   });
 
-  it('of a very long text is answered before all of it was read; what is chosen of it counts all', async () => {
+  it('of a very long text is answered before all of it was read, and so is its beginning', async () => {
     const text = 'Summer is warm. Winter is cold. '.repeat(5_000);
     const problem = failure(await collect(engine.analyze(request(demo, { text }))));
     expect(problem?.message).toContain('more than 512 tokens (160,000 characters)');
     expect(problem?.limit?.context).toBe(512);
-    for await (const event of engine.analyze(request(demo, { text }, { window: 'first', attention: false }))) {
-      if (event.type !== 'tokens') continue;
-      expect(event.total).toBeGreaterThan(40_000);
-      break;
-    }
+    const run = async (window: 'first' | 'last', of = text) => {
+      for await (const event of engine.analyze(request(demo, { text: of }, { window, attention: false })))
+        if (event.type === 'tokens') return event;
+      throw new Error('It has no tokens.');
+    };
+    const last = await run('last');
+    expect(last.total).toBeGreaterThan(40_000);
+    const { total, window, tokens } = await run('first');
+    expect({ total, window }).toEqual({ total: undefined, window: { start: 0, end: 511 } });
+    // What is run does not depend on what was left unread.
+    expect(tokens).toEqual((await run('first', text.slice(0, 10_000))).tokens);
   });
 
   it('is answered when memory has no room for the text', async () => {
