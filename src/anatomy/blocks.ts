@@ -3,6 +3,7 @@ import { floatAttribute, intsAttribute, type Node } from '../onnx/model.js';
 import type { Branch } from './addition.js';
 import type { Attention, Block, Routing } from './anatomy.js';
 import { attentionOf } from './attention.js';
+import { addAlike, type Behind, behindBlocks, type Injection, injectionBefore } from './ends.js';
 import { isChoice } from './experts/labels.js';
 import { routingOf } from './experts/routing.js';
 import { between, downstream, type Flow, stripped } from './flow.js';
@@ -141,20 +142,45 @@ export interface Blocks {
   readonly stream: ResidualStream;
   readonly parts: readonly StepParts[];
   readonly groups: readonly Group[];
+  /** Where the first block begins by adding to h_0 as the others do. */
+  readonly injection: Injection | undefined;
+  /** What follows the last block as its additions do, and is none of it. */
+  readonly behind: Behind | undefined;
 }
 
 export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
   const inStream = downstream(flow, found.from);
   const parts = found.steps.map((step) => partsOf(flow, step, inStream, found.copies.size > 0));
   const starts = startsOf(flow, parts);
-  const like = starts.length > 1 ? parts[(starts.at(-1) ?? 0) - 1] : undefined;
-  const stream = endedLike(flow, found, like?.step);
-  const ended = parts.map((each, index): StepParts => ({ ...each, step: stream.steps[index] ?? each.step }));
+  const start = starts.at(-1) ?? 0;
+  const like = starts.length > 1 ? parts[start - 1] : undefined;
+  const behind = behindBlocks(
+    starts.map((from, index) =>
+      parts
+        .slice(from, starts[index + 1])
+        .map(kindOf)
+        .join(''),
+    ),
+    found.steps.slice(start),
+    (like ?? parts.at(start))?.step,
+  );
+  const kept = parts.slice(0, parts.length - (behind?.additions ?? 0));
+  const steps = found.steps.slice(0, kept.length);
+  const end = behind && !like ? parts.at(start) : like;
+  const stream = endedLike(flow, { ...found, steps, to: steps.at(-1)?.to ?? found.to }, end?.step);
+  const ended = kept.map((each, index): StepParts => ({ ...each, step: stream.steps[index] ?? each.step }));
   const groups = starts.flatMap((start, index): Group[] => {
     const [head, ...rest] = ended.slice(start, starts[index + 1]);
     return head ? [[head, ...rest]] : [];
   });
-  return { stream, parts: ended, groups };
+  return { stream, parts: ended, groups, injection: injectionOf(flow, stream, starts), behind };
+}
+
+function injectionOf(flow: Flow, { steps }: ResidualStream, starts: readonly number[]): Injection | undefined {
+  const [first = 0, ...later] = starts;
+  const head = steps[first];
+  const others = later.flatMap((start) => steps[start] ?? []);
+  return head && injectionBefore(flow, steps[first - 1], head, others);
 }
 
 /**
@@ -180,15 +206,16 @@ function startsOf(flow: Flow, parts: readonly StepParts[]): number[] {
   return starts.length > 0 ? starts : [...parts.keys()];
 }
 
+const kindOf = ({ attention, cross, mixer, copies, apart }: StepParts): string =>
+  attention ? (cross ? 'x' : 'a') : copies || apart ? 'p' : mixer ? 'c' : 'm';
+
 /**
  * Additions with which a block begins before it attends (half an MLP in a Conformer, a mix of copies of the stream in
  * AltUp, a convolution that is followed by no MLP of its own): what lies between two attentions is then the end of a block and the beginning of the next, and as much
  * stands before the first and after the last.
  */
 function leadOf(flow: Flow, parts: readonly StepParts[]): number {
-  const kinds = parts
-    .map(({ attention, cross, mixer, copies }) => (attention ? (cross ? 'x' : 'a') : copies ? 'p' : mixer ? 'c' : 'm'))
-    .join('');
+  const kinds = parts.map(kindOf).join('');
   const [before = '', ...after] = kinds.split('a');
   const end = after.at(-1);
   const [between = '', ...others] = after.slice(0, -1);
@@ -204,7 +231,9 @@ function leadOf(flow: Flow, parts: readonly StepParts[]): number {
   const lead = between.startsWith(end) ? between.slice(end.length) : '';
   const start = before.length - lead.length;
   const onlyConvolves = parts.slice(start, before.length).every(({ convolves }) => convolves);
-  return lead !== '' && before.endsWith(lead) && (opens(start) || onlyConvolves) ? lead.length : 0;
+  const [own, other] = [parts[start], parts[before.length + 1 + between.length - lead.length]];
+  const isAlike = /^m+$/.test(lead) && own && other && addAlike(flow, own.step, other.step);
+  return lead !== '' && before.endsWith(lead) && (opens(start) || onlyConvolves || isAlike) ? lead.length : 0;
 }
 
 /** An MLP with an intermediate of its own, unlike a projection or a convolution that adds positions. */

@@ -43,6 +43,19 @@ export function pointBefore(flow: Flow, walk: Ways, { skip, previous }: Addition
   return point;
 }
 
+/** What a block adds to the point that it reads before its first branch reads it: the further terms of sums between. */
+export function addedBefore(flow: Flow, walk: Ways, point: string, { skip, previous }: Addition): readonly string[] {
+  const added: string[] = [];
+  if (!previous) return added;
+  for (let value: string | undefined = skip; value !== undefined && value !== point && value !== previous.sum; ) {
+    const node = flow.producer(value);
+    const before = walk.from.get(value);
+    if (node && isSum(node)) added.push(...flow.reads(node).filter((term) => term !== before));
+    value = before;
+  }
+  return added;
+}
+
 /** h_0 where the first block begins with λ·h_0 + μ·h_0. */
 export function unmixed(flow: Flow, value: string): string {
   const terms = summedIn(flow, value);
@@ -62,7 +75,7 @@ function summedIn(flow: Flow, value: string): readonly string[] {
 }
 
 /** `value` before it was multiplied by constants, in whatever precision. */
-function unscaled(flow: Flow, value: string): string {
+export function unscaled(flow: Flow, value: string): string {
   const node = flow.producer(value);
   const [only, ...others] = node ? flow.reads(node) : [];
   const isScaled = node?.op === 'Mul' || ((node?.op === 'Div' || node?.op === 'Cast') && node.inputs[0] === only);

@@ -14,7 +14,7 @@ import { branchProduct, weightProduct } from './products.js';
 import { type ResidualStream, residualStreams, type Step } from './residual.js';
 import { partsOf, rowsOfInputs, rowsOfTokens } from './rows.js';
 import { turnsOf, type VectorAxes, vectorAxesOf, vectorsIn } from './vectors.js';
-import { type Gap, merged, otherChains } from './words.js';
+import { additionsBehind, firstBlockUncertain, type Gap, merged, otherChains } from './words.js';
 
 /**
  * Finds residual points, blocks, attention, MLPs, final norm, unembedding and the meaning of the inputs.
@@ -37,13 +37,13 @@ export function recognise(model: Model): Anatomy {
  */
 export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
   const { model } = flow;
-  const { stream, parts, groups } = blocksOf(flow, found);
+  const { stream, parts, groups, injection, behind } = blocksOf(flow, found);
   const end = isTransformer(parts) ? endOf(flow, stream.to) : undefined;
   if (!end) throw notATransformer(model);
 
   const gaps: Gap[] = [];
   const blocks = groups.map((group, index) => blockOf(flow, group, index + 1, gaps));
-  const embedding = groups[0]?.[0].step.from ?? stream.from;
+  const embedding = injection?.before ?? groups[0]?.[0].step.from ?? stream.from;
   const attention = first(blocks, ({ attention }) => attention);
   const { kvHeads, headDim } = attention ?? {};
   const { output, finalNorm, product, outputs } = end;
@@ -63,6 +63,8 @@ export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
   const missing = merged(gaps, blocks.length);
   if (stream.others.length > 0) missing.push(otherChains(stream.others));
   for (const part of halvesOf(flow, embedding)) missing.push(part);
+  if (injection && !injection.isCertain) missing.push(firstBlockUncertain);
+  if (behind) missing.push(additionsBehind(behind));
   const isApart = stream.copies.size > 0;
   const copies = isApart || parts.some(({ copies }) => copies);
   if (copies)

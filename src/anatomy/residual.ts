@@ -14,7 +14,7 @@ import { type Allowance, between, type Flow, stripped } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { carries, factors, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
 import { wholeAdditions } from './partial.js';
-import { operatorsTo, pointBefore, through, unmixed, withBias, withoutOwn } from './points.js';
+import { addedBefore, operatorsTo, pointBefore, through, unmixed, withBias, withoutOwn } from './points.js';
 import { towersOf } from './towers.js';
 
 /** An addition of the stream, and the residual points that it reads and leaves. */
@@ -23,6 +23,8 @@ export interface Step extends Addition {
   readonly to: string;
   /** The operators that carry the sum to `to`; undefined where something else of the stream is added between. */
   readonly ending: readonly string[] | undefined;
+  /** What is added to `from` before a branch reads it, as an input that every block takes in again. */
+  readonly added: readonly string[];
 }
 
 export interface ResidualStream {
@@ -69,7 +71,7 @@ function streamOf(flow: Flow, walk: Walk, last: Addition, others: readonly Addit
     const from = addition.whole ?? pointBefore(flow, walk, addition);
     // What gives a change back is no way that another block's sum could be followed along: it needs what it began with.
     const ending = walk.changes.returns.has(addition) ? undefined : operatorsTo(flow, walk, point, addition.sum);
-    steps.push({ ...addition, from, to: point, ending });
+    steps.push({ ...addition, from, to: point, ending, added: addedBefore(flow, walk, from, addition) });
     point = from;
   }
   steps.reverse();
@@ -303,6 +305,8 @@ function lastPoint(flow: Flow, walk: Walk, last: Addition): string {
 /**
  * The stream with a last point that is like the end of the block before: after the same operators that follow `like`.
  * The last block of a model ends as the others do; which step is another block's last is for blocks to tell.
+ *
+ * @param like the last step of another block, or one inside of the only block
  */
 export function endedLike(flow: Flow, { steps, ...stream }: ResidualStream, like: Step | undefined): ResidualStream {
   const last = steps.at(-1);

@@ -2,6 +2,7 @@
 import type { Node } from '../onnx/model.js';
 import type { Branch } from './addition.js';
 import type { Missing } from './anatomy.js';
+import type { Behind } from './ends.js';
 import { isChoice, isMixture } from './experts/labels.js';
 import type { Flow } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
@@ -77,6 +78,26 @@ export function otherChains(lengths: readonly number[]): Missing {
       'only the stream that leads to the output, or the longest, is shown',
   };
 }
+
+/** Additions that follow the last block and are taken for the head's. */
+export function additionsBehind({ additions, isCertain }: Behind): Missing {
+  const what = additions === 1 ? 'an addition' : `${additions} additions`;
+  return isCertain
+    ? {
+        part: 'a final norm that the unembedding reads',
+        why: `between the last block and the unembedding the head makes ${what} as blocks do; h_L is what the last block leaves`,
+      }
+    : {
+        part: 'where the last block ends, with certainty',
+        why: `${what} that no other block has would follow, and is taken as the head’s: h_L is what stands before`,
+      };
+}
+
+/** What may be added by the first block or be a part of what the stream begins with. */
+export const firstBlockUncertain: Missing = {
+  part: 'where the first block begins, with certainty',
+  why: 'other blocks, though not all in the same way, first add what is added before it too; where that can be taken off it is, and h_0 is without it',
+};
 
 const article = (noun: string) => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`;
 

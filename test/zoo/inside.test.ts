@@ -25,6 +25,8 @@ const noAttribution: Readonly<Record<string, RegExp>> = {
   'layout-soft-both-ts-op17': /not treat every token alike/, // some rows have no logits
   'meta-tokens-dy18': /not treat every token alike/,
   'opt-350m-slim': /more than a LayerNorm/, // a projection to the embedding's width
+  'variant-tail-before-dynamo-op18': /more than a LayerNorm/,
+  'variant-tail-ts-op17': /more than a LayerNorm/,
 };
 
 /** Why attention cannot be split there. */

@@ -204,6 +204,13 @@ class Block(nn.Module):
             self.lambdas = nn.Parameter(torch.tensor([1.1, 0.3]) + 0.1 * layer)
         if kind.startswith("depth"):
             self.depth = nn.Parameter(torch.randn(HIDDEN))
+        if kind.startswith("inject"):
+            self.inject = nn.Linear(HIDDEN, HIDDEN, bias="bare" not in kind)
+            self.gate, self.norm3 = nn.Linear(HIDDEN, HIDDEN), nn.LayerNorm(HIDDEN)
+        if kind == "inject-table":
+            self.table = nn.Embedding(VOCABULARY, HIDDEN)
+        if kind == "inject-mlp":
+            self.inject = MLP()
         if kind.startswith("canon"):
             self.shorts = nn.ModuleList(Short() for _ in range(4))
         if kind.startswith("ada"):
@@ -240,7 +247,9 @@ class Block(nn.Module):
             h = self.lambdas[0] * h + self.lambdas[1] * start
         if kind.startswith("depth"):
             h = h + self.depth
-        if kind in ("lambdas-post", "depth-post"):
+        if kind.startswith("inject"):
+            h = self.injected(h, start if condition is None else condition)
+        if kind in ("lambdas-post", "depth-post", "inject-post") or kind.startswith("tail-post"):
             h = norm1(h + attention(h))
             self.mid(h)
             return norm2(h + mlp(h))
@@ -316,6 +325,65 @@ class Block(nn.Module):
         self.mid(h)
         return h + mlp(norm2(h))
 
+    def injected(self, h, start):
+        """With a summand that is computed from what the stream began with, as DEQ's input injection."""
+        kind = self.kind
+        if kind == "inject-table":
+            return h + self.table(start)
+        if kind == "inject-position":
+            return h + start
+        if kind == "inject-side":
+            return h + self.inject(start)
+        if kind == "inject-some" and self.layer == 1:
+            return h
+        if kind == "inject-later" and self.layer == 0:
+            return h
+        if kind == "inject-gated":
+            return h + torch.sigmoid(self.gate(h)) * self.inject(start)
+        if kind == "inject-scaled":
+            return h + 0.3 * self.inject(start)
+        if kind == "inject-gated-start":
+            return h + torch.sigmoid(self.gate(start)) * self.inject(start)
+        if kind == "inject-normed":
+            return h + self.inject(self.norm3(start))
+        if kind == "inject-norm":
+            return h + self.norm3(self.inject(start))
+        if kind == "inject-lambdas":
+            return 0.9 * h + self.inject(start)
+        return h + self.inject(start)
+
+
+class Tail(nn.Module):
+    """What may stand behind the last block: a norm and an MLP that is added, as in Medusa's heads."""
+
+    def __init__(self, kind: str):
+        super().__init__()
+        self.kind = kind
+        self.norm, self.norm2, self.mlp = nn.LayerNorm(HIDDEN), nn.LayerNorm(HIDDEN), MLP()
+        self.one = nn.Linear(HIDDEN, HIDDEN)
+        self.more = nn.ModuleList(MLP() for _ in range(2))
+
+    def forward(self, h):
+        kind = self.kind
+        if "before" in kind:
+            return self.norm(h + self.mlp(self.norm2(h)))
+        if "bare" in kind:
+            return h + self.mlp(h)
+        x = self.norm(h)
+        if "normed" in kind:
+            return x + self.mlp(self.norm2(x))
+        if "medusa" in kind:
+            return x + F.silu(self.one(x))
+        if "gated" in kind:
+            return x + torch.sigmoid(self.one(x)) * self.mlp(x)
+        if "twice" in kind:
+            for mlp in self.more:
+                x = x + mlp(x)
+            return x
+        if "end" in kind:
+            return self.norm2(x + self.mlp(x))
+        return x + self.mlp(x)
+
 
 class Model(nn.Module):
     def __init__(self, kind: str = "plain", attention: str = "softmax", layers: int = 3):
@@ -324,21 +392,38 @@ class Model(nn.Module):
         self.wte, self.wpe = nn.Embedding(VOCABULARY, HIDDEN), nn.Embedding(64, HIDDEN)
         self.blocks = nn.ModuleList(Block(layer, kind, attention) for layer in range(layers))
         self.norm, self.head = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, VOCABULARY, bias=False)
+        if kind.startswith("tail"):
+            self.norm = Tail(kind)
+        if kind == "inject-side":
+            self.side = nn.Embedding(VOCABULARY, HIDDEN)
+        if kind.startswith("inject-one"):
+            for block in self.blocks[1:]:
+                block.inject = self.blocks[0].inject
 
     def forward(self, input_ids, condition=None):
         h = self.wte(input_ids) + self.wpe(torch.arange(input_ids.shape[1], device=input_ids.device))[None]
-        start = h
+        start = self.wte(input_ids) if self.kind == "inject-lookup" else h
         if self.kind == "hyper":
             h = h[:, None].repeat(1, 2, 1, 1)
+        if self.kind == "inject-table":
+            condition = input_ids
+        if self.kind == "inject-position":
+            condition = self.wpe(torch.arange(input_ids.shape[1], device=input_ids.device))[None]
+        if self.kind == "inject-side":
+            condition = self.side(input_ids)
         for block in self.blocks:
             h = block(h, start, condition)
+        if self.kind.startswith("tail-last"):
+            h = h[:, :1]
         return self.head(self.norm(h.sum(1) if self.kind == "hyper" else h))
 
 
 KINDS = (
     "macaron macaron-half macaron-normed macaron-conv macaron-conv-normed macaron-conv-first lambdas lambdas-post "
     "lambdas-attention depth depth-post canon canon-twice canon-attention ada ada-table lerp torch-lerp highway gru gru-cell minus deep-norm rezero "
-    "layer-scale scaled-end hyper"
+    "layer-scale scaled-end hyper inject inject-bare inject-gated inject-gated-start inject-scaled inject-normed inject-norm inject-lambdas inject-one "
+    "inject-later inject-some inject-table inject-position inject-side inject-mlp inject-lookup inject-post tail tail-normed tail-before tail-bare tail-medusa tail-gated tail-twice "
+    "tail-end tail-last tail-last-medusa tail-last-before tail-post tail-post-bare tail-post-medusa tail-post-end"
 ).split()
 ATTENTIONS = (
     "sigmoid relu relu2 softpick log-softmax talking talking-conv top-k top-k-scatter sparsemax linear sink cosine "

@@ -99,8 +99,10 @@ describe('attention to an encoder is a part of the block that it is in', () => {
 /** Nodes from the scores `s` to the weights `p`, with `@` behind each name; `one` and `few` are constants. */
 const softmax = 'p@ = Softmax(s@)';
 
-/** A stack of additions, each of an attention or an MLP, that begins at h0 and ends at h<n>. */
-function stack(kinds: readonly ('attention' | 'mlp')[], { weights = softmax, down = 'd@ = MatMul(i@, down)' } = {}) {
+type Kind = 'attention' | 'mlp' | 'injection' | 'norm';
+
+/** A stack of additions, each of an attention, an MLP or what h0 makes (or norms), that begins at h0 and ends at h<n>. */
+function stack(kinds: readonly Kind[], { weights = softmax, down = 'd@ = MatMul(i@, down)' } = {}) {
   const attention = `
     q@ = MatMul(FROM, square)
     k@ = MatMul(FROM, square)
@@ -116,8 +118,10 @@ function stack(kinds: readonly ('attention' | 'mlp')[], { weights = softmax, dow
     i@ = Relu(u@)
     ${down}
     TO = Add(FROM, d@)`;
+  const injection = '\nj@ = MatMul(h0, square)\nTO = Add(FROM, j@)';
+  const texts = { attention, mlp, injection, norm: '\nTO = LayerNormalization(FROM, scale)' };
   const lines = kinds.map((kind, i) =>
-    (kind === 'mlp' ? mlp : attention)
+    texts[kind]
       .replaceAll('FROM', `h${i}`)
       .replaceAll('TO', `h${i + 1}`)
       .replaceAll('@', `${i}`),
@@ -126,9 +130,68 @@ function stack(kinds: readonly ('attention' | 'mlp')[], { weights = softmax, dow
     inputs: { ids: ['batch', 'tokens'], condition: ['batch', 1, 8] },
     types: { ids: 7 },
     outputs: ['logits'],
-    weights: { table: [20, 8], square: [8, 8], up: [8, 32], down: [32, 8], head: [8, 20], one: [], few: [4, 4] },
+    weights: {
+      table: [20, 8],
+      square: [8, 8],
+      up: [8, 32],
+      down: [32, 8],
+      head: [8, 20],
+      one: [],
+      few: [4, 4],
+      scale: [8],
+    },
   });
 }
+
+const block = ['attention', 'mlp'] as const;
+
+/** h_0 … h_L, and what is said to be missing. */
+const found = (...kinds: readonly Kind[]) => {
+  const { embedding, blocks, missing } = recognise(stack(kinds));
+  return { points: [embedding, ...blocks.map(({ residPost }) => residPost)], missing: missing.map(({ part }) => part) };
+};
+
+describe('the first block begins before what h_0 is mixed with', () => {
+  it('where all blocks mix it with the like', () => {
+    expect(found('injection', ...block, 'injection', ...block, 'injection', ...block)).toEqual({
+      points: ['h0', 'h3', 'h6', 'h9'],
+      missing: [],
+    });
+  });
+
+  it('said to be uncertain where only some do', () => {
+    expect(found('injection', ...block, ...block, 'injection', ...block)).toEqual({
+      points: ['h0', 'h3', 'h5', 'h8'],
+      missing: ['where the first block begins, with certainty'],
+    });
+  });
+
+  it('not where no other does, or what is mixed in is made of h_0 as it is after that', () => {
+    expect(found('injection', ...block, ...block)).toEqual({ points: ['h1', 'h3', 'h5'], missing: [] });
+    expect(found(...block, 'injection', ...block)).toEqual({ points: ['h0', 'h2', 'h5'], missing: [] });
+  });
+});
+
+describe('the last block ends before additions that are the head’s', () => {
+  it('behind a norm that no block ends with', () => {
+    const missing = ['a final norm that the unembedding reads'];
+    expect(found(...block, ...block, 'norm', 'mlp')).toEqual({ points: ['h0', 'h2', 'h4'], missing });
+    expect(found(...block, ...block, 'norm', 'mlp', 'mlp')).toEqual({ points: ['h0', 'h2', 'h4'], missing });
+    expect(found(...block, 'norm', 'mlp')).toEqual({ points: ['h0', 'h2'], missing });
+  });
+
+  it('said to be uncertain where nothing but the other blocks tells', () => {
+    expect(found(...block, ...block, 'mlp')).toEqual({
+      points: ['h0', 'h2', 'h4'],
+      missing: ['where the last block ends, with certainty'],
+    });
+  });
+
+  it('not where other blocks end so too', () => {
+    expect(found(...block, 'mlp', ...block, ...block, 'mlp').points).toEqual(['h0', 'h3', 'h5', 'h8']);
+    expect(found(...block, 'norm', ...block, 'norm', ...block, 'norm').points).toEqual(['h0', 'h3', 'h6', 'h9']);
+  });
+});
 
 describe('a block begins', () => {
   const points = (...kinds: Parameters<typeof stack>[0]) => {
