@@ -379,11 +379,52 @@ it('a file that is the model itself, and a model without products in single prec
   const copy = join(await temporaryFolder(), 'model.onnx');
   await copyFile(llama, copy);
   await expect(finish(diagnose(engine, { ...asked, model: llama, by: { what: 'file', model: copy } }))).rejects.toThrow(
-    /is the model itself, or a copy of it: nothing was quantised; give the file that was made from it\.$/,
+    /is the model itself, or a copy of it: its graph is the same, .* nothing was quantised; give the file that was made from it\.$/,
   );
   const half = loadModel(fixtureModel('llama-genai-fp16'));
-  expect(() => simulate(half, schemes['int4-block32'])).toThrow(
-    /cannot be quantised by a scheme: it has no MatMul of an activation with a weight in single precision/,
-  );
   expect(found(half.linear(), ({ part }) => part === 'mlp_out').products.length).toBeGreaterThan(0);
+});
+
+it.each([
+  ['llama-genai-fp16', 'MatMul in half precision', 'give the model in fp32, as plain operators'],
+  ['llama-tfjs-q4', 'MatMulNBits', 'it is quantised already: give the model that it was made from'],
+  ['llama-int8-dynamic', 'MatMulInteger', 'it is quantised already: give the model that it was made from'],
+  [
+    'llama-qdq-weights',
+    'MatMul of dequantised weights',
+    'it is quantised already: give the model that it was made from',
+  ],
+])('a scheme that takes nothing of %s is refused with what there is', (name, kinds, instead) => {
+  const model = fixtureModel(name);
+  expect(() => simulate(loadModel(model), schemes['int4-block32'])).toThrow(
+    `${model} cannot be quantised by a scheme: it has no MatMul of an activation with a weight in single precision (its products are ${kinds}); ${instead}.`,
+  );
+});
+
+it('operators that one scheme takes and another does not are told', async () => {
+  const model = fixtureModel('gpt2-ts-op14');
+  const loaded = loadModel(model);
+  const blocks = { ...loaded, linear: () => loaded.linear().filter(({ part }) => part !== 'head') };
+  expect(() => simulate(blocks, schemes['int4-block32'])).toThrow(
+    /\(its products are Gemm\); give a scheme that takes Gemm\.$/,
+  );
+  const sequences = [{ ids: [1, 2, 3], from: 1 }];
+  const by = { what: 'scheme', scheme: 'int4-block32' } as const;
+  for await (const event of follow(engine.run('restore', { ...budget, reference: model, by, sequences, variants: [] })))
+    expect(event).toMatchObject({ type: 'products', products: [{ part: 'head' }], without: 12, kinds: ['Gemm'] });
+});
+
+it('a Gemm, which takes matrices alone, is restored in a file that has the product of a tensor of more axes', async () => {
+  const [reference, model] = [fixtureModel('gpt2-ts-op14'), fixtureModel('gpt2-ort-attention-past')];
+  const sequences = [{ ids: Array.from({ length: 12 }, (_, i) => (7 * i) % 160), from: 1 }];
+  const asked = { ...budget, reference, by: { what: 'file', model } as const, sequences };
+  const variants: number[][] = [];
+  for await (const event of follow(engine.run('restore', { ...asked, variants: [] })))
+    if (event.type === 'products')
+      for (const [i, { part }] of event.products.entries()) if (part === 'mlp_out') variants.push([i]);
+  expect(variants).toHaveLength(3);
+  const klds: number[] = [];
+  for await (const event of follow(engine.run('restore', { ...asked, variants })))
+    if (event.type === 'restored') klds.push(...event.kld);
+  expect(klds.map(Number.isFinite)).toEqual([true, true, true]);
 });
