@@ -12,6 +12,7 @@ import { createSession } from '../../../src/engine/stages/session.js';
 import { simulate } from '../../../src/engine/stages/simulated.js';
 import { diagnose } from '../../../src/experiments/doctor/compute.js';
 import { doctorConclusion } from '../../../src/experiments/doctor/conclusion.js';
+import { rankedOn } from '../../../src/experiments/doctor/estimate.js';
 import { presentDoctor } from '../../../src/experiments/doctor/present.js';
 import { follow } from '../../../src/experiments/shared/text.js';
 import { dynamic, type Scheme, schemes } from '../../../src/onnx/quantise.js';
@@ -321,6 +322,55 @@ it('where there is no room for two, one output head is there at a time, made onc
   expect(heads).toEqual(['reference', 'model']);
   expect(most).toBe(1);
   for (const runner of Object.values(runners)) await runner.release();
+});
+
+it('rankings and four lists compute no more products than half a run for each block and each product of the worst three', async () => {
+  const loaded = loadModel(fixtureModel('llama-ts-op17-sdpa'));
+  let computed = 0;
+  const counting: typeof createSession = async (bytes, folder, options) => {
+    const session = await createSession(bytes, folder, options);
+    // Operators of nodes, field 4: weights that lie in memory cannot be read as a model's.
+    const products = Buffer.from(bytes).toString('latin1').split('\x22\x06MatMul').length - 1;
+    const run: typeof session.run = (feeds, fetched) => {
+      // What is made of weights alone is made once.
+      if (feeds.size > 0) computed += products;
+      return session.run(feeds, fetched);
+    };
+    return { ...session, run };
+  };
+  const counted = async (run: () => Promise<void>) => {
+    computed = 0;
+    await run();
+    return computed;
+  };
+  const runners = {
+    reference: new StageRunner(loaded, 1, counting),
+    model: new StageRunner(simulate(loaded, schemes['int4-block32']), 1, counting),
+  };
+  const all = Array.from({ length: 3 }, (_, s) => {
+    return { ids: Array.from({ length: 120 }, (_, i) => (7 * i + s) % 160), from: 1 };
+  });
+  const { some, rest } = rankedOn(all);
+  expect(some).toHaveLength(1);
+  const by = { what: 'scheme', scheme: 'int4-block32' } as const;
+  const asked = { ...budget, reference: loaded.file, by };
+  const single: number[][] = [];
+  await restoreProducts(runners, { ...asked, sequences: all, variants: [] }, async (event) => {
+    if (event.type === 'products')
+      for (const [i, { part }] of event.products.entries()) if (part !== 'head') single.push([i]);
+  });
+  // Both models, as they are.
+  const twice = await counted(() => comparePair(runners, { ...asked, sequences: all, parts: false }, async () => {}));
+  const parts = await counted(() => comparePair(runners, { ...asked, sequences: some }, async () => {}));
+  const others = await counted(() => comparePair(runners, { ...asked, sequences: rest, parts: false }, async () => {}));
+  const inBlock = { ...asked, sequences: some, variants: single, inBlock: true };
+  const products = await counted(() => restoreProducts(runners, inBlock, async () => {}));
+  const variants = single.slice(0, 4);
+  const lists = await counted(() => restoreProducts(runners, { ...asked, sequences: all, variants }, async () => {}));
+  const { layers } = loaded.anatomy;
+  const runs = (parts + others + products + lists) / (twice / 2);
+  expect(runs).toBeGreaterThan(4);
+  expect(runs).toBeLessThanOrEqual((layers + single.length) / 2);
 });
 
 it('sessions that are made for products that are restored serve all windows', async () => {
