@@ -72,7 +72,7 @@ export function kldVerdict(result: Compared, evidence: Evidence, limit: number):
   const said = Number.isNaN(value)
     ? `KL divergence is no number (NaN), so that it is not at most ${formatNumber(limit)}${message}.`
     : `KL divergence is ${formatNumber(value)} nats, ${broken ? 'above' : 'at most'} ${formatNumber(limit)}${message}.`;
-  return { rule: 'max-kld', broken, value, limit, ...where, message: said };
+  return { rule: 'max-kld', broken, value, limit, ...where, message: said, ...noteOf(result) };
 }
 
 /** Share of tokens after which both have the same most likely one. */
@@ -81,7 +81,7 @@ export function sameTopVerdict(result: Compared, evidence: Evidence, limit: numb
   const broken = isBelow(value, limit);
   const { where, message } = blame(result, evidence);
   const said = `The most likely next token is the same at ${formatShare(value)} of tokens, ${broken ? 'below' : 'at least'} ${formatShare(limit)}${message}.`;
-  return { rule: 'min-same-top', broken, value, limit, ...where, message: said };
+  return { rule: 'min-same-top', broken, value, limit, ...where, message: said, ...noteOf(result) };
 }
 
 /** Where the largest entry is, or the first that is no finite number. */
@@ -108,6 +108,14 @@ function worstPart({ swap, kld, sqnr }: Compared): number | undefined {
   if (numbers.length > 0 && (Number.isNaN(kld.mean) || lowest < kld.mean)) return restored.indexOf(lowest);
   const lost = sqnr.findIndex(({ cumulative }) => Number.isNaN(cumulative));
   return lost < 0 ? undefined : lost;
+}
+
+/** Of two that do the same a rule says nothing, which a job that is given one file twice has to be told. */
+function noteOf({ kld, sqnr }: Compared): Pick<Verdict, 'note'> {
+  const isSame = kld.max === 0 && sqnr.every(({ cumulative }) => cumulative === Number.POSITIVE_INFINITY);
+  return isSame
+    ? { note: 'No hidden state differs: it is the model that it is held against itself, or computes the same.' }
+    : {};
 }
 
 /** Where the divergence comes from and where it shows, for machines and in words. */

@@ -22,6 +22,8 @@ export interface Verdict {
   readonly dim?: number;
   /** A sentence, whether it is broken or holds. */
   readonly message: string;
+  /** Another one, where that it holds says little. */
+  readonly note?: string;
 }
 
 export interface Checked {
@@ -61,7 +63,8 @@ const brokenOf = ({ verdicts }: Checked) => verdicts.filter(({ broken }) => brok
 function textOf(checked: Checked): string[] {
   const broken = brokenOf(checked);
   const { length } = checked.verdicts;
-  if (broken.length === 0) return [length === 1 ? 'The rule holds.' : `All ${length} rules hold.`];
+  const notes = new Set(checked.verdicts.flatMap(({ note }) => note ?? []));
+  if (broken.length === 0) return [length === 1 ? 'The rule holds.' : `All ${length} rules hold.`, ...notes];
   return broken.map(({ rule, message }) => `${rule}: ${message}`);
 }
 

@@ -260,6 +260,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
         { block: 1, part: 'mlp_in', node: '/up', op: 'MatMul', weights: ['up.weight'], elements: 6, bytes: 24 },
       ],
       without: 1,
+      kinds: ['Gemm'],
       computed: 1,
       saturating: true,
     },

@@ -30,6 +30,9 @@ PAIRS = [
     ("gpt2-optimum-past", "gpt2-int8-dynamic"),
     ("gpt2-ts-op14", "gpt2-qdq-static"),
     ("gpt2-optimum-past", "gpt2-fp16-converted"),
+    ("llama-ts-op17-sdpa", "llama-qdq-weights"),
+    ("llama-optimum-past", "llama-tfjs-q4"),
+    ("llama-genai-fp32", "llama-genai-fp16"),
 ]
 
 

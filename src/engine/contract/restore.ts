@@ -39,6 +39,8 @@ export const productsEvent = v.object({
   products: v.array(product),
   /** Products of the model that a scheme leaves as they are, or that no one product of the file could be told to be. */
   without: whole,
+  /** What a scheme leaves as it is, in the words of its operators. */
+  kinds: v.array(text),
   /** Products that a scheme takes and whose weight the model's file computes, as by a `Cast` or a `Transpose`. */
   computed: whole,
   /** Whether products of bytes, of which the file has some, saturate on this processor. */

@@ -16,7 +16,8 @@ import { holdsHeads, stateBytes } from '../stages/memory.js';
 import type { Replacement } from '../stages/replaced.js';
 import type { StageRunner } from '../stages/runner.js';
 import { saturates } from '../stages/saturation.js';
-import { floats, sliceRows, type Value, type Values, withFloats } from '../tensors/value.js';
+import { kindsOf } from '../stages/simulated.js';
+import { floats, rowsOf, sliceRows, type Value, type Values, withFloats } from '../tensors/value.js';
 import { checkScored } from './measure.js';
 import { progressOf } from './progress.js';
 import {
@@ -46,7 +47,8 @@ export async function restoreProducts(
   // What a scheme leaves as it is need not be restored.
   const own = by.what === 'scheme' ? { ...reference, linear: model.linear } : reference;
   const { found, without: unlike } = counterparts(own, model);
-  const without = unlike + countOf(reference) - countOf(own);
+  const taken = new Set(productsOf(own));
+  const left = productsOf(reference).filter((product) => !taken.has(product));
   const { initializers } = reference.model.graph;
   const isComputed = ({ reference: { node } }: Counterpart) => !initializers.has(node.inputs[1] ?? '');
   await emit({
@@ -54,7 +56,8 @@ export async function restoreProducts(
     products: found.map(({ block, part, reference: { node }, weights, elements, bytes }) => {
       return { block, part, node: node.name, op: node.op, weights, elements, bytes };
     }),
-    without,
+    without: unlike + left.length,
+    kinds: kindsOf(reference.model, left),
     computed: by.what === 'scheme' ? found.filter(isComputed).length : 0,
     saturating: model.model.graph.nodes.some(isOfBytes) && (await saturates()),
   });
@@ -223,7 +226,7 @@ function noiseOf(values: Float32Array, others: Float32Array, rows: number): numb
 /** Products of unsigned with signed bytes, now or when ONNX Runtime has fused them. */
 const isOfBytes = ({ op }: Node) => ['MatMulInteger', 'ConvInteger', 'QLinearMatMul', 'QuantizeLinear'].includes(op);
 
-const countOf = ({ linear }: Pick<LoadedModel, 'linear'>) => sum(linear().map(({ products }) => products.length));
+const productsOf = ({ linear }: Pick<LoadedModel, 'linear'>) => linear().flatMap(({ products }) => products);
 
 const courseOf = ({ plan, stages, head }: Track) => ({ plan, stages, keep: false, lasting: head.stage.inputs });
 
@@ -256,7 +259,7 @@ function variantOf(tracks: Sided<Track>, products: readonly Counterpart[]): Rest
 /** The product as the reference computes it, of what the other file feeds it. */
 function replacementOf({ reference }: Sided<Track>, product: Counterpart): Replacement {
   const { block } = product;
-  const { input, output, type } = product.reference;
+  const { node, input, output, type } = product.reference;
   const stage = reference.stages.find(({ last }) => last === block);
   if (!stage) throw new Error(`block ${block} has no stage`);
   const alone = reference.plan.narrow({ ...stage, wide: [input] }, [output], [input]);
@@ -265,12 +268,19 @@ function replacementOf({ reference }: Sided<Track>, product: Counterpart): Repla
     input: product.model.input,
     output: product.model.output,
     async make(value) {
-      const results = await reference.runner.run(alone, new Map([[input, inType(value, type)]]), false);
+      const read = inType(node.op === 'Gemm' ? { ...value, dims: matrixDims(value) } : value, type);
+      const results = await reference.runner.run(alone, new Map([[input, read]]), false);
       const made = results.get(output);
       if (!made) throw new Error(`${output} is not there`);
       return inType({ ...made, dims: [...value.dims.slice(0, -1), made.dims.at(-1) ?? 0] }, product.model.type);
     },
   };
+}
+
+/** `Gemm` takes matrices alone, and the other file may have the same product of a tensor of more axes. */
+function matrixDims(value: Value): number[] {
+  const { tokens, dims } = rowsOf(value);
+  return [tokens, dims];
 }
 
 /** `value` in single or half precision. */

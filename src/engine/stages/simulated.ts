@@ -42,12 +42,44 @@ export function simulate(
     new SinkscopeError({ code: 'input', file, message: `${file} cannot be quantised by a scheme: ${why}.` });
   const opset = model.opsets.get('') ?? 1;
   if (opset < oldestOpset) throw refused(`its opset is ${opset}; export it with ${oldestOpset} or newer`);
-  if (linear.every((input) => input.products.length === 0))
+  if (linear.every((input) => input.products.length === 0)) {
+    const all = loaded.linear().flatMap((input) => input.products);
+    const kinds = kindsOf(model, all);
     throw refused(
-      `it has no ${scheme.takes.join(' or ')} of an activation with a weight in single precision; give the model in fp32, as plain operators`,
+      `it has no ${scheme.takes.join(' or ')} of an activation with a weight in single precision${kinds.length > 0 ? ` (its products are ${kinds.join(', ')})` : ''}; ${insteadOf(model, all)}`,
     );
+  }
   const made = withProducts(model, scheme, { products, pairs: pairsOf(model) }, kept ? keptRows : undefined);
   return { ...loaded, model: made, quantised: true, rounded: roundedIn(made, model), linear: () => linear };
+}
+
+/** What products are, in the words of their operators. */
+export function kindsOf(model: Model, products: readonly LinearProduct[]): readonly string[] {
+  const flow = flowOf(model);
+  const kindOf = ({ node, weights: [weight = ''] }: LinearProduct) => {
+    if (isDequantised(flow, weight)) return `${node.op} of dequantised weights`;
+    const type = constantType(flow, weight);
+    return type === DataType.float16 || type === DataType.bfloat16 ? `${node.op} in half precision` : node.op;
+  };
+  return [...new Set(products.map(kindOf))];
+}
+
+/** What to give where a scheme takes none of these products. */
+function insteadOf(model: Model, products: readonly LinearProduct[]): string {
+  const flow = flowOf(model);
+  const isMade = ({ weights: [weight = ''] }: LinearProduct) =>
+    isDequantised(flow, weight) || !inFloats.has(constantType(flow, weight));
+  if (products.some(isMade)) return 'it is quantised already: give the model that it was made from';
+  const takesGemm = quantisables(model, { takes: ['Gemm'] });
+  return products.some(takesGemm) ? 'give a scheme that takes Gemm' : 'give the model in fp32, as plain operators';
+}
+
+const inFloats: ReadonlySet<DataType> = new Set([DataType.float, DataType.float16, DataType.bfloat16, DataType.double]);
+
+/** No quantiser takes these: ONNX Runtime does not fold `DequantizeLinear` of a constant. */
+function isDequantised(flow: Flow, weight: string): boolean {
+  const node = flow.producer(weight);
+  return node !== undefined && (node.op === 'DequantizeLinear' || isDequantised(flow, node.inputs[0] ?? ''));
 }
 
 /** What the new nodes of a model make of weights alone, and others of them read. */
@@ -89,6 +121,6 @@ function quantisable(
   const dims = matrixOf(flow, weight);
   const [first, second] = dims?.slice(-2) ?? [];
   if (first === undefined || second === undefined || dims?.length !== 2) return undefined;
-  if (constantType(flow, weight) !== DataType.float) return undefined;
+  if (constantType(flow, weight) !== DataType.float || isDequantised(flow, weight)) return undefined;
   return { node, extents: intAttribute(node, 'transB', 0) !== 0 ? [second, first] : [first, second] };
 }

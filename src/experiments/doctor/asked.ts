@@ -54,7 +54,7 @@ export async function checkMade(
   throw new SinkscopeError({
     code: 'input',
     file: model,
-    message: `${model} is the model itself, or a copy of it: nothing was quantised; give the file that was made from it.`,
+    message: `${model} is the model itself, or a copy of it: its graph is the same, and so are samples of all its weights, so that nothing was quantised; give the file that was made from it.`,
   });
 }
 

@@ -75,6 +75,8 @@ export interface DoctorResult {
   /** Products that are quantised and can be told apart; the model has so many `without`. */
   readonly of: number;
   readonly without: number;
+  /** Of a scheme, what those are in the words of their operators. */
+  readonly kinds: readonly string[];
   /** Products of a scheme whose weight is computed in the file, so that quantisers pass by it unless it is folded. */
   readonly computed: number;
   /** Whether products of bytes saturate on this processor, of which there are some. */
@@ -125,12 +127,15 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   const massive = await standingOut(engine, request, sequences, signal);
   const { layers } = (await engine.inspect(model, signal, { takes: 'text' })).model;
   const all: RestorableProduct[] = [];
-  let [without, computed, saturating] = [0, 0, false];
+  let told: Pick<DoctorResult, 'without' | 'kinds' | 'computed' | 'saturating'> | undefined;
   for await (const event of follow(engine.run('restore', { ...asked, variants: [] }, signal)))
     if (event.type === 'products') {
       for (const product of event.products) all.push(product);
-      ({ without, computed, saturating } = event);
+      const { without, kinds, computed, saturating } = event;
+      told = { without, kinds, computed, saturating };
     }
+  if (!told) throw new Error('no products were told');
+  const known = told;
   const kept = (list: readonly number[], { kld, perplexity }: Measured): Kept => {
     const products = list.flatMap((index) => all[index] ?? []);
     return { products, bytes: products.reduce((sum, { bytes }) => sum + bytes, 0), kld, perplexity };
@@ -154,9 +159,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
       blocks: rank(swap.map(({ restored }, block) => ({ block, restored }))),
       products: [],
       of: all.length,
-      without,
-      computed,
-      saturating,
+      ...known,
       curve: [nothing],
       chosen: nothing,
       bounded: false,

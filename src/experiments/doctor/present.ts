@@ -166,7 +166,7 @@ const untriedSettings = ({ untried }: DoctorResult) =>
   });
 
 function listWarnings(result: DoctorResult): string[] {
-  const { without, computed, chosen, by, saturating, undone, bounded, calibrated, curve, remedies } = result;
+  const { without, kinds, computed, chosen, by, saturating, undone, bounded, calibrated, curve, remedies } = result;
   const nameless = chosen.products.length - namesOf(chosen).length;
   return [
     ...(undone.length === 0 ? [] : [`This is not all: ${undone.map((part) => partNames[part]).join(', ')}.`]),
@@ -192,7 +192,7 @@ function listWarnings(result: DoctorResult): string[] {
       ? []
       : by.what === 'scheme'
         ? [
-            `${counted(without, 'product')} of the model stay as they are: the scheme takes MatMul of an activation with a matrix in single precision.`,
+            `${counted(without, 'product')} of the model (${kinds.join(', ')}) are none that ${by.scheme} takes, and stay as they are.`,
           ]
         : [
             `${counted(without, 'product')} of the model could not be told in the quantised file, and were not looked at.`,

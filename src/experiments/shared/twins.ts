@@ -32,6 +32,9 @@ export async function checkTwins(engine: Engine, request: Twins, signal: AbortSi
   // 0: not found, which is no difference.
   if (other.hidden !== hidden && other.hidden * hidden > 0)
     throw refused(`its hidden states have ${other.hidden} dims, and the model’s ${hidden}`);
+  const [wide, otherWide] = [before.anatomy.mlpHidden, after.anatomy.mlpHidden];
+  if (wide !== undefined && otherWide !== undefined && otherWide !== wide)
+    throw refused(`its MLPs are ${otherWide} wide, and the model’s ${wide}`);
   const encoded = await engine.encode(reference, text, { signal });
   // A quantised file may lie in a folder of its own, without the tokenizer that it shares with the model.
   const own = await engine.encode(model, text, { signal }).catch((error) => {

@@ -142,6 +142,8 @@ it('a file that cannot have been made from the model is refused before anything 
   await expect(refusal({ model: fixtureModel('llama-ts-op17-sdpa') })).rejects.toThrow(
     /: it has 3 blocks, and the model 8;/,
   );
+  const gpt2 = { ...asked, reference: fixtureModel('gpt2-ts-op14'), model: fixtureModel('llama-int8-dynamic') };
+  await expect(compareQuantised(engine, gpt2).next()).rejects.toThrow(/: its MLPs are 96 wide, and the model’s 128;/);
   await mkdir(join(folder, 'other'));
   const other = join(folder, 'other', 'model.onnx');
   await copyFile(asked.reference, other);
