@@ -72,7 +72,7 @@ export function kldVerdict(result: Compared, evidence: Evidence, limit: number):
   const said = Number.isNaN(value)
     ? `KL divergence is no number (NaN), so that it is not at most ${formatNumber(limit)}${message}.`
     : `KL divergence is ${formatNumber(value)} nats, ${broken ? 'above' : 'at most'} ${formatNumber(limit)}${message}.`;
-  return { rule: 'max-kld', broken, value, limit, ...where, message: said, ...noteOf(result) };
+  return { rule: 'max-kld', broken, value, limit, ...where, ...withNote(said, result) };
 }
 
 /** Share of tokens after which both have the same most likely one. */
@@ -81,7 +81,7 @@ export function sameTopVerdict(result: Compared, evidence: Evidence, limit: numb
   const broken = isBelow(value, limit);
   const { where, message } = blame(result, evidence);
   const said = `The most likely next token is the same at ${formatShare(value)} of tokens, ${broken ? 'below' : 'at least'} ${formatShare(limit)}${message}.`;
-  return { rule: 'min-same-top', broken, value, limit, ...where, message: said, ...noteOf(result) };
+  return { rule: 'min-same-top', broken, value, limit, ...where, ...withNote(said, result) };
 }
 
 /** Where the largest entry is, or the first that is no finite number. */
@@ -111,11 +111,10 @@ function worstPart({ swap, kld, sqnr }: Compared): number | undefined {
 }
 
 /** Of two that do the same a rule says nothing, which a job that is given one file twice has to be told. */
-function noteOf({ kld, sqnr }: Compared): Pick<Verdict, 'note'> {
-  const isSame = kld.max === 0 && sqnr.every(({ cumulative }) => cumulative === Number.POSITIVE_INFINITY);
-  return isSame
-    ? { note: 'No hidden state differs: it is the model that it is held against itself, or computes the same.' }
-    : {};
+function withNote(message: string, { kld, sqnr }: Compared): Pick<Verdict, 'message' | 'note'> {
+  if (kld.max !== 0 || sqnr.some(({ cumulative }) => cumulative !== Number.POSITIVE_INFINITY)) return { message };
+  const note = 'No hidden state differs: it is the model that it is held against itself, or computes the same.';
+  return { message: `${message} ${note}`, note };
 }
 
 /** Where the divergence comes from and where it shows, for machines and in words. */

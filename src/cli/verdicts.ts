@@ -22,7 +22,7 @@ export interface Verdict {
   readonly dim?: number;
   /** A sentence, whether it is broken or holds. */
   readonly message: string;
-  /** Another one, where that it holds says little. */
+  /** Its end, where that it holds says little. */
   readonly note?: string;
 }
 

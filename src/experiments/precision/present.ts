@@ -84,6 +84,7 @@ export function presentPrecision(result: PrecisionResult, { text }: { readonly t
           { name: 'fp8 e4m3', format: 'ratio' },
           { name: 'fp8 e5m2', format: 'ratio' },
           { name: 'bf16 step at the largest ÷ median', format: 'number' },
+          { name: 'tensor', format: 'words' },
         ],
         rows: points.map((point) => [
           pointName(point, layers),
@@ -94,6 +95,7 @@ export function presentPrecision(result: PrecisionResult, { text }: { readonly t
           headroom(point, 'fp8_e4m3'),
           headroom(point, 'fp8_e5m2'),
           bf16Coarseness(point),
+          point.tensor,
         ]),
       },
       ...(keep.length === 0

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { measurePrecision, precisionConclusion } from '../../../src/experiments/precision/compute.js';
 import { headroom } from '../../../src/experiments/precision/passport.js';
+import { presentPrecision } from '../../../src/experiments/precision/present.js';
 import { follow } from '../../../src/experiments/shared/text.js';
 import overflow from '../../references/overflow/reference.json';
 import references from '../../references/precision.json';
@@ -72,6 +73,12 @@ it('at 8 bits per token sinks are nearly free, and with one scale for a tensor t
   expect(precisionConclusion(result)).toMatch(
     /^This model overflows in fp16: \|x\| = 4,\d\d\d,\d\d\d at token 0, dim 239 of squares in a norm of .*, above 65,504\. Keep 26 nodes in fp32\. With one scale for a tensor int8 costs most at mlp_out of block 1: off by 16\.8 %/,
   );
+  // Three products read what queries, keys and values are made of: the tensor tells which of them a row is.
+  const { parts } = presentPrecision(result, { text: { name: 'boats', text: '' } });
+  const passport = parts.find(({ heading }) => heading.startsWith('Passport'));
+  const rows = passport?.kind === 'table' ? passport.rows.map(([point, ...others]) => `${point} ${others.at(-1)}`) : [];
+  expect(rows).toHaveLength(result.points.length);
+  expect(new Set(rows).size).toBe(rows.length);
 });
 
 describe('a model that overflows in fp16', () => {
