@@ -10,6 +10,7 @@ import { between, downstream, type Flow, stripped } from './flow.js';
 import { inputAs } from './operators/table.js';
 import { factors, isConvolution, isMixer, isSum } from './ops.js';
 import { branchProduct, weightProduct } from './products.js';
+import { isRecurrent } from './recurrences.js';
 import { endedLike, type ResidualStream, type Step } from './residual.js';
 import { attentionObstacle, type Gap, mlpObstacle } from './words.js';
 
@@ -96,12 +97,14 @@ function keysOf({ pattern, keys }: Attention): string {
 function mixesTokens(flow: Flow, { nodes }: Branch): boolean {
   const all = [...nodes];
   if (all.some((node) => isMixer(node) && !isConvolution(node))) return true;
+  if (!all.some(isChoice) && isRecurrent(flow, nodes)) return true;
   const moves = all.some((node) => isConvolution(node) || factors(node)?.every((factor) => !flow.isConstant(factor)));
   return moves && !all.some(isChoice) && all.some((node) => weightProduct(flow, node) !== undefined);
 }
 
 const convolves = (flow: Flow, { nodes }: Branch): boolean =>
   [...nodes].some(isConvolution) &&
+  !isRecurrent(flow, nodes) &&
   [...nodes].every((node) =>
     isMixer(node) ? isConvolution(node) : (factors(node)?.some((factor) => flow.isConstant(factor)) ?? true),
   );
@@ -185,21 +188,21 @@ function injectionOf(flow: Flow, { steps }: ResidualStream, starts: readonly num
 
 /**
  * Where blocks begin: at each attention or other mixer, except that attention to an encoder's states belongs to the
- * block before, and a mixer right after an attention is that block's MLP (some have a convolution inside); or a few
+ * block before, and a convolution right after an attention is that block's MLP; or a few
  * additions before each attention, see {@link leadOf}. Additions before the first block belong to the embedding. Where
  * nothing mixes tokens in a way that is known, each addition is a block.
  */
 function startsOf(flow: Flow, parts: readonly StepParts[]): number[] {
   const starts: number[] = [];
   const lead = leadOf(flow, parts);
-  for (const [index, { attention, cross, mixer }] of parts.entries()) {
+  for (const [index, { attention, cross, mixer, convolves }] of parts.entries()) {
     const start = starts.at(-1);
     if (lead > 0) {
       if (attention && !cross) starts.push(index - lead);
       continue;
     }
-    const isLoneAttention = start === index - 1 && parts[start]?.attention !== undefined;
-    if (attention ? !cross || start === undefined : mixer && !isLoneAttention) starts.push(index);
+    const isMlp = convolves && start === index - 1 && parts[start]?.attention !== undefined;
+    if (attention ? !cross || start === undefined : mixer && !isMlp) starts.push(index);
   }
   // Copies are mixed before the first block too, which is an addition where they are not alike.
   if (lead === 0 && starts.length > 0 && parts[0]?.apart) starts[0] = 0;

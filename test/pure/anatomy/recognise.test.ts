@@ -99,7 +99,7 @@ describe('attention to an encoder is a part of the block that it is in', () => {
 /** Nodes from the scores `s` to the weights `p`, with `@` behind each name; `one` and `few` are constants. */
 const softmax = 'p@ = Softmax(s@)';
 
-type Kind = 'attention' | 'mlp' | 'injection' | 'norm';
+type Kind = 'attention' | 'mlp' | 'injection' | 'norm' | 'recurrence' | 'running sum' | 'pieces';
 
 /** A stack of additions, each of an attention, an MLP or what h0 makes (or norms), that begins at h0 and ends at h<n>. */
 function stack(kinds: readonly Kind[], { weights = softmax, down = 'd@ = MatMul(i@, down)' } = {}) {
@@ -119,7 +119,25 @@ function stack(kinds: readonly Kind[], { weights = softmax, down = 'd@ = MatMul(
     ${down}
     TO = Add(FROM, d@)`;
   const injection = '\nj@ = MatMul(h0, square)\nTO = Add(FROM, j@)';
-  const texts = { attention, mlp, injection, norm: '\nTO = LayerNormalization(FROM, scale)' };
+  const steps = (joined: string) => `
+    x@ = MatMul(FROM, square)
+    a@ = Gather(x@, 0) axis=1
+    b@ = Gather(x@, 1) axis=1
+    c@ = Gather(x@, 2) axis=1
+    d@ = Mul(a@, one)
+    e@ = Add(d@, b@)
+    f@ = Mul(e@, one)
+    g@ = Add(f@, c@)
+    r@ = Concat(${joined}) axis=1
+    o@ = MatMul(r@, square)
+    TO = Add(FROM, o@)`;
+  const running = `
+    x@ = MatMul(FROM, square)
+    r@ = CumSum(x@, 1)
+    o@ = MatMul(r@, square)
+    TO = Add(FROM, o@)`;
+  const mixing = { recurrence: steps('a@, e@, g@'), pieces: steps('a@, b@, c@'), 'running sum': running };
+  const texts = { attention, mlp, injection, ...mixing, norm: '\nTO = LayerNormalization(FROM, scale)' };
   const lines = kinds.map((kind, i) =>
     texts[kind]
       .replaceAll('FROM', `h${i}`)
@@ -130,6 +148,7 @@ function stack(kinds: readonly Kind[], { weights = softmax, down = 'd@ = MatMul(
     inputs: { ids: ['batch', 'tokens'], condition: ['batch', 1, 8] },
     types: { ids: 7 },
     outputs: ['logits'],
+    integers: { 0: 0, 1: 1, 2: 2 },
     weights: {
       table: [20, 8],
       square: [8, 8],
@@ -216,6 +235,17 @@ describe('a block begins', () => {
   it('and its MLP is the one after its attention, its middle between the two', () => {
     const [block] = recognise(stack(['mlp', 'attention', 'mlp', 'mlp', 'attention', 'mlp'])).blocks;
     expect(block).toMatchObject({ residMid: 'h2', mlpIntermediate: 'i2' });
+  });
+});
+
+describe('a block begins with a recurrence that is written out', () => {
+  it.each(['recurrence', 'running sum'] as const)('a %s, with an MLP after it or not, after attention too', (kind) => {
+    expect(found(kind, 'mlp', ...block, kind, 'mlp').points).toEqual(['h0', 'h2', 'h4', 'h6']);
+    expect(found(kind, kind, 'attention', kind).points).toEqual(['h0', 'h1', 'h2', 'h3', 'h4']);
+  });
+
+  it('which pieces side by side are not', () => {
+    expect(found('attention', 'pieces', 'attention', 'pieces').points).toEqual(['h0', 'h2', 'h4']);
   });
 });
 
