@@ -61,7 +61,7 @@ export async function exportReport(
   const contents = contentsOf({
     ...shown,
     name,
-    scope: scopeInWords(about.scope, analysis.tokens),
+    scope: scopeInWords(about, analysis.tokens),
     analysis,
     selection,
     answers: await openAnswers(analyses, analysis, selection),

@@ -113,7 +113,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     const { bos, tint, thresholds } = settings.current;
     return {
       document: run?.file ?? (about?.uri && documentTitle(about.uri)),
-      scope: run?.file ? 'saved result' : run && about && scopeInWords(about.scope, run.analysis.tokens),
+      scope: run?.file ? 'saved result' : run && about && scopeInWords(about, run.analysis.tokens),
       models: list.map(({ file, name, origin }) => ({ file, name, origin })),
       model: chosen?.file,
       bos,

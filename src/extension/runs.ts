@@ -278,8 +278,7 @@ function factsOf(
   const isWhole = about.scope === 'document' || about.scope === 'image' || about.scope === 'feeds';
   return {
     name: undefined,
-    document:
-      name === undefined || isWhole || file !== undefined ? name : `${name}, ${scopeInWords(about.scope, undefined)}`,
+    document: name === undefined || isWhole || file !== undefined ? name : `${name}, ${scopeInWords(about, undefined)}`,
     excerpt: visible(text.slice(0, excerpt).trim()),
     model: { name: started?.model.name ?? '', identity },
     bos: started?.settings.bos,

@@ -71,12 +71,12 @@ export function documentTitle(uri: vscode.Uri): string {
 
 /** In words, which part of what was analyzed, with the window where the text was longer than what was run. */
 export function scopeInWords(
-  scope: Scope | ReturnType<typeof fileSource>['scope'],
+  { uri, scope }: Pick<Source, 'uri' | 'scope'> | ReturnType<typeof fileSource>,
   tokens: TokensEvent | undefined,
 ): string {
   const part = {
     selection: 'selection',
-    document: 'whole document',
+    document: uri?.scheme === 'vscode-notebook-cell' ? 'whole cell' : 'whole document',
     cursor: 'from the cursor',
     typed: 'typed text',
     ids: 'token ids',

@@ -252,6 +252,20 @@ describe('Analyze Prompt', () => {
     assert.equal((await sinkscope.viewState()).scope, `whole document, tokens 0–${last} of ${total}`);
   });
 
+  it('calls a cell of a notebook what it is', async () => {
+    const code = new vscode.NotebookCellData(vscode.NotebookCellKind.Code, 'Summer is warm.', 'plaintext');
+    const notebook = await vscode.workspace.openNotebookDocument('jupyter-notebook', new vscode.NotebookData([code]));
+    await vscode.window.showNotebookDocument(notebook);
+    await until(
+      () => vscode.window.activeTextEditor?.document.uri.scheme === 'vscode-notebook-cell',
+      () => vscode.commands.executeCommand('notebook.cell.edit'),
+    );
+    await analyze(sinkscope);
+    const { document, scope } = await sinkscope.viewState();
+    assert.match(document ?? '', / · cell 1$/);
+    assert.equal(scope, 'whole cell');
+  });
+
   it('takes a document of 10 MB', async () => {
     await openFile('long.txt', `${'Summer is warm. Winter is cold.\n'.repeat(330_000)}`);
     const ended = vscode.commands.executeCommand('sinkscope.analyze');

@@ -99,10 +99,7 @@ export class TokenStrip extends View {
         white-space: pre-wrap;
         cursor: pointer;
       }
-      /* Names have blanks of their own: patches, nodes. */
-      .named .token {
-        margin-inline: 6px;
-      }
+      .named .token { margin-inline: 6px; } /* Names have blanks of their own: patches, nodes. */
       .role {
         margin: 0 2px 0 6px;
         padding: 0 4px;
