@@ -44,7 +44,7 @@ export function checkAlike({ reference, model }: Sided<StageRunner>): void {
 /** @param memory bytes of the budget */
 export function trackOf(runner: StageRunner, memory: number): Track {
   const { anatomy } = runner.loaded;
-  const { plan, head } = withHead(runner, logitRows(anatomy, memory));
+  const { plan, head } = withHead(runner, logitRows(anatomy, memory, 2));
   return {
     runner,
     plan,

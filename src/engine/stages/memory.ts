@@ -101,9 +101,13 @@ export function holdsEdited(anatomy: Anatomy, tokens: number, memory: number): b
   return states + patterns + blockBytes(anatomy, tokens) + processBytes <= memory;
 }
 
-/** Rows of logits that are computed at once, at least 1: an eighth of the budget's, and no more than 64 MB. */
-export function logitRows(anatomy: Anatomy, memory: number): number {
-  return Math.max(1, Math.floor(Math.min(maxLogitBytes, memory / 8) / (4 * vocabularyOf(anatomy))));
+/**
+ * Rows of logits that are computed at once, at least 1: an eighth of the budget's, and no more than 64 MB.
+ *
+ * @param held how many models' logits of the same rows are there at once, as where they are compared
+ */
+export function logitRows(anatomy: Anatomy, memory: number, held = 1): number {
+  return Math.max(1, Math.floor(Math.min(maxLogitBytes, memory / 8) / (4 * vocabularyOf(anatomy) * held)));
 }
 
 /** Whether so many output heads may be there at once, each as it is and packed, beside half of the budget. */
