@@ -149,6 +149,8 @@ export interface Blocks {
   readonly injection: Injection | undefined;
   /** What follows the last block as its additions do, and is none of it. */
   readonly behind: Behind | undefined;
+  /** MLPs of each block behind what mixes its tokens, where blocks are not alike in that. */
+  readonly unlike: readonly number[] | undefined;
 }
 
 export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
@@ -176,7 +178,22 @@ export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
     const [head, ...rest] = ended.slice(start, starts[index + 1]);
     return head ? [[head, ...rest]] : [];
   });
-  return { stream, parts: ended, groups, injection: injectionOf(flow, stream, starts), behind };
+  return { stream, parts: ended, groups, injection: injectionOf(flow, stream, starts), behind, unlike: unlikeIn(groups) };
+}
+
+/**
+ * Additions behind the first of each block, where blocks other than the last have different numbers of them, as where a
+ * model's layers are a mixer or an MLP alone; one addition of several terms has its MLP beside the mixer. Copies of the
+ * stream are mixed by additions of their own.
+ */
+function unlikeIn(groups: readonly Group[]): readonly number[] | undefined {
+  if (groups.flat().some((parts) => kindOf(parts) === 'p')) return undefined;
+  const counts = groups.map((group) => {
+    const [{ terms }] = group;
+    const behind = group.filter((parts) => kindOf(parts) === 'm').length;
+    return behind === 0 && terms.length > 1 ? 1 : behind;
+  });
+  return new Set(counts.slice(0, -1)).size > 1 ? counts : undefined;
 }
 
 function injectionOf(flow: Flow, { steps }: ResidualStream, starts: readonly number[]): Injection | undefined {

@@ -99,6 +99,25 @@ export const firstBlockUncertain: Missing = {
   why: 'other blocks, though not all in the same way, first add what is added before it too; where that can be taken off it is, and h_0 is without it',
 };
 
+/**
+ * Blocks that may be several layers of the model's own.
+ *
+ * @param mlps how many each block has behind what mixes its tokens
+ * @param additions of all blocks
+ */
+export function blocksUnlike(mlps: readonly number[], additions: number): Missing {
+  const kinds = [...new Set(mlps)].sort((a, b) => a - b);
+  const having = kinds.map((count) => {
+    const blocks = mlps.flatMap((own, index) => (own === count ? [index + 1] : []));
+    const verb = blocks.length === 1 ? 'has' : 'have';
+    return `${named(blocks, mlps.length)} ${verb} ${count === 0 ? 'no MLP' : count === 1 ? 'one MLP' : `${count} MLPs`}`;
+  });
+  return {
+    part: 'where blocks end, with certainty',
+    why: `behind what mixes their tokens ${listed(having)}; a model that counts mixers and MLPs as layers of their own has ${additions} layers, of which a block here may be several`,
+  };
+}
+
 const article = (noun: string) => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`;
 
 export const listed = (items: readonly string[]) =>

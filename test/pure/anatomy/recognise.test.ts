@@ -212,6 +212,24 @@ describe('the last block ends before additions that are the head’s', () => {
   });
 });
 
+describe('where blocks end', () => {
+  const missing = (...kinds: readonly Kind[]) => recognise(stack(kinds)).missing;
+
+  it('is said to be uncertain where some have an MLP and others have none or several', () => {
+    const part = 'where blocks end, with certainty';
+    const ofParts = missing('attention', ...block, ...block, 'attention');
+    expect(ofParts.find((one) => one.part === part)?.why).toMatch(
+      /blocks 1, 4 have no MLP and blocks 2–3 have one MLP;.* has 6 layers/,
+    );
+    expect(missing(...block, 'mlp', ...block, ...block).map((one) => one.part)).toContain(part);
+  });
+
+  it('is not where the last block alone differs, or none', () => {
+    expect(missing(...block, ...block, 'attention').map(({ part }) => part)).toEqual(['MLP intermediate of block 3']);
+    expect(missing(...block, 'mlp', ...block, 'mlp').map(({ part }) => part)).toEqual(['a further MLP of all 2 blocks']);
+  });
+});
+
 describe('a block begins', () => {
   const points = (...kinds: Parameters<typeof stack>[0]) => {
     const { embedding, blocks } = recognise(stack(kinds));
