@@ -7,6 +7,7 @@ import { addAlike, type Behind, behindBlocks, type Injection, injectionBefore } 
 import { isChoice } from './experts/labels.js';
 import { routingOf } from './experts/routing.js';
 import { between, downstream, type Flow, stripped } from './flow.js';
+import { mixedKeys } from './keys.js';
 import { inputAs } from './operators/table.js';
 import { factors, isConvolution, isMixer, isSum } from './ops.js';
 import { branchProduct, weightProduct } from './products.js';
@@ -178,7 +179,14 @@ export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
     const [head, ...rest] = ended.slice(start, starts[index + 1]);
     return head ? [[head, ...rest]] : [];
   });
-  return { stream, parts: ended, groups, injection: injectionOf(flow, stream, starts), behind, unlike: unlikeIn(groups) };
+  return {
+    stream,
+    parts: ended,
+    groups,
+    injection: injectionOf(flow, stream, starts),
+    behind,
+    unlike: unlikeIn(groups),
+  };
 }
 
 /**
@@ -317,6 +325,8 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
     note('attention', crossing ? 'it looks at other states alone' : attentionObstacle(group.flatMap(nodesOf)));
   if (attention && attention.weighting !== 'softmax')
     note('softmax', 'attention weights come from something else, so that a query’s need not add up to 1');
+  const mixed = attention && mixedKeys(flow, keysOf(attention), new Set(nodesOf(attending)));
+  if (mixed) note('attention pattern over tokens', mixed);
   const patterns = group.flatMap(({ terms }) => terms.filter(({ attention }) => attention !== undefined));
   const shown = [attention, crossing].filter((one) => one !== undefined).length;
   const further = patterns.reduce((sum, { further }) => sum + 1 + further, -shown);

@@ -212,6 +212,55 @@ describe('the last block ends before additions that are the head’s', () => {
   });
 });
 
+describe('a pattern is said to be none over tokens', () => {
+  const missing = (keys: string) => {
+    const lines = `h0 = Gather(table, ids)
+      q = MatMul(h0, square)
+      ${keys}
+      s = MatMul(q, kt)
+      p = Softmax(s)
+      mixed = MatMul(p, v)
+      out = MatMul(mixed, square)
+      mid = Add(h0, out)
+      wide = MatMul(mid, up)
+      inner = Relu(wide)
+      mlp = MatMul(inner, down)
+      h1 = Add(mid, mlp)
+      logits = MatMul(h1, head)`;
+    const weights = { table: [20, 8], square: [8, 8], low: [8, 3], high: [3, 8], few: [6, 3], taps: [8, 8, 2, 1] };
+    const model = modelOf(lines, {
+      inputs: { ids: [1, 6] },
+      types: { ids: 7 },
+      outputs: ['logits'],
+      weights: { ...weights, up: [8, 32], down: [32, 8], head: [8, 20] },
+    });
+    return recognise(model).missing.map(({ part, why }) => `${part}: ${why}`);
+  };
+  const part = 'attention pattern over tokens of the only block';
+
+  it('where a product along the sequence makes its keys', () => {
+    const values =
+      'v0 = MatMul(h0, square)\nv1 = Transpose(v0) perm=0,2,1\nv2 = MatMul(v1, few)\nv = Transpose(v2) perm=0,2,1';
+    expect(
+      missing(`k = MatMul(h0, square)\nk1 = Transpose(k) perm=0,2,1\nkt = MatMul(k1, few)\n${values}`),
+    ).toContainEqual(expect.stringMatching(new RegExp(`^${part}: .*3 keys of 6 tokens`)));
+  });
+
+  it('where a convolution with strides does', () => {
+    const few = 'x = Transpose(h0) perm=0,2,1\nc = Conv(x, taps) kernel_shape=2,1 strides=2,1\ny = Transpose(c) perm=0,2,1';
+    expect(
+      missing(`${few}\nk = MatMul(y, square)\nv = MatMul(y, square)\nkt = Transpose(k) perm=0,2,1`),
+    ).toContainEqual(expect.stringMatching(new RegExp(`^${part}: a convolution with strides`)));
+  });
+
+  it('not where keys are made by two products with few dims between', () => {
+    const keys = 'k1 = MatMul(h0, low)\nk = MatMul(k1, high)\nv = MatMul(h0, square)\nkt = Transpose(k) perm=0,2,1';
+    expect(missing(keys)).toEqual([]);
+    const turned = 'k1 = MatMul(h0, square)\nk = MatMul(k1, low)\nkt = Transpose(k) perm=0,2,1\nv = MatMul(h0, square)';
+    expect(missing(turned).filter((one) => one.startsWith(part))).toEqual([]);
+  });
+});
+
 describe('where blocks end', () => {
   const missing = (...kinds: readonly Kind[]) => recognise(stack(kinds)).missing;
 
@@ -226,7 +275,9 @@ describe('where blocks end', () => {
 
   it('is not where the last block alone differs, or none', () => {
     expect(missing(...block, ...block, 'attention').map(({ part }) => part)).toEqual(['MLP intermediate of block 3']);
-    expect(missing(...block, 'mlp', ...block, 'mlp').map(({ part }) => part)).toEqual(['a further MLP of all 2 blocks']);
+    expect(missing(...block, 'mlp', ...block, 'mlp').map(({ part }) => part)).toEqual([
+      'a further MLP of all 2 blocks',
+    ]);
   });
 });
 
