@@ -9,10 +9,11 @@ import { routingOf } from './experts/routing.js';
 import { between, downstream, type Flow, stripped } from './flow.js';
 import { mixedKeys } from './keys.js';
 import { inputAs } from './operators/table.js';
-import { factors, isConvolution, isMixer, isSum } from './ops.js';
+import { factors, isConvolution, isMixer, isSum, operatorName } from './ops.js';
 import { branchProduct, weightProduct } from './products.js';
 import { isRecurrent } from './recurrences.js';
 import { endedLike, type ResidualStream, type Step } from './residual.js';
+import { picksRows } from './rows.js';
 import { attentionObstacle, type Gap, mlpObstacle } from './words.js';
 
 /** A branch, and the attention in it. */
@@ -338,6 +339,12 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
   const [mlpBranch, ...furtherBranches] = group.flatMap((parts) => parts.mlpBranch ?? []);
   const others = group.filter((parts) => parts.mlp && parts.mlp !== mlp && !parts.apart && isMlp(flow, parts));
   if (others.length > 0) note('a further MLP', 'the one that follows the attention is shown, or else the first');
+  const picks = picksRows(flow, head.step.skip);
+  if (picks)
+    note(
+      'a row of each token',
+      `only tokens that its ${operatorName(picks)} picks, by what is computed of them, go through it (as in a mixture of depths)`,
+    );
   const factor = mlp?.factor ?? 1;
   if (factor !== 1)
     note(

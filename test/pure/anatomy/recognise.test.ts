@@ -250,6 +250,29 @@ it('columns are tokens from the first sum on where h_0 alone has rows for them',
   expect(turns.map(({ value }) => value)).not.toContain('h0');
 });
 
+it('tokens that a block picks by what it computes of them are told, those that are picked by an input are not', () => {
+  const missing = (places: string) => {
+    const model = modelOf(
+      `all = Gather(table, ids)
+       ${places}
+       h0 = GatherElements(all, places) axis=1
+       ${attentionLines}
+       logits = MatMul(h1, head)`,
+      {
+        inputs: { ids: ['batch', 'tokens'], noise: ['batch', 'tokens'] },
+        types: { ids: 7 },
+        outputs: ['logits'],
+        integers: { count: [6] },
+        weights: { table: [20, 8], square: [8, 8], head: [8, 20], router: [8, 1] },
+      },
+    );
+    return recognise(model).missing.map(({ part }) => part);
+  };
+  const part = 'a row of each token of the only block';
+  expect(missing('score = MatMul(all, router)\nbest, places = TopK(score, count) axis=1')).toContain(part);
+  expect(missing('best, places = TopK(noise, count) axis=1')).not.toContain(part);
+});
+
 describe('a pattern is said to be none over tokens', () => {
   const missing = (keys: string) => {
     const lines = `h0 = Gather(table, ids)
