@@ -7,11 +7,13 @@ import { addAlike, type Behind, behindBlocks, type Injection, injectionBefore } 
 import { isChoice } from './experts/labels.js';
 import { routingOf } from './experts/routing.js';
 import { between, downstream, type Flow, stripped } from './flow.js';
+import { mixedKeys } from './keys.js';
 import { inputAs } from './operators/table.js';
-import { factors, isConvolution, isMixer, isSum } from './ops.js';
+import { factors, isConvolution, isMixer, isSum, operatorName } from './ops.js';
 import { branchProduct, weightProduct } from './products.js';
 import { isRecurrent } from './recurrences.js';
 import { endedLike, type ResidualStream, type Step } from './residual.js';
+import { picksRows } from './rows.js';
 import { attentionObstacle, type Gap, mlpObstacle } from './words.js';
 
 /** A branch, and the attention in it. */
@@ -149,6 +151,8 @@ export interface Blocks {
   readonly injection: Injection | undefined;
   /** What follows the last block as its additions do, and is none of it. */
   readonly behind: Behind | undefined;
+  /** MLPs of each block behind what mixes its tokens, where blocks are not alike in that. */
+  readonly unlike: readonly number[] | undefined;
 }
 
 export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
@@ -176,7 +180,29 @@ export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
     const [head, ...rest] = ended.slice(start, starts[index + 1]);
     return head ? [[head, ...rest]] : [];
   });
-  return { stream, parts: ended, groups, injection: injectionOf(flow, stream, starts), behind };
+  return {
+    stream,
+    parts: ended,
+    groups,
+    injection: injectionOf(flow, stream, starts),
+    behind,
+    unlike: unlikeIn(groups),
+  };
+}
+
+/**
+ * Additions behind the first of each block, where blocks other than the last have different numbers of them, as where a
+ * model's layers are a mixer or an MLP alone; one addition of several terms has its MLP beside the mixer. Copies of the
+ * stream are mixed by additions of their own.
+ */
+function unlikeIn(groups: readonly Group[]): readonly number[] | undefined {
+  if (groups.flat().some((parts) => kindOf(parts) === 'p')) return undefined;
+  const counts = groups.map((group) => {
+    const [{ terms }] = group;
+    const behind = group.filter((parts) => kindOf(parts) === 'm').length;
+    return behind === 0 && terms.length > 1 ? 1 : behind;
+  });
+  return new Set(counts.slice(0, -1)).size > 1 ? counts : undefined;
 }
 
 function injectionOf(flow: Flow, { steps }: ResidualStream, starts: readonly number[]): Injection | undefined {
@@ -300,6 +326,8 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
     note('attention', crossing ? 'it looks at other states alone' : attentionObstacle(group.flatMap(nodesOf)));
   if (attention && attention.weighting !== 'softmax')
     note('softmax', 'attention weights come from something else, so that a query’s need not add up to 1');
+  const mixed = attention && mixedKeys(flow, keysOf(attention), new Set(nodesOf(attending)));
+  if (mixed) note('attention pattern over tokens', mixed);
   const patterns = group.flatMap(({ terms }) => terms.filter(({ attention }) => attention !== undefined));
   const shown = [attention, crossing].filter((one) => one !== undefined).length;
   const further = patterns.reduce((sum, { further }) => sum + 1 + further, -shown);
@@ -311,6 +339,12 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
   const [mlpBranch, ...furtherBranches] = group.flatMap((parts) => parts.mlpBranch ?? []);
   const others = group.filter((parts) => parts.mlp && parts.mlp !== mlp && !parts.apart && isMlp(flow, parts));
   if (others.length > 0) note('a further MLP', 'the one that follows the attention is shown, or else the first');
+  const picks = picksRows(flow, head.step.skip);
+  if (picks)
+    note(
+      'a row of each token',
+      `only tokens that its ${operatorName(picks)} picks, by what is computed of them, go through it (as in a mixture of depths)`,
+    );
   const factor = mlp?.factor ?? 1;
   if (factor !== 1)
     note(

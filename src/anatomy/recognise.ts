@@ -14,7 +14,16 @@ import { branchProduct, weightProduct } from './products.js';
 import { type ResidualStream, residualStreams, type Step } from './residual.js';
 import { partsOf, rowsOfInputs, rowsOfTokens } from './rows.js';
 import { turnsOf, type VectorAxes, vectorAxesOf, vectorsIn } from './vectors.js';
-import { additionsBehind, firstBlockUncertain, type Gap, merged, otherChains } from './words.js';
+import {
+  additionsBehind,
+  blocksUnlike,
+  firstBlockUncertain,
+  type Gap,
+  headObstacle,
+  laidOut,
+  merged,
+  otherChains,
+} from './words.js';
 
 /**
  * Finds residual points, blocks, attention, MLPs, final norm, unembedding and the meaning of the inputs.
@@ -37,7 +46,7 @@ export function recognise(model: Model): Anatomy {
  */
 export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
   const { model } = flow;
-  const { stream, parts, groups, injection, behind } = blocksOf(flow, found);
+  const { stream, parts, groups, injection, behind, unlike } = blocksOf(flow, found);
   const end = isTransformer(parts) ? endOf(flow, stream.to) : undefined;
   if (!end) throw notATransformer(model);
 
@@ -65,6 +74,9 @@ export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
   for (const part of halvesOf(flow, embedding)) missing.push(part);
   if (injection && !injection.isCertain) missing.push(firstBlockUncertain);
   if (behind) missing.push(additionsBehind(behind));
+  const blocked = laidOut(model.graph.nodes);
+  if (blocked) missing.push(blocked);
+  if (unlike) missing.push(blocksUnlike(unlike, groups.flat().length));
   const isApart = stream.copies.size > 0;
   const copies = isApart || parts.some(({ copies }) => copies);
   if (copies)
@@ -75,7 +87,9 @@ export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
   if (!unembedding && (!product || isScores))
     missing.push({
       part: 'unembedding',
-      why: `the output ${output} ${product ? 'is made probabilities by the graph' : 'is no product with a weight'}, so the model has no output head`,
+      why: product
+        ? `the output ${output} is made probabilities by the graph, so the model has no output head`
+        : headObstacle(flow, output, stream.to),
     });
   for (const input of inputs)
     if (input.role === 'unknown') missing.push({ part: `input ${input.name}`, why: input.how });

@@ -5,7 +5,7 @@
 import { intAttribute, intsAttribute, type Node } from '../onnx/model.js';
 import type { RowPart, Rows } from './anatomy.js';
 import { partialVector } from './extents.js';
-import { between, downstream, type Flow, inputsAbove } from './flow.js';
+import { between, downstream, type Flow, inputsAbove, stripped } from './flow.js';
 import { isFloat } from './inputs/types.js';
 import { isPointwise } from './ops.js';
 import { weightProduct } from './products.js';
@@ -49,6 +49,14 @@ export function partsOf(
     return only?.kind === 'tokens' ? sliced(only, start, end) : undefined;
   }
   return isPointwise(node) && node.op !== 'Gather' && node.op !== 'Split' ? before(first) : undefined;
+}
+
+/** What picks the rows of `value`, among others, by something that is computed of these rows themselves. */
+export function picksRows(flow: Flow, value: string): Node | undefined {
+  const node = flow.producer(stripped(flow, value));
+  if (!node?.op.startsWith('Gather')) return undefined;
+  const [rows = '', indices = ''] = node.inputs;
+  return between(flow, stripped(flow, rows), indices) ? node : undefined;
 }
 
 /** Whether an operator joins or cuts along an axis that is neither that of a vector nor the first of three. */

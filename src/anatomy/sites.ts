@@ -60,7 +60,13 @@ export function sitesOf(flow: Flow, { nodes }: Branch): readonly Site[] | { read
   }
   // A softmax of a product of queries and keys before one of something else, e.g. over the taps of a kernel.
   const scored = sites.filter(({ scores }) => scores !== undefined);
-  return unmixing(flow, scored.length > 0 ? scored : sites);
+  return unmixing(flow, ofTokens(flow, scored.length > 0 ? scored : sites));
+}
+
+/** Without sites whose weights weigh the rows of a table as well (relative positions), where others weigh tokens' values. */
+function ofTokens(flow: Flow, sites: readonly Site[]): readonly Site[] {
+  const own = sites.filter(({ values }) => projections(flow, values).products.length > 0 || isGiven(flow, values));
+  return own.length > 0 ? own : sites;
 }
 
 /** Without products that mix heads by what the tokens themselves make: their result is part of what weighs values. */

@@ -124,9 +124,10 @@ export function vectorAxesOf(flow: Flow, { from, steps }: ResidualStream): Vecto
   const vectors = new VectorAxes(flow);
   const [first] = steps;
   // What a branch gives is laid out as what it is added to.
-  const placed = ({ skip, branches }: ResidualStream['steps'][number]) => {
+  const placed = ({ node, skip, branches }: ResidualStream['steps'][number]) => {
     const place = branches.map(({ output }) => vectors.of(output)).find((found) => found !== undefined);
-    return place && { ...place, rank: place.rank ?? vectors.of(skip)?.rank };
+    const ranks = [skip, ...(node ? flow.reads(node) : [])].map((term) => vectors.of(term)?.rank);
+    return place && { ...place, rank: place.rank ?? ranks.find((rank) => rank !== undefined) };
   };
   if (first && first.skip === from && vectors.of(from) === undefined) vectors.note(from, placed(first));
   for (const step of steps) vectors.note(step.sum, placed(step));

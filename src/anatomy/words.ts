@@ -4,7 +4,7 @@ import type { Branch } from './addition.js';
 import type { Missing } from './anatomy.js';
 import type { Behind } from './ends.js';
 import { isChoice, isMixture } from './experts/labels.js';
-import type { Flow } from './flow.js';
+import { between, type Flow } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { isMixer, operatorName } from './ops.js';
 import { endings } from './products.js';
@@ -98,6 +98,46 @@ export const firstBlockUncertain: Missing = {
   part: 'where the first block begins, with certainty',
   why: 'other blocks, though not all in the same way, first add what is added before it too; where that can be taken off it is, and h_0 is without it',
 };
+
+/**
+ * Blocks that may be several layers of the model's own.
+ *
+ * @param mlps how many each block has behind what mixes its tokens
+ * @param additions of all blocks
+ */
+export function blocksUnlike(mlps: readonly number[], additions: number): Missing {
+  const kinds = [...new Set(mlps)].sort((a, b) => a - b);
+  const having = kinds.map((count) => {
+    const blocks = mlps.flatMap((own, index) => (own === count ? [index + 1] : []));
+    const verb = blocks.length === 1 ? 'has' : 'have';
+    return `${named(blocks, mlps.length)} ${verb} ${count === 0 ? 'no MLP' : count === 1 ? 'one MLP' : `${count} MLPs`}`;
+  });
+  return {
+    part: 'where blocks end, with certainty',
+    why: `behind what mixes their tokens ${listed(having)}; a model that counts mixers and MLPs as layers of their own has ${additions} layers, of which a block here may be several`,
+  };
+}
+
+/** ONNX Runtime's own layout of convolutions, which depends on the processor. */
+const blocked = 'com.microsoft.nchwc';
+
+/** What a file says of convolutions that were laid out when it was saved; undefined where it has none. */
+export function laidOut(nodes: readonly Node[]): Missing | undefined {
+  if (nodes.every(({ domain }) => domain !== blocked)) return undefined;
+  return {
+    part: 'whether its numbers are right on this processor',
+    why: `ONNX Runtime’s optimizer laid the weights of convolutions out for the processor that saved the file (${blocked}, level all), and on another one they may be read wrongly; give the file from before that, or one that was saved at level extended`,
+  };
+}
+
+/** Why the output `name` has no product with a weight as its head. */
+export function headObstacle(flow: Flow, name: string, last: string): string {
+  const { obstacles } = endings(flow, name, { nodes: between(flow, last, name) ?? new Set() });
+  const own = obstacles.find(({ node }) => node.domain === blocked);
+  return own
+    ? `the output ${name} comes from ${article(operatorName(own.node))}, whose weights are laid out for one processor`
+    : `the output ${name} is no product with a weight, so the model has no output head`;
+}
 
 const article = (noun: string) => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`;
 

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import forms
+from capture import Capture
 from export import VOCABULARY, Case
 
 HIDDEN, HEADS, DIM, WIDTH, LENGTH = 64, 4, 16, 96, 12
@@ -418,6 +419,67 @@ class Model(nn.Module):
         return self.head(self.norm(h.sum(1) if self.kind == "hyper" else h))
 
 
+class StateSpace(nn.Module):
+    """A selective state-space layer, whose loop over tokens is written out when it is traced."""
+
+    def __init__(self):
+        super().__init__()
+        self.into, self.out, self.step = nn.Linear(HIDDEN, 2 * HIDDEN), nn.Linear(HIDDEN, HIDDEN), nn.Linear(HIDDEN, HIDDEN)
+        self.write, self.read = nn.Linear(HIDDEN, 8), nn.Linear(HIDDEN, 8)
+        self.A_log = nn.Parameter(torch.randn(HIDDEN, 8))
+
+    def forward(self, x):
+        x, gate = self.into(x).chunk(2, -1)
+        step, write, read = F.softplus(self.step(x))[..., None], self.write(x)[:, :, None], self.read(x)[:, :, None]
+        decay, added = torch.exp(-step * torch.exp(self.A_log)), step * write * x[..., None]
+        state, results = torch.zeros_like(added[:, 0]), []
+        for token in range(x.shape[1]):
+            state = decay[:, token] * state + added[:, token]
+            results.append((state * read[:, token]).sum(-1))
+        return self.out(torch.stack(results, 1) * F.silu(gate))
+
+
+class Layer(nn.Module):
+    """One part alone: a mixer, or an MLP."""
+
+    def __init__(self, part: str):
+        super().__init__()
+        self.part, self.norm = part, nn.LayerNorm(HIDDEN)
+        self.add_module(part, {"scan": StateSpace, "attention": lambda: Attention("softmax"), "mlp": MLP}[part]())
+
+    def forward(self, h):
+        return h + getattr(self, self.part)(self.norm(h))
+
+
+class OnePartEach(nn.Module):
+    """Layers of one part each, as Nemotron-H has them."""
+
+    def __init__(self, parts: str):
+        super().__init__()
+        self.wte, self.layers = nn.Embedding(VOCABULARY, HIDDEN), nn.ModuleList(Layer(part) for part in parts.split())
+        self.norm, self.head = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, VOCABULARY, bias=False)
+
+    def forward(self, input_ids):
+        h = self.wte(input_ids)
+        for layer in self.layers:
+            h = layer(h)
+        return self.head(self.norm(h))
+
+
+def mixers_with_mlps(model: OnePartEach, inputs: dict):
+    """The golden of layers of one part each, by blocks: a mixer and the MLP behind it, where there is one, are a block."""
+    own, output = Capture(model.layers, down="mlp.down")(model, inputs)
+    starts = [index for index, layer in enumerate(model.layers) if layer.part != "mlp"]
+    golden = {"hidden.0": own["hidden.0"]}
+    for block, (start, end) in enumerate(zip(starts, [*starts[1:], len(model.layers)])):
+        golden[f"hidden.{block + 1}"] = own[f"hidden.{end}"]
+        if f"attn.{start}" in own:
+            golden[f"attn.{block}"] = own[f"attn.{start}"]
+        if end - start == 2:
+            golden[f"resid_mid.{block}"], golden[f"mlp.{block}"] = own[f"hidden.{start + 1}"], own[f"mlp.{start + 1}"]
+    return golden, output
+
+
 KINDS = (
     "macaron macaron-half macaron-normed macaron-conv macaron-conv-normed macaron-conv-first lambdas lambdas-post "
     "lambdas-attention depth depth-post canon canon-twice canon-attention ada ada-table lerp torch-lerp highway gru gru-cell minus deep-norm rezero "
@@ -453,3 +515,8 @@ def cases() -> Iterator[Case]:
         yield Case(f"variant-{name}-saved-all", make, export=forms.torchscript(17), after=forms.ort_saved("all"), **parts)
         for opset in (18, 20):
             yield Case(f"variant-{name}-dynamo-op{opset}", make, export=forms.dynamo(opset), **parts)
+    parts = "scan mlp scan attention mlp scan mlp"
+    hybrid = dict(model=lambda: OnePartEach(parts), inputs=ids, blocks="layers", golden=mixers_with_mlps, facts={"heads": HEADS, "mlp_hidden": WIDTH})
+    yield Case("variant-one-part-each-ts-op17", export=forms.torchscript(17, static=True), **hybrid)
+    yield Case("variant-one-part-each-dynamo-op18", export=forms.dynamo(18, static=True), **hybrid)
+    yield Case("variant-one-part-each-saved-all", export=forms.torchscript(17, static=True), after=forms.ort_saved("all"), **hybrid)

@@ -286,7 +286,10 @@ async function stateOf(
     throw new SinkscopeError({
       code: 'runtime',
       file: loaded.file,
-      message: `Layer ${block} has ${rows} rows for ${positions} tokens; Sinkscope cannot tell which is which.`,
+      message:
+        `Layer ${block} has ${rows} rows for ${positions} tokens, and Sinkscope cannot tell which are whose: the model ` +
+        `${rows < positions ? 'picks or merges tokens (as a mixture of depths does)' : 'puts rows of its own among them (as soft prompts are), or makes several of one'}; ` +
+        'inspect shows its parts, and runs need a file in which every block has a row for each token.',
     });
   }
   const hidden = floats(sliceRows(state, 0, tokens));

@@ -212,6 +212,137 @@ describe('the last block ends before additions that are the head’s', () => {
   });
 });
 
+it('columns are tokens from the first sum on where h_0 alone has rows for them', () => {
+  // As ONNX Runtime saves a file: what it can, it multiplies by a turned h_0 in place.
+  const block = (n: number, from: string, turned: string) => `
+    q${n} = ${turned}
+    k${n} = ${turned}
+    v${n} = ${turned}
+    rows${n} = Transpose(q${n}) perm=0,2,1
+    s${n} = MatMul(rows${n}, k${n})
+    p${n} = Softmax(s${n})
+    turned${n} = Transpose(p${n}) perm=0,2,1
+    w${n} = MatMul(v${n}, turned${n})
+    o${n} = MatMul(square, w${n})
+    mid${n} = Add(${from}, o${n})
+    up${n} = MatMul(up, mid${n})
+    inner${n} = Relu(up${n})
+    down${n} = MatMul(down, inner${n})
+    h${n} = Add(mid${n}, down${n})`;
+  const model = modelOf(
+    `h0 = Gather(table, ids)
+     t = Transpose(h0) perm=0,2,1
+     ${block(1, 't', 'com.microsoft.FusedMatMul(square, h0) transB=1')}
+     ${block(2, 'h1', 'MatMul(square, h1)')}
+     logits = MatMul(head, h2)`,
+    {
+      inputs: { ids: [1, 6] },
+      types: { ids: 7 },
+      outputs: ['logits'],
+      weights: { table: [20, 8], square: [8, 8], up: [32, 8], down: [8, 32], head: [20, 8] },
+    },
+  );
+  const { embedding, blocks, turns } = recognise(model);
+  expect([embedding, ...blocks.map(({ residPost }) => residPost)]).toEqual(['h0', 'h1', 'h2']);
+  expect(turns).toEqual(
+    expect.arrayContaining(['mid1', 'h1', 'mid2', 'h2'].map((value) => ({ value, axis: 1, rank: 3 }))),
+  );
+  expect(turns.map(({ value }) => value)).not.toContain('h0');
+});
+
+it('tokens that a block picks by what it computes of them are told, those that are picked by an input are not', () => {
+  const missing = (places: string) => {
+    const model = modelOf(
+      `all = Gather(table, ids)
+       ${places}
+       h0 = GatherElements(all, places) axis=1
+       ${attentionLines}
+       logits = MatMul(h1, head)`,
+      {
+        inputs: { ids: ['batch', 'tokens'], noise: ['batch', 'tokens'] },
+        types: { ids: 7 },
+        outputs: ['logits'],
+        integers: { count: [6] },
+        weights: { table: [20, 8], square: [8, 8], head: [8, 20], router: [8, 1] },
+      },
+    );
+    return recognise(model).missing.map(({ part }) => part);
+  };
+  const part = 'a row of each token of the only block';
+  expect(missing('score = MatMul(all, router)\nbest, places = TopK(score, count) axis=1')).toContain(part);
+  expect(missing('best, places = TopK(noise, count) axis=1')).not.toContain(part);
+});
+
+describe('a pattern is said to be none over tokens', () => {
+  const missing = (keys: string) => {
+    const lines = `h0 = Gather(table, ids)
+      q = MatMul(h0, square)
+      ${keys}
+      s = MatMul(q, kt)
+      p = Softmax(s)
+      mixed = MatMul(p, v)
+      out = MatMul(mixed, square)
+      mid = Add(h0, out)
+      wide = MatMul(mid, up)
+      inner = Relu(wide)
+      mlp = MatMul(inner, down)
+      h1 = Add(mid, mlp)
+      logits = MatMul(h1, head)`;
+    const weights = { table: [20, 8], square: [8, 8], low: [8, 3], high: [3, 8], few: [6, 3], taps: [8, 8, 2, 1] };
+    const model = modelOf(lines, {
+      inputs: { ids: [1, 6] },
+      types: { ids: 7 },
+      outputs: ['logits'],
+      weights: { ...weights, up: [8, 32], down: [32, 8], head: [8, 20] },
+    });
+    return recognise(model).missing.map(({ part, why }) => `${part}: ${why}`);
+  };
+  const part = 'attention pattern over tokens of the only block';
+
+  it('where a product along the sequence makes its keys', () => {
+    const values =
+      'v0 = MatMul(h0, square)\nv1 = Transpose(v0) perm=0,2,1\nv2 = MatMul(v1, few)\nv = Transpose(v2) perm=0,2,1';
+    expect(
+      missing(`k = MatMul(h0, square)\nk1 = Transpose(k) perm=0,2,1\nkt = MatMul(k1, few)\n${values}`),
+    ).toContainEqual(expect.stringMatching(new RegExp(`^${part}: .*3 keys of 6 tokens`)));
+  });
+
+  it('where a convolution with strides does', () => {
+    const few =
+      'x = Transpose(h0) perm=0,2,1\nc = Conv(x, taps) kernel_shape=2,1 strides=2,1\ny = Transpose(c) perm=0,2,1';
+    expect(
+      missing(`${few}\nk = MatMul(y, square)\nv = MatMul(y, square)\nkt = Transpose(k) perm=0,2,1`),
+    ).toContainEqual(expect.stringMatching(new RegExp(`^${part}: a convolution with strides`)));
+  });
+
+  it('not where keys are made by two products with few dims between', () => {
+    const keys = 'k1 = MatMul(h0, low)\nk = MatMul(k1, high)\nv = MatMul(h0, square)\nkt = Transpose(k) perm=0,2,1';
+    expect(missing(keys)).toEqual([]);
+    const turned = 'k1 = MatMul(h0, square)\nk = MatMul(k1, low)\nkt = Transpose(k) perm=0,2,1\nv = MatMul(h0, square)';
+    expect(missing(turned).filter((one) => one.startsWith(part))).toEqual([]);
+  });
+});
+
+describe('where blocks end', () => {
+  const missing = (...kinds: readonly Kind[]) => recognise(stack(kinds)).missing;
+
+  it('is said to be uncertain where some have an MLP and others have none or several', () => {
+    const part = 'where blocks end, with certainty';
+    const ofParts = missing('attention', ...block, ...block, 'attention');
+    expect(ofParts.find((one) => one.part === part)?.why).toMatch(
+      /blocks 1, 4 have no MLP and blocks 2–3 have one MLP;.* has 6 layers/,
+    );
+    expect(missing(...block, 'mlp', ...block, ...block).map((one) => one.part)).toContain(part);
+  });
+
+  it('is not where the last block alone differs, or none', () => {
+    expect(missing(...block, ...block, 'attention').map(({ part }) => part)).toEqual(['MLP intermediate of block 3']);
+    expect(missing(...block, 'mlp', ...block, 'mlp').map(({ part }) => part)).toEqual([
+      'a further MLP of all 2 blocks',
+    ]);
+  });
+});
+
 describe('a block begins', () => {
   const points = (...kinds: Parameters<typeof stack>[0]) => {
     const { embedding, blocks } = recognise(stack(kinds));

@@ -7,7 +7,7 @@ import { SinkscopeError } from '../../../src/errors.js';
 import { prepare } from '../../../src/onnx/prepare.js';
 import { parseModel, readModel } from '../../../src/onnx/read.js';
 import { floats, message, model, node, type Parts, value } from '../../support/build.js';
-import { nodesOf } from '../../support/graph.js';
+import { attentionLines, modelOf, nodesOf } from '../../support/graph.js';
 
 const weight = (name: string, ...dims: number[]) =>
   floats(
@@ -116,4 +116,25 @@ describe('parts that are not found', () => {
       { part: 'attention of block 6', why: 'so' },
     ]);
   });
+});
+
+it('a file whose convolutions are laid out for a processor says so, and what to give instead', () => {
+  const { missing } = recognise(
+    modelOf(
+      `h0 = Gather(table, ids)
+       ${attentionLines}
+       inside = com.microsoft.nchwc.ReorderInput(h1)
+       made = com.microsoft.nchwc.Conv(inside, head) kernel_shape=1,1
+       logits = com.microsoft.nchwc.ReorderOutput(made)`,
+      {
+        inputs: { ids: ['batch', 'tokens'] },
+        types: { ids: 7 },
+        outputs: ['logits'],
+        weights: { table: [20, 8], square: [8, 8], head: [24, 8, 1, 1] },
+      },
+    ),
+  );
+  const why = new Map(missing.map((one) => [one.part, one.why]));
+  expect(why.get('whether its numbers are right on this processor')).toMatch(/level all.* saved at level extended$/);
+  expect(why.get('unembedding')).toMatch(/^the output logits comes from a com\.microsoft\.nchwc\.ReorderOutput/);
 });
