@@ -6,7 +6,7 @@ import { html } from './html.js';
 import { apart, type Scale } from './scale.js';
 import { type Theme, toneAt } from './theme.js';
 
-/** In CSS pixels. */
+/** In CSS pixels; narrower where there is not so much room. */
 export const legendSize = { width: 260, height: 26, bar: 8, inset: 26 };
 
 @customElement('sinkscope-legend')
@@ -14,6 +14,8 @@ export class Legend extends LitElement {
   static override styles = css`
     :host {
       display: inline-block;
+      flex: none;
+      width: min(260px, 100%);
     }
     canvas {
       display: block;
@@ -25,21 +27,43 @@ export class Legend extends LitElement {
 
   @query('canvas') private canvas!: HTMLCanvasElement;
 
+  readonly #resize = new ResizeObserver(() => this.#draw());
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#resize.observe(this);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#resize.disconnect();
+  }
+
   override render() {
     return html`<canvas aria-hidden="true"></canvas>`;
   }
 
   override updated(): void {
-    const { width, height } = legendSize;
-    const context = contextOf(this.canvas, width, height);
+    this.#draw();
+  }
+
+  #draw(): void {
+    const { height } = legendSize;
+    const width = this.clientWidth;
+    const context = width > 0 ? contextOf(this.canvas, width, height) : null;
     context?.clearRect(0, 0, width, height);
-    if (context !== null) paintLegend(context, this.scale, this.theme);
+    if (context !== null) paintLegend(context, this.scale, this.theme, width);
   }
 }
 
 /** From the context's origin on. */
-export function paintLegend(context: CanvasRenderingContext2D, scale: Scale, theme: Theme): void {
-  const size = legendSize;
+export function paintLegend(
+  context: CanvasRenderingContext2D,
+  scale: Scale,
+  theme: Theme,
+  width: number = legendSize.width,
+): void {
+  const size = { ...legendSize, width };
   const bar = size.width - 2 * size.inset;
   for (let x = 0; x < bar; x++) {
     context.fillStyle = toneAt(theme.ramps[scale.ramp], x / (bar - 1)).color;

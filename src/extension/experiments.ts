@@ -70,6 +70,9 @@ export class Experiments implements vscode.Disposable {
       now = { ...now, ...part };
       this.put(now);
     };
+    // What came to nothing gives way to the next try.
+    for (const { number, experiment, status, presentation } of this.runs)
+      if (experiment === id && status === 'failed' && !presentation) this.close(number);
     this.runs = [now, ...this.runs].slice(0, most);
     become({});
     const engine = new Engine(this.child);

@@ -31,6 +31,9 @@ const maxLength = 2 ** 24;
 /** Characters that the library is given at once: it takes about 200 bytes for each. */
 const partLength = 2 ** 17;
 
+/** The same where only the first tokens are wanted: at the least, and for each of them, which is many times what one has. */
+const shortPart = { least: 2 ** 14, perToken: 32 };
+
 export interface Encoding {
   /** Whether the prefix token is put before the text; undefined: as the model's files say. */
   readonly bos: boolean | undefined;
@@ -260,7 +263,8 @@ export class Tokenizer {
       onPart(this.file);
       return this.#encodePart(part);
     };
-    for await (const { ids, ranges } of encodeParts(text, this.#partLength, encode)) {
+    const length = Math.min(this.#partLength, Math.max(shortPart.least, shortPart.perToken * most));
+    for await (const { ids, ranges } of encodeParts(text, length, encode)) {
       parts.push({ ids: ids.slice(0, room), ranges: ranges.slice(0, room) });
       room -= ids.length;
       if (room <= 0) break;

@@ -314,10 +314,16 @@ describe('experiments', () => {
     assert.equal(sinkscope.experiments.running, false);
   });
 
-  it('says what went wrong where its result would be', async () => {
+  it('says what went wrong where its result would be, until it is tried again', async () => {
     await open('Too short for a window of attention.');
-    const { status, problem } = await run('streaming');
-    assert.equal(status, 'failed');
-    assert.match(problem?.message ?? '', /an attention window of 64 leaves nothing out/);
+    for (let tries = 0; tries < 2; tries++) {
+      const { number, status, problem } = await run('streaming');
+      assert.equal(status, 'failed');
+      assert.match(problem?.message ?? '', /an attention window of 64 leaves nothing out/);
+      assert.deepEqual(
+        sinkscope.experiments.runs.map((one) => one.number),
+        [number],
+      );
+    }
   });
 });

@@ -127,6 +127,7 @@ async function* comparedOf(
   const sequence = [...head, ...Array.from(ids).slice(0, window - head.length)];
   const analysis = await analyzePrompt(engine, { model, prompt: { ids: sequence }, memory, threads }, signal);
   const { layers } = analysis;
+  const facts = factsOf(analysis);
   const massive = layers.flatMap(({ top, median }, k) =>
     top.some(({ value }) => Math.abs(value) > thresholds.absolute && Math.abs(value) >= thresholds.ratio * median)
       ? [k]
@@ -134,7 +135,9 @@ async function* comparedOf(
   );
   const { rate, extraRate, heads, epsilon } = sinks(analysis, thresholds);
   return {
-    ...factsOf(analysis),
+    ...facts,
+    // Of ids alone it is not known what they are; what was put there is.
+    sequence: facts.sequence.map((token, index) => (index < head.length ? { ...token, special: true } : token)),
     window: { start: 0, end: sequence.length - head.length },
     total: head.length + ids.length,
     bos: prefix !== undefined,

@@ -194,6 +194,13 @@ describe('on the demo model', async () => {
     expect(settings[0]).toEqual({ name: 'models', value: 'llama, llama-plain' });
   });
 
+  it('a prefix token has its name in a comparison too', async () => {
+    const texts = { name: 'a', texts: [{ name: 'a', text: 'The lamp was lit. The door was shut.' }] };
+    const presentation = await shown('compare', { texts, models: ['llama', 'llama-sink'].map(demoModel) });
+    const map = partOf(presentation, 'heatmap', /^Largest activation by layer and token/);
+    expect(map.columns.labels.slice(0, 2)).toEqual(['⟨sink⟩', 'The']);
+  });
+
   it('a comparison without a common shape says so', async () => {
     const texts = { name: 'both', texts: [named('media/sample.md'), { name: 'b', text: 'Another text.' }] };
     const { parts, warnings } = await shown('compare', { texts, models: [demoModel('llama')] });
