@@ -50,7 +50,7 @@ export function addedBefore(flow: Flow, walk: Ways, point: string, { skip, previ
   for (let value: string | undefined = skip; value !== undefined && value !== point && value !== previous.sum; ) {
     const node = flow.producer(value);
     const before = walk.from.get(value);
-    if (node && isSum(node)) added.push(...flow.reads(node).filter((term) => term !== before));
+    if (node && isSum(node)) for (const term of flow.reads(node)) if (term !== before) added.push(term);
     value = before;
   }
   return added;

@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
 import { modelIdentity } from '../../onnx/identity.js';
-import { checkFit, checkIds, loadTokenizer } from '../../tokens/tokenizer.js';
+import { loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
 import type { WeightScalar } from '../contract/request.js';
 import { chooseStream, type GivenInputs, streamFor } from '../inputs/choose.js';
@@ -30,6 +30,7 @@ import {
   use,
 } from './current.js';
 import { describe, weightStatisticsOf } from './describe.js';
+import { encodeText } from './encode.js';
 import { tellExtents } from './extents.js';
 import { trainAdapters } from './finetune.js';
 import { writeTokens } from './generate.js';
@@ -43,7 +44,6 @@ import { restoreProducts } from './restore.js';
 import { tellResult } from './results.js';
 import { rollOn } from './rolling.js';
 import { answerFromTensors } from './savedTensors.js';
-import { checkAlone } from './sequences.js';
 import { findSpikes } from './spikes.js';
 import { type Recorded, recordStates, reduceStates } from './states.js';
 import { mergeSurveys, readSurveys } from './surveys.js';
@@ -261,40 +261,9 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
     return parquetTexts(file, column, from);
   },
 
-  async encode({ model, stream, text, bos, lineEnds, chat, most }) {
-    const loaded = await load(model, chooser(model, stream, 'text'));
-    checkAlone(loaded);
-    const tokenizer = loadTokenizer(tokenizerPlace(model));
-    if (!tokenizer) {
-      throw new SinkscopeError({
-        code: 'tokenizer',
-        file: model,
-        message: `${model} has no tokenizer.json beside it: put the model's own there.`,
-      });
-    }
-    const { vocabulary } = loaded.summary;
-    if (vocabulary !== undefined) checkFit(tokenizer, vocabulary);
-    const prefixIds = tokenizer.bos?.ids ?? [];
-    const {
-      tokens,
-      suffix,
-      lost,
-      bos: isPrefixed,
-    } = await tokenizer.encode(text, {
-      bos,
-      lineEnds,
-      chat,
-      // A prefix that the text spells is none of those that are wanted of it.
-      most: most === undefined ? undefined : most + prefixIds.length,
-      onPart: allowTokenising,
-    });
-    // Put there, or written in the text: either way it is the prefix of what is run.
-    const prefix = isPrefixed ? prefixIds : [];
-    // What a template wrote behind the text is part of what is run.
-    const after = chat === undefined ? suffix : 0;
-    const ids = tokens.ids.slice(prefix.length, tokens.length - after).slice(0, most);
-    checkIds(ids, vocabulary);
-    return { ids, prefix: prefix[0], lost };
+  async encode(request) {
+    const { model, stream } = request;
+    return encodeText(await load(model, chooser(model, stream, 'text')), request);
   },
 
   decode({ model, ids }) {

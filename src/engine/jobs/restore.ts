@@ -16,7 +16,7 @@ import { holdsHeads, stateBytes } from '../stages/memory.js';
 import type { Replacement } from '../stages/replaced.js';
 import type { StageRunner } from '../stages/runner.js';
 import { saturates } from '../stages/saturation.js';
-import { kindsOf } from '../stages/simulated.js';
+import { productKinds } from '../stages/simulated.js';
 import { floats, rowsOf, sliceRows, type Value, type Values, withFloats } from '../tensors/value.js';
 import { checkScored } from './measure.js';
 import { progressOf } from './progress.js';
@@ -57,7 +57,7 @@ export async function restoreProducts(
       return { block, part, node: node.name, op: node.op, weights, elements, bytes };
     }),
     without: unlike + left.length,
-    kinds: kindsOf(reference.model, left),
+    kinds: productKinds(reference.model, left),
     computed: by.what === 'scheme' ? found.filter(isComputed).length : 0,
     saturating: model.model.graph.nodes.some(isOfBytes) && (await saturates()),
   });

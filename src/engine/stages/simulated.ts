@@ -44,7 +44,7 @@ export function simulate(
   if (opset < oldestOpset) throw refused(`its opset is ${opset}; export it with ${oldestOpset} or newer`);
   if (linear.every((input) => input.products.length === 0)) {
     const all = loaded.linear().flatMap((input) => input.products);
-    const kinds = kindsOf(model, all);
+    const kinds = productKinds(model, all);
     throw refused(
       `it has no ${scheme.takes.join(' or ')} of an activation with a weight in single precision${kinds.length > 0 ? ` (its products are ${kinds.join(', ')})` : ''}; ${insteadOf(model, all)}`,
     );
@@ -54,7 +54,7 @@ export function simulate(
 }
 
 /** What products are, in the words of their operators. */
-export function kindsOf(model: Model, products: readonly LinearProduct[]): readonly string[] {
+export function productKinds(model: Model, products: readonly LinearProduct[]): readonly string[] {
   const flow = flowOf(model);
   const kindOf = ({ node, weights: [weight = ''] }: LinearProduct) => {
     if (isDequantised(flow, weight)) return `${node.op} of dequantised weights`;

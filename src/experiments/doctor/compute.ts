@@ -138,7 +138,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
   const known = told;
   const kept = (list: readonly number[], { kld, perplexity }: Measured): Kept => {
     const products = list.flatMap((index) => all[index] ?? []);
-    return { products, bytes: weightBytes(products), kld, perplexity };
+    return { products, bytes: bytesOfAll(products), kld, perplexity };
   };
   const begun = ({ divergence, perplexity }: Comparison): DoctorResult => {
     const { kld, sqnr, swap } = divergence;
@@ -298,7 +298,7 @@ export async function* diagnose(engine: Engine, request: DoctorRequest, signal?:
 }
 
 /** Bytes of products' weights; several may share one, of which the file has one. */
-export function weightBytes(products: readonly Pick<RestorableProduct, 'weights' | 'bytes'>[]): number {
+export function bytesOfAll(products: readonly Pick<RestorableProduct, 'weights' | 'bytes'>[]): number {
   return sum([...new Map(products.map(({ weights, bytes }) => [weights.join('\n'), bytes])).values()]);
 }
 

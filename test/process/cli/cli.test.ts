@@ -138,7 +138,7 @@ describe('analyze', () => {
     expect(result.window.end - result.window.start).toBe(511); // and BOS
     expect(at(result.tokens, 511).end).toBe(long.length);
     const summary = await printed('analyze', 'llama', '--text', long, '--window', 'first');
-    expect(summary).toMatch(/^Only tokens 0 to 510 of 6\d\d were run\.$/m);
+    expect(summary).toMatch(/^Only tokens 0–510 of 6\d\d were run\.$/m);
   });
 
   it('saves what PyTorch has under the same names, from the feeds that PyTorch had', async () => {

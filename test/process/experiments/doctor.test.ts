@@ -12,7 +12,6 @@ import { createSession } from '../../../src/engine/stages/session.js';
 import { simulate } from '../../../src/engine/stages/simulated.js';
 import { diagnose } from '../../../src/experiments/doctor/compute.js';
 import { doctorConclusion } from '../../../src/experiments/doctor/conclusion.js';
-import { rankedOn } from '../../../src/experiments/doctor/estimate.js';
 import { presentDoctor } from '../../../src/experiments/doctor/present.js';
 import { follow } from '../../../src/experiments/shared/text.js';
 import { dynamic, type Scheme, schemes } from '../../../src/onnx/quantise.js';
@@ -249,154 +248,6 @@ it('an aim that cannot be reached is said, with the best that was found', async 
   expect(counts).toEqual(counts.toSorted((a, b) => a - b));
 });
 
-it('products of another file are told, and all of a block restored are the block', async () => {
-  for (const [reference, model] of [
-    ['llama-ts-op17-sdpa', 'llama-int8-dynamic'],
-    ['llama-genai-fp32', 'llama-genai-int4'],
-  ] as const) {
-    const sequences = [{ ids: Array.from({ length: 20 }, (_, i) => (7 * i) % 160), from: 1 }];
-    const by = { what: 'file', model: fixtureModel(model) } as const;
-    const asked = { ...budget, reference: fixtureModel(reference), by, sequences };
-    const blocks: number[] = [];
-    for await (const event of follow(engine.run('restore', { ...asked, variants: [] })))
-      if (event.type === 'products') {
-        expect(event.without).toBe(0);
-        for (const { block } of event.products) blocks.push(block);
-      }
-    const ofBlock = (block: number) => blocks.flatMap((one, i) => (one === block ? [i] : []));
-    const swaps: number[] = [];
-    for await (const event of follow(engine.run('pair', asked)))
-      if (event.type === 'paired') for (const { restored } of event.swaps) swaps.push(restored);
-    const variants = [1, 2, 3, 4].map(ofBlock);
-    const [some = 0] = ofBlock(2);
-    const inBlock = { variants: [...variants.slice(0, 3), [some]], inBlock: true };
-    for await (const event of follow(engine.run('restore', { ...asked, ...inBlock })))
-      if (event.type === 'noises') {
-        for (const left of event.left.slice(0, 3)) expect(left).toBe(0);
-        // One product of several leaves a part of its block's noise.
-        expect(at(event.left, 3)).toBeGreaterThan(0);
-        expect(at(event.left, 3)).toBeLessThan(at(event.whole, 3));
-        expect(at(event.whole, 3)).toBe(at(event.whole, 1));
-      }
-    for await (const event of follow(engine.run('restore', { ...asked, variants })))
-      if (event.type === 'restored')
-        for (const [one, other] of pairs(event.kld, swaps.slice(1))) expect(off(one, other)).toBeLessThan(1e-3);
-  }
-});
-
-it('where there is no room for two, one output head is there at a time, made once for a part of the logits', async () => {
-  const reference = fixtureModel('llama-ts-op17-sdpa');
-  const loaded = loadModel(reference);
-  const now = new Set<string>();
-  let most = 0;
-  const heads: string[] = [];
-  const counting =
-    (name: string): typeof createSession =>
-    async (bytes, folder, options) => {
-      const session = await createSession(bytes, folder, options);
-      let isHead = false;
-      return {
-        async run(feeds) {
-          const results = await session.run(feeds);
-          if (results.has('logits') && !isHead) {
-            isHead = true;
-            heads.push(name);
-            now.add(name);
-            most = Math.max(most, now.size);
-          }
-          return results;
-        },
-        async release() {
-          if (isHead) now.delete(name);
-          await session.release();
-        },
-      };
-    };
-  const runners = {
-    reference: new StageRunner(loaded, 1, counting('reference')),
-    model: new StageRunner(simulate(loaded, schemes['int4-block32']), 1, counting('model')),
-  };
-  const sequences = [{ ids: Array.from({ length: 12 }, (_, i) => (7 * i) % 160), from: 1 }];
-  const by = { what: 'scheme', scheme: 'int4-block32' } as const;
-  await comparePair(runners, { ...budget, memory: 2e5, reference, by, sequences, alone: true }, async () => {});
-  expect(heads).toEqual(['reference', 'model']);
-  expect(most).toBe(1);
-  for (const runner of Object.values(runners)) await runner.release();
-});
-
-it('rankings and four lists compute no more products than half a run for each block and each product of the worst three', async () => {
-  const loaded = loadModel(fixtureModel('llama-ts-op17-sdpa'));
-  let computed = 0;
-  const counting: typeof createSession = async (bytes, folder, options) => {
-    const session = await createSession(bytes, folder, options);
-    // Operators of nodes, field 4: weights that lie in memory cannot be read as a model's.
-    const products = Buffer.from(bytes).toString('latin1').split('\x22\x06MatMul').length - 1;
-    const run: typeof session.run = (feeds, fetched) => {
-      // What is made of weights alone is made once.
-      if (feeds.size > 0) computed += products;
-      return session.run(feeds, fetched);
-    };
-    return { ...session, run };
-  };
-  const counted = async (run: () => Promise<void>) => {
-    computed = 0;
-    await run();
-    return computed;
-  };
-  const runners = {
-    reference: new StageRunner(loaded, 1, counting),
-    model: new StageRunner(simulate(loaded, schemes['int4-block32']), 1, counting),
-  };
-  const all = Array.from({ length: 3 }, (_, s) => {
-    return { ids: Array.from({ length: 120 }, (_, i) => (7 * i + s) % 160), from: 1 };
-  });
-  const { some, rest } = rankedOn(all);
-  expect(some).toHaveLength(1);
-  const by = { what: 'scheme', scheme: 'int4-block32' } as const;
-  const asked = { ...budget, reference: loaded.file, by };
-  const single: number[][] = [];
-  await restoreProducts(runners, { ...asked, sequences: all, variants: [] }, async (event) => {
-    if (event.type === 'products')
-      for (const [i, { part }] of event.products.entries()) if (part !== 'head') single.push([i]);
-  });
-  // Both models, as they are.
-  const twice = await counted(() => comparePair(runners, { ...asked, sequences: all, parts: false }, async () => {}));
-  const parts = await counted(() => comparePair(runners, { ...asked, sequences: some }, async () => {}));
-  const others = await counted(() => comparePair(runners, { ...asked, sequences: rest, parts: false }, async () => {}));
-  const inBlock = { ...asked, sequences: some, variants: single, inBlock: true };
-  const products = await counted(() => restoreProducts(runners, inBlock, async () => {}));
-  const variants = single.slice(0, 4);
-  const lists = await counted(() => restoreProducts(runners, { ...asked, sequences: all, variants }, async () => {}));
-  const { layers } = loaded.anatomy;
-  const runs = (parts + others + products + lists) / (twice / 2);
-  expect(runs).toBeGreaterThan(4);
-  expect(runs).toBeLessThanOrEqual((layers + single.length) / 2);
-});
-
-it('sessions that are made for products that are restored serve all windows', async () => {
-  const reference = fixtureModel('llama-ts-op17-sdpa');
-  const loaded = loadModel(reference);
-  const made = async (windows: number) => {
-    let count = 0;
-    const create: typeof createSession = (...given) => {
-      count++;
-      return createSession(...given);
-    };
-    const runners = {
-      reference: new StageRunner(loaded, 1),
-      model: new StageRunner(simulate(loaded, schemes['int4-block32']), 1, create),
-    };
-    const sequences = Array.from({ length: windows }, (_, s) => {
-      return { ids: Array.from({ length: 12 }, (_, i) => (7 * i + s) % 160), from: 1 };
-    });
-    const by = { what: 'scheme', scheme: 'int4-block32' } as const;
-    const asked = { ...budget, reference, by, sequences, variants: [[0], [4], [9]] };
-    await restoreProducts(runners, asked, async () => {});
-    return count;
-  };
-  expect(await made(3)).toBe(await made(1));
-});
-
 it('a weight is rounded once for all runs of its block, and one in single precision belongs to no session', async () => {
   const loaded = loadModel(llama);
   const owned: number[] = [];
@@ -462,19 +313,4 @@ it('operators that one scheme takes and another does not are told', async () => 
   const by = { what: 'scheme', scheme: 'int4-block32' } as const;
   for await (const event of follow(engine.run('restore', { ...budget, reference: model, by, sequences, variants: [] })))
     expect(event).toMatchObject({ type: 'products', products: [{ part: 'head' }], without: 12, kinds: ['Gemm'] });
-});
-
-it('a Gemm, which takes matrices alone, is restored in a file that has the product of a tensor of more axes', async () => {
-  const [reference, model] = [fixtureModel('gpt2-ts-op14'), fixtureModel('gpt2-ort-attention-past')];
-  const sequences = [{ ids: Array.from({ length: 12 }, (_, i) => (7 * i) % 160), from: 1 }];
-  const asked = { ...budget, reference, by: { what: 'file', model } as const, sequences };
-  const variants: number[][] = [];
-  for await (const event of follow(engine.run('restore', { ...asked, variants: [] })))
-    if (event.type === 'products')
-      for (const [i, { part }] of event.products.entries()) if (part === 'mlp_out') variants.push([i]);
-  expect(variants).toHaveLength(3);
-  const klds: number[] = [];
-  for await (const event of follow(engine.run('restore', { ...asked, variants })))
-    if (event.type === 'restored') klds.push(...event.kld);
-  expect(klds.map(Number.isFinite)).toEqual([true, true, true]);
 });

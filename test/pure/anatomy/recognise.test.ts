@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { recognise } from '../../../src/anatomy/recognise.js';
 import { streamsOf } from '../../../src/anatomy/streams.js';
 import { attentionLines, modelOf, nodesOf } from '../../support/graph.js';
+import { stackOf } from '../../support/stack.js';
 
 /** A decoder that attends to `states` after its tokens; `attend` writes an attention of queries, keys and values. */
 function decoder(attend: (q: string, k: string, v: string, to: string) => string, queries = false) {
@@ -93,122 +94,6 @@ describe('attention to an encoder is a part of the block that it is in', () => {
       ['self1/projected', 'cross1/projected'],
       ['self2/projected', 'cross2/projected'],
     ]);
-  });
-});
-
-/** Nodes from the scores `s` to the weights `p`, with `@` behind each name; `one` and `few` are constants. */
-const softmax = 'p@ = Softmax(s@)';
-
-type Kind = 'attention' | 'mlp' | 'injection' | 'norm' | 'recurrence' | 'running sum' | 'pieces';
-
-/** A stack of additions, each of an attention, an MLP or what h0 makes (or norms), that begins at h0 and ends at h<n>. */
-function stack(kinds: readonly Kind[], { weights = softmax, down = 'd@ = MatMul(i@, down)' } = {}) {
-  const attention = `
-    q@ = MatMul(FROM, square)
-    k@ = MatMul(FROM, square)
-    v@ = MatMul(FROM, square)
-    t@ = Transpose(k@) perm=0,2,1
-    s@ = MatMul(q@, t@)
-    ${weights}
-    w@ = MatMul(p@, v@)
-    o@ = MatMul(w@, square)
-    TO = Add(FROM, o@)`;
-  const mlp = `
-    u@ = MatMul(FROM, up)
-    i@ = Relu(u@)
-    ${down}
-    TO = Add(FROM, d@)`;
-  const injection = '\nj@ = MatMul(h0, square)\nTO = Add(FROM, j@)';
-  const steps = (joined: string) => `
-    x@ = MatMul(FROM, square)
-    a@ = Gather(x@, 0) axis=1
-    b@ = Gather(x@, 1) axis=1
-    c@ = Gather(x@, 2) axis=1
-    d@ = Mul(a@, one)
-    e@ = Add(d@, b@)
-    f@ = Mul(e@, one)
-    g@ = Add(f@, c@)
-    r@ = Concat(${joined}) axis=1
-    o@ = MatMul(r@, square)
-    TO = Add(FROM, o@)`;
-  const running = `
-    x@ = MatMul(FROM, square)
-    r@ = CumSum(x@, 1)
-    o@ = MatMul(r@, square)
-    TO = Add(FROM, o@)`;
-  const mixing = { recurrence: steps('a@, e@, g@'), pieces: steps('a@, b@, c@'), 'running sum': running };
-  const texts = { attention, mlp, injection, ...mixing, norm: '\nTO = LayerNormalization(FROM, scale)' };
-  const lines = kinds.map((kind, i) =>
-    texts[kind]
-      .replaceAll('FROM', `h${i}`)
-      .replaceAll('TO', `h${i + 1}`)
-      .replaceAll('@', `${i}`),
-  );
-  return modelOf(`h0 = Gather(table, ids)${lines.join('')}\nlogits = MatMul(h${kinds.length}, head)`, {
-    inputs: { ids: ['batch', 'tokens'], condition: ['batch', 1, 8] },
-    types: { ids: 7 },
-    outputs: ['logits'],
-    integers: { 0: 0, 1: 1, 2: 2 },
-    weights: {
-      table: [20, 8],
-      square: [8, 8],
-      up: [8, 32],
-      down: [32, 8],
-      head: [8, 20],
-      one: [],
-      few: [4, 4],
-      scale: [8],
-    },
-  });
-}
-
-const block = ['attention', 'mlp'] as const;
-
-/** h_0 … h_L, and what is said to be missing. */
-const found = (...kinds: readonly Kind[]) => {
-  const { embedding, blocks, missing } = recognise(stack(kinds));
-  return { points: [embedding, ...blocks.map(({ residPost }) => residPost)], missing: missing.map(({ part }) => part) };
-};
-
-describe('the first block begins before what h_0 is mixed with', () => {
-  it('where all blocks mix it with the like', () => {
-    expect(found('injection', ...block, 'injection', ...block, 'injection', ...block)).toEqual({
-      points: ['h0', 'h3', 'h6', 'h9'],
-      missing: [],
-    });
-  });
-
-  it('said to be uncertain where only some do', () => {
-    expect(found('injection', ...block, ...block, 'injection', ...block)).toEqual({
-      points: ['h0', 'h3', 'h5', 'h8'],
-      missing: ['where the first block begins, with certainty'],
-    });
-  });
-
-  it('not where no other does, or what is mixed in is made of h_0 as it is after that', () => {
-    expect(found('injection', ...block, ...block)).toEqual({ points: ['h1', 'h3', 'h5'], missing: [] });
-    expect(found(...block, 'injection', ...block)).toEqual({ points: ['h0', 'h2', 'h5'], missing: [] });
-  });
-});
-
-describe('the last block ends before additions that are the head’s', () => {
-  it('behind a norm that no block ends with', () => {
-    const missing = ['a final norm that the unembedding reads'];
-    expect(found(...block, ...block, 'norm', 'mlp')).toEqual({ points: ['h0', 'h2', 'h4'], missing });
-    expect(found(...block, ...block, 'norm', 'mlp', 'mlp')).toEqual({ points: ['h0', 'h2', 'h4'], missing });
-    expect(found(...block, 'norm', 'mlp')).toEqual({ points: ['h0', 'h2'], missing });
-  });
-
-  it('said to be uncertain where nothing but the other blocks tells', () => {
-    expect(found(...block, ...block, 'mlp')).toEqual({
-      points: ['h0', 'h2', 'h4'],
-      missing: ['where the last block ends, with certainty'],
-    });
-  });
-
-  it('not where other blocks end so too', () => {
-    expect(found(...block, 'mlp', ...block, ...block, 'mlp').points).toEqual(['h0', 'h3', 'h5', 'h8']);
-    expect(found(...block, 'norm', ...block, 'norm', ...block, 'norm').points).toEqual(['h0', 'h3', 'h6', 'h9']);
   });
 });
 
@@ -323,63 +208,6 @@ describe('a pattern is said to be none over tokens', () => {
   });
 });
 
-describe('where blocks end', () => {
-  const missing = (...kinds: readonly Kind[]) => recognise(stack(kinds)).missing;
-
-  it('is said to be uncertain where some have an MLP and others have none or several', () => {
-    const part = 'where blocks end, with certainty';
-    const ofParts = missing('attention', ...block, ...block, 'attention');
-    expect(ofParts.find((one) => one.part === part)?.why).toMatch(
-      /blocks 1, 4 have no MLP and blocks 2–3 have one MLP;.* has 6 layers/,
-    );
-    expect(missing(...block, 'mlp', ...block, ...block).map((one) => one.part)).toContain(part);
-  });
-
-  it('is not where the last block alone differs, or none', () => {
-    expect(missing(...block, ...block, 'attention').map(({ part }) => part)).toEqual(['MLP intermediate of block 3']);
-    expect(missing(...block, 'mlp', ...block, 'mlp').map(({ part }) => part)).toEqual([
-      'a further MLP of all 2 blocks',
-    ]);
-  });
-});
-
-describe('a block begins', () => {
-  const points = (...kinds: Parameters<typeof stack>[0]) => {
-    const { embedding, blocks } = recognise(stack(kinds));
-    return [embedding, ...blocks.map(({ residPost }) => residPost)];
-  };
-
-  it('with its attention', () => {
-    expect(points('attention', 'mlp', 'attention', 'mlp')).toEqual(['h0', 'h2', 'h4']);
-  });
-
-  it('with an MLP where as much stands before the first attention as is missing after the last', () => {
-    expect(points('mlp', 'attention', 'mlp', 'mlp', 'attention', 'mlp')).toEqual(['h0', 'h3', 'h6']);
-    expect(points('mlp', 'attention', 'mlp', 'attention')).toEqual(['h0', 'h2', 'h4']);
-    expect(points('mlp', 'attention', 'mlp')).toEqual(['h0', 'h3']);
-  });
-
-  it('with its attention, after an MLP that belongs to the embedding', () => {
-    expect(points('mlp', 'attention', 'mlp', 'attention', 'mlp')).toEqual(['h1', 'h3', 'h5']);
-  });
-
-  it('and its MLP is the one after its attention, its middle between the two', () => {
-    const [block] = recognise(stack(['mlp', 'attention', 'mlp', 'mlp', 'attention', 'mlp'])).blocks;
-    expect(block).toMatchObject({ residMid: 'h2', mlpIntermediate: 'i2' });
-  });
-});
-
-describe('a block begins with a recurrence that is written out', () => {
-  it.each(['recurrence', 'running sum'] as const)('a %s, with an MLP after it or not, after attention too', (kind) => {
-    expect(found(kind, 'mlp', ...block, kind, 'mlp').points).toEqual(['h0', 'h2', 'h4', 'h6']);
-    expect(found(kind, kind, 'attention', kind).points).toEqual(['h0', 'h1', 'h2', 'h3', 'h4']);
-  });
-
-  it('which pieces side by side are not', () => {
-    expect(found('attention', 'pieces', 'attention', 'pieces').points).toEqual(['h0', 'h2', 'h4']);
-  });
-});
-
 describe('values are weighed', () => {
   it.each([
     ['by a sigmoid', 'p@ = Sigmoid(s@)', 'elementwise'],
@@ -402,7 +230,7 @@ describe('values are weighed', () => {
     ['after the scores of heads are mixed', 'x@ = MatMul(few, s@)\n p@ = Softmax(x@)', 'softmax'],
     ['by the largest scores', 'x@, y@ = TopK(s@, few)\n z@ = ScatterElements(s@, y@, x@)\n p@ = Softmax(z@)', 'other'],
   ])('%s', (_, weights, weighting) => {
-    const { blocks, missing } = recognise(stack(['attention', 'mlp'], { weights }));
+    const { blocks, missing } = recognise(stackOf(['attention', 'mlp'], { weights }));
     expect(blocks[0]?.attention).toMatchObject({ pattern: { tensor: 'p0' }, weighting });
     expect(missing.map(({ part }) => part)).toEqual(weighting === 'softmax' ? [] : ['softmax of the only block']);
   });
@@ -413,18 +241,18 @@ describe('values are weighed', () => {
       c@ = MatMul(FROM, few)
       y@ = MatMul(c@, x@)
       p@ = Add(x@, y@)`;
-    const { blocks } = recognise(stack(['attention', 'mlp'], { weights }));
+    const { blocks } = recognise(stackOf(['attention', 'mlp'], { weights }));
     expect(blocks[0]?.attention).toMatchObject({ pattern: { tensor: 'p0' }, weighting: 'other' });
   });
 
   it('by scores that are no function of products, as in linear attention, is no attention', () => {
     expect(
-      recognise(stack(['attention', 'mlp'], { weights: 'p@ = Mul(s@, one)' })).blocks[0]?.attention,
+      recognise(stackOf(['attention', 'mlp'], { weights: 'p@ = Mul(s@, one)' })).blocks[0]?.attention,
     ).toBeUndefined();
   });
 
   it('with a division put off', () => {
-    const model = stack(['attention', 'mlp'], { weights: 'p@ = Exp(s@)' });
+    const model = stackOf(['attention', 'mlp'], { weights: 'p@ = Exp(s@)' });
     const nodes = model.graph.nodes.flatMap((node) =>
       node.outputs[0] === 'o0'
         ? [...nodesOf('n = ReduceSum(p0)\n x = Div(w0, n)'), { ...node, inputs: ['x', 'square'] }]
@@ -447,53 +275,18 @@ describe('an MLP intermediate is what the last product multiplies', () => {
     ],
     ['in a step towards a result', 'b@ = MatMul(i@, down)\n c@ = Sub(b@, FROM)\n d@ = Mul(c@, one)'],
   ])('%s', (_, down) => {
-    const { blocks, missing } = recognise(stack(['attention', 'mlp', 'attention', 'mlp'], { down }));
+    const { blocks, missing } = recognise(stackOf(['attention', 'mlp', 'attention', 'mlp'], { down }));
     expect(blocks.map(({ mlpIntermediate }) => mlpIntermediate)).toEqual(['i1', 'i3']);
     expect(missing).toEqual([]);
   });
 });
 
 it('says that halves of one stream are shown as one', () => {
-  const model = stack(['attention', 'mlp']);
+  const model = stackOf(['attention', 'mlp']);
   const nodes = [...nodesOf('twice = Concat(h0, h0)'), ...model.graph.nodes].map((node) =>
     node.outputs[0] === 'twice' ? node : { ...node, inputs: node.inputs.map((x) => (x === 'h0' ? 'twice' : x)) },
   );
   expect(recognise({ ...model, graph: { ...model.graph, nodes } }).missing.map(({ part }) => part)).toContain(
     'parts of the residual stream',
   );
-});
-
-describe('a block is the sum of its parts', () => {
-  const additive = (model: Parameters<typeof recognise>[0]) => recognise(model).blocks.map((block) => block.additive);
-
-  it('where attention and MLP are added to the stream and nothing else happens to it', () => {
-    expect(additive(stack(['attention', 'mlp', 'attention', 'mlp']))).toEqual([true, true]);
-    expect(additive(stack(['attention', 'attention']))).toEqual([true, true]);
-  });
-
-  it('not where the stream is scaled before it is added to', () => {
-    const model = stack(['attention', 'mlp', 'attention', 'mlp']);
-    const nodes = model.graph.nodes.flatMap((node) =>
-      node.outputs[0] === 'h2'
-        ? [
-            ...nodesOf('scaled = Mul(h1, one)'),
-            { ...node, inputs: node.inputs.map((x) => (x === 'h1' ? 'scaled' : x)) },
-          ]
-        : [node],
-    );
-    expect(additive({ ...model, graph: { ...model.graph, nodes } })).toEqual([false, true]);
-  });
-
-  it('not where there is a further MLP, a branch is subtracted, or the stream is scaled between', () => {
-    expect(additive(stack(['mlp', 'attention', 'mlp', 'mlp', 'attention', 'mlp']))).toEqual([false, false]);
-    const model = stack(['attention', 'mlp', 'attention', 'mlp']);
-    const changed = (change: (node: (typeof model.graph.nodes)[number]) => typeof model.graph.nodes) =>
-      additive({ ...model, graph: { ...model.graph, nodes: model.graph.nodes.flatMap(change) } });
-    expect(changed((node) => (node.outputs[0] === 'h1' ? [{ ...node, op: 'Sub' }] : [node]))).toEqual([false, true]);
-    expect(
-      changed((node) =>
-        node.outputs[0] === 'h2' ? [{ ...node, outputs: ['sum'] }, ...nodesOf('h2 = Mul(sum, one)')] : [node],
-      ),
-    ).toEqual([false, true]);
-  });
 });

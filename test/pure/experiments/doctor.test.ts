@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type DoctorResult, weightBytes } from '../../../src/experiments/doctor/compute.js';
+import { bytesOfAll, type DoctorResult } from '../../../src/experiments/doctor/compute.js';
 import { doctorConclusion, isVoid } from '../../../src/experiments/doctor/conclusion.js';
 import { estimateOf, rankedOn } from '../../../src/experiments/doctor/estimate.js';
 import { type Measured, type Search, searchList } from '../../../src/experiments/doctor/list.js';
@@ -243,5 +243,5 @@ it('of a list of all there is no longer one', () => {
 
 it('a weight that products share is counted once', () => {
   const product = (weight: string) => ({ weights: [weight], bytes: 10 });
-  expect(weightBytes([product('a'), product('b'), product('a')])).toBe(20);
+  expect(bytesOfAll([product('a'), product('b'), product('a')])).toBe(20);
 });
