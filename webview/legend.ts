@@ -15,7 +15,7 @@ export class Legend extends LitElement {
     :host {
       display: inline-block;
       flex: none;
-      width: min(260px, 100%);
+      width: min(${legendSize.width}px, 100%);
     }
     canvas {
       display: block;
