@@ -45,14 +45,17 @@ export interface Options {
 export function webview(): { open(options?: Options): Promise<Opened>; bundled(name: string): Uint8Array } {
   let browser: Browser;
   let server: Awaited<ReturnType<typeof serve>>;
-  const pages: Page[] = [];
   const errors: string[] = [];
+  /** Pages that are in use, and those that may be again: half of what a small page costs is a process of its own. */
+  const used: Page[] = [];
+  const blank: Page[] = [];
 
   beforeAll(async () => {
     [browser, server] = await Promise.all([launchBrowser(), serve()]);
   });
   afterEach(async () => {
-    await Promise.all(pages.splice(0).map((page) => page.close()));
+    await Promise.all(used.map(cleared));
+    blank.push(...used.splice(0));
     expect(errors.splice(0)).toEqual([]);
   });
   afterAll(async () => {
@@ -60,18 +63,24 @@ export function webview(): { open(options?: Options): Promise<Opened>; bundled(n
     await server.close();
   });
 
+  async function newPage(): Promise<Page> {
+    const page = await browser.newPage();
+    page.setDefaultTimeout(90_000);
+    page.on('pageerror', (error) => errors.push(String(error)));
+    page.on('console', (message) => {
+      // That pixels of a surface are read back takes time, which the driver remarks: a screenshot does, and a picture.
+      if (message.text().includes('GPU stall due to ReadPixels')) return;
+      if (message.type() === 'error' || message.type() === 'warning') errors.push(message.text());
+    });
+    return page;
+  }
+
   return {
     bundled: (name) => server.bundled.get(name) ?? new Uint8Array(),
     async open({ width = 1100, ...parameters } = {}) {
-      const page = await browser.newPage({ viewport: { width, height: 900 } });
-      page.setDefaultTimeout(90_000);
-      pages.push(page);
-      page.on('pageerror', (error) => errors.push(String(error)));
-      page.on('console', (message) => {
-        // That pixels of a surface are read back takes time, which the driver remarks: a screenshot does, and a picture.
-        if (message.text().includes('GPU stall due to ReadPixels')) return;
-        if (message.type() === 'error' || message.type() === 'warning') errors.push(message.text());
-      });
+      const page = blank.pop() ?? (await newPage());
+      used.push(page);
+      await page.setViewportSize({ width, height: 900 });
       const query = new URLSearchParams(Object.entries(parameters).map(([name, value]) => [name, `${value}`]));
       await page.goto(`${server.address}?${query}`);
       await page.locator('.page').waitFor();
@@ -84,4 +93,11 @@ export function webview(): { open(options?: Options): Promise<Opened>; bundled(n
       };
     },
   };
+}
+
+/** Leaves nothing of a test: where the pointer is, what is kept for a reload, and what the page still does. */
+async function cleared(page: Page): Promise<void> {
+  await page.mouse.move(0, 0);
+  await page.evaluate(() => sessionStorage.clear());
+  await page.goto('about:blank');
 }

@@ -73,9 +73,11 @@ it('puts a picture on the clipboard as PNG, for print, and has it saved where th
       if (!item?.types.includes('image/png')) return undefined;
       return [...new Uint8Array(await (await item.getType('image/png')).arrayBuffer())];
     });
+  // Awaited from before, since it goes away by itself.
+  const told = page.getByRole('status').filter({ hasText: 'Picture copied.' }).waitFor();
   await copy();
+  await told;
   await expect.poll(copied).toBeDefined();
-  await page.getByRole('status').filter({ hasText: 'Picture copied.' }).waitFor();
   const { width, data } = PNG.sync.read(Buffer.from((await copied()) ?? []));
   expect(width).toBeGreaterThan(1200);
   // Dark as the page is, the picture is for paper.
