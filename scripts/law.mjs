@@ -19,6 +19,7 @@ src/errors.ts                  src/visible.ts
 src/schemas.ts                 valibot
 src/saving.ts                  node
 src/reading.ts                 node
+src/processors.ts              node
 src/statistics                 src/saving.ts node fflate npyjs valibot
 src/onnx                       src/statistics node @bufbuild/protobuf
 src/anatomy                    src/onnx node
@@ -34,8 +35,7 @@ src/engine/guard               node valibot
 src/engine/tensors             src/statistics src/onnx
 src/engine/inputs              src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens
 src/engine/stages/telemetry.ts node
-src/engine/stages/processors.ts node
-src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/engine/stages/processors.ts src/engine/contract src/engine/tensors src/onnx node onnxruntime-node
+src/engine/stages/session.ts   src/engine/stages/telemetry.ts src/processors.ts src/engine/contract src/engine/tensors src/onnx node onnxruntime-node
 src/engine/stages              src/gradients src/engine/stages/session.ts src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/models src/tokens node
 src/engine/questions           src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics
 src/engine/jobs                src/saving.ts src/reading.ts src/models/version.ts src/models/folder.ts src/engine/guard src/engine/questions src/engine/stages src/engine/inputs src/engine/contract src/engine/tensors src/statistics src/onnx src/anatomy src/tokens node valibot hyparquet
@@ -47,7 +47,7 @@ src/experiments/facts.ts       src/schemas.ts valibot
 src/experiments/values.ts      src/experiments/facts.ts
 src/experiments/experiment.ts  src/analysis src/engine/contract src/engine/host src/experiments/facts.ts src/experiments/values.ts
 src/experiments/shared         src/reading.ts src/schemas.ts src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/tokens node valibot
-src/experiments/*              src/saving.ts src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
+src/experiments/*              src/saving.ts src/processors.ts src/experiments/shared src/experiments/experiment.ts src/experiments/values.ts src/analysis src/engine/contract src/engine/host src/statistics src/models node valibot
 src/experiments/catalogue.ts   src/experiments/*/index.ts src/experiments/experiment.ts
 src/history                    src/saving.ts src/schemas.ts src/engine/contract node valibot
 src/protocol.ts                src/experiments/facts.ts src/analysis src/engine/contract src/schemas.ts valibot

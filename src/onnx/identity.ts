@@ -43,6 +43,39 @@ export function modelIdentity(file: string): string {
   return hash.digest('hex');
 }
 
+/**
+ * Whether the weights of two models of the same {@link modelIdentity} are the same to the last bit: of what differs from
+ * a copy in a single number, samples say nothing. Reads both up to where they differ.
+ *
+ * @throws SinkscopeError as {@link readModel}
+ */
+export function sameWeights(file: string, other: string): boolean {
+  const [ranges, others] = [weightRanges(readModel(file)), weightRanges(readModel(other))];
+  const opened = new Map<string, number>();
+  const chunks = [Buffer.alloc(2 ** 22), Buffer.alloc(2 ** 22)] as const;
+  const read = (range: FileRange, done: number, chunk: Buffer) => {
+    const descriptor = opened.get(range.file) ?? openSync(range.file, 'r');
+    opened.set(range.file, descriptor);
+    const length = Math.min(chunk.length, range.length - done);
+    return chunk.subarray(0, readSync(descriptor, chunk, 0, length, range.offset + done));
+  };
+  const same = (one: FileRange, two: FileRange | undefined) => {
+    if (two?.length !== one.length) return false;
+    for (let done = 0; done < one.length; ) {
+      const [bytes, beside] = [read(one, done, chunks[0]), read(two, done, chunks[1])];
+      // One that has become shorter since its ranges were checked is another.
+      if (bytes.length === 0 || !bytes.equals(beside)) return false;
+      done += bytes.length;
+    }
+    return true;
+  };
+  try {
+    return ranges.length === others.length && ranges.every((range, i) => same(range, others[i]));
+  } finally {
+    for (const descriptor of opened.values()) closeSync(descriptor);
+  }
+}
+
 /** What of a file's `size` bytes lies in none of these ranges. */
 function between(ranges: readonly FileRange[], file: string, size: number): FileRange[] {
   const gaps: FileRange[] = [];

@@ -165,6 +165,7 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   describe: [{ model: '/m', stream: 'text' }],
   weight: [{ model: '/m', name: 'w' }],
   identity: [{ model: '/m' }],
+  sameWeights: [{ model: '/m', other: '/n' }],
   query: [{ type: 'predictions', token: 1 }],
 };
 
@@ -296,6 +297,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   describe: [],
   weight: [],
   identity: [],
+  sameWeights: [],
   query: [],
 };
 
@@ -396,4 +398,5 @@ export const answers: { readonly [T in Exclude<JobType, 'query' | 'saved'>]: Ans
     },
   },
   identity: '00ff',
+  sameWeights: true,
 };

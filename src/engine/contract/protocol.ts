@@ -121,6 +121,7 @@ export const jobs = {
   weight: { request: weightRequest, event: v.never(), answer: weightStatistics },
   /** In hex; see `modelIdentity`. */
   identity: { request: v.object({ model: path }), event: v.never(), answer: text },
+  sameWeights: { request: v.object({ model: path, other: path }), event: v.never(), answer: v.boolean() },
   /** The answer is checked by who asks: each question has its own. */
   query: { request: question, event: v.never(), answer: v.unknown() },
 };

@@ -18,6 +18,13 @@ export interface Job {
 /** Of JavaScript's own objects; tensors and files lie outside of it. */
 const heapMegabytes = 2048;
 
+/**
+ * Bytes from which on glibc gives a block back to the system as soon as it is freed. Left alone it raises this to the
+ * largest that was freed, up to 32 MB, and keeps what is below: logits and weights that are gone stay beside those that
+ * come, the more of them the more models take turns. Other allocators do not read it.
+ */
+const allocation = { MALLOC_MMAP_THRESHOLD_: String(2 ** 18) };
+
 /** How much of what the child writes to stderr, and of what it sends that is no message, is kept for the log. */
 const tailLength = 4000;
 
@@ -41,7 +48,7 @@ export class Connection {
     this.child = fork(path, {
       serialization: 'advanced',
       // The editor's own executable is Electron; a debugger's flags are not for the child.
-      env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' },
+      env: { ...allocation, ...process.env, ELECTRON_RUN_AS_NODE: '1' },
       // Where large arrays are dropped it says so itself: left alone, it holds on to a good part of a model of them.
       execArgv: [`--max-old-space-size=${heapMegabytes}`, '--expose-gc', ...sandboxFlags(writable)],
       // The last one is the guard's: it hears there that this process is gone, and says why it ends the child.

@@ -186,6 +186,15 @@ export class Engine {
   }
 
   /**
+   * Whether two files of the same {@link identity}, which looks at samples of large weights, have the same weights.
+   *
+   * @throws SinkscopeError with the reason why one cannot be read; `cancelled` when `signal` is aborted
+   */
+  async sameWeights(model: string, other: string, signal?: AbortSignal): Promise<boolean> {
+    return this.ask('sameWeights', { model, other }, signal);
+  }
+
+  /**
    * A text's token ids, without prefix, and the prefix token of the model.
    *
    * @param options.bos whether there is to be a prefix; undefined: as the model's files say

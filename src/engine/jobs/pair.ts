@@ -29,7 +29,7 @@ import {
   trackOf,
 } from './tracks.js';
 
-/** A lane, and its hidden state after the last stage that it went through. */
+/** A lane, and its hidden state after the stage that was last, if it went through that. */
 interface Walked extends Lane {
   state?: Value | undefined;
 }
@@ -140,6 +140,8 @@ async function* walk(
   const journeys = { reference: journeyOf('reference'), model: journeyOf('model') };
   for (const block of tracks.reference.residuals.keys()) {
     for (const [side] of sides) {
+      // Lanes that have arrived stay among the others, and theirs was seen.
+      for (const lane of under[side]) lane.state = undefined;
       const { stages, residuals } = tracks[side];
       const stage = stages.find(({ last }) => last === block);
       if (!stage) throw new Error(`block ${block} has no stage`);

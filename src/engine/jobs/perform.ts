@@ -1,7 +1,7 @@
 /** The jobs of the process that runs models, by type. */
 import { basename } from 'node:path';
 import { SinkscopeError } from '../../errors.js';
-import { modelIdentity } from '../../onnx/identity.js';
+import { modelIdentity, sameWeights } from '../../onnx/identity.js';
 import { loadTokenizer } from '../../tokens/tokenizer.js';
 import { type AnswerOf, checkRequest, type EventOf, type JobType, type RequestOf } from '../contract/protocol.js';
 import type { WeightScalar } from '../contract/request.js';
@@ -278,6 +278,12 @@ const performers: { readonly [T in JobType]: Perform<T> } = {
   weight: ({ model, name }) => weightStatisticsOf(model, name),
 
   identity: ({ model }) => modelIdentity(model),
+
+  sameWeights({ model, other }) {
+    // Both are read to their ends, which takes what it takes.
+    allowRunning();
+    return sameWeights(model, other);
+  },
 
   query(question) {
     const run = lastRun();

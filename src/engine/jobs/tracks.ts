@@ -102,26 +102,33 @@ export async function* scoredParts(
   session: DivergenceSession,
   stay: boolean,
 ): AsyncGenerator<ScoredPart, void, void> {
+  const { head } = tracks.reference;
   let current = tracks.reference;
   const turnTo = async (track: Track) => {
     if (!stay && track.runner !== current.runner) await current.runner.release();
     current = track;
   };
+  const referenceOf = async (from: number, to: number) => {
+    const logits = await head.logits(values, from, to, true);
+    checkFinite(tracks.reference, logits);
+    const vocabulary = logits.length / (to - from);
+    return { vocabulary, against: await session.against(logits, ids.slice(from + 1, to + 1)) };
+  };
   // The token at i is predicted at position i - 1.
-  for await (const part of tracks.reference.head.parts(values, from - 1, ids.length - 1, true)) {
-    const next = ids.slice(part.from + 1, part.to + 1);
-    const vocabulary = part.logits.length / next.length;
-    checkFinite(tracks.reference, part.logits);
-    const against = await session.against(part.logits, next);
+  for (const [start, end] of head.ranges(from - 1, ids.length - 1)) {
+    let held: Awaited<ReturnType<typeof referenceOf>> | undefined = await referenceOf(start, end);
     yield {
-      at: part.from + 1 - from,
+      at: start + 1 - from,
       async divergenceOf({ track, values, lead = 0 }) {
+        if (!held) throw new Error('these rows are gone');
         await turnTo(track);
-        const logits = await track.head.logits(values, lead + part.from, lead + part.to, true);
-        checkVocabulary(tracks, vocabulary, logits.length / next.length);
-        return against(logits);
+        const logits = await track.head.logits(values, lead + start, lead + end, true);
+        checkVocabulary(tracks, held.vocabulary, logits.length / (end - start));
+        return held.against(logits);
       },
     };
+    // Whoever was given the part may still have it when the next head is made.
+    held = undefined;
     await turnTo(tracks.reference);
   }
 }

@@ -71,6 +71,15 @@ export class Head {
     return value;
   }
 
+  /** The positions `from` … `to` in parts whose logits are computed at once. */
+  ranges(from: number, to: number): [from: number, to: number][] {
+    const count = Math.ceil((to - from) / this.rows);
+    return Array.from({ length: Math.max(0, count) }, (_, i) => {
+      const start = from + i * this.rows;
+      return [start, Math.min(start + this.rows, to)];
+    });
+  }
+
   /**
    * Logits of the positions `from` … `to`, part after part.
    *
@@ -79,10 +88,8 @@ export class Head {
    */
   async *parts(values: Values, from: number, to: number, keep: boolean): AsyncGenerator<LogitPart, void, void> {
     const several = to - from > this.rows;
-    for (let start = from; start < to; start += this.rows) {
-      const part = { from: start, to: Math.min(start + this.rows, to) };
-      yield { ...part, logits: await this.logits(values, part.from, part.to, keep || several) };
-    }
+    for (const [start, end] of this.ranges(from, to))
+      yield { from: start, to: end, logits: await this.logits(values, start, end, keep || several) };
     if (several && !keep) await this.runner.release();
   }
 

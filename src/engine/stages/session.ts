@@ -3,9 +3,9 @@ import './telemetry.js';
 
 import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import { DataType } from '../../onnx/model.js';
+import { processorsGiven } from '../../processors.js';
 import type { Provider } from '../contract/device.js';
 import { type TypedArray, typeName, typeOf, type Value, type Values } from '../tensors/value.js';
-import { processorsGiven } from './processors.js';
 
 export interface Session {
   /**

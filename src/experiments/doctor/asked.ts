@@ -51,10 +51,11 @@ export async function checkMade(
 ): Promise<void> {
   await checkTwins(engine, { reference, model, text, bos }, signal);
   if ((await engine.identity(model, signal)) !== identity) return;
+  if (!(await engine.sameWeights(reference, model, signal))) return;
   throw new SinkscopeError({
     code: 'input',
     file: model,
-    message: `${model} is the model itself, or a copy of it: its graph is the same, and so are samples of all its weights, so that nothing was quantised; give the file that was made from it.`,
+    message: `${model} is the model itself, or a copy of it: its graph is the same, and so are all its weights, so that nothing was quantised; give the file that was made from it.`,
   });
 }
 

@@ -1,11 +1,11 @@
 /** A survey in units, which several processes share and which are kept as soon as they are done. */
 import { createHash } from 'node:crypto';
 import { access, mkdir } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { SURVEY_VERSION, type Survey } from '../../engine/contract/surveys.js';
 import type { Engine } from '../../engine/host/engine.js';
 import { fileReason, SinkscopeError } from '../../errors.js';
+import { processorsEach } from '../../processors.js';
 import { saveWhole } from '../../saving.js';
 import { finish, type Progress, type Run } from '../experiment.js';
 import { mergeParts } from '../shared/merge.js';
@@ -93,7 +93,7 @@ async function* runUnits(
 ): AsyncGenerator<Progress, void, void> {
   const others = Array.from({ length: Math.min(workers, units.length) - 1 }, () => engine.another());
   const engines = [engine, ...others];
-  const threads = plan.threads || Math.max(1, Math.floor(availableParallelism() / engines.length));
+  const threads = plan.threads || processorsEach(engines.length, process.env.OMP_NUM_THREADS);
   const shared = engines.length === 1 ? plan : { ...plan, threads, memory: Math.floor(plan.memory / engines.length) };
   const stop = new AbortController();
   const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { processorsGiven } from '../../../src/engine/stages/processors.js';
+import { processorsEach, processorsGiven } from '../../../src/processors.js';
 
 it.each([
   ['nothing said, all there are', undefined, 8, 8, 0],
@@ -12,4 +12,13 @@ it.each([
   ['less than none', '-1', 2, 8, 2],
 ])('%s', (_, said, available, all, expected) => {
   expect(processorsGiven(said, available, all)).toBe(expected);
+});
+
+it.each([
+  ['all there are', 2, undefined, 8, 8, 4],
+  ['what was said', 2, '4', 8, 8, 2],
+  ['what the process was given', 3, undefined, 6, 16, 2],
+  ['fewer than processes', 4, '2', 8, 8, 1],
+])('processes share %s', (_, processes, said, available, all, expected) => {
+  expect(processorsEach(processes, said, available, all)).toBe(expected);
 });

@@ -75,7 +75,7 @@ describe.each([
       expect(error.message).toMatch(sentence);
       count++;
     }
-    if (typeof message !== 'string') expect(count).toBeGreaterThan(0);
+    if (typeof message === 'object') expect(count).toBeGreaterThan(0);
   });
 
   it.each(cases)('is refused, or means the same, if any part of it is missing: %s', (_, message, check) => {

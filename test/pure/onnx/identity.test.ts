@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
-import { modelIdentity } from '../../../src/onnx/identity.js';
+import { modelIdentity, sameWeights } from '../../../src/onnx/identity.js';
+import { readModel } from '../../../src/onnx/read.js';
+import { weightRanges } from '../../../src/onnx/weights.js';
 import { trainOn } from '../../support/weight.js';
 
 const path = (file: string) => fileURLToPath(new URL(`../../../${file}`, import.meta.url));
@@ -41,4 +43,18 @@ it('is another for another graph over the same weights', () => {
   bytes.write('LogSoft', bytes.indexOf('\x22\x07Softmax') + 2);
   writeFileSync(copy, bytes);
   expect(modelIdentity(copy)).not.toBe(modelIdentity(plain));
+});
+
+it('a number that no sample holds is told by all weights', () => {
+  const copy = join(folder, 'one.onnx');
+  copyFileSync(plain, copy);
+  expect(sameWeights(plain, copy)).toBe(true);
+  const large = weightRanges(readModel(copy)).toSorted((a, b) => b.length - a.length)[0];
+  if (!large) throw new Error('there is no weight');
+  const bytes = readFileSync(copy);
+  bytes.writeFloatLE(Number.NaN, large.offset);
+  writeFileSync(copy, bytes);
+  expect(modelIdentity(copy)).toBe(modelIdentity(plain));
+  expect(sameWeights(plain, copy)).toBe(false);
+  expect(sameWeights(copy, plain)).toBe(false);
 });

@@ -17,3 +17,13 @@ export function processorsGiven(
   const given = available < all ? available : 0;
   return most > 0 && given > 0 ? Math.min(most, given) : most || given;
 }
+
+/** How many each of so many processes may use side by side, at least 1; see {@link processorsGiven}. */
+export function processorsEach(
+  processes: number,
+  said: string | undefined,
+  available: number = availableParallelism(),
+  all: number = cpus().length,
+): number {
+  return Math.max(1, Math.floor((processorsGiven(said, available, all) || available) / processes));
+}
