@@ -69,15 +69,22 @@ const idle = new Set(
 const idleOfFlava = /^(codebook_|mask_group_|total_mask_patches$|input_size_patches$)/;
 /** Those that pad pictures to the largest of a batch: one alone stays as it is. */
 const padsBatches = /^(Detr|ConditionalDetr|DeformableDetr|GroundingDino|RTDetr|Yolos)$/;
+/** What a file may ask for by any name, `constructor` too. */
+function byName<T>(of: v.GenericSchema<T>) {
+  return v.pipe(
+    v.record(v.string(), of),
+    v.transform((record) => new Map(Object.entries(record))),
+  );
+}
 /**
  * What classes of transformers fill in where a file leaves keys out, for those whose steps are known; all others by name;
  * and the class of a type of model whose file names none. Written by `tools/references/processors.py`.
  */
 const knowledge = v.parse(
   v.object({
-    known: v.record(v.string(), jsonObject),
+    known: byName(jsonObject),
     others: v.array(v.string()),
-    models: v.record(v.string(), v.string()),
+    models: byName(v.string()),
   }),
   processors,
 );
@@ -99,7 +106,7 @@ export interface FoundPreprocessing {
 export function preprocessingOf(folder: ModelFolder): FoundPreprocessing | undefined {
   const { preprocessorConfig, processorConfig } = folder;
   const config = folder.config === undefined ? undefined : readJson(folder.config, 4 * maxBytes, 'input');
-  const ofModel = typeof config?.model_type === 'string' ? knowledge.models[config.model_type] : undefined;
+  const ofModel = typeof config?.model_type === 'string' ? knowledge.models.get(config.model_type) : undefined;
   const processor = processorConfig === undefined ? undefined : readJson(processorConfig, maxBytes, 'input');
   if (processorConfig !== undefined && v.is(jsonObject, processor?.image_processor)) {
     return transformersPreprocessing(processor.image_processor, processorConfig, ofModel);
@@ -139,11 +146,11 @@ function transformersPreprocessing(
   if (type === 'TimmWrapper' && v.is(jsonObject, json.pretrained_cfg)) return ofTimm(json.pretrained_cfg, file);
   if (type !== undefined && knowledge.others.includes(type))
     throw unknown(file, 'image_processor_type', `${quoted(said ?? type)} prepares pictures in its own way`);
-  const defaults = type === undefined ? undefined : knowledge.known[type];
+  const defaults = type === undefined ? undefined : knowledge.known.get(type);
   const given = Object.fromEntries(Object.entries(json).filter(([, value]) => value !== null));
 
   // Of a class that is not known a bare number is the shorter edge where a crop follows, as for most that cut.
-  const plain = { ...knowledge.known.ViT, default_to_square: given.do_center_crop !== true };
+  const plain = { ...knowledge.known.get('ViT'), default_to_square: given.do_center_crop !== true };
   const parsed = v.safeParse(schema, { ...(defaults ?? plain), ...given });
   if (!parsed.success) {
     const [issue] = parsed.issues;

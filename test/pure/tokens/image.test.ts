@@ -118,6 +118,7 @@ describe('preprocessor_config.json', () => {
     expect(guessOf({ size: 24, image_processor_type: 'MyOwnImageProcessor' })).toMatch(
       /"MyOwnImageProcessor" is not known/,
     );
+    expect(guessOf({ size: 24, image_processor_type: 'constructor' })).toMatch(/is not known/);
     expect(guessOf({ size: 24, feature_extractor_type: 'DeiTFeatureExtractor' })).toBeUndefined();
     expect(guessOf({ size: 24, image_processor_type: 'CLIPImageProcessorFast' })).toBeUndefined();
     expect(guessOf({ size: 24 }, 'Bit')).toBeUndefined();
