@@ -25,7 +25,9 @@ export interface Analysis {
   readonly layers: readonly HiddenStatistics[];
   /** `attention[k - 1]` is about the block that leaves `h_k`; a hole where a block has no pattern. */
   readonly attention: readonly (PatternStatistics | undefined)[];
-  /** The same of attention to other states than the stream's; empty in models without any. */
+  /** Why the block that leaves `h_k` has none, at `k - 1`, where only a run could tell. */
+  readonly leftOut: readonly (string | undefined)[];
+  /** `attention` to other states than the stream's; empty in models without any. */
   readonly cross: readonly (CrossStatistics | undefined)[];
   /** `routing[k - 1]` of the block that leaves `h_k`; a hole where it has no experts or their routing is not known. */
   readonly routing: readonly (RoutingEvent['found'] | undefined)[];
@@ -41,6 +43,7 @@ export const emptyAnalysis: Analysis = {
   devices: [],
   layers: [],
   attention: [],
+  leftOut: [],
   cross: [],
   routing: [],
 };
@@ -58,6 +61,8 @@ export function fold(analysis: Analysis, event: RunEvent): Analysis {
       return { ...analysis, layers: placed(analysis.layers, event.layer, event.statistics) };
     case 'attention':
       return { ...analysis, attention: placed(analysis.attention, event.layer - 1, event.statistics) };
+    case 'pattern-left-out':
+      return { ...analysis, leftOut: placed(analysis.leftOut, event.layer - 1, event.why) };
     case 'cross-attention':
       return { ...analysis, cross: placed(analysis.cross, event.layer - 1, event.statistics) };
     case 'routing':

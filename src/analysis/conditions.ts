@@ -27,10 +27,25 @@ export function partRun({ tokens, total, window: { start, end } }: TokensEvent):
   return `tokens ${formatNumber(start)}–${formatNumber(end - 1)} of ${own ?? 'a longer text'}`;
 }
 
+/** What was not found, in words: of the file, and of what a run alone could tell. */
+export function missingParts({ started, leftOut }: Analysis): string[] {
+  const blocks = new Map<string, number[]>();
+  leftOut.forEach((why, index) => {
+    if (why !== undefined) blocks.set(why, [...(blocks.get(why) ?? []), index + 1]);
+  });
+  const patterns = [...blocks].map(([why, of]) => {
+    const which = of.length === started?.model.layers && of.length > 1 ? `all ${of.length} blocks` : listed(of);
+    return `attention pattern of ${which}: ${why}`;
+  });
+  return [...(started?.model.missing ?? []), ...patterns];
+}
+
+const listed = (blocks: readonly number[]) => `${blocks.length === 1 ? 'block' : 'blocks'} ${blocks.join(', ')}`;
+
 /** What the numbers have to be read with: inputs that nobody gave, what was not found, what is to be known of the model. */
 export const caveats = (analysis: Analysis): string[] => [
   ...guessedInputs(analysis),
-  ...(analysis.started?.model.missing ?? []),
+  ...missingParts(analysis),
   ...(analysis.started?.model.remarks ?? []),
 ];
 

@@ -6,13 +6,27 @@ import type { Analysis } from './analysis.js';
  * has not begun.
  */
 export function eventsOf(analysis: Analysis): RunEvent[] {
-  const { started, devices, tokens, layers, attention, cross, routing, predictions, outputs, finished, problem } =
-    analysis;
+  const {
+    started,
+    devices,
+    tokens,
+    layers,
+    attention,
+    leftOut,
+    cross,
+    routing,
+    predictions,
+    outputs,
+    finished,
+    problem,
+  } = analysis;
   const blocks = layers.flatMap((statistics, layer): RunEvent[] => {
     const [pattern, other, found] = [attention[layer - 1], cross[layer - 1], routing[layer - 1]];
+    const why = leftOut[layer - 1];
     return [
       { type: 'layer', layer, statistics },
       ...(pattern ? [{ type: 'attention' as const, layer, statistics: pattern }] : []),
+      ...(why === undefined ? [] : [{ type: 'pattern-left-out' as const, layer, why }]),
       ...(other ? [{ type: 'cross-attention' as const, layer, statistics: other }] : []),
       ...(found ? [{ type: 'routing' as const, layer, found }] : []),
     ];

@@ -1,6 +1,7 @@
 import type { HeadOutput } from '../engine/contract/events.js';
 import type { CrossStatistics, HiddenStatistics, PatternStatistics } from '../statistics/statistics.js';
 import type { Analysis } from './analysis.js';
+import { missingParts } from './conditions.js';
 import { expertsOfEntry, loadOf, massiveByExpert } from './experts.js';
 import { type MassiveActivation, massiveActivations, ratio } from './massive.js';
 import { sinks } from './sinks.js';
@@ -40,7 +41,7 @@ export function toJson(analysis: Analysis, thresholds: Thresholds) {
       vocabulary: model.vocabulary ?? null,
       parallel_block: model.parallelBlock,
       bytes: model.bytes,
-      missing: model.missing,
+      missing: missingParts(analysis),
       remarks: model.remarks,
     },
     /** Everything that changes numbers. `bos` is null where token ids or feeds were given as they are. */

@@ -75,6 +75,9 @@ export interface Turn {
   readonly rank: number;
 }
 
+/** What is missing where a file tells that keys are made of several tokens each. */
+export const patternOverTokens = 'attention pattern over tokens';
+
 export interface Block {
   /** What this block leaves: `h_k` for block k (1-based), i.e. TransformerLens' `resid_post`. */
   readonly residPost: string;

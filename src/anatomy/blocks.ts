@@ -1,7 +1,7 @@
 /** The additions of a residual stream as blocks: what their branches are, and where a block begins. */
 import { floatAttribute, intsAttribute, type Node } from '../onnx/model.js';
 import type { Branch } from './addition.js';
-import type { Attention, Block, Routing } from './anatomy.js';
+import { type Attention, type Block, patternOverTokens, type Routing } from './anatomy.js';
 import { attentionOf } from './attention.js';
 import { addAlike, type Behind, behindBlocks, type Injection, injectionBefore } from './ends.js';
 import { isChoice } from './experts/labels.js';
@@ -327,7 +327,7 @@ export function blockOf(flow: Flow, group: Group, block: number, gaps: Gap[]): B
   if (attention && attention.weighting !== 'softmax')
     note('softmax', 'attention weights come from something else, so that a query’s need not add up to 1');
   const mixed = attention && mixedKeys(flow, keysOf(attention), new Set(nodesOf(attending)));
-  if (mixed) note('attention pattern over tokens', mixed);
+  if (mixed) note(patternOverTokens, mixed);
   const patterns = group.flatMap(({ terms }) => terms.filter(({ attention }) => attention !== undefined));
   const shown = [attention, crossing].filter((one) => one !== undefined).length;
   const further = patterns.reduce((sum, { further }) => sum + 1 + further, -shown);

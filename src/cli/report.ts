@@ -1,5 +1,5 @@
 import type { Analysis } from '../analysis/analysis.js';
-import { chatOf, deviceOf, partRun } from '../analysis/conditions.js';
+import { chatOf, deviceOf, missingParts, partRun } from '../analysis/conditions.js';
 import { expertsOfEntry, loadOf, massiveByExpert } from '../analysis/experts.js';
 import { counted, formatNumber, formatRatio, formatSeconds, formatShare, formatValue } from '../analysis/format.js';
 import { massiveActivations, ratio } from '../analysis/massive.js';
@@ -214,7 +214,7 @@ function outputTables(analysis: Analysis): string[] {
 function notes(analysis: Analysis): string[] {
   const { started, finished } = analysis;
   const guessed = guessedInputs(analysis).map((input) => `Input ${input}`);
-  const missing = started?.model.missing.map((part) => `Not found: ${part}`) ?? [];
+  const missing = missingParts(analysis).map((part) => `Not found: ${part}`);
   const remarks = started?.model.remarks.map((remark) => `Note: ${remark}`) ?? [];
   const saved = finished?.saved === undefined ? [] : [`Saved: ${finished.saved}`];
   const all = [...guessed, ...missing, ...remarks, ...saved];

@@ -29,16 +29,25 @@ export async function imageToPixels(file: string, preprocessing: Preprocessing):
   const picture = await readPicture(file);
   const { resize: step } = preprocessing;
   const extent = step ? resizedExtent(picture, step.size) : picture;
+  if (!(extent.width * extent.height >= 1)) {
+    const message = `${file} would become ${extent.width} × ${extent.height} pixels for this model; give a larger picture.`;
+    throw new SinkscopeError({ code: 'input', file, message });
+  }
   if (extent.width * extent.height > maxPixels) {
     const message = `${file} would become ${extent.width} × ${extent.height} pixels for this model; cut it to a less extreme shape.`;
     throw new SinkscopeError({ code: 'input', file, message });
   }
   const resized = step ? resize(picture, extent.width, extent.height, step.resample) : picture;
 
-  const { height, width, rounds = false }: Crop = preprocessing.centerCrop ?? extent;
+  const { centerCrop, pad } = preprocessing;
+  const { height, width, rounds = false }: Crop = centerCrop ?? pad ?? extent;
+  if (pad && !centerCrop && (pad.height < extent.height || pad.width < extent.width)) {
+    const message = `${file} becomes ${extent.width} × ${extent.height} pixels, more than the ${pad.width} × ${pad.height} to which they are filled up; check size and pad_size of the image processor.`;
+    throw new SinkscopeError({ code: 'input', file, message });
+  }
   // As Python's floor division; negative where the crop is larger and zeros surround the picture.
   const before = (room: number) => (rounds ? halfToEven(room / 2) : Math.floor(room / 2));
-  const [top, left] = [before(extent.height - height), before(extent.width - width)];
+  const [top, left] = centerCrop ? [before(extent.height - height), before(extent.width - width)] : [0, 0];
   const [scaleX, scaleY] = [picture.width / extent.width, picture.height / extent.height];
   return {
     pixels: channelsFirst(resized, { top, left, height, width }, preprocessing),
@@ -71,12 +80,22 @@ function resizedExtent(picture: Extent, size: Size): Extent {
   if ('height' in size) return size;
   if ('nearest' in size) return nearestExtent(picture, size);
   const [short, long] = [Math.min(picture.height, picture.width), Math.max(picture.height, picture.width)];
+  if ('longest' in size) {
+    const scaled = (length: number) => Math.trunc(length * (size.longest / long) + 0.5);
+    return { height: scaled(picture.height), width: scaled(picture.width) };
+  }
   let { shortestEdge: newShort } = size;
   let newLong = Math.trunc((newShort * long) / short);
   if (size.longestEdge !== undefined && (long / short) * newShort > size.longestEdge) {
     const exact = (size.longestEdge * short) / long;
-    newShort = Math.max(1, Math.round(exact));
+    newShort = Math.max(1, halfToEven(exact));
     newLong = Math.trunc((exact * long) / short);
+  }
+  const { multiple } = size;
+  if (multiple) {
+    const round = multiple.towards === 'larger' ? Math.ceil : Math.floor;
+    newShort = round(newShort / multiple.of) * multiple.of;
+    newLong = round(newLong / multiple.of) * multiple.of;
   }
   return picture.width <= picture.height ? { width: newShort, height: newLong } : { width: newLong, height: newShort };
 }
@@ -93,7 +112,7 @@ function nearestExtent(picture: Extent, { nearest, keepsRatio, multiple }: Extra
 function channelsFirst(
   { width, height, rgb }: Picture,
   crop: Extent & { top: number; left: number },
-  { rescale, normalize, bgr }: Preprocessing,
+  { rescale, normalize, bgr, pad }: Preprocessing,
 ): Float32Array {
   const plane = crop.height * crop.width;
   const pixels = new Float32Array(3 * plane);
@@ -103,6 +122,7 @@ function channelsFirst(
       for (let x = 0; x < crop.width; x++) {
         const [row, column] = [y + crop.top, x + crop.left];
         const inside = row >= 0 && row < height && column >= 0 && column < width;
+        if (pad && !inside) continue;
         const byte = inside ? (rgb[3 * (row * width + column) + (bgr ? 2 - channel : channel)] ?? 0) : 0;
         pixels[channel * plane + y * crop.width + x] = values[byte] ?? 0;
       }

@@ -9,6 +9,8 @@ export interface Preprocessing {
   readonly normalize: { readonly mean: Channels; readonly std: Channels } | undefined;
   /** Whether the model is given blue first. */
   readonly bgr: boolean;
+  /** What is filled up with zeros to the right and below, behind all else. */
+  readonly pad?: Extent | undefined;
 }
 
 export interface Extent {
@@ -19,11 +21,24 @@ export interface Extent {
 export interface Crop extends Extent {
   readonly rounds?: boolean;
 }
-/** Which edge of a picture decides: both, the shorter with the other in proportion, or the one that changes least. */
+/**
+ * Which edge of a picture decides: both, the shorter or the longer with the other in proportion, or the one that changes
+ * least.
+ */
 export type Size =
   | Extent
-  | { readonly shortestEdge: number; readonly longestEdge: number | undefined }
+  | {
+      readonly shortestEdge: number;
+      readonly longestEdge: number | undefined;
+      /** Both edges are then brought to a multiple. */
+      readonly multiple?: Multiple | undefined;
+    }
+  | { readonly longest: number }
   | { readonly nearest: Extent; readonly keepsRatio: boolean; readonly multiple: number };
+export interface Multiple {
+  readonly of: number;
+  readonly towards: 'larger' | 'smaller';
+}
 export type Channels = readonly [red: number, green: number, blue: number];
 
 const half = [0.5, 0.5, 0.5] as const;
@@ -42,7 +57,7 @@ export function plainPreprocessing(size: Extent): Preprocessing {
 const filterNames = ['nearest', 'Lanczos', 'bilinear', 'bicubic', 'box', 'Hamming'];
 
 /** The steps in words, in their order. */
-export function preprocessingInWords({ resize, centerCrop, rescale, normalize, bgr }: Preprocessing): string[] {
+export function preprocessingInWords({ resize, centerCrop, rescale, normalize, bgr, pad }: Preprocessing): string[] {
   const by = ({ height, width }: Extent) => `${width} × ${height}`;
   const steps: string[] = [];
   if (resize) {
@@ -52,14 +67,19 @@ export function preprocessingInWords({ resize, centerCrop, rescale, normalize, b
     else if ('nearest' in size) {
       const ratio = size.keepsRatio ? ', in proportion' : '';
       steps.push(`resized to about ${by(size.nearest)}${ratio}, in multiples of ${size.multiple} (${filter})`);
-    } else {
+    } else if ('longest' in size) steps.push(`longer edge resized to ${size.longest} (${filter})`);
+    else {
       const most = size.longestEdge === undefined ? '' : `, the longer at most ${size.longestEdge}`;
-      steps.push(`shorter edge resized to ${size.shortestEdge}${most} (${filter})`);
+      const multiple = size.multiple
+        ? `, both to the next ${size.multiple.towards} multiple of ${size.multiple.of}`
+        : '';
+      steps.push(`shorter edge resized to ${size.shortestEdge}${most}${multiple} (${filter})`);
     }
   }
   if (centerCrop) steps.push(`middle ${by(centerCrop)} cut out`);
   if (rescale !== undefined) steps.push(`bytes × ${Number(rescale.toPrecision(6))}`);
   if (normalize) steps.push(`minus ${normalize.mean.join(', ')}, divided by ${normalize.std.join(', ')}`);
   if (bgr) steps.push('blue first');
+  if (pad) steps.push(`zeros to the right and below, up to ${by(pad)}`);
   return steps;
 }

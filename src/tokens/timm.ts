@@ -4,9 +4,11 @@ import type { Channels, Preprocessing } from './steps.js';
 
 const length = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(4096));
 const three = v.tuple([v.number(), v.number(), v.number()]);
+/** Names of Pillow's filters, by their numbers. */
+const filters = ['nearest', 'lanczos', 'bilinear', 'bicubic', 'box', 'hamming'] as const;
 const schema = v.object({
   input_size: v.tuple([v.literal(3), length, length]),
-  interpolation: v.optional(v.picklist(['nearest', 'lanczos', 'bilinear', 'bicubic']), 'bicubic'),
+  interpolation: v.optional(v.picklist(filters), 'bicubic'),
   crop_pct: v.optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(1)), 0.875),
   crop_mode: v.optional(v.picklist(['center', 'squash']), 'center'),
   mean: v.optional(three, [0.485, 0.456, 0.406]),
@@ -42,7 +44,7 @@ export function timmPreprocessing(
   }
   const size = crop_mode === 'squash' ? larger : { shortestEdge: larger.height, longestEdge: undefined };
   return {
-    resize: { size, resample: ['nearest', 'lanczos', 'bilinear', 'bicubic'].indexOf(interpolation) },
+    resize: { size, resample: filters.indexOf(interpolation) },
     centerCrop: { height, width, rounds: true },
     rescale: 1 / 255,
     normalize: { mean: mean satisfies Channels, std },

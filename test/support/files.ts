@@ -10,7 +10,7 @@ export const root = fileURLToPath(new URL('../..', import.meta.url));
 
 export const demo = join(root, 'media/models/llama/model.onnx');
 
-const zoo = join(root, 'test/zoo/fixtures');
+export const zoo = join(root, 'test/zoo/fixtures');
 
 /** The names of the fixtures. */
 export const fixtures: readonly string[] = readdirSync(zoo, { withFileTypes: true })

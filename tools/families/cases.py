@@ -368,6 +368,18 @@ def others() -> Iterator[Case]:
         vocab_size=VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, conv_dim=(32, 32),
         conv_stride=(5, 5), conv_kernel=(10, 3), num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=4, num_feat_extract_layers=2,
     )
+    series = dict(
+        hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, head_dim=16, patch_length=8,
+        context_length=64, horizon_length=8,
+    )
+    steps = {
+        "past_values": torch.randn(1, 64, generator=torch.Generator().manual_seed(1)),
+        "past_values_padding": torch.zeros(1, 64), "freq": torch.zeros(1, 1, dtype=torch.int64),
+    }
+    yield Case(
+        "timesfm-ts-op17", build("timesfm", series, AutoModel), inputs=steps, blocks="layers", export=forms.torchscript(17),
+        head="last_hidden_state",
+    )
     for kind in ("wav2vec2", "hubert"):
         for stable in (False, True):
             own = {**speech, "do_stable_layer_norm": stable, "feat_extract_norm": "layer" if stable else "group"}

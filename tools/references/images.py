@@ -85,6 +85,7 @@ def save_pictures() -> None:
     turned = Image.Exif()
     turned[0x0112] = 6
     picture.save(FOLDER / "rgb.png")
+    picture.crop((0, 15, WIDTH, 40)).save(FOLDER / "wide.png")
     Image.merge("RGBA", (*picture.split(), alpha)).save(FOLDER / "rgba.png")
     picture.convert("L").save(FOLDER / "gray.png")
     Image.merge("LA", (picture.convert("L"), alpha)).save(FOLDER / "gray-alpha.png")

@@ -20,6 +20,8 @@ CONFIGS = {
     "squashed and cut": dict(input_size=(3, 21, 30), interpolation="bilinear", crop_pct=0.95, crop_mode="squash", mean=HALF, std=HALF),
     "the whole picture, bilinear": dict(input_size=(3, 23, 23), interpolation="bilinear", crop_pct=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
     "lanczos, larger than the picture": dict(input_size=(3, 80, 80), interpolation="lanczos", crop_pct=0.96, mean=HALF, std=HALF),
+    "hamming": dict(input_size=(3, 11, 11), interpolation="hamming", crop_pct=0.9),
+    "box": dict(input_size=(3, 12, 12), interpolation="box", crop_pct=0.9),
     "nearest": dict(input_size=(3, 17, 17), interpolation="nearest", crop_pct=0.875),
 }  # fmt: skip
 

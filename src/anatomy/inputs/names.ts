@@ -8,7 +8,7 @@ const says: readonly (readonly [Said, RegExp])[] = [
   ['segments', /segment|sentence|types?([_.-]|$)/i],
   ['positions', /pos(ition)?s?([_.-]|$)|position/i],
   // True where there is padding, as PyTorch and fairseq have it.
-  ['padding', /pad(ding)?_?mask|mask_?pad|ignore|is_?pad/i],
+  ['padding', /pad(ding)?_?mask|mask_?pad|ignore|is_?pad|_padding$/i],
   ['tokens', /(^|[_.-])(tokens?|words?|text|src|ids?)([_.-]|$)|^(input|x|sequence)$/i],
 ];
 

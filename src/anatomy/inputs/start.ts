@@ -43,7 +43,7 @@ interface Lookup {
 /** The token lookup above `h_0`, else the float input that is above it. */
 export function startOf(flow: Flow, embedding: string, head: HeadProduct | undefined): Start {
   const { lookups, floats } = above(flow, embedding);
-  const [features] = floats;
+  const features = floats.find((name) => saidBy(name) !== 'padding') ?? floats[0];
   const found = tokenLookup(flow, lookups, floats, head);
   if (found === undefined) {
     const none = { kind: 'features', rows: undefined, codes: 1, guess: undefined, shared: [], equal: [] } as const;

@@ -2,8 +2,8 @@
  * What a run says while it happens. The engine emits these in order; every view, the CLI and the tests are
  * folds of this stream and ask for nothing else, except through questions (`questions.ts`).
  *
- * Order: `started`, `tokens`, then `layer` 0 … L with `attention` k, `cross-attention` k and `routing` k, where there
- * are any, right after `layer` k (k ≥ 1), `predictions` or, where the head is no vocabulary's, `outputs`, and exactly
+ * Order: `started`, `tokens`, then `layer` 0 … L with `attention` k or `pattern-left-out` k, `cross-attention` k and
+ * `routing` k, where there are any, right after `layer` k (k ≥ 1), `predictions` or, where the head is no vocabulary's, `outputs`, and exactly
  * one of `finished` or `failed`. `device` comes wherever it is known what computes the blocks to come, where anything but
  * the CPU was asked for.
  */
@@ -206,6 +206,13 @@ const crossAttentionEvent = v.object({
   ),
 });
 export type CrossAttentionEvent = Sent<typeof crossAttentionEvent>;
+/** In the place of `attention`, of a block whose pattern this run's tensors have, but not over its tokens. */
+const patternLeftOutEvent = v.object({
+  type: v.literal('pattern-left-out'),
+  /** k of the block that leaves `h_k`, 1-based. */
+  layer: v.pipe(whole, v.minValue(1)),
+  why: text,
+});
 /** Said once more of a block whose experts made entries that stand out, when all blocks have run. */
 const routingEvent = v.object({
   type: v.literal('routing'),
@@ -291,6 +298,7 @@ export const runningEvent = v.variant('type', [
   tokensEvent,
   layerEvent,
   attentionEvent,
+  patternLeftOutEvent,
   crossAttentionEvent,
   routingEvent,
   predictionsEvent,

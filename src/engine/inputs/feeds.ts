@@ -77,7 +77,9 @@ export function makeFeeds(inputs: readonly Input[], given: Values, ids?: readonl
   const isFilled = ({ name, role, tokenAxis }: Input) => role === 'past' && tokenAxis === undefined && !given.has(name);
   const behind = inputs.some(isFilled);
   const unfilled = { before: Math.max(0, pastLength(inputs) - run.past), behind };
-  return { values, length, ids: tokens, axis, unfilled };
+  // What is made of floats may have fewer rows than a mask over these (samples of a sound, steps of a series).
+  const isOfIds = inputs.some(({ role }) => role === 'token-ids' || role === 'codes');
+  return { values, length: isOfIds ? length : undefined, ids: tokens, axis, unfilled };
 }
 
 /**

@@ -74,6 +74,6 @@ export async function fromPicture(file: string, { file: model, inputs, patch }: 
     named: (tokens) => patchTokens(tokens, pixels, patch, orders.length > 0),
     picture: { file, ...pixels.picture, prepared: [...colours, ...steps.preprocessingInWords(preprocessing)] },
     remark: pixels.remark === undefined ? undefined : `picture: ${pixels.remark}`,
-    fed: { how: preprocessingSource(found), guessed: found === undefined },
+    fed: { how: preprocessingSource(found), guessed: found === undefined || found.guess !== undefined },
   };
 }

@@ -1,5 +1,6 @@
 /** The analysis: a prompt through the model, stage after stage, statistics right beside the tensors. */
 
+import { patternOverTokens } from '../../anatomy/anatomy.js';
 import { grouped, SinkscopeError } from '../../errors.js';
 import { hiddenStatistics } from '../../statistics/hidden.js';
 import { crossStatistics, patternStatistics } from '../../statistics/pattern.js';
@@ -17,7 +18,7 @@ import { chooseDial, tokensThatFit } from '../stages/memory.js';
 import { valueAt } from '../stages/patched.js';
 import { group } from '../stages/plan.js';
 import type { Told } from '../stages/reduced/stages.js';
-import { crossPattern, tokenPattern } from '../tensors/layout.js';
+import { crossPattern, outsideTokens, tokenPattern } from '../tensors/layout.js';
 import { floats, rowsOf, sliceRows, type Values } from '../tensors/value.js';
 import type { Current } from './current.js';
 import { EditedText, withoutEdits } from './edited.js';
@@ -244,8 +245,11 @@ async function reportBlock(
   if (sinks) await emit({ type: 'attention', layer: block, statistics: sinks });
   const tapped = sinks ? undefined : results.get(loaded.patterns.get(block) ?? '');
   const pattern = tapped && tokenPattern(tapped, layout, loaded.file);
-  // Attention in windows has patterns over parts of the sequence, which say nothing of a token's place in it.
-  if (pattern?.queries === tokens && pattern.keys >= tokens) {
+  const leftOut = tapped && pattern && outsideTokens(tapped, pattern, layout);
+  const isKnown = loaded.anatomy.missing.some(({ part }) => part.startsWith(patternOverTokens));
+  if (leftOut !== undefined && request.attention && !(isKnown && pattern?.queries === tokens))
+    await emit({ type: 'pattern-left-out', layer: block, why: leftOut });
+  if (pattern && leftOut === undefined) {
     const { heads, keys, values } = pattern;
     if (request.attention) {
       await emit({ type: 'attention', layer: block, statistics: patternStatistics(values, heads, tokens, keys) });

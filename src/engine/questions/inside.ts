@@ -17,7 +17,15 @@ import { valueAt } from '../stages/patched.js';
 import { makePlan, type Plan, type Stage, type Taps } from '../stages/plan.js';
 import { canReduce, type ReducedStage, reducedStages } from '../stages/reduced/stages.js';
 import type { StageRunner } from '../stages/runner.js';
-import { crossPattern, firstCopy, type Layout, layoutOf, tokenPattern, tokenRows } from '../tensors/layout.js';
+import {
+  crossPattern,
+  firstCopy,
+  type Layout,
+  layoutOf,
+  outsideTokens,
+  tokenPattern,
+  tokenRows,
+} from '../tensors/layout.js';
 import { noneUnfilled, type Pattern } from '../tensors/patterns.js';
 import type { Value, Values } from '../tensors/value.js';
 
@@ -239,6 +247,13 @@ export class Inside {
       const value = valueNamed(await this.inside(layer, [name]), name);
       if (!this.found) throw new Error('h_0 is not there');
       const pattern = cross ? crossPattern(value, this.found) : tokenPattern(value, this.found, file);
+      const why = cross ? undefined : outsideTokens(value, pattern, this.found);
+      if (why !== undefined) {
+        throw new SinkscopeError({
+          code: 'input',
+          message: `The attention pattern of block ${layer} cannot be shown: ${why}.`,
+        });
+      }
       this.lastPattern = { name, pattern };
     }
     return this.lastPattern.pattern;

@@ -44,6 +44,16 @@ export function tokenPattern(value: Value, { tokens, positions, axis, unfilled }
   return positions > tokens ? cropPattern(pattern, tokens, file) : pattern;
 }
 
+/** Why a block's pattern is none over the tokens that count, in words; undefined where it is. */
+export function outsideTokens(value: Value, { queries, keys }: Pattern, { tokens }: Layout): string | undefined {
+  const shape = `[${value.dims.join(', ')}]`;
+  if (queries > tokens)
+    return `its rows, ${shape}, are more than the ${tokens} tokens: others attend together with them`;
+  if (queries < tokens)
+    return `its rows and columns, ${shape}, are places in a part of the sequence (a window, a frame, or what is pooled of it) and not its ${tokens} tokens`;
+  return keys < tokens ? `its columns, ${shape}, are ${keys} keys that are made of the ${tokens} tokens` : undefined;
+}
+
 /** A block's pattern of attention to other states, of the tokens that count: all positions of those states are keys. */
 export function crossPattern(value: Value, { tokens, axis }: Layout): Pattern {
   const pattern = patternOf(axis === undefined ? value : firstPattern(value));

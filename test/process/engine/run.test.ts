@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { RunEvent } from '../../../src/engine/contract/events.js';
 import { openSafetensors } from '../../../src/statistics/safetensors.js';
 import { collect, failure, only, readFloats, relativeError, request, startEngine } from '../../support/engine.js';
-import { fixture, temporaryFolder } from '../../support/files.js';
+import { fixture, temporaryFolder, zoo } from '../../support/files.js';
 import { at } from '../../support/lists.js';
 
 const folder = await temporaryFolder();
@@ -51,6 +51,24 @@ it('runs a half-precision file', async () => {
     const [actual, reference] = [await readFloats(file, tensor), await readFloats(golden, tensor)];
     expect(relativeError(actual.values, reference.values), tensor).toBeLessThan(1e-2);
   }
+});
+
+describe('attention within windows or frames', () => {
+  it('is left out, block by block, with what it is over, in place of a part of it that looks like all', async () => {
+    const model = join(zoo, '../families/timesformer-ts17/model.onnx');
+    const feeds = join(zoo, '../families/timesformer-ts17/golden.safetensors');
+    const events = await collect(engine.analyze(request(model, { feeds })));
+    expect(failure(events)).toBeUndefined();
+    const leftOut = events.filter((event) => event.type === 'pattern-left-out');
+    expect(leftOut.map(({ layer }) => layer)).toEqual([1, 2]);
+    expect(at(leftOut, 0).why).toMatch(/\[3, 4, 10, 10\].*a frame.*not its 28 tokens/);
+    expect(events.filter(({ type }) => type === 'attention')).toEqual([]);
+    const refused = engine.query({ type: 'pattern', layer: 1, head: 0 });
+    await expect(refused).rejects.toMatchObject({
+      code: 'input',
+      message: expect.stringMatching(/block 1.*28 tokens/),
+    });
+  });
 });
 
 describe('a file with one fixed length', () => {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { emptyAnalysis, fold } from '../../../src/analysis/analysis.js';
+import { caveats, missingParts } from '../../../src/analysis/conditions.js';
+import { eventsOf } from '../../../src/analysis/events.js';
 import { at } from '../../support/lists.js';
 import { begun, hidden, layers, pattern, run } from './example.js';
 
@@ -21,6 +23,17 @@ describe('fold', () => {
     expect(failed.problem).toEqual(problem);
     const again = fold(failed, at(begun, 0));
     expect(again).toEqual({ ...emptyAnalysis, status: 'running', started: begun[0] });
+  });
+
+  it('says why blocks have no pattern, once for all that have the same reason', () => {
+    const why = 'its rows are places in a window';
+    const leftOut = [1, 2].map((layer) => ({ type: 'pattern-left-out', layer, why }) as const);
+    const all = run([hidden(1), hidden(2), hidden(3)], [], leftOut);
+    expect(missingParts(all).at(-1)).toBe(`attention pattern of all 2 blocks: ${why}`);
+    const one = run([hidden(1), hidden(2)], [], leftOut.slice(1));
+    expect(missingParts(one).at(-1)).toBe(`attention pattern of block 2: ${why}`);
+    expect(caveats(all)).toContain(missingParts(all).at(-1));
+    expect(eventsOf(all).reduce(fold, emptyAnalysis)).toEqual(all);
   });
 
   it('takes a layer again in place of the one before', () => {
