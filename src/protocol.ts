@@ -45,6 +45,8 @@ const viewState = v.object({
   models: v.array(modelChoice),
   /** `file` of the chosen model. */
   model: maybe(text),
+  /** Tokens that it takes at once, where that is known. */
+  context: maybe(whole),
   bos,
   tint,
   thresholds: exactly<Thresholds>()(thresholdsSchema),

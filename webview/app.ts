@@ -138,6 +138,7 @@ export class App extends LitElement {
                   ?report=${this.report}
                   .shown=${this.shown.experiments}
                   .models=${this.shown.view.models}
+                  .context=${this.shown.view.context}
                   .selection=${this.shown.selection}
                   .theme=${this.theme}
                   @layer=${this.#onLayer}

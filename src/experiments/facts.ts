@@ -129,6 +129,8 @@ export interface WholeInput extends AnyInput, Selectable, Default<number> {
   readonly most?: number;
   /** What it counts, in the plural. */
   readonly unit?: string;
+  /** Tokens that are run at once: no more than the model's context, where that is known. */
+  readonly within?: 'context';
 }
 
 /** Any number, within bounds where there are some. */
@@ -223,6 +225,7 @@ const input = exactly<ExperimentInput>()(
       default: number,
       open,
       unit: v.optional(text),
+      within: v.optional(v.literal('context')),
     }),
     v.object({ ...any, kind: v.literal('number'), least: number, most: number, default: number, open }),
     v.object({
