@@ -82,7 +82,12 @@ function kindOf({ anatomy, weights, tokenizer }: Description): ModelKind {
   const { inputs } = found;
   if (inputs.some(({ role }) => role === 'token-ids')) {
     const without = tokenizer === undefined ? [t('no tokenizer')] : [];
-    return { icon: 'whole-word', words: [t('text'), ...precision, ...without], problem: undefined, context: model.context };
+    return {
+      icon: 'whole-word',
+      words: [t('text'), ...precision, ...without],
+      problem: undefined,
+      context: model.context,
+    };
   }
   if (pixelInput(inputs)) return { icon: 'file-media', words: [t('pictures'), ...precision], problem: undefined };
   return { icon: 'symbol-array', words: [t('tensors'), ...precision], problem: undefined };

@@ -114,9 +114,9 @@ describe('the form', () => {
     await window_.press('Tab');
     await expect.poll(() => note.innerText()).toBe('unless given: 128');
     await page.getByTestId('run-experiment').click();
-    await expect.poll(async () => (await said('experiment')).map(({ action }) => action)).toEqual([
-      { do: 'run', experiment: 'perplexity', values: { window: 128 } },
-    ]);
+    await expect
+      .poll(async () => (await said('experiment')).map(({ action }) => action))
+      .toEqual([{ do: 'run', experiment: 'perplexity', values: { window: 128 } }]);
   });
 
   it('offers experiments by what they answer', async () => {
