@@ -179,6 +179,17 @@ describe('what the panel shows', () => {
     await expect.poll(() => page.locator('sinkscope-token-strip').getByRole('option').count()).toBe(1);
   });
 
+  it('has the whole pattern of a head in sight once it is drawn, wherever that is', async () => {
+    const { page } = await open({ width: 600 });
+    const heads = page.locator('sinkscope-sink-heatmap canvas.over');
+    await heads.scrollIntoViewIfNeeded();
+    await heads.click({ position: { x: 60, y: 60 } });
+    const legend = page.locator('sinkscope-attention-pattern sinkscope-legend');
+    await expect
+      .poll(() => legend.evaluate((one) => innerHeight - one.getBoundingClientRect().bottom))
+      .toBeGreaterThan(0);
+  });
+
   it('shows the extra column of an explicit attention bias as the sink', async () => {
     const { page } = await open({ run: 'bias' });
     const view = page.locator('sinkscope-sink-heatmap');
