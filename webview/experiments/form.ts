@@ -91,6 +91,7 @@ export class ExperimentForm extends LitElement {
     input,
     select {
       box-sizing: border-box;
+      width: 100%;
       height: 26px;
       padding: 2px 6px;
       color: var(--vscode-input-foreground);
@@ -98,10 +99,6 @@ export class ExperimentForm extends LitElement {
       border: 1px solid var(--vscode-input-border, var(--vscode-contrastBorder, var(--rule)));
       border-radius: 2px;
       font: inherit;
-    }
-    input,
-    select {
-      width: 100%;
     }
     input[type='checkbox'] {
       width: auto;
