@@ -198,7 +198,11 @@ function optionsOf({ flag, also, prompt, typed }) {
   return [flag, ...(also ? [also.flag] : []), ...(prompt || typed ? ['--text <text>'] : [])];
 }
 
-const documents = { open: 'the open document', analysed: 'what was analysed last' };
+const documents = {
+  open: 'the open document',
+  analysed: 'what was analysed last',
+  bundled: '*The Pit and the Pendulum*; asked for on the command line',
+};
 
 function defaultOf({ kind, default: value, open, document, choices }) {
   if (kind === 'choice') return choices[0];

@@ -45,6 +45,8 @@ const viewState = v.object({
   models: v.array(modelChoice),
   /** `file` of the chosen model. */
   model: maybe(text),
+  /** Tokens that it takes at once, where that is known. */
+  context: maybe(whole),
   bos,
   tint,
   thresholds: exactly<Thresholds>()(thresholdsSchema),
@@ -93,6 +95,8 @@ const textNames = v.object({
     open: v.optional(text),
     /** What was analysed last, and else what is open. */
     analysed: v.optional(text),
+    /** What comes with the extension. */
+    bundled: v.optional(text),
   }),
   /** What was chosen in their place, by name of the input. */
   chosen: v.record(text, text),

@@ -63,6 +63,8 @@ export class App extends LitElement {
   #disposables: (() => void)[] = [];
   /** What is chosen beside experiments is for them, although the analysis is made again with it too. */
   #chosenForExperiments = false;
+  /** A head was chosen whose pattern is not drawn yet. */
+  #awaitsPattern = false;
   readonly #ask: Scene['ask'] = (query) => this.store.query(query);
 
   /** In the page's own tree, so that the toolbar finds the icon font's classes. */
@@ -138,6 +140,7 @@ export class App extends LitElement {
                   ?report=${this.report}
                   .shown=${this.shown.experiments}
                   .models=${this.shown.view.models}
+                  .context=${this.shown.view.context}
                   .selection=${this.shown.selection}
                   .theme=${this.theme}
                   @layer=${this.#onLayer}
@@ -198,7 +201,7 @@ export class App extends LitElement {
             : html`<sinkscope-predictions .scene=${scene}></sinkscope-predictions>`
         }
       </div>
-      <sinkscope-attention-pattern .scene=${scene}></sinkscope-attention-pattern>
+      <sinkscope-attention-pattern .scene=${scene} @drawn=${this.#onPattern}></sinkscope-attention-pattern>
     `;
   }
 
@@ -325,10 +328,20 @@ export class App extends LitElement {
     this.#remember({ page });
   }
 
-  /** A head that is chosen here brings its pattern into sight, which may lie below. */
+  /** A head that is chosen here brings its pattern into sight, which may lie below: at once, and when it is drawn. */
   #onSelect({ detail }: SelectEvent): void {
+    const { layer, head } = this.shown.selection;
     this.store.select(detail);
-    if (detail.head === undefined) return;
+    this.#awaitsPattern = detail.head !== undefined && (detail.head !== head || detail.layer !== layer);
+    if (detail.head !== undefined) this.#bringPattern();
+  }
+
+  #onPattern(): void {
+    if (this.#awaitsPattern) this.#bringPattern();
+    this.#awaitsPattern = false;
+  }
+
+  #bringPattern(): void {
     this.querySelector('sinkscope-attention-pattern')?.scrollIntoView({ block: 'nearest' });
   }
 

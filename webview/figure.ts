@@ -103,6 +103,7 @@ export class Figure extends LitElement {
         margin: 0;
         padding: 3px;
         list-style: none;
+        white-space: nowrap;
         background: var(--vscode-menu-background, var(--ground));
         border: 1px solid var(--vscode-menu-border, var(--rule));
         border-radius: 4px;
@@ -117,10 +118,13 @@ export class Figure extends LitElement {
           gap: 0 12px;
         }
         header div {
-          flex-basis: 100%;
+          flex-basis: 60%;
         }
         .actions {
+          /* At the right in a line of their own too: the menu opens to the left. */
+          margin-left: auto;
           flex-wrap: wrap;
+          justify-content: end;
           height: auto;
           white-space: normal;
         }

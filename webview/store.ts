@@ -58,6 +58,7 @@ const initial: State = {
     trouble: undefined,
     live: undefined,
     watched: undefined,
+    context: undefined,
     pinned: 'none',
     tensors: undefined,
   },

@@ -22,6 +22,7 @@ export class Table extends LitElement {
         position: relative;
         overflow: auto;
         max-height: var(--table-height, 320px);
+        container-type: inline-size;
       }
       .scroller:focus-visible {
         outline: 1px solid var(--vscode-focusBorder);
@@ -38,6 +39,10 @@ export class Table extends LitElement {
         font-size: 0.92em;
         color: var(--muted);
         white-space: normal;
+        /* Where the table is wider than there is room for, what it is about is read without scrolling. */
+        position: sticky;
+        left: 0;
+        max-width: 100cqi;
       }
       th,
       td {
@@ -237,7 +242,7 @@ export class Table extends LitElement {
       @click=${selectable ? choose : nothing}
     >
       <th scope="row">
-        ${selectable ? html`<button aria-pressed=${row === data.selected}>${first}</button>` : html`<span>${first}</span>`}
+        ${selectable ? html`<button aria-label=${data.named?.(row) ?? nothing} aria-pressed=${row === data.selected}>${first}</button>` : html`<span>${first}</span>`}
       </th>
       ${others.map((cell, i) => html`<td class=${this.#kind(i + 1)}>${this.#cell(cell, drawn[i + 1])}</td>`)}
     </tr>`;

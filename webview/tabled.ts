@@ -11,6 +11,8 @@ export interface TableData {
   /** By column, whether it has words, which begin at the left. */
   readonly words?: readonly boolean[];
   readonly rows: number;
+  /** What a selectable row's button is called, which what it shows begins; that alone where rows do not share it. */
+  readonly named?: (row: number) => string;
   /** What stands in a row, by column; numbers are written as the column's format has it. */
   cells(row: number): readonly CellValue[];
   /** What is drawn beside the text of a cell, or in its place: by column. */

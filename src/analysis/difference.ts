@@ -9,7 +9,7 @@ import { type Pair, sameTokens } from './alignment.js';
 import type { Analysis } from './analysis.js';
 import { counted } from './format.js';
 import { type MassiveActivation, massiveActivations, ratio } from './massive.js';
-import { type Sink, sinks } from './sinks.js';
+import { type Sink, sinks, tellsOfSink } from './sinks.js';
 import type { Thresholds } from './thresholds.js';
 
 /** The same figure in the run before and in the one after. */
@@ -82,7 +82,10 @@ export interface RunDifference {
   readonly tokens: Both<number>;
   /** Neither massive before nor large ones count here: what is massive in the other run alone. */
   readonly massive: { readonly came: readonly MassiveActivation[]; readonly went: readonly MassiveActivation[] };
+  /** Nor is what the other run cannot tell of: it is too short, or has no patterns. */
   readonly sinks: { readonly came: readonly Sink[]; readonly went: readonly Sink[] };
+  /** Which run cannot tell of any sink. */
+  readonly sinksUntold: Both<boolean>;
   readonly largest: Both<Largest | undefined>;
   /** By k, 0 … L; empty where the models have other layers, or another width: see `shapes`. */
   readonly layers: readonly LayerDifference[];
@@ -103,13 +106,20 @@ export function difference(before: Analysis, after: Analysis, thresholds: Thresh
     old === undefined ? now === undefined : later.get(old) === now;
   const massive = both((one) => massiveActivations(one, thresholds).filter(({ kind }) => kind === 'massive'));
   const drawn = both((one) => sinks(one, thresholds).sinks);
+  const moving = cameAndWent(drawn, (old, now) => isSame(old.token, now.token));
+  const earlier = new Map(pairs.map(([old, now]) => [now, old]));
+  const told = (run: Analysis, token: number | undefined) => tellsOfSink(run, thresholds, token);
   const shapes = both(shapeOf);
   const isAlike = shapes.before === shapes.after;
   return {
     pairs,
     tokens: both(({ tokens }) => tokens?.tokens.length ?? 0),
     massive: cameAndWent(massive, (old, now) => isSame(old.token, now.token) && old.dim === now.dim),
-    sinks: cameAndWent(drawn, (old, now) => isSame(old.token, now.token)),
+    sinks: {
+      came: moving.came.filter(({ token }) => told(before, token && earlier.get(token))),
+      went: moving.went.filter(({ token }) => told(after, token && later.get(token))),
+    },
+    sinksUntold: both((one) => !told(one, undefined)),
     largest: both(({ layers }) => largestOf(layers)),
     layers: before.layers.flatMap((layer, k) => {
       const now = after.layers[k];

@@ -42,7 +42,7 @@ export function presentMoved(before: Analysis, after: Analysis, thresholds: Thre
       { name: 'now:', value: madeBy(after) },
       ...tokensInBoth(found),
     ],
-    warnings: [...unlikeLayers(found), ...unlikeLengths(found)],
+    warnings: [...unlikeLayers(found), ...unlikeLengths(found), ...untoldSinks(found, before, after)],
     parts: anyMoved(found)
       ? [
           ...(layers.length > 0 ? byToken(found, before, after) : [profiles(before, after)]),
@@ -72,17 +72,33 @@ function unlikeLengths({ tokens: { before, after }, layers }: RunDifference): st
     : [];
 }
 
+/** Why no sink can have come or gone, where one of the runs tells of none. */
+function untoldSinks({ sinksUntold, tokens }: RunDifference, before: Analysis, after: Analysis): string[] {
+  const why = (run: Analysis, count: number) =>
+    run.attention.some((one) => one !== undefined)
+      ? `too short for them (T = ${formatNumber(count)})`
+      : 'without attention patterns';
+  const reasons = [
+    ...(sinksUntold.before ? [`the run before is ${why(before, tokens.before)}`] : []),
+    ...(sinksUntold.after ? [`the run now is ${why(after, tokens.after)}`] : []),
+  ];
+  // Where neither has patterns there is nothing to be missed.
+  const isMissed = [before, after].some(({ attention }) => attention.some((one) => one !== undefined));
+  return isMissed && reasons.length > 0 ? [`Sinks are not compared: ${reasons.join(', and ')}.`] : [];
+}
+
 /** The difference as sentences, the most telling first: `Nothing moved.` is one as well. */
 export function movedInWords(found: RunDifference, before: Analysis, after: Analysis): string {
   if (!anyMoved(found)) return `Nothing moved: every figure is as it was, to within ${formatShare(negligible)}.`;
   const { massive, sinks, largest, layers, next, outputs } = found;
+  const isUntold = found.sinksUntold.before || found.sinksUntold.after;
   const stay = massive.came.length + massive.went.length + sinks.came.length + sinks.went.length === 0;
   return [
     ...listed(massive.came, 'massive activation', 'came', (one) => massiveName(one, after)),
     ...listed(massive.went, 'massive activation', 'went', (one) => massiveName(one, before)),
     ...listed(sinks.came, 'sink', 'came', (one) => sinkName(one, after)),
     ...listed(sinks.went, 'sink', 'went', (one) => sinkName(one, before)),
-    ...(stay ? ['No massive activation and no sink came or went.'] : []),
+    ...(stay ? [`No massive activation${isUntold ? '' : ' and no sink'} came or went.`] : []),
     ...nonFinite(layers),
     ...largestInWords(largest.before, largest.after, after),
     ...nextInWords(next),

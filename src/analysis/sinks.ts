@@ -34,6 +34,11 @@ export interface Sinks {
   readonly extraRate: number | undefined;
 }
 
+/** Whether a run can tell if a token is a sink: it has patterns, in which enough queries see the token. */
+export function tellsOfSink({ attention }: Analysis, { minQueries }: Thresholds, token = 0): boolean {
+  return attention.some((one) => one !== undefined && (one.causal ? one.tokens - token : one.tokens) >= minQueries);
+}
+
 /**
  * The attention sinks of a run. A token counts only where at least `minQueries` queries see it, because the mean
  * over a few rows looks like a sink by accident, and where at least `minShare` of all heads are drawn to it.

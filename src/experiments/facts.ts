@@ -81,8 +81,11 @@ export interface TextInput extends AnyInput {
   readonly kind: 'text';
   /** Without one this is meant, in a word or two. */
   readonly open?: string;
-  /** Unless a file is chosen it is what is open in the editor, or what was analysed last and else what is open. */
-  readonly document?: 'open' | 'analysed';
+  /**
+   * Unless a file is chosen it is what is open in the editor, or what was analysed last and else what is open, or a book
+   * that comes with the extension. On the command line there are none of these.
+   */
+  readonly document?: 'open' | 'analysed' | 'bundled';
   /**
    * It is run at once, as a prompt: it may be typed on the command line (`--text`), and of one that is too long only
    * the first or last part may be run (`--window`).
@@ -129,6 +132,8 @@ export interface WholeInput extends AnyInput, Selectable, Default<number> {
   readonly most?: number;
   /** What it counts, in the plural. */
   readonly unit?: string;
+  /** Tokens that are run at once: no more than the model's context, where that is known. */
+  readonly within?: 'context';
 }
 
 /** Any number, within bounds where there are some. */
@@ -201,7 +206,7 @@ const input = exactly<ExperimentInput>()(
       ...any,
       kind: v.literal('text'),
       open,
-      document: v.optional(v.picklist(['open', 'analysed'])),
+      document: v.optional(v.picklist(['open', 'analysed', 'bundled'])),
       prompt: on,
     }),
     v.object({ ...any, kind: v.literal('texts'), document: v.optional(v.literal('open')), typed: on }),
@@ -223,6 +228,7 @@ const input = exactly<ExperimentInput>()(
       default: number,
       open,
       unit: v.optional(text),
+      within: v.optional(v.literal('context')),
     }),
     v.object({ ...any, kind: v.literal('number'), least: number, most: number, default: number, open }),
     v.object({

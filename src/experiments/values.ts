@@ -1,5 +1,5 @@
 /** The values of an experiment's inputs: their types, read from words, and checked. */
-import { SinkscopeError } from '../errors.js';
+import { grouped, SinkscopeError } from '../errors.js';
 import type {
   ChoiceInput,
   ExperimentInput,
@@ -101,6 +101,21 @@ export function isNeeded(inputs: ExperimentInputs, name: string, given: Given): 
 export function isOfUse(inputs: ExperimentInputs, name: string, given: Given): boolean {
   const input = inputs[name];
   return !input?.neededFor || input.neededFor.is.includes(`${choiceIn(inputs, input, given)}`);
+}
+
+/**
+ * Inputs of which those that are run at once go as far as the chosen model does, as do their defaults.
+ *
+ * @param context tokens that it takes; undefined where that is not known
+ */
+export function withinContext(inputs: ExperimentInputs, context: number | undefined): ExperimentInputs {
+  const isAboutChosen = Object.values(inputs).some((input) => input.kind === 'model' && input.chosen);
+  if (context === undefined || !isAboutChosen) return inputs;
+  const bounded = (input: ExperimentInput): ExperimentInput =>
+    input.kind === 'whole' && input.within
+      ? { ...input, most: context, ...(input.default !== undefined && { default: Math.min(input.default, context) }) }
+      : input;
+  return Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, bounded(input)]));
 }
 
 /** The value of the input that decides whether this one is needed. */
@@ -210,7 +225,7 @@ export function wantedOf(input: ExperimentInput): string {
 }
 
 const boundsInWords = ({ least, most }: Pick<NumberInput, 'least' | 'most'>) =>
-  most === undefined ? `from ${least} on` : `from ${least} to ${most}`;
+  most === undefined ? `from ${least} on` : `from ${least} to ${grouped(most)}`;
 
 export const isNamedText = (value: unknown): value is NamedText =>
   typeof value === 'object' && value !== null && 'text' in value && 'name' in value;

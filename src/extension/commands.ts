@@ -234,7 +234,9 @@ export function registerCommands({
     async analyzeSample() {
       const text = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(extension, 'media', 'sample.md'));
       const content = Buffer.from(text).toString();
-      const document = await vscode.workspace.openTextDocument({ language: 'markdown', content });
+      // Tried again, it is the same one.
+      const open = vscode.workspace.textDocuments.find((one) => one.isUntitled && one.getText() === content);
+      const document = open ?? (await vscode.workspace.openTextDocument({ language: 'markdown', content }));
       await vscode.window.showTextDocument(document, vscode.ViewColumn.One);
       await analyzeText(documentSource(document));
     },

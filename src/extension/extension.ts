@@ -7,6 +7,7 @@ import * as vscode from 'vscode';
 import type { RunRequest } from '../engine/contract/events.js';
 import { Engine } from '../engine/host/engine.js';
 import { History } from '../history/history.js';
+import type { FoundModel } from '../models/find.js';
 import type { Against, ViewState } from '../protocol.js';
 import { visible } from '../visible.js';
 import { Analyses, type ShownRun } from './analyses.js';
@@ -116,6 +117,7 @@ export function activate(context: vscode.ExtensionContext): Api {
       scope: run?.file ? 'saved result' : run && about && scopeInWords(about, run.analysis.tokens),
       models: list.map(({ file, name, origin }) => ({ file, name, origin })),
       model: chosen?.file,
+      context: chosen && contextOf(chosen),
       bos,
       tint,
       thresholds,
@@ -126,6 +128,12 @@ export function activate(context: vscode.ExtensionContext): Api {
       pinned: runs.pinned === undefined ? 'none' : runs.pinned.note.id === run?.id ? 'shown' : 'other',
       tensors: undefined,
     };
+  };
+  /** Of the run that is shown, which has read the model; a process reads one that nothing is known of. */
+  const contextOf = (chosen: FoundModel): number | undefined => {
+    const { run, running } = analyses;
+    if (run && run.request.model === chosen.file) return run.analysis.started?.model.context;
+    return running ? undefined : kinds.of(chosen)?.context;
   };
   const watchedState = (): ViewState['watched'] => {
     if (!watch.watched) return undefined;
@@ -241,6 +249,7 @@ export function activate(context: vscode.ExtensionContext): Api {
     settings.onDidChange(followDevice),
     settings.onDidChange(viewChanged),
     models.onDidChange(viewChanged),
+    kinds.onDidChange(viewChanged),
     watch.onDidChange(viewChanged),
     live.onDidChange(() => {
       viewChanged();

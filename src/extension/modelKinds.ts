@@ -17,6 +17,8 @@ export interface ModelKind {
   readonly words: readonly string[];
   /** Why it cannot be run. */
   readonly problem: string | undefined;
+  /** Tokens that it takes at once, where its files say. */
+  readonly context?: number | undefined;
 }
 
 export interface ModelKinds extends vscode.Disposable {
@@ -76,10 +78,16 @@ function kindOf({ anatomy, weights, tokenizer }: Description): ModelKind {
   const precision = type === undefined ? [] : [type];
   if (!anatomy.found)
     return { icon: 'question', words: [t('no transformer'), ...precision], problem: anatomy.problem.message };
-  const { inputs } = anatomy.inspection.anatomy;
+  const { anatomy: found, model } = anatomy.inspection;
+  const { inputs } = found;
   if (inputs.some(({ role }) => role === 'token-ids')) {
     const without = tokenizer === undefined ? [t('no tokenizer')] : [];
-    return { icon: 'whole-word', words: [t('text'), ...precision, ...without], problem: undefined };
+    return {
+      icon: 'whole-word',
+      words: [t('text'), ...precision, ...without],
+      problem: undefined,
+      context: model.context,
+    };
   }
   if (pixelInput(inputs)) return { icon: 'file-media', words: [t('pictures'), ...precision], problem: undefined };
   return { icon: 'symbol-array', words: [t('tensors'), ...precision], problem: undefined };

@@ -1,7 +1,7 @@
 import * as vscode from 'vscode';
 import { formatNumber } from '../analysis/format.js';
 import { massiveActivations } from '../analysis/massive.js';
-import { sinks } from '../analysis/sinks.js';
+import { sinks, tellsOfSink } from '../analysis/sinks.js';
 import type { Analyses, ShownRun } from './analyses.js';
 import type { Surprisal } from './askedOfRun.js';
 import type { SettingsWatch } from './configuration.js';
@@ -46,8 +46,10 @@ export function registerStatus({ analyses, models, settings, surprisal }: Parts)
     const isThis = last?.request.model === model.file && last.analysis.layers.length > 0;
     const run = isThis ? last : undefined;
     const massive = run ? massiveActivations(run.analysis, thresholds).filter(({ kind }) => kind === 'massive') : [];
-    const anchors = run ? sinks(run.analysis, thresholds).sinks : [];
-    const found = run ? [`▲${massive.length} ⚓\uFE0E${anchors.length}`, ...perplexity(run)] : [];
+    // A run that is too short for sinks, or has no patterns, found no zero either.
+    const isTold = run !== undefined && tellsOfSink(run.analysis, thresholds);
+    const anchors = isTold ? `${sinks(run.analysis, thresholds).sinks.length}` : '–';
+    const found = run ? [`▲${massive.length} ⚓\uFE0E${anchors}`, ...perplexity(run)] : [];
     return {
       icon: 'pulse',
       text: [
@@ -60,7 +62,7 @@ export function registerStatus({ analyses, models, settings, surprisal }: Parts)
         ? vscode.l10n.t(
             'Sinkscope: massive activations in the last run: {0}, attention sinks: {1}. Click to choose the model.',
             massive.length,
-            anchors.length,
+            anchors,
           )
         : vscode.l10n.t('Sinkscope: what texts are analyzed with. Click to choose the model.'),
       command: contributedId('chooseModel'),

@@ -17,6 +17,9 @@ const corpus = [
   { label: 'The Pit and the Pendulum', file: 'pit-and-pendulum.md' },
 ] as const;
 
+/** Of these what is meant where one is needed and none is chosen: it is short. */
+const calibration = corpus[1].file;
+
 export type FileInput = TextInput | TextsInput | FilesInput;
 
 /** Whether an input is given as a document or as files. */
@@ -49,14 +52,14 @@ export class Texts implements vscode.Disposable {
   /** What documents and chosen files are called. */
   get names(): TextNames {
     return {
-      documents: { open: this.open?.name, analysed: this.analysed?.name },
+      documents: { open: this.open?.name, analysed: this.analysed?.name, bundled: calibration },
       chosen: Object.fromEntries(Array.from(this.files, ([input, uris]) => [input, together(uris)])),
     };
   }
 
   /** Whether there is something for an input: files that were chosen, or its document. */
   has(name: string, input: FileInput): boolean {
-    return this.files.has(name) || this.documentOf(input) !== undefined;
+    return this.files.has(name) || isBundled(input) || this.documentOf(input) !== undefined;
   }
 
   /** Resolves with true where there is something for the input, also where it was there before. */
@@ -78,7 +81,7 @@ export class Texts implements vscode.Disposable {
     }
     const book = corpus.find(({ file }) => file === picked.take);
     if (book) {
-      this.put(name, [vscode.Uri.joinPath(this.extension, 'dist', 'corpus', book.file)]);
+      this.put(name, [this.bookAt(book.file)]);
       return true;
     }
     // A dialog takes either files or folders, but on macOS.
@@ -106,7 +109,9 @@ export class Texts implements vscode.Disposable {
     for (const [name, input] of Object.entries(inputs)) {
       if (!isOfFiles(input) || !isOfUse(inputs, name, given)) continue;
       const value = given[name];
-      const files = (value === undefined ? this.files.get(name) : urisOf(value)) ?? this.openRecords(input, value);
+      const chosen = value === undefined ? this.files.get(name) : urisOf(value);
+      const meant = value === undefined && isBundled(input) ? [this.bookAt(calibration)] : undefined;
+      const files = chosen ?? meant ?? this.openRecords(input, value);
       read[name] = (files && (await readFiles(input, files, reader))) ?? value ?? this.documentOf(input);
     }
     return read;
@@ -114,6 +119,10 @@ export class Texts implements vscode.Disposable {
 
   dispose(): void {
     for (const subscription of this.subscriptions) subscription.dispose();
+  }
+
+  private bookAt(file: string): vscode.Uri {
+    return vscode.Uri.joinPath(this.extension, 'dist', 'corpus', file);
   }
 
   private put(input: string, files: readonly vscode.Uri[] | undefined): void {
@@ -124,7 +133,7 @@ export class Texts implements vscode.Disposable {
 
   /** What an input takes where no files are chosen. */
   private documentOf(input: FileInput): NamedText | Corpus | undefined {
-    if (input.kind === 'files' || input.document === undefined) return undefined;
+    if (input.kind === 'files' || input.document === undefined || input.document === 'bundled') return undefined;
     const document = input.document === 'analysed' ? this.analysed : this.open;
     return document && input.kind === 'texts' ? { name: document.name, texts: [document] } : document;
   }
@@ -164,6 +173,8 @@ export class Texts implements vscode.Disposable {
     return source ?? (visible && chosenSource(visible));
   }
 }
+
+const isBundled = (input: FileInput) => input.kind === 'text' && input.document === 'bundled';
 
 const nameOf = (uri: vscode.Uri) => posix.basename(uri.path);
 

@@ -64,6 +64,7 @@ export function contentsOf({
     trouble,
     live: undefined,
     watched: undefined,
+    context: undefined,
     pinned: 'none',
     tensors,
   };

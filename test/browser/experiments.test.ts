@@ -96,6 +96,29 @@ describe('the form', () => {
     expect((await said('experiment')).map(({ action }) => action.do)).toEqual(['run']);
   });
 
+  it('runs nothing with a value that does not fit, a window longer than the chosen model takes among them', async () => {
+    const { page, said } = await openExperiments();
+    await page.getByTestId('experiment').selectOption('perplexity');
+    const window_ = page.locator('input[name=window]');
+    const note = page.locator('#note-window');
+    await page.evaluate(() => window.harness.view({ context: 512 }));
+    await window_.fill('99999');
+    await page.getByTestId('run-experiment').click();
+    await expect.poll(() => window_.evaluate((one) => one.matches(':focus'))).toBe(true);
+    await expect.poll(() => note.innerText()).toBe('It is a whole number of tokens, from 2 to 512.');
+    expect(await window_.getAttribute('aria-invalid')).toBe('true');
+    expect(await said('experiment')).toEqual([]);
+    // A model that takes fewer than are meant elsewhere is asked for what it takes.
+    await page.evaluate(() => window.harness.view({ context: 128 }));
+    await window_.fill('');
+    await window_.press('Tab');
+    await expect.poll(() => note.innerText()).toBe('unless given: 128');
+    await page.getByTestId('run-experiment').click();
+    await expect
+      .poll(async () => (await said('experiment')).map(({ action }) => action))
+      .toEqual([{ do: 'run', experiment: 'perplexity', values: { window: 128 } }]);
+  });
+
   it('offers experiments by what they answer', async () => {
     const { page } = await openExperiments();
     const group = page.getByTestId('experiment').locator('optgroup').first();

@@ -75,8 +75,11 @@ describe('what the panel shows', () => {
     const dims = () => rows.evaluateAll((all) => all.map((row) => row.children[1]?.textContent));
     await expect.poll(() => dims()).toEqual(['239', '87', '222', '240']);
     expect((await rows.first().innerText()).split('\t')).toEqual(['▲ ⟨bos⟩', '239', '+2,084', '2,213 ×', '2 → 5']);
-    await page.locator('sinkscope-massive-table').getByRole('button', { name: 'dim' }).click();
-    await page.locator('sinkscope-massive-table').getByRole('button', { name: 'dim' }).click();
+    // Three are of one token: a screen reader's list of buttons tells them apart.
+    const named = rows.getByRole('button', { name: '△ ⟨bos⟩, dim 87, large', exact: true });
+    await expect.poll(() => named.count()).toBe(1);
+    await page.locator('sinkscope-massive-table').getByRole('button', { name: /^dim/ }).click();
+    await page.locator('sinkscope-massive-table').getByRole('button', { name: /^dim/ }).click();
     await expect.poll(() => dims()).toEqual(['87', '222', '239', '240']);
   });
 
@@ -174,6 +177,17 @@ describe('what the panel shows', () => {
   it('does with one token', async () => {
     const { page } = await open({ run: 'one' });
     await expect.poll(() => page.locator('sinkscope-token-strip').getByRole('option').count()).toBe(1);
+  });
+
+  it('has the whole pattern of a head in sight once it is drawn, wherever that is', async () => {
+    const { page } = await open({ width: 600 });
+    const heads = page.locator('sinkscope-sink-heatmap canvas.over');
+    await heads.scrollIntoViewIfNeeded();
+    await heads.click({ position: { x: 60, y: 60 } });
+    const legend = page.locator('sinkscope-attention-pattern sinkscope-legend');
+    await expect
+      .poll(() => legend.evaluate((one) => innerHeight - one.getBoundingClientRect().bottom))
+      .toBeGreaterThan(0);
   });
 
   it('shows the extra column of an explicit attention bias as the sink', async () => {

@@ -12,7 +12,6 @@ import { analyze, api, closeEditors, configure, inWorkspace, open, repositoryFil
 
 const references = JSON.parse(readFileSync(repositoryFile('test', 'references', 'experiments.json'), 'utf8'));
 const boats = vscode.Uri.file(repositoryFile('test', 'text', 'three-men-in-a-boat.md'));
-const pit = vscode.Uri.file(repositoryFile('test', 'text', 'pit-and-pendulum.md'));
 
 const bundled = (name: string) => repositoryFile('media', 'models', name, 'model.onnx');
 
@@ -109,7 +108,8 @@ describe('experiments', () => {
       { texts: boats, tokens: 600, models: [bundled('llama'), bundled('llama-bias')] },
       /an explicit bias does its work/,
     ],
-    ['weights', { tokens: 600, calibration: pit }, /is mostly in these few rows/],
+    // Calibrated on what comes with the extension, as nothing is chosen.
+    ['weights', { tokens: 600 }, /is mostly in these few rows/],
     ['outliers', { tokens: 128 }, /They cost most at (h|mid)_\d/],
     ['lens', {}, /of the 512 tokens have their final prediction from layer \d of 8 on/],
     ['streaming', { tokens: 600, length: 256, rolling: 0 }, /the first tokens are sinks that the model needs/],

@@ -201,7 +201,11 @@ describe('views of a run', () => {
     await closeEditors();
     await vscode.commands.executeCommand('sinkscope.analyzeSample');
     assert.equal(sinkscope.analyses.run?.analysis.status, 'finished');
-    assert.equal(vscode.window.activeTextEditor?.document.isUntitled, true);
+    const sample = vscode.window.activeTextEditor?.document;
+    assert.equal(sample?.isUntitled, true);
+    // Tried again it is the same text, not another one to be thrown away.
+    await vscode.commands.executeCommand('sinkscope.analyzeSample');
+    assert.equal(vscode.window.activeTextEditor?.document, sample);
   });
 
   it('writes the result as JSON and its tensors as safetensors', async () => {

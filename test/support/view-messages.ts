@@ -72,6 +72,7 @@ export const toWebview: readonly ToWebview[] = [
       scope: 'selection',
       models: [{ file: '/m', name: 'm', origin: 'bundled' }],
       model: '/m',
+      context: 512,
       bos: 'auto',
       tint: 'all',
       thresholds: { absolute: 100, ratio: 1000, soft: 100, epsilon: 0.3, minQueries: 8, minShare: 0.1 },

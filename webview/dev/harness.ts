@@ -58,6 +58,7 @@ function view(part: Partial<ViewState>): void {
     trouble: undefined,
     live: undefined,
     watched: undefined,
+    context: undefined,
     pinned: 'none',
     tensors: undefined,
     ...part,

@@ -75,6 +75,8 @@ export class ExperimentsPage extends LitElement {
 
   @property({ attribute: false }) shown!: ExperimentsState;
   @property({ attribute: false }) models: readonly ModelChoice[] = [];
+  /** Tokens that the chosen model takes at once, where that is known. */
+  @property({ attribute: false }) context: number | undefined;
   @property({ attribute: false }) theme!: Theme;
   @property({ attribute: false }) selection: Selection = {};
 
@@ -98,6 +100,7 @@ export class ExperimentsPage extends LitElement {
     return html`<sinkscope-experiment-form
         .choices=${this.shown}
         .models=${this.models}
+        .context=${this.context}
         .selection=${this.selection}
         .latest=${runs[0]?.experiment}
         ?running=${runs.some(({ status }) => status === 'running')}

@@ -3,7 +3,7 @@ import { css, LitElement, nothing } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import type { Selection } from '../../src/analysis/selection.js';
 import { type ExperimentFacts, type ExperimentInput, type ModelsInput, subjects } from '../../src/experiments/facts.js';
-import { defaultOf, isNeeded, isOfUse, wantedOf } from '../../src/experiments/values.js';
+import { defaultOf, isNeeded, isOfUse, valueIn, wantedOf, withinContext } from '../../src/experiments/values.js';
 import type { ExperimentAction, ModelChoice, TextNames } from '../../src/protocol.js';
 import '../controls.js';
 import { Exact, html } from '../html.js';
@@ -52,7 +52,7 @@ export class ExperimentForm extends LitElement {
       margin: 6px 0 10px;
       color: var(--muted);
     }
-    .missing {
+    .wrong {
       color: var(--vscode-errorForeground);
     }
     label,
@@ -91,6 +91,7 @@ export class ExperimentForm extends LitElement {
     input,
     select {
       box-sizing: border-box;
+      width: 100%;
       height: 26px;
       padding: 2px 6px;
       color: var(--vscode-input-foreground);
@@ -98,10 +99,6 @@ export class ExperimentForm extends LitElement {
       border: 1px solid var(--vscode-input-border, var(--vscode-contrastBorder, var(--rule)));
       border-radius: 2px;
       font: inherit;
-    }
-    input,
-    select {
-      width: 100%;
     }
     input[type='checkbox'] {
       width: auto;
@@ -129,6 +126,8 @@ export class ExperimentForm extends LitElement {
 
   @property({ attribute: false }) choices!: Pick<Choices, 'experiments' | 'texts'>;
   @property({ attribute: false }) models: readonly ModelChoice[] = [];
+  /** Tokens that the chosen model takes at once, where that is known. */
+  @property({ attribute: false }) context: number | undefined;
   @property({ type: Boolean }) running = false;
   /** What is selected in the run that the other page shows. */
   @property({ attribute: false }) selection: Selection = {};
@@ -139,16 +138,18 @@ export class ExperimentForm extends LitElement {
   @state() private chosen: string | undefined;
   /** What was typed, by experiment and input. */
   @state() private typed: Readonly<Record<string, Value>> = {};
-  /** Whether it was to be run while something was missing: only then fields say that they are. */
+  /** Whether it was to be run while something was missing or wrong: only then fields say so. */
   @state() private tried = false;
 
   override render() {
     const { experiments } = this.choices;
-    const facts = experiments.find(({ id }) => id === (this.chosen ?? this.latest)) ?? experiments[0];
-    if (facts === undefined) return nothing;
+    const found = experiments.find(({ id }) => id === (this.chosen ?? this.latest)) ?? experiments[0];
+    if (found === undefined) return nothing;
+    const facts = { ...found, inputs: withinContext(found.inputs, this.context) };
     const values = this.#values(facts);
     return html`
       <form
+        novalidate
         @submit=${(event: Event) => {
           event.preventDefault();
           void this.#run(facts);
@@ -210,25 +211,29 @@ export class ExperimentForm extends LitElement {
     this.renderRoot.querySelector('form')?.requestSubmit();
   }
 
-  /** Where something is missing its field says so and is gone to; nothing is run. */
+  /** Where something is missing or wrong its field says so and is gone to; nothing is run. */
   async #run(facts: ExperimentFacts): Promise<void> {
     const values = this.#values(facts);
-    this.tried = Object.keys(facts.inputs).some((name) => this.#isMissing(facts, name, values));
+    this.tried = Object.keys(facts.inputs).some((name) => this.#isWrong(facts, name, values));
     if (!this.tried) return this.#act({ do: 'run', experiment: facts.id, values });
     await this.updateComplete;
     this.renderRoot.querySelector<HTMLElement>('[aria-invalid]')?.focus();
   }
 
-  #isMissing({ inputs }: ExperimentFacts, name: string, values: Record<string, Value>): boolean {
+  #isWrong({ inputs }: ExperimentFacts, name: string, values: Record<string, Value>): boolean {
     const input = inputs[name];
-    if (input === undefined || values[name] !== undefined || !isNeeded(inputs, name, values)) return false;
+    const value = values[name];
+    if (input === undefined) return false;
+    if (typeof value === 'string' || typeof value === 'number') return valueIn(input, `${value}`) === undefined;
+    if (value !== undefined) return false;
+    if (!isNeeded(inputs, name, values)) return false;
     if (input.kind === 'model' && input.chosen) return false;
     return calledIn(this.choices.texts, name, input) === undefined;
   }
 
-  /** What is under a field: what is meant without it, that it is not needed, or that it is missing. */
-  #note(name: string, input: ExperimentInput, { missing, ofUse }: { missing: boolean; ofUse: boolean }) {
-    if (missing) return html`<span class="missing" id="note-${name}">${wantedOf(input)}</span>`;
+  /** What is under a field: what is meant without it, that it is not needed, or what it has to be. */
+  #note(name: string, input: ExperimentInput, { wrong, ofUse }: { wrong: boolean; ofUse: boolean }) {
+    if (wrong) return html`<span class="wrong" id="note-${name}">${wantedOf(input)}</span>`;
     const meant = 'open' in input ? (defaultOf(input) ?? input.open) : defaultOf(input);
     const isShown = input.kind !== 'choice' && input.kind !== 'switch' && input.kind !== 'model';
     const words = ofUse ? isShown && meant !== undefined && `unless given: ${meant}` : 'not needed with what is chosen';
@@ -237,10 +242,10 @@ export class ExperimentForm extends LitElement {
 
   #field(facts: ExperimentFacts, name: string, input: ExperimentInput, values: Record<string, Value>) {
     const key = `${facts.id} ${name}`;
-    const missing = this.tried && this.#isMissing(facts, name, values);
+    const wrong = this.tried && this.#isWrong(facts, name, values);
     const ofUse = isOfUse(facts.inputs, name, values);
-    const note = this.#note(name, input, { missing, ofUse });
-    const invalid = missing || nothing;
+    const note = this.#note(name, input, { wrong, ofUse });
+    const invalid = wrong || nothing;
     const described = note === nothing ? nothing : `note-${name}`;
     const typed = this.typed[key];
     const put = (value: Value) => {
@@ -368,6 +373,9 @@ export class ExperimentForm extends LitElement {
       if (input.kind === 'models') values[name] = Array.isArray(typed) ? typed : this.#pickedAtFirst(input);
       else if (typed !== undefined && typed !== '')
         values[name] = input.kind === 'whole' || input.kind === 'number' ? Number(typed) : typed;
+      // The model's context may have made it less than what is meant elsewhere.
+      else if (input.kind === 'whole' && input.within && input.most !== undefined && input.default !== undefined)
+        values[name] = input.default;
     }
     return values;
   }

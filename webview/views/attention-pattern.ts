@@ -161,7 +161,13 @@ export class AttentionPattern extends View {
     try {
       const cross = this.#crossing() || undefined;
       const pattern = await this.scene.ask({ type: 'pattern', layer, head, cross });
-      if (key === this.#asked) this.shown = { key, pattern };
+      if (key !== this.#asked) return;
+      this.shown = { key, pattern };
+      await this.updateComplete;
+      if (key !== this.#key()) return;
+      await this.grid.updateComplete;
+      // The grid takes its size when it is drawn, which is before this in the same frame.
+      requestAnimationFrame(() => this.dispatchEvent(new CustomEvent('drawn')));
     } catch (error) {
       if (key !== this.#asked) return;
       if (SinkscopeError.is(error, 'cancelled')) this.#asked = undefined;

@@ -45,6 +45,10 @@ export class MassiveTable extends View {
   #table(): TableData {
     const { massive, labels } = this.scene.findings;
     const { token, dim } = this.scene.selection;
+    const shownToken = (row: number) => {
+      const { kind, token = row } = massive[row] ?? {};
+      return `${kind === 'massive' ? '▲' : '△'} ${labels[token] ?? `token ${token}`}`;
+    };
     const selected = massive.findIndex((activation) => activation.token === token && activation.dim === dim);
     return {
       caption: 'Value and ratio where the ratio is greatest; first → last layer where it stands out so',
@@ -56,18 +60,13 @@ export class MassiveTable extends View {
         { name: 'layers' },
       ],
       rows: massive.length,
+      // Entries of one token are told apart by what stands beside it, which a button's name does not have.
+      named: (row) => `${shownToken(row)}, dim ${massive[row]?.dim}, ${massive[row]?.kind}`,
       cells: (row) => {
         const activation = massive[row];
         if (!activation) return [];
-        const { kind, token, dim, value, ratio, onset, last } = activation;
-        const sign = kind === 'massive' ? '▲' : '△';
-        return [
-          `${sign} ${labels[token] ?? `token ${token}`}`,
-          dim,
-          value,
-          ratio,
-          onset === last ? `${onset}` : `${onset} → ${last}`,
-        ];
+        const { dim, value, ratio, onset, last } = activation;
+        return [shownToken(row), dim, value, ratio, onset === last ? `${onset}` : `${onset} → ${last}`];
       },
       order: (row) => {
         const activation = massive[row];

@@ -24,6 +24,7 @@ export const ablate = define({
     calibration: {
       kind: 'text',
       label: 'Calibration text (for means)',
+      document: 'bundled',
       flag: '--calibrate <path>',
       help: 'with --set mean: the text that means are taken from',
       neededFor: { input: 'set', is: ['mean'] },

@@ -19,6 +19,7 @@ export const intervene = define({
     calibration: {
       kind: 'text',
       label: 'Calibration text (for means)',
+      document: 'bundled',
       flag: '--calibrate <path>',
       help: 'with --to mean: the text that means are taken from',
       neededFor: { input: 'set', is: ['mean'] },

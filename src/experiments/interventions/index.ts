@@ -14,7 +14,7 @@ export const interventions = define({
   inputs: {
     model: shared.model,
     text: shared.text,
-    calibration: shared.calibration,
+    calibration: { ...shared.calibration, document: 'bundled' },
     window: shared.window,
     stride: shared.stride,
     tokens: shared.tokens,

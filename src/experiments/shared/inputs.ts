@@ -42,6 +42,7 @@ const window = {
   flag: '--window <tokens>',
   help: 'length of a sequence, prefix included',
   unit: 'tokens',
+  within: 'context',
   least: 2,
   default: 256,
 } as const;
@@ -81,6 +82,7 @@ const firstTokens = {
   flag: '--tokens <N>',
   help: 'run the first N tokens, prefix included',
   unit: 'tokens',
+  within: 'context',
   least: 1,
   default: 256,
 } as const;

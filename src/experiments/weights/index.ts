@@ -16,7 +16,7 @@ export const weights = define({
   inputs: {
     model: shared.model,
     text: shared.text,
-    calibration: shared.calibration,
+    calibration: { ...shared.calibration, document: 'bundled' },
     window: shared.window,
     tokens: shared.tokens,
     seed: shared.seed,

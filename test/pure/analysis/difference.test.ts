@@ -179,6 +179,29 @@ describe('difference', () => {
     expect(heatmap.values.slice(0, 5)).toEqual([0, 0, 0, 2, 0]);
   });
 
+  it('says of no sink that it came or went where a run is too short for sinks, or has no patterns', () => {
+    const short: RunEvent = {
+      type: 'tokens',
+      tokens: (before.tokens?.tokens ?? []).slice(0, 5),
+      total: 4,
+      window: { start: 0, end: 4 },
+      source: 'text',
+      tokenizer: true,
+    };
+    const few = { heads: 2, tokens: 5, alpha: new Float32Array(10).fill(0.05), causal: true, extra: undefined };
+    const events: RunEvent[] = [{ type: 'finished', seconds: 1, firstLayerSeconds: 1 }];
+    const brief = { ...run(layers, [few, few], events), tokens: short };
+    for (const [earlier, after, why] of [
+      [before, brief, 'the run now is too short for them (T = 5)'],
+      [brief, before, 'the run before is too short for them (T = 5)'],
+      [before, run(layers), 'the run now is without attention patterns'],
+    ] as const) {
+      const { sentence, warnings } = presentMoved(earlier, after, defaultThresholds);
+      expect(sentence).not.toMatch(/sink/);
+      expect(warnings).toContain(`Sinks are not compared: ${why}.`);
+    }
+  });
+
   it('compares models of other shapes by what stands out in each', () => {
     const { sentence, warnings, parts } = presentMoved(before, run(layers.slice(0, 2), sink), defaultThresholds);
     expect(warnings).toEqual([

@@ -63,7 +63,7 @@ describe.each(experiments.map((experiment) => [experiment.id, experiment] as con
       expect(valueIn(input, `${input.least}`), name).toBe(input.least);
       expect(valueIn(input, `${input.least - 1}`), name).toBeUndefined();
       expect(wantedOf(input)).toMatch(
-        new RegExp(`^It is a whole number( of [a-z]+,)? from ${input.least} (on|to \\d+)\\.$`),
+        new RegExp(`^It is a whole number( of [a-z]+,)? from ${input.least} (on|to [\\d,]+)\\.$`),
       );
     }
   });
