@@ -24,7 +24,9 @@ const targets = [
     ...common,
     entryPoints: {
       extension: 'src/extension/extension.ts',
-      engine: 'src/engine/process.ts',
+      engine: 'src/engine/jobs/child.ts',
+      // A thread of it, which has no use for what the engine takes time to load.
+      guard: 'src/engine/guard/thread.ts',
       cli: 'src/cli/cli.ts',
       library: 'src/library.ts',
     },

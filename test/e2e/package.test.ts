@@ -39,6 +39,7 @@ describe('the package', () => {
     'LICENSE.txt',
     'dist/extension.js',
     'dist/engine.js',
+    'dist/guard.js',
     'dist/cli.js',
     'dist/THIRD-PARTY-NOTICES.txt',
     'dist/webview/panel.js',

@@ -67,7 +67,15 @@ it('is imported with its types, and gives what the command line prints', async (
 it('is packed with all that it loads, and nothing of the sources', async () => {
   const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: path('.') });
   const files: string[] = JSON.parse(stdout)[0].files.map(({ path }: { path: string }) => path);
-  const needed = ['dist/library.js', 'dist/cli.js', 'dist/engine.js', 'dist/webview/report.js', 'LICENSE', 'README.md'];
+  const needed = [
+    'dist/library.js',
+    'dist/cli.js',
+    'dist/engine.js',
+    'dist/guard.js',
+    'dist/webview/report.js',
+    'LICENSE',
+    'README.md',
+  ];
   expect(files).toEqual(expect.arrayContaining([...needed, 'media/models/llama/model.onnx']));
   expect(files.filter((file) => /^(src|test|scripts|tools|out)\/|\.map$/.test(file))).toEqual([]);
   const { types } = JSON.parse(await readFile(path('package.json'), 'utf8')).exports['.'];

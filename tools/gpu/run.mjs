@@ -29,7 +29,7 @@ if (existsSync(join(root, 'src'))) {
   const { build } = await import('esbuild');
   await build({
     absWorkingDir: root,
-    entryPoints: { engine: 'src/engine/process.ts', gpu: 'test/bench/gpu.ts', statistics: 'test/bench/statistics.ts' },
+    entryPoints: { engine: 'src/engine/jobs/child.ts', guard: 'src/engine/guard/thread.ts', gpu: 'test/bench/gpu.ts', statistics: 'test/bench/statistics.ts' },
     outdir: built,
     bundle: true,
     platform: 'node',

@@ -1,5 +1,6 @@
 /** The guard of the engine's process, as that process sees it. */
 import { fstatSync } from 'node:fs';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { type Bounds, pipe } from './note.js';
 
@@ -8,10 +9,10 @@ export interface Guard {
   allow(bounds: Bounds): void;
 }
 
-/** Starts the guard: this same bundle in a thread (`process.ts`). None where the parent gave no pipe to say it on. */
+/** Starts the guard (`thread.ts`, which is a bundle of its own). None where the parent gave no pipe to say it on. */
 export function startGuard(): Guard {
   if (!hasPipe()) return { allow: () => {} };
-  const worker = new Worker(__filename);
+  const worker = new Worker(join(__dirname, 'guard.js'));
   return { allow: (bounds) => worker.postMessage(bounds) };
 }
 
