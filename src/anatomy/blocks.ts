@@ -214,17 +214,20 @@ function injectionOf(flow: Flow, { steps }: ResidualStream, starts: readonly num
 
 /**
  * Where blocks begin: at each attention or other mixer, except that attention to an encoder's states belongs to the
- * block before, and a convolution right after an attention is that block's MLP; or a few
+ * block before (or to the one behind, see {@link crossingLead}), and a convolution right after an attention is that block's MLP; or a few
  * additions before each attention, see {@link leadOf}. Additions before the first block belong to the embedding. Where
  * nothing mixes tokens in a way that is known, each addition is a block.
  */
 function startsOf(flow: Flow, parts: readonly StepParts[]): number[] {
   const starts: number[] = [];
-  const lead = leadOf(flow, parts);
+  const kinds = parts.map(kindOf).join('');
+  const crossing = crossingLead(kinds);
+  const lead = crossing.length || leadOf(flow, parts);
   for (const [index, { attention, cross, mixer, convolves }] of parts.entries()) {
     const start = starts.at(-1);
     if (lead > 0) {
-      if (attention && !cross) starts.push(index - lead);
+      const isLed = crossing === '' || kinds.slice(0, index).endsWith(crossing);
+      if (attention && !cross) starts.push(isLed ? index - lead : index);
       continue;
     }
     const isMlp = convolves && start === index - 1 && parts[start]?.attention !== undefined;
@@ -237,6 +240,18 @@ function startsOf(flow: Flow, parts: readonly StepParts[]): number[] {
 
 const kindOf = ({ attention, cross, mixer, copies, apart }: StepParts): string =>
   attention ? (cross ? 'x' : 'a') : copies || apart ? 'p' : mixer ? 'c' : 'm';
+
+/**
+ * Attention to other states with which blocks begin, all or some of them, and the MLPs behind it, as a letter for each
+ * (Flamingo's gated layers); empty where it follows what a block itself attends to, or is a layer of its own in front of all others.
+ */
+function crossingLead(kinds: string): string {
+  const [before = '', ...after] = kinds.split('a');
+  const end = after.pop();
+  if (!/^xm*$/.test(before) || end === undefined || end.includes('x')) return '';
+  const isAgain = after.some((between) => between.endsWith(before));
+  return isAgain || (after.length === 0 && before === 'x') ? before : '';
+}
 
 /**
  * Additions with which a block begins before it attends (half an MLP in a Conformer, a mix of copies of the stream in
