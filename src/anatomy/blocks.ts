@@ -10,10 +10,12 @@ import { between, downstream, type Flow, stripped } from './flow.js';
 import { mixedKeys } from './keys.js';
 import { inputAs } from './operators/table.js';
 import { factors, isConvolution, isMixer, isSum, operatorName } from './ops.js';
+import { unscaled } from './points.js';
 import { branchProduct, weightProduct } from './products.js';
 import { isRecurrent } from './recurrences.js';
 import { endedLike, type ResidualStream, type Step } from './residual.js';
 import { picksRows } from './rows.js';
+import { isStack } from './sites.js';
 import { attentionObstacle, type Gap, mlpObstacle } from './words.js';
 
 /** A branch, and the attention in it. */
@@ -100,7 +102,8 @@ function mixesTokens(flow: Flow, { nodes }: Branch): boolean {
   const all = [...nodes];
   if (all.some((node) => isMixer(node) && !isConvolution(node))) return true;
   if (!all.some(isChoice) && isRecurrent(flow, nodes)) return true;
-  const moves = all.some((node) => isConvolution(node) || factors(node)?.every((factor) => !flow.isConstant(factor)));
+  const isMoving = (factor: string) => !flow.isConstant(factor) && !isStack(flow, factor);
+  const moves = all.some((node) => isConvolution(node) || factors(node)?.every(isMoving));
   return moves && !all.some(isChoice) && all.some((node) => weightProduct(flow, node) !== undefined);
 }
 
@@ -111,13 +114,13 @@ const convolves = (flow: Flow, { nodes }: Branch): boolean =>
     isMixer(node) ? isConvolution(node) : (factors(node)?.some((factor) => flow.isConstant(factor)) ?? true),
   );
 
-/** The terms of h + (attention + mlp), which some exporters sum first; any other branch as it is. */
+/** The terms of h + (attention + mlp), which some exporters sum first, or of h + s · (attention + mlp); any other branch as it is. */
 function termsOf(flow: Flow, skip: string, branch: Branch): readonly Term[] {
   const sited = (each: Branch): Term => {
     const found = attentionOf(flow, each);
     return { ...each, attention: found?.attention, further: found?.further ?? 0 };
   };
-  const node = flow.producer(branch.output);
+  const node = flow.producer(unscaled(flow, branch.output));
   const summed = node && isSum(node) ? flow.reads(node) : [];
   if (summed.length < 2) return [sited(branch)];
   const terms = summed.map((output) => sited({ output, nodes: between(flow, skip, output) ?? new Set() }));
@@ -320,8 +323,9 @@ function addsTo(flow: Flow, node: Node | undefined, skip: string): boolean {
 function isAdditive(flow: Flow, group: Group): boolean {
   const [head, ...rest] = group;
   const isOne = rest.length === 0 || (rest.length === 1 && head.attention !== undefined && !isParallel(group));
-  const adds = ({ step: { node, skip, from, ending } }: StepParts) =>
+  const adds = ({ terms, step: { node, skip, from, ending, branches } }: StepParts) =>
     addsTo(flow, node, skip) &&
+    (terms.length === branches.length || branches.every(({ output }) => unscaled(flow, output) === output)) &&
     stripped(flow, skip) === stripped(flow, from) &&
     ending?.every((op) => ['Add', 'Cast', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze'].includes(op)) === true;
   return isOne && group.every((parts) => adds(parts) && !parts.copies && !parts.apart);
