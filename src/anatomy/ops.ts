@@ -36,7 +36,9 @@ const pointwise = new Set(
     'ScatterElements ScatterND Sin Slice Softplus Softsign Split Sqrt Sub Sum Swish Tanh TensorScatter Tile'.split(' '),
     'Transpose Trilu Where'.split(' '),
     'BiasGelu BiasSplitGelu FastGelu QuickGelu BiasAdd BiasDropout QLinearAdd QLinearMul QLinearSigmoid'.split(' '),
-    'BatchNormalization GroupNorm GroupNormalization InstanceNormalization MeanVarianceNormalization ReorderOutput'.split(' '),
+    'BatchNormalization GroupNorm GroupNormalization InstanceNormalization MeanVarianceNormalization ReorderOutput'.split(
+      ' ',
+    ),
   ].flat(),
 );
 

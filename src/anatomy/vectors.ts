@@ -84,7 +84,9 @@ export class VectorAxes {
   private convolved(node: Node): VectorPlace | undefined {
     const weight = factors(node)?.[1] ?? '';
     const rank = (intsAttribute(node, 'kernel_shape')?.length ?? Number.NaN) + 2;
-    return Number.isNaN(rank) ? undefined : { axis: 1 - rank, rank, width: this.flow.model.graph.initializers.get(weight)?.dims[0] };
+    return Number.isNaN(rank)
+      ? undefined
+      : { axis: 1 - rank, rank, width: this.flow.model.graph.initializers.get(weight)?.dims[0] };
   }
 
   private resized(node: Node, place: VectorPlace | undefined): VectorPlace | undefined {

@@ -25,7 +25,8 @@ export const unblock: Pass = (graph, { names }) => {
     if (!isBlocked(node)) return [node];
     if (isReorder(node)) return [plain(node)];
     const count = channels.get(node.outputs[0] ?? '');
-    if (count === undefined) throw new GraphError(`nothing tells how many channels its ${blockedDomain}.${node.op} has`);
+    if (count === undefined)
+      throw new GraphError(`nothing tells how many channels its ${blockedDomain}.${node.op} has`);
     const own = (read: string) => channels.has(read);
     return withoutSum(node, names).flatMap((part) => (isBlocked(part) ? between(part, own, count, names) : [part]));
   });
@@ -62,12 +63,18 @@ function between(node: Node, isBlocks: (read: string) => boolean, count: number,
     return blocks;
   });
   const blocks = names.fresh(`${output}#blocks`);
-  return [...before, { ...node, inputs, outputs: [blocks] }, reorder('ReorderOutput', blocks, output, { channels: count })];
+  return [
+    ...before,
+    { ...node, inputs, outputs: [blocks] },
+    reorder('ReorderOutput', blocks, output, { channels: count }),
+  ];
 }
 
 function reorder(op: string, from: string, to: string, own: Readonly<Record<string, number>>): Node {
   const ints = Object.entries({ channels_last: 0, ...own });
-  const attributes = new Map(ints.map(([name, value]): [string, Attribute] => [name, { kind: 'int', value: BigInt(value) }]));
+  const attributes = new Map(
+    ints.map(([name, value]): [string, Attribute] => [name, { kind: 'int', value: BigInt(value) }]),
+  );
   return { name: '', op, domain: blockedDomain, inputs: [from], outputs: [to], attributes };
 }
 

@@ -32,7 +32,9 @@ export function maskRole({ flow, info, main, ids, hasCache, all }: Reader): Reco
     };
   if (isFloat(info) && rank !== undefined && rank > 2) {
     const multiplies = all.touches.every(({ node }) => node.op === 'Mul');
-    const does = multiplies ? 'multiply what is computed of the tokens, as rotations do' : 'are added to the attention scores';
+    const does = multiplies
+      ? 'multiply what is computed of the tokens, as rotations do'
+      : 'are added to the attention scores';
     return { role: 'features', how: `floats given by the user: they ${does}` };
   }
   if (isOverPairs(info, ids))
