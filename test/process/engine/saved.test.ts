@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Engine } from '../../src/engine/host/engine.js';
-import { readModel } from '../../src/onnx/read.js';
-import { makeEngine } from '../support/engine.js';
-import { compare } from './compare.js';
-import { fixture, toleranceOf } from './known.js';
+import type { Engine } from '../../../src/engine/host/engine.js';
+import { readModel } from '../../../src/onnx/read.js';
+import { makeEngine } from '../../support/engine.js';
+import { compare } from '../../zoo/compare.js';
+import { fixture, toleranceOf } from '../../zoo/known.js';
 
 let engine: Engine;
 let folder: string;
@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 it.each(['layout-conv2d-ts-op17', 'layout-conv2d-stem-ts-op17', 'qnn-conv-ts17-static'])('%s', async (name) => {
-  const source = join(import.meta.dirname, 'families', name);
+  const source = join(import.meta.dirname, '../../zoo/families', name);
   const optimizedModelFilePath = join(folder, `${name}.onnx`);
   const session = await InferenceSession.create(join(source, 'model.onnx'), {
     graphOptimizationLevel: 'all',
