@@ -1,16 +1,16 @@
 /** The additions of a residual stream as blocks: what their branches are, and where a block begins. */
-import { floatAttribute, intsAttribute, type Node } from '../onnx/model.js';
+import { floatAttribute, intsAttribute } from '../onnx/model.js';
 import type { Branch } from './addition.js';
 import type { Attention, Block, Routing } from './anatomy.js';
 import { attentionOf } from './attention.js';
-import { addAlike, type Behind, behindBlocks, type Injection, injectionBefore } from './ends.js';
+import { addAlike, type Behind, behindBlocks, crossingLead, type Injection, injectionBefore } from './ends.js';
 import { isChoice } from './experts/labels.js';
 import { routingOf } from './experts/routing.js';
 import { between, downstream, type Flow, stripped } from './flow.js';
 import { mixedKeys } from './keys.js';
 import { inputAs } from './operators/table.js';
 import { factors, isConvolution, isMixer, isSum, operatorName } from './ops.js';
-import { unscaled } from './points.js';
+import { addsTo, unscaled } from './points.js';
 import { branchProduct, weightProduct } from './products.js';
 import { isRecurrent } from './recurrences.js';
 import { endedLike, type ResidualStream, type Step } from './residual.js';
@@ -245,18 +245,6 @@ const kindOf = ({ attention, cross, mixer, copies, apart }: StepParts): string =
   attention ? (cross ? 'x' : 'a') : copies || apart ? 'p' : mixer ? 'c' : 'm';
 
 /**
- * Attention to other states with which blocks begin, all or some of them, and the MLPs behind it, as a letter for each
- * (Flamingo's gated layers); empty where it follows what a block itself attends to, or is a layer of its own in front of all others.
- */
-function crossingLead(kinds: string): string {
-  const [before = '', ...after] = kinds.split('a');
-  const end = after.pop();
-  if (!/^xm*$/.test(before) || end === undefined || end.includes('x')) return '';
-  const isAgain = after.some((between) => between.endsWith(before));
-  return isAgain || (after.length === 0 && before === 'x') ? before : '';
-}
-
-/**
  * Additions with which a block begins before it attends (half an MLP in a Conformer, a mix of copies of the stream in
  * AltUp, a convolution that is followed by no MLP of its own): what lies between two attentions is then the end of a block and the beginning of the next, and as much
  * stands before the first and after the last.
@@ -306,18 +294,6 @@ export function mlpOf(group: Group): Mlp | undefined {
 export const isParallel = (group: Group): boolean =>
   group.some(({ attention, mlpBranch }) => attention !== undefined && mlpBranch !== undefined) &&
   !group.some(({ attention, mlp }) => attention === undefined && mlp !== undefined);
-
-/** Whether `node` adds to `skip` as it is, in one sum or several: neither scaled nor gated. */
-function addsTo(flow: Flow, node: Node | undefined, skip: string): boolean {
-  if (!node || !isSum(node)) return false;
-  return flow.reads(node).some((term) => {
-    const value = stripped(flow, term);
-    return (
-      value === stripped(flow, skip) ||
-      (flow.depth(value) > flow.depth(skip) && addsTo(flow, flow.producer(value), skip))
-    );
-  });
-}
 
 /** At most an attention and, beside or after it, an MLP, each added as it is. */
 function isAdditive(flow: Flow, group: Group): boolean {
