@@ -1,19 +1,21 @@
 /** The additions of a residual stream as blocks: what their branches are, and where a block begins. */
-import { floatAttribute, intsAttribute, type Node } from '../onnx/model.js';
+import { floatAttribute, intsAttribute } from '../onnx/model.js';
 import type { Branch } from './addition.js';
 import { type Attention, type Block, patternOverTokens, type Routing } from './anatomy.js';
 import { attentionOf } from './attention.js';
-import { addAlike, type Behind, behindBlocks, type Injection, injectionBefore } from './ends.js';
+import { addAlike, type Behind, behindBlocks, crossingLead, type Injection, injectionBefore } from './ends.js';
 import { isChoice } from './experts/labels.js';
 import { routingOf } from './experts/routing.js';
 import { between, downstream, type Flow, stripped } from './flow.js';
 import { mixedKeys } from './keys.js';
 import { inputAs } from './operators/table.js';
 import { factors, isConvolution, isMixer, isSum, operatorName } from './ops.js';
+import { addsTo, unscaled } from './points.js';
 import { branchProduct, weightProduct } from './products.js';
 import { isRecurrent } from './recurrences.js';
 import { endedLike, type ResidualStream, type Step } from './residual.js';
 import { picksRows } from './rows.js';
+import { isStack } from './sites.js';
 import { attentionObstacle, type Gap, mlpObstacle } from './words.js';
 
 /** A branch, and the attention in it. */
@@ -100,7 +102,8 @@ function mixesTokens(flow: Flow, { nodes }: Branch): boolean {
   const all = [...nodes];
   if (all.some((node) => isMixer(node) && !isConvolution(node))) return true;
   if (!all.some(isChoice) && isRecurrent(flow, nodes)) return true;
-  const moves = all.some((node) => isConvolution(node) || factors(node)?.every((factor) => !flow.isConstant(factor)));
+  const isMoving = (factor: string) => !flow.isConstant(factor) && !isStack(flow, factor);
+  const moves = all.some((node) => isConvolution(node) || factors(node)?.every(isMoving));
   return moves && !all.some(isChoice) && all.some((node) => weightProduct(flow, node) !== undefined);
 }
 
@@ -111,13 +114,13 @@ const convolves = (flow: Flow, { nodes }: Branch): boolean =>
     isMixer(node) ? isConvolution(node) : (factors(node)?.some((factor) => flow.isConstant(factor)) ?? true),
   );
 
-/** The terms of h + (attention + mlp), which some exporters sum first; any other branch as it is. */
+/** The terms of h + (attention + mlp), which some exporters sum first, or of h + s · (attention + mlp); any other branch as it is. */
 function termsOf(flow: Flow, skip: string, branch: Branch): readonly Term[] {
   const sited = (each: Branch): Term => {
     const found = attentionOf(flow, each);
     return { ...each, attention: found?.attention, further: found?.further ?? 0 };
   };
-  const node = flow.producer(branch.output);
+  const node = flow.producer(unscaled(flow, branch.output));
   const summed = node && isSum(node) ? flow.reads(node) : [];
   if (summed.length < 2) return [sited(branch)];
   const terms = summed.map((output) => sited({ output, nodes: between(flow, skip, output) ?? new Set() }));
@@ -214,17 +217,20 @@ function injectionOf(flow: Flow, { steps }: ResidualStream, starts: readonly num
 
 /**
  * Where blocks begin: at each attention or other mixer, except that attention to an encoder's states belongs to the
- * block before, and a convolution right after an attention is that block's MLP; or a few
+ * block before (or to the one behind, see {@link crossingLead}), and a convolution right after an attention is that block's MLP; or a few
  * additions before each attention, see {@link leadOf}. Additions before the first block belong to the embedding. Where
  * nothing mixes tokens in a way that is known, each addition is a block.
  */
 function startsOf(flow: Flow, parts: readonly StepParts[]): number[] {
   const starts: number[] = [];
-  const lead = leadOf(flow, parts);
+  const kinds = parts.map(kindOf).join('');
+  const crossing = crossingLead(kinds);
+  const lead = crossing.length || leadOf(flow, parts);
   for (const [index, { attention, cross, mixer, convolves }] of parts.entries()) {
     const start = starts.at(-1);
     if (lead > 0) {
-      if (attention && !cross) starts.push(index - lead);
+      const isLed = crossing === '' || kinds.slice(0, index).endsWith(crossing);
+      if (attention && !cross) starts.push(isLed ? index - lead : index);
       continue;
     }
     const isMlp = convolves && start === index - 1 && parts[start]?.attention !== undefined;
@@ -289,24 +295,13 @@ export const isParallel = (group: Group): boolean =>
   group.some(({ attention, mlpBranch }) => attention !== undefined && mlpBranch !== undefined) &&
   !group.some(({ attention, mlp }) => attention === undefined && mlp !== undefined);
 
-/** Whether `node` adds to `skip` as it is, in one sum or several: neither scaled nor gated. */
-function addsTo(flow: Flow, node: Node | undefined, skip: string): boolean {
-  if (!node || !isSum(node)) return false;
-  return flow.reads(node).some((term) => {
-    const value = stripped(flow, term);
-    return (
-      value === stripped(flow, skip) ||
-      (flow.depth(value) > flow.depth(skip) && addsTo(flow, flow.producer(value), skip))
-    );
-  });
-}
-
 /** At most an attention and, beside or after it, an MLP, each added as it is. */
 function isAdditive(flow: Flow, group: Group): boolean {
   const [head, ...rest] = group;
   const isOne = rest.length === 0 || (rest.length === 1 && head.attention !== undefined && !isParallel(group));
-  const adds = ({ step: { node, skip, from, ending } }: StepParts) =>
+  const adds = ({ terms, step: { node, skip, from, ending, branches } }: StepParts) =>
     addsTo(flow, node, skip) &&
+    (terms.length === branches.length || branches.every(({ output }) => unscaled(flow, output) === output)) &&
     stripped(flow, skip) === stripped(flow, from) &&
     ending?.every((op) => ['Add', 'Cast', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze'].includes(op)) === true;
   return isOne && group.every((parts) => adds(parts) && !parts.copies && !parts.apart);

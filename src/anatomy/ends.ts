@@ -76,6 +76,18 @@ export function addAlike(flow: Flow, a: Step, b: Step): boolean {
   return sizes(a) !== '' && sizes(a) === sizes(b);
 }
 
+/**
+ * Attention to other states with which blocks begin, all or some of them, and the MLPs behind it, as a letter for each
+ * (Flamingo's gated layers); empty where it follows what a block itself attends to, or is a layer of its own in front of all others.
+ */
+export function crossingLead(kinds: string): string {
+  const [before = '', ...after] = kinds.split('a');
+  const end = after.pop();
+  if (!/^xm*$/.test(before) || end === undefined || end.includes('x')) return '';
+  const isAgain = after.some((between) => between.endsWith(before));
+  return isAgain || (after.length === 0 && before === 'x') ? before : '';
+}
+
 /** What follows the last block and is the head's: additions of its own, as Medusa's heads make them. */
 export interface Behind {
   readonly additions: number;

@@ -18,6 +18,7 @@ const passThrough = new Set([
   'QuantizeLinear',
   'DequantizeLinear',
   'DynamicQuantizeLinear',
+  'ReorderInput',
 ]);
 
 /** Each output element comes from few input elements, or from one token's vector: nothing is multiplied by a matrix. */
@@ -35,7 +36,9 @@ const pointwise = new Set(
     'ScatterElements ScatterND Sin Slice Softplus Softsign Split Sqrt Sub Sum Swish Tanh TensorScatter Tile'.split(' '),
     'Transpose Trilu Where'.split(' '),
     'BiasGelu BiasSplitGelu FastGelu QuickGelu BiasAdd BiasDropout QLinearAdd QLinearMul QLinearSigmoid'.split(' '),
-    'BatchNormalization GroupNorm GroupNormalization InstanceNormalization MeanVarianceNormalization'.split(' '),
+    'BatchNormalization GroupNorm GroupNormalization InstanceNormalization MeanVarianceNormalization ReorderOutput'.split(
+      ' ',
+    ),
   ].flat(),
 );
 
@@ -51,6 +54,7 @@ const products = new Map<string, readonly [number, number]>([
   ['GemmFloat8', [0, 1]],
   ['Einsum', [0, 1]],
   ['Conv', [0, 1]],
+  ['FusedConv', [0, 1]],
   ['MatMulNBits', [0, 1]],
   ['MatMulBnb4', [0, 1]],
   ['MatMulFpQ4', [0, 1]],

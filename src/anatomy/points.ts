@@ -74,6 +74,18 @@ function summedIn(flow: Flow, value: string): readonly string[] {
   });
 }
 
+/** Whether `node` adds to `skip` as it is, in one sum or several: neither scaled nor gated. */
+export function addsTo(flow: Flow, node: Node | undefined, skip: string): boolean {
+  if (!node || !isSum(node)) return false;
+  return flow.reads(node).some((term) => {
+    const value = stripped(flow, term);
+    return (
+      value === stripped(flow, skip) ||
+      (flow.depth(value) > flow.depth(skip) && addsTo(flow, flow.producer(value), skip))
+    );
+  });
+}
+
 /** `value` before it was multiplied by constants, in whatever precision. */
 export function unscaled(flow: Flow, value: string): string {
   const node = flow.producer(value);

@@ -89,7 +89,7 @@ export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
       part: 'unembedding',
       why: product
         ? `the output ${output} is made probabilities by the graph, so the model has no output head`
-        : headObstacle(flow, output, stream.to),
+        : headObstacle(output),
     });
   for (const input of inputs)
     if (input.role === 'unknown') missing.push({ part: `input ${input.name}`, why: input.how });

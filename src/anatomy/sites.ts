@@ -88,7 +88,7 @@ function siteAt(flow: Flow, product: Node, within: ReadonlySet<Node>): Site | un
     const [weights, values] = [pair[side], pair[1 - side] as string];
     if (isPicked(flow, values, within)) continue;
     const way = wayOf(flow, weights, within);
-    if (!way) continue;
+    if (!way || (!way.scores && isStack(flow, values))) continue;
     const tensor = exact(flow, weights);
     const perm = permOf(product, side);
     const division = way.weighting === 'softmax' ? undefined : divisionOf(flow, product.outputs[0] ?? '', tensor);
@@ -112,6 +112,18 @@ function isPicked(flow: Flow, values: string, within: ReadonlySet<Node>): boolea
     return isPointwise(node) && flow.reads(node).length === 1 ? 'on' : 'end';
   });
   return pick !== undefined;
+}
+
+/**
+ * States put side by side along an axis of their own, as those of earlier layers are from which each token mixes what a
+ * branch reads: with weights that no queries and keys make, no token looks at another.
+ */
+export function isStack(flow: Flow, values: string): boolean {
+  const stack = searched(flow, values, undefined, (node) => {
+    if (node.op === 'Concat') return flow.reads(node).length > 1 ? 'found' : 'end';
+    return isPointwise(node) && flow.reads(node).length === 1 ? 'on' : 'end';
+  });
+  return stack?.inputs.every((part) => ['Unsqueeze', 'Reshape'].includes(flow.producer(part)?.op ?? '')) === true;
 }
 
 type Way = Pick<Site, 'scores' | 'weighting'>;
@@ -140,14 +152,14 @@ function wayOf(flow: Flow, weights: string, within: ReadonlySet<Node>): Way | un
 function searched(
   flow: Flow,
   value: string,
-  within: ReadonlySet<Node>,
+  within: ReadonlySet<Node> | undefined,
   judge: (node: Node) => 'found' | 'on' | 'end',
 ): Node | undefined {
   const seen = new Set([value]);
   const open = [value];
   for (let next = open.shift(); next !== undefined && seen.size < maxVisits; next = open.shift()) {
     const node = flow.producer(next);
-    if (!node || !within.has(node)) continue;
+    if (!node || within?.has(node) === false) continue;
     const verdict = judge(node);
     if (verdict === 'found') return node;
     if (verdict === 'end') continue;

@@ -55,6 +55,7 @@ export class VectorAxes {
   }
 
   private after(node: Node, depth: number): VectorPlace | undefined {
+    if (node.op.includes('Conv')) return this.convolved(node);
     const product = weightProduct(this.flow, node);
     const before = () => {
       const places = this.flow.reads(node).flatMap((input) => this.of(input, depth) ?? []);
@@ -77,6 +78,15 @@ export class VectorAxes {
         return this.flow.isConstant(node.inputs[0] ?? '') ? last : this.picked(node, before());
     }
     return isPointwise(node) ? before() : undefined;
+  }
+
+  /** Channels are the second axis, however many neighbours are seen. */
+  private convolved(node: Node): VectorPlace | undefined {
+    const weight = factors(node)?.[1] ?? '';
+    const rank = (intsAttribute(node, 'kernel_shape')?.length ?? Number.NaN) + 2;
+    return Number.isNaN(rank)
+      ? undefined
+      : { axis: 1 - rank, rank, width: this.flow.model.graph.initializers.get(weight)?.dims[0] };
   }
 
   private resized(node: Node, place: VectorPlace | undefined): VectorPlace | undefined {
@@ -162,12 +172,7 @@ function turned(place: VectorPlace | undefined, perm: readonly number[] | undefi
 }
 
 /** Where a product with a weight leaves its columns. */
-function ofProduct({ node, weight, columns }: WeightProduct): VectorPlace | undefined {
-  const width = columns;
-  if (node.op.includes('Conv')) {
-    const rank = (intsAttribute(node, 'kernel_shape')?.length ?? Number.NaN) + 2;
-    return Number.isNaN(rank) ? undefined : { axis: 1 - rank, rank, width };
-  }
+function ofProduct({ node, weight, columns: width }: WeightProduct): VectorPlace | undefined {
   const equation = node.attributes.get('equation');
   if (equation?.kind === 'string') {
     const [terms = '', result = ''] = equation.value.replaceAll(/\s/g, '').split('->');

@@ -1,10 +1,11 @@
 /** What was not found, in words: which part of which blocks, and which operator stood in the way. */
+import { blockedDomain } from '../onnx/blocked.js';
 import type { Node } from '../onnx/model.js';
 import type { Branch } from './addition.js';
 import type { Missing } from './anatomy.js';
 import type { Behind } from './ends.js';
 import { isChoice, isMixture } from './experts/labels.js';
-import { between, type Flow } from './flow.js';
+import type { Flow } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
 import { isMixer, operatorName } from './ops.js';
 import { endings } from './products.js';
@@ -118,26 +119,18 @@ export function blocksUnlike(mlps: readonly number[], additions: number): Missin
   };
 }
 
-/** ONNX Runtime's own layout of convolutions, which depends on the processor. */
-const blocked = 'com.microsoft.nchwc';
-
 /** What a file says of convolutions that were laid out when it was saved; undefined where it has none. */
 export function laidOut(nodes: readonly Node[]): Missing | undefined {
-  if (nodes.every(({ domain }) => domain !== blocked)) return undefined;
+  if (nodes.every(({ domain }) => domain !== blockedDomain)) return undefined;
   return {
     part: 'whether its numbers are right on this processor',
-    why: `ONNX Runtime’s optimizer laid the weights of convolutions out for the processor that saved the file (${blocked}, level all), and on another one they may be read wrongly; give the file from before that, or one that was saved at level extended`,
+    why: `ONNX Runtime’s optimizer laid the weights of convolutions out for the processor that saved the file (${blockedDomain}, level all), and on another one they may be read wrongly; give the file from before that, or one that was saved at level extended`,
   };
 }
 
-/** Why the output `name` has no product with a weight as its head. */
-export function headObstacle(flow: Flow, name: string, last: string): string {
-  const { obstacles } = endings(flow, name, { nodes: between(flow, last, name) ?? new Set() });
-  const own = obstacles.find(({ node }) => node.domain === blocked);
-  return own
-    ? `the output ${name} comes from ${article(operatorName(own.node))}, whose weights are laid out for one processor`
-    : `the output ${name} is no product with a weight, so the model has no output head`;
-}
+/** That the output `name` has no product with a weight as its head. */
+export const headObstacle = (name: string) =>
+  `the output ${name} is no product with a weight, so the model has no output head`;
 
 const article = (noun: string) => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`;
 

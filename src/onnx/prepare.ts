@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import { SinkscopeError } from '../errors.js';
 import { widenOutputs } from './bfloat.js';
+import { unblock } from './blocked.js';
 import { inlineBranches } from './branches.js';
 import { hoistConstants } from './constants.js';
 import { mergeDequantised } from './dequantised.js';
@@ -33,6 +34,7 @@ export const passes: readonly Pass[] = [
   splitQuantised,
   mergeDequantised,
   splitNorms,
+  unblock,
   unfoldFactors,
   widenOutputs,
   renameProto,
@@ -42,7 +44,7 @@ export const passes: readonly Pass[] = [
  * The model with its functions inlined, `Constant` nodes as initializers, `If` nodes of a known way replaced by their
  * branch (a boolean graph input counts as `switches`; it stays an input that nothing reads), loops over a stated number
  * of steps unrolled, operators on quantised values as their float counterparts, fused skip norms split into their sum
- * and their norm, factors of activations taken out of products, dropout as it is after training, and bfloat16 outputs as float32. Names of values stay, but for one that ONNX Runtime's binding
+ * and their norm, values that were laid out for a processor as they were before, factors of activations taken out of products, dropout as it is after training, and bfloat16 outputs as float32. Names of values stay, but for one that ONNX Runtime's binding
  * cannot take; new values get new names.
  *
  * @param switches true: as a merged decoder is that is given a cache

@@ -261,12 +261,14 @@ def all_cases() -> Iterator[Case]:
     import experts
     import heads
     import layouts
+    import stacks
     import modules
     import towers
     import variants
 
     yield from modules.cases()
     yield from variants.cases()
+    yield from stacks.cases()
     yield from heads.cases()
     yield from layouts.cases()
     yield from caches.cases()

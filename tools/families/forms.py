@@ -19,7 +19,7 @@ def named_axes(inputs: dict, head: str) -> dict:
             axes[name] = {0: "batch", 1: "decoder_sequence" if name.startswith("decoder_") else "sequence"}
         elif name == "inputs_embeds":
             axes[name] = {0: "batch", 1: "sequence"}
-        else:
+        elif value.dim() > 0:
             axes[name] = {0: "batch"}
     axes[head] = {0: "batch"}
     return axes

@@ -30,8 +30,13 @@ export function maskRole({ flow, info, main, ids, hasCache, all }: Reader): Reco
       how: 'positions in the cache: 0 to T - 1',
       guessed: !hasCache || !counts.test(info.name),
     };
-  if (isFloat(info) && rank !== undefined && rank > 2)
-    return { role: 'features', how: 'floats given by the user: they are added to the attention scores' };
+  if (isFloat(info) && rank !== undefined && rank > 2) {
+    const multiplies = all.touches.every(({ node }) => node.op === 'Mul');
+    const does = multiplies
+      ? 'multiply what is computed of the tokens, as rotations do'
+      : 'are added to the attention scores';
+    return { role: 'features', how: `floats given by the user: they ${does}` };
+  }
   if (isOverPairs(info, ids))
     return { role: 'pair-mask', tokenAxis, how: 'a mask over pairs of tokens, which says what each of them sees' };
   const reading = readMask(flow, info, main, all);

@@ -20,3 +20,7 @@ export function saidBy(name: string): Said | undefined {
   const said = says.find(([, pattern]) => pattern.test(name))?.[0];
   return said ?? (nothing.test(name.replace(/^onnx::\w+?_?(\d+)$/, '$1')) ? undefined : 'other');
 }
+
+/** Whether a name says nothing but that it is tokens: `input_ids`, unlike `input_shape_ids`. */
+export const saysTokensAlone = (name: string): boolean =>
+  /^((decoder|encoder|inputs?|tokens?|words?|text|src)[_.-]?)*(ids?)?$/i.test(name);

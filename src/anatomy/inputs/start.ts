@@ -2,7 +2,7 @@
 import { downstream, type Flow } from '../flow.js';
 import { isPointwise, isSum, lookup } from '../ops.js';
 import { isOrder } from '../pictures.js';
-import { saidBy } from './names.js';
+import { saidBy, saysTokensAlone } from './names.js';
 import { inputAbove, maxTokenTypes, tableRoot, tableRows } from './tables.js';
 import { isFloat } from './types.js';
 
@@ -123,7 +123,9 @@ function tokenLookup(
     return undefined;
   if (names.length === 1) return { best: largest, guess: undefined, equal: [] };
 
-  const saying = names.filter((name) => saidBy(name) === 'tokens');
+  const tokens = names.filter((name) => saidBy(name) === 'tokens');
+  const alone = tokens.filter(saysTokensAlone);
+  const saying = alone.length === 1 ? alone : tokens;
   const silent = names.filter((name) => saidBy(name) === undefined || saidBy(name) === 'other');
   const named = find(
     saying.length === 1 ? saying[0] : saying.length === 0 && silent.length === 1 ? silent[0] : undefined,

@@ -149,6 +149,16 @@ describe('token ids', () => {
     expect(inputs.map(({ role }) => role)).toEqual(['unknown', 'unknown']);
   });
 
+  it('have others beside them that are asked for by name, where each token is looked up in several tables (RoCBert)', () => {
+    const start = `t = Gather(table, input_ids)
+      p = Gather(places, input_shape_ids)
+      joined = Concat(t, p) axis=-1
+      h0 = MatMul(joined, back)`;
+    const { inputs } = found({ start, inputs: { input_ids: whole, input_shape_ids: whole } });
+    expect(inputs.map(({ role }) => role)).toEqual(['token-ids', 'unknown']);
+    expect(inputs.at(1)?.how).toMatch(/table of 64 rows, and whether they are positions is not told/);
+  });
+
   it('are not what is only added to embeddings that are given', () => {
     const start = 'p = Gather(places, position_ids)\nh0 = Add(inputs_embeds, p)';
     const inputs = { inputs_embeds: ['batch', 'tokens', 16], position_ids: whole };

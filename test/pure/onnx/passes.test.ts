@@ -1,6 +1,7 @@
 /** What each pass of `prepare` promises holds after it and after every later one, on every fixture. */
 import { describe, expect, it } from 'vitest';
 import { widenOutputs } from '../../../src/onnx/bfloat.js';
+import { blockedDomain, unblock } from '../../../src/onnx/blocked.js';
 import { mergeDequantised } from '../../../src/onnx/dequantised.js';
 import { stopTraining, tellRandom } from '../../../src/onnx/dropout.js';
 import { unfoldFactors } from '../../../src/onnx/factors.js';
@@ -61,6 +62,19 @@ const broken = new Map<Pass, (graph: Graph) => readonly Node[]>([
     },
   ],
   [splitNorms, ({ nodes }) => nodes.filter(({ op }) => /^(Skip|Embed).*LayerNormalization$/.test(op))],
+  [
+    unblock,
+    ({ nodes }) => {
+      const reads = (value: string) => nodes.filter(({ inputs }) => inputs.includes(value));
+      const isUnmade = ({ outputs }: Node) =>
+        outputs.every((value) => reads(value).every(({ op }) => op === 'ReorderOutput'));
+      return nodes.filter((each) => {
+        const { domain, op, inputs, attributes } = each;
+        if (/Conv$/.test(op) && inputs[3] && !attributes.has('activation')) return true;
+        return domain === blockedDomain && op !== 'ReorderInput' && op !== 'ReorderOutput' && !isUnmade(each);
+      });
+    },
+  ],
   [
     unfoldFactors,
     ({ nodes, initializers }) =>
@@ -142,6 +156,7 @@ describe('what a pass promises holds to the end', () => {
         node('DequantizeLinear', quantised('p'), ['a']),
         node('DequantizeLinear', quantised('p'), ['b']),
         node('Abs', ['b'], ['__proto__']),
+        node('FusedConv', ['h', 'weight', '', 'h'], ['added'], { domain: 'com.microsoft' }),
         node('SkipSimplifiedLayerNormalization', ['a', '__proto__', 'gamma'], ['y'], { domain: 'com.microsoft' }),
       ],
     };
@@ -153,11 +168,36 @@ describe('what a pass promises holds to the end', () => {
         .at(-1)
         ?.nodes.map(({ op }) => op),
     ).toEqual(
-      'Dropout Add Mul FusedMatMul QuantizeLinear DequantizeLinear Mul QuantizeLinear DequantizeLinear Abs Add SimplifiedLayerNormalization Cast'.split(
+      'Dropout Add Mul FusedMatMul QuantizeLinear DequantizeLinear Mul QuantizeLinear DequantizeLinear Abs FusedConv Add Add SimplifiedLayerNormalization Cast'.split(
         ' ',
       ),
     );
   });
+});
+
+it('keeps the channels of what was blocks, and no layout of its own', () => {
+  const kernel: Tensor = { name: 'kernel', type: DataType.float, dims: [16, 3, 1, 1], data: new Uint8Array(192) };
+  const blocked = { domain: blockedDomain };
+  const channels = new Map([['channels', { kind: 'int', value: 10n } as const]]);
+  const graph: Graph = {
+    name: '',
+    inputs: [{ name: 'x' }],
+    outputs: [{ name: 'y' }],
+    initializers: new Map([['kernel', kernel]]),
+    valueInfo: new Map(),
+    nodes: [
+      node('Conv', ['x', 'kernel'], ['made'], blocked),
+      node('Relu', ['made'], ['kept']),
+      node('MaxPool', ['kept'], ['less'], blocked),
+      node('ReorderOutput', ['less'], ['y'], { ...blocked, attributes: channels }),
+    ],
+  };
+  const { nodes } = unblock(graph, { names: new Names(graph), switches: false, opset: 18, remark: () => {} });
+  expect(nodes.map(({ op }) => op).join(' ')).toBe(
+    'Conv ReorderOutput Relu ReorderInput MaxPool ReorderOutput Identity',
+  );
+  const unmade = nodes.filter(({ op }) => op === 'ReorderOutput').map(({ attributes }) => attributes.get('channels'));
+  expect(unmade).toEqual([channels.get('channels'), channels.get('channels')]);
 });
 
 describe('a pass that finds nothing', () => {
