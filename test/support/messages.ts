@@ -169,7 +169,17 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   query: [{ type: 'predictions', token: 1 }],
 };
 
-const silent = { result: [], saved: [], records: [], encode: [], decode: [], smooth: [], inspect: [] };
+const ofFiles = {
+  result: [],
+  saved: [],
+  records: [],
+  smooth: [],
+  describe: [],
+  weight: [],
+  identity: [],
+  sameWeights: [],
+};
+const silent = { ...ofFiles, encode: [], decode: [], inspect: [], query: [] };
 
 export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   analyze: [
@@ -294,11 +304,6 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   ...backwardEvents,
   merge: mergeExamples,
   ...silent,
-  describe: [],
-  weight: [],
-  identity: [],
-  sameWeights: [],
-  query: [],
 };
 
 export const answers: { readonly [T in Exclude<JobType, 'query' | 'saved'>]: AnswerOf<T> } = {
