@@ -169,17 +169,8 @@ export const requests: { readonly [T in JobType]: readonly RequestOf<T>[] } = {
   query: [{ type: 'predictions', token: 1 }],
 };
 
-const ofFiles = {
-  result: [],
-  saved: [],
-  records: [],
-  smooth: [],
-  describe: [],
-  weight: [],
-  identity: [],
-  sameWeights: [],
-};
-const silent = { ...ofFiles, encode: [], decode: [], inspect: [], query: [] };
+const silent = { result: [], saved: [], records: [], encode: [], decode: [], smooth: [], inspect: [] };
+const answered = { describe: [], weight: [], identity: [], sameWeights: [], query: [] };
 
 export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   analyze: [
@@ -304,6 +295,7 @@ export const events: { readonly [T in JobType]: readonly EventOf<T>[] } = {
   ...backwardEvents,
   merge: mergeExamples,
   ...silent,
+  ...answered,
 };
 
 export const answers: { readonly [T in Exclude<JobType, 'query' | 'saved'>]: AnswerOf<T> } = {
