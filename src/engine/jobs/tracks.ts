@@ -5,7 +5,7 @@ import { SinkscopeError } from '../../errors.js';
 import type { Sequence } from '../contract/measure.js';
 import type { DivergenceSession, RowDivergences } from '../stages/divergence.js';
 import { statesHeld } from '../stages/forward.js';
-import { type Head, withHead } from '../stages/head.js';
+import { type Head, rangesOf, withHead } from '../stages/head.js';
 import { logitRows, sequencesTogether } from '../stages/memory.js';
 import type { Plan, Stage } from '../stages/plan.js';
 import type { StageRunner } from '../stages/runner.js';
@@ -26,6 +26,8 @@ export interface Track {
   /** By block, from the embedding on. */
   readonly stages: readonly Stage[];
   readonly head: Head;
+  /** Rows of logits that are held at once for others to be held against. */
+  readonly rows: number;
   /** Name of h_k, by k. */
   readonly residuals: readonly string[];
 }
@@ -44,12 +46,14 @@ export function checkAlike({ reference, model }: Sided<StageRunner>): void {
 /** @param memory bytes of the budget */
 export function trackOf(runner: StageRunner, memory: number): Track {
   const { anatomy } = runner.loaded;
+  // Beside those that are held, others come a half as many at a time.
   const { plan, head } = withHead(runner, logitRows(anatomy, memory, 2));
   return {
     runner,
     plan,
     stages: plan.stages.filter(({ last }) => last <= anatomy.layers),
     head,
+    rows: logitRows(anatomy, memory),
     residuals: residualPoints(anatomy),
   };
 }
@@ -88,8 +92,8 @@ interface ScoredPart {
 
 /**
  * The reference's logits of the scored tokens of a sequence, part after part. Sessions of heads stay until the runners
- * are released where there is room for all; else one is there at a time, for it is the largest of a model's weights: who
- * asks for several ways goes by the model that computes them, the reference first.
+ * are released where there is room for all; else one is there at a time, for it is the largest of a model's weights, and
+ * made anew for each part: who asks for several ways goes by the model that computes them, the reference first.
  *
  * @param values of the reference, when it is through its blocks
  * @param stay whether there is room for all heads
@@ -112,25 +116,44 @@ export async function* scoredParts(
     const logits = await head.logits(values, from, to, true);
     checkFinite(tracks.reference, logits);
     const vocabulary = logits.length / (to - from);
-    return { vocabulary, against: await session.against(logits, ids.slice(from + 1, to + 1)) };
+    return { from, to, vocabulary, against: await session.against(logits, ids.slice(from + 1, to + 1)) };
   };
   // The token at i is predicted at position i - 1.
-  for (const [start, end] of head.ranges(from - 1, ids.length - 1)) {
-    let held: Awaited<ReturnType<typeof referenceOf>> | undefined = await referenceOf(start, end);
+  for (const [start, end] of rangesOf(from - 1, ids.length - 1, tracks.reference.rows)) {
+    const held: Awaited<ReturnType<typeof referenceOf>>[] = [];
+    for (const [from, to] of head.ranges(start, end)) held.push(await referenceOf(from, to));
     yield {
       at: start + 1 - from,
       async divergenceOf({ track, values, lead = 0 }) {
-        if (!held) throw new Error('these rows are gone');
+        if (held.length === 0) throw new Error('these rows are gone');
         await turnTo(track);
-        const logits = await track.head.logits(values, lead + start, lead + end, true);
-        checkVocabulary(tracks, held.vocabulary, logits.length / (end - start));
-        return held.against(logits);
+        const found: RowDivergences[] = [];
+        for (const { from, to, vocabulary, against } of held) {
+          const logits = await track.head.logits(values, lead + from, lead + to, true);
+          checkVocabulary(tracks, vocabulary, logits.length / (to - from));
+          found.push(await against(logits));
+        }
+        return joined(found);
       },
     };
     // Whoever was given the part may still have it when the next head is made.
-    held = undefined;
+    held.length = 0;
     await turnTo(tracks.reference);
   }
+}
+
+/** Those of rows that follow each other. */
+function joined(parts: readonly RowDivergences[]): RowDivergences {
+  const all = (numbers: (part: RowDivergences) => Float64Array) =>
+    Float64Array.from(parts.flatMap((part) => [...numbers(part)]));
+  return {
+    kld: all(({ kld }) => kld),
+    same: parts.flatMap(({ same }) => same),
+    probability: {
+      reference: all(({ probability }) => probability.reference),
+      other: all(({ probability }) => probability.other),
+    },
+  };
 }
 
 function checkFinite({ runner }: Track, logits: Float32Array): void {

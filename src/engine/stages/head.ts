@@ -35,6 +35,13 @@ export function withHead(runner: StageRunner, rows: number): { readonly plan: Pl
   return { plan, head: new Head(runner, stage, valueAt(runner.loaded, 'resid_post', anatomy.layers), output, rows) };
 }
 
+/** The positions `from` … `to` in as few parts of at most so many `rows` as there can be, all about as long. */
+export function rangesOf(from: number, to: number, rows: number): [from: number, to: number][] {
+  const count = Math.max(0, Math.ceil((to - from) / rows));
+  const end = (part: number) => from + Math.ceil((part * (to - from)) / count);
+  return Array.from({ length: count }, (_, i) => [end(i), end(i + 1)]);
+}
+
 export class Head {
   /** False once it is known to need the whole sequence: other inputs, or shapes fixed inside. */
   private takesRows: boolean;
@@ -73,11 +80,7 @@ export class Head {
 
   /** The positions `from` … `to` in parts whose logits are computed at once. */
   ranges(from: number, to: number): [from: number, to: number][] {
-    const count = Math.ceil((to - from) / this.rows);
-    return Array.from({ length: Math.max(0, count) }, (_, i) => {
-      const start = from + i * this.rows;
-      return [start, Math.min(start + this.rows, to)];
-    });
+    return rangesOf(from, to, this.rows);
   }
 
   /**

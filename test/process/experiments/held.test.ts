@@ -55,8 +55,8 @@ it('blocks and heads are made beside the states that are still needed, and besid
   const all = (layers + 1) * state;
   // The model's last block: what has been exchanged so far, and both as they are; what is small is carried.
   expect(at(blocks, -2)).toBeLessThan(all + state / 2);
-  // One head after the other for each part, beside what is to be scored.
-  expect(heads).toHaveLength(2 * Math.ceil((tokens - 1) / rows));
+  // One head after the other for each part, which holds twice as many rows, beside what is to be scored.
+  expect(heads).toHaveLength(2 * Math.ceil((tokens - 1) / (2 * rows)));
   const ofModel = heads.filter((_, i) => i % 2 === 0);
   for (const held of ofModel) expect(held).toBeLessThanOrEqual(all);
 });
