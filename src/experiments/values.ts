@@ -78,7 +78,10 @@ export function checkedValues<I extends ExperimentInputs>(inputs: I, given: Give
 
 function checkedValue(inputs: ExperimentInputs, name: string, input: ExperimentInput, given: Given): unknown {
   const value = given[name];
-  if (value === undefined && !isNeeded(inputs, name, given)) return defaultOf(input);
+  if (value === undefined && !isNeeded(inputs, name, given)) {
+    const meant = defaultOf(input);
+    return typeof meant === 'string' ? valueIn(input, meant) : meant;
+  }
   const read = typeof value === 'string' ? valueIn(input, value) : value;
   if (read !== undefined && fits(input, read)) return read;
   const wanted = wantedOf(input);

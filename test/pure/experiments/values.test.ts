@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { experiments } from '../../../src/experiments/catalogue.js';
 import type { ExperimentInputs } from '../../../src/experiments/facts.js';
-import { checkedValues, valueIn } from '../../../src/experiments/values.js';
+import { checkedValues, isNeeded, valueIn } from '../../../src/experiments/values.js';
 import { found } from '../../support/lists.js';
 
 const text = { name: 'a', text: 'b' };
@@ -52,6 +52,26 @@ it('what is left out has its default, and what may stay open stays so', () => {
     calibration: undefined,
   });
   expect(checkedValues(inputsOf('lens'), { model, text, mid: true })).toMatchObject({ top: 3, mid: true });
+  expect(checkedValues(inputsOf('patch'), { model }).answers).toEqual([' was', ' were']);
+});
+
+it('every experiment runs as it is set at first, but for what only its user has', () => {
+  const open = { text, texts: { name: 'a', texts: [text] } };
+  const missing = experiments.flatMap(({ id, inputs }) =>
+    Object.entries(inputs).flatMap(([name, input]) => {
+      const isThere = (input.kind === 'model' && input.chosen) || ('document' in input && input.document !== undefined);
+      const isMeant = input.kind === 'models' && input.default === 'bundled';
+      return !isThere && !isMeant && isNeeded(inputs, name, open) ? [`${id}: ${input.label}`] : [];
+    }),
+  );
+  expect(missing).toEqual([
+    'merge: Parts',
+    'finetune: Save into',
+    'compare-quantised: Quantised file',
+    'vision: Images or pixel tensors',
+    'ratios: Untrained twin',
+    'ratios: Graphs',
+  ]);
 });
 
 describe('words', () => {
