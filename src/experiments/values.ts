@@ -223,6 +223,7 @@ export function wantedOf(input: ExperimentInput): string {
     case 'pair':
       return 'They are two tokens, as in yes,no, with the blanks that belong to them.';
     case 'words':
+      if (input.writes) return `It is the path of a ${input.writes === 'folder' ? 'folder' : 'file'}.`;
       return input.pattern?.wanted ?? 'It is a word or more.';
   }
 }

@@ -242,7 +242,9 @@ export class ExperimentForm extends LitElement {
     if (missing) return html`<span id="note-${name}">to be given: ${input.help}</span>`;
     const meant = 'open' in input ? (defaultOf(input) ?? input.open) : defaultOf(input);
     const isShown = input.kind !== 'choice' && input.kind !== 'switch' && input.kind !== 'model';
-    const words = ofUse ? isShown && meant !== undefined && `unless given: ${meant}` : 'not needed with what is chosen';
+    // The blanks of tokens count, and are seen nowhere else.
+    const said = input.kind === 'pair' ? `${meant}`.replaceAll(' ', '·') : meant;
+    const words = ofUse ? isShown && meant !== undefined && `unless given: ${said}` : 'not needed with what is chosen';
     return words ? html`<span id="note-${name}">${words}</span>` : nothing;
   }
 

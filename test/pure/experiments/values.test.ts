@@ -17,6 +17,7 @@ describe('what does not fit is said, with the field that it is in', () => {
     ['survey', {}, 'Corpus: choose texts.'],
     ['ratios', { untrained: 'a', feeds: [], tail: 'half' }, 'Far end (share): it is a number.'],
     ['vision', {}, 'Images or pixel tensors: choose files.'],
+    ['finetune', { text }, 'Save into: it is the path of a folder.'],
     ['intervene', { text, set: 'half' }, 'Set to: it is one of zero, mean, value, scale, noise.'],
     ['intervene', { text, dims: '12, x' }, 'Dims: they are whole numbers from 0 on, as in 0,3,17, or all, massive.'],
     ['intervene', { text, block: '1, 2' }, 'Block: it is a whole number from 0 on, or onset, every.'],
