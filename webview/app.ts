@@ -187,7 +187,7 @@ export class App extends LitElement {
       <sinkscope-massive-table .scene=${scene}></sinkscope-massive-table>
       <sinkscope-residual-heatmap class="wide" .scene=${scene}></sinkscope-residual-heatmap>
       <sinkscope-dimension-ruler class="wide" .scene=${scene}></sinkscope-dimension-ruler>
-      ${this.report && this.shown.view.tensors === undefined ? nothing : html`<sinkscope-magnitudes class="wide" .scene=${scene}></sinkscope-magnitudes>`}
+      ${scene.answers ? html`<sinkscope-magnitudes class="wide" .scene=${scene}></sinkscope-magnitudes>` : nothing}
       ${
         scene.analysis.routing.some((found) => found !== undefined)
           ? html`<sinkscope-expert-heatmap class="wide" .scene=${scene}></sinkscope-expert-heatmap>`
@@ -291,6 +291,7 @@ export class App extends LitElement {
       selection,
       theme: this.theme,
       tables: this.tables,
+      answers: !this.report || view.tensors !== undefined,
       ask: this.#ask,
     };
   }

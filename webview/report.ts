@@ -1,8 +1,8 @@
 /**
  * Plays VS Code and the extension's host in a report: tells the panel what the file holds, answers what was open when it
- * was made, and says of everything else that a report has no model to ask. Runs before the panel.
+ * was made, and says of everything else that it is not in the report. Runs before the panel.
  */
-import type { FromWebview, Reply } from '../src/protocol.js';
+import type { Asked, FromWebview, Reply } from '../src/protocol.js';
 import { unpack } from '../src/report/pack.js';
 import { applyTheme } from './themes.js';
 
@@ -68,9 +68,20 @@ function replyTo(query: Extract<FromWebview, { type: 'query' }>['query']): Reply
     if (typeof answer !== 'object' || answer === null || !('query' in answer) || !('value' in answer)) continue;
     if (JSON.stringify(answer.query) === key) return { ok: true, value: answer.value };
   }
-  const message = 'This is a report: it has no model to ask, and holds only what was open when it was made.';
+  const message = `${names[query.type]} not in this report; it holds what was open when it was made.`;
   return { ok: false, problem: { code: 'input', message } };
 }
+
+/** What is asked for, in the beginning of a sentence. */
+const names: { readonly [T in Asked['type']]: string } = {
+  pattern: 'The pattern is',
+  predictions: 'The tokens that are likely after this one are',
+  magnitudes: 'The magnitudes are',
+  picture: 'The picture is',
+  weight: 'The weight is',
+  saliency: 'What the prediction depends on is',
+  surprisal: 'How surprising each token was is',
+};
 
 function save(name: string, bytes: Uint8Array): void {
   const link = document.createElement('a');

@@ -5,6 +5,7 @@ import type { Analysis } from '../src/analysis/analysis.js';
 import type { Selection } from '../src/analysis/selection.js';
 import type { Thresholds } from '../src/analysis/thresholds.js';
 import type { Tint } from '../src/analysis/tint.js';
+import type { Problem } from '../src/errors.js';
 import type { Asked, FromWebview, ReplyTo } from '../src/protocol.js';
 import './figure.js';
 import type { DrawPicture } from './figure.js';
@@ -26,6 +27,8 @@ export interface Scene {
   readonly theme: Theme;
   /** Names of the figures whose tables are open. */
   readonly tables: ReadonlySet<string>;
+  /** Whether there is something that answers: not in a report or a saved result, which hold little but what was seen. */
+  readonly answers: boolean;
   readonly ask: <Q extends Asked>(query: Q) => Promise<ReplyTo<Q['type']>>;
 }
 
@@ -81,6 +84,9 @@ export abstract class View extends LitElement {
     >`;
   }
 }
+
+/** Whether something went wrong; else what was asked for is not to be had here, which is told calmly. */
+export const isFailure = ({ code }: Problem): boolean => code !== 'input';
 
 const withScale =
   (draw: DrawPicture, scale: Scale | undefined): DrawPicture =>

@@ -93,10 +93,10 @@ export interface TextInput extends AnyInput {
   readonly prompt?: true;
 }
 
-/** Several texts, what is open in the editor among them: files, or all of a folder. */
+/** Several texts: files, or all of a folder; without any, as of one text. */
 export interface TextsInput extends AnyInput {
   readonly kind: 'texts';
-  readonly document?: 'open';
+  readonly document?: 'open' | 'bundled';
   /** They may be typed on the command line (`--text`) too. */
   readonly typed?: true;
 }
@@ -209,7 +209,12 @@ const input = exactly<ExperimentInput>()(
       document: v.optional(v.picklist(['open', 'analysed', 'bundled'])),
       prompt: on,
     }),
-    v.object({ ...any, kind: v.literal('texts'), document: v.optional(v.literal('open')), typed: on }),
+    v.object({
+      ...any,
+      kind: v.literal('texts'),
+      document: v.optional(v.picklist(['open', 'bundled'])),
+      typed: on,
+    }),
     v.object({
       ...any,
       kind: v.literal('files'),

@@ -78,7 +78,10 @@ export function checkedValues<I extends ExperimentInputs>(inputs: I, given: Give
 
 function checkedValue(inputs: ExperimentInputs, name: string, input: ExperimentInput, given: Given): unknown {
   const value = given[name];
-  if (value === undefined && !isNeeded(inputs, name, given)) return defaultOf(input);
+  if (value === undefined && !isNeeded(inputs, name, given)) {
+    const meant = defaultOf(input);
+    return typeof meant === 'string' ? valueIn(input, meant) : meant;
+  }
   const read = typeof value === 'string' ? valueIn(input, value) : value;
   if (read !== undefined && fits(input, read)) return read;
   const wanted = wantedOf(input);
@@ -220,6 +223,7 @@ export function wantedOf(input: ExperimentInput): string {
     case 'pair':
       return 'They are two tokens, as in yes,no, with the blanks that belong to them.';
     case 'words':
+      if (input.writes) return `It is the path of a ${input.writes === 'folder' ? 'folder' : 'file'}.`;
       return input.pattern?.wanted ?? 'It is a word or more.';
   }
 }

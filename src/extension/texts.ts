@@ -174,7 +174,7 @@ export class Texts implements vscode.Disposable {
   }
 }
 
-const isBundled = (input: FileInput) => input.kind === 'text' && input.document === 'bundled';
+const isBundled = (input: FileInput) => input.kind !== 'files' && input.document === 'bundled';
 
 const nameOf = (uri: vscode.Uri) => posix.basename(uri.path);
 

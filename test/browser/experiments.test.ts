@@ -80,12 +80,13 @@ describe('the form', () => {
     const note = page.locator('#note-amount');
     await expect.poll(() => note.innerText()).toBe('not needed with what is chosen');
     await page.locator('select[name=set]').selectOption('scale');
-    await expect.poll(() => note.count()).toBe(0);
+    await expect.poll(() => note.innerText()).toMatch(/^to be given: /);
   });
 
   it('runs nothing while something is missing, says what at its field, and goes there', async () => {
     const { page, said } = await openExperiments();
     await page.getByTestId('experiment').selectOption('compare-quantised');
+    await expect.poll(() => page.locator('#note-quantised').innerText()).toBe('to be given: the file made from it');
     await page.getByTestId('run-experiment').click();
     const field = page.locator('select[name=quantised]');
     await expect.poll(() => field.evaluate((one) => one.matches(':focus'))).toBe(true);

@@ -13,6 +13,7 @@ import { contentsOf, type Reported } from '../../src/report/contents.js';
 import { reportPage } from '../../src/report/page.js';
 import { type Run, recorded, synthetic } from '../../webview/dev/runs.js';
 import { serve } from '../../webview/dev/serve.mjs';
+import type { Grid } from '../../webview/grid.js';
 import { inFiles as names } from '../support/hostile.js';
 
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -80,7 +81,7 @@ const violations = async (page: Page) => {
   return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
 };
 
-it('shows the run and its experiments, answers what was open, and says of the rest that it has no model', async () => {
+it('shows the run and its experiments, answers what was open, and says calmly of the rest that it is not there', async () => {
   const run = await harris();
   const answers = [{ query: { type: 'pattern' as const, layer: 3, head: 1 }, value: run.pattern(3, 1) }];
   const reported = { name: 'notes.md', analysis: folded(run), experiments: [await lens()], answers };
@@ -89,7 +90,16 @@ it('shows the run and its experiments, answers what was open, and says of the re
   await page.locator('sinkscope-attention-pattern sinkscope-grid').waitFor();
   // Of another token nothing was asked before.
   await page.locator('sinkscope-token-strip').getByRole('option').nth(3).click();
-  await page.locator('sinkscope-predictions').getByText('This is a report').waitFor();
+  await page.locator('sinkscope-predictions').getByText('are not in this report').waitFor();
+  const heads = page.locator('sinkscope-sink-heatmap');
+  await heads.getByText('layers down, heads across').waitFor();
+  expect(await heads.getByText('click for the pattern').count()).toBe(0);
+  const position = await heads
+    .locator('sinkscope-grid')
+    .evaluate((grid) => (grid as Grid).middle({ row: 4, column: 2 }));
+  await heads.locator('.scroller').click({ position });
+  await page.locator('sinkscope-attention-pattern').getByText('The pattern is not in this report').waitFor();
+  expect(await page.locator('.problem').count()).toBe(0);
   // What cannot be done there is not offered.
   for (const id of ['model', 'bos', 'again', 'settings', 'export']) expect(await page.getByTestId(id).count()).toBe(0);
   await page.getByTestId('page-experiments').click();

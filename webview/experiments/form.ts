@@ -232,19 +232,28 @@ export class ExperimentForm extends LitElement {
   }
 
   /** What is under a field: what is meant without it, that it is not needed, or what it has to be. */
-  #note(name: string, input: ExperimentInput, { wrong, ofUse }: { wrong: boolean; ofUse: boolean }) {
+  #note(
+    name: string,
+    input: ExperimentInput,
+    { wrong, ofUse, missing }: { wrong: boolean; ofUse: boolean; missing: boolean },
+  ) {
     if (wrong) return html`<span class="wrong" id="note-${name}">${wantedOf(input)}</span>`;
+    // What nothing can stand in for is told before it is missed.
+    if (missing) return html`<span id="note-${name}">to be given: ${input.help}</span>`;
     const meant = 'open' in input ? (defaultOf(input) ?? input.open) : defaultOf(input);
     const isShown = input.kind !== 'choice' && input.kind !== 'switch' && input.kind !== 'model';
-    const words = ofUse ? isShown && meant !== undefined && `unless given: ${meant}` : 'not needed with what is chosen';
+    // The blanks of tokens count, and are seen nowhere else.
+    const said = input.kind === 'pair' ? `${meant}`.replaceAll(' ', '·') : meant;
+    const words = ofUse ? isShown && meant !== undefined && `unless given: ${said}` : 'not needed with what is chosen';
     return words ? html`<span id="note-${name}">${words}</span>` : nothing;
   }
 
   #field(facts: ExperimentFacts, name: string, input: ExperimentInput, values: Record<string, Value>) {
     const key = `${facts.id} ${name}`;
-    const wrong = this.tried && this.#isWrong(facts, name, values);
+    const isWrong = this.#isWrong(facts, name, values);
+    const wrong = this.tried && isWrong;
     const ofUse = isOfUse(facts.inputs, name, values);
-    const note = this.#note(name, input, { wrong, ofUse });
+    const note = this.#note(name, input, { wrong, ofUse, missing: isWrong && values[name] === undefined });
     const invalid = wrong || nothing;
     const described = note === nothing ? nothing : `note-${name}`;
     const typed = this.typed[key];

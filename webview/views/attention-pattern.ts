@@ -6,7 +6,7 @@ import { css, nothing, type PropertyValues } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import { finiteCell } from '../../src/analysis/presentation.js';
 import type { AnswerTo } from '../../src/engine/contract/questions.js';
-import { SinkscopeError, toProblem } from '../../src/errors.js';
+import { type Problem, SinkscopeError, toProblem } from '../../src/errors.js';
 import type { Cells } from '../cells.js';
 import '../controls.js';
 import '../grid.js';
@@ -18,7 +18,7 @@ import { exactWeight } from '../numbers.js';
 import type { Scale } from '../scale.js';
 import { quietButtonStyles } from '../styles.js';
 import type { TableData } from '../table.js';
-import { View } from '../view.js';
+import { isFailure, View } from '../view.js';
 
 type Pattern = AnswerTo<'pattern'>;
 
@@ -51,7 +51,7 @@ export class AttentionPattern extends View {
   /** Whether attention to other states is shown, where the block has any. */
   @state() private across = false;
   @state() private shown: { readonly key: string; readonly pattern: Pattern } | undefined;
-  @state() private problem: { readonly key: string; readonly message: string } | undefined;
+  @state() private problem: { readonly key: string; readonly problem: Problem } | undefined;
 
   @query('sinkscope-grid') private grid!: Grid;
 
@@ -96,9 +96,7 @@ export class AttentionPattern extends View {
           : nothing
       }${ready ? this.#zoomButtons() : nothing}`,
       ...(ready ? { table: () => this.#table(), picture: (theme) => this.grid.picture(theme), scale } : {}),
-      body: ready
-        ? this.#picture()
-        : html`<p class=${this.problem?.key === key && key ? 'problem' : ''}>${this.#words()}</p>`,
+      body: ready ? this.#picture() : this.#words(),
     });
   }
 
@@ -128,11 +126,19 @@ export class AttentionPattern extends View {
     <sinkscope-legend .scale=${scale} .theme=${this.scene.theme}></sinkscope-legend>`;
   }
 
-  #words(): string {
+  #words() {
+    const { problem } = this;
+    if (problem === undefined || problem.key !== this.#key()) return html`<p>${this.#waiting()}</p>`;
+    return html`<p class=${isFailure(problem.problem) ? 'problem' : ''}>${problem.problem.message}</p>`;
+  }
+
+  #waiting(): string {
     if (this.scene.findings.sinks.heads === 0) return 'There are no patterns to show.';
+    if (this.#head() === undefined && !this.scene.answers)
+      return 'No pattern was open when this was saved, and there is no model here to ask for one.';
     if (this.#head() === undefined) return 'Choose a head in the heatmap of sinks to see its pattern here.';
     if (this.#key() === undefined) return 'Patterns can be shown when the run has finished.';
-    return this.problem?.key === this.#key() ? (this.problem?.message ?? '') : 'Computing the pattern …';
+    return 'Computing the pattern …';
   }
 
   #head(): { layer: number; head: number } | undefined {
@@ -171,7 +177,7 @@ export class AttentionPattern extends View {
     } catch (error) {
       if (key !== this.#asked) return;
       if (SinkscopeError.is(error, 'cancelled')) this.#asked = undefined;
-      else this.problem = { key, message: toProblem(error).message };
+      else this.problem = { key, problem: toProblem(error) };
     }
   }
 

@@ -7,7 +7,7 @@ import { customElement, query, state } from 'lit/decorators.js';
 import { formatNumber, formatRatio, formatValue } from '../../src/analysis/format.js';
 import { layerName } from '../../src/analysis/label.js';
 import type { AnswerTo } from '../../src/engine/contract/questions.js';
-import { SinkscopeError, toProblem } from '../../src/errors.js';
+import { type Problem, SinkscopeError, toProblem } from '../../src/errors.js';
 import { shownLayer, shownToken } from '../findings.js';
 import '../grid.js';
 import type { Grid } from '../grid.js';
@@ -22,7 +22,7 @@ import type { FieldCell, HeightField } from '../surface/field.js';
 import '../surface/surface.js';
 import type { Drawable, DrawableEvent, FieldCellEvent, Surface } from '../surface/surface.js';
 import type { Theme } from '../theme.js';
-import { View } from '../view.js';
+import { isFailure, View } from '../view.js';
 
 /** The most cells that are asked for: more than this cannot be told apart in a panel, and a surface of it turns smoothly. */
 const most = { rows: 192, columns: 512 };
@@ -55,7 +55,7 @@ export class MagnitudesView extends View {
   @state() private flat = false;
   @state() private drawable: Drawable | undefined;
   @state() private shown: Shown | undefined;
-  @state() private problem: { readonly key: string; readonly message: string } | undefined;
+  @state() private problem: { readonly key: string; readonly problem: Problem } | undefined;
   @state() private inSight = false;
   /** The run whose surfaces are wanted although it was a long one. */
   @state() private wanted = -1;
@@ -202,7 +202,7 @@ export class MagnitudesView extends View {
   #words() {
     const key = this.#key();
     if (this.problem !== undefined && this.problem.key === key)
-      return html`<p class="problem">${this.problem.message}</p>`;
+      return html`<p class=${isFailure(this.problem.problem) ? 'problem' : ''}>${this.problem.problem.message}</p>`;
     if (this.scene.analysis.status !== 'finished')
       return html`<p>Magnitudes can be shown when the run has finished.</p>`;
     if (this.#isHeld()) {
@@ -263,7 +263,7 @@ export class MagnitudesView extends View {
       const answer: AnswerTo<'magnitudes'> = await this.scene.ask({ type: 'magnitudes', over, at, most });
       if (key.startsWith(`${this.scene.run} `)) this.shown = { key, magnitudes: { ...answer, over, at } };
     } catch (error) {
-      if (!SinkscopeError.is(error, 'cancelled')) this.problem = { key, message: toProblem(error).message };
+      if (!SinkscopeError.is(error, 'cancelled')) this.problem = { key, problem: toProblem(error) };
     } finally {
       this.#asking = false;
       this.requestUpdate();

@@ -3,7 +3,7 @@ import { css, type PropertyValues } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { textLabel } from '../../src/analysis/label.js';
 import type { PredictionsEvent } from '../../src/engine/contract/events.js';
-import { SinkscopeError, toProblem } from '../../src/errors.js';
+import { type Problem, SinkscopeError, toProblem } from '../../src/errors.js';
 import { greatest } from '../../src/statistics/numbers.js';
 import { html } from '../html.js';
 import { formatPercent } from '../numbers.js';
@@ -12,7 +12,7 @@ import { quietButtonStyles } from '../styles.js';
 import { svgRect, svgText, textWidth } from '../svg.js';
 import type { TableData } from '../tabled.js';
 import type { Theme } from '../theme.js';
-import { View } from '../view.js';
+import { isFailure, View } from '../view.js';
 
 const computing = 'Computing …';
 
@@ -58,7 +58,7 @@ export class Predictions extends View {
   ];
 
   /** Answers of this run by token, or why there is none. */
-  @state() private known: ReadonlyMap<number, PredictionsEvent | string> = new Map();
+  @state() private known: ReadonlyMap<number, PredictionsEvent | Problem | typeof computing> = new Map();
 
   override willUpdate(changed: PropertyValues<this>): void {
     if (this.differs(changed, 'run')) this.known = new Map();
@@ -77,8 +77,9 @@ export class Predictions extends View {
     const shown = this.#shown(token);
     const after = `after ${this.scene.findings.labels[token] ?? ''} (token ${token})`;
     if (shown === undefined) return this.#framed(after, html`<p>They can be shown when the run has finished.</p>`);
-    if (typeof shown === 'string')
-      return this.#framed(after, html`<p class=${shown === computing ? '' : 'problem'}>${shown}</p>`);
+    if (shown === computing) return this.#framed(after, html`<p>${computing}</p>`);
+    if ('code' in shown)
+      return this.#framed(after, html`<p class=${isFailure(shown) ? 'problem' : ''}>${shown.message}</p>`);
     const most = greatest(shown.top.map(({ probability }) => probability));
     return this.#framed(
       after,
@@ -111,18 +112,18 @@ export class Predictions extends View {
     return predictions && (this.scene.selection.token ?? predictions.token);
   }
 
-  #shown(token: number): PredictionsEvent | string | undefined {
+  #shown(token: number): PredictionsEvent | Problem | typeof computing | undefined {
     const { predictions } = this.scene.analysis;
     return predictions?.token === token ? predictions : this.known.get(token);
   }
 
   async #fetch(token: number, run: number): Promise<void> {
-    let answer: PredictionsEvent | string | undefined;
+    let answer: PredictionsEvent | Problem;
     try {
       answer = await this.scene.ask({ type: 'predictions', token });
     } catch (error) {
       if (SinkscopeError.is(error, 'cancelled')) return;
-      answer = toProblem(error).message;
+      answer = toProblem(error);
     }
     if (run === this.scene.run) this.known = new Map(this.known).set(token, answer);
   }

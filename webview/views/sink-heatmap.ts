@@ -92,7 +92,7 @@ export class SinkHeatmap extends View {
           .selected=${{ row: layer === undefined || layer === 0 ? undefined : layer - 1, column: head }}
           @cell=${select}
         ></sinkscope-grid>
-        <div class="key"><sinkscope-legend .scale=${scale} .theme=${this.scene.theme}></sinkscope-legend><span>layers down, heads across; click for the pattern</span></div>
+        <div class="key"><sinkscope-legend .scale=${scale} .theme=${this.scene.theme}></sinkscope-legend><span>layers down, heads across${this.scene.answers ? '; click for the pattern' : ''}</span></div>
       `,
     });
   }

@@ -35,6 +35,7 @@ export const doctor = define({
     },
     calibration: {
       ...shared.calibration,
+      document: 'bundled',
       help: 'another such file, to measure ranges, outliers and factors on',
       neededFor: { input: 'scheme', is: ['int8-static'] },
     },

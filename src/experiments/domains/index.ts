@@ -18,6 +18,7 @@ export const domains = define({
       label: 'Other corpus',
       flag: '--against <path>',
       help: 'what it is compared with, of the same kinds; may be repeated',
+      document: 'bundled',
     },
     sequences: {
       kind: 'whole',

@@ -18,6 +18,7 @@ export const patch = define({
       flag: '--clean <text>',
       help: 'the prompt that activations are taken from',
       run: true,
+      default: 'She said that she',
     },
     corrupt: {
       kind: 'words',
@@ -25,8 +26,9 @@ export const patch = define({
       flag: '--corrupt <text>',
       help: 'the prompt that is run with them: as many tokens',
       run: true,
+      default: 'They said that they',
     },
-    answers: shared.answers,
+    answers: { ...shared.answers, default: ' was, were' },
     at: {
       kind: 'choice',
       label: 'At',

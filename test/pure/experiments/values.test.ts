@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { experiments } from '../../../src/experiments/catalogue.js';
 import type { ExperimentInputs } from '../../../src/experiments/facts.js';
-import { checkedValues, valueIn } from '../../../src/experiments/values.js';
+import { checkedValues, isNeeded, valueIn } from '../../../src/experiments/values.js';
 import { found } from '../../support/lists.js';
 
 const text = { name: 'a', text: 'b' };
@@ -17,6 +17,7 @@ describe('what does not fit is said, with the field that it is in', () => {
     ['survey', {}, 'Corpus: choose texts.'],
     ['ratios', { untrained: 'a', feeds: [], tail: 'half' }, 'Far end (share): it is a number.'],
     ['vision', {}, 'Images or pixel tensors: choose files.'],
+    ['finetune', { text }, 'Save into: it is the path of a folder.'],
     ['intervene', { text, set: 'half' }, 'Set to: it is one of zero, mean, value, scale, noise.'],
     ['intervene', { text, dims: '12, x' }, 'Dims: they are whole numbers from 0 on, as in 0,3,17, or all, massive.'],
     ['intervene', { text, block: '1, 2' }, 'Block: it is a whole number from 0 on, or onset, every.'],
@@ -52,6 +53,26 @@ it('what is left out has its default, and what may stay open stays so', () => {
     calibration: undefined,
   });
   expect(checkedValues(inputsOf('lens'), { model, text, mid: true })).toMatchObject({ top: 3, mid: true });
+  expect(checkedValues(inputsOf('patch'), { model }).answers).toEqual([' was', ' were']);
+});
+
+it('every experiment runs as it is set at first, but for what only its user has', () => {
+  const open = { text, texts: { name: 'a', texts: [text] } };
+  const missing = experiments.flatMap(({ id, inputs }) =>
+    Object.entries(inputs).flatMap(([name, input]) => {
+      const isThere = (input.kind === 'model' && input.chosen) || ('document' in input && input.document !== undefined);
+      const isMeant = input.kind === 'models' && input.default === 'bundled';
+      return !isThere && !isMeant && isNeeded(inputs, name, open) ? [`${id}: ${input.label}`] : [];
+    }),
+  );
+  expect(missing).toEqual([
+    'merge: Parts',
+    'finetune: Save into',
+    'compare-quantised: Quantised file',
+    'vision: Images or pixel tensors',
+    'ratios: Untrained twin',
+    'ratios: Graphs',
+  ]);
 });
 
 describe('words', () => {
