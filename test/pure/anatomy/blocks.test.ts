@@ -95,18 +95,18 @@ describe('a block begins', () => {
   });
 
   it('not in the counting of positions, whose rows are added to the stream', () => {
-    // Lengths halved and rounded down, as exporters write integer division: a difference of what is above both terms.
-    const start = `
-      n = ReduceSum(ids)
-      m = Mod(n, 2)
-      isOdd = Equal(m, 1)
-      isBoth = And(isOdd, isOdd)
-      one@ = Cast(isBoth) to=7
-      half = Div(n, 2)
-      down@ = Sub(half, one@)
-      row = Gather(table, down@)
-      first = Gather(table, ids)
-      h0 = Add(first, row)`;
+    // Lengths halved and rounded down twice, as an exporter writes it: differences of what is above both of their terms.
+    const halved = (from: string, to: string) => `
+      rest${to} = Mod(${from}, 2)
+      odd${to} = Equal(rest${to}, 1)
+      below${to} = Less(${from}, 0)
+      both${to} = And(below${to}, odd${to})
+      carry${to} = Cast(both${to}) to=7
+      half${to} = Div(${from}, 2)
+      ${to} = Sub(half${to}, carry${to})`;
+    const start = `n = ReduceSum(ids)${halved('n', 'a')}${halved('a', 'b')}
+      row = Gather(table, b)
+      h0 = Add(condition, row)`;
     expect(recognise(stackOf([...block, ...block], { start })).embedding).toBe('h0');
   });
 
