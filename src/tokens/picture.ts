@@ -67,7 +67,8 @@ export async function readPicture(file: string): Promise<ReadPicture> {
     return { ...picture, remark: several ? firstFrame : undefined };
   } catch (error) {
     if (SinkscopeError.is(error)) throw error;
-    throw fail('is a broken picture; save it again.', error);
+    const why = other ? 'is a broken picture or compressed in a way that is not read; save it as PNG.' : broken;
+    throw fail(why, error);
   }
 }
 
@@ -80,6 +81,7 @@ interface Rgba {
 /** Grey of 16 bits without transparency. */
 const isDeepGrey = (bytes: Buffer) => bytes[24] === 16 && bytes[25] === 0;
 const deepGrey = 'grey of 16 bits cut off at 255, as Pillow does: all above is white';
+const broken = 'is a broken picture; save it again.';
 const firstFrame = 'the first of its frames or pages, and no other';
 const inks = 'CMYK made RGB as Pillow does, without its colour profile';
 
