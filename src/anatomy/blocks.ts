@@ -156,6 +156,8 @@ export interface Blocks {
   readonly behind: Behind | undefined;
   /** MLPs of each block behind what mixes its tokens, where blocks are not alike in that. */
   readonly unlike: readonly number[] | undefined;
+  /** Those that end in a convolution with neighbours, where the last does not: it may stand between blocks. */
+  readonly convolvedAfter: readonly number[];
 }
 
 export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
@@ -190,7 +192,14 @@ export function blocksOf(flow: Flow, found: ResidualStream): Blocks {
     injection: injectionOf(flow, stream, starts),
     behind,
     unlike: unlikeIn(groups),
+    convolvedAfter: convolvedAfter(groups),
   };
+}
+
+/** Blocks, by number, whose last addition only sees neighbours behind an MLP (positions, as in Twins), unlike the last one's. */
+function convolvedAfter(groups: readonly Group[]): readonly number[] {
+  const ends = groups.map((group) => group.at(-1)?.convolves === true && group.slice(0, -1).some(({ mlp }) => mlp));
+  return ends.at(-1) === true ? [] : ends.flatMap((convolves, index) => (convolves ? [index + 1] : []));
 }
 
 /**
@@ -263,12 +272,28 @@ function leadOf(flow: Flow, parts: readonly StepParts[]): number {
     const alike = width !== undefined && width === parts[0]?.mlp?.rows;
     return before.length === 1 && end !== '' && opens(0) && (parts[0]?.copies || alike) ? 1 : 0;
   }
-  const lead = between.startsWith(end) ? between.slice(end.length) : '';
+  const lead = between.startsWith(end) ? between.slice(ownLength(parts, between, end)) : '';
   const start = before.length - lead.length;
   const onlyConvolves = parts.slice(start, before.length).every(({ convolves }) => convolves);
   const [own, other] = [parts[start], parts[before.length + 1 + between.length - lead.length]];
   const isAlike = /^m+$/.test(lead) && own && other && addAlike(flow, own.step, other.step);
   return lead !== '' && before.endsWith(lead) && (opens(start) || onlyConvolves || isAlike) ? lead.length : 0;
+}
+
+/**
+ * How many additions follow the attention of its block, of those between two attentions: as many as follow the last one,
+ * or, where something like the beginning of a block follows the last block (an adapter's half MLP), up to the only one
+ * after which the stream itself is normed.
+ */
+function ownLength(parts: readonly StepParts[], between: string, end: string): number {
+  if (between !== end) return end.length;
+  const attending = parts.flatMap(({ attention }, index) => (attention ? [index] : []));
+  const isNormed = (index: number) => parts[index]?.step.ending?.some((op) => op.endsWith('Normalization')) === true;
+  const closing = [...between].flatMap((_, at) =>
+    attending.every((index) => isNormed(index + 1 + at)) ? [at + 1] : [],
+  );
+  const isAttentionNormed = attending.some(isNormed);
+  return closing.length === 1 && !isAttentionNormed ? (closing[0] ?? end.length) : end.length;
 }
 
 /** An MLP with an intermediate of its own, unlike a projection or a convolution that adds positions. */

@@ -83,6 +83,10 @@ export const isPointwise = (node: Node): boolean => pointwise.has(node.op);
 /** The node's output goes on with its input, token by token; a reduction does not (in a norm the input itself does). */
 export const carries = (node: Node): boolean => isPointwise(node) && !node.op.startsWith('Reduce');
 
+/** Whether `input` only says which elements of another are taken. */
+export const isIndex = (node: Node, input: string): boolean =>
+  node.op.startsWith('Gather') && node.inputs[1] === input && node.inputs[0] !== input;
+
 /** Multiplies by weights on whose layout, made with the session, its arithmetic depends. */
 export const isPrepacked = (node: Node): boolean => prepacked.has(node.op);
 

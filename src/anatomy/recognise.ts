@@ -17,6 +17,7 @@ import { turnsOf, type VectorAxes, vectorAxesOf, vectorsIn } from './vectors.js'
 import {
   additionsBehind,
   blocksUnlike,
+  convolutionAfter,
   firstBlockUncertain,
   type Gap,
   headObstacle,
@@ -46,7 +47,7 @@ export function recognise(model: Model): Anatomy {
  */
 export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
   const { model } = flow;
-  const { stream, parts, groups, injection, behind, unlike } = blocksOf(flow, found);
+  const { stream, parts, groups, injection, behind, unlike, convolvedAfter } = blocksOf(flow, found);
   const end = isTransformer(parts) ? endOf(flow, stream.to) : undefined;
   if (!end) throw notATransformer(model);
 
@@ -77,6 +78,7 @@ export function anatomyOf(flow: Flow, found: ResidualStream): Anatomy {
   const blocked = laidOut(model.graph.nodes);
   if (blocked) missing.push(blocked);
   if (unlike) missing.push(blocksUnlike(unlike, groups.flat().length));
+  if (convolvedAfter.length > 0) missing.push(convolutionAfter(convolvedAfter, blocks.length));
   const isApart = stream.copies.size > 0;
   const copies = isApart || parts.some(({ copies }) => copies);
   if (copies)

@@ -12,7 +12,7 @@ import { type Addition, additionsOf, type Branch, maxInnerAdditions, rootOf } fr
 import { Changes } from './copies.js';
 import { type Allowance, between, type Flow, stripped } from './flow.js';
 import { isFusedAttention } from './operators/table.js';
-import { carries, factors, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
+import { carries, factors, isIndex, isMixer, isPassThrough, isPointwise, isSum } from './ops.js';
 import { wholeAdditions } from './partial.js';
 import { addedBefore, operatorsTo, pointBefore, through, unmixed, withBias, withoutOwn } from './points.js';
 import { towersOf } from './towers.js';
@@ -116,7 +116,9 @@ class Walk {
       if (addition && rootOf(candidate) === rootOf(addition)) ended.add(candidate);
       else keepLatest(latest, candidate);
     }
-    const carried = carries(node) ? this.longestOf(inputs) : undefined;
+    // What a position was counted from does not go on in the row of a table that it chooses.
+    const going = inputs.filter((input) => !isIndex(node, input));
+    const carried = carries(node) && going.length > 0 ? this.longestOf(going) : undefined;
     for (const [index, output] of node.outputs.entries()) {
       if (output === '') continue;
       if (latest.length > 0) this.latest.set(output, latest);

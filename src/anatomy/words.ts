@@ -119,6 +119,14 @@ export function blocksUnlike(mlps: readonly number[], additions: number): Missin
   };
 }
 
+/** Blocks that end in a convolution which may be none of theirs. */
+export function convolutionAfter(blocks: readonly number[], layers: number): Missing {
+  return {
+    part: `where ${named(blocks, layers)} ${blocks.length === 1 ? 'ends' : 'end'}, with certainty`,
+    why: 'behind the MLP a convolution over neighbours is added, as for positions, which the last block does not have; it may stand between two blocks, and is counted to the one before it: the point behind it is shown',
+  };
+}
+
 /** What a file says of convolutions that were laid out when it was saved; undefined where it has none. */
 export function laidOut(nodes: readonly Node[]): Missing | undefined {
   if (nodes.every(({ domain }) => domain !== blockedDomain)) return undefined;

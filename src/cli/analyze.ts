@@ -80,7 +80,7 @@ export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
       ).argParser(read({ kind: 'whole', label: 'Axis', flag: '--token-axis <axis>', help: '', least: 0 })),
     )
     .addOption(
-      new Option('--image <path>', 'a PNG or JPEG picture, for a vision model').conflicts([
+      new Option('--image <path>', 'a picture (PNG, JPEG, WebP, GIF, BMP, TIFF), for a vision model').conflicts([
         'text',
         'file',
         'ids',

@@ -10,6 +10,7 @@ import { SinkscopeError } from '../errors.js';
 import type { Asked } from '../protocol.js';
 import { type Answer, contentsOf, type Reported } from '../report/contents.js';
 import { reportOf } from '../report/write.js';
+import { pictureToShow } from '../tokens/shown.js';
 import { jsonOf } from '../visible.js';
 import type { Analyses, ShownRun } from './analyses.js';
 import { fileName } from './plain.js';
@@ -90,10 +91,7 @@ async function openAnswers(
   });
   const picture = analyses.run?.file === undefined ? analysis.tokens?.picture?.file : undefined;
   const image = picture === undefined ? undefined : vscode.workspace.fs.readFile(vscode.Uri.file(picture));
-  const bytes = await image?.then(
-    (read) => new Uint8Array(read),
-    () => undefined,
-  );
+  const bytes = await image?.then((read) => pictureToShow(Buffer.from(read))).then(undefined, () => undefined);
   const all = (await Promise.all(answers)).flat();
   return bytes ? [...all, { query: { type: 'picture' }, value: { bytes } }] : all;
 }

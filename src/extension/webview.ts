@@ -14,6 +14,7 @@ import {
   type ToWebview,
   type ViewState,
 } from '../protocol.js';
+import { pictureToShow } from '../tokens/shown.js';
 import type { Analyses, AnalysesChange, ShownRun } from './analyses.js';
 import { compact } from './compact.js';
 import { type Experiments, type ExperimentsChange, sentRun } from './experiments.js';
@@ -192,7 +193,7 @@ async function pictureOf(run: ShownRun | undefined): Promise<Uint8Array> {
     throw new SinkscopeError({ code: 'input', message });
   }
   try {
-    return new Uint8Array(await vscode.workspace.fs.readFile(vscode.Uri.file(file)));
+    return await pictureToShow(Buffer.from(await vscode.workspace.fs.readFile(vscode.Uri.file(file))));
   } catch (error) {
     const message = vscode.l10n.t('{0} can no longer be read; only its numbers are shown.', file);
     throw new SinkscopeError({ code: 'file', file, message }, { cause: error });

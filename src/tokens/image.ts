@@ -23,7 +23,7 @@ export interface Pixels {
 /**
  * What a vision model is fed for a picture: equal to transformers' image processors on Pillow.
  *
- * @throws SinkscopeError `input` for a file that is no readable PNG or JPEG, or too long and thin to be resized so
+ * @throws SinkscopeError `input` for a file that is no readable picture, or too long and thin to be resized so
  */
 export async function imageToPixels(file: string, preprocessing: Preprocessing): Promise<Pixels> {
   const picture = await readPicture(file);

@@ -4,8 +4,10 @@ import mozjpeg from '@jsquash/jpeg/codec/dec/mozjpeg_dec.wasm';
 import decodeJpeg, { init } from '@jsquash/jpeg/decode.js';
 import { PNG } from 'pngjs';
 import { SinkscopeError } from '../errors.js';
+import { otherFormatOf, readCmyk, readOther } from './magick.js';
 import { checkPng } from './png.js';
 import type { Picture } from './resample.js';
+import type { Extent } from './steps.js';
 
 const maxBytes = 128 * 2 ** 20;
 const maxPixels = 50e6;
@@ -13,14 +15,15 @@ const maxPixels = 50e6;
 const maxSide = 65_535;
 
 export interface ReadPicture extends Picture {
-  /** How colours were made, where people may not expect it. */
+  /** How colours were made, or which frame was taken, where people may not expect it. */
   readonly remark?: string | undefined;
 }
 
 /**
- * A PNG or JPEG file as RGB, upright (EXIF), transparency dropped: as Pillow's `convert('RGB')` gives it.
+ * A picture as RGB, upright (EXIF), transparency dropped: as Pillow's `convert('RGB')` gives it. PNG, JPEG, WebP, GIF, BMP
+ * or TIFF; of several frames the first.
  *
- * @throws SinkscopeError `input` for any other file, a broken one, or one of more than 50 million pixels or 65,535 in a
+ * @throws SinkscopeError `input` for any other file, a broken one, one whose pixels would not be Pillow's, or one of more than 50 million pixels or 65,535 in a
  *   row or column
  */
 export async function readPicture(file: string): Promise<ReadPicture> {
@@ -35,29 +38,37 @@ export async function readPicture(file: string): Promise<ReadPicture> {
   if (!info.isFile() || info.size > maxBytes) throw fail('is no picture file of at most 128 MB; choose another.');
   const bytes = await readFile(file);
 
-  const kind = kindOf(bytes);
-  if (!kind) throw fail('is neither PNG nor JPEG; save it as one of these.');
+  const checkSize = ({ width, height }: Extent) => {
+    if (Math.max(width, height) > maxSide)
+      throw fail(`is ${width} × ${height} pixels, and at most ${maxSide} are taken in a row or column; cut it.`);
+    if (!(width * height <= maxPixels))
+      throw fail(`has ${width} × ${height} pixels, more than the 50 million that are taken; make it smaller.`);
+  };
+  const other = otherFormatOf(bytes);
+  const kind = other ? { format: other } : kindOf(bytes);
+  if (isHeif(bytes)) throw fail('is an AVIF or HEIC picture, which is not read; save it as PNG or WebP.');
+  if (!kind) throw fail('is no picture that is read (PNG, JPEG, WebP, GIF, BMP, TIFF); save it as one of these.');
   // Before decoding: a file of a kilobyte may claim a picture of gigabytes.
-  if (Math.max(kind.width, kind.height) > maxSide) {
-    throw fail(
-      `is ${kind.width} × ${kind.height} pixels, and at most ${maxSide} are taken in a row or column; cut it.`,
-    );
-  }
-  if (!(kind.width * kind.height <= maxPixels)) {
-    throw fail(`has ${kind.width} × ${kind.height} pixels, more than the 50 million that are taken; make it smaller.`);
-  }
+  if ('width' in kind) checkSize(kind);
   try {
     if (kind.format === 'png') {
       await checkPng(bytes);
       return { ...withoutAlpha(png(bytes)), remark: isDeepGrey(bytes) ? deepGrey : undefined };
     }
-    // The decoder would fill what is missing with grey. (A thumbnail, with an end of its own, comes before the frame.)
-    if (!bytes.includes(endOfImage, kind.frame)) throw new Error('the end of the file is missing');
-    if (!kind.cmyk) return withoutAlpha(await jpeg(bytes));
-    const { readCmyk } = await import('./cmyk.js');
-    return { ...(await readCmyk(bytes)), remark: inks };
+    if (kind.format === 'jpeg') {
+      // The decoder would fill what is missing with grey. (A thumbnail, with an end of its own, comes before the frame.)
+      if (!bytes.includes(endOfImage, kind.frame)) throw new Error('the end of the file is missing');
+      if (!kind.cmyk) return withoutAlpha(await jpeg(bytes));
+      return { ...(await readCmyk(bytes)), remark: inks };
+    }
+    const read = await readOther(bytes, kind.format, checkSize);
+    if ('refused' in read) throw fail(`${read.refused}, which is not read; save it as PNG.`);
+    const { several, ...picture } = read;
+    return { ...picture, remark: several ? firstFrame : undefined };
   } catch (error) {
-    throw fail('is a broken picture; save it again.', error);
+    if (SinkscopeError.is(error)) throw error;
+    const why = other ? 'is a broken picture or compressed in a way that is not read; save it as PNG.' : broken;
+    throw fail(why, error);
   }
 }
 
@@ -70,6 +81,8 @@ interface Rgba {
 /** Grey of 16 bits without transparency. */
 const isDeepGrey = (bytes: Buffer) => bytes[24] === 16 && bytes[25] === 0;
 const deepGrey = 'grey of 16 bits cut off at 255, as Pillow does: all above is white';
+const broken = 'is a broken picture; save it again.';
+const firstFrame = 'the first of its frames or pages, and no other';
 const inks = 'CMYK made RGB as Pillow does, without its colour profile';
 
 function png(bytes: Buffer): Rgba {
@@ -109,7 +122,10 @@ interface Kind {
   readonly cmyk: boolean;
 }
 
-/** Format and size from the file's head; by content, for extensions lie. */
+/** The container that AVIF and HEIC share, by its brands. */
+const isHeif = (bytes: Buffer) => /^.{4}ftyp(avi|hei|hev|mif|msf)/s.test(bytes.toString('latin1', 0, 12));
+
+/** Format and size from the head of a PNG or JPEG. */
 function kindOf(bytes: Buffer): Kind | undefined {
   if (bytes.length >= 24 && bytes.readUInt32BE(0) === 0x89504e47 && bytes.toString('latin1', 12, 16) === 'IHDR') {
     return {

@@ -6,10 +6,21 @@ import { modelOf } from './graph.js';
 const softmax = 'p@ = Softmax(s@)';
 
 /** What a stack adds to its stream. */
-export type Added = 'attention' | 'mlp' | 'injection' | 'norm' | 'recurrence' | 'running sum' | 'pieces';
+export type Added =
+  | 'attention'
+  | 'mlp'
+  | 'injection'
+  | 'norm'
+  | 'recurrence'
+  | 'running sum'
+  | 'pieces'
+  | 'convolution';
 
 /** A stack of additions, each of an attention, an MLP or what h0 makes (or norms), that begins at h0 and ends at h<n>. */
-export function stackOf(kinds: readonly Added[], { weights = softmax, down = 'd@ = MatMul(i@, down)' } = {}) {
+export function stackOf(
+  kinds: readonly Added[],
+  { weights = softmax, down = 'd@ = MatMul(i@, down)', start = 'h0 = Gather(table, ids)' } = {},
+) {
   const attention = `
     q@ = MatMul(FROM, square)
     k@ = MatMul(FROM, square)
@@ -43,15 +54,20 @@ export function stackOf(kinds: readonly Added[], { weights = softmax, down = 'd@
     r@ = CumSum(x@, 1)
     o@ = MatMul(r@, square)
     TO = Add(FROM, o@)`;
+  const convolution = `
+    y@ = Transpose(FROM) perm=0,2,1
+    c@ = Conv(y@, kernel) kernel_shape=3,1 pads=1,0,1,0
+    o@ = Transpose(c@) perm=0,2,1
+    TO = Add(FROM, o@)`;
   const mixing = { recurrence: steps('a@, e@, g@'), pieces: steps('a@, b@, c@'), 'running sum': running };
-  const texts = { attention, mlp, injection, ...mixing, norm: '\nTO = LayerNormalization(FROM, scale)' };
+  const texts = { attention, mlp, injection, convolution, ...mixing, norm: '\nTO = LayerNormalization(FROM, scale)' };
   const lines = kinds.map((kind, i) =>
     texts[kind]
       .replaceAll('FROM', `h${i}`)
       .replaceAll('TO', `h${i + 1}`)
       .replaceAll('@', `${i}`),
   );
-  return modelOf(`h0 = Gather(table, ids)${lines.join('')}\nlogits = MatMul(h${kinds.length}, head)`, {
+  return modelOf(`${start}${lines.join('')}\nlogits = MatMul(h${kinds.length}, head)`, {
     inputs: { ids: ['batch', 'tokens'], condition: ['batch', 1, 8] },
     types: { ids: 7 },
     outputs: ['logits'],
@@ -61,6 +77,7 @@ export function stackOf(kinds: readonly Added[], { weights = softmax, down = 'd@
       square: [8, 8],
       up: [8, 32],
       down: [32, 8],
+      kernel: [8, 8, 3, 1],
       head: [8, 20],
       one: [],
       few: [4, 4],

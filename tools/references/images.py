@@ -39,19 +39,32 @@ def drawing() -> Image.Image:
     return picture
 
 
+def save_png(file: Path, header: bytes, lines: bytes) -> None:
+    """A PNG of rows that have their filter before them."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    file.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    )
+
+
 def save_16_bit(picture: Image.Image, file: Path) -> None:
     """Pillow reads PNG of 16 bits per channel but does not write it in colour."""
     samples = np.asarray(picture).astype(np.uint16) * 257
     samples[::2] -= np.minimum(samples[::2], 100)
     lines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
 
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    save_png(file, struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, 2, 0, 0, 0), lines)
 
-    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, 2, 0, 0, 0)
-    file.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
-    )
+
+def save_interlaced(picture: Image.Image, file: Path) -> None:
+    """Pillow reads interlaced PNG (seven passes, each a picture of its own) but does not write it."""
+    samples = np.asarray(picture)
+    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    lines = b"".join(b"\0" + row.tobytes() for x, y, right, down in passes for row in samples[y::down, x::right])
+    save_png(file, struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 1), lines)
 
 
 def in_inks(picture: Image.Image) -> Image.Image:
@@ -78,6 +91,49 @@ def save_inks(picture: Image.Image) -> None:
     (FOLDER / "cmyk-plain.jpg").write_bytes(plain[:start] + plain[start + 2 + length :])
 
 
+def save_others(picture: Image.Image, alpha: Image.Image, turned: Image.Exif) -> None:
+    """Other formats, in the forms that their own coders have."""
+    rgba = Image.merge("RGBA", (*picture.split(), alpha))
+    negative = Image.fromarray(255 - np.asarray(picture))
+    several = {"save_all": True, "append_images": [negative], "duration": 100}
+    picture.save(FOLDER / "lossy.webp", quality=80, exif=turned)
+    rgba.save(FOLDER / "lossless.webp", lossless=True, exact=True)
+    picture.save(FOLDER / "animated.webp", **several)
+    picture.quantize(64).save(FOLDER / "interlaced.gif", transparency=3, interlace=1)
+    picture.save(FOLDER / "animated.gif", **several)
+    rgba.save(FOLDER / "rgba.bmp")
+    picture.quantize(12).save(FOLDER / "palette.bmp")
+    picture.convert("1").save(FOLDER / "bits.bmp")
+    picture.save(FOLDER / "lzw.tif", compression="tiff_lzw", exif=turned)
+    picture.convert("YCbCr").save(FOLDER / "jpeg.tif", compression="jpeg")
+    picture.convert("1").save(FOLDER / "fax.tif", compression="group4")
+    rgba.save(FOLDER / "pages.tif", save_all=True, append_images=[negative], compression="tiff_adobe_deflate")
+
+
+def save_refused(picture: Image.Image) -> None:
+    """What Sinkscope's decoder would make something else of than Pillow."""
+    folder = FOLDER / "refused"
+    folder.mkdir(exist_ok=True)
+    small = picture.crop((0, 0, 16, 12))
+    deflate = {"compression": "tiff_adobe_deflate"}
+    small.save(folder / "rgb.avif")
+    Image.fromarray(np.asarray(small.convert("L")).astype(np.uint16) * 200).save(folder / "deep.tif", **deflate)
+    small.quantize(16).save(folder / "palette.tif", **deflate)
+    small.convert("CMYK").save(folder / "cmyk.tif", **deflate)
+    small.convert("RGBA").save(folder / "multiplied.tif", **deflate)
+    tag = (folder / "multiplied.tif").read_bytes()
+    plain, associated = (struct.pack("<HHIHH", 338, 3, 1, kind, 0) for kind in (2, 1))
+    assert plain in tag
+    (folder / "multiplied.tif").write_bytes(tag.replace(plain, associated))
+    small.quantize(16).save(folder / "corner.gif")
+    corner = bytearray((folder / "corner.gif").read_bytes())
+    corner[6:10] = struct.pack("<HH", 20, 20)
+    (folder / "corner.gif").write_bytes(corner)
+    rows = np.zeros((12, 16), "<u2").tobytes()
+    header = struct.pack("<IHHI", 54 + len(rows), 0, 0, 54) + struct.pack("<IiiHHIIiiII", 40, 16, 12, 1, 16, 0, *[0] * 5)
+    (folder / "high-colour.bmp").write_bytes(b"BM" + header + rows)
+
+
 def save_pictures() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     picture = drawing()
@@ -99,6 +155,9 @@ def save_pictures() -> None:
     picture.save(FOLDER / "progressive.jpg", quality=80, progressive=True)
     picture.convert("L").save(FOLDER / "gray.jpg")
     picture.save(FOLDER / "turned.jpg", quality=88, exif=turned)
+    save_interlaced(picture, FOLDER / "interlaced.png")
+    save_others(picture, alpha, turned)
+    save_refused(picture)
 
 
 def rgb_of(file: Path) -> Image.Image:

@@ -61,7 +61,7 @@ export class PictureView extends View {
         filter: grayscale(1);
       }
       img.png {
-        /* The engine turns JPEG files alone. */
+        /* The engine turns no PNG; what is made one to be shown is upright. */
         image-orientation: none;
       }
       sinkscope-picture-tokens {

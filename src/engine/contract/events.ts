@@ -326,7 +326,7 @@ export const prompt = v.union(
       /** The axis of `h_0` that counts them, from 0; default: all but the last together. */
       tokenAxis: v.optional(whole),
     }),
-    /** A PNG or JPEG file, for a model that takes pixels. */
+    /** A picture file (PNG, JPEG, WebP, GIF, BMP, TIFF), for a model that takes pixels. */
     v.strictObject({ image: path }),
   ],
   'must have exactly one of text, ids, feeds and image',

@@ -18,10 +18,10 @@ export const vision = define({
       kind: 'files',
       label: 'Images or pixel tensors',
       flag: '--images <paths...>',
-      help: 'PNG or JPEG pictures, at least two',
+      help: 'pictures (PNG, JPEG, WebP, GIF, BMP, TIFF), at least two',
       also: { flag: '--feeds <paths...>', help: '.safetensors or .npz files with the pixels of one picture each' },
       one: 'picture',
-      extensions: ['png', 'jpg', 'jpeg', 'safetensors', 'npz'],
+      extensions: ['png', 'jpg', 'jpeg', 'webp', 'gif', 'bmp', 'tif', 'tiff', 'safetensors', 'npz'],
     },
     dims: {
       kind: 'whole',

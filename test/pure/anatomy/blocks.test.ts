@@ -58,6 +58,13 @@ describe('where blocks end', () => {
     expect(missing(...block, 'mlp', ...block, ...block).map((one) => one.part)).toContain(part);
   });
 
+  it('is where a convolution stands between two of them', () => {
+    const found = foundIn(...block, 'convolution', ...block);
+    expect(found.points).toEqual(['h0', 'h3', 'h5']);
+    expect(found.missing).toContain('where block 1 ends, with certainty');
+    expect(foundIn(...block, 'convolution', ...block, 'convolution').missing.join()).not.toContain('ends');
+  });
+
   it('is not where the last block alone differs, or none', () => {
     expect(missing(...block, ...block, 'attention').map(({ part }) => part)).toEqual(['MLP intermediate of block 3']);
     expect(missing(...block, 'mlp', ...block, 'mlp').map(({ part }) => part)).toEqual([
@@ -80,6 +87,27 @@ describe('a block begins', () => {
     expect(points('mlp', 'attention', 'mlp', 'mlp', 'attention', 'mlp')).toEqual(['h0', 'h3', 'h6']);
     expect(points('mlp', 'attention', 'mlp', 'attention')).toEqual(['h0', 'h2', 'h4']);
     expect(points('mlp', 'attention', 'mlp')).toEqual(['h0', 'h3']);
+  });
+
+  it('behind what norms the stream, where half a block follows the last one', () => {
+    const layer = ['mlp', ...block, 'norm'] as const;
+    expect(points(...layer, ...layer, 'mlp')).toEqual(['h0', 'h4', 'h8']);
+  });
+
+  it('not in the counting of positions, whose rows are added to the stream', () => {
+    // Lengths halved and rounded down twice, as an exporter writes it: differences of what is above both of their terms.
+    const halved = (from: string, to: string) => `
+      rest${to} = Mod(${from}, 2)
+      odd${to} = Equal(rest${to}, 1)
+      below${to} = Less(${from}, 0)
+      both${to} = And(below${to}, odd${to})
+      carry${to} = Cast(both${to}) to=7
+      half${to} = Div(${from}, 2)
+      ${to} = Sub(half${to}, carry${to})`;
+    const start = `n = ReduceSum(ids)${halved('n', 'a')}${halved('a', 'b')}
+      row = Gather(table, b)
+      h0 = Add(condition, row)`;
+    expect(recognise(stackOf([...block, ...block], { start })).embedding).toBe('h0');
   });
 
   it('with its attention, after an MLP that belongs to the embedding', () => {

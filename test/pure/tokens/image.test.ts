@@ -11,6 +11,7 @@ import { imageToPixels, patchRectangles } from '../../../src/tokens/image.js';
 import { readPicture } from '../../../src/tokens/picture.js';
 import { preprocessingOf, readPreprocessing } from '../../../src/tokens/preprocessing.js';
 import { resize } from '../../../src/tokens/resample.js';
+import { pictureToShow } from '../../../src/tokens/shown.js';
 import { preprocessingInWords } from '../../../src/tokens/steps.js';
 
 /** What Pillow and transformers' image processors make of the pictures in `images/`; written by `tools/references`. */
@@ -256,6 +257,21 @@ describe('the files beside a model', () => {
   });
 });
 
+describe('pictures for eyes', () => {
+  it.each(['lossy.webp', 'animated.gif', 'rgba.bmp', 'pages.tif'])('%s is shown as what was analyzed', async (name) => {
+    const shown = await pictureToShow(readFileSync(join(folder, name)));
+    expect(PNG.sync.read(Buffer.from(shown))).toMatchObject({ width: references.decoded[name]?.width });
+    expect(sha256((await readPicture(write(shown))).rgb)).toBe(references.decoded[name]?.sha256);
+  });
+
+  it('PNG and JPEG as they are', async () => {
+    for (const name of ['gray-alpha.png', 'turned.jpg']) {
+      const bytes = readFileSync(join(folder, name));
+      expect(Buffer.from(await pictureToShow(bytes))).toEqual(bytes);
+    }
+  });
+});
+
 describe('where pixels and patches lie on the picture', () => {
   const config = (settings: object) => readPreprocessing(write(settings)).preprocessing;
   const file = join(folder, 'rgb.png'); // 83 × 61
@@ -355,12 +371,12 @@ describe('bad pictures', () => {
       unfolding(8, [header(1, 90_000_000, false)]),
       /is 1 × 90000000 pixels, and at most 65535/,
     ],
-    ['empty', Buffer.alloc(0), /is neither PNG nor JPEG; save/],
-    ['text', Buffer.from('hello, this is no picture at all'), /is neither PNG nor JPEG/],
+    ['empty', Buffer.alloc(0), /is no picture that is read .*; save/],
+    ['text', Buffer.from('hello, this is no picture at all'), /is no picture that is read/],
     ['a PNG cut off', png.subarray(0, 2000), /is a broken picture/],
     ['a PNG of nothing but its head', png.subarray(0, 33), /is a broken picture/],
     ['a PNG that claims too much', claiming(60_000), /has 60000 × 60000 pixels, more than the 50 million/],
-    ['a JPEG without its frame', jpeg.subarray(0, 100), /is neither PNG nor JPEG/],
+    ['a JPEG without its frame', jpeg.subarray(0, 100), /is no picture that is read/],
     ['a JPEG of nothing but its head', jpeg.subarray(0, 620), /is a broken picture/],
     ['a PNG with zero width', claiming(0), /is a broken picture/],
     ['a JPEG that says it is in CMYK', inCmyk(), /is a broken picture/],
@@ -372,11 +388,43 @@ describe('bad pictures', () => {
     expect(error.file).toBe(file);
   });
 
+  it.each([
+    ['rgb.avif', /rgb\.avif is an AVIF or HEIC picture, which is not read; save it as PNG or WebP/],
+    ['deep.tif', /is a TIFF of 16 bits per sample, which is not read; save it as PNG/],
+    ['palette.tif', /is a TIFF whose colours are a palette/],
+    ['cmyk.tif', /is a TIFF whose colours are separated/],
+    ['multiplied.tif', /colours are multiplied by its transparency/],
+    ['corner.gif', /has a first frame that does not fill it/],
+    ['high-colour.bmp', /is a BMP of 16 bits per pixel/],
+  ])('what would not be Pillow’s pixels is refused by name: %s', async (name, message) => {
+    await expect(readPicture(join(folder, 'refused', name))).rejects.toThrow(message);
+  });
+
+  it.each(['lossless.webp', 'interlaced.gif', 'rgba.bmp', 'jpeg.tif'])('%s cut off is broken', async (name) => {
+    const bytes = readFileSync(join(folder, name));
+    for (const length of [16, 60, Math.floor(bytes.length / 2)])
+      await expect(readPicture(write(bytes.subarray(0, length)))).rejects.toThrow(/is a broken picture/);
+  });
+
+  it('heads of other formats that claim too much', async () => {
+    const bmp = readFileSync(join(folder, 'bits.bmp'));
+    bmp.writeUInt32LE(60_000, 18);
+    bmp.writeUInt32LE(60_000, 22);
+    await expect(readPicture(write(bmp))).rejects.toThrow(/has 60000 × 60000 pixels|is a broken picture/);
+    const webp = readFileSync(join(folder, 'animated.webp'));
+    webp.writeUIntLE(16_000, 24, 3);
+    webp.writeUIntLE(16_000, 27, 3);
+    await expect(readPicture(write(webp))).rejects.toThrow(/has 16001 × 16001 pixels|is a broken picture/);
+  });
+
   it('colours that are not what people may expect are said', async () => {
     const remarkOf = async (name: string) => (await readPicture(join(folder, name))).remark;
     expect(await remarkOf('deep-gray.png')).toMatch(/cut off at 255/);
     expect(await remarkOf('ycck.jpg')).toMatch(/without its colour profile/);
     expect(await remarkOf('deep.png')).toBeUndefined();
+    for (const several of ['animated.gif', 'animated.webp', 'pages.tif'])
+      expect(await remarkOf(several)).toBe('the first of its frames or pages, and no other');
+    expect(await remarkOf('interlaced.gif')).toBeUndefined();
   });
 
   it('a missing file and a folder', async () => {
