@@ -6,8 +6,9 @@ import { intAttribute, intsAttribute, type Node } from '../onnx/model.js';
 import type { RowPart, Rows } from './anatomy.js';
 import { partialVector } from './extents.js';
 import { between, downstream, type Flow, inputsAbove, stripped } from './flow.js';
+import { inputAbove, joinedIds } from './inputs/tables.js';
 import { isFloat } from './inputs/types.js';
-import { isPointwise } from './ops.js';
+import { isPointwise, lookup } from './ops.js';
 import { weightProduct } from './products.js';
 import type { VectorAxes } from './vectors.js';
 
@@ -23,7 +24,7 @@ export function partsOf(
   main = downstream(flow, source),
   steps = maxSteps,
 ): readonly RowPart[] | undefined {
-  if (value === source) return [{ kind: 'tokens', from: 0, to: undefined }];
+  if (value === source) return partsOfIds(flow, source);
   const node = flow.producer(value);
   if (!node || steps === 0) return undefined;
   const before = (input: string) => partsOf(flow, vectors, source, input, main, steps - 1);
@@ -36,7 +37,7 @@ export function partsOf(
       if (count === undefined) return undefined;
       return [name ? { kind: 'input', name: name.name, count } : { kind: 'added', count }];
     });
-    return parts.every((part) => part !== undefined) ? joined(parts.flat()) : undefined;
+    return parts.every((part) => part !== undefined) ? joinedParts(parts.flat()) : undefined;
   }
   const [first] = flow.reads(node).filter((input) => main.has(input));
   if (first === undefined) return undefined;
@@ -49,6 +50,22 @@ export function partsOf(
     return only?.kind === 'tokens' ? sliced(only, start, end) : undefined;
   }
   return isPointwise(node) && node.op !== 'Gather' && node.op !== 'Split' ? before(first) : undefined;
+}
+
+/** Rows of what ids are looked up as: theirs alone, or beside those of ids of the model's own (CPM-Ant's prompt). */
+function partsOfIds(flow: Flow, source: string): readonly RowPart[] | undefined {
+  const all: RowPart = { kind: 'tokens', from: 0, to: undefined };
+  const node = flow.producer(source);
+  const joined = joinedIds(flow, (node && lookup(node)?.indices) ?? '');
+  if (!joined) return [all];
+  const rank = flow.model.graph.inputs.find(({ name }) => name === joined.input)?.shape?.length ?? 2;
+  const axis = intAttribute(joined.join, 'axis', 0);
+  const parts = joined.join.inputs.map((part): RowPart | undefined => {
+    if (inputAbove(flow, part)) return all;
+    const count = rowsOfConstant(flow, part, axis < 0 ? axis : axis - rank);
+    return count === undefined ? undefined : { kind: 'added', count };
+  });
+  return parts.every((part) => part !== undefined) ? joinedParts(parts) : undefined;
 }
 
 /** What picks the rows of `value`, among others, by something that is computed of these rows themselves. */
@@ -74,7 +91,7 @@ function sliced({ from, to }: Extract<RowPart, { kind: 'tokens' }>, start: numbe
 }
 
 /** Neighbouring parts of one kind as one. */
-function joined(parts: readonly RowPart[]): readonly RowPart[] {
+function joinedParts(parts: readonly RowPart[]): readonly RowPart[] {
   const result: RowPart[] = [];
   for (const part of parts) {
     const last = result.at(-1);
@@ -165,7 +182,8 @@ function extentsOf(flow: Flow, value: string, steps = 8): readonly (number | und
       const before = inner();
       const repeats = partialVector(flow, node.inputs[1] ?? '');
       return before?.map((extent, i) => {
-        const times = repeats?.[i];
+        // Leading extents may not be known.
+        const times = repeats?.at(i - before.length);
         return extent === undefined || times === undefined ? undefined : extent * times;
       });
     }

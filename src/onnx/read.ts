@@ -66,7 +66,9 @@ export function parseModel(source: ByteSource, file: string, opened = file): Mod
     throw fail('file', 'is only a Git LFS pointer; run `git lfs pull` in its folder to get the model itself.');
   }
 
-  const other = otherFormat(head);
+  const packed = archiveFormat(source);
+  if (packed) throw fail('file', `is ${packed}; unpack it and give the ONNX file inside, if there is one.`);
+  const other = otherFormat(head) ?? formatByName(name);
   if (other) throw fail('file', `is ${other}, not an ONNX model; use an ONNX export in its place.`);
 
   const external = new ExternalData(file, opened);
@@ -123,15 +125,38 @@ function otherFormat(head: Buffer): string | undefined {
   const begins = (text: string, at = 0) => head.toString('latin1', at, at + text.length) === text;
   if (begins('GGUF')) return 'a GGUF file, as llama.cpp takes it';
   if (begins('ORTM', 4)) return 'in ONNX Runtime’s own format (.ort), which has no graph to look at';
-  if (begins('PK\u0003\u0004')) return 'a zip archive, as PyTorch writes checkpoints';
+  if (begins('TFL3', 4)) return 'a TensorFlow Lite file';
+  if (begins('\u0089HDF\r\n')) return 'an HDF5 file, as Keras keeps models in';
+  if (/^800[2-5]/.test(head.toString('hex'))) return 'a Python pickle, as PyTorch’s older checkpoints are';
   if (begins('{"', 8)) return 'a safetensors file, which has weights alone';
   if (begins('\u0093NUMPY')) return 'a NumPy array';
-  if (/^\s*<\?xml/i.test(head.toString('latin1'))) return 'an XML file, as OpenVINO keeps models in';
+  if (/^\s*<(\?xml|net\s)/i.test(head.toString('latin1'))) return 'an XML file, as OpenVINO keeps models in';
   if (/^\s*<(!doctype html|html)/i.test(head.toString('latin1')))
     return 'a web page, as comes of a download that was refused';
   return head.every((byte) => byte === 0)
     ? 'all zeros where it begins, as what was never downloaded to its end'
     : undefined;
+}
+
+/** What a file is packed as, by its first bytes (of a tar archive, what stands behind its first name). */
+function archiveFormat(source: ByteSource): string | undefined {
+  const head = Buffer.alloc(Math.min(262, source.size));
+  source.read(head, 0);
+  const begins = (hex: string, at = 0) => head.subarray(at, at + hex.length / 2).toString('hex') === hex;
+  // torch.save writes zip archives too.
+  if (begins('504b0304')) return 'a zip archive, as checkpoints of PyTorch and models of Keras are';
+  if (begins('1f8b')) return 'packed with gzip';
+  if (begins('28b52ffd')) return 'packed with Zstandard';
+  if (begins('fd377a585a00')) return 'packed with xz';
+  if (begins('425a68')) return 'packed with bzip2';
+  if (begins('377abcaf271c')) return 'a 7z archive';
+  return begins('7573746172', 257) ? 'a tar archive' : undefined;
+}
+
+/** What a file is whose first bytes could be those of an ONNX model: these are protocol buffers too. */
+function formatByName(name: string): string | undefined {
+  if (/\.mlmodel$/i.test(name)) return 'a Core ML model';
+  return /\.pb$/i.test(name) ? 'a graph of TensorFlow' : undefined;
 }
 
 /** A file's first bytes: the text that they are, or their values. */

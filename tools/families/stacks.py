@@ -91,11 +91,17 @@ class Stack(Recorder):
         self.kind = kind
         self.wte, self.wpe = nn.Embedding(VOCABULARY, HIDDEN), nn.Embedding(32, HIDDEN)
         self.memory = nn.Parameter(torch.randn(3, HIDDEN)) if kind == "memory-tokens" else None
+        # Rows of the table of tokens behind the vocabulary, as CPM-Ant has them.
+        self.prompt = nn.Embedding(VOCABULARY + 6, HIDDEN) if kind == "prompt-ids" else None
         self.blocks = nn.ModuleList(Block(kind, layer) for layer in range(layers))
         self.norm, self.head = nn.LayerNorm(HIDDEN), nn.Linear(HIDDEN, VOCABULARY, bias=False)
 
     def forward(self, input_ids, states=None, num_logits_to_keep=None):
-        h = self.wte(input_ids) + self.wpe(torch.arange(input_ids.shape[1], device=input_ids.device))
+        if self.prompt is not None:
+            own = torch.arange(VOCABULARY + 2, VOCABULARY + 6).repeat(input_ids.shape[0], 1)
+            input_ids = torch.cat([own, input_ids], 1)
+        table = self.wte if self.prompt is None else self.prompt
+        h = table(input_ids) + self.wpe(torch.arange(input_ids.shape[1], device=input_ids.device))
         if self.memory is not None:
             # As einops packs and unpacks them.
             repeated = self.memory[None].repeat(h.shape[0], 1, 1)
@@ -108,12 +114,14 @@ class Stack(Recorder):
             self.see(f"hidden.{index + 1}", h)
         if self.memory is not None:
             h = h.split(apart, 1)[1].reshape(h.shape[0], -1, HIDDEN)
+        if self.prompt is not None:
+            h = h[:, 4:]
         if num_logits_to_keep is not None:
             h = h[:, -num_logits_to_keep:]
         return self.head(self.norm(h))
 
 
-KINDS = "shaw cross-first conv-mlp layers-mixed parallel-scaled memory-tokens kept".split()
+KINDS = "shaw cross-first conv-mlp layers-mixed parallel-scaled memory-tokens prompt-ids kept".split()
 
 
 def cases() -> Iterator[Case]:
@@ -123,7 +131,7 @@ def cases() -> Iterator[Case]:
     more = {"cross-first": states, "kept": {"num_logits_to_keep": torch.tensor(LENGTH)}}
     for kind in KINDS:
         inputs = {**ids, **more.get(kind, {})}
-        facts = {"ids": ids["input_ids"][0].tolist()} if kind == "kept" else {}
+        facts = {"ids": ids["input_ids"][0].tolist()} if kind in ("kept", "prompt-ids") else {}
         parts = dict(inputs=inputs, blocks="", golden=recorded, facts=facts)
         make = lambda kind=kind: Stack(kind)
         parallel = kind == "parallel-scaled"

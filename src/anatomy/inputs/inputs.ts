@@ -122,14 +122,22 @@ function startRole(flow: Flow, { input, guess, codes }: Start, ids: IdAxes | und
   };
 }
 
+const unread = (tokenAxis: number | undefined): Recognised => ({
+  role: 'unused',
+  tokenAxis,
+  how: 'not fed: nothing that leads to the output reads it',
+});
+
 function recognise(reader: Reader, context: InputContext, cache: Cache | undefined): Recognised {
   const { flow, info, start, all, direct } = reader;
   const rank = info.shape?.length;
   const last = rank === undefined ? undefined : Math.max(0, rank - 1);
   if (all.touches.length === 0 && all.through.length === 0) {
     if (info.type === DataType.bool && isScalar(info)) return switchedOff(info.name);
-    return { role: 'unused', tokenAxis: last, how: 'not fed: nothing that leads to the output reads it' };
+    return unread(last);
   }
+  // An output of its own, that has nothing of the stream in it, is none that is shown.
+  if (all.touches.length === 0 && !between(flow, info.name, start.source)) return unread(last);
   if (start.equal.includes(info.name)) {
     const others = start.equal.filter((name) => name !== info.name).map(quoted);
     return {

@@ -3,7 +3,7 @@ import { downstream, type Flow } from '../flow.js';
 import { isPointwise, isSum, lookup } from '../ops.js';
 import { isOrder } from '../pictures.js';
 import { saidBy, saysTokensAlone } from './names.js';
-import { inputAbove, maxTokenTypes, tableRoot, tableRows } from './tables.js';
+import { inputAbove, joinedIds, maxTokenTypes, tableRoot, tableRows } from './tables.js';
 import { isFloat } from './types.js';
 
 /** The product that the output ends in, if it may be an unembedding: one row for each token. */
@@ -76,7 +76,7 @@ function above(flow: Flow, embedding: string): { lookups: readonly Lookup[]; flo
     const node = flow.producer(value);
     if (!node) continue;
     const table = lookup(node);
-    const given = table && flow.isConstant(table.table) ? inputAbove(flow, table.indices) : undefined;
+    const given = table && flow.isConstant(table.table) ? idsAbove(flow, table.indices) : undefined;
     const rank = inputs.get(given?.input ?? '')?.shape?.length ?? 2;
     if (table && given !== undefined && rank > 0) {
       const rows = tableRows(flow, table.table) ?? 0;
@@ -89,6 +89,12 @@ function above(flow: Flow, embedding: string): { lookups: readonly Lookup[]; flo
     }
   }
   return { lookups, floats };
+}
+
+/** The input whose elements are looked up, beside ids of the model's own or alone. */
+function idsAbove(flow: Flow, indices: string): Pick<Lookup, 'input' | 'isPart'> | undefined {
+  const joined = joinedIds(flow, indices);
+  return joined ? { input: joined.input, isPart: false } : inputAbove(flow, indices);
 }
 
 interface Found {

@@ -1,5 +1,5 @@
 /** Tables whose rows are looked up: how many they have, and at which row they begin. */
-import { DataType } from '../../onnx/model.js';
+import { DataType, type Node } from '../../onnx/model.js';
 import { partialVector } from '../extents.js';
 import { type Flow, stripped } from '../flow.js';
 import { inputAs } from '../operators/table.js';
@@ -69,6 +69,14 @@ export function inputAbove(
   if (!keepsIndices.has(node.op) || only === undefined || others.length > 0) return undefined;
   const above = inputAbove(flow, only);
   return above && { ...above, isPart: above.isPart || picking.has(node.op) };
+}
+
+/** What joins ids of the model's own, the same in every run, with those that an input gives, where `indices` are both. */
+export function joinedIds(flow: Flow, indices: string): { readonly join: Node; readonly input: string } | undefined {
+  const join = flow.producer(stripped(flow, indices));
+  if (join?.op !== 'Concat') return undefined;
+  const [given, ...others] = join.inputs.flatMap((part) => inputAbove(flow, part)?.input ?? []);
+  return given !== undefined && others.length === 0 ? { join, input: given } : undefined;
 }
 
 /** Rows before that of the first token: OPT's positions begin at 2, RoBERTa's are counted from 1 on and 1 is added. */

@@ -87,6 +87,14 @@ describe('inputs of GroupQueryAttention', () => {
   });
 });
 
+it('is not fed where only an output that has nothing of the stream reads it', () => {
+  const attend = 'mixed = com.microsoft.MultiHeadAttention(q, k, v) num_heads=4';
+  const head = `logits = MatMul(h2, head)
+     names_out = Identity(names)`;
+  const { inputs } = recognised(attend, { names: ['batch'] }, { names: DataType.string }, head);
+  expect(inputs).toEqual([['names', 'unused', 0, {}]]);
+});
+
 describe('padding is a mask, or the number of keys of each sequence', () => {
   it.each<[Extents, string]>([
     [['batch', 'tokens'], 'attention-mask'],

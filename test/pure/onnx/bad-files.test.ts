@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type ProblemCode, SinkscopeError } from '../../../src/errors.js';
 import { readModel } from '../../../src/onnx/read.js';
@@ -111,6 +112,21 @@ describe('files', () => {
     ['a GGUF file', 'file', 'is a GGUF file', Buffer.from('GGUF\u0003\0\0\0 and so on')],
     ['ONNX Runtime’s own format', 'file', 'own format (.ort)', Buffer.from(' \0\0\0ORTM and so on')],
     ['a checkpoint of PyTorch', 'file', 'a zip archive', Buffer.from('PK\u0003\u0004 and so on')],
+    ['an older one', 'file', 'a Python pickle', Buffer.from('80028a0a6cfc9c46f920', 'hex')],
+    ['packed with gzip', 'file', 'gzip; unpack it', gzipSync(real)],
+    ['packed with Zstandard', 'file', 'Zstandard; unpack it', Buffer.from('28b52ffd00000000', 'hex')],
+    ['packed with xz', 'file', 'xz; unpack it', Buffer.from('fd377a585a000000', 'hex')],
+    ['packed with bzip2', 'file', 'bzip2; unpack it', Buffer.from('BZh91AY&SY')],
+    ['a 7z archive', 'file', '7z archive; unpack it', Buffer.from('377abcaf271c0004', 'hex')],
+    [
+      'a tar archive',
+      'file',
+      'tar archive; unpack it',
+      Buffer.concat([Buffer.alloc(257, 'model'), Buffer.from('ustar')]),
+    ],
+    ['HDF5', 'file', 'an HDF5 file', Buffer.from('\u0089HDF\r\n\u001a\n and so on', 'latin1')],
+    ['TensorFlow Lite', 'file', 'a TensorFlow Lite file', Buffer.from('\u001c\0\0\0TFL3 and so on')],
+    ['OpenVINO without a prolog', 'file', 'is an XML file', Buffer.from('<net name="m" version="11">')],
     ['weights alone', 'file', 'a safetensors file', Buffer.from('\u0002\0\0\0\0\0\0\0{"a":{}}')],
     ['two graphs', 'file', 'two graphs', Buffer.concat([good, message([7, graph({})])])],
   ])('%s', (_, code, sentence, bytes) => {
@@ -118,6 +134,16 @@ describe('files', () => {
     expect([actual, named]).toEqual([code, file]);
     expect(said).toContain(sentence);
     expect(said).toContain('model.onnx');
+  });
+
+  // Core ML and TensorFlow begin as a file of ONNX could.
+  test.each([
+    ['m.mlmodel', 'is a Core ML model'],
+    ['saved_model.pb', 'is a graph of TensorFlow'],
+  ])('%s', (name, sentence) => {
+    const named = join(folder, name);
+    writeFileSync(named, message([1, 7], [2, message([1, 'input'])]));
+    expect(() => readModel(named)).toThrow(sentence);
   });
 
   test('every cut of a file is refused', () => {
