@@ -5,6 +5,7 @@
 import { indexGraph } from '../onnx/graph.js';
 import type { Model, Node } from '../onnx/model.js';
 import type { Anatomy, Block } from './anatomy.js';
+import { isMixture } from './experts/labels.js';
 import { type Flow, flowOf, stripped } from './flow.js';
 import { endOf } from './head.js';
 import { homesOf } from './homes.js';
@@ -267,8 +268,6 @@ function nameExperts(
     parts.set(node, products.some((product) => parts.get(product.node) !== 'router') ? 'expert_out' : 'expert_in');
   }
 }
-
-const isMixture = ({ op }: Node) => op === 'MoE' || op === 'QMoE';
 
 function leadsToChoice({ flow, products, within }: Walk, from: Node): boolean {
   const open = [...from.outputs];

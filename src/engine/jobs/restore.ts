@@ -259,20 +259,36 @@ function variantOf(tracks: Sided<Track>, products: readonly Counterpart[]): Rest
 /** The product as the reference computes it, of what the other file feeds it. */
 function replacementOf({ reference }: Sided<Track>, product: Counterpart): Replacement {
   const { block } = product;
-  const { node, input, output, type } = product.reference;
+  const { node, inputs, output, type } = product.reference;
   const stage = reference.stages.find(({ last }) => last === block);
   if (!stage) throw new Error(`block ${block} has no stage`);
-  const alone = reference.plan.narrow({ ...stage, wide: [input] }, [output], [input]);
+  const alone = reference.plan.narrow({ ...stage, wide: inputs }, [output], inputs);
+  const compute = async (read: readonly Value[]) => {
+    const given = new Map(inputs.flatMap((input, i) => (read[i] ? [[input, read[i]] as const] : [])));
+    const made = (await reference.runner.run(alone, given, false)).get(output);
+    if (!made) throw new Error(`${output} is not there`);
+    return made;
+  };
+  /** Without the bias, which is what zeros give. */
+  const unbiased = async (read: readonly Value[], made: Value) => {
+    const bias = floats(await compute(read.map((value) => withFloats(value, floats(value).slice().fill(0)))));
+    return withFloats(
+      made,
+      floats(made).map((value, i) => value - (bias[i] ?? 0)),
+    );
+  };
   return {
     block,
-    input: product.model.input,
+    inputs: product.model.inputs,
     output: product.model.output,
-    async make(value) {
-      const read = inType(node.op === 'Gemm' ? { ...value, dims: matrixDims(value) } : value, type);
-      const results = await reference.runner.run(alone, new Map([[input, read]]), false);
-      const made = results.get(output);
-      if (!made) throw new Error(`${output} is not there`);
-      return inType({ ...made, dims: [...value.dims.slice(0, -1), made.dims.at(-1) ?? 0] }, product.model.type);
+    async make(values) {
+      const read = values.map((value) =>
+        inType(node.op === 'Gemm' ? { ...value, dims: matrixDims(value) } : value, type),
+      );
+      const computed = await compute(read);
+      const made = product.biased ? await unbiased(read, computed) : computed;
+      const rows = values[0]?.dims.slice(0, -1) ?? [];
+      return inType({ ...made, dims: [...rows, made.dims.at(-1) ?? 0] }, product.model.type);
     },
   };
 }

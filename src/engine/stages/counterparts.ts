@@ -1,14 +1,17 @@
 /** The products of a model, each with the same one in a file that was made from it. */
+import { isMixture } from '../../anatomy/experts/labels.js';
 import { type Flow, flowOf } from '../../anatomy/flow.js';
 import type { LinearPart, LinearProduct } from '../../anatomy/linear.js';
 import { DataType, intAttribute, type Node } from '../../onnx/model.js';
 import { byteLength, elementCount } from '../../onnx/tensor.js';
 import type { LoadedModel } from './loaded.js';
 
-/** Where a product reads and what it makes, bias included; values of the prepared graph. */
+/** Where a product reads and what it makes; values of the prepared graph. */
 export interface ProductPlace {
   readonly node: Node;
-  readonly input: string;
+  /** What is multiplied and, of an operator that holds experts, what it chooses them by. */
+  readonly inputs: readonly string[];
+  /** With its bias where both files have that as a value. */
   readonly output: string;
   /** The element type that it computes in. */
   readonly type: DataType;
@@ -20,6 +23,8 @@ export interface Counterpart {
   readonly part: LinearPart;
   readonly reference: ProductPlace;
   readonly model: ProductPlace;
+  /** Whether what the reference makes has a bias in it that the file adds later. */
+  readonly biased: boolean;
   /** The initializers that the weight is made of, as the model's file names them. */
   readonly weights: readonly string[];
   /** Elements of the weight, and its bytes in the model's file. */
@@ -41,23 +46,25 @@ export interface Counterparts {
 export function counterparts(reference: LoadedModel, model: LoadedModel): Counterparts {
   const [before, after] = [placesOf(reference), placesOf(model)];
   const found: Counterpart[] = [];
-  let without = 0;
-  for (const [key, group] of before) {
-    const others = after.get(key) ?? [];
+  let { without } = before;
+  for (const [key, group] of before.places) {
+    const others = after.places.get(key) ?? [];
     for (const [i, one] of group.entries()) {
       const named = others.filter(({ node }) => bare(node.name) !== '' && bare(node.name) === bare(one.node.name));
       const other = named.length === 1 ? named[0] : others.length === group.length ? others[i] : undefined;
-      if (!other) {
+      const made = other && alike(one.made, other.made);
+      if (!other || !made) {
         without++;
         continue;
       }
-      const { node, input, output, type, product, block } = one;
+      const { node, inputs, type, product, block } = one;
       const tensors = product.stored.flatMap((name) => reference.model.graph.initializers.get(name) ?? []);
       found.push({
         block,
         part: product.part,
-        reference: { node, input, output, type },
-        model: { node: other.node, input: other.input, output: other.output, type: other.type },
+        reference: { node, inputs, output: made.reference, type },
+        model: { node: other.node, inputs: other.inputs, output: made.model, type: other.type },
+        biased: made.biased,
         weights: product.stored,
         elements: tensors.reduce((sum, { dims }) => sum + elementCount(dims), 0),
         bytes: tensors.reduce((sum, { type, dims }) => sum + (byteLength(type, dims) ?? 0), 0),
@@ -67,33 +74,76 @@ export function counterparts(reference: LoadedModel, model: LoadedModel): Counte
   return { found, without };
 }
 
-interface Placed extends ProductPlace {
+interface Placed extends Omit<ProductPlace, 'output'> {
+  readonly made: Made;
   readonly block: number;
   readonly product: LinearProduct;
 }
 
-/** By block and part, the products of rows of vectors with a matrix on their right. */
-function placesOf(loaded: LoadedModel): ReadonlyMap<string, readonly Placed[]> {
+interface Places {
+  readonly places: ReadonlyMap<string, readonly Placed[]>;
+  /** Products of blocks that are part of an operator with more inside, or of something else than rows. */
+  readonly without: number;
+}
+
+/** By block and part, what computes rows of vectors from rows of vectors: products, and operators that hold experts. */
+function placesOf(loaded: LoadedModel): Places {
   const flow = flowOf(loaded.model);
   const places = new Map<string, Placed[]>();
+  let without = 0;
   const { layers } = loaded.anatomy;
   for (const { block, axis, products } of loaded.linear()) {
-    if (block < 1 || block > layers + 1 || axis !== -1) continue;
+    if (block < 1 || block > layers + 1) continue;
     for (const product of products) {
-      if (product.side !== 'right' || product.part === 'beside') continue;
-      const key = `${block} ${product.part}`;
-      const { node, tensor } = product;
+      const { node, side, part, tensor } = product;
+      if (part === 'beside') continue;
+      const mixes = isMixture(node);
+      if (axis !== -1 || (side !== 'right' && !mixes)) {
+        without++;
+        continue;
+      }
+      // Experts that another file has written out are several products.
+      const key = `${block} ${part} ${mixes}`;
+      const inputs = mixes ? [tensor, node.inputs[1] ?? ''] : [tensor];
       places.set(key, [
         ...(places.get(key) ?? []),
-        { block, product, node, input: tensor, output: outputOf(flow, node), type: typeOf(flow, product) },
+        { block, product, node, inputs, made: madeBy(flow, node), type: typeOf(flow, product) },
       ]);
     }
   }
-  return places;
+  return { places, without };
 }
 
-/** What a product gives in floats: an integer one when it is scaled, and with the bias that is added to it. */
-function outputOf(flow: Flow, node: Node): string {
+/** What a product gives in floats, as far as it is a value of the graph: with the bias that is added to it, and before. */
+interface Made {
+  readonly biased?: string;
+  readonly plain?: string;
+}
+
+/** What to take of the reference for what of the file; undefined where the file alone has a bias inside of a product. */
+function alike(reference: Made, model: Made) {
+  if (reference.biased !== undefined && model.biased !== undefined)
+    return { reference: reference.biased, model: model.biased, biased: false };
+  const made = reference.plain ?? reference.biased;
+  if (made === undefined || model.plain === undefined) return undefined;
+  return { reference: made, model: model.plain, biased: reference.plain === undefined };
+}
+
+/** The input of a product that is added to what it gives. Source: Operators.md of ONNX, ContribOperators.md of ONNX Runtime. */
+const biasInputs: ReadonlyMap<string, number> = new Map([
+  ['Gemm', 2],
+  ['MatMulNBits', 5],
+  ['DynamicQuantizeMatMul', 4],
+  ['MatMulIntegerToFloat', 6],
+  ['QGemm', 6],
+]);
+
+/** What these give is behind a nonlinearity. */
+const activating = new Set(['FusedGemm', 'FusedMatMulActivation', 'GemmFastGelu']);
+
+/** An integer product gives floats when it is scaled. */
+function madeBy(flow: Flow, node: Node): Made {
+  if (activating.has(node.op)) return {};
   let value = node.outputs[0] ?? '';
   const next = (op: string): Node | undefined => {
     const [only, ...others] = flow.consumers(value);
@@ -102,14 +152,16 @@ function outputOf(flow: Flow, node: Node): string {
   if (node.op === 'MatMulInteger') {
     for (const op of ['Cast', 'Mul']) value = next(op)?.outputs[0] ?? value;
   }
+  if ((node.inputs[biasInputs.get(node.op) ?? -1] ?? '') !== '') return { biased: value };
   const sum = next('Add');
-  return sum?.inputs.some(flow.isConstant) ? (sum.outputs[0] ?? value) : value;
+  return { plain: value, ...(sum?.inputs.some(flow.isConstant) && { biased: sum.outputs[0] ?? '' }) };
 }
 
 /** Products of packed weights have the type of their scales, and those of integers are scaled in single precision. */
 function typeOf(flow: Flow, { node, weights: [weight = ''] }: LinearProduct): DataType {
   if (node.op === 'MatMulInteger') return DataType.float;
-  return constantType(flow, node.attributes.has('N') ? (node.inputs[2] ?? '') : weight) || DataType.float;
+  const scales = node.op === 'QMoE' ? node.inputs[3] : node.attributes.has('N') ? node.inputs[2] : undefined;
+  return constantType(flow, scales ?? weight) || DataType.float;
 }
 
 /** A node's name without what quantisers add to it. */

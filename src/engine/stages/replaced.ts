@@ -3,13 +3,13 @@ import type { Value, Values } from '../tensors/value.js';
 import type { Plan, Stage } from './plan.js';
 import type { StageRunner } from './runner.js';
 
-/** A value that is made of another one somewhere else. */
+/** A value that is made of others somewhere else. */
 export interface Replacement {
   readonly block: number;
   /** Names of the stage's graph: what is read, and what is taken in place of what the stage would compute. */
-  readonly input: string;
+  readonly inputs: readonly string[];
   readonly output: string;
-  make(input: Value): Promise<Value>;
+  make(inputs: readonly Value[]): Promise<Value>;
 }
 
 /**
@@ -29,13 +29,17 @@ export async function replacedValues(
 ): Promise<ReadonlyMap<string, Value>> {
   const made = new Map<string, Value>();
   const read = new Map<string, Value>();
-  for (const { block, input, output, make } of replacements) {
+  for (const { block, inputs, output, make } of replacements) {
     if (block !== stage.last) continue;
     const known = new Map([...values, ...made]);
-    // Several read the same; what is changed in between comes after it.
-    const value = read.get(input) ?? known.get(input) ?? (await reach(runner, plan, stage, known, made, input, keep));
-    read.set(input, value);
-    made.set(output, await make(value));
+    const given: Value[] = [];
+    for (const input of inputs) {
+      // Several read the same; what is changed in between comes after it.
+      const value = read.get(input) ?? known.get(input) ?? (await reach(runner, plan, stage, known, made, input, keep));
+      read.set(input, value);
+      given.push(value);
+    }
+    made.set(output, await make(given));
   }
   return made;
 }

@@ -168,4 +168,11 @@ it('models of other shapes are refused', async () => {
     costs,
   });
   await expect(last(follow(run))).rejects.toThrow(/hidden states of different sizes/);
+  // As many blocks, and 64 dims against 32.
+  const model = fixtureModel('../families/cache-stacked-ts-op17');
+  const by = { what: 'file', model } as const;
+  const asked = { ...budget, reference: fixtureModel('llama-ts-op17-sdpa'), by, sequences: [{ ids, from: 1 }] };
+  await expect(last(follow(engine.run('pair', asked)))).rejects.toThrow(
+    `The hidden states of ${model} have 32 dims, and the model’s 64;`,
+  );
 });

@@ -49,6 +49,50 @@ it('products of another file are told, and all of a block restored are the block
   }
 });
 
+/** The mean KL divergence of a file with each of its products as they are in the reference, by block and part. */
+async function restoredAlone(reference: string, model: string) {
+  const sequences = [{ ids: Array.from({ length: 20 }, (_, i) => (7 * i) % 90), from: 1 }];
+  const by = { what: 'file', model: fixtureModel(model) } as const;
+  const asked = { ...budget, reference: fixtureModel(reference), by, sequences };
+  const names: string[] = [];
+  let without: number | undefined;
+  for await (const event of follow(engine.run('restore', { ...asked, variants: [] })))
+    if (event.type === 'products') {
+      without = event.without;
+      for (const { block, part, op } of event.products) names.push(`${block} ${part} ${op}`);
+    }
+  const kld = new Map<string, number>();
+  for await (const event of follow(engine.run('restore', { ...asked, variants: names.map((_, i) => [i]) })))
+    if (event.type === 'restored') for (const [name, value] of pairs(names, event.kld)) kld.set(name, value / 19);
+  const swaps: number[] = [];
+  for await (const event of follow(engine.run('pair', asked)))
+    if (event.type === 'paired') for (const { restored } of event.swaps) swaps.push(restored / 19);
+  return { kld, swaps, without };
+}
+
+it('an operator that holds experts is restored as one product, the only one of its block that is quantised', async () => {
+  const families = ['moe', 'qmoe-int8'].map((one) => `../families/experts-${one}-ts-op17`);
+  const { kld, swaps, without } = await restoredAlone(at(families, 0), at(families, 1));
+  expect(without).toBe(0);
+  for (const block of [1, 2]) {
+    expect(off(kld.get(`${block} expert_in MoE`) ?? 0, at(swaps, block))).toBeLessThan(1e-3);
+    // The router, beside it, is as it was.
+    expect(off(kld.get(`${block} router MatMul`) ?? 0, at(swaps, 0))).toBeLessThan(1e-3);
+  }
+});
+
+it('a product is restored with its bias where an operator after it adds that', async () => {
+  const fused = await restoredAlone('gpt2-ort-attention-past', 'gpt2-int8-dynamic');
+  const { kld } = await restoredAlone('gpt2-ts-op14', 'gpt2-int8-dynamic');
+  // Those inside of the attention operator are counted.
+  expect(fused.without).toBe(3);
+  for (const block of [1, 2, 3])
+    for (const part of ['attn_out', 'mlp_in'])
+      expect(off(fused.kld.get(`${block} ${part} MatMul`) ?? 0, kld.get(`${block} ${part} Gemm`) ?? 0)).toBeLessThan(
+        0.01,
+      );
+});
+
 it('where there is no room for two, one output head is there at a time, made once for a part of the logits', async () => {
   const reference = fixtureModel('llama-ts-op17-sdpa');
   const loaded = loadModel(reference);
@@ -162,17 +206,18 @@ it('sessions that are made for products that are restored serve all windows', as
   expect(await made(3)).toBe(await made(1));
 });
 
-it('a Gemm, which takes matrices alone, is restored in a file that has the product of a tensor of more axes', async () => {
+it('a Gemm, which takes matrices alone and adds the bias, is restored in a file that has the product of a tensor of more axes', async () => {
   const [reference, model] = [fixtureModel('gpt2-ts-op14'), fixtureModel('gpt2-ort-attention-past')];
   const sequences = [{ ids: Array.from({ length: 12 }, (_, i) => (7 * i) % 160), from: 1 }];
   const asked = { ...budget, reference, by: { what: 'file', model } as const, sequences };
   const variants: number[][] = [];
   for await (const event of follow(engine.run('restore', { ...asked, variants: [] })))
     if (event.type === 'products')
-      for (const [i, { part }] of event.products.entries()) if (part === 'mlp_out') variants.push([i]);
-  expect(variants).toHaveLength(3);
+      for (const [i, { part }] of event.products.entries()) if (part.startsWith('mlp')) variants.push([i]);
+  expect(variants).toHaveLength(6);
   const klds: number[] = [];
   for await (const event of follow(engine.run('restore', { ...asked, variants })))
     if (event.type === 'restored') klds.push(...event.kld);
-  expect(klds.map(Number.isFinite)).toEqual([true, true, true]);
+  // Both compute the same, one with biases in its products and the other behind them.
+  for (const kld of klds) expect(kld).toBeLessThan(1e-6);
 });
