@@ -24,6 +24,8 @@ const noAttribution: Readonly<Record<string, RegExp>> = {
   'layout-fixed-length': /more than a LayerNorm/,
   'layout-soft-both-ts-op17': /not treat every token alike/, // some rows have no logits
   'meta-tokens-dy18': /not treat every token alike/,
+  'stack-memory-tokens-ts-op17': /not treat every token alike/,
+  'stack-prompt-ids-ts-op17': /not treat every token alike/,
   'opt-350m-slim': /more than a LayerNorm/, // a projection to the embedding's width
   'variant-tail-before-dynamo-op18': /more than a LayerNorm/,
   'variant-tail-ts-op17': /more than a LayerNorm/,
@@ -35,11 +37,12 @@ const noSplit: Readonly<Record<string, RegExp>> = {
   'diffllama-dynamo-op18': /not found in a form/, // two halves of values under the same weights
   'layout-channels-first': /not found in a form/, // in another layout than [heads, tokens, head_dim]
   'layout-conv1d-post-dynamo-op18': /not found in a form/,
+  'layout-conv2d-stem-ts-op17': /not found in a form/,
   'layout-conv2d-ts-op17': /not found in a form/,
-  'layout-divided-dynamo-op18': /attends among 10 of the 28 tokens at a time/,
+  'layout-divided-dynamo-op18': /a part of the sequence .* not its 28 tokens/,
   'layout-fixed-batch': /not found in a form/, // values of two examples
   'layout-left-post-ts-op17-static': /not found in a form/,
-  'timesformer-ts17': /attends among 10 of the 28 tokens at a time/,
+  'timesformer-ts17': /a part of the sequence .* not its 28 tokens/,
   'variant-channels-first-ts-op17': /not found in a form/,
   'variant-transposed-ts-op17': /not found in a form/,
 };

@@ -24,13 +24,6 @@ export const answerBias: Answerer<'bias'> = async (run, { layer, tokens: chosen 
   const { weighed, normed, projected } = attention;
   const names = [values, weighed, keys, normed].filter((name) => name !== undefined);
   const found = await run.inside(layer, names);
-
-  if (pattern.queries !== tokens) {
-    throw new SinkscopeError({
-      code: 'input',
-      message: `Block ${layer} attends among ${grouped(pattern.queries)} of the ${grouped(tokens)} tokens at a time, so its update cannot be split by token.`,
-    });
-  }
   const columns = columnsOf(pattern);
   const picked = chosen === 'extra' ? columns.extra : chosen.map((token) => columns.offset + token);
   const from = Math.max(chosen === 'extra' ? 0 : greatest(chosen), 0) + 1;
