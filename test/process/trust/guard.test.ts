@@ -17,8 +17,12 @@ beforeAll(async () => {
   mkdirSync(cache, { recursive: true });
   folder = mkdtempSync(join(cache, 'guard-'));
   program = join(folder, 'guarded.js');
-  const entryPoints = [join(import.meta.dirname, 'guarded.ts')];
-  await build({ entryPoints, outfile: program, bundle: true, platform: 'node', target: 'node20', format: 'cjs' });
+  // Beside it, as where it is packed, the guard.
+  const entryPoints = {
+    guarded: join(import.meta.dirname, 'guarded.ts'),
+    guard: join(root, 'src/engine/guard/thread.ts'),
+  };
+  await build({ entryPoints, outdir: folder, bundle: true, platform: 'node', target: 'node20', format: 'cjs' });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

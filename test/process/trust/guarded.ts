@@ -1,10 +1,9 @@
 /** A process under guard that does not behave, as it is told. */
-import { isMainThread } from 'node:worker_threads';
+import { startGuard } from '../../../src/engine/guard/guard.js';
 
-void (isMainThread ? misbehave() : import('../../../src/engine/guard/thread.js'));
+misbehave();
 
-async function misbehave(): Promise<void> {
-  const { startGuard } = await import('../../../src/engine/guard/guard.js');
+function misbehave(): void {
   const guard = startGuard();
   process.once('message', (how) => {
     if (how === 'hoard') {
