@@ -20,7 +20,10 @@ const cached = folders
     const { graph } = readModel(join(folder, 'model.onnx'));
     // What is kept of an encoder has to be given, so that no text is run on.
     const names = graph.inputs.map(({ name }) => name);
-    return names.some((name) => /past|cache\./.test(name)) && !names.some((name) => name.includes('encoder'));
+    // Values of a series that are past are no cache.
+    return (
+      names.some((name) => /past(?!_values)|cache\./.test(name)) && !names.some((name) => name.includes('encoder'))
+    );
   });
 
 /** Why a file cannot go on from its cache to the end. */
