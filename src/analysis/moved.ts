@@ -74,16 +74,15 @@ function unlikeLengths({ tokens: { before, after }, layers }: RunDifference): st
 
 /** Why no sink can have come or gone, where one of the runs tells of none. */
 function untoldSinks({ sinksUntold, tokens }: RunDifference, before: Analysis, after: Analysis): string[] {
+  const hasPatterns = ({ attention }: Analysis) => attention.some((one) => one !== undefined);
   const why = (run: Analysis, count: number) =>
-    run.attention.some((one) => one !== undefined)
-      ? `too short for them (T = ${formatNumber(count)})`
-      : 'without attention patterns';
+    hasPatterns(run) ? `too short for them (T = ${formatNumber(count)})` : 'without attention patterns';
   const reasons = [
     ...(sinksUntold.before ? [`the run before is ${why(before, tokens.before)}`] : []),
     ...(sinksUntold.after ? [`the run now is ${why(after, tokens.after)}`] : []),
   ];
   // Where neither has patterns there is nothing to be missed.
-  const isMissed = [before, after].some(({ attention }) => attention.some((one) => one !== undefined));
+  const isMissed = [before, after].some(hasPatterns);
   return isMissed && reasons.length > 0 ? [`Sinks are not compared: ${reasons.join(', and ')}.`] : [];
 }
 

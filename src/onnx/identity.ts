@@ -23,13 +23,8 @@ export function modelIdentity(file: string): string {
   const model = readModel(file);
   const ranges = weightRanges(model);
   const hash = createHash('sha256');
-  const opened = new Map<string, number>();
-  const read = (range: FileRange) => {
-    const descriptor = opened.get(range.file) ?? openSync(range.file, 'r');
-    opened.set(range.file, descriptor);
-    addBytes(hash, descriptor, range);
-  };
-  try {
+  withFiles((opened) => {
+    const read = (range: FileRange) => addBytes(hash, opened(range.file), range);
     const inside = ranges.filter((range) => range.file === model.file);
     for (const range of between(inside, model.file, statSync(model.file).size)) read(range);
     const each = Math.max(1, Math.min(samplesEach, Math.floor(samplesTogether / ranges.length)));
@@ -37,10 +32,22 @@ export function modelIdentity(file: string): string {
       hash.update(`${range.length} `);
       for (const sample of samplesOf(range, each)) read(sample);
     }
-  } finally {
-    for (const descriptor of opened.values()) closeSync(descriptor);
-  }
+  });
   return hash.digest('hex');
+}
+
+/** Runs `use`, for which each file is opened once, when it is asked for, and closed at the end. */
+function withFiles<T>(use: (opened: (file: string) => number) => T): T {
+  const descriptors = new Map<string, number>();
+  try {
+    return use((file) => {
+      const descriptor = descriptors.get(file) ?? openSync(file, 'r');
+      descriptors.set(file, descriptor);
+      return descriptor;
+    });
+  } finally {
+    for (const descriptor of descriptors.values()) closeSync(descriptor);
+  }
 }
 
 /**
@@ -51,29 +58,24 @@ export function modelIdentity(file: string): string {
  */
 export function sameWeights(file: string, other: string): boolean {
   const [ranges, others] = [weightRanges(readModel(file)), weightRanges(readModel(other))];
-  const opened = new Map<string, number>();
   const chunks = [Buffer.alloc(2 ** 22), Buffer.alloc(2 ** 22)] as const;
-  const read = (range: FileRange, done: number, chunk: Buffer) => {
-    const descriptor = opened.get(range.file) ?? openSync(range.file, 'r');
-    opened.set(range.file, descriptor);
-    const length = Math.min(chunk.length, range.length - done);
-    return chunk.subarray(0, readSync(descriptor, chunk, 0, length, range.offset + done));
-  };
-  const same = (one: FileRange, two: FileRange | undefined) => {
-    if (two?.length !== one.length) return false;
-    for (let done = 0; done < one.length; ) {
-      const [bytes, beside] = [read(one, done, chunks[0]), read(two, done, chunks[1])];
-      // One that has become shorter since its ranges were checked is another.
-      if (bytes.length === 0 || !bytes.equals(beside)) return false;
-      done += bytes.length;
-    }
-    return true;
-  };
-  try {
+  return withFiles((opened) => {
+    const read = (range: FileRange, done: number, chunk: Buffer) => {
+      const length = Math.min(chunk.length, range.length - done);
+      return chunk.subarray(0, readSync(opened(range.file), chunk, 0, length, range.offset + done));
+    };
+    const same = (one: FileRange, two: FileRange | undefined) => {
+      if (two?.length !== one.length) return false;
+      for (let done = 0; done < one.length; ) {
+        const [bytes, beside] = [read(one, done, chunks[0]), read(two, done, chunks[1])];
+        // One that has become shorter since its ranges were checked is another.
+        if (bytes.length === 0 || !bytes.equals(beside)) return false;
+        done += bytes.length;
+      }
+      return true;
+    };
     return ranges.length === others.length && ranges.every((range, i) => same(range, others[i]));
-  } finally {
-    for (const descriptor of opened.values()) closeSync(descriptor);
-  }
+  });
 }
 
 /** What of a file's `size` bytes lies in none of these ranges. */

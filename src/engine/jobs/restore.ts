@@ -269,12 +269,14 @@ function replacementOf({ reference }: Sided<Track>, product: Counterpart): Repla
     if (!made) throw new Error(`${output} is not there`);
     return made;
   };
-  /** Without the bias, which is what zeros give. */
+  let bias: Promise<Value> | undefined;
+  /** Without the bias, which is what zeros give, in every row. */
   const unbiased = async (read: readonly Value[], made: Value) => {
-    const bias = floats(await compute(read.map((value) => withFloats(value, floats(value).slice().fill(0)))));
+    bias ??= compute(read.map((value) => withFloats(value, floats(value).slice().fill(0))));
+    const row = floats(sliceRows(await bias, 0, 1));
     return withFloats(
       made,
-      floats(made).map((value, i) => value - (bias[i] ?? 0)),
+      floats(made).map((value, i) => value - (row[i % row.length] ?? 0)),
     );
   };
   return {

@@ -1,26 +1,17 @@
 /** Picture files that are broken, lie, or are none, and what is said of those that are taken. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { crc32, deflateSync } from 'node:zlib';
 import { PNG } from 'pngjs';
-import { afterAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { SinkscopeError } from '../../../src/errors.js';
 import { imageToPixels } from '../../../src/tokens/image.js';
 import { readPicture } from '../../../src/tokens/picture.js';
 import { readPreprocessing } from '../../../src/tokens/preprocessing.js';
+import { folder as newFolder, write } from './support.js';
 
 const folder = fileURLToPath(new URL('../../references/images/', import.meta.url));
-const temporary = mkdtempSync(join(tmpdir(), 'sinkscope-picture-'));
-afterAll(() => rmSync(temporary, { recursive: true }));
-let files = 0;
-function write(content: Uint8Array | object): string {
-  const file = join(temporary, String(files++));
-  writeFileSync(file, content instanceof Uint8Array ? content : JSON.stringify(content));
-  return file;
-}
-
 const png = readFileSync(join(folder, 'rgb.png'));
 const jpeg = readFileSync(join(folder, '420.jpg'));
 const claiming = (pixels: number) => {
@@ -132,8 +123,8 @@ it('colours that are not what people may expect are said', async () => {
 });
 
 it('a missing file and a folder', async () => {
-  await expect(readPicture(join(temporary, 'missing'))).rejects.toThrow(/missing cannot be read/);
-  await expect(readPicture(temporary)).rejects.toThrow(/is no picture file/);
+  await expect(readPicture(join(newFolder({}), 'missing'))).rejects.toThrow(/missing cannot be read/);
+  await expect(readPicture(newFolder({}))).rejects.toThrow(/is no picture file/);
 });
 
 it('a thread of a picture that resizing would make huge', async () => {

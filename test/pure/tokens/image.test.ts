@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PNG } from 'pngjs';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { SinkscopeError } from '../../../src/errors.js';
 import { imageToPixels, patchRectangles } from '../../../src/tokens/image.js';
 import { readPicture } from '../../../src/tokens/picture.js';
@@ -12,6 +11,7 @@ import { preprocessingOf, readPreprocessing } from '../../../src/tokens/preproce
 import { resize } from '../../../src/tokens/resample.js';
 import { pictureToShow } from '../../../src/tokens/shown.js';
 import { preprocessingInWords } from '../../../src/tokens/steps.js';
+import { write } from './support.js';
 
 /** What Pillow and transformers' image processors make of the pictures in `images/`; written by `tools/references`. */
 interface References {
@@ -30,15 +30,6 @@ const floatsOf = (base64: string) => {
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
 };
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
-
-const temporary = mkdtempSync(join(tmpdir(), 'sinkscope-image-'));
-afterAll(() => rmSync(temporary, { recursive: true }));
-let files = 0;
-function write(content: Uint8Array | object): string {
-  const file = join(temporary, String(files++));
-  writeFileSync(file, content instanceof Uint8Array ? content : JSON.stringify(content));
-  return file;
-}
 
 describe('pictures are decoded to Pillow’s bytes', () => {
   it.each(Object.entries(references.decoded))('%s', async (name, reference) => {

@@ -22,6 +22,14 @@ export function folder(files: Record<string, unknown>): string {
   return path;
 }
 
+/** A file with this content; bytes as they are, everything else as JSON. */
+let files = 0;
+export function write(content: Uint8Array | object): string {
+  const file = join(temporary, `file-${files++}`);
+  writeFileSync(file, content instanceof Uint8Array ? content : JSON.stringify(content));
+  return file;
+}
+
 export function load(path: string): Tokenizer {
   const tokenizer = loadTokenizer(path);
   if (!tokenizer) throw new Error(`no tokenizer in ${path}`);
