@@ -62,7 +62,7 @@ interface Options extends HowRun, Sharing, BudgetOptions {
 export function analyzeCommand(engine: Engine, signal: AbortSignal): Command {
   const command = new Command('analyze')
     .description('run a model on a text and show its massive activations and attention sinks, layer by layer')
-    .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
+    .argument('<model>', 'path of a .onnx file or of a folder with one, or the name of a bundled model')
     .addOption(new Option('--text <text>', 'the text itself').conflicts(['file', 'ids']))
     .addOption(new Option('--file <path>', 'a UTF-8 text file, or one of records (.jsonl, .parquet)').conflicts('ids'))
     .addOption(new Option('--ids <ids>', 'token ids, as in 1,2,3').argParser(parseIds))

@@ -44,7 +44,7 @@ export function checkCommand(engine: Engine, signal: AbortSignal): Command {
   const tokens = '--tokens <N>';
   const command = new Command('check')
     .description('hold a model to rules, and end with 1 where one is broken, with 2 where it cannot be checked')
-    .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
+    .argument('<model>', 'path of a .onnx file or of a folder with one, or the name of a bundled model')
     .option('--against <model>', 'the model it was made from, for --max-kld and --min-same-top')
     .requiredOption('--file <path>', 'a UTF-8 text file, or one of records (.jsonl, .parquet), to run')
     .addOption(

@@ -12,7 +12,7 @@ import { print, printJson } from './terminal.js';
 export function inspectCommand(engine: Engine, signal: AbortSignal): Command {
   return new Command('inspect')
     .description('show what the parts of a model are and where in its graph they are')
-    .argument('<model>', 'path of a .onnx file, or the name of a bundled model')
+    .argument('<model>', 'path of a .onnx file or of a folder with one, or the name of a bundled model')
     .addOption(streamOption())
     .option('--json', 'print everything as JSON')
     .action(async (model: string, { stream, ...options }: { readonly json?: boolean; readonly stream?: string }) => {

@@ -26,8 +26,8 @@ export interface Places {
   readonly folders: readonly string[];
   /** Files or folders somebody named, absolute or from the home folder (`~/models`). */
   readonly settings: readonly string[];
-  /** The folder with one demo model per folder. */
-  readonly bundled: string;
+  /** The folder with one demo model per folder; undefined: they are not asked for. */
+  readonly bundled?: string;
   /** Where other programs keep models. */
   readonly caches?: CacheFolders;
 }
@@ -48,7 +48,7 @@ const skipped = new Set(['node_modules', '__pycache__', 'site-packages']);
  */
 export async function findModels({ folders, settings, bundled, caches }: Places): Promise<Found> {
   const places: [Origin, readonly string[]][] = [
-    ['bundled', [bundled]],
+    ['bundled', bundled === undefined ? [] : [bundled]],
     ['settings', settings.map(expandHome)],
     ['workspace', folders.flatMap((folder) => [folder, ...packageCaches(folder)])],
     ['machine', caches ? [...(await snapshots(caches.hub)), ...caches.folders] : []],

@@ -11,7 +11,8 @@ export const bundled = join(__dirname, '..', 'media', 'models');
 const named = 5;
 
 /**
- * Absolute path of the model somebody named: a file, or a bundled model by the name that it has everywhere.
+ * Absolute path of the model somebody named: a file, a folder with one, or a bundled model by the name that it has
+ * everywhere.
  *
  * @throws SinkscopeError `file` that names the models there are, where it is neither.
  */
@@ -29,9 +30,10 @@ export async function modelFile(name: string): Promise<string> {
   if (one) return one.file;
   const choice = `give the path of a .onnx file, or one of: ${own.map((model) => model.name).join(', ')}`;
   if (!there) throw fail(`There is no file ${path} and no bundled model called ${quoted(name)}; ${choice}.`);
-  const { models: found, left } = await findModels({ folders: [path], settings: [], bundled });
-  const models = found.filter(({ origin }) => origin === 'workspace');
-  if (models.length === 0) throw fail(`${path} is a folder without models; ${choice}.`);
+  const { models, left } = await findModels({ folders: [path], settings: [] });
+  const [only] = models;
+  if (only && models.length === 1) return only.file;
+  if (!only) throw fail(`${path} is a folder without models; ${choice}.`);
   const files = models.slice(0, named).map(({ file }) => relative(path, file));
   const more = models.length > named ? ` and ${models.length - named} more` : '';
   throw fail(

@@ -77,13 +77,19 @@ describe('a model that cannot be opened', () => {
     expect(await saying('inspect', 'a'.repeat(5000))).toContain('There is no file');
   });
 
-  it('a folder, of which the models are named', async () => {
+  it('a folder, of which the one model is taken, or the models are named', async () => {
     const models = join(folder, 'models');
     await mkdir(models);
     expect(await saying('inspect', models)).toContain(`${models} is a folder without models; give the path of a .onnx`);
+    const two = path('media/models/llama');
+    expect(await saying('inspect', two)).toContain(
+      `${two} is a folder; give one of its models: model.onnx, model_cached.onnx.`,
+    );
+    await writeFile(join(models, 'only.onnx'), '');
+    expect(await saying('inspect', models)).toContain('only.onnx is empty');
     for (let i = 0; i < 600; i++) await writeFile(join(models, `${`${i}`.padStart(3, '0')}.onnx`), '');
     expect(await saying('inspect', models)).toContain(
-      `${models} is a folder; give one of its models: 000.onnx, 001.onnx, 002.onnx, 003.onnx, 004.onnx and 495 more. Of the 600 models in ${models}, the first 500 are listed;`,
+      `${models} is a folder; give one of its models: 000.onnx, 001.onnx, 002.onnx, 003.onnx, 004.onnx and 495 more. Of the 601 models in ${models}, the first 500 are listed;`,
     );
   });
 });
