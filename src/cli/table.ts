@@ -1,4 +1,4 @@
-import { formatCell, type Part, tableOf } from '../analysis/presentation.js';
+import { type CellValue, type Format, formatCell, type Part, tableOf } from '../analysis/presentation.js';
 import { greatest } from '../statistics/numbers.js';
 import { visible } from '../visible.js';
 
@@ -41,12 +41,11 @@ export function partInWords(part: Part, width = Number.POSITIVE_INFINITY): strin
       part.paragraphs.map((text) => `  ${text}`),
     );
   const table = tableOf(part);
-  const lines = [
-    table.columns.map(({ name }) => visible(name)),
-    ...table.rows.map((row) => row.map((value, i) => visible(formatCell(value, table.columns[i]?.format)))),
-  ];
-  const widths = table.columns.map((_, column) => widthOf(lines, column));
-  const texts = table.columns.map((_, column) =>
+  const names = table.columns.map(({ name }) => visible(name));
+  const rows = table.rows.map((row) => row.map((value, i) => cellLines(value, table.columns[i]?.format).map(visible)));
+  const lines = [names, ...rows.flatMap(underEachOther)];
+  const widths = names.map((_, column) => widthOf(lines, column));
+  const texts = names.map((_, column) =>
     table.rows.some((row) => typeof row[column] === 'string' || Array.isArray(row[column])),
   );
   const shown = columnsThatFit(widths, width);
@@ -60,6 +59,16 @@ export function partInWords(part: Part, width = Number.POSITIVE_INFINITY): strin
   const left = shown < widths.length ? ` (${shown} of ${widths.length} columns)` : '';
   return table.rows.length === 0 ? [] : section(`${part.heading}${left}`, body);
 }
+
+/** Several numbers of one cell stand under each other: beside each other no line would have room for what they are of. */
+const cellLines = (value: CellValue, format: Format | undefined): readonly string[] =>
+  Array.isArray(value) && value.length > 0
+    ? value.map((one) => formatCell([one], format))
+    : [formatCell(value, format)];
+
+/** The lines of a row whose cells have several: as many as the longest one has. */
+const underEachOther = (cells: readonly (readonly string[])[]): string[][] =>
+  Array.from({ length: greatest(cells.map(({ length }) => length)) }, (_, i) => cells.map((cell) => cell[i] ?? ''));
 
 /** How many columns a line has room for, each with two blanks before it; two at least. */
 function columnsThatFit(widths: readonly number[], width: number): number {

@@ -37,6 +37,29 @@ describe('a part in words', () => {
     expect(partInWords(table, 36)).toEqual(partInWords(table, 30));
   });
 
+  it('has several numbers of one cell under each other', () => {
+    const gains = [
+      { name: 'attn_in', value: 0.5 },
+      { name: 'mlp_out', value: null },
+    ];
+    const blocks: TablePart = {
+      ...table,
+      columns: [{ name: 'part' }, { name: 'gain', format: 'share' }, { name: 'nats' }],
+      rows: [
+        ['block 1', gains, 0.25],
+        ['block 2', [], 0.5],
+      ],
+    };
+    expect(partInWords(blocks)).toEqual([
+      '',
+      'Rows',
+      '  part     gain            nats',
+      '  block 1  attn_in 50.0 %  0.25',
+      '           mlp_out',
+      '  block 2                   0.5',
+    ]);
+  });
+
   it('is the table behind a picture', () => {
     const heatmap: HeatmapPart = {
       kind: 'heatmap',
