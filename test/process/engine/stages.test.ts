@@ -100,6 +100,16 @@ describe('multiplyTransposed', () => {
     expect(rewritten.opsets.get('com.microsoft')).toBe(1);
   });
 
+  it('takes one that is stored in another precision as it is read', () => {
+    const { graph } = multiplyTransposed(loadModel(demo).model);
+    const head = graph.nodes.find((node) => node.outputs.includes('logits'));
+    expect(head).toMatchObject({ op: 'FusedMatMul' });
+    expect(graph.nodes.find((node) => node.outputs[0] === head?.inputs[1])).toMatchObject({
+      op: 'Cast',
+      inputs: ['wte'],
+    });
+  });
+
   it('leaves other models alone', () => {
     const other = {
       ...model,
