@@ -27,7 +27,9 @@ export function inWords(presentation: Presentation, id: string): string {
     room -= whole.length;
     return whole;
   });
-  const left = parts.length > most.parts ? [`${parts.length - 1 > most.parts ? `Parts ${most.parts} to ${parts.length - 1}` : `Part ${most.parts}`}: call sinkscope_more.`] : [];
+  const last = parts.length - 1;
+  const beyond = last > most.parts ? `Parts ${most.parts} to ${last}` : `Part ${most.parts}`;
+  const left = last >= most.parts ? [`${beyond}: call sinkscope_more.`] : [];
   return [...head, ...shown, ...left].join('\n\n');
 }
 
